@@ -1,0 +1,78 @@
+# `make help` lists the targets. Every target builds the environment that it needs, in $(VENV), from pyproject.toml.
+
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq
+CORE := $(VENV)/.installed-core
+DEV := $(VENV)/.installed-dev
+
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+.PHONY: help run test test-all coverage check lint types docs imports bench format venv clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/\1 \2/p' $(firstword $(MAKEFILE_LIST)) | \
+		while read -r target text; do printf '  make %-10s %s\n' "$$target" "$$text"; done
+	@echo
+	@echo '  PYTHON=python3.12 chooses the interpreter of a new environment, ARGS="-k name" goes to pytest.'
+
+run: $(CORE)  ## serve the demo API, examples/simple.py
+	@exec $(BIN)/python examples/simple.py $(ARGS)
+
+test: $(DEV)  ## run the whole suite, in parallel and in random order; ARGS goes to pytest
+	@tools/install-browser $(BIN)/python
+	@$(BIN)/python -m pytest -n auto $(ARGS)
+
+test-all:  ## run the suite on every Python from 3.10 to 3.14 that this machine has
+	@MAKE="$(MAKE)" tools/test-all
+
+coverage: $(DEV)  ## run the suite and list the lines and branches that it does not reach
+	@tools/install-browser $(BIN)/python
+	@$(BIN)/python -m pytest -n auto --cov --cov-report=term $(ARGS)
+
+check: $(DEV)  ## ruff, mypy --strict, the import-direction test, the documentation; all of them, even after a failure
+	@$(MAKE) --keep-going lint types imports docs
+
+lint: $(DEV)  ## ruff check and ruff format --check
+	@status=0; \
+	$(BIN)/ruff check --quiet || status=1; \
+	$(BIN)/ruff format --check --quiet || status=1; \
+	exit $$status
+
+types: $(DEV)  ## mypy --strict on the package
+	@$(BIN)/mypy --no-error-summary
+
+imports: $(DEV)  ## the import-direction test
+	@$(BIN)/python -m pytest -q --no-header tests/test_imports.py
+
+docs: $(DEV)  ## build the documentation into docs/_build/html, warnings being errors
+	@$(BIN)/sphinx-build -q -E -W --keep-going -b html -d docs/_build/doctrees docs docs/_build/html
+
+bench: $(DEV)  ## time the WSGI callable in-process
+	@$(BIN)/python -m benchmarks.inprocess $(ARGS)
+
+format: $(DEV)  ## let ruff format the code and mend what it can
+	@$(BIN)/ruff check --quiet --fix --exit-zero
+	@$(BIN)/ruff format --quiet
+
+venv: $(DEV)  ## build the environment for development only
+
+clean:  ## remove the environments and everything built
+	@rm -rf .venv .venvs build dist ./*.egg-info docs/_build .coverage .coverage.* htmlcov
+	@rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@find . -name .git -prune -o -type d -name __pycache__ -exec rm -rf {} +
+
+$(CORE): pyproject.toml
+	@tools/make-venv "$(PYTHON)" "$(VENV)"
+	@$(PIP) --editable .
+	@touch $@
+
+# After $(CORE), so that `make -j` never runs two pips in one environment.
+$(DEV): pyproject.toml | $(CORE)
+	@echo "installing the development tools into $(VENV)"
+	@$(PIP) --editable '.[dev]'
+	@touch $@

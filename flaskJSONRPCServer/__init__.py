@@ -1,0 +1,63 @@
+"""flaskJSONRPCServer: a threaded HTTP JSON-RPC 2.0 server on Flask.
+
+The names are loaded when they are first used: :mod:`flaskJSONRPCServer.sansio_jsonrpc` alone loads no Flask.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import execBackend as execBackendCollection
+    from . import servBackend as servBackendCollection
+    from .errors import (
+        BindError,
+        MissingExtraError,
+        RegistrationError,
+        ServerError,
+        ServerStateError,
+        SettingsError,
+        UnsupportedError,
+    )
+    from .sansio_jsonrpc import JsonRpcApplicationError
+    from .server import flaskJSONRPCServer
+    from .settings import Settings
+
+__version__ = "1.0.0.dev0"
+
+__all__ = [
+    "BindError",
+    "JsonRpcApplicationError",
+    "MissingExtraError",
+    "RegistrationError",
+    "ServerError",
+    "ServerStateError",
+    "Settings",
+    "SettingsError",
+    "UnsupportedError",
+    "execBackendCollection",
+    "flaskJSONRPCServer",
+    "servBackendCollection",
+]
+
+_MODULES = {
+    "JsonRpcApplicationError": "sansio_jsonrpc",
+    "Settings": "settings",
+    "execBackendCollection": "execBackend",
+    "flaskJSONRPCServer": "server",
+    "servBackendCollection": "servBackend",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(f".{_MODULES.get(name, 'errors')}", __name__)
+    found = module if name.endswith("Collection") else getattr(module, name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,48 @@
+"""What all tests share: Hypothesis profiles and a browser."""
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.browser import find_chromium
+
+_CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+# Wall-clock limits say nothing where tests run in parallel: no deadline, and slow generation is no failure.
+# Failing examples are kept in .hypothesis, and printed so that they can be replayed anywhere.
+settings.register_profile(
+    "default",
+    deadline=None,
+    derandomize=False,
+    max_examples=50,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile("thorough", settings.get_profile("default"), max_examples=2_000)
+settings.load_profile("default")
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Start a headless Chromium, one in each worker: a `playwright.sync_api.Browser`."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=find_chromium(), headless=True, args=_CHROMIUM_FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser):
+    """Open an empty page in a profile of its own: a `playwright.sync_api.Page`."""
+    context = browser.new_context()
+    yield context.new_page()
+    context.close()

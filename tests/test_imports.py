@@ -1,0 +1,222 @@
+"""Hold the imports inside the package against its layers.
+
+An import may point down or stay within its unit. A unit is a module or a folder directly in the package. Imports inside
+functions, under TYPE_CHECKING, and by a literal `import_module("...")` count like all others.
+"""
+
+import ast
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+PACKAGE = "flaskJSONRPCServer"
+ROOT = Path(__file__).resolve().parents[1] / PACKAGE
+
+# From top to bottom. Units in one row do not import each other.
+LAYERS = (
+    {"__main__"},
+    {"__init__"},
+    {"server"},
+    {"documented", "lifecycle"},
+    {"engine"},
+    {"wsgi"},
+    {"execBackend", "servBackend", "experimental"},
+    {"dispatch"},
+    {"runtime", "http", "sansio_jsonrpc"},
+    {"settings"},
+    {"errors"},
+)
+HEIGHT = {unit: -depth for depth, row in enumerate(LAYERS) for unit in row}
+
+# These import nothing of the package but themselves. Outside the standard library they import what PLACES grants them.
+SELF_CONTAINED = {"sansio_jsonrpc"}
+
+CORE_DEPENDENCIES = {"flask", "psutil", "simplejson", "werkzeug"}
+
+_ENGINES = {"sansio_jsonrpc/codecs/engines.py"}
+
+# The only modules that may import a package which is optional there.
+PLACES = {
+    "celery": {"execBackend/celery.py"},
+    "cheroot": {"servBackend/cheroot.py"},
+    "gevent": {"runtime/concurrency.py", "servBackend/pywsgi.py"},
+    "granian": {"servBackend/granian.py"},
+    "loky": {"execBackend/parallel.py"},
+    "orjson": _ENGINES,
+    "rapidjson": _ENGINES,
+    "simplejson": _ENGINES,
+}
+
+
+class Arrow(NamedTuple):
+    """One import: in which file and line, of which absolute name."""
+
+    file: str
+    line: int
+    target: str
+
+
+def read_arrows(root):
+    """Yield the arrows of all modules under root, the package's folder."""
+    for path in sorted(root.rglob("*.py")):
+        file = path.relative_to(root).as_posix()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
+            for target in _targets(node, [PACKAGE, *path.relative_to(root).parent.parts]):
+                yield Arrow(file, node.lineno, target)
+
+
+def _targets(node, folder):
+    match node:
+        case ast.Import(names=names):
+            return [alias.name for alias in names]
+        case ast.ImportFrom(module=module, names=names, level=level):
+            base = [*folder[: len(folder) - level + 1], *filter(None, [module])] if level else [module]
+            return [".".join([*base, alias.name]) for alias in names]
+        case ast.Call(
+            func=ast.Name(id="__import__" | "import_module") | ast.Attribute(attr="import_module"),
+            args=[ast.Constant(value=str(name)), *_],
+        ):
+            return [_absolute(name, folder)]
+    return []
+
+
+def _absolute(name, folder):
+    level = len(name) - len(name.lstrip("."))
+    return ".".join([*folder[: len(folder) - level + 1], name[level:]]) if level else name
+
+
+def find_faults(root):
+    """List what is wrong with the imports under root, a sentence for each."""
+    return [f"{arrow.file}:{arrow.line}: {fault}" for arrow in read_arrows(root) if (fault := _fault(root, arrow))]
+
+
+def _fault(root, arrow):
+    unit = _unit(arrow.file)
+    if unit not in HEIGHT:
+        return f"{unit} has no place in the layers of {Path(__file__).name}"
+    name, _, inside = arrow.target.partition(".")
+    if name == PACKAGE:
+        return _fault_inside(unit, _target_unit(root, inside))
+    return _fault_outside(unit, arrow.file, name)
+
+
+def _unit(file):
+    return Path(file).parts[0].removesuffix(".py")
+
+
+def _target_unit(root, inside):
+    """Name the unit that `flaskJSONRPCServer.<inside>` is in: a name that is no module belongs to __init__."""
+    name = inside.partition(".")[0]
+    return name if (name and (root / name).is_dir()) or (root / f"{name}.py").is_file() else "__init__"
+
+
+def _fault_inside(unit, target):
+    if target == unit:
+        return None
+    if unit in SELF_CONTAINED:
+        return f"{unit} imports {target}, and should import nothing of the package"
+    if target not in HEIGHT:
+        return f"{unit} imports {target}, which has no place in the layers of {Path(__file__).name}"
+    if HEIGHT[target] >= HEIGHT[unit]:
+        return f"{unit} imports {target}, which is not below it"
+    return None
+
+
+def _fault_outside(unit, file, name):
+    if name in sys.stdlib_module_names:
+        return None
+    if file in PLACES.get(name, ()):
+        return None
+    if unit in SELF_CONTAINED:
+        return f"{unit} imports {name}, and should import the standard library only"
+    if name in CORE_DEPENDENCIES:
+        return None
+    if name in PLACES:
+        return f"{name} is imported outside {', '.join(sorted(PLACES[name]))}"
+    return f"{name} is neither a core dependency nor an optional one"
+
+
+def test_imports_of_the_package_point_down():
+    assert sum(1 for _ in read_arrows(ROOT)) > 0, f"no import was read under {ROOT}"
+    assert find_faults(ROOT) == []
+
+
+def lay_tree(root, files):
+    """Write files, a dict of sources by their paths, under root, with an empty module for each unit of the layers."""
+    units = {f"{unit}.py": "" for unit in HEIGHT if not any(file.startswith(f"{unit}/") for file in files)}
+    for file, source in (units | files).items():
+        path = root / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(source, encoding="utf-8")
+    return root
+
+
+@pytest.mark.parametrize(
+    ("file", "source", "arrow"),
+    [
+        ("settings.py", "import flaskJSONRPCServer", "settings imports __init__"),
+        ("settings.py", "import flaskJSONRPCServer.server", "settings imports server"),
+        ("settings.py", "from flaskJSONRPCServer import server", "settings imports server"),
+        ("settings.py", "from flaskJSONRPCServer import *", "settings imports __init__"),
+        ("settings.py", "from flaskJSONRPCServer.server import x", "settings imports server"),
+        ("settings.py", "from . import server", "settings imports server"),
+        ("settings.py", "from . import __version__", "settings imports __init__"),
+        ("errors.py", "from . import settings", "errors imports settings"),
+        ("settings.py", "from .server import x", "settings imports server"),
+        ("settings.py", "from .dispatch.routes import x", "settings imports dispatch"),
+        ("http/request.py", "from .. import wsgi", "http imports wsgi"),
+        ("http/request.py", "from ..runtime import x", "http imports runtime"),
+        ("http/deep/request.py", "from ...dispatch import x", "http imports dispatch"),
+        ("http/__init__.py", "from ..dispatch import x", "http imports dispatch"),
+        ("execBackend/simple.py", "from .. import servBackend", "execBackend imports servBackend"),
+        ("wsgi.py", "import importlib\nimportlib.import_module('.server', __package__)", "wsgi imports server"),
+        ("wsgi.py", "__import__('flaskJSONRPCServer.server')", "wsgi imports server"),
+        ("wsgi.py", "def f():\n    from .server import x", "wsgi imports server"),
+        ("wsgi.py", "from typing import TYPE_CHECKING as T\nif T:\n    from .server import x", "wsgi imports server"),
+    ],
+)
+def test_arrow_that_does_not_point_down_is_reported(tmp_path, file, source, arrow):
+    line = len(source.splitlines())
+
+    assert find_faults(lay_tree(tmp_path, {file: source})) == [f"{file}:{line}: {arrow}, which is not below it"]
+
+
+@pytest.mark.parametrize(
+    ("file", "source", "fault"),
+    [
+        ("sansio_jsonrpc/peer.py", "from .. import errors", "should import nothing of the package"),
+        ("sansio_jsonrpc/peer.py", "import simplejson", "should import the standard library only"),
+        ("runtime/stats.py", "import gevent.event", "outside runtime/concurrency.py, servBackend/pywsgi.py"),
+        ("runtime/stats.py", "from loky import x", "loky is imported outside execBackend/parallel.py"),
+        ("server.py", "import requests", "requests is neither a core dependency nor an optional one"),
+        ("unheard_of.py", "import sys", "unheard_of has no place in the layers"),
+    ],
+)
+def test_other_forbidden_import_is_reported(tmp_path, file, source, fault):
+    (reported,) = find_faults(lay_tree(tmp_path, {file: source}))
+
+    assert reported.startswith(f"{file}:1: ")
+    assert fault in reported
+
+
+@pytest.mark.parametrize(
+    ("file", "source"),
+    [
+        ("__main__.py", "from . import __version__"),
+        ("__init__.py", "from .server import flaskJSONRPCServer"),
+        ("server.py", "from . import settings, wsgi\nfrom .http.request import Request"),
+        ("http/request.py", "from http import HTTPStatus\nfrom .cors import x\nfrom ..errors import y"),
+        ("settings.py", "from .errors import x"),
+        ("http/deep/request.py", "from .. import cors\nfrom ... import errors"),
+        ("sansio_jsonrpc/__init__.py", "from ._messages import x\nimport json"),
+        ("servBackend/pywsgi.py", "from gevent import pywsgi"),
+        ("servBackend/granian.py", "import granian"),
+        ("runtime/resources.py", "import psutil"),
+        ("sansio_jsonrpc/codecs/engines.py", "def f():\n    import simplejson, orjson"),
+        ("runtime/concurrency.py", "import importlib\nimportlib.import_module('gevent.monkey')"),
+    ],
+)
+def test_allowed_import_is_not_reported(tmp_path, file, source):
+    assert find_faults(lay_tree(tmp_path, {file: source})) == []

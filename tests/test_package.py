@@ -1,0 +1,110 @@
+"""The package as an installer and an importer see it."""
+
+import ast
+import json
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import flaskJSONRPCServer
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "flaskJSONRPCServer"
+CORE = {"flask", "psutil", "simplejson", "werkzeug"}
+OPTIONAL = {"celery", "cheroot", "gevent", "granian", "loky", "orjson", "rapidjson"}
+
+
+def modules_after(statement):
+    """Run statement in a fresh interpreter. Return the names of the modules that are loaded then."""
+    script = f"{statement}\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"
+    run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    return set(json.loads(run.stdout))
+
+
+def test_version_is_a_literal_that_is_read_without_importing():
+    tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
+    literals = [
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign | ast.AnnAssign) and "__version__" in ast.unparse(node).partition("=")[0]
+    ]
+    assert literals == [flaskJSONRPCServer.__version__]
+
+
+def test_version_follows_pep_440():
+    assert re.fullmatch(r"\d+\.\d+\.\d+((a|b|rc)\d+)?(\.post\d+)?(\.dev\d+)?", flaskJSONRPCServer.__version__)
+
+
+@pytest.mark.parametrize("module", ["flaskJSONRPCServer", "flaskJSONRPCServer.sansio_jsonrpc"])
+def test_import_loads_neither_flask_nor_the_server(module):
+    loaded = modules_after(f"import {module}")
+
+    assert module in loaded
+    assert not loaded & (CORE | OPTIONAL)
+    assert "flaskJSONRPCServer.server" not in loaded
+
+
+def test_class_is_imported_by_name_and_loads_no_optional_package():
+    loaded = modules_after(
+        "from flaskJSONRPCServer import flaskJSONRPCServer as server; assert isinstance(server, type)"
+    )
+
+    assert "flask" in loaded
+    assert not loaded & OPTIONAL
+
+
+def test_every_public_name_exists():
+    for name in flaskJSONRPCServer.__all__:
+        assert getattr(flaskJSONRPCServer, name) is not None
+    assert set(flaskJSONRPCServer.__all__) <= set(dir(flaskJSONRPCServer))
+
+
+def test_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no_such_name"):
+        flaskJSONRPCServer.no_such_name  # noqa: B018 (the access itself is what is tested)
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """Build the wheel from a copy of the sources: a build leaves files beside them."""
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    source.mkdir()
+    for file in ("pyproject.toml", "setup.py", "LICENSE", "README.md"):
+        shutil.copy(ROOT / file, source)
+    shutil.copytree(PACKAGE, source / PACKAGE.name, ignore=shutil.ignore_patterns("__pycache__"))
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "--quiet"]
+    run = subprocess.run(
+        [*pip, "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(source)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    with zipfile.ZipFile(next(folder.glob("*.whl"))) as archive:
+        yield archive
+
+
+def test_wheel_holds_every_module_and_the_marker_of_types(wheel):
+    files = {name for name in wheel.namelist() if name.startswith("flaskJSONRPCServer/")}
+
+    assert "flaskJSONRPCServer/py.typed" in files
+    assert {file.relative_to(ROOT).as_posix() for file in PACKAGE.rglob("*.py")} <= files
+    assert not [name for name in wheel.namelist() if name.startswith(("tests/", "tools/", "docs/", "benchmarks/"))]
+
+
+def test_wheel_says_its_version_licence_and_core_dependencies(wheel):
+    metadata = next(name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
+    lines = wheel.read(metadata).decode().partition("\n\n")[0].splitlines()
+
+    assert f"Version: {flaskJSONRPCServer.__version__}" in lines
+    assert "License-Expression: Apache-2.0" in lines
+    assert "Requires-Python: >=3.10" in lines
+    core = [line for line in lines if line.startswith("Requires-Dist:") and "extra ==" not in line]
+    assert {re.split(r"[ ><=]+", line)[1] for line in core} == CORE
