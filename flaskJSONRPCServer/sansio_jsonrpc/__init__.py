@@ -1,0 +1,74 @@
+"""JSON-RPC 2.0 without I/O: bytes go in, messages come out; messages go in, bytes come out.
+
+Only the standard library is imported here. `docs/sansio.md` explains how to use it.
+"""
+
+from .codecs import Codec, JsonLimits, make_codec
+from .decoding import decode
+from .encoding import encode_error, encode_notification, encode_request, encode_result
+from .exceptions import (
+    JsonRpcApplicationError,
+    JsonRpcException,
+    JsonRpcFramingError,
+    JsonRpcInternalError,
+    JsonRpcInvalidParamsError,
+    JsonRpcInvalidRequestError,
+    JsonRpcMethodNotFoundError,
+    JsonRpcParseError,
+    JsonRpcReservedError,
+    JsonRpcSerializationError,
+)
+from .framing import ConcatenatedFraming, ContentLengthFraming, Framing, NewlineFraming
+from .messages import (
+    ABSENT,
+    Absent,
+    JsonRpcBatch,
+    JsonRpcError,
+    JsonRpcInvalidMessage,
+    JsonRpcMessage,
+    JsonRpcRequest,
+    JsonRpcResponse,
+    OptionalId,
+    Params,
+    RequestId,
+)
+from .peer import JsonRpcPeer
+from .stream import JsonRpcStream
+
+__all__ = [
+    "ABSENT",
+    "Absent",
+    "Codec",
+    "ConcatenatedFraming",
+    "ContentLengthFraming",
+    "Framing",
+    "JsonLimits",
+    "JsonRpcApplicationError",
+    "JsonRpcBatch",
+    "JsonRpcError",
+    "JsonRpcException",
+    "JsonRpcFramingError",
+    "JsonRpcInternalError",
+    "JsonRpcInvalidMessage",
+    "JsonRpcInvalidParamsError",
+    "JsonRpcInvalidRequestError",
+    "JsonRpcMessage",
+    "JsonRpcMethodNotFoundError",
+    "JsonRpcParseError",
+    "JsonRpcPeer",
+    "JsonRpcRequest",
+    "JsonRpcReservedError",
+    "JsonRpcResponse",
+    "JsonRpcSerializationError",
+    "JsonRpcStream",
+    "NewlineFraming",
+    "OptionalId",
+    "Params",
+    "RequestId",
+    "decode",
+    "encode_error",
+    "encode_notification",
+    "encode_request",
+    "encode_result",
+    "make_codec",
+]

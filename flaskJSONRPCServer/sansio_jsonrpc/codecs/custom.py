@@ -1,0 +1,72 @@
+"""The codec on an object of the user's, which has loads and dumps as the json module has."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from ..exceptions import JsonRpcParseError, JsonRpcSerializationError
+from .base import Codec, JsonLimits
+from .guards import exceeds_depth, has_digit_run, utf8_text
+from .standard import Default, StandardCodec
+
+# What a lax implementation lets through: no finite number, half a surrogate pair, NUL.
+_SUSPICIOUS: Final = re.compile(r"NaN|Infinity|[0-9][eE]\+?[0-9]{3}|[0-9]{200}|\\u[dD][89a-fA-F]|\0")
+
+
+class CustomCodec(Codec):
+    """JSON by the user's own implementation, with the checks around it that it may lack.
+
+    Args:
+        backend: Has `loads(str)` and `dumps(value)`, which gives str or bytes.
+        default: Where given, it is passed on: `dumps(value, default=default)`.
+        limits: What a text may ask for.
+
+    Raises:
+        TypeError: `loads` or `dumps` is missing.
+    """
+
+    def __init__(self, backend: Any, *, default: Default | None, limits: JsonLimits) -> None:
+        missing = [name for name in ("loads", "dumps") if not callable(getattr(backend, name, None))]
+        if missing:
+            raise TypeError(f"the JSON backend {backend!r} has no {' and no '.join(missing)}; it needs loads and dumps")
+        self._backend = backend
+        self._options = {} if default is None else {"default": default}
+        self._max_depth = limits.max_depth
+        self._long_run = b"0" * (limits.integer_digits + 1)
+        self._standard = StandardCodec(default=default, limits=limits)
+
+    def loads(self, data: bytes) -> Any:
+        """See `Codec.loads`."""
+        text = utf8_text(data)
+        if self._is_unusual(data):
+            return self._standard.loads(data)
+        self._check_if_suspicious(text, data)
+        try:
+            return self._backend.loads(text)
+        except Exception as exc:  # the user's implementation may raise anything
+            raise JsonRpcParseError from exc
+
+    def dumps(self, value: Any) -> bytes:
+        """See `Codec.dumps`."""
+        try:
+            return self._strict_bytes(self._backend.dumps(value, **self._options))
+        except Exception as exc:  # the user's implementation may raise anything
+            raise JsonRpcSerializationError from exc
+
+    def _is_unusual(self, data: bytes) -> bool:
+        """Whether the standard codec has to decide: too deep, a byte order mark, an integer that is too long."""
+        return (
+            data.startswith(b"\xef\xbb\xbf")
+            or exceeds_depth(data, self._max_depth)
+            or has_digit_run(data, self._long_run)
+        )
+
+    def _strict_bytes(self, written: str | bytes) -> bytes:
+        text, data = (written, written.encode()) if isinstance(written, str) else (written.decode(), written)
+        self._check_if_suspicious(text, data)
+        return data
+
+    def _check_if_suspicious(self, text: str, data: bytes) -> None:
+        if _SUSPICIOUS.search(text):
+            self._standard.loads(data)

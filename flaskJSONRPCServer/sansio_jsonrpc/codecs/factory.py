@@ -1,0 +1,42 @@
+"""The choice of a codec."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, Final
+
+from .base import Codec, JsonLimits
+from .custom import CustomCodec
+from .engines import Engine, EngineCodec, orjson_engine, rapidjson_engine, simplejson_engine
+from .standard import Default, StandardCodec
+
+_ENGINES: Final[dict[str, Callable[[Default], Engine]]] = {
+    "simplejson": simplejson_engine,
+    "orjson": orjson_engine,
+    "rapidjson": rapidjson_engine,
+}
+
+
+def make_codec(backend: Any = "json", *, default: Default | None = None, limits: JsonLimits | None = None) -> Codec:
+    """Make the codec on a JSON implementation.
+
+    Args:
+        backend: The name of a module, or a module or object with `loads` and `dumps`. Four are prepared, and give the
+            same answers: json, simplejson, orjson, rapidjson.
+        default: Converts a value of a type that JSON lacks into one that it has, or raises.
+        limits: What a text may ask for; None stands for `JsonLimits()`.
+
+    Raises:
+        ImportError: There is no module of this name. Install it, or choose another.
+        TypeError: `loads` or `dumps` is missing.
+    """
+    limits = limits or JsonLimits()
+    name = backend.__name__ if isinstance(backend, ModuleType) else backend
+    if name == "json":
+        return StandardCodec(default=default, limits=limits)
+    if isinstance(name, str) and name in _ENGINES:
+        return EngineCodec(_ENGINES[name], default=default, limits=limits)
+    implementation = importlib.import_module(backend) if isinstance(backend, str) else backend
+    return CustomCodec(implementation, default=default, limits=limits)

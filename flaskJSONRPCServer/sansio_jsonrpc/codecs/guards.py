@@ -1,0 +1,92 @@
+"""Checks of a JSON text before or beside its decoder. Each takes time in proportion to the text."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from itertools import accumulate
+from math import isfinite
+from typing import Any, Final
+
+from ..exceptions import JsonRpcParseError
+
+JSON_WHITESPACE: Final = " \t\n\r"
+
+_UTF16_OR_32_MARKS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+# As signed bytes: +1 for each opening bracket, -1 for each closing one. Their sums are the depths.
+_BRACKET_STEPS: Final = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
+_NO_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in b"[{]}")
+DIGITS_AS_ZEROS: Final = bytes(48 if 48 <= byte <= 57 else 32 for byte in range(256))
+
+_LONE_SURROGATE: Final = re.compile(
+    r"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+    r"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+)
+
+
+def utf8_text(data: bytes) -> str:
+    """Decode strict UTF-8.
+
+    Raises:
+        JsonRpcParseError: It is something else; the message says what.
+
+    Source: RFC 8259, section 8.1.
+    """
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as exc:
+        raise JsonRpcParseError(describe_failure(data, "not UTF-8")) from exc
+    return text
+
+
+def describe_failure(data: bytes, reason: str = "") -> str:
+    """The message for a text that could not be read: a wrong encoding is named, whatever the decoder made of it."""
+    if data.startswith(codecs.BOM_UTF8):
+        reason = "byte order mark"
+    elif data.startswith(_UTF16_OR_32_MARKS) or b"\0" in data[:4]:
+        reason = "UTF-16 or UTF-32; send UTF-8"
+    return f"Parse error: {reason}" if reason else "Parse error"
+
+
+def exceeds_depth(data: bytes, max_depth: int) -> bool:
+    """Whether arrays and objects nest deeper than allowed. Few brackets need no look at where they stand."""
+    return data.count(b"[") + data.count(b"{") > max_depth and _depth(data) > max_depth
+
+
+def _depth(data: bytes) -> int:
+    without_escapes = data.replace(b"\\\\", b"").replace(b'\\"', b"")
+    outside_strings = b"".join(without_escapes.split(b'"')[::2])
+    steps = outside_strings.translate(_BRACKET_STEPS, _NO_BRACKETS)
+    return max(accumulate(memoryview(steps).cast("b")), default=0)
+
+
+def has_digit_run(data: bytes, run: bytes) -> bool:
+    """Whether as many digits follow each other as `run`, a string of zeros, is long. They may stand in a string."""
+    return run in data.translate(DIGITS_AS_ZEROS)
+
+
+def refuse_lone_surrogates(text: str) -> None:
+    r"""Check the \u escapes of a JSON text.
+
+    Raises:
+        JsonRpcParseError: Half of a surrogate pair stands alone. Python would make a str that no UTF-8 can carry.
+
+    Source: RFC 8259, section 8.2.
+    """
+    if _LONE_SURROGATE.search(text.replace("\\\\", "  ")):
+        raise JsonRpcParseError("Parse error: lone surrogate")
+
+
+def finite_float(digits: str) -> float:
+    """Convert the text of a number.
+
+    Raises:
+        JsonRpcParseError: It is beyond the range of a double, such as 1e400.
+    """
+    value = float(digits)
+    return value if isfinite(value) else refuse_constant(digits)
+
+
+def refuse_constant(_name: str) -> Any:
+    """Refuse NaN, Infinity and -Infinity, which JSON does not have."""
+    raise JsonRpcParseError("Parse error: a number is not finite")

@@ -1,0 +1,110 @@
+"""The codec on the standard library's json. It is the reference: where another codec is unsure, this one decides."""
+
+from __future__ import annotations
+
+import json.encoder
+from collections.abc import Callable
+from enum import Enum
+from typing import Any, TypeAlias
+
+from ..exceptions import JsonRpcLongIntegerError, JsonRpcParseError, JsonRpcSerializationError
+from .base import Codec, JsonLimits
+from .guards import (
+    JSON_WHITESPACE,
+    describe_failure,
+    exceeds_depth,
+    finite_float,
+    has_digit_run,
+    refuse_constant,
+    refuse_lone_surrogates,
+    utf8_text,
+)
+
+Default: TypeAlias = Callable[[Any], Any]
+"""A hook for a type that JSON lacks: takes the value, gives one that JSON has, or raises."""
+
+
+class LongInteger(Enum):
+    """What stands in the place of an integer of too many digits."""
+
+    MARK = "an integer of too many digits"
+
+
+def refuse_type(value: Any) -> Any:
+    """Be the hook where the user gave none."""
+    raise TypeError(f"{type(value).__name__} is not a JSON type; pass make_codec a default= that converts it")
+
+
+class StandardCodec(Codec):
+    """JSON by the standard library, with its encoder and decoder built once and its laxities taken away.
+
+    Args:
+        default: Converts what JSON lacks.
+        limits: What a text may ask for.
+    """
+
+    def __init__(self, *, default: Default | None, limits: JsonLimits) -> None:
+        self._max_depth = limits.max_depth
+        self._max_digits = limits.integer_digits
+        self._long_run = b"0" * (self._max_digits + 1)
+        self._encode = _build_encode(default or refuse_type)
+        decoder = json.JSONDecoder(parse_float=finite_float, parse_constant=refuse_constant)
+        # decode() would search for white space twice. The stubs leave scan_once out.
+        self._scan: Callable[[str, int], tuple[Any, int]] = decoder.scan_once  # type: ignore[attr-defined]
+
+    def loads(self, data: bytes) -> Any:
+        """See `Codec.loads`."""
+        text = utf8_text(data)
+        if "\\u" in text:
+            refuse_lone_surrogates(text)
+        if len(data) > self._max_depth and exceeds_depth(data, self._max_depth):
+            raise JsonRpcParseError(f"Parse error: nested deeper than {self._max_depth}")
+        try:
+            return self._loads_text(text.strip(JSON_WHITESPACE), data)
+        except (ValueError, StopIteration, RecursionError) as exc:
+            raise JsonRpcParseError(describe_failure(data)) from exc
+
+    def dumps(self, value: Any) -> bytes:
+        """See `Codec.dumps`."""
+        try:
+            return self._encode(value).encode()
+        except Exception as exc:  # the user's hook may raise anything
+            raise JsonRpcSerializationError from exc
+
+    def _loads_text(self, text: str, data: bytes) -> Any:
+        if len(data) > self._max_digits and has_digit_run(data, self._long_run):
+            return self._loads_marked(text)
+        value, end = self._scan(text, 0)
+        if end != len(text):
+            raise ValueError(f"more text after the value, at character {end}")
+        return value
+
+    def _loads_marked(self, text: str) -> Any:
+        """Read a text that may have integers of too many digits, as a tree with marks in their places."""
+        marked = False
+
+        def parse_int(digits: str) -> int | LongInteger:
+            nonlocal marked
+            if len(digits.lstrip("-")) <= self._max_digits:
+                return int(digits)
+            marked = True
+            return LongInteger.MARK
+
+        tree = json.JSONDecoder(parse_int=parse_int, parse_float=finite_float, parse_constant=refuse_constant).decode(
+            text
+        )
+        if marked:
+            raise JsonRpcLongIntegerError(f"Parse error: an integer of more than {self._max_digits} digits", tree)
+        return tree
+
+
+def _build_encode(default: Default) -> Callable[[Any], str]:
+    """Build the encoder once: JSONEncoder.encode builds another for each value, at a microsecond each."""
+    make_encoder = getattr(json.encoder, "c_make_encoder", None)
+    if make_encoder is None:
+        return json.JSONEncoder(
+            ensure_ascii=False, check_circular=False, allow_nan=False, separators=(",", ":"), default=default
+        ).encode
+    # No dict of markers: threads share the encoder, and a circle ends in a RecursionError all the same.
+    iterencode = make_encoder(None, default, json.encoder.encode_basestring, None, ":", ",", False, False, False)
+    return lambda value: "".join(iterencode(value, 0))

@@ -1,0 +1,185 @@
+"""From bytes to messages: what JSON-RPC 2.0, sections 4 to 6, asks of them is checked here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from .codecs import Codec, LongInteger
+from .exceptions import JsonRpcInvalidParamsError, JsonRpcInvalidRequestError, JsonRpcLongIntegerError
+from .messages import (
+    ABSENT,
+    Absent,
+    JsonRpcBatch,
+    JsonRpcError,
+    JsonRpcInvalidMessage,
+    JsonRpcMessage,
+    JsonRpcRequest,
+    JsonRpcResponse,
+    RequestId,
+)
+
+_ID_TYPES: Final = frozenset({str, int, float, type(None)})
+_ID_OR_ABSENT_TYPES: Final = _ID_TYPES | {Absent}
+_STR: Final = frozenset({str})
+_INT: Final = frozenset({int})
+_PARAMS_TYPES: Final = frozenset({dict, list, Absent})
+_TYPE_NAMES: Final = {
+    dict: "an object",
+    list: "an array",
+    str: "a string",
+    int: "a number",
+    float: "a number",
+    bool: "a boolean",
+    type(None): "null",
+    Absent: "missing",
+    LongInteger: LongInteger.MARK.value,
+}
+
+
+def decode(data: bytes, codec: Codec, *, max_batch_length: int | None = 1000) -> JsonRpcMessage | JsonRpcBatch:
+    """Turn one JSON text into one message, or into a batch of them.
+
+    Args:
+        data: One JSON text.
+        codec: What reads it.
+        max_batch_length: The most messages in a batch; None for no limit.
+
+    Returns:
+        One message, or a batch. What is JSON but no message is a `JsonRpcInvalidMessage` in its place, so that its
+        neighbours in a batch can be answered.
+
+    Raises:
+        JsonRpcParseError: It is not JSON. Answer it with the id null.
+        JsonRpcInvalidRequestError: The batch is empty or too long. Answer it with the id null; run nothing.
+
+    Source: JSON-RPC 2.0, sections 4, 5 and 6.
+    """
+    try:
+        tree = codec.loads(data)
+    except JsonRpcLongIntegerError as exc:
+        return _decode_marked(exc, max_batch_length)
+    if isinstance(tree, list):
+        _check_length(tree, max_batch_length)
+        return JsonRpcBatch(map(_decode_message, tree))
+    return _decode_message(tree)
+
+
+def _check_length(tree: list[Any], max_batch_length: int | None) -> None:
+    if not tree:
+        raise JsonRpcInvalidRequestError("Invalid Request: the batch is empty")
+    if max_batch_length is not None and len(tree) > max_batch_length:
+        raise JsonRpcInvalidRequestError(
+            f"Invalid Request: a batch of {len(tree)}; at most {max_batch_length} are read"
+        )
+
+
+def _decode_message(item: Any) -> JsonRpcMessage:
+    if not isinstance(item, dict):
+        return _invalid(None, f"a message must be an object, not {_type_name(item)}")
+    get = item.get
+    method = get("method", ABSENT)
+    if method is ABSENT:
+        return _decode_response(item)
+    params = get("params", ABSENT)
+    request_id = get("id", ABSENT)
+    if (
+        get("jsonrpc") == "2.0"
+        and type(method) is str
+        and type(params) in _PARAMS_TYPES
+        and type(request_id) in _ID_OR_ABSENT_TYPES
+    ):
+        return JsonRpcRequest(method, None if params is ABSENT else params, request_id)
+    return _invalid(_valid_id(item), _fault_of_request(item))
+
+
+def _decode_response(item: dict[str, Any]) -> JsonRpcMessage:
+    fault = _fault_of_response(item)
+    if fault:
+        return _invalid(_valid_id(item), fault)
+    if "error" not in item:
+        return JsonRpcResponse(item["id"], item["result"])
+    error = item["error"]
+    return JsonRpcResponse(item["id"], error=JsonRpcError(error["code"], error["message"], error.get("data", ABSENT)))
+
+
+def _fault_of_request(item: dict[str, Any]) -> str:
+    return (
+        _fault_of_version(item)
+        or _fault(item, "method", _STR, "a string")
+        or _fault(item, "params", _PARAMS_TYPES, "an array or an object")
+        or _fault(item, "id", _ID_OR_ABSENT_TYPES, "a string, a number or null")
+    )
+
+
+def _fault_of_response(item: dict[str, Any]) -> str:
+    if ("result" in item) == ("error" in item):
+        return "a message must have one of method, result and error"
+    return (
+        _fault_of_version(item)
+        or _fault(item, "id", _ID_TYPES, "a string, a number or null")
+        or _fault_of_error(item.get("error", ABSENT))
+    )
+
+
+def _fault_of_error(error: Any) -> str:
+    if error is ABSENT:
+        return ""
+    if not isinstance(error, dict):
+        return f"error must be an object, not {_type_name(error)}"
+    return _fault(error, "code", _INT, "an integer") or _fault(error, "message", _STR, "a string")
+
+
+def _fault_of_version(item: dict[str, Any]) -> str:
+    return "" if item.get("jsonrpc") == "2.0" else 'jsonrpc must be "2.0"'
+
+
+def _fault(item: dict[str, Any], member: str, types: frozenset[object], expected: str) -> str:
+    value = item.get(member, ABSENT)
+    return "" if type(value) in types else f"{member} must be {expected}, not {_type_name(value)}"
+
+
+def _type_name(value: Any) -> str:
+    return _TYPE_NAMES.get(type(value), type(value).__name__)
+
+
+def _valid_id(item: dict[str, Any]) -> RequestId:
+    request_id: RequestId = item.get("id")
+    return request_id if type(request_id) in _ID_TYPES else None
+
+
+def _invalid(request_id: RequestId, fault: str) -> JsonRpcInvalidMessage:
+    return JsonRpcInvalidMessage(request_id, JsonRpcInvalidRequestError(f"Invalid Request: {fault}").get_error())
+
+
+def _decode_marked(exc: JsonRpcLongIntegerError, max_batch_length: int | None) -> JsonRpcMessage | JsonRpcBatch:
+    if isinstance(exc.tree, list):
+        _check_length(exc.tree, max_batch_length)
+        return JsonRpcBatch(_unmarked(_decode_message(item), exc) for item in exc.tree)
+    return _unmarked(_decode_message(exc.tree), exc)
+
+
+def _unmarked(message: JsonRpcMessage, exc: JsonRpcLongIntegerError) -> JsonRpcMessage:
+    """Put an invalid message in the place of one that has the mark of a long integer in what is read of it."""
+    fault = exc.message.removeprefix("Parse error: ")
+    if isinstance(message, JsonRpcRequest) and _has_mark(message.params):
+        return JsonRpcInvalidMessage(message.id, JsonRpcInvalidParamsError(f"Invalid params: {fault}").get_error())
+    if isinstance(message, JsonRpcResponse) and _has_mark([message.result, message.error and message.error.data]):
+        return _invalid(message.id, fault)
+    return message
+
+
+def _has_mark(value: Any) -> bool:
+    unseen = [value]
+    while unseen:
+        value = unseen.pop()
+        if value is LongInteger.MARK:
+            return True
+        unseen.extend(_children(value))
+    return False
+
+
+def _children(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()

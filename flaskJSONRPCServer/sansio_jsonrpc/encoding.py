@@ -1,0 +1,104 @@
+"""From values to the bytes of one message, members in the order jsonrpc, result or error, id."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from .codecs import Codec
+from .exceptions import JsonRpcSerializationError
+from .messages import ABSENT, JsonRpcError, OptionalId
+
+_PARAMS_TYPES: Final = (dict, list, tuple, type(None))
+
+
+def encode_request(codec: Codec, request_id: OptionalId, method: str, params: Any = None) -> bytes:
+    """Write a call.
+
+    Args:
+        codec: What writes the values.
+        request_id: The id of the call; `ABSENT` makes a notification.
+        method: The name of what to call.
+        params: By name (dict), by position (list or tuple), or None for none.
+
+    Raises:
+        TypeError: The id, the name or the parameters are of a type that the specification does not allow.
+        JsonRpcSerializationError: The parameters cannot be written as JSON.
+
+    Source: JSON-RPC 2.0, section 4.
+    """
+    if not isinstance(method, str):
+        raise TypeError(f"method must be a str, not {type(method).__name__}")
+    if not isinstance(params, _PARAMS_TYPES):
+        raise TypeError(f"params must be a dict, a list, a tuple or None, not {type(params).__name__}")
+    params_member = b"" if params is None else b',"params":' + codec.dumps(params)
+    id_member = b"" if request_id is ABSENT else b',"id":' + _encode_id(codec, request_id)
+    return b'{"jsonrpc":"2.0","method":%b%b%b}' % (codec.dumps(method), params_member, id_member)
+
+
+def encode_notification(codec: Codec, method: str, params: Any = None) -> bytes:
+    """Write a notification: see `encode_request`."""
+    return encode_request(codec, ABSENT, method, params)
+
+
+def encode_result(codec: Codec, request_id: OptionalId, result: Any) -> bytes:
+    """Write the response of a call that succeeded.
+
+    Args:
+        codec: What writes the values.
+        request_id: The id of the call, as it came.
+        result: Any JSON value, None included.
+
+    Returns:
+        The response; b"" where the id is `ABSENT`: a notification has none.
+
+    Raises:
+        TypeError: The id is of a type that the specification does not allow.
+        JsonRpcSerializationError: The result cannot be written as JSON. Answer with its `get_error()`.
+
+    Source: JSON-RPC 2.0, section 5.
+    """
+    if request_id is ABSENT:
+        return b""
+    return b'{"jsonrpc":"2.0","result":%b,"id":%b}' % (codec.dumps(result), _encode_id(codec, request_id))
+
+
+def encode_error(codec: Codec, request_id: OptionalId, error: JsonRpcError) -> bytes:
+    """Write the response of a call that failed.
+
+    Args:
+        codec: What writes the values.
+        request_id: The id of the call; None where it is not known.
+        error: What went wrong.
+
+    Returns:
+        The response; b"" where the id is `ABSENT`: a notification has none.
+
+    Raises:
+        TypeError: The id is of a type that the specification does not allow.
+        JsonRpcSerializationError: The error's data cannot be written as JSON.
+
+    Source: JSON-RPC 2.0, section 5.1.
+    """
+    if request_id is ABSENT:
+        return b""
+    members = {"code": error.code, "message": error.message}
+    if error.data is not ABSENT:
+        members["data"] = error.data
+    return b'{"jsonrpc":"2.0","error":%b,"id":%b}' % (codec.dumps(members), _encode_id(codec, request_id))
+
+
+def _encode_id(codec: Codec, request_id: OptionalId) -> bytes:
+    if type(request_id) is int:
+        return _encode_int(request_id)
+    if request_id is None:
+        return b"null"
+    if type(request_id) in (str, float):
+        return codec.dumps(request_id)
+    raise TypeError(f"an id must be a str, an int, a float or None, not {type(request_id).__name__}")
+
+
+def _encode_int(number: int) -> bytes:
+    try:
+        return b"%d" % number
+    except ValueError as exc:
+        raise JsonRpcSerializationError from exc

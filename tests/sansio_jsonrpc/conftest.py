@@ -1,0 +1,37 @@
+"""The codecs that every shared table of cases runs over."""
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from flaskJSONRPCServer.sansio_jsonrpc import Codec, make_codec
+
+PREPARED = ("json", "simplejson", "orjson", "rapidjson")
+
+
+def build_codec(name, **options):
+    """Make the codec of this name; "custom" is an object that is as lax as the json module."""
+    if name == "custom":
+        return make_codec(SimpleNamespace(loads=json.loads, dumps=_dumps), **options)
+    pytest.importorskip(name)
+    return make_codec(name, **options)
+
+
+def _dumps(value, default=None):
+    return json.dumps(value, default=default, separators=(",", ":"), ensure_ascii=False)
+
+
+@pytest.fixture(params=[*PREPARED, "custom"])
+def codec_name(request):
+    return request.param
+
+
+@pytest.fixture
+def make(codec_name):
+    return lambda **options: build_codec(codec_name, **options)
+
+
+@pytest.fixture
+def codec(make) -> Codec:
+    return make()
