@@ -1,0 +1,1 @@
+"""From a request to the call of a registered function, and back to an answer."""

@@ -1,0 +1,228 @@
+"""The magic variable: what a dispatcher may know about its call, and say about the answer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from ..runtime.logs import ServerLog
+from .exchange import Exchange
+from .locks import Locks, lock_key, optional_lock_key
+from .routes import Route
+
+__all__ = ["ABOUT", "CallTools", "Connection", "ServerFacts"]
+
+ABOUT = """\
+A dispatcher that names the parameter `_connection` (or what `magicVarForDispatcher` says) is given this object. Every
+field can be read and written both as an attribute and as a key: `_connection.ip`, `_connection['ip']`.
+
+Of the request
+    headers         dict        the header fields
+    cookies         dict        the cookies
+    ip              str | None  the client's address; None over a Unix socket
+    uniqueId        str         the request's id, also in the log
+    path            str         the path that was called, as '/api/'
+    notify          bool        whether the client awaits no answer
+
+Of the answer
+    headersOut      dict        header fields to send
+    cookiesOut      list        cookies to send: dicts with name, value and, if wanted,
+                                expires, domain, path, secure, httponly, samesite
+    mimeType        str         the media type; assign to change it
+    allowCompress   bool        whether the answer may be compressed; assign to change it
+    jsonp           str | bool  the JSONP output format, with %(callback)s and %(data)s, or False; assign to change it
+
+Of the dispatcher and the server
+    dispatcher      function    the function that is called
+    dispatcherName  str         the name that it was called by
+    server          object      the flaskJSONRPCServer
+    serverName      str         its name
+    servedBy        tuple       (isRawSocket, ip or socketPath, port or socket)
+    nativeThread    bool        whether this is a native thread
+    call            object      lockThis(), unlockThis(exclusive=False), waitThis(returnStatus=False),
+                                lock(), unlock(), wait(), sleep(seconds), log(level, ...)
+
+In batches the fields of the answer are shared by all calls.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """What a connection tells about its server.
+
+    Attributes:
+        name: The server's name.
+        facade: The object that the user made.
+        log: Its log.
+        locks: Its locks.
+        served_by: From the environ of a request, the documented ``(isRawSocket, ip or socketPath, port or socket)``.
+    """
+
+    name: str
+    facade: Any
+    log: ServerLog
+    locks: Locks
+    served_by: Callable[[dict[str, Any]], tuple[bool, str | None, Any]]
+
+
+class FieldsAsKeys:
+    """Reads and writes public attributes as keys too."""
+
+    def __getitem__(self, key: str) -> Any:
+        if key.startswith("_") or not hasattr(self, key):
+            raise KeyError(key)
+        return getattr(self, key)
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        try:
+            setattr(self, key, value)
+        except AttributeError as exc:
+            raise KeyError(f"{key!r} cannot be set") from exc
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and not key.startswith("_") and hasattr(self, key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return a field, or the default where there is none."""
+        try:
+            return self[key]
+        except KeyError:
+            return default
+
+    def keys(self) -> list[str]:
+        """Return the names of all fields."""
+        return [name for name in dir(self) if not name.startswith("_") and name not in ("get", "keys")]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys())
+
+
+class CallTools(FieldsAsKeys):
+    """The functions that a dispatcher may call about itself: ``_connection.call``."""
+
+    def __init__(self, server: ServerFacts, function: Callable[..., Any]) -> None:
+        self._locks = server.locks
+        self._log = server.log
+        self._key = lock_key(function)
+
+    def lockThis(self) -> None:
+        """Hold further calls of this dispatcher."""
+        self._locks.lock(self._key)
+
+    def unlockThis(self, exclusive: bool = False) -> None:
+        """Let calls of this dispatcher run; ``exclusive`` even while the server is locked."""
+        self._locks.unlock(self._key, exclusive=exclusive)
+
+    def waitThis(self, returnStatus: bool = False) -> bool | None:
+        """Block until this dispatcher may run; with ``returnStatus`` tell at once whether it is locked."""
+        return self._locks.wait_or_tell(self._key, None, returnStatus)
+
+    def lock(self, dispatcher: Callable[..., Any] | None = None) -> None:
+        """Hold the server, or a dispatcher."""
+        self._locks.lock(optional_lock_key(dispatcher))
+
+    def unlock(self, dispatcher: Callable[..., Any] | None = None, exclusive: bool = False) -> None:
+        """Let the server, or a dispatcher, run."""
+        self._locks.unlock(optional_lock_key(dispatcher), exclusive=exclusive)
+
+    def wait(self, dispatcher: Callable[..., Any] | None = None, returnStatus: bool = False) -> bool | None:
+        """Block until the server, or a dispatcher, may run; with ``returnStatus`` tell at once whether it is locked."""
+        return self._locks.wait_or_tell(optional_lock_key(dispatcher), None, returnStatus)
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep without holding up other calls."""
+        time.sleep(seconds)
+
+    def log(self, level: Any, *args: Any) -> None:
+        """Write to the server's log; without a level the message is critical."""
+        self._log.write_documented(level, args)
+
+
+class Connection(FieldsAsKeys):
+    """One call, as its dispatcher sees it. :data:`ABOUT` is its documentation."""
+
+    def __init__(self, exchange: Exchange, route: Route, server: ServerFacts, *, notify: bool) -> None:
+        self._request = exchange.request
+        self._outgoing = exchange.outgoing
+        self._server = server
+        self.uniqueId = exchange.unique_id
+        self.path = route.path
+        self.dispatcher = route.function
+        self.dispatcherName = route.name
+        self.notify = notify
+        self.nativeThread = True
+        self.server = server.facade
+        self.serverName = server.name
+
+    @cached_property
+    def headers(self) -> dict[str, str]:
+        """The header fields of the request."""
+        return dict(self._request.parsed.headers)
+
+    @cached_property
+    def cookies(self) -> dict[str, str]:
+        """The cookies of the request."""
+        return self._request.parsed.cookies.to_dict()
+
+    @cached_property
+    def ip(self) -> str | None:
+        """The client's address; None over a Unix socket."""
+        return self._request.remote_addr
+
+    @cached_property
+    def servedBy(self) -> tuple[bool, str | None, Any]:
+        """``(isRawSocket, ip or socketPath, port or socket)``."""
+        return self._server.served_by(self._request.environ)
+
+    @cached_property
+    def call(self) -> CallTools:
+        """What a dispatcher may do about itself."""
+        return CallTools(self._server, self.dispatcher)
+
+    @property
+    def headersOut(self) -> dict[str, str]:
+        """Header fields to send."""
+        return self._outgoing.headers
+
+    @headersOut.setter
+    def headersOut(self, headers: dict[str, str]) -> None:
+        self._outgoing.headers = headers
+
+    @property
+    def cookiesOut(self) -> list[dict[str, Any]]:
+        """Cookies to send."""
+        return self._outgoing.cookies
+
+    @cookiesOut.setter
+    def cookiesOut(self, cookies: list[dict[str, Any]]) -> None:
+        self._outgoing.cookies = cookies
+
+    @property
+    def mimeType(self) -> str:
+        """The media type of the answer."""
+        return self._outgoing.content_type
+
+    @mimeType.setter
+    def mimeType(self, mime_type: str) -> None:
+        self._outgoing.mime_type = mime_type
+
+    @property
+    def allowCompress(self) -> bool:
+        """Whether the answer may be compressed."""
+        return self._outgoing.allow_compress
+
+    @allowCompress.setter
+    def allowCompress(self, allow: bool) -> None:
+        self._outgoing.allow_compress = allow
+
+    @property
+    def jsonp(self) -> str | bool:
+        """The JSONP output format; False for plain JSON."""
+        return self._outgoing.jsonp
+
+    @jsonp.setter
+    def jsonp(self, output_format: str | bool) -> None:
+        self._outgoing.jsonp = output_format

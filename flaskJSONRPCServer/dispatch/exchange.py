@@ -1,0 +1,49 @@
+"""One HTTP request on its way to an answer: what its calls share."""
+
+from __future__ import annotations
+
+import uuid
+from functools import cached_property
+
+from ..http.request import Request
+from ..http.response import Outgoing
+
+__all__ = ["Exchange"]
+
+
+class Exchange:
+    """A request and what its dispatchers say about the answer.
+
+    Most requests need neither an id nor anything to say: both are made when first asked for.
+
+    Args:
+        request: The request.
+        allow_compress: Whether the answer may be compressed, unless a dispatcher says otherwise.
+        callback: The JSONP callback's name; None where the answer is plain JSON.
+        output_format: The JSONP output format, unless a dispatcher says otherwise.
+    """
+
+    def __init__(
+        self, request: Request, *, allow_compress: bool, callback: str | None = None, output_format: str = ""
+    ) -> None:
+        self.request = request
+        self.callback = callback
+        self._allow_compress = allow_compress
+        self._output_format = output_format
+
+    @cached_property
+    def unique_id(self) -> str:
+        """The id of the request in logs and answers: 32 hexadecimal digits."""
+        return uuid.uuid4().hex
+
+    @cached_property
+    def outgoing(self) -> Outgoing:
+        """What the dispatchers ask of the answer."""
+        return Outgoing(self._allow_compress, False if self.callback is None else self._output_format)
+
+    @property
+    def asked(self) -> Outgoing | None:
+        """:attr:`outgoing`, where it says more than that the answer is plain JSON."""
+        if self.callback is None and "outgoing" not in self.__dict__:
+            return None
+        return self.outgoing

@@ -1,0 +1,72 @@
+"""The call of a registered function, and what becomes of its exceptions."""
+
+from __future__ import annotations
+
+import traceback
+from typing import Any
+
+from ..runtime.logs import ERROR
+from ..runtime.stats import Stats
+from ..sansio_jsonrpc import JsonRpcException, JsonRpcInternalError
+from .connection import Connection, ServerFacts
+from .exchange import Exchange
+from .routes import Route
+
+__all__ = ["Invoker"]
+
+Params = list[Any] | dict[str, Any] | None
+
+
+class Invoker:
+    """Calls dispatchers.
+
+    Args:
+        server: The server, as connections show it.
+        stats: Where calls are counted.
+        debug: Whether a client may see the traceback of an unexpected exception.
+    """
+
+    def __init__(self, server: ServerFacts, stats: Stats, *, debug: bool) -> None:
+        self._server = server
+        self._log = server.log
+        self._locks = server.locks
+        self._stats = stats
+        self._debug = debug
+
+    def invoke(self, route: Route, params: Params, exchange: Exchange, *, notify: bool) -> Any:
+        """Bind the parameters, wait for the locks, call the function.
+
+        Returns:
+            What the function returns.
+
+        Raises:
+            JsonRpcException: Wrong parameters, the function's own, or -32603 for any other exception.
+        """
+        plan = route.plan
+        connection = Connection(exchange, route, self._server, notify=notify) if plan.takes_magic else None
+        args, kwargs = plan.bind(params, connection)
+        if self._locks.engaged:
+            self._locks.wait(route.lock_key)
+        tally = self._stats.tally()
+        tally.calls_started += 1
+        try:
+            return route.function(*args, **kwargs)
+        except JsonRpcException:
+            tally.calls_failed += 1
+            raise
+        except (Exception, SystemExit) as exc:  # a dispatcher's exit() must not end the thread that serves it
+            tally.calls_failed += 1
+            raise self.internal_error(f"dispatcher {route.path}{route.name} raised", exchange) from exc
+        finally:
+            tally.calls_done += 1
+
+    def internal_error(self, what: str, exchange: Exchange) -> JsonRpcInternalError:
+        """Log the exception that is being handled, and return what the client is told of it.
+
+        The client gets a correlation id, under which the log has the traceback.
+        """
+        self._log.write(ERROR, what, f"[{exchange.unique_id}]", traceback=True)
+        data = {"correlationId": exchange.unique_id}
+        if self._debug:
+            data["traceback"] = traceback.format_exc()
+        return JsonRpcInternalError(data=data)

@@ -1,0 +1,108 @@
+"""Locks that hold calls back: on the whole server, or on one dispatcher."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Hashable
+from typing import Any
+
+__all__ = ["Locks", "lock_key", "optional_lock_key"]
+
+# How long a caller's own sleepMethod is asked to sleep between two looks.
+_SLEEP_S = 0.1
+
+
+def lock_key(function: Callable[..., Any]) -> Hashable:
+    """Return what a dispatcher is known by to the locks: one key for a function under all its names and paths.
+
+    Two bound methods are the same dispatcher when they are the same method of the same object.
+    """
+    owner = getattr(function, "__self__", None)
+    if owner is not None:
+        return id(owner), getattr(function, "__func__", function.__name__)
+    return id(function)
+
+
+def optional_lock_key(function: Callable[..., Any] | None) -> Hashable | None:
+    """Return the dispatcher's key, or None, which stands for the whole server."""
+    return None if function is None else lock_key(function)
+
+
+class Locks:
+    """The locks of one server.
+
+    A lock is a switch, not a count: two ``lock()`` are undone by one ``unlock()``. While nothing is locked, calls pay
+    nothing: the caller reads :attr:`engaged` first.
+
+    Attributes:
+        engaged: Whether anything is locked.
+    """
+
+    def __init__(self) -> None:
+        self.engaged = False  # written under _changed, read without it
+        self._changed = threading.Condition()
+        self._server = False  # guarded by _changed
+        self._locked: set[Hashable] = set()  # guarded by _changed
+        self._exclusive: set[Hashable] = set()  # guarded by _changed
+
+    def lock(self, key: Hashable | None = None) -> None:
+        """Hold the dispatcher, or every dispatcher. A lock on the server ends all exclusive permissions."""
+        with self._changed:
+            if key is None:
+                self._server = True
+                self._exclusive.clear()
+            else:
+                self._locked.add(key)
+                self._exclusive.discard(key)
+            self._update()
+
+    def unlock(self, key: Hashable | None = None, *, exclusive: bool = False) -> None:
+        """Let the dispatcher run, or end the lock on the server.
+
+        Args:
+            key: The dispatcher; None for the server.
+            exclusive: Let the dispatcher run even while the server is locked.
+        """
+        with self._changed:
+            if key is None:
+                self._server = False
+                self._exclusive.clear()
+            else:
+                self._locked.discard(key)
+                self._exclusive |= {key} if exclusive and self._server else set()
+            self._update()
+
+    def is_locked(self, key: Hashable | None = None) -> bool:
+        """Tell whether the dispatcher, or the server, is held."""
+        with self._changed:
+            return self._is_locked(key)
+
+    def wait(self, key: Hashable | None = None, sleep: Callable[[float], object] | None = None) -> None:
+        """Block until the dispatcher may run.
+
+        Args:
+            key: The dispatcher; None for the server.
+            sleep: Called with seconds, again and again, instead of waiting for the change.
+        """
+        if sleep is None:
+            with self._changed:
+                self._changed.wait_for(lambda: not self._is_locked(key))
+            return
+        while self.is_locked(key):
+            sleep(_SLEEP_S)
+
+    def wait_or_tell(
+        self, key: Hashable | None, sleep: Callable[[float], object] | None, return_status: bool
+    ) -> bool | None:
+        """Do what the documented ``wait`` does: with ``return_status`` answer :meth:`is_locked`, else :meth:`wait`."""
+        if return_status:
+            return self.is_locked(key)
+        self.wait(key, sleep)
+        return None
+
+    def _is_locked(self, key: Hashable | None) -> bool:
+        return key in self._locked or (self._server and key not in self._exclusive)
+
+    def _update(self) -> None:
+        self.engaged = self._server or bool(self._locked)
+        self._changed.notify_all()

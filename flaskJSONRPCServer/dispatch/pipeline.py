@@ -1,0 +1,184 @@
+"""The one way of a request: from a WSGI environ to status, headers and body."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import werkzeug.wrappers
+
+from ..http import jsonp
+from ..http.body import declared_length, decoded, read_body
+from ..http.guard import Guard, is_cross_site
+from ..http.refusals import Forbidden, MethodNotAllowed, Refusal
+from ..http.request import Environ, Request, RequestCopy
+from ..http.response import Response, refusal_response, server_error_response
+from ..runtime.logs import ERROR
+from ..runtime.stats import Stats
+from ..sansio_jsonrpc import JsonRpcRequest
+from ..settings import Settings
+from .answers import Answerer
+from .connection import ServerFacts
+from .exchange import Exchange
+from .rendering import Renderer
+from .routes import Endpoint, Route, Router
+
+__all__ = ["Pipeline"]
+
+
+class Pipeline:
+    """Answers the requests that are for JSON-RPC.
+
+    Args:
+        settings: The frozen settings of the server.
+        server: The server, as the log and ``auth`` need it.
+        router: The routes.
+        guard: The checks before a body is read.
+        answerer: Who answers messages.
+        stats: Where requests are counted.
+    """
+
+    def __init__(
+        self, settings: Settings, server: ServerFacts, router: Router, guard: Guard, answerer: Answerer, stats: Stats
+    ) -> None:
+        self._server = server
+        self._router = router
+        self._guard = guard
+        self._answerer = answerer
+        self._stats = stats
+        self._auth: Callable[..., Any] | None = settings.auth
+        self._allow_compress = settings.allowCompress
+        self._max_body_bytes = settings.max_body_bytes
+        self._trusted_proxies = frozenset(settings.trusted_proxies)
+        self._renderer = Renderer(settings)
+        # blocking=True: one request at a time
+        self._turn: AbstractContextManager[object] = threading.Lock() if settings.blocking else nullcontext()
+
+    def answer(
+        self,
+        environ: Environ,
+        *,
+        parsed: werkzeug.wrappers.Request | None = None,
+        read_body: Callable[[Environ, int], bytes] = read_body,
+    ) -> Response | None:
+        """Answer a request.
+
+        Args:
+            environ: The WSGI environ.
+            parsed: Werkzeug's view of it, where one has been made already.
+            read_body: How to read the body, ``(environ, limit_bytes) -> bytes``.
+
+        Returns:
+            The answer; None if neither the path nor the method below it is known here.
+        """
+        request = Request(environ, self._trusted_proxies, parsed, read_body)
+        target = self._find(request)
+        if target is None:
+            return None
+        tally = self._stats.tally()
+        tally.requests_started += 1
+        try:
+            with self._turn:
+                response = self._process(request, *target)
+        except Refusal as refusal:
+            response = refusal_response(refusal)
+        except Exception:  # noqa: BLE001  the edge: whatever went wrong, the client is told no more than that
+            self._server.log.write(ERROR, "the request failed:", request.method, request.wsgi_path, traceback=True)
+            response = server_error_response()
+        finally:
+            self._stats.request_done(tally)
+        return self._renderer.with_cors(response, request)
+
+    def _find(self, request: Request) -> tuple[Endpoint, Route | None] | None:
+        """Find the endpoint of a POST, or the endpoint and route of a GET."""
+        table = self._router.table
+        endpoint = table.endpoints.get(request.wsgi_path)
+        if endpoint is not None and request.method == "POST":
+            return endpoint, None
+        parent, name = table.endpoint_of_method(request.wsgi_path)
+        route = parent.routes.get(name) if parent is not None else None
+        if parent is not None and route is not None:
+            return parent, route
+        return None if endpoint is None else (endpoint, None)
+
+    def _process(self, request: Request, endpoint: Endpoint, route: Route | None) -> Response:
+        self._guard.check_head(request.environ)
+        if request.method == "OPTIONS":
+            return Response("204 No Content", [("Allow", allowed_methods(route))])
+        if request.method == "POST" and route is None:
+            return self._post(request, endpoint)
+        if request.method == "GET" and route is not None:
+            return self._get(request, endpoint, route)
+        raise MethodNotAllowed(f"{request.method} is not allowed here", allowed_methods(route))
+
+    def _post(self, request: Request, endpoint: Endpoint) -> Response:
+        environ = request.environ
+        self._guard.check_media_type(environ)
+        declared_length(environ, self._max_body_bytes)
+        self._authorise(request, endpoint.path, None)
+        text = request.body(self._max_body_bytes)
+        if "HTTP_CONTENT_ENCODING" in environ:
+            text = decoded(text, environ["HTTP_CONTENT_ENCODING"], limit_bytes=self._max_body_bytes)
+        exchange = Exchange(request, allow_compress=self._allow_compress)
+        return self._renderer.render(self._answerer.answer_text(text, endpoint, exchange), exchange)
+
+    def _get(self, request: Request, endpoint: Endpoint, route: Route) -> Response:
+        if route.output_format is None:
+            raise Forbidden("this method takes no GET; POST a JSON-RPC request")
+        self._authorise(request, endpoint.path, route.name)
+        if self._auth is not None and not route.shares_secrets:
+            refuse_foreign_page(request)
+        params = query_params(request, route)
+        callback = jsonp.check_callback(params.pop("jsonp")) if "jsonp" in params else None
+        exchange = Exchange(
+            request, allow_compress=self._allow_compress, callback=callback, output_format=route.output_format
+        )
+        exchange.outgoing.headers["Cache-Control"] = "no-store"
+        call = JsonRpcRequest(route.name, params, id=None)
+        return self._renderer.render(self._answerer.answer_call(call, endpoint, exchange), exchange)
+
+    def _authorise(self, request: Request, path: str, method: str | None) -> None:
+        """Ask ``auth``, before the body is read.
+
+        Raises:
+            Forbidden: It returned anything but True, or raised.
+        """
+        if self._auth is None:
+            return
+        copied = RequestCopy(request, self._max_body_bytes)
+        try:
+            allowed = self._auth(self._server.facade, path, copied, method)
+        except Refusal:  # of a body that auth asked for
+            raise
+        except Exception as exc:
+            self._server.log.write(ERROR, "auth raised", traceback=True)
+            raise Forbidden("not authorised") from exc
+        if allowed is not True:
+            raise Forbidden("not authorised")
+
+
+def allowed_methods(route: Route | None) -> str:
+    """Return the Allow header of a method's URL, or of an endpoint's."""
+    return "GET, OPTIONS" if route is not None else "OPTIONS, POST"
+
+
+def query_params(request: Request, route: Route) -> dict[str, str]:
+    """Return the query as named parameters, all of them strings; of a repeated name the last one counts."""
+    params = {name: values[-1] for name, values in request.parsed.args.lists()}
+    # jQuery adds "_=<time>" to get past caches.
+    if not route.plan.takes("_"):
+        params.pop("_", None)
+    return params
+
+
+def refuse_foreign_page(request: Request) -> None:
+    """Refuse a GET that another site's page makes with nothing but the user's cookies.
+
+    Raises:
+        Forbidden: It is one.
+    """
+    environ = request.environ
+    if "HTTP_COOKIE" in environ and "HTTP_AUTHORIZATION" not in environ and is_cross_site(environ):
+        raise Forbidden("another site's page may not call this method with cookies; register it with fallback=True")

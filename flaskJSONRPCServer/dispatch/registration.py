@@ -1,0 +1,166 @@
+"""What may be registered, and the routes that come of it."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import types
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from ..errors import RegistrationError
+from ..http import jsonp
+from ..settings import Settings
+from .locks import lock_key
+from .routes import Route, format_path
+from .signatures import SignaturePlan
+
+__all__ = ["Registrar"]
+
+Function = Callable[..., Any]
+
+_RESERVED_PREFIX = "rpc."
+
+
+class Registrar:
+    """Makes routes of functions and instances.
+
+    Args:
+        settings: Says which parameter the server fills, and whether dispatchers answer GET by default.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def function_routes(
+        self, function: Any, *, path: str = "", fallback: bool | str | None = None, name: str | None = None
+    ) -> list[Route]:
+        """Return the routes of a function: one under its name, one under each alias.
+
+        Args:
+            function: Any callable but a class, a coroutine function or a generator function.
+            path: The path prefix of its URL.
+            fallback: Whether it answers GET; a string is the JSONP output format; None leaves it to the server.
+            name: Its name in requests; None for the function's own.
+
+        Raises:
+            RegistrationError: It cannot be registered; the message says why.
+        """
+        refuse_uncallable(function)
+        main_name = own_name(function) if name is None else name
+        plan = SignaturePlan(function, self._settings.magicVarForDispatcher)
+        return [
+            Route(
+                name=checked_name(each),
+                path=format_path(checked_path(path)),
+                function=function,
+                plan=plan,
+                lock_key=lock_key(function),
+                output_format=self._output_format(fallback),
+                shares_secrets=bool(fallback),
+            )
+            for each in dict.fromkeys([main_name, *aliases_of(function)])
+        ]
+
+    def instance_routes(self, instance: Any, *, path: str = "", fallback: bool | str | None = None) -> list[Route]:
+        """Return the routes of an instance's public methods.
+
+        Args:
+            instance: An object; its methods without a leading underscore are meant, inherited ones too.
+            path: The path prefix of their URLs.
+            fallback: As for a function.
+
+        Raises:
+            RegistrationError: A class, a module, or an object without public methods.
+        """
+        if isinstance(instance, (type, types.ModuleType)):
+            raise RegistrationError(f"{instance!r} is not an instance; create one and register that")
+        methods = list(public_methods(instance))
+        if not methods:
+            raise RegistrationError(f"{instance!r} has no public method to register")
+        routes = [self.function_routes(method, path=path, fallback=fallback, name=name) for name, method in methods]
+        return [route for of_method in routes for route in of_method]
+
+    def _output_format(self, fallback: bool | str | None) -> str | None:
+        if isinstance(fallback, str):
+            return checked_output_format(fallback)
+        allowed = self._settings.fallback if fallback is None else fallback
+        return jsonp.DEFAULT_FORMAT if allowed else None
+
+
+def refuse_uncallable(function: Any) -> None:
+    if isinstance(function, type):
+        raise RegistrationError(f"{function!r} is a class; register a function, or an instance with registerInstance")
+    if not callable(function):
+        raise RegistrationError(f"{function!r} cannot be called; register a function")
+    for target in (function, type(function).__call__):
+        if inspect.iscoroutinefunction(target) or inspect.isasyncgenfunction(target):
+            raise RegistrationError(f"{function!r} is asynchronous; register a plain function that runs it to its end")
+        if inspect.isgeneratorfunction(target):
+            raise RegistrationError(f"{function!r} is a generator function; register a function that returns a list")
+
+
+def own_name(function: Function) -> str:
+    while isinstance(function, functools.partial):
+        function = function.func
+    name: str = getattr(function, "__name__", "")
+    if not name.isidentifier():
+        raise RegistrationError(f"{function!r} has no name of its own; give name=...")
+    return name
+
+
+def aliases_of(function: Function) -> list[str]:
+    aliases = getattr(function, "_alias", [])
+    if isinstance(aliases, str):
+        return [aliases]
+    if not isinstance(aliases, (list, tuple)):
+        raise RegistrationError(f"_alias of {function!r} is {aliases!r}; it takes a string or a list of strings")
+    return list(aliases)
+
+
+def checked_name(name: Any) -> str:
+    """Return the name, if it can stand in a request.
+
+    Source: JSON-RPC 2.0, section 4: names that begin with ``rpc.`` are reserved.
+    """
+    if not isinstance(name, str) or not name or not name.isprintable():
+        raise RegistrationError(f"{name!r} cannot be a method's name: it takes a printable, non-empty string")
+    if name.startswith(_RESERVED_PREFIX):
+        raise RegistrationError(f"{name!r} cannot be a method's name: JSON-RPC reserves 'rpc.'")
+    return name
+
+
+def checked_path(path: Any) -> str:
+    if not isinstance(path, str):
+        raise RegistrationError(f"path={path!r} is refused: it takes a string such as '/api'")
+    segments = path.strip("/").split("/")
+    if any(char in path for char in "<>?#%\\") or not path.isprintable() or (len(segments) > 1 and "" in segments):
+        raise RegistrationError(f"path={path!r} is refused: it takes segments without any of <>?#%\\")
+    if {".", ".."} & set(segments):
+        raise RegistrationError(f"path={path!r} is refused: clients resolve '.' and '..' before they send")
+    return path
+
+
+def checked_output_format(text: str) -> str:
+    if not jsonp.is_output_format(text):
+        raise RegistrationError(f"fallback={text!r} is refused: an output format says where the JSON goes, %(data)s")
+    return text
+
+
+def public_methods(instance: Any) -> Iterator[tuple[str, Function]]:
+    """Yield the public methods of an object, each with its name: only what its class defines as a method."""
+    for name in public_names(type(instance)):
+        static = inspect.getattr_static(type(instance), name)
+        if is_method(static):
+            yield name, getattr(instance, name)
+
+
+def public_names(owner: type) -> Iterable[str]:
+    return (name for name in dir(owner) if not name.startswith("_") and not hasattr(object, name))
+
+
+def is_method(static: Any) -> bool:
+    # A property has __get__ too, but cannot be called; a class, or a plain callable object, has no __get__.
+    if isinstance(static, (staticmethod, classmethod, functools.partialmethod)):
+        return True
+    return callable(static) and hasattr(type(static), "__get__") and not isinstance(static, type)

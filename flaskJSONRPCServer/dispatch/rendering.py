@@ -1,0 +1,72 @@
+"""From the bytes of an answer to an HTTP response: media type, JSONP, headers of the dispatchers, CORS, gzip."""
+
+from __future__ import annotations
+
+from ..http import gzip, jsonp
+from ..http.cors import Cors
+from ..http.request import Request
+from ..http.response import Outgoing, Response, checked_header, json_response, merged_headers
+from ..settings import Settings
+from .exchange import Exchange
+
+__all__ = ["Renderer"]
+
+
+class Renderer:
+    """Makes HTTP responses.
+
+    Args:
+        settings: The frozen settings of the server.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._cors = Cors(settings.cors) if settings.cors else None
+        self._allow_compress = settings.allowCompress
+        self._compress_min_size = settings.compressMinSize
+
+    def render(self, reply: bytes, exchange: Exchange) -> Response:
+        """Return the response for a JSON-RPC answer; an empty one is 204.
+
+        Raises:
+            HeaderError: A dispatcher asked for a header or a cookie that cannot be sent.
+        """
+        asked = exchange.asked
+        if asked is None:
+            response, may_compress = json_response(reply), self._allow_compress
+        else:
+            response, may_compress = rendered_as_asked(reply, asked, exchange.callback), asked.allow_compress
+        if may_compress and len(response.body) > self._compress_min_size:
+            compress(response, exchange.request)
+        return response
+
+    def with_cors(self, response: Response, request: Request) -> Response:
+        """Add what the CORS protocol wants, where it is switched on."""
+        if self._cors is None:
+            return response
+        environ = request.environ
+        origin = environ.get("HTTP_ORIGIN")
+        if request.method == "OPTIONS":
+            requested = environ.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS", "")
+            headers = self._cors.preflight_headers(origin, requested)
+        else:
+            headers = self._cors.headers(origin)
+        response.headers = merged_headers(response.headers, headers)
+        return response
+
+
+def rendered_as_asked(reply: bytes, asked: Outgoing, callback: str | None) -> Response:
+    if reply and asked.jsonp:
+        reply = jsonp.wrap(reply, callback or "", str(asked.jsonp))
+    response = json_response(reply)
+    content_type = [checked_header("Content-Type", asked.content_type)] if reply else []
+    response.headers = merged_headers(response.headers, [*content_type, *asked.header_lines()])
+    return response
+
+
+def compress(response: Response, request: Request) -> None:
+    """Compress a response, if its client takes gzip; either way the answer depends on what the client takes."""
+    response.headers = merged_headers(response.headers, [("Vary", "Accept-Encoding")])
+    if gzip.accepts_gzip(request.environ.get("HTTP_ACCEPT_ENCODING", "")):
+        response.body = gzip.compress(response.body)
+        length = ("Content-Length", str(len(response.body)))
+        response.headers = merged_headers(response.headers, [length, ("Content-Encoding", "gzip")])

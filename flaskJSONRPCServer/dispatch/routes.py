@@ -1,0 +1,134 @@
+"""Which function a URL and a method name lead to."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from ..errors import RegistrationError
+from .signatures import SignaturePlan
+
+__all__ = ["Endpoint", "Route", "RouteTable", "Router", "format_path"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Route:
+    """One registered function under one name and path.
+
+    Attributes:
+        name: The method's name in a request.
+        path: The formatted path, such as ``/api/``.
+        function: What is called.
+        plan: How its parameters are bound.
+        lock_key: What the locks know it by.
+        output_format: The format of its JSONP answers; None refuses every GET.
+        shares_secrets: Whether a page of another site may call it by JSONP with the user's cookies.
+    """
+
+    name: str
+    path: str
+    function: Callable[..., Any]
+    plan: SignaturePlan
+    lock_key: Hashable
+    output_format: str | None
+    shares_secrets: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One path and the routes below it, by name."""
+
+    path: str
+    routes: Mapping[str, Route]
+
+
+@dataclass(frozen=True, slots=True)
+class RouteTable:
+    """All routes at one moment. A change makes a new table, so a request sees one from start to end."""
+
+    endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
+    """By the path as WSGI gives it, with and without the final slash."""
+
+    def with_routes(self, routes: Iterable[Route]) -> RouteTable:
+        """Return a table that has the routes too.
+
+        Raises:
+            RegistrationError: Another function already stands under one of the names.
+        """
+        by_path = {endpoint.path: dict(endpoint.routes) for endpoint in self.endpoints.values()}
+        for route in routes:
+            names = by_path.setdefault(route.path, {})
+            refuse_other(names.get(route.name), route)
+            names[route.name] = route
+        return RouteTable(endpoints_of(by_path))
+
+    def endpoint_of_method(self, wsgi_path: str) -> tuple[Endpoint | None, str]:
+        """Split ``/path/method`` and ``/path/method/``; the endpoint is None where the path is unknown."""
+        parent, _, wsgi_name = wsgi_path.removesuffix("/").rpartition("/")
+        return self.endpoints.get(parent or "/"), wsgi_decoded(wsgi_name)
+
+    def paths(self) -> list[str]:
+        """Return the formatted paths, each once."""
+        return list(dict.fromkeys(endpoint.path for endpoint in self.endpoints.values()))
+
+
+def endpoints_of(by_path: Mapping[str, dict[str, Route]]) -> Mapping[str, Endpoint]:
+    endpoints = {}
+    for path, names in by_path.items():
+        endpoint = Endpoint(path, MappingProxyType(names))
+        for form in (path, path.rstrip("/") or "/"):
+            endpoints[wsgi_encoded(form)] = endpoint
+    return endpoints
+
+
+def refuse_other(present: Route | None, new: Route) -> None:
+    if present is not None and present.lock_key != new.lock_key:
+        raise RegistrationError(
+            f"{new.name!r} on {new.path!r} is already {present.function!r}; choose another name or path"
+        )
+
+
+def wsgi_encoded(path: str) -> str:
+    """Return the path as WSGI gives it: the bytes of UTF-8 read as Latin-1 (PEP 3333)."""
+    return path.encode().decode("latin-1")
+
+
+def wsgi_decoded(path: str) -> str:
+    return path.encode("latin-1").decode(errors="replace")
+
+
+def format_path(path: str = "") -> str:
+    """Return the path with a slash at both ends.
+
+    >>> format_path(""), format_path("api"), format_path("/a/b")
+    ('/', '/api/', '/a/b/')
+    """
+    stripped = path.strip("/")
+    return f"/{stripped}/" if stripped else "/"
+
+
+class Router:
+    """Holds the current :class:`RouteTable`.
+
+    Args:
+        on_paths: Told the formatted paths of every new table, before it is used.
+    """
+
+    def __init__(self, on_paths: Callable[[list[str]], None]) -> None:
+        self.table = RouteTable()  # replaced under _changing, read without it
+        self._changing = threading.Lock()
+        self._on_paths = on_paths
+
+    def add(self, routes: Iterable[Route]) -> None:
+        """Add all the routes, or none.
+
+        Raises:
+            RegistrationError: As :meth:`RouteTable.with_routes`.
+        """
+        with self._changing:
+            table = self.table.with_routes(routes)
+            self._on_paths(table.paths())
+            self.table = table

@@ -1,0 +1,76 @@
+"""The documented underscore methods of the server: each one statement, which delegates to the component that works."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+from .dispatch.routes import format_path
+from .engine import Engine
+from .http import gzip
+from .http.body import gunzip
+from .http.json_types import to_json_type
+from .http.request import RequestCopy
+from .runtime.resources import raise_descriptor_limit
+from .wsgi import METHODS
+
+__all__ = ["DocumentedHelpers"]
+
+
+class DocumentedHelpers:
+    """The helpers that users of the server may call."""
+
+    _engine: Engine
+
+    def _formatPath(self, path: str = "") -> str:
+        """Return the path with a slash at both ends; see :func:`~flaskJSONRPCServer.dispatch.routes.format_path`."""
+        return format_path(path)
+
+    def _getServerUrl(self, *args: Any) -> list[str]:
+        """Return the Flask rules of the served application, such as ``/api/<method>``."""
+        return self._engine.urls()
+
+    def _registerServerUrl(
+        self, urlMap: Mapping[str, Callable[..., Any]], methods: Collection[str] | None = None
+    ) -> None:
+        """Add URLs with their view functions; see :meth:`~flaskJSONRPCServer.engine.Engine.add_urls`."""
+        self._engine.add_urls(urlMap, methods or METHODS)
+
+    def _fixJSON(self, o: Any) -> Any:
+        """Return what stands for a value that JSON has no type for; override it for types of your own.
+
+        See :func:`~flaskJSONRPCServer.http.json_types.to_json_type`.
+        """
+        return to_json_type(o)
+
+    def _parseJSON(self, data: str | bytes) -> Any:
+        """Return the value of a JSON text, read by the ``jsonBackend`` under the limits of the settings."""
+        return self._engine.codec.loads(data.encode() if isinstance(data, str) else data)
+
+    def _serializeJSON(self, data: Any) -> str:
+        """Return a value as JSON text, written by the ``jsonBackend``."""
+        return self._engine.codec.dumps(data).decode()
+
+    def _compressGZIP(self, data: str | bytes) -> bytes:
+        """Compress with gzip; see :func:`~flaskJSONRPCServer.http.gzip.compress`."""
+        return gzip.compress(data.encode() if isinstance(data, str) else data)
+
+    def _uncompressGZIP(self, data: bytes) -> bytes:
+        """Decompress gzip under ``max_body_bytes``; see :func:`~flaskJSONRPCServer.http.body.gunzip`."""
+        return gunzip(data, limit_bytes=self._engine.settings.max_body_bytes)
+
+    def _copyRequestContext(self, request: Any) -> RequestCopy:
+        """Return a Flask or Werkzeug request as a dict that outlives its thread, as ``auth`` is given it."""
+        return self._engine.request_copy(request)
+
+    def _logger(self, level: Any, *args: Any) -> None:
+        """Write to the server's log; without a level from 0 to 4 the message is critical."""
+        self._engine.log.write_documented(level, args)
+
+    def _speedStatsAdd(self, name: str, val: float) -> None:
+        """Count a duration of ``val`` milliseconds under ``name``, for ``stats()['speedStats']``."""
+        self._engine.stats.add_duration(name, val)
+
+    def _tweakLimit(self, descriptors: tuple[int, int] = (65536, 65536)) -> tuple[int, int]:
+        """Raise this process's limits of open files; see :mod:`flaskJSONRPCServer.runtime.resources`."""
+        return raise_descriptor_limit(*descriptors)

@@ -1,0 +1,203 @@
+"""The parts of one server, put together."""
+
+from __future__ import annotations
+
+import ipaddress
+import threading
+import uuid
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+import flask
+import werkzeug.wrappers
+
+from .dispatch.answers import Answerer
+from .dispatch.connection import ServerFacts
+from .dispatch.invoker import Invoker
+from .dispatch.locks import Locks
+from .dispatch.pipeline import Pipeline
+from .dispatch.registration import Registrar
+from .dispatch.routes import Route, Router
+from .errors import ServerStateError, SettingsError, UnsupportedError
+from .execBackend import find_exec_backend
+from .http.cors import Cors
+from .http.guard import LOOPBACK_NAMES, Guard
+from .http.request import Request, RequestCopy
+from .runtime.logs import WARNING, ServerLog
+from .runtime.stats import Stats
+from .sansio_jsonrpc import Codec, JsonLimits, make_codec
+from .servBackend.sockets import parse_address
+from .settings import Settings
+from .wsgi import Application, FlaskMount, add_rules, read_flask_body
+
+__all__ = ["Engine"]
+
+# Documented options that this version does not have; each is refused rather than ignored.
+_NOT_SUPPORTED = ("multipleAdress", "gevent", "ssl", "experimental")
+
+_STANDARD_CODEC = "json"
+
+
+class Engine:
+    """What a :class:`~flaskJSONRPCServer.server.flaskJSONRPCServer` answers requests with.
+
+    Args:
+        settings: The options. They are frozen when the first request can come.
+        facade: The object that the user made.
+
+    Raises:
+        SettingsError, UnsupportedError: An option has a value that cannot be used.
+    """
+
+    def __init__(self, settings: Settings, facade: Any) -> None:
+        refuse_unsupported(settings)
+        self.settings = settings
+        self.name: str = settings.name or f"server_{uuid.uuid4().hex[:8]}"
+        self.log = ServerLog(self.name, settings.log)
+        self.stats = Stats()
+        self.locks = Locks()
+        self.registrar = Registrar(settings)
+        self.router = Router(self._mount_paths)
+        self._facade = facade
+        self.codec = make_codec_or_standard(settings, self._fix_json, self.log)
+        self._app = flask.Flask(self.name)
+        self._app_is_users = False
+        self._mounts = [FlaskMount(self._app, self.name, self.pipeline)]
+        self._making = threading.Lock()
+        self._pipeline: Pipeline | None = None  # guarded by _making
+
+    @property
+    def flask_app(self) -> flask.Flask:
+        """The Flask application that has everything that is not RPC."""
+        return self._app
+
+    def use_flask_app(self, app: Any) -> None:
+        """Put the RPC URLs into the user's application, and serve that.
+
+        Raises:
+            SettingsError: It is not a Flask application.
+            ServerStateError: The server is in use already.
+        """
+        if not isinstance(app, flask.Flask):
+            raise SettingsError(f"flaskApp={app!r} is refused: it takes a flask.Flask")
+        if self._pipeline is not None:
+            raise ServerStateError("flaskApp cannot change while the server is in use; assign it before start()")
+        self._app, self._app_is_users = app, True
+        self._mounts[0] = self._mounted_on(app)
+
+    def mount(self, app: flask.Flask) -> None:
+        """Put the RPC URLs into an application that somebody else serves."""
+        self._mounts.append(self._mounted_on(app))
+
+    def add_urls(self, views: Mapping[str, Callable[..., Any]], methods: Collection[str]) -> None:
+        """Put further URLs, with their view functions, into the served application."""
+        endpoints = {rule: f"{self.name}{rule}" for rule in views}
+        self._app.view_functions.update({endpoints[rule]: view for rule, view in views.items()})
+        add_rules(self._app, endpoints, methods)
+
+    def urls(self) -> list[str]:
+        """Return the rules of the served application."""
+        return [rule.rule for rule in self._app.url_map.iter_rules()]
+
+    def register(self, routes: list[Route], dispatcher_backend: Any, notif_backend: Any) -> None:
+        """Add routes whose calls run on the given backends; None means the server's own."""
+        find_exec_backend("dispatcherBackend", dispatcher_backend or self.settings.dispatcherBackend)
+        find_exec_backend("notifBackend", notif_backend or self.settings.notifBackend)
+        self.router.add(routes)
+
+    def application(self) -> Application:
+        """Return the WSGI callable."""
+        always_flask = self.settings.flaskContext or self._app_is_users
+        return Application(self._app, self.pipeline(), always_flask=always_flask)
+
+    def pipeline(self) -> Pipeline:
+        """Return the pipeline; the first time, freeze the settings and make it of them."""
+        with self._making:
+            if self._pipeline is None:
+                self.settings.freeze()
+                self._pipeline = self._make_pipeline(self.settings.snapshot())
+            return self._pipeline
+
+    def release(self) -> None:
+        """Drop the pipeline and let the settings change again."""
+        with self._making:
+            self._pipeline = None
+            self.settings.thaw()
+
+    def served_by(self, environ: Mapping[str, Any]) -> tuple[bool, str | None, Any]:
+        """Return ``(isRawSocket, ip or socketPath, port or socket)`` of a request."""
+        return False, environ["SERVER_NAME"], int(environ["SERVER_PORT"])
+
+    def request_copy(self, request: werkzeug.wrappers.Request) -> RequestCopy:
+        """Return a Werkzeug request as a dict that outlives its thread."""
+        ours = Request(request.environ, frozenset(self.settings.trusted_proxies), request, read_flask_body)
+        return RequestCopy(ours, self.settings.max_body_bytes)
+
+    def _make_pipeline(self, settings: Settings) -> Pipeline:
+        self.codec = make_codec_or_standard(settings, self._fix_json, self.log)
+        facts = ServerFacts(self.name, self._facade, self.log, self.locks, self.served_by)
+        answerer = Answerer(settings, self.codec, Invoker(facts, self.stats, debug=settings.debug))
+        guard = Guard(settings, allowed_hosts(settings))
+        return Pipeline(settings, facts, self.router, guard, answerer, self.stats)
+
+    def _fix_json(self, value: Any) -> Any:
+        # Looked up at each call: a subclass or an assignment may replace it.
+        return self._facade._fixJSON(value)
+
+    def _mounted_on(self, app: flask.Flask) -> FlaskMount:
+        mount = FlaskMount(app, self.name, self.pipeline)
+        mount.mount(self.router.table.paths())
+        return mount
+
+    def _mount_paths(self, paths: list[str]) -> None:
+        for mount in self._mounts:
+            mount.mount(paths)
+
+
+def refuse_unsupported(settings: Settings) -> None:
+    for name in _NOT_SUPPORTED:
+        if getattr(settings, name):
+            raise UnsupportedError(f"{name}={getattr(settings, name)!r} is not supported by this version; leave it out")
+    if settings.bindAdress is not None:
+        parse_address(settings.bindAdress)
+    find_exec_backend("dispatcherBackend", settings.dispatcherBackend)
+    find_exec_backend("notifBackend", settings.notifBackend)
+    if settings.cors:
+        Cors(settings.cors)
+
+
+def make_codec_or_standard(settings: Settings, fix_json: Callable[[Any], Any], log: ServerLog) -> Codec:
+    """Return the codec of ``jsonBackend``; where its module is missing, the standard library's, with a warning.
+
+    Raises:
+        SettingsError: It has no ``loads`` or ``dumps``.
+    """
+    limits = JsonLimits(max_depth=settings.max_nesting_depth, max_integer_digits=settings.max_integer_digits)
+    try:
+        return make_codec(settings.jsonBackend, default=fix_json, limits=limits)
+    except ImportError as exc:
+        log.write(
+            WARNING, f"jsonBackend={settings.jsonBackend!r} cannot be imported ({exc}); using {_STANDARD_CODEC!r}"
+        )
+        return make_codec(_STANDARD_CODEC, default=fix_json, limits=limits)
+    except TypeError as exc:
+        raise SettingsError(f"jsonBackend={settings.jsonBackend!r} is refused: {exc}") from exc
+
+
+def allowed_hosts(settings: Settings) -> Collection[str] | None:
+    """Return the host names that requests may bear; None for any.
+
+    A server that only this machine can reach takes this machine's names only: that ends DNS rebinding, by which another
+    site's page would get at it through the user's browser.
+    """
+    if settings.allowed_hosts is not None or settings.bindAdress is None:
+        return settings.allowed_hosts
+    host = parse_address(settings.bindAdress).host
+    return [host, *LOOPBACK_NAMES] if is_loopback(host) else None
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"

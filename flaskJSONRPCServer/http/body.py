@@ -1,0 +1,116 @@
+"""Reading a request's body under a limit."""
+
+from __future__ import annotations
+
+import zlib
+from typing import Any, BinaryIO
+
+from .refusals import BadEncoding, BadRequest, BodyTooLarge, UnsupportedMediaType
+
+__all__ = ["declared_length", "decoded", "gunzip", "read_body"]
+
+# wbits 16 + 15: a gzip header and trailer, with the largest window (zlib manual, inflateInit2).
+_GZIP_WBITS = 31
+
+
+def declared_length(environ: dict[str, Any], limit_bytes: int) -> int | None:
+    """Return the Content-Length, or None where the request has none.
+
+    Raises:
+        BadRequest: It is not a plain decimal number, or stands beside a Transfer-Encoding.
+        BodyTooLarge: It is over the limit.
+
+    Source: RFC 9112, section 6.
+    """
+    text = environ.get("CONTENT_LENGTH")
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit()):
+        raise BadRequest(f"Content-Length {text!r} is not a decimal number")
+    if "HTTP_TRANSFER_ENCODING" in environ:
+        raise BadRequest("Content-Length and Transfer-Encoding exclude each other")
+    # A number of more digits than this is over any limit, and int() would take long over it.
+    if len(text) > 19 or (length := int(text)) > limit_bytes:
+        raise too_large(limit_bytes)
+    return length
+
+
+def read_body(environ: dict[str, Any], limit_bytes: int) -> bytes:
+    """Read a request's body from ``wsgi.input``, still encoded.
+
+    Raises:
+        BodyTooLarge: It is over the limit. No more than one byte past the limit has been read.
+        BadRequest: It is shorter than declared, or its length is not a number.
+    """
+    length = declared_length(environ, limit_bytes)
+    if length is not None:
+        return read_exactly(environ["wsgi.input"], length)
+    # Without a length, only a server that ends the stream itself may be read to the end (a chunked body).
+    if environ.get("wsgi.input_terminated"):
+        return read_to_end(environ["wsgi.input"], limit_bytes)
+    return b""
+
+
+def read_exactly(stream: BinaryIO, length: int) -> bytes:
+    body = stream.read(length)
+    while len(body) < length:
+        more = stream.read(length - len(body))
+        if not more:
+            raise BadRequest(f"the body ended after {len(body)} of {length} bytes")
+        body += more
+    return body
+
+
+def read_to_end(stream: BinaryIO, limit_bytes: int) -> bytes:
+    body = bytearray()
+    while chunk := stream.read(min(limit_bytes + 1 - len(body), 65536)):
+        body += chunk
+        if len(body) > limit_bytes:
+            raise too_large(limit_bytes)
+    return bytes(body)
+
+
+def decoded(body: bytes, content_encoding: str, *, limit_bytes: int) -> bytes:
+    """Undo the Content-Encoding of a body.
+
+    Raises:
+        UnsupportedMediaType: Any coding but one ``gzip``.
+        BodyTooLarge, BadEncoding: As :func:`gunzip`.
+    """
+    coding = content_encoding.strip().lower()
+    if coding in ("", "identity"):
+        return body
+    if coding not in ("gzip", "x-gzip"):
+        raise UnsupportedMediaType(f"Content-Encoding {content_encoding!r} is not taken; send gzip or none")
+    return gunzip(body, limit_bytes=limit_bytes)
+
+
+def gunzip(body: bytes, *, limit_bytes: int) -> bytes:
+    """Decompress one gzip member.
+
+    Args:
+        body: The compressed bytes as they came off the wire.
+        limit_bytes: The largest result, in bytes. Decompression stops there; nothing larger is ever held.
+
+    Raises:
+        BodyTooLarge: The result would pass the limit. Answer 413.
+        BadEncoding: Truncated, corrupt, or bytes follow the member. Answer 400.
+
+    Source: RFC 1952, section 2.2.
+    """
+    decompressor = zlib.decompressobj(_GZIP_WBITS)
+    try:
+        plain = decompressor.decompress(body, limit_bytes + 1)
+    except zlib.error as exc:
+        raise BadEncoding("the body is not valid gzip") from exc
+    if len(plain) > limit_bytes:
+        raise too_large(limit_bytes)
+    if not decompressor.eof:
+        raise BadEncoding("the gzip body is truncated")
+    if decompressor.unused_data:
+        raise BadEncoding("bytes follow the gzip body")
+    return plain
+
+
+def too_large(limit_bytes: int) -> BodyTooLarge:
+    return BodyTooLarge(f"the body is over max_body_bytes ({limit_bytes} bytes)")

@@ -1,0 +1,94 @@
+"""Cross-origin resource sharing: which pages of other origins may read an answer.
+
+Source: the Fetch standard, section 3.3 (HTTP's CORS protocol).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ..errors import SettingsError, unknown_name
+
+__all__ = ["Cors"]
+
+Headers = list[tuple[str, str]]
+
+_ANY = "*"
+_KEYS = ("origin", "methods", "method", "headers", "credentials", "maxAge")
+_DEFAULT_METHODS = "GET, OPTIONS, POST"
+_DEFAULT_MAX_AGE_S = 600
+
+# field-name of RFC 9110, section 5.1, in the comma-separated list that a preflight sends.
+_HEADER_NAMES = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+(?: *, *[!#$%&'*+.^_`|~0-9A-Za-z-]+)*")
+
+
+class Cors:
+    """The answers to cross-origin requests, planned once from the ``cors`` option.
+
+    Args:
+        option: True for every origin, or a dict with any of ``origin`` (a string or a list), ``methods`` (also
+            ``method``; a string or a list), ``headers`` (those that a page may send), ``credentials`` (bool) and
+            ``maxAge`` (seconds that a browser may remember a preflight).
+
+    Raises:
+        SettingsError: An unknown key, a value of the wrong type, or credentials for every origin.
+    """
+
+    def __init__(self, option: bool | Mapping[str, Any]) -> None:
+        rules = {} if isinstance(option, bool) else dict(option)
+        for key in rules:
+            if key not in _KEYS:
+                raise SettingsError(unknown_name("cors key", key, _KEYS))
+        self._origins = frozenset(strings("origin", rules.get("origin", _ANY)))
+        self._credentials = bool(rules.get("credentials", False))
+        self._methods = ", ".join(strings("methods", rules.get("methods", rules.get("method", _DEFAULT_METHODS))))
+        self._headers = ", ".join(strings("headers", rules.get("headers", _ANY)))
+        self._max_age_s = seconds(rules.get("maxAge", _DEFAULT_MAX_AGE_S))
+        if self._credentials and _ANY in self._origins:
+            raise SettingsError("cors: browsers refuse credentials with origin '*'; name the origins")
+
+    def headers(self, origin: str | None) -> Headers:
+        """Return the headers of an answer to a page of ``origin``, which is None where no Origin came."""
+        if _ANY in self._origins:
+            return [("Access-Control-Allow-Origin", _ANY)]
+        if origin not in self._origins:
+            return [("Vary", "Origin")]
+        allowed = [("Access-Control-Allow-Origin", origin), ("Vary", "Origin")]
+        return [*allowed, ("Access-Control-Allow-Credentials", "true")] if self._credentials else allowed
+
+    def preflight_headers(self, origin: str | None, requested_headers: str) -> Headers:
+        """Return the headers of the answer to a preflight.
+
+        Args:
+            origin: The Origin header.
+            requested_headers: Access-Control-Request-Headers, as it came.
+        """
+        headers = self.headers(origin)
+        if headers[0][0] != "Access-Control-Allow-Origin":
+            return headers
+        headers += [("Access-Control-Allow-Methods", self._methods), ("Access-Control-Max-Age", str(self._max_age_s))]
+        allowed = self._allowed_headers(requested_headers)
+        return [*headers, ("Access-Control-Allow-Headers", allowed)] if allowed else headers
+
+    def _allowed_headers(self, requested: str) -> str:
+        if self._headers != _ANY:
+            return self._headers
+        # "*" does not cover Authorization, and means nothing with credentials: what was asked for is named instead.
+        return requested if _HEADER_NAMES.fullmatch(requested) else ""
+
+
+def strings(key: str, value: object) -> list[str]:
+    values = [value] if isinstance(value, str) else value
+    if not isinstance(values, (list, tuple, set, frozenset)) or not all(isinstance(item, str) for item in values):
+        raise SettingsError(f"cors: {key}={value!r} is refused: it takes a string or a list of strings")
+    if any(not item.isprintable() or not item.isascii() for item in values):
+        raise SettingsError(f"cors: {key}={value!r} is refused: a header holds printable ASCII only")
+    return list(values)
+
+
+def seconds(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise SettingsError(f"cors: maxAge={value!r} is refused: it takes a whole number of seconds")
+    return value

@@ -1,0 +1,131 @@
+"""What is refused before a request's body is read: too many headers, foreign hosts and origins, wrong media types."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+from urllib.parse import urlsplit
+
+from werkzeug.http import parse_options_header
+
+from ..settings import Settings
+from .refusals import Forbidden, Misdirected, TooManyHeaders, UnsupportedMediaType, UrlTooLong
+
+__all__ = ["Guard", "host_name", "is_cross_site"]
+
+LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
+
+# A WSGI environ holds about this many entries that are not header fields; below the sum nothing needs counting.
+_ENVIRON_BASE = 12
+
+# Bounds the memory of header values that were once found good; what does not fit is checked anew each time.
+_REMEMBERED = 64
+
+_UTF8_NAMES = frozenset({"utf-8", "utf8"})
+
+
+class Guard:
+    """The checks on a request's head, planned once from the settings.
+
+    Args:
+        settings: The frozen settings of the server.
+        allowed_hosts: Host names without ports that the server answers for; None for any.
+    """
+
+    def __init__(self, settings: Settings, allowed_hosts: Collection[str] | None) -> None:
+        self._allowed_hosts = None if allowed_hosts is None else frozenset(map(str.lower, allowed_hosts))
+        self._allowed_origins = None if settings.allowed_origins is None else frozenset(settings.allowed_origins)
+        self._media_types = frozenset(map(str.lower, settings.media_types))
+        self._max_header_count = settings.max_header_count
+        self._max_url_bytes = settings.max_url_bytes
+        # Raw header values that passed. Sets are only added to, so they need no lock.
+        self._good_hosts: set[str | None] = set()
+        self._good_media_types: set[str | None] = set(settings.media_types)
+
+    def check_head(self, environ: dict[str, Any]) -> None:
+        """Check what every request has.
+
+        Raises:
+            UrlTooLong, TooManyHeaders, Misdirected, Forbidden: See :mod:`flaskJSONRPCServer.http.refusals`.
+        """
+        if len(environ.get("PATH_INFO", "")) + len(environ.get("QUERY_STRING", "")) > self._max_url_bytes:
+            raise UrlTooLong(f"the URL is over max_url_bytes ({self._max_url_bytes} bytes)")
+        if len(environ) > self._max_header_count + _ENVIRON_BASE:
+            self._check_header_count(environ)
+        if self._allowed_hosts is not None and environ.get("HTTP_HOST") not in self._good_hosts:
+            self._check_host(environ.get("HTTP_HOST"), self._allowed_hosts)
+        if self._allowed_origins is not None and "HTTP_ORIGIN" in environ:
+            self._check_origin(environ, self._allowed_origins)
+
+    def check_media_type(self, environ: dict[str, Any]) -> None:
+        """Check the Content-Type of a body.
+
+        Raises:
+            UnsupportedMediaType: It is missing, not one of ``media_types``, or has a charset other than UTF-8.
+        """
+        content_type = environ.get("CONTENT_TYPE")
+        if content_type not in self._good_media_types:
+            self._check_media_type(content_type or "")
+
+    def _check_header_count(self, environ: dict[str, Any]) -> None:
+        if sum(key.startswith(("HTTP_", "CONTENT_")) for key in environ) > self._max_header_count:
+            raise TooManyHeaders(f"more than max_header_count ({self._max_header_count}) header fields")
+
+    def _check_host(self, host: str | None, allowed: frozenset[str]) -> None:
+        if host is None or host_name(host) not in allowed:
+            raise Misdirected(f"Host {host!r} is not in allowed_hosts")
+        remember(self._good_hosts, host)
+
+    def _check_origin(self, environ: dict[str, Any], allowed: frozenset[str]) -> None:
+        origin = environ["HTTP_ORIGIN"]
+        if origin not in allowed and origin != own_origin(environ):
+            raise Forbidden(f"Origin {origin!r} is not in allowed_origins")
+
+    def _check_media_type(self, content_type: str) -> None:
+        media_type, parameters = parse_options_header(content_type)
+        if media_type.lower() not in self._media_types:
+            raise UnsupportedMediaType(f"Content-Type {content_type!r} is not in media_types; send application/json")
+        if parameters.get("charset", "utf-8").lower() not in _UTF8_NAMES:
+            raise UnsupportedMediaType(f"Content-Type {content_type!r} is refused: JSON is UTF-8 (RFC 8259)")
+        remember(self._good_media_types, content_type)
+
+
+def remember(good: set[str | None], value: str) -> None:
+    if len(good) < _REMEMBERED:
+        good.add(value)
+
+
+def host_name(host: str) -> str:
+    """Return the name in a Host header, in lower case, without port, brackets and final dot.
+
+    >>> host_name("[::1]:8080"), host_name("Example.test.:80")
+    ('::1', 'example.test')
+    """
+    if host.startswith("["):
+        return host[1:].partition("]")[0].lower()
+    return host.partition(":")[0].removesuffix(".").lower()
+
+
+def own_origin(environ: dict[str, Any]) -> str:
+    """Return the origin that a page served by this very server has."""
+    return f"{environ['wsgi.url_scheme']}://{environ.get('HTTP_HOST', '')}"
+
+
+def is_cross_site(environ: dict[str, Any]) -> bool:
+    """Tell whether a browser says that another site's page made this request.
+
+    Browsers send Sec-Fetch-Site; older ones Origin or Referer. Where none of them came, no browser is at work.
+
+    Source: W3C Fetch Metadata Request Headers, section 2.
+    """
+    site = environ.get("HTTP_SEC_FETCH_SITE")
+    if site is not None:
+        return site not in ("same-origin", "none")
+    source = environ.get("HTTP_ORIGIN") or environ.get("HTTP_REFERER")
+    if source is None:
+        return False
+    try:
+        authority = urlsplit(source).netloc
+    except ValueError:
+        return True
+    return bool(authority != environ.get("HTTP_HOST", ""))

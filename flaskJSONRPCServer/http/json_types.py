@@ -1,0 +1,69 @@
+"""The JSON form of common Python values that JSON itself lacks."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+from collections.abc import Callable
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from pathlib import PurePath
+from typing import Any
+from uuid import UUID
+
+__all__ = ["to_json_type"]
+
+
+def from_set(value: set[Any] | frozenset[Any]) -> list[Any]:
+    # Sorted where the members can be compared, so that equal sets give equal answers.
+    try:
+        return sorted(value)
+    except TypeError:
+        return list(value)
+
+
+def from_dataclass(value: Any) -> dict[str, Any]:
+    return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+
+
+def from_bytes(value: bytes | bytearray | memoryview) -> str:
+    return base64.b64encode(value).decode("ascii")
+
+
+# The first match counts: datetime is a date, and an Enum may be anything.
+_FORMS: tuple[tuple[type | tuple[type, ...], Callable[[Any], Any]], ...] = (
+    (Enum, lambda value: value.value),
+    ((datetime, date, time), lambda value: value.isoformat()),
+    (timedelta, lambda value: value.total_seconds()),
+    ((Decimal, UUID, PurePath), str),
+    ((bytes, bytearray, memoryview), from_bytes),
+    ((set, frozenset), from_set),
+    (tuple, list),
+)
+
+
+def to_json_type(value: Any) -> Any:
+    """Return what stands for a value that JSON has no type for.
+
+    ==============================  ======================================
+    value                           its JSON form
+    ==============================  ======================================
+    Decimal, UUID, path             string, as ``str`` gives it
+    datetime, date, time            string, ISO 8601 as ``isoformat`` gives it
+    timedelta                       number of seconds
+    bytes, bytearray, memoryview    string, base64 (RFC 4648, section 4)
+    set, frozenset                  array, sorted where that is possible
+    Enum                            its value
+    dataclass                       object of its fields
+    ==============================  ======================================
+
+    Raises:
+        TypeError: There is no such form; the message names the type.
+    """
+    for types, form in _FORMS:
+        if isinstance(value, types):
+            return form(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return from_dataclass(value)
+    raise TypeError(f"a {type(value).__name__} has no JSON form; convert it, or override _fixJSON")

@@ -1,0 +1,53 @@
+"""JSONP: an answer as a script, for pages of other origins that cannot use CORS."""
+
+from __future__ import annotations
+
+import re
+
+from .refusals import BadRequest
+
+__all__ = ["CALLBACK", "DATA", "DEFAULT_FORMAT", "check_callback", "is_output_format", "wrap"]
+
+CALLBACK = "%(callback)s"
+DATA = "%(data)s"
+DEFAULT_FORMAT = f"{CALLBACK}({DATA});"
+
+_MAX_CALLBACK_LENGTH = 128
+_CALLBACK = re.compile(r"[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*|\[\d{1,9}\])*", re.ASCII)
+
+# Answers start with a comment, so that no callback name can make them look like another file type (Flash files begin
+# with CWS, for one). "</" could end a script element that the text is pasted into; U+2028 and U+2029 end a line in
+# scripts older than ECMAScript 2019.
+_PREFIX = b"/**/"
+_ESCAPES = ((b"</", b"<\\/"), ("\u2028".encode(), b"\\u2028"), ("\u2029".encode(), b"\\u2029"))
+
+
+def check_callback(name: str) -> str:
+    """Return the callback name, if it is one.
+
+    Raises:
+        BadRequest: It is not a JavaScript name (with dots and [digits]) in ASCII of at most 128 characters.
+    """
+    if len(name) > _MAX_CALLBACK_LENGTH or not _CALLBACK.fullmatch(name):
+        raise BadRequest("the JSONP callback must be a JavaScript name of at most 128 ASCII characters")
+    return name
+
+
+def is_output_format(text: str) -> bool:
+    """Tell whether a text says where the JSON goes: ``%(data)s``, or a bare ``%s``."""
+    return DATA in text or "%s" in text
+
+
+def wrap(json: bytes, callback: str, output_format: str) -> bytes:
+    """Make a script of a JSON text.
+
+    Args:
+        json: Valid JSON in UTF-8.
+        callback: A name that :func:`check_callback` has passed.
+        output_format: Text in which ``%(callback)s`` stands for the name and ``%(data)s``, or ``%s``, for the JSON.
+    """
+    for dangerous, escaped in _ESCAPES:
+        json = json.replace(dangerous, escaped)
+    marker = DATA if DATA in output_format else "%s"
+    head, _, tail = output_format.replace(CALLBACK, callback).partition(marker)
+    return b"".join((_PREFIX, head.encode(), json, tail.encode()))

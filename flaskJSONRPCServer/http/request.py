@@ -1,0 +1,107 @@
+"""One HTTP request, read from its WSGI environ only as far as somebody asks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from .body import read_body
+
+if TYPE_CHECKING:
+    import werkzeug.wrappers
+
+__all__ = ["Environ", "Request", "RequestCopy"]
+
+Environ = dict[str, Any]
+
+
+class Request:
+    """A WSGI request.
+
+    Args:
+        environ: The WSGI environ (PEP 3333). It is kept, not copied.
+        trusted_proxies: The peers whose X-Forwarded-For is believed.
+        parsed: Werkzeug's view of the same environ, where one has been made already.
+        read_body: How to read the body, ``(environ, limit_bytes) -> bytes``; under Flask, a hook may have done it.
+    """
+
+    def __init__(
+        self,
+        environ: Environ,
+        trusted_proxies: frozenset[str] = frozenset(),
+        parsed: werkzeug.wrappers.Request | None = None,
+        read_body: Callable[[Environ, int], bytes] = read_body,
+    ) -> None:
+        self.environ = environ
+        self.method: str = environ["REQUEST_METHOD"]
+        self.wsgi_path: str = environ.get("PATH_INFO", "")
+        self._trusted_proxies = trusted_proxies
+        self._read_body = read_body
+        self._body: bytes | None = None
+        if parsed is not None:
+            self.__dict__["parsed"] = parsed
+
+    @cached_property
+    def parsed(self) -> werkzeug.wrappers.Request:
+        """The request as Werkzeug parses it: ``headers``, ``cookies``, ``args``, ``url``."""
+        from werkzeug.wrappers import Request as ParsedRequest
+
+        return ParsedRequest(self.environ)
+
+    @cached_property
+    def remote_addr(self) -> str | None:
+        """The client's IP address; None where the peer has none, as over a Unix socket."""
+        peer: str | None = self.environ.get("REMOTE_ADDR") or None
+        if peer not in self._trusted_proxies:
+            return peer
+        return forwarded_client(self.environ.get("HTTP_X_FORWARDED_FOR", ""), self._trusted_proxies) or peer
+
+    def body(self, limit_bytes: int) -> bytes:
+        """Read the body once and keep it.
+
+        Raises:
+            Refusal: As :func:`~flaskJSONRPCServer.http.body.read_body`.
+        """
+        if self._body is None:
+            self._body = self._read_body(self.environ, limit_bytes)
+        return self._body
+
+
+def forwarded_client(header: str, trusted: frozenset[str]) -> str | None:
+    """Return the nearest address in X-Forwarded-For that is not itself a trusted proxy, or None."""
+    hops = [hop.strip() for hop in header.split(",")]
+    return next((hop for hop in reversed(hops) if hop and hop not in trusted), None)
+
+
+class RequestCopy(dict[str, Any]):
+    """A request as a plain dictionary that outlives its thread; its keys can be read as attributes too.
+
+    Keys: ``headers`` and ``cookies`` (dict), ``environ`` (dict), ``remote_addr``, ``method``, ``url``, ``args`` (dict),
+    and ``data`` (bytes) and ``form`` (dict, empty), which are read from the client when they are first asked for.
+    """
+
+    def __init__(self, request: Request, limit_bytes: int) -> None:
+        parsed = request.parsed
+        super().__init__(
+            headers=dict(parsed.headers),
+            cookies=parsed.cookies.to_dict(),
+            environ=dict(request.environ),
+            remote_addr=request.remote_addr,
+            method=request.method,
+            url=parsed.url,
+            args=parsed.args.to_dict(),
+        )
+        self._readers: dict[str, Callable[[], Any]] = {"data": lambda: request.body(limit_bytes), "form": dict}
+
+    def __missing__(self, key: str) -> Any:
+        if key not in self._readers:
+            raise KeyError(key)
+        self[key] = value = self._readers[key]()
+        return value
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(name) from None

@@ -1,0 +1,175 @@
+"""One HTTP answer: a status, headers and a body, and what a dispatcher adds to it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from werkzeug.http import dump_cookie
+
+from .refusals import Refusal
+
+__all__ = [
+    "HeaderError",
+    "Outgoing",
+    "Response",
+    "checked_header",
+    "json_response",
+    "merged_headers",
+    "refusal_response",
+    "server_error_response",
+]
+
+JSON = "application/json"
+JAVASCRIPT = "application/javascript"
+
+Header = tuple[str, str]
+
+_JSON = ("Content-Type", JSON)
+_TEXT = ("Content-Type", "text/plain; charset=utf-8")
+_NOSNIFF = ("X-Content-Type-Options", "nosniff")
+
+# field-name and field-value of RFC 9110, sections 5.1 and 5.5; a value is sent as ISO-8859-1 (PEP 3333).
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+
+# Who frames the message sets these: one from a dispatcher could contradict the body that is really sent.
+_FRAMING = frozenset({"connection", "content-encoding", "content-length", "keep-alive", "transfer-encoding", "upgrade"})
+
+_COOKIE_KEYS = frozenset({"name", "value", "expires", "domain", "path", "secure", "httponly", "samesite"})
+
+
+class HeaderError(ValueError):
+    """A dispatcher set a header or a cookie that cannot be sent. The answer is 500 and holds none of it."""
+
+
+@dataclass(slots=True)
+class Response:
+    """An answer in the form that WSGI sends.
+
+    Attributes:
+        status: Code and reason, such as ``200 OK``.
+        headers: Name and value pairs, in order.
+        body: The bytes after the headers.
+    """
+
+    status: str
+    headers: list[Header]
+    body: bytes = b""
+
+
+@dataclass(slots=True)
+class Outgoing:
+    """What the dispatchers of one request ask of its answer.
+
+    Attributes:
+        allow_compress: Whether the body may be compressed.
+        jsonp: The JSONP output format; False for plain JSON.
+        mime_type: The media type; None for the one that follows from ``jsonp``.
+        headers: Further header fields.
+        cookies: Cookies, as ``cookiesOut`` describes them.
+    """
+
+    allow_compress: bool
+    jsonp: str | bool = False
+    mime_type: str | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    cookies: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def content_type(self) -> str:
+        """The media type of the answer."""
+        return self.mime_type or (JAVASCRIPT if self.jsonp else JSON)
+
+    def header_lines(self) -> list[Header]:
+        """Return the headers and Set-Cookie lines, checked.
+
+        Raises:
+            HeaderError: One of them cannot be sent.
+        """
+        lines = [checked_header(name, value) for name, value in self.headers.items()]
+        return lines + [checked_header("Set-Cookie", set_cookie(cookie)) for cookie in self.cookies]
+
+
+def checked_header(name: object, value: object) -> Header:
+    """Return the header field as it is sent.
+
+    Raises:
+        HeaderError: It is not one, or it is the server's own to set.
+    """
+    text = str(value)
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise HeaderError(f"header name {name!r} is not a token (RFC 9110, section 5.1)")
+    if name.lower() in _FRAMING:
+        raise HeaderError(f"header {name!r} is set by the server alone")
+    if not _VALUE.fullmatch(text):
+        raise HeaderError(f"header {name!r} has a character that no header can hold: {text!r}")
+    return name, text
+
+
+def set_cookie(cookie: Mapping[str, Any]) -> str:
+    """Return the Set-Cookie value for one entry of ``cookiesOut``."""
+    if unknown := set(cookie) - _COOKIE_KEYS:
+        raise HeaderError(f"cookie {cookie.get('name')!r} has unknown keys: {', '.join(sorted(map(str, unknown)))}")
+    if "name" not in cookie or "value" not in cookie:
+        raise HeaderError(f"cookie {dict(cookie)!r} needs 'name' and 'value'")
+    name = str(cookie["name"])
+    if not _NAME.fullmatch(name):
+        raise HeaderError(f"cookie name {name!r} is not a token (RFC 6265, section 4.1.1)")
+    try:
+        return dump_cookie(
+            name,
+            str(cookie["value"]),
+            expires=cookie.get("expires"),
+            path=cookie.get("path", "/"),
+            domain=cookie.get("domain"),
+            secure=bool(cookie.get("secure", False)),
+            httponly=bool(cookie.get("httponly", False)),
+            samesite=cookie.get("samesite"),
+            max_size=0,
+        )
+    except (TypeError, ValueError) as exc:
+        raise HeaderError(f"cookie {name!r} cannot be sent: {exc}") from exc
+
+
+def merged_headers(headers: list[Header], extra: Iterable[Header]) -> list[Header]:
+    """Return ``headers`` with ``extra``: Vary is extended, Set-Cookie repeated, any other header replaced."""
+    merged = list(headers)
+    for name, value in extra:
+        lower = name.lower()
+        if lower == "vary":
+            value = joined_vary(merged, value)
+        if lower != "set-cookie":
+            merged = [line for line in merged if line[0].lower() != lower]
+        merged.append((name, value))
+    return merged
+
+
+def joined_vary(headers: list[Header], value: str) -> str:
+    fields = [line for name, line in headers if name.lower() == "vary"]
+    return ", ".join([*fields, value] if value not in fields else fields)
+
+
+def json_response(reply: bytes) -> Response:
+    """Return the answer that holds a JSON-RPC message, or none: 204 where there is nothing to say."""
+    if not reply:
+        return Response("204 No Content", [])
+    return Response("200 OK", [_JSON, ("Content-Length", str(len(reply))), _NOSNIFF], reply)
+
+
+def text_response(status: str, text: str, headers: Iterable[Header] = ()) -> Response:
+    """Return an answer that is not JSON-RPC: one sentence as plain text."""
+    body = f"{text}\n".encode("ascii", "backslashreplace")
+    return Response(status, [_TEXT, ("Content-Length", str(len(body))), _NOSNIFF, *headers], body)
+
+
+def refusal_response(refusal: Refusal) -> Response:
+    """Return the answer to a request that is refused as HTTP."""
+    return text_response(refusal.status, str(refusal), refusal.headers)
+
+
+def server_error_response() -> Response:
+    """Return the answer to a request that failed for a reason of the server's, which stays in its log."""
+    return text_response("500 Internal Server Error", "the server failed to answer; its log says why")

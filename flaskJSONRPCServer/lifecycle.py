@@ -1,0 +1,129 @@
+"""Starting, waiting and stopping."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import ExitStack
+from typing import Any
+
+from .engine import Engine
+from .errors import ServerStateError
+from .runtime.garbage import GarbageControl
+from .runtime.logs import INFO
+from .runtime.resources import checked_limits, raise_descriptor_limit
+from .runtime.signals import EndRequest, ended_by_signals
+from .servBackend import find_serv_backend
+from .servBackend.serving import Serving
+
+__all__ = ["Lifecycle"]
+
+
+class Lifecycle:
+    """Runs an engine behind a serving backend.
+
+    Args:
+        engine: The engine.
+        facade: The object that the user made, which the serving backend is told.
+
+    Raises:
+        SettingsError: The serving backend or the descriptor limits cannot be used.
+    """
+
+    def __init__(self, engine: Engine, facade: Any) -> None:
+        settings = engine.settings
+        self._engine = engine
+        self._serving = Serving(find_serv_backend(settings.servBackend), facade)
+        self._descriptor_limits = checked_limits(settings.tweakDescriptors)
+        self._changing = threading.RLock()
+        self._started: ExitStack | None = None  # undoes a start; guarded by _changing
+        self._end: EndRequest | None = None  # what serve_forever waits for; replaced by the thread that is in there
+
+    @property
+    def addresses(self) -> list[Any]:
+        """Where the server listens: ``(host, port)`` for each address, with the real port where 0 was asked for."""
+        return self._serving.addresses
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the server has been started and not stopped."""
+        return self._started is not None
+
+    def start(self) -> None:
+        """Start everything, or nothing.
+
+        Raises:
+            ServerStateError: It runs already, or has no address.
+            BindError: The address cannot be listened on.
+        """
+        with self._changing:
+            if self._started is not None:
+                raise ServerStateError(f"server {self._engine.name!r} runs already; stop() it first")
+            if self._engine.settings.bindAdress is None:
+                raise ServerStateError("a server with bindAdress=None is only mounted: use init_app() or getWSGI()")
+            with ExitStack() as undo:
+                self._start(undo)
+                self._started = undo.pop_all()
+        self._engine.log.write(INFO, f"server {self._engine.name!r} listens on", *self.addresses)
+
+    def stop(self, timeout_s: float, allowed_requests: int) -> None:
+        """Stop accepting requests, wait for those being processed, and undo the start. Without a start nothing happens.
+
+        Args:
+            timeout_s: How long to wait, in seconds.
+            allowed_requests: How many requests need not be waited for.
+
+        Raises:
+            ServerStateError: It is called from a dispatcher, which would wait for itself.
+        """
+        if self._engine.stats.is_calling():
+            raise ServerStateError("stop() cannot be called from a dispatcher: it waits for running dispatchers to end")
+        with self._changing:
+            if self._started is None:
+                return
+            undo, self._started = self._started, None
+            deadline = time.monotonic() + timeout_s
+            if allowed_requests:
+                self._engine.stats.wait_idle(timeout_s, allowed_requests)
+                deadline = time.monotonic()
+            with undo:
+                self._serving.stop(max(0.0, deadline - time.monotonic()))
+        self._engine.log.write(INFO, f"server {self._engine.name!r} has stopped")
+        if self._end is not None:
+            self._end.request()
+
+    def join(self) -> None:
+        """Block until the server has been stopped."""
+        self._serving.join()
+
+    def serve_forever(self, timeout_s: float = 20) -> None:
+        """Start, block until a signal or another thread's :meth:`stop`, and stop.
+
+        Args:
+            timeout_s: How long requests being processed are waited for, in seconds.
+        """
+        with ended_by_signals() as self._end:
+            self.start()
+            self._end.wait()
+            self.stop(timeout_s, 0)
+
+    def _start(self, undo: ExitStack) -> None:
+        engine = self._engine
+        if self._descriptor_limits is not None:
+            raise_descriptor_limit(*self._descriptor_limits)
+        undo.callback(engine.release)
+        application = engine.application()
+        if engine.settings.controlGC:
+            undo.callback(self._start_garbage_control().stop)
+        self._serving.start(engine.settings.bindAdress, application)
+
+    def _start_garbage_control(self) -> GarbageControl:
+        settings = self._engine.settings
+        control = GarbageControl(
+            self._engine.stats.totals,
+            every_s=settings.controlGC_everySeconds,
+            every_requests=settings.controlGC_everyRequestCount,
+            every_calls=settings.controlGC_everyDispatcherCount,
+        )
+        control.start()
+        return control

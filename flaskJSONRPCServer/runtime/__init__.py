@@ -1,0 +1,1 @@
+"""What keeps a server running: statistics, logging, garbage collection, limits of the process."""

@@ -1,0 +1,95 @@
+"""The log of one server, on top of the standard :mod:`logging`."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any, TextIO
+
+__all__ = ["CRITICAL", "DEBUG", "ERROR", "INFO", "WARNING", "ServerLog"]
+
+CRITICAL, ERROR, WARNING, INFO, DEBUG = range(5)
+
+_LEVELS = {
+    CRITICAL: logging.CRITICAL,
+    ERROR: logging.ERROR,
+    WARNING: logging.WARNING,
+    INFO: logging.INFO,
+    DEBUG: logging.DEBUG,
+}
+_ROOT = "flaskJSONRPCServer"
+_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+class StandardErrorHandler(logging.StreamHandler[TextIO]):
+    """Writes to whatever ``sys.stderr`` is when a record comes, so that a redirection made later counts."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+        self.setFormatter(logging.Formatter(_FORMAT))
+
+    @property
+    def stream(self) -> TextIO:
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, value: TextIO) -> None:
+        """Ignore the base class's assignment."""
+
+
+_console = StandardErrorHandler()
+
+
+class ServerLog:
+    """A logger of its own for each server: ``flaskJSONRPCServer.<name>``.
+
+    An application that has configured :mod:`logging` gets the records in its own handlers. Where nothing is configured,
+    they go to standard error.
+
+    Args:
+        name: The server's name.
+        level: 0 (critical only) to 4 (debug); False is 0 and True is 3.
+    """
+
+    def __init__(self, name: str, level: int | bool) -> None:
+        self.logger = logging.getLogger(f"{_ROOT}.{name}")
+        self.logger.setLevel(_LEVELS[_number(level)])
+        if not self.logger.hasHandlers():
+            logging.getLogger(_ROOT).addHandler(_console)
+
+    def write(self, level: int, *parts: Any, traceback: bool = False) -> None:
+        """Write one record.
+
+        Args:
+            level: 0 critical, 1 error, 2 warning, 3 info, 4 debug.
+            parts: The message, joined with spaces. Control characters are escaped, so that one call is one record.
+            traceback: Whether the exception being handled is added.
+        """
+        if self.logger.isEnabledFor(_LEVELS[level]):
+            self.logger.log(_LEVELS[level], "%s", one_line(parts), exc_info=traceback)
+
+    def write_documented(self, level: Any, args: tuple[Any, ...]) -> None:
+        """Write as the documented ``_logger(level, *args)`` does: without a level a message is critical."""
+        number, parts = split_level(level, args)
+        self.write(number, *parts)
+
+
+def _number(level: int | bool) -> int:
+    if isinstance(level, bool):
+        return INFO if level else CRITICAL
+    return level
+
+
+def split_level(level: Any, args: tuple[Any, ...]) -> tuple[int, list[Any]]:
+    """Take the optional level off the arguments."""
+    if isinstance(level, int) and not isinstance(level, bool) and level in _LEVELS:
+        return level, list(args)
+    return CRITICAL, [level, *args]
+
+
+def one_line(parts: tuple[Any, ...]) -> str:
+    """Join the parts and escape what could forge a record or drive a terminal."""
+    text = " ".join(map(str, parts))
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)

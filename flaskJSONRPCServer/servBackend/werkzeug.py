@@ -1,0 +1,149 @@
+"""Serving with Werkzeug's threaded server: always there, one thread a connection, one request a connection."""
+
+from __future__ import annotations
+
+import functools
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
+
+from ..runtime.logs import DEBUG, INFO, WARNING
+from .sockets import open_listener, parse_address
+
+__all__ = ["WerkzeugBackend"]
+
+# How long a stop may go unnoticed by the accepting thread; each look costs next to nothing.
+_LOOK_EVERY_S = 0.1
+
+
+class RequestHandler(WSGIRequestHandler):
+    """One connection. What Werkzeug has to say goes to the server's log: info with ``debug=True``, else debug."""
+
+    server: HTTPServer
+
+    def setup(self) -> None:
+        super().setup()
+        self.connection.settimeout(self.server.read_timeout_s)
+
+    def parse_request(self) -> bool:
+        """Note that a request has begun: from here on, a stop waits for its answer."""
+        self.server.request_begins(self.connection)
+        return super().parse_request()
+
+    def log(self, type: str, message: str, *args: Any) -> None:
+        """Log one of Werkzeug's messages."""
+        self.server.write_log(self.address_string(), message % args)
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Log a request, without Werkzeug's colours."""
+        self.log("info", '"%s" %s %s', self.requestline, code, size)
+
+
+class HTTPServer(ThreadedWSGIServer):
+    """Werkzeug's server on a socket of ours, which can wait for the requests that it is answering."""
+
+    def __init__(
+        self, listener: socket.socket, app: Any, write_log: Callable[..., None], read_timeout_s: float
+    ) -> None:
+        self.write_log = write_log
+        self.read_timeout_s = read_timeout_s or None
+        self._lock = threading.Lock()
+        self._connections: dict[socket.socket, threading.Thread] = {}  # guarded by _lock
+        self._silent: set[socket.socket] = set()  # connections without a request yet; guarded by _lock
+        host, port = listener.getsockname()[:2]
+        with listener:  # the base class works on a duplicate
+            super().__init__(host, port, app, RequestHandler, fd=listener.fileno())
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Serve a connection in a thread that :meth:`finish` can find."""
+        thread = threading.Thread(target=self._serve, args=(request, client_address), daemon=True)
+        with self._lock:
+            self._connections[request] = thread
+            self._silent.add(request)
+        thread.start()
+
+    def request_begins(self, connection: socket.socket) -> None:
+        with self._lock:
+            self._silent.discard(connection)
+
+    def finish(self, timeout_s: float) -> int:
+        """End the connections that have asked for nothing, and wait for the others.
+
+        Returns:
+            How many were still being answered when the time was over.
+        """
+        deadline = time.monotonic() + timeout_s
+        with self._lock:
+            threads = list(self._connections.values())
+            for connection in self._silent:
+                end_reading(connection)
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        return sum(thread.is_alive() for thread in threads)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Log what a connection broke on; the base class prints it."""
+        self.write_log("a connection broke:", repr(sys.exc_info()[1]))
+
+    def _serve(self, request: socket.socket, client_address: Any) -> None:
+        try:
+            self.process_request_thread(request, client_address)
+        finally:
+            with self._lock:
+                del self._connections[request]
+                self._silent.discard(request)
+
+
+def end_reading(connection: socket.socket) -> None:
+    try:
+        connection.shutdown(socket.SHUT_RD)
+    except OSError:  # the client has gone already
+        return
+
+
+class Running:
+    """A server that accepts connections in a thread of its own.
+
+    Attributes:
+        address: The host and port that it listens on.
+    """
+
+    def __init__(self, server: HTTPServer) -> None:
+        self._server = server
+        self.address: tuple[str, int] = server.socket.getsockname()[:2]
+        self._thread = threading.Thread(target=server.serve_forever, args=(_LOOK_EVERY_S,), daemon=True)
+        self._thread.start()
+
+    def stop(self, timeout_s: float) -> int:
+        """Stop accepting, then finish; returns how many connections were cut off."""
+        self._server.shutdown()
+        self._thread.join()
+        return self._server.finish(timeout_s)
+
+
+class WerkzeugBackend:
+    """Serves with ``werkzeug.serving``."""
+
+    _id = "werkzeug"
+    _supportGevent = False
+    _supportNative = True
+    _supportRawSocket = False
+
+    def start(self, bindAdress: Any, wsgiApp: Callable[..., Any], server: Any, joinLoop: bool) -> Running:
+        """As :meth:`~flaskJSONRPCServer.servBackend.base.ServBackend.start`."""
+        settings = server.settings
+        listener = open_listener(parse_address(bindAdress), settings.backlog)
+        level = INFO if settings.debug else DEBUG
+        write_log = functools.partial(server.log.write, level)
+        return Running(HTTPServer(listener, wsgiApp, write_log, settings.read_timeout_s))
+
+    def stop(self, serverInstance: Running, serverIndex: int, server: Any, timeout: float) -> None:
+        """As :meth:`~flaskJSONRPCServer.servBackend.base.ServBackend.stop`."""
+        cut_off = serverInstance.stop(timeout)
+        if cut_off:
+            server.log.write(WARNING, f"{cut_off} connections were still being answered after {timeout} s")

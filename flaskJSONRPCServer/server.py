@@ -1,0 +1,290 @@
+"""The server, as its users see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import flask
+
+from .dispatch.connection import ABOUT
+from .dispatch.locks import optional_lock_key
+from .documented import DocumentedHelpers
+from .engine import Engine
+from .errors import UnsupportedError
+from .lifecycle import Lifecycle
+from .runtime.logs import ServerLog
+from .settings import Settings
+from .wsgi import Application
+
+__all__ = ["flaskJSONRPCServer"]
+
+Dispatcher = Callable[..., Any]
+
+
+class flaskJSONRPCServer(DocumentedHelpers):
+    """A JSON-RPC 2.0 server over HTTP.
+
+    >>> server = flaskJSONRPCServer(["127.0.0.1", 8080])
+    >>> server.registerFunction(lambda text: text, path="/api", name="echo")
+    >>> server.serveForever()  # doctest: +SKIP
+
+    Args:
+        bindAdress: ``[ip, port]``; port 0 lets the system choose. None for a server that is only mounted.
+        multipleAdress: Not supported by this version.
+        blocking: Process one request at a time.
+        cors: True: pages of every origin may read the answers. A dict names ``origin``, ``methods``, ``headers``,
+            ``credentials`` and ``maxAge``.
+        gevent: Not supported by this version.
+        debug: Log the messages of the serving backend, and show clients the traceback of unexpected exceptions.
+        log: 0 (critical only), 1 (error), 2 (warning), 3 (info), 4 (debug), or False for critical only.
+        fallback: Answer GET: JSONP with a callback, plain JSON without.
+        allowCompress: Compress answers, for clients that take gzip.
+        ssl: Not supported by this version.
+        tweakDescriptors: ``[soft, hard]`` limit of open files that ``start()`` raises the process to; False leaves it.
+        compressMinSize: The largest answer that is never compressed, in bytes.
+        jsonBackend: The module that reads and writes JSON, by name (``simplejson``, ``json``, ``orjson``,
+            ``rapidjson``), or an object with ``loads`` and ``dumps``. A missing module is replaced by ``json``, with a
+            warning.
+        notifBackend: Where notifications run: ``'simple'``.
+        dispatcherBackend: Where calls run: ``'simple'``.
+        auth: ``auth(server, path, request, method)``, asked for every request before its body is read; only a return of
+            exactly True lets it in.
+        experimental: Not supported by this version.
+        controlGC: While the server runs, collect garbage by hand: every so many minutes, requests or calls.
+        magicVarForDispatcher: The parameter by which a dispatcher is given its connection.
+        name: The server's name, also of its logger; None makes one up.
+        servBackend: Who serves: ``'auto'``, ``'werkzeug'``, or a backend of your own.
+        **options: Any further option of :class:`~flaskJSONRPCServer.settings.Settings`.
+
+    Raises:
+        SettingsError: An option is unknown or has a value that it cannot have.
+        UnsupportedError: An option is documented, and this version does not have it.
+    """
+
+    aboutMagicVarForDispatcher = ABOUT
+    """What the magic variable offers, as text."""
+
+    def __init__(
+        self,
+        bindAdress: Sequence[Any] | None,
+        multipleAdress: bool = False,
+        blocking: bool = False,
+        cors: bool | Mapping[str, Any] = False,
+        gevent: bool = False,
+        debug: bool = False,
+        log: int | bool = 3,
+        fallback: bool = True,
+        allowCompress: bool = False,
+        ssl: Any = False,
+        tweakDescriptors: Sequence[int] | bool = (65536, 65536),
+        compressMinSize: int = 2 * 1024 * 1024,
+        jsonBackend: Any = "simplejson",
+        notifBackend: Any = "simple",
+        dispatcherBackend: Any = "simple",
+        auth: Callable[..., Any] | None = None,
+        experimental: bool = False,
+        controlGC: bool = True,
+        magicVarForDispatcher: str = "_connection",
+        name: str | None = None,
+        servBackend: Any = "auto",
+        **options: Any,
+    ) -> None:
+        Settings.refuse_unknown(options)
+        self.settings = Settings(
+            bindAdress=bindAdress,
+            multipleAdress=multipleAdress,
+            blocking=blocking,
+            cors=cors,
+            gevent=gevent,
+            debug=debug,
+            log=log,
+            fallback=fallback,
+            allowCompress=allowCompress,
+            ssl=ssl,
+            tweakDescriptors=tweakDescriptors,
+            compressMinSize=compressMinSize,
+            jsonBackend=jsonBackend,
+            notifBackend=notifBackend,
+            dispatcherBackend=dispatcherBackend,
+            auth=auth,
+            experimental=experimental,
+            controlGC=controlGC,
+            magicVarForDispatcher=magicVarForDispatcher,
+            name=name,
+            servBackend=servBackend,
+            **options,
+        )
+        self._engine = Engine(self.settings, self)
+        self._lifecycle = Lifecycle(self._engine, self)
+
+    @property
+    def setts(self) -> Settings:
+        """The settings, under their short name."""
+        return self.settings
+
+    @property
+    def name(self) -> str:
+        """The server's name."""
+        return self._engine.name
+
+    @property
+    def log(self) -> ServerLog:
+        """The server's log."""
+        return self._engine.log
+
+    @property
+    def addresses(self) -> list[tuple[str, int]]:
+        """Where the server listens, with the real port where 0 was asked for; empty while it does not run."""
+        return self._lifecycle.addresses
+
+    @property
+    def flaskApp(self) -> flask.Flask:
+        """The Flask application that has all URLs that are not RPC. Another one may be assigned before ``start()``."""
+        return self._engine.flask_app
+
+    @flaskApp.setter
+    def flaskApp(self, app: flask.Flask) -> None:
+        self._engine.use_flask_app(app)
+
+    def getWSGI(self) -> Application:
+        """Return the WSGI callable, for a serving program of your own choice."""
+        return self._engine.application()
+
+    def init_app(self, app: flask.Flask) -> None:
+        """Mount the RPC URLs, those registered later too, on a Flask application that somebody else serves."""
+        self._engine.mount(app)
+
+    def registerFunction(
+        self,
+        dispatcher: Dispatcher,
+        path: str = "",
+        fallback: bool | str | None = None,
+        name: str | None = None,
+        dispatcherBackend: Any = None,
+        notifBackend: Any = None,
+    ) -> None:
+        """Make a function callable.
+
+        An attribute ``_alias`` of the function, a string or a list, gives it further names.
+
+        Args:
+            dispatcher: Any callable but a class, a coroutine function or a generator function.
+            path: The path prefix of its URL: ``/api`` is answered on ``/api`` and ``/api/``.
+            fallback: Whether it answers GET; a string is the JSONP output format, with ``%(callback)s`` and
+                ``%(data)s``. None: as the server.
+            name: Its name in requests; None for the function's own.
+            dispatcherBackend: Where its calls run; None: as the server.
+            notifBackend: Where its notifications run; None: as the server.
+
+        Raises:
+            RegistrationError: It cannot be registered; the message says why.
+        """
+        routes = self._engine.registrar.function_routes(dispatcher, path=path, fallback=fallback, name=name)
+        self._engine.register(routes, dispatcherBackend, notifBackend)
+
+    def registerInstance(
+        self,
+        dispatcher: object,
+        path: str = "",
+        fallback: bool | str | None = None,
+        dispatcherBackend: Any = None,
+        notifBackend: Any = None,
+    ) -> None:
+        """Make the public methods of an object callable.
+
+        Args:
+            dispatcher: The object. Underscore names, properties, classes, and what every object has are left out.
+            path: The path prefix of their URLs.
+            fallback: Whether they answer GET, as with :meth:`registerFunction`.
+            dispatcherBackend: Where their calls run; None: as the server.
+            notifBackend: Where their notifications run; None: as the server.
+
+        Raises:
+            RegistrationError: It has no public methods, or one of them cannot be registered.
+        """
+        routes = self._engine.registrar.instance_routes(dispatcher, path=path, fallback=fallback)
+        self._engine.register(routes, dispatcherBackend, notifBackend)
+
+    def start(self, joinLoop: bool = False) -> None:
+        """Start serving.
+
+        Args:
+            joinLoop: True: return when the server has been stopped. False: return when it accepts requests.
+
+        Raises:
+            ServerStateError: It runs already, or has no address.
+            BindError: The address cannot be listened on; the message says why and what to do.
+        """
+        self._lifecycle.start()
+        if joinLoop:
+            self._lifecycle.join()
+
+    def serveForever(self, restartOn: Any = False, sleep: float = 10) -> None:
+        """Serve until Ctrl-C, SIGTERM or :meth:`stop` from another thread. To be called from the main thread.
+
+        Requests being processed are finished first; a second signal ends the process at once.
+
+        Args:
+            restartOn: Not supported by this version.
+            sleep: Seconds between two looks at ``restartOn``.
+
+        Raises:
+            ServerStateError, BindError: As :meth:`start`.
+        """
+        if restartOn:
+            raise UnsupportedError("restartOn is not supported by this version; leave it out")
+        self._lifecycle.serve_forever()
+
+    def stop(self, timeout: float = 20, processingDispatcherCountMax: int = 0) -> None:
+        """Stop serving, after the requests being processed. Where nothing runs, nothing happens.
+
+        Args:
+            timeout: How long to wait for them, in seconds.
+            processingDispatcherCountMax: How many of them need not be waited for.
+
+        Raises:
+            ServerStateError: It is called from a dispatcher.
+        """
+        self._lifecycle.stop(timeout, processingDispatcherCountMax)
+
+    def stats(self, inMS: bool = False) -> dict[str, Any]:
+        """Return the statistics.
+
+        Args:
+            inMS: Give ``speedStats`` in milliseconds instead of seconds.
+
+        Returns:
+            ``connPerSec_now``, ``connPerSec_old``, ``connPerSec_max``, ``processingRequestCount``,
+            ``processingDispatcherCount``, ``requestCount``, ``dispatcherCount``, ``dispatcherErrorCount``, and
+            ``speedStats`` with ``<name>_max`` and ``<name>_average``.
+        """
+        return self._engine.stats.report(in_ms=inMS)
+
+    def lock(self, dispatcher: Dispatcher | None = None) -> None:
+        """Hold every call, or those of one dispatcher under all its names and paths, until :meth:`unlock`."""
+        self._engine.locks.lock(optional_lock_key(dispatcher))
+
+    def unlock(self, dispatcher: Dispatcher | None = None, exclusive: bool = False) -> None:
+        """Let calls run again.
+
+        Args:
+            dispatcher: The dispatcher; None for the server.
+            exclusive: Let the dispatcher run even while the server is locked.
+        """
+        self._engine.locks.unlock(optional_lock_key(dispatcher), exclusive=exclusive)
+
+    def wait(
+        self,
+        dispatcher: Dispatcher | None = None,
+        sleepMethod: Callable[[float], Any] | None = None,
+        returnStatus: bool = False,
+    ) -> bool | None:
+        """Block until the server, or a dispatcher, may run.
+
+        Args:
+            dispatcher: The dispatcher; None for the server.
+            sleepMethod: A sleep of your own, called with seconds again and again instead of waiting for the change.
+            returnStatus: Answer at once instead: True while it is locked.
+        """
+        return self._engine.locks.wait_or_tell(optional_lock_key(dispatcher), sleepMethod, returnStatus)

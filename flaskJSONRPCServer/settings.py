@@ -1,0 +1,183 @@
+"""Every option of the server, with its default, its unit and its check.
+
+:class:`Settings` is the one place where an option is declared. The constructor of the server fills it,
+``server.settings`` shows it, and ``start()`` works on a frozen copy, so that nothing changes under a request.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar
+
+from .errors import ServerStateError, SettingsError, unknown_name
+
+__all__ = ["DEFAULT_MEDIA_TYPES", "Settings"]
+
+KIB = 1024
+MIB = 1024 * KIB
+
+# JSON-RPC over HTTP is served under all three of these by existing clients; none of them can be sent across sites
+# by a browser without a preflight, which is why nothing else is taken by default.
+DEFAULT_MEDIA_TYPES = ("application/json", "application/json-rpc", "application/jsonrequest")
+
+Check = Callable[[Any], bool]
+
+
+def option(default: Any, accepts: str, check: Check) -> Any:
+    """Declare an option: its default, what it accepts in words, and the check that holds it to that."""
+    return field(default=default, metadata={"accepts": accepts, "check": check})
+
+
+def flag(default: bool) -> Any:
+    return option(default, "True or False", lambda value: isinstance(value, (bool, int)))
+
+
+def count(
+    default: int | None, *, least: int = 1, most: float = math.inf, unit: str = "whole number", none: str = ""
+) -> Any:
+    """Declare an option that counts something; ``none`` says what None means where None is accepted."""
+
+    def check(value: Any) -> bool:
+        return bool(none) if value is None else type(value) is int and least <= value <= most
+
+    bounds = f"of at least {least}" if most == math.inf else f"from {least} to {most}"
+    return option(default, f"a {unit} {bounds}" + (f", or None: {none}" if none else ""), check)
+
+
+def duration(default: float, unit: str) -> Any:
+    return option(default, f"a number of {unit}, 0 or more", lambda value: is_number(value) and value >= 0)
+
+
+def names(default: tuple[str, ...] | None, accepts: str) -> Any:
+    return option(default, accepts, lambda value: value is None or is_strings(value))
+
+
+def anything(default: Any, accepts: str) -> Any:
+    return option(default, accepts, lambda value: True)
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def is_strings(value: Any) -> bool:
+    return isinstance(value, (list, tuple, set, frozenset)) and all(isinstance(item, str) for item in value)
+
+
+def is_log_level(value: Any) -> bool:
+    return isinstance(value, bool) or (isinstance(value, int) and 0 <= value <= 4)
+
+
+@dataclass
+class Settings:
+    """The options of one server, as attributes.
+
+    The first block holds the documented parameters of the constructor, under their own names. All others may be given
+    to the constructor as further keyword arguments. Assigning an unknown name or a value that an option cannot have
+    raises :class:`~flaskJSONRPCServer.errors.SettingsError`; assigning anything while the server is in use raises
+    :class:`~flaskJSONRPCServer.errors.ServerStateError`.
+    """
+
+    bindAdress: Any = anything(None, "[ip, port], or None for a server that is only mounted")
+    multipleAdress: bool = flag(False)
+    blocking: bool = flag(False)
+    cors: bool | Mapping[str, Any] = option(
+        False, "True, False or a dict", lambda value: isinstance(value, (bool, Mapping))
+    )
+    gevent: bool = flag(False)
+    debug: bool = flag(False)
+    log: int | bool = option(3, "0 (critical only) to 4 (debug), or False", is_log_level)
+    fallback: bool = flag(True)
+    allowCompress: bool = flag(False)
+    ssl: Any = anything(False, "False")
+    tweakDescriptors: Any = anything((65536, 65536), "[soft limit, hard limit], or False")
+    compressMinSize: int = count(2 * MIB, least=0, unit="number of bytes")
+    jsonBackend: Any = anything("simplejson", "a module's name, or an object with loads and dumps")
+    notifBackend: Any = anything("simple", "the name of an exec backend")
+    dispatcherBackend: Any = anything("simple", "the name of an exec backend")
+    auth: Callable[..., Any] | None = option(None, "a function or None", lambda value: value is None or callable(value))
+    experimental: bool = flag(False)
+    controlGC: bool = flag(True)
+    magicVarForDispatcher: str = option(
+        "_connection", "a Python identifier", lambda value: isinstance(value, str) and value.isidentifier()
+    )
+    name: str | None = option(None, "a string or None", lambda value: value is None or isinstance(value, str))
+    servBackend: Any = anything("auto", "the name of a serving backend, or a serving backend")
+
+    flaskContext: bool = flag(False)
+    """Whether every call goes through Flask's request handling, so that ``flask.request`` works in a dispatcher."""
+
+    max_body_bytes: int = count(5 * MIB, unit="number of bytes")
+    """The largest request body, before and after gunzip."""
+    max_response_bytes: int = count(64 * MIB, unit="number of bytes")
+    """The largest answer before gzip."""
+    max_batch_length: int | None = count(1000, none="no limit")
+    """The most calls in one batch."""
+    max_nesting_depth: int = count(100, most=500)
+    """How deep arrays and objects may nest in a request. Past 500, Python's recursion limit would decide."""
+    max_integer_digits: int = count(4300)
+    """The longest integer in a request, in decimal digits."""
+    max_header_count: int = count(100)
+    """The most header fields in a request."""
+    max_url_bytes: int = count(8 * KIB, unit="number of bytes")
+    """The longest path with its query string."""
+    allowed_hosts: tuple[str, ...] | None = names(
+        None, "a list of host names, without ports, or None: loopback names where bound to loopback, else any"
+    )
+    allowed_origins: tuple[str, ...] | None = names(None, "a list of origins such as 'https://a.test', or None: any")
+    media_types: tuple[str, ...] = names(DEFAULT_MEDIA_TYPES, "a list of media types")
+    trusted_proxies: tuple[str, ...] = names((), "a list of IP addresses")
+    """The peers whose X-Forwarded-For is believed."""
+
+    backlog: int = count(10_000)
+    read_timeout_s: float = duration(30, "seconds")
+    """How long a client may be silent in the middle of a request before its connection is closed."""
+    controlGC_everySeconds: float = duration(60 * 60, "seconds")
+    controlGC_everyRequestCount: int = count(300_000)
+    controlGC_everyDispatcherCount: int = count(50_000)
+
+    frozen: ClassVar[bool] = False
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if self.frozen:
+            raise ServerStateError(f"setting {name!r} cannot change while the server is in use; set it before")
+        check_option(name, value)
+        super().__setattr__(name, value)
+
+    @classmethod
+    def refuse_unknown(cls, options: Iterable[str]) -> None:
+        """Raise SettingsError for the first name that is not an option."""
+        for name in options:
+            if name not in OPTIONS:
+                raise SettingsError(unknown_name("option", name, OPTIONS))
+
+    def freeze(self) -> None:
+        """Refuse every further assignment until :meth:`thaw`."""
+        self.__dict__["frozen"] = True
+
+    def thaw(self) -> None:
+        """Allow assignments again."""
+        self.__dict__["frozen"] = False
+
+    def snapshot(self) -> Settings:
+        """Return a frozen copy, which later changes of this object do not reach."""
+        taken = copy.copy(self)
+        taken.freeze()
+        return taken
+
+
+OPTIONS = {declared.name: declared.metadata for declared in fields(Settings)}
+
+
+def check_option(name: str, value: Any) -> None:
+    """Hold one value against its option.
+
+    Raises:
+        SettingsError: There is no such option, or it does not accept the value.
+    """
+    Settings.refuse_unknown([name])
+    if not OPTIONS[name]["check"](value):
+        raise SettingsError(f"{name}={value!r} is refused: it takes {OPTIONS[name]['accepts']}")

@@ -1,0 +1,173 @@
+"""Where WSGI, Flask and the pipeline meet.
+
+A request for an RPC URL is answered before Flask, unless the Flask application could notice the difference; then it
+goes through Flask's full request handling. Everything that is not for an RPC URL is Flask's in any case.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any, cast
+
+import flask
+from flask import signals
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+from werkzeug.local import LocalProxy
+from werkzeug.routing import Map, Rule
+
+from .dispatch.pipeline import Pipeline
+from .http.body import declared_length, too_large
+from .http.refusals import BadRequest
+from .http.request import Environ
+from .http.response import Response
+
+__all__ = ["METHODS", "Application", "FlaskMount", "add_rules"]
+
+METHODS = ("GET", "OPTIONS", "POST")
+"""The HTTP methods of an RPC URL."""
+
+_SIGNALS = (
+    signals.request_started,
+    signals.request_finished,
+    signals.request_tearing_down,
+    signals.got_request_exception,
+    signals.appcontext_pushed,
+    signals.appcontext_popped,
+    signals.appcontext_tearing_down,
+)
+
+View = Callable[..., Any]
+
+
+class Application:
+    """The WSGI callable of a server.
+
+    Args:
+        app: The Flask application that has everything that is not RPC.
+        pipeline: Who answers RPC requests.
+        always_flask: Whether RPC requests go through Flask in any case.
+    """
+
+    def __init__(self, app: flask.Flask, pipeline: Pipeline, *, always_flask: bool) -> None:
+        self._app = app
+        self._pipeline = pipeline
+        self._always_flask = always_flask or has_error_handler(app)
+        # What would observe a request is kept in these containers. They are filled in place, so a look tells.
+        self._observers: tuple[Collection[Any], ...] = (
+            app.before_request_funcs,
+            app.after_request_funcs,
+            app.teardown_request_funcs,
+            app.teardown_appcontext_funcs,
+            app.url_value_preprocessors,
+            *(signal.receivers for signal in _SIGNALS),
+        )
+
+    def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answer one request (PEP 3333)."""
+        if environ["REQUEST_METHOD"] not in METHODS or self._is_observed():
+            return self._app(environ, start_response)
+        response = self._pipeline.answer(environ)
+        if response is None:
+            return self._app(environ, start_response)
+        start_response(response.status, response.headers)
+        return [response.body]
+
+    def _is_observed(self) -> bool:
+        return self._always_flask or any(self._observers) or "wsgi_app" in self._app.__dict__
+
+
+def has_error_handler(app: flask.Flask) -> bool:
+    return any(itertools.chain.from_iterable(app.error_handler_spec[None].values()))
+
+
+class FlaskMount:
+    """The RPC URLs in one Flask application.
+
+    Args:
+        app: The application.
+        name: The server's name, which the endpoint of its rules bears.
+        pipeline: Gives the pipeline, when a request comes.
+    """
+
+    def __init__(self, app: flask.Flask, name: str, pipeline: Callable[[], Pipeline]) -> None:
+        self.app = app
+        self._endpoint = f"{name}.rpc"
+        self._pipeline = pipeline
+        self._mounted: set[str] = set()
+        app.view_functions[self._endpoint] = self._view
+
+    def mount(self, paths: Iterable[str]) -> None:
+        """Add the rules of these paths, where they are missing."""
+        missing = [path for path in paths if path not in self._mounted]
+        add_rules(self.app, {rule: self._endpoint for path in missing for rule in rules_of(path)}, METHODS)
+        self._mounted.update(missing)
+
+    def _view(self, **_: str) -> flask.Response:
+        # The request itself, not the proxy: a dispatcher may keep it longer than the context lasts.
+        request = cast("LocalProxy[flask.Request]", flask.request)._get_current_object()
+        response = self._pipeline().answer(request.environ, parsed=request, read_body=read_flask_body)
+        if response is None:
+            flask.abort(404)
+        return flask_response(self.app, response)
+
+
+def rules_of(path: str) -> list[str]:
+    """Return the Flask rules of a formatted path.
+
+    >>> rules_of("/api/")
+    ['/api/<method>/', '/api/<method>', '/api/', '/api']
+    """
+    rules = [f"{path}<method>/", f"{path}<method>", path, path.rstrip("/")]
+    return [rule for rule in rules if rule]
+
+
+def add_rules(app: flask.Flask, endpoints: Mapping[str, str], methods: Collection[str]) -> None:
+    """Add rules to an application, also while it serves.
+
+    Args:
+        app: The application.
+        endpoints: The endpoint of each rule.
+        methods: The HTTP methods of all of them.
+    """
+    rules = [Rule(rule, endpoint=name, methods=methods, strict_slashes=False) for rule, name in endpoints.items()]
+    if rules:
+        # A map that is being matched must not change under the matcher: a larger one takes its place.
+        app.url_map = enlarged(app.url_map, rules)
+
+
+def enlarged(url_map: Map, rules: list[Rule]) -> Map:
+    new = type(url_map)(
+        (rule.empty() for rule in url_map.iter_rules()),
+        default_subdomain=url_map.default_subdomain,
+        strict_slashes=url_map.strict_slashes,
+        merge_slashes=url_map.merge_slashes,
+        redirect_defaults=url_map.redirect_defaults,
+        sort_parameters=url_map.sort_parameters,
+        sort_key=url_map.sort_key,
+        host_matching=url_map.host_matching,
+        converters=url_map.converters,
+    )
+    for rule in rules:
+        new.add(rule)
+    return new
+
+
+def read_flask_body(environ: Environ, limit_bytes: int) -> bytes:
+    """Read the body through ``flask.request``, since a hook of the application may have read it before."""
+    declared_length(environ, limit_bytes)
+    flask.request.max_content_length = limit_bytes
+    try:
+        return flask.request.get_data()
+    except RequestEntityTooLarge as exc:
+        raise too_large(limit_bytes) from exc
+    except ClientDisconnected as exc:
+        raise BadRequest("the body ended before its declared length") from exc
+
+
+def flask_response(app: flask.Flask, response: Response) -> flask.Response:
+    """Return the same answer as an object of the application's response class."""
+    made = app.response_class(response.body, status=response.status, headers=response.headers)
+    if not response.body:
+        made.headers.remove("Content-Type")  # Werkzeug's default, which an answer without a body must not have
+    return made

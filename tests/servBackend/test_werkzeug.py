@@ -1,0 +1,240 @@
+"""The Werkzeug backend over real sockets."""
+
+import contextlib
+import errno
+import http.client
+import json
+import socket
+import threading
+
+import pytest
+
+from flaskJSONRPCServer import BindError, SettingsError, flaskJSONRPCServer
+from flaskJSONRPCServer.servBackend import find_serv_backend
+
+CALL = b'{"jsonrpc":"2.0","method":"echo","params":["a"],"id":1}'
+
+
+@pytest.fixture
+def server():
+    made = flaskJSONRPCServer(["127.0.0.1", 0], log=0, servBackend="werkzeug")
+    made.registerFunction(lambda text: text, path="/api", name="echo")
+    made.start()
+    yield made
+    made.stop()
+
+
+def post(address, body=CALL):
+    with contextlib.closing(http.client.HTTPConnection(*address, timeout=30)) as connection:
+        connection.request("POST", "/api", body, {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        return response.status, response.read()
+
+
+def head(length, extra=""):
+    return (
+        f"POST /api HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n{extra}\r\n"
+    ).encode()
+
+
+def receive_all(sock):
+    return b"".join(iter(lambda: sock.recv(65536), b""))
+
+
+def test_port_0_is_shown_as_the_real_port(server):
+    [(host, port)] = server.addresses
+    assert host == "127.0.0.1"
+    assert port > 0
+    assert post((host, port)) == (200, b'{"jsonrpc":"2.0","result":"a","id":1}')
+
+
+def test_port_may_be_a_string():
+    server = flaskJSONRPCServer(["127.0.0.1", "0"], log=0)
+    server.start()
+    assert server.addresses[0][1] > 0
+    server.stop()
+
+
+def test_localhost_and_ipv6_are_served():
+    for host in ("localhost", "::1"):
+        server = flaskJSONRPCServer([host, 0], log=0)
+        server.registerFunction(lambda text: text, path="/api", name="echo")
+        server.start()
+        assert post((host, server.addresses[0][1]))[0] == 200
+        server.stop()
+
+
+def test_taken_port_is_one_clear_error():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        server = flaskJSONRPCServer(["127.0.0.1", port], log=0)
+        with pytest.raises(
+            BindError, match=f"cannot listen on 127.0.0.1:{port}: Address already in use; another"
+        ) as caught:
+            server.start()
+    assert caught.value.errno == errno.EADDRINUSE
+    server.start()  # nothing of the failed start is left
+    server.stop()
+
+
+@pytest.mark.parametrize("address", ["198.51.100.1", "host.invalid"])
+def test_foreign_address_is_one_clear_error(address):
+    with pytest.raises(BindError, match=f"cannot listen on {address}:0: .*; "):
+        flaskJSONRPCServer([address, 0], log=0).start()
+
+
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1", ["127.0.0.1"], ["127.0.0.1", -1], ["127.0.0.1", 65536], ["", 1], [1, 2], 5]
+)
+def test_address_that_is_none_is_refused_at_construction(address):
+    with pytest.raises(SettingsError, match="bindAdress"):
+        flaskJSONRPCServer(address, log=0)
+
+
+@pytest.mark.parametrize("name", ["auto", "werkzeug"])
+def test_werkzeug_is_found_by_name(name):
+    assert find_serv_backend(name)._id == "werkzeug"
+
+
+def test_unknown_name_is_refused_with_the_nearest():
+    with pytest.raises(SettingsError, match="unknown serving backend 'werkzug'; did you mean 'werkzeug'"):
+        flaskJSONRPCServer(["127.0.0.1", 0], log=0, servBackend="werkzug")
+
+
+def test_each_connection_is_closed_after_its_answer(server):
+    with socket.create_connection(server.addresses[0], timeout=30) as client:
+        client.sendall(head(len(CALL)) + CALL)
+        answer = receive_all(client)
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"\r\nConnection: close\r\n" in answer
+
+
+def test_half_closed_client_is_answered(server):
+    with socket.create_connection(server.addresses[0], timeout=30) as client:
+        client.sendall(head(len(CALL)) + CALL)
+        client.shutdown(socket.SHUT_WR)
+        assert receive_all(client).endswith(b'"id":1}')
+
+
+def test_body_that_ends_early_is_400(server):
+    with socket.create_connection(server.addresses[0], timeout=30) as client:
+        client.sendall(head(100) + CALL)
+        client.shutdown(socket.SHUT_WR)
+        assert receive_all(client).startswith(b"HTTP/1.1 400 Bad Request\r\n")
+
+
+def test_chunked_body_is_read():
+    server = flaskJSONRPCServer(["127.0.0.1", 0], log=0, max_body_bytes=100)
+    server.registerFunction(lambda text: text, path="/api", name="echo")
+    server.start()
+    request = (
+        b"POST /api HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    for body, status in ((CALL, b"200"), (b" " * 101, b"413")):
+        with socket.create_connection(server.addresses[0], timeout=30) as client:
+            client.sendall(request + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body))
+            assert receive_all(client).split()[1] == status
+    server.stop()
+
+
+def test_silent_client_is_cut_off_after_the_read_timeout():
+    server = flaskJSONRPCServer(["127.0.0.1", 0], log=0, read_timeout_s=0.05)
+    server.start()
+    with socket.create_connection(server.addresses[0], timeout=30) as client:
+        assert receive_all(client) == b""
+    with socket.create_connection(server.addresses[0], timeout=30) as client:
+        client.sendall(head(100)[:-2])
+        assert receive_all(client) == b""
+    server.stop()
+
+
+def test_calls_run_concurrently():
+    both = threading.Barrier(2, timeout=30)
+    server = flaskJSONRPCServer(["127.0.0.1", 0], log=0)
+    server.registerFunction(lambda: both.wait() >= 0, path="/api", name="meet")
+    server.start()
+    answers = []
+    body = b'{"jsonrpc":"2.0","method":"meet","id":1}'
+    threads = [threading.Thread(target=lambda: answers.append(post(server.addresses[0], body))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    server.stop()
+    assert [json.loads(body)["result"] for _, body in answers] == [True, True]
+
+
+def test_stop_finishes_the_call_in_flight_and_refuses_new_ones():
+    entered, leave = threading.Event(), threading.Event()
+
+    def slow():
+        entered.set()
+        return leave.wait(30)
+
+    server = flaskJSONRPCServer(["127.0.0.1", 0], log=0)
+    server.registerFunction(slow, path="/api")
+    server.start()
+    address = server.addresses[0]
+    answers = []
+    body = b'{"jsonrpc":"2.0","method":"slow","id":1}'
+    caller = threading.Thread(target=lambda: answers.append(post(address, body)))
+    caller.start()
+    assert entered.wait(30)
+    stopper = threading.Thread(target=server.stop)
+    stopper.start()
+    wait_until_refused(address)
+    assert stopper.is_alive()
+    leave.set()
+    stopper.join()
+    caller.join()
+    assert answers == [(200, b'{"jsonrpc":"2.0","result":true,"id":1}')]
+
+
+def test_stop_gives_up_on_a_call_after_its_timeout(caplog):
+    entered, leave = threading.Event(), threading.Event()
+
+    def slow():
+        entered.set()
+        return leave.wait(30)
+
+    server = flaskJSONRPCServer(["127.0.0.1", 0], log=3)
+    server.registerFunction(slow, path="/api")
+    server.start()
+    address = server.addresses[0]
+    caller = threading.Thread(target=post, args=(address, b'{"jsonrpc":"2.0","method":"slow","id":1}'))
+    caller.start()
+    assert entered.wait(30)
+    server.stop(timeout=0)
+    assert "1 connections were still being answered after 0" in caplog.text
+    leave.set()
+    caller.join()
+
+
+def test_stop_does_not_wait_for_connections_that_ask_for_nothing(server):
+    with socket.create_connection(server.addresses[0], timeout=30) as idle:
+        post(server.addresses[0])  # the idle one has been accepted before this
+        server.stop(timeout=60)
+        assert receive_all(idle) == b""
+
+
+def wait_until_refused(address):
+    while True:
+        try:
+            socket.create_connection(address, timeout=30).close()
+        except ConnectionRefusedError:
+            return
+
+
+@pytest.mark.parametrize(("debug", "level"), [(True, "INFO"), (False, "DEBUG")])
+def test_backend_messages_are_logged_as_debug_says(caplog, debug, level):
+    server = flaskJSONRPCServer(["127.0.0.1", 0], log=4, debug=debug)
+    server.start()
+    with socket.create_connection(server.addresses[0], timeout=30) as client:
+        client.sendall(b"GET /\x1b[31m HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        receive_all(client)
+    server.stop()
+    [record] = [record for record in caplog.records if "GET /" in record.getMessage()]
+    assert record.levelname == level
+    assert record.getMessage().isprintable()

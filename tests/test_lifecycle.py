@@ -1,0 +1,270 @@
+"""Starting, waiting, stopping, and ending by signal."""
+
+import contextlib
+import gc
+import http.client
+import resource
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+
+import pytest
+
+from flaskJSONRPCServer import ServerStateError, flaskJSONRPCServer
+
+SCRIPT = """
+    import socket, threading
+    from flaskJSONRPCServer import flaskJSONRPCServer
+
+    server = flaskJSONRPCServer(["127.0.0.1", 0], log=0)
+
+    def outlast():
+        print("entered", flush=True)
+        address = server.addresses[0]
+        while True:
+            try:
+                socket.create_connection(address).close()
+            except ConnectionRefusedError:
+                return "outlasted"
+
+    def hang():
+        print("entered", flush=True)
+        threading.Event().wait(60)
+
+    def tell():
+        while not server.addresses:
+            pass
+        print(server.addresses[0][1], flush=True)
+
+    server.registerFunction(outlast, path="/api")
+    server.registerFunction(hang, path="/api")
+    threading.Thread(target=tell, daemon=True).start()
+    server.serveForever()
+    print("after serveForever", flush=True)
+"""
+
+
+@pytest.fixture
+def server():
+    made = flaskJSONRPCServer(["127.0.0.1", 0], log=0)
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def serving():
+    """A process in serveForever(), with its port."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(SCRIPT)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    process.port = int(process.stdout.readline())
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def call(port, method, answers):
+    body = f'{{"jsonrpc":"2.0","method":"{method}","id":1}}'
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+        try:
+            connection.request("POST", "/api", body, {"Content-Type": "application/json"})
+            answers.append(connection.getresponse().read())
+        except (OSError, http.client.HTTPException) as exc:
+            answers.append(type(exc))
+
+
+def start_call(port, method):
+    answers = []
+    thread = threading.Thread(target=call, args=(port, method, answers))
+    thread.start()
+    return thread, answers
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_ends_serve_forever_cleanly(serving, number):
+    serving.send_signal(number)
+    out, err = serving.communicate(timeout=60)
+    assert (out, err, serving.returncode) == ("after serveForever\n", "", 0)
+
+
+def test_signal_lets_the_call_in_flight_finish(serving):
+    thread, answers = start_call(serving.port, "outlast")
+    assert serving.stdout.readline() == "entered\n"
+    serving.send_signal(signal.SIGTERM)
+    thread.join()
+    assert answers == [b'{"jsonrpc":"2.0","result":"outlasted","id":1}']
+    assert serving.wait(timeout=60) == 0
+
+
+def test_second_signal_ends_at_once(serving):
+    thread, answers = start_call(serving.port, "hang")
+    assert serving.stdout.readline() == "entered\n"
+    serving.send_signal(signal.SIGTERM)
+    wait_until_refused(serving.port)
+    serving.send_signal(signal.SIGTERM)
+    assert serving.wait(timeout=60) == -signal.SIGTERM
+    thread.join()
+    assert not any(isinstance(answer, bytes) for answer in answers)
+
+
+def wait_until_refused(port):
+    answers = []
+    while ConnectionRefusedError not in answers:
+        call(port, "no such method", answers)
+
+
+def test_stop_from_another_thread_ends_serve_forever():
+    server = flaskJSONRPCServer(["127.0.0.1", 0], log=0)
+    forever = threading.Thread(target=server.serveForever)
+    forever.start()
+    while not server.addresses:
+        assert forever.is_alive()
+    server.stop()
+    forever.join()
+    assert server.addresses == []
+
+
+def test_signal_handlers_are_restored():
+    before = signal.getsignal(signal.SIGTERM)
+    server = flaskJSONRPCServer(["127.0.0.1", 0], log=0)
+
+    def end():
+        while not server.addresses:
+            pass
+        server.stop()
+
+    threading.Thread(target=end).start()
+    server.serveForever()
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_join_loop_returns_when_stopped(server):
+    joined = threading.Thread(target=server.start, kwargs={"joinLoop": True})
+    joined.start()
+    while not server.addresses:
+        assert joined.is_alive()
+    server.stop()
+    joined.join()
+
+
+def test_start_stop_start_serves_again(server):
+    server.registerFunction(lambda: "here", path="/api", name="where")
+    for _ in range(3):
+        server.start()
+        answers = []
+        call(server.addresses[0][1], "where", answers)
+        assert answers == [b'{"jsonrpc":"2.0","result":"here","id":1}']
+        server.stop()
+
+
+def test_second_start_is_refused(server):
+    server.start()
+    with pytest.raises(ServerStateError, match="runs already"):
+        server.start()
+
+
+def test_stop_without_start_does_nothing(server):
+    assert server.stop() is None
+
+
+def test_start_without_address_is_refused():
+    with pytest.raises(ServerStateError, match=r"use init_app\(\) or getWSGI\(\)"):
+        flaskJSONRPCServer(None, log=0).start()
+
+
+def test_stop_from_a_dispatcher_is_a_clear_error(server):
+    def stop_it():
+        with pytest.raises(ServerStateError, match=r"stop\(\) cannot be called from a dispatcher"):
+            server.stop()
+        return "refused"
+
+    server.registerFunction(stop_it, path="/api")
+    server.start()
+    answers = []
+    call(server.addresses[0][1], "stop_it", answers)
+    assert answers == [b'{"jsonrpc":"2.0","result":"refused","id":1}']
+
+
+def test_settings_are_frozen_while_running(server):
+    server.start()
+    with pytest.raises(ServerStateError, match="'blocking' cannot change while the server is in use"):
+        server.settings.blocking = True
+    server.stop()
+    server.settings.blocking = True
+    assert server.setts.blocking
+
+
+def test_two_servers_run_in_one_process():
+    servers = [flaskJSONRPCServer(["127.0.0.1", 0], log=0) for _ in range(2)]
+    for number, server in enumerate(servers):
+        server.registerFunction(lambda number=number: number, path="/api", name="which")
+        server.start()
+    answers = []
+    for server in servers:
+        call(server.addresses[0][1], "which", answers)
+        server.stop()
+    assert answers == [b'{"jsonrpc":"2.0","result":%d,"id":1}' % number for number in range(2)]
+
+
+def test_garbage_collection_is_taken_over_and_given_back():
+    assert gc.isenabled()
+    first, second = (flaskJSONRPCServer(["127.0.0.1", 0], log=0) for _ in range(2))
+    first.start()
+    second.start()
+    first.stop()
+    assert not gc.isenabled()
+    second.stop()
+    assert gc.isenabled()
+
+
+def test_garbage_collection_is_given_back_after_a_failed_start():
+    def start(*args):
+        raise OSError
+
+    server = flaskJSONRPCServer(["127.0.0.1", 0], log=0, servBackend={"_id": "broken", "start": start})
+    with pytest.raises(OSError):
+        server.start()
+    assert gc.isenabled()
+
+
+def test_garbage_collection_is_left_alone_without_control():
+    server = flaskJSONRPCServer(["127.0.0.1", 0], log=0, controlGC=False)
+    server.start()
+    assert gc.isenabled()
+    server.stop()
+
+
+def test_descriptor_limit_is_raised_and_never_lowered():
+    code = """
+        import resource
+        from flaskJSONRPCServer import flaskJSONRPCServer
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (100, hard))
+        for limits in ((200, 200), (150, 150)):
+            server = flaskJSONRPCServer(["127.0.0.1", 0], log=0, tweakDescriptors=limits)
+            server.start()
+            server.stop()
+            print(resource.getrlimit(resource.RLIMIT_NOFILE) == (200, hard))
+    """
+    run = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True)
+    assert run.stdout == "True\nTrue\n"
+
+
+def test_descriptor_limit_is_left_alone_where_switched_off():
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    server = flaskJSONRPCServer(["127.0.0.1", 0], log=0, tweakDescriptors=False)
+    server.start()
+    assert resource.getrlimit(resource.RLIMIT_NOFILE) == before
+    server.stop()
+
+
+def test_nothing_is_left_behind_by_start_and_stop(server):
+    server.start()
+    server.stop()
+    threads = threading.active_count()
+    for _ in range(5):
+        server.start()
+        server.stop()
+    assert threading.active_count() == threads
