@@ -9,13 +9,14 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 
 import pytest
 
 from flaskJSONRPCServer import ServerStateError, flaskJSONRPCServer
 
 SCRIPT = """
-    import socket, threading
+    import errno, socket, threading, time
     from flaskJSONRPCServer import flaskJSONRPCServer
 
     server = flaskJSONRPCServer(["127.0.0.1", 0], log=0)
@@ -23,11 +24,13 @@ SCRIPT = """
     def outlast():
         print("entered", flush=True)
         address = server.addresses[0]
-        while True:
-            try:
-                socket.create_connection(address).close()
-            except ConnectionRefusedError:
-                return "outlasted"
+        while refusal(address) != errno.ECONNREFUSED:
+            time.sleep(0.01)  # between two looks, so that the server gets its turn
+        return "outlasted"
+
+    def refusal(address):
+        with socket.socket() as probe:
+            return probe.connect_ex(address)
 
     def hang():
         print("entered", flush=True)
@@ -35,7 +38,7 @@ SCRIPT = """
 
     def tell():
         while not server.addresses:
-            pass
+            time.sleep(0.01)
         print(server.addresses[0][1], flush=True)
 
     server.registerFunction(outlast, path="/api")
@@ -113,14 +116,19 @@ def wait_until_refused(port):
     answers = []
     while ConnectionRefusedError not in answers:
         call(port, "no such method", answers)
+        time.sleep(0.01)  # between two looks, so that the server gets its turn
+
+
+def wait_for_start(server):
+    while not server.addresses:
+        time.sleep(0.01)
 
 
 def test_stop_from_another_thread_ends_serve_forever():
     server = flaskJSONRPCServer(["127.0.0.1", 0], log=0)
     forever = threading.Thread(target=server.serveForever)
     forever.start()
-    while not server.addresses:
-        assert forever.is_alive()
+    wait_for_start(server)
     server.stop()
     forever.join()
     assert server.addresses == []
@@ -131,8 +139,7 @@ def test_signal_handlers_are_restored():
     server = flaskJSONRPCServer(["127.0.0.1", 0], log=0)
 
     def end():
-        while not server.addresses:
-            pass
+        wait_for_start(server)
         server.stop()
 
     threading.Thread(target=end).start()
@@ -143,8 +150,7 @@ def test_signal_handlers_are_restored():
 def test_join_loop_returns_when_stopped(server):
     joined = threading.Thread(target=server.start, kwargs={"joinLoop": True})
     joined.start()
-    while not server.addresses:
-        assert joined.is_alive()
+    wait_for_start(server)
     server.stop()
     joined.join()
 
@@ -221,10 +227,10 @@ def test_garbage_collection_is_taken_over_and_given_back():
 
 def test_garbage_collection_is_given_back_after_a_failed_start():
     def start(*args):
-        raise OSError
+        raise OSError("no luck")
 
     server = flaskJSONRPCServer(["127.0.0.1", 0], log=0, servBackend={"_id": "broken", "start": start})
-    with pytest.raises(OSError):
+    with pytest.raises(OSError, match="no luck"):
         server.start()
     assert gc.isenabled()
 
