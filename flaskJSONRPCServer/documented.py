@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from .dispatch.routes import format_path
 from .engine import Engine
@@ -16,11 +16,17 @@ from .wsgi import METHODS
 
 __all__ = ["DocumentedHelpers"]
 
+_NOT_SUPPORTED = ("callAsync", "reload", "restart")
+
 
 class DocumentedHelpers:
     """The helpers that users of the server may call."""
 
     _engine: Engine
+
+    def __getattr__(self, name: str) -> NoReturn:
+        reason = ": it is not supported by this version" if name in _NOT_SUPPORTED else ""
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{reason}")
 
     def _formatPath(self, path: str = "") -> str:
         """Return the path with a slash at both ends; see :func:`~flaskJSONRPCServer.dispatch.routes.format_path`."""

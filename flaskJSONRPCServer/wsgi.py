@@ -17,8 +17,7 @@ from werkzeug.local import LocalProxy
 from werkzeug.routing import Map, Rule
 
 from .dispatch.pipeline import Pipeline
-from .http.body import declared_length, too_large
-from .http.refusals import BadRequest
+from .http.body import declared_length, ended_early, too_large
 from .http.request import Environ
 from .http.response import Response
 
@@ -162,7 +161,7 @@ def read_flask_body(environ: Environ, limit_bytes: int) -> bytes:
     except RequestEntityTooLarge as exc:
         raise too_large(limit_bytes) from exc
     except ClientDisconnected as exc:
-        raise BadRequest("the body ended before its declared length") from exc
+        raise ended_early() from exc
 
 
 def flask_response(app: flask.Flask, response: Response) -> flask.Response:

@@ -148,9 +148,12 @@ def test_signal_handlers_are_restored():
 
 
 def test_join_loop_returns_when_stopped(server):
+    server.start()
+    server.stop()
     joined = threading.Thread(target=server.start, kwargs={"joinLoop": True})
     joined.start()
     wait_for_start(server)
+    assert joined.is_alive()
     server.stop()
     joined.join()
 

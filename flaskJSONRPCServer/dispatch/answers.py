@@ -69,7 +69,7 @@ class Answerer:
             result = self._invoker.invoke(route, call.params, exchange, notify=is_notification)
             return b"" if is_notification else self._result(call, result, exchange)
         except JsonRpcException as exc:
-            return b"" if is_notification else self._error(call, exc.get_error(), exchange)
+            return self._error(call, exc.get_error(), exchange)
 
     def _result(self, call: JsonRpcRequest, result: object, exchange: Exchange) -> bytes:
         try:
@@ -107,8 +107,6 @@ class Answerer:
         return b"[" + said + b"]" if said else b""
 
     def _not_run(self, message: Message) -> bytes:
-        """Answer a message of a batch whose answer has already reached its limit."""
-        if isinstance(message, JsonRpcRequest) and message.id is ABSENT:
-            return b""
+        """Answer a message of a batch whose answer has already reached its limit; a notification gets none."""
         call_id = None if isinstance(message, JsonRpcResponse) else message.id
         return encode_error(self._codec, call_id, self._too_large)

@@ -56,7 +56,7 @@ def read_exactly(stream: BinaryIO, length: int) -> bytes:
     while len(body) < length:
         more = stream.read(length - len(body))
         if not more:
-            raise BadRequest(f"the body ended after {len(body)} of {length} bytes")
+            raise ended_early()
         body += more
     return body
 
@@ -110,6 +110,10 @@ def gunzip(body: bytes, *, limit_bytes: int) -> bytes:
     if decompressor.unused_data:
         raise BadEncoding("bytes follow the gzip body")
     return plain
+
+
+def ended_early() -> BadRequest:
+    return BadRequest("the body ended before its declared length")
 
 
 def too_large(limit_bytes: int) -> BodyTooLarge:

@@ -35,6 +35,7 @@ class Serving:
         Raises:
             BindError: It cannot be listened on.
         """
+        self._stopped.clear()
         self._instances.append(self.backend.start(bind_address, wsgi_app, self._server, False))
 
     def stop(self, timeout_s: float) -> None:

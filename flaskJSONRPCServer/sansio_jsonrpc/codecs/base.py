@@ -36,7 +36,8 @@ class JsonLimits:
     @property
     def integer_digits(self) -> int:
         """The digits that can be read: this limit or the interpreter's, the lower."""
-        return min(self.max_integer_digits, sys.get_int_max_str_digits() or self.max_integer_digits)
+        get_interpreters = getattr(sys, "get_int_max_str_digits", int)  # new in 3.10.7; int() is 0, no limit
+        return min(self.max_integer_digits, get_interpreters() or self.max_integer_digits)
 
 
 class Codec(ABC):
