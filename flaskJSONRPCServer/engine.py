@@ -114,7 +114,9 @@ class Engine:
         """Return the pipeline; the first time, freeze the settings and make it of them."""
         with self._making:
             if self._pipeline is None:
+                refuse_unsupported(self.settings)
                 self.settings.freeze()
+                self.log.set_level(self.settings.log)
                 self._pipeline = self._make_pipeline(self.settings.snapshot())
             return self._pipeline
 

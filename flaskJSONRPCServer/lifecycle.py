@@ -31,10 +31,10 @@ class Lifecycle:
     """
 
     def __init__(self, engine: Engine, facade: Any) -> None:
-        settings = engine.settings
+        find_serv_backend(engine.settings.servBackend)
+        checked_limits(engine.settings.tweakDescriptors)
         self._engine = engine
-        self._serving = Serving(find_serv_backend(settings.servBackend), facade)
-        self._descriptor_limits = checked_limits(settings.tweakDescriptors)
+        self._serving = Serving(facade)
         self._changing = threading.RLock()
         self._started: ExitStack | None = None  # undoes a start; guarded by _changing
         self._end: EndRequest | None = None  # what serve_forever waits for; replaced by the thread that is in there
@@ -108,14 +108,14 @@ class Lifecycle:
             self.stop(timeout_s, 0)
 
     def _start(self, undo: ExitStack) -> None:
-        engine = self._engine
-        if self._descriptor_limits is not None:
-            raise_descriptor_limit(*self._descriptor_limits)
-        undo.callback(engine.release)
-        application = engine.application()
-        if engine.settings.controlGC:
+        settings = self._engine.settings
+        if (limits := checked_limits(settings.tweakDescriptors)) is not None:
+            raise_descriptor_limit(*limits)
+        undo.callback(self._engine.release)
+        application = self._engine.application()
+        if settings.controlGC:
             undo.callback(self._start_garbage_control().stop)
-        self._serving.start(engine.settings.bindAdress, application)
+        self._serving.start(find_serv_backend(settings.servBackend), settings.bindAdress, application)
 
     def _start_garbage_control(self) -> GarbageControl:
         settings = self._engine.settings

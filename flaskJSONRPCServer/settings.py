@@ -26,9 +26,16 @@ DEFAULT_MEDIA_TYPES = ("application/json", "application/json-rpc", "application/
 Check = Callable[[Any], bool]
 
 
-def option(default: Any, accepts: str, check: Check) -> Any:
-    """Declare an option: its default, what it accepts in words, and the check that holds it to that."""
-    return field(default=default, metadata={"accepts": accepts, "check": check})
+def option(default: Any, accepts: str, check: Check, *, fixed: bool = False) -> Any:
+    """Declare an option.
+
+    Args:
+        default: Its default.
+        accepts: What it accepts, in words.
+        check: Holds a value to that.
+        fixed: Whether only the constructor sets it.
+    """
+    return field(default=default, metadata={"accepts": accepts, "check": check, "fixed": fixed})
 
 
 def flag(default: bool) -> Any:
@@ -104,7 +111,9 @@ class Settings:
     magicVarForDispatcher: str = option(
         "_connection", "a Python identifier", lambda value: isinstance(value, str) and value.isidentifier()
     )
-    name: str | None = option(None, "a string or None", lambda value: value is None or isinstance(value, str))
+    name: str | None = option(
+        None, "a string or None", lambda value: value is None or isinstance(value, str), fixed=True
+    )
     servBackend: Any = anything("auto", "the name of a serving backend, or a serving backend")
 
     flaskContext: bool = flag(False)
@@ -145,6 +154,8 @@ class Settings:
         if self.frozen:
             raise ServerStateError(f"setting {name!r} cannot change while the server is in use; set it before")
         check_option(name, value)
+        if OPTIONS[name]["fixed"] and name in self.__dict__:
+            raise ServerStateError(f"setting {name!r} is fixed; give it to the constructor")
         super().__setattr__(name, value)
 
     @classmethod

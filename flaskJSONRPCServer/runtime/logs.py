@@ -53,9 +53,13 @@ class ServerLog:
 
     def __init__(self, name: str, level: int | bool) -> None:
         self.logger = logging.getLogger(f"{_ROOT}.{name}")
-        self.logger.setLevel(_LEVELS[_number(level)])
+        self.set_level(level)
         if not self.logger.hasHandlers():
             logging.getLogger(_ROOT).addHandler(_console)
+
+    def set_level(self, level: int | bool) -> None:
+        """Write from now on what is at least as grave as the level."""
+        self.logger.setLevel(_LEVELS[_number(level)])
 
     def write(self, level: int, *parts: Any, traceback: bool = False) -> None:
         """Write one record.
