@@ -12,7 +12,6 @@ from .http.body import gunzip
 from .http.json_types import to_json_type
 from .http.request import RequestCopy
 from .runtime.resources import raise_descriptor_limit
-from .wsgi import METHODS
 
 __all__ = ["DocumentedHelpers"]
 
@@ -40,7 +39,7 @@ class DocumentedHelpers:
         self, urlMap: Mapping[str, Callable[..., Any]], methods: Collection[str] | None = None
     ) -> None:
         """Add URLs with their view functions; see :meth:`~flaskJSONRPCServer.engine.Engine.add_urls`."""
-        self._engine.add_urls(urlMap, methods or METHODS)
+        self._engine.add_urls(urlMap, methods or ("GET", "OPTIONS", "POST"))
 
     def _fixJSON(self, o: Any) -> Any:
         """Return what stands for a value that JSON has no type for; override it for types of your own.

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import flask
 from flask import signals
-from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+from werkzeug.exceptions import ClientDisconnected
 from werkzeug.local import LocalProxy
 from werkzeug.routing import Map, Rule
 
@@ -21,10 +21,7 @@ from .http.body import declared_length, ended_early, too_large
 from .http.request import Environ
 from .http.response import Response
 
-__all__ = ["METHODS", "Application", "FlaskMount", "add_rules"]
-
-METHODS = ("GET", "OPTIONS", "POST")
-"""The HTTP methods of an RPC URL."""
+__all__ = ["Application", "FlaskMount", "add_rules", "read_flask_body"]
 
 _SIGNALS = (
     signals.request_started,
@@ -64,13 +61,13 @@ class Application:
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer one request (PEP 3333)."""
-        if environ["REQUEST_METHOD"] not in METHODS or self._is_observed():
+        if self._is_observed():
             return self._app(environ, start_response)
         response = self._pipeline.answer(environ)
         if response is None:
             return self._app(environ, start_response)
         start_response(response.status, response.headers)
-        return [response.body]
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [response.body]
 
     def _is_observed(self) -> bool:
         return self._always_flask or any(self._observers) or "wsgi_app" in self._app.__dict__
@@ -99,7 +96,7 @@ class FlaskMount:
     def mount(self, paths: Iterable[str]) -> None:
         """Add the rules of these paths, where they are missing."""
         missing = [path for path in paths if path not in self._mounted]
-        add_rules(self.app, {rule: self._endpoint for path in missing for rule in rules_of(path)}, METHODS)
+        add_rules(self.app, {rule: self._endpoint for path in missing for rule in rules_of(path)})
         self._mounted.update(missing)
 
     def _view(self, **_: str) -> flask.Response:
@@ -121,13 +118,13 @@ def rules_of(path: str) -> list[str]:
     return [rule for rule in rules if rule]
 
 
-def add_rules(app: flask.Flask, endpoints: Mapping[str, str], methods: Collection[str]) -> None:
+def add_rules(app: flask.Flask, endpoints: Mapping[str, str], methods: Collection[str] | None = None) -> None:
     """Add rules to an application, also while it serves.
 
     Args:
         app: The application.
         endpoints: The endpoint of each rule.
-        methods: The HTTP methods of all of them.
+        methods: The HTTP methods of all of them; None for every method.
     """
     rules = [Rule(rule, endpoint=name, methods=methods, strict_slashes=False) for rule, name in endpoints.items()]
     if rules:
@@ -153,15 +150,23 @@ def enlarged(url_map: Map, rules: list[Rule]) -> Map:
 
 
 def read_flask_body(environ: Environ, limit_bytes: int) -> bytes:
-    """Read the body through ``flask.request``, since a hook of the application may have read it before."""
-    declared_length(environ, limit_bytes)
-    flask.request.max_content_length = limit_bytes
+    """Read the body through ``flask.request``, since a hook of the application may have read it before.
+
+    Raises:
+        Refusal: As :func:`~flaskJSONRPCServer.http.body.read_body`.
+    """
+    declared = declared_length(environ, limit_bytes)
+    # Werkzeug cuts a stream off at its maximum without a word: one byte more shows that there was more.
+    flask.request.max_content_length = limit_bytes + 1
     try:
-        return flask.request.get_data()
-    except RequestEntityTooLarge as exc:
-        raise too_large(limit_bytes) from exc
+        body = flask.request.get_data()
     except ClientDisconnected as exc:
         raise ended_early() from exc
+    if len(body) > limit_bytes:
+        raise too_large(limit_bytes)
+    if declared is not None and len(body) < declared:
+        raise ended_early()
+    return body
 
 
 def flask_response(app: flask.Flask, response: Response) -> flask.Response:

@@ -57,56 +57,57 @@ class Answerer:
             return encode_error(self._codec, None, exc.get_error())
         if isinstance(message, JsonRpcBatch):
             return self._answer_batch(message, endpoint, exchange)
-        return self._answer_message(message, endpoint, exchange)
+        return self.answer_message(message, endpoint, exchange)
 
-    def answer_call(self, call: JsonRpcRequest, endpoint: Endpoint, exchange: Exchange) -> bytes:
-        """Answer one call; the answer to a notification is empty."""
+    def answer_message(self, message: Message, endpoint: Endpoint, exchange: Exchange) -> bytes:
+        """Answer one message; the answer to a notification is empty."""
+        reply = self._reply(message, endpoint, exchange)
+        return reply if len(reply) <= self._max_response_bytes else self._refuse(message)
+
+    def _answer_batch(self, batch: JsonRpcBatch, endpoint: Endpoint, exchange: Exchange) -> bytes:
+        replies: list[bytes] = []
+        room = self._max_response_bytes
+        for message in batch:
+            reply = self._reply(message, endpoint, exchange) if room >= 0 else b""
+            room -= len(reply)
+            replies.append(reply if room >= 0 else self._refuse(message))
+        said = b",".join(filter(None, replies))
+        return b"[" + said + b"]" if said else b""
+
+    def _reply(self, message: Message, endpoint: Endpoint, exchange: Exchange) -> bytes:
+        if isinstance(message, JsonRpcRequest):
+            return self._reply_to_call(message, endpoint, exchange)
+        if isinstance(message, JsonRpcInvalidMessage):
+            return encode_error(self._codec, message.id, message.error)
+        refused = JsonRpcInvalidRequestError("Invalid Request: this is a response, and nothing was asked")
+        return encode_error(self._codec, None, refused.get_error())
+
+    def _reply_to_call(self, call: JsonRpcRequest, endpoint: Endpoint, exchange: Exchange) -> bytes:
         is_notification = call.id is ABSENT
         try:
             route = endpoint.routes.get(call.method)
             if route is None:
                 raise JsonRpcMethodNotFoundError
             result = self._invoker.invoke(route, call.params, exchange, notify=is_notification)
-            return b"" if is_notification else self._result(call, result, exchange)
+            return b"" if is_notification else self._reply_with_result(call, result, exchange)
         except JsonRpcException as exc:
-            return self._error(call, exc.get_error(), exchange)
+            return self._reply_with_error(call, exc.get_error(), exchange)
 
-    def _result(self, call: JsonRpcRequest, result: object, exchange: Exchange) -> bytes:
+    def _reply_with_result(self, call: JsonRpcRequest, result: object, exchange: Exchange) -> bytes:
         try:
-            reply = encode_result(self._codec, call.id, result)
+            return encode_result(self._codec, call.id, result)
         except JsonRpcSerializationError as exc:
             what = f"the result of {call.method!r} cannot be sent as JSON"
             raise self._invoker.internal_error(what, exchange) from exc
-        if len(reply) > self._max_response_bytes:
-            return encode_error(self._codec, call.id, self._too_large)
-        return reply
 
-    def _error(self, call: JsonRpcRequest, error: JsonRpcError, exchange: Exchange) -> bytes:
+    def _reply_with_error(self, call: JsonRpcRequest, error: JsonRpcError, exchange: Exchange) -> bytes:
         try:
             return encode_error(self._codec, call.id, error)
         except JsonRpcSerializationError:
             what = f"the error data of {call.method!r} cannot be sent as JSON"
             return encode_error(self._codec, call.id, self._invoker.internal_error(what, exchange).get_error())
 
-    def _answer_message(self, message: Message, endpoint: Endpoint, exchange: Exchange) -> bytes:
-        if isinstance(message, JsonRpcRequest):
-            return self.answer_call(message, endpoint, exchange)
-        if isinstance(message, JsonRpcInvalidMessage):
-            return encode_error(self._codec, message.id, message.error)
-        refused = JsonRpcInvalidRequestError("Invalid Request: this is a response, and nothing was asked")
-        return encode_error(self._codec, None, refused.get_error())
-
-    def _answer_batch(self, batch: JsonRpcBatch, endpoint: Endpoint, exchange: Exchange) -> bytes:
-        replies: list[bytes] = []
-        room = self._max_response_bytes
-        for message in batch:
-            reply = self._answer_message(message, endpoint, exchange) if room > 0 else self._not_run(message)
-            room -= len(reply)
-            replies.append(reply if room >= 0 else self._not_run(message))
-        said = b",".join(filter(None, replies))
-        return b"[" + said + b"]" if said else b""
-
-    def _not_run(self, message: Message) -> bytes:
-        """Answer a message of a batch whose answer has already reached its limit; a notification gets none."""
+    def _refuse(self, message: Message) -> bytes:
+        """Answer a message with an error, for want of room: it may have been run, or not."""
         call_id = None if isinstance(message, JsonRpcResponse) else message.id
         return encode_error(self._codec, call_id, self._too_large)

@@ -16,6 +16,9 @@ class Exchange:
 
     Most requests need neither an id nor anything to say: both are made when first asked for.
 
+    Attributes:
+        asked: :attr:`outgoing`, if it has been asked for; None: the answer is plain JSON.
+
     Args:
         request: The request.
         allow_compress: Whether the answer may be compressed, unless a dispatcher says otherwise.
@@ -28,6 +31,7 @@ class Exchange:
     ) -> None:
         self.request = request
         self.callback = callback
+        self.asked: Outgoing | None = None
         self._allow_compress = allow_compress
         self._output_format = output_format
 
@@ -36,14 +40,9 @@ class Exchange:
         """The id of the request in logs and answers: 32 hexadecimal digits."""
         return uuid.uuid4().hex
 
-    @cached_property
+    @property
     def outgoing(self) -> Outgoing:
         """What the dispatchers ask of the answer."""
-        return Outgoing(self._allow_compress, False if self.callback is None else self._output_format)
-
-    @property
-    def asked(self) -> Outgoing | None:
-        """:attr:`outgoing`, where it says more than that the answer is plain JSON."""
-        if self.callback is None and "outgoing" not in self.__dict__:
-            return None
-        return self.outgoing
+        if self.asked is None:
+            self.asked = Outgoing(self._allow_compress, False if self.callback is None else self._output_format)
+        return self.asked

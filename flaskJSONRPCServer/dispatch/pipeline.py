@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import werkzeug.wrappers
@@ -53,8 +52,8 @@ class Pipeline:
         self._max_body_bytes = settings.max_body_bytes
         self._trusted_proxies = frozenset(settings.trusted_proxies)
         self._renderer = Renderer(settings)
-        # blocking=True: one request at a time
-        self._turn: AbstractContextManager[object] = threading.Lock() if settings.blocking else nullcontext()
+        self._turn = threading.Lock()
+        self._process = self._process_in_turn if settings.blocking else self._process_at_once
 
     def answer(
         self,
@@ -80,8 +79,7 @@ class Pipeline:
         tally = self._stats.tally()
         tally.requests_started += 1
         try:
-            with self._turn:
-                response = self._process(request, *target)
+            response = self._process(request, *target)
         except Refusal as refusal:
             response = refusal_response(refusal)
         except Exception:  # noqa: BLE001  the edge: whatever went wrong, the client is told no more than that
@@ -103,7 +101,11 @@ class Pipeline:
             return parent, route
         return None if endpoint is None else (endpoint, None)
 
-    def _process(self, request: Request, endpoint: Endpoint, route: Route | None) -> Response:
+    def _process_in_turn(self, request: Request, endpoint: Endpoint, route: Route | None) -> Response:
+        with self._turn:
+            return self._process_at_once(request, endpoint, route)
+
+    def _process_at_once(self, request: Request, endpoint: Endpoint, route: Route | None) -> Response:
         self._guard.check_head(request.environ)
         if request.method == "OPTIONS":
             return Response("204 No Content", [("Allow", allowed_methods(route))])
@@ -116,8 +118,9 @@ class Pipeline:
     def _post(self, request: Request, endpoint: Endpoint) -> Response:
         environ = request.environ
         self._guard.check_media_type(environ)
-        declared_length(environ, self._max_body_bytes)
-        self._authorise(request, endpoint.path, None)
+        if self._auth is not None:
+            declared_length(environ, self._max_body_bytes)  # otherwise reading the body checks it soon enough
+            self._authorise(self._auth, request, endpoint.path, None)
         text = request.body(self._max_body_bytes)
         if "HTTP_CONTENT_ENCODING" in environ:
             text = decoded(text, environ["HTTP_CONTENT_ENCODING"], limit_bytes=self._max_body_bytes)
@@ -127,9 +130,9 @@ class Pipeline:
     def _get(self, request: Request, endpoint: Endpoint, route: Route) -> Response:
         if route.output_format is None:
             raise Forbidden("this method takes no GET; POST a JSON-RPC request")
-        self._authorise(request, endpoint.path, route.name)
-        if self._auth is not None and not route.shares_secrets:
-            refuse_foreign_page(request)
+        if self._auth is not None:
+            self._authorise(self._auth, request, endpoint.path, route.name)
+            refuse_foreign_page(request, route)
         params = query_params(request, route)
         callback = jsonp.check_callback(params.pop("jsonp")) if "jsonp" in params else None
         exchange = Exchange(
@@ -137,19 +140,17 @@ class Pipeline:
         )
         exchange.outgoing.headers["Cache-Control"] = "no-store"
         call = JsonRpcRequest(route.name, params, id=None)
-        return self._renderer.render(self._answerer.answer_call(call, endpoint, exchange), exchange)
+        return self._renderer.render(self._answerer.answer_message(call, endpoint, exchange), exchange)
 
-    def _authorise(self, request: Request, path: str, method: str | None) -> None:
+    def _authorise(self, auth: Callable[..., Any], request: Request, path: str, method: str | None) -> None:
         """Ask ``auth``, before the body is read.
 
         Raises:
             Forbidden: It returned anything but True, or raised.
         """
-        if self._auth is None:
-            return
         copied = RequestCopy(request, self._max_body_bytes)
         try:
-            allowed = self._auth(self._server.facade, path, copied, method)
+            allowed = auth(self._server.facade, path, copied, method)
         except Refusal:  # of a body that auth asked for
             raise
         except Exception as exc:
@@ -173,12 +174,17 @@ def query_params(request: Request, route: Route) -> dict[str, str]:
     return params
 
 
-def refuse_foreign_page(request: Request) -> None:
+def refuse_foreign_page(request: Request, route: Route) -> None:
     """Refuse a GET that another site's page makes with nothing but the user's cookies.
 
     Raises:
-        Forbidden: It is one.
+        Forbidden: It is one, and the route was not registered for that.
     """
     environ = request.environ
-    if "HTTP_COOKIE" in environ and "HTTP_AUTHORIZATION" not in environ and is_cross_site(environ):
+    if (
+        not route.shares_secrets
+        and "HTTP_COOKIE" in environ
+        and "HTTP_AUTHORIZATION" not in environ
+        and is_cross_site(environ)
+    ):
         raise Forbidden("another site's page may not call this method with cookies; register it with fallback=True")

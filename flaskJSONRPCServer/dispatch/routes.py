@@ -67,6 +67,8 @@ class RouteTable:
 
     def endpoint_of_method(self, wsgi_path: str) -> tuple[Endpoint | None, str]:
         """Split ``/path/method`` and ``/path/method/``; the endpoint is None where the path is unknown."""
+        if "//" in wsgi_path:  # Flask redirects these
+            return None, ""
         parent, _, wsgi_name = wsgi_path.removesuffix("/").rpartition("/")
         return self.endpoints.get(parent or "/"), wsgi_decoded(wsgi_name)
 

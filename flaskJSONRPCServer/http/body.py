@@ -11,6 +11,7 @@ __all__ = ["declared_length", "decoded", "gunzip", "read_body"]
 
 # wbits 16 + 15: a gzip header and trailer, with the largest window (zlib manual, inflateInit2).
 _GZIP_WBITS = 31
+_GZIP_MAGIC = b"\x1f\x8b"
 
 
 def declared_length(environ: dict[str, Any], limit_bytes: int) -> int | None:
@@ -94,7 +95,7 @@ def gunzip(body: bytes, *, limit_bytes: int) -> bytes:
 
     Raises:
         BodyTooLarge: The result would pass the limit. Answer 413.
-        BadEncoding: Truncated, corrupt, or bytes follow the member. Answer 400.
+        BadEncoding: Truncated, corrupt, gzipped twice, or bytes follow the member. Answer 400.
 
     Source: RFC 1952, section 2.2.
     """
@@ -109,6 +110,8 @@ def gunzip(body: bytes, *, limit_bytes: int) -> bytes:
         raise BadEncoding("the gzip body is truncated")
     if decompressor.unused_data:
         raise BadEncoding("bytes follow the gzip body")
+    if plain.startswith(_GZIP_MAGIC):
+        raise BadEncoding("the body is gzipped twice")
     return plain
 
 

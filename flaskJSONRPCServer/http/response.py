@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from wsgiref.util import is_hop_by_hop
 
 from werkzeug.http import dump_cookie
 
@@ -35,8 +36,9 @@ _NOSNIFF = ("X-Content-Type-Options", "nosniff")
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
-# Who frames the message sets these: one from a dispatcher could contradict the body that is really sent.
-_FRAMING = frozenset({"connection", "content-encoding", "content-length", "keep-alive", "transfer-encoding", "upgrade"})
+# Who frames the message sets these: one from a dispatcher could contradict the body that is really sent. The same goes
+# for the hop-by-hop headers, which no WSGI application may set (PEP 3333).
+_FRAMING = frozenset({"content-encoding", "content-length", "trailer"})
 
 _COOKIE_KEYS = frozenset({"name", "value", "expires", "domain", "path", "secure", "httponly", "samesite"})
 
@@ -102,7 +104,7 @@ def checked_header(name: object, value: object) -> Header:
     text = str(value)
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise HeaderError(f"header name {name!r} is not a token (RFC 9110, section 5.1)")
-    if name.lower() in _FRAMING:
+    if name.lower() in _FRAMING or is_hop_by_hop(name):
         raise HeaderError(f"header {name!r} is set by the server alone")
     if not _VALUE.fullmatch(text):
         raise HeaderError(f"header {name!r} has a character that no header can hold: {text!r}")
@@ -116,6 +118,9 @@ def set_cookie(cookie: Mapping[str, Any]) -> str:
     if "name" not in cookie or "value" not in cookie:
         raise HeaderError(f"cookie {dict(cookie)!r} needs 'name' and 'value'")
     name = str(cookie["name"])
+    # Werkzeug would quote them in a value: harmless, but never what was meant.
+    if any(char < " " or char == "\x7f" for value in cookie.values() for char in str(value)):
+        raise HeaderError(f"cookie {name!r} has a control character: {dict(cookie)!r}")
     if not _NAME.fullmatch(name):
         raise HeaderError(f"cookie name {name!r} is not a token (RFC 6265, section 4.1.1)")
     try:

@@ -21,7 +21,7 @@ _ROOT = "flaskJSONRPCServer"
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
-class StandardErrorHandler(logging.StreamHandler[TextIO]):
+class StandardErrorHandler(logging.StreamHandler):  # type: ignore[type-arg]  # no subscript before Python 3.11
     """Writes to whatever ``sys.stderr`` is when a record comes, so that a redirection made later counts."""
 
     def __init__(self) -> None:
