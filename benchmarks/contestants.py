@@ -1,0 +1,85 @@
+"""The applications that are timed, and how one request is put to any of them."""
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any
+
+from flaskJSONRPCServer import flaskJSONRPCServer
+
+from .bare import BARE_FLASK, BARE_WSGI, Application, Json
+from .workloads import PATH, Workload, add
+
+JSON_MODULES = ("simplejson", "json", "orjson")
+
+BARE, FLASK_VIEW, DIRECT, VIA_FLASK = "bare WSGI", "Flask view", "direct", "via Flask"
+CONTESTANTS = (BARE, DIRECT, FLASK_VIEW, VIA_FLASK)
+
+
+def server_application(json_module: str, *, flask_context: bool) -> Application:
+    """Return the callable of a server as its users make it: with an address, and every option at its default."""
+    server = flaskJSONRPCServer(["127.0.0.1", 8080], jsonBackend=json_module, flaskContext=flask_context)
+    server.registerFunction(add, path=PATH)
+    return server.getWSGI()
+
+
+def make_application(contestant: str, json_module: str, kind: str) -> Application:
+    """Return one contestant for one kind of workload."""
+    if contestant == BARE:
+        return BARE_WSGI[kind](Json(json_module))
+    if contestant == FLASK_VIEW:
+        return BARE_FLASK[kind](Json(json_module))
+    return server_application(json_module, flask_context=contestant == VIA_FLASK)
+
+
+def do_nothing(_environ: dict[str, Any], _start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """Be the application whose time is the harness's own."""
+    return _NOTHING
+
+
+_NOTHING = [b"{}"]
+
+
+def ignore_response(_status: str, _headers: list[tuple[str, str]], _exc_info: Any = None) -> None:
+    """Be the start_response of a timed request."""
+
+
+def exchange(app: Application, environ: dict[str, Any], body: bytes, start_response: Callable[..., Any]) -> bytes:
+    """Put one request to an application, as a WSGI server does (PEP 3333)."""
+    environ = environ.copy()
+    environ["wsgi.input"] = BytesIO(body)
+    parts = app(environ, start_response)
+    answer = b"".join(parts)
+    if hasattr(parts, "close"):
+        parts.close()
+    return answer
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an application said: the status code, and the body as parsed JSON, None where there is none."""
+
+    code: int
+    content: Any
+
+
+def answer_of(app: Application, workload: Workload) -> Answer:
+    statuses: list[str] = []
+    body = exchange(app, workload.environ(), workload.body, lambda status, _headers, _exc=None: statuses.append(status))
+    return Answer(int(statuses[-1].split()[0]), json.loads(body) if body else None)
+
+
+def right_answer(workload: Workload) -> Answer:
+    return Answer(204 if workload.expected is None else 200, workload.expected)
+
+
+def check_answer(app: Application, contestant: str, workload: Workload) -> None:
+    """Refuse to time what answers wrongly.
+
+    Raises:
+        ValueError: It does.
+    """
+    answer = answer_of(app, workload)
+    if answer != right_answer(workload):
+        raise ValueError(f"{contestant} answers {workload.name!r} with {answer!r}")
