@@ -28,7 +28,7 @@ from .runtime.stats import Stats
 from .sansio_jsonrpc import Codec, JsonLimits, make_codec
 from .servBackend.sockets import parse_address
 from .settings import Settings
-from .wsgi import Application, FlaskMount, add_rules, read_flask_body
+from .wsgi import Application, FlaskMount, add_rules, make_rule, read_flask_body
 
 __all__ = ["Engine"]
 
@@ -91,9 +91,8 @@ class Engine:
 
     def add_urls(self, views: Mapping[str, Callable[..., Any]], methods: Collection[str]) -> None:
         """Put further URLs, with their view functions, into the served application."""
-        endpoints = {rule: f"{self.name}{rule}" for rule in views}
-        self._app.view_functions.update({endpoints[rule]: view for rule, view in views.items()})
-        add_rules(self._app, endpoints, methods)
+        self._app.view_functions.update({f"{self.name}{url}": view for url, view in views.items()})
+        add_rules(self._app, [make_rule(url, f"{self.name}{url}", methods) for url in views])
 
     def urls(self) -> list[str]:
         """Return the rules of the served application."""
@@ -164,7 +163,7 @@ def refuse_unsupported(settings: Settings) -> None:
         parse_address(settings.bindAdress)
     find_exec_backend("dispatcherBackend", settings.dispatcherBackend)
     find_exec_backend("notifBackend", settings.notifBackend)
-    if settings.cors:
+    if settings.cors is not False:
         Cors(settings.cors)
 
 

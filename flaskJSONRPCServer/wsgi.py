@@ -7,7 +7,7 @@ goes through Flask's full request handling. Everything that is not for an RPC UR
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, cast
 
 import flask
@@ -16,12 +16,13 @@ from werkzeug.exceptions import ClientDisconnected
 from werkzeug.local import LocalProxy
 from werkzeug.routing import Map, Rule
 
-from .dispatch.pipeline import Pipeline
-from .http.body import declared_length, ended_early, too_large
+from .dispatch.pipeline import METHOD_URL_METHODS, PATH_METHODS, Pipeline
+from .errors import RegistrationError
+from .http.body import broken_off, declared_length, has_chunked_body, too_large
 from .http.request import Environ
 from .http.response import Response
 
-__all__ = ["Application", "FlaskMount", "add_rules", "read_flask_body"]
+__all__ = ["Application", "FlaskMount", "add_rules", "make_rule", "read_flask_body"]
 
 _SIGNALS = (
     signals.request_started,
@@ -84,20 +85,34 @@ class FlaskMount:
         app: The application.
         name: The server's name, which the endpoint of its rules bears.
         pipeline: Gives the pipeline, when a request comes.
+
+    Raises:
+        RegistrationError: A server of this name is mounted there already.
     """
 
     def __init__(self, app: flask.Flask, name: str, pipeline: Callable[[], Pipeline]) -> None:
         self.app = app
+        self.paths: set[str] = set()
         self._endpoint = f"{name}.rpc"
         self._pipeline = pipeline
-        self._mounted: set[str] = set()
+        self._neighbours: dict[str, FlaskMount] = app.extensions.setdefault("flaskJSONRPCServer", {})
+        if name in self._neighbours:
+            raise RegistrationError(f"{app!r} has a server {name!r} already; mount it once, or give the other a name=")
+        self._neighbours[name] = self
         app.view_functions[self._endpoint] = self._view
 
     def mount(self, paths: Iterable[str]) -> None:
-        """Add the rules of these paths, where they are missing."""
-        missing = [path for path in paths if path not in self._mounted]
-        add_rules(self.app, {rule: self._endpoint for path in missing for rule in rules_of(path)})
-        self._mounted.update(missing)
+        """Add the rules of these paths, where they are missing.
+
+        Raises:
+            RegistrationError: Another server has one of the paths in the same application.
+        """
+        missing = [path for path in paths if path not in self.paths]
+        for path in missing:
+            if any(path in neighbour.paths for neighbour in self._neighbours.values()):
+                raise RegistrationError(f"path {path!r} of {self.app!r} belongs to another server; choose another path")
+        add_rules(self.app, [rule for path in missing for rule in rules_of(path, self._endpoint)])
+        self.paths.update(missing)
 
     def _view(self, **_: str) -> flask.Response:
         # The request itself, not the proxy: a dispatcher may keep it longer than the context lasts.
@@ -108,25 +123,24 @@ class FlaskMount:
         return flask_response(self.app, response)
 
 
-def rules_of(path: str) -> list[str]:
-    """Return the Flask rules of a formatted path.
+def rules_of(path: str, endpoint: str) -> list[Rule]:
+    """Return the Flask rules of a formatted path: ``/api/<method>/``, ``/api/<method>``, ``/api/`` and ``/api``."""
+    methods_of = {
+        f"{path}<method>/": METHOD_URL_METHODS,
+        f"{path}<method>": METHOD_URL_METHODS,
+        path: PATH_METHODS,
+        path.rstrip("/"): PATH_METHODS,
+    }
+    return [make_rule(rule, endpoint, methods) for rule, methods in methods_of.items() if rule]
 
-    >>> rules_of("/api/")
-    ['/api/<method>/', '/api/<method>', '/api/', '/api']
-    """
-    rules = [f"{path}<method>/", f"{path}<method>", path, path.rstrip("/")]
-    return [rule for rule in rules if rule]
+
+def make_rule(rule: str, endpoint: str, methods: Collection[str]) -> Rule:
+    """Return a rule that leads to a view function, with and without a final slash only where the rule says so."""
+    return Rule(rule, endpoint=endpoint, methods=methods, strict_slashes=False)
 
 
-def add_rules(app: flask.Flask, endpoints: Mapping[str, str], methods: Collection[str] | None = None) -> None:
-    """Add rules to an application, also while it serves.
-
-    Args:
-        app: The application.
-        endpoints: The endpoint of each rule.
-        methods: The HTTP methods of all of them; None for every method.
-    """
-    rules = [Rule(rule, endpoint=name, methods=methods, strict_slashes=False) for rule, name in endpoints.items()]
+def add_rules(app: flask.Flask, rules: list[Rule]) -> None:
+    """Add rules to an application, also while it serves."""
     if rules:
         # A map that is being matched must not change under the matcher: a larger one takes its place.
         app.url_map = enlarged(app.url_map, rules)
@@ -156,16 +170,19 @@ def read_flask_body(environ: Environ, limit_bytes: int) -> bytes:
         Refusal: As :func:`~flaskJSONRPCServer.http.body.read_body`.
     """
     declared = declared_length(environ, limit_bytes)
+    if declared is None and not has_chunked_body(environ):
+        return b""
     # Werkzeug cuts a stream off at its maximum without a word: one byte more shows that there was more.
     flask.request.max_content_length = limit_bytes + 1
     try:
         body = flask.request.get_data()
     except ClientDisconnected as exc:
-        raise ended_early() from exc
+        cause = exc.__context__
+        raise broken_off(cause if isinstance(cause, OSError) else None) from exc
     if len(body) > limit_bytes:
         raise too_large(limit_bytes)
     if declared is not None and len(body) < declared:
-        raise ended_early()
+        raise broken_off(None)
     return body
 
 

@@ -148,7 +148,7 @@ class Connection(FieldsAsKeys):
         self._request = exchange.request
         self._outgoing = exchange.outgoing
         self._server = server
-        self.uniqueId = exchange.unique_id
+        self.uniqueId = exchange.request.unique_id
         self.path = route.path
         self.dispatcher = route.function
         self.dispatcherName = route.name

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
-from functools import cached_property
-
 from ..http.request import Request
 from ..http.response import Outgoing
 
@@ -12,9 +9,7 @@ __all__ = ["Exchange"]
 
 
 class Exchange:
-    """A request and what its dispatchers say about the answer.
-
-    Most requests need neither an id nor anything to say: both are made when first asked for.
+    """A request and what its dispatchers say about the answer. Most say nothing: it is made when first asked for.
 
     Attributes:
         asked: :attr:`outgoing`, if it has been asked for; None: the answer is plain JSON.
@@ -34,11 +29,6 @@ class Exchange:
         self.asked: Outgoing | None = None
         self._allow_compress = allow_compress
         self._output_format = output_format
-
-    @cached_property
-    def unique_id(self) -> str:
-        """The id of the request in logs and answers: 32 hexadecimal digits."""
-        return uuid.uuid4().hex
 
     @property
     def outgoing(self) -> Outgoing:

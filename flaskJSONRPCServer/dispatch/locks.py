@@ -18,13 +18,18 @@ def lock_key(function: Callable[..., Any]) -> Hashable:
     Two bound methods are the same dispatcher when they are the same method of the same object.
     """
     owner = getattr(function, "__self__", None)
-    if owner is not None:
-        return id(owner), getattr(function, "__func__", function.__name__)
-    return id(function)
+    method = getattr(function, "__func__", getattr(function, "__name__", None))
+    return id(function) if owner is None or method is None else (id(owner), method)
 
 
 def optional_lock_key(function: Callable[..., Any] | None) -> Hashable | None:
-    """Return the dispatcher's key, or None, which stands for the whole server."""
+    """Return the dispatcher's key, or None, which stands for the whole server.
+
+    Raises:
+        TypeError: It is neither a function nor None.
+    """
+    if function is not None and not callable(function):
+        raise TypeError(f"{function!r} is not a dispatcher; pass the function itself, or None for the server")
     return None if function is None else lock_key(function)
 
 

@@ -11,7 +11,7 @@ import werkzeug.wrappers
 from ..http import jsonp
 from ..http.body import declared_length, decoded, read_body
 from ..http.guard import Guard, is_cross_site
-from ..http.refusals import Forbidden, MethodNotAllowed, Refusal
+from ..http.refusals import Forbidden, Refusal
 from ..http.request import Environ, Request, RequestCopy
 from ..http.response import Response, refusal_response, server_error_response
 from ..runtime.logs import ERROR
@@ -24,7 +24,13 @@ from .exchange import Exchange
 from .rendering import Renderer
 from .routes import Endpoint, Route, Router
 
-__all__ = ["Pipeline"]
+__all__ = ["METHOD_URL_METHODS", "PATH_METHODS", "Pipeline"]
+
+PATH_METHODS = ("OPTIONS", "POST")
+"""The HTTP methods of a path."""
+
+METHOD_URL_METHODS = ("GET", "HEAD", "OPTIONS")
+"""The HTTP methods of a JSON-RPC method's own URL."""
 
 
 class Pipeline:
@@ -70,7 +76,7 @@ class Pipeline:
             read_body: How to read the body, ``(environ, limit_bytes) -> bytes``.
 
         Returns:
-            The answer; None if neither the path nor the method below it is known here.
+            The answer; None if this is no RPC request: an unknown path, or an HTTP method that this path does not take.
         """
         request = Request(environ, self._trusted_proxies, parsed, read_body)
         target = self._find(request)
@@ -83,23 +89,24 @@ class Pipeline:
         except Refusal as refusal:
             response = refusal_response(refusal)
         except Exception:  # noqa: BLE001  the edge: whatever went wrong, the client is told no more than that
-            self._server.log.write(ERROR, "the request failed:", request.method, request.wsgi_path, traceback=True)
-            response = server_error_response()
+            what = (f"[{request.unique_id}]", request.method, request.wsgi_path)
+            self._server.log.write(ERROR, "request failed", *what, traceback=True)
+            response = server_error_response(request.unique_id)
         finally:
             self._stats.request_done(tally)
         return self._renderer.with_cors(response, request)
 
     def _find(self, request: Request) -> tuple[Endpoint, Route | None] | None:
-        """Find the endpoint of a POST, or the endpoint and route of a GET."""
+        """Find the endpoint that a POST is for, or the endpoint and route that a GET is for; either has OPTIONS."""
         table = self._router.table
         endpoint = table.endpoints.get(request.wsgi_path)
         if endpoint is not None and request.method == "POST":
             return endpoint, None
         parent, name = table.endpoint_of_method(request.wsgi_path)
-        route = parent.routes.get(name) if parent is not None else None
-        if parent is not None and route is not None:
+        route = None if parent is None else parent.routes.get(name)
+        if parent is not None and route is not None and request.method in METHOD_URL_METHODS:
             return parent, route
-        return None if endpoint is None else (endpoint, None)
+        return (endpoint, None) if endpoint is not None and request.method == "OPTIONS" else None
 
     def _process_in_turn(self, request: Request, endpoint: Endpoint, route: Route | None) -> Response:
         with self._turn:
@@ -108,12 +115,8 @@ class Pipeline:
     def _process_at_once(self, request: Request, endpoint: Endpoint, route: Route | None) -> Response:
         self._guard.check_head(request.environ)
         if request.method == "OPTIONS":
-            return Response("204 No Content", [("Allow", allowed_methods(route))])
-        if request.method == "POST" and route is None:
-            return self._post(request, endpoint)
-        if request.method == "GET" and route is not None:
-            return self._get(request, endpoint, route)
-        raise MethodNotAllowed(f"{request.method} is not allowed here", allowed_methods(route))
+            return Response("204 No Content", [("Allow", ", ".join(METHOD_URL_METHODS if route else PATH_METHODS))])
+        return self._post(request, endpoint) if route is None else self._get(request, endpoint, route)
 
     def _post(self, request: Request, endpoint: Endpoint) -> Response:
         environ = request.environ
@@ -128,11 +131,11 @@ class Pipeline:
         return self._renderer.render(self._answerer.answer_text(text, endpoint, exchange), exchange)
 
     def _get(self, request: Request, endpoint: Endpoint, route: Route) -> Response:
-        if route.output_format is None:
-            raise Forbidden("this method takes no GET; POST a JSON-RPC request")
         if self._auth is not None:
             self._authorise(self._auth, request, endpoint.path, route.name)
             refuse_foreign_page(request, route)
+        if route.output_format is None:
+            raise Forbidden("this method takes no GET; POST a JSON-RPC request")
         params = query_params(request, route)
         callback = jsonp.check_callback(params.pop("jsonp")) if "jsonp" in params else None
         exchange = Exchange(
@@ -158,11 +161,6 @@ class Pipeline:
             raise Forbidden("not authorised") from exc
         if allowed is not True:
             raise Forbidden("not authorised")
-
-
-def allowed_methods(route: Route | None) -> str:
-    """Return the Allow header of a method's URL, or of an endpoint's."""
-    return "GET, OPTIONS" if route is not None else "OPTIONS, POST"
 
 
 def query_params(request: Request, route: Route) -> dict[str, str]:

@@ -20,7 +20,7 @@ class Renderer:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._cors = Cors(settings.cors) if settings.cors else None
+        self._cors = None if settings.cors is False else Cors(settings.cors)
         self._allow_compress = settings.allowCompress
         self._compress_min_size = settings.compressMinSize
 

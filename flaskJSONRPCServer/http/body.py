@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from typing import Any, BinaryIO
 
-from .refusals import BadEncoding, BadRequest, BodyTooLarge, UnsupportedMediaType
+from .refusals import BadEncoding, BadRequest, BodyTooLarge, LengthRequired, RequestTimeout, UnsupportedMediaType
 
 __all__ = ["declared_length", "decoded", "gunzip", "read_body"]
 
@@ -42,14 +42,36 @@ def read_body(environ: dict[str, Any], limit_bytes: int) -> bytes:
     Raises:
         BodyTooLarge: It is over the limit. No more than one byte past the limit has been read.
         BadRequest: It is shorter than declared, or its length is not a number.
+        LengthRequired: It is chunked, and the serving program does not tell where it ends.
+        RequestTimeout: The client stopped sending.
     """
     length = declared_length(environ, limit_bytes)
-    if length is not None:
-        return read_exactly(environ["wsgi.input"], length)
-    # Without a length, only a server that ends the stream itself may be read to the end (a chunked body).
+    try:
+        if length is not None:
+            return read_exactly(environ["wsgi.input"], length)
+        return read_to_end(environ["wsgi.input"], limit_bytes) if has_chunked_body(environ) else b""
+    except OSError as exc:
+        raise broken_off(exc) from exc
+
+
+def has_chunked_body(environ: dict[str, Any]) -> bool:
+    """Tell whether a request without a declared length has a body that can be read to its end.
+
+    Raises:
+        LengthRequired: It has one, and the serving program does not end the stream where the body ends.
+    """
     if environ.get("wsgi.input_terminated"):
-        return read_to_end(environ["wsgi.input"], limit_bytes)
-    return b""
+        return True
+    if "HTTP_TRANSFER_ENCODING" in environ:
+        raise LengthRequired("a chunked body cannot be read here; send Content-Length")
+    return False
+
+
+def broken_off(exc: OSError | None) -> RequestTimeout | BadRequest:
+    """Return the refusal of a body that ended before its declared length, or in the middle of a chunk."""
+    if isinstance(exc, TimeoutError):
+        return RequestTimeout("the client stopped sending in the middle of the body")
+    return BadRequest("the body ended before its declared length")
 
 
 def read_exactly(stream: BinaryIO, length: int) -> bytes:
@@ -57,7 +79,7 @@ def read_exactly(stream: BinaryIO, length: int) -> bytes:
     while len(body) < length:
         more = stream.read(length - len(body))
         if not more:
-            raise ended_early()
+            raise broken_off(None)
         body += more
     return body
 
@@ -113,10 +135,6 @@ def gunzip(body: bytes, *, limit_bytes: int) -> bytes:
     if plain.startswith(_GZIP_MAGIC):
         raise BadEncoding("the body is gzipped twice")
     return plain
-
-
-def ended_early() -> BadRequest:
-    return BadRequest("the body ended before its declared length")
 
 
 def too_large(limit_bytes: int) -> BodyTooLarge:

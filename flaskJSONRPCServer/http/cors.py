@@ -20,6 +20,8 @@ _KEYS = ("origin", "methods", "method", "headers", "credentials", "maxAge")
 _DEFAULT_METHODS = "GET, OPTIONS, POST"
 _DEFAULT_MAX_AGE_S = 600
 
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s?#@]+")
+
 # field-name of RFC 9110, section 5.1, in the comma-separated list that a preflight sends.
 _HEADER_NAMES = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+(?: *, *[!#$%&'*+.^_`|~0-9A-Za-z-]+)*")
 
@@ -37,11 +39,13 @@ class Cors:
     """
 
     def __init__(self, option: bool | Mapping[str, Any]) -> None:
-        rules = {} if isinstance(option, bool) else dict(option)
+        rules = {"origin": _ANY} if isinstance(option, bool) else dict(option)
+        if not rules:
+            raise SettingsError("cors={} is refused: name an origin, or give True for every origin")
         for key in rules:
             if key not in _KEYS:
                 raise SettingsError(unknown_name("cors key", key, _KEYS))
-        self._origins = frozenset(strings("origin", rules.get("origin", _ANY)))
+        self._origins = frozenset(map(checked_origin, strings("origin", rules.get("origin", _ANY))))
         self._credentials = bool(rules.get("credentials", False))
         self._methods = ", ".join(strings("methods", rules.get("methods", rules.get("method", _DEFAULT_METHODS))))
         self._headers = ", ".join(strings("headers", rules.get("headers", _ANY)))
@@ -77,6 +81,18 @@ class Cors:
             return self._headers
         # "*" does not cover Authorization, and means nothing with credentials: what was asked for is named instead.
         return requested if _HEADER_NAMES.fullmatch(requested) else ""
+
+
+def checked_origin(origin: str) -> str:
+    """Return an origin that a browser may send, or ``*``.
+
+    ``null`` is the origin of every sandboxed page, so naming it would name nobody.
+
+    Source: RFC 6454, section 6.2.
+    """
+    if origin != _ANY and not _ORIGIN.fullmatch(origin):
+        raise SettingsError(f"cors: origin {origin!r} is refused: it takes '*', or such as 'https://a.test:8443'")
+    return origin
 
 
 def strings(key: str, value: object) -> list[str]:

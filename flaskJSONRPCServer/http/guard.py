@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from typing import Any
 from urllib.parse import urlsplit
@@ -9,7 +10,7 @@ from urllib.parse import urlsplit
 from werkzeug.http import parse_options_header
 
 from ..settings import Settings
-from .refusals import Forbidden, Misdirected, TooManyHeaders, UnsupportedMediaType, UrlTooLong
+from .refusals import BadRequest, Forbidden, Misdirected, TooManyHeaders, UnsupportedMediaType, UrlTooLong
 
 __all__ = ["Guard", "host_name", "is_cross_site"]
 
@@ -20,6 +21,9 @@ _ENVIRON_BASE = 12
 
 # Bounds the memory of header values that were once found good; what does not fit is checked anew each time.
 _REMEMBERED = 64
+
+# uri-host of RFC 9112, section 3.2, without the forms that no client sends. Two Host fields arrive joined by a comma.
+_HOST = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::\d*)?")
 
 _UTF8_NAMES = frozenset({"utf-8", "utf8"})
 
@@ -46,14 +50,15 @@ class Guard:
         """Check what every request has.
 
         Raises:
-            UrlTooLong, TooManyHeaders, Misdirected, Forbidden: See :mod:`flaskJSONRPCServer.http.refusals`.
+            UrlTooLong, TooManyHeaders, BadRequest, Misdirected, Forbidden: See
+                :mod:`flaskJSONRPCServer.http.refusals`.
         """
         if len(environ.get("PATH_INFO", "")) + len(environ.get("QUERY_STRING", "")) > self._max_url_bytes:
             raise UrlTooLong(f"the URL is over max_url_bytes ({self._max_url_bytes} bytes)")
         if len(environ) > self._max_header_count + _ENVIRON_BASE:
             self._check_header_count(environ)
-        if self._allowed_hosts is not None and environ.get("HTTP_HOST") not in self._good_hosts:
-            self._check_host(environ.get("HTTP_HOST"), self._allowed_hosts)
+        if environ.get("HTTP_HOST") not in self._good_hosts:
+            self._check_host(environ)
         if self._allowed_origins is not None and "HTTP_ORIGIN" in environ:
             self._check_origin(environ, self._allowed_origins)
 
@@ -71,8 +76,13 @@ class Guard:
         if sum(key.startswith(("HTTP_", "CONTENT_")) for key in environ) > self._max_header_count:
             raise TooManyHeaders(f"more than max_header_count ({self._max_header_count}) header fields")
 
-    def _check_host(self, host: str | None, allowed: frozenset[str]) -> None:
-        if host is None or host_name(host) not in allowed:
+    def _check_host(self, environ: dict[str, Any]) -> None:
+        host = environ.get("HTTP_HOST")
+        if host is None and environ.get("SERVER_PROTOCOL") != "HTTP/1.0":
+            raise BadRequest("the request has no Host")
+        if host is not None and not _HOST.fullmatch(host):
+            raise BadRequest(f"Host {host!r} is not one host name")
+        if self._allowed_hosts is not None and host_name(host or "") not in self._allowed_hosts:
             raise Misdirected(f"Host {host!r} is not in allowed_hosts")
         remember(self._good_hosts, host)
 
@@ -90,7 +100,7 @@ class Guard:
         remember(self._good_media_types, content_type)
 
 
-def remember(good: set[str | None], value: str) -> None:
+def remember(good: set[str | None], value: str | None) -> None:
     if len(good) < _REMEMBERED:
         good.add(value)
 

@@ -4,7 +4,8 @@
     ├── BadRequest            400
     │   └── BadEncoding       400  a body that is not what its Content-Encoding says
     ├── Forbidden             403
-    ├── MethodNotAllowed      405
+    ├── RequestTimeout        408
+    ├── LengthRequired        411
     ├── BodyTooLarge          413
     ├── UrlTooLong            414
     ├── UnsupportedMediaType  415
@@ -21,9 +22,10 @@ __all__ = [
     "BadRequest",
     "BodyTooLarge",
     "Forbidden",
-    "MethodNotAllowed",
+    "LengthRequired",
     "Misdirected",
     "Refusal",
+    "RequestTimeout",
     "TooManyHeaders",
     "UnsupportedMediaType",
     "UrlTooLong",
@@ -34,7 +36,6 @@ class Refusal(Exception):
     """A request is refused as HTTP. The message is sent to the client: it never holds a secret."""
 
     status: str
-    headers: tuple[tuple[str, str], ...] = ()
 
 
 class BadRequest(Refusal):
@@ -53,14 +54,16 @@ class Forbidden(Refusal):
     status = "403 Forbidden"
 
 
-class MethodNotAllowed(Refusal):
-    """The URL exists and does not take this HTTP method."""
+class RequestTimeout(Refusal):
+    """The client was silent in the middle of its body for ``read_timeout_s``."""
 
-    status = "405 Method Not Allowed"
+    status = "408 Request Timeout"
 
-    def __init__(self, message: str, allow: str) -> None:
-        super().__init__(message)
-        self.headers = (("Allow", allow),)
+
+class LengthRequired(Refusal):
+    """The body has no declared length, and the serving program does not tell where it ends."""
+
+    status = "411 Length Required"
 
 
 class BodyTooLarge(Refusal):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -48,6 +49,11 @@ class Request:
         from werkzeug.wrappers import Request as ParsedRequest
 
         return ParsedRequest(self.environ)
+
+    @cached_property
+    def unique_id(self) -> str:
+        """The id of the request in logs and answers: 32 hexadecimal digits, made when it is first asked for."""
+        return uuid.uuid4().hex
 
     @cached_property
     def remote_addr(self) -> str | None:

@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 JSON = "application/json"
-JAVASCRIPT = "application/javascript"
+JAVASCRIPT = "text/javascript; charset=utf-8"
 
 Header = tuple[str, str]
 
@@ -164,17 +164,17 @@ def json_response(reply: bytes) -> Response:
     return Response("200 OK", [_JSON, ("Content-Length", str(len(reply))), _NOSNIFF], reply)
 
 
-def text_response(status: str, text: str, headers: Iterable[Header] = ()) -> Response:
+def text_response(status: str, text: str) -> Response:
     """Return an answer that is not JSON-RPC: one sentence as plain text."""
     body = f"{text}\n".encode("ascii", "backslashreplace")
-    return Response(status, [_TEXT, ("Content-Length", str(len(body))), _NOSNIFF, *headers], body)
+    return Response(status, [_TEXT, ("Content-Length", str(len(body))), _NOSNIFF], body)
 
 
 def refusal_response(refusal: Refusal) -> Response:
     """Return the answer to a request that is refused as HTTP."""
-    return text_response(refusal.status, str(refusal), refusal.headers)
+    return text_response(refusal.status, str(refusal))
 
 
-def server_error_response() -> Response:
-    """Return the answer to a request that failed for a reason of the server's, which stays in its log."""
-    return text_response("500 Internal Server Error", "the server failed to answer; its log says why")
+def server_error_response(unique_id: str) -> Response:
+    """Return the answer to a request that failed for a reason of the server's, which stays in its log under the id."""
+    return text_response("500 Internal Server Error", f"the server failed to answer; its log says why [{unique_id}]")

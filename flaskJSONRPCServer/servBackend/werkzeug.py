@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import socket
 import sys
 import threading
@@ -19,6 +20,8 @@ __all__ = ["WerkzeugBackend"]
 
 # How long a stop may go unnoticed by the accepting thread; each look costs next to nothing.
 _LOOK_EVERY_S = 0.1
+
+_QUERY = re.compile(r"\?\S*")
 
 
 class RequestHandler(WSGIRequestHandler):
@@ -40,8 +43,8 @@ class RequestHandler(WSGIRequestHandler):
         self.server.write_log(self.address_string(), message % args)
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Log a request, without Werkzeug's colours."""
-        self.log("info", '"%s" %s %s', self.requestline, code, size)
+        """Log a request, without Werkzeug's colours, and without the query, which may hold what is secret."""
+        self.log("info", '"%s" %s', _QUERY.sub("?...", self.requestline), code)
 
 
 class HTTPServer(ThreadedWSGIServer):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import re
+from collections.abc import Callable
 from typing import Any, Final
 
 from ..exceptions import JsonRpcParseError, JsonRpcSerializationError
@@ -19,7 +21,7 @@ class CustomCodec(Codec):
 
     Args:
         backend: Has `loads(str)` and `dumps(value)`, which gives str or bytes.
-        default: Where given, it is passed on: `dumps(value, default=default)`.
+        default: Where given, and where `dumps` takes it, it is passed on: `dumps(value, default=default)`.
         limits: What a text may ask for.
 
     Raises:
@@ -31,7 +33,7 @@ class CustomCodec(Codec):
         if missing:
             raise TypeError(f"the JSON backend {backend!r} has no {' and no '.join(missing)}; it needs loads and dumps")
         self._backend = backend
-        self._options = {} if default is None else {"default": default}
+        self._options = {"default": default} if default is not None and _takes_default(backend.dumps) else {}
         self._max_depth = limits.max_depth
         self._long_run = b"0" * (limits.integer_digits + 1)
         self._standard = StandardCodec(default=default, limits=limits)
@@ -70,3 +72,11 @@ class CustomCodec(Codec):
     def _check_if_suspicious(self, text: str, data: bytes) -> None:
         if _SUSPICIOUS.search(text):
             self._standard.loads(data)
+
+
+def _takes_default(dumps: Callable[..., Any]) -> bool:
+    try:
+        parameters = inspect.signature(dumps).parameters
+    except ValueError:  # a built-in that does not tell
+        return True
+    return "default" in parameters or any(each.kind is each.VAR_KEYWORD for each in parameters.values())
