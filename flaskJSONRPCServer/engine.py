@@ -71,19 +71,17 @@ class Engine:
         """The Flask application that has everything that is not RPC."""
         return self._app
 
-    def use_flask_app(self, app: Any) -> None:
+    def use_flask_app(self, app: flask.Flask) -> None:
         """Put the RPC URLs into the user's application, and serve that.
 
         Raises:
             SettingsError: It is not a Flask application.
             ServerStateError: The server is in use already.
         """
-        if not isinstance(app, flask.Flask):
-            raise SettingsError(f"flaskApp={app!r} is refused: it takes a flask.Flask")
         if self._pipeline is not None:
             raise ServerStateError("flaskApp cannot change while the server is in use; assign it before start()")
-        self._app, self._app_is_users = app, True
         self._mounts[0] = self._mounted_on(app)
+        self._app, self._app_is_users = app, True
 
     def mount(self, app: flask.Flask) -> None:
         """Put the RPC URLs into an application that somebody else serves."""
@@ -127,7 +125,8 @@ class Engine:
 
     def served_by(self, environ: Mapping[str, Any]) -> tuple[bool, str | None, Any]:
         """Return ``(isRawSocket, ip or socketPath, port or socket)`` of a request."""
-        return False, environ["SERVER_NAME"], int(environ["SERVER_PORT"])
+        port = str(environ.get("SERVER_PORT", ""))
+        return False, environ.get("SERVER_NAME"), int(port) if port.isdecimal() else None
 
     def request_copy(self, request: werkzeug.wrappers.Request) -> RequestCopy:
         """Return a Werkzeug request as a dict that outlives its thread."""

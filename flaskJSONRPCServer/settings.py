@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import copy
+import ipaddress
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
@@ -58,8 +59,13 @@ def duration(default: float, unit: str) -> Any:
     return option(default, f"a number of {unit}, 0 or more", lambda value: is_number(value) and value >= 0)
 
 
-def names(default: tuple[str, ...] | None, accepts: str) -> Any:
-    return option(default, accepts, lambda value: value is None or is_strings(value))
+def names(default: tuple[str, ...] | None, accepts: str, each: Check = lambda value: True) -> Any:
+    """Declare an option that lists strings, each of which passes a check; None only where it is the default."""
+
+    def check(value: Any) -> bool:
+        return default is None if value is None else is_strings(value) and all(map(each, value))
+
+    return option(default, accepts, check)
 
 
 def anything(default: Any, accepts: str) -> Any:
@@ -72,6 +78,14 @@ def is_number(value: Any) -> bool:
 
 def is_strings(value: Any) -> bool:
     return isinstance(value, (list, tuple, set, frozenset)) and all(isinstance(item, str) for item in value)
+
+
+def is_ip_address(value: str) -> bool:
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        return False
+    return True
 
 
 def is_log_level(value: Any) -> bool:
@@ -138,7 +152,7 @@ class Settings:
     )
     allowed_origins: tuple[str, ...] | None = names(None, "a list of origins such as 'https://a.test', or None: any")
     media_types: tuple[str, ...] = names(DEFAULT_MEDIA_TYPES, "a list of media types")
-    trusted_proxies: tuple[str, ...] = names((), "a list of IP addresses")
+    trusted_proxies: tuple[str, ...] = names((), "a list of IP addresses", is_ip_address)
     """The peers whose X-Forwarded-For is believed."""
 
     backlog: int = count(10_000)
@@ -176,8 +190,14 @@ class Settings:
     def snapshot(self) -> Settings:
         """Return a frozen copy, which later changes of this object do not reach."""
         taken = copy.copy(self)
+        taken.__dict__.update({name: copied(value) for name, value in self.__dict__.items()})
         taken.freeze()
         return taken
+
+
+def copied(value: Any) -> Any:
+    """Return a list, a set or a dict as a copy, and anything else as it is."""
+    return copy.deepcopy(value) if isinstance(value, (list, set, dict)) else value
 
 
 OPTIONS = {declared.name: declared.metadata for declared in fields(Settings)}

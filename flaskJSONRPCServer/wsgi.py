@@ -6,18 +6,17 @@ goes through Flask's full request handling. Everything that is not for an RPC UR
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Collection, Iterable
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import flask
 from flask import signals
-from werkzeug.exceptions import ClientDisconnected
+from werkzeug.exceptions import ClientDisconnected, MethodNotAllowed, NotFound
 from werkzeug.local import LocalProxy
 from werkzeug.routing import Map, Rule
 
-from .dispatch.pipeline import METHOD_URL_METHODS, PATH_METHODS, Pipeline
-from .errors import RegistrationError
+from .dispatch.pipeline import PATH_METHODS, Pipeline
+from .errors import RegistrationError, SettingsError
 from .http.body import broken_off, declared_length, has_chunked_body, too_large
 from .http.request import Environ
 from .http.response import Response
@@ -49,7 +48,8 @@ class Application:
     def __init__(self, app: flask.Flask, pipeline: Pipeline, *, always_flask: bool) -> None:
         self._app = app
         self._pipeline = pipeline
-        self._always_flask = always_flask or has_error_handler(app)
+        self._always_flask = always_flask
+        self._error_handlers = app.error_handler_spec[None]
         # What would observe a request is kept in these containers. They are filled in place, so a look tells.
         self._observers: tuple[Collection[Any], ...] = (
             app.before_request_funcs,
@@ -71,11 +71,12 @@ class Application:
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [response.body]
 
     def _is_observed(self) -> bool:
-        return self._always_flask or any(self._observers) or "wsgi_app" in self._app.__dict__
-
-
-def has_error_handler(app: flask.Flask) -> bool:
-    return any(itertools.chain.from_iterable(app.error_handler_spec[None].values()))
+        return (
+            self._always_flask
+            or any(self._observers)
+            or any(self._error_handlers.values())
+            or "wsgi_app" in self._app.__dict__
+        )
 
 
 class FlaskMount:
@@ -87,10 +88,13 @@ class FlaskMount:
         pipeline: Gives the pipeline, when a request comes.
 
     Raises:
+        SettingsError: It is not a Flask application.
         RegistrationError: A server of this name is mounted there already.
     """
 
     def __init__(self, app: flask.Flask, name: str, pipeline: Callable[[], Pipeline]) -> None:
+        if not isinstance(app, flask.Flask):
+            raise SettingsError(f"{app!r} is refused as an application: it takes a flask.Flask")
         self.app = app
         self.paths: set[str] = set()
         self._endpoint = f"{name}.rpc"
@@ -119,22 +123,23 @@ class FlaskMount:
         request = cast("LocalProxy[flask.Request]", flask.request)._get_current_object()
         response = self._pipeline().answer(request.environ, parsed=request, read_body=read_flask_body)
         if response is None:
-            flask.abort(404)
+            self._refuse(request)
         return flask_response(self.app, response)
+
+    def _refuse(self, request: flask.Request) -> NoReturn:
+        allowed = self._pipeline().allowed_methods(request.environ.get("PATH_INFO", ""))
+        raise MethodNotAllowed(allowed) if allowed else NotFound
 
 
 def rules_of(path: str, endpoint: str) -> list[Rule]:
     """Return the Flask rules of a formatted path: ``/api/<method>/``, ``/api/<method>``, ``/api/`` and ``/api``."""
-    methods_of = {
-        f"{path}<method>/": METHOD_URL_METHODS,
-        f"{path}<method>": METHOD_URL_METHODS,
-        path: PATH_METHODS,
-        path.rstrip("/"): PATH_METHODS,
-    }
-    return [make_rule(rule, endpoint, methods) for rule, methods in methods_of.items() if rule]
+    # Only the view knows whether there is a method of a name. Were its rule to refuse an HTTP method, what is no method
+    # at all would be 405 instead of 404.
+    method_urls = [make_rule(f"{path}<method>{end}", endpoint, None) for end in ("/", "")]
+    return method_urls + [make_rule(rule, endpoint, PATH_METHODS) for rule in (path, path.rstrip("/")) if rule]
 
 
-def make_rule(rule: str, endpoint: str, methods: Collection[str]) -> Rule:
+def make_rule(rule: str, endpoint: str, methods: Collection[str] | None) -> Rule:
     """Return a rule that leads to a view function, with and without a final slash only where the rule says so."""
     return Rule(rule, endpoint=endpoint, methods=methods, strict_slashes=False)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable, Hashable
 from typing import Any
@@ -18,6 +19,9 @@ def lock_key(function: Callable[..., Any]) -> Hashable:
     Two bound methods are the same dispatcher when they are the same method of the same object.
     """
     owner = getattr(function, "__self__", None)
+    if owner is not None and isinstance(function, functools.partial):  # as a partialmethod gives a new one each time
+        keywords = tuple((name, id(value)) for name, value in function.keywords.items())
+        return lock_key(function.func), tuple(map(id, function.args)), keywords
     method = getattr(function, "__func__", getattr(function, "__name__", None))
     return id(function) if owner is None or method is None else (id(owner), method)
 

@@ -24,7 +24,7 @@ from .exchange import Exchange
 from .rendering import Renderer
 from .routes import Endpoint, Route, Router
 
-__all__ = ["METHOD_URL_METHODS", "PATH_METHODS", "Pipeline"]
+__all__ = ["PATH_METHODS", "Pipeline"]
 
 PATH_METHODS = ("OPTIONS", "POST")
 """The HTTP methods of a path."""
@@ -95,6 +95,14 @@ class Pipeline:
         finally:
             self._stats.request_done(tally)
         return self._renderer.with_cors(response, request)
+
+    def allowed_methods(self, wsgi_path: str) -> tuple[str, ...]:
+        """Return the HTTP methods that an RPC URL takes; none where the URL is unknown."""
+        table = self._router.table
+        if wsgi_path in table.endpoints:
+            return PATH_METHODS
+        endpoint, name = table.endpoint_of_method(wsgi_path)
+        return METHOD_URL_METHODS if endpoint is not None and name in endpoint.routes else ()
 
     def _find(self, request: Request) -> tuple[Endpoint, Route | None] | None:
         """Find the endpoint that a POST is for, or the endpoint and route that a GET is for; either has OPTIONS."""

@@ -16,8 +16,9 @@ __all__ = ["Guard", "host_name", "is_cross_site"]
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
-# A WSGI environ holds about this many entries that are not header fields; below the sum nothing needs counting.
-_ENVIRON_BASE = 12
+# A WSGI environ holds at least this many entries that are not header fields (PEP 3333): below the sum, nothing needs
+# counting.
+_ENVIRON_BASE = 11
 
 # Bounds the memory of header values that were once found good; what does not fit is checked anew each time.
 _REMEMBERED = 64
@@ -84,7 +85,8 @@ class Guard:
             raise BadRequest(f"Host {host!r} is not one host name")
         if self._allowed_hosts is not None and host_name(host or "") not in self._allowed_hosts:
             raise Misdirected(f"Host {host!r} is not in allowed_hosts")
-        remember(self._good_hosts, host)
+        if host is not None:
+            remember(self._good_hosts, host)
 
     def _check_origin(self, environ: dict[str, Any], allowed: frozenset[str]) -> None:
         origin = environ["HTTP_ORIGIN"]
@@ -100,7 +102,7 @@ class Guard:
         remember(self._good_media_types, content_type)
 
 
-def remember(good: set[str | None], value: str | None) -> None:
+def remember(good: set[str | None], value: str) -> None:
     if len(good) < _REMEMBERED:
         good.add(value)
 

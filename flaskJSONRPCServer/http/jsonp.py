@@ -45,7 +45,12 @@ def wrap(json: bytes, callback: str, output_format: str) -> bytes:
         json: Valid JSON in UTF-8.
         callback: A name that :func:`check_callback` has passed.
         output_format: Text in which ``%(callback)s`` stands for the name and ``%(data)s``, or ``%s``, for the JSON.
+
+    Raises:
+        ValueError: The format does not say where the JSON goes.
     """
+    if not is_output_format(output_format):
+        raise ValueError(f"JSONP output format {output_format!r} does not say where the JSON goes, {DATA}")
     for dangerous, escaped in _ESCAPES:
         json = json.replace(dangerous, escaped)
     marker = DATA if DATA in output_format else "%s"

@@ -153,8 +153,11 @@ def merged_headers(headers: list[Header], extra: Iterable[Header]) -> list[Heade
 
 
 def joined_vary(headers: list[Header], value: str) -> str:
-    fields = [line for name, line in headers if name.lower() == "vary"]
-    return ", ".join([*fields, value] if value not in fields else fields)
+    lines = [line for name, line in headers if name.lower() == "vary"]
+    names: dict[str, str] = {}
+    for name in map(str.strip, ",".join([*lines, value]).split(",")):
+        names.setdefault(name.lower(), name)
+    return ", ".join(filter(None, names.values()))
 
 
 def json_response(reply: bytes) -> Response:

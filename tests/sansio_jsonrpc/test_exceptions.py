@@ -23,7 +23,7 @@ from flaskJSONRPCServer.sansio_jsonrpc import (
 
 
 class PinError(JsonRpcApplicationError):
-    ERROR_CODE = 4711
+    ERROR_CODE = 4810
     ERROR_MESSAGE = "Wrong PIN"
 
     def __init__(self, pin):
@@ -59,7 +59,7 @@ def classes_as_before(monkeypatch):
         (JsonRpcApplicationError("Closed"), JsonRpcError(-1, "Closed")),
         (JsonRpcApplicationError("Closed", code=0, data=[]), JsonRpcError(0, "Closed", [])),
         (JsonRpcInvalidParamsError("No such colour", data="pink"), JsonRpcError(-32602, "No such colour", "pink")),
-        (PinError("12"), JsonRpcError(4711, "Wrong PIN", {"length": 2})),
+        (PinError("12"), JsonRpcError(4810, "Wrong PIN", {"length": 2})),
         (ThrottledError(), JsonRpcError(-32042, "Slow down")),
         (ThrottledError(code=-32043), JsonRpcError(-32043, "Slow down")),
     ],
@@ -84,7 +84,7 @@ def test_an_exception_gives_its_error(exc, error):
         (-32769, JsonRpcApplicationError),
         (-31999, JsonRpcApplicationError),
         (10**30, JsonRpcApplicationError),
-        (4711, PinError),
+        (4810, PinError),
     ],
 )
 @pytest.mark.parametrize("data", [ABSENT, None, [1]])

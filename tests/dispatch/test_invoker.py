@@ -1,0 +1,156 @@
+"""The call itself: what becomes of exceptions, and what is counted and logged."""
+
+import logging
+
+import pytest
+
+from flaskJSONRPCServer import JsonRpcApplicationError, flaskJSONRPCServer
+from tests.helpers import call, call_wsgi, get, post, rpc
+
+SECRET = "/secret/path tok123"
+
+
+def fail():
+    raise Exception(SECRET)
+
+
+def leave():
+    raise SystemExit(SECRET)
+
+
+def chosen():
+    raise JsonRpcApplicationError("chosen", code=5)
+
+
+def unserialisable():
+    return object()
+
+
+def nested():
+    try:
+        raise ValueError(SECRET)
+    except ValueError as exc:
+        raise RuntimeError("outer") from exc
+
+
+def make(**options):
+    server = flaskJSONRPCServer(None, name="theirs", **options)
+    for function in (fail, leave, chosen, unserialisable, nested):
+        server.registerFunction(function, path="/api")
+    server.registerFunction(lambda value: value, path="/api", name="echo")
+    return server
+
+
+@pytest.mark.parametrize("method", ["fail", "leave", "unserialisable", "nested"])
+@pytest.mark.parametrize("use_get", [False, True])
+def test_text_of_an_exception_stays_in_the_log(method, use_get, caplog):
+    request = get(f"/api/{method}?jsonp=f") if use_get else post(rpc(method))
+    answer = call_wsgi(make().getWSGI(), request)
+
+    everything = repr(answer)
+    assert SECRET not in everything
+    assert "secret" not in everything
+    assert "Traceback" not in everything
+    assert "-32603" in everything
+    assert "Traceback" in caplog.text
+
+
+def test_correlation_id_is_in_the_answer_and_in_the_log(caplog):
+    error = call(make().getWSGI(), "fail")["error"]
+
+    (record,) = caplog.records
+    assert error["message"] == "Internal error"
+    assert set(error["data"]) == {"correlationId"}
+    assert error["data"]["correlationId"] in record.getMessage()
+    assert "fail" in record.getMessage()
+    assert record.levelno == logging.ERROR
+    assert SECRET in caplog.text
+
+
+def test_correlation_id_is_the_unique_id_of_the_connection():
+    server = flaskJSONRPCServer(None, log=False)
+    seen = []
+
+    def dispatcher(_connection):
+        seen.append(_connection.uniqueId)
+        raise ValueError
+
+    server.registerFunction(dispatcher, path="/api")
+    assert [call(server.getWSGI(), "dispatcher")["error"]["data"]["correlationId"]] == seen
+
+
+def test_debug_shows_the_traceback_to_the_client():
+    data = call(make(debug=True, log=False).getWSGI(), "fail")["error"]["data"]
+
+    assert set(data) == {"correlationId", "traceback"}
+    assert SECRET in data["traceback"]
+    assert data["traceback"].startswith("Traceback (most recent call last):")
+
+
+def test_debug_shows_nothing_of_a_chosen_error():
+    assert call(make(debug=True, log=False).getWSGI(), "chosen")["error"] == {"code": 5, "message": "chosen"}
+
+
+def test_chosen_error_is_not_logged(caplog):
+    call(make(log=4).getWSGI(), "chosen")
+
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def test_failed_notification_is_logged_and_silent(caplog):
+    answer = call_wsgi(make().getWSGI(), post({"jsonrpc": "2.0", "method": "fail"}))
+
+    assert (answer.status, answer.body) == ("204 No Content", b"")
+    assert SECRET in caplog.text
+
+
+def test_counts():
+    server = make(log=False)
+    application = server.getWSGI()
+    for method in ("fail", "leave", "chosen", "echo", "no_such"):
+        call(application, method, ["a"] if method == "echo" else None)
+    call(application, "echo", [])
+
+    stats = server.stats()
+    assert {name: stats[name] for name in stats if name.startswith(("request", "dispatcher", "processing"))} == {
+        "requestCount": 6,
+        "dispatcherCount": 4,
+        "dispatcherErrorCount": 3,
+        "processingRequestCount": 0,
+        "processingDispatcherCount": 0,
+    }
+
+
+def test_counts_while_a_call_runs():
+    server = flaskJSONRPCServer(None, log=False)
+    server.registerFunction(
+        lambda: [server.stats()["processingRequestCount"], server.stats()["processingDispatcherCount"]],
+        name="running",
+        path="/api",
+    )
+
+    assert call(server.getWSGI(), "running")["result"] == [1, 1]
+
+
+@pytest.mark.parametrize("signal", [KeyboardInterrupt, GeneratorExit])
+def test_signals_to_the_process_go_through_and_are_counted(signal):
+    server = flaskJSONRPCServer(None, log=False)
+
+    def interrupted():
+        raise signal
+
+    server.registerFunction(interrupted, path="/api")
+    with pytest.raises(signal):
+        call(server.getWSGI(), "interrupted")
+    stats = server.stats()
+    assert (stats["processingRequestCount"], stats["processingDispatcherCount"]) == (0, 0)
+
+
+def test_names_from_the_request_cannot_forge_a_log_record(caplog):
+    server = flaskJSONRPCServer(None, log=4)
+    server.registerFunction(fail, path="/api")
+    call(server.getWSGI(), "x\nERROR forged\x1b[31m\r")
+    call(server.getWSGI(), "fail")
+
+    assert len(caplog.records) == len([record for record in caplog.records if "\n" not in record.getMessage()])
+    assert "\x1b" not in caplog.text

@@ -1,0 +1,319 @@
+"""Locks on the server and on dispatchers."""
+
+import functools
+import threading
+
+import pytest
+
+from flaskJSONRPCServer import flaskJSONRPCServer
+from flaskJSONRPCServer.dispatch.locks import Locks, lock_key, optional_lock_key
+from tests.helpers import result_of
+
+JOIN_S = 20
+
+
+def one():
+    return 1
+
+
+def two():
+    return 2
+
+
+class Instance:
+    def method(self):
+        return 1
+
+    def other(self):
+        return 2
+
+    method_of_partial = functools.partialmethod(other)
+
+    @classmethod
+    def of_class(cls):
+        return 3
+
+
+def test_key_of_a_function_is_its_own():
+    assert lock_key(one) == lock_key(one)
+    assert lock_key(one) != lock_key(two)
+
+
+def test_key_of_a_bound_method_is_that_of_method_and_object():
+    first, second = Instance(), Instance()
+
+    assert lock_key(first.method) == lock_key(first.method)
+    assert lock_key(first.method) != lock_key(first.other)
+    assert lock_key(first.method) != lock_key(second.method)
+    assert lock_key(Instance.of_class) == lock_key(Instance.of_class)
+
+
+def test_keys_of_builtin_methods_and_partials_are_their_own():
+    items = []
+    partial = functools.partial(one)
+
+    assert lock_key(items.append) == lock_key(items.append)
+    assert lock_key(items.append) != lock_key(items.pop)
+    assert lock_key(partial) != lock_key(one)
+
+
+def test_key_of_a_partial_method_is_that_of_method_and_object():
+    instance = Instance()
+    first, second = instance.method_of_partial, instance.method_of_partial
+
+    assert lock_key(first) == lock_key(second)
+    assert lock_key(first) != lock_key(Instance().method_of_partial)
+
+
+def test_key_of_the_server_is_none():
+    assert optional_lock_key(None) is None
+    assert optional_lock_key(one) == lock_key(one)
+
+
+def test_nothing_is_locked_at_first():
+    locks = Locks()
+
+    assert not locks.engaged
+    assert not locks.is_locked()
+    assert not locks.is_locked("a")
+    locks.wait("a")
+    locks.wait()
+
+
+def test_lock_on_a_dispatcher_holds_that_one():
+    locks = Locks()
+    locks.lock("a")
+
+    assert (locks.is_locked("a"), locks.is_locked("b"), locks.is_locked()) == (True, False, False)
+    assert locks.engaged
+    locks.unlock("a")
+    assert not locks.is_locked("a")
+    assert not locks.engaged
+
+
+def test_lock_on_the_server_holds_every_dispatcher():
+    locks = Locks()
+    locks.lock()
+
+    assert locks.is_locked()
+    assert locks.is_locked("a")
+    locks.unlock()
+    assert not locks.is_locked("a")
+    assert not locks.engaged
+
+
+def test_locks_on_server_and_dispatcher_are_two():
+    locks = Locks()
+    locks.lock()
+    locks.lock("a")
+    locks.unlock()
+
+    assert (locks.is_locked("a"), locks.is_locked("b")) == (True, False)
+    locks.lock()
+    locks.unlock("a")
+    assert locks.is_locked("a")
+
+
+def test_lock_is_a_switch():
+    locks = Locks()
+    locks.lock("a")
+    locks.lock("a")
+    locks.unlock("a")
+
+    assert not locks.is_locked("a")
+
+
+def test_unlock_of_what_is_not_locked_changes_nothing():
+    locks = Locks()
+    locks.unlock("a")
+    locks.unlock()
+
+    assert not locks.engaged
+
+
+def test_exclusive_unlock_lets_one_run_while_the_server_is_locked():
+    locks = Locks()
+    locks.lock()
+    locks.unlock("a", exclusive=True)
+
+    assert (locks.is_locked("a"), locks.is_locked("b"), locks.is_locked()) == (False, True, True)
+
+
+def test_exclusive_permission_ends_with_the_next_lock():
+    locks = Locks()
+    locks.lock()
+    locks.unlock("a", exclusive=True)
+    locks.lock("a")
+    assert locks.is_locked("a")
+    locks.unlock("a", exclusive=True)
+    locks.lock()
+    assert locks.is_locked("a")
+
+
+def test_exclusive_permission_ends_with_the_lock_on_the_server():
+    locks = Locks()
+    locks.lock()
+    locks.unlock("a", exclusive=True)
+    locks.unlock()
+    locks.lock()
+
+    assert locks.is_locked("a")
+
+
+def test_exclusive_unlock_of_an_unlocked_server_gives_no_permission_for_later():
+    locks = Locks()
+    locks.unlock("a", exclusive=True)
+    locks.lock()
+
+    assert locks.is_locked("a")
+
+
+@pytest.mark.parametrize("key", [None, "a"])
+def test_own_sleep_method_is_called_until_the_lock_is_gone(key):
+    locks = Locks()
+    locks.lock(key)
+    slept = []
+
+    def sleep(seconds):
+        slept.append(seconds)
+        if len(slept) == 3:
+            locks.unlock(key)
+
+    locks.wait(key, sleep)
+    assert len(slept) == 3
+    assert all(seconds > 0 for seconds in slept)
+
+
+@pytest.mark.parametrize("locked", [True, False])
+def test_status_is_told_at_once(locked):
+    locks = Locks()
+    if locked:
+        locks.lock("a")
+
+    assert locks.wait_or_tell("a", None, return_status=True) is locked
+
+
+class Waiters:
+    """Threads that wait for keys, and tell when they are about to and when they have."""
+
+    def __init__(self, locks, keys):
+        self._passed = threading.Condition()
+        self.passed = []
+        about = threading.Barrier(len(keys) + 1)
+        self.threads = [threading.Thread(target=self._wait, args=(locks, key, about)) for key in keys]
+        for thread in self.threads:
+            thread.start()
+        about.wait(JOIN_S)
+
+    def _wait(self, locks, key, about):
+        about.wait(JOIN_S)
+        locks.wait(key)
+        with self._passed:
+            self.passed.append(key)
+            self._passed.notify_all()
+
+    def wait_for(self, keys):
+        with self._passed:
+            return self._passed.wait_for(lambda: sorted(self.passed) == sorted(keys), JOIN_S)
+
+    def join(self):
+        for thread in self.threads:
+            thread.join(JOIN_S)
+        return not any(thread.is_alive() for thread in self.threads)
+
+
+def test_one_unlock_wakes_all_that_wait():
+    locks = Locks()
+    locks.lock()
+    waiters = Waiters(locks, ["a", "b", "c", "a"])
+    assert waiters.passed == []
+    locks.unlock()
+
+    assert waiters.join()
+
+
+def test_only_those_that_may_run_are_let_go():
+    locks = Locks()
+    locks.lock()
+    waiters = Waiters(locks, ["a", "b"])
+    locks.unlock("a", exclusive=True)
+
+    assert waiters.wait_for(["a"])
+    assert waiters.passed == ["a"]
+    locks.unlock()
+    assert waiters.join()
+
+
+def test_no_wake_up_is_lost():
+    locks = Locks()
+    for _ in range(200):
+        locks.lock("a")
+        waiters = Waiters(locks, ["a", "a"])
+        locks.unlock("a")
+        assert waiters.join()
+
+
+@pytest.fixture
+def server():
+    server = flaskJSONRPCServer(None, log=False)
+    for path in ("/api", "/again"):
+        server.registerFunction(one, path=path)
+        server.registerFunction(one, path=path, name="other_name")
+        server.registerFunction(two, path=path)
+    return server
+
+
+class Calls:
+    """A call in a thread of its own."""
+
+    def __init__(self, application, method, target="/api"):
+        self.result = None
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(application, method, target))
+        self._thread.start()
+
+    def _run(self, application, method, target):
+        self.result = result_of(application, method, target=target)
+        self._done.set()
+
+    def is_done(self):
+        return self._done.is_set()
+
+    def join(self):
+        self._thread.join(JOIN_S)
+        return self.result
+
+
+def test_locked_dispatcher_waits_under_all_names_and_paths_and_others_run(server):
+    application = server.getWSGI()
+    server.lock(one)
+    held = [Calls(application, name, path) for name in ("one", "other_name") for path in ("/api", "/again")]
+
+    assert result_of(application, "two") == 2
+    assert not any(call.is_done() for call in held)
+    assert server.wait(one, returnStatus=True) is True
+    server.unlock(one)
+    assert [call.join() for call in held] == [1, 1, 1, 1]
+    assert server.wait(one, returnStatus=True) is False
+
+
+def test_locked_server_holds_every_call_but_the_exclusive_one(server):
+    application = server.getWSGI()
+    server.lock()
+    held = Calls(application, "one")
+    server.unlock(two, exclusive=True)
+
+    assert result_of(application, "two") == 2
+    assert not held.is_done()
+    server.unlock()
+    assert held.join() == 1
+
+
+def test_wait_blocks_until_another_thread_unlocks(server):
+    server.lock()
+    waiting = threading.Thread(target=server.wait)
+    waiting.start()
+    server.unlock()
+    waiting.join(JOIN_S)
+
+    assert not waiting.is_alive()

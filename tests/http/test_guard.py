@@ -1,0 +1,201 @@
+"""What is refused before a body is read."""
+
+import pytest
+
+from flaskJSONRPCServer import Settings
+from flaskJSONRPCServer.http.guard import Guard, host_name, is_cross_site
+from flaskJSONRPCServer.http.refusals import (
+    BadRequest,
+    Forbidden,
+    Misdirected,
+    TooManyHeaders,
+    UnsupportedMediaType,
+    UrlTooLong,
+)
+
+# The keys that PEP 3333 asks of every server, and no others.
+REQUIRED = (
+    "REQUEST_METHOD",
+    "SERVER_NAME",
+    "SERVER_PORT",
+    "SERVER_PROTOCOL",
+    "wsgi.version",
+    "wsgi.url_scheme",
+    "wsgi.input",
+    "wsgi.errors",
+    "wsgi.multithread",
+    "wsgi.multiprocess",
+    "wsgi.run_once",
+)
+
+
+def environ(**headers):
+    return {**dict.fromkeys(REQUIRED, "http"), "SERVER_PROTOCOL": "HTTP/1.1", "HTTP_HOST": "own.test", **headers}
+
+
+def guard(allowed_hosts=None, **options):
+    return Guard(Settings(**options), allowed_hosts)
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [
+        ("a.test", "a.test"),
+        ("a.test:80", "a.test"),
+        ("A.Test.", "a.test"),
+        ("a.test.:80", "a.test"),
+        ("127.0.0.1:80", "127.0.0.1"),
+        ("[::1]", "::1"),
+        ("[::1]:80", "::1"),
+        ("", ""),
+        (":80", ""),
+    ],
+)
+def test_host_name(host, name):
+    assert host_name(host) == name
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_header_fields_up_to_the_limit_are_taken(count):
+    guard(max_header_count=3).check_head(environ(**{f"HTTP_X_{number}": "1" for number in range(count)}))
+
+
+@pytest.mark.parametrize("more", [{}, {"SCRIPT_NAME": "", "PATH_INFO": "/", "QUERY_STRING": ""}])
+def test_one_header_field_over_the_limit_is_refused(more):
+    head = environ(CONTENT_TYPE="a", CONTENT_LENGTH="1", HTTP_X_1="1", **more)
+
+    with pytest.raises(TooManyHeaders, match=r"^more than max_header_count \(3\) header fields$"):
+        guard(max_header_count=3).check_head(head)
+
+
+def test_entries_of_the_server_are_no_header_fields():
+    guard(max_header_count=3).check_head(environ(**{f"server.{number}": 1 for number in range(50)}))
+
+
+def test_url_up_to_the_limit_is_taken():
+    guard(max_url_bytes=10).check_head(environ(PATH_INFO="/" * 4, QUERY_STRING="x" * 6))
+
+
+def test_url_over_the_limit_is_refused():
+    with pytest.raises(UrlTooLong, match=r"^the URL is over max_url_bytes \(10 bytes\)$"):
+        guard(max_url_bytes=10).check_head(environ(PATH_INFO="/" * 5, QUERY_STRING="x" * 6))
+
+
+@pytest.mark.parametrize("host", ["a.test", "A.TEST:1", "b.test."])
+def test_allowed_host_is_taken_again_and_again(host):
+    checked = guard(["a.test", "B.test"])
+
+    for _ in range(3):
+        checked.check_head(environ(HTTP_HOST=host))
+
+
+@pytest.mark.parametrize("host", ["c.test", "a.test.c.test", "xa.test"])
+def test_other_host_is_refused_again_and_again(host):
+    checked = guard(["a.test"])
+
+    for _ in range(3):
+        with pytest.raises(Misdirected, match="is not in allowed_hosts"):
+            checked.check_head(environ(HTTP_HOST=host))
+
+
+@pytest.mark.parametrize("allowed", [None, ["a.test"]])
+def test_missing_host_is_refused_also_after_a_request_of_http_1_0(allowed):
+    checked = guard(allowed)
+    old, new = environ(SERVER_PROTOCOL="HTTP/1.0"), environ()
+    del old["HTTP_HOST"], new["HTTP_HOST"]
+
+    if allowed is None:
+        checked.check_head(old)
+    else:
+        with pytest.raises(Misdirected):
+            checked.check_head(old)
+    with pytest.raises(BadRequest, match="the request has no Host"):
+        checked.check_head(new)
+
+
+@pytest.mark.parametrize(
+    "host", ["", " ", "a.test b", "a@b", "a.test:x", "[::1", "a,b", "a/b", "a\0", "a" * 100_000 + "@"]
+)
+def test_malformed_host_is_refused_where_any_is_taken(host):
+    with pytest.raises(BadRequest, match="is not one host name"):
+        guard().check_head(environ(HTTP_HOST=host))
+
+
+def test_remembered_hosts_are_bounded_and_still_right():
+    checked = guard(["a.test"])
+
+    for port in range(1000):
+        checked.check_head(environ(HTTP_HOST=f"a.test:{port}"))
+    with pytest.raises(Misdirected):
+        checked.check_head(environ(HTTP_HOST="c.test"))
+
+
+@pytest.mark.parametrize(("origin", "host"), [("https://a.test", "x"), ("http://own.test:8080", "own.test:8080")])
+def test_allowed_and_own_origins_are_taken(origin, host):
+    guard(allowed_origins=["https://a.test"]).check_head(environ(HTTP_ORIGIN=origin, HTTP_HOST=host))
+
+
+@pytest.mark.parametrize("origin", ["null", "https://own.test", "http://own.test.evil.test", "https://a.test:1", ""])
+def test_other_origin_is_refused(origin):
+    with pytest.raises(Forbidden, match="is not in allowed_origins"):
+        guard(allowed_origins=["https://a.test"]).check_head(environ(HTTP_ORIGIN=origin, HTTP_HOST="own.test"))
+
+
+def test_no_origin_is_taken():
+    guard(allowed_origins=[]).check_head(environ())
+
+
+@pytest.mark.parametrize(
+    "content_type", ["application/json", "APPLICATION/JSON", "application/json;charset=UTF-8", "application/json-rpc"]
+)
+def test_media_type_is_taken_again_and_again(content_type):
+    checked = guard()
+
+    for _ in range(3):
+        checked.check_media_type({"CONTENT_TYPE": content_type})
+
+
+@pytest.mark.parametrize(
+    "content_type", [None, "", "text/plain", "text/plain; application/json", "application/json;charset=latin-1"]
+)
+def test_other_media_type_is_refused_again_and_again(content_type):
+    checked = guard()
+
+    for _ in range(3):
+        with pytest.raises(UnsupportedMediaType):
+            checked.check_media_type({"CONTENT_TYPE": content_type} if content_type is not None else {})
+
+
+def test_media_types_of_the_settings_replace_the_default_ones():
+    checked = guard(media_types=("Text/JSON",))
+
+    checked.check_media_type({"CONTENT_TYPE": "text/json"})
+    with pytest.raises(UnsupportedMediaType):
+        checked.check_media_type({"CONTENT_TYPE": "application/json"})
+
+
+@pytest.mark.parametrize(
+    ("headers", "foreign"),
+    [
+        ({}, False),
+        ({"SEC_FETCH_SITE": "none"}, False),
+        ({"SEC_FETCH_SITE": "same-origin"}, False),
+        ({"SEC_FETCH_SITE": "same-site"}, True),
+        ({"SEC_FETCH_SITE": "cross-site"}, True),
+        ({"SEC_FETCH_SITE": "anything"}, True),
+        ({"SEC_FETCH_SITE": "same-origin", "ORIGIN": "https://evil.test"}, False),
+        ({"ORIGIN": "http://own.test"}, False),
+        ({"ORIGIN": "http://evil.test"}, True),
+        ({"ORIGIN": "null"}, True),
+        ({"REFERER": "http://own.test/page?x"}, False),
+        ({"REFERER": "http://own.test.evil.test/"}, True),
+        ({"REFERER": "http://own.test@evil.test/"}, True),
+        ({"REFERER": "http://["}, True),
+        ({"REFERER": "nonsense"}, True),
+        ({"ORIGIN": "http://evil.test", "REFERER": "http://own.test/"}, True),
+    ],
+)
+def test_cross_site(headers, foreign):
+    head = {"HTTP_HOST": "own.test", **{f"HTTP_{name}": value for name, value in headers.items()}}
+
+    assert is_cross_site(head) is foreign

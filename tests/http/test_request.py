@@ -1,0 +1,95 @@
+"""A request, read as far as somebody asks."""
+
+import pytest
+
+from flaskJSONRPCServer.http.refusals import BodyTooLarge
+from flaskJSONRPCServer.http.request import Request, RequestCopy
+from tests.helpers import UnreadableStream, environ_of, get, post
+
+
+def made(request, trusted=(), **environ):
+    return Request({**environ_of(request), **environ}, frozenset(trusted))
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "trusted", "client"),
+    [
+        ("9.9.9.9", None, (), "9.9.9.9"),
+        ("9.9.9.9", "1.2.3.4", (), "9.9.9.9"),
+        ("9.9.9.9", "1.2.3.4", ("10.0.0.1",), "9.9.9.9"),
+        ("10.0.0.1", None, ("10.0.0.1",), "10.0.0.1"),
+        ("10.0.0.1", "", ("10.0.0.1",), "10.0.0.1"),
+        ("10.0.0.1", " , ", ("10.0.0.1",), "10.0.0.1"),
+        ("10.0.0.1", "1.2.3.4", ("10.0.0.1",), "1.2.3.4"),
+        ("10.0.0.1", "6.6.6.6,1.2.3.4", ("10.0.0.1",), "1.2.3.4"),
+        ("10.0.0.1", "6.6.6.6, 1.2.3.4 , 10.0.0.2", ("10.0.0.1", "10.0.0.2"), "1.2.3.4"),
+        ("10.0.0.1", "10.0.0.1", ("10.0.0.1",), "10.0.0.1"),
+        ("", "1.2.3.4", ("10.0.0.1",), None),
+    ],
+)
+def test_remote_addr(peer, forwarded, trusted, client):
+    headers = {} if forwarded is None else {"X-Forwarded-For": forwarded}
+
+    assert made(get("/", headers), trusted, REMOTE_ADDR=peer).remote_addr == client
+
+
+def test_body_is_read_once_and_kept():
+    request = made(post(b"{}"))
+
+    assert request.body(10) == b"{}"
+    assert request.body(10) == b"{}"
+
+
+def test_body_over_the_limit_is_refused():
+    with pytest.raises(BodyTooLarge):
+        made(post(b"{}")).body(1)
+
+
+def test_copy_is_a_dict_that_has_everything_but_the_body():
+    request = made(get("/api/m?a=1&b=2", {"Cookie": "c=3; d=4", "X-Some": "e"}), **{"wsgi.input": UnreadableStream()})
+    copy = RequestCopy(request, 10)
+
+    assert isinstance(copy, dict)
+    assert copy["headers"] == {"Host": "127.0.0.1:8080", "Cookie": "c=3; d=4", "X-Some": "e"}
+    assert copy["cookies"] == {"c": "3", "d": "4"}
+    assert copy["args"] == {"a": "1", "b": "2"}
+    assert copy["method"] == "GET"
+    assert copy["url"] == "http://127.0.0.1:8080/api/m?a=1&b=2"
+    assert copy["remote_addr"] == "127.0.0.1"
+    assert copy["environ"]["PATH_INFO"] == "/api/m"
+
+
+def test_copy_reads_the_body_when_it_is_asked_for():
+    request = made(post(b"{}"))
+    copy = RequestCopy(request, 10)
+
+    assert copy["data"] == b"{}"
+    assert copy.data == b"{}"
+    assert request.body(10) == b"{}"
+
+
+def test_copy_reads_as_attributes_too():
+    copy = RequestCopy(made(get("/?a=1")), 10)
+
+    assert copy.args == {"a": "1"}
+    assert copy.form == {}
+    assert copy["form"] == {}
+
+
+def test_copy_has_nothing_else():
+    copy = RequestCopy(made(get("/")), 10)
+
+    with pytest.raises(KeyError, match="no_such"):
+        copy["no_such"]
+    with pytest.raises(AttributeError, match="no_such"):
+        copy.no_such  # noqa: B018 (the access itself is what is tested)
+
+
+def test_copy_is_its_own():
+    request = made(get("/?a=1"))
+    copy = RequestCopy(request, 10)
+    copy["args"]["a"] = "changed"
+    copy["environ"]["PATH_INFO"] = "changed"
+
+    assert RequestCopy(request, 10)["args"] == {"a": "1"}
+    assert request.environ["PATH_INFO"] == "/"

@@ -1,0 +1,128 @@
+"""The log: levels, one record for one call, nothing that could forge another."""
+
+import logging
+import uuid
+
+import pytest
+
+from flaskJSONRPCServer import flaskJSONRPCServer
+from flaskJSONRPCServer.runtime.logs import CRITICAL, DEBUG, ERROR, INFO, WARNING, ServerLog
+
+NAMES = ["CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG"]
+
+
+@pytest.fixture
+def name():
+    return f"test_{uuid.uuid4().hex}"
+
+
+def test_numbers_are_the_documented_ones():
+    assert (CRITICAL, ERROR, WARNING, INFO, DEBUG) == (0, 1, 2, 3, 4)
+
+
+@pytest.mark.parametrize(("level", "shown"), [(0, 1), (1, 2), (2, 3), (3, 4), (4, 5), (False, 1), (True, 4)])
+def test_level_shows_itself_and_all_below(level, shown, name, caplog):
+    log = ServerLog(name, level)
+    for number in range(5):
+        log.write(number, "text", number)
+
+    assert [record.levelname for record in caplog.records] == NAMES[:shown]
+    assert [record.getMessage() for record in caplog.records] == [f"text {number}" for number in range(shown)]
+
+
+@pytest.mark.parametrize(
+    ("args", "level", "message"),
+    [
+        (("text",), "CRITICAL", "text"),
+        (("text", 1, None), "CRITICAL", "text 1 None"),
+        ((0, "text"), "CRITICAL", "text"),
+        ((1, "text"), "ERROR", "text"),
+        ((4, "a", "b"), "DEBUG", "a b"),
+        ((5, "text"), "CRITICAL", "5 text"),
+        ((-1, "text"), "CRITICAL", "-1 text"),
+        ((True, "text"), "CRITICAL", "True text"),
+        ((1.0, "text"), "CRITICAL", "1.0 text"),
+        (("3", "text"), "CRITICAL", "3 text"),
+        ((["a"], {"b": 1}), "CRITICAL", "['a'] {'b': 1}"),
+        ((3,), "INFO", ""),
+    ],
+)
+def test_documented_logger(args, level, message, name, caplog):
+    flaskJSONRPCServer(None, log=4, name=name)._logger(*args)
+
+    (record,) = caplog.records
+    assert (record.levelname, record.getMessage()) == (level, message)
+    assert record.name == f"flaskJSONRPCServer.{name}"
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("a\nb", r"a\nb"),
+        ("a\r\nb", r"a\r\nb"),
+        ("\x1b[31m", r"\x1b[31m"),
+        ("\0\x07\x7f\x85", r"\x00\x07\x7f\x85"),
+        ("\u2028\u2029", r"\u2028\u2029"),
+        ("\u202e", r"\u202e"),
+        ("\ud800", r"\ud800"),
+        ("ж é 漢 %s %d {}", "ж é 漢 %s %d {}"),
+        ("tab\there", r"tab\there"),
+    ],
+)
+def test_control_characters_are_escaped(text, written, name, caplog):
+    ServerLog(name, 4).write(INFO, text)
+
+    assert [record.getMessage() for record in caplog.records] == [written]
+
+
+def test_traceback_is_added(name, caplog):
+    log = ServerLog(name, 4)
+    try:
+        raise ValueError("reason")
+    except ValueError:
+        log.write(ERROR, "it failed", traceback=True)
+
+    (record,) = caplog.records
+    assert record.exc_info[0] is ValueError
+    assert record.getMessage() == "it failed"
+
+
+def test_false_shows_critical_only(name, caplog):
+    server = flaskJSONRPCServer(None, log=False, name=name)
+    for level in (4, 3, 2, 1):
+        server._logger(level, "hidden")
+    server._logger("shown")
+
+    assert [record.getMessage() for record in caplog.records] == ["shown"]
+
+
+def test_what_is_not_shown_is_not_even_made_text(name):
+    class Unprintable:
+        def __str__(self):
+            raise AssertionError("it was formatted")
+
+    ServerLog(name, 1).write(DEBUG, Unprintable())
+
+
+def test_two_servers_have_levels_of_their_own(name, caplog):
+    quiet, loud = ServerLog(name, 0), ServerLog(f"{name}_2", 4)
+    quiet.write(ERROR, "quiet")
+    loud.write(ERROR, "loud")
+
+    assert [record.getMessage() for record in caplog.records] == ["loud"]
+
+
+def test_without_configuration_records_go_to_standard_error_once(name, capsys, monkeypatch):
+    root = logging.getLogger()
+    package = logging.getLogger("flaskJSONRPCServer")
+    monkeypatch.setattr(root, "handlers", [])
+    monkeypatch.setattr(package, "handlers", [])
+    logs = [ServerLog(f"{name}_{number}", 3) for number in range(3)]
+    for log in logs:
+        log.write(INFO, "said\nonce")
+
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 3
+    assert all(
+        line.endswith(rf"INFO flaskJSONRPCServer.{name}_{number}: said\nonce") for number, line in enumerate(lines)
+    )

@@ -1,0 +1,132 @@
+"""The parts of one server together: which hosts it answers for, one request at a time, use and release."""
+
+import threading
+
+import pytest
+
+from flaskJSONRPCServer import ServerStateError, flaskJSONRPCServer
+from flaskJSONRPCServer.engine import allowed_hosts, is_loopback
+from flaskJSONRPCServer.settings import Settings
+from tests.helpers import call_wsgi, post, result_of, rpc
+
+JOIN_S = 20
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost", "LOCALHOST"])
+def test_loopback(host):
+    assert is_loopback(host) is True
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "a.test", "localhost.a.test", ""])
+def test_not_loopback(host):
+    assert is_loopback(host) is False
+
+
+@pytest.mark.parametrize(
+    ("options", "hosts"),
+    [
+        ({"bindAdress": None}, None),
+        ({"bindAdress": ["0.0.0.0", 80]}, None),
+        ({"bindAdress": ["10.0.0.1", 80]}, None),
+        ({"bindAdress": ["127.0.0.1", 80]}, {"127.0.0.1", "localhost", "::1"}),
+        ({"bindAdress": ["127.0.0.2", 80]}, {"127.0.0.2", "127.0.0.1", "localhost", "::1"}),
+        ({"bindAdress": ["127.0.0.1", 80], "allowed_hosts": ["a.test"]}, {"a.test"}),
+        ({"bindAdress": None, "allowed_hosts": []}, set()),
+    ],
+)
+def test_hosts_that_are_answered_for(options, hosts):
+    found = allowed_hosts(Settings(**options))
+
+    assert (None if found is None else set(found)) == hosts
+
+
+def test_requests_run_at_once():
+    server = flaskJSONRPCServer(None, log=False)
+    together = threading.Barrier(4)
+    server.registerFunction(lambda: together.wait(JOIN_S), name="run")
+    application = server.getWSGI()
+    found = []
+    threads = [
+        threading.Thread(target=lambda: found.append(result_of(application, "run", target="/"))) for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(JOIN_S)
+
+    assert sorted(found) == [0, 1, 2, 3]
+
+
+def test_blocking_server_runs_one_request_at_a_time():
+    server = flaskJSONRPCServer(None, log=False, blocking=True)
+    entered, may_leave = threading.Semaphore(0), threading.Semaphore(0)
+    running = []
+
+    def run(number):
+        running.append(number)
+        entered.release()
+        assert may_leave.acquire(timeout=JOIN_S)
+        found = list(running)
+        running.remove(number)
+        return found
+
+    server.registerFunction(run)
+    application = server.getWSGI()
+    found = []
+    threads = [
+        threading.Thread(target=lambda number=number: found.append(result_of(application, "run", [number], target="/")))
+        for number in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for _ in threads:
+        assert entered.acquire(timeout=JOIN_S)
+        assert not entered.acquire(blocking=False)
+        may_leave.release()
+    for thread in threads:
+        thread.join(JOIN_S)
+
+    assert sorted(found) == [[0], [1], [2], [3]]
+
+
+def test_blocking_server_goes_on_after_a_failure():
+    server = flaskJSONRPCServer(None, log=False, blocking=True)
+    server.registerFunction(lambda _connection: _connection.headersOut.update({"X A": "b"}), name="bad")
+    server.registerFunction(lambda: 1, name="good")
+    application = server.getWSGI()
+
+    assert call_wsgi(application, post(rpc("bad"), "/")).code == 500
+    assert result_of(application, "good", target="/") == 1
+
+
+def test_requests_see_one_table_of_routes_from_start_to_end():
+    server = flaskJSONRPCServer(None, log=False)
+    server.registerFunction(lambda: server.registerFunction(lambda: 1, name="late"), name="first")
+    application = server.getWSGI()
+    answers = call_wsgi(application, post([rpc("first", request_id=1), rpc("late", request_id=2)], "/")).json()
+
+    assert answers[1]["error"]["code"] == -32601
+    assert result_of(application, "late", target="/") == 1
+
+
+def test_settings_are_free_again_after_a_stop():
+    server = flaskJSONRPCServer(["127.0.0.1", 0], log=False, controlGC=False, tweakDescriptors=False)
+    server.registerFunction(lambda: 1, name="one")
+    server.start()
+    with pytest.raises(ServerStateError):
+        server.settings.max_batch_length = 1
+    server.stop()
+    server.settings.max_batch_length = 1
+
+    answer = call_wsgi(server.getWSGI(), post([rpc("one"), rpc("one")], "/"))
+    assert answer.json()["error"]["code"] == -32600
+
+
+def test_application_taken_before_a_stop_goes_on_with_its_settings():
+    server = flaskJSONRPCServer(["127.0.0.1", 0], log=False, controlGC=False, tweakDescriptors=False)
+    server.registerFunction(lambda: 1, name="one")
+    application = server.getWSGI()
+    server.start()
+    server.stop()
+
+    assert result_of(application, "one", target="/") == 1

@@ -1,0 +1,210 @@
+"""Every option: its default, what it takes, and what it refuses."""
+
+import pytest
+
+from flaskJSONRPCServer import ServerStateError, Settings, SettingsError, flaskJSONRPCServer
+
+DEFAULTS = {
+    "bindAdress": None,
+    "multipleAdress": False,
+    "blocking": False,
+    "cors": False,
+    "gevent": False,
+    "debug": False,
+    "log": 3,
+    "fallback": True,
+    "allowCompress": False,
+    "ssl": False,
+    "tweakDescriptors": (65536, 65536),
+    "compressMinSize": 2097152,
+    "jsonBackend": "simplejson",
+    "notifBackend": "simple",
+    "dispatcherBackend": "simple",
+    "auth": None,
+    "experimental": False,
+    "controlGC": True,
+    "magicVarForDispatcher": "_connection",
+    "name": None,
+    "servBackend": "auto",
+    "flaskContext": False,
+    "max_body_bytes": 5 * 2**20,
+    "max_batch_length": 1000,
+    "max_nesting_depth": 100,
+    "max_integer_digits": 4300,
+    "max_header_count": 100,
+    "allowed_hosts": None,
+    "allowed_origins": None,
+    "media_types": ("application/json", "application/json-rpc", "application/jsonrequest"),
+    "trusted_proxies": (),
+    "backlog": 10_000,
+    "controlGC_everySeconds": 3600,
+    "controlGC_everyRequestCount": 300_000,
+    "controlGC_everyDispatcherCount": 50_000,
+}
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_default(name):
+    assert getattr(Settings(), name) == DEFAULTS[name]
+
+
+TAKEN = [
+    ("cors", {"origin": "*"}),
+    ("log", 0),
+    ("log", 4),
+    ("log", False),
+    ("log", True),
+    ("blocking", True),
+    ("blocking", 1),
+    ("compressMinSize", 0),
+    ("auth", len),
+    ("magicVarForDispatcher", "ctx"),
+    ("max_batch_length", None),
+    ("max_batch_length", 1),
+    ("allowed_hosts", ["a.test"]),
+    ("allowed_hosts", ()),
+    ("allowed_origins", {"https://a.test"}),
+    ("read_timeout_s", 0),
+    ("read_timeout_s", 0.5),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), TAKEN)
+def test_value_is_taken(name, value):
+    settings = Settings()
+    setattr(settings, name, value)
+
+    assert getattr(settings, name) == value
+    assert getattr(Settings(**{name: value}), name) == value
+
+
+REFUSED = [
+    ("blocking", "yes", "True or False"),
+    ("blocking", None, "True or False"),
+    ("cors", "https://a.test", "True, False or a dict"),
+    ("cors", None, "True, False or a dict"),
+    ("debug", [], "True or False"),
+    ("log", 5, "0 (critical only) to 4 (debug), or False"),
+    ("log", -1, "0 (critical only) to 4 (debug), or False"),
+    ("log", "info", "0 (critical only) to 4 (debug), or False"),
+    ("log", 1.0, "0 (critical only) to 4 (debug), or False"),
+    ("log", None, "0 (critical only) to 4 (debug), or False"),
+    ("fallback", "x", "True or False"),
+    ("compressMinSize", -1, "a number of bytes of at least 0"),
+    ("compressMinSize", 1.5, "a number of bytes of at least 0"),
+    ("compressMinSize", True, "a number of bytes of at least 0"),
+    ("auth", True, "a function or None"),
+    ("magicVarForDispatcher", "a b", "a Python identifier"),
+    ("magicVarForDispatcher", "", "a Python identifier"),
+    ("magicVarForDispatcher", None, "a Python identifier"),
+    ("name", 5, "a string or None"),
+    ("max_body_bytes", 0, "a number of bytes of at least 1"),
+    ("max_body_bytes", None, "a number of bytes of at least 1"),
+    ("max_body_bytes", "5M", "a number of bytes of at least 1"),
+    ("max_batch_length", 0, "a whole number of at least 1, or None: no limit"),
+    ("max_nesting_depth", None, "a whole number from 1 to 500"),
+    ("max_header_count", 0, "a whole number of at least 1"),
+    ("allowed_hosts", "a.test", "a list of host names, without ports, or None"),
+    ("allowed_hosts", [5], "a list of host names"),
+    ("allowed_origins", "https://a.test", "a list of origins"),
+    ("media_types", "application/json", "a list of media types"),
+    ("media_types", None, "a list of media types"),
+    ("trusted_proxies", "10.0.0.1", "a list of IP addresses"),
+    ("trusted_proxies", None, "a list of IP addresses"),
+    ("trusted_proxies", ["proxy"], "a list of IP addresses"),
+    ("read_timeout_s", -1, "a number of seconds, 0 or more"),
+    ("read_timeout_s", "30", "a number of seconds, 0 or more"),
+    ("read_timeout_s", True, "a number of seconds, 0 or more"),
+    ("read_timeout_s", float("nan"), "a number of seconds, 0 or more"),
+    ("controlGC_everyRequestCount", 0, "a whole number of at least 1"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "accepts"), REFUSED)
+def test_value_is_refused_with_what_is_taken(name, value, accepts):
+    settings = Settings()
+    before = getattr(settings, name)
+    with pytest.raises(SettingsError) as assigned:
+        setattr(settings, name, value)
+    with pytest.raises(SettingsError) as given:
+        Settings(**{name: value})
+
+    assert str(assigned.value) == str(given.value)
+    assert str(assigned.value).startswith(f"{name}={value!r} is refused: it takes {accepts}")
+    assert getattr(settings, name) == before
+
+
+def test_unknown_name_is_refused_with_the_nearest():
+    settings = Settings()
+
+    with pytest.raises(
+        SettingsError, match=r"^unknown option 'max_body_byte'; did you mean 'max_body_bytes'\? Known: "
+    ):
+        settings.max_body_byte = 5
+    with pytest.raises(SettingsError, match=r"^unknown option 'bindAddress'; did you mean 'bindAdress'"):
+        flaskJSONRPCServer(None, bindAddress=None)
+
+
+def test_name_is_for_the_constructor_only():
+    settings = Settings(name="a server")
+
+    with pytest.raises(ServerStateError, match=r"^setting 'name' is fixed; give it to the constructor$"):
+        settings.name = "another"
+    assert settings.name == "a server"
+
+
+def test_settings_error_is_a_value_error():
+    with pytest.raises(ValueError, match="log"):
+        flaskJSONRPCServer(None, log=7)
+
+
+def test_frozen_settings_refuse_every_change():
+    settings = Settings()
+    settings.freeze()
+
+    with pytest.raises(
+        ServerStateError, match=r"^setting 'log' cannot change while the server is in use; set it before$"
+    ):
+        settings.log = 4
+    assert settings.log == 3
+    settings.thaw()
+    settings.log = 4
+    assert settings.log == 4
+
+
+def test_snapshot_is_frozen_and_left_alone_by_later_changes():
+    settings = Settings(log=1)
+    taken = settings.snapshot()
+    settings.log = 4
+
+    assert taken.log == 1
+    with pytest.raises(ServerStateError):
+        taken.log = 2
+
+
+def test_snapshot_is_left_alone_by_changes_inside_a_value():
+    settings = Settings(allowed_hosts=["a.test"], cors={"origin": "https://a.test"})
+    taken = settings.snapshot()
+    settings.allowed_hosts.append("evil.test")
+    settings.cors["origin"] = "https://evil.test"
+
+    assert list(taken.allowed_hosts) == ["a.test"]
+    assert taken.cors == {"origin": "https://a.test"}
+
+
+def test_server_shows_its_settings_under_both_names():
+    server = flaskJSONRPCServer(None, log=False, max_body_bytes=7)
+
+    assert server.setts is server.settings
+    assert server.settings.max_body_bytes == 7
+    assert server.settings.log is False
+
+
+def test_settings_may_change_until_the_server_is_in_use():
+    server = flaskJSONRPCServer(None, log=False)
+    server.settings.max_batch_length = 1
+    server.getWSGI()
+
+    with pytest.raises(ServerStateError):
+        server.settings.max_batch_length = 2
+    assert server.settings.max_batch_length == 1

@@ -1,0 +1,457 @@
+"""Where WSGI, Flask and the calls meet: who goes through Flask, and what Flask sees of it."""
+
+import threading
+
+import flask
+import pytest
+from flask import signals
+
+from flaskJSONRPCServer import RegistrationError, ServerStateError, SettingsError, flaskJSONRPCServer
+from tests.helpers import OneShotStream, call, call_wsgi, environ_of, get, post, result_of, rpc
+
+JOIN_S = 30
+ECHO = rpc("echo", [1])
+
+
+class CountingFlask(flask.Flask):
+    """Counts the requests that go through Flask's own handling."""
+
+    dispatched = 0
+
+    def full_dispatch_request(self, *args, **kwargs):
+        self.dispatched += 1
+        return super().full_dispatch_request(*args, **kwargs)
+
+
+@pytest.fixture
+def dispatched(monkeypatch):
+    """A list that grows by one with each request that goes through Flask."""
+    calls = []
+    original = flask.Flask.full_dispatch_request
+
+    def full_dispatch_request(self, *args, **kwargs):
+        calls.append(self)
+        return original(self, *args, **kwargs)
+
+    monkeypatch.setattr(flask.Flask, "full_dispatch_request", full_dispatch_request)
+    return calls
+
+
+def make(**options):
+    server = flaskJSONRPCServer(None, **{"log": False, **options})
+    server.registerFunction(lambda value: value, path="/api", name="echo")
+    return server
+
+
+def no_observer(server, seen):
+    pass
+
+
+def before_request(server, seen):
+    server.flaskApp.before_request(lambda: seen.append(flask.request.path))
+
+
+def after_request(server, seen):
+    @server.flaskApp.after_request
+    def after(response):
+        seen.append(response.status_code)
+        response.headers["X-After"] = "yes"
+        return response
+
+
+def teardown_request(server, seen):
+    server.flaskApp.teardown_request(seen.append)
+
+
+def teardown_appcontext(server, seen):
+    server.flaskApp.teardown_appcontext(seen.append)
+
+
+def url_value_preprocessor(server, seen):
+    server.flaskApp.url_value_preprocessor(lambda endpoint, values: seen.append(endpoint))
+
+
+def wrapped_wsgi_app(server, seen):
+    original = server.flaskApp.wsgi_app
+
+    def wsgi_app(environ, start_response):
+        seen.append(environ["PATH_INFO"])
+        return original(environ, start_response)
+
+    server.flaskApp.wsgi_app = wsgi_app
+
+
+HOOKS = [
+    before_request,
+    after_request,
+    teardown_request,
+    teardown_appcontext,
+    url_value_preprocessor,
+    wrapped_wsgi_app,
+]
+
+
+def test_without_observers_nothing_goes_through_flask(dispatched):
+    application = make().getWSGI()
+
+    assert result_of(application, "echo", [1]) == 1
+    assert call_wsgi(application, get("/api/echo?value=1")).code == 200
+    assert call_wsgi(application, post(b"[")).code == 200
+    assert dispatched == []
+
+
+def test_pages_that_are_no_calls_are_flasks(dispatched):
+    server = make()
+    server.flaskApp.add_url_rule("/page", view_func=lambda: "page")
+    application = server.getWSGI()
+
+    assert call_wsgi(application, get("/page")).body == b"page"
+    assert call_wsgi(application, get("/no")).code == 404
+    assert dispatched == [server.flaskApp] * 2
+
+
+@pytest.mark.parametrize("observe", HOOKS, ids=lambda hook: hook.__name__)
+@pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
+def test_observer_makes_calls_go_through_flask_and_sees_them(observe, late, dispatched):
+    server = make()
+    seen = []
+    application = server.getWSGI() if late else None
+    observe(server, seen)
+    application = application or server.getWSGI()
+
+    assert result_of(application, "echo", [1]) == 1
+    assert len(dispatched) == 1
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
+def test_error_handler_makes_calls_go_through_flask(late, dispatched):
+    server = make()
+    application = server.getWSGI() if late else None
+    server.flaskApp.register_error_handler(404, lambda error: ("mine", 404))
+    application = application or server.getWSGI()
+
+    assert result_of(application, "echo", [1]) == 1
+    assert len(dispatched) == 1
+    assert call_wsgi(application, get("/api/no_such")).body == b"mine"
+
+
+@pytest.mark.parametrize(
+    "signal",
+    [
+        signals.request_started,
+        signals.request_finished,
+        signals.request_tearing_down,
+        signals.appcontext_pushed,
+        signals.appcontext_popped,
+        signals.appcontext_tearing_down,
+    ],
+    ids=lambda signal: signal.name,
+)
+def test_connected_signal_makes_calls_go_through_flask_and_is_sent(signal, dispatched):
+    server = make()
+    application = server.getWSGI()
+    seen = []
+
+    def receive(sender, **extra):
+        seen.append(sender)
+
+    with signal.connected_to(receive, server.flaskApp):
+        assert result_of(application, "echo", [1]) == 1
+    assert seen == [server.flaskApp]
+    assert result_of(application, "echo", [2]) == 2
+    assert len(dispatched) == 1
+
+
+def test_assigned_application_makes_calls_go_through_flask():
+    server = make()
+    server.flaskApp = application = CountingFlask("theirs")
+
+    assert server.flaskApp is application
+    assert result_of(server.getWSGI(), "echo", [1]) == 1
+    assert application.dispatched == 1
+
+
+def test_flask_context_makes_calls_go_through_flask(dispatched):
+    assert result_of(make(flaskContext=True).getWSGI(), "echo", [1]) == 1
+    assert len(dispatched) == 1
+
+
+def test_answer_is_changed_by_a_hook_that_may():
+    server = make()
+    after_request(server, [])
+
+    assert call_wsgi(server.getWSGI(), post(ECHO)).header("X-After") == "yes"
+
+
+def test_hook_may_answer_instead():
+    server = make()
+    ran = []
+    server.registerFunction(lambda: ran.append(1), path="/api", name="run")
+    server.flaskApp.before_request(lambda: ("not now", 503))
+
+    answer = call_wsgi(server.getWSGI(), post(rpc("run")))
+    assert (answer.code, answer.body, ran) == (503, b"not now", [])
+
+
+@pytest.mark.parametrize("way", ["flaskContext", "assigned", "init_app"])
+def test_flask_request_g_and_session_work_inside_a_dispatcher(way):
+    server = make(flaskContext=way == "flaskContext")
+    application = server.flaskApp if way == "flaskContext" else flask.Flask("theirs")
+    application.secret_key = "secret"
+
+    def inside():
+        flask.g.count = flask.g.get("count", 0) + 1
+        flask.session["visits"] = flask.session.get("visits", 0) + 1
+        return [
+            flask.request.path,
+            flask.request.method,
+            flask.current_app.name,
+            flask.g.count,
+            flask.session["visits"],
+        ]
+
+    server.registerFunction(inside, path="/api")
+    if way == "assigned":
+        server.flaskApp = application
+    if way == "init_app":
+        server.init_app(application)
+    serving = application if way == "init_app" else server.getWSGI()
+
+    first = call_wsgi(serving, post(rpc("inside")))
+    assert first.json()["result"] == ["/api", "POST", application.name, 1, 1]
+    cookie = first.header("Set-Cookie").partition(";")[0]
+    second = call_wsgi(serving, post(rpc("inside"), headers={"Cookie": cookie}))
+    assert second.json()["result"] == ["/api", "POST", application.name, 1, 2]
+
+
+def test_flask_request_inside_a_dispatcher_has_the_body():
+    server = make(flaskContext=True)
+    server.registerFunction(lambda: flask.request.get_json()["method"], path="/api", name="inside")
+
+    assert result_of(server.getWSGI(), "inside") == "inside"
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda request: request.get_data(),
+        lambda request: request.get_json(),
+        lambda request: request.form.get("a"),
+        lambda request: request.data,
+        lambda request: request.values.get("a"),
+    ],
+    ids=["get_data", "get_json", "form", "data", "values"],
+)
+@pytest.mark.parametrize("chunked", [False, True])
+def test_body_that_a_hook_has_read_still_reaches_the_dispatcher(read, chunked):
+    server = make()
+    server.flaskApp.before_request(lambda: read(flask.request) and None)
+
+    answer = call_wsgi(server.getWSGI(), post(ECHO, chunked=chunked))
+    assert answer.json() == {"jsonrpc": "2.0", "result": 1, "id": 1}
+
+
+def test_body_over_the_limit_that_a_hook_has_read_is_refused():
+    server = make(max_body_bytes=60)
+    server.flaskApp.before_request(lambda: flask.request.get_data() and None)
+    application = server.getWSGI()
+
+    assert call_wsgi(application, post(ECHO)).code == 200
+    assert call_wsgi(application, post(rpc("echo", ["x" * 60]))).code == 413
+    assert call_wsgi(application, post(rpc("echo", ["x" * 60]), chunked=True)).code == 413
+
+
+@pytest.mark.parametrize("more", [1, 100, 200_000])
+def test_chunked_body_over_the_limit_is_never_cut_to_it(more):
+    application = make(flaskContext=True, max_body_bytes=60).getWSGI()
+    body = post(ECHO).body
+    request = post(body + b" " * (60 - len(body) + more), chunked=True)
+
+    assert call_wsgi(application, request).code == 413
+
+
+def test_chunked_body_over_the_limit_is_read_little_further():
+    application = make(flaskContext=True, max_body_bytes=1000).getWSGI()
+    stream = OneShotStream(b" " * 10_000_000, slice_bytes=4096)
+    call_wsgi(application, post(b"", chunked=True, environ={"wsgi.input": stream}))
+
+    assert stream.taken <= 1000 + 4096
+
+
+def test_limit_of_the_server_counts_and_not_that_of_flask():
+    server = make(flaskContext=True)
+    server.flaskApp.config["MAX_CONTENT_LENGTH"] = 10
+
+    assert result_of(server.getWSGI(), "echo", ["x" * 100]) == "x" * 100
+
+
+@pytest.mark.parametrize("way", ["direct", "assigned", "init_app"])
+def test_flask_page_beside_the_calls_works(way):
+    server = make()
+    application = server.flaskApp if way == "direct" else flask.Flask("theirs")
+    application.add_url_rule("/page", "page", lambda: f"page {flask.request.args['a']}")
+    application.add_url_rule("/api/page/deeper", "deeper", lambda: "deeper")
+    if way == "assigned":
+        server.flaskApp = application
+    if way == "init_app":
+        server.init_app(application)
+    serving = application if way == "init_app" else server.getWSGI()
+
+    assert call_wsgi(serving, get("/page?a=b")).body == b"page b"
+    assert call_wsgi(serving, get("/api/page/deeper")).body == b"deeper"
+    assert result_of(serving, "echo", [1]) == 1
+
+
+def test_own_application_keeps_its_pages_when_it_is_mounted_elsewhere_too():
+    server = make()
+    theirs = flask.Flask("theirs")
+    server.init_app(theirs)
+
+    assert result_of(theirs, "echo", [1]) == 1
+    assert result_of(server.getWSGI(), "echo", [1]) == 1
+
+
+def test_several_applications_may_have_the_calls():
+    server = make()
+    applications = [flask.Flask(f"theirs{number}") for number in range(3)]
+    for application in applications:
+        server.init_app(application)
+
+    assert [result_of(application, "echo", [1]) for application in applications] == [1, 1, 1]
+
+
+def test_several_servers_may_be_mounted_on_one_application():
+    application = flask.Flask("theirs")
+    for number in range(2):
+        server = flaskJSONRPCServer(None, log=False)
+        server.registerFunction(lambda number=number: number, path=f"/api{number}", name="number")
+        server.init_app(application)
+
+    assert [result_of(application, "number", target=f"/api{number}") for number in range(2)] == [0, 1]
+
+
+def test_two_servers_of_one_name_on_one_application_are_refused():
+    application = flask.Flask("theirs")
+    make(name="same").init_app(application)
+
+    with pytest.raises(RegistrationError, match=r"has a server 'same' already"):
+        make(name="same").init_app(application)
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_path_of_another_server_on_one_application_is_refused(late):
+    application = flask.Flask("theirs")
+    make(name="first").init_app(application)
+    second = flaskJSONRPCServer(None, log=False, name="second")
+    second.registerFunction(lambda: 2, path="/two", name="two")
+    if late:
+        second.init_app(application)
+        with pytest.raises(RegistrationError, match=r"path '/api/' of .* belongs to another server"):
+            second.registerFunction(lambda: 2, path="/api", name="two")
+    else:
+        second.registerFunction(lambda: 2, path="/api", name="two")
+        with pytest.raises(RegistrationError, match=r"path '/api/' of .* belongs to another server"):
+            second.init_app(application)
+
+    assert result_of(application, "echo", [1]) == 1
+
+
+@pytest.mark.parametrize("way", ["direct", "through_flask", "init_app"])
+def test_path_registered_while_serving_is_served(way):
+    server = make(flaskContext=way == "through_flask")
+    application = flask.Flask("theirs")
+    if way == "init_app":
+        server.init_app(application)
+    serving = application if way == "init_app" else server.getWSGI()
+    assert result_of(serving, "echo", [1]) == 1
+    assert call_wsgi(serving, post(ECHO, "/late")).code == 404
+
+    server.registerFunction(lambda value: [value], path="/late", name="echo")
+    server.registerFunction(lambda: "new", path="/api", name="new")
+    assert result_of(serving, "echo", [1], target="/late") == [1]
+    assert result_of(serving, "new") == "new"
+    assert call_wsgi(serving, get("/late/echo?value=1")).code == 200
+    assert result_of(serving, "echo", [1]) == 1
+
+
+@pytest.mark.parametrize("flask_context", [False, True])
+def test_registering_while_requests_run_is_safe(flask_context):
+    server = make(flaskContext=flask_context)
+    server.flaskApp.add_url_rule("/page", view_func=lambda: "page")
+    application = server.getWSGI()
+    ended = threading.Event()
+    answers = []
+    failures = []
+
+    def ask():
+        try:
+            while not ended.is_set():
+                answers.append(result_of(application, "echo", [1]))
+                answers.append(call_wsgi(application, get("/page")).body)
+        except BaseException as exc:  # noqa: BLE001 (told by the main thread)
+            failures.append(exc)
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    try:
+        for number in range(15):
+            path = f"/late/{number}"
+            server.registerFunction(lambda number=number: number, path=path, name="number")
+            assert result_of(application, "number", target=path) == number
+    finally:
+        ended.set()
+        for thread in threads:
+            thread.join(JOIN_S)
+
+    assert failures == []
+    assert set(answers) <= {1, b"page"}
+    assert result_of(application, "echo", [1]) == 1
+
+
+@pytest.mark.parametrize("given", [None, "app", flask.Flask, len])
+def test_application_that_is_no_flask_is_refused(given):
+    with pytest.raises(SettingsError, match=r"it takes a flask\.Flask"):
+        make().flaskApp = given
+
+
+@pytest.mark.parametrize("given", [None, "app", flask.Flask])
+def test_mounting_on_what_is_no_flask_is_refused(given):
+    with pytest.raises(SettingsError, match=r"it takes a flask\.Flask"):
+        make().init_app(given)
+
+
+def test_application_cannot_be_assigned_while_in_use():
+    server = make()
+    server.getWSGI()
+
+    with pytest.raises(ServerStateError, match="assign it before start"):
+        server.flaskApp = flask.Flask("theirs")
+
+
+def test_failure_is_the_same_through_flask_and_leaves_no_context(caplog):
+    server = make(flaskContext=True, log=3)
+
+    def fail():
+        raise RuntimeError("/secret")
+
+    server.registerFunction(fail, path="/api")
+    error = call(server.getWSGI(), "fail")["error"]
+    assert error["code"] == -32603
+    assert not flask.has_request_context()
+    assert len([record for record in caplog.records if record.exc_info]) == 1
+
+
+def test_application_under_a_prefix_answers_below_it():
+    application = make(flaskContext=True).getWSGI()
+    environ = {"SCRIPT_NAME": "/prefix"}
+
+    assert call_wsgi(application, post(ECHO, environ=environ)).json()["result"] == 1
+    assert call_wsgi(make().getWSGI(), post(ECHO, environ=environ)).json()["result"] == 1
+
+
+def test_wsgi_application_has_the_types_that_pep_3333_asks_for():
+    chunks = make().getWSGI()(environ_of(post(ECHO)), lambda status, headers: None)
+
+    assert all(type(chunk) is bytes for chunk in chunks)
