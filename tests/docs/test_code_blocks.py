@@ -1,0 +1,119 @@
+"""Every example of the documentation runs, and prints what the page says that it prints."""
+
+import contextlib
+import doctest
+import io
+import re
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from flaskJSONRPCServer import flaskJSONRPCServer
+from tests.docs.curl import curl
+from tests.docs.pages import blocks, pages
+
+_PORT = re.compile(r"""(?<=127\.0\.0\.1:)[1-9]\d+|(?<=127\.0\.0\.1", )[1-9]\d+|(?<=127\.0\.0\.1', )[1-9]\d+""")
+_PRINTS = re.compile(r"^# prints:? (.*)$", re.MULTILINE)
+_CHECK = doctest.OutputChecker()
+
+
+def free_port():
+    """Find a port that nobody listens on, below those that the kernel hands out meanwhile."""
+    while True:
+        port = 20_000 + secrets.randbelow(10_000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+
+
+class Reader:
+    """Does with a page what its reader would do, on ports that are free."""
+
+    def __init__(self, directory):
+        self.directory = directory
+        self.namespace = {"__name__": "__main__"}
+        self.ports = {}
+        self.processes = []
+
+    def follow(self, page_blocks):
+        for block in page_blocks:
+            text = self.with_free_ports(block.text)
+            if block.language == "python" and "serveForever()" in text:
+                self.serve(text)
+            elif block.language == "python":
+                self.run(block, text)
+            elif block.language == "console":
+                self.call(block, text)
+
+    def with_free_ports(self, text):
+        """Replace the ports of a page by ports that are free, each by the same one throughout."""
+        return _PORT.sub(lambda found: str(self.ports.setdefault(found[0], free_port())), text)
+
+    def run(self, block, text):
+        """Execute a block among the names of the blocks before it, and compare what it prints."""
+        code = compile("\n" * block.line + text, block.page, "exec")
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            exec(code, self.namespace)
+        wanted = "\n".join(_PRINTS.findall(text))
+        if wanted:
+            assert same_output(wanted, printed.getvalue()), f"{block.page}:{block.line} prints\n{printed.getvalue()}"
+
+    def call(self, block, text):
+        """Run the curl commands of a block, and compare what they print."""
+        for command, wanted in commands(text):
+            if not command.startswith("curl "):  # pip, make, or a server that is not ours
+                continue
+            got = curl(command)
+            assert same_output(wanted, got), f"{block.page}:{block.line}: {command}\n{got}"
+
+    def serve(self, text):
+        """Start a program that serves until it is told to end."""
+        script = self.directory / "serve.py"
+        script.write_text(text, encoding="utf-8")
+        process = subprocess.Popen(
+            [sys.executable, str(script)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
+        self.processes.append(process)
+        # It tells when it listens; its log goes to standard error.
+        line = process.stderr.readline()
+        assert "listens on" in line, line + process.stderr.read()
+
+    def close(self):
+        for value in self.namespace.values():
+            if isinstance(value, flaskJSONRPCServer):
+                value.unlock()
+                value.stop(timeout=2)
+        for process in self.processes:
+            process.send_signal(signal.SIGTERM)
+            _, rest = process.communicate(timeout=20)
+            assert process.returncode == 0, rest
+
+
+def commands(text):
+    """Yield each command of a console block with the output below it."""
+    for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
+        command, _, output = part.replace("\\\n", " ").partition("\n")
+        yield command, output
+
+
+def same_output(wanted, got):
+    return _CHECK.check_output(wanted.strip() + "\n", got.strip() + "\n", doctest.ELLIPSIS)
+
+
+@pytest.mark.parametrize("path", pages(), ids=lambda path: path.name)
+def test_examples_run_and_print_what_the_page_says(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with contextlib.closing(Reader(tmp_path)) as reader:
+        reader.follow(blocks(path))
+
+
+def test_no_example_is_written_in_a_way_that_nothing_runs():
+    languages = {block.language for path in pages() for block in blocks(path)}
+
+    assert languages <= {
+        *("", "python", "console", "text", "html", "nginx"),
+        *("{toctree}", "{eval-rst}", "{include} ../CHANGELOG.md", "{include} ../CONTRIBUTING.md"),
+    }
