@@ -97,13 +97,14 @@ class Lifecycle:
         self._serving.join()
 
     def serve_forever(self, timeout_s: float = 20) -> None:
-        """Start, block until a signal or another thread's :meth:`stop`, and stop.
+        """Start, if that has not been done, block until a signal or another thread's :meth:`stop`, and stop.
 
         Args:
             timeout_s: How long requests being processed are waited for, in seconds.
         """
         with ended_by_signals() as self._end:
-            self.start()
+            if not self.is_running:
+                self.start()
             self._end.wait()
             self.stop(timeout_s, 0)
 

@@ -223,7 +223,8 @@ class flaskJSONRPCServer(DocumentedHelpers):
     def serveForever(self, restartOn: Any = False, sleep: float = 10) -> None:
         """Serve until Ctrl-C, SIGTERM or :meth:`stop` from another thread. To be called from the main thread.
 
-        Requests being processed are finished first; a second signal ends the process at once.
+        It starts the server, unless :meth:`start` has done so. Requests being processed are finished at the end; a second
+        signal ends the process at once.
 
         Args:
             restartOn: Not supported by this version.

@@ -134,6 +134,18 @@ def test_stop_from_another_thread_ends_serve_forever():
     assert server.addresses == []
 
 
+def test_serve_forever_goes_on_with_a_running_server(server):
+    server.start()
+    address = server.addresses
+    forever = threading.Thread(target=server.serveForever)
+    forever.start()
+    while server._lifecycle._end is None:
+        time.sleep(0.01)
+    assert server.addresses == address
+    server.stop()
+    forever.join()
+
+
 def test_signal_handlers_are_restored():
     before = signal.getsignal(signal.SIGTERM)
     server = flaskJSONRPCServer(["127.0.0.1", 0], log=0)
