@@ -97,11 +97,16 @@ def test_false_shows_critical_only(name, caplog):
 
 
 def test_what_is_not_shown_is_not_even_made_text(name):
-    class Unprintable:
-        def __str__(self):
-            raise AssertionError("it was formatted")
+    formatted = []
 
-    ServerLog(name, 1).write(DEBUG, Unprintable())
+    class Noticing:
+        def __str__(self):
+            formatted.append(self)
+            return ""
+
+    ServerLog(name, 1).write(DEBUG, Noticing())
+
+    assert formatted == []
 
 
 def test_two_servers_have_levels_of_their_own(name, caplog):
