@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
@@ -15,6 +16,7 @@ from .runtime.resources import checked_limits, raise_descriptor_limit
 from .runtime.signals import EndRequest, ended_by_signals
 from .servBackend import find_serv_backend
 from .servBackend.serving import Serving
+from .servBackend.sockets import Address
 
 __all__ = ["Lifecycle"]
 
@@ -34,6 +36,7 @@ class Lifecycle:
         find_serv_backend(engine.settings.servBackend)
         checked_limits(engine.settings.tweakDescriptors)
         self._engine = engine
+        self._facade = facade
         self._serving = Serving(facade)
         self._changing = threading.RLock()
         self._started: ExitStack | None = None  # undoes a start; guarded by _changing
@@ -64,7 +67,7 @@ class Lifecycle:
             with ExitStack() as undo:
                 self._start(undo)
                 self._started = undo.pop_all()
-        self._engine.log.write(INFO, f"server {self._engine.name!r} listens on", *self.addresses)
+        self._engine.log.write(INFO, f"server {self._engine.name!r} listens on", *map(url_of, self.addresses))
 
     def stop(self, timeout_s: float, allowed_requests: int) -> None:
         """Stop accepting requests, wait for those being processed, and undo the start. Without a start nothing happens.
@@ -96,15 +99,18 @@ class Lifecycle:
         """Block until the server has been stopped."""
         self._serving.join()
 
-    def serve_forever(self, timeout_s: float = 20) -> None:
+    def serve_forever(self, on_start: Callable[[Any], object] | None, timeout_s: float = 20) -> None:
         """Start, if that has not been done, block until a signal or another thread's :meth:`stop`, and stop.
 
         Args:
+            on_start: Called with the facade once requests are accepted.
             timeout_s: How long requests being processed are waited for, in seconds.
         """
         with ended_by_signals() as self._end:
             if not self.is_running:
                 self.start()
+            if on_start is not None:
+                on_start(self._facade)
             self._end.wait()
             self.stop(timeout_s, 0)
 
@@ -128,3 +134,11 @@ class Lifecycle:
         )
         control.start()
         return control
+
+
+def url_of(address: Any) -> str:
+    """Return the URL of an address that a serving backend tells, if it is a host and a port."""
+    match address:
+        case [str(host), int(port)]:
+            return f"http://{Address(host, port)}/"
+    return str(address)

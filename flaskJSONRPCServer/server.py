@@ -220,22 +220,29 @@ class flaskJSONRPCServer(DocumentedHelpers):
         if joinLoop:
             self._lifecycle.join()
 
-    def serveForever(self, restartOn: Any = False, sleep: float = 10) -> None:
+    def serveForever(
+        self,
+        restartOn: Any = False,
+        sleep: float = 10,
+        *,
+        on_start: Callable[[flaskJSONRPCServer], object] | None = None,
+    ) -> None:
         """Serve until Ctrl-C, SIGTERM or :meth:`stop` from another thread. To be called from the main thread.
 
-        It starts the server, unless :meth:`start` has done so. Requests being processed are finished at the end; a second
-        signal ends the process at once.
+        It starts the server, unless :meth:`start` has done so. Requests being processed are finished at the end; a
+        second signal ends the process at once.
 
         Args:
             restartOn: Not supported by this version.
             sleep: Seconds between two looks at ``restartOn``.
+            on_start: Called with the server once it accepts requests, when :attr:`addresses` tells the real port.
 
         Raises:
             ServerStateError, BindError: As :meth:`start`.
         """
         if restartOn:
             raise UnsupportedError("restartOn is not supported by this version; leave it out")
-        self._lifecycle.serve_forever()
+        self._lifecycle.serve_forever(on_start)
 
     def stop(self, timeout: float = 20, processingDispatcherCountMax: int = 0) -> None:
         """Stop serving, after the requests being processed. Where nothing runs, nothing happens.

@@ -134,6 +134,29 @@ def test_stop_from_another_thread_ends_serve_forever():
     assert server.addresses == []
 
 
+def test_serve_forever_tells_when_it_listens(server):
+    told = []
+
+    def note_and_stop(started):
+        told.append(started.addresses[0][1])
+        threading.Thread(target=started.stop).start()
+
+    server.serveForever(on_start=note_and_stop)
+    assert len(told) == 1
+    assert told[0] > 0
+
+
+def test_start_logs_the_url(caplog):
+    server = flaskJSONRPCServer(["::1", 0], log=3, name="logged")
+    server.start()
+    port = server.addresses[0][1]
+    server.stop()
+    assert [record.getMessage() for record in caplog.records] == [
+        f"server 'logged' listens on http://[::1]:{port}/",
+        "server 'logged' has stopped",
+    ]
+
+
 def test_serve_forever_goes_on_with_a_running_server(server):
     server.start()
     address = server.addresses

@@ -48,7 +48,7 @@ METHODS = {
     "registerInstance": "(dispatcher, path='', fallback=None, dispatcherBackend=None, notifBackend=None)",
     "start": "(joinLoop=False)",
     "stop": "(timeout=20, processingDispatcherCountMax=0)",
-    "serveForever": "(restartOn=False, sleep=10)",
+    "serveForever": "(restartOn=False, sleep=10, *, on_start=None)",
     "stats": "(inMS=False)",
     "lock": "(dispatcher=None)",
     "unlock": "(dispatcher=None, exclusive=False)",

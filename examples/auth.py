@@ -1,0 +1,45 @@
+"""Letting in only those who know a token.
+
+    API_TOKEN=sesame python examples/auth.py [PORT]
+    curl -H 'Authorization: Bearer sesame' 'http://127.0.0.1:8080/api/secret'
+
+Without the token, or with a wrong one, the answer is 403.
+"""
+
+import hmac
+import os
+import sys
+
+from flaskJSONRPCServer import flaskJSONRPCServer
+
+
+class BearerToken:
+    """An `auth` function that knows one token."""
+
+    def __init__(self, token):
+        self._expected = f"Bearer {token}".encode()
+
+    def __call__(self, server, path, request, method):
+        # Asked before the body is read. Only True lets in: not 1, not None, and no exception.
+        given = request.headers.get("Authorization", "")
+        # compare_digest takes the same time wherever the two differ, so that the time tells nothing about the token.
+        # It takes bytes: of two str it refuses what is not ASCII, and clients may send anything.
+        return hmac.compare_digest(given.encode(), self._expected)
+
+
+def secret():
+    return "the treasure is under the palm tree"
+
+
+def main():
+    token = os.environ.get("API_TOKEN")
+    if not token:
+        sys.exit("set API_TOKEN to the token that clients have to send; it does not belong in the source")
+    port = int(sys.argv[1]) if len(sys.argv) > 1 else 8080
+    server = flaskJSONRPCServer(["127.0.0.1", port], auth=BearerToken(token), name="auth")
+    server.registerFunction(secret, path="/api")
+    server.serveForever()
+
+
+if __name__ == "__main__":
+    main()

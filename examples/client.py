@@ -1,0 +1,73 @@
+"""Calling a server with nothing but the standard library.
+
+    python examples/simple.py &
+    python examples/client.py [URL]
+
+Any JSON-RPC 2.0 client will do as well: jsonrpclib-pelix, pjrpc, or requests and httpx with a few lines like these.
+"""
+
+import itertools
+import json
+import sys
+import urllib.request
+
+_ids = itertools.count(1)
+
+
+class RemoteError(Exception):
+    """What the server answered in the place of a result."""
+
+    def __init__(self, error):
+        super().__init__(f"{error['message']} ({error['code']})")
+        self.code = error["code"]
+        self.data = error.get("data")
+
+
+def request(method, params=()):
+    """Make a call; the list or tuple of params is given by position, a dict by name."""
+    return {"jsonrpc": "2.0", "method": method, "params": params, "id": next(_ids)}
+
+
+def notification(method, params=()):
+    """Make a call that awaits no answer: it has no id."""
+    return {"jsonrpc": "2.0", "method": method, "params": params}
+
+
+def send(url, message):
+    """POST a message, or a list of them (a batch); the answer is None where the server has nothing to say (204)."""
+    posted = urllib.request.Request(url, json.dumps(message).encode(), {"Content-Type": "application/json"})
+    with urllib.request.urlopen(posted, timeout=10) as reply:
+        body = reply.read()
+    return json.loads(body) if body else None
+
+
+def result_of(answer):
+    if "error" in answer:
+        raise RemoteError(answer["error"])
+    return answer["result"]
+
+
+def call(url, method, params=()):
+    return result_of(send(url, request(method, params)))
+
+
+def main():
+    url = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:8080/api"
+
+    print("by position:", call(url, "add", [2, 3]))
+    print("by name:", call(url, "add", {"a": 40, "b": 2}))
+    print("notification:", send(url, notification("echo", ["nobody hears this"])))
+
+    # One HTTP request for many calls. Answers may come in any order: the id says which is which.
+    batch = [request("add", [number]) for number in range(3)]
+    answers = {answer["id"]: answer for answer in send(url, batch)}
+    print("batch:", [result_of(answers[sent["id"]]) for sent in batch])
+
+    try:
+        call(f"{url}/shop", "buy", ["coffee"])
+    except RemoteError as error:
+        print("error:", error, error.data)
+
+
+if __name__ == "__main__":
+    main()

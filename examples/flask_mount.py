@@ -1,0 +1,43 @@
+"""An API in an application that somebody else serves: `flask run`, gunicorn, uWSGI, mod_wsgi, granian.
+
+    flask --app examples/flask_mount run --port 8080
+    gunicorn --chdir examples --bind 127.0.0.1:8080 flask_mount:app
+
+Either serves it. The call is the same:
+
+    curl -H 'Content-Type: application/json' -d '{"jsonrpc": "2.0", "method": "whoami", "id": 1}' http://127.0.0.1:8080/api
+"""
+
+import sys
+
+import flask
+
+from flaskJSONRPCServer import flaskJSONRPCServer
+
+app = flask.Flask(__name__)
+
+# No address: this server listens nowhere, and start() is never called.
+server = flaskJSONRPCServer(None, name="mounted")
+server.init_app(app)
+
+
+@app.get("/")
+def home():
+    return "the API is at /api\n"
+
+
+def whoami():
+    # The call runs in the Flask request that carries it, so everything of Flask's is at hand.
+    return {"ip": flask.request.remote_addr, "path": flask.request.path}
+
+
+server.registerFunction(whoami, path="/api")  # what is registered after init_app() is mounted too
+
+
+def main():
+    # Flask's own server for development, as `flask run` is; in earnest take gunicorn or another of its kind.
+    app.run(port=int(sys.argv[1]) if len(sys.argv) > 1 else 8080)
+
+
+if __name__ == "__main__":
+    main()

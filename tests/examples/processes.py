@@ -1,0 +1,126 @@
+"""Programs that a test starts, reads and ends."""
+
+import contextlib
+import os
+import queue
+import re
+import shlex
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "examples"
+
+# Long enough for a loaded machine; whoever waits that long fails.
+PATIENCE_S = 40
+
+# In a greeting, or in the server's log: http://127.0.0.1:8080/, ('127.0.0.1', 8080)
+_ADDRESS = re.compile(r"127\.0\.0\.1(?::|', )(\d+)")
+_DEFAULT_URL = "http://127.0.0.1:8080"
+
+
+class Program:
+    """A running program, with both of its outputs as one text."""
+
+    def __init__(self, process):
+        self.process = process
+        self.output = ""
+        self._lines = queue.SimpleQueue()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            self._lines.put(line)
+        self._lines.put(None)
+
+    def line_with(self, pattern):
+        """Wait for a line in which the pattern is found; return the match."""
+        while True:
+            line = self._lines.get(timeout=PATIENCE_S)
+            assert line is not None, f"it ended with status {self.process.wait()}:\n{self.output}"
+            self.output += line
+            if found := re.search(pattern, line):
+                return found
+
+    def url(self):
+        """Wait until the program says where it listens; return that as `http://127.0.0.1:port`."""
+        return f"http://127.0.0.1:{self.line_with(_ADDRESS)[1]}"
+
+    def wait(self):
+        """Wait for the end; return the exit status. `output` is complete then."""
+        status = self.process.wait(PATIENCE_S)
+        while (line := self._lines.get(timeout=PATIENCE_S)) is not None:
+            self.output += line
+        return status
+
+    def end(self, number):
+        """Send a signal and wait for the end; return the exit status."""
+        self.process.send_signal(number)
+        return self.wait()
+
+
+@contextlib.contextmanager
+def running(command, **environment):
+    """Start a program in the project's folder, in a session of its own, and kill it at the end of the block."""
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={**inherited_environment(), **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        start_new_session=True,
+    )
+    program = Program(process)
+    try:
+        yield program
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, 9)
+        process.wait(PATIENCE_S)
+        program._reader.join(PATIENCE_S)
+        process.stdout.close()
+
+
+def example(name, *arguments):
+    """Return the command that runs an example."""
+    return [sys.executable, f"examples/{name}", *arguments]
+
+
+def inherited_environment():
+    """Return the environment without what would give a program another port, another make or an output held back."""
+    dropped = ("PORT", "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "FLASK_APP", "FLASK_DEBUG", "FLASK_RUN_PORT", "API_TOKEN")
+    kept = {name: value for name, value in os.environ.items() if name not in dropped}
+    return {**kept, "PYTHONUNBUFFERED": "1", "NO_PROXY": "*"}
+
+
+def curl_commands(text, url=_DEFAULT_URL):
+    """Return the curl commands that a text shows on lines of their own, aimed at the url."""
+    lines = (line.strip() for line in text.splitlines())
+    return [shlex.split(line.replace(_DEFAULT_URL, url)) for line in lines if line.startswith("curl ")]
+
+
+def run(command):
+    """Run a command to its end, which has to be a good one; return what it printed."""
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=inherited_environment(),
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def run_curl(command):
+    """Run a curl command as it stands, without its progress meter."""
+    return run([command[0], "--silent", "--show-error", "--fail", *command[1:]])

@@ -1,0 +1,155 @@
+"""All the other examples, run as a newcomer would: by the commands that they show."""
+
+import ast
+import http.client
+import importlib.util
+import json
+import re
+import signal
+import sys
+import urllib.request
+
+import pytest
+
+from tests.examples.processes import EXAMPLES, curl_commands, example, run_curl
+
+SERVED = ["auth.py", "custom_serving_backend.py", "flask_merge.py", "jsonp_page.py", "simple.py"]
+
+
+def start(launch, name):
+    return launch(example(name, "0"), API_TOKEN="sesame")
+
+
+def docstring(name):
+    return ast.get_docstring(ast.parse((EXAMPLES / name).read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize(
+    ("name", "printed"),
+    [
+        ("auth.py", ['{"jsonrpc":"2.0","result":"the treasure is under the palm tree","id":null}']),
+        ("custom_serving_backend.py", ['{"jsonrpc":"2.0","result":"hello","id":null}']),
+        ("flask_merge.py", ["visit 1\n", '{"jsonrpc":"2.0","result":{"visits":1,"endpoint":"/api"},"id":1}']),
+        ("flask_mount.py", ['{"jsonrpc":"2.0","result":{"ip":"127.0.0.1","path":"/api"},"id":1}']),
+        ("jsonp_page.py", ['/**/show({"jsonrpc":"2.0","result":"Hello, Ann!","id":null});']),
+    ],
+)
+def test_curl_commands_in_the_file_work(launch, name, printed):
+    url = start(launch, name).url()
+
+    assert [run_curl(command) for command in curl_commands(docstring(name), url)] == printed
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
+@pytest.mark.parametrize("name", SERVED)
+def test_signal_ends_it_well(launch, name, number):
+    program = start(launch, name)
+    program.url()
+
+    assert program.end(number) == 0
+    assert "Traceback" not in program.output
+    assert "Error" not in program.output
+
+
+def test_every_example_is_in_the_table_once():
+    table = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+
+    linked = re.findall(r"^\| \[(\S+)\]\((\S+)\) \|", table, re.MULTILINE)
+
+    assert all(name == target for name, target in linked)
+    assert sorted(name for name, _ in linked) == sorted(path.name for path in EXAMPLES.glob("*.py"))
+
+
+def status(url, headers):
+    """GET with headers whose values are bytes: http.client would refuse to encode some of them."""
+    host, path = url.removeprefix("http://").split("/", 1)
+    connection = http.client.HTTPConnection(host, timeout=10)
+    try:
+        connection.request("GET", f"/{path}", headers=headers)
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Authorization": b""},
+        {"Authorization": b"Bearer sesam"},
+        {"Authorization": b"Bearer sesame2"},
+        {"Authorization": b"bearer sesame"},
+        {"Authorization": "Bearer sésame".encode()},
+        {"Authorization": "Bearer sésame".encode("latin-1")},
+    ],
+    ids=["none", "empty", "shorter", "longer", "other scheme", "utf-8", "latin-1"],
+)
+def test_wrong_token_is_forbidden(launch, headers):
+    program = start(launch, "auth.py")
+    url = program.url()
+
+    assert status(f"{url}/api/secret", headers) == 403
+    assert status(f"{url}/api/secret", {"Authorization": b"Bearer sesame"}) == 200
+    assert program.end(signal.SIGTERM) == 0
+    assert "auth raised" not in program.output
+
+
+def test_auth_example_without_a_token_says_what_to_do(launch):
+    program = launch(example("auth.py", "0"))
+
+    assert program.wait() == 1
+    assert program.output == "set API_TOKEN to the token that clients have to send; it does not belong in the source\n"
+
+
+def test_merged_page_and_api_share_the_session(launch):
+    url = start(launch, "flask_merge.py").url()
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+    call = urllib.request.Request(
+        f"{url}/api", b'{"jsonrpc": "2.0", "method": "visits", "id": 1}', {"Content-Type": "application/json"}
+    )
+
+    with browser.open(f"{url}/", timeout=10) as first:
+        assert first.read() == b"visit 1\n"
+    with browser.open(call, timeout=10) as second:
+        assert json.load(second)["result"]["visits"] == 2
+    with browser.open(f"{url}/", timeout=10) as third:
+        assert third.read() == b"visit 3\n"
+
+
+def test_merged_api_cannot_be_read_by_other_sites(launch):
+    url = start(launch, "flask_merge.py").url()
+
+    assert status(f"{url}/api/visits?jsonp=steal", {}) == 403
+
+
+def test_mounted_application_is_served_by_the_flask_command(launch):
+    command = [sys.executable, "-m", "flask", "--app", "examples/flask_mount", "run", "--port", "0"]
+    url = launch(command).url()
+
+    assert run_curl(["curl", f"{url}/"]) == "the API is at /api\n"
+    assert [json.loads(run_curl(call))["id"] for call in curl_commands(docstring("flask_mount.py"), url)] == [1]
+
+
+@pytest.fixture
+def custom():
+    """Load examples/custom_serving_backend.py as a module."""
+    spec = importlib.util.spec_from_file_location("custom_serving_backend", EXAMPLES / "custom_serving_backend.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("form", ["object", "dict"])
+def test_custom_backend_serves_in_both_forms(custom, form):
+    backend = custom.WsgirefBackend() if form == "object" else custom.WSGIREF_BACKEND
+    server = custom.make_server(0, backend)
+    server.start()
+    try:
+        (host, port), *_ = server.addresses
+        with urllib.request.urlopen(f"http://{host}:{port}/api/echo?value=hello", timeout=10) as answer:
+            assert answer.headers["Server"].startswith("WSGIServer/")
+            assert json.load(answer)["result"] == "hello"
+    finally:
+        server.stop()
+    with pytest.raises(urllib.error.URLError, match="refused"):
+        urllib.request.urlopen(f"http://{host}:{port}/api/echo?value=hello", timeout=10)
