@@ -50,7 +50,7 @@ class Engine:
     """
 
     def __init__(self, settings: Settings, facade: Any) -> None:
-        refuse_unsupported(settings)
+        check_settings(settings)
         self.settings = settings
         self.name: str = settings.name or f"server_{uuid.uuid4().hex[:8]}"
         self.log = ServerLog(self.name, settings.log)
@@ -111,7 +111,7 @@ class Engine:
         """Return the pipeline; the first time, freeze the settings and make it of them."""
         with self._making:
             if self._pipeline is None:
-                refuse_unsupported(self.settings)
+                check_settings(self.settings)
                 self.settings.freeze()
                 self.log.set_level(self.settings.log)
                 self._pipeline = self._make_pipeline(self.settings.snapshot())
@@ -123,11 +123,6 @@ class Engine:
             self._pipeline = None
             self.settings.thaw()
 
-    def served_by(self, environ: Mapping[str, Any]) -> tuple[bool, str | None, Any]:
-        """Return ``(isRawSocket, ip or socketPath, port or socket)`` of a request."""
-        port = str(environ.get("SERVER_PORT", ""))
-        return False, environ.get("SERVER_NAME"), int(port) if port.isdecimal() else None
-
     def request_copy(self, request: werkzeug.wrappers.Request) -> RequestCopy:
         """Return a Werkzeug request as a dict that outlives its thread."""
         ours = Request(request.environ, frozenset(self.settings.trusted_proxies), request, read_flask_body)
@@ -135,7 +130,7 @@ class Engine:
 
     def _make_pipeline(self, settings: Settings) -> Pipeline:
         self.codec = make_codec_or_standard(settings, self._fix_json, self.log)
-        facts = ServerFacts(self.name, self._facade, self.log, self.locks, self.served_by)
+        facts = ServerFacts(self.name, self._facade, self.log, self.locks, served_by)
         answerer = Answerer(settings, self.codec, Invoker(facts, self.stats, debug=settings.debug))
         guard = Guard(settings, allowed_hosts(settings))
         return Pipeline(settings, facts, self.router, guard, answerer, self.stats)
@@ -154,7 +149,12 @@ class Engine:
             mount.mount(paths)
 
 
-def refuse_unsupported(settings: Settings) -> None:
+def check_settings(settings: Settings) -> None:
+    """Check what an option's own check cannot see.
+
+    Raises:
+        SettingsError, UnsupportedError: An option has a value that cannot be used.
+    """
     for name in _NOT_SUPPORTED:
         if getattr(settings, name):
             raise UnsupportedError(f"{name}={getattr(settings, name)!r} is not supported by this version; leave it out")
@@ -164,6 +164,12 @@ def refuse_unsupported(settings: Settings) -> None:
     find_exec_backend("notifBackend", settings.notifBackend)
     if settings.cors is not False:
         Cors(settings.cors)
+
+
+def served_by(environ: Mapping[str, Any]) -> tuple[bool, str | None, Any]:
+    """Return ``(isRawSocket, ip or socketPath, port or socket)`` of a request."""
+    port = str(environ.get("SERVER_PORT", ""))
+    return False, environ.get("SERVER_NAME"), int(port) if port.isdecimal() else None
 
 
 def make_codec_or_standard(settings: Settings, fix_json: Callable[[Any], Any], log: ServerLog) -> Codec:

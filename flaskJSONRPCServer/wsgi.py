@@ -6,6 +6,7 @@ goes through Flask's full request handling. Everything that is not for an RPC UR
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Collection, Iterable
 from typing import Any, NoReturn, cast
 
@@ -32,8 +33,6 @@ _SIGNALS = (
     signals.appcontext_popped,
     signals.appcontext_tearing_down,
 )
-
-View = Callable[..., Any]
 
 
 class Application:
@@ -153,7 +152,7 @@ def add_rules(app: flask.Flask, rules: list[Rule]) -> None:
 
 def enlarged(url_map: Map, rules: list[Rule]) -> Map:
     new = type(url_map)(
-        (rule.empty() for rule in url_map.iter_rules()),
+        map(unbound, url_map.iter_rules()),
         default_subdomain=url_map.default_subdomain,
         strict_slashes=url_map.strict_slashes,
         merge_slashes=url_map.merge_slashes,
@@ -166,6 +165,13 @@ def enlarged(url_map: Map, rules: list[Rule]) -> Map:
     for rule in rules:
         new.add(rule)
     return new
+
+
+def unbound(rule: Rule) -> Rule:
+    """Return a copy for another map. ``Rule.empty()`` would lose what Flask and its extensions have set on the rule."""
+    copied = copy.copy(rule)
+    copied.map = None  # type: ignore[assignment]
+    return copied
 
 
 def read_flask_body(environ: Environ, limit_bytes: int) -> bytes:

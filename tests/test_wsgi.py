@@ -5,9 +5,10 @@ import threading
 import flask
 import pytest
 from flask import signals
+from werkzeug.routing import Rule
 
 from flaskJSONRPCServer import RegistrationError, ServerStateError, SettingsError, flaskJSONRPCServer
-from tests.helpers import OneShotStream, call, call_wsgi, environ_of, get, post, result_of, rpc
+from tests.helpers import OneShotStream, Request, call, call_wsgi, environ_of, get, post, result_of, rpc
 
 JOIN_S = 30
 ECHO = rpc("echo", [1])
@@ -455,3 +456,17 @@ def test_wsgi_application_has_the_types_that_pep_3333_asks_for():
     chunks = make().getWSGI()(environ_of(post(ECHO)), lambda status, headers: None)
 
     assert all(type(chunk) is bytes for chunk in chunks)
+
+
+def test_rules_of_the_application_are_left_as_they_are():
+    app = flask.Flask("theirs")
+    app.add_url_rule("/page", view_func=lambda: "page", methods=["GET"])
+    app.url_map.add(Rule("/ws", endpoint="ws", websocket=True))
+    server = make()
+    server.flaskApp = app
+    server.registerFunction(len, path="/later")
+
+    answer = call_wsgi(app, Request("OPTIONS", "/page"))
+
+    assert set(answer.header("Allow").split(", ")) == {"GET", "HEAD", "OPTIONS"}
+    assert {rule.rule: rule.websocket for rule in app.url_map.iter_rules()}["/ws"]
