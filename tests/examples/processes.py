@@ -5,6 +5,7 @@ import os
 import queue
 import re
 import shlex
+import signal
 import subprocess
 import sys
 import threading
@@ -28,6 +29,7 @@ class Program:
         self.process = process
         self.output = ""
         self._lines = queue.SimpleQueue()
+        self._is_read = False
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -36,12 +38,22 @@ class Program:
             self._lines.put(line)
         self._lines.put(None)
 
+    def _next_line(self):
+        """Wait for a line and add it to the output; return None at the end of it, again and again."""
+        line = None if self._is_read else self._lines.get(timeout=PATIENCE_S)
+        self._is_read = line is None
+        self.output += line or ""
+        return line
+
+    def _read_rest(self):
+        while self._next_line() is not None:
+            pass
+
     def line_with(self, pattern):
         """Wait for a line in which the pattern is found; return the match."""
         while True:
-            line = self._lines.get(timeout=PATIENCE_S)
-            assert line is not None, f"it ended with status {self.process.wait()}:\n{self.output}"
-            self.output += line
+            line = self._next_line()
+            assert line is not None, f"it ended with status {self.process.wait(PATIENCE_S)}"
             if found := re.search(pattern, line):
                 return found
 
@@ -52,9 +64,17 @@ class Program:
     def wait(self):
         """Wait for the end; return the exit status. `output` is complete then."""
         status = self.process.wait(PATIENCE_S)
-        while (line := self._lines.get(timeout=PATIENCE_S)) is not None:
-            self.output += line
+        self._read_rest()
         return status
+
+    def kill(self):
+        """End the program and what it started; print what it said, for the report of a test that failed."""
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.wait()
+        self._reader.join(PATIENCE_S)
+        self.process.stdout.close()
+        print(self.output)
 
     def end(self, number):
         """Send a signal and wait for the end; return the exit status."""
@@ -80,11 +100,7 @@ def running(command, **environment):
     try:
         yield program
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, 9)
-        process.wait(PATIENCE_S)
-        program._reader.join(PATIENCE_S)
-        process.stdout.close()
+        program.kill()
 
 
 def example(name, *arguments):

@@ -58,14 +58,16 @@ def test_totals_of_ended_threads_are_exact():
 
 def test_memory_is_bounded_by_the_living_threads():
     stats = Stats()
+    before = living(type(stats.tally()))
     for _ in range(200):
         run_in_threads(1, lambda number: stats.tally())
-    gc.collect()
-    stats.totals()
 
-    class_of_tally = type(stats.tally())
-    alive = [each for each in gc.get_referrers(class_of_tally) if type(each) is class_of_tally]
-    assert len(alive) < 20
+    assert living(type(stats.tally())) < before + 20
+
+
+def living(kind):
+    gc.collect()
+    return sum(type(each) is kind for each in gc.get_referrers(kind))
 
 
 def test_reports_while_threads_count_are_never_negative():
