@@ -41,7 +41,7 @@ def visits():
 def main():
     port = int(sys.argv[1]) if len(sys.argv) > 1 else 8080
     server = flaskJSONRPCServer(["127.0.0.1", port], name="merged")
-    # fallback=False: no GET, so no JSONP, by which a page of another site could read what a session cookie opens.
+    # fallback=False: no GET at all. What a session opens is for POST, which pages of other sites cannot send unasked.
     server.registerFunction(visits, path="/api", fallback=False)
     server.flaskApp = app  # before the start
     server.serveForever()

@@ -141,7 +141,7 @@ class Pipeline:
     def _get(self, request: Request, endpoint: Endpoint, route: Route) -> Response:
         if self._auth is not None:
             self._authorise(self._auth, request, endpoint.path, route.name)
-            refuse_foreign_page(request, route)
+        refuse_foreign_page(request, route)
         if route.output_format is None:
             raise Forbidden("this method takes no GET; POST a JSON-RPC request")
         params = query_params(request, route)

@@ -175,7 +175,7 @@ FOREIGN_CASES = [
     welcome("with_authorization", Sec_Fetch_Site="cross-site", Authorization="Bearer x"),
     welcome("foreign_without_cookie", Sec_Fetch_Site="cross-site", Cookie=None),
     welcome("foreign_where_asked_for", target="/api/only_get_when_asked?value=1&jsonp=f", Sec_Fetch_Site="cross-site"),
-    welcome("foreign_where_there_is_no_auth", configuration="plain", Sec_Fetch_Site="cross-site"),
+    foreign("where_there_is_no_auth", configuration="plain", Sec_Fetch_Site="cross-site"),
 ]
 
 
