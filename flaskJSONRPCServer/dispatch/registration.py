@@ -160,8 +160,8 @@ def public_names(owner: type) -> Iterable[str]:
 
 
 def is_method(static: Any) -> bool:
-    # A property has __get__ too, but cannot be called; a class, or a plain callable object, has no __get__. A partial has
-    # one from Python 3.13 on: it is left out everywhere.
+    # A property has __get__ too, but cannot be called; a class, or a plain callable object, has none. A partial has one
+    # from Python 3.13 on: it is left out everywhere.
     if isinstance(static, (staticmethod, classmethod, functools.partialmethod)):
         return True
     if isinstance(static, functools.partial):
