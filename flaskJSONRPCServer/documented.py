@@ -1,24 +1,29 @@
-"""The documented underscore methods of the server: each one statement, which delegates to the component that works."""
+"""The documented underscore methods of the server: each one statement, which delegates to the component that works.
+
+Those that need no server are in :mod:`flaskJSONRPCServer.helpers`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NoReturn
 
 from .dispatch.routes import format_path
 from .engine import Engine
+from .helpers import ProcessHelpers
 from .http import gzip
 from .http.body import gunzip
 from .http.json_types import to_json_type
 from .http.request import RequestCopy
-from .runtime.resources import raise_descriptor_limit
+from .runtime.logs import split_level
+from .runtime.parent import in_parent_only
 
 __all__ = ["DocumentedHelpers"]
 
 _NOT_SUPPORTED = ("callAsync", "reload", "restart")
 
 
-class DocumentedHelpers:
+class DocumentedHelpers(ProcessHelpers):
     """The helpers that users of the server may call."""
 
     _engine: Engine
@@ -35,6 +40,7 @@ class DocumentedHelpers:
         """Return the Flask rules of the served application, such as ``/api/<method>``."""
         return self._engine.urls()
 
+    @in_parent_only
     def _registerServerUrl(
         self, urlMap: Mapping[str, Callable[..., Any]], methods: Collection[str] | None = None
     ) -> None:
@@ -70,12 +76,12 @@ class DocumentedHelpers:
 
     def _logger(self, level: Any, *args: Any) -> None:
         """Write to the server's log; without a level from 0 to 4 the message is critical."""
-        self._engine.log.write_documented(level, args)
+        self._engine.log.emit(*self._loggerPrep(level, args))
+
+    def _loggerPrep(self, level: Any, args: Iterable[Any]) -> tuple[int, list[Any]]:
+        """Return the level and the parts of a message; where no level is given, that of a critical one."""
+        return split_level(level, args)
 
     def _speedStatsAdd(self, name: str, val: float) -> None:
         """Count a duration of ``val`` milliseconds under ``name``, for ``stats()['speedStats']``."""
         self._engine.stats.add_duration(name, val)
-
-    def _tweakLimit(self, descriptors: tuple[int, int] = (65536, 65536)) -> tuple[int, int]:
-        """Raise this process's limits of open files; see :mod:`flaskJSONRPCServer.runtime.resources`."""
-        return raise_descriptor_limit(*descriptors)

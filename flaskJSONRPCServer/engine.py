@@ -65,6 +65,7 @@ class Engine:
         self._mounts = [FlaskMount(self._app, self.name, self.pipeline)]
         self._making = threading.Lock()
         self._pipeline: Pipeline | None = None  # guarded by _making
+        self.log.write_through(facade)
 
     @property
     def flask_app(self) -> flask.Flask:

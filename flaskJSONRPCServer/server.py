@@ -14,6 +14,7 @@ from .engine import Engine
 from .errors import UnsupportedError
 from .lifecycle import Lifecycle
 from .runtime.logs import ServerLog
+from .runtime.parent import in_parent_only
 from .settings import Settings
 from .wsgi import Application
 
@@ -90,6 +91,7 @@ class flaskJSONRPCServer(DocumentedHelpers):
         servBackend: Any = "auto",
         **options: Any,
     ) -> None:
+        super().__init__()
         Settings.refuse_unknown(options)
         self.settings = Settings(
             bindAdress=bindAdress,
@@ -155,6 +157,7 @@ class flaskJSONRPCServer(DocumentedHelpers):
         """Mount the RPC URLs, those registered later too, on a Flask application that somebody else serves."""
         self._engine.mount(app)
 
+    @in_parent_only
     def registerFunction(
         self,
         dispatcher: Dispatcher,
@@ -183,6 +186,7 @@ class flaskJSONRPCServer(DocumentedHelpers):
         routes = self._engine.registrar.function_routes(dispatcher, path=path, fallback=fallback, name=name)
         self._engine.register(routes, dispatcherBackend, notifBackend)
 
+    @in_parent_only
     def registerInstance(
         self,
         dispatcher: object,
@@ -206,6 +210,7 @@ class flaskJSONRPCServer(DocumentedHelpers):
         routes = self._engine.registrar.instance_routes(dispatcher, path=path, fallback=fallback)
         self._engine.register(routes, dispatcherBackend, notifBackend)
 
+    @in_parent_only
     def start(self, joinLoop: bool = False) -> None:
         """Start serving.
 
@@ -220,6 +225,7 @@ class flaskJSONRPCServer(DocumentedHelpers):
         if joinLoop:
             self._lifecycle.join()
 
+    @in_parent_only
     def serveForever(
         self,
         restartOn: Any = False,
@@ -244,6 +250,7 @@ class flaskJSONRPCServer(DocumentedHelpers):
             raise UnsupportedError("restartOn is not supported by this version; leave it out")
         self._lifecycle.serve_forever(on_start)
 
+    @in_parent_only
     def stop(self, timeout: float = 20, processingDispatcherCountMax: int = 0) -> None:
         """Stop serving, after the requests being processed. Where nothing runs, nothing happens.
 
@@ -256,6 +263,7 @@ class flaskJSONRPCServer(DocumentedHelpers):
         """
         self._lifecycle.stop(timeout, processingDispatcherCountMax)
 
+    @in_parent_only
     def stats(self, inMS: bool = False) -> dict[str, Any]:
         """Return the statistics.
 
@@ -269,10 +277,12 @@ class flaskJSONRPCServer(DocumentedHelpers):
         """
         return self._engine.stats.report(in_ms=inMS)
 
+    @in_parent_only
     def lock(self, dispatcher: Dispatcher | None = None) -> None:
         """Hold every call, or those of one dispatcher under all its names and paths, until :meth:`unlock`."""
         self._engine.locks.lock(optional_lock_key(dispatcher))
 
+    @in_parent_only
     def unlock(self, dispatcher: Dispatcher | None = None, exclusive: bool = False) -> None:
         """Let calls run again.
 
@@ -282,6 +292,7 @@ class flaskJSONRPCServer(DocumentedHelpers):
         """
         self._engine.locks.unlock(optional_lock_key(dispatcher), exclusive=exclusive)
 
+    @in_parent_only
     def wait(
         self,
         dispatcher: Dispatcher | None = None,

@@ -20,7 +20,7 @@ LAYERS = (
     {"__init__"},
     {"server"},
     {"documented", "lifecycle"},
-    {"engine"},
+    {"engine", "helpers"},
     {"wsgi"},
     {"execBackend", "servBackend", "experimental"},
     {"dispatch"},

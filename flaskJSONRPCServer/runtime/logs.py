@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import sys
+import traceback
+from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
-__all__ = ["CRITICAL", "DEBUG", "ERROR", "INFO", "WARNING", "ServerLog"]
+__all__ = ["CRITICAL", "DEBUG", "ERROR", "INFO", "WARNING", "ServerLog", "split_level", "traceback_of_handled"]
 
 CRITICAL, ERROR, WARNING, INFO, DEBUG = range(5)
 
@@ -52,6 +54,7 @@ class ServerLog:
     """
 
     def __init__(self, name: str, level: int | bool) -> None:
+        self._owner: Any = None
         self.logger = logging.getLogger(f"{_ROOT}.{name}")
         self.set_level(level)
         if not self.logger.hasHandlers():
@@ -61,6 +64,13 @@ class ServerLog:
         """Write from now on what is at least as grave as the level."""
         self.logger.setLevel(_LEVELS[_number(level)])
 
+    def write_through(self, owner: Any) -> None:
+        """Hand every record to ``owner._logger(level, *parts)`` from now on, whatever that is by then.
+
+        The documented method gives it back to :meth:`emit`. One that a user has put in its place need not.
+        """
+        self._owner = owner
+
     def write(self, level: int, *parts: Any, traceback: bool = False) -> None:
         """Write one record.
 
@@ -69,13 +79,41 @@ class ServerLog:
             parts: The message, joined with spaces. Control characters are escaped, so that one call is one record.
             traceback: Whether the exception being handled is added.
         """
-        if self.logger.isEnabledFor(_LEVELS[level]):
-            self.logger.log(_LEVELS[level], "%s", one_line(parts), exc_info=traceback)
+        self.write_documented(level, (*parts, TracebackText.of_handled()) if traceback else parts)
 
     def write_documented(self, level: Any, args: tuple[Any, ...]) -> None:
         """Write as the documented ``_logger(level, *args)`` does: without a level a message is critical."""
-        number, parts = split_level(level, args)
-        self.write(number, *parts)
+        if self._owner is None:
+            self.emit(*split_level(level, args))
+        else:
+            self._owner._logger(level, *args)
+
+    def emit(self, level: int, parts: Sequence[Any]) -> None:
+        """Give one record to :mod:`logging`; arguments as for :meth:`write`."""
+        if self.logger.isEnabledFor(_LEVELS[level]):
+            raised = next((part.raised for part in parts if isinstance(part, TracebackText)), None)
+            message = one_line([part for part in parts if not isinstance(part, TracebackText)])
+            self.logger.log(_LEVELS[level], "%s", message, exc_info=raised)
+
+
+class TracebackText(str):
+    """The traceback of an exception, as a part of a message: text for whoever prints it, and the exception itself."""
+
+    __slots__ = ("raised",)
+
+    raised: BaseException | None
+
+    @classmethod
+    def of_handled(cls) -> TracebackText:
+        """Return the traceback of the exception being handled."""
+        text = cls(traceback_of_handled())
+        text.raised = sys.exc_info()[1]
+        return text
+
+
+def traceback_of_handled() -> str:
+    """Return the traceback of the exception being handled, as text; empty where there is none."""
+    return "" if sys.exc_info()[1] is None else traceback.format_exc()
 
 
 def _number(level: int | bool) -> int:
@@ -84,14 +122,14 @@ def _number(level: int | bool) -> int:
     return level
 
 
-def split_level(level: Any, args: tuple[Any, ...]) -> tuple[int, list[Any]]:
+def split_level(level: Any, args: Iterable[Any]) -> tuple[int, list[Any]]:
     """Take the optional level off the arguments."""
     if isinstance(level, int) and not isinstance(level, bool) and level in _LEVELS:
         return level, list(args)
     return CRITICAL, [level, *args]
 
 
-def one_line(parts: tuple[Any, ...]) -> str:
+def one_line(parts: Sequence[Any]) -> str:
     """Join the parts and escape what could forge a record or drive a terminal."""
     text = " ".join(map(str, parts))
     if text.isprintable():

@@ -1,6 +1,15 @@
-"""The limits that the operating system sets this process."""
+"""What the operating system grants a process, and what the process uses of it: open files and memory."""
 
 from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
 
 from ..errors import SettingsError
 
@@ -9,7 +18,9 @@ try:
 except ImportError:  # Windows has no such limits
     resource = None  # type: ignore[assignment]
 
-__all__ = ["checked_limits", "raise_descriptor_limit"]
+__all__ = ["checked_limits", "count_descriptors", "count_memory", "is_near_descriptor_limit", "raise_descriptor_limit"]
+
+_NEAR = 0.9  # of the limit; a guess: at the limit itself nothing can be opened any more, not even what a restart needs
 
 
 def checked_limits(limits: object) -> tuple[int, int] | None:
@@ -45,6 +56,89 @@ def raise_descriptor_limit(soft: int, hard: int) -> tuple[int, int]:
             continue
         return wanted
     return now_soft, now_hard
+
+
+def count_descriptors(pid: int | str | None) -> int:
+    """Return how many descriptors a process has open; on Windows, how many handles.
+
+    Args:
+        pid: The process; None for this one.
+
+    Raises:
+        ProcessLookupError: There is no such process.
+        PermissionError: It belongs to somebody else.
+    """
+    with system_errors(pid):
+        try:
+            process = psutil.Process(None if pid is None else int(pid))
+            count: int = process.num_handles() if os.name == "nt" else process.num_fds()  # type: ignore[attr-defined,unused-ignore]
+            return count
+        except OSError as exc:
+            # Counting needs a descriptor itself. When there is none left, this process has as many as it may.
+            if exc.errno != errno.EMFILE or (limit := soft_descriptor_limit()) is None:
+                raise
+            return limit
+
+
+def is_near_descriptor_limit(count: int, factor: float) -> bool:
+    """Tell whether ``count`` times ``factor`` is at least 90 % of this process's soft limit of open files."""
+    limit = soft_descriptor_limit()
+    return limit is not None and count * factor >= limit * _NEAR
+
+
+def soft_descriptor_limit() -> int | None:
+    """Return this process's soft limit of open files; None where there is no limit."""
+    if resource is None:
+        return None
+    soft: int = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return None if soft == resource.RLIM_INFINITY else soft
+
+
+def count_memory(pid: int | str | None) -> dict[str, int]:
+    """Return the memory of a process that is in RAM (the resident set), in kilobytes of 1024 bytes.
+
+    Args:
+        pid: The process; None for this one.
+
+    Returns:
+        ``now``, and ``peak``, the most that it ever was. Where the system does not tell the peak of another process
+        (macOS), it is ``now``.
+
+    Raises:
+        ProcessLookupError: There is no such process.
+        PermissionError: It belongs to somebody else.
+    """
+    with system_errors(pid):
+        process = psutil.Process(None if pid is None else int(pid))
+        memory = process.memory_info()
+        now = memory.rss // 1024
+        # A growth between the two looks must not make the peak the smaller one.
+        return {"peak": max(now, peak_memory_kb(process.pid, getattr(memory, "peak_wset", 0))), "now": now}
+
+
+def peak_memory_kb(pid: int, peak_wset_bytes: int) -> int:
+    """Return the largest resident set in kilobytes, as far as this system tells it; otherwise 0."""
+    if peak_wset_bytes:  # Windows
+        return peak_wset_bytes // 1024
+    if sys.platform == "linux":
+        # Not getrusage(): its maximum is inherited from the program that started this one.
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace").splitlines()
+        return next((int(line.split()[1]) for line in lines if line.startswith("VmHWM:")), 0)
+    if resource is None or pid != os.getpid():
+        return 0
+    peak: int = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak // 1024 if sys.platform == "darwin" else peak  # bytes there, kilobytes elsewhere
+
+
+@contextmanager
+def system_errors(pid: int | str | None) -> Iterator[None]:
+    """Turn the exceptions of psutil into those of the standard library."""
+    try:
+        yield
+    except (psutil.NoSuchProcess, FileNotFoundError) as exc:  # the latter where it ends under the reader's eyes
+        raise ProcessLookupError(errno.ESRCH, f"there is no process {pid}") from exc
+    except psutil.AccessDenied as exc:
+        raise PermissionError(errno.EPERM, f"process {pid} belongs to somebody else") from exc
 
 
 def larger(one: int, other: int) -> int:

@@ -7,6 +7,7 @@ import pytest
 
 from flaskJSONRPCServer import flaskJSONRPCServer
 from flaskJSONRPCServer.runtime.logs import CRITICAL, DEBUG, ERROR, INFO, WARNING, ServerLog
+from tests.helpers import call
 
 NAMES = ["CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG"]
 
@@ -131,3 +132,65 @@ def test_without_configuration_records_go_to_standard_error_once(name, capsys, m
     assert all(
         line.endswith(rf"INFO flaskJSONRPCServer.{name}_{number}: said\nonce") for number, line in enumerate(lines)
     )
+
+
+def test_documented_preparation_splits_off_the_level(name):
+    server = flaskJSONRPCServer(None, log=False, name=name)
+
+    assert server._loggerPrep(2, ("a", 1)) == (2, ["a", 1])
+    assert server._loggerPrep("text", ["a"]) == (CRITICAL, ["text", "a"])
+
+
+class Recording(flaskJSONRPCServer):
+    """A server whose log is a list."""
+
+    def __init__(self, *args, **options):
+        self.written = []
+        super().__init__(*args, **options)
+
+    def _logger(self, level, *args):
+        self.written.append((level, *args))
+
+
+def fail():
+    raise LookupError("a shelf")
+
+
+def log_and_fail(_connection):
+    _connection.call.log(2, "from inside")
+    fail()
+
+
+def test_logger_of_a_subclass_gets_what_the_server_writes_with_tracebacks_as_text(name, caplog):
+    server = Recording(None, log=False, name=name)
+    server.registerFunction(log_and_fail, path="/api")
+    call(server.getWSGI(), "log_and_fail")
+
+    inside, (level, *parts, traceback) = server.written
+    assert inside == (2, "from inside")
+    assert level == ERROR
+    assert parts
+    assert traceback.startswith("Traceback (most recent call last):\n")
+    assert traceback.endswith("LookupError: a shelf\n")
+    assert not caplog.records
+
+
+def test_logger_put_on_an_instance_may_give_its_records_to_the_documented_one(name, caplog):
+    server = flaskJSONRPCServer(None, log=3, name=name)
+    documented = server._logger
+    server._logger = lambda level, *args: documented(level, "[mine]", *args)
+    server.registerFunction(fail, path="/api")
+    call(server.getWSGI(), "fail")
+
+    (record,) = caplog.records
+    assert record.getMessage().startswith("[mine] ")
+    assert "Traceback" not in record.getMessage()
+    assert record.exc_info[0] is LookupError
+
+
+def test_preparation_put_on_an_instance_decides_on_the_level(name, caplog):
+    server = flaskJSONRPCServer(None, log=4, name=name)
+    server._loggerPrep = lambda level, args: (WARNING, ["prepared", level, *args])
+    server._logger(INFO, "text")
+
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [("WARNING", "prepared 3 text")]

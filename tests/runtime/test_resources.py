@@ -1,5 +1,13 @@
-"""The process's limits of open files."""
+"""The process's limits of open files, and what it uses of files and memory."""
 
+import contextlib
+import errno
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import psutil
 import pytest
 
 from flaskJSONRPCServer import SettingsError, flaskJSONRPCServer
@@ -83,3 +91,134 @@ def test_option_that_is_refused(given):
         checked_limits(given)
     with pytest.raises(SettingsError, match="tweakDescriptors="):
         flaskJSONRPCServer(None, tweakDescriptors=given)
+
+
+@pytest.fixture
+def server():
+    return flaskJSONRPCServer(None, log=False)
+
+
+@pytest.fixture
+def other_process():
+    program = "import sys; files = [open(__import__('os').devnull) for _ in range(50)]; print('ready', flush=True); "
+    process = subprocess.Popen(
+        [sys.executable, "-c", program + "sys.stdin.read()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with process:
+        assert process.stdout.readline() == "ready\n"
+        yield process
+        process.stdin.close()
+
+
+def test_open_files_of_this_process_are_counted(server, tmp_path):
+    before = server._countFileDescriptor()
+    with contextlib.ExitStack() as files:
+        for _ in range(20):
+            files.enter_context((tmp_path / "file").open("w"))
+        assert server._countFileDescriptor(os.getpid()) >= before + 15  # what else runs here may close a few
+
+    assert isinstance(before, int)
+
+
+def test_open_files_of_another_process_are_counted_by_number_and_by_text(server, other_process):
+    assert server._countFileDescriptor(other_process.pid) == server._countFileDescriptor(str(other_process.pid)) >= 53
+
+
+@pytest.mark.parametrize("helper", ["_countFileDescriptor", "_countMemory"])
+def test_process_that_is_not_there(helper, server, other_process):
+    other_process.communicate()
+
+    with pytest.raises(ProcessLookupError, match=f"there is no process {other_process.pid}"):
+        getattr(server, helper)(other_process.pid)
+
+
+def test_process_of_somebody_else(server, monkeypatch):
+    def refuse(pid):
+        raise psutil.AccessDenied(pid)
+
+    monkeypatch.setattr(psutil, "Process", refuse)
+
+    with pytest.raises(PermissionError, match="process 1 belongs to somebody else"):
+        server._countFileDescriptor(1)
+
+
+def test_counting_without_a_descriptor_left_answers_the_limit(server, monkeypatch):
+    def fail(pid):
+        raise OSError(errno.EMFILE, "too many open files")
+
+    monkeypatch.setattr(psutil, "Process", fail)
+    monkeypatch.setattr(resources, "resource", FakeResource(100, 200))
+
+    assert server._countFileDescriptor() == 100
+    assert server._checkFileDescriptor() is True
+
+
+def test_other_failure_of_counting_is_raised(server, monkeypatch):
+    def fail(pid):
+        raise OSError(errno.ENFILE, "too many open files in the system")
+
+    monkeypatch.setattr(psutil, "Process", fail)
+
+    with pytest.raises(OSError, match="in the system"):
+        server._countFileDescriptor()
+
+
+@pytest.mark.parametrize(
+    ("count", "args", "near"),
+    [(89, (), False), (90, (), True), (100, (), True), (44, (2.0,), False), (45, (2.0,), True), (100, (0.5,), False)],
+)
+def test_limit_is_near_from_nine_tenths_on(count, args, near, server, monkeypatch):
+    monkeypatch.setattr(resources, "resource", FakeResource(100, 200))
+    server._countFileDescriptor = lambda: count
+
+    assert server._checkFileDescriptor(*args) is near
+
+
+@pytest.mark.parametrize("system", [None, FakeResource(-1, -1)])
+def test_without_a_limit_it_is_never_near(system, server, monkeypatch):
+    monkeypatch.setattr(resources, "resource", system)
+    server._countFileDescriptor = lambda: 10**9
+
+    assert server._checkFileDescriptor() is False
+
+
+def test_memory_of_this_process_grows_by_what_is_held(server):
+    before = server._countMemory()
+    block = b"x" * (64 << 20)
+    held = server._countMemory()
+
+    assert len(block) == 64 << 20
+    assert held["now"] >= before["now"] + 48 * 1024  # what else runs here may free some
+    assert held["peak"] >= held["now"]
+
+
+def test_peak_stays_when_memory_is_given_back(server):
+    block = b"x" * (64 << 20)
+    del block
+    memory = server._countMemory()
+
+    assert memory["peak"] >= memory["now"] + 32 * 1024
+
+
+def test_memory_of_another_process(server, other_process):
+    memory = server._countMemory(str(other_process.pid))
+
+    assert set(memory) == {"peak", "now"}
+    assert 1024 < memory["now"] <= memory["peak"] < 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    ("platform", "pid", "peak_wset_bytes", "peak"),
+    [
+        ("win32", 1, 5 * 1024, 5),
+        ("darwin", None, 0, 3),
+        ("freebsd13", None, 0, 3 * 1024),
+        ("darwin", 1, 0, 0),
+    ],
+)
+def test_peak_on_other_systems(platform, pid, peak_wset_bytes, peak, monkeypatch):
+    usage = SimpleNamespace(RUSAGE_SELF=0, getrusage=lambda who: SimpleNamespace(ru_maxrss=3 * 1024))
+    monkeypatch.setattr(resources, "resource", usage)
+    monkeypatch.setattr(resources.sys, "platform", platform)
+
+    assert resources.peak_memory_kb(os.getpid() if pid is None else pid, peak_wset_bytes) == peak

@@ -1,0 +1,156 @@
+"""The documented helpers that are about the process, its files and plain values, rather than about serving."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Container, Iterable, Mapping, MutableMapping
+from types import ModuleType
+from typing import Any, NoReturn
+
+from .runtime import files, kinds, parent, resources
+from .runtime.logs import traceback_of_handled
+from .runtime.parent import TypeFilter, in_parent_only
+from .runtime.text import between, digest, random_text
+
+__all__ = ["ProcessHelpers"]
+
+
+class ProcessHelpers:
+    """One statement for each helper; the work is done in :mod:`flaskJSONRPCServer.runtime`."""
+
+    _parentModule: ModuleType
+    """The module of the main program. Assign another one to import from that, and merge into it."""
+
+    def __init__(self) -> None:
+        self._pid = os.getpid()
+        self._findParentModule()
+
+    def _inChild(self) -> bool:
+        """Tell whether this is a forked child of the process in which the server was made."""
+        return os.getpid() != self._pid
+
+    def _findParentModule(self) -> None:
+        """Let ``_parentModule`` be the module of the main program."""
+        self._parentModule = parent.find_parent_module()
+
+    def _importGlobalsFromParent(
+        self,
+        scope: MutableMapping[str, Any] | None = None,
+        typeOf: TypeFilter = None,
+        filterByName: Iterable[str] | None = None,
+        filterByNameReversed: bool = False,
+    ) -> MutableMapping[str, Any]:
+        """Copy globals of the main program; see :func:`~flaskJSONRPCServer.runtime.parent.copy_globals`."""
+        return parent.copy_globals(self._parentModule, scope, typeOf, filterByName, reverse_names=filterByNameReversed)
+
+    @in_parent_only
+    def _mergeGlobalsToParent(
+        self,
+        scope: Mapping[str, Any],
+        typeOf: TypeFilter = None,
+        filterByName: Iterable[str] | None = None,
+        filterByNameReversed: bool = False,
+    ) -> None:
+        """Make a scope globals of the main program; see :func:`~flaskJSONRPCServer.runtime.parent.merge_globals`."""
+        parent.merge_globals(self._parentModule, scope, typeOf, filterByName, reverse_names=filterByNameReversed)
+
+    def _getScriptPath(self, full: bool = False, real: bool = True) -> str:
+        """Return the folder of the main program, or its file; ``real`` resolves symbolic links."""
+        return parent.script_folder(self._parentModule, full=full, real=real)
+
+    def _getScriptName(self, withExt: bool = False) -> str:
+        """Return the name of the main program's file; see :func:`~flaskJSONRPCServer.runtime.parent.script_name`."""
+        return parent.script_name(self._parentModule, with_extension=withExt)
+
+    def _tweakLimit(self, descriptors: tuple[int, int] = (65536, 65536)) -> tuple[int, int]:
+        """Raise this process's limits of open files; see :mod:`flaskJSONRPCServer.runtime.resources`."""
+        return resources.raise_descriptor_limit(*descriptors)
+
+    def _checkFileDescriptor(self, multiply: float = 1.0) -> bool:
+        """Tell whether the open files, times ``multiply``, come near the limit: 90 % of it or more."""
+        return resources.is_near_descriptor_limit(self._countFileDescriptor(), multiply)
+
+    def _countFileDescriptor(self, pid: int | str | None = None) -> int:
+        """Count open files; see :func:`~flaskJSONRPCServer.runtime.resources.count_descriptors`."""
+        return resources.count_descriptors(pid)
+
+    def _countMemory(self, pid: int | str | None = None) -> dict[str, int]:
+        """Return the memory in use, in kilobytes; see :func:`~flaskJSONRPCServer.runtime.resources.count_memory`."""
+        return resources.count_memory(pid)
+
+    def _fileGet(self, fName: str | os.PathLike[str], mode: str = "r") -> str | bytes:
+        """Read a file, or one inside an archive; see :func:`~flaskJSONRPCServer.runtime.files.read_file`."""
+        return files.read_file(fName, mode)
+
+    def _fileWrite(self, fName: str | os.PathLike[str], text: str | bytes, mode: str = "w") -> str | bytes:
+        """Write a file; see :func:`~flaskJSONRPCServer.runtime.files.write_file`."""
+        return files.write_file(fName, text, mode)
+
+    def _strGet(self, text: str, pref: str = "", suf: str = "", index: int = 0, default: Any = None) -> Any:
+        """Return what stands between two marks; see :func:`~flaskJSONRPCServer.runtime.text.between`."""
+        return between(text, pref, suf, index, default)
+
+    def _sha1(self, text: str | bytes, onError: Any = None) -> Any:
+        """Return the SHA-1 digest, 40 digits; see :func:`~flaskJSONRPCServer.runtime.text.digest`."""
+        return digest("sha1", text, onError)
+
+    def _sha256(self, text: str | bytes, onError: Any = None) -> Any:
+        """Return the SHA-256 digest, 64 digits; see :func:`~flaskJSONRPCServer.runtime.text.digest`."""
+        return digest("sha256", text, onError)
+
+    def _randomEx(
+        self,
+        mult: int | None = None,
+        vals: Container[str] | None = None,
+        pref: str = "",
+        suf: str = "",
+        soLong: float = 0.1,
+        cbSoLong: Callable[[int], int | None] | None = None,
+    ) -> str | None:
+        """Return random text that is not taken; see :func:`~flaskJSONRPCServer.runtime.text.random_text`."""
+        return random_text(mult, vals, pref, suf, soLong, cbSoLong)
+
+    def _getms(self, inMS: bool = True) -> float:
+        """Return the time since 1970 in milliseconds, or in whole seconds."""
+        return time.time() * 1000 if inMS else int(time.time())
+
+    def _getErrorInfo(self) -> str:
+        """Return the traceback of the exception being handled, as text; empty where there is none."""
+        return traceback_of_handled()
+
+    def _throw(self, data: object) -> NoReturn:
+        """Raise a ValueError of ``data``."""
+        raise ValueError(data)
+
+    def _isArray(self, o: object) -> bool:
+        """Tell whether it is a list."""
+        return isinstance(o, list)
+
+    def _isDict(self, o: object) -> bool:
+        """Tell whether it is a dict."""
+        return isinstance(o, dict)
+
+    def _isFunction(self, o: object) -> bool:
+        """Tell whether it can be called, and is no class."""
+        return kinds.is_function(o)
+
+    def _isInstance(self, o: object) -> bool:
+        """Tell whether it is an object of a class that is not built into Python."""
+        return kinds.is_instance(o)
+
+    def _isModule(self, o: object) -> bool:
+        """Tell whether it is a module."""
+        return isinstance(o, ModuleType)
+
+    def _isNum(self, var: object) -> bool:
+        """Tell whether it is a number; True and False are not."""
+        return kinds.is_number(var)
+
+    def _isString(self, o: object) -> bool:
+        """Tell whether it is text; bytes are not."""
+        return isinstance(o, str)
+
+    def _isTuple(self, o: object) -> bool:
+        """Tell whether it is a tuple."""
+        return isinstance(o, tuple)

@@ -1,0 +1,91 @@
+"""Text between marks, digests, random text."""
+
+import sys
+
+import pytest
+
+from flaskJSONRPCServer.runtime.text import between, digest, random_text
+
+
+@pytest.mark.parametrize(
+    ("prefix", "suffix", "start", "found"),
+    [
+        ("<b>", "</b>", 0, "one"),
+        ("<b>", "</b>", 3, "two"),
+        ("", "<b>", 0, "a "),
+        ("", "<b>", 1, " "),
+        ("two", "", 0, "</b> z"),
+        ("", "", 0, "a <b>one</b> <b>two</b> z"),
+        ("<b>", "<b>", 0, "one</b> "),
+        ("<i>", "</b>", 0, None),
+        ("<b>", "</i>", 0, None),
+        ("<b>", "</b>", 99, None),
+        ("", "", 99, None),
+    ],
+)
+def test_part_between_two_marks(prefix, suffix, start, found):
+    assert between("a <b>one</b> <b>two</b> z", prefix, suffix, start, None) == found
+
+
+def test_default_where_nothing_is_found():
+    assert between("text", "(", ")", 0, "nothing") == "nothing"
+
+
+# The digests of "abc" are those of FIPS 180-4.
+@pytest.mark.parametrize("text", ["abc", b"abc", bytearray(b"abc")])
+@pytest.mark.parametrize(
+    ("algorithm", "wanted"),
+    [
+        ("sha1", "a9993e364706816aba3e25717850c26c9cd0d89d"),
+        ("sha256", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+    ],
+)
+def test_digest(algorithm, text, wanted):
+    assert digest(algorithm, text, None) == wanted
+
+
+def test_digest_of_text_is_that_of_its_utf_8():
+    assert digest("sha1", "ß", None) == digest("sha1", b"\xc3\x9f", None)
+
+
+@pytest.mark.parametrize("text", [None, 5, ["abc"], "\ud800"])
+def test_what_cannot_be_digested_is_answered_by_the_value_or_the_callable(text):
+    assert digest("sha1", text, None) is None
+    assert digest("sha1", text, "no digest") == "no digest"
+    assert digest("sha1", text, lambda exc: type(exc).__name__) in ("TypeError", "UnicodeEncodeError")
+
+
+def test_random_text_is_a_number_between_prefix_and_suffix():
+    found = {random_text(3, None, "<", ">", 0.1, None) for _ in range(200)}
+
+    assert found == {"<0>", "<1>", "<2>", "<3>"}
+
+
+def test_largest_is_that_of_the_machine_without_one():
+    assert 0 <= int(random_text(None, None, "", "", 0.1, None)) <= sys.maxsize
+
+
+@pytest.mark.parametrize("taken", [["a0", "a2"], {"a0": 1, "a2": 2}, {"a0", "a2"}, "a0 a2"])
+def test_what_is_taken_is_not_given(taken):
+    assert {random_text(2, taken, "a", "", 5, None) for _ in range(20)} == {"a1"}
+
+
+def test_nothing_is_given_when_all_is_taken_for_too_long():
+    assert random_text(1, ["0", "1"], "", "", 0, None) is None
+
+
+def test_callback_gives_a_larger_range_after_too_long_or_ends_the_search():
+    asked = []
+
+    def larger(largest):
+        asked.append(largest)
+        return largest + 1 if largest < 2 else None
+
+    assert random_text(0, ["0", "1", "2"], "", "", 0, larger) is None
+    assert asked == [0, 1, 2]
+    assert random_text(0, ["0"], "", "", 0.01, lambda largest: 10**30) != "0"
+
+
+def test_negative_range_is_refused():
+    with pytest.raises(ValueError, match="mult=-1 is refused"):
+        random_text(-1, None, "", "", 0.1, None)
