@@ -1,5 +1,9 @@
-"""A shim for tools that look for setup.py: everything is in pyproject.toml."""
+"""The packages. Everything else is in pyproject.toml, which cannot add one to those that it finds."""
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
-setup()
+setup(
+    # The examples go into the wheel, for `python -m flaskJSONRPCServer -x`.
+    packages=[*find_packages(include=["flaskJSONRPCServer*"]), "flaskJSONRPCServer.examples"],
+    package_dir={"flaskJSONRPCServer.examples": "examples"},
+)

@@ -78,7 +78,8 @@ def wheel(tmp_path_factory):
     source.mkdir()
     for file in ("pyproject.toml", "setup.py", "LICENSE", "README.md"):
         shutil.copy(ROOT / file, source)
-    shutil.copytree(PACKAGE, source / PACKAGE.name, ignore=shutil.ignore_patterns("__pycache__"))
+    for tree in (PACKAGE, ROOT / "examples"):
+        shutil.copytree(tree, source / tree.name, ignore=shutil.ignore_patterns("__pycache__"))
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "--quiet"]
     run = subprocess.run(
         [*pip, "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(source)],
@@ -108,3 +109,19 @@ def test_wheel_says_its_version_licence_and_core_dependencies(wheel):
     assert "Requires-Python: >=3.10" in lines
     core = [line for line in lines if line.startswith("Requires-Dist:") and "extra ==" not in line]
     assert {re.split(r"[ ><=]+", line)[1] for line in core} == CORE
+
+
+def test_command_line_of_a_wheel_lists_and_runs_the_examples(wheel, tmp_path):
+    wheel.extractall(tmp_path)
+    examples = {file.stem for file in (ROOT / "examples").glob("*.py")}
+
+    def run(*arguments):
+        command = [sys.executable, "-m", "flaskJSONRPCServer", *arguments]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False)
+
+    listed = run("-l")
+    assert {line.split()[0] for line in listed.stdout.splitlines()} == examples
+    assert run("-d", "simple").stdout.strip() == str(
+        tmp_path.resolve() / "flaskJSONRPCServer" / "examples" / "simple.py"
+    )
+    assert "ValueError: invalid literal for int() with base 10: 'no port'" in run("-x", "simple", "no port").stderr
