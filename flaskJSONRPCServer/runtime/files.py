@@ -40,7 +40,6 @@ def read_file(path: str | os.PathLike[str], mode: str) -> str | bytes:
         return _zip_member(path, mode).decode()
     if tarfile.is_tarfile(path):
         return _tar_member(path, mode).decode()
-    Path(path).stat()
     raise ValueError(f"mode {mode!r} is refused: it is neither 'r' nor 'rb', and {os.fspath(path)!r} is no archive")
 
 
