@@ -20,7 +20,7 @@ from .runtime.parent import in_parent_only
 
 __all__ = ["DocumentedHelpers"]
 
-_NOT_SUPPORTED = ("callAsync", "reload", "restart")
+_NOT_SUPPORTED = ("reload", "restart")
 
 
 class DocumentedHelpers(ProcessHelpers):
@@ -81,6 +81,44 @@ class DocumentedHelpers(ProcessHelpers):
     def _loggerPrep(self, level: Any, args: Iterable[Any]) -> tuple[int, list[Any]]:
         """Return the level and the parts of a message; where no level is given, that of a critical one."""
         return split_level(level, args)
+
+    def _registerExecBackend(self, execBackend: Any, notif: bool) -> str:
+        """Add an exec backend, to be started with the server; return its ``_id``.
+
+        See :meth:`~flaskJSONRPCServer.engine.Engine.register_exec_backend`.
+        """
+        return self._engine.register_exec_backend(execBackend, notif=notif)
+
+    def _startExecBackends(self) -> None:
+        """Start the exec backends that have not been started."""
+        self._engine.exec_backends.start()
+
+    def _stopExecBackends(self, timeout: float = 20, processingDispatcherCountMax: int = 0) -> None:
+        """Stop the exec backends; see :meth:`~flaskJSONRPCServer.engine.Engine.stop_exec_backends`."""
+        self._engine.stop_exec_backends(timeout, processingDispatcherCountMax)
+
+    def _callDispatcher(
+        self,
+        uniqueId: str,
+        path: str,
+        data: Mapping[str, Any],
+        request: Mapping[str, Any],
+        isJSONP: str | bool = False,
+        nativeThread: bool | None = None,
+        overload: Mapping[str, Any] | Callable[[Any], Any] | None = None,
+    ) -> tuple[bool, Any, Any]:
+        """Make a call for an exec backend, and return ``(status, params, result)``.
+
+        See :meth:`~flaskJSONRPCServer.dispatch.execution.Execution.call`.
+        """
+        return self._engine.execution().call(
+            uniqueId, path, data, request, is_jsonp=isJSONP, native_thread=nativeThread, overload=overload
+        )
+
+    def _waitProcessingDispatchers(self, timeout: float = 20, processingDispatcherCountMax: int = 0) -> bool:
+        """Wait, for ``timeout`` seconds, until no more than so many dispatchers run; tell whether that is so."""
+        left = self._engine.stats.wait_calls_idle(timeout, processingDispatcherCountMax)
+        return left <= processingDispatcherCountMax
 
     def _speedStatsAdd(self, name: str, val: float) -> None:
         """Count a duration of ``val`` milliseconds under ``name``, for ``stats()['speedStats']``."""

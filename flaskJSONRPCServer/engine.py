@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
 import threading
 import uuid
@@ -13,13 +14,15 @@ import werkzeug.wrappers
 
 from .dispatch.answers import Answerer
 from .dispatch.connection import ServerFacts
+from .dispatch.execution import Execution
+from .dispatch.handover import Handover
 from .dispatch.invoker import Invoker
 from .dispatch.locks import Locks
 from .dispatch.pipeline import Pipeline
 from .dispatch.registration import Registrar
-from .dispatch.routes import Route, Router
+from .dispatch.routes import Backends, Route, Router
 from .errors import ServerStateError, SettingsError, UnsupportedError
-from .execBackend import find_exec_backend
+from .execBackend import ExecBackends, SimpleBackend, find_exec_backend, merge
 from .http.cors import Cors
 from .http.guard import LOOPBACK_NAMES, Guard
 from .http.request import Request, RequestCopy
@@ -59,6 +62,9 @@ class Engine:
         self.registrar = Registrar(settings)
         self.router = Router(self._mount_paths)
         self._facade = facade
+        self._facts = ServerFacts(self.name, facade, self.log, self.locks, served_by)
+        self.exec_backends = ExecBackends(facade, self.log, self.stats)
+        self._chosen(None, None)
         self.codec = make_codec_or_standard(settings, self._fix_json, self.log)
         self._app = flask.Flask(self.name)
         self._app_is_users = False
@@ -99,9 +105,45 @@ class Engine:
 
     def register(self, routes: list[Route], dispatcher_backend: Any, notif_backend: Any) -> None:
         """Add routes whose calls run on the given backends; None means the server's own."""
-        find_exec_backend("dispatcherBackend", dispatcher_backend or self.settings.dispatcherBackend)
-        find_exec_backend("notifBackend", notif_backend or self.settings.notifBackend)
-        self.router.add(routes)
+        backends = self._chosen(dispatcher_backend, notif_backend)
+        self.router.add([dataclasses.replace(route, backends=backends) for route in routes])
+
+    def register_exec_backend(self, wanted: Any, *, notif: bool) -> str:
+        """Add an exec backend, which the server's start will start.
+
+        Raises:
+            SettingsError: It is unknown or incomplete, or another one has its ``_id``.
+        """
+        registered = self.exec_backends.register(wanted, notif=notif)
+        return SimpleBackend._id if registered is None else registered.members.id
+
+    def stop_exec_backends(self, timeout_s: float, allowed: int) -> None:
+        """Stop the exec backends, after the calls that they have taken; the next call would start them again.
+
+        Raises:
+            ServerStateError: It is called from a dispatcher, which would wait for itself.
+        """
+        if self.stats.is_calling():
+            raise ServerStateError("exec backends cannot be stopped from a dispatcher: it would wait for itself")
+        self.exec_backends.stop(timeout_s, allowed)
+
+    def report(self, *, in_ms: bool) -> dict[str, Any]:
+        """Return the statistics of the server, with those of its exec backends."""
+        report = self.stats.report(in_ms=in_ms)
+        merge(report, self.exec_backends.report(in_ms=in_ms))
+        return report
+
+    def execution(self) -> Execution:
+        """Return what makes calls for exec backends."""
+        settings = self.settings
+        return Execution(
+            self._facts,
+            self.stats,
+            self.router,
+            magic_name=settings.magicVarForDispatcher,
+            debug=settings.debug,
+            allow_compress=settings.allowCompress,
+        )
 
     def application(self) -> Application:
         """Return the WSGI callable."""
@@ -131,10 +173,20 @@ class Engine:
 
     def _make_pipeline(self, settings: Settings) -> Pipeline:
         self.codec = make_codec_or_standard(settings, self._fix_json, self.log)
-        facts = ServerFacts(self.name, self._facade, self.log, self.locks, served_by)
-        answerer = Answerer(settings, self.codec, Invoker(facts, self.stats, debug=settings.debug))
+        facts = self._facts
+        invoker = Invoker(facts, self.stats, debug=settings.debug)
+        answerer = Answerer(settings, self.codec, invoker, Handover(settings, facts, invoker, self.stats))
         guard = Guard(settings, allowed_hosts(settings))
         return Pipeline(settings, facts, self.router, guard, answerer, self.stats)
+
+    def _chosen(self, dispatcher_backend: Any, notif_backend: Any) -> Backends | None:
+        """Register the backends, with the server's own in the place of None; the result is None if all is inline."""
+        calls = self.settings.dispatcherBackend if dispatcher_backend is None else dispatcher_backend
+        notifications = self.settings.notifBackend if notif_backend is None else notif_backend
+        chosen = Backends(
+            self.exec_backends.register(calls, notif=False), self.exec_backends.register(notifications, notif=True)
+        )
+        return chosen if chosen.dispatcher or chosen.notif else None
 
     def _fix_json(self, value: Any) -> Any:
         # Looked up at each call: a subclass or an assignment may replace it.
@@ -161,8 +213,8 @@ def check_settings(settings: Settings) -> None:
             raise UnsupportedError(f"{name}={getattr(settings, name)!r} is not supported by this version; leave it out")
     if settings.bindAdress is not None:
         parse_address(settings.bindAdress)
-    find_exec_backend("dispatcherBackend", settings.dispatcherBackend)
-    find_exec_backend("notifBackend", settings.notifBackend)
+    find_exec_backend(settings.dispatcherBackend, notif=False)
+    find_exec_backend(settings.notifBackend, notif=True)
     if settings.cors is not False:
         Cors(settings.cors)
 

@@ -82,15 +82,17 @@ class Lifecycle:
         if self._engine.stats.is_calling():
             raise ServerStateError("stop() cannot be called from a dispatcher: it waits for running dispatchers to end")
         with self._changing:
-            if self._started is None:
+            if self._started is None:  # exec backends may run for getWSGI() or init_app()
+                self._engine.exec_backends.stop(timeout_s, allowed_requests)
                 return
             undo, self._started = self._started, None
-            deadline = time.monotonic() + timeout_s
+            deadline = latest = time.monotonic() + timeout_s
             if allowed_requests:
                 self._engine.stats.wait_idle(timeout_s, allowed_requests)
                 deadline = time.monotonic()
             with undo:
                 self._serving.stop(max(0.0, deadline - time.monotonic()))
+                self._engine.exec_backends.stop(max(0.0, latest - time.monotonic()), allowed_requests)
         self._engine.log.write(INFO, f"server {self._engine.name!r} has stopped")
         if self._end is not None:
             self._end.request()
@@ -120,6 +122,8 @@ class Lifecycle:
             raise_descriptor_limit(*limits)
         undo.callback(self._engine.release)
         application = self._engine.application()
+        undo.callback(self._engine.exec_backends.stop)
+        self._engine.exec_backends.start()
         if settings.controlGC:
             undo.callback(self._start_garbage_control().stop)
         self._serving.start(find_serv_backend(settings.servBackend), settings.bindAdress, application)

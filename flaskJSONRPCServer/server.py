@@ -13,6 +13,7 @@ from .documented import DocumentedHelpers
 from .engine import Engine
 from .errors import UnsupportedError
 from .lifecycle import Lifecycle
+from .runtime.asynchronous import call_async
 from .runtime.logs import ServerLog
 from .runtime.parent import in_parent_only
 from .settings import Settings
@@ -47,8 +48,9 @@ class flaskJSONRPCServer(DocumentedHelpers):
         jsonBackend: The module that reads and writes JSON, by name (``simplejson``, ``json``, ``orjson``,
             ``rapidjson``), or an object with ``loads`` and ``dumps``. A missing module is replaced by ``json``, with a
             warning.
-        notifBackend: Where notifications run: ``'simple'``.
-        dispatcherBackend: Where calls run: ``'simple'``.
+        notifBackend: Where notifications run: ``'simple'`` (in the serving thread), ``'threaded'``,
+            ``'threadedNative'``, or an exec backend of your own.
+        dispatcherBackend: Where calls run: as with ``notifBackend``.
         auth: ``auth(server, path, request, method)``, asked for every request before its body is read; only a return of
             exactly True lets it in.
         experimental: Not supported by this version.
@@ -272,10 +274,38 @@ class flaskJSONRPCServer(DocumentedHelpers):
 
         Returns:
             ``connPerSec_now``, ``connPerSec_old``, ``connPerSec_max``, ``processingRequestCount``,
-            ``processingDispatcherCount``, ``requestCount``, ``dispatcherCount``, ``dispatcherErrorCount``, and
-            ``speedStats`` with ``<name>_max`` and ``<name>_average``.
+            ``processingDispatcherCount``, ``requestCount``, ``dispatcherCount``, ``dispatcherErrorCount``,
+            ``notificationLostCount``, and ``speedStats`` with ``<name>_max`` and ``<name>_average``; and what the exec
+            backends tell of themselves.
         """
-        return self._engine.stats.report(in_ms=inMS)
+        return self._engine.report(in_ms=inMS)
+
+    def callAsync(
+        self,
+        target: Callable[..., Any],
+        args: Sequence[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        sleepTime: float = 0.45,
+        sleepMethod: Callable[[float], Any] | None = None,
+        returnChecker: bool = False,
+    ) -> Any:
+        """Run a function in a native thread of its own, and wait for it.
+
+        Args:
+            target: The function.
+            args: Its parameters by position.
+            kwargs: Its parameters by name.
+            sleepTime: How long ``sleepMethod`` is asked to sleep, in seconds.
+            sleepMethod: A sleep of your own, called again and again instead of waiting for the end.
+            returnChecker: Do not wait; return a function that tells ``(done, result, error)`` at once.
+
+        Returns:
+            What the function returns, or the checker.
+
+        Raises:
+            BaseException: What the function raises, with its traceback.
+        """
+        return call_async(target, args, kwargs, sleep=sleepMethod, sleep_s=sleepTime, return_checker=returnChecker)
 
     @in_parent_only
     def lock(self, dispatcher: Dispatcher | None = None) -> None:

@@ -117,8 +117,8 @@ class Settings:
     tweakDescriptors: Any = anything((65536, 65536), "[soft limit, hard limit], or False")
     compressMinSize: int = count(2 * MIB, least=0, unit="number of bytes")
     jsonBackend: Any = anything("simplejson", "a module's name, or an object with loads and dumps")
-    notifBackend: Any = anything("simple", "the name of an exec backend")
-    dispatcherBackend: Any = anything("simple", "the name of an exec backend")
+    notifBackend: Any = anything("simple", "the name of an exec backend, or an exec backend")
+    dispatcherBackend: Any = anything("simple", "the name of an exec backend, or an exec backend")
     auth: Callable[..., Any] | None = option(None, "a function or None", lambda value: value is None or callable(value))
     experimental: bool = flag(False)
     controlGC: bool = flag(True)
@@ -158,6 +158,16 @@ class Settings:
     backlog: int = count(10_000)
     read_timeout_s: float = duration(30, "seconds")
     """How long a client may be silent in the middle of a request before its connection is closed."""
+    exec_pool_threads: int = count(32)
+    """The most threads of each of the backends ``threaded`` and ``threadedNative``."""
+    max_exec_queue_calls: int = count(1000, least=0)
+    """The most calls that wait in such a backend for a thread to be free."""
+    antifreeze_batchMaxTime: float = duration(500, "milliseconds")
+    """How long one batch runs before others have their turn."""
+    antifreeze_batchSleep: float = duration(0.5, "seconds")
+    """How long they have it, under gevent."""
+    antifreeze_batchBreak: bool = flag(False)
+    """Whether the batch ends there instead."""
     controlGC_everySeconds: float = duration(60 * 60, "seconds")
     controlGC_everyRequestCount: int = count(300_000)
     controlGC_everyDispatcherCount: int = count(50_000)

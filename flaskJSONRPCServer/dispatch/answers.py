@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..sansio_jsonrpc import (
     ABSENT,
     Codec,
@@ -20,8 +22,10 @@ from ..sansio_jsonrpc import (
 )
 from ..settings import Settings
 from .exchange import Exchange
+from .handover import Handover, Pending
 from .invoker import Invoker
-from .routes import Endpoint
+from .pace import BATCH_ENDED, pace_of
+from .routes import Backends, Endpoint, Route
 
 __all__ = ["RESPONSE_TOO_LARGE", "Answerer"]
 
@@ -37,16 +41,22 @@ class Answerer:
     Args:
         settings: The frozen settings of the server.
         codec: The JSON codec.
-        invoker: Who calls.
+        invoker: Who calls in the serving thread.
+        handover: Who gives calls to exec backends.
     """
 
-    def __init__(self, settings: Settings, codec: Codec, invoker: Invoker) -> None:
+    def __init__(self, settings: Settings, codec: Codec, invoker: Invoker, handover: Handover) -> None:
         self._codec = codec
         self._invoker = invoker
+        self._handover = handover
+        self._pace_of_batch = pace_of(settings)
         self._max_batch_length = settings.max_batch_length
         self._max_response_bytes = settings.max_response_bytes
         self._too_large = JsonRpcError(
             RESPONSE_TOO_LARGE, f"Response over max_response_bytes ({self._max_response_bytes} bytes)"
+        )
+        self._ended = JsonRpcError(
+            BATCH_ENDED, f"Not run: the batch took over antifreeze_batchMaxTime ({settings.antifreeze_batchMaxTime} ms)"
         )
 
     def answer_text(self, text: bytes, endpoint: Endpoint, exchange: Exchange) -> bytes:
@@ -56,6 +66,8 @@ class Answerer:
         except JsonRpcException as exc:  # not JSON, or an empty or too long batch
             return encode_error(self._codec, None, exc.get_error())
         if isinstance(message, JsonRpcBatch):
+            if endpoint.is_handed_over or self._pace_of_batch is not None:
+                return self._answer_in_parts(message, endpoint, exchange)
             return self._answer_batch(message, endpoint, exchange)
         return self.answer_message(message, endpoint, exchange)
 
@@ -71,8 +83,53 @@ class Answerer:
             reply = self._reply(message, endpoint, exchange) if room >= 0 else b""
             room -= len(reply)
             replies.append(reply if room >= 0 else self._refuse(message))
-        said = b",".join(filter(None, replies))
-        return b"[" + said + b"]" if said else b""
+        return joined(replies)
+
+    def _answer_in_parts(self, batch: JsonRpcBatch, endpoint: Endpoint, exchange: Exchange) -> bytes:
+        """Answer a batch, with the calls on exec backends running while the others do."""
+        begun = self._begin_all(batch, endpoint, exchange)
+        replies: list[bytes] = []
+        room = self._max_response_bytes
+        for message, part in zip(batch, begun, strict=True):
+            reply = self._finish(part, exchange) if isinstance(part, Pending) else part
+            room -= len(reply)
+            replies.append(reply if room >= 0 else self._refuse(message))
+        return joined(replies)
+
+    def _begin_all(self, batch: JsonRpcBatch, endpoint: Endpoint, exchange: Exchange) -> list[bytes | Pending]:
+        pace = None if self._pace_of_batch is None else self._pace_of_batch()
+        room = self._max_response_bytes
+        begun: list[bytes | Pending] = []
+        for message in batch:
+            if room < 0:
+                part: bytes | Pending = self._refuse(message)
+            elif pace is not None and not pace.may_go_on():
+                part = self._refuse(message, self._ended)
+            else:
+                part = self._begin(message, endpoint, exchange)
+            room -= 0 if isinstance(part, Pending) else len(part)
+            begun.append(part)
+        return begun
+
+    def _begin(self, message: Message, endpoint: Endpoint, exchange: Exchange) -> bytes | Pending:
+        """Answer a message, or hand it over."""
+        if not isinstance(message, JsonRpcRequest) or message.id is ABSENT:
+            return self._reply(message, endpoint, exchange)
+        route = endpoint.routes.get(message.method)
+        backend = None if route is None or route.backends is None else route.backends.dispatcher
+        if route is None or backend is None:
+            return self._reply(message, endpoint, exchange)
+        try:
+            return self._handover.hand_over(backend, route, message, exchange)
+        except JsonRpcException as exc:
+            return self._reply_with_error(message, exc.get_error(), exchange)
+
+    def _finish(self, pending: Pending, exchange: Exchange) -> bytes:
+        try:
+            result = self._handover.collect(pending, exchange)
+            return self._reply_with_result(pending.call, result, exchange)
+        except JsonRpcException as exc:
+            return self._reply_with_error(pending.call, exc.get_error(), exchange)
 
     def _reply(self, message: Message, endpoint: Endpoint, exchange: Exchange) -> bytes:
         if isinstance(message, JsonRpcRequest):
@@ -88,10 +145,21 @@ class Answerer:
             route = endpoint.routes.get(call.method)
             if route is None:
                 raise JsonRpcMethodNotFoundError
-            result = self._invoker.invoke(route, call.params, exchange, notify=is_notification)
+            if route.backends is None:
+                result = self._invoker.invoke(route, call.params, exchange, notify=is_notification)
+            else:
+                result = self._result_elsewhere(route, route.backends, call, exchange)
             return b"" if is_notification else self._reply_with_result(call, result, exchange)
         except JsonRpcException as exc:
             return self._reply_with_error(call, exc.get_error(), exchange)
+
+    def _result_elsewhere(self, route: Route, backends: Backends, call: JsonRpcRequest, exchange: Exchange) -> Any:
+        is_notification = call.id is ABSENT
+        backend = backends.notif if is_notification else backends.dispatcher
+        if backend is None:
+            return self._invoker.invoke(route, call.params, exchange, notify=is_notification)
+        pending = self._handover.hand_over(backend, route, call, exchange)
+        return None if is_notification else self._handover.collect(pending, exchange)
 
     def _reply_with_result(self, call: JsonRpcRequest, result: object, exchange: Exchange) -> bytes:
         try:
@@ -107,7 +175,12 @@ class Answerer:
             what = f"the error data of {call.method!r} cannot be sent as JSON"
             return encode_error(self._codec, call.id, self._invoker.internal_error(what, exchange).get_error())
 
-    def _refuse(self, message: Message) -> bytes:
-        """Answer a message with an error, for want of room: it may have been run, or not."""
+    def _refuse(self, message: Message, error: JsonRpcError | None = None) -> bytes:
+        """Answer a message with an error; without one, for want of room: it may have been run, or not."""
         call_id = None if isinstance(message, JsonRpcResponse) else message.id
-        return encode_error(self._codec, call_id, self._too_large)
+        return encode_error(self._codec, call_id, error or self._too_large)
+
+
+def joined(replies: list[bytes]) -> bytes:
+    said = b",".join(filter(None, replies))
+    return b"[" + said + b"]" if said else b""

@@ -45,7 +45,8 @@ Of the dispatcher and the server
     call            object      lockThis(), unlockThis(exclusive=False), waitThis(returnStatus=False),
                                 lock(), unlock(), wait(), sleep(seconds), log(level, ...)
 
-In batches the fields of the answer are shared by all calls.
+In batches the fields of the answer are shared by all calls in the serving thread. A call on another exec backend has
+its own; what it sets is added to the answer when the call has ended.
 """
 
 

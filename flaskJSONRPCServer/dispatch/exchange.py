@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ..http.request import Request
+from typing import Any
+
+from ..http.request import Request, RequestCopy
 from ..http.response import Outgoing
 
 __all__ = ["Exchange"]
@@ -21,6 +23,8 @@ class Exchange:
         output_format: The JSONP output format, unless a dispatcher says otherwise.
     """
 
+    _copy: RequestCopy | None = None
+
     def __init__(
         self, request: Request, *, allow_compress: bool, callback: str | None = None, output_format: str = ""
     ) -> None:
@@ -31,8 +35,41 @@ class Exchange:
         self._output_format = output_format
 
     @property
+    def output_format(self) -> str | bool:
+        """The JSONP output format as registered; False where the answer is plain JSON."""
+        return False if self.callback is None else self._output_format
+
+    @property
     def outgoing(self) -> Outgoing:
         """What the dispatchers ask of the answer."""
         if self.asked is None:
-            self.asked = Outgoing(self._allow_compress, False if self.callback is None else self._output_format)
+            self.asked = Outgoing(self._allow_compress, self.output_format)
         return self.asked
+
+    def request_copy(self, limit_bytes: int) -> RequestCopy:
+        """Return the request as a dict that outlives its thread, with its ``uniqueId``: one copy for all calls."""
+        if self._copy is None:
+            self._copy = RequestCopy(self.request, limit_bytes)
+            self._copy["uniqueId"] = self.request.unique_id
+        return self._copy
+
+    def take_over(self, said: Any) -> None:
+        """Take over what a dispatcher said elsewhere, on a connection of its own: only what differs from the start.
+
+        Args:
+            said: The connection, or a dict with its fields; fields may be missing.
+        """
+        output_format = said.get("jsonp", self.output_format)
+        allow_compress = said.get("allowCompress", self._allow_compress)
+        usual = Outgoing(allow_compress, output_format).content_type
+        mime_type = said.get("mimeType", usual)
+        if headers := said.get("headersOut"):
+            self.outgoing.headers.update(headers)
+        if cookies := said.get("cookiesOut"):
+            self.outgoing.cookies.extend(cookies)
+        if output_format != self.output_format:
+            self.outgoing.jsonp = output_format
+        if allow_compress != self._allow_compress:
+            self.outgoing.allow_compress = allow_compress
+        if mime_type != usual:
+            self.outgoing.mime_type = mime_type

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Callable
 from typing import Any
 
 from ..runtime.logs import ERROR
@@ -24,9 +25,13 @@ class Invoker:
         server: The server, as connections show it.
         stats: Where calls are counted.
         debug: Whether a client may see the traceback of an unexpected exception.
+        connect: What makes the magic variable.
     """
 
-    def __init__(self, server: ServerFacts, stats: Stats, *, debug: bool) -> None:
+    def __init__(
+        self, server: ServerFacts, stats: Stats, *, debug: bool, connect: Callable[..., Any] = Connection
+    ) -> None:
+        self._connect = connect
         self._server = server
         self._log = server.log
         self._locks = server.locks
@@ -43,7 +48,7 @@ class Invoker:
             JsonRpcException: Wrong parameters, the function's own, or -32603 for any other exception.
         """
         plan = route.plan
-        connection = Connection(exchange, route, self._server, notify=notify) if plan.takes_magic else None
+        connection = self._connect(exchange, route, self._server, notify=notify) if plan.takes_magic else None
         args, kwargs = plan.bind(params, connection)
         if self._locks.engaged:
             self._locks.wait(route.lock_key)

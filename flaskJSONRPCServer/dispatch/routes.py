@@ -11,7 +11,20 @@ from typing import Any
 from ..errors import RegistrationError
 from .signatures import SignaturePlan
 
-__all__ = ["Endpoint", "Route", "RouteTable", "Router", "format_path"]
+__all__ = ["Backends", "Endpoint", "Route", "RouteTable", "Router", "format_path", "wsgi_encoded"]
+
+
+@dataclass(frozen=True, slots=True)
+class Backends:
+    """The exec backends of a route; None stands for the serving thread.
+
+    Attributes:
+        dispatcher: Where its calls run.
+        notif: Where its notifications run.
+    """
+
+    dispatcher: Any
+    notif: Any
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,6 +39,7 @@ class Route:
         lock_key: What the locks know it by.
         output_format: The format of its JSONP answers; None refuses every GET.
         shares_secrets: Whether a page of another site may call it by JSONP with the user's cookies.
+        backends: Where it runs; None where all of it runs in the serving thread.
     """
 
     name: str
@@ -35,14 +49,20 @@ class Route:
     lock_key: Hashable
     output_format: str | None
     shares_secrets: bool
+    backends: Backends | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One path and the routes below it, by name."""
+    """One path and the routes below it, by name.
+
+    Attributes:
+        is_handed_over: Whether a route among them has exec backends.
+    """
 
     path: str
     routes: Mapping[str, Route]
+    is_handed_over: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +100,7 @@ class RouteTable:
 def endpoints_of(by_path: Mapping[str, dict[str, Route]]) -> Mapping[str, Endpoint]:
     endpoints = {}
     for path, names in by_path.items():
-        endpoint = Endpoint(path, MappingProxyType(names))
+        endpoint = Endpoint(path, MappingProxyType(names), any(route.backends for route in names.values()))
         for form in (path, path.rstrip("/") or "/"):
             endpoints[wsgi_encoded(form)] = endpoint
     return endpoints

@@ -97,6 +97,10 @@ class SignaturePlan:
             return values, {self._magic_name: magic}
         return [*values[: self._magic_place], magic, *values[self._magic_place :]], _NO_NAMES
 
+    def by_name(self, params: list[Any] | dict[str, Any] | None) -> dict[str, Any]:
+        """Return the parameters of a call by the names that they have; those of ``*args`` have none."""
+        return params if isinstance(params, dict) else dict(zip(self._positional, params or [], strict=False))
+
     def takes(self, name: str) -> bool:
         """Tell whether a parameter of this name may be given."""
         return name in self._names or self._takes_any_name

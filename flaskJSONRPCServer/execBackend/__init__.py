@@ -8,27 +8,49 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import SettingsError, UnsupportedError, unknown_name
+from ..errors import SettingsError, unknown_name
+from .base import ExecBackend, Members
+from .registry import ExecBackends, merge
 from .simple import SimpleBackend
+from .threaded import ThreadedBackend, ThreadedNativeBackend
 
-__all__ = ["SimpleBackend", "execBackendMap", "find_exec_backend"]
+__all__ = [
+    "ExecBackend",
+    "ExecBackends",
+    "SimpleBackend",
+    "ThreadedBackend",
+    "ThreadedNativeBackend",
+    "execBackendMap",
+    "find_exec_backend",
+    "merge",
+]
 
-execBackendMap = {SimpleBackend._id: SimpleBackend}
+execBackendMap: dict[str, Any] = {
+    "simple": SimpleBackend,
+    "threaded": ThreadedBackend,
+    "threadedNative": ThreadedNativeBackend,
+    # The names that users of the old server know.
+    "threadPool": ThreadedBackend,
+    "threadPoolNative": ThreadedNativeBackend,
+}
 
 
-def find_exec_backend(option: Any, wanted: Any) -> SimpleBackend:
-    """Return the backend that an option asks for.
+def find_exec_backend(wanted: Any, *, notif: bool) -> Members | None:
+    """Return the backend that an option asks for: a name, an object or a dict.
 
     Args:
-        option: The option's name, for the message.
         wanted: What was given for it.
+        notif: Whether the option is ``notifBackend``.
+
+    Returns:
+        Its members; None for ``simple``, which has none.
 
     Raises:
-        SettingsError: No backend has this name.
-        UnsupportedError: It is not a name.
+        SettingsError: No prepared one has this name, or it lacks ``_id``, ``add`` or ``check``.
     """
-    if not isinstance(wanted, str):
-        raise UnsupportedError(f"{option}={wanted!r} is not supported; the prepared ones: {', '.join(execBackendMap)}")
-    if wanted not in execBackendMap:
-        raise SettingsError(unknown_name(f"exec backend for {option}", wanted, execBackendMap))
-    return execBackendMap[wanted]()
+    if isinstance(wanted, str):
+        if wanted not in execBackendMap:
+            option = "notifBackend" if notif else "dispatcherBackend"
+            raise SettingsError(unknown_name(f"exec backend for {option}", wanted, execBackendMap))
+        wanted = execBackendMap[wanted]()
+    return None if isinstance(wanted, SimpleBackend) else Members(wanted, notif=notif)

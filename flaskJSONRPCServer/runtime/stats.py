@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 __all__ = ["Stats"]
@@ -53,7 +54,8 @@ class Stats:
         self._durations: dict[str, tuple[int, float, float]] = {}  # name: count, sum, max; guarded by _lock
         self._rate = Rate()  # guarded by _lock
         self._idle = threading.Condition(self._lock)
-        self._awaiting_idle = False  # written under _lock, read without it by request_done
+        self._awaiting_idle = 0  # how many wait; written under _lock, read without it by those that wake them
+        self._lost_notifications = 0  # guarded by _lock
 
     def tally(self) -> Tally:
         """Return the calling thread's own counts."""
@@ -72,8 +74,18 @@ class Stats:
         """Count a request as answered, and wake whoever waits for the last one."""
         tally.requests_done += 1
         if self._awaiting_idle:
+            self.wake_waiting()
+
+    def wake_waiting(self) -> None:
+        """Let those look again that wait for requests or calls to end."""
+        if self._awaiting_idle:
             with self._idle:
                 self._idle.notify_all()
+
+    def count_lost(self, notifications: int) -> None:
+        """Count notifications that will not run, or were not finished."""
+        with self._lock:
+            self._lost_notifications += notifications
 
     def wait_idle(self, timeout_s: float, allowed: int = 0) -> int:
         """Wait until no more than ``allowed`` requests are being processed.
@@ -81,13 +93,17 @@ class Stats:
         Returns:
             The number still being processed; more than ``allowed`` only after the timeout.
         """
-        with self._idle:
-            self._awaiting_idle = True
-            try:
-                self._idle.wait_for(lambda: self._in_flight() <= allowed, timeout_s)
-                return self._in_flight()
-            finally:
-                self._awaiting_idle = False
+        return self._wait(self._in_flight, timeout_s, allowed)
+
+    def wait_calls_idle(self, timeout_s: float, allowed: int = 0) -> int:
+        """Wait until no more than ``allowed`` dispatchers run, the calling thread's own not counted.
+
+        Returns:
+            The number still running; more than ``allowed`` only after the timeout.
+        """
+        tally = self.tally()
+        own = tally.calls_started - tally.calls_done
+        return self._wait(lambda: self._calling() - own, timeout_s, allowed)
 
     def add_duration(self, name: str, duration_ms: float) -> None:
         """Count one duration, in milliseconds, under a name."""
@@ -110,6 +126,7 @@ class Stats:
                 "requestCount": totals.requests_started,
                 "dispatcherCount": totals.calls_started,
                 "dispatcherErrorCount": totals.calls_failed,
+                "notificationLostCount": self._lost_notifications,
                 "processingRequestCount": totals.requests_started - totals.requests_done,
                 "processingDispatcherCount": totals.calls_started - totals.calls_done,
                 "speedStats": self._speed_stats(1.0 if in_ms else 0.001),
@@ -132,6 +149,19 @@ class Stats:
     def _in_flight(self) -> int:
         totals = self._sum()
         return totals.requests_started - totals.requests_done
+
+    def _calling(self) -> int:
+        totals = self._sum()
+        return totals.calls_started - totals.calls_done
+
+    def _wait(self, busy: Callable[[], int], timeout_s: float, allowed: int) -> int:
+        with self._idle:
+            self._awaiting_idle += 1
+            try:
+                self._idle.wait_for(lambda: busy() <= allowed, timeout_s)
+                return busy()
+            finally:
+                self._awaiting_idle -= 1
 
     def _sum(self) -> Tally:
         total = Tally()

@@ -74,7 +74,8 @@ def test_a_client_beyond_a_limit_gets_what_the_table_says(name):
 
 
 def test_every_limit_of_a_request_is_tried():
-    assert set(BEYOND) == {name for name in LIMITS if name.startswith("max_")}
+    # What is beyond the queue of an exec backend needs calls that are held: tests/execBackend.
+    assert set(BEYOND) == {name for name in LIMITS if name.startswith("max_")} - {"max_exec_queue_calls"}
 
 
 def documented(cell):

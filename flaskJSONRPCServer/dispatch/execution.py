@@ -1,0 +1,121 @@
+"""The running side of an exec backend: a call that comes as plain values is found, made and answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..http import jsonp
+from ..http.request import Environ, Request
+from ..runtime.stats import Stats
+from ..sansio_jsonrpc import JsonRpcException, JsonRpcMethodNotFoundError
+from .connection import Connection, ServerFacts
+from .exchange import Exchange
+from .handover import CallAnswer
+from .invoker import Invoker
+from .routes import Route, Router, wsgi_encoded
+
+__all__ = ["Execution"]
+
+Overload = Mapping[str, Any] | Callable[[Any], Any] | None
+
+
+class Execution:
+    """Makes one call for an exec backend: what the documented ``_callDispatcher`` does.
+
+    Args:
+        server: The server, as connections show it.
+        stats: Where the call is counted.
+        router: The routes.
+        magic_name: The name of the magic variable.
+        debug: Whether a client may see the traceback of an unexpected exception.
+        allow_compress: Whether the answer may be compressed, unless the dispatcher says otherwise.
+    """
+
+    def __init__(
+        self, server: ServerFacts, stats: Stats, router: Router, *, magic_name: str, debug: bool, allow_compress: bool
+    ) -> None:
+        self._server = server
+        self._stats = stats
+        self._router = router
+        self._magic_name = magic_name
+        self._debug = debug
+        self._allow_compress = allow_compress
+
+    def call(
+        self,
+        unique_id: str,
+        path: str,
+        data: Mapping[str, Any],
+        request: Mapping[str, Any],
+        *,
+        is_jsonp: str | bool,
+        native_thread: bool | None,
+        overload: Overload,
+    ) -> CallAnswer:
+        """Make the call, in this thread.
+
+        Args:
+            unique_id: The id of the request that it belongs to.
+            path: The path of the dispatcher, such as ``/api/``.
+            data: The call: ``method``, ``params``, ``id``; ``notify`` is True for a notification.
+            request: The copy of the request; its ``headers``, ``cookies``, ``environ``, ``remote_addr`` are used.
+            is_jsonp: The JSONP output format; True for the usual one; False for plain JSON.
+            native_thread: What ``_connection.nativeThread`` says; None leaves it.
+            overload: A dict of fields to set on the connection, or a function that is given it and may return another.
+
+        Returns:
+            ``(status, params, result)``: ``params`` holds by name what the dispatcher was given, the connection
+            included; the result is the exception, a JsonRpcException, where the status is False.
+        """
+        params = data.get("params")
+        made: dict[str, Any] = {}
+
+        def connect(exchange: Exchange, route: Route, server: ServerFacts, *, notify: bool) -> Any:
+            connection = described(Connection(exchange, route, server, notify=notify), request, native_thread)
+            made[self._magic_name] = overloaded(connection, overload)
+            return made[self._magic_name]
+
+        invoker = Invoker(self._server, self._stats, debug=self._debug, connect=connect)
+        route = self._find(path, data["method"])
+        try:
+            if route is None:
+                raise JsonRpcMethodNotFoundError
+            exchange = self._exchange(unique_id, request, is_jsonp)
+            result = invoker.invoke(route, params, exchange, notify=bool(data.get("notify")))
+            return True, {**route.plan.by_name(params), **made}, result
+        except JsonRpcException as exc:
+            return False, {**(route.plan.by_name(params) if route else {}), **made}, exc
+        finally:
+            self._stats.wake_waiting()
+
+    def _find(self, path: str, name: str) -> Route | None:
+        endpoint = self._router.table.endpoints.get(wsgi_encoded(path))
+        return None if endpoint is None else endpoint.routes.get(name)
+
+    def _exchange(self, unique_id: str, request: Mapping[str, Any], is_jsonp: str | bool) -> Exchange:
+        environ: Environ = {"REQUEST_METHOD": "POST", **(request.get("environ") or {})}
+        ours = Request(environ)
+        ours.__dict__["unique_id"] = unique_id
+        output_format = jsonp.DEFAULT_FORMAT if is_jsonp is True else is_jsonp or ""
+        callback = "" if output_format else None
+        return Exchange(ours, allow_compress=self._allow_compress, callback=callback, output_format=output_format)
+
+
+def described(connection: Connection, request: Mapping[str, Any], native_thread: bool | None) -> Connection:
+    """Fill in what the copy of the request says; its environ alone need not have all of it."""
+    connection.headers = dict(request.get("headers") or {})
+    connection.cookies = dict(request.get("cookies") or {})
+    connection.ip = request.get("remote_addr")
+    if native_thread is not None:
+        connection.nativeThread = native_thread
+    return connection
+
+
+def overloaded(connection: Connection, overload: Overload) -> Any:
+    if callable(overload):
+        replaced = overload(connection)
+        return connection if replaced is None else replaced
+    for name, value in (overload or {}).items():
+        connection[name] = value
+    return connection

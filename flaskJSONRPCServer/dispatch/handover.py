@@ -1,0 +1,144 @@
+"""The serving side of an exec backend: a call is handed over, and its answer collected."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ..runtime.logs import WARNING
+from ..runtime.stats import Stats
+from ..sansio_jsonrpc import ABSENT, JsonRpcError, JsonRpcException, JsonRpcRequest
+from ..settings import Settings
+from .connection import ServerFacts
+from .exchange import Exchange
+from .invoker import Invoker
+from .routes import Route
+
+__all__ = ["BACKEND_REFUSED", "CALL_NOT_RUN", "CallAnswer", "Contract", "Handover", "Pending"]
+
+BACKEND_REFUSED = -32002
+"""Code of the error where an exec backend takes no further call: its queue is full, or it has stopped."""
+
+CALL_NOT_RUN = -32003
+"""Code of the error where an exec backend took a call and stopped before it ran."""
+
+CallAnswer = tuple[bool, Any, Any]
+"""``(status, params, result)``: the result where the status is True, else what went wrong."""
+
+
+class Contract(Protocol):
+    """What is asked of an exec backend while it runs; see :class:`~flaskJSONRPCServer.execBackend.ExecBackend`."""
+
+    def add(
+        self, uniqueId: str, path: str, dataIn: dict[str, Any], request: Any, isJSONP: str | bool = False
+    ) -> tuple[bool, Any, Any]:
+        """Take a call; return ``(status, info, ticket)``."""
+
+    def check(self, uniqueId: str, ticket: Any) -> CallAnswer:
+        """Wait for the answer of a call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A call that has been handed over."""
+
+    call: JsonRpcRequest
+    backend: Contract
+    ticket: Any
+
+
+class Handover:
+    """Gives calls to exec backends.
+
+    Args:
+        settings: The frozen settings of the server.
+        server: The server, for its locks and its log.
+        invoker: Words the errors of a backend that fails.
+        stats: Where lost notifications are counted.
+    """
+
+    def __init__(self, settings: Settings, server: ServerFacts, invoker: Invoker, stats: Stats) -> None:
+        self._max_body_bytes = settings.max_body_bytes
+        self._magic_name = settings.magicVarForDispatcher
+        self._locks = server.locks
+        self._log = server.log
+        self._invoker = invoker
+        self._stats = stats
+
+    def hand_over(self, backend: Contract, route: Route, call: JsonRpcRequest, exchange: Exchange) -> Pending:
+        """Wait for the locks, and give the call to its backend.
+
+        Raises:
+            JsonRpcException: The backend does not take it, or fails. A notification is then counted as lost.
+        """
+        if self._locks.engaged:  # held here rather than in the backend, where it would keep others from running
+            self._locks.wait(route.lock_key)
+        try:
+            return Pending(call, backend, self._added(backend, route, call, exchange))
+        except JsonRpcException as exc:
+            if call.id is ABSENT:
+                self._stats.count_lost(1)
+                self._log.write(WARNING, f"notification {route.path}{route.name} is lost:", exc.message)
+            raise
+
+    def collect(self, pending: Pending, exchange: Exchange) -> Any:
+        """Wait for the answer of a call, and take over what its dispatcher says about the response.
+
+        Raises:
+            JsonRpcException: What the call failed with, or -32603 where the backend itself did.
+        """
+        try:
+            status, params, result = pending.backend.check(exchange.request.unique_id, pending.ticket)
+        except JsonRpcException:
+            raise
+        except Exception as exc:
+            what = f"the exec backend failed in check() for {pending.call.method!r}"
+            raise self._invoker.internal_error(what, exchange) from exc
+        said = params.get(self._magic_name) if isinstance(params, Mapping) else None
+        if said is not None:
+            exchange.take_over(said)
+        if not status:
+            raise self._failure(result, pending.call.method, exchange)
+        return result
+
+    def _added(self, backend: Contract, route: Route, call: JsonRpcRequest, exchange: Exchange) -> Any:
+        request = exchange.request_copy(self._max_body_bytes)
+        try:
+            status, info, ticket = backend.add(
+                request["uniqueId"], route.path, data_in(call, route), request, exchange.output_format
+            )
+        except JsonRpcException:
+            raise
+        except Exception as exc:
+            what = f"the exec backend failed in add() for {call.method!r}"
+            raise self._invoker.internal_error(what, exchange) from exc
+        if not status:
+            raise exception_of(info) or reserved(BACKEND_REFUSED, str(info or "Server busy"))
+        return ticket
+
+    def _failure(self, result: Any, method: str, exchange: Exchange) -> JsonRpcException:
+        if (known := exception_of(result)) is not None:
+            return known
+        cause = result if isinstance(result, BaseException) else RuntimeError(str(result))
+        try:
+            raise cause
+        except BaseException:  # noqa: BLE001  raised here, so that it is logged with its traceback
+            return self._invoker.internal_error(f"the exec backend failed to run {method!r}", exchange)
+
+
+def data_in(call: JsonRpcRequest, route: Route) -> dict[str, Any]:
+    is_notification = call.id is ABSENT
+    call_id = None if is_notification else call.id
+    return {"method": route.name, "params": call.params, "id": call_id, "notify": is_notification}
+
+
+def exception_of(info: Any) -> JsonRpcException | None:
+    """Return the exception that a backend answers with, if it is one of JSON-RPC; else None."""
+    if isinstance(info, JsonRpcError):
+        return JsonRpcException.exc_from_error(info)
+    return info if isinstance(info, JsonRpcException) else None
+
+
+def reserved(code: int, message: str) -> JsonRpcException:
+    return JsonRpcException.exc_from_error(JsonRpcError(code, message))
