@@ -206,8 +206,10 @@ class Settings:
 
 
 def copied(value: Any) -> Any:
-    """Return a list, a set or a dict as a copy, and anything else as it is."""
-    return copy.deepcopy(value) if isinstance(value, (list, set, dict)) else value
+    """Return lists, sets and dicts as copies, also inside each other, and any other object as it is."""
+    if isinstance(value, dict):
+        return {key: copied(each) for key, each in value.items()}
+    return type(value)(map(copied, value)) if isinstance(value, (list, set)) else value
 
 
 OPTIONS = {declared.name: declared.metadata for declared in fields(Settings)}

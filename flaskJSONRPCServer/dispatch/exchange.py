@@ -59,17 +59,18 @@ class Exchange:
         Args:
             said: The connection, or a dict with its fields; fields may be missing.
         """
+        outgoing = self.outgoing
         output_format = said.get("jsonp", self.output_format)
         allow_compress = said.get("allowCompress", self._allow_compress)
         usual = Outgoing(allow_compress, output_format).content_type
         mime_type = said.get("mimeType", usual)
         if headers := said.get("headersOut"):
-            self.outgoing.headers.update(headers)
+            outgoing.headers.update(headers)
         if cookies := said.get("cookiesOut"):
-            self.outgoing.cookies.extend(cookies)
+            outgoing.cookies.extend(cookies)
         if output_format != self.output_format:
-            self.outgoing.jsonp = output_format
+            outgoing.jsonp = output_format
         if allow_compress != self._allow_compress:
-            self.outgoing.allow_compress = allow_compress
+            outgoing.allow_compress = allow_compress
         if mime_type != usual:
-            self.outgoing.mime_type = mime_type
+            outgoing.mime_type = mime_type

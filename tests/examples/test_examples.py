@@ -13,7 +13,15 @@ import pytest
 
 from tests.examples.processes import EXAMPLES, curl_commands, example, run_curl
 
-SERVED = ["auth.py", "custom_serving_backend.py", "flask_merge.py", "jsonp_page.py", "simple.py"]
+SERVED = [
+    "auth.py",
+    "custom_exec_backend.py",
+    "custom_serving_backend.py",
+    "flask_merge.py",
+    "jsonp_page.py",
+    "notify.py",
+    "simple.py",
+]
 
 
 def start(launch, name):
@@ -29,6 +37,8 @@ def docstring(name):
     [
         ("auth.py", ['{"jsonrpc":"2.0","result":"the treasure is under the palm tree","id":null}']),
         ("custom_serving_backend.py", ['{"jsonrpc":"2.0","result":"hello","id":null}']),
+        ("custom_exec_backend.py", [f'{{"jsonrpc":"2.0","result":{n},"id":null}}' for n in (5, 12)]),
+        ("notify.py", ["", '{"jsonrpc":"2.0","result":["Ann"],"id":null}']),
         ("flask_merge.py", ["visit 1\n", '{"jsonrpc":"2.0","result":{"visits":1,"endpoint":"/api"},"id":1}']),
         ("flask_mount.py", ['{"jsonrpc":"2.0","result":{"ip":"127.0.0.1","path":"/api"},"id":1}']),
         ("jsonp_page.py", ['/**/show({"jsonrpc":"2.0","result":"Hello, Ann!","id":null});']),

@@ -1,0 +1,70 @@
+"""Long batches."""
+
+from flaskJSONRPCServer import flaskJSONRPCServer
+from flaskJSONRPCServer.dispatch.pace import Pace, pace_of
+from flaskJSONRPCServer.settings import Settings
+from tests.helpers import call_wsgi, post, rpc
+
+
+def test_batch_within_its_time_goes_on_without_a_pause():
+    paused = []
+    pace = Pace(60_000, lambda: paused.append(1))
+
+    assert [pace.may_go_on() for _ in range(3)] == [True] * 3
+    assert paused == []
+
+
+def test_batch_beyond_its_time_pauses():
+    paused = []
+    pace = Pace(-1, lambda: paused.append(1))
+
+    assert [pace.may_go_on() for _ in range(3)] == [True] * 3
+    assert paused == [1, 1, 1]
+
+
+def test_batch_beyond_its_time_ends_where_there_is_no_pause():
+    assert not Pace(-1, None).may_go_on()
+
+
+def test_batches_have_no_pace_by_default():
+    assert pace_of(Settings()) is None
+
+
+def batch_of(backend, **options):
+    server = flaskJSONRPCServer(None, log=False, antifreeze_batchBreak=True, **options)
+    ran = []
+    server.registerFunction(ran.append, path="/api", name="note", dispatcherBackend=backend)
+    batch = [rpc("note", [1], 1), {"jsonrpc": "2.0", "method": "note", "params": [2]}, rpc("note", [3], "c")]
+    answer = call_wsgi(server.getWSGI(), post(batch))
+    server.stop()
+    return ran, answer
+
+
+def test_ended_batch_answers_each_call_that_was_not_run():
+    for backend in ("simple", "threaded"):
+        ran, answer = batch_of(backend, antifreeze_batchMaxTime=0)
+        error = {"code": -32004, "message": "Not run: the batch took over antifreeze_batchMaxTime (0 ms)"}
+
+        assert ran == []
+        assert answer.json() == [
+            {"jsonrpc": "2.0", "error": error, "id": 1},
+            {"jsonrpc": "2.0", "error": error, "id": "c"},
+        ]
+
+
+def test_batch_within_its_time_is_run():
+    ran, answer = batch_of("simple", antifreeze_batchMaxTime=60_000)
+
+    assert ran == [1, 2, 3]
+    assert [each["result"] for each in answer.json()] == [None, None]
+
+
+def test_room_of_a_batch_holds_for_calls_elsewhere_too():
+    server = flaskJSONRPCServer(None, log=False, max_response_bytes=200)
+    server.registerFunction(lambda: "x" * 100, path="/api", name="threaded", dispatcherBackend="threaded")
+    server.registerFunction(lambda: "y" * 100, path="/api", name="inline")
+    batch = [rpc(name) for name in ("threaded", "inline", "inline", "threaded")]
+    answers = call_wsgi(server.getWSGI(), post(batch)).json()
+    server.stop()
+
+    assert [answer.get("error", {}).get("code") for answer in answers] == [None, -32001, -32001, -32001]

@@ -1,0 +1,60 @@
+"""The backends that the contract suite runs over, those of a user's own included."""
+
+import threading
+
+from flaskJSONRPCServer.execBackend import ThreadedBackend, ThreadedNativeBackend
+
+
+class OwnBackend:
+    """A thread for each call; it notes how often it was started and stopped."""
+
+    _id = "own"
+
+    def __init__(self):
+        self.events = []
+        self._threads = []
+
+    def start(self, server):
+        self.server = server
+        self.events.append("start")
+
+    def add(self, uniqueId, path, dataIn, request, isJSONP=False):
+        ticket = []
+
+        def run():
+            ticket.append(self.server._callDispatcher(uniqueId, path, dataIn, request, isJSONP, True))
+
+        thread = threading.Thread(target=run)
+        self._threads.append(thread)
+        thread.start()
+        return True, None, (thread, ticket)
+
+    def check(self, uniqueId, ticket):
+        thread, answers = ticket
+        thread.join()
+        return answers[0]
+
+    def stop(self, server, timeout, processingDispatcherCountMax):
+        self.events.append("stop")
+        for thread in self._threads:
+            thread.join(timeout)
+        return sum(thread.is_alive() for thread in self._threads)
+
+    def stats(self, inMS):
+        return {"own_threads": len(self._threads), "speedStats": {"own_max": 1 if inMS else 0.001}}
+
+
+def as_dict(backend):
+    names = ("_id", "start", "add", "check", "stop", "stats")
+    return {name: getattr(backend, name) for name in names}
+
+
+MAKERS = {
+    "simple": lambda: "simple",
+    "threaded": lambda: "threaded",
+    "threadedNative": lambda: "threadedNative",
+    "threaded object": lambda: ThreadedBackend(pool_threads=4, queue_calls=100, backend_id="four"),
+    "native object": lambda: ThreadedNativeBackend(pool_threads=4, backend_id="native four"),
+    "own dict": lambda: as_dict(OwnBackend()),
+    "own object": OwnBackend,
+}
