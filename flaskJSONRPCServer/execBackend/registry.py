@@ -60,6 +60,7 @@ class ExecBackends:
         self._stats = stats
         self._changing = threading.RLock()  # reentrant: a backend's start may register another
         self._by_id: dict[str, Registered] = {}  # guarded by _changing
+        self._stops_at_exit = False  # guarded by _changing
 
     def register(self, wanted: Any, *, notif: bool) -> Registered | None:
         """Take a backend to those of the server; the same one is taken once.
@@ -104,8 +105,9 @@ class ExecBackends:
                 return
             backend.members.start(self._facade)
             backend.is_started = True
-            # A program that serves getWSGI() by other means never stops the server.
-            atexit.register(stop_at_exit, weakref.ref(self))
+            if not self._stops_at_exit:  # a program that serves getWSGI() by other means never stops the server
+                self._stops_at_exit = True
+                atexit.register(stop_at_exit, weakref.ref(self))
 
     def stop(self, timeout_s: float = _EXIT_TIMEOUT_S, allowed: int = 0) -> None:
         """Stop all that have been started, and count what they lose.

@@ -1,5 +1,7 @@
 """The pools of threads: that calls run at the same time, and what happens at their limits."""
 
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -209,3 +211,53 @@ def test_replaced_call_dispatcher_that_raises_is_an_internal_error(caplog):
 
     assert error["code"] == -32603
     assert "ZeroDivisionError" in caplog.text
+
+
+UNSTOPPED = """
+import threading
+from flaskJSONRPCServer import flaskJSONRPCServer
+from tests.helpers import call_wsgi, post
+
+exiting = threading.Event()
+
+def held():
+    exiting.wait(20)
+    print("finished")
+
+server = flaskJSONRPCServer(None, log=False, notifBackend="threaded")
+server.registerFunction(held, path="/api")
+call_wsgi(server.getWSGI(), post({"jsonrpc": "2.0", "method": "held"}))
+import atexit
+atexit.register(exiting.set)
+"""
+
+
+def test_end_of_the_process_finishes_notifications_of_a_server_that_nobody_stops():
+    done = subprocess.run([sys.executable, "-c", UNSTOPPED], capture_output=True, text=True, timeout=40, check=False)
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "finished\n", "")
+
+
+def test_calls_and_restarts_of_a_pool_leave_nothing_waiting():
+    server = flaskJSONRPCServer(None, log=False, dispatcherBackend="threaded", exec_pool_threads=3)
+    server.registerFunction(lambda value: value, path="/api", name="echo")
+    application = server.getWSGI()
+    outcomes = set()
+
+    def ask():
+        for number in range(100):
+            answer = call_wsgi(application, post(rpc("echo", [number]))).json()
+            outcomes.add(answer["error"]["code"] if "error" in answer else answer["result"] == number)
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for _ in range(20):
+        server._stopExecBackends()
+    for thread in threads:
+        thread.join(PATIENCE_S)
+    server.stop()
+
+    assert not any(thread.is_alive() for thread in threads)
+    assert outcomes <= {True, -32002}
+    assert True in outcomes
