@@ -29,14 +29,15 @@ from .http.request import Request, RequestCopy
 from .runtime.logs import WARNING, ServerLog
 from .runtime.stats import Stats
 from .sansio_jsonrpc import Codec, JsonLimits, make_codec
-from .servBackend.sockets import parse_address
+from .servBackend.serving import SERVED_BY
+from .servBackend.sockets import Address, AnyAddress, GivenSocket, parse_addresses
 from .settings import Settings
 from .wsgi import Application, FlaskMount, add_rules, make_rule, read_flask_body
 
-__all__ = ["Engine"]
+__all__ = ["Engine", "addresses_of"]
 
 # Documented options that this version does not have; each is refused rather than ignored.
-_NOT_SUPPORTED = ("multipleAdress", "gevent", "ssl", "experimental")
+_NOT_SUPPORTED = ("gevent", "ssl", "experimental")
 
 _STANDARD_CODEC = "json"
 
@@ -211,16 +212,29 @@ def check_settings(settings: Settings) -> None:
     for name in _NOT_SUPPORTED:
         if getattr(settings, name):
             raise UnsupportedError(f"{name}={getattr(settings, name)!r} is not supported by this version; leave it out")
-    if settings.bindAdress is not None:
-        parse_address(settings.bindAdress)
+    addresses_of(settings)
     find_exec_backend(settings.dispatcherBackend, notif=False)
     find_exec_backend(settings.notifBackend, notif=True)
     if settings.cors is not False:
         Cors(settings.cors)
 
 
+def addresses_of(settings: Settings) -> list[AnyAddress]:
+    """Return the addresses that ``bindAdress`` and ``multipleAdress`` ask for; none for a server only mounted.
+
+    Raises:
+        SettingsError: One of them is no address.
+    """
+    if settings.bindAdress is None:
+        return []
+    return parse_addresses(settings.bindAdress, multiple=bool(settings.multipleAdress))
+
+
 def served_by(environ: Mapping[str, Any]) -> tuple[bool, str | None, Any]:
     """Return ``(isRawSocket, ip or socketPath, port or socket)`` of a request."""
+    if SERVED_BY in environ:
+        told: tuple[bool, str | None, Any] = environ[SERVED_BY]
+        return told
     port = str(environ.get("SERVER_PORT", ""))
     return False, environ.get("SERVER_NAME"), int(port) if port.isdecimal() else None
 
@@ -251,8 +265,14 @@ def allowed_hosts(settings: Settings) -> Collection[str] | None:
     """
     if settings.allowed_hosts is not None or settings.bindAdress is None:
         return settings.allowed_hosts
-    host = parse_address(settings.bindAdress).host
-    return [host, *LOOPBACK_NAMES] if is_loopback(host) else None
+    hosts = [host for address in addresses_of(settings) if (host := host_of(address)) is not None]
+    return [*hosts, *LOOPBACK_NAMES] if all(map(is_loopback, hosts)) else None
+
+
+def host_of(address: AnyAddress) -> str | None:
+    """Return the host that an address is on; None for a Unix socket, which only this machine can reach."""
+    bound_to = address.bound_to if isinstance(address, GivenSocket) else address
+    return bound_to.host if isinstance(bound_to, Address) else None
 
 
 def is_loopback(host: str) -> bool:

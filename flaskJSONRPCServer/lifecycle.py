@@ -8,14 +8,14 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
-from .engine import Engine
+from .engine import Engine, addresses_of
 from .errors import ServerStateError
 from .runtime.garbage import GarbageControl
 from .runtime.logs import INFO
 from .runtime.resources import checked_limits, raise_descriptor_limit
 from .runtime.signals import EndRequest, ended_by_signals
 from .servBackend import find_serv_backend
-from .servBackend.serving import Serving
+from .servBackend.serving import Serving, refuse_unsupported
 from .servBackend.sockets import Address
 
 __all__ = ["Lifecycle"]
@@ -33,7 +33,7 @@ class Lifecycle:
     """
 
     def __init__(self, engine: Engine, facade: Any) -> None:
-        find_serv_backend(engine.settings.servBackend)
+        refuse_unsupported(find_serv_backend(engine.settings.servBackend), addresses_of(engine.settings))
         checked_limits(engine.settings.tweakDescriptors)
         self._engine = engine
         self._facade = facade
@@ -44,7 +44,7 @@ class Lifecycle:
 
     @property
     def addresses(self) -> list[Any]:
-        """Where the server listens: ``(host, port)`` for each address, with the real port where 0 was asked for."""
+        """Where the server listens: ``(host, port)``, with the real port, or the path of a Unix socket."""
         return self._serving.addresses
 
     @property
@@ -126,7 +126,8 @@ class Lifecycle:
         self._engine.exec_backends.start()
         if settings.controlGC:
             undo.callback(self._start_garbage_control().stop)
-        self._serving.start(find_serv_backend(settings.servBackend), settings.bindAdress, application)
+        given = list(settings.bindAdress) if settings.multipleAdress else [settings.bindAdress]
+        self._serving.start(find_serv_backend(settings.servBackend), addresses_of(settings), given, application)
 
     def _start_garbage_control(self) -> GarbageControl:
         settings = self._engine.settings
@@ -141,8 +142,8 @@ class Lifecycle:
 
 
 def url_of(address: Any) -> str:
-    """Return the URL of an address that a serving backend tells, if it is a host and a port."""
+    """Return the URL of an address, if it is a host and a port; ``unix:`` and the path for a Unix socket."""
     match address:
         case [str(host), int(port)]:
             return f"http://{Address(host, port)}/"
-    return str(address)
+    return f"unix:{address}" if isinstance(address, str) else str(address)

@@ -32,8 +32,9 @@ class flaskJSONRPCServer(DocumentedHelpers):
     >>> server.serveForever()  # doctest: +SKIP
 
     Args:
-        bindAdress: ``[ip, port]``; port 0 lets the system choose. None for a server that is only mounted.
-        multipleAdress: Not supported by this version.
+        bindAdress: ``[ip, port]``; port 0 lets the system choose. The path of a Unix socket, also as
+            ``(path, socket)``. A listening socket. None for a server that is only mounted.
+        multipleAdress: ``bindAdress`` is a list of addresses, and the server listens on all of them.
         blocking: Process one request at a time.
         cors: True: pages of every origin may read the answers. A dict names ``origin``, ``methods``, ``headers``,
             ``credentials`` and ``maxAge``.
@@ -70,7 +71,7 @@ class flaskJSONRPCServer(DocumentedHelpers):
 
     def __init__(
         self,
-        bindAdress: Sequence[Any] | None,
+        bindAdress: Any,
         multipleAdress: bool = False,
         blocking: bool = False,
         cors: bool | Mapping[str, Any] = False,
@@ -138,8 +139,11 @@ class flaskJSONRPCServer(DocumentedHelpers):
         return self._engine.log
 
     @property
-    def addresses(self) -> list[tuple[str, int]]:
-        """Where the server listens, with the real port where 0 was asked for; empty while it does not run."""
+    def addresses(self) -> list[Any]:
+        """Where the server listens: what a client connects to. Empty while it does not run.
+
+        ``(ip, port)``, with the real port where 0 was asked for, or the path of a Unix socket.
+        """
         return self._lifecycle.addresses
 
     @property

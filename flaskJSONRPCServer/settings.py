@@ -102,7 +102,7 @@ class Settings:
     :class:`~flaskJSONRPCServer.errors.ServerStateError`.
     """
 
-    bindAdress: Any = anything(None, "[ip, port], or None for a server that is only mounted")
+    bindAdress: Any = anything(None, "[ip, port], a path, a socket, or None for a server that is only mounted")
     multipleAdress: bool = flag(False)
     blocking: bool = flag(False)
     cors: bool | Mapping[str, Any] = option(

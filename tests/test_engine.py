@@ -6,6 +6,7 @@ import pytest
 
 from flaskJSONRPCServer import ServerStateError, flaskJSONRPCServer
 from flaskJSONRPCServer.engine import allowed_hosts, is_loopback
+from flaskJSONRPCServer.http.guard import LOOPBACK_NAMES
 from flaskJSONRPCServer.settings import Settings
 from tests.helpers import call_wsgi, post, result_of, rpc
 
@@ -32,6 +33,10 @@ def test_not_loopback(host):
         ({"bindAdress": ["127.0.0.2", 80]}, {"127.0.0.2", "127.0.0.1", "localhost", "::1"}),
         ({"bindAdress": ["127.0.0.1", 80], "allowed_hosts": ["a.test"]}, {"a.test"}),
         ({"bindAdress": None, "allowed_hosts": []}, set()),
+        ({"bindAdress": "/run/a.sock"}, {"127.0.0.1", "localhost", "::1"}),
+        ({"bindAdress": [["127.0.0.2", 1], "/a"], "multipleAdress": True}, {"127.0.0.2", *LOOPBACK_NAMES}),
+        ({"bindAdress": [["127.0.0.1", 1], ["10.0.0.1", 1]], "multipleAdress": True}, None),
+        ({"bindAdress": [["0.0.0.0", 1], "/a"], "multipleAdress": True}, None),
     ],
 )
 def test_hosts_that_are_answered_for(options, hosts):

@@ -102,7 +102,6 @@ def test_method_has_the_documented_parameters(name):
 @pytest.mark.parametrize(
     ("options", "named"),
     [
-        ({"multipleAdress": True}, "multipleAdress"),
         ({"gevent": True}, "gevent"),
         ({"ssl": ["key", "cert"]}, "ssl"),
         ({"experimental": True}, "experimental"),

@@ -3,15 +3,38 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
 
+from ..errors import UnsupportedError
 from .base import ServBackend
+from .sockets import Address, AnyAddress, Listener, open_listener
 
-__all__ = ["Serving"]
+__all__ = ["SERVED_BY", "Serving", "refuse_unsupported"]
+
+SERVED_BY = "flaskJSONRPCServer.served_by"
+"""The key of a WSGI environ under which a :class:`Door` tells which address a request came by."""
+
+Instance = tuple[ServBackend, Any, "Listener | None"]
+
+
+class Door:
+    """The WSGI application as it is seen through one listening socket."""
+
+    def __init__(self, wsgi_app: Callable[..., Iterable[bytes]], served_by: tuple[bool, str, Any]) -> None:
+        self._wsgi_app = wsgi_app
+        self._served_by = served_by
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answer one request (PEP 3333)."""
+        environ[SERVED_BY] = self._served_by
+        return self._wsgi_app(environ, start_response)
 
 
 class Serving:
-    """Starts a serving backend, and stops what it started.
+    """Starts a serving backend on each address, and stops what it started.
 
     Args:
         server: The flaskJSONRPCServer, which backends are told.
@@ -19,32 +42,83 @@ class Serving:
 
     def __init__(self, server: Any) -> None:
         self._server = server
-        self._instances: list[tuple[ServBackend, Any]] = []
+        self._instances: list[Instance] = []
         self._stopped = threading.Event()
 
     @property
     def addresses(self) -> list[Any]:
-        """The address of each running instance that tells it: ``(host, port)``."""
-        return [instance.address for _, instance in self._instances if hasattr(instance, "address")]
+        """The address of each instance that has one: ``(host, port)``, or the path of a Unix socket."""
+        found = [listener or instance for _, instance, listener in self._instances]
+        return [each.address for each in found if hasattr(each, "address")]
 
-    def start(self, backend: ServBackend, bind_address: Any, wsgi_app: Any) -> None:
-        """Serve on the address.
+    def start(self, backend: ServBackend, addresses: list[AnyAddress], given: list[Any], wsgi_app: Any) -> None:
+        """Serve on all addresses, or on none.
+
+        Args:
+            backend: The backend.
+            addresses: The addresses.
+            given: The same addresses as the user gave them, for a backend that opens its sockets itself.
+            wsgi_app: The WSGI callable.
 
         Raises:
-            BindError: It cannot be listened on.
+            BindError: One cannot be listened on.
+            UnsupportedError: The backend takes no sockets, and one of the addresses needs that.
         """
+        refuse_unsupported(backend, addresses)
         self._stopped.clear()
-        self._instances.append((backend, backend.start(bind_address, wsgi_app, self._server, False)))
+        with ExitStack() as undo:
+            listeners: list[Listener | None] = [None] * len(addresses)
+            if backend._supportRawSocket:
+                for index, address in enumerate(addresses):
+                    listeners[index] = opened = open_listener(address, self._server.settings.backlog)
+                    undo.callback(opened.close)
+            undo.callback(self._stop_instances, 0)
+            for listener, bind_address in zip(listeners, given, strict=True):
+                app = wsgi_app if listener is None else Door(wsgi_app, listener.served_by)
+                where = bind_address if listener is None else listener.raw_address
+                self._instances.append((backend, backend.start(where, app, self._server, False), listener))
+            undo.pop_all()
 
     def stop(self, timeout_s: float) -> None:
         """Stop every instance, and release whoever waits in :meth:`join`."""
         try:
-            for index, (backend, instance) in enumerate(self._instances):
-                backend.stop(instance, index, self._server, timeout_s)
+            self._stop_instances(timeout_s)
         finally:
-            self._instances.clear()
             self._stopped.set()
 
     def join(self) -> None:
         """Block until :meth:`stop` has been called and is done."""
         self._stopped.wait()
+
+    def _stop_instances(self, timeout_s: float) -> None:
+        try:
+            for _, _, listener in self._instances:
+                if listener is not None:
+                    listener.close()
+            stop_all(self._instances, self._server, timeout_s)
+        finally:
+            self._instances.clear()
+
+
+def stop_all(instances: list[Instance], server: Any, timeout_s: float) -> None:
+    """Stop instances all at once, so that none goes on accepting while another one is waited for."""
+    with ThreadPoolExecutor(max(1, len(instances))) as pool:
+        stops = [
+            pool.submit(backend.stop, instance, index, server, timeout_s)
+            for index, (backend, instance, _) in enumerate(instances)
+        ]
+    for stop in stops:
+        stop.result()
+
+
+def refuse_unsupported(backend: ServBackend, addresses: list[AnyAddress]) -> None:
+    """Check that a backend can serve on addresses.
+
+    Raises:
+        UnsupportedError: It opens its sockets itself, and one of them is a Unix socket or a socket that was given.
+    """
+    raw = [address for address in addresses if not isinstance(address, Address)]
+    if raw and not backend._supportRawSocket:
+        raise UnsupportedError(
+            f"servBackend {backend._id!r} cannot serve on {raw[0]}: it takes no sockets; use [ip, port], or 'werkzeug'"
+        )

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from ..errors import BindError, SettingsError
+from ..errors import BindError, SettingsError, UnsupportedError
 
-__all__ = ["Address", "open_listener", "parse_address"]
+__all__ = [
+    "Address",
+    "AnyAddress",
+    "GivenSocket",
+    "Listener",
+    "UnixAddress",
+    "open_listener",
+    "parse_address",
+    "parse_addresses",
+]
 
 _REMEDIES = {
     errno.EADDRINUSE: "another program listens there; stop it, or choose another port (0 lets the system choose)",
@@ -18,10 +30,12 @@ _REMEDIES = {
     errno.EADDRNOTAVAIL: "this machine has no such address; use 127.0.0.1, or 0.0.0.0 for all",
 }
 
+_TAKES = "it takes [ip, port], such as ['127.0.0.1', 8080], the path of a Unix socket, or a socket"
+
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a server listens.
+    """An IP address or a host name, and a port.
 
     Attributes:
         host: An IP address or a host name.
@@ -36,16 +50,132 @@ class Address:
         return f"{host}:{self.port}"
 
 
-def parse_address(bind_address: Any) -> Address:
-    """Read the ``bindAdress`` option, ``[ip, port]``.
+@dataclass(frozen=True, slots=True)
+class UnixAddress:
+    """The path of a Unix socket, and the socket to bind to it, where one was given."""
+
+    path: str
+    given: socket.socket | None = None
+
+    def __str__(self) -> str:
+        return f"unix:{self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class GivenSocket:
+    """A socket that is bound already, as a parent process or a supervisor hands it down."""
+
+    given: socket.socket
+
+    @property
+    def bound_to(self) -> Address | UnixAddress:
+        """What it is bound to."""
+        name = self.given.getsockname()
+        return UnixAddress(os.fsdecode(name)) if is_unix(self.given) else Address(*name[:2])
+
+    def __str__(self) -> str:
+        return str(self.bound_to)
+
+
+AnyAddress = Address | UnixAddress | GivenSocket
+
+
+class Listener:
+    """A listening socket of a server.
+
+    Attributes:
+        socket: It listens.
+        address: What a client connects to: ``(ip, port)`` or the path of a Unix socket.
+        served_by: The documented ``(isRawSocket, ip or socketPath, port or socket)``.
+
+    Args:
+        opened: The socket.
+        file: The socket file that ends with it; None where it is not the server's.
+        is_raw: Whether it is a Unix socket, or was given.
+    """
+
+    def __init__(self, opened: socket.socket, file: SocketFile | None, *, is_raw: bool) -> None:
+        self.socket = opened
+        self._file = file
+        name = opened.getsockname()
+        self.address: Any = os.fsdecode(name) if is_unix(opened) else name[:2]
+        host = self.address if is_unix(opened) else name[0]
+        self.served_by = (True, host, opened) if is_raw else (False, host, name[1])
+
+    @property
+    def raw_address(self) -> tuple[str, socket.socket]:
+        """What a backend that takes sockets is given: ``(ip or path, socket)``."""
+        return self.served_by[1], self.socket
+
+    def close(self) -> None:
+        """Listen no more, and remove the socket file."""
+        if self._file is not None:
+            self._file.remove()
+        self.socket.close()
+
+
+class SocketFile:
+    """The file of a Unix socket that this server has bound."""
+
+    def __init__(self, path: str) -> None:
+        self._path = Path(path).absolute()
+        self._made = self._identity()
+
+    def remove(self) -> None:
+        """Remove it, unless another program's has taken its place."""
+        try:
+            if self._identity() == self._made:
+                self._path.unlink()
+        except FileNotFoundError:
+            return
+
+    def _identity(self) -> tuple[int, int]:
+        found = self._path.lstat()
+        return found.st_dev, found.st_ino
+
+
+def parse_addresses(bind_address: Any, *, multiple: bool) -> list[AnyAddress]:
+    """Read the ``bindAdress`` option, a list of addresses where ``multipleAdress`` says so.
 
     Raises:
-        SettingsError: It is not a pair of a host and a port.
+        SettingsError: It is none, or one of them is none.
     """
-    is_pair = isinstance(bind_address, Sequence) and not isinstance(bind_address, str) and len(bind_address) == 2
-    if not is_pair or not isinstance(bind_address[0], str) or not bind_address[0]:
-        raise SettingsError(f"bindAdress={bind_address!r} is refused: it takes [ip, port], such as ['127.0.0.1', 8080]")
-    return Address(bind_address[0], parse_port(bind_address[1]))
+    if not multiple:
+        return [parse_address(bind_address)]
+    if not isinstance(bind_address, Sequence) or isinstance(bind_address, str) or not bind_address:
+        raise SettingsError(f"bindAdress={bind_address!r} is refused: with multipleAdress it takes a list of addresses")
+    return [parse_address(each) for each in bind_address]
+
+
+def parse_address(bind_address: Any) -> AnyAddress:
+    """Read one address.
+
+    Raises:
+        SettingsError: It is neither a pair of a host and a port, nor a path, nor a socket.
+        UnsupportedError: It is a Unix socket, and the system has none.
+    """
+    match bind_address:
+        case socket.socket() | [str(), socket.socket()]:
+            return parse_given(bind_address)
+        case str(path) | [str(path), None] if "/" in path:
+            if not hasattr(socket, "AF_UNIX"):
+                raise UnsupportedError(f"bindAdress={bind_address!r} is refused: this system has no Unix sockets")
+            return UnixAddress(path)
+        case [str(host), port] if host and "/" not in host:
+            return Address(host, parse_port(port))
+    raise SettingsError(f"bindAdress={bind_address!r} is refused: {_TAKES}")
+
+
+def parse_given(bind_address: Any) -> UnixAddress | GivenSocket:
+    path, given = (None, bind_address) if isinstance(bind_address, socket.socket) else bind_address
+    if given.type != socket.SOCK_STREAM or given.fileno() < 0:
+        raise SettingsError(f"bindAdress={bind_address!r} is refused: the socket is closed, or is no stream socket")
+    name = given.getsockname()
+    if name and (is_unix(given) or name[1]):
+        return GivenSocket(given)
+    if path is None or not is_unix(given):
+        raise SettingsError(f"bindAdress={bind_address!r} is refused: the socket is not bound; bind() it first")
+    return UnixAddress(path, given)
 
 
 def parse_port(port: Any) -> int:
@@ -55,7 +185,11 @@ def parse_port(port: Any) -> int:
     raise SettingsError(f"bindAdress: port {port!r} is refused: it takes a number from 0 to 65535")
 
 
-def open_listener(address: Address, backlog: int) -> socket.socket:
+def is_unix(opened: socket.socket) -> bool:
+    return opened.family == getattr(socket, "AF_UNIX", None)
+
+
+def open_listener(address: AnyAddress, backlog: int) -> Listener:
     """Listen on an address.
 
     Args:
@@ -65,6 +199,15 @@ def open_listener(address: Address, backlog: int) -> socket.socket:
     Raises:
         BindError: The system refuses; the message names the address and the remedy.
     """
+    match address:
+        case UnixAddress():
+            return open_unix(address, backlog)
+        case GivenSocket():
+            return take_over(address, backlog)
+    return open_tcp(address, backlog)
+
+
+def open_tcp(address: Address, backlog: int) -> Listener:
     try:
         family, kind, protocol, _, resolved = socket.getaddrinfo(
             address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -79,9 +222,69 @@ def open_listener(address: Address, backlog: int) -> socket.socket:
     except OSError as exc:
         listener.close()
         raise cannot_listen(address, exc) from exc
-    return listener
+    return Listener(listener, None, is_raw=False)
 
 
-def cannot_listen(address: Address, exc: OSError) -> BindError:
+def open_unix(address: UnixAddress, backlog: int) -> Listener:
+    listener = address.given or socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        remove_stale(address)
+        listener.bind(address.path)
+        file = SocketFile(address.path)
+    except OSError as exc:
+        listener.close()
+        raise cannot_listen(address, exc) from exc
+    try:
+        # Nobody can connect before listen(), so at no time can anybody else.
+        Path(address.path).chmod(0o600)
+        listener.listen(backlog)
+    except OSError as exc:
+        file.remove()
+        listener.close()
+        raise cannot_listen(address, exc) from exc
+    return Listener(listener, file, is_raw=True)
+
+
+def take_over(address: GivenSocket, backlog: int) -> Listener:
+    try:
+        # The caller's own stays open and his.
+        listener = address.given.dup()
+        listener.listen(backlog)
+    except OSError as exc:
+        raise cannot_listen(address, exc) from exc
+    return Listener(listener, None, is_raw=True)
+
+
+def remove_stale(address: UnixAddress) -> None:
+    """Remove the file of a socket that nobody listens on any more.
+
+    Raises:
+        BindError: Somebody listens on it, or it is no socket.
+    """
+    path = Path(address.path)
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise BindError(errno.EEXIST, f"cannot listen on {address}: there is a file that is no socket; choose another")
+    if is_live(address.path):
+        raise BindError(
+            errno.EADDRINUSE, f"cannot listen on {address}: another program listens there; stop it, or choose another"
+        )
+    path.unlink(missing_ok=True)
+
+
+def is_live(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)  # where the queue of a live one is full, connecting would wait
+        return probe.connect_ex(path) not in (errno.ECONNREFUSED, errno.ENOENT)
+
+
+def cannot_listen(address: AnyAddress, exc: OSError) -> BindError:
+    if isinstance(exc, BindError):
+        return exc
     remedy = _REMEDIES.get(exc.errno or 0, "give an address of this machine")
-    return BindError(exc.errno, f"cannot listen on {address}: {exc.strerror}; {remedy}")
+    if isinstance(address, UnixAddress):
+        remedy = "give a path in a folder that this process may write to, of no more than 100 bytes"
+    return BindError(exc.errno, f"cannot listen on {address}: {exc.strerror or exc}; {remedy}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
 import socket
 import sys
@@ -14,7 +15,7 @@ from typing import Any
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
 from ..runtime.logs import DEBUG, INFO, WARNING
-from .sockets import open_listener, parse_address
+from .sockets import is_unix
 
 __all__ = ["WerkzeugBackend"]
 
@@ -32,6 +33,14 @@ class RequestHandler(WSGIRequestHandler):
     def setup(self) -> None:
         super().setup()
         self.connection.settimeout(self.server.read_timeout_s)
+        self.client_address = self.client_address or ("", 0)  # a Unix socket's peer has none
+
+    def make_environ(self) -> dict[str, Any]:
+        """Return the environ, which PEP 3333 wants to have a server name over a Unix socket too."""
+        environ = super().make_environ()
+        if isinstance(self.server.server_address, str):
+            environ.update(SERVER_NAME="localhost", SERVER_PORT="80")
+        return environ
 
     def parse_request(self) -> bool:
         """Note that a request has begun: from here on, a stop waits for its answer."""
@@ -50,6 +59,8 @@ class RequestHandler(WSGIRequestHandler):
 class HTTPServer(ThreadedWSGIServer):
     """Werkzeug's server on a socket of ours, which can wait for the requests that it is answering."""
 
+    server_address: Any
+
     def __init__(
         self, listener: socket.socket, app: Any, write_log: Callable[..., None], read_timeout_s: float
     ) -> None:
@@ -58,9 +69,9 @@ class HTTPServer(ThreadedWSGIServer):
         self._lock = threading.Lock()
         self._connections: dict[socket.socket, threading.Thread] = {}  # guarded by _lock
         self._silent: set[socket.socket] = set()  # connections without a request yet; guarded by _lock
-        host, port = listener.getsockname()[:2]
-        with listener:  # the base class works on a duplicate
-            super().__init__(host, port, app, RequestHandler, fd=listener.fileno())
+        name = listener.getsockname()
+        host, port = (f"unix://{os.fsdecode(name)}", 0) if is_unix(listener) else name[:2]
+        super().__init__(host, port, app, RequestHandler, fd=listener.fileno())  # works on a duplicate
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Serve a connection in a thread that :meth:`finish` can find."""
@@ -110,15 +121,10 @@ def end_reading(connection: socket.socket) -> None:
 
 
 class Running:
-    """A server that accepts connections in a thread of its own.
-
-    Attributes:
-        address: The host and port that it listens on.
-    """
+    """A server that accepts connections in a thread of its own."""
 
     def __init__(self, server: HTTPServer) -> None:
         self._server = server
-        self.address: tuple[str, int] = server.socket.getsockname()[:2]
         self._thread = threading.Thread(target=server.serve_forever, args=(_LOOK_EVERY_S,), daemon=True)
         self._thread.start()
 
@@ -135,12 +141,13 @@ class WerkzeugBackend:
     _id = "werkzeug"
     _supportGevent = False
     _supportNative = True
-    _supportRawSocket = False
+    _supportRawSocket = True
+    _supportTLS = False
 
     def start(self, bindAdress: Any, wsgiApp: Callable[..., Any], server: Any, joinLoop: bool) -> Running:
         """As :meth:`~flaskJSONRPCServer.servBackend.base.ServBackend.start`."""
         settings = server.settings
-        listener = open_listener(parse_address(bindAdress), settings.backlog)
+        _, listener = bindAdress
         level = INFO if settings.debug else DEBUG
         write_log = functools.partial(server.log.write, level)
         return Running(HTTPServer(listener, wsgiApp, write_log, settings.read_timeout_s))

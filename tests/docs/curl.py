@@ -3,6 +3,7 @@
 import argparse
 import http.client
 import shlex
+import socket
 from urllib.parse import urlsplit
 
 _PARSER = argparse.ArgumentParser(prog="curl", exit_on_error=False)
@@ -10,6 +11,7 @@ _PARSER.add_argument("-H", "--header", action="append", default=[])
 _PARSER.add_argument("-d", "--data")
 _PARSER.add_argument("-X", "--request")
 _PARSER.add_argument("-i", "--include", action="store_true")
+_PARSER.add_argument("--unix-socket")
 _PARSER.add_argument("url")
 
 
@@ -22,6 +24,9 @@ def curl(command):
     headers |= dict(header.split(": ", 1) for header in arguments.header)
     url = urlsplit(arguments.url)
     connection = http.client.HTTPConnection(url.hostname, url.port, timeout=10)
+    if arguments.unix_socket is not None:
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.connect(arguments.unix_socket)
     target = f"{url.path or '/'}?{url.query}" if url.query else url.path or "/"
     method = arguments.request or ("GET" if arguments.data is None else "POST")
     connection.request(method, target, arguments.data, headers)

@@ -19,6 +19,7 @@ SERVED = [
     "custom_serving_backend.py",
     "flask_merge.py",
     "jsonp_page.py",
+    "multiple.py",
     "notify.py",
     "simple.py",
 ]
@@ -41,6 +42,7 @@ def docstring(name):
         ("notify.py", ["", '{"jsonrpc":"2.0","result":["Ann"],"id":null}']),
         ("flask_merge.py", ["visit 1\n", '{"jsonrpc":"2.0","result":{"visits":1,"endpoint":"/api"},"id":1}']),
         ("flask_mount.py", ['{"jsonrpc":"2.0","result":{"ip":"127.0.0.1","path":"/api"},"id":1}']),
+        ("multiple.py", ['{"jsonrpc":"2.0","result":"127.0.0.1","id":null}']),
         ("jsonp_page.py", ['/**/show({"jsonrpc":"2.0","result":"Hello, Ann!","id":null});']),
     ],
 )

@@ -88,7 +88,8 @@ def test_foreign_address_is_one_clear_error(address):
 
 
 @pytest.mark.parametrize(
-    "address", ["127.0.0.1", ["127.0.0.1"], ["127.0.0.1", -1], ["127.0.0.1", 65536], ["", 1], [1, 2], 5]
+    "address",
+    ["127.0.0.1", ["127.0.0.1"], ["127.0.0.1", -1], ["127.0.0.1", 65536], ["", 1], [1, 2], 5, ["a/b", 1], ["", None]],
 )
 def test_address_that_is_none_is_refused_at_construction(address):
     with pytest.raises(SettingsError, match="bindAdress"):

@@ -1,0 +1,34 @@
+"""Several addresses at once, one of them a Unix socket.
+
+    python examples/multiple.py [PORT]
+    curl 'http://127.0.0.1:8080/api/where'
+
+The log says where else it listens. For the Unix socket: curl --unix-socket PATH http://localhost/api/where
+"""
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from flaskJSONRPCServer import flaskJSONRPCServer
+
+
+def where(_connection):
+    is_raw_socket, ip_or_path, _ = _connection.servedBy
+    return "the Unix socket" if is_raw_socket else ip_or_path
+
+
+def main():
+    port = int(sys.argv[1]) if len(sys.argv) > 1 else 8080
+    path = Path(tempfile.gettempdir()) / f"multiple-{os.getpid()}.sock"
+    # Where one address cannot be listened on, none is. The port 0 lets the system choose one.
+    server = flaskJSONRPCServer(
+        [["127.0.0.1", port], ["127.0.0.1", 0], str(path)], multipleAdress=True, name="multiple"
+    )
+    server.registerFunction(where, path="/api")
+    server.serveForever()
+
+
+if __name__ == "__main__":
+    main()
