@@ -20,7 +20,7 @@ from .runtime.parent import in_parent_only
 
 __all__ = ["DocumentedHelpers"]
 
-_NOT_SUPPORTED = ("reload", "restart")
+_NOT_SUPPORTED = ("reload",)
 
 
 class DocumentedHelpers(ProcessHelpers):

@@ -1,24 +1,31 @@
-"""Starting, waiting and stopping."""
+"""Starting, waiting, restarting and stopping."""
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
+import psutil
+
 from .engine import Engine, addresses_of
-from .errors import ServerStateError
+from .errors import ServerStateError, SettingsError
 from .runtime.garbage import GarbageControl
-from .runtime.logs import INFO
+from .runtime.logs import ERROR, INFO, WARNING
 from .runtime.resources import checked_limits, raise_descriptor_limit
 from .runtime.signals import EndRequest, ended_by_signals
 from .servBackend import find_serv_backend
+from .servBackend.gate import Gate, closed
 from .servBackend.serving import Serving, refuse_unsupported
 from .servBackend.sockets import Address
 
 __all__ = ["Lifecycle"]
+
+# Guessed: what is left is enough to notice it and to act.
+_NEAR_LIMIT = 0.9
 
 
 class Lifecycle:
@@ -40,6 +47,10 @@ class Lifecycle:
         self._serving = Serving(facade)
         self._changing = threading.RLock()
         self._started: ExitStack | None = None  # undoes a start; guarded by _changing
+        self._gate = Gate()
+        self._behind: ExitStack | None = None  # undoes what is behind the gate; guarded by _changing
+        self._asked = False  # whether a dispatcher has asked for a restart that has not begun; guarded by _asking
+        self._asking = threading.Lock()
         self._end: EndRequest | None = None  # what serve_forever waits for; replaced by the thread that is in there
 
     @property
@@ -93,41 +104,139 @@ class Lifecycle:
             with undo:
                 self._serving.stop(max(0.0, deadline - time.monotonic()))
                 self._engine.exec_backends.stop(max(0.0, latest - time.monotonic()), allowed_requests)
+            self._gate.open(closed)
         self._engine.log.write(INFO, f"server {self._engine.name!r} has stopped")
         if self._end is not None:
             self._end.request()
+
+    def restart(self, timeout_s: float, allowed_requests: int, *, join: bool = False) -> None:
+        """Stop and start everything but the serving backend; its sockets and connections stay as they are.
+
+        Requests that come meanwhile are held, and answered afterwards. Those being processed are waited for; what
+        outlasts the timeout is still answered. Asked for from inside a dispatcher, another thread does it after the
+        dispatcher's answer. A server that does not run is started.
+
+        Args:
+            timeout_s: How long to wait for requests being processed, in seconds.
+            allowed_requests: How many of them need not be waited for.
+            join: Return when the server has been stopped for good.
+
+        Raises:
+            ServerStateError, SettingsError: It cannot be started again; it is stopped then.
+        """
+        if self._engine.stats.is_calling() or self._gate.is_inside():
+            if join:
+                raise ServerStateError(
+                    "restart(joinLoop=True) cannot be called from a dispatcher: it waits for the end"
+                )
+            self._restart_later(timeout_s, allowed_requests)
+            return
+        self._restart_now(timeout_s, allowed_requests)
+        if join:
+            self.join()
+
+    def _restart_now(self, timeout_s: float, allowed_requests: int) -> None:
+        with self._changing:
+            if self._started is None:
+                self.start()
+                return
+            self._gate.hold()
+            self._renew(self._gate.wait_passed(timeout_s, allowed_requests))
+        self._engine.log.write(INFO, f"server {self._engine.name!r} has restarted")
+
+    def _renew(self, still_running: int) -> None:
+        if still_running:
+            self._engine.log.write(WARNING, f"restarting while {still_running} requests are being processed")
+        try:
+            self._close_behind()
+            self._open_gate()
+        except BaseException:
+            self._gate.open(closed)
+            self.stop(0, 0)
+            raise
+
+    def _restart_later(self, timeout_s: float, allowed_requests: int) -> None:
+        with self._asking:
+            if self._asked:
+                return
+            self._asked = True
+        threading.Thread(target=self._restart_as_asked, args=(timeout_s, allowed_requests)).start()
+
+    def _restart_as_asked(self, timeout_s: float, allowed_requests: int) -> None:
+        with self._asking:
+            self._asked = False
+        self._restart_if_running(timeout_s, allowed_requests)
+
+    def _restart_if_running(self, timeout_s: float, allowed_requests: int) -> None:
+        with self._changing:
+            if self._started is not None:  # a server that was stopped meanwhile stays stopped
+                self._restart_now(timeout_s, allowed_requests)
 
     def join(self) -> None:
         """Block until the server has been stopped."""
         self._serving.join()
 
-    def serve_forever(self, on_start: Callable[[Any], object] | None, timeout_s: float = 20) -> None:
+    def serve_forever(
+        self,
+        on_start: Callable[[Any], object] | None,
+        timeout_s: float = 20,
+        restart_on: Any = False,
+        look_every_s: float = 10,
+    ) -> None:
         """Start, if that has not been done, block until a signal or another thread's :meth:`stop`, and stop.
 
         Args:
             on_start: Called with the facade once requests are accepted.
             timeout_s: How long requests being processed are waited for, in seconds.
+            restart_on: When to restart; see :func:`read_reasons`.
+            look_every_s: How long to wait between two looks at that, in seconds.
+
+        Raises:
+            SettingsError: There is a reason to restart that is none.
         """
+        reasons = read_reasons(restart_on)
         with ended_by_signals() as self._end:
             if not self.is_running:
                 self.start()
             if on_start is not None:
                 on_start(self._facade)
-            self._end.wait()
+            while not self._end.wait(look_every_s if reasons else None):
+                if any(self._is_given(reason) for reason in reasons):
+                    self._restart_if_running(timeout_s, 0)
             self.stop(timeout_s, 0)
+
+    def _is_given(self, reason: Callable[[Any], object]) -> bool:
+        try:
+            return reason(self._facade) is True
+        except Exception:  # noqa: BLE001  a watcher that fails must not end what it watches
+            self._engine.log.write(ERROR, f"restartOn: {reason!r} raised", traceback=True)
+            return False
 
     def _start(self, undo: ExitStack) -> None:
         settings = self._engine.settings
         if (limits := checked_limits(settings.tweakDescriptors)) is not None:
             raise_descriptor_limit(*limits)
-        undo.callback(self._engine.release)
-        application = self._engine.application()
-        undo.callback(self._engine.exec_backends.stop)
-        self._engine.exec_backends.start()
-        if settings.controlGC:
-            undo.callback(self._start_garbage_control().stop)
+        undo.callback(self._close_behind)
+        self._open_gate()
         given = list(settings.bindAdress) if settings.multipleAdress else [settings.bindAdress]
-        self._serving.start(find_serv_backend(settings.servBackend), addresses_of(settings), given, application)
+        self._serving.start(find_serv_backend(settings.servBackend), addresses_of(settings), given, self._gate)
+
+    def _open_gate(self) -> None:
+        """Start what is behind the gate, and let requests through to it."""
+        with ExitStack() as behind:
+            behind.callback(self._engine.release)
+            application = self._engine.application()
+            behind.callback(self._engine.exec_backends.stop)
+            self._engine.exec_backends.start()
+            if self._engine.settings.controlGC:
+                behind.callback(self._start_garbage_control().stop)
+            self._behind = behind.pop_all()
+        self._gate.open(application)
+
+    def _close_behind(self) -> None:
+        behind, self._behind = self._behind, None
+        if behind is not None:
+            behind.close()
 
     def _start_garbage_control(self) -> GarbageControl:
         settings = self._engine.settings
@@ -139,6 +248,33 @@ class Lifecycle:
         )
         control.start()
         return control
+
+
+def read_reasons(restart_on: Any) -> list[Callable[[Any], object]]:
+    """Read ``restartOn``: a function that takes the server, the word ``checkFileDescriptor``, or a list of these.
+
+    Raises:
+        SettingsError: One of them is neither.
+    """
+    if not restart_on:
+        return []
+    given = restart_on if isinstance(restart_on, (list, tuple)) else [restart_on]
+    reasons = [near_descriptor_limit if each == "checkFileDescriptor" else each for each in given]
+    for reason in reasons:
+        if not callable(reason):
+            raise SettingsError(
+                f"restartOn={reason!r} is refused: it takes a function of the server, 'checkFileDescriptor', or a list"
+            )
+    return reasons
+
+
+def near_descriptor_limit(server: Any = None) -> bool:
+    """Tell whether this process has nearly as many files open as it may have."""
+    process = psutil.Process()
+    if not hasattr(process, "num_fds"):  # Windows
+        return False
+    soft, _ = process.rlimit(psutil.RLIMIT_NOFILE) if hasattr(process, "rlimit") else (math.inf, math.inf)
+    return 0 < soft * _NEAR_LIMIT <= process.num_fds()
 
 
 def url_of(address: Any) -> str:

@@ -11,7 +11,6 @@ from .dispatch.connection import ABOUT
 from .dispatch.locks import optional_lock_key
 from .documented import DocumentedHelpers
 from .engine import Engine
-from .errors import UnsupportedError
 from .lifecycle import Lifecycle
 from .runtime.asynchronous import call_async
 from .runtime.logs import ServerLog
@@ -245,16 +244,38 @@ class flaskJSONRPCServer(DocumentedHelpers):
         second signal ends the process at once.
 
         Args:
-            restartOn: Not supported by this version.
+            restartOn: When to :meth:`restart`: a function of the server that returns True, the word
+                ``'checkFileDescriptor'`` (nearly all file descriptors are in use), or a list of these.
             sleep: Seconds between two looks at ``restartOn``.
             on_start: Called with the server once it accepts requests, when :attr:`addresses` tells the real port.
 
         Raises:
             ServerStateError, BindError: As :meth:`start`.
         """
-        if restartOn:
-            raise UnsupportedError("restartOn is not supported by this version; leave it out")
-        self._lifecycle.serve_forever(on_start)
+        self._lifecycle.serve_forever(on_start, restart_on=restartOn, look_every_s=sleep)
+
+    def restart(
+        self,
+        timeout: float = 20,
+        processingDispatcherCountMax: int = 0,
+        werkzeugTimeout: float = 3,
+        joinLoop: bool = False,
+    ) -> None:
+        """Stop and start again, without a client noticing: sockets stay open, and requests that come meanwhile wait.
+
+        From inside a dispatcher it returns at once, and happens after the answer. A server that does not run is
+        started.
+
+        Args:
+            timeout: How long to wait for requests being processed, in seconds; they are answered in any case.
+            processingDispatcherCountMax: How many of them need not be waited for.
+            werkzeugTimeout: Without effect: no address has to become free again.
+            joinLoop: True: return when the server has been stopped for good.
+
+        Raises:
+            ServerStateError: ``joinLoop`` inside a dispatcher, which would wait for itself.
+        """
+        self._lifecycle.restart(timeout, processingDispatcherCountMax, join=joinLoop)
 
     @in_parent_only
     def stop(self, timeout: float = 20, processingDispatcherCountMax: int = 0) -> None:

@@ -179,9 +179,9 @@ def test_prepared_backends_are_named():
     assert "werkzeug" in servBackendCollection.servBackendMap
 
 
-def test_restart_on_is_not_supported_yet():
-    with pytest.raises(UnsupportedError, match="restartOn"):
-        make().serveForever(restartOn="checkFileDescriptor")
+def test_restart_on_something_else_is_refused():
+    with pytest.raises(SettingsError, match="restartOn='checkFileDescriptors' is refused"):
+        make().serveForever(restartOn="checkFileDescriptors")
 
 
 def test_server_without_address_cannot_start():

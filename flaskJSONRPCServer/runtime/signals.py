@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from types import FrameType
@@ -34,10 +35,16 @@ class EndRequest:
         except OSError:  # full, so it wakes anyway; or closed, so nobody waits any more
             return
 
-    def wait(self) -> None:
-        """Block until the end has been asked for."""
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Block until the end has been asked for, or the time is over. Return whether the end has been asked for."""
+        deadline = None if timeout_s is None else time.monotonic() + timeout_s
         while not self._requested:
-            self._receiver.recv(4096)
+            self._receiver.settimeout(None if deadline is None else max(0.001, deadline - time.monotonic()))
+            try:
+                self._receiver.recv(4096)
+            except TimeoutError:
+                break
+        return self._requested
 
     def fileno(self) -> int:
         """The descriptor to which a byte is written to wake :meth:`wait` up."""

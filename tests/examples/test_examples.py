@@ -21,6 +21,7 @@ SERVED = [
     "jsonp_page.py",
     "multiple.py",
     "notify.py",
+    "restart.py",
     "simple.py",
 ]
 
@@ -43,6 +44,7 @@ def docstring(name):
         ("flask_merge.py", ["visit 1\n", '{"jsonrpc":"2.0","result":{"visits":1,"endpoint":"/api"},"id":1}']),
         ("flask_mount.py", ['{"jsonrpc":"2.0","result":{"ip":"127.0.0.1","path":"/api"},"id":1}']),
         ("multiple.py", ['{"jsonrpc":"2.0","result":"127.0.0.1","id":null}']),
+        ("restart.py", ['{"jsonrpc":"2.0","result":"it restarts after this answer","id":null}']),
         ("jsonp_page.py", ['/**/show({"jsonrpc":"2.0","result":"Hello, Ann!","id":null});']),
     ],
 )

@@ -1,0 +1,76 @@
+"""What stands between a serving backend and the application, so that a restart is not seen from outside."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+__all__ = ["Gate", "closed"]
+
+WsgiApp = Callable[..., Iterable[bytes]]
+
+
+def closed(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """Answer one request while there is no application."""
+    start_response("503 Service Unavailable", [("Content-Type", "text/plain"), ("Content-Length", "0")])
+    return []
+
+
+class Gate:
+    """A WSGI application that passes requests on to another one, and holds them back while there is a change.
+
+    The serving backend and its connections know this object only; so what is behind it may be replaced, and a request
+    that comes meanwhile waits: it is neither refused nor lost.
+    """
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._app: WsgiApp = closed  # guarded by _condition
+        self._held = False  # guarded by _condition
+        self._inside: set[int] = set()  # the threads whose requests are inside; guarded by _condition
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answer one request (PEP 3333)."""
+        app = self._enter()
+        try:
+            return app(environ, start_response)
+        finally:
+            self._leave()
+
+    def open(self, app: WsgiApp) -> None:
+        """Pass requests on to this application, those too that were held."""
+        with self._condition:
+            self._app, self._held = app, False
+            self._condition.notify_all()
+
+    def hold(self) -> None:
+        """Hold back whatever comes from now on."""
+        with self._condition:
+            self._held = True
+
+    def wait_passed(self, timeout_s: float, allowed: int = 0) -> int:
+        """Wait until no more than ``allowed`` requests are inside.
+
+        Returns:
+            How many there are; more than ``allowed`` only after the timeout.
+        """
+        with self._condition:
+            self._condition.wait_for(lambda: len(self._inside) <= allowed, timeout_s)
+            return len(self._inside)
+
+    def is_inside(self) -> bool:
+        """Tell whether the calling thread is answering a request."""
+        return threading.get_ident() in self._inside
+
+    def _enter(self) -> WsgiApp:
+        with self._condition:
+            self._condition.wait_for(lambda: not self._held)
+            self._inside.add(threading.get_ident())
+            return self._app
+
+    def _leave(self) -> None:
+        with self._condition:
+            self._inside.discard(threading.get_ident())
+            if self._held:
+                self._condition.notify_all()

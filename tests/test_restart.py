@@ -1,0 +1,180 @@
+"""Restarts as clients see them: not at all."""
+
+import contextlib
+import http.client
+import json
+import threading
+
+import pytest
+
+from flaskJSONRPCServer import ServerStateError, SettingsError, flaskJSONRPCServer
+from flaskJSONRPCServer.lifecycle import near_descriptor_limit, read_reasons
+
+RESTARTS = 20
+
+
+@pytest.fixture
+def server():
+    made = flaskJSONRPCServer(["127.0.0.1", 0], log=0)
+    yield made
+    made.stop()
+
+
+def ask(address, method, *params):
+    with contextlib.closing(http.client.HTTPConnection(*address, timeout=30)) as connection:
+        body = json.dumps({"jsonrpc": "2.0", "method": method, "params": params, "id": 1})
+        connection.request("POST", "/api", body, {"Content-Type": "application/json"})
+        return json.loads(connection.getresponse().read())["result"]
+
+
+def test_clients_notice_nothing_of_restarts(server):
+    calls, answers, failures, done = [], [], [], threading.Event()
+    server.registerFunction(lambda number: calls.append(number) or number, path="/api", name="count")
+    server.start()
+    address = server.addresses[0]
+
+    def hammer(first):
+        number = first
+        while not done.is_set():
+            number += 4
+            try:
+                answers.append((number, ask(address, "count", number)))
+            except (OSError, http.client.HTTPException) as exc:
+                failures.append(exc)
+
+    threads = [threading.Thread(target=hammer, args=(first,)) for first in range(4)]
+    for thread in threads:
+        thread.start()
+    for _ in range(RESTARTS):
+        server.restart()
+        assert ask(address, "count", -1) == -1
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert all(sent == got for sent, got in answers)
+    assert sorted(calls) == sorted([-1] * RESTARTS + [number for number, _ in answers])
+    assert server.addresses == [address]
+
+
+def test_request_that_comes_meanwhile_is_held_and_answered(server):
+    entered, leave = threading.Event(), threading.Event()
+    server.registerFunction(lambda: entered.set() or leave.wait(30), path="/api", name="slow")
+    server.registerFunction(lambda: "here", path="/api", name="where")
+    server.start()
+    address, results = server.addresses[0], []
+    slow = threading.Thread(target=lambda: results.append(ask(address, "slow")))
+    slow.start()
+    assert entered.wait(30)
+    restart = threading.Thread(target=server.restart)
+    restart.start()
+    while not server._lifecycle._gate._held:
+        pass
+    held = threading.Thread(target=lambda: results.append(ask(address, "where")))
+    held.start()
+    assert results == []
+    leave.set()
+    for thread in (slow, restart, held):
+        thread.join()
+    assert sorted(map(str, results)) == ["True", "here"]
+
+
+@pytest.mark.parametrize("options", [{"processingDispatcherCountMax": 1}, {"timeout": 0}])
+def test_call_that_need_not_be_waited_for_is_answered(server, options):
+    entered, leave, results = threading.Event(), threading.Event(), []
+    server.registerFunction(lambda: entered.set() or leave.wait(30), path="/api", name="slow")
+    server.start()
+    slow = threading.Thread(target=lambda: results.append(ask(server.addresses[0], "slow")))
+    slow.start()
+    assert entered.wait(30)
+    server.restart(**options)
+    assert results == []
+    leave.set()
+    slow.join()
+    assert results == [True]
+
+
+def test_restart_from_a_dispatcher_happens_after_its_answer(server):
+    pipelines = []
+
+    def again():
+        server.restart()
+        server.restart()
+        pipelines.append(server._engine.pipeline())
+        return "asked"
+
+    server.registerFunction(again, path="/api")
+    server.start()
+    address = server.addresses[0]
+    before = server._engine.pipeline()
+    assert ask(address, "again") == "asked"
+    assert pipelines == [before]
+    while server._engine._pipeline in (before, None):
+        pass
+    assert ask(address, "again") == "asked"
+
+
+def test_restart_from_a_dispatcher_cannot_wait_for_the_end(server):
+    def again():
+        with pytest.raises(ServerStateError, match="cannot be called from a dispatcher"):
+            server.restart(joinLoop=True)
+        return "refused"
+
+    server.registerFunction(again, path="/api")
+    server.start()
+    assert ask(server.addresses[0], "again") == "refused"
+
+
+def test_restart_starts_a_server_that_does_not_run(server):
+    server.restart()
+    assert len(server.addresses) == 1
+
+
+def test_join_loop_returns_when_stopped(server):
+    server.start()
+    joined = threading.Thread(target=server.restart, kwargs={"joinLoop": True})
+    joined.start()
+    server.stop()
+    server.stop()
+    while joined.is_alive():  # a stop before the restart leaves a server that the restart has started
+        server.stop()
+    assert server.addresses == []
+
+
+def test_nothing_is_left_behind_by_restarts(server):
+    server.start()
+    threads = threading.active_count()
+    for _ in range(5):
+        server.restart()
+    assert threading.active_count() == threads
+
+
+def test_serve_forever_restarts_for_a_reason(server):
+    pipelines = []
+
+    def broken(server):
+        raise ValueError("no idea")
+
+    def reason(asked):
+        assert asked is server
+        pipelines.append(server._engine.pipeline())
+        if len(pipelines) == 3:
+            threading.Thread(target=server.stop).start()
+        return True
+
+    server.serveForever(restartOn=[broken, reason], sleep=0.01)
+    assert len({id(pipeline) for pipeline in pipelines[:3]}) == 3
+
+
+def test_reasons_are_read():
+    assert read_reasons(False) == []
+    assert read_reasons("checkFileDescriptor") == [near_descriptor_limit]
+    assert read_reasons([len, "checkFileDescriptor"]) == [len, near_descriptor_limit]
+    with pytest.raises(SettingsError, match="restartOn=5 is refused"):
+        read_reasons(5)
+
+
+def test_descriptor_limit_is_looked_at(monkeypatch):
+    assert near_descriptor_limit() is False
+    monkeypatch.setattr("flaskJSONRPCServer.lifecycle._NEAR_LIMIT", 1e-9)
+    assert near_descriptor_limit() is True
