@@ -82,6 +82,7 @@ class DocumentedHelpers(ProcessHelpers):
         """Return the level and the parts of a message; where no level is given, that of a critical one."""
         return split_level(level, args)
 
+    @in_parent_only
     def _registerExecBackend(self, execBackend: Any, notif: bool) -> str:
         """Add an exec backend, to be started with the server; return its ``_id``.
 
@@ -89,10 +90,12 @@ class DocumentedHelpers(ProcessHelpers):
         """
         return self._engine.register_exec_backend(execBackend, notif=notif)
 
+    @in_parent_only
     def _startExecBackends(self) -> None:
         """Start the exec backends that have not been started."""
         self._engine.exec_backends.start()
 
+    @in_parent_only
     def _stopExecBackends(self, timeout: float = 20, processingDispatcherCountMax: int = 0) -> None:
         """Stop the exec backends; see :meth:`~flaskJSONRPCServer.engine.Engine.stop_exec_backends`."""
         self._engine.stop_exec_backends(timeout, processingDispatcherCountMax)
@@ -115,6 +118,7 @@ class DocumentedHelpers(ProcessHelpers):
             uniqueId, path, data, request, is_jsonp=isJSONP, native_thread=nativeThread, overload=overload
         )
 
+    @in_parent_only
     def _waitProcessingDispatchers(self, timeout: float = 20, processingDispatcherCountMax: int = 0) -> bool:
         """Wait, for ``timeout`` seconds, until no more than so many dispatchers run; tell whether that is so."""
         left = self._engine.stats.wait_calls_idle(timeout, processingDispatcherCountMax)

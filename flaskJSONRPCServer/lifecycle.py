@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
-
-import psutil
 
 from .engine import Engine, addresses_of
 from .errors import ServerStateError, SettingsError
@@ -23,9 +20,6 @@ from .servBackend.serving import Serving, refuse_unsupported
 from .servBackend.sockets import Address
 
 __all__ = ["Lifecycle"]
-
-# Guessed: what is left is enough to notice it and to act.
-_NEAR_LIMIT = 0.9
 
 
 class Lifecycle:
@@ -268,13 +262,9 @@ def read_reasons(restart_on: Any) -> list[Callable[[Any], object]]:
     return reasons
 
 
-def near_descriptor_limit(server: Any = None) -> bool:
-    """Tell whether this process has nearly as many files open as it may have."""
-    process = psutil.Process()
-    if not hasattr(process, "num_fds"):  # Windows
-        return False
-    soft, _ = process.rlimit(psutil.RLIMIT_NOFILE) if hasattr(process, "rlimit") else (math.inf, math.inf)
-    return 0 < soft * _NEAR_LIMIT <= process.num_fds()
+def near_descriptor_limit(server: Any) -> bool:
+    """Ask the documented ``_checkFileDescriptor`` of the server, whatever that is by now."""
+    return bool(server._checkFileDescriptor())
 
 
 def url_of(address: Any) -> str:

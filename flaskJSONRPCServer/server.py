@@ -254,6 +254,7 @@ class flaskJSONRPCServer(DocumentedHelpers):
         """
         self._lifecycle.serve_forever(on_start, restart_on=restartOn, look_every_s=sleep)
 
+    @in_parent_only
     def restart(
         self,
         timeout: float = 20,
@@ -305,6 +306,7 @@ class flaskJSONRPCServer(DocumentedHelpers):
         """
         return self._engine.report(in_ms=inMS)
 
+    @in_parent_only
     def callAsync(
         self,
         target: Callable[..., Any],

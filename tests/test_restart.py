@@ -174,7 +174,9 @@ def test_reasons_are_read():
         read_reasons(5)
 
 
-def test_descriptor_limit_is_looked_at(monkeypatch):
-    assert near_descriptor_limit() is False
-    monkeypatch.setattr("flaskJSONRPCServer.lifecycle._NEAR_LIMIT", 1e-9)
-    assert near_descriptor_limit() is True
+@pytest.mark.parametrize("is_near", [False, True])
+def test_descriptor_limit_is_asked_of_the_server(is_near):
+    server = flaskJSONRPCServer(None, log=0)
+    assert near_descriptor_limit(server) is False
+    server._checkFileDescriptor = lambda: is_near
+    assert near_descriptor_limit(server) is is_near

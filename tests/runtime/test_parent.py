@@ -143,6 +143,12 @@ CHANGES = {
     "registerInstance": (object(),),
     "_registerServerUrl": ({},),
     "_mergeGlobalsToParent": ({},),
+    "restart": (),
+    "callAsync": (len,),
+    "_registerExecBackend": ("simple", False),
+    "_startExecBackends": (),
+    "_stopExecBackends": (),
+    "_waitProcessingDispatchers": (),
 }
 
 
