@@ -53,7 +53,8 @@ class RequestHandler(WSGIRequestHandler):
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Log a request, without Werkzeug's colours, and without the query, which may hold what is secret."""
-        self.log("info", '"%s" %s', _QUERY.sub("?...", self.requestline), code)
+        number = int(code) if isinstance(code, int) else code  # an HTTPStatus has another text on Python 3.10
+        self.log("info", '"%s" %s', _QUERY.sub("?...", self.requestline), number)
 
 
 class HTTPServer(ThreadedWSGIServer):
