@@ -16,12 +16,10 @@ class ServBackend(Protocol):
     Attributes:
         _id: Its name in messages.
         _supportRawSocket: Whether the server opens the listening sockets, and hands each to ``start``.
-        _supportTLS: Whether it obeys the ``ssl`` setting.
     """
 
     _id: str
     _supportRawSocket: bool
-    _supportTLS: bool
 
     def start(self, bindAdress: Any, wsgiApp: Any, server: Any, joinLoop: bool) -> Any:
         """Listen, and serve in the background.
@@ -69,7 +67,6 @@ class CustomBackend:
         self._start = members.get("start")
         self._stop = members.get("stop")
         self._supportRawSocket = bool(members.get("_supportRawSocket"))
-        self._supportTLS = bool(members.get("_supportTLS"))
         if not self._id or not callable(self._start):
             raise SettingsError(f"servBackend={given!r} is refused: a custom one has '_id' and a function 'start'")
 

@@ -143,7 +143,6 @@ class WerkzeugBackend:
     _supportGevent = False
     _supportNative = True
     _supportRawSocket = True
-    _supportTLS = False
 
     def start(self, bindAdress: Any, wsgiApp: Callable[..., Any], server: Any, joinLoop: bool) -> Running:
         """As :meth:`~flaskJSONRPCServer.servBackend.base.ServBackend.start`."""

@@ -403,4 +403,4 @@ def test_jsonp_example_reads_the_other_origin(page):
     with running(example("jsonp_page.py", "0")) as program:
         page.goto(f"{program.url()}/")
 
-        page.get_by_text("Hello, Ann!").wait_for()
+        assert page.get_by_text("Hello, Ann!").inner_text() == "Hello, Ann!"
