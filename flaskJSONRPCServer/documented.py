@@ -124,6 +124,16 @@ class DocumentedHelpers(ProcessHelpers):
         left = self._engine.stats.wait_calls_idle(timeout, processingDispatcherCountMax)
         return left <= processingDispatcherCountMax
 
+    @in_parent_only
+    def _deepLock(self) -> None:
+        """Hold every request, those for pages of Flask too, until :meth:`_deepUnlock`. What has begun is finished."""
+        self._engine.locks.deep_lock()
+
+    @in_parent_only
+    def _deepUnlock(self) -> None:
+        """End :meth:`_deepLock`; ``unlock()`` does not."""
+        self._engine.locks.deep_unlock()
+
     def _speedStatsAdd(self, name: str, val: float) -> None:
         """Count a duration of ``val`` milliseconds under ``name``, for ``stats()['speedStats']``."""
         self._engine.stats.add_duration(name, val)

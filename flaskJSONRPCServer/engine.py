@@ -149,7 +149,7 @@ class Engine:
     def application(self) -> Application:
         """Return the WSGI callable."""
         always_flask = self.settings.flaskContext or self._app_is_users
-        return Application(self._app, self.pipeline(), always_flask=always_flask)
+        return Application(self._app, self.pipeline(), self.locks, always_flask=always_flask)
 
     def pipeline(self) -> Pipeline:
         """Return the pipeline; the first time, freeze the settings and make it of them."""

@@ -16,6 +16,7 @@ from werkzeug.exceptions import ClientDisconnected, MethodNotAllowed, NotFound
 from werkzeug.local import LocalProxy
 from werkzeug.routing import Map, Rule
 
+from .dispatch.locks import Locks
 from .dispatch.pipeline import PATH_METHODS, Pipeline
 from .errors import RegistrationError, SettingsError
 from .http.body import broken_off, declared_length, has_chunked_body, too_large
@@ -41,12 +42,14 @@ class Application:
     Args:
         app: The Flask application that has everything that is not RPC.
         pipeline: Who answers RPC requests.
+        locks: What holds requests back, those for pages of the application too.
         always_flask: Whether RPC requests go through Flask in any case.
     """
 
-    def __init__(self, app: flask.Flask, pipeline: Pipeline, *, always_flask: bool) -> None:
+    def __init__(self, app: flask.Flask, pipeline: Pipeline, locks: Locks, *, always_flask: bool) -> None:
         self._app = app
         self._pipeline = pipeline
+        self._locks = locks
         self._always_flask = always_flask
         self._error_handlers = app.error_handler_spec[None]
         # What would observe a request is kept in these containers. They are filled in place, so a look tells.
@@ -62,6 +65,8 @@ class Application:
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer one request (PEP 3333)."""
         if self._is_observed():
+            if self._locks.closed:
+                self._locks.wait_open()
             return self._app(environ, start_response)
         response = self._pipeline.answer(environ)
         if response is None:

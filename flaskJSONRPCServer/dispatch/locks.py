@@ -1,4 +1,4 @@
-"""Locks that hold calls back: on the whole server, or on one dispatcher."""
+"""Locks that hold calls back, on the whole server or on one dispatcher, and the deep lock, which holds requests."""
 
 from __future__ import annotations
 
@@ -41,10 +41,11 @@ class Locks:
     """The locks of one server.
 
     A lock is a switch, not a count: two ``lock()`` are undone by one ``unlock()``. While nothing is locked, calls pay
-    nothing: the caller reads :attr:`engaged` first.
+    nothing: the caller reads :attr:`engaged` first, and for a request :attr:`closed`.
 
     Attributes:
-        engaged: Whether anything is locked.
+        engaged: Whether anything is locked that a call would have to wait for.
+        closed: Whether requests are held before anything is done about them.
     """
 
     def __init__(self) -> None:
@@ -53,6 +54,9 @@ class Locks:
         self._server = False  # guarded by _changed
         self._locked: set[Hashable] = set()  # guarded by _changed
         self._exclusive: set[Hashable] = set()  # guarded by _changed
+        self.closed = False  # written under _changed, read without it
+        self._deep = False  # guarded by _changed
+        self._holds = 0  # guarded by _changed
 
     def lock(self, key: Hashable | None = None) -> None:
         """Hold the dispatcher, or every dispatcher. A lock on the server ends all exclusive permissions."""
@@ -80,6 +84,35 @@ class Locks:
                 self._locked.discard(key)
                 self._exclusive |= {key} if exclusive and self._server else set()
             self._update()
+
+    def deep_lock(self) -> None:
+        """Hold every request that comes from now on. Those that are being processed go on."""
+        with self._changed:
+            self._deep = True
+            self._update()
+
+    def deep_unlock(self) -> None:
+        """End the deep lock."""
+        with self._changed:
+            self._deep = False
+            self._update()
+
+    def hold_requests(self) -> None:
+        """Hold requests as the deep lock does, for a moment inside the server. It is counted."""
+        with self._changed:
+            self._holds += 1
+            self._update()
+
+    def let_requests_go(self) -> None:
+        """Undo one :meth:`hold_requests`."""
+        with self._changed:
+            self._holds -= 1
+            self._update()
+
+    def wait_open(self) -> None:
+        """Block while requests are held. Whoever has a request to answer reads :attr:`closed` first."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self.closed)
 
     def is_locked(self, key: Hashable | None = None) -> bool:
         """Tell whether the dispatcher, or the server, is held."""
@@ -114,4 +147,5 @@ class Locks:
 
     def _update(self) -> None:
         self.engaged = self._server or bool(self._locked)
+        self.closed = self._deep or self._holds > 0
         self._changed.notify_all()

@@ -49,6 +49,7 @@ class Pipeline:
         self, settings: Settings, server: ServerFacts, router: Router, guard: Guard, answerer: Answerer, stats: Stats
     ) -> None:
         self._server = server
+        self._locks = server.locks
         self._router = router
         self._guard = guard
         self._answerer = answerer
@@ -78,6 +79,8 @@ class Pipeline:
         Returns:
             The answer; None if this is no RPC request: an unknown path, or an HTTP method that this path does not take.
         """
+        if self._locks.closed:
+            self._locks.wait_open()
         request = Request(environ, self._trusted_proxies, parsed, read_body)
         target = self._find(request)
         if target is None:

@@ -7,7 +7,7 @@ import pytest
 
 from flaskJSONRPCServer import flaskJSONRPCServer
 from flaskJSONRPCServer.dispatch.locks import Locks, lock_key, optional_lock_key
-from tests.helpers import result_of
+from tests.helpers import call_wsgi, get, result_of
 
 JOIN_S = 20
 
@@ -263,17 +263,17 @@ def server():
     return server
 
 
-class Calls:
+class InThread:
     """A call in a thread of its own."""
 
-    def __init__(self, application, method, target="/api"):
+    def __init__(self, call, *args, **kwargs):
         self.result = None
         self._done = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(application, method, target))
+        self._thread = threading.Thread(target=self._run, args=(call, args, kwargs))
         self._thread.start()
 
-    def _run(self, application, method, target):
-        self.result = result_of(application, method, target=target)
+    def _run(self, call, args, kwargs):
+        self.result = call(*args, **kwargs)
         self._done.set()
 
     def is_done(self):
@@ -287,7 +287,11 @@ class Calls:
 def test_locked_dispatcher_waits_under_all_names_and_paths_and_others_run(server):
     application = server.getWSGI()
     server.lock(one)
-    held = [Calls(application, name, path) for name in ("one", "other_name") for path in ("/api", "/again")]
+    held = [
+        InThread(result_of, application, name, target=path)
+        for name in ("one", "other_name")
+        for path in ("/api", "/again")
+    ]
 
     assert result_of(application, "two") == 2
     assert not any(call.is_done() for call in held)
@@ -300,7 +304,7 @@ def test_locked_dispatcher_waits_under_all_names_and_paths_and_others_run(server
 def test_locked_server_holds_every_call_but_the_exclusive_one(server):
     application = server.getWSGI()
     server.lock()
-    held = Calls(application, "one")
+    held = InThread(result_of, application, "one")
     server.unlock(two, exclusive=True)
 
     assert result_of(application, "two") == 2
@@ -317,3 +321,58 @@ def test_wait_blocks_until_another_thread_unlocks(server):
     waiting.join(JOIN_S)
 
     assert not waiting.is_alive()
+
+
+def test_deep_lock_and_holds_close_and_only_their_own_end_opens():
+    locks = Locks()
+    assert not locks.closed
+    locks.deep_lock()
+    locks.hold_requests()
+    locks.hold_requests()
+    locks.unlock()
+    locks.deep_unlock()
+    locks.let_requests_go()
+    assert locks.closed
+    assert not locks.engaged
+    locks.let_requests_go()
+
+    assert not locks.closed
+    locks.wait_open()
+
+
+def test_deep_lock_is_a_switch():
+    locks = Locks()
+    locks.deep_lock()
+    locks.deep_lock()
+    locks.deep_unlock()
+
+    assert not locks.closed
+
+
+@pytest.mark.parametrize("flask_context", [False, True])
+def test_deep_lock_holds_calls_and_pages_until_its_own_end(flask_context):
+    server = flaskJSONRPCServer(None, log=False, flaskContext=flask_context)
+    server.registerFunction(one, path="/api")
+    server.flaskApp.add_url_rule("/page", view_func=lambda: "page")
+    application = server.getWSGI()
+    server._deepLock()
+    held = [InThread(result_of, application, "one"), InThread(call_wsgi, application, get("/page"))]
+    server.unlock()
+    late = InThread(result_of, application, "one")
+    assert not any(each.is_done() for each in [*held, late])
+    server._deepUnlock()
+
+    assert held[0].join() == late.join() == 1
+    assert held[1].join().body == b"page"
+
+
+def test_dispatcher_that_deep_locks_does_not_hold_itself():
+    server = flaskJSONRPCServer(None, log=False)
+    server.registerFunction(server._deepLock, path="/api", name="close")
+    application = server.getWSGI()
+
+    assert result_of(application, "close") is None
+    held = InThread(result_of, application, "close")
+    assert not held.is_done()
+    server._deepUnlock()
+    assert held.join() is None
