@@ -8,15 +8,20 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NoReturn
 
+import flask
+
 from .dispatch.routes import format_path
+from .dispatch.seams import ARRANGED, parsed_request, prepared_response
 from .engine import Engine
 from .helpers import ProcessHelpers
 from .http import gzip
 from .http.body import gunzip
 from .http.json_types import to_json_type
 from .http.request import RequestCopy
+from .http.response import calculated_type, compressed
 from .runtime.logs import split_level
 from .runtime.parent import in_parent_only
+from .wsgi import answer_of_flask, environ_at, process_of_flask
 
 __all__ = ["DocumentedHelpers"]
 
@@ -27,6 +32,16 @@ class DocumentedHelpers(ProcessHelpers):
     """The helpers that users of the server may call."""
 
     _engine: Engine
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name in ARRANGED and "_engine" in vars(self):  # a subclass may assign before it calls our __init__
+            self._engine.arrange()
+
+    def __delattr__(self, name: str) -> None:
+        super().__delattr__(name)
+        if name in ARRANGED:
+            self._engine.arrange()
 
     def __getattr__(self, name: str) -> NoReturn:
         reason = ": it is not supported by this version" if name in _NOT_SUPPORTED else ""
@@ -47,6 +62,35 @@ class DocumentedHelpers(ProcessHelpers):
         """Add URLs with their view functions; see :meth:`~flaskJSONRPCServer.engine.Engine.add_urls`."""
         self._engine.add_urls(urlMap, methods or ("GET", "OPTIONS", "POST"))
 
+    def _requestHandler(self, path: str, method: str | None = None) -> flask.Response:
+        """Answer ``flask.request`` as one for a path, or by GET for a method.
+
+        See :func:`~flaskJSONRPCServer.wsgi.answer_of_flask`.
+        """
+        return answer_of_flask(self._engine.pipeline(), environ_at(path, method))
+
+    def _requestProcess(self, path: str, method: str | None) -> flask.Response:
+        """Answer ``flask.request``, leaving errors to its caller.
+
+        See :func:`~flaskJSONRPCServer.wsgi.process_of_flask`.
+        """
+        return process_of_flask(self._engine.pipeline(), environ_at(path, method))
+
+    def _parseRequest(self, data: str | bytes) -> tuple[bool, Any]:
+        """Read a request's text, and return ``(status, requests)``.
+
+        See :func:`~flaskJSONRPCServer.dispatch.seams.parsed_request`.
+        """
+        return parsed_request(self._parseJSON, data, max_batch_length=self._engine.settings.max_batch_length)
+
+    def _prepResponse(self, data: Mapping[str, Any], isError: bool = False) -> dict[str, Any]:
+        """Return a response object; see :func:`~flaskJSONRPCServer.dispatch.seams.prepared_response`."""
+        return prepared_response(data, is_error=isError)
+
+    def _calcMimeType(self, request: Any) -> str:
+        """Return the media type of the answer to a Flask or Werkzeug request."""
+        return calculated_type(request)
+
     def _fixJSON(self, o: Any) -> Any:
         """Return what stands for a value that JSON has no type for; override it for types of your own.
 
@@ -65,6 +109,13 @@ class DocumentedHelpers(ProcessHelpers):
     def _compressGZIP(self, data: str | bytes) -> bytes:
         """Compress with gzip; see :func:`~flaskJSONRPCServer.http.gzip.compress`."""
         return gzip.compress(data.encode() if isinstance(data, str) else data)
+
+    def _compressResponse(self, resp: Any) -> Any:
+        """Compress a Flask or Werkzeug response in its place, and return it.
+
+        See :func:`~flaskJSONRPCServer.http.response.compressed`.
+        """
+        return compressed(resp, self._compressGZIP)
 
     def _uncompressGZIP(self, data: bytes) -> bytes:
         """Decompress gzip under ``max_body_bytes``; see :func:`~flaskJSONRPCServer.http.body.gunzip`."""
@@ -89,6 +140,14 @@ class DocumentedHelpers(ProcessHelpers):
         See :meth:`~flaskJSONRPCServer.engine.Engine.register_exec_backend`.
         """
         return self._engine.register_exec_backend(execBackend, notif=notif)
+
+    @in_parent_only
+    def _registerServBackend(self, servBackend: Any) -> str:
+        """Let another serving backend serve from the next start on; return its ``_id``.
+
+        See :meth:`~flaskJSONRPCServer.engine.Engine.register_serv_backend`.
+        """
+        return self._engine.register_serv_backend(servBackend)
 
     @in_parent_only
     def _startExecBackends(self) -> None:

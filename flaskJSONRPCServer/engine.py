@@ -15,24 +15,28 @@ import werkzeug.wrappers
 from .dispatch.answers import Answerer
 from .dispatch.connection import ServerFacts
 from .dispatch.execution import Execution
-from .dispatch.handover import Handover
+from .dispatch.handover import DocumentedInvoker, Handover
 from .dispatch.invoker import Invoker
 from .dispatch.locks import Locks
-from .dispatch.pipeline import Pipeline
+from .dispatch.pipeline import Pipeline, Steps
 from .dispatch.registration import Registrar
-from .dispatch.routes import Backends, Route, Router
+from .dispatch.rendering import Renderer
+from .dispatch.routes import Backends, Route, Router, format_path
+from .dispatch.seams import Seams
 from .errors import ServerStateError, SettingsError, UnsupportedError
 from .execBackend import ExecBackends, SimpleBackend, find_exec_backend, merge
 from .http.cors import Cors
 from .http.guard import LOOPBACK_NAMES, Guard
 from .http.request import Request, RequestCopy
+from .http.response import Response, from_werkzeug
 from .runtime.logs import WARNING, ServerLog
 from .runtime.stats import Stats
 from .sansio_jsonrpc import Codec, JsonLimits, make_codec
-from .servBackend.serving import SERVED_BY
+from .servBackend import find_serv_backend
+from .servBackend.serving import SERVED_BY, refuse_unsupported
 from .servBackend.sockets import Address, AnyAddress, GivenSocket, parse_addresses
 from .settings import Settings
-from .wsgi import Application, FlaskMount, add_rules, make_rule, read_flask_body
+from .wsgi import Application, FlaskMount, add_rules, make_rule
 
 __all__ = ["Engine", "addresses_of"]
 
@@ -48,21 +52,23 @@ class Engine:
     Args:
         settings: The options. They are frozen when the first request can come.
         facade: The object that the user made.
+        standard: The class that has the documented methods as they are unless the user replaces one.
 
     Raises:
         SettingsError, UnsupportedError: An option has a value that cannot be used.
     """
 
-    def __init__(self, settings: Settings, facade: Any) -> None:
+    def __init__(self, settings: Settings, facade: Any, standard: type) -> None:
         check_settings(settings)
         self.settings = settings
         self.name: str = settings.name or f"server_{uuid.uuid4().hex[:8]}"
         self.log = ServerLog(self.name, settings.log)
         self.stats = Stats()
         self.locks = Locks()
-        self.registrar = Registrar(settings)
+        self.registrar = Registrar(settings, lambda path: format_path(facade._formatPath(path)))
         self.router = Router(self._mount_paths)
         self._facade = facade
+        self._standard = standard
         self._facts = ServerFacts(self.name, facade, self.log, self.locks, served_by)
         self.exec_backends = ExecBackends(facade, self.log, self.stats)
         self._chosen(None, None)
@@ -72,6 +78,7 @@ class Engine:
         self._mounts = [FlaskMount(self._app, self.name, self.pipeline)]
         self._making = threading.Lock()
         self._pipeline: Pipeline | None = None  # guarded by _making
+        self._frozen = settings  # what the pipeline was made of; guarded by _making
         self.log.write_through(facade)
 
     @property
@@ -99,6 +106,22 @@ class Engine:
         """Put further URLs, with their view functions, into the served application."""
         self._app.view_functions.update({f"{self.name}{url}": view for url, view in views.items()})
         add_rules(self._app, [make_rule(url, f"{self.name}{url}", methods) for url in views])
+
+    def register_serv_backend(self, wanted: Any) -> str:
+        """Let another serving backend serve from the next start on.
+
+        Returns:
+            Its ``_id``.
+
+        Raises:
+            SettingsError: It is unknown or incomplete.
+            UnsupportedError: It cannot serve on the server's addresses.
+            ServerStateError: The server is in use.
+        """
+        backend = find_serv_backend(wanted)
+        refuse_unsupported(backend, addresses_of(self.settings))
+        self.settings.servBackend = wanted
+        return backend._id
 
     def urls(self) -> list[str]:
         """Return the rules of the served application."""
@@ -161,6 +184,12 @@ class Engine:
                 self._pipeline = self._make_pipeline(self.settings.snapshot())
             return self._pipeline
 
+    def arrange(self) -> None:
+        """Let the pipeline use the documented methods that the user has replaced by now."""
+        with self._making:
+            if self._pipeline is not None:
+                self._pipeline.steps = self._steps(self._frozen)
+
     def release(self) -> None:
         """Drop the pipeline and let the settings change again."""
         with self._making:
@@ -169,16 +198,35 @@ class Engine:
 
     def request_copy(self, request: werkzeug.wrappers.Request) -> RequestCopy:
         """Return a Werkzeug request as a dict that outlives its thread."""
-        ours = Request(request.environ, frozenset(self.settings.trusted_proxies), request, read_flask_body)
+        ours = Request(request.environ, frozenset(self.settings.trusted_proxies), request)
         return RequestCopy(ours, self.settings.max_body_bytes)
 
     def _make_pipeline(self, settings: Settings) -> Pipeline:
         self.codec = make_codec_or_standard(settings, self._fix_json, self.log)
-        facts = self._facts
-        invoker = Invoker(facts, self.stats, debug=settings.debug)
-        answerer = Answerer(settings, self.codec, invoker, Handover(settings, facts, invoker, self.stats))
+        self._frozen = settings
         guard = Guard(settings, allowed_hosts(settings))
-        return Pipeline(settings, facts, self.router, guard, answerer, self.stats)
+        return Pipeline(settings, self._facts, self.router, guard, self.stats, self._steps(settings))
+
+    def _steps(self, settings: Settings) -> Steps:
+        seams = Seams(self._facade, self._standard, settings, self.codec)
+        process = seams.replaced("_requestProcess")
+        return Steps(
+            answerer=self._answerer(settings, seams),
+            renderer=Renderer(settings, seams.compressor()),
+            new_id=seams.new_request_id,
+            copy_request=seams.copy_request,
+            gunzip=seams.gunzip,
+            mime_type=seams.replaced("_calcMimeType"),
+            process=process and processed_by(process),
+            handler=seams.replaced("_requestHandler"),
+        )
+
+    def _answerer(self, settings: Settings, seams: Seams) -> Answerer:
+        invoker = Invoker(self._facts, self.stats, debug=settings.debug)
+        handover = Handover(settings, self._facts, invoker, self.stats, seams.copy_request)
+        replaced = seams.replaced("_callDispatcher")
+        caller = invoker if replaced is None else DocumentedInvoker(replaced, handover, invoker)
+        return Answerer(settings, seams, caller, handover)
 
     def _chosen(self, dispatcher_backend: Any, notif_backend: Any) -> Backends | None:
         """Register the backends, with the server's own in the place of None; the result is None if all is inline."""
@@ -228,6 +276,11 @@ def addresses_of(settings: Settings) -> list[AnyAddress]:
     if settings.bindAdress is None:
         return []
     return parse_addresses(settings.bindAdress, multiple=bool(settings.multipleAdress))
+
+
+def processed_by(process: Callable[..., Any]) -> Callable[[str, str | None], Response]:
+    """Return what answers ``flask.request`` by a ``_requestProcess`` of the user's."""
+    return lambda path, method: from_werkzeug(flask.current_app.make_response(process(path, method)))
 
 
 def served_by(environ: Mapping[str, Any]) -> tuple[bool, str | None, Any]:

@@ -12,7 +12,7 @@ from .engine import Engine, addresses_of
 from .errors import ServerStateError, SettingsError
 from .runtime.garbage import GarbageControl
 from .runtime.logs import ERROR, INFO, WARNING
-from .runtime.resources import checked_limits, raise_descriptor_limit
+from .runtime.resources import checked_limits
 from .runtime.signals import EndRequest, ended_by_signals
 from .servBackend import find_serv_backend
 from .servBackend.gate import Gate, closed
@@ -88,7 +88,7 @@ class Lifecycle:
             raise ServerStateError("stop() cannot be called from a dispatcher: it waits for running dispatchers to end")
         with self._changing:
             if self._started is None:  # exec backends may run for getWSGI() or init_app()
-                self._engine.exec_backends.stop(timeout_s, allowed_requests)
+                self._facade._stopExecBackends(timeout_s, allowed_requests)
                 return
             undo, self._started = self._started, None
             deadline = latest = time.monotonic() + timeout_s
@@ -97,7 +97,7 @@ class Lifecycle:
                 deadline = time.monotonic()
             with undo:
                 self._serving.stop(max(0.0, deadline - time.monotonic()))
-                self._engine.exec_backends.stop(max(0.0, latest - time.monotonic()), allowed_requests)
+                self._facade._stopExecBackends(max(0.0, latest - time.monotonic()), allowed_requests)
             self._gate.open(closed)
         self._engine.log.write(INFO, f"server {self._engine.name!r} has stopped")
         if self._end is not None:
@@ -209,7 +209,7 @@ class Lifecycle:
     def _start(self, undo: ExitStack) -> None:
         settings = self._engine.settings
         if (limits := checked_limits(settings.tweakDescriptors)) is not None:
-            raise_descriptor_limit(*limits)
+            self._facade._tweakLimit(limits)
         undo.callback(self._close_behind)
         self._open_gate()
         given = list(settings.bindAdress) if settings.multipleAdress else [settings.bindAdress]
@@ -220,8 +220,8 @@ class Lifecycle:
         with ExitStack() as behind:
             behind.callback(self._engine.release)
             application = self._engine.application()
-            behind.callback(self._engine.exec_backends.stop)
-            self._engine.exec_backends.start()
+            behind.callback(self._facade._stopExecBackends)
+            self._facade._startExecBackends()
             if self._engine.settings.controlGC:
                 behind.callback(self._start_garbage_control().stop)
             self._behind = behind.pop_all()

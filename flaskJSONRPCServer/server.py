@@ -119,7 +119,7 @@ class flaskJSONRPCServer(DocumentedHelpers):
             servBackend=servBackend,
             **options,
         )
-        self._engine = Engine(self.settings, self)
+        self._engine = Engine(self.settings, self, DocumentedHelpers)
         self._lifecycle = Lifecycle(self._engine, self)
 
     @property

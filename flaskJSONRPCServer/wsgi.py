@@ -12,18 +12,26 @@ from typing import Any, NoReturn, cast
 
 import flask
 from flask import signals
-from werkzeug.exceptions import ClientDisconnected, MethodNotAllowed, NotFound
+from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.local import LocalProxy
 from werkzeug.routing import Map, Rule
 
 from .dispatch.locks import Locks
 from .dispatch.pipeline import PATH_METHODS, Pipeline
+from .dispatch.routes import wsgi_encoded
 from .errors import RegistrationError, SettingsError
-from .http.body import broken_off, declared_length, has_chunked_body, too_large
-from .http.request import Environ
+from .http.request import Environ, Request
 from .http.response import Response
 
-__all__ = ["Application", "FlaskMount", "add_rules", "make_rule", "read_flask_body"]
+__all__ = [
+    "Application",
+    "FlaskMount",
+    "add_rules",
+    "answer_of_flask",
+    "environ_at",
+    "make_rule",
+    "process_of_flask",
+]
 
 _SIGNALS = (
     signals.request_started,
@@ -77,6 +85,7 @@ class Application:
     def _is_observed(self) -> bool:
         return (
             self._always_flask
+            or self._pipeline.is_of_flask
             or any(self._observers)
             or any(self._error_handlers.values())
             or "wsgi_app" in self._app.__dict__
@@ -123,16 +132,56 @@ class FlaskMount:
         self.paths.update(missing)
 
     def _view(self, **_: str) -> flask.Response:
-        # The request itself, not the proxy: a dispatcher may keep it longer than the context lasts.
-        request = cast("LocalProxy[flask.Request]", flask.request)._get_current_object()
-        response = self._pipeline().answer(request.environ, parsed=request, read_body=read_flask_body)
-        if response is None:
-            self._refuse(request)
-        return flask_response(self.app, response)
+        pipeline = self._pipeline()
+        handler = pipeline.steps.handler
+        environ = current_request().environ
+        target = None if handler is None else pipeline.find(Request(environ))
+        if handler is None or target is None:
+            return answer_of_flask(pipeline, environ)
+        endpoint, route = target
+        return self.app.make_response(handler(endpoint.path, None if route is None else route.name))
 
-    def _refuse(self, request: flask.Request) -> NoReturn:
-        allowed = self._pipeline().allowed_methods(request.environ.get("PATH_INFO", ""))
-        raise MethodNotAllowed(allowed) if allowed else NotFound
+
+def current_request() -> flask.Request:
+    # The request itself, not the proxy: a dispatcher may keep it longer than the context lasts.
+    request: flask.Request = cast("LocalProxy[flask.Request]", flask.request)._get_current_object()
+    return request
+
+
+def environ_at(path: str, method: str | None) -> Environ:
+    """Return the environ of ``flask.request``, as if it were for this path, or for this method's own URL."""
+    return {**current_request().environ, "PATH_INFO": wsgi_encoded(path if method is None else path + method)}
+
+
+def answer_of_flask(pipeline: Pipeline, environ: Environ) -> flask.Response:
+    """Answer ``flask.request`` with this environ.
+
+    Raises:
+        NotFound, MethodNotAllowed: It is no RPC request.
+    """
+    response = pipeline.answer(environ, parsed=current_request())
+    if response is None:
+        refuse(pipeline, environ)
+    return flask_response(response)
+
+
+def process_of_flask(pipeline: Pipeline, environ: Environ) -> flask.Response:
+    """Answer ``flask.request`` with this environ, without what :meth:`Pipeline.answer` does about errors and CORS.
+
+    Raises:
+        Refusal: It gets an HTTP error instead of an answer.
+        NotFound, MethodNotAllowed: It is no RPC request.
+    """
+    request = pipeline.request(environ, current_request())
+    target = pipeline.find(request)
+    if target is None:
+        refuse(pipeline, environ)
+    return flask_response(pipeline.process(request, *target))
+
+
+def refuse(pipeline: Pipeline, environ: Environ) -> NoReturn:
+    allowed = pipeline.allowed_methods(environ.get("PATH_INFO", ""))
+    raise MethodNotAllowed(allowed) if allowed else NotFound
 
 
 def rules_of(path: str, endpoint: str) -> list[Rule]:
@@ -179,32 +228,9 @@ def unbound(rule: Rule) -> Rule:
     return copied
 
 
-def read_flask_body(environ: Environ, limit_bytes: int) -> bytes:
-    """Read the body through ``flask.request``, since a hook of the application may have read it before.
-
-    Raises:
-        Refusal: As :func:`~flaskJSONRPCServer.http.body.read_body`.
-    """
-    declared = declared_length(environ, limit_bytes)
-    if declared is None and not has_chunked_body(environ):
-        return b""
-    # Werkzeug cuts a stream off at its maximum without a word: one byte more shows that there was more.
-    flask.request.max_content_length = limit_bytes + 1
-    try:
-        body = flask.request.get_data()
-    except ClientDisconnected as exc:
-        cause = exc.__context__
-        raise broken_off(cause if isinstance(cause, OSError) else None) from exc
-    if len(body) > limit_bytes:
-        raise too_large(limit_bytes)
-    if declared is not None and len(body) < declared:
-        raise broken_off(None)
-    return body
-
-
-def flask_response(app: flask.Flask, response: Response) -> flask.Response:
-    """Return the same answer as an object of the application's response class."""
-    made = app.response_class(response.body, status=response.status, headers=response.headers)
+def flask_response(response: Response) -> flask.Response:
+    """Return the same answer as an object of the response class of the application that has the request."""
+    made = flask.current_app.response_class(response.body, status=response.status, headers=response.headers)
     if not response.body:
         made.headers.remove("Content-Type")  # Werkzeug's default, which an answer without a body must not have
     return made

@@ -6,7 +6,6 @@ from typing import Any
 
 from ..sansio_jsonrpc import (
     ABSENT,
-    Codec,
     JsonRpcBatch,
     JsonRpcError,
     JsonRpcException,
@@ -16,16 +15,13 @@ from ..sansio_jsonrpc import (
     JsonRpcRequest,
     JsonRpcResponse,
     JsonRpcSerializationError,
-    decode,
-    encode_error,
-    encode_result,
 )
 from ..settings import Settings
 from .exchange import Exchange
-from .handover import Handover, Pending
-from .invoker import Invoker
+from .handover import AnyInvoker, Handover, Pending
 from .pace import BATCH_ENDED, pace_of
 from .routes import Backends, Endpoint, Route
+from .seams import Seams
 
 __all__ = ["RESPONSE_TOO_LARGE", "Answerer"]
 
@@ -40,17 +36,18 @@ class Answerer:
 
     Args:
         settings: The frozen settings of the server.
-        codec: The JSON codec.
+        seams: Says how messages are read and written.
         invoker: Who calls in the serving thread.
         handover: Who gives calls to exec backends.
     """
 
-    def __init__(self, settings: Settings, codec: Codec, invoker: Invoker, handover: Handover) -> None:
-        self._codec = codec
+    def __init__(self, settings: Settings, seams: Seams, invoker: AnyInvoker, handover: Handover) -> None:
+        self._read = seams.reader()
+        self._written_result = seams.result_writer()
+        self._written_error = seams.error_writer()
         self._invoker = invoker
         self._handover = handover
         self._pace_of_batch = pace_of(settings)
-        self._max_batch_length = settings.max_batch_length
         self._max_response_bytes = settings.max_response_bytes
         self._too_large = JsonRpcError(
             RESPONSE_TOO_LARGE, f"Response over max_response_bytes ({self._max_response_bytes} bytes)"
@@ -62,9 +59,9 @@ class Answerer:
     def answer_text(self, text: bytes, endpoint: Endpoint, exchange: Exchange) -> bytes:
         """Answer a request's text; the answer is empty where there is nothing to say."""
         try:
-            message = decode(text, self._codec, max_batch_length=self._max_batch_length)
+            message = self._read(text)
         except JsonRpcException as exc:  # not JSON, or an empty or too long batch
-            return encode_error(self._codec, None, exc.get_error())
+            return self._written_error(None, exc.get_error())
         if isinstance(message, JsonRpcBatch):
             if endpoint.is_handed_over or self._pace_of_batch is not None:
                 return self._answer_in_parts(message, endpoint, exchange)
@@ -135,9 +132,9 @@ class Answerer:
         if isinstance(message, JsonRpcRequest):
             return self._reply_to_call(message, endpoint, exchange)
         if isinstance(message, JsonRpcInvalidMessage):
-            return encode_error(self._codec, message.id, message.error)
+            return self._written_error(message.id, message.error)
         refused = JsonRpcInvalidRequestError("Invalid Request: this is a response, and nothing was asked")
-        return encode_error(self._codec, None, refused.get_error())
+        return self._written_error(None, refused.get_error())
 
     def _reply_to_call(self, call: JsonRpcRequest, endpoint: Endpoint, exchange: Exchange) -> bytes:
         is_notification = call.id is ABSENT
@@ -163,22 +160,22 @@ class Answerer:
 
     def _reply_with_result(self, call: JsonRpcRequest, result: object, exchange: Exchange) -> bytes:
         try:
-            return encode_result(self._codec, call.id, result)
+            return self._written_result(call.id, result)
         except JsonRpcSerializationError as exc:
             what = f"the result of {call.method!r} cannot be sent as JSON"
             raise self._invoker.internal_error(what, exchange) from exc
 
     def _reply_with_error(self, call: JsonRpcRequest, error: JsonRpcError, exchange: Exchange) -> bytes:
         try:
-            return encode_error(self._codec, call.id, error)
+            return self._written_error(call.id, error)
         except JsonRpcSerializationError:
             what = f"the error data of {call.method!r} cannot be sent as JSON"
-            return encode_error(self._codec, call.id, self._invoker.internal_error(what, exchange).get_error())
+            return self._written_error(call.id, self._invoker.internal_error(what, exchange).get_error())
 
     def _refuse(self, message: Message, error: JsonRpcError | None = None) -> bytes:
         """Answer a message with an error; without one, for want of room: it may have been run, or not."""
         call_id = None if isinstance(message, JsonRpcResponse) else message.id
-        return encode_error(self._codec, call_id, error or self._too_large)
+        return self._written_error(call_id, error or self._too_large)
 
 
 def joined(replies: list[bytes]) -> bytes:

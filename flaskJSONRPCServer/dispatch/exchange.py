@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from ..http.request import Request, RequestCopy
+from ..http.request import Request
 from ..http.response import Outgoing
 
 __all__ = ["Exchange"]
@@ -23,7 +24,7 @@ class Exchange:
         output_format: The JSONP output format, unless a dispatcher says otherwise.
     """
 
-    _copy: RequestCopy | None = None
+    _copy: dict[str, Any] | None = None
 
     def __init__(
         self, request: Request, *, allow_compress: bool, callback: str | None = None, output_format: str = ""
@@ -46,10 +47,10 @@ class Exchange:
             self.asked = Outgoing(self._allow_compress, self.output_format)
         return self.asked
 
-    def request_copy(self, limit_bytes: int) -> RequestCopy:
+    def request_copy(self, copy: Callable[[Request], dict[str, Any]]) -> dict[str, Any]:
         """Return the request as a dict that outlives its thread, with its ``uniqueId``: one copy for all calls."""
         if self._copy is None:
-            self._copy = RequestCopy(self.request, limit_bytes)
+            self._copy = copy(self.request)
             self._copy["uniqueId"] = self.request.unique_id
         return self._copy
 

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from ..http.request import Request
 from ..runtime.logs import WARNING
 from ..runtime.stats import Stats
 from ..sansio_jsonrpc import ABSENT, JsonRpcError, JsonRpcException, JsonRpcRequest
 from ..settings import Settings
 from .connection import ServerFacts
 from .exchange import Exchange
-from .invoker import Invoker
+from .invoker import Invoker, Params
 from .routes import Route
 
-__all__ = ["BACKEND_REFUSED", "CALL_NOT_RUN", "CallAnswer", "Contract", "Handover", "Pending"]
+__all__ = [
+    "BACKEND_REFUSED",
+    "CALL_NOT_RUN",
+    "AnyInvoker",
+    "CallAnswer",
+    "Contract",
+    "DocumentedInvoker",
+    "Handover",
+    "Pending",
+]
 
 BACKEND_REFUSED = -32002
 """Code of the error where an exec backend takes no further call: its queue is full, or it has stopped."""
@@ -56,10 +66,18 @@ class Handover:
         server: The server, for its locks and its log.
         invoker: Words the errors of a backend that fails.
         stats: Where lost notifications are counted.
+        copy_request: Makes the copy of the request that a backend is given.
     """
 
-    def __init__(self, settings: Settings, server: ServerFacts, invoker: Invoker, stats: Stats) -> None:
-        self._max_body_bytes = settings.max_body_bytes
+    def __init__(
+        self,
+        settings: Settings,
+        server: ServerFacts,
+        invoker: Invoker,
+        stats: Stats,
+        copy_request: Callable[[Request], dict[str, Any]],
+    ) -> None:
+        self._copy_request = copy_request
         self._magic_name = settings.magicVarForDispatcher
         self._locks = server.locks
         self._log = server.log
@@ -89,25 +107,37 @@ class Handover:
             JsonRpcException: What the call failed with, or -32603 where the backend itself did.
         """
         try:
-            status, params, result = pending.backend.check(exchange.request.unique_id, pending.ticket)
+            answer = pending.backend.check(exchange.request.unique_id, pending.ticket)
         except JsonRpcException:
             raise
         except Exception as exc:
             what = f"the exec backend failed in check() for {pending.call.method!r}"
             raise self._invoker.internal_error(what, exchange) from exc
+        return self.result_of(answer, pending.call.method, exchange)
+
+    def result_of(self, answer: CallAnswer, method: str, exchange: Exchange) -> Any:
+        """Return the result in the answer of a call, after taking over what its dispatcher says about the response.
+
+        Raises:
+            JsonRpcException: What the call failed with.
+        """
+        status, params, result = answer
         said = params.get(self._magic_name) if isinstance(params, Mapping) else None
         if said is not None:
             exchange.take_over(said)
         if not status:
-            raise self._failure(result, pending.call.method, exchange)
+            raise self._failure(result, method, exchange)
         return result
 
+    def handed(self, route: Route, call: JsonRpcRequest, exchange: Exchange) -> tuple[Any, ...]:
+        """Return what ``add`` and ``_callDispatcher`` are given: ``uniqueId, path, data, request, isJSONP``."""
+        request = exchange.request_copy(self._copy_request)
+        return request["uniqueId"], route.path, data_in(call, route), request, exchange.output_format
+
     def _added(self, backend: Contract, route: Route, call: JsonRpcRequest, exchange: Exchange) -> Any:
-        request = exchange.request_copy(self._max_body_bytes)
+        handed = self.handed(route, call, exchange)
         try:
-            status, info, ticket = backend.add(
-                request["uniqueId"], route.path, data_in(call, route), request, exchange.output_format
-            )
+            status, info, ticket = backend.add(*handed)
         except JsonRpcException:
             raise
         except Exception as exc:
@@ -125,6 +155,36 @@ class Handover:
             raise cause
         except BaseException:  # noqa: BLE001  raised here, so that it is logged with its traceback
             return self._invoker.internal_error(f"the exec backend failed to run {method!r}", exchange)
+
+
+class DocumentedInvoker:
+    """Makes calls in the serving thread by the documented ``_callDispatcher``, which a user has replaced.
+
+    Args:
+        call_dispatcher: His method.
+        handover: Says what it is given, and what becomes of its answer.
+        invoker: Words the errors.
+    """
+
+    def __init__(self, call_dispatcher: Callable[..., CallAnswer], handover: Handover, invoker: Invoker) -> None:
+        self._call_dispatcher = call_dispatcher
+        self._handover = handover
+        self.internal_error = invoker.internal_error
+
+    def invoke(self, route: Route, params: Params, exchange: Exchange, *, notify: bool) -> Any:
+        """As :meth:`~flaskJSONRPCServer.dispatch.invoker.Invoker.invoke`."""
+        call = JsonRpcRequest(route.name, params, ABSENT if notify else None)
+        try:
+            answer = self._call_dispatcher(*self._handover.handed(route, call, exchange))
+        except JsonRpcException:
+            raise
+        except Exception as exc:
+            raise self.internal_error(f"_callDispatcher failed for {route.name!r}", exchange) from exc
+        return self._handover.result_of(answer, route.name, exchange)
+
+
+AnyInvoker = Invoker | DocumentedInvoker
+"""Who calls in the serving thread."""
 
 
 def data_in(call: JsonRpcRequest, route: Route) -> dict[str, Any]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import werkzeug.wrappers
 
 from ..http import jsonp
-from ..http.body import declared_length, decoded, read_body
+from ..http.body import declared_length, is_gzip
 from ..http.guard import Guard, is_cross_site
 from ..http.refusals import Forbidden, Refusal
-from ..http.request import Environ, Request, RequestCopy
+from ..http.request import Environ, Request
 from ..http.response import Response, refusal_response, server_error_response
 from ..runtime.logs import ERROR
 from ..runtime.stats import Stats
@@ -24,13 +25,38 @@ from .exchange import Exchange
 from .rendering import Renderer
 from .routes import Endpoint, Route, Router
 
-__all__ = ["PATH_METHODS", "Pipeline"]
+__all__ = ["PATH_METHODS", "Pipeline", "Steps"]
 
 PATH_METHODS = ("OPTIONS", "POST")
 """The HTTP methods of a path."""
 
 METHOD_URL_METHODS = ("GET", "HEAD", "OPTIONS")
 """The HTTP methods of a JSON-RPC method's own URL."""
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """What a pipeline is made of, as far as a user may replace it.
+
+    Attributes:
+        answerer: Who answers messages.
+        renderer: Who makes responses.
+        new_id: Gives a request its id.
+        copy_request: Makes the copy of a request that ``auth`` is given.
+        gunzip: Decompresses a body.
+        mime_type: Says the media type of the answer to a request; None leaves the usual one.
+        process: Stands for :meth:`Pipeline.process`: ``(path, name of the method or None) -> Response``.
+        handler: Stands for the view function: ``(path, name of the method or None)``, for ``flask.request``.
+    """
+
+    answerer: Answerer
+    renderer: Renderer
+    new_id: Callable[[], str]
+    copy_request: Callable[[Request], Any]
+    gunzip: Callable[[bytes], bytes]
+    mime_type: Callable[[Any], str] | None
+    process: Callable[[str, str | None], Response] | None
+    handler: Callable[[str, str | None], Any] | None
 
 
 class Pipeline:
@@ -41,24 +67,26 @@ class Pipeline:
         server: The server, as the log and ``auth`` need it.
         router: The routes.
         guard: The checks before a body is read.
-        answerer: Who answers messages.
         stats: Where requests are counted.
+        steps: What a user may replace.
+
+    Attributes:
+        steps: The same; other ones may be assigned at any time.
     """
 
     def __init__(
-        self, settings: Settings, server: ServerFacts, router: Router, guard: Guard, answerer: Answerer, stats: Stats
+        self, settings: Settings, server: ServerFacts, router: Router, guard: Guard, stats: Stats, steps: Steps
     ) -> None:
+        self.steps = steps
         self._server = server
         self._locks = server.locks
         self._router = router
         self._guard = guard
-        self._answerer = answerer
         self._stats = stats
         self._auth: Callable[..., Any] | None = settings.auth
         self._allow_compress = settings.allowCompress
         self._max_body_bytes = settings.max_body_bytes
         self._trusted_proxies = frozenset(settings.trusted_proxies)
-        self._renderer = Renderer(settings)
         self._turn = threading.Lock()
         self._process = self._process_in_turn if settings.blocking else self._process_at_once
 
@@ -67,22 +95,20 @@ class Pipeline:
         environ: Environ,
         *,
         parsed: werkzeug.wrappers.Request | None = None,
-        read_body: Callable[[Environ, int], bytes] = read_body,
     ) -> Response | None:
         """Answer a request.
 
         Args:
             environ: The WSGI environ.
             parsed: Werkzeug's view of it, where one has been made already.
-            read_body: How to read the body, ``(environ, limit_bytes) -> bytes``.
 
         Returns:
             The answer; None if this is no RPC request: an unknown path, or an HTTP method that this path does not take.
         """
         if self._locks.closed:
             self._locks.wait_open()
-        request = Request(environ, self._trusted_proxies, parsed, read_body)
-        target = self._find(request)
+        request = self.request(environ, parsed)
+        target = self.find(request)
         if target is None:
             return None
         tally = self._stats.tally()
@@ -97,7 +123,11 @@ class Pipeline:
             response = server_error_response(request.unique_id)
         finally:
             self._stats.request_done(tally)
-        return self._renderer.with_cors(response, request)
+        return self.steps.renderer.with_cors(response, request)
+
+    def request(self, environ: Environ, parsed: werkzeug.wrappers.Request | None) -> Request:
+        """Return the request of a WSGI environ."""
+        return Request(environ, self._trusted_proxies, parsed, self.steps.new_id)
 
     def allowed_methods(self, wsgi_path: str) -> tuple[str, ...]:
         """Return the HTTP methods that an RPC URL takes; none where the URL is unknown."""
@@ -107,7 +137,12 @@ class Pipeline:
         endpoint, name = table.endpoint_of_method(wsgi_path)
         return METHOD_URL_METHODS if endpoint is not None and name in endpoint.routes else ()
 
-    def _find(self, request: Request) -> tuple[Endpoint, Route | None] | None:
+    @property
+    def is_of_flask(self) -> bool:
+        """Whether a step needs ``flask.request``, so that every request has to go through Flask."""
+        return self.steps.process is not None or self.steps.handler is not None
+
+    def find(self, request: Request) -> tuple[Endpoint, Route | None] | None:
         """Find the endpoint that a POST is for, or the endpoint and route that a GET is for; either has OPTIONS."""
         table = self._router.table
         endpoint = table.endpoints.get(request.wsgi_path)
@@ -124,6 +159,17 @@ class Pipeline:
             return self._process_at_once(request, endpoint, route)
 
     def _process_at_once(self, request: Request, endpoint: Endpoint, route: Route | None) -> Response:
+        replaced = self.steps.process
+        if replaced is not None:
+            return replaced(endpoint.path, None if route is None else route.name)
+        return self.process(request, endpoint, route)
+
+    def process(self, request: Request, endpoint: Endpoint, route: Route | None) -> Response:
+        """Answer a request for an endpoint, or by GET for a route.
+
+        Raises:
+            Refusal: It gets an HTTP error instead of an answer.
+        """
         self._guard.check_head(request.environ)
         if request.method == "OPTIONS":
             return Response("204 No Content", [("Allow", ", ".join(METHOD_URL_METHODS if route else PATH_METHODS))])
@@ -136,10 +182,10 @@ class Pipeline:
             declared_length(environ, self._max_body_bytes)  # otherwise reading the body checks it soon enough
             self._authorise(self._auth, request, endpoint.path, None)
         text = request.body(self._max_body_bytes)
-        if "HTTP_CONTENT_ENCODING" in environ:
-            text = decoded(text, environ["HTTP_CONTENT_ENCODING"], limit_bytes=self._max_body_bytes)
-        exchange = Exchange(request, allow_compress=self._allow_compress)
-        return self._renderer.render(self._answerer.answer_text(text, endpoint, exchange), exchange)
+        if "HTTP_CONTENT_ENCODING" in environ and is_gzip(environ["HTTP_CONTENT_ENCODING"]):
+            text = self.steps.gunzip(text)
+        exchange = self._exchange(request)
+        return self.steps.renderer.render(self.steps.answerer.answer_text(text, endpoint, exchange), exchange)
 
     def _get(self, request: Request, endpoint: Endpoint, route: Route) -> Response:
         if self._auth is not None:
@@ -149,12 +195,19 @@ class Pipeline:
             raise Forbidden("this method takes no GET; POST a JSON-RPC request")
         params = query_params(request, route)
         callback = jsonp.check_callback(params.pop("jsonp")) if "jsonp" in params else None
-        exchange = Exchange(
-            request, allow_compress=self._allow_compress, callback=callback, output_format=route.output_format
-        )
+        exchange = self._exchange(request, callback, route.output_format)
         exchange.outgoing.headers["Cache-Control"] = "no-store"
         call = JsonRpcRequest(route.name, params, id=None)
-        return self._renderer.render(self._answerer.answer_message(call, endpoint, exchange), exchange)
+        return self.steps.renderer.render(self.steps.answerer.answer_message(call, endpoint, exchange), exchange)
+
+    def _exchange(self, request: Request, callback: str | None = None, output_format: str = "") -> Exchange:
+        exchange = Exchange(
+            request, allow_compress=self._allow_compress, callback=callback, output_format=output_format
+        )
+        mime_type = self.steps.mime_type
+        if mime_type is not None:
+            exchange.outgoing.mime_type = mime_type(request.parsed)
+        return exchange
 
     def _authorise(self, auth: Callable[..., Any], request: Request, path: str, method: str | None) -> None:
         """Ask ``auth``, before the body is read.
@@ -162,7 +215,7 @@ class Pipeline:
         Raises:
             Forbidden: It returned anything but True, or raised.
         """
-        copied = RequestCopy(request, self._max_body_bytes)
+        copied = self.steps.copy_request(request)
         try:
             allowed = auth(self._server.facade, path, copied, method)
         except Refusal:  # of a body that auth asked for

@@ -27,10 +27,12 @@ class Registrar:
 
     Args:
         settings: Says which parameter the server fills, and whether dispatchers answer GET by default.
+        format_path: Gives a path a slash at both ends.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, format_path: Callable[[str], str] = format_path) -> None:
         self._settings = settings
+        self._format_path = format_path
 
     def function_routes(
         self, function: Any, *, path: str = "", fallback: bool | str | None = None, name: str | None = None
@@ -52,7 +54,7 @@ class Registrar:
         return [
             Route(
                 name=checked_name(each),
-                path=format_path(checked_path(path)),
+                path=self._format_path(checked_path(path)),
                 function=function,
                 plan=plan,
                 lock_key=lock_key(function),

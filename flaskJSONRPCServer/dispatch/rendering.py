@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ..http import gzip, jsonp
 from ..http.cors import Cors
 from ..http.request import Request
@@ -17,9 +19,11 @@ class Renderer:
 
     Args:
         settings: The frozen settings of the server.
+        compress: Compresses a response.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, compress: Callable[[Response], Response]) -> None:
+        self._compress = compress
         self._cors = None if settings.cors is False else Cors(settings.cors)
         self._allow_compress = settings.allowCompress
         self._compress_min_size = settings.compressMinSize
@@ -36,8 +40,14 @@ class Renderer:
         else:
             response, may_compress = rendered_as_asked(reply, asked, exchange.callback), asked.allow_compress
         if may_compress and len(response.body) > self._compress_min_size:
-            compress(response, exchange.request)
+            return self._compressed(response, exchange.request)
         return response
+
+    def _compressed(self, response: Response, request: Request) -> Response:
+        """Compress, if the client takes gzip; either way the answer depends on what the client takes."""
+        response.headers = merged_headers(response.headers, [("Vary", "Accept-Encoding")])
+        takes_gzip = gzip.accepts_gzip(request.environ.get("HTTP_ACCEPT_ENCODING", ""))
+        return self._compress(response) if takes_gzip else response
 
     def with_cors(self, response: Response, request: Request) -> Response:
         """Add what the CORS protocol wants, where it is switched on."""
@@ -61,12 +71,3 @@ def rendered_as_asked(reply: bytes, asked: Outgoing, callback: str | None) -> Re
     content_type = [checked_header("Content-Type", asked.content_type)] if reply else []
     response.headers = merged_headers(response.headers, [*content_type, *asked.header_lines()])
     return response
-
-
-def compress(response: Response, request: Request) -> None:
-    """Compress a response, if its client takes gzip; either way the answer depends on what the client takes."""
-    response.headers = merged_headers(response.headers, [("Vary", "Accept-Encoding")])
-    if gzip.accepts_gzip(request.environ.get("HTTP_ACCEPT_ENCODING", "")):
-        response.body = gzip.compress(response.body)
-        length = ("Content-Length", str(len(response.body)))
-        response.headers = merged_headers(response.headers, [length, ("Content-Encoding", "gzip")])

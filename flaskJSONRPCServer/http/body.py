@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import zlib
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from werkzeug.exceptions import ClientDisconnected
 
 from .refusals import BadEncoding, BadRequest, BodyTooLarge, LengthRequired, RequestTimeout, UnsupportedMediaType
 
-__all__ = ["declared_length", "decoded", "gunzip", "read_body"]
+if TYPE_CHECKING:
+    import werkzeug.wrappers
+
+__all__ = ["declared_length", "gunzip", "is_gzip", "read_body", "read_parsed_body"]
 
 # wbits 16 + 15: a gzip header and trailer, with the largest window (zlib manual, inflateInit2).
 _GZIP_WBITS = 31
@@ -54,6 +59,29 @@ def read_body(environ: dict[str, Any], limit_bytes: int) -> bytes:
         raise broken_off(exc) from exc
 
 
+def read_parsed_body(parsed: werkzeug.wrappers.Request, environ: dict[str, Any], limit_bytes: int) -> bytes:
+    """Read a request's body through Werkzeug's view of it, since somebody else may have done so before, or will.
+
+    Raises:
+        Refusal: As :func:`read_body`.
+    """
+    declared = declared_length(environ, limit_bytes)
+    if declared is None and not has_chunked_body(environ):
+        return b""
+    # Werkzeug cuts a stream off at its maximum without a word: one byte more shows that there was more.
+    parsed.max_content_length = limit_bytes + 1
+    try:
+        body = parsed.get_data()
+    except ClientDisconnected as exc:
+        cause = exc.__context__
+        raise broken_off(cause if isinstance(cause, OSError) else None) from exc
+    if len(body) > limit_bytes:
+        raise too_large(limit_bytes)
+    if declared is not None and len(body) < declared:
+        raise broken_off(None)
+    return body
+
+
 def has_chunked_body(environ: dict[str, Any]) -> bool:
     """Tell whether a request without a declared length has a body that can be read to its end.
 
@@ -93,19 +121,18 @@ def read_to_end(stream: BinaryIO, limit_bytes: int) -> bytes:
     return bytes(body)
 
 
-def decoded(body: bytes, content_encoding: str, *, limit_bytes: int) -> bytes:
-    """Undo the Content-Encoding of a body.
+def is_gzip(content_encoding: str) -> bool:
+    """Tell whether a body with this Content-Encoding has to be decompressed.
 
     Raises:
-        UnsupportedMediaType: Any coding but one ``gzip``.
-        BodyTooLarge, BadEncoding: As :func:`gunzip`.
+        UnsupportedMediaType: It is neither one ``gzip`` nor none.
     """
     coding = content_encoding.strip().lower()
+    if coding in ("gzip", "x-gzip"):
+        return True
     if coding in ("", "identity"):
-        return body
-    if coding not in ("gzip", "x-gzip"):
-        raise UnsupportedMediaType(f"Content-Encoding {content_encoding!r} is not taken; send gzip or none")
-    return gunzip(body, limit_bytes=limit_bytes)
+        return False
+    raise UnsupportedMediaType(f"Content-Encoding {content_encoding!r} is not taken; send gzip or none")
 
 
 def gunzip(body: bytes, *, limit_bytes: int) -> bytes:

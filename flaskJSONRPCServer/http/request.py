@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from .body import read_body
+from .body import read_body, read_parsed_body
 
 if TYPE_CHECKING:
     import werkzeug.wrappers
@@ -24,24 +24,27 @@ class Request:
         environ: The WSGI environ (PEP 3333). It is kept, not copied.
         trusted_proxies: The peers whose X-Forwarded-For is believed.
         parsed: Werkzeug's view of the same environ, where one has been made already.
-        read_body: How to read the body, ``(environ, limit_bytes) -> bytes``; under Flask, a hook may have done it.
+        new_id: Gives the request its id.
     """
+
+    _read_body: Callable[[Environ, int], bytes] = staticmethod(read_body)
 
     def __init__(
         self,
         environ: Environ,
         trusted_proxies: frozenset[str] = frozenset(),
         parsed: werkzeug.wrappers.Request | None = None,
-        read_body: Callable[[Environ, int], bytes] = read_body,
+        new_id: Callable[[], str] | None = None,
     ) -> None:
         self.environ = environ
         self.method: str = environ["REQUEST_METHOD"]
         self.wsgi_path: str = environ.get("PATH_INFO", "")
         self._trusted_proxies = trusted_proxies
-        self._read_body = read_body
+        self._new_id = new_id
         self._body: bytes | None = None
         if parsed is not None:
             self.__dict__["parsed"] = parsed
+            self.read_through_parsed()
 
     @cached_property
     def parsed(self) -> werkzeug.wrappers.Request:
@@ -52,8 +55,8 @@ class Request:
 
     @cached_property
     def unique_id(self) -> str:
-        """The id of the request in logs and answers: 32 hexadecimal digits, made when it is first asked for."""
-        return uuid.uuid4().hex
+        """The id of the request in logs and answers, made when it is first asked for."""
+        return uuid.uuid4().hex if self._new_id is None else self._new_id()
 
     @cached_property
     def remote_addr(self) -> str | None:
@@ -62,6 +65,10 @@ class Request:
         if peer not in self._trusted_proxies:
             return peer
         return forwarded_client(self.environ.get("HTTP_X_FORWARDED_FOR", ""), self._trusted_proxies) or peer
+
+    def read_through_parsed(self) -> None:
+        """Leave reading the body to :attr:`parsed`, which others read it from too: a hook of Flask, say."""
+        self._read_body = partial(read_parsed_body, self.parsed)
 
     def body(self, limit_bytes: int) -> bytes:
         """Read the body once and keep it.

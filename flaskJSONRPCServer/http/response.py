@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from wsgiref.util import is_hop_by_hop
 
+import werkzeug.wrappers
 from werkzeug.http import dump_cookie
 
 from .refusals import Refusal
@@ -16,7 +17,12 @@ __all__ = [
     "HeaderError",
     "Outgoing",
     "Response",
+    "as_werkzeug",
+    "calculated_type",
     "checked_header",
+    "compressed",
+    "encoded",
+    "from_werkzeug",
     "json_response",
     "merged_headers",
     "refusal_response",
@@ -165,6 +171,39 @@ def json_response(reply: bytes) -> Response:
     if not reply:
         return Response("204 No Content", [])
     return Response("200 OK", [_JSON, ("Content-Length", str(len(reply))), _NOSNIFF], reply)
+
+
+def encoded(response: Response, coding: str, body: bytes) -> Response:
+    """Return the answer with a body that stands for its own under a content coding."""
+    framing = [("Content-Length", str(len(body))), ("Content-Encoding", coding)]
+    return Response(response.status, merged_headers(response.headers, framing), body)
+
+
+def as_werkzeug(response: Response) -> werkzeug.wrappers.Response:
+    """Return the answer as an object of Werkzeug's."""
+    return werkzeug.wrappers.Response(response.body, response.status, response.headers)
+
+
+def from_werkzeug(response: werkzeug.wrappers.Response) -> Response:
+    """Return the answer that an object of Werkzeug's, or of Flask's, stands for."""
+    body = response.get_data()
+    made = Response(response.status, list(response.headers), body)
+    if body:
+        made.headers = merged_headers(made.headers, [("Content-Length", str(len(body)))])
+    return made
+
+
+def compressed(response: werkzeug.wrappers.Response, compress: Callable[[bytes], bytes]) -> werkzeug.wrappers.Response:
+    """Compress an answer in its place, whatever its client takes: what the documented ``_compressResponse`` does."""
+    response.set_data(compress(response.get_data()))
+    response.headers["Content-Encoding"] = "gzip"
+    response.vary.add("Accept-Encoding")
+    return response
+
+
+def calculated_type(request: werkzeug.wrappers.Request) -> str:
+    """Return the media type of the answer to a request, unless a dispatcher says otherwise."""
+    return JAVASCRIPT if request.method in ("GET", "HEAD") and "jsonp" in request.args else JSON
 
 
 def text_response(status: str, text: str) -> Response:

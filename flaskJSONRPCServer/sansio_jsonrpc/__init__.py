@@ -4,7 +4,7 @@ Only the standard library is imported here. `docs/sansio.md` explains how to use
 """
 
 from .codecs import Codec, JsonLimits, make_codec
-from .decoding import decode
+from .decoding import decode, messages_of
 from .encoding import encode_error, encode_notification, encode_request, encode_result
 from .exceptions import (
     JsonRpcApplicationError,
@@ -71,4 +71,5 @@ __all__ = [
     "encode_request",
     "encode_result",
     "make_codec",
+    "messages_of",
 ]

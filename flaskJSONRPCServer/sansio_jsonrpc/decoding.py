@@ -59,6 +59,22 @@ def decode(data: bytes, codec: Codec, *, max_batch_length: int | None = 1000) ->
         tree = codec.loads(data)
     except JsonRpcLongIntegerError as exc:
         return _decode_marked(exc, max_batch_length)
+    return messages_of(tree, max_batch_length=max_batch_length)
+
+
+def messages_of(tree: Any, *, max_batch_length: int | None = 1000) -> JsonRpcMessage | JsonRpcBatch:
+    """Turn the value of a JSON text into one message, or into a batch of them.
+
+    Args:
+        tree: What a JSON reader made of the text.
+        max_batch_length: The most messages in a batch; None for no limit.
+
+    Returns:
+        As :func:`decode`.
+
+    Raises:
+        JsonRpcInvalidRequestError: The batch is empty or too long. Answer it with the id null; run nothing.
+    """
     if isinstance(tree, list):
         _check_length(tree, max_batch_length)
         return JsonRpcBatch(map(_decode_message, tree))

@@ -121,7 +121,7 @@ def test_unique_id_stays_through_a_request_and_changes_with_it():
     second, *_ = seen(lambda c: c.uniqueId)
 
     assert first[0] == first[1] != second
-    assert re.fullmatch("[0-9a-f]{32}", second)
+    assert re.fullmatch("[0-9a-f]{40}", second)
 
 
 def test_notification_is_told():

@@ -154,7 +154,7 @@ def test_unexpected_exception_is_an_internal_error(method, address):
 
     error = answer.json()["error"]
     assert (error["code"], error["message"]) == (-32603, "Internal error")
-    assert len(error["data"]["correlationId"]) == 32
+    assert len(error["data"]["correlationId"]) == 40
     assert b"secret" not in answer.body
 
 

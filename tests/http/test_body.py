@@ -6,7 +6,7 @@ import zlib
 
 import pytest
 
-from flaskJSONRPCServer.http.body import declared_length, decoded, gunzip, read_body
+from flaskJSONRPCServer.http.body import declared_length, gunzip, is_gzip, read_body
 from flaskJSONRPCServer.http.refusals import (
     BadEncoding,
     BadRequest,
@@ -138,21 +138,21 @@ def test_gunzip_of_what_is_no_gzip(body, message):
 
 
 @pytest.mark.parametrize("coding", ["", " ", "identity", "Identity"])
-def test_body_without_coding_is_itself(coding):
-    assert decoded(b"{}", coding, limit_bytes=10) == b"{}"
+def test_coding_that_is_none(coding):
+    assert not is_gzip(coding)
 
 
 @pytest.mark.parametrize("coding", ["gzip", "GZip", " gzip\t", "x-gzip"])
-def test_body_in_gzip_is_decompressed(coding):
-    assert decoded(gzip.compress(b"{}"), coding, limit_bytes=10) == b"{}"
+def test_coding_that_is_gzip(coding):
+    assert is_gzip(coding)
 
 
 @pytest.mark.parametrize("coding", ["deflate", "br", "gzip, gzip", "gzip,identity", "gzipp", "*"])
 def test_body_in_another_coding_is_refused(coding):
     with pytest.raises(UnsupportedMediaType, match="is not taken; send gzip or none"):
-        decoded(gzip.compress(b"{}"), coding, limit_bytes=10)
+        is_gzip(coding)
 
 
 def test_body_that_is_gzipped_twice_is_refused():
     with pytest.raises(BadEncoding, match="gzipped twice"):
-        decoded(gzip.compress(WHOLE), "gzip", limit_bytes=1000)
+        gunzip(gzip.compress(WHOLE), limit_bytes=1000)

@@ -12,8 +12,8 @@ from tests.wire.api import WAYS, echo, make_server
 from tests.wire.cases import CASES
 from tests.wire.cases_http import CALL, DOUBLE_SLASHES, WRONG_METHODS
 
-_CORRELATION_ID = re.compile(rb'"correlationId":"[0-9a-f]{32}"')
-_ID_OF_A_FAILURE = re.compile(rb"\[[0-9a-f]{32}\]")
+_CORRELATION_ID = re.compile(rb'"correlationId":"[0-9a-f]{40}"')
+_ID_OF_A_FAILURE = re.compile(rb"\[[0-9a-f]{40}\]")
 _TRACEBACK = re.compile(rb'"traceback":"Traceback \(most recent call last\):(?:[^"\\]|\\.)*"')
 
 # A connection cannot say these: they are WSGI's own, or the serving program's to answer.

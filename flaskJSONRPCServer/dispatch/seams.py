@@ -1,0 +1,205 @@
+"""The documented methods that a user may put in the place of the server's own, as the pipeline uses them.
+
+What has not been replaced costs nothing: the pipeline is arranged without it.
+"""
+
+from __future__ import annotations
+
+import functools
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..http.request import Request, RequestCopy
+from ..http.response import Response, as_werkzeug, encoded, from_werkzeug
+from ..sansio_jsonrpc import (
+    ABSENT,
+    Codec,
+    JsonLimits,
+    JsonRpcBatch,
+    JsonRpcError,
+    JsonRpcException,
+    JsonRpcInvalidRequestError,
+    JsonRpcMessage,
+    OptionalId,
+    decode,
+    encode_error,
+    encode_result,
+    make_codec,
+    messages_of,
+)
+from ..settings import Settings
+
+__all__ = ["ARRANGED", "Seams", "parsed_request", "prepared_response"]
+
+ARRANGED = frozenset(
+    {
+        "_calcMimeType",
+        "_callDispatcher",
+        "_compressResponse",
+        "_copyRequestContext",
+        "_parseJSON",
+        "_parseRequest",
+        "_prepResponse",
+        "_requestHandler",
+        "_requestProcess",
+        "_serializeJSON",
+    }
+)
+"""The methods whose replacement changes how a pipeline is put together; all others are looked up when they are used."""
+
+
+class Seams:
+    """Gives the pipeline its steps: the server's own, or the user's where he has replaced the method.
+
+    Args:
+        facade: The object that the user made.
+        standard: The class that has the server's own methods.
+        settings: The frozen settings of the server.
+        codec: The JSON codec of ``jsonBackend``.
+
+    Attributes:
+        codec: The codec to use.
+    """
+
+    def __init__(self, facade: Any, standard: type, settings: Settings, codec: Codec) -> None:
+        self._facade = facade
+        self._standard = standard
+        self._max_batch_length = settings.max_batch_length
+        self._max_body_bytes = settings.max_body_bytes
+        self.codec = self._codec(settings, codec)
+
+    def replaced(self, name: str) -> Callable[..., Any] | None:
+        """Return the method that stands in the place of a documented one; None where that has not been replaced."""
+        method: Callable[..., Any] = getattr(self._facade, name)
+        return None if getattr(method, "__func__", method) is getattr(self._standard, name) else method
+
+    def reader(self) -> Callable[[bytes], JsonRpcMessage | JsonRpcBatch]:
+        """Return what reads a request's text; it raises as :func:`~flaskJSONRPCServer.sansio_jsonrpc.decode`."""
+        parse = self.replaced("_parseRequest")
+        if parse is None:
+            return functools.partial(decode, codec=self.codec, max_batch_length=self._max_batch_length)
+        return lambda text: messages_told(parse(text), text, self._max_batch_length)
+
+    def result_writer(self) -> Callable[[OptionalId, Any], bytes]:
+        """Return what writes a result; it raises JsonRpcSerializationError where JSON cannot say it."""
+        if self._writes_members():
+            return functools.partial(encode_result, self.codec)
+        return lambda call_id, result: self._written(call_id, {"result": result}, is_error=False)
+
+    def error_writer(self) -> Callable[[OptionalId, JsonRpcError], bytes]:
+        """Return what writes an error; it raises JsonRpcSerializationError where JSON cannot say its data."""
+        if self._writes_members():
+            return functools.partial(encode_error, self.codec)
+        return lambda call_id, error: self._written(call_id, members_of(error), is_error=True)
+
+    def compressor(self) -> Callable[[Response], Response]:
+        """Return what compresses an answer."""
+        compress = self.replaced("_compressResponse")
+        if compress is None:
+            return lambda response: encoded(response, "gzip", self._facade._compressGZIP(response.body))
+        return lambda response: from_werkzeug(compress(as_werkzeug(response)))
+
+    def gunzip(self, body: bytes) -> bytes:
+        """Decompress the body of a request."""
+        plain: bytes = self._facade._uncompressGZIP(body)
+        return plain
+
+    def copy_request(self, request: Request) -> dict[str, Any]:
+        """Return the copy of a request that ``auth`` and exec backends are given."""
+        copy = self.replaced("_copyRequestContext")
+        if copy is None:
+            return RequestCopy(request, self._max_body_bytes)
+        request.read_through_parsed()
+        copied: dict[str, Any] = copy(request.parsed)
+        return copied
+
+    def new_request_id(self) -> str:
+        """Return an id that no other request has, and that nobody can guess."""
+        return str(self._facade._sha1(secrets.token_bytes(16)))
+
+    def _codec(self, settings: Settings, codec: Codec) -> Codec:
+        if self.replaced("_parseJSON") is None and self.replaced("_serializeJSON") is None:
+            return codec
+        limits = JsonLimits(max_depth=settings.max_nesting_depth, max_integer_digits=settings.max_integer_digits)
+        return make_codec(DocumentedJson(self._facade), limits=limits)
+
+    def _writes_members(self) -> bool:
+        return self.replaced("_prepResponse") is None and self.replaced("_serializeJSON") is None
+
+    def _written(self, call_id: OptionalId, members: dict[str, Any], *, is_error: bool) -> bytes:
+        if call_id is ABSENT:
+            return b""
+        return self.codec.dumps(self._facade._prepResponse({"id": call_id, **members}, is_error))
+
+
+class DocumentedJson:
+    """A JSON backend on the documented methods of a server."""
+
+    def __init__(self, facade: Any) -> None:
+        self.loads = facade._parseJSON
+        self.dumps = facade._serializeJSON
+
+
+def parsed_request(
+    loads: Callable[[str | bytes], Any], text: str | bytes, *, max_batch_length: int | None
+) -> tuple[bool, Any]:
+    """Read a request's text: what the documented ``_parseRequest`` does.
+
+    Args:
+        loads: Reads JSON; it raises JsonRpcException.
+        text: The text.
+        max_batch_length: The most calls in a batch; None for no limit.
+
+    Returns:
+        ``(True, requests)``, a list of the requests as JSON gives them, each of which may still be no valid one; or
+        ``(False, error)``, a JsonRpcError: it is no JSON, or an empty or too long batch.
+    """
+    try:
+        tree = loads(text)
+        messages_of(tree, max_batch_length=max_batch_length)
+    except JsonRpcException as exc:
+        return False, exc.get_error()
+    return True, tree if isinstance(tree, list) else [tree]
+
+
+def messages_told(told: tuple[bool, Any], text: bytes, max_batch_length: int | None) -> JsonRpcMessage | JsonRpcBatch:
+    """Return the messages of what a ``_parseRequest`` has returned.
+
+    It is a batch, to be answered by an array, if the text is an array, or if there is not exactly one request.
+
+    Raises:
+        JsonRpcException: The status is False.
+    """
+    status, requests = told
+    if not status:
+        raise JsonRpcException.exc_from_error(error_told(requests))
+    is_batch = text.lstrip().startswith(b"[") or len(requests) != 1
+    return messages_of(list(requests) if is_batch else requests[0], max_batch_length=max_batch_length)
+
+
+def error_told(told: Any) -> JsonRpcError:
+    match told:
+        case JsonRpcError():
+            return told
+        case JsonRpcException():
+            return told.get_error()
+    return JsonRpcInvalidRequestError(f"Invalid Request: {told}").get_error()
+
+
+def members_of(error: JsonRpcError) -> dict[str, Any]:
+    members = {"code": error.code, "message": error.message}
+    return members if error.data is ABSENT else {**members, "data": error.data}
+
+
+def prepared_response(data: Mapping[str, Any], *, is_error: bool) -> dict[str, Any]:
+    """Return a response object: what the documented ``_prepResponse`` does.
+
+    Args:
+        data: ``id``, and ``result``; for an error ``code``, ``message`` and, if there is any, ``data``.
+        is_error: Whether it is an error.
+    """
+    members = dict(data)
+    call_id = members.pop("id", None)
+    answer = {"error": members} if is_error else {"result": members.get("result")}
+    return {"jsonrpc": "2.0", **answer, "id": call_id}
