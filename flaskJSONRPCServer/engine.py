@@ -25,6 +25,7 @@ from .dispatch.routes import Backends, Route, Router, format_path
 from .dispatch.seams import Seams
 from .errors import ServerStateError, SettingsError, UnsupportedError
 from .execBackend import ExecBackends, SimpleBackend, find_exec_backend, merge
+from .experimental import OffloadedCodec, patch
 from .http.cors import Cors
 from .http.guard import LOOPBACK_NAMES, Guard
 from .http.request import Request, RequestCopy
@@ -41,7 +42,7 @@ from .wsgi import Application, FlaskMount, add_rules, make_rule
 __all__ = ["Engine", "addresses_of"]
 
 # Documented options that this version does not have; each is refused rather than ignored.
-_NOT_SUPPORTED = ("gevent", "ssl", "experimental")
+_NOT_SUPPORTED = ("gevent", "ssl")
 
 _STANDARD_CODEC = "json"
 
@@ -72,7 +73,7 @@ class Engine:
         self._facts = ServerFacts(self.name, facade, self.log, self.locks, served_by)
         self.exec_backends = ExecBackends(facade, self.log, self.stats)
         self._chosen(None, None)
-        self.codec = make_codec_or_standard(settings, self._fix_json, self.log)
+        self.codec = self._make_codec(settings)
         self._app = flask.Flask(self.name)
         self._app_is_users = False
         self._mounts = [FlaskMount(self._app, self.name, self.pipeline)]
@@ -80,6 +81,8 @@ class Engine:
         self._pipeline: Pipeline | None = None  # guarded by _making
         self._frozen = settings  # what the pipeline was made of; guarded by _making
         self.log.write_through(facade)
+        if settings.experimental:
+            patch(facade, settings)
 
     @property
     def flask_app(self) -> flask.Flask:
@@ -202,7 +205,7 @@ class Engine:
         return RequestCopy(ours, self.settings.max_body_bytes)
 
     def _make_pipeline(self, settings: Settings) -> Pipeline:
-        self.codec = make_codec_or_standard(settings, self._fix_json, self.log)
+        self.codec = self._make_codec(settings)
         self._frozen = settings
         guard = Guard(settings, allowed_hosts(settings))
         return Pipeline(settings, self._facts, self.router, guard, self.stats, self._steps(settings))
@@ -236,6 +239,13 @@ class Engine:
             self.exec_backends.register(calls, notif=False), self.exec_backends.register(notifications, notif=True)
         )
         return chosen if chosen.dispatcher or chosen.notif else None
+
+    def _make_codec(self, settings: Settings) -> Codec:
+        limits = JsonLimits(max_depth=settings.max_nesting_depth, max_integer_digits=settings.max_integer_digits)
+        codec = make_codec_or_standard(settings.jsonBackend, self._fix_json, limits, self.log)
+        if not settings.experimental:
+            return codec
+        return OffloadedCodec(codec, limits=limits, large_bytes=settings.experimental_min_bytes)
 
     def _fix_json(self, value: Any) -> Any:
         # Looked up at each call: a subclass or an assignment may replace it.
@@ -292,22 +302,19 @@ def served_by(environ: Mapping[str, Any]) -> tuple[bool, str | None, Any]:
     return False, environ.get("SERVER_NAME"), int(port) if port.isdecimal() else None
 
 
-def make_codec_or_standard(settings: Settings, fix_json: Callable[[Any], Any], log: ServerLog) -> Codec:
+def make_codec_or_standard(backend: Any, fix_json: Callable[[Any], Any], limits: JsonLimits, log: ServerLog) -> Codec:
     """Return the codec of ``jsonBackend``; where its module is missing, the standard library's, with a warning.
 
     Raises:
         SettingsError: It has no ``loads`` or ``dumps``.
     """
-    limits = JsonLimits(max_depth=settings.max_nesting_depth, max_integer_digits=settings.max_integer_digits)
     try:
-        return make_codec(settings.jsonBackend, default=fix_json, limits=limits)
+        return make_codec(backend, default=fix_json, limits=limits)
     except ImportError as exc:
-        log.write(
-            WARNING, f"jsonBackend={settings.jsonBackend!r} cannot be imported ({exc}); using {_STANDARD_CODEC!r}"
-        )
+        log.write(WARNING, f"jsonBackend={backend!r} cannot be imported ({exc}); using {_STANDARD_CODEC!r}")
         return make_codec(_STANDARD_CODEC, default=fix_json, limits=limits)
     except TypeError as exc:
-        raise SettingsError(f"jsonBackend={settings.jsonBackend!r} is refused: {exc}") from exc
+        raise SettingsError(f"jsonBackend={backend!r} is refused: {exc}") from exc
 
 
 def allowed_hosts(settings: Settings) -> Collection[str] | None:

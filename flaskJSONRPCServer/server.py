@@ -53,7 +53,8 @@ class flaskJSONRPCServer(DocumentedHelpers):
         dispatcherBackend: Where calls run: as with ``notifBackend``.
         auth: ``auth(server, path, request, method)``, asked for every request before its body is read; only a return of
             exactly True lets it in.
-        experimental: Not supported by this version.
+        experimental: Large payloads are read, written, compressed and hashed beside the other requests, so that these
+            do not stall.
         controlGC: While the server runs, collect garbage by hand: every so many minutes, requests or calls.
         magicVarForDispatcher: The parameter by which a dispatcher is given its connection.
         name: The server's name, also of its logger; None makes one up.

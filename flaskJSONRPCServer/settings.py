@@ -120,7 +120,7 @@ class Settings:
     notifBackend: Any = anything("simple", "the name of an exec backend, or an exec backend")
     dispatcherBackend: Any = anything("simple", "the name of an exec backend, or an exec backend")
     auth: Callable[..., Any] | None = option(None, "a function or None", lambda value: value is None or callable(value))
-    experimental: bool = flag(False)
+    experimental: bool = option(False, "True or False", lambda value: isinstance(value, (bool, int)), fixed=True)
     controlGC: bool = flag(True)
     magicVarForDispatcher: str = option(
         "_connection", "a Python identifier", lambda value: isinstance(value, str) and value.isidentifier()
@@ -168,6 +168,8 @@ class Settings:
     """How long they have it, under gevent."""
     antifreeze_batchBreak: bool = flag(False)
     """Whether the batch ends there instead."""
+    experimental_min_bytes: int = count(256 * KIB, unit="number of bytes")
+    """From which size on a payload leaves the serving thread, with ``experimental=True``."""
     controlGC_everySeconds: float = duration(60 * 60, "seconds")
     controlGC_everyRequestCount: int = count(300_000)
     controlGC_everyDispatcherCount: int = count(50_000)

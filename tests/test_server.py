@@ -104,7 +104,6 @@ def test_method_has_the_documented_parameters(name):
     [
         ({"gevent": True}, "gevent"),
         ({"ssl": ["key", "cert"]}, "ssl"),
-        ({"experimental": True}, "experimental"),
     ],
 )
 def test_option_that_this_version_lacks_is_one_clear_error(options, named):

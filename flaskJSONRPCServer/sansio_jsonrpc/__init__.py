@@ -3,7 +3,7 @@
 Only the standard library is imported here. `docs/sansio.md` explains how to use it.
 """
 
-from .codecs import Codec, JsonLimits, make_codec
+from .codecs import Codec, JsonLimits, PatientCodec, make_codec
 from .decoding import decode, messages_of
 from .encoding import encode_error, encode_notification, encode_request, encode_result
 from .exceptions import (
@@ -64,6 +64,7 @@ __all__ = [
     "NewlineFraming",
     "OptionalId",
     "Params",
+    "PatientCodec",
     "RequestId",
     "decode",
     "encode_error",

@@ -5,13 +5,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from flaskJSONRPCServer.sansio_jsonrpc import Codec, make_codec
+from flaskJSONRPCServer.sansio_jsonrpc import Codec, JsonLimits, PatientCodec, make_codec
 
 PREPARED = ("json", "simplejson", "orjson", "rapidjson")
 
 
 def build_codec(name, **options):
     """Make the codec of this name; "custom" is an object that is as lax as the json module."""
+    if name == "patient":
+        return PatientCodec(make_codec("json", **options), limits=options.get("limits") or JsonLimits(), large_bytes=0)
     if name == "custom":
         return make_codec(SimpleNamespace(loads=json.loads, dumps=_dumps), **options)
     pytest.importorskip(name)
@@ -22,7 +24,7 @@ def _dumps(value, default=None):
     return json.dumps(value, default=default, separators=(",", ":"), ensure_ascii=False)
 
 
-@pytest.fixture(params=[*PREPARED, "custom"])
+@pytest.fixture(params=[*PREPARED, "custom", "patient"])
 def codec_name(request):
     return request.param
 

@@ -2,6 +2,7 @@
 
 from .base import Codec, JsonLimits
 from .factory import make_codec
+from .patient import PatientCodec
 from .standard import LongInteger
 
-__all__ = ["Codec", "JsonLimits", "LongInteger", "make_codec"]
+__all__ = ["Codec", "JsonLimits", "LongInteger", "PatientCodec", "make_codec"]

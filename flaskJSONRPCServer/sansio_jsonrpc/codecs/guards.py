@@ -18,6 +18,9 @@ _BRACKET_STEPS: Final = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 _NO_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in b"[{]}")
 DIGITS_AS_ZEROS: Final = bytes(48 if 48 <= byte <= 57 else 32 for byte in range(256))
 
+_CHUNK: Final = 256 * 1024
+_PAIR_LENGTH: Final = len(r"\ud83d\ude00")
+
 _LONE_SURROGATE: Final = re.compile(
     r"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
     r"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
@@ -55,9 +58,17 @@ def exceeds_depth(data: bytes, max_depth: int) -> bool:
 
 def _depth(data: bytes) -> int:
     without_escapes = data.replace(b"\\\\", b"").replace(b'\\"', b"")
-    outside_strings = b"".join(without_escapes.split(b'"')[::2])
-    steps = outside_strings.translate(_BRACKET_STEPS, _NO_BRACKETS)
-    return max(accumulate(memoryview(steps).cast("b")), default=0)
+    depth = deepest = 0
+    is_inside_string = False
+    # Chunk by chunk, so that a large text is never a long time at a stretch.
+    for start in range(0, len(without_escapes), _CHUNK):
+        between_quotes = without_escapes[start : start + _CHUNK].split(b'"')
+        outside_strings = b"".join(between_quotes[is_inside_string::2])
+        steps = outside_strings.translate(_BRACKET_STEPS, _NO_BRACKETS)
+        depths = list(accumulate(memoryview(steps).cast("b"), initial=depth))
+        depth, deepest = depths[-1], max(deepest, *depths)
+        is_inside_string ^= len(between_quotes) % 2 == 0
+    return deepest
 
 
 def has_digit_run(data: bytes, run: bytes) -> bool:
@@ -73,8 +84,13 @@ def refuse_lone_surrogates(text: str) -> None:
 
     Source: RFC 8259, section 8.2.
     """
-    if _LONE_SURROGATE.search(text.replace("\\\\", "  ")):
-        raise JsonRpcParseError("Parse error: lone surrogate")
+    if "\\ud" not in text and "\\uD" not in text:
+        return
+    text = text.replace("\\\\", "  ")
+    for start in range(0, len(text), _CHUNK):  # as in _depth
+        found = _LONE_SURROGATE.search(text, start, start + _CHUNK + _PAIR_LENGTH)
+        if found and found.start() < start + _CHUNK:
+            raise JsonRpcParseError("Parse error: lone surrogate")
 
 
 def finite_float(digits: str) -> float:

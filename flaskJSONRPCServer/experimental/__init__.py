@@ -1,0 +1,68 @@
+"""What ``experimental=True`` adds: one large request does not stall the others.
+
+Reading, writing, compressing and hashing a large payload leaves the serving thread where that thread is shared, as
+under gevent; and JSON is read and written in pieces, between which the interpreter lets other threads run.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from ..runtime.asynchronous import call_natively
+from ..sansio_jsonrpc import Codec, JsonLimits, PatientCodec
+from ..settings import Settings
+
+__all__ = ["OffloadedCodec", "patch"]
+
+_PATCHED = ("_compressGZIP", "_uncompressGZIP", "_sha1", "_sha256")
+
+
+class OffloadedCodec(Codec):
+    """JSON by another codec as long as it is small, and else beside the other requests.
+
+    Args:
+        codec: The other one.
+        limits: What a text may ask for.
+        large_bytes: From how many bytes on a payload is large.
+    """
+
+    def __init__(self, codec: Codec, *, limits: JsonLimits, large_bytes: int) -> None:
+        self._codec = codec
+        self._patient = PatientCodec(codec, limits=limits, large_bytes=large_bytes)
+        self._large_bytes = large_bytes
+
+    def loads(self, data: bytes) -> Any:
+        """See :meth:`Codec.loads`."""
+        return self._codec.loads(data) if len(data) < self._large_bytes else call_natively(self._patient.loads, data)
+
+    def dumps(self, value: Any) -> bytes:
+        """See :meth:`Codec.dumps`."""
+        if not self._patient.is_large(value):
+            return self._codec.dumps(value)
+        written: bytes = call_natively(self._patient.dumps, value)
+        return written
+
+
+def patch(server: Any, settings: Settings) -> None:
+    """Let the documented methods that compress and hash do so beside the other requests, where their input is large.
+
+    Args:
+        server: The flaskJSONRPCServer.
+        settings: Its settings, which say what is large.
+    """
+    for name in _PATCHED:
+        setattr(server, name, offloaded(getattr(server, name), settings))
+
+
+def offloaded(method: Callable[..., Any], settings: Settings) -> Callable[..., Any]:
+    """Return a method of one payload that runs beside the other requests if that is large."""
+
+    @functools.wraps(method)
+    def method_or_native(payload: Any, *args: Any, **kwargs: Any) -> Any:
+        if not isinstance(payload, (str, bytes)) or len(payload) < settings.experimental_min_bytes:
+            return method(payload, *args, **kwargs)
+        return call_natively(method, payload, *args, **kwargs)
+
+    return method_or_native

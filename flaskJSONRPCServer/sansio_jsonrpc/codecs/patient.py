@@ -1,0 +1,148 @@
+"""The codec for large texts beside which other threads have to go on: slower, and never long at a stretch.
+
+C code that reads or writes a large text holds the interpreter's lock all the while. What is done here goes through
+Python code again and again, where the interpreter lets other threads run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import chain
+from json.decoder import JSONArray, JSONObject  # type: ignore[attr-defined]  # the stubs leave them out
+from typing import Any, Final
+
+from .base import Codec, JsonLimits
+from .guards import finite_float, refuse_constant
+from .standard import StandardCodec
+
+# A piece of this size is written within about a millisecond.
+_PIECE_BYTES: Final = 64 * 1024
+# The message, its params and each of them. Below, the elements of an array are read by C code, which comes back to
+# Python for each object and each number.
+_PYTHON_DEPTH: Final = 3
+_DEEPEST: Final = 100
+
+Scan = Callable[[str, int], tuple[Any, int]]
+
+
+class PatientCodec(StandardCodec):
+    """JSON by another codec as long as it is small. What is large is read and written in pieces.
+
+    Args:
+        codec: The other one, which also writes the pieces.
+        limits: What a text may ask for.
+        large_bytes: What is large: the length of a text, or about the length that a value would have.
+    """
+
+    def __init__(self, codec: Codec, *, limits: JsonLimits, large_bytes: int) -> None:
+        super().__init__(default=None, limits=limits)
+        self._codec = codec
+        self._large_bytes = large_bytes
+        self._scan = _patient_scan()
+
+    def loads(self, data: bytes) -> Any:
+        """See `Codec.loads`."""
+        return self._codec.loads(data) if len(data) < self._large_bytes else super().loads(data)
+
+    def dumps(self, value: Any) -> bytes:
+        """See `Codec.dumps`."""
+        return b"".join(self._pieces(value, 0)) if self.is_large(value) else self._codec.dumps(value)
+
+    def is_large(self, value: Any) -> bool:
+        """Tell whether a value is written in pieces."""
+        return _weight_of(value, self._large_bytes) >= self._large_bytes
+
+    def _pieces(self, value: Any, depth: int) -> Iterator[bytes]:
+        if depth < _DEEPEST and type(value) in (list, tuple):
+            return _enclosed(b"[", self._elements(value, depth), b"]")
+        if depth < _DEEPEST and type(value) is dict:
+            return _enclosed(b"{", self._members(value, depth), b"}")
+        return iter([self._codec.dumps(value)])
+
+    def _elements(self, array: Iterable[Any], depth: int) -> Iterator[Iterable[bytes]]:
+        for group in _groups(array, lambda element: element):
+            if len(group) == 1:
+                yield self._pieces(group[0], depth + 1)
+            else:
+                yield [self._codec.dumps(group)[1:-1]]
+
+    def _members(self, members: dict[Any, Any], depth: int) -> Iterator[Iterable[bytes]]:
+        for group in _groups(members.items(), lambda member: member[1]):
+            if len(group) == 1:
+                ((key, value),) = group
+                name = self._codec.dumps({key: None})[1 : -len(b"null}")]
+                yield chain([name], self._pieces(value, depth + 1))
+            else:
+                yield [self._codec.dumps(dict(group))[1:-1]]
+
+
+def _patient_scan() -> Scan:
+    """Return what reads one JSON value that begins at a place in a text, and gives it with the place behind it."""
+    below = json.JSONDecoder(
+        object_hook=_unchanged, parse_int=_integer, parse_float=finite_float, parse_constant=refuse_constant
+    ).scan_once  # type: ignore[attr-defined]
+    scan: Scan = below
+    for _ in range(_PYTHON_DEPTH):
+        scan = partial(_scan_container, scan, below)
+    return scan
+
+
+def _scan_container(inner: Scan, scalar: Scan, text: str, index: int) -> tuple[Any, int]:
+    first = text[index : index + 1]
+    if first == "[":
+        array: tuple[Any, int] = JSONArray((text, index + 1), inner)
+        return array
+    if first == "{":
+        members: tuple[Any, int] = JSONObject((text, index + 1), True, inner, None, None)
+        return members
+    return scalar(text, index)
+
+
+def _unchanged(members: dict[str, Any]) -> dict[str, Any]:
+    return members
+
+
+def _integer(digits: str) -> int:
+    return int(digits)
+
+
+def _groups(items: Iterable[Any], value_of: Callable[[Any], Any]) -> Iterator[list[Any]]:
+    """Put items together that make one piece; a heavy one is a group of its own."""
+    group: list[Any] = []
+    room = _PIECE_BYTES
+    for item in items:
+        weight = _weight_of(value_of(item), _PIECE_BYTES)
+        if group and weight > room:
+            yield group
+            group, room = [], _PIECE_BYTES
+        group.append(item)
+        room -= weight
+    if group:
+        yield group
+
+
+def _enclosed(opening: bytes, parts: Iterable[Iterable[bytes]], closing: bytes) -> Iterator[bytes]:
+    yield opening
+    separator = b""
+    for part in parts:
+        yield separator
+        yield from part
+        separator = b","
+    yield closing
+
+
+def _weight_of(value: Any, limit: int) -> int:
+    """Estimate how many bytes a value takes as JSON; counting ends at the limit."""
+    weight = 0
+    unseen = [value]
+    while unseen and weight <= limit:
+        value = unseen.pop()
+        weight += len(value) if type(value) in (str, bytes) else 8
+        if type(value) in (list, tuple):
+            unseen.extend(value)
+        elif type(value) is dict:
+            unseen.extend(value)
+            unseen.extend(value.values())
+    return weight
