@@ -17,7 +17,7 @@ from .dispatch.connection import ServerFacts
 from .dispatch.execution import Execution
 from .dispatch.handover import DocumentedInvoker, Handover
 from .dispatch.invoker import Invoker
-from .dispatch.locks import Locks
+from .dispatch.locks import Locks, optional_lock_key
 from .dispatch.pipeline import Pipeline, Steps
 from .dispatch.registration import Registrar
 from .dispatch.rendering import Renderer
@@ -160,6 +160,16 @@ class Engine:
         merge(report, self.exec_backends.report(in_ms=in_ms))
         return report
 
+    def wait(
+        self, dispatcher: Callable[..., Any] | None, sleep: Callable[[float], object] | None, *, return_status: bool
+    ) -> bool | None:
+        """Do what the documented ``wait`` does: tell at once whether it is locked, or block while it is."""
+        key = optional_lock_key(dispatcher)
+        if return_status:
+            return self.locks.is_locked(key)
+        self.locks.wait(key, sleep, self.settings.sleepTime_waitLock)
+        return None
+
     def execution(self) -> Execution:
         """Return what makes calls for exec backends."""
         settings = self.settings
@@ -184,6 +194,7 @@ class Engine:
                 check_settings(self.settings)
                 self.settings.freeze()
                 self.log.set_level(self.settings.log)
+                self.locks.begin_run()
                 self._pipeline = self._make_pipeline(self.settings.snapshot())
             return self._pipeline
 

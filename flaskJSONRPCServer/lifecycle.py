@@ -21,6 +21,9 @@ from .servBackend.sockets import Address
 
 __all__ = ["Lifecycle"]
 
+# How much of a stop's timeout is kept, at most, for answering what has been held by a lock until then; guessed.
+_ANSWER_S = 1.0
+
 
 class Lifecycle:
     """Runs an engine behind a serving backend.
@@ -77,6 +80,8 @@ class Lifecycle:
     def stop(self, timeout_s: float, allowed_requests: int) -> None:
         """Stop accepting requests, wait for those being processed, and undo the start. Without a start nothing happens.
 
+        What a lock still holds at the end of the timeout is answered that it has not run. The locks stay.
+
         Args:
             timeout_s: How long to wait, in seconds.
             allowed_requests: How many requests need not be waited for.
@@ -92,8 +97,11 @@ class Lifecycle:
                 return
             undo, self._started = self._started, None
             deadline = latest = time.monotonic() + timeout_s
+            # What is held by a lock then gets its answer within the timeout too.
+            self._engine.locks.end_run(timeout_s - min(_ANSWER_S, timeout_s / 10))
             if allowed_requests:
                 self._engine.stats.wait_idle(timeout_s, allowed_requests)
+                self._engine.locks.end_run(0)
                 deadline = time.monotonic()
             with undo:
                 self._serving.stop(max(0.0, deadline - time.monotonic()))

@@ -361,7 +361,8 @@ class flaskJSONRPCServer(DocumentedHelpers):
 
         Args:
             dispatcher: The dispatcher; None for the server.
-            sleepMethod: A sleep of your own, called with seconds again and again instead of waiting for the change.
+            sleepMethod: A sleep of your own, called with ``sleepTime_waitLock`` seconds again and again
+                instead of waiting for the change.
             returnStatus: Answer at once instead: True while it is locked.
         """
-        return self._engine.locks.wait_or_tell(optional_lock_key(dispatcher), sleepMethod, returnStatus)
+        return self._engine.wait(dispatcher, sleepMethod, return_status=returnStatus)

@@ -170,6 +170,12 @@ class Settings:
     """Whether the batch ends there instead."""
     experimental_min_bytes: int = count(256 * KIB, unit="number of bytes")
     """From which size on a payload leaves the serving thread, with ``experimental=True``."""
+    sleepTime_waitLock: float = duration(0.1, "seconds")
+    """How long the ``sleepMethod`` that is given to ``wait()`` is asked to sleep."""
+    sleepTime_waitDeepLock: float = duration(0.1, "seconds")
+    """Without effect: what waits for the end of a deep lock is woken by it."""
+    sleepTime_checkProcessingCount: float = duration(0.3, "seconds")
+    """Without effect: what waits for running dispatchers is woken by their end."""
     controlGC_everySeconds: float = duration(60 * 60, "seconds")
     controlGC_everyRequestCount: int = count(300_000)
     controlGC_everyDispatcherCount: int = count(50_000)

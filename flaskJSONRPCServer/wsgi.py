@@ -17,7 +17,7 @@ from werkzeug.local import LocalProxy
 from werkzeug.routing import Map, Rule
 
 from .dispatch.locks import Locks
-from .dispatch.pipeline import PATH_METHODS, Pipeline
+from .dispatch.pipeline import PATH_METHODS, Pipeline, held_back
 from .dispatch.routes import wsgi_encoded
 from .errors import RegistrationError, SettingsError
 from .http.request import Environ, Request
@@ -73,10 +73,9 @@ class Application:
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer one request (PEP 3333)."""
         if self._is_observed():
-            if self._locks.closed:
-                self._locks.wait_open()
-            return self._app(environ, start_response)
-        response = self._pipeline.answer(environ)
+            response = held_back(self._locks) if self._locks.closed else None
+        else:
+            response = self._pipeline.answer(environ)
         if response is None:
             return self._app(environ, start_response)
         start_response(response.status, response.headers)

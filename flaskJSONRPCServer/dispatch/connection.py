@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from ..errors import ServerStateError
 from ..runtime.logs import ServerLog
 from .exchange import Exchange
 from .locks import Locks, lock_key, optional_lock_key
@@ -119,7 +120,7 @@ class CallTools(FieldsAsKeys):
 
     def waitThis(self, returnStatus: bool = False) -> bool | None:
         """Block until this dispatcher may run; with ``returnStatus`` tell at once whether it is locked."""
-        return self._locks.wait_or_tell(self._key, None, returnStatus)
+        return self._wait_or_tell(self._key, returnStatus)
 
     def lock(self, dispatcher: Callable[..., Any] | None = None) -> None:
         """Hold the server, or a dispatcher."""
@@ -131,7 +132,7 @@ class CallTools(FieldsAsKeys):
 
     def wait(self, dispatcher: Callable[..., Any] | None = None, returnStatus: bool = False) -> bool | None:
         """Block until the server, or a dispatcher, may run; with ``returnStatus`` tell at once whether it is locked."""
-        return self._locks.wait_or_tell(optional_lock_key(dispatcher), None, returnStatus)
+        return self._wait_or_tell(optional_lock_key(dispatcher), returnStatus)
 
     def sleep(self, seconds: float) -> None:
         """Sleep without holding up other calls."""
@@ -140,6 +141,13 @@ class CallTools(FieldsAsKeys):
     def log(self, level: Any, *args: Any) -> None:
         """Write to the server's log; without a level the message is critical."""
         self._log.write_documented(level, args)
+
+    def _wait_or_tell(self, key: Hashable | None, return_status: bool) -> bool | None:
+        if return_status:
+            return self._locks.is_locked(key)
+        if not self._locks.wait_in_run(key):
+            raise ServerStateError("the server stops, and what this dispatcher waits for is still locked")
+        return None
 
 
 class Connection(FieldsAsKeys):

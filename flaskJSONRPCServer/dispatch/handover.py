@@ -14,6 +14,7 @@ from ..settings import Settings
 from .connection import ServerFacts
 from .exchange import Exchange
 from .invoker import Invoker, Params
+from .locks import CALL_NOT_RUN
 from .routes import Route
 
 __all__ = [
@@ -29,9 +30,6 @@ __all__ = [
 
 BACKEND_REFUSED = -32002
 """Code of the error where an exec backend takes no further call: its queue is full, or it has stopped."""
-
-CALL_NOT_RUN = -32003
-"""Code of the error where an exec backend took a call and stopped before it ran."""
 
 CallAnswer = tuple[bool, Any, Any]
 """``(status, params, result)``: the result where the status is True, else what went wrong."""
@@ -88,11 +86,12 @@ class Handover:
         """Wait for the locks, and give the call to its backend.
 
         Raises:
-            JsonRpcException: The backend does not take it, or fails. A notification is then counted as lost.
+            JsonRpcException: The server stops, or the backend does not take it, or fails. A notification then counts as
+                lost.
         """
-        if self._locks.engaged:  # held here rather than in the backend, where it would keep others from running
-            self._locks.wait(route.lock_key)
         try:
+            if self._locks.engaged:  # held here rather than in the backend, where it would keep others from running
+                self._locks.hold_call(route.lock_key)
             return Pending(call, backend, self._added(backend, route, call, exchange))
         except JsonRpcException as exc:
             if call.id is ABSENT:

@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from ..runtime.logs import ERROR
+from ..runtime.logs import ERROR, WARNING
 from ..runtime.stats import Stats
 from ..sansio_jsonrpc import JsonRpcException, JsonRpcInternalError
 from .connection import Connection, ServerFacts
@@ -45,13 +45,14 @@ class Invoker:
             What the function returns.
 
         Raises:
-            JsonRpcException: Wrong parameters, the function's own, or -32603 for any other exception.
+            JsonRpcException: Wrong parameters, the function's own, -32003 where the server stopped while the call was
+                held, or -32603 for any other exception.
         """
         plan = route.plan
         connection = self._connect(exchange, route, self._server, notify=notify) if plan.takes_magic else None
         args, kwargs = plan.bind(params, connection)
         if self._locks.engaged:
-            self._locks.wait(route.lock_key)
+            self._hold(route, notify=notify)
         tally = self._stats.tally()
         tally.calls_started += 1
         try:
@@ -64,6 +65,15 @@ class Invoker:
             raise self.internal_error(f"dispatcher {route.path}{route.name} raised", exchange) from exc
         finally:
             tally.calls_done += 1
+
+    def _hold(self, route: Route, *, notify: bool) -> None:
+        try:
+            self._locks.hold_call(route.lock_key)
+        except JsonRpcException as exc:
+            if notify:
+                self._stats.count_lost(1)
+                self._log.write(WARNING, f"notification {route.path}{route.name} is lost:", exc.message)
+            raise
 
     def internal_error(self, what: str, exchange: Exchange) -> JsonRpcInternalError:
         """Log the exception that is being handled, and return what the client is told of it.

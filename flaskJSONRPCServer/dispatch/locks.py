@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import functools
+import math
 import threading
+import time
 from collections.abc import Callable, Hashable
 from typing import Any
 
-__all__ = ["Locks", "lock_key", "optional_lock_key"]
+from ..http.refusals import ServiceUnavailable
+from ..sansio_jsonrpc import JsonRpcError, JsonRpcException
 
-# How long a caller's own sleepMethod is asked to sleep between two looks.
-_SLEEP_S = 0.1
+__all__ = ["CALL_NOT_RUN", "Locks", "lock_key", "optional_lock_key"]
+
+CALL_NOT_RUN = -32003
+"""Code of the error where a call was taken, and what should have run it has stopped before."""
 
 
 def lock_key(function: Callable[..., Any]) -> Hashable:
@@ -37,6 +42,21 @@ def optional_lock_key(function: Callable[..., Any] | None) -> Hashable | None:
     return None if function is None else lock_key(function)
 
 
+class Run:
+    """One run of a server, from a start to the stop.
+
+    Attributes:
+        ends_at: Until when requests that came in this run may be held, as :func:`time.monotonic` counts.
+    """
+
+    def __init__(self) -> None:
+        self.ends_at = math.inf  # guarded by Locks._changed
+
+    def seconds_left(self) -> float:
+        """Return how long a request may still be held."""
+        return max(0.0, self.ends_at - time.monotonic())
+
+
 class Locks:
     """The locks of one server.
 
@@ -57,6 +77,7 @@ class Locks:
         self.closed = False  # written under _changed, read without it
         self._deep = False  # guarded by _changed
         self._holds = 0  # guarded by _changed
+        self._run = Run()  # guarded by _changed
 
     def lock(self, key: Hashable | None = None) -> None:
         """Hold the dispatcher, or every dispatcher. A lock on the server ends all exclusive permissions."""
@@ -110,37 +131,71 @@ class Locks:
             self._update()
 
     def wait_open(self) -> None:
-        """Block while requests are held. Whoever has a request to answer reads :attr:`closed` first."""
-        with self._changed:
-            self._changed.wait_for(lambda: not self.closed)
+        """Block while requests are held. Whoever has a request to answer reads :attr:`closed` first.
+
+        Raises:
+            ServiceUnavailable: The server has stopped meanwhile.
+        """
+        if not self._hold(lambda: self.closed):
+            raise ServiceUnavailable("the server has stopped")
 
     def is_locked(self, key: Hashable | None = None) -> bool:
         """Tell whether the dispatcher, or the server, is held."""
         with self._changed:
             return self._is_locked(key)
 
-    def wait(self, key: Hashable | None = None, sleep: Callable[[float], object] | None = None) -> None:
+    def wait(
+        self, key: Hashable | None = None, sleep: Callable[[float], object] | None = None, sleep_s: float = 0.1
+    ) -> None:
         """Block until the dispatcher may run.
 
         Args:
             key: The dispatcher; None for the server.
-            sleep: Called with seconds, again and again, instead of waiting for the change.
+            sleep: Called with ``sleep_s``, again and again, instead of waiting for the change.
+            sleep_s: How long it is asked to sleep, in seconds.
         """
         if sleep is None:
             with self._changed:
                 self._changed.wait_for(lambda: not self._is_locked(key))
             return
         while self.is_locked(key):
-            sleep(_SLEEP_S)
+            sleep(sleep_s)
 
-    def wait_or_tell(
-        self, key: Hashable | None, sleep: Callable[[float], object] | None, return_status: bool
-    ) -> bool | None:
-        """Do what the documented ``wait`` does: with ``return_status`` answer :meth:`is_locked`, else :meth:`wait`."""
-        if return_status:
-            return self.is_locked(key)
-        self.wait(key, sleep)
-        return None
+    def hold_call(self, key: Hashable | None) -> None:
+        """Block until the dispatcher may run, on behalf of a request.
+
+        Raises:
+            JsonRpcException: -32003: the server has stopped meanwhile.
+        """
+        if not self.wait_in_run(key):
+            raise JsonRpcException.exc_from_error(JsonRpcError(CALL_NOT_RUN, "Not run: the server has stopped"))
+
+    def wait_in_run(self, key: Hashable | None) -> bool:
+        """Block until the dispatcher may run, or the server stops. Return False in the second case."""
+        return self._hold(lambda: self._is_locked(key))
+
+    def begin_run(self) -> None:
+        """Begin another run, if the last one has ended."""
+        with self._changed:
+            if self._run.ends_at < math.inf:
+                self._run = Run()
+
+    def end_run(self, in_s: float) -> None:
+        """Let go whoever is still held in so many seconds on behalf of a request of this run. The locks stay."""
+        with self._changed:
+            self._run.ends_at = time.monotonic() + in_s
+            self._changed.notify_all()
+
+    def _hold(self, is_held: Callable[[], bool]) -> bool:
+        """Block while this is so, or to the end of the run; tell whether it is over."""
+        with self._changed:
+            run = self._run
+            while is_held():
+                seconds_left = run.seconds_left()
+                if not seconds_left:
+                    return False
+                self._changed.wait(None if seconds_left == math.inf else seconds_left)
+            return True
 
     def _is_locked(self, key: Hashable | None) -> bool:
         return key in self._locked or (self._server and key not in self._exclusive)

@@ -22,10 +22,11 @@ from ..settings import Settings
 from .answers import Answerer
 from .connection import ServerFacts
 from .exchange import Exchange
+from .locks import Locks
 from .rendering import Renderer
 from .routes import Endpoint, Route, Router
 
-__all__ = ["PATH_METHODS", "Pipeline", "Steps"]
+__all__ = ["PATH_METHODS", "Pipeline", "Steps", "held_back"]
 
 PATH_METHODS = ("OPTIONS", "POST")
 """The HTTP methods of a path."""
@@ -105,8 +106,8 @@ class Pipeline:
         Returns:
             The answer; None if this is no RPC request: an unknown path, or an HTTP method that this path does not take.
         """
-        if self._locks.closed:
-            self._locks.wait_open()
+        if self._locks.closed and (refused := held_back(self._locks)) is not None:
+            return refused
         request = self.request(environ, parsed)
         target = self.find(request)
         if target is None:
@@ -225,6 +226,15 @@ class Pipeline:
             raise Forbidden("not authorised") from exc
         if allowed is not True:
             raise Forbidden("not authorised")
+
+
+def held_back(locks: Locks) -> Response | None:
+    """Hold a request as long as requests are held. Return its answer if the server has stopped meanwhile, else None."""
+    try:
+        locks.wait_open()
+    except Refusal as refusal:
+        return refusal_response(refusal)
+    return None
 
 
 def query_params(request: Request, route: Route) -> dict[str, str]:

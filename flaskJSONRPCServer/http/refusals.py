@@ -10,7 +10,8 @@
     ├── UrlTooLong            414
     ├── UnsupportedMediaType  415
     ├── Misdirected           421
-    └── TooManyHeaders        431
+    ├── TooManyHeaders        431
+    └── ServiceUnavailable    503
 
 Status codes: RFC 9110, section 15, and RFC 6585, section 5.
 """
@@ -26,6 +27,7 @@ __all__ = [
     "Misdirected",
     "Refusal",
     "RequestTimeout",
+    "ServiceUnavailable",
     "TooManyHeaders",
     "UnsupportedMediaType",
     "UrlTooLong",
@@ -94,3 +96,9 @@ class TooManyHeaders(Refusal):
     """There are more header fields than ``max_header_count``."""
 
     status = "431 Request Header Fields Too Large"
+
+
+class ServiceUnavailable(Refusal):
+    """The server has stopped before it did anything about the request."""
+
+    status = "503 Service Unavailable"

@@ -179,18 +179,29 @@ def test_own_sleep_method_is_called_until_the_lock_is_gone(key):
         if len(slept) == 3:
             locks.unlock(key)
 
-    locks.wait(key, sleep)
-    assert len(slept) == 3
-    assert all(seconds > 0 for seconds in slept)
+    locks.wait(key, sleep, 0.25)
+    assert slept == [0.25] * 3
 
 
 @pytest.mark.parametrize("locked", [True, False])
-def test_status_is_told_at_once(locked):
-    locks = Locks()
+def test_status_is_told_at_once(server, locked):
     if locked:
-        locks.lock("a")
+        server.lock(one)
 
-    assert locks.wait_or_tell("a", None, return_status=True) is locked
+    assert server.wait(one, returnStatus=True) is locked
+
+
+def test_own_sleep_method_is_asked_to_sleep_as_the_setting_says(server):
+    slept = []
+
+    def sleep(seconds):
+        slept.append(seconds)
+        server.unlock(one)
+
+    server.settings.sleepTime_waitLock = 0.5
+    server.lock(one)
+    server.wait(one, sleepMethod=sleep)
+    assert slept == [0.5]
 
 
 class Waiters:
