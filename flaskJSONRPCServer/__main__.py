@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import argparse
 import ast
+import importlib
+import inspect
 import runpy
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-from . import __version__
-from .errors import unknown_name
+from . import __version__, flaskJSONRPCServer
+from .errors import BindError, ServerError, unknown_name
 
 __all__ = ["main"]
 
 _DEFAULT_EXAMPLE = "simple"
+_DEFAULT_ATTRIBUTE = "server"
+
+
+class CannotServe(Exception):
+    """What was asked for cannot be served. The message is for whoever typed the command."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -25,7 +33,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     parser = make_parser()
     given = parser.parse_args(arguments)
-    if given.list:
+    if given.command == "serve":
+        try:
+            serve(given.server, given.bind, given.serv_backend)
+        except CannotServe as exc:
+            parser.exit(2, f"{parser.prog} serve: error: {exc}\n")
+    elif given.list:
         print_examples()
     elif given.execute is not None:
         name, *rest = given.execute or [_DEFAULT_EXAMPLE]
@@ -62,7 +75,161 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="print the path of an example; without a name, that of the folder with all of them",
     )
+    add_serve(parser.add_subparsers(dest="command", metavar="COMMAND", title="commands"))
     return parser
+
+
+def add_serve(commands: Any) -> None:
+    """Add the command ``serve`` to the parser's commands."""
+    command = commands.add_parser(
+        "serve", help="serve a server of your own; see serve -h", description="Serve until Ctrl-C or SIGTERM."
+    )
+    command.add_argument(
+        "server",
+        metavar="MODULE[:SERVER]",
+        help="the module, and in it the server, or a function without parameters that returns it "
+        f"({_DEFAULT_ATTRIBUTE!r} without a name); a dotted name leads into objects",
+    )
+    command.add_argument(
+        "--bind",
+        action="append",
+        metavar="ADDRESS",
+        help="listen there instead of at the server's own bindAdress: HOST:PORT, [IPV6]:PORT, or unix:PATH; "
+        "may be repeated",
+    )
+    command.add_argument("--serv-backend", metavar="NAME", help="serve by this backend instead of the server's own")
+
+
+def serve(target: str, bind: Sequence[str] | None, serv_backend: str | None) -> None:
+    """Serve the server that ``MODULE[:SERVER]`` names, until a signal ends it.
+
+    Args:
+        target: Where the server is.
+        bind: Addresses in the place of its own.
+        serv_backend: A serving backend in the place of its own.
+
+    Raises:
+        CannotServe: There is no server, or it cannot be started.
+    """
+    addresses = [read_address(text) for text in bind or ()]
+    server = find_server(target)
+    started: list[flaskJSONRPCServer] = []
+    try:
+        configure(server, addresses, serv_backend)
+        server.serveForever(on_start=lambda server: started.append(announced(server)))
+    except ServerError as exc:
+        if started:
+            raise
+        raise CannotServe(exc.strerror if isinstance(exc, BindError) else exc) from exc
+
+
+def announced(server: flaskJSONRPCServer) -> flaskJSONRPCServer:
+    """Say where the server listens, as far as its backend tells; return it."""
+    urls = server._lifecycle.urls
+    print(f"serving {server.name!r}", *(["on", *urls] if urls else []), flush=True)
+    return server
+
+
+def configure(server: flaskJSONRPCServer, addresses: list[Any], serv_backend: str | None) -> None:
+    """Give a server that has not been started other addresses and another serving backend.
+
+    Raises:
+        SettingsError, ServerStateError: They cannot be set.
+        CannotServe: There is no address at all.
+    """
+    settings = server.settings
+    if serv_backend is not None:
+        settings.servBackend = serv_backend
+    if addresses:
+        settings.multipleAdress = len(addresses) > 1
+        settings.bindAdress = addresses if settings.multipleAdress else addresses[0]
+    if settings.bindAdress is None:
+        raise CannotServe(f"server {server.name!r} has bindAdress=None; give an address by --bind")
+
+
+def read_address(text: str) -> list[Any] | str:
+    """Read ``HOST:PORT``, ``[IPV6]:PORT``, ``unix:PATH``, or a path with a slash, as ``bindAdress`` takes it.
+
+    Raises:
+        CannotServe: It is none of these.
+    """
+    path = text.removeprefix("unix:")
+    if path and (path != text or "/" in text):
+        return path
+    host, _, port = text.rpartition(":")
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    is_host = bool(bare) and (bare != host or ":" not in host)
+    if not is_host or not (port.isascii() and port.isdecimal()) or int(port) > 65535:
+        raise CannotServe(
+            f"--bind {text!r} is no address; it takes HOST:PORT with a port from 0 to 65535, such as 127.0.0.1:8080, "
+            "[IPV6]:PORT, or unix:PATH"
+        )
+    return [bare, int(port)]
+
+
+def find_server(target: str) -> flaskJSONRPCServer:
+    """Import the module and find the server in it.
+
+    Raises:
+        CannotServe: There is no such module, nothing of this name in it, or it is no server that could be started.
+    """
+    module_name, _, attribute = target.partition(":")
+    found = attribute_of(import_named(module_name), attribute or _DEFAULT_ATTRIBUTE)
+    if callable(found):
+        found = called(found, target)
+    if not isinstance(found, flaskJSONRPCServer):
+        raise CannotServe(f"{target!r} is no flaskJSONRPCServer but of type {type(found).__name__!r}")
+    if found._lifecycle.is_running:
+        raise CannotServe(f"server {found.name!r} runs already; leave its start() out of the module")
+    return found
+
+
+def import_named(name: str) -> Any:
+    """Import a module of the current directory, or an installed one. What the module itself raises goes through.
+
+    Raises:
+        CannotServe: There is none.
+    """
+    if not all(part.isidentifier() for part in name.split(".")) or is_script(name):
+        raise CannotServe(f"{name!r} is not the name of a module; it takes MODULE:SERVER, such as my_server:server")
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as exc:
+        if exc.name is None or not f"{name}.".startswith(f"{exc.name}."):
+            raise
+        raise CannotServe(f"there is no module {exc.name!r} in {Path.cwd()}, nor an installed one") from exc
+
+
+def is_script(name: str) -> bool:
+    return name.endswith(".py") and Path(name).is_file()
+
+
+def attribute_of(found: Any, dotted: str) -> Any:
+    """Follow a dotted name from a module.
+
+    Raises:
+        CannotServe: There is nothing of a name.
+    """
+    for name in dotted.split("."):
+        if not hasattr(found, name):
+            known = [each for each in dir(found) if not each.startswith("_")]
+            raise CannotServe(unknown_name("name", name, known))
+        found = getattr(found, name)
+    return found
+
+
+def called(make: Callable[..., Any], target: str) -> Any:
+    """Return what a function without parameters returns.
+
+    Raises:
+        CannotServe: It needs some.
+    """
+    try:
+        inspect.signature(make).bind()
+    except TypeError as exc:
+        raise CannotServe(f"{target!r} cannot be called without parameters: {exc}") from exc
+    return make()
 
 
 def examples_folder() -> Path:

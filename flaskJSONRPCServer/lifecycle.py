@@ -56,6 +56,11 @@ class Lifecycle:
         return self._serving.addresses
 
     @property
+    def urls(self) -> list[str]:
+        """The same as URLs."""
+        return [url_of(address) for address in self.addresses]
+
+    @property
     def is_running(self) -> bool:
         """Whether the server has been started and not stopped."""
         return self._started is not None
@@ -75,7 +80,7 @@ class Lifecycle:
             with ExitStack() as undo:
                 self._start(undo)
                 self._started = undo.pop_all()
-        self._engine.log.write(INFO, f"server {self._engine.name!r} listens on", *map(url_of, self.addresses))
+        self._engine.log.write(INFO, f"server {self._engine.name!r} listens on", *self.urls)
 
     def stop(self, timeout_s: float, allowed_requests: int) -> None:
         """Stop accepting requests, wait for those being processed, and undo the start. Without a start nothing happens.

@@ -4,6 +4,7 @@ import runpy
 import signal
 import subprocess
 import sys
+import textwrap
 import urllib.request
 from pathlib import Path
 
@@ -35,6 +36,7 @@ def test_help_names_every_flag_and_is_shown_without_arguments(capsys):
     assert capsys.readouterr().out == text
     assert text.startswith("usage: python -m flaskJSONRPCServer ")
     assert all(f"\n  {flag}" in text for flag in ("-h", "-v", "-l", "-x", "-d")), text
+    assert "\n    serve " in text
 
 
 def test_list_has_a_line_for_each_example(capsys):
@@ -107,6 +109,154 @@ def test_example_serves_until_it_is_told_to_end():
         with urllib.request.urlopen(f"{program.url()}/api/echo?value=hello", timeout=10) as answer:
             assert b'"result":"hello"' in answer.read()
         assert program.end(signal.SIGTERM) == 0, program.output
+
+
+SERVED = """
+    from flaskJSONRPCServer import flaskJSONRPCServer
+
+    def make_server():
+        made = flaskJSONRPCServer(["127.0.0.1", 0], log=0, name="served")
+        made.registerFunction(lambda: "here", path="/api", name="where")
+        return made
+
+    def make_for(client):
+        return make_server()
+
+    server = make_server()
+    unbound = flaskJSONRPCServer(None, log=0, name="unbound")
+    unbound.registerFunction(lambda: "here", path="/api", name="where")
+    frozen = make_server()
+    frozen.getWSGI()
+"""
+OTHERS = {
+    "running": "from served import server; server.start()",
+    "failing": "import no_such_module_here",
+    "wrong": "1 / 0",
+    "typing_error": "def server(): raise TypeError('of the function itself')",
+    "refused": "from served import make_server; server = make_server(); server.settings.log = 'loud'",
+}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with modules to serve."""
+    for name, text in {"served": SERVED, **OTHERS}.items():
+        (tmp_path / f"{name}.py").write_text(textwrap.dedent(text), encoding="utf-8")
+    (tmp_path / "package").mkdir()
+    (tmp_path / "package" / "inner.py").write_text("import served as of\n", encoding="utf-8")
+    return tmp_path
+
+
+def serving(folder, *arguments):
+    return running([sys.executable, "-m", "flaskJSONRPCServer", "serve", *arguments], cwd=folder)
+
+
+def where(url):
+    with urllib.request.urlopen(f"{url}/api/where", timeout=20) as answer:
+        return answer.read()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["served"],
+        ["served:server"],
+        ["served:make_server"],
+        ["package.inner:of.server"],
+        ["served:unbound", "--bind", "127.0.0.1:0"],
+        ["served", "--serv-backend", "werkzeug"],
+        ["--bind=127.0.0.1:0", "served"],
+    ],
+    ids=" ".join,
+)
+def test_serve_tells_the_url_and_ends_well(folder, arguments):
+    with serving(folder, *arguments) as program:
+        url = program.url()
+
+        assert program.output.startswith("serving '"), program.output
+        assert where(url) == b'{"jsonrpc":"2.0","result":"here","id":null}'
+        assert program.end(signal.SIGTERM) == 0, program.output
+
+
+def test_serve_listens_on_every_address_that_is_bound(folder):
+    addresses = ["127.0.0.1:0", f"unix:{folder / 'a.sock'}", "[::1]:0", str(folder / "b.sock")]
+    with serving(folder, "served", *(f"--bind={address}" for address in addresses)) as program:
+        tcp = r"(http://\S+:[1-9]\d*)/"
+        first, last = program.line_with(f"on {tcp} unix:{folder}/a.sock {tcp} unix:{folder}/b.sock$").groups()
+
+        assert where(first) == where(last)
+        assert program.end(signal.SIGINT) == 0, program.output
+    assert not list(folder.glob("*.sock"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["missing"], "there is no module 'missing' in "),
+        (["missing.inner:server"], "there is no module 'missing' in "),
+        (["package.missing"], "there is no module 'package.missing' in "),
+        (["served.py"], "'served.py' is not the name of a module"),
+        (["./served"], "'./served' is not the name of a module"),
+        ([":server"], "'' is not the name of a module"),
+        (["served:servr"], "unknown name 'servr'; did you mean 'server'?"),
+        (["served:server.nam"], "unknown name 'nam'; did you mean 'name'?"),
+        (["served:server.name"], "'served:server.name' is no flaskJSONRPCServer but of type 'str'"),
+        (["served:dict"], "unknown name 'dict'; known: "),
+        (["package.inner:of.make_for"], "cannot be called without parameters: missing a required argument: 'client'"),
+        (["running"], "server 'served' runs already; leave its start() out of the module"),
+        (["served:unbound"], "server 'unbound' has bindAdress=None; give an address by --bind"),
+        (["served:frozen", "--bind", "127.0.0.1:0"], "cannot change while the server is in use"),
+        (["served", "--bind", "8080"], "--bind '8080' is no address; it takes HOST:PORT"),
+        (["served", "--bind", ":8080"], "--bind ':8080' is no address"),
+        (["served", "--bind", "::1:8080"], "--bind '::1:8080' is no address"),
+        (["served", "--bind", "127.0.0.1:65536"], "--bind '127.0.0.1:65536' is no address"),
+        (["served", "--bind", "unix:"], "--bind 'unix:' is no address"),
+        (["served", "--bind", "unix:/no/such/folder/a.sock"], "cannot listen on unix:/no/such/folder/a.sock"),
+        (["served", "--serv-backend", "werkzeg"], "unknown serving backend 'werkzeg'; did you mean 'werkzeug'?"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_cannot_be_served_is_told_in_a_line(folder, arguments, message):
+    with serving(folder, *arguments) as program:
+        assert program.wait() == 2
+        assert program.output.startswith("python -m flaskJSONRPCServer serve: error: "), program.output
+        assert message in program.output
+        assert program.output.count("\n") == 1, program.output
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        ("failing", "ModuleNotFoundError: No module named 'no_such_module_here'"),
+        ("wrong", "ZeroDivisionError"),
+        ("typing_error", "TypeError: of the function itself"),
+        ("refused", "log='loud' is refused"),
+    ],
+)
+def test_what_fails_in_the_module_itself_has_its_traceback(folder, name, error):
+    with serving(folder, name) as program:
+        assert program.wait() == 1
+        assert "Traceback" in program.output
+        assert f'{name}.py"' in program.output
+        assert error in program.output
+
+
+@pytest.mark.parametrize("arguments", [["serve"], ["serve", "a", "b"], ["serve", "a", "--unheard-of"], ["sevre", "a"]])
+def test_serve_with_wrong_arguments_shows_the_usage(arguments, capsys):
+    with pytest.raises(SystemExit) as ended:
+        command_line.main(arguments)
+
+    assert ended.value.code == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+def test_help_of_serve_names_its_options(capsys):
+    with pytest.raises(SystemExit) as ended:
+        command_line.main(["serve", "-h"])
+    text = capsys.readouterr().out
+
+    assert ended.value.code == 0
+    assert all(word in text for word in ("MODULE[:SERVER]", "--bind", "--serv-backend"))
 
 
 def test_module_runs_as_a_program():

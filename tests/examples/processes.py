@@ -83,11 +83,11 @@ class Program:
 
 
 @contextlib.contextmanager
-def running(command, **environment):
-    """Start a program in the project's folder, in a session of its own, and kill it at the end of the block."""
+def running(command, cwd=ROOT, **environment):
+    """Start a program in a folder, in a session of its own, and kill it at the end of the block."""
     process = subprocess.Popen(
         command,
-        cwd=ROOT,
+        cwd=cwd,
         env={**inherited_environment(), **environment},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
