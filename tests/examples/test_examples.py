@@ -8,17 +8,20 @@ import re
 import signal
 import sys
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.examples.processes import EXAMPLES, curl_commands, example, run_curl
+from tests.examples.processes import EXAMPLES, PATIENCE_S, curl_commands, example, run_curl
 
 SERVED = [
     "auth.py",
+    "call_async.py",
     "custom_exec_backend.py",
     "custom_serving_backend.py",
     "flask_merge.py",
     "jsonp_page.py",
+    "locks.py",
     "multiple.py",
     "notify.py",
     "restart.py",
@@ -38,6 +41,23 @@ def docstring(name):
     ("name", "printed"),
     [
         ("auth.py", ['{"jsonrpc":"2.0","result":"the treasure is under the palm tree","id":null}']),
+        (
+            "call_async.py",
+            [
+                '{"jsonrpc":"2.0","result":"8f75906e95b3085b","id":null}',
+                '{"jsonrpc":"2.0","error":{"code":1002,"message":"no text"},"id":null}',
+                '{"jsonrpc":"2.0","result":"8f75906e95b3085b","id":null}',
+                '{"jsonrpc":"2.0","result":{"tea":"8f75906e95b3085b","coffee":"dfd7726f1d5b96a0","milk":"35c733ad418ee507"},'
+                '"id":null}',
+            ],
+        ),
+        (
+            "locks.py",
+            [
+                f'{{"jsonrpc":"2.0","result":{result},"id":null}}'
+                for result in ("3", '"closed"', '"closed"', '"open"', '{"tea":4,"coffee":5}', "4")
+            ],
+        ),
         ("custom_serving_backend.py", ['{"jsonrpc":"2.0","result":"hello","id":null}']),
         ("custom_exec_backend.py", [f'{{"jsonrpc":"2.0","result":{n},"id":null}}' for n in (5, 12)]),
         ("notify.py", ["", '{"jsonrpc":"2.0","result":["Ann"],"id":null}']),
@@ -63,6 +83,22 @@ def test_signal_ends_it_well(launch, name, number):
     assert program.end(number) == 0
     assert "Traceback" not in program.output
     assert "Error" not in program.output
+
+
+def test_call_that_the_locks_example_holds_is_answered_when_it_opens(launch):
+    url = start(launch, "locks.py").url()
+
+    def result_of(method):
+        with urllib.request.urlopen(f"{url}/api/{method}", timeout=PATIENCE_S) as answer:
+            return json.load(answer)["result"]
+
+    assert result_of("close") == "closed"
+    with ThreadPoolExecutor() as pool:
+        held = pool.submit(result_of, "price?item=tea")
+        assert result_of("status") == "closed"
+        assert not held.done()
+        assert result_of("open") == "open"
+        assert held.result(PATIENCE_S) == 3
 
 
 def test_every_example_is_in_the_table_once():

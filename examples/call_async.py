@@ -1,0 +1,69 @@
+"""Work in native threads beside a call: its result, its exception, a checker, and many at once.
+
+python examples/call_async.py [PORT]
+curl 'http://127.0.0.1:8080/api/digest?text=tea'
+curl 'http://127.0.0.1:8080/api/digest?text='
+curl 'http://127.0.0.1:8080/api/digest_in_time?text=tea'
+curl 'http://127.0.0.1:8080/api/digests?texts=tea,coffee,milk'
+"""
+
+import hashlib
+import sys
+import time
+
+from flaskJSONRPCServer import JsonRpcApplicationError, flaskJSONRPCServer
+
+ROUNDS = 50_000
+PATIENCE_S = 30
+
+
+def slow_digest(text):
+    """Stands for whatever keeps a thread busy: here C code, which other threads run beside."""
+    if not text:
+        raise ValueError("no text")
+    return hashlib.pbkdf2_hmac("sha256", text.encode(), b"example", ROUNDS).hex()[:16]
+
+
+def digest(text, _connection):
+    # It waits for the result, and an exception comes out here, with the traceback of the thread.
+    try:
+        return _connection.server.callAsync(slow_digest, [text])
+    except ValueError as error:
+        raise JsonRpcApplicationError(str(error), code=1002) from error
+
+
+def digest_in_time(text, _connection):
+    # With a checker there is time for something else: here, to be impatient.
+    check = _connection.server.callAsync(slow_digest, kwargs={"text": text}, returnChecker=True)
+    give_up_at = time.monotonic() + PATIENCE_S
+    done, result, error = check()
+    while not done and time.monotonic() < give_up_at:
+        _connection.call.sleep(0.01)
+        done, result, error = check()
+    if error is not None:
+        raise error
+    return result if done else "not in time"
+
+
+def digests(texts, _connection):
+    words = texts.split(",")
+    checkers = [_connection.server.callAsync(slow_digest, [word], returnChecker=True) for word in words]
+    while not all(check()[0] for check in checkers):
+        _connection.call.sleep(0.01)
+    return {word: check()[1] for word, check in zip(words, checkers, strict=True)}
+
+
+def make_server(port):
+    server = flaskJSONRPCServer(["127.0.0.1", port], name="call_async")
+    for function in (digest, digest_in_time, digests):
+        server.registerFunction(function, path="/api")
+    return server
+
+
+def main():
+    port = int(sys.argv[1]) if len(sys.argv) > 1 else 8080
+    make_server(port).serveForever()
+
+
+if __name__ == "__main__":
+    main()
