@@ -42,7 +42,7 @@ from .wsgi import Application, FlaskMount, add_rules, make_rule
 __all__ = ["Engine", "addresses_of"]
 
 # Documented options that this version does not have; each is refused rather than ignored.
-_NOT_SUPPORTED = ("gevent", "ssl")
+_NOT_SUPPORTED = ("gevent",)
 
 _STANDARD_CODEC = "json"
 

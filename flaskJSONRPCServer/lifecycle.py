@@ -18,6 +18,7 @@ from .servBackend import find_serv_backend
 from .servBackend.gate import Gate, closed
 from .servBackend.serving import Serving, refuse_unsupported
 from .servBackend.sockets import Address
+from .servBackend.tls import refuse_without_tls
 
 __all__ = ["Lifecycle"]
 
@@ -33,11 +34,14 @@ class Lifecycle:
         facade: The object that the user made, which the serving backend is told.
 
     Raises:
-        SettingsError: The serving backend or the descriptor limits cannot be used.
+        SettingsError: The serving backend, the files of ``ssl`` or the descriptor limits cannot be used.
+        UnsupportedError: The serving backend cannot serve on the addresses, or not with TLS.
     """
 
     def __init__(self, engine: Engine, facade: Any) -> None:
-        refuse_unsupported(find_serv_backend(engine.settings.servBackend), addresses_of(engine.settings))
+        backend = find_serv_backend(engine.settings.servBackend)
+        refuse_unsupported(backend, addresses_of(engine.settings))
+        refuse_without_tls(backend, engine.settings.ssl)
         checked_limits(engine.settings.tweakDescriptors)
         self._engine = engine
         self._facade = facade
@@ -58,7 +62,8 @@ class Lifecycle:
     @property
     def urls(self) -> list[str]:
         """The same as URLs."""
-        return [url_of(address) for address in self.addresses]
+        scheme = "https" if self._engine.settings.ssl else "http"
+        return [url_of(address, scheme) for address in self.addresses]
 
     @property
     def is_running(self) -> bool:
@@ -280,9 +285,9 @@ def near_descriptor_limit(server: Any) -> bool:
     return bool(server._checkFileDescriptor())
 
 
-def url_of(address: Any) -> str:
+def url_of(address: Any, scheme: str) -> str:
     """Return the URL of an address, if it is a host and a port; ``unix:`` and the path for a Unix socket."""
     match address:
         case [str(host), int(port)]:
-            return f"http://{Address(host, port)}/"
+            return f"{scheme}://{Address(host, port)}/"
     return f"unix:{address}" if isinstance(address, str) else str(address)

@@ -42,7 +42,7 @@ class flaskJSONRPCServer(DocumentedHelpers):
         log: 0 (critical only), 1 (error), 2 (warning), 3 (info), 4 (debug), or False for critical only.
         fallback: Answer GET: JSONP with a callback, plain JSON without.
         allowCompress: Compress answers, for clients that take gzip.
-        ssl: Not supported by this version.
+        ssl: ``[key file, certificate file]``, PEM files in this order, or an ``ssl.SSLContext``: serve with TLS.
         tweakDescriptors: ``[soft, hard]`` limit of open files that ``start()`` raises the process to; False leaves it.
         compressMinSize: The largest answer that is never compressed, in bytes.
         jsonBackend: The module that reads and writes JSON, by name (``simplejson``, ``json``, ``orjson``,

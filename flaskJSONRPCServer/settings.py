@@ -113,7 +113,7 @@ class Settings:
     log: int | bool = option(3, "0 (critical only) to 4 (debug), or False", is_log_level)
     fallback: bool = flag(True)
     allowCompress: bool = flag(False)
-    ssl: Any = anything(False, "False")
+    ssl: Any = anything(False, "[key file, certificate file], an ssl.SSLContext, or False")
     tweakDescriptors: Any = anything((65536, 65536), "[soft limit, hard limit], or False")
     compressMinSize: int = count(2 * MIB, least=0, unit="number of bytes")
     jsonBackend: Any = anything("simplejson", "a module's name, or an object with loads and dumps")

@@ -103,7 +103,6 @@ def test_method_has_the_documented_parameters(name):
     ("options", "named"),
     [
         ({"gevent": True}, "gevent"),
-        ({"ssl": ["key", "cert"]}, "ssl"),
     ],
 )
 def test_option_that_this_version_lacks_is_one_clear_error(options, named):

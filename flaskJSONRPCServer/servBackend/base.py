@@ -16,10 +16,13 @@ class ServBackend(Protocol):
     Attributes:
         _id: Its name in messages.
         _supportRawSocket: Whether the server opens the listening sockets, and hands each to ``start``.
+        _supportTLS: Whether it serves with what :func:`~flaskJSONRPCServer.servBackend.tls.server_context` makes of
+            ``server.settings.ssl``.
     """
 
     _id: str
     _supportRawSocket: bool
+    _supportTLS: bool
 
     def start(self, bindAdress: Any, wsgiApp: Any, server: Any, joinLoop: bool) -> Any:
         """Listen, and serve in the background.
@@ -36,6 +39,7 @@ class ServBackend(Protocol):
 
         Raises:
             BindError: The address cannot be listened on.
+            SettingsError: The files that ``ssl`` names cannot be used any more.
         """
 
     def stop(self, serverInstance: Any, serverIndex: int, server: Any, timeout: float) -> None:
@@ -67,6 +71,7 @@ class CustomBackend:
         self._start = members.get("start")
         self._stop = members.get("stop")
         self._supportRawSocket = bool(members.get("_supportRawSocket"))
+        self._supportTLS = bool(members.get("_supportTLS"))
         if not self._id or not callable(self._start):
             raise SettingsError(f"servBackend={given!r} is refused: a custom one has '_id' and a function 'start'")
 

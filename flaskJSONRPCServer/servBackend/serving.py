@@ -11,6 +11,7 @@ from typing import Any
 from ..errors import UnsupportedError
 from .base import ServBackend
 from .sockets import Address, AnyAddress, Listener, open_listener
+from .tls import refuse_without_tls
 
 __all__ = ["SERVED_BY", "Serving", "refuse_unsupported"]
 
@@ -62,9 +63,12 @@ class Serving:
 
         Raises:
             BindError: One cannot be listened on.
-            UnsupportedError: The backend takes no sockets, and one of the addresses needs that.
+            SettingsError: What ``ssl`` asks for cannot be used.
+            UnsupportedError: The backend takes no sockets, and one of the addresses needs that; or it has no TLS, and
+                ``ssl`` asks for it.
         """
         refuse_unsupported(backend, addresses)
+        refuse_without_tls(backend, self._server.settings.ssl)
         self._stopped.clear()
         with ExitStack() as undo:
             listeners: list[Listener | None] = [None] * len(addresses)

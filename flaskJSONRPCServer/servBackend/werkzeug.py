@@ -1,4 +1,8 @@
-"""Serving with Werkzeug's threaded server: always there, one thread a connection, one request a connection."""
+"""Serving with Werkzeug's threaded server: always there, one thread a connection, one request a connection.
+
+The TLS is ours: Werkzeug would wrap the listening socket, and one client that stalls its handshake would hold up all
+others.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import functools
 import os
 import re
 import socket
+import ssl
 import sys
 import threading
 import time
@@ -16,6 +21,7 @@ from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
 from ..runtime.logs import DEBUG, INFO, WARNING
 from .sockets import is_unix
+from .tls import server_context
 
 __all__ = ["WerkzeugBackend"]
 
@@ -32,7 +38,6 @@ class RequestHandler(WSGIRequestHandler):
 
     def setup(self) -> None:
         super().setup()
-        self.connection.settimeout(self.server.read_timeout_s)
         self.client_address = self.client_address or ("", 0)  # a Unix socket's peer has none
 
     def make_environ(self) -> dict[str, Any]:
@@ -63,7 +68,12 @@ class HTTPServer(ThreadedWSGIServer):
     server_address: Any
 
     def __init__(
-        self, listener: socket.socket, app: Any, write_log: Callable[..., None], read_timeout_s: float
+        self,
+        listener: socket.socket,
+        app: Any,
+        write_log: Callable[..., None],
+        read_timeout_s: float,
+        tls: ssl.SSLContext | None,
     ) -> None:
         self.write_log = write_log
         self.read_timeout_s = read_timeout_s or None
@@ -73,14 +83,30 @@ class HTTPServer(ThreadedWSGIServer):
         name = listener.getsockname()
         host, port = (f"unix://{os.fsdecode(name)}", 0) if is_unix(listener) else name[:2]
         super().__init__(host, port, app, RequestHandler, fd=listener.fileno())  # works on a duplicate
+        self.ssl_context = tls  # not given to the base class, which would wrap the listening socket
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Serve a connection in a thread that :meth:`finish` can find."""
+        if self.ssl_context is not None:
+            # Nothing is read or written here, in the thread that accepts connections.
+            request = self.ssl_context.wrap_socket(request, server_side=True, do_handshake_on_connect=False)
         thread = threading.Thread(target=self._serve, args=(request, client_address), daemon=True)
         with self._lock:
             self._connections[request] = thread
             self._silent.add(request)
         thread.start()
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        """Serve a connection, after its handshake."""
+        request.settimeout(self.read_timeout_s)
+        if self._shakes_hands(request, client_address):
+            super().finish_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close a connection, with the end that TLS has for it."""
+        if isinstance(request, ssl.SSLSocket):
+            send_close_notify(request)
+        super().shutdown_request(request)
 
     def request_begins(self, connection: socket.socket) -> None:
         with self._lock:
@@ -105,6 +131,23 @@ class HTTPServer(ThreadedWSGIServer):
         """Log what a connection broke on; the base class prints it."""
         self.write_log("a connection broke:", repr(sys.exc_info()[1]))
 
+    def log(self, type: str, message: str, *args: Any) -> None:
+        """Log in one line that TLS broke in the middle of a request; the base class would print the traceback."""
+        if isinstance(sys.exc_info()[1], ssl.SSLError):
+            self.handle_error(None, None)
+        else:
+            super().log(type, message, *args)
+
+    def _shakes_hands(self, request: Any, client_address: Any) -> bool:
+        if not isinstance(request, ssl.SSLSocket):
+            return True
+        try:
+            request.do_handshake()  # its time in all is bounded by the timeout of the socket
+        except OSError as exc:  # plain HTTP, an old version, no certificate, silence, a scan of ports
+            self.write_log(f"no TLS with {client_address or 'a client'}: {exc!r}")
+            return False
+        return True
+
     def _serve(self, request: socket.socket, client_address: Any) -> None:
         try:
             self.process_request_thread(request, client_address)
@@ -116,8 +159,18 @@ class HTTPServer(ThreadedWSGIServer):
 
 def end_reading(connection: socket.socket) -> None:
     try:
-        connection.shutdown(socket.SHUT_RD)
+        # Not its own shutdown(): that of a TLS connection drops the TLS, under the thread that is in it.
+        socket.socket.shutdown(connection, socket.SHUT_RD)
     except OSError:  # the client has gone already
+        return
+
+
+def send_close_notify(connection: ssl.SSLSocket) -> None:
+    """Tell the client that nothing was cut off (RFC 8446, section 6.1), without waiting for it to say the same."""
+    connection.settimeout(0)
+    try:
+        connection.unwrap()
+    except (OSError, ValueError):  # it has not said the same yet, has gone, or was never one
         return
 
 
@@ -143,6 +196,7 @@ class WerkzeugBackend:
     _supportGevent = False
     _supportNative = True
     _supportRawSocket = True
+    _supportTLS = True
 
     def start(self, bindAdress: Any, wsgiApp: Callable[..., Any], server: Any, joinLoop: bool) -> Running:
         """As :meth:`~flaskJSONRPCServer.servBackend.base.ServBackend.start`."""
@@ -150,7 +204,8 @@ class WerkzeugBackend:
         _, listener = bindAdress
         level = INFO if settings.debug else DEBUG
         write_log = functools.partial(server.log.write, level)
-        return Running(HTTPServer(listener, wsgiApp, write_log, settings.read_timeout_s))
+        tls = server_context(settings.ssl)
+        return Running(HTTPServer(listener, wsgiApp, write_log, settings.read_timeout_s, tls))
 
     def stop(self, serverInstance: Running, serverIndex: int, server: Any, timeout: float) -> None:
         """As :meth:`~flaskJSONRPCServer.servBackend.base.ServBackend.stop`."""
