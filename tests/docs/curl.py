@@ -4,6 +4,7 @@ import argparse
 import http.client
 import shlex
 import socket
+import ssl
 from urllib.parse import urlsplit
 
 _PARSER = argparse.ArgumentParser(prog="curl", exit_on_error=False)
@@ -12,6 +13,7 @@ _PARSER.add_argument("-d", "--data")
 _PARSER.add_argument("-X", "--request")
 _PARSER.add_argument("-i", "--include", action="store_true")
 _PARSER.add_argument("--unix-socket")
+_PARSER.add_argument("--cacert")
 _PARSER.add_argument("url")
 
 
@@ -23,7 +25,7 @@ def curl(command):
         headers["Content-Type"] = "application/x-www-form-urlencoded"
     headers |= dict(header.split(": ", 1) for header in arguments.header)
     url = urlsplit(arguments.url)
-    connection = http.client.HTTPConnection(url.hostname, url.port, timeout=10)
+    connection = connect(url, arguments.cacert)
     if arguments.unix_socket is not None:
         connection.sock = socket.socket(socket.AF_UNIX)
         connection.sock.connect(arguments.unix_socket)
@@ -38,3 +40,11 @@ def curl(command):
         *(f"{name}: {text}" for name, text in response.getheaders()),
     ]
     return "\n".join([*head, "", body]) if arguments.include else body
+
+
+def connect(url, trusted):
+    if url.scheme == "http":
+        return http.client.HTTPConnection(url.hostname, url.port, timeout=10)
+    context = ssl.create_default_context(cafile=trusted)
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # as curl does
+    return http.client.HTTPSConnection(url.hostname, url.port, timeout=10, context=context)

@@ -13,6 +13,7 @@ import sys
 import pytest
 
 from flaskJSONRPCServer import flaskJSONRPCServer
+from tests.certificates import make_certificates
 from tests.docs.curl import curl
 from tests.docs.pages import blocks, pages
 
@@ -64,6 +65,8 @@ class Reader:
     def call(self, block, text):
         """Run the curl commands of a block, and compare what they print."""
         for command, wanted in commands(text):
+            if command.startswith("openssl req "):
+                make_certificates(self.directory)  # under the names that the page uses, where there is no openssl too
             if not command.startswith("curl "):  # pip, make, or a server that is not ours
                 continue
             got = curl(command)
