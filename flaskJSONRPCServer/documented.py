@@ -5,7 +5,7 @@ Those that need no server are in :mod:`flaskJSONRPCServer.helpers`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
 import flask
@@ -193,6 +193,14 @@ class DocumentedHelpers(ProcessHelpers):
         """End :meth:`_deepLock`; ``unlock()`` does not."""
         self._engine.locks.deep_unlock()
 
-    def _speedStatsAdd(self, name: str, val: float) -> None:
-        """Count a duration of ``val`` milliseconds under ``name``, for ``stats()['speedStats']``."""
-        self._engine.stats.add_duration(name, val)
+    def _speedStatsAdd(self, name: str | Sequence[str], val: float | Sequence[float]) -> None:
+        """Count durations in milliseconds, for ``stats()['speedStats']``: one, or a list for one name or for several.
+
+        See :meth:`~flaskJSONRPCServer.runtime.stats.Stats.add_durations`.
+        """
+        self._engine.stats.add_durations(name, val)
+
+    @in_parent_only
+    def _controlGC(self, force: bool = False) -> bool:
+        """Collect garbage if it is due, or with ``force``; see :meth:`~.runtime.garbage.GarbageControl.collect`."""
+        return self._engine.garbage.collect(force=force)

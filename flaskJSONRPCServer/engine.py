@@ -30,6 +30,7 @@ from .http.cors import Cors
 from .http.guard import LOOPBACK_NAMES, Guard
 from .http.request import Request, RequestCopy
 from .http.response import Response, from_werkzeug
+from .runtime.garbage import GarbageControl
 from .runtime.logs import WARNING, ServerLog
 from .runtime.stats import Stats
 from .sansio_jsonrpc import Codec, JsonLimits, make_codec
@@ -65,6 +66,7 @@ class Engine:
         self.name: str = settings.name or f"server_{uuid.uuid4().hex[:8]}"
         self.log = ServerLog(self.name, settings.log)
         self.stats = Stats()
+        self.garbage = GarbageControl(self.stats.served, settings)
         self.locks = Locks()
         self.registrar = Registrar(settings, lambda path: format_path(facade._formatPath(path)))
         self.router = Router(self._mount_paths)
@@ -156,7 +158,7 @@ class Engine:
 
     def report(self, *, in_ms: bool) -> dict[str, Any]:
         """Return the statistics of the server, with those of its exec backends."""
-        report = self.stats.report(in_ms=in_ms)
+        report = {**self.stats.report(in_ms=in_ms), "gc": self.garbage.report(in_ms=in_ms)}
         merge(report, self.exec_backends.report(in_ms=in_ms))
         return report
 

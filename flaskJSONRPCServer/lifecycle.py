@@ -10,10 +10,10 @@ from typing import Any
 
 from .engine import Engine, addresses_of
 from .errors import ServerStateError, SettingsError
-from .runtime.garbage import GarbageControl
 from .runtime.logs import ERROR, INFO, WARNING
 from .runtime.resources import checked_limits
 from .runtime.signals import EndRequest, ended_by_signals
+from .runtime.ticker import Ticker
 from .servBackend import find_serv_backend
 from .servBackend.gate import Gate, closed
 from .servBackend.serving import Serving, refuse_unsupported
@@ -240,8 +240,7 @@ class Lifecycle:
             application = self._engine.application()
             behind.callback(self._facade._stopExecBackends)
             self._facade._startExecBackends()
-            if self._engine.settings.controlGC:
-                behind.callback(self._start_garbage_control().stop)
+            self._look_after(behind)
             self._behind = behind.pop_all()
         self._gate.open(application)
 
@@ -250,16 +249,21 @@ class Lifecycle:
         if behind is not None:
             behind.close()
 
-    def _start_garbage_control(self) -> GarbageControl:
-        settings = self._engine.settings
-        control = GarbageControl(
-            self._engine.stats.totals,
-            every_s=settings.controlGC_everySeconds,
-            every_requests=settings.controlGC_everyRequestCount,
-            every_calls=settings.controlGC_everyDispatcherCount,
-        )
-        control.start()
-        return control
+    def _look_after(self, behind: ExitStack) -> None:
+        """Once a second, look at the rate of requests, and at the garbage if that is to be controlled."""
+        engine, garbage = self._engine, self._engine.garbage
+        tasks: list[Callable[[], object]] = [engine.stats.sample]
+        if engine.settings.controlGC:
+            behind.callback(garbage.stop)  # before the start: that may fail halfway
+            garbage.start()
+            tasks.append(self._control_garbage)
+        ticker = Ticker(f"{engine.name}-ticker", tasks, garbage.stop, engine.log)
+        behind.callback(ticker.stop)
+        ticker.start()
+
+    def _control_garbage(self) -> None:
+        # Looked up at each call: a subclass or an assignment may replace it.
+        self._facade._controlGC()
 
 
 def read_reasons(restart_on: Any) -> list[Callable[[Any], object]]:

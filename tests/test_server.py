@@ -64,6 +64,7 @@ METHODS = {
     "_copyRequestContext": "(request)",
     "_logger": "(level, *args)",
     "_speedStatsAdd": "(name, val)",
+    "_controlGC": "(force=False)",
     "_tweakLimit": "(descriptors=(65536, 65536))",
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
+from time import perf_counter_ns
 from typing import Any
 
 from ..runtime.logs import ERROR, WARNING
@@ -23,7 +24,7 @@ class Invoker:
 
     Args:
         server: The server, as connections show it.
-        stats: Where calls are counted.
+        stats: Where calls are counted and timed.
         debug: Whether a client may see the traceback of an unexpected exception.
         connect: What makes the magic variable.
     """
@@ -53,18 +54,19 @@ class Invoker:
         args, kwargs = plan.bind(params, connection)
         if self._locks.engaged:
             self._hold(route, notify=notify)
-        tally = self._stats.tally()
-        tally.calls_started += 1
+        calls = self._stats.calls_of(route.url)
+        calls.started += 1
+        started_ns = perf_counter_ns()
         try:
             return route.function(*args, **kwargs)
         except JsonRpcException:
-            tally.calls_failed += 1
+            calls.failed += 1
             raise
         except (Exception, SystemExit) as exc:  # a dispatcher's exit() must not end the thread that serves it
-            tally.calls_failed += 1
+            calls.failed += 1
             raise self.internal_error(f"dispatcher {route.path}{route.name} raised", exchange) from exc
         finally:
-            tally.calls_done += 1
+            calls.end(perf_counter_ns() - started_ns)
 
     def _hold(self, route: Route, *, notify: bool) -> None:
         try:

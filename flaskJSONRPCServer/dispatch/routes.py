@@ -40,6 +40,7 @@ class Route:
         output_format: The format of its JSONP answers; None refuses every GET.
         shares_secrets: Whether a page of another site may call it by JSONP with the user's cookies.
         backends: Where it runs; None where all of it runs in the serving thread.
+        url: The path and the name, by which the statistics know it.
     """
 
     name: str
@@ -50,6 +51,10 @@ class Route:
     output_format: str | None
     shares_secrets: bool
     backends: Backends | None = None
+    url: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "url", self.path + self.name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from numbers import Real
 from typing import Any
 
+from .rate import Rate
+from .tally import Calls, Tally
+
 __all__ = ["Stats"]
-
-
-class Tally:
-    """The counts of one thread. Only that thread writes them; readers add up all threads' tallies."""
-
-    __slots__ = ("calls_done", "calls_failed", "calls_started", "requests_done", "requests_started")
-
-    def __init__(self) -> None:
-        self.requests_started = 0
-        self.requests_done = 0
-        self.calls_started = 0
-        self.calls_done = 0
-        self.calls_failed = 0
 
 
 class ThreadEnd:
@@ -41,18 +33,17 @@ class ThreadEnd:
 class Stats:
     """Counts requests and calls, and keeps mean and maximum of named durations.
 
-    Every thread counts in a :class:`Tally` of its own. When a thread has ended, its tally is folded into a total, so
-    that memory is bounded by the number of living threads.
+    Every thread counts in a :class:`~flaskJSONRPCServer.runtime.tally.Tally` of its own. When a thread has ended, its
+    tally is folded into a total, so that memory is bounded by the number of living threads.
     """
 
     def __init__(self) -> None:
         self._local = threading.local()
         self._lock = threading.Lock()
-        self._tallies: list[Tally] = []  # guarded by _lock
+        self._tallies: set[Tally] = set()  # guarded by _lock
         self._ended: deque[Tally] = deque()
         self._ended_total = Tally()  # guarded by _lock
-        self._durations: dict[str, tuple[int, float, float]] = {}  # name: count, sum, max; guarded by _lock
-        self._rate = Rate()  # guarded by _lock
+        self._rate = Rate(time.time())  # guarded by _lock
         self._idle = threading.Condition(self._lock)
         self._awaiting_idle = 0  # how many wait; written under _lock, read without it by those that wake them
         self._lost_notifications = 0  # guarded by _lock
@@ -65,10 +56,17 @@ class Stats:
             tally = self._new_tally()
         return tally
 
+    def calls_of(self, url: str) -> Calls:
+        """Return the calling thread's own counts of one dispatcher."""
+        try:
+            calls: Calls = self._local.tally.calls[url]
+        except (AttributeError, KeyError):
+            calls = self.tally().calls_of(url)
+        return calls
+
     def is_calling(self) -> bool:
         """Tell whether the calling thread is inside a dispatcher."""
-        tally = self.tally()
-        return tally.calls_started > tally.calls_done
+        return self.tally().calling() > 0
 
     def request_done(self, tally: Tally) -> None:
         """Count a request as answered, and wake whoever waits for the last one."""
@@ -101,58 +99,86 @@ class Stats:
         Returns:
             The number still running; more than ``allowed`` only after the timeout.
         """
-        tally = self.tally()
-        own = tally.calls_started - tally.calls_done
+        own = self.tally().calling()
         return self._wait(lambda: self._calling() - own, timeout_s, allowed)
 
-    def add_duration(self, name: str, duration_ms: float) -> None:
-        """Count one duration, in milliseconds, under a name."""
+    def add_durations(self, names: str | Sequence[str], durations_ms: float | Sequence[float]) -> None:
+        """Count durations, in milliseconds: one under a name, several under a name, or one under each of several.
+
+        Raises:
+            TypeError, ValueError: There is no such pairing, or a duration is no finite number. Nothing is counted then.
+        """
+        speed_of = self.tally().speed_of
+        for name, duration_ms in paired(names, durations_ms):
+            speed_of(name).end(duration_ms)
+
+    def sample(self) -> None:
+        """Look at the rate of requests; to be called once a second where somebody can."""
         with self._lock:
-            count, total, longest = self._durations.get(name, (0, 0.0, 0.0))
-            self._durations[name] = (count + 1, total + duration_ms, max(longest, duration_ms))
+            self._sample()
+
+    def served(self) -> tuple[int, int]:
+        """Return how many requests and how many calls have begun."""
+        with self._lock:
+            calls = self._ended_total.calls_started() + sum(tally.calls_started() for tally in self._tallies)
+            return self._requests_started(), calls
 
     def totals(self) -> Tally:
         """Return the sum over all threads, of now."""
+        total = Tally()
         with self._lock:
-            return self._sum()
+            total.add(self._ended_total)
+            for tally in self._tallies:
+                total.add(tally)
+        return total
 
     def report(self, *, in_ms: bool) -> dict[str, Any]:
-        """Return the documented statistics; ``in_ms`` gives ``speedStats`` in milliseconds instead of seconds."""
+        """Return the statistics; durations are in milliseconds with ``in_ms``, else in seconds."""
+        totals = self.totals()
         with self._lock:
-            totals = self._sum()
-            self._rate.count(totals.requests_started)
-            return {
-                **self._rate.report(),
-                "requestCount": totals.requests_started,
-                "dispatcherCount": totals.calls_started,
-                "dispatcherErrorCount": totals.calls_failed,
-                "notificationLostCount": self._lost_notifications,
-                "processingRequestCount": totals.requests_started - totals.requests_done,
-                "processingDispatcherCount": totals.calls_started - totals.calls_done,
-                "speedStats": self._speed_stats(1.0 if in_ms else 0.001),
-            }
+            self._sample()
+            rates = self._rate.report()
+            lost = self._lost_notifications
+        calls = totals.calls
+        return {
+            **rates,
+            "requestCount": totals.requests_started,
+            "dispatcherCount": totals.calls_started(),
+            "dispatcherErrorCount": sum(each.failed for each in calls.values()),
+            "notificationLostCount": lost,
+            "processingRequestCount": totals.requests_started - totals.requests_done,
+            "processingDispatcherCount": totals.calling(),
+            "speedStats": speed_stats(totals, 1.0 if in_ms else 1e-3),
+            "dispatchers": {url: calls_report(calls[url], 1e-6 if in_ms else 1e-9) for url in sorted(calls)},
+        }
+
+    def _sample(self) -> None:
+        self._rate.count(self._requests_started(), time.time())
+
+    def _requests_started(self) -> int:
+        return self._ended_total.requests_started + sum(tally.requests_started for tally in self._tallies)
 
     def _new_tally(self) -> Tally:
         tally = self._local.tally = Tally()
         self._local.thread_end = ThreadEnd(tally, self._ended)
         with self._lock:
             self._fold_ended()
-            self._tallies.append(tally)
+            self._tallies.add(tally)
         return tally
 
     def _fold_ended(self) -> None:
         while self._ended:
             tally = self._ended.popleft()
             self._tallies.remove(tally)
-            add(self._ended_total, tally)
+            self._ended_total.add(tally)
 
     def _in_flight(self) -> int:
-        totals = self._sum()
-        return totals.requests_started - totals.requests_done
+        everyone = [self._ended_total, *self._tallies]
+        done = sum(tally.requests_done for tally in everyone)
+        return sum(tally.requests_started for tally in everyone) - done
 
     def _calling(self) -> int:
-        totals = self._sum()
-        return totals.calls_started - totals.calls_done
+        return self._ended_total.calling() + sum(tally.calling() for tally in self._tallies)
 
     def _wait(self, busy: Callable[[], int], timeout_s: float, allowed: int) -> int:
         with self._idle:
@@ -163,48 +189,54 @@ class Stats:
             finally:
                 self._awaiting_idle -= 1
 
-    def _sum(self) -> Tally:
-        total = Tally()
-        add(total, self._ended_total)
-        for tally in self._tallies:
-            add(total, tally)
-        return total
 
-    def _speed_stats(self, factor: float) -> dict[str, float]:
-        speeds: dict[str, float] = {}
-        for name, (count, total, longest) in self._durations.items():
-            speeds[f"{name}_max"] = longest * factor
-            speeds[f"{name}_average"] = total / count * factor
-        return speeds
-
-
-def add(total: Tally, part: Tally) -> None:
-    # Done before started, so that a request that ends meanwhile never makes a count below zero.
-    total.requests_done += part.requests_done
-    total.requests_started += part.requests_started
-    total.calls_done += part.calls_done
-    total.calls_started += part.calls_started
-    total.calls_failed += part.calls_failed
+def calls_report(calls: Calls, factor: float) -> dict[str, float]:
+    p50, p90, p99 = calls.percentiles_ns((50, 90, 99))
+    return {
+        "calls": calls.started,
+        "errors": calls.failed,
+        "processing": calls.running(),
+        "mean": calls.mean_ns() * factor,
+        "max": calls.longest_ns * factor,
+        "p50": p50 * factor,
+        "p90": p90 * factor,
+        "p99": p99 * factor,
+    }
 
 
-class Rate:
-    """Requests per second between two reports: now, the one before, and the most ever seen."""
+def speed_stats(totals: Tally, factor: float) -> dict[str, float]:
+    speeds: dict[str, float] = {}
+    for name, speed in totals.speeds.items():
+        if speed.count == 0:  # another thread is about to count its first
+            continue
+        speeds[f"{name}_max"] = speed.longest_ms * factor
+        speeds[f"{name}_average"] = speed.total_ms / speed.count * factor
+    return speeds
 
-    _SHORTEST_S = 1.0
 
-    def __init__(self) -> None:
-        self._at = time.monotonic()
-        self._count = 0
-        self._now = self._old = self._max = 0.0
+def paired(names: Any, durations_ms: Any) -> list[tuple[str, float]]:
+    """Return each name with its duration.
 
-    def count(self, requests: int) -> None:
-        """Take the total of now; nothing changes within a second of the last."""
-        elapsed_s = time.monotonic() - self._at
-        if elapsed_s < self._SHORTEST_S:
-            return
-        self._old, self._now = self._now, (requests - self._count) / elapsed_s
-        self._max = max(self._max, self._now)
-        self._at, self._count = time.monotonic(), requests
+    Raises:
+        TypeError, ValueError: As :meth:`Stats.add_durations`.
+    """
+    durations = durations_ms if isinstance(durations_ms, (list, tuple)) else [durations_ms]
+    if not isinstance(names, (list, tuple)):
+        names = [names] * len(durations)
+    elif durations is not durations_ms or len(names) != len(durations):
+        raise ValueError(f"{durations_ms!r} for the names {names!r} is refused: give a list with one duration for each")
+    return [(checked_name(name), checked_duration(each)) for name, each in zip(names, durations, strict=True)]
 
-    def report(self) -> dict[str, float]:
-        return {"connPerSec_now": self._now, "connPerSec_old": self._old, "connPerSec_max": self._max}
+
+def checked_name(name: Any) -> str:
+    if not isinstance(name, str):
+        raise TypeError(f"{name!r} is refused as the name of a duration: give a string, or a list of strings")
+    return name
+
+
+def checked_duration(duration_ms: Any) -> float:
+    if not isinstance(duration_ms, (float, Real)):
+        raise TypeError(f"{duration_ms!r} is refused as a duration: give a number of milliseconds, or a list of them")
+    if not math.isfinite(duration_ms):
+        raise ValueError(f"{duration_ms!r} is refused as a duration: give a finite number of milliseconds")
+    return float(duration_ms)

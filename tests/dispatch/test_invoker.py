@@ -112,7 +112,7 @@ def test_counts():
     call(application, "echo", [])
 
     stats = server.stats()
-    assert {name: stats[name] for name in stats if name.startswith(("request", "dispatcher", "processing"))} == {
+    assert {name: stats[name] for name in stats if name.endswith("Count") and name != "notificationLostCount"} == {
         "requestCount": 6,
         "dispatcherCount": 4,
         "dispatcherErrorCount": 3,

@@ -1,12 +1,28 @@
 """Garbage collection by hand."""
 
 import gc
+import os
+import subprocess
+import sys
+import textwrap
+import weakref
 
 import pytest
 
 from flaskJSONRPCServer.runtime import garbage
 from flaskJSONRPCServer.runtime.garbage import GarbageControl
 from flaskJSONRPCServer.runtime.stats import Stats
+from flaskJSONRPCServer.settings import Settings
+
+# Python 3.12 freezes some hundred objects of its own.
+FEW = 1000
+
+
+class Node:
+    """Garbage that only a collection finds."""
+
+    def __init__(self):
+        self.itself = self
 
 
 @pytest.fixture(autouse=True)
@@ -14,13 +30,20 @@ def collection_as_it_was():
     was_enabled = gc.isenabled()
     gc.enable()
     yield
+    assert not garbage._process._holders
+    gc.unfreeze()
     (gc.enable if was_enabled else gc.disable)()
 
 
 @pytest.fixture
 def collected(monkeypatch):
     calls = []
-    monkeypatch.setattr(garbage.gc, "collect", lambda *args: calls.append(args))
+
+    def collect(*args):
+        calls.append(args)
+        return 7
+
+    monkeypatch.setattr(garbage.gc, "collect", collect)
     return calls
 
 
@@ -32,8 +55,17 @@ def clock(monkeypatch):
 
 
 def make(stats=None, **limits):
-    limits = {"every_s": 3600, "every_requests": 300, "every_calls": 50, **limits}
-    return GarbageControl((stats or Stats()).totals, **limits)
+    limits = {"everySeconds": 3600, "everyRequestCount": 300, "everyDispatcherCount": 50, **limits}
+    settings = Settings(**{f"controlGC_{name}": value for name, value in limits.items()})
+    return GarbageControl((stats or Stats()).served, settings)
+
+
+@pytest.fixture
+def control():
+    control = make()
+    control.start()
+    yield control
+    control.stop()
 
 
 def test_nothing_is_collected_before_a_threshold(collected, clock):
@@ -41,7 +73,7 @@ def test_nothing_is_collected_before_a_threshold(collected, clock):
     control = make(stats)
     clock[0] += 3599
     stats.tally().requests_started += 299
-    stats.tally().calls_started += 49
+    stats.calls_of("/api/echo").started += 49
 
     assert control.collect() is False
     assert collected == []
@@ -53,27 +85,119 @@ def test_each_threshold_collects_once(reason, collected, clock):
     control = make(stats)
     clock[0] += 3600 * (reason == "time")
     stats.tally().requests_started += 300 * (reason == "requests")
-    stats.tally().calls_started += 50 * (reason == "calls")
+    stats.calls_of("/api/echo").started += 50 * (reason == "calls")
 
     assert control.collect(force=reason == "force") is True
     assert len(collected) == 1
     assert control.collect() is False
 
 
+def test_start_counts_anew(collected, clock):
+    control = make()
+    clock[0] += 3600
+    control.start()
+    try:
+        assert control.collect() is False
+    finally:
+        control.stop()
+
+
 def test_collection_by_hand_frees_cycles():
-    freed = []
-
-    class Node:
-        def __del__(self):
-            freed.append(1)
-
     gc.disable()
-    node = Node()
-    node.itself = node
-    del node
+    node = weakref.ref(Node())
+    assert node() is not None
     make().collect(force=True)
 
-    assert freed == [1]
+    assert node() is None
+
+
+@pytest.mark.parametrize(("in_ms", "factor"), [(True, 1), (False, 0.001)])
+def test_pauses_are_told(in_ms, factor, collected, monkeypatch):
+    ticks = iter([0.0, 0.004, 10.0, 10.002])
+    monkeypatch.setattr(garbage.time, "perf_counter", lambda: next(ticks))
+    control = make()
+    control.collect(force=True)
+    control.collect(force=True)
+
+    assert control.report(in_ms=in_ms) == {
+        "count": 2,
+        "collected": 14,
+        "total": pytest.approx(6 * factor),
+        "mean": pytest.approx(3 * factor),
+        "max": pytest.approx(4 * factor),
+        "last": pytest.approx(2 * factor),
+    }
+
+
+def test_no_pauses_are_told_before_the_first():
+    assert set(make().report(in_ms=True).values()) == {0}
+
+
+def test_what_was_there_at_the_start_is_frozen_until_the_stop(control):
+    assert gc.get_freeze_count() > FEW
+    control.stop()
+
+    assert gc.get_freeze_count() < FEW
+
+
+def test_thorough_collection_finds_what_was_there_at_the_start():
+    stats, node = Stats(), Node()
+    control = make(stats)
+    control.start()
+    try:
+        seen = weakref.ref(node)
+        del node
+        stats.calls_of("/api/echo").started += 50
+        assert control.collect() is True
+        assert seen() is not None
+        control.collect(force=True)
+        assert seen() is None
+        assert gc.get_freeze_count() > FEW
+    finally:
+        control.stop()
+
+
+def test_after_a_thaw_any_collection_finds_it():
+    node = Node()
+    control = make()
+    control.start()
+    try:
+        seen = weakref.ref(node)
+        del node
+        control.thaw()
+        gc.collect()
+        assert seen() is None
+        assert gc.get_freeze_count() < FEW
+        control.collect(force=True)
+        assert gc.get_freeze_count() > FEW
+    finally:
+        control.stop()
+
+
+def test_collection_without_a_start_freezes_nothing():
+    make().collect(force=True)
+
+    assert gc.get_freeze_count() < FEW
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_forked_child_has_its_automatic_collection_back():
+    # In an interpreter of its own: a process that has threads should not fork.
+    program = """
+        import gc, os
+        from flaskJSONRPCServer.runtime.garbage import GarbageControl
+        from flaskJSONRPCServer.settings import Settings
+
+        control = GarbageControl(lambda: (0, 0), Settings())
+        control.start()
+        child = os.fork()
+        if child == 0:
+            os._exit(7 if gc.isenabled() else 1)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), gc.isenabled())
+    """
+    run = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, check=True)
+
+    assert run.stdout == "7 False\n"
 
 
 def test_automatic_collection_is_off_while_it_runs_and_on_again_after():

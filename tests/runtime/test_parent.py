@@ -149,6 +149,7 @@ CHANGES = {
     "_startExecBackends": (),
     "_stopExecBackends": (),
     "_waitProcessingDispatchers": (),
+    "_controlGC": (),
 }
 
 

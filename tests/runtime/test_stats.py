@@ -1,7 +1,9 @@
 """Counters without locks: nothing is lost, nothing stays."""
 
 import gc
+import sys
 import threading
+import time
 
 import pytest
 
@@ -21,39 +23,76 @@ def run_in_threads(count, target):
     assert not any(thread.is_alive() for thread in threads)
 
 
-def numbers(tally):
-    return {
-        name: getattr(tally, name)
-        for name in ("requests_started", "requests_done", "calls_started", "calls_done", "calls_failed")
-    }
+def counts(stats):
+    report = stats.report(in_ms=True)
+    return {name: value for name, value in report.items() if name.endswith("Count")}
+
+
+NOTHING = {
+    "requestCount": 0,
+    "dispatcherCount": 0,
+    "dispatcherErrorCount": 0,
+    "notificationLostCount": 0,
+    "processingRequestCount": 0,
+    "processingDispatcherCount": 0,
+}
+
+
+@pytest.fixture
+def eager_switches():
+    """Let threads take turns a hundred times as often."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(before / 100)
+    yield
+    sys.setswitchinterval(before)
 
 
 def test_nothing_is_counted_at_first():
-    assert set(numbers(Stats().totals()).values()) == {0}
+    report = Stats().report(in_ms=True)
+
+    assert counts(Stats()) == NOTHING
+    assert (report["speedStats"], report["dispatchers"]) == ({}, {})
 
 
-def test_totals_of_ended_threads_are_exact():
+def test_totals_of_ended_threads_are_exact(eager_switches):
     stats = Stats()
 
     def count(number):
         tally = stats.tally()
+        calls = stats.calls_of(f"/api/{number % 2}")
         for each in range(1000):
             tally.requests_started += 1
-            tally.calls_started += 1
-            tally.calls_failed += each % 10 == 0
-            tally.calls_done += 1
+            calls.started += 1
+            calls.failed += each % 10 == 0
+            calls.end(each)
             stats.request_done(tally)
 
     for _ in range(3):
         run_in_threads(16, count)
 
-    assert numbers(stats.totals()) == {
-        "requests_started": 48_000,
-        "requests_done": 48_000,
-        "calls_started": 48_000,
-        "calls_done": 48_000,
-        "calls_failed": 4_800,
-    }
+    assert counts(stats) == NOTHING | {"requestCount": 48_000, "dispatcherCount": 48_000, "dispatcherErrorCount": 4_800}
+    for dispatcher in stats.report(in_ms=True)["dispatchers"].values():
+        assert (dispatcher["calls"], dispatcher["errors"], dispatcher["processing"]) == (24_000, 2_400, 0)
+        assert dispatcher["mean"] == pytest.approx(499.5e-6)
+        assert dispatcher["max"] == pytest.approx(999e-6)
+    assert stats.served() == (48_000, 48_000)
+
+
+def test_a_million_concurrent_durations_are_all_there(eager_switches):
+    server = flaskJSONRPCServer(None, log=False)
+    threads, each = 16, 62_500
+    meet = threading.Barrier(threads)
+
+    def add(number):
+        meet.wait(JOIN_S)
+        for value in range(each):
+            server._speedStatsAdd("both", value)
+
+    run_in_threads(threads, add)
+
+    totals = server._engine.stats.totals().speeds["both"]
+    assert (totals.count, totals.total_ms) == (1_000_000, threads * sum(range(each)))
+    assert server.stats(inMS=True)["speedStats"] == {"both_max": each - 1, "both_average": (each - 1) / 2}
 
 
 def test_memory_is_bounded_by_the_living_threads():
@@ -86,8 +125,8 @@ def test_reports_while_threads_count_are_never_negative():
         tally = stats.tally()
         for _ in range(2000):
             tally.requests_started += 1
-            tally.calls_started += 1
-            tally.calls_done += 1
+            tally.calls_of("/api/echo").started += 1
+            tally.calls_of("/api/echo").end(1000)
             stats.request_done(tally)
 
     run_in_threads(8, count)
@@ -104,10 +143,10 @@ def test_a_thread_knows_whether_it_is_inside_a_dispatcher():
     stats = Stats()
     assert stats.is_calling() is False
 
-    tally = stats.tally()
-    tally.calls_started += 1
+    calls = stats.calls_of("/api/echo")
+    calls.started += 1
     assert stats.is_calling() is True
-    tally.calls_done += 1
+    calls.end(1000)
     assert stats.is_calling() is False
 
 
@@ -141,8 +180,8 @@ def test_waiting_for_idle_ends_with_the_last_request():
 def test_durations(in_ms, factor):
     stats = Stats()
     for duration_ms in (1.0, 5.0, 3.0):
-        stats.add_duration("name", duration_ms)
-    stats.add_duration("other", 2)
+        stats.add_durations("name", duration_ms)
+    stats.add_durations("other", 2)
 
     assert stats.report(in_ms=in_ms)["speedStats"] == {
         "name_max": pytest.approx(5 * factor),
@@ -152,11 +191,49 @@ def test_durations(in_ms, factor):
     }
 
 
-def test_durations_from_many_threads_are_all_there():
+@pytest.mark.parametrize(
+    ("names", "durations", "expected"),
+    [
+        ("a", [1, 2, 6], {"a_max": 6, "a_average": 3}),
+        ("a", (), {}),
+        (["a", "b"], [1, 2], {"a_max": 1, "a_average": 1, "b_max": 2, "b_average": 2}),
+        (("a", "a"), (1, 2), {"a_max": 2, "a_average": 1.5}),
+        ([], [], {}),
+        ("a", -1.5, {"a_max": -1.5, "a_average": -1.5}),
+    ],
+)
+def test_lists_of_durations(names, durations, expected):
     stats = Stats()
-    run_in_threads(8, lambda number: [stats.add_duration("name", each) for each in range(101)])
+    stats.add_durations(names, durations)
 
-    assert stats.report(in_ms=True)["speedStats"] == {"name_max": 100, "name_average": 50}
+    assert stats.report(in_ms=True)["speedStats"] == expected
+
+
+@pytest.mark.parametrize(
+    ("names", "durations", "error", "told"),
+    [
+        (
+            ["a", "b"],
+            [1],
+            ValueError,
+            r"\[1\] for the names \['a', 'b'\] is refused: give a list with one duration for",
+        ),
+        (["a"], 1, ValueError, r"1 for the names \['a'\] is refused"),
+        ([], 1, ValueError, r"1 for the names \[\] is refused"),
+        (5, 1, TypeError, "5 is refused as the name of a duration: give a string"),
+        (["a", None], [1, 2], TypeError, "None is refused as the name of a duration"),
+        ("a", "fast", TypeError, "'fast' is refused as a duration: give a number of milliseconds"),
+        ("a", [1, "2"], TypeError, "'2' is refused as a duration"),
+        ("a", float("nan"), ValueError, "nan is refused as a duration: give a finite number"),
+        ("a", [1, float("inf")], ValueError, "inf is refused as a duration"),
+    ],
+)
+def test_wrong_durations_are_refused_and_none_of_them_is_counted(names, durations, error, told):
+    stats = Stats()
+    with pytest.raises(error, match=told):
+        stats.add_durations(names, durations)
+
+    assert stats.report(in_ms=True)["speedStats"] == {}
 
 
 def test_documented_statistics():
@@ -172,23 +249,24 @@ def test_documented_statistics():
     } <= set(report)
 
 
-def test_rate_is_what_came_between_two_looks(monkeypatch):
-    from flaskJSONRPCServer.runtime import stats as module
-
-    clock = [100.0]
-    monkeypatch.setattr(module.time, "monotonic", lambda: clock[0])
+def test_rate_is_that_of_all_threads(monkeypatch):
+    now = [600.0]
+    monkeypatch.setattr(time, "time", lambda: now[0])
     stats = Stats()
 
-    def after(seconds, requests):
-        clock[0] += seconds
-        stats.tally().requests_started += requests
-        report = stats.report(in_ms=True)
-        return [report[f"connPerSec_{name}"] for name in ("now", "old", "max")]
+    def count(number):
+        stats.tally().requests_started += 5
 
-    assert after(2, 20) == [10, 0, 10]
-    assert after(0.5, 100) == [10, 0, 10]
-    assert after(1.5, 0) == [50, 10, 50]
-    assert after(10, 0) == [0, 50, 50]
+    run_in_threads(4, count)
+    count(0)
+    now[0] += 1
+    stats.sample()
+    now[0] += 0.5
+    count(0)
+    report = stats.report(in_ms=True)
+
+    assert [report[f"connPerSec_{name}"] for name in ("now", "old", "max")] == [25, 0, 25]
+    assert report["connPerSec_history"] == [{"minute": 600, "mean": 25, "max": 25}]
 
 
 def test_server_counts_under_16_threads_exactly():
