@@ -297,13 +297,14 @@ class flaskJSONRPCServer(DocumentedHelpers):
         """Return the statistics.
 
         Args:
-            inMS: Give ``speedStats`` in milliseconds instead of seconds.
+            inMS: Give all durations in milliseconds instead of seconds.
 
         Returns:
-            ``connPerSec_now``, ``connPerSec_old``, ``connPerSec_max``, ``processingRequestCount``,
-            ``processingDispatcherCount``, ``requestCount``, ``dispatcherCount``, ``dispatcherErrorCount``,
-            ``notificationLostCount``, and ``speedStats`` with ``<name>_max`` and ``<name>_average``; and what the exec
-            backends tell of themselves.
+            ``connPerSec_now``, ``connPerSec_old``, ``connPerSec_max`` and ``connPerSec_history``;
+            ``processingRequestCount``, ``processingDispatcherCount``, ``requestCount``, ``dispatcherCount``,
+            ``dispatcherErrorCount`` and ``notificationLostCount``; ``dispatchers`` with the figures of each;
+            ``speedStats`` with ``<name>_max`` and ``<name>_average``; ``gc`` with the pauses of the garbage
+            collection; and what the exec backends tell of themselves. The page on statistics describes each.
         """
         return self._engine.report(in_ms=inMS)
 
