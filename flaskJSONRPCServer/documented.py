@@ -6,7 +6,7 @@ Those that need no server are in :mod:`flaskJSONRPCServer.helpers`.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 import flask
 
@@ -19,19 +19,19 @@ from .http.body import gunzip
 from .http.json_types import to_json_type
 from .http.request import RequestCopy
 from .http.response import calculated_type, compressed
+from .reloading import Reloader
 from .runtime.logs import split_level
 from .runtime.parent import in_parent_only
 from .wsgi import answer_of_flask, environ_at, process_of_flask
 
 __all__ = ["DocumentedHelpers"]
 
-_NOT_SUPPORTED = ("reload",)
-
 
 class DocumentedHelpers(ProcessHelpers):
     """The helpers that users of the server may call."""
 
     _engine: Engine
+    _reloader: Reloader
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
@@ -42,10 +42,6 @@ class DocumentedHelpers(ProcessHelpers):
         super().__delattr__(name)
         if name in ARRANGED:
             self._engine.arrange()
-
-    def __getattr__(self, name: str) -> NoReturn:
-        reason = ": it is not supported by this version" if name in _NOT_SUPPORTED else ""
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{reason}")
 
     def _formatPath(self, path: str = "") -> str:
         """Return the path with a slash at both ends; see :func:`~flaskJSONRPCServer.dispatch.routes.format_path`."""
@@ -192,6 +188,20 @@ class DocumentedHelpers(ProcessHelpers):
     def _deepUnlock(self) -> None:
         """End :meth:`_deepLock`; ``unlock()`` does not."""
         self._engine.locks.deep_unlock()
+
+    @in_parent_only
+    def _reload(
+        self,
+        api: Any,
+        clearOld: bool = False,
+        timeout: float = 60,
+        processingDispatcherCountMax: int = 0,
+        safely: bool = True,
+    ) -> bool:
+        """Replace dispatchers by newer ones; see :meth:`~flaskJSONRPCServer.reloading.Reloader.reload`."""
+        return self._reloader.reload(
+            api, clear_old=clearOld, timeout_s=timeout, allowed=processingDispatcherCountMax, safely=safely
+        )
 
     def _speedStatsAdd(self, name: str | Sequence[str], val: float | Sequence[float]) -> None:
         """Count durations in milliseconds, for ``stats()['speedStats']``: one, or a list for one name or for several.

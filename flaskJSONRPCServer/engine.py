@@ -69,7 +69,7 @@ class Engine:
         self.garbage = GarbageControl(self.stats.served, settings)
         self.locks = Locks()
         self.registrar = Registrar(settings, lambda path: format_path(facade._formatPath(path)))
-        self.router = Router(self._mount_paths)
+        self.router = Router(self._mount_paths, self._unmount_other_paths)
         self._facade = facade
         self._standard = standard
         self._facts = ServerFacts(self.name, facade, self.log, self.locks, served_by)
@@ -136,6 +136,10 @@ class Engine:
         """Add routes whose calls run on the given backends; None means the server's own."""
         backends = self._chosen(dispatcher_backend, notif_backend)
         self.router.add([dataclasses.replace(route, backends=backends) for route in routes])
+
+    def with_default_backends(self, route: Route) -> Route:
+        """Return a route that runs where the settings say."""
+        return dataclasses.replace(route, backends=self._chosen(None, None))
 
     def register_exec_backend(self, wanted: Any, *, notif: bool) -> str:
         """Add an exec backend, which the server's start will start.
@@ -272,6 +276,10 @@ class Engine:
     def _mount_paths(self, paths: list[str]) -> None:
         for mount in self._mounts:
             mount.mount(paths)
+
+    def _unmount_other_paths(self, paths: list[str]) -> None:
+        for mount in self._mounts:
+            mount.unmount_others(paths)
 
 
 def check_settings(settings: Settings) -> None:

@@ -12,6 +12,7 @@ from .dispatch.locks import optional_lock_key
 from .documented import DocumentedHelpers
 from .engine import Engine
 from .lifecycle import Lifecycle
+from .reloading import Reloader
 from .runtime.asynchronous import call_async
 from .runtime.logs import ServerLog
 from .runtime.parent import in_parent_only
@@ -122,6 +123,7 @@ class flaskJSONRPCServer(DocumentedHelpers):
         )
         self._engine = Engine(self.settings, self, DocumentedHelpers)
         self._lifecycle = Lifecycle(self._engine, self)
+        self._reloader = Reloader(self._engine, self)
 
     @property
     def setts(self) -> Settings:
@@ -215,6 +217,50 @@ class flaskJSONRPCServer(DocumentedHelpers):
         """
         routes = self._engine.registrar.instance_routes(dispatcher, path=path, fallback=fallback)
         self._engine.register(routes, dispatcherBackend, notifBackend)
+
+    @in_parent_only
+    def reload(
+        self,
+        api: Mapping[str, Any] | Sequence[Mapping[str, Any]],
+        clearOld: bool = False,
+        timeout: float = 60,
+        processingDispatcherCountMax: int = 0,
+        safely: bool = True,
+    ) -> bool:
+        """Replace dispatchers by newer ones, without stopping.
+
+        Scripts are loaded first. Then requests are held at the door and running dispatchers waited for, all routes
+        change in one step, and the requests go on: each call is run by the old code or by the new, and none is lost.
+
+        An entry of ``api`` is a dict:
+
+        - ``dispatcher``: a name in the script, which is loaded again; or a function or an instance, as it is.
+        - ``scriptPath``: the script; the main program's without one. All entries of a script share one fresh module.
+        - ``name``, also ``dispatcherName``: the dispatcher that is replaced, if it has another name; for an instance,
+          the replaced one's class.
+        - ``isInstance``: the public methods of an instance are meant; a class is instantiated.
+        - ``overload``: a dict of attributes to set in the module before; a callback ``(server, module, dispatcher)``
+          that is called before; or a list of these.
+        - ``path``: the path prefix of its URL.
+        - ``scriptName``: without effect.
+
+        What an entry cannot say (JSONP, backends) is taken from the dispatcher that it replaces.
+
+        Args:
+            api: An entry, or a list of entries.
+            clearOld: Remove every other dispatcher, on all paths.
+            timeout: How long to wait for running dispatchers, in seconds; those still running end with the old code.
+            processingDispatcherCountMax: How many of them need not be waited for. The one that calls this never is.
+            safely: Undo and log any failure. False: raise it; the routes are as they were in any case.
+
+        Returns:
+            Whether the new dispatchers are in place.
+
+        Raises:
+            RegistrationError: An entry cannot be meant, ``safely`` or not. Nothing has happened then.
+            BaseException: What a script or a callback raised, with ``safely=False``.
+        """
+        return self._reload(api, clearOld, timeout, processingDispatcherCountMax, safely)
 
     @in_parent_only
     def start(self, joinLoop: bool = False) -> None:

@@ -130,6 +130,13 @@ class FlaskMount:
         add_rules(self.app, [rule for path in missing for rule in rules_of(path, self._endpoint)])
         self.paths.update(missing)
 
+    def unmount_others(self, paths: Iterable[str]) -> None:
+        """Remove the rules of all paths but these."""
+        gone = self.paths.difference(paths)
+        urls = {rule.rule for path in gone for rule in rules_of(path, self._endpoint)}
+        remove_rules(self.app, lambda rule: rule.endpoint == self._endpoint and rule.rule in urls)
+        self.paths -= gone
+
     def _view(self, **_: str) -> flask.Response:
         pipeline = self._pipeline()
         handler = pipeline.steps.handler
@@ -199,13 +206,21 @@ def make_rule(rule: str, endpoint: str, methods: Collection[str] | None) -> Rule
 def add_rules(app: flask.Flask, rules: list[Rule]) -> None:
     """Add rules to an application, also while it serves."""
     if rules:
-        # A map that is being matched must not change under the matcher: a larger one takes its place.
-        app.url_map = enlarged(app.url_map, rules)
+        # A map that is being matched must not change under the matcher: another one takes its place.
+        app.url_map = map_of(app.url_map, [*app.url_map.iter_rules(), *rules])
 
 
-def enlarged(url_map: Map, rules: list[Rule]) -> Map:
-    new = type(url_map)(
-        map(unbound, url_map.iter_rules()),
+def remove_rules(app: flask.Flask, is_removed: Callable[[Rule], bool]) -> None:
+    """Remove rules from an application, also while it serves."""
+    kept = [rule for rule in app.url_map.iter_rules() if not is_removed(rule)]
+    if len(kept) < len(list(app.url_map.iter_rules())):
+        app.url_map = map_of(app.url_map, kept)
+
+
+def map_of(url_map: Map, rules: list[Rule]) -> Map:
+    """Return a map that is like another, with these rules."""
+    return type(url_map)(
+        map(unbound, rules),
         default_subdomain=url_map.default_subdomain,
         strict_slashes=url_map.strict_slashes,
         merge_slashes=url_map.merge_slashes,
@@ -215,9 +230,6 @@ def enlarged(url_map: Map, rules: list[Rule]) -> Map:
         host_matching=url_map.host_matching,
         converters=url_map.converters,
     )
-    for rule in rules:
-        new.add(rule)
-    return new
 
 
 def unbound(rule: Rule) -> Rule:

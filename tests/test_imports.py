@@ -20,6 +20,7 @@ LAYERS = (
     {"__init__"},
     {"server"},
     {"documented", "lifecycle"},
+    {"reloading"},
     {"engine", "helpers"},
     {"wsgi"},
     {"execBackend", "servBackend", "experimental"},

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..http.refusals import ServiceUnavailable
 from ..sansio_jsonrpc import JsonRpcError, JsonRpcException
+from .succession import Succession
 
 __all__ = ["CALL_NOT_RUN", "Locks", "lock_key", "optional_lock_key"]
 
@@ -78,6 +79,7 @@ class Locks:
         self._deep = False  # guarded by _changed
         self._holds = 0  # guarded by _changed
         self._run = Run()  # guarded by _changed
+        self._succession = Succession()  # written under _changed
 
     def lock(self, key: Hashable | None = None) -> None:
         """Hold the dispatcher, or every dispatcher. A lock on the server ends all exclusive permissions."""
@@ -86,6 +88,7 @@ class Locks:
                 self._server = True
                 self._exclusive.clear()
             else:
+                key = self._succession.current(key)
                 self._locked.add(key)
                 self._exclusive.discard(key)
             self._update()
@@ -102,6 +105,7 @@ class Locks:
                 self._server = False
                 self._exclusive.clear()
             else:
+                key = self._succession.current(key)
                 self._locked.discard(key)
                 self._exclusive |= {key} if exclusive and self._server else set()
             self._update()
@@ -197,7 +201,21 @@ class Locks:
                 self._changed.wait(None if seconds_left == math.inf else seconds_left)
             return True
 
+    def succeed(self, old: Callable[..., Any], new: Callable[..., Any]) -> None:
+        """Let a function take the place of another: a lock on either holds both, and so does one that is on now."""
+        if lock_key(old) == lock_key(new):
+            return
+        with self._changed:
+            held = self._succession.current(lock_key(old))
+            self._succession.add((old, lock_key(old)), (new, lock_key(new)))
+            for keys in (self._locked, self._exclusive):
+                if held in keys:
+                    keys.remove(held)
+                    keys.add(self._succession.current(held))
+            self._update()
+
     def _is_locked(self, key: Hashable | None) -> bool:
+        key = self._succession.current(key)
         return key in self._locked or (self._server and key not in self._exclusive)
 
     def _update(self) -> None:

@@ -15,7 +15,7 @@ from .locks import lock_key
 from .routes import Route, format_path
 from .signatures import SignaturePlan
 
-__all__ = ["Registrar"]
+__all__ = ["Registrar", "aliases_of", "public_methods"]
 
 Function = Callable[..., Any]
 
@@ -112,6 +112,11 @@ def own_name(function: Function) -> str:
 
 
 def aliases_of(function: Function) -> list[str]:
+    """Return the further names that a function gives itself.
+
+    Raises:
+        RegistrationError: Its ``_alias`` is neither a string nor a list.
+    """
     aliases = getattr(function, "_alias", [])
     if isinstance(aliases, str):
         return [aliases]

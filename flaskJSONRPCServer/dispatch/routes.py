@@ -90,6 +90,29 @@ class RouteTable:
             names[route.name] = route
         return RouteTable(endpoints_of(by_path))
 
+    def exchanging(self, new: Iterable[Route], is_dropped: Callable[[Route], bool]) -> RouteTable:
+        """Return a table without the routes that are dropped, and with the new ones, whatever stands in their place.
+
+        Raises:
+            RegistrationError: Two new routes have the same name and path, and lead to different functions.
+        """
+        new = list(new)
+        RouteTable().with_routes(new)
+        by_path: dict[str, dict[str, Route]] = {}
+        for route in [*(each for each in self.routes() if not is_dropped(each)), *new]:
+            by_path.setdefault(route.path, {})[route.name] = route
+        return RouteTable(endpoints_of(by_path))
+
+    def find(self, path: str, name: str) -> Route | None:
+        """Return the route of a formatted path and a name."""
+        endpoint = self.endpoints.get(wsgi_encoded(path))
+        return None if endpoint is None else endpoint.routes.get(name)
+
+    def routes(self) -> list[Route]:
+        """Return all routes, each once."""
+        endpoints = {endpoint.path: endpoint for endpoint in self.endpoints.values()}
+        return [route for endpoint in endpoints.values() for route in endpoint.routes.values()]
+
     def endpoint_of_method(self, wsgi_path: str) -> tuple[Endpoint | None, str]:
         """Split ``/path/method`` and ``/path/method/``; the endpoint is None where the path is unknown."""
         if "//" in wsgi_path:  # Flask redirects these
@@ -142,12 +165,16 @@ class Router:
 
     Args:
         on_paths: Told the formatted paths of every new table, before it is used.
+        on_paths_left: Told them once a table has been exchanged for one that may have fewer.
     """
 
-    def __init__(self, on_paths: Callable[[list[str]], None]) -> None:
+    def __init__(
+        self, on_paths: Callable[[list[str]], None], on_paths_left: Callable[[list[str]], None] = lambda paths: None
+    ) -> None:
         self.table = RouteTable()  # replaced under _changing, read without it
         self._changing = threading.Lock()
         self._on_paths = on_paths
+        self._on_paths_left = on_paths_left
 
     def add(self, routes: Iterable[Route]) -> None:
         """Add all the routes, or none.
@@ -159,3 +186,15 @@ class Router:
             table = self.table.with_routes(routes)
             self._on_paths(table.paths())
             self.table = table
+
+    def exchange(self, new: Iterable[Route], is_dropped: Callable[[Route], bool]) -> None:
+        """Drop routes and add others, in one step: a request sees all of it or nothing.
+
+        Raises:
+            RegistrationError: As :meth:`RouteTable.exchanging`.
+        """
+        with self._changing:
+            table = self.table.exchanging(new, is_dropped)
+            self._on_paths(table.paths())
+            self.table = table
+            self._on_paths_left(table.paths())

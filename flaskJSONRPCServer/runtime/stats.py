@@ -6,7 +6,8 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from numbers import Real
 from typing import Any
 
@@ -47,6 +48,7 @@ class Stats:
         self._idle = threading.Condition(self._lock)
         self._awaiting_idle = 0  # how many wait; written under _lock, read without it by those that wake them
         self._lost_notifications = 0  # guarded by _lock
+        self._set_aside = 0  # guarded by _lock
 
     def tally(self) -> Tally:
         """Return the calling thread's own counts."""
@@ -100,7 +102,20 @@ class Stats:
             The number still running; more than ``allowed`` only after the timeout.
         """
         own = self.tally().calling()
-        return self._wait(lambda: self._calling() - own, timeout_s, allowed)
+        return self._wait(lambda: self._calling() - own - self._set_aside, timeout_s, allowed)
+
+    @contextmanager
+    def set_aside(self) -> Iterator[None]:
+        """Let nobody wait for the calling thread's dispatchers, while these wait for somebody else's work to end."""
+        own = self.tally().calling()
+        with self._idle:
+            self._set_aside += own
+            self._idle.notify_all()
+        try:
+            yield
+        finally:
+            with self._idle:
+                self._set_aside -= own
 
     def add_durations(self, names: str | Sequence[str], durations_ms: float | Sequence[float]) -> None:
         """Count durations, in milliseconds: one under a name, several under a name, or one under each of several.

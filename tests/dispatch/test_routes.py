@@ -123,6 +123,42 @@ def test_router_adds_all_routes_or_none():
     assert router.table is before
 
 
+def test_exchange_drops_and_adds_in_one_step():
+    old = RouteTable().with_routes([route("a", "/x/"), route("b", "/x/"), route("a", "/y/")])
+    new = old.exchanging([route("a", "/x/", two), route("c", "/z/", two)], lambda each: each.path == "/y/")
+
+    assert [(each.path, each.name, each.function) for each in new.routes()] == [
+        ("/x/", "a", two),
+        ("/x/", "b", one),
+        ("/z/", "c", two),
+    ]
+    assert new.paths() == ["/x/", "/z/"]
+    assert old.find("/x/", "a").function is one
+    assert (new.find("/y/", "a"), new.find("/x/", "z")) == (None, None)
+
+
+def test_exchange_refuses_two_functions_of_one_name():
+    with pytest.raises(RegistrationError, match="'a' on '/' is already"):
+        RouteTable().exchanging([route("a"), route("a", "/", two)], lambda each: True)
+
+
+def test_router_tells_the_paths_that_are_left_once_the_table_is_exchanged():
+    seen = []
+    router = Router(
+        lambda paths: seen.append(("before", paths, router.table.paths())),
+        lambda paths: seen.append(("after", paths, router.table.paths())),
+    )
+    router.exchange([route("a", "/x/")], lambda each: False)
+    router.exchange([route("a", "/y/")], lambda each: True)
+
+    assert seen == [
+        ("before", ["/x/"], []),
+        ("after", ["/x/"], ["/x/"]),
+        ("before", ["/y/"], ["/x/"]),
+        ("after", ["/y/"], ["/y/"]),
+    ]
+
+
 def test_router_tells_the_paths_before_the_table_is_used():
     seen = []
     router = Router(lambda paths: seen.append((paths, router.table.paths())))

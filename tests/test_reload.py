@@ -1,0 +1,565 @@
+"""Dispatchers are replaced while calls come."""
+
+import contextlib
+import gc
+import http.client
+import json
+import logging
+import sys
+import threading
+import types
+import weakref
+
+import pytest
+
+from flaskJSONRPCServer import RegistrationError, flaskJSONRPCServer
+from tests.helpers import call, call_wsgi, get, result_of
+
+VERSION = """
+import threading
+version = {version!r}
+same = {version!r}
+def echo(value): return [version, value]
+twice = lambda value: [version, value, value]
+def whole():
+    first = version
+    return [first, same]
+def late(): return version
+late._alias = {aliases!r}
+class Api:
+    def __init__(self): self.made_with = version
+    def first(self): return [self.made_with, "first"]
+    def {method}(self): return [self.made_with, "{method}"]
+    @staticmethod
+    def still(): return [version, "still"]
+ready = Api()
+"""
+
+
+def source(version, *, aliases=(), method="second", then=""):
+    return VERSION.format(version=version, aliases=list(aliases), method=method) + then
+
+
+@pytest.fixture
+def script(tmp_path):
+    path = tmp_path / "script.py"
+    path.write_text(source("old"), encoding="utf-8")
+    names = set(sys.modules)
+    yield path
+    for name in set(sys.modules) - names:
+        if name.startswith("_reloaded_script_"):
+            del sys.modules[name]
+
+
+@pytest.fixture
+def server():
+    made = flaskJSONRPCServer(["127.0.0.1", 0], log=0)
+    yield made
+    made.unlock()
+    made.stop()
+
+
+def ask(address, method, *params):
+    with contextlib.closing(http.client.HTTPConnection(*address, timeout=30)) as connection:
+        body = json.dumps({"jsonrpc": "2.0", "method": method, "params": params, "id": 1})
+        connection.request("POST", "/api", body, {"Content-Type": "application/json"})
+        return json.loads(connection.getresponse().read())["result"]
+
+
+def entry(dispatcher, script=None, **more):
+    return {"dispatcher": dispatcher, "path": "/api", **({"scriptPath": str(script)} if script else {}), **more}
+
+
+def names(server, path="/api/"):
+    return sorted(route.name for route in server._engine.router.table.routes() if route.path == path)
+
+
+def test_name_is_taken_from_the_script_as_it_is_now(server, script):
+    assert server.reload(entry("echo", script)) is True
+    application = server.getWSGI()
+    assert result_of(application, "echo", [1]) == ["old", 1]
+    script.write_text(source("new"), encoding="utf-8")
+    assert server.reload([entry("echo", script)]) is True
+    assert result_of(application, "echo", [1]) == ["new", 1]
+
+
+def test_quick_edits_of_the_same_length_are_seen(server, script):
+    application = server.getWSGI()
+    for version in ("aaa", "bbb", "ccc"):
+        script.write_text(source(version), encoding="utf-8")
+        assert server.reload(entry("echo", script))
+        assert result_of(application, "echo", [1]) == [version, 1]
+
+
+@pytest.mark.parametrize("key", ["name", "dispatcherName"])
+def test_other_name_is_replaced(server, script, key):
+    server.registerFunction(lambda value: value, path="/api", name="say")
+    assert server.reload(entry("echo", script, **{key: "say"}))
+    assert names(server) == ["say"]
+    assert result_of(server.getWSGI(), "say", [1]) == ["old", 1]
+
+
+def test_lambda_has_the_name_that_was_asked_for(server, script):
+    assert server.reload(entry("twice", script))
+    assert result_of(server.getWSGI(), "twice", [1]) == ["old", 1, 1]
+
+
+def test_object_is_taken_as_it_is(server, script):
+    def echo(value):
+        return ["given", value]
+
+    server.registerFunction(lambda value: value, path="/api", name="echo")
+    assert server.reload(entry(echo))
+    assert result_of(server.getWSGI(), "echo", [1]) == ["given", 1]
+    assert server.reload(entry(echo, script))
+    assert result_of(server.getWSGI(), "echo", [1]) == ["old", 1]
+    assert server.reload(entry(lambda value: [value], name="echo"))
+    assert result_of(server.getWSGI(), "echo", [1]) == [1]
+
+
+class Api:
+    def first(self):
+        return ["given", "first"]
+
+
+@pytest.mark.parametrize("dispatcher", [Api(), Api])
+def test_given_instance_or_class_replaces_the_one_before(server, dispatcher):
+    server.registerInstance(Api(), path="/api")
+    before = server._engine.router.table.find("/api/", "first").function.__self__
+    assert server.reload(entry(dispatcher, isInstance=True))
+    now = server._engine.router.table.find("/api/", "first").function.__self__
+    assert now is not before
+    assert isinstance(now, Api)
+
+
+def test_class_is_instantiated_and_an_instance_taken_as_it_is(server, script):
+    assert server.reload(entry("Api", script, isInstance=True))
+    assert names(server) == ["first", "second", "still"]
+    script.write_text(source("new", method="third"), encoding="utf-8")
+    assert server.reload(entry("ready", script, isInstance=True))
+    application = server.getWSGI()
+    assert names(server) == ["first", "still", "third"]
+    assert result_of(application, "third") == ["new", "third"]
+    assert result_of(application, "still") == ["new", "still"]
+
+
+def test_instance_of_a_renamed_class_takes_the_place_of_the_named_one(server, script):
+    assert server.reload(entry("Api", script, isInstance=True))
+    script.write_text("class Other:\n    def third(self): return 3", encoding="utf-8")
+    assert server.reload(entry("Other", script, isInstance=True, name="Api"))
+    assert names(server) == ["third"]
+
+
+def test_instance_that_takes_a_name_takes_the_place_of_its_object(server, script):
+    server.registerInstance(Api(), path="/api")
+    server.registerFunction(len, path="/api")
+    script.write_text("class Other:\n    def first(self): return 1\n    def more(self): return 2", encoding="utf-8")
+    assert server.reload(entry("Other", script, isInstance=True))
+    assert names(server) == ["first", "len", "more"]
+
+
+def test_entries_of_one_script_share_one_module(server, script):
+    assert server.reload([entry("echo", script), entry("late", script), entry("ready", script, isInstance=True)])
+    table = server._engine.router.table
+    assert table.find("/api/", "echo").function.__globals__ is table.find("/api/", "late").function.__globals__
+    assert table.find("/api/", "echo").function.__globals__["ready"] is table.find("/api/", "first").function.__self__
+
+
+def test_script_does_not_run_as_the_main_program(server, script):
+    script.write_text(source("new", then='\nif __name__ == "__main__":\n    raise SystemExit\n'), encoding="utf-8")
+    assert server.reload(entry("echo", script))
+
+
+def test_main_program_is_loaded_without_a_path(server, script, monkeypatch):
+    server._parentModule = types.SimpleNamespace(__file__=str(script))
+    assert server.reload({"dispatcher": "echo", "scriptPath": "", "name": ""})
+    assert result_of(server.getWSGI(), "echo", [1], target="/") == ["old", 1]
+
+
+def test_module_of_a_package_keeps_its_name_and_its_package(server, tmp_path, monkeypatch):
+    package = tmp_path / "shop_for_reload"
+    package.mkdir()
+    (package / "__init__.py").write_text("from . import prices", encoding="utf-8")
+    (package / "base.py").write_text("FACTOR = 2", encoding="utf-8")
+    text = """
+from __future__ import annotations
+import dataclasses, pickle, typing
+from .base import FACTOR
+@dataclasses.dataclass
+class Price:
+    net: int
+    unit: typing.ClassVar[str] = "cent"
+def price(net): return [pickle.loads(pickle.dumps(Price(net))).net * FACTOR, __name__, {0}]
+"""
+    (package / "prices.py").write_text(text.format(1), encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    import shop_for_reload
+    from shop_for_reload import prices
+
+    server.registerFunction(prices.price, path="/api")
+    (package / "prices.py").write_text(text.format(2), encoding="utf-8")
+    try:
+        assert server.reload(entry("price", package / "prices.py"))
+        assert result_of(server.getWSGI(), "price", [4]) == [8, "shop_for_reload.prices", 2]
+        assert shop_for_reload.prices is sys.modules["shop_for_reload.prices"] is not prices
+        (package / "prices.py").write_text("def price(", encoding="utf-8")
+        kept = shop_for_reload.prices
+        assert not server.reload(entry("price", package / "prices.py"))
+        assert shop_for_reload.prices is sys.modules["shop_for_reload.prices"] is kept
+    finally:
+        for name in [each for each in sys.modules if each.startswith("shop_for_reload")]:
+            del sys.modules[name]
+
+
+def test_overload_comes_before_the_dispatcher_is_taken(server, script):
+    seen = []
+
+    def callback(asked, module, dispatcher):
+        seen.append((asked, module.version, dispatcher))
+        module.version += " and called"
+
+    assert server.reload(
+        entry("Api", script, isInstance=True, overload=[{"version": "set", "unheard_of": 1}, callback])
+    )
+    assert result_of(server.getWSGI(), "first") == ["set and called", "first"]
+    assert seen == [(server, "set", "Api")]
+
+
+@pytest.mark.parametrize(
+    "overload", [{"version": "set"}, lambda server, module, dispatcher: setattr(module, "version", "set")]
+)
+def test_single_overload_needs_no_list(server, script, overload):
+    assert server.reload(entry("echo", script, overload=overload))
+    assert result_of(server.getWSGI(), "echo", [1]) == ["set", 1]
+
+
+def test_state_goes_from_old_to_new(server, script):
+    script.write_text("visits = []\ndef visit(who):\n    visits.append(who)\n    return visits", encoding="utf-8")
+    assert server.reload(entry("visit", script))
+    application = server.getWSGI()
+    assert result_of(application, "visit", ["Ann"]) == ["Ann"]
+    old = server._engine.router.table.find("/api/", "visit").function.__globals__
+    assert server.reload(
+        entry("visit", script, overload=lambda server, module, name: setattr(module, "visits", old["visits"]))
+    )
+    assert result_of(application, "visit", ["Bob"]) == ["Ann", "Bob"]
+
+
+setting = "as it was"
+
+
+def read_setting():
+    return setting
+
+
+def test_overload_of_a_given_function_reaches_its_own_module(server, monkeypatch):
+    module = sys.modules[__name__]
+    monkeypatch.setattr(module, "setting", setting)
+    server.registerFunction(read_setting, path="/api")
+    before = server._engine.router.table
+    assert not server.reload(
+        [entry(read_setting, overload={"setting": "wrong", "newer": 1}), entry(read_setting, name="\n")]
+    )
+    assert server._engine.router.table is before
+    assert (module.setting, hasattr(module, "newer")) == ("as it was", False)
+    assert server.reload(entry(read_setting, overload={"setting": "set"}))
+    assert result_of(server.getWSGI(), "read_setting") == "set"
+
+
+def test_settings_are_those_of_the_replaced_dispatcher(server, script):
+    server.registerFunction(
+        lambda value: value,
+        path="/api",
+        name="echo",
+        fallback="hello %(callback)s %(data)s",
+        dispatcherBackend="threaded",
+    )
+    server.registerFunction(lambda value: value, path="/api", name="twice", fallback=False)
+    table = server._engine.router.table
+    old = {name: table.find("/api/", name) for name in ("echo", "twice")}
+    assert server.reload([entry("echo", script), entry("twice", script), entry("late", script)])
+    table = server._engine.router.table
+    for name, route in old.items():
+        new = table.find("/api/", name)
+        assert new.function is not route.function
+        assert (new.output_format, new.shares_secrets, new.backends) == (
+            route.output_format,
+            route.shares_secrets,
+            route.backends,
+        )
+    assert old["echo"].backends is not None
+    assert table.find("/api/", "late").backends is None
+    server._engine.exec_backends.stop()
+
+
+def test_aliases_change_with_the_function(server, script):
+    script.write_text(source("old", aliases=["a", "b"]), encoding="utf-8")
+    assert server.reload(entry("late", script))
+    server.registerFunction(server._engine.router.table.find("/api/", "late").function, path="/api", name="explicit")
+    script.write_text(source("new", aliases=["b", "c"]), encoding="utf-8")
+    assert server.reload(entry("late", script))
+    assert names(server) == ["b", "c", "explicit", "late"]
+    assert [result_of(server.getWSGI(), name) for name in ("b", "c", "explicit")] == ["new", "new", "old"]
+
+
+def test_clear_old_removes_all_others_and_their_paths(server, script):
+    server.registerFunction(len, path="/api")
+    server.registerFunction(len, path="/other")
+    server.registerFunction(len)
+    application = server.getWSGI()
+    assert server.reload(entry("echo", script), clearOld=True)
+    assert [(route.path, route.name) for route in server._engine.router.table.routes()] == [("/api/", "echo")]
+    for target in ("/other", "/other/", "/other/len", "/", "/len"):
+        assert call_wsgi(application, get(target)).code == 404
+    assert server._getServerUrl() == ["/static/<path:filename>", "/api/<method>/", "/api/<method>", "/api/", "/api"]
+    server.registerFunction(len, path="/other")
+    assert result_of(application, "len", ["ab"], target="/other") == 2
+
+
+FAILURES = {
+    "syntax": "def echo(",
+    "import": "import no_such_module_anywhere",
+    "raises": "raise ValueError('half-way')",
+    "exit": "raise SystemExit(3)",
+    "missing": "def other(): pass",
+    "not a function": "echo = 5",
+    "class": "class echo: pass",
+    "generator": "def echo():\n    yield 1",
+}
+
+
+@pytest.mark.parametrize("safely", [True, False])
+@pytest.mark.parametrize("text", FAILURES.values(), ids=FAILURES.keys())
+def test_failure_leaves_all_as_it_was(server, script, text, safely, tmp_path):
+    other = tmp_path / "other.py"
+    other.write_text(source("old"), encoding="utf-8")
+    assert server.reload([entry("late", other), entry("echo", script)])
+    application = server.getWSGI()
+    table, modules, finders = server._engine.router.table, dict(sys.modules), list(sys.meta_path)
+    other.write_text(source("new"), encoding="utf-8")
+    script.write_text(text, encoding="utf-8")
+    api = [entry("late", other), entry("echo", script)]
+    if safely:
+        assert server.reload(api, clearOld=True) is False
+        assert sys.modules == modules
+    else:
+        with pytest.raises((Exception, SystemExit)):
+            server.reload(api, clearOld=True, safely=False)
+    assert sys.meta_path == finders
+    assert server._engine.router.table is table
+    assert not server._engine.locks.closed
+    assert [result_of(application, "late"), result_of(application, "echo", [1])] == ["old", ["old", 1]]
+    script.write_text(source("new"), encoding="utf-8")
+    assert server.reload(api)
+    assert result_of(application, "late") == "new"
+    for name in set(sys.modules) - set(modules):
+        del sys.modules[name]
+    del sys.modules[server._engine.router.table.find("/api/", "late").function.__module__]
+
+
+@pytest.mark.parametrize(
+    "overload", [lambda *given: 1 / 0, {"version": "new"}, [{"version": "new"}, lambda *given: sys.exit(1)]]
+)
+def test_failure_in_a_callback_or_a_constructor(server, script, overload, caplog):
+    assert server.reload(entry("echo", script))
+    table = server._engine.router.table
+    script.write_text(source("new", then="\nclass Api:\n    def __init__(self, needs): pass"), encoding="utf-8")
+    modules = dict(sys.modules)
+    with caplog.at_level(logging.ERROR, server.name):
+        assert server.reload([entry("echo", script), entry("Api", script, isInstance=True, overload=overload)]) is False
+    assert server._engine.router.table is table
+    assert sys.modules == modules
+
+
+def test_failure_is_logged_with_its_traceback(script):
+    server = flaskJSONRPCServer(None, log=3)
+    lines = []
+    server._logger = lambda level, *args: lines.append((level, " ".join(map(str, args))))
+    script.write_text("raise ValueError('half-way')", encoding="utf-8")
+    server.reload(entry("echo", script))
+    ((level, text),) = lines
+    assert level == 1
+    assert text.startswith("reload of 'echo' on '/api' failed; all is as before")
+    assert "ValueError: half-way" in text
+    assert str(script) in text
+
+
+@pytest.mark.parametrize(
+    ("api", "message"),
+    [
+        (5, "api=5 is refused"),
+        ([5], "api=5 is refused"),
+        ({}, "has no 'dispatcher'"),
+        ({"dispatcher": ""}, "has no 'dispatcher'"),
+        ({"dispatcher": len, "paths": "/"}, "unknown key of api 'paths'; did you mean 'path'?"),
+        ({"dispatcher": 5}, "dispatcher 5 is not a function; for an instance, give isInstance=True"),
+        ({"dispatcher": Api}, "is a class; for an instance, give isInstance=True"),
+        ({"dispatcher": len, "path": 5}, "path=5 is refused"),
+        ({"dispatcher": len, "name": "a", "dispatcherName": "b"}, "name='a' and dispatcherName='b' mean the same"),
+        ({"dispatcher": "a", "scriptPath": "/no/such.py"}, "scriptPath='/no/such.py' is refused"),
+        ({"dispatcher": "a", "scriptPath": 5}, "scriptPath=5 is refused"),
+        ({"dispatcher": len, "overload": 5}, "overload=5 is refused"),
+        ({"dispatcher": len, "overload": [{}, 5]}, "overload=5 is refused"),
+    ],
+)
+def test_entry_that_cannot_be_meant_is_refused(server, api, message):
+    with pytest.raises(RegistrationError, match=message.replace("(", r"\(").replace("?", r"\?")):
+        server.reload(api)
+
+
+def test_script_name_is_without_effect(server, script):
+    assert server.reload(entry("echo", script, scriptName="no such"))
+
+
+def test_two_functions_cannot_take_one_name(server, script):
+    assert not server.reload([entry("echo", script), entry("late", script, name="echo")])
+    assert names(server) == []
+
+
+def test_every_call_is_old_or_new_and_none_is_lost(server, script):
+    assert server.reload(entry("whole", script))
+    server.start()
+    address, done = server.addresses[0], threading.Event()
+    answers, failures = [], []
+
+    def hammer():
+        try:
+            while not done.is_set():
+                answers.append(tuple(ask(address, "whole")))
+        except (OSError, http.client.HTTPException, KeyError) as exc:
+            failures.append(exc)
+
+    threads = [threading.Thread(target=hammer) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for number in range(30):
+        script.write_text(source(number), encoding="utf-8")
+        assert server.reload(entry("whole", script))
+        assert ask(address, "whole") == [number, number]
+    done.set()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert all(first == second for first, second in answers)
+    assert len(set(answers)) > 1
+
+
+def test_running_dispatcher_is_waited_for_and_new_requests_are_held(server, script):
+    entered, leave, results = threading.Event(), threading.Event(), []
+    server.registerFunction(lambda: entered.set() or leave.wait(30), path="/api", name="slow")
+    server.start()
+    address = server.addresses[0]
+    slow = threading.Thread(target=lambda: results.append(ask(address, "slow")))
+    slow.start()
+    assert entered.wait(30)
+    reload = threading.Thread(target=lambda: results.append(server.reload(entry("echo", script, name="slow"))))
+    reload.start()
+    while not server._engine.locks.closed:
+        pass
+    held = threading.Thread(target=lambda: results.append(ask(address, "slow", 1)))
+    held.start()
+    assert results == []
+    leave.set()
+    for thread in (slow, reload, held):
+        thread.join()
+    assert sorted(map(str, results)) == ["True", "True", "['old', 1]"]
+
+
+@pytest.mark.parametrize("options", [{"processingDispatcherCountMax": 1}, {"timeout": 0}])
+def test_dispatcher_that_need_not_be_waited_for_ends_with_the_old_code(server, script, options):
+    entered, leave, results = threading.Event(), threading.Event(), []
+    server.registerFunction(lambda: entered.set() or leave.wait(30), path="/api", name="slow")
+    server.start()
+    address = server.addresses[0]
+    slow = threading.Thread(target=lambda: results.append(ask(address, "slow")))
+    slow.start()
+    assert entered.wait(30)
+    assert server.reload(entry("late", script, name="slow"), **options)
+    assert ask(address, "slow") == "old"
+    assert results == []
+    leave.set()
+    slow.join()
+    assert results == [True]
+
+
+def test_dispatchers_reload_at_once_without_waiting_for_each_other(server, script):
+    together = threading.Barrier(4)
+
+    def renew(_connection):
+        together.wait(30)
+        return _connection.server.reload([entry("echo", script), entry(renew)], timeout=300)
+
+    server.registerFunction(renew, path="/api")
+    server.start()
+    address, results = server.addresses[0], []
+    threads = [threading.Thread(target=lambda: results.append(ask(address, "renew"))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [True] * 4
+    assert ask(address, "echo", 1) == ["old", 1]
+
+
+def test_lock_holds_on_through_reloads(server, script):
+    assert server.reload(entry("late", script))
+    server.start()
+    address, results = server.addresses[0], []
+    first = server._engine.router.table.find("/api/", "late").function
+    server.lock(first)
+    waiting = threading.Thread(target=lambda: results.append(ask(address, "late")))
+    waiting.start()
+    while not server._engine.locks._changed._waiters:
+        pass
+    for _ in range(2):
+        script.write_text(source("new"), encoding="utf-8")
+        assert server.reload(entry("late", script))
+    latest = server._engine.router.table.find("/api/", "late").function
+    assert server.wait(latest, returnStatus=True)
+    assert server.wait(first, returnStatus=True)
+    assert results == []
+    server.unlock(latest)
+    waiting.join()
+    assert results == ["old"]
+    assert not server.wait(first, returnStatus=True)
+    server.lock(first)
+    assert server.wait(latest, returnStatus=True)
+    server.unlock(first)
+    assert ask(address, "late") == "new"
+
+
+def test_nothing_grows_by_reloads(server, script):
+    api = [entry("echo", script), entry("ready", script, isInstance=True)]
+    assert server.reload(api)
+    server.start()
+    address = server.addresses[0]
+    seen = []
+    for number in range(100):
+        script.write_text(source(number), encoding="utf-8")
+        assert server.reload(api)
+        assert ask(address, "echo", 1) == [number, 1]
+        if number == 0:
+            server._waitProcessingDispatchers()
+            counts = threading.active_count(), len(sys.modules), len(sys.meta_path)
+            descriptors = server._countFileDescriptor()
+        seen.append(weakref.ref(sys.modules[server._engine.router.table.find("/api/", "echo").function.__module__]))
+    gc.collect()
+    assert [each for each in seen[:-1] if each() is not None] == []
+    assert seen[-1]() is not None
+    assert len(sys.modules) == counts[1]
+    assert len(sys.meta_path) == counts[2]
+    assert len(server._engine.locks._succession._current) == 0
+    assert threading.active_count() <= counts[0] + 1  # the last connection's thread may be about to end
+    assert server._countFileDescriptor() <= descriptors + 1
+
+
+def test_mounted_server_is_reloaded_too(script):
+    import flask
+
+    app = flask.Flask("host")
+    server = flaskJSONRPCServer(None, log=0)
+    server.init_app(app)
+    server.registerFunction(len, path="/gone")
+    assert server.reload(entry("echo", script), clearOld=True)
+    assert call(app.wsgi_app, "echo", [1])["result"] == ["old", 1]
+    assert call_wsgi(app.wsgi_app, get("/gone")).code == 404
