@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
+from .autoreload import AutoReload
 from .engine import Engine, addresses_of
 from .errors import ServerStateError, SettingsError
 from .runtime.logs import ERROR, INFO, WARNING
@@ -34,8 +35,9 @@ class Lifecycle:
         facade: The object that the user made, which the serving backend is told.
 
     Raises:
-        SettingsError: The serving backend, the files of ``ssl`` or the descriptor limits cannot be used.
+        SettingsError: The serving backend, the files of ``ssl``, the descriptor limits or a script to watch cannot be used.
         UnsupportedError: The serving backend cannot serve on the addresses, or not with TLS.
+        MissingExtraError: What the settings ask for is not installed.
     """
 
     def __init__(self, engine: Engine, facade: Any) -> None:
@@ -43,6 +45,8 @@ class Lifecycle:
         refuse_unsupported(backend, addresses_of(engine.settings))
         refuse_without_tls(backend, engine.settings.ssl)
         checked_limits(engine.settings.tweakDescriptors)
+        if engine.settings.reloadOnChange:
+            AutoReload(engine, facade)  # raises what is wrong before anything starts
         self._engine = engine
         self._facade = facade
         self._serving = Serving(facade)
@@ -230,6 +234,10 @@ class Lifecycle:
             self._facade._tweakLimit(limits)
         undo.callback(self._close_behind)
         self._open_gate()
+        if settings.reloadOnChange:
+            watch = AutoReload(self._engine, self._facade)
+            undo.callback(watch.stop)
+            watch.start()
         given = list(settings.bindAdress) if settings.multipleAdress else [settings.bindAdress]
         self._serving.start(find_serv_backend(settings.servBackend), addresses_of(settings), given, self._gate)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import os
 import sys
 import threading
@@ -15,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from .dispatch.locks import lock_key
+from .dispatch.origins import owner_of, without_partials
 from .dispatch.registration import aliases_of, public_methods
 from .dispatch.routes import Route, RouteTable
 from .engine import Engine
@@ -59,7 +59,7 @@ class Entry:
         named = self.dispatcher
         if self.is_instance and not isinstance(named, type):
             named = type(named)
-        return str(getattr(unwrapped(named), "__name__", repr(named)))
+        return str(getattr(without_partials(named), "__name__", repr(named)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,15 +321,9 @@ def read_overload(overload: Any) -> tuple[Overload, ...]:
     return tuple(given)
 
 
-def unwrapped(function: Any) -> Any:
-    while isinstance(function, functools.partial):
-        function = function.func
-    return function
-
-
 def module_of(dispatcher: Any) -> ModuleType | None:
     """Return the module that a dispatcher comes from; for an instance, that of its class."""
-    return sys.modules.get(getattr(unwrapped(dispatcher), "__module__", None) or "")
+    return sys.modules.get(getattr(without_partials(dispatcher), "__module__", None) or "")
 
 
 def taken_from(module: Any, name: str) -> Any:
@@ -373,9 +367,3 @@ def routes_of(owner: Any, routes: Iterable[Route]) -> list[Route]:
     """Return those routes that lead to an object's methods, its static ones too."""
     keys: set[Hashable] = {lock_key(method) for _, method in public_methods(owner)}
     return [route for route in routes if route.lock_key in keys]
-
-
-def owner_of(function: Callable[..., Any]) -> Any:
-    """Return the object of a bound method; None for a function, a class method, or a function of a built-in module."""
-    owner = getattr(function, "__self__", None)
-    return None if isinstance(owner, (type, ModuleType)) else owner

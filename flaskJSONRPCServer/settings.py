@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import ipaddress
 import math
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
@@ -78,6 +79,12 @@ def is_number(value: Any) -> bool:
 
 def is_strings(value: Any) -> bool:
     return isinstance(value, (list, tuple, set, frozenset)) and all(isinstance(item, str) for item in value)
+
+
+def is_paths(value: Any) -> bool:
+    return isinstance(value, (list, tuple, set, frozenset)) and all(
+        isinstance(each, (str, os.PathLike)) for each in value
+    )
 
 
 def is_ip_address(value: str) -> bool:
@@ -176,6 +183,10 @@ class Settings:
     """Without effect: what waits for the end of a deep lock is woken by it."""
     sleepTime_checkProcessingCount: float = duration(0.3, "seconds")
     """Without effect: what waits for running dispatchers is woken by their end."""
+    reloadOnChange: Any = option(
+        (), "True, or a list of paths of scripts", lambda value: isinstance(value, bool) or is_paths(value)
+    )
+    """The scripts whose dispatchers are reloaded when they change; True: those of all dispatchers of the user's own."""
     controlGC_everySeconds: float = duration(60 * 60, "seconds")
     controlGC_everyRequestCount: int = count(300_000)
     controlGC_everyDispatcherCount: int = count(50_000)

@@ -20,7 +20,7 @@ LAYERS = (
     {"__init__"},
     {"server"},
     {"documented", "lifecycle"},
-    {"reloading"},
+    {"autoreload", "reloading"},
     {"engine", "helpers"},
     {"wsgi"},
     {"execBackend", "servBackend", "experimental"},
@@ -48,6 +48,7 @@ PLACES = {
     "orjson": _ENGINES,
     "rapidjson": _ENGINES,
     "simplejson": _ENGINES,
+    "watchfiles": {"runtime/watching.py"},
 }
 
 

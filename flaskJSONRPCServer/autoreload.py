@@ -1,0 +1,128 @@
+"""Reloading what has changed on the disk: the setting ``reloadOnChange``."""
+
+from __future__ import annotations
+
+import os
+import sysconfig
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from .dispatch.locks import lock_key
+from .dispatch.origins import Origin, origin_of
+from .dispatch.registration import aliases_of, public_methods
+from .dispatch.routes import Route, RouteTable
+from .engine import Engine
+from .errors import SettingsError
+from .runtime.logs import ERROR, INFO, WARNING
+from .runtime.sources import script_file
+from .runtime.watching import FileWatch
+
+__all__ = ["AutoReload"]
+
+# A dispatcher that still runs then ends with the old code: stop() waits for a reload that is under way.
+_TIMEOUT_S = 20
+
+_OURS = Path(__file__).resolve().parent
+_INSTALLED = [Path(sysconfig.get_path(kind)).resolve() for kind in ("stdlib", "platstdlib", "purelib", "platlib")]
+
+
+class AutoReload:
+    """Watches scripts, and reloads the dispatchers of one that has changed.
+
+    Args:
+        engine: The engine whose routes change.
+        facade: The object that the user made, whose ``reload`` is called.
+
+    Raises:
+        SettingsError: A script that the setting names does not exist.
+        MissingExtraError: watchfiles is not installed.
+    """
+
+    def __init__(self, engine: Engine, facade: Any) -> None:
+        self._engine = engine
+        self._facade = facade
+        wanted = engine.settings.reloadOnChange
+        self._scripts = None if wanted is True else {existing(path) for path in wanted}
+        self._watch = FileWatch(self._files, self._changed)
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._watch.start()
+
+    def stop(self) -> None:
+        """End, after a reload that is under way."""
+        self._watch.stop()
+
+    def _files(self) -> set[Path]:
+        if self._scripts is not None:
+            return self._scripts
+        origins = (origin_of(route.function) for route in self._engine.router.table.routes())
+        return {origin.file for origin in origins if origin is not None and is_users(origin.file)}
+
+    def _changed(self, file: Path) -> None:
+        try:
+            self._reload(file)
+        except Exception:  # noqa: BLE001  a failure must not end the watching
+            self._engine.log.write(ERROR, f"reloadOnChange: {file} could not be reloaded", traceback=True)
+
+    def _reload(self, file: Path) -> None:
+        log, table = self._engine.log, self._engine.router.table
+        found = [(route, origin) for route in table.routes() if (origin := origin_of(route.function)) is not None]
+        from_here = [(route, origin) for route, origin in found if origin.file == file]
+        named = [(route, origin) for route, origin in from_here if is_named(route, origin, table)]
+        if lost := [each for each in from_here if each not in named]:
+            log.write(
+                WARNING,
+                f"{file} has changed; {listed(lost)} stay as they are: no global name leads to them; reload() them",
+            )
+        if named:
+            log.write(INFO, f"{file} has changed; reloading {listed(named)}")
+            self._facade.reload(api_of(named, table), timeout=_TIMEOUT_S)
+        elif not lost:
+            log.write(WARNING, f"{file} has changed; no dispatcher comes from it")
+
+
+def existing(path: str | os.PathLike[str]) -> Path:
+    try:
+        return script_file(path)
+    except FileNotFoundError as exc:
+        raise SettingsError(f"reloadOnChange names {str(path)!r}, which is no file; give paths of scripts") from exc
+
+
+def is_users(file: Path) -> bool:
+    """Tell whether a file is the user's own: not of Python, of an installed package, or of this one."""
+    return not any(file.is_relative_to(folder) for folder in (_OURS, *_INSTALLED))
+
+
+def is_named(route: Route, origin: Origin, table: RouteTable) -> bool:
+    """Tell whether a reload by name gives the same routes: for a method, whether its whole instance is registered."""
+    if origin.name is None:
+        return False
+    if origin.owner is None:
+        return True
+    routes = ((table.find(route.path, name), method) for name, method in public_methods(origin.owner))
+    return all(found is not None and found.lock_key == lock_key(method) for found, method in routes)
+
+
+def api_of(named: list[tuple[Route, Origin]], table: RouteTable) -> list[dict[str, Any]]:
+    """Return the entries for a reload: one for each function and name, one for each instance."""
+    entries: dict[Any, dict[str, Any]] = {}
+    for route, origin in named:
+        entry = {"dispatcher": origin.name, "scriptPath": str(origin.file), "path": route.path}
+        if origin.owner is not None:
+            entries[route.path, id(origin.owner)] = {**entry, "isInstance": True, "name": type(origin.owner).__name__}
+        elif not is_alias(route, table):
+            entries[route.path, route.name] = {**entry, "name": route.name}
+    return list(entries.values())
+
+
+def is_alias(route: Route, table: RouteTable) -> bool:
+    """Tell whether a route is there because of another: the function's own one brings its aliases."""
+    aliases = aliases_of(route.function)
+    beside = (each for each in table.routes() if each.path == route.path and each.lock_key == route.lock_key)
+    return route.name in aliases and any(each.name not in aliases for each in beside)
+
+
+def listed(found: Iterable[tuple[Route, Origin]]) -> str:
+    return ", ".join(f"{route.path}{route.name}" for route, _ in found)

@@ -1,0 +1,102 @@
+"""Watching files for a change of their content."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from ..errors import MissingExtraError
+
+__all__ = ["FileWatch"]
+
+# The system tells of changes at once. This is for those between a look and the moment from which it tells.
+_LOOK_EVERY_MS = 1000
+
+
+class FileWatch:
+    """Calls back, from a thread of its own, when the content of a file has changed.
+
+    Args:
+        files: Gives the absolute paths of the files; asked at each look.
+        on_change: Called with the path of a changed file. It must not raise.
+
+    Raises:
+        MissingExtraError: watchfiles is not installed.
+    """
+
+    def __init__(self, files: Callable[[], Iterable[Path]], on_change: Callable[[Path], object]) -> None:
+        self._watch = import_watch()
+        self._files = files
+        self._on_change = on_change
+        self._digests: dict[Path, bytes] = {}
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Begin; every later change is noticed, also one that comes before the thread runs."""
+        self._look()
+        self._thread = threading.Thread(target=self._run, name="reload on change", daemon=True)
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 20) -> None:
+        """End; wait for a callback that is running, up to the timeout."""
+        self._stopped.set()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            watched = self._look()
+            for _ in self._told(watched):
+                if self._look() != watched:
+                    break
+
+    def _told(self, watched: set[Path]) -> Iterator[Any]:
+        """Yield whenever the system tells of a change, and now and then."""
+        # Folders are watched, since an editor may write by a rename, which gives the file's name to another file.
+        folders = {folder for file in watched if (folder := file.parent).is_dir()}
+        if not folders:
+            self._stopped.wait(_LOOK_EVERY_MS / 1000)
+            return iter(())
+        paths = set(map(str, watched))
+        return self._watch(
+            *folders,
+            watch_filter=lambda change, path: path in paths,
+            stop_event=self._stopped,
+            rust_timeout=_LOOK_EVERY_MS,
+            yield_on_timeout=True,
+            raise_interrupt=False,
+            recursive=False,
+        )
+
+    def _look(self) -> set[Path]:
+        """Call back for every file that is not as it was at the last look; return all files."""
+        watched = set(self._files())
+        for file in sorted(watched):
+            now = digest(file)
+            if now is None:
+                continue
+            before = self._digests.get(file, now)
+            self._digests[file] = now
+            if now != before and not self._stopped.is_set():
+                self._on_change(file)
+        return watched
+
+
+def digest(file: Path) -> bytes | None:
+    """Return a digest of the content; None where there is no such file, as in the middle of a rename."""
+    try:
+        return hashlib.sha256(file.read_bytes()).digest()
+    except OSError:
+        return None
+
+
+def import_watch() -> Callable[..., Iterator[Any]]:
+    try:
+        import watchfiles
+    except ImportError as exc:
+        raise MissingExtraError("reloadOnChange needs watchfiles: pip install 'flaskJSONRPCServer[reload]'") from exc
+    return watchfiles.watch

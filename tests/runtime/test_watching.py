@@ -1,0 +1,128 @@
+"""The content of watched files is noticed when it changes."""
+
+import os
+import queue
+import sys
+import threading
+
+import pytest
+
+from flaskJSONRPCServer import MissingExtraError
+from flaskJSONRPCServer.runtime.watching import FileWatch
+
+PATIENCE_S = 40
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path.resolve() / "watched.py"
+    path.write_text("1", encoding="utf-8")
+    return path
+
+
+class Watching:
+    """A watch whose changes can be waited for."""
+
+    def __init__(self, *files):
+        self.files = set(files)
+        self.changes = queue.SimpleQueue()
+        self.watch = FileWatch(lambda: set(self.files), self.changes.put)
+
+    def __enter__(self):
+        self.watch.start()
+        return self
+
+    def __exit__(self, *exc):
+        self.watch.stop()
+
+    def next(self):
+        return self.changes.get(timeout=PATIENCE_S)
+
+
+def test_change_is_told(file):
+    with Watching(file) as watching:
+        file.write_text("2", encoding="utf-8")
+        assert watching.next() == file
+        file.write_text("3", encoding="utf-8")
+        assert watching.next() == file
+
+
+def test_change_by_a_rename_is_told(file):
+    with Watching(file) as watching:
+        for text in ("2", "3"):
+            new = file.with_suffix(".new")
+            new.write_text(text, encoding="utf-8")
+            new.replace(file)
+            assert watching.next() == file
+
+
+def test_file_that_was_removed_and_comes_back_is_told(file):
+    with Watching(file) as watching:
+        file.unlink()
+        file.write_text("2", encoding="utf-8")
+        assert watching.next() == file
+
+
+def test_same_content_and_other_files_are_not_told(file):
+    with Watching(file) as watching:
+        file.with_name("other.py").write_text("2", encoding="utf-8")
+        file.write_text("1", encoding="utf-8")
+        os.utime(file, (1, 1))
+        file.write_text("2", encoding="utf-8")
+        assert watching.next() == file
+    assert watching.changes.empty()
+
+
+def test_change_during_a_callback_is_told(file):
+    changes, at_work, go_on = queue.SimpleQueue(), threading.Event(), threading.Event()
+
+    def on_change(path):
+        changes.put(path.read_text(encoding="utf-8"))
+        at_work.set()
+        assert go_on.wait(PATIENCE_S)
+
+    watch = FileWatch(lambda: {file}, on_change)
+    watch.start()
+    file.write_text("2", encoding="utf-8")
+    assert at_work.wait(PATIENCE_S)
+    file.write_text("3", encoding="utf-8")
+    go_on.set()
+    assert [changes.get(timeout=PATIENCE_S) for _ in range(2)] == ["2", "3"]
+    watch.stop()
+
+
+def test_file_in_another_folder_may_come_later(file, tmp_path):
+    later = tmp_path.resolve() / "folder" / "later.py"
+    with Watching(file) as watching:
+        later.parent.mkdir()
+        later.write_text("1", encoding="utf-8")
+        watching.files.add(later)
+        file.write_text("2", encoding="utf-8")
+        assert watching.next() == file
+        while later not in watching.watch._digests:  # from then on it is watched
+            pass
+        later.write_text("2", encoding="utf-8")
+        assert watching.next() == later
+
+
+def test_nothing_to_watch_yet(file):
+    with Watching() as watching:
+        watching.files.add(file)
+        while file not in watching.watch._digests:
+            pass
+        file.write_text("2", encoding="utf-8")
+        assert watching.next() == file
+
+
+def test_thread_ends_at_once(file):
+    before = threading.active_count()
+    for _ in range(3):
+        with Watching(file):
+            assert threading.active_count() == before + 1
+        assert threading.active_count() == before
+
+
+def test_missing_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "watchfiles", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'flaskJSONRPCServer\[reload\]'"):
+        FileWatch(set, print)
