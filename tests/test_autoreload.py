@@ -192,7 +192,7 @@ def test_watching_ends_with_the_server(make, script):
 
 
 def test_missing_script_is_refused(make):
-    with pytest.raises(SettingsError, match="reloadOnChange names '/no/such.py', which is no file"):
+    with pytest.raises(SettingsError, match=r"reloadOnChange names '/no/such\.py', which is no file"):
         make(["/no/such.py"])
 
 

@@ -24,6 +24,9 @@ SERVED = [
     "locks.py",
     "multiple.py",
     "notify.py",
+    "reload_globals.py",
+    "reload_script.py",
+    "reload_state.py",
     "restart.py",
     "simple.py",
 ]
@@ -65,6 +68,22 @@ def docstring(name):
         ("flask_mount.py", ['{"jsonrpc":"2.0","result":{"ip":"127.0.0.1","path":"/api"},"id":1}']),
         ("multiple.py", ['{"jsonrpc":"2.0","result":"127.0.0.1","id":null}']),
         ("restart.py", ['{"jsonrpc":"2.0","result":"it restarts after this answer","id":null}']),
+        (
+            "reload_script.py",
+            [f'{{"jsonrpc":"2.0","result":{each},"id":null}}' for each in ('"Hello, Ann!"', "true", '"Hello, Ann!"')],
+        ),
+        (
+            "reload_globals.py",
+            [
+                '{"jsonrpc":"2.0","result":"120 (standard, 20 %)","id":null}',
+                '{"jsonrpc":"2.0","result":true,"id":null}',
+                '{"jsonrpc":"2.0","result":"107 (reduced, 7 %)","id":null}',
+            ],
+        ),
+        (
+            "reload_state.py",
+            [f'{{"jsonrpc":"2.0","result":{each},"id":null}}' for each in ('["Ann"]', "true", '["Ann","Bob"]')],
+        ),
         ("jsonp_page.py", ['/**/show({"jsonrpc":"2.0","result":"Hello, Ann!","id":null});']),
     ],
 )
@@ -178,6 +197,22 @@ def test_mounted_application_is_served_by_the_flask_command(launch):
 
     assert run_curl(["curl", f"{url}/"]) == "the API is at /api\n"
     assert [json.loads(run_curl(call))["id"] for call in curl_commands(docstring("flask_mount.py"), url)] == [1]
+
+
+def test_changed_script_is_reloaded(launch, tmp_path):
+    script = tmp_path / "changed.py"
+    text = (EXAMPLES / "reload_script.py").read_text(encoding="utf-8")
+    script.write_text(text, encoding="utf-8")
+    url = launch([sys.executable, str(script), "0"]).url()
+    greet, upgrade, _ = curl_commands(docstring("reload_script.py"), url)
+    for changed, upgraded, answer in [
+        (text.replace("Hello", "Welcome"), "true", "Welcome, Ann!"),
+        (text.replace("def greet(name):", "def greet(name:"), "false", "Welcome, Ann!"),
+        (text.replace("Hello", "So long"), "true", "So long, Ann!"),
+    ]:
+        script.write_text(changed, encoding="utf-8")
+        assert run_curl(upgrade) == f'{{"jsonrpc":"2.0","result":{upgraded},"id":null}}'
+        assert run_curl(greet) == f'{{"jsonrpc":"2.0","result":"{answer}","id":null}}'
 
 
 @pytest.fixture

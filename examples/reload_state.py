@@ -1,0 +1,42 @@
+"""Newer code that goes on with the state of the old: a callback hands it over.
+
+python examples/reload_state.py [PORT]
+curl 'http://127.0.0.1:8080/api/visit?who=Ann'
+curl 'http://127.0.0.1:8080/api/upgrade'
+curl 'http://127.0.0.1:8080/api/visit?who=Bob'
+"""
+
+import sys
+
+from flaskJSONRPCServer import flaskJSONRPCServer
+
+
+class Visits:
+    def __init__(self):
+        self.visitors = []
+
+    def visit(self, who):
+        self.visitors.append(who)
+        return self.visitors
+
+    def upgrade(self, _connection):
+        def hand_over(server, module, dispatcher):
+            # Dispatchers do not run now, and `module` is the script, loaded again.
+            module.api.visitors = self.visitors
+
+        entry = {"dispatcher": "api", "isInstance": True, "path": "/api", "overload": hand_over}
+        return _connection.server.reload(entry)
+
+
+api = Visits()
+
+
+def main():
+    port = int(sys.argv[1]) if len(sys.argv) > 1 else 8080
+    server = flaskJSONRPCServer(["127.0.0.1", port], name="reload_state")
+    server.registerInstance(api, path="/api")
+    server.serveForever()
+
+
+if __name__ == "__main__":
+    main()
