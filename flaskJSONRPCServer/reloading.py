@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import os
 import sys
 import threading
@@ -115,6 +116,9 @@ class Reloader:
                 what = ", ".join(f"{entry.attribute!r} on {entry.path!r}" for entry in entries)
                 self._engine.log.write(ERROR, f"reload of {what} failed; all is as before", traceback=True)
                 return False
+            finally:
+                # A module and its functions refer to each other. With controlGC, the old ones would pile up for long.
+                gc.collect()
         self._engine.log.write(INFO, "reloaded", ", ".join(f"{route.path}{route.name}" for route in new))
         return True
 
