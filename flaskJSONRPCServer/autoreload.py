@@ -44,6 +44,8 @@ class AutoReload:
         self._facade = facade
         wanted = engine.settings.reloadOnChange
         self._scripts = None if wanted is True else {existing(path) for path in wanted}
+        self._table: RouteTable | None = None  # what _own_files was read from
+        self._own_files: set[Path] = set()
         self._watch = FileWatch(self._files, self._changed)
 
     def start(self) -> None:
@@ -57,8 +59,12 @@ class AutoReload:
     def _files(self) -> set[Path]:
         if self._scripts is not None:
             return self._scripts
-        origins = (origin_of(route.function) for route in self._engine.router.table.routes())
-        return {origin.file for origin in origins if origin is not None and is_users(origin.file)}
+        table = self._engine.router.table
+        if self._table is not table:
+            origins = [origin_of(route.function) for route in table.routes()]
+            self._own_files = {origin.file for origin in origins if origin is not None and is_users(origin.file)}
+            self._table = table
+        return self._own_files
 
     def _changed(self, file: Path) -> None:
         try:

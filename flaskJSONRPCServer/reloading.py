@@ -133,6 +133,7 @@ class Reloader:
     def _load_and_exchange(
         self, entries: list[Entry], clear_old: bool, timeout_s: float, allowed: int, safely: bool
     ) -> list[Route]:
+        # Overloading waits until no dispatcher runs: a callback may hand over state, and live modules may change.
         with undone_on_failure(wanted=safely) as undo:
             fresh = FreshModules()
             undo.callback(fresh.restore)
@@ -164,7 +165,7 @@ class Reloader:
             if module is None:
                 raise RegistrationError(f"{entry.dispatcher!r} comes from no module, so overload can set nothing there")
             for name, value in overload.items():
-                undo.callback(set_or_delete, module, name, getattr(module, name, _MISSING))
+                undo.callback(set_or_delete, module, name, vars(module).get(name, _MISSING))
                 setattr(module, name, value)
 
     def _change(self, entry: Entry, module: ModuleType | None) -> Change:
@@ -273,7 +274,7 @@ def refuse_dispatcher(dispatcher: Any, *, has_script: bool, is_instance: bool) -
     Raises:
         RegistrationError: The message says what it takes.
     """
-    if dispatcher is None or dispatcher == "":
+    if dispatcher is None or (isinstance(dispatcher, str) and not dispatcher):
         raise RegistrationError(
             "an entry of api has no 'dispatcher': give its name in the script, or the object itself"
         )
@@ -346,8 +347,8 @@ def taken_from(module: Any, name: str) -> Any:
 def set_or_delete(module: ModuleType, name: str, value: Any) -> None:
     if value is not _MISSING:
         setattr(module, name, value)
-    elif hasattr(module, name):
-        delattr(module, name)
+    else:
+        vars(module).pop(name, None)
 
 
 def aliases_beside(replaced: Route, table: RouteTable) -> set[tuple[str, str]]:

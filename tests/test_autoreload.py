@@ -15,6 +15,14 @@ from flaskJSONRPCServer import MissingExtraError, SettingsError, flaskJSONRPCSer
 
 PATIENCE_S = 40
 
+
+def put(path, text):
+    """Change a file in one step, so that nobody sees it half written."""
+    new = path.with_suffix(".new")
+    new.write_text(text, encoding="utf-8")
+    new.replace(path)
+
+
 SCRIPT = """
 version = {version!r}
 def echo(value): return [version, value]
@@ -101,7 +109,7 @@ def test_change_reaches_every_kind_of_dispatcher(make, script, module, watched):
     server.start()
     before = {(route.path, route.name) for route in server._engine.router.table.routes()}
 
-    script.write_text(SCRIPT.format(version="new").replace("def kept", "def newer"), encoding="utf-8")
+    put(script, SCRIPT.format(version="new").replace("def kept", "def newer"))
     until(["new", 1], lambda: ask(server, "echo", 1))
     assert ask(server, "other", 1) == ask(server, "again", 1) == ["new", 1]
     assert [ask(server, each) for each in ("named_here", "who", "newer", "single")] == ["new"] * 4
@@ -109,7 +117,7 @@ def test_change_reaches_every_kind_of_dispatcher(make, script, module, watched):
     assert {(route.path, route.name) for route in now.routes()} == before - {("/api/", "kept")} | {("/api/", "newer")}
     assert now.find("/api/", "single").function.__self__ is sys.modules["watched_by_tests"].ready
 
-    script.write_text(SCRIPT.format(version="newest").replace('"again"', '"anew"'), encoding="utf-8")
+    put(script, SCRIPT.format(version="newest").replace('"again"', '"anew"'))
     until(["newest", 1], lambda: ask(server, "echo", 1))
     assert now.find("/api/", "again")
     assert server._engine.router.table.find("/api/", "again") is None
@@ -121,11 +129,11 @@ def test_broken_script_leaves_the_old_version(make, script, module):
     logged = Logged(server)
     server.registerFunction(module.echo, path="/api")
     server.start()
-    script.write_text("def echo(", encoding="utf-8")
+    put(script, "def echo(")
     assert f"{script} has changed; reloading /api/echo" in logged.line_with("has changed")
     assert "SyntaxError" in logged.line_with("failed; all is as before")
     assert ask(server, "echo", 1) == ["old", 1]
-    script.write_text(SCRIPT.format(version="new"), encoding="utf-8")
+    put(script, SCRIPT.format(version="new"))
     until(["new", 1], lambda: ask(server, "echo", 1))
 
 
@@ -135,7 +143,7 @@ def test_dispatchers_without_a_name_are_told_of(make, script, module):
     server.registerFunction(module.maker(), path="/api", name="nameless")
     server.registerFunction(module.Api().who, path="/api", name="single_method")
     server.start()
-    script.write_text(SCRIPT.format(version="new"), encoding="utf-8")
+    put(script, SCRIPT.format(version="new"))
     line = logged.line_with("has changed")
     assert f"{script} has changed; /api/nameless, /api/single_method stay as they are" in line
     assert ask(server, "nameless") == "old"
@@ -146,7 +154,7 @@ def test_instance_that_needs_arguments_stays(make, script, module):
     logged = Logged(server)
     server.registerInstance(module.Needs(1), path="/api")
     server.start()
-    script.write_text(SCRIPT.format(version="new"), encoding="utf-8")
+    put(script, SCRIPT.format(version="new"))
     assert "TypeError" in logged.line_with("reload of 'Needs' on '/api/' failed")
     assert ask(server, "needs") == "old"
 
@@ -155,7 +163,7 @@ def test_script_without_dispatchers_is_told_of(make, script):
     server = make([script])
     logged = Logged(server)
     server.start()
-    script.write_text("pass", encoding="utf-8")
+    put(script, "pass")
     assert logged.line_with("has changed") == f"{script} has changed; no dispatcher comes from it"
 
 
@@ -165,10 +173,10 @@ def test_failing_reload_does_not_end_the_watching(make, script, module):
     server.registerFunction(module.echo, path="/api")
     server.start()
     right, server.reload = server.reload, lambda *given, **named: 1 / 0
-    script.write_text(SCRIPT.format(version="new"), encoding="utf-8")
+    put(script, SCRIPT.format(version="new"))
     assert "ZeroDivisionError" in logged.line_with("could not be reloaded")
     server.reload = right
-    script.write_text(SCRIPT.format(version="newer"), encoding="utf-8")
+    put(script, SCRIPT.format(version="newer"))
     until(["newer", 1], lambda: ask(server, "echo", 1))
 
 

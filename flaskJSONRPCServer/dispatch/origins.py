@@ -50,8 +50,9 @@ def origin_of_instance(owner: Any) -> Origin | None:
 
 
 def made(file: str | None, name: str | None, owner: Any) -> Origin | None:
-    path = Path(file or "").resolve()
-    return Origin(path, name, owner) if path.is_file() else None
+    if not file or file.startswith("<"):  # as in "<stdin>"
+        return None
+    return Origin(Path(file).resolve(), name, owner)
 
 
 def global_name(names: Mapping[str, Any], value: Any) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import inspect
 import linecache
 import os
 import sys
@@ -55,8 +56,9 @@ def module_name(file: Path) -> str:
 
 
 def is_from(module: ModuleType, file: Path) -> bool:
-    # Compared by the last part first: there may be thousands of modules, and resolving asks the file system.
-    theirs = getattr(module, "__file__", None)
+    # Looked up statically: asking a lazy module would load it. Compared by the last part first: there may be thousands
+    # of modules, and resolving asks the file system.
+    theirs = inspect.getattr_static(module, "__file__", None)
     return isinstance(theirs, str) and theirs.endswith(file.name) and Path(theirs).resolve() == file
 
 

@@ -15,6 +15,9 @@ __all__ = ["FileWatch"]
 # The system tells of changes at once. This is for those between a look and the moment from which it tells.
 _LOOK_EVERY_MS = 1000
 
+# How long a program may pause between emptying a file and filling it: a guess.
+_SETTLES_IN_S = 0.05
+
 
 class FileWatch:
     """Calls back, from a thread of its own, when the content of a file has changed.
@@ -77,13 +80,22 @@ class FileWatch:
         watched = set(self._files())
         for file in sorted(watched):
             now = digest(file)
+            before = self._digests.get(file, now)
+            if now != before:
+                now = self._settled(file, now)
             if now is None:
                 continue
-            before = self._digests.get(file, now)
             self._digests[file] = now
             if now != before and not self._stopped.is_set():
                 self._on_change(file)
         return watched
+
+    def _settled(self, file: Path, now: bytes | None) -> bytes | None:
+        """Return the digest once it stays the same for a moment: the file may be half written."""
+        before = None
+        while now != before and not self._stopped.wait(_SETTLES_IN_S):
+            before, now = now, digest(file)
+        return now
 
 
 def digest(file: Path) -> bytes | None:

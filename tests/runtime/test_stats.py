@@ -282,3 +282,43 @@ def test_server_counts_under_16_threads_exactly():
     assert stats["dispatcherErrorCount"] == 0
     assert stats["processingRequestCount"] == 0
     assert stats["processingDispatcherCount"] == 0
+
+
+def test_call_that_is_set_aside_is_not_waited_for():
+    stats, aside, leave = Stats(), threading.Event(), threading.Event()
+
+    def call():
+        stats.tally().calls_started += 1
+        with stats.set_aside():
+            aside.set()
+            assert leave.wait(30)
+        stats.tally().calls_done += 1
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    assert aside.wait(30)
+    assert stats.wait_calls_idle(30) == 0
+    leave.set()
+    thread.join()
+    assert stats.wait_calls_idle(0) == 0
+
+
+def test_call_that_is_set_aside_meanwhile_ends_the_wait():
+    stats, started, go, leave = Stats(), threading.Event(), threading.Event(), threading.Event()
+
+    def call():
+        stats.tally().calls_started += 1
+        started.set()
+        assert go.wait(30)
+        with stats.set_aside():
+            assert leave.wait(30)
+        stats.tally().calls_done += 1
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    assert started.wait(30)
+    assert stats.wait_calls_idle(0) == 1
+    threading.Timer(0, go.set).start()
+    assert stats.wait_calls_idle(30) == 0
+    leave.set()
+    thread.join()

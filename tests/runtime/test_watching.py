@@ -13,6 +13,13 @@ from flaskJSONRPCServer.runtime.watching import FileWatch
 PATIENCE_S = 40
 
 
+def put(path, text):
+    """Change a file in one step, so that nobody sees it half written."""
+    new = path.with_suffix(".new")
+    new.write_text(text, encoding="utf-8")
+    new.replace(path)
+
+
 @pytest.fixture
 def file(tmp_path):
     path = tmp_path.resolve() / "watched.py"
@@ -50,25 +57,23 @@ def test_change_is_told(file):
 def test_change_by_a_rename_is_told(file):
     with Watching(file) as watching:
         for text in ("2", "3"):
-            new = file.with_suffix(".new")
-            new.write_text(text, encoding="utf-8")
-            new.replace(file)
+            put(file, text)
             assert watching.next() == file
 
 
 def test_file_that_was_removed_and_comes_back_is_told(file):
     with Watching(file) as watching:
         file.unlink()
-        file.write_text("2", encoding="utf-8")
+        put(file, "2")
         assert watching.next() == file
 
 
 def test_same_content_and_other_files_are_not_told(file):
     with Watching(file) as watching:
         file.with_name("other.py").write_text("2", encoding="utf-8")
-        file.write_text("1", encoding="utf-8")
+        put(file, "1")
         os.utime(file, (1, 1))
-        file.write_text("2", encoding="utf-8")
+        put(file, "2")
         assert watching.next() == file
     assert watching.changes.empty()
 
@@ -83,9 +88,9 @@ def test_change_during_a_callback_is_told(file):
 
     watch = FileWatch(lambda: {file}, on_change)
     watch.start()
-    file.write_text("2", encoding="utf-8")
+    put(file, "2")
     assert at_work.wait(PATIENCE_S)
-    file.write_text("3", encoding="utf-8")
+    put(file, "3")
     go_on.set()
     assert [changes.get(timeout=PATIENCE_S) for _ in range(2)] == ["2", "3"]
     watch.stop()
@@ -97,7 +102,7 @@ def test_file_in_another_folder_may_come_later(file, tmp_path):
         later.parent.mkdir()
         later.write_text("1", encoding="utf-8")
         watching.files.add(later)
-        file.write_text("2", encoding="utf-8")
+        put(file, "2")
         assert watching.next() == file
         while later not in watching.watch._digests:  # from then on it is watched
             pass
@@ -110,7 +115,7 @@ def test_nothing_to_watch_yet(file):
         watching.files.add(file)
         while file not in watching.watch._digests:
             pass
-        file.write_text("2", encoding="utf-8")
+        put(file, "2")
         assert watching.next() == file
 
 
