@@ -35,7 +35,8 @@ class Lifecycle:
         facade: The object that the user made, which the serving backend is told.
 
     Raises:
-        SettingsError: The serving backend, the files of ``ssl``, the descriptor limits or a script to watch cannot be used.
+        SettingsError: The serving backend, the files of ``ssl``, the descriptor limits, or a script of
+            ``reloadOnChange`` cannot be used.
         UnsupportedError: The serving backend cannot serve on the addresses, or not with TLS.
         MissingExtraError: What the settings ask for is not installed.
     """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import gc
 import os
 import sys
 import threading
@@ -118,7 +117,7 @@ class Reloader:
                 return False
             finally:
                 # A module and its functions refer to each other. With controlGC, the old ones would pile up for long.
-                gc.collect()
+                self._facade._controlGC(force=True)
         self._engine.log.write(INFO, "reloaded", ", ".join(f"{route.path}{route.name}" for route in new))
         return True
 

@@ -288,11 +288,12 @@ def test_call_that_is_set_aside_is_not_waited_for():
     stats, aside, leave = Stats(), threading.Event(), threading.Event()
 
     def call():
-        stats.tally().calls_started += 1
+        calls = stats.calls_of("/aside")
+        calls.started += 1
         with stats.set_aside():
             aside.set()
             assert leave.wait(30)
-        stats.tally().calls_done += 1
+        calls.end(0)
 
     thread = threading.Thread(target=call)
     thread.start()
@@ -307,12 +308,13 @@ def test_call_that_is_set_aside_meanwhile_ends_the_wait():
     stats, started, go, leave = Stats(), threading.Event(), threading.Event(), threading.Event()
 
     def call():
-        stats.tally().calls_started += 1
+        calls = stats.calls_of("/aside")
+        calls.started += 1
         started.set()
         assert go.wait(30)
         with stats.set_aside():
             assert leave.wait(30)
-        stats.tally().calls_done += 1
+        calls.end(0)
 
     thread = threading.Thread(target=call)
     thread.start()
