@@ -12,7 +12,7 @@ DEV := $(VENV)/.installed-dev
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all coverage check lint types docs imports bench format venv clean
+.PHONY: help run test test-all coverage check lint types docs imports bench soak format venv clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/\1 \2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -54,6 +54,9 @@ docs: $(DEV)  ## build the documentation into docs/_build/html, warnings being e
 
 bench: $(DEV)  ## time the WSGI callable in-process
 	@$(BIN)/python -m benchmarks.inprocess $(ARGS)
+
+soak: $(DEV)  ## ten minutes of mixed load with reloads, locks and restarts; ends with what was lost or left behind
+	@$(BIN)/python -m benchmarks.soak $(ARGS)
 
 format: $(DEV)  ## let ruff format the code and mend what it can
 	@$(BIN)/ruff check --quiet --fix --exit-zero

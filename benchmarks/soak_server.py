@@ -1,0 +1,180 @@
+"""The server that :mod:`benchmarks.soak` puts under load. It changes itself all the while, and tells its figures.
+
+Each second it writes a new version of a script and reloads the dispatcher in it; it locks and unlocks without pause;
+now and then it restarts. On a line of its input it answers with a line of figures, in JSON.
+"""
+
+import argparse
+import itertools
+import json
+import os
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from flaskJSONRPCServer import flaskJSONRPCServer
+from flaskJSONRPCServer.sansio_jsonrpc import JsonRpcApplicationError
+
+PATH = "/api"
+
+_SCRIPT = """\
+FIRST = {version}
+
+
+def version():
+    return [FIRST, SECOND]
+
+
+SECOND = {version}
+"""
+
+
+def echo(value: Any) -> Any:
+    return value
+
+
+def pooled(value: Any) -> Any:
+    return value
+
+
+def locked(value: Any) -> Any:
+    return value
+
+
+def fail(value: Any) -> Any:
+    raise JsonRpcApplicationError("as asked", code=1, data=value)
+
+
+def make_cycle(value: Any) -> Any:
+    """Leave garbage that only a collection finds."""
+    circle = [value]
+    circle.append(circle)
+    return value
+
+
+class Notes:
+    """Counts the notifications that have run."""
+
+    def __init__(self) -> None:
+        self._count = itertools.count()
+        self.total = 0
+
+    def note(self) -> None:
+        self.total = next(self._count) + 1
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, help="where the script and the socket are")
+    parser.add_argument("--gevent", action="store_true")
+    parser.add_argument("--restart-every-s", type=float, default=10)
+    given = parser.parse_args()
+    if given.gevent:
+        from gevent import monkey
+
+        monkey.patch_all()
+    server = flaskJSONRPCServer(
+        str(given.folder / "socket"), gevent=given.gevent, log=2, notifBackend="threaded", controlGC_everySeconds=30
+    )
+    notes = Notes()
+    for function in (echo, locked, fail, make_cycle, notes.note):
+        server.registerFunction(function, path=PATH)
+    server.registerFunction(pooled, path=PATH, dispatcherBackend="threaded")
+    disturber = Disturber(server, given.folder / "reloaded.py", given.restart_every_s)
+    disturber.reload()
+    server.start()
+    tell_figures(server, notes, disturber)
+    disturber.stop()
+    server.stop()
+
+
+class Disturber:
+    """Reloads, locks and restarts a server, in threads of its own, while it is switched on."""
+
+    def __init__(self, server: flaskJSONRPCServer, script: Path, restart_every_s: float) -> None:
+        self.counts = {"reloads": 0, "locks": 0, "restarts": 0}
+        self._server = server
+        self._script = script
+        self._restart_every_s = restart_every_s
+        self._off = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        self._off.clear()
+        tasks = [(self.reload, 1.0), (self.lock, 0.05), (self.restart, self._restart_every_s)]
+        self._threads = [threading.Thread(target=self._repeat, args=task) for task in tasks]
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        self._off.set()
+        for thread in self._threads:
+            thread.join()
+        self._threads.clear()
+
+    def reload(self) -> None:
+        self.counts["reloads"] += 1
+        beside = self._script.with_suffix(".new")
+        beside.write_text(_SCRIPT.format(version=self.counts["reloads"]))
+        beside.replace(self._script)
+        self._server.reload(
+            {"dispatcher": "version", "scriptPath": str(self._script), "path": PATH}, timeout=10, safely=False
+        )
+
+    def lock(self) -> None:
+        self.counts["locks"] += 1
+        held = [None, locked, pooled][self.counts["locks"] % 3]
+        self._server.lock(held)
+        self._off.wait(0.01)
+        self._server.unlock(held)
+
+    def restart(self) -> None:
+        self.counts["restarts"] += 1
+        self._server.restart(timeout=10)
+
+    def _repeat(self, task: Any, every_s: float) -> None:
+        while not self._off.wait(every_s):
+            task()
+
+
+def tell_figures(server: flaskJSONRPCServer, notes: Notes, disturber: Disturber) -> None:
+    """Answer lines of standard input until its end: ``start`` and ``stop`` switch the disturber, all give figures."""
+    for line in read_lines():
+        if line.strip() == "start":
+            disturber.start()
+        elif line.strip() == "stop":
+            disturber.stop()
+        print(json.dumps(figures(server, notes, disturber)), flush=True)
+
+
+def read_lines() -> Any:
+    # Under gevent, a read of standard input would hold up all greenlets.
+    if "gevent" in sys.modules:
+        from gevent.fileobject import FileObject
+
+        return FileObject(sys.stdin.fileno(), "r", closefd=False)
+    return sys.stdin
+
+
+def figures(server: flaskJSONRPCServer, notes: Notes, disturber: Disturber) -> dict[str, Any]:
+    server._controlGC(force=True)
+    process = psutil.Process(os.getpid())
+    stats = server.stats(inMS=True)
+    return {
+        **disturber.counts,
+        "notes": notes.total,
+        "threads": process.num_threads(),
+        "descriptors": process.num_fds(),
+        "memory_mb": process.memory_info().rss / 1e6,
+        "modules": len(sys.modules),
+        **{name: stats[name] for name in ("processingRequestCount", "processingDispatcherCount", "requestCount")},
+        "notificationLostCount": stats["notificationLostCount"],
+        "p99_ms": {url: round(each["p99"], 3) for url, each in stats["dispatchers"].items()},
+    }
+
+
+if __name__ == "__main__":
+    main()
