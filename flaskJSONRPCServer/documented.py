@@ -20,8 +20,9 @@ from .http.json_types import to_json_type
 from .http.request import RequestCopy
 from .http.response import calculated_type, compressed
 from .reloading import Reloader
-from .runtime.logs import split_level
+from .runtime.logs import WARNING, split_level
 from .runtime.parent import in_parent_only
+from .runtime.patching import patch
 from .wsgi import answer_of_flask, environ_at, process_of_flask
 
 __all__ = ["DocumentedHelpers"]
@@ -128,6 +129,14 @@ class DocumentedHelpers(ProcessHelpers):
     def _loggerPrep(self, level: Any, args: Iterable[Any]) -> tuple[int, list[Any]]:
         """Return the level and the parts of a message; where no level is given, that of a critical one."""
         return split_level(level, args)
+
+    def _patchWithGevent(self) -> None:
+        """Let gevent patch this process, unless that has been done; what came too early for it is logged.
+
+        See :func:`~flaskJSONRPCServer.runtime.patching.patch`.
+        """
+        for sentence in patch():
+            self._engine.log.write(WARNING, sentence)
 
     @in_parent_only
     def _registerExecBackend(self, execBackend: Any, notif: bool) -> str:

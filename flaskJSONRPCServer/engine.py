@@ -23,7 +23,7 @@ from .dispatch.registration import Registrar
 from .dispatch.rendering import Renderer
 from .dispatch.routes import Backends, Route, Router, format_path
 from .dispatch.seams import Seams
-from .errors import ServerStateError, SettingsError, UnsupportedError
+from .errors import ServerStateError, SettingsError
 from .execBackend import ExecBackends, SimpleBackend, find_exec_backend, merge
 from .experimental import OffloadedCodec, patch
 from .http.cors import Cors
@@ -41,9 +41,6 @@ from .settings import Settings
 from .wsgi import Application, FlaskMount, add_rules, make_rule
 
 __all__ = ["Engine", "addresses_of"]
-
-# Documented options that this version does not have; each is refused rather than ignored.
-_NOT_SUPPORTED = ("gevent",)
 
 _STANDARD_CODEC = "json"
 
@@ -123,8 +120,8 @@ class Engine:
             UnsupportedError: It cannot serve on the server's addresses.
             ServerStateError: The server is in use.
         """
-        backend = find_serv_backend(wanted)
-        refuse_unsupported(backend, addresses_of(self.settings))
+        backend = find_serv_backend(wanted, gevent=self.settings.gevent)
+        refuse_unsupported(backend, addresses_of(self.settings), gevent=self.settings.gevent)
         self.settings.servBackend = wanted
         return backend._id
 
@@ -288,9 +285,6 @@ def check_settings(settings: Settings) -> None:
     Raises:
         SettingsError, UnsupportedError: An option has a value that cannot be used.
     """
-    for name in _NOT_SUPPORTED:
-        if getattr(settings, name):
-            raise UnsupportedError(f"{name}={getattr(settings, name)!r} is not supported by this version; leave it out")
     addresses_of(settings)
     find_exec_backend(settings.dispatcherBackend, notif=False)
     find_exec_backend(settings.notifBackend, notif=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import socket
 import time
-from collections.abc import Callable, Container, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Container, Iterable, Mapping, MutableMapping, Sequence
 from types import ModuleType
 from typing import Any, NoReturn
 
-from .runtime import files, kinds, parent, resources
+from .runtime import concurrency, files, kinds, parent, patching, resources
+from .runtime.asynchronous import read_line
 from .runtime.logs import traceback_of_handled
 from .runtime.parent import TypeFilter, in_parent_only
 from .runtime.text import between, digest, random_text
@@ -54,6 +56,66 @@ class ProcessHelpers:
     ) -> None:
         """Make a scope globals of the main program; see :func:`~flaskJSONRPCServer.runtime.parent.merge_globals`."""
         parent.merge_globals(self._parentModule, scope, typeOf, filterByName, reverse_names=filterByNameReversed)
+
+    def _import(
+        self,
+        modules: str | Iterable[str] | Mapping[str, str],
+        scope: MutableMapping[str, Any] | None = None,
+        forceDelete: bool = True,
+    ) -> MutableMapping[str, Any]:
+        """Import modules into a scope, patched if the process is.
+
+        See :func:`~flaskJSONRPCServer.runtime.patching.import_into`, whose ``afresh`` is ``forceDelete``.
+        """
+        return patching.import_into(modules, scope, afresh=forceDelete)
+
+    def _importThreading(
+        self, scope: MutableMapping[str, Any] | None = None, forceDelete: bool = True
+    ) -> MutableMapping[str, Any]:
+        """Import ``threading`` and ``time``, and the ``sleep`` of the latter, as :meth:`_import` does."""
+        return patching.import_threading_into(scope, afresh=forceDelete)
+
+    def _importSocket(
+        self, scope: MutableMapping[str, Any] | None = None, forceDelete: bool = True
+    ) -> MutableMapping[str, Any]:
+        """Import ``socket``, as :meth:`_import` does."""
+        return self._import("socket", scope, forceDelete)
+
+    def _importAll(
+        self, scope: MutableMapping[str, Any] | None = None, forceDelete: bool = True
+    ) -> MutableMapping[str, Any]:
+        """Do what :meth:`_importThreading` and :meth:`_importSocket` do."""
+        return self._importSocket(self._importThreading(scope, forceDelete), forceDelete)
+
+    def _tryGevent(self) -> bool:
+        """Tell whether gevent can be imported."""
+        return concurrency.can_import_gevent()
+
+    def _socket(self) -> type[socket.socket]:
+        """Return the class of sockets: that of gevent, where gevent has patched the process."""
+        return socket.socket
+
+    def _sleep(self, s: float, forceNative: bool = False) -> None:
+        """Sleep so many seconds; see :func:`~flaskJSONRPCServer.runtime.concurrency.sleep`."""
+        concurrency.sleep(s, force_native=forceNative)
+
+    def _thread(
+        self,
+        target: Callable[..., Any],
+        args: Sequence[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        forceNative: bool = False,
+    ) -> Any:
+        """Start a daemon thread, or a greenlet where gevent has patched the process, and return it.
+
+        ``forceNative`` makes it a native thread in any case, with ``join()``, ``is_alive()``, ``name`` and ``daemon``.
+        """
+        start = concurrency.start_native_thread if forceNative else concurrency.start_thread
+        return start(target, args or (), kwargs)
+
+    def _raw_input(self, msg: str | None = None, forceNative: bool = False) -> str:
+        """Read a line from the console; greenlets go on meanwhile, unless ``forceNative`` says otherwise."""
+        return read_line(msg or "", force_native=forceNative)
 
     def _getScriptPath(self, full: bool = False, real: bool = True) -> str:
         """Return the folder of the main program, or its file; ``real`` resolves symbolic links."""

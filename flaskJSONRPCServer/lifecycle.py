@@ -11,6 +11,7 @@ from typing import Any
 from .autoreload import AutoReload
 from .engine import Engine, addresses_of
 from .errors import ServerStateError, SettingsError
+from .runtime.asynchronous import at_home
 from .runtime.logs import ERROR, INFO, WARNING
 from .runtime.resources import checked_limits
 from .runtime.signals import EndRequest, ended_by_signals
@@ -42,8 +43,8 @@ class Lifecycle:
     """
 
     def __init__(self, engine: Engine, facade: Any) -> None:
-        backend = find_serv_backend(engine.settings.servBackend)
-        refuse_unsupported(backend, addresses_of(engine.settings))
+        backend = find_serv_backend(engine.settings.servBackend, gevent=engine.settings.gevent)
+        refuse_unsupported(backend, addresses_of(engine.settings), gevent=engine.settings.gevent)
         refuse_without_tls(backend, engine.settings.ssl)
         checked_limits(engine.settings.tweakDescriptors)
         if engine.settings.reloadOnChange:
@@ -75,6 +76,7 @@ class Lifecycle:
         """Whether the server has been started and not stopped."""
         return self._started is not None
 
+    @at_home
     def start(self) -> None:
         """Start everything, or nothing.
 
@@ -88,7 +90,7 @@ class Lifecycle:
             if self._engine.settings.bindAdress is None:
                 raise ServerStateError("a server with bindAdress=None is only mounted: use init_app() or getWSGI()")
             with ExitStack() as undo:
-                self._start(undo)
+                self._start_all(undo)
                 self._started = undo.pop_all()
         self._engine.log.write(INFO, f"server {self._engine.name!r} listens on", *self.urls)
 
@@ -106,6 +108,10 @@ class Lifecycle:
         """
         if self._engine.stats.is_calling():
             raise ServerStateError("stop() cannot be called from a dispatcher: it waits for running dispatchers to end")
+        self._stop_now(timeout_s, allowed_requests)
+
+    @at_home
+    def _stop_now(self, timeout_s: float, allowed_requests: int) -> None:
         with self._changing:
             if self._started is None:  # exec backends may run for getWSGI() or init_app()
                 self._facade._stopExecBackends(timeout_s, allowed_requests)
@@ -152,6 +158,7 @@ class Lifecycle:
         if join:
             self.join()
 
+    @at_home
     def _restart_now(self, timeout_s: float, allowed_requests: int) -> None:
         with self._changing:
             if self._started is None:
@@ -172,6 +179,7 @@ class Lifecycle:
             self.stop(0, 0)
             raise
 
+    @at_home
     def _restart_later(self, timeout_s: float, allowed_requests: int) -> None:
         with self._asking:
             if self._asked:
@@ -189,6 +197,7 @@ class Lifecycle:
             if self._started is not None:  # a server that was stopped meanwhile stays stopped
                 self._restart_now(timeout_s, allowed_requests)
 
+    @at_home
     def join(self) -> None:
         """Block until the server has been stopped."""
         self._serving.join()
@@ -229,7 +238,7 @@ class Lifecycle:
             self._engine.log.write(ERROR, f"restartOn: {reason!r} raised", traceback=True)
             return False
 
-    def _start(self, undo: ExitStack) -> None:
+    def _start_all(self, undo: ExitStack) -> None:
         settings = self._engine.settings
         if (limits := checked_limits(settings.tweakDescriptors)) is not None:
             self._facade._tweakLimit(limits)
@@ -240,7 +249,8 @@ class Lifecycle:
             undo.callback(watch.stop)
             watch.start()
         given = list(settings.bindAdress) if settings.multipleAdress else [settings.bindAdress]
-        self._serving.start(find_serv_backend(settings.servBackend), addresses_of(settings), given, self._gate)
+        backend = find_serv_backend(settings.servBackend, gevent=settings.gevent)
+        self._serving.start(backend, addresses_of(settings), given, self._gate)
 
     def _open_gate(self) -> None:
         """Start what is behind the gate, and let requests through to it."""

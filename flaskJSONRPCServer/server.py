@@ -14,8 +14,9 @@ from .engine import Engine
 from .lifecycle import Lifecycle
 from .reloading import Reloader
 from .runtime.asynchronous import call_async
-from .runtime.logs import ServerLog
+from .runtime.logs import WARNING, ServerLog
 from .runtime.parent import in_parent_only
+from .runtime.patching import patch
 from .settings import Settings
 from .wsgi import Application
 
@@ -38,7 +39,7 @@ class flaskJSONRPCServer(DocumentedHelpers):
         blocking: Process one request at a time.
         cors: True: pages of every origin may read the answers. A dict names ``origin``, ``methods``, ``headers``,
             ``credentials`` and ``maxAge``.
-        gevent: Not supported by this version.
+        gevent: Let gevent patch the process, and serve in greenlets; see :doc:`gevent`. Needs the extra ``gevent``.
         debug: Log the messages of the serving backend, and show clients the traceback of unexpected exceptions.
         log: 0 (critical only), 1 (error), 2 (warning), 3 (info), 4 (debug), or False for critical only.
         fallback: Answer GET: JSONP with a callback, plain JSON without.
@@ -59,12 +60,15 @@ class flaskJSONRPCServer(DocumentedHelpers):
         controlGC: While the server runs, collect garbage by hand: every so many minutes, requests or calls.
         magicVarForDispatcher: The parameter by which a dispatcher is given its connection.
         name: The server's name, also of its logger; None makes one up.
-        servBackend: Who serves: ``'auto'``, ``'werkzeug'``, or a backend of your own.
+        servBackend: Who serves: ``'werkzeug'``, with ``gevent=True`` ``'pywsgi'``, ``'auto'`` for the one of these that
+            fits, or a backend of your own.
         **options: Any further option of :class:`~flaskJSONRPCServer.settings.Settings`.
 
     Raises:
         SettingsError: An option is unknown or has a value that it cannot have.
-        UnsupportedError: An option is documented, and this version does not have it.
+        UnsupportedError: An option is documented, and this version does not have it. Or the serving backend cannot
+            serve with gevent, or without.
+        MissingExtraError: ``gevent=True``, and gevent is not installed.
     """
 
     aboutMagicVarForDispatcher = ABOUT
@@ -121,7 +125,10 @@ class flaskJSONRPCServer(DocumentedHelpers):
             servBackend=servBackend,
             **options,
         )
+        early = patch() if self.settings.gevent else []  # before any lock or thread of the server is made
         self._engine = Engine(self.settings, self, DocumentedHelpers)
+        for sentence in early:
+            self._engine.log.write(WARNING, sentence)
         self._lifecycle = Lifecycle(self._engine, self)
         self._reloader = Reloader(self._engine, self)
 

@@ -40,8 +40,8 @@ def option(default: Any, accepts: str, check: Check, *, fixed: bool = False) -> 
     return field(default=default, metadata={"accepts": accepts, "check": check, "fixed": fixed})
 
 
-def flag(default: bool) -> Any:
-    return option(default, "True or False", lambda value: isinstance(value, (bool, int)))
+def flag(default: bool, *, fixed: bool = False) -> Any:
+    return option(default, "True or False", lambda value: isinstance(value, (bool, int)), fixed=fixed)
 
 
 def count(
@@ -115,7 +115,7 @@ class Settings:
     cors: bool | Mapping[str, Any] = option(
         False, "True, False or a dict", lambda value: isinstance(value, (bool, Mapping))
     )
-    gevent: bool = flag(False)
+    gevent: bool = flag(False, fixed=True)
     debug: bool = flag(False)
     log: int | bool = option(3, "0 (critical only) to 4 (debug), or False", is_log_level)
     fallback: bool = flag(True)

@@ -12,7 +12,6 @@ import pytest
 from flaskJSONRPCServer import (
     ServerStateError,
     SettingsError,
-    UnsupportedError,
     execBackendCollection,
     flaskJSONRPCServer,
     servBackendCollection,
@@ -98,19 +97,6 @@ def test_constructor_has_the_documented_parameters_in_their_order():
 @pytest.mark.parametrize("name", METHODS)
 def test_method_has_the_documented_parameters(name):
     assert signature_of(getattr(flaskJSONRPCServer, name)) == METHODS[name]
-
-
-@pytest.mark.parametrize(
-    ("options", "named"),
-    [
-        ({"gevent": True}, "gevent"),
-    ],
-)
-def test_option_that_this_version_lacks_is_one_clear_error(options, named):
-    with pytest.raises(UnsupportedError, match=rf"^{named}=.* is not supported") as raised:
-        make(**options)
-
-    assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from ..errors import ServerStateError
+from ..runtime.concurrency import runs_natively, sleep
 from ..runtime.logs import ServerLog
 from .exchange import Exchange
 from .locks import Locks, lock_key, optional_lock_key
@@ -136,7 +136,7 @@ class CallTools(FieldsAsKeys):
 
     def sleep(self, seconds: float) -> None:
         """Sleep without holding up other calls."""
-        time.sleep(seconds)
+        sleep(seconds)
 
     def log(self, level: Any, *args: Any) -> None:
         """Write to the server's log; without a level the message is critical."""
@@ -162,7 +162,6 @@ class Connection(FieldsAsKeys):
         self.dispatcher = route.function
         self.dispatcherName = route.name
         self.notify = notify
-        self.nativeThread = True
         self.server = server.facade
         self.serverName = server.name
 
@@ -185,6 +184,11 @@ class Connection(FieldsAsKeys):
     def servedBy(self) -> tuple[bool, str | None, Any]:
         """``(isRawSocket, ip or socketPath, port or socket)``."""
         return self._server.served_by(self._request.environ)
+
+    @cached_property
+    def nativeThread(self) -> bool:
+        """Whether a native thread runs this call, rather than a greenlet."""
+        return runs_natively()
 
     @cached_property
     def call(self) -> CallTools:

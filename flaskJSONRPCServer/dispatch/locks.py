@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 import math
-import threading
 import time
 from collections.abc import Callable, Hashable
 from typing import Any
 
 from ..http.refusals import ServiceUnavailable
+from ..runtime.concurrency import make_condition
 from ..sansio_jsonrpc import JsonRpcError, JsonRpcException
 from .succession import Succession
 
@@ -71,7 +71,7 @@ class Locks:
 
     def __init__(self) -> None:
         self.engaged = False  # written under _changed, read without it
-        self._changed = threading.Condition()
+        self._changed = make_condition()
         self._server = False  # guarded by _changed
         self._locked: set[Hashable] = set()  # guarded by _changed
         self._exclusive: set[Hashable] = set()  # guarded by _changed

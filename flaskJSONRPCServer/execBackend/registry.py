@@ -10,6 +10,7 @@ from typing import Any
 
 from ..dispatch.handover import CallAnswer
 from ..errors import SettingsError
+from ..runtime.asynchronous import at_home
 from ..runtime.logs import WARNING, ServerLog
 from ..runtime.stats import Stats
 from .base import Members
@@ -62,6 +63,7 @@ class ExecBackends:
         self._by_id: dict[str, Registered] = {}  # guarded by _changing
         self._stops_at_exit = False  # guarded by _changing
 
+    @at_home
     def register(self, wanted: Any, *, notif: bool) -> Registered | None:
         """Take a backend to those of the server; the same one is taken once.
 
@@ -88,6 +90,7 @@ class ExecBackends:
                 raise SettingsError(f"another exec backend has the _id {members.id!r} already; give this one its own")
             return known
 
+    @at_home
     def start(self) -> None:
         """Start all that have not been started.
 
@@ -109,6 +112,7 @@ class ExecBackends:
                 self._stops_at_exit = True
                 atexit.register(stop_at_exit, weakref.ref(self))
 
+    @at_home
     def stop(self, timeout_s: float = _EXIT_TIMEOUT_S, allowed: int = 0) -> None:
         """Stop all that have been started, and count what they lose.
 
@@ -121,6 +125,7 @@ class ExecBackends:
             lost = backend.members.stop(self._facade, max(0.0, deadline - time.monotonic()), allowed)
             self._count_lost(backend.members.id, lost)
 
+    @at_home
     def report(self, *, in_ms: bool) -> dict[str, Any]:
         """Return what the started backends tell of themselves, in one dict."""
         with self._changing:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +10,7 @@ import flask
 
 from ..dispatch.handover import CALL_NOT_RUN, CallAnswer
 from ..errors import ServerStateError
+from ..runtime.concurrency import make_condition, make_event, make_lock, start_native_thread, start_thread
 from ..sansio_jsonrpc import JsonRpcError
 
 __all__ = ["ThreadedBackend", "ThreadedNativeBackend"]
@@ -30,7 +30,7 @@ class Job:
     def __init__(self, run: Callable[[], CallAnswer], *, is_notification: bool) -> None:
         self.is_notification = is_notification
         self._run = run
-        self._done = threading.Event()
+        self._done = make_event()
         self._answer: CallAnswer = False, {}, None
 
     def run(self) -> None:
@@ -59,16 +59,18 @@ class WorkerPool:
     Args:
         threads: The most threads.
         queue_calls: The most jobs that wait for one.
+        start: Starts one thread: :func:`start_thread` or :func:`start_native_thread`.
         name: The name of the threads.
     """
 
-    def __init__(self, threads: int, queue_calls: int, name: str) -> None:
+    def __init__(self, threads: int, queue_calls: int, start: Callable[..., Any], name: str) -> None:
         self._most_threads = threads
         self._queue_calls = queue_calls
+        self._start = start
         self._name = name
-        self._lock = threading.Lock()
-        self._work = threading.Condition(self._lock)
-        self._ended = threading.Condition(self._lock)
+        self._lock = make_lock()
+        self._work = make_condition(self._lock)
+        self._ended = make_condition(self._lock)
         self._waiting: deque[Job] = deque()  # guarded by _lock, as all below
         self._running: set[Job] = set()
         self._threads = self._idle = 0
@@ -82,7 +84,7 @@ class WorkerPool:
                 self._refused += 1
                 return False
             if self._idle <= len(self._waiting) and self._threads < self._most_threads:
-                threading.Thread(target=self._serve, name=self._name, daemon=True).start()
+                self._start(self._serve, name=self._name)
                 self._threads += 1
             self._waiting.append(job)
             self._work.notify()
@@ -150,6 +152,7 @@ class ThreadedBackend:
     """
 
     _id = "threaded"
+    _start_thread = staticmethod(start_thread)
 
     def __init__(
         self, *, pool_threads: int | None = None, queue_calls: int | None = None, backend_id: str = ""
@@ -173,9 +176,8 @@ class ThreadedBackend:
         settings = server.settings
         self._server = server
         self._queue = settings.max_exec_queue_calls if self._queue_calls is None else self._queue_calls
-        self._pool = WorkerPool(
-            self._pool_threads or settings.exec_pool_threads, self._queue, f"{server.name}-{self._id}"
-        )
+        threads = self._pool_threads or settings.exec_pool_threads
+        self._pool = WorkerPool(threads, self._queue, self._start_thread, f"{server.name}-{self._id}")
 
     def add(
         self, uniqueId: str, path: str, dataIn: dict[str, Any], request: Any, isJSONP: str | bool = False
@@ -186,7 +188,7 @@ class ThreadedBackend:
             return False, f"exec backend {self._id!r} has stopped", None
 
         def run() -> CallAnswer:
-            answer: CallAnswer = server._callDispatcher(uniqueId, path, dataIn, request, isJSONP, True)
+            answer: CallAnswer = server._callDispatcher(uniqueId, path, dataIn, request, isJSONP)
             return answer
 
         in_context = flask.copy_current_request_context(run) if flask.has_request_context() else run
@@ -211,6 +213,7 @@ class ThreadedBackend:
 
 
 class ThreadedNativeBackend(ThreadedBackend):
-    """Runs calls in a pool of native threads."""
+    """Runs calls in a pool of native threads, under gevent too."""
 
     _id = "threadedNative"
+    _start_thread = staticmethod(start_native_thread)

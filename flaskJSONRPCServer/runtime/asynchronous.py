@@ -2,36 +2,51 @@
 
 from __future__ import annotations
 
-import threading
+import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["AsyncCall", "call_async", "call_natively"]
+from .concurrency import in_native_thread, is_patched, make_event, spawn_at_home, start_native_thread
+
+__all__ = ["AsyncCall", "at_home", "call_async", "call_natively", "read_line"]
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
 
 
 class AsyncCall:
-    """A call that runs in a thread of its own.
+    """A call that runs elsewhere: in a native thread of its own.
 
     Args:
         target: What is called.
         args: By position.
         kwargs: By name.
+        start: Starts something else than a native thread to run it.
     """
 
-    def __init__(self, target: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        target: Callable[..., Any],
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        start: Callable[[Callable[[], None]], object] | None = None,
+    ) -> None:
         self._target = target
         self._args = args
         self._kwargs = kwargs
-        self._done = threading.Event()
+        self._done = make_event()
         self._result: Any = None
         self._error: BaseException | None = None
-        threading.Thread(target=self._run, name=f"callAsync-{target!r}", daemon=True).start()
+        if start is None:
+            start_native_thread(self._run, name=f"callAsync-{target!r}")
+        else:
+            start(self._run)
 
     def check(self) -> tuple[bool, Any, BaseException | None]:
         """Return ``(done, result, error)``, at once."""
         return self._done.is_set(), self._result, self._error
 
-    def wait(self, sleep: Callable[[float], object] | None, sleep_s: float) -> Any:
+    def wait(self, sleep: Callable[[float], object] | None = None, sleep_s: float = 0) -> Any:
         """Wait for the result.
 
         Args:
@@ -78,5 +93,42 @@ def call_async(
 
 
 def call_natively(target: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Run a function where it holds up no other request, and wait for it: here, which is a native thread."""
-    return target(*args, **kwargs)
+    """Run a function where it holds up no other request, and wait for it: here, unless this is a greenlet."""
+    if not is_patched() or in_native_thread():
+        return target(*args, **kwargs)
+    return AsyncCall(target, args, kwargs).wait()
+
+
+def at_home(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Make a function run where the server runs.
+
+    Called in a native thread of a process that gevent has patched, it runs in a greenlet of the thread that serves.
+    Only there can greenlets be started, and the locks be waited for that gevent has patched. Called anywhere else, it
+    runs right there.
+    """
+
+    @functools.wraps(function)
+    def run(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        if not in_native_thread():
+            return function(*args, **kwargs)
+        result: _R = AsyncCall(function, args, kwargs, spawn_at_home).wait()
+        return result
+
+    return run
+
+
+def read_line(prompt: str, *, force_native: bool) -> str:
+    """Read a line from the console, as :func:`input`.
+
+    Args:
+        prompt: What is written before.
+        force_native: Read in this thread. Otherwise, where gevent has patched the process, a native thread reads, and
+            greenlets go on.
+
+    Raises:
+        EOFError: There is none.
+    """
+    if force_native or not is_patched():
+        return input(prompt)
+    line: str = AsyncCall(input, [prompt], {}).wait()
+    return line

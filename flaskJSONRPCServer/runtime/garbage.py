@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import gc
 import os
-import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 from ..settings import Settings
+from .concurrency import make_reentrant_lock
 
 __all__ = ["GarbageControl"]
 
@@ -29,7 +29,7 @@ class ProcessCollection:
 
     def __init__(self) -> None:
         # Reentrant: a collection runs finalisers, which may stop a server.
-        self._lock = threading.RLock()
+        self._lock = make_reentrant_lock()
         self._holders: set[object] = set()  # guarded by _lock, as all below
         self._was_enabled = False
         self._is_frozen = False
@@ -72,7 +72,7 @@ class ProcessCollection:
 
     def give_back_in_child(self) -> None:
         """Give the collection back in a forked child, where nobody collects by hand."""
-        self._lock = threading.RLock()  # another thread of the parent may have held it
+        self._lock = make_reentrant_lock()  # another thread of the parent may have held it
         if self._holders:
             self._holders.clear()
             self._enable()  # what is frozen stays so: the memory that the child shares is not written to
@@ -103,7 +103,7 @@ class GarbageControl:
     def __init__(self, served: Callable[[], tuple[int, int]], settings: Settings) -> None:
         self._served = served
         self._settings = settings
-        self._lock = threading.RLock()  # reentrant: a collection runs finalisers, which may ask for one
+        self._lock = make_reentrant_lock()  # reentrant: a collection runs finalisers, which may ask for one
         self._collected_at, self._collected = time.monotonic(), served()  # guarded by _lock, as all below
         self._count = self._garbage = 0
         self._total_s = self._longest_s = self._last_s = 0.0

@@ -8,6 +8,8 @@ import traceback
 from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
+from .asynchronous import at_home
+
 __all__ = ["CRITICAL", "DEBUG", "ERROR", "INFO", "WARNING", "ServerLog", "split_level", "traceback_of_handled"]
 
 CRITICAL, ERROR, WARNING, INFO, DEBUG = range(5)
@@ -93,7 +95,11 @@ class ServerLog:
         if self.logger.isEnabledFor(_LEVELS[level]):
             raised = next((part.raised for part in parts if isinstance(part, TracebackText)), None)
             message = one_line([part for part in parts if not isinstance(part, TracebackText)])
-            self.logger.log(_LEVELS[level], "%s", message, exc_info=raised)
+            self._record(_LEVELS[level], message, raised)
+
+    @at_home  # handlers have locks
+    def _record(self, level: int, message: str, raised: BaseException | None) -> None:
+        self.logger.log(level, "%s", message, exc_info=raised)
 
 
 class TracebackText(str):

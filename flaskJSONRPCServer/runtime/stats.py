@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from numbers import Real
 from typing import Any
 
+from .concurrency import make_condition, make_lock
 from .rate import Rate
 from .tally import Calls, Tally
 
@@ -40,12 +41,12 @@ class Stats:
 
     def __init__(self) -> None:
         self._local = threading.local()
-        self._lock = threading.Lock()
+        self._lock = make_lock()
         self._tallies: set[Tally] = set()  # guarded by _lock
         self._ended: deque[Tally] = deque()
         self._ended_total = Tally()  # guarded by _lock
         self._rate = Rate(time.time())  # guarded by _lock
-        self._idle = threading.Condition(self._lock)
+        self._idle = make_condition(self._lock)
         self._awaiting_idle = 0  # how many wait; written under _lock, read without it by those that wake them
         self._lost_notifications = 0  # guarded by _lock
         self._set_aside = 0  # guarded by _lock

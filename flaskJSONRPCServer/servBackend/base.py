@@ -15,12 +15,16 @@ class ServBackend(Protocol):
 
     Attributes:
         _id: Its name in messages.
+        _supportGevent: Whether it can serve with ``gevent=True``.
+        _supportNative: Whether it can serve without.
         _supportRawSocket: Whether the server opens the listening sockets, and hands each to ``start``.
         _supportTLS: Whether it serves with what :func:`~flaskJSONRPCServer.servBackend.tls.server_context` makes of
             ``server.settings.ssl``.
     """
 
     _id: str
+    _supportGevent: bool
+    _supportNative: bool
     _supportRawSocket: bool
     _supportTLS: bool
 
@@ -56,7 +60,8 @@ class ServBackend(Protocol):
 class CustomBackend:
     """A user's backend: an object with the members of :class:`ServBackend`, or a dict with them as keys.
 
-    Without a ``stop``, what it serves ends with its process.
+    Without a ``stop``, what it serves ends with its process. Without the flags, it serves with gevent and without, on
+    addresses but not on sockets.
 
     Args:
         given: The object or dict.
@@ -70,6 +75,8 @@ class CustomBackend:
         self._id = str(members.get("_id") or "")
         self._start = members.get("start")
         self._stop = members.get("stop")
+        self._supportGevent = members.get("_supportGevent") is None or bool(members.get("_supportGevent"))
+        self._supportNative = members.get("_supportNative") is None or bool(members.get("_supportNative"))
         self._supportRawSocket = bool(members.get("_supportRawSocket"))
         self._supportTLS = bool(members.get("_supportTLS"))
         if not self._id or not callable(self._start):

@@ -67,7 +67,7 @@ class Serving:
             UnsupportedError: The backend takes no sockets, and one of the addresses needs that; or it has no TLS, and
                 ``ssl`` asks for it.
         """
-        refuse_unsupported(backend, addresses)
+        refuse_unsupported(backend, addresses, gevent=self._server.settings.gevent)
         refuse_without_tls(backend, self._server.settings.ssl)
         self._stopped.clear()
         with ExitStack() as undo:
@@ -115,12 +115,19 @@ def stop_all(instances: list[Instance], server: Any, timeout_s: float) -> None:
         stop.result()
 
 
-def refuse_unsupported(backend: ServBackend, addresses: list[AnyAddress]) -> None:
-    """Check that a backend can serve on addresses.
+def refuse_unsupported(backend: ServBackend, addresses: list[AnyAddress], *, gevent: bool) -> None:
+    """Check that a backend can serve on addresses, with or without gevent.
 
     Raises:
-        UnsupportedError: It opens its sockets itself, and one of them is a Unix socket or a socket that was given.
+        UnsupportedError: It cannot serve with gevent, or without. Or it opens its sockets itself, and one of them is a
+            Unix socket or a socket that was given.
     """
+    if gevent and not backend._supportGevent:
+        raise UnsupportedError(
+            f"servBackend {backend._id!r} cannot serve with gevent=True; leave that out, or use 'auto' or 'pywsgi'"
+        )
+    if not gevent and not backend._supportNative:
+        raise UnsupportedError(f"servBackend {backend._id!r} serves with gevent only; add gevent=True, or use 'auto'")
     raw = [address for address in addresses if not isinstance(address, Address)]
     if raw and not backend._supportRawSocket:
         raise UnsupportedError(

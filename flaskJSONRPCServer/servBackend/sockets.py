@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import BindError, SettingsError, UnsupportedError
+from ..runtime.concurrency import is_socket
 
 __all__ = [
     "Address",
@@ -155,8 +156,10 @@ def parse_address(bind_address: Any) -> AnyAddress:
         UnsupportedError: It is a Unix socket, and the system has none.
     """
     match bind_address:
-        case socket.socket() | [str(), socket.socket()]:
-            return parse_given(bind_address)
+        case _ if is_socket(bind_address):
+            return parse_given(None, bind_address)
+        case [str(path), given] if is_socket(given):
+            return parse_given(path, given)
         case str(path) | [str(path), None] if "/" in path:
             if not hasattr(socket, "AF_UNIX"):
                 raise UnsupportedError(f"bindAdress={bind_address!r} is refused: this system has no Unix sockets")
@@ -166,15 +169,14 @@ def parse_address(bind_address: Any) -> AnyAddress:
     raise SettingsError(f"bindAdress={bind_address!r} is refused: {_TAKES}")
 
 
-def parse_given(bind_address: Any) -> UnixAddress | GivenSocket:
-    path, given = (None, bind_address) if isinstance(bind_address, socket.socket) else bind_address
+def parse_given(path: str | None, given: socket.socket) -> UnixAddress | GivenSocket:
     if given.type != socket.SOCK_STREAM or given.fileno() < 0:
-        raise SettingsError(f"bindAdress={bind_address!r} is refused: the socket is closed, or is no stream socket")
+        raise SettingsError(f"bindAdress={given!r} is refused: the socket is closed, or is no stream socket")
     name = given.getsockname()
     if name and (is_unix(given) or name[1]):
         return GivenSocket(given)
     if path is None or not is_unix(given):
-        raise SettingsError(f"bindAdress={bind_address!r} is refused: the socket is not bound; bind() it first")
+        raise SettingsError(f"bindAdress={given!r} is refused: the socket is not bound; bind() it first")
     return UnixAddress(path, given)
 
 

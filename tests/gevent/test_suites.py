@@ -1,0 +1,34 @@
+"""What the server does without gevent it does under gevent: the same tests, in a process that gevent has patched."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.gevent.processes import ROOT
+
+PYTEST = "from gevent import monkey; monkey.patch_all(); import pytest, sys; sys.exit(pytest.main())"
+
+SUITES = [
+    "tests/dispatch",
+    "tests/execBackend",
+    "tests/servBackend",
+    "tests/runtime/test_asynchronous.py",
+    "tests/runtime/test_garbage.py",
+    "tests/runtime/test_stats.py",
+    "tests/test_engine.py",
+    "tests/test_lifecycle.py",
+    "tests/test_restart.py",
+    "tests/test_server.py",
+    "tests/test_wsgi.py",
+]
+
+
+@pytest.mark.timeout(120)
+def test_suites_pass_under_gevent():
+    options = ["-p", "tests.gevent.everywhere", "-p", "no:xdist", "-p", "no:cacheprovider", "-q", "--no-header"]
+    done = subprocess.run(
+        [sys.executable, "-c", PYTEST, *options, *SUITES], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-20_000:] + done.stderr
+    assert " passed" in done.stdout
