@@ -83,6 +83,8 @@ class Handler(WSGIHandler):
         """Return the environ, with a body of which no more is read after the answer than a request may have."""
         environ: dict[str, Any] = super().get_environ()
         environ.setdefault("REMOTE_ADDR", "")  # a Unix socket's peer has none
+        if isinstance(self.socket, ssl.SSLSocket) and (certificate := self.socket.getpeercert(binary_form=True)):
+            environ["SSL_CLIENT_CERT"] = ssl.DER_cert_to_PEM_cert(certificate)
         self.wsgi_input = Rest(self.wsgi_input, self)  # type: ignore[assignment]  # all that is asked of it is there
         return environ
 

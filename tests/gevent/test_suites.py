@@ -13,7 +13,6 @@ SUITES = [
     "tests/dispatch",
     "tests/execBackend",
     "tests/servBackend",
-    "tests/runtime/test_asynchronous.py",
     "tests/runtime/test_garbage.py",
     "tests/runtime/test_stats.py",
     "tests/test_engine.py",
