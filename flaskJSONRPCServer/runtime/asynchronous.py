@@ -6,7 +6,14 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar
 
-from .concurrency import in_native_thread, is_patched, make_event, spawn_at_home, start_native_thread
+from .concurrency import (
+    in_native_thread,
+    is_patched,
+    make_event,
+    release_event_loop,
+    spawn_at_home,
+    start_native_thread,
+)
 
 __all__ = ["AsyncCall", "at_home", "call_async", "call_natively", "read_line"]
 
@@ -73,6 +80,7 @@ class AsyncCall:
         except BaseException as exc:  # noqa: BLE001  it is the caller's, whatever it is
             self._error = exc
         finally:
+            release_event_loop()
             self._done.set()
 
 

@@ -32,6 +32,7 @@ __all__ = [
     "make_reentrant_lock",
     "native",
     "patch_process",
+    "release_event_loop",
     "require_gevent",
     "runs_natively",
     "sleep",
@@ -129,13 +130,18 @@ class NativeThread:
         try:
             self._call()
         finally:
-            destroy_hub()
+            release_event_loop()
             del _homes[ident]
             self._ended.set()
 
 
-def destroy_hub() -> None:
-    """Release the event loop that this thread may have by now: a patched function such as time.sleep makes one."""
+def release_event_loop() -> None:
+    """Release the event loop that this native thread may have by now: a patched function such as time.sleep makes one.
+
+    To be done before anybody is told that the thread is done: the process may end then, which is no time for it.
+    """
+    if not in_native_thread():
+        return
     from gevent._hub_local import get_hub_if_exists  # gevent has no public way to ask without making one
 
     if (hub := get_hub_if_exists()) is not None:

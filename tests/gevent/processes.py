@@ -50,7 +50,7 @@ def run(script, *, prelude=PRELUDE, options="{}", given="", folder=ROOT):
         cwd=folder,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, (done.returncode, done.stderr)
     return done.stdout.rstrip("\n"), done.stderr.rstrip("\n")
 
 
