@@ -17,7 +17,7 @@ from tests.certificates import make_certificates
 from tests.docs.curl import curl
 from tests.docs.pages import blocks, pages
 
-_PORT = re.compile(r"""(?<=127\.0\.0\.1:)[1-9]\d+|(?<=127\.0\.0\.1", )[1-9]\d+|(?<=127\.0\.0\.1', )[1-9]\d+""")
+_PORT = re.compile(r"""(?:(?<=127\.0\.0\.1:)|(?<=127\.0\.0\.1["'], )|(?<=127\.0\.0\.1["'], "))[1-9]\d+""")
 _PRINTS = re.compile(r"^# prints:? (.*)$", re.MULTILINE)
 _CHECK = doctest.OutputChecker()
 
