@@ -91,7 +91,7 @@ class RequestCopy(dict[str, Any]):
     """A request as a plain dictionary that outlives its thread; its keys can be read as attributes too.
 
     Keys: ``headers`` and ``cookies`` (dict), ``environ`` (dict), ``remote_addr``, ``method``, ``url``, ``args`` (dict),
-    and ``data`` (bytes) and ``form`` (dict, empty), which are read from the client when they are first asked for.
+    ``form`` (dict, empty), and ``data`` (bytes), which is read from the client when it is first asked for.
     """
 
     def __init__(self, request: Request, limit_bytes: int) -> None:
@@ -104,14 +104,22 @@ class RequestCopy(dict[str, Any]):
             method=request.method,
             url=parsed.url,
             args=parsed.args.to_dict(),
+            form={},
         )
-        self._readers: dict[str, Callable[[], Any]] = {"data": lambda: request.body(limit_bytes), "form": dict}
+        self._read_data = partial(request.body, limit_bytes)
 
     def __missing__(self, key: str) -> Any:
-        if key not in self._readers:
+        if key != "data":
             raise KeyError(key)
-        self[key] = value = self._readers[key]()
-        return value
+        self["data"] = data = self._read_data()
+        return data
+
+    def __contains__(self, key: object) -> bool:
+        return key == "data" or super().__contains__(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return a field, or the default where there is none."""
+        return self["data"] if key == "data" else super().get(key, default)
 
     def __getattr__(self, name: str) -> Any:
         try:

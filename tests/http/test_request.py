@@ -76,6 +76,20 @@ def test_copy_reads_as_attributes_too():
     assert copy["form"] == {}
 
 
+@pytest.mark.parametrize(("field", "value"), [("data", b"{}"), ("form", {}), ("method", "POST")])
+def test_every_field_of_a_copy_is_found_as_in_any_dict(field, value):
+    copy = RequestCopy(made(post(b"{}")), 10)
+
+    assert field in copy
+    assert copy.get(field) == value
+
+
+def test_a_copy_that_is_asked_whether_it_has_data_does_not_read_it():
+    copy = RequestCopy(made(post(b"{}"), **{"wsgi.input": UnreadableStream()}), 10)
+
+    assert "data" in copy
+
+
 def test_copy_has_nothing_else():
     copy = RequestCopy(made(get("/")), 10)
 
@@ -83,6 +97,8 @@ def test_copy_has_nothing_else():
         copy["no_such"]
     with pytest.raises(AttributeError, match="no_such"):
         copy.no_such  # noqa: B018 (the access itself is what is tested)
+    assert "no_such" not in copy
+    assert copy.get("no_such", "none") == "none"
 
 
 def test_copy_is_its_own():
