@@ -30,6 +30,7 @@ from .http.cors import Cors
 from .http.guard import LOOPBACK_NAMES, Guard
 from .http.request import Request, RequestCopy
 from .http.response import Response, from_werkzeug
+from .runtime.asynchronous import at_home
 from .runtime.garbage import GarbageControl
 from .runtime.logs import WARNING, ServerLog
 from .runtime.stats import Stats
@@ -129,6 +130,7 @@ class Engine:
         """Return the rules of the served application."""
         return [rule.rule for rule in self._app.url_map.iter_rules()]
 
+    @at_home
     def register(self, routes: list[Route], dispatcher_backend: Any, notif_backend: Any) -> None:
         """Add routes whose calls run on the given backends; None means the server's own."""
         backends = self._chosen(dispatcher_backend, notif_backend)

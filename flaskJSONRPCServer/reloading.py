@@ -19,6 +19,7 @@ from .dispatch.registration import aliases_of, public_methods
 from .dispatch.routes import Route, RouteTable
 from .engine import Engine
 from .errors import RegistrationError, unknown_name
+from .runtime.asynchronous import at_home
 from .runtime.logs import ERROR, INFO, WARNING
 from .runtime.sources import FreshModules, script_file
 
@@ -88,6 +89,7 @@ class Reloader:
         self._facade = facade
         self._turn = threading.RLock()
 
+    @at_home
     def reload(self, api: Any, *, clear_old: bool, timeout_s: float, allowed: int, safely: bool) -> bool:
         """Load what the entries say, wait for running dispatchers, and exchange the routes in one step.
 

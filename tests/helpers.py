@@ -4,6 +4,7 @@ import http.client
 import io
 import json
 import re
+import time
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -92,6 +93,15 @@ class UnreadableStream(io.RawIOBase):
         raise AssertionError("the body was read")
 
     readinto = readline = readlines = read
+
+
+def wait_until(condition, timeout_s=60):
+    """Look again and again at something for which there is no event. Return what the condition gave at last."""
+    deadline = time.monotonic() + timeout_s
+    while not (met := condition()):
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.005)  # between two looks, so that others get their turn
+    return met
 
 
 class BrokenStream(io.RawIOBase):

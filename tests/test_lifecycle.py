@@ -14,6 +14,7 @@ import time
 import pytest
 
 from flaskJSONRPCServer import ServerStateError, flaskJSONRPCServer
+from tests.helpers import wait_until
 
 SCRIPT = """
     import errno, socket, threading, time
@@ -120,8 +121,7 @@ def wait_until_refused(port):
 
 
 def wait_for_start(server):
-    while not server.addresses:
-        time.sleep(0.01)
+    wait_until(lambda: server.addresses)
 
 
 def test_stop_from_another_thread_ends_serve_forever():
@@ -162,8 +162,7 @@ def test_serve_forever_goes_on_with_a_running_server(server):
     address = server.addresses
     forever = threading.Thread(target=server.serveForever)
     forever.start()
-    while server._lifecycle._end is None:
-        time.sleep(0.01)
+    wait_until(lambda: server._lifecycle._end is not None)
     assert server.addresses == address
     server.stop()
     forever.join()

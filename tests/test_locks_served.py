@@ -5,7 +5,6 @@ import socket
 import struct
 import sys
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from socketserver import ThreadingMixIn
 
@@ -14,7 +13,7 @@ import pytest
 from flaskJSONRPCServer import flaskJSONRPCServer
 from flaskJSONRPCServer.dispatch.locks import Locks
 from flaskJSONRPCServer.dispatch.pipeline import Pipeline
-from tests.helpers import call_socket, get, post, rpc
+from tests.helpers import call_socket, get, post, rpc, wait_until
 
 PATIENCE_S = 60
 CLIENTS = 8
@@ -31,14 +30,6 @@ def two():
 class Instance:
     def method(self):
         return 3
-
-
-def wait_until(is_so):
-    """Poll a condition for which there is no event."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not is_so():
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.005)
 
 
 def threads_in(function):

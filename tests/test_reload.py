@@ -13,7 +13,7 @@ import weakref
 import pytest
 
 from flaskJSONRPCServer import RegistrationError, flaskJSONRPCServer
-from tests.helpers import call, call_wsgi, get, result_of
+from tests.helpers import call, call_wsgi, get, result_of, wait_until
 
 VERSION = """
 import threading
@@ -509,8 +509,7 @@ def test_lock_holds_on_through_reloads(server, script):
     server.lock(first)
     waiting = threading.Thread(target=lambda: results.append(ask(address, "late")))
     waiting.start()
-    while not server._engine.locks._changed._waiters:
-        pass
+    wait_until(lambda: server._engine.locks._changed._waiters)
     for _ in range(2):
         script.write_text(source("new"), encoding="utf-8")
         assert server.reload(entry("late", script))

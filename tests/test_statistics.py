@@ -8,14 +8,13 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 import weakref
 
 import pytest
 
 from flaskJSONRPCServer import flaskJSONRPCServer
 from flaskJSONRPCServer.runtime import ticker
-from tests.helpers import call, call_wsgi, post, result_of, rpc
+from tests.helpers import call, call_wsgi, post, result_of, rpc, wait_until
 
 WAIT_S = 30
 # Python 3.12 freezes some hundred objects of its own.
@@ -51,14 +50,6 @@ def ask(server, method, params=None, path="/api"):
         return json.loads(connection.getresponse().read())
     finally:
         connection.close()
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + WAIT_S
-    while not (met := condition()):
-        assert time.monotonic() < deadline
-        time.sleep(0.005)  # between two looks, so that others get their turn
-    return met
 
 
 def test_client_sees_the_figures_of_each_dispatcher(make):
@@ -115,7 +106,7 @@ def test_waiting_for_a_lock_is_no_part_of_the_duration():
     server.lock()
     waiting = threading.Thread(target=result_of, args=(application, "one"))
     waiting.start()
-    wait_for(lambda: server.stats()["processingRequestCount"])
+    wait_until(lambda: server.stats()["processingRequestCount"])
     assert server.stats()["dispatchers"] == {}
     server.unlock()
     waiting.join(WAIT_S)
@@ -131,7 +122,7 @@ def test_calls_and_notifications_of_exec_backends_are_counted(backend, make):
     assert ask(server, "one")["result"] == 1
     call_wsgi(server.getWSGI(), post({"jsonrpc": "2.0", "method": "one"}))
     server._waitProcessingDispatchers()
-    wait_for(lambda: server.stats()["dispatchers"]["/api/one"]["calls"] == 2)
+    wait_until(lambda: server.stats()["dispatchers"]["/api/one"]["calls"] == 2)
 
     assert server.stats()["dispatchers"]["/api/one"]["errors"] == 0
 
@@ -145,7 +136,7 @@ def test_calls_from_threads_that_have_ended_are_all_there(make):
         thread.start()
     for thread in threads:
         thread.join(WAIT_S)
-    figures = wait_for(lambda: (told := server.stats())["processingRequestCount"] == 0 and told)
+    figures = wait_until(lambda: (told := server.stats())["processingRequestCount"] == 0 and told)
 
     assert figures["dispatchers"]["/api/one"]["calls"] == figures["requestCount"] == 80
 
@@ -176,9 +167,9 @@ def test_running_server_looks_at_the_rate_by_itself(make, fast_ticker, monkeypat
         ask(server, "one")
     now[0] = 6001.0
     rate = server._engine.stats._rate
-    wait_for(lambda: rate.report()["connPerSec_now"] == 3)
+    wait_until(lambda: rate.report()["connPerSec_now"] == 3)
     now[0] = 6002.0
-    wait_for(lambda: rate.report()["connPerSec_old"] == 3)
+    wait_until(lambda: rate.report()["connPerSec_old"] == 3)
 
     report = server.stats()
     assert (report["connPerSec_now"], report["connPerSec_max"]) == (0, 3)
@@ -209,7 +200,7 @@ class Counting(flaskJSONRPCServer):
 def test_garbage_is_looked_after_by_the_documented_method(make, fast_ticker, caplog):
     server = make(Counting, log=1)
     server.start()
-    wait_for(lambda: getattr(server, "asked", 0) >= 3)
+    wait_until(lambda: getattr(server, "asked", 0) >= 3)
     server.stop()
 
     assert "my own mistake" in caplog.text

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import MissingExtraError
+from .concurrency import make_event, start_native_thread
 
 __all__ = ["FileWatch"]
 
@@ -35,14 +36,13 @@ class FileWatch:
         self._files = files
         self._on_change = on_change
         self._digests: dict[Path, bytes] = {}
-        self._stopped = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._stopped = make_event()
+        self._thread: Any = None
 
     def start(self) -> None:
         """Begin; every later change is noticed, also one that comes before the thread runs."""
         self._look()
-        self._thread = threading.Thread(target=self._run, name="reload on change", daemon=True)
-        self._thread.start()
+        self._thread = start_native_thread(self._run, name="reload on change")
 
     def stop(self, timeout_s: float = 20) -> None:
         """End; wait for a callback that is running, up to the timeout."""

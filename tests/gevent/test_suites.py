@@ -15,10 +15,15 @@ SUITES = [
     "tests/servBackend",
     "tests/runtime/test_garbage.py",
     "tests/runtime/test_stats.py",
+    "tests/test_autoreload.py",
     "tests/test_engine.py",
+    "tests/test_experimental.py",
     "tests/test_lifecycle.py",
+    "tests/test_reload.py",
     "tests/test_restart.py",
+    "tests/test_seams.py",
     "tests/test_server.py",
+    "tests/test_statistics.py",
     "tests/test_wsgi.py",
 ]
 

@@ -6,12 +6,12 @@ import http.client
 import json
 import socket
 import threading
-import time
 
 import pytest
 
 from flaskJSONRPCServer import BindError, SettingsError, flaskJSONRPCServer
 from flaskJSONRPCServer.servBackend import find_serv_backend
+from tests.helpers import wait_until
 
 CALL = b'{"jsonrpc":"2.0","method":"echo","params":["a"],"id":1}'
 
@@ -221,8 +221,7 @@ def test_stop_does_not_wait_for_connections_that_ask_for_nothing(server):
 
 
 def wait_until_refused(address):
-    while refusal(address) != errno.ECONNREFUSED:
-        time.sleep(0.01)  # between two looks, so that the server gets its turn
+    wait_until(lambda: refusal(address) == errno.ECONNREFUSED)
 
 
 def refusal(address):
