@@ -235,14 +235,17 @@ class Reloader:
         for key in entry:
             if key not in _KEYS:
                 raise RegistrationError(unknown_name("key of api", key, _KEYS))
-        dispatcher, script = entry.get("dispatcher"), entry.get("scriptPath")
+        name, script = read_name(entry), entry.get("scriptPath")
+        dispatcher = entry.get("dispatcher")
+        if dispatcher is None:
+            dispatcher = name
         if isinstance(dispatcher, str) and not script:
             script = self._facade._getScriptPath(full=True)
         is_instance = bool(entry.get("isInstance"))
         refuse_dispatcher(dispatcher, has_script=bool(script), is_instance=is_instance)
         return Entry(
             dispatcher,
-            name=read_name(entry),
+            name=name,
             script=read_script(script) if script else None,
             is_instance=is_instance,
             overload=read_overload(entry.get("overload")),
@@ -275,7 +278,7 @@ def refuse_dispatcher(dispatcher: Any, *, has_script: bool, is_instance: bool) -
     Raises:
         RegistrationError: The message says what it takes.
     """
-    if dispatcher is None or (isinstance(dispatcher, str) and not dispatcher):
+    if isinstance(dispatcher, str) and not dispatcher:
         raise RegistrationError(
             "an entry of api has no 'dispatcher': give its name in the script, or the object itself"
         )

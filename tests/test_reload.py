@@ -99,6 +99,29 @@ def test_other_name_is_replaced(server, script, key):
     assert result_of(server.getWSGI(), "say", [1]) == ["old", 1]
 
 
+@pytest.mark.parametrize("key", ["name", "dispatcherName"])
+def test_name_alone_is_that_of_the_dispatcher(server, script, key):
+    assert server.reload({key: "echo", "scriptPath": str(script), "path": "/api"})
+    assert result_of(server.getWSGI(), "echo", [1]) == ["old", 1]
+
+
+def test_script_that_reloads_itself_while_it_is_loaded_is_refused(server, script, monkeypatch):
+    running = types.SimpleNamespace(server=server)
+    monkeypatch.setitem(sys.modules, "running", running)
+    again = f"""
+import running
+try:
+    running.server.reload({entry("echo", script)!r}, safely=False)
+except Exception as exc:
+    running.refusal = exc
+"""
+    script.write_text(source("new", then=again), encoding="utf-8")
+    assert server.reload(entry("echo", script))
+    assert result_of(server.getWSGI(), "echo", [1]) == ["new", 1]
+    assert isinstance(running.refusal, RegistrationError)
+    assert f"{str(script)!r} asks to be loaded while it is being loaded" in str(running.refusal)
+
+
 def test_lambda_has_the_name_that_was_asked_for(server, script):
     assert server.reload(entry("twice", script))
     assert result_of(server.getWSGI(), "twice", [1]) == ["old", 1, 1]

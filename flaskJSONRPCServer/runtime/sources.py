@@ -17,12 +17,15 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
+from ..errors import RegistrationError
+
 __all__ = ["FreshModules", "module_name", "script_file"]
 
 _MAIN_NAMES = ("__main__", "__mp_main__")
 
 # While a module loads, sys.modules and sys.meta_path are the whole process's.
 _loading = threading.RLock()
+_files_loading: list[Path] = []  # guarded by _loading
 
 
 def script_file(path: str | os.PathLike[str]) -> Path:
@@ -79,10 +82,11 @@ class FreshModules:
             file: What :func:`script_file` gives.
 
         Raises:
+            RegistrationError: The script is being loaded already, and asks for it itself.
             BaseException: What the script raises, a SyntaxError included. The module before it is in its place then.
         """
         if file not in self._modules:
-            with _loading:
+            with _loading, loading_once(file):
                 name = module_name(file)
                 place = Place(name)
                 try:
@@ -99,6 +103,20 @@ class FreshModules:
         with _loading:
             self._modules.clear()
             self._undo.close()
+
+
+@contextmanager
+def loading_once(file: Path) -> Iterator[None]:
+    if file in _files_loading:
+        raise RegistrationError(
+            f"{str(file)!r} asks to be loaded while it is being loaded, which would never end: "
+            "let what reloads it stand in a function, or below if __name__ == '__main__'"
+        )
+    _files_loading.append(file)
+    try:
+        yield
+    finally:
+        _files_loading.remove(file)
 
 
 def imported_afresh(name: str, file: Path) -> ModuleType:
