@@ -66,7 +66,7 @@ class Handler(WSGIHandler):
 
         Raises:
             BadHead: It is malformed.
-        TimeoutError: Its end does not come in time.
+            TimeoutError: Its end does not come in time.
         """
         self.server.silent.discard(self.socket)
         check_request_line(raw_requestline.encode("latin-1"))
