@@ -550,6 +550,7 @@ def test_lock_holds_on_through_reloads(server, script):
     assert ask(address, "late") == "new"
 
 
+@pytest.mark.timeout(180)  # each reload collects garbage, which takes long in the process of a test run
 def test_nothing_grows_by_reloads(server, script):
     api = [entry("echo", script), entry("ready", script, isInstance=True)]
     assert server.reload(api)
