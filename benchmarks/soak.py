@@ -40,7 +40,10 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--gevent", action="store_true", help="serve with pywsgi, under gevent")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, running_server(Path(folder), gevent=given.gevent) as server:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running_server("soak_server", Path(folder), gevent=given.gevent) as server,
+    ):
         load_for(given.warm_up_s, given.clients, server)
         before = server.idle_figures()
         counts, faults = load_for(given.minutes * 60, given.clients, server)
@@ -75,8 +78,9 @@ class Server:
 
 
 @contextlib.contextmanager
-def running_server(folder: Path, *, gevent: bool) -> Iterator[Server]:
-    command = [sys.executable, "-m", "benchmarks.soak_server", str(folder), *(["--gevent"] if gevent else [])]
+def running_server(module: str, folder: Path, *options: str, gevent: bool) -> Iterator[Server]:
+    """Run a module of the benchmarks that serves on a socket in a folder, and answers lines of its input."""
+    command = [sys.executable, "-m", f"benchmarks.{module}", str(folder), *options, *(["--gevent"] if gevent else [])]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, cwd=_ROOT, stdin=pipe, stdout=pipe, text=True) as process:
         server = Server(process, str(folder / "socket"))
