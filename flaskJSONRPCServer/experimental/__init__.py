@@ -18,6 +18,9 @@ __all__ = ["OffloadedCodec", "patch"]
 
 _PATCHED = ("_compressGZIP", "_uncompressGZIP", "_sha1", "_sha256")
 
+# Deflate makes at most so many bytes of one (zlib's technical details): what a body becomes is not told before.
+_MOST_EXPANSION = 1032
+
 
 class OffloadedCodec(Codec):
     """JSON by another codec as long as it is small, and else beside the other requests.
@@ -53,15 +56,16 @@ def patch(server: Any, settings: Settings) -> None:
         settings: Its settings, which say what is large.
     """
     for name in _PATCHED:
-        setattr(server, name, offloaded(getattr(server, name), settings))
+        expansion = _MOST_EXPANSION if name == "_uncompressGZIP" else 1
+        setattr(server, name, offloaded(getattr(server, name), settings, expansion))
 
 
-def offloaded(method: Callable[..., Any], settings: Settings) -> Callable[..., Any]:
-    """Return a method of one payload that runs beside the other requests if that is large."""
+def offloaded(method: Callable[..., Any], settings: Settings, expansion: int) -> Callable[..., Any]:
+    """Return a method of one payload that runs beside the other requests if that may be large, once expanded."""
 
     @functools.wraps(method)
     def method_or_native(payload: Any, *args: Any, **kwargs: Any) -> Any:
-        if not isinstance(payload, (str, bytes)) or len(payload) < settings.experimental_min_bytes:
+        if not isinstance(payload, (str, bytes)) or len(payload) * expansion < settings.experimental_min_bytes:
             return method(payload, *args, **kwargs)
         return call_natively(method, payload, *args, **kwargs)
 

@@ -86,7 +86,6 @@ def test_no_call_is_answered_meanwhile_without_it():
 def seen_beside(*, experimental, json_module):
     options = {
         "experimental": experimental,
-        "experimental_min_bytes": 500,  # the texts are all alike, so that little is left of them under gzip
         "jsonBackend": json_module,
         "allowCompress": True,
         "compressMinSize": 100_000,

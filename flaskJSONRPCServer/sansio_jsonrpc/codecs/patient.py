@@ -139,7 +139,7 @@ def _weight_of(value: Any, limit: int) -> int:
     unseen = [value]
     while unseen and weight <= limit:
         value = unseen.pop()
-        weight += len(value) if type(value) in (str, bytes) else 8
+        weight += len(value) + 3 if type(value) in (str, bytes) else 8  # with quotes and a comma
         if type(value) in (list, tuple):
             unseen.extend(value)
         elif type(value) is dict:
