@@ -28,7 +28,7 @@ SUITES = [
 ]
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_suites_pass_under_gevent():
     options = ["-p", "tests.gevent.everywhere", "-p", "no:xdist", "-p", "no:cacheprovider", "-q", "--no-header"]
     done = subprocess.run(
