@@ -207,7 +207,7 @@ class Engine:
         """Let the pipeline use the documented methods that the user has replaced by now."""
         with self._making:
             if self._pipeline is not None:
-                self._pipeline.steps = self._steps(self._frozen)
+                self._pipeline.arrange(self._steps(self._frozen))
 
     def release(self) -> None:
         """Drop the pipeline and let the settings change again."""

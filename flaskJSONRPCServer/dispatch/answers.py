@@ -129,26 +129,26 @@ class Answerer:
             return self._reply_with_error(pending.call, exc.get_error(), exchange)
 
     def _reply(self, message: Message, endpoint: Endpoint, exchange: Exchange) -> bytes:
-        if isinstance(message, JsonRpcRequest):
-            return self._reply_to_call(message, endpoint, exchange)
+        if not isinstance(message, JsonRpcRequest):
+            return self._reply_to_no_call(message)
+        is_notification = message.id is ABSENT
+        try:
+            route = endpoint.routes.get(message.method)
+            if route is None:
+                raise JsonRpcMethodNotFoundError
+            if route.backends is None:
+                result = self._invoker.invoke(route, message.params, exchange, notify=is_notification)
+            else:
+                result = self._result_elsewhere(route, route.backends, message, exchange)
+            return b"" if is_notification else self._reply_with_result(message, result, exchange)
+        except JsonRpcException as exc:
+            return self._reply_with_error(message, exc.get_error(), exchange)
+
+    def _reply_to_no_call(self, message: JsonRpcResponse | JsonRpcInvalidMessage) -> bytes:
         if isinstance(message, JsonRpcInvalidMessage):
             return self._written_error(message.id, message.error)
         refused = JsonRpcInvalidRequestError("Invalid Request: this is a response, and nothing was asked")
         return self._written_error(None, refused.get_error())
-
-    def _reply_to_call(self, call: JsonRpcRequest, endpoint: Endpoint, exchange: Exchange) -> bytes:
-        is_notification = call.id is ABSENT
-        try:
-            route = endpoint.routes.get(call.method)
-            if route is None:
-                raise JsonRpcMethodNotFoundError
-            if route.backends is None:
-                result = self._invoker.invoke(route, call.params, exchange, notify=is_notification)
-            else:
-                result = self._result_elsewhere(route, route.backends, call, exchange)
-            return b"" if is_notification else self._reply_with_result(call, result, exchange)
-        except JsonRpcException as exc:
-            return self._reply_with_error(call, exc.get_error(), exchange)
 
     def _result_elsewhere(self, route: Route, backends: Backends, call: JsonRpcRequest, exchange: Exchange) -> Any:
         is_notification = call.id is ABSENT

@@ -35,6 +35,9 @@ METHOD_URL_METHODS = ("GET", "HEAD", "OPTIONS")
 """The HTTP methods of a JSON-RPC method's own URL."""
 
 
+Process = Callable[[Request, Endpoint, "Route | None"], Response]
+
+
 @dataclass(frozen=True, slots=True)
 class Steps:
     """What a pipeline is made of, as far as a user may replace it.
@@ -72,13 +75,13 @@ class Pipeline:
         steps: What a user may replace.
 
     Attributes:
-        steps: The same; other ones may be assigned at any time.
+        steps: The same; :meth:`arrange` replaces them.
+        is_of_flask: Whether a step needs ``flask.request``, so that every request has to go through Flask.
     """
 
     def __init__(
         self, settings: Settings, server: ServerFacts, router: Router, guard: Guard, stats: Stats, steps: Steps
     ) -> None:
-        self.steps = steps
         self._server = server
         self._locks = server.locks
         self._router = router
@@ -88,8 +91,15 @@ class Pipeline:
         self._allow_compress = settings.allowCompress
         self._max_body_bytes = settings.max_body_bytes
         self._trusted_proxies = frozenset(settings.trusted_proxies)
-        self._turn = threading.Lock()
-        self._process = self._process_in_turn if settings.blocking else self._process_at_once
+        self._turn = threading.Lock() if settings.blocking else None
+        self.arrange(steps)
+
+    def arrange(self, steps: Steps) -> None:
+        """Take other steps, from the next request on."""
+        self.steps = steps
+        self.is_of_flask = steps.process is not None or steps.handler is not None
+        process = self.process if steps.process is None else by_names(steps.process)
+        self._process = process if self._turn is None else in_turn(process, self._turn)
 
     def answer(
         self,
@@ -112,10 +122,11 @@ class Pipeline:
         target = self.find(request)
         if target is None:
             return None
+        endpoint, route = target
         tally = self._stats.tally()
         tally.requests_started += 1
         try:
-            response = self._process(request, *target)
+            response = self._process(request, endpoint, route)
         except Refusal as refusal:
             response = refusal_response(refusal)
         except Exception:  # noqa: BLE001  the edge: whatever went wrong, the client is told no more than that
@@ -138,11 +149,6 @@ class Pipeline:
         endpoint, name = table.endpoint_of_method(wsgi_path)
         return METHOD_URL_METHODS if endpoint is not None and name in endpoint.routes else ()
 
-    @property
-    def is_of_flask(self) -> bool:
-        """Whether a step needs ``flask.request``, so that every request has to go through Flask."""
-        return self.steps.process is not None or self.steps.handler is not None
-
     def find(self, request: Request) -> tuple[Endpoint, Route | None] | None:
         """Find the endpoint that a POST is for, or the endpoint and route that a GET is for; either has OPTIONS."""
         table = self._router.table
@@ -154,16 +160,6 @@ class Pipeline:
         if parent is not None and route is not None and request.method in METHOD_URL_METHODS:
             return parent, route
         return (endpoint, None) if endpoint is not None and request.method == "OPTIONS" else None
-
-    def _process_in_turn(self, request: Request, endpoint: Endpoint, route: Route | None) -> Response:
-        with self._turn:
-            return self._process_at_once(request, endpoint, route)
-
-    def _process_at_once(self, request: Request, endpoint: Endpoint, route: Route | None) -> Response:
-        replaced = self.steps.process
-        if replaced is not None:
-            return replaced(endpoint.path, None if route is None else route.name)
-        return self.process(request, endpoint, route)
 
     def process(self, request: Request, endpoint: Endpoint, route: Route | None) -> Response:
         """Answer a request for an endpoint, or by GET for a route.
@@ -226,6 +222,21 @@ class Pipeline:
             raise Forbidden("not authorised") from exc
         if allowed is not True:
             raise Forbidden("not authorised")
+
+
+def by_names(process: Callable[[str, str | None], Response]) -> Process:
+    """Return a user's step, which is told of path and method by their names."""
+    return lambda _, endpoint, route: process(endpoint.path, None if route is None else route.name)
+
+
+def in_turn(process: Process, turn: threading.Lock) -> Process:
+    """Return a step that one request takes after the other."""
+
+    def process_in_turn(request: Request, endpoint: Endpoint, route: Route | None) -> Response:
+        with turn:
+            return process(request, endpoint, route)
+
+    return process_in_turn
 
 
 def held_back(locks: Locks) -> Response | None:

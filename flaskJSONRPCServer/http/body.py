@@ -53,7 +53,8 @@ def read_body(environ: dict[str, Any], limit_bytes: int) -> bytes:
     length = declared_length(environ, limit_bytes)
     try:
         if length is not None:
-            return read_exactly(environ["wsgi.input"], length)
+            body: bytes = environ["wsgi.input"].read(length)
+            return body if len(body) == length else read_rest(body, environ["wsgi.input"], length)
         return read_to_end(environ["wsgi.input"], limit_bytes) if has_chunked_body(environ) else b""
     except OSError as exc:
         raise broken_off(exc) from exc
@@ -102,8 +103,7 @@ def broken_off(exc: OSError | None) -> RequestTimeout | BadRequest:
     return BadRequest("the body ended before its declared length")
 
 
-def read_exactly(stream: BinaryIO, length: int) -> bytes:
-    body = stream.read(length)
+def read_rest(body: bytes, stream: BinaryIO, length: int) -> bytes:
     while len(body) < length:
         more = stream.read(length - len(body))
         if not more:

@@ -59,7 +59,7 @@ def decode(data: bytes, codec: Codec, *, max_batch_length: int | None = 1000) ->
         tree = codec.loads(data)
     except JsonRpcLongIntegerError as exc:
         return _decode_marked(exc, max_batch_length)
-    return messages_of(tree, max_batch_length=max_batch_length)
+    return _decode_message(tree) if type(tree) is dict else messages_of(tree, max_batch_length=max_batch_length)
 
 
 def messages_of(tree: Any, *, max_batch_length: int | None = 1000) -> JsonRpcMessage | JsonRpcBatch:

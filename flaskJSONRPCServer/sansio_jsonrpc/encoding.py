@@ -89,16 +89,12 @@ def encode_error(codec: Codec, request_id: OptionalId, error: JsonRpcError) -> b
 
 def _encode_id(codec: Codec, request_id: OptionalId) -> bytes:
     if type(request_id) is int:
-        return _encode_int(request_id)
+        try:
+            return b"%d" % request_id
+        except ValueError as exc:  # of too many digits
+            raise JsonRpcSerializationError from exc
     if request_id is None:
         return b"null"
     if type(request_id) in (str, float):
         return codec.dumps(request_id)
     raise TypeError(f"an id must be a str, an int, a float or None, not {type(request_id).__name__}")
-
-
-def _encode_int(number: int) -> bytes:
-    try:
-        return b"%d" % number
-    except ValueError as exc:
-        raise JsonRpcSerializationError from exc

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from .base import Codec, JsonLimits
 from .guards import DIGITS_AS_ZEROS, JSON_WHITESPACE, exceeds_depth, finite_float, refuse_constant
-from .standard import Default, StandardCodec, refuse_type
+from .standard import Default, StandardCodec, build_writer, refuse_type
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,12 @@ class EngineCodec(Codec):
 
     def loads(self, data: bytes) -> Any:
         """See `Codec.loads`."""
-        if self._is_doubtful(data):
+        # Might the engine take what the standard codec refuses, or read it as another value?
+        if (
+            (len(data) >= self._digits and self._digit_run in data.translate(DIGITS_AS_ZEROS))
+            or (len(data) > self._max_depth and exceeds_depth(data, self._max_depth))
+            or (self._lax_on is not None and self._lax_on in data)
+        ):
             return self._standard.loads(data)
         try:
             return self._engine_loads(data)
@@ -77,29 +82,14 @@ class EngineCodec(Codec):
         except Exception:  # noqa: BLE001  the user's hook may raise anything, and is asked again
             return self._standard.dumps(value)
 
-    def _is_doubtful(self, data: bytes) -> bool:
-        """Whether the engine might take what the standard codec refuses, or read it as another value."""
-        return (
-            (len(data) >= self._digits and self._digit_run in data.translate(DIGITS_AS_ZEROS))
-            or (len(data) > self._max_depth and exceeds_depth(data, self._max_depth))
-            or (self._lax_on is not None and self._lax_on in data)
-        )
-
 
 def simplejson_engine(default: Default) -> Engine:
-    """Set up simplejson. It takes lone surrogates, which only an escape can make."""
+    """Set up simplejson. It takes lone surrogates, which only an escape can make.
+
+    It reads alone: its encoder would be built anew for each value, and what it writes is the same.
+    """
     simplejson = importlib.import_module("simplejson")
     scan = simplejson.JSONDecoder(parse_float=finite_float, parse_constant=refuse_constant).scan_once
-    encode = simplejson.JSONEncoder(
-        ensure_ascii=False,
-        check_circular=False,
-        allow_nan=False,
-        separators=(",", ":"),
-        encoding=None,
-        default=default,
-        use_decimal=False,
-        namedtuple_as_object=False,
-    ).encode
 
     def loads(data: bytes) -> Any:
         text = data.decode().strip(JSON_WHITESPACE)
@@ -108,7 +98,7 @@ def simplejson_engine(default: Default) -> Engine:
             raise ValueError("more text after the value")
         return value
 
-    return Engine(loads, lambda value: encode(value).encode(), default, lax_on=b"\\u")
+    return Engine(loads, build_writer(default), default, lax_on=b"\\u")
 
 
 def orjson_engine(default: Default) -> Engine:

@@ -47,7 +47,7 @@ class StandardCodec(Codec):
         self._max_depth = limits.max_depth
         self._max_digits = limits.integer_digits
         self._long_run = b"0" * (self._max_digits + 1)
-        self._encode = _build_encode(default or refuse_type)
+        self._write = build_writer(default or refuse_type)
         decoder = json.JSONDecoder(parse_float=finite_float, parse_constant=refuse_constant)
         # decode() would search for white space twice. The stubs leave scan_once out.
         self._scan: Callable[[str, int], tuple[Any, int]] = decoder.scan_once  # type: ignore[attr-defined]
@@ -67,7 +67,7 @@ class StandardCodec(Codec):
     def dumps(self, value: Any) -> bytes:
         """See `Codec.dumps`."""
         try:
-            return self._encode(value).encode()
+            return self._write(value)
         except Exception as exc:  # the user's hook may raise anything
             raise JsonRpcSerializationError from exc
 
@@ -98,13 +98,14 @@ class StandardCodec(Codec):
         return tree
 
 
-def _build_encode(default: Default) -> Callable[[Any], str]:
+def build_writer(default: Default) -> Callable[[Any], bytes]:
     """Build the encoder once: JSONEncoder.encode builds another for each value, at a microsecond each."""
     make_encoder = getattr(json.encoder, "c_make_encoder", None)
     if make_encoder is None:
-        return json.JSONEncoder(
+        encode = json.JSONEncoder(
             ensure_ascii=False, check_circular=False, allow_nan=False, separators=(",", ":"), default=default
         ).encode
+        return lambda value: encode(value).encode()
     # No dict of markers: threads share the encoder, and a circle ends in a RecursionError all the same.
     iterencode = make_encoder(None, default, json.encoder.encode_basestring, None, ":", ",", False, False, False)
-    return lambda value: "".join(iterencode(value, 0))
+    return lambda value: "".join(iterencode(value, 0)).encode()
