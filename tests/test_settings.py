@@ -69,6 +69,7 @@ TAKEN = [
     ("allowed_origins", {"https://a.test"}),
     ("read_timeout_s", 0),
     ("read_timeout_s", 0.5),
+    ("threads", 1),
 ]
 
 
@@ -119,6 +120,8 @@ REFUSED = [
     ("read_timeout_s", "30", "a number of seconds, 0 or more"),
     ("read_timeout_s", True, "a number of seconds, 0 or more"),
     ("read_timeout_s", float("nan"), "a number of seconds, 0 or more"),
+    ("threads", 0, "a whole number of at least 1"),
+    ("threads", None, "a whole number of at least 1"),
     ("controlGC_everyRequestCount", 0, "a whole number of at least 1"),
 ]
 
