@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 from collections.abc import Callable
@@ -43,7 +44,7 @@ class Lifecycle:
     """
 
     def __init__(self, engine: Engine, facade: Any) -> None:
-        backend = find_serv_backend(engine.settings.servBackend, gevent=engine.settings.gevent)
+        backend = find_serv_backend(engine.settings.servBackend, gevent=engine.settings.gevent, ssl=engine.settings.ssl)
         refuse_unsupported(backend, addresses_of(engine.settings), gevent=engine.settings.gevent)
         refuse_without_tls(backend, engine.settings.ssl)
         checked_limits(engine.settings.tweakDescriptors)
@@ -249,7 +250,12 @@ class Lifecycle:
             undo.callback(watch.stop)
             watch.start()
         given = list(settings.bindAdress) if settings.multipleAdress else [settings.bindAdress]
-        backend = find_serv_backend(settings.servBackend, gevent=settings.gevent)
+        backend = find_serv_backend(
+            settings.servBackend,
+            gevent=settings.gevent,
+            ssl=settings.ssl,
+            told=functools.partial(self._engine.log.write, INFO),
+        )
         self._serving.start(backend, addresses_of(settings), given, self._gate)
 
     def _open_gate(self) -> None:

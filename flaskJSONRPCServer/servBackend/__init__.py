@@ -6,12 +6,14 @@ Attributes:
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from typing import Any
 
-from ..errors import SettingsError, unknown_name
+from ..errors import MissingExtraError, SettingsError, UnsupportedError, unknown_name
 from ..runtime.concurrency import require_gevent
 from .base import CustomBackend, ServBackend
+from .tls import refuse_without_tls
 from .werkzeug import WerkzeugBackend
 
 __all__ = ["ServBackend", "WerkzeugBackend", "find_serv_backend", "servBackendMap"]
@@ -29,28 +31,75 @@ def load_pywsgi() -> ServBackend:
     return PywsgiBackend()
 
 
+def load_granian() -> ServBackend:
+    """Return the backend that serves with granian.
+
+    Raises:
+        MissingExtraError: granian is not installed.
+        UnsupportedError: It is, in a version that cannot be used.
+    """
+    if importlib.util.find_spec("granian") is None:
+        raise MissingExtraError("granian is not installed; install it: pip install 'flaskJSONRPCServer[fast]'")
+    try:
+        from .granian import GranianBackend
+    except ImportError as exc:
+        raise UnsupportedError(
+            f"granian cannot be used here: {exc}; install another version: pip install 'flaskJSONRPCServer[fast]'"
+        ) from exc
+    return GranianBackend()
+
+
 servBackendMap: dict[str, Callable[[], ServBackend]] = {
+    "granian": load_granian,
     WerkzeugBackend._id: WerkzeugBackend,
     "pywsgi": load_pywsgi,
 }
 
 _AUTO = "auto"
 
+# What ``auto`` tries without gevent, in this order: the first that is installed and can do what is asked for serves.
+# Where there is none, Werkzeug serves, which is always there and can do all.
+_CANDIDATES = ("granian",)
 
-def find_serv_backend(wanted: Any, *, gevent: bool = False) -> ServBackend:
+
+def find_serv_backend(
+    wanted: Any, *, gevent: bool = False, ssl: Any = False, told: Callable[[str], object] | None = None
+) -> ServBackend:
     """Return the backend that ``servBackend`` asks for: a name, ``auto``, an object or a dict.
 
     Args:
         wanted: What was given for it.
         gevent: Whether the server runs under gevent, which decides for ``auto``.
+        ssl: What is asked of the TLS, which decides for ``auto`` too.
+        told: Is told why ``auto`` passes over what is installed.
 
     Raises:
         SettingsError: There is none of this name, or it lacks ``_id`` or ``start``.
+        MissingExtraError: It is not installed.
+        UnsupportedError: It is, in a version that cannot be used.
     """
     if wanted == _AUTO:
-        return load_pywsgi() if gevent else WerkzeugBackend()
+        return load_pywsgi() if gevent else first_able(ssl, told)
     if not isinstance(wanted, str):
         return CustomBackend(wanted)
     if wanted not in servBackendMap:
         raise SettingsError(unknown_name("serving backend", wanted, [_AUTO, *servBackendMap]))
     return servBackendMap[wanted]()
+
+
+def first_able(ssl: Any, told: Callable[[str], object] | None) -> ServBackend:
+    found = (able(name, ssl, told) for name in _CANDIDATES)
+    return next((backend for backend in found if backend is not None), WerkzeugBackend())
+
+
+def able(name: str, ssl: Any, told: Callable[[str], object] | None) -> ServBackend | None:
+    try:
+        backend = servBackendMap[name]()
+        refuse_without_tls(backend, ssl)
+    except MissingExtraError:
+        return None
+    except UnsupportedError as exc:
+        if told is not None:
+            told(f"servBackend 'auto' passes over {name!r}: {exc}")
+        return None
+    return backend

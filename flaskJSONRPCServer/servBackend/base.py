@@ -20,6 +20,7 @@ class ServBackend(Protocol):
         _supportRawSocket: Whether the server opens the listening sockets, and hands each to ``start``.
         _supportTLS: Whether it serves with what :func:`~flaskJSONRPCServer.servBackend.tls.server_context` makes of
             ``server.settings.ssl``.
+        _supportSSLContext: Whether ``ssl`` may be an :class:`ssl.SSLContext`, and not files alone.
     """
 
     _id: str
@@ -27,6 +28,7 @@ class ServBackend(Protocol):
     _supportNative: bool
     _supportRawSocket: bool
     _supportTLS: bool
+    _supportSSLContext: bool
 
     def start(self, bindAdress: Any, wsgiApp: Any, server: Any, joinLoop: bool) -> Any:
         """Listen, and serve in the background.
@@ -78,7 +80,7 @@ class CustomBackend:
         self._supportGevent = members.get("_supportGevent") is None or bool(members.get("_supportGevent"))
         self._supportNative = members.get("_supportNative") is None or bool(members.get("_supportNative"))
         self._supportRawSocket = bool(members.get("_supportRawSocket"))
-        self._supportTLS = bool(members.get("_supportTLS"))
+        self._supportTLS = self._supportSSLContext = bool(members.get("_supportTLS"))
         if not self._id or not callable(self._start):
             raise SettingsError(f"servBackend={given!r} is refused: a custom one has '_id' and a function 'start'")
 

@@ -263,6 +263,7 @@ class PywsgiBackend:
     _supportNative = False
     _supportRawSocket = True
     _supportTLS = True
+    _supportSSLContext = True
 
     def start(self, bindAdress: Any, wsgiApp: Callable[..., Any], server: Any, joinLoop: bool) -> Server:
         """As :meth:`~flaskJSONRPCServer.servBackend.base.ServBackend.start`."""

@@ -48,11 +48,18 @@ def refuse_without_tls(backend: ServBackend, wanted: Any) -> None:
 
     Raises:
         SettingsError: As :func:`server_context`.
-        UnsupportedError: TLS is wanted, and the backend has none.
+        UnsupportedError: TLS is wanted, and the backend has none, or none that takes a context.
     """
-    if server_context(wanted) is not None and not backend._supportTLS:
+    if server_context(wanted) is None:
+        return
+    if not backend._supportTLS:
         raise UnsupportedError(
             f"servBackend {backend._id!r} cannot serve with ssl={wanted!r}: it does not say _supportTLS; use 'werkzeug'"
+        )
+    if isinstance(wanted, ssl.SSLContext) and not backend._supportSSLContext:
+        raise UnsupportedError(
+            f"servBackend {backend._id!r} cannot serve with ssl={wanted!r}: it takes [key file, certificate file] "
+            "only; use 'auto' or 'werkzeug'"
         )
 
 

@@ -197,6 +197,7 @@ class WerkzeugBackend:
     _supportNative = True
     _supportRawSocket = True
     _supportTLS = True
+    _supportSSLContext = True
 
     def start(self, bindAdress: Any, wsgiApp: Callable[..., Any], server: Any, joinLoop: bool) -> Running:
         """As :meth:`~flaskJSONRPCServer.servBackend.base.ServBackend.start`."""

@@ -32,7 +32,10 @@ def test_options_are_documented_in_their_order():
 
 
 def test_every_limit_is_in_the_table_of_limits():
-    limits = {name for name in OPTIONS if name.startswith("max_") or name.endswith("_timeout_s")} | {"backlog", "threads"}
+    limits = {name for name in OPTIONS if name.startswith("max_") or name.endswith("_timeout_s")} | {
+        "backlog",
+        "threads",
+    }
 
     assert set(LIMITS) == limits
 

@@ -1,0 +1,214 @@
+"""Serving with granian, whose HTTP is written in Rust: kept-alive connections, and a pool of threads for the calls."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from ..runtime.logs import DEBUG, ERROR, INFO, WARNING
+from .granian_worker import LOGGER, Worker
+from .sockets import is_unix
+from .tls import server_context
+
+__all__ = ["GranianBackend"]
+
+Headers = list[tuple[str, str]]
+
+_REFUSAL = b"The request is refused: its Transfer-Encoding is not 'chunked'.\n"
+
+
+class Answer:
+    """What an application passes to ``start_response``, and what it writes by the function that this returns."""
+
+    __slots__ = ("headers", "status", "written")
+
+    def __init__(self) -> None:
+        self.status = 500
+        self.headers: Headers = []
+        self.written: list[bytes] = []
+
+    def __call__(self, status: str, headers: Headers, exc_info: Any = None) -> Callable[[bytes], object]:
+        """Note the status and the headers (PEP 3333); granian sends them with the body, so they may still change."""
+        self.status = int(status[:3])
+        self.headers = headers
+        return self.written.append
+
+
+class Chunks:
+    """A body that comes piece by piece.
+
+    Args:
+        first: The pieces that are there already.
+        rest: What the application returned.
+        others: Gives the pieces after them.
+    """
+
+    def __init__(self, first: list[bytes], rest: Iterable[bytes], others: Iterator[bytes]) -> None:
+        self._first = first[::-1]
+        self._rest = rest
+        self._others = others
+
+    def __next__(self) -> bytes:
+        return self._first.pop() if self._first else next(self._others)
+
+    def close(self) -> None:
+        """Tell the application that the body has been sent, or never will be."""
+        close_body(self._rest)
+
+
+def close_body(body: Iterable[bytes]) -> None:
+    close = getattr(body, "close", None)
+    if close is not None:
+        close()
+
+
+class Caller:
+    """Calls the WSGI application for each of granian's requests.
+
+    Args:
+        app: The application.
+        listener: The listening socket.
+
+    Attributes:
+        running: The threads that are answering a request. Each adds and removes only itself, in one step.
+    """
+
+    def __init__(self, app: Callable[..., Iterable[bytes]], listener: socket.socket) -> None:
+        self.running: set[int] = set()
+        self._app = app
+        self._base = {
+            "SCRIPT_NAME": "",
+            "wsgi.errors": sys.stderr,
+            "wsgi.input_terminated": True,
+            "wsgi.multiprocess": False,
+            "wsgi.multithread": True,
+            "wsgi.run_once": False,
+            "wsgi.version": (1, 0),
+        }
+        # Over a Unix socket there is no name and port, which PEP 3333 wants.
+        self._fixed = {"SERVER_NAME": "localhost", "SERVER_PORT": "80", "REMOTE_ADDR": ""} if is_unix(listener) else {}
+
+    def __call__(self, protocol: Any, scope: dict[str, Any]) -> None:
+        """Answer one request."""
+        thread = threading.get_ident()
+        self.running.add(thread)
+        try:
+            environ = {**self._base, **scope, **self._fixed}
+            if scope["SERVER_PROTOCOL"] != "HTTP/1.1":
+                mend_http_1_0(environ)
+            if environ.get("HTTP_TRANSFER_ENCODING", "chunked").lower() != "chunked":
+                headers = [("Connection", "close"), ("Content-Type", "text/plain; charset=utf-8")]
+                protocol.response_bytes(400, headers, _REFUSAL)
+            else:
+                self._answer(protocol, environ)
+        finally:
+            self.running.discard(thread)
+
+    def _answer(self, protocol: Any, environ: dict[str, Any]) -> None:
+        answer = Answer()
+        body = self._app(environ, answer)
+        if type(body) is list:
+            protocol.response_bytes(answer.status, answer.headers, b"".join([*answer.written, *body]))
+        else:
+            self._stream(protocol, answer, body)
+
+    def _stream(self, protocol: Any, answer: Answer, body: Iterable[bytes]) -> None:
+        others = iter(body)
+        try:
+            first = next(others, b"")  # an application may call start_response as late as here
+        except BaseException:
+            close_body(body)
+            raise
+        protocol.response_iter(answer.status, answer.headers, Chunks([*answer.written, first], body, others))
+
+
+def mend_http_1_0(environ: dict[str, Any]) -> None:
+    """Give a request of HTTP/1.0 its version in full, and no Host where it has none."""
+    environ["SERVER_PROTOCOL"] = "HTTP/1.0"
+    if not environ["HTTP_HOST"]:
+        del environ["HTTP_HOST"]
+
+
+class LogHandler(logging.Handler):
+    """Hands what granian logs to a server's log: its errors as such, all else as info with ``debug=True``, or debug.
+
+    Granian does not tell which server it is about: where several run, each logs it.
+    """
+
+    def __init__(self, server: Any) -> None:
+        super().__init__()
+        self._server = server
+        self._level = INFO if server.settings.debug else DEBUG
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log one record."""
+        level = ERROR if record.levelno >= logging.ERROR else self._level
+        raised = record.exc_info and record.exc_info[1]
+        self._server.log.write(level, "granian:", record.getMessage(), *([repr(raised)] if raised else []))
+
+
+class Running:
+    """A worker, and the log that it writes to while it runs."""
+
+    def __init__(self, listener: socket.socket, app: Any, server: Any) -> None:
+        settings = server.settings
+        server_context(settings.ssl)  # says what is wrong with the files
+        self._log = LogHandler(server)
+        self._logger = logging.getLogger(LOGGER)
+        self._logger.propagate = False
+        self._logger.setLevel(logging.INFO)
+        self._logger.addHandler(self._log)
+        self._caller = Caller(app, listener)
+        self._worker = Worker(
+            listener,
+            self._caller,
+            threads=settings.threads,
+            backlog=settings.backlog,
+            head_timeout_s=settings.read_timeout_s,
+            tls=files_of(settings.ssl),
+        )
+
+    def stop(self, timeout_s: float) -> int | None:
+        """Stop accepting, then finish.
+
+        Returns:
+            How many requests were still being answered when the time was over. None where all has ended.
+        """
+        ended = self._worker.stop(timeout_s)
+        self._logger.removeHandler(self._log)
+        return None if ended else len(self._caller.running)
+
+
+def files_of(ssl: Any) -> tuple[str, str] | None:
+    """Return the key file and the certificate file that ``ssl`` names."""
+    if not ssl:
+        return None
+    key, certificate = ssl
+    return os.fspath(key), os.fspath(certificate)
+
+
+class GranianBackend:
+    """Serves with granian's worker, in this process."""
+
+    _id = "granian"
+    _supportGevent = False
+    _supportNative = True
+    _supportRawSocket = True
+    _supportTLS = True
+    _supportSSLContext = False
+
+    def start(self, bindAdress: Any, wsgiApp: Callable[..., Any], server: Any, joinLoop: bool) -> Running:
+        """As :meth:`~flaskJSONRPCServer.servBackend.base.ServBackend.start`."""
+        _, listener = bindAdress
+        return Running(listener, wsgiApp, server)
+
+    def stop(self, serverInstance: Running, serverIndex: int, server: Any, timeout: float) -> None:
+        """As :meth:`~flaskJSONRPCServer.servBackend.base.ServBackend.stop`."""
+        cut_off = serverInstance.stop(timeout)
+        if cut_off is not None:
+            server.log.write(WARNING, f"{cut_off} connections were still being answered after {timeout} s")
