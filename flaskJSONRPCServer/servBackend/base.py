@@ -80,7 +80,8 @@ class CustomBackend:
         self._supportGevent = members.get("_supportGevent") is None or bool(members.get("_supportGevent"))
         self._supportNative = members.get("_supportNative") is None or bool(members.get("_supportNative"))
         self._supportRawSocket = bool(members.get("_supportRawSocket"))
-        self._supportTLS = self._supportSSLContext = bool(members.get("_supportTLS"))
+        self._supportTLS = bool(members.get("_supportTLS"))
+        self._supportSSLContext = members.get("_supportSSLContext") is None or bool(members.get("_supportSSLContext"))
         if not self._id or not callable(self._start):
             raise SettingsError(f"servBackend={given!r} is refused: a custom one has '_id' and a function 'start'")
 
