@@ -151,7 +151,8 @@ def test_start_logs_the_url(caplog):
     server.start()
     port = server.addresses[0][1]
     server.stop()
-    assert [record.getMessage() for record in caplog.records] == [
+    own = [record.getMessage() for record in caplog.records if record.name == "flaskJSONRPCServer.logged"]
+    assert own == [
         f"server 'logged' listens on http://[::1]:{port}/",
         "server 'logged' has stopped",
     ]

@@ -18,7 +18,14 @@ try:
 except ImportError:  # Windows has no such limits
     resource = None  # type: ignore[assignment]
 
-__all__ = ["checked_limits", "count_descriptors", "count_memory", "is_near_descriptor_limit", "raise_descriptor_limit"]
+__all__ = [
+    "checked_limits",
+    "count_descriptors",
+    "count_memory",
+    "descriptor_limit_kept",
+    "is_near_descriptor_limit",
+    "raise_descriptor_limit",
+]
 
 _NEAR = 0.9  # of the limit; a guess: at the limit itself nothing can be opened any more, not even what a restart needs
 
@@ -56,6 +63,19 @@ def raise_descriptor_limit(soft: int, hard: int) -> tuple[int, int]:
             continue
         return wanted
     return now_soft, now_hard
+
+
+@contextmanager
+def descriptor_limit_kept() -> Iterator[None]:
+    """Undo what the body of the statement does to the process's limit of open files."""
+    if resource is None:
+        yield
+        return
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def count_descriptors(pid: int | str | None) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..errors import MissingExtraError, SettingsError, UnsupportedError, unknown_name
 from ..runtime.concurrency import require_gevent
+from ..runtime.resources import descriptor_limit_kept
 from .base import CustomBackend, ServBackend
 from .tls import refuse_without_tls
 from .werkzeug import WerkzeugBackend
@@ -41,7 +42,8 @@ def load_granian() -> ServBackend:
     if importlib.util.find_spec("granian") is None:
         raise MissingExtraError("granian is not installed; install it: pip install 'flaskJSONRPCServer[fast]'")
     try:
-        from .granian import GranianBackend
+        with descriptor_limit_kept():  # which granian raises when it is imported, whatever `tweakDescriptors` says
+            from .granian import GranianBackend
     except ImportError as exc:
         raise UnsupportedError(
             f"granian cannot be used here: {exc}; install another version: pip install 'flaskJSONRPCServer[fast]'"

@@ -2,7 +2,9 @@
 
 import importlib.util
 import ssl
+import subprocess
 import sys
+import textwrap
 
 import pytest
 
@@ -71,3 +73,15 @@ def test_granian_that_lacks_a_name_cannot_be_used(monkeypatch):
 
 def test_gevent_is_served_by_pywsgi():
     assert find_serv_backend("auto", gevent=True)._id == "pywsgi"
+
+
+def test_limit_of_open_files_stays_as_it_is():
+    code = """
+        import resource
+        from flaskJSONRPCServer.servBackend import load_granian
+        limits = 100, resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        load_granian()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == limits
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True)

@@ -28,6 +28,7 @@ _SOCKET_CASES = [
     and not {"Host", "Content-Length"} & set(case.request.headers)
     and "//" not in case.request.target
     and all(value is None or value.isascii() for value in case.request.headers.values())
+    and all(value.isascii() for _, value in case.answer.headers)
 ]
 
 
