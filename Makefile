@@ -12,11 +12,11 @@ DEV := $(VENV)/.installed-dev
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all coverage check lint types docs imports bench soak format venv clean
+.PHONY: help run test test-all coverage check lint types docs imports overhead bench bench-overhead soak format venv clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/\1 \2/p' $(firstword $(MAKEFILE_LIST)) | \
-		while read -r target text; do printf '  make %-10s %s\n' "$$target" "$$text"; done
+		while read -r target text; do printf '  make %-14s %s\n' "$$target" "$$text"; done
 	@echo
 	@echo '  PYTHON=python3.12 chooses the interpreter of a new environment, ARGS="-k name" goes to pytest.'
 
@@ -34,8 +34,8 @@ coverage: $(DEV)  ## run the suite and list the lines and branches that it does 
 	@tools/install-browser $(BIN)/python
 	@$(BIN)/python -m pytest -n auto --cov --cov-report=term $(ARGS)
 
-check: $(DEV)  ## ruff, mypy --strict, the import-direction test, the documentation; all of them, even after a failure
-	@$(MAKE) --keep-going lint types imports docs
+check: $(DEV)  ## ruff, mypy --strict, the import-direction test, the documentation, the overhead; all, even after a failure
+	@$(MAKE) --keep-going lint types imports docs overhead
 
 lint: $(DEV)  ## ruff check and ruff format --check
 	@status=0; \
@@ -52,8 +52,16 @@ imports: $(DEV)  ## the import-direction test
 docs: $(DEV)  ## build the documentation into docs/_build/html, warnings being errors
 	@$(BIN)/sphinx-build -q -E -W --keep-going -b html -d docs/_build/doctrees docs docs/_build/html
 
-bench: $(DEV)  ## time the WSGI callable in-process
+overhead: $(DEV)  ## hold the instructions of a request to benchmarks/overhead.json, with valgrind; ARGS=--keep writes that
+	@$(BIN)/python -m benchmarks.overhead $(or $(ARGS),--check)
+
+bench: $(DEV)  ## measure against other servers over sockets, and write docs/performance.md; ARGS=--quick only prints
+	@tools/install-wrk
+	@$(BIN)/python -m benchmarks.sockets $(ARGS)
+
+bench-overhead: $(DEV)  ## time the WSGI callable in-process, and count its instructions
 	@$(BIN)/python -m benchmarks.inprocess $(ARGS)
+	@$(BIN)/python -m benchmarks.overhead
 
 soak: $(DEV)  ## ten minutes of mixed load with reloads, locks and restarts; ends with what was lost or left behind
 	@$(BIN)/python -m benchmarks.soak $(ARGS)

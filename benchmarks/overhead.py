@@ -1,0 +1,162 @@
+"""Count the instructions of one request, in-process and without sockets: ``python -m benchmarks.overhead``.
+
+Valgrind counts them. A time differs from run to run, by a multiple where the machine does other work; the number of
+instructions differs by a few parts in a thousand, so that a regression of a few percent shows. What was counted last is
+kept in ``overhead.json``, apart for each Python and each set of libraries, since they change the figures.
+"""
+
+import argparse
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+from .contestants import BARE, CONTESTANTS, DIRECT, FLASK_VIEW, VIA_FLASK
+
+KEPT = Path(__file__).with_name("overhead.json")
+
+# Ten times what two runs have been seen to differ by.
+TOLERANCE = 0.03
+
+_ROOT = Path(__file__).resolve().parents[1]
+_LIBRARIES = ("flask", "orjson", "simplejson", "werkzeug")
+_TOTAL = re.compile(r"==(\d+)== I +refs: +([\d,]+)")
+
+Figures = dict[str, int]
+
+
+class CannotCountError(RuntimeError):
+    """Nothing can be counted here; the message says why."""
+
+
+def key() -> str:
+    """Return what the figures hold for."""
+    libraries = ", ".join(f"{name} {version(name)}" for name in _LIBRARIES)
+    python = f"{platform.python_implementation()} {platform.python_version()} ({platform.python_compiler()})"
+    return f"{python}, {platform.machine()}, {libraries}"
+
+
+def count() -> Figures:
+    """Count the instructions of one request of each case.
+
+    Raises:
+        CannotCountError: There is no valgrind, or it fails.
+    """
+    valgrind = shutil.which("valgrind")
+    if valgrind is None:
+        raise CannotCountError("valgrind is not installed")
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "log"
+        options = ["--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null", f"--log-file={log}"]
+        command = [valgrind, *options, sys.executable, "-m", "benchmarks.counted"]
+        environ = {**os.environ, "PYTHONHASHSEED": "0"}
+        done = subprocess.run(command, cwd=_ROOT, env=environ, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise CannotCountError(f"valgrind ended with status {done.returncode}: {done.stderr.strip()[-500:]}")
+        return per_request(done.stdout, log.read_text(encoding="utf-8", errors="replace"))
+
+
+def per_request(output: str, log: str) -> Figures:
+    """Divide what the processes of each case differ by.
+
+    Args:
+        output: What :mod:`benchmarks.counted` printed: each case, by how many requests its processes differ, their ids.
+        log: What valgrind wrote, with the total of each process.
+    """
+    totals = {int(pid): int(total.replace(",", "")) for pid, total in _TOTAL.findall(log)}
+    cases = map(json.loads, output.splitlines())
+    return {name: round((totals[many] - totals[few]) / requests) for name, requests, (few, many) in cases}
+
+
+def table(figures: Figures, kept: Figures) -> str:
+    """Return the figures, with the ratios to the bare applications and the change against what is kept."""
+    head = ["JSON, request", *CONTESTANTS, f"{DIRECT} / {BARE}", f"{VIA_FLASK} / {FLASK_VIEW}", "against kept figures"]
+    rows = [head, *(row(request, figures, kept) for request in requests_of(figures))]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip() for cells in rows
+    )
+
+
+def requests_of(figures: Figures) -> list[str]:
+    return list(dict.fromkeys(name.rpartition(", ")[0] for name in figures))
+
+
+def row(request: str, figures: Figures, kept: Figures) -> list[str]:
+    mine = {contestant: figures[f"{request}, {contestant}"] for contestant in CONTESTANTS}
+    changes = [change(f"{request}, {contestant}", figures, kept) for contestant in (DIRECT, VIA_FLASK)]
+    return [
+        request,
+        *(f"{mine[contestant]:,}" for contestant in CONTESTANTS),
+        f"{mine[DIRECT] / mine[BARE]:.2f}",
+        f"{mine[VIA_FLASK] / mine[FLASK_VIEW]:.2f}",
+        ", ".join("none" if each is None else f"{each:+.1%}" for each in changes),
+    ]
+
+
+def change(name: str, figures: Figures, kept: Figures) -> float | None:
+    """Return by how much a figure has grown, as a share; None where none is kept."""
+    return figures[name] / kept[name] - 1 if name in kept else None
+
+
+def grown(figures: Figures, kept: Figures) -> list[str]:
+    """Return which of our own figures have grown by more than the tolerance."""
+    ours = [name for name in figures if name.endswith((f", {DIRECT}", f", {VIA_FLASK}"))]
+    changes = [(name, change(name, figures, kept)) for name in ours]
+    return [
+        f"{name}: {figures[name]:,} instructions instead of {kept[name]:,} ({by:+.1%})"
+        for name, by in changes
+        if by is not None and by > TOLERANCE
+    ]
+
+
+def read_kept() -> dict[str, Figures]:
+    return dict(json.loads(KEPT.read_text(encoding="utf-8"))) if KEPT.is_file() else {}
+
+
+def keep(figures: Figures) -> None:
+    KEPT.write_text(json.dumps({**read_kept(), key(): figures}, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def check() -> int:
+    """Compare with the kept figures; say so where that cannot be done."""
+    kept = read_kept().get(key())
+    if kept is None:
+        print(f"overhead: not compared: {KEPT.name} has no figures for {key()}")
+        return 0
+    try:
+        faults = grown(count(), kept)
+    except CannotCountError as exc:
+        print(f"overhead: not compared: {exc}")
+        return 0
+    for fault in faults:
+        print(f"overhead: {fault}; if that is meant, keep it: make overhead ARGS=--keep")
+    return int(bool(faults))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.overhead", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--check", action="store_true", help=f"only tell what has grown by more than {TOLERANCE:.0%}")
+    parser.add_argument("--keep", action="store_true", help="keep the figures, for this Python and these libraries")
+    arguments = parser.parse_args()
+    if arguments.check:
+        return check()
+    try:
+        figures = count()
+    except CannotCountError as exc:
+        print(f"instructions are not counted: {exc}")
+        return 0
+    print(f"Instructions per request, {key()}:", table(figures, read_kept().get(key(), {})), sep="\n")
+    if arguments.keep:
+        keep(figures)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

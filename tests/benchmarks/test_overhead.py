@@ -1,0 +1,129 @@
+"""Counting instructions: how counts become figures, and how those are held to the ones that are kept."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks import overhead
+from benchmarks.contestants import CONTESTANTS
+from benchmarks.counted import JSON_MODULES, cases, name_of
+from benchmarks.overhead import CannotCountError, grown, per_request, table
+
+ROOT = Path(__file__).resolve().parents[2]
+
+NAMES = [name_of(*case) for case in cases()]
+
+LOG = """\
+==12== Cachegrind, a cache and branch-prediction profiler
+==15== I   refs:      1,000,500
+==17== I   refs:      1,016,000
+==12== I   refs:      2,000,000
+"""
+
+
+def figures(**changed):
+    """Make figures of 1,000 instructions for everything, but for what is given by contestant."""
+    return {name: changed.get(name.rpartition(", ")[2].replace(" ", "_"), 1000) for name in NAMES}
+
+
+def test_figure_is_what_two_processes_differ_by_for_one_request():
+    assert per_request('["orjson, call, direct", 150, [15, 17]]\n', LOG) == {"orjson, call, direct": 103}
+
+
+def test_counted_process_has_two_forks_for_each_case():
+    done = subprocess.run([sys.executable, "-m", "benchmarks.counted"], cwd=ROOT, capture_output=True, check=True)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [name for name, _, _ in lines] == NAMES
+    assert len({pid for *_, pids in lines for pid in pids}) == 2 * len(NAMES)
+    assert all(requests > 0 for _, requests, _ in lines)
+
+
+def test_only_growth_of_ours_beyond_the_tolerance_is_a_fault():
+    assert grown(figures(direct=1029, via_Flask=500, bare_WSGI=2000), figures()) == []
+    faults = grown(figures(direct=1031), figures())
+    assert len(faults) == len(JSON_MODULES) * 3
+    assert faults[0] == "simplejson, call, direct: 1,031 instructions instead of 1,000 (+3.1%)"
+
+
+def test_case_that_is_not_kept_is_no_fault():
+    assert grown(figures(direct=9999), {}) == []
+
+
+def test_table_has_ratios_and_changes():
+    lines = table(figures(direct=1500, bare_WSGI=500), figures()).splitlines()
+    assert len(lines) == 1 + len(JSON_MODULES) * 3
+    assert lines[1].split() == [
+        "simplejson,",
+        "call",
+        "500",
+        "1,500",
+        "1,000",
+        "1,000",
+        "3.00",
+        "1.00",
+        "+50.0%,",
+        "+0.0%",
+    ]
+    assert table(figures(), {}).splitlines()[1].endswith("none, none")
+
+
+@pytest.fixture
+def kept(tmp_path, monkeypatch):
+    """Keep figures in a file of the test's own, and count without valgrind."""
+    monkeypatch.setattr(overhead, "KEPT", tmp_path / "overhead.json")
+    monkeypatch.setattr(overhead, "count", lambda: figures(direct=1100))
+    return tmp_path / "overhead.json"
+
+
+def test_check_fails_where_figures_have_grown_and_names_the_remedy(kept, capsys):
+    kept.write_text(json.dumps({overhead.key(): figures()}))
+    assert overhead.check() == 1
+    assert "1,100 instructions instead of 1,000 (+10.0%); if that is meant, keep it: make" in capsys.readouterr().out
+
+
+def test_check_passes_in_silence_where_they_have_not(kept, capsys):
+    overhead.keep(figures(direct=1100))
+    assert overhead.check() == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_check_says_that_it_cannot_compare_other_pythons_and_libraries(kept, capsys):
+    kept.write_text(json.dumps({"CPython 2.7, flask 0.1": figures()}))
+    assert overhead.check() == 0
+    assert capsys.readouterr().out == f"overhead: not compared: overhead.json has no figures for {overhead.key()}\n"
+
+
+def test_check_says_that_valgrind_is_missing(kept, monkeypatch, capsys):
+    monkeypatch.setattr(overhead, "count", cannot_count)
+    overhead.keep(figures())
+    assert overhead.check() == 0
+    assert capsys.readouterr().out == "overhead: not compared: valgrind is not installed\n"
+
+
+def cannot_count():
+    raise CannotCountError("valgrind is not installed")
+
+
+def test_missing_valgrind_is_told(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(CannotCountError, match="valgrind is not installed"):
+        overhead.count()
+
+
+def test_keeping_leaves_the_figures_of_others(kept):
+    kept.write_text(json.dumps({"another Python": {"a": 1}}))
+    overhead.keep(figures())
+    assert json.loads(kept.read_text()) == {"another Python": {"a": 1}, overhead.key(): figures()}
+
+
+def test_kept_figures_cover_every_case():
+    stored = json.loads((ROOT / "benchmarks" / "overhead.json").read_text())
+    assert stored
+    assert all(sorted(each) == sorted(NAMES) for each in stored.values())
+
+
+def test_contestants_are_those_that_are_timed():
+    assert {name.rpartition(", ")[2] for name in NAMES} == set(CONTESTANTS)
