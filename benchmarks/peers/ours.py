@@ -1,0 +1,46 @@
+"""flaskJSONRPCServer, on one of its serving backends and with one of its JSON backends."""
+
+import argparse
+import time
+from typing import Any
+
+from flaskJSONRPCServer import flaskJSONRPCServer
+
+# For the bodies of 10 MB; everything else is at its default.
+_MAX_BYTES = 64 * 1024 * 1024
+
+
+def add(a: int, b: int) -> int:
+    return a + b
+
+
+def echo(payload: Any) -> Any:
+    return payload
+
+
+def nap() -> None:
+    time.sleep(0.005)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("port", type=int)
+    parser.add_argument("--backend", default="auto")
+    parser.add_argument("--json", default="simplejson")
+    parser.add_argument("--via-flask", action="store_true")
+    given = parser.parse_args()
+    server = flaskJSONRPCServer(
+        ["127.0.0.1", given.port],
+        servBackend=given.backend,
+        gevent=given.backend == "pywsgi",
+        jsonBackend=given.json,
+        flaskContext=given.via_flask,
+        max_body_bytes=_MAX_BYTES,
+    )
+    for function in (add, echo, nap):
+        server.registerFunction(function, path="/api")
+    server.serveForever()
+
+
+if __name__ == "__main__":
+    main()

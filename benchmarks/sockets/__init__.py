@@ -1,0 +1,1 @@
+"""flaskJSONRPCServer against its peers, over real sockets: ``python -m benchmarks.sockets``."""
