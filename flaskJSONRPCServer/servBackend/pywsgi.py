@@ -16,15 +16,11 @@ from gevent.pool import Pool
 from gevent.pywsgi import WSGIHandler, WSGIServer
 
 from ..runtime.logs import DEBUG, INFO, WARNING
-from .heads import BadHead, check_fields, check_request_line
+from .heads import MAX_HEAD_BYTES, BadHead, check_fields, check_request_line
 from .sockets import is_unix
-from .tls import server_context
-from .werkzeug import send_close_notify
+from .tls import send_close_notify, server_context
 
 __all__ = ["PywsgiBackend"]
-
-# The largest head of a request, in bytes: 100 header fields, the default of `max_header_count`, may have 650 each.
-_MAX_HEAD_BYTES = 64 * 1024
 
 _BAD_REQUEST = (
     b"HTTP/1.1 400 Bad Request\r\n"
@@ -122,7 +118,7 @@ def head_lines(stream: Any) -> Iterator[bytes]:
     Raises:
         BadHead: It is too large, or the connection ends before it does.
     """
-    left = _MAX_HEAD_BYTES
+    left = MAX_HEAD_BYTES
     while (line := stream.readline(left)) != b"\r\n":
         left -= len(line)
         if not line.endswith(b"\n") or left <= 0:

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from ..errors import SettingsError, UnsupportedError
 from .base import ServBackend
 
-__all__ = ["refuse_without_tls", "server_context"]
+__all__ = ["refuse_without_tls", "send_close_notify", "server_context"]
 
 # The labels of PEM blocks (RFC 7468); that of a key may have words before it, such as EC or ENCRYPTED.
 _KEY_LABEL = b"PRIVATE KEY-----"
@@ -41,6 +41,15 @@ def server_context(wanted: Any) -> ssl.SSLContext | None:
     raise SettingsError(
         f"ssl={wanted!r} is refused: it takes [key file, certificate file], an ssl.SSLContext, or False"
     )
+
+
+def send_close_notify(connection: ssl.SSLSocket) -> None:
+    """Tell the client that nothing was cut off (RFC 8446, section 6.1), without waiting for it to say the same."""
+    connection.settimeout(0)
+    try:
+        connection.unwrap()
+    except (OSError, ValueError):  # it has not said the same yet, has gone, or was never one
+        return
 
 
 def refuse_without_tls(backend: ServBackend, wanted: Any) -> None:
