@@ -51,8 +51,22 @@ def load_granian() -> ServBackend:
     return GranianBackend()
 
 
+def load_cheroot() -> ServBackend:
+    """Return the backend that serves with cheroot.
+
+    Raises:
+        MissingExtraError: cheroot is not installed.
+    """
+    if importlib.util.find_spec("cheroot") is None:
+        raise MissingExtraError("cheroot is not installed; install it: pip install 'flaskJSONRPCServer[cheroot]'")
+    from .cheroot import CherootBackend
+
+    return CherootBackend()
+
+
 servBackendMap: dict[str, Callable[[], ServBackend]] = {
     "granian": load_granian,
+    "cheroot": load_cheroot,
     WerkzeugBackend._id: WerkzeugBackend,
     "pywsgi": load_pywsgi,
 }
@@ -61,7 +75,7 @@ _AUTO = "auto"
 
 # What ``auto`` tries without gevent, in this order: the first that is installed and can do what is asked for serves.
 # Where there is none, Werkzeug serves, which is always there and can do all.
-_CANDIDATES = ("granian",)
+_CANDIDATES = ("granian", "cheroot")
 
 
 def find_serv_backend(

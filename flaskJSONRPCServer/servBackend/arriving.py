@@ -24,8 +24,8 @@ _LAST_CHUNK_BYTES = 20
 class Arriving:
     """The bytes of a request, as they come.
 
-    Whether they are valid is for others to say. This only tells when enough has come: the head, and a small body, or the
-    beginning of a large one.
+    Whether they are valid is for others to say. This only tells when enough has come: the head, and a small body, or
+    the beginning of a large one.
 
     Args:
         max_body_bytes: The largest body; one that is declared larger need not come.

@@ -132,9 +132,11 @@ class Connection:
             socket.socket.shutdown(self.socket, socket.SHUT_WR)
 
     def close(self) -> None:
-        """Close it."""
+        """Close it, and let go of what would be garbage for the collector, which may come late."""
         self.reader.close()
         self.socket.close()
+        self.backend = None
+        del self._source, self.reader
 
 
 class Source(io.RawIOBase):

@@ -85,3 +85,15 @@ def test_limit_of_open_files_stays_as_it_is():
         assert resource.getrlimit(resource.RLIMIT_NOFILE) == limits
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True)
+
+
+def test_cheroot_serves_where_granian_cannot(without_granian):
+    assert find_serv_backend("auto")._id == "cheroot"
+
+
+def test_missing_cheroot_is_passed_over_and_cannot_be_named(without_granian, monkeypatch):
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "cheroot" else find_spec(name))
+    assert find_serv_backend("auto")._id == "werkzeug"
+    with pytest.raises(MissingExtraError, match=r"pip install 'flaskJSONRPCServer\[cheroot\]'"):
+        find_serv_backend("cheroot")

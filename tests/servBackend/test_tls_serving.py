@@ -18,11 +18,14 @@ from tests.certificates import make_certificates
 ECHO = json.dumps({"jsonrpc": "2.0", "method": "echo", "params": ["a"], "id": 1}).encode()
 SLOW = b'{"jsonrpc":"2.0","method":"slow","id":1}'
 ANSWER = (200, b'{"jsonrpc":"2.0","result":"a","id":1}')
-HEAD = b"POST /api HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+HEAD = (
+    b"POST /api HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Type: application/json\r\n"
+    b"Content-Length: %d\r\n\r\n"
+)
 REQUEST = HEAD % len(ECHO) + ECHO
 
 
-@pytest.fixture(params=["werkzeug"])
+@pytest.fixture(params=["werkzeug", "cheroot"])
 def serve(request, certificates):
     """Return a function that starts a server with TLS and gives its address."""
     with contextlib.ExitStack() as stop:
