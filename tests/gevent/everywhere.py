@@ -25,6 +25,7 @@ DESELECTED = {
     # `_connection.nativeThread` is one thing in a greenlet and another in a native thread.
     "test_answer_is_that_of_the_serving_thread": "magic|sets headers",
     # They start processes without gevent.
+    "test_signal_finishes_20_calls_in_flight": "",
     "test_signal_ends_serve_forever_cleanly": "",
     "test_signal_lets_the_call_in_flight_finish": "",
     "test_second_signal_ends_at_once": "",
@@ -48,8 +49,8 @@ def pytest_collection_modifyitems(items):
 
 
 # Their dispatchers wait for primitives of `threading` in native threads, which the patch does not allow for.
-# test_threads.py has what can be asked of these backends.
-NATIVE = re.compile(r"\bthreadedNative\b|\bnative object\b")
+# test_threads.py has what can be asked of these backends. Of the serving backends, pywsgi takes the place of one.
+NATIVE = re.compile(r"\bthreadedNative\b|\bnative object\b|\bcheroot\b|\bgranian\b")
 
 
 def is_deselected(item):

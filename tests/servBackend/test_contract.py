@@ -1,0 +1,436 @@
+"""What every serving backend does, over real sockets. Under gevent the same file runs with pywsgi in all places."""
+
+import contextlib
+import functools
+import http.client
+import json
+import re
+import socket
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from flaskJSONRPCServer import flaskJSONRPCServer
+from tests.helpers import wait_until
+
+BACKENDS = ["werkzeug", "cheroot", "granian"]
+
+# What a backend does otherwise, and why.
+DIFFERS = {
+    "one request a connection": {"werkzeug"},  # its handler closes after each answer
+    "half-closed clients are not answered": {
+        "granian"
+    },  # its HTTP takes the end of the input for the end of the client
+    "half-sent bodies take threads": {"granian"},  # its body is read in the thread that answers
+    "lenient heads": {"granian"},  # its parser, hyper, joins or repairs what others refuse
+}
+
+HEAD = b"POST /api HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+ECHO = b'{"jsonrpc":"2.0","method":"echo","params":["a"],"id":1}'
+ANSWER = b'{"jsonrpc":"2.0","result":"a","id":1}'
+PATIENCE_S = 30
+
+
+def whole(body=ECHO, *fields):
+    return HEAD + b"".join(field + b"\r\n" for field in fields) + b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+
+LAST = functools.partial(whole, ECHO, b"Connection: close")
+
+
+def rpc(method, *params):
+    return json.dumps({"jsonrpc": "2.0", "method": method, "params": params, "id": 1}).encode()
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request):
+    return request.param
+
+
+@pytest.fixture
+def serve(backend):
+    """Return a function that starts a server."""
+    with contextlib.ExitStack() as stop:
+
+        def start(*dispatchers, address=("127.0.0.1", 0), **options):
+            server = flaskJSONRPCServer(list(address), servBackend=backend, **{"log": 0, **options})
+            server.registerFunction(lambda text="": text, path="/api", name="echo")
+            for dispatcher in dispatchers:
+                server.registerFunction(dispatcher, path="/api")
+            server.start()
+            stop.callback(server.stop)
+            return server
+
+        yield start
+
+
+def connect(server):
+    return socket.create_connection(server.addresses[0], timeout=PATIENCE_S)
+
+
+def receive_all(client):
+    """Return what comes until the end; a reset after an answer is an end too."""
+    received = bytearray()
+    with contextlib.suppress(ConnectionError):
+        while chunk := client.recv(65536):
+            received += chunk
+    return bytes(received)
+
+
+def exchange(server, data):
+    with connect(server) as client:
+        with contextlib.suppress(ConnectionError):
+            client.sendall(data)
+        return receive_all(client)
+
+
+def statuses(answer):
+    return [int(code) for code in re.findall(rb"HTTP/1\.[01] ([0-9]{3}) ", answer)]
+
+
+def post(server, body=ECHO):
+    with contextlib.closing(http.client.HTTPConnection(*server.addresses[0], timeout=PATIENCE_S)) as connection:
+        connection.request("POST", "/api", body, {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        return response.status, response.read()
+
+
+def test_calls_batches_and_notifications(serve):
+    server = serve()
+    notification = b'{"jsonrpc":"2.0","method":"echo"}'
+
+    assert post(server) == (200, ANSWER)
+    assert post(server, b"[" + ECHO + b"," + notification + b"]") == (200, b"[" + ANSWER + b"]")
+    assert post(server, notification) == (204, b"")
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "end"),
+    [
+        (b"GET /api/echo?text=a%20b HTTP/1.1", 200, b'"result":"a b","id":null}'),
+        (b"GET /api/echo?text=1&jsonp=cb HTTP/1.1", 200, b");"),
+        (b"GET /api%2Fecho?text=1 HTTP/1.1", 200, b'"result":"1","id":null}'),
+        (b"OPTIONS /api HTTP/1.1", 204, b""),
+        (b"GET /nothing HTTP/1.1", 404, b""),
+    ],
+)
+def test_other_methods_and_urls(serve, line, status, end):
+    answer = exchange(serve(), line + b"\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+
+    assert statuses(answer) == [status]
+    assert answer.endswith(end)
+
+
+def test_connection_is_kept_alive_or_said_to_end(serve, backend):
+    server = serve()
+    with connect(server) as client:
+        client.sendall(whole() + whole() + LAST())
+        answers = receive_all(client)
+
+    ends_at_once = backend in DIFFERS["one request a connection"] and b"pywsgi" not in server_kind(server)
+    assert statuses(answers) == [200] * (1 if ends_at_once else 3)
+    assert answers.lower().count(b"connection: close") == 1
+
+
+def server_kind(server):
+    return b"pywsgi" if server.settings.gevent else b""
+
+
+def test_head_that_comes_in_pieces(serve):
+    data = LAST()
+    with connect(serve()) as client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for start in range(0, len(data), 7):
+            client.sendall(data[start : start + 7])
+        assert receive_all(client).endswith(ANSWER)
+
+
+def test_chunked_body_is_read_under_the_limit(serve):
+    server = serve(max_body_bytes=100)
+    chunked = HEAD + b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+    whole_body = b"5\r\n" + ECHO[:5] + b"\r\n%x\r\n" % len(ECHO[5:]) + ECHO[5:] + b"\r\n0\r\n\r\n"
+
+    assert exchange(server, chunked + whole_body).endswith(ANSWER)
+    assert statuses(exchange(server, chunked + b"65\r\n" + b" " * 101 + b"\r\n0\r\n\r\n")) == [413]
+
+
+def test_large_bodies_both_ways(serve):
+    text = "x" * 5_000_000
+    status, body = post(serve(), rpc("echo", text))
+
+    assert status == 200
+    assert json.loads(body)["result"] == text
+
+
+def test_body_that_is_declared_too_long_is_refused_unread(serve):
+    server = serve(max_body_bytes=100)
+    with connect(server) as client:
+        client.sendall(HEAD + b"Content-Length: 101\r\n\r\n")
+        assert client.recv(65536).startswith(b"HTTP/1.1 413 ")
+
+
+def test_client_that_half_closes_is_answered(serve, backend):
+    with connect(serve()) as client:
+        client.sendall(whole())
+        client.shutdown(socket.SHUT_WR)
+        answer = receive_all(client)
+    assert answer.endswith(ANSWER) or (answer == b"" and backend in DIFFERS["half-closed clients are not answered"])
+
+
+STALLS = [b"", b"POST /api HTTP/1.1\r\nHost: a\r\n", whole()[:-1]]
+
+
+def test_stalled_requests_take_no_thread(serve, backend):
+    server = serve(threads=2)
+    with contextlib.ExitStack() as stack:
+        for number in range(30):
+            stalled = STALLS[number % (2 if backend in DIFFERS["half-sent bodies take threads"] else 3)]
+            stack.enter_context(connect(server)).sendall(stalled)
+        assert [post(server) for _ in range(5)] == [(200, ANSWER)] * 5
+
+
+@pytest.mark.parametrize("sent", STALLS[:2])
+def test_head_has_a_deadline(serve, backend, sent):
+    server = serve(read_timeout_s=0.2)
+    stop = threading.Event()
+    with connect(server) as client:
+        client.sendall(sent)
+        dripping = threading.Thread(target=drip, args=(client, stop), daemon=True) if sent else None
+        if dripping:
+            dripping.start()
+        try:
+            assert statuses(receive_all(client)) in ([], [408], [400])
+        finally:
+            stop.set()
+
+
+def drip(client, stop):
+    with contextlib.suppress(OSError):
+        while not stop.wait(0.02):
+            client.sendall(b"x")
+
+
+SECOND = b"GET /api/hear?text=smuggled HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+GET = b"GET /api/hear HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+
+MALFORMED = {
+    "two lengths": HEAD + b"Content-Length: 58\r\nContent-Length: 0\r\n\r\n" + SECOND,
+    "space before colon": HEAD + b"Content-Length : 58\r\n\r\n" + SECOND,
+    "xchunked": HEAD + b"Transfer-Encoding: xchunked\r\n\r\n" + SECOND,
+    "chunked, identity": HEAD + b"Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n" + SECOND,
+    "length and chunked": HEAD + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + SECOND,
+    "+5": HEAD + b"Content-Length: +5\r\n\r\nabcde",
+    "1_0": HEAD + b"Content-Length: 1_0\r\n\r\n0123456789",
+    "-5": HEAD + b"Content-Length: -5\r\n\r\n",
+    "5, 5": HEAD + b"Content-Length: 5, 5\r\n\r\nabcde",
+    "chunk size 0x5": HEAD + b"Transfer-Encoding: chunked\r\n\r\n0x5\r\nabcde\r\n0\r\n\r\n",
+    "bare LF": GET.replace(b"\r", b"") + b"\n",
+    "obs-fold": GET + b"X: a\r\n b\r\n\r\n",
+    "NUL": GET + b"X: a\x00b\r\n\r\n",
+    "no host": b"GET /api/hear HTTP/1.1\r\n\r\n",
+    "two hosts": GET + b"Host: 127.0.0.1\r\n\r\n",
+    "version": GET.replace(b"1.1", b"9.9") + b"\r\n",
+    "no version": b"GET /api/hear\r\n\r\n",
+    "method": b"G T /api/hear HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("kind", MALFORMED)
+def test_malformed_request_runs_nothing_and_ends_the_connection(serve, backend, kind):
+    ran = []
+
+    def hear(text=""):
+        ran.append(text)
+
+    server = serve(hear, read_timeout_s=0.5)
+    answered = statuses(exchange(server, MALFORMED[kind]))
+
+    if backend in DIFFERS["lenient heads"] and not server.settings.gevent:
+        assert "smuggled" not in ran
+        assert len(answered) <= 1 or answered[0] < 500
+        return
+    assert ran == []
+    assert answered in ([], [400], [501], [505])
+
+
+class Inside:
+    """A dispatcher that holds its calls until it is told, and counts them."""
+
+    def __init__(self, most):
+        self._lock = threading.Lock()
+        self.now = self.maximum = 0
+        self._most = most
+        self.leave = threading.Event()
+
+    def wait(self):
+        with self._lock:
+            self.now += 1
+            self.maximum = max(self.maximum, self.now)
+        try:
+            return self.leave.wait(PATIENCE_S)
+        finally:
+            with self._lock:
+                self.now -= 1
+
+
+def many(count, function, *args):
+    pool = ThreadPoolExecutor(count)
+    return pool, [pool.submit(function, *args) for _ in range(count)]
+
+
+def test_calls_beyond_the_threads_wait_and_no_more_run_at_once(serve):
+    inside = Inside(8)
+    server = serve(threads=8)
+    server.registerFunction(inside.wait, path="/api", name="wait")
+    if server.settings.gevent:
+        return  # greenlets have no such limit
+    pool, calls = many(32, post, server, rpc("wait"))
+    wait_until(lambda: inside.now == 8)
+    inside.leave.set()
+    with pool:
+        assert [call.result()[0] for call in calls] == [200] * 32
+    assert inside.maximum == 8
+
+
+def test_200_calls_reach_the_default_of_64_at_once(serve):
+    inside = Inside(64)
+    server = serve()
+    server.registerFunction(inside.wait, path="/api", name="wait")
+    pool, calls = many(200, post, server, rpc("wait"))
+    wait_until(lambda: inside.now >= 64)
+    inside.leave.set()
+    with pool:
+        assert [call.result()[0] for call in calls] == [200] * 200
+    assert inside.maximum == 64 or server.settings.gevent
+
+
+def test_stop_answers_the_calls_in_flight_and_ends_idle_connections(serve):
+    inside = Inside(5)
+    server = serve()
+    server.registerFunction(inside.wait, path="/api", name="wait")
+    with connect(server) as idle, connect(server) as kept:
+        kept.sendall(whole())
+        assert kept.recv(65536)
+        pool, calls = many(5, post, server, rpc("wait"))
+        wait_until(lambda: inside.now == 5)
+        address = server.addresses[0]
+        stopper = threading.Thread(target=server.stop)
+        stopper.start()
+        wait_until(lambda: is_refused(address))
+        inside.leave.set()
+        stopper.join()
+        with pool:
+            assert [call.result()[0] for call in calls] == [200] * 5
+        assert receive_all(idle) == b""
+
+
+def is_refused(address):
+    with socket.socket() as probe:
+        return probe.connect_ex(address) != 0
+
+
+def test_restart_under_load_refuses_nobody(serve):
+    server = serve()
+    done = threading.Event()
+
+    def load():
+        answers = []
+        while not done.is_set():
+            answers.append(post(server))
+        return answers
+
+    pool, loads = many(4, load)
+    for _ in range(5):
+        server.restart()
+    done.set()
+    with pool:
+        answers = [answer for each in loads for answer in each.result()]
+    assert set(answers) == {(200, ANSWER)}
+
+
+@pytest.mark.parametrize("backend", ["werkzeug", "cheroot"])
+def test_starts_and_stops_leave_no_thread_and_no_descriptor(serve, backend):
+    server = serve()
+    post(server)
+    server.stop()
+    before = threading.active_count(), server._countFileDescriptor()
+    for _ in range(50):
+        server.start()
+        assert post(server) == (200, ANSWER)
+        server.stop()
+    wait_until(lambda: threading.active_count() <= before[0] and server._countFileDescriptor() <= before[1])
+
+
+def test_held_call_is_let_go_by_another_one_over_http(serve):
+    server = serve()
+
+    def free(_connection):
+        _connection.server.unlock()
+
+    server.registerFunction(free, path="/api")
+    server.lock()
+    server.unlock(free, exclusive=True)
+    pool, calls = many(1, post, server)
+    wait_until(lambda: server.stats()["processingRequestCount"] >= 1)
+    assert post(server, rpc("free"))[0] == 200
+    with pool:
+        assert calls[0].result() == (200, ANSWER)
+
+
+def test_blocking_runs_one_at_a_time(serve):
+    lock = threading.Lock()
+
+    def alone():
+        got = lock.acquire(blocking=False)
+        try:
+            return got
+        finally:
+            if got:
+                lock.release()
+
+    server = serve(alone, blocking=True)
+    pool, calls = many(20, post, server, rpc("alone"))
+    with pool:
+        assert all(json.loads(call.result()[1])["result"] for call in calls)
+
+
+SIGNALLED = """
+import sys, threading
+from flaskJSONRPCServer import flaskJSONRPCServer
+server = flaskJSONRPCServer(["127.0.0.1", 0], log=0, servBackend=sys.argv[1])
+inside, lock, all_in = [], threading.Lock(), threading.Event()
+
+def slow():
+    with lock:
+        inside.append(1)
+        if len(inside) == 20:
+            print("full", flush=True)
+    threading.Event().wait(0.5)
+    return True
+
+server.registerFunction(slow, path="/api")
+server.serveForever(on_start=lambda server: print(server.addresses[0][1], flush=True))
+print("stopped", flush=True)
+"""
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_signal_finishes_20_calls_in_flight(backend):
+    with subprocess.Popen([sys.executable, "-c", SIGNALLED, backend], stdout=subprocess.PIPE, text=True) as process:
+        port = int(process.stdout.readline())
+
+        def call():
+            with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)) as connection:
+                connection.request("POST", "/api", rpc("slow"), {"Content-Type": "application/json"})
+                return connection.getresponse().status
+
+        pool, calls = many(20, call)
+        assert process.stdout.readline() == "full\n"
+        process.terminate()
+        with pool:
+            assert [each.result() for each in calls] == [200] * 20
+        assert process.stdout.readline() == "stopped\n"
+        assert process.wait(PATIENCE_S) == 0
