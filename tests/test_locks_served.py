@@ -11,7 +11,6 @@ import pytest
 
 from flaskJSONRPCServer import flaskJSONRPCServer
 from flaskJSONRPCServer.dispatch.locks import Locks
-from flaskJSONRPCServer.dispatch.pipeline import Pipeline
 from tests.helpers import call_socket, get, post, rpc, wait_until
 
 PATIENCE_S = 60
@@ -234,7 +233,7 @@ def test_blocking_processes_one_request_at_a_time(make_server, in_threads):
     def enter():
         inside.append(next(running))
         # It leaves only when another one waits for its turn, or, were there no turns, has come in too.
-        wait_until(lambda: len(most) >= 9 or threads_in(Pipeline._process_in_turn) > 1 or len(inside) > 1)
+        wait_until(lambda: len(most) >= 9 or server.stats()["processingRequestCount"] > 1 or len(inside) > 1)
         most.append(len(inside))
         inside.pop()
 
@@ -271,9 +270,9 @@ def test_client_that_goes_away_while_held_leaves_nothing_behind(server, lock):
     server.unlock(one)
     server._deepUnlock()
 
+    wait_until(lambda: server.stats()["dispatcherCount"] == 51)
     wait_until(lambda: server._countFileDescriptor() <= before and server.stats()["processingRequestCount"] == 0)
     assert server.stats()["processingDispatcherCount"] == 0
-    assert server.stats()["dispatcherCount"] == 51
     assert result_of(server, "one") == 1
 
 
