@@ -17,7 +17,7 @@ from .runtime.logs import ERROR, INFO, WARNING
 from .runtime.resources import checked_limits
 from .runtime.signals import EndRequest, ended_by_signals
 from .runtime.ticker import Ticker
-from .servBackend import find_serv_backend
+from .servBackend import backend_to_check, find_serv_backend
 from .servBackend.gate import Gate, closed
 from .servBackend.serving import Serving, refuse_unsupported
 from .servBackend.sockets import Address
@@ -44,7 +44,7 @@ class Lifecycle:
     """
 
     def __init__(self, engine: Engine, facade: Any) -> None:
-        backend = find_serv_backend(engine.settings.servBackend, gevent=engine.settings.gevent, ssl=engine.settings.ssl)
+        backend = backend_to_check(engine.settings.servBackend, gevent=engine.settings.gevent)
         refuse_unsupported(backend, addresses_of(engine.settings), gevent=engine.settings.gevent)
         refuse_without_tls(backend, engine.settings.ssl)
         checked_limits(engine.settings.tweakDescriptors)

@@ -17,7 +17,7 @@ from .base import CustomBackend, ServBackend
 from .tls import refuse_without_tls
 from .werkzeug import WerkzeugBackend
 
-__all__ = ["ServBackend", "WerkzeugBackend", "find_serv_backend", "servBackendMap"]
+__all__ = ["ServBackend", "WerkzeugBackend", "backend_to_check", "find_serv_backend", "servBackendMap"]
 
 
 def load_pywsgi() -> ServBackend:
@@ -101,6 +101,22 @@ def find_serv_backend(
     if wanted not in servBackendMap:
         raise SettingsError(unknown_name("serving backend", wanted, [_AUTO, *servBackendMap]))
     return servBackendMap[wanted]()
+
+
+def backend_to_check(wanted: Any, *, gevent: bool) -> ServBackend:
+    """Return the backend by which a server is checked when it is made.
+
+    For ``auto`` that is the one that serves where no other can. To import the others would be too early: the process
+    may still be patched with gevent before the start.
+
+    Args:
+        wanted: As for :func:`find_serv_backend`.
+        gevent: As for :func:`find_serv_backend`.
+
+    Raises:
+        SettingsError, MissingExtraError, UnsupportedError: As :func:`find_serv_backend`.
+    """
+    return WerkzeugBackend() if wanted == _AUTO and not gevent else find_serv_backend(wanted, gevent=gevent)
 
 
 def first_able(ssl: Any, told: Callable[[str], object] | None) -> ServBackend:
