@@ -146,7 +146,7 @@ def test_nothing_is_left_behind_by_restarts(server):
     threads = threading.active_count()
     for _ in range(5):
         server.restart()
-    assert threading.active_count() == threads
+    assert threading.active_count() <= threads  # entries of native threads that have ended may go
 
 
 def test_serve_forever_restarts_for_a_reason(server):
