@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from ..runtime.logs import DEBUG, ERROR, INFO, WARNING
+from ..runtime.logs import ERROR, WARNING
 from .granian_worker import LOGGER, Worker
 from .sockets import is_unix
 from .tls import server_context
@@ -135,21 +135,19 @@ def mend_http_1_0(environ: dict[str, Any]) -> None:
 
 
 class LogHandler(logging.Handler):
-    """Hands what granian logs to a server's log: its errors as such, all else as info with ``debug=True``, or debug.
+    """Hands granian's errors and warnings to a server's log.
 
-    Granian does not tell which server it is about: where several run, each logs it.
+    Granian does not tell which server they are about: where several run, each logs them.
     """
 
     def __init__(self, server: Any) -> None:
         super().__init__()
         self._server = server
-        self._level = INFO if server.settings.debug else DEBUG
 
     def emit(self, record: logging.LogRecord) -> None:
         """Log one record."""
-        level = ERROR if record.levelno >= logging.ERROR else self._level
-        raised = record.exc_info and record.exc_info[1]
-        self._server.log.write(level, "granian:", record.getMessage(), *([repr(raised)] if raised else []))
+        level = ERROR if record.levelno >= logging.ERROR else WARNING
+        self._server.log.write(level, "granian:", record.getMessage())
 
 
 class Running:
@@ -161,7 +159,8 @@ class Running:
         self._log = LogHandler(server)
         self._logger = logging.getLogger(LOGGER)
         self._logger.propagate = False
-        self._logger.setLevel(logging.INFO)
+        # Its starts and stops are ours to tell; and logging keeps an entry for each native thread that it meets.
+        self._logger.setLevel(logging.WARNING)
         self._logger.addHandler(self._log)
         self._caller = Caller(app, listener)
         self._worker = Worker(
