@@ -259,9 +259,7 @@ def send_and_go_away(server, *, reset):
 
 
 @pytest.mark.parametrize("lock", [lambda server: server.lock(one), flaskJSONRPCServer._deepLock], ids=["lock", "deep"])
-def test_client_that_goes_away_while_held_leaves_nothing_behind(make_server, lock):
-    server = make_server(servBackend="werkzeug")  # others keep the threads of their pool
-    server.start()
+def test_client_that_goes_away_while_held_leaves_nothing_behind(server, lock):
     assert result_of(server, "one") == 1
     wait_until(lambda: server.stats()["processingRequestCount"] == 0)
     before = server._countFileDescriptor()

@@ -233,7 +233,7 @@ def test_backend_messages_are_logged_as_debug_says(caplog, debug, level):
     server = flaskJSONRPCServer(["127.0.0.1", 0], servBackend="werkzeug", log=4, debug=debug)
     server.start()
     with socket.create_connection(server.addresses[0], timeout=30) as client:
-        client.sendall(b"GET /%1b[31m HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+        client.sendall(b"GET /%1b[31m HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
         receive_all(client)
     server.stop()
     [record] = [record for record in caplog.records if "GET /" in record.getMessage()]
