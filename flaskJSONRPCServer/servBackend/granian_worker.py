@@ -7,6 +7,7 @@ granted is checked when it is imported, and the extra ``fast`` holds the version
 from __future__ import annotations
 
 import asyncio
+import atexit
 import functools
 import inspect
 import socket
@@ -36,6 +37,9 @@ _CONNECTIONS = 1 << 20
 
 # No header comes later than this; stands for "no limit", which granian does not have.
 _FOREVER_S = 10 * 365 * 86400
+
+# How long the end of the process waits for the worker, in seconds. Its threads are not to outlive the interpreter.
+_AT_EXIT_S = 1.0
 
 _CONTRACT = {
     "WSGIWorker": [
@@ -136,6 +140,7 @@ class Worker:
             own.detach()  # the worker closes it
         loop = closed_loop()
         getattr(worker, serve)(_native.CallbackScheduler(loop, callback, None, None, None), loop, self._signal)
+        atexit.register(self.stop, _AT_EXIT_S)
 
     def stop(self, timeout_s: float) -> bool:
         """Accept no more, end the connections that ask for nothing, and wait for the others.
@@ -143,6 +148,7 @@ class Worker:
         Returns:
             Whether everything has ended in time. What has not goes on.
         """
+        atexit.unregister(self.stop)
         self._signal.set()
         return self.ended.wait(timeout_s)
 

@@ -6,6 +6,9 @@ import json
 import logging
 import socket
 import ssl
+import subprocess
+import sys
+import textwrap
 import threading
 from pathlib import Path
 from wsgiref.validate import validator
@@ -364,3 +367,24 @@ def test_signals_stay_as_they_are():
 def test_extra_holds_the_versions_that_were_tested():
     project = (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
     assert '"granian>=2.8.0,<2.9"' in project
+
+
+def test_process_that_ends_while_it_serves_ends_the_worker_first():
+    program = """
+        import atexit
+        from flaskJSONRPCServer import flaskJSONRPCServer
+        from flaskJSONRPCServer.servBackend import granian_worker
+
+        workers = []
+
+        class Noted(granian_worker.Worker):
+            def __init__(self, *args, **options):
+                workers.append(self)
+                super().__init__(*args, **options)
+
+        granian_worker.Worker = Noted
+        atexit.register(lambda: print([worker.ended.is_set() for worker in workers]))
+        flaskJSONRPCServer(["127.0.0.1", 0], servBackend="granian", log=0).start()
+    """
+    run = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, check=True)
+    assert (run.stdout, run.stderr) == ("[True]\n", "")
