@@ -22,21 +22,29 @@ class Gate:
 
     The serving backend and its connections know this object only; so what is behind it may be replaced, and a request
     that comes meanwhile waits: it is neither refused nor lost.
+
+    A request that need not wait takes no lock. It notes that it is inside before it looks whether requests are held,
+    and whoever holds them does so before looking who is inside: so one of the two sees the other.
     """
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
-        self._app: WsgiApp = closed  # guarded by _condition
-        self._held = False  # guarded by _condition
-        self._inside: set[int] = set()  # the threads whose requests are inside; guarded by _condition
+        self._app: WsgiApp = closed  # written under _condition
+        self._held = False  # written under _condition
+        self._inside: set[int] = set()  # the threads whose requests are inside; each adds and removes itself alone
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer one request (PEP 3333)."""
-        app = self._enter()
+        thread = threading.get_ident()
+        self._inside.add(thread)
+        if self._held:
+            self._wait_outside(thread)
         try:
-            return app(environ, start_response)
+            return self._app(environ, start_response)
         finally:
-            self._leave()
+            self._inside.discard(thread)
+            if self._held:
+                self._wake_waiting()
 
     def open(self, app: WsgiApp) -> None:
         """Pass requests on to this application, those too that were held."""
@@ -63,14 +71,13 @@ class Gate:
         """Tell whether the calling thread is answering a request."""
         return threading.get_ident() in self._inside
 
-    def _enter(self) -> WsgiApp:
+    def _wait_outside(self, thread: int) -> None:
         with self._condition:
+            self._inside.discard(thread)
+            self._condition.notify_all()
             self._condition.wait_for(lambda: not self._held)
-            self._inside.add(threading.get_ident())
-            return self._app
+            self._inside.add(thread)
 
-    def _leave(self) -> None:
+    def _wake_waiting(self) -> None:
         with self._condition:
-            self._inside.discard(threading.get_ident())
-            if self._held:
-                self._condition.notify_all()
+            self._condition.notify_all()
