@@ -154,10 +154,10 @@ class Connection(FieldsAsKeys):
     """One call, as its dispatcher sees it. :data:`ABOUT` is its documentation."""
 
     def __init__(self, exchange: Exchange, route: Route, server: ServerFacts, *, notify: bool) -> None:
-        self._request = exchange.request
+        self._request = exchange
         self._outgoing = exchange.outgoing
         self._server = server
-        self.uniqueId = exchange.request.unique_id
+        self.uniqueId = exchange.unique_id
         self.path = route.path
         self.dispatcher = route.function
         self.dispatcherName = route.name

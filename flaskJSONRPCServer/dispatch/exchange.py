@@ -11,28 +11,30 @@ from ..http.response import Outgoing
 __all__ = ["Exchange"]
 
 
-class Exchange:
+class Exchange(Request):
     """A request and what its dispatchers say about the answer. Most say nothing: it is made when first asked for.
 
     Attributes:
-        asked: :attr:`outgoing`, if it has been asked for; None: the answer is plain JSON.
-
-    Args:
-        request: The request.
         allow_compress: Whether the answer may be compressed, unless a dispatcher says otherwise.
         callback: The JSONP callback's name; None where the answer is plain JSON.
-        output_format: The JSONP output format, unless a dispatcher says otherwise.
+        asked: :attr:`outgoing`, if it has been asked for; None: the answer is plain JSON.
     """
 
+    # Here, since most requests leave them as they are.
+    allow_compress = True
+    callback: str | None = None
+    asked: Outgoing | None = None
+    _output_format = ""
     _copy: dict[str, Any] | None = None
 
-    def __init__(
-        self, request: Request, *, allow_compress: bool, callback: str | None = None, output_format: str = ""
-    ) -> None:
-        self.request = request
+    def wrap_in(self, callback: str | None, output_format: str) -> None:
+        """Let the answer be JSONP, unless a dispatcher says otherwise.
+
+        Args:
+            callback: The callback's name; None where the answer is plain JSON.
+            output_format: The JSONP output format.
+        """
         self.callback = callback
-        self.asked: Outgoing | None = None
-        self._allow_compress = allow_compress
         self._output_format = output_format
 
     @property
@@ -44,14 +46,14 @@ class Exchange:
     def outgoing(self) -> Outgoing:
         """What the dispatchers ask of the answer."""
         if self.asked is None:
-            self.asked = Outgoing(self._allow_compress, self.output_format)
+            self.asked = Outgoing(self.allow_compress, self.output_format)
         return self.asked
 
     def request_copy(self, copy: Callable[[Request], dict[str, Any]]) -> dict[str, Any]:
         """Return the request as a dict that outlives its thread, with its ``uniqueId``: one copy for all calls."""
         if self._copy is None:
-            self._copy = copy(self.request)
-            self._copy["uniqueId"] = self.request.unique_id
+            self._copy = copy(self)
+            self._copy["uniqueId"] = self.unique_id
         return self._copy
 
     def take_over(self, said: Any) -> None:
@@ -62,7 +64,7 @@ class Exchange:
         """
         outgoing = self.outgoing
         output_format = said.get("jsonp", self.output_format)
-        allow_compress = said.get("allowCompress", self._allow_compress)
+        allow_compress = said.get("allowCompress", self.allow_compress)
         usual = Outgoing(allow_compress, output_format).content_type
         mime_type = said.get("mimeType", usual)
         if headers := said.get("headersOut"):
@@ -71,7 +73,7 @@ class Exchange:
             outgoing.cookies.extend(cookies)
         if output_format != self.output_format:
             outgoing.jsonp = output_format
-        if allow_compress != self._allow_compress:
+        if allow_compress != self.allow_compress:
             outgoing.allow_compress = allow_compress
         if mime_type != usual:
             outgoing.mime_type = mime_type

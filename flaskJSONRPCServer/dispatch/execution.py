@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..http import jsonp
-from ..http.request import Environ, Request
+from ..http.request import Environ
 from ..runtime.stats import Stats
 from ..sansio_jsonrpc import JsonRpcException, JsonRpcMethodNotFoundError
 from .connection import Connection, ServerFacts
@@ -95,11 +95,13 @@ class Execution:
 
     def _exchange(self, unique_id: str, request: Mapping[str, Any], is_jsonp: str | bool) -> Exchange:
         environ: Environ = {"REQUEST_METHOD": "POST", **(request.get("environ") or {})}
-        ours = Request(environ)
-        ours.__dict__["unique_id"] = unique_id
+        exchange = Exchange(environ)
+        exchange.__dict__["unique_id"] = unique_id
+        exchange.allow_compress = self._allow_compress
         output_format = jsonp.DEFAULT_FORMAT if is_jsonp is True else is_jsonp or ""
         callback = "" if output_format else None
-        return Exchange(ours, allow_compress=self._allow_compress, callback=callback, output_format=output_format)
+        exchange.wrap_in(callback, output_format)
+        return exchange
 
 
 def described(connection: Connection, request: Mapping[str, Any], native_thread: bool | None) -> Connection:

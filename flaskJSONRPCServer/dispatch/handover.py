@@ -106,7 +106,7 @@ class Handover:
             JsonRpcException: What the call failed with, or -32603 where the backend itself did.
         """
         try:
-            answer = pending.backend.check(exchange.request.unique_id, pending.ticket)
+            answer = pending.backend.check(exchange.unique_id, pending.ticket)
         except JsonRpcException:
             raise
         except Exception as exc:

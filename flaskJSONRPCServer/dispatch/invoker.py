@@ -82,8 +82,8 @@ class Invoker:
 
         The client gets a correlation id, under which the log has the traceback.
         """
-        self._log.write(ERROR, what, f"[{exchange.request.unique_id}]", traceback=True)
-        data = {"correlationId": exchange.request.unique_id}
+        self._log.write(ERROR, what, f"[{exchange.unique_id}]", traceback=True)
+        data = {"correlationId": exchange.unique_id}
         if self._debug:
             data["traceback"] = traceback.format_exc()
         return JsonRpcInternalError(data=data)

@@ -35,7 +35,7 @@ METHOD_URL_METHODS = ("GET", "HEAD", "OPTIONS")
 """The HTTP methods of a JSON-RPC method's own URL."""
 
 
-Process = Callable[[Request, Endpoint, "Route | None"], Response]
+Process = Callable[[Exchange, Endpoint, "Route | None"], Response]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +137,11 @@ class Pipeline:
             self._stats.request_done(tally)
         return self.steps.renderer.with_cors(response, request)
 
-    def request(self, environ: Environ, parsed: werkzeug.wrappers.Request | None) -> Request:
+    def request(self, environ: Environ, parsed: werkzeug.wrappers.Request | None) -> Exchange:
         """Return the request of a WSGI environ."""
-        return Request(environ, self._trusted_proxies, parsed, self.steps.new_id)
+        request = Exchange(environ, self._trusted_proxies, parsed, self.steps.new_id)
+        request.allow_compress = self._allow_compress
+        return request
 
     def allowed_methods(self, wsgi_path: str) -> tuple[str, ...]:
         """Return the HTTP methods that an RPC URL takes; none where the URL is unknown."""
@@ -161,7 +163,7 @@ class Pipeline:
             return parent, route
         return (endpoint, None) if endpoint is not None and request.method == "OPTIONS" else None
 
-    def process(self, request: Request, endpoint: Endpoint, route: Route | None) -> Response:
+    def process(self, request: Exchange, endpoint: Endpoint, route: Route | None) -> Response:
         """Answer a request for an endpoint, or by GET for a route.
 
         Raises:
@@ -172,7 +174,7 @@ class Pipeline:
             return Response("204 No Content", [("Allow", ", ".join(METHOD_URL_METHODS if route else PATH_METHODS))])
         return self._post(request, endpoint) if route is None else self._get(request, endpoint, route)
 
-    def _post(self, request: Request, endpoint: Endpoint) -> Response:
+    def _post(self, request: Exchange, endpoint: Endpoint) -> Response:
         environ = request.environ
         self._guard.check_media_type(environ)
         if self._auth is not None:
@@ -181,10 +183,11 @@ class Pipeline:
         text = request.body(self._max_body_bytes)
         if "HTTP_CONTENT_ENCODING" in environ and is_gzip(environ["HTTP_CONTENT_ENCODING"]):
             text = self.steps.gunzip(text)
-        exchange = self._exchange(request)
-        return self.steps.renderer.render(self.steps.answerer.answer_text(text, endpoint, exchange), exchange)
+        self._calculate_type(request)
+        steps = self.steps
+        return steps.renderer.render(steps.answerer.answer_text(text, endpoint, request), request)
 
-    def _get(self, request: Request, endpoint: Endpoint, route: Route) -> Response:
+    def _get(self, request: Exchange, endpoint: Endpoint, route: Route) -> Response:
         if self._auth is not None:
             self._authorise(self._auth, request, endpoint.path, route.name)
         refuse_foreign_page(request, route)
@@ -192,19 +195,16 @@ class Pipeline:
             raise Forbidden("this method takes no GET; POST a JSON-RPC request")
         params = query_params(request, route)
         callback = jsonp.check_callback(params.pop("jsonp")) if "jsonp" in params else None
-        exchange = self._exchange(request, callback, route.output_format)
-        exchange.outgoing.headers["Cache-Control"] = "no-store"
+        request.wrap_in(callback, route.output_format)
+        self._calculate_type(request)
+        request.outgoing.headers["Cache-Control"] = "no-store"
         call = JsonRpcRequest(route.name, params, id=None)
-        return self.steps.renderer.render(self.steps.answerer.answer_message(call, endpoint, exchange), exchange)
+        steps = self.steps
+        return steps.renderer.render(steps.answerer.answer_message(call, endpoint, request), request)
 
-    def _exchange(self, request: Request, callback: str | None = None, output_format: str = "") -> Exchange:
-        exchange = Exchange(
-            request, allow_compress=self._allow_compress, callback=callback, output_format=output_format
-        )
-        mime_type = self.steps.mime_type
-        if mime_type is not None:
-            exchange.outgoing.mime_type = mime_type(request.parsed)
-        return exchange
+    def _calculate_type(self, request: Exchange) -> None:
+        if self.steps.mime_type is not None:
+            request.outgoing.mime_type = self.steps.mime_type(request.parsed)
 
     def _authorise(self, auth: Callable[..., Any], request: Request, path: str, method: str | None) -> None:
         """Ask ``auth``, before the body is read.
@@ -232,7 +232,7 @@ def by_names(process: Callable[[str, str | None], Response]) -> Process:
 def in_turn(process: Process, turn: threading.Lock) -> Process:
     """Return a step that one request takes after the other."""
 
-    def process_in_turn(request: Request, endpoint: Endpoint, route: Route | None) -> Response:
+    def process_in_turn(request: Exchange, endpoint: Endpoint, route: Route | None) -> Response:
         with turn:
             return process(request, endpoint, route)
 

@@ -40,7 +40,7 @@ class Renderer:
         else:
             response, may_compress = rendered_as_asked(reply, asked, exchange.callback), asked.allow_compress
         if may_compress and len(response.body) > self._compress_min_size:
-            return self._compressed(response, exchange.request)
+            return self._compressed(response, exchange)
         return response
 
     def _compressed(self, response: Response, request: Request) -> Response:

@@ -28,6 +28,7 @@ class Request:
     """
 
     _read_body: Callable[[Environ, int], bytes] = staticmethod(read_body)
+    _body: bytes | None = None
 
     def __init__(
         self,
@@ -41,7 +42,6 @@ class Request:
         self.wsgi_path: str = environ.get("PATH_INFO", "")
         self._trusted_proxies = trusted_proxies
         self._new_id = new_id
-        self._body: bytes | None = None
         if parsed is not None:
             self.__dict__["parsed"] = parsed
             self.read_through_parsed()
