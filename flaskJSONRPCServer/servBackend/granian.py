@@ -81,7 +81,7 @@ class Caller:
     def __init__(self, app: Callable[..., Iterable[bytes]], listener: socket.socket) -> None:
         self.running: set[int] = set()
         self._app = app
-        self._base = {
+        self._added = {
             "SCRIPT_NAME": "",
             "wsgi.errors": sys.stderr,
             "wsgi.input_terminated": True,
@@ -90,18 +90,18 @@ class Caller:
             "wsgi.run_once": False,
             "wsgi.version": (1, 0),
         }
-        # Over a Unix socket there is no name and port, which PEP 3333 wants.
-        self._fixed = {"SERVER_NAME": "localhost", "SERVER_PORT": "80", "REMOTE_ADDR": ""} if is_unix(listener) else {}
+        if is_unix(listener):  # which has no name and port, and PEP 3333 wants them
+            self._added.update(SERVER_NAME="localhost", SERVER_PORT="80", REMOTE_ADDR="")
 
-    def __call__(self, protocol: Any, scope: dict[str, Any]) -> None:
-        """Answer one request."""
+    def __call__(self, protocol: Any, environ: dict[str, Any]) -> None:
+        """Answer one request; granian has made the environ for it, and does not use it any more."""
         thread = threading.get_ident()
         self.running.add(thread)
         try:
-            environ = {**self._base, **scope, **self._fixed}
-            if scope["SERVER_PROTOCOL"] != "HTTP/1.1":
+            environ.update(self._added)
+            if environ["SERVER_PROTOCOL"] != "HTTP/1.1":
                 mend_http_1_0(environ)
-            if environ.get("HTTP_TRANSFER_ENCODING", "chunked").lower() != "chunked":
+            if "HTTP_TRANSFER_ENCODING" in environ and environ["HTTP_TRANSFER_ENCODING"].lower() != "chunked":
                 headers = [("Connection", "close"), ("Content-Type", "text/plain; charset=utf-8")]
                 protocol.response_bytes(400, headers, _REFUSAL)
             else:
