@@ -79,7 +79,7 @@ clean:  ## remove the environments and everything built
 
 $(CORE): pyproject.toml
 	@tools/make-venv "$(PYTHON)" "$(VENV)"
-	@$(PIP) --editable .
+	@$(PIP) --editable '.[fast]'
 	@touch $@
 
 # After $(CORE), so that `make -j` never runs two pips in one environment.
