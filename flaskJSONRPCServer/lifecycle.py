@@ -7,9 +7,8 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .autoreload import AutoReload
 from .engine import Engine, addresses_of
 from .errors import ServerStateError, SettingsError
 from .runtime.asynchronous import at_home
@@ -22,6 +21,9 @@ from .servBackend.gate import Gate, closed
 from .servBackend.serving import Serving, refuse_unsupported
 from .servBackend.sockets import Address
 from .servBackend.tls import refuse_without_tls
+
+if TYPE_CHECKING:
+    from .autoreload import AutoReload
 
 __all__ = ["Lifecycle"]
 
@@ -49,7 +51,7 @@ class Lifecycle:
         refuse_without_tls(backend, engine.settings.ssl)
         checked_limits(engine.settings.tweakDescriptors)
         if engine.settings.reloadOnChange:
-            AutoReload(engine, facade)  # raises what is wrong before anything starts
+            make_auto_reload(engine, facade)  # raises what is wrong before anything starts
         self._engine = engine
         self._facade = facade
         self._serving = Serving(facade)
@@ -246,7 +248,7 @@ class Lifecycle:
         undo.callback(self._close_behind)
         self._open_gate()
         if settings.reloadOnChange:
-            watch = AutoReload(self._engine, self._facade)
+            watch = make_auto_reload(self._engine, self._facade)
             undo.callback(watch.stop)
             watch.start()
         given = list(settings.bindAdress) if settings.multipleAdress else [settings.bindAdress]
@@ -289,6 +291,13 @@ class Lifecycle:
     def _control_garbage(self) -> None:
         # Looked up at each call: a subclass or an assignment may replace it.
         self._facade._controlGC()
+
+
+def make_auto_reload(engine: Engine, facade: Any) -> AutoReload:
+    """Return what ``reloadOnChange`` asks for."""
+    from .autoreload import AutoReload  # only now: to find where Python installs its packages takes long
+
+    return AutoReload(engine, facade)
 
 
 def read_reasons(restart_on: Any) -> list[Callable[[Any], object]]:

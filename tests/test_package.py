@@ -18,6 +18,19 @@ PACKAGE = ROOT / "flaskJSONRPCServer"
 CORE = {"flask", "psutil", "simplejson", "werkzeug"}
 OPTIONAL = {"celery", "cheroot", "gevent", "granian", "loky", "orjson", "rapidjson"}
 
+# Each takes a millisecond or more to import.
+LARGE = {
+    "asyncio",
+    "flaskJSONRPCServer.autoreload",
+    "flaskJSONRPCServer.servBackend.lobby",
+    "flaskJSONRPCServer.servBackend.werkzeug",
+    "multiprocessing",
+    "psutil",
+    "simplejson",
+    "sysconfig",
+    "tarfile",
+}
+
 
 def modules_after(statement):
     """Run statement in a fresh interpreter. Return the names of the modules that are loaded then."""
@@ -57,6 +70,13 @@ def test_class_is_imported_by_name_and_loads_no_optional_package():
 
     assert "flask" in loaded
     assert not loaded & OPTIONAL
+
+
+def test_import_of_the_class_adds_nothing_large_that_few_servers_need():
+    loaded = modules_after("from flaskJSONRPCServer import flaskJSONRPCServer") - modules_after("import flask")
+
+    assert "flaskJSONRPCServer.server" in loaded
+    assert not loaded & LARGE
 
 
 def test_every_public_name_exists():

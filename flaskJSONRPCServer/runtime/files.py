@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import tarfile
 import zipfile
 from pathlib import Path
 
@@ -38,6 +37,8 @@ def read_file(path: str | os.PathLike[str], mode: str) -> str | bytes:
         return _content(Path(path), _READ_MODES[mode])
     if zipfile.is_zipfile(path):
         return _zip_member(path, mode).decode()
+    import tarfile  # here and below: few servers read one, and it takes a millisecond to import
+
     if tarfile.is_tarfile(path):
         return _tar_member(path, mode).decode()
     raise ValueError(f"mode {mode!r} is refused: it is neither 'r' nor 'rb', and {os.fspath(path)!r} is no archive")
@@ -80,6 +81,8 @@ def _zip_member(path: str | os.PathLike[str], name: str) -> bytes:
 
 
 def _tar_member(path: str | os.PathLike[str], name: str) -> bytes:
+    import tarfile
+
     with tarfile.open(path) as archive:
         try:
             member = archive.extractfile(name)

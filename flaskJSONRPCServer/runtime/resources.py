@@ -8,10 +8,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-import psutil
+from typing import TYPE_CHECKING
 
 from ..errors import SettingsError
+
+if TYPE_CHECKING:
+    import psutil
 
 try:
     import resource
@@ -88,16 +90,15 @@ def count_descriptors(pid: int | str | None) -> int:
         ProcessLookupError: There is no such process.
         PermissionError: It belongs to somebody else.
     """
-    with system_errors(pid):
-        try:
-            process = psutil.Process(None if pid is None else int(pid))
+    try:
+        with process_of(pid) as process:
             count: int = process.num_handles() if os.name == "nt" else process.num_fds()  # type: ignore[attr-defined,unused-ignore]
             return count
-        except OSError as exc:
-            # Counting needs a descriptor itself. When there is none left, this process has as many as it may.
-            if exc.errno != errno.EMFILE or (limit := soft_descriptor_limit()) is None:
-                raise
-            return limit
+    except OSError as exc:
+        # Counting needs a descriptor itself. When there is none left, this process has as many as it may.
+        if exc.errno != errno.EMFILE or (limit := soft_descriptor_limit()) is None:
+            raise
+        return limit
 
 
 def is_near_descriptor_limit(count: int, factor: float) -> bool:
@@ -128,8 +129,7 @@ def count_memory(pid: int | str | None) -> dict[str, int]:
         ProcessLookupError: There is no such process.
         PermissionError: It belongs to somebody else.
     """
-    with system_errors(pid):
-        process = psutil.Process(None if pid is None else int(pid))
+    with process_of(pid) as process:
         memory = process.memory_info()
         now = memory.rss // 1024
         # A growth between the two looks must not make the peak the smaller one.
@@ -151,10 +151,12 @@ def peak_memory_kb(pid: int, peak_wset_bytes: int) -> int:
 
 
 @contextmanager
-def system_errors(pid: int | str | None) -> Iterator[None]:
-    """Turn the exceptions of psutil into those of the standard library."""
+def process_of(pid: int | str | None) -> Iterator[psutil.Process]:
+    """Look at a process, and turn the exceptions of psutil into those of the standard library."""
+    import psutil  # not above: it would take a fifth of the time that the package takes to import
+
     try:
-        yield
+        yield psutil.Process(None if pid is None else int(pid))
     except (psutil.NoSuchProcess, FileNotFoundError) as exc:  # the latter where it ends under the reader's eyes
         raise ProcessLookupError(errno.ESRCH, f"there is no process {pid}") from exc
     except psutil.AccessDenied as exc:

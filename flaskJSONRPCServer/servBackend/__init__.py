@@ -15,9 +15,8 @@ from ..runtime.concurrency import require_gevent
 from ..runtime.resources import descriptor_limit_kept
 from .base import CustomBackend, ServBackend
 from .tls import refuse_without_tls
-from .werkzeug import WerkzeugBackend
 
-__all__ = ["ServBackend", "WerkzeugBackend", "backend_to_check", "find_serv_backend", "servBackendMap"]
+__all__ = ["ServBackend", "backend_to_check", "find_serv_backend", "servBackendMap"]
 
 
 def load_pywsgi() -> ServBackend:
@@ -64,10 +63,17 @@ def load_cheroot() -> ServBackend:
     return CherootBackend()
 
 
+def load_werkzeug() -> ServBackend:
+    """Return the backend that serves with Werkzeug."""
+    from .werkzeug import WerkzeugBackend
+
+    return WerkzeugBackend()
+
+
 servBackendMap: dict[str, Callable[[], ServBackend]] = {
     "granian": load_granian,
     "cheroot": load_cheroot,
-    WerkzeugBackend._id: WerkzeugBackend,
+    "werkzeug": load_werkzeug,
     "pywsgi": load_pywsgi,
 }
 
@@ -116,12 +122,12 @@ def backend_to_check(wanted: Any, *, gevent: bool) -> ServBackend:
     Raises:
         SettingsError, MissingExtraError, UnsupportedError: As :func:`find_serv_backend`.
     """
-    return WerkzeugBackend() if wanted == _AUTO and not gevent else find_serv_backend(wanted, gevent=gevent)
+    return load_werkzeug() if wanted == _AUTO and not gevent else find_serv_backend(wanted, gevent=gevent)
 
 
 def first_able(ssl: Any, told: Callable[[str], object] | None) -> ServBackend:
     found = (able(name, ssl, told) for name in _CANDIDATES)
-    return next((backend for backend in found if backend is not None), WerkzeugBackend())
+    return next(filter(None, found), None) or load_werkzeug()
 
 
 def able(name: str, ssl: Any, told: Callable[[str], object] | None) -> ServBackend | None:

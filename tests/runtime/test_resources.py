@@ -5,6 +5,7 @@ import errno
 import os
 import subprocess
 import sys
+import textwrap
 from types import SimpleNamespace
 
 import psutil
@@ -151,6 +152,22 @@ def test_counting_without_a_descriptor_left_answers_the_limit(server, monkeypatc
 
     assert server._countFileDescriptor() == 100
     assert server._checkFileDescriptor() is True
+
+
+def test_first_counting_may_come_when_no_descriptor_is_left():
+    program = """
+        import os, resource
+        from flaskJSONRPCServer.runtime.resources import count_descriptors
+        resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
+        try:
+            while True:
+                os.dup(0)
+        except OSError:
+            print(count_descriptors(None))
+    """
+    run = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, check=False)
+
+    assert (run.stdout, run.stderr) == ("40\n", "")
 
 
 def test_other_failure_of_counting_is_raised(server, monkeypatch):
