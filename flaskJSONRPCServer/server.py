@@ -48,8 +48,8 @@ class flaskJSONRPCServer(DocumentedHelpers):
         tweakDescriptors: ``[soft, hard]`` limit of open files that ``start()`` raises the process to; False leaves it.
         compressMinSize: The largest answer that is never compressed, in bytes.
         jsonBackend: The module that reads and writes JSON, by name (``simplejson``, ``json``, ``orjson``,
-            ``rapidjson``), or an object with ``loads`` and ``dumps``. A missing module is replaced by ``json``, with a
-            warning.
+            ``msgspec``, ``rapidjson``), or an object with ``loads`` and ``dumps``. A missing module is replaced by
+            ``json``, with a warning.
         notifBackend: Where notifications run: ``'simple'`` (in the serving thread), ``'threaded'``,
             ``'threadedNative'``, or an exec backend of your own.
         dispatcherBackend: Where calls run: as with ``notifBackend``.

@@ -45,6 +45,7 @@ PLACES = {
     "gevent": {"runtime/concurrency.py", "servBackend/pywsgi.py"},
     "granian": {"servBackend/granian_worker.py"},
     "loky": {"execBackend/parallel.py"},
+    "msgspec": _ENGINES,
     "orjson": _ENGINES,
     "rapidjson": _ENGINES,
     "simplejson": _ENGINES,

@@ -16,7 +16,7 @@ import flaskJSONRPCServer
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "flaskJSONRPCServer"
 CORE = {"flask", "psutil", "simplejson", "werkzeug"}
-OPTIONAL = {"celery", "cheroot", "gevent", "granian", "loky", "orjson", "rapidjson"}
+OPTIONAL = {"celery", "cheroot", "gevent", "granian", "loky", "msgspec", "orjson", "rapidjson"}
 
 # Each takes a millisecond or more to import.
 LARGE = {

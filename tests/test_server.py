@@ -216,7 +216,7 @@ def test_json_backend_of_the_user_reads_and_writes():
     assert {"loads", "dumps"} <= set(seen)
 
 
-@pytest.mark.parametrize("backend", ["json", "simplejson", "orjson", "rapidjson"])
+@pytest.mark.parametrize("backend", ["json", "simplejson", "orjson", "msgspec", "rapidjson"])
 def test_fix_json_of_a_subclass_is_used_and_may_fall_back(backend):
     class Money:
         pass

@@ -7,7 +7,7 @@ import pytest
 
 from flaskJSONRPCServer.sansio_jsonrpc import Codec, JsonLimits, PatientCodec, make_codec
 
-PREPARED = ("json", "simplejson", "orjson", "rapidjson")
+PREPARED = ("json", "simplejson", "orjson", "msgspec", "rapidjson")
 
 
 def build_codec(name, **options):

@@ -8,7 +8,17 @@ from flaskJSONRPCServer import sansio_jsonrpc
 
 @pytest.mark.parametrize(
     "module",
-    ["flask", "werkzeug", "flaskJSONRPCServer.server", "simplejson", "orjson", "rapidjson", "psutil", "gevent"],
+    [
+        "flask",
+        "werkzeug",
+        "flaskJSONRPCServer.server",
+        "simplejson",
+        "orjson",
+        "msgspec",
+        "rapidjson",
+        "psutil",
+        "gevent",
+    ],
 )
 def test_importing_the_library_does_not_load(module):
     code = f"import sys, flaskJSONRPCServer.sansio_jsonrpc; sys.exit({module!r} in sys.modules)"

@@ -472,11 +472,12 @@ CONFIGURATIONS = {
     "json": {"jsonBackend": "json"},
     "simplejson": {"jsonBackend": "simplejson"},
     "orjson": {"jsonBackend": "orjson"},
+    "msgspec": {"jsonBackend": "msgspec"},
     "rapidjson": {"jsonBackend": "rapidjson"},
     "custom": {"jsonBackend": CUSTOM_JSON},
 }
 
-JSON_CONFIGURATIONS = ("json", "simplejson", "orjson", "rapidjson", "custom")
+JSON_CONFIGURATIONS = ("json", "simplejson", "orjson", "msgspec", "rapidjson", "custom")
 
 
 def make_server(configuration, **options):

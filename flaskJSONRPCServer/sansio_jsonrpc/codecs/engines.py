@@ -7,138 +7,195 @@ all codecs give the same answers, and an engine only makes the common case faste
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from .base import Codec, JsonLimits
-from .guards import DIGITS_AS_ZEROS, JSON_WHITESPACE, exceeds_depth, finite_float, refuse_constant
+from .guards import JSON_WHITESPACE, exceeds_depth, finite_float, has_digit_run, refuse_constant
 from .standard import Default, StandardCodec, build_writer, refuse_type
 
-
-@dataclass(frozen=True, slots=True)
-class Engine:
-    """A JSON implementation, and where it must not be trusted.
-
-    Attributes:
-        loads: Reads a text; raises ValueError or RecursionError for what it refuses.
-        dumps: Writes a value; raises anything for what it refuses.
-        default: The hook with which the standard codec writes what this engine writes.
-        inexact_digits: So many digits in a row may be read as another value; None where they are not.
-        lax_on: A text with these bytes, or this byte, may be taken although it is no strict JSON.
-    """
-
-    loads: Callable[[bytes], Any]
-    dumps: Callable[[Any], bytes]
-    default: Default
-    inexact_digits: int | None = None
-    lax_on: bytes | int | None = None
+_DIGITS: Final = frozenset(b"0123456789")
+_SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 
 
 class EngineCodec(Codec):
     """JSON by an engine, with the standard codec behind it.
 
-    Args:
-        build_engine: Imports the engine and sets it up with a hook for the types that JSON lacks.
-        default: That hook. Where the engine fails it is asked again, for the standard codec.
-        limits: What a text may ask for.
+    An engine's class has `loads` and `dumps` of its own, which call the engine with no function between.
 
-    Raises:
-        ImportError: The engine is not installed.
+    Args:
+        default: The hook with which the standard codec writes what the engine writes.
+        limits: What a text may ask for.
+        inexact_digits: So many digits in a row the engine may read as another value; None where it does not.
     """
 
-    def __init__(
-        self, build_engine: Callable[[Default], Engine], *, default: Default | None, limits: JsonLimits
-    ) -> None:
-        engine = build_engine(default or refuse_type)
-        self._standard = StandardCodec(default=engine.default, limits=limits)
-        self._engine_loads = engine.loads
-        self._engine_dumps = engine.dumps
-        self._lax_on = engine.lax_on
+    def __init__(self, default: Default, limits: JsonLimits, *, inexact_digits: int | None = None) -> None:
+        self._standard = StandardCodec(default=default, limits=limits)
         self._max_depth = limits.max_depth
-        self._digits = min(limits.integer_digits + 1, engine.inexact_digits or limits.integer_digits + 1)
-        self._digit_run = b"0" * self._digits
+        self._long_run = b"0" * min(limits.integer_digits + 1, inexact_digits or limits.integer_digits + 1)
+        # A text of no more bytes is neither too deep nor has it too many digits.
+        self._harmless_bytes = min(limits.max_depth, len(self._long_run) - 1)
+
+    def _is_unsure(self, data: bytes) -> bool:
+        """Whether the engine might take what the standard codec refuses, or read it as another value."""
+        return exceeds_depth(data, self._max_depth) or (
+            len(data) >= len(self._long_run) and has_digit_run(data, self._long_run)
+        )
+
+
+class SimplejsonCodec(EngineCodec):
+    """JSON by simplejson. It takes lone surrogates, which only an escape can make.
+
+    It reads alone: its encoder would be built anew for each value, and what it writes is the same.
+    """
+
+    def __init__(self, *, default: Default | None, limits: JsonLimits) -> None:
+        simplejson = importlib.import_module("simplejson")
+        super().__init__(default or refuse_type, limits)
+        self._scan = simplejson.JSONDecoder(parse_float=finite_float, parse_constant=refuse_constant).scan_once
+        self._write = build_writer(default or refuse_type)
 
     def loads(self, data: bytes) -> Any:
         """See `Codec.loads`."""
-        # Might the engine take what the standard codec refuses, or read it as another value?
-        if (
-            (len(data) >= self._digits and self._digit_run in data.translate(DIGITS_AS_ZEROS))
-            or (len(data) > self._max_depth and exceeds_depth(data, self._max_depth))
-            or (self._lax_on is not None and self._lax_on in data)
+        if b"\\u" in data or (len(data) > self._harmless_bytes and self._is_unsure(data)):
+            return self._standard.loads(data)
+        try:
+            text = data.decode().strip(JSON_WHITESPACE)
+            value, end = self._scan(text, 0)
+        except (ValueError, RecursionError):
+            return self._standard.loads(data)
+        return value if end == len(text) else self._standard.loads(data)
+
+    def dumps(self, value: Any) -> bytes:
+        """See `Codec.dumps`."""
+        return self._standard.dumps(value)
+
+
+class OrjsonCodec(EngineCodec):
+    """JSON by orjson. It reads an integer of more than 64 bits as a float, and writes NaN as null.
+
+    It writes `enum.Enum` by its value and `uuid.UUID` as text before it asks the hook.
+    """
+
+    def __init__(self, *, default: Default | None, limits: JsonLimits) -> None:
+        orjson = importlib.import_module("orjson")
+        super().__init__(_orjson_types_first(default or refuse_type), limits, inexact_digits=19)
+        self._read = orjson.loads
+        self._write = orjson.dumps
+        self._hook = _plain_types_first(default or refuse_type)
+        self._option = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
+        self._nth = slice(len(self._long_run) - 1, None, len(self._long_run))
+
+    def loads(self, data: bytes) -> Any:
+        """See `Codec.loads`."""
+        # Of as many digits in a row as make it unsure, one stands at an nth place.
+        if (len(data) > self._max_depth and exceeds_depth(data, self._max_depth)) or (
+            not _DIGITS.isdisjoint(data[self._nth]) and has_digit_run(data, self._long_run)
         ):
             return self._standard.loads(data)
         try:
-            return self._engine_loads(data)
+            return self._read(data)
+        except ValueError:
+            return self._standard.loads(data)
+
+    def dumps(self, value: Any) -> bytes:
+        """See `Codec.dumps`."""
+        try:
+            written: bytes = self._write(value, self._hook, self._option)
+            # A null may stand for NaN, which is not equal to what is read back.
+            if b"null" not in written or value is None or self._read(written) == value:
+                return written
+        except Exception:  # noqa: BLE001, S110  the user's hook may raise anything, and is asked again
+            pass
+        return self._standard.dumps(value)
+
+
+class MsgspecCodec(EngineCodec):
+    """JSON by msgspec. It writes NaN as null, and many types in forms of its own before it would ask the hook.
+
+    So it is given what JSON has types for, and the standard codec writes everything else.
+    """
+
+    def __init__(self, *, default: Default | None, limits: JsonLimits) -> None:
+        msgspec = importlib.import_module("msgspec")
+        super().__init__(default or refuse_type, limits)
+        self._read = msgspec.json.Decoder().decode
+        self._write = msgspec.json.Encoder().encode
+        self._refusals = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+    def loads(self, data: bytes) -> Any:
+        """See `Codec.loads`."""
+        if len(data) > self._harmless_bytes and self._is_unsure(data):
+            return self._standard.loads(data)
+        try:
+            return self._read(data)
+        except self._refusals:
+            return self._standard.loads(data)
+
+    def dumps(self, value: Any) -> bytes:
+        """See `Codec.dumps`."""
+        try:
+            if _is_plain(value):
+                written: bytes = self._write(value)
+                # A null may stand for NaN, which is not equal to what is read back.
+                if b"null" not in written or value is None or self._read(written) == value:
+                    return written
+        except (ValueError, RecursionError):
+            pass
+        return self._standard.dumps(value)
+
+
+class RapidjsonCodec(EngineCodec):
+    """JSON by python-rapidjson. It ends at a NUL as C does, and lets a long mantissa overflow to infinity."""
+
+    def __init__(self, *, default: Default | None, limits: JsonLimits) -> None:
+        rapidjson = importlib.import_module("rapidjson")
+        super().__init__(default or refuse_type, limits, inexact_digits=200)
+        hook = staticmethod(_plain_types_first(default or refuse_type))
+        self._read = rapidjson.Decoder(number_mode=0)
+        self._write = type("Encoder", (rapidjson.Encoder,), {"default": hook})(
+            ensure_ascii=False,
+            number_mode=0,
+            bytes_mode=rapidjson.BM_NONE,
+            iterable_mode=rapidjson.IM_ONLY_LISTS,
+            mapping_mode=rapidjson.MM_ONLY_DICTS,
+        )
+
+    def loads(self, data: bytes) -> Any:
+        """See `Codec.loads`."""
+        if 0 in data or (len(data) > self._harmless_bytes and self._is_unsure(data)):
+            return self._standard.loads(data)
+        try:
+            return self._read(data.decode())
         except (ValueError, RecursionError):
             return self._standard.loads(data)
 
     def dumps(self, value: Any) -> bytes:
         """See `Codec.dumps`."""
         try:
-            return self._engine_dumps(value)
+            written: bytes = self._write(value).encode()
         except Exception:  # noqa: BLE001  the user's hook may raise anything, and is asked again
             return self._standard.dumps(value)
-
-
-def simplejson_engine(default: Default) -> Engine:
-    """Set up simplejson. It takes lone surrogates, which only an escape can make.
-
-    It reads alone: its encoder would be built anew for each value, and what it writes is the same.
-    """
-    simplejson = importlib.import_module("simplejson")
-    scan = simplejson.JSONDecoder(parse_float=finite_float, parse_constant=refuse_constant).scan_once
-
-    def loads(data: bytes) -> Any:
-        text = data.decode().strip(JSON_WHITESPACE)
-        value, end = scan(text, 0)
-        if end != len(text):
-            raise ValueError("more text after the value")
-        return value
-
-    return Engine(loads, build_writer(default), default, lax_on=b"\\u")
-
-
-def orjson_engine(default: Default) -> Engine:
-    """Set up orjson. It reads an integer of more than 64 bits as a float, and writes NaN as null.
-
-    It writes `enum.Enum` by its value and `uuid.UUID` as text before it asks the hook.
-    """
-    orjson = importlib.import_module("orjson")
-    hook = _plain_types_first(default)
-    option = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
-    write = orjson.dumps
-
-    def dumps(value: Any) -> bytes:
-        written: bytes = write(value, hook, option)
-        if b"null" in written and value is not None:
-            raise ValueError("null may stand for a number that is not finite")
         return written
 
-    return Engine(orjson.loads, dumps, _orjson_types_first(default), inexact_digits=19)
 
-
-def rapidjson_engine(default: Default) -> Engine:
-    """Set up python-rapidjson. It ends at a NUL as C does, and lets a long mantissa overflow to infinity."""
-    rapidjson = importlib.import_module("rapidjson")
-    hook = staticmethod(_plain_types_first(default))
-    decode = rapidjson.Decoder(number_mode=0)
-    encode = type("Encoder", (rapidjson.Encoder,), {"default": hook})(
-        ensure_ascii=False,
-        number_mode=0,
-        bytes_mode=rapidjson.BM_NONE,
-        iterable_mode=rapidjson.IM_ONLY_LISTS,
-        mapping_mode=rapidjson.MM_ONLY_DICTS,
-    )
-    return Engine(
-        lambda data: decode(data.decode()),
-        lambda value: encode(value).encode(),
-        default,
-        inexact_digits=200,
-        lax_on=0,
-    )
+def _is_plain(value: Any) -> bool:
+    """Whether a value is made of JSON's own types alone, with no subclass of them, and str as keys."""
+    kind = type(value)
+    if kind in _SCALARS:
+        return True
+    if kind is dict:
+        for key in value:
+            if type(key) is not str:
+                return False
+        value = value.values()
+    elif kind is not list and kind is not tuple:
+        return False
+    for element in value:  # noqa: SIM110  all() over a generator takes twice as long
+        if type(element) not in _SCALARS and not _is_plain(element):
+            return False
+    return True
 
 
 def _plain_types_first(default: Default) -> Default:

@@ -9,13 +9,14 @@ from typing import Any, Final
 
 from .base import Codec, JsonLimits
 from .custom import CustomCodec
-from .engines import Engine, EngineCodec, orjson_engine, rapidjson_engine, simplejson_engine
+from .engines import MsgspecCodec, OrjsonCodec, RapidjsonCodec, SimplejsonCodec
 from .standard import Default, StandardCodec
 
-_ENGINES: Final[dict[str, Callable[[Default], Engine]]] = {
-    "simplejson": simplejson_engine,
-    "orjson": orjson_engine,
-    "rapidjson": rapidjson_engine,
+_ENGINES: Final[dict[str, Callable[..., Codec]]] = {
+    "simplejson": SimplejsonCodec,
+    "orjson": OrjsonCodec,
+    "msgspec": MsgspecCodec,
+    "rapidjson": RapidjsonCodec,
 }
 
 
@@ -23,8 +24,8 @@ def make_codec(backend: Any = "json", *, default: Default | None = None, limits:
     """Make the codec on a JSON implementation.
 
     Args:
-        backend: The name of a module, or a module or object with `loads` and `dumps`. Four are prepared, and give the
-            same answers: json, simplejson, orjson, rapidjson.
+        backend: The name of a module, or a module or object with `loads` and `dumps`. Five are prepared, and give the
+            same answers: json, simplejson, orjson, msgspec, rapidjson.
         default: Converts a value of a type that JSON lacks into one that it has, or raises.
         limits: What a text may ask for; None stands for `JsonLimits()`.
 
@@ -37,6 +38,6 @@ def make_codec(backend: Any = "json", *, default: Default | None = None, limits:
     if name == "json":
         return StandardCodec(default=default, limits=limits)
     if isinstance(name, str) and name in _ENGINES:
-        return EngineCodec(_ENGINES[name], default=default, limits=limits)
+        return _ENGINES[name](default=default, limits=limits)
     implementation = importlib.import_module(backend) if isinstance(backend, str) else backend
     return CustomCodec(implementation, default=default, limits=limits)

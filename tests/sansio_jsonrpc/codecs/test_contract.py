@@ -205,7 +205,7 @@ def test_refuses_to_write(codec, value):
     assert refused.value.message == "Internal error: the value cannot be written as JSON"
 
 
-@pytest.mark.parametrize("name", ["json", "simplejson", "orjson", "rapidjson"])
+@pytest.mark.parametrize("name", ["json", "simplejson", "orjson", "msgspec", "rapidjson"])
 def test_the_prepared_codecs_refuse_nan_as_a_key(name):
     pytest.importorskip(name)
     with pytest.raises(JsonRpcSerializationError):

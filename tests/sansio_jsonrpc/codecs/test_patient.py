@@ -29,7 +29,7 @@ def make(large_bytes=1000, codec=None, **limits):
 
 
 @pytest.mark.parametrize("value", LARGE.values(), ids=LARGE)
-@pytest.mark.parametrize("engine", ["json", "simplejson", "orjson"])
+@pytest.mark.parametrize("engine", ["json", "simplejson", "orjson", "msgspec"])
 def test_large_value_is_written_and_read_as_by_the_codec_itself(value, engine):
     codec = make_codec(engine)
     written = codec.dumps(value)
