@@ -91,6 +91,8 @@ REFUSED = [
     (b'{"a":-Infinity}', NOT_FINITE),
     (b"1e400", NOT_FINITE),
     (b"[-1E+0400]", NOT_FINITE),
+    (b"1.8e308", NOT_FINITE),
+    (b"[-99999.5E304]", NOT_FINITE),
     (b"1" * 400 + b".5", NOT_FINITE),
     (b"1" * 250 + b"e99", NOT_FINITE),
     (b'"\\ud800"', LONE),
