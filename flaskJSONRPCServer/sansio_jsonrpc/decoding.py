@@ -93,14 +93,13 @@ def _check_length(tree: list[Any], max_batch_length: int | None) -> None:
 def _decode_message(item: Any) -> JsonRpcMessage:
     if not isinstance(item, dict):
         return _invalid(None, f"a message must be an object, not {_type_name(item)}")
-    get = item.get
-    method = get("method", ABSENT)
-    if method is ABSENT:
+    if "method" not in item:
         return _decode_response(item)
-    params = get("params", ABSENT)
-    request_id = get("id", ABSENT)
+    method = item["method"]
+    params = item.get("params", ABSENT)
+    request_id = item.get("id", ABSENT)
     if (
-        get("jsonrpc") == "2.0"
+        item.get("jsonrpc") == "2.0"
         and type(method) is str
         and type(params) in _PARAMS_TYPES
         and type(request_id) in _ID_OR_ABSENT_TYPES

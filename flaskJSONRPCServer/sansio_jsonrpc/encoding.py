@@ -8,6 +8,8 @@ from .codecs import Codec
 from .exceptions import JsonRpcSerializationError
 from .messages import ABSENT, JsonRpcError, OptionalId
 
+# Whatever the interpreter's limit of digits, these can be written.
+_SHORT_INT_BITS: Final = 64
 _PARAMS_TYPES: Final = (dict, list, tuple, type(None))
 
 
@@ -59,6 +61,8 @@ def encode_result(codec: Codec, request_id: OptionalId, result: Any) -> bytes:
     """
     if request_id is ABSENT:
         return b""
+    if type(request_id) is int and request_id.bit_length() <= _SHORT_INT_BITS:
+        return b'{"jsonrpc":"2.0","result":%b,"id":%d}' % (codec.dumps(result), request_id)
     return b'{"jsonrpc":"2.0","result":%b,"id":%b}' % (codec.dumps(result), _encode_id(codec, request_id))
 
 
