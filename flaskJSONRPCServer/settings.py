@@ -165,7 +165,7 @@ class Settings:
     backlog: int = count(10_000)
     read_timeout_s: float = duration(30, "seconds")
     """How long a client may be silent in the middle of a request before its connection is closed."""
-    threads: int = count(64)
+    threads: int = count(32)
     """How many calls a serving backend that works with threads runs at once, on each address."""
     exec_pool_threads: int = count(32)
     """The most threads of each of the backends ``threaded`` and ``threadedNative``."""

@@ -55,7 +55,7 @@ def make_server(instance):
     made = []
 
     def make(**options):
-        server = flaskJSONRPCServer(["127.0.0.1", 0], log=False, **options)
+        server = flaskJSONRPCServer(["127.0.0.1", 0], log=False, threads=64, **options)  # a held call occupies one
         for path in ("/api", "/again"):
             server.registerFunction(one, path=path)
             server.registerFunction(one, path=path, name="alias")

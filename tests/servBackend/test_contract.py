@@ -295,9 +295,9 @@ def test_calls_beyond_the_threads_wait_and_no_more_run_at_once(serve):
     assert inside.maximum == 8
 
 
-def test_200_calls_reach_the_default_of_64_at_once(serve):
+def test_200_calls_run_64_at_once(serve):
     inside = Inside(64)
-    server = serve()
+    server = serve(threads=64)
     server.registerFunction(inside.wait, path="/api", name="wait")
     pool, calls = many(200, post, server, rpc("wait"))
     wait_until(lambda: inside.now >= 64)
