@@ -14,7 +14,7 @@ from uuid import UUID
 
 from .base import Codec, JsonLimits
 from .guards import JSON_WHITESPACE, exceeds_depth, finite_float, has_digit_run, refuse_constant
-from .standard import Default, StandardCodec, build_writer, refuse_type
+from .standard import Default, StandardCodec, refuse_type
 
 _LARGE_EXPONENT: Final = re.compile(rb"[0-9][eE]\+?[0-9]{3}")
 _DIGITS: Final = frozenset(b"0123456789")
@@ -59,7 +59,6 @@ class SimplejsonCodec(EngineCodec):
         simplejson = importlib.import_module("simplejson")
         super().__init__(default or refuse_type, limits)
         self._scan = simplejson.JSONDecoder(parse_float=finite_float, parse_constant=refuse_constant).scan_once
-        self._write = build_writer(default or refuse_type)
 
     def loads(self, data: bytes) -> Any:
         """See `Codec.loads`."""

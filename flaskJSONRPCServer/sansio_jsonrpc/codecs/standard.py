@@ -47,7 +47,7 @@ class StandardCodec(Codec):
         self._max_depth = limits.max_depth
         self._max_digits = limits.integer_digits
         self._long_run = b"0" * (self._max_digits + 1)
-        self._write = build_writer(default or refuse_type)
+        self._write = _build_writer(default or refuse_type)
         decoder = json.JSONDecoder(parse_float=finite_float, parse_constant=refuse_constant)
         # decode() would search for white space twice. The stubs leave scan_once out.
         self._scan: Callable[[str, int], tuple[Any, int]] = decoder.scan_once  # type: ignore[attr-defined]
@@ -98,7 +98,7 @@ class StandardCodec(Codec):
         return tree
 
 
-def build_writer(default: Default) -> Callable[[Any], bytes]:
+def _build_writer(default: Default) -> Callable[[Any], bytes]:
     """Build the encoder once: JSONEncoder.encode builds another for each value, at a microsecond each."""
     make_encoder = getattr(json.encoder, "c_make_encoder", None)
     if make_encoder is None:
