@@ -19,9 +19,9 @@ from typing import Any
 import cheroot.server
 import cheroot.wsgi
 
-from ..runtime.logs import DEBUG, INFO, WARNING
+from ..runtime.logs import DEBUG, INFO
 from .chunks import ChunkedBody
-from .lobby import Connection, Lobby
+from .lobby import Connection, Lobby, LobbyBackend
 from .sockets import is_unix
 
 __all__ = ["CherootBackend"]
@@ -172,15 +172,10 @@ class Server(cheroot.wsgi.Server):
         self.write_log(msg, traceback=traceback)
 
 
-class CherootBackend:
+class CherootBackend(LobbyBackend):
     """Serves with ``cheroot``."""
 
     _id = "cheroot"
-    _supportGevent = False
-    _supportNative = True
-    _supportRawSocket = True
-    _supportTLS = True
-    _supportSSLContext = True
 
     def start(self, bindAdress: Any, wsgiApp: Callable[..., Any], server: Any, joinLoop: bool) -> Lobby:
         """As :meth:`~flaskJSONRPCServer.servBackend.base.ServBackend.start`."""
@@ -192,9 +187,3 @@ class CherootBackend:
         http.is_stopping = lambda: lobby.is_stopping
         lobby.start()
         return lobby
-
-    def stop(self, serverInstance: Lobby, serverIndex: int, server: Any, timeout: float) -> None:
-        """As :meth:`~flaskJSONRPCServer.servBackend.base.ServBackend.stop`."""
-        cut_off = serverInstance.stop(timeout)
-        if cut_off:
-            server.log.write(WARNING, f"{cut_off} connections were still being answered after {timeout} s")

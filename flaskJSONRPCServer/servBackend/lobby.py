@@ -18,13 +18,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from ..runtime.logs import WARNING
 from .arriving import Arriving
 from .heads import MAX_HEAD_BYTES, BadHead, check_head
 from .sockets import is_unix
 from .tls import send_close_notify, server_context
 from .workers import Workers
 
-__all__ = ["Connection", "Lobby"]
+__all__ = ["Connection", "Lobby", "LobbyBackend"]
 
 # How long a stop or a deadline may go unnoticed; on systems without epoll or kqueue, a kept connection too.
 _LOOK_EVERY_S = 0.1
@@ -393,6 +394,22 @@ class Lobby:
 
     def _after(self, seconds: float | None) -> float:
         return time.monotonic() + seconds if seconds else float("inf")
+
+
+class LobbyBackend:
+    """What the serving backends have in common whose ``start`` returns a lobby."""
+
+    _supportGevent = False
+    _supportNative = True
+    _supportRawSocket = True
+    _supportTLS = True
+    _supportSSLContext = True
+
+    def stop(self, serverInstance: Lobby, serverIndex: int, server: Any, timeout: float) -> None:
+        """As :meth:`~flaskJSONRPCServer.servBackend.base.ServBackend.stop`."""
+        cut_off = serverInstance.stop(timeout)
+        if cut_off:
+            server.log.write(WARNING, f"{cut_off} connections were still being answered after {timeout} s")
 
 
 def refusal_of(connection: Connection) -> tuple[str, str] | None:

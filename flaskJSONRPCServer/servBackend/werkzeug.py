@@ -18,9 +18,9 @@ from typing import Any
 
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
-from ..runtime.logs import DEBUG, INFO, WARNING
+from ..runtime.logs import DEBUG, INFO
 from .chunks import ChunkedBody
-from .lobby import Connection, Lobby
+from .lobby import Connection, Lobby, LobbyBackend
 from .sockets import is_unix
 from .tls import server_context
 
@@ -117,15 +117,10 @@ def without_rest(app: Callable[..., Any]) -> Callable[..., Iterator[bytes]]:
     return wrapped
 
 
-class WerkzeugBackend:
+class WerkzeugBackend(LobbyBackend):
     """Serves with ``werkzeug.serving``."""
 
     _id = "werkzeug"
-    _supportGevent = False
-    _supportNative = True
-    _supportRawSocket = True
-    _supportTLS = True
-    _supportSSLContext = True
 
     def start(self, bindAdress: Any, wsgiApp: Callable[..., Any], server: Any, joinLoop: bool) -> Lobby:
         """As :meth:`~flaskJSONRPCServer.servBackend.base.ServBackend.start`."""
@@ -136,9 +131,3 @@ class WerkzeugBackend:
         lobby = Lobby(listener, http.answer, settings, write_log, f"{server.name}-{self._id}")
         lobby.start()
         return lobby
-
-    def stop(self, serverInstance: Lobby, serverIndex: int, server: Any, timeout: float) -> None:
-        """As :meth:`~flaskJSONRPCServer.servBackend.base.ServBackend.stop`."""
-        cut_off = serverInstance.stop(timeout)
-        if cut_off:
-            server.log.write(WARNING, f"{cut_off} connections were still being answered after {timeout} s")
