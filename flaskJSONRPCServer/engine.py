@@ -20,6 +20,7 @@ from .dispatch.invoker import Invoker
 from .dispatch.locks import Locks, optional_lock_key
 from .dispatch.pipeline import Pipeline, Steps
 from .dispatch.registration import Registrar
+from .dispatch.remote import RemoteCalls
 from .dispatch.rendering import Renderer
 from .dispatch.routes import Backends, Route, Router, format_path
 from .dispatch.seams import Seams
@@ -186,6 +187,10 @@ class Engine:
             debug=settings.debug,
             allow_compress=settings.allowCompress,
         )
+
+    def remote_calls(self) -> RemoteCalls:
+        """Return what exec backends ask about calls that run in other processes."""
+        return RemoteCalls(self.stats, self.router)
 
     def application(self) -> Application:
         """Return the WSGI callable."""

@@ -29,6 +29,7 @@ from ..sansio_jsonrpc import (
     messages_of,
 )
 from ..settings import Settings
+from .remote import members_of
 
 __all__ = ["ARRANGED", "Seams", "parsed_request", "prepared_response"]
 
@@ -186,11 +187,6 @@ def error_told(told: Any) -> JsonRpcError:
         case JsonRpcException():
             return told.get_error()
     return JsonRpcInvalidRequestError(f"Invalid Request: {told}").get_error()
-
-
-def members_of(error: JsonRpcError) -> dict[str, Any]:
-    members = {"code": error.code, "message": error.message}
-    return members if error.data is ABSENT else {**members, "data": error.data}
 
 
 def prepared_response(data: Mapping[str, Any], *, is_error: bool) -> dict[str, Any]:

@@ -42,7 +42,8 @@ class Stats:
     def __init__(self) -> None:
         self._local = threading.local()
         self._lock = make_lock()
-        self._tallies: set[Tally] = set()  # guarded by _lock
+        self._remote = Tally()  # written under _lock, since no thread owns it
+        self._tallies: set[Tally] = {self._remote}  # guarded by _lock
         self._ended: deque[Tally] = deque()
         self._ended_total = Tally()  # guarded by _lock
         self._rate = Rate(time.time())  # guarded by _lock
@@ -70,6 +71,19 @@ class Stats:
     def is_calling(self) -> bool:
         """Tell whether the calling thread is inside a dispatcher."""
         return self.tally().calling() > 0
+
+    def remote_call_begins(self, url: str) -> None:
+        """Count a call as begun that runs in another process."""
+        with self._lock:
+            self._remote.calls_of(url).started += 1
+
+    def remote_call_ends(self, url: str, duration_ns: int, *, failed: bool) -> None:
+        """Count such a call as ended, in whichever thread its answer has come."""
+        with self._lock:
+            calls = self._remote.calls_of(url)
+            calls.failed += failed
+            calls.end(duration_ns)
+        self.wake_waiting()
 
     def request_done(self, tally: Tally) -> None:
         """Count a request as answered, and wake whoever waits for the last one."""
