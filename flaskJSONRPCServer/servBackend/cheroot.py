@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import io
 import logging
-import re
 import socket
 import ssl
 import urllib.parse
@@ -19,14 +18,13 @@ from typing import Any
 import cheroot.server
 import cheroot.wsgi
 
-from ..runtime.logs import DEBUG, INFO
+from ..runtime.logs import INFO
 from .chunks import ChunkedBody
+from .heads import without_query
 from .lobby import Connection, Lobby, LobbyBackend
 from .sockets import is_unix
 
 __all__ = ["CherootBackend"]
-
-_QUERY = re.compile(rb"\?\S*")
 
 
 class HeaderReader(cheroot.server.HeaderReader):
@@ -63,8 +61,8 @@ class Request(cheroot.server.HTTPRequest):
         if self.has_rest():
             self.close_connection = True
         super().send_headers()
-        line = b" ".join([self.method, _QUERY.sub(b"?...", self.uri), self.request_protocol]).decode("latin-1")
-        self.server.write_log(self.conn.remote_addr or "-", f'"{line}" {self.code}')
+        line = b" ".join([self.method, self.uri, self.request_protocol]).decode("latin-1")
+        self.server.write_log(self.conn.remote_addr or "-", f'"{without_query(line)}" {self.code}')
 
     def write(self, chunk: bytes) -> None:
         """Write a part of the answer at once: it may be long until the next one."""
@@ -152,12 +150,15 @@ class Server(cheroot.wsgi.Server):
         self.software = self.server_name
         self.environ = {"SERVER_NAME": host, "SERVER_PORT": str(port)}
         self.write_log = write_log
-        self.is_stopping: Callable[[], bool] = bool
+
+    def enter(self, lobby: Lobby) -> None:
+        """Serve the connections of a lobby."""
+        self._lobby = lobby
 
     @property
     def can_add_keepalive_connection(self) -> bool:
         """Whether a connection may stay open after its answer."""
-        return not self.is_stopping()
+        return not self._lobby.is_stopping
 
     def answer(self, came_by: Connection) -> bool:
         """Answer the request that has come over a connection. Returns whether the connection stays."""
@@ -176,14 +177,4 @@ class CherootBackend(LobbyBackend):
     """Serves with ``cheroot``."""
 
     _id = "cheroot"
-
-    def start(self, bindAdress: Any, wsgiApp: Callable[..., Any], server: Any, joinLoop: bool) -> Lobby:
-        """As :meth:`~flaskJSONRPCServer.servBackend.base.ServBackend.start`."""
-        settings = server.settings
-        _, listener = bindAdress
-        write_log = functools.partial(server.log.write, INFO if settings.debug else DEBUG)
-        http = Server(listener, wsgiApp, write_log)
-        lobby = Lobby(listener, http.answer, settings, write_log, f"{server.name}-{self._id}")
-        http.is_stopping = lambda: lobby.is_stopping
-        lobby.start()
-        return lobby
+    _make_server = Server

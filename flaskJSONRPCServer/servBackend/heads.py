@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-__all__ = ["MAX_HEAD_BYTES", "BadHead", "check_fields", "check_head", "check_request_line"]
+__all__ = ["MAX_HEAD_BYTES", "BadHead", "check_fields", "check_head", "check_request_line", "without_query"]
 
 # The largest head of a request, in bytes: 100 header fields, the default of `max_header_count`, may have 650 each.
 MAX_HEAD_BYTES = 64 * 1024
@@ -17,6 +17,8 @@ _REQUEST_LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [\x21-\x7e\x80-\xff]+ 
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\t\x20-\x7e\x80-\xff]*)\r\n")
 
 _LINE = re.compile(rb"[^\n]*\n")
+
+_QUERY = re.compile(r"\?\S*")
 
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 
@@ -84,3 +86,8 @@ def check_framing(lengths: Sequence[bytes], codings: Sequence[bytes], *, is_http
         raise BadHead("Content-Length is no number")
     if codings and (codings[0].lower() != b"chunked" or not is_http_1_1):
         raise BadHead("Transfer-Encoding is not 'chunked', or the request is HTTP/1.0")
+
+
+def without_query(request_line: str) -> str:
+    """Return a request line as it may be logged: a query may hold what is secret."""
+    return _QUERY.sub("?...", request_line)

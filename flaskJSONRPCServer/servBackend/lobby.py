@@ -16,9 +16,9 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
-from ..runtime.logs import WARNING
+from ..runtime.logs import DEBUG, INFO, WARNING
 from .arriving import Arriving
 from .heads import MAX_HEAD_BYTES, BadHead, check_head
 from .sockets import is_unix
@@ -177,30 +177,48 @@ def in_lobby(task: Callable[[Lobby, Connection], None]) -> Callable[[Lobby, Conn
     return step
 
 
+class HttpServer(Protocol):
+    """Parses the requests that come over a lobby's connections, and answers them."""
+
+    def enter(self, lobby: Lobby) -> None:
+        """Serve the connections of a lobby, which does not run yet."""
+
+    def answer(self, connection: Connection) -> bool:
+        """Answer the request that has come over a connection, in a thread of the lobby's.
+
+        Returns:
+            Whether the connection stays open.
+        """
+
+
 class Lobby:
     """Accepts connections, and has requests answered in threads.
 
     Args:
         listener: The listening socket; it works on a duplicate.
-        answer: Called in a thread when a request has come over a connection. Returns whether the connection stays open.
+        http: Answers the requests.
         settings: The settings of the flaskJSONRPCServer.
         write_log: Takes the parts of a message.
         name: The name of the threads.
+
+    Attributes:
+        tls: What wraps the connections; None for plain ones.
+        is_stopping: Whether no further request is to come over a connection.
     """
 
     def __init__(
         self,
         listener: socket.socket,
-        answer: Callable[[Connection], bool],
+        http: HttpServer,
         settings: Any,
         write_log: Callable[..., None],
         name: str,
     ) -> None:
-        self._answer = answer
+        self._http = http
         self._write_log = write_log
         self._timeout_s = settings.read_timeout_s or None
         self._max_body_bytes = settings.max_body_bytes
-        self._tls = server_context(settings.ssl)
+        self.tls = server_context(settings.ssl)
         self._listener = listener.dup()
         self._was_blocking = listener.getblocking()
         self._workers = Workers(settings.threads, name)
@@ -215,6 +233,7 @@ class Lobby:
 
     def start(self) -> None:
         """Begin to accept."""
+        self._http.enter(self)
         self._listener.setblocking(False)
         self._thread.start()
 
@@ -273,9 +292,9 @@ class Lobby:
         opened.settimeout(0)
         if not is_unix(opened):  # else a client that is kept alive waits 40 ms for an answer in two segments
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if self._tls is None:
+        if self.tls is None:
             return opened
-        return self._tls.wrap_socket(opened, server_side=True, do_handshake_on_connect=False)
+        return self.tls.wrap_socket(opened, server_side=True, do_handshake_on_connect=False)
 
     @in_lobby
     def _advance(self, connection: Connection) -> None:
@@ -324,7 +343,7 @@ class Lobby:
             connection.socket.settimeout(self._timeout_s)
             refusal = refusal_of(connection)
             if refusal is None:
-                stays = self._answer(connection)
+                stays = self._http.answer(connection)
             else:
                 self._write_log(connection.peer, "refused:", refusal[1])
                 connection.socket.sendall(refused(*refusal))
@@ -397,13 +416,26 @@ class Lobby:
 
 
 class LobbyBackend:
-    """What the serving backends have in common whose ``start`` returns a lobby."""
+    """What the serving backends have in common in front of which stands a lobby."""
+
+    _id: str
+    _make_server: Callable[..., HttpServer]
 
     _supportGevent = False
     _supportNative = True
     _supportRawSocket = True
     _supportTLS = True
     _supportSSLContext = True
+
+    def start(self, bindAdress: Any, wsgiApp: Callable[..., Any], server: Any, joinLoop: bool) -> Lobby:
+        """As :meth:`~flaskJSONRPCServer.servBackend.base.ServBackend.start`."""
+        settings = server.settings
+        _, listener = bindAdress
+        write_log = functools.partial(server.log.write, INFO if settings.debug else DEBUG)
+        http = self._make_server(listener, wsgiApp, write_log)
+        lobby = Lobby(listener, http, settings, write_log, f"{server.name}-{self._id}")
+        lobby.start()
+        return lobby
 
     def stop(self, serverInstance: Lobby, serverIndex: int, server: Any, timeout: float) -> None:
         """As :meth:`~flaskJSONRPCServer.servBackend.base.ServBackend.stop`."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import io
 import os
-import re
 import socket
 import ssl
 from collections.abc import Callable, Iterator
@@ -16,7 +15,7 @@ from gevent.pool import Pool
 from gevent.pywsgi import WSGIHandler, WSGIServer
 
 from ..runtime.logs import DEBUG, INFO, WARNING
-from .heads import MAX_HEAD_BYTES, BadHead, check_fields, check_request_line
+from .heads import MAX_HEAD_BYTES, BadHead, check_fields, check_request_line, without_query
 from .sockets import is_unix
 from .tls import send_close_notify, server_context
 
@@ -26,8 +25,6 @@ _BAD_REQUEST = (
     b"HTTP/1.1 400 Bad Request\r\n"
     b"Connection: close\r\nContent-Type: text/plain\r\nContent-Length: 11\r\n\r\nBad Request"
 )
-
-_QUERY = re.compile(r"\?\S*")
 
 
 class Handler(WSGIHandler):
@@ -92,8 +89,8 @@ class Handler(WSGIHandler):
             self.response_headers.append((b"Connection", b"close"))  # type: ignore[union-attr,arg-type]  # bytes
 
     def log_request(self) -> None:
-        """Log a request, without the query, which may hold what is secret."""
-        self.server.write_log(self._peer(), f'"{_QUERY.sub("?...", self.requestline or "")}" {self.code or "-"}')
+        """Log a request."""
+        self.server.write_log(self._peer(), f'"{without_query(self.requestline or "")}" {self.code or "-"}')
 
     def log_error(self, msg: str, *args: Any) -> None:
         """Log one of pywsgi's messages."""

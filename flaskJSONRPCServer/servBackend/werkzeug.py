@@ -6,10 +6,8 @@ thread for each, and a client that stalls its handshake would hold up all others
 
 from __future__ import annotations
 
-import functools
 import io
 import os
-import re
 import socket
 import ssl
 import sys
@@ -18,15 +16,12 @@ from typing import Any
 
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
-from ..runtime.logs import DEBUG, INFO
 from .chunks import ChunkedBody
+from .heads import without_query
 from .lobby import Connection, Lobby, LobbyBackend
 from .sockets import is_unix
-from .tls import server_context
 
 __all__ = ["WerkzeugBackend"]
-
-_QUERY = re.compile(r"\?\S*")
 
 _CONNECTION = "flaskJSONRPCServer.connection"
 
@@ -60,9 +55,9 @@ class RequestHandler(WSGIRequestHandler):
         self.server.write_log(self.address_string(), message % args)
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Log a request, without Werkzeug's colours, and without the query, which may hold what is secret."""
+        """Log a request, without Werkzeug's colours."""
         number = int(code) if isinstance(code, int) else code  # an HTTPStatus has another text on Python 3.10
-        self.log("info", '"%s" %s', _QUERY.sub("?...", self.requestline), number)
+        self.log("info", '"%s" %s', without_query(self.requestline), number)
 
 
 class HTTPServer(ThreadedWSGIServer):
@@ -70,13 +65,16 @@ class HTTPServer(ThreadedWSGIServer):
 
     server_address: Any
 
-    def __init__(self, listener: socket.socket, app: Any, write_log: Callable[..., None], settings: Any) -> None:
+    def __init__(self, listener: socket.socket, app: Any, write_log: Callable[..., None]) -> None:
         self.write_log = write_log
         name = listener.getsockname()
         host, port = (f"unix://{os.fsdecode(name)}", 0) if is_unix(listener) else name[:2]
         super().__init__(host, port, without_rest(app), RequestHandler, fd=listener.fileno())
         self.server_close()  # its duplicate of the listening socket
-        self.ssl_context = server_context(settings.ssl)  # not given to the base class, which would wrap that
+
+    def enter(self, lobby: Lobby) -> None:
+        """Serve the connections of a lobby."""
+        self.ssl_context = lobby.tls  # not given to the base class, which would wrap the listening socket
 
     def answer(self, connection: Connection) -> bool:
         """Answer the request that has come over a connection; it ends with that."""
@@ -121,13 +119,4 @@ class WerkzeugBackend(LobbyBackend):
     """Serves with ``werkzeug.serving``."""
 
     _id = "werkzeug"
-
-    def start(self, bindAdress: Any, wsgiApp: Callable[..., Any], server: Any, joinLoop: bool) -> Lobby:
-        """As :meth:`~flaskJSONRPCServer.servBackend.base.ServBackend.start`."""
-        settings = server.settings
-        _, listener = bindAdress
-        write_log = functools.partial(server.log.write, INFO if settings.debug else DEBUG)
-        http = HTTPServer(listener, wsgiApp, write_log, settings)
-        lobby = Lobby(listener, http.answer, settings, write_log, f"{server.name}-{self._id}")
-        lobby.start()
-        return lobby
+    _make_server = HTTPServer
