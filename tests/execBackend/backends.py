@@ -58,3 +58,6 @@ MAKERS = {
     "own dict": lambda: as_dict(OwnBackend()),
     "own object": OwnBackend,
 }
+
+IN_PROCESS = ("simple", "threaded", "threadedNative", "threaded object")
+"""Those that run a call in the process, and with the request, of the server."""

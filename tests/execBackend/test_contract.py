@@ -1,76 +1,17 @@
 """What every exec backend keeps: to a client, and at start and stop, all are alike."""
 
 import contextlib
+import http.client
 import threading
-from types import SimpleNamespace
+from pathlib import Path
 
 import flask
 import pytest
 
-from flaskJSONRPCServer import JsonRpcApplicationError, ServerStateError, flaskJSONRPCServer
-from tests.execBackend.backends import MAKERS
-from tests.helpers import call_socket, call_wsgi, get, post, rpc
-
-PATIENCE_S = 20
-
-
-def add(a, b=1):
-    return a + b
-
-
-add._alias = ["plus", "sum"]
-
-
-def fail():
-    raise ValueError("a secret")
-
-
-def leave():
-    raise SystemExit("a secret")
-
-
-def chosen():
-    raise JsonRpcApplicationError("chosen", code=5, data={"why": 1})
-
-
-def type_error():
-    return add()
-
-
-def unserialisable():
-    return object()
-
-
-def describe(value, _connection):
-    _connection.headersOut["X-Value"] = str(value)
-    _connection.cookiesOut.append({"name": "value", "value": str(value)})
-    _connection["mimeType"] = "text/plain"
-    return {
-        "path": _connection.path,
-        "ip": _connection.ip,
-        "notify": _connection.notify,
-        "name": _connection.dispatcherName,
-        "header": _connection.headers["X-Asked"],
-        "cookie": _connection.cookies.get("c"),
-        "server": _connection.serverName,
-        "servedBy": _connection.servedBy[0],
-        "native": _connection.nativeThread,
-    }
-
-
-def reformat(_connection):
-    _connection.jsonp = "%(callback)s[%(data)s]"
-    return 1
-
-
-FUNCTIONS = (add, fail, leave, chosen, type_error, unserialisable, describe, reformat)
-
-
-def make(backend, address=None, **options):
-    server = flaskJSONRPCServer(address, name="theirs", log=False, dispatcherBackend=backend, **options)
-    for function in FUNCTIONS:
-        server.registerFunction(function, path="/api")
-    return server
+from flaskJSONRPCServer import flaskJSONRPCServer
+from tests.execBackend.api import PATIENCE_S, add, make
+from tests.execBackend.backends import IN_PROCESS, MAKERS
+from tests.helpers import call_socket, call_wsgi, get, post, rpc, wait_until
 
 
 @contextlib.contextmanager
@@ -80,6 +21,29 @@ def serving(server):
         yield server.addresses[0]
     finally:
         server.stop()
+
+
+@contextlib.contextmanager
+def calling_hold(server, folder, *, expects_answer=True):
+    """Call `hold` over a socket; go on when it runs, and at the end wait for its answer."""
+    answers = []
+
+    def call():
+        with contextlib.nullcontext() if expects_answer else contextlib.suppress(OSError, http.client.HTTPException):
+            answers.append(call_socket(address, post(rpc("hold", [str(folder)]))))
+
+    address = server.addresses[0]
+    calling = threading.Thread(target=call)
+    calling.start()
+    wait_until((Path(folder) / "begun").exists)
+    try:
+        yield answers
+    finally:
+        calling.join(PATIENCE_S)
+
+
+def notification(method, params):
+    return post({"jsonrpc": "2.0", "method": method, "params": params or []})
 
 
 @pytest.fixture(params=MAKERS, scope="module")
@@ -159,40 +123,35 @@ def test_unexpected_exception_is_an_internal_error(method, address):
 
 
 @pytest.mark.parametrize("use_flask", [False, True])
-def test_unique_id_of_the_connection_is_the_correlation_id(backend, use_flask):
+def test_unique_id_of_the_connection_is_the_correlation_id(backend, use_flask, tmp_path):
     server = make(backend(), flaskContext=use_flask)
-    seen = []
-
-    def dispatcher(_connection):
-        seen.append(_connection.uniqueId)
-        raise ValueError
-
-    server.registerFunction(dispatcher, path="/api")
-    answer = call_wsgi(server.getWSGI(), post(rpc("dispatcher"))).json()
+    answer = call_wsgi(server.getWSGI(), post(rpc("note_and_fail", [str(tmp_path)]))).json()
     server.stop()
 
-    assert [answer["error"]["data"]["correlationId"]] == seen
+    assert (tmp_path / "noted").read_text() == f"False {answer['error']['data']['correlationId']}"
 
 
-def test_notification_runs_and_gives_nothing_to_the_answer(backend):
-    server = flaskJSONRPCServer(None, log=False, notifBackend=backend())
-    seen = []
-    ran = threading.Event()
+def test_notification_runs_and_gives_nothing_to_the_answer(backend, tmp_path):
+    server = make("simple", notifBackend=backend())
+    answer = call_wsgi(server.getWSGI(), notification("note", [str(tmp_path)]))
 
-    def tell(_connection):
-        seen.append((_connection.notify, threading.get_ident()))
-        ran.set()
-
-    server.registerFunction(tell, path="/api")
-    answer = call_wsgi(server.getWSGI(), post({"jsonrpc": "2.0", "method": "tell"}))
-
-    assert ran.wait(PATIENCE_S)
+    wait_until((tmp_path / "noted").exists)
     server.stop()
     assert (answer.code, answer.body) == (204, b"")
-    assert seen[0][0] is True
+    assert (tmp_path / "noted").read_text().startswith("True ")
 
 
-@pytest.mark.parametrize("name", ["simple", "threaded", "threadedNative", "threaded object"])
+def test_wrong_notification_is_not_lost_but_wrong(backend):
+    server = make("simple", notifBackend=backend())
+    answers = [call_wsgi(server.getWSGI(), notification(*call)) for call in (("add", []), ("nothing", None))]
+    stats = server.stats()
+    server.stop()
+
+    assert [answer.code for answer in answers] == [204, 204]
+    assert (stats["notificationLostCount"], stats["dispatcherCount"]) == (0, 0)
+
+
+@pytest.mark.parametrize("name", IN_PROCESS)
 def test_request_of_flask_is_there_for_a_call_through_flask(name):
     server = flaskJSONRPCServer(None, log=False, dispatcherBackend=MAKERS[name](), flaskContext=True)
     server.registerFunction(lambda: flask.request.headers["X-Asked"], path="/api", name="asked")
@@ -205,38 +164,33 @@ def test_request_of_flask_is_there_for_a_call_through_flask(name):
 
 
 def test_backend_is_chosen_for_each_dispatcher(backend):
-    server = flaskJSONRPCServer(None, log=False)
-    threads = {}
-
-    def note(name):
-        threads[name] = threading.get_ident()
-        return name
-
-    server.registerFunction(note, path="/here", name="note")
     chosen = backend()
-    server.registerFunction(note, path="/there", name="note", dispatcherBackend=chosen)
+    server = make(chosen)
     application = server.getWSGI()
-    for path in ("here", "there"):
-        assert call_wsgi(application, post(rpc("note", [path]), f"/{path}")).json()["result"] == path
+    here, there = (call_wsgi(application, post(rpc("where"), path)).json()["result"] for path in ("/here", "/there"))
+    own = call_wsgi(application, post(rpc("where"), "/here")).json()["result"]
     server.stop()
 
-    assert threads["here"] == threading.get_ident()
-    assert (threads["there"] == threading.get_ident()) is (chosen == "simple")
+    assert here == own
+    assert (there == own) is (chosen == "simple")
 
 
 def test_instance_may_have_a_backend(backend):
-    server = flaskJSONRPCServer(None, log=False)
-    chosen = backend()
-    server.registerInstance(SimpleMath(), path="/api", dispatcherBackend=chosen, notifBackend=chosen)
-    answer = call_wsgi(server.getWSGI(), post(rpc("twice", [4]))).json()
+    server = make(backend())
+    answer = call_wsgi(server.getWSGI(), post(rpc("twice", [4]), "/math")).json()
     server.stop()
 
     assert answer["result"] == 8
 
 
-class SimpleMath:
-    def twice(self, number):
-        return 2 * number
+@pytest.mark.parametrize("backend", [name for name in MAKERS if name != "simple"], indirect=True)
+def test_calls_of_a_batch_run_at_the_same_time(backend, tmp_path):
+    server = make(backend())
+    batch = [rpc("meet", [str(tmp_path), "left", "right"], 1), rpc("meet", [str(tmp_path), "right", "left"], 2)]
+    answer = call_wsgi(server.getWSGI(), post(batch))
+    server.stop()
+
+    assert [(each["id"], each["result"]) for each in answer.json()] == [(1, True), (2, True)]
 
 
 def test_lock_holds_the_calls(backend):
@@ -262,27 +216,43 @@ def test_start_and_stop_may_be_repeated(backend):
             assert call_socket(address, post(rpc("add", [1, 2]))).json()["result"] == 3
 
 
-def test_stop_finishes_what_has_begun(backend):
-    server = flaskJSONRPCServer(["127.0.0.1", 0], log=False, dispatcherBackend=backend())
-    begun, go_on = threading.Event(), threading.Event()
-
-    def slow():
-        begun.set()
-        return go_on.wait(PATIENCE_S)
-
-    server.registerFunction(slow, path="/api")
+def test_stop_finishes_what_has_begun(backend, tmp_path):
+    server = make(backend(), ["127.0.0.1", 0])
     server.start()
-    answers = []
-    calling = threading.Thread(target=lambda a=server.addresses[0]: answers.append(call_socket(a, post(rpc("slow")))))
-    calling.start()
-    assert begun.wait(PATIENCE_S)
-    stopping = threading.Thread(target=server.stop)
-    stopping.start()
-    go_on.set()
-    calling.join(PATIENCE_S)
+    with calling_hold(server, tmp_path) as answers:
+        stopping = threading.Thread(target=server.stop)
+        stopping.start()
+        (tmp_path / "go").touch()
     stopping.join(PATIENCE_S)
 
     assert answers[0].json()["result"] is True
+
+
+def test_stop_gives_up_after_its_timeout(backend, tmp_path):
+    server = make(backend(), ["127.0.0.1", 0])
+    server.start()
+    with calling_hold(server, tmp_path, expects_answer=False):
+        stopping = threading.Thread(target=server.stop, kwargs={"timeout": 0.1})
+        stopping.start()
+        stopping.join(PATIENCE_S)
+        has_stopped = not stopping.is_alive()
+        (tmp_path / "go").touch()
+
+    assert has_stopped
+
+
+def test_restart_finishes_what_has_begun_and_goes_on(backend, tmp_path):
+    server = make(backend(), ["127.0.0.1", 0])
+    with serving(server) as address:
+        with calling_hold(server, tmp_path) as answers:
+            restarting = threading.Thread(target=server.restart)
+            restarting.start()
+            (tmp_path / "go").touch()
+        restarting.join(PATIENCE_S)
+        after = call_socket(address, post(rpc("add", [1, 2]))).json()["result"]
+
+    assert answers[0].json()["result"] is True
+    assert after == 3
 
 
 def test_calls_are_counted(backend):
@@ -297,46 +267,33 @@ def test_calls_are_counted(backend):
     assert (stats["processingDispatcherCount"], stats["notificationLostCount"]) == (0, 0)
 
 
-def test_stop_from_a_dispatcher_is_refused(backend):
-    server = flaskJSONRPCServer(None, log=False, dispatcherBackend=backend())
-    seen = []
-
-    def stop():
-        for end, what in ((server.stop, r"^stop\(\)"), (server._stopExecBackends, "^exec backends")):
-            with pytest.raises(ServerStateError, match=what + " cannot be .* from a dispatcher"):
-                end()
-            seen.append(what)
-
-    server.registerFunction(stop, path="/api")
-    call_wsgi(server.getWSGI(), post(rpc("stop")))
+def test_end_of_the_server_from_a_dispatcher_is_refused(backend):
+    server = make(backend())
+    refusals = call_wsgi(server.getWSGI(), post(rpc("end_server"))).json()["result"]
     server.stop()
 
-    assert len(seen) == 2
+    assert all(refusals), "it was done"
 
 
-def test_running_dispatchers_are_waited_for(backend):
-    server = flaskJSONRPCServer(None, log=False, dispatcherBackend=backend())
-    begun, go_on = threading.Event(), threading.Event()
-    state = SimpleNamespace(own=None)
-
-    def slow():
-        begun.set()
-        state.own = server._waitProcessingDispatchers(timeout=0)  # its own call does not count
-        go_on.wait(PATIENCE_S)
-
-    server.registerFunction(slow, path="/api")
-    application = server.getWSGI()
-    calling = threading.Thread(target=call_wsgi, args=(application, post(rpc("slow"))))
-    calling.start()
-    assert begun.wait(PATIENCE_S)
-    assert server._waitProcessingDispatchers(timeout=0) is False
-    assert server._waitProcessingDispatchers(timeout=0, processingDispatcherCountMax=1) is True
-    waited = []
-    waiting = threading.Thread(target=lambda: waited.append(server._waitProcessingDispatchers(PATIENCE_S)))
-    waiting.start()
-    go_on.set()
-    waiting.join(PATIENCE_S)
-    calling.join(PATIENCE_S)
+def test_own_call_of_a_dispatcher_is_not_waited_for(backend):
+    server = make(backend())
+    answer = call_wsgi(server.getWSGI(), post(rpc("is_alone"))).json()
     server.stop()
+
+    assert answer["result"] is True
+
+
+def test_running_dispatchers_are_waited_for(backend, tmp_path):
+    server = make(backend(), ["127.0.0.1", 0])
+    with serving(server):
+        waited = []
+        with calling_hold(server, tmp_path) as answers:
+            assert server._waitProcessingDispatchers(timeout=0) is False
+            assert server._waitProcessingDispatchers(timeout=0, processingDispatcherCountMax=1) is True
+            waiting = threading.Thread(target=lambda: waited.append(server._waitProcessingDispatchers(PATIENCE_S)))
+            waiting.start()
+            (tmp_path / "go").touch()
+        waiting.join(PATIENCE_S)
+
     assert waited == [True]
-    assert state.own is True
+    assert answers[0].json()["result"] is True

@@ -1,0 +1,157 @@
+"""The dispatchers that the contract suite calls. Worker processes import this module too.
+
+Whoever calls them may be in another process, so they tell what they do, and wait for what is to come, through files.
+"""
+
+import os
+import threading
+import time
+from pathlib import Path
+
+from flaskJSONRPCServer import JsonRpcApplicationError, ServerError, flaskJSONRPCServer
+
+PATIENCE_S = 30
+
+
+def add(a, b=1):
+    return a + b
+
+
+add._alias = ["plus", "sum"]
+
+
+def fail():
+    raise ValueError("a secret")
+
+
+def leave():
+    raise SystemExit("a secret")
+
+
+def chosen():
+    raise JsonRpcApplicationError("chosen", code=5, data={"why": 1})
+
+
+def type_error():
+    return add()
+
+
+def unserialisable():
+    return object()
+
+
+def describe(value, _connection):
+    _connection.headersOut["X-Value"] = str(value)
+    _connection.cookiesOut.append({"name": "value", "value": str(value)})
+    _connection["mimeType"] = "text/plain"
+    return {
+        "path": _connection.path,
+        "ip": _connection.ip,
+        "notify": _connection.notify,
+        "name": _connection.dispatcherName,
+        "header": _connection.headers["X-Asked"],
+        "cookie": _connection.cookies.get("c"),
+        "server": _connection.serverName,
+        "servedBy": _connection.servedBy[0],
+        "native": _connection.nativeThread,
+    }
+
+
+def reformat(_connection):
+    _connection.jsonp = "%(callback)s[%(data)s]"
+    return 1
+
+
+def where():
+    """Return the process and the thread that run the call."""
+    return [os.getpid(), threading.get_ident()]
+
+
+def note(folder, _connection):
+    """Tell that the call has run, and whether it is a notification."""
+    tell(folder, "noted", f"{_connection.notify} {_connection.uniqueId}")
+
+
+def note_and_fail(folder, _connection):
+    note(folder, _connection)
+    raise ValueError
+
+
+def hold(folder):
+    """Run until the file `go` is there."""
+    tell(folder, "begun")
+    return wait_for(folder, "go")
+
+
+def meet(folder, own, other):
+    """Run until the call that tells `other` runs too."""
+    tell(folder, own)
+    return wait_for(folder, other)
+
+
+def is_alone(_connection):
+    """Tell whether the server has no dispatcher running but this one."""
+    return _connection.server._waitProcessingDispatchers(timeout=0)
+
+
+def end_server(_connection):
+    """Try to end the server and its backends, and return what is said about that."""
+    return [refusal_of(_connection.server.stop), refusal_of(_connection.server._stopExecBackends)]
+
+
+class Math:
+    def twice(self, number):
+        return 2 * number
+
+
+FUNCTIONS = (
+    add,
+    fail,
+    leave,
+    chosen,
+    type_error,
+    unserialisable,
+    describe,
+    reformat,
+    where,
+    note,
+    note_and_fail,
+    hold,
+    meet,
+    is_alone,
+    end_server,
+)
+
+
+def tell(folder, name, text=""):
+    written = Path(folder, f"{name}.{os.getpid()}.{threading.get_ident()}")
+    written.write_text(text)
+    written.rename(Path(folder, name))
+
+
+def wait_for(folder, name):
+    deadline = time.monotonic() + PATIENCE_S
+    while not Path(folder, name).exists():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.002)
+    return True
+
+
+def refusal_of(method):
+    try:
+        method()
+    except ServerError as exc:
+        return str(exc)
+    return None
+
+
+def make(backend, address=None, **options):
+    """Return a server whose calls run on a backend."""
+    server = flaskJSONRPCServer(address, name="theirs", log=False, dispatcherBackend=backend, **options)
+    for function in FUNCTIONS:
+        server.registerFunction(function, path="/api")
+    server.registerInstance(Math(), path="/math")
+    server.registerFunction(where, path="/there", dispatcherBackend=backend)
+    server.registerFunction(where, path="/here", dispatcherBackend="simple")
+    return server
