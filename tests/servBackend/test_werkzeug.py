@@ -3,7 +3,6 @@
 import contextlib
 import errno
 import http.client
-import json
 import socket
 import threading
 
@@ -11,7 +10,6 @@ import pytest
 
 from flaskJSONRPCServer import BindError, SettingsError, flaskJSONRPCServer
 from flaskJSONRPCServer.servBackend import find_serv_backend
-from tests.helpers import wait_until
 
 CALL = b'{"jsonrpc":"2.0","method":"echo","params":["a"],"id":1}'
 
@@ -113,83 +111,11 @@ def test_each_connection_is_closed_after_its_answer(server):
     assert b"\r\nConnection: close\r\n" in answer
 
 
-def test_half_closed_client_is_answered(server):
-    with socket.create_connection(server.addresses[0], timeout=30) as client:
-        client.sendall(head(len(CALL)) + CALL)
-        client.shutdown(socket.SHUT_WR)
-        assert receive_all(client).endswith(b'"id":1}')
-
-
 def test_body_that_ends_early_is_400(server):
     with socket.create_connection(server.addresses[0], timeout=30) as client:
         client.sendall(head(100) + CALL)
         client.shutdown(socket.SHUT_WR)
         assert receive_all(client).startswith(b"HTTP/1.1 400 Bad Request\r\n")
-
-
-def test_chunked_body_is_read():
-    server = flaskJSONRPCServer(["127.0.0.1", 0], servBackend="werkzeug", log=0, max_body_bytes=100)
-    server.registerFunction(lambda text: text, path="/api", name="echo")
-    server.start()
-    request = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
-    for body, status in ((CALL, b"200"), (b" " * 101, b"413")):
-        with socket.create_connection(server.addresses[0], timeout=30) as client:
-            client.sendall(request + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body))
-            assert receive_all(client).split()[1] == status
-    server.stop()
-
-
-def test_silent_client_is_cut_off_after_the_read_timeout():
-    server = flaskJSONRPCServer(["127.0.0.1", 0], servBackend="werkzeug", log=0, read_timeout_s=0.05)
-    server.start()
-    with socket.create_connection(server.addresses[0], timeout=30) as client:
-        assert receive_all(client) == b""
-    with socket.create_connection(server.addresses[0], timeout=30) as client:
-        client.sendall(head(100)[:-2])
-        assert receive_all(client) == b""
-    server.stop()
-
-
-def test_calls_run_concurrently():
-    both = threading.Barrier(2, timeout=30)
-    server = flaskJSONRPCServer(["127.0.0.1", 0], servBackend="werkzeug", log=0)
-    server.registerFunction(lambda: both.wait() >= 0, path="/api", name="meet")
-    server.start()
-    answers = []
-    body = b'{"jsonrpc":"2.0","method":"meet","id":1}'
-    threads = [threading.Thread(target=lambda: answers.append(post(server.addresses[0], body))) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    server.stop()
-    assert [json.loads(body)["result"] for _, body in answers] == [True, True]
-
-
-def test_stop_finishes_the_call_in_flight_and_refuses_new_ones():
-    entered, leave = threading.Event(), threading.Event()
-
-    def slow():
-        entered.set()
-        return leave.wait(30)
-
-    server = flaskJSONRPCServer(["127.0.0.1", 0], servBackend="werkzeug", log=0)
-    server.registerFunction(slow, path="/api")
-    server.start()
-    address = server.addresses[0]
-    answers = []
-    body = b'{"jsonrpc":"2.0","method":"slow","id":1}'
-    caller = threading.Thread(target=lambda: answers.append(post(address, body)))
-    caller.start()
-    assert entered.wait(30)
-    stopper = threading.Thread(target=server.stop)
-    stopper.start()
-    wait_until_refused(address)
-    assert stopper.is_alive()
-    leave.set()
-    stopper.join()
-    caller.join()
-    assert answers == [(200, b'{"jsonrpc":"2.0","result":true,"id":1}')]
 
 
 def test_stop_gives_up_on_a_call_after_its_timeout(caplog):
@@ -210,22 +136,6 @@ def test_stop_gives_up_on_a_call_after_its_timeout(caplog):
     assert "1 connections were still being answered after 0" in caplog.text
     leave.set()
     caller.join()
-
-
-def test_stop_does_not_wait_for_connections_that_ask_for_nothing(server):
-    with socket.create_connection(server.addresses[0], timeout=30) as idle:
-        post(server.addresses[0])  # the idle one has been accepted before this
-        server.stop(timeout=60)
-        assert receive_all(idle) == b""
-
-
-def wait_until_refused(address):
-    wait_until(lambda: refusal(address) == errno.ECONNREFUSED)
-
-
-def refusal(address):
-    with socket.socket() as probe:
-        return probe.connect_ex(address)
 
 
 @pytest.mark.parametrize(("debug", "level"), [(True, "INFO"), (False, "DEBUG")])
