@@ -6,7 +6,7 @@ A wrong call is found here, before the function runs: a TypeError from inside th
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from inspect import Parameter
 from typing import Any
 
@@ -109,11 +109,15 @@ class SignaturePlan:
         names = params.keys()
         if self._required_by_position:
             raise JsonRpcInvalidParamsError(f"Invalid params: {listed(self._required_by_position)} only by position")
+        if names != self._names:  # they are the same where every parameter is given
+            self._check_names(names)
+        return (), {**params, self._magic_name: magic} if self.takes_magic else params
+
+    def _check_names(self, names: Set[str]) -> None:
         if not names <= self._names and (unexpected := self._unexpected(names)):
             raise JsonRpcInvalidParamsError(f"Invalid params: unexpected {listed(unexpected)}")
         if not self._required_names <= names:
             raise JsonRpcInvalidParamsError(f"Invalid params: missing {listed(sorted(self._required_names - names))}")
-        return (), {**params, self._magic_name: magic} if self.takes_magic else params
 
     def _unexpected(self, names: Iterable[str]) -> list[str]:
         # The magic name is the server's: a client may not slip one in through **kwargs.
