@@ -10,6 +10,8 @@ __all__ = ["Calls", "Speed", "Tally"]
 
 # Bits of a duration that tell its bucket, the leading one among them: eight buckets for each power of two.
 _BUCKET_BITS: Final = 4
+# By the number of bits of a duration, a mask that keeps so many of them. The last one is for 292 years.
+_LEADING_BITS: Final = [-1 << max(bits - _BUCKET_BITS, 0) for bits in range(64)]
 _LEAST: Final = 1 << (_BUCKET_BITS - 1)  # shorter durations have no bits to drop
 
 
@@ -33,8 +35,7 @@ class Calls:
         """Count a call as ended."""
         if duration_ns > self.longest_ns:  # noqa: PLR1730  max() costs each call more
             self.longest_ns = duration_ns
-        shift = (duration_ns | _LEAST).bit_length() - _BUCKET_BITS
-        bucket = duration_ns >> shift << shift
+        bucket = duration_ns & _LEADING_BITS[duration_ns.bit_length()]
         try:
             self.buckets[bucket] += 1
         except KeyError:  # once in the life of the bucket, where get() would cost each call
