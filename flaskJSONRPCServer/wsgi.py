@@ -59,8 +59,9 @@ class Application:
         self._pipeline = pipeline
         self._locks = locks
         self._always_flask = always_flask
-        self._error_handlers = app.error_handler_spec[None]
         # What would observe a request is kept in these containers. They are filled in place, so a look tells.
+        self._attributes = vars(app)
+        self._error_handlers = app.error_handler_spec[None]
         self._observers: tuple[Collection[Any], ...] = (
             app.before_request_funcs,
             app.after_request_funcs,
@@ -86,8 +87,9 @@ class Application:
             self._always_flask
             or self._pipeline.is_of_flask
             or any(self._observers)
-            or any(self._error_handlers.values())
-            or "wsgi_app" in self._app.__dict__
+            or "wsgi_app" in self._attributes
+            # Nothing is there until Flask looks for the handler of a code, which leaves an empty entry for it.
+            or (len(self._error_handlers) > 0 and any(self._error_handlers.values()))
         )
 
 

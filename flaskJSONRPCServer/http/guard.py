@@ -42,6 +42,7 @@ class Guard:
         self._allowed_origins = None if settings.allowed_origins is None else frozenset(settings.allowed_origins)
         self._media_types = frozenset(map(str.lower, settings.media_types))
         self._max_header_count = settings.max_header_count
+        self._max_uncounted = settings.max_header_count + _ENVIRON_BASE
         self._max_url_bytes = settings.max_url_bytes
         # Raw header values that passed. Sets are only added to, so they need no lock.
         self._good_hosts: set[str | None] = set()
@@ -56,7 +57,7 @@ class Guard:
         """
         if len(environ.get("PATH_INFO", "")) + len(environ.get("QUERY_STRING", "")) > self._max_url_bytes:
             raise UrlTooLong(f"the URL is over max_url_bytes ({self._max_url_bytes} bytes)")
-        if len(environ) > self._max_header_count + _ENVIRON_BASE:
+        if len(environ) > self._max_uncounted:
             self._check_header_count(environ)
         if environ.get("HTTP_HOST") not in self._good_hosts:
             self._check_host(environ)
