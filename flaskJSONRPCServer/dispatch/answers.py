@@ -131,16 +131,15 @@ class Answerer:
     def _reply(self, message: Message, endpoint: Endpoint, exchange: Exchange) -> bytes:
         if not isinstance(message, JsonRpcRequest):
             return self._reply_to_no_call(message)
-        is_notification = message.id is ABSENT
         try:
             route = endpoint.routes.get(message.method)
             if route is None:
                 raise JsonRpcMethodNotFoundError
             if route.backends is None:
-                result = self._invoker.invoke(route, message.params, exchange, notify=is_notification)
+                result = self._invoker.invoke(route, message, exchange)
             else:
                 result = self._result_elsewhere(route, route.backends, message, exchange)
-            return b"" if is_notification else self._reply_with_result(message, result, exchange)
+            return b"" if message.id is ABSENT else self._reply_with_result(message, result, exchange)
         except JsonRpcException as exc:
             return self._reply_with_error(message, exc.get_error(), exchange)
 
@@ -154,7 +153,7 @@ class Answerer:
         is_notification = call.id is ABSENT
         backend = backends.notif if is_notification else backends.dispatcher
         if backend is None:
-            return self._invoker.invoke(route, call.params, exchange, notify=is_notification)
+            return self._invoker.invoke(route, call, exchange)
         pending = self._handover.hand_over(backend, route, call, exchange)
         return None if is_notification else self._handover.collect(pending, exchange)
 

@@ -8,7 +8,7 @@ from typing import Any
 from ..http import jsonp
 from ..http.request import Environ
 from ..runtime.stats import Stats
-from ..sansio_jsonrpc import JsonRpcException, JsonRpcMethodNotFoundError
+from ..sansio_jsonrpc import ABSENT, JsonRpcException, JsonRpcMethodNotFoundError, JsonRpcRequest
 from .connection import Connection, ServerFacts
 from .exchange import Exchange
 from .handover import CallAnswer
@@ -68,7 +68,7 @@ class Execution:
             ``(status, params, result)``: ``params`` holds by name what the dispatcher was given, the connection
             included; the result is the exception, a JsonRpcException, where the status is False.
         """
-        params = data.get("params")
+        call = JsonRpcRequest(data["method"], data.get("params"), ABSENT if data.get("notify") else None)
         made: dict[str, Any] = {}
 
         def connect(exchange: Exchange, route: Route, server: ServerFacts, *, notify: bool) -> Any:
@@ -77,15 +77,15 @@ class Execution:
             return made[self._magic_name]
 
         invoker = Invoker(self._server, self._stats, debug=self._debug, connect=connect)
-        route = self._find(path, data["method"])
+        route = self._find(path, call.method)
         try:
             if route is None:
                 raise JsonRpcMethodNotFoundError
             exchange = self._exchange(unique_id, request, is_jsonp)
-            result = invoker.invoke(route, params, exchange, notify=bool(data.get("notify")))
-            return True, {**route.plan.by_name(params), **made}, result
+            result = invoker.invoke(route, call, exchange)
+            return True, {**route.plan.by_name(call.params), **made}, result
         except JsonRpcException as exc:
-            return False, {**(route.plan.by_name(params) if route else {}), **made}, exc
+            return False, {**(route.plan.by_name(call.params) if route else {}), **made}, exc
         finally:
             self._stats.wake_waiting()
 

@@ -13,7 +13,7 @@ from ..sansio_jsonrpc import ABSENT, JsonRpcError, JsonRpcException, JsonRpcRequ
 from ..settings import Settings
 from .connection import ServerFacts
 from .exchange import Exchange
-from .invoker import Invoker, Params
+from .invoker import Invoker
 from .locks import CALL_NOT_RUN
 from .routes import Route
 
@@ -170,9 +170,8 @@ class DocumentedInvoker:
         self._handover = handover
         self.internal_error = invoker.internal_error
 
-    def invoke(self, route: Route, params: Params, exchange: Exchange, *, notify: bool) -> Any:
+    def invoke(self, route: Route, call: JsonRpcRequest, exchange: Exchange) -> Any:
         """As :meth:`~flaskJSONRPCServer.dispatch.invoker.Invoker.invoke`."""
-        call = JsonRpcRequest(route.name, params, ABSENT if notify else None)
         try:
             answer = self._call_dispatcher(*self._handover.handed(route, call, exchange))
         except JsonRpcException:

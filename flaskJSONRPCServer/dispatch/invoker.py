@@ -9,14 +9,12 @@ from typing import Any
 
 from ..runtime.logs import ERROR, WARNING
 from ..runtime.stats import Stats
-from ..sansio_jsonrpc import JsonRpcException, JsonRpcInternalError
+from ..sansio_jsonrpc import JsonRpcException, JsonRpcInternalError, JsonRpcRequest
 from .connection import Connection, ServerFacts
 from .exchange import Exchange
 from .routes import Route
 
 __all__ = ["Invoker"]
-
-Params = list[Any] | dict[str, Any] | None
 
 
 class Invoker:
@@ -39,7 +37,7 @@ class Invoker:
         self._stats = stats
         self._debug = debug
 
-    def invoke(self, route: Route, params: Params, exchange: Exchange, *, notify: bool) -> Any:
+    def invoke(self, route: Route, call: JsonRpcRequest, exchange: Exchange) -> Any:
         """Bind the parameters, wait for the locks, call the function.
 
         Returns:
@@ -50,10 +48,10 @@ class Invoker:
                 held, or -32603 for any other exception.
         """
         plan = route.plan
-        connection = self._connect(exchange, route, self._server, notify=notify) if plan.takes_magic else None
-        args, kwargs = plan.bind(params, connection)
+        connection = self._connection(route, call, exchange) if plan.takes_magic else None
+        args, kwargs = plan.bind(call.params, connection)
         if self._locks.engaged:
-            self._hold(route, notify=notify)
+            self._hold(route, call)
         calls = self._stats.calls_of(route.url)
         calls.started += 1
         started_ns = perf_counter_ns()
@@ -68,11 +66,14 @@ class Invoker:
         finally:
             calls.end(perf_counter_ns() - started_ns)
 
-    def _hold(self, route: Route, *, notify: bool) -> None:
+    def _connection(self, route: Route, call: JsonRpcRequest, exchange: Exchange) -> Any:
+        return self._connect(exchange, route, self._server, notify=call.is_notification)
+
+    def _hold(self, route: Route, call: JsonRpcRequest) -> None:
         try:
             self._locks.hold_call(route.lock_key)
         except JsonRpcException as exc:
-            if notify:
+            if call.is_notification:
                 self._stats.count_lost(1)
                 self._log.write(WARNING, f"notification {route.path}{route.name} is lost:", exc.message)
             raise
