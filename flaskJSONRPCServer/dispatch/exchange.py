@@ -7,6 +7,7 @@ from typing import Any
 
 from ..http.request import Request
 from ..http.response import Outgoing
+from ..runtime.tally import Tally
 
 __all__ = ["Exchange"]
 
@@ -15,10 +16,13 @@ class Exchange(Request):
     """A request and what its dispatchers say about the answer. Most say nothing: it is made when first asked for.
 
     Attributes:
+        tally: The counts of the one thread that answers it.
         allow_compress: Whether the answer may be compressed, unless a dispatcher says otherwise.
         callback: The JSONP callback's name; None where the answer is plain JSON.
         asked: :attr:`outgoing`, if it has been asked for; None: the answer is plain JSON.
     """
+
+    tally: Tally
 
     # Here, since most requests leave them as they are.
     allow_compress = True

@@ -98,6 +98,7 @@ class Execution:
         exchange = Exchange(environ)
         exchange.__dict__["unique_id"] = unique_id
         exchange.allow_compress = self._allow_compress
+        exchange.tally = self._stats.tally()
         output_format = jsonp.DEFAULT_FORMAT if is_jsonp is True else is_jsonp or ""
         callback = "" if output_format else None
         exchange.wrap_in(callback, output_format)

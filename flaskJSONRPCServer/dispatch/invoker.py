@@ -52,7 +52,7 @@ class Invoker:
         args, kwargs = plan.bind(call.params, connection)
         if self._locks.engaged:
             self._hold(route, call)
-        calls = self._stats.calls_of(route.url)
+        calls = exchange.tally.calls_of(route.url)
         calls.started += 1
         started_ns = perf_counter_ns()
         try:

@@ -123,8 +123,7 @@ class Pipeline:
         if target is None:
             return None
         endpoint, route = target
-        tally = self._stats.tally()
-        tally.requests_started += 1
+        request.tally.requests_started += 1
         try:
             response = self._process(request, endpoint, route)
         except Refusal as refusal:
@@ -134,13 +133,14 @@ class Pipeline:
             self._server.log.write(ERROR, "request failed", *what, traceback=True)
             response = server_error_response(request.unique_id)
         finally:
-            self._stats.request_done(tally)
+            self._stats.request_done(request.tally)
         return self.steps.renderer.with_cors(response, request)
 
     def request(self, environ: Environ, parsed: werkzeug.wrappers.Request | None) -> Exchange:
         """Return the request of a WSGI environ."""
         request = Exchange(environ, self._trusted_proxies, parsed, self.steps.new_id)
         request.allow_compress = self._allow_compress
+        request.tally = self._stats.tally()
         return request
 
     def allowed_methods(self, wsgi_path: str) -> tuple[str, ...]:

@@ -60,14 +60,6 @@ class Stats:
             tally = self._new_tally()
         return tally
 
-    def calls_of(self, url: str) -> Calls:
-        """Return the calling thread's own counts of one dispatcher."""
-        try:
-            calls: Calls = self._local.tally.calls[url]
-        except (AttributeError, KeyError):
-            calls = self.tally().calls_of(url)
-        return calls
-
     def is_calling(self) -> bool:
         """Tell whether the calling thread is inside a dispatcher."""
         return self.tally().calling() > 0

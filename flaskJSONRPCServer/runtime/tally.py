@@ -132,10 +132,11 @@ class Tally:
 
     def calls_of(self, url: str) -> Calls:
         """Return the counts of one dispatcher."""
-        calls = self.calls.get(url)
-        if calls is None:
+        try:
+            return self.calls[url]
+        except KeyError:
             calls = self.calls[url] = Calls()
-        return calls
+            return calls
 
     def speed_of(self, name: str) -> Speed:
         """Return the durations of one name."""

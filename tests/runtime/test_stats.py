@@ -59,7 +59,7 @@ def test_totals_of_ended_threads_are_exact(eager_switches):
 
     def count(number):
         tally = stats.tally()
-        calls = stats.calls_of(f"/api/{number % 2}")
+        calls = stats.tally().calls_of(f"/api/{number % 2}")
         for each in range(1000):
             tally.requests_started += 1
             calls.started += 1
@@ -143,7 +143,7 @@ def test_a_thread_knows_whether_it_is_inside_a_dispatcher():
     stats = Stats()
     assert stats.is_calling() is False
 
-    calls = stats.calls_of("/api/echo")
+    calls = stats.tally().calls_of("/api/echo")
     calls.started += 1
     assert stats.is_calling() is True
     calls.end(1000)
@@ -288,7 +288,7 @@ def test_call_that_is_set_aside_is_not_waited_for():
     stats, aside, leave = Stats(), threading.Event(), threading.Event()
 
     def call():
-        calls = stats.calls_of("/aside")
+        calls = stats.tally().calls_of("/aside")
         calls.started += 1
         with stats.set_aside():
             aside.set()
@@ -308,7 +308,7 @@ def test_call_that_is_set_aside_meanwhile_ends_the_wait():
     stats, started, go, leave = Stats(), threading.Event(), threading.Event(), threading.Event()
 
     def call():
-        calls = stats.calls_of("/aside")
+        calls = stats.tally().calls_of("/aside")
         calls.started += 1
         started.set()
         assert go.wait(30)
