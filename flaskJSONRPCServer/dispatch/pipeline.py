@@ -11,6 +11,7 @@ import werkzeug.wrappers
 
 from ..http import jsonp
 from ..http.body import declared_length, is_gzip
+from ..http.cors import Cors
 from ..http.guard import Guard, is_cross_site
 from ..http.refusals import Forbidden, Refusal
 from ..http.request import Environ, Request
@@ -23,7 +24,7 @@ from .answers import Answerer
 from .connection import ServerFacts
 from .exchange import Exchange
 from .locks import Locks
-from .rendering import Renderer
+from .rendering import Renderer, with_cors
 from .routes import Endpoint, Route, Router
 
 __all__ = ["PATH_METHODS", "Pipeline", "Steps", "held_back"]
@@ -89,6 +90,7 @@ class Pipeline:
         self._stats = stats
         self._auth: Callable[..., Any] | None = settings.auth
         self._allow_compress = settings.allowCompress
+        self._cors = None if settings.cors is False else Cors(settings.cors)
         self._max_body_bytes = settings.max_body_bytes
         self._trusted_proxies = frozenset(settings.trusted_proxies)
         self._turn = threading.Lock() if settings.blocking else None
@@ -134,7 +136,7 @@ class Pipeline:
             response = server_error_response(request.unique_id)
         finally:
             self._stats.request_done(request.tally)
-        return self.steps.renderer.with_cors(response, request)
+        return response if self._cors is None else with_cors(response, request, self._cors)
 
     def request(self, environ: Environ, parsed: werkzeug.wrappers.Request | None) -> Exchange:
         """Return the request of a WSGI environ."""
@@ -175,16 +177,16 @@ class Pipeline:
         return self._post(request, endpoint) if route is None else self._get(request, endpoint, route)
 
     def _post(self, request: Exchange, endpoint: Endpoint) -> Response:
-        environ = request.environ
+        environ, steps = request.environ, self.steps
         self._guard.check_media_type(environ)
         if self._auth is not None:
             declared_length(environ, self._max_body_bytes)  # otherwise reading the body checks it soon enough
             self._authorise(self._auth, request, endpoint.path, None)
         text = request.body(self._max_body_bytes)
         if "HTTP_CONTENT_ENCODING" in environ and is_gzip(environ["HTTP_CONTENT_ENCODING"]):
-            text = self.steps.gunzip(text)
-        self._calculate_type(request)
-        steps = self.steps
+            text = steps.gunzip(text)
+        if steps.mime_type is not None:
+            request.outgoing.mime_type = steps.mime_type(request.parsed)
         return steps.renderer.render(steps.answerer.answer_text(text, endpoint, request), request)
 
     def _get(self, request: Exchange, endpoint: Endpoint, route: Route) -> Response:
@@ -196,15 +198,12 @@ class Pipeline:
         params = query_params(request, route)
         callback = jsonp.check_callback(params.pop("jsonp")) if "jsonp" in params else None
         request.wrap_in(callback, route.output_format)
-        self._calculate_type(request)
+        steps = self.steps
+        if steps.mime_type is not None:
+            request.outgoing.mime_type = steps.mime_type(request.parsed)
         request.outgoing.headers["Cache-Control"] = "no-store"
         call = JsonRpcRequest(route.name, params, id=None)
-        steps = self.steps
         return steps.renderer.render(steps.answerer.answer_message(call, endpoint, request), request)
-
-    def _calculate_type(self, request: Exchange) -> None:
-        if self.steps.mime_type is not None:
-            request.outgoing.mime_type = self.steps.mime_type(request.parsed)
 
     def _authorise(self, auth: Callable[..., Any], request: Request, path: str, method: str | None) -> None:
         """Ask ``auth``, before the body is read.

@@ -1,4 +1,4 @@
-"""From the bytes of an answer to an HTTP response: media type, JSONP, headers of the dispatchers, CORS, gzip."""
+"""From the bytes of an answer to an HTTP response: media type, JSONP, headers of the dispatchers, gzip, CORS."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..http.response import Outgoing, Response, checked_header, json_response, m
 from ..settings import Settings
 from .exchange import Exchange
 
-__all__ = ["Renderer"]
+__all__ = ["Renderer", "with_cors"]
 
 
 class Renderer:
@@ -24,7 +24,6 @@ class Renderer:
 
     def __init__(self, settings: Settings, compress: Callable[[Response], Response]) -> None:
         self._compress = compress
-        self._cors = None if settings.cors is False else Cors(settings.cors)
         self._allow_compress = settings.allowCompress
         self._compress_min_size = settings.compressMinSize
 
@@ -49,19 +48,17 @@ class Renderer:
         takes_gzip = gzip.accepts_gzip(request.environ.get("HTTP_ACCEPT_ENCODING", ""))
         return self._compress(response) if takes_gzip else response
 
-    def with_cors(self, response: Response, request: Request) -> Response:
-        """Add what the CORS protocol wants, where it is switched on."""
-        if self._cors is None:
-            return response
-        environ = request.environ
-        origin = environ.get("HTTP_ORIGIN")
-        if request.method == "OPTIONS":
-            requested = environ.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS", "")
-            headers = self._cors.preflight_headers(origin, requested)
-        else:
-            headers = self._cors.headers(origin)
-        response.headers = merged_headers(response.headers, headers)
-        return response
+
+def with_cors(response: Response, request: Request, cors: Cors) -> Response:
+    """Add what the CORS protocol wants."""
+    environ = request.environ
+    origin = environ.get("HTTP_ORIGIN")
+    if request.method == "OPTIONS":
+        headers = cors.preflight_headers(origin, environ.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS", ""))
+    else:
+        headers = cors.headers(origin)
+    response.headers = merged_headers(response.headers, headers)
+    return response
 
 
 def rendered_as_asked(reply: bytes, asked: Outgoing, callback: str | None) -> Response:
