@@ -182,7 +182,7 @@ def test_call_dispatcher_of_inline_calls(serve):
     seen = []
 
     def call(original, uniqueId, path, data, request, *args):
-        seen.append((path, data["method"], data["notify"], request["method"]))
+        seen.append((path, data["method"], data["id"], data["notify"], request["method"]))
         status, params, result = original(uniqueId, path, data, request, *args)
         return (status, params, [result]) if status else (status, params, result)
 
@@ -194,11 +194,11 @@ def test_call_dispatcher_of_inline_calls(serve):
     assert send(post([notification, rpc("echo", {"value": 2})])).json()[0]["result"] == [2]
     assert send(get("/api/echo?value=3&jsonp=f")).body == b'/**/f({"jsonrpc":"2.0","result":["3"],"id":null});'
     assert seen == [
-        ("/api/", "echo", False, "POST"),
-        ("/api/", "fail", False, "POST"),
-        ("/api/", "echo", True, "POST"),
-        ("/api/", "echo", False, "POST"),
-        ("/api/", "echo", False, "GET"),
+        ("/api/", "echo", 1, False, "POST"),
+        ("/api/", "fail", 1, False, "POST"),
+        ("/api/", "echo", None, True, "POST"),
+        ("/api/", "echo", 1, False, "POST"),
+        ("/api/", "echo", None, False, "GET"),
     ]
 
 
