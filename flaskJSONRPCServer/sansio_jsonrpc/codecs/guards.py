@@ -15,7 +15,7 @@ JSON_WHITESPACE: Final = " \t\n\r"
 _UTF16_OR_32_MARKS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 # As signed bytes: +1 for each opening bracket, -1 for each closing one. Their sums are the depths.
 _BRACKET_STEPS: Final = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
-_NO_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in b"[{]}")
+_NO_BRACKETS_OR_QUOTES: Final = bytes(byte for byte in range(256) if byte not in b'[{]}"')
 _DIGITS_AS_ZEROS: Final = bytes(48 if 48 <= byte <= 57 else 32 for byte in range(256))
 
 _CHUNK: Final = 256 * 1024
@@ -57,14 +57,16 @@ def exceeds_depth(data: bytes, max_depth: int) -> bool:
 
 
 def _depth(data: bytes) -> int:
-    without_escapes = data.replace(b"\\\\", b"").replace(b'\\"', b"")
+    without_escapes = data.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in data else data
     depth = deepest = 0
     is_inside_string = False
     # Chunk by chunk, so that a large text is never a long time at a stretch.
     for start in range(0, len(without_escapes), _CHUNK):
-        between_quotes = without_escapes[start : start + _CHUNK].split(b'"')
+        marks = without_escapes[start : start + _CHUNK].translate(None, _NO_BRACKETS_OR_QUOTES)
+        # Two quotes with nothing between them change nothing for what follows: most strings go at once.
+        between_quotes = marks.replace(b'""', b"").split(b'"')
         outside_strings = b"".join(between_quotes[is_inside_string::2])
-        steps = outside_strings.translate(_BRACKET_STEPS, _NO_BRACKETS)
+        steps = outside_strings.translate(_BRACKET_STEPS)
         depths = list(accumulate(memoryview(steps).cast("b"), initial=depth))
         depth, deepest = depths[-1], max(deepest, *depths)
         is_inside_string ^= len(between_quotes) % 2 == 0
