@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json.encoder
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import Any, TypeAlias
 
@@ -47,7 +47,7 @@ class StandardCodec(Codec):
         self._max_depth = limits.max_depth
         self._max_digits = limits.integer_digits
         self._long_run = b"0" * (self._max_digits + 1)
-        self._write = _build_writer(default or refuse_type)
+        self._iterencode = _build_encoder(default or refuse_type)
         decoder = json.JSONDecoder(parse_float=finite_float, parse_constant=refuse_constant)
         # decode() would search for white space twice. The stubs leave scan_once out.
         self._scan: Callable[[str, int], tuple[Any, int]] = decoder.scan_once  # type: ignore[attr-defined]
@@ -67,7 +67,7 @@ class StandardCodec(Codec):
     def dumps(self, value: Any) -> bytes:
         """See `Codec.dumps`."""
         try:
-            return self._write(value)
+            return "".join(self._iterencode(value, 0)).encode()
         except Exception as exc:  # the user's hook may raise anything
             raise JsonRpcSerializationError from exc
 
@@ -98,14 +98,16 @@ class StandardCodec(Codec):
         return tree
 
 
-def _build_writer(default: Default) -> Callable[[Any], bytes]:
+def _build_encoder(default: Default) -> Callable[[Any, int], Iterable[str]]:
     """Build the encoder once: JSONEncoder.encode builds another for each value, at a microsecond each."""
     make_encoder = getattr(json.encoder, "c_make_encoder", None)
     if make_encoder is None:
         encode = json.JSONEncoder(
             ensure_ascii=False, check_circular=False, allow_nan=False, separators=(",", ":"), default=default
         ).encode
-        return lambda value: encode(value).encode()
+        return lambda value, _indent_level: [encode(value)]
     # No dict of markers: threads share the encoder, and a circle ends in a RecursionError all the same.
-    iterencode = make_encoder(None, default, json.encoder.encode_basestring, None, ":", ",", False, False, False)
-    return lambda value: "".join(iterencode(value, 0)).encode()
+    encoder: Callable[[Any, int], Iterable[str]] = make_encoder(
+        None, default, json.encoder.encode_basestring, None, ":", ",", False, False, False
+    )
+    return encoder
