@@ -135,7 +135,9 @@ class Pipeline:
             self._server.log.write(ERROR, "request failed", *what, traceback=True)
             response = server_error_response(request.unique_id)
         finally:
-            self._stats.request_done(request.tally)
+            request.tally.requests_done += 1
+            if self._stats.awaiting_idle:
+                self._stats.wake_waiting()
         return response if self._cors is None else with_cors(response, request, self._cors)
 
     def request(self, environ: Environ, parsed: werkzeug.wrappers.Request | None) -> Exchange:

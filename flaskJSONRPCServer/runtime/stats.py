@@ -37,6 +37,9 @@ class Stats:
 
     Every thread counts in a :class:`~flaskJSONRPCServer.runtime.tally.Tally` of its own. When a thread has ended, its
     tally is folded into a total, so that memory is bounded by the number of living threads.
+
+    Attributes:
+        awaiting_idle: How many wait for requests or calls to end. Whoever ends one then calls :meth:`wake_waiting`.
     """
 
     def __init__(self) -> None:
@@ -48,7 +51,7 @@ class Stats:
         self._ended_total = Tally()  # guarded by _lock
         self._rate = Rate(time.time())  # guarded by _lock
         self._idle = make_condition(self._lock)
-        self._awaiting_idle = 0  # how many wait; written under _lock, read without it by those that wake them
+        self.awaiting_idle = 0  # written under _lock, read without it by those that wake them
         self._lost_notifications = 0  # guarded by _lock
         self._set_aside = 0  # guarded by _lock
 
@@ -77,15 +80,9 @@ class Stats:
             calls.end(duration_ns)
         self.wake_waiting()
 
-    def request_done(self, tally: Tally) -> None:
-        """Count a request as answered, and wake whoever waits for the last one."""
-        tally.requests_done += 1
-        if self._awaiting_idle:
-            self.wake_waiting()
-
     def wake_waiting(self) -> None:
         """Let those look again that wait for requests or calls to end."""
-        if self._awaiting_idle:
+        if self.awaiting_idle:
             with self._idle:
                 self._idle.notify_all()
 
@@ -204,12 +201,12 @@ class Stats:
 
     def _wait(self, busy: Callable[[], int], timeout_s: float, allowed: int) -> int:
         with self._idle:
-            self._awaiting_idle += 1
+            self.awaiting_idle += 1
             try:
                 self._idle.wait_for(lambda: busy() <= allowed, timeout_s)
                 return busy()
             finally:
-                self._awaiting_idle -= 1
+                self.awaiting_idle -= 1
 
 
 def calls_report(calls: Calls, factor: float) -> dict[str, float]:
