@@ -71,7 +71,7 @@ class Engine:
         self.router = Router(self._mount_paths, self._unmount_other_paths)
         self._facade = facade
         self._standard = standard
-        self._facts = ServerFacts(self.name, facade, self.log, self.locks, served_by)
+        self.facts = ServerFacts(self.name, facade, self.log, self.locks, served_by)
         self.exec_backends = ExecBackends(facade, self.log, self.stats)
         self._chosen(None, None)
         self.codec = self._make_codec(settings)
@@ -180,7 +180,7 @@ class Engine:
         """Return what makes calls for exec backends."""
         settings = self.settings
         return Execution(
-            self._facts,
+            self.facts,
             self.stats,
             self.router,
             magic_name=settings.magicVarForDispatcher,
@@ -229,7 +229,7 @@ class Engine:
         self.codec = self._make_codec(settings)
         self._frozen = settings
         guard = Guard(settings, allowed_hosts(settings))
-        return Pipeline(settings, self._facts, self.router, guard, self.stats, self._steps(settings))
+        return Pipeline(settings, self.facts, self.router, guard, self.stats, self._steps(settings))
 
     def _steps(self, settings: Settings) -> Steps:
         seams = Seams(self._facade, self._standard, settings, self.codec)
@@ -246,8 +246,8 @@ class Engine:
         )
 
     def _answerer(self, settings: Settings, seams: Seams) -> Answerer:
-        invoker = Invoker(self._facts, self.stats, debug=settings.debug)
-        handover = Handover(settings, self._facts, invoker, self.stats, seams.copy_request)
+        invoker = Invoker(self.facts, self.stats, debug=settings.debug)
+        handover = Handover(settings, self.facts, invoker, self.stats, seams.copy_request)
         replaced = seams.replaced("_callDispatcher")
         caller = invoker if replaced is None else DocumentedInvoker(replaced, handover, invoker)
         return Answerer(settings, seams, caller, handover)

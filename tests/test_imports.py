@@ -20,7 +20,7 @@ LAYERS = (
     {"__init__"},
     {"server"},
     {"documented", "lifecycle"},
-    {"autoreload", "reloading"},
+    {"autoreload", "child", "reloading"},
     {"engine", "helpers"},
     {"wsgi"},
     {"execBackend", "servBackend", "experimental"},
@@ -42,6 +42,7 @@ _ENGINES = {"sansio_jsonrpc/codecs/engines.py"}
 PLACES = {
     "celery": {"execBackend/celery.py"},
     "cheroot": {"servBackend/cheroot.py"},
+    "cloudpickle": {"execBackend/parallel.py", "execBackend/parallel_child.py"},
     "gevent": {"runtime/concurrency.py", "servBackend/pywsgi.py"},
     "granian": {"servBackend/granian_worker.py"},
     "loky": {"execBackend/parallel.py"},

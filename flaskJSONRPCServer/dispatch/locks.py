@@ -174,9 +174,19 @@ class Locks:
         if not self.wait_in_run(key):
             raise JsonRpcException.exc_from_error(JsonRpcError(CALL_NOT_RUN, "Not run: the server has stopped"))
 
-    def wait_in_run(self, key: Hashable | None) -> bool:
-        """Block until the dispatcher may run, or the server stops. Return False in the second case."""
-        return self._hold(lambda: self._is_locked(key))
+    def wait_in_run(self, key: Hashable | None, is_given_up: Callable[[], bool] = lambda: False) -> bool:
+        """Block until the dispatcher may run, or the server stops. Return False in the second case.
+
+        Args:
+            key: The dispatcher; None for the server.
+            is_given_up: Whether nobody waits for it any more; :meth:`wake_waiting` lets it be asked again.
+        """
+        return self._hold(lambda: self._is_locked(key) and not is_given_up())
+
+    def wake_waiting(self) -> None:
+        """Let those look again that wait for a lock to open."""
+        with self._changed:
+            self._changed.notify_all()
 
     def begin_run(self) -> None:
         """Begin another run, if the last one has ended."""

@@ -1,0 +1,357 @@
+"""The inside of a child process of the backend ``parallel``: it makes calls, and its server acts on the parent's."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any, Final
+
+from ..dispatch.connection import CallTools, Connection, ServerFacts
+from ..dispatch.exchange import Exchange
+from ..dispatch.execution import described
+from ..dispatch.invoker import Invoker
+from ..dispatch.locks import Locks, lock_key
+from ..dispatch.remote import outcome_of_answer
+from ..dispatch.routes import Route
+from ..dispatch.signatures import SignaturePlan
+from ..errors import ServerStateError
+from ..http import jsonp
+from ..runtime.logs import ServerLog, TracebackText, split_level
+from ..runtime.stats import Stats
+from ..sansio_jsonrpc import JsonRpcException
+from .parallel_channel import ChannelAddress, ChildChannel, name_of_dispatcher
+
+__all__ = ["ChildServer", "ChildSetup", "Shipment", "setup_of", "shipment_of"]
+
+_PLAIN: Final = (str, int, float, bool, bytes, type(None))
+
+
+@dataclass(frozen=True, slots=True)
+class ChildSetup:
+    """What a child is told once.
+
+    Attributes:
+        address: Where it reaches the parent.
+        name: The server's name.
+        settings: The settings of the server that are plain values.
+        script: The file of the main program; None where it has none.
+        facade: Makes what dispatchers see as the server, of the :class:`ChildServer`.
+        parallel_type: What ``_connection.parallelType`` says.
+        pool_size: What ``_connection.parallelPoolSize`` says.
+    """
+
+    address: ChannelAddress
+    name: str
+    settings: dict[str, Any]
+    script: str | None
+    facade: Callable[[ChildServer], Any]
+    parallel_type: str
+    pool_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shipment:
+    """One call on its way to a child.
+
+    Attributes:
+        unique_id: The id of the request that it belongs to.
+        path: The path of the dispatcher, such as ``/api/``.
+        data: The call: ``method``, ``params``, ``id`` and ``notify``.
+        request: ``headers``, ``cookies`` and ``remote_addr`` of the request; empty where the dispatcher does not ask
+            for its connection.
+        is_jsonp: The JSONP output format; False for plain JSON.
+        served_by: ``(isRawSocket, ip or socketPath, port)``; a socket object stays in the parent, and is None here.
+        parallel_id: What ``_connection.parallelId`` says.
+    """
+
+    unique_id: str
+    path: str
+    data: Mapping[str, Any]
+    request: Mapping[str, Any]
+    is_jsonp: str | bool
+    served_by: tuple[bool, str | None, Any]
+    parallel_id: Any
+
+
+_NOWHERE: Final = (False, None, None)
+
+
+def setup_of(server: Any, address: ChannelAddress, *, pool_size: int, parallel_type: str = "parallel") -> ChildSetup:
+    """Return what the children of a server are told; to be called in the parent."""
+    settings = server.settings
+    plain = {each.name: getattr(settings, each.name) for each in fields(settings)}
+    return ChildSetup(
+        address=address,
+        name=server.name,
+        settings={name: value for name, value in plain.items() if is_plain(value)},
+        script=getattr(server._parentModule, "__file__", None),
+        facade=server._child_facade,
+        parallel_type=parallel_type,
+        pool_size=pool_size,
+    )
+
+
+def shipment_of(
+    server: Any,
+    route: Route,
+    unique_id: str,
+    data: Mapping[str, Any],
+    request: Mapping[str, Any],
+    is_jsonp: str | bool,
+    parallel_id: Any = None,
+) -> Shipment:
+    """Return a call as it travels to a child; to be called in the parent, with what ``add`` is given.
+
+    Args:
+        server: The server.
+        route: What is called, as :class:`~flaskJSONRPCServer.dispatch.remote.RemoteCall` has it.
+        unique_id: As ``add`` is given it.
+        data: As ``add`` is given it.
+        request: As ``add`` is given it.
+        is_jsonp: As ``add`` is given it.
+        parallel_id: What ``_connection.parallelId`` is to say; None: the id of the process.
+    """
+    if not route.plan.takes_magic:
+        return Shipment(unique_id, route.path, data, {}, is_jsonp, _NOWHERE, parallel_id)
+    is_raw, host, port = server._engine.facts.served_by(request.get("environ") or {})
+    sent = {name: request.get(name) for name in ("headers", "cookies", "remote_addr")}
+    served_by = is_raw, host, port if is_plain(port) else None
+    return Shipment(unique_id, route.path, data, sent, is_jsonp, served_by, parallel_id)
+
+
+def is_plain(value: Any) -> bool:
+    """Tell whether a value is one of those that mean the same in each process."""
+    if isinstance(value, dict):
+        return all(map(is_plain, value.keys())) and all(map(is_plain, value.values()))
+    return all(map(is_plain, value)) if isinstance(value, (list, tuple, set, frozenset)) else type(value) in _PLAIN
+
+
+class ChildServer:
+    """Makes calls in a child.
+
+    Args:
+        setup: What the child is told.
+
+    Attributes:
+        current: The one of this process that was made last; None in any other process.
+        setup: What the child is told.
+        channel: The line to the parent, which is used when somebody asks it something.
+        locks: The locks of the parent.
+        stats: What this process counts.
+        log: Writes to the parent's log.
+        facade: What dispatchers see as the server.
+    """
+
+    current: ChildServer | None = None
+
+    def __init__(self, setup: ChildSetup) -> None:
+        settings = setup.settings
+        self.setup = setup
+        self.channel = ChildChannel(setup.address)
+        self.locks = ChildLocks(self)
+        self.stats = Stats()
+        self.log = ServerLog(setup.name, settings["log"])
+        self.log.write_through(ParentLog(self))
+        self.facade = setup.facade(self)
+        self._allow_compress = settings["allowCompress"]
+        self._magic_name = settings["magicVarForDispatcher"]
+        self._routes: dict[tuple[str, str], Route] = {}  # a change replaces one entry in one step
+        facts = ServerFacts(setup.name, self.facade, self.log, self.locks, lambda environ: _NOWHERE)
+        self._invoker = Invoker(facts, self.stats, debug=settings["debug"], connect=ChildConnection)
+        ChildServer.current = self
+
+    def call(self, shipment: Shipment, function: Callable[..., Any]) -> dict[str, Any]:
+        """Make a call, in this thread.
+
+        Args:
+            shipment: The call.
+            function: The dispatcher, as this process has it.
+
+        Returns:
+            The outcome, as :func:`~flaskJSONRPCServer.dispatch.remote.outcome_of_answer` gives it.
+        """
+        data = shipment.data
+        route = self._route(shipment.path, data["method"], function)
+        exchange = ChildExchange(shipment, self)
+        try:
+            result = self._invoker.invoke(route, data.get("params"), exchange, notify=bool(data.get("notify")))
+            return outcome_of_answer((True, exchange.made, result), self._magic_name)
+        except JsonRpcException as exc:
+            return outcome_of_answer((False, exchange.made, exc), self._magic_name)
+
+    def pack(self, shipment: Shipment, outcome: dict[str, Any]) -> bytes:
+        """Return an outcome pickled; in the place of one that cannot be, that of an unexpected exception."""
+        try:
+            return pickled(outcome)
+        except Exception:  # noqa: BLE001  whatever a method of the result's own raises
+            what = f"the result of {shipment.data['method']!r} cannot be sent to the server's process"
+            failed = self._invoker.internal_error(what, ChildExchange(shipment, self))
+            return pickle.dumps(outcome_of_answer((False, {}, failed), self._magic_name))
+
+    def reference(self, function: Callable[..., Any] | None) -> Hashable:
+        """Return what the parent knows a dispatcher by; None, which is the whole server, stays.
+
+        Raises:
+            TypeError: It is neither a function nor None.
+            ServerStateError: It has no name to find it by.
+        """
+        if function is None:
+            return None
+        if not callable(function):
+            raise TypeError(f"{function!r} is not a dispatcher; pass the function itself, or None for the server")
+        key = lock_key(function)
+        for route in list(self._routes.values()):
+            if route.lock_key == key:
+                return route.path, route.name
+        if (name := name_of_dispatcher(function)) is None:
+            raise ServerStateError(
+                f"{function!r} has no name by which the server's process could find it; lock it from its own call by "
+                "_connection.call.lockThis(), or from the server's own process"
+            )
+        return name
+
+    def _route(self, path: str, name: str, function: Callable[..., Any]) -> Route:
+        route = self._routes.get((path, name))
+        if route is None or route.function is not function:
+            plan = SignaturePlan(function, self._magic_name)
+            route = Route(name, path, function, plan, lock_key(function), None, shares_secrets=False)
+            self._routes[path, name] = route
+        return route
+
+    @property
+    def allow_compress(self) -> bool:
+        """Whether answers may be compressed, unless a dispatcher says otherwise."""
+        return bool(self._allow_compress)
+
+    @property
+    def magic_name(self) -> str:
+        """The name of the magic variable."""
+        return str(self._magic_name)
+
+
+class ChildExchange(Exchange):
+    """The request of a call, as far as it has travelled.
+
+    Attributes:
+        made: The connection under its name, if one has been made.
+    """
+
+    def __init__(self, shipment: Shipment, child: ChildServer) -> None:
+        super().__init__({"REQUEST_METHOD": "POST"})
+        self.__dict__["unique_id"] = shipment.unique_id
+        self.allow_compress = child.allow_compress
+        self.shipment = shipment
+        self.child = child
+        self.made: dict[str, Any] = {}
+        output_format = jsonp.DEFAULT_FORMAT if shipment.is_jsonp is True else shipment.is_jsonp or ""
+        self.wrap_in("" if output_format else None, output_format)
+
+
+class ChildConnection(Connection):
+    """One call, as its dispatcher sees it in a child."""
+
+    def __init__(self, exchange: ChildExchange, route: Route, server: ServerFacts, *, notify: bool) -> None:
+        super().__init__(exchange, route, server, notify=notify)
+        shipment, setup = exchange.shipment, exchange.child.setup
+        self._child = exchange.child
+        described(self, shipment.request, native_thread=True)
+        self.servedBy = shipment.served_by
+        self.parallelType = setup.parallel_type
+        self.parallelPoolSize = setup.pool_size
+        self.parallelId = shipment.parallel_id
+        exchange.made[exchange.child.magic_name] = self
+
+    @cached_property
+    def call(self) -> CallTools:
+        """What a dispatcher may do about itself."""
+        return ChildTools(self._server, self.dispatcher, (self.path, self.dispatcherName), self._child)
+
+
+class ChildTools(CallTools):
+    """The functions that a dispatcher may call about itself, in a child."""
+
+    def __init__(
+        self, server: ServerFacts, function: Callable[..., Any], own: tuple[str, str], child: ChildServer
+    ) -> None:
+        super().__init__(server, function)
+        self._key = own
+        self._child = child
+
+    def lock(self, dispatcher: Callable[..., Any] | None = None) -> None:
+        """Hold the server, or a dispatcher."""
+        self._locks.lock(self._child.reference(dispatcher))
+
+    def unlock(self, dispatcher: Callable[..., Any] | None = None, exclusive: bool = False) -> None:
+        """Let the server, or a dispatcher, run."""
+        self._locks.unlock(self._child.reference(dispatcher), exclusive=exclusive)
+
+    def wait(self, dispatcher: Callable[..., Any] | None = None, returnStatus: bool = False) -> bool | None:
+        """Block until the server, or a dispatcher, may run; with ``returnStatus`` tell at once whether it is locked."""
+        return self._wait_or_tell(self._child.reference(dispatcher), returnStatus)
+
+
+class ChildLocks(Locks):
+    """The locks of the parent. Calls are held there before they come here, so that nothing is ever engaged here.
+
+    The keys are what :meth:`ChildServer.reference` gives.
+
+    Args:
+        child: What knows the way to the parent.
+    """
+
+    def __init__(self, child: ChildServer) -> None:
+        super().__init__()
+        self._ask = child.channel.request
+
+    def lock(self, key: Hashable | None = None) -> None:
+        """As :meth:`Locks.lock`."""
+        self._ask("lock", {"dispatcher": key})
+
+    def unlock(self, key: Hashable | None = None, *, exclusive: bool = False) -> None:
+        """As :meth:`Locks.unlock`."""
+        self._ask("unlock", {"dispatcher": key, "exclusive": bool(exclusive)})
+
+    def is_locked(self, key: Hashable | None = None) -> bool:
+        """As :meth:`Locks.is_locked`."""
+        return bool(self._ask("isLocked", {"dispatcher": key}))
+
+    def wait_in_run(self, key: Hashable | None, is_given_up: Callable[[], bool] = lambda: False) -> bool:
+        """Block until the dispatcher may run.
+
+        Raises:
+            ServerStateError: The server stops before.
+        """
+        self._ask("wait", {"dispatcher": key})
+        return True
+
+
+class ParentLog:
+    """Writes to the parent's log; where it cannot be reached, to this process's.
+
+    Args:
+        child: What knows the way to the parent.
+    """
+
+    def __init__(self, child: ChildServer) -> None:
+        self._child = child
+
+    def _logger(self, level: Any, *args: Any) -> None:
+        text = next((str(part) for part in args if isinstance(part, TracebackText)), None)
+        parts = [str(part) for part in args if not isinstance(part, TracebackText)]
+        level = level if isinstance(level, int) else str(level)
+        try:
+            self._child.channel.request("log", {"level": level, "parts": parts, "traceback": text})
+        except ServerStateError:
+            self._child.log.emit(*split_level(level, args))
+
+
+def pickled(value: Any) -> bytes:
+    """Return a value pickled, its classes by value where this process alone has them."""
+    try:
+        return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+    except Exception:  # noqa: BLE001  the second way says what is wrong
+        import cloudpickle
+
+        return bytes(cloudpickle.dumps(value, pickle.HIGHEST_PROTOCOL))
