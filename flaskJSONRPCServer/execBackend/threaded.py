@@ -6,8 +6,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-import flask
-
 from ..dispatch.handover import CALL_NOT_RUN, CallAnswer
 from ..errors import ServerStateError
 from ..runtime.concurrency import make_condition, make_event, make_lock, start_native_thread, start_thread
@@ -183,6 +181,8 @@ class ThreadedBackend:
         self, uniqueId: str, path: str, dataIn: dict[str, Any], request: Any, isJSONP: str | bool = False
     ) -> tuple[bool, Any, Any]:
         """Queue a call."""
+        import flask  # here: a child process of another backend does without it
+
         pool, server = self._pool, self._server
         if pool is None:
             return False, f"exec backend {self._id!r} has stopped", None

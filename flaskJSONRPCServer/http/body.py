@@ -5,8 +5,6 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from werkzeug.exceptions import ClientDisconnected
-
 from .refusals import BadEncoding, BadRequest, BodyTooLarge, LengthRequired, RequestTimeout, UnsupportedMediaType
 
 if TYPE_CHECKING:
@@ -66,6 +64,8 @@ def read_parsed_body(parsed: werkzeug.wrappers.Request, environ: dict[str, Any],
     Raises:
         Refusal: As :func:`read_body`.
     """
+    from werkzeug.exceptions import ClientDisconnected
+
     declared = declared_length(environ, limit_bytes)
     if declared is None and not has_chunked_body(environ):
         return b""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gzip
+from typing import TYPE_CHECKING
 
-from werkzeug.datastructures import Accept
-from werkzeug.http import parse_accept_header
+if TYPE_CHECKING:
+    from werkzeug.datastructures import Accept
 
 __all__ = ["accepts_gzip", "compress"]
 
@@ -18,6 +19,9 @@ def accepts_gzip(accept_encoding: str) -> bool:
 
     Source: RFC 9110, section 12.5.3. A header that names neither gzip nor ``*`` takes none; a quality of 0 forbids.
     """
+    from werkzeug.datastructures import Accept
+    from werkzeug.http import parse_accept_header
+
     accepted = parse_accept_header(accept_encoding, Accept)
     gzip_quality = quality(accepted, "gzip")
     return gzip_quality > 0 and gzip_quality >= explicit_quality(accepted, "identity", default=0)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from wsgiref.util import is_hop_by_hop
 
-import werkzeug.wrappers
-from werkzeug.http import dump_cookie
-
 from .refusals import Refusal
+
+if TYPE_CHECKING:
+    import werkzeug.wrappers
 
 __all__ = [
     "HeaderError",
@@ -129,6 +129,8 @@ def set_cookie(cookie: Mapping[str, Any]) -> str:
         raise HeaderError(f"cookie {name!r} has a control character: {dict(cookie)!r}")
     if not _NAME.fullmatch(name):
         raise HeaderError(f"cookie name {name!r} is not a token (RFC 6265, section 4.1.1)")
+    from werkzeug.http import dump_cookie
+
     try:
         return dump_cookie(
             name,
@@ -181,7 +183,9 @@ def encoded(response: Response, coding: str, body: bytes) -> Response:
 
 def as_werkzeug(response: Response) -> werkzeug.wrappers.Response:
     """Return the answer as an object of Werkzeug's."""
-    return werkzeug.wrappers.Response(response.body, response.status, response.headers)
+    from werkzeug.wrappers import Response as ParsedResponse
+
+    return ParsedResponse(response.body, response.status, response.headers)
 
 
 def from_werkzeug(response: werkzeug.wrappers.Response) -> Response:
