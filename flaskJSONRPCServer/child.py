@@ -62,6 +62,7 @@ class ChildFacade(ProcessHelpers):
         self._child = child
         super().__init__()
         self._ask = child.channel.request
+        self._locks = child.locks
         self.settings = ChildSettings(child.setup.settings)
 
     @property
@@ -101,11 +102,11 @@ class ChildFacade(ProcessHelpers):
 
     def lock(self, dispatcher: Dispatcher | None = None) -> None:
         """Hold every call, or those of one dispatcher, until :meth:`unlock`."""
-        self._child.locks.lock(self._child.reference(dispatcher))
+        self._locks.lock(self._locks.key_of(dispatcher))
 
     def unlock(self, dispatcher: Dispatcher | None = None, exclusive: bool = False) -> None:
         """Let calls run again; ``exclusive`` even while the server is locked."""
-        self._child.locks.unlock(self._child.reference(dispatcher), exclusive=exclusive)
+        self._locks.unlock(self._locks.key_of(dispatcher), exclusive=exclusive)
 
     def wait(
         self,
@@ -114,13 +115,13 @@ class ChildFacade(ProcessHelpers):
         returnStatus: bool = False,
     ) -> bool | None:
         """Block until the server, or a dispatcher, may run; with ``returnStatus`` tell at once whether it is locked."""
-        locks, key = self._child.locks, self._child.reference(dispatcher)
+        key = self._locks.key_of(dispatcher)
         if returnStatus:
-            return locks.is_locked(key)
+            return self._locks.is_locked(key)
         if sleepMethod is None:
-            locks.wait_in_run(key)
-        while sleepMethod is not None and locks.is_locked(key):
-            sleepMethod(self.settings.sleepTime_waitLock)
+            self._locks.wait_in_run(key)
+        else:
+            self._locks.wait(key, sleepMethod, self.settings.sleepTime_waitLock)
         return None
 
     def stats(self, inMS: bool = False) -> dict[str, Any]:
@@ -156,7 +157,8 @@ class ChildFacade(ProcessHelpers):
 
     def _speedStatsAdd(self, name: str | Sequence[str], val: float | Sequence[float]) -> None:
         """Count durations in milliseconds, for ``stats()['speedStats']``."""
-        names, durations = zip(*paired(name, val), strict=True) if paired(name, val) else ((), ())
+        counted = paired(name, val)
+        names, durations = [each for each, _ in counted], [duration for _, duration in counted]
         self._ask("speedStatsAdd", {"names": names, "durations": durations})
 
     def _logger(self, level: Any, *args: Any) -> None:

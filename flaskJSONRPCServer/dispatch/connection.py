@@ -11,7 +11,7 @@ from ..errors import ServerStateError
 from ..runtime.concurrency import runs_natively, sleep
 from ..runtime.logs import ServerLog
 from .exchange import Exchange
-from .locks import Locks, lock_key, optional_lock_key
+from .locks import Locks
 from .routes import Route
 
 __all__ = ["ABOUT", "CallTools", "Connection", "ServerFacts"]
@@ -108,7 +108,7 @@ class CallTools(FieldsAsKeys):
     def __init__(self, server: ServerFacts, function: Callable[..., Any]) -> None:
         self._locks = server.locks
         self._log = server.log
-        self._key = lock_key(function)
+        self._key = server.locks.key_of(function)
 
     def lockThis(self) -> None:
         """Hold further calls of this dispatcher."""
@@ -124,15 +124,15 @@ class CallTools(FieldsAsKeys):
 
     def lock(self, dispatcher: Callable[..., Any] | None = None) -> None:
         """Hold the server, or a dispatcher."""
-        self._locks.lock(optional_lock_key(dispatcher))
+        self._locks.lock(self._locks.key_of(dispatcher))
 
     def unlock(self, dispatcher: Callable[..., Any] | None = None, exclusive: bool = False) -> None:
         """Let the server, or a dispatcher, run."""
-        self._locks.unlock(optional_lock_key(dispatcher), exclusive=exclusive)
+        self._locks.unlock(self._locks.key_of(dispatcher), exclusive=exclusive)
 
     def wait(self, dispatcher: Callable[..., Any] | None = None, returnStatus: bool = False) -> bool | None:
         """Block until the server, or a dispatcher, may run; with ``returnStatus`` tell at once whether it is locked."""
-        return self._wait_or_tell(optional_lock_key(dispatcher), returnStatus)
+        return self._wait_or_tell(self._locks.key_of(dispatcher), returnStatus)
 
     def sleep(self, seconds: float) -> None:
         """Sleep without holding up other calls."""

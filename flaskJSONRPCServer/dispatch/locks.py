@@ -81,6 +81,10 @@ class Locks:
         self._run = Run()  # guarded by _changed
         self._succession = Succession()  # written under _changed
 
+    def key_of(self, function: Callable[..., Any] | None) -> Hashable | None:
+        """Return what a dispatcher is known by here: :func:`optional_lock_key`."""
+        return optional_lock_key(function)
+
     def lock(self, key: Hashable | None = None) -> None:
         """Hold the dispatcher, or every dispatcher. A lock on the server ends all exclusive permissions."""
         with self._changed:

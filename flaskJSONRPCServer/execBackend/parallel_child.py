@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, fields
-from functools import cached_property
 from typing import Any, Final
 
-from ..dispatch.connection import CallTools, Connection, ServerFacts
+from ..dispatch.connection import Connection, ServerFacts
 from ..dispatch.exchange import Exchange
 from ..dispatch.execution import described
 from ..dispatch.invoker import Invoker
-from ..dispatch.locks import Locks, lock_key
+from ..dispatch.locks import Locks, lock_key, optional_lock_key
 from ..dispatch.remote import outcome_of_answer
 from ..dispatch.routes import Route
 from ..dispatch.signatures import SignaturePlan
@@ -21,7 +21,8 @@ from ..http import jsonp
 from ..runtime.logs import ServerLog, TracebackText, split_level
 from ..runtime.stats import Stats
 from ..sansio_jsonrpc import JsonRpcException
-from .parallel_channel import ChannelAddress, ChildChannel, name_of_dispatcher
+from .parallel_channel import ChannelAddress, ChildChannel
+from .parallel_methods import REMEDY, name_of_dispatcher
 
 __all__ = ["ChildServer", "ChildSetup", "Shipment", "setup_of", "shipment_of"]
 
@@ -63,7 +64,7 @@ class Shipment:
             for its connection.
         is_jsonp: The JSONP output format; False for plain JSON.
         served_by: ``(isRawSocket, ip or socketPath, port)``; a socket object stays in the parent, and is None here.
-        parallel_id: What ``_connection.parallelId`` says.
+        parallel_id: What ``_connection.parallelId`` says; None: the id of the child's process.
     """
 
     unique_id: str
@@ -111,7 +112,7 @@ def shipment_of(
         data: As ``add`` is given it.
         request: As ``add`` is given it.
         is_jsonp: As ``add`` is given it.
-        parallel_id: What ``_connection.parallelId`` is to say; None: the id of the process.
+        parallel_id: What ``_connection.parallelId`` is to say; None: the id of the child's process.
     """
     if not route.plan.takes_magic:
         return Shipment(unique_id, route.path, data, {}, is_jsonp, _NOWHERE, parallel_id)
@@ -142,6 +143,8 @@ class ChildServer:
         stats: What this process counts.
         log: Writes to the parent's log.
         facade: What dispatchers see as the server.
+        allow_compress: Whether answers may be compressed, unless a dispatcher says otherwise.
+        magic_name: The name of the magic variable.
     """
 
     current: ChildServer | None = None
@@ -149,15 +152,15 @@ class ChildServer:
     def __init__(self, setup: ChildSetup) -> None:
         settings = setup.settings
         self.setup = setup
+        self.allow_compress: bool = settings["allowCompress"]
+        self.magic_name: str = settings["magicVarForDispatcher"]
         self.channel = ChildChannel(setup.address)
         self.locks = ChildLocks(self)
         self.stats = Stats()
         self.log = ServerLog(setup.name, settings["log"])
         self.log.write_through(ParentLog(self))
         self.facade = setup.facade(self)
-        self._allow_compress = settings["allowCompress"]
-        self._magic_name = settings["magicVarForDispatcher"]
-        self._routes: dict[tuple[str, str], Route] = {}  # a change replaces one entry in one step
+        self._routes: dict[tuple[str, str], Route] = {}  # each change is one step
         facts = ServerFacts(setup.name, self.facade, self.log, self.locks, lambda environ: _NOWHERE)
         self._invoker = Invoker(facts, self.stats, debug=settings["debug"], connect=ChildConnection)
         ChildServer.current = self
@@ -177,9 +180,9 @@ class ChildServer:
         exchange = ChildExchange(shipment, self)
         try:
             result = self._invoker.invoke(route, data.get("params"), exchange, notify=bool(data.get("notify")))
-            return outcome_of_answer((True, exchange.made, result), self._magic_name)
+            return outcome_of_answer((True, exchange.made, result), self.magic_name)
         except JsonRpcException as exc:
-            return outcome_of_answer((False, exchange.made, exc), self._magic_name)
+            return outcome_of_answer((False, exchange.made, exc), self.magic_name)
 
     def pack(self, shipment: Shipment, outcome: dict[str, Any]) -> bytes:
         """Return an outcome pickled; in the place of one that cannot be, that of an unexpected exception."""
@@ -188,47 +191,19 @@ class ChildServer:
         except Exception:  # noqa: BLE001  whatever a method of the result's own raises
             what = f"the result of {shipment.data['method']!r} cannot be sent to the server's process"
             failed = self._invoker.internal_error(what, ChildExchange(shipment, self))
-            return pickle.dumps(outcome_of_answer((False, {}, failed), self._magic_name))
+            return pickle.dumps(outcome_of_answer((False, {}, failed), self.magic_name))
 
-    def reference(self, function: Callable[..., Any] | None) -> Hashable:
-        """Return what the parent knows a dispatcher by; None, which is the whole server, stays.
-
-        Raises:
-            TypeError: It is neither a function nor None.
-            ServerStateError: It has no name to find it by.
-        """
-        if function is None:
-            return None
-        if not callable(function):
-            raise TypeError(f"{function!r} is not a dispatcher; pass the function itself, or None for the server")
-        key = lock_key(function)
-        for route in list(self._routes.values()):
-            if route.lock_key == key:
-                return route.path, route.name
-        if (name := name_of_dispatcher(function)) is None:
-            raise ServerStateError(
-                f"{function!r} has no name by which the server's process could find it; lock it from its own call by "
-                "_connection.call.lockThis(), or from the server's own process"
-            )
-        return name
+    def routes(self) -> list[Route]:
+        """Return what has been called here so far."""
+        return list(self._routes.values())
 
     def _route(self, path: str, name: str, function: Callable[..., Any]) -> Route:
         route = self._routes.get((path, name))
         if route is None or route.function is not function:
-            plan = SignaturePlan(function, self._magic_name)
+            plan = SignaturePlan(function, self.magic_name)
             route = Route(name, path, function, plan, lock_key(function), None, shares_secrets=False)
             self._routes[path, name] = route
         return route
-
-    @property
-    def allow_compress(self) -> bool:
-        """Whether answers may be compressed, unless a dispatcher says otherwise."""
-        return bool(self._allow_compress)
-
-    @property
-    def magic_name(self) -> str:
-        """The name of the magic variable."""
-        return str(self._magic_name)
 
 
 class ChildExchange(Exchange):
@@ -255,47 +230,18 @@ class ChildConnection(Connection):
     def __init__(self, exchange: ChildExchange, route: Route, server: ServerFacts, *, notify: bool) -> None:
         super().__init__(exchange, route, server, notify=notify)
         shipment, setup = exchange.shipment, exchange.child.setup
-        self._child = exchange.child
         described(self, shipment.request, native_thread=True)
         self.servedBy = shipment.served_by
         self.parallelType = setup.parallel_type
         self.parallelPoolSize = setup.pool_size
-        self.parallelId = shipment.parallel_id
+        self.parallelId = os.getpid() if shipment.parallel_id is None else shipment.parallel_id
         exchange.made[exchange.child.magic_name] = self
-
-    @cached_property
-    def call(self) -> CallTools:
-        """What a dispatcher may do about itself."""
-        return ChildTools(self._server, self.dispatcher, (self.path, self.dispatcherName), self._child)
-
-
-class ChildTools(CallTools):
-    """The functions that a dispatcher may call about itself, in a child."""
-
-    def __init__(
-        self, server: ServerFacts, function: Callable[..., Any], own: tuple[str, str], child: ChildServer
-    ) -> None:
-        super().__init__(server, function)
-        self._key = own
-        self._child = child
-
-    def lock(self, dispatcher: Callable[..., Any] | None = None) -> None:
-        """Hold the server, or a dispatcher."""
-        self._locks.lock(self._child.reference(dispatcher))
-
-    def unlock(self, dispatcher: Callable[..., Any] | None = None, exclusive: bool = False) -> None:
-        """Let the server, or a dispatcher, run."""
-        self._locks.unlock(self._child.reference(dispatcher), exclusive=exclusive)
-
-    def wait(self, dispatcher: Callable[..., Any] | None = None, returnStatus: bool = False) -> bool | None:
-        """Block until the server, or a dispatcher, may run; with ``returnStatus`` tell at once whether it is locked."""
-        return self._wait_or_tell(self._child.reference(dispatcher), returnStatus)
 
 
 class ChildLocks(Locks):
     """The locks of the parent. Calls are held there before they come here, so that nothing is ever engaged here.
 
-    The keys are what :meth:`ChildServer.reference` gives.
+    A key is the path and the name of a dispatcher, or what it is called in its module.
 
     Args:
         child: What knows the way to the parent.
@@ -304,6 +250,22 @@ class ChildLocks(Locks):
     def __init__(self, child: ChildServer) -> None:
         super().__init__()
         self._ask = child.channel.request
+        self._routes = child.routes
+
+    def key_of(self, function: Callable[..., Any] | None) -> Hashable | None:
+        """Return what the parent can find a dispatcher by.
+
+        Raises:
+            TypeError: It is neither a function nor None.
+            ServerStateError: It has no name.
+        """
+        if (here := optional_lock_key(function)) is None or function is None:
+            return None
+        own = next(((route.path, route.name) for route in self._routes() if route.lock_key == here), None)
+        key = own or name_of_dispatcher(function)
+        if key is None:
+            raise ServerStateError(f"{function!r} has no name by which the server's process could find it; {REMEDY}")
+        return key
 
     def lock(self, key: Hashable | None = None) -> None:
         """As :meth:`Locks.lock`."""

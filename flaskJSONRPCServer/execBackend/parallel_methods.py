@@ -1,0 +1,118 @@
+"""What the child processes of the backend ``parallel`` may ask of the server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, Final
+
+from ..dispatch.locks import lock_key
+from ..dispatch.routes import Route
+from ..errors import ServerStateError
+from ..runtime.logs import TracebackText
+
+__all__ = ["REMEDY", "Method", "ParentMethods", "name_of_dispatcher"]
+
+REMEDY: Final = "lock it from its own call by _connection.call.lockThis(), or in the server's own process"
+
+Method = Callable[[dict[str, Any], Callable[[], bool]], Any]
+"""It is given its parameters by name, and what tells whether nobody waits for the answer any more."""
+
+
+class ParentMethods:
+    """What a child may ask: the closed table.
+
+    Args:
+        server: The server that is asked.
+
+    Attributes:
+        brief: The methods that answer at once, by name.
+        waiting: Those that may wait, by name.
+    """
+
+    def __init__(self, server: Any) -> None:
+        self._server = server
+        self._locks = server._engine.locks
+        self._router = server._engine.router
+        self.brief: dict[str, Method] = {
+            "addresses": lambda params, _: server.addresses,
+            "deepLock": lambda params, _: server._deepLock(),
+            "deepUnlock": lambda params, _: server._deepUnlock(),
+            "isLocked": lambda params, _: self._locks.is_locked(self._key(params)),
+            "lock": lambda params, _: self._locks.lock(self._key(params)),
+            "log": self._write,
+            "speedStatsAdd": lambda params, _: server._speedStatsAdd(params["names"], params["durations"]),
+            "stats": lambda params, _: server.stats(params["inMS"]),
+            "unlock": lambda params, _: self._locks.unlock(self._key(params), exclusive=params["exclusive"]),
+            "urls": lambda params, _: server._getServerUrl(),
+        }
+        self.waiting: dict[str, Method] = {
+            "wait": self._wait,
+            "waitProcessingDispatchers": lambda params, _: server._waitProcessingDispatchers(
+                params["timeout"], params["allowed"]
+            ),
+        }
+
+    def wake_waiting(self) -> None:
+        """Let those look again that wait for a lock to open."""
+        self._locks.wake_waiting()
+
+    def _key(self, params: dict[str, Any]) -> Any:
+        named = params["dispatcher"]
+        if named is None:
+            return None
+        if isinstance(named, str):
+            return key_of_named(self._router.table.routes(), named)
+        path, name = named
+        route = self._router.table.find(path, name)
+        if route is None:
+            raise ServerStateError(f"the server has no dispatcher {path}{name} any more, so it cannot be locked")
+        return route.lock_key
+
+    def _wait(self, params: dict[str, Any], is_gone: Callable[[], bool]) -> None:
+        if not self._locks.wait_in_run(self._key(params), is_gone):
+            raise ServerStateError("the server stops, and what this dispatcher waits for is still locked")
+
+    def _write(self, params: dict[str, Any], _: Callable[[], bool]) -> None:
+        parts = list(params["parts"])
+        if (text := params.get("traceback")) is not None:
+            parts.append(ChildTraceback.as_part(text))
+        self._server._logger(params["level"], *parts)
+
+
+class ChildTraceback(Exception):
+    """What was raised in a child: its traceback, as text."""
+
+    def __str__(self) -> str:
+        return f'in a child process\n"""\n{self.args[0]}"""'
+
+    @classmethod
+    def as_part(cls, text: str) -> TracebackText:
+        """Return it as a part of a message of the log."""
+        part = TracebackText(text)
+        part.raised = cls(text)
+        return part
+
+
+def name_of_dispatcher(function: Callable[..., Any]) -> str | None:
+    """Return what a function is found by in another process, as ``app:add`` or ``app:Api.add``; None: by nothing."""
+    owner = getattr(function, "__self__", None)
+    plain = getattr(function, "__func__", function)
+    name = getattr(plain, "__qualname__", None)
+    if owner is not None and not isinstance(owner, ModuleType) and name is not None:
+        kind = owner if isinstance(owner, type) else type(owner)
+        return f"{kind.__module__}:{kind.__qualname__}.{plain.__name__}"
+    return None if name is None else f"{plain.__module__}:{name}"
+
+
+def key_of_named(routes: list[Route], named: str) -> Any:
+    """Return the key of the dispatcher that has this name.
+
+    Raises:
+        ServerStateError: There is none, or there are several.
+    """
+    keys = {lock_key(route.function) for route in routes if name_of_dispatcher(route.function) == named}
+    if len(keys) == 1:
+        return keys.pop()
+    what = "several dispatchers" if keys else "no dispatcher"
+    raise ServerStateError(f"a child process names {named!r}, and the server has {what} of this name; {REMEDY}")
