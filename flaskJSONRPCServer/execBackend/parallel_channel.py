@@ -194,10 +194,10 @@ class Connected:
 
     def end(self) -> None:
         """Close it, and let go what waits on its behalf."""
-        self._gone.set()
-        self._methods.wake_waiting()
         with contextlib.suppress(OSError):  # the other side was faster
             self._socket.shutdown(socket.SHUT_RDWR)
+        self._gone.set()  # after that: what gives up waiting now must not be taken for an answer
+        self._methods.wake_waiting()
 
     def _is_authentic(self, first: Any) -> bool:
         said = first.params if isinstance(first, JsonRpcRequest) and first.method == _AUTHENTICATE else None

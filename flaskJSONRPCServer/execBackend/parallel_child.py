@@ -300,13 +300,18 @@ class ParentLog:
         self._child = child
 
     def _logger(self, level: Any, *args: Any) -> None:
-        text = next((str(part) for part in args if isinstance(part, TracebackText)), None)
-        parts = [str(part) for part in args if not isinstance(part, TracebackText)]
-        level = level if isinstance(level, int) else str(level)
+        text = next((sendable(part) for part in args if isinstance(part, TracebackText)), None)
+        parts = [sendable(part) for part in args if not isinstance(part, TracebackText)]
+        level = level if isinstance(level, int) else sendable(level)
         try:
             self._child.channel.request("log", {"level": level, "parts": parts, "traceback": text})
         except ServerStateError:
             self._child.log.emit(*split_level(level, args))
+
+
+def sendable(part: Any) -> str:
+    """Return a part of a message as text that JSON can hold."""
+    return str(part).encode(errors="backslashreplace").decode()
 
 
 def pickled(value: Any) -> bytes:
