@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
-from types import ModuleType
 from typing import Any, Final, NoReturn
 
 from .dispatch.connection import ABOUT
@@ -95,10 +94,10 @@ class ChildFacade(ProcessHelpers):
         return True
 
     def _findParentModule(self) -> None:
-        """Let ``_parentModule`` say where the main program is; a child does not run it."""
-        self._parentModule = ModuleType("__main__")
+        """Let ``_parentModule`` be what a child has of the main program: its file, and the globals that were sent."""
+        super()._findParentModule()
         if self._child.setup.script is not None:
-            self._parentModule.__file__ = self._child.setup.script
+            vars(self._parentModule).setdefault("__file__", self._child.setup.script)
 
     def lock(self, dispatcher: Dispatcher | None = None) -> None:
         """Hold every call, or those of one dispatcher, until :meth:`unlock`."""
@@ -225,7 +224,6 @@ PARENT_ONLY: Final = (
     "_callDispatcher",
     "_controlGC",
     "_copyRequestContext",
-    "_importGlobalsFromParent",
     "_mergeGlobalsToParent",
     "_patchWithGevent",
     "_registerExecBackend",

@@ -15,6 +15,7 @@ import shutil
 import socket
 import tempfile
 import threading
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -292,9 +293,7 @@ class Line:
         self._messages = messages_from(opened)
         self._unsent = _FRAMING.frame(_PEER.notify(_AUTHENTICATE, {"token": token}))
         self._is_idle = True
-
-    def __del__(self) -> None:
-        self._socket.close()  # the thread that it belongs to has ended, or has another one
+        weakref.finalize(self, opened.close)  # the thread that it belongs to has ended, or has another one
 
     def is_usable(self) -> bool:
         """Tell whether all was answered, and in this process: a forked one has to connect by itself."""

@@ -136,7 +136,6 @@ class ChildServer:
         setup: What the child is told.
 
     Attributes:
-        current: The one of this process that was made last; None in any other process.
         setup: What the child is told.
         channel: The line to the parent, which is used when somebody asks it something.
         locks: The locks of the parent.
@@ -146,8 +145,6 @@ class ChildServer:
         allow_compress: Whether answers may be compressed, unless a dispatcher says otherwise.
         magic_name: The name of the magic variable.
     """
-
-    current: ChildServer | None = None
 
     def __init__(self, setup: ChildSetup) -> None:
         settings = setup.settings
@@ -163,7 +160,6 @@ class ChildServer:
         self._routes: dict[tuple[str, str], Route] = {}  # each change is one step
         facts = ServerFacts(setup.name, self.facade, self.log, self.locks, lambda environ: _NOWHERE)
         self._invoker = Invoker(facts, self.stats, debug=settings["debug"], connect=ChildConnection)
-        ChildServer.current = self
 
     def call(self, shipment: Shipment, function: Callable[..., Any]) -> dict[str, Any]:
         """Make a call, in this thread.
