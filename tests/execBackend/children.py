@@ -56,3 +56,18 @@ class Child:
     def kill(self):
         self._process.kill()
         self._process.communicate()
+
+
+def noted_waits(channel):
+    """Return a list that has an item for each child that waits for a lock, while it does."""
+    waiting, wait = [], channel._methods.waiting["wait"]
+
+    def noted(params, is_gone):
+        waiting.append(params["dispatcher"])
+        try:
+            return wait(params, is_gone)
+        finally:
+            waiting.pop()
+
+    channel._methods.waiting["wait"] = noted
+    return waiting

@@ -17,7 +17,7 @@ from flaskJSONRPCServer import ServerStateError, flaskJSONRPCServer
 from flaskJSONRPCServer.execBackend.parallel_channel import ChannelAddress, ChildChannel, ParentChannel
 from flaskJSONRPCServer.execBackend.parallel_child import setup_of
 from flaskJSONRPCServer.execBackend.parallel_methods import ParentMethods, name_of_dispatcher
-from tests.execBackend.children import Child
+from tests.execBackend.children import Child, noted_waits
 from tests.helpers import wait_until
 
 PATIENCE_S = 20
@@ -59,7 +59,7 @@ def channel(server):
     channel.start()
     yield channel
     channel.stop()
-    assert threads_named("channel") == []
+    assert not channel._connected
 
 
 @pytest.fixture
@@ -74,8 +74,9 @@ def child(server, channel):
     child.kill()
 
 
-def threads_named(part):
-    return [thread.name for thread in threading.enumerate() if part in thread.name]
+@pytest.fixture
+def waits(channel):
+    return noted_waits(channel)
 
 
 def exchanged(channel, *messages):
@@ -251,7 +252,7 @@ def test_result_that_is_not_json_is_an_error(server, ask):
 
 
 def test_parameters_that_are_not_json_never_leave(ask):
-    with pytest.raises(TypeError, match="cannot take .*nan"):
+    with pytest.raises(TypeError, match=r"cannot take .*nan"):
         ask("waitProcessingDispatchers", {"timeout": float("nan"), "allowed": 0})
 
 
@@ -274,7 +275,7 @@ def test_token_is_not_shown(channel):
 def test_wrong_token_closes_the_connection_and_is_logged(channel, caplog, token):
     stranger = ChildChannel(ChannelAddress(channel.address.path, token))
 
-    with pytest.raises(ServerStateError, match="cannot reach|ended the connection"):
+    with pytest.raises(ServerStateError, match=r"cannot reach|ended the connection"):
         stranger.request("lock", {"dispatcher": None})
     wait_until(lambda: caplog.records)
     assert {record.getMessage() for record in caplog.records} == {
@@ -334,20 +335,20 @@ def test_message_without_an_end_is_cut(channel, ask, monkeypatch, caplog):
 # How it ends
 
 
-def test_child_that_dies_in_the_middle_of_a_wait_is_noticed(server, child):
+def test_child_that_dies_in_the_middle_of_a_wait_is_noticed(server, child, waits):
     server.lock()
     child.begin("server.wait()")
-    wait_until(lambda: threads_named("channel-wait"))
+    wait_until(lambda: waits)
     child.kill()
 
-    wait_until(lambda: not threads_named("channel-wait"))
+    wait_until(lambda: not waits)
     assert server.wait(returnStatus=True) is True
 
 
-def test_child_waits_until_another_thread_of_it_unlocks(server, child):
+def test_child_waits_until_another_thread_of_it_unlocks(server, child, waits):
     server.lock()
     child.ask("exec('import threading; waiter = threading.Thread(target=server.wait); waiter.start()')")
-    wait_until(lambda: threads_named("channel-wait"))
+    wait_until(lambda: waits)
     assert child.ask("waiter.is_alive()") is True
     child.ask("server.unlock()")
 
@@ -355,10 +356,10 @@ def test_child_waits_until_another_thread_of_it_unlocks(server, child):
     assert server.wait(returnStatus=True) is False
 
 
-def test_stop_lets_go_a_child_that_waits(server, channel, child):
+def test_stop_lets_go_a_child_that_waits(server, channel, child, waits):
     server.lock()
     child.begin("server.wait()")
-    wait_until(lambda: threads_named("channel-wait"))
+    wait_until(lambda: waits)
     channel.stop()
 
     kind, text = child.end()
@@ -367,11 +368,11 @@ def test_stop_lets_go_a_child_that_waits(server, channel, child):
     assert child.ask("server.lock()")[0] == "ServerStateError"
 
 
-def test_stop_of_the_server_lets_go_a_child_that_waits(server, child):
+def test_stop_of_the_server_lets_go_a_child_that_waits(server, child, waits):
     server.getWSGI()
     server.lock()
     child.begin("server.wait()")
-    wait_until(lambda: threads_named("channel-wait"))
+    wait_until(lambda: waits)
     server._engine.locks.end_run(0)
 
     assert child.end() == ("ServerStateError", "the server stops, and what this dispatcher waits for is still locked")

@@ -18,7 +18,7 @@ from flaskJSONRPCServer.dispatch.remote import answer_of_outcome
 from flaskJSONRPCServer.execBackend.parallel_channel import ChannelAddress, ParentChannel
 from flaskJSONRPCServer.execBackend.parallel_child import ChildServer, setup_of, shipment_of
 from flaskJSONRPCServer.servBackend.serving import SERVED_BY
-from tests.execBackend.children import Child
+from tests.execBackend.children import Child, noted_waits
 from tests.helpers import wait_until
 
 PATIENCE_S = 20
@@ -61,7 +61,7 @@ SEEN = []
 
 def see(_connection):
     SEEN.append(_connection)
-    return {name: str(_connection[name]) for name in _connection.keys()}
+    return {name: str(_connection[name]) for name in _connection}
 
 
 def say(_connection):
@@ -525,10 +525,11 @@ def test_child_process_acts_on_the_server(server, child, caplog):
     assert [record.getMessage() for record in caplog.records] == ["from afar"]
 
 
-def test_child_process_that_waits_goes_on_when_the_server_is_unlocked(server, child):
+def test_child_process_that_waits_goes_on_when_the_server_is_unlocked(server, channel, child):
+    waits = noted_waits(channel)
     server.lock()
     child.begin("server.wait()")
-    wait_until(lambda: any(thread.name == "channel-wait" for thread in threading.enumerate()))
+    wait_until(lambda: waits)
     server.unlock()
 
     assert child.end() is None
