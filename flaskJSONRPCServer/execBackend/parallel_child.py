@@ -286,7 +286,7 @@ class ChildLocks(Locks):
 
 
 class ParentLog:
-    """Writes to the parent's log; where it cannot be reached, to this process's.
+    """Writes to the parent's log; where that fails, to this process's.
 
     Args:
         child: What knows the way to the parent.
@@ -301,7 +301,7 @@ class ParentLog:
         level = level if isinstance(level, int) else sendable(level)
         try:
             self._child.channel.request("log", {"level": level, "parts": parts, "traceback": text})
-        except ServerStateError:
+        except (RuntimeError, TypeError, ValueError):  # the parent is gone, or a _logger of the user's has failed
             self._child.log.emit(*split_level(level, args))
 
 

@@ -464,6 +464,16 @@ def test_log_is_the_own_one_where_the_parent_cannot_be_reached(server, caplog):
     assert "a secret" in str(record.exc_info[1])
 
 
+def test_logger_that_fails_fails_no_call(server, inside, caplog):
+    def broken(level, *parts):
+        raise KeyError("disk full")
+
+    server._logger = broken
+
+    assert made(server, inside, "fail")["error"]["code"] == -32603
+    assert "dispatcher /api/fail raised [the id]" in caplog.text
+
+
 def test_settings_can_be_read_and_not_changed(server, inside):
     settings = inside.facade.settings
 
