@@ -108,12 +108,10 @@ class ParentChannel:
         """
         if self._address is not None:
             raise ServerStateError("the channel to the child processes is open already")
-        path = str(private_folder() / "parent.sock")
+        listening, path = listening_socket()
         self._address = address = ChannelAddress(path, secrets.token_hex(32))
+        self._listening = listening
         self._stopping.clear()
-        self._listening = listening = socket.socket(socket.AF_UNIX)
-        listening.bind(path)
-        listening.listen()
         self._accepting = start_thread(self._accept, (listening, address.token), name=f"{self._server.name}-channel")
 
     def stop(self) -> None:
@@ -139,7 +137,7 @@ class ParentChannel:
     def _accept_one(self, listening: socket.socket, token: str) -> None:
         try:
             self._begin(listening.accept()[0], token)
-        except OSError as exc:  # too many open files, say: the socket stays ready, so look again later
+        except (OSError, RuntimeError) as exc:  # too many files or threads: the socket stays ready, so look again later
             self._log.write(WARNING, "a child process cannot connect to its server:", repr(exc))
             self._stopping.wait(_PAUSE_S)
 
@@ -381,8 +379,8 @@ def raised_for(error: JsonRpcError) -> Exception:
     return kind(error.message)
 
 
-def private_folder() -> Path:
-    """Make a folder that only this user may enter.
+def listening_socket() -> tuple[socket.socket, str]:
+    """Return a listening socket and its path, in a folder that only this user may enter.
 
     Raises:
         UnsupportedError: The system has no Unix sockets.
@@ -391,10 +389,16 @@ def private_folder() -> Path:
     if not hasattr(socket, "AF_UNIX"):
         raise UnsupportedError("the exec backend 'parallel' needs Unix sockets, which this system does not have")
     folder = Path(tempfile.mkdtemp(prefix="rpc-"))
-    if len(os.fsencode(folder)) > _LONGEST_PATH_BYTES - len("/parent.sock"):
-        folder.rmdir()
-        raise ServerStateError(f"the path {str(folder)!r} is too long for a socket; let TMPDIR be a shorter one")
-    return folder
+    path = str(folder / "parent.sock")
+    with contextlib.ExitStack() as undone:
+        undone.callback(shutil.rmtree, folder)
+        if len(os.fsencode(path)) > _LONGEST_PATH_BYTES:
+            raise ServerStateError(f"the path {str(folder)!r} is too long for a socket; let TMPDIR be a shorter one")
+        listening = undone.enter_context(socket.socket(socket.AF_UNIX))
+        listening.bind(path)
+        listening.listen()
+        undone.pop_all()
+    return listening, path
 
 
 def wake_accepting(path: str) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, Final
 
-from ..dispatch.locks import lock_key
 from ..dispatch.routes import Route
 from ..errors import ServerStateError
 from ..runtime.logs import TracebackText
@@ -111,7 +110,7 @@ def key_of_named(routes: list[Route], named: str) -> Any:
     Raises:
         ServerStateError: There is none, or there are several.
     """
-    keys = {lock_key(route.function) for route in routes if name_of_dispatcher(route.function) == named}
+    keys = {route.lock_key for route in routes if name_of_dispatcher(route.function) == named}
     if len(keys) == 1:
         return keys.pop()
     what = "several dispatchers" if keys else "no dispatcher"
