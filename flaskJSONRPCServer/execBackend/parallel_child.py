@@ -20,7 +20,7 @@ from ..errors import ServerStateError
 from ..http import jsonp
 from ..runtime.logs import ServerLog, TracebackText, split_level
 from ..runtime.stats import Stats
-from ..sansio_jsonrpc import JsonRpcException
+from ..sansio_jsonrpc import ABSENT, JsonRpcException, JsonRpcRequest
 from .parallel_channel import ChannelAddress, ChildChannel
 from .parallel_methods import REMEDY, name_of_dispatcher
 
@@ -172,10 +172,11 @@ class ChildServer:
             The outcome, as :func:`~flaskJSONRPCServer.dispatch.remote.outcome_of_answer` gives it.
         """
         data = shipment.data
-        route = self._route(shipment.path, data["method"], function)
+        call = JsonRpcRequest(data["method"], data.get("params"), ABSENT if data.get("notify") else None)
+        route = self._route(shipment.path, call.method, function)
         exchange = ChildExchange(shipment, self)
         try:
-            result = self._invoker.invoke(route, data.get("params"), exchange, notify=bool(data.get("notify")))
+            result = self._invoker.invoke(route, call, exchange)
             return outcome_of_answer((True, exchange.made, result), self.magic_name)
         except JsonRpcException as exc:
             return outcome_of_answer((False, exchange.made, exc), self.magic_name)
@@ -212,6 +213,7 @@ class ChildExchange(Exchange):
     def __init__(self, shipment: Shipment, child: ChildServer) -> None:
         super().__init__({"REQUEST_METHOD": "POST"})
         self.__dict__["unique_id"] = shipment.unique_id
+        self.tally = child.stats.tally()
         self.allow_compress = child.allow_compress
         self.shipment = shipment
         self.child = child
