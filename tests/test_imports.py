@@ -42,7 +42,7 @@ _ENGINES = {"sansio_jsonrpc/codecs/engines.py"}
 PLACES = {
     "celery": {"execBackend/celery.py"},
     "cheroot": {"servBackend/cheroot.py"},
-    "cloudpickle": {"execBackend/parallel.py", "execBackend/parallel_child.py"},
+    "cloudpickle": {"execBackend/parallel_child.py", "execBackend/parallel_functions.py"},
     "gevent": {"runtime/concurrency.py", "servBackend/pywsgi.py"},
     "granian": {"servBackend/granian_worker.py"},
     "loky": {"execBackend/parallel.py"},

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import SettingsError, unknown_name
 from .base import ExecBackend, Members
+from .parallel import ParallelBackend
 from .registry import ExecBackends, merge
 from .simple import SimpleBackend
 from .threaded import ThreadedBackend, ThreadedNativeBackend
@@ -17,6 +18,7 @@ from .threaded import ThreadedBackend, ThreadedNativeBackend
 __all__ = [
     "ExecBackend",
     "ExecBackends",
+    "ParallelBackend",
     "SimpleBackend",
     "ThreadedBackend",
     "ThreadedNativeBackend",
@@ -29,9 +31,11 @@ execBackendMap: dict[str, Any] = {
     "simple": SimpleBackend,
     "threaded": ThreadedBackend,
     "threadedNative": ThreadedNativeBackend,
+    "parallel": ParallelBackend,
     # The names that users of the old server know.
     "threadPool": ThreadedBackend,
     "threadPoolNative": ThreadedNativeBackend,
+    "parallelWithSocket": ParallelBackend,
 }
 
 

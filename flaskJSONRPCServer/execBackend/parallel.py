@@ -1,0 +1,203 @@
+"""The backend that runs calls in a pool of processes."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from typing import Any, Final
+
+from ..dispatch.handover import CallAnswer
+from ..dispatch.remote import RemoteCalls, answer_of_outcome
+from ..errors import MissingExtraError, ServerStateError, SettingsError, unknown_name
+from ..runtime.logs import DEBUG
+from ..runtime.parent import copy_globals
+from ..sansio_jsonrpc import JsonRpcException
+from .parallel_channel import ParentChannel
+from .parallel_child import setup_of, shipment_of
+
+__all__ = ["ParallelBackend"]
+
+_FILTERS: Final = ("typeOf", "filterByName", "filterByNameReversed")
+
+
+class ParallelBackend:
+    """Runs calls in a pool of processes, which compute on all cores, and which a crash or a timeout ends singly.
+
+    Args:
+        poolSize: How many processes; None: the cores that this process may use.
+        timeout: How long a call may run, in seconds. Its process is killed then; None lets it run. A dispatcher with an
+            attribute ``_timeout`` has a limit of its own.
+        maxTasksPerChild: After how many calls a process is replaced by a fresh one; None: never.
+        importGlobalsFromParent: Whether the globals of the main program are there in the processes; a dict of
+            ``typeOf``, ``filterByName`` and ``filterByNameReversed`` chooses, as with ``_importGlobalsFromParent``.
+        queue_calls: The most calls that wait for a process; None: the setting ``max_exec_queue_calls``.
+        id: Its name, for a second pool beside the prepared one.
+
+    Raises:
+        SettingsError: One of them has a value that it cannot have.
+    """
+
+    _id = "parallel"
+
+    def __init__(
+        self,
+        *,
+        poolSize: int | None = None,
+        timeout: float | None = None,
+        maxTasksPerChild: int | None = None,
+        importGlobalsFromParent: bool | Mapping[str, Any] = True,
+        queue_calls: int | None = None,
+        id: str = "",
+    ) -> None:
+        check_count("poolSize", poolSize)
+        check_count("maxTasksPerChild", maxTasksPerChild)
+        check_count("queue_calls", queue_calls, least=0)
+        check_timeout(timeout)
+        check_filters(importGlobalsFromParent)
+        self._id = id or self._id
+        self._pool_size = poolSize
+        self._timeout_s = timeout
+        self._calls_per_child = maxTasksPerChild
+        self._globals = importGlobalsFromParent
+        self._queue_calls = queue_calls
+        self._server: Any = None
+        self._pool: Any = None
+        self._channel: ParentChannel | None = None
+        self._calls: RemoteCalls | None = None
+
+    def start(self, server: Any) -> None:
+        """Start the processes; calls wait until they are ready.
+
+        Raises:
+            MissingExtraError: The extra ``parallel`` is not installed.
+            ServerStateError: It runs for a server already.
+        """
+        if self._pool is not None:
+            raise ServerStateError(
+                f"exec backend {self._id!r} runs for {self._server.name!r}; each server needs its own"
+            )
+        loky = import_extra()
+        from .parallel_functions import Parcels
+        from .parallel_pool import Limits, Pool
+
+        log = server._engine.log
+        parcels = Parcels(server, lambda text: log.write(DEBUG, text))
+        parcels.take_globals(self._chosen_globals(server))
+        slots = self._pool_size or loky.cpu_count()
+        queue = server.settings.max_exec_queue_calls if self._queue_calls is None else self._queue_calls
+        channel = ParentChannel(server)
+        channel.start()
+        setup = setup_of(server, channel.address, pool_size=slots, parallel_type=self._id)
+        self._server, self._channel, self._calls = server, channel, server._engine.remote_calls()
+        self._pool = Pool(
+            Limits(slots, queue, self._timeout_s, self._calls_per_child),
+            lambda number: parcels.dumps((setup, number)),
+            parcels,
+            log,
+            f"{server.name}-{self._id}",
+        )
+
+    def add(
+        self, uniqueId: str, path: str, dataIn: dict[str, Any], request: Any, isJSONP: str | bool = False
+    ) -> tuple[bool, Any, Any]:
+        """Queue a call."""
+        from .parallel_pool import Job
+
+        pool, calls, server = self._pool, self._calls, self._server
+        if pool is None or calls is None:
+            return False, f"exec backend {self._id!r} has stopped", None
+        if not pool.reserve():
+            waiting = pool.limits.queue_calls
+            return False, f"Server busy: exec backend {self._id!r} has {waiting} calls waiting already", None
+        is_notification = bool(dataIn.get("notify"))
+        try:
+            call = calls.begin(path, dataIn)
+        except JsonRpcException as exc:
+            pool.give_back()
+            return True, None, Job.answered(exc)
+        shipment = shipment_of(server, call.route, uniqueId, dataIn, request, isJSONP)
+        job = Job(call, shipment, is_notification=is_notification)
+        pool.submit(job)
+        return True, None, job
+
+    def check(self, uniqueId: str, ticket: Any) -> CallAnswer:
+        """Wait for the answer."""
+        answer: CallAnswer = ticket.wait(self._decode)
+        return answer
+
+    def stop(self, server: Any, timeout: float, processingDispatcherCountMax: int = 0) -> int:
+        """Finish what has been taken, within the timeout; return how many notifications were not. The processes end."""
+        pool, self._pool = self._pool, None
+        if pool is None or self._channel is None:
+            return 0
+        try:
+            lost: int = pool.stop(timeout, processingDispatcherCountMax)
+        finally:
+            self._channel.stop()
+        return lost
+
+    def stats(self, inMS: bool = False) -> dict[str, Any]:
+        """Return the counts of the pool, each under ``<id>_<name>``.
+
+        They are ``poolSize``, ``alive``, ``waiting``, ``running``, ``done``, ``failed``, ``killed``, ``restarted`` and
+        ``refused``.
+        """
+        counts = {} if self._pool is None else self._pool.counts()
+        return {f"{self._id}_{name}": count for name, count in counts.items()}
+
+    def _decode(self, outcome: bytearray) -> CallAnswer:
+        members = pickle.loads(outcome)  # noqa: S301  a child sends it
+        return answer_of_outcome(members, self._server.settings.magicVarForDispatcher)
+
+    def _chosen_globals(self, server: Any) -> list[str]:
+        if self._globals is False:
+            return []
+        filters = {} if self._globals is True else dict(self._globals)
+        return list(
+            copy_globals(
+                server._parentModule,
+                None,
+                filters.get("typeOf"),
+                filters.get("filterByName"),
+                reverse_names=filters.get("filterByNameReversed", False),
+            )
+        )
+
+
+def import_extra() -> Any:
+    """Return the module loky, after importing what the backend needs.
+
+    Raises:
+        MissingExtraError: It is not installed.
+    """
+    try:
+        import loky
+
+        from . import parallel_functions  # noqa: F401  it needs cloudpickle
+    except ImportError as exc:
+        raise MissingExtraError(
+            f"exec backend 'parallel' needs {exc.name}; install it: pip install 'flaskJSONRPCServer[parallel]'"
+        ) from exc
+    return loky
+
+
+def check_count(name: str, value: int | None, least: int = 1) -> None:
+    if value is not None and (type(value) is not int or value < least):
+        raise SettingsError(f"{name}={value!r} is refused: it takes a whole number of at least {least}, or None")
+
+
+def check_timeout(value: float | None) -> None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0):
+        raise SettingsError(f"timeout={value!r} is refused: it takes a number of seconds above 0, or None: no limit")
+
+
+def check_filters(value: Any) -> None:
+    if isinstance(value, bool):
+        return
+    if not isinstance(value, Mapping):
+        raise SettingsError(
+            f"importGlobalsFromParent={value!r} is refused: it takes True, False, or a dict of {', '.join(_FILTERS)}"
+        )
+    for name in value:
+        if name not in _FILTERS:
+            raise SettingsError(unknown_name("filter of importGlobalsFromParent", name, _FILTERS))

@@ -1,0 +1,332 @@
+"""How dispatchers and globals of the main program travel to the child processes of the backend ``parallel``.
+
+cloudpickle sends functions of importable modules by their names, and all others by what they are made of. Functions of
+the main program, and of scripts that were reloaded, are sent here: in a child, all of them share the globals of one
+module, as they do in the parent. What a function refers to is sent at the latest with it.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import CellType, CodeType, FunctionType, ModuleType
+from typing import Any
+
+import cloudpickle
+
+from ..runtime.concurrency import make_reentrant_lock
+from ..runtime.sources import SourceOfNow
+
+__all__ = ["Library", "Parcel", "Parcels"]
+
+_SHOWN = ("__file__", "__package__")
+"""What a module in a child says of itself as that of the parent does."""
+
+Note = Callable[[str], object]
+
+
+class Space:
+    """The globals of one module, as far as they have been pickled.
+
+    Args:
+        number: What the children know it by.
+        module: The module.
+    """
+
+    def __init__(self, number: int, module: ModuleType) -> None:
+        self.number = number
+        self.module = module
+        self.parts: list[bytes] = []  # only appended to, so that a child is sent what it lacks
+        self._pickled: dict[str, bytes | None] = {}  # None: it cannot be, or is about to be
+
+    def add(self, names: Iterable[str], dumps: Callable[[Any], bytes], note: Note) -> None:
+        """Pickle those of its globals that have not been. What cannot be pickled is left out, and noted."""
+        values = vars(self.module)
+        new = {}
+        for name in names:
+            if name in values and name not in self._pickled:
+                self._pickled[name] = None  # first: functions refer to each other
+                new[name] = self._pickled[name] = self._dumped(name, values[name], dumps, note)
+        self._append(new)
+
+    def renew(self, dumps: Callable[[Any], bytes], note: Note) -> None:
+        """Pickle again what has been pickled, and keep what has changed."""
+        values, new = vars(self.module), {}
+        for name, before in list(self._pickled.items()):
+            body = self._dumped(name, values[name], dumps, note) if name in values else None
+            if body != before:
+                new[name] = self._pickled[name] = body
+        self._append(new)
+
+    def _append(self, new: Mapping[str, bytes | None]) -> None:
+        bodies = {name: body for name, body in new.items() if body is not None}
+        if bodies:
+            self.parts.append(pickle.dumps((self.described(), bodies), protocol=5))
+
+    def _dumped(self, name: str, value: Any, dumps: Callable[[Any], bytes], note: Note) -> bytes | None:
+        try:
+            return dumps(value)
+        except Exception as exc:  # noqa: BLE001  the user's own __reduce__, among others
+            note(f"global {name!r} of {self.module.__name__!r} is not there in child processes: {exc}")
+            return None
+
+    def described(self) -> tuple[int, str, dict[str, Any]]:
+        """Return what a child makes the module of."""
+        shown = {name: vars(self.module).get(name) for name in _SHOWN}
+        return self.number, self.module.__name__, shown
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A function as it travels.
+
+    Attributes:
+        number: What the children know it by.
+        body: It, pickled.
+        function: The function, which lives as long as its parcel.
+        timeout_s: How long a call of it may take, in seconds, if it says so.
+    """
+
+    number: int
+    body: bytes
+    function: Callable[..., Any] = field(repr=False)
+    timeout_s: float | None
+
+
+class Parcels:
+    """Pickles functions, each once.
+
+    Args:
+        server: The server, for which the children have one of their own.
+        note: Told what is left out.
+    """
+
+    def __init__(self, server: Any, note: Note) -> None:
+        self._server = server
+        self._note = note
+        self._router = server._engine.router
+        self._lock = make_reentrant_lock()
+        self._table = self._router.table  # guarded by _lock, as all below
+        self._parcels: dict[int, Parcel] = {}
+        self._numbers = 0
+        self.spaces: list[Space] = []
+        self._add_space(server._parentModule)
+
+    def take_globals(self, names: Iterable[str]) -> None:
+        """Pickle globals of the main program, as they are now."""
+        with self._lock:
+            self.spaces[0].add(names, self.dumps, self._note)
+
+    def parcel(self, function: Callable[..., Any]) -> Parcel:
+        """Return the parcel of a function, made when it is asked for first.
+
+        Raises:
+            Exception: It cannot be pickled.
+        """
+        with self._lock:
+            if self._router.table is not self._table:
+                self._look_at_changes()
+            known = self._parcels.get(id(function))
+            if known is None:
+                known = self._parcels[id(function)] = self._made(function)
+            return known
+
+    def dumps(self, value: Any) -> bytes:
+        """Pickle a value."""
+        file = io.BytesIO()
+        Pickler(file, self, self._server).dump(value)
+        return file.getvalue()
+
+    def space_of(self, scope: Mapping[str, Any], module_name: str | None) -> Space | None:
+        """Return the space of a module that children cannot import as it is here, by its globals; None for others."""
+        for space in self.spaces:
+            if vars(space.module) is scope:
+                return space
+        module = sys.modules.get(module_name or "")
+        if module is None or vars(module) is not scope or not is_reloaded(module):
+            return None
+        cloudpickle.register_pickle_by_value(module)  # its classes too
+        space = self._add_space(module)
+        space.add([name for name in vars(module) if not is_dunder(name)], self.dumps, self._note)
+        return space
+
+    def refer(self, space: Space, code: CodeType) -> None:
+        """Let a space have the globals that code refers to."""
+        space.add(sorted(set(global_names(code))), self.dumps, self._note)
+
+    def _add_space(self, module: ModuleType) -> Space:
+        space = Space(len(self.spaces), module)
+        self.spaces.append(space)
+        return space
+
+    def _made(self, function: Callable[..., Any]) -> Parcel:
+        body = self.dumps(function)
+        self._numbers += 1
+        return Parcel(self._numbers, body, function, getattr(function, "_timeout", None))
+
+    def _look_at_changes(self) -> None:
+        before, self._table = self._table, self._router.table
+        if any(self._table.find(route.path, route.name) is not route for route in before.routes()):  # a reload
+            living = {id(route.function) for route in self._table.routes()}
+            self._parcels = {key: parcel for key, parcel in self._parcels.items() if key in living}
+            for space in self.spaces:
+                space.renew(self.dumps, self._note)
+
+
+class Pickler(cloudpickle.CloudPickler):  # type: ignore[misc]  # it is not annotated
+    """Pickles what children cannot import, by reference to what they have instead.
+
+    Args:
+        file: What it writes to.
+        parcels: Knows the modules that children cannot import.
+        server: The server.
+    """
+
+    def __init__(self, file: io.BytesIO, parcels: Parcels, server: Any) -> None:
+        super().__init__(file, protocol=5)
+        self._parcels = parcels
+        self._server = server
+
+    def reducer_override(self, obj: Any) -> Any:
+        """See :meth:`pickle.Pickler.reducer_override`."""
+        if obj is self._server:
+            return loaded_server, ()
+        if type(obj) is FunctionType:
+            space = self._parcels.space_of(obj.__globals__, obj.__module__)
+            if space is not None:
+                return self._reduced(obj, space)
+        if type(obj) is ModuleType and (space := self._parcels.space_of(vars(obj), obj.__name__)) is not None:
+            return loaded_module, space.described()
+        return super().reducer_override(obj)
+
+    def _reduced(self, function: FunctionType, space: Space) -> Any:
+        self._parcels.refer(space, function.__code__)
+        cells = function.__closure__ or ()
+        state = {
+            "__defaults__": function.__defaults__,
+            "__kwdefaults__": function.__kwdefaults__,
+            "__module__": function.__module__,
+            "__qualname__": function.__qualname__,
+            "__doc__": function.__doc__,
+            "__annotations__": annotations_of(function),
+        }
+        made_of = (*space.described(), function.__code__, len(cells))
+        filled_with = state, vars(function), [contents_of(cell) for cell in cells]
+        return made_function, made_of, filled_with, None, None, fill_function
+
+
+class Library:
+    """What one child has been sent.
+
+    Args:
+        server: What stands there for the server.
+        note: Told what cannot be loaded.
+    """
+
+    def __init__(self, server: Any, note: Note) -> None:
+        self._functions: dict[int, Any] = {}
+        self._note = note
+        _Loaded.server = server
+
+    def take_globals(self, body: bytes | bytearray) -> None:
+        """Make globals of a module of what the parent sends."""
+        described, bodies = pickle.loads(body)  # noqa: S301  the parent sends it
+        scope = vars(loaded_module(*described))
+        for name, each in bodies.items():
+            self._load_global(scope, name, each)
+
+    def _load_global(self, scope: dict[str, Any], name: str, body: bytes) -> None:
+        try:
+            scope[name] = pickle.loads(body)  # noqa: S301  the parent sends it
+        except Exception as exc:  # noqa: BLE001  the user's own code runs in it
+            self._note(f"global {name!r} of {scope['__name__']!r} cannot be loaded in a child process: {exc!r}")
+
+    def take_function(self, body: bytes | bytearray) -> None:
+        """Keep a function; what cannot be loaded is told when it is asked for."""
+        number, pickled = pickle.loads(body)  # noqa: S301  the parent sends it
+        self._functions[number] = pickled
+
+    def function(self, number: int) -> Callable[..., Any]:
+        """Return a function that was sent.
+
+        Raises:
+            Exception: It cannot be loaded here.
+        """
+        found = self._functions[number]
+        if isinstance(found, bytes):
+            found = self._functions[number] = pickle.loads(found)  # noqa: S301  the parent sends it
+        function: Callable[..., Any] = found
+        return function
+
+
+class _Loaded:
+    """What pickles refer to. A child has one of each, and a pickle can only reach a global."""
+
+    server: Any = None
+    modules: dict[int, ModuleType] = {}  # noqa: RUF012  one for the process
+    lock = threading.Lock()
+
+
+def loaded_server() -> Any:
+    return _Loaded.server
+
+
+def loaded_module(number: int, name: str, shown: Mapping[str, Any]) -> ModuleType:
+    """Return the module of a number, made when it is asked for first. It stands in :data:`sys.modules`."""
+    with _Loaded.lock:
+        if number not in _Loaded.modules:
+            is_main = name in ("__main__", "__mp_main__")
+            module = sys.modules["__main__"] if is_main else ModuleType(name)
+            vars(module).update(shown)
+            _Loaded.modules[number] = sys.modules[name] = module
+        return _Loaded.modules[number]
+
+
+def made_function(number: int, name: str, shown: Mapping[str, Any], code: CodeType, cells: int) -> FunctionType:
+    scope = vars(loaded_module(number, name, shown))
+    return FunctionType(code, scope, closure=tuple(CellType() for _ in range(cells)) or None)
+
+
+def fill_function(function: FunctionType, filled_with: tuple[dict[str, Any], dict[str, Any], list[list[Any]]]) -> None:
+    state, attributes, contents = filled_with
+    for name, value in state.items():
+        setattr(function, name, value)
+    vars(function).update(attributes)
+    for cell, held in zip(function.__closure__ or (), contents, strict=True):
+        if held:
+            cell.cell_contents = held[0]
+
+
+def contents_of(cell: CellType) -> list[Any]:
+    """Return what a cell holds, in a list; an empty list where it holds nothing yet."""
+    try:
+        return [cell.cell_contents]
+    except ValueError:
+        return []
+
+
+def annotations_of(function: FunctionType) -> dict[str, Any]:
+    try:
+        return function.__annotations__
+    except NameError:  # evaluated when asked for, since Python 3.14
+        return {}
+
+
+def global_names(code: CodeType) -> Iterator[str]:
+    """Yield the names that code and the functions inside it may take from their globals."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from global_names(constant)
+
+
+def is_reloaded(module: ModuleType) -> bool:
+    return isinstance(getattr(getattr(module, "__spec__", None), "loader", None), SourceOfNow)
+
+
+def is_dunder(name: str) -> bool:
+    return name.startswith("__") and name.endswith("__")

@@ -1,0 +1,232 @@
+"""One child process of the backend ``parallel``, as its parent has it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import sys
+import time
+from multiprocessing.spawn import get_executable
+
+from ..runtime.concurrency import make_lock, native
+from .parallel_wire import Kind, Wire
+
+__all__ = ["ChildLostError", "ChildProcess", "TooLateError", "Waker"]
+
+# sys.path comes first: the package itself may stand in a folder that only the parent's has.
+_BOOT = (
+    "import sys; sys.path[:] = sys.argv[1:]; from flaskJSONRPCServer.execBackend.parallel_worker import serve; serve()"
+)
+
+# How long a child may take to end by itself, such as for its atexit functions; guessed.
+_END_S = 2.0
+
+
+class ChildLostError(Exception):
+    """The child has ended."""
+
+
+class TooLateError(Exception):
+    """The child has not answered in time."""
+
+
+class Waker:
+    """What a thread that waits for its child is woken by. Any thread, and any greenlet, may wake it."""
+
+    def __init__(self) -> None:
+        self._read, self._write = os.pipe()
+        os.set_blocking(self._read, False)
+        os.set_blocking(self._write, False)
+
+    def wake(self) -> None:
+        """Let the wait end; where nobody waits, the next one."""
+        with contextlib.suppress(BlockingIOError):  # full, so it wakes anyway
+            os.write(self._write, b"\0")
+
+    def fileno(self) -> int:
+        """What to wait on."""
+        return self._read
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait until it is woken, at most so many seconds."""
+        poller = native("select", "poll")()
+        poller.register(self._read, 1)  # POLLIN
+        poller.poll(int(timeout_s * 1000))
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget that it was woken."""
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._read, 4096)
+
+    def close(self) -> None:
+        """Close it. Nobody may wake it any more."""
+        os.close(self._read)
+        os.close(self._write)
+
+
+class ChildProcess:
+    """A fresh interpreter, which is fed over a pair of sockets. All but :meth:`kill` is for one native thread.
+
+    It makes itself the leader of a session, so Ctrl-C at the terminal does not reach it, and what it starts ends with
+    it.
+
+    Args:
+        setup: The pickled setup of its server.
+        waker: Ends :meth:`wait` too.
+    """
+
+    def __init__(self, setup: bytes, waker: Waker) -> None:
+        self._waker = waker
+        self._lock = make_lock()
+        self._is_reaped = False  # guarded by _lock: its number may be another process's then
+        self._readable = False
+        self.started_at = time.monotonic()
+        self.calls = 0
+        self.functions: set[int] = set()
+        self.parts: dict[int, int] = {}
+        ours, theirs = socket.socketpair()
+        with theirs:
+            # Of the unpatched class: this thread is a native one.
+            self._socket = native("socket", "socket")(fileno=ours.detach())
+            self._socket.settimeout(None)
+            self._wire = Wire(self._socket)
+            self.pid = started(theirs.fileno())
+        self._death = open_death(self.pid)
+        self._poller = native("select", "poll")()
+        for watched in (self._socket, self._waker, self._death):
+            if watched is not None:
+                self._poller.register(watched, 1)  # POLLIN
+        with contextlib.suppress(OSError):  # it has ended, which is noticed when it is waited for
+            self._wire.send(Kind.SETUP, setup)
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait until the child says something or ends, or the waker is woken; False after the timeout."""
+        ready = self._poller.poll(None if timeout_s is None else max(0, int(timeout_s * 1000) + 1))
+        numbers = {number for number, _ in ready}
+        if self._waker.fileno() in numbers:
+            self._waker.clear()
+        self._readable = bool(numbers - {self._waker.fileno()})
+        return bool(ready)
+
+    @property
+    def has_spoken(self) -> bool:
+        """Whether it said something or ended, when it was last waited for. One that is idle has nothing to say."""
+        return self._readable
+
+    def send(self, kind: Kind, body: bytes, deadline: float | None = None) -> None:
+        """Send a message.
+
+        Raises:
+            ChildLostError: It has ended.
+            TooLateError: It does not take the message before the deadline.
+        """
+        try:
+            self._limit(deadline)
+            self._wire.send(kind, body)
+        except TimeoutError as exc:
+            raise TooLateError from exc
+        except OSError as exc:
+            raise ChildLostError from exc
+
+    def receive(self, deadline: float | None = None) -> tuple[Kind, bytearray]:
+        """Wait for a message.
+
+        Raises:
+            ChildLostError: The child has ended.
+            TooLateError: None has come before the deadline.
+        """
+        self._readable = False
+        while not self._readable:
+            self._wait_until(deadline)
+        try:
+            # What it has said is there even if it has ended since. What it started may keep its socket open.
+            if self._death is not None and not self._has_data():
+                raise ChildLostError
+            self._limit(deadline)
+            return self._wire.receive()
+        except TimeoutError as exc:
+            raise TooLateError from exc
+        except (OSError, EOFError) as exc:
+            raise ChildLostError from exc
+
+    def kill(self) -> None:
+        """End it, with what it has started, at once."""
+        with self._lock:
+            if not self._is_reaped:
+                for kill in (os.kill, os.killpg):
+                    with contextlib.suppress(ProcessLookupError, PermissionError):  # it has ended
+                        kill(self.pid, signal.SIGKILL)
+
+    def end(self) -> None:
+        """Let it end by itself, or kill it where it does not; give back what it took."""
+        with contextlib.suppress(ChildLostError, TooLateError):
+            self.send(Kind.END, b"", time.monotonic() + _END_S)
+            self._socket.shutdown(socket.SHUT_WR)
+            self.receive(time.monotonic() + _END_S)
+        self.discard()
+
+    def discard(self) -> str:
+        """Kill it if it lives, give back what it took, and say what it has ended by."""
+        self.kill()
+        with contextlib.suppress(ChildProcessError):  # somebody else has asked for it
+            os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+        with self._lock:
+            self._is_reaped = True
+            how = ended_by(self.pid)
+        self._socket.close()
+        if self._death is not None:
+            os.close(self._death)
+        return how
+
+    def _wait_until(self, deadline: float | None) -> None:
+        left = None if deadline is None else deadline - time.monotonic()
+        if left is not None and left <= 0:
+            raise TooLateError
+        self.wait(left)
+
+    def _has_data(self) -> bool:
+        try:
+            return bool(self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+        except BlockingIOError:
+            return False
+
+    def _limit(self, deadline: float | None) -> None:
+        self._socket.settimeout(None if deadline is None else max(0.001, deadline - time.monotonic()))
+
+
+def open_death(pid: int) -> int | None:
+    """Return a descriptor that is readable once a process has ended; None where the system has none."""
+    try:
+        return os.pidfd_open(pid)
+    except (AttributeError, OSError):  # the end of its socket tells it too, unless another process has it
+        return None
+
+
+def started(connected: int) -> int:
+    """Start a fresh interpreter, which has a socket as its standard input; return the number of its process.
+
+    By posix_spawn, which copies no thread and no lock, and which gevent leaves alone where it is asked for like this.
+    """
+    options = [*(f"-W{each}" for each in sys.warnoptions), *(["-O"] * sys.flags.optimize)]
+    program = os.fsdecode(get_executable())
+    arguments = [program, *options, "-c", _BOOT, *sys.path]
+    actions = [(os.POSIX_SPAWN_DUP2, connected, 0)]
+    number: int = native("os", "posix_spawn")(program, arguments, os.environ, file_actions=actions)
+    return number
+
+
+def ended_by(pid: int) -> str:
+    """Say how a child has ended, and let the system forget it."""
+    try:
+        code = os.waitstatus_to_exitcode(native("os", "waitpid")(pid, 0)[1])
+    except ChildProcessError:  # somebody else has asked for it
+        return "it ended"
+    if code >= 0:
+        return f"it ended with the status {code}"
+    try:
+        return f"it was ended by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"it was ended by signal {-code}"

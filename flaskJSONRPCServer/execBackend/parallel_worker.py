@@ -1,0 +1,105 @@
+"""What a child process of the backend ``parallel`` does: it runs one call after the other."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pickle
+import select
+import signal
+import socket
+import threading
+from types import FrameType
+
+from ..runtime.logs import DEBUG
+from .parallel_child import ChildServer, Shipment
+from .parallel_functions import Library
+from .parallel_wire import Kind, Wire
+
+__all__ = ["serve"]
+
+
+def serve() -> None:
+    """Be a child: take calls from the socket that is its standard input, until the parent says that none comes."""
+    os.setsid()
+    ignore_signals()
+    connected = taken_from_stdin()
+    wire = Wire(connected)
+    setup, number = pickle.loads(wire.receive()[1])  # noqa: S301  the parent sends it
+    worker = Worker(wire, ChildServer(setup), number)
+    threading.Thread(target=end_with_parent, args=(connected, worker), name="parent", daemon=True).start()
+    worker.run()
+
+
+class Worker:
+    """Runs the calls.
+
+    Args:
+        wire: Where they come from.
+        server: Makes them.
+        number: What ``_connection.parallelId`` says.
+    """
+
+    def __init__(self, wire: Wire, server: ChildServer, number: int) -> None:
+        self.is_ending = False  # written by the thread that runs the calls, read by the one that watches the parent
+        self._wire = wire
+        self._server = server
+        self._number = number
+        self._library = Library(server.facade, lambda text: server.log.write(DEBUG, text))
+
+    def run(self) -> None:
+        """Run what comes, to the end."""
+        self._wire.send(Kind.READY, b"")
+        while not self.is_ending:
+            kind, body = self._wire.receive()
+            if kind == Kind.CALL:
+                self._wire.send(*self._answer(*pickle.loads(body)))  # noqa: S301  the parent sends it
+            elif kind == Kind.FUNCTION:
+                self._library.take_function(body)
+            elif kind == Kind.GLOBALS:
+                self._library.take_globals(body)
+            else:
+                self.is_ending = True
+
+    def _answer(self, number: int, shipment: Shipment) -> tuple[Kind, bytes]:
+        try:
+            function = self._library.function(number)
+        except Exception as exc:  # noqa: BLE001  the user's own code runs in it
+            return Kind.NOT_RUN, repr(exc).encode(errors="replace")
+        shipment = dataclasses.replace(shipment, parallel_id=self._number)
+        outcome = self._server.call(shipment, function)
+        return Kind.FAILED if "error" in outcome else Kind.DONE, self._server.pack(shipment, outcome)
+
+
+def taken_from_stdin() -> socket.socket:
+    """Return the socket that was the standard input, which is empty from now on; close what was inherited beside it."""
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    connected = os.dup(0)
+    os.dup2(nothing, 0)
+    os.closerange(3, connected)
+    os.closerange(connected + 1, os.sysconf("SC_OPEN_MAX"))
+    taken = socket.socket(fileno=connected)
+    taken.setblocking(True)  # under gevent the parent's sockets do not block
+    return taken
+
+
+def ignore_signals() -> None:
+    """Let the parent decide when to end: what stops it may be sent to its children too.
+
+    By a handler, since programs that a dispatcher starts would inherit that a signal is ignored.
+    """
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, do_nothing)
+
+
+def do_nothing(number: int, frame: FrameType | None) -> None:
+    return None
+
+
+def end_with_parent(connected: socket.socket, worker: Worker) -> None:
+    """Wait until the parent has closed its end, and end the process then, in the middle of a call if there is one."""
+    poller = select.poll()
+    poller.register(connected, 0)  # the hang-up is told in any case
+    poller.poll()
+    if not worker.is_ending:
+        os._exit(1)
