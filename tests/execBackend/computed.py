@@ -1,0 +1,100 @@
+"""Dispatchers that the tests let run in child processes, which import this module by its name."""
+
+import ctypes
+import functools
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+
+def add(a, b=1):
+    return a + b
+
+
+def pid():
+    return os.getpid()
+
+
+def sleep(seconds):
+    time.sleep(seconds)
+    return seconds
+
+
+def hold(folder, name):
+    """Say that it runs, and wait for the test."""
+    (Path(folder) / f"{name}.runs").write_text(str(os.getpid()))
+    while not (Path(folder) / "go on").exists():
+        time.sleep(0.005)
+    return name
+
+
+def hold_with_program(folder):
+    """Start a program, say so, and wait for it."""
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"]) as program:
+        (Path(folder) / "program").write_text(str(program.pid))
+
+
+def kill_itself():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def segfault():
+    ctypes.string_at(0)
+
+
+def leave():
+    os._exit(3)
+
+
+def unserialisable():
+    return lambda: 1
+
+
+def described(_connection):
+    _connection.headersOut["X-Parallel"] = "yes"
+    _connection.cookiesOut.append({"name": "a", "value": "b"})
+    _connection.mimeType = "text/plain"
+    return {
+        name: _connection[name]
+        for name in ("headers", "cookies", "ip", "path", "dispatcherName", "notify", "serverName", "servedBy", "jsonp")
+    }
+
+
+def parallel(_connection):
+    return _connection.parallelType, _connection.parallelPoolSize, _connection.parallelId
+
+
+def in_child(_connection):
+    return _connection.server._inChild()
+
+
+def lock_itself(_connection):
+    _connection.call.lockThis()
+    return _connection.call.waitThis(returnStatus=True)
+
+
+def counted(_connection):
+    return _connection.server.stats()["dispatcherCount"]
+
+
+class Counter:
+    """An object with a state of its own."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def next(self, number):
+        return number + self.step
+
+    def __call__(self, number):
+        return self.next(number)
+
+
+def make_closure(step):
+    return lambda number: number + step
+
+
+partial = functools.partial(add, b=10)

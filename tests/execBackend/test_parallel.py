@@ -1,0 +1,598 @@
+"""The pool of processes: what runs there, and what becomes of calls whose process is lost."""
+
+import concurrent.futures
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+from pathlib import Path
+
+import psutil
+import pytest
+
+from flaskJSONRPCServer import MissingExtraError, ServerStateError, SettingsError, flaskJSONRPCServer
+from flaskJSONRPCServer.execBackend import ParallelBackend, execBackendMap, parallel_process
+from tests.execBackend import computed
+from tests.helpers import call, call_socket, call_wsgi, post, result_of, rpc, wait_until
+
+ROOT = Path(__file__).resolve().parents[2]
+
+NAMED = ("add", "pid", "sleep", "hold", "hold_with_program", "kill_itself", "segfault", "leave", "unserialisable")
+TOLD = ("described", "parallel", "in_child", "lock_itself", "counted")
+
+
+def make(backend, address=None, **options):
+    server = flaskJSONRPCServer(address, name="many", dispatcherBackend=backend, **{"log": False, **options})
+    for name in (*NAMED, *TOLD):
+        server.registerFunction(getattr(computed, name), path="/api")
+    return server
+
+
+@contextlib.contextmanager
+def running(backend=None, **options):
+    """Yield a server and its application; its processes end with the block."""
+    server = make(backend or ParallelBackend(poolSize=2), **options)
+    application = server.getWSGI()
+    server._startExecBackends()
+    try:
+        yield server, application
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="module")
+def shared():
+    with running() as (server, application):
+        yield server, application
+
+
+@pytest.fixture
+def application(shared):
+    return shared[1]
+
+
+def counts(server, backend_id="parallel"):
+    return {
+        name.removeprefix(f"{backend_id}_"): count
+        for name, count in server.stats().items()
+        if name.startswith(f"{backend_id}_")
+    }
+
+
+def until_whole(server, size=2):
+    wait_until(lambda: counts(server)["alive"] == size)
+
+
+def error_of(application, method, params=None):
+    return call(application, method, params)["error"]
+
+
+@contextlib.contextmanager
+def calls_in(application, *calls):
+    """Make calls at the same time, and yield their futures."""
+    with concurrent.futures.ThreadPoolExecutor(len(calls)) as threads:
+        yield [threads.submit(call, application, method, params) for method, params in calls]
+
+
+def held(folder, name):
+    """Wait until a call of `hold` runs; return the number of its process."""
+    return int(wait_until(lambda: (path := folder / f"{name}.runs").exists() and path.read_text()))
+
+
+def let_go(folder):
+    (folder / "go on").touch()
+
+
+def is_gone(pid):
+    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+def test_names_lead_to_the_backend():
+    assert execBackendMap["parallel"] is execBackendMap["parallelWithSocket"] is ParallelBackend
+    server = flaskJSONRPCServer(None, log=False)
+    assert server._registerExecBackend("parallelWithSocket", False) == "parallel"
+
+
+def test_call_runs_in_another_process(application):
+    assert result_of(application, "pid") != os.getpid()
+
+
+def test_each_kind_of_function_runs(shared):
+    server, application = shared
+    kinds = {
+        "module_function": computed.add,
+        "lambda_": lambda number: number + 1,
+        "closure": computed.make_closure(1),
+        "partial": computed.partial,
+        "bound": computed.Counter(1).next,
+        "callable": computed.Counter(1),
+        "recursive": recursive(),
+    }
+    for name, function in kinds.items():
+        server.registerFunction(function, path="/kinds", name=name)
+
+    answers = {name: result_of(application, name, [1], target="/kinds") for name in kinds}
+    assert answers == {**dict.fromkeys(kinds, 2), "partial": 11}
+
+
+def recursive():
+    def counting(number):
+        return 2 if number > 1 else counting(number + 1)
+
+    return counting
+
+
+def test_wrong_call_is_refused_as_inline(application):
+    assert error_of(application, "add", {"c": 1})["code"] == -32602
+    assert error_of(application, "nothing")["code"] == -32601
+
+
+FIELDS = post(rpc("described"), headers={"X-Asked": "yes", "Cookie": "c=d"})
+
+
+def test_connection_says_the_same_as_inline(shared):
+    there = call_wsgi(shared[1], FIELDS)
+    inline = call_wsgi(make("simple").getWSGI(), FIELDS)
+
+    assert (there.headers, there.json()) == (inline.headers, inline.json())
+
+
+def test_connection_tells_of_the_pool(application):
+    kind, size, number = result_of(application, "parallel")
+
+    assert (kind, size) == ("parallel", 2)
+    assert number in (0, 1)
+
+
+def test_server_knows_that_it_is_in_a_child(application):
+    assert result_of(application, "in_child") is True
+
+
+def test_dispatcher_may_lock_itself_and_ask_the_server(shared):
+    server, application = shared
+    assert result_of(application, "lock_itself") is True
+    assert server.wait(computed.lock_itself, returnStatus=True) is True
+    server.unlock(computed.lock_itself)
+    assert result_of(application, "counted") == server.stats()["dispatcherCount"]
+
+
+def test_batch_runs_at_the_same_time(application, tmp_path):
+    batch = [rpc("hold", [str(tmp_path), name], name) for name in ("a", "b")]
+    with concurrent.futures.ThreadPoolExecutor(1) as threads:
+        answer = threads.submit(call_wsgi, application, post(batch))
+        assert held(tmp_path, "a") != held(tmp_path, "b")
+        let_go(tmp_path)
+        assert [each["result"] for each in answer.result().json()] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("method", "how"),
+    [
+        ("kill_itself", "it was ended by SIGKILL"),
+        ("segfault", "it was ended by SIGSEGV"),
+        ("leave", "it ended with the status 3"),
+    ],
+)
+def test_lost_process_concerns_its_call_alone(shared, tmp_path, method, how):
+    server, application = shared
+    until_whole(server)
+    with calls_in(application, ("hold", [str(tmp_path), "beside"])) as (beside,):
+        held(tmp_path, "beside")
+        error = error_of(application, method)
+        assert error == {"code": -32005, "message": f"The process that ran the call was lost: {how}"}
+        until_whole(server)
+        assert result_of(application, "add", [1]) == 2
+        let_go(tmp_path)
+        assert beside.result()["result"] == "beside"
+    assert server.stats()["processingDispatcherCount"] == 0
+
+
+def test_process_that_is_killed_from_outside_is_replaced(shared, tmp_path):
+    server, application = shared
+    until_whole(server)
+    with calls_in(application, ("hold", [str(tmp_path), "killed"])) as (killed,):
+        os.kill(held(tmp_path, "killed"), signal.SIGKILL)
+        assert killed.result()["error"]["code"] == -32005
+    until_whole(server)
+    idle = result_of(application, "pid")
+    restarted = counts(server)["restarted"]
+    os.kill(idle, signal.SIGKILL)
+    wait_until(lambda: counts(server)["restarted"] == restarted + 1)
+    until_whole(server)
+    assert result_of(application, "pid") != idle
+
+
+def test_timeout_ends_the_work_with_what_it_has_started(tmp_path):
+    with running(ParallelBackend(poolSize=1, timeout=1.5)) as (server, application):
+        error = error_of(application, "hold_with_program", [str(tmp_path)])
+        assert error == {"code": -32006, "message": "The call took longer than 1.5 s, and was ended"}
+        program = int((tmp_path / "program").read_text())
+        wait_until(lambda: is_gone(program))
+        assert result_of(application, "add", [1]) == 2
+        assert counts(server) | {"alive": 1} == {
+            "poolSize": 1,
+            "alive": 1,
+            "waiting": 0,
+            "running": 0,
+            "done": 1,
+            "failed": 1,
+            "killed": 1,
+            "restarted": 1,
+            "refused": 0,
+        }
+
+
+def test_function_may_have_a_timeout_of_its_own(shared):
+    server, application = shared
+
+    def slow():
+        computed.sleep(1000)
+
+    slow._timeout = 0.05
+    server.registerFunction(slow, path="/timed")
+    assert call(application, "slow", target="/timed")["error"]["code"] == -32006
+
+
+def test_process_is_replaced_after_so_many_calls():
+    with running(ParallelBackend(poolSize=1, maxTasksPerChild=2)) as (_, application):
+        pids = [result_of(application, "pid") for _ in range(5)]
+
+    assert pids[0] == pids[1] != pids[2] == pids[3] != pids[4]
+
+
+def test_two_pools_stand_side_by_side():
+    with running(ParallelBackend(poolSize=1, id="small")) as (server, application):
+        server.registerFunction(computed.pid, path="/big", dispatcherBackend=ParallelBackend(poolSize=1, id="big"))
+        assert result_of(application, "pid") != result_of(application, "pid", target="/big")
+        assert (counts(server, "small")["done"], counts(server, "big")["done"]) == (1, 1)
+
+
+def test_what_cannot_be_pickled_is_told_in_the_log(caplog):
+    with running(ParallelBackend(poolSize=1), log=2) as (server, application):
+        lock = threading.Lock()
+        server.registerFunction(lambda: lock, path="/api", name="locked")
+        assert error_of(application, "locked")["code"] == -32603
+        assert "dispatcher /api/locked cannot be sent to a child process: " in caplog.text
+        assert "run it on another exec backend" in caplog.text
+        assert error_of(application, "unserialisable")["code"] == -32603
+        assert result_of(application, "add", [1]) == 2
+
+
+def test_function_that_a_child_cannot_load_is_told_in_the_log(caplog, monkeypatch):
+    module = type(sys)("nowhere_to_be_found")
+    exec("def lost(): return 1", vars(module))
+    monkeypatch.setitem(sys.modules, "nowhere_to_be_found", module)
+    with running(ParallelBackend(poolSize=1), log=2) as (server, application):
+        server.registerFunction(module.lost, path="/api")
+        assert error_of(application, "lost")["code"] == -32603
+        assert "No module named 'nowhere_to_be_found'" in caplog.text
+        assert call_wsgi(application, post({"jsonrpc": "2.0", "method": "lost"})).code == 204
+
+
+def test_notification_of_a_lost_process_is_logged(caplog):
+    with running(ParallelBackend(poolSize=1), log=2) as (server, application):
+        server.registerFunction(computed.kill_itself, path="/told", notifBackend=server.settings.dispatcherBackend)
+        call_wsgi(application, post({"jsonrpc": "2.0", "method": "kill_itself"}, "/told"))
+        wait_until(lambda: "notification /told/kill_itself failed: The process that ran the call" in caplog.text)
+
+
+def test_call_beyond_the_queue_is_refused(tmp_path):
+    backend = ParallelBackend(poolSize=1, queue_calls=1)
+    with (
+        running(backend) as (server, application),
+        calls_in(application, *(("hold", [str(tmp_path), name]) for name in ("a", "b"))) as calls,
+    ):
+        wait_until(lambda: (counts(server)["running"], counts(server)["waiting"]) == (1, 1))
+        assert error_of(application, "add", [1]) == {
+            "code": -32002,
+            "message": "Server busy: exec backend 'parallel' has 1 calls waiting already",
+        }
+        assert counts(server)["refused"] == 1
+        let_go(tmp_path)
+        assert sorted(each.result()["result"] for each in calls) == ["a", "b"]
+
+
+def test_stop_drops_what_waits_and_kills_what_does_not_end(tmp_path, caplog):
+    with running(ParallelBackend(poolSize=1), log=2) as (server, application):
+        server.registerFunction(computed.hold, path="/told", notifBackend=server.settings.dispatcherBackend)
+        call_wsgi(application, post({"jsonrpc": "2.0", "method": "hold", "params": [str(tmp_path), "n"]}, "/told"))
+        pid = held(tmp_path, "n")
+        with calls_in(application, ("add", [1])) as (waits,):
+            wait_until(lambda: counts(server)["waiting"] == 1)
+            server._stopExecBackends(timeout=0)
+            assert waits.result()["error"] == {"code": -32003, "message": "Not run: the exec backend has stopped"}
+        assert is_gone(pid)
+        assert server.stats()["notificationLostCount"] == 1
+        assert "exec backend 'parallel' stopped with 1 notifications not finished" in caplog.text
+
+
+def test_stop_finishes_what_was_taken():
+    server = make("simple", notifBackend=ParallelBackend(poolSize=2))
+    application = server.getWSGI()
+    call_wsgi(application, post([{"jsonrpc": "2.0", "method": "add", "params": [number]} for number in range(50)]))
+    server.stop()
+
+    stats = server.stats()
+    assert (stats["dispatcherCount"], stats["notificationLostCount"]) == (50, 0)
+
+
+def test_server_restarts_and_stops_with_its_processes():
+    server = make(ParallelBackend(poolSize=1), ["127.0.0.1", 0])
+    server.start()
+    first = call_socket(server.addresses[0], post(rpc("pid"))).json()["result"]
+    server.restart()
+    second = call_socket(server.addresses[0], post(rpc("pid"))).json()["result"]
+    server.stop()
+
+    assert first != second
+    assert is_gone(first)
+    assert is_gone(second)
+
+
+def test_object_serves_one_server_at_a_time():
+    with running() as (server, _):
+        other = flaskJSONRPCServer(None, log=False, dispatcherBackend=server.settings.dispatcherBackend)
+        with pytest.raises(ServerStateError, match="'parallel' runs for 'many'; each server needs its own"):
+            other._startExecBackends()
+
+
+def test_children_that_cannot_start_do_not_hold_calls(monkeypatch, caplog):
+    monkeypatch.setattr(parallel_process, "get_executable", lambda: "/bin/false")
+    with running(ParallelBackend(poolSize=1), log=1) as (_, application):
+        error = error_of(application, "add", [1])
+
+    why = "child process 0 did not become ready: it ended with the status 1"
+    assert error == {"code": -32005, "message": f"Not run: {why}"}
+    assert why in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        ({"poolSize": 0}, "poolSize=0 is refused: it takes a whole number of at least 1, or None"),
+        ({"maxTasksPerChild": "2"}, "maxTasksPerChild='2' is refused"),
+        ({"queue_calls": -1}, "queue_calls=-1 is refused"),
+        ({"timeout": 0}, "timeout=0 is refused: it takes a number of seconds above 0"),
+        ({"importGlobalsFromParent": 1}, "importGlobalsFromParent=1 is refused: it takes True, False, or a dict of"),
+        ({"importGlobalsFromParent": {"typeof": 1}}, "unknown filter of importGlobalsFromParent 'typeof'"),
+    ],
+)
+def test_wrong_setting_is_refused(options, what):
+    with pytest.raises(SettingsError, match=what):
+        ParallelBackend(**options)
+
+
+def test_missing_extra_is_told_with_its_remedy(monkeypatch):
+    monkeypatch.setitem(sys.modules, "loky", None)
+    server = make("parallel")
+    with pytest.raises(MissingExtraError, match=r"pip install 'flaskJSONRPCServer\[parallel\]'"):
+        server._startExecBackends()
+
+
+RELOADED = """
+FACTOR = {factor}
+
+class Kept:
+    pass
+
+def times(number):
+    return number * FACTOR, isinstance(Kept(), Kept)
+"""
+
+
+def test_reload_reaches_the_children(tmp_path):
+    script = tmp_path / "reloaded_times.py"
+    entry = {"dispatcher": "times", "scriptPath": str(script), "path": "/api"}
+    with running(ParallelBackend(poolSize=1)) as (server, application):
+        results = []
+        for factor in (2, 3):
+            script.write_text(RELOADED.format(factor=factor))
+            server.reload(entry)
+            results.append(result_of(application, "times", [10]))
+        server.reload({**entry, "overload": {"FACTOR": 4}})
+        results.append(result_of(application, "times", [10]))
+
+    assert results == [[20, True], [30, True], [40, True]]
+
+
+def run(script, *arguments, warnings=False, **environment):
+    return subprocess.run(
+        [sys.executable, *(["-W", "error"] if warnings else []), str(script), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=50,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        check=False,
+    )
+
+
+def written(folder, text):
+    script = folder / "program.py"
+    script.write_text(textwrap.dedent(text))
+    return script
+
+
+PROGRAM = """
+import json, os, sys, threading
+from flaskJSONRPCServer import flaskJSONRPCServer
+from flaskJSONRPCServer.execBackend import ParallelBackend
+from tests.helpers import call
+
+NUMBER = 5
+TEXT = "text"
+LOCK = threading.Lock()
+calls = 0
+OPTIONS = eval(sys.argv[1])
+print("main program runs")
+
+class Shape:
+    sides = 4
+
+    def __init__(self, sides):
+        self.sides = sides
+
+    def count(self):
+        return helper(self.sides)
+
+square = Shape(4)
+
+def helper(number):
+    return number + NUMBER
+
+def count():
+    global calls
+    calls += 1
+    return calls
+
+def look():
+    return sorted({"NUMBER", "TEXT", "LOCK", "helper", "Shape"} & set(globals())), __name__
+
+def identity():
+    return isinstance(square, Shape), square.count()
+
+def name():
+    return server.name
+
+server = flaskJSONRPCServer(
+    None, name="main", log=0, dispatcherBackend=ParallelBackend(poolSize=1, **OPTIONS)
+)
+for function in (helper, count, look, identity, name, square.count):
+    server.registerFunction(function, path="/api", name=function.__qualname__)
+application = server.getWSGI()
+server._startExecBackends()
+NUMBER = 6
+for method in ("look", "helper", "count", "count", "identity", "name", "Shape.count"):
+    answer = call(application, method, [1] if method == "helper" else None)
+    print(json.dumps(answer.get("result", answer.get("error", {}).get("code"))))
+server.stop()
+"""
+
+NOW = ["7", "1", "2", "[true, 10]", '"main"', "10"]
+SEEN = ["6", "1", "2", "[true, 9]", '"main"', "9"]
+
+
+@pytest.mark.parametrize(
+    ("options", "seen"),
+    [
+        ("{}", ["NUMBER", "Shape", "TEXT", "helper"]),
+        ("{'importGlobalsFromParent': False}", []),
+        ("{'importGlobalsFromParent': {'typeOf': [str]}}", ["TEXT"]),
+        ("{'importGlobalsFromParent': {'filterByName': ['TEXT', 'LOCK']}}", ["TEXT"]),
+        (
+            "{'importGlobalsFromParent': {'filterByName': ['TEXT'], 'filterByNameReversed': True}}",
+            ["NUMBER", "Shape", "helper"],
+        ),
+    ],
+)
+def test_globals_of_the_main_program_are_there_as_they_were(tmp_path, options, seen):
+    done = run(written(tmp_path, PROGRAM), options)
+
+    lines = done.stdout.splitlines()
+    assert (done.stderr, lines[0]) == ("", "main program runs")  # once
+    assert json.loads(lines[1]) == [seen, "__main__"]
+    # What a function refers to comes with it, at its first call: filtered globals too, as they are by then.
+    assert lines[2:] == (SEEN if "helper" in seen else NOW)
+
+
+def test_global_that_cannot_be_pickled_is_named_in_the_debug_log(tmp_path):
+    done = run(written(tmp_path, PROGRAM.replace("log=0", "log=4")), "{}")
+
+    assert "global 'LOCK' of '__main__' is not there in child processes: cannot pickle" in done.stderr
+
+
+LEFT = """
+import os, sys, tempfile, threading
+from pathlib import Path
+import psutil
+from flaskJSONRPCServer import flaskJSONRPCServer
+from flaskJSONRPCServer.execBackend import ParallelBackend
+from tests.helpers import call
+
+def left():
+    files = sorted(os.listdir(tempfile.gettempdir()))
+    return len(os.listdir("/proc/self/fd")), psutil.Process().children(), threading.enumerate(), files
+
+def add(a):
+    return a + 1
+
+server = flaskJSONRPCServer(None, log=False, dispatcherBackend=ParallelBackend(poolSize=2, maxTasksPerChild=2))
+server.registerFunction(add, path="/api")
+before = left()
+for _ in range(2):
+    application = server.getWSGI()
+    for number in range(5):
+        assert call(application, "add", [number])["result"] == number + 1
+    server.stop()
+    assert left() == before, (left(), before)
+print("nothing")
+"""
+
+
+def test_stop_leaves_nothing(tmp_path):
+    done = run(written(tmp_path, LEFT), warnings=True, TMPDIR=str(tmp_path))
+
+    assert (done.stdout, done.stderr) == ("nothing\n", "")
+
+
+ENDED = """
+import os, signal, sys
+from flaskJSONRPCServer import flaskJSONRPCServer
+from flaskJSONRPCServer.execBackend import ParallelBackend
+from tests.execBackend import computed
+
+def spin(folder, name):
+    open(os.path.join(folder, name), "w").write(str(os.getpid()))
+    while True:
+        pass
+
+def pid():
+    return os.getpid()
+
+server = flaskJSONRPCServer(["127.0.0.1", 0], log=False, dispatcherBackend=ParallelBackend(poolSize=2))
+for function in (spin, pid, computed.hold):
+    server.registerFunction(function, path="/api")
+server.serveForever(on_start=lambda server: print(server.addresses[0][1], flush=True))
+"""
+
+
+@contextlib.contextmanager
+def served(script):
+    """Start a script that prints its port; yield the process and its address."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        [sys.executable, str(script)], stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment
+    ) as process:
+        try:
+            yield process, ("127.0.0.1", int(process.stdout.readline()))
+        finally:
+            process.kill()
+
+
+def test_children_end_when_the_parent_is_killed(tmp_path):
+    with served(written(tmp_path, ENDED)) as (process, address):
+        with concurrent.futures.ThreadPoolExecutor(1) as threads:
+            lost = threads.submit(call_socket, address, post(rpc("spin", [str(tmp_path), "busy"])))
+            busy = int(wait_until(lambda: (path := tmp_path / "busy").exists() and path.read_text()))
+            idle = call_socket(address, post(rpc("pid"))).json()["result"]
+            process.send_signal(signal.SIGKILL)
+            wait_until(lambda: is_gone(busy) and is_gone(idle))
+            assert isinstance(lost.exception(), OSError)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_to_all_processes_lets_the_call_finish(tmp_path, number):
+    with served(written(tmp_path, ENDED)) as (process, address):
+        with concurrent.futures.ThreadPoolExecutor(1) as threads:
+            answer = threads.submit(call_socket, address, post(rpc("hold", [str(tmp_path), "held"])))
+            pid = held(tmp_path, "held")
+            for each in (pid, process.pid):
+                os.kill(each, number)
+            let_go(tmp_path)
+            assert answer.result().json()["result"] == "held"
+        assert process.wait(30) == 0
+        assert is_gone(pid)
