@@ -33,6 +33,10 @@ _JOIN_S = 10.0
 Decode = Callable[[bytearray], CallAnswer]
 
 
+class NotSentError(Exception):
+    """The child had ended before it was sent a call, which may be sent to another."""
+
+
 class Job:
     """One call, and its answer when there is one.
 
@@ -40,12 +44,16 @@ class Job:
         call: What the server counts; None where it is answered already.
         shipment: The call, as it travels.
         is_notification: Whether nobody waits for the answer.
+
+    Attributes:
+        times_not_sent: How many children had ended before they were sent it.
     """
 
     def __init__(self, call: RemoteCall | None, shipment: Any, *, is_notification: bool) -> None:
         self.call = call
         self.shipment = shipment
         self.is_notification = is_notification
+        self.times_not_sent = 0
         self._done = make_event()
         self._answer: CallAnswer = False, {}, None
         self._outcome: bytearray | None = None
@@ -119,7 +127,7 @@ class Pool:
         self._running: set[Job] = set()
         self._idle: list[Slot] = []  # the last one has worked last
         self._counts = dict.fromkeys(("done", "failed", "killed", "restarted", "refused"), 0)
-        self._is_stopping = False
+        self._is_stopping = self._is_dropping = False
         self._slots = [Slot(self, number, setup(number)) for number in range(limits.slots)]
         self._threads = [start_native_thread(slot.serve, name=f"{name}-{slot.number}") for slot in self._slots]
 
@@ -179,9 +187,12 @@ class Pool:
         """Let another slot run a job, of which nothing has been sent to the child."""
         with self._lock:
             self._running.discard(job)
-            self._waiting.appendleft(job)
-            if self._idle:
-                self._hand_out(self._waiting.popleft())
+            if not self._is_dropping:
+                self._waiting.appendleft(job)
+                if self._idle:
+                    self._hand_out(self._waiting.popleft())
+                return
+        job.fail(stopped())
 
     def is_over(self, slot: Slot) -> bool:
         """Tell whether there is nothing more to do for a slot."""
@@ -206,10 +217,10 @@ class Pool:
                 slot.waker.close()
 
     def drop_waiting(self, error: Any) -> None:
-        """Answer those that wait with an error, unless a child lives that will run them."""
+        """Answer those that wait with an error, unless there is hope for a child that will run them."""
         with self._lock:
-            dropped = [] if any(slot.is_alive for slot in self._slots) else list(self._waiting)
-            self._waiting = deque(job for job in self._waiting if job not in dropped)
+            dropped = list(self._waiting) if all(slot.is_hopeless for slot in self._slots) else []
+            self._waiting = deque() if dropped else self._waiting
             self._counts["failed"] += len(dropped)
         for job in dropped:
             job.fail(error)
@@ -225,6 +236,7 @@ class Pool:
             self._ended.wait_for(lambda: len(self._waiting) + len(self._running) <= allowed, timeout_s)
             dropped, unfinished = list(self._waiting), list(self._running)
             self._waiting.clear()
+            self._is_dropping = True
             self._wake_all()
         for job in dropped:
             job.fail(stopped())
@@ -270,6 +282,7 @@ class Slot:
         self._child: ChildProcess | None = None  # replaced by its thread
         self._job: Job | None = None  # written by its thread
         self._starts = 0
+        self._failed_starts = 0  # since the last that succeeded
 
     def serve(self) -> None:
         """Run jobs, until the pool stops: what its thread does."""
@@ -283,6 +296,11 @@ class Slot:
             self.is_alive = False
             if child is not None:
                 child.end()
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether its child does not become ready, again and again."""
+        return self._failed_starts > 1
 
     def end(self, unfinished: list[Job]) -> None:
         """Kill the child where it runs one of these jobs, or is not even ready."""
@@ -330,6 +348,7 @@ class Slot:
         if self._starts:
             self._pool.count_child("restarted")
         self._starts += 1
+        self._failed_starts = 0
         with contextlib.suppress(ChildLostError):  # which is noticed when it is waited for
             self._teach(child, None)
 
@@ -345,6 +364,7 @@ class Slot:
 
     def _start_later(self, why: str) -> None:
         what = f"child process {self.number} did not become ready: {why}"
+        self._failed_starts += 1
         self._pool.log.write(ERROR, what)
         self._pool.drop_waiting(JsonRpcError(WORKER_LOST, f"Not run: {what}"))
         self.waker.wait(_RETRY_S)
@@ -361,9 +381,11 @@ class Slot:
         timeout_s = self._pool.limits.timeout_s if parcel.timeout_s is None else parcel.timeout_s
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         try:
-            self._teach(child, parcel, deadline)
-            child.send(Kind.CALL, body, deadline)
+            self._send(child, job, parcel, body, deadline)
             self._take_answer(job, *child.receive(deadline))
+        except NotSentError:
+            self._lose(child)
+            self._pool.take_back(job)
         except ChildLostError:
             self._fail(job, JsonRpcError(WORKER_LOST, f"The process that ran the call was lost: {self._lose(child)}"))
         except TooLateError:
@@ -372,6 +394,16 @@ class Slot:
             self._fail(job, JsonRpcError(CALL_TIMED_OUT, f"The call took longer than {timeout_s:g} s, and was ended"))
         else:
             self._retire_when_due(child)
+
+    def _send(self, child: ChildProcess, job: Job, parcel: Parcel, body: bytes, deadline: float | None) -> None:
+        try:
+            self._teach(child, parcel, deadline)
+            child.send(Kind.CALL, body, deadline)
+        except ChildLostError as exc:
+            job.times_not_sent += 1
+            if job.times_not_sent > 1:  # it may be what the child is sent that ends it
+                raise
+            raise NotSentError from exc
 
     def _teach(self, child: ChildProcess, parcel: Parcel | None, deadline: float | None = None) -> None:
         """Send the child what it has not been sent of the globals, and the function."""
