@@ -2,7 +2,7 @@
 
 import threading
 
-from flaskJSONRPCServer.execBackend import ThreadedBackend, ThreadedNativeBackend
+from flaskJSONRPCServer.execBackend import ParallelBackend, ThreadedBackend, ThreadedNativeBackend
 
 
 class OwnBackend:
@@ -55,6 +55,8 @@ MAKERS = {
     "threadedNative": lambda: "threadedNative",
     "threaded object": lambda: ThreadedBackend(pool_threads=4, queue_calls=100, backend_id="four"),
     "native object": lambda: ThreadedNativeBackend(pool_threads=4, backend_id="native four"),
+    "parallel": lambda: "parallel",
+    "parallel object": lambda: ParallelBackend(poolSize=2, id="two"),
     "own dict": lambda: as_dict(OwnBackend()),
     "own object": OwnBackend,
 }
