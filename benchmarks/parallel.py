@@ -2,7 +2,8 @@
 
 Of a small call it says what the way to the process and back costs, without HTTP and with the server's WSGI callable
 around it; of a large one, what its arguments and its result cost; and of calls that compute, how much two processes
-gain, here and with loky: no more than the cores allow that are free. All take turns in interleaved rounds, and each ratio is taken anew in each round.
+gain, here and with loky: no more than the cores allow that are free. All take turns in interleaved rounds, and each
+ratio is taken anew in each round.
 """
 
 import argparse

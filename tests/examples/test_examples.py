@@ -24,6 +24,7 @@ SERVED = [
     "locks.py",
     "multiple.py",
     "notify.py",
+    "primes.py",
     "reload_globals.py",
     "reload_script.py",
     "reload_state.py",
@@ -102,6 +103,18 @@ def test_signal_ends_it_well(launch, name, number):
     assert program.end(number) == 0
     assert "Traceback" not in program.output
     assert "Error" not in program.output
+
+
+def test_primes_example_computes_beside_the_server_and_tells_its_progress(launch):
+    url = start(launch, "primes.py").url()
+
+    def result_of(call):
+        with urllib.request.urlopen(f"{url}/api/{call}", timeout=PATIENCE_S) as answer:
+            return json.load(answer)["result"]
+
+    assert result_of("progress") == 0
+    assert result_of("largest?below=1000&count=3") == [997, 991, 983]
+    assert result_of("progress") == 100
 
 
 def test_call_that_the_locks_example_holds_is_answered_when_it_opens(launch):
