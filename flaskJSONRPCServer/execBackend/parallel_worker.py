@@ -8,8 +8,9 @@ import pickle
 import select
 import signal
 import socket
+import sys
 import threading
-from types import FrameType
+from types import FrameType, ModuleType
 
 from ..runtime.logs import DEBUG
 from .parallel_child import ChildServer, Shipment
@@ -26,9 +27,19 @@ def serve() -> None:
     connected = taken_from_stdin()
     wire = Wire(connected)
     setup, number = pickle.loads(wire.receive()[1])  # noqa: S301  the parent sends it
-    worker = Worker(wire, ChildServer(setup), number)
+    server = ChildServer(setup)
+    server.facade._parentModule = main_module(setup.script)
+    worker = Worker(wire, server, number)
     threading.Thread(target=end_with_parent, args=(connected, worker), name="parent", daemon=True).start()
     worker.run()
+
+
+def main_module(script: str | None) -> ModuleType:
+    """Return what has the globals of the parent's main program, which is not run here."""
+    module = sys.modules["__main__"]
+    if script is not None:
+        module.__file__ = script
+    return module
 
 
 class Worker:
