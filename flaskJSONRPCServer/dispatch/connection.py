@@ -46,6 +46,11 @@ Of the dispatcher and the server
     call            object      lockThis(), unlockThis(exclusive=False), waitThis(returnStatus=False),
                                 lock(), unlock(), wait(), sleep(seconds), log(level, ...)
 
+Of the pool, in a call on the exec backend `parallel`
+    parallelType    str         the id of the backend
+    parallelPoolSize int        how many processes it has
+    parallelId      int         the number of this one, from 0 on
+
 In batches the fields of the answer are shared by all calls in the serving thread. A call on another exec backend has
 its own; what it sets is added to the answer when the call has ended.
 """
