@@ -9,6 +9,7 @@ from typing import Any, Final
 from ..dispatch.handover import CallAnswer
 from ..dispatch.remote import RemoteCalls, answer_of_outcome
 from ..errors import MissingExtraError, ServerStateError, SettingsError, unknown_name
+from ..http.request import client_of
 from ..runtime.logs import DEBUG
 from ..runtime.parent import copy_globals
 from ..sansio_jsonrpc import JsonRpcException
@@ -101,7 +102,7 @@ class ParallelBackend:
         self, uniqueId: str, path: str, dataIn: dict[str, Any], request: Any, isJSONP: str | bool = False
     ) -> tuple[bool, Any, Any]:
         """Queue a call."""
-        from .parallel_pool import Job
+        from .parallel_slot import Job
 
         pool, calls, server = self._pool, self._calls, self._server
         if pool is None or calls is None:
@@ -116,7 +117,8 @@ class ParallelBackend:
             pool.give_back()
             return True, None, Job.answered(exc)
         shipment = shipment_of(server, call.route, uniqueId, dataIn, request, isJSONP)
-        job = Job(call, shipment, is_notification=is_notification)
+        client = None if is_notification else client_of(request.get("environ") or {})
+        job = Job(call, shipment, is_notification=is_notification, client=client)
         pool.submit(job)
         return True, None, job
 
@@ -139,8 +141,8 @@ class ParallelBackend:
     def stats(self, inMS: bool = False) -> dict[str, Any]:
         """Return the counts of the pool, each under ``<id>_<name>``.
 
-        They are ``poolSize``, ``alive``, ``waiting``, ``running``, ``done``, ``failed``, ``killed``, ``restarted`` and
-        ``refused``.
+        They are ``poolSize``, ``alive``, ``waiting``, ``running``, ``done``, ``failed``, ``killed``, ``restarted``,
+        ``refused`` and ``cancelled``.
         """
         counts = {} if self._pool is None else self._pool.counts()
         return {f"{self._id}_{name}": count for name, count in counts.items()}

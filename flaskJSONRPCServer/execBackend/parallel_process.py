@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import socket
 import sys
 import time
+from collections.abc import Iterator
 from multiprocessing.spawn import get_executable
 
 from ..runtime.concurrency import make_lock, native
 from .parallel_wire import Kind, Wire
 
-__all__ = ["ChildLostError", "ChildProcess", "TooLateError", "Waker"]
+__all__ = ["ChildLostError", "ChildProcess", "ClientGoneError", "TooLateError", "Waker", "is_closed"]
 
 # sys.path comes first: the package itself may stand in a folder that only the parent's has.
 _BOOT = (
@@ -24,8 +26,16 @@ _BOOT = (
 _END_S = 2.0
 
 
+# That the other side of a connection has closed it: by that nothing is read, and TLS does not matter.
+_CLOSED: int = getattr(select, "POLLRDHUP", 0)  # where the system has no such event, an error tells it
+
+
 class ChildLostError(Exception):
     """The child has ended."""
+
+
+class ClientGoneError(Exception):
+    """The client has closed its connection before its call was answered."""
 
 
 class TooLateError(Exception):
@@ -82,39 +92,38 @@ class ChildProcess:
         self._waker = waker
         self._lock = make_lock()
         self._is_reaped = False  # guarded by _lock: its number may be another process's then
-        self._readable = False
+        self._ready: set[int] = set()  # what was ready when it was last waited for
         self.started_at = time.monotonic()
         self.calls = 0
         self.functions: set[int] = set()
         self.parts: dict[int, int] = {}
         ours, theirs = socket.socketpair()
-        with theirs:
-            # Of the unpatched class: this thread is a native one.
-            self._socket = native("socket", "socket")(fileno=ours.detach())
-            self._socket.settimeout(None)
-            self._wire = Wire(self._socket)
+        # Of the unpatched class: this thread is a native one.
+        self._socket = native("socket", "socket")(fileno=ours.detach())
+        self._socket.settimeout(None)
+        self._wire = Wire(self._socket)
+        with theirs, closed_on_error(self._socket):
             self.pid = started(theirs.fileno())
         self._death = open_death(self.pid)
+        self._own = {each for each in (self._socket.fileno(), self._death) if each is not None}
         self._poller = native("select", "poll")()
-        for watched in (self._socket, self._waker, self._death):
-            if watched is not None:
-                self._poller.register(watched, 1)  # POLLIN
+        for watched in (*self._own, self._waker.fileno()):
+            self._poller.register(watched, 1)  # POLLIN
         with contextlib.suppress(OSError):  # it has ended, which is noticed when it is waited for
             self._wire.send(Kind.SETUP, setup)
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until the child says something or ends, or the waker is woken; False after the timeout."""
         ready = self._poller.poll(None if timeout_s is None else max(0, int(timeout_s * 1000) + 1))
-        numbers = {number for number, _ in ready}
-        if self._waker.fileno() in numbers:
+        self._ready = {number for number, _ in ready}
+        if self._waker.fileno() in self._ready:
             self._waker.clear()
-        self._readable = bool(numbers - {self._waker.fileno()})
         return bool(ready)
 
     @property
     def has_spoken(self) -> bool:
         """Whether it said something or ended, when it was last waited for. One that is idle has nothing to say."""
-        return self._readable
+        return not self._own.isdisjoint(self._ready)
 
     def send(self, kind: Kind, body: bytes, deadline: float | None = None) -> None:
         """Send a message.
@@ -131,20 +140,28 @@ class ChildProcess:
         except OSError as exc:
             raise ChildLostError from exc
 
-    def receive(self, deadline: float | None = None) -> tuple[Kind, bytearray]:
+    def receive(self, deadline: float | None = None, client: int | None = None) -> tuple[Kind, bytearray]:
         """Wait for a message.
+
+        Args:
+            deadline: Until when, by the monotonic clock.
+            client: The descriptor of the connection of whoever waits for the message.
 
         Raises:
             ChildLostError: The child has ended.
-            TooLateError: None has come before the deadline.
+            TooLateError: No message has come before the deadline.
+            ClientGoneError: The client has closed its connection before.
         """
-        self._readable = False
-        while not self._readable:
-            self._wait_until(deadline)
+        with self._watched(client):
+            self._ready = set()
+            while not self.has_spoken:
+                self._wait_until(deadline)
+                if client in self._ready and not self.has_spoken:
+                    raise ClientGoneError
+        # What it has said is there even if it has ended since. What it has started may keep its socket open.
+        if self._socket.fileno() not in self._ready:
+            raise ChildLostError
         try:
-            # What it has said is there even if it has ended since. What it started may keep its socket open.
-            if self._death is not None and not self._has_data():
-                raise ChildLostError
             self._limit(deadline)
             return self._wire.receive()
         except TimeoutError as exc:
@@ -164,7 +181,6 @@ class ChildProcess:
         """Let it end by itself, or kill it where it does not; give back what it took."""
         with contextlib.suppress(ChildLostError, TooLateError):
             self.send(Kind.END, b"", time.monotonic() + _END_S)
-            self._socket.shutdown(socket.SHUT_WR)
             self.receive(time.monotonic() + _END_S)
         self.discard()
 
@@ -187,14 +203,35 @@ class ChildProcess:
             raise TooLateError
         self.wait(left)
 
-    def _has_data(self) -> bool:
+    @contextlib.contextmanager
+    def _watched(self, client: int | None) -> Iterator[None]:
+        if client is None:
+            yield
+            return
+        self._poller.register(client, _CLOSED)
         try:
-            return bool(self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
-        except BlockingIOError:
-            return False
+            yield
+        finally:
+            self._poller.unregister(client)
 
     def _limit(self, deadline: float | None) -> None:
         self._socket.settimeout(None if deadline is None else max(0.001, deadline - time.monotonic()))
+
+
+@contextlib.contextmanager
+def closed_on_error(ours: socket.socket) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        ours.close()
+        raise
+
+
+def is_closed(client: int) -> bool:
+    """Tell whether a connection has been closed by its client."""
+    poller = native("select", "poll")()
+    poller.register(client, _CLOSED)
+    return bool(poller.poll(0))
 
 
 def open_death(pid: int) -> int | None:

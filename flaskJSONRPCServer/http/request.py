@@ -12,9 +12,14 @@ from .body import read_body, read_parsed_body
 if TYPE_CHECKING:
     import werkzeug.wrappers
 
-__all__ = ["Environ", "Request", "RequestCopy"]
+__all__ = ["CLIENT_SOCKET", "Environ", "Request", "RequestCopy", "client_of"]
 
 Environ = dict[str, Any]
+
+CLIENT_SOCKET = "flaskJSONRPCServer.socket"
+"""The key of a WSGI environ under which a serving backend tells the socket of the client, if it can."""
+
+_SOCKETS = (CLIENT_SOCKET, "werkzeug.socket", "gunicorn.socket")
 
 
 class Request:
@@ -126,3 +131,12 @@ class RequestCopy(dict[str, Any]):
             return self[name]
         except KeyError:
             raise AttributeError(name) from None
+
+
+def client_of(environ: Environ) -> int | None:
+    """Return the descriptor of the client's connection, where the serving backend tells it."""
+    for name in _SOCKETS:
+        if (connected := environ.get(name)) is not None:
+            descriptor: int = connected.fileno()
+            return descriptor if descriptor >= 0 else None
+    return None

@@ -18,6 +18,7 @@ from typing import Any
 import cheroot.server
 import cheroot.wsgi
 
+from ..http.request import CLIENT_SOCKET
 from ..runtime.logs import INFO
 from .chunks import ChunkedBody
 from .heads import without_query
@@ -94,6 +95,7 @@ class Gateway(cheroot.wsgi.Gateway_10):
         environ: dict[str, Any] = super().get_environ()  # type: ignore[no-untyped-call]
         path = urllib.parse.unquote_to_bytes(request.uri.partition(b"?")[0])  # cheroot leaves %2F as it is
         environ.update(request.server.environ, PATH_INFO=path.decode("latin-1"))
+        environ[CLIENT_SOCKET] = request.conn.socket
         if isinstance(request.conn.socket, ssl.SSLSocket):
             environ["wsgi.url_scheme"] = "https"
             if certificate := request.conn.socket.getpeercert(binary_form=True):

@@ -14,6 +14,7 @@ import gevent
 from gevent.pool import Pool
 from gevent.pywsgi import WSGIHandler, WSGIServer
 
+from ..http.request import CLIENT_SOCKET
 from ..runtime.logs import DEBUG, INFO, WARNING
 from .heads import MAX_HEAD_BYTES, BadHead, check_fields, check_request_line, without_query
 from .sockets import is_unix
@@ -75,6 +76,7 @@ class Handler(WSGIHandler):
     def get_environ(self) -> dict[str, Any]:
         """Return the environ, with a body of which no more is read after the answer than a request may have."""
         environ: dict[str, Any] = super().get_environ()
+        environ[CLIENT_SOCKET] = self.socket
         environ.setdefault("REMOTE_ADDR", "")  # a Unix socket's peer has none
         if isinstance(self.socket, ssl.SSLSocket) and (certificate := self.socket.getpeercert(binary_form=True)):
             environ["SSL_CLIENT_CERT"] = ssl.DER_cert_to_PEM_cert(certificate)

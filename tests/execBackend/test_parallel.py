@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -223,6 +224,7 @@ def test_timeout_ends_the_work_with_what_it_has_started(tmp_path):
             "killed": 1,
             "restarted": 1,
             "refused": 0,
+            "cancelled": 0,
         }
 
 
@@ -294,6 +296,34 @@ def test_call_beyond_the_queue_is_refused(tmp_path):
         assert counts(server)["refused"] == 1
         let_go(tmp_path)
         assert sorted(each.result()["result"] for each in calls) == ["a", "b"]
+
+
+@pytest.mark.parametrize("serving", ["werkzeug", "cheroot"])
+def test_call_whose_client_has_gone_ends_or_does_not_run(tmp_path, serving):
+    server = make(ParallelBackend(poolSize=1), ["127.0.0.1", 0], servBackend=serving)
+    server.start()
+    try:
+        with asking(server.addresses[0], rpc("hold", [str(tmp_path), "runs"])):
+            pid = held(tmp_path, "runs")
+            with asking(server.addresses[0], rpc("hold", [str(tmp_path), "waits"])):
+                wait_until(lambda: counts(server)["waiting"] == 1)
+        wait_until(lambda: counts(server)["cancelled"] == 2)
+        let_go(tmp_path)
+        assert call_socket(server.addresses[0], post(rpc("add", [1]))).json()["result"] == 2
+        assert is_gone(pid)
+        assert not (tmp_path / "waits.runs").exists()
+    finally:
+        server.stop()
+
+
+@contextlib.contextmanager
+def asking(address, message):
+    """Send a call, and close the connection at the end of the block, without waiting for the answer."""
+    body = json.dumps(message).encode()
+    head = f"POST /api HTTP/1.1\r\nHost: {address[0]}\r\nContent-Type: application/json\r\n"
+    with socket.create_connection(address) as connected:
+        connected.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        yield
 
 
 def test_stop_drops_what_waits_and_kills_what_does_not_end(tmp_path, caplog):
