@@ -47,7 +47,7 @@ Of the dispatcher and the server
                                 lock(), unlock(), wait(), sleep(seconds), log(level, ...)
 
 Of the pool, in a call on the exec backend `parallel`
-    parallelType    str         the id of the backend
+    parallelType    str         'parallel'
     parallelPoolSize int        how many processes it has
     parallelId      int         the number of this one, from 0 on
 

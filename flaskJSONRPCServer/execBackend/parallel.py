@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import Any, Final
 
 from ..dispatch.handover import CallAnswer
@@ -88,15 +89,18 @@ class ParallelBackend:
         queue = server.settings.max_exec_queue_calls if self._queue_calls is None else self._queue_calls
         channel = ParentChannel(server)
         channel.start()
-        setup = setup_of(server, channel.address, pool_size=slots, parallel_type=self._id)
         self._server, self._channel, self._calls = server, channel, server._engine.remote_calls()
-        self._pool = Pool(
-            Limits(slots, queue, self._timeout_s, self._calls_per_child),
-            lambda number: parcels.dumps((setup, number)),
-            parcels,
-            log,
-            f"{server.name}-{self._id}",
-        )
+        with ExitStack() as undo:
+            undo.callback(channel.stop)
+            setup = setup_of(server, channel.address, pool_size=slots)
+            self._pool = Pool(
+                Limits(slots, queue, self._timeout_s, self._calls_per_child),
+                lambda number: parcels.dumps((setup, number)),
+                parcels,
+                log,
+                f"{server.name}-{self._id}",
+            )
+            undo.pop_all()
 
     def add(
         self, uniqueId: str, path: str, dataIn: dict[str, Any], request: Any, isJSONP: str | bool = False
@@ -116,8 +120,13 @@ class ParallelBackend:
         except JsonRpcException as exc:
             pool.give_back()
             return True, None, Job.answered(exc)
-        shipment = shipment_of(server, call.route, uniqueId, dataIn, request, isJSONP)
-        client = None if is_notification else client_of(request.get("environ") or {})
+        try:
+            shipment = shipment_of(server, call.route, uniqueId, dataIn, request, isJSONP)
+            client = None if is_notification else client_of(request.get("environ") or {})
+        except BaseException:
+            pool.give_back()
+            call.end(failed=True)
+            raise
         job = Job(call, shipment, is_notification=is_notification, client=client)
         pool.submit(job)
         return True, None, job

@@ -166,7 +166,7 @@ class Parcels:
     def _made(self, function: Callable[..., Any]) -> Parcel:
         body = self.dumps(function)
         self._numbers += 1
-        return Parcel(self._numbers, body, function, getattr(function, "_timeout", None))
+        return Parcel(self._numbers, body, function, timeout_of(function))
 
     def _look_at_changes(self) -> None:
         before, self._table = self._table, self._router.table
@@ -299,6 +299,12 @@ def fill_function(function: FunctionType, filled_with: tuple[dict[str, Any], dic
     for cell, held in zip(function.__closure__ or (), contents, strict=True):
         if held:
             cell.cell_contents = held[0]
+
+
+def timeout_of(function: Callable[..., Any]) -> float | None:
+    """Return what a function's attribute ``_timeout`` says, if it is a number of seconds."""
+    timeout_s = getattr(function, "_timeout", None)
+    return timeout_s if isinstance(timeout_s, (int, float)) and timeout_s > 0 else None
 
 
 def contents_of(cell: CellType) -> list[Any]:

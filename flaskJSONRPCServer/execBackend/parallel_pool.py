@@ -61,7 +61,8 @@ class Pool:
         self._running: set[Job] = set()
         self._idle: list[Slot] = []  # the last one has worked last
         self._counts = dict.fromkeys(("done", "failed", "killed", "restarted", "refused", "cancelled"), 0)
-        self._is_stopping = self._is_dropping = False
+        self._is_stopping = False
+        self.is_dropping = False  # read without the lock: by slots that have just taken a job
         self._slots = [Slot(self, number, setup(number)) for number in range(limits.slots)]
         self._threads = [start_native_thread(slot.serve, name=f"{name}-{slot.number}") for slot in self._slots]
 
@@ -121,7 +122,7 @@ class Pool:
         """Let another slot run a job, of which nothing has been sent to the child."""
         with self._lock:
             self._running.discard(job)
-            if not self._is_dropping:
+            if not self.is_dropping:
                 self._waiting.appendleft(job)
                 if self._idle:
                     self._hand_out(self._waiting.popleft())
@@ -145,17 +146,13 @@ class Pool:
         with self._lock:
             self._counts[what] += 1
 
-    def _close(self) -> None:
-        for slot, thread in zip(self._slots, self._threads, strict=True):
-            if not thread.is_alive():
-                slot.waker.close()
-
     def drop_waiting(self, error: Any) -> None:
         """Answer those that wait with an error, unless there is hope for a child that will run them."""
         with self._lock:
             dropped = list(self._waiting) if all(slot.is_hopeless for slot in self._slots) else []
             self._waiting = deque() if dropped else self._waiting
             self._counts["failed"] += len(dropped)
+            self._ended.notify_all()
         for job in dropped:
             job.fail(error)
 
@@ -170,16 +167,23 @@ class Pool:
             self._ended.wait_for(lambda: len(self._waiting) + len(self._running) <= allowed, timeout_s)
             dropped, unfinished = list(self._waiting), list(self._running)
             self._waiting.clear()
-            self._is_dropping = True
+            self.is_dropping = True
             self._wake_all()
         for job in dropped:
             job.fail(stopped())
         for slot in self._slots:
             slot.end(unfinished)
-        for thread in self._threads:
-            thread.join(_JOIN_S)
-        self._close()
+        for slot, thread in zip(self._slots, self._threads, strict=True):
+            self._join(slot, thread)
         return sum(job.is_notification for job in [*dropped, *unfinished])
+
+    def _join(self, slot: Slot, thread: Any) -> None:
+        thread.join(_JOIN_S)
+        if thread.is_alive():
+            slot.kill()
+            thread.join(_JOIN_S)
+        if not thread.is_alive():
+            slot.waker.close()
 
     def _wake_all(self) -> None:
         for slot in self._slots:

@@ -80,8 +80,7 @@ class Waker:
 class ChildProcess:
     """A fresh interpreter, which is fed over a pair of sockets. All but :meth:`kill` is for one native thread.
 
-    It makes itself the leader of a session, so Ctrl-C at the terminal does not reach it, and what it starts ends with
-    it.
+    It is the leader of a process group, so Ctrl-C at the terminal does not reach it, and what it starts ends with it.
 
     Args:
         setup: The pickled setup of its server.
@@ -173,7 +172,7 @@ class ChildProcess:
         """End it, with what it has started, at once."""
         with self._lock:
             if not self._is_reaped:
-                for kill in (os.kill, os.killpg):
+                for kill in (os.kill, os.killpg):  # a dispatcher may have put it into another group
                     with contextlib.suppress(ProcessLookupError, PermissionError):  # it has ended
                         kill(self.pid, signal.SIGKILL)
 
@@ -251,7 +250,7 @@ def started(connected: int) -> int:
     program = os.fsdecode(get_executable())
     arguments = [program, *options, "-c", _BOOT, *sys.path]
     actions = [(os.POSIX_SPAWN_DUP2, connected, 0)]
-    number: int = native("os", "posix_spawn")(program, arguments, os.environ, file_actions=actions)
+    number: int = native("os", "posix_spawn")(program, arguments, os.environ, file_actions=actions, setpgroup=0)
     return number
 
 

@@ -89,6 +89,8 @@ class Job:
         return self._answer if self._outcome is None else decode(self._outcome)
 
     def _end(self, *, failed: bool) -> None:
+        if self._done.is_set():
+            return
         if self.call is not None:
             self.call.end(failed=failed)
         self._done.set()
@@ -111,7 +113,7 @@ class Slot:
         self._pool = pool
         self._setup = setup
         self._child: ChildProcess | None = None  # replaced by its thread
-        self._job: Job | None = None  # written by its thread
+        self._job: Job | None = None  # written by its thread, before it asks whether the pool drops jobs
         self._starts = 0
         self._failed_starts = 0  # since the last that succeeded
 
@@ -144,8 +146,13 @@ class Slot:
 
     def end(self, unfinished: list[Job]) -> None:
         """Kill the child where it runs one of these jobs, or is not even ready."""
-        child, job = self._child, self._job
-        if child is not None and (job in unfinished or not self.is_alive):
+        if self._job in unfinished or not self.is_alive:
+            self.kill()
+
+    def kill(self) -> None:
+        """Kill the child, if there is one."""
+        child = self._child
+        if child is not None:
             child.kill()
 
     def _next(self) -> Job | None:
@@ -189,8 +196,8 @@ class Slot:
             self._pool.count_as("restarted")
         self._starts += 1
         self._failed_starts = 0
-        with contextlib.suppress(ChildLostError):  # which is noticed when it is waited for
-            self._teach(child, None)
+        with contextlib.suppress(ChildLostError, TooLateError):  # the first call notices
+            self._teach(child, None, time.monotonic() + _BOOT_S)
 
     def _is_ready(self, child: ChildProcess) -> bool:
         deadline = time.monotonic() + _BOOT_S
@@ -210,6 +217,9 @@ class Slot:
         self.waker.wait(_RETRY_S)
 
     def _run(self, job: Job) -> None:
+        if self._pool.is_dropping:
+            self._fail(job, JsonRpcError(CALL_NOT_RUN, "Not run: the exec backend has stopped"))
+            return
         if job.client is not None and is_closed(job.client):
             self._pool.count_as("cancelled")
             self._fail(job, JsonRpcError(CALL_NOT_RUN, "Not run: its client has closed the connection"))

@@ -22,7 +22,6 @@ __all__ = ["serve"]
 
 def serve() -> None:
     """Be a child: take calls from the socket that is its standard input, until the parent says that none comes."""
-    os.setsid()
     ignore_signals()
     connected = taken_from_stdin()
     wire = Wire(connected)
