@@ -8,10 +8,12 @@ module, as they do in the parent. What a function refers to is sent at the lates
 from __future__ import annotations
 
 import io
+import itertools
 import pickle
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any
@@ -35,12 +37,17 @@ class Space:
     Args:
         number: What the children know it by.
         module: The module.
+
+    Attributes:
+        parts: What has been pickled. It is only appended to, so that a child is sent what it lacks.
+        refers_to: The spaces that its globals refer to.
     """
 
     def __init__(self, number: int, module: ModuleType) -> None:
         self.number = number
         self.module = module
-        self.parts: list[bytes] = []  # only appended to, so that a child is sent what it lacks
+        self.parts: list[bytes] = []
+        self.refers_to: set[Space] = set()
         self._pickled: dict[str, bytes | None] = {}  # None: it cannot be, or is about to be
 
     def add(self, names: Iterable[str], dumps: Callable[[Any], bytes], note: Note) -> None:
@@ -88,12 +95,14 @@ class Parcel:
         number: What the children know it by.
         body: It, pickled.
         function: The function, which lives as long as its parcel.
+        refers_to: The spaces that it refers to.
         timeout_s: How long a call of it may take, in seconds, if it says so.
     """
 
     number: int
     body: bytes
     function: Callable[..., Any] = field(repr=False)
+    refers_to: set[Space] = field(repr=False)
     timeout_s: float | None
 
 
@@ -112,14 +121,15 @@ class Parcels:
         self._lock = make_reentrant_lock()
         self._table = self._router.table  # guarded by _lock, as all below
         self._parcels: dict[int, Parcel] = {}
-        self._numbers = 0
-        self.spaces: list[Space] = []
+        self._numbers = itertools.count()
+        self._met: set[Space] = set()  # what is being pickled refers to them
+        self.spaces: list[Space] = []  # replaced, or appended to
         self._add_space(server._parentModule)
 
     def take_globals(self, names: Iterable[str]) -> None:
         """Pickle globals of the main program, as they are now."""
         with self._lock:
-            self.spaces[0].add(names, self.dumps, self._note)
+            self._extend(self.spaces[0], names)
 
     def parcel(self, function: Callable[..., Any]) -> Parcel:
         """Return the parcel of a function, made when it is asked for first.
@@ -143,38 +153,69 @@ class Parcels:
 
     def space_of(self, scope: Mapping[str, Any], module_name: str | None) -> Space | None:
         """Return the space of a module that children cannot import as it is here, by its globals; None for others."""
-        for space in self.spaces:
-            if vars(space.module) is scope:
-                return space
-        module = sys.modules.get(module_name or "")
-        if module is None or vars(module) is not scope or not is_reloaded(module):
-            return None
-        cloudpickle.register_pickle_by_value(module)  # its classes too
-        space = self._add_space(module)
-        space.add([name for name in vars(module) if not is_dunder(name)], self.dumps, self._note)
+        space = self._known_space(scope) or self._space_of_reloaded(scope, module_name)
+        if space is not None:
+            self._met.add(space)
         return space
 
     def refer(self, space: Space, code: CodeType) -> None:
         """Let a space have the globals that code refers to."""
-        space.add(sorted(set(global_names(code))), self.dumps, self._note)
+        self._extend(space, sorted(set(global_names(code))))
+
+    def _known_space(self, scope: Mapping[str, Any]) -> Space | None:
+        return next((space for space in self.spaces if vars(space.module) is scope), None)
+
+    def _space_of_reloaded(self, scope: Mapping[str, Any], module_name: str | None) -> Space | None:
+        module = sys.modules.get(module_name or "")
+        if module is None or vars(module) is not scope or not is_reloaded(module):
+            return None
+        space = self._add_space(module)
+        self._extend(space, [name for name in vars(module) if not is_dunder(name)])
+        return space
 
     def _add_space(self, module: ModuleType) -> Space:
-        space = Space(len(self.spaces), module)
+        if sys.modules.get(module.__name__) is module:
+            cloudpickle.register_pickle_by_value(module)  # for its classes
+        space = Space(next(self._numbers), module)
         self.spaces.append(space)
         return space
 
+    def _extend(self, space: Space, names: Iterable[str]) -> None:
+        with self._noting(space.refers_to):
+            space.add(names, self.dumps, self._note)
+
+    @contextmanager
+    def _noting(self, met: set[Space]) -> Iterator[None]:
+        outer, self._met = self._met, met
+        try:
+            yield
+        finally:
+            self._met = outer
+
     def _made(self, function: Callable[..., Any]) -> Parcel:
-        body = self.dumps(function)
-        self._numbers += 1
-        return Parcel(self._numbers, body, function, timeout_of(function))
+        met: set[Space] = set()
+        with self._noting(met):
+            body = self.dumps(function)
+        return Parcel(next(self._numbers), body, function, met, timeout_of(function))
 
     def _look_at_changes(self) -> None:
         before, self._table = self._table, self._router.table
         if any(self._table.find(route.path, route.name) is not route for route in before.routes()):  # a reload
             living = {id(route.function) for route in self._table.routes()}
             self._parcels = {key: parcel for key, parcel in self._parcels.items() if key in living}
+            self.spaces = self._used_spaces()
             for space in self.spaces:
-                space.renew(self.dumps, self._note)
+                with self._noting(space.refers_to):
+                    space.renew(self.dumps, self._note)
+
+    def _used_spaces(self) -> list[Space]:
+        """Return the spaces without those of modules that have been replaced, and which nothing refers to."""
+        used: set[Space] = set()
+        found = {self.spaces[0]}.union(*(parcel.refers_to for parcel in self._parcels.values()))
+        while found:
+            used |= found
+            found = set().union(*(space.refers_to for space in found)) - used
+        return [space for space in self.spaces if space in used]
 
 
 class Pickler(cloudpickle.CloudPickler):  # type: ignore[misc]  # it is not annotated
