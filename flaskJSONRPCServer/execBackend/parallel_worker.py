@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import pickle
@@ -10,6 +11,7 @@ import signal
 import socket
 import sys
 import threading
+from pathlib import Path
 from types import FrameType, ModuleType
 
 from ..runtime.logs import DEBUG
@@ -30,7 +32,8 @@ def serve() -> None:
     server.facade._parentModule = main_module(setup.script)
     worker = Worker(wire, server, number)
     threading.Thread(target=end_with_parent, args=(connected, worker), name="parent", daemon=True).start()
-    worker.run()
+    with contextlib.suppress(EOFError, ConnectionError):  # the parent has gone
+        worker.run()
 
 
 def main_module(script: str | None) -> ModuleType:
@@ -86,11 +89,18 @@ def taken_from_stdin() -> socket.socket:
     nothing = os.open(os.devnull, os.O_RDONLY)
     connected = os.dup(0)
     os.dup2(nothing, 0)
-    os.closerange(3, connected)
-    os.closerange(connected + 1, os.sysconf("SC_OPEN_MAX"))
+    close_others(connected)
     taken = socket.socket(fileno=connected)
     taken.setblocking(True)  # under gevent the parent's sockets do not block
     return taken
+
+
+def close_others(kept: int) -> None:
+    """Close what was inherited beside the standard streams, such as sockets that were handed down to the parent."""
+    for each in [int(path.name) for path in Path("/dev/fd").iterdir()]:
+        if each > 2 and each != kept:
+            with contextlib.suppress(OSError):  # the one by which the folder was read
+                os.close(each)
 
 
 def ignore_signals() -> None:

@@ -616,6 +616,30 @@ def test_children_end_when_the_parent_is_killed(tmp_path):
             assert isinstance(lost.exception(), OSError)
 
 
+INHERITING = """
+import os, socket, sys
+from flaskJSONRPCServer import flaskJSONRPCServer
+from tests.helpers import call
+
+def described():
+    return len(os.listdir("/dev/fd")), sys.stdin.read(), os.getpid() == os.getpgrp()
+
+with socket.create_server(("127.0.0.1", 0)) as handed_down:
+    handed_down.set_inheritable(True)
+    server = flaskJSONRPCServer(None, log=False, dispatcherBackend="parallel")
+    server.registerFunction(described, path="/api")
+    print(call(server.getWSGI(), "described")["result"])
+    server.stop()
+"""
+
+
+def test_child_inherits_nothing_but_the_output(tmp_path):
+    done = run(written(tmp_path, INHERITING))
+
+    # The standard streams, the socket to the parent, and what the folder is read by.
+    assert (done.stdout, done.stderr) == ("[5, '', True]\n", "")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signal_to_all_processes_lets_the_call_finish(tmp_path, number):
     with served(written(tmp_path, ENDED)) as (process, address):
