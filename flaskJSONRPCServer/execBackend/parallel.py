@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Mapping
 from contextlib import ExitStack
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ..dispatch.handover import CallAnswer
 from ..dispatch.remote import RemoteCalls, answer_of_outcome
@@ -14,8 +14,12 @@ from ..http.request import client_of
 from ..runtime.logs import DEBUG
 from ..runtime.parent import copy_globals
 from ..sansio_jsonrpc import JsonRpcException
-from .parallel_channel import ParentChannel
+from .parallel_channel import ChannelAddress, ParentChannel
 from .parallel_child import setup_of, shipment_of
+
+if TYPE_CHECKING:
+    from .parallel_pool import Pool
+    from .parallel_slot import Job
 
 __all__ = ["ParallelBackend"]
 
@@ -63,7 +67,7 @@ class ParallelBackend:
         self._globals = importGlobalsFromParent
         self._queue_calls = queue_calls
         self._server: Any = None
-        self._pool: Any = None
+        self._pool: Pool | None = None
         self._channel: ParentChannel | None = None
         self._calls: RemoteCalls | None = None
 
@@ -79,57 +83,68 @@ class ParallelBackend:
                 f"exec backend {self._id!r} runs for {self._server.name!r}; each server needs its own"
             )
         loky = import_extra()
+        channel = ParentChannel(server)
+        channel.start()
+        with ExitStack() as undo:
+            undo.callback(channel.stop)
+            self._pool = self._made_pool(server, self._pool_size or loky.cpu_count(), channel.address)
+            undo.pop_all()
+        self._server, self._channel, self._calls = server, channel, server._engine.remote_calls()
+
+    def _made_pool(self, server: Any, slots: int, address: ChannelAddress) -> Pool:
         from .parallel_functions import Parcels
         from .parallel_pool import Limits, Pool
 
         log = server._engine.log
         parcels = Parcels(server, lambda text: log.write(DEBUG, text))
         parcels.take_globals(self._chosen_globals(server))
-        slots = self._pool_size or loky.cpu_count()
-        queue = server.settings.max_exec_queue_calls if self._queue_calls is None else self._queue_calls
-        channel = ParentChannel(server)
-        channel.start()
-        self._server, self._channel, self._calls = server, channel, server._engine.remote_calls()
-        with ExitStack() as undo:
-            undo.callback(channel.stop)
-            setup = setup_of(server, channel.address, pool_size=slots)
-            self._pool = Pool(
-                Limits(slots, queue, self._timeout_s, self._calls_per_child),
-                lambda number: parcels.dumps((setup, number)),
-                parcels,
-                log,
-                f"{server.name}-{self._id}",
-            )
-            undo.pop_all()
+        setup = setup_of(server, address, pool_size=slots)
+        queue_calls = server.settings.max_exec_queue_calls if self._queue_calls is None else self._queue_calls
+        return Pool(
+            Limits(slots, queue_calls, self._timeout_s, self._calls_per_child),
+            lambda number: parcels.dumps((setup, number)),
+            parcels,
+            log,
+            f"{server.name}-{self._id}",
+        )
 
     def add(
         self, uniqueId: str, path: str, dataIn: dict[str, Any], request: Any, isJSONP: str | bool = False
     ) -> tuple[bool, Any, Any]:
         """Queue a call."""
-        from .parallel_slot import Job
-
-        pool, calls, server = self._pool, self._calls, self._server
-        if pool is None or calls is None:
+        pool = self._pool
+        if pool is None:
             return False, f"exec backend {self._id!r} has stopped", None
         if not pool.reserve():
             waiting = pool.limits.queue_calls
             return False, f"Server busy: exec backend {self._id!r} has {waiting} calls waiting already", None
-        is_notification = bool(dataIn.get("notify"))
         try:
-            call = calls.begin(path, dataIn)
-        except JsonRpcException as exc:
-            pool.give_back()
-            return True, None, Job.answered(exc)
-        try:
-            shipment = shipment_of(server, call.route, uniqueId, dataIn, request, isJSONP)
-            client = None if is_notification else client_of(request.get("environ") or {})
+            job = self._job(uniqueId, path, dataIn, request, isJSONP)
         except BaseException:
             pool.give_back()
+            raise
+        if job.call is None:
+            pool.give_back()
+        else:
+            pool.submit(job)
+        return True, None, job
+
+    def _job(self, unique_id: str, path: str, data: dict[str, Any], request: Any, is_jsonp: str | bool) -> Job:
+        from .parallel_slot import Job
+
+        assert self._calls is not None  # noqa: S101  there is a pool
+        try:
+            call = self._calls.begin(path, data)
+        except JsonRpcException as exc:
+            return Job.answered(exc)
+        is_notification = bool(data.get("notify"))
+        try:
+            shipment = shipment_of(self._server, call.route, unique_id, data, request, is_jsonp)
+            client = None if is_notification else client_of(request.get("environ") or {})
+        except BaseException:
             call.end(failed=True)
             raise
-        job = Job(call, shipment, is_notification=is_notification, client=client)
-        pool.submit(job)
-        return True, None, job
+        return Job(call, shipment, is_notification=is_notification, client=client)
 
     def check(self, uniqueId: str, ticket: Any) -> CallAnswer:
         """Wait for the answer."""
@@ -142,7 +157,7 @@ class ParallelBackend:
         if pool is None or self._channel is None:
             return 0
         try:
-            lost: int = pool.stop(timeout, processingDispatcherCountMax)
+            lost = pool.stop(timeout, processingDispatcherCountMax)
         finally:
             self._channel.stop()
         return lost
