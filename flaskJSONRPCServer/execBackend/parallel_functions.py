@@ -11,7 +11,6 @@ import io
 import itertools
 import pickle
 import sys
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,13 +21,12 @@ import cloudpickle
 
 from ..runtime.concurrency import make_reentrant_lock
 from ..runtime.sources import SourceOfNow
+from .parallel_library import Note, fill_function, loaded_module, loaded_server, made_function
 
-__all__ = ["Library", "Parcel", "Parcels"]
+__all__ = ["Parcel", "Parcels"]
 
 _SHOWN = ("__file__", "__package__")
 """What a module in a child says of itself as that of the parent does."""
-
-Note = Callable[[str], object]
 
 
 class Space:
@@ -258,88 +256,6 @@ class Pickler(cloudpickle.CloudPickler):  # type: ignore[misc]  # it is not anno
         made_of = (*space.described(), function.__code__, len(cells))
         filled_with = state, vars(function), [contents_of(cell) for cell in cells]
         return made_function, made_of, filled_with, None, None, fill_function
-
-
-class Library:
-    """What one child has been sent.
-
-    Args:
-        server: What stands there for the server.
-        note: Told what cannot be loaded.
-    """
-
-    def __init__(self, server: Any, note: Note) -> None:
-        self._functions: dict[int, Any] = {}
-        self._note = note
-        _Loaded.server = server
-
-    def take_globals(self, body: bytes | bytearray) -> None:
-        """Make globals of a module of what the parent sends."""
-        described, bodies = pickle.loads(body)  # noqa: S301  the parent sends it
-        scope = vars(loaded_module(*described))
-        for name, each in bodies.items():
-            self._load_global(scope, name, each)
-
-    def _load_global(self, scope: dict[str, Any], name: str, body: bytes) -> None:
-        try:
-            scope[name] = pickle.loads(body)  # noqa: S301  the parent sends it
-        except Exception as exc:  # noqa: BLE001  the user's own code runs in it
-            self._note(f"global {name!r} of {scope['__name__']!r} cannot be loaded in a child process: {exc!r}")
-
-    def take_function(self, body: bytes | bytearray) -> None:
-        """Keep a function; what cannot be loaded is told when it is asked for."""
-        number, pickled = pickle.loads(body)  # noqa: S301  the parent sends it
-        self._functions[number] = pickled
-
-    def function(self, number: int) -> Callable[..., Any]:
-        """Return a function that was sent.
-
-        Raises:
-            Exception: It cannot be loaded here.
-        """
-        found = self._functions[number]
-        if isinstance(found, bytes):
-            found = self._functions[number] = pickle.loads(found)  # noqa: S301  the parent sends it
-        function: Callable[..., Any] = found
-        return function
-
-
-class _Loaded:
-    """What pickles refer to. A child has one of each, and a pickle can only reach a global."""
-
-    server: Any = None
-    modules: dict[int, ModuleType] = {}  # noqa: RUF012  one for the process
-    lock = threading.Lock()
-
-
-def loaded_server() -> Any:
-    return _Loaded.server
-
-
-def loaded_module(number: int, name: str, shown: Mapping[str, Any]) -> ModuleType:
-    """Return the module of a number, made when it is asked for first. It stands in :data:`sys.modules`."""
-    with _Loaded.lock:
-        if number not in _Loaded.modules:
-            is_main = name in ("__main__", "__mp_main__")
-            module = sys.modules["__main__"] if is_main else ModuleType(name)
-            vars(module).update(shown)
-            _Loaded.modules[number] = sys.modules[name] = module
-        return _Loaded.modules[number]
-
-
-def made_function(number: int, name: str, shown: Mapping[str, Any], code: CodeType, cells: int) -> FunctionType:
-    scope = vars(loaded_module(number, name, shown))
-    return FunctionType(code, scope, closure=tuple(CellType() for _ in range(cells)) or None)
-
-
-def fill_function(function: FunctionType, filled_with: tuple[dict[str, Any], dict[str, Any], list[list[Any]]]) -> None:
-    state, attributes, contents = filled_with
-    for name, value in state.items():
-        setattr(function, name, value)
-    vars(function).update(attributes)
-    for cell, held in zip(function.__closure__ or (), contents, strict=True):
-        if held:
-            cell.cell_contents = held[0]
 
 
 def timeout_of(function: Callable[..., Any]) -> float | None:

@@ -16,7 +16,7 @@ from types import FrameType, ModuleType
 
 from ..runtime.logs import DEBUG
 from .parallel_child import ChildServer, Shipment
-from .parallel_functions import Library
+from .parallel_library import Library
 from .parallel_wire import Kind, Wire
 
 __all__ = ["serve"]

@@ -1,5 +1,6 @@
 """How functions and globals travel: pickled here, and loaded here too, into a module of their own."""
 
+import pickle
 import sys
 import textwrap
 import threading
@@ -9,8 +10,9 @@ import cloudpickle
 import pytest
 
 from flaskJSONRPCServer import flaskJSONRPCServer
-from flaskJSONRPCServer.execBackend import parallel_functions
-from flaskJSONRPCServer.execBackend.parallel_functions import Library, Parcels
+from flaskJSONRPCServer.execBackend import parallel_library
+from flaskJSONRPCServer.execBackend.parallel_functions import Parcels
+from flaskJSONRPCServer.execBackend.parallel_library import Library
 
 SOURCE = """
 import functools, threading
@@ -71,7 +73,7 @@ def travel(monkeypatch):
     program.module = program
     exec(textwrap.dedent(SOURCE), vars(program))
     monkeypatch.setitem(sys.modules, "program", program)
-    monkeypatch.setattr(parallel_functions._Loaded, "modules", {})
+    monkeypatch.setattr(parallel_library._Loaded, "modules", {})
     server = flaskJSONRPCServer(None, log=False)
     server._parentModule = program
     notes = []
@@ -84,7 +86,7 @@ def travel(monkeypatch):
         for space in parcels.spaces:
             for part in space.parts:
                 library.take_globals(part)
-        library.take_function(parallel_functions.pickle.dumps((parcel.number, parcel.body)))
+        library.take_function(pickle.dumps((parcel.number, parcel.body)))
         return library.function(parcel.number)
 
     yield SimpleNamespace(send=send, program=program, parcels=parcels, notes=notes, server=server)
