@@ -73,8 +73,8 @@ class Waker:
 
     def close(self) -> None:
         """Close it. Nobody may wake it any more."""
-        os.close(self._read)
-        os.close(self._write)
+        for descriptor in (self._read, self._write):
+            close(descriptor)
 
 
 class ChildProcess:
@@ -193,7 +193,7 @@ class ChildProcess:
             how = ended_by(self.pid)
         self._socket.close()
         if self._death is not None:
-            os.close(self._death)
+            close(self._death)
         return how
 
     def _wait_until(self, deadline: float | None) -> None:
@@ -231,6 +231,11 @@ def is_closed(client: int) -> bool:
     poller = native("select", "poll")()
     poller.register(client, _CLOSED)
     return bool(poller.poll(0))
+
+
+def close(descriptor: int) -> None:
+    """Close a descriptor now: gevent's ``os.close`` leaves it to its loop, which a native thread does not run."""
+    native("os", "close")(descriptor)
 
 
 def open_death(pid: int) -> int | None:

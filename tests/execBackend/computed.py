@@ -26,7 +26,9 @@ def sleep(seconds):
 def hold(folder, name):
     """Say that it runs, and wait for the test."""
     (Path(folder) / f"{name}.runs").write_text(str(os.getpid()))
+    deadline = time.monotonic() + 30
     while not (Path(folder) / "go on").exists():
+        assert time.monotonic() < deadline
         time.sleep(0.005)
     return name
 
