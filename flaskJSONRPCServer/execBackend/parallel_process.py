@@ -263,7 +263,7 @@ def ended_by(pid: int) -> str:
     """Say how a child has ended, and let the system forget it."""
     try:
         code = os.waitstatus_to_exitcode(native("os", "waitpid")(pid, 0)[1])
-    except ChildProcessError:  # somebody else has asked for it
+    except ChildProcessError:  # somebody else has asked for it, such as gevent once it has watched a child
         return "it ended"
     if code >= 0:
         return f"it ended with the status {code}"
