@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import contextlib
 import importlib
 import inspect
 import runpy
@@ -33,11 +34,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     parser = make_parser()
     given = parser.parse_args(arguments)
-    if given.command == "serve":
+    if given.command is not None:
         try:
-            serve(given.server, given.bind, given.serv_backend)
+            given.run(given)
         except CannotServe as exc:
-            parser.exit(2, f"{parser.prog} serve: error: {exc}\n")
+            parser.exit(2, f"{parser.prog} {given.command}: error: {exc}\n")
     elif given.list:
         print_examples()
     elif given.execute is not None:
@@ -75,7 +76,9 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="print the path of an example; without a name, that of the folder with all of them",
     )
-    add_serve(parser.add_subparsers(dest="command", metavar="COMMAND", title="commands"))
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    add_serve(commands)
+    add_worker(commands)
     return parser
 
 
@@ -98,6 +101,43 @@ def add_serve(commands: Any) -> None:
         "may be repeated",
     )
     command.add_argument("--serv-backend", metavar="NAME", help="serve by this backend instead of the server's own")
+    command.set_defaults(run=lambda given: serve(given.server, given.bind, given.serv_backend))
+
+
+def add_worker(commands: Any) -> None:
+    """Add the command ``worker`` to the parser's commands."""
+    command = commands.add_parser(
+        "worker",
+        help="run the calls of a server with the exec backend 'celery'; see worker -h",
+        description="Run calls of a server, on this machine or another one, until Ctrl-C or SIGTERM.",
+    )
+    command.add_argument("server", metavar="MODULE[:SERVER]", help="the server, as with serve; it is not started")
+    command.add_argument(
+        "options",
+        nargs=argparse.REMAINDER,
+        metavar="OPTIONS",
+        help="options of Celery's worker, such as -c 4 -l info -P threads",
+    )
+    command.set_defaults(run=lambda given: work(given.server, given.options))
+
+
+def work(target: str, options: Sequence[str]) -> None:
+    """Run a Celery worker for the server that ``MODULE[:SERVER]`` names, until a signal ends it.
+
+    Args:
+        target: Where the server is.
+        options: Options of Celery's worker.
+
+    Raises:
+        CannotServe: There is no server, it has no backend with workers, or its module starts it.
+    """
+    with contextlib.suppress(ImportError):  # the server will say what is missing
+        importlib.import_module("flaskJSONRPCServer.execBackend.celery_worker").become_worker()
+    try:
+        app = find_server(target).celery
+    except ServerError as exc:
+        raise CannotServe(exc) from exc
+    app.worker_main(["worker", *options])
 
 
 def serve(target: str, bind: Sequence[str] | None, serv_backend: str | None) -> None:

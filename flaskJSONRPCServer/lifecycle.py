@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -87,6 +88,7 @@ class Lifecycle:
             ServerStateError: It runs already, or has no address.
             BindError: The address cannot be listened on.
         """
+        refuse_in_worker(self._engine.name)
         with self._changing:
             if self._started is not None:
                 raise ServerStateError(f"server {self._engine.name!r} runs already; stop() it first")
@@ -298,6 +300,19 @@ def make_auto_reload(engine: Engine, facade: Any) -> AutoReload:
     from .autoreload import AutoReload  # only now: to find where Python installs its packages takes long
 
     return AutoReload(engine, facade)
+
+
+def refuse_in_worker(name: str) -> None:
+    """Refuse to serve in a process that runs Celery's command line.
+
+    Raises:
+        ServerStateError: It does: a worker has imported a module that starts its server.
+    """
+    if "celery.bin.celery" in sys.modules:
+        raise ServerStateError(
+            f"server {name!r} does not serve in a celery worker, which only runs its calls; put start() or "
+            'serveForever() behind  if __name__ == "__main__":'
+        )
 
 
 def read_reasons(restart_on: Any) -> list[Callable[[Any], object]]:

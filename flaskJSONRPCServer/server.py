@@ -171,6 +171,15 @@ class flaskJSONRPCServer(DocumentedHelpers):
     def flaskApp(self, app: flask.Flask) -> None:
         self._engine.use_flask_app(app)
 
+    @property
+    def celery(self) -> Any:
+        """The Celery application of the exec backend ``celery``, for its workers.
+
+        Raises:
+            ServerStateError: The server has no such backend.
+        """
+        return self._engine.exec_backends.celery_app()
+
     def getWSGI(self) -> Application:
         """Return the WSGI callable, for a serving program of your own choice."""
         return self._engine.application()

@@ -36,15 +36,17 @@ SELF_CONTAINED = {"sansio_jsonrpc"}
 
 CORE_DEPENDENCIES = {"flask", "psutil", "simplejson", "werkzeug"}
 
+_CELERY = {f"execBackend/celery_{part}.py" for part in ("app", "link", "replies", "run", "watch", "worker")}
 _ENGINES = {"sansio_jsonrpc/codecs/engines.py"}
 
 # The only modules that may import a package which is optional there.
 PLACES = {
-    "celery": {"execBackend/celery.py"},
+    "celery": _CELERY,
     "cheroot": {"servBackend/cheroot.py"},
     "cloudpickle": {"execBackend/parallel_child.py", "execBackend/parallel_functions.py"},
     "gevent": {"runtime/concurrency.py", "servBackend/pywsgi.py"},
     "granian": {"servBackend/granian_worker.py"},
+    "kombu": _CELERY,
     "loky": {"execBackend/parallel.py"},
     "msgspec": _ENGINES,
     "orjson": _ENGINES,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import SettingsError, unknown_name
+from ..errors import MissingExtraError, SettingsError, unknown_name
 from .base import ExecBackend, Members
 from .parallel import ParallelBackend
 from .registry import ExecBackends, merge
@@ -27,6 +27,21 @@ __all__ = [
     "merge",
 ]
 
+
+def make_celery_backend(**options: Any) -> Any:
+    """Return a :class:`~flaskJSONRPCServer.execBackend.celery.CeleryBackend`.
+
+    Raises:
+        MissingExtraError: Celery is not installed.
+    """
+    try:
+        from .celery import CeleryBackend
+    except ImportError as exc:
+        missing = "celery is not installed; install it: pip install 'flaskJSONRPCServer[celery]'"
+        raise MissingExtraError(missing) from exc
+    return CeleryBackend(**options)
+
+
 execBackendMap: dict[str, Any] = {
     "simple": SimpleBackend,
     "threaded": ThreadedBackend,
@@ -35,6 +50,7 @@ execBackendMap: dict[str, Any] = {
     # The names that users of the old server know.
     "threadPool": ThreadedBackend,
     "threadPoolNative": ThreadedNativeBackend,
+    "celery": make_celery_backend,
     "parallelWithSocket": ParallelBackend,
 }
 

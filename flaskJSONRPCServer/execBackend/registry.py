@@ -9,7 +9,7 @@ import weakref
 from typing import Any
 
 from ..dispatch.handover import CallAnswer
-from ..errors import SettingsError
+from ..errors import ServerStateError, SettingsError
 from ..runtime.asynchronous import at_home
 from ..runtime.logs import WARNING, ServerLog
 from ..runtime.stats import Stats
@@ -124,6 +124,20 @@ class ExecBackends:
         for backend in self._taken_out():  # not under the lock: a call that is waited for may ask for statistics
             lost = backend.members.stop(self._facade, max(0.0, deadline - time.monotonic()), allowed)
             self._count_lost(backend.members.id, lost)
+
+    def celery_app(self) -> Any:
+        """Return the Celery application of the backend that has one.
+
+        Raises:
+            ServerStateError: None of them has one.
+        """
+        for backend in list(self._by_id.values()):
+            if (make := getattr(backend.members.given, "celery_app", None)) is not None:
+                return make(self._facade)
+        raise ServerStateError(
+            f"server {self._facade.name!r} has no celery backend; give it dispatcherBackend='celery', or "
+            "notifBackend='celery'"
+        )
 
     @at_home
     def report(self, *, in_ms: bool) -> dict[str, Any]:

@@ -10,7 +10,17 @@ from typing import Any, TextIO
 
 from .asynchronous import at_home
 
-__all__ = ["CRITICAL", "DEBUG", "ERROR", "INFO", "WARNING", "ServerLog", "split_level", "traceback_of_handled"]
+__all__ = [
+    "CRITICAL",
+    "DEBUG",
+    "ERROR",
+    "INFO",
+    "WARNING",
+    "ServerLog",
+    "leave_console",
+    "split_level",
+    "traceback_of_handled",
+]
 
 CRITICAL, ERROR, WARNING, INFO, DEBUG = range(5)
 
@@ -100,6 +110,11 @@ class ServerLog:
     @at_home  # handlers have locks
     def _record(self, level: int, message: str, raised: BaseException | None) -> None:
         self.logger.log(level, "%s", message, exc_info=raised)
+
+
+def leave_console() -> None:
+    """Write no more to standard error: another one who runs this process has set up :mod:`logging`."""
+    logging.getLogger(_ROOT).removeHandler(_console)
 
 
 class TracebackText(str):

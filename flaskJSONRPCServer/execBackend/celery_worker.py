@@ -1,0 +1,253 @@
+"""The worker's side of the Celery backend: a task finds the dispatcher that a message names, and calls it."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import socket
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NoReturn
+
+import kombu
+from celery import Celery, signals
+from celery.exceptions import Reject
+
+from ..dispatch.connection import FieldsAsKeys
+from ..dispatch.handover import CallAnswer
+from ..dispatch.remote import WORKER_LOST, outcome_of_answer
+from ..errors import ServerStateError
+from ..runtime.logs import ERROR, WARNING, leave_console
+from ..sansio_jsonrpc import JsonRpcError, JsonRpcException, JsonRpcInternalError, JsonRpcSerializationError
+from .celery_app import CALL, END_COMMAND, NOTIFY, Options
+from .celery_calls import Catalogue, request_of
+
+__all__ = ["WORKER_DIFFERS", "attach", "become_worker"]
+
+WORKER_DIFFERS: Final = -32007
+"""Code of the error where a worker has not the dispatcher that the server has, or takes other parameters."""
+
+_KEEP_TRIES_S = 7 * 24 * 60 * 60
+
+_OF_THE_SERVER = ("lock", "unlock", "wait", "_deepLock", "_deepUnlock")
+"""What a server does to its own calls, and nobody else can."""
+
+
+def attach(app: Celery, server: Any, options: Options) -> None:
+    """Give an application the tasks that run the server's dispatchers."""
+    worker = Worker(app, server, options)
+    again = options.repeat_lost_calls
+
+    # What a client gets is nobody's business who reads the worker's log: hence resultrepr_maxsize.
+    @app.task(name=CALL, bind=True, resultrepr_maxsize=1, acks_late=again, reject_on_worker_lost=again)
+    def call(task: Any, message: dict[str, Any]) -> list[Any]:
+        return worker.call(task.request, message)
+
+    @app.task(name=NOTIFY, bind=True, resultrepr_maxsize=1, acks_late=True, reject_on_worker_lost=True)
+    def notify(task: Any, message: dict[str, Any]) -> list[Any]:
+        return worker.notify(task.request, message)
+
+    signals.celeryd_after_setup.connect(worker.begin, weak=False)
+
+
+def become_worker() -> None:
+    """Make this process one that runs Celery's command line: no server starts in it."""
+    importlib.import_module("celery.bin.celery")
+
+
+class Worker:
+    """Runs what the messages name, by the server of this process.
+
+    Args:
+        app: The Celery application.
+        server: The server, which does not serve here.
+        options: The options of the backend.
+    """
+
+    def __init__(self, app: Celery, server: Any, options: Options) -> None:
+        self._app = app
+        self._server = server
+        self._options = options
+        self._catalogue = Catalogue(server._engine.router)
+        self._warned_of: set[str] = set()
+        self._host = socket.gethostname()
+        self._pool_size = 1
+
+    def begin(self, sender: str, instance: Any, **_: Any) -> None:
+        """Make ready in the main process of a worker, before its pool is there."""
+        if instance.app is not self._app:
+            return
+        self._host, self._pool_size = sender, instance.concurrency
+        leave_console()  # Celery has set up the log of the process
+        add_end_command()
+        for name in _OF_THE_SERVER:
+            setattr(self._server, name, refusal(f"server.{name}()"))
+
+    def call(self, request: Any, message: dict[str, Any]) -> list[Any]:
+        """Run a call; return whether it failed, and its outcome as text."""
+        if request.delivery_info.get("redelivered") and self._tries(request) > self._options.tries:
+            lost = JsonRpcError(WORKER_LOST, f"Worker lost: this has happened {self._options.tries} times")
+            return [True, self._text({"error": {"code": lost.code, "message": lost.message}}, message)]
+        status, params, result = self._answer(message)
+        outcome = outcome_of_answer((status, params, result), self._server.settings.magicVarForDispatcher)
+        return [not status, self._text(outcome, message)]
+
+    def notify(self, request: Any, message: dict[str, Any]) -> list[Any]:
+        """Run a notification, unless it has been begun too often; return whether it failed, and a report."""
+        url = message["path"] + message["method"]
+        tries = self._tries(request) if request.delivery_info.get("redelivered") else 1
+        report = {"url": url, "tries": tries, "dead": tries > self._options.tries}
+        if report["dead"]:
+            self._bury(message, request.id)
+            return [True, report]
+        status, _, _ = self._answer(message)
+        return [not status, report]
+
+    def _answer(self, message: Mapping[str, Any]) -> CallAnswer:
+        try:
+            self._refuse_other(message)
+            return self._called(message)
+        except JsonRpcException as exc:
+            return False, {}, exc
+        except Exception:  # noqa: BLE001  the edge: whatever went wrong, somebody waits for an answer
+            return False, {}, self._internal_error("a call could not be run", message)
+
+    def _called(self, message: Mapping[str, Any]) -> CallAnswer:
+        params = message["params"]
+        data = {
+            "method": message["method"],
+            "params": None if params is None else self._server._engine.codec.loads(params.encode()),
+            "id": message["id"],
+            "notify": message["notify"],
+        }
+        request = request_of(message["request"])
+        connect = self._overload(message)
+        answer: CallAnswer = self._server._callDispatcher(
+            message["uniqueId"], message["path"], data, request, message["jsonp"], overload=connect
+        )
+        return answer
+
+    def _overload(self, message: Mapping[str, Any]) -> Callable[[Any], None]:
+        def overload(connection: Any) -> None:
+            connection.servedBy = tuple(message["servedBy"])
+            connection.parallelType = "celery"
+            connection.parallelPoolSize = self._pool_size
+            connection.parallelId = f"{self._host}:{os.getpid()}"
+            connection.call = WorkerTools(connection.call)
+
+        return overload
+
+    def _refuse_other(self, message: Mapping[str, Any]) -> None:
+        """Hold what the server has against what is here.
+
+        Raises:
+            JsonRpcException: The dispatcher is missing, or takes other parameters.
+        """
+        url = message["path"] + message["method"]
+        here = self._catalogue.signature(url)
+        self._warn_of(message["fingerprint"])
+        if here == message["signature"]:
+            return
+        has = "has no such dispatcher" if here is None else f"has {message['method']}{here}"
+        text = (
+            f"Worker differs: the server calls {message['method']}{message['signature']} on {message['path']}, and the "
+            f"worker {self._host} {has}; start the worker again with the server's code"
+        )
+        self._server.log.write(ERROR, text)
+        raise JsonRpcException.exc_from_error(JsonRpcError(WORKER_DIFFERS, text))
+
+    def _warn_of(self, fingerprint: str) -> None:
+        here = self._catalogue.fingerprint
+        if fingerprint != here and fingerprint not in self._warned_of:
+            self._warned_of.add(fingerprint)
+            self._server.log.write(
+                WARNING,
+                f"the dispatchers of this worker ({here}) are not those of a server ({fingerprint}); start both with "
+                "the same code",
+            )
+
+    def _text(self, outcome: dict[str, Any], message: Mapping[str, Any]) -> str:
+        try:
+            return self._server._engine.codec.dumps(outcome).decode()  # type: ignore[no-any-return]
+        except JsonRpcSerializationError:
+            error = self._internal_error("the outcome of a call cannot be sent as JSON", message).get_error()
+            members = {"code": error.code, "message": error.message, "data": error.data}
+            return self._server._engine.codec.dumps({"error": members}).decode()  # type: ignore[no-any-return]
+
+    def _internal_error(self, what: str, message: Mapping[str, Any]) -> JsonRpcInternalError:
+        url, unique_id = message["path"] + message["method"], message["uniqueId"]
+        self._server.log.write(ERROR, f"{what}: {url}", f"[{unique_id}]", traceback=True)
+        data = {"correlationId": unique_id}
+        if self._server.settings.debug:
+            data["traceback"] = traceback.format_exc()
+        return JsonRpcInternalError(data=data)
+
+    def _tries(self, request: Any) -> int:
+        """Count another try of what has been delivered before; return which one it is.
+
+        RabbitMQ counts by itself. Where the broker cannot be asked, the message goes back to it.
+        """
+        if not self._options.is_redis:
+            return int(request.get("x-delivery-count") or 1) + 1
+        key = f"{self._options.queue}.tries.{request.id}"
+        try:
+            with self._app.connection_for_write() as connection:
+                client: Any = connection.default_channel.client  # type: ignore[attr-defined]  # of Redis
+                counted = client.incr(key)
+                client.expire(key, _KEEP_TRIES_S)
+                return int(counted) + 1  # the first one was not counted: most need no second
+        except Exception as exc:
+            raise Reject(exc, requeue=True) from exc
+
+    def _bury(self, message: dict[str, Any], task_id: str) -> None:
+        queue = kombu.Queue(self._options.dead_queue, routing_key=self._options.dead_queue)
+        try:
+            with self._app.connection_for_write() as connection:
+                kombu.Producer(connection).publish(
+                    message, serializer="json", routing_key=queue.name, declare=[queue], correlation_id=task_id
+                )
+        except Exception as exc:
+            raise Reject(exc, requeue=True) from exc
+        url = message["path"] + message["method"]
+        what = f"notification {url} [{message['uniqueId']}] was begun {self._options.tries} times and never finished"
+        self._server.log.write(ERROR, f"{what}; it is in the queue {queue.name!r} now")
+
+
+class WorkerTools(FieldsAsKeys):
+    """``_connection.call`` in a worker: what concerns the server cannot work there.
+
+    Args:
+        tools: What it is in the server.
+    """
+
+    def __init__(self, tools: Any) -> None:
+        self.sleep = tools.sleep
+        self.log = tools.log
+        for name in ("lockThis", "unlockThis", "waitThis", "lock", "unlock", "wait"):
+            setattr(self, name, refusal(f"_connection.call.{name}()"))
+
+
+def refusal(name: str) -> Callable[..., NoReturn]:
+    """Return what raises ServerStateError in the place of something that needs the server's process."""
+
+    def refuse(*_: Any, **__: Any) -> NoReturn:
+        raise ServerStateError(
+            f"{name} cannot work in a celery worker; calls are held in the server's process: do it there, in a "
+            "dispatcher with dispatcherBackend='simple'"
+        )
+
+    return refuse
+
+
+def add_end_command() -> None:
+    """Let workers know the remote control command that ends calls."""
+    from celery.concurrency.base import BasePool
+    from celery.worker.control import control_command, revoke  # type: ignore[attr-defined]
+
+    def end(state: Any, task_ids: list[str], **_: Any) -> Any:
+        """Drop calls that have not begun; end those that run, where the pool can end one without the others."""
+        pool = state.consumer.pool
+        can_end = getattr(pool.terminate_job, "__func__", None) is not BasePool.terminate_job
+        return revoke(state, task_ids, terminate=can_end, signal="SIGKILL")
+
+    control_command(name=END_COMMAND, args=[("task_ids", list)])(end)
