@@ -10,7 +10,6 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -50,6 +49,9 @@ _REPLY_BACKEND = f"{__name__}:ReplyBackend"
 _BROKERS = ("redis", "rediss", "redis+socket", "sentinel", "valkey", "amqp", "amqps", "pyamqp")
 _WAIT_OF_ANSWERS_S = 3600
 """How long answers wait for a server that does not fetch them, before the broker drops them."""
+
+_ANSWER_RETRIES = {"max_retries": 20, "interval_start": 0, "interval_step": 0.2, "interval_max": 1}
+"""How often a worker tries to send an answer, and after how many seconds each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +188,7 @@ def transport_options(url: str, options: Options) -> dict[str, Any]:
         "visibility_timeout": options.redeliver_after_s,
         "unacked_restore_interval": max(1, min(10, options.redeliver_after_s / 4)),
         "unacked_restore_throttle": 1,
+        "unacked_mutex_expire": 10,  # of a worker that was killed while it looked
     }
 
 
@@ -225,9 +228,6 @@ def make_producers(app: Application, url: str) -> ProducerPool:
 class ReplyBackend(RPCBackend):
     """Celery's way to send answers to whoever has asked, without its way to receive them."""
 
-    # A worker that cannot send an answer tries so often, a second apart at most.
-    retry_policy = MappingProxyType({"max_retries": 20, "interval_start": 0, "interval_step": 0.2, "interval_max": 1})
-
     app: Application
 
     def __init__(self, app: Application, *arguments: Any, **options: Any) -> None:
@@ -256,7 +256,7 @@ class ReplyBackend(RPCBackend):
                 correlation_id=task_id,
                 serializer="json",
                 retry=True,
-                retry_policy=self.retry_policy,
+                retry_policy=_ANSWER_RETRIES,
                 declare=[reply_queue(reply_to)],
                 delivery_mode=1,
             )

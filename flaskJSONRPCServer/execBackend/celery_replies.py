@@ -14,7 +14,7 @@ from .celery_app import reply_queue
 
 __all__ = ["Replies"]
 
-_LOOK_EVERY_S = 0.25  # how soon the thread learns that it is to end
+_LOOK_EVERY_S = 1.0  # how soon the thread learns that it is to end, where the broker cannot tell it at once
 _PAUSES_S = (0.1, 0.2, 0.5, 1.0)  # between two attempts to connect; the last one again and again
 
 
@@ -47,15 +47,21 @@ class Replies:
         self._settled = make_event()  # whether the first attempt to connect has succeeded or failed
         self._ending = make_event()
         self._ended = make_event()
-        start_thread(self._run, name="celery-replies")
+        start_thread(self._run, name=name)
 
     def wait_settled(self, timeout_s: float) -> None:
         """Wait until it is known whether answers can be received."""
         self._settled.wait(timeout_s)
 
-    def stop(self, timeout_s: float) -> None:
-        """End the thread."""
+    def stop(self, wake: Callable[[], object], timeout_s: float) -> None:
+        """End the thread.
+
+        Args:
+            wake: Sends an empty answer.
+            timeout_s: How long to wait for the end, in seconds.
+        """
         self._ending.set()
+        wake()
         self._ended.wait(timeout_s)
 
     def _run(self) -> None:
@@ -88,9 +94,10 @@ class Replies:
         try:
             answer = message.decode()
         except Exception as exc:  # noqa: BLE001  whatever is no JSON is dropped, and the next answer read
-            self._log.write(WARNING, "dropped an answer that cannot be read:", self._describe(exc))
+            self._log.write(WARNING, f"dropped an answer that cannot be read: {exc}")
             return
-        self._receive(answer)
+        if not self._ending.is_set() or answer:
+            self._receive(answer)
 
     def _found(self) -> None:
         if self.failure is not None:
@@ -101,7 +108,7 @@ class Replies:
 
     def _lost(self, exc: Exception) -> None:
         if self.failure is None:
-            self._log.write(WARNING, "answers of celery workers cannot be received:", self._describe(exc))
+            self._log.write(WARNING, self._describe(exc))
         self.failure = self._describe(exc)
         self._attempts += 1
         self._settled.set()

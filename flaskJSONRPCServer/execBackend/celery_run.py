@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 import uuid
@@ -16,7 +17,7 @@ from ..dispatch.remote import CALL_TIMED_OUT, WORKER_LOST, RemoteCall, answer_of
 from ..runtime.concurrency import make_condition, make_event
 from ..runtime.logs import ERROR, WARNING
 from ..sansio_jsonrpc import JsonRpcError, JsonRpcException, JsonRpcInternalError
-from .celery_app import CALL, NOTIFY, Application, Options, transport_options, without_secrets
+from .celery_app import CALL, NOTIFY, Application, Options, masked, transport_options, without_secrets
 from .celery_calls import Catalogue, context_of
 from .celery_link import BrokerGone, Link
 from .celery_replies import Replies
@@ -82,7 +83,7 @@ class Run:
         self._done = self._failed = self._retried = 0  # written by the thread of the replies
         self._link = Link(app, options, server.log, self._describe)
         name = f"{options.queue}.answers.{uuid.uuid4().hex}"
-        self._replies = Replies(self._connect, name, self._receive, server.log, self._describe)
+        self._replies = Replies(self._connect, name, self._receive, server.log, self._describe_answers)
         self._watch = Watch(app, options, self._link)
 
     def add(
@@ -133,7 +134,7 @@ class Run:
             self._waiting[ticket.task_id] = ticket
         try:
             if self._replies.failure is not None:
-                raise BrokerGone(f"answers cannot be received: {self._replies.failure}")
+                raise BrokerGone(self._replies.failure)
             self._send(CALL, ticket.task_id, message, expires=self._options.timeout_s)
         except BrokerGone as exc:
             self._finish(ticket.task_id, lambda: (False, {}, None), failed=True)
@@ -235,8 +236,12 @@ class Run:
         late = failure(CALL_TIMED_OUT, "The server has stopped before the call's answer came; it may have been run")
         for task_id in left:
             self._finish(task_id, lambda: late, failed=True)
-        self._replies.stop(max(1.0, deadline - time.monotonic()))
+        self._replies.stop(self._wake, max(1.0, deadline - time.monotonic()))
         self._link.close()
+
+    def _wake(self) -> None:
+        with contextlib.suppress(BrokerGone), self._link.producer() as producer:
+            producer.publish({}, exchange="", routing_key=self._replies.name, serializer="json")
 
     def _connect(self) -> kombu.Connection:
         options = self._options
@@ -244,6 +249,10 @@ class Run:
         return self._app.connection_for_read(
             options.answers, transport_options={**transport_options(options.answers, options), **seldom}
         )
+
+    def _describe_answers(self, exc: BaseException) -> str:
+        where = masked(self._options.answers)
+        return f"answers of celery workers cannot be received from {where}: {self._describe(exc)}"
 
     def _describe(self, exc: BaseException) -> str:
         text = f"{type(exc).__name__}: {exc}"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NoReturn
 
 import kombu
-from celery import Celery, signals
+from celery import Celery, bootsteps, signals
 from celery.exceptions import Reject
 
 from ..dispatch.connection import FieldsAsKeys
@@ -27,6 +27,7 @@ __all__ = ["WORKER_DIFFERS", "attach", "become_worker"]
 WORKER_DIFFERS: Final = -32007
 """Code of the error where a worker has not the dispatcher that the server has, or takes other parameters."""
 
+_LOOK_EVERY_S = 0.5
 _KEEP_TRIES_S = 7 * 24 * 60 * 60
 
 _OF_THE_SERVER = ("lock", "unlock", "wait", "_deepLock", "_deepUnlock")
@@ -48,6 +49,7 @@ def attach(app: Celery, server: Any, options: Options) -> None:
         return worker.notify(task.request, message)
 
     signals.celeryd_after_setup.connect(worker.begin, weak=False)
+    app.steps["worker"].add(LostProcesses)
 
 
 def become_worker() -> None:
@@ -211,6 +213,20 @@ class Worker:
         url = message["path"] + message["method"]
         what = f"notification {url} [{message['uniqueId']}] was begun {self._options.tries} times and never finished"
         self._server.log.write(ERROR, f"{what}; it is in the queue {queue.name!r} now")
+
+
+class LostProcesses(bootsteps.StartStopStep):
+    """Looks often for processes of the pool that have ended.
+
+    Celery is told of an end before the process can be waited for, misses it then, and looks again after five seconds.
+    """
+
+    requires = ("celery.worker.components:Pool",)
+
+    def register_with_event_loop(self, worker: Any, hub: Any) -> None:
+        """Begin to look."""
+        if (maintain := getattr(worker.pool, "maintain_pool", None)) is not None:
+            hub.call_repeatedly(_LOOK_EVERY_S, maintain)
 
 
 class WorkerTools(FieldsAsKeys):
