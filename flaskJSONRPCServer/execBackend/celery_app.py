@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 import kombu
 from celery import Celery, states
+from celery.app.amqp import AMQP
 from celery.backends.rpc import RPCBackend
 from kombu.pools import ProducerPool
 from kombu.utils.url import maybe_sanitize_url
@@ -138,9 +139,26 @@ def without_secrets(text: str, *urls: str) -> str:
     return text
 
 
+class Connection(kombu.Connection):
+    """A connection that comes back soon after its broker. By itself, a worker would wait for up to 30 seconds."""
+
+    def ensure_connection(self, *arguments: Any, **options: Any) -> Any:
+        """Connect, and try again after two seconds at most."""
+        return super().ensure_connection(
+            *arguments, **{"interval_start": 0.5, "interval_step": 0.5, "interval_max": 2, **options}
+        )
+
+
+class Amqp(AMQP):
+    """Celery's ways of sending, on such connections."""
+
+    Connection = Connection
+
+
 class Application(Celery):
     """A Celery application that knows the options of its backend."""
 
+    amqp_cls = f"{__name__}:Amqp"
     rpc_options: Options
 
 

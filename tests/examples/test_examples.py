@@ -28,6 +28,7 @@ SERVED = [
     "reload_globals.py",
     "reload_script.py",
     "reload_state.py",
+    "report.py",
     "restart.py",
     "simple.py",
 ]
@@ -68,6 +69,7 @@ def docstring(name):
         ("flask_merge.py", ["visit 1\n", '{"jsonrpc":"2.0","result":{"visits":1,"endpoint":"/api"},"id":1}']),
         ("flask_mount.py", ['{"jsonrpc":"2.0","result":{"ip":"127.0.0.1","path":"/api"},"id":1}']),
         ("multiple.py", ['{"jsonrpc":"2.0","result":"127.0.0.1","id":null}']),
+        ("report.py", ['{"jsonrpc":"2.0","result":{"year":2024,"sundays":52,"made in":"celery"},"id":null}', ""]),
         ("restart.py", ['{"jsonrpc":"2.0","result":"it restarts after this answer","id":null}']),
         (
             "reload_script.py",
