@@ -51,7 +51,7 @@ class flaskJSONRPCServer(DocumentedHelpers):
             ``msgspec``, ``rapidjson``), or an object with ``loads`` and ``dumps``. A missing module is replaced by
             ``json``, with a warning.
         notifBackend: Where notifications run: ``'simple'`` (in the serving thread), ``'threaded'``,
-            ``'threadedNative'``, or an exec backend of your own.
+            ``'threadedNative'``, ``'celery'``, or an exec backend of your own.
         dispatcherBackend: Where calls run: as with ``notifBackend``.
         auth: ``auth(server, path, request, method)``, asked for every request before its body is read; only a return of
             exactly True lets it in.
