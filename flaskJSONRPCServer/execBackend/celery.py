@@ -37,8 +37,8 @@ class CeleryBackend:
             else 60.
         enqueue_timeout: How long the broker may take to accept a call, in seconds.
         tries: How often a notification is begun before it is put into the queue of dead ones.
-        redeliver_after: After how many seconds Redis gives a notification to another worker, if the first one is
-            silent. More than the longest notification takes: one that takes longer runs twice.
+        redeliver_after: After how many seconds Redis gives a notification to another worker, if the first one has
+            given no sign of life.
         repeat_lost_calls: Run a call again whose worker was lost, as notifications are. False: answer -32005.
         headers: The names of the request's header fields that workers are told.
         cookies: The names of the cookies that workers are told.
@@ -59,7 +59,7 @@ class CeleryBackend:
         *,
         enqueue_timeout: float = 4,
         tries: int = 5,
-        redeliver_after: float = 3600,
+        redeliver_after: float = 60,
         repeat_lost_calls: bool = False,
         headers: Collection[str] = DEFAULT_HEADERS,
         cookies: Collection[str] = (),

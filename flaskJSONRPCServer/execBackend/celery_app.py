@@ -171,7 +171,6 @@ def make_app(name: str, options: Options) -> Application:
         task_serializer="json",
         result_serializer="json",
         event_serializer="json",
-        broker_transport_options=transport_options(options.broker, options),
         broker_connection_timeout=options.enqueue_timeout_s,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,  # a worker outlives any outage of its broker
@@ -184,11 +183,18 @@ def make_app(name: str, options: Options) -> Application:
         result_expires=_WAIT_OF_ANSWERS_S,
     )
     app.conf.update(options.celery)
+    app.conf.broker_transport_options = transport_options(options.broker, options)
     app.rpc_options = options
     return app
 
 
 def transport_options(url: str, options: Options) -> dict[str, Any]:
+    """Return what a connection to a broker is made with; what the user gave for his broker comes first."""
+    given = options.celery.get("broker_transport_options", {}) if url == options.broker else {}
+    return {**bounds(url, options), **given}
+
+
+def bounds(url: str, options: Options) -> dict[str, Any]:
     """Return what bounds each step with a broker, so that nothing waits for ever on one that is frozen."""
     bound_s = options.enqueue_timeout_s / 2  # of connecting and of sending each
     if is_amqp(url):

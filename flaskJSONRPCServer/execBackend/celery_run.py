@@ -61,6 +61,11 @@ class Ticket:
             return self._read()
         return self._give_up(self)
 
+    def read(self) -> CallAnswer:
+        """Return the answer, which another thread is giving right now."""
+        self._arrived.wait()
+        return self._read()
+
 
 class Run:
     """What is there from a start of the backend to its stop.
@@ -158,7 +163,7 @@ class Run:
 
     def _give_up(self, ticket: Ticket) -> CallAnswer:
         if self._take(ticket.task_id) is None:  # the answer has come at the last moment
-            return ticket.wait()
+            return ticket.read()
         answer = failure(CALL_TIMED_OUT, f"Call timed out after {self._options.timeout_s:g} s; it may have been run")
         ticket.finish(lambda: answer, failed=True)
         self._link.revoke(ticket.task_id)

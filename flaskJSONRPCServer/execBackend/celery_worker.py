@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import socket
+import time
 import traceback
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NoReturn
@@ -48,8 +50,10 @@ def attach(app: Celery, server: Any, options: Options) -> None:
     def notify(task: Any, message: dict[str, Any]) -> list[Any]:
         return worker.notify(task.request, message)
 
-    signals.celeryd_after_setup.connect(worker.begin, weak=False)
+    signals.celeryd_after_setup.connect(worker.begin)  # weakly: it lives as long as the tasks
     app.steps["worker"].add(LostProcesses)
+    if options.is_redis:
+        app.steps["consumer"].add(SignsOfLife)
 
 
 def become_worker() -> None:
@@ -227,6 +231,33 @@ class LostProcesses(bootsteps.StartStopStep):
         """Begin to look."""
         if (maintain := getattr(worker.pool, "maintain_pool", None)) is not None:
             hub.call_repeatedly(_LOOK_EVERY_S, maintain)
+
+
+class SignsOfLife(bootsteps.StartStopStep):
+    """Tells Redis that the messages of this worker are in good hands.
+
+    Redis gives a message to another worker when it has heard nothing of it for ``redeliver_after`` seconds. Without
+    this, a notification that takes longer would run twice.
+    """
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def start(self, consumer: Any) -> None:
+        """Begin to tell."""
+        every_s = consumer.app.rpc_options.redeliver_after_s / 4
+        self._timer = consumer.timer.call_repeatedly(every_s, self._tell, (consumer,))
+
+    def stop(self, consumer: Any) -> None:
+        """End, with the connection."""
+        if (timer := getattr(self, "_timer", None)) is not None:
+            timer.cancel()
+
+    def _tell(self, consumer: Any) -> None:
+        channel = consumer.task_consumer.channel
+        held = dict.fromkeys(list(channel.qos._delivered), time.time())  # the only place that knows them
+        if held:
+            with contextlib.suppress(*channel.connection_errors), channel.conn_or_acquire() as client:
+                client.zadd(channel.unacked_index_key, held, xx=True)
 
 
 class WorkerTools(FieldsAsKeys):

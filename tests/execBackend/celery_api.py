@@ -128,6 +128,12 @@ def note(folder, name, seconds=0):
     pathlib.Path(folder, f"{name}.{uuid.uuid4().hex}").touch()
 
 
+def note_begin(folder, name, seconds):
+    """Leave a file for each time that this begins."""
+    pathlib.Path(folder, f"{name}.{uuid.uuid4().hex}").touch()
+    time.sleep(seconds)
+
+
 def note_both(folder, name, gate):
     """Leave one file at the beginning and one at the end; there is no end before the gate exists."""
     pathlib.Path(folder, f"begun.{name}").touch()
@@ -138,7 +144,7 @@ def note_both(folder, name, gate):
 
 FUNCTIONS = (
     *(echo, value, deep, add, no_json, refuse, crash, tell, say, wrap, use_call, use_server, log_and_sleep),
-    *(pid, die, die_once, note, note_both),
+    *(pid, die, die_once, note, note_begin, note_both),
 )
 
 

@@ -148,15 +148,17 @@ def test_the_magic_variable_has_its_data_in_a_worker(app):
     }
 
 
-def test_the_id_of_the_request_travels(server, app):
-    ids = []
-    server._randomEx = lambda *_, **__: ids.append(None) or f"id-{len(ids)}"
+def test_the_id_of_the_request_and_that_of_the_worker_are_told(app):
+    asked = [
+        rpc("tell", [["uniqueId", "parallelId"]]),
+        rpc("tell", [["uniqueId", "parallelId"]], 2),
+        rpc("pid", None, 3),
+    ]
+    first, second, pid = (answer["result"] for answer in call_wsgi(app, post(asked)).json())
 
-    told = result_of(app, "tell", [["uniqueId", "parallelId"]])
-    del server._randomEx
-
-    assert told["parallelId"].endswith(f":{result_of(app, 'pid')}")
-    assert told["uniqueId"]
+    assert first == second  # the calls of a batch share the id
+    assert first["uniqueId"]
+    assert first["parallelId"].endswith(f":{pid}")
 
 
 @pytest.mark.parametrize("name", ["lock", "unlock", "wait", "lockThis", "unlockThis", "waitThis"])
@@ -270,6 +272,20 @@ def test_accepted_notifications_all_run_though_workers_are_killed(broker, tmp_pa
             running = start()
         wait_until(lambda: {name.partition(".")[0] for name in files(tmp_path)} == set(names))
         assert server.stats()["notificationLostCount"] == 0
+
+
+@pytest.mark.parametrize("pool", ["prefork", "threads"])
+def test_notification_that_takes_longer_than_redis_waits_runs_once(broker, tmp_path, pool):
+    queue = new_queue()
+    with ExitStack() as workers:
+        for _ in range(2):  # one that runs it, and one that would take it over
+            workers.enter_context(worker_running(broker, queue, "-P", pool, "-c", "1", make="make_impatient"))
+        with server_for(broker, queue, redeliver_after=1) as server:
+            app = server.getWSGI()
+            notify(app, "note_begin", str(tmp_path), "long", 4)
+            wait_until(lambda: server.stats()["celery_done"] == 1)
+
+    assert len(files(tmp_path)) == 1
 
 
 def test_notification_that_kills_its_workers_ends_among_the_dead(broker, caplog):
