@@ -21,6 +21,7 @@ from kombu.pools import ProducerPool
 from kombu.utils.url import maybe_sanitize_url
 
 from ..errors import SettingsError
+from .celery_redis import CAREFUL_QUEUE, careful
 
 __all__ = [
     "CALL",
@@ -140,13 +141,21 @@ def without_secrets(text: str, *urls: str) -> str:
 
 
 class Connection(kombu.Connection):
-    """A connection that comes back soon after its broker. By itself, a worker would wait for up to 30 seconds."""
+    """A connection that comes back soon after its broker, and loses no message of Redis.
+
+    By itself, a worker would wait for up to 30 seconds.
+    """
 
     def ensure_connection(self, *arguments: Any, **options: Any) -> Any:
         """Connect, and try again after two seconds at most."""
         return super().ensure_connection(
             *arguments, **{"interval_start": 0.5, "interval_step": 0.5, "interval_max": 2, **options}
         )
+
+    def get_transport_cls(self) -> Any:
+        """Return the class of the transport; that of Redis loses no message."""
+        transport: Any = super().get_transport_cls()
+        return careful(transport)
 
 
 class Amqp(AMQP):
@@ -212,6 +221,8 @@ def bounds(url: str, options: Options) -> dict[str, Any]:
         "visibility_timeout": options.redeliver_after_s,
         "unacked_restore_interval": max(1, min(10, options.redeliver_after_s / 4)),
         "unacked_restore_throttle": 1,
+        "priority_steps": [0],
+        CAREFUL_QUEUE: options.queue,
         "unacked_mutex_expire": 10,  # of a worker that was killed while it looked
     }
 

@@ -23,6 +23,7 @@ from ..runtime.logs import ERROR, WARNING, leave_console
 from ..sansio_jsonrpc import JsonRpcError, JsonRpcException, JsonRpcInternalError, JsonRpcSerializationError
 from .celery_app import CALL, END_COMMAND, NOTIFY, Options
 from .celery_calls import Catalogue, request_of
+from .celery_redis import put_back
 
 __all__ = ["WORKER_DIFFERS", "attach", "become_worker"]
 
@@ -234,7 +235,7 @@ class LostProcesses(bootsteps.StartStopStep):
 
 
 class SignsOfLife(bootsteps.StartStopStep):
-    """Tells Redis that the messages of this worker are in good hands.
+    """Tells Redis that the messages of this worker are in good hands, and puts back what dead workers have left behind.
 
     Redis gives a message to another worker when it has heard nothing of it for ``redeliver_after`` seconds. Without
     this, a notification that takes longer would run twice.
@@ -244,6 +245,7 @@ class SignsOfLife(bootsteps.StartStopStep):
 
     def start(self, consumer: Any) -> None:
         """Begin to tell."""
+        self._left: set[bytes] = set()
         every_s = consumer.app.rpc_options.redeliver_after_s / 4
         self._timer = consumer.timer.call_repeatedly(every_s, self._tell, (consumer,))
 
@@ -255,9 +257,10 @@ class SignsOfLife(bootsteps.StartStopStep):
     def _tell(self, consumer: Any) -> None:
         channel = consumer.task_consumer.channel
         held = dict.fromkeys(list(channel.qos._delivered), time.time())  # the only place that knows them
-        if held:
-            with contextlib.suppress(*channel.connection_errors), channel.conn_or_acquire() as client:
+        with contextlib.suppress(*channel.connection_errors), channel.conn_or_acquire() as client:
+            if held:
                 client.zadd(channel.unacked_index_key, held, xx=True)
+            self._left = put_back(client, consumer.app.rpc_options.queue, self._left)
 
 
 class WorkerTools(FieldsAsKeys):
