@@ -36,7 +36,9 @@ SELF_CONTAINED = {"sansio_jsonrpc"}
 
 CORE_DEPENDENCIES = {"flask", "psutil", "simplejson", "werkzeug"}
 
-_CELERY = {f"execBackend/celery_{part}.py" for part in ("app", "link", "redis", "replies", "run", "watch", "worker")}
+_CELERY = {
+    f"execBackend/celery_{part}.py" for part in ("app", "ledger", "link", "redis", "replies", "run", "watch", "worker")
+}
 _ENGINES = {"sansio_jsonrpc/codecs/engines.py"}
 
 # The only modules that may import a package which is optional there.

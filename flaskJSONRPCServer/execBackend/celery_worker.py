@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NoReturn
 
 import kombu
-from celery import Celery, bootsteps, signals
-from celery.exceptions import Reject
+from celery import bootsteps, signals
+from celery.exceptions import Ignore, Reject
 
 from ..dispatch.connection import FieldsAsKeys
 from ..dispatch.handover import CallAnswer
@@ -21,8 +21,9 @@ from ..dispatch.remote import WORKER_LOST, outcome_of_answer
 from ..errors import ServerStateError
 from ..runtime.logs import ERROR, WARNING, leave_console
 from ..sansio_jsonrpc import JsonRpcError, JsonRpcException, JsonRpcInternalError, JsonRpcSerializationError
-from .celery_app import CALL, END_COMMAND, NOTIFY, Options
+from .celery_app import CALL, END_COMMAND, NOTIFY, Application, Options
 from .celery_calls import Catalogue, request_of
+from .celery_ledger import Ledger
 from .celery_redis import put_back
 
 __all__ = ["WORKER_DIFFERS", "attach", "become_worker"]
@@ -31,13 +32,12 @@ WORKER_DIFFERS: Final = -32007
 """Code of the error where a worker has not the dispatcher that the server has, or takes other parameters."""
 
 _LOOK_EVERY_S = 0.5
-_KEEP_TRIES_S = 7 * 24 * 60 * 60
 
 _OF_THE_SERVER = ("lock", "unlock", "wait", "_deepLock", "_deepUnlock")
 """What a server does to its own calls, and nobody else can."""
 
 
-def attach(app: Celery, server: Any, options: Options) -> None:
+def attach(app: Application, server: Any, options: Options) -> None:
     """Give an application the tasks that run the server's dispatchers."""
     worker = Worker(app, server, options)
     again = options.repeat_lost_calls
@@ -71,11 +71,12 @@ class Worker:
         options: The options of the backend.
     """
 
-    def __init__(self, app: Celery, server: Any, options: Options) -> None:
+    def __init__(self, app: Application, server: Any, options: Options) -> None:
         self._app = app
         self._server = server
         self._options = options
         self._catalogue = Catalogue(server._engine.router)
+        self._ledger = Ledger(app)
         self._warned_of: set[str] = set()
         self._host = socket.gethostname()
         self._pool_size = 1
@@ -92,12 +93,32 @@ class Worker:
 
     def call(self, request: Any, message: dict[str, Any]) -> list[Any]:
         """Run a call; return whether it failed, and its outcome as text."""
-        if request.delivery_info.get("redelivered") and self._tries(request) > self._options.tries:
-            lost = JsonRpcError(WORKER_LOST, f"Worker lost: this has happened {self._options.tries} times")
-            return [True, self._text({"error": {"code": lost.code, "message": lost.message}}, message)]
+        if (refused := self._refused(request)) is not None:
+            return [True, self._text({"error": {"code": WORKER_LOST, "message": refused}}, message)]
         status, params, result = self._answer(message)
         outcome = outcome_of_answer((status, params, result), self._server.settings.magicVarForDispatcher)
         return [not status, self._text(outcome, message)]
+
+    def _refused(self, request: Any) -> str | None:
+        """Say why a call is not run: it may have been run, or has been tried too often; else None.
+
+        Raises:
+            Ignore: Another worker runs it, or has run it, and gives the answer.
+        """
+        was_delivered = request.delivery_info.get("redelivered")
+        if self._options.repeat_lost_calls:
+            too_often = was_delivered and self._tries(request) > self._options.tries
+            return f"Worker lost: this has happened {self._options.tries} times" if too_often else None
+        if not self._options.is_redis:
+            return (
+                "Worker lost: the call was given to another one before, which may have run it"
+                if was_delivered
+                else None
+            )
+        if not self._ledger.claim(request.id):
+            self._server.log.write(WARNING, f"a call was delivered twice, and is run once: {request.id}")
+            raise Ignore
+        return None
 
     def notify(self, request: Any, message: dict[str, Any]) -> list[Any]:
         """Run a notification, unless it has been begun too often; return whether it failed, and a report."""
@@ -196,13 +217,8 @@ class Worker:
         """
         if not self._options.is_redis:
             return int(request.get("x-delivery-count") or 1) + 1
-        key = f"{self._options.queue}.tries.{request.id}"
         try:
-            with self._app.connection_for_write() as connection:
-                client: Any = connection.default_channel.client  # type: ignore[attr-defined]  # of Redis
-                counted = client.incr(key)
-                client.expire(key, _KEEP_TRIES_S)
-                return int(counted) + 1  # the first one was not counted: most need no second
+            return self._ledger.count_try(request.id)
         except Exception as exc:
             raise Reject(exc, requeue=True) from exc
 
