@@ -14,7 +14,7 @@ from .celery_app import Application, make_producers
 __all__ = ["Ledger"]
 
 _KEEP_TRIES_S = 7 * 24 * 60 * 60
-_KEEP_CLAIMS_S = 60 * 60  # beyond the timeout of a call, after which it is not run any more
+_KEEP_CLAIMS_S = 60  # beyond the timeout of a call, after which no worker runs it, for clocks that differ
 
 
 class Ledger:

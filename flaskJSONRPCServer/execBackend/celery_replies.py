@@ -92,12 +92,10 @@ class Replies:
 
     def _take(self, message: kombu.Message) -> None:
         try:
-            answer = message.decode()
-        except Exception as exc:  # noqa: BLE001  whatever is no JSON is dropped, and the next answer read
-            self._log.write(WARNING, f"dropped an answer that cannot be read: {exc}")
-            return
-        if not self._ending.is_set() or answer:
-            self._receive(answer)
+            if answer := message.decode():
+                self._receive(answer)
+        except Exception as exc:  # noqa: BLE001  whatever is no answer is dropped, and the next one read
+            self._log.write(WARNING, f"dropped an answer that cannot be read: {type(exc).__name__}: {exc}")
 
     def _found(self) -> None:
         if self.failure is not None:

@@ -85,7 +85,7 @@ class Run:
         self._catalogue = Catalogue(server._engine.router)
         self._ended = make_condition()
         self._waiting: dict[str, Ticket] = {}  # by the ids of their tasks; guarded by _ended
-        self._done = self._failed = self._retried = 0  # written by the thread of the replies
+        self._done = self._failed = self._retried = 0  # guarded by _ended
         self._link = Link(app, options, server.log, self._describe)
         name = f"{options.queue}.answers.{uuid.uuid4().hex}"
         self._replies = Replies(self._connect, name, self._receive, server.log, self._describe_answers)
@@ -162,7 +162,7 @@ class Run:
         return ticket
 
     def _give_up(self, ticket: Ticket) -> CallAnswer:
-        if self._take(ticket.task_id) is None:  # the answer has come at the last moment
+        if self._take(ticket.task_id, failed=True) is None:  # the answer has come at the last moment
             return ticket.read()
         answer = failure(CALL_TIMED_OUT, f"Call timed out after {self._options.timeout_s:g} s; it may have been run")
         ticket.finish(lambda: answer, failed=True)
@@ -177,15 +177,14 @@ class Run:
         if status == states.SUCCESS and isinstance(result[1], dict):
             self._notified(result[0], result[1])
         elif status == states.SUCCESS:
-            self._count(failed=result[0])
             self._finish(message["task_id"], lambda: self._read(result[1]), failed=result[0])
         else:
-            self._count(failed=True)
             self._finish(message["task_id"], lambda: self._read_failure(status, result), failed=True)
 
     def _notified(self, failed: bool, report: Mapping[str, Any]) -> None:
-        self._count(failed=failed)
-        self._retried += report["tries"] - 1
+        with self._ended:
+            self._count(failed=failed)
+            self._retried += report["tries"] - 1
         if report["dead"]:
             what = f"notification {report['url']} was begun {report['tries'] - 1} times and never finished"
             self._server.log.write(ERROR, f"{what}; it is in the queue {self._options.dead_queue!r} now")
@@ -195,13 +194,15 @@ class Run:
         self._failed += failed
 
     def _finish(self, task_id: str, read: Callable[[], CallAnswer], *, failed: bool) -> None:
-        if (ticket := self._take(task_id)) is not None:
+        if (ticket := self._take(task_id, failed=failed)) is not None:
             ticket.finish(read, failed=failed)
 
-    def _take(self, task_id: str) -> Ticket | None:
+    def _take(self, task_id: str, *, failed: bool) -> Ticket | None:
+        """Take a call from those that wait for their answers; None where it is none of them any more."""
         with self._ended:
-            ticket = self._waiting.pop(task_id, None)
-            self._ended.notify_all()
+            if (ticket := self._waiting.pop(task_id, None)) is not None:
+                self._count(failed=failed)
+                self._ended.notify_all()
             return ticket
 
     def _read(self, text: str) -> CallAnswer:
