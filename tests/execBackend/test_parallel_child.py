@@ -32,7 +32,7 @@ REQUEST = {
 
 
 class TooMuchError(JsonRpcApplicationError):
-    ERROR_CODE = 4711
+    ERROR_CODE = 4799
     ERROR_MESSAGE = "Too much"
 
 
@@ -173,7 +173,7 @@ def test_function_that_has_been_replaced_is_called_with_its_own_signature(server
 def test_application_error_travels_with_code_message_and_data(server, inside):
     outcome = made(server, inside, "refuse")
 
-    assert outcome == {"error": {"code": 4711, "message": "Too much", "data": {"limit": 1}}}
+    assert outcome == {"error": {"code": 4799, "message": "Too much", "data": {"limit": 1}}}
     status, _, error = answer_of_outcome(outcome, "_connection")
     assert (status, type(error)) == (False, TooMuchError)
 
