@@ -186,7 +186,7 @@ class Run:
             self._count(failed=failed)
             self._retried += report["tries"] - 1
         if report["dead"]:
-            what = f"notification {report['url']} was begun {report['tries'] - 1} times and never finished"
+            what = f"notification {report['url']} {report['dead']}"
             self._server.log.write(ERROR, f"{what}; it is in the queue {self._options.dead_queue!r} now")
 
     def _count(self, *, failed: bool) -> None:
@@ -271,5 +271,5 @@ def failure(code: int, text: str) -> CallAnswer:
 
 def served_by(engine: Any, request: Mapping[str, Any]) -> list[Any]:
     """Return what ``_connection.servedBy`` tells, without a socket, which cannot travel."""
-    is_raw, host, port = engine._facts.served_by(request.get("environ") or {})
+    is_raw, host, port = engine.facts.served_by(request.get("environ") or {})
     return [is_raw, host, port if isinstance(port, int) else None]

@@ -121,15 +121,24 @@ class Worker:
         return None
 
     def notify(self, request: Any, message: dict[str, Any]) -> list[Any]:
-        """Run a notification, unless it has been begun too often; return whether it failed, and a report."""
-        url = message["path"] + message["method"]
+        """Run a notification, or put it among the dead; return whether it failed, and a report."""
         tries = self._tries(request) if request.delivery_info.get("redelivered") else 1
-        report = {"url": url, "tries": tries, "dead": tries > self._options.tries}
+        report = {"url": message["path"] + message["method"], "tries": tries, "dead": self._hopeless(tries, message)}
         if report["dead"]:
-            self._bury(message, request.id)
+            self._bury(message, request.id, report["dead"])
             return [True, report]
         status, _, _ = self._answer(message)
         return [not status, report]
+
+    def _hopeless(self, tries: int, message: Mapping[str, Any]) -> str | None:
+        """Say why a notification cannot be run; None where it can."""
+        if tries > self._options.tries:
+            return f"was begun {tries - 1} times and never finished"
+        try:
+            self._refuse_other(message)
+        except JsonRpcException as exc:
+            return f"was not run: {exc.message}"
+        return None
 
     def _answer(self, message: Mapping[str, Any]) -> CallAnswer:
         try:
@@ -222,7 +231,7 @@ class Worker:
         except Exception as exc:
             raise Reject(exc, requeue=True) from exc
 
-    def _bury(self, message: dict[str, Any], task_id: str) -> None:
+    def _bury(self, message: dict[str, Any], task_id: str, why: str) -> None:
         queue = kombu.Queue(self._options.dead_queue, routing_key=self._options.dead_queue)
         try:
             with self._app.connection_for_write() as connection:
@@ -232,7 +241,7 @@ class Worker:
         except Exception as exc:
             raise Reject(exc, requeue=True) from exc
         url = message["path"] + message["method"]
-        what = f"notification {url} [{message['uniqueId']}] was begun {self._options.tries} times and never finished"
+        what = f"notification {url} [{message['uniqueId']}] {why}"
         self._server.log.write(ERROR, f"{what}; it is in the queue {queue.name!r} now")
 
 

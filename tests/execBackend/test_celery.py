@@ -436,6 +436,16 @@ def test_worker_with_other_functions_is_told_apart(broker):
     )
 
 
+def test_notification_for_which_a_worker_has_other_functions_is_kept(broker):
+    queue = new_queue()
+    with worker_running(broker, queue, "-c", "1", make="make_other") as program, server_for(broker, queue) as server:
+        notify(server.getWSGI(), "pid")
+        program.line_with(
+            r"notification /api/pid \[\w+\] was not run: Worker differs: .*; it is in the queue '\w+.dead' now"
+        )
+        wait_until(lambda: server.stats()["celery_dead"] == 1)
+
+
 def test_stop_waits_for_the_answers_within_its_timeout(broker, worker, tmp_path):
     with server_for(broker, worker.queue) as server, ThreadPoolExecutor() as threads:
         app = server.getWSGI()
@@ -725,6 +735,9 @@ def test_rabbitmq_counts_the_tries_itself_and_confirms_what_it_has():
         "x-dead-letter-routing-key": "flaskJSONRPCServer.dead",
     }
     assert server.celery.conf.broker_transport_options["confirm_publish"] is True
+    with kombu.Connection("memory://") as connection:
+        queue(connection.default_channel).declare()
+        assert kombu.Queue("flaskJSONRPCServer.dead")(connection.default_channel).queue_declare(passive=True)
 
 
 def test_backend_of_one_server_is_refused_by_another(broker):
