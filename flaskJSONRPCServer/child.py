@@ -89,6 +89,11 @@ class ChildFacade(ProcessHelpers):
         """Only the parent has it."""
         raise parent_only("flaskApp")
 
+    @property
+    def celery(self) -> NoReturn:
+        """In the parent only."""
+        raise parent_only("celery")
+
     def _inChild(self) -> bool:
         """Tell that this is a child."""
         return True

@@ -67,10 +67,10 @@ class Link:
     @contextlib.contextmanager
     def _admitted(self) -> Iterator[None]:
         """Let a message be tried, unless the broker is gone and another one is being tried already."""
-        if self._failure is None:
+        if (failure := self._failure) is None:
             yield
         elif not self._trying.acquire(blocking=False):
-            raise BrokerGone(self._failure)
+            raise BrokerGone(failure)
         else:
             try:
                 yield
@@ -89,20 +89,20 @@ class Link:
             with producers.acquire(block=True, timeout=self._options.enqueue_timeout_s) as producer:
                 yield producer
         except Exception as exc:
-            self._fail(producers, exc)
-            raise BrokerGone(self._failure) from exc
+            raise BrokerGone(self._fail(producers, exc)) from exc
         if self._failure is not None:
             self._failure = None
             self._log.write(INFO, f"broker {masked(self._options.broker)} is back")
 
-    def _fail(self, producers: ProducerPool, exc: Exception) -> None:
-        was_well = self._failure is None
-        self._failure = f"broker {masked(self._options.broker)} does not take messages: {self._describe(exc)}"
-        if was_well:
-            self._log.write(WARNING, self._failure)
+    def _fail(self, producers: ProducerPool, exc: Exception) -> str:
+        failure = f"broker {masked(self._options.broker)} does not take messages: {self._describe(exc)}"
+        if self._failure is None:
+            self._log.write(WARNING, failure)
+        self._failure = failure
         if self._producers is producers:  # the other connections may be as dead as this one
             self._producers = make_producers(self._app, self._options.broker)
             close(producers)
+        return failure
 
     def revoke(self, task_id: str) -> None:
         """Let the workers drop or end a call, as soon as the broker can tell them; do not wait for that."""
