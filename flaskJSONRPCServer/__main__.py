@@ -132,7 +132,7 @@ def work(target: str, options: Sequence[str]) -> None:
         CannotServe: There is no server, it has no backend with workers, or its module starts it.
     """
     with contextlib.suppress(ImportError):  # the server will say what is missing
-        importlib.import_module("flaskJSONRPCServer.execBackend.celery_worker").become_worker()
+        importlib.import_module("flaskJSONRPCServer.execBackend.celery.worker").become_worker()
     try:
         app = find_server(target).celery
     except ServerError as exc:

@@ -10,7 +10,7 @@ from .dispatch.connection import ABOUT
 from .dispatch.routes import format_path
 from .dispatch.seams import parsed_request, prepared_response
 from .errors import ServerStateError
-from .execBackend.parallel_child import ChildServer
+from .execBackend.parallel.child import ChildServer
 from .helpers import ProcessHelpers
 from .http import gzip
 from .http.body import gunzip

@@ -37,7 +37,7 @@ SELF_CONTAINED = {"sansio_jsonrpc"}
 CORE_DEPENDENCIES = {"flask", "psutil", "simplejson", "werkzeug"}
 
 _CELERY = {
-    f"execBackend/celery_{part}.py" for part in ("app", "ledger", "link", "redis", "replies", "run", "watch", "worker")
+    f"execBackend/celery/{part}.py" for part in ("app", "ledger", "link", "redis", "replies", "run", "watch", "worker")
 }
 _ENGINES = {"sansio_jsonrpc/codecs/engines.py"}
 
@@ -45,11 +45,11 @@ _ENGINES = {"sansio_jsonrpc/codecs/engines.py"}
 PLACES = {
     "celery": _CELERY,
     "cheroot": {"servBackend/cheroot.py"},
-    "cloudpickle": {"execBackend/parallel_child.py", "execBackend/parallel_functions.py"},
+    "cloudpickle": {"execBackend/parallel/child.py", "execBackend/parallel/functions.py"},
     "gevent": {"runtime/concurrency.py", "servBackend/pywsgi.py"},
     "granian": {"servBackend/granian_worker.py"},
     "kombu": _CELERY,
-    "loky": {"execBackend/parallel.py"},
+    "loky": {"execBackend/parallel/backend.py"},
     "msgspec": _ENGINES,
     "orjson": _ENGINES,
     "rapidjson": _ENGINES,
@@ -197,7 +197,7 @@ def test_arrow_that_does_not_point_down_is_reported(tmp_path, file, source, arro
         ("sansio_jsonrpc/peer.py", "from .. import errors", "should import nothing of the package"),
         ("sansio_jsonrpc/peer.py", "import simplejson", "should import the standard library only"),
         ("runtime/stats.py", "import gevent.event", "outside runtime/concurrency.py, servBackend/pywsgi.py"),
-        ("runtime/stats.py", "from loky import x", "loky is imported outside execBackend/parallel.py"),
+        ("runtime/stats.py", "from loky import x", "loky is imported outside execBackend/parallel/backend.py"),
         ("server.py", "import requests", "requests is neither a core dependency nor an optional one"),
         ("unheard_of.py", "import sys", "unheard_of has no place in the layers"),
     ],

@@ -47,10 +47,10 @@ execBackendMap: dict[str, Any] = {
     "threaded": ThreadedBackend,
     "threadedNative": ThreadedNativeBackend,
     "parallel": ParallelBackend,
+    "celery": make_celery_backend,
     # The names that users of the old server know.
     "threadPool": ThreadedBackend,
     "threadPoolNative": ThreadedNativeBackend,
-    "celery": make_celery_backend,
     "parallelWithSocket": ParallelBackend,
 }
 

@@ -19,8 +19,8 @@ from flaskJSONRPCServer import flaskJSONRPCServer
 from flaskJSONRPCServer.errors import ServerStateError, SettingsError
 from flaskJSONRPCServer.execBackend.celery import CeleryBackend
 from tests.examples.processes import ROOT, running
-from tests.execBackend import celery_api
-from tests.execBackend.celery_processes import broker_running, files, new_queue, wait_for_files, worker_running
+from tests.execBackend.celery import api
+from tests.execBackend.celery.processes import broker_running, files, new_queue, wait_for_files, worker_running
 from tests.gevent.processes import PRELUDE, lines_of
 from tests.helpers import NOTHING, call, call_wsgi, get, post, result_of, rpc, wait_until
 
@@ -45,7 +45,7 @@ def server_for(broker, queue, settings=NOTHING, **options):
     """Make a server whose calls go to the workers of a queue."""
     backend = CeleryBackend(**{"broker": broker.url, "queue": queue, **options})
     backends = {"dispatcherBackend": backend, "notifBackend": backend}
-    server = celery_api.populate(
+    server = api.populate(
         flaskJSONRPCServer(**{"bindAdress": None, "log": False, "name": "test", **backends, **settings})
     )
     try:
@@ -68,7 +68,7 @@ def app(server):
 @pytest.fixture(scope="module")
 def inline():
     server = flaskJSONRPCServer(None, log=False, name="test")
-    return celery_api.populate(server).getWSGI()
+    return api.populate(server).getWSGI()
 
 
 def notify(app, method, *params):
@@ -77,7 +77,7 @@ def notify(app, method, *params):
 
 
 CALLS = [
-    *(rpc("value", [name]) for name in celery_api.VALUES),
+    *(rpc("value", [name]) for name in api.VALUES),
     *(rpc("echo", [value]) for value in ("ä\u2028", [], {}, {"a": [1, {"b": None}]}, 1.5, -0.0, 2**70, True, None)),
     rpc("echo"),
     rpc("echo", {"value": {"__type__": "datetime", "__value__": "2020-01-01"}}),
@@ -180,11 +180,11 @@ def test_log_and_sleep_of_a_call_work_in_a_worker(app, worker):
 
 def test_call_is_held_by_a_lock_before_it_is_queued(server, app, broker):
     with ThreadPoolExecutor() as pool:
-        server.lock(celery_api.echo)
+        server.lock(api.echo)
         held = pool.submit(result_of, app, "echo", [1])
         assert result_of(app, "add", [1]) == 2  # others go their way meanwhile
         assert not held.done()
-        server.unlock(celery_api.echo)
+        server.unlock(api.echo)
         assert held.result(20) == 1
 
 
@@ -516,7 +516,7 @@ def restless():
         queue = new_queue()
         with worker_running(broker, queue, "-c", "1") as program:
             with server_for(broker, queue, timeout=2, enqueue_timeout=1) as server:
-                server.registerFunction(celery_api.add, path="/inline", dispatcherBackend="simple")
+                server.registerFunction(api.add, path="/inline", dispatcherBackend="simple")
                 app = server.getWSGI()
                 assert result_of(app, "echo", [1]) == 1
                 yield broker, server, app, program
@@ -760,8 +760,8 @@ def test_server_without_the_backend_has_no_celery_application():
 
 def test_calls_work_under_gevent(broker, worker):
     script = f"""
-        from tests.execBackend import celery_api
-        celery_api.populate(server)
+        from tests.execBackend.celery import api
+        api.populate(server)
         server.registerFunction(lambda: "here", path="/api", name="inline", dispatcherBackend="simple")
         import redis
         client = redis.Redis.from_url({broker.url!r})

@@ -15,10 +15,10 @@ from flaskJSONRPCServer import JsonRpcApplicationError, ServerStateError, flaskJ
 from flaskJSONRPCServer.child import PARENT_ONLY
 from flaskJSONRPCServer.dispatch.connection import ABOUT
 from flaskJSONRPCServer.dispatch.remote import answer_of_outcome
-from flaskJSONRPCServer.execBackend.parallel_channel import ChannelAddress, ParentChannel
-from flaskJSONRPCServer.execBackend.parallel_child import ChildServer, setup_of, shipment_of
+from flaskJSONRPCServer.execBackend.parallel.channel import ChannelAddress, ParentChannel
+from flaskJSONRPCServer.execBackend.parallel.child import ChildServer, setup_of, shipment_of
 from flaskJSONRPCServer.servBackend.serving import SERVED_BY
-from tests.execBackend.children import Child, noted_waits
+from tests.execBackend.parallel.children import Child, noted_waits
 from tests.helpers import wait_until
 
 PATIENCE_S = 20

@@ -8,17 +8,17 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ..dispatch.handover import CALL_NOT_RUN, CallAnswer
-from ..dispatch.remote import CALL_TIMED_OUT, WORKER_LOST, RemoteCall
-from ..runtime.concurrency import make_event
-from ..runtime.logs import ERROR, WARNING
-from ..sansio_jsonrpc import JsonRpcError, JsonRpcException
-from .parallel_functions import Parcel
-from .parallel_process import ChildLostError, ChildProcess, ClientGoneError, TooLateError, Waker, is_closed
-from .parallel_wire import Kind
+from ...dispatch.handover import CALL_NOT_RUN, CallAnswer
+from ...dispatch.remote import CALL_TIMED_OUT, WORKER_LOST, RemoteCall
+from ...runtime.concurrency import make_event
+from ...runtime.logs import ERROR, WARNING
+from ...sansio_jsonrpc import JsonRpcError, JsonRpcException
+from .functions import Parcel
+from .process import ChildLostError, ChildProcess, ClientGoneError, TooLateError, Waker, is_closed
+from .wire import Kind
 
 if TYPE_CHECKING:
-    from .parallel_pool import Pool
+    from .pool import Pool
 
 __all__ = ["Job", "Slot"]
 

@@ -12,16 +12,16 @@ from typing import Any
 import kombu
 from celery import states
 
-from ..dispatch.handover import CallAnswer
-from ..dispatch.remote import CALL_TIMED_OUT, WORKER_LOST, RemoteCall, answer_of_outcome
-from ..runtime.concurrency import make_condition, make_event
-from ..runtime.logs import ERROR, WARNING
-from ..sansio_jsonrpc import JsonRpcError, JsonRpcException, JsonRpcInternalError
-from .celery_app import CALL, NOTIFY, Application, Options, masked, transport_options, without_secrets
-from .celery_calls import Catalogue, context_of
-from .celery_link import BrokerGone, Link
-from .celery_replies import Replies
-from .celery_watch import Watch
+from ...dispatch.handover import CallAnswer
+from ...dispatch.remote import CALL_TIMED_OUT, WORKER_LOST, RemoteCall, answer_of_outcome
+from ...runtime.concurrency import make_condition, make_event
+from ...runtime.logs import ERROR, WARNING
+from ...sansio_jsonrpc import JsonRpcError, JsonRpcException, JsonRpcInternalError
+from .app import CALL, NOTIFY, Application, Options, masked, transport_options, without_secrets
+from .calls import Catalogue, context_of
+from .link import BrokerGone, Link
+from .replies import Replies
+from .watch import Watch
 
 __all__ = ["Run", "Ticket"]
 

@@ -1,6 +1,6 @@
 """The line from the child processes of the backend ``parallel`` to the server: JSON-RPC over a private Unix socket.
 
-A child asks, the parent answers. What may be asked is a closed table, :class:`~.parallel_methods.ParentMethods`, and
+A child asks, the parent answers. What may be asked is a closed table, :class:`~.methods.ParentMethods`, and
 nothing is unpickled.
 Whoever connects says a random token first, and the socket lies in a folder that nobody else may enter.
 """
@@ -21,10 +21,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from ..errors import ServerStateError, UnsupportedError
-from ..runtime.concurrency import start_thread
-from ..runtime.logs import WARNING
-from ..sansio_jsonrpc import (
+from ...errors import ServerStateError, UnsupportedError
+from ...runtime.concurrency import start_thread
+from ...runtime.logs import WARNING
+from ...sansio_jsonrpc import (
     JsonRpcError,
     JsonRpcException,
     JsonRpcMethodNotFoundError,
@@ -35,7 +35,7 @@ from ..sansio_jsonrpc import (
     JsonRpcStream,
     NewlineFraming,
 )
-from .parallel_methods import Method, ParentMethods
+from .methods import Method, ParentMethods
 
 __all__ = ["ChannelAddress", "ChildChannel", "ParentChannel"]
 
@@ -248,7 +248,7 @@ class ChildChannel:
         """Ask the parent, and wait for its answer.
 
         Args:
-            method: A name in the table of :class:`~.parallel_methods.ParentMethods`.
+            method: A name in the table of :class:`~.methods.ParentMethods`.
             params: By name; JSON values.
 
         Raises:

@@ -7,19 +7,19 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final
 
-from ..dispatch.handover import CallAnswer
-from ..dispatch.remote import RemoteCalls, answer_of_outcome
-from ..errors import MissingExtraError, ServerStateError, SettingsError, unknown_name
-from ..http.request import client_of
-from ..runtime.logs import DEBUG
-from ..runtime.parent import copy_globals
-from ..sansio_jsonrpc import JsonRpcException
-from .parallel_channel import ChannelAddress, ParentChannel
-from .parallel_child import setup_of, shipment_of
+from ...dispatch.handover import CallAnswer
+from ...dispatch.remote import RemoteCalls, answer_of_outcome
+from ...errors import MissingExtraError, ServerStateError, SettingsError, unknown_name
+from ...http.request import client_of
+from ...runtime.logs import DEBUG
+from ...runtime.parent import copy_globals
+from ...sansio_jsonrpc import JsonRpcException
+from .channel import ChannelAddress, ParentChannel
+from .child import setup_of, shipment_of
 
 if TYPE_CHECKING:
-    from .parallel_pool import Pool
-    from .parallel_slot import Job
+    from .pool import Pool
+    from .slot import Job
 
 __all__ = ["ParallelBackend"]
 
@@ -92,8 +92,8 @@ class ParallelBackend:
         self._server, self._channel, self._calls = server, channel, server._engine.remote_calls()
 
     def _made_pool(self, server: Any, slots: int, address: ChannelAddress) -> Pool:
-        from .parallel_functions import Parcels
-        from .parallel_pool import Limits, Pool
+        from .functions import Parcels
+        from .pool import Limits, Pool
 
         log = server._engine.log
         parcels = Parcels(server, lambda text: log.write(DEBUG, text))
@@ -130,7 +130,7 @@ class ParallelBackend:
         return True, None, job
 
     def _job(self, unique_id: str, path: str, data: dict[str, Any], request: Any, is_jsonp: str | bool) -> Job:
-        from .parallel_slot import Job
+        from .slot import Job
 
         assert self._calls is not None  # noqa: S101  there is a pool
         try:
@@ -199,7 +199,7 @@ def import_extra() -> Any:
     try:
         import loky
 
-        from . import parallel_functions  # noqa: F401  it needs cloudpickle
+        from . import functions  # noqa: F401  it needs cloudpickle
     except ImportError as exc:
         raise MissingExtraError(
             f"exec backend 'parallel' needs {exc.name}; install it: pip install 'flaskJSONRPCServer[parallel]'"

@@ -8,9 +8,9 @@ from typing import Any
 
 import kombu
 
-from ..runtime.concurrency import make_event, start_thread
-from ..runtime.logs import INFO, WARNING, ServerLog
-from .celery_app import reply_queue
+from ...runtime.concurrency import make_event, start_thread
+from ...runtime.logs import INFO, WARNING, ServerLog
+from .app import reply_queue
 
 __all__ = ["Replies"]
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, Final
 
-from ..dispatch.routes import Route
-from ..errors import ServerStateError
-from ..runtime.logs import TracebackText
+from ...dispatch.routes import Route
+from ...errors import ServerStateError
+from ...runtime.logs import TracebackText
 
 __all__ = ["REMEDY", "Method", "ParentMethods", "name_of_dispatcher"]
 

@@ -9,9 +9,9 @@ from typing import Any
 from celery import Celery
 from kombu.exceptions import ChannelError
 
-from ..runtime.concurrency import make_condition, start_thread
-from .celery_app import Options
-from .celery_link import BrokerGone, Link
+from ...runtime.concurrency import make_condition, start_thread
+from .app import Options
+from .link import BrokerGone, Link
 
 __all__ = ["Watch"]
 

@@ -10,9 +10,9 @@ import cloudpickle
 import pytest
 
 from flaskJSONRPCServer import flaskJSONRPCServer
-from flaskJSONRPCServer.execBackend import parallel_library
-from flaskJSONRPCServer.execBackend.parallel_functions import Parcels
-from flaskJSONRPCServer.execBackend.parallel_library import Library
+from flaskJSONRPCServer.execBackend.parallel import library as parallel_library
+from flaskJSONRPCServer.execBackend.parallel.functions import Parcels
+from flaskJSONRPCServer.execBackend.parallel.library import Library
 
 SOURCE = """
 import functools, threading

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from flaskJSONRPCServer import ServerStateError, flaskJSONRPCServer
-from flaskJSONRPCServer.execBackend.parallel_channel import ChannelAddress, ChildChannel, ParentChannel
-from flaskJSONRPCServer.execBackend.parallel_child import setup_of
-from flaskJSONRPCServer.execBackend.parallel_methods import ParentMethods, name_of_dispatcher
-from tests.execBackend.children import Child, noted_waits
+from flaskJSONRPCServer.execBackend.parallel.channel import ChannelAddress, ChildChannel, ParentChannel
+from flaskJSONRPCServer.execBackend.parallel.child import setup_of
+from flaskJSONRPCServer.execBackend.parallel.methods import ParentMethods, name_of_dispatcher
+from tests.execBackend.parallel.children import Child, noted_waits
 from tests.helpers import wait_until
 
 PATIENCE_S = 20
@@ -323,9 +323,9 @@ def test_missing_parameter_is_an_error(channel):
 
 
 def test_message_without_an_end_is_cut(channel, ask, monkeypatch, caplog):
-    from flaskJSONRPCServer.execBackend import parallel_channel
+    from flaskJSONRPCServer.execBackend.parallel import channel as channels
 
-    monkeypatch.setattr(parallel_channel, "_FRAMING", parallel_channel.NewlineFraming(limit_bytes=1000))
+    monkeypatch.setattr(channels, "_FRAMING", channels.NewlineFraming(limit_bytes=1000))
 
     assert exchanged(channel, token_of(channel), b"x" * 2000) == b""
     assert "more than 1000 bytes" in caplog.text
@@ -410,14 +410,14 @@ def test_connection_that_is_gone_is_made_again(channel, ask):
 
 
 def test_question_interrupted_before_its_answer_does_not_take_the_next_one_with_it(server, ask, monkeypatch):
-    from flaskJSONRPCServer.execBackend import parallel_channel
+    from flaskJSONRPCServer.execBackend.parallel import channel as channels
 
     ask("urls", {})
 
     def interrupted(messages, default=None):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(parallel_channel, "next", interrupted, raising=False)
+    monkeypatch.setattr(channels, "next", interrupted, raising=False)
     with pytest.raises(KeyboardInterrupt):
         ask("isLocked", {"dispatcher": None})
     monkeypatch.undo()

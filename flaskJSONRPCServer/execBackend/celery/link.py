@@ -9,9 +9,9 @@ from typing import Any
 import kombu
 from kombu.pools import ProducerPool
 
-from ..runtime.concurrency import make_lock, start_thread
-from ..runtime.logs import INFO, WARNING, ServerLog
-from .celery_app import END_COMMAND, Application, Options, make_producers, masked
+from ...runtime.concurrency import make_lock, start_thread
+from ...runtime.logs import INFO, WARNING, ServerLog
+from .app import END_COMMAND, Application, Options, make_producers, masked
 
 __all__ = ["BrokerGone", "Link"]
 

@@ -1,6 +1,6 @@
 """What a child process of the backend ``parallel`` has been sent: functions, and globals of modules.
 
-The other half of :mod:`.parallel_functions`, apart from it because a child need not be able to pickle functions.
+The other half of :mod:`.functions`, apart from it because a child need not be able to pickle functions.
 """
 
 from __future__ import annotations

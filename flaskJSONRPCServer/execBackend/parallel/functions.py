@@ -19,9 +19,9 @@ from typing import Any
 
 import cloudpickle
 
-from ..runtime.concurrency import make_reentrant_lock
-from ..runtime.sources import SourceOfNow
-from .parallel_library import Note, fill_function, loaded_module, loaded_server, made_function
+from ...runtime.concurrency import make_reentrant_lock
+from ...runtime.sources import SourceOfNow
+from .library import Note, fill_function, loaded_module, loaded_server, made_function
 
 __all__ = ["Parcel", "Parcels"]
 

@@ -15,16 +15,16 @@ import kombu
 from celery import bootsteps, signals
 from celery.exceptions import Ignore, Reject
 
-from ..dispatch.connection import FieldsAsKeys
-from ..dispatch.handover import CallAnswer
-from ..dispatch.remote import WORKER_LOST, outcome_of_answer
-from ..errors import ServerStateError
-from ..runtime.logs import ERROR, WARNING, leave_console
-from ..sansio_jsonrpc import JsonRpcError, JsonRpcException, JsonRpcInternalError, JsonRpcSerializationError
-from .celery_app import CALL, END_COMMAND, NOTIFY, Application, Options
-from .celery_calls import Catalogue, request_of
-from .celery_ledger import Ledger
-from .celery_redis import put_back
+from ...dispatch.connection import FieldsAsKeys
+from ...dispatch.handover import CallAnswer
+from ...dispatch.remote import WORKER_LOST, outcome_of_answer
+from ...errors import ServerStateError
+from ...runtime.logs import ERROR, WARNING, leave_console
+from ...sansio_jsonrpc import JsonRpcError, JsonRpcException, JsonRpcInternalError, JsonRpcSerializationError
+from .app import CALL, END_COMMAND, NOTIFY, Application, Options
+from .calls import Catalogue, request_of
+from .ledger import Ledger
+from .redis import put_back
 
 __all__ = ["WORKER_DIFFERS", "attach", "become_worker"]
 

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..dispatch.handover import CALL_NOT_RUN
-from ..runtime.concurrency import make_condition, make_lock, start_native_thread
-from ..runtime.logs import ServerLog
-from ..sansio_jsonrpc import JsonRpcError
-from .parallel_functions import Parcels
-from .parallel_slot import Job, Slot
+from ...dispatch.handover import CALL_NOT_RUN
+from ...runtime.concurrency import make_condition, make_lock, start_native_thread
+from ...runtime.logs import ServerLog
+from ...sansio_jsonrpc import JsonRpcError
+from .functions import Parcels
+from .slot import Job, Slot
 
 __all__ = ["Limits", "Pool"]
 

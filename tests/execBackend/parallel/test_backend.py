@@ -17,12 +17,13 @@ import psutil
 import pytest
 
 from flaskJSONRPCServer import MissingExtraError, ServerStateError, SettingsError, flaskJSONRPCServer
-from flaskJSONRPCServer.execBackend import ParallelBackend, execBackendMap, parallel_process
+from flaskJSONRPCServer.execBackend import ParallelBackend, execBackendMap
+from flaskJSONRPCServer.execBackend.parallel import process
 from flaskJSONRPCServer.runtime.concurrency import is_patched
-from tests.execBackend import computed
+from tests.execBackend.parallel import computed
 from tests.helpers import call, call_socket, call_wsgi, post, result_of, rpc, wait_until
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 NAMED = ("add", "pid", "sleep", "hold", "hold_with_program", "kill_itself", "segfault", "leave", "unserialisable")
 TOLD = ("described", "parallel", "in_child", "lock_itself", "counted")
@@ -379,7 +380,7 @@ def test_object_serves_one_server_at_a_time():
 
 
 def test_children_that_cannot_start_do_not_hold_calls(monkeypatch, caplog):
-    monkeypatch.setattr(parallel_process, "get_executable", lambda: "/bin/false")
+    monkeypatch.setattr(process, "get_executable", lambda: "/bin/false")
     with running(ParallelBackend(poolSize=1), log=1) as (_, application):
         error = error_of(application, "add", [1])
 
@@ -588,7 +589,7 @@ import os, signal, sys
 from flaskJSONRPCServer import flaskJSONRPCServer
 from flaskJSONRPCServer.execBackend import ParallelBackend
 from flaskJSONRPCServer.runtime.concurrency import is_patched
-from tests.execBackend import computed
+from tests.execBackend.parallel import computed
 
 def spin(folder, name):
     open(os.path.join(folder, name), "w").write(str(os.getpid()))

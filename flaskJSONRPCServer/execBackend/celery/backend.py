@@ -6,11 +6,11 @@ import threading
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from ..dispatch.handover import CallAnswer
-from ..errors import ServerStateError, SettingsError
-from .celery_app import Application, Options, from_environment, make_app
-from .celery_run import Run, Ticket
-from .celery_worker import attach
+from ...dispatch.handover import CallAnswer
+from ...errors import ServerStateError, SettingsError
+from .app import Application, Options, from_environment, make_app
+from .run import Run, Ticket
+from .worker import attach
 
 __all__ = ["DEFAULT_HEADERS", "CeleryBackend"]
 

@@ -15,7 +15,7 @@ def told():
 for path in told():
     sys.path.append(path)
 setup = pickle.loads(base64.b64decode(told()))
-from flaskJSONRPCServer.execBackend.parallel_child import ChildServer
+from flaskJSONRPCServer.execBackend.parallel.child import ChildServer
 
 child = ChildServer(setup)
 server = child.facade

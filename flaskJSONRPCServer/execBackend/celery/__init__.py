@@ -1,0 +1,5 @@
+"""The backend that runs calls in Celery workers. It imports Celery, so it is imported when it is used."""
+
+from .backend import DEFAULT_HEADERS, CeleryBackend
+
+__all__ = ["DEFAULT_HEADERS", "CeleryBackend"]
