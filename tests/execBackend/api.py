@@ -155,3 +155,8 @@ def make(backend, address=None, **options):
     server.registerFunction(where, path="/there", dispatcherBackend=backend)
     server.registerFunction(where, path="/here", dispatcherBackend="simple")
     return server
+
+
+def make_for_worker():
+    """Return the server that a Celery worker imports."""
+    return make("celery", notifBackend="celery")

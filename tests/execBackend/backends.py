@@ -1,8 +1,11 @@
 """The backends that the contract suite runs over, those of a user's own included."""
 
+import contextlib
 import threading
 
 from flaskJSONRPCServer.execBackend import ParallelBackend, ThreadedBackend, ThreadedNativeBackend
+from flaskJSONRPCServer.execBackend.celery import CeleryBackend
+from tests.execBackend.celery.processes import broker_running, new_queue, worker_running
 
 
 class OwnBackend:
@@ -60,6 +63,22 @@ MAKERS = {
     "own dict": lambda: as_dict(OwnBackend()),
     "own object": OwnBackend,
 }
+NAMES = (*MAKERS, "celery")
+
+
+@contextlib.contextmanager
+def maker_of(name):
+    """Give what makes a backend of this name. Where it needs other processes, they run meanwhile."""
+    if name != "celery":
+        yield MAKERS[name]
+        return
+    queue = new_queue()
+    with (
+        broker_running() as broker,
+        worker_running(broker, queue, "-c", "3", api="tests.execBackend.api", make="make_for_worker"),
+    ):
+        yield lambda: CeleryBackend(broker.url, queue=queue, headers=["X-Asked"], cookies=["c"])
+
 
 IN_PROCESS = ("simple", "threaded", "threadedNative", "threaded object")
 """Those that run a call in the process, and with the request, of the server."""

@@ -10,7 +10,7 @@ import pytest
 
 from flaskJSONRPCServer import flaskJSONRPCServer
 from tests.execBackend.api import PATIENCE_S, add, make
-from tests.execBackend.backends import IN_PROCESS, MAKERS
+from tests.execBackend.backends import IN_PROCESS, MAKERS, NAMES, maker_of
 from tests.helpers import call_socket, call_wsgi, get, post, rpc, wait_until
 
 
@@ -46,9 +46,10 @@ def notification(method, params):
     return post({"jsonrpc": "2.0", "method": method, "params": params or []})
 
 
-@pytest.fixture(params=MAKERS, scope="module")
+@pytest.fixture(params=NAMES, scope="module")
 def backend(request):
-    return MAKERS[request.param]
+    with maker_of(request.param) as make_backend:
+        yield make_backend
 
 
 @pytest.fixture(scope="module")
@@ -187,7 +188,7 @@ def test_instance_may_have_a_backend(backend):
     assert answer["result"] == 8
 
 
-@pytest.mark.parametrize("backend", [name for name in MAKERS if name != "simple"], indirect=True)
+@pytest.mark.parametrize("backend", [name for name in NAMES if name != "simple"], indirect=True)
 def test_calls_of_a_batch_run_at_the_same_time(backend, tmp_path):
     server = make(backend())
     batch = [rpc("meet", [str(tmp_path), "left", "right"], 1), rpc("meet", [str(tmp_path), "right", "left"], 2)]
@@ -279,6 +280,26 @@ def test_end_of_the_server_from_a_dispatcher_is_refused(backend):
     assert all(refusals), "it was done"
 
 
+REACHING = [name for name in NAMES if name != "celery"]
+"""Those whose dispatchers can look at the server, and run what it reloads. A Celery worker has a server of its own."""
+
+
+@pytest.mark.parametrize("backend", REACHING, indirect=True)
+def test_reload_replaces_what_runs(backend, tmp_path):
+    script = tmp_path / "script.py"
+    server = make(backend())
+    application = server.getWSGI()
+    versions = []
+    for version in ("old", "new"):
+        script.write_text(f"def tell():\n    return {version!r}\n")
+        server.reload({"dispatcher": "tell", "scriptPath": str(script), "path": "/api"}, safely=False)
+        versions.append(call_wsgi(application, post(rpc("tell"))).json()["result"])
+    server.stop()
+
+    assert versions == ["old", "new"]
+
+
+@pytest.mark.parametrize("backend", REACHING, indirect=True)
 def test_own_call_of_a_dispatcher_is_not_waited_for(backend):
     server = make(backend())
     answer = call_wsgi(server.getWSGI(), post(rpc("is_alone"))).json()

@@ -78,9 +78,9 @@ def new_queue():
 
 
 @contextlib.contextmanager
-def worker_running(broker, queue, *options, make="make_server", ready=True, command=None, **environment):
+def worker_running(broker, queue, *options, api=API, make="make_server", ready=True, command=None, **environment):
     """Start a worker as its users do, and wait until it takes calls."""
-    command = command or [sys.executable, "-m", "flaskJSONRPCServer", "worker", f"{API}:{make}"]
+    command = command or [sys.executable, "-m", "flaskJSONRPCServer", "worker", f"{api}:{make}"]
     name = f"w{uuid.uuid4().hex[:8]}"
     variables = {"FLASKJSONRPC_CELERY_BROKER": broker.url, "FLASKJSONRPC_CELERY_QUEUE": queue, **environment}
     with running([*command, *options, *QUICKLY, "-l", "info", "-n", f"{name}@%h"], **variables) as program:
