@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -92,39 +92,70 @@ def forwarded_client(header: str, trusted: frozenset[str]) -> str | None:
     return next((hop for hop in reversed(hops) if hop and hop not in trusted), None)
 
 
+_PARSED: Mapping[str, Callable[[werkzeug.wrappers.Request], Any]] = {
+    "headers": lambda parsed: dict(parsed.headers),
+    "cookies": lambda parsed: parsed.cookies.to_dict(),
+    "url": lambda parsed: parsed.url,
+    "args": lambda parsed: parsed.args.to_dict(),
+}
+
+
 class RequestCopy(dict[str, Any]):
     """A request as a plain dictionary that outlives its thread; its keys can be read as attributes too.
 
     Keys: ``headers`` and ``cookies`` (dict), ``environ`` (dict), ``remote_addr``, ``method``, ``url``, ``args`` (dict),
-    ``form`` (dict, empty), and ``data`` (bytes), which is read from the client when it is first asked for.
+    ``form`` (dict, empty), and ``data`` (bytes). What has to be parsed is parsed when it is first asked for, and
+    ``data`` is read from the client then.
     """
 
     def __init__(self, request: Request, limit_bytes: int) -> None:
-        parsed = request.parsed
-        super().__init__(
-            headers=dict(parsed.headers),
-            cookies=parsed.cookies.to_dict(),
-            environ=dict(request.environ),
-            remote_addr=request.remote_addr,
-            method=request.method,
-            url=parsed.url,
-            args=parsed.args.to_dict(),
-            form={},
-        )
-        self._read_data = partial(request.body, limit_bytes)
+        super().__init__(environ=dict(request.environ), remote_addr=request.remote_addr, method=request.method, form={})
+        self._request = request
+        self._limit_bytes = limit_bytes
 
     def __missing__(self, key: str) -> Any:
-        if key != "data":
-            raise KeyError(key)
-        self["data"] = data = self._read_data()
-        return data
+        self[key] = value = self._read_data() if key == "data" else _PARSED[key](self._request.parsed)
+        return value
+
+    def _read_data(self) -> bytes:
+        return self._request.body(self._limit_bytes)
+
+    def _whole(self) -> dict[str, Any]:
+        """Return it with all that is parsed; ``data`` is there only if it has been asked for."""
+        return {**{key: self[key] for key in _PARSED}, **dict(super().items())}
 
     def __contains__(self, key: object) -> bool:
-        return key == "data" or super().__contains__(key)
+        return key == "data" or key in _PARSED or super().__contains__(key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._whole())
+
+    def __len__(self) -> int:
+        return len(self._whole())
+
+    def __eq__(self, other: object) -> bool:
+        return self._whole() == other
+
+    __hash__ = None  # as of any dict
+
+    def keys(self) -> Any:
+        """Return the names of the fields."""
+        return self._whole().keys()
+
+    def values(self) -> Any:
+        """Return the fields."""
+        return self._whole().values()
+
+    def items(self) -> Any:
+        """Return the fields with their names."""
+        return self._whole().items()
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return a field, or the default where there is none."""
-        return self["data"] if key == "data" else super().get(key, default)
+        try:
+            return self[key]
+        except KeyError:
+            return default
 
     def __getattr__(self, name: str) -> Any:
         try:

@@ -109,3 +109,31 @@ def test_copy_is_its_own():
 
     assert RequestCopy(request, 10)["args"] == {"a": "1"}
     assert request.environ["PATH_INFO"] == "/"
+
+
+NAMES = {"headers", "cookies", "environ", "remote_addr", "method", "url", "args", "form"}
+
+
+@pytest.mark.parametrize(
+    "names", [list, dict, lambda copy: copy.keys(), lambda copy: dict(copy.items()), lambda copy: {**copy}]
+)
+def test_copy_is_whole_where_it_is_gone_through(names):
+    assert set(names(RequestCopy(made(get("/?a=1")), 10))) == NAMES
+
+
+def test_copy_is_as_long_as_it_has_fields_and_equal_to_a_dict_of_them():
+    copy = RequestCopy(made(get("/?a=1")), 10)
+
+    assert len(copy) == len(copy.values()) == len(NAMES)
+    assert copy == dict(copy)
+    assert copy != {}
+    assert copy.get("args") == {"a": "1"}
+
+
+def test_what_is_set_in_a_copy_stays():
+    copy = RequestCopy(made(get("/?a=1")), 10)
+    copy["args"]["b"] = "2"
+    copy["cookies"] = {}
+
+    assert dict(copy)["args"] == {"a": "1", "b": "2"}
+    assert dict(copy)["cookies"] == {}
