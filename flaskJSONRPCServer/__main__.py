@@ -111,6 +111,9 @@ def add_worker(commands: Any) -> None:
         help="run the calls of a server with the exec backend 'celery'; see worker -h",
         description="Run calls of a server, on this machine or another one, until Ctrl-C or SIGTERM.",
     )
+    command.add_argument(
+        "--backend", metavar="ID", help="run the calls of this celery backend of the server, rather than of its first"
+    )
     command.add_argument("server", metavar="MODULE[:SERVER]", help="the server, as with serve; it is not started")
     command.add_argument(
         "options",
@@ -118,14 +121,15 @@ def add_worker(commands: Any) -> None:
         metavar="OPTIONS",
         help="options of Celery's worker, such as -c 4 -l info -P threads",
     )
-    command.set_defaults(run=lambda given: work(given.server, given.options))
+    command.set_defaults(run=lambda given: work(given.server, given.backend, given.options))
 
 
-def work(target: str, options: Sequence[str]) -> None:
+def work(target: str, backend_id: str | None, options: Sequence[str]) -> None:
     """Run a Celery worker for the server that ``MODULE[:SERVER]`` names, until a signal ends it.
 
     Args:
         target: Where the server is.
+        backend_id: The ``_id`` of the backend whose calls it runs; None for the first that has workers.
         options: Options of Celery's worker.
 
     Raises:
@@ -134,7 +138,7 @@ def work(target: str, options: Sequence[str]) -> None:
     with contextlib.suppress(ImportError):  # the server will say what is missing
         importlib.import_module("flaskJSONRPCServer.execBackend.celery.worker").become_worker()
     try:
-        app = find_server(target).celery
+        app = find_server(target)._engine.exec_backends.celery_app(backend_id)
     except ServerError as exc:
         raise CannotServe(exc) from exc
     app.worker_main(["worker", *options])

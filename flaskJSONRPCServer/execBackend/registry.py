@@ -9,7 +9,7 @@ import weakref
 from typing import Any
 
 from ..dispatch.handover import CallAnswer
-from ..errors import ServerStateError, SettingsError
+from ..errors import ServerStateError, SettingsError, unknown_name
 from ..runtime.asynchronous import at_home
 from ..runtime.logs import WARNING, ServerLog
 from ..runtime.stats import Stats
@@ -125,19 +125,29 @@ class ExecBackends:
             lost = backend.members.stop(self._facade, max(0.0, deadline - time.monotonic()), allowed)
             self._count_lost(backend.members.id, lost)
 
-    def celery_app(self) -> Any:
-        """Return the Celery application of the backend that has one.
+    def celery_app(self, backend_id: str | None = None) -> Any:
+        """Return the Celery application of a backend that has one.
+
+        Args:
+            backend_id: Its ``_id``; None for the first of them.
 
         Raises:
-            ServerStateError: None of them has one.
+            ServerStateError: None of them has one, or this one has not.
         """
-        for backend in list(self._by_id.values()):
-            if (make := getattr(backend.members.given, "celery_app", None)) is not None:
-                return make(self._facade)
-        raise ServerStateError(
-            f"server {self._facade.name!r} has no celery backend; give it dispatcherBackend='celery', or "
-            "notifBackend='celery'"
-        )
+        makers = {
+            backend.members.id: backend.members.given.celery_app
+            for backend in list(self._by_id.values())
+            if hasattr(backend.members.given, "celery_app")
+        }
+        if not makers:
+            raise ServerStateError(
+                f"server {self._facade.name!r} has no celery backend; give it dispatcherBackend='celery', or "
+                "notifBackend='celery'"
+            )
+        chosen = next(iter(makers)) if backend_id is None else backend_id
+        if chosen not in makers:
+            raise ServerStateError(unknown_name("celery backend", chosen, makers))
+        return makers[chosen](self._facade)
 
     @at_home
     def report(self, *, in_ms: bool) -> dict[str, Any]:
