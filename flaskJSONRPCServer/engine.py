@@ -11,6 +11,7 @@ from typing import Any
 
 import flask
 import werkzeug.wrappers
+from werkzeug.local import LocalProxy
 
 from .dispatch.answers import Answerer
 from .dispatch.connection import ServerFacts
@@ -222,6 +223,8 @@ class Engine:
 
     def request_copy(self, request: werkzeug.wrappers.Request) -> RequestCopy:
         """Return a Werkzeug request as a dict that outlives its thread."""
+        if isinstance(request, LocalProxy):  # flask.request, which leads nowhere when its context has ended
+            request = request._get_current_object()
         ours = Request(request.environ, frozenset(self.settings.trusted_proxies), request)
         return RequestCopy(ours, self.settings.max_body_bytes)
 
