@@ -10,7 +10,7 @@ from ...dispatch.handover import CallAnswer
 from ...errors import ServerStateError, SettingsError
 from .app import Application, Options, from_environment, make_app
 from .run import Run, Ticket
-from .worker import attach
+from .worker import attach, let_celery_follow_dots
 
 __all__ = ["DEFAULT_HEADERS", "CeleryBackend"]
 
@@ -84,6 +84,7 @@ class CeleryBackend:
             connections=connections,
             celery=dict(options or {}),
         )
+        let_celery_follow_dots()
         self._making = threading.Lock()
         self._app: Application | None = None  # made when first asked for; guarded by _making
         self._server: Any = None  # whose application it is; guarded by _making

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
+import inspect
+import operator
 import os
 import socket
+import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
@@ -26,7 +30,7 @@ from .calls import Catalogue, request_of
 from .ledger import Ledger
 from .redis import put_back
 
-__all__ = ["WORKER_DIFFERS", "attach", "become_worker"]
+__all__ = ["WORKER_DIFFERS", "attach", "become_worker", "let_celery_follow_dots"]
 
 WORKER_DIFFERS: Final = -32007
 """Code of the error where a worker has not the dispatcher that the server has, or takes other parameters."""
@@ -60,6 +64,27 @@ def attach(app: Application, server: Any, options: Options) -> None:
 def become_worker() -> None:
     """Make this process one that runs Celery's command line: no server starts in it."""
     importlib.import_module("celery.bin.celery")
+
+
+def let_celery_follow_dots() -> None:
+    """Let ``celery -A my_module:server.celery`` find what it names.
+
+    Celery asks the module for one attribute of the name ``server.celery``. Hence the modules that are being imported,
+    of which it named one, get a ``__getattr__`` (PEP 562), unless they have their own. Elsewhere nothing happens.
+    """
+    frame = inspect.currentframe() if "celery.bin.celery" in sys.modules else None
+    while frame is not None:
+        names = frame.f_globals
+        if frame.f_code.co_name == "<module>" and names["__name__"] != "__main__":
+            names.setdefault("__getattr__", functools.partial(dotted_attribute, names))
+        frame = frame.f_back
+
+
+def dotted_attribute(names: Mapping[str, Any], name: str) -> Any:
+    first, _, others = name.partition(".")
+    if not others or first not in names:
+        raise AttributeError(f"module {names['__name__']!r} has no attribute {name!r}")
+    return operator.attrgetter(others)(names[first])
 
 
 class Worker:

@@ -616,15 +616,27 @@ SERVER = """
 """
 
 
-def test_celerys_own_command_runs_calls_too(broker, tmp_path):
-    module(tmp_path, "own", SERVER.format(backend="celery") + "    celery = server.celery\n")
+@pytest.mark.parametrize("name", ["own", "own:server.celery"])
+def test_celerys_own_command_runs_calls_too(broker, tmp_path, name):
+    # With the second line, Celery finds the server by the name of the module alone.
+    last = "" if ":" in name else "    celery = server.celery\n"
+    module(tmp_path, "own", SERVER.format(backend="celery") + last)
     queue = new_queue()
-    command = [sys.executable, "-m", "celery", "--workdir", str(tmp_path), "-A", "own", "worker"]
+    command = [sys.executable, "-m", "celery", "--workdir", str(tmp_path), "-A", name, "worker"]
     with worker_running(broker, queue, "-c", "1", command=command) as program:
         with server_for(broker, queue) as server:
             server.reload({"dispatcher": lambda value: value, "name": "echo", "path": "/api"})
             assert result_of(server.getWSGI(), "echo", [1]) == 1
         assert program.end(signal.SIGTERM) == 0
+
+
+@pytest.mark.parametrize("name", ["own:nothing.celery", "own:server.nothing", "own:nothing"])
+def test_name_that_celerys_own_command_cannot_find_is_an_error(broker, tmp_path, name):
+    module(tmp_path, "own", SERVER.format(backend="celery"))
+    status, output = run_worker(tmp_path, f"{name} -A", broker)
+
+    assert status != 0
+    assert "Unable to load celery application" in output
 
 
 def run_worker(folder, target, broker, command="worker"):
