@@ -48,6 +48,7 @@ END_COMMAND = "flaskjsonrpc_end"
 """The remote control command that ends calls of which nobody awaits the answer any more."""
 
 _REPLY_BACKEND = f"{__name__}:ReplyBackend"
+_CONSUMER = f"{__package__}.worker:PromptConsumer"
 _BROKERS = ("redis", "rediss", "redis+socket", "sentinel", "valkey", "amqp", "amqps", "pyamqp")
 _OF_THE_DEAD = ".dead"
 _WAIT_OF_ANSWERS_S = 3600
@@ -188,6 +189,7 @@ def make_app(name: str, options: Options) -> Application:
         task_default_queue=options.queue,
         task_queues=[call_queue(options)],
         task_publish_retry=False,
+        worker_consumer=_CONSUMER,
         worker_prefetch_multiplier=1,
         worker_hijack_root_logger=True,
         result_expires=_WAIT_OF_ANSWERS_S,
@@ -235,7 +237,7 @@ def call_queue(options: Options) -> kombu.Queue:
     if not options.is_redis:
         arguments = {
             "x-queue-type": "quorum",
-            "x-delivery-limit": options.tries - 1,
+            "x-delivery-limit": options.tries,  # one more than needed: a worker buries its dead, and tells the server
             "x-dead-letter-exchange": "",
             "x-dead-letter-routing-key": options.dead_queue,
         }

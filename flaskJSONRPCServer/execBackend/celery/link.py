@@ -40,7 +40,8 @@ class Link:
         self._options = options
         self._log = log
         self._describe = describe
-        self._producers = make_producers(app, options.broker)
+        self._renewing = make_lock()
+        self._producers = make_producers(app, options.broker)  # written under _renewing
         self._failure: str | None = None  # why the last message was not sent; set and read without a lock
         self._trying = make_lock()
         self._revoking = make_lock()
@@ -99,10 +100,19 @@ class Link:
         if self._failure is None:
             self._log.write(WARNING, failure)
         self._failure = failure
-        if self._producers is producers:  # the other connections may be as dead as this one
-            self._producers = make_producers(self._app, self._options.broker)
-            close(producers)
+        self._renew(producers)  # the other connections may be as dead as this one
         return failure
+
+    def renew(self) -> None:
+        """Give up all connections: the broker is known to have gone, and nothing is to be sent to where it was."""
+        self._renew(self._producers)
+
+    def _renew(self, producers: ProducerPool) -> None:
+        with self._renewing:
+            if self._producers is not producers:
+                return
+            self._producers = make_producers(self._app, self._options.broker)
+        close(producers)
 
     def revoke(self, task_id: str) -> None:
         """Let the workers drop or end a call, as soon as the broker can tell them; do not wait for that."""

@@ -26,6 +26,7 @@ class Replies:
         name: The name of the queue of answers.
         receive: Called with each answer, in this thread; it must not wait for anything.
         log: The server's log.
+        lost: Called when a connection is lost, or none can be made.
         describe: Words what went wrong, without secrets.
     """
 
@@ -35,6 +36,7 @@ class Replies:
         name: str,
         receive: Callable[[Mapping[str, Any]], object],
         log: ServerLog,
+        lost: Callable[[], object],
         describe: Callable[[BaseException], str],
     ) -> None:
         self.name = name
@@ -42,6 +44,7 @@ class Replies:
         self._connect = connect
         self._receive = receive
         self._log = log
+        self._tell_lost = lost
         self._describe = describe
         self._attempts = 0  # that have failed one after the other; of the thread
         self._settled = make_event()  # whether the first attempt to connect has succeeded or failed
@@ -87,8 +90,8 @@ class Replies:
                 while not self._ending.is_set():
                     with contextlib.suppress(TimeoutError):
                         connection.drain_events(timeout=_LOOK_EVERY_S)
-                for queue in consumer.queues:
-                    queue.delete()
+            for queue in consumer.queues:
+                queue.delete()
 
     def _take(self, message: kombu.Message) -> None:
         try:
@@ -107,6 +110,7 @@ class Replies:
     def _lost(self, exc: Exception) -> None:
         if self.failure is None:
             self._log.write(WARNING, self._describe(exc))
+            self._tell_lost()
         self.failure = self._describe(exc)
         self._attempts += 1
         self._settled.set()

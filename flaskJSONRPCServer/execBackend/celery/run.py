@@ -88,7 +88,9 @@ class Run:
         self._done = self._failed = self._retried = 0  # guarded by _ended
         self._link = Link(app, options, server.log, self._describe)
         name = f"{options.queue}.answers.{uuid.uuid4().hex}"
-        self._replies = Replies(self._connect, name, self._receive, server.log, self._describe_answers)
+        self._replies = Replies(
+            self._connect, name, self._receive, server.log, self._answers_lost, self._describe_answers
+        )
         self._watch = Watch(app, options, self._link)
 
     def add(
@@ -256,12 +258,16 @@ class Run:
             options.answers, transport_options={**transport_options(options.answers, options), **seldom}
         )
 
+    def _answers_lost(self) -> None:
+        if self._options.answers == self._options.broker:
+            self._link.renew()
+
     def _describe_answers(self, exc: BaseException) -> str:
         where = masked(self._options.answers)
         return f"answers of celery workers cannot be received from {where}: {self._describe(exc)}"
 
     def _describe(self, exc: BaseException) -> str:
-        text = f"{type(exc).__name__}: {exc}"
+        text = f"{type(exc).__name__}: {exc or exc.__cause__!r}"
         return without_secrets(text, self._options.broker, self._options.answers)
 
 

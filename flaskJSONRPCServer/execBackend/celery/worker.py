@@ -18,6 +18,7 @@ from typing import Any, Final, NoReturn
 import kombu
 from celery import bootsteps, signals
 from celery.exceptions import Ignore, Reject
+from celery.worker.consumer import Consumer
 
 from ...dispatch.connection import FieldsAsKeys
 from ...dispatch.handover import CallAnswer
@@ -268,6 +269,17 @@ class Worker:
         url = message["path"] + message["method"]
         what = f"notification {url} [{message['uniqueId']}] {why}"
         self._server.log.write(ERROR, f"{what}; it is in the queue {queue.name!r} now")
+
+
+class PromptConsumer(Consumer):
+    """Celery's consumer without its queues for messages with a delay: no call has one, and on RabbitMQ they are 28."""
+
+    class Blueprint(Consumer.Blueprint):  # type: ignore[valid-type,misc]  # the stubs leave its base out
+        """Its steps."""
+
+        default_steps = tuple(
+            each for each in Consumer.Blueprint.default_steps if not each.endswith(":DelayedDelivery")
+        )
 
 
 class LostProcesses(bootsteps.StartStopStep):

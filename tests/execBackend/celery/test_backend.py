@@ -746,7 +746,7 @@ def test_rabbitmq_counts_the_tries_itself_and_confirms_what_it_has():
 
     assert queue.queue_arguments == {
         "x-queue-type": "quorum",
-        "x-delivery-limit": 3,
+        "x-delivery-limit": 4,
         "x-dead-letter-exchange": "",
         "x-dead-letter-routing-key": "flaskJSONRPCServer.dead",
     }
