@@ -102,6 +102,11 @@ class Options:
         """Whether calls travel by Redis, rather than by AMQP."""
         return not is_amqp(self.broker)
 
+    @property
+    def is_one_broker(self) -> bool:
+        """Whether answers travel by the broker of the calls."""
+        return self.answers == self.broker
+
 
 def from_environment(given: Any, *names: str, default: str = "") -> str:
     """Return an option, or the first of these environment variables that is set in its place."""

@@ -7,17 +7,34 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import kombu
+from celery.app.control import Control
+from kombu.pidbox import Mailbox
 from kombu.pools import ProducerPool
 
 from ...runtime.concurrency import make_lock, start_thread
 from ...runtime.logs import INFO, WARNING, ServerLog
 from .app import END_COMMAND, Application, Options, make_producers, masked
 
-__all__ = ["BrokerGone", "Link"]
+__all__ = ["STOPPED", "BrokerGone", "Link"]
+
+STOPPED = "the exec backend has stopped"
+"""The refusal of what was on its way when that happened."""
 
 
 class BrokerGone(Exception):
     """The broker has not taken a message. The text names the broker, without its password."""
+
+
+class OwnMailbox(Mailbox):
+    """Sends by the connection that it is given; Celery's would open others, which outlast a stop of the server."""
+
+    producer_pool = None
+
+
+class OwnControl(Control):
+    """Celery's remote control of workers, by such a mailbox."""
+
+    Mailbox = OwnMailbox
 
 
 class Link:
@@ -40,9 +57,11 @@ class Link:
         self._options = options
         self._log = log
         self._describe = describe
+        self.control = OwnControl(app)
         self._renewing = make_lock()
         self._producers = make_producers(app, options.broker)  # written under _renewing
         self._failure: str | None = None  # why the last message was not sent; set and read without a lock
+        self._is_closed = False
         self._trying = make_lock()
         self._revoking = make_lock()
         self._to_revoke: list[str] = []  # guarded by _revoking
@@ -83,19 +102,26 @@ class Link:
         """Give a producer of the pool, and see whether it works.
 
         Raises:
-            BrokerGone: What was done with it has failed.
+            BrokerGone: What was done with it has failed, or all has been closed.
         """
-        producers = self._producers
+        producers = self._producers  # before the next line: those from after the end are used by nobody
+        if self._is_closed:
+            raise BrokerGone(STOPPED)
         try:
             with producers.acquire(block=True, timeout=self._options.enqueue_timeout_s) as producer:
                 yield producer
         except Exception as exc:
             raise BrokerGone(self._fail(producers, exc)) from exc
+        finally:
+            if producers is not self._producers:  # they were given up meanwhile, and this one was in use
+                close(producers)
         if self._failure is not None:
             self._failure = None
             self._log.write(INFO, f"broker {masked(self._options.broker)} is back")
 
     def _fail(self, producers: ProducerPool, exc: Exception) -> str:
+        if self._is_closed:
+            return STOPPED
         failure = f"broker {masked(self._options.broker)} does not take messages: {self._describe(exc)}"
         if self._failure is None:
             self._log.write(WARNING, failure)
@@ -126,9 +152,7 @@ class Link:
     def _revoke_all(self) -> None:
         while task_ids := self._next_to_revoke():
             with contextlib.suppress(BrokerGone), self.producer() as producer:
-                self._app.control.broadcast(
-                    END_COMMAND, {"task_ids": task_ids}, connection=producer.connection, reply=False
-                )
+                self.control.broadcast(END_COMMAND, {"task_ids": task_ids}, connection=producer.connection, reply=False)
 
     def _next_to_revoke(self) -> list[str]:
         with self._revoking:
@@ -137,13 +161,14 @@ class Link:
             return task_ids
 
     def close(self) -> None:
-        """Close all connections."""
-        close(self._producers)
+        """Close all connections, and make no more."""
+        self._is_closed = True
+        self.renew()
 
 
 def close(producers: ProducerPool) -> None:
     # One of them may be gone or in use: it fails where it is used then, and is closed there.
     with contextlib.suppress(Exception):
-        producers.force_close_all()  # type: ignore[attr-defined]  # the stubs leave it out
+        producers.force_close_all(close_pool=False)  # type: ignore[attr-defined]  # the stubs leave it out
     with contextlib.suppress(Exception):
-        producers.connections.force_close_all()
+        producers.connections.force_close_all(close_pool=False)

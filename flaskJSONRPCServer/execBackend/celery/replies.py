@@ -60,7 +60,7 @@ class Replies:
         """End the thread.
 
         Args:
-            wake: Sends an empty answer.
+            wake: Sends an empty answer, if that is possible.
             timeout_s: How long to wait for the end, in seconds.
         """
         self._ending.set()

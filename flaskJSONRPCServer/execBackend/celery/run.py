@@ -17,9 +17,9 @@ from ...dispatch.remote import CALL_TIMED_OUT, WORKER_LOST, RemoteCall, answer_o
 from ...runtime.concurrency import make_condition, make_event
 from ...runtime.logs import ERROR, WARNING
 from ...sansio_jsonrpc import JsonRpcError, JsonRpcException, JsonRpcInternalError
-from .app import CALL, NOTIFY, Application, Options, masked, transport_options, without_secrets
+from .app import CALL, NOTIFY, Application, Options, masked, reply_queue, transport_options, without_secrets
 from .calls import Catalogue, context_of
-from .link import BrokerGone, Link
+from .link import STOPPED, BrokerGone, Link
 from .replies import Replies
 from .watch import Watch
 
@@ -85,13 +85,14 @@ class Run:
         self._catalogue = Catalogue(server._engine.router)
         self._ended = make_condition()
         self._waiting: dict[str, Ticket] = {}  # by the ids of their tasks; guarded by _ended
+        self._is_stopped = False  # guarded by _ended
         self._done = self._failed = self._retried = 0  # guarded by _ended
         self._link = Link(app, options, server.log, self._describe)
         name = f"{options.queue}.answers.{uuid.uuid4().hex}"
         self._replies = Replies(
             self._connect, name, self._receive, server.log, self._answers_lost, self._describe_answers
         )
-        self._watch = Watch(app, options, self._link)
+        self._watch = Watch(options, self._link)
 
     def add(
         self, unique_id: str, path: str, data: dict[str, Any], request: Any, is_jsonp: str | bool
@@ -137,9 +138,8 @@ class Run:
     def _ask(self, call: RemoteCall, message: dict[str, Any]) -> tuple[bool, Any, Any]:
         self._replies.wait_settled(self._options.enqueue_timeout_s)
         ticket = Ticket(str(uuid.uuid4()), call, self._options.timeout_s, self._give_up)
-        with self._ended:
-            self._waiting[ticket.task_id] = ticket
         try:
+            self._await(ticket)
             if self._replies.failure is not None:
                 raise BrokerGone(self._replies.failure)
             self._send(CALL, ticket.task_id, message, expires=self._options.timeout_s)
@@ -147,6 +147,12 @@ class Run:
             self._finish(ticket.task_id, lambda: (False, {}, None), failed=True)
             return False, str(exc), None
         return True, None, ticket
+
+    def _await(self, ticket: Ticket) -> None:
+        with self._ended:
+            self._waiting[ticket.task_id] = ticket
+            if self._is_stopped:  # nobody would end it
+                raise BrokerGone(STOPPED)
 
     def _send(self, task: str, task_id: str, message: dict[str, Any], **options: Any) -> None:
         self._link.send(
@@ -238,6 +244,7 @@ class Run:
         deadline = time.monotonic() + timeout_s
         with self._ended:
             self._ended.wait_for(lambda: len(self._waiting) <= allowed, timeout_s)
+            self._is_stopped = True
             left = list(self._waiting)
         if left:
             self._server.log.write(WARNING, f"stopped while {len(left)} calls were in celery workers")
@@ -248,8 +255,11 @@ class Run:
         self._link.close()
 
     def _wake(self) -> None:
+        if not self._options.is_one_broker:  # it would lie on the other one for ever
+            return
+        name = self._replies.name
         with contextlib.suppress(BrokerGone), self._link.producer() as producer:
-            producer.publish({}, exchange="", routing_key=self._replies.name, serializer="json")
+            producer.publish({}, exchange="", routing_key=name, serializer="json", declare=[reply_queue(name)])
 
     def _connect(self) -> kombu.Connection:
         options = self._options
@@ -259,7 +269,7 @@ class Run:
         )
 
     def _answers_lost(self) -> None:
-        if self._options.answers == self._options.broker:
+        if self._options.is_one_broker:
             self._link.renew()
 
     def _describe_answers(self, exc: BaseException) -> str:
@@ -267,7 +277,7 @@ class Run:
         return f"answers of celery workers cannot be received from {where}: {self._describe(exc)}"
 
     def _describe(self, exc: BaseException) -> str:
-        text = f"{type(exc).__name__}: {exc or exc.__cause__!r}"
+        text = f"{type(exc).__name__}: {str(exc) or repr(exc.__cause__)}"
         return without_secrets(text, self._options.broker, self._options.answers)
 
 

@@ -6,7 +6,6 @@ import contextlib
 import time
 from typing import Any
 
-from celery import Celery
 from kombu.exceptions import ChannelError
 
 from ...runtime.concurrency import make_condition, start_thread
@@ -24,13 +23,11 @@ class Watch:
     """Looks at the queues and the workers when somebody wants to know, in a thread of its own.
 
     Args:
-        app: The Celery application.
         options: The options.
         link: The way to the broker.
     """
 
-    def __init__(self, app: Celery, options: Options, link: Link) -> None:
-        self._app = app
+    def __init__(self, options: Options, link: Link) -> None:
         self._options = options
         self._link = link
         self._changed = make_condition()
@@ -75,7 +72,7 @@ class Watch:
                 "queue": length_of(connection, self._options.queue),
                 "dead": length_of(connection, self._options.dead_queue),
             }
-            answers = self._app.control.ping(timeout=_ANSWER_S, connection=connection)
+            answers = self._link.control.ping(timeout=_ANSWER_S, connection=connection)
         return {**lengths, "workers": sorted(name for answer in answers or () for name in answer)}
 
 

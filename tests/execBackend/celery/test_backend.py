@@ -8,6 +8,7 @@ import re
 import signal
 import sys
 import textwrap
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -474,6 +475,57 @@ def test_stop_answers_the_calls_that_it_does_not_wait_for(broker):
         assert server.stats()["processingDispatcherCount"] == 0
 
 
+def test_call_on_its_way_when_the_backend_stops_is_refused_and_not_waited_for(broker, monkeypatch, caplog):
+    with server_for(broker, new_queue(), {"log": 2}, timeout=0.1) as server, ThreadPoolExecutor() as threads:
+        app = server.getWSGI()
+        assert call(app, "echo")["error"]["code"] == -32006
+        run = server._engine.exec_backends._by_id["celery"].members.given._run
+        on_its_way, gate = threading.Event(), threading.Event()
+        begin = run._calls.begin
+
+        def begin_slowly(*arguments):
+            on_its_way.set()
+            assert gate.wait(40)
+            return begin(*arguments)
+
+        monkeypatch.setattr(run._calls, "begin", begin_slowly)
+        asked = [threads.submit(call, app, "echo"), threads.submit(notify, app, "echo")]
+        assert on_its_way.wait(40)
+        run.stop(0, 0)
+        gate.set()
+
+        assert asked[0].result(40)["error"] == {"code": -32002, "message": "the exec backend has stopped"}
+        asked[1].result(40)
+        assert server.stats()["processingDispatcherCount"] == 0
+        assert "does not take messages" not in caplog.text
+
+
+def test_stop_leaves_neither_threads_nor_connections():
+    with broker_running() as broker, server_for(broker, new_queue(), timeout=0.1) as server:
+        client = broker.client()
+        before, threads = len(client.client_list()), set(threading.enumerate())
+        for _ in range(5):
+            app = server.getWSGI()
+            assert call(app, "echo")["error"]["code"] == -32006
+            server.stats()
+            server.stop(timeout=0)
+
+        wait_until(lambda: len(client.client_list()) == before)
+        wait_until(lambda: set(threading.enumerate()) <= threads)
+
+
+def test_connections_of_before_a_restart_of_the_broker_are_not_used_again(restless):
+    broker, server, app, _ = restless
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(lambda n: result_of(app, "add", [n]), range(50))) == list(range(1, 51))
+    link = server._engine.exec_backends._by_id["celery"].members.given._run._link
+    before = link._producers
+    broker.kill()
+
+    wait_until(lambda: link._producers is not before)  # though nothing was sent
+    broker.restart()
+
+
 def test_server_can_be_used_again_after_a_stop(broker, worker):
     with server_for(broker, worker.queue) as server:
         assert result_of(server.getWSGI(), "echo", [1]) == 1
@@ -492,6 +544,7 @@ def test_answers_may_travel_by_another_broker(broker):
                 wait_until(lambda: call(app, "echo", [2]).get("error", {}).get("code") == -32002)
                 other.restart()
                 wait_until(lambda: call(app, "echo", [3]).get("result") == 3)
+        assert broker.client().keys(f"{queue}.answers.*") == []
 
 
 def test_stats_tell_of_queue_and_workers_and_how_old_that_is(server, app, worker):
