@@ -114,7 +114,7 @@ class ParallelBackend:
         """Queue a call."""
         pool = self._pool
         if pool is None:
-            return False, f"exec backend {self._id!r} has stopped", None
+            return False, self._has_stopped(), None
         if not pool.reserve():
             waiting = pool.limits.queue_calls
             return False, f"Server busy: exec backend {self._id!r} has {waiting} calls waiting already", None
@@ -125,9 +125,12 @@ class ParallelBackend:
             raise
         if job.call is None:
             pool.give_back()
-        else:
-            pool.submit(job)
+        elif not pool.submit(job):
+            return False, self._has_stopped(), None
         return True, None, job
+
+    def _has_stopped(self) -> str:
+        return f"exec backend {self._id!r} has stopped"
 
     def _job(self, unique_id: str, path: str, data: dict[str, Any], request: Any, is_jsonp: str | bool) -> Job:
         from .slot import Job
@@ -172,7 +175,10 @@ class ParallelBackend:
         return {f"{self._id}_{name}": count for name, count in counts.items()}
 
     def _decode(self, outcome: bytearray) -> CallAnswer:
-        members = pickle.loads(outcome)  # noqa: S301  a child sends it
+        try:
+            members = pickle.loads(outcome)  # noqa: S301  a child sends it, which runs the server's own code
+        except SystemExit as exc:  # as from a dispatcher: it must not end the thread that serves the client
+            raise RuntimeError("a result cannot be loaded in the server's process") from exc
         return answer_of_outcome(members, self._server.settings.magicVarForDispatcher)
 
     def _chosen_globals(self, server: Any) -> list[str]:

@@ -181,14 +181,17 @@ class ChildServer:
         except JsonRpcException as exc:
             return outcome_of_answer((False, exchange.made, exc), self.magic_name)
 
-    def pack(self, shipment: Shipment, outcome: dict[str, Any]) -> bytes:
-        """Return an outcome pickled; in the place of one that cannot be, that of an unexpected exception."""
+    def pack(self, shipment: Shipment, outcome: dict[str, Any]) -> tuple[bytes, bool]:
+        """Return an outcome pickled, and whether it is an error.
+
+        In the place of one that cannot be pickled, it is that of an unexpected exception.
+        """
         try:
-            return pickled(outcome)
+            return pickled(outcome), "error" in outcome
         except Exception:  # noqa: BLE001  whatever a method of the result's own raises
             what = f"the result of {shipment.data['method']!r} cannot be sent to the server's process"
             failed = self._invoker.internal_error(what, ChildExchange(shipment, self))
-            return pickle.dumps(outcome_of_answer((False, {}, failed), self.magic_name))
+            return pickle.dumps(outcome_of_answer((False, {}, failed), self.magic_name)), True
 
     def routes(self) -> list[Route]:
         """Return what has been called here so far."""

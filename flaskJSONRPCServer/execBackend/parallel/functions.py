@@ -7,6 +7,7 @@ module, as they do in the parent. What a function refers to is sent at the lates
 
 from __future__ import annotations
 
+import functools
 import io
 import itertools
 import pickle
@@ -21,12 +22,15 @@ import cloudpickle
 
 from ...runtime.concurrency import make_reentrant_lock
 from ...runtime.sources import SourceOfNow
-from .library import Note, fill_function, loaded_module, loaded_server, made_function
+from .library import Note, fill_function, loaded_module, loaded_server, made_cached, made_function
 
 __all__ = ["Parcel", "Parcels"]
 
 _SHOWN = ("__file__", "__package__")
 """What a module in a child says of itself as that of the parent does."""
+
+_CACHED = type(functools.cache(len))
+"""What ``lru_cache`` makes of a function. It pickles by its name alone."""
 
 
 class Space:
@@ -238,9 +242,20 @@ class Pickler(cloudpickle.CloudPickler):  # type: ignore[misc]  # it is not anno
             space = self._parcels.space_of(obj.__globals__, obj.__module__)
             if space is not None:
                 return self._reduced(obj, space)
+        if type(obj) is _CACHED and self._is_sent(obj.__wrapped__):
+            return made_cached, (obj.__wrapped__, obj.cache_parameters())
         if type(obj) is ModuleType and (space := self._parcels.space_of(vars(obj), obj.__name__)) is not None:
             return loaded_module, space.described()
         return super().reducer_override(obj)
+
+    def _is_sent(self, function: Any) -> bool:
+        """Tell whether a function goes by what it is made of."""
+        if type(function) is not FunctionType:
+            return False
+        return (
+            "<locals>" in function.__qualname__
+            or self._parcels.space_of(function.__globals__, function.__module__) is not None
+        )
 
     def _reduced(self, function: FunctionType, space: Space) -> Any:
         self._parcels.refer(space, function.__code__)

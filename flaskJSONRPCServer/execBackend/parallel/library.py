@@ -5,6 +5,7 @@ The other half of :mod:`.functions`, apart from it because a child need not be a
 
 from __future__ import annotations
 
+import functools
 import pickle
 import sys
 import threading
@@ -12,7 +13,7 @@ from collections.abc import Callable, Mapping
 from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any
 
-__all__ = ["Library", "Note", "fill_function", "loaded_module", "loaded_server", "made_function"]
+__all__ = ["Library", "Note", "fill_function", "loaded_module", "loaded_server", "made_cached", "made_function"]
 
 Note = Callable[[str], object]
 """Takes what is left out, as a message."""
@@ -90,6 +91,12 @@ def made_function(number: int, name: str, shown: Mapping[str, Any], code: CodeTy
     """Return a function of a module's globals, of which nothing but the code is there yet."""
     scope = vars(loaded_module(number, name, shown))
     return FunctionType(code, scope, closure=tuple(CellType() for _ in range(cells)) or None)
+
+
+def made_cached(function: Callable[..., Any], parameters: Mapping[str, Any]) -> Callable[..., Any]:
+    """Return a function with a cache of its own."""
+    cached: Callable[..., Any] = functools.lru_cache(**parameters)(function)
+    return cached
 
 
 def fill_function(function: FunctionType, filled_with: tuple[dict[str, Any], dict[str, Any], list[list[Any]]]) -> None:

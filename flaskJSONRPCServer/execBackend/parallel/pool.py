@@ -9,7 +9,7 @@ from typing import Any
 
 from ...dispatch.handover import CALL_NOT_RUN
 from ...runtime.concurrency import make_condition, make_lock, start_native_thread
-from ...runtime.logs import ServerLog
+from ...runtime.logs import WARNING, ServerLog
 from ...sansio_jsonrpc import JsonRpcError
 from .functions import Parcels
 from .slot import Job, Slot
@@ -82,14 +82,15 @@ class Pool:
         with self._lock:
             self._reserved -= 1
 
-    def submit(self, job: Job) -> None:
-        """Take a job for which there is a place."""
+    def submit(self, job: Job) -> bool:
+        """Take a job for which there is a place; False where the pool has stopped since, and the job has failed."""
         with self._lock:
             self._reserved -= 1
             if not self._is_stopping:
                 self._hand_out(job)
-                return
+                return True
         job.fail(stopped())
+        return False
 
     def _hand_out(self, job: Job) -> None:
         if not self._idle:
@@ -154,7 +155,14 @@ class Pool:
             self._counts["failed"] += len(dropped)
             self._ended.notify_all()
         for job in dropped:
-            job.fail(error)
+            self.fail(job, error)
+
+    def fail(self, job: Job, error: Any) -> None:
+        """Answer a job that has been counted as failed."""
+        if job.is_notification and job.call is not None:  # nobody else will say so
+            why = error.message if isinstance(error, JsonRpcError) else error
+            self.log.write(WARNING, f"notification {job.call.route.url} failed: {why}")
+        job.fail(error)
 
     def stop(self, timeout_s: float, allowed: int) -> int:
         """Finish all jobs within the timeout, and drop the rest; return how many notifications are lost.

@@ -22,6 +22,9 @@ _BOOT = (
     "import sys; sys.path[:] = sys.argv[1:]; from flaskJSONRPCServer.execBackend.parallel.worker import serve; serve()"
 )
 
+# The longest wait that poll() takes: 24 days.
+_LONGEST_S = 2**31 // 1000
+
 # How long a child may take to end by itself, such as for its atexit functions; guessed.
 _END_S = 2.0
 
@@ -113,7 +116,7 @@ class ChildProcess:
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until the child says something or ends, or the waker is woken; False after the timeout."""
-        ready = self._poller.poll(None if timeout_s is None else max(0, int(timeout_s * 1000) + 1))
+        ready = self._poller.poll(None if timeout_s is None else int(max(0, min(timeout_s, _LONGEST_S)) * 1000) + 1)
         self._ready = {number for number, _ in ready}
         if self._waker.fileno() in self._ready:
             self._waker.clear()
@@ -214,7 +217,8 @@ class ChildProcess:
             self._poller.unregister(client)
 
     def _limit(self, deadline: float | None) -> None:
-        self._socket.settimeout(None if deadline is None else max(0.001, deadline - time.monotonic()))
+        left = None if deadline is None else deadline - time.monotonic()
+        self._socket.settimeout(None if left is None else max(0.001, min(left, _LONGEST_S)))
 
 
 @contextlib.contextmanager

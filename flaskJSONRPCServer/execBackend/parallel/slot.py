@@ -180,8 +180,8 @@ class Slot:
     def _start_child(self) -> None:
         try:
             self._child = child = ChildProcess(self._setup, self.waker)
-        except OSError as exc:  # no memory, or too many processes
-            self._start_later(f"it cannot be started: {exc}")
+        except Exception as exc:  # noqa: BLE001  too many processes, or somebody changes os.environ meanwhile
+            self._start_later(f"it cannot be started: {exc!r}")
             return
         if self._is_ready(child):
             self.is_alive = True
@@ -288,10 +288,7 @@ class Slot:
 
     def _fail(self, job: Job, error: Any) -> None:
         self._pool.count(job, failed=True)
-        if job.is_notification and job.call is not None:  # nobody else will say so
-            why = error.message if isinstance(error, JsonRpcError) else error
-            self._pool.log.write(WARNING, f"notification {job.call.route.url} failed: {why}")
-        job.fail(error)
+        self._pool.fail(job, error)
 
     def _retire_when_due(self, child: ChildProcess) -> None:
         child.calls += 1

@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import threading
+import traceback
 from pathlib import Path
 from types import FrameType, ModuleType
 
@@ -31,9 +32,20 @@ def serve() -> None:
     server = ChildServer(setup)
     server.facade._parentModule = main_module(setup.script)
     worker = Worker(wire, server, number)
+    os.register_at_fork(after_in_child=connected.close)  # a forked process must neither take calls nor answer them
     threading.Thread(target=end_with_parent, args=(connected, worker), name="parent", daemon=True).start()
-    with contextlib.suppress(EOFError, ConnectionError):  # the parent has gone
+    run_to_the_end(worker)
+
+
+def run_to_the_end(worker: Worker) -> None:
+    """Run what comes. After an exception the process ends at once: threads of dispatchers would keep it, unheard."""
+    try:
         worker.run()
+    except (EOFError, OSError):  # the parent has gone, or this is a forked process, which has no line to it
+        os._exit(1)
+    except BaseException:  # noqa: BLE001  a KeyboardInterrupt that a dispatcher has raised, among others
+        traceback.print_exc()
+        os._exit(1)
 
 
 def main_module(script: str | None) -> ModuleType:
@@ -80,8 +92,8 @@ class Worker:
         except Exception as exc:  # noqa: BLE001  the user's own code runs in it
             return Kind.NOT_RUN, repr(exc).encode(errors="replace")
         shipment = dataclasses.replace(shipment, parallel_id=self._number)
-        outcome = self._server.call(shipment, function)
-        return Kind.FAILED if "error" in outcome else Kind.DONE, self._server.pack(shipment, outcome)
+        body, failed = self._server.pack(shipment, self._server.call(shipment, function))
+        return Kind.FAILED if failed else Kind.DONE, body
 
 
 def taken_from_stdin() -> socket.socket:
@@ -117,9 +129,14 @@ def do_nothing(number: int, frame: FrameType | None) -> None:
 
 
 def end_with_parent(connected: socket.socket, worker: Worker) -> None:
-    """Wait until the parent has closed its end, and end the process then, in the middle of a call if there is one."""
+    """Wait until the parent has closed its end; end the process then, in the middle of a call if there is one.
+
+    What it has started ends with it, as where the parent kills it.
+    """
     poller = select.poll()
     poller.register(connected, 0)  # the hang-up is told in any case
     poller.poll()
     if not worker.is_ending:
+        with contextlib.suppress(ProcessLookupError):  # a dispatcher has put it into another group
+            os.killpg(os.getpid(), signal.SIGKILL)
         os._exit(1)

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -100,3 +101,41 @@ def make_closure(step):
 
 
 partial = functools.partial(add, b=10)
+
+
+def fork():
+    """Fork; the forked process comes back from here too, once it is let go."""
+    read, write = os.pipe()
+    if (forked := os.fork()) == 0:
+        os.close(write)
+        os.read(read, 1)  # until this process has its next call, or has ended
+    return forked, write
+
+
+def let_fork_return(forked, write):
+    """Let the forked process come back, and wait for its end."""
+    os.close(write)
+    os.waitpid(forked, 0)
+    return "mine"
+
+
+def fork_and_die():
+    """Die, while a forked process lives on."""
+    if os.fork() == 0:
+        time.sleep(1000)
+    os._exit(3)
+
+
+def interrupted():
+    """Leave a thread that keeps the process, and raise what ends it."""
+    threading.Thread(target=time.sleep, args=(1000,)).start()
+    raise KeyboardInterrupt
+
+
+class EndsItsReader:
+    def __reduce__(self):
+        return sys.exit, (3,)
+
+
+def end_reader():
+    return EndsItsReader()

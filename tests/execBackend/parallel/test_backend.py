@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import contextlib
+import functools
 import json
 import os
 import re
@@ -120,6 +121,7 @@ def test_each_kind_of_function_runs(shared):
         "bound": computed.Counter(1).next,
         "callable": computed.Counter(1),
         "recursive": recursive(),
+        "cached": functools.cache(recursive()),
     }
     for name, function in kinds.items():
         server.registerFunction(function, path="/kinds", name=name)
@@ -199,6 +201,74 @@ def test_lost_process_concerns_its_call_alone(shared, tmp_path, method, how):
         let_go(tmp_path)
         assert beside.result()["result"] == "beside"
     assert server.stats()["processingDispatcherCount"] == 0
+
+
+def test_forked_process_answers_no_call():
+    with running(ParallelBackend(poolSize=1)) as (server, application):
+        for function in (computed.fork, computed.let_fork_return):
+            server.registerFunction(function, path="/forks")
+        forked = result_of(application, "fork", target="/forks")
+        assert result_of(application, "let_fork_return", forked, target="/forks") == "mine"
+        assert result_of(application, "add", [1]) == 2
+        assert (counts(server)["done"], counts(server)["restarted"]) == (3, 0)
+
+
+@pytest.mark.parametrize("method", ["fork_and_die", "interrupted"])
+def test_what_a_process_leaves_behind_does_not_hold_its_call(method):
+    with running(ParallelBackend(poolSize=1)) as (server, application):
+        server.registerFunction(getattr(computed, method), path="/api")
+        assert error_of(application, method)["code"] == -32005
+        assert result_of(application, "add", [1]) == 2
+
+
+def test_result_that_ends_whoever_loads_it_is_an_unexpected_exception(shared):
+    server, application = shared
+    server.registerFunction(computed.end_reader, path="/read")
+    assert call(application, "end_reader", target="/read")["error"]["code"] == -32603
+    assert result_of(application, "add", [1]) == 2
+
+
+def test_result_that_cannot_be_pickled_counts_as_failed():
+    with running(ParallelBackend(poolSize=1)) as (server, application):
+        server.registerFunction(threading.Lock, path="/api", name="locked")
+        assert error_of(application, "locked")["code"] == -32603
+        assert (counts(server)["done"], counts(server)["failed"]) == (0, 1)
+
+
+@pytest.mark.parametrize("timeout", [1e9, float("inf")])
+def test_timeout_may_be_longer_than_any_wait(timeout):
+    with running(ParallelBackend(poolSize=1, timeout=timeout)) as (_, application):
+        assert result_of(application, "add", [1]) == 2
+
+
+def test_process_that_cannot_be_made_is_tried_again(monkeypatch):
+    made, refusals = process.started, [KeyError("an environment that changes meanwhile")]
+
+    def refused_once(connected):
+        if refusals:
+            raise refusals.pop()
+        return made(connected)
+
+    monkeypatch.setattr(process, "started", refused_once)
+    with running(ParallelBackend(poolSize=1)) as (_, application):
+        assert result_of(application, "add", [1]) == 2
+
+
+def test_notification_that_comes_while_the_pool_stops_is_counted(monkeypatch, caplog):
+    backend = ParallelBackend(poolSize=1)
+    with running(backend, log=2) as (server, application):
+        server.registerFunction(computed.add, path="/told", notifBackend=backend)
+        job = backend._job
+
+        def stopped_meanwhile(*call):
+            server._stopExecBackends()
+            return job(*call)
+
+        monkeypatch.setattr(backend, "_job", stopped_meanwhile)
+        call_wsgi(application, post({"jsonrpc": "2.0", "method": "add", "params": [1]}, "/told"))
+        assert server.stats()["notificationLostCount"] == 1
+        assert server.stats()["processingDispatcherCount"] == 0
+        assert "notification /told/add is lost: exec backend 'parallel' has stopped" in caplog.text
 
 
 def test_process_that_is_killed_from_outside_is_replaced(shared, tmp_path):
@@ -459,7 +529,7 @@ def written(folder, text):
 
 
 PROGRAM = """
-import json, os, sys, threading
+import functools, json, os, sys, threading
 from flaskJSONRPCServer import flaskJSONRPCServer
 from flaskJSONRPCServer.execBackend import ParallelBackend
 from tests.helpers import call
@@ -482,6 +552,10 @@ class Shape:
 
 square = Shape(4)
 
+@functools.lru_cache(maxsize=10)
+def fibonacci(number):
+    return number if number < 2 else fibonacci(number - 1) + fibonacci(number - 2)
+
 def helper(number):
     return number + NUMBER
 
@@ -502,13 +576,13 @@ def name():
 server = flaskJSONRPCServer(
     None, name="main", log=0, dispatcherBackend=ParallelBackend(poolSize=1, **OPTIONS)
 )
-for function in (helper, count, look, identity, name, square.count):
+for function in (helper, fibonacci, count, look, identity, name, square.count):
     server.registerFunction(function, path="/api", name=function.__qualname__)
 application = server.getWSGI()
 server._startExecBackends()
 NUMBER = 6
-for method in ("look", "helper", "count", "count", "identity", "name", "Shape.count"):
-    answer = call(application, method, [1] if method == "helper" else None)
+for method in ("look", "helper", "fibonacci", "count", "count", "identity", "name", "Shape.count"):
+    answer = call(application, method, {"helper": [1], "fibonacci": [50]}.get(method))
     print(json.dumps(answer.get("result", answer.get("error", {}).get("code"))))
 server.stop()
 """
@@ -536,7 +610,7 @@ def test_globals_of_the_main_program_are_there_as_they_were(tmp_path, options, s
     # What a function refers to comes with it, at its first call: filtered globals too, as they are by then.
     number = 5 if "NUMBER" in seen else 6
     texts = {"TEXT": "text"} if "TEXT" in seen else {}
-    expected = [1 + number, 1, 2, [True, 4 + number], ["main", texts, "program"], 4 + number]
+    expected = [1 + number, 12586269025, 1, 2, [True, 4 + number], ["main", texts, "program"], 4 + number]
     assert [json.loads(line) for line in lines[2:]] == expected
 
 
@@ -585,14 +659,15 @@ def test_stop_leaves_nothing(tmp_path, gevent):
 
 
 ENDED = """
-import os, signal, sys
+import os, signal, subprocess, sys
 from flaskJSONRPCServer import flaskJSONRPCServer
 from flaskJSONRPCServer.execBackend import ParallelBackend
 from flaskJSONRPCServer.runtime.concurrency import is_patched
 from tests.execBackend.parallel import computed
 
 def spin(folder, name):
-    open(os.path.join(folder, name), "w").write(str(os.getpid()))
+    program = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"])
+    open(os.path.join(folder, name), "w").write(f"{os.getpid()} {program.pid}")
     while True:
         pass
 
@@ -619,14 +694,14 @@ def served(script):
             process.kill()
 
 
-def test_children_end_when_the_parent_is_killed(tmp_path):
+def test_children_end_with_what_they_started_when_the_parent_is_killed(tmp_path):
     with served(written(tmp_path, ENDED)) as (process, address):
         with concurrent.futures.ThreadPoolExecutor(1) as threads:
             lost = threads.submit(call_socket, address, post(rpc("spin", [str(tmp_path), "busy"])))
-            busy = int(wait_until(lambda: (path := tmp_path / "busy").exists() and path.read_text()))
+            busy = wait_until(lambda: (path := tmp_path / "busy").exists() and path.read_text()).split()
             idle = call_socket(address, post(rpc("pid"))).json()["result"]
             process.send_signal(signal.SIGKILL)
-            wait_until(lambda: is_gone(busy) and is_gone(idle))
+            wait_until(lambda: all(is_gone(int(each)) for each in (*busy, idle)))
             assert isinstance(lost.exception(), OSError)
 
 

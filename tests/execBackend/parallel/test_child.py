@@ -139,7 +139,7 @@ def made(server, inside, method, params=None, *, path="/api/", **options):
     """Make a call, and let its outcome travel."""
     function = server._engine.router.table.find(path, method).function
     shipment = shipped(server, method, params, path=path, **options)
-    return pickle.loads(inside.pack(shipment, inside.call(shipment, function)))
+    return pickle.loads(inside.pack(shipment, inside.call(shipment, function))[0])
 
 
 # Calls
@@ -204,7 +204,7 @@ class Unpicklable:
 @pytest.mark.parametrize("result", [threading.Lock(), Unpicklable(), [{"deep": (i for i in [1])}]])
 def test_result_that_cannot_travel_is_an_unexpected_exception(server, inside, caplog, result):
     shipment = shipped(server, "add", [1])
-    outcome = pickle.loads(inside.pack(shipment, inside.call(shipment, lambda a: result)))
+    outcome = pickle.loads(inside.pack(shipment, inside.call(shipment, lambda a: result))[0])
 
     assert outcome["error"] == {"code": -32603, "message": "Internal error", "data": {"correlationId": "the id"}}
     assert "result of 'add' cannot be sent to the server's process [the id]" in caplog.text
@@ -215,7 +215,7 @@ def test_result_of_a_class_that_nobody_else_has_travels(server, inside):
         value = 5
 
     shipment = shipped(server, "add", [1])
-    outcome = pickle.loads(inside.pack(shipment, inside.call(shipment, lambda a: Local())))
+    outcome = pickle.loads(inside.pack(shipment, inside.call(shipment, lambda a: Local()))[0])
 
     assert outcome["result"].value == 5
 
