@@ -156,14 +156,14 @@ class ParallelBackend:
 
     def stop(self, server: Any, timeout: float, processingDispatcherCountMax: int = 0) -> int:
         """Finish what has been taken, within the timeout; return how many notifications were not. The processes end."""
-        pool, self._pool = self._pool, None
-        if pool is None or self._channel is None:
+        pool, channel = self._pool, self._channel
+        self._pool = self._channel = None  # a call that comes now starts it anew, while these end
+        if pool is None or channel is None:
             return 0
         try:
-            lost = pool.stop(timeout, processingDispatcherCountMax)
+            return pool.stop(timeout, processingDispatcherCountMax)
         finally:
-            self._channel.stop()
-        return lost
+            channel.stop()
 
     def stats(self, inMS: bool = False) -> dict[str, Any]:
         """Return the counts of the pool, each under ``<id>_<name>``.

@@ -442,6 +442,23 @@ def test_server_restarts_and_stops_with_its_processes():
     assert is_gone(second)
 
 
+def test_call_that_comes_while_it_stops_starts_it_anew(tmp_path):
+    backend = ParallelBackend(poolSize=1)
+    with running(backend) as (server, application), calls_in(application, ("hold", [str(tmp_path), "a"])) as (first,):
+        held(tmp_path, "a")
+        former = backend._channel
+        stopping = threading.Thread(target=server._stopExecBackends)
+        stopping.start()
+        wait_until(lambda: backend._pool is None)
+        assert result_of(application, "add", [1]) == 2
+        let_go(tmp_path)
+        stopping.join()
+        assert first.result()["result"] == "a"
+        assert result_of(application, "counted") == 3  # by the channel
+        with pytest.raises(ServerStateError, match="is not open"):
+            _ = former.address
+
+
 def test_object_serves_one_server_at_a_time():
     with running() as (server, _):
         other = flaskJSONRPCServer(None, log=False, dispatcherBackend=server.settings.dispatcherBackend)
