@@ -46,8 +46,9 @@ class Library:
             self._note(f"global {name!r} of {scope['__name__']!r} cannot be loaded in a child process: {exc!r}")
 
     def take_function(self, body: bytes | bytearray) -> None:
-        """Keep a function; what cannot be loaded is told when it is asked for."""
-        number, pickled = pickle.loads(body)  # noqa: S301  the parent sends it
+        """Keep a function, and search where the parent does; what cannot be loaded is told when it is asked for."""
+        number, pickled, path = pickle.loads(body)  # noqa: S301  the parent sends it
+        sys.path += [each for each in path if each not in sys.path]
         self._functions[number] = pickled
 
     def function(self, number: int) -> Callable[..., Any]:

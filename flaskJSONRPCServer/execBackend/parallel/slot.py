@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import pickle
+import sys
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -275,7 +276,7 @@ class Slot:
                 child.send(Kind.GLOBALS, part, deadline)
                 child.parts[space.number] = child.parts.get(space.number, 0) + 1
         if parcel is not None and parcel.number not in child.functions:
-            child.send(Kind.FUNCTION, pickle.dumps((parcel.number, parcel.body), protocol=5), deadline)
+            child.send(Kind.FUNCTION, pickle.dumps((parcel.number, parcel.body, sys.path), protocol=5), deadline)
             child.functions.add(parcel.number)
 
     def _take_answer(self, job: Job, kind: Kind, body: bytearray) -> None:

@@ -25,7 +25,7 @@ class Kind(IntEnum):
     GLOBALS = 1
     """To the child: globals of a module."""
     FUNCTION = 2
-    """To the child: a function under a number."""
+    """To the child: a function under a number, and where to search for modules."""
     CALL = 3
     """To the child: a call of the function of a number."""
     END = 4

@@ -3,6 +3,7 @@
 import concurrent.futures
 import contextlib
 import functools
+import importlib
 import json
 import os
 import re
@@ -219,6 +220,15 @@ def test_what_a_process_leaves_behind_does_not_hold_its_call(method):
         server.registerFunction(getattr(computed, method), path="/api")
         assert error_of(application, method)["code"] == -32005
         assert result_of(application, "add", [1]) == 2
+
+
+def test_function_of_a_module_that_is_found_since_the_start_runs(shared, tmp_path, monkeypatch):
+    server, application = shared
+    assert result_of(application, "add", [1]) == 2
+    (tmp_path / "found_late.py").write_text("def late():\n    return 'found'\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    server.registerFunction(importlib.import_module("found_late").late, path="/late")
+    assert result_of(application, "late", target="/late") == "found"
 
 
 def test_result_that_ends_whoever_loads_it_is_an_unexpected_exception(shared):

@@ -86,7 +86,7 @@ def travel(monkeypatch):
         for space in parcels.spaces:
             for part in space.parts:
                 library.take_globals(part)
-        library.take_function(pickle.dumps((parcel.number, parcel.body)))
+        library.take_function(pickle.dumps((parcel.number, parcel.body, [])))
         return library.function(parcel.number)
 
     yield SimpleNamespace(send=send, program=program, parcels=parcels, notes=notes, server=server)
