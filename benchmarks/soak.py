@@ -1,7 +1,8 @@
 """A long run under mixed load: calls, batches and notifications, while the server reloads, locks and restarts.
 
 It ends with a table, and with status 1 if a call was lost or answered wrongly, or if a thread, a descriptor or memory
-was left behind. `make soak` runs it for ten minutes.
+was left behind. `make soak` runs it for ten minutes. With `--parallel`, some calls run in child processes, of which one
+after the other is killed: such a kill may cost one call, which is answered with -32005.
 """
 
 import argparse
@@ -20,6 +21,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from flaskJSONRPCServer.dispatch.remote import WORKER_LOST
+
 from .soak_server import PATH
 
 _ROOT = Path(__file__).resolve().parents[1]
@@ -28,7 +31,7 @@ _ROOT = Path(__file__).resolve().parents[1]
 _IDLE_S = 35
 
 # What a process may grow by between an idle moment near the start and one at the end.
-MOST_GROWTH = {"threads": 0, "descriptors": 0, "modules": 0, "memory_mb": 3.0}
+MOST_GROWTH = {"threads": 0, "descriptors": 0, "children": 0, "modules": 0, "memory_mb": 3.0}
 
 Payload = dict[str, Any] | list[dict[str, Any]]
 
@@ -39,10 +42,14 @@ def main() -> None:
     parser.add_argument("--warm-up-s", type=float, default=30, help="how long it lasts before the first figures")
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--gevent", action="store_true", help="serve with pywsgi, under gevent")
+    parser.add_argument(
+        "--parallel", action="store_true", help="run some calls in child processes, and kill one after the other"
+    )
     given = parser.parse_args()
+    options = ["--parallel"] if given.parallel else []
     with (
         tempfile.TemporaryDirectory() as folder,
-        running_server("soak_server", Path(folder), gevent=given.gevent) as server,
+        running_server("soak_server", Path(folder), *options, gevent=given.gevent) as server,
     ):
         load_for(given.warm_up_s, given.clients, server)
         before = server.idle_figures()
@@ -173,7 +180,12 @@ class Client(threading.Thread):
         return {"jsonrpc": "2.0", "method": method, "params": [f"{self.name} {self._value}"], "id": self._value}
 
     def _hold(self, answer: Any, expected: Any) -> None:
-        if answer != expected:
+        if isinstance(answer, list) and isinstance(expected, list) and len(answer) == len(expected):
+            for pair in zip(answer, expected, strict=True):
+                self._hold(*pair)
+        elif is_killed(answer) and answer["id"] == expected["id"]:
+            self.counts["killed calls"] += 1
+        elif answer != expected:
             self.faults.append(f"answer {answer!r} instead of {expected!r}")
 
     def _post(self, payload: Payload) -> Any:
@@ -184,6 +196,11 @@ class Client(threading.Thread):
         if response.status not in (200, 204):
             raise RuntimeError(f"status {response.status}: {text!r}")
         return json.loads(text) if text else None
+
+
+def is_killed(answer: Any) -> bool:
+    """Tell whether a call was lost with the process that ran it."""
+    return isinstance(answer, dict) and answer.get("error", {}).get("code") == WORKER_LOST
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -206,6 +223,8 @@ def faults_of(counts: Counter[str], before: dict[str, Any], after: dict[str, Any
         for name, most in MOST_GROWTH.items()
         if after[name] - before[name] > most
     ]
+    if counts["killed calls"] > (kills := after["kills"] - before["kills"]):
+        faults.append(f"{counts['killed calls']} calls were lost with {kills} processes")
     ran = after["notes"] - before["notes"]
     if ran != counts["notifications"] or after["notificationLostCount"]:
         faults.append(f"of {counts['notifications']} notifications {ran} ran")
@@ -216,7 +235,7 @@ def faults_of(counts: Counter[str], before: dict[str, Any], after: dict[str, Any
 def print_table(counts: Counter[str], before: dict[str, Any], after: dict[str, Any]) -> None:
     for name, count in counts.items():
         print(f"{name:28} {count:>12,}")
-    for name in ("reloads", "locks", "restarts", "requestCount"):
+    for name in ("reloads", "locks", "restarts", "kills", "requestCount"):
         print(f"{name:28} {after[name] - before[name]:>12,}")
     for name in MOST_GROWTH:
         print(f"{name:28} {before[name]:>12,.10g} -> {after[name]:,.10g}")

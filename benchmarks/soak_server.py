@@ -1,13 +1,16 @@
 """The server that :mod:`benchmarks.soak` puts under load. It changes itself all the while, and tells its figures.
 
 Each second it writes a new version of a script and reloads the dispatcher in it; it locks and unlocks without pause;
-now and then it restarts. On a line of its input it answers with a line of figures, in JSON.
+now and then it restarts, and if it has child processes, it kills one after the other. On a line of its input it
+answers with a line of figures, in JSON.
 """
 
 import argparse
+import contextlib
 import itertools
 import json
 import os
+import random
 import sys
 import threading
 from pathlib import Path
@@ -70,6 +73,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="where the script and the socket are")
     parser.add_argument("--gevent", action="store_true")
+    parser.add_argument("--parallel", action="store_true")
     parser.add_argument("--restart-every-s", type=float, default=10)
     given = parser.parse_args()
     if given.gevent:
@@ -77,12 +81,16 @@ def main() -> None:
 
         monkey.patch_all()
     server = flaskJSONRPCServer(
-        str(given.folder / "socket"), gevent=given.gevent, log=2, notifBackend="threaded", controlGC_everySeconds=30
+        str(given.folder / "socket"),
+        gevent=given.gevent,
+        log=1 if given.parallel else 2,
+        notifBackend="threaded",
+        controlGC_everySeconds=30,
     )
     notes = Notes()
     for function in (echo, locked, fail, make_cycle, notes.note):
         server.registerFunction(function, path=PATH)
-    server.registerFunction(pooled, path=PATH, dispatcherBackend="threaded")
+    server.registerFunction(pooled, path=PATH, dispatcherBackend="parallel" if given.parallel else "threaded")
     disturber = Disturber(server, given.folder / "reloaded.py", given.restart_every_s)
     disturber.reload()
     server.start()
@@ -95,7 +103,7 @@ class Disturber:
     """Reloads, locks and restarts a server, in threads of its own, while it is switched on."""
 
     def __init__(self, server: flaskJSONRPCServer, script: Path, restart_every_s: float) -> None:
-        self.counts = {"reloads": 0, "locks": 0, "restarts": 0}
+        self.counts = {"reloads": 0, "locks": 0, "restarts": 0, "kills": 0}
         self._server = server
         self._script = script
         self._restart_every_s = restart_every_s
@@ -104,7 +112,7 @@ class Disturber:
 
     def start(self) -> None:
         self._off.clear()
-        tasks = [(self.reload, 1.0), (self.lock, 0.05), (self.restart, self._restart_every_s)]
+        tasks = [(self.reload, 1.0), (self.lock, 0.05), (self.restart, self._restart_every_s), (self.kill, 0.2)]
         self._threads = [threading.Thread(target=self._repeat, args=task) for task in tasks]
         for thread in self._threads:
             thread.start()
@@ -134,6 +142,14 @@ class Disturber:
     def restart(self) -> None:
         self.counts["restarts"] += 1
         self._server.restart(timeout=10)
+
+    def kill(self) -> None:
+        """Kill a child process, once all of them are ready."""
+        stats = self._server.stats()
+        if "parallel_alive" in stats and stats["parallel_alive"] == stats["parallel_poolSize"]:
+            with contextlib.suppress(IndexError, psutil.NoSuchProcess):  # the server restarts at this moment
+                random.choice(psutil.Process().children()).kill()
+                self.counts["kills"] += 1
 
     def _repeat(self, task: Any, every_s: float) -> None:
         while not self._off.wait(every_s):
@@ -168,6 +184,7 @@ def figures(server: flaskJSONRPCServer, notes: Notes, disturber: Disturber) -> d
         "notes": notes.total,
         "threads": process.num_threads(),
         "descriptors": process.num_fds(),
+        "children": len(process.children()),
         "memory_mb": process.memory_info().rss / 1e6,
         "modules": len(sys.modules),
         **{name: stats[name] for name in ("processingRequestCount", "processingDispatcherCount", "requestCount")},
