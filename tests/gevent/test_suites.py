@@ -9,30 +9,33 @@ from tests.gevent.processes import ROOT
 
 PYTEST = "from gevent import monkey; monkey.patch_all(); import pytest, sys; sys.exit(pytest.main())"
 
-SUITES = [
-    "tests/dispatch",
-    "tests/execBackend",
-    "tests/servBackend",
-    "tests/runtime/test_garbage.py",
-    "tests/runtime/test_stats.py",
-    "tests/test_autoreload.py",
-    "tests/test_engine.py",
-    "tests/test_experimental.py",
-    "tests/test_lifecycle.py",
-    "tests/test_reload.py",
-    "tests/test_restart.py",
-    "tests/test_seams.py",
-    "tests/test_server.py",
-    "tests/test_statistics.py",
-    "tests/test_wsgi.py",
-]
+SUITES = {
+    "calls": ["tests/dispatch", "tests/execBackend/test_contract.py", "tests/execBackend/test_custom.py"],
+    "threads": ["tests/execBackend/test_threaded.py", "tests/runtime/test_garbage.py", "tests/runtime/test_stats.py"],
+    "processes": ["tests/execBackend/parallel"],
+    "celery": ["tests/execBackend/celery"],
+    "serving": ["tests/servBackend"],
+    "server": [
+        "tests/test_autoreload.py",
+        "tests/test_engine.py",
+        "tests/test_experimental.py",
+        "tests/test_lifecycle.py",
+        "tests/test_reload.py",
+        "tests/test_restart.py",
+        "tests/test_seams.py",
+        "tests/test_server.py",
+        "tests/test_statistics.py",
+        "tests/test_wsgi.py",
+    ],
+}
 
 
 @pytest.mark.timeout(300)
-def test_suites_pass_under_gevent():
+@pytest.mark.parametrize("name", SUITES)
+def test_suites_pass_under_gevent(name):
     options = ["-p", "tests.gevent.everywhere", "-p", "no:xdist", "-p", "no:cacheprovider", "-q", "--no-header"]
     done = subprocess.run(
-        [sys.executable, "-c", PYTEST, *options, *SUITES], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-c", PYTEST, *options, *SUITES[name]], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout[-20_000:] + done.stderr
     assert " passed" in done.stdout

@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 from pathlib import Path
@@ -240,7 +241,7 @@ def test_result_that_ends_whoever_loads_it_is_an_unexpected_exception(shared):
 
 def test_result_that_cannot_be_pickled_counts_as_failed():
     with running(ParallelBackend(poolSize=1)) as (server, application):
-        server.registerFunction(threading.Lock, path="/api", name="locked")
+        server.registerFunction(lambda: threading.Lock(), path="/api", name="locked")  # noqa: PLW0108  under gevent, Lock is a class
         assert error_of(application, "locked")["code"] == -32603
         assert (counts(server)["done"], counts(server)["failed"]) == (0, 1)
 
@@ -711,10 +712,17 @@ server.serveForever(on_start=lambda server: print(server.addresses[0][1], flush=
 @contextlib.contextmanager
 def served(script):
     """Start a script that prints its port; yield the process and its address."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(
-        [sys.executable, str(script)], stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment
-    ) as process:
+    command = [sys.executable, str(script)]
+    with (
+        tempfile.TemporaryDirectory() as folder,  # what is killed cannot clean up after itself
+        subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": folder},
+        ) as process,
+    ):
         try:
             yield process, ("127.0.0.1", int(process.stdout.readline()))
         finally:
