@@ -54,15 +54,6 @@ def server():
 
 
 @pytest.fixture
-def channel(server):
-    channel = ParentChannel(server)
-    channel.start()
-    yield channel
-    channel.stop()
-    assert not channel._connected
-
-
-@pytest.fixture
 def ask(channel):
     return ChildChannel(channel.address).request
 

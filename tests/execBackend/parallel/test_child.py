@@ -15,7 +15,7 @@ from flaskJSONRPCServer import JsonRpcApplicationError, ServerStateError, flaskJ
 from flaskJSONRPCServer.child import PARENT_ONLY
 from flaskJSONRPCServer.dispatch.connection import ABOUT
 from flaskJSONRPCServer.dispatch.remote import answer_of_outcome
-from flaskJSONRPCServer.execBackend.parallel.channel import ChannelAddress, ParentChannel
+from flaskJSONRPCServer.execBackend.parallel.channel import ChannelAddress
 from flaskJSONRPCServer.execBackend.parallel.child import ChildServer, setup_of, shipment_of
 from flaskJSONRPCServer.servBackend.serving import SERVED_BY
 from tests.execBackend.parallel.children import Child, noted_waits
@@ -105,14 +105,6 @@ def server():
         server.registerFunction(function, path="/api")
     server.registerInstance(Api(), path="/object")
     return server
-
-
-@pytest.fixture
-def channel(server):
-    channel = ParentChannel(server)
-    channel.start()
-    yield channel
-    channel.stop()
 
 
 @pytest.fixture

@@ -1,0 +1,14 @@
+"""What the tests of the channel and of the inside of a child share."""
+
+import pytest
+
+from flaskJSONRPCServer.execBackend.parallel.channel import ParentChannel
+
+
+@pytest.fixture
+def channel(server):
+    channel = ParentChannel(server)
+    channel.start()
+    yield channel
+    channel.stop()
+    assert not channel._connected
