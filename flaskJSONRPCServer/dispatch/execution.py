@@ -13,7 +13,7 @@ from .connection import Connection, ServerFacts
 from .exchange import Exchange
 from .handover import CallAnswer
 from .invoker import Invoker
-from .routes import Route, Router, wsgi_encoded
+from .routes import Route, Router
 
 __all__ = ["Execution"]
 
@@ -77,7 +77,7 @@ class Execution:
             return made[self._magic_name]
 
         invoker = Invoker(self._server, self._stats, debug=self._debug, connect=connect)
-        route = self._find(path, call.method)
+        route = self._router.table.find(path, call.method)
         try:
             if route is None:
                 raise JsonRpcMethodNotFoundError
@@ -88,10 +88,6 @@ class Execution:
             return False, {**(route.plan.by_name(call.params) if route else {}), **made}, exc
         finally:
             self._stats.wake_waiting()
-
-    def _find(self, path: str, name: str) -> Route | None:
-        endpoint = self._router.table.endpoints.get(wsgi_encoded(path))
-        return None if endpoint is None else endpoint.routes.get(name)
 
     def _exchange(self, unique_id: str, request: Mapping[str, Any], is_jsonp: str | bool) -> Exchange:
         environ: Environ = {"REQUEST_METHOD": "POST", **(request.get("environ") or {})}

@@ -26,6 +26,7 @@ __all__ = [
     "DocumentedInvoker",
     "Handover",
     "Pending",
+    "reserved",
 ]
 
 BACKEND_REFUSED = -32002
@@ -199,4 +200,5 @@ def exception_of(info: Any) -> JsonRpcException | None:
 
 
 def reserved(code: int, message: str) -> JsonRpcException:
+    """Return the exception of an error that the server answers with by itself."""
     return JsonRpcException.exc_from_error(JsonRpcError(code, message))

@@ -7,14 +7,14 @@ from collections.abc import Callable
 from time import perf_counter_ns
 from typing import Any
 
-from ..runtime.logs import ERROR, WARNING
+from ..runtime.logs import ERROR, WARNING, ServerLog
 from ..runtime.stats import Stats
 from ..sansio_jsonrpc import JsonRpcException, JsonRpcInternalError, JsonRpcRequest
 from .connection import Connection, ServerFacts
 from .exchange import Exchange
 from .routes import Route
 
-__all__ = ["Invoker"]
+__all__ = ["Invoker", "logged_error"]
 
 
 class Invoker:
@@ -83,8 +83,20 @@ class Invoker:
 
         The client gets a correlation id, under which the log has the traceback.
         """
-        self._log.write(ERROR, what, f"[{exchange.unique_id}]", traceback=True)
-        data = {"correlationId": exchange.unique_id}
-        if self._debug:
-            data["traceback"] = traceback.format_exc()
-        return JsonRpcInternalError(data=data)
+        return logged_error(self._log, what, exchange.unique_id, debug=self._debug)
+
+
+def logged_error(log: ServerLog, what: str, unique_id: str, *, debug: bool) -> JsonRpcInternalError:
+    """Log the exception that is being handled, under the id of its request, and return what the client is told of it.
+
+    Args:
+        log: The log.
+        what: What has failed.
+        unique_id: The id of the request.
+        debug: Whether the client may see the traceback.
+    """
+    log.write(ERROR, what, f"[{unique_id}]", traceback=True)
+    data = {"correlationId": unique_id}
+    if debug:
+        data["traceback"] = traceback.format_exc()
+    return JsonRpcInternalError(data=data)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from ..errors import SettingsError
+from ..dispatch.handover import CALL_NOT_RUN
+from ..errors import ServerStateError, SettingsError
+from ..sansio_jsonrpc import JsonRpcError
 
-__all__ = ["ExecBackend", "Members"]
+__all__ = ["ExecBackend", "Members", "runs_already", "stopped"]
 
 
 class ExecBackend(Protocol):
@@ -96,3 +98,13 @@ class Members:
 
 def do_nothing(*_: Any) -> None:
     return None
+
+
+def runs_already(backend_id: str, server: Any) -> ServerStateError:
+    """Return the error for the start of a backend that runs for a server already."""
+    return ServerStateError(f"exec backend {backend_id!r} runs for {server.name!r}; each server needs its own")
+
+
+def stopped() -> JsonRpcError:
+    """Return the answer of a call that was taken by a backend, which has stopped before it was run."""
+    return JsonRpcError(CALL_NOT_RUN, "Not run: the exec backend has stopped")

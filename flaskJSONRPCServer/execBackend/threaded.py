@@ -6,10 +6,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from ..dispatch.handover import CALL_NOT_RUN, CallAnswer
-from ..errors import ServerStateError
+from ..dispatch.handover import CallAnswer
 from ..runtime.concurrency import make_condition, make_event, make_lock, start_native_thread, start_thread
-from ..sansio_jsonrpc import JsonRpcError
+from .base import runs_already, stopped
 
 __all__ = ["ThreadedBackend", "ThreadedNativeBackend"]
 
@@ -42,7 +41,7 @@ class Job:
 
     def drop(self) -> None:
         """Answer that the call was not run."""
-        self._answer = False, {}, JsonRpcError(CALL_NOT_RUN, "Not run: the exec backend has stopped")
+        self._answer = False, {}, stopped()
         self._done.set()
 
     def wait(self) -> CallAnswer:
@@ -168,9 +167,7 @@ class ThreadedBackend:
             ServerStateError: It runs for a server already.
         """
         if self._pool is not None:
-            raise ServerStateError(
-                f"exec backend {self._id!r} runs for {self._server.name!r}; each server needs its own"
-            )
+            raise runs_already(self._id, self._server)
         settings = server.settings
         self._server = server
         self._queue = settings.max_exec_queue_calls if self._queue_calls is None else self._queue_calls

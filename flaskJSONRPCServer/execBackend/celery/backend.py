@@ -7,7 +7,8 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from ...dispatch.handover import CallAnswer
-from ...errors import ServerStateError, SettingsError
+from ...errors import SettingsError
+from ..base import runs_already
 from .app import Application, Options, from_environment, make_app
 from .run import Run, Ticket
 from .worker import attach, let_celery_follow_dots
@@ -102,9 +103,7 @@ class CeleryBackend:
                 self._server = server
                 attach(self._app, server, self.options)
             if self._server is not server:
-                raise ServerStateError(
-                    f"exec backend {self._id!r} runs for {self._server.name!r}; each server needs its own"
-                )
+                raise runs_already(self._id, self._server)
             return self._app
 
     def start(self, server: Any) -> None:
@@ -114,9 +113,7 @@ class CeleryBackend:
             ServerStateError: It runs for a server already.
         """
         if self._run is not None:
-            raise ServerStateError(
-                f"exec backend {self._id!r} runs for {self._server.name!r}; each server needs its own"
-            )
+            raise runs_already(self._id, self._server)
         self._run = Run(self.celery_app(server), server, self.options)
 
     def add(

@@ -11,7 +11,6 @@ import os
 import socket
 import sys
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NoReturn
 
@@ -21,11 +20,12 @@ from celery.exceptions import Ignore, Reject
 from celery.worker.consumer import Consumer
 
 from ...dispatch.connection import FieldsAsKeys
-from ...dispatch.handover import CallAnswer
+from ...dispatch.handover import CallAnswer, reserved
+from ...dispatch.invoker import logged_error
 from ...dispatch.remote import WORKER_LOST, outcome_of_answer
 from ...errors import ServerStateError
 from ...runtime.logs import ERROR, WARNING, leave_console
-from ...sansio_jsonrpc import JsonRpcError, JsonRpcException, JsonRpcInternalError, JsonRpcSerializationError
+from ...sansio_jsonrpc import JsonRpcException, JsonRpcInternalError, JsonRpcSerializationError
 from .app import CALL, END_COMMAND, NOTIFY, Application, Options
 from .calls import Catalogue, request_of
 from .ledger import Ledger
@@ -217,7 +217,7 @@ class Worker:
             f"worker {self._host} {has}; start the worker again with the server's code"
         )
         self._server.log.write(ERROR, text)
-        raise JsonRpcException.exc_from_error(JsonRpcError(WORKER_DIFFERS, text))
+        raise reserved(WORKER_DIFFERS, text)
 
     def _warn_of(self, fingerprint: str) -> None:
         here = self._catalogue.fingerprint
@@ -233,17 +233,13 @@ class Worker:
         try:
             return self._server._engine.codec.dumps(outcome).decode()  # type: ignore[no-any-return]
         except JsonRpcSerializationError:
-            error = self._internal_error("the outcome of a call cannot be sent as JSON", message).get_error()
-            members = {"code": error.code, "message": error.message, "data": error.data}
-            return self._server._engine.codec.dumps({"error": members}).decode()  # type: ignore[no-any-return]
+            failed = self._internal_error("the outcome of a call cannot be sent as JSON", message)
+            outcome = outcome_of_answer((False, {}, failed), self._server.settings.magicVarForDispatcher)
+            return self._server._engine.codec.dumps(outcome).decode()  # type: ignore[no-any-return]
 
     def _internal_error(self, what: str, message: Mapping[str, Any]) -> JsonRpcInternalError:
         url, unique_id = message["path"] + message["method"], message["uniqueId"]
-        self._server.log.write(ERROR, f"{what}: {url}", f"[{unique_id}]", traceback=True)
-        data = {"correlationId": unique_id}
-        if self._server.settings.debug:
-            data["traceback"] = traceback.format_exc()
-        return JsonRpcInternalError(data=data)
+        return logged_error(self._server.log, f"{what}: {url}", unique_id, debug=self._server.settings.debug)
 
     def _tries(self, request: Any) -> int:
         """Count another try of what has been delivered before; return which one it is.

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ...dispatch.handover import CallAnswer
 from ...dispatch.remote import RemoteCalls, answer_of_outcome
-from ...errors import MissingExtraError, ServerStateError, SettingsError, unknown_name
+from ...errors import MissingExtraError, SettingsError, unknown_name
 from ...http.request import client_of
 from ...runtime.logs import DEBUG
 from ...runtime.parent import copy_globals
 from ...sansio_jsonrpc import JsonRpcException
+from ..base import runs_already
 from .channel import ChannelAddress, ParentChannel
 from .child import setup_of, shipment_of
 
@@ -79,9 +80,7 @@ class ParallelBackend:
             ServerStateError: It runs for a server already.
         """
         if self._pool is not None:
-            raise ServerStateError(
-                f"exec backend {self._id!r} runs for {self._server.name!r}; each server needs its own"
-            )
+            raise runs_already(self._id, self._server)
         loky = import_extra()
         channel = ParentChannel(server)
         channel.start()

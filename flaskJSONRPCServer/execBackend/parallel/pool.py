@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ...dispatch.handover import CALL_NOT_RUN
 from ...runtime.concurrency import make_condition, make_lock, start_native_thread
 from ...runtime.logs import WARNING, ServerLog
 from ...sansio_jsonrpc import JsonRpcError
+from ..base import stopped
 from .functions import Parcels
 from .slot import Job, Slot
 
@@ -207,7 +207,3 @@ class Pool:
                 "running": len(self._running),
                 **self._counts,
             }
-
-
-def stopped() -> JsonRpcError:
-    return JsonRpcError(CALL_NOT_RUN, "Not run: the exec backend has stopped")

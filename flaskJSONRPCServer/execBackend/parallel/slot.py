@@ -14,6 +14,7 @@ from ...dispatch.remote import CALL_TIMED_OUT, WORKER_LOST, RemoteCall
 from ...runtime.concurrency import make_event
 from ...runtime.logs import ERROR, WARNING
 from ...sansio_jsonrpc import JsonRpcError, JsonRpcException
+from ..base import stopped
 from .functions import Parcel
 from .process import ChildLostError, ChildProcess, ClientGoneError, TooLateError, Waker, is_closed
 from .wire import Kind
@@ -219,7 +220,7 @@ class Slot:
 
     def _run(self, job: Job) -> None:
         if self._pool.is_dropping:
-            self._fail(job, JsonRpcError(CALL_NOT_RUN, "Not run: the exec backend has stopped"))
+            self._fail(job, stopped())
             return
         if job.client is not None and is_closed(job.client):
             self._pool.count_as("cancelled")
