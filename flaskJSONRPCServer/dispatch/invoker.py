@@ -9,7 +9,7 @@ from typing import Any
 
 from ..runtime.logs import ERROR, WARNING, ServerLog
 from ..runtime.stats import Stats
-from ..sansio_jsonrpc import JsonRpcException, JsonRpcInternalError, JsonRpcRequest
+from ..sansio_jsonrpc import JsonRpcException, JsonRpcInternalError, JsonRpcInvalidParamsError, JsonRpcRequest
 from .connection import Connection, ServerFacts
 from .exchange import Exchange
 from .routes import Route
@@ -38,7 +38,7 @@ class Invoker:
         self._debug = debug
 
     def invoke(self, route: Route, call: JsonRpcRequest, exchange: Exchange) -> Any:
-        """Bind the parameters, wait for the locks, call the function.
+        """Bind the parameters, wait for the locks, call the function in a context of its own.
 
         Returns:
             What the function returns.
@@ -46,6 +46,7 @@ class Invoker:
         Raises:
             JsonRpcException: Wrong parameters, the function's own, -32003 where the server stopped while the call was
                 held, or -32603 for any other exception.
+            BaseException: A signal has interrupted the call, to end the program.
         """
         plan = route.plan
         connection = self._connection(route, call, exchange) if plan.takes_magic else None
@@ -62,7 +63,7 @@ class Invoker:
             raise
         except (Exception, SystemExit) as exc:  # a dispatcher's exit() must not end the thread that serves it
             calls.failed += 1
-            raise self.internal_error(f"dispatcher {route.path}{route.name} raised", exchange) from exc
+            raise self._error_of(exc, route, exchange) from exc
         finally:
             calls.end(perf_counter_ns() - started_ns)
 
@@ -77,6 +78,12 @@ class Invoker:
                 self._stats.count_lost(1)
                 self._log.write(WARNING, f"notification {route.path}{route.name} is lost:", exc.message)
             raise
+
+    def _error_of(self, exc: BaseException, route: Route, exchange: Exchange) -> JsonRpcException:
+        misfit = route.plan.misfit(exc)
+        if misfit is not None:
+            return JsonRpcInvalidParamsError(misfit)
+        return self.internal_error(f"dispatcher {route.path}{route.name} raised", exchange)
 
     def internal_error(self, what: str, exchange: Exchange) -> JsonRpcInternalError:
         """Log the exception that is being handled, and return what the client is told of it.

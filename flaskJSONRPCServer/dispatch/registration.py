@@ -11,9 +11,9 @@ from typing import Any
 from ..errors import RegistrationError
 from ..http import jsonp
 from ..settings import Settings
+from .callables import plan_of
 from .locks import lock_key
 from .routes import Route, format_path
-from .signatures import SignaturePlan
 
 __all__ = ["Registrar", "aliases_of", "public_methods"]
 
@@ -50,7 +50,7 @@ class Registrar:
         """
         refuse_uncallable(function)
         main_name = own_name(function) if name is None else name
-        plan = SignaturePlan(function, self._settings.magicVarForDispatcher)
+        plan = plan_of(function, self._settings.magicVarForDispatcher)
         return [
             Route(
                 name=checked_name(each),

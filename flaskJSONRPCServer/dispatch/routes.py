@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ..errors import RegistrationError
-from .signatures import SignaturePlan
+from .callables import Plan
 
 __all__ = ["Backends", "Endpoint", "Route", "RouteTable", "Router", "format_path", "wsgi_encoded"]
 
@@ -46,7 +46,7 @@ class Route:
     name: str
     path: str
     function: Callable[..., Any]
-    plan: SignaturePlan
+    plan: Plan
     lock_key: Hashable
     output_format: str | None
     shares_secrets: bool

@@ -5,15 +5,14 @@ A wrong call is found here, before the function runs: a TypeError from inside th
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from inspect import Parameter
 from typing import Any
 
 from ..errors import RegistrationError
 from ..sansio_jsonrpc import JsonRpcInvalidParamsError
 
-__all__ = ["SignaturePlan"]
+__all__ = ["SignaturePlan", "is_nameable", "is_positional", "is_required", "is_variadic"]
 
 Arguments = tuple[Sequence[Any], Mapping[str, Any]]
 
@@ -25,12 +24,13 @@ class SignaturePlan:
     """How to call one function.
 
     Args:
-        function: The function; its signature is the one that :func:`inspect.signature` gives, decorators included. A
-            built-in without a signature takes any parameters.
+        parameters: What the function takes.
         magic_name: The parameter that the server fills, if the function names it.
+        bound_names: Parameters that have their value already, as ``self`` of a bound method has: ``**kwargs`` cannot
+            take these names.
 
     Attributes:
-        takes_magic: Whether the function names it.
+        takes_magic: Whether the function names the magic parameter.
 
     Raises:
         RegistrationError: The function takes the magic parameter by position only.
@@ -44,6 +44,7 @@ class SignaturePlan:
         "_magic_place",
         "_most",
         "_names",
+        "_not_by_name",
         "_positional",
         "_required_by_position",
         "_required_keywords",
@@ -52,13 +53,14 @@ class SignaturePlan:
         "takes_magic",
     )
 
-    def __init__(self, function: Callable[..., Any], magic_name: str) -> None:
-        parameters = parameters_of(function)
+    def __init__(self, parameters: list[Parameter], magic_name: str, bound_names: frozenset[str] = frozenset()) -> None:
         magic = next((p for p in parameters if p.name == magic_name and is_nameable(p)), None)
         if any(p.name == magic_name and p.kind is Parameter.POSITIONAL_ONLY for p in parameters):
             raise RegistrationError(f"{magic_name!r} is passed by name: it cannot be a positional-only parameter")
         self.takes_magic = magic is not None
         self._magic_name = magic_name
+        # The magic name is the server's: a client may not slip one in through **kwargs.
+        self._not_by_name = bound_names | {magic_name}
         # Where the magic parameter stands in a list of parameters; a keyword-only one stands behind any list.
         self._magic_place = parameters.index(magic) if magic and is_positional(magic) else _UNBOUNDED
         self._plan([p for p in parameters if p is not magic])
@@ -102,8 +104,12 @@ class SignaturePlan:
         return params if isinstance(params, dict) else dict(zip(self._positional, params or [], strict=False))
 
     def takes(self, name: str) -> bool:
-        """Tell whether a parameter of this name may be given."""
-        return name in self._names or self._takes_any_name
+        """Return whether a parameter of this name may be given."""
+        return name in self._names or (self._takes_any_name and name not in self._not_by_name)
+
+    def misfit(self, exc: BaseException) -> str | None:
+        """Return None: parameters that were bound fit, so that no exception of the call is about them."""
+        return None
 
     def _bind_names(self, params: dict[str, Any], magic: Any) -> Arguments:
         names = params.keys()
@@ -120,9 +126,8 @@ class SignaturePlan:
             raise JsonRpcInvalidParamsError(f"Invalid params: missing {listed(sorted(self._required_names - names))}")
 
     def _unexpected(self, names: Iterable[str]) -> list[str]:
-        # The magic name is the server's: a client may not slip one in through **kwargs.
         if self._takes_any_name:
-            return [name for name in names if name == self._magic_name]
+            return [name for name in names if name in self._not_by_name]
         return [name for name in names if name not in self._names]
 
     def _misfit(self, given: int) -> str:
@@ -133,24 +138,24 @@ class SignaturePlan:
         return f"Invalid params: {given} given, at most {self._most} taken"
 
 
-def parameters_of(function: Callable[..., Any]) -> list[Parameter]:
-    try:
-        return list(inspect.signature(function).parameters.values())
-    except ValueError:  # a built-in that does not tell
-        return [Parameter("args", Parameter.VAR_POSITIONAL), Parameter("kwargs", Parameter.VAR_KEYWORD)]
-
-
 def is_positional(parameter: Parameter) -> bool:
+    """Return whether it may be given by position."""
     return parameter.kind in (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 
 
 def is_nameable(parameter: Parameter) -> bool:
+    """Return whether it may be given by name."""
     return parameter.kind in (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY)
 
 
 def is_required(parameter: Parameter) -> bool:
-    is_variable = parameter.kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
-    return parameter.default is Parameter.empty and not is_variable
+    """Return whether it must be given."""
+    return parameter.default is Parameter.empty and not is_variadic(parameter)
+
+
+def is_variadic(parameter: Parameter) -> bool:
+    """Return whether it is ``*args`` or ``**kwargs``."""
+    return parameter.kind in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
 
 
 def listed(names: Iterable[str]) -> str:

@@ -5,9 +5,9 @@ import threading
 import pytest
 
 from flaskJSONRPCServer import RegistrationError
+from flaskJSONRPCServer.dispatch.callables import plan_of
 from flaskJSONRPCServer.dispatch.locks import lock_key
 from flaskJSONRPCServer.dispatch.routes import Route, Router, RouteTable, format_path
-from flaskJSONRPCServer.dispatch.signatures import SignaturePlan
 
 
 def one():
@@ -23,7 +23,7 @@ def route(name, path="/", function=one):
         name=name,
         path=path,
         function=function,
-        plan=SignaturePlan(function, "_connection"),
+        plan=plan_of(function, "_connection"),
         lock_key=lock_key(function),
         output_format=None,
         shares_secrets=False,

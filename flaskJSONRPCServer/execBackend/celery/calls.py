@@ -8,8 +8,8 @@ from collections.abc import Callable, Collection, Mapping
 from inspect import Parameter
 from typing import Any
 
+from ...dispatch.callables import parameters_of
 from ...dispatch.routes import Router, RouteTable
-from ...dispatch.signatures import parameters_of
 
 __all__ = ["Catalogue", "context_of", "request_of", "signature_of"]
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
+from ...dispatch.callables import plan_of
 from ...dispatch.connection import Connection, ServerFacts
 from ...dispatch.exchange import Exchange
 from ...dispatch.execution import described
@@ -15,7 +16,6 @@ from ...dispatch.invoker import Invoker
 from ...dispatch.locks import Locks, lock_key, optional_lock_key
 from ...dispatch.remote import outcome_of_answer
 from ...dispatch.routes import Route
-from ...dispatch.signatures import SignaturePlan
 from ...errors import ServerStateError
 from ...http import jsonp
 from ...runtime.logs import ServerLog, TracebackText, split_level
@@ -200,7 +200,7 @@ class ChildServer:
     def _route(self, path: str, name: str, function: Callable[..., Any]) -> Route:
         route = self._routes.get((path, name))
         if route is None or route.function is not function:
-            plan = SignaturePlan(function, self.magic_name)
+            plan = plan_of(function, self.magic_name)
             route = Route(name, path, function, plan, lock_key(function), None, shares_secrets=False)
             self._routes[path, name] = route
         return route
