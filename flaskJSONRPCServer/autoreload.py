@@ -14,6 +14,7 @@ from .dispatch.registration import aliases_of, public_methods
 from .dispatch.routes import Route, RouteTable
 from .engine import Engine
 from .errors import SettingsError
+from .runtime.interrupts import is_interrupt
 from .runtime.logs import ERROR, INFO, WARNING
 from .runtime.sources import script_file
 from .runtime.watching import FileWatch
@@ -69,7 +70,9 @@ class AutoReload:
     def _changed(self, file: Path) -> None:
         try:
             self._reload(file)
-        except Exception:  # noqa: BLE001  a failure must not end the watching
+        except BaseException as exc:  # a failure must not end the watching
+            if is_interrupt(exc):
+                raise
             self._engine.log.write(ERROR, f"reloadOnChange: {file} could not be reloaded", traceback=True)
 
     def _reload(self, file: Path) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .engine import Engine, addresses_of
 from .errors import ServerStateError, SettingsError
 from .runtime.asynchronous import at_home
+from .runtime.interrupts import is_interrupt
 from .runtime.logs import ERROR, INFO, WARNING
 from .runtime.resources import checked_limits
 from .runtime.signals import EndRequest, ended_by_signals
@@ -239,7 +240,9 @@ class Lifecycle:
     def _is_given(self, reason: Callable[[Any], object]) -> bool:
         try:
             return reason(self._facade) is True
-        except Exception:  # noqa: BLE001  a watcher that fails must not end what it watches
+        except BaseException as exc:  # a watcher that fails must not end what it watches
+            if is_interrupt(exc):
+                raise
             self._engine.log.write(ERROR, f"restartOn: {reason!r} raised", traceback=True)
             return False
 

@@ -20,6 +20,7 @@ from .dispatch.routes import Route, RouteTable
 from .engine import Engine
 from .errors import RegistrationError, unknown_name
 from .runtime.asynchronous import at_home
+from .runtime.interrupts import is_interrupt
 from .runtime.logs import ERROR, INFO, WARNING
 from .runtime.sources import FreshModules, script_file
 
@@ -111,8 +112,8 @@ class Reloader:
         with self._in_turn():
             try:
                 new = self._load_and_exchange(entries, clear_old, timeout_s, allowed, safely)
-            except (Exception, SystemExit):
-                if not safely:
+            except BaseException as exc:
+                if not safely or is_interrupt(exc):
                     raise
                 what = ", ".join(f"{entry.attribute!r} on {entry.path!r}" for entry in entries)
                 self._engine.log.write(ERROR, f"reload of {what} failed; all is as before", traceback=True)

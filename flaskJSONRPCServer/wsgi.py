@@ -22,6 +22,7 @@ from .dispatch.routes import wsgi_encoded
 from .errors import RegistrationError, SettingsError
 from .http.request import Environ, Request
 from .http.response import Response
+from .runtime.interrupts import is_interrupt
 
 __all__ = [
     "Application",
@@ -78,9 +79,18 @@ class Application:
         else:
             response = self._pipeline.answer(environ)
         if response is None:
+            return self._answer_of_flask(environ, start_response)
+        return sent(response, environ, start_response)
+
+    def _answer_of_flask(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        try:
             return self._app(environ, start_response)
-        start_response(response.status, response.headers)
-        return [] if environ["REQUEST_METHOD"] == "HEAD" else [response.body]
+        except Exception:
+            raise  # Flask lets it through where its settings say so, as in tests and under a debugger
+        except BaseException as exc:  # Flask lets it through always, and it would end the thread that serves
+            if is_interrupt(exc):
+                raise
+            return sent(self._pipeline.server_error(Request(environ)), environ, start_response)
 
     def _is_observed(self) -> bool:
         return (
@@ -91,6 +101,12 @@ class Application:
             # Nothing is there until Flask looks for the handler of a code, which leaves an empty entry for it.
             or (len(self._error_handlers) > 0 and any(self._error_handlers.values()))
         )
+
+
+def sent(response: Response, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """Start a response, and return its body."""
+    start_response(response.status, response.headers)
+    return [] if environ["REQUEST_METHOD"] == "HEAD" else [response.body]
 
 
 class FlaskMount:

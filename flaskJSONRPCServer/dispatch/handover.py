@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ..http.request import Request
+from ..runtime.interrupts import is_interrupt
 from ..runtime.logs import WARNING
 from ..runtime.stats import Stats
 from ..sansio_jsonrpc import ABSENT, JsonRpcError, JsonRpcException, JsonRpcRequest
@@ -106,13 +108,9 @@ class Handover:
         Raises:
             JsonRpcException: What the call failed with, or -32603 where the backend itself did.
         """
-        try:
+        what = f"the exec backend failed in check() for {pending.call.method!r}"
+        with internal_errors(self._invoker, what, exchange):
             answer = pending.backend.check(exchange.unique_id, pending.ticket)
-        except JsonRpcException:
-            raise
-        except Exception as exc:
-            what = f"the exec backend failed in check() for {pending.call.method!r}"
-            raise self._invoker.internal_error(what, exchange) from exc
         return self.result_of(answer, pending.call.method, exchange)
 
     def result_of(self, answer: CallAnswer, method: str, exchange: Exchange) -> Any:
@@ -136,13 +134,8 @@ class Handover:
 
     def _added(self, backend: Contract, route: Route, call: JsonRpcRequest, exchange: Exchange) -> Any:
         handed = self.handed(route, call, exchange)
-        try:
+        with internal_errors(self._invoker, f"the exec backend failed in add() for {call.method!r}", exchange):
             status, info, ticket = backend.add(*handed)
-        except JsonRpcException:
-            raise
-        except Exception as exc:
-            what = f"the exec backend failed in add() for {call.method!r}"
-            raise self._invoker.internal_error(what, exchange) from exc
         if not status:
             raise exception_of(info) or reserved(BACKEND_REFUSED, str(info or "Server busy"))
         return ticket
@@ -173,17 +166,26 @@ class DocumentedInvoker:
 
     def invoke(self, route: Route, call: JsonRpcRequest, exchange: Exchange) -> Any:
         """As :meth:`~flaskJSONRPCServer.dispatch.invoker.Invoker.invoke`."""
-        try:
+        with internal_errors(self, f"_callDispatcher failed for {route.name!r}", exchange):
             answer = self._call_dispatcher(*self._handover.handed(route, call, exchange))
-        except JsonRpcException:
-            raise
-        except Exception as exc:
-            raise self.internal_error(f"_callDispatcher failed for {route.name!r}", exchange) from exc
         return self._handover.result_of(answer, route.name, exchange)
 
 
 AnyInvoker = Invoker | DocumentedInvoker
 """Who calls in the serving thread."""
+
+
+@contextmanager
+def internal_errors(invoker: AnyInvoker, what: str, exchange: Exchange) -> Iterator[None]:
+    """Turn what user code raises in the block into -32603, logged once; a JsonRpcException stays as it is."""
+    try:
+        yield
+    except JsonRpcException:
+        raise
+    except BaseException as exc:
+        if is_interrupt(exc):
+            raise
+        raise invoker.internal_error(what, exchange) from exc
 
 
 def data_in(call: JsonRpcRequest, route: Route) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from time import perf_counter_ns
 from typing import Any
 
+from ..runtime.contexts import own_context
+from ..runtime.interrupts import is_interrupt
 from ..runtime.logs import ERROR, WARNING, ServerLog
 from ..runtime.stats import Stats
 from ..sansio_jsonrpc import JsonRpcException, JsonRpcInternalError, JsonRpcInvalidParamsError, JsonRpcRequest
@@ -57,12 +59,14 @@ class Invoker:
         calls.started += 1
         started_ns = perf_counter_ns()
         try:
-            return route.function(*args, **kwargs)
+            return own_context().run(route.function, *args, **kwargs)
         except JsonRpcException:
             calls.failed += 1
             raise
-        except (Exception, SystemExit) as exc:  # a dispatcher's exit() must not end the thread that serves it
+        except BaseException as exc:  # whatever it is, this call has failed, and neither its thread nor its neighbours
             calls.failed += 1
+            if is_interrupt(exc):
+                raise
             raise self._error_of(exc, route, exchange) from exc
         finally:
             calls.end(perf_counter_ns() - started_ns)

@@ -16,6 +16,8 @@ from ..http.guard import Guard, is_cross_site
 from ..http.refusals import Forbidden, Refusal
 from ..http.request import Environ, Request
 from ..http.response import Response, refusal_response, server_error_response
+from ..runtime.contexts import own_context
+from ..runtime.interrupts import is_interrupt
 from ..runtime.logs import ERROR
 from ..runtime.stats import Stats
 from ..sansio_jsonrpc import JsonRpcRequest
@@ -101,6 +103,8 @@ class Pipeline:
         self.steps = steps
         self.is_of_flask = steps.process is not None or steps.handler is not None
         process = self.process if steps.process is None else by_names(steps.process)
+        if self._auth is not None:  # what it sets is there for the dispatchers, and not for the next request
+            process = in_own_context(process)
         self._process = process if self._turn is None else in_turn(process, self._turn)
 
     def answer(
@@ -130,15 +134,21 @@ class Pipeline:
             response = self._process(request, endpoint, route)
         except Refusal as refusal:
             response = refusal_response(refusal)
-        except Exception:  # noqa: BLE001  the edge: whatever went wrong, the client is told no more than that
-            what = (f"[{request.unique_id}]", request.method, request.wsgi_path)
-            self._server.log.write(ERROR, "request failed", *what, traceback=True)
-            response = server_error_response(request.unique_id)
+        except BaseException as exc:  # the edge: whatever went wrong, the client learns no more than that
+            if is_interrupt(exc):
+                raise
+            response = self.server_error(request)
         finally:
             request.tally.requests_done += 1
             if self._stats.awaiting_idle:
                 self._stats.wake_waiting()
         return response if self._cors is None else with_cors(response, request, self._cors)
+
+    def server_error(self, request: Request) -> Response:
+        """Log the exception that is being handled, and return the answer to its request: 500 and the id of the log."""
+        what = (f"[{request.unique_id}]", request.method, request.wsgi_path)
+        self._server.log.write(ERROR, "request failed", *what, traceback=True)
+        return server_error_response(request.unique_id)
 
     def request(self, environ: Environ, parsed: werkzeug.wrappers.Request | None) -> Exchange:
         """Return the request of a WSGI environ."""
@@ -218,7 +228,9 @@ class Pipeline:
             allowed = auth(self._server.facade, path, copied, method)
         except Refusal:  # of a body that auth asked for
             raise
-        except Exception as exc:
+        except BaseException as exc:
+            if is_interrupt(exc):
+                raise
             self._server.log.write(ERROR, "auth raised", traceback=True)
             raise Forbidden("not authorised") from exc
         if allowed is not True:
@@ -228,6 +240,11 @@ class Pipeline:
 def by_names(process: Callable[[str, str | None], Response]) -> Process:
     """Return a user's step, which is told of path and method by their names."""
     return lambda _, endpoint, route: process(endpoint.path, None if route is None else route.name)
+
+
+def in_own_context(process: Process) -> Process:
+    """Return a step whose context variables end with the request."""
+    return lambda request, endpoint, route: own_context().run(process, request, endpoint, route)
 
 
 def in_turn(process: Process, turn: threading.Lock) -> Process:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..dispatch.handover import CallAnswer
 from ..runtime.concurrency import make_condition, make_event, make_lock, start_native_thread, start_thread
+from ..runtime.interrupts import is_interrupt
 from .base import runs_already, stopped
 
 __all__ = ["ThreadedBackend", "ThreadedNativeBackend"]
@@ -31,10 +32,17 @@ class Job:
         self._answer: CallAnswer = False, {}, None
 
     def run(self) -> None:
-        """Make the call, and keep whatever comes of it."""
+        """Make the call, and keep whatever comes of it.
+
+        Raises:
+            BaseException: A signal has interrupted the call, to end the program.
+        """
         try:
             self._answer = self._run()
-        except BaseException as exc:  # noqa: BLE001  the end of a thread: whoever waits for the answer is told
+        except BaseException as exc:  # the edge of a thread: the exception is for the thread that waits for the answer
+            if is_interrupt(exc):
+                self._answer = False, {}, stopped()
+                raise
             self._answer = False, {}, exc
         finally:
             self._done.set()
@@ -118,11 +126,19 @@ class WorkerPool:
 
     def _serve(self) -> None:
         while (job := self._next()) is not None:
-            job.run()
-            with self._lock:
-                self._running.discard(job)
-                self._done += 1
-                self._ended.notify_all()
+            try:
+                job.run()
+            except BaseException:
+                self._finished(job, ended_threads=1)
+                raise
+            self._finished(job)
+
+    def _finished(self, job: Job, *, ended_threads: int = 0) -> None:
+        with self._lock:
+            self._running.discard(job)
+            self._threads -= ended_threads
+            self._done += 1
+            self._ended.notify_all()
 
     def _next(self) -> Job | None:
         with self._lock:

@@ -23,6 +23,7 @@ __all__ = [
     "Event",
     "NativeThread",
     "can_import_gevent",
+    "in_main_thread",
     "in_native_thread",
     "is_patched",
     "is_socket",
@@ -176,6 +177,17 @@ def start_thread(
 def in_native_thread() -> bool:
     """Tell whether this thread was started natively in a patched process."""
     return bool(_homes) and native("_thread", "get_ident")() in _homes
+
+
+def in_main_thread() -> bool:
+    """Return whether this is the thread in which Python runs signal handlers, also in one of its greenlets."""
+    if not is_patched():
+        return threading.current_thread() is threading.main_thread()
+    if in_native_thread():
+        return False
+    import gevent
+
+    return bool(gevent.get_hub().main_hub)
 
 
 def runs_natively() -> bool:

@@ -9,12 +9,12 @@ import pytest
 
 from benchmarks import overhead
 from benchmarks.contestants import CONTESTANTS
-from benchmarks.counted import JSON_MODULES, cases, name_of
-from benchmarks.overhead import CannotCountError, grown, per_request, table
+from benchmarks.counted import CALL_IN_CONTEXT, JSON_MODULES, PLAIN_CALL, STEPS, cases, name_of
+from benchmarks.overhead import CannotCountError, grown, per_request, steps, table
 
 ROOT = Path(__file__).resolve().parents[2]
 
-NAMES = [name_of(*case) for case in cases()]
+NAMES = [*(name_of(*case) for case in cases()), *STEPS]
 
 LOG = """\
 ==12== Cachegrind, a cache and branch-prediction profiler
@@ -68,6 +68,11 @@ def test_table_has_ratios_and_changes():
         "+0.0%",
     ]
     assert table(figures(), {}).splitlines()[1].endswith("none, none")
+
+
+def test_cost_of_a_context_is_what_a_call_in_it_takes_more():
+    counts = {PLAIN_CALL: 1000, CALL_IN_CONTEXT: 2500}
+    assert steps(counts) == "A context of its own adds 1,500 instructions to a call."
 
 
 @pytest.fixture
@@ -126,4 +131,4 @@ def test_kept_figures_cover_every_case():
 
 
 def test_contestants_are_those_that_are_timed():
-    assert {name.rpartition(", ")[2] for name in NAMES} == set(CONTESTANTS)
+    assert {name.rpartition(", ")[2] for name in NAMES if name not in STEPS} == set(CONTESTANTS)

@@ -1,6 +1,11 @@
 """The call itself: what becomes of exceptions, and what is counted and logged."""
 
+import asyncio
+import contextvars
+import decimal
 import logging
+import signal
+import sys
 
 import pytest
 
@@ -132,18 +137,99 @@ def test_counts_while_a_call_runs():
     assert call(server.getWSGI(), "running")["result"] == [1, 1]
 
 
-@pytest.mark.parametrize("signal", [KeyboardInterrupt, GeneratorExit])
-def test_signals_to_the_process_go_through_and_are_counted(signal):
+def exit_on_signal(number, frame):
+    sys.exit(3)
+
+
+@pytest.mark.parametrize(
+    ("handler", "raised"), [(signal.default_int_handler, KeyboardInterrupt), (exit_on_signal, SystemExit)]
+)
+def test_signals_to_the_program_go_through_and_are_counted(handler, raised):
     server = flaskJSONRPCServer(None, log=False)
-
-    def interrupted():
-        raise signal
-
-    server.registerFunction(interrupted, path="/api")
-    with pytest.raises(signal):
-        call(server.getWSGI(), "interrupted")
+    server.registerFunction(lambda: signal.raise_signal(signal.SIGINT), name="interrupted", path="/api")
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        with pytest.raises(raised):
+            call(server.getWSGI(), "interrupted")
+    finally:
+        signal.signal(signal.SIGINT, before)
     stats = server.stats()
     assert (stats["processingRequestCount"], stats["processingDispatcherCount"]) == (0, 0)
+    assert stats["dispatcherErrorCount"] == 1
+
+
+class Panic(BaseException):
+    """As a Rust extension raises it."""
+
+
+STRANGE = [KeyboardInterrupt, GeneratorExit, SystemExit, asyncio.CancelledError, Panic, StopIteration]
+
+
+def raise_by_name(name):
+    raise {each.__name__: each for each in STRANGE}[name]("a secret")
+
+
+@pytest.mark.parametrize("strange", STRANGE)
+def test_exception_of_any_kind_fails_its_call_alone(strange, caplog):
+    server = flaskJSONRPCServer(None)
+    server.registerFunction(raise_by_name, path="/api")
+    server.registerFunction(lambda: 1, path="/api", name="one")
+    failing = rpc("raise_by_name", [strange.__name__])
+    notification = {"jsonrpc": "2.0", "method": "raise_by_name", "params": [strange.__name__]}
+
+    single = call_wsgi(server.getWSGI(), post(failing)).json()
+    assert single["error"]["code"] == -32603
+    assert "secret" not in str(single)
+    correlation_id = single["error"]["data"]["correlationId"]
+    assert sum(correlation_id in record.getMessage() for record in caplog.records) == 1
+    assert strange.__name__ in caplog.text
+
+    batch = [rpc("one", None, 1), {**failing, "id": 2}, notification, rpc("one", None, 3)]
+    answers = call_wsgi(server.getWSGI(), post(batch)).json()
+    assert [(each["id"], each.get("result")) for each in answers] == [(1, 1), (2, None), (3, 1)]
+    assert call_wsgi(server.getWSGI(), post(notification)).code == 204
+
+
+VARIABLE = contextvars.ContextVar("variable", default="unset")
+
+
+def read_and_set(value):
+    decimal.getcontext().prec, precision = 5, decimal.getcontext().prec
+    before = VARIABLE.get()
+    VARIABLE.set(value)
+    return before, precision
+
+
+@pytest.mark.parametrize("batch", [False, True], ids=["calls", "batch"])
+def test_context_variables_of_a_call_end_with_it(batch):
+    decimal.getcontext().prec = 28  # so that this thread has a context, which calls could change in place
+    server = flaskJSONRPCServer(None)
+    server.registerFunction(read_and_set, path="/api")
+    calls = [rpc("read_and_set", [value], value) for value in ("a", "b", "c")]
+
+    if batch:
+        answers = call_wsgi(server.getWSGI(), post(calls)).json()
+    else:
+        answers = [call_wsgi(server.getWSGI(), post(each)).json() for each in calls]
+
+    assert [answer["result"] for answer in answers] == [["unset", 28]] * 3
+    assert (VARIABLE.get(), decimal.getcontext().prec) == ("unset", 28)
+
+
+def test_context_variables_that_auth_sets_are_there_for_the_request_alone():
+    def auth(server, path, request, method):
+        if "User" in request["headers"]:
+            VARIABLE.set(request["headers"]["User"])
+        return True
+
+    server = flaskJSONRPCServer(None, auth=auth)
+    server.registerFunction(VARIABLE.get, path="/api", name="user")
+    answers = [
+        call(server.getWSGI(), "user", headers={"User": "ada"})["result"],
+        call(server.getWSGI(), "user")["result"],
+    ]
+
+    assert answers == ["ada", "unset"]
 
 
 def test_names_from_the_request_cannot_forge_a_log_record(caplog):

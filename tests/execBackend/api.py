@@ -3,6 +3,9 @@
 Whoever calls them may be in another process, so they tell what they do, and wait for what is to come, through files.
 """
 
+import contextvars
+import decimal
+import importlib
 import os
 import threading
 import time
@@ -11,6 +14,8 @@ from pathlib import Path
 from flaskJSONRPCServer import JsonRpcApplicationError, ServerError, flaskJSONRPCServer
 
 PATIENCE_S = 30
+
+VARIABLE = contextvars.ContextVar("variable", default="unset")
 
 
 def add(a, b=1):
@@ -26,6 +31,35 @@ def fail():
 
 def leave():
     raise SystemExit("a secret")
+
+
+class Panic(BaseException):
+    """As a Rust extension raises it."""
+
+
+STRANGE = {
+    "CancelledError": "asyncio",
+    "GeneratorExit": "builtins",
+    "GreenletExit": "greenlet",
+    "KeyboardInterrupt": "builtins",
+    "Panic": __name__,
+    "StopIteration": "builtins",
+    "SystemExit": "builtins",
+    "Timeout": "gevent",
+}
+"""Exceptions that end more than a call where nobody thinks of them: the name of each, and its module."""
+
+
+def raise_strange(name):
+    kind = getattr(importlib.import_module(STRANGE[name]), name)
+    raise kind.__new__(kind, "a secret")  # gevent.Timeout() would make an event loop in each native thread
+
+
+def read_and_set(value):
+    decimal.getcontext().prec, precision = 5, decimal.getcontext().prec
+    before = VARIABLE.get()
+    VARIABLE.set(value)
+    return [before, precision]
 
 
 def chosen():
@@ -108,6 +142,8 @@ FUNCTIONS = (
     add,
     fail,
     leave,
+    raise_strange,
+    read_and_set,
     chosen,
     type_error,
     unserialisable,

@@ -1,6 +1,7 @@
 """What every exec backend keeps: to a client, and at start and stop, all are alike."""
 
 import contextlib
+import decimal
 import http.client
 import threading
 from pathlib import Path
@@ -9,7 +10,7 @@ import flask
 import pytest
 
 from flaskJSONRPCServer import flaskJSONRPCServer
-from tests.execBackend.api import PATIENCE_S, add, make
+from tests.execBackend.api import PATIENCE_S, STRANGE, add, make
 from tests.execBackend.backends import IN_PROCESS, MAKERS, NAMES, maker_of
 from tests.helpers import call_socket, call_wsgi, get, post, rpc, wait_until
 
@@ -42,8 +43,12 @@ def calling_hold(server, folder, *, expects_answer=True):
         calling.join(PATIENCE_S)
 
 
+def notification_of(method, params):
+    return {"jsonrpc": "2.0", "method": method, "params": params or []}
+
+
 def notification(method, params):
-    return post({"jsonrpc": "2.0", "method": method, "params": params or []})
+    return post(notification_of(method, params))
 
 
 @pytest.fixture(params=NAMES, scope="module")
@@ -125,6 +130,28 @@ def test_unexpected_exception_is_an_internal_error(method, address):
     assert (error["code"], error["message"]) == (-32603, "Internal error")
     assert len(error["data"]["correlationId"]) == 40
     assert b"secret" not in answer.body
+
+
+@pytest.mark.parametrize("strange", STRANGE)
+def test_exception_of_any_kind_fails_its_call_alone(strange, address):
+    failing = rpc("raise_strange", [strange], 2)
+    batch = [rpc("add", [1], 1), failing, notification_of("raise_strange", [strange]), rpc("add", [2], 3)]
+
+    single = call_socket(address, post(failing)).json()
+    answers = call_socket(address, post(batch)).json()
+
+    assert (single["error"]["code"], single["error"]["message"]) == (-32603, "Internal error")
+    assert [answer.get("result") for answer in answers] == [2, None, 3]
+    assert answers[1]["error"]["code"] == -32603
+    assert call_socket(address, post(notification_of("raise_strange", [strange]))).code == 204
+
+
+def test_context_variables_of_a_call_end_with_it(address):
+    calls = [rpc("read_and_set", [number], number) for number in range(20)]
+    batch = call_socket(address, post(calls)).json()
+    singles = [call_socket(address, post(each)).json() for each in calls[:4]]
+
+    assert [answer["result"] for answer in [*batch, *singles]] == [["unset", decimal.DefaultContext.prec]] * 24
 
 
 @pytest.mark.parametrize("use_flask", [False, True])

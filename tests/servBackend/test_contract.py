@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from flaskJSONRPCServer import flaskJSONRPCServer
+from tests.execBackend.api import STRANGE, raise_strange
 from tests.helpers import wait_until
 
 BACKENDS = ["werkzeug", "cheroot", "granian"]
@@ -102,6 +103,28 @@ def test_calls_batches_and_notifications(serve):
     assert post(server) == (200, ANSWER)
     assert post(server, b"[" + ECHO + b"," + notification + b"]") == (200, b"[" + ANSWER + b"]")
     assert post(server, notification) == (204, b"")
+
+
+@pytest.mark.parametrize("strange", STRANGE)
+def test_exception_of_any_kind_fails_its_call_alone(serve, strange):
+    server = serve(raise_strange)
+    failing = rpc("raise_strange", strange)
+    batch = b"[" + ECHO + b"," + failing + b"," + ECHO + b"]"
+
+    assert [post(server, failing)[0], post(server, batch)[0], post(server)] == [200, 200, (200, ANSWER)]
+    assert [each.get("result") for each in json.loads(post(server, batch)[1])] == ["a", None, "a"]
+    assert b'"code":-32603' in post(server, failing)[1]
+
+
+@pytest.mark.parametrize("strange", STRANGE)
+def test_page_of_flask_that_raises_any_exception_is_a_server_error(serve, strange):
+    server = serve()
+    server.flaskApp.add_url_rule("/page", "page", functools.partial(raise_strange, strange))
+
+    answer = exchange(server, b"GET /page HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+    assert statuses(answer) == [500]
+    assert b"secret" not in answer
+    assert post(server) == (200, ANSWER)
 
 
 @pytest.mark.parametrize(

@@ -174,10 +174,7 @@ class ParallelBackend:
         return {f"{self._id}_{name}": count for name, count in counts.items()}
 
     def _decode(self, outcome: bytearray) -> CallAnswer:
-        try:
-            members = pickle.loads(outcome)  # noqa: S301  a child sends it, which runs the server's own code
-        except SystemExit as exc:  # as from a dispatcher: it must not end the thread that serves the client
-            raise RuntimeError("a result cannot be loaded in the server's process") from exc
+        members = pickle.loads(outcome)  # noqa: S301  a child sends it, which runs the server's own code
         return answer_of_outcome(members, self._server.settings.magicVarForDispatcher)
 
     def _chosen_globals(self, server: Any) -> list[str]:

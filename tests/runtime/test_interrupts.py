@@ -1,0 +1,99 @@
+"""What a signal raises, and what code raises by itself."""
+
+import functools
+import signal
+import sys
+import threading
+
+import pytest
+
+from flaskJSONRPCServer.runtime.interrupts import is_interrupt
+
+
+def caught(function):
+    try:
+        function()
+    except BaseException as exc:  # noqa: BLE001  whatever it is
+        return is_interrupt(exc)
+    raise AssertionError("nothing was raised")
+
+
+def leave(number, frame):
+    sys.exit(3)
+
+
+class Handler:
+    def __call__(self, number, frame):
+        raise KeyboardInterrupt
+
+    def method(self, number, frame):
+        leave(number, frame)
+
+
+def interrupted(handler):
+    """Raise in the handler of a signal; the handler is still in place when the exception is looked at."""
+    before = signal.signal(signal.SIGTERM, handler)
+    try:
+        return caught(lambda: signal.raise_signal(signal.SIGTERM))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.parametrize(
+    "handler",
+    [signal.default_int_handler, leave, Handler(), Handler().method, functools.partial(leave)],
+    ids=["default", "function", "object", "method", "partial"],
+)
+def test_exception_of_a_signal_handler_is_an_interrupt(handler):
+    assert interrupted(handler)
+
+
+def test_interrupt_of_a_loop_is_an_interrupt():
+    def work():
+        before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
+        try:
+            while True:
+                pass
+        finally:
+            signal.signal(signal.SIGALRM, before)
+
+    assert caught(work)
+
+
+def raise_again():
+    try:
+        raise KeyboardInterrupt
+    finally:
+        threading.get_ident()
+
+
+def raise_(exc):
+    raise exc
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        raise_again,
+        sys.exit,
+        functools.partial(raise_, KeyboardInterrupt()),
+        functools.partial(raise_, ValueError()),
+        functools.partial(raise_, GeneratorExit()),
+    ],
+)
+def test_exception_that_code_raises_is_none(function):
+    assert not caught(function)
+
+
+def test_exception_of_another_thread_is_none():
+    results = []
+    thread = threading.Thread(target=lambda: results.append(caught(functools.partial(leave, 0, None))))
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        thread.start()
+        thread.join()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+    assert results == [False]
