@@ -4,13 +4,18 @@ Python's start and the imports are paid for once. A forked process inherits what
 the difference of two that were forked one after the other is that of their requests.
 """
 
+import functools
 import gc
 import json
 import os
+import threading
+from collections.abc import Callable
 from typing import Any
 
+from flaskJSONRPCServer.runtime.contexts import own_context
+
 from .contestants import CONTESTANTS, check_answer, exchange, ignore_response, make_application
-from .workloads import WORKLOADS, Workload
+from .workloads import WORKLOADS, Workload, add
 
 JSON_MODULES = ("simplejson", "orjson")
 
@@ -18,6 +23,11 @@ JSON_MODULES = ("simplejson", "orjson")
 COUNTS = {"call": (50, 200), "notification": (50, 200), "batch": (2, 8)}
 
 _WARM_UP = 20
+
+PLAIN_CALL = "step: a plain call"
+CALL_IN_CONTEXT = "step: a call in a context of its own"
+
+_STEP_COUNTS = (500, 2000)
 
 
 def cases() -> list[tuple[str, str, Workload]]:
@@ -38,13 +48,47 @@ def put_requests(app: Any, workload: Workload, count: int) -> None:
 
 def put_in_fork(app: Any, workload: Workload, count: int) -> int:
     """Put requests in a process of their own, and return its id."""
+    return run_in_fork(lambda: put_requests(app, workload, count), workload.name)
+
+
+def run_in_fork(work: Callable[[], object], name: str) -> int:
     pid = os.fork()
     if pid == 0:
-        put_requests(app, workload, count)
+        work()
         os._exit(0)
     if os.waitpid(pid, 0)[1] != 0:
-        raise RuntimeError(f"the process for {workload.name!r} has failed")
+        raise RuntimeError(f"the process for {name!r} has failed")
     return pid
+
+
+def call_plainly(args: tuple[int, ...], kwargs: dict[str, int]) -> int:
+    return add(*args, **kwargs)
+
+
+def call_in_context(args: tuple[int, ...], kwargs: dict[str, int]) -> int:
+    return own_context().run(add, *args, **kwargs)
+
+
+STEPS = {PLAIN_CALL: call_plainly, CALL_IN_CONTEXT: call_in_context}
+"""What one step of a request costs: the step without it, and with it."""
+
+
+def repeat(step: Callable[..., object], count: int) -> None:
+    for _ in range(count):
+        step((), {"a": 1, "b": 2})
+
+
+def run_in_thread(step: Callable[..., object], count: int) -> None:
+    """Repeat a step as calls run: in a thread whose own context is empty."""
+    thread = threading.Thread(target=repeat, args=(step, count))
+    thread.start()
+    thread.join()
+
+
+def count_step(name: str) -> None:
+    few, many = _STEP_COUNTS
+    pids = [run_in_fork(functools.partial(run_in_thread, STEPS[name], count), name) for count in (few, many)]
+    print(json.dumps([name, many - few, pids]), flush=True)
 
 
 def main() -> None:
@@ -56,6 +100,8 @@ def main() -> None:
         few, many = COUNTS[workload.kind]
         pids = [put_in_fork(app, workload, count) for count in (few, many)]
         print(json.dumps([name_of(contestant, json_module, workload), many - few, pids]), flush=True)
+    for name in STEPS:
+        count_step(name)
 
 
 if __name__ == "__main__":

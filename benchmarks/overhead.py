@@ -18,6 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from .contestants import BARE, CONTESTANTS, DIRECT, FLASK_VIEW, VIA_FLASK
+from .counted import CALL_IN_CONTEXT, PLAIN_CALL, STEPS
 
 KEPT = Path(__file__).with_name("overhead.json")
 
@@ -84,8 +85,13 @@ def table(figures: Figures, kept: Figures) -> str:
     )
 
 
+def steps(figures: Figures) -> str:
+    """Return what a single step adds to each call."""
+    return f"A context of its own adds {figures[CALL_IN_CONTEXT] - figures[PLAIN_CALL]:,} instructions to a call."
+
+
 def requests_of(figures: Figures) -> list[str]:
-    return list(dict.fromkeys(name.rpartition(", ")[0] for name in figures))
+    return list(dict.fromkeys(name.rpartition(", ")[0] for name in figures if name not in STEPS))
 
 
 def row(request: str, figures: Figures, kept: Figures) -> list[str]:
@@ -152,7 +158,7 @@ def main() -> int:
     except CannotCountError as exc:
         print(f"instructions are not counted: {exc}")
         return 0
-    print(f"Instructions per request, {key()}:", table(figures, read_kept().get(key(), {})), sep="\n")
+    print(f"Instructions per request, {key()}:", table(figures, read_kept().get(key(), {})), steps(figures), sep="\n")
     if arguments.keep:
         keep(figures)
     return 0
