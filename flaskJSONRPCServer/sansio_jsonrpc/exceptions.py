@@ -47,6 +47,16 @@ class JsonRpcException(Exception):
     request_id: OptionalId = None
     _data: Any
 
+    # What a class without a code of its own has.
+    _FALLBACK_CODE: ClassVar[int] = -32603
+
+    def __new__(cls, *args: Any, **_: Any) -> JsonRpcException:
+        """Give the error the code and message of its class: the `__init__` of a subclass may not call this one's."""
+        exc = super().__new__(cls, *args)
+        message = cls.__name__ if cls.ERROR_MESSAGE is None else cls.ERROR_MESSAGE
+        exc._fill(cls._FALLBACK_CODE if cls.ERROR_CODE is None else cls.ERROR_CODE, message, ABSENT)
+        return exc
+
     def __init__(self, message: str | None = None, *, data: Any = None, request_id: OptionalId = None) -> None:
         """Make the error of this class.
 
@@ -174,7 +184,6 @@ class _ChosenCodeError(JsonRpcException):
     """An error whose code somebody chooses: the class, or whoever raises it."""
 
     _IS_RESERVED: ClassVar[bool]
-    _FALLBACK_CODE: ClassVar[int]
     _CODE_RULE: ClassVar[str]
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

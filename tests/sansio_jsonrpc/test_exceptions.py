@@ -174,3 +174,17 @@ def test_exceptions_can_be_pickled_and_copied(again, exc):
     assert other.get_error() == exc.get_error()
     assert other.__dict__ == exc.__dict__
     assert str(other) == str(exc)
+
+
+class WithoutSuper(JsonRpcApplicationError):
+    ERROR_CODE = 4711
+
+    def __init__(self, item, amount=1):
+        self.item = item
+
+
+def test_subclass_that_does_not_call_our_init_has_the_code_and_the_name_of_its_class():
+    error = WithoutSuper("tea", amount=2).get_error()
+
+    assert (error.code, error.message, error.data) == (4711, "WithoutSuper", ABSENT)
+    assert pickle.loads(pickle.dumps(WithoutSuper("tea"))).get_error() == error
