@@ -344,6 +344,8 @@ FAILURES = {
     "import": "import no_such_module_anywhere",
     "raises": "raise ValueError('half-way')",
     "exit": "raise SystemExit(3)",
+    "interrupt": "raise KeyboardInterrupt",
+    "no exception": "raise GeneratorExit",
     "missing": "def other(): pass",
     "not a function": "echo = 5",
     "class": "class echo: pass",
@@ -371,7 +373,7 @@ def test_failure_leaves_all_as_it_was(server, script, text, safely, tmp_path):
         assert server.reload(api, clearOld=True) is False
         assert modules_loaded() == modules
     else:
-        with pytest.raises((Exception, SystemExit)):
+        with pytest.raises((Exception, SystemExit, KeyboardInterrupt, GeneratorExit)):
             server.reload(api, clearOld=True, safely=False)
     assert sys.meta_path == finders
     assert server._engine.router.table is table

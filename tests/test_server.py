@@ -1,5 +1,6 @@
 """The facade: documented defaults, options that this version lacks, JSON backends, documented helpers."""
 
+import asyncio
 import inspect
 import json
 import logging
@@ -351,9 +352,10 @@ def test_body_is_not_read_where_auth_refuses():
     assert call_wsgi(server.getWSGI(), request).code == 403
 
 
-def test_auth_that_raises_is_logged_and_tells_nothing(caplog):
+@pytest.mark.parametrize("kind", [RuntimeError, asyncio.CancelledError, SystemExit, KeyboardInterrupt])
+def test_auth_that_raises_is_logged_and_tells_nothing(kind, caplog):
     def auth(*args):
-        raise RuntimeError("/secret")
+        raise kind("/secret")
 
     server = flaskJSONRPCServer(None, auth=auth)
     server.registerFunction(len, path="/api")

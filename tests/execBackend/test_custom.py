@@ -1,5 +1,7 @@
 """Exec backends of the user's own: their contract, and what happens where they break it."""
 
+import asyncio
+
 import pytest
 
 from flaskJSONRPCServer import JsonRpcApplicationError, SettingsError, flaskJSONRPCServer
@@ -105,10 +107,14 @@ def test_any_other_failure_is_an_internal_error_in_the_log(result, caplog):
     assert str(result) in caplog.text
 
 
+@pytest.mark.parametrize("kind", [ZeroDivisionError, asyncio.CancelledError, SystemExit, StopIteration, GeneratorExit])
 @pytest.mark.parametrize("broken", ["add", "check"])
-def test_backend_that_raises_fails_its_call_only(broken, caplog):
+def test_backend_that_raises_fails_its_call_only(broken, kind, caplog):
+    def fail(*args):
+        raise kind
+
     backend = Recorder()
-    setattr(backend, broken, lambda *args: 1 / 0)
+    setattr(backend, broken, fail)
     server = flaskJSONRPCServer(None)
     server.registerFunction(lambda: 1, path="/api", name="broken", dispatcherBackend=backend)
     server.registerFunction(lambda: 2, path="/api", name="whole")
