@@ -42,11 +42,16 @@ _NOSNIFF = ("X-Content-Type-Options", "nosniff")
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
+# One that is no ASCII is sent in its ASCII form (RFC 5890).
+_DOMAIN = re.compile(r"[^\s,;:=/]+")
+
 # Who frames the message sets these: one from a dispatcher could contradict the body that is really sent. The same goes
 # for the hop-by-hop headers, which no WSGI application may set (PEP 3333).
 _FRAMING = frozenset({"content-encoding", "content-length", "trailer"})
 
-_COOKIE_KEYS = frozenset({"name", "value", "expires", "domain", "path", "secure", "httponly", "samesite"})
+# What stands behind the value, with a semicolon before each.
+_COOKIE_ATTRIBUTES = ("expires", "domain", "path", "secure", "httponly", "samesite")
+_COOKIE_KEYS = frozenset({"name", "value", *_COOKIE_ATTRIBUTES})
 
 
 class HeaderError(ValueError):
@@ -118,7 +123,32 @@ def checked_header(name: object, value: object) -> Header:
 
 
 def set_cookie(cookie: Mapping[str, Any]) -> str:
-    """Return the Set-Cookie value for one entry of ``cookiesOut``."""
+    """Return the Set-Cookie value for one entry of ``cookiesOut``.
+
+    Raises:
+        HeaderError: It cannot be sent, or would say more than it was given for.
+    """
+    check_cookie(cookie)
+    name, domain = str(cookie["name"]), cookie.get("domain")
+    from werkzeug.http import dump_cookie
+
+    try:
+        return dump_cookie(
+            name,
+            str(cookie["value"]),
+            expires=cookie.get("expires"),
+            path=cookie.get("path", "/"),
+            domain=None if domain is None else str(domain),
+            secure=bool(cookie.get("secure", False)),
+            httponly=bool(cookie.get("httponly", False)),
+            samesite=cookie.get("samesite"),
+            max_size=0,
+        )
+    except (TypeError, ValueError) as exc:
+        raise HeaderError(f"cookie {name!r} cannot be sent: {exc}") from exc
+
+
+def check_cookie(cookie: Mapping[str, Any]) -> None:
     if unknown := set(cookie) - _COOKIE_KEYS:
         raise HeaderError(f"cookie {cookie.get('name')!r} has unknown keys: {', '.join(sorted(map(str, unknown)))}")
     if "name" not in cookie or "value" not in cookie:
@@ -129,22 +159,16 @@ def set_cookie(cookie: Mapping[str, Any]) -> str:
         raise HeaderError(f"cookie {name!r} has a control character: {dict(cookie)!r}")
     if not _NAME.fullmatch(name):
         raise HeaderError(f"cookie name {name!r} is not a token (RFC 6265, section 4.1.1)")
-    from werkzeug.http import dump_cookie
+    check_cookie_attributes(name, cookie)
 
-    try:
-        return dump_cookie(
-            name,
-            str(cookie["value"]),
-            expires=cookie.get("expires"),
-            path=cookie.get("path", "/"),
-            domain=cookie.get("domain"),
-            secure=bool(cookie.get("secure", False)),
-            httponly=bool(cookie.get("httponly", False)),
-            samesite=cookie.get("samesite"),
-            max_size=0,
-        )
-    except (TypeError, ValueError) as exc:
-        raise HeaderError(f"cookie {name!r} cannot be sent: {exc}") from exc
+
+def check_cookie_attributes(name: str, cookie: Mapping[str, Any]) -> None:
+    for attribute in _COOKIE_ATTRIBUTES:
+        if ";" in str(cookie.get(attribute, "")):
+            raise HeaderError(f"cookie {name!r} has a semicolon in its {attribute}: {cookie[attribute]!r}")
+    domain = cookie.get("domain")
+    if domain is not None and not _DOMAIN.fullmatch(str(domain)):
+        raise HeaderError(f"cookie {name!r} has a domain that is no host name: {domain!r}")
 
 
 def merged_headers(headers: list[Header], extra: Iterable[Header]) -> list[Header]:
