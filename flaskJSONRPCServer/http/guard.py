@@ -57,6 +57,8 @@ class Guard:
         """
         if len(environ.get("PATH_INFO", "")) + len(environ.get("QUERY_STRING", "")) > self._max_url_bytes:
             raise UrlTooLong(f"the URL is over max_url_bytes ({self._max_url_bytes} bytes)")
+        if not environ.get("QUERY_STRING", "").isascii():
+            check_query(environ["QUERY_STRING"])
         if len(environ) > self._max_uncounted:
             self._check_header_count(environ)
         if environ.get("HTTP_HOST") not in self._good_hosts:
@@ -101,6 +103,18 @@ class Guard:
         if parameters.get("charset", "utf-8").lower() not in _UTF8_NAMES:
             raise UnsupportedMediaType(f"Content-Type {content_type!r} is refused: JSON is UTF-8 (RFC 8259)")
         remember(self._good_media_types, content_type)
+
+
+def check_query(query: str) -> None:
+    """Check a query with raw bytes in it, which the environ has as Latin-1 (PEP 3333).
+
+    Raises:
+        BadRequest: They are no UTF-8.
+    """
+    try:
+        query.encode("latin-1").decode()
+    except UnicodeError as exc:
+        raise BadRequest("the query is not UTF-8; percent-encode it") from exc
 
 
 def remember(good: set[str | None], value: str) -> None:

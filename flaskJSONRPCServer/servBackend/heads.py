@@ -47,10 +47,15 @@ def check_request_line(line: bytes) -> None:
     """Check a request line, with its end.
 
     Raises:
-        BadHead: It is malformed, or its version is neither HTTP/1.0 nor HTTP/1.1.
+        BadHead: It is malformed, or its version is neither HTTP/1.0 nor HTTP/1.1. Or its target has bytes that are
+            neither ASCII nor UTF-8, which each reader would take for something else.
     """
     if not _REQUEST_LINE.fullmatch(line):
         raise BadHead("malformed request line")
+    try:
+        line.decode()
+    except UnicodeDecodeError as exc:
+        raise BadHead("the request line is not UTF-8") from exc
 
 
 def check_fields(lines: Iterable[bytes], *, is_http_1_1: bool) -> None:

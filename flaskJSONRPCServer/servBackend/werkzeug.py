@@ -40,6 +40,13 @@ class RequestHandler(WSGIRequestHandler):
         self.rfile = self._came_by.reader
         self.client_address = (self._came_by.peer, 0) if is_unix(self.connection) else self._came_by.address
 
+    def parse_request(self) -> bool:
+        """Read the head. Werkzeug would encode what is raw in the target a second time."""
+        is_read = super().parse_request()
+        if is_read:
+            self.path = "".join(char if char.isascii() else f"%{ord(char):02X}" for char in self.path)
+        return is_read
+
     def make_environ(self) -> dict[str, Any]:
         """Return the environ, which PEP 3333 wants to have a server name over a Unix socket too."""
         environ = super().make_environ()

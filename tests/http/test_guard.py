@@ -199,3 +199,13 @@ def test_cross_site(headers, foreign):
     head = {"HTTP_HOST": "own.test", **{f"HTTP_{name}": value for name, value in headers.items()}}
 
     assert is_cross_site(head) is foreign
+
+
+@pytest.mark.parametrize("query", ["a=\xff", "a=\xc3", "\xa0"])
+def test_query_with_raw_bytes_that_are_no_utf_8_is_refused(query):
+    with pytest.raises(BadRequest, match="the query is not UTF-8; percent-encode it"):
+        guard().check_head(environ(QUERY_STRING=query))
+
+
+def test_query_of_raw_utf_8_passes():
+    guard().check_head(environ(QUERY_STRING="a=\xc3\xa9"))

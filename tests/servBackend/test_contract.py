@@ -21,6 +21,7 @@ BACKENDS = ["werkzeug", "cheroot", "granian"]
 
 # What a backend does otherwise, and why.
 DIFFERS = {
+    "raw UTF-8 in the target is refused": {"cheroot"},  # its parser takes ASCII only
     "one request a connection": {"werkzeug"},  # its handler closes after each answer
     "half-closed clients are not answered": {"granian"},  # it takes the end of the input for the end of the client
     "half-sent bodies take threads": {"granian"},  # its body is read in the thread that answers
@@ -103,6 +104,33 @@ def test_calls_batches_and_notifications(serve):
     assert post(server) == (200, ANSWER)
     assert post(server, b"[" + ECHO + b"," + notification + b"]") == (200, b"[" + ANSWER + b"]")
     assert post(server, notification) == (204, b"")
+
+
+RAW_UTF_8 = "é".encode()
+
+
+@pytest.mark.parametrize(
+    "target", [b"/api/echo?text=\xff", b"/api/echo?\xff=1", b"/page?\xff", b"/api/echo?text=\xc3", b"/api/ech\xff"]
+)
+def test_raw_byte_that_is_no_utf_8_is_a_bad_request(serve, target):
+    server = serve()
+    answer = exchange(server, b"GET " + target + b" HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+
+    assert statuses(answer) == [400]
+    assert post(server) == (200, ANSWER)
+
+
+def test_raw_utf_8_in_a_query_is_read_as_if_it_were_percent_encoded(serve, backend):
+    if backend in DIFFERS["raw UTF-8 in the target is refused"]:
+        status, end = 400, b""
+    else:
+        status, end = 200, b'"result":"' + RAW_UTF_8 + b'","id":null}'
+    answer = exchange(
+        serve(), b"GET /api/echo?text=" + RAW_UTF_8 + b" HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+    )
+
+    assert statuses(answer) == [status]
+    assert answer.endswith(end)
 
 
 @pytest.mark.parametrize("strange", STRANGE)
