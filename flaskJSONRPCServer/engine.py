@@ -7,7 +7,7 @@ import ipaddress
 import threading
 import uuid
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import flask
 import werkzeug.wrappers
@@ -41,7 +41,10 @@ from .servBackend import find_serv_backend
 from .servBackend.serving import SERVED_BY, refuse_unsupported
 from .servBackend.sockets import Address, AnyAddress, GivenSocket, parse_addresses
 from .settings import Settings
-from .wsgi import Application, FlaskMount, add_rules, make_rule
+from .wsgi import Application, FlaskMount, OwnFlask, add_rules, checked_prefix, make_rule
+
+if TYPE_CHECKING:
+    from flask.sansio.blueprints import BlueprintSetupState
 
 __all__ = ["Engine", "addresses_of"]
 
@@ -76,9 +79,9 @@ class Engine:
         self.exec_backends = ExecBackends(facade, self.log, self.stats)
         self._chosen(None, None)
         self.codec = self._make_codec(settings)
-        self._app = flask.Flask(self.name)
+        self._app: flask.Flask = OwnFlask(self.name)
         self._app_is_users = False
-        self._mounts = [FlaskMount(self._app, self.name, self.pipeline)]
+        self._mounts = [self._mounted_on(self._app)]
         self._making = threading.Lock()
         self._pipeline: Pipeline | None = None  # guarded by _making
         self._frozen = settings  # what the pipeline was made of; guarded by _making
@@ -103,9 +106,17 @@ class Engine:
         self._mounts[0] = self._mounted_on(app)
         self._app, self._app_is_users = app, True
 
-    def mount(self, app: flask.Flask) -> None:
-        """Put the RPC URLs into an application that somebody else serves."""
-        self._mounts.append(self._mounted_on(app))
+    def mount(self, app: flask.Flask | flask.Blueprint, url_prefix: str) -> None:
+        """Put the RPC URLs into an application that somebody else serves, or into each that a blueprint comes to.
+
+        Raises:
+            SettingsError: It is neither.
+            RegistrationError: Another server has one of the paths there, or this one has all of them already.
+        """
+        if isinstance(app, flask.Blueprint):
+            app.record(lambda state: self._mounts.append(self._mounted_by(state, url_prefix)))
+        else:
+            self._mounts.append(self._mounted_on(app, url_prefix))
 
     def add_urls(self, views: Mapping[str, Callable[..., Any]], methods: Collection[str]) -> None:
         """Put further URLs, with their view functions, into the served application."""
@@ -275,8 +286,14 @@ class Engine:
         # Looked up at each call: a subclass or an assignment may replace it.
         return self._facade._fixJSON(value)
 
-    def _mounted_on(self, app: flask.Flask) -> FlaskMount:
-        mount = FlaskMount(app, self.name, self.pipeline)
+    def _mounted_by(self, state: BlueprintSetupState, url_prefix: str) -> FlaskMount:
+        prefix = (state.url_prefix or "").rstrip("/") + checked_prefix(url_prefix)
+        blueprint = f"{state.name_prefix}.{state.name}".lstrip(".")
+        app = cast("flask.Flask", state.app)  # that of a blueprint that is no sansio one
+        return self._mounted_on(app, prefix, f"{blueprint}.rpc")  # by the endpoint Flask finds the blueprint's hooks
+
+    def _mounted_on(self, app: flask.Flask, url_prefix: str = "", endpoint: str = "") -> FlaskMount:
+        mount = FlaskMount(app, endpoint or f"{self.name}.rpc", self.pipeline, url_prefix)
         mount.mount(self.router.table.paths())
         return mount
 

@@ -184,9 +184,19 @@ class flaskJSONRPCServer(DocumentedHelpers):
         """Return the WSGI callable, for a serving program of your own choice."""
         return self._engine.application()
 
-    def init_app(self, app: flask.Flask) -> None:
-        """Mount the RPC URLs, those registered later too, on a Flask application that somebody else serves."""
-        self._engine.mount(app)
+    def init_app(self, app: flask.Flask | flask.Blueprint, url_prefix: str = "") -> None:
+        """Mount the RPC URLs, those registered later too, on a Flask application that somebody else serves.
+
+        Args:
+            app: The application; or a blueprint, which mounts them on each application that registers it, below its own
+                ``url_prefix`` and with its hooks.
+            url_prefix: What stands before each path, such as ``/v1``.
+
+        Raises:
+            SettingsError: ``app`` is neither, or the prefix does not begin with a slash.
+            RegistrationError: Another server has one of the paths there, or this one is mounted there already.
+        """
+        self._engine.mount(app, url_prefix)
 
     @in_parent_only
     def registerFunction(

@@ -12,23 +12,26 @@ from typing import Any, NoReturn, cast
 
 import flask
 from flask import signals
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 from werkzeug.local import LocalProxy
 from werkzeug.routing import Map, Rule
 
 from .dispatch.locks import Locks
-from .dispatch.pipeline import PATH_METHODS, Pipeline, held_back
+from .dispatch.pipeline import METHOD_URL_METHODS, PATH_METHODS, Pipeline
 from .dispatch.routes import wsgi_encoded
 from .errors import RegistrationError, SettingsError
 from .http.request import Environ, Request
-from .http.response import Response
+from .http.response import Response, merged_headers
 from .runtime.interrupts import is_interrupt
 
 __all__ = [
     "Application",
     "FlaskMount",
+    "OwnFlask",
     "add_rules",
     "answer_of_flask",
+    "checked_prefix",
     "environ_at",
     "make_rule",
     "process_of_flask",
@@ -43,6 +46,10 @@ _SIGNALS = (
     signals.appcontext_popped,
     signals.appcontext_tearing_down,
 )
+
+
+# In an environ: the mount whose URL it is, where Flask has not found the rule.
+_MOUNT = "flaskJSONRPCServer.mount"
 
 
 class Application:
@@ -75,7 +82,7 @@ class Application:
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer one request (PEP 3333)."""
         if self._is_observed():
-            response = held_back(self._locks) if self._locks.closed else None
+            response = self._pipeline.held_back(Request(environ)) if self._locks.closed else None
         else:
             response = self._pipeline.answer(environ)
         if response is None:
@@ -109,31 +116,61 @@ def sent(response: Response, environ: Environ, start_response: Callable[..., Any
     return [] if environ["REQUEST_METHOD"] == "HEAD" else [response.body]
 
 
+class OwnFlask(flask.Flask):
+    """The application that a server makes for itself.
+
+    It runs what a mount has to do before and after a request. In the lists of hooks it would be what sends every RPC
+    request through Flask.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.mounts: list[FlaskMount] = []
+
+    def preprocess_request(self) -> Any:
+        """Run what comes before a request."""
+        for mount in self.mounts:
+            mount.explain_refusal()
+        return super().preprocess_request()
+
+    def process_response(self, response: flask.Response) -> flask.Response:
+        """Run what comes after a request."""
+        response = super().process_response(response)
+        for mount in self.mounts:
+            response = mount.with_cors(response)
+        return response
+
+
 class FlaskMount:
     """The RPC URLs in one Flask application.
 
     Args:
         app: The application.
-        name: The server's name, which the endpoint of its rules bears.
+        endpoint: The endpoint of all its rules.
         pipeline: Gives the pipeline, when a request comes.
+        url_prefix: What stands before each path, such as ``/v1``.
 
     Raises:
         SettingsError: It is not a Flask application.
-        RegistrationError: A server of this name is mounted there already.
+        RegistrationError: A server is mounted there under this endpoint already.
     """
 
-    def __init__(self, app: flask.Flask, name: str, pipeline: Callable[[], Pipeline]) -> None:
+    def __init__(self, app: flask.Flask, endpoint: str, pipeline: Callable[[], Pipeline], url_prefix: str = "") -> None:
         if not isinstance(app, flask.Flask):
             raise SettingsError(f"{app!r} is refused as an application: it takes a flask.Flask")
         self.app = app
         self.paths: set[str] = set()
-        self._endpoint = f"{name}.rpc"
+        self._endpoint = endpoint
         self._pipeline = pipeline
+        self._prefix = checked_prefix(url_prefix)
+        self._path_of_rule: dict[str, str] = {}
         self._neighbours: dict[str, FlaskMount] = app.extensions.setdefault("flaskJSONRPCServer", {})
-        if name in self._neighbours:
+        if endpoint in self._neighbours:
+            name = endpoint.removesuffix(".rpc")
             raise RegistrationError(f"{app!r} has a server {name!r} already; mount it once, or give the other a name=")
-        self._neighbours[name] = self
-        app.view_functions[self._endpoint] = self._view
+        self._neighbours[endpoint] = self
+        app.view_functions[endpoint] = self._view
+        self._hook_into(app)
 
     def mount(self, paths: Iterable[str]) -> None:
         """Add the rules of these paths, where they are missing.
@@ -143,27 +180,97 @@ class FlaskMount:
         """
         missing = [path for path in paths if path not in self.paths]
         for path in missing:
-            if any(path in neighbour.paths for neighbour in self._neighbours.values()):
+            if any(mount.has_url(self._prefix + path) for mount in self._neighbours.values()):
                 raise RegistrationError(f"path {path!r} of {self.app!r} belongs to another server; choose another path")
-        add_rules(self.app, [rule for path in missing for rule in rules_of(path, self._endpoint)])
+        rules = {path: rules_of(self._prefix + path, self._endpoint) for path in missing}
+        add_rules(self.app, [rule for of_path in rules.values() for rule in of_path])
+        self._path_of_rule.update({rule.rule: path for path in missing for rule in rules[path]})
         self.paths.update(missing)
+
+    def has_url(self, path: str) -> bool:
+        """Return whether a path, its prefix included, is one of its own."""
+        return path.startswith(self._prefix) and path[len(self._prefix) :] in self.paths
 
     def unmount_others(self, paths: Iterable[str]) -> None:
         """Remove the rules of all paths but these."""
         gone = self.paths.difference(paths)
-        urls = {rule.rule for path in gone for rule in rules_of(path, self._endpoint)}
+        urls = {rule for rule, path in self._path_of_rule.items() if path in gone}
         remove_rules(self.app, lambda rule: rule.endpoint == self._endpoint and rule.rule in urls)
         self.paths -= gone
 
-    def _view(self, **_: str) -> flask.Response:
-        pipeline = self._pipeline()
-        handler = pipeline.steps.handler
-        environ = current_request().environ
+    def explain_refusal(self) -> None:
+        """Say how an RPC URL is used, where the HTTP method of ``flask.request`` is not for it; to be run before it."""
+        request = current_request()
+        refusal = request.routing_exception
+        if not isinstance(refusal, MethodNotAllowed) or (match := self._own_rule(request, refusal)) is None:
+            return
+        rule, method = match
+        request.environ[_MOUNT] = self
+        path = self._path_of_rule[rule.rule]
+        allowed = self._pipeline().allowed_methods(wsgi_encoded(path + (method or "")))
+        if allowed:
+            refusal.valid_methods = sorted(refusal.valid_methods or ())
+            refusal.description = explanation(request.path, allowed)
+        else:
+            request.routing_exception = NotFound()
+
+    def with_cors(self, response: flask.Response) -> flask.Response:
+        """Add what the CORS protocol wants to the answer to ``flask.request``, whoever has made it, on an RPC URL."""
+        request = current_request()
+        is_ours = request.endpoint == self._endpoint or request.environ.get(_MOUNT) is self
+        if is_ours and "Access-Control-Allow-Origin" not in response.headers:
+            headers = merged_headers(list(response.headers), self._pipeline().cors_headers(Request(request.environ)))
+            response.headers = Headers(headers)
+        return response
+
+    def _hook_into(self, app: flask.Flask) -> None:
+        if isinstance(app, OwnFlask):
+            app.mounts.append(self)
+        else:
+            app.before_request(self.explain_refusal)
+            app.after_request(self.with_cors)
+
+    def _own_rule(self, request: flask.Request, refusal: MethodNotAllowed) -> tuple[Rule, str | None] | None:
+        """Return the rule of a URL that takes other HTTP methods, and the name in it, if the rule is one of these."""
+        adapter = self.app.create_url_adapter(request)
+        for http_method in ("POST", "GET"):
+            if adapter is not None and http_method in (refusal.valid_methods or ()):
+                rule, values = adapter.match(method=http_method, return_rule=True)
+                if rule.endpoint == self._endpoint:
+                    return rule, values.get("method")
+        return None
+
+    def _view(self, method: str | None = None, **_: Any) -> flask.Response:
+        pipeline, request = self._pipeline(), current_request()
+        handler, environ = pipeline.steps.handler, request.environ
+        if self._prefix and request.url_rule is not None:
+            environ = environ_at(self._path_of_rule[request.url_rule.rule], method)
         target = None if handler is None else pipeline.find(Request(environ))
         if handler is None or target is None:
             return answer_of_flask(pipeline, environ)
         endpoint, route = target
         return self.app.make_response(handler(endpoint.path, None if route is None else route.name))
+
+
+def checked_prefix(url_prefix: str) -> str:
+    """Return the prefix without a slash at its end.
+
+    Raises:
+        SettingsError: It does not begin with one.
+    """
+    if not isinstance(url_prefix, str) or (url_prefix and not url_prefix.startswith("/")):
+        raise SettingsError(f"url_prefix={url_prefix!r} is refused: it takes a string such as '/v1'")
+    return url_prefix.rstrip("/")
+
+
+def explanation(path: str, allowed: Collection[str]) -> str:
+    """Return what to do about an RPC URL and an HTTP method that it does not take."""
+    if "POST" not in allowed:
+        return "The URL of a method takes GET; POST JSON-RPC requests to the path before it."
+    return (
+        'This URL takes JSON-RPC 2.0. POST a request such as {"jsonrpc": "2.0", "method": "...", "params": [], "id": 1}'
+        f" to it, with Content-Type application/json. By GET a method is called at {path.rstrip('/')}/<method>."
+    )
 
 
 def current_request() -> flask.Request:
@@ -205,14 +312,12 @@ def process_of_flask(pipeline: Pipeline, environ: Environ) -> flask.Response:
 
 def refuse(pipeline: Pipeline, environ: Environ) -> NoReturn:
     allowed = pipeline.allowed_methods(environ.get("PATH_INFO", ""))
-    raise MethodNotAllowed(allowed) if allowed else NotFound
+    raise MethodNotAllowed(allowed, explanation(flask.request.path, allowed)) if allowed else NotFound
 
 
 def rules_of(path: str, endpoint: str) -> list[Rule]:
     """Return the Flask rules of a formatted path: ``/api/<method>/``, ``/api/<method>``, ``/api/`` and ``/api``."""
-    # Only the view knows whether there is a method of a name. Were its rule to refuse an HTTP method, what is no method
-    # at all would be 405 instead of 404.
-    method_urls = [make_rule(f"{path}<method>{end}", endpoint, None) for end in ("/", "")]
+    method_urls = [make_rule(f"{path}<method>{end}", endpoint, METHOD_URL_METHODS) for end in ("/", "")]
     return method_urls + [make_rule(rule, endpoint, PATH_METHODS) for rule in (path, path.rstrip("/")) if rule]
 
 

@@ -1,10 +1,13 @@
 """Where WSGI, Flask and the calls meet: who goes through Flask, and what Flask sees of it."""
 
+import dataclasses
+import re
 import threading
 
 import flask
 import pytest
 from flask import signals
+from flask.cli import FlaskGroup
 from werkzeug.routing import Rule
 
 from flaskJSONRPCServer import RegistrationError, ServerStateError, SettingsError, flaskJSONRPCServer
@@ -470,3 +473,172 @@ def test_rules_of_the_application_are_left_as_they_are():
 
     assert set(answer.header("Allow").split(", ")) == {"GET", "HEAD", "OPTIONS"}
     assert {rule.rule: rule.websocket for rule in app.url_map.iter_rules()}["/ws"]
+
+
+HELP = b"POST a request such as"
+
+
+@pytest.mark.parametrize("way", ["direct", "through Flask", "mounted"])
+def test_get_of_a_path_says_how_to_call_it(way):
+    answer = call_wsgi(application_by(way), get("/api"))
+
+    assert (answer.code, answer.header("Allow")) == (405, "OPTIONS, POST")
+    assert HELP in answer.body
+    assert b"/api/&lt;method&gt;" in answer.body
+
+
+@pytest.mark.parametrize("way", ["direct", "through Flask", "mounted"])
+def test_post_to_a_methods_own_url_says_where_to_post(way):
+    answer = call_wsgi(application_by(way), post(rpc("echo", [1]), "/api/echo"))
+
+    assert (answer.code, answer.header("Allow")) == (405, "GET, HEAD, OPTIONS")
+    assert b"POST JSON-RPC requests to the path before it" in answer.body
+
+
+def application_by(way, **options):
+    server = flaskJSONRPCServer(None, log=False, flaskContext=way == "through Flask", **options)
+    server.registerFunction(lambda value: value, path="/api", name="echo")
+    if way != "mounted":
+        server.flaskApp.add_url_rule("/page", "page", lambda: "page")
+        return server.getWSGI()
+    application = flask.Flask("theirs")
+    application.add_url_rule("/page", "page", lambda: "page")
+    server.init_app(application)
+    return application
+
+
+FOREIGN = {"Origin": "https://a.test"}
+
+REFUSED = {
+    "unknown method": (get("/api/nothing", FOREIGN), 404),
+    "get of a path": (get("/api", FOREIGN), 405),
+    "delete": (Request("DELETE", "/api", dict(FOREIGN)), 405),
+    "post to a method": (post(rpc("echo"), "/api/echo", headers=FOREIGN), 405),
+    "post to an unknown method": (post(rpc("echo"), "/api/nothing", headers=FOREIGN), 404),
+    "media type": (post(rpc("echo"), headers={**FOREIGN, "Content-Type": "text/plain"}), 415),
+    "too large": (post(b"[" + b" " * 2000, headers=FOREIGN), 413),
+    "auth": (post(rpc("echo"), headers={**FOREIGN, "X-Refused": "1"}), 403),
+}
+
+
+@pytest.mark.parametrize("way", ["direct", "through Flask", "mounted"])
+@pytest.mark.parametrize("name", REFUSED)
+def test_page_of_another_origin_may_read_why_it_was_refused(way, name):
+    request, code = REFUSED[name]
+    application = application_by(
+        way,
+        cors={"origin": "https://a.test"},
+        max_body_bytes=1000,
+        auth=lambda server, path, request, method: "X-Refused" not in request["headers"],
+    )
+    answer = call_wsgi(application, request)
+    foreign = call_wsgi(
+        application, dataclasses.replace(request, headers={**request.headers, "Origin": "https://b.test"})
+    )
+
+    assert answer.code == foreign.code == code
+    assert answer.header("Access-Control-Allow-Origin") == "https://a.test"
+    assert foreign.header("Access-Control-Allow-Origin") is None
+    assert answer.header("Vary") == foreign.header("Vary") == "Origin"
+
+
+@pytest.mark.parametrize("way", ["direct", "through Flask", "mounted"])
+def test_pages_beside_the_api_have_no_cors_headers_of_ours(way):
+    application = application_by(way, cors=True)
+
+    for target, code in (("/page", 200), ("/nothing", 404), ("/api/a/b", 404)):
+        answer = call_wsgi(application, get(target, FOREIGN))
+        assert (answer.code, answer.header("Access-Control-Allow-Origin")) == (code, None)
+
+
+def test_refusal_by_a_hook_of_the_application_can_be_read_by_other_origins():
+    application = application_by("mounted", cors=True)
+    application.before_request(lambda: flask.abort(401))
+
+    answer = call_wsgi(application, post(rpc("echo", [1]), headers=FOREIGN))
+    assert (answer.code, answer.header("Access-Control-Allow-Origin")) == (401, "*")
+
+
+def test_page_on_the_url_of_a_path_stays_the_applications():
+    server = flaskJSONRPCServer(None, log=False, cors=True)
+    server.registerFunction(lambda value: value, path="/api", name="echo")
+    server.flaskApp.add_url_rule("/api", "page", lambda: "page")
+    application = server.getWSGI()
+
+    page = call_wsgi(application, get("/api", FOREIGN))
+    assert (page.body, page.header("Access-Control-Allow-Origin")) == (b"page", None)
+    assert result_of(application, "echo", [1]) == 1
+    assert call_wsgi(application, Request("PUT", "/api")).header("Allow") == "GET, HEAD, OPTIONS, POST"
+
+
+def mounted_server(**options):
+    server = flaskJSONRPCServer(None, log=False, **options)
+    server.registerFunction(lambda value: [value, flask.request.path], path="/api", name="echo")
+    server.registerFunction(lambda: "root", name="at_root")
+    return server
+
+
+@pytest.mark.parametrize("prefix", ["/v1", "/v1/", "/a/b"])
+def test_urls_are_mounted_below_a_prefix(prefix):
+    server, application = mounted_server(), flask.Flask("theirs")
+    server.init_app(application, url_prefix=prefix)
+    server.registerFunction(lambda: 2, path="/late", name="two")
+    base = prefix.rstrip("/")
+
+    assert result_of(application, "echo", [1], target=f"{base}/api") == [1, f"{base}/api"]
+    assert call_wsgi(application, get(f"{base}/api/echo?value=1")).json()["result"] == ["1", f"{base}/api/echo"]
+    assert result_of(application, "at_root", target=f"{base}/") == "root"
+    assert call_wsgi(application, get(f"{base}/at_root")).json()["result"] == "root"
+    assert result_of(application, "two", target=f"{base}/late") == 2
+    assert call_wsgi(application, get("/api/echo?value=1")).code == 404
+    assert HELP in call_wsgi(application, get(f"{base}/api")).body
+
+
+def test_blueprint_mounts_the_urls_with_its_prefix_and_hooks():
+    server, application = mounted_server(name="calls"), flask.Flask("theirs")
+    inner, outer = flask.Blueprint("inner", "theirs"), flask.Blueprint("outer", "theirs", url_prefix="/outer")
+    seen = []
+    inner.before_request(lambda: seen.append(flask.request.endpoint))
+    server.init_app(inner, url_prefix="/rpc")
+    outer.register_blueprint(inner, url_prefix="/inner")
+    application.register_blueprint(outer)
+    application.register_blueprint(inner, name="again", url_prefix="/again")
+    server.registerFunction(lambda: 2, path="/late", name="two")
+
+    assert result_of(application, "echo", [1], target="/outer/inner/rpc/api") == [1, "/outer/inner/rpc/api"]
+    assert result_of(application, "two", target="/again/rpc/late") == 2
+    assert seen == ["outer.inner.rpc", "again.rpc"]
+
+
+def test_prefix_with_a_variable():
+    server, application = mounted_server(), flask.Flask("theirs")
+    server.init_app(application, url_prefix="/<tenant>")
+
+    assert result_of(application, "echo", [1], target="/acme/api") == [1, "/acme/api"]
+    assert call_wsgi(application, get("/acme/api/echo?value=1")).json()["result"] == ["1", "/acme/api/echo"]
+
+
+@pytest.mark.parametrize("prefix", ["v1", None, 1])
+def test_prefix_that_is_none_is_refused(prefix):
+    with pytest.raises(SettingsError, match=r"url_prefix=.* is refused"):
+        mounted_server().init_app(flask.Flask("theirs"), url_prefix=prefix)
+
+
+def test_same_path_below_two_prefixes_belongs_to_two_servers():
+    application = flask.Flask("theirs")
+    for number in (1, 2):
+        server = flaskJSONRPCServer(None, log=False)
+        server.registerFunction(lambda number=number: number, path="/api", name="number")
+        server.init_app(application, url_prefix=f"/v{number}")
+
+    assert [result_of(application, "number", target=f"/v{number}/api") for number in (1, 2)] == [1, 2]
+
+
+def test_flask_lists_the_urls_with_their_methods():
+    application = flask.Flask("theirs")
+    mounted_server(name="calls").init_app(application)
+
+    command = FlaskGroup(create_app=lambda: application)
+    listed = application.test_cli_runner().invoke(command, ["routes", "--all-methods"]).output
+    assert re.search(r"calls\.rpc +OPTIONS, POST +/api\b", listed)
+    assert re.search(r"calls\.rpc +GET, HEAD, OPTIONS +/api/<method>", listed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 import traceback
 from collections.abc import Callable
 from inspect import Parameter
@@ -12,11 +13,32 @@ from typing import Any
 
 from ..errors import RegistrationError
 from ..sansio_jsonrpc import JsonRpcInvalidParamsError
-from .signatures import Arguments, SignaturePlan, is_nameable, is_positional, is_required, is_variadic
+from .signatures import Arguments, SignaturePlan, is_nameable, is_positional, is_required, is_variadic, listed
 
 __all__ = ["DecoratedPlan", "Plan", "parameters_of", "plan_of"]
 
 Function = Callable[..., Any]
+
+# How CPython words it, up to 3.14 at least. Whatever it words otherwise is passed on as it is.
+_WORDS: list[tuple[re.Pattern[str], Callable[[re.Match[str]], str]]] = [
+    (
+        re.compile(r"missing \d+ required (?:positional|keyword-only) arguments?: (.*)"),
+        lambda match: f"missing {listed(names_in(match[1]))}",
+    ),
+    (
+        re.compile(r"got an unexpected keyword argument '(.*?)'(?:\. Did you mean '.*'\?)?", re.DOTALL),
+        lambda match: f"unexpected {match[1]!r}",
+    ),
+    (re.compile(r"got multiple values for argument '(.*)'"), lambda match: f"unexpected {match[1]!r}"),
+    (
+        re.compile(r"takes (?:from \d+ to )?(\d+) positional arguments? but (\d+) .*given"),
+        lambda match: f"{match[2]} given, at most {match[1]} taken",
+    ),
+    (
+        re.compile(r"got some positional-only arguments passed as keyword arguments: (.*)"),
+        lambda match: f"{listed(names_in(match[1]))} only by position",
+    ),
+]
 
 
 class DecoratedPlan:
@@ -86,8 +108,17 @@ class DecoratedPlan:
         begun = {frame.f_code for frame, _ in traceback.walk_tb(exc.__traceback__)}
         for prefix, code in self._functions:
             if text.startswith(prefix) and code not in begun:
-                return f"Invalid params: {text.removeprefix(prefix)}"
+                return f"Invalid params: {reworded(text.removeprefix(prefix))}"
         return None
+
+
+def reworded(text: str) -> str:
+    """Return Python's words about arguments that do not fit in those of :class:`SignaturePlan`."""
+    return next((words(match) for pattern, words in _WORDS if (match := pattern.fullmatch(text))), text)
+
+
+def names_in(text: str) -> list[str]:
+    return [name for name in re.findall(r"\w+", text) if name != "and"]
 
 
 Plan = SignaturePlan | DecoratedPlan

@@ -15,7 +15,7 @@ from ..http.cors import Cors
 from ..http.guard import Guard, is_cross_site
 from ..http.refusals import Forbidden, Refusal
 from ..http.request import Environ, Request
-from ..http.response import Response, refusal_response, server_error_response
+from ..http.response import Response, merged_headers, refusal_response, server_error_response
 from ..runtime.contexts import own_context
 from ..runtime.interrupts import is_interrupt
 from ..runtime.logs import ERROR
@@ -25,11 +25,10 @@ from ..settings import Settings
 from .answers import Answerer
 from .connection import ServerFacts
 from .exchange import Exchange
-from .locks import Locks
-from .rendering import Renderer, with_cors
+from .rendering import Renderer, cors_headers, with_cors
 from .routes import Endpoint, Route, Router
 
-__all__ = ["PATH_METHODS", "Pipeline", "Steps", "held_back"]
+__all__ = ["METHOD_URL_METHODS", "PATH_METHODS", "Pipeline", "Steps"]
 
 PATH_METHODS = ("OPTIONS", "POST")
 """The HTTP methods of a path."""
@@ -122,9 +121,9 @@ class Pipeline:
         Returns:
             The answer; None if this is no RPC request: an unknown path, or an HTTP method that this path does not take.
         """
-        if self._locks.closed and (refused := held_back(self._locks)) is not None:
-            return refused
         request = self.request(environ, parsed)
+        if self._locks.closed and (refused := self.held_back(request)) is not None:
+            return refused
         target = self.find(request)
         if target is None:
             return None
@@ -143,6 +142,24 @@ class Pipeline:
             if self._stats.awaiting_idle:
                 self._stats.wake_waiting()
         return response if self._cors is None else with_cors(response, request, self._cors)
+
+    def cors_headers(self, request: Request) -> list[tuple[str, str]]:
+        """Return what the CORS protocol wants in the answer to a request."""
+        return [] if self._cors is None else cors_headers(request, self._cors)
+
+    def held_back(self, request: Request) -> Response | None:
+        """Hold a request as long as requests are held.
+
+        Returns:
+            Its answer if the server has stopped meanwhile, else None.
+        """
+        try:
+            self._locks.wait_open()
+        except Refusal as refusal:
+            response = refusal_response(refusal)
+            response.headers = merged_headers(response.headers, self.cors_headers(request))
+            return response
+        return None
 
     def server_error(self, request: Request) -> Response:
         """Log the exception that is being handled, and return the answer to its request: 500 and the id of the log."""
@@ -255,15 +272,6 @@ def in_turn(process: Process, turn: threading.Lock) -> Process:
             return process(request, endpoint, route)
 
     return process_in_turn
-
-
-def held_back(locks: Locks) -> Response | None:
-    """Hold a request as long as requests are held. Return its answer if the server has stopped meanwhile, else None."""
-    try:
-        locks.wait_open()
-    except Refusal as refusal:
-        return refusal_response(refusal)
-    return None
 
 
 def query_params(request: Request, route: Route) -> dict[str, str]:

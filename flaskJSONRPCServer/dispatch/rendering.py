@@ -11,7 +11,7 @@ from ..http.response import Outgoing, Response, checked_header, json_response, m
 from ..settings import Settings
 from .exchange import Exchange
 
-__all__ = ["Renderer", "with_cors"]
+__all__ = ["Renderer", "cors_headers", "with_cors"]
 
 
 class Renderer:
@@ -51,14 +51,17 @@ class Renderer:
 
 def with_cors(response: Response, request: Request, cors: Cors) -> Response:
     """Add what the CORS protocol wants."""
+    response.headers = merged_headers(response.headers, cors_headers(request, cors))
+    return response
+
+
+def cors_headers(request: Request, cors: Cors) -> list[tuple[str, str]]:
+    """Return what the CORS protocol wants in the answer to a request."""
     environ = request.environ
     origin = environ.get("HTTP_ORIGIN")
     if request.method == "OPTIONS":
-        headers = cors.preflight_headers(origin, environ.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS", ""))
-    else:
-        headers = cors.headers(origin)
-    response.headers = merged_headers(response.headers, headers)
-    return response
+        return cors.preflight_headers(origin, environ.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS", ""))
+    return cors.headers(origin)
 
 
 def rendered_as_asked(reply: bytes, asked: Outgoing, callback: str | None) -> Response:

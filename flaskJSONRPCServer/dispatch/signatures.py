@@ -12,7 +12,7 @@ from typing import Any
 from ..errors import RegistrationError
 from ..sansio_jsonrpc import JsonRpcInvalidParamsError
 
-__all__ = ["SignaturePlan", "is_nameable", "is_positional", "is_required", "is_variadic"]
+__all__ = ["SignaturePlan", "is_nameable", "is_positional", "is_required", "is_variadic", "listed"]
 
 Arguments = tuple[Sequence[Any], Mapping[str, Any]]
 
@@ -159,4 +159,5 @@ def is_variadic(parameter: Parameter) -> bool:
 
 
 def listed(names: Iterable[str]) -> str:
+    """Return names as a message shows them."""
     return ", ".join(map(repr, names))

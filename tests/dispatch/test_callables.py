@@ -179,14 +179,14 @@ def test_decorated_function_is_called_as_its_decorator_takes_it(decorators, para
 @pytest.mark.parametrize(
     ("decorator", "params", "message"),
     [
-        (passing_on, [], "missing 2 required positional arguments: 'user' and 'word'"),
-        (passing_on, [1, 2, 3, 4], "takes from 2 to 3 positional arguments but 4 were given"),
-        (passing_on, {"user": 1, "word": 2, "other": 3}, "got an unexpected keyword argument 'other'"),
-        (with_user, [], "missing 1 required positional argument: 'word'"),
-        (with_user, {"user": 1, "word": 2}, "got multiple values for argument 'user'"),
-        (Decorator, [1], "missing 1 required positional argument: 'word'"),
+        (passing_on, [], "missing 'user', 'word'"),
+        (passing_on, [1, 2, 3, 4], "4 given, at most 3 taken"),
+        (passing_on, {"user": 1, "word": 2, "other": 3}, "unexpected 'other'"),
+        (with_user, [], "missing 'word'"),
+        (with_user, {"user": 1, "word": 2}, "unexpected 'user'"),
+        (Decorator, [1], "missing 'word'"),
         (with_token, [], "missing 'token'"),
-        (with_token, [1], "missing 2 required positional arguments: 'user' and 'word'"),
+        (with_token, [1], "missing 'user', 'word'"),
         (word_only, ["a", "b"], "2 given, at most 1 taken"),
         (word_only, {"user": "a", "word": "b"}, "unexpected 'user'"),
         (functools.cache, ["a"], "missing 'word'"),
@@ -194,6 +194,32 @@ def test_decorated_function_is_called_as_its_decorator_takes_it(decorators, para
 )
 def test_wrong_call_of_a_decorated_function_is_its_error(decorator, params, message):
     assert message_of(served(decorator(greeting)), params) == f"Invalid params: {message}"
+
+
+def three(a, b, c):
+    return a, b, c
+
+
+def by_keyword(*, key):
+    return key
+
+
+def by_position(a, b, /):
+    return a, b
+
+
+@pytest.mark.parametrize(
+    ("function", "params", "message"),
+    [
+        (three, [], "missing 'a', 'b', 'c'"),
+        (three, {"a": 1, "b": 2, "c": 3, "aa": 4}, "unexpected 'aa'"),
+        (by_keyword, {}, "missing 'key'"),
+        (by_keyword, [1], "1 given, at most 0 taken"),
+        (by_position, {"a": 1, "b": 2}, "'a', 'b' only by position"),
+    ],
+)
+def test_wrong_call_behind_a_decorator_is_worded_as_any_other(function, params, message):
+    assert message_of(served(passing_on(function)), params) == f"Invalid params: {message}"
 
 
 def test_wrong_call_of_a_decorated_function_leaves_no_traceback(caplog):
