@@ -41,7 +41,7 @@ from .servBackend import find_serv_backend
 from .servBackend.serving import SERVED_BY, refuse_unsupported
 from .servBackend.sockets import Address, AnyAddress, GivenSocket, parse_addresses
 from .settings import Settings
-from .wsgi import Application, FlaskMount, OwnFlask, add_rules, checked_prefix, make_rule
+from .wsgi import Application, FlaskMount, OwnFlask, add_rules, checked_prefix, is_let_through, make_rule
 
 if TYPE_CHECKING:
     from flask.sansio.blueprints import BlueprintSetupState
@@ -198,6 +198,7 @@ class Engine:
             magic_name=settings.magicVarForDispatcher,
             debug=settings.debug,
             allow_compress=settings.allowCompress,
+            lets_through=is_let_through,
         )
 
     def remote_calls(self) -> RemoteCalls:
@@ -243,7 +244,9 @@ class Engine:
         self.codec = self._make_codec(settings)
         self._frozen = settings
         guard = Guard(settings, allowed_hosts(settings))
-        return Pipeline(settings, self.facts, self.router, guard, self.stats, self._steps(settings))
+        return Pipeline(
+            settings, self.facts, self.router, guard, self.stats, self._steps(settings), lets_through=is_let_through
+        )
 
     def _steps(self, settings: Settings) -> Steps:
         seams = Seams(self._facade, self._standard, settings, self.codec)
@@ -260,7 +263,7 @@ class Engine:
         )
 
     def _answerer(self, settings: Settings, seams: Seams) -> Answerer:
-        invoker = Invoker(self.facts, self.stats, debug=settings.debug)
+        invoker = Invoker(self.facts, self.stats, debug=settings.debug, lets_through=is_let_through)
         handover = Handover(settings, self.facts, invoker, self.stats, seams.copy_request)
         replaced = seams.replaced("_callDispatcher")
         caller = invoker if replaced is None else DocumentedInvoker(replaced, handover, invoker)

@@ -33,6 +33,7 @@ __all__ = [
     "answer_of_flask",
     "checked_prefix",
     "environ_at",
+    "is_let_through",
     "make_rule",
     "process_of_flask",
 ]
@@ -313,6 +314,21 @@ def process_of_flask(pipeline: Pipeline, environ: Environ) -> flask.Response:
 def refuse(pipeline: Pipeline, environ: Environ) -> NoReturn:
     allowed = pipeline.allowed_methods(environ.get("PATH_INFO", ""))
     raise MethodNotAllowed(allowed, explanation(flask.request.path, allowed)) if allowed else NotFound
+
+
+def is_let_through(exc: BaseException) -> bool:
+    """Tell Flask about an unexpected exception in a request that goes through it, and return whether it raises it.
+
+    It does where ``PROPAGATE_EXCEPTIONS``, ``TESTING`` or ``DEBUG`` say so, and sends its signal itself then.
+    """
+    if not flask.has_request_context():
+        return False
+    app: flask.Flask = cast("LocalProxy[flask.Flask]", flask.current_app)._get_current_object()
+    propagates = app.config["PROPAGATE_EXCEPTIONS"]
+    if app.testing or app.debug if propagates is None else propagates:
+        return True
+    signals.got_request_exception.send(app, _async_wrapper=app.ensure_sync, exception=exc)
+    return False
 
 
 def rules_of(path: str, endpoint: str) -> list[Rule]:

@@ -283,11 +283,34 @@ def test_chunked_body_over_the_limit_is_read_little_further():
     assert stream.taken <= 1000 + 4096
 
 
-def test_limit_of_the_server_counts_and_not_that_of_flask():
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize(
+    ("flasks", "ours", "named"), [(10, 5000, b"MAX_CONTENT_LENGTH (10"), (5000, 20, b"max_body_bytes (20")]
+)
+def test_smaller_one_of_the_servers_limit_and_flasks_counts(chunked, flasks, ours, named):
+    server = make(flaskContext=True, max_body_bytes=ours)
+    server.flaskApp.config["MAX_CONTENT_LENGTH"] = flasks
+    answer = call_wsgi(server.getWSGI(), post(rpc("echo", ["x" * 100]), chunked=chunked))
+
+    assert (answer.code, answer.body) == (413, b"the body is over " + named + b" bytes)\n")
+
+
+def test_limit_of_flask_that_is_not_passed_changes_nothing():
     server = make(flaskContext=True)
-    server.flaskApp.config["MAX_CONTENT_LENGTH"] = 10
+    server.flaskApp.config["MAX_CONTENT_LENGTH"] = 1000
 
     assert result_of(server.getWSGI(), "echo", ["x" * 100]) == "x" * 100
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_hook_that_takes_the_stream_away_is_named_in_the_log(chunked, caplog):
+    server = make(flaskContext=True, log=3)
+    server.flaskApp.before_request(lambda: flask.request.stream.read() and None)
+    answer = call_wsgi(server.getWSGI(), post(ECHO, chunked=chunked))
+
+    assert answer.code == 500
+    assert "a hook has read request.stream" in caplog.text
+    assert "request.get_data() instead" in caplog.text
 
 
 @pytest.mark.parametrize("way", ["direct", "assigned", "init_app"])

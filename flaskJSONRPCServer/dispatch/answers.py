@@ -19,6 +19,7 @@ from ..sansio_jsonrpc import (
 from ..settings import Settings
 from .exchange import Exchange
 from .handover import AnyInvoker, Handover, Pending
+from .http_errors import error_of_response
 from .pace import BATCH_ENDED, pace_of
 from .routes import Backends, Endpoint, Route
 from .seams import Seams
@@ -161,6 +162,8 @@ class Answerer:
         try:
             return self._written_result(call.id, result)
         except JsonRpcSerializationError as exc:
+            if (refused := error_of_response(result)) is not None:
+                raise refused from exc
             what = f"the result of {call.method!r} cannot be sent as JSON"
             raise self._invoker.internal_error(what, exchange) from exc
 

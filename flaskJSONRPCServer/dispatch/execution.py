@@ -30,11 +30,21 @@ class Execution:
         magic_name: The name of the magic variable.
         debug: Whether a client may see the traceback of an unexpected exception.
         allow_compress: Whether the answer may be compressed, unless the dispatcher says otherwise.
+        lets_through: As with :class:`~flaskJSONRPCServer.dispatch.invoker.Invoker`.
     """
 
     def __init__(
-        self, server: ServerFacts, stats: Stats, router: Router, *, magic_name: str, debug: bool, allow_compress: bool
+        self,
+        server: ServerFacts,
+        stats: Stats,
+        router: Router,
+        *,
+        magic_name: str,
+        debug: bool,
+        allow_compress: bool,
+        lets_through: Callable[[BaseException], bool],
     ) -> None:
+        self._lets_through = lets_through
         self._server = server
         self._stats = stats
         self._router = router
@@ -76,7 +86,9 @@ class Execution:
             made[self._magic_name] = overloaded(connection, overload)
             return made[self._magic_name]
 
-        invoker = Invoker(self._server, self._stats, debug=self._debug, connect=connect)
+        invoker = Invoker(
+            self._server, self._stats, debug=self._debug, connect=connect, lets_through=self._lets_through
+        )
         route = self._router.table.find(path, call.method)
         try:
             if route is None:

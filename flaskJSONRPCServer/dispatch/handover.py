@@ -124,7 +124,8 @@ class Handover:
         if said is not None:
             exchange.take_over(said)
         if not status:
-            raise self._failure(result, method, exchange)
+            known = exception_of(result)
+            raise self._failure(result, method, exchange) if known is None else known
         return result
 
     def handed(self, route: Route, call: JsonRpcRequest, exchange: Exchange) -> tuple[Any, ...]:
@@ -140,10 +141,10 @@ class Handover:
             raise exception_of(info) or reserved(BACKEND_REFUSED, str(info or "Server busy"))
         return ticket
 
-    def _failure(self, result: Any, method: str, exchange: Exchange) -> JsonRpcException:
-        if (known := exception_of(result)) is not None:
-            return known
+    def _failure(self, result: Any, method: str, exchange: Exchange) -> BaseException:
         cause = result if isinstance(result, BaseException) else RuntimeError(str(result))
+        if self._invoker.lets_through(cause):
+            return cause
         try:
             raise cause
         except BaseException:  # noqa: BLE001  raised here, so that it is logged with its traceback
@@ -163,6 +164,7 @@ class DocumentedInvoker:
         self._call_dispatcher = call_dispatcher
         self._handover = handover
         self.internal_error = invoker.internal_error
+        self.lets_through = invoker.lets_through
 
     def invoke(self, route: Route, call: JsonRpcRequest, exchange: Exchange) -> Any:
         """As :meth:`~flaskJSONRPCServer.dispatch.invoker.Invoker.invoke`."""
@@ -183,7 +185,7 @@ def internal_errors(invoker: AnyInvoker, what: str, exchange: Exchange) -> Itera
     except JsonRpcException:
         raise
     except BaseException as exc:
-        if is_interrupt(exc):
+        if is_interrupt(exc) or invoker.lets_through(exc):
             raise
         raise invoker.internal_error(what, exchange) from exc
 

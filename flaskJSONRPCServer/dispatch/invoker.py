@@ -14,6 +14,7 @@ from ..runtime.stats import Stats
 from ..sansio_jsonrpc import JsonRpcException, JsonRpcInternalError, JsonRpcInvalidParamsError, JsonRpcRequest
 from .connection import Connection, ServerFacts
 from .exchange import Exchange
+from .http_errors import error_of_http
 from .routes import Route
 
 __all__ = ["Invoker", "logged_error"]
@@ -27,11 +28,20 @@ class Invoker:
         stats: Where calls are counted and timed.
         debug: Whether a client may see the traceback of an unexpected exception.
         connect: What makes the magic variable.
+        lets_through: Asked about an unexpected exception, whether it goes through to the caller instead of becoming an
+            error.
     """
 
     def __init__(
-        self, server: ServerFacts, stats: Stats, *, debug: bool, connect: Callable[..., Any] = Connection
+        self,
+        server: ServerFacts,
+        stats: Stats,
+        *,
+        debug: bool,
+        connect: Callable[..., Any] = Connection,
+        lets_through: Callable[[BaseException], bool] = lambda exc: False,
     ) -> None:
+        self.lets_through = lets_through
         self._connect = connect
         self._server = server
         self._log = server.log
@@ -48,7 +58,7 @@ class Invoker:
         Raises:
             JsonRpcException: Wrong parameters, the function's own, -32003 where the server stopped while the call was
                 held, or -32603 for any other exception.
-            BaseException: A signal has interrupted the call, to end the program.
+            BaseException: A signal has interrupted the call, to end the program. Or it is let through.
         """
         plan = route.plan
         connection = self._connection(route, call, exchange) if plan.takes_magic else None
@@ -65,9 +75,10 @@ class Invoker:
             raise
         except BaseException as exc:  # whatever it is, this call has failed, and neither its thread nor its neighbours
             calls.failed += 1
-            if is_interrupt(exc):
+            error = self._expected_error(exc, route)
+            if error is None and (is_interrupt(exc) or self.lets_through(exc)):
                 raise
-            raise self._error_of(exc, route, exchange) from exc
+            raise error or self.internal_error(f"dispatcher {route.path}{route.name} raised", exchange) from exc
         finally:
             calls.end(perf_counter_ns() - started_ns)
 
@@ -83,11 +94,10 @@ class Invoker:
                 self._log.write(WARNING, f"notification {route.path}{route.name} is lost:", exc.message)
             raise
 
-    def _error_of(self, exc: BaseException, route: Route, exchange: Exchange) -> JsonRpcException:
+    def _expected_error(self, exc: BaseException, route: Route) -> JsonRpcException | None:
+        """Return what an exception means to the client; None for an unexpected one."""
         misfit = route.plan.misfit(exc)
-        if misfit is not None:
-            return JsonRpcInvalidParamsError(misfit)
-        return self.internal_error(f"dispatcher {route.path}{route.name} raised", exchange)
+        return error_of_http(exc) if misfit is None else JsonRpcInvalidParamsError(misfit)
 
     def internal_error(self, what: str, exchange: Exchange) -> JsonRpcInternalError:
         """Log the exception that is being handled, and return what the client is told of it.

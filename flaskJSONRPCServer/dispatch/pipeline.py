@@ -75,6 +75,7 @@ class Pipeline:
         guard: The checks before a body is read.
         stats: Where requests are counted.
         steps: What a user may replace.
+        lets_through: As with :class:`~flaskJSONRPCServer.dispatch.invoker.Invoker`.
 
     Attributes:
         steps: The same; :meth:`arrange` replaces them.
@@ -82,8 +83,17 @@ class Pipeline:
     """
 
     def __init__(
-        self, settings: Settings, server: ServerFacts, router: Router, guard: Guard, stats: Stats, steps: Steps
+        self,
+        settings: Settings,
+        server: ServerFacts,
+        router: Router,
+        guard: Guard,
+        stats: Stats,
+        steps: Steps,
+        *,
+        lets_through: Callable[[BaseException], bool],
     ) -> None:
+        self._lets_through = lets_through
         self._server = server
         self._locks = server.locks
         self._router = router
@@ -134,7 +144,7 @@ class Pipeline:
         except Refusal as refusal:
             response = refusal_response(refusal)
         except BaseException as exc:  # the edge: whatever went wrong, the client learns no more than that
-            if is_interrupt(exc):
+            if is_interrupt(exc) or self._lets_through(exc):
                 raise
             response = self.server_error(request)
         finally:

@@ -16,8 +16,15 @@ __all__ = ["declared_length", "gunzip", "is_gzip", "read_body", "read_parsed_bod
 _GZIP_WBITS = 31
 _GZIP_MAGIC = b"\x1f\x8b"
 
+# The server's limit on a body.
+_SETTING = "max_body_bytes"
 
-def declared_length(environ: dict[str, Any], limit_bytes: int) -> int | None:
+
+class StreamConsumedError(RuntimeError):
+    """A hook of the Flask application has taken the body away. The message says what it should do instead."""
+
+
+def declared_length(environ: dict[str, Any], limit_bytes: int, setting: str = _SETTING) -> int | None:
     """Return the Content-Length, or None where the request has none.
 
     Raises:
@@ -35,7 +42,7 @@ def declared_length(environ: dict[str, Any], limit_bytes: int) -> int | None:
         raise BadRequest("Content-Length and Transfer-Encoding exclude each other")
     # A number of more digits than this is over any limit, and int() would take long over it.
     if len(text) > 19 or (length := int(text)) > limit_bytes:
-        raise too_large(limit_bytes)
+        raise too_large(limit_bytes, setting)
     return length
 
 
@@ -63,10 +70,13 @@ def read_parsed_body(parsed: werkzeug.wrappers.Request, environ: dict[str, Any],
 
     Raises:
         Refusal: As :func:`read_body`.
+        StreamConsumedError: Somebody has read the stream itself, which can be read only once.
     """
     from werkzeug.exceptions import ClientDisconnected
 
-    declared = declared_length(environ, limit_bytes)
+    limit_bytes, setting = smaller_limit(limit_bytes, parsed.max_content_length)
+    is_streamed = "stream" in vars(parsed)
+    declared = declared_length(environ, limit_bytes, setting)
     if declared is None and not has_chunked_body(environ):
         return b""
     # Werkzeug cuts a stream off at its maximum without a word: one byte more shows that there was more.
@@ -77,10 +87,21 @@ def read_parsed_body(parsed: werkzeug.wrappers.Request, environ: dict[str, Any],
         cause = exc.__context__
         raise broken_off(cause if isinstance(cause, OSError) else None) from exc
     if len(body) > limit_bytes:
-        raise too_large(limit_bytes)
+        raise too_large(limit_bytes, setting)
+    if is_streamed and not body and declared != 0:
+        raise StreamConsumedError(
+            "a hook has read request.stream, and nothing is left of the body; let it read request.get_data() instead"
+        )
     if declared is not None and len(body) < declared:
         raise broken_off(None)
     return body
+
+
+def smaller_limit(limit_bytes: int, max_content_length: int | None) -> tuple[int, str]:
+    """Return the smaller one of the server's limit and Flask's, and the name of its setting."""
+    if max_content_length is not None and max_content_length < limit_bytes:
+        return max_content_length, "MAX_CONTENT_LENGTH"
+    return limit_bytes, _SETTING
 
 
 def has_chunked_body(environ: dict[str, Any]) -> bool:
@@ -164,5 +185,5 @@ def gunzip(body: bytes, *, limit_bytes: int) -> bytes:
     return plain
 
 
-def too_large(limit_bytes: int) -> BodyTooLarge:
-    return BodyTooLarge(f"the body is over max_body_bytes ({limit_bytes} bytes)")
+def too_large(limit_bytes: int, setting: str = _SETTING) -> BodyTooLarge:
+    return BodyTooLarge(f"the body is over {setting} ({limit_bytes} bytes)")
