@@ -23,6 +23,7 @@ from .reloading import Reloader
 from .runtime.logs import WARNING, split_level
 from .runtime.parent import in_parent_only
 from .runtime.patching import patch
+from .sansio_jsonrpc import encode_object
 from .wsgi import answer_of_flask, environ_at, process_of_flask
 
 __all__ = ["DocumentedHelpers"]
@@ -101,7 +102,7 @@ class DocumentedHelpers(ProcessHelpers):
 
     def _serializeJSON(self, data: Any) -> str:
         """Return a value as JSON text, written by the ``jsonBackend``."""
-        return self._engine.codec.dumps(data).decode()
+        return encode_object(self._engine.codec, data).decode()
 
     def _compressGZIP(self, data: str | bytes) -> bytes:
         """Compress with gzip; see :func:`~flaskJSONRPCServer.http.gzip.compress`."""

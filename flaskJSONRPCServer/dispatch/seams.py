@@ -24,9 +24,11 @@ from ..sansio_jsonrpc import (
     OptionalId,
     decode,
     encode_error,
+    encode_object,
     encode_result,
     make_codec,
     messages_of,
+    restore_ids,
 )
 from ..settings import Settings
 from .remote import members_of
@@ -81,7 +83,7 @@ class Seams:
         if parse is None:
             codec, limit = self.codec, self._max_batch_length
             return lambda text: decode(text, codec, max_batch_length=limit)  # faster than a partial with keywords
-        return lambda text: messages_told(parse(text), text, self._max_batch_length)
+        return lambda text: self._messages_told(parse(text), text)
 
     def result_writer(self) -> Callable[[OptionalId, Any], bytes]:
         """Return what writes a result; it raises JsonRpcSerializationError where JSON cannot say it."""
@@ -132,7 +134,15 @@ class Seams:
     def _written(self, call_id: OptionalId, members: dict[str, Any], *, is_error: bool) -> bytes:
         if call_id is ABSENT:
             return b""
-        return self.codec.dumps(self._facade._prepResponse({"id": call_id, **members}, is_error))
+        response = self._facade._prepResponse({"id": call_id, **members}, is_error)
+        if self.replaced("_serializeJSON") is None:
+            return encode_object(self.codec, response)
+        return self.codec.dumps(response)
+
+    def _messages_told(self, told: tuple[bool, Any], text: bytes) -> JsonRpcMessage | JsonRpcBatch:
+        messages = messages_told(told, text, self._max_batch_length)
+        restore_ids(messages, text, self.codec)
+        return messages
 
 
 class DocumentedJson:

@@ -40,6 +40,12 @@ class OffloadedCodec(Codec):
         """See :meth:`Codec.loads`."""
         return self._codec.loads(data) if len(data) < self._large_bytes else call_natively(self._patient.loads, data)
 
+    def loads_literals(self, data: bytes) -> Any:
+        """See :meth:`Codec.loads_literals`."""
+        if len(data) < self._large_bytes:
+            return self._codec.loads_literals(data)
+        return call_natively(self._patient.loads_literals, data)
+
     def dumps(self, value: Any) -> bytes:
         """See :meth:`Codec.dumps`."""
         if not self._patient.is_large(value):

@@ -3,9 +3,9 @@
 Only the standard library is imported here. `docs/sansio.md` explains how to use it.
 """
 
-from .codecs import Codec, JsonLimits, PatientCodec, make_codec
-from .decoding import decode, messages_of
-from .encoding import encode_error, encode_notification, encode_request, encode_result
+from .codecs import Codec, JsonLimits, NumberLiteral, PatientCodec, make_codec
+from .decoding import decode, messages_of, restore_ids
+from .encoding import encode_error, encode_notification, encode_object, encode_request, encode_result
 from .exceptions import (
     JsonRpcApplicationError,
     JsonRpcException,
@@ -62,6 +62,7 @@ __all__ = [
     "JsonRpcSerializationError",
     "JsonRpcStream",
     "NewlineFraming",
+    "NumberLiteral",
     "OptionalId",
     "Params",
     "PatientCodec",
@@ -69,8 +70,10 @@ __all__ = [
     "decode",
     "encode_error",
     "encode_notification",
+    "encode_object",
     "encode_request",
     "encode_result",
     "make_codec",
     "messages_of",
+    "restore_ids",
 ]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from decimal import Decimal
 from typing import Any, Final
 
-from .codecs import Codec, LongInteger
+from .codecs import Codec, LongInteger, NumberLiteral, exact_number
 from .exceptions import JsonRpcInvalidParamsError, JsonRpcInvalidRequestError, JsonRpcLongIntegerError
 from .messages import (
     ABSENT,
@@ -19,8 +20,11 @@ from .messages import (
     RequestId,
 )
 
-_ID_TYPES: Final = frozenset({str, int, float, type(None)})
-_ID_OR_ABSENT_TYPES: Final = _ID_TYPES | {Absent}
+# An implementation of the user's may read fractions as Decimal.
+_FRACTION_TYPES: Final = frozenset({float, Decimal})
+_WHOLE_ID_TYPES: Final = frozenset({str, int, type(None), Absent})
+_ID_OR_ABSENT_TYPES: Final = _WHOLE_ID_TYPES | _FRACTION_TYPES | {NumberLiteral}
+_ID_TYPES: Final = _ID_OR_ABSENT_TYPES - {Absent}
 _STR: Final = frozenset({str})
 _INT: Final = frozenset({int})
 _PARAMS_TYPES: Final = frozenset({dict, list, Absent})
@@ -30,6 +34,7 @@ _TYPE_NAMES: Final = {
     str: "a string",
     int: "a number",
     float: "a number",
+    Decimal: "a number",
     bool: "a boolean",
     type(None): "null",
     Absent: "missing",
@@ -57,9 +62,13 @@ def decode(data: bytes, codec: Codec, *, max_batch_length: int | None = 1000) ->
     """
     try:
         tree = codec.loads(data)
+        return _decode_message(tree) if type(tree) is dict else _decode_tree(tree, _decode_message, max_batch_length)
     except JsonRpcLongIntegerError as exc:
-        return _decode_marked(exc, max_batch_length)
-    return _decode_message(tree) if type(tree) is dict else messages_of(tree, max_batch_length=max_batch_length)
+        message = _decode_marked(exc, max_batch_length)
+    except _FractionIdError:
+        message = messages_of(tree, max_batch_length=max_batch_length)
+    restore_ids(message, data, codec)
+    return message
 
 
 def messages_of(tree: Any, *, max_batch_length: int | None = 1000) -> JsonRpcMessage | JsonRpcBatch:
@@ -75,10 +84,40 @@ def messages_of(tree: Any, *, max_batch_length: int | None = 1000) -> JsonRpcMes
     Raises:
         JsonRpcInvalidRequestError: The batch is empty or too long. Answer it with the id null; run nothing.
     """
+    return _decode_tree(tree, _decode_any, max_batch_length)
+
+
+def restore_ids(message: JsonRpcMessage | JsonRpcBatch, data: bytes, codec: Codec) -> None:
+    """Give ids that a float has rounded the characters back that they came with.
+
+    Args:
+        message: What was made of a text; its ids are replaced.
+        data: The text.
+        codec: What has read it.
+
+    Source: JSON-RPC 2.0, section 5: the id of a response is the same as that of its request.
+    """
+    messages = message if isinstance(message, JsonRpcBatch) else (message,)
+    if not any(isinstance(each.id, (float, Decimal)) for each in messages):
+        return
+    tree = codec.loads_literals(data)
+    items = tree if isinstance(tree, list) else [tree]
+    for each, item in zip(messages, items, strict=False):
+        if isinstance(each.id, (float, Decimal)):
+            each.id = exact_number(each.id, item.get("id") if isinstance(item, dict) else None)
+
+
+class _FractionIdError(Exception):
+    """An id may have been rounded. Raised, so that the messages that have other ids need not be asked for it."""
+
+
+def _decode_tree(
+    tree: Any, decode_item: Callable[[Any], JsonRpcMessage], max_batch_length: int | None
+) -> JsonRpcMessage | JsonRpcBatch:
     if isinstance(tree, list):
         _check_length(tree, max_batch_length)
-        return JsonRpcBatch(map(_decode_message, tree))
-    return _decode_message(tree)
+        return JsonRpcBatch(map(decode_item, tree))
+    return decode_item(tree)
 
 
 def _check_length(tree: list[Any], max_batch_length: int | None) -> None:
@@ -91,21 +130,36 @@ def _check_length(tree: list[Any], max_batch_length: int | None) -> None:
 
 
 def _decode_message(item: Any) -> JsonRpcMessage:
+    """Decode a message; the quick way is for calls whose id no codec rounds.
+
+    Raises:
+        _FractionIdError: The id may have been rounded.
+    """
+    if isinstance(item, dict) and "method" in item:
+        method = item["method"]
+        params = item.get("params", ABSENT)
+        request_id = item.get("id", ABSENT)
+        if (
+            item.get("jsonrpc") == "2.0"
+            and type(method) is str
+            and type(params) in _PARAMS_TYPES
+            and type(request_id) in _WHOLE_ID_TYPES
+        ):
+            return JsonRpcRequest(method, None if params is ABSENT else params, request_id)
+    if isinstance(item, dict) and type(item.get("id")) in _FRACTION_TYPES:
+        raise _FractionIdError
+    return _decode_any(item)
+
+
+def _decode_any(item: Any) -> JsonRpcMessage:
     if not isinstance(item, dict):
         return _invalid(None, f"a message must be an object, not {_type_name(item)}")
     if "method" not in item:
         return _decode_response(item)
-    method = item["method"]
-    params = item.get("params", ABSENT)
-    request_id = item.get("id", ABSENT)
-    if (
-        item.get("jsonrpc") == "2.0"
-        and type(method) is str
-        and type(params) in _PARAMS_TYPES
-        and type(request_id) in _ID_OR_ABSENT_TYPES
-    ):
-        return JsonRpcRequest(method, None if params is ABSENT else params, request_id)
-    return _invalid(_valid_id(item), _fault_of_request(item))
+    fault = _fault_of_request(item)
+    if fault:
+        return _invalid(_valid_id(item), fault)
+    return JsonRpcRequest(item["method"], item.get("params"), item.get("id", ABSENT))
 
 
 def _decode_response(item: dict[str, Any]) -> JsonRpcMessage:
@@ -170,8 +224,8 @@ def _invalid(request_id: RequestId, fault: str) -> JsonRpcInvalidMessage:
 def _decode_marked(exc: JsonRpcLongIntegerError, max_batch_length: int | None) -> JsonRpcMessage | JsonRpcBatch:
     if isinstance(exc.tree, list):
         _check_length(exc.tree, max_batch_length)
-        return JsonRpcBatch(_unmarked(_decode_message(item), exc) for item in exc.tree)
-    return _unmarked(_decode_message(exc.tree), exc)
+        return JsonRpcBatch(_unmarked(_decode_any(item), exc) for item in exc.tree)
+    return _unmarked(_decode_any(exc.tree), exc)
 
 
 def _unmarked(message: JsonRpcMessage, exc: JsonRpcLongIntegerError) -> JsonRpcMessage:

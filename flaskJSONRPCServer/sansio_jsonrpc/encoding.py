@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from math import isfinite
 from typing import Any, Final
 
-from .codecs import Codec
+from .codecs import Codec, NumberLiteral
 from .exceptions import JsonRpcSerializationError
 from .messages import ABSENT, JsonRpcError, OptionalId
 
@@ -91,6 +93,21 @@ def encode_error(codec: Codec, request_id: OptionalId, error: JsonRpcError) -> b
     return b'{"jsonrpc":"2.0","error":%b,"id":%b}' % (codec.dumps(members), _encode_id(codec, request_id))
 
 
+def encode_object(codec: Codec, value: Any) -> bytes:
+    """Write a value as `codec.dumps` does; where it is a response object, with its id as it came.
+
+    Raises:
+        JsonRpcSerializationError: JSON cannot say it.
+    """
+    if type(value) is not dict or not isinstance(value.get("id"), NumberLiteral):
+        return codec.dumps(value)
+    members = [
+        b'"id":' + _encode_id(codec, member) if name == "id" else codec.dumps({name: member}).strip()[1:-1]
+        for name, member in value.items()
+    ]
+    return b"{%b}" % b",".join(members)
+
+
 def _encode_id(codec: Codec, request_id: OptionalId) -> bytes:
     if type(request_id) is int:
         try:
@@ -99,6 +116,16 @@ def _encode_id(codec: Codec, request_id: OptionalId) -> bytes:
             raise JsonRpcSerializationError from exc
     if request_id is None:
         return b"null"
-    if type(request_id) in (str, float):
+    if type(request_id) is str:
         return codec.dumps(request_id)
+    if isinstance(request_id, (float, Decimal)):  # not by the codec: one of the user's may round it
+        return _encode_fraction(request_id)
     raise TypeError(f"an id must be a str, an int, a float or None, not {type(request_id).__name__}")
+
+
+def _encode_fraction(number: float | Decimal) -> bytes:
+    if isinstance(number, NumberLiteral):
+        return number.text.encode()
+    if not isfinite(number):
+        raise JsonRpcSerializationError from ValueError(f"an id cannot be {number}: JSON has no such number")
+    return str(number).encode() if isinstance(number, Decimal) else float.__repr__(number).encode()

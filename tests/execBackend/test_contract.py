@@ -79,6 +79,8 @@ REQUESTS = {
     "other alias": post(rpc("sum", [1, 2])),
     "id null": post(rpc("add", [1, 2], None)),
     "id of text": post(rpc("add", [1, 2], "é")),
+    "id that a float rounds": post(b'{"jsonrpc":"2.0","method":"add","params":[1,2],"id":1234567890123456789.5}'),
+    "error with an id that a float rounds": post(b'{"jsonrpc":"2.0","method":"chosen","id":1e-400}'),
     "unknown method": post(rpc("nothing")),
     "missing parameter": post(rpc("add")),
     "unexpected parameter": post(rpc("add", {"c": 1})),

@@ -2,7 +2,8 @@
 
 from .base import Codec, JsonLimits
 from .factory import make_codec
+from .literals import NumberLiteral, exact_number
 from .patient import PatientCodec
 from .standard import LongInteger
 
-__all__ = ["Codec", "JsonLimits", "LongInteger", "PatientCodec", "make_codec"]
+__all__ = ["Codec", "JsonLimits", "LongInteger", "NumberLiteral", "PatientCodec", "exact_number", "make_codec"]

@@ -7,6 +7,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, Final
 
+from .literals import read_literals
+
 _MAX_DEPTH_CEILING: Final = 500
 
 
@@ -58,6 +60,17 @@ class Codec(ABC):
 
         Source: RFC 8259.
         """
+
+    def loads_literals(self, data: bytes) -> Any:
+        """Read a text that `loads` has read once more, with a `NumberText` in the place of each number.
+
+        Args:
+            data: The whole text.
+
+        Returns:
+            Its value; None where it is no JSON, which an implementation of the user's may have read all the same.
+        """
+        return read_literals(data)
 
     @abstractmethod
     def dumps(self, value: Any) -> bytes:

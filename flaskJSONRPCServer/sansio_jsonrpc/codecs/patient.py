@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from .base import Codec, JsonLimits
 from .guards import finite_float, refuse_constant
+from .literals import NumberText, Scan, read_literals
 from .standard import StandardCodec
 
 # A piece of this size is written within about a millisecond.
@@ -23,8 +24,6 @@ _PIECE_BYTES: Final = 64 * 1024
 # Python for each object and each number.
 _PYTHON_DEPTH: Final = 3
 _DEEPEST: Final = 100
-
-Scan = Callable[[str, int], tuple[Any, int]]
 
 
 class PatientCodec(StandardCodec):
@@ -40,11 +39,22 @@ class PatientCodec(StandardCodec):
         super().__init__(default=None, limits=limits)
         self._codec = codec
         self._large_bytes = large_bytes
-        self._scan = _patient_scan()
+        self._scan = _patient_scan(
+            parse_int=_integer, parse_float=finite_float, parse_constant=refuse_constant, object_hook=_unchanged
+        )
+        self._scan_literals = _patient_scan(
+            parse_int=_number_text, parse_float=_number_text, parse_constant=_number_text, object_hook=_unchanged
+        )
 
     def loads(self, data: bytes) -> Any:
         """See `Codec.loads`."""
         return self._codec.loads(data) if len(data) < self._large_bytes else super().loads(data)
+
+    def loads_literals(self, data: bytes) -> Any:
+        """See `Codec.loads_literals`."""
+        if len(data) < self._large_bytes:
+            return self._codec.loads_literals(data)
+        return read_literals(data, self._scan_literals)
 
     def dumps(self, value: Any) -> bytes:
         """See `Codec.dumps`."""
@@ -78,11 +88,13 @@ class PatientCodec(StandardCodec):
                 yield [self._codec.dumps(dict(group))[1:-1]]
 
 
-def _patient_scan() -> Scan:
-    """Return what reads one JSON value that begins at a place in a text, and gives it with the place behind it."""
-    below = json.JSONDecoder(
-        object_hook=_unchanged, parse_int=_integer, parse_float=finite_float, parse_constant=refuse_constant
-    ).scan_once  # type: ignore[attr-defined]
+def _patient_scan(**hooks: Any) -> Scan:
+    """Return a reader of the JSON value at a place in a text, which gives it with the place behind it.
+
+    Args:
+        hooks: Those of JSONDecoder, as Python functions: in each of them other threads get their turn.
+    """
+    below = json.JSONDecoder(**hooks).scan_once  # type: ignore[attr-defined]
     scan: Scan = below
     for _ in range(_PYTHON_DEPTH):
         scan = partial(_scan_container, scan, below)
@@ -106,6 +118,10 @@ def _unchanged(members: dict[str, Any]) -> dict[str, Any]:
 
 def _integer(digits: str) -> int:
     return int(digits)
+
+
+def _number_text(digits: str) -> NumberText:
+    return NumberText(digits)
 
 
 def _groups(items: Iterable[Any], value_of: Callable[[Any], Any]) -> Iterator[list[Any]]:

@@ -102,4 +102,5 @@ def test_interpreter_is_never_left_for_a_large_part_of_a_payload(kind):
 
     assert steps_of(plain.loads, text) + steps_of(plain.dumps, value) < 1000
     assert steps_of(make().loads, text) > 3000
+    assert steps_of(make().loads_literals, text) > 3000
     assert steps_of(make().dumps, value) > 3000
