@@ -5,14 +5,14 @@ VENV ?= .venv
 ARGS ?=
 
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq
+PIP := $(BIN)/python -m pip --disable-pip-version-check
 CORE := $(VENV)/.installed-core
 DEV := $(VENV)/.installed-dev
 
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all coverage check lint types docs imports overhead bench bench-overhead soak format venv clean
+.PHONY: help run test test-all coverage check lint types docs imports overhead bench bench-overhead soak wheel format venv clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/\1 \2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -66,6 +66,10 @@ bench-overhead: $(DEV)  ## time the WSGI callable in-process, and count its inst
 soak: $(DEV)  ## ten minutes of mixed load with reloads, locks and restarts; ends with what was lost or left behind
 	@$(BIN)/python -m benchmarks.soak $(ARGS)
 
+wheel: $(CORE)  ## build the wheel into dist/, for other machines and environments
+	@$(PIP) wheel -q --no-deps --wheel-dir dist .
+	@ls dist/*.whl
+
 format: $(DEV)  ## let ruff format the code and mend what it can
 	@$(BIN)/ruff check --quiet --fix --exit-zero
 	@$(BIN)/ruff format --quiet
@@ -79,11 +83,12 @@ clean:  ## remove the environments and everything built
 
 $(CORE): pyproject.toml
 	@tools/make-venv "$(PYTHON)" "$(VENV)"
-	@$(PIP) --editable '.[fast]'
+	@echo "installing the server with granian and orjson into $(VENV)"
+	@$(PIP) install --editable '.[fast]'
 	@touch $@
 
 # After $(CORE), so that `make -j` never runs two pips in one environment.
 $(DEV): pyproject.toml | $(CORE)
 	@echo "installing the development tools into $(VENV)"
-	@$(PIP) --editable '.[dev]'
+	@$(PIP) install --editable '.[dev]'
 	@touch $@

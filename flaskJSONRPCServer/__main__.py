@@ -293,7 +293,7 @@ def find_example(parser: argparse.ArgumentParser, name: str) -> Path:
     known = examples()
     path = known.get(name.removesuffix(".py"))
     if path is None:
-        parser.error(unknown_name("example", name, known))
+        parser.error(f"{unknown_name('example', name, known)}; -l lists them")
     return path
 
 

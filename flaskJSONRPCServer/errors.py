@@ -29,6 +29,9 @@ __all__ = [
 ]
 
 
+_MOST_LISTED = 10
+
+
 class ServerError(Exception):
     """Base of all errors that the package raises on its own account."""
 
@@ -60,10 +63,17 @@ class BindError(ServerError, OSError):
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> str:
     """Word the error for a name that is not among the known ones, with the nearest of them.
 
+    All known names are listed where there are few enough to read.
+
     >>> unknown_name("exec backend", "treaded", ["simple", "threaded"])
     "unknown exec backend 'treaded'; did you mean 'threaded'? Known: simple, threaded"
     """
     names = sorted(known)
+    parts = [f"unknown {kind} {name!r}"]
     near = difflib.get_close_matches(str(name), names, n=1)
-    hint = f"; did you mean {near[0]!r}? Known: " if near else "; known: "
-    return f"unknown {kind} {name!r}{hint}{', '.join(names)}"
+    if near:
+        parts.append(f"did you mean {near[0]!r}?")
+    if len(names) > _MOST_LISTED:
+        return "; ".join(parts)
+    listed = ", ".join(names)
+    return f"{'; '.join(parts)} Known: {listed}" if near else f"{parts[0]}; known: {listed}"

@@ -26,7 +26,7 @@ LAYERS = (
     {"execBackend", "servBackend", "experimental"},
     {"dispatch"},
     {"runtime", "http", "sansio_jsonrpc"},
-    {"settings"},
+    {"settings", "extras"},
     {"errors"},
 )
 HEIGHT = {unit: -depth for depth, row in enumerate(LAYERS) for unit in row}

@@ -62,14 +62,15 @@ def test_path_of_the_examples(capsys):
 
 @pytest.mark.parametrize("flag", ["-d", "-x"])
 @pytest.mark.parametrize("name", ["simpel", "../setup", "__init__", "simple.txt"])
-def test_unknown_example_is_answered_with_those_that_there_are(flag, name, capsys):
+def test_unknown_example_is_answered_with_how_to_list_them(flag, name, capsys):
     with pytest.raises(SystemExit) as ended:
         command_line.main([flag, name])
 
     assert ended.value.code == 2
     message = capsys.readouterr().err
     assert f"unknown example {name!r}" in message
-    assert "auth" in message
+    assert "-l lists them" in message
+    assert ("did you mean 'simple'?" in message) is (name in ("simpel", "simple.txt"))
 
 
 @pytest.mark.parametrize("arguments", [["-l", "-d"], ["-l", "simple"], ["--unheard-of"], ["-d", "auth", "simple"]])

@@ -3,7 +3,6 @@
 import ast
 import json
 import re
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import flaskJSONRPCServer
+from tests.sources import copy_sources
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "flaskJSONRPCServer"
@@ -95,11 +95,7 @@ def wheel(tmp_path_factory):
     """Build the wheel from a copy of the sources: a build leaves files beside them."""
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
-    source.mkdir()
-    for file in ("pyproject.toml", "setup.py", "LICENSE", "README.md"):
-        shutil.copy(ROOT / file, source)
-    for tree in (PACKAGE, ROOT / "examples"):
-        shutil.copytree(tree, source / tree.name, ignore=shutil.ignore_patterns("__pycache__"))
+    copy_sources(source)
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "--quiet"]
     run = subprocess.run(
         [*pip, "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(source)],

@@ -143,9 +143,7 @@ def test_value_is_refused_with_what_is_taken(name, value, accepts):
 def test_unknown_name_is_refused_with_the_nearest():
     settings = Settings()
 
-    with pytest.raises(
-        SettingsError, match=r"^unknown option 'max_body_byte'; did you mean 'max_body_bytes'\? Known: "
-    ):
+    with pytest.raises(SettingsError, match=r"^unknown option 'max_body_byte'; did you mean 'max_body_bytes'\?$"):
         settings.max_body_byte = 5
     with pytest.raises(SettingsError, match=r"^unknown option 'bindAddress'; did you mean 'bindAdress'"):
         flaskJSONRPCServer(None, bindAddress=None)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import MissingExtraError, SettingsError, unknown_name
+from ..errors import SettingsError, unknown_name
+from ..extras import missing_extra
 from .base import ExecBackend, Members
 from .parallel import ParallelBackend
 from .registry import ExecBackends, merge
@@ -37,8 +38,7 @@ def make_celery_backend(**options: Any) -> Any:
     try:
         from .celery import CeleryBackend
     except ImportError as exc:
-        missing = "celery is not installed; install it: pip install 'flaskJSONRPCServer[celery]'"
-        raise MissingExtraError(missing) from exc
+        raise missing_extra("exec backend 'celery'", "celery", exc) from exc
     return CeleryBackend(**options)
 
 

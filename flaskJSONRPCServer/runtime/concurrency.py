@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..errors import MissingExtraError
+from ..extras import missing_extra
 
 __all__ = [
     "Condition",
@@ -47,10 +48,10 @@ _homes: dict[int, Any] = {}
 
 
 def can_import_gevent() -> bool:
-    """Tell whether gevent can be imported."""
+    """Return whether gevent can be imported."""
     try:
-        importlib.import_module("gevent.monkey")
-    except ImportError:
+        require_gevent()
+    except MissingExtraError:
         return False
     return True
 
@@ -61,8 +62,10 @@ def require_gevent() -> None:
     Raises:
         MissingExtraError: It cannot.
     """
-    if not can_import_gevent():
-        raise MissingExtraError("gevent is not installed; install it: pip install 'flaskJSONRPCServer[gevent]'")
+    try:
+        importlib.import_module("gevent.monkey")
+    except ImportError as exc:
+        raise missing_extra("gevent=True", "gevent", exc) from exc
 
 
 def is_patched() -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ..errors import MissingExtraError
+from ..extras import missing_extra
 from .concurrency import make_event, start_native_thread
 
 __all__ = ["FileWatch"]
@@ -110,5 +110,5 @@ def import_watch() -> Callable[..., Iterator[Any]]:
     try:
         import watchfiles
     except ImportError as exc:
-        raise MissingExtraError("reloadOnChange needs watchfiles: pip install 'flaskJSONRPCServer[reload]'") from exc
+        raise missing_extra("reloadOnChange", "reload", exc) from exc
     return watchfiles.watch

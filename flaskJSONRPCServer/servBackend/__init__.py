@@ -6,11 +6,11 @@ Attributes:
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from typing import Any
 
 from ..errors import MissingExtraError, SettingsError, UnsupportedError, unknown_name
+from ..extras import install_command, missing_extra
 from ..runtime.concurrency import require_gevent
 from ..runtime.resources import descriptor_limit_kept
 from .base import CustomBackend, ServBackend
@@ -38,15 +38,14 @@ def load_granian() -> ServBackend:
         MissingExtraError: granian is not installed.
         UnsupportedError: It is, in a version that cannot be used.
     """
-    if importlib.util.find_spec("granian") is None:
-        raise MissingExtraError("granian is not installed; install it: pip install 'flaskJSONRPCServer[fast]'")
     try:
         with descriptor_limit_kept():  # which granian raises when it is imported, whatever `tweakDescriptors` says
             from .granian import GranianBackend
+    except ModuleNotFoundError as exc:
+        raise missing_extra("servBackend 'granian'", "fast", exc) from exc
     except ImportError as exc:
-        raise UnsupportedError(
-            f"granian cannot be used here: {exc}; install another version: pip install 'flaskJSONRPCServer[fast]'"
-        ) from exc
+        remedy = install_command("fast", "granian")
+        raise UnsupportedError(f"granian cannot be used here: {exc}; install another version: {remedy}") from exc
     return GranianBackend()
 
 
@@ -56,10 +55,10 @@ def load_cheroot() -> ServBackend:
     Raises:
         MissingExtraError: cheroot is not installed.
     """
-    if importlib.util.find_spec("cheroot") is None:
-        raise MissingExtraError("cheroot is not installed; install it: pip install 'flaskJSONRPCServer[cheroot]'")
-    from .cheroot import CherootBackend
-
+    try:
+        from .cheroot import CherootBackend
+    except ImportError as exc:
+        raise missing_extra("servBackend 'cheroot'", "cheroot", exc) from exc
     return CherootBackend()
 
 

@@ -20,6 +20,7 @@ from granian import _granian
 from granian.http import HTTP1Settings
 
 from ..errors import UnsupportedError
+from ..extras import install_command
 from .sockets import is_unix
 
 __all__ = ["LOGGER", "Worker", "check_contract", "version"]
@@ -80,7 +81,7 @@ def check_contract(module: Any = _native) -> None:
         if found != expected:
             raise UnsupportedError(
                 f"granian {version} cannot be used here: its {name} is not what it was in the versions that this was "
-                "tested with; install one of them: pip install 'flaskJSONRPCServer[fast]'"
+                f"tested with; install one of them: {install_command('fast', 'granian')}"
             )
 
 

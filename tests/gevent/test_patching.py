@@ -83,6 +83,6 @@ except MissingExtraError as exc:
     print(exc)
 print(flaskJSONRPCServer(None)._tryGevent())
 """
-    message = "gevent is not installed; install it: pip install 'flaskJSONRPCServer[gevent]'"
+    message = "gevent=True needs gevent; install it: pip install 'gevent>=24.2'"
     imports = "from flaskJSONRPCServer import MissingExtraError, flaskJSONRPCServer"
     assert lines_of(script(BLOCKED, imports, attempt), prelude="") == [message, "False"]

