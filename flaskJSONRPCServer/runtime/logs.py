@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TextIO
 
 from .asynchronous import at_home
@@ -36,11 +36,19 @@ _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 class StandardErrorHandler(logging.StreamHandler):  # type: ignore[type-arg]  # no subscript before Python 3.11
-    """Writes to whatever ``sys.stderr`` is when a record comes, so that a redirection made later counts."""
+    """Writes to ``sys.stderr`` where no other handler gets the record.
+
+    Both are looked up when a record comes: a redirection, or a configuration of :mod:`logging`, may be made later.
+    """
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)
         self.setFormatter(logging.Formatter(_FORMAT))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a record."""
+        if all(handler is self for handler in handlers_of(logging.getLogger(record.name))):
+            super().emit(record)
 
     @property
     def stream(self) -> TextIO:
@@ -51,14 +59,25 @@ class StandardErrorHandler(logging.StreamHandler):  # type: ignore[type-arg]  # 
         """Ignore the base class's assignment."""
 
 
+class TracebackEscaper(logging.Filter):
+    """Gives each record with an exception the text of its traceback, which every formatter takes over."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Add the text; let every record pass."""
+        if record.exc_info and record.exc_info[1] is not None and not record.exc_text:
+            record.exc_text = escaped_traceback(record.exc_info[1])
+        return True
+
+
 _console = StandardErrorHandler()
+_escaper = TracebackEscaper()
 
 
 class ServerLog:
     """A logger of its own for each server: ``flaskJSONRPCServer.<name>``.
 
-    An application that has configured :mod:`logging` gets the records in its own handlers. Where nothing is configured,
-    they go to standard error.
+    An application that configures :mod:`logging`, sooner or later, gets the records in its own handlers. As long as
+    nothing is configured, they go to standard error.
 
     Args:
         name: The server's name.
@@ -68,9 +87,9 @@ class ServerLog:
     def __init__(self, name: str, level: int | bool) -> None:
         self._owner: Any = None
         self.logger = logging.getLogger(f"{_ROOT}.{name}")
+        self.logger.addFilter(_escaper)
         self.set_level(level)
-        if not self.logger.hasHandlers():
-            logging.getLogger(_ROOT).addHandler(_console)
+        logging.getLogger(_ROOT).addHandler(_console)
 
     def set_level(self, level: int | bool) -> None:
         """Write from now on what is at least as grave as the level."""
@@ -127,14 +146,32 @@ class TracebackText(str):
     @classmethod
     def of_handled(cls) -> TracebackText:
         """Return the traceback of the exception being handled."""
-        text = cls(traceback_of_handled())
-        text.raised = sys.exc_info()[1]
+        raised = sys.exc_info()[1]
+        text = cls("" if raised is None else escaped_traceback(raised))
+        text.raised = raised
         return text
 
 
 def traceback_of_handled() -> str:
     """Return the traceback of the exception being handled, as text; empty where there is none."""
     return "" if sys.exc_info()[1] is None else traceback.format_exc()
+
+
+def escaped_traceback(exc: BaseException) -> str:
+    """Return a traceback of which no line can be taken for a record, and which cannot drive a terminal.
+
+    Every line is indented: the text of an exception, its notes and its type's name may come from a client, and have
+    lines of their own.
+    """
+    lines = "".join(traceback.format_exception(exc)).rstrip("\n").split("\n")
+    return "\n".join(f"  {escaped(line)}".rstrip() for line in lines)
+
+
+def handlers_of(logger: logging.Logger | None) -> Iterator[logging.Handler]:
+    """Yield the handlers that get the records of a logger."""
+    while logger is not None:
+        yield from logger.handlers
+        logger = logger.parent if logger.propagate else None
 
 
 def _number(level: int | bool) -> int:
@@ -152,7 +189,11 @@ def split_level(level: Any, args: Iterable[Any]) -> tuple[int, list[Any]]:
 
 def one_line(parts: Sequence[Any]) -> str:
     """Join the parts and escape what could forge a record or drive a terminal."""
-    text = " ".join(map(str, parts))
+    return escaped(" ".join(map(str, parts)))
+
+
+def escaped(text: str) -> str:
+    """Escape what is not printable."""
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)

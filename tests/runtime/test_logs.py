@@ -1,6 +1,9 @@
 """The log: levels, one record for one call, nothing that could forge another."""
 
+import io
 import logging
+import subprocess
+import sys
 import uuid
 
 import pytest
@@ -170,8 +173,8 @@ def test_logger_of_a_subclass_gets_what_the_server_writes_with_tracebacks_as_tex
     assert inside == (2, "from inside")
     assert level == ERROR
     assert parts
-    assert traceback.startswith("Traceback (most recent call last):\n")
-    assert traceback.endswith("LookupError: a shelf\n")
+    assert traceback.startswith("  Traceback (most recent call last):\n")
+    assert traceback.endswith("\n  LookupError: a shelf")
     assert not caplog.records
 
 
@@ -194,3 +197,108 @@ def test_preparation_put_on_an_instance_decides_on_the_level(name, caplog):
     server._logger(INFO, "text")
 
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [("WARNING", "prepared 3 text")]
+
+
+FORGED = "x\n2026-01-02 03:04:05,678 CRITICAL flaskJSONRPCServer.theirs: forged\x1b[2J\r\x9b1m"
+
+
+class Forged(Exception):
+    pass
+
+
+Forged.__qualname__ = Forged.__name__ = f"Forged{FORGED}"
+
+
+def raise_text():
+    raise ValueError(FORGED)
+
+
+def raise_note():
+    exc = ValueError("noted")
+    exc.add_note(FORGED)
+    raise exc
+
+
+def raise_type():
+    raise Forged
+
+
+def raise_chain():
+    try:
+        raise ValueError(FORGED)
+    except ValueError as exc:
+        raise RuntimeError("outer") from exc
+
+
+def raise_group():
+    raise ExceptionGroup("group", [ValueError(FORGED)])  # noqa: F821  from Python 3.11 on
+
+
+def raise_syntax():
+    raise SyntaxError(FORGED, ("file", 1, 1, FORGED))
+
+
+RAISING = [raise_text, raise_type, raise_chain, raise_syntax]
+if sys.version_info >= (3, 11):
+    RAISING += [raise_note, raise_group]
+
+
+@pytest.mark.parametrize("function", RAISING)
+def test_text_of_an_exception_forges_no_line_of_the_log(function, name, monkeypatch):
+    written = io.StringIO()
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    server = flaskJSONRPCServer(None, log=4, name=name)
+    server.registerFunction(function, path="/api", name="raising")
+    monkeypatch.setattr(server.log.logger, "handlers", [handler])
+    call(server.getWSGI(), "raising")
+
+    first, *rest = written.getvalue().splitlines()
+    assert "dispatcher /api/raising raised" in first
+    assert all(line.startswith("  ") or not line for line in rest)
+    assert f"in {function.__name__}" in written.getvalue()
+    assert not set(written.getvalue()) & {"\x1b", "\r", "\x9b"}
+
+
+def test_logger_of_a_subclass_gets_no_raw_text_of_an_exception(name):
+    server = Recording(None, log=False, name=name)
+    server.registerFunction(raise_text, path="/api", name="raising")
+    call(server.getWSGI(), "raising")
+
+    text = str(server.written[0][-1])
+    assert all(line.startswith("  ") for line in text.splitlines())
+    assert "\x1b" not in text
+
+
+PROGRAM = """
+import logging, logging.config, sys
+from flaskJSONRPCServer import flaskJSONRPCServer
+
+def configure():
+    {configure}
+
+{first}
+server = flaskJSONRPCServer(None, name="theirs")
+other = flaskJSONRPCServer(None, name="others")
+{then}
+server._logger(1, "once")
+other._logger(1, "too")
+"""
+
+CONFIGURE = {
+    "nothing": "pass",
+    "basicConfig": "logging.basicConfig(level=logging.INFO)",
+    "dictConfig": "logging.config.dictConfig({'version': 1, 'disable_existing_loggers': False, "
+    "'handlers': {'h': {'class': 'logging.StreamHandler'}}, 'root': {'handlers': ['h']}})",
+    "own handler": "logging.getLogger('flaskJSONRPCServer').addHandler(logging.StreamHandler())",
+}
+
+
+@pytest.mark.parametrize("configure", CONFIGURE)
+@pytest.mark.parametrize("is_first", [False, True], ids=["after", "before"])
+def test_each_record_appears_once_whenever_logging_is_configured(configure, is_first):
+    first, then = ("configure()", "") if is_first else ("", "configure()")
+    program = PROGRAM.format(configure=CONFIGURE[configure], first=first, then=then)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert [done.stderr.count(word) for word in ("once", "too")] == [1, 1], done.stderr
