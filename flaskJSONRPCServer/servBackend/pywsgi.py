@@ -15,6 +15,7 @@ from gevent.pool import Pool
 from gevent.pywsgi import WSGIHandler, WSGIServer
 
 from ..http.request import CLIENT_SOCKET
+from ..runtime.interrupts import is_interrupt
 from ..runtime.logs import DEBUG, INFO, WARNING
 from .heads import MAX_HEAD_BYTES, BadHead, check_fields, check_request_line, without_query
 from .sockets import is_unix
@@ -99,7 +100,14 @@ class Handler(WSGIHandler):
         self.server.write_log(self._peer(), msg % args if args else msg)
 
     def handle_error(self, t: Any, v: Any, tb: Any) -> None:
-        """Log what a connection broke on, in one line; the base class prints it."""
+        """Log what a connection broke on, in one line; the base class prints it.
+
+        An exception that ends the program, as Ctrl-C raises it, goes on to the main greenlet. Whatever runs at that
+        moment gets it, and that may be this connection.
+        """
+        if is_interrupt(v):
+            gevent.get_hub().handle_system_error(t, v, tb)
+            return
         self.server.write_log("a connection broke:", repr(v))
         self._send_error_response_if_possible(500)  # type: ignore[attr-defined]  # not in the stubs
 

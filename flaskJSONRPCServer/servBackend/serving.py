@@ -39,10 +39,14 @@ class Serving:
 
     Args:
         server: The flaskJSONRPCServer, which backends are told.
+
+    Attributes:
+        backend_id: The backend that was started last; empty before the first start.
     """
 
     def __init__(self, server: Any) -> None:
         self._server = server
+        self.backend_id = ""
         self._instances: list[Instance] = []
         self._stopped = threading.Event()
 
@@ -70,6 +74,7 @@ class Serving:
         refuse_unsupported(backend, addresses, gevent=self._server.settings.gevent)
         refuse_without_tls(backend, self._server.settings.ssl)
         self._stopped.clear()
+        self.backend_id = backend._id
         with ExitStack() as undo:
             listeners: list[Listener | None] = [None] * len(addresses)
             if backend._supportRawSocket:

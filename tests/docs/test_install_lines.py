@@ -13,7 +13,7 @@ from flaskJSONRPCServer.extras import REQUIREMENTS
 from tests.docs.pages import ROOT, pages
 from tests.sources import copy_sources
 
-_LINE = re.compile(r"\bpip install ((?:'[^']*'|[^\s`;)])+(?: +'[^']*'| +[\w.-]+(?=`|$))*)", re.MULTILINE)
+_LINE = re.compile(r"\bpip install ((?:'[^']*'|[^\s`;)'\"])+(?: +'[^']*'| +[\w.-]+(?=`|$))*)", re.MULTILINE)
 _WHEEL = f"dist/flaskjsonrpcserver-{flaskJSONRPCServer.__version__}-py3-none-any.whl"
 
 # Not of an extra: what a page or an example names for a use of its own.
@@ -51,9 +51,8 @@ def test_install_lines_of_the_first_pages_work_in_an_empty_environment(tmp_path)
     copy_sources(clone)
     venv.create(environment)
     python = environment / "bin" / "python"
-    commands = list(
-        dict.fromkeys([*installs("README.md"), *installs("docs/quickstart.md"), *installs("docs/migration.md")])
-    )
+    first_pages = ("README.md", "docs/quickstart.md", "docs/migration.md")
+    commands = list(dict.fromkeys(command for page in first_pages for command in installs(page)))
     assert "make wheel" in commands
     for command in commands:
         name, *arguments = shlex.split(command)

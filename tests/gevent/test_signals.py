@@ -7,6 +7,7 @@ import textwrap
 
 import pytest
 
+from tests.gevent.processes import lines_of
 from tests.test_lifecycle import SCRIPT, start_call, wait_until_refused
 
 
@@ -49,3 +50,68 @@ def test_second_signal_ends_at_once(serving):
     assert serving.wait(timeout=60) == -signal.SIGTERM
     thread.join()
     assert not any(isinstance(answer, bytes) for answer in answers)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_ends_a_start_that_joins_the_loop_cleanly(number):
+    script = textwrap.dedent(SCRIPT).replace("server.serveForever()", "server.start(joinLoop=True)")
+    script = script.replace("log=0", "log=0, gevent=True")
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        process.stdout.readline()
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+    assert (out, err, process.returncode) == ("after serveForever\n", "", 0)
+
+
+OWN_LOOP = """
+import time
+from flaskJSONRPCServer import flaskJSONRPCServer
+server = flaskJSONRPCServer(["127.0.0.1", 0], log=0, gevent=True, dispatcherBackend="{backend}")
+
+def compute():
+    print("entered", flush=True)
+    while True:
+        pass
+
+server.registerFunction(compute, path="/api", name="outlast")
+server.start()
+print(server.addresses[0][1], flush=True)
+try:
+    while True:
+        time.sleep(60)
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+    server.stop(timeout=1)
+"""
+
+
+@pytest.mark.parametrize("backend", ["simple", "threaded"])
+def test_ctrl_c_in_the_middle_of_a_call_ends_a_loop_of_the_users_own(backend):
+    command = [sys.executable, "-c", OWN_LOOP.format(backend=backend)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        thread, _ = start_call(int(process.stdout.readline()), "outlast")
+        assert process.stdout.readline() == "entered\n"
+        process.send_signal(signal.SIGINT)
+
+        assert process.stdout.readline() == "interrupted\n"
+        assert process.wait(timeout=60) == 0
+        thread.join()
+
+
+def test_exception_that_a_timeout_of_gevent_raises_in_a_call_fails_it_alone():
+    assert lines_of(
+        """
+        def outlast():
+            with gevent.Timeout(0.01):
+                gevent.sleep(60)
+
+        server._logger = lambda *args: None
+        server.registerFunction(outlast, path="/api")
+        server.registerFunction(lambda: "alive", path="/api", name="alive")
+        server.start()
+        print(call("outlast")["code"], call("alive"))
+        server.stop()
+        """
+    ) == ["-32603 alive"]
