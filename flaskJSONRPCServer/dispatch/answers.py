@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..runtime.interrupts import is_interrupt
 from ..sansio_jsonrpc import (
     ABSENT,
     JsonRpcBatch,
@@ -14,13 +15,12 @@ from ..sansio_jsonrpc import (
     JsonRpcMethodNotFoundError,
     JsonRpcRequest,
     JsonRpcResponse,
-    JsonRpcSerializationError,
 )
 from ..settings import Settings
 from .exchange import Exchange
 from .handover import AnyInvoker, Handover, Pending
-from .http_errors import error_of_response
 from .pace import BATCH_ENDED, pace_of
+from .replies import ReplyWriter
 from .routes import Backends, Endpoint, Route
 from .seams import Seams
 
@@ -44,8 +44,10 @@ class Answerer:
 
     def __init__(self, settings: Settings, seams: Seams, invoker: AnyInvoker, handover: Handover) -> None:
         self._read = seams.reader()
-        self._written_result = seams.result_writer()
-        self._written_error = seams.error_writer()
+        replies = ReplyWriter(seams, invoker)
+        self._reply_with_result = replies.result
+        self._reply_with_error = replies.error
+        self._reply_with_own_error = replies.own_error
         self._invoker = invoker
         self._handover = handover
         self._pace_of_batch = pace_of(settings)
@@ -62,7 +64,12 @@ class Answerer:
         try:
             message = self._read(text)
         except JsonRpcException as exc:  # not JSON, or an empty or too long batch
-            return self._written_error(None, exc.get_error())
+            return self._reply_with_own_error(None, exc.get_error())
+        except BaseException as exc:
+            if is_interrupt(exc):
+                raise
+            error = self._invoker.internal_error("the request cannot be read", exchange).get_error()
+            return self._reply_with_own_error(None, error)
         if isinstance(message, JsonRpcBatch):
             if endpoint.is_handed_over or self._pace_of_batch is not None:
                 return self._answer_in_parts(message, endpoint, exchange)
@@ -120,14 +127,16 @@ class Answerer:
         try:
             return self._handover.hand_over(backend, route, message, exchange)
         except JsonRpcException as exc:
-            return self._reply_with_error(message, exc.get_error(), exchange)
+            error = exc.get_error()
+        return self._reply_with_error(message, error, exchange)
 
     def _finish(self, pending: Pending, exchange: Exchange) -> bytes:
         try:
             result = self._handover.collect(pending, exchange)
             return self._reply_with_result(pending.call, result, exchange)
         except JsonRpcException as exc:
-            return self._reply_with_error(pending.call, exc.get_error(), exchange)
+            error = exc.get_error()
+        return self._reply_with_error(pending.call, error, exchange)
 
     def _reply(self, message: Message, endpoint: Endpoint, exchange: Exchange) -> bytes:
         if not isinstance(message, JsonRpcRequest):
@@ -142,13 +151,15 @@ class Answerer:
                 result = self._result_elsewhere(route, route.backends, message, exchange)
             return b"" if message.id is ABSENT else self._reply_with_result(message, result, exchange)
         except JsonRpcException as exc:
-            return self._reply_with_error(message, exc.get_error(), exchange)
+            error = exc.get_error()
+        # Outside the except block: if the error cannot be written, the log has the reason for that alone.
+        return self._reply_with_error(message, error, exchange)
 
     def _reply_to_no_call(self, message: JsonRpcResponse | JsonRpcInvalidMessage) -> bytes:
         if isinstance(message, JsonRpcInvalidMessage):
-            return self._written_error(message.id, message.error)
+            return self._reply_with_own_error(message.id, message.error)
         refused = JsonRpcInvalidRequestError("Invalid Request: this is a response, and nothing was asked")
-        return self._written_error(None, refused.get_error())
+        return self._reply_with_own_error(None, refused.get_error())
 
     def _result_elsewhere(self, route: Route, backends: Backends, call: JsonRpcRequest, exchange: Exchange) -> Any:
         is_notification = call.id is ABSENT
@@ -158,26 +169,10 @@ class Answerer:
         pending = self._handover.hand_over(backend, route, call, exchange)
         return None if is_notification else self._handover.collect(pending, exchange)
 
-    def _reply_with_result(self, call: JsonRpcRequest, result: object, exchange: Exchange) -> bytes:
-        try:
-            return self._written_result(call.id, result)
-        except JsonRpcSerializationError as exc:
-            if (refused := error_of_response(result)) is not None:
-                raise refused from exc
-            what = f"the result of {call.method!r} cannot be sent as JSON"
-            raise self._invoker.internal_error(what, exchange) from exc
-
-    def _reply_with_error(self, call: JsonRpcRequest, error: JsonRpcError, exchange: Exchange) -> bytes:
-        try:
-            return self._written_error(call.id, error)
-        except JsonRpcSerializationError:
-            what = f"the error data of {call.method!r} cannot be sent as JSON"
-            return self._written_error(call.id, self._invoker.internal_error(what, exchange).get_error())
-
     def _refuse(self, message: Message, error: JsonRpcError | None = None) -> bytes:
         """Answer a message with an error; without one, for want of room: it may have been run, or not."""
         call_id = None if isinstance(message, JsonRpcResponse) else message.id
-        return self._written_error(call_id, error or self._too_large)
+        return self._reply_with_own_error(call_id, error or self._too_large)
 
 
 def joined(replies: list[bytes]) -> bytes:

@@ -22,10 +22,12 @@ from ..sansio_jsonrpc import (
     JsonRpcInvalidRequestError,
     JsonRpcMessage,
     OptionalId,
+    Unwritable,
     decode,
     encode_error,
     encode_object,
     encode_result,
+    find_unwritable,
     make_codec,
     messages_of,
     restore_ids,
@@ -70,6 +72,7 @@ class Seams:
         self._standard = standard
         self._max_batch_length = settings.max_batch_length
         self._max_body_bytes = settings.max_body_bytes
+        self._backend_codec = codec
         self.codec = self._codec(settings, codec)
 
     def replaced(self, name: str) -> Callable[..., Any] | None:
@@ -96,6 +99,13 @@ class Seams:
         if self._writes_members():
             return functools.partial(encode_error, self.codec)
         return lambda call_id, error: self._written(call_id, members_of(error), is_error=True)
+
+    def find_unwritable(self, values: Mapping[str, Any], reason: BaseException) -> Unwritable:
+        """Find the part of some values because of which they cannot be written.
+
+        The ``jsonBackend`` is asked: a ``_serializeJSON`` of the user's takes whole responses.
+        """
+        return find_unwritable(self._backend_codec, values, reason)
 
     def compressor(self) -> Callable[[Response], Response]:
         """Return what compresses an answer."""

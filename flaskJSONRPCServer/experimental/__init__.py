@@ -53,6 +53,10 @@ class OffloadedCodec(Codec):
         written: bytes = call_natively(self._patient.dumps, value)
         return written
 
+    def convert(self, value: Any) -> Any:
+        """See :meth:`Codec.convert`."""
+        return self._codec.convert(value)
+
 
 def patch(server: Any, settings: Settings) -> None:
     """Let the documented methods that compress and hash do so beside the other requests, where their input is large.

@@ -3,7 +3,15 @@
 Only the standard library is imported here. `docs/sansio.md` explains how to use it.
 """
 
-from .codecs import Codec, JsonLimits, NumberLiteral, PatientCodec, make_codec
+from .codecs import (
+    Codec,
+    JsonLimits,
+    NumberLiteral,
+    PatientCodec,
+    Unwritable,
+    find_unwritable,
+    make_codec,
+)
 from .decoding import decode, messages_of, restore_ids
 from .encoding import encode_error, encode_notification, encode_object, encode_request, encode_result
 from .exceptions import (
@@ -67,12 +75,14 @@ __all__ = [
     "Params",
     "PatientCodec",
     "RequestId",
+    "Unwritable",
     "decode",
     "encode_error",
     "encode_notification",
     "encode_object",
     "encode_request",
     "encode_result",
+    "find_unwritable",
     "make_codec",
     "messages_of",
     "restore_ids",

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import importlib
 import inspect
+import json
 import operator
 import os
 import socket
@@ -24,8 +25,9 @@ from ...dispatch.handover import CallAnswer, reserved
 from ...dispatch.invoker import logged_error
 from ...dispatch.remote import WORKER_LOST, outcome_of_answer
 from ...errors import ServerStateError
+from ...runtime.interrupts import is_interrupt
 from ...runtime.logs import ERROR, WARNING, leave_console
-from ...sansio_jsonrpc import JsonRpcException, JsonRpcInternalError, JsonRpcSerializationError
+from ...sansio_jsonrpc import Codec, JsonRpcException, JsonRpcInternalError, find_unwritable
 from .app import CALL, END_COMMAND, NOTIFY, Application, Options
 from .calls import Catalogue, request_of
 from .ledger import Ledger
@@ -230,16 +232,31 @@ class Worker:
             )
 
     def _text(self, outcome: dict[str, Any], message: Mapping[str, Any]) -> str:
+        codec: Codec = self._server._engine.codec
         try:
-            return self._server._engine.codec.dumps(outcome).decode()  # type: ignore[no-any-return]
-        except JsonRpcSerializationError:
-            failed = self._internal_error("the outcome of a call cannot be sent as JSON", message)
-            outcome = outcome_of_answer((False, {}, failed), self._server.settings.magicVarForDispatcher)
-            return self._server._engine.codec.dumps(outcome).decode()  # type: ignore[no-any-return]
+            return codec.dumps(outcome).decode()
+        except BaseException as exc:
+            if is_interrupt(exc):
+                raise
+            failure = exc
+        # Outside the except block, so that the log has the reason alone.
+        failed = self._unwritable(codec, outcome, failure, message)
+        return json.dumps(outcome_of_answer((False, {}, failed), self._server.settings.magicVarForDispatcher))
 
-    def _internal_error(self, what: str, message: Mapping[str, Any]) -> JsonRpcInternalError:
+    def _unwritable(
+        self, codec: Codec, outcome: dict[str, Any], failure: BaseException, message: Mapping[str, Any]
+    ) -> JsonRpcInternalError:
+        data = outcome.get("error", {}).get("data")
+        members = {"result": outcome.get("result"), "data": data, "connection": outcome.get("said")}
+        found = find_unwritable(codec, members, failure)
+        try:
+            raise found.reason
+        except BaseException:  # noqa: BLE001  raised here, so that it is logged with its traceback
+            return self._internal_error("the outcome of a call cannot be sent as JSON", message, f": {found}")
+
+    def _internal_error(self, what: str, message: Mapping[str, Any], why: str = "") -> JsonRpcInternalError:
         url, unique_id = message["path"] + message["method"], message["uniqueId"]
-        return logged_error(self._server.log, f"{what}: {url}", unique_id, debug=self._server.settings.debug)
+        return logged_error(self._server.log, f"{what}: {url}{why}", unique_id, debug=self._server.settings.debug)
 
     def _tries(self, request: Any) -> int:
         """Count another try of what has been delivered before; return which one it is.

@@ -20,7 +20,7 @@ from ...errors import ServerStateError
 from ...http import jsonp
 from ...runtime.logs import ServerLog, TracebackText, split_level
 from ...runtime.stats import Stats
-from ...sansio_jsonrpc import ABSENT, JsonRpcException, JsonRpcRequest
+from ...sansio_jsonrpc import ABSENT, JsonRpcException, JsonRpcInternalError, JsonRpcRequest, find_unwritable
 from .channel import ChannelAddress, ChildChannel
 from .methods import REMEDY, name_of_dispatcher
 
@@ -188,10 +188,21 @@ class ChildServer:
         """
         try:
             return pickled(outcome), "error" in outcome
-        except Exception:  # noqa: BLE001  whatever a method of the result's own raises
-            what = f"the result of {shipment.data['method']!r} cannot be sent to the server's process"
-            failed = self._invoker.internal_error(what, ChildExchange(shipment, self))
-            return pickle.dumps(outcome_of_answer((False, {}, failed), self.magic_name)), True
+        except Exception as exc:  # noqa: BLE001  whatever a method of the result's own raises
+            failure = exc
+        # Outside the except block, so that the log has the reason alone.
+        failed = self._unpicklable(shipment, outcome, failure)
+        return pickle.dumps(outcome_of_answer((False, {}, failed), self.magic_name)), True
+
+    def _unpicklable(self, shipment: Shipment, outcome: dict[str, Any], failure: Exception) -> JsonRpcInternalError:
+        data = outcome.get("error", {}).get("data")
+        members = {"result": outcome.get("result"), "data": data, "connection": outcome.get("said")}
+        found = find_unwritable(Pickler(), members, failure)
+        what = f"the result of {shipment.data['method']!r} cannot be sent to the server's process: {found}"
+        try:
+            raise found.reason
+        except BaseException:  # noqa: BLE001  raised here, so that it is logged with its traceback
+            return self._invoker.internal_error(what, ChildExchange(shipment, self))
 
     def routes(self) -> list[Route]:
         """Return what has been called here so far."""
@@ -315,11 +326,24 @@ def sendable(part: Any) -> str:
     return str(part).encode(errors="backslashreplace").decode()
 
 
+class Pickler:
+    """Writes values for the server's process."""
+
+    def dumps(self, value: Any) -> bytes:
+        """Return a value pickled; see :func:`pickled`."""
+        return pickled(value)
+
+    def convert(self, value: Any) -> Any:
+        """Return the attributes of a value, which are what is pickled of most."""
+        return dict(vars(value))
+
+
 def pickled(value: Any) -> bytes:
     """Return a value pickled, its classes by value where this process alone has them."""
     try:
         return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
-    except Exception:  # noqa: BLE001  the second way says what is wrong
-        import cloudpickle
+    except Exception:  # noqa: BLE001, S110  the second way says what is wrong
+        pass
+    import cloudpickle
 
-        return bytes(cloudpickle.dumps(value, pickle.HIGHEST_PROTOCOL))
+    return bytes(cloudpickle.dumps(value, pickle.HIGHEST_PROTOCOL))

@@ -5,5 +5,16 @@ from .factory import make_codec
 from .literals import NumberLiteral, exact_number
 from .patient import PatientCodec
 from .standard import LongInteger
+from .unwritable import Unwritable, find_unwritable
 
-__all__ = ["Codec", "JsonLimits", "LongInteger", "NumberLiteral", "PatientCodec", "exact_number", "make_codec"]
+__all__ = [
+    "Codec",
+    "JsonLimits",
+    "LongInteger",
+    "NumberLiteral",
+    "PatientCodec",
+    "Unwritable",
+    "exact_number",
+    "find_unwritable",
+    "make_codec",
+]

@@ -83,5 +83,13 @@ class Codec(ABC):
             UTF-8, on one line, without spaces.
 
         Raises:
-            JsonRpcSerializationError: JSON cannot say it; `__cause__` tells why. Nothing else is raised.
+            JsonRpcSerializationError: JSON cannot say it; `__cause__` tells why. No other `Exception` is raised.
         """
+
+    def convert(self, value: Any) -> Any:
+        """Return what is written in the place of a value that JSON has no type for: the value itself if nothing is.
+
+        Raises:
+            Exception: What the hook raises.
+        """
+        return value

@@ -56,6 +56,10 @@ class CustomCodec(Codec):
         except Exception as exc:  # the user's implementation may raise anything
             raise JsonRpcSerializationError from exc
 
+    def convert(self, value: Any) -> Any:
+        """See `Codec.convert`."""
+        return self._standard.convert(value) if self._options else value
+
     def _is_unusual(self, data: bytes) -> bool:
         """Whether the standard codec has to decide: too deep, a byte order mark, an integer that is too long."""
         return (

@@ -42,6 +42,10 @@ class EngineCodec(Codec):
         # A text of no more bytes is neither too deep nor has it too many digits.
         self._harmless_bytes = min(limits.max_depth, len(self._long_run) - 1)
 
+    def convert(self, value: Any) -> Any:
+        """See `Codec.convert`."""
+        return self._standard.convert(value)
+
     def _is_unsure(self, data: bytes) -> bool:
         """Whether the engine might take what the standard codec refuses, or read it as another value."""
         return exceeds_depth(data, self._max_depth) or (
@@ -179,9 +183,11 @@ class RapidjsonCodec(EngineCodec):
         """See `Codec.dumps`."""
         try:
             written: bytes = self._write(value).encode()
-        except Exception:  # noqa: BLE001  the user's hook may raise anything, and is asked again
-            return self._standard.dumps(value)
-        return written
+        except Exception:  # noqa: BLE001, S110  the user's hook may raise anything, and is asked again
+            pass
+        else:
+            return written
+        return self._standard.dumps(value)
 
 
 def _is_plain(value: Any) -> bool:

@@ -60,6 +60,10 @@ class PatientCodec(StandardCodec):
         """See `Codec.dumps`."""
         return b"".join(self._pieces(value, 0)) if self.is_large(value) else self._codec.dumps(value)
 
+    def convert(self, value: Any) -> Any:
+        """See `Codec.convert`."""
+        return self._codec.convert(value)
+
     def is_large(self, value: Any) -> bool:
         """Tell whether a value is written in pieces."""
         return _weight_of(value, self._large_bytes) >= self._large_bytes

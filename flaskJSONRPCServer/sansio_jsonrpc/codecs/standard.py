@@ -47,7 +47,8 @@ class StandardCodec(Codec):
         self._max_depth = limits.max_depth
         self._max_digits = limits.integer_digits
         self._long_run = b"0" * (self._max_digits + 1)
-        self._iterencode = _build_encoder(default or refuse_type)
+        self._default = default or refuse_type
+        self._iterencode = _build_encoder(self._default)
         decoder = json.JSONDecoder(parse_float=finite_float, parse_constant=refuse_constant)
         # decode() would search for white space twice. The stubs leave scan_once out.
         self._scan: Callable[[str, int], tuple[Any, int]] = decoder.scan_once  # type: ignore[attr-defined]
@@ -70,6 +71,10 @@ class StandardCodec(Codec):
             return "".join(self._iterencode(value, 0)).encode()
         except Exception as exc:  # the user's hook may raise anything
             raise JsonRpcSerializationError from exc
+
+    def convert(self, value: Any) -> Any:
+        """See `Codec.convert`."""
+        return self._default(value)
 
     def _loads_text(self, text: str, data: bytes) -> Any:
         if len(data) > self._max_digits and has_digit_run(data, self._long_run):

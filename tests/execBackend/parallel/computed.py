@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -124,12 +123,6 @@ def fork_and_die():
     if os.fork() == 0:
         time.sleep(1000)
     os._exit(3)
-
-
-def interrupted():
-    """Leave a thread that keeps the process, and raise what ends it."""
-    threading.Thread(target=time.sleep, args=(1000,)).start()
-    raise KeyboardInterrupt
 
 
 class EndsItsReader:

@@ -193,13 +193,28 @@ class Unpicklable:
         raise KeyError("no way")
 
 
-@pytest.mark.parametrize("result", [threading.Lock(), Unpicklable(), [{"deep": (i for i in [1])}]])
-def test_result_that_cannot_travel_is_an_unexpected_exception(server, inside, caplog, result):
+class Holder:
+    def __init__(self, held):
+        self.held = held
+
+
+@pytest.mark.parametrize(
+    ("result", "place"),
+    [
+        (threading.Lock(), "result: cannot pickle"),
+        (Unpicklable(), "result: 'no way'"),
+        ([{"deep": (i for i in [1])}], 'result[0]["deep"]: cannot pickle'),
+        ({"a": [1, Holder(threading.Lock())]}, 'result["a"][1].held: cannot pickle'),
+    ],
+    ids=["lock", "own exception", "generator", "attribute"],
+)
+def test_result_that_cannot_travel_is_an_unexpected_exception(server, inside, caplog, result, place):
     shipment = shipped(server, "add", [1])
     outcome = pickle.loads(inside.pack(shipment, inside.call(shipment, lambda a: result))[0])
 
     assert outcome["error"] == {"code": -32603, "message": "Internal error", "data": {"correlationId": "the id"}}
-    assert "result of 'add' cannot be sent to the server's process [the id]" in caplog.text
+    assert f"result of 'add' cannot be sent to the server's process: {place}" in caplog.text
+    assert caplog.text.count("Traceback (most recent call last)") == 1
 
 
 def test_result_of_a_class_that_nobody_else_has_travels(server, inside):

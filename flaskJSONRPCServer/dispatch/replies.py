@@ -1,0 +1,106 @@
+"""The bytes of replies, and what is answered where a value cannot be written."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any, Final
+
+from ..runtime.interrupts import is_interrupt
+from ..sansio_jsonrpc import (
+    ABSENT,
+    JsonRpcError,
+    JsonRpcException,
+    JsonRpcRequest,
+    JsonRpcSerializationError,
+    OptionalId,
+    Unwritable,
+    encode_error,
+    make_codec,
+)
+from .exchange import Exchange
+from .handover import AnyInvoker
+from .http_errors import error_of_response
+from .seams import Seams
+
+__all__ = ["ReplyWriter"]
+
+_STANDARD_CODEC: Final = make_codec("json")
+
+
+class ReplyWriter:
+    """Writes replies.
+
+    The call gets an answer whatever code of the user's raises here: a JSON implementation, ``_fixJSON``,
+    ``_prepResponse`` or ``_serializeJSON``.
+
+    Args:
+        seams: Says how messages are written.
+        invoker: Logs what goes wrong.
+    """
+
+    def __init__(self, seams: Seams, invoker: AnyInvoker) -> None:
+        self._write_result = seams.result_writer()
+        self._write_error = seams.error_writer()
+        self._find_unwritable = seams.find_unwritable
+        self._invoker = invoker
+
+    def result(self, call: JsonRpcRequest, result: object, exchange: Exchange) -> bytes:
+        """Return the reply to a call that succeeded; -32603 where its result cannot be written.
+
+        Raises:
+            JsonRpcException: What a ``_prepResponse`` of the user's raised.
+        """
+        try:
+            return self._write_result(call.id, result)
+        except BaseException as exc:
+            if is_interrupt(exc) or is_deliberate(exc):
+                raise
+            failure = exc
+        # Outside the except block, so that the log has the reason alone.
+        if (refused := error_of_response(result)) is not None:
+            return self.error(call, refused.get_error(), exchange)
+        what = f"the result of {call.method!r} cannot be sent as JSON"
+        return self.own_error(call.id, self._logged(what, {"result": result}, failure, exchange))
+
+    def error(self, call: JsonRpcRequest, error: JsonRpcError, exchange: Exchange) -> bytes:
+        """Return the reply to a call that failed; -32603 where the error cannot be written."""
+        try:
+            return self._write_error(call.id, error)
+        except BaseException as exc:
+            if is_interrupt(exc):
+                raise
+            failure = exc
+        if error.data is ABSENT:
+            with contextlib.suppress(JsonRpcSerializationError):
+                return encode_error(_STANDARD_CODEC, call.id, error)
+        what = f"the error of {call.method!r} cannot be sent as JSON"
+        return self.own_error(call.id, self._logged(what, parts_of(error), failure, exchange))
+
+    def own_error(self, call_id: OptionalId, error: JsonRpcError) -> bytes:
+        """Return the reply with an error of the server's own, without code of the user's if that fails."""
+        try:
+            return self._write_error(call_id, error)
+        except BaseException as exc:
+            if is_interrupt(exc):
+                raise
+        return encode_error(_STANDARD_CODEC, call_id, error)
+
+    def _logged(self, what: str, values: dict[str, Any], failure: BaseException, exchange: Exchange) -> JsonRpcError:
+        """Log why values cannot be written, and where in them; return the error for the client."""
+        is_searched = not isinstance(failure, KeyboardInterrupt)  # which would end the search
+        found = self._find_unwritable(values, failure) if is_searched else Unwritable(next(iter(values)), failure)
+        try:
+            raise found.reason
+        except BaseException:  # noqa: BLE001  raised here, so that it is logged with its traceback
+            return self._invoker.internal_error(f"{what}: {found}", exchange).get_error()
+
+
+def parts_of(error: JsonRpcError) -> dict[str, Any]:
+    """Return the parts of an error that a dispatcher chooses."""
+    message = {"message": error.message}
+    return message if error.data is ABSENT else {"data": error.data, **message}
+
+
+def is_deliberate(exc: BaseException) -> bool:
+    """Return whether an exception says by itself what to answer."""
+    return isinstance(exc, JsonRpcException) and not isinstance(exc, JsonRpcSerializationError)
