@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import execBackend as execBackendCollection
     from . import servBackend as servBackendCollection
+    from .dispatch.connection import Connection
     from .errors import (
         BindError,
         MissingExtraError,
@@ -28,6 +29,7 @@ __version__ = "1.0.0.dev0"
 
 __all__ = [
     "BindError",
+    "Connection",
     "JsonRpcApplicationError",
     "MissingExtraError",
     "RegistrationError",
@@ -42,6 +44,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "Connection": "dispatch.connection",
     "JsonRpcApplicationError": "sansio_jsonrpc",
     "Settings": "settings",
     "execBackendCollection": "execBackend",

@@ -44,7 +44,7 @@ class AutoReload:
         self._engine = engine
         self._facade = facade
         wanted = engine.settings.reloadOnChange
-        self._scripts = None if wanted is True else {existing(path) for path in wanted}
+        self._scripts = None if isinstance(wanted, bool) else {existing(path) for path in wanted}
         self._table: RouteTable | None = None  # what _own_files was read from
         self._own_files: set[Path] = set()
         self._watch = FileWatch(self._files, self._changed)

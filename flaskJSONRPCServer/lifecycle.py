@@ -6,9 +6,9 @@ import functools
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from .engine import Engine, addresses_of
 from .errors import ServerStateError, SettingsError
@@ -293,7 +293,9 @@ class Lifecycle:
             watch = make_auto_reload(self._engine, self._facade)
             undo.callback(watch.stop)
             watch.start()
-        given = list(settings.bindAdress) if settings.multipleAdress else [settings.bindAdress]
+        given: list[Any] = [settings.bindAdress]
+        if settings.multipleAdress:
+            given = list(cast("Sequence[Any]", settings.bindAdress))
         backend = find_serv_backend(
             settings.servBackend,
             gevent=settings.gevent,

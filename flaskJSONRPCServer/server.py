@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 import flask
 
@@ -17,12 +18,32 @@ from .runtime.asynchronous import call_async
 from .runtime.logs import WARNING, ServerLog
 from .runtime.parent import in_parent_only
 from .runtime.patching import patch
-from .settings import Settings
+from .settings import Auth, Options, Settings
 from .wsgi import Application
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
+
+    from typing_extensions import Unpack
+
+    from .settings import BindAdress
 
 __all__ = ["flaskJSONRPCServer"]
 
 Dispatcher = Callable[..., Any]
+_P = ParamSpec("_P")
+
+
+def suggesting_names(init: Callable[_P, None]) -> Callable[_P, None]:
+    """Let the constructor suggest a name for a misspelt option, where Python would only miss ``bindAdress``."""
+
+    @functools.wraps(init)
+    def checked(*args: _P.args, **kwargs: _P.kwargs) -> None:
+        if len(args) == 1 and "bindAdress" not in kwargs:
+            Settings.refuse_unknown(kwargs)
+        init(*args, **kwargs)
+
+    return checked
 
 
 class flaskJSONRPCServer(DocumentedHelpers):
@@ -74,9 +95,10 @@ class flaskJSONRPCServer(DocumentedHelpers):
     aboutMagicVarForDispatcher = ABOUT
     """What the magic variable offers, as text."""
 
+    @suggesting_names
     def __init__(
         self,
-        bindAdress: Any,
+        bindAdress: BindAdress,
         multipleAdress: bool = False,
         blocking: bool = False,
         cors: bool | Mapping[str, Any] = False,
@@ -85,19 +107,19 @@ class flaskJSONRPCServer(DocumentedHelpers):
         log: int | bool = 3,
         fallback: bool = True,
         allowCompress: bool = False,
-        ssl: Any = False,
+        ssl: Sequence[str] | SSLContext | bool = False,
         tweakDescriptors: Sequence[int] | bool = (65536, 65536),
         compressMinSize: int = 2 * 1024 * 1024,
         jsonBackend: Any = "simplejson",
         notifBackend: Any = "simple",
         dispatcherBackend: Any = "simple",
-        auth: Callable[..., Any] | None = None,
+        auth: Auth | None = None,
         experimental: bool = False,
         controlGC: bool = True,
         magicVarForDispatcher: str = "_connection",
         name: str | None = None,
         servBackend: Any = "auto",
-        **options: Any,
+        **options: Unpack[Options],
     ) -> None:
         super().__init__()
         Settings.refuse_unknown(options)

@@ -7,16 +7,27 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import ipaddress
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
 from .errors import ServerStateError, SettingsError, unknown_name
 
-__all__ = ["DEFAULT_MEDIA_TYPES", "Settings"]
+if TYPE_CHECKING:
+    import socket
+    from ssl import SSLContext
+    from typing import TypeAlias
+
+    BindAdress: TypeAlias = str | os.PathLike[str] | socket.socket | Sequence[Any] | None
+
+__all__ = ["DEFAULT_MEDIA_TYPES", "Options", "Settings"]
+
+# (server, path, request, method); the request is a copy, a dict.
+Auth = Callable[[Any, str, Any, "str | None"], object]
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -95,6 +106,19 @@ def is_ip_address(value: str) -> bool:
     return True
 
 
+def is_auth(value: Any) -> bool:
+    """Return whether it is None, or can be called with four arguments by position."""
+    if value is None or not callable(value):
+        return value is None
+    try:
+        inspect.signature(value).bind(*range(4))
+    except TypeError:
+        return False
+    except ValueError:  # a built-in that has no signature
+        return True
+    return True
+
+
 def is_log_level(value: Any) -> bool:
     return isinstance(value, bool) or (isinstance(value, int) and 0 <= value <= 4)
 
@@ -109,7 +133,7 @@ class Settings:
     :class:`~flaskJSONRPCServer.errors.ServerStateError`.
     """
 
-    bindAdress: Any = anything(None, "[ip, port], a path, a socket, or None for a server that is only mounted")
+    bindAdress: BindAdress = anything(None, "[ip, port], a path, a socket, or None for a server that is only mounted")
     multipleAdress: bool = flag(False)
     blocking: bool = flag(False)
     cors: bool | Mapping[str, Any] = option(
@@ -120,13 +144,15 @@ class Settings:
     log: int | bool = option(3, "0 (critical only) to 4 (debug), or False", is_log_level)
     fallback: bool = flag(True)
     allowCompress: bool = flag(False)
-    ssl: Any = anything(False, "[key file, certificate file], an ssl.SSLContext, or False")
-    tweakDescriptors: Any = anything((65536, 65536), "[soft limit, hard limit], or False")
+    ssl: Sequence[str] | SSLContext | bool = anything(
+        False, "[key file, certificate file], an ssl.SSLContext, or False"
+    )
+    tweakDescriptors: Sequence[int] | bool = anything((65536, 65536), "[soft limit, hard limit], or False")
     compressMinSize: int = count(2 * MIB, least=0, unit="number of bytes")
     jsonBackend: Any = anything("simplejson", "a module's name, or an object with loads and dumps")
     notifBackend: Any = anything("simple", "the name of an exec backend, or an exec backend")
     dispatcherBackend: Any = anything("simple", "the name of an exec backend, or an exec backend")
-    auth: Callable[..., Any] | None = option(None, "a function or None", lambda value: value is None or callable(value))
+    auth: Auth | None = option(None, "a function of four parameters (server, path, request, method), or None", is_auth)
     experimental: bool = option(False, "True or False", lambda value: isinstance(value, (bool, int)), fixed=True)
     controlGC: bool = flag(True)
     magicVarForDispatcher: str = option(
@@ -154,12 +180,12 @@ class Settings:
     """The most header fields in a request."""
     max_url_bytes: int = count(8 * KIB, unit="number of bytes")
     """The longest path with its query string."""
-    allowed_hosts: tuple[str, ...] | None = names(
+    allowed_hosts: Sequence[str] | None = names(
         None, "a list of host names, without ports, or None: loopback names where bound to loopback, else any"
     )
-    allowed_origins: tuple[str, ...] | None = names(None, "a list of origins such as 'https://a.test', or None: any")
-    media_types: tuple[str, ...] = names(DEFAULT_MEDIA_TYPES, "a list of media types")
-    trusted_proxies: tuple[str, ...] = names((), "a list of IP addresses", is_ip_address)
+    allowed_origins: Sequence[str] | None = names(None, "a list of origins such as 'https://a.test', or None: any")
+    media_types: Sequence[str] = names(DEFAULT_MEDIA_TYPES, "a list of media types")
+    trusted_proxies: Sequence[str] = names((), "a list of IP addresses", is_ip_address)
     """The peers whose X-Forwarded-For is believed."""
 
     backlog: int = count(10_000)
@@ -185,7 +211,7 @@ class Settings:
     """Without effect: what waits for the end of a deep lock is woken by it."""
     sleepTime_checkProcessingCount: float = duration(0.3, "seconds")
     """Without effect: what waits for running dispatchers is woken by their end."""
-    reloadOnChange: Any = option(
+    reloadOnChange: bool | Sequence[str | os.PathLike[str]] = option(
         (), "True, or a list of paths of scripts", lambda value: isinstance(value, bool) or is_paths(value)
     )
     """The scripts whose dispatchers are reloaded when they change; True: those of all dispatchers of the user's own."""
@@ -195,18 +221,22 @@ class Settings:
 
     frozen: ClassVar[bool] = False
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        if self.frozen:
-            raise ServerStateError(f"setting {name!r} cannot change while the server is in use; set it before")
-        check_option(name, value)
-        if OPTIONS[name]["fixed"] and name in self.__dict__:
-            raise ServerStateError(f"setting {name!r} is fixed; give it to the constructor")
-        super().__setattr__(name, value)
+    if not TYPE_CHECKING:  # a type checker that sees it accepts every name
+
+        def __setattr__(self, name: str, value: Any) -> None:
+            if self.frozen:
+                raise ServerStateError(f"setting {name!r} cannot change while the server is in use; set it before")
+            check_option(name, value)
+            if OPTIONS[name]["fixed"] and name in self.__dict__:
+                raise ServerStateError(f"setting {name!r} is fixed; give it to the constructor")
+            super().__setattr__(name, value)
 
     @classmethod
     def refuse_unknown(cls, options: Iterable[str]) -> None:
         """Raise SettingsError for the first name that is not an option."""
         for name in options:
+            if name in FORMER_OPTIONS:
+                raise SettingsError(f"unknown option {name!r}: {FORMER_OPTIONS[name]}")
             if name not in OPTIONS:
                 raise SettingsError(unknown_name("option", name, OPTIONS))
 
@@ -232,6 +262,45 @@ def copied(value: Any) -> Any:
         return {key: copied(each) for key, each in value.items()}
     return type(value)(map(copied, value)) if isinstance(value, (list, set)) else value
 
+
+class Options(TypedDict, total=False):
+    """The options that the constructor takes by name alone, for type checkers; :class:`Settings` documents them."""
+
+    flaskContext: bool
+    max_body_bytes: int
+    max_response_bytes: int
+    max_batch_length: int | None
+    max_nesting_depth: int
+    max_integer_digits: int
+    max_header_count: int
+    max_url_bytes: int
+    allowed_hosts: Sequence[str] | None
+    allowed_origins: Sequence[str] | None
+    media_types: Sequence[str]
+    trusted_proxies: Sequence[str]
+    backlog: int
+    read_timeout_s: float
+    threads: int
+    exec_pool_threads: int
+    max_exec_queue_calls: int
+    antifreeze_batchMaxTime: float
+    antifreeze_batchSleep: float
+    antifreeze_batchBreak: bool
+    experimental_min_bytes: int
+    sleepTime_waitLock: float
+    sleepTime_waitDeepLock: float
+    sleepTime_checkProcessingCount: float
+    reloadOnChange: bool | Sequence[str | os.PathLike[str]]
+    controlGC_everySeconds: float
+    controlGC_everyRequestCount: int
+    controlGC_everyDispatcherCount: int
+
+
+FORMER_OPTIONS = {
+    "flaskAppName": "the Flask application has the name of the server; give name=",
+    "ipAndPort": "it is called bindAdress, with an address [ip, port]",
+}
+"""Names that users of releases before 1.0 know, and what to do instead."""
 
 OPTIONS = {declared.name: declared.metadata for declared in fields(Settings)}
 

@@ -212,5 +212,5 @@ def test_other_values_are_refused(make, value):
 
 def test_missing_extra_is_named(make, monkeypatch):
     monkeypatch.setitem(sys.modules, "watchfiles", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'flaskJSONRPCServer\[reload\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install 'watchfiles>=0\.24'"):
         make(True)

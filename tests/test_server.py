@@ -374,6 +374,24 @@ def test_only_true_lets_in(returned):
     assert call_wsgi(server.getWSGI(), post(rpc("len", [""]))).code == 403
 
 
+def test_true_value_that_is_not_true_warns_once(caplog):
+    server = flaskJSONRPCServer(None, auth=lambda *args: {"user": "token tok123"})
+    server.registerFunction(len, path="/api")
+    application = server.getWSGI()
+
+    assert [call_wsgi(application, post(rpc("len", [""]))).code for _ in range(3)] == [403, 403, 403]
+    [warning] = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert warning == "auth returned dict, which lets nobody in; return exactly True to do so"
+
+
+def test_false_value_of_auth_does_not_warn(caplog):
+    server = flaskJSONRPCServer(None, auth=lambda *args: None)
+    server.registerFunction(len, path="/api")
+
+    assert call_wsgi(server.getWSGI(), post(rpc("len", [""]))).code == 403
+    assert not caplog.records
+
+
 def test_rest_of_a_batch_is_not_run_after_the_answer_reached_its_limit():
     ran = []
 

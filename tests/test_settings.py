@@ -1,8 +1,14 @@
 """Every option: its default, what it takes, and what it refuses."""
 
+import dataclasses
+import functools
+import inspect
+import re
+
 import pytest
 
 from flaskJSONRPCServer import ServerStateError, Settings, SettingsError, flaskJSONRPCServer
+from flaskJSONRPCServer.settings import Options
 
 DEFAULTS = {
     "bindAdress": None,
@@ -60,7 +66,7 @@ TAKEN = [
     ("blocking", True),
     ("blocking", 1),
     ("compressMinSize", 0),
-    ("auth", len),
+    ("auth", print),
     ("magicVarForDispatcher", "ctx"),
     ("max_batch_length", None),
     ("max_batch_length", 1),
@@ -97,7 +103,7 @@ REFUSED = [
     ("compressMinSize", -1, "a number of bytes of at least 0"),
     ("compressMinSize", 1.5, "a number of bytes of at least 0"),
     ("compressMinSize", True, "a number of bytes of at least 0"),
-    ("auth", True, "a function or None"),
+    ("auth", True, "a function of four parameters"),
     ("magicVarForDispatcher", "a b", "a Python identifier"),
     ("magicVarForDispatcher", "", "a Python identifier"),
     ("magicVarForDispatcher", None, "a Python identifier"),
@@ -212,3 +218,63 @@ def test_settings_may_change_until_the_server_is_in_use():
     with pytest.raises(ServerStateError):
         server.settings.max_batch_length = 2
     assert server.settings.max_batch_length == 1
+
+
+@pytest.mark.parametrize(
+    "auth",
+    [
+        lambda server, path, request, method: True,
+        lambda *args: True,
+        lambda server, path, request, method, more=1: True,
+        functools.partial(lambda prefix, server, path, request, method: True, "x"),
+        print,
+        None,
+    ],
+)
+def test_auth_that_takes_four_arguments_is_accepted(auth):
+    assert Settings(auth=auth).auth is auth
+
+
+@pytest.mark.parametrize(
+    "auth", [lambda: True, lambda request: True, lambda a, b, c, d, e: True, lambda *, request: True, "secret", True]
+)
+def test_auth_that_takes_other_arguments_is_refused(auth):
+    with pytest.raises(SettingsError, match=r"a function of four parameters \(server, path, request, method\)"):
+        flaskJSONRPCServer(None, auth=auth)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"bindAddress": ["127.0.0.1", 0]}, "unknown option 'bindAddress'; did you mean 'bindAdress'?"),
+        ({"bindadress": None}, "unknown option 'bindadress'; did you mean 'bindAdress'?"),
+        ({"ipAndPort": None}, "unknown option 'ipAndPort': it is called bindAdress, with an address [ip, port]"),
+    ],
+)
+def test_missing_address_under_another_name_is_named(options, message):
+    with pytest.raises(SettingsError, match=f"^{re.escape(message)}$"):
+        flaskJSONRPCServer(**options)
+
+
+def test_missing_address_alone_is_pythons_error():
+    with pytest.raises(TypeError, match="missing 1 required positional argument: 'bindAdress'"):
+        flaskJSONRPCServer(cors=True)
+
+
+def test_option_of_the_old_server_is_named_with_its_successor():
+    with pytest.raises(SettingsError, match="unknown option 'flaskAppName': the Flask application has the name of the"):
+        flaskJSONRPCServer(None, flaskAppName="x")
+
+
+def test_setting_that_does_not_exist_cannot_be_assigned():
+    with pytest.raises(SettingsError, match="unknown option 'nope'"):
+        flaskJSONRPCServer(None).settings.nope = 1
+
+
+def test_types_of_the_options_are_those_of_the_settings():
+    parameters = inspect.signature(flaskJSONRPCServer).parameters
+    declared = {each.name: each.type for each in dataclasses.fields(Settings)}
+
+    assert set(Options.__annotations__) == set(declared) - set(parameters)
+    for name, annotation in Options.__annotations__.items():
+        assert annotation.__forward_arg__ == declared[name], name

@@ -156,7 +156,12 @@ class CallTools(FieldsAsKeys):
 
 
 class Connection(FieldsAsKeys):
-    """One call, as its dispatcher sees it. :data:`ABOUT` is its documentation."""
+    """One call, as its dispatcher sees it: the type of the magic variable. :data:`ABOUT` is its documentation."""
+
+    # In a call on an exec backend that runs in parallel.
+    parallelType: str
+    parallelPoolSize: int
+    parallelId: Any
 
     def __init__(self, exchange: Exchange, route: Route, server: ServerFacts, *, notify: bool) -> None:
         self._request = exchange

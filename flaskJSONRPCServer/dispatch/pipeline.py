@@ -18,7 +18,7 @@ from ..http.request import Environ, Request
 from ..http.response import Response, merged_headers, refusal_response, server_error_response
 from ..runtime.contexts import own_context
 from ..runtime.interrupts import is_interrupt
-from ..runtime.logs import ERROR
+from ..runtime.logs import ERROR, WARNING
 from ..runtime.stats import Stats
 from ..sansio_jsonrpc import JsonRpcRequest
 from ..settings import Settings
@@ -94,6 +94,7 @@ class Pipeline:
         lets_through: Callable[[BaseException], bool],
     ) -> None:
         self._lets_through = lets_through
+        self._has_warned = False  # of an auth that returns something true; written by any thread, at worst twice
         self._server = server
         self._locks = server.locks
         self._router = router
@@ -261,6 +262,10 @@ class Pipeline:
             self._server.log.write(ERROR, "auth raised", traceback=True)
             raise Forbidden("not authorised") from exc
         if allowed is not True:
+            if allowed and not self._has_warned:
+                self._has_warned = True
+                what = f"auth returned {type(allowed).__name__}, which lets nobody in; return exactly True to do so"
+                self._server.log.write(WARNING, what)
             raise Forbidden("not authorised")
 
 

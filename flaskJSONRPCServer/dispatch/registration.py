@@ -73,8 +73,10 @@ class Registrar:
             fallback: As for a function.
 
         Raises:
-            RegistrationError: A class, a module, or an object without public methods.
+            RegistrationError: A class, a module, a function, or an object without public methods.
         """
+        if inspect.isroutine(instance) or isinstance(instance, functools.partial):
+            raise RegistrationError(f"{instance!r} is a function; register it with registerFunction")
         if isinstance(instance, (type, types.ModuleType)):
             raise RegistrationError(f"{instance!r} is not an instance; create one and register that")
         methods = list(public_methods(instance))

@@ -346,3 +346,9 @@ def test_mutable_attributes_of_an_instance_are_never_called():
         "__str__",
     ):
         assert call(application, name)["error"]["code"] == -32601
+
+
+@pytest.mark.parametrize("function", [len, lambda: 1, functools.partial(len, ""), Slots().method])
+def test_function_that_is_registered_as_an_instance_names_the_right_method(function):
+    with pytest.raises(RegistrationError, match="is a function; register it with registerFunction"):
+        flaskJSONRPCServer(None).registerInstance(function)

@@ -1,0 +1,69 @@
+"""What a type checker says of programs that use the server."""
+
+import re
+
+import pytest
+from mypy import api
+
+PRELUDE = """\
+from typing import Any
+
+from flaskJSONRPCServer import Connection, flaskJSONRPCServer
+
+
+def authenticate(server: Any, path: str, request: Any, method: str | None) -> bool:
+    return True
+
+
+def whoami(_connection: Connection) -> str | None:
+    _connection.headersOut["X-Seen"] = _connection.uniqueId
+    return _connection.ip
+
+
+"""
+
+RIGHT = """\
+server = flaskJSONRPCServer(
+    ["127.0.0.1", 8080], cors={"origin": "https://a.test"}, auth=authenticate, threads=8, allowed_hosts=["a.test"],
+    reloadOnChange=True, ssl=["key.pem", "cert.pem"], read_timeout_s=1, max_batch_length=None,
+)
+flaskJSONRPCServer(None)
+flaskJSONRPCServer("/run/api.sock", log=False)
+flaskJSONRPCServer([["127.0.0.1", 8080], "/run/api.sock"], multipleAdress=True)
+server.settings.threads = 4
+server.registerFunction(whoami, path="/api")
+"""
+
+# A line of a program, and what mypy says of it.
+WRONG = {
+    "flaskJSONRPCServer(None, corss=True)": 'Unexpected keyword argument "corss"',
+    "flaskJSONRPCServer(None, threads='x')": 'Argument "threads" .* has incompatible type "str"; expected "int"',
+    "flaskJSONRPCServer(None, auth=lambda: True)": 'Argument "auth" .* has incompatible type',
+    "flaskJSONRPCServer(None, auth='secret')": 'Argument "auth" .* has incompatible type "str"',
+    "flaskJSONRPCServer(None, max_body_bytes=None)": 'Argument "max_body_bytes" .* has incompatible type "None"',
+    "flaskJSONRPCServer(8080)": 'Argument 1 .* has incompatible type "int"',
+    "flaskJSONRPCServer(cors=True)": 'Missing positional argument "bindAdress"',
+    "flaskJSONRPCServer(None).settings.nope = 1": '"Settings" has no attribute "nope"',
+    "flaskJSONRPCServer(None).settings.threads = 'x'": "Incompatible types in assignment",
+    "def one(_connection: Connection) -> int: return _connection.ip": "Incompatible return value type",
+    "def two(_connection: Connection) -> None: _connection.cookie": '"Connection" has no attribute "cookie"',
+}
+
+
+def check(folder, text):
+    program = folder / "program.py"
+    program.write_text(PRELUDE + text, encoding="utf-8")
+    output, errors, _ = api.run(["--strict", "--no-error-summary", "--python-version", "3.11", str(program)])
+    assert errors == ""
+    return output
+
+
+@pytest.mark.timeout(240)
+def test_type_checker_accepts_what_is_right_and_refuses_what_is_wrong(tmp_path):
+    output = check(tmp_path, RIGHT + "\n".join(WRONG) + "\n")
+
+    first = (PRELUDE + RIGHT).count("\n") + 1
+    found = dict(re.findall(r"program\.py:(\d+): error: (.*)", output))
+    assert set(map(int, found)) == set(range(first, first + len(WRONG))), output
+    for number, (line, said) in enumerate(WRONG.items(), first):
+        assert re.search(said, found[str(number)]), line
