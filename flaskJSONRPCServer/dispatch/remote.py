@@ -11,7 +11,15 @@ from ..sansio_jsonrpc import ABSENT, JsonRpcError, JsonRpcException, JsonRpcMeth
 from .handover import CallAnswer
 from .routes import Route, Router
 
-__all__ = ["CALL_TIMED_OUT", "WORKER_LOST", "RemoteCall", "RemoteCalls", "answer_of_outcome", "outcome_of_answer"]
+__all__ = [
+    "CALL_TIMED_OUT",
+    "WORKER_LOST",
+    "RemoteCall",
+    "RemoteCalls",
+    "answer_of_outcome",
+    "outcome_of_answer",
+    "parts_of_outcome",
+]
 
 WORKER_LOST: Final = -32005
 """Code of the error where the process that ran a call has ended before it answered. The call may have done its work."""
@@ -89,6 +97,12 @@ def outcome_of_answer(answer: CallAnswer, magic_name: str) -> dict[str, Any]:
     if connection is not None:
         outcome["said"] = {name: connection[name] for name in SAID}
     return outcome
+
+
+def parts_of_outcome(outcome: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values in an outcome that the dispatcher chose, by the names that the log gives them."""
+    data = outcome.get("error", {}).get("data")
+    return {"result": outcome.get("result"), "data": data, "connection": outcome.get("said")}
 
 
 def answer_of_outcome(outcome: Mapping[str, Any], magic_name: str) -> CallAnswer:

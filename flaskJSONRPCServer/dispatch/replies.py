@@ -1,4 +1,4 @@
-"""The bytes of replies, and what is answered where a value cannot be written."""
+"""Write replies, and answer with an error where a value cannot be written."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ _STANDARD_CODEC: Final = make_codec("json")
 class ReplyWriter:
     """Writes replies.
 
-    The call gets an answer whatever code of the user's raises here: a JSON implementation, ``_fixJSON``,
-    ``_prepResponse`` or ``_serializeJSON``.
+    User code may raise anything here (a JSON implementation, ``_fixJSON``, ``_prepResponse``, ``_serializeJSON``): the
+    call is answered.
 
     Args:
-        seams: Says how messages are written.
-        invoker: Logs what goes wrong.
+        seams: The methods that write messages.
+        invoker: Logs failures.
     """
 
     def __init__(self, seams: Seams, invoker: AnyInvoker) -> None:
@@ -48,7 +48,7 @@ class ReplyWriter:
         """Return the reply to a call that succeeded; -32603 where its result cannot be written.
 
         Raises:
-            JsonRpcException: What a ``_prepResponse`` of the user's raised.
+            JsonRpcException: A replaced ``_prepResponse`` raised it.
         """
         try:
             return self._write_result(call.id, result)
@@ -77,7 +77,7 @@ class ReplyWriter:
         return self.own_error(call.id, self._logged(what, parts_of(error), failure, exchange))
 
     def own_error(self, call_id: OptionalId, error: JsonRpcError) -> bytes:
-        """Return the reply with an error of the server's own, without code of the user's if that fails."""
+        """Return the reply with an error that the server made, without user code where that fails."""
         try:
             return self._write_error(call_id, error)
         except BaseException as exc:
@@ -88,11 +88,11 @@ class ReplyWriter:
     def _logged(self, what: str, values: dict[str, Any], failure: BaseException, exchange: Exchange) -> JsonRpcError:
         """Log why values cannot be written, and where in them; return the error for the client."""
         is_searched = not isinstance(failure, KeyboardInterrupt)  # which would end the search
-        found = self._find_unwritable(values, failure) if is_searched else Unwritable(next(iter(values)), failure)
+        part = self._find_unwritable(values, failure) if is_searched else Unwritable(next(iter(values)), failure)
         try:
-            raise found.reason
+            raise part.reason
         except BaseException:  # noqa: BLE001  raised here, so that it is logged with its traceback
-            return self._invoker.internal_error(f"{what}: {found}", exchange).get_error()
+            return self._invoker.internal_error(f"{what}: {part}", exchange).get_error()
 
 
 def parts_of(error: JsonRpcError) -> dict[str, Any]:
@@ -102,5 +102,5 @@ def parts_of(error: JsonRpcError) -> dict[str, Any]:
 
 
 def is_deliberate(exc: BaseException) -> bool:
-    """Return whether an exception says by itself what to answer."""
+    """Return whether an exception is an error to answer with."""
     return isinstance(exc, JsonRpcException) and not isinstance(exc, JsonRpcSerializationError)

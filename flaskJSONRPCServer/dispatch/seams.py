@@ -86,7 +86,7 @@ class Seams:
         if parse is None:
             codec, limit = self.codec, self._max_batch_length
             return lambda text: decode(text, codec, max_batch_length=limit)  # faster than a partial with keywords
-        return lambda text: self._messages_told(parse(text), text)
+        return lambda text: self._messages_from(parse(text), text)
 
     def result_writer(self) -> Callable[[OptionalId, Any], bytes]:
         """Return what writes a result; it raises JsonRpcSerializationError where JSON cannot say it."""
@@ -103,7 +103,7 @@ class Seams:
     def find_unwritable(self, values: Mapping[str, Any], reason: BaseException) -> Unwritable:
         """Find the part of some values because of which they cannot be written.
 
-        The ``jsonBackend`` is asked: a ``_serializeJSON`` of the user's takes whole responses.
+        With the ``jsonBackend``: a replaced ``_serializeJSON`` takes whole responses.
         """
         return find_unwritable(self._backend_codec, values, reason)
 
@@ -149,8 +149,8 @@ class Seams:
             return encode_object(self.codec, response)
         return self.codec.dumps(response)
 
-    def _messages_told(self, told: tuple[bool, Any], text: bytes) -> JsonRpcMessage | JsonRpcBatch:
-        messages = messages_told(told, text, self._max_batch_length)
+    def _messages_from(self, parsed: tuple[bool, Any], text: bytes) -> JsonRpcMessage | JsonRpcBatch:
+        messages = messages_told(parsed, text, self._max_batch_length)
         restore_ids(messages, text, self.codec)
         return messages
 

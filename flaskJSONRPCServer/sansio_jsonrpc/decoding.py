@@ -20,7 +20,7 @@ from .messages import (
     RequestId,
 )
 
-# An implementation of the user's may read fractions as Decimal.
+# A custom implementation may read fractions as Decimal.
 _FRACTION_TYPES: Final = frozenset({float, Decimal})
 _WHOLE_ID_TYPES: Final = frozenset({str, int, type(None), Absent})
 _ID_OR_ABSENT_TYPES: Final = _WHOLE_ID_TYPES | _FRACTION_TYPES | {NumberLiteral}
@@ -88,27 +88,27 @@ def messages_of(tree: Any, *, max_batch_length: int | None = 1000) -> JsonRpcMes
 
 
 def restore_ids(message: JsonRpcMessage | JsonRpcBatch, data: bytes, codec: Codec) -> None:
-    """Give ids that a float has rounded the characters back that they came with.
+    """Replace ids that a float has rounded by the numbers of the text.
 
     Args:
-        message: What was made of a text; its ids are replaced.
+        message: The message or the batch of a text.
         data: The text.
-        codec: What has read it.
+        codec: The codec that has read it.
 
     Source: JSON-RPC 2.0, section 5: the id of a response is the same as that of its request.
     """
     messages = message if isinstance(message, JsonRpcBatch) else (message,)
-    if not any(isinstance(each.id, (float, Decimal)) for each in messages):
+    if not any(isinstance(single.id, (float, Decimal)) for single in messages):
         return
     tree = codec.loads_literals(data)
     items = tree if isinstance(tree, list) else [tree]
-    for each, item in zip(messages, items, strict=False):
-        if isinstance(each.id, (float, Decimal)):
-            each.id = exact_number(each.id, item.get("id") if isinstance(item, dict) else None)
+    for single, item in zip(messages, items, strict=False):
+        if isinstance(single.id, (float, Decimal)):
+            single.id = exact_number(single.id, item.get("id") if isinstance(item, dict) else None)
 
 
 class _FractionIdError(Exception):
-    """An id may have been rounded. Raised, so that the messages that have other ids need not be asked for it."""
+    """An id may have been rounded. An exception, so that messages with other ids pay nothing for the check."""
 
 
 def _decode_tree(
@@ -130,7 +130,7 @@ def _check_length(tree: list[Any], max_batch_length: int | None) -> None:
 
 
 def _decode_message(item: Any) -> JsonRpcMessage:
-    """Decode a message; the quick way is for calls whose id no codec rounds.
+    """Decode a message, with a fast path for calls whose id no codec rounds.
 
     Raises:
         _FractionIdError: The id may have been rounded.

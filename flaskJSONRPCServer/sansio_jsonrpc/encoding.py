@@ -94,10 +94,10 @@ def encode_error(codec: Codec, request_id: OptionalId, error: JsonRpcError) -> b
 
 
 def encode_object(codec: Codec, value: Any) -> bytes:
-    """Write a value as `codec.dumps` does; where it is a response object, with its id as it came.
+    """Write a value as `codec.dumps` does; the id of a response object keeps its characters.
 
     Raises:
-        JsonRpcSerializationError: JSON cannot say it.
+        JsonRpcSerializationError: The value has no JSON form.
     """
     if type(value) is not dict or not isinstance(value.get("id"), NumberLiteral):
         return codec.dumps(value)
@@ -118,7 +118,7 @@ def _encode_id(codec: Codec, request_id: OptionalId) -> bytes:
         return b"null"
     if type(request_id) is str:
         return codec.dumps(request_id)
-    if isinstance(request_id, (float, Decimal)):  # not by the codec: one of the user's may round it
+    if isinstance(request_id, (float, Decimal)):  # not by the codec: a custom one may round it
         return _encode_fraction(request_id)
     raise TypeError(f"an id must be a str, an int, a float or None, not {type(request_id).__name__}")
 

@@ -23,7 +23,10 @@ ABSENT: Final = Absent.ABSENT
 """What stands for a member that a message does not have. It is false, and it is never null: null is None."""
 
 RequestId: TypeAlias = str | int | float | None
-"""The id of a call. None is the id `null`, which is an id (JSON-RPC 2.0, section 4)."""
+"""The id of a call. None is the id `null`, which is an id (JSON-RPC 2.0, section 4).
+
+A number that a float would round is a `NumberLiteral`, which is a float that keeps its characters.
+"""
 
 OptionalId: TypeAlias = RequestId | Literal[Absent.ABSENT]
 """The id of a message that may be a notification."""

@@ -40,7 +40,7 @@ VALUES = {
 PLACES = {
     "attribute": '{}["rows"][3].when: a Unknown has no JSON form; convert it, or override _fixJSON [',
     "NaN": '{}["rows"][0]: ',
-    "circle": '{0}["rows"][0]: this is {0} again, and JSON has no circles [',
+    "circle": '{0}["rows"][0]: circular reference to {0} [',
     "key": '{}["rows"]: the key (1, 2) cannot be written (',
     "surrogate": '{}["rows"][0]: ',
 }

@@ -23,7 +23,7 @@ from celery.worker.consumer import Consumer
 from ...dispatch.connection import FieldsAsKeys
 from ...dispatch.handover import CallAnswer, reserved
 from ...dispatch.invoker import logged_error
-from ...dispatch.remote import WORKER_LOST, outcome_of_answer
+from ...dispatch.remote import WORKER_LOST, outcome_of_answer, parts_of_outcome
 from ...errors import ServerStateError
 from ...runtime.interrupts import is_interrupt
 from ...runtime.logs import ERROR, WARNING, leave_console
@@ -246,13 +246,11 @@ class Worker:
     def _unwritable(
         self, codec: Codec, outcome: dict[str, Any], failure: BaseException, message: Mapping[str, Any]
     ) -> JsonRpcInternalError:
-        data = outcome.get("error", {}).get("data")
-        members = {"result": outcome.get("result"), "data": data, "connection": outcome.get("said")}
-        found = find_unwritable(codec, members, failure)
+        part = find_unwritable(codec, parts_of_outcome(outcome), failure)
         try:
-            raise found.reason
+            raise part.reason
         except BaseException:  # noqa: BLE001  raised here, so that it is logged with its traceback
-            return self._internal_error("the outcome of a call cannot be sent as JSON", message, f": {found}")
+            return self._internal_error("the outcome of a call cannot be sent as JSON", message, f": {part}")
 
     def _internal_error(self, what: str, message: Mapping[str, Any], why: str = "") -> JsonRpcInternalError:
         url, unique_id = message["path"] + message["method"], message["uniqueId"]

@@ -14,7 +14,7 @@ from ...dispatch.exchange import Exchange
 from ...dispatch.execution import described
 from ...dispatch.invoker import Invoker
 from ...dispatch.locks import Locks, lock_key, optional_lock_key
-from ...dispatch.remote import outcome_of_answer
+from ...dispatch.remote import outcome_of_answer, parts_of_outcome
 from ...dispatch.routes import Route
 from ...errors import ServerStateError
 from ...http import jsonp
@@ -195,12 +195,10 @@ class ChildServer:
         return pickle.dumps(outcome_of_answer((False, {}, failed), self.magic_name)), True
 
     def _unpicklable(self, shipment: Shipment, outcome: dict[str, Any], failure: Exception) -> JsonRpcInternalError:
-        data = outcome.get("error", {}).get("data")
-        members = {"result": outcome.get("result"), "data": data, "connection": outcome.get("said")}
-        found = find_unwritable(Pickler(), members, failure)
-        what = f"the result of {shipment.data['method']!r} cannot be sent to the server's process: {found}"
+        part = find_unwritable(Pickler(), parts_of_outcome(outcome), failure)
+        what = f"the result of {shipment.data['method']!r} cannot be sent to the server's process: {part}"
         try:
-            raise found.reason
+            raise part.reason
         except BaseException:  # noqa: BLE001  raised here, so that it is logged with its traceback
             return self._invoker.internal_error(what, ChildExchange(shipment, self))
 
@@ -334,7 +332,7 @@ class Pickler:
         return pickled(value)
 
     def convert(self, value: Any) -> Any:
-        """Return the attributes of a value, which are what is pickled of most."""
+        """Return the attributes of a value: most objects are pickled as these."""
         return dict(vars(value))
 
 

@@ -62,13 +62,13 @@ class Codec(ABC):
         """
 
     def loads_literals(self, data: bytes) -> Any:
-        """Read a text that `loads` has read once more, with a `NumberText` in the place of each number.
+        """Read a text a second time, after `loads`, with a `NumberText` in the place of each number.
 
         Args:
             data: The whole text.
 
         Returns:
-            Its value; None where it is no JSON, which an implementation of the user's may have read all the same.
+            Its value; None where it is no JSON: a custom implementation may read other formats.
         """
         return read_literals(data)
 
@@ -83,11 +83,11 @@ class Codec(ABC):
             UTF-8, on one line, without spaces.
 
         Raises:
-            JsonRpcSerializationError: JSON cannot say it; `__cause__` tells why. No other `Exception` is raised.
+            JsonRpcSerializationError: It has no JSON form; `__cause__` is the reason. No other `Exception` is raised.
         """
 
     def convert(self, value: Any) -> Any:
-        """Return what is written in the place of a value that JSON has no type for: the value itself if nothing is.
+        """Return the value that the hook gives for one that JSON has no type for; without a hook, the same value.
 
         Raises:
             Exception: What the hook raises.

@@ -1,4 +1,4 @@
-"""Numbers with the characters that they came with: a float rounds them, and an id must come back the same."""
+"""Keep the characters of numbers that a float would round: an id must come back the same."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def read_literals(data: bytes, scan: Scan = _scan) -> Any:
         scan: Reads one value.
 
     Returns:
-        Its value; None where it is no JSON: an implementation of the user's may read more than that.
+        Its value; None where it is no JSON: a custom implementation may read other formats.
     """
     try:
         value, _end = scan(data.decode().strip(JSON_WHITESPACE), 0)
@@ -79,7 +79,7 @@ def read_literals(data: bytes, scan: Scan = _scan) -> Any:
 
 
 def exact_number(value: float | Decimal, text: Any) -> float:
-    """Return a number as it came.
+    """Return a number without rounding.
 
     Args:
         value: What a codec made of the number.
@@ -99,6 +99,6 @@ def _float_or_literal(text: str) -> float:
         is_held = Decimal(text) == Decimal(repr(number))
     except InvalidOperation:  # an exponent beyond those of Decimal
         is_held = False
-    # An implementation of the user's may read an integer as a float, which would be written with a point.
+    # A custom implementation may read an integer as a float, which would be written with a point.
     is_integer = text.removeprefix("-").isdigit()
     return number if is_held and not is_integer else NumberLiteral(text)

@@ -1,6 +1,6 @@
-"""The search for the part of a value that cannot be written as JSON, once writing it has failed.
+"""Find the part of a value that cannot be written as JSON, once writing it has failed.
 
-The codec itself is asked, about ever smaller parts: so the answer is right for each codec, one of the user's included.
+The search writes ever smaller parts with the codec that failed: its result holds for any codec, custom ones included.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from ..exceptions import JsonRpcSerializationError
 
-# A guess: deeper, a path helps nobody. Where Python recurses too deeply, each step takes as long as the whole value.
+# Guesses: a longer path helps nobody. After a RecursionError each step costs as much as writing the whole value.
 _MAX_STEPS: Final = 500
 _MAX_STEPS_OF_RECURSION: Final = 20
 _SHOWN_STEPS: Final = 10
@@ -66,23 +66,23 @@ def find_unwritable(writer: Writer, values: Mapping[str, Any], reason: BaseExcep
         values: The values by their names, with which paths begin: `{"result": value}`. They are not empty.
         reason: What it has raised. It is kept where the search finds no more than that.
     """
-    whole = next(iter(values.items()))
-    if _reason(writer, None) is not None:  # it is the codec that fails, whatever it is given
-        return Unwritable(whole[0], _reason_of(reason))
-    name, value = next((item for item in values.items() if _reason(writer, item[1]) is not None), whole)
+    first = next(iter(values.items()))
+    if _reason(writer, None) is not None:  # the codec fails for any value
+        return Unwritable(first[0], _reason_of(reason))
+    name, value = next((item for item in values.items() if _reason(writer, item[1]) is not None), first)
     return _find_in(writer, name, value, _reason_of(reason))
 
 
 def _find_in(writer: Writer, name: str, value: Any, reason: BaseException) -> Unwritable:
     steps: list[str] = []
-    wholes: list[Any] = []  # kept, so that no other object gets the identity of one of them
+    visited: list[Any] = []  # holds the values, so that no new object takes the identity of one
     failure: _Failure | None = _Failure(_Part("", value), reason)
     while failure is not None and len(steps) < _max_steps(failure.reason):
         (step, value), reason = failure
         steps.append(step)
-        if (begin := _index_of(value, wholes)) is not None:
-            return _circle(name, steps, begin)
-        wholes.append(value)
+        if (begin := _index_of(value, visited)) is not None:
+            return _circular(name, steps, begin)
+        visited.append(value)
         failure = _failing_part(writer, value)
     if isinstance(reason, RecursionError) and (failure is not None or isinstance(value, (dict, list, tuple))):
         return Unwritable(
@@ -95,15 +95,15 @@ def _max_steps(reason: BaseException) -> int:
     return _MAX_STEPS_OF_RECURSION if isinstance(reason, RecursionError) else _MAX_STEPS
 
 
-def _index_of(value: Any, wholes: list[Any]) -> int | None:
+def _index_of(value: Any, visited: list[Any]) -> int | None:
     if isinstance(value, _SCALARS):
         return None
-    return next((index for index, whole in enumerate(wholes) if whole is value), None)
+    return next((index for index, other in enumerate(visited) if other is value), None)
 
 
-def _circle(name: str, steps: list[str], begin: int) -> Unwritable:
-    whole = _path(name, steps[: begin + 1])
-    return Unwritable(_path(name, steps), ValueError(f"this is {whole} again, and JSON has no circles"))
+def _circular(name: str, steps: list[str], begin: int) -> Unwritable:
+    target = _path(name, steps[: begin + 1])
+    return Unwritable(_path(name, steps), ValueError(f"circular reference to {target}"))
 
 
 def _failing_part(writer: Writer, value: Any) -> _Failure | None:
@@ -116,7 +116,7 @@ def _failing_part(writer: Writer, value: Any) -> _Failure | None:
         return None if isinstance(value, _SCALARS) else _failing_part_of_form(writer, value, writer.convert(value))
     except KeyboardInterrupt:
         raise
-    except BaseException:  # noqa: BLE001  the hook has failed, or a container of the user's
+    except BaseException:  # noqa: BLE001  a hook or a custom container has failed
         return None
 
 
@@ -135,10 +135,10 @@ def _failing_element(writer: Writer, array: Sequence[Any]) -> _Failure | None:
 
 
 def _failing_member(writer: Writer, members: dict[Any, Any], step_of: Callable[[Any], str]) -> _Failure | None:
-    found = _first_failing(writer, list(members.items()), dict)
-    if found is None:
+    member = _first_failing(writer, list(members.items()), dict)
+    if member is None:
         return None
-    key, value = found
+    key, value = member
     failure = _failure(writer, _Part(step_of(key), value))
     return failure or _failing_key(writer, key)
 
@@ -200,5 +200,5 @@ def _shown(text: str) -> str:
 def _text_of(exc: BaseException) -> str:
     try:
         return str(exc) or type(exc).__name__
-    except Exception:  # noqa: BLE001  an exception class of the user's
+    except Exception:  # noqa: BLE001  a custom exception class
         return type(exc).__name__

@@ -1,4 +1,4 @@
-"""What a value cannot be written because of is found, for every codec, at the place where it is."""
+"""Find the part of a value that cannot be written, with every codec."""
 
 import collections
 import dataclasses
@@ -73,10 +73,10 @@ FOUND = {
     "what the hook gives": ([Wrapped(Wrapped([Unknown()]))], f"result[0][0]: {NO_FORM}"),
     "other keys": ({1: {None: {'say "hi"': Unknown()}}}, f'result[1][None]["say \\"hi\\""]: {NO_FORM}'),
     "long key": ({"x" * 1000: Unknown()}, f'result["{"x" * 59}...]: {NO_FORM}'),
-    "circle": (circle(), 'result["rows"][0]["owner"]: this is result again, and JSON has no circles'),
+    "circle": (circle(), 'result["rows"][0]["owner"]: circular reference to result'),
     "circle of objects": (
         circle_of_rows(),
-        'result[0].rows[0]["row"]: this is result[0] again, and JSON has no circles',
+        'result[0].rows[0]["row"]: circular reference to result[0]',
     ),
     "deep": (nested(100_000), f"result{'[0]' * 19}...: nested deeper than Python's recursion limit allows"),
     "deep down": (nested(300, Unknown()), f"result{'[0]' * 10}...{'[0]' * 10}: {NO_FORM}"),
