@@ -142,7 +142,9 @@ def work(target: str, backend_id: str | None, options: Sequence[str]) -> None:
         app = find_server(target)._engine.exec_backends.celery_app(backend_id)
     except ServerError as exc:
         raise CannotServe(exc) from exc
-    app.worker_main(["worker", *options])
+    from .execBackend.celery.worker import run_worker
+
+    sys.exit(run_worker(app, options))
 
 
 def serve(target: str, bind: Sequence[str] | None, serv_backend: str | None) -> None:

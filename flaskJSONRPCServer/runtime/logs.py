@@ -17,6 +17,7 @@ __all__ = [
     "INFO",
     "WARNING",
     "ServerLog",
+    "escaped",
     "leave_console",
     "split_level",
     "traceback_of_handled",

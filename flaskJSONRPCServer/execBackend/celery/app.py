@@ -21,7 +21,7 @@ from kombu.pools import ProducerPool
 from kombu.utils.url import maybe_sanitize_url
 
 from ...errors import SettingsError
-from .redis import CAREFUL_QUEUE, careful
+from .redis import CAREFUL_QUEUE, DEAD_QUEUE, careful
 
 __all__ = [
     "CALL",
@@ -231,6 +231,7 @@ def bounds(url: str, options: Options) -> dict[str, Any]:
         "unacked_restore_throttle": 1,
         "priority_steps": [0],
         CAREFUL_QUEUE: options.queue,
+        DEAD_QUEUE: options.dead_queue,
         "unacked_mutex_expire": 10,  # of a worker that was killed while it looked
     }
 

@@ -9,6 +9,7 @@ is why the extra ``celery`` names the versions.
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Collection
 from queue import Empty
 from time import monotonic
@@ -18,10 +19,20 @@ from kombu.transport import redis
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import loads
 
-__all__ = ["CAREFUL_QUEUE", "careful", "put_back"]
+from ...runtime.logs import escaped
+from .shapes import misfit_of_envelope
+
+__all__ = ["CAREFUL_QUEUE", "DEAD_QUEUE", "careful", "put_back"]
+
+_log = logging.getLogger("flaskJSONRPCServer.worker")
 
 CAREFUL_QUEUE = "careful_queue"
 """The transport option that names the queue."""
+
+DEAD_QUEUE = "dead_queue"
+"""The transport option that names the queue of what cannot be run."""
+
+_MOST_SHOWN = 60
 
 _PUT_BACK = """
 if redis.call('LREM', KEYS[1], 1, ARGV[1]) == 1 then
@@ -93,7 +104,30 @@ class CarefulTaking:
             raise
         if item is None:
             raise Empty
-        self.connection._deliver(loads(bytes_to_str(item)), queue)  # which writes it down
+        message, misfit = read_envelope(item)
+        if misfit is None:
+            self.connection._deliver(message, queue)  # which writes it down
+        else:
+            self._bury(item, misfit)
         with self.conn_or_acquire() as client:
             client.lrem(taken_list(queue), 1, item)
         return True
+
+    def _bury(self: Any, item: bytes, misfit: str) -> None:
+        """Put what is no message into the queue of dead ones, as the body of a message."""
+        dead = self.connection.client.transport_options[DEAD_QUEUE]
+        message = self.prepare_message(
+            item, content_type="application/octet-stream", content_encoding="binary", headers={"misfit": misfit}
+        )
+        self.basic_publish(message, exchange="", routing_key=dead)
+        shown = escaped(item[:_MOST_SHOWN].decode(errors="replace"))
+        _log.error("%s bytes on the queue are no message: %s; they are in %r now: %s", len(item), misfit, dead, shown)
+
+
+def read_envelope(item: bytes) -> tuple[Any, str | None]:
+    """Return what lies in a list of Redis, and why it is no message, if it is none."""
+    try:
+        message = loads(bytes_to_str(item))
+    except Exception as exc:  # noqa: BLE001  no UTF-8, no JSON, nested too deep, and whatever comes of it in a decoder
+        return None, f"it cannot be read ({type(exc).__name__})"
+    return message, misfit_of_envelope(message)

@@ -7,13 +7,14 @@ import functools
 import importlib
 import inspect
 import json
+import logging
 import operator
 import os
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, Final, NoReturn
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NoReturn, cast
 
 import kombu
 from celery import bootsteps, signals
@@ -26,17 +27,20 @@ from ...dispatch.invoker import logged_error
 from ...dispatch.remote import WORKER_LOST, outcome_of_answer, parts_of_outcome
 from ...errors import ServerStateError
 from ...runtime.interrupts import is_interrupt
-from ...runtime.logs import ERROR, WARNING, leave_console
+from ...runtime.logs import ERROR, WARNING, escaped, leave_console
 from ...sansio_jsonrpc import Codec, JsonRpcException, JsonRpcInternalError, find_unwritable
 from .app import CALL, END_COMMAND, NOTIFY, Application, Options
 from .calls import Catalogue, request_of
 from .ledger import Ledger
 from .redis import put_back
+from .shapes import misfit_of_task
 
-__all__ = ["WORKER_DIFFERS", "attach", "become_worker", "let_celery_follow_dots"]
+__all__ = ["WORKER_DIFFERS", "attach", "become_worker", "let_celery_follow_dots", "run_worker"]
 
 WORKER_DIFFERS: Final = -32007
 """Code of the error where a worker has not the dispatcher that the server has, or takes other parameters."""
+
+_log = logging.getLogger("flaskJSONRPCServer.worker")
 
 _LOOK_EVERY_S = 0.5
 
@@ -282,6 +286,40 @@ class Worker:
         self._server.log.write(ERROR, f"{what}; it is in the queue {queue.name!r} now")
 
 
+def bury_message(app: Application, message: Any, misfit: str) -> None:
+    """Put a message that cannot be run into the queue of dead ones, as it is."""
+    queue = kombu.Queue(app.rpc_options.dead_queue, routing_key=app.rpc_options.dead_queue)
+    headers = message.headers if isinstance(message.headers, dict) else {}
+    with app.connection_for_write() as connection:
+        kombu.Producer(connection).publish(
+            message.body,
+            content_type=message.content_type or "application/octet-stream",
+            content_encoding=message.content_encoding or "binary",
+            headers={**headers, "misfit": misfit},
+            routing_key=queue.name,
+            declare=[queue],
+        )
+    message.ack()
+    _log.error("a message on the queue cannot be run: %s; it is in %r now", escaped(misfit), queue.name)
+
+
+def run_worker(app: Application, options: Sequence[str]) -> int:
+    """Run a worker until a signal ends it, and return the status to end the process with; 0 after an orderly end.
+
+    Args:
+        app: The application.
+        options: Options of Celery's worker.
+    """
+    workers: list[Any] = []
+
+    def note(instance: Any, **_: Any) -> None:
+        workers.append(instance)
+
+    signals.celeryd_after_setup.connect(note)
+    app.worker_main(["worker", *options])  # which keeps the status to itself
+    return next((worker.exitcode for worker in workers if worker.exitcode), 0)
+
+
 class PromptConsumer(Consumer):
     """Celery's consumer without its queues for messages with a delay: no call has one, and on RabbitMQ they are 28."""
 
@@ -291,6 +329,20 @@ class PromptConsumer(Consumer):
         default_steps = tuple(
             each for each in Consumer.Blueprint.default_steps if not each.endswith(":DelayedDelivery")
         )
+
+    def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], None]:
+        """Return what takes a message, and puts one that is no task for this worker among the dead ones."""
+        handle: Callable[[Any], None] = super().create_task_handler(*args, **kwargs)
+
+        def take(message: Any) -> None:
+            app = cast("Application", self.app)
+            misfit = misfit_of_task(message, app.tasks, (CALL, NOTIFY))
+            if misfit is None:
+                handle(message)
+            else:
+                bury_message(app, message, misfit)
+
+        return take
 
 
 class LostProcesses(bootsteps.StartStopStep):
