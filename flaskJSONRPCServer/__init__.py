@@ -54,6 +54,9 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> Any:
+    collection = name.partition("_")[0]
+    if "_" in name and collection in ("execBackend", "servBackend"):  # a class of the old server
+        return getattr(importlib.import_module(f".{collection}", __name__), name)
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = importlib.import_module(f".{_MODULES.get(name, 'errors')}", __name__)

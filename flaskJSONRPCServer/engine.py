@@ -35,6 +35,7 @@ from .http.response import Response, from_werkzeug
 from .runtime.asynchronous import at_home
 from .runtime.garbage import GarbageControl
 from .runtime.logs import WARNING, ServerLog
+from .runtime.main_program import ModuleOfMain
 from .runtime.stats import Stats
 from .sansio_jsonrpc import Codec, JsonLimits, make_codec
 from .servBackend import find_serv_backend
@@ -78,7 +79,8 @@ class Engine:
         self.router = Router(self._mount_paths, self._unmount_other_paths)
         self._facade = facade
         self._standard = standard
-        self.facts = ServerFacts(self.name, facade, self.log, self.locks, served_by)
+        main = ModuleOfMain(lambda: facade._parentModule)
+        self.facts = ServerFacts(self.name, facade, self.log, self.locks, served_by, main)
         self.exec_backends = ExecBackends(facade, self.log, self.stats)
         self._chosen(None, None)
         self.codec = self._make_codec(settings)

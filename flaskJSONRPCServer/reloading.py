@@ -64,6 +64,33 @@ class Entry:
         return str(getattr(without_partials(named), "__name__", repr(named)))
 
 
+class Loaded:
+    """The dispatcher of an entry, as its module has it.
+
+    Args:
+        entry: The entry.
+        module: The module that it comes from; None where it comes from none.
+    """
+
+    def __init__(self, entry: Entry, module: ModuleType | None) -> None:
+        self.entry = entry
+        self.module = module
+        self._instance: Any = None
+
+    def dispatcher(self) -> Any:
+        """Return the function, or the instance; a class is instantiated when it is first asked for.
+
+        Raises:
+            RegistrationError: The module has none of its name.
+        """
+        taken = self.entry.dispatcher if self.entry.script is None else taken_from(self.module, self.entry.attribute)
+        if not self.entry.is_instance:
+            return taken
+        if self._instance is None:
+            self._instance = taken() if isinstance(taken, type) else taken
+        return self._instance
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """What an entry does to the routes.
@@ -141,9 +168,10 @@ class Reloader:
             undo.callback(fresh.restore)
             modules = [fresh.load(entry.script) if entry.script else module_of(entry.dispatcher) for entry in entries]
             with self._requests_held(timeout_s, allowed), undone_on_failure(wanted=safely) as undo_overload:
-                for entry, module in zip(entries, modules, strict=True):
-                    self._overload(entry, module, undo_overload)
-                changes = [self._change(entry, module) for entry, module in zip(entries, modules, strict=True)]
+                loaded = [Loaded(entry, module) for entry, module in zip(entries, modules, strict=True)]
+                for each in loaded:
+                    self._overload(each, undo_overload)
+                changes = [self._change(each.entry, each.dispatcher()) for each in loaded]
                 return self._exchange(changes, clear_old)
 
     @contextmanager
@@ -159,10 +187,11 @@ class Reloader:
         finally:
             locks.let_requests_go()
 
-    def _overload(self, entry: Entry, module: ModuleType | None, undo: ExitStack) -> None:
+    def _overload(self, loaded: Loaded, undo: ExitStack) -> None:
+        entry, module = loaded.entry, loaded.module
         for overload in entry.overload:
             if callable(overload):
-                overload(self._facade, module, entry.dispatcher)
+                overload(self._facade, module, loaded.dispatcher())
                 continue
             if module is None:
                 raise RegistrationError(f"{entry.dispatcher!r} comes from no module, so overload can set nothing there")
@@ -170,13 +199,10 @@ class Reloader:
                 undo.callback(set_or_delete, module, name, vars(module).get(name, _MISSING))
                 setattr(module, name, value)
 
-    def _change(self, entry: Entry, module: ModuleType | None) -> Change:
-        taken = entry.dispatcher
-        if entry.script is not None:
-            taken = taken_from(module, entry.attribute)
+    def _change(self, entry: Entry, dispatcher: Any) -> Change:
         if not entry.is_instance:
-            return self._change_of_function(entry, checked_function(taken))
-        return self._change_of_instance(entry, taken() if isinstance(taken, type) else taken)
+            return self._change_of_function(entry, checked_function(dispatcher))
+        return self._change_of_instance(entry, dispatcher)
 
     def _change_of_function(self, entry: Entry, function: Callable[..., Any]) -> Change:
         table = self._engine.router.table
@@ -234,8 +260,8 @@ class Reloader:
         if not isinstance(entry, Mapping):
             raise RegistrationError(f"api={entry!r} is refused: it takes a dict with 'dispatcher', or a list of these")
         for key in entry:
-            if key not in _KEYS:
-                raise RegistrationError(unknown_name("key of api", key, _KEYS))
+            if key not in _KEYS:  # the old server ignored them, and programs have some for uses of their own
+                self._engine.log.write(WARNING, f"{unknown_name('key of api', key, _KEYS)}; it is ignored")
         name, script = read_name(entry), entry.get("scriptPath")
         dispatcher = entry.get("dispatcher")
         if dispatcher is None:

@@ -12,6 +12,7 @@ from .dispatch.connection import ABOUT
 from .dispatch.locks import optional_lock_key
 from .documented import DocumentedHelpers
 from .engine import Engine
+from .former import remedy_for_attribute
 from .lifecycle import Lifecycle
 from .reloading import Reloader
 from .runtime.asynchronous import call_async
@@ -153,6 +154,14 @@ class flaskJSONRPCServer(DocumentedHelpers):
             self._engine.log.write(WARNING, sentence)
         self._lifecycle = Lifecycle(self._engine, self)
         self._reloader = Reloader(self._engine, self)
+
+    if not TYPE_CHECKING:  # a type checker that sees it accepts every name
+
+        def __getattr__(self, name: str) -> Any:
+            remedy = remedy_for_attribute(name)
+            if remedy is None:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            raise AttributeError(f"{name!r} is gone: {remedy}")
 
     @property
     def setts(self) -> Settings:

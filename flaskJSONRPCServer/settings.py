@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
+from . import former
 from .errors import ServerStateError, SettingsError, unknown_name
 
 if TYPE_CHECKING:
@@ -235,8 +236,8 @@ class Settings:
     def refuse_unknown(cls, options: Iterable[str]) -> None:
         """Raise SettingsError for the first name that is not an option."""
         for name in options:
-            if name in FORMER_OPTIONS:
-                raise SettingsError(f"unknown option {name!r}: {FORMER_OPTIONS[name]}")
+            if name in former.OPTIONS:
+                raise SettingsError(f"unknown option {name!r}: {former.OPTIONS[name]}")
             if name not in OPTIONS:
                 raise SettingsError(unknown_name("option", name, OPTIONS))
 
@@ -295,12 +296,6 @@ class Options(TypedDict, total=False):
     controlGC_everyRequestCount: int
     controlGC_everyDispatcherCount: int
 
-
-FORMER_OPTIONS = {
-    "flaskAppName": "the Flask application has the name of the server; give name=",
-    "ipAndPort": "it is called bindAdress, with an address [ip, port]",
-}
-"""Names that users of releases before 1.0 know, and what to do instead."""
 
 OPTIONS = {declared.name: declared.metadata for declared in fields(Settings)}
 

@@ -27,7 +27,7 @@ LAYERS = (
     {"dispatch"},
     {"runtime", "http", "sansio_jsonrpc"},
     {"settings", "extras"},
-    {"errors"},
+    {"errors", "former"},
 )
 HEIGHT = {unit: -depth for depth, row in enumerate(LAYERS) for unit in row}
 
@@ -54,6 +54,7 @@ PLACES = {
     "orjson": _ENGINES,
     "rapidjson": _ENGINES,
     "simplejson": _ENGINES,
+    "typing_extensions": {"server.py"},
     "watchfiles": {"runtime/watching.py"},
 }
 

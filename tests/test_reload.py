@@ -239,13 +239,31 @@ def test_overload_comes_before_the_dispatcher_is_taken(server, script):
 
     def callback(asked, module, dispatcher):
         seen.append((asked, module.version, dispatcher))
-        module.version += " and called"
+        dispatcher.made_with += " and called"
 
     assert server.reload(
         entry("Api", script, isInstance=True, overload=[{"version": "set", "unheard_of": 1}, callback])
     )
     assert result_of(server.getWSGI(), "first") == ["set and called", "first"]
-    assert seen == [(server, "set", "Api")]
+    [(asked, version, dispatcher)] = seen
+    assert (asked, version) == (server, "set")
+    assert server._engine.router.table.find("/api/", "first").function.__self__ is dispatcher
+
+
+def test_overload_is_given_the_fresh_function(server, script):
+    seen = []
+    assert server.reload(entry("echo", script, overload=lambda server, module, dispatcher: seen.append(dispatcher)))
+
+    assert seen == [server._engine.router.table.find("/api/", "echo").function]
+
+
+def test_unknown_key_of_an_entry_is_a_warning(script, caplog):
+    server = flaskJSONRPCServer(None)
+    assert server.reload({**entry("echo", script), "info": "of an old program", "scriptpath": "x"})
+
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert [warning.endswith("; it is ignored") for warning in warnings] == [True, True]
+    assert "did you mean 'scriptPath'?" in warnings[1]
 
 
 @pytest.mark.parametrize(
@@ -421,7 +439,6 @@ def test_failure_is_logged_with_its_traceback(script):
         ([5], "api=5 is refused"),
         ({}, "has no 'dispatcher'"),
         ({"dispatcher": ""}, "has no 'dispatcher'"),
-        ({"dispatcher": len, "paths": "/"}, "unknown key of api 'paths'; did you mean 'path'?"),
         ({"dispatcher": 5}, "dispatcher 5 is not a function; for an instance, give isInstance=True"),
         ({"dispatcher": Api}, "is a class; for an instance, give isInstance=True"),
         ({"dispatcher": len, "path": 5}, "path=5 is refused"),

@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import json
 import logging
+import sys
 from decimal import Decimal
 from types import SimpleNamespace
 
@@ -445,3 +446,38 @@ def test_environ_is_left_as_it_was():
     list(server.getWSGI()(environ, lambda status, headers: None))
 
     assert {key for key in environ if not key.startswith("werkzeug.")} == before
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("postprocessAdd", "flaskApp.after_request"),
+        ("postprocessAdd_cb", "flaskApp.after_request"),
+        ("utils", "the helpers are methods of the server"),
+    ],
+)
+def test_attribute_of_the_old_server_is_named_with_its_successor(name, remedy):
+    with pytest.raises(AttributeError, match=f"'{name}' is gone: .*{remedy}"):
+        getattr(flaskJSONRPCServer(None), name)
+
+
+def test_attribute_that_never_was_is_pythons_error():
+    with pytest.raises(AttributeError, match=r"^'flaskJSONRPCServer' object has no attribute 'nothing'$"):
+        flaskJSONRPCServer(None).nothing  # noqa: B018
+
+
+def test_classes_of_the_old_servers_backends_are_found_or_named():
+    package = sys.modules["flaskJSONRPCServer"]
+
+    assert execBackendCollection.execBackend_threaded is execBackendCollection.ThreadedBackend
+    assert package.execBackend_parallelWithSocket is execBackendCollection.ParallelBackend
+    with pytest.raises(
+        AttributeError, match="execBackend_threadd: unknown exec backend 'threadd'; did you mean 'threaded'"
+    ):
+        execBackendCollection.execBackend_threadd  # noqa: B018
+    with pytest.raises(AttributeError, match="servBackend_wsgiex: a serving backend is named in servBackend, one of"):
+        package.servBackend_wsgiex  # noqa: B018
+    with pytest.raises(
+        SettingsError, match="unknown serving backend 'wsgiex': it came with the old server; 'auto' takes"
+    ):
+        flaskJSONRPCServer(["127.0.0.1", 0], servBackend="wsgiex")

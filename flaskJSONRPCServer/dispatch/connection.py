@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from ..errors import ServerStateError
 from ..runtime.concurrency import runs_natively, sleep
 from ..runtime.logs import ServerLog
+from ..runtime.main_program import MainProgram
 from .exchange import Exchange
 from .locks import Locks
 from .routes import Route
@@ -44,7 +45,9 @@ Of the dispatcher and the server
     servedBy        tuple       (isRawSocket, ip or socketPath, port or socket)
     nativeThread    bool        whether this is a native thread
     call            object      lockThis(), unlockThis(exclusive=False), waitThis(returnStatus=False),
-                                lock(), unlock(), wait(), sleep(seconds), log(level, ...)
+                                lock(), unlock(), wait(), sleep(seconds), log(level, ...),
+                                copyGlobal(name), eval(expression), execute(statements)
+                                in the main program
 
 Of the pool, in a call on the exec backend `parallel`
     parallelType    str         'parallel'
@@ -66,6 +69,7 @@ class ServerFacts:
         log: Its log.
         locks: Its locks.
         served_by: From the environ of a request, the documented ``(isRawSocket, ip or socketPath, port or socket)``.
+        main: The main program.
     """
 
     name: str
@@ -73,6 +77,7 @@ class ServerFacts:
     log: ServerLog
     locks: Locks
     served_by: Callable[[dict[str, Any]], tuple[bool, str | None, Any]]
+    main: MainProgram
 
 
 class FieldsAsKeys:
@@ -113,6 +118,7 @@ class CallTools(FieldsAsKeys):
     def __init__(self, server: ServerFacts, function: Callable[..., Any]) -> None:
         self._locks = server.locks
         self._log = server.log
+        self._main = server.main
         self._key = server.locks.key_of(function)
 
     def lockThis(self) -> None:
@@ -146,6 +152,18 @@ class CallTools(FieldsAsKeys):
     def log(self, level: Any, *args: Any) -> None:
         """Write to the server's log; without a level the message is critical."""
         self._log.write_documented(level, args)
+
+    def copyGlobal(self, names: str | Iterable[str]) -> Any:
+        """Return a global of the main program by its name, or a dict of several; from a child process, a copy."""
+        return self._main.copy_global(names)
+
+    def eval(self, expression: str) -> Any:
+        """Evaluate an expression in the main program, and return its value; from a child process, a copy."""
+        return self._main.evaluate(expression)
+
+    def execute(self, statements: str) -> None:
+        """Run statements in the main program."""
+        self._main.execute(statements)
 
     def _wait_or_tell(self, key: Hashable | None, return_status: bool) -> bool | None:
         if return_status:

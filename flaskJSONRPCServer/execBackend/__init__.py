@@ -42,6 +42,8 @@ def make_celery_backend(**options: Any) -> Any:
     return CeleryBackend(**options)
 
 
+_FORMER_PREFIX = "execBackend_"
+
 execBackendMap: dict[str, Any] = {
     "simple": SimpleBackend,
     "threaded": ThreadedBackend,
@@ -53,6 +55,16 @@ execBackendMap: dict[str, Any] = {
     "threadPoolNative": ThreadedNativeBackend,
     "parallelWithSocket": ParallelBackend,
 }
+
+
+def __getattr__(name: str) -> Any:
+    """Return what makes a backend, by the name that its class had in the old server, such as execBackend_threaded."""
+    if name.startswith(_FORMER_PREFIX):
+        known = name.removeprefix(_FORMER_PREFIX)
+        if known in execBackendMap:
+            return execBackendMap[known]
+        raise AttributeError(f"{name}: {unknown_name('exec backend', known, execBackendMap)}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def find_exec_backend(wanted: Any, *, notif: bool) -> Members | None:

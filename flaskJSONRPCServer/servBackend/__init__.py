@@ -10,6 +10,7 @@ import importlib.util
 from collections.abc import Callable
 from typing import Any
 
+from .. import former
 from ..errors import MissingExtraError, SettingsError, UnsupportedError, unknown_name
 from ..extras import install_command, missing_extra
 from ..runtime.concurrency import require_gevent
@@ -84,6 +85,9 @@ servBackendMap: dict[str, Callable[[], ServBackend]] = {
 
 _AUTO = "auto"
 
+# Of the classes of the old server.
+_FORMER_PREFIX = "servBackend_"
+
 # What ``auto`` tries without gevent, in this order: the first that is installed and can do what is asked for serves.
 # Where there is none, Werkzeug serves, which is always there and can do all.
 _CANDIDATES = ("granian", "cheroot")
@@ -109,6 +113,8 @@ def find_serv_backend(
         return load_pywsgi() if gevent else first_able(ssl, told)
     if not isinstance(wanted, str):
         return CustomBackend(wanted)
+    if wanted in former.SERV_BACKENDS:
+        raise SettingsError(f"unknown serving backend {wanted!r}: {former.SERV_BACKENDS[wanted]}")
     if wanted not in servBackendMap:
         raise SettingsError(unknown_name("serving backend", wanted, [_AUTO, *servBackendMap]))
     return servBackendMap[wanted]()
@@ -128,6 +134,12 @@ def backend_to_check(wanted: Any, *, gevent: bool) -> ServBackend:
         SettingsError, MissingExtraError, UnsupportedError: As :func:`find_serv_backend`.
     """
     return load_werkzeug() if wanted == _AUTO and not gevent else find_serv_backend(wanted, gevent=gevent)
+
+
+def __getattr__(name: str) -> Any:
+    if name.startswith(_FORMER_PREFIX):
+        raise AttributeError(f"{name}: a serving backend is named in servBackend, one of {', '.join(servBackendMap)}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def first_able(ssl: Any, told: Callable[[str], object] | None) -> ServBackend:

@@ -398,7 +398,7 @@ class WorkerTools(FieldsAsKeys):
     def __init__(self, tools: Any) -> None:
         self.sleep = tools.sleep
         self.log = tools.log
-        for name in ("lockThis", "unlockThis", "waitThis", "lock", "unlock", "wait"):
+        for name in ("lockThis", "unlockThis", "waitThis", "lock", "unlock", "wait", "copyGlobal", "eval", "execute"):
             setattr(self, name, refusal(f"_connection.call.{name}()"))
 
 

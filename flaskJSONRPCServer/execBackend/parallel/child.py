@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import pickle
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
@@ -158,7 +159,8 @@ class ChildServer:
         self.log.write_through(ParentLog(self))
         self.facade = setup.facade(self)
         self._routes: dict[tuple[str, str], Route] = {}  # each change is one step
-        facts = ServerFacts(setup.name, self.facade, self.log, self.locks, lambda environ: _NOWHERE)
+        main = ParentMain(self.channel)
+        facts = ServerFacts(setup.name, self.facade, self.log, self.locks, lambda environ: _NOWHERE, main)
         self._invoker = Invoker(facts, self.stats, debug=settings["debug"], connect=ChildConnection)
 
     def call(self, shipment: Shipment, function: Callable[..., Any]) -> dict[str, Any]:
@@ -297,6 +299,42 @@ class ChildLocks(Locks):
         """
         self._ask("wait", {"dispatcher": key})
         return True
+
+
+class ParentMain:
+    """The main program, which runs in the parent.
+
+    Args:
+        channel: The line to the parent.
+    """
+
+    def __init__(self, channel: ChildChannel) -> None:
+        self._channel = channel
+
+    def copy_global(self, names: str | Iterable[str]) -> Any:
+        """As :meth:`MainProgram.copy_global`; what comes is a copy."""
+        return self._asked("copyGlobal", names if isinstance(names, str) else list(names))
+
+    def evaluate(self, expression: str) -> Any:
+        """As :meth:`MainProgram.evaluate`; what comes is a copy."""
+        return self._asked("eval", expression)
+
+    def execute(self, statements: str) -> None:
+        """As :meth:`MainProgram.execute`."""
+        self._asked("execute", statements)
+
+    def _asked(self, method: str, text: str | list[str]) -> Any:
+        """Ask the parent.
+
+        Raises:
+            BaseException: What the code raised there.
+            ServerStateError: The value or the exception cannot be pickled.
+        """
+        answer = self._channel.request(method, {"text": text})
+        value = pickle.loads(base64.b64decode(answer["pickled"]))  # noqa: S301  the parent sends it
+        if answer["raised"]:
+            raise value
+        return value
 
 
 class ParentLog:

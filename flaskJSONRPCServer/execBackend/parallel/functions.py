@@ -22,7 +22,7 @@ import cloudpickle
 
 from ...runtime.concurrency import make_reentrant_lock
 from ...runtime.sources import SourceOfNow
-from .library import Note, fill_function, loaded_module, loaded_server, made_cached, made_function
+from .library import Note, fill_function, loaded_module, loaded_server, made_cached, made_code, made_function
 
 __all__ = ["Parcel", "Parcels"]
 
@@ -238,6 +238,9 @@ class Pickler(cloudpickle.CloudPickler):  # type: ignore[misc]  # it is not anno
         """See :meth:`pickle.Pickler.reducer_override`."""
         if obj is self._server:
             return loaded_server, ()
+        if type(obj) is CodeType:  # cloudpickle leaves the name of its file out
+            _, made_of = self.dispatch_table[CodeType](obj)
+            return made_code, (made_of, obj.co_filename)
         if type(obj) is FunctionType:
             space = self._parcels.space_of(obj.__globals__, obj.__module__)
             if space is not None:

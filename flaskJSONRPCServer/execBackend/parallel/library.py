@@ -94,6 +94,11 @@ def made_function(number: int, name: str, shown: Mapping[str, Any], code: CodeTy
     return FunctionType(code, scope, closure=tuple(CellType() for _ in range(cells)) or None)
 
 
+def made_code(made_of: tuple[Any, ...], filename: str) -> CodeType:
+    """Return code that says which file it is from: tracebacks show the file and its lines."""
+    return CodeType(*made_of).replace(co_filename=filename)
+
+
 def made_cached(function: Callable[..., Any], parameters: Mapping[str, Any]) -> Callable[..., Any]:
     """Return a function with a cache of its own."""
     cached: Callable[..., Any] = functools.lru_cache(**parameters)(function)

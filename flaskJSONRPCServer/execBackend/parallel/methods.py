@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import pickle
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any, Final
 
 from ...dispatch.routes import Route
 from ...errors import ServerStateError
+from ...runtime.interrupts import is_interrupt
 from ...runtime.logs import TracebackText
 
 __all__ = ["REMEDY", "Method", "ParentMethods", "name_of_dispatcher"]
@@ -45,7 +48,11 @@ class ParentMethods:
             "unlock": lambda params, _: self._locks.unlock(self._key(params), exclusive=params["exclusive"]),
             "urls": lambda params, _: server._getServerUrl(),
         }
+        main = server._engine.facts.main
         self.waiting: dict[str, Method] = {
+            "copyGlobal": lambda params, _: outcome_of(main.copy_global, params["text"]),
+            "eval": lambda params, _: outcome_of(main.evaluate, params["text"]),
+            "execute": lambda params, _: outcome_of(main.execute, params["text"]),
             "wait": self._wait,
             "waitProcessingDispatchers": lambda params, _: server._waitProcessingDispatchers(
                 params["timeout"], params["allowed"]
@@ -83,7 +90,7 @@ class ChildTraceback(Exception):
     """What was raised in a child: its traceback, as text."""
 
     def __str__(self) -> str:
-        return f'in a child process\n"""\n{self.args[0]}"""'
+        return f'in a child process\n"""\n{self.args[0]}\n"""'
 
     @classmethod
     def as_part(cls, text: str) -> TracebackText:
@@ -91,6 +98,27 @@ class ChildTraceback(Exception):
         part = TracebackText(text)
         part.raised = cls(text)
         return part
+
+
+def outcome_of(function: Callable[[Any], Any], argument: Any) -> dict[str, Any]:
+    """Call a function, and return what it returns or raises in a form that travels.
+
+    Raises:
+        ServerStateError: That cannot be pickled.
+    """
+    try:
+        value, raised = function(argument), False
+    except BaseException as exc:  # it is raised again in the child, which asked for it
+        if is_interrupt(exc):
+            raise
+        value, raised = exc.with_traceback(None), True
+    try:
+        return {"pickled": base64.b64encode(pickle.dumps(value)).decode(), "raised": raised}
+    except Exception as exc:
+        what = "the exception" if raised else "the value"
+        raise ServerStateError(
+            f"{what} {value!r:.200} cannot travel to a child process ({exc}); ask for plain values"
+        ) from exc
 
 
 def name_of_dispatcher(function: Callable[..., Any]) -> str | None:

@@ -775,3 +775,121 @@ def test_signal_to_all_processes_lets_the_call_finish(tmp_path, number):
             assert answer.result().json()["result"] == "held"
         assert process.wait(30) == 0
         assert is_gone(pid)
+
+
+FAILING = """
+import functools
+import sys
+from flaskJSONRPCServer import flaskJSONRPCServer
+
+
+def fail():
+    return 1 / 0  # in a function of the main program
+
+
+def closure(value):
+    def inside():
+        raise ValueError(value)  # in a closure
+
+    return inside
+
+
+if __name__ == "__main__":
+    server = flaskJSONRPCServer(None, name="many", dispatcherBackend="parallel", log=1)
+    server.registerFunction(fail, path="/api")
+    server.registerFunction(closure("text"), path="/api", name="closure")
+    server.registerFunction(lambda: [][1], path="/api", name="lambda")  # in a lambda
+    from tests.helpers import call
+    for name in ("fail", "closure", "lambda"):
+        call(server.getWSGI(), name)
+    server.stop()
+"""
+
+
+def test_traceback_of_a_child_shows_file_and_line_of_the_users_program(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(FAILING, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, str(program)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert "dynamic-code" not in done.stderr
+    lines = FAILING.splitlines()
+    for remark in ("# in a function of the main program", "# in a closure", "# in a lambda"):
+        [(number, line)] = [(number, line) for number, line in enumerate(lines, 1) if line.endswith(remark)]
+        shown = rf'File "{re.escape(str(program))}", line {number}, in \S+\n +{re.escape(line.strip())}\n'
+        assert re.search(shown, done.stderr), done.stderr
+
+
+IN_MAIN = """
+from flaskJSONRPCServer import ServerStateError, flaskJSONRPCServer
+from tests.helpers import call
+
+LIMIT = 5
+SEEN = []
+LOCK = __import__("threading").Lock()
+
+
+def attempt(function, *arguments):
+    try:
+        return function(*arguments)
+    except BaseException as exc:
+        return f"{type(exc).__name__}: {exc}"
+
+
+def work(_connection):
+    main = _connection.call
+    main.execute("SEEN.append(LIMIT); LIMIT = 6")
+    return [
+        main.copyGlobal("LIMIT"),
+        main.copyGlobal(["LIMIT", "SEEN"]),
+        main.eval("LIMIT * 7"),
+        attempt(main.copyGlobal, "NOTHING"),
+        attempt(main.eval, "1 / 0"),
+        attempt(main.execute, "raise SystemExit(3)"),
+        attempt(main.eval, "("),
+        attempt(main.eval, "LIMIT"),
+    ]
+
+
+def unpicklable(_connection):
+    return str(attempt(_connection.call.eval, "LOCK")).partition(" cannot travel")[1]
+
+
+if __name__ == "__main__":
+    server = flaskJSONRPCServer(None, name="many", dispatcherBackend=BACKEND, log=1)
+    server.registerFunction(work, path="/api")
+    server.registerFunction(unpicklable, path="/api")
+    for name in ("work", "unpicklable"):
+        print(call(server.getWSGI(), name)["result"])
+    print(LIMIT, SEEN)
+    server.stop()
+"""
+
+
+@pytest.mark.parametrize("backend", ["parallel", "threaded", "simple"])
+def test_main_program_is_read_and_changed_by_its_dispatchers(backend, tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(IN_MAIN.replace("BACKEND", repr(backend)), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, str(program)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    results, unpicklable, after = done.stdout.splitlines()
+    assert results.startswith(
+        "[6, {'LIMIT': 6, 'SEEN': [5]}, 42, \"NameError: the main program has no global 'NOTHING'\""
+    )
+    assert "'ZeroDivisionError: division by zero', 'SystemExit: 3', \"SyntaxError: " in results
+    assert results.endswith(", 6]")
+    assert unpicklable == (" cannot travel" if backend == "parallel" else "")
+    assert after == "6 [5]"

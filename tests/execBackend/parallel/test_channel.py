@@ -206,7 +206,7 @@ def test_table_has_what_is_tested_here_and_nothing_else(server):
         "unlock",
         "urls",
     }
-    assert set(methods.waiting) == {"wait", "waitProcessingDispatchers"}
+    assert set(methods.waiting) == {"copyGlobal", "eval", "execute", "wait", "waitProcessingDispatchers"}
 
 
 @pytest.mark.parametrize("method", ["", "stop", "__class__", "_engine", "authenticate"])

@@ -1,0 +1,28 @@
+"""Names that users of releases before 1.0 know and that are gone, each with what to do instead."""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = ["OPTIONS", "SERV_BACKENDS", "remedy_for_attribute"]
+
+OPTIONS: Final[dict[str, str]] = {
+    "flaskAppName": "the Flask application has the name of the server; give name=",
+    "ipAndPort": "it is called bindAdress, with an address [ip, port]",
+}
+"""Options of the constructor."""
+
+SERV_BACKENDS: Final[dict[str, str]] = {
+    "wsgiex": "it came with the old server; 'auto' takes the best that is installed",
+}
+"""Serving backends."""
+
+_ATTRIBUTES: Final[dict[str, str]] = {
+    "postprocessAdd": "flaskApp.after_request() does that, or a WSGI middleware around getWSGI()",
+    "utils": "the helpers are methods of the server, such as server._sha1()",
+}
+
+
+def remedy_for_attribute(name: str) -> str | None:
+    """Return what to do instead of using an attribute of the old server; None for a name that it did not have."""
+    return _ATTRIBUTES.get(name.partition("_")[0])

@@ -1,0 +1,54 @@
+"""What a dispatcher may do in the module of the main program: read its globals, evaluate and run code in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from types import ModuleType
+from typing import Any, Protocol
+
+__all__ = ["MainProgram", "ModuleOfMain"]
+
+
+class MainProgram(Protocol):
+    """The main program of the server, in this process or in its parent."""
+
+    def copy_global(self, names: str | Iterable[str]) -> Any:
+        """Return a global, or a dict of several."""
+
+    def evaluate(self, expression: str) -> Any:
+        """Return the value of an expression."""
+
+    def execute(self, statements: str) -> None:
+        """Run statements."""
+
+
+class ModuleOfMain:
+    """The main program in its own process.
+
+    Args:
+        module: Gives its module.
+    """
+
+    def __init__(self, module: Callable[[], ModuleType]) -> None:
+        self._module = module
+
+    def copy_global(self, names: str | Iterable[str]) -> Any:
+        """Return a global, or a dict of several.
+
+        Raises:
+            NameError: There is none of a name.
+        """
+        scope = vars(self._module())
+        wanted = [names] if isinstance(names, str) else list(names)
+        for name in wanted:
+            if name not in scope:
+                raise NameError(f"the main program has no global {name!r}")
+        return scope[names] if isinstance(names, str) else {name: scope[name] for name in wanted}
+
+    def evaluate(self, expression: str) -> Any:
+        """Return the value of an expression, evaluated among the globals of the main program."""
+        return eval(expression, vars(self._module()))  # noqa: S307  the dispatcher asks, which can run any code anyway
+
+    def execute(self, statements: str) -> None:
+        """Run statements among the globals of the main program."""
+        exec(statements, vars(self._module()))  # noqa: S102  as above
