@@ -52,6 +52,9 @@ _SIGNALS = (
 # In an environ: the mount whose URL it is, where Flask has not found the rule.
 _MOUNT = "flaskJSONRPCServer.mount"
 
+# In an environ: the pipeline has answered the request.
+_ANSWERED = "flaskJSONRPCServer.answered"
+
 
 class Application:
     """The WSGI callable of a server.
@@ -218,6 +221,8 @@ class FlaskMount:
     def with_cors(self, response: flask.Response) -> flask.Response:
         """Add what the CORS protocol wants to the answer to ``flask.request``, whoever has made it, on an RPC URL."""
         request = current_request()
+        if _ANSWERED in request.environ:  # by the pipeline, which has added it
+            return response
         is_ours = request.endpoint == self._endpoint or request.environ.get(_MOUNT) is self
         if is_ours and "Access-Control-Allow-Origin" not in response.headers:
             headers = merged_headers(list(response.headers), self._pipeline().cors_headers(Request(request.environ)))
@@ -291,9 +296,11 @@ def answer_of_flask(pipeline: Pipeline, environ: Environ) -> flask.Response:
     Raises:
         NotFound, MethodNotAllowed: It is no RPC request.
     """
-    response = pipeline.answer(environ, parsed=current_request())
+    request = current_request()
+    response = pipeline.answer(environ, parsed=request)
     if response is None:
         refuse(pipeline, environ)
+    request.environ[_ANSWERED] = True
     return flask_response(response)
 
 

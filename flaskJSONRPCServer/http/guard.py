@@ -97,6 +97,8 @@ class Guard:
             raise Forbidden(f"Origin {origin!r} is not in allowed_origins")
 
     def _check_media_type(self, content_type: str) -> None:
+        if not content_type:
+            raise UnsupportedMediaType("the request has no Content-Type; send application/json")
         media_type, parameters = parse_options_header(content_type)
         if media_type.lower() not in self._media_types:
             raise UnsupportedMediaType(f"Content-Type {content_type!r} is not in media_types; send application/json")

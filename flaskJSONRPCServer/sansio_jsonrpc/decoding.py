@@ -200,7 +200,11 @@ def _fault_of_error(error: Any) -> str:
 
 
 def _fault_of_version(item: dict[str, Any]) -> str:
-    return "" if item.get("jsonrpc") == "2.0" else 'jsonrpc must be "2.0"'
+    if item.get("jsonrpc") == "2.0":
+        return ""
+    # Its notifications, errors and parameters differ: to guess which version is meant would answer some of it wrongly.
+    reason = "" if "jsonrpc" in item else "; without it this is JSON-RPC 1.0, which is not served"
+    return f'jsonrpc must be "2.0"{reason}'
 
 
 def _fault(item: dict[str, Any], member: str, types: frozenset[object], expected: str) -> str:

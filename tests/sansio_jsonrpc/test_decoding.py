@@ -62,7 +62,7 @@ ONE_OF = "a message must have one of method, result and error"
         ('{"jsonrpc":"2.0","id":1}', 1, ONE_OF),
         ('{"jsonrpc":"2.0","result":1,"error":{"code":1,"message":"no"},"id":1}', 1, ONE_OF),
         ('{"jsonrpc":"2.0","result":1,"error":null,"id":1}', 1, ONE_OF),
-        ('{"method":"a","id":1}', 1, 'jsonrpc must be "2.0"'),
+        ('{"method":"a","id":1}', 1, 'jsonrpc must be "2.0"; without it this is JSON-RPC 1.0, which is not served'),
         ('{"jsonrpc":2.0,"method":"a","id":1}', 1, 'jsonrpc must be "2.0"'),
         ('{"jsonrpc":"2.1","method":"a","id":1}', 1, 'jsonrpc must be "2.0"'),
         ('{"jsonrpc":["2.0"],"result":1,"id":1}', 1, 'jsonrpc must be "2.0"'),

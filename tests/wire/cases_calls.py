@@ -113,7 +113,11 @@ ENVELOPE_CASES = [
     body_case("a_string", b'"echo"', invalid("a message must be an object, not a string")),
     body_case("null", b"null", invalid("a message must be an object, not null")),
     body_case("empty_object", b"{}", invalid("a message must have one of method, result and error")),
-    body_case("version_missing", b'{"method":"echo","id":5}', invalid('jsonrpc must be "2.0"', "5")),
+    body_case(
+        "version_missing",
+        b'{"method":"echo","id":5}',
+        invalid('jsonrpc must be "2.0"; without it this is JSON-RPC 1.0, which is not served', "5"),
+    ),
     body_case("version_1", b'{"jsonrpc":"1.0","method":"echo","id":5}', invalid('jsonrpc must be "2.0"', "5")),
     body_case("version_number", b'{"jsonrpc":2.0,"method":"echo","id":5}', invalid('jsonrpc must be "2.0"', "5")),
     body_case(

@@ -136,6 +136,9 @@ def unread_post(name_of_header=None, value=None, length="10", **headers):
     return Request("POST", "/api", headers, environ={"wsgi.input": UnreadableStream()})
 
 
+NO_TYPE = "the request has no Content-Type; send application/json"
+
+
 def type_refused(content_type):
     return f"Content-Type {content_type!r} is not in media_types; send application/json"
 
@@ -158,8 +161,8 @@ MEDIA_TYPE_CASES = [
         )
         for each in REFUSED_CHARSETS
     ],
-    refused_case("type_missing", unread_post("Content-Type", None), 415, type_refused("")),
-    refused_case("type_empty", unread_post("Content-Type", ""), 415, type_refused("")),
+    refused_case("type_missing", unread_post("Content-Type", None), 415, NO_TYPE),
+    refused_case("type_empty", unread_post("Content-Type", ""), 415, NO_TYPE),
     Case("type_chosen", post(CALL, headers={"Content-Type": "application/vnd.api+json"}), json_answer(ECHOED), "media"),
     refused_case(
         "type_default_is_replaced",
