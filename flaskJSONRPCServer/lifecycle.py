@@ -75,9 +75,7 @@ class Lifecycle:
         self._behind: ExitStack | None = None  # undoes what is behind the gate; guarded by _changing
         self._asked = False  # whether a dispatcher has asked for a restart that has not begun; guarded by _asking
         self._asking = threading.Lock()
-        self._ends: set[EndRequest] = (
-            set()
-        )  # what threads wait for that wait for the end; each adds and removes its own
+        self._ends: set[EndRequest] = set()  # of the threads that wait for the end; each adds and removes its own
 
     @property
     def addresses(self) -> list[Any]:

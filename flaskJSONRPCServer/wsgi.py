@@ -6,6 +6,7 @@ goes through Flask's full request handling. Everything that is not for an RPC UR
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections.abc import Callable, Collection, Iterable
 from typing import Any, NoReturn, cast
@@ -13,7 +14,7 @@ from typing import Any, NoReturn, cast
 import flask
 from flask import signals
 from werkzeug.datastructures import Headers
-from werkzeug.exceptions import MethodNotAllowed, NotFound
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.local import LocalProxy
 from werkzeug.routing import Map, Rule
 
@@ -239,8 +240,10 @@ class FlaskMount:
     def _own_rule(self, request: flask.Request, refusal: MethodNotAllowed) -> tuple[Rule, str | None] | None:
         """Return the rule of a URL that takes other HTTP methods, and the name in it, if the rule is one of these."""
         adapter = self.app.create_url_adapter(request)
-        for http_method in ("POST", "GET"):
-            if adapter is not None and http_method in (refusal.valid_methods or ()):
+        if adapter is None:
+            return None
+        for http_method in refusal.valid_methods or ():
+            with contextlib.suppress(HTTPException):  # a rule of the application's may redirect, for want of a slash
                 rule, values = adapter.match(method=http_method, return_rule=True)
                 if rule.endpoint == self._endpoint:
                     return rule, values.get("method")

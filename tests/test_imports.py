@@ -37,7 +37,8 @@ SELF_CONTAINED = {"sansio_jsonrpc"}
 CORE_DEPENDENCIES = {"flask", "psutil", "simplejson", "werkzeug"}
 
 _CELERY = {
-    f"execBackend/celery/{part}.py" for part in ("app", "ledger", "link", "redis", "replies", "run", "watch", "worker")
+    f"execBackend/celery/{part}.py"
+    for part in ("app", "dead_letters", "ledger", "link", "redis", "replies", "run", "watch", "worker")
 }
 _ENGINES = {"sansio_jsonrpc/codecs/engines.py"}
 

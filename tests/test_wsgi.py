@@ -665,3 +665,12 @@ def test_flask_lists_the_urls_with_their_methods():
     listed = application.test_cli_runner().invoke(command, ["routes", "--all-methods"]).output
     assert re.search(r"calls\.rpc +OPTIONS, POST +/api\b", listed)
     assert re.search(r"calls\.rpc +GET, HEAD, OPTIONS +/api/<method>", listed)
+
+
+def test_page_that_redirects_for_want_of_a_slash_leaves_a_wrong_method_wrong():
+    server = flaskJSONRPCServer(None, log=False)
+    server.registerFunction(lambda value: value, path="/api", name="echo")
+    server.flaskApp.add_url_rule("/api/", "page", lambda: "page", strict_slashes=True)
+
+    answer = call_wsgi(server.getWSGI(), Request("PUT", "/api"))
+    assert (answer.code, HELP in answer.body) == (405, True)

@@ -404,3 +404,36 @@ def test_jsonp_example_reads_the_other_origin(page):
         page.goto(f"{program.url()}/")
 
         assert page.get_by_text("Hello, Ann!").inner_text() == "Hello, Ann!"
+
+
+READ_REFUSAL = """async ([url, options]) => {
+    try {
+        const response = await fetch(url, options);
+        return [response.status, await response.text()];
+    } catch (error) {
+        return error.name;
+    }
+}"""
+
+
+@pytest.mark.parametrize(
+    ("target", "options", "status", "reason"),
+    [
+        ("/api/no_such", {}, 404, "not found"),
+        ("/api", {}, 405, "POST a request such as"),
+        (
+            "/api",
+            {"method": "POST", "body": "x" * 2000, "headers": {"Content-Type": "application/json"}},
+            413,
+            "max_body_bytes",
+        ),
+        ("/api", {"method": "POST", "body": "{}"}, 415, "media_types"),
+    ],
+)
+def test_page_of_another_origin_reads_why_it_was_refused(page, page_port, serve, target, options, status, reason):
+    api = serve(cors=True, max_body_bytes=1000)
+    page.goto(f"http://127.0.0.1:{page_port}/")
+    root = api.url.removesuffix("/api")
+
+    assert page.evaluate(READ_REFUSAL, [root + target, options])[0] == status
+    assert reason in page.evaluate(READ_REFUSAL, [root + target, options])[1]

@@ -279,8 +279,9 @@ def test_magic_variable_reaches_a_decorator_that_names_it():
 
 def test_client_cannot_pass_the_magic_variable_to_a_decorator():
     application = served(passing_on(names_magic))
+    params = {"user": "ada", "word": "hello", "_connection": 1}
 
-    message_of(application, {"user": "ada", "word": "hello", "_connection": 1})
+    assert message_of(application, params) == "Invalid params: unexpected '_connection'"
 
 
 def test_signature_that_a_decorator_declares_counts():

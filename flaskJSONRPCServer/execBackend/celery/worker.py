@@ -7,7 +7,6 @@ import functools
 import importlib
 import inspect
 import json
-import logging
 import operator
 import os
 import socket
@@ -19,6 +18,7 @@ from typing import Any, Final, NoReturn, cast
 import kombu
 from celery import bootsteps, signals
 from celery.exceptions import Ignore, Reject
+from celery.worker import state
 from celery.worker.consumer import Consumer
 
 from ...dispatch.connection import FieldsAsKeys
@@ -27,10 +27,11 @@ from ...dispatch.invoker import logged_error
 from ...dispatch.remote import WORKER_LOST, outcome_of_answer, parts_of_outcome
 from ...errors import ServerStateError
 from ...runtime.interrupts import is_interrupt
-from ...runtime.logs import ERROR, WARNING, escaped, leave_console
+from ...runtime.logs import ERROR, WARNING, leave_console
 from ...sansio_jsonrpc import Codec, JsonRpcException, JsonRpcInternalError, find_unwritable
 from .app import CALL, END_COMMAND, NOTIFY, Application, Options
 from .calls import Catalogue, request_of
+from .dead_letters import set_aside
 from .ledger import Ledger
 from .redis import put_back
 from .shapes import misfit_of_task
@@ -39,8 +40,6 @@ __all__ = ["WORKER_DIFFERS", "attach", "become_worker", "let_celery_follow_dots"
 
 WORKER_DIFFERS: Final = -32007
 """Code of the error where a worker has not the dispatcher that the server has, or takes other parameters."""
-
-_log = logging.getLogger("flaskJSONRPCServer.worker")
 
 _LOOK_EVERY_S = 0.5
 
@@ -286,23 +285,6 @@ class Worker:
         self._server.log.write(ERROR, f"{what}; it is in the queue {queue.name!r} now")
 
 
-def bury_message(app: Application, message: Any, misfit: str) -> None:
-    """Put a message that cannot be run into the queue of dead ones, as it is."""
-    queue = kombu.Queue(app.rpc_options.dead_queue, routing_key=app.rpc_options.dead_queue)
-    headers = message.headers if isinstance(message.headers, dict) else {}
-    with app.connection_for_write() as connection:
-        kombu.Producer(connection).publish(
-            message.body,
-            content_type=message.content_type or "application/octet-stream",
-            content_encoding=message.content_encoding or "binary",
-            headers={**headers, "misfit": misfit},
-            routing_key=queue.name,
-            declare=[queue],
-        )
-    message.ack()
-    _log.error("a message on the queue cannot be run: %s; it is in %r now", escaped(misfit), queue.name)
-
-
 def run_worker(app: Application, options: Sequence[str]) -> int:
     """Run a worker until a signal ends it, and return the status to end the process with; 0 after an orderly end.
 
@@ -317,7 +299,8 @@ def run_worker(app: Application, options: Sequence[str]) -> int:
 
     signals.celeryd_after_setup.connect(note)
     app.worker_main(["worker", *options])  # which keeps the status to itself
-    return next((worker.exitcode for worker in workers if worker.exitcode), 0)
+    failed = next((worker.exitcode for worker in workers if worker.exitcode), 0)
+    return int(failed or state.should_terminate or 0)  # a cold shutdown leaves its status in the latter
 
 
 class PromptConsumer(Consumer):
@@ -340,7 +323,7 @@ class PromptConsumer(Consumer):
             if misfit is None:
                 handle(message)
             else:
-                bury_message(app, message, misfit)
+                set_aside(app, message, misfit)
 
         return take
 

@@ -777,6 +777,15 @@ def test_signal_to_all_processes_lets_the_call_finish(tmp_path, number):
         assert is_gone(pid)
 
 
+def run_program(folder, text):
+    """Run a main program in a process of its own; return its file, and what it left."""
+    program = folder / "program.py"
+    program.write_text(text, encoding="utf-8")
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, str(program)]
+    return program, subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, check=False)
+
+
 FAILING = """
 import functools
 import sys
@@ -807,16 +816,7 @@ if __name__ == "__main__":
 
 
 def test_traceback_of_a_child_shows_file_and_line_of_the_users_program(tmp_path):
-    program = tmp_path / "program.py"
-    program.write_text(FAILING, encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, str(program)],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    program, done = run_program(tmp_path, FAILING)
 
     assert "dynamic-code" not in done.stderr
     lines = FAILING.splitlines()
@@ -874,16 +874,7 @@ if __name__ == "__main__":
 
 @pytest.mark.parametrize("backend", ["parallel", "threaded", "simple"])
 def test_main_program_is_read_and_changed_by_its_dispatchers(backend, tmp_path):
-    program = tmp_path / "program.py"
-    program.write_text(IN_MAIN.replace("BACKEND", repr(backend)), encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, str(program)],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    _, done = run_program(tmp_path, IN_MAIN.replace("BACKEND", repr(backend)))
 
     results, unpicklable, after = done.stdout.splitlines()
     assert results.startswith(
