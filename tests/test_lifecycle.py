@@ -15,6 +15,7 @@ import time
 import pytest
 
 from flaskJSONRPCServer import ServerStateError, flaskJSONRPCServer
+from flaskJSONRPCServer.runtime.concurrency import is_patched
 from tests.helpers import wait_until
 
 SCRIPT = """
@@ -168,7 +169,7 @@ def test_start_logs_the_url(caplog):
     server.stop()
     own = [record.getMessage() for record in caplog.records if record.name == "flaskJSONRPCServer.logged"]
     assert own == [
-        f"server 'logged' listens on http://[::1]:{port}/ by granian",
+        f"server 'logged' listens on http://[::1]:{port}/ by {'pywsgi' if is_patched() else 'granian'}",
         "server 'logged' has nothing to call; registerFunction() adds a function",
         "server 'logged' has stopped",
     ]

@@ -657,7 +657,8 @@ def test_same_path_below_two_prefixes_belongs_to_two_servers():
     assert [result_of(application, "number", target=f"/v{number}/api") for number in (1, 2)] == [1, 2]
 
 
-def test_flask_lists_the_urls_with_their_methods():
+def test_flask_lists_the_urls_with_their_methods(monkeypatch):
+    monkeypatch.setenv("FLASK_RUN_FROM_CLI", "false")  # the command sets it for good
     application = flask.Flask("theirs")
     mounted_server(name="calls").init_app(application)
 

@@ -50,13 +50,13 @@ def test_exception_of_a_signal_handler_is_an_interrupt(handler):
 
 def test_interrupt_of_a_loop_is_an_interrupt():
     def work():
-        before = signal.signal(signal.SIGALRM, signal.default_int_handler)
-        signal.setitimer(signal.ITIMER_REAL, 0.01)
+        before = signal.signal(signal.SIGVTALRM, signal.default_int_handler)
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0.01)
         try:
             while True:
                 pass
         finally:
-            signal.signal(signal.SIGALRM, before)
+            signal.signal(signal.SIGVTALRM, before)
 
     assert caught(work)
 

@@ -132,5 +132,5 @@ def names_of_threads():
 
 def test_missing_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "watchfiles", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'flaskJSONRPCServer\[reload\]'"):
+    with pytest.raises(MissingExtraError, match=r"pip install 'watchfiles>=0\.24'"):
         FileWatch(set, print)
