@@ -304,9 +304,9 @@ class flaskJSONRPCServer(DocumentedHelpers):
           the replaced one's class.
         - ``isInstance``: the public methods of an instance are meant; a class is instantiated.
         - ``overload``: a dict of attributes to set in the module before; a callback ``(server, module, dispatcher)``
-          that is called before; or a list of these.
+          that is called before, with the freshly loaded function or instance; or a list of these.
         - ``path``: the path prefix of its URL.
-        - ``scriptName``: without effect.
+        - ``scriptName``: without effect. Any other key is ignored, with a warning.
 
         What an entry cannot say (JSONP, backends) is taken from the dispatcher that it replaces.
 

@@ -70,9 +70,11 @@ class Invoker:
         started_ns = perf_counter_ns()
         try:
             return own_context().run(route.function, *args, **kwargs)
-        except JsonRpcException:
+        except JsonRpcException as exc:
             calls.failed += 1
-            raise
+            if is_sendable(exc):
+                raise
+            raise self.internal_error(f"dispatcher {route.path}{route.name} raised", exchange) from exc
         except BaseException as exc:  # whatever it is, this call has failed, and neither its thread nor its neighbours
             calls.failed += 1
             error = self._expected_error(exc, route)
@@ -105,6 +107,15 @@ class Invoker:
         The client gets a correlation id, under which the log has the traceback.
         """
         return logged_error(self._log, what, exchange.unique_id, debug=self._debug)
+
+
+def is_sendable(exc: JsonRpcException) -> bool:
+    """Return whether an exception says what to answer: a class of the user's may override what does."""
+    try:
+        error = exc.get_error()
+    except BaseException:  # noqa: BLE001  whatever code of the user's raises
+        return False
+    return isinstance(error.code, int) and isinstance(error.message, str)
 
 
 def logged_error(log: ServerLog, what: str, unique_id: str, *, debug: bool) -> JsonRpcInternalError:

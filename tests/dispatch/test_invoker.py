@@ -240,3 +240,41 @@ def test_names_from_the_request_cannot_forge_a_log_record(caplog):
 
     assert len(caplog.records) == len([record for record in caplog.records if "\n" not in record.getMessage()])
     assert "\x1b" not in caplog.text
+
+
+class WithoutText(BaseException):
+    def __str__(self):
+        raise KeyboardInterrupt
+
+    __repr__ = __str__
+
+
+class WithoutError(JsonRpcApplicationError):
+    ERROR_CODE = 4712
+
+    def get_error(self):
+        raise KeyError("no error")
+
+
+class OddCode(JsonRpcApplicationError):
+    ERROR_CODE = 4713
+    ERROR_MESSAGE = "odd"
+
+    def __init__(self):
+        super().__init__()
+        self.code = "abc"
+
+
+@pytest.mark.parametrize("odd", [WithoutText, WithoutError, OddCode])
+def test_exception_that_overrides_what_it_is_asked_for_fails_its_call_alone(odd, caplog):
+    def fail():
+        raise odd
+
+    server = flaskJSONRPCServer(None)
+    server.registerFunction(fail, path="/api")
+    server.registerFunction(lambda: 1, path="/api", name="one")
+    answers = call_wsgi(server.getWSGI(), post([rpc("one"), rpc("fail"), rpc("one")])).json()
+
+    assert [answer.get("result") for answer in answers] == [1, None, 1]
+    assert answers[1]["error"]["code"] == -32603
+    assert answers[1]["error"]["data"]["correlationId"] in caplog.text
