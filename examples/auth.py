@@ -34,7 +34,7 @@ def secret():
 def main():
     token = os.environ.get("API_TOKEN")
     if not token:
-        sys.exit("set API_TOKEN to the token that clients have to send; it does not belong in the source")
+        sys.exit("set API_TOKEN, such as to sesame; the token of the clients does not belong in the source")
     port = int(sys.argv[1]) if len(sys.argv) > 1 else 8080
     server = flaskJSONRPCServer(["127.0.0.1", port], auth=BearerToken(token), name="auth")
     server.registerFunction(secret, path="/api")

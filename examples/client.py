@@ -9,6 +9,7 @@ Any JSON-RPC 2.0 client will do as well: jsonrpclib-pelix, pjrpc, or requests an
 import itertools
 import json
 import sys
+import urllib.error
 import urllib.request
 
 _ids = itertools.count(1)
@@ -70,4 +71,9 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except urllib.error.HTTPError:
+        raise
+    except urllib.error.URLError as error:
+        sys.exit(f"{error.reason}; start examples/simple.py before, or give the URL of a server that runs")

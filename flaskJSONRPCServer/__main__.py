@@ -277,7 +277,10 @@ def called(make: Callable[..., Any], target: str) -> Any:
     try:
         inspect.signature(make).bind()
     except TypeError as exc:
-        raise CannotServe(f"{target!r} cannot be called without parameters: {exc}") from exc
+        raise CannotServe(
+            f"{target!r} is of type {type(make).__name__!r} and cannot be called without parameters ({exc}); "
+            "it takes a flaskJSONRPCServer, or a function without parameters that returns one"
+        ) from exc
     return make()
 
 

@@ -117,9 +117,13 @@ class Engine:
         Raises:
             SettingsError: It is neither.
             RegistrationError: Another server has one of the paths there, or this one has all of them already.
+            ServerStateError: The blueprint is registered already.
         """
         if isinstance(app, flask.Blueprint):
-            app.record(lambda state: self._mounts.append(self._mounted_by(state, url_prefix)))
+            try:
+                app.record(lambda state: self._mounts.append(self._mounted_by(state, url_prefix)))
+            except AssertionError as exc:  # so Flask says that it adds no more to a blueprint
+                raise ServerStateError(f"{app!r} is registered already; call init_app() before that") from exc
         else:
             self._mounts.append(self._mounted_on(app, url_prefix))
 

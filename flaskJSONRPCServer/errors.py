@@ -70,7 +70,8 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> str:
     """
     names = sorted(known)
     parts = [f"unknown {kind} {name!r}"]
-    near = difflib.get_close_matches(str(name), names, n=1)
+    by_lower = {each.lower(): each for each in names}
+    near = [by_lower[each] for each in difflib.get_close_matches(str(name).lower(), by_lower, n=1)]
     if near:
         parts.append(f"did you mean {near[0]!r}?")
     if len(names) > _MOST_LISTED:

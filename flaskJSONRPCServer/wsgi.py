@@ -162,7 +162,9 @@ class FlaskMount:
 
     def __init__(self, app: flask.Flask, endpoint: str, pipeline: Callable[[], Pipeline], url_prefix: str = "") -> None:
         if not isinstance(app, flask.Flask):
-            raise SettingsError(f"{app!r} is refused as an application: it takes a flask.Flask")
+            raise SettingsError(
+                f"{app!r} is refused as an application: it takes a flask.Flask, and init_app() a flask.Blueprint too"
+            )
         self.app = app
         self.paths: set[str] = set()
         self._endpoint = endpoint

@@ -34,6 +34,7 @@ def test_bind_error_has_the_number_of_the_system():
 @pytest.mark.parametrize(
     ("name", "known", "message"),
     [
+        ("CORS", ["auth", "cors"], "unknown kind 'CORS'; did you mean 'cors'? Known: auth, cors"),
         ("treaded", ["simple", "threaded"], "unknown kind 'treaded'; did you mean 'threaded'? Known: simple, threaded"),
         ("zzz", ["b", "a"], "unknown kind 'zzz'; known: a, b"),
         (5, ["a"], "unknown kind 5; known: a"),

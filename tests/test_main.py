@@ -204,7 +204,7 @@ def test_serve_listens_on_every_address_that_is_bound(folder):
         (["served:server.nam"], "unknown name 'nam'; did you mean 'name'?"),
         (["served:server.name"], "'served:server.name' is no flaskJSONRPCServer but of type 'str'"),
         (["served:dict"], "unknown name 'dict'; known: "),
-        (["package.inner:of.make_for"], "cannot be called without parameters: missing a required argument: 'client'"),
+        (["package.inner:of.make_for"], "cannot be called without parameters (missing a required argument: 'client')"),
         (
             ["running"],
             "the module starts server 'served' while 'serve' imports it; put start() or",

@@ -633,6 +633,14 @@ def test_blueprint_mounts_the_urls_with_its_prefix_and_hooks():
     assert seen == ["outer.inner.rpc", "again.rpc"]
 
 
+def test_blueprint_that_is_registered_already_is_refused():
+    blueprint = flask.Blueprint("late", "theirs")
+    flask.Flask("theirs").register_blueprint(blueprint)
+
+    with pytest.raises(ServerStateError, match="registered already; call init_app"):
+        mounted_server().init_app(blueprint)
+
+
 def test_prefix_with_a_variable():
     server, application = mounted_server(), flask.Flask("theirs")
     server.init_app(application, url_prefix="/<tenant>")

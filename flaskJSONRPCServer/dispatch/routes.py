@@ -137,7 +137,7 @@ def endpoints_of(by_path: Mapping[str, dict[str, Route]]) -> Mapping[str, Endpoi
 def refuse_other(present: Route | None, new: Route) -> None:
     if present is not None and present.lock_key != new.lock_key:
         raise RegistrationError(
-            f"{new.name!r} on {new.path!r} is already {present.function!r}; choose another name or path"
+            f"{new.name!r} on {new.path!r} is already {present.function!r}; choose another name= or path="
         )
 
 

@@ -166,7 +166,12 @@ def parse_address(bind_address: Any) -> AnyAddress:
             return UnixAddress(path)
         case [str(host), port] if host and "/" not in host:
             return Address(host, parse_port(port))
-    raise SettingsError(f"bindAdress={bind_address!r} is refused: {_TAKES}")
+    remedy = "; for several addresses give multipleAdress=True" if are_several(bind_address) else ""
+    raise SettingsError(f"bindAdress={bind_address!r} is refused: {_TAKES}{remedy}")
+
+
+def are_several(bind_address: Any) -> bool:
+    return isinstance(bind_address, (list, tuple)) and any(isinstance(each, (list, tuple)) for each in bind_address)
 
 
 def parse_given(path: str | None, given: socket.socket) -> UnixAddress | GivenSocket:

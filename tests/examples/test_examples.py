@@ -179,11 +179,20 @@ def test_wrong_token_is_forbidden(launch, headers):
     assert "auth raised" not in program.output
 
 
+def test_client_example_without_a_server_says_what_to_do(launch):
+    program = launch(example("client.py", "http://127.0.0.1:1/api"))
+
+    assert program.wait() == 1
+    assert program.output.endswith("start examples/simple.py before, or give the URL of a server that runs\n")
+
+
 def test_auth_example_without_a_token_says_what_to_do(launch):
     program = launch(example("auth.py", "0"))
 
     assert program.wait() == 1
-    assert program.output == "set API_TOKEN to the token that clients have to send; it does not belong in the source\n"
+    assert (
+        program.output == "set API_TOKEN, such as to sesame; the token of the clients does not belong in the source\n"
+    )
 
 
 def test_merged_page_and_api_share_the_session(launch):

@@ -122,6 +122,11 @@ def test_what_is_no_list_of_addresses_is_refused(address):
         make(address, multipleAdress=True)
 
 
+def test_several_addresses_without_their_option_name_it():
+    with pytest.raises(SettingsError, match="for several addresses give multipleAdress=True"):
+        flaskJSONRPCServer([["127.0.0.1", 0], ["127.0.0.1", 0]]).start()
+
+
 @pytest.mark.parametrize("form", [lambda path: path, lambda path: [path, None], lambda path: (path, None)])
 def test_unix_socket_is_private_and_goes_away(path, tmp_path, form):
     with served(form(path)) as server:
