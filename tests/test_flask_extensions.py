@@ -240,6 +240,23 @@ def test_every_receiver_hears_of_an_unexpected_exception_once():
     assert heard == [(application, ZeroDivisionError)] * 2
 
 
+@pytest.mark.parametrize("backend", ["simple", "threaded"])
+def test_receiver_that_raises_takes_nothing_from_the_other_calls(backend, caplog):
+    application, server = served(divide, backend=backend)
+
+    def receive(sender, exception):
+        raise ConnectionError("no tracker")
+
+    flask.got_request_exception.connect(receive, application)
+    answers = call_wsgi(application, post([rpc("divide", [4, 2]), rpc("divide", [1, 0]), rpc("divide", [6, 2])])).json()
+    server.stop()
+
+    assert [answer.get("result") for answer in answers] == [2, None, 3]
+    assert answers[1]["error"]["code"] == -32603
+    assert "no tracker" in caplog.text
+    assert answers[1]["error"]["data"]["correlationId"] in caplog.text
+
+
 def test_returned_response_is_named_in_the_log(caplog):
     application, _ = served(lambda_named("page", lambda: flask.Response("a page")))
 

@@ -17,13 +17,17 @@ HTTP_ERROR: Final = -32008
 def error_of_http(exc: BaseException) -> JsonRpcException | None:
     """Return the error that stands for an ``HTTPException`` of Werkzeug's; None for any other exception.
 
-    Its ``data`` has ``status`` and ``name``, and ``description`` where the exception has one.
+    None also where it has no status, or where its own code raises when it is asked. The error's ``data`` has ``status``
+    and ``name``, and ``description`` where the exception has one.
     """
     exceptions = sys.modules.get("werkzeug.exceptions")  # where that has not been imported, nobody has raised one
     if exceptions is None or not isinstance(exc, exceptions.HTTPException):
         return None
-    status = exc.get_response().status_code if exc.code is None else exc.code
-    return http_error(status, exc.description)
+    try:
+        status = exc.get_response().status_code if exc.code is None else exc.code
+        return http_error(status, exc.description)
+    except BaseException:  # noqa: BLE001  a class of the user's may override what it is asked
+        return None
 
 
 def error_of_response(result: object) -> JsonRpcException | None:
@@ -34,13 +38,18 @@ def error_of_response(result: object) -> JsonRpcException | None:
     wrappers = sys.modules.get("werkzeug.wrappers")
     if wrappers is None or not isinstance(result, wrappers.Response):
         return None
-    status = result.status_code
-    return http_error(status, None) if status >= HTTPStatus.MULTIPLE_CHOICES else None
+    try:
+        status = result.status_code
+        return http_error(status, None) if status >= HTTPStatus.MULTIPLE_CHOICES else None
+    except BaseException:  # noqa: BLE001  as above
+        return None
 
 
 def http_error(status: int, description: str | None) -> JsonRpcException:
     from werkzeug.http import HTTP_STATUS_CODES
 
+    if not isinstance(status, int):
+        raise TypeError(f"{status!r} is no status")
     data: dict[str, Any] = {"status": status, "name": HTTP_STATUS_CODES.get(status, "Unknown")}
     message = f"HTTP error: {status} {data['name']}"
     if description:

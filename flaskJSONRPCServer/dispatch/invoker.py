@@ -41,7 +41,7 @@ class Invoker:
         connect: Callable[..., Any] = Connection,
         lets_through: Callable[[BaseException], bool] = lambda exc: False,
     ) -> None:
-        self.lets_through = lets_through
+        self._asked = lets_through
         self._connect = connect
         self._server = server
         self._log = server.log
@@ -100,6 +100,16 @@ class Invoker:
         """Return what an exception means to the client; None for an unexpected one."""
         misfit = route.plan.misfit(exc)
         return error_of_http(exc) if misfit is None else JsonRpcInvalidParamsError(misfit)
+
+    def lets_through(self, exc: BaseException) -> bool:
+        """Return whether an unexpected exception goes through; not so where the one who is asked raises itself."""
+        try:
+            return self._asked(exc)
+        except BaseException as failure:  # of a receiver of Flask's signal
+            if is_interrupt(failure):
+                raise
+            self._log.write(ERROR, "a receiver of got_request_exception raised", traceback=True)
+            return False
 
     def internal_error(self, what: str, exchange: Exchange) -> JsonRpcInternalError:
         """Log the exception that is being handled, and return what the client is told of it.

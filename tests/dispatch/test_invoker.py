@@ -8,6 +8,7 @@ import signal
 import sys
 
 import pytest
+from werkzeug.exceptions import HTTPException
 
 from flaskJSONRPCServer import JsonRpcApplicationError, flaskJSONRPCServer
 from tests.helpers import call, call_wsgi, get, post, rpc
@@ -265,7 +266,24 @@ class OddCode(JsonRpcApplicationError):
         self.code = "abc"
 
 
-@pytest.mark.parametrize("odd", [WithoutText, WithoutError, OddCode])
+class WithoutResponse(HTTPException):
+    def get_response(self, *_):
+        raise ValueError("no response")
+
+
+class WithoutDescription(HTTPException):
+    code = 403
+
+    description = property(lambda self: 1 // 0, lambda self, text: None)
+
+
+class WithoutStatus(HTTPException):
+    code = "abc"
+
+
+@pytest.mark.parametrize(
+    "odd", [WithoutText, WithoutError, OddCode, WithoutResponse, WithoutDescription, WithoutStatus]
+)
 def test_exception_that_overrides_what_it_is_asked_for_fails_its_call_alone(odd, caplog):
     def fail():
         raise odd
