@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from ..runtime.logs import DEBUG, INFO, WARNING
+from ..runtime.logs import DEBUG, ERROR, INFO, WARNING, ServerLog
 from .arriving import Arriving
 from .heads import MAX_HEAD_BYTES, BadHead, check_head
 from .sockets import is_unix
@@ -198,7 +198,8 @@ class Lobby:
         listener: The listening socket; it works on a duplicate.
         http: Answers the requests.
         settings: The settings of the flaskJSONRPCServer.
-        write_log: Takes the parts of a message.
+        log: The log of the flaskJSONRPCServer.
+        write_log: Takes the parts of a message about a request or a connection.
         name: The name of the threads.
 
     Attributes:
@@ -211,10 +212,12 @@ class Lobby:
         listener: socket.socket,
         http: HttpServer,
         settings: Any,
+        log: ServerLog,
         write_log: Callable[..., None],
         name: str,
     ) -> None:
         self._http = http
+        self._log = log
         self._write_log = write_log
         self._timeout_s = settings.read_timeout_s or None
         self._max_body_bytes = settings.max_body_bytes
@@ -349,6 +352,8 @@ class Lobby:
                 connection.socket.sendall(refused(*refusal))
         except OSError as exc:
             self._write_log("a connection broke:", repr(exc))
+        except BaseException:  # noqa: BLE001  of a page; no thread may end by it, or requests would wait for ever
+            self._log.write(ERROR, "an answer broke off", traceback=True)
         finally:
             (self._stay if stays else self._leave)(connection)
 
@@ -433,7 +438,7 @@ class LobbyBackend:
         _, listener = bindAdress
         write_log = functools.partial(server.log.write, INFO if settings.debug else DEBUG)
         http = self._make_server(listener, wsgiApp, write_log)
-        lobby = Lobby(listener, http, settings, write_log, f"{server.name}-{self._id}")
+        lobby = Lobby(listener, http, settings, server.log, write_log, f"{server.name}-{self._id}")
         lobby.start()
         return lobby
 

@@ -155,6 +155,22 @@ def test_page_of_flask_that_raises_any_exception_is_a_server_error(serve, strang
     assert post(server) == (200, ANSWER)
 
 
+@pytest.mark.parametrize("strange", STRANGE)
+def test_page_of_flask_that_raises_while_it_is_sent_takes_no_thread(serve, strange, capfd):
+    def parts():
+        yield "begun"
+        raise_strange(strange)
+
+    server = serve(threads=2)
+    server.flaskApp.add_url_rule("/page", "page", parts)
+
+    for _ in range(4):  # more than there are threads
+        answer = exchange(server, b"GET /page HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+        assert statuses(answer) == [200]
+    assert post(server) == (200, ANSWER)
+    assert "Exception in thread" not in capfd.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("line", "status", "end"),
     [
