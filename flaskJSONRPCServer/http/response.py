@@ -167,8 +167,16 @@ def check_cookie_attributes(name: str, cookie: Mapping[str, Any]) -> None:
         if ";" in str(cookie.get(attribute, "")):
             raise HeaderError(f"cookie {name!r} has a semicolon in its {attribute}: {cookie[attribute]!r}")
     domain = cookie.get("domain")
-    if domain is not None and not _DOMAIN.fullmatch(str(domain)):
+    if domain is not None and not is_host_name(str(domain)):
         raise HeaderError(f"cookie {name!r} has a domain that is no host name: {domain!r}")
+
+
+def is_host_name(domain: str) -> bool:
+    """Return whether it is one as it is sent: IDNA makes a semicolon of U+FF1B."""
+    try:
+        return _DOMAIN.fullmatch(domain.lstrip(".").encode("idna").decode("ascii")) is not None
+    except UnicodeError:
+        return False
 
 
 def merged_headers(headers: list[Header], extra: Iterable[Header]) -> list[Header]:
