@@ -8,7 +8,7 @@ import re
 import traceback
 from collections.abc import Callable
 from inspect import Parameter
-from types import CodeType, FunctionType, MethodType
+from types import CodeType, FunctionType, MappingProxyType, MethodType
 from typing import Any
 
 from ..errors import RegistrationError
@@ -39,6 +39,8 @@ _WORDS: list[tuple[re.Pattern[str], Callable[[re.Match[str]], str]]] = [
         lambda match: f"{listed(names_in(match[1]))} only by position",
     ),
 ]
+_MISSES_FIRST = re.compile(r".* requires at least 1 positional argument")
+"""How functools.singledispatch words it."""
 
 
 class DecoratedPlan:
@@ -106,6 +108,8 @@ class DecoratedPlan:
             return None
         text = str(exc)
         begun = {frame.f_code for frame, _ in traceback.walk_tb(exc.__traceback__)}
+        if _MISSES_FIRST.fullmatch(text) and begun.isdisjoint(code for _, code in self._functions):
+            return "Invalid params: at least 1 by position"
         for prefix, code in self._functions:
             if text.startswith(prefix) and code not in begun:
                 return f"Invalid params: {reworded(text.removeprefix(prefix))}"
@@ -160,7 +164,7 @@ def parameters_of(function: Function, *, follow_wrapped: bool = True) -> list[Pa
     """
     try:
         return list(inspect.signature(function, follow_wrapped=follow_wrapped).parameters.values())
-    except ValueError as exc:
+    except (TypeError, ValueError) as exc:
         if called_function(function)[0] is not None:
             raise RegistrationError(
                 f"{function!r} cannot be called: {exc}; a method takes self or is a @staticmethod, and a partial binds "
@@ -199,9 +203,14 @@ def names_bound_in(function: Function) -> frozenset[str]:
 
 
 def decorated_functions(function: Function) -> list[Function]:
-    """Return the functions that a decorated one leads to by ``functools.wraps``; none where it is not decorated."""
+    """Return the functions that a decorated one leads to by ``functools.wraps``; none where it is not decorated.
+
+    With those that ``functools.singledispatch`` chooses from.
+    """
     found: list[Function] = []
     while (wrapped := wrapped_by(function)) is not None:
+        if isinstance(choice := getattr(function, "registry", None), MappingProxyType):
+            found += choice.values()
         function = wrapped
         found.append(called_function(wrapped)[0] or wrapped)
     return [each for each in found if hasattr(each, "__qualname__")]

@@ -222,6 +222,33 @@ def test_wrong_call_behind_a_decorator_is_worded_as_any_other(function, params, 
     assert message_of(served(passing_on(function)), params) == f"Invalid params: {message}"
 
 
+@functools.singledispatch
+def doubled(value, **others):
+    return [value, value]
+
+
+@doubled.register
+def _(value: str, separator=""):
+    return f"{value}{separator}{value}"
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ([], "Invalid params: at least 1 by position"),
+        ({"value": 1}, "Invalid params: at least 1 by position"),
+        ({"self": 1}, "Invalid params: at least 1 by position"),
+        (["a", "b", "c"], "Invalid params: 3 given, at most 2 taken"),
+    ],
+)
+def test_wrong_call_of_a_function_that_dispatches_by_type(params, message):
+    application = served(doubled)
+
+    assert message_of(application, params) == message
+    assert result_of(application, "function", [1]) == [1, 1]
+    assert result_of(application, "function", ["a", "-"]) == "a-a"
+
+
 def test_wrong_call_of_a_decorated_function_leaves_no_traceback(caplog):
     server = flaskJSONRPCServer(None, log=4)
     server.registerFunction(passing_on(greeting), path="/api", name="function")
