@@ -31,7 +31,12 @@ def is_interrupt(exc: BaseException) -> bool:
     handlers = set(handler_codes())
     if any(frame.f_code in handlers for frame, _ in frames):
         return True
-    return isinstance(exc, KeyboardInterrupt) and not is_raised_by_statement(exc.__traceback__)
+    return isinstance(exc, KeyboardInterrupt) and has_own_handler() and not is_raised_by_statement(exc.__traceback__)
+
+
+def has_own_handler() -> bool:
+    """Return whether the handler that Python itself installs for Ctrl-C is there: `serveForever` has another one."""
+    return any(signal.getsignal(number) is signal.default_int_handler for number in signal.valid_signals())
 
 
 def handler_codes() -> Iterator[CodeType]:

@@ -74,6 +74,15 @@ def unserialisable():
     return object()
 
 
+class Panicking(list):
+    def __iter__(self):
+        raise Panic
+
+
+def panicking():
+    return Panicking([1])
+
+
 def describe(value, _connection):
     _connection.headersOut["X-Value"] = str(value)
     _connection.cookiesOut.append({"name": "value", "value": str(value)})
@@ -147,6 +156,7 @@ FUNCTIONS = (
     chosen,
     type_error,
     unserialisable,
+    panicking,
     describe,
     reformat,
     where,

@@ -124,7 +124,7 @@ def told(answer):
     return answer.status, sorted(answer.headers), answer.body
 
 
-@pytest.mark.parametrize("method", ["fail", "leave", "type_error", "unserialisable"])
+@pytest.mark.parametrize("method", ["fail", "leave", "type_error", "unserialisable", "panicking"])
 def test_unexpected_exception_is_an_internal_error(method, address):
     answer = call_socket(address, post(rpc(method)))
 

@@ -86,6 +86,15 @@ def test_exception_that_code_raises_is_none(function):
     assert not caught(function)
 
 
+@pytest.mark.parametrize(("handler", "is_one"), [(signal.default_int_handler, True), (leave, False)])
+def test_interrupt_that_no_statement_raises_is_one_where_python_handles_the_signal(handler, is_one):
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        assert caught(lambda: (_ for _ in ()).throw(KeyboardInterrupt)) is is_one
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_exception_of_another_thread_is_none():
     results = []
     thread = threading.Thread(target=lambda: results.append(caught(functools.partial(leave, 0, None))))

@@ -190,13 +190,13 @@ class ChildServer:
         """
         try:
             return pickled(outcome), "error" in outcome
-        except Exception as exc:  # noqa: BLE001  whatever a method of the result's own raises
+        except BaseException as exc:  # noqa: BLE001  whatever a method of the result's own raises
             failure = exc
         # Outside the except block, so that the log has the reason alone.
         failed = self._unpicklable(shipment, outcome, failure)
         return pickle.dumps(outcome_of_answer((False, {}, failed), self.magic_name)), True
 
-    def _unpicklable(self, shipment: Shipment, outcome: dict[str, Any], failure: Exception) -> JsonRpcInternalError:
+    def _unpicklable(self, shipment: Shipment, outcome: dict[str, Any], failure: BaseException) -> JsonRpcInternalError:
         part = find_unwritable(Pickler(), parts_of_outcome(outcome), failure)
         what = f"the result of {shipment.data['method']!r} cannot be sent to the server's process: {part}"
         try:
@@ -378,7 +378,7 @@ def pickled(value: Any) -> bytes:
     """Return a value pickled, its classes by value where this process alone has them."""
     try:
         return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
-    except Exception:  # noqa: BLE001, S110  the second way says what is wrong
+    except BaseException:  # noqa: BLE001, S110  the second way says what is wrong
         pass
     import cloudpickle
 

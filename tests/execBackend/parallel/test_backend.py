@@ -238,6 +238,12 @@ def test_result_that_ends_whoever_loads_it_is_an_unexpected_exception(shared):
     assert result_of(application, "add", [1]) == 2
 
 
+def test_interrupt_that_no_signal_has_raised_ends_no_process(shared):
+    server, application = shared
+    server.registerFunction(computed.thrown, path="/api")
+    assert error_of(application, "thrown")["code"] == -32603
+
+
 def test_result_that_cannot_be_pickled_counts_as_failed():
     with running(ParallelBackend(poolSize=1)) as (server, application):
         server.registerFunction(lambda: threading.Lock(), path="/api", name="locked")  # noqa: PLW0108  under gevent, Lock is a class
