@@ -97,7 +97,8 @@ def refuse_uncallable(function: Any) -> None:
         raise RegistrationError(f"{function!r} is a class; register a function, or an instance with registerInstance")
     if not callable(function):
         raise RegistrationError(f"{function!r} cannot be called; register a function")
-    for target in (function, type(function).__call__):
+    cached = function.__wrapped__ if hasattr(function, "cache_info") and hasattr(function, "__wrapped__") else None
+    for target in (function, type(function).__call__, cached):
         if inspect.iscoroutinefunction(target) or inspect.isasyncgenfunction(target):
             raise RegistrationError(f"{function!r} is asynchronous; register a plain function that runs it to its end")
         if inspect.isgeneratorfunction(target):

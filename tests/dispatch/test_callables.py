@@ -338,9 +338,29 @@ def leads_to_itself():
 leads_to_itself.__wrapped__ = leads_to_itself
 
 
+@functools.cache
+async def cached_coroutine():
+    return 1
+
+
+@functools.lru_cache
+def cached_generator():
+    yield 1
+
+
+def has_no_signature():
+    return 1
+
+
+has_no_signature.__signature__ = "nonsense"
+
+
 @pytest.mark.parametrize(
     ("function", "why"),
     [
+        (cached_coroutine, "is asynchronous"),
+        (cached_generator, "is a generator function"),
+        (has_no_signature, "cannot be called: unexpected object 'nonsense'"),
         (positional_magic(names_magic), r"needs '_connection', and its decorator cannot take it; add \*\*kwargs"),
         (WithoutSelf().method, "a method takes self or is a @staticmethod"),
         (functools.partial(greeting, 1, 2, 3, 4), "a partial binds what its function takes"),
