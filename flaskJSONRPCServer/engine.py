@@ -33,6 +33,7 @@ from .http.guard import LOOPBACK_NAMES, Guard
 from .http.request import Request, RequestCopy
 from .http.response import Response, from_werkzeug
 from .runtime.asynchronous import at_home
+from .runtime.contexts import own_context
 from .runtime.garbage import GarbageControl
 from .runtime.logs import WARNING, ServerLog
 from .runtime.main_program import ModuleOfMain
@@ -78,7 +79,7 @@ class Engine:
         self.registrar = Registrar(settings, lambda path: format_path(facade._formatPath(path)))
         self.router = Router(self._mount_paths, self._unmount_other_paths)
         self._facade = facade
-        self._standard = standard
+        self._standard: Any = standard
         main = ModuleOfMain(lambda: facade._parentModule)
         self.facts = ServerFacts(self.name, facade, self.log, self.locks, served_by, main)
         self.exec_backends = ExecBackends(facade, self.log, self.stats)
@@ -308,7 +309,10 @@ class Engine:
 
     def _fix_json(self, value: Any) -> Any:
         # Looked up at each call: a subclass or an assignment may replace it.
-        return self._facade._fixJSON(value)
+        fix = self._facade._fixJSON
+        if getattr(fix, "__func__", fix) is self._standard._fixJSON:
+            return fix(value)
+        return own_context().run(fix, value)  # what it sets is not there for the next call
 
     def _mounted_by(self, state: BlueprintSetupState, url_prefix: str) -> FlaskMount:
         prefix = (state.url_prefix or "").rstrip("/") + checked_prefix(url_prefix)

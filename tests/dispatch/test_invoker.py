@@ -243,6 +243,26 @@ def test_names_from_the_request_cannot_forge_a_log_record(caplog):
     assert "\x1b" not in caplog.text
 
 
+class Setting(flaskJSONRPCServer):
+    def _fixJSON(self, o):
+        before, precision = VARIABLE.get(), decimal.getcontext().prec
+        VARIABLE.set("crossed")
+        decimal.getcontext().prec = 3
+        return [before, precision]
+
+
+def test_what_the_conversion_of_a_result_sets_ends_with_it():
+    server = Setting(None)
+    server.registerFunction(lambda: object(), path="/api", name="converted")  # noqa: PLW0108  a class is refused
+    server.registerFunction(read_and_set, path="/api")
+    application = server.getWSGI()
+    batch = [rpc("converted"), rpc("converted"), rpc("read_and_set", ["mine"])]
+
+    for _ in range(2):
+        answers = call_wsgi(application, post(batch)).json()
+        assert [answer["result"] for answer in answers] == [["unset", 28]] * 3
+
+
 class WithoutText(BaseException):
     def __str__(self):
         raise KeyboardInterrupt
