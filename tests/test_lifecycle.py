@@ -95,18 +95,23 @@ def test_signal_ends_serve_forever_cleanly(serving, number):
     assert (out, err, serving.returncode) == ("after serveForever\n", "", 0)
 
 
-@pytest.mark.parametrize("backend", ["werkzeug", "cheroot", "granian"])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_signal_ends_a_start_that_joins_the_loop_cleanly(number, backend):
+def signalled_while_joining(number, options):
+    """Send a signal to a program in `start(joinLoop=True)`; return its output, its errors, and its status."""
     script = textwrap.dedent(SCRIPT).replace("server.serveForever()", "server.start(joinLoop=True)")
-    script = script.replace("log=0", f"log=0, servBackend={backend!r}")
+    script = script.replace("log=0", f"log=0, {options}")
     with subprocess.Popen(
         [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         process.stdout.readline()
         process.send_signal(number)
         out, err = process.communicate(timeout=60)
-    assert (out, err, process.returncode) == ("after serveForever\n", "", 0)
+    return out, err, process.returncode
+
+
+@pytest.mark.parametrize("backend", ["werkzeug", "cheroot", "granian"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_ends_a_start_that_joins_the_loop_cleanly(number, backend):
+    assert signalled_while_joining(number, f"servBackend={backend!r}") == ("after serveForever\n", "", 0)
 
 
 def test_signal_lets_the_call_in_flight_finish(serving):

@@ -8,7 +8,7 @@ import textwrap
 import pytest
 
 from tests.gevent.processes import lines_of
-from tests.test_lifecycle import SCRIPT, start_call, wait_until_refused
+from tests.test_lifecycle import SCRIPT, signalled_while_joining, start_call, wait_until_refused
 
 
 @pytest.fixture
@@ -54,15 +54,7 @@ def test_second_signal_ends_at_once(serving):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signal_ends_a_start_that_joins_the_loop_cleanly(number):
-    script = textwrap.dedent(SCRIPT).replace("server.serveForever()", "server.start(joinLoop=True)")
-    script = script.replace("log=0", "log=0, gevent=True")
-    with subprocess.Popen(
-        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        process.stdout.readline()
-        process.send_signal(number)
-        out, err = process.communicate(timeout=60)
-    assert (out, err, process.returncode) == ("after serveForever\n", "", 0)
+    assert signalled_while_joining(number, "gevent=True") == ("after serveForever\n", "", 0)
 
 
 OWN_LOOP = """
