@@ -24,7 +24,7 @@ from .dispatch.registration import Registrar
 from .dispatch.remote import RemoteCalls
 from .dispatch.rendering import Renderer
 from .dispatch.routes import Backends, Route, Router, format_path
-from .dispatch.seams import Seams
+from .dispatch.seams import Seams, replacement
 from .errors import ServerStateError, SettingsError
 from .execBackend import ExecBackends, SimpleBackend, find_exec_backend, merge
 from .experimental import OffloadedCodec, patch
@@ -79,7 +79,7 @@ class Engine:
         self.registrar = Registrar(settings, lambda path: format_path(facade._formatPath(path)))
         self.router = Router(self._mount_paths, self._unmount_other_paths)
         self._facade = facade
-        self._standard: Any = standard
+        self._standard = standard
         main = ModuleOfMain(lambda: facade._parentModule)
         self.facts = ServerFacts(self.name, facade, self.log, self.locks, served_by, main)
         self.exec_backends = ExecBackends(facade, self.log, self.stats)
@@ -309,10 +309,10 @@ class Engine:
 
     def _fix_json(self, value: Any) -> Any:
         # Looked up at each call: a subclass or an assignment may replace it.
-        fix = self._facade._fixJSON
-        if getattr(fix, "__func__", fix) is self._standard._fixJSON:
-            return fix(value)
-        return own_context().run(fix, value)  # what it sets is not there for the next call
+        replaced = replacement(self._facade, self._standard, "_fixJSON")
+        if replaced is None:
+            return self._facade._fixJSON(value)
+        return own_context().run(replaced, value)  # what it sets is not there for the next call
 
     def _mounted_by(self, state: BlueprintSetupState, url_prefix: str) -> FlaskMount:
         prefix = (state.url_prefix or "").rstrip("/") + checked_prefix(url_prefix)

@@ -35,7 +35,7 @@ from ..sansio_jsonrpc import (
 from ..settings import Settings
 from .remote import members_of
 
-__all__ = ["ARRANGED", "Seams", "parsed_request", "prepared_response"]
+__all__ = ["ARRANGED", "Seams", "parsed_request", "prepared_response", "replacement"]
 
 ARRANGED = frozenset(
     {
@@ -52,6 +52,12 @@ ARRANGED = frozenset(
     }
 )
 """The methods whose replacement changes how a pipeline is put together; all others are looked up when they are used."""
+
+
+def replacement(facade: Any, standard: type, name: str) -> Callable[..., Any] | None:
+    """Return the method that stands in the place of a documented one; None where that has not been replaced."""
+    method: Callable[..., Any] = getattr(facade, name)
+    return None if getattr(method, "__func__", method) is getattr(standard, name) else method
 
 
 class Seams:
@@ -76,9 +82,8 @@ class Seams:
         self.codec = self._codec(settings, codec)
 
     def replaced(self, name: str) -> Callable[..., Any] | None:
-        """Return the method that stands in the place of a documented one; None where that has not been replaced."""
-        method: Callable[..., Any] = getattr(self._facade, name)
-        return None if getattr(method, "__func__", method) is getattr(self._standard, name) else method
+        """As :func:`replacement`."""
+        return replacement(self._facade, self._standard, name)
 
     def reader(self) -> Callable[[bytes], JsonRpcMessage | JsonRpcBatch]:
         """Return what reads a request's text; it raises as :func:`~flaskJSONRPCServer.sansio_jsonrpc.decode`."""
