@@ -139,7 +139,7 @@ def work(target: str, backend_id: str | None, options: Sequence[str]) -> None:
     with contextlib.suppress(ImportError):  # the server will say what is missing
         importlib.import_module("flaskJSONRPCServer.execBackend.celery.worker").become_worker()
     try:
-        app = find_server(target)._engine.exec_backends.celery_app(backend_id)
+        app = find_server(target, "worker")._engine.exec_backends.celery_app(backend_id)
     except ServerError as exc:
         raise CannotServe(exc) from exc
     from .execBackend.celery.worker import run_worker
@@ -159,7 +159,7 @@ def serve(target: str, bind: Sequence[str] | None, serv_backend: str | None) -> 
         CannotServe: There is no server, or it cannot be started.
     """
     addresses = [read_address(text) for text in bind or ()]
-    server = find_server(target)
+    server = find_server(target, "serve")
     started: list[flaskJSONRPCServer] = []
     try:
         configure(server, addresses, serv_backend)
@@ -214,15 +214,19 @@ def read_address(text: str) -> list[Any] | str:
     return [bare, int(port)]
 
 
-def find_server(target: str) -> flaskJSONRPCServer:
+def find_server(target: str, command: str) -> flaskJSONRPCServer:
     """Import the module and find the server in it.
+
+    Args:
+        target: Where it is, as ``MODULE[:SERVER]``.
+        command: What the module is imported for, as an error names it.
 
     Raises:
         CannotServe: There is no such module, nothing of this name in it, or it is no server that could be started.
     """
     module_name, _, attribute = target.partition(":")
     try:
-        with starts_refused("serve"):
+        with starts_refused(command):
             found = attribute_of(import_named(module_name), attribute or _DEFAULT_ATTRIBUTE)
             if callable(found):
                 found = called(found, target)

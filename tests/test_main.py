@@ -274,3 +274,16 @@ def test_module_runs_as_a_program():
     )
 
     assert (run.returncode, run.stdout) == (0, f"flaskJSONRPCServer {flaskJSONRPCServer.__version__}\n")
+
+
+def test_refused_start_names_the_command_that_imports_the_module(tmp_path, monkeypatch):
+    source = """
+        from flaskJSONRPCServer import flaskJSONRPCServer
+        flaskJSONRPCServer(["127.0.0.1", 0], log=0, name="early").start()
+    """
+    (tmp_path / "started_early.py").write_text(textwrap.dedent(source))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+
+    with pytest.raises(command_line.CannotServe, match="server 'early' while 'worker' imports it"):
+        command_line.find_server("started_early", "worker")
