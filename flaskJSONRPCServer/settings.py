@@ -194,6 +194,38 @@ class Settings:
     """How long a client may be silent in the middle of a request before its connection is closed."""
     threads: int = count(32)
     """How many calls a serving backend that works with threads runs at once, on each address."""
+    max_waiting_requests: int = count(1000, least=0)
+    """How many complete requests wait for a thread; those beyond are answered 503 at once."""
+    handshake_timeout_s: float = duration(10, "seconds")
+    """How long a TLS handshake may take; 0 for no limit, as with all times that follow."""
+    head_timeout_s: float = duration(15, "seconds")
+    """How long the head of a request may take, and a new connection until its first byte."""
+    body_timeout_s: float = duration(60, "seconds")
+    """How long a whole request body may take."""
+    idle_timeout_s: float = duration(60, "seconds")
+    """How long a connection is kept between two requests."""
+    request_timeout_s: float = duration(0, "seconds")
+    """How long a complete request may wait and be answered, by the native backend."""
+    rate_grace_s: float = duration(10, "seconds")
+    """Over how long the two lowest rates are measured."""
+    min_body_rate: int = count(500, least=0, unit="number of bytes per second")
+    """The slowest that a request body may come; 0 for no limit."""
+    min_answer_rate: int = count(500, least=0, unit="number of bytes per second")
+    """The slowest that a client may read an answer; 0 for no limit."""
+    max_connections: int = count(10_000)
+    """The most connections to each address; the descriptors of the process may set a lower limit."""
+    max_connections_per_client: int = count(2000)
+    """The most connections of one client's address to each address; at most half of all. Not for trusted proxies."""
+    max_requests_per_connection: int = count(100_000)
+    """After how many requests a connection is closed."""
+    max_buffered_bytes: int = count(256 * MIB, unit="number of bytes")
+    """The most memory of bodies and unsent answers, of all connections to an address."""
+    spool_body_bytes: int = count(MIB, least=0, unit="number of bytes")
+    """The largest request body that is held in memory; larger ones go to a temporary file."""
+    max_page_body_bytes: int = count(64 * MIB, unit="number of bytes")
+    """The largest request body for the pages of the Flask application."""
+    max_head_bytes: int = count(32 * KIB, least=1024, unit="number of bytes")
+    """The largest head of a request."""
     exec_pool_threads: int = count(32)
     """The most threads of each of the backends ``threaded`` and ``threadedNative``."""
     max_exec_queue_calls: int = count(1000, least=0)
@@ -282,6 +314,22 @@ class Options(TypedDict, total=False):
     backlog: int
     read_timeout_s: float
     threads: int
+    max_waiting_requests: int
+    handshake_timeout_s: float
+    head_timeout_s: float
+    body_timeout_s: float
+    idle_timeout_s: float
+    request_timeout_s: float
+    rate_grace_s: float
+    min_body_rate: int
+    min_answer_rate: int
+    max_connections: int
+    max_connections_per_client: int
+    max_requests_per_connection: int
+    max_buffered_bytes: int
+    spool_body_bytes: int
+    max_page_body_bytes: int
+    max_head_bytes: int
     exec_pool_threads: int
     max_exec_queue_calls: int
     antifreeze_batchMaxTime: float

@@ -22,7 +22,7 @@ from .dispatch.locks import Locks
 from .dispatch.pipeline import METHOD_URL_METHODS, PATH_METHODS, Pipeline
 from .dispatch.routes import wsgi_encoded
 from .errors import RegistrationError, SettingsError
-from .http.request import Environ, Request
+from .http.request import Environ, ReceivedRequest, Request
 from .http.response import Response, merged_headers
 from .runtime.interrupts import is_interrupt
 
@@ -93,6 +93,14 @@ class Application:
         if response is None:
             return self._answer_of_flask(environ, start_response)
         return sent(response, environ, start_response)
+
+    def respond(self, received: ReceivedRequest) -> Response | None:
+        """Answer a request without WSGI; None where it has to be answered by :meth:`__call__`."""
+        return None if self._is_observed() else self._pipeline.answer(received.head, received=received)
+
+    def body_limit_bytes(self, head: Environ) -> int | None:
+        """Return how large the body of a request for an RPC URL may be; None where it is for another URL."""
+        return self._pipeline.body_limit_bytes(head)
 
     def _answer_of_flask(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         try:

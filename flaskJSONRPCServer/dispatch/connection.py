@@ -211,7 +211,7 @@ class Connection(FieldsAsKeys):
     @cached_property
     def servedBy(self) -> tuple[bool, str | None, Any]:
         """``(isRawSocket, ip or socketPath, port or socket)``."""
-        return self._server.served_by(self._request.environ)
+        return self._server.served_by(self._request.head)
 
     @cached_property
     def nativeThread(self) -> bool:

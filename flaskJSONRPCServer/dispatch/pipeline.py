@@ -14,7 +14,7 @@ from ..http.body import declared_length, is_gzip
 from ..http.cors import Cors
 from ..http.guard import Guard, is_cross_site
 from ..http.refusals import Forbidden, Refusal
-from ..http.request import Environ, Request
+from ..http.request import Environ, ReceivedRequest, Request
 from ..http.response import Response, merged_headers, refusal_response, server_error_response
 from ..runtime.contexts import own_context
 from ..runtime.interrupts import is_interrupt
@@ -119,20 +119,22 @@ class Pipeline:
 
     def answer(
         self,
-        environ: Environ,
+        head: Environ,
         *,
         parsed: werkzeug.wrappers.Request | None = None,
+        received: ReceivedRequest | None = None,
     ) -> Response | None:
         """Answer a request.
 
         Args:
-            environ: The WSGI environ.
+            head: The WSGI environ, or the head of ``received``.
             parsed: Werkzeug's view of it, where one has been made already.
+            received: The request itself, where no environ has been made of it.
 
         Returns:
             The answer; None if this is no RPC request: an unknown path, or an HTTP method that this path does not take.
         """
-        request = self.request(environ, parsed)
+        request = self.request(head, parsed, received)
         if self._locks.closed and (refused := self.held_back(request)) is not None:
             return refused
         target = self.find(request)
@@ -178,9 +180,15 @@ class Pipeline:
         self._server.log.write(ERROR, "request failed", *what, traceback=True)
         return server_error_response(request.unique_id)
 
-    def request(self, environ: Environ, parsed: werkzeug.wrappers.Request | None) -> Exchange:
-        """Return the request of a WSGI environ."""
-        request = Exchange(environ, self._trusted_proxies, parsed, self.steps.new_id)
+    def body_limit_bytes(self, head: Environ) -> int | None:
+        """Return how large the body of a request for an RPC URL may be; None where it is for another URL."""
+        return self._max_body_bytes if head["PATH_INFO"] in self._router.table.endpoints else None
+
+    def request(
+        self, head: Environ, parsed: werkzeug.wrappers.Request | None, received: ReceivedRequest | None = None
+    ) -> Exchange:
+        """Return the request of an environ, or as a serving backend has received it."""
+        request = Exchange(head, self._trusted_proxies, parsed, self.steps.new_id, received)
         request.allow_compress = self._allow_compress
         request.tally = self._stats.tally()
         return request
@@ -211,19 +219,19 @@ class Pipeline:
         Raises:
             Refusal: It gets an HTTP error instead of an answer.
         """
-        self._guard.check_head(request.environ)
+        self._guard.check_head(request.head)
         if request.method == "OPTIONS":
             return Response("204 No Content", [("Allow", ", ".join(METHOD_URL_METHODS if route else PATH_METHODS))])
         return self._post(request, endpoint) if route is None else self._get(request, endpoint, route)
 
     def _post(self, request: Exchange, endpoint: Endpoint) -> Response:
-        environ, steps = request.environ, self.steps
-        self._guard.check_media_type(environ)
+        head, steps = request.head, self.steps
+        self._guard.check_media_type(head)
         if self._auth is not None:
-            declared_length(environ, self._max_body_bytes)  # otherwise reading the body checks it soon enough
+            declared_length(head, self._max_body_bytes)  # otherwise reading the body checks it soon enough
             self._authorise(self._auth, request, endpoint.path, None)
         text = request.body(self._max_body_bytes)
-        if "HTTP_CONTENT_ENCODING" in environ and is_gzip(environ["HTTP_CONTENT_ENCODING"]):
+        if "HTTP_CONTENT_ENCODING" in head and is_gzip(head["HTTP_CONTENT_ENCODING"]):
             text = steps.gunzip(text)
         if steps.mime_type is not None:
             request.outgoing.mime_type = steps.mime_type(request.parsed)
@@ -304,11 +312,6 @@ def refuse_foreign_page(request: Request, route: Route) -> None:
     Raises:
         Forbidden: It is one, and the route was not registered for that.
     """
-    environ = request.environ
-    if (
-        not route.shares_secrets
-        and "HTTP_COOKIE" in environ
-        and "HTTP_AUTHORIZATION" not in environ
-        and is_cross_site(environ)
-    ):
+    head = request.head
+    if not route.shares_secrets and "HTTP_COOKIE" in head and "HTTP_AUTHORIZATION" not in head and is_cross_site(head):
         raise Forbidden("another site's page may not call this method with cookies; register it with fallback=True")

@@ -45,7 +45,7 @@ class Renderer:
     def _compressed(self, response: Response, request: Request) -> Response:
         """Compress, if the client takes gzip; either way the answer depends on what the client takes."""
         response.headers = merged_headers(response.headers, [("Vary", "Accept-Encoding")])
-        takes_gzip = gzip.accepts_gzip(request.environ.get("HTTP_ACCEPT_ENCODING", ""))
+        takes_gzip = gzip.accepts_gzip(request.head.get("HTTP_ACCEPT_ENCODING", ""))
         return self._compress(response) if takes_gzip else response
 
 
@@ -57,10 +57,10 @@ def with_cors(response: Response, request: Request, cors: Cors) -> Response:
 
 def cors_headers(request: Request, cors: Cors) -> list[tuple[str, str]]:
     """Return what the CORS protocol wants in the answer to a request."""
-    environ = request.environ
-    origin = environ.get("HTTP_ORIGIN")
+    head = request.head
+    origin = head.get("HTTP_ORIGIN")
     if request.method == "OPTIONS":
-        return cors.preflight_headers(origin, environ.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS", ""))
+        return cors.preflight_headers(origin, head.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS", ""))
     return cors.headers(origin)
 
 

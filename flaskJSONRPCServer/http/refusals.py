@@ -9,9 +9,13 @@
     ├── BodyTooLarge          413
     ├── UrlTooLong            414
     ├── UnsupportedMediaType  415
+    ├── ExpectationFailed     417
     ├── Misdirected           421
     ├── TooManyHeaders        431
-    └── ServiceUnavailable    503
+    ├── MethodNotImplemented  501
+    ├── ServiceUnavailable    503
+    ├── CallTimeout           504
+    └── VersionNotSupported   505
 
 Status codes: RFC 9110, section 15, and RFC 6585, section 5.
 """
@@ -22,8 +26,11 @@ __all__ = [
     "BadEncoding",
     "BadRequest",
     "BodyTooLarge",
+    "CallTimeout",
+    "ExpectationFailed",
     "Forbidden",
     "LengthRequired",
+    "MethodNotImplemented",
     "Misdirected",
     "Refusal",
     "RequestTimeout",
@@ -31,6 +38,7 @@ __all__ = [
     "TooManyHeaders",
     "UnsupportedMediaType",
     "UrlTooLong",
+    "VersionNotSupported",
 ]
 
 
@@ -86,6 +94,12 @@ class UnsupportedMediaType(Refusal):
     status = "415 Unsupported Media Type"
 
 
+class ExpectationFailed(Refusal):
+    """The client expects something other than ``100-continue``."""
+
+    status = "417 Expectation Failed"
+
+
 class Misdirected(Refusal):
     """The Host is not one that this server answers for."""
 
@@ -93,12 +107,30 @@ class Misdirected(Refusal):
 
 
 class TooManyHeaders(Refusal):
-    """There are more header fields than ``max_header_count``."""
+    """There are more header fields than ``max_header_count``, or the head is over ``max_head_bytes``."""
 
     status = "431 Request Header Fields Too Large"
 
 
+class MethodNotImplemented(Refusal):
+    """The HTTP method is one that no URL of any server like this takes."""
+
+    status = "501 Not Implemented"
+
+
 class ServiceUnavailable(Refusal):
-    """The server has stopped before it did anything about the request."""
+    """The server is busy, or has stopped, and did nothing about the request: it may be sent again."""
 
     status = "503 Service Unavailable"
+
+
+class CallTimeout(Refusal):
+    """The call has begun and did not end within ``request_timeout_s``: it may still have its effect."""
+
+    status = "504 Gateway Timeout"
+
+
+class VersionNotSupported(Refusal):
+    """The version is neither HTTP/1.0 nor HTTP/1.1."""
+
+    status = "505 HTTP Version Not Supported"

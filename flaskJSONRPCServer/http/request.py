@@ -1,18 +1,18 @@
-"""One HTTP request, read from its WSGI environ only as far as somebody asks."""
+"""One HTTP request, read only as far as somebody asks: from a WSGI environ, or as a serving backend has parsed it."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .body import read_body, read_parsed_body
 
 if TYPE_CHECKING:
     import werkzeug.wrappers
 
-__all__ = ["CLIENT_SOCKET", "Environ", "Request", "RequestCopy", "client_of"]
+__all__ = ["CLIENT_SOCKET", "Environ", "ReceivedRequest", "Request", "RequestCopy", "client_of"]
 
 Environ = dict[str, Any]
 
@@ -22,14 +22,37 @@ CLIENT_SOCKET = "flaskJSONRPCServer.socket"
 _SOCKETS = (CLIENT_SOCKET, "werkzeug.socket", "gunicorn.socket")
 
 
+class ReceivedRequest(Protocol):
+    """A complete request, as a serving backend has it that answers RPC requests without WSGI."""
+
+    @property
+    def head(self) -> Environ:
+        """The head as the CGI variables that an environ has (RFC 3875, section 4.1), and ``wsgi.url_scheme``."""
+
+    @property
+    def environ(self) -> Environ:
+        """The WSGI environ, made when it is first asked for."""
+
+    def body(self, limit_bytes: int) -> bytes:
+        """Return the body.
+
+        Raises:
+            BodyTooLarge: It is over the limit.
+        """
+
+
 class Request:
-    """A WSGI request.
+    """An HTTP request.
 
     Args:
-        environ: The WSGI environ (PEP 3333). It is kept, not copied.
+        head: The WSGI environ (PEP 3333), which is kept, not copied; or the head of ``received``.
         trusted_proxies: The peers whose X-Forwarded-For is believed.
         parsed: Werkzeug's view of the same environ, where one has been made already.
         new_id: Gives the request its id.
+        received: The request itself, where no environ has been made of it.
+
+    Attributes:
+        head: What the request says of itself, in the variables of an environ.
     """
 
     _read_body: Callable[[Environ, int], bytes] = staticmethod(read_body)
@@ -37,19 +60,26 @@ class Request:
 
     def __init__(
         self,
-        environ: Environ,
+        head: Environ,
         trusted_proxies: frozenset[str] = frozenset(),
         parsed: werkzeug.wrappers.Request | None = None,
         new_id: Callable[[], str] | None = None,
+        received: ReceivedRequest | None = None,
     ) -> None:
-        self.environ = environ
-        self.method: str = environ["REQUEST_METHOD"]
-        self.wsgi_path: str = environ.get("PATH_INFO", "")
+        self.head = head
+        self.method: str = head["REQUEST_METHOD"]
+        self.wsgi_path: str = head.get("PATH_INFO", "")
+        self._received = received
         self._trusted_proxies = trusted_proxies
         self._new_id = new_id
         if parsed is not None:
             self.__dict__["parsed"] = parsed
             self.read_through_parsed()
+
+    @property
+    def environ(self) -> Environ:
+        """The WSGI environ."""
+        return self.head if self._received is None else self._received.environ
 
     @cached_property
     def parsed(self) -> werkzeug.wrappers.Request:
@@ -66,10 +96,10 @@ class Request:
     @cached_property
     def remote_addr(self) -> str | None:
         """The client's IP address; None where the peer has none, as over a Unix socket."""
-        peer: str | None = self.environ.get("REMOTE_ADDR") or None
+        peer: str | None = self.head.get("REMOTE_ADDR") or None
         if peer not in self._trusted_proxies:
             return peer
-        return forwarded_client(self.environ.get("HTTP_X_FORWARDED_FOR", ""), self._trusted_proxies) or peer
+        return forwarded_client(self.head.get("HTTP_X_FORWARDED_FOR", ""), self._trusted_proxies) or peer
 
     def read_through_parsed(self) -> None:
         """Leave reading the body to :attr:`parsed`, which others read it from too: a hook of Flask, say."""
@@ -82,7 +112,8 @@ class Request:
             Refusal: As :func:`~flaskJSONRPCServer.http.body.read_body`.
         """
         if self._body is None:
-            self._body = self._read_body(self.environ, limit_bytes)
+            received = self._received
+            self._body = self._read_body(self.head, limit_bytes) if received is None else received.body(limit_bytes)
         return self._body
 
 

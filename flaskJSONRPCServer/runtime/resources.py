@@ -25,6 +25,7 @@ __all__ = [
     "count_descriptors",
     "count_memory",
     "descriptor_limit_kept",
+    "free_descriptors",
     "is_near_descriptor_limit",
     "raise_descriptor_limit",
 ]
@@ -113,6 +114,12 @@ def soft_descriptor_limit() -> int | None:
         return None
     soft: int = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     return None if soft == resource.RLIM_INFINITY else soft
+
+
+def free_descriptors() -> int | None:
+    """Return how many descriptors this process may still open; None where there is no limit."""
+    limit = soft_descriptor_limit()
+    return None if limit is None else max(0, limit - count_descriptors(None))
 
 
 def count_memory(pid: int | str | None) -> dict[str, int]:

@@ -56,6 +56,13 @@ def can_import_granian() -> bool:
     return importlib.util.find_spec("granian") is not None
 
 
+def load_native() -> ServBackend:
+    """Return the server's own backend."""
+    from .native import NativeBackend
+
+    return NativeBackend()
+
+
 def load_cheroot() -> ServBackend:
     """Return the backend that serves with cheroot.
 
@@ -77,6 +84,7 @@ def load_werkzeug() -> ServBackend:
 
 
 servBackendMap: dict[str, Callable[[], ServBackend]] = {
+    "native": load_native,
     "granian": load_granian,
     "cheroot": load_cheroot,
     "werkzeug": load_werkzeug,

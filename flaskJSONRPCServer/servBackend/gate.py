@@ -4,11 +4,25 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
+
+from ..http.request import ReceivedRequest
+from ..http.response import Response
 
 __all__ = ["Gate", "closed"]
 
 WsgiApp = Callable[..., Iterable[bytes]]
+
+
+@runtime_checkable
+class RpcApplication(Protocol):
+    """A WSGI application that answers its RPC requests without WSGI too."""
+
+    def respond(self, received: ReceivedRequest) -> Response | None:
+        """Answer one request; None where it has to be answered as WSGI."""
+
+    def body_limit_bytes(self, head: dict[str, Any]) -> int | None:
+        """Return how large the body of an RPC request may be; None for any other request."""
 
 
 def closed(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -30,26 +44,35 @@ class Gate:
     def __init__(self) -> None:
         self._condition = threading.Condition()
         self._app: WsgiApp = closed  # written under _condition
+        self._rpc: RpcApplication | None = None  # the same where it is one; written under _condition
         self._held = False  # written under _condition
         self._inside: set[int] = set()  # the threads whose requests are inside; each adds and removes itself alone
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer one request (PEP 3333)."""
-        thread = threading.get_ident()
-        self._inside.add(thread)
-        if self._held:
-            self._wait_outside(thread)
+        self._enter()
         try:
             return self._app(environ, start_response)
         finally:
-            self._inside.discard(thread)
-            if self._held:
-                self._wake_waiting()
+            self._leave()
+
+    def respond(self, received: ReceivedRequest) -> Response | None:
+        """Answer one request without WSGI; None where it has to be answered by :meth:`__call__`."""
+        self._enter()
+        try:
+            return None if self._rpc is None else self._rpc.respond(received)
+        finally:
+            self._leave()
+
+    def body_limit_bytes(self, head: dict[str, Any]) -> int | None:
+        """Return how large the body of an RPC request may be; None for any other request. Never waits."""
+        return None if self._rpc is None else self._rpc.body_limit_bytes(head)
 
     def open(self, app: WsgiApp) -> None:
         """Pass requests on to this application, those too that were held."""
         with self._condition:
             self._app, self._held = app, False
+            self._rpc = app if isinstance(app, RpcApplication) else None
             self._condition.notify_all()
 
     def hold(self) -> None:
@@ -70,6 +93,17 @@ class Gate:
     def is_inside(self) -> bool:
         """Tell whether the calling thread is answering a request."""
         return threading.get_ident() in self._inside
+
+    def _enter(self) -> None:
+        thread = threading.get_ident()
+        self._inside.add(thread)
+        if self._held:
+            self._wait_outside(thread)
+
+    def _leave(self) -> None:
+        self._inside.discard(threading.get_ident())
+        if self._held:
+            self._wake_waiting()
 
     def _wait_outside(self, thread: int) -> None:
         with self._condition:

@@ -9,7 +9,10 @@ from contextlib import ExitStack
 from typing import Any
 
 from ..errors import UnsupportedError
+from ..http.request import ReceivedRequest
+from ..http.response import Response
 from .base import ServBackend
+from .gate import Gate
 from .sockets import Address, AnyAddress, Listener, open_listener
 from .tls import refuse_without_tls
 
@@ -24,14 +27,23 @@ Instance = tuple[ServBackend, Any, "Listener | None"]
 class Door:
     """The WSGI application as it is seen through one listening socket."""
 
-    def __init__(self, wsgi_app: Callable[..., Iterable[bytes]], served_by: tuple[bool, str, Any]) -> None:
-        self._wsgi_app = wsgi_app
+    def __init__(self, gate: Gate, served_by: tuple[bool, str, Any]) -> None:
+        self._gate = gate
         self._served_by = served_by
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer one request (PEP 3333)."""
         environ[SERVED_BY] = self._served_by
-        return self._wsgi_app(environ, start_response)
+        return self._gate(environ, start_response)
+
+    def respond(self, received: ReceivedRequest) -> Response | None:
+        """Answer one request without WSGI; None where it has to be answered by :meth:`__call__`."""
+        received.head[SERVED_BY] = self._served_by
+        return self._gate.respond(received)
+
+    def body_limit_bytes(self, head: dict[str, Any]) -> int | None:
+        """As :meth:`.gate.Gate.body_limit_bytes`."""
+        return self._gate.body_limit_bytes(head)
 
 
 class Serving:
@@ -56,14 +68,14 @@ class Serving:
         found = [listener or instance for _, instance, listener in self._instances]
         return [each.address for each in found if hasattr(each, "address")]
 
-    def start(self, backend: ServBackend, addresses: list[AnyAddress], given: list[Any], wsgi_app: Any) -> None:
+    def start(self, backend: ServBackend, addresses: list[AnyAddress], given: list[Any], gate: Gate) -> None:
         """Serve on all addresses, or on none.
 
         Args:
             backend: The backend.
             addresses: The addresses.
             given: The same addresses as the user gave them, for a backend that opens its sockets itself.
-            wsgi_app: The WSGI callable.
+            gate: The WSGI callable.
 
         Raises:
             BindError: One cannot be listened on.
@@ -83,7 +95,7 @@ class Serving:
                     undo.callback(opened.close)
             undo.callback(self._stop_instances, 0)
             for listener, bind_address in zip(listeners, given, strict=True):
-                app = wsgi_app if listener is None else Door(wsgi_app, listener.served_by)
+                app = gate if listener is None else Door(gate, listener.served_by)
                 where = bind_address if listener is None else listener.raw_address
                 self._instances.append((backend, backend.start(where, app, self._server, False), listener))
             undo.pop_all()

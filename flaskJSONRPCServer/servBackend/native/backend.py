@@ -1,0 +1,171 @@
+"""The serving backend ``native``: what the connections of one address share, its start and its stop."""
+
+from __future__ import annotations
+
+import functools
+import math
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from ...http.refusals import ServiceUnavailable
+from ...http.response import Response
+from ...runtime.logs import DEBUG, INFO, WARNING, ServerLog
+from ...runtime.thread_pool import ThreadPool
+from ...settings import Settings
+from ..sockets import is_unix
+from ..tls import server_context
+from .accepting import ConnectionLimits
+from .client_connection import ClientConnection
+from .connections import ConnectionManager
+from .parser import ParserLimits
+from .protocol import HttpConnection, HttpTimeouts
+
+if TYPE_CHECKING:
+    from .exchange import HttpExchange
+
+__all__ = ["FrontServer", "NativeBackend"]
+
+
+class FrontServer:
+    """What all connections of one address share.
+
+    Args:
+        settings: The settings of the flaskJSONRPCServer.
+        log: Its log.
+        wsgi_app: The WSGI application. Where it has ``respond``, that is asked first: it answers without WSGI, or not
+            at all. Where it has ``body_limit_bytes``, that says how large the body of a request may be.
+        listener: The listening socket.
+        name: The name of the threads.
+
+    Attributes:
+        respond: Answers without WSGI; None where the application cannot.
+        environ: What is in the environ of every request.
+        busy, no_room: What requests are refused with.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        log: ServerLog,
+        wsgi_app: Callable[..., Iterable[bytes]],
+        listener: socket.socket,
+        name: str,
+    ) -> None:
+        self.log = log
+        self.wsgi_app = wsgi_app
+        self.respond: Callable[[HttpExchange], Response | None] | None = getattr(wsgi_app, "respond", None)
+        self.write_log = functools.partial(log.write, INFO if settings.debug else DEBUG)
+        self.pool = ThreadPool(settings.threads, settings.max_waiting_requests, name)
+        self.tls: ssl.SSLContext | None = server_context(settings.ssl)
+        self.timeouts = timeouts_of(settings)
+        self.limits = ConnectionLimits(
+            settings.max_connections,
+            settings.max_connections_per_client,
+            settings.max_buffered_bytes,
+            frozenset(settings.trusted_proxies),
+        )
+        self.environ = base_environ(listener)
+        most = settings.max_waiting_requests
+        self.busy = ServiceUnavailable(f"the server is busy: max_waiting_requests ({most}) requests wait already")
+        self.no_room = ServiceUnavailable("the server is busy: max_buffered_bytes is reached")
+        self._parser_limits = parser_limits(settings, getattr(wsgi_app, "body_limit_bytes", None))
+        self._variables = {"wsgi.url_scheme": "http" if self.tls is None else "https"}
+
+    def make_connection(
+        self, manager: ConnectionManager, opened: socket.socket, address: Any, client: str
+    ) -> ClientConnection:
+        """Return the connection of a socket that has just been accepted.
+
+        Raises:
+            OSError: It has gone already.
+        """
+        if self.tls is not None:
+            opened = self.tls.wrap_socket(opened, server_side=True, do_handshake_on_connect=False)
+        variables = self._variables | variables_of(address)
+        is_tls = self.tls is not None
+        http = HttpConnection(self._parser_limits, self.timeouts, variables, time.monotonic(), is_tls=is_tls)
+        return ClientConnection(manager, opened, client, http)
+
+
+class NativeBackend:
+    """Serves with llhttp as the parser, one thread for all connections, and a pool of threads for the calls."""
+
+    _id = "native"
+    _supportGevent = False
+    _supportNative = True
+    _supportRawSocket = True
+    _supportTLS = True
+    _supportSSLContext = True
+
+    def start(self, bindAdress: Any, wsgiApp: Callable[..., Any], server: Any, joinLoop: bool) -> ConnectionManager:
+        """As :meth:`~flaskJSONRPCServer.servBackend.base.ServBackend.start`."""
+        _, listener = bindAdress
+        name = f"{server.name}-{self._id}"
+        front = FrontServer(server.settings, server.log, wsgiApp, listener, name)
+        manager = ConnectionManager(front, listener, f"{name}-connections")
+        manager.start()
+        return manager
+
+    def stop(self, serverInstance: ConnectionManager, serverIndex: int, server: Any, timeout: float) -> None:
+        """As :meth:`~flaskJSONRPCServer.servBackend.base.ServBackend.stop`."""
+        cut_off = serverInstance.stop(timeout)
+        if cut_off:
+            server.log.write(WARNING, f"{cut_off} requests were still being answered after {timeout} s")
+
+
+def timeouts_of(settings: Settings) -> HttpTimeouts:
+    """Return the limits on time; a setting of 0 is none."""
+    return HttpTimeouts(
+        handshake_timeout_s=settings.handshake_timeout_s or math.inf,
+        head_timeout_s=settings.head_timeout_s or math.inf,
+        body_timeout_s=settings.body_timeout_s or math.inf,
+        read_timeout_s=settings.read_timeout_s or math.inf,
+        idle_timeout_s=settings.idle_timeout_s or math.inf,
+        request_timeout_s=settings.request_timeout_s or math.inf,
+        rate_grace_s=settings.rate_grace_s,
+        min_body_rate=settings.min_body_rate,
+        min_answer_rate=settings.min_answer_rate,
+        max_requests_per_connection=settings.max_requests_per_connection,
+    )
+
+
+def parser_limits(settings: Settings, rpc_limit: Callable[[dict[str, Any]], int | None] | None) -> ParserLimits:
+    def body_limit(head: dict[str, Any]) -> tuple[int, str]:
+        limit_bytes = None if rpc_limit is None else rpc_limit(head)
+        if limit_bytes is None:
+            return settings.max_page_body_bytes, "max_page_body_bytes"
+        return limit_bytes, "max_body_bytes"
+
+    return ParserLimits(
+        max_head_bytes=settings.max_head_bytes,
+        max_url_bytes=settings.max_url_bytes,
+        max_header_count=settings.max_header_count,
+        max_body_bytes=settings.max_body_bytes,
+        spool_body_bytes=settings.spool_body_bytes,
+        body_limit=body_limit,
+    )
+
+
+def base_environ(listener: socket.socket) -> dict[str, Any]:
+    """Return what is in every environ; PEP 3333 wants a name and a port over a Unix socket too."""
+    host, port = ("localhost", 80) if is_unix(listener) else listener.getsockname()[:2]
+    return {
+        "SCRIPT_NAME": "",
+        "SERVER_NAME": host,
+        "SERVER_PORT": str(port),
+        "wsgi.input_terminated": True,
+        "wsgi.multiprocess": False,
+        "wsgi.multithread": True,
+        "wsgi.run_once": False,
+        "wsgi.version": (1, 0),
+    }
+
+
+def variables_of(address: Any) -> dict[str, Any]:
+    """Return what the head of each request says of the client."""
+    if isinstance(address, tuple):
+        return {"REMOTE_ADDR": address[0], "REMOTE_PORT": str(address[1])}
+    return {"REMOTE_ADDR": ""}

@@ -1,0 +1,295 @@
+"""All connections of one address, from accept to close, in one thread.
+
+The manager's thread accepts, shakes hands for TLS, receives, and sends what a socket did not take at once. A thread of
+the pool gets a complete request, computes, and hands the answer back. So a client that is silent, slow or gone costs a
+descriptor and bounded memory, and no thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import selectors
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ...runtime.logs import ERROR
+from .accepting import Acceptor
+from .client_connection import NOT_YET, ClientConnection
+from .deadlines import Deadlines
+from .protocol import Phase
+from .wakeup import Wakeup
+
+if TYPE_CHECKING:
+    from .backend import FrontServer
+
+__all__ = ["ConnectionManager"]
+
+# How many connections are accepted before others have their turn; guessed.
+ACCEPT_AT_ONCE = 64
+
+# How long the listener pauses when descriptors run out, unless a connection of this server ends; guessed.
+PAUSE_S = 0.5
+
+# How long a request that is coming may take when the server stops; guessed.
+STOP_GRACE_S = 1.0
+
+# What a connection holds below this is not counted: most requests and answers never change the sum.
+FREE_BYTES = 16 * 1024
+
+
+class ConnectionManager:
+    """Accepts connections, and has their requests answered in threads.
+
+    Args:
+        server: What all connections share.
+        listener: The listening socket; it works on a duplicate.
+        name: The name of its thread.
+
+    Attributes:
+        server: As given.
+        is_stopping: Whether no further request is to come over a connection.
+    """
+
+    def __init__(self, server: FrontServer, listener: socket.socket, name: str) -> None:
+        self.server = server
+        self.is_stopping = False
+        self._acceptor = Acceptor(listener, server.limits)
+        self._selector = selectors.DefaultSelector()
+        self._wakeup = Wakeup()
+        self._attended: deque[ClientConnection] = deque()  # appended to by any thread
+        # The manager's thread has all below for itself.
+        self._connections: set[ClientConnection] = set()
+        self._deadlines: Deadlines[ClientConnection] = Deadlines()
+        self._buffered_bytes = 0
+        self._stop_at = self._grace_ends_at = math.inf
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Begin to accept."""
+        self._selector.register(self._wakeup.receiver, selectors.EVENT_READ, self._wakeup)
+        self._thread.start()
+
+    def stop(self, timeout_s: float) -> int:
+        """Accept no more, let what is being answered end, and close the rest.
+
+        Returns:
+            How many requests were still being answered when the time was over.
+        """
+        self._stop_at = time.monotonic() + timeout_s
+        self.is_stopping = True
+        self._wakeup.send()
+        self._thread.join()
+        _, running = self.server.pool.stop(0)
+        return len(running)
+
+    def attend(self, connection: ClientConnection) -> None:
+        """Look after a connection that another thread has changed."""
+        self._attended.append(connection)
+        self._wakeup.send()
+
+    def _run(self) -> None:
+        while not self._has_stopped():
+            try:
+                self._step()
+            except Exception:  # noqa: BLE001, PERF203  the edge of the thread without which nothing is served
+                self.server.log.write(ERROR, "the connection manager failed at a step", traceback=True)
+        self._close()
+
+    def _step(self) -> None:
+        now = time.monotonic()
+        if self.is_stopping:
+            self._begin_stop(now)
+        elif self._acceptor.may_listen(len(self._connections), now):
+            self._acceptor.listen(self._selector)
+        for key, mask in self._selector.select(self._patience(now)):
+            if isinstance(key.data, ClientConnection):
+                self._guarded(self._advance, key.data, mask)
+            elif key.data is self._wakeup:
+                self._wakeup.receive()
+            else:
+                self._accept()
+        while self._attended:
+            self._guarded(self._update, self._attended.popleft())
+        for connection in self._deadlines.due(time.monotonic()):
+            self._guarded(self._expire, connection)
+
+    def _guarded(self, step: Callable[..., None], connection: ClientConnection, *args: Any) -> None:
+        """Take a step for one connection; whatever goes wrong ends that one alone."""
+        if connection.is_closed:
+            return
+        try:
+            step(connection, *args)
+        except OSError as exc:
+            self._broke(connection, exc)
+        except Exception:  # noqa: BLE001  the edge: the other connections must not notice
+            self.server.log.write(ERROR, "a connection failed", traceback=True)
+            self._forget(connection)
+
+    def _patience(self, now: float) -> float | None:
+        """Return how long nothing has to be done, in seconds; None for ever."""
+        if self._attended:
+            return 0
+        if self.is_stopping:
+            until = min(self._deadlines.next, self._stop_at, self._grace_ends_at)
+        else:
+            until = min(self._deadlines.next, self._acceptor.resumes_at)
+        return None if until == math.inf else max(0.0, until - now)
+
+    def _advance(self, connection: ClientConnection, mask: int) -> None:
+        """Take what has come over a connection, and send what waits."""
+        now = time.monotonic()
+        with contextlib.suppress(*NOT_YET):
+            if mask & selectors.EVENT_WRITE:
+                connection.flush(now)
+            if mask & selectors.EVENT_READ or connection.http.phase is Phase.HANDSHAKE:
+                connection.receive(now)
+        self._update(connection)
+
+    def _expire(self, connection: ClientConnection) -> None:
+        connection.expire(time.monotonic())
+        self._update(connection)
+
+    def _update(self, connection: ClientConnection) -> None:
+        """Do what follows from the state of a connection."""
+        now = time.monotonic()
+        http, server = connection.http, self.server
+        while (exchange := connection.take_request(now)) is not None:
+            if not server.pool.submit(exchange):
+                connection.shed(server.busy, now)
+        if (task := connection.drained_task()) is not None:
+            server.pool.submit(task, is_bounded=False)
+        if self.is_stopping and not http.is_stopping:
+            connection.stop(now)
+        self._count_memory(connection, now)
+        if http.last_refusal is not None:
+            server.write_log(connection.client or "a client", "refused:", str(http.last_refusal))
+            http.last_refusal = None
+        if http.should_end_writing:
+            connection.end_writing()
+        if http.phase is Phase.CLOSED:
+            self._forget(connection)
+        else:
+            self._register(connection)
+            self._schedule(connection, now)
+
+    def _schedule(self, connection: ClientConnection, now: float) -> None:
+        deadline = connection.http.deadline
+        if connection.http.phase is Phase.RUNNING:
+            # The thread that answers does not tell when it is done, which saves a wakeup: the time between two requests
+            # is noticed at the latest when it is over.
+            deadline = min(deadline, now + self.server.timeouts.idle_timeout_s)
+        self._deadlines.add(deadline, connection)
+
+    def _register(self, connection: ClientConnection) -> None:
+        wanted = connection.wanted_events
+        if wanted == connection.registered:
+            return
+        if not connection.registered:
+            self._selector.register(connection.socket, wanted, connection)
+        elif wanted:
+            self._selector.modify(connection.socket, wanted, connection)
+        else:
+            self._selector.unregister(connection.socket)
+        connection.registered = wanted
+
+    def _count_memory(self, connection: ClientConnection, now: float) -> None:
+        """Bound what all connections hold of bodies and unsent answers."""
+        held = connection.http.memory_bytes + connection.unsent_bytes
+        count = held if held > FREE_BYTES else 0
+        if count == connection.counted_bytes:
+            return
+        self._buffered_bytes += count - connection.counted_bytes
+        is_more = count > connection.counted_bytes
+        connection.counted_bytes = count
+        if is_more and self._buffered_bytes > self.server.limits.max_buffered_bytes:
+            self._relieve(connection, now)
+
+    def _relieve(self, connection: ClientConnection, now: float) -> None:
+        """Refuse the body that finds no room; or end the connection that has read nothing for longest."""
+        if connection.http.phase is Phase.BODY:
+            connection.refuse(self.server.no_room, now)
+            return
+        slowest = min(
+            (each for each in self._connections if each.unsent_bytes), key=lambda each: each.http.deadline, default=None
+        )
+        if slowest is not None:
+            self.server.write_log(slowest.client or "a client", "cut off: max_buffered_bytes is reached")
+            self._forget(slowest)
+
+    def _accept(self) -> None:
+        for _ in range(ACCEPT_AT_ONCE):
+            if not self._acceptor.may_accept(len(self._connections)):
+                self._acceptor.pause(self._selector)
+                return
+            try:
+                opened, address = self._acceptor.accept()
+            except (BlockingIOError, ConnectionAbortedError):  # another process was faster, or the client has gone
+                return
+            except OSError as exc:
+                self.server.write_log("a connection cannot be accepted:", repr(exc))
+                self._acceptor.pause(self._selector, until=time.monotonic() + PAUSE_S)
+                return
+            self._begin(opened, address)
+
+    def _begin(self, opened: socket.socket, address: Any) -> None:
+        """Begin with a connection that has been accepted."""
+        client = self._acceptor.client_of(address)
+        if not self._acceptor.admit(client):
+            self.server.write_log(client, "refused: max_connections_per_client is reached")
+            opened.close()
+            return
+        try:
+            connection = self.server.make_connection(self, opened, address, client)
+        except OSError as exc:  # the client has gone already
+            self.server.write_log("a connection broke:", repr(exc))
+            self._acceptor.leave(client)
+            opened.close()
+            return
+        self._connections.add(connection)
+        self._guarded(self._advance, connection, selectors.EVENT_READ)
+
+    def _broke(self, connection: ClientConnection, exc: OSError) -> None:
+        if connection.http.phase is Phase.HANDSHAKE:  # plain HTTP, an old version, no certificate, a scan of ports
+            self.server.write_log("no TLS with", connection.client or "a client", repr(exc))
+        else:
+            self.server.write_log("a connection broke:", repr(exc))
+        self._forget(connection)
+
+    def _forget(self, connection: ClientConnection) -> None:
+        """Close a connection."""
+        if connection.registered:
+            self._selector.unregister(connection.socket)
+            connection.registered = 0
+        self._connections.discard(connection)
+        self._buffered_bytes -= connection.counted_bytes
+        self._acceptor.leave(connection.client)
+        connection.close()
+
+    def _begin_stop(self, now: float) -> None:
+        if self._grace_ends_at < math.inf:
+            return
+        self._grace_ends_at = min(now + STOP_GRACE_S, self._stop_at)
+        self._acceptor.close(self._selector)
+        for connection in list(self._connections):
+            self._guarded(self._advance, connection, selectors.EVENT_READ)  # what has come by now is answered
+
+    def _has_stopped(self) -> bool:
+        """Return whether a stop has been asked for, and nothing that is being answered is left."""
+        if not self.is_stopping or self._grace_ends_at == math.inf:
+            return False
+        now = time.monotonic()
+        if not self._connections or now >= self._stop_at:
+            return True
+        return now >= self._grace_ends_at and not any(each.is_busy for each in self._connections)
+
+    def _close(self) -> None:
+        for connection in list(self._connections):
+            self._forget(connection)
+        self._deadlines.clear()
+        self._selector.close()
+        self._wakeup.close()

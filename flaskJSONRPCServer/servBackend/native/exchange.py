@@ -1,0 +1,353 @@
+"""One request on its way through a thread, and its answer."""
+
+from __future__ import annotations
+
+import contextvars
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from ...http.body import too_large
+from ...http.request import CLIENT_SOCKET
+from ...http.response import Response
+from ...runtime.interrupts import is_interrupt
+from ...runtime.logs import ERROR
+from .messages import LAST_CHUNK, Header, chunk, has_no_body, head_message, whole_message
+from .streams import Stream
+
+if TYPE_CHECKING:
+    from .client_connection import ClientConnection
+    from .parser import ParsedRequest
+
+__all__ = ["EXCHANGE", "HttpExchange"]
+
+EXCHANGE = "flaskJSONRPCServer.exchange"
+"""The key of a WSGI environ under which an application finds the :class:`HttpExchange`."""
+
+_CLOSE = "Connection: close\r\n"
+_CHUNKED = "Transfer-Encoding: chunked\r\n"
+
+# Headers of a WSGI application that are the server's to set (PEP 3333 forbids them, frameworks send them all the same).
+_OWN_HEADERS = frozenset({"connection", "transfer-encoding", "keep-alive", "date"})
+
+
+class HttpExchange:
+    """A request and its answer: a task of the thread pool.
+
+    Args:
+        connection: The connection that the request came by.
+        request: The request.
+        keeps_alive: Whether the connection may go on after the answer.
+
+    Attributes:
+        head: The head of the request, as CGI variables.
+        has_begun: Whether a thread has taken it.
+        has_sent_head: Whether an answer has begun.
+    """
+
+    def __init__(self, connection: ClientConnection, request: ParsedRequest, *, keeps_alive: bool) -> None:
+        self.head = request.head
+        self.has_begun = False
+        self._connection = connection
+        self._request = request
+        self._keeps_alive = keeps_alive
+        self._environ: dict[str, Any] | None = None
+        self._status = ""
+        self._headers: list[Header] = []
+        self._written: list[bytes] = []
+        self.has_sent_head = False
+        self._stream: Stream | None = None
+
+    # What the pipeline asks for, which answers without WSGI.
+
+    @property
+    def environ(self) -> dict[str, Any]:
+        """The WSGI environ (PEP 3333), made when it is first asked for."""
+        if self._environ is None:
+            self._environ = self._make_environ()
+        return self._environ
+
+    def body(self, limit_bytes: int) -> bytes:
+        """Return the body.
+
+        Raises:
+            BodyTooLarge: It is over the limit.
+        """
+        body = self._request.body
+        if body.size > limit_bytes:
+            raise too_large(limit_bytes)
+        return body.read()
+
+    # What applications ask for.
+
+    def open_stream(
+        self,
+        status: str,
+        headers: list[Header],
+        *,
+        buffer_bytes: int = 256 * 1024,
+        when_full: str = "close",
+        on_close: Callable[[], object] | None = None,
+    ) -> Stream:
+        """Answer with a stream, which holds no thread: parts are sent from any thread, as they arise.
+
+        What the application returns after that is ignored. To be called once, before anything has been sent.
+
+        Args:
+            status: Code and reason, such as ``200 OK``.
+            headers: Names and values, such as ``("Content-Type", "text/event-stream")``.
+            buffer_bytes: The most bytes that wait for a client that reads too slowly.
+            when_full: What happens to a part that finds no room: ``"close"`` ends the connection, ``"drop"`` leaves the
+                part out.
+            on_close: Called once, in a thread of the pool, when the client has gone or the stream has been closed.
+
+        Raises:
+            ValueError: ``when_full`` is neither, or a header cannot be sent.
+            RuntimeError: An answer has begun.
+        """
+        if self.has_sent_head or self._stream is not None:
+            raise RuntimeError("the answer has begun; open the stream before anything is sent, and once")
+        framing, is_chunked = self._framing()
+        head = head_message(status, sendable(headers), framing + self._further())
+        stream = Stream(self, is_chunked=is_chunked, buffer_bytes=buffer_bytes, when_full=when_full, on_close=on_close)
+        self._stream = stream
+        self.has_sent_head = True
+        self._connection.send(head)
+        if has_no_body(status) or self.head["REQUEST_METHOD"] == "HEAD":
+            stream.end_without_body()
+        return stream
+
+    # What a thread of the pool does.
+
+    def run(self) -> None:
+        """Answer, unless the client has gone while the request waited for a thread."""
+        self.has_begun = True
+        connection = self._connection
+        if connection.is_gone():
+            self.finish(keeps_alive=False)
+            return
+        try:
+            self._answer()
+        except BaseException as exc:
+            connection.server.log.write(ERROR, "an answer broke off", traceback=True)
+            self._break_off()
+            if is_interrupt(exc):
+                raise
+
+    def start_response(self, status: str, headers: list[Header], exc_info: Any = None) -> Callable[[bytes], object]:
+        """Be the ``start_response`` of PEP 3333."""
+        if exc_info is not None and self.has_sent_head:
+            raise exc_info[1].with_traceback(exc_info[2])
+        self._status, self._headers = status, headers
+        return self._written.append
+
+    def finish(self, *, keeps_alive: bool) -> None:
+        """Let the connection go on, or end."""
+        self._request.body.close()
+        connection, environ = self._connection, self._environ
+        if environ is not None:
+            environ.pop(EXCHANGE, None)  # which refers to it: the collector may come late
+        connection.answered(keeps_alive=keeps_alive)
+
+    def discard(self) -> None:
+        """Let go of a request that is not answered by a thread."""
+        self._request.body.close()
+
+    def abort(self) -> None:
+        """End the connection, since the answer cannot be completed."""
+        self._connection.abort()
+        self.finish(keeps_alive=False)
+
+    def send(self, data: bytes) -> bool:
+        """Send a part of the answer; returns whether the socket has taken all there is to send."""
+        return self._connection.send(data)
+
+    def _answer(self) -> None:
+        server = self._connection.server
+        response = None if server.respond is None else server.respond(self)
+        if response is not None:
+            self._send_response(response)
+            return
+        # A generator of the application's may be continued in another thread: it keeps its context variables.
+        context = contextvars.copy_context()
+        body = context.run(server.wsgi_app, self.environ, self.start_response)
+        if self._stream is not None:
+            close_body(body)
+            self._stream.answer_returned()
+        elif isinstance(body, (list, tuple)):
+            self._send_whole(b"".join([*self._written, *body]))
+        else:
+            IterableBody(self, body, context).run()
+
+    def _send_response(self, response: Response) -> None:
+        """Send an answer of the pipeline's, as one buffer."""
+        is_head = self.head["REQUEST_METHOD"] == "HEAD"
+        message = whole_message(response.status, response.headers, response.body, self._further(), is_head=is_head)
+        self.has_sent_head = True
+        self._connection.send(message)
+        self.finish(keeps_alive=self._keeps_alive)
+
+    def _send_whole(self, body: bytes) -> None:
+        self._keeps_alive = self._keeps_alive and not asks_to_close(self._headers)
+        headers = sendable(self._headers)
+        declared = declared_length(headers)
+        is_head = self.head["REQUEST_METHOD"] == "HEAD"
+        if declared is not None and declared != len(body) and not is_head and not has_no_body(self._status):
+            raise ValueError(f"the application declared Content-Length {declared} and returned {len(body)} bytes")
+        message = whole_message(self._status, headers, body, self._further(), is_head=is_head)
+        self.has_sent_head = True
+        self._connection.send(message)
+        self.finish(keeps_alive=self._keeps_alive)
+
+    def begin_body(self) -> Callable[[bytes], bytes]:
+        """Send the head of an answer whose body comes in parts; returns what frames a part."""
+        self._keeps_alive = self._keeps_alive and not asks_to_close(self._headers)
+        headers = sendable(self._headers)
+        if has_no_body(self._status) or declared_length(headers) is not None:
+            framing, is_chunked = "", False
+        else:
+            framing, is_chunked = self._framing()
+        message = head_message(self._status, headers, framing + self._further())
+        self.has_sent_head = True
+        self._connection.send(message)
+        if has_no_body(self._status) or self.head["REQUEST_METHOD"] == "HEAD":
+            return nothing
+        return chunk if is_chunked else bytes
+
+    def end_body(self, frame: Callable[[bytes], bytes]) -> None:
+        """Complete an answer whose body came in parts."""
+        if frame is chunk:
+            self._connection.send(LAST_CHUNK)
+        self.finish(keeps_alive=self._keeps_alive)
+
+    @property
+    def keeps_alive(self) -> bool:
+        """Whether the connection may go on after the answer."""
+        return self._keeps_alive
+
+    @property
+    def written(self) -> list[bytes]:
+        """What the application wrote by the callable that ``start_response`` returned."""
+        return self._written
+
+    def wait_for_room(self, task: Any) -> None:
+        """Have a task continued as soon as the client has taken what was sent."""
+        self._connection.when_drained(task)
+
+    def _break_off(self) -> None:
+        """Answer 500 after an unexpected exception, or end where an answer has begun."""
+        if self._stream is not None:
+            self._connection.abort()
+            self._stream.client_gone()
+            self._stream.answer_returned()
+            return
+        if self.has_sent_head:
+            self.abort()
+            return
+        self._keeps_alive = False
+        self._send_response(Response("500 Internal Server Error", [("Content-Type", "text/plain")], b"server error\n"))
+
+    def _further(self) -> str:
+        if not self._keeps_alive:
+            return _CLOSE
+        return "" if self._request.is_http_1_1 else "Connection: keep-alive\r\n"
+
+    def _framing(self) -> tuple[str, bool]:
+        """Return the header lines that frame a body of unknown length, and whether it is chunked."""
+        if self._request.is_http_1_1:
+            return _CHUNKED, True
+        self._keeps_alive = False  # in HTTP/1.0, the end of the connection ends it
+        return "", False
+
+    def _make_environ(self) -> dict[str, Any]:
+        environ = {
+            **self._connection.server.environ,
+            **self.head,
+            "wsgi.input": self._request.body.open(),
+            "wsgi.errors": sys.stderr,
+            CLIENT_SOCKET: self._connection.socket,
+            EXCHANGE: self,
+        }
+        environ.update(self._connection.certificate_variables)
+        return environ
+
+
+class IterableBody:
+    """Sends the body that a WSGI application returned as an iterable: as fast as the client takes it.
+
+    It holds a thread only while the application computes. While the client is slow, the thread is free.
+
+    Args:
+        exchange: The request and its answer.
+        body: What the application returned.
+        context: The context variables that it runs with.
+    """
+
+    def __init__(self, exchange: HttpExchange, body: Iterable[bytes], context: contextvars.Context) -> None:
+        self._exchange = exchange
+        self._body = body
+        self._parts: Iterator[bytes] | None = None
+        self._context = context
+        self._frame: Callable[[bytes], bytes] | None = None
+
+    def run(self) -> None:
+        """Send parts until the client is slower, or there are no more."""
+        try:
+            is_done = self._context.run(self._send_parts)
+        except BaseException as exc:
+            self._close()
+            self._exchange._connection.server.log.write(ERROR, "an answer broke off", traceback=True)
+            self._exchange._break_off()
+            if is_interrupt(exc):
+                raise
+            return
+        if is_done:
+            self._close()
+            self._exchange.end_body(self._frame or bytes)
+
+    def _send_parts(self) -> bool:
+        """Send parts; returns whether it was the last one."""
+        exchange = self._exchange
+        if self._parts is None:
+            self._parts = iter(self._body)
+        while True:
+            if exchange._connection.is_closed:
+                return True
+            part = next(self._parts, None)
+            if self._frame is None:  # an application may call start_response as late as here
+                self._frame = exchange.begin_body()
+                part = b"".join([*exchange.written, part or b""]) if exchange.written else part
+                if part is None:
+                    return True
+            elif part is None:
+                return True
+            if part and not exchange.send(self._frame(part)):
+                exchange.wait_for_room(self)
+                return False
+
+    def _close(self) -> None:
+        self._context.run(close_body, self._body)
+
+
+def nothing(part: bytes) -> bytes:
+    """Frame a part of a body that is not sent."""
+    return b""
+
+
+def close_body(body: Any) -> None:
+    close = getattr(body, "close", None)
+    if close is not None:
+        close()
+
+
+def sendable(headers: list[Header]) -> list[Header]:
+    """Return the headers without those that the server sets itself."""
+    return [header for header in headers if header[0].lower() not in _OWN_HEADERS]
+
+
+def asks_to_close(headers: list[Header]) -> bool:
+    return any(name.lower() == "connection" and "close" in value.lower() for name, value in headers)
+
+
+def declared_length(headers: list[Header]) -> int | None:
+    return next((int(value) for name, value in headers if name.lower() == "content-length"), None)

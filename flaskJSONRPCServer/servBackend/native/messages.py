@@ -1,0 +1,79 @@
+"""Answers as bytes (RFC 9112, section 4)."""
+
+from __future__ import annotations
+
+import email.utils
+import time
+from collections.abc import Sequence
+
+from ...http.refusals import Refusal, ServiceUnavailable
+from ...http.response import refusal_response
+
+__all__ = ["CONTINUE", "LAST_CHUNK", "chunk", "has_no_body", "head_message", "refusal_message", "whole_message"]
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+LAST_CHUNK = b"0\r\n\r\n"
+
+# When a client that was refused for want of room may ask again, in seconds; guessed.
+RETRY_AFTER_S = 1
+
+Header = tuple[str, str]
+
+_date: tuple[int, str] = (0, "")  # replaced as one, so that threads need no lock
+
+
+def head_message(status: str, headers: Sequence[Header], further: str) -> bytes:
+    """Return the head of an answer.
+
+    Args:
+        status: Code and reason.
+        headers: Names and values.
+        further: Complete lines that follow them.
+
+    Raises:
+        ValueError: One of them has a line break, which would begin another header, or a character that is no Latin-1.
+    """
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
+    text = f"HTTP/1.1 {status}\r\n{lines}"
+    if text.count("\n") != len(headers) + 1 or text.count("\r") != len(headers) + 1 or "\0" in text:
+        raise ValueError("the status or a header has a line break or NUL")
+    return f"{text}{further}{date_line()}\r\n".encode("latin-1")
+
+
+def whole_message(status: str, headers: Sequence[Header], body: bytes, further: str, *, is_head: bool) -> bytes:
+    """Return an answer with its body. For a HEAD request, the length is that of the body that GET would have got.
+
+    Raises:
+        ValueError: As :func:`head_message`.
+    """
+    if not has_no_body(status) and not any(name.lower() == "content-length" for name, _ in headers):
+        further = f"Content-Length: {len(body)}\r\n{further}"
+    head = head_message(status, headers, further)
+    return head if is_head or has_no_body(status) else head + body
+
+
+def has_no_body(status: str) -> bool:
+    """Return whether an answer with this status never has a body (RFC 9110, section 6.4.1)."""
+    return status[:3] in ("204", "304") or status[:1] == "1"
+
+
+def chunk(data: bytes) -> bytes:
+    """Return a part of a body as a chunk."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def refusal_message(refusal: Refusal, *, keeps_alive: bool = False) -> bytes:
+    """Return the answer that refuses a request; usually the connection ends with it."""
+    response = refusal_response(refusal)
+    further = "" if keeps_alive else "Connection: close\r\n"
+    if isinstance(refusal, ServiceUnavailable):
+        further += f"Retry-After: {RETRY_AFTER_S}\r\n"
+    return head_message(response.status, response.headers, further) + response.body
+
+
+def date_line() -> str:
+    global _date  # noqa: PLW0603  a cache of one entry
+    second = int(time.time())
+    if _date[0] != second:
+        _date = second, f"Date: {email.utils.formatdate(second, usegmt=True)}\r\n"
+    return _date[1]

@@ -1,0 +1,320 @@
+"""From the bytes of a connection to requests (RFC 9112).
+
+The grammar is llhttp's, strict as it is by default. Here is what it lets pass and a server on the open internet must
+refuse or bound: a version other than 1.0 and 1.1, no Host or two, a transfer coding other than ``chunked``, the number
+and size of header fields and trailers, the overhead of chunks, bodies without an end, CONNECT.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote_to_bytes, urlsplit
+
+import httptools
+
+from ...http.body import declared_length, too_large
+from ...http.refusals import (
+    BadRequest,
+    ExpectationFailed,
+    MethodNotImplemented,
+    Refusal,
+    ServiceUnavailable,
+    TooManyHeaders,
+    UrlTooLong,
+    VersionNotSupported,
+)
+from .buffers import ReceiveBuffer
+
+__all__ = ["ParsedRequest", "ParserLimits", "RequestParser"]
+
+# How many bytes of chunk framing (sizes, extensions) a body may have: some in any case, and so many for each byte of
+# data. A client that sends byte by byte has 5 for each; 10 leaves room for extensions that somebody may really use.
+_FREE_OVERHEAD_BYTES = 16 * 1024
+_OVERHEAD_FACTOR = 10
+
+# Bounds the cache of field names; clients choose these.
+_MOST_NAMES = 1000
+
+# Fields whose repetition would say two things about one request. Of Content-Length, llhttp refuses a second one.
+_SINGLE = frozenset({"HTTP_HOST", "CONTENT_TYPE", "HTTP_AUTHORIZATION", "HTTP_EXPECT", "HTTP_ORIGIN"})
+
+_SEPARATORS = {"HTTP_COOKIE": "; "}  # RFC 9113, section 8.2.3; other lists are joined by commas
+
+_VERSIONS = ("1.1", "1.0")
+
+# None stands for a name with an underscore: as a CGI variable it would pass for another field.
+_variables: dict[bytes, str | None] = {b"Content-Type": "CONTENT_TYPE", b"Content-Length": "CONTENT_LENGTH"}
+
+Head = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ParserLimits:
+    """What a request may be.
+
+    Attributes:
+        max_head_bytes: The largest head, in bytes.
+        max_url_bytes: The longest request target.
+        max_header_count: The most fields, and the most trailers.
+        max_body_bytes: The largest body that is taken without asking ``body_limit``.
+        spool_body_bytes: The largest body that is held in memory.
+        body_limit: Says for a head how large its body may be, and the name of the setting that says so.
+    """
+
+    max_head_bytes: int
+    max_url_bytes: int
+    max_header_count: int
+    max_body_bytes: int
+    spool_body_bytes: int
+    body_limit: Callable[[Head], tuple[int, str]]
+
+
+@dataclass(slots=True, eq=False)
+class ParsedRequest:
+    """A complete request.
+
+    Attributes:
+        head: Its head as the CGI variables that a WSGI environ has (RFC 3875, section 4.1; PEP 3333).
+        body: Its body.
+        is_http_1_1: Whether it is HTTP/1.1; else HTTP/1.0.
+        keeps_alive: Whether the client wants the connection to go on.
+    """
+
+    head: Head
+    body: ReceiveBuffer
+    is_http_1_1: bool
+    keeps_alive: bool
+
+
+class RequestParser:
+    """Parses the requests of one connection.
+
+    Args:
+        limits: What a request may be.
+        connection_variables: What the head of each request of this connection has too.
+
+    Attributes:
+        messages: The complete requests in order, and at the end the refusal of what came after them.
+        is_in_head: Whether a head has begun and is not complete.
+        is_in_body: Whether a body has begun and is not complete.
+        awaits_continue: Whether the client sends the body only after ``100 Continue``.
+        is_finished: Whether nothing more is parsed: a request was the last one, or was refused.
+        body: The body that is coming, or came last.
+    """
+
+    def __init__(self, limits: ParserLimits, connection_variables: Head) -> None:
+        self.messages: deque[ParsedRequest | Refusal] = deque()
+        self.is_in_head = self.is_in_body = self.awaits_continue = self.is_finished = False
+        self.body: ReceiveBuffer | None = None
+        self._limits = limits
+        self._connection_variables = connection_variables
+        self._head: Head = {}
+        self._target = b""
+        self._head_bytes = self._field_count = self._body_wire_bytes = self._body_limit = 0
+        self._body_setting = ""
+        self._is_http_1_1 = True
+        self._refusal: Refusal | None = None
+        self._parser: Any = httptools.HttpRequestParser(self)
+
+    def feed(self, data: bytes) -> None:
+        """Parse what has come."""
+        while data and not self.is_finished:
+            data = self._feed(data)
+
+    def close(self) -> None:
+        """Let go of the parser, which refers back to this object; the collector may come late."""
+        self._parser = None
+        if self.body is not None and self.is_in_body:
+            self.body.close()
+        for message in self.messages:
+            if isinstance(message, ParsedRequest):
+                message.body.close()
+        self.messages.clear()
+        self.is_finished = True
+
+    def _feed(self, data: bytes) -> bytes:
+        """Parse, and return what is left for another parser."""
+        began_in_head, began_in_body = self.is_in_head, self.is_in_body
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as exc:
+            # A request to change the protocol may be ignored (RFC 9110, section 7.8). llhttp stops behind it.
+            self._parser = httptools.HttpRequestParser(self)
+            return data[exc.args[0] :]
+        except httptools.HttpParserError as exc:
+            # Behind the last request, llhttp refuses whatever comes: it is not read.
+            if not self.is_finished:
+                self._refuse(self._refusal or BadRequest(f"malformed request: {exc}"))
+            return b""
+        if self.is_in_head:
+            self._count_head(len(data) if began_in_head else 0)
+        elif began_in_body and self.is_in_body:
+            self._count_body(len(data))
+        return b""
+
+    def _refuse(self, refusal: Refusal) -> None:
+        self.is_finished = True
+        self.is_in_head = self.is_in_body = self.awaits_continue = False
+        self.messages.append(refusal)
+
+    def _stop(self, refusal: Refusal) -> None:
+        """Refuse from inside a callback: llhttp stops when it raises."""
+        self._refusal = refusal
+        raise refusal
+
+    def _count_head(self, unparsed_bytes: int) -> None:
+        """Bound a field or target that does not end: llhttp passes it on only when it is complete."""
+        self._head_bytes += unparsed_bytes
+        if self._head_bytes > self._limits.max_head_bytes:
+            self._refuse(head_too_large(self._limits))
+
+    def _count_body(self, wire_bytes: int) -> None:
+        """Bound what stands around the data of chunks."""
+        self._body_wire_bytes += wire_bytes
+        data_bytes = self.body.size if self.body is not None else 0
+        if self._body_wire_bytes > _FREE_OVERHEAD_BYTES + _OVERHEAD_FACTOR * data_bytes:
+            self._refuse(BadRequest("the body has more chunk framing than data"))
+
+    # What llhttp calls, in this order.
+
+    def on_message_begin(self) -> None:
+        """Begin with a request."""
+        self.is_in_head = True
+        self._head = self._connection_variables.copy()
+        self._target = b""
+        self._head_bytes = self._field_count = 0
+
+    def on_url(self, url: bytes) -> None:
+        """Take the request target, or a part of it."""
+        self._target += url
+        if len(self._target) > self._limits.max_url_bytes:
+            self._stop(UrlTooLong(f"the URL is over max_url_bytes ({self._limits.max_url_bytes} bytes)"))
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header field; behind the body, a trailer, which nobody asks for (RFC 9110, section 6.5.1)."""
+        self._field_count += 1
+        self._head_bytes += len(name) + len(value) + 4
+        if self._field_count > self._limits.max_header_count:
+            limit = self._limits.max_header_count
+            self._stop(TooManyHeaders(f"more than max_header_count ({limit}) header fields"))
+        if self._head_bytes > self._limits.max_head_bytes:
+            self._stop(head_too_large(self._limits))
+        if self.is_in_body:
+            return
+        variable = _variables[name] if name in _variables else variable_of(name)
+        if variable is not None:
+            self._add_field(variable, value.decode("latin-1"))
+
+    def on_headers_complete(self) -> None:
+        """Check the head, and plan the body."""
+        version = self._parser.get_http_version()
+        self._is_http_1_1 = version == "1.1"
+        try:
+            if version not in _VERSIONS:
+                raise VersionNotSupported(f"HTTP/{version} is not served; use HTTP/1.1")
+            self._complete_head(version)
+            self._plan_body()
+        except Refusal as refusal:
+            self._stop(refusal)
+        self.is_in_head = False
+        self.is_in_body = True
+        self._field_count = self._head_bytes = self._body_wire_bytes = 0  # from now on of trailers and chunks
+
+    def on_body(self, data: bytes) -> None:
+        """Take a part of the body."""
+        body = self.body
+        self.awaits_continue = False
+        if body is not None:
+            if body.size + len(data) > self._body_limit:
+                self._stop(too_large(self._body_limit, self._body_setting))
+            try:
+                body.append(data)
+            except OSError as exc:  # no room for a temporary file
+                self._stop(ServiceUnavailable(f"the body cannot be stored: {exc.strerror}"))
+
+    def on_message_complete(self) -> None:
+        """Pass the request on."""
+        keeps_alive = self._parser.should_keep_alive() or self._parser.should_upgrade()
+        self.messages.append(ParsedRequest(self._head, self.body, self._is_http_1_1, keeps_alive))  # type: ignore[arg-type]
+        self.is_in_body = self.awaits_continue = False
+        self.is_finished = not keeps_alive
+
+    def _add_field(self, variable: str, value: str) -> None:
+        head = self._head
+        if variable in head:
+            if variable in _SINGLE:
+                self._stop(BadRequest(f"more than one {field_of(variable)} field"))
+            value = f"{head[variable]}{_SEPARATORS.get(variable, ', ')}{value}"
+        head[variable] = value
+
+    def _complete_head(self, version: str) -> None:
+        method = self._parser.get_method()
+        if method == b"CONNECT":
+            raise MethodNotImplemented("CONNECT is not served")
+        head = self._head
+        head["REQUEST_METHOD"] = method.decode("latin-1")
+        head["SERVER_PROTOCOL"] = f"HTTP/{version}"
+        target = self._target.decode("latin-1")
+        if not target.startswith("/"):
+            target = self._origin_form(target)
+        path, _, query = target.partition("?")
+        head["PATH_INFO"] = unquote_to_bytes(path).decode("latin-1") if "%" in path else path
+        head["QUERY_STRING"] = query
+        if self._is_http_1_1 and "HTTP_HOST" not in head:
+            raise BadRequest("the request has no Host")
+
+    def _origin_form(self, target: str) -> str:
+        """Return the path and query of a target in absolute form, whose authority has to be that of Host.
+
+        Source: RFC 9112, section 3.2.2. It says that the authority replaces Host. One that differs is refused, since
+        a proxy in front may have decided by the other.
+        """
+        if target == "*":
+            return target
+        parts = urlsplit(target)
+        if parts.scheme.lower() not in ("http", "https") or not parts.netloc:
+            raise BadRequest("the request target is neither a path nor a URL")
+        if parts.netloc.lower() != self._head.get("HTTP_HOST", "").lower():
+            raise BadRequest("the host of the request target differs from Host")
+        return parts.path + (f"?{parts.query}" if parts.query else "") if parts.path else f"/?{parts.query}".rstrip("?")
+
+    def _plan_body(self) -> None:
+        head, limits = self._head, self._limits
+        self.body = ReceiveBuffer(limits.spool_body_bytes)
+        self._body_limit, self._body_setting = limits.max_body_bytes, "max_body_bytes"
+        coding = head.get("HTTP_TRANSFER_ENCODING")
+        if coding is not None and (coding.lower() != "chunked" or not self._is_http_1_1):
+            raise BadRequest("Transfer-Encoding is not 'chunked', or the request is HTTP/1.0")
+        expectation = head.get("HTTP_EXPECT")
+        if expectation is not None and expectation.lower() != "100-continue":
+            raise ExpectationFailed(f"Expect {expectation!r} is not known; 100-continue is")
+        if coding is None and "CONTENT_LENGTH" not in head:
+            return
+        if coding is not None or expectation is not None or int(head["CONTENT_LENGTH"]) > limits.max_body_bytes:
+            self._body_limit, self._body_setting = limits.body_limit(head)
+            declared_length(head, self._body_limit, self._body_setting)
+            self.awaits_continue = expectation is not None and self._is_http_1_1
+
+
+def head_too_large(limits: ParserLimits) -> TooManyHeaders:
+    return TooManyHeaders(f"the head is over max_head_bytes ({limits.max_head_bytes} bytes)")
+
+
+def variable_of(name: bytes) -> str | None:
+    """Return the CGI variable of a header field, and remember it."""
+    variable = None if b"_" in name else cgi_name(name.decode("latin-1"))
+    if len(_variables) < _MOST_NAMES:
+        _variables[name] = variable
+    return variable
+
+
+def cgi_name(name: str) -> str:
+    upper = name.upper().replace("-", "_")
+    return upper if upper in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{upper}"
+
+
+def field_of(variable: str) -> str:
+    return variable.removeprefix("HTTP_").replace("_", "-").title()

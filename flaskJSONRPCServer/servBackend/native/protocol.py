@@ -1,0 +1,333 @@
+"""One HTTP connection without its socket: bytes and clock readings in, requests and bytes out.
+
+Nothing here waits, reads a clock or touches a socket, so that every interleaving can be tested by calls alone. Whoever
+owns the socket passes on what it gives, sends what is in :attr:`HttpConnection.outgoing`, and closes it when told.
+"""
+
+from __future__ import annotations
+
+import enum
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from ...http.refusals import BadRequest, Refusal, RequestTimeout
+from .buffers import SendBuffer
+from .messages import CONTINUE, refusal_message
+from .parser import ParsedRequest, ParserLimits, RequestParser
+
+__all__ = ["HttpConnection", "HttpTimeouts", "Phase"]
+
+# After the last answer, what a client still sends is read and dropped, so that it finds the answer rather than a reset
+# (RFC 9112, section 9.6). http.client and urllib send a whole body before they look: 64 MiB covers their uploads.
+LINGER_BYTES = 64 * 1024 * 1024
+LINGER_S = 30.0
+LINGER_SILENCE_S = 2.0
+
+
+class Phase(enum.Enum):
+    """What a connection is in the middle of."""
+
+    HANDSHAKE = enum.auto()
+    IDLE = enum.auto()
+    HEAD = enum.auto()
+    BODY = enum.auto()
+    RUNNING = enum.auto()
+    """A request is being answered, or waits for a thread."""
+    LINGERING = enum.auto()
+    """The last answer is on its way or sent; what comes is dropped."""
+    CLOSED = enum.auto()
+
+
+@dataclass(frozen=True, slots=True)
+class HttpTimeouts:
+    """The limits on time, in seconds; infinity for none. Each has the name of its setting."""
+
+    handshake_timeout_s: float
+    head_timeout_s: float
+    body_timeout_s: float
+    read_timeout_s: float
+    idle_timeout_s: float
+    request_timeout_s: float
+    rate_grace_s: float
+    min_body_rate: int
+    min_answer_rate: int
+    max_requests_per_connection: int
+
+
+class RateWindow:
+    """Tells whether bytes keep up with a lowest rate, over windows of equal length.
+
+    An average from the beginning would let a client that was fast once be silent for hours.
+
+    Args:
+        bytes_per_s: The lowest rate.
+        window_s: How long a window is.
+    """
+
+    __slots__ = ("_base", "_wanted", "_window_s", "ends_at")
+
+    def __init__(self, bytes_per_s: int, window_s: float) -> None:
+        self._window_s = window_s
+        self._wanted = bytes_per_s * window_s
+        self._base = 0
+        self.ends_at = math.inf
+
+    def start(self, count: int, now: float) -> None:
+        """Begin a window when so many bytes have passed already."""
+        self._base = count
+        self.ends_at = now + self._window_s if self._wanted else math.inf
+
+    def stop(self) -> None:
+        """Let there be no deadline."""
+        self.ends_at = math.inf
+
+    def keeps_up(self, count: int, now: float) -> bool:
+        """Return whether enough bytes have passed in the window that ends; begin the next one."""
+        is_enough = count - self._base >= self._wanted
+        self.start(count, now)
+        return is_enough
+
+
+class HttpConnection:
+    """The state of one connection. Its owner calls one method at a time.
+
+    Args:
+        limits: What a request may be.
+        timeouts: The limits on time.
+        variables: What the head of each of its requests has beside what the client sends, such as REMOTE_ADDR.
+        now: The time, by the monotonic clock.
+        is_tls: Whether it begins with a handshake.
+
+    Attributes:
+        phase: What it is in the middle of.
+        outgoing: What has to be sent.
+        has_ended: Whether the client has said that it sends no more.
+        is_stopping: Whether the request under way is the last one.
+        last_refusal: Why a request was refused; the owner may take note of it and set it to None.
+    """
+
+    def __init__(
+        self,
+        limits: ParserLimits,
+        timeouts: HttpTimeouts,
+        variables: dict[str, Any],
+        now: float,
+        *,
+        is_tls: bool = False,
+    ) -> None:
+        self.phase = Phase.HANDSHAKE if is_tls else Phase.IDLE
+        self.outgoing = SendBuffer()
+        self.has_ended = self.is_stopping = False
+        self.last_refusal: Refusal | None = None
+        self._parser = RequestParser(limits, variables)
+        self._timeouts = timeouts
+        self._since = self._last_received = now
+        self._request_count = 0
+        self._received_bytes = self._dropped_bytes = self._running_bytes = 0
+        self._body_rate = RateWindow(timeouts.min_body_rate, timeouts.rate_grace_s)
+        self._answer_rate = RateWindow(timeouts.min_answer_rate, timeouts.rate_grace_s)
+
+    @property
+    def wants_to_receive(self) -> bool:
+        """Whether the socket should be read. One complete request is read ahead of the one that is being answered."""
+        return not (self.has_ended or self._parser.messages or self._dropped_bytes > LINGER_BYTES)
+
+    @property
+    def should_end_writing(self) -> bool:
+        """Whether the client should be told that nothing more will be sent to it."""
+        return self.phase is Phase.LINGERING and not self.outgoing.size
+
+    @property
+    def memory_bytes(self) -> int:
+        """How many bytes are held in memory of the body that is coming, and of that of the request being answered."""
+        body = self._parser.body
+        held = body.memory_bytes if body is not None and self._parser.is_in_body else 0
+        return held + self._running_bytes
+
+    @property
+    def deadline(self) -> float:
+        """When :meth:`expire` has to be called, unless something happens before; by the same clock."""
+        sending = self._answer_rate.ends_at if self.outgoing.size else math.inf
+        return min(sending, self._phase_deadline())
+
+    def handshake_done(self, now: float) -> None:
+        """Go on with the first request."""
+        self._enter(Phase.IDLE, now)
+
+    def receive_data(self, data: bytes, now: float) -> None:
+        """Take what has come."""
+        self._last_received = now
+        self._received_bytes += len(data)
+        if self.phase is Phase.LINGERING or self._parser.is_finished:
+            self._drop(len(data))
+            return
+        self._parser.feed(data)
+        if self.phase is not Phase.RUNNING:
+            self._follow_parser(now)
+
+    def receive_end(self, now: float) -> None:
+        """Take the end of what the client sends: it may still wait for an answer."""
+        self.has_ended = True
+        if self.phase is Phase.LINGERING:
+            self._close_if_done()
+        elif self.phase is not Phase.RUNNING and not self._parser.messages:
+            if self._parser.is_in_head or self._parser.is_in_body:
+                self._refuse(BadRequest("the request ended before it was complete"), now)
+            else:
+                self._enter(Phase.LINGERING, now)
+                self._close_if_done()
+
+    def next_request(self, now: float) -> ParsedRequest | None:
+        """Return the request that is to be answered now, if there is one; None while another one is."""
+        if self.phase in (Phase.RUNNING, Phase.LINGERING, Phase.CLOSED) or not self._parser.messages:
+            return None
+        message = self._parser.messages.popleft()
+        if isinstance(message, Refusal):
+            self._refuse(message, now)
+            return None
+        self._request_count += 1
+        self._running_bytes = message.body.memory_bytes
+        self._enter(Phase.RUNNING, now)
+        return message
+
+    def may_keep_alive(self, request: ParsedRequest) -> bool:
+        """Return whether the connection goes on after the answer to the request that is being answered."""
+        return (
+            request.keeps_alive
+            and not self.is_stopping
+            and self._request_count < self._timeouts.max_requests_per_connection
+        )
+
+    def answered(self, now: float, *, keeps_alive: bool) -> None:
+        """Go on after an answer, all of which is in :attr:`outgoing` or has been sent."""
+        self._running_bytes = 0
+        if self.phase is not Phase.RUNNING:
+            return
+        if not keeps_alive:
+            self._begin_lingering(now)
+        elif self._parser.messages:
+            self._enter(Phase.IDLE, now)
+        elif self.has_ended:
+            self._begin_lingering(now)
+        else:
+            self._enter(Phase.IDLE, now)
+            self._follow_parser(now)
+
+    def queue(self, data: bytes | memoryview, now: float) -> None:
+        """Have some bytes sent."""
+        if not self.outgoing.size:
+            self._answer_rate.start(self.outgoing.sent_bytes, now)
+        self.outgoing.append(data)
+
+    def sent(self, count: int, now: float) -> None:
+        """Note that the first bytes of :attr:`outgoing` have been sent."""
+        self.outgoing.consume(count)
+        if not self.outgoing.size:
+            self._answer_rate.stop()
+            if self.phase is Phase.LINGERING:
+                self._last_received = now  # the client's turn to close begins here
+                self._close_if_done()
+
+    def refuse(self, refusal: Refusal, now: float) -> None:
+        """Answer with a refusal instead of whatever comes, and end."""
+        self._refuse(refusal, now)
+
+    def stop(self, now: float) -> None:
+        """End after the request that is being answered or coming; at once where there is none."""
+        self.is_stopping = True
+        if self.phase in (Phase.HANDSHAKE, Phase.IDLE) and not self._parser.messages:
+            self._begin_lingering(now)
+
+    def abort(self) -> None:
+        """End without another byte."""
+        self.phase = Phase.CLOSED
+        self.outgoing.clear()
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self.abort()
+        self._parser.close()
+
+    def expire(self, now: float) -> None:
+        """Do what the deadline is for, if it is over."""
+        is_rated = self.outgoing.size and now >= self._answer_rate.ends_at
+        if is_rated and not self._answer_rate.keeps_up(self.outgoing.sent_bytes, now):
+            self.abort()
+            return
+        if now < self._phase_deadline():
+            return
+        if self.phase is Phase.BODY and not self._is_late(now) and self._body_rate.keeps_up(self._received_bytes, now):
+            return
+        self._give_up(now)
+
+    def _give_up(self, now: float) -> None:
+        if self.phase is Phase.HEAD:
+            self._refuse(RequestTimeout("the head of the request did not come in time"), now)
+        elif self.phase is Phase.BODY:
+            self._refuse(RequestTimeout("the client stopped sending in the middle of the body"), now)
+        elif self.phase is Phase.IDLE:
+            self._begin_lingering(now)
+        else:
+            self.abort()
+
+    def _phase_deadline(self) -> float:
+        since, last, timeouts = self._since, self._last_received, self._timeouts
+        deadline = math.inf
+        match self.phase:
+            case Phase.RUNNING:
+                deadline = since + timeouts.request_timeout_s
+            case Phase.IDLE:
+                deadline = since + (timeouts.idle_timeout_s if self._request_count else timeouts.head_timeout_s)
+            case Phase.HEAD:
+                deadline = min(since + timeouts.head_timeout_s, last + timeouts.read_timeout_s)
+            case Phase.BODY:
+                deadline = min(since + timeouts.body_timeout_s, last + timeouts.read_timeout_s, self._body_rate.ends_at)
+            case Phase.LINGERING:
+                deadline = min(since + LINGER_S, math.inf if self.outgoing.size else last + LINGER_SILENCE_S)
+            case Phase.HANDSHAKE:
+                deadline = since + timeouts.handshake_timeout_s
+        return deadline
+
+    def _is_late(self, now: float) -> bool:
+        """Return whether a body is late by another limit than its rate."""
+        timeouts = self._timeouts
+        return now >= min(self._since + timeouts.body_timeout_s, self._last_received + timeouts.read_timeout_s)
+
+    def _follow_parser(self, now: float) -> None:
+        """Enter the phase that the parser is in, and tell a client that waits for it that its body will be read."""
+        parser = self._parser
+        if parser.messages:
+            return
+        if parser.is_in_body:
+            if self.phase is not Phase.BODY:
+                self._enter(Phase.BODY, now)
+                self._body_rate.start(self._received_bytes, now)
+            if parser.awaits_continue:
+                parser.awaits_continue = False
+                self.queue(CONTINUE, now)
+        elif parser.is_in_head and self.phase is not Phase.HEAD:
+            self._enter(Phase.HEAD, now)
+
+    def _refuse(self, refusal: Refusal, now: float) -> None:
+        self.last_refusal = refusal
+        self.queue(refusal_message(refusal), now)
+        self._begin_lingering(now)
+
+    def _begin_lingering(self, now: float) -> None:
+        self._enter(Phase.LINGERING, now)
+        self._last_received = now
+        self._close_if_done()
+
+    def _close_if_done(self) -> None:
+        if self.has_ended and not self.outgoing.size:
+            self.phase = Phase.CLOSED
+
+    def _drop(self, count: int) -> None:
+        self._dropped_bytes += count
+        if self._dropped_bytes > LINGER_BYTES and self.phase is Phase.LINGERING:
+            self.abort()
+
+    def _enter(self, phase: Phase, now: float) -> None:
+        self.phase = phase
+        self._since = now

@@ -1,0 +1,146 @@
+"""Answers that are sent part by part from any thread, and hold none."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ...runtime.interrupts import is_interrupt
+from ...runtime.logs import ERROR, ServerLog
+from .messages import LAST_CHUNK, chunk
+
+if TYPE_CHECKING:
+    from .exchange import HttpExchange
+
+__all__ = ["Stream"]
+
+_POLICIES = ("close", "drop")
+
+
+class Stream:
+    """An answer under way, as :meth:`~.exchange.HttpExchange.open_stream` makes it.
+
+    Args:
+        exchange: The request and its answer.
+        is_chunked: Whether parts are framed as chunks.
+        buffer_bytes: The most bytes that wait for the client.
+        when_full: ``"close"`` or ``"drop"``.
+        on_close: Called once, when the stream has ended.
+
+    Raises:
+        ValueError: ``when_full`` is neither.
+    """
+
+    def __init__(
+        self,
+        exchange: HttpExchange,
+        *,
+        is_chunked: bool,
+        buffer_bytes: int,
+        when_full: str,
+        on_close: Callable[[], object] | None,
+    ) -> None:
+        if when_full not in _POLICIES:
+            raise ValueError(f"when_full={when_full!r} is refused: it takes 'close' or 'drop'")
+        self._exchange: HttpExchange | None = exchange
+        self._connection = exchange._connection
+        self._is_chunked = is_chunked
+        self._buffer_bytes = buffer_bytes
+        self._when_full = when_full
+        self._on_close = on_close
+        self._lock = threading.Lock()
+        self._is_closed = False  # guarded by _lock
+        self._has_returned = False  # guarded by _lock
+        self._connection.stream = self
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing more can be sent: the client has gone, or :meth:`close` was called."""
+        return self._is_closed
+
+    def send(self, data: bytes) -> bool:
+        """Send a part, without waiting for the client.
+
+        Returns:
+            Whether it is on its way. False where the stream is closed, or there was no room for it.
+        """
+        if not data:
+            return not self._is_closed
+        message = chunk(data) if self._is_chunked else data
+        with self._lock:
+            if self._is_closed:
+                return False
+            if self._connection.unsent_bytes + len(message) <= self._buffer_bytes:
+                self._connection.send(message)
+                return True
+        if self._when_full == "close":
+            self._connection.abort()
+            self.client_gone()
+        return False
+
+    def close(self) -> None:
+        """End the answer. What was sent before still reaches the client."""
+        with self._lock:
+            if self._is_closed:
+                return
+            self._is_closed = True
+            if self._is_chunked:
+                self._connection.send(LAST_CHUNK)
+        self._end(keeps_alive=True)
+
+    def end_without_body(self) -> None:
+        """Close since the answer has no body, as one to HEAD."""
+        with self._lock:
+            self._is_closed = True
+        self._end(keeps_alive=True)
+
+    def client_gone(self) -> None:
+        """Close because there is nobody to send to; the connection's to call."""
+        with self._lock:
+            if self._is_closed:
+                return
+            self._is_closed = True
+        self._end(keeps_alive=False)
+
+    def answer_returned(self) -> None:
+        """Note that the application has returned from the call that opened the stream."""
+        with self._lock:
+            self._has_returned = True
+            is_over = self._is_closed
+        if is_over:
+            self._release(keeps_alive=True)
+
+    def _end(self, *, keeps_alive: bool) -> None:
+        # Until the application has returned, the thread still has the request: answer_returned() lets go of it.
+        with self._lock:
+            has_returned = self._has_returned
+        if has_returned:
+            self._release(keeps_alive=keeps_alive)
+        if self._on_close is not None:
+            server = self._connection.server
+            server.pool.submit(Notice(self._on_close, server.log), is_bounded=False)
+
+    def _release(self, *, keeps_alive: bool) -> None:
+        with self._lock:
+            exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            self._connection.stream = None
+            exchange.finish(keeps_alive=keeps_alive and exchange.keeps_alive)
+
+
+class Notice:
+    """A user's callback as a task of the thread pool: none of the server's own threads runs it."""
+
+    def __init__(self, callback: Callable[[], object], log: ServerLog) -> None:
+        self._callback = callback
+        self._log = log
+
+    def run(self) -> None:
+        """Call it."""
+        try:
+            self._callback()
+        except BaseException as exc:
+            self._log.write(ERROR, "on_close of a stream raised", traceback=True)
+            if is_interrupt(exc):
+                raise
