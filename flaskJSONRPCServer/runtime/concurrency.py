@@ -2,14 +2,13 @@
 
 gevent patches a whole process: its :mod:`threading` makes greenlets from then on, and its locks switch between them.
 Those primitives cannot be waited on in a native thread. Where native threads and greenlets meet, :func:`make_lock`,
-:func:`make_condition`, :func:`make_event` and :func:`make_queue` give what works for both.
+:func:`make_condition` and :func:`make_event` give what works for both.
 """
 
 from __future__ import annotations
 
 import functools
 import importlib
-import queue
 import sys
 import threading
 import time
@@ -24,7 +23,6 @@ __all__ = [
     "Condition",
     "Event",
     "NativeThread",
-    "Queue",
     "can_import_gevent",
     "in_main_thread",
     "in_native_thread",
@@ -33,8 +31,8 @@ __all__ = [
     "make_condition",
     "make_event",
     "make_lock",
-    "make_queue",
     "make_reentrant_lock",
+    "make_waiter",
     "native",
     "patch_process",
     "release_event_loop",
@@ -260,6 +258,7 @@ class GreenletWaiter:
 
     def wait(self, timeout_s: float | None) -> None:
         self._woken.wait(timeout_s)
+        self._woken.clear()
 
     def wake(self) -> None:
         self._watcher.send()
@@ -299,7 +298,7 @@ class Condition:
 
     def wait(self, timeout: float | None = None) -> None:
         """Wait until woken, at most so many seconds."""
-        waiter = ThreadWaiter() if in_native_thread() else GreenletWaiter()
+        waiter = make_waiter()
         self._waiters.append(waiter)
         self._lock.release()
         try:
@@ -344,42 +343,9 @@ class Event:
             return bool(self._changed.wait_for(self.is_set, timeout))
 
 
-class Queue:
-    """An unbounded queue, as :class:`queue.SimpleQueue`, for greenlets and native threads."""
-
-    def __init__(self) -> None:
-        self._filled = Condition()
-        self._items: deque[Any] = deque()  # guarded by _filled
-
-    def put(self, item: Any) -> None:
-        """Append an item."""
-        with self._filled:
-            self._items.append(item)
-            self._filled.notify()
-
-    def get(self, timeout: float | None = None) -> Any:
-        """Wait for the first item and remove it.
-
-        Raises:
-            queue.Empty: There was none for so many seconds.
-        """
-        with self._filled:
-            if not self._filled.wait_for(lambda: self._items, timeout):
-                raise queue.Empty
-            return self._items.popleft()
-
-    def get_nowait(self) -> Any:
-        """Remove the first item.
-
-        Raises:
-            queue.Empty: There is none.
-        """
-        return self.get(0)
-
-
-def make_queue() -> queue.SimpleQueue[Any] | Queue:
-    """Return an unbounded queue for greenlets and native threads."""
-    return Queue() if is_patched() else queue.SimpleQueue()
+def make_waiter() -> ThreadWaiter | GreenletWaiter:
+    """Return what the calling greenlet or native thread can wait on, and be woken by any other."""
+    return GreenletWaiter() if is_patched() and not in_native_thread() else ThreadWaiter()
 
 
 def make_lock() -> Any:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import queue
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol, TypeVar
 
-from .concurrency import make_condition, make_lock, make_queue, start_native_thread
+from .concurrency import make_condition, make_lock, make_waiter, start_native_thread
 
 __all__ = ["Task", "ThreadPool"]
 
 # How long a thread without work stays; guessed.
 _IDLE_S = 30
-
-_NO_TASK = object()
 
 
 class Task(Protocol):
@@ -23,12 +21,19 @@ class Task(Protocol):
         """Do the work. Only an exception that ends the program leaves it."""
 
 
+AnyTask = TypeVar("AnyTask", bound=Task)
+
+
 class ThreadPool:
     """Threads that run tasks. They start when there is work, and end when there is none for a while.
 
-    Why no :class:`concurrent.futures.ThreadPoolExecutor`: its queue has no bound, a task costs a future and two locks,
-    a stop waits without a timeout and cannot say what was lost, its threads never end, the interpreter waits for them
-    at its exit, and it cannot run greenlets.
+    Why no :class:`concurrent.futures.ThreadPoolExecutor`: its queue has no bound, a task costs a future and three
+    locks, a stop waits without a timeout and cannot say what was lost, its threads never end, the interpreter waits for
+    them at its exit, and it cannot run greenlets.
+
+    Why no :class:`queue.SimpleQueue`: it wakes a thread for each task. Many short tasks that come together are run by
+    one thread faster than by many which take the interpreter's lock from each other. So one thread is woken, and each
+    thread that takes a task wakes the next one if there are more: a task that blocks holds up none.
 
     Args:
         max_threads: The most threads.
@@ -44,12 +49,24 @@ class ThreadPool:
         self._max_unfinished = max_threads + max_waiting
         self._name = name
         self._start = start
-        self._queue: Any = make_queue()
         self._lock = make_lock()
         self._ended = make_condition(self._lock)
-        self._unfinished: set[Task] = set()  # waiting or running; guarded by _lock, as all below
+        self._waiting: deque[Task] = deque()  # guarded by _lock, as all below
+        self._unfinished: set[Task] = set()  # waiting or running
+        self._idle: list[Any] = []  # the waiters of threads without work; the last one is woken first
+        self._is_waking = False  # whether a thread has been woken or started and has not taken a task yet
         self._threads = self._done = self._refused = 0
         self._is_stopping = False
+
+    @property
+    def has_waiting(self) -> bool:
+        """Whether a task waits for a thread."""
+        return bool(self._waiting)
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether the task that asks is the only one."""
+        return len(self._unfinished) < 2
 
     def submit(self, task: Task, *, is_bounded: bool = True) -> bool:
         """Run a task as soon as a thread is free.
@@ -61,16 +78,25 @@ class ThreadPool:
         Returns:
             False where the queue is full, or the pool has stopped: the task will not run.
         """
+        if is_bounded:
+            return not self.submit_all((task,))
         with self._lock:
-            if is_bounded and (self._is_stopping or len(self._unfinished) >= self._max_unfinished):
-                self._refused += 1
-                return False
-            self._unfinished.add(task)
-            if self._threads < min(len(self._unfinished), self._max_threads):
-                self._start(self._serve, name=self._name)
-                self._threads += 1
-        self._queue.put(task)
+            self._take(task)
+            self._wake_one()
         return True
+
+    def submit_all(self, tasks: Iterable[AnyTask]) -> list[AnyTask]:
+        """Run tasks as soon as threads are free; return those for which there is no room: they will not run."""
+        refused: list[AnyTask] = []
+        with self._lock:
+            for task in tasks:
+                if self._is_stopping or len(self._unfinished) >= self._max_unfinished:
+                    refused.append(task)
+                else:
+                    self._take(task)
+            self._refused += len(refused)
+            self._wake_one()
+        return refused
 
     def stop(self, timeout_s: float, allowed: int = 0) -> tuple[list[Task], list[Task]]:
         """Take no further task, and wait until no more than ``allowed`` are unfinished.
@@ -81,29 +107,48 @@ class ThreadPool:
         with self._lock:
             self._is_stopping = True
             self._ended.wait_for(lambda: len(self._unfinished) <= allowed, timeout_s)
-            dropped = drained(self._queue)
+            dropped = list(self._waiting)
+            self._waiting.clear()
             self._unfinished.difference_update(dropped)
             running = list(self._unfinished)
-            for _ in range(self._threads):
-                self._queue.put(None)
+            while self._idle:
+                self._idle.pop().wake()
         return dropped, running
 
     def counts(self) -> dict[str, int]:
         """Return the counts by name."""
         with self._lock:
-            running = min(len(self._unfinished), self._threads)
             return {
                 "poolSize": self._max_threads,
                 "threads": self._threads,
-                "waiting": len(self._unfinished) - running,
-                "running": running,
+                "waiting": len(self._waiting),
+                "running": len(self._unfinished) - len(self._waiting),
                 "done": self._done,
                 "refused": self._refused,
             }
 
+    def _take(self, task: Task) -> None:
+        self._unfinished.add(task)
+        self._waiting.append(task)
+
+    def _wake_one(self) -> None:
+        """Wake or start a thread if there is work for another one; under the lock."""
+        if self._is_waking or not self._waiting:
+            return
+        if self._idle:
+            self._is_waking = True
+            self._idle.pop().wake()
+        elif self._threads < self._max_threads:
+            self._start(self._serve, name=self._name)  # where the system refuses, that is the caller's to know
+            self._is_waking = True
+            self._threads += 1
+
     def _serve(self) -> None:
+        waiter = make_waiter()
+        is_new = True
         try:
-            while (task := self._next()) is not None:
+            while (task := self._next(waiter, is_woken=is_new)) is not None:
+                is_new = False
                 try:
                     task.run()
                 finally:
@@ -112,6 +157,33 @@ class ThreadPool:
         finally:
             with self._lock:
                 self._threads -= 1
+            waiter.close()
+
+    def _next(self, waiter: Any, *, is_woken: bool) -> Task | None:
+        """Return the next task, which is waited for; None where there is none for long, or none will come."""
+        with self._lock:
+            while True:
+                if is_woken:
+                    self._is_waking = False
+                if self._waiting:
+                    task = self._waiting.popleft()
+                    self._wake_one()
+                    return task
+                if self._is_stopping:
+                    return None
+                self._idle.append(waiter)
+                self._wait(waiter)
+                if waiter in self._idle:
+                    self._idle.remove(waiter)
+                    return None
+                is_woken = True
+
+    def _wait(self, waiter: Any) -> None:
+        self._lock.release()
+        try:
+            waiter.wait(_IDLE_S)
+        finally:
+            self._lock.acquire()
 
     def _finished(self, task: Task) -> None:
         with self._lock:
@@ -119,27 +191,3 @@ class ThreadPool:
             self._done += 1
             if self._is_stopping:
                 self._ended.notify_all()
-
-    def _next(self) -> Any:
-        while (task := self._wait_for_task()) is _NO_TASK:
-            with self._lock:
-                # Each unfinished task counts on a thread: one may have been submitted just now.
-                if len(self._unfinished) < self._threads:
-                    return None
-        return task
-
-    def _wait_for_task(self) -> Any:
-        try:
-            return self._queue.get(timeout=_IDLE_S)
-        except queue.Empty:
-            return _NO_TASK
-
-
-def drained(tasks: Any) -> list[Task]:
-    """Take everything out of a queue."""
-    taken: list[Task] = []
-    try:
-        while True:
-            taken.append(tasks.get_nowait())
-    except queue.Empty:
-        return taken

@@ -87,7 +87,7 @@ class FrontServer:
         variables = self._variables | variables_of(address)
         is_tls = self.tls is not None
         http = HttpConnection(self._parser_limits, self.timeouts, variables, time.monotonic(), is_tls=is_tls)
-        return ClientConnection(manager, opened, client, http)
+        return ClientConnection(manager, opened, address, client, http)
 
 
 class NativeBackend:

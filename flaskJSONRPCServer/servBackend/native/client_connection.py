@@ -36,7 +36,8 @@ class ClientConnection:
     Args:
         manager: Its manager.
         opened: The socket, which does not block.
-        client: The client's address; empty where it has none of its own.
+        address: The client's address, as ``accept()`` gives it.
+        client: Its host; empty where it has none of its own.
         http: Its state.
 
     Attributes:
@@ -59,6 +60,7 @@ class ClientConnection:
         "_manager",
         "_task_when_drained",
         "_tls",
+        "address",
         "certificate_variables",
         "client",
         "counted_bytes",
@@ -72,9 +74,12 @@ class ClientConnection:
         "stream",
     )
 
-    def __init__(self, manager: ConnectionManager, opened: socket.socket, client: str, http: HttpConnection) -> None:
+    def __init__(
+        self, manager: ConnectionManager, opened: socket.socket, address: Any, client: str, http: HttpConnection
+    ) -> None:
         self.server = manager.server
         self.socket = opened
+        self.address = address
         self.client = client
         self.http = http
         self.is_closed = False
@@ -98,10 +103,13 @@ class ClientConnection:
 
     def is_gone(self) -> bool:
         """Return whether nobody waits for the answer any more: the client has gone, or its time is over."""
+        http = self.http
+        if self.is_closed or http.phase is not Phase.RUNNING:
+            return True
+        if not http.has_ended:
+            return False
         with self._lock:  # so that a probe has been sent completely, or never will be
-            if self.is_closed or self.http.phase is not Phase.RUNNING:
-                return True
-            return self.http.has_ended and self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0
+            return self.is_closed or self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0
 
     def send(self, data: bytes) -> bool:
         """Send some bytes, as many as the socket takes; the manager sends the rest.
@@ -110,15 +118,24 @@ class ClientConnection:
             Whether nothing is left to be sent.
         """
         with self._lock:
-            http = self.http
-            if self.is_closed or http.phase is not Phase.RUNNING:
-                return True
-            taken = 0 if http.outgoing.size else self._send_now(data)
-            if taken == len(data):
-                return True
-            http.queue(memoryview(data)[taken:], time.monotonic())
-        self._manager.attend(self)
-        return False
+            is_sent = self._send(data, time.monotonic())
+        if not is_sent:
+            self._manager.attend(self)
+        return is_sent
+
+    def complete(self, message: bytes, *, keeps_alive: bool) -> None:
+        """Send a whole answer, and go on.
+
+        Where other requests are under way, the manager sends the answers of all in turn: a thread that sends one would
+        lose the interpreter's lock, and get it back late.
+        """
+        if self.server.pool.is_alone:
+            with self._lock:
+                is_quiet = self.finish(message, keeps_alive=keeps_alive, now=time.monotonic())
+            if not is_quiet:
+                self._manager.attend(self)
+        else:
+            self._manager.deliver(self, message, keeps_alive=keeps_alive)
 
     def when_drained(self, task: Task) -> None:
         """Have a task run in the pool when all has been sent, or the connection has ended."""
@@ -127,19 +144,10 @@ class ClientConnection:
         self._manager.attend(self)
 
     def answered(self, *, keeps_alive: bool) -> None:
-        """Go on after an answer."""
+        """Go on after an answer, all of which has been given to :meth:`send`."""
         with self._lock:
-            self.exchange = None
-            http = self.http
-            http.answered(time.monotonic(), keeps_alive=keeps_alive)
-            is_quiet = (
-                http.phase is Phase.IDLE
-                and http.wants_to_receive
-                and self.registered == selectors.EVENT_READ
-                and not self.counted_bytes
-            )
-        if not is_quiet or self._manager.is_stopping:
-            self._manager.attend(self)
+            self.finish(b"", keeps_alive=keeps_alive, now=time.monotonic())
+        self._manager.attend(self)
 
     def abort(self) -> None:
         """End the connection without another byte."""
@@ -155,8 +163,8 @@ class ClientConnection:
         Raises:
             OSError: The connection is broken.
         """
+        http = self.http
         with self._lock:
-            http = self.http
             if http.phase is Phase.HANDSHAKE:
                 self._do_handshake(now)
             while http.wants_to_receive:
@@ -170,6 +178,31 @@ class ClientConnection:
                 http.receive_data(data, now)
                 if self._tls is None or not self._tls.pending():
                     return
+
+    def deliver(self, message: bytes, now: float, *, keeps_alive: bool) -> bool:
+        """Send a whole answer that a thread has handed over, and go on; returns whether nothing else has to be done."""
+        with self._lock:
+            return self.finish(message, keeps_alive=keeps_alive, now=now)
+
+    def finish(self, message: bytes, *, keeps_alive: bool, now: float) -> bool:
+        """Send the last part of an answer, and go on, under the lock; returns whether nothing else has to be done."""
+        http = self.http
+        is_sent = self._send(message, now)
+        self.exchange = None
+        http.answered(now, keeps_alive=keeps_alive)
+        return is_sent and self.is_quiet and not http.is_stopping
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether the manager has all that it needs to know, and waits for the next request."""
+        http = self.http
+        return (
+            (http.phase is Phase.RUNNING or http.phase is Phase.IDLE)
+            and self.registered == selectors.EVENT_READ
+            and not http.outgoing.size
+            and not self.counted_bytes
+            and http.wants_to_receive
+        )
 
     def flush(self, now: float) -> None:
         """Send what waits.
@@ -267,6 +300,17 @@ class ClientConnection:
         with self._lock:
             task, self._task_when_drained = self._task_when_drained, None
             return task
+
+    def _send(self, data: bytes, now: float) -> bool:
+        """Send what the socket takes, and keep the rest; returns whether nothing is left."""
+        http = self.http
+        if self.is_closed or http.phase is not Phase.RUNNING:
+            return True
+        taken = 0 if http.outgoing.size else self._send_now(data)
+        if taken == len(data):
+            return not http.outgoing.size
+        http.queue(memoryview(data)[taken:], now)
+        return False
 
     def _do_handshake(self, now: float) -> None:
         if self._tls is not None:

@@ -7,7 +7,6 @@ descriptor and bounded memory, and no thread.
 
 from __future__ import annotations
 
-import contextlib
 import math
 import selectors
 import socket
@@ -21,6 +20,7 @@ from ...runtime.logs import ERROR
 from .accepting import Acceptor
 from .client_connection import NOT_YET, ClientConnection
 from .deadlines import Deadlines
+from .exchange import HttpExchange
 from .protocol import Phase
 from .wakeup import Wakeup
 
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from .backend import FrontServer
 
 __all__ = ["ConnectionManager"]
+
+# How long an answer may wait to be sent with others, while requests wait for threads. Below what anybody notices, and
+# long enough for many answers.
+_DELIVERY_S = 0.001
 
 # How many connections are accepted before others have their turn; guessed.
 ACCEPT_AT_ONCE = 64
@@ -62,8 +66,12 @@ class ConnectionManager:
         self._selector = selectors.DefaultSelector()
         self._wakeup = Wakeup()
         self._attended: deque[ClientConnection] = deque()  # appended to by any thread
+        self._answers: deque[tuple[ClientConnection, bytes, bool]] = deque()  # appended to by any thread
+        self._waits_long = True  # written by the manager's thread
         # The manager's thread has all below for itself.
         self._connections: set[ClientConnection] = set()
+        self._requests: list[HttpExchange] = []
+        self._now = time.monotonic()
         self._deadlines: Deadlines[ClientConnection] = Deadlines()
         self._buffered_bytes = 0
         self._stop_at = self._grace_ends_at = math.inf
@@ -92,6 +100,12 @@ class ConnectionManager:
         self._attended.append(connection)
         self._wakeup.send()
 
+    def deliver(self, connection: ClientConnection, message: bytes, *, keeps_alive: bool) -> None:
+        """Send a whole answer: at the latest when no other request waits for a thread, or after a moment."""
+        self._answers.append((connection, message, keeps_alive))
+        if self._waits_long or not self.server.pool.has_waiting:
+            self._wakeup.send()
+
     def _run(self) -> None:
         while not self._has_stopped():
             try:
@@ -106,17 +120,28 @@ class ConnectionManager:
             self._begin_stop(now)
         elif self._acceptor.may_listen(len(self._connections), now):
             self._acceptor.listen(self._selector)
-        for key, mask in self._selector.select(self._patience(now)):
-            if isinstance(key.data, ClientConnection):
-                self._guarded(self._advance, key.data, mask)
-            elif key.data is self._wakeup:
-                self._wakeup.receive()
-            else:
-                self._accept()
+        patience = self._patience(now)
+        self._waits_long = patience != _DELIVERY_S
+        events = self._selector.select(patience)
+        self._now = time.monotonic()
+        for key, mask in events:
+            self._handle(key, mask)
+        while self._answers:
+            connection, message, keeps_alive = self._answers.popleft()
+            self._guarded(self._send_answer, connection, message, keeps_alive)
         while self._attended:
             self._guarded(self._update, self._attended.popleft())
-        for connection in self._deadlines.due(time.monotonic()):
+        for connection in self._deadlines.due(self._now):
             self._guarded(self._expire, connection)
+        self._submit_requests()
+
+    def _handle(self, key: selectors.SelectorKey, mask: int) -> None:
+        if isinstance(key.data, ClientConnection):
+            self._guarded(self._advance, key.data, mask)
+        elif key.data is self._wakeup:
+            self._wakeup.receive()
+        else:
+            self._accept()
 
     def _guarded(self, step: Callable[..., None], connection: ClientConnection, *args: Any) -> None:
         """Take a step for one connection; whatever goes wrong ends that one alone."""
@@ -132,8 +157,10 @@ class ConnectionManager:
 
     def _patience(self, now: float) -> float | None:
         """Return how long nothing has to be done, in seconds; None for ever."""
-        if self._attended:
+        if self._attended or self._answers:
             return 0
+        if self.server.pool.has_waiting:
+            return _DELIVERY_S
         if self.is_stopping:
             until = min(self._deadlines.next, self._stop_at, self._grace_ends_at)
         else:
@@ -142,25 +169,43 @@ class ConnectionManager:
 
     def _advance(self, connection: ClientConnection, mask: int) -> None:
         """Take what has come over a connection, and send what waits."""
-        now = time.monotonic()
-        with contextlib.suppress(*NOT_YET):
+        now = self._now
+        try:
             if mask & selectors.EVENT_WRITE:
                 connection.flush(now)
             if mask & selectors.EVENT_READ or connection.http.phase is Phase.HANDSHAKE:
                 connection.receive(now)
+        except NOT_YET:  # it goes on with the next event
+            pass
         self._update(connection)
 
+    def _send_answer(self, connection: ClientConnection, message: bytes, keeps_alive: bool) -> None:
+        if not connection.deliver(message, self._now, keeps_alive=keeps_alive):
+            self._update(connection)
+
     def _expire(self, connection: ClientConnection) -> None:
-        connection.expire(time.monotonic())
+        connection.expire(self._now)
+        self._update(connection)
+
+    def _submit_requests(self) -> None:
+        """Give the pool the requests that have come, all at once."""
+        while self._requests:
+            requests, self._requests = self._requests, []
+            for exchange in self.server.pool.submit_all(requests):
+                self._guarded(self._shed, exchange.connection)
+
+    def _shed(self, connection: ClientConnection) -> None:
+        connection.shed(self.server.busy, self._now)
         self._update(connection)
 
     def _update(self, connection: ClientConnection) -> None:
         """Do what follows from the state of a connection."""
-        now = time.monotonic()
+        now = self._now
         http, server = connection.http, self.server
-        while (exchange := connection.take_request(now)) is not None:
-            if not server.pool.submit(exchange):
-                connection.shed(server.busy, now)
+        if (exchange := connection.take_request(now)) is not None:
+            self._requests.append(exchange)
+            if connection.is_quiet and exchange.body_bytes <= FREE_BYTES and self._is_scheduled(connection):
+                return
         if (task := connection.drained_task()) is not None:
             server.pool.submit(task, is_bounded=False)
         if self.is_stopping and not http.is_stopping:
@@ -176,6 +221,10 @@ class ConnectionManager:
         else:
             self._register(connection)
             self._schedule(connection, now)
+
+    def _is_scheduled(self, connection: ClientConnection) -> bool:
+        """Return whether the deadline of a request that has just come will be looked at in time."""
+        return connection.scheduled_at < math.inf and self.server.timeouts.request_timeout_s == math.inf
 
     def _schedule(self, connection: ClientConnection, now: float) -> None:
         deadline = connection.http.deadline
@@ -255,7 +304,7 @@ class ConnectionManager:
 
     def _broke(self, connection: ClientConnection, exc: OSError) -> None:
         if connection.http.phase is Phase.HANDSHAKE:  # plain HTTP, an old version, no certificate, a scan of ports
-            self.server.write_log("no TLS with", connection.client or "a client", repr(exc))
+            self.server.write_log(f"no TLS with {connection.address or 'a client'}: {exc!r}")
         else:
             self.server.write_log("a connection broke:", repr(exc))
         self._forget(connection)

@@ -41,6 +41,7 @@ class HttpExchange:
 
     Attributes:
         head: The head of the request, as CGI variables.
+        connection: As given.
         has_begun: Whether a thread has taken it.
         has_sent_head: Whether an answer has begun.
     """
@@ -48,7 +49,7 @@ class HttpExchange:
     def __init__(self, connection: ClientConnection, request: ParsedRequest, *, keeps_alive: bool) -> None:
         self.head = request.head
         self.has_begun = False
-        self._connection = connection
+        self.connection = connection
         self._request = request
         self._keeps_alive = keeps_alive
         self._environ: dict[str, Any] | None = None
@@ -66,6 +67,11 @@ class HttpExchange:
         if self._environ is None:
             self._environ = self._make_environ()
         return self._environ
+
+    @property
+    def body_bytes(self) -> int:
+        """How large the body is."""
+        return self._request.body.size
 
     def body(self, limit_bytes: int) -> bytes:
         """Return the body.
@@ -112,7 +118,7 @@ class HttpExchange:
         stream = Stream(self, is_chunked=is_chunked, buffer_bytes=buffer_bytes, when_full=when_full, on_close=on_close)
         self._stream = stream
         self.has_sent_head = True
-        self._connection.send(head)
+        self.connection.send(head)
         if has_no_body(status) or self.head["REQUEST_METHOD"] == "HEAD":
             stream.end_without_body()
         return stream
@@ -122,7 +128,7 @@ class HttpExchange:
     def run(self) -> None:
         """Answer, unless the client has gone while the request waited for a thread."""
         self.has_begun = True
-        connection = self._connection
+        connection = self.connection
         if connection.is_gone():
             self.finish(keeps_alive=False)
             return
@@ -143,27 +149,26 @@ class HttpExchange:
 
     def finish(self, *, keeps_alive: bool) -> None:
         """Let the connection go on, or end."""
-        self._request.body.close()
-        connection, environ = self._connection, self._environ
-        if environ is not None:
-            environ.pop(EXCHANGE, None)  # which refers to it: the collector may come late
-        connection.answered(keeps_alive=keeps_alive)
+        self.discard()
+        self.connection.answered(keeps_alive=keeps_alive)
 
     def discard(self) -> None:
-        """Let go of a request that is not answered by a thread."""
+        """Let go of the request."""
         self._request.body.close()
+        if self._environ is not None:
+            self._environ.pop(EXCHANGE, None)  # which refers to it: the collector may come late
 
     def abort(self) -> None:
         """End the connection, since the answer cannot be completed."""
-        self._connection.abort()
+        self.connection.abort()
         self.finish(keeps_alive=False)
 
     def send(self, data: bytes) -> bool:
         """Send a part of the answer; returns whether the socket has taken all there is to send."""
-        return self._connection.send(data)
+        return self.connection.send(data)
 
     def _answer(self) -> None:
-        server = self._connection.server
+        server = self.connection.server
         response = None if server.respond is None else server.respond(self)
         if response is not None:
             self._send_response(response)
@@ -179,13 +184,16 @@ class HttpExchange:
         else:
             IterableBody(self, body, context).run()
 
+    def _complete(self, message: bytes) -> None:
+        self.has_sent_head = True
+        self.discard()
+        self.connection.complete(message, keeps_alive=self._keeps_alive)
+
     def _send_response(self, response: Response) -> None:
         """Send an answer of the pipeline's, as one buffer."""
         is_head = self.head["REQUEST_METHOD"] == "HEAD"
         message = whole_message(response.status, response.headers, response.body, self._further(), is_head=is_head)
-        self.has_sent_head = True
-        self._connection.send(message)
-        self.finish(keeps_alive=self._keeps_alive)
+        self._complete(message)
 
     def _send_whole(self, body: bytes) -> None:
         self._keeps_alive = self._keeps_alive and not asks_to_close(self._headers)
@@ -195,9 +203,7 @@ class HttpExchange:
         if declared is not None and declared != len(body) and not is_head and not has_no_body(self._status):
             raise ValueError(f"the application declared Content-Length {declared} and returned {len(body)} bytes")
         message = whole_message(self._status, headers, body, self._further(), is_head=is_head)
-        self.has_sent_head = True
-        self._connection.send(message)
-        self.finish(keeps_alive=self._keeps_alive)
+        self._complete(message)
 
     def begin_body(self) -> Callable[[bytes], bytes]:
         """Send the head of an answer whose body comes in parts; returns what frames a part."""
@@ -209,7 +215,7 @@ class HttpExchange:
             framing, is_chunked = self._framing()
         message = head_message(self._status, headers, framing + self._further())
         self.has_sent_head = True
-        self._connection.send(message)
+        self.connection.send(message)
         if has_no_body(self._status) or self.head["REQUEST_METHOD"] == "HEAD":
             return nothing
         return chunk if is_chunked else bytes
@@ -217,7 +223,7 @@ class HttpExchange:
     def end_body(self, frame: Callable[[bytes], bytes]) -> None:
         """Complete an answer whose body came in parts."""
         if frame is chunk:
-            self._connection.send(LAST_CHUNK)
+            self.connection.send(LAST_CHUNK)
         self.finish(keeps_alive=self._keeps_alive)
 
     @property
@@ -232,12 +238,12 @@ class HttpExchange:
 
     def wait_for_room(self, task: Any) -> None:
         """Have a task continued as soon as the client has taken what was sent."""
-        self._connection.when_drained(task)
+        self.connection.when_drained(task)
 
     def _break_off(self) -> None:
         """Answer 500 after an unexpected exception, or end where an answer has begun."""
         if self._stream is not None:
-            self._connection.abort()
+            self.connection.abort()
             self._stream.client_gone()
             self._stream.answer_returned()
             return
@@ -261,14 +267,14 @@ class HttpExchange:
 
     def _make_environ(self) -> dict[str, Any]:
         environ = {
-            **self._connection.server.environ,
+            **self.connection.server.environ,
             **self.head,
             "wsgi.input": self._request.body.open(),
             "wsgi.errors": sys.stderr,
-            CLIENT_SOCKET: self._connection.socket,
+            CLIENT_SOCKET: self.connection.socket,
             EXCHANGE: self,
         }
-        environ.update(self._connection.certificate_variables)
+        environ.update(self.connection.certificate_variables)
         return environ
 
 
@@ -296,7 +302,7 @@ class IterableBody:
             is_done = self._context.run(self._send_parts)
         except BaseException as exc:
             self._close()
-            self._exchange._connection.server.log.write(ERROR, "an answer broke off", traceback=True)
+            self._exchange.connection.server.log.write(ERROR, "an answer broke off", traceback=True)
             self._exchange._break_off()
             if is_interrupt(exc):
                 raise
@@ -311,7 +317,7 @@ class IterableBody:
         if self._parts is None:
             self._parts = iter(self._body)
         while True:
-            if exchange._connection.is_closed:
+            if exchange.connection.is_closed:
                 return True
             part = next(self._parts, None)
             if self._frame is None:  # an application may call start_response as late as here

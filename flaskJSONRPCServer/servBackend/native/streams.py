@@ -44,7 +44,7 @@ class Stream:
         if when_full not in _POLICIES:
             raise ValueError(f"when_full={when_full!r} is refused: it takes 'close' or 'drop'")
         self._exchange: HttpExchange | None = exchange
-        self._connection = exchange._connection
+        self._connection = exchange.connection
         self._is_chunked = is_chunked
         self._buffer_bytes = buffer_bytes
         self._when_full = when_full
