@@ -14,6 +14,11 @@ from ..sockets import is_unix
 
 __all__ = ["Acceptor", "ConnectionLimits"]
 
+# Linux and macOS hold no more than this of what the client has not asked for yet. So they keep little memory for a
+# client that reads slowly, and take more in small steps: a slow reader is told from one that reads nothing.
+_NOT_SENT_LOW_WATER = getattr(socket, "TCP_NOTSENT_LOWAT", None)
+_NOT_SENT_BYTES = 128 * 1024
+
 # Of the descriptors that are free at the start, those that connections leave for the files and sockets of dispatchers.
 _RESERVED_DESCRIPTORS = 32
 _LEAST_CONNECTIONS = 4
@@ -89,6 +94,8 @@ class Acceptor:
         if self._has_addresses:
             # Else a client that is kept alive waits 40 ms for an answer in two segments.
             opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if _NOT_SENT_LOW_WATER is not None:
+                opened.setsockopt(socket.IPPROTO_TCP, _NOT_SENT_LOW_WATER, _NOT_SENT_BYTES)
         return opened, address
 
     def client_of(self, address: Any) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...http.refusals import ServiceUnavailable
 from ...http.response import Response
+from ...runtime.log_limits import LimitedLog
 from ...runtime.logs import DEBUG, INFO, WARNING, ServerLog
 from ...runtime.thread_pool import ThreadPool
 from ...settings import Settings
@@ -57,7 +58,8 @@ class FrontServer:
         self.log = log
         self.wsgi_app = wsgi_app
         self.respond: Callable[[HttpExchange], Response | None] | None = getattr(wsgi_app, "respond", None)
-        self.write_log = functools.partial(log.write, INFO if settings.debug else DEBUG)
+        # About single connections: whoever can reach the server can cause any number of them.
+        self.write_log = LimitedLog(functools.partial(log.write, INFO if settings.debug else DEBUG)).write
         self.pool = ThreadPool(settings.threads, settings.max_waiting_requests, name)
         self.tls: ssl.SSLContext | None = server_context(settings.ssl)
         self.timeouts = timeouts_of(settings)

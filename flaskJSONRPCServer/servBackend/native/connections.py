@@ -212,7 +212,7 @@ class ConnectionManager:
             connection.stop(now)
         self._count_memory(connection, now)
         if http.last_refusal is not None:
-            server.write_log(connection.client or "a client", "refused:", str(http.last_refusal))
+            server.write_log("refused:", connection.client or "a client", str(http.last_refusal))
             http.last_refusal = None
         if http.should_end_writing:
             connection.end_writing()
@@ -267,7 +267,7 @@ class ConnectionManager:
             (each for each in self._connections if each.unsent_bytes), key=lambda each: each.http.deadline, default=None
         )
         if slowest is not None:
-            self.server.write_log(slowest.client or "a client", "cut off: max_buffered_bytes is reached")
+            self.server.write_log("cut off, since max_buffered_bytes is reached:", slowest.client or "a client")
             self._forget(slowest)
 
     def _accept(self) -> None:
@@ -289,7 +289,7 @@ class ConnectionManager:
         """Begin with a connection that has been accepted."""
         client = self._acceptor.client_of(address)
         if not self._acceptor.admit(client):
-            self.server.write_log(client, "refused: max_connections_per_client is reached")
+            self.server.write_log("refused, since max_connections_per_client is reached:", client)
             opened.close()
             return
         try:
@@ -304,7 +304,7 @@ class ConnectionManager:
 
     def _broke(self, connection: ClientConnection, exc: OSError) -> None:
         if connection.http.phase is Phase.HANDSHAKE:  # plain HTTP, an old version, no certificate, a scan of ports
-            self.server.write_log(f"no TLS with {connection.address or 'a client'}: {exc!r}")
+            self.server.write_log("no TLS with", f"{connection.address or 'a client'}: {exc!r}")
         else:
             self.server.write_log("a connection broke:", repr(exc))
         self._forget(connection)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextvars
 import sys
+import uuid
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from ...http.body import too_large
 from ...http.request import CLIENT_SOCKET
-from ...http.response import Response
+from ...http.response import Response, server_error_response
 from ...runtime.interrupts import is_interrupt
 from ...runtime.logs import ERROR
-from .messages import LAST_CHUNK, Header, chunk, has_no_body, head_message, whole_message
+from .messages import LAST_CHUNK, Header, chunk, has_no_body, head_message, rpc_message, whole_message
 from .streams import Stream
 
 if TYPE_CHECKING:
@@ -135,8 +136,7 @@ class HttpExchange:
         try:
             self._answer()
         except BaseException as exc:
-            connection.server.log.write(ERROR, "an answer broke off", traceback=True)
-            self._break_off()
+            self.break_off()
             if is_interrupt(exc):
                 raise
 
@@ -191,9 +191,7 @@ class HttpExchange:
 
     def _send_response(self, response: Response) -> None:
         """Send an answer of the pipeline's, as one buffer."""
-        is_head = self.head["REQUEST_METHOD"] == "HEAD"
-        message = whole_message(response.status, response.headers, response.body, self._further(), is_head=is_head)
-        self._complete(message)
+        self._complete(rpc_message(response, self._further(), is_head=self.head["REQUEST_METHOD"] == "HEAD"))
 
     def _send_whole(self, body: bytes) -> None:
         self._keeps_alive = self._keeps_alive and not asks_to_close(self._headers)
@@ -240,8 +238,10 @@ class HttpExchange:
         """Have a task continued as soon as the client has taken what was sent."""
         self.connection.when_drained(task)
 
-    def _break_off(self) -> None:
-        """Answer 500 after an unexpected exception, or end where an answer has begun."""
+    def break_off(self) -> None:
+        """Log the exception that is being handled, and answer 500, or end where an answer has begun."""
+        unique_id = uuid.uuid4().hex
+        self.connection.server.log.write(ERROR, f"[{unique_id}] an answer broke off", traceback=True)
         if self._stream is not None:
             self.connection.abort()
             self._stream.client_gone()
@@ -251,7 +251,7 @@ class HttpExchange:
             self.abort()
             return
         self._keeps_alive = False
-        self._send_response(Response("500 Internal Server Error", [("Content-Type", "text/plain")], b"server error\n"))
+        self._send_response(server_error_response(unique_id))
 
     def _further(self) -> str:
         if not self._keeps_alive:
@@ -302,8 +302,7 @@ class IterableBody:
             is_done = self._context.run(self._send_parts)
         except BaseException as exc:
             self._close()
-            self._exchange.connection.server.log.write(ERROR, "an answer broke off", traceback=True)
-            self._exchange._break_off()
+            self._exchange.break_off()
             if is_interrupt(exc):
                 raise
             return

@@ -7,9 +7,18 @@ import time
 from collections.abc import Sequence
 
 from ...http.refusals import Refusal, ServiceUnavailable
-from ...http.response import refusal_response
+from ...http.response import Response, refusal_response
 
-__all__ = ["CONTINUE", "LAST_CHUNK", "chunk", "has_no_body", "head_message", "refusal_message", "whole_message"]
+__all__ = [
+    "CONTINUE",
+    "LAST_CHUNK",
+    "chunk",
+    "has_no_body",
+    "head_message",
+    "refusal_message",
+    "rpc_message",
+    "whole_message",
+]
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
@@ -50,6 +59,13 @@ def whole_message(status: str, headers: Sequence[Header], body: bytes, further: 
         further = f"Content-Length: {len(body)}\r\n{further}"
     head = head_message(status, headers, further)
     return head if is_head or has_no_body(status) else head + body
+
+
+def rpc_message(response: Response, further: str, *, is_head: bool) -> bytes:
+    """Return an answer of the pipeline's, which has checked the headers and declared the length."""
+    lines = "".join([f"{name}: {value}\r\n" for name, value in response.headers])
+    head = f"HTTP/1.1 {response.status}\r\n{lines}{further}{date_line()}\r\n".encode("latin-1")
+    return head if is_head else head + response.body
 
 
 def has_no_body(status: str) -> bool:

@@ -113,7 +113,8 @@ class RequestParser:
         self._connection_variables = connection_variables
         self._head: Head = {}
         self._target = b""
-        self._head_bytes = self._field_count = self._body_wire_bytes = self._body_limit = 0
+        self._fields: list[tuple[bytes, bytes]] = []
+        self._unparsed_bytes = self._body_wire_bytes = self._body_limit = 0
         self._body_setting = ""
         self._is_http_1_1 = True
         self._refusal: Refusal | None = None
@@ -167,8 +168,8 @@ class RequestParser:
 
     def _count_head(self, unparsed_bytes: int) -> None:
         """Bound a field or target that does not end: llhttp passes it on only when it is complete."""
-        self._head_bytes += unparsed_bytes
-        if self._head_bytes > self._limits.max_head_bytes:
+        self._unparsed_bytes += unparsed_bytes
+        if self._unparsed_bytes > self._limits.max_head_bytes:
             self._refuse(head_too_large(self._limits))
 
     def _count_body(self, wire_bytes: int) -> None:
@@ -185,7 +186,8 @@ class RequestParser:
         self.is_in_head = True
         self._head = self._connection_variables.copy()
         self._target = b""
-        self._head_bytes = self._field_count = 0
+        self._fields = []
+        self._unparsed_bytes = 0
 
     def on_url(self, url: bytes) -> None:
         """Take the request target, or a part of it."""
@@ -195,33 +197,24 @@ class RequestParser:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header field; behind the body, a trailer, which nobody asks for (RFC 9110, section 6.5.1)."""
-        self._field_count += 1
-        self._head_bytes += len(name) + len(value) + 4
-        if self._field_count > self._limits.max_header_count:
+        fields = self._fields
+        fields.append((name, value))
+        if len(fields) > self._limits.max_header_count:
             limit = self._limits.max_header_count
             self._stop(TooManyHeaders(f"more than max_header_count ({limit}) header fields"))
-        if self._head_bytes > self._limits.max_head_bytes:
-            self._stop(head_too_large(self._limits))
-        if self.is_in_body:
-            return
-        variable = _variables[name] if name in _variables else variable_of(name)
-        if variable is not None:
-            self._add_field(variable, value.decode("latin-1"))
 
     def on_headers_complete(self) -> None:
         """Check the head, and plan the body."""
-        version = self._parser.get_http_version()
-        self._is_http_1_1 = version == "1.1"
         try:
-            if version not in _VERSIONS:
-                raise VersionNotSupported(f"HTTP/{version} is not served; use HTTP/1.1")
-            self._complete_head(version)
+            self._add_fields()
+            self._add_request_line()
             self._plan_body()
         except Refusal as refusal:
             self._stop(refusal)
         self.is_in_head = False
         self.is_in_body = True
-        self._field_count = self._head_bytes = self._body_wire_bytes = 0  # from now on of trailers and chunks
+        self._fields = []  # from now on of trailers
+        self._body_wire_bytes = 0
 
     def on_body(self, data: bytes) -> None:
         """Take a part of the body."""
@@ -242,28 +235,41 @@ class RequestParser:
         self.is_in_body = self.awaits_continue = False
         self.is_finished = not keeps_alive
 
-    def _add_field(self, variable: str, value: str) -> None:
-        head = self._head
-        if variable in head:
-            if variable in _SINGLE:
-                self._stop(BadRequest(f"more than one {field_of(variable)} field"))
-            value = f"{head[variable]}{_SEPARATORS.get(variable, ', ')}{value}"
-        head[variable] = value
+    def _add_fields(self) -> None:
+        head, size = self._head, 0
+        for name, value in self._fields:
+            size += len(name) + len(value)
+            variable = _variables[name] if name in _variables else variable_of(name)
+            if variable is None:
+                continue
+            text = value.decode("latin-1")
+            head[variable] = self._combined(variable, text) if variable in head else text
+        if size > self._limits.max_head_bytes:
+            raise head_too_large(self._limits)
 
-    def _complete_head(self, version: str) -> None:
-        method = self._parser.get_method()
+    def _combined(self, variable: str, value: str) -> str:
+        """Return the value of a field that comes again."""
+        if variable in _SINGLE:
+            raise BadRequest(f"more than one {field_of(variable)} field")
+        return f"{self._head[variable]}{_SEPARATORS.get(variable, ', ')}{value}"
+
+    def _add_request_line(self) -> None:
+        head, parser = self._head, self._parser
+        method, version = parser.get_method(), parser.get_http_version()
+        if version not in _VERSIONS:
+            raise VersionNotSupported(f"HTTP/{version} is not served; use HTTP/1.1")
         if method == b"CONNECT":
             raise MethodNotImplemented("CONNECT is not served")
-        head = self._head
+        self._is_http_1_1 = is_http_1_1 = version == "1.1"
         head["REQUEST_METHOD"] = method.decode("latin-1")
-        head["SERVER_PROTOCOL"] = f"HTTP/{version}"
+        head["SERVER_PROTOCOL"] = "HTTP/1.1" if is_http_1_1 else "HTTP/1.0"
         target = self._target.decode("latin-1")
-        if not target.startswith("/"):
+        if target[0] != "/":
             target = self._origin_form(target)
         path, _, query = target.partition("?")
         head["PATH_INFO"] = unquote_to_bytes(path).decode("latin-1") if "%" in path else path
         head["QUERY_STRING"] = query
-        if self._is_http_1_1 and "HTTP_HOST" not in head:
+        if is_http_1_1 and "HTTP_HOST" not in head:
             raise BadRequest("the request has no Host")
 
     def _origin_form(self, target: str) -> str:

@@ -1,0 +1,42 @@
+"""Log lines that anybody on the network can cause, at a bounded rate."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["LimitedLog"]
+
+# So many lines of one kind in so many seconds; guessed.
+_LINES = 20
+_WINDOW_S = 10.0
+
+
+class LimitedLog:
+    """Writes log lines, of each kind no more than a few in a while. The next one says how many were left out.
+
+    Args:
+        write: Takes the parts of a line.
+        clock: Returns the time in seconds.
+    """
+
+    def __init__(self, write: Callable[..., object], clock: Callable[[], float] = time.monotonic) -> None:
+        self._write = write
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._windows: dict[str, tuple[float, int]] = {}  # end and number of lines, by kind; guarded by _lock
+
+    def write(self, kind: str, *parts: Any) -> None:
+        """Write a line that begins with its kind: one of a few fixed texts, with nothing of the client's in it."""
+        with self._lock:
+            now = self._clock()
+            ends_at, count = self._windows.get(kind, (0.0, 0))
+            left_out = max(0, count - _LINES) if now >= ends_at else 0
+            if now >= ends_at:
+                ends_at, count = now + _WINDOW_S, 0
+            self._windows[kind] = ends_at, count + 1
+            is_written = count < _LINES
+        if is_written:
+            self._write(kind, *parts, *([f"({left_out} lines like this one were left out)"] if left_out else []))
