@@ -108,7 +108,7 @@ def signalled_while_joining(number, options):
     return out, err, process.returncode
 
 
-@pytest.mark.parametrize("backend", ["werkzeug", "cheroot", "granian"])
+@pytest.mark.parametrize("backend", ["werkzeug", "granian"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_signal_ends_a_start_that_joins_the_loop_cleanly(number, backend):
     assert signalled_while_joining(number, f"servBackend={backend!r}") == ("after serveForever\n", "", 0)
@@ -219,7 +219,7 @@ def test_server_with_pages_of_flask_alone_does_not_warn(caplog):
 def test_faster_backend_is_named_where_werkzeug_serves_for_want_of_one():
     program = """
         import sys
-        sys.modules["granian"] = sys.modules["cheroot"] = None
+        sys.modules["granian"] = None
         from flaskJSONRPCServer import flaskJSONRPCServer
         server = flaskJSONRPCServer(["127.0.0.1", 0], name="slow")
         server.registerFunction(len, path="/api")

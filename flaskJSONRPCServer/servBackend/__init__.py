@@ -56,19 +56,6 @@ def can_import_granian() -> bool:
     return importlib.util.find_spec("granian") is not None
 
 
-def load_cheroot() -> ServBackend:
-    """Return the backend that serves with cheroot.
-
-    Raises:
-        MissingExtraError: cheroot is not installed.
-    """
-    try:
-        from .cheroot import CherootBackend
-    except ImportError as exc:
-        raise missing_extra("servBackend 'cheroot'", "cheroot", exc) from exc
-    return CherootBackend()
-
-
 def load_werkzeug() -> ServBackend:
     """Return the backend that serves with Werkzeug."""
     from .werkzeug import WerkzeugBackend
@@ -78,7 +65,6 @@ def load_werkzeug() -> ServBackend:
 
 servBackendMap: dict[str, Callable[[], ServBackend]] = {
     "granian": load_granian,
-    "cheroot": load_cheroot,
     "werkzeug": load_werkzeug,
     "pywsgi": load_pywsgi,
 }
@@ -90,7 +76,7 @@ _FORMER_PREFIX = "servBackend_"
 
 # What ``auto`` tries without gevent, in this order: the first that is installed and can do what is asked for serves.
 # Where there is none, Werkzeug serves, which is always there and can do all.
-_CANDIDATES = ("granian", "cheroot")
+_CANDIDATES = ("granian",)
 
 
 def find_serv_backend(

@@ -24,8 +24,6 @@ DESELECTED = {
     "test_documented_serving_backend_is_registered_for_the_next_start": "",
     # `_connection.nativeThread` is one thing in a greenlet and another in a native thread.
     "test_answer_is_that_of_the_serving_thread": "magic|sets headers",
-    # `auto` takes pywsgi at once.
-    "test_unusable_granian_is_passed_over_and_logged_once_a_start": "",
     # They start processes without gevent.
     "test_signal_finishes_20_calls_in_flight": "",
     "test_signal_ends_serve_forever_cleanly": "",
@@ -52,7 +50,7 @@ def pytest_collection_modifyitems(items):
 
 # Their dispatchers wait for primitives of `threading` in native threads, which the patch does not allow for.
 # test_threads.py has what can be asked of these backends. Of the serving backends, pywsgi takes the place of one.
-NATIVE = re.compile(r"\bthreadedNative\b|\bnative object\b|\bcheroot\b|\bgranian\b")
+NATIVE = re.compile(r"\bthreadedNative\b|\bnative\b|\bgranian\b")
 
 
 def is_deselected(item):

@@ -7,7 +7,7 @@ import textwrap
 
 import pytest
 
-from flaskJSONRPCServer import MissingExtraError, UnsupportedError, flaskJSONRPCServer, servBackend
+from flaskJSONRPCServer import MissingExtraError, SettingsError, UnsupportedError, flaskJSONRPCServer, servBackend
 from flaskJSONRPCServer.servBackend import find_serv_backend, load_granian
 
 
@@ -92,12 +92,10 @@ def test_limit_of_open_files_stays_as_it_is():
     subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True)
 
 
-def test_cheroot_serves_where_granian_cannot(without_granian):
-    assert find_serv_backend("auto")._id == "cheroot"
-
-
-def test_missing_cheroot_is_passed_over_and_cannot_be_named(without_granian, monkeypatch):
-    hide(monkeypatch, "cheroot", "cheroot")
+def test_werkzeug_serves_where_granian_cannot(without_granian):
     assert find_serv_backend("auto")._id == "werkzeug"
-    with pytest.raises(MissingExtraError, match=r"needs cheroot; install it: pip install 'cheroot>=11"):
-        find_serv_backend("cheroot")
+
+
+def test_cheroot_is_an_error_with_the_remedy():
+    with pytest.raises(SettingsError, match="unknown serving backend 'cheroot': .*'native'"):
+        flaskJSONRPCServer(["127.0.0.1", 0], log=0, servBackend="cheroot")
