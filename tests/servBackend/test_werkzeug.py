@@ -118,15 +118,18 @@ def test_what_follows_a_request_is_neither_answered_nor_waited_for(server):
         assert receive_all(client).count(b"HTTP/1.1 ") == 1
 
 
-def test_refusal_arrives_though_the_body_is_still_coming():
-    made = flaskJSONRPCServer(["127.0.0.1", 0], log=0, servBackend="werkzeug", max_body_bytes=100)
+@pytest.mark.parametrize(("sent", "status"), [(b"", b""), (HEAD, b""), (head(len(CALL)) + CALL[:-1], b"HTTP/1.1 408 ")])
+def test_silent_client_is_ended_after_the_read_timeout(sent, status):
+    made = flaskJSONRPCServer(["127.0.0.1", 0], log=0, servBackend="werkzeug", read_timeout_s=0.05)
     made.registerFunction(lambda text: text, path="/api", name="echo")
     made.start()
-    assert post(made.addresses[0], b" " * 6_000_000)[0] == 413
+    with socket.create_connection(made.addresses[0], timeout=30) as client:
+        client.sendall(sent)
+        assert receive_all(client)[: len(status) or None] == status
     made.stop()
 
 
-def test_half_sent_body_is_ended_by_a_stop_only_after_its_answer(server):
+def test_stop_answers_a_request_whose_body_is_still_coming(server):
     with socket.create_connection(server.addresses[0], timeout=30) as client:
         client.sendall(head(len(CALL)) + CALL[:-1])
         wait_until(lambda: server.stats()["processingRequestCount"] == 1)
