@@ -144,7 +144,7 @@ class Engine:
             UnsupportedError: It cannot serve on the server's addresses.
             ServerStateError: The server is in use.
         """
-        backend = find_serv_backend(wanted, gevent=self.settings.gevent, ssl=self.settings.ssl)
+        backend = find_serv_backend(wanted, gevent=self.settings.gevent)
         refuse_unsupported(backend, addresses_of(self.settings), gevent=self.settings.gevent)
         self.settings.servBackend = wanted
         return backend._id

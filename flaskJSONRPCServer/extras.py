@@ -12,7 +12,6 @@ __all__ = ["REQUIREMENTS", "install_command", "missing_extra"]
 REQUIREMENTS: Final[dict[str, tuple[str, ...]]] = {
     "fast": ("granian>=2.8.0,<2.9", "orjson>=3.10"),
     "gevent": ("gevent>=24.2",),
-    "cheroot": ("cheroot>=11.0,<12",),
     "parallel": ("loky>=3.4", "cloudpickle>=3.0"),
     "celery": ("celery>=5.7,<5.8", "kombu>=5.7,<5.8", "redis>=5.0", "packaging>=23"),
     "msgspec": ("msgspec>=0.19",),

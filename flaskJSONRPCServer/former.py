@@ -1,4 +1,4 @@
-"""Names that users of releases before 1.0 know and that are gone, each with what to do instead."""
+"""Names that users of earlier versions know and that are gone, each with what to do instead."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ OPTIONS: Final[dict[str, str]] = {
 """Options of the constructor."""
 
 SERV_BACKENDS: Final[dict[str, str]] = {
-    "wsgiex": "it came with the old server; 'auto' takes the best that is installed",
+    "wsgiex": "it came with the old server; 'auto' takes the server's own, 'native'",
+    "cheroot": "it is no longer there; 'native' does what it did, and 'auto' takes that",
 }
 """Serving backends."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import sys
 import threading
 import time
@@ -12,14 +11,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 from .engine import Engine, addresses_of
 from .errors import ServerStateError, SettingsError
-from .extras import install_command
 from .runtime.asynchronous import at_home
 from .runtime.interrupts import is_interrupt
 from .runtime.logs import ERROR, INFO, WARNING
 from .runtime.resources import checked_limits
 from .runtime.signals import EndRequest, ended_by_signals
 from .runtime.ticker import Ticker
-from .servBackend import backend_to_check, can_import_granian, find_serv_backend
+from .servBackend import find_serv_backend
 from .servBackend.gate import Gate, closed
 from .servBackend.serving import Serving, refuse_unsupported
 from .servBackend.sockets import Address
@@ -60,7 +58,7 @@ class Lifecycle:
     """
 
     def __init__(self, engine: Engine, facade: Any) -> None:
-        backend = backend_to_check(engine.settings.servBackend, gevent=engine.settings.gevent)
+        backend = find_serv_backend(engine.settings.servBackend, gevent=engine.settings.gevent)
         refuse_unsupported(backend, addresses_of(engine.settings), gevent=engine.settings.gevent)
         refuse_without_tls(backend, engine.settings.ssl)
         checked_limits(engine.settings.tweakDescriptors)
@@ -278,8 +276,6 @@ class Lifecycle:
         log.write(INFO, f"server {engine.name!r} listens on", *self.urls, *what)
         if not engine.has_urls():
             log.write(WARNING, f"server {engine.name!r} has nothing to call; registerFunction() adds a function")
-        if backend == "werkzeug" and engine.settings.servBackend == "auto" and not can_import_granian():
-            log.write(INFO, "werkzeug is the slowest backend; for a faster one:", install_command("fast", "granian"))
 
     def _start_all(self, undo: ExitStack) -> None:
         settings = self._engine.settings
@@ -294,12 +290,7 @@ class Lifecycle:
         given: list[Any] = [settings.bindAdress]
         if settings.multipleAdress:
             given = list(cast("Sequence[Any]", settings.bindAdress))
-        backend = find_serv_backend(
-            settings.servBackend,
-            gevent=settings.gevent,
-            ssl=settings.ssl,
-            told=functools.partial(self._engine.log.write, INFO),
-        )
+        backend = find_serv_backend(settings.servBackend, gevent=settings.gevent)
         self._serving.start(backend, addresses_of(settings), given, self._gate)
 
     def _open_gate(self) -> None:

@@ -82,8 +82,8 @@ class flaskJSONRPCServer(DocumentedHelpers):
         controlGC: While the server runs, collect garbage by hand: every so many minutes, requests or calls.
         magicVarForDispatcher: The parameter by which a dispatcher is given its connection.
         name: The server's name, also of its logger; None makes one up.
-        servBackend: Who serves: ``'werkzeug'``, with ``gevent=True`` ``'pywsgi'``, ``'auto'`` for the one of these that
-            fits, or a backend of your own.
+        servBackend: Who serves: ``'native'``, with ``gevent=True`` ``'pywsgi'``, ``'auto'`` for the one of these that
+            fits, ``'werkzeug'`` for development, ``'granian'`` behind a proxy, or a backend of your own.
         **options: Any further option of :class:`~flaskJSONRPCServer.settings.Settings`.
 
     Raises:

@@ -38,7 +38,6 @@ OPTIONS = {
     "": "",
     "fast": "servBackend='granian', jsonBackend='orjson'",
     "gevent": "gevent=True",
-    "cheroot": "servBackend='cheroot'",
     "parallel": "dispatcherBackend='parallel'",
     "celery": "dispatcherBackend='celery'",
     "msgspec": "jsonBackend='msgspec'",

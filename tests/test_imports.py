@@ -34,7 +34,7 @@ HEIGHT = {unit: -depth for depth, row in enumerate(LAYERS) for unit in row}
 # These import nothing of the package but themselves. Outside the standard library they import what PLACES grants them.
 SELF_CONTAINED = {"sansio_jsonrpc"}
 
-CORE_DEPENDENCIES = {"flask", "psutil", "simplejson", "werkzeug"}
+CORE_DEPENDENCIES = {"flask", "httptools", "psutil", "simplejson", "werkzeug"}
 
 _CELERY = {
     f"execBackend/celery/{part}.py"
@@ -45,7 +45,6 @@ _ENGINES = {"sansio_jsonrpc/codecs/engines.py"}
 # The only modules that may import a package which is optional there.
 PLACES = {
     "celery": _CELERY,
-    "cheroot": {"servBackend/cheroot.py"},
     "cloudpickle": {"execBackend/parallel/child.py", "execBackend/parallel/functions.py"},
     "gevent": {"runtime/concurrency.py", "servBackend/pywsgi.py"},
     "granian": {"servBackend/granian_worker.py"},

@@ -15,14 +15,14 @@ from tests.sources import copy_sources
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "flaskJSONRPCServer"
-CORE = {"flask", "psutil", "simplejson", "werkzeug"}
-OPTIONAL = {"celery", "cheroot", "gevent", "granian", "loky", "msgspec", "orjson", "rapidjson"}
+CORE = {"flask", "httptools", "psutil", "simplejson", "werkzeug"}
+OPTIONAL = {"celery", "gevent", "granian", "loky", "msgspec", "orjson", "rapidjson"}
 
 # Each takes a millisecond or more to import.
 LARGE = {
     "asyncio",
     "flaskJSONRPCServer.autoreload",
-    "flaskJSONRPCServer.servBackend.lobby",
+    "flaskJSONRPCServer.servBackend.native.backend",
     "flaskJSONRPCServer.servBackend.werkzeug",
     "multiprocessing",
     "psutil",

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PEERS = ROOT / "benchmarks" / "peers"
 _HOME = ROOT / ".venvs" / "bench"
 _PIP = ("-m", "pip", "--disable-pip-version-check", "install", "-qq")
-_OURS = ("flask", "werkzeug", "simplejson", "orjson", "cheroot", "gevent", "granian")
+_OURS = ("flask", "werkzeug", "simplejson", "orjson", "httptools", "gevent", "granian")
 
 
 class LeftOutError(Exception):

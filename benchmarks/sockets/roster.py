@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from .loads import LOADS, MAIN, MEGABYTES, SINGLE, Load
 
-# The fastest first.
-BACKENDS = ("granian", "cheroot", "pywsgi", "werkzeug")
+# The one of `auto` first: with --quick it stands for all.
+BACKENDS = ("native", "granian", "pywsgi", "werkzeug")
 
 OURS, BARE, VIA_FLASK, FLASK_VIEW, PEER = "ours", "bare WSGI", "ours via Flask", "bare Flask view", "peer"
 
@@ -76,6 +76,7 @@ PEERS = (
         "fastapi_jsonrpc_uvicorn.py",
         ("fastapi-jsonrpc", "fastapi", "uvicorn"),
     ),
+    Contestant("bare WSGI, cheroot", PEER, "cheroot", "cheroot_bare.py", ("cheroot", "orjson")),
     Contestant("tinyrpc, pywsgi", PEER, "tinyrpc", "tinyrpc_pywsgi.py", ("tinyrpc", "gevent")),
     Contestant("json-rpc, werkzeug", PEER, "json-rpc", "json_rpc_werkzeug.py", ("json-rpc", "werkzeug")),
     Contestant("Flask-JSONRPC, Flask", PEER, "flask-jsonrpc", "flask_jsonrpc_flask.py", ("flask-jsonrpc", "flask")),

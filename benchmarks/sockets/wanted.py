@@ -11,7 +11,8 @@ from .roster import BARE, FLASK_VIEW, OURS, VIA_FLASK, Contestant
 # How many times the calls per second of each peer are wanted.
 _OVER_PEERS = {
     "jayson, Node http": 0.95,
-    "pjrpc, aiohttp": 3.3,
+    "pjrpc, aiohttp": 4,
+    "bare WSGI, cheroot": 4,
     "fastapi-jsonrpc, uvicorn": 8,
     "Flask-JSONRPC, Flask": 22,
     "jsonrpcserver, Flask": 22,

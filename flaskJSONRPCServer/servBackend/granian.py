@@ -8,10 +8,12 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from ..errors import UnsupportedError
 from ..runtime.logs import ERROR, WARNING
+from .exposure import warn_if_exposed
 from .granian_worker import LOGGER, Worker
 from .sockets import is_unix
 from .tls import server_context
@@ -19,6 +21,11 @@ from .tls import server_context
 __all__ = ["GranianBackend"]
 
 Headers = list[tuple[str, str]]
+
+_EXPOSED = (
+    "is for use behind a proxy: it bounds neither connections nor slow bodies nor answers that nobody reads, and takes "
+    "ambiguous requests"
+)
 
 _REFUSAL = b"The request is refused: its Transfer-Encoding is not 'chunked'.\n"
 
@@ -211,6 +218,8 @@ class GranianBackend:
     def start(self, bindAdress: Any, wsgiApp: Callable[..., Any], server: Any, joinLoop: bool) -> Running:
         """As :meth:`~flaskJSONRPCServer.servBackend.base.ServBackend.start`."""
         _, listener = bindAdress
+        refuse_trusted_proxies(server.settings.trusted_proxies)
+        warn_if_exposed(listener, server.log, self._id, _EXPOSED)
         return Running(listener, wsgiApp, server)
 
     def stop(self, serverInstance: Running, serverIndex: int, server: Any, timeout: float) -> None:
@@ -218,3 +227,19 @@ class GranianBackend:
         cut_off = serverInstance.stop(timeout)
         if cut_off is not None:
             server.log.write(WARNING, f"{cut_off} connections were still being answered after {timeout} s")
+
+
+def refuse_trusted_proxies(trusted_proxies: Sequence[str]) -> None:
+    """Check that no proxy is to be believed: the environ does not tell its X-Forwarded-For from X_Forwarded_For.
+
+    A proxy overwrites the one, and may pass the other on as the client has sent it.
+
+    Raises:
+        UnsupportedError: One is.
+    """
+    if trusted_proxies:
+        raise UnsupportedError(
+            f"servBackend 'granian' cannot serve with trusted_proxies={list(trusted_proxies)!r}: a client's header "
+            "X_Forwarded_For looks like the proxy's X-Forwarded-For there; use servBackend='auto' or 'native', or "
+            "leave trusted_proxies out"
+        )

@@ -148,5 +148,5 @@ def refuse_unsupported(backend: ServBackend, addresses: list[AnyAddress], *, gev
     raw = [address for address in addresses if not isinstance(address, Address)]
     if raw and not backend._supportRawSocket:
         raise UnsupportedError(
-            f"servBackend {backend._id!r} cannot serve on {raw[0]}: it takes no sockets; use [ip, port], or 'werkzeug'"
+            f"servBackend {backend._id!r} cannot serve on {raw[0]}: it takes no sockets; use [ip, port], or 'native'"
         )

@@ -63,12 +63,12 @@ def refuse_without_tls(backend: ServBackend, wanted: Any) -> None:
         return
     if not backend._supportTLS:
         raise UnsupportedError(
-            f"servBackend {backend._id!r} cannot serve with ssl={wanted!r}: it does not say _supportTLS; use 'werkzeug'"
+            f"servBackend {backend._id!r} cannot serve with ssl={wanted!r}: it does not say _supportTLS; use 'native'"
         )
     if isinstance(wanted, ssl.SSLContext) and not backend._supportSSLContext:
         raise UnsupportedError(
             f"servBackend {backend._id!r} cannot serve with ssl={wanted!r}: it takes [key file, certificate file] "
-            "only; use 'auto' or 'werkzeug'"
+            "only; use 'auto' or 'native'"
         )
 
 

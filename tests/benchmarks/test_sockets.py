@@ -116,7 +116,7 @@ def test_server_that_does_not_come_up_is_left_out_with_its_last_words():
 
 def test_whole_roster_has_every_backend_once_and_every_peer():
     everybody = roster(BACKENDS)
-    assert len({one.name for one in everybody}) == len(everybody) == len(BACKENDS) * 6 + 9
+    assert len({one.name for one in everybody}) == len(everybody) == len(BACKENDS) * 6 + 10
     assert all((PEERS / one.script).is_file() for one in everybody)
     assert all(one.loads == MAIN for one in everybody if one.kind == PEER)
 

@@ -1,14 +1,13 @@
-"""Which serving backend `auto` takes, and what it says about those that it passes over."""
+"""Which serving backend is found under a name, `auto` among them, and what is said of those that are not."""
 
-import ssl
 import subprocess
 import sys
 import textwrap
 
 import pytest
 
-from flaskJSONRPCServer import MissingExtraError, UnsupportedError, flaskJSONRPCServer, servBackend
-from flaskJSONRPCServer.servBackend import find_serv_backend, load_granian
+from flaskJSONRPCServer import MissingExtraError, SettingsError, UnsupportedError, flaskJSONRPCServer, servBackend
+from flaskJSONRPCServer.servBackend import find_serv_backend, servBackendMap
 
 
 def hide(monkeypatch, package, *importers):
@@ -18,52 +17,47 @@ def hide(monkeypatch, package, *importers):
         monkeypatch.delitem(sys.modules, f"flaskJSONRPCServer.servBackend.{module}", raising=False)
 
 
-@pytest.fixture
-def without_granian(monkeypatch):
+@pytest.mark.parametrize(("gevent", "name"), [(False, "native"), (True, "pywsgi")])
+def test_auto_is_native_and_with_gevent_pywsgi(gevent, name):
+    assert find_serv_backend("auto", gevent=gevent)._id == name
+
+
+@pytest.mark.parametrize("name", servBackendMap)
+def test_backend_is_found_by_its_name(name):
+    assert find_serv_backend(name)._id == name
+
+
+def test_native_is_named_first():
+    assert list(servBackendMap) == ["native", "pywsgi", "werkzeug", "granian"]
+
+
+def test_auto_needs_no_extra():
+    code = """
+        import sys
+        sys.modules["granian"] = sys.modules["gevent"] = None
+        from flaskJSONRPCServer import flaskJSONRPCServer
+        flaskJSONRPCServer(["127.0.0.1", 0])
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True)
+
+
+@pytest.mark.parametrize("name", ["cheroot", "wsgiex"])
+def test_backend_that_is_gone_is_an_error_with_the_remedy(name):
+    with pytest.raises(SettingsError, match=rf"unknown serving backend '{name}': .*'native'"):
+        flaskJSONRPCServer(["127.0.0.1", 0], log=0, servBackend=name)
+
+
+def test_granian_that_is_not_installed_cannot_be_named(monkeypatch):
     hide(monkeypatch, "granian", "granian", "granian_worker")
+    with pytest.raises(MissingExtraError, match=r"needs granian; install it: pip install 'granian>=2\.8.*' 'orjson"):
+        find_serv_backend("granian")
 
 
-@pytest.fixture
-def with_unusable_granian(monkeypatch):
+def test_unusable_granian_that_is_named_is_an_error(monkeypatch):
     def load():
         raise UnsupportedError("granian 9.9.9 cannot be used here")
 
     monkeypatch.setitem(servBackend.servBackendMap, "granian", load)
-
-
-@pytest.mark.parametrize("tls", [False, ["key.pem", "cert.pem"]])
-def test_granian_serves_where_it_is_installed(tls, certificates):
-    wanted = tls and [certificates.key, certificates.certificate]
-    assert find_serv_backend("auto", ssl=wanted)._id == "granian"
-
-
-def test_ssl_context_is_served_by_another_which_is_told():
-    told = []
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    found = find_serv_backend("auto", ssl=context, told=told.append)
-    assert found._supportSSLContext
-    assert told[0].startswith("servBackend 'auto' passes over 'granian': servBackend 'granian' cannot serve with ssl=")
-
-
-def test_what_is_not_installed_is_passed_over_in_silence(without_granian):
-    told = []
-    assert find_serv_backend("auto", told=told.append)._id != "granian"
-    assert told == []
-
-
-def test_what_is_not_installed_cannot_be_named(without_granian):
-    with pytest.raises(MissingExtraError, match=r"needs granian; install it: pip install 'granian>=2\.8.*' 'orjson"):
-        load_granian()
-
-
-def test_unusable_granian_is_passed_over_and_logged_once_a_start(with_unusable_granian, caplog):
-    server = flaskJSONRPCServer(["127.0.0.1", 0], log=3)
-    server.start()
-    server.stop()
-    assert caplog.text.count("servBackend 'auto' passes over 'granian': granian 9.9.9 cannot be used here") == 1
-
-
-def test_unusable_granian_that_is_named_is_an_error(with_unusable_granian):
     with pytest.raises(UnsupportedError, match=r"granian 9\.9\.9 cannot be used here"):
         flaskJSONRPCServer(["127.0.0.1", 0], log=0, servBackend="granian")
 
@@ -73,11 +67,7 @@ def test_granian_that_lacks_a_name_cannot_be_used(monkeypatch):
     for module in ("granian", "granian_worker"):
         monkeypatch.delitem(sys.modules, f"flaskJSONRPCServer.servBackend.{module}", raising=False)
     with pytest.raises(UnsupportedError, match="its WorkerSignal is not what it was"):
-        load_granian()
-
-
-def test_gevent_is_served_by_pywsgi():
-    assert find_serv_backend("auto", gevent=True)._id == "pywsgi"
+        find_serv_backend("granian")
 
 
 def test_limit_of_open_files_stays_as_it_is():
@@ -90,14 +80,3 @@ def test_limit_of_open_files_stays_as_it_is():
         assert resource.getrlimit(resource.RLIMIT_NOFILE) == limits
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True)
-
-
-def test_cheroot_serves_where_granian_cannot(without_granian):
-    assert find_serv_backend("auto")._id == "cheroot"
-
-
-def test_missing_cheroot_is_passed_over_and_cannot_be_named(without_granian, monkeypatch):
-    hide(monkeypatch, "cheroot", "cheroot")
-    assert find_serv_backend("auto")._id == "werkzeug"
-    with pytest.raises(MissingExtraError, match=r"needs cheroot; install it: pip install 'cheroot>=11"):
-        find_serv_backend("cheroot")

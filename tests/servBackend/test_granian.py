@@ -350,6 +350,16 @@ def test_gevent_is_refused_where_granian_is_named():
         refuse_unsupported(GranianBackend(), [], gevent=True)  # a server would have the process patched first
 
 
+def test_trusted_proxies_are_refused_at_the_start_with_the_remedy():
+    server = make(trusted_proxies=["127.0.0.1"])
+    with pytest.raises(UnsupportedError, match=r"trusted_proxies=\['127.0.0.1'\].*use servBackend='auto' or 'native'"):
+        server.start()
+    assert server.addresses == []
+    server.settings.trusted_proxies = []
+    with started(server) as address:
+        assert fetch(address, "/api/echo?text=x")[0] == 200
+
+
 def test_starts_and_stops_of_granian_are_not_logged(caplog):
     with started(make(log=4)):
         pass

@@ -10,6 +10,7 @@ import pytest
 
 from flaskJSONRPCServer import BindError, SettingsError, flaskJSONRPCServer
 from flaskJSONRPCServer.servBackend import find_serv_backend
+from tests.helpers import wait_until
 
 CALL = b'{"jsonrpc":"2.0","method":"echo","params":["a"],"id":1}'
 
@@ -109,6 +110,34 @@ def test_each_connection_is_closed_after_its_answer(server):
         answer = receive_all(client)
     assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
     assert b"\r\nConnection: close\r\n" in answer
+
+
+def test_what_follows_a_request_is_neither_answered_nor_waited_for(server):
+    with socket.create_connection(server.addresses[0], timeout=30) as client:
+        client.sendall(head(len(CALL)) + CALL + head(100))
+        assert receive_all(client).count(b"HTTP/1.1 ") == 1
+
+
+@pytest.mark.parametrize(("sent", "status"), [(b"", b""), (HEAD, b""), (head(len(CALL)) + CALL[:-1], b"HTTP/1.1 408 ")])
+def test_silent_client_is_ended_after_the_read_timeout(sent, status):
+    made = flaskJSONRPCServer(["127.0.0.1", 0], log=0, servBackend="werkzeug", read_timeout_s=0.05)
+    made.registerFunction(lambda text: text, path="/api", name="echo")
+    made.start()
+    with socket.create_connection(made.addresses[0], timeout=30) as client:
+        client.sendall(sent)
+        assert receive_all(client)[: len(status) or None] == status
+    made.stop()
+
+
+def test_stop_answers_a_request_whose_body_is_still_coming(server):
+    with socket.create_connection(server.addresses[0], timeout=30) as client:
+        client.sendall(head(len(CALL)) + CALL[:-1])
+        wait_until(lambda: server.stats()["processingRequestCount"] == 1)
+        stopper = threading.Thread(target=server.stop)
+        stopper.start()
+        client.sendall(CALL[-1:])
+        assert receive_all(client).endswith(b'"result":"a","id":1}')
+        stopper.join()
 
 
 def test_body_that_ends_early_is_400(server):

@@ -393,7 +393,7 @@ def test_call_beyond_the_queue_is_refused(tmp_path):
         assert sorted(each.result()["result"] for each in calls) == ["a", "b"]
 
 
-@pytest.mark.parametrize("serving", ["werkzeug", "cheroot"])
+@pytest.mark.parametrize("serving", ["native", "werkzeug"])
 def test_call_whose_client_has_gone_ends_or_does_not_run(tmp_path, serving):
     server = make(ParallelBackend(poolSize=1), ["127.0.0.1", 0], servBackend=serving)
     server.start()
