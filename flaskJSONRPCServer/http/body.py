@@ -16,6 +16,9 @@ __all__ = ["declared_length", "gunzip", "is_gzip", "read_body", "read_parsed_bod
 _GZIP_WBITS = 31
 _GZIP_MAGIC = b"\x1f\x8b"
 
+# How much is decompressed in one step, of input and of output; guessed.
+_PIECE_BYTES = 64 * 1024
+
 # The server's limit on a body.
 _SETTING = "max_body_bytes"
 
@@ -171,11 +174,9 @@ def gunzip(body: bytes, *, limit_bytes: int) -> bytes:
     """
     decompressor = zlib.decompressobj(_GZIP_WBITS)
     try:
-        plain = decompressor.decompress(body, limit_bytes + 1)
+        plain = inflate(decompressor, body, limit_bytes)
     except zlib.error as exc:
         raise BadEncoding("the body is not valid gzip") from exc
-    if len(plain) > limit_bytes:
-        raise too_large(limit_bytes)
     if not decompressor.eof:
         raise BadEncoding("the gzip body is truncated")
     if decompressor.unused_data:
@@ -183,6 +184,26 @@ def gunzip(body: bytes, *, limit_bytes: int) -> bytes:
     if plain.startswith(_GZIP_MAGIC):
         raise BadEncoding("the body is gzipped twice")
     return plain
+
+
+def inflate(decompressor: zlib._Decompress, body: bytes, limit_bytes: int) -> bytes:
+    """Decompress in pieces, of which no more are held than the limit allows.
+
+    In one go zlib would hold a bomb twice at the end: in blocks, and joined. The input is cut too, since what is left
+    of it is copied after each piece.
+    """
+    pieces: list[bytes] = []
+    left_bytes = limit_bytes
+    for start in range(0, len(body), _PIECE_BYTES):
+        data, piece = body[start : start + _PIECE_BYTES], b""
+        while data or len(piece) == _PIECE_BYTES:  # a piece of full size may leave more inside zlib
+            piece = decompressor.decompress(data, _PIECE_BYTES)
+            left_bytes -= len(piece)
+            if left_bytes < 0:
+                raise too_large(limit_bytes)
+            pieces.append(piece)
+            data = decompressor.unconsumed_tail
+    return b"".join(pieces)
 
 
 def too_large(limit_bytes: int, setting: str = _SETTING) -> BodyTooLarge:
