@@ -119,7 +119,8 @@ class ClientConnection:
         """
         with self._lock:
             is_sent = self._send(data, time.monotonic())
-        if not is_sent:
+            is_broken = self.http.phase is Phase.CLOSED
+        if is_broken or not is_sent:  # nothing may be awaited of a client that has ended its side: no event would come
             self._manager.attend(self)
         return is_sent
 
