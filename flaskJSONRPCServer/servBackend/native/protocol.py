@@ -226,7 +226,7 @@ class HttpConnection:
         if not self.outgoing.size:
             self._answer_rate.stop()
             if self.phase is Phase.LINGERING:
-                self._last_received = now  # the client's turn to close begins here
+                self._since = self._last_received = now  # the client's turn to close begins here
                 self._close_if_done()
 
     def refuse(self, refusal: Refusal, now: float) -> None:
@@ -284,7 +284,8 @@ class HttpConnection:
             case Phase.BODY:
                 deadline = min(since + timeouts.body_timeout_s, last + timeouts.read_timeout_s, self._body_rate.ends_at)
             case Phase.LINGERING:
-                deadline = min(since + LINGER_S, math.inf if self.outgoing.size else last + LINGER_SILENCE_S)
+                # An answer on its way has a lowest rate, and no time for the whole of it, however long it is.
+                deadline = math.inf if self.outgoing.size else min(since + LINGER_S, last + LINGER_SILENCE_S)
             case Phase.HANDSHAKE:
                 deadline = since + timeouts.handshake_timeout_s
         return deadline
