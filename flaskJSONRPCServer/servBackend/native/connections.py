@@ -310,11 +310,13 @@ class ConnectionManager:
         self._forget(connection)
 
     def _forget(self, connection: ClientConnection) -> None:
-        """Close a connection."""
+        """Close a connection, once: one that has to make room for itself is come by twice."""
+        if connection not in self._connections:
+            return
         if connection.registered:
             self._selector.unregister(connection.socket)
             connection.registered = 0
-        self._connections.discard(connection)
+        self._connections.remove(connection)
         self._buffered_bytes -= connection.counted_bytes
         self._acceptor.leave(connection.client)
         connection.close()
