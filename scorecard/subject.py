@@ -1,0 +1,238 @@
+"""The server under test: started, asked for figures and stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from flaskJSONRPCServer.settings import OPTIONS
+
+from . import wire
+
+__all__ = ["ROOT", "Start", "Starter", "Subject", "SubjectError", "wait_until"]
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# How long a server has to end after SIGTERM before it is killed, in seconds.
+_END_S = 25
+
+# Settings of single backends. Where the package does not have one, the check runs without it: what the setting bounds
+# is then unbounded, and the check says so by its figures.
+_OF_SOME_BACKENDS = frozenset(
+    {
+        "max_waiting_requests",
+        "head_timeout_s",
+        "body_timeout_s",
+        "handshake_timeout_s",
+        "idle_timeout_s",
+        "min_body_rate",
+        "min_answer_rate",
+        "rate_grace_s",
+        "request_timeout_s",
+        "max_connections",
+        "max_connections_per_client",
+        "max_requests_per_connection",
+        "max_buffered_bytes",
+        "spool_body_bytes",
+        "max_head_bytes",
+        "max_concurrent_calls",
+        "read_timeout_s",
+    }
+)
+
+
+class SubjectError(Exception):
+    """A server could not be started; the message has the last line of its log."""
+
+
+class Subject:
+    """A server in a process of its own.
+
+    Args:
+        backend: The serving backend.
+        options: The options of the server; of :data:`_OF_SOME_BACKENDS`, those that the package has.
+        folder: Where its log goes.
+        address: What it is bound to; by default a port of the loopback address that the system chooses.
+        descriptors: Its limit of open files.
+        environ: Variables of its environment beside those of this process.
+
+    Attributes:
+        address: What a client connects to.
+        log_path: The file with what it writes to standard error.
+        process: Its figures, by psutil.
+
+    Raises:
+        SubjectError: It does not start.
+    """
+
+    def __init__(
+        self,
+        backend: str,
+        options: dict[str, Any],
+        *,
+        folder: Path,
+        address: Any = None,
+        descriptors: int | None = None,
+        environ: dict[str, str] | None = None,
+    ) -> None:
+        self.backend = backend
+        self.log_path = folder / f"{backend}-{time.monotonic_ns()}.log"
+        given = {
+            "backend": backend,
+            "address": address or ["127.0.0.1", 0],
+            "descriptors": descriptors,
+            "options": {"log": 2, **supported(options)},
+        }
+        with self.log_path.open("wb") as log:
+            self.popen = subprocess.Popen(
+                [sys.executable, "-m", "scorecard.served", json.dumps(given)],
+                cwd=ROOT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env={**os.environ, **(environ or {})},
+            )
+        addresses = self._read()
+        if addresses is None:
+            self.stop()
+            raise SubjectError(f"servBackend {backend!r} does not start: {self.last_line()}")
+        self.address: Any = tuple(addresses[0]) if isinstance(addresses[0], list) else addresses[0]
+        self.process = psutil.Process(self.popen.pid)
+
+    def _read(self) -> Any:
+        assert self.popen.stdout is not None
+        line = self.popen.stdout.readline()
+        return json.loads(line) if line else None
+
+    def ask(self, command: str = "figures") -> dict[str, Any]:
+        """Send a command past HTTP. Return the counts of :class:`~scorecard.dispatchers.Api`."""
+        assert self.popen.stdin is not None
+        self.popen.stdin.write(f"{command}\n")
+        self.popen.stdin.flush()
+        figures: dict[str, Any] = self._read()
+        return figures
+
+    def ran(self) -> int:
+        """Return how many calls have begun."""
+        ran = self.ask()["ran"]
+        return int(sum(ran.values()) - ran.get("page", 0))
+
+    def marked(self, text: str) -> int:
+        """Return how many calls of ``mark`` and ``slow`` have begun with a text."""
+        return int(self.ask()["texts"].get(text, 0))
+
+    def call(self, method: str, *params: Any, timeout_s: float = 5) -> wire.Answer:
+        return wire.call(self.address, method, *params, timeout_s=timeout_s)
+
+    def is_alive(self) -> bool:
+        """Return whether the next valid call is answered within a second, by this process."""
+        return bool(self.call("pid", timeout_s=1).result == self.popen.pid)
+
+    def memory(self) -> int:
+        """Return the resident memory, in bytes."""
+        return int(self.process.memory_info().rss)
+
+    def reset_peak(self) -> None:
+        """Begin to look for :meth:`peak`."""
+        Path(f"/proc/{self.popen.pid}/clear_refs").write_text("5", encoding="ascii")
+
+    def peak(self) -> int:
+        """Return the most resident memory since :meth:`reset_peak`, in bytes."""
+        status = Path(f"/proc/{self.popen.pid}/status").read_text(encoding="ascii")
+        [line] = [line for line in status.splitlines() if line.startswith("VmHWM:")]
+        return int(line.split()[1]) * 1024
+
+    def descriptors(self) -> int:
+        return int(self.process.num_fds())
+
+    def threads(self) -> int:
+        return int(self.process.num_threads())
+
+    def cpu(self, during_s: float) -> float:
+        """Return which part of a core it uses during the next seconds."""
+        before = sum(self.process.cpu_times()[:2])
+        time.sleep(during_s)
+        return (sum(self.process.cpu_times()[:2]) - before) / during_s
+
+    def log(self) -> str:
+        return self.log_path.read_text(encoding="utf-8", errors="replace")
+
+    def last_line(self) -> str:
+        return (self.log().strip().splitlines() or ["its log is empty"])[-1]
+
+    def stop(self) -> None:
+        """End it, and every process that it has started."""
+        children = []
+        with contextlib.suppress(psutil.Error):
+            children = psutil.Process(self.popen.pid).children(recursive=True)
+        if self.popen.poll() is None:
+            self.popen.send_signal(signal.SIGTERM)
+            try:
+                self.popen.wait(_END_S)
+            except subprocess.TimeoutExpired:
+                self.popen.kill()
+                self.popen.wait()
+        for child in children:
+            with contextlib.suppress(psutil.Error):
+                child.kill()
+        for pipe in (self.popen.stdin, self.popen.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+
+
+def supported(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the options without those of single backends that the package does not have."""
+    return {name: value for name, value in options.items() if name in OPTIONS or name not in _OF_SOME_BACKENDS}
+
+
+Start = Callable[..., Subject]
+"""Starts a server of the backend that is checked, with the options that it is given. It ends with the check."""
+
+
+@contextlib.contextmanager
+def Starter(backend: str) -> Iterator[Start]:  # noqa: N802  used as a class
+    """Give a function that starts servers of a backend, which end with the block."""
+    with tempfile.TemporaryDirectory(prefix="scorecard") as folder, contextlib.ExitStack() as stack:
+
+        def start(**given: Any) -> Subject:
+            own = {name: given.pop(name, None) for name in ("address", "descriptors", "environ")}
+            subject = Subject(backend, given, folder=Path(folder), **own)
+            stack.callback(subject.stop)
+            return subject
+
+        yield start
+
+
+def wait_until(condition: Callable[[], object], timeout_s: float) -> bool:
+    """Look again and again whether a condition holds. Return whether it did before the timeout."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)  # between two looks at another process, of which there is no event
+    return True
+
+
+def raise_descriptor_limit() -> None:
+    """Let this process open as many sockets as it may."""
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def is_running(pid: int) -> bool:
+    return os.path.exists(f"/proc/{pid}")  # noqa: PTH110  a process, and no path
