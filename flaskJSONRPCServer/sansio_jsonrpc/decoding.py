@@ -135,8 +135,8 @@ def _decode_message(item: Any) -> JsonRpcMessage:
     Raises:
         _FractionIdError: The id may have been rounded.
     """
-    if isinstance(item, dict) and "method" in item:
-        method = item["method"]
+    if isinstance(item, dict):
+        method = item.get("method")
         params = item.get("params", ABSENT)
         request_id = item.get("id", ABSENT)
         if (
