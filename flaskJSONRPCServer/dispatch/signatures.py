@@ -5,8 +5,9 @@ A wrong call is found here, before the function runs: a TypeError from inside th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from inspect import Parameter
+from operator import itemgetter
 from typing import Any
 
 from ..errors import RegistrationError
@@ -28,6 +29,8 @@ class SignaturePlan:
         magic_name: The parameter that the server fills, if the function names it.
         bound_names: Parameters that have their value already, as ``self`` of a bound method has: ``**kwargs`` cannot
             take these names.
+        is_exact: Whether the function takes exactly these parameters, so that it makes no difference to pass by
+            position what came by name. A decorator, or a ``__signature__``, may declare others.
 
     Attributes:
         takes_magic: Whether the function names the magic parameter.
@@ -50,10 +53,18 @@ class SignaturePlan:
         "_required_keywords",
         "_required_names",
         "_takes_any_name",
+        "_values_in_order",
         "takes_magic",
     )
 
-    def __init__(self, parameters: list[Parameter], magic_name: str, bound_names: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        parameters: list[Parameter],
+        magic_name: str,
+        bound_names: frozenset[str] = frozenset(),
+        *,
+        is_exact: bool = False,
+    ) -> None:
         magic = next((p for p in parameters if p.name == magic_name and is_nameable(p)), None)
         if any(p.name == magic_name and p.kind is Parameter.POSITIONAL_ONLY for p in parameters):
             raise RegistrationError(f"{magic_name!r} is passed by name: it cannot be a positional-only parameter")
@@ -64,6 +75,8 @@ class SignaturePlan:
         # Where the magic parameter stands in a list of parameters; a keyword-only one stands behind any list.
         self._magic_place = parameters.index(magic) if magic and is_positional(magic) else _UNBOUNDED
         self._plan([p for p in parameters if p is not magic])
+        is_ordered = is_exact and all(p.kind is Parameter.POSITIONAL_OR_KEYWORD for p in parameters)
+        self._values_in_order = values_getter(self._positional) if is_ordered and magic is None else None
 
     def _plan(self, parameters: list[Parameter]) -> None:
         positional = [p for p in parameters if is_positional(p)]
@@ -88,6 +101,11 @@ class SignaturePlan:
         Raises:
             JsonRpcInvalidParamsError: They do not fit; the message says what is missing or too much.
         """
+        if type(params) is dict and self._values_in_order is not None and len(params) == self._most:
+            try:  # Python passes values by position in half the time that it takes by name
+                return self._values_in_order(params), _NO_NAMES
+            except KeyError:  # of which _bind_names() tells
+                pass
         if isinstance(params, dict):
             return self._bind_names(params, magic)
         values = params or []
@@ -136,6 +154,14 @@ class SignaturePlan:
         if given < self._least:
             return f"Invalid params: missing {listed(self._positional[given : self._least])}"
         return f"Invalid params: {given} given, at most {self._most} taken"
+
+
+def values_getter(names: Sequence[str]) -> Callable[[dict[str, Any]], Sequence[Any]] | None:
+    """Return what takes the values of these names out of a dict, in this order; None for no names."""
+    if len(names) == 1:  # of which itemgetter would give the value alone
+        (name,) = names
+        return lambda params: (params[name],)
+    return itemgetter(*names) if names else None
 
 
 def is_positional(parameter: Parameter) -> bool:
