@@ -64,6 +64,8 @@ def encode_result(codec: Codec, request_id: OptionalId, result: Any) -> bytes:
     if request_id is ABSENT:
         return b""
     if type(request_id) is int and request_id.bit_length() <= _SHORT_INT_BITS:
+        if type(result) is int and result.bit_length() <= _SHORT_INT_BITS and codec.writes_standard_form:
+            return b'{"jsonrpc":"2.0","result":%d,"id":%d}' % (result, request_id)
         return b'{"jsonrpc":"2.0","result":%b,"id":%d}' % (codec.dumps(result), request_id)
     return b'{"jsonrpc":"2.0","result":%b,"id":%b}' % (codec.dumps(result), _encode_id(codec, request_id))
 
