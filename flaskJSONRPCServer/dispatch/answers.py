@@ -120,7 +120,7 @@ class Answerer:
         """Answer a message, or hand it over."""
         if not isinstance(message, JsonRpcRequest) or message.id is ABSENT:
             return self._reply(message, endpoint, exchange)
-        route = endpoint.routes.get(message.method)
+        route = endpoint.find(message.method)
         backend = None if route is None or route.backends is None else route.backends.dispatcher
         if route is None or backend is None:
             return self._reply(message, endpoint, exchange)
@@ -142,7 +142,7 @@ class Answerer:
         if not isinstance(message, JsonRpcRequest):
             return self._reply_to_no_call(message)
         try:
-            route = endpoint.routes.get(message.method)
+            route = endpoint.find(message.method)
             if route is None:
                 raise JsonRpcMethodNotFoundError
             if route.backends is None:
