@@ -85,9 +85,11 @@ class Answerer:
         replies: list[bytes] = []
         room = self._max_response_bytes
         for message in batch:
-            reply = self._reply(message, endpoint, exchange) if room >= 0 else b""
+            reply = self._reply(message, endpoint, exchange)
             room -= len(reply)
-            replies.append(reply if room >= 0 else self._refuse(message))
+            if room < 0:  # this one has been run; those behind it are not
+                return joined([*replies, *map(self._refuse, batch[len(replies) :])])
+            replies.append(reply)
         return joined(replies)
 
     def _answer_in_parts(self, batch: JsonRpcBatch, endpoint: Endpoint, exchange: Exchange) -> bytes:

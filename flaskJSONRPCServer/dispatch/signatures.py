@@ -48,6 +48,7 @@ class SignaturePlan:
         "_most",
         "_names",
         "_not_by_name",
+        "_ordered",
         "_positional",
         "_required_by_position",
         "_required_keywords",
@@ -76,7 +77,9 @@ class SignaturePlan:
         self._magic_place = parameters.index(magic) if magic and is_positional(magic) else _UNBOUNDED
         self._plan([p for p in parameters if p is not magic])
         is_ordered = is_exact and all(p.kind is Parameter.POSITIONAL_OR_KEYWORD for p in parameters)
-        self._values_in_order = values_getter(self._positional) if is_ordered and magic is None else None
+        # So many names stand for values by position; no dict has -1 of them.
+        self._ordered = len(parameters) if is_ordered and parameters and magic is None else -1
+        self._values_in_order = values_getter(self._positional)
 
     def _plan(self, parameters: list[Parameter]) -> None:
         positional = [p for p in parameters if is_positional(p)]
@@ -101,7 +104,7 @@ class SignaturePlan:
         Raises:
             JsonRpcInvalidParamsError: They do not fit; the message says what is missing or too much.
         """
-        if type(params) is dict and self._values_in_order is not None and len(params) == self._most:
+        if type(params) is dict and len(params) == self._ordered:
             try:  # Python passes values by position in half the time that it takes by name
                 return self._values_in_order(params), _NO_NAMES
             except KeyError:  # of which _bind_names() tells
@@ -156,12 +159,11 @@ class SignaturePlan:
         return f"Invalid params: {given} given, at most {self._most} taken"
 
 
-def values_getter(names: Sequence[str]) -> Callable[[dict[str, Any]], Sequence[Any]] | None:
-    """Return what takes the values of these names out of a dict, in this order; None for no names."""
-    if len(names) == 1:  # of which itemgetter would give the value alone
-        (name,) = names
-        return lambda params: (params[name],)
-    return itemgetter(*names) if names else None
+def values_getter(names: Sequence[str]) -> Callable[[dict[str, Any]], Sequence[Any]]:
+    """Return what takes the values of these names out of a dict, in this order."""
+    if len(names) < 2:  # of a single one itemgetter would give the value alone
+        return lambda params: [params[name] for name in names]
+    return itemgetter(*names)
 
 
 def is_positional(parameter: Parameter) -> bool:
