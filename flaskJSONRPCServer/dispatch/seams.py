@@ -96,7 +96,7 @@ class Seams:
     def result_writer(self) -> Callable[[OptionalId, Any], bytes]:
         """Return what writes a result; it raises JsonRpcSerializationError where JSON cannot say it."""
         if self._writes_members():
-            return MethodType(encode_result, self.codec)  # called in half the time of a partial
+            return MethodType(encode_result, self.codec)  # a partial takes longer to call
         return lambda call_id, result: self._written(call_id, {"result": result}, is_error=False)
 
     def error_writer(self) -> Callable[[OptionalId, JsonRpcError], bytes]:
