@@ -85,9 +85,11 @@ class Answerer:
         replies: list[bytes] = []
         room = self._max_response_bytes
         for message in batch:
-            reply = self._reply(message, endpoint, exchange) if room >= 0 else b""
+            reply = self._reply(message, endpoint, exchange)
             room -= len(reply)
-            replies.append(reply if room >= 0 else self._refuse(message))
+            if room < 0:  # this one has been run; those behind it are not
+                return joined([*replies, *map(self._refuse, batch[len(replies) :])])
+            replies.append(reply)
         return joined(replies)
 
     def _answer_in_parts(self, batch: JsonRpcBatch, endpoint: Endpoint, exchange: Exchange) -> bytes:
@@ -120,7 +122,7 @@ class Answerer:
         """Answer a message, or hand it over."""
         if not isinstance(message, JsonRpcRequest) or message.id is ABSENT:
             return self._reply(message, endpoint, exchange)
-        route = endpoint.routes.get(message.method)
+        route = endpoint.find(message.method)
         backend = None if route is None or route.backends is None else route.backends.dispatcher
         if route is None or backend is None:
             return self._reply(message, endpoint, exchange)
@@ -142,7 +144,7 @@ class Answerer:
         if not isinstance(message, JsonRpcRequest):
             return self._reply_to_no_call(message)
         try:
-            route = endpoint.routes.get(message.method)
+            route = endpoint.find(message.method)
             if route is None:
                 raise JsonRpcMethodNotFoundError
             if route.backends is None:

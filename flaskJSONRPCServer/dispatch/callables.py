@@ -143,13 +143,19 @@ def plan_of(function: Function, magic_name: str) -> Plan:
     bound_names = names_bound_in(function)
     functions = decorated_functions(function)
     if not functions:
-        return SignaturePlan(declared, magic_name, bound_names)
+        return SignaturePlan(declared, magic_name, bound_names, is_exact=is_plain(function))
     if called_function(function)[0] is None:  # a built-in decorator such as functools.cache passes on what it gets
         return plan_of(behind_decorator(function), magic_name)
     refuse_lost_magic(function, taken, declared, magic_name)
     if not any(map(is_variadic, taken)):
         return SignaturePlan(taken, magic_name, bound_names)
     return DecoratedPlan(taken, declared, functions, magic_name, bound_names)
+
+
+def is_plain(function: Function) -> bool:
+    """Return whether a callable is a function, or a method, with the parameters that its code has."""
+    code_holder = function.__func__ if isinstance(function, MethodType) else function
+    return isinstance(code_holder, FunctionType) and not hasattr(code_holder, "__signature__")
 
 
 def parameters_of(function: Function, *, follow_wrapped: bool = True) -> list[Parameter]:

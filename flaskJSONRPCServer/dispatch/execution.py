@@ -20,6 +20,22 @@ __all__ = ["Execution"]
 Overload = Mapping[str, Any] | Callable[[Any], Any] | None
 
 
+class CopiedExchange(Exchange):
+    """The request of a call that comes as plain values.
+
+    Attributes:
+        copied: The copy of the request.
+        native_thread: What ``_connection.nativeThread`` says; None leaves it.
+        overload: What to set on the connection, or a function that may replace it.
+        connection: The connection, once the dispatcher has asked for one.
+    """
+
+    copied: Mapping[str, Any]
+    native_thread: bool | None = None
+    overload: Overload = None
+    connection: Any = None
+
+
 class Execution:
     """Makes one call for an exec backend: what the documented ``_callDispatcher`` does.
 
@@ -44,12 +60,10 @@ class Execution:
         allow_compress: bool,
         lets_through: Callable[[BaseException], bool],
     ) -> None:
-        self._lets_through = lets_through
-        self._server = server
         self._stats = stats
         self._router = router
         self._magic_name = magic_name
-        self._debug = debug
+        self._invoker = Invoker(server, stats, debug=debug, connect=connected, lets_through=lets_through)
         self._allow_compress = allow_compress
 
     def call(
@@ -79,38 +93,45 @@ class Execution:
             included; the result is the exception, a JsonRpcException, where the status is False.
         """
         call = JsonRpcRequest(data["method"], data.get("params"), ABSENT if data.get("notify") else None)
-        made: dict[str, Any] = {}
-
-        def connect(exchange: Exchange, route: Route, server: ServerFacts, *, notify: bool) -> Any:
-            connection = described(Connection(exchange, route, server, notify=notify), request, native_thread)
-            made[self._magic_name] = overloaded(connection, overload)
-            return made[self._magic_name]
-
-        invoker = Invoker(
-            self._server, self._stats, debug=self._debug, connect=connect, lets_through=self._lets_through
-        )
+        exchange = self._exchange(unique_id, request, is_jsonp)
+        exchange.native_thread = native_thread
+        exchange.overload = overload
         route = self._router.table.find(path, call.method)
         try:
             if route is None:
                 raise JsonRpcMethodNotFoundError
-            exchange = self._exchange(unique_id, request, is_jsonp)
-            result = invoker.invoke(route, call, exchange)
-            return True, {**route.plan.by_name(call.params), **made}, result
+            result = self._invoker.invoke(route, call, exchange)
+            return True, self._params(route, call, exchange), result
         except JsonRpcException as exc:
-            return False, {**(route.plan.by_name(call.params) if route else {}), **made}, exc
+            return False, self._params(route, call, exchange), exc
         finally:
             self._stats.wake_waiting()
 
-    def _exchange(self, unique_id: str, request: Mapping[str, Any], is_jsonp: str | bool) -> Exchange:
+    def _params(self, route: Route | None, call: JsonRpcRequest, exchange: CopiedExchange) -> dict[str, Any]:
+        """Return by name what the dispatcher was given, with the connection if there was one."""
+        params = {} if route is None else dict(route.plan.by_name(call.params))
+        if exchange.connection is not None:
+            params[self._magic_name] = exchange.connection
+        return params
+
+    def _exchange(self, unique_id: str, request: Mapping[str, Any], is_jsonp: str | bool) -> CopiedExchange:
         environ: Environ = {"REQUEST_METHOD": "POST", **(request.get("environ") or {})}
-        exchange = Exchange(environ)
+        exchange = CopiedExchange(environ)
         exchange.__dict__["unique_id"] = unique_id
+        exchange.copied = request
         exchange.allow_compress = self._allow_compress
         exchange.tally = self._stats.tally()
         output_format = jsonp.DEFAULT_FORMAT if is_jsonp is True else is_jsonp or ""
         callback = "" if output_format else None
         exchange.wrap_in(callback, output_format)
         return exchange
+
+
+def connected(exchange: CopiedExchange, route: Route, server: ServerFacts, *, notify: bool) -> Any:
+    """Make the connection of a call, and keep it: its caller is told of it."""
+    connection = described(Connection(exchange, route, server, notify=notify), exchange.copied, exchange.native_thread)
+    exchange.connection = overloaded(connection, exchange.overload)
+    return exchange.connection
 
 
 def described(connection: Connection, request: Mapping[str, Any], native_thread: bool | None) -> Connection:

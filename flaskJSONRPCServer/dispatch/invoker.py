@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import copy_context
 from time import perf_counter_ns
 from typing import Any
 
-from ..runtime.contexts import own_context
+from ..runtime.contexts import own_decimal_context
 from ..runtime.interrupts import is_interrupt
 from ..runtime.logs import ERROR, WARNING, ServerLog
 from ..runtime.stats import Stats
@@ -65,11 +66,14 @@ class Invoker:
         args, kwargs = plan.bind(call.params, connection)
         if self._locks.engaged:
             self._hold(route, call)
-        calls = exchange.tally.calls_of(route.url)
+        calls = exchange.tally.calls[route.url]
         calls.started += 1
         started_ns = perf_counter_ns()
         try:
-            return own_context().run(route.function, *args, **kwargs)
+            context = copy_context()
+            if context:
+                own_decimal_context(context)
+            return context.run(call_with, route.function, args, kwargs)
         except JsonRpcException as exc:
             calls.failed += 1
             if is_sendable(exc):
@@ -117,6 +121,11 @@ class Invoker:
         The client gets a correlation id, under which the log has the traceback.
         """
         return logged_error(self._log, what, exchange.unique_id, debug=self._debug)
+
+
+def call_with(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """Call a function; ``Context.run(function, *args, **kwargs)`` would take twice as long."""
+    return function(*args, **kwargs) if kwargs else function(*args)
 
 
 def is_sendable(exc: JsonRpcException) -> bool:

@@ -63,11 +63,18 @@ class Endpoint:
 
     Attributes:
         is_handed_over: Whether a route among them has exec backends.
+        find: Returns the route of a name, or None: ``routes.get`` of the dict itself, which takes half the time of the
+            read-only view's.
     """
 
     path: str
     routes: Mapping[str, Route]
     is_handed_over: bool = False
+    find: Callable[[str], Route | None] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "find", self.routes.get)
+        object.__setattr__(self, "routes", MappingProxyType(self.routes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +135,7 @@ class RouteTable:
 def endpoints_of(by_path: Mapping[str, dict[str, Route]]) -> Mapping[str, Endpoint]:
     endpoints = {}
     for path, names in by_path.items():
-        endpoint = Endpoint(path, MappingProxyType(names), any(route.backends for route in names.values()))
+        endpoint = Endpoint(path, names, any(route.backends for route in names.values()))
         for form in (path, path.rstrip("/") or "/"):
             endpoints[wsgi_encoded(form)] = endpoint
     return endpoints

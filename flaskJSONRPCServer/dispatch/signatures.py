@@ -5,8 +5,9 @@ A wrong call is found here, before the function runs: a TypeError from inside th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from inspect import Parameter
+from operator import itemgetter
 from typing import Any
 
 from ..errors import RegistrationError
@@ -28,6 +29,8 @@ class SignaturePlan:
         magic_name: The parameter that the server fills, if the function names it.
         bound_names: Parameters that have their value already, as ``self`` of a bound method has: ``**kwargs`` cannot
             take these names.
+        is_exact: Whether the function takes exactly these parameters, so that it makes no difference to pass by
+            position what came by name. A decorator, or a ``__signature__``, may declare others.
 
     Attributes:
         takes_magic: Whether the function names the magic parameter.
@@ -45,15 +48,24 @@ class SignaturePlan:
         "_most",
         "_names",
         "_not_by_name",
+        "_ordered",
         "_positional",
         "_required_by_position",
         "_required_keywords",
         "_required_names",
         "_takes_any_name",
+        "_values_in_order",
         "takes_magic",
     )
 
-    def __init__(self, parameters: list[Parameter], magic_name: str, bound_names: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        parameters: list[Parameter],
+        magic_name: str,
+        bound_names: frozenset[str] = frozenset(),
+        *,
+        is_exact: bool = False,
+    ) -> None:
         magic = next((p for p in parameters if p.name == magic_name and is_nameable(p)), None)
         if any(p.name == magic_name and p.kind is Parameter.POSITIONAL_ONLY for p in parameters):
             raise RegistrationError(f"{magic_name!r} is passed by name: it cannot be a positional-only parameter")
@@ -64,6 +76,10 @@ class SignaturePlan:
         # Where the magic parameter stands in a list of parameters; a keyword-only one stands behind any list.
         self._magic_place = parameters.index(magic) if magic and is_positional(magic) else _UNBOUNDED
         self._plan([p for p in parameters if p is not magic])
+        is_ordered = is_exact and all(p.kind is Parameter.POSITIONAL_OR_KEYWORD for p in parameters)
+        # So many names stand for values by position; no dict has -1 of them.
+        self._ordered = len(parameters) if is_ordered and parameters and magic is None else -1
+        self._values_in_order = values_getter(self._positional)
 
     def _plan(self, parameters: list[Parameter]) -> None:
         positional = [p for p in parameters if is_positional(p)]
@@ -88,6 +104,11 @@ class SignaturePlan:
         Raises:
             JsonRpcInvalidParamsError: They do not fit; the message says what is missing or too much.
         """
+        if type(params) is dict and len(params) == self._ordered:
+            try:  # Python passes values by position in half the time that it takes by name
+                return self._values_in_order(params), _NO_NAMES
+            except KeyError:  # of which _bind_names() tells
+                pass
         if isinstance(params, dict):
             return self._bind_names(params, magic)
         values = params or []
@@ -136,6 +157,13 @@ class SignaturePlan:
         if given < self._least:
             return f"Invalid params: missing {listed(self._positional[given : self._least])}"
         return f"Invalid params: {given} given, at most {self._most} taken"
+
+
+def values_getter(names: Sequence[str]) -> Callable[[dict[str, Any]], Sequence[Any]]:
+    """Return what takes the values of these names out of a dict, in this order."""
+    if len(names) < 2:  # of a single one itemgetter would give the value alone
+        return lambda params: [params[name] for name in names]
+    return itemgetter(*names)
 
 
 def is_positional(parameter: Parameter) -> bool:

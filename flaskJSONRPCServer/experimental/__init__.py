@@ -32,6 +32,7 @@ class OffloadedCodec(Codec):
     """
 
     def __init__(self, codec: Codec, *, limits: JsonLimits, large_bytes: int) -> None:
+        self.writes_standard_form = codec.writes_standard_form
         self._codec = codec
         self._patient = PatientCodec(codec, limits=limits, large_bytes=large_bytes)
         self._large_bytes = large_bytes

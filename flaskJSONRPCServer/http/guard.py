@@ -55,10 +55,11 @@ class Guard:
             UrlTooLong, TooManyHeaders, BadRequest, Misdirected, Forbidden: See
                 :mod:`flaskJSONRPCServer.http.refusals`.
         """
-        if len(environ.get("PATH_INFO", "")) + len(environ.get("QUERY_STRING", "")) > self._max_url_bytes:
+        query = environ.get("QUERY_STRING", "")
+        if len(environ.get("PATH_INFO", "")) + len(query) > self._max_url_bytes:
             raise UrlTooLong(f"the URL is over max_url_bytes ({self._max_url_bytes} bytes)")
-        if not environ.get("QUERY_STRING", "").isascii():
-            check_query(environ["QUERY_STRING"])
+        if query and not query.isascii():
+            check_query(query)
         if len(environ) > self._max_uncounted:
             self._check_header_count(environ)
         if environ.get("HTTP_HOST") not in self._good_hosts:

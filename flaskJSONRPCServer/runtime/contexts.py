@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextvars
 import decimal
 
-__all__ = ["own_context"]
+__all__ = ["own_context", "own_decimal_context"]
 
 
 def own_context() -> contextvars.Context:
@@ -14,11 +14,18 @@ def own_context() -> contextvars.Context:
     A thread serves one client after the other. A context variable that a call sets ends with its context.
     """
     context = contextvars.copy_context()
-    # The copy is shallow, and the context of `decimal` is an object that is changed in place: `getcontext().prec = 3`.
-    # A serving thread's own context is empty. A greenlet's, or one with Flask in it, may not be.
-    if context and decimal.Context in map(type, context.values()):
-        context.run(copy_decimal_context)
+    if context:
+        own_decimal_context(context)
     return context
+
+
+def own_decimal_context(context: contextvars.Context) -> None:
+    """Give a copied context a decimal context of its own; nothing to do for an empty one, as a serving thread's is.
+
+    The copy is shallow, and the context of `decimal` is an object that is changed in place: `getcontext().prec = 3`.
+    """
+    if decimal.Context in map(type, context.values()):
+        context.run(copy_decimal_context)
 
 
 def copy_decimal_context() -> None:

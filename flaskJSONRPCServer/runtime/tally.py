@@ -112,6 +112,14 @@ class Speed:
         self.longest_ms = max(self.longest_ms, part.longest_ms)
 
 
+class CallsByUrl(dict[str, Calls]):
+    """The calls of each dispatcher, zero for one that has none yet."""
+
+    def __missing__(self, url: str) -> Calls:
+        calls = self[url] = Calls()
+        return calls
+
+
 class Tally:
     """The counts of one thread.
 
@@ -127,16 +135,12 @@ class Tally:
     def __init__(self) -> None:
         self.requests_started = 0
         self.requests_done = 0
-        self.calls: dict[str, Calls] = {}
+        self.calls = CallsByUrl()
         self.speeds: dict[str, Speed] = {}
 
     def calls_of(self, url: str) -> Calls:
         """Return the counts of one dispatcher."""
-        try:
-            return self.calls[url]
-        except KeyError:
-            calls = self.calls[url] = Calls()
-            return calls
+        return self.calls[url]
 
     def speed_of(self, name: str) -> Speed:
         """Return the durations of one name."""

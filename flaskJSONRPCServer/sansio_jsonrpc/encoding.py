@@ -10,8 +10,6 @@ from .codecs import Codec, NumberLiteral
 from .exceptions import JsonRpcSerializationError
 from .messages import ABSENT, JsonRpcError, OptionalId
 
-# Whatever the interpreter's limit of digits, these can be written.
-_SHORT_INT_BITS: Final = 64
 _PARAMS_TYPES: Final = (dict, list, tuple, type(None))
 
 
@@ -61,10 +59,15 @@ def encode_result(codec: Codec, request_id: OptionalId, result: Any) -> bytes:
 
     Source: JSON-RPC 2.0, section 5.
     """
+    if type(request_id) is int:
+        try:
+            if type(result) is int and codec.writes_standard_form:
+                return b'{"jsonrpc":"2.0","result":%d,"id":%d}' % (result, request_id)
+            return b'{"jsonrpc":"2.0","result":%b,"id":%d}' % (codec.dumps(result), request_id)
+        except ValueError:  # of too many digits: below it becomes what is documented
+            pass
     if request_id is ABSENT:
         return b""
-    if type(request_id) is int and request_id.bit_length() <= _SHORT_INT_BITS:
-        return b'{"jsonrpc":"2.0","result":%b,"id":%d}' % (codec.dumps(result), request_id)
     return b'{"jsonrpc":"2.0","result":%b,"id":%b}' % (codec.dumps(result), _encode_id(codec, request_id))
 
 

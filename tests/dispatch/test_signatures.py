@@ -1,6 +1,7 @@
 """Binding parameters to a signature."""
 
 import functools
+import inspect
 
 import pytest
 
@@ -71,6 +72,21 @@ def catches_magic(**ctx):
     return ctx
 
 
+def single(a):
+    return a
+
+
+def two(a, b):
+    return a, b
+
+
+def other_names(**given):
+    return given
+
+
+other_names.__signature__ = inspect.signature(two)
+
+
 class Callable:
     def __call__(self, a, b=2):
         return a, b
@@ -92,6 +108,9 @@ def bind(function, params):
         (plain, [1, 5], (1, 5)),
         (plain, {"a": 1}, (1, 2)),
         (plain, {"b": 5, "a": 1}, (1, 5)),
+        (single, {"a": 1}, 1),
+        (two, {"b": 5, "a": 1}, (1, 5)),
+        (other_names, {"b": 5, "a": 1}, {"a": 1, "b": 5}),
         (none, None, ()),
         (none, [], ()),
         (none, {}, ()),
@@ -138,6 +157,8 @@ def test_bound(function, params, bound):
     ("function", "params", "reason"),
     [
         (plain, None, "missing 'a'"),
+        (single, {"b": 1}, "unexpected 'b'"),
+        (two, {"a": 1, "c": 2}, "unexpected 'c'"),
         (plain, [], "missing 'a'"),
         (plain, {}, "missing 'a'"),
         (plain, {"b": 1}, "missing 'a'"),

@@ -1,3 +1,6 @@
+import json
+from types import SimpleNamespace
+
 import pytest
 
 from flaskJSONRPCServer.sansio_jsonrpc import (
@@ -8,6 +11,7 @@ from flaskJSONRPCServer.sansio_jsonrpc import (
     encode_notification,
     encode_request,
     encode_result,
+    make_codec,
 )
 
 IDS = [(1, b"1"), (-(2**70), b"-1180591620717411303424"), (1.5, b"1.5"), ("a\xe9", '"a\xe9"'.encode()), (None, b"null")]
@@ -86,3 +90,13 @@ def test_a_value_that_json_lacks_is_a_serialization_error(codec, value):
     ):
         with pytest.raises(JsonRpcSerializationError):
             encode()
+
+
+@pytest.mark.parametrize("result", [0, -7, 2**64 - 1, -(2**63), 2**80, True, None, "3", 3.0])
+def test_a_result_is_written_as_the_codec_writes_it(codec, result):
+    assert encode_result(codec, 1, result) == b'{"jsonrpc":"2.0","result":%b,"id":1}' % codec.dumps(result)
+
+
+def test_a_custom_implementation_writes_integers_its_own_way():
+    implementation = SimpleNamespace(loads=json.loads, dumps=lambda value: f" {json.dumps(value)}")
+    assert encode_result(make_codec(implementation), 1, 3) == b'{"jsonrpc":"2.0","result": 3,"id":1}'

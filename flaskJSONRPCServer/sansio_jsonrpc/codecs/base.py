@@ -43,7 +43,14 @@ class JsonLimits:
 
 
 class Codec(ABC):
-    """Turns bytes into Python values and back: strict JSON, always UTF-8. Safe to share between threads."""
+    """Turns bytes into Python values and back: strict JSON, always UTF-8. Safe to share between threads.
+
+    Attributes:
+        writes_standard_form: Whether an integer is written as its decimal digits, so that there is no need to ask. A
+            custom implementation may write another form.
+    """
+
+    writes_standard_form: bool = False
 
     @abstractmethod
     def loads(self, data: bytes) -> Any:

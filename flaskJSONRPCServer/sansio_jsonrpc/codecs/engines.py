@@ -35,6 +35,8 @@ class EngineCodec(Codec):
         inexact_digits: So many digits in a row the engine may read as another value; None where it does not.
     """
 
+    writes_standard_form = True
+
     def __init__(self, default: Default, limits: JsonLimits, *, inexact_digits: int | None = None) -> None:
         self._standard = StandardCodec(default=default, limits=limits)
         self._max_depth = limits.max_depth

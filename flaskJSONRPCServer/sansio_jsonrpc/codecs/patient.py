@@ -37,6 +37,7 @@ class PatientCodec(StandardCodec):
 
     def __init__(self, codec: Codec, *, limits: JsonLimits, large_bytes: int) -> None:
         super().__init__(default=None, limits=limits)
+        self.writes_standard_form = codec.writes_standard_form
         self._codec = codec
         self._large_bytes = large_bytes
         self._scan = _patient_scan(

@@ -43,6 +43,8 @@ class StandardCodec(Codec):
         limits: What a text may ask for.
     """
 
+    writes_standard_form = True
+
     def __init__(self, *, default: Default | None, limits: JsonLimits) -> None:
         self._max_depth = limits.max_depth
         self._max_digits = limits.integer_digits

@@ -69,6 +69,7 @@ def test_circle_is_refused():
 def test_small_payloads_are_left_to_the_codec():
     class Refusing:
         loads = dumps = None
+        writes_standard_form = True
 
     patient = make(large_bytes=100, codec=Refusing())
 
