@@ -70,13 +70,16 @@ class Counters:
 
     def take(self, item: RateLimitItem, key: tuple[str, ...], count: int) -> Taken:
         """Take up to ``count`` units of a limit from the counter of a key. No other taker gets the same unit."""
+        # Where it has not failed yet, a success says nothing: it may have begun before another call's failure.
+        is_trial = self._has_failed
         if self._shared is not None and self._is_due():
             try:
                 taken = taken_from(self._shared, item, key, count)
             except Exception as exc:  # noqa: BLE001  a client library raises what it likes
                 self._note_failure(exc)
             else:
-                self._note_success()
+                if is_trial:
+                    self._note_recovery()
                 return taken
         with self._counting:
             return taken_from(self._in_memory, item, key, count)
@@ -106,9 +109,7 @@ class Counters:
             what = f"the storage {self._scheme!r} of rateLimit fails ({type(cause).__name__})"
             self._log.write(WARNING, f"{what}: until it answers, this process counts for itself")
 
-    def _note_success(self) -> None:
-        if not self._has_failed:
-            return
+    def _note_recovery(self) -> None:
         with self._changing:
             was_down, self._has_failed = self._has_failed, False
         if was_down:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
@@ -38,6 +39,9 @@ RATE_LIMITED: Final = 429
 
 It is that of HTTP, and outside -32768 to -32000, which the specification keeps for itself.
 """
+
+REPORT_PAUSE_S: Final = 60.0
+"""How long the identity function may fail without another line in the log."""
 
 Message = JsonRpcRequest | JsonRpcResponse | JsonRpcInvalidMessage
 
@@ -100,6 +104,7 @@ class RateLimiter:
         self._log = log
         self._copy_request = copy_request
         self._name = name
+        self._next_report_s = 0.0  # written by any thread: at worst there is a line too many
 
     def admit(self, request: Exchange, endpoint: Endpoint, route: Route | None) -> None:
         """Take a unit for a request: of the server, of its path and, where the route is known, of its method.
@@ -207,8 +212,15 @@ class RateLimiter:
         except BaseException as exc:
             if is_interrupt(exc):
                 raise
-            self._log.write(ERROR, "rateLimit['identity'] failed; the address counts", traceback=True)
+            self._report_failure()
             return None
+
+    def _report_failure(self) -> None:
+        """Log that the identity function has failed, now and then: a client may be able to make it fail each time."""
+        now_s = time.monotonic()
+        if now_s >= self._next_report_s:
+            self._next_report_s = now_s + REPORT_PAUSE_S
+            self._log.write(ERROR, "rateLimit['identity'] failed; the address counts", traceback=True)
 
 
 def refused(message: Message, excess: Excess) -> JsonRpcInvalidMessage:

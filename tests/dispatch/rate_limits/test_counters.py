@@ -2,6 +2,7 @@
 
 import logging
 import socket
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -17,6 +18,15 @@ from tests.execBackend.celery.processes import broker_running, free_port
 
 KEY = ("", "server", "a")
 STRATEGIES = ("fixed-window", "sliding-window-counter")
+
+
+@pytest.fixture
+def threads_switch_often():
+    """Let the interpreter switch between threads as often as it can, so that a missing lock shows."""
+    interval_s = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval_s)
 
 
 def make_counters(storage="memory://", **options):
@@ -59,6 +69,7 @@ def test_moving_window_counts_in_a_shared_storage(broker):
     assert [counters.take(limit, ("moving",), 3).units for _ in range(3)] == [3, 1, 0]
 
 
+@pytest.mark.usefixtures("threads_switch_often")
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("count", [1, 3])
 def test_threads_take_all_units_and_none_twice(storage, strategy, count):
@@ -76,6 +87,7 @@ def test_threads_take_all_units_and_none_twice(storage, strategy, count):
         assert counters.take(limit, KEY, 1).units == 0
 
 
+@pytest.mark.usefixtures("threads_switch_often")
 def test_last_unit_in_memory_is_taken_by_one_of_two_threads():
     for _ in range(200):
         counters, limit = make_counters(), parse("1/day")
@@ -135,6 +147,23 @@ def test_storage_that_stays_away_is_asked_once_a_pause_and_logged_once(caplog, m
             assert [counters.take(limit, KEY, 1).units for _ in range(10)] == [1] * 10
 
     assert len(asked) == 3
+    assert len(messages_of(caplog)) == 1
+
+
+def test_call_that_began_before_a_failure_does_not_end_the_pause(monkeypatch, caplog):
+    counters, limit = make_counters(f"redis://127.0.0.1:{free_port()}/0"), parse("100/day")
+    hit = counters._shared.hit
+
+    def fail_in_another_call_meanwhile(*args, **kwargs):
+        monkeypatch.setattr(counters._shared, "hit", hit)
+        counters.take(limit, KEY, 1)
+        return True
+
+    monkeypatch.setattr(counters._shared, "hit", fail_in_another_call_meanwhile)
+    with caplog.at_level(logging.INFO):
+        assert counters.take(limit, KEY, 1).units == 1
+        monkeypatch.setattr(counters._shared, "hit", lambda *args, **kwargs: pytest.fail("it was asked"))
+        assert counters.take(limit, KEY, 1).units == 1
     assert len(messages_of(caplog)) == 1
 
 
