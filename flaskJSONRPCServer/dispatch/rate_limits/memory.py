@@ -36,8 +36,8 @@ class BoundedMemoryStorage(Storage, SlidingWindowCounterSupport):
 
     ``limits`` has a storage in memory too. It has no bound, so a client with many addresses fills the memory. While it
     is used, it starts a thread up to 100 times a second, which looks at all keys for those that have ended. And two
-    threads that take the last unit at the same time may both get it, or neither. ``moving-window`` is not supported: it keeps
-    the time of each call.
+    threads that take the last unit at the same time may both get it, or neither. ``moving-window`` is not supported: it
+    keeps the time of each call.
 
     It takes no lock: whoever uses it holds one.
 

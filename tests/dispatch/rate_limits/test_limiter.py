@@ -7,6 +7,7 @@ import pytest
 
 from flaskJSONRPCServer import flaskJSONRPCServer
 from flaskJSONRPCServer.dispatch.rate_limits.limiter import network_of
+from tests.execBackend.celery.processes import broker_running
 from tests.helpers import Request, UnreadableStream, call_environ, call_wsgi, environ_of, get, post, rpc
 
 DAY_MS = 86_400_000
@@ -422,6 +423,24 @@ def test_refusal_has_the_headers_of_cors(way):
 
     refused = call_wsgi(application, request)
     assert (refused.code, refused.header("Access-Control-Allow-Origin")) == (429, "*")
+
+
+def test_servers_of_one_name_share_a_storage():
+    with broker_running(password="correct-horse") as broker:
+        option = {"limits": "3/day", "storage": broker.url}
+        first, second, other = (make(rateLimit=option, name=name) for name in ("shop", "shop", "bank"))
+
+        assert call_wsgi(first.getWSGI(), post([rpc("one")] * 2)).code == 200
+        codes = [
+            reply.get("error", {}).get("code") for reply in call_wsgi(second.getWSGI(), post([rpc("one")] * 2)).json()
+        ]
+        assert codes == [None, 429]
+        assert call_wsgi(first.getWSGI(), post(rpc("one"))).code == 429
+        assert call_wsgi(other.getWSGI(), post(rpc("one"))).code == 200
+        with broker.client() as client:
+            keys = client.keys()
+        assert len(keys) == 2
+        assert "127.0.0.1" not in "".join(keys)
 
 
 def test_server_without_limits_does_not_report_any():
