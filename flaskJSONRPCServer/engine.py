@@ -20,6 +20,8 @@ from .dispatch.handover import DocumentedInvoker, Handover
 from .dispatch.invoker import Invoker
 from .dispatch.locks import Locks, optional_lock_key
 from .dispatch.pipeline import Pipeline, Steps
+from .dispatch.rate_limits.limiter import RateLimiter
+from .dispatch.rate_limits.server import ServerRateLimits
 from .dispatch.registration import Registrar
 from .dispatch.remote import RemoteCalls
 from .dispatch.rendering import Renderer
@@ -70,15 +72,18 @@ class Engine:
 
     def __init__(self, settings: Settings, facade: Any, standard: type) -> None:
         check_settings(settings)
+        self._facade = facade
         self.settings = settings
         self.name: str = settings.name or f"server_{uuid.uuid4().hex[:8]}"
         self.log = ServerLog(self.name, settings.log)
         self.stats = Stats()
         self.garbage = GarbageControl(self.stats.served, settings)
         self.locks = Locks()
-        self.registrar = Registrar(settings, lambda path: format_path(facade._formatPath(path)))
+        self.registrar = Registrar(settings, self._format_path)
+        # Without a name of its own a server shares its counters with each that has none either: its own processes.
+        self._rate_limits = ServerRateLimits(self.log, self._format_path, settings.name or "")
+        self._rate_limits.check(settings.rateLimit)
         self.router = Router(self._mount_paths, self._unmount_other_paths)
-        self._facade = facade
         self._standard = standard
         main = ModuleOfMain(lambda: facade._parentModule)
         self.facts = ServerFacts(self.name, facade, self.log, self.locks, served_by, main)
@@ -169,6 +174,8 @@ class Engine:
     def register(self, routes: list[Route], dispatcher_backend: Any, notif_backend: Any) -> None:
         """Add routes whose calls run on the given backends; None means the server's own."""
         backends = self._chosen(dispatcher_backend, notif_backend)
+        if self._rate_limits.note(routes):
+            self.arrange()
         self.router.add([dataclasses.replace(route, backends=backends) for route in routes])
 
     def with_default_backends(self, route: Route) -> Route:
@@ -197,6 +204,7 @@ class Engine:
     def report(self, *, in_ms: bool) -> dict[str, Any]:
         """Return the statistics of the server, with those of its exec backends."""
         report = {**self.stats.report(in_ms=in_ms), "gc": self.garbage.report(in_ms=in_ms)}
+        merge(report, self._rate_limits.report())
         merge(report, self.exec_backends.report(in_ms=in_ms))
         return report
 
@@ -237,6 +245,7 @@ class Engine:
         with self._making:
             if self._pipeline is None:
                 check_settings(self.settings)
+                self._rate_limits.check(self.settings.rateLimit)
                 self.settings.freeze()
                 self.log.set_level(self.settings.log)
                 self.locks.begin_run()
@@ -266,15 +275,17 @@ class Engine:
         self.codec = self._make_codec(settings)
         self._frozen = settings
         guard = Guard(settings, allowed_hosts(settings))
-        return Pipeline(
-            settings, self.facts, self.router, guard, self.stats, self._steps(settings), lets_through=is_let_through
-        )
+        steps = self._steps(settings)
+        for name in self._rate_limits.unmatched(self.router.table.routes()):
+            self.log.write(WARNING, f"rateLimit limits nothing by {name}: nothing is registered there")
+        return Pipeline(settings, self.facts, self.router, guard, self.stats, steps, lets_through=is_let_through)
 
     def _steps(self, settings: Settings) -> Steps:
         seams = Seams(self._facade, self._standard, settings, self.codec)
         process = seams.replaced("_requestProcess")
+        limiter = self._rate_limits.limiter(settings.rateLimit, seams.copy_request)
         return Steps(
-            answerer=self._answerer(settings, seams),
+            answerer=self._answerer(settings, seams, limiter),
             renderer=Renderer(settings, seams.compressor()),
             new_id=seams.new_request_id,
             copy_request=seams.copy_request,
@@ -282,14 +293,15 @@ class Engine:
             mime_type=seams.replaced("_calcMimeType"),
             process=process and processed_by(process),
             handler=seams.replaced("_requestHandler"),
+            limiter=limiter,
         )
 
-    def _answerer(self, settings: Settings, seams: Seams) -> Answerer:
+    def _answerer(self, settings: Settings, seams: Seams, limiter: RateLimiter | None) -> Answerer:
         invoker = Invoker(self.facts, self.stats, debug=settings.debug, lets_through=is_let_through)
         handover = Handover(settings, self.facts, invoker, self.stats, seams.copy_request)
         replaced = seams.replaced("_callDispatcher")
         caller = invoker if replaced is None else DocumentedInvoker(replaced, handover, invoker)
-        return Answerer(settings, seams, caller, handover)
+        return Answerer(settings, seams, caller, handover, limiter)
 
     def _chosen(self, dispatcher_backend: Any, notif_backend: Any) -> Backends | None:
         """Register the backends, with the server's own in the place of None; the result is None if all is inline."""
@@ -306,6 +318,9 @@ class Engine:
         if not settings.experimental:
             return codec
         return OffloadedCodec(codec, limits=limits, large_bytes=settings.experimental_min_bytes)
+
+    def _format_path(self, path: str) -> str:
+        return format_path(self._facade._formatPath(path))
 
     def _fix_json(self, value: Any) -> Any:
         # Looked up at each call: a subclass or an assignment may replace it.

@@ -16,6 +16,7 @@ REQUIREMENTS: Final[dict[str, tuple[str, ...]]] = {
     "celery": ("celery>=5.7,<5.8", "kombu>=5.7,<5.8", "redis>=5.0", "packaging>=23"),
     "msgspec": ("msgspec>=0.19",),
     "reload": ("watchfiles>=0.24",),
+    "limits": ("limits>=5.0",),
 }
 """The packages of each extra, as in ``pyproject.toml``. Errors name them, and not the extra: the package index has an
 old and incompatible release under the name of this package."""

@@ -15,6 +15,7 @@ from typing import Any
 
 from .dispatch.locks import lock_key
 from .dispatch.origins import owner_of, without_partials
+from .dispatch.rate_limits.plan import registered_rule
 from .dispatch.registration import aliases_of, public_methods
 from .dispatch.routes import Route, RouteTable
 from .engine import Engine
@@ -233,11 +234,13 @@ class Reloader:
         """Give a route what its entry does not say: it is as with the replaced one; else as the server's."""
         if replaced is None:
             return self._engine.with_default_backends(route)
+        limit = replaced.rate_limit
         return dataclasses.replace(
             route,
             output_format=replaced.output_format,
             shares_secrets=replaced.shares_secrets,
             backends=replaced.backends,
+            rate_limit=limit and registered_rule(route.path, route.names[0], limit.items),
         )
 
     def _exchange(self, changes: list[Change], clear_old: bool) -> list[Route]:

@@ -238,6 +238,8 @@ class flaskJSONRPCServer(DocumentedHelpers):
         name: str | None = None,
         dispatcherBackend: Any = None,
         notifBackend: Any = None,
+        *,
+        rateLimit: str | Sequence[str] | None = None,
     ) -> None:
         """Make a function callable.
 
@@ -251,11 +253,16 @@ class flaskJSONRPCServer(DocumentedHelpers):
             name: Its name in requests; None for the function's own.
             dispatcherBackend: Where its calls run; None: as the server.
             notifBackend: Where its notifications run; None: as the server.
+            rateLimit: How often each client may call it, such as ``'5/minute'``, or a list of limits; besides what the
+                server's own ``rateLimit`` says. Needs the extra ``limits``.
 
         Raises:
+            MissingExtraError: ``rateLimit`` is given, and ``limits`` is not installed.
             RegistrationError: It cannot be registered; the message says why.
         """
-        routes = self._engine.registrar.function_routes(dispatcher, path=path, fallback=fallback, name=name)
+        routes = self._engine.registrar.function_routes(
+            dispatcher, path=path, fallback=fallback, name=name, rate_limit=rateLimit
+        )
         self._engine.register(routes, dispatcherBackend, notifBackend)
 
     @in_parent_only
@@ -266,6 +273,8 @@ class flaskJSONRPCServer(DocumentedHelpers):
         fallback: bool | str | None = None,
         dispatcherBackend: Any = None,
         notifBackend: Any = None,
+        *,
+        rateLimit: str | Sequence[str] | None = None,
     ) -> None:
         """Make the public methods of an object callable.
 
@@ -275,11 +284,13 @@ class flaskJSONRPCServer(DocumentedHelpers):
             fallback: Whether they answer GET, as with :meth:`registerFunction`.
             dispatcherBackend: Where their calls run; None: as the server.
             notifBackend: Where their notifications run; None: as the server.
+            rateLimit: How often each client may call each of them, as with :meth:`registerFunction`.
 
         Raises:
+            MissingExtraError: ``rateLimit`` is given, and ``limits`` is not installed.
             RegistrationError: It has no public methods, or one of them cannot be registered.
         """
-        routes = self._engine.registrar.instance_routes(dispatcher, path=path, fallback=fallback)
+        routes = self._engine.registrar.instance_routes(dispatcher, path=path, fallback=fallback, rate_limit=rateLimit)
         self._engine.register(routes, dispatcherBackend, notifBackend)
 
     @in_parent_only

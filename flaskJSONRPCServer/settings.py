@@ -188,6 +188,10 @@ class Settings:
     media_types: Sequence[str] = names(DEFAULT_MEDIA_TYPES, "a list of media types")
     trusted_proxies: Sequence[str] = names((), "a list of IP addresses", is_ip_address)
     """The peers whose X-Forwarded-For is believed."""
+    rateLimit: str | Sequence[str] | Mapping[str, Any] | None = anything(
+        None, "a limit such as '100/minute', a list of limits, a dict, or None for no limit"
+    )
+    """How often each client may call."""
 
     backlog: int = count(10_000)
     read_timeout_s: float = duration(30, "seconds")
@@ -311,6 +315,7 @@ class Options(TypedDict, total=False):
     allowed_origins: Sequence[str] | None
     media_types: Sequence[str]
     trusted_proxies: Sequence[str]
+    rateLimit: str | Sequence[str] | Mapping[str, Any] | None
     backlog: int
     read_timeout_s: float
     threads: int

@@ -42,6 +42,7 @@ OPTIONS = {
     "celery": "dispatcherBackend='celery'",
     "msgspec": "jsonBackend='msgspec'",
     "reload": "reloadOnChange=True",
+    "limits": "rateLimit='1/minute'",
 }
 
 

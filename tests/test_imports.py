@@ -49,6 +49,7 @@ PLACES = {
     "gevent": {"runtime/concurrency.py", "servBackend/pywsgi.py"},
     "granian": {"servBackend/granian_worker.py"},
     "kombu": _CELERY,
+    "limits": {f"dispatch/rate_limits/{part}.py" for part in ("counters", "limiter", "memory", "plan", "storages")},
     "loky": {"execBackend/parallel/backend.py"},
     "msgspec": _ENGINES,
     "orjson": _ENGINES,

@@ -45,8 +45,12 @@ DOCUMENTED = {
 }
 
 METHODS = {
-    "registerFunction": "(dispatcher, path='', fallback=None, name=None, dispatcherBackend=None, notifBackend=None)",
-    "registerInstance": "(dispatcher, path='', fallback=None, dispatcherBackend=None, notifBackend=None)",
+    "registerFunction": (
+        "(dispatcher, path='', fallback=None, name=None, dispatcherBackend=None, notifBackend=None, *, rateLimit=None)"
+    ),
+    "registerInstance": (
+        "(dispatcher, path='', fallback=None, dispatcherBackend=None, notifBackend=None, *, rateLimit=None)"
+    ),
     "start": "(joinLoop=False)",
     "stop": "(timeout=20, processingDispatcherCountMax=0)",
     "serveForever": "(restartOn=False, sleep=10, *, on_start=None)",

@@ -20,6 +20,7 @@ from ..settings import Settings
 from .exchange import Exchange
 from .handover import AnyInvoker, Handover, Pending
 from .pace import BATCH_ENDED, pace_of
+from .rate_limits.limiter import RateLimiter
 from .replies import ReplyWriter
 from .routes import Backends, Endpoint, Route
 from .seams import Seams
@@ -40,9 +41,17 @@ class Answerer:
         seams: Says how messages are read and written.
         invoker: Who calls in the serving thread.
         handover: Who gives calls to exec backends.
+        limiter: Holds messages against the rate limits; None where there are none.
     """
 
-    def __init__(self, settings: Settings, seams: Seams, invoker: AnyInvoker, handover: Handover) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        seams: Seams,
+        invoker: AnyInvoker,
+        handover: Handover,
+        limiter: RateLimiter | None = None,
+    ) -> None:
         self._read = seams.reader()
         replies = ReplyWriter(seams, invoker)
         self._reply_with_result = replies.result
@@ -50,6 +59,7 @@ class Answerer:
         self._reply_with_own_error = replies.own_error
         self._invoker = invoker
         self._handover = handover
+        self._limiter = limiter
         self._pace_of_batch = pace_of(settings)
         self._max_response_bytes = settings.max_response_bytes
         self._too_large = JsonRpcError(
@@ -60,7 +70,11 @@ class Answerer:
         )
 
     def answer_text(self, text: bytes, endpoint: Endpoint, exchange: Exchange) -> bytes:
-        """Answer a request's text; the answer is empty where there is nothing to say."""
+        """Answer a request's text; the answer is empty where there is nothing to say.
+
+        Raises:
+            TooManyRequests: All of its messages are beyond a rate limit.
+        """
         try:
             message = self._read(text)
         except JsonRpcException as exc:  # not JSON, or an empty or too long batch
@@ -70,6 +84,8 @@ class Answerer:
                 raise
             error = self._invoker.internal_error("the request cannot be read", exchange).get_error()
             return self._reply_with_own_error(None, error)
+        if self._limiter is not None:
+            message = self._limiter.price(message, endpoint, exchange)
         if isinstance(message, JsonRpcBatch):
             if endpoint.is_handed_over or self._pace_of_batch is not None:
                 return self._answer_in_parts(message, endpoint, exchange)

@@ -19,6 +19,7 @@ class Exchange(Request):
         tally: The counts of the one thread that answers it.
         allow_compress: Whether the answer may be compressed, unless a dispatcher says otherwise.
         callback: The JSONP callback's name; None where the answer is plain JSON.
+        client_key: What the rate limits know the client by; empty where there are none.
         asked: :attr:`outgoing`, if it has been asked for; None: the answer is plain JSON.
     """
 
@@ -27,6 +28,7 @@ class Exchange(Request):
     # Here, since most requests leave them as they are.
     allow_compress = True
     callback: str | None = None
+    client_key = ""
     asked: Outgoing | None = None
     _output_format = ""
     _copy: dict[str, Any] | None = None

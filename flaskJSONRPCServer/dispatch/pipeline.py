@@ -25,6 +25,7 @@ from ..settings import Settings
 from .answers import Answerer
 from .connection import ServerFacts
 from .exchange import Exchange
+from .rate_limits.limiter import RateLimiter
 from .rendering import Renderer, cors_headers, with_cors
 from .routes import Endpoint, Route, Router
 
@@ -53,6 +54,7 @@ class Steps:
         mime_type: Says the media type of the answer to a request; None leaves the usual one.
         process: Stands for :meth:`Pipeline.process`: ``(path, name of the method or None) -> Response``.
         handler: Stands for the view function: ``(path, name of the method or None)``, for ``flask.request``.
+        limiter: Holds requests against the rate limits; None where there are none.
     """
 
     answerer: Answerer
@@ -63,6 +65,7 @@ class Steps:
     mime_type: Callable[[Any], str] | None
     process: Callable[[str, str | None], Response] | None
     handler: Callable[[str, str | None], Any] | None
+    limiter: RateLimiter | None = None
 
 
 class Pipeline:
@@ -227,6 +230,8 @@ class Pipeline:
     def _post(self, request: Exchange, endpoint: Endpoint) -> Response:
         head, steps = request.head, self.steps
         self._guard.check_media_type(head)
+        if steps.limiter is not None:  # before auth, which a client would otherwise ask as often as it likes
+            steps.limiter.admit(request, endpoint, None)
         if self._auth is not None:
             declared_length(head, self._max_body_bytes)  # otherwise reading the body checks it soon enough
             self._authorise(self._auth, request, endpoint.path, None)
@@ -238,6 +243,8 @@ class Pipeline:
         return steps.renderer.render(steps.answerer.answer_text(text, endpoint, request), request)
 
     def _get(self, request: Exchange, endpoint: Endpoint, route: Route) -> Response:
+        if self.steps.limiter is not None:
+            self.steps.limiter.admit(request, endpoint, route)
         if self._auth is not None:
             self._authorise(self._auth, request, endpoint.path, route.name)
         refuse_foreign_page(request, route)

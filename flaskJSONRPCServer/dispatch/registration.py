@@ -5,14 +5,15 @@ from __future__ import annotations
 import functools
 import inspect
 import types
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from ..errors import RegistrationError
+from ..errors import RegistrationError, SettingsError
 from ..http import jsonp
 from ..settings import Settings
 from .callables import plan_of
 from .locks import lock_key
+from .rate_limits.plan import limits_of, registered_rule
 from .routes import Route, format_path
 
 __all__ = ["Registrar", "aliases_of", "public_methods"]
@@ -35,7 +36,13 @@ class Registrar:
         self._format_path = format_path
 
     def function_routes(
-        self, function: Any, *, path: str = "", fallback: bool | str | None = None, name: str | None = None
+        self,
+        function: Any,
+        *,
+        path: str = "",
+        fallback: bool | str | None = None,
+        name: str | None = None,
+        rate_limit: str | Sequence[str] | None = None,
     ) -> list[Route]:
         """Return the routes of a function: one under its name, one under each alias.
 
@@ -44,33 +51,48 @@ class Registrar:
             path: The path prefix of its URL.
             fallback: Whether it answers GET; a string is the JSONP output format; None leaves it to the server.
             name: Its name in requests; None for the function's own.
+            rate_limit: How often each client may call it, under all its names together; None: as the server says.
 
         Raises:
+            MissingExtraError: It has a rate limit, and ``limits`` is not installed.
             RegistrationError: It cannot be registered; the message says why.
         """
         refuse_uncallable(function)
         main_name = own_name(function) if name is None else name
+        names = tuple(checked_name(each) for each in dict.fromkeys([main_name, *aliases_of(function)]))
+        formatted = self._format_path(checked_path(path))
+        limits = None if rate_limit is None else registered_rule(formatted, main_name, checked_limits(rate_limit))
         plan = plan_of(function, self._settings.magicVarForDispatcher)
         return [
             Route(
-                name=checked_name(each),
-                path=self._format_path(checked_path(path)),
+                name=each,
+                path=formatted,
                 function=function,
                 plan=plan,
                 lock_key=lock_key(function),
                 output_format=self._output_format(fallback),
                 shares_secrets=bool(fallback),
+                names=names,
+                rate_limit=limits,
             )
-            for each in dict.fromkeys([main_name, *aliases_of(function)])
+            for each in names
         ]
 
-    def instance_routes(self, instance: Any, *, path: str = "", fallback: bool | str | None = None) -> list[Route]:
+    def instance_routes(
+        self,
+        instance: Any,
+        *,
+        path: str = "",
+        fallback: bool | str | None = None,
+        rate_limit: str | Sequence[str] | None = None,
+    ) -> list[Route]:
         """Return the routes of an instance's public methods.
 
         Args:
             instance: An object; its methods without a leading underscore are meant, inherited ones too.
             path: The path prefix of their URLs.
             fallback: As for a function.
+            rate_limit: As for a function; each method has a limit of its own.
 
         Raises:
             RegistrationError: A class, a module, a function, or an object without public methods.
@@ -82,7 +104,10 @@ class Registrar:
         methods = list(public_methods(instance))
         if not methods:
             raise RegistrationError(f"{instance!r} has no public method to register")
-        routes = [self.function_routes(method, path=path, fallback=fallback, name=name) for name, method in methods]
+        routes = [
+            self.function_routes(method, path=path, fallback=fallback, name=name, rate_limit=rate_limit)
+            for name, method in methods
+        ]
         return [route for of_method in routes for route in of_method]
 
     def _output_format(self, fallback: bool | str | None) -> str | None:
@@ -149,6 +174,13 @@ def checked_path(path: Any) -> str:
     if {".", ".."} & set(segments):
         raise RegistrationError(f"path={path!r} is refused: clients resolve '.' and '..' before they send")
     return path
+
+
+def checked_limits(limits: Any) -> tuple[Any, ...]:
+    try:
+        return limits_of("rateLimit", limits)
+    except SettingsError as exc:
+        raise RegistrationError(str(exc)) from exc
 
 
 def checked_output_format(text: str) -> str:

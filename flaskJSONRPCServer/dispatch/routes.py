@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import RegistrationError
 from .callables import Plan
+from .rate_limits.plan import Rule
 
 __all__ = ["Backends", "Endpoint", "Route", "RouteTable", "Router", "format_path", "wsgi_encoded"]
 
@@ -40,6 +41,8 @@ class Route:
         output_format: The format of its JSONP answers; None refuses every GET.
         shares_secrets: Whether a page of another site may call it by JSONP with the user's cookies.
         backends: Where it runs; None where all of it runs in the serving thread.
+        names: All names that it was registered under, this one among them; empty where nobody asks.
+        rate_limit: How often each client may call it, under whichever of its names; None: as the server says.
         url: The path and the name, by which the statistics know it.
     """
 
@@ -51,6 +54,8 @@ class Route:
     output_format: str | None
     shares_secrets: bool
     backends: Backends | None = None
+    names: tuple[str, ...] = ()
+    rate_limit: Rule | None = None
     url: str = field(init=False)
 
     def __post_init__(self) -> None:

@@ -11,13 +11,14 @@
     ├── UnsupportedMediaType  415
     ├── ExpectationFailed     417
     ├── Misdirected           421
+    ├── TooManyRequests       429
     ├── TooManyHeaders        431
     ├── MethodNotImplemented  501
     ├── ServiceUnavailable    503
     ├── CallTimeout           504
     └── VersionNotSupported   505
 
-Status codes: RFC 9110, section 15, and RFC 6585, section 5.
+Status codes: RFC 9110, section 15, and RFC 6585, sections 4 and 5.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ __all__ = [
     "RequestTimeout",
     "ServiceUnavailable",
     "TooManyHeaders",
+    "TooManyRequests",
     "UnsupportedMediaType",
     "UrlTooLong",
     "VersionNotSupported",
@@ -46,6 +48,8 @@ class Refusal(Exception):
     """A request is refused as HTTP. The message is sent to the client: it never holds a secret."""
 
     status: str
+    retry_after_s: int | None = None
+    """In how many seconds the client may try again; None where that changes nothing, or nobody knows."""
 
 
 class BadRequest(Refusal):
@@ -104,6 +108,16 @@ class Misdirected(Refusal):
     """The Host is not one that this server answers for."""
 
     status = "421 Misdirected Request"
+
+
+class TooManyRequests(Refusal):
+    """The client is beyond ``rateLimit``."""
+
+    status = "429 Too Many Requests"
+
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class TooManyHeaders(Refusal):

@@ -250,7 +250,10 @@ def text_response(status: str, text: str) -> Response:
 
 def refusal_response(refusal: Refusal) -> Response:
     """Return the answer to a request that is refused as HTTP."""
-    return text_response(refusal.status, str(refusal))
+    response = text_response(refusal.status, str(refusal))
+    if refusal.retry_after_s is not None:
+        response.headers.append(("Retry-After", str(refusal.retry_after_s)))
+    return response
 
 
 def server_error_response(unique_id: str) -> Response:

@@ -187,6 +187,13 @@ def test_refusal_is_its_status_and_one_sentence(name, status):
     }
 
 
+def test_refusal_says_when_to_try_again():
+    response = refusal_response(refusals.TooManyRequests("a sentence", retry_after_s=12))
+
+    assert response.status == "429 Too Many Requests"
+    assert response.headers[-1] == ("Retry-After", "12")
+
+
 def test_refusal_escapes_what_is_not_ascii():
     assert refusal_response(refusals.BadRequest("a\u2028ж")).body == b"a\\u2028\\u0436\n"
 

@@ -1,0 +1,46 @@
+"""Storages that several processes share: Redis and Valkey, by the client libraries that ``limits`` knows."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import Final
+
+from limits.errors import ConfigurationError
+from limits.storage import Storage, storage_from_string
+
+from ...errors import MissingExtraError, SettingsError
+from .plan import scheme_of
+
+__all__ = ["STORAGE_TIMEOUT_S", "shared_storage"]
+
+STORAGE_TIMEOUT_S: Final = 1.0
+"""How long a shared storage may take to connect, and to answer. A guess: it is in the same network, and calls wait."""
+
+
+def shared_storage(uri: str) -> Storage:
+    """Return the storage of a URI with one of the schemes of ``SHARED``. It connects with the first call.
+
+    Raises:
+        SettingsError: The URI cannot be read. No message has it, since it may hold a password.
+        MissingExtraError: The client library is not installed.
+    """
+    scheme = scheme_of(uri)
+    client = "valkey" if scheme.startswith("valkey") else "redis"
+    if importlib.util.find_spec(client) is None:
+        what = f"rateLimit['storage'] with the scheme {scheme!r} needs {client}"
+        raise MissingExtraError(f"{what}; install it: pip install 'limits[{client}]'")
+    try:
+        storage = storage_from_string(
+            uri,
+            wrap_exceptions=True,
+            # Neither has a timeout by default. What the URI says, such as ?socket_timeout=0.2, counts more.
+            socket_timeout=STORAGE_TIMEOUT_S,
+            socket_connect_timeout=STORAGE_TIMEOUT_S,
+        )
+    except (ConfigurationError, ValueError) as exc:
+        what = f"rateLimit['storage'] with the scheme {scheme!r} is refused ({type(exc).__name__})"
+        remedy = f"it takes a URI such as '{client}://127.0.0.1:6379/0', and {client} in a version that limits knows"
+        raise SettingsError(f"{what}: {remedy}") from None
+    if not isinstance(storage, Storage):
+        raise TypeError(f"{storage!r} is no storage for threads")
+    return storage
