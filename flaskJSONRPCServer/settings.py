@@ -221,6 +221,8 @@ class Settings:
     controlGC_everyDispatcherCount: int = count(50_000)
 
     frozen: ClassVar[bool] = False
+    fallback_is_explicit: ClassVar[bool] = False
+    """Whether ``fallback`` was given or assigned; False where it only has its default."""
 
     if not TYPE_CHECKING:  # a type checker that sees it accepts every name
 
@@ -230,6 +232,8 @@ class Settings:
             check_option(name, value)
             if OPTIONS[name]["fixed"] and name in self.__dict__:
                 raise ServerStateError(f"setting {name!r} is fixed; give it to the constructor")
+            if name == "fallback" and name in self.__dict__:
+                self.mark_fallback_explicit()
             super().__setattr__(name, value)
 
     @classmethod
@@ -240,6 +244,10 @@ class Settings:
                 raise SettingsError(f"unknown option {name!r}: {former.OPTIONS[name]}")
             if name not in OPTIONS:
                 raise SettingsError(unknown_name("option", name, OPTIONS))
+
+    def mark_fallback_explicit(self) -> None:
+        """Note that ``fallback`` was given: True by default and True by the user's own word are not the same."""
+        self.__dict__["fallback_is_explicit"] = True
 
     def freeze(self) -> None:
         """Refuse every further assignment until :meth:`thaw`."""

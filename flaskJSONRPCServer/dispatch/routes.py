@@ -38,7 +38,8 @@ class Route:
         plan: How its parameters are bound.
         lock_key: What the locks know it by.
         output_format: The format of its JSONP answers; None refuses every GET.
-        shares_secrets: Whether a page of another site may call it by JSONP with the user's cookies.
+        shares_secrets: Whether it was registered to answer GET, so that a page of another site may call it, by JSONP
+            and with the user's cookies.
         backends: Where it runs; None where all of it runs in the serving thread.
         url: The path and the name, by which the statistics know it.
     """
