@@ -19,6 +19,7 @@ LAYERS = (
     {"__main__"},
     {"__init__"},
     {"server"},
+    {"hangup"},
     {"documented", "lifecycle"},
     {"autoreload", "child", "reloading"},
     {"engine", "helpers"},
