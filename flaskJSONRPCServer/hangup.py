@@ -27,6 +27,10 @@ _OF_THE_FRONT = (
     "backlog",
     "threads",
     "read_timeout_s",
+    "max_concurrent_calls",
+    "max_waiting_requests",
+    "head_timeout_s",
+    "body_timeout_s",
     "tweakDescriptors",
 )
 

@@ -194,6 +194,15 @@ class Settings:
     """How long a client may be silent in the middle of a request before its connection is closed."""
     threads: int = count(32)
     """How many calls a serving backend that works with threads runs at once, on each address."""
+    max_concurrent_calls: int = count(1000)
+    """The most calls that a serving backend which works with greenlets runs at once, on each address. A guess: a
+    greenlet costs some kilobytes, but what its call uses, such as a database, may stand less."""
+    max_waiting_requests: int = count(1000, least=0)
+    """How many complete requests wait for a thread, or a greenlet, on each address; beyond it, they are refused."""
+    head_timeout_s: float = duration(15, "seconds")
+    """How long the head of a request may take, from its first byte on."""
+    body_timeout_s: float = duration(60, "seconds")
+    """How long a whole request body may take, from the end of its head on."""
     exec_pool_threads: int = count(32)
     """The most threads of each of the backends ``threaded`` and ``threadedNative``."""
     max_exec_queue_calls: int = count(1000, least=0)
@@ -290,6 +299,10 @@ class Options(TypedDict, total=False):
     backlog: int
     read_timeout_s: float
     threads: int
+    max_concurrent_calls: int
+    max_waiting_requests: int
+    head_timeout_s: float
+    body_timeout_s: float
     exec_pool_threads: int
     max_exec_queue_calls: int
     antifreeze_batchMaxTime: float

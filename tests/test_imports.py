@@ -41,6 +41,10 @@ _CELERY = {
     f"execBackend/celery/{part}.py"
     for part in ("app", "dead_letters", "ledger", "link", "redis", "replies", "run", "watch", "worker")
 }
+_PYWSGI = {
+    f"servBackend/{module}.py"
+    for module in ("pywsgi", "pywsgi_body", "pywsgi_calls", "pywsgi_handler", "pywsgi_sockets")
+}
 _ENGINES = {"sansio_jsonrpc/codecs/engines.py"}
 
 # The only modules that may import a package which is optional there.
@@ -48,7 +52,7 @@ PLACES = {
     "celery": _CELERY,
     "cheroot": {"servBackend/cheroot.py"},
     "cloudpickle": {"execBackend/parallel/child.py", "execBackend/parallel/functions.py"},
-    "gevent": {"runtime/concurrency.py", "servBackend/pywsgi.py"},
+    "gevent": {"runtime/concurrency.py", *_PYWSGI},
     "granian": {"servBackend/granian_worker.py"},
     "kombu": _CELERY,
     "loky": {"execBackend/parallel/backend.py"},

@@ -57,7 +57,7 @@ class Forbidden(Refusal):
 
 
 class RequestTimeout(Refusal):
-    """The client was silent in the middle of its body for ``read_timeout_s``."""
+    """The client was silent for ``read_timeout_s`` in its body, or took over ``body_timeout_s`` for all of it."""
 
     status = "408 Request Timeout"
 
@@ -99,6 +99,6 @@ class TooManyHeaders(Refusal):
 
 
 class ServiceUnavailable(Refusal):
-    """The server has stopped before it did anything about the request."""
+    """The server has stopped before it did anything about the request, or too many others wait."""
 
     status = "503 Service Unavailable"

@@ -11,9 +11,18 @@ __all__ = ["BadChunk", "ChunkedBody"]
 # A chunk's size with what may follow it; nothing that another reader may take for another number.
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?\r\n")
 
+# A trailer is a header field (RFC 9112, section 7.1.2); anything else may be the beginning of another request.
+_TRAILER = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*\r\n")
+
 # The longest line of a size or a trailer, and the most trailers; guessed.
 _MAX_LINE_BYTES = 4096
 _MAX_TRAILERS = 100
+
+
+# How many chunks a body may have, and one more for so many bytes of it: millions of chunks of a byte each would cost
+# seconds. Guessed.
+_FREE_CHUNKS = 10_000
+_BYTES_OF_FURTHER_CHUNK = 64
 
 
 class BadChunk(OSError):
@@ -33,6 +42,7 @@ class ChunkedBody(io.RawIOBase):
     def __init__(self, source: io.BufferedReader[Any]) -> None:
         self._source = source
         self._left = 0  # bytes of the chunk that is being read
+        self._chunks_left = float(_FREE_CHUNKS)
         self.has_ended = False
 
     def readable(self) -> bool:
@@ -62,6 +72,9 @@ class ChunkedBody(io.RawIOBase):
         if size is None:
             raise BadChunk("a chunk has no size, or one that is no number")
         self._left = int(size[1], 16)
+        self._chunks_left += self._left / _BYTES_OF_FURTHER_CHUNK - 1
+        if self._chunks_left < 0:
+            raise BadChunk("the body has too many small chunks")
         if not self._left:
             self._skip_trailers()
         return self._left > 0
@@ -72,6 +85,6 @@ class ChunkedBody(io.RawIOBase):
             if line == b"\r\n":
                 self.has_ended = True
                 return
-            if not line.endswith(b"\r\n"):
+            if not _TRAILER.fullmatch(line):
                 break
         raise BadChunk("the trailers are malformed, or too many")

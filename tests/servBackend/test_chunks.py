@@ -45,6 +45,9 @@ def test_body_is_read_up_to_its_end_and_no_further(data, body):
         b"3" * 5000,
         b"0\r\nno end\n\r\n",
         b"0\r\n" + b"a: b\r\n" * 101 + b"\r\n",
+        b"0\r\nGET / HTTP/1.1\r\n\r\n",
+        b"0\r\n folded: 1\r\n\r\n",
+        b"1\r\nx\r\n" * 10_200 + b"0\r\n\r\n",
         b"0\r\n",
     ],
 )

@@ -258,7 +258,7 @@ def test_stalled_requests_take_no_thread(serve, backend):
 
 @pytest.mark.parametrize("sent", STALLS[:2])
 def test_head_has_a_deadline(serve, backend, sent):
-    server = serve(read_timeout_s=0.2)
+    server = serve(read_timeout_s=0.2, head_timeout_s=0.2)
     stop = threading.Event()
     with connect(server) as client:
         client.sendall(sent)
@@ -350,10 +350,8 @@ def many(count, function, *args):
 
 def test_calls_beyond_the_threads_wait_and_no_more_run_at_once(serve):
     inside = Inside(8)
-    server = serve(threads=8)
+    server = serve(threads=8, max_concurrent_calls=8)
     server.registerFunction(inside.wait, path="/api", name="wait")
-    if server.settings.gevent:
-        return  # greenlets have no such limit
     pool, calls = many(32, post, server, rpc("wait"))
     wait_until(lambda: inside.now == 8)
     inside.leave.set()
@@ -364,14 +362,14 @@ def test_calls_beyond_the_threads_wait_and_no_more_run_at_once(serve):
 
 def test_200_calls_run_64_at_once(serve):
     inside = Inside(64)
-    server = serve(threads=64)
+    server = serve(threads=64, max_concurrent_calls=64)
     server.registerFunction(inside.wait, path="/api", name="wait")
     pool, calls = many(200, post, server, rpc("wait"))
     wait_until(lambda: inside.now >= 64)
     inside.leave.set()
     with pool:
         assert [call.result()[0] for call in calls] == [200] * 200
-    assert inside.maximum == 64 or server.settings.gevent
+    assert inside.maximum == 64
 
 
 def test_stop_answers_the_calls_in_flight_and_ends_idle_connections(serve):
