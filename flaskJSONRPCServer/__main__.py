@@ -15,6 +15,7 @@ from typing import Any
 
 from . import __version__, flaskJSONRPCServer
 from .errors import BindError, ServerError, unknown_name
+from .hangup import ModuleReload
 from .lifecycle import StartRefusedError, starts_refused
 
 __all__ = ["main"]
@@ -86,7 +87,9 @@ def make_parser() -> argparse.ArgumentParser:
 def add_serve(commands: Any) -> None:
     """Add the command ``serve`` to the parser's commands."""
     command = commands.add_parser(
-        "serve", help="serve a server of your own; see serve -h", description="Serve until Ctrl-C or SIGTERM."
+        "serve",
+        help="serve a server of your own; see serve -h",
+        description="Serve until Ctrl-C or SIGTERM. SIGHUP loads the module again.",
     )
     command.add_argument(
         "server",
@@ -148,7 +151,7 @@ def work(target: str, backend_id: str | None, options: Sequence[str]) -> None:
 
 
 def serve(target: str, bind: Sequence[str] | None, serv_backend: str | None) -> None:
-    """Serve the server that ``MODULE[:SERVER]`` names, until a signal ends it.
+    """Serve the server that ``MODULE[:SERVER]`` names, until a signal ends it; at SIGHUP, load its module again.
 
     Args:
         target: Where the server is.
@@ -160,9 +163,17 @@ def serve(target: str, bind: Sequence[str] | None, serv_backend: str | None) -> 
     """
     addresses = [read_address(text) for text in bind or ()]
     server = find_server(target, "serve")
+
+    def find_configured() -> flaskJSONRPCServer:
+        found = find_server(target, "serve")
+        if found is not server._lifecycle.facade:
+            configure(found, addresses, serv_backend)
+        return found
+
     started: list[flaskJSONRPCServer] = []
     try:
         configure(server, addresses, serv_backend)
+        server._lifecycle.on_hangup = ModuleReload(server._lifecycle, target.partition(":")[0], find_configured)
         server.serveForever(on_start=lambda server: started.append(announced(server)))
     except ServerError as exc:
         if started:
@@ -245,7 +256,8 @@ def import_named(name: str) -> Any:
     """
     if not all(part.isidentifier() for part in name.split(".")) or is_script(name):
         raise CannotServe(f"{name!r} is not the name of a module; it takes MODULE:SERVER, such as my_server:server")
-    sys.path.insert(0, str(Path.cwd()))
+    if sys.path[0] != str(Path.cwd()):
+        sys.path.insert(0, str(Path.cwd()))
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as exc:

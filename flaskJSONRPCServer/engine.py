@@ -274,7 +274,7 @@ class Engine:
     def _make_pipeline(self, settings: Settings) -> Pipeline:
         self.codec = self._make_codec(settings)
         self._frozen = settings
-        guard = Guard(settings, allowed_hosts(settings))
+        guard = Guard(settings, allowed_hosts(settings), is_local_only=is_local_only(settings))
         steps = self._steps(settings)
         for name in self._rate_limits.unmatched(self.router.table.routes()):
             self.log.write(WARNING, f"rateLimit limits nothing by {name}: nothing is registered there")
@@ -408,10 +408,19 @@ def allowed_hosts(settings: Settings) -> Collection[str] | None:
     A server that only this machine can reach takes this machine's names only: that ends DNS rebinding, by which another
     site's page would get at it through the user's browser.
     """
-    if settings.allowed_hosts is not None or settings.bindAdress is None:
+    if settings.allowed_hosts is not None or not is_local_only(settings):
         return settings.allowed_hosts
-    hosts = [host for address in addresses_of(settings) if (host := host_of(address)) is not None]
-    return [*hosts, *LOOPBACK_NAMES] if all(map(is_loopback, hosts)) else None
+    return [*hosts_of(settings), *LOOPBACK_NAMES]
+
+
+def is_local_only(settings: Settings) -> bool:
+    """Return whether only this machine can reach the server: by loopback addresses and Unix sockets, and no others."""
+    return settings.bindAdress is not None and all(map(is_loopback, hosts_of(settings)))
+
+
+def hosts_of(settings: Settings) -> list[str]:
+    """Return the hosts of the addresses that have one."""
+    return [host for address in addresses_of(settings) if (host := host_of(address)) is not None]
 
 
 def host_of(address: AnyAddress) -> str | None:

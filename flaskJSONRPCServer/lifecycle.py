@@ -50,6 +50,9 @@ class Lifecycle:
         engine: The engine.
         facade: The object that the user made, which the serving backend is told.
 
+    Attributes:
+        on_hangup: What `serve_forever` calls at SIGHUP, in the main thread; None leaves the signal as it is.
+
     Raises:
         SettingsError: The serving backend, the files of ``ssl``, the descriptor limits, or a script of
             ``reloadOnChange`` cannot be used.
@@ -68,12 +71,19 @@ class Lifecycle:
         self._facade = facade
         self._serving = Serving(facade)
         self._changing = threading.RLock()
+        self.on_hangup: Callable[[], object] | None = None
         self._started: ExitStack | None = None  # undoes a start; guarded by _changing
         self._gate = Gate()
         self._behind: ExitStack | None = None  # undoes what is behind the gate; guarded by _changing
+        self._watch: AutoReload | None = None  # guarded by _changing
         self._asked = False  # whether a dispatcher has asked for a restart that has not begun; guarded by _asking
         self._asking = threading.Lock()
         self._ends: set[EndRequest] = set()  # of the threads that wait for the end; each adds and removes its own
+
+    @property
+    def facade(self) -> Any:
+        """The object that the user made."""
+        return self._facade
 
     @property
     def addresses(self) -> list[Any]:
@@ -196,6 +206,48 @@ class Lifecycle:
             self.stop(0, 0)
             raise
 
+    def exchange(self, engine: Engine, facade: Any, timeout_s: float = 20) -> None:
+        """Serve another server behind the same sockets; from then on both facades refer to this life cycle.
+
+        Requests that come meanwhile are held, as in a restart. What the serving backend was started with stays. A
+        server that has been stopped stays stopped.
+
+        Args:
+            engine: The engine of the other server, which has not been started.
+            facade: The object that the user made.
+            timeout_s: How long to wait for requests being processed, in seconds; they are answered in any case.
+
+        Raises:
+            SettingsError: The other server wants gevent, and this one does not, or the other way round.
+            BaseException: What keeps the other server from starting. The one before serves then.
+        """
+        if bool(engine.settings.gevent) != bool(self._engine.settings.gevent):
+            raise SettingsError(
+                f"gevent={engine.settings.gevent!r} cannot change while the process runs; start it again"
+            )
+        with self._changing:
+            if self._started is None:
+                return
+            self._gate.hold()
+            if still_running := self._gate.wait_passed(timeout_s):
+                self._engine.log.write(WARNING, f"exchanged while {still_running} requests are being processed")
+            self._exchange_behind(engine, facade)
+        engine.log.write(INFO, f"server {engine.name!r} serves now:", engine.offers())
+
+    def _exchange_behind(self, engine: Engine, facade: Any) -> None:
+        before, own = (self._engine, self._facade), facade._lifecycle
+        self._stop_watching()
+        try:
+            self._close_behind()
+            self._engine, self._facade, facade._lifecycle = engine, facade, self
+            self._open_gate()
+        except BaseException:
+            (self._engine, self._facade), facade._lifecycle = before, own
+            self._renew(0)
+            self._watch_scripts()
+            raise
+        self._watch_scripts()
+
     @at_home
     def _restart_later(self, timeout_s: float, allowed_requests: int) -> None:
         with self._asking:
@@ -223,8 +275,8 @@ class Lifecycle:
             self.stop(timeout_s, 0)
 
     @contextmanager
-    def _ended(self) -> Iterator[EndRequest]:
-        with ended_by_signals() as end:
+    def _ended(self, *, notes_hangups: bool = False) -> Iterator[EndRequest]:
+        with ended_by_signals(notes_hangups=notes_hangups) as end:
             self._ends.add(end)
             try:
                 yield end
@@ -250,13 +302,15 @@ class Lifecycle:
             SettingsError: There is a reason to restart that is none.
         """
         reasons = read_reasons(restart_on)
-        with self._ended() as end:
+        with self._ended(notes_hangups=self.on_hangup is not None) as end:
             if not self.is_running:
                 self.start()
             if on_start is not None:
                 on_start(self._facade)
             while not end.wait(look_every_s if reasons else None):
-                if any(self._is_given(reason) for reason in reasons):
+                if self.on_hangup is not None and end.take_hangup():
+                    self.on_hangup()
+                elif any(self._is_given(reason) for reason in reasons):
                     self._restart_if_running(timeout_s, 0)
             self.stop(timeout_s, 0)
 
@@ -283,15 +337,23 @@ class Lifecycle:
             self._facade._tweakLimit(limits)
         undo.callback(self._close_behind)
         self._open_gate()
-        if settings.reloadOnChange:
-            watch = make_auto_reload(self._engine, self._facade)
-            undo.callback(watch.stop)
-            watch.start()
+        undo.callback(self._stop_watching)
+        self._watch_scripts()
         given: list[Any] = [settings.bindAdress]
         if settings.multipleAdress:
             given = list(cast("Sequence[Any]", settings.bindAdress))
         backend = find_serv_backend(settings.servBackend, gevent=settings.gevent)
         self._serving.start(backend, addresses_of(settings), given, self._gate)
+
+    def _watch_scripts(self) -> None:
+        if self._engine.settings.reloadOnChange:
+            self._watch = make_auto_reload(self._engine, self._facade)
+            self._watch.start()
+
+    def _stop_watching(self) -> None:
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            watch.stop()
 
     def _open_gate(self) -> None:
         """Start what is behind the gate, and let requests through to it."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ParamSpec
+from typing import TYPE_CHECKING, Any, ParamSpec, cast
 
 import flask
 
@@ -47,6 +48,20 @@ def suggesting_names(init: Callable[_P, None]) -> Callable[_P, None]:
     return checked
 
 
+def noting_fallback(init: Callable[_P, None]) -> Callable[_P, None]:
+    """Let the settings know whether the constructor was given ``fallback``, which its default would hide."""
+    position = list(inspect.signature(init).parameters).index("fallback")
+
+    @functools.wraps(init)
+    def noted(*args: _P.args, **kwargs: _P.kwargs) -> None:
+        init(*args, **kwargs)
+        if "fallback" in kwargs or len(args) > position:
+            server = cast("flaskJSONRPCServer", args[0])
+            server.settings.mark_fallback_explicit()
+
+    return noted
+
+
 class flaskJSONRPCServer(DocumentedHelpers):
     """A JSON-RPC 2.0 server over HTTP.
 
@@ -64,7 +79,8 @@ class flaskJSONRPCServer(DocumentedHelpers):
         gevent: Let gevent patch the process, and serve in greenlets; see :doc:`gevent`. Needs the extra ``gevent``.
         debug: Log the messages of the serving backend, and show clients the traceback of unexpected exceptions.
         log: 0 (critical only), 1 (error), 2 (warning), 3 (info), 4 (debug), or False for critical only.
-        fallback: Answer GET: JSONP with a callback, plain JSON without.
+        fallback: Answer GET: JSONP with a callback, plain JSON without. Where only this machine can reach the server,
+            pages of other origins are answered only if True is given here, or at the registration.
         allowCompress: Compress answers, for clients that take gzip.
         ssl: ``[key file, certificate file]``, PEM files in this order, or an ``ssl.SSLContext``: serve with TLS.
         tweakDescriptors: ``[soft, hard]`` limit of open files that ``start()`` raises the process to; False leaves it.
@@ -97,6 +113,7 @@ class flaskJSONRPCServer(DocumentedHelpers):
     """What the magic variable offers, as text."""
 
     @suggesting_names
+    @noting_fallback
     def __init__(
         self,
         bindAdress: BindAdress,
@@ -249,7 +266,7 @@ class flaskJSONRPCServer(DocumentedHelpers):
             dispatcher: Any callable but a class, a coroutine function or a generator function.
             path: The path prefix of its URL: ``/api`` is answered on ``/api`` and ``/api/``.
             fallback: Whether it answers GET; a string is the JSONP output format, with ``%(callback)s`` and
-                ``%(data)s``. None: as the server.
+                ``%(data)s``. Pages of other origins are then answered too. None: as the server.
             name: Its name in requests; None for the function's own.
             dispatcherBackend: Where its calls run; None: as the server.
             notifBackend: Where its notifications run; None: as the server.

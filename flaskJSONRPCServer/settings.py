@@ -198,6 +198,9 @@ class Settings:
     """How long a client may be silent in the middle of a request before its connection is closed."""
     threads: int = count(32)
     """How many calls a serving backend that works with threads runs at once, on each address."""
+    max_concurrent_calls: int = count(1000)
+    """The most calls that a serving backend which works with greenlets runs at once, on each address. A guess: a
+    greenlet costs some kilobytes, but what its call uses, such as a database, may stand less."""
     max_waiting_requests: int = count(1000, least=0)
     """How many complete requests wait for a thread; those beyond are answered 503 at once."""
     handshake_timeout_s: float = duration(10, "seconds")
@@ -257,6 +260,8 @@ class Settings:
     controlGC_everyDispatcherCount: int = count(50_000)
 
     frozen: ClassVar[bool] = False
+    fallback_is_explicit: ClassVar[bool] = False
+    """Whether ``fallback`` was given or assigned; False where it only has its default."""
 
     if not TYPE_CHECKING:  # a type checker that sees it accepts every name
 
@@ -266,6 +271,8 @@ class Settings:
             check_option(name, value)
             if OPTIONS[name]["fixed"] and name in self.__dict__:
                 raise ServerStateError(f"setting {name!r} is fixed; give it to the constructor")
+            if name == "fallback" and name in self.__dict__:
+                self.mark_fallback_explicit()
             super().__setattr__(name, value)
 
     @classmethod
@@ -276,6 +283,10 @@ class Settings:
                 raise SettingsError(f"unknown option {name!r}: {former.OPTIONS[name]}")
             if name not in OPTIONS:
                 raise SettingsError(unknown_name("option", name, OPTIONS))
+
+    def mark_fallback_explicit(self) -> None:
+        """Note that ``fallback`` was given: True by default and True by the user's own word are not the same."""
+        self.__dict__["fallback_is_explicit"] = True
 
     def freeze(self) -> None:
         """Refuse every further assignment until :meth:`thaw`."""
@@ -319,6 +330,7 @@ class Options(TypedDict, total=False):
     backlog: int
     read_timeout_s: float
     threads: int
+    max_concurrent_calls: int
     max_waiting_requests: int
     handshake_timeout_s: float
     head_timeout_s: float

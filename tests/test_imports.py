@@ -19,6 +19,7 @@ LAYERS = (
     {"__main__"},
     {"__init__"},
     {"server"},
+    {"hangup"},
     {"documented", "lifecycle"},
     {"autoreload", "child", "reloading"},
     {"engine", "helpers"},
@@ -40,13 +41,17 @@ _CELERY = {
     f"execBackend/celery/{part}.py"
     for part in ("app", "dead_letters", "ledger", "link", "redis", "replies", "run", "watch", "worker")
 }
+_PYWSGI = {
+    f"servBackend/{module}.py"
+    for module in ("pywsgi", "pywsgi_body", "pywsgi_calls", "pywsgi_handler", "pywsgi_sockets")
+}
 _ENGINES = {"sansio_jsonrpc/codecs/engines.py"}
 
 # The only modules that may import a package which is optional there.
 PLACES = {
     "celery": _CELERY,
     "cloudpickle": {"execBackend/parallel/child.py", "execBackend/parallel/functions.py"},
-    "gevent": {"runtime/concurrency.py", "servBackend/pywsgi.py"},
+    "gevent": {"runtime/concurrency.py", *_PYWSGI},
     "granian": {"servBackend/granian_worker.py"},
     "kombu": _CELERY,
     "limits": {f"dispatch/rate_limits/{part}.py" for part in ("counters", "limiter", "memory", "plan", "storages")},

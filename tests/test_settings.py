@@ -76,6 +76,10 @@ TAKEN = [
     ("read_timeout_s", 0),
     ("read_timeout_s", 0.5),
     ("threads", 1),
+    ("max_concurrent_calls", 1),
+    ("max_waiting_requests", 0),
+    ("head_timeout_s", 0),
+    ("body_timeout_s", 0.5),
 ]
 
 
@@ -128,6 +132,10 @@ REFUSED = [
     ("read_timeout_s", float("nan"), "a number of seconds, 0 or more"),
     ("threads", 0, "a whole number of at least 1"),
     ("threads", None, "a whole number of at least 1"),
+    ("max_concurrent_calls", 0, "a whole number of at least 1"),
+    ("max_waiting_requests", -1, "a whole number of at least 0"),
+    ("head_timeout_s", -1, "a number of seconds, 0 or more"),
+    ("body_timeout_s", "1", "a number of seconds, 0 or more"),
     ("controlGC_everyRequestCount", 0, "a whole number of at least 1"),
 ]
 

@@ -12,7 +12,7 @@ import werkzeug.wrappers
 from ..http import jsonp
 from ..http.body import declared_length, is_gzip
 from ..http.cors import Cors
-from ..http.guard import Guard, is_cross_site
+from ..http.guard import Guard
 from ..http.refusals import Forbidden, Refusal
 from ..http.request import Environ, ReceivedRequest, Request
 from ..http.response import Response, merged_headers, refusal_response, server_error_response
@@ -247,7 +247,7 @@ class Pipeline:
             self.steps.limiter.admit(request, endpoint, route)
         if self._auth is not None:
             self._authorise(self._auth, request, endpoint.path, route.name)
-        refuse_foreign_page(request, route)
+        self._guard.check_get(request.environ, is_shared=route.shares_secrets)
         if route.output_format is None:
             raise Forbidden("this method takes no GET; POST a JSON-RPC request")
         params = query_params(request, route)
@@ -311,14 +311,3 @@ def query_params(request: Request, route: Route) -> dict[str, str]:
     if not route.plan.takes("_"):
         params.pop("_", None)
     return params
-
-
-def refuse_foreign_page(request: Request, route: Route) -> None:
-    """Refuse a GET that another site's page makes with nothing but the user's cookies.
-
-    Raises:
-        Forbidden: It is one, and the route was not registered for that.
-    """
-    head = request.head
-    if not route.shares_secrets and "HTTP_COOKIE" in head and "HTTP_AUTHORIZATION" not in head and is_cross_site(head):
-        raise Forbidden("another site's page may not call this method with cookies; register it with fallback=True")

@@ -39,7 +39,8 @@ class Route:
         plan: How its parameters are bound.
         lock_key: What the locks know it by.
         output_format: The format of its JSONP answers; None refuses every GET.
-        shares_secrets: Whether a page of another site may call it by JSONP with the user's cookies.
+        shares_secrets: Whether it was registered to answer GET, so that a page of another site may call it, by JSONP
+            and with the user's cookies.
         backends: Where it runs; None where all of it runs in the serving thread.
         names: All names that it was registered under, this one among them; empty where nobody asks.
         rate_limit: How often each client may call it, under whichever of its names; None: as the server says.

@@ -35,9 +35,13 @@ class Guard:
     Args:
         settings: The frozen settings of the server.
         allowed_hosts: Host names without ports that the server answers for; None for any.
+        is_local_only: Whether only this machine can reach the server.
     """
 
-    def __init__(self, settings: Settings, allowed_hosts: Collection[str] | None) -> None:
+    def __init__(
+        self, settings: Settings, allowed_hosts: Collection[str] | None, *, is_local_only: bool = False
+    ) -> None:
+        self._refuses_foreign_pages = is_local_only and not settings.fallback_is_explicit
         self._allowed_hosts = None if allowed_hosts is None else frozenset(map(str.lower, allowed_hosts))
         self._allowed_origins = None if settings.allowed_origins is None else frozenset(settings.allowed_origins)
         self._media_types = frozenset(map(str.lower, settings.media_types))
@@ -76,6 +80,29 @@ class Guard:
         content_type = environ.get("CONTENT_TYPE")
         if content_type not in self._good_media_types:
             self._check_media_type(content_type or "")
+
+    def check_get(self, environ: dict[str, Any], *, is_shared: bool) -> None:
+        """Check that a GET may come from the page that makes it.
+
+        A browser asks nobody before it sends a GET. On a loopback address it so lends every page of the web a way
+        to what only this machine can reach; anywhere, it may add the cookies of its user.
+
+        Args:
+            environ: The head of the request.
+            is_shared: Whether the method was registered with a ``fallback`` of its own.
+
+        Raises:
+            Forbidden: A page of another origin makes it, and nobody has said that it may.
+        """
+        if is_shared or not is_cross_site(environ):
+            return
+        if self._refuses_foreign_pages:
+            raise Forbidden(
+                "a page of another origin may not call this method by GET on a loopback address; "
+                "pass fallback=True to the server, or register the method with fallback=True"
+            )
+        if "HTTP_COOKIE" in environ and "HTTP_AUTHORIZATION" not in environ:
+            raise Forbidden("another site's page may not call this method with cookies; register it with fallback=True")
 
     def _check_header_count(self, environ: dict[str, Any]) -> None:
         if sum(key.startswith(("HTTP_", "CONTENT_")) for key in environ) > self._max_header_count:
@@ -142,9 +169,10 @@ def own_origin(environ: dict[str, Any]) -> str:
 
 
 def is_cross_site(environ: dict[str, Any]) -> bool:
-    """Tell whether a browser says that another site's page made this request.
+    """Return whether a browser says that a page of another origin made this request.
 
-    Browsers send Sec-Fetch-Site; older ones Origin or Referer. Where none of them came, no browser is at work.
+    Browsers send Sec-Fetch-Site; older ones Origin or Referer. Where none of them came, no browser is at work. Another
+    port of the same host is ``same-site`` there, but another origin: another program serves it.
 
     Source: W3C Fetch Metadata Request Headers, section 2.
     """

@@ -69,7 +69,7 @@ class Forbidden(Refusal):
 
 
 class RequestTimeout(Refusal):
-    """The client was silent in the middle of its body for ``read_timeout_s``."""
+    """The client was silent for ``read_timeout_s`` in its body, or took over ``body_timeout_s`` for all of it."""
 
     status = "408 Request Timeout"
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-__all__ = ["MAX_HEAD_BYTES", "BadHead", "check_fields", "check_head", "check_request_line", "without_query"]
+__all__ = [
+    "MAX_HEAD_BYTES",
+    "BadHead",
+    "check_fields",
+    "check_head",
+    "check_request_line",
+    "origin_form",
+    "without_query",
+]
 
 # The largest head of a request, in bytes: 100 header fields, the default of `max_header_count`, may have 650 each.
 MAX_HEAD_BYTES = 64 * 1024
@@ -19,6 +27,8 @@ _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\t\x20-\x7e\x80-\xff]*)\r
 _LINE = re.compile(rb"[^\n]*\n")
 
 _QUERY = re.compile(r"\?\S*")
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 
@@ -91,6 +101,36 @@ def check_framing(lengths: Sequence[bytes], codings: Sequence[bytes], *, is_http
         raise BadHead("Content-Length is no number")
     if codings and (codings[0].lower() != b"chunked" or not is_http_1_1):
         raise BadHead("Transfer-Encoding is not 'chunked', or the request is HTTP/1.0")
+
+
+def origin_form(target: str, host: str) -> str:
+    """Return a request target as a path with its query, where it is a whole URL.
+
+    Args:
+        target: The target, such as ``/api`` or ``http://a.test/api``.
+        host: The Host field; empty where there is none.
+
+    Raises:
+        BadHead: It is neither a path nor a URL of HTTP, or its authority is not that of the Host.
+
+    Source: RFC 9112, sections 3.2.1, 3.2.2 and 3.2.4.
+    """
+    if target.startswith("/") or target == "*":
+        return target
+    scheme, _, rest = target.partition("://")
+    if scheme.lower() not in _DEFAULT_PORTS or not rest:
+        raise BadHead("the request target is neither a path nor a URL")
+    authority = rest[: min(map(rest.index, set("/?") & set(rest)), default=len(rest))]
+    if with_port(authority, scheme) != with_port(host or authority, scheme):
+        raise BadHead("the authority of the request target is not the Host")
+    path = rest[len(authority) :]
+    return path if path.startswith("/") else f"/{path}"
+
+
+def with_port(authority: str, scheme: str) -> str:
+    """Return an authority in lower case, with its port."""
+    has_port = authority.rpartition("]")[2].find(":") >= 0
+    return authority.lower() if has_port else f"{authority.lower()}:{_DEFAULT_PORTS[scheme.lower()]}"
 
 
 def without_query(request_line: str) -> str:

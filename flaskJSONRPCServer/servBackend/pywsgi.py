@@ -3,165 +3,23 @@
 from __future__ import annotations
 
 import functools
-import io
 import os
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import gevent
 from gevent.pool import Pool
-from gevent.pywsgi import WSGIHandler, WSGIServer
+from gevent.pywsgi import WSGIServer
 
-from ..http.request import CLIENT_SOCKET
-from ..runtime.interrupts import is_interrupt
 from ..runtime.logs import DEBUG, INFO, WARNING
-from .heads import MAX_HEAD_BYTES, BadHead, check_fields, check_request_line, without_query
+from .pywsgi_calls import CallLimit
+from .pywsgi_handler import Handler
 from .sockets import is_unix
-from .tls import send_close_notify, server_context
+from .tls import server_context
 
 __all__ = ["PywsgiBackend"]
-
-_BAD_REQUEST = (
-    b"HTTP/1.1 400 Bad Request\r\n"
-    b"Connection: close\r\nContent-Type: text/plain\r\nContent-Length: 11\r\n\r\nBad Request"
-)
-
-
-class Handler(WSGIHandler):
-    """One connection. What it has to say goes to the server's log: info with ``debug=True``, else debug."""
-
-    server: Server
-
-    def handle(self) -> None:
-        """Answer requests until one side ends the connection."""
-        try:
-            super().handle()
-        except OSError as exc:
-            self.server.write_log("a connection broke:", repr(exc))
-
-    def handle_one_request(self) -> Any:
-        """Answer one request; see the base class for what is returned. Between two of them, a stop ends it at once."""
-        answered = super().handle_one_request()
-        if answered is True and not self.server.is_stopping:
-            self.server.silent.add(self.socket)
-            return True
-        if isinstance(self.socket, ssl.SSLSocket):
-            send_close_notify(self.socket)
-        return None if answered is True else answered
-
-    def read_requestline(self) -> str:
-        """Read the request line, or the end of a connection that has been silent for too long."""
-        with gevent.Timeout(self.server.read_timeout_s, TimeoutError):
-            return super().read_requestline()
-
-    def read_request(self, raw_requestline: str) -> Any:
-        """Read the head. From here on, a stop waits for the answer.
-
-        Raises:
-            BadHead: It is malformed.
-            TimeoutError: Its end does not come in time.
-        """
-        self.server.silent.discard(self.socket)
-        check_request_line(raw_requestline.encode("latin-1"))
-        with gevent.Timeout(self.server.read_timeout_s, TimeoutError("the head did not come in time")):
-            return super().read_request(raw_requestline)
-
-    def MessageClass(self, stream: Any, *_: Any) -> Any:  # noqa: N802  the name is that of the base class
-        """Read the header fields, strictly."""
-        lines = list(head_lines(stream))
-        check_fields(lines, is_http_1_1=self.request_version == "HTTP/1.1")
-        return super().MessageClass(io.BytesIO(b"".join([*lines, b"\r\n"])))
-
-    def get_environ(self) -> dict[str, Any]:
-        """Return the environ, with a body of which no more is read after the answer than a request may have."""
-        environ: dict[str, Any] = super().get_environ()
-        environ[CLIENT_SOCKET] = self.socket
-        environ.setdefault("REMOTE_ADDR", "")  # a Unix socket's peer has none
-        if isinstance(self.socket, ssl.SSLSocket) and (certificate := self.socket.getpeercert(binary_form=True)):
-            environ["SSL_CLIENT_CERT"] = ssl.DER_cert_to_PEM_cert(certificate)
-        self.wsgi_input = Rest(self.wsgi_input, self)  # type: ignore[assignment]  # all that is asked of it is there
-        return environ
-
-    def finalize_headers(self) -> None:
-        """Tell the client when the connection ends."""
-        super().finalize_headers()
-        self.close_connection = self.close_connection or self.server.is_stopping
-        if self.close_connection and self.request_version == "HTTP/1.1":
-            self.response_headers.append((b"Connection", b"close"))  # type: ignore[union-attr,arg-type]  # bytes
-
-    def log_request(self) -> None:
-        """Log a request."""
-        self.server.write_log(self._peer(), f'"{without_query(self.requestline or "")}" {self.code or "-"}')
-
-    def log_error(self, msg: str, *args: Any) -> None:
-        """Log one of pywsgi's messages."""
-        self.server.write_log(self._peer(), msg % args if args else msg)
-
-    def handle_error(self, t: Any, v: Any, tb: Any) -> None:
-        """Log what a connection broke on, in one line; the base class prints it.
-
-        An exception that ends the program, as Ctrl-C raises it, goes on to the main greenlet. Whatever runs at that
-        moment gets it, and that may be this connection.
-        """
-        if is_interrupt(v):
-            gevent.get_hub().handle_system_error(t, v, tb)
-            return
-        self.server.write_log("a connection broke:", repr(v))
-        self._send_error_response_if_possible(500)  # type: ignore[attr-defined]  # not in the stubs
-
-    def _handle_client_error(self, ex: Exception) -> tuple[str, bytes] | None:
-        self.log_error(f"refused: {ex}")
-        return None if isinstance(ex, TimeoutError) else ("400", _BAD_REQUEST)
-
-    def _peer(self) -> str:
-        return self.client_address[0] if isinstance(self.client_address, tuple) else "-"
-
-
-def head_lines(stream: Any) -> Iterator[bytes]:
-    """Read the lines of a head, without the empty one.
-
-    Raises:
-        BadHead: It is too large, or the connection ends before it does.
-    """
-    left = MAX_HEAD_BYTES
-    while (line := stream.readline(left)) != b"\r\n":
-        left -= len(line)
-        if not line.endswith(b"\n") or left <= 0:
-            raise BadHead("the head is too large, or incomplete")
-        yield line
-
-
-class Rest:
-    """What an application leaves of a body, which has to go before the next request can be read.
-
-    Args:
-        body: The body.
-        handler: Its connection.
-    """
-
-    def __init__(self, body: Any, handler: Handler) -> None:
-        self._body = body
-        self._handler = handler
-
-    def _discard(self) -> None:
-        # What follows a broken body may be anything: it must not be read as a request.
-        if self._body._chunked_input_error or not self._read_rest():
-            self._handler.close_connection = True
-
-    def _read_rest(self) -> bool:
-        self._body.send_100_continue_enabled = False
-        left = self._handler.server.max_body_bytes
-        try:
-            while left > 0:
-                read = len(self._body.read(16384))
-                if not read:
-                    return True
-                left -= read
-        except OSError:
-            return False
-        return False
 
 
 class Server(WSGIServer):
@@ -177,7 +35,9 @@ class Server(WSGIServer):
     def __init__(self, listener: socket.socket, app: Any, write_log: Callable[..., None], settings: Any) -> None:
         self.write_log = write_log
         self.read_timeout_s = settings.read_timeout_s or None
-        self.max_body_bytes = settings.max_body_bytes
+        self.head_timeout_s = settings.head_timeout_s or None
+        self.body_timeout_s = settings.body_timeout_s or None
+        self.calls = CallLimit(settings.max_concurrent_calls, settings.max_waiting_requests)
         self._tls = server_context(settings.ssl)
         self.is_stopping = False
         self.silent: set[Any] = set()  # connections without a request in progress

@@ -168,7 +168,7 @@ def test_page_of_another_origin_may_not_call(serve, visit, origin, foreign_origi
 
 def test_get_is_sent_without_a_preflight_and_its_answer_withheld(serve, visit, origin, foreign_origin):
     """CORS withholds answers; it does not keep simple requests from running. `allowed_origins` and `fallback` do."""
-    api = serve(cors={"origin": origin})
+    api = serve(cors={"origin": origin}, fallback=True)
 
     assert visit().evaluate(FETCH, [f"{api.url}/echo?value=1", {}]) == result("1", None)
     assert visit(foreign_origin).evaluate(FETCH, [f"{api.url}/echo?value=2", {}]) == "TypeError"
@@ -176,7 +176,7 @@ def test_get_is_sent_without_a_preflight_and_its_answer_withheld(serve, visit, o
 
 
 def test_get_of_a_page_outside_allowed_origins_is_not_run(serve, visit, origin, foreign_origin):
-    api = serve(cors={"origin": origin}, allowed_origins=[origin])
+    api = serve(cors={"origin": origin}, allowed_origins=[origin], fallback=True)
 
     assert visit(foreign_origin).evaluate(FETCH, [f"{api.url}/echo?value=2", {}]) == "TypeError"
     assert api.calls == []
@@ -235,20 +235,23 @@ def test_notification_has_nothing_to_read(serve, visit):
 
 
 @pytest.mark.parametrize("callback", ["show", "window.show", "deep.list[0].show"])
-def test_script_calls_back_with_the_answer(api, visit, foreign_origin, callback):
+def test_script_calls_back_with_the_answer(serve, visit, foreign_origin, callback):
+    api = serve(fallback=True)
     loaded = visit(foreign_origin).evaluate(LOAD_SCRIPT, f"{api.url}/echo?value=Gr%C3%BC%C3%9Fe&jsonp={callback}")
 
     assert loaded == {"event": "load", "answers": [[result("Grüße", None)]], "hacked": None}
 
 
 @pytest.mark.parametrize("text", ["</script><script>hacked=1</script>", "\u2028hacked=1//\u2029", "'\"\\"])
-def test_script_holds_any_text_as_text(api, visit, text):
+def test_script_holds_any_text_as_text(serve, visit, text):
+    api = serve(fallback=True)
     loaded = visit().evaluate(LOAD_SCRIPT, f"{api.url}/echo?jsonp=show&value={quote(text)}")
 
     assert loaded == {"event": "load", "answers": [[result(text, None)]], "hacked": None}
 
 
-def test_error_calls_back_too(api, visit):
+def test_error_calls_back_too(serve, visit):
+    api = serve(fallback=True)
     loaded = visit().evaluate(LOAD_SCRIPT, f"{api.url}/teapot?jsonp=show")
 
     [[answer]] = loaded["answers"]
@@ -259,15 +262,17 @@ def test_error_calls_back_too(api, visit):
     "callback",
     ["hacked=1;show", "(()=>{hacked=1})", "show(1);hacked=1//", "show%0Ahacked=1//", "deep[%22list%22]", "", "1show"],
 )
-def test_callback_that_is_no_name_is_not_executed(api, visit, callback):
+def test_callback_that_is_no_name_is_not_executed(serve, visit, callback):
+    api = serve(fallback=True)
     loaded = visit().evaluate(LOAD_SCRIPT, f"{api.url}/echo?value=1&jsonp={callback}")
 
     assert loaded == {"event": "error", "answers": [], "hacked": None}
     assert api.calls == []
 
 
-def test_answer_without_a_callback_is_no_script(api, visit):
+def test_answer_without_a_callback_is_no_script(serve, visit):
     """JSON is sent with its own media type and `nosniff`, so that a browser executes none of it."""
+    api = serve(fallback=True)
     loaded = visit().evaluate(LOAD_SCRIPT, f"{api.url}/echo?value=1")
 
     assert loaded == {"event": "error", "answers": [], "hacked": None}
@@ -283,7 +288,7 @@ def sign_in(page, api):
 
 
 def test_script_of_another_origin_is_refused_what_the_users_cookie_opens(serve, visit):
-    api = serve(auth=let_in)
+    api = serve(auth=let_in, fallback=True)
     page = visit()
     sign_in(page, api)
 
@@ -312,6 +317,46 @@ def test_fallback_of_its_own_shares_a_method_with_every_page(serve, visit):
     loaded = page.evaluate(LOAD_SCRIPT, f"{api.url}/shared?jsonp=show")
 
     assert loaded["answers"] == [[result("known to all", None)]]
+
+
+# Pages of other origins, at a server that only this machine can reach and that was not given `fallback=True`
+
+LOAD_IMAGE = """(url) => new Promise((resolve) => {
+    const image = new Image();
+    image.onload = image.onerror = () => resolve("done");
+    image.src = url;
+})"""
+
+FETCH_OPAQUE = (
+    """async (url) => { await fetch(url, {mode: "no-cors", referrerPolicy: "no-referrer"}); return "done"; }"""
+)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "evil.localhost"])
+@pytest.mark.parametrize("script", [LOAD_SCRIPT, LOAD_IMAGE, FETCH_OPAQUE], ids=["script", "image", "fetch"])
+def test_get_of_a_page_on_another_origin_does_not_run(api, visit, page_port, host, script):
+    """Another port of 127.0.0.1 is the same site to a browser, and another program all the same."""
+    visit(f"http://{host}:{page_port}").evaluate(script, f"{api.url}/echo?value=1&jsonp=show")
+
+    assert api.calls == []
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "evil.localhost"])
+def test_link_on_a_page_of_another_origin_does_not_run(api, visit, page_port, host):
+    page = visit(f"http://{host}:{page_port}")
+
+    with page.expect_navigation() as navigation:
+        page.evaluate("(url) => { location.href = url; }", f"{api.url}/echo?value=1")
+
+    assert navigation.value.status == 403
+    assert "fallback=True" in page.inner_text("body")
+    assert api.calls == []
+
+
+def test_url_that_the_user_types_runs(api, page):
+    page.goto(f"{api.url}/echo?value=1")
+
+    assert api.calls == ["echo"]
 
 
 # Forms, and requests that a page may send without asking

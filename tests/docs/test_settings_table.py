@@ -77,8 +77,12 @@ def test_a_client_beyond_a_limit_gets_what_the_table_says(name):
 
 
 def test_every_limit_of_a_request_is_tried():
-    # What is beyond the queue of an exec backend needs calls that are held: tests/execBackend.
-    assert set(BEYOND) == {name for name in LIMITS if name.startswith("max_")} - {"max_exec_queue_calls"}
+    # What is beyond a queue needs calls that are held: tests/execBackend, tests/gevent.
+    assert set(BEYOND) == {name for name in LIMITS if name.startswith("max_")} - {
+        "max_exec_queue_calls",
+        "max_concurrent_calls",
+        "max_waiting_requests",
+    }
 
 
 def documented(cell):

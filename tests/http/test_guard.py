@@ -201,6 +201,38 @@ def test_cross_site(headers, foreign):
     assert is_cross_site(head) is foreign
 
 
+@pytest.mark.parametrize(
+    ("options", "is_local_only", "is_shared", "headers", "reason"),
+    [
+        ({}, True, False, {}, "loopback address"),
+        ({}, True, False, {"HTTP_COOKIE": "a=b"}, "loopback address"),
+        ({}, True, True, {"HTTP_COOKIE": "a=b"}, None),
+        ({}, False, False, {}, None),
+        ({}, False, False, {"HTTP_COOKIE": "a=b"}, "with cookies"),
+        ({}, False, False, {"HTTP_COOKIE": "a=b", "HTTP_AUTHORIZATION": "Bearer x"}, None),
+    ],
+)
+def test_get_of_another_origin(options, is_local_only, is_shared, headers, reason):
+    checks = Guard(Settings(**options), None, is_local_only=is_local_only)
+    head = environ(HTTP_SEC_FETCH_SITE="cross-site", **headers)
+
+    if reason is None:
+        assert checks.check_get(head, is_shared=is_shared) is None
+    else:
+        with pytest.raises(Forbidden, match=reason):
+            checks.check_get(head, is_shared=is_shared)
+
+
+def test_get_of_another_origin_where_fallback_was_passed():
+    settings = Settings()
+    settings.fallback = True
+
+    assert (
+        Guard(settings, None, is_local_only=True).check_get(environ(HTTP_SEC_FETCH_SITE="cross-site"), is_shared=False)
+        is None
+    )
+
+
 @pytest.mark.parametrize("query", ["a=\xff", "a=\xc3", "\xa0"])
 def test_query_with_raw_bytes_that_are_no_utf_8_is_refused(query):
     with pytest.raises(BadRequest, match="the query is not UTF-8; percent-encode it"):

@@ -319,7 +319,7 @@ def test_stalled_requests_hold_nobody_up(serve, able):
 def test_head_has_a_deadline(serve, backend, able, sent):
     if sent and not able.ends_dripping_heads:
         pytest.skip(f"{backend} ends silent heads only, which test_werkzeug.py asks for")
-    server = serve(read_timeout_s=0.2)
+    server = serve(read_timeout_s=0.2, head_timeout_s=0.2)
     stop = threading.Event()
     with connect(server) as client:
         client.sendall(sent)
@@ -407,7 +407,7 @@ def many(count, function, *args):
 
 def test_calls_beyond_the_threads_wait_where_these_are_bounded(serve, able):
     inside = Inside(8)
-    server = serve(threads=8)
+    server = serve(threads=8, max_concurrent_calls=8)
     server.registerFunction(inside.wait, path="/api", name="wait")
     pool, calls = many(32, post, server, rpc("wait"))
     wait_until(lambda: inside.now == (8 if able.bounds_threads else 32))
@@ -419,7 +419,7 @@ def test_calls_beyond_the_threads_wait_where_these_are_bounded(serve, able):
 
 def test_200_calls_run_64_at_once(serve, able):
     inside = Inside(64)
-    server = serve(threads=64)
+    server = serve(threads=64, max_concurrent_calls=64)
     server.registerFunction(inside.wait, path="/api", name="wait")
     pool, calls = many(200, post, server, rpc("wait"))
     wait_until(lambda: inside.now >= 64)

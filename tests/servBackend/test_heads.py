@@ -2,7 +2,7 @@
 
 import pytest
 
-from flaskJSONRPCServer.servBackend.heads import BadHead, check_fields, check_request_line
+from flaskJSONRPCServer.servBackend.heads import BadHead, check_fields, check_request_line, origin_form
 
 HOST = b"Host: a\r\n"
 
@@ -98,3 +98,37 @@ def test_check_is_linear(filler):
     # A pattern that tracks back would take hours for a line of this length.
     with pytest.raises(BadHead):
         check_fields([b"X:" + filler * 300_000 + b"\x00\r\n"], is_http_1_1=True)
+
+
+@pytest.mark.parametrize(
+    ("target", "host", "path"),
+    [
+        ("/api?a=http://b", "a", "/api?a=http://b"),
+        ("*", "a", "*"),
+        ("http://a/api?b=1", "a", "/api?b=1"),
+        ("http://a", "A:80", "/"),
+        ("http://a?b", "a", "/?b"),
+        ("HTTPS://[::1]/api", "[::1]:443", "/api"),
+        ("http://a:8080/api", "", "/api"),
+    ],
+)
+def test_target_is_read_as_a_path(target, host, path):
+    assert origin_form(target, host) == path
+
+
+@pytest.mark.parametrize(
+    ("target", "host"),
+    [
+        ("http://a/", "b"),
+        ("http://a:81/", "a"),
+        ("http://[::1]/", "[::2]"),
+        ("http://b@a/", "a"),
+        ("http://", "a"),
+        ("ftp://a/", "a"),
+        ("a:443", "a:443"),
+        ("api", "a"),
+    ],
+)
+def test_target_that_disagrees_with_the_host_or_is_no_url_is_refused(target, host):
+    with pytest.raises(BadHead):
+        origin_form(target, host)

@@ -119,7 +119,8 @@ def test_get_of_a_path_is_405_although_there_are_methods_at_the_root(way):
 
 @pytest.fixture(scope="module")
 def address():
-    server = make_server("plain", bindAdress=["127.0.0.1", 0], controlGC=False)
+    # fallback=True is what the table is about: by default, loopback addresses are closed to pages of other origins.
+    server = make_server("plain", bindAdress=["127.0.0.1", 0], controlGC=False, fallback=True)
     server.start()
     yield server.addresses[0]
     server.stop()

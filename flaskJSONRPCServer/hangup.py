@@ -1,0 +1,101 @@
+"""SIGHUP under the command ``serve``: load the module again, and let the server that it makes now take over."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import ServerStateError
+from .lifecycle import Lifecycle, starts_refused
+from .runtime.interrupts import is_interrupt
+from .runtime.logs import ERROR, INFO, WARNING
+from .runtime.sources import FreshModules, script_file
+
+if TYPE_CHECKING:
+    from .settings import Settings
+
+__all__ = ["ModuleReload"]
+
+# What the serving backend was started with. It goes on with that, as its sockets and connections do.
+_OF_THE_FRONT = (
+    "bindAdress",
+    "multipleAdress",
+    "servBackend",
+    "ssl",
+    "backlog",
+    "threads",
+    "read_timeout_s",
+    "max_concurrent_calls",
+    "max_waiting_requests",
+    "head_timeout_s",
+    "body_timeout_s",
+    "tweakDescriptors",
+)
+
+
+class ModuleReload:
+    """Loads the module of a served server again each time it is called. The server answers all the time.
+
+    A module that cannot be loaded, or makes no server that could be started, leaves everything as it is; the log says
+    why.
+
+    Args:
+        lifecycle: That of the server which is being served.
+        module_name: The module that made it.
+        find: Returns the server of the module that :data:`sys.modules` has, configured as the command line says.
+    """
+
+    def __init__(self, lifecycle: Lifecycle, module_name: str, find: Callable[[], Any]) -> None:
+        self._lifecycle = lifecycle
+        self._module_name = module_name
+        self._find = find
+
+    def __call__(self) -> None:
+        """Load the module, and exchange the server for the one that it makes."""
+        log = self._lifecycle.facade.log
+        log.write(INFO, f"SIGHUP: loading {self._module_name!r} again")
+        try:
+            self._reload()
+        except BaseException as exc:  # SystemExit and the like included: a module must not end what serves
+            if is_interrupt(exc):
+                raise
+            log.write(ERROR, f"SIGHUP: {self._module_name!r} is not loaded again; all is as before", traceback=True)
+        finally:
+            # A module and its functions refer to each other. With controlGC, the old ones would pile up for long.
+            self._lifecycle.facade._controlGC(force=True)
+
+    def _reload(self) -> None:
+        fresh = FreshModules()
+        try:
+            with starts_refused("serve"):
+                fresh.load(source_of(self._module_name))
+            made, before = self._find(), self._lifecycle.facade
+            if made is before:  # another module made it, which has not been loaded again
+                made.restart()
+                return
+            self._lifecycle.exchange(made._engine, made)
+        except BaseException:
+            fresh.restore()
+            raise
+        kept = front_settings_that_differ(before.settings, made.settings)
+        if kept:
+            made.log.write(WARNING, f"{', '.join(kept)}: as at the start of the process; start it again to change that")
+
+
+def source_of(module_name: str) -> Path:
+    """Return the source of an imported module.
+
+    Raises:
+        ServerStateError: It comes from no file.
+    """
+    file = getattr(sys.modules[module_name], "__file__", None)
+    if file is None:
+        raise ServerStateError(f"module {module_name!r} comes from no file; start the process again to change it")
+    return script_file(file)
+
+
+def front_settings_that_differ(old: Settings, new: Settings) -> list[str]:
+    """Return the names of the serving backend's settings that the new server has other values of."""
+    return [name for name in _OF_THE_FRONT if getattr(old, name) != getattr(new, name)]
