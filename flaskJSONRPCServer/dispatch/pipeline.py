@@ -247,7 +247,7 @@ class Pipeline:
             self.steps.limiter.admit(request, endpoint, route)
         if self._auth is not None:
             self._authorise(self._auth, request, endpoint.path, route.name)
-        self._guard.check_get(request.environ, is_shared=route.shares_secrets)
+        self._guard.check_get(request.head, is_shared=route.shares_secrets)
         if route.output_format is None:
             raise Forbidden("this method takes no GET; POST a JSON-RPC request")
         params = query_params(request, route)

@@ -28,6 +28,7 @@ NOT_YET = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 RECEIVE_BYTES = 64 * 1024
 SEND_BYTES = 256 * 1024
+TLS_RECORD_BYTES = 16 * 1024  # the largest, by RFC 8446, section 5.1; SEND_BYTES is a multiple
 
 
 class ClientConnection:
@@ -216,6 +217,8 @@ class ClientConnection:
             while outgoing.size and not self.is_closed:
                 first = outgoing.first()[:SEND_BYTES]
                 taken = self._send_now(first)
+                if self.http.phase is Phase.CLOSED:  # the client has gone, and nothing is left to be sent
+                    return
                 self.http.sent(taken, now)
                 if taken < len(first):
                     return
@@ -337,12 +340,25 @@ class ClientConnection:
     def _send_now(self, data: bytes | memoryview) -> int:
         """Send; returns how many bytes the socket took."""
         try:
-            return self.socket.send(data)
+            return self.socket.send(data) if self._tls is None else self._send_records(self._tls, data)
         except NOT_YET:
             return 0
         except OSError:
             self.http.abort()
             return len(data)
+
+    def _send_records(self, tls: ssl.SSLSocket, data: bytes | memoryview) -> int:
+        """Send record by record. OpenSSL wants all that it could not send offered again, with no byte less.
+
+        Of a longer piece it would have sent a part without telling how much. A record goes as a whole or not at all.
+        """
+        sent, view = 0, memoryview(data)
+        while sent < len(view):
+            try:
+                sent += tls.send(view[sent : sent + TLS_RECORD_BYTES])
+            except NOT_YET:
+                break
+        return sent
 
     def _probe(self) -> None:
         """Ask a client that has sent its last byte whether it still reads, while its request waits for a thread.
