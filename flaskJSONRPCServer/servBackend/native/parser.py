@@ -35,8 +35,9 @@ __all__ = ["ParsedRequest", "ParserLimits", "RequestParser"]
 _FREE_OVERHEAD_BYTES = 16 * 1024
 _OVERHEAD_FACTOR = 10
 
-# Bounds the cache of field names; clients choose these.
+# Bound the cache of field names; clients choose these.
 _MOST_NAMES = 1000
+_LONGEST_NAME_BYTES = 64
 
 # Fields whose repetition would say two things about one request. Of Content-Length, llhttp refuses a second one.
 _SINGLE = frozenset({"HTTP_HOST", "CONTENT_TYPE", "HTTP_AUTHORIZATION", "HTTP_EXPECT", "HTTP_ORIGIN"})
@@ -114,9 +115,10 @@ class RequestParser:
         self._head: Head = {}
         self._target = b""
         self._fields: list[tuple[bytes, bytes]] = []
-        self._unparsed_bytes = self._body_wire_bytes = self._body_limit = 0
+        self._unparsed_bytes = self._body_wire_bytes = self._dataless_bytes = self._body_limit = 0
         self._body_setting = ""
         self._is_http_1_1 = True
+        self._body_head = b""  # what begins the body of a request to change the protocol
         self._refusal: Refusal | None = None
         self._parser: Any = httptools.HttpRequestParser(self)
 
@@ -139,24 +141,28 @@ class RequestParser:
     def _feed(self, data: bytes) -> bytes:
         """Parse, and return what is left for another parser."""
         began_in_head, began_in_body = self.is_in_head, self.is_in_body
+        head, body_bytes = self._head, self.body.size if self.body is not None else 0
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as exc:
-            # A request to change the protocol may be ignored (RFC 9110, section 7.8). llhttp stops behind it.
+            # A request to change the protocol may be ignored (RFC 9110, section 7.8). llhttp stops behind its head.
             self._parser = httptools.HttpRequestParser(self)
-            return data[exc.args[0] :]
+            return self._body_head + data[exc.args[0] :]
         except httptools.HttpParserError as exc:
             # Behind the last request, llhttp refuses whatever comes: it is not read.
             if not self.is_finished:
                 self._refuse(self._refusal or BadRequest(f"malformed request: {exc}"))
             return b""
-        if self.is_in_head:
-            self._count_head(len(data) if began_in_head else 0)
-        elif began_in_body and self.is_in_body:
-            self._count_body(len(data))
+        if self._head is head:  # else another request has begun, and most of the data may have been before it
+            if began_in_head and self.is_in_head:
+                self._count_head(len(data))
+            elif began_in_body and self.is_in_body:
+                self._count_body(len(data), body_bytes)
         return b""
 
     def _refuse(self, refusal: Refusal) -> None:
+        if self.is_in_body and self.body is not None:
+            self.body.close()
         self.is_finished = True
         self.is_in_head = self.is_in_body = self.awaits_continue = False
         self.messages.append(refusal)
@@ -172,17 +178,22 @@ class RequestParser:
         if self._unparsed_bytes > self._limits.max_head_bytes:
             self._refuse(head_too_large(self._limits))
 
-    def _count_body(self, wire_bytes: int) -> None:
-        """Bound what stands around the data of chunks."""
+    def _count_body(self, wire_bytes: int, bytes_before: int) -> None:
+        """Bound what stands around the data of chunks, and behind it."""
         self._body_wire_bytes += wire_bytes
         data_bytes = self.body.size if self.body is not None else 0
-        if self._body_wire_bytes > _FREE_OVERHEAD_BYTES + _OVERHEAD_FACTOR * data_bytes:
+        self._dataless_bytes = self._dataless_bytes + wire_bytes if data_bytes == bytes_before else 0
+        if self._dataless_bytes > self._limits.max_head_bytes:  # llhttp keeps a trailer until it is complete
+            self._refuse(TooManyHeaders(f"the trailers are over max_head_bytes ({self._limits.max_head_bytes} bytes)"))
+        elif self._body_wire_bytes > _FREE_OVERHEAD_BYTES + _OVERHEAD_FACTOR * data_bytes:
             self._refuse(BadRequest("the body has more chunk framing than data"))
 
     # What llhttp calls, in this order.
 
     def on_message_begin(self) -> None:
         """Begin with a request."""
+        if self._body_head:
+            return
         self.is_in_head = True
         self._head = self._connection_variables.copy()
         self._target = b""
@@ -191,12 +202,16 @@ class RequestParser:
 
     def on_url(self, url: bytes) -> None:
         """Take the request target, or a part of it."""
+        if self._body_head:
+            return
         self._target += url
         if len(self._target) > self._limits.max_url_bytes:
             self._stop(UrlTooLong(f"the URL is over max_url_bytes ({self._limits.max_url_bytes} bytes)"))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header field; behind the body, a trailer, which nobody asks for (RFC 9110, section 6.5.1)."""
+        if self._body_head:
+            return
         fields = self._fields
         fields.append((name, value))
         if len(fields) > self._limits.max_header_count:
@@ -205,16 +220,21 @@ class RequestParser:
 
     def on_headers_complete(self) -> None:
         """Check the head, and plan the body."""
+        if self._body_head:
+            self._body_head = b""
+            return
         try:
             self._add_fields()
             self._add_request_line()
             self._plan_body()
         except Refusal as refusal:
             self._stop(refusal)
+        if self._parser.should_upgrade():
+            self._body_head = self._make_body_head()
         self.is_in_head = False
         self.is_in_body = True
         self._fields = []  # from now on of trailers
-        self._body_wire_bytes = 0
+        self._body_wire_bytes = self._dataless_bytes = 0
 
     def on_body(self, data: bytes) -> None:
         """Take a part of the body."""
@@ -230,10 +250,28 @@ class RequestParser:
 
     def on_message_complete(self) -> None:
         """Pass the request on."""
-        keeps_alive = self._parser.should_keep_alive() or self._parser.should_upgrade()
+        if self._body_head:
+            return
+        keeps_alive = self._parser.should_keep_alive()
         self.messages.append(ParsedRequest(self._head, self.body, self._is_http_1_1, keeps_alive))  # type: ignore[arg-type]
         self.is_in_body = self.awaits_continue = False
         self.is_finished = not keeps_alive
+
+    def _make_body_head(self) -> bytes:
+        """Return a head for another parser to read a body by; empty where there is none.
+
+        llhttp takes no body of a request to change the protocol: its bytes would be the next request. Java's
+        ``java.net.http`` sends each first request so, also a POST.
+        """
+        if "HTTP_TRANSFER_ENCODING" in self._head:
+            framing = "Transfer-Encoding: chunked"
+        elif "CONTENT_LENGTH" in self._head:
+            framing = f"Content-Length: {self._head['CONTENT_LENGTH']}"
+        else:
+            return b""
+        connection = "keep-alive" if self._parser.should_keep_alive() else "close"
+        version = self._head["SERVER_PROTOCOL"]
+        return f"POST / {version}\r\nConnection: {connection}\r\n{framing}\r\n\r\n".encode("latin-1")
 
     def _add_fields(self) -> None:
         head, size = self._head, 0
@@ -242,7 +280,7 @@ class RequestParser:
             variable = _variables[name] if name in _variables else variable_of(name)
             if variable is None:
                 continue
-            text = value.decode("latin-1")
+            text = value.decode("latin-1").rstrip(" \t")  # RFC 9112, section 5.1; llhttp removes what is before it only
             head[variable] = self._combined(variable, text) if variable in head else text
         if size > self._limits.max_head_bytes:
             raise head_too_large(self._limits)
@@ -280,7 +318,10 @@ class RequestParser:
         """
         if target == "*":
             return target
-        parts = urlsplit(target)
+        try:
+            parts = urlsplit(target)
+        except ValueError as exc:
+            raise BadRequest("the request target is no URL") from exc
         if parts.scheme.lower() not in ("http", "https") or not parts.netloc:
             raise BadRequest("the request target is neither a path nor a URL")
         if parts.netloc.lower() != self._head.get("HTTP_HOST", "").lower():
@@ -312,7 +353,7 @@ def head_too_large(limits: ParserLimits) -> TooManyHeaders:
 def variable_of(name: bytes) -> str | None:
     """Return the CGI variable of a header field, and remember it."""
     variable = None if b"_" in name else cgi_name(name.decode("latin-1"))
-    if len(_variables) < _MOST_NAMES:
+    if len(_variables) < _MOST_NAMES and len(name) <= _LONGEST_NAME_BYTES:
         _variables[name] = variable
     return variable
 

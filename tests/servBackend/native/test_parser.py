@@ -1,0 +1,336 @@
+"""What llhttp and the checks behind it make of bytes."""
+
+import dataclasses
+
+import pytest
+
+from flaskJSONRPCServer.servBackend.native.parser import ParsedRequest, RequestParser
+from tests.servBackend.native.samples import GET, KIB, LIMITS, chunked, head, parse, post
+
+UPGRADE = (
+    b"Connection: Upgrade, HTTP2-Settings",
+    b"Upgrade: h2c",
+    b"HTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA",
+)
+NEXT = ("GET", "/api", b"", True)
+
+
+def first_head(data):
+    parser = RequestParser(LIMITS, {"REMOTE_ADDR": "192.0.2.1"})
+    parser.feed(data)
+    return parser.messages[0].head
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (GET, ("GET", "/api", b"", True)),
+        (b"\r\n\r\n" + GET, ("GET", "/api", b"", True)),
+        (post(b"abc"), ("POST", "/api", b"abc", True)),
+        (post(b""), ("POST", "/api", b"", True)),
+        (post(b"abc", b"Connection: close"), ("POST", "/api", b"abc", False)),
+        (chunked(b"ab", b"c"), ("POST", "/api", b"abc", True)),
+        (chunked((b"ab", b";name=value"), (b"c", b';q="x;y"')), ("POST", "/api", b"abc", True)),
+        (chunked(b"abc", trailers=b"Checksum: 1\r\nOther: 2\r\n"), ("POST", "/api", b"abc", True)),
+        (chunked(), ("POST", "/api", b"", True)),
+        (head(method=b"GET", version=b"1.0", host=b""), ("GET", "/api", b"", False)),
+        (head(b"Connection: keep-alive", method=b"GET", version=b"1.0"), ("GET", "/api", b"", True)),
+        (post(b"abc", version=b"1.0"), ("POST", "/api", b"abc", False)),
+        (head(method=b"HEAD"), ("HEAD", "/api", b"", True)),
+        (head(method=b"OPTIONS", target=b"*"), ("OPTIONS", "*", b"", True)),
+        (head(method=b"GET", target=b"http://a/x?y=1"), ("GET", "/x?y=1", b"", True)),
+        (head(method=b"GET", target=b"HTTP://A"), ("GET", "/", b"", True)),
+        (head(method=b"GET", target=b"http://a?y=1"), ("GET", "/?y=1", b"", True)),
+        (head(method=b"GET", target=b"/%C3%A9?q=%20"), ("GET", "/\xc3\xa9?q=%20", b"", True)),
+        (head(method=b"GET", target=b"//b/c"), ("GET", "//b/c", b"", True)),
+        (head(b"Expect: 100-continue", b"Content-Length: 0"), ("POST", "/api", b"", True)),
+        (head(b"Transfer-Encoding:  Chunked ") + b"0\r\n\r\n", ("POST", "/api", b"", True)),
+    ],
+)
+def test_request_is_read_and_its_end_is_found(data, expected):
+    again = [NEXT] if expected[3] else []  # what follows the last request of a connection is not read
+
+    assert parse(data + GET) == [expected, *again]
+    assert parse(*[bytes([byte]) for byte in data + GET]) == [expected, *again]
+
+
+@pytest.mark.parametrize("method", [b"GET", b"POST"])
+@pytest.mark.parametrize("framed", [post(GET, *UPGRADE), chunked(GET, fields=UPGRADE)], ids=["length", "chunked"])
+def test_body_of_a_request_to_change_the_protocol_is_its_body(method, framed):
+    data = framed.replace(b"POST", method)
+    expected = [(method.decode(), "/api", GET, True), NEXT]
+
+    assert parse(data + GET) == expected
+    assert parse(*[bytes([byte]) for byte in data + GET]) == expected
+
+
+@pytest.mark.parametrize(
+    ("fields", "version", "keeps_alive"),
+    [
+        ((b"Connection: upgrade",), b"1.1", True),
+        ((b"Connection: upgrade, close",), b"1.1", False),
+        ((b"Connection: upgrade",), b"1.0", False),
+        ((b"Connection: upgrade, keep-alive",), b"1.0", True),
+    ],
+)
+@pytest.mark.parametrize("body", [None, b"", b"abc"])
+def test_request_to_change_the_protocol_keeps_its_wish_for_the_connection(fields, version, keeps_alive, body):
+    fields = (*fields, b"Upgrade: websocket")
+    data = head(*fields, version=version) if body is None else post(body, *fields, version=version)
+
+    assert parse(data) == [("POST", "/api", body or b"", keeps_alive)]
+
+
+def test_head_is_told_in_the_variables_of_an_environ():
+    fields = (
+        b"X-One:  a b \t",
+        b"x-one: c",
+        b"Cookie: a=1",
+        b"Cookie: b=2",
+        b"Content-Type: application/json",
+        b"Under_Score: spoofed",
+        b"X-Latin: \xe9",
+    )
+
+    assert first_head(head(*fields, b"Content-Length: 0", target=b"/a?b=c")) == {
+        "REMOTE_ADDR": "192.0.2.1",
+        "REQUEST_METHOD": "POST",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "PATH_INFO": "/a",
+        "QUERY_STRING": "b=c",
+        "HTTP_HOST": "a",
+        "HTTP_X_ONE": "a b, c",
+        "HTTP_COOKIE": "a=1; b=2",
+        "CONTENT_TYPE": "application/json",
+        "CONTENT_LENGTH": "0",
+        "HTTP_X_LATIN": "\xe9",
+    }
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (head(b"Content-Length: 1", b"Content-Length: 1"), 400),
+        (head(b"Content-Length: 43", b"Content-Length: 0"), 400),
+        (head(b"Content-Length: 1, 1"), 400),
+        (head(b"Content-Length: +1"), 400),
+        (head(b"Content-Length: -1"), 400),
+        (head(b"Content-Length: 1_0"), 400),
+        (head(b"Content-Length: 0x5"), 400),
+        (head(b"Content-Length:"), 400),
+        (head(b"Content-Length: " + b"9" * 30), 400),
+        (head(b"Content-Length : 1"), 400),
+        (head(b"Content-Length: 1", b"Transfer-Encoding: chunked"), 400),
+        (head(b"Transfer-Encoding: chunked", b"Content-Length: 1"), 400),
+        (head(b"Transfer-Encoding: xchunked"), 400),
+        (head(b"Transfer-Encoding: chunked, identity"), 400),
+        (head(b"Transfer-Encoding: gzip, chunked"), 400),
+        (head(b"Transfer-Encoding: chunked", b"Transfer-Encoding: chunked"), 400),
+        (head(b"Transfer-Encoding: identity"), 400),
+        (head(b"Transfer-Encoding: chunked", version=b"1.0"), 400),
+        (head(b"Host: b"), 400),
+        (head(host=b""), 400),
+        (head(b"Content-Type: a", b"Content-Type: b"), 400),
+        (head(b"Authorization: a", b"authorization: b"), 400),
+        (head(b"Expect: 100-continue", b"Expect: 100-continue"), 400),
+        (head(b"A: b", b" folded"), 400),
+        (head(b"A: b\x00"), 400),
+        (head(b"A: b\rc"), 400),
+        (head(b"A\x00: b"), 400),
+        (head(b": b"), 400),
+        (head(target=b"http://b/"), 400),
+        (head(target=b"http://user@a/"), 400),
+        (head(target=b"http://[::1"), 400),
+        (head(target=b"ftp://a/"), 400),
+        (head(target=b"/a\x80"), 400),
+        (head(target=b"a/b"), 400),
+        (head(b"Expect: something"), 417),
+        (head(method=b"CONNECT", target=b"a:80"), 501),
+        (head(version=b"2.0"), 505),
+        (b"GET /\r\n\r\n", 505),
+        (head(version=b"9.9"), 400),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\nHost: a\n\n", 400),
+        (b"NONSENSE / HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01", 400),
+        (head(b"Transfer-Encoding: chunked") + b"0x5\r\nabcde\r\n", 400),
+        (head(b"Transfer-Encoding: chunked") + b"5\nabcde\r\n", 400),
+        (head(b"Transfer-Encoding: chunked") + b"5\r\nabcdefg\r\n", 400),
+        (head(b"Transfer-Encoding: chunked") + b"-5\r\n", 400),
+        (head(b"Transfer-Encoding: chunked") + b"5;\x00\r\nabcde\r\n", 400),
+        (head(b"Transfer-Encoding: chunked") + b"fffffffffffffffff\r\n", 400),
+        (head(*[b"A: b"] * 20), 431),
+        (head(b"A: " + b"b" * 5 * KIB), 431),
+        (head(*[b"A: " + b"b" * KIB] * 5), 431),
+        (head(target=b"/" * (KIB + 1)), 414),
+        (head(b"Content-Length: %d" % (100 * KIB + 1)), 413),
+        (head(b"Content-Length: %d" % (200 * KIB + 1), target=b"/page"), 413),
+        (chunked(b"x" * (100 * KIB + 1)), 413),
+        (chunked(b"a", trailers=b"A: b\r\n" * 21), 431),
+    ],
+)
+def test_request_is_refused_and_nothing_behind_it_is_read(data, status):
+    hidden = GET * 3
+    for pieces in (
+        [data + hidden],
+        [data, hidden],
+        [bytes([byte]) for byte in data[: 8 * KIB]] + [data[8 * KIB :], hidden],
+    ):
+        [refused] = parse(*pieces)
+        assert refused[0] == status
+        assert refused[1]
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (head(b"A: " + b"b" * 5 * KIB), "the head is over max_head_bytes (4096 bytes)"),
+        (head(*[b"A: b"] * 20), "more than max_header_count (20) header fields"),
+        (head(target=b"/" * 2 * KIB), "the URL is over max_url_bytes (1024 bytes)"),
+        (head(b"Content-Length: 999999"), "the body is over max_body_bytes (102400 bytes)"),
+        (head(b"Content-Length: 999999", target=b"/page"), "the body is over max_page_body_bytes (204800 bytes)"),
+        (head(b"Host: b"), "more than one Host field"),
+        (head(host=b""), "the request has no Host"),
+    ],
+)
+def test_refusal_names_the_setting_or_the_field(data, text):
+    assert parse(data)[0][1] == text
+
+
+@pytest.mark.parametrize("limit", ["max_head_bytes", "max_header_count", "max_url_bytes", "max_body_bytes"])
+def test_limit_itself_is_allowed_and_one_more_is_not(limit):
+    limits = dataclasses.replace(LIMITS, body_limit=lambda head: (50, "max_body_bytes"), max_body_bytes=50)
+    fitting, beyond = {
+        "max_head_bytes": (head(b"A: " + b"b" * (4 * KIB - 6)), head(b"A: " + b"b" * (4 * KIB - 5))),
+        "max_header_count": (head(*[b"A: b"] * 19), head(*[b"A: b"] * 20)),
+        "max_url_bytes": (head(target=b"/" * KIB), head(target=b"/" * (KIB + 1))),
+        "max_body_bytes": (post(b"x" * 50), post(b"x" * 51)),
+    }[limit]
+
+    assert parse(fitting, limits=limits)[0][0] == "POST"
+    assert limit in parse(beyond, limits=limits)[0][1]
+
+
+@pytest.mark.parametrize("size", [1, 16 * KIB])
+@pytest.mark.parametrize(
+    "beginning", [b"GET /", b"GET / HTTP/1.1\r\nHost: a\r\nA", b"GET / HTTP/1.1\r\nHost: a\r\nA: "]
+)
+def test_head_that_does_not_end_is_cut(beginning, size):
+    parser = RequestParser(LIMITS, {})
+    parser.feed(beginning)
+    pieces = 0
+    while not parser.messages:
+        parser.feed(b"a" * size)
+        pieces += 1
+
+    assert pieces * size <= LIMITS.max_head_bytes + size
+    assert parser.is_finished
+
+
+@pytest.mark.parametrize(
+    ("framing", "most_bytes"),
+    [
+        (b"0\r\nA: " + b"b" * 100, 0),
+        (b"1;" + b"e" * 1000 + b"\r\na\r\n", 16 * KIB),
+        (b"1\r\na\r\n0\r\nA: ", 0),
+    ],
+    ids=["endless trailer", "extensions", "trailer behind data"],
+)
+def test_what_stands_around_the_data_of_a_body_is_bounded(framing, most_bytes):
+    parser = RequestParser(LIMITS, {})
+    parser.feed(head(b"Transfer-Encoding: chunked"))
+    parser.feed(framing)
+    taken = 0
+    while not parser.messages:
+        parser.feed(framing if most_bytes else b"b" * 100)
+        taken += 1
+
+    assert taken * 100 <= LIMITS.max_head_bytes + most_bytes + 200
+
+
+def test_large_body_does_not_allow_a_large_trailer():
+    # llhttp keeps a trailer in memory until it is complete.
+    parser = RequestParser(LIMITS, {})
+    parser.feed(chunked(b"x" * 90 * KIB)[:-2] + b"A: ")
+    parser.feed(b"b" * 4 * KIB)
+    assert not parser.messages
+    parser.feed(b"b")
+
+    assert str(parser.messages[0]) == "the trailers are over max_head_bytes (4096 bytes)"
+
+
+def test_byte_by_byte_chunks_are_taken():
+    [(_, _, body, _)] = parse(chunked(*[b"x"] * 50_000))
+
+    assert body == b"x" * 50_000
+
+
+def test_bytes_before_a_head_are_not_counted_for_it():
+    body = b"x" * 60 * KIB
+    first = post(body)
+
+    assert parse(first[:20], first[20:] + GET[:12], GET[12:]) == [("POST", "/api", body, True), NEXT]
+
+
+def test_bytes_before_a_body_are_not_counted_for_it():
+    body = b"x" * 60 * KIB
+    first, second = post(body), post(b"ab")
+
+    assert parse(first[:-50_000], first[-50_000:] + second[:-1], second[-1:]) == [
+        ("POST", "/api", body, True),
+        ("POST", "/api", b"ab", True),
+    ]
+
+
+@pytest.mark.parametrize("data", [head(b"Content-Length: 9"), head(b"Transfer-Encoding: chunked")])
+@pytest.mark.parametrize(("version", "awaits"), [(b"1.1", True), (b"1.0", False)])
+def test_client_that_asks_first_is_waited_for(data, version, awaits):
+    if version == b"1.0" and b"chunked" in data:
+        return  # refused
+    parser = RequestParser(LIMITS, {})
+    parser.feed(data.replace(b"1.1", version).replace(b"\r\n\r\n", b"\r\nExpect: 100-Continue\r\n\r\n"))
+
+    assert parser.awaits_continue is awaits
+    parser.feed(b"1\r\na\r\n")
+    assert not parser.awaits_continue
+
+
+def test_body_of_a_refused_request_is_forgotten():
+    parser = RequestParser(LIMITS, {})
+    parser.feed(head(b"Transfer-Encoding: chunked") + b"%x\r\n" % (90 * KIB) + b"x" * 90 * KIB)
+    spooled = parser.body.open()
+    parser.feed(b"nonsense")
+
+    assert spooled.closed
+    assert not parser.is_in_body
+
+
+def test_close_lets_go_of_bodies_that_nobody_has_taken():
+    parser = RequestParser(LIMITS, {})
+    parser.feed(post(b"x" * 90 * KIB) + head(b"Content-Length: 99999") + b"x" * 90 * KIB)
+    files = [parser.messages[0].body.open(), parser.body.open()]
+    parser.close()
+
+    assert [file.closed for file in files] == [True, True]
+    assert not parser.messages
+    parser.feed(GET)
+    assert not parser.messages
+
+
+def test_body_that_cannot_be_stored_is_refused(monkeypatch):
+    def no_room():
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", no_room)
+
+    assert parse(post(b"x" * 50 * KIB)) == [(503, "the body cannot be stored: No space left on device")]
+
+
+def test_last_request_is_the_last_one():
+    parser = RequestParser(LIMITS, {})
+    parser.feed(post(b"abc", b"Connection: close") + GET)
+    parser.feed(GET)
+
+    [message] = parser.messages
+    assert isinstance(message, ParsedRequest)
+    assert parser.is_finished
