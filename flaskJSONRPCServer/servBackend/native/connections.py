@@ -120,6 +120,7 @@ class ConnectionManager:
             self._begin_stop(now)
         elif self._acceptor.may_listen(len(self._connections), now):
             self._acceptor.listen(self._selector)
+        self._waits_long = True  # before it is looked whether there are answers: one that comes later wakes this thread
         patience = self._patience(now)
         self._waits_long = patience != _DELIVERY_S
         events = self._selector.select(patience)
@@ -162,7 +163,8 @@ class ConnectionManager:
         if self.server.pool.has_waiting:
             return _DELIVERY_S
         if self.is_stopping:
-            until = min(self._deadlines.next, self._stop_at, self._grace_ends_at)
+            grace_ends_at = self._grace_ends_at if now < self._grace_ends_at else math.inf
+            until = min(self._deadlines.next, self._stop_at, grace_ends_at)
         else:
             until = min(self._deadlines.next, self._acceptor.resumes_at)
         return None if until == math.inf else max(0.0, until - now)

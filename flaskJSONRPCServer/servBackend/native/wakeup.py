@@ -30,9 +30,11 @@ class Wakeup:
 
     def receive(self) -> None:
         """Take note of the wakeup. What it was sent for has to be looked at after that."""
-        self._is_sent = False
+        # In this order: a wakeup that were sent between the two, the other way round, would be taken here and count as
+        # sent for ever, so that no other would be.
         with contextlib.suppress(BlockingIOError):
             self.receiver.recv(4096)
+        self._is_sent = False
 
     def close(self) -> None:
         """Close both ends."""
