@@ -142,8 +142,13 @@ class ClientConnection:
     def when_drained(self, task: Task) -> None:
         """Have a task run in the pool when all has been sent, or the connection has ended."""
         with self._lock:
-            self._task_when_drained = task
-        self._manager.attend(self)
+            is_closed = self.is_closed
+            if not is_closed:
+                self._task_when_drained = task
+        if is_closed:  # nobody would look after it any more
+            self.server.pool.submit(task, is_bounded=False)
+        else:
+            self._manager.attend(self)
 
     def answered(self, *, keeps_alive: bool) -> None:
         """Go on after an answer, all of which has been given to :meth:`send`."""
@@ -175,7 +180,7 @@ class ClientConnection:
                     return
                 if not data:
                     http.receive_end(now)
-                    self._probe()
+                    self._probe(now)
                     return
                 http.receive_data(data, now)
                 if self._tls is None or not self._tls.pending():
@@ -360,12 +365,14 @@ class ClientConnection:
                 break
         return sent
 
-    def _probe(self) -> None:
+    def _probe(self, now: float) -> None:
         """Ask a client that has sent its last byte whether it still reads, while its request waits for a thread.
 
         A connection that is closed looks the same as one that is half closed, until something is sent: then the one
         that is gone is reset. An interim answer may be sent before any other (RFC 9110, section 15.2).
         """
         exchange = self.exchange
-        if exchange is not None and not exchange.has_begun and exchange.head["SERVER_PROTOCOL"] == "HTTP/1.1":
-            self._send_now(CONTINUE)
+        if exchange is None or exchange.has_begun or exchange.head["SERVER_PROTOCOL"] != "HTTP/1.1":
+            return
+        if not self.http.outgoing.size:  # else it would come into the middle of an earlier answer
+            self._send(CONTINUE, now)

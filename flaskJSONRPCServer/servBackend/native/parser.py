@@ -136,6 +136,7 @@ class RequestParser:
             if isinstance(message, ParsedRequest):
                 message.body.close()
         self.messages.clear()
+        self.is_in_head = self.is_in_body = self.awaits_continue = False
         self.is_finished = True
 
     def _feed(self, data: bytes) -> bytes:

@@ -24,6 +24,16 @@ LINGER_BYTES = 64 * 1024 * 1024
 LINGER_S = 30.0
 LINGER_SILENCE_S = 2.0
 
+# How much is parsed before it is looked whether a request is complete. The head of a request of 25 bytes takes some 400
+# as a dict: a client that sends thousands at once has them kept as bytes. Guessed, as the two below.
+PARSE_BYTES = 8 * 1024
+
+# How much of the next body is read while a request is being answered.
+READ_AHEAD_BYTES = 64 * 1024
+
+# How many unsent bytes of earlier answers hold up the next request of the same client.
+UNSENT_BYTES = 256 * 1024
+
 
 class Phase(enum.Enum):
     """What a connection is in the middle of."""
@@ -124,6 +134,7 @@ class HttpConnection:
         self._timeouts = timeouts
         self._since = self._last_received = now
         self._request_count = 0
+        self._unparsed = b""  # while a request that has come waits for its turn
         self._received_bytes = self._dropped_bytes = self._running_bytes = 0
         self._body_rate = RateWindow(timeouts.min_body_rate, timeouts.rate_grace_s)
         self._answer_rate = RateWindow(timeouts.min_answer_rate, timeouts.rate_grace_s)
@@ -131,7 +142,12 @@ class HttpConnection:
     @property
     def wants_to_receive(self) -> bool:
         """Whether the socket should be read. One complete request is read ahead of the one that is being answered."""
-        return not (self.has_ended or self._parser.messages or self._dropped_bytes > LINGER_BYTES)
+        parser = self._parser
+        if self.has_ended or parser.messages or self._unparsed or self._dropped_bytes > LINGER_BYTES:
+            return False
+        if self.phase is Phase.RUNNING and parser.is_in_body and parser.body is not None:
+            return parser.body.size < READ_AHEAD_BYTES
+        return True
 
     @property
     def should_end_writing(self) -> bool:
@@ -140,10 +156,12 @@ class HttpConnection:
 
     @property
     def memory_bytes(self) -> int:
-        """How many bytes are held in memory of the body that is coming, and of that of the request being answered."""
-        body = self._parser.body
-        held = body.memory_bytes if body is not None and self._parser.is_in_body else 0
-        return held + self._running_bytes
+        """How many bytes of bodies, complete or not, and of what has not been parsed are held in memory."""
+        parser, body = self._parser, self._parser.body
+        held = self._running_bytes + len(self._unparsed)
+        if parser.is_in_body and body is not None:
+            held += body.memory_bytes
+        return held + sum(each.body.memory_bytes for each in parser.messages if isinstance(each, ParsedRequest))
 
     @property
     def deadline(self) -> float:
@@ -159,10 +177,11 @@ class HttpConnection:
         """Take what has come."""
         self._last_received = now
         self._received_bytes += len(data)
-        if self.phase is Phase.LINGERING or self._parser.is_finished:
+        if self.phase is Phase.LINGERING or self.phase is Phase.CLOSED:
             self._drop(len(data))
             return
-        self._parser.feed(data)
+        self._unparsed += data
+        self._parse()
         if self.phase is not Phase.RUNNING:
             self._follow_parser(now)
 
@@ -175,12 +194,16 @@ class HttpConnection:
             if self._parser.is_in_head or self._parser.is_in_body:
                 self._refuse(BadRequest("the request ended before it was complete"), now)
             else:
-                self._enter(Phase.LINGERING, now)
-                self._close_if_done()
+                self._begin_lingering(now)
 
     def next_request(self, now: float) -> ParsedRequest | None:
-        """Return the request that is to be answered now, if there is one; None while another one is."""
+        """Return the request that is to be answered now, if there is one.
+
+        There is none while another one is being answered, or the client does not read the answers that it has got.
+        """
         if self.phase in (Phase.RUNNING, Phase.LINGERING, Phase.CLOSED) or not self._parser.messages:
+            return None
+        if self.outgoing.size > UNSENT_BYTES:
             return None
         message = self._parser.messages.popleft()
         if isinstance(message, Refusal):
@@ -204,11 +227,12 @@ class HttpConnection:
         self._running_bytes = 0
         if self.phase is not Phase.RUNNING:
             return
-        if not keeps_alive:
-            self._begin_lingering(now)
-        elif self._parser.messages:
-            self._enter(Phase.IDLE, now)
-        elif self.has_ended:
+        if keeps_alive:
+            self._parse()
+        parser = self._parser
+        is_coming = parser.is_in_head or parser.is_in_body
+        is_over = not parser.messages and (self.has_ended or (self.is_stopping and not is_coming))
+        if is_over or not keeps_alive:
             self._begin_lingering(now)
         else:
             self._enter(Phase.IDLE, now)
@@ -216,22 +240,29 @@ class HttpConnection:
 
     def queue(self, data: bytes | memoryview, now: float) -> None:
         """Have some bytes sent."""
+        if self.phase is Phase.CLOSED:
+            return
         if not self.outgoing.size:
             self._answer_rate.start(self.outgoing.sent_bytes, now)
         self.outgoing.append(data)
 
     def sent(self, count: int, now: float) -> None:
         """Note that the first bytes of :attr:`outgoing` have been sent."""
+        if self.phase is Phase.CLOSED:  # the client went while they were
+            return
         self.outgoing.consume(count)
         if not self.outgoing.size:
             self._answer_rate.stop()
             if self.phase is Phase.LINGERING:
                 self._since = self._last_received = now  # the client's turn to close begins here
                 self._close_if_done()
+            elif self.phase is Phase.IDLE:
+                self._since = now
 
     def refuse(self, refusal: Refusal, now: float) -> None:
         """Answer with a refusal instead of whatever comes, and end."""
-        self._refuse(refusal, now)
+        if self.phase is not Phase.LINGERING and self.phase is not Phase.CLOSED:
+            self._refuse(refusal, now)
 
     def stop(self, now: float) -> None:
         """End after the request that is being answered or coming; at once where there is none."""
@@ -278,7 +309,8 @@ class HttpConnection:
             case Phase.RUNNING:
                 deadline = since + timeouts.request_timeout_s
             case Phase.IDLE:
-                deadline = since + (timeouts.idle_timeout_s if self._request_count else timeouts.head_timeout_s)
+                idle_s = timeouts.idle_timeout_s if self._request_count else timeouts.head_timeout_s
+                deadline = math.inf if self.outgoing.size else since + idle_s  # it is not idle while it reads
             case Phase.HEAD:
                 deadline = min(since + timeouts.head_timeout_s, last + timeouts.read_timeout_s)
             case Phase.BODY:
@@ -289,6 +321,16 @@ class HttpConnection:
             case Phase.HANDSHAKE:
                 deadline = since + timeouts.handshake_timeout_s
         return deadline
+
+    def _parse(self) -> None:
+        """Parse what has come, until a request is complete: those behind it have time."""
+        parser = self._parser
+        while self._unparsed and not parser.messages:
+            if parser.is_finished:
+                self._drop(len(self._unparsed))
+                self._unparsed = b""
+            piece, self._unparsed = self._unparsed[:PARSE_BYTES], self._unparsed[PARSE_BYTES:]
+            parser.feed(piece)
 
     def _is_late(self, now: float) -> bool:
         """Return whether a body is late by another limit than its rate."""
@@ -318,6 +360,9 @@ class HttpConnection:
     def _begin_lingering(self, now: float) -> None:
         self._enter(Phase.LINGERING, now)
         self._last_received = now
+        self._parser.close()  # what has come beyond is not answered
+        self._drop(len(self._unparsed))
+        self._unparsed = b""
         self._close_if_done()
 
     def _close_if_done(self) -> None:

@@ -24,7 +24,7 @@ def test_stream_is_closed_when_it_is_sent_to_a_client_that_has_gone():
         with socket.create_connection(server.addresses[0], timeout=20) as client:
             client.sendall(b"GET /stream HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
             assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
-        wait_until(lambda: not opened[0].send(b"x"))
+        wait_until(lambda: opened and not opened[0].send(b"x"))
         assert closed.wait(20)
         assert opened[0].is_closed
     finally:
