@@ -361,8 +361,7 @@ class HttpConnection:
         self._enter(Phase.LINGERING, now)
         self._last_received = now
         self._parser.close()  # what has come beyond is not answered
-        self._drop(len(self._unparsed))
-        self._unparsed = b""
+        self._dropped_bytes, self._unparsed = len(self._unparsed), b""
         self._close_if_done()
 
     def _close_if_done(self) -> None:

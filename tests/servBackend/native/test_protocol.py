@@ -1,0 +1,488 @@
+"""The state of one connection: bytes and clock readings in, requests and bytes out."""
+
+import dataclasses
+import math
+
+import pytest
+
+from flaskJSONRPCServer.http.refusals import CallTimeout, ServiceUnavailable
+from flaskJSONRPCServer.servBackend.native import protocol
+from flaskJSONRPCServer.servBackend.native.messages import CONTINUE
+from flaskJSONRPCServer.servBackend.native.protocol import HttpConnection, Phase, RateWindow
+from tests.servBackend.native.samples import GET, KIB, LIMITS, TIMEOUTS, chunked, head, plain, post
+
+ASKS = (b"Expect: 100-continue",)
+
+
+class Wire:
+    """A connection, and the answers that a test gives."""
+
+    def __init__(self, *, is_tls=False, **timeouts):
+        self.http = HttpConnection(LIMITS, dataclasses.replace(TIMEOUTS, **timeouts), {}, 0.0, is_tls=is_tls)
+
+    def receive(self, *pieces, now=0.0):
+        for piece in pieces:
+            self.http.receive_data(piece, now)
+        return self
+
+    def next(self, now=0.0):
+        """Return the next request as a value."""
+        request = self.http.next_request(now)
+        if request is None:
+            return None
+        self.request = request
+        return plain(request)
+
+    def answer(self, data=b"answer", now=0.0, *, keeps_alive=None):
+        """Answer the request, and have the answer sent."""
+        if keeps_alive is None:
+            keeps_alive = self.http.may_keep_alive(self.request)
+        self.http.queue(data, now)
+        self.http.answered(now, keeps_alive=keeps_alive)
+        return self.sent(now)
+
+    def sent(self, now=0.0):
+        """Have all sent, and return it."""
+        data = b""
+        while self.http.outgoing.size:
+            first = self.http.outgoing.first()
+            data += bytes(first)
+            self.http.sent(len(first), now)
+        return data
+
+    def status(self, now=0.0):
+        """Return the status of the answer that waits; None where none does."""
+        data = self.sent(now)
+        return int(data[9:12]) if data else None
+
+
+@pytest.mark.parametrize(
+    ("received", "phase", "deadline"),
+    [
+        (b"", Phase.IDLE, 15),
+        (b"\r\n\r\n", Phase.IDLE, 15),
+        (b"G", Phase.HEAD, 16),
+        (post(b"abc")[:-1], Phase.BODY, 11),
+        (chunked(b"abc")[:-2], Phase.BODY, 11),
+        (GET, Phase.IDLE, 15),
+    ],
+)
+def test_phase_and_deadline_follow_from_what_has_come(received, phase, deadline):
+    wire = Wire().receive(received, now=1.0)
+
+    assert wire.http.phase is phase
+    assert wire.http.deadline == deadline
+
+
+def test_connection_goes_through_its_phases():
+    wire = Wire(is_tls=True)
+    assert (wire.http.phase, wire.http.deadline) == (Phase.HANDSHAKE, 3)
+    wire.http.handshake_done(1.0)
+    assert (wire.http.phase, wire.http.deadline) == (Phase.IDLE, 16)
+    wire.receive(GET, now=2.0)
+    assert wire.next(2.0) == ("GET", "/api", b"", True)
+    assert (wire.http.phase, wire.http.deadline) == (Phase.RUNNING, math.inf)
+    assert wire.answer(now=3.0) == b"answer"
+    assert (wire.http.phase, wire.http.deadline) == (Phase.IDLE, 53)
+    wire.receive(head(b"Connection: close", method=b"GET"), now=4.0)
+    assert wire.next(4.0) == ("GET", "/api", b"", False)
+    assert wire.answer(now=5.0) == b"answer"
+    assert (wire.http.phase, wire.http.deadline) == (Phase.LINGERING, 7)
+    assert wire.http.should_end_writing
+    wire.http.receive_end(6.0)
+    assert (wire.http.phase, wire.http.deadline) == (Phase.CLOSED, math.inf)
+
+
+@pytest.mark.parametrize(
+    ("beginning", "deadline", "status"),
+    [
+        (b"", 15, None),
+        (b"GET /", 15, 408),
+        (head(b"Content-Length: 9"), 10, 408),
+        (head(b"Transfer-Encoding: chunked"), 10, 408),
+    ],
+)
+def test_client_that_is_silent_is_told_at_the_deadline(beginning, deadline, status):
+    wire = Wire().receive(beginning)
+    wire.http.expire(math.nextafter(deadline, 0))
+    assert wire.http.phase is not Phase.LINGERING
+    wire.http.expire(deadline)
+
+    assert wire.http.phase is Phase.LINGERING
+    assert wire.status() == status
+
+
+def test_client_that_drips_a_head_is_told_at_the_deadline():
+    wire = Wire().receive(b"GET /", now=1.0)
+    for second in range(2, 16):
+        wire.receive(b"a", now=second)
+        wire.http.expire(second)
+        assert wire.http.phase is Phase.HEAD
+    wire.http.expire(16.0)
+    assert wire.status() == 408
+
+
+def test_silence_in_a_head_is_bounded_where_that_is_shorter():
+    wire = Wire(read_timeout_s=2).receive(b"GET /", now=1.0)
+    assert wire.http.deadline == 3.0
+
+
+@pytest.mark.parametrize(
+    ("rate", "status", "ended_at"), [(99, 408, 10), (100, 408, 60), (200, 408, 60)], ids=["slow", "enough", "fast"]
+)
+def test_body_has_a_lowest_rate_and_a_longest_time(rate, status, ended_at):
+    wire = Wire().receive(head(b"Content-Length: 90000"))
+    for second in range(1, 100):
+        wire.receive(b"x" * rate, now=second)
+        wire.http.expire(second)
+        if wire.http.phase is not Phase.BODY:
+            break
+
+    assert (second, wire.status()) == (ended_at, status)
+
+
+def test_body_that_was_fast_once_is_not_trusted_for_long():
+    wire = Wire().receive(head(b"Content-Length: 90000"), b"x" * 50_000)
+    wire.http.expire(wire.http.deadline)
+    assert wire.http.phase is Phase.BODY
+    wire.http.expire(wire.http.deadline)
+    assert wire.status() == 408
+
+
+def test_without_lowest_rates_silence_and_the_whole_time_bound_a_body():
+    wire = Wire(min_body_rate=0, min_answer_rate=0).receive(head(b"Content-Length: 9"))
+    assert wire.http.deadline == 30.0
+    wire.receive(b"x", now=29.0)
+    assert wire.http.deadline == 59.0
+    wire.receive(b"x", now=58.0)
+    assert wire.http.deadline == 60.0
+
+
+def test_client_that_does_not_read_its_answer_is_cut_off():
+    wire = Wire().receive(GET)
+    wire.next()
+    wire.http.queue(b"x" * 10_000, 5.0)
+    wire.http.answered(5.0, keeps_alive=True)
+    assert wire.http.deadline == 15.0
+    wire.http.sent(2000, 14.0)
+    wire.http.expire(15.0)
+    assert (wire.http.phase, wire.http.deadline) == (Phase.IDLE, 25.0)
+    wire.http.sent(1999, 24.0)
+    wire.http.expire(25.0)
+    assert wire.http.phase is Phase.CLOSED
+    assert not wire.http.outgoing.size
+
+
+def test_client_that_reads_a_long_answer_is_not_idle():
+    wire = Wire().receive(GET)
+    wire.next()
+    wire.http.queue(b"x" * 100_000, 0.0)
+    wire.http.answered(0.0, keeps_alive=True)
+    for second in range(1, 101):
+        wire.http.sent(1000, second)
+        wire.http.expire(second)
+
+    assert (wire.http.phase, wire.http.deadline) == (Phase.IDLE, 150)
+
+
+def test_call_has_a_deadline_where_one_is_set():
+    wire = Wire(request_timeout_s=7).receive(GET, now=1.0)
+    wire.next(2.0)
+    assert wire.http.deadline == 9.0
+    wire.http.refuse(CallTimeout("too long"), 9.0)
+    assert wire.status(9.0) == 504
+    wire.http.queue(b"late", 10.0)
+    wire.http.answered(10.0, keeps_alive=True)
+    assert wire.http.phase is Phase.LINGERING
+
+
+def test_pipelined_requests_are_answered_in_order_one_at_a_time():
+    wire = Wire().receive(post(b"1") + post(b"2"), post(b"3"))
+    assert wire.next() == ("POST", "/api", b"1", True)
+    assert wire.next() is None
+    assert not wire.http.wants_to_receive
+    assert wire.answer(b"one") == b"one"
+    assert wire.next() == ("POST", "/api", b"2", True)
+    assert wire.answer(b"two") == b"two"
+    assert wire.next() == ("POST", "/api", b"3", True)
+    assert wire.answer(b"three") == b"three"
+    assert wire.next() is None
+    assert wire.http.phase is Phase.IDLE
+
+
+@pytest.mark.parametrize("rest", [b"", b"GE", post(b"abc")[:-1]])
+def test_request_that_comes_meanwhile_goes_on_after_the_answer(rest):
+    wire = Wire().receive(GET + rest)
+    wire.next()
+    assert wire.http.deadline == math.inf
+    wire.answer(now=5.0)
+
+    phase = {b"": Phase.IDLE, b"GE": Phase.HEAD}.get(rest, Phase.BODY)
+    assert wire.http.phase is phase
+    assert wire.http.deadline == {Phase.IDLE: 55, Phase.HEAD: 20, Phase.BODY: 15}[phase]
+
+
+def test_refusal_comes_after_the_answers_to_earlier_requests():
+    wire = Wire().receive(GET + b"nonsense\r\n\r\n" + GET)
+    assert wire.next() is not None
+    assert wire.answer(b"one") == b"one"
+    assert wire.next() is None
+    assert wire.status() == 400
+    assert str(wire.http.last_refusal).startswith("malformed request")
+    wire.receive(GET)
+    assert wire.next() is None
+
+
+@pytest.mark.parametrize("data", [head(*ASKS, b"Content-Length: 3"), head(*ASKS, b"Transfer-Encoding: chunked")])
+def test_client_that_asks_is_told_to_go_on_once(data):
+    wire = Wire().receive(data)
+    assert wire.sent() == CONTINUE
+    for piece in (b"3\r\n", b"abc\r\n", b"0\r\n\r\n"):
+        wire.receive(piece)
+        assert wire.sent() == b""
+
+
+def test_client_that_asks_while_another_request_is_answered_is_told_after_that():
+    wire = Wire().receive(GET + head(*ASKS, b"Content-Length: 3"))
+    wire.next()
+    assert wire.sent() == b""
+    assert wire.answer(b"one") == b"one" + CONTINUE
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (head(*ASKS, b"Content-Length: 999999"), 413),
+        (head(b"Expect: other", b"Content-Length: 3"), 417),
+        (head(*ASKS, b"Content-Length: 3") + b"abc", None),
+        (head(*ASKS, b"Content-Length: 0"), None),
+        (head(*ASKS, b"Content-Length: 3", version=b"1.0"), None),
+    ],
+)
+def test_client_is_not_told_to_go_on_where_it_should_not_or_need_not(data, status):
+    wire = Wire().receive(data)
+    wire.next()
+
+    assert wire.status() == status
+
+
+def test_refusal_is_sent_while_the_body_is_still_coming():
+    wire = Wire().receive(head(b"Content-Length: 999999"))
+    assert wire.next() is None
+    assert wire.status(1.0) == 413
+    for second in range(1, 31):
+        assert wire.http.wants_to_receive
+        wire.receive(b"x" * KIB + GET, now=second)
+        wire.http.expire(second)
+        assert wire.http.phase is Phase.LINGERING
+        assert wire.next() is None
+    wire.http.expire(31.0)
+    assert wire.http.phase is Phase.CLOSED
+
+
+def test_client_that_is_silent_after_the_last_answer_is_closed():
+    wire = Wire().receive(head(b"Content-Length: 999999"))
+    wire.next()
+    wire.sent(5.0)
+    assert wire.http.deadline == 5.0 + protocol.LINGER_SILENCE_S
+    wire.http.expire(wire.http.deadline)
+    assert wire.http.phase is Phase.CLOSED
+
+
+def test_what_comes_after_the_last_answer_is_bounded(monkeypatch):
+    monkeypatch.setattr(protocol, "LINGER_BYTES", 1000)
+    wire = Wire().receive(head(b"Content-Length: 999999"))
+    wire.next()
+    wire.receive(b"x" * 1000)
+    assert wire.http.phase is Phase.LINGERING
+    wire.receive(b"x")
+    assert wire.http.phase is Phase.CLOSED
+
+
+def test_what_comes_behind_a_last_request_is_bounded_while_that_is_answered(monkeypatch):
+    monkeypatch.setattr(protocol, "LINGER_BYTES", 1000)
+    wire = Wire().receive(post(b"abc", b"Connection: close"))
+    wire.next()
+    wire.receive(b"x" * 1000)
+    assert wire.http.wants_to_receive
+    wire.receive(b"x")
+    assert not wire.http.wants_to_receive
+    assert wire.http.phase is Phase.RUNNING
+    assert wire.answer() == b"answer"
+
+
+@pytest.mark.parametrize("data", [b"", b"\r\n"])
+def test_end_between_requests_closes(data):
+    wire = Wire().receive(data)
+    wire.http.receive_end(0.0)
+    assert wire.http.phase is Phase.CLOSED
+
+
+@pytest.mark.parametrize("data", [b"GET /", post(b"abc")[:-1], chunked(b"abc")[:-1]])
+def test_end_in_the_middle_of_a_request_is_refused(data):
+    wire = Wire().receive(data)
+    wire.http.receive_end(0.0)
+    assert wire.status() == 400
+    assert wire.http.phase is Phase.CLOSED
+
+
+@pytest.mark.parametrize("rest", [b"", b"GET /"])
+def test_client_that_ends_its_side_is_answered(rest):
+    wire = Wire().receive(post(b"1") + post(b"2") + rest)
+    wire.http.receive_end(0.0)
+    for number in (b"1", b"2"):
+        assert wire.next()[2] == number
+        assert wire.http.phase is Phase.RUNNING
+        assert wire.answer(number) == number
+    assert wire.http.phase is Phase.CLOSED
+
+
+def test_end_while_a_call_runs_is_followed_by_the_answer_and_the_end():
+    wire = Wire().receive(GET)
+    wire.next()
+    wire.http.receive_end(0.0)
+    assert not wire.http.wants_to_receive
+    assert wire.answer() == b"answer"
+    assert wire.http.phase is Phase.CLOSED
+
+
+def test_number_of_requests_of_a_connection_is_bounded():
+    wire = Wire()
+    for number in range(1, 6):
+        wire.receive(GET)
+        wire.next()
+        assert wire.http.may_keep_alive(wire.request) is (number < 5)
+        wire.answer()
+    assert wire.http.phase is Phase.LINGERING
+
+
+def test_requests_behind_the_last_answer_are_dropped_and_the_rest_is_read():
+    wire = Wire().receive(GET * 3)
+    wire.next()
+    wire.answer(keeps_alive=False)
+
+    assert wire.next() is None
+    assert wire.http.phase is Phase.LINGERING
+    assert wire.http.wants_to_receive  # else the client would be reset, and might not find the answer
+    assert not wire.http.memory_bytes
+
+
+@pytest.mark.parametrize("is_tls", [True, False])
+def test_stop_ends_a_connection_without_a_request(is_tls):
+    wire = Wire(is_tls=is_tls)
+    wire.http.stop(0.0)
+    assert wire.http.phase is Phase.LINGERING
+    assert wire.http.should_end_writing
+
+
+@pytest.mark.parametrize("cut", [3, len(post(b"abc")) - 1, len(post(b"abc"))])
+def test_stop_lets_a_request_that_is_coming_be_answered(cut):
+    wire = Wire().receive(post(b"abc")[:cut])
+    wire.http.stop(0.0)
+    wire.receive(post(b"abc")[cut:])
+    assert wire.next() == ("POST", "/api", b"abc", True)
+    assert not wire.http.may_keep_alive(wire.request)
+    assert wire.answer() == b"answer"
+    assert wire.http.phase is Phase.LINGERING
+
+
+def test_stop_ends_a_connection_behind_an_answer_that_promised_to_go_on():
+    wire = Wire().receive(GET)
+    wire.next()
+    keeps_alive = wire.http.may_keep_alive(wire.request)
+    wire.http.stop(0.0)
+    wire.answer(keeps_alive=keeps_alive)
+    assert wire.http.phase is Phase.LINGERING
+
+
+def test_next_request_waits_for_a_client_that_does_not_read():
+    wire = Wire().receive(GET * 2)
+    wire.next()
+    wire.http.queue(b"x" * (protocol.UNSENT_BYTES + 1), 0.0)
+    wire.http.answered(0.0, keeps_alive=True)
+    assert wire.next() is None
+    assert not wire.http.wants_to_receive
+    wire.http.sent(1, 1.0)
+    assert wire.next() is not None
+
+
+def test_memory_is_counted_wherever_a_body_is():
+    wire = Wire().receive(head(b"Content-Length: 5000") + b"x" * 4000)
+    assert wire.http.memory_bytes == 4000
+    wire.receive(b"x" * 1000)
+    assert wire.http.memory_bytes == 5000
+    wire.request = wire.http.next_request(0.0)
+    assert wire.http.memory_bytes == 5000
+    wire.receive(post(b"y" * 3000))
+    assert wire.http.memory_bytes == 8000
+    wire.answer()
+    assert wire.http.memory_bytes == 3000
+    wire.http.close()
+    assert wire.http.memory_bytes == 0
+
+
+def test_spooled_body_takes_no_memory():
+    wire = Wire().receive(head(b"Content-Length: 90000") + b"x" * 80_000)
+    assert wire.http.memory_bytes == 0
+    wire.receive(b"x" * 10_000)
+    assert wire.next() == ("POST", "/api", b"x" * 90_000, True)
+    wire.request.body.close()
+
+
+def test_next_body_is_read_ahead_a_little_only():
+    wire = Wire().receive(GET + head(b"Content-Length: 90000"))
+    wire.next()
+    received = 0
+    while wire.http.wants_to_receive:
+        wire.receive(b"x" * 1000)
+        received += 1000
+    assert received < protocol.READ_AHEAD_BYTES + 1000
+    wire.answer(now=5.0)
+    assert wire.http.wants_to_receive
+    assert wire.http.phase is Phase.BODY
+    wire.http.close()
+
+
+def test_thousands_of_requests_at_once_are_kept_as_bytes():
+    data = GET * 2000
+    wire = Wire(max_requests_per_connection=10_000).receive(data)
+    wire.next()
+    assert wire.http.memory_bytes > len(data) - protocol.PARSE_BYTES - len(GET)
+    count = 1
+    wire.answer()
+    while wire.next() is not None:
+        wire.answer()
+        count += 1
+    assert count == 2000
+    assert wire.http.memory_bytes == 0
+
+
+def test_nothing_is_sent_after_the_end():
+    wire = Wire().receive(GET)
+    wire.next()
+    wire.http.queue(b"x" * 100, 0.0)
+    wire.http.abort()
+    wire.http.sent(100, 0.0)  # the send that found out
+    wire.http.queue(b"late", 0.0)
+    wire.http.refuse(ServiceUnavailable("late"), 0.0)
+    wire.http.answered(0.0, keeps_alive=True)
+    wire.receive(GET)
+    wire.http.receive_end(0.0)
+    wire.http.stop(0.0)
+    wire.http.expire(math.inf)
+
+    assert wire.http.phase is Phase.CLOSED
+    assert not wire.http.outgoing.size
+    assert wire.next() is None
+
+
+@pytest.mark.parametrize(("counts", "kept"), [((99,), False), ((100,), True), ((100, 199), False), ((500, 600), True)])
+def test_rate_is_measured_window_by_window(counts, kept):
+    window = RateWindow(10, 10.0)
+    assert window.ends_at == math.inf
+    window.start(0, 5.0)
+    assert window.ends_at == 15.0
+    assert [window.keeps_up(count, 15.0) for count in counts][-1] is kept
+    assert window.ends_at == 25.0
+    window.stop()
+    assert window.ends_at == math.inf

@@ -1,0 +1,187 @@
+"""Every interleaving of what a client, a clock, a socket and the threads that answer do to one connection."""
+
+import dataclasses
+import math
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from flaskJSONRPCServer.http.refusals import CallTimeout
+from flaskJSONRPCServer.servBackend.native import protocol
+from flaskJSONRPCServer.servBackend.native.protocol import HttpConnection, Phase
+from tests.servBackend.native.samples import GET, KIB, LIMITS, TIMEOUTS, chunked, head, post
+
+MARK = b"X-Number: %d"
+
+GOOD = (
+    lambda field: head(field, method=b"GET"),
+    lambda field: head(field, method=b"HEAD", target=b"http://a/x"),
+    lambda field: post(b"abc", field),
+    lambda field: post(b"x" * 30 * KIB, field),
+    lambda field: post(b"abc", field, version=b"1.0"),
+    lambda field: post(b"abc", field, b"Connection: close"),
+    lambda field: post(b"abc", field, b"Connection: upgrade", b"Upgrade: h2c"),
+    lambda field: post(b"abc", field, b"Expect: 100-continue"),
+    lambda field: chunked(b"ab", (b"c", b";a=b"), fields=(field,), trailers=b"T: 1\r\n"),
+    lambda field: chunked(*[b"x"] * 500, fields=(field, b"Expect: 100-continue")),
+    lambda field: b"\r\n" + head(field, method=b"OPTIONS", target=b"*"),
+)
+BAD = (
+    b"nonsense\r\n\r\n",
+    GET.replace(b"Host", b"Nost"),
+    GET.replace(b"\r\n", b"\n"),
+    GET.replace(b"1.1", b"2.0"),
+    head(b"Content-Length: 1", b"Content-Length: 2"),
+    head(b"Content-Length: 9", b"Transfer-Encoding: chunked"),
+    head(b"Content-Length: 9999999", b"Expect: 100-continue"),
+    head(b"Transfer-Encoding: chunked") + b"zz\r\n",
+    chunked(b"x" * 101 * KIB),
+    head(*[b"A: b"] * 30),
+    head(b"A: " + b"b" * 5 * KIB),
+    head(target=b"/" * 2 * KIB),
+    b"\x00\xff" * 50,
+)
+
+# A next body is read ahead up to a bound, and the piece that passes it, of at most this many bytes.
+MOST_PIECE = 64 * KIB
+MOST_MEMORY = 2 * LIMITS.spool_body_bytes + protocol.READ_AHEAD_BYTES + 2 * MOST_PIECE
+
+
+class Connection(RuleBasedStateMachine):
+    """Numbers the good requests; they have to be answered in this order, none twice, and none behind a bad one."""
+
+    def __init__(self):
+        super().__init__()
+        timeouts = dataclasses.replace(TIMEOUTS, max_requests_per_connection=20)
+        self.now = 0.0
+        self.http = HttpConnection(LIMITS, timeouts, {}, self.now)
+        self.incoming = b""  # on its way to the server
+        self.expected = 0  # the number of the next request
+        self.number = 0  # of the last request that was sent
+        self.last = None  # the number of the last request before a bad one
+        self.request = None
+        self.is_over = False  # whether the last answer has begun
+        self.continues = self.asked = 0
+
+    def teardown(self):
+        if self.request is not None:
+            self.request.body.close()
+        self.http.close()
+        assert not self.http.memory_bytes or self.request is not None
+
+    @rule(make=st.sampled_from(GOOD))
+    def client_sends_a_request(self, make):
+        data = make(MARK % self.number)
+        self.asked += b"Expect" in data
+        self.number += 1
+        self.incoming += data
+
+    @rule(data=st.sampled_from(BAD))
+    def client_sends_what_is_refused(self, data):
+        if self.last is None:
+            self.last = self.number
+        self.incoming += data
+
+    @rule(size=st.integers(1, MOST_PIECE) | st.integers(1, 40))
+    @precondition(lambda self: self.incoming and self.http.wants_to_receive)
+    def bytes_come(self, size):
+        piece, self.incoming = self.incoming[:size], self.incoming[size:]
+        self.http.receive_data(piece, self.now)
+
+    @rule()
+    @precondition(lambda self: not self.http.has_ended and self.http.wants_to_receive)
+    def client_ends(self):
+        self.incoming = b""
+        self.http.receive_end(self.now)
+
+    @rule(seconds=st.sampled_from([0.5, 2.0, 5.0, 11.0, 60.0]))
+    def time_passes(self, seconds):
+        self.now += seconds
+        before = self.http.phase
+        self.http.expire(self.now)
+        if before is not Phase.CLOSED and self.http.phase is not Phase.RUNNING:
+            assert self.http.deadline > self.now, "the deadline is over, and nothing came of it"
+
+    @rule()
+    def deadline_comes(self):
+        if self.http.deadline < math.inf:
+            self.now = max(self.now, self.http.deadline)
+            before = self.http.phase
+            self.http.expire(self.now)
+            assert self.http.deadline > self.now
+            assert self.http.phase is not Phase.RUNNING or before is Phase.RUNNING
+
+    @rule()
+    def request_is_taken(self):
+        before = self.http.phase
+        request = self.http.next_request(self.now)
+        if request is None:
+            return
+        assert before in (Phase.IDLE, Phase.HEAD, Phase.BODY)
+        assert self.request is None
+        assert not self.is_over
+        number = int(request.head["HTTP_X_NUMBER"])
+        assert number == self.expected
+        assert self.last is None or number < self.last, "a request behind a refused one"
+        self.expected += 1
+        self.request = request
+
+    @rule(wishes_to_close=st.booleans(), size=st.sampled_from([0, 10, 500_000]))
+    @precondition(lambda self: self.request is not None)
+    def request_is_answered(self, wishes_to_close, size):
+        keeps_alive = self.http.may_keep_alive(self.request) and not wishes_to_close
+        if self.http.phase is Phase.RUNNING:
+            self.http.queue(b"x" * size, self.now)
+            self.is_over = not keeps_alive
+        self.http.answered(self.now, keeps_alive=keeps_alive)
+        self.request.body.close()
+        self.request = None
+
+    @rule(share=st.floats(0.001, 1))
+    @precondition(lambda self: self.http.outgoing.size)
+    def socket_takes_bytes(self, share):
+        first = self.http.outgoing.first()
+        if bytes(first) == protocol.CONTINUE:
+            self.continues += 1
+        self.http.sent(math.ceil(len(first) * share), self.now)
+
+    @rule()
+    def server_stops(self):
+        self.http.stop(self.now)
+
+    @rule()
+    @precondition(lambda self: self.request is not None)
+    def call_takes_too_long(self):
+        if self.http.phase is Phase.RUNNING:
+            self.is_over = True
+        self.http.refuse(CallTimeout("too long"), self.now)
+
+    @rule()
+    def connection_breaks(self):
+        self.http.abort()
+
+    @invariant()
+    def what_is_closed_sends_nothing(self):
+        if self.http.phase is Phase.CLOSED:
+            assert not self.http.outgoing.size
+
+    @invariant()
+    def deadline_is_finite_unless_a_call_runs(self):
+        assert self.http.phase in (Phase.RUNNING, Phase.CLOSED) or self.http.deadline < math.inf
+
+    @invariant()
+    def memory_is_bounded(self):
+        assert 0 <= self.http.memory_bytes <= MOST_MEMORY
+
+    @invariant()
+    def nobody_is_asked_to_go_on_unasked(self):
+        assert self.continues <= self.asked
+
+    @invariant()
+    def running_is_whose_request_is_out(self):
+        assert self.http.phase is not Phase.RUNNING or self.request is not None
+
+
+TestConnection = Connection.TestCase
+TestConnection.settings = settings(stateful_step_count=60)  # how many examples, the profile says
