@@ -74,6 +74,13 @@ def test_phase_and_deadline_follow_from_what_has_come(received, phase, deadline)
     assert wire.http.deadline == deadline
 
 
+def test_body_has_a_time_of_its_own_behind_a_head_that_came_in_pieces():
+    wire = Wire().receive(b"POST ", now=1.0)
+    assert (wire.http.phase, wire.http.deadline) == (Phase.HEAD, 16)
+    wire.receive(post(b"abc")[5:-1], now=9.0)
+    assert (wire.http.phase, wire.http.deadline) == (Phase.BODY, 19)
+
+
 def test_connection_goes_through_its_phases():
     wire = Wire(is_tls=True)
     assert (wire.http.phase, wire.http.deadline) == (Phase.HANDSHAKE, 3)
@@ -464,6 +471,7 @@ def test_nothing_is_sent_after_the_end():
     wire.http.abort()
     wire.http.sent(100, 0.0)  # the send that found out
     wire.http.queue(b"late", 0.0)
+    assert not wire.http.outgoing.size
     wire.http.refuse(ServiceUnavailable("late"), 0.0)
     wire.http.answered(0.0, keeps_alive=True)
     wire.receive(GET)
