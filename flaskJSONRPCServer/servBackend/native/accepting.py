@@ -129,4 +129,4 @@ class Acceptor:
 def most_connections(wanted: int) -> int:
     """Return how many connections there may be, since the process may have no more descriptors."""
     free = free_descriptors()
-    return wanted if free is None else max(_LEAST_CONNECTIONS, min(wanted, free - _RESERVED_DESCRIPTORS))
+    return wanted if free is None else min(wanted, max(_LEAST_CONNECTIONS, free - _RESERVED_DESCRIPTORS))

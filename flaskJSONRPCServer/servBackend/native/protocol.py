@@ -274,11 +274,12 @@ class HttpConnection:
         """End without another byte."""
         self.phase = Phase.CLOSED
         self.outgoing.clear()
+        self._parser.close()
+        self._unparsed = b""
 
     def close(self) -> None:
         """Let go of everything."""
         self.abort()
-        self._parser.close()
 
     def expire(self, now: float) -> None:
         """Do what the deadline is for, if it is over."""

@@ -65,3 +65,35 @@ def plain(message):
     query = f"?{line['QUERY_STRING']}" if line["QUERY_STRING"] else ""
     body = message.body.read()
     return line["REQUEST_METHOD"], line["PATH_INFO"] + query, body, message.keeps_alive
+
+
+def get(path="/api", *fields):
+    return head(*fields, method=b"GET", target=path.encode())
+
+
+def receive_all(client):
+    """Return what comes until the end."""
+    received = bytearray()
+    while data := client.recv(65536):
+        received += data
+    return bytes(received)
+
+
+def receive_answer(client):
+    """Return the status, the head and the body of one answer that has a length."""
+    received = b""
+    while b"\r\n\r\n" not in received:
+        data = client.recv(65536)
+        assert data, f"the connection ended after {received!r}"
+        received += data
+    beginning, _, body = received.partition(b"\r\n\r\n")
+    if beginning.startswith(b"HTTP/1.1 100 "):
+        assert not body, "an answer came with the interim one; the test reads one at a time"
+        return receive_answer(client)
+    lines = beginning.decode("latin-1").split("\r\n")
+    fields = dict(line.split(": ", 1) for line in lines[1:])
+    while len(body) < int(fields.get("Content-Length", 0)):
+        data = client.recv(65536)
+        assert data, f"the connection ended after {len(body)} bytes of the body"
+        body += data
+    return int(lines[0][9:12]), fields, body

@@ -1,0 +1,89 @@
+import contextlib
+import socket
+import threading
+
+import pytest
+
+from flaskJSONRPCServer.runtime.logs import ServerLog
+from flaskJSONRPCServer.servBackend.native.backend import FrontServer
+from flaskJSONRPCServer.servBackend.native.connections import ConnectionManager
+from flaskJSONRPCServer.settings import Settings
+
+PATIENCE_S = 30
+
+
+class Front:
+    """A WSGI application, served on a port of the kernel's choice."""
+
+    def __init__(self, app, settings):
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=2000)
+        self.server = FrontServer(settings, ServerLog("native-test", 2), app, self.listener, "test")
+        self.manager = ConnectionManager(self.server, self.listener, "test-connections")
+        self._clients = contextlib.ExitStack()
+        self._is_stopped = False
+        self.manager.start()
+
+    def connect(self, data=b""):
+        """Return a client that has sent some bytes."""
+        client = self._clients.enter_context(socket.create_connection(self.listener.getsockname(), timeout=PATIENCE_S))
+        if data:
+            client.sendall(data)
+        return client
+
+    def stop(self, timeout_s=0):
+        if self._is_stopped:
+            return 0
+        self._is_stopped = True
+        try:
+            return self.manager.stop(timeout_s)
+        finally:
+            self._clients.close()
+            self.listener.close()
+
+
+@pytest.fixture
+def serve():
+    """Return a function that serves a WSGI application with these settings."""
+    with contextlib.ExitStack() as stop:
+
+        def start(app, **options):
+            settings = Settings()
+            for name, value in options.items():
+                setattr(settings, name, value)
+            front = Front(app, settings)
+            stop.callback(front.stop)
+            return front
+
+        yield start
+
+
+class Calls:
+    """A WSGI application whose calls wait until the test lets them go on."""
+
+    def __init__(self):
+        self.begun = []
+        self.gate = threading.Event()
+        self.changed = threading.Condition()
+
+    def __call__(self, environ, start_response):
+        path = environ["PATH_INFO"]
+        with self.changed:
+            self.begun.append(path)
+            self.changed.notify_all()
+        if path.startswith("/slow"):
+            assert self.gate.wait(PATIENCE_S)
+        body = environ["wsgi.input"].read() if path.startswith("/body") else path.encode()
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [body]
+
+    def wait_begun(self, count):
+        """Wait until so many calls have begun."""
+        with self.changed:
+            assert self.changed.wait_for(lambda: len(self.begun) >= count, PATIENCE_S)
+
+
+@pytest.fixture
+def calls():
+    made = Calls()
+    yield made
+    made.gate.set()

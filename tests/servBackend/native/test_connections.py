@@ -1,0 +1,317 @@
+"""The connection manager, over real sockets."""
+
+import contextlib
+import hashlib
+import http.client
+import json
+import os
+import selectors
+import socket
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+
+import pytest
+
+from flaskJSONRPCServer.runtime.resources import count_descriptors
+from flaskJSONRPCServer.servBackend.native.connections import STOP_GRACE_S
+from tests.helpers import wait_until
+from tests.servBackend.native.conftest import PATIENCE_S
+from tests.servBackend.native.samples import chunked, get, head, post, receive_all, receive_answer
+
+MIB = 1 << 20
+
+
+def ends(client):
+    """Return whether the server closes the connection without a byte."""
+    try:
+        return client.recv(65536) == b""
+    except ConnectionError:
+        return True
+
+
+def test_calls_are_answered_over_one_connection_in_order(serve, calls):
+    client = serve(calls).connect(get("/1") + get("/2") + post(b"3", target=b"/body") + get("/4", b"Connection: close"))
+    received = receive_all(client)
+
+    bodies = [part.rpartition(b"\r\n")[2] for part in received.split(b"HTTP/1.1 200 OK")[1:]]
+    assert bodies == [b"/1", b"/2", b"3", b"/4"]
+
+
+def test_connections_of_a_client_beyond_its_limit_are_closed(serve, calls):
+    front = serve(calls, max_connections=1000, max_connections_per_client=2)
+    clients = [front.connect(get("/1")) for _ in range(2)]
+    assert [receive_answer(client)[2] for client in clients] == [b"/1"] * 2
+    assert ends(front.connect())
+    clients[0].close()
+
+    def is_served():
+        client = front.connect()
+        with client, contextlib.suppress(ConnectionError):
+            client.sendall(get("/3"))
+            return client.recv(9) == b"HTTP/1.1 "
+
+    assert wait_until(is_served)
+
+
+def test_requests_beyond_those_that_may_wait_are_refused_at_once(serve, calls):
+    front = serve(calls, threads=2, max_waiting_requests=3)
+    running = [front.connect(get("/slow")) for _ in range(2)]
+    calls.wait_begun(2)
+    others = [front.connect(get("/slow")) for _ in range(10)]
+    # The refusals come while all threads are held: nothing else could have sent them.
+    refused = []
+    with selectors.DefaultSelector() as ready:
+        for client in others:
+            ready.register(client, selectors.EVENT_READ)
+        while len(refused) < 7:
+            for key, _ in ready.select(PATIENCE_S):
+                ready.unregister(key.fileobj)
+                refused.append(key.fileobj)
+    for client in refused:
+        status, fields, body = receive_answer(client)
+        assert (status, fields["Retry-After"]) == (503, "1")
+        assert b"max_waiting_requests (3)" in body
+    assert len(calls.begun) == 2
+    calls.gate.set()
+    waiting = [client for client in others if client not in refused]
+    assert [receive_answer(client)[0] for client in running + waiting] == [200] * 5
+    refused[0].sendall(get("/again"))  # a refusal for want of a thread does not end the connection
+    assert receive_answer(refused[0])[2] == b"/again"
+
+
+def test_call_whose_client_has_gone_does_not_begin_and_a_half_closed_one_is_answered(serve, calls):
+    front = serve(calls, threads=1)
+    running = front.connect(get("/slow"))
+    calls.wait_begun(1)
+    gone = [front.connect(get("/gone")) for _ in range(5)]
+    half_closed = front.connect(get("/half"))
+    wait_until(lambda: front.server.pool.counts()["waiting"] == 6)
+    half_closed.shutdown(socket.SHUT_WR)
+    assert half_closed.recv(65536).startswith(b"HTTP/1.1 100 ")  # sent to find out who is gone
+    for client in gone:
+        client.close()
+    wait_until(lambda: sum(each.http.has_ended for each in list(front.manager._connections)) == 6)
+    calls.gate.set()
+
+    assert receive_answer(running)[2] == b"/slow"
+    assert receive_all(half_closed).endswith(b"/half")
+    assert calls.begun == ["/slow", "/half"]
+
+
+def test_connections_beyond_the_limit_wait_until_there_is_room(serve, calls):
+    front = serve(calls, max_connections=2, trusted_proxies=["127.0.0.1"])
+    clients = [front.connect(get("/1")) for _ in range(2)]
+    assert [receive_answer(client)[2] for client in clients] == [b"/1"] * 2
+    waiting = front.connect(get("/2"))  # accepted by the kernel alone
+    clients[0].sendall(get("/3"))
+    assert receive_answer(clients[0])[2] == b"/3"
+    assert calls.begun == ["/1", "/1", "/3"]
+    clients[0].close()
+    assert receive_answer(waiting)[2] == b"/2"
+
+
+def test_probe_does_not_come_into_an_earlier_answer(serve, calls):
+    front = serve(calls)
+    ours, client = socket.socketpair()
+    ours.setblocking(False)
+    client.setblocking(False)
+    connection = front.server.make_connection(front.manager, ours, ("127.0.0.1", 1), "127.0.0.1")
+    connection.http.receive_data(get(), 0.0)
+    exchange = connection.take_request(0.0)
+    connection.http.queue(b"rest of an earlier answer", 0.0)
+    connection._probe(0.0)
+    with pytest.raises(BlockingIOError):
+        client.recv(1)
+    connection.flush(0.0)
+    assert client.recv(1000) == b"rest of an earlier answer"
+    connection._probe(0.0)
+    assert client.recv(1000).startswith(b"HTTP/1.1 100 ")
+    exchange.discard()
+    connection.close()
+    client.close()
+
+
+@pytest.mark.parametrize(("runs", "status"), [(True, 504), (False, 503)])
+def test_call_that_takes_too_long_is_told(serve, calls, runs, status):
+    front = serve(calls, threads=1, request_timeout_s=0.2)
+    first = front.connect(get("/slow"))
+    calls.wait_begun(1)
+    client = first if runs else front.connect(get("/second"))
+    got, _, body = receive_answer(client)
+    assert got == status
+    assert b"request_timeout_s" in body
+    calls.gate.set()
+    assert ends(client)
+    assert receive_answer(front.connect(get("/next")))[2] == b"/next"
+    assert calls.begun == ["/slow", "/next"]
+
+
+def test_bodies_that_find_no_room_are_refused_and_the_rest_are_taken(serve, calls):
+    front = serve(calls, max_buffered_bytes=250_000, spool_body_bytes=MIB)
+    half_sent = [front.connect(head(b"Content-Length: 100001", target=b"/body") + b"x" * 100_000) for _ in range(2)]
+    wait_until(lambda: front.manager._buffered_bytes == 200_000)
+    refused = front.connect(head(b"Content-Length: 100001", target=b"/body") + b"x" * 100_000)
+    status, fields, body = receive_answer(refused)
+    assert (status, fields["Retry-After"]) == (503, "1")
+    assert b"max_buffered_bytes" in body
+    for client in half_sent:
+        client.sendall(b"x")
+        assert receive_answer(client)[2] == b"x" * 100_001
+    wait_until(lambda: front.manager._buffered_bytes == 0)
+
+
+def test_spooled_bodies_take_no_memory_and_leave_no_descriptor(serve):
+    def app(environ, start_response):
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [hashlib.sha256(environ["wsgi.input"].read()).digest()]
+
+    front = serve(app, max_buffered_bytes=10_000, spool_body_bytes=1000)
+    before = count_descriptors(None)
+    body = os.urandom(500_000)
+    for data in (post(body), chunked(body)):
+        client = front.connect(data)
+        assert receive_answer(client)[2] == hashlib.sha256(body).digest()
+        client.close()
+    wait_until(lambda: count_descriptors(None) <= before)
+
+
+@pytest.mark.parametrize("size", [6 * MIB, 50 * MIB])
+def test_refusal_reaches_clients_that_send_a_body_first(serve, calls, size):
+    front = serve(calls, max_page_body_bytes=1000)
+    host, port = front.listener.getsockname()
+    body = b"x" * size
+    connection = http.client.HTTPConnection(host, port, timeout=PATIENCE_S)
+    connection.request("POST", "/", body)
+    assert connection.getresponse().status == 413
+    connection.close()
+    with pytest.raises(urllib.error.HTTPError) as raised:
+        urllib.request.urlopen(f"http://{host}:{port}/", body, timeout=PATIENCE_S)
+    assert raised.value.code == 413
+    raised.value.close()
+    assert calls.begun == []
+
+
+def test_request_hidden_in_a_refused_body_does_not_run(serve, calls):
+    front = serve(calls, max_page_body_bytes=1000)
+    client = front.connect(head(b"Content-Length: 20000"))
+    for _ in range(400):
+        client.sendall(get("/hidden"))
+    client.shutdown(socket.SHUT_WR)
+    assert receive_all(client).count(b"HTTP/1.1 ") == 1
+    assert calls.begun == []
+
+
+def test_request_hidden_in_the_body_of_a_change_of_protocol_does_not_run(serve, calls):
+    client = serve(calls).connect(post(get("/hidden"), b"Connection: upgrade, close", b"Upgrade: h2c", target=b"/body"))
+    assert receive_all(client).endswith(get("/hidden"))
+    assert calls.begun == ["/body"]
+
+
+def test_stop_lets_calls_end_and_refuses_what_comes(serve, calls):
+    front = serve(calls, threads=4)
+    running = [front.connect(get("/slow")) for _ in range(4)]
+    idle = front.connect(get("/idle"))
+    calls.wait_begun(4)
+    wait_until(lambda: front.server.pool.counts()["waiting"] == 1)  # it has been received
+    silent = front.connect()
+    left = []
+    stopping = threading.Thread(target=lambda: left.append(front.manager.stop(PATIENCE_S)))
+    stopping.start()
+    assert ends(silent)
+    calls.gate.set()
+    for client in running:
+        assert receive_answer(client)[2] == b"/slow"
+        assert ends(client)
+    assert receive_answer(idle)[2] == b"/idle"
+    stopping.join(PATIENCE_S)
+    assert left == [0]
+
+
+def test_stop_tells_how_many_calls_it_has_cut_off(serve, calls):
+    front = serve(calls, threads=4)
+    clients = [front.connect(get("/slow")) for _ in range(3)]
+    calls.wait_begun(3)
+    assert front.manager.stop(0.1) == 3
+    assert all(ends(client) for client in clients)
+
+
+def test_manager_rests_while_it_waits_for_the_last_call_of_a_stop(serve, calls, monkeypatch):
+    monkeypatch.setattr("flaskJSONRPCServer.servBackend.native.connections.STOP_GRACE_S", 0.05)
+    assert STOP_GRACE_S > 0.05
+    front = serve(calls)
+    client = front.connect(get("/slow"))
+    calls.wait_begun(1)
+    patiences = []
+    select = front.manager._selector.select
+    front.manager._selector.select = lambda patience: patiences.append(patience) or select(patience)
+    stopping = threading.Thread(target=front.manager.stop, args=(PATIENCE_S,))
+    stopping.start()
+    wait_until(lambda: patiences and patiences[-1] is not None and patiences[-1] > 1)
+    assert len(patiences) < 20
+    calls.gate.set()
+    assert receive_answer(client)[2] == b"/slow"
+    stopping.join(PATIENCE_S)
+    assert not stopping.is_alive()
+
+
+def test_clients_that_reset_in_the_middle_of_an_answer_leave_nothing_and_no_record(serve, caplog):
+    def app(environ, start_response):
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [b"x" * 5_000_000]
+
+    front = serve(app)
+    for _ in range(20):
+        client = front.connect(get())
+        assert client.recv(1000)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        client.close()
+    wait_until(lambda: not front.manager._connections)
+    assert front.manager._buffered_bytes == 0
+    assert caplog.records == []
+
+
+AT_THE_LIMIT = """
+import resource, sys, threading, time
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+from flaskJSONRPCServer import flaskJSONRPCServer
+server = flaskJSONRPCServer(["127.0.0.1", 0], servBackend="native", log=0, tweakDescriptors=False)
+server.registerFunction(lambda: "answer", path="/api", name="call")
+server.start()
+print(server.addresses[0][1], flush=True)
+sys.stdin.readline()
+used = time.process_time()
+print("ready", flush=True)
+sys.stdin.readline()
+print(time.process_time() - used, flush=True)
+sys.stdin.readline()
+server.stop()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
+def test_at_the_descriptor_limit_the_server_rests_and_then_goes_on():
+    with subprocess.Popen(
+        [sys.executable, "-c", AT_THE_LIMIT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as server:
+        port = int(server.stdout.readline())
+        clients = [socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) for _ in range(100)]
+        server.stdin.write("begin\n")
+        server.stdin.flush()
+        assert server.stdout.readline() == "ready\n"
+        threading.Event().wait(1)  # the time over which the load is measured
+        server.stdin.write("end\n")
+        server.stdin.flush()
+        assert float(server.stdout.readline()) < 0.2
+        for client in clients:
+            client.close()
+        body = b'{"jsonrpc":"2.0","method":"call","id":1}'
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
+        connection.request("POST", "/api", body, {"Content-Type": "application/json"})
+        assert json.loads(connection.getresponse().read())["result"] == "answer"
+        connection.close()
+        server.stdin.write("stop\n")
+        server.stdin.flush()
+        assert server.wait(PATIENCE_S) == 0
