@@ -102,12 +102,16 @@ class ClientConnection:
 
     # What the thread that answers calls.
 
+    @property
+    def has_broken_off(self) -> bool:
+        """Whether what is sent from now on goes nowhere; the manager may not have closed the socket yet."""
+        return self.is_closed or self.http.phase is not Phase.RUNNING
+
     def is_gone(self) -> bool:
         """Return whether nobody waits for the answer any more: the client has gone, or its time is over."""
-        http = self.http
-        if self.is_closed or http.phase is not Phase.RUNNING:
+        if self.has_broken_off:
             return True
-        if not http.has_ended:
+        if not self.http.has_ended:
             return False
         with self._lock:  # so that a probe has been sent completely, or never will be
             return self.is_closed or self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0

@@ -92,7 +92,9 @@ class ConnectionManager:
         self.is_stopping = True
         self._wakeup.send()
         self._thread.join()
-        _, running = self.server.pool.stop(0)
+        dropped, running = self.server.pool.stop(0)
+        for task in dropped:  # all connections are closed: what is left of each is to let go, and to tell of it
+            self.server.pool.submit(task, is_bounded=False)
         return len(running)
 
     def attend(self, connection: ClientConnection) -> None:

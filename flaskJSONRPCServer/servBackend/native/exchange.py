@@ -109,12 +109,14 @@ class HttpExchange:
             on_close: Called once, in a thread of the pool, when the client has gone or the stream has been closed.
 
         Raises:
-            ValueError: ``when_full`` is neither, or a header cannot be sent.
+            ValueError: ``when_full`` is neither, or a header cannot be sent, or declares a length.
             RuntimeError: An answer has begun.
         """
         if self.has_sent_head or self._stream is not None:
             raise RuntimeError("the answer has begun; open the stream before anything is sent, and once")
-        framing, is_chunked = self._framing()
+        if declared_length(headers) is not None:
+            raise ValueError("a stream has no Content-Length; return a body of known length instead")
+        framing, is_chunked = ("", False) if has_no_body(status) else self._framing()
         head = head_message(status, sendable(headers), framing + self._further())
         stream = Stream(self, is_chunked=is_chunked, buffer_bytes=buffer_bytes, when_full=when_full, on_close=on_close)
         self._stream = stream
@@ -122,6 +124,8 @@ class HttpExchange:
         self.connection.send(head)
         if has_no_body(status) or self.head["REQUEST_METHOD"] == "HEAD":
             stream.end_without_body()
+        if self.connection.has_broken_off:  # the client went before the connection knew the stream
+            stream.client_gone()
         return stream
 
     # What a thread of the pool does.
@@ -207,7 +211,8 @@ class HttpExchange:
         """Send the head of an answer whose body comes in parts; returns what frames a part."""
         self._keeps_alive = self._keeps_alive and not asks_to_close(self._headers)
         headers = sendable(self._headers)
-        if has_no_body(self._status) or declared_length(headers) is not None:
+        declared = declared_length(headers)
+        if has_no_body(self._status) or declared is not None:
             framing, is_chunked = "", False
         else:
             framing, is_chunked = self._framing()
@@ -216,10 +221,18 @@ class HttpExchange:
         self.connection.send(message)
         if has_no_body(self._status) or self.head["REQUEST_METHOD"] == "HEAD":
             return nothing
+        if declared is not None:
+            return DeclaredBody(declared)
         return chunk if is_chunked else bytes
 
     def end_body(self, frame: Callable[[bytes], bytes]) -> None:
-        """Complete an answer whose body came in parts."""
+        """Complete an answer whose body came in parts.
+
+        Raises:
+            ValueError: It is shorter than was declared, and the client would wait for the rest.
+        """
+        if isinstance(frame, DeclaredBody) and frame.left_bytes and not self.connection.has_broken_off:
+            raise ValueError(f"the application returned {frame.left_bytes} bytes less than its Content-Length")
         if frame is chunk:
             self.connection.send(LAST_CHUNK)
         self.finish(keeps_alive=self._keeps_alive)
@@ -299,16 +312,14 @@ class IterableBody:
     def run(self) -> None:
         """Send parts until the client is slower, or there are no more."""
         try:
-            is_done = self._context.run(self._send_parts)
+            if self._context.run(self._send_parts):
+                self._close()
+                self._exchange.end_body(self._frame or bytes)
         except BaseException as exc:
-            self._close()
             self._exchange.break_off()
+            self._close_quietly()
             if is_interrupt(exc):
                 raise
-            return
-        if is_done:
-            self._close()
-            self._exchange.end_body(self._frame or bytes)
 
     def _send_parts(self) -> bool:
         """Send parts; returns whether it was the last one."""
@@ -316,7 +327,7 @@ class IterableBody:
         if self._parts is None:
             self._parts = iter(self._body)
         while True:
-            if exchange.connection.is_closed:
+            if exchange.connection.has_broken_off:
                 return True
             part = next(self._parts, None)
             if self._frame is None:  # an application may call start_response as late as here
@@ -331,7 +342,40 @@ class IterableBody:
                 return False
 
     def _close(self) -> None:
-        self._context.run(close_body, self._body)
+        body, self._body = self._body, ()  # closed once, even where that raises (PEP 3333)
+        self._context.run(close_body, body)
+
+    def _close_quietly(self) -> None:
+        """Close after a failure that has been logged."""
+        try:
+            self._close()
+        except Exception:  # noqa: BLE001  the user's own; the thread goes on
+            self._exchange.connection.server.log.write(ERROR, "closing an answer failed", traceback=True)
+
+
+class DeclaredBody:
+    """Frames the parts of a body of declared length: as they are.
+
+    Args:
+        length: The length.
+
+    Attributes:
+        left_bytes: How many bytes are left to be sent.
+    """
+
+    def __init__(self, length: int) -> None:
+        self.left_bytes = length
+
+    def __call__(self, part: bytes) -> bytes:
+        """Frame a part.
+
+        Raises:
+            ValueError: It does not fit: the client would take the rest for its next answer.
+        """
+        self.left_bytes -= len(part)
+        if self.left_bytes < 0:
+            raise ValueError("the application returned more bytes than its Content-Length")
+        return part
 
 
 def nothing(part: bytes) -> bytes:

@@ -1,0 +1,332 @@
+"""Answers in parts: streams from any thread, and bodies that a WSGI application returns as iterables."""
+
+import contextlib
+import resource
+import socket
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from flaskJSONRPCServer.runtime.resources import raise_descriptor_limit
+from flaskJSONRPCServer.servBackend.native.exchange import EXCHANGE
+from tests.helpers import wait_until
+from tests.servBackend.native.conftest import PATIENCE_S
+from tests.servBackend.native.samples import get, head, receive_all, receive_answer
+
+TEXT = [("Content-Type", "text/plain")]
+
+
+class Streams:
+    """A WSGI application that opens a stream for each request of ``/stream``, and answers all others."""
+
+    def __init__(self, **options):
+        self.opened = []
+        self.closed = threading.Semaphore(0)
+        self.closed_count = 0
+        self.before_open = lambda exchange: None
+        self._options = options
+        self._lock = threading.Lock()
+
+    def __call__(self, environ, start_response):
+        if environ["PATH_INFO"] != "/stream":
+            start_response("200 OK", TEXT)
+            return [b"answer"]
+        exchange = environ[EXCHANGE]
+        self.before_open(exchange)
+        stream = exchange.open_stream("200 OK", TEXT, on_close=self.on_close, **self._options)
+        with self._lock:
+            self.opened.append(stream)
+        return [b"this is ignored"]
+
+    def on_close(self):
+        with self._lock:
+            self.closed_count += 1
+        self.closed.release()
+
+    def wait_opened(self, count=1):
+        wait_until(lambda: len(self.opened) >= count)
+        return self.opened[0]
+
+
+def test_thousand_streams_are_open_on_four_threads_while_calls_are_answered(serve):
+    count = 1000
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if raise_descriptor_limit(3000, 3000)[0] < 3000:
+        pytest.skip("the system grants too few descriptors")
+    try:
+        streams = Streams()
+        front = serve(streams, threads=4)
+        clients = [front.connect(get("/stream")) for _ in range(count)]
+        streams.wait_opened(count)
+        assert front.server.pool.counts()["threads"] <= 4
+        caller = front.connect()
+        for _ in range(100):
+            caller.sendall(get("/call"))
+            assert receive_answer(caller)[2] == b"answer"
+        with ThreadPoolExecutor(4) as senders:
+            assert all(senders.map(lambda stream: stream.send(b"part"), streams.opened))
+        for client in clients:
+            received = b""
+            while b"\r\n4\r\npart\r\n" not in received:
+                received += client.recv(65536)
+        for client in clients:
+            client.close()
+        wait_until(lambda: sum(each.http.has_ended for each in list(front.manager._connections)) == count)
+        # A client that has ended its side may still read: sending tells.
+        wait_until(lambda: not any([stream.send(b"part") for stream in streams.opened]))
+        for _ in range(count):
+            assert streams.closed.acquire(timeout=PATIENCE_S)
+        assert streams.closed_count == count
+        wait_until(lambda: len(front.manager._connections) == 1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_stream_is_chunked_and_followed_by_the_next_request(serve):
+    streams = Streams()
+    client = serve(streams).connect(get("/stream") + get("/call", b"Connection: close"))
+    stream = streams.wait_opened()
+    assert stream.send(b"one")
+    assert stream.send(b"")
+    assert stream.send(b"two")
+    stream.close()
+    stream.close()
+    assert not stream.send(b"late")
+    assert stream.is_closed
+    received = receive_all(client)
+
+    beginning, _, rest = received.partition(b"\r\n\r\n")
+    assert b"\r\nTransfer-Encoding: chunked\r\n" in beginning + b"\r\n"
+    assert rest.startswith(b"3\r\none\r\n3\r\ntwo\r\n0\r\n\r\nHTTP/1.1 200 OK\r\n")
+    assert rest.endswith(b"answer")
+    assert streams.closed.acquire(timeout=PATIENCE_S)
+    assert streams.closed_count == 1
+
+
+def test_stream_over_http_1_0_ends_with_the_connection(serve):
+    streams = Streams()
+    client = serve(streams).connect(head(b"Connection: keep-alive", method=b"GET", target=b"/stream", version=b"1.0"))
+    stream = streams.wait_opened()
+    stream.send(b"one")
+    stream.send(b"two")
+    stream.close()
+    beginning, _, body = receive_all(client).partition(b"\r\n\r\n")
+
+    assert b"chunked" not in beginning
+    assert b"Connection: close" in beginning
+    assert body == b"onetwo"
+
+
+def test_stream_to_head_is_closed_at_once(serve):
+    streams = Streams()
+    client = serve(streams).connect(head(method=b"HEAD", target=b"/stream") + get("/call", b"Connection: close"))
+    stream = streams.wait_opened()
+    assert stream.is_closed
+    assert not stream.send(b"part")
+    received = receive_all(client)
+    assert received.count(b"\r\n\r\n") == 2
+    assert received.endswith(b"answer")
+    assert streams.closed.acquire(timeout=PATIENCE_S)
+
+
+def test_stream_whose_client_has_gone_before_it_is_opened_is_closed(serve):
+    streams = Streams()
+    front = serve(streams)
+    client = None
+
+    def leave(exchange):
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        client.close()
+        wait_until(lambda: exchange.connection.is_closed)
+
+    streams.before_open = leave
+    client = front.connect()
+    client.sendall(get("/stream"))
+    stream = streams.wait_opened()
+    assert streams.closed.acquire(timeout=PATIENCE_S)
+    assert stream.is_closed
+    assert not stream.send(b"part")
+    assert streams.closed_count == 1
+
+
+@pytest.mark.parametrize("policy", ["close", "drop"])
+def test_client_that_does_not_read_is_dealt_with_by_policy(serve, policy):
+    streams = Streams(buffer_bytes=100_000, when_full=policy)
+    front = serve(streams)
+    client = front.connect(get("/stream"))
+    stream = streams.wait_opened()
+    sent = 0
+    while stream.send(b"=" * 10_000):
+        sent += 1
+        assert sent < 10_000
+    assert all(each.unsent_bytes <= 100_000 for each in list(front.manager._connections))
+    if policy == "close":
+        assert stream.is_closed
+        assert streams.closed.acquire(timeout=PATIENCE_S)
+        with contextlib.suppress(ConnectionError):
+            receive_all(client)
+        return
+    assert not stream.is_closed
+    stream.close()
+    received = receive_all_until(client, b"\r\n0\r\n\r\n")
+    assert received.count(b"=") == sent * 10_000
+
+
+def receive_all_until(client, end):
+    received = bytearray()
+    while not received.endswith(end):
+        data = client.recv(65536)
+        assert data
+        received += data
+    return bytes(received)
+
+
+def test_streams_are_told_of_a_stop(serve):
+    streams = Streams()
+    front = serve(streams)
+    client = front.connect(get("/stream"))
+    streams.wait_opened()
+    assert client.recv(12) == b"HTTP/1.1 200"
+    front.manager.stop(0)
+    assert streams.closed.acquire(timeout=PATIENCE_S)
+    assert not streams.opened[0].send(b"part")
+
+
+@pytest.mark.parametrize(
+    ("headers", "options", "text"),
+    [
+        ([("Content-Length", "3")], {}, "Content-Length"),
+        ([("A", "b\r\nC: d")], {}, "line break"),
+        ([], {"when_full": "wait"}, "'wait'"),
+    ],
+)
+def test_stream_that_cannot_be_is_refused(serve, headers, options, text):
+    said = []
+
+    def app(environ, start_response):
+        try:
+            environ[EXCHANGE].open_stream("200 OK", headers, **options)
+        except ValueError as exc:
+            said.append(str(exc))
+        start_response("200 OK", TEXT)
+        return [b"answer"]
+
+    assert receive_answer(serve(app).connect(get()))[2] == b"answer"
+    assert text in said[0]
+
+
+def test_stream_cannot_be_opened_twice(serve):
+    def app(environ, start_response):
+        environ[EXCHANGE].open_stream("200 OK", TEXT).close()
+        with pytest.raises(RuntimeError, match="has begun"):
+            environ[EXCHANGE].open_stream("200 OK", TEXT)
+        return []
+
+    assert receive_all(serve(app).connect(get("/", b"Connection: close"))).endswith(b"0\r\n\r\n")
+
+
+class Parts:
+    """A body in parts, which notes how it is used."""
+
+    def __init__(self, parts, *, fails_to_close=False):
+        self._parts = iter(parts)
+        self._fails_to_close = fails_to_close
+        self.taken = self.closed = 0
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        part = next(self._parts)
+        self.taken += 1
+        return part
+
+    def close(self):
+        self.closed += 1
+        if self._fails_to_close:
+            raise ValueError("close failed")
+
+
+def app_of(body, headers=()):
+    def app(environ, start_response):
+        if environ["PATH_INFO"] == "/call":
+            start_response("200 OK", TEXT)
+            return [b"answer"]
+        start_response("200 OK", [*TEXT, *headers])
+        return body
+
+    return app
+
+
+def test_iterables_to_slow_clients_hold_no_thread(serve):
+    bodies = [Parts([b"=" * 100_000] * 200) for _ in range(8)]
+    waiting = iter(bodies)
+
+    def app(environ, start_response):
+        start_response("200 OK", TEXT)
+        return [b"answer"] if environ["PATH_INFO"] == "/call" else next(waiting)
+
+    front = serve(app, threads=2)
+    clients = [front.connect(get("/", b"Connection: close")) for _ in bodies]
+    wait_until(lambda: all(0 < body.taken < 200 for body in bodies))
+    caller = front.connect()
+    for _ in range(20):
+        caller.sendall(get("/call"))
+        assert receive_answer(caller)[2] == b"answer"
+    assert all(body.taken < 200 for body in bodies)
+    for client in clients[:4]:
+        assert receive_all(client).count(b"=") == 20_000_000
+    for client in clients[4:]:
+        client.close()
+    wait_until(lambda: all(body.closed for body in bodies))
+    assert [body.closed for body in bodies] == [1] * 8
+    assert all(body.taken < 200 for body in bodies[4:])
+
+
+@pytest.mark.parametrize(
+    ("parts", "length", "is_whole"),
+    [([b"ab", b"c"], 3, True), ([b"ab"], 3, False), ([b"ab", b"cd"], 3, False), ([], 0, True)],
+)
+def test_iterable_that_is_not_as_long_as_declared_ends_the_connection(serve, caplog, parts, length, is_whole):
+    body = Parts(parts)
+    client = serve(app_of(body, [("Content-Length", str(length))])).connect(get() + get("/call"))
+    if is_whole:
+        assert receive_all_until(client, b"answer").count(b"HTTP/1.1 200 OK") == 2
+    else:
+        with contextlib.suppress(ConnectionError):
+            assert receive_all(client).count(b"HTTP/1.1 ") <= 1
+        assert "Content-Length" in caplog.text
+    wait_until(lambda: body.closed)
+    assert body.closed == 1
+
+
+@pytest.mark.parametrize("parts", [[b"="], [b"=" * 100_000] * 100], ids=["at once", "in turns"])
+def test_iterable_that_cannot_be_closed_ends_its_connection_alone(serve, caplog, parts):
+    body = Parts(parts, fails_to_close=True)
+    front = serve(app_of(body), threads=1)
+    client = front.connect(get())
+    with contextlib.suppress(ConnectionError):
+        receive_all(client)
+    assert body.closed == 1
+    assert "close failed" in caplog.text
+    assert receive_answer(front.connect(get("/call")))[2] == b"answer"
+    assert front.server.pool.counts()["running"] == 0 or wait_until(lambda: front.server.pool.counts()["running"] == 0)
+
+
+@pytest.mark.parametrize("parts", [0, 1, 50])
+def test_iterable_that_fails_is_told_where_that_can_be(serve, caplog, parts):
+    def body():
+        for _ in range(parts):
+            yield b"=" * 100_000
+        raise ValueError("the body failed")
+
+    front = serve(app_of(body()), threads=1)
+    received = b""
+    with contextlib.suppress(ConnectionError):
+        received = receive_all(front.connect(get()))
+    assert not received.endswith(b"0\r\n\r\n")
+    if parts == 0:
+        assert received.startswith(b"HTTP/1.1 500 ")
+    assert "the body failed" in caplog.text
+    assert receive_answer(front.connect(get("/call")))[2] == b"answer"
