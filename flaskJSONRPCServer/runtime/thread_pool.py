@@ -75,6 +75,9 @@ class ThreadPool:
             task: The task; the same one may not be given again before it has ended.
             is_bounded: Whether the bound of the queue holds for it. False for the rest of a task that has begun.
 
+        Raises:
+            RuntimeError: The system has no room for a thread, and there is none yet.
+
         Returns:
             False where the queue is full, or the pool has stopped: the task will not run.
         """
@@ -82,7 +85,7 @@ class ThreadPool:
             return not self.submit_all((task,))
         with self._lock:
             self._take(task)
-            self._wake_one()
+            self._wake_one_or_withdraw()
         return True
 
     def submit_all(self, tasks: Iterable[AnyTask]) -> list[AnyTask]:
@@ -95,7 +98,7 @@ class ThreadPool:
                 else:
                     self._take(task)
             self._refused += len(refused)
-            self._wake_one()
+            self._wake_one_or_withdraw()
         return refused
 
     def stop(self, timeout_s: float, allowed: int = 0) -> tuple[list[Task], list[Task]]:
@@ -139,7 +142,24 @@ class ThreadPool:
             self._is_waking = True
             self._idle.pop().wake()
         elif self._threads < self._max_threads:
-            self._start(self._serve, name=self._name)  # where the system refuses, that is the caller's to know
+            self._start_one()
+
+    def _wake_one_or_withdraw(self) -> None:
+        """Wake one; where there is no thread at all, and will be none, nothing may stay behind that is taken later."""
+        try:
+            self._wake_one()
+        except RuntimeError:
+            self._unfinished.difference_update(self._waiting)
+            self._waiting.clear()
+            raise
+
+    def _start_one(self) -> None:
+        try:
+            self._start(self._serve, name=self._name)
+        except RuntimeError:  # the system has no room for another thread: those that there are do the work
+            if not self._threads:
+                raise
+        else:
             self._is_waking = True
             self._threads += 1
 
@@ -157,6 +177,7 @@ class ThreadPool:
         finally:
             with self._lock:
                 self._threads -= 1
+                self._wake_one()  # where an interrupt has ended this one, another has to take what waits
             waiter.close()
 
     def _next(self, waiter: Any, *, is_woken: bool) -> Task | None:

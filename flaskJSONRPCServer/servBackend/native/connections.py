@@ -195,8 +195,17 @@ class ConnectionManager:
         """Give the pool the requests that have come, all at once."""
         while self._requests:
             requests, self._requests = self._requests, []
-            for exchange in self.server.pool.submit_all(requests):
+            for exchange in self._submit(requests):
+                exchange.discard()  # also where the client has gone meanwhile
                 self._guarded(self._shed, exchange.connection)
+
+    def _submit(self, requests: list[HttpExchange]) -> list[HttpExchange]:
+        """Give requests to the pool; return those that will not run."""
+        try:
+            return self.server.pool.submit_all(requests)
+        except RuntimeError:
+            self.server.log.write(ERROR, "no thread can be started, so requests are refused", traceback=True)
+            return requests
 
     def _shed(self, connection: ClientConnection) -> None:
         connection.shed(self.server.busy, self._now)

@@ -210,6 +210,21 @@ def test_request_hidden_in_the_body_of_a_change_of_protocol_does_not_run(serve, 
     assert calls.begun == ["/body"]
 
 
+def test_requests_are_refused_where_no_thread_can_be_started(serve, calls, caplog):
+    def refuse(target, name=""):
+        raise RuntimeError("can't start new thread")
+
+    front = serve(calls)
+    front.server.pool._start, start = refuse, front.server.pool._start
+    client = front.connect(get("/1"))
+    assert receive_answer(client)[0] == 503
+    front.server.pool._start = start
+    client.sendall(get("/2"))
+    assert receive_answer(client)[2] == b"/2"
+    assert calls.begun == ["/2"]
+    assert len(caplog.records) == 1
+
+
 def test_stop_lets_calls_end_and_refuses_what_comes(serve, calls):
     front = serve(calls, threads=4)
     running = [front.connect(get("/slow")) for _ in range(4)]

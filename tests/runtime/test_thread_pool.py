@@ -1,0 +1,266 @@
+"""The bounded pool of threads."""
+
+import threading
+
+import pytest
+
+from flaskJSONRPCServer.runtime import thread_pool
+from flaskJSONRPCServer.runtime.concurrency import start_native_thread
+from flaskJSONRPCServer.runtime.thread_pool import ThreadPool
+from tests.helpers import wait_until
+
+PATIENCE_S = 30
+
+
+class Task:
+    """A task that notes its run, and may wait for a gate or raise."""
+
+    def __init__(self, gate=None, raises=None):
+        self.begun, self.ended = threading.Event(), threading.Event()
+        self.thread = None
+        self._gate = gate
+        self._raises = raises
+
+    def run(self):
+        self.thread = threading.current_thread()
+        self.begun.set()
+        if self._gate is not None:
+            assert self._gate.wait(PATIENCE_S)
+        self.ended.set()
+        if self._raises is not None:
+            raise self._raises
+
+
+@pytest.fixture
+def gate():
+    opened = threading.Event()
+    yield opened
+    opened.set()
+
+
+@pytest.fixture
+def pools():
+    """Return a function that makes a pool, all of which end with the test."""
+    made = []
+
+    def make(*args, **options):
+        made.append(ThreadPool(*args, "test-pool", **options))
+        return made[-1]
+
+    yield make
+    for pool in made:
+        pool.stop(PATIENCE_S)
+        wait_until(lambda: pool.counts()["threads"] == 0)  # noqa: B023  called at once
+
+
+def counts(pool, *names):
+    found = pool.counts()
+    return tuple(found[name] for name in names)
+
+
+def test_task_that_blocks_holds_up_none_of_those_that_came_with_it(pools, gate):
+    pool = pools(4, 100)
+    blocking = [Task(gate) for _ in range(3)]
+    quick = [Task() for _ in range(50)]
+    assert pool.submit_all([blocking[0], *quick[:20], *blocking[1:], *quick[20:]]) == []
+
+    assert all(task.ended.wait(PATIENCE_S) for task in quick)
+    assert not any(task.ended.is_set() for task in blocking)
+    gate.set()
+    assert all(task.ended.wait(PATIENCE_S) for task in blocking)
+    wait_until(lambda: counts(pool, "waiting", "running", "done") == (0, 0, 53))
+
+
+def test_blocking_tasks_use_all_threads_and_no_more(pools, gate):
+    pool = pools(4, 100)
+    tasks = [Task(gate) for _ in range(10)]
+    pool.submit_all(tasks)
+    assert all(task.begun.wait(PATIENCE_S) for task in tasks[:4])
+
+    assert counts(pool, "threads", "waiting", "running") == (4, 6, 4)
+    assert not any(task.begun.is_set() for task in tasks[4:])
+    assert pool.has_waiting
+    gate.set()
+    assert all(task.ended.wait(PATIENCE_S) for task in tasks)
+    assert len({task.thread for task in tasks}) == 4
+
+
+def test_tasks_beyond_the_bound_are_returned_and_do_not_run(pools, gate):
+    pool = pools(2, 3)
+    tasks = [Task(gate) for _ in range(8)]
+    assert pool.submit_all(tasks) == tasks[5:]
+    assert not pool.submit(Task())
+    assert counts(pool, "refused") == (4,)
+    rest = Task()
+    assert pool.submit(rest, is_bounded=False)
+    gate.set()
+    assert rest.ended.wait(PATIENCE_S)
+    assert all(task.ended.wait(PATIENCE_S) for task in tasks[:5])
+    assert not any(task.begun.is_set() for task in tasks[5:])
+    wait_until(lambda: counts(pool, "running") == (0,))
+    assert pool.submit_all([]) == []
+
+
+def test_task_may_be_alone(pools, gate):
+    pool = pools(2, 3)
+    assert pool.is_alone
+    pool.submit(Task(gate))
+    assert pool.is_alone
+    pool.submit(Task(gate))
+    assert not pool.is_alone
+
+
+def test_tasks_begin_in_their_order(pools):
+    pool, begun = pools(1, 100), []
+
+    class Numbered(Task):
+        def __init__(self, number):
+            super().__init__()
+            self.number = number
+
+        def run(self):
+            begun.append(self.number)
+            super().run()
+
+    tasks = [Numbered(number) for number in range(50)]
+    for task in tasks[:25]:
+        pool.submit(task)
+    pool.submit_all(tasks[25:])
+    assert all(task.ended.wait(PATIENCE_S) for task in tasks)
+    assert begun == list(range(50))
+
+
+def test_threads_are_used_again_and_end_when_they_have_been_idle(pools, monkeypatch):
+    pool = pools(4, 100)
+    first = Task()
+    pool.submit(first)
+    assert first.ended.wait(PATIENCE_S)
+    wait_until(lambda: counts(pool, "running") == (0,))
+    second = Task()
+    pool.submit(second)
+    assert second.ended.wait(PATIENCE_S)
+    wait_until(lambda: counts(pool, "running") == (0,))
+    assert second.thread is first.thread
+    assert counts(pool, "threads") == (1,)
+
+    monkeypatch.setattr(thread_pool, "_IDLE_S", 0)
+    third = Task()
+    pool.submit(third)
+    assert third.ended.wait(PATIENCE_S)
+    wait_until(lambda: counts(pool, "threads") == (0,))
+    last = Task()
+    pool.submit(last)
+    assert last.ended.wait(PATIENCE_S)
+
+
+def test_no_task_is_lost_while_threads_end(pools, monkeypatch):
+    monkeypatch.setattr(thread_pool, "_IDLE_S", 0)
+    pool = pools(3, 10_000)
+    for _ in range(300):
+        tasks = [Task(), Task()]
+        pool.submit_all(tasks)
+        assert all(task.ended.wait(PATIENCE_S) for task in tasks)
+
+
+def test_stop_waits_for_what_is_unfinished_and_refuses_what_comes(pools, gate):
+    pool = pools(1, 10)
+    running, waiting = Task(gate), Task()
+    pool.submit_all([running, waiting])
+    assert running.begun.wait(PATIENCE_S)
+    results = []
+    stopping = threading.Thread(target=lambda: results.append(pool.stop(PATIENCE_S)))
+    stopping.start()
+    wait_until(lambda: not pool.submit(Task()))
+    gate.set()
+    stopping.join(PATIENCE_S)
+
+    assert results == [([], [])]
+    assert waiting.ended.is_set()
+
+
+def test_stop_tells_what_will_not_run_and_what_still_does(pools, gate):
+    pool = pools(2, 10)
+    tasks = [Task(gate) for _ in range(5)]
+    pool.submit_all(tasks)
+    assert all(task.begun.wait(PATIENCE_S) for task in tasks[:2])
+    dropped, running = pool.stop(0)
+
+    assert dropped == tasks[2:]
+    assert set(running) == set(tasks[:2])
+    assert counts(pool, "waiting", "running") == (0, 2)
+    gate.set()
+    wait_until(lambda: counts(pool, "threads") == (0,))
+    assert not any(task.begun.is_set() for task in tasks[2:])
+
+
+def test_stop_may_leave_the_task_that_asks_for_it(pools):
+    pool, results = pools(1, 10), []
+
+    class Stopping(Task):
+        def run(self):
+            results.append(pool.stop(PATIENCE_S, allowed=1))
+            super().run()
+
+    task = Stopping()
+    pool.submit(task)
+    assert task.ended.wait(PATIENCE_S)
+    assert results == [([], [task])]
+
+
+def test_rest_of_a_task_runs_after_the_stop(pools):
+    pool = pools(1, 10)
+    pool.stop(0)
+    rest = Task()
+    assert pool.submit(rest, is_bounded=False)
+    assert rest.ended.wait(PATIENCE_S)
+
+
+def test_interrupt_ends_its_thread_and_another_takes_what_waits(pools, gate, monkeypatch):
+    ended = []
+    monkeypatch.setattr(threading, "excepthook", lambda args: ended.append(args.exc_type))
+    pool = pools(1, 10)
+    interrupted, waiting = Task(gate, raises=KeyboardInterrupt()), Task()
+    pool.submit_all([interrupted, waiting])
+    gate.set()
+    assert waiting.ended.wait(PATIENCE_S)
+
+    assert waiting.thread is not interrupted.thread
+    wait_until(lambda: ended == [KeyboardInterrupt])
+    wait_until(lambda: counts(pool, "running", "done") == (0, 2))
+
+
+class Scarce:
+    """Starts threads while the system has room."""
+
+    def __init__(self, room):
+        self.room = room
+
+    def __call__(self, target, name=""):
+        if not self.room:
+            raise RuntimeError("can't start new thread")
+        self.room -= 1
+        return start_native_thread(target, name=name)
+
+
+def test_where_the_system_has_no_further_thread_the_others_do_the_work(pools, gate):
+    pool = pools(4, 100, start=Scarce(1))
+    tasks = [Task() for _ in range(20)]
+    assert pool.submit_all([Task(gate), *tasks]) == []
+    gate.set()
+    assert all(task.ended.wait(PATIENCE_S) for task in tasks)
+    assert counts(pool, "threads") == (1,)
+
+
+@pytest.mark.parametrize("is_bounded", [True, False])
+def test_where_the_system_has_no_thread_the_caller_is_told_and_nothing_stays(pools, is_bounded):
+    scarce = Scarce(0)
+    pool = pools(4, 100, start=scarce)
+    refused = Task()
+    with pytest.raises(RuntimeError, match="can't start"):
+        pool.submit(refused, is_bounded=is_bounded)
+    assert counts(pool, "waiting", "running", "threads") == (0, 0, 0)
+    scarce.room = 1
+    task = Task()
+    assert pool.submit(task)
+    assert task.ended.wait(PATIENCE_S)
+    assert not refused.begun.is_set()

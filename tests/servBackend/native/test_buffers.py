@@ -1,0 +1,81 @@
+"""The bytes of bodies and answers on their way."""
+
+import tracemalloc
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flaskJSONRPCServer.servBackend.native.buffers import ReceiveBuffer, SendBuffer
+
+
+@given(st.lists(st.binary(min_size=1, max_size=20)), st.integers(0, 60))
+def test_body_is_what_has_come_wherever_it_is_held(pieces, spool_bytes):
+    body, whole = ReceiveBuffer(spool_bytes), b"".join(pieces)
+    for piece in pieces:
+        body.append(piece)
+
+    assert body.size == len(whole)
+    assert body.memory_bytes == (len(whole) if len(whole) <= spool_bytes else 0)
+    assert body.read() == whole
+    assert body.read() == whole
+    stream = body.open()
+    assert stream.read(3) + stream.read() == whole
+    assert body.open().read() == whole
+    body.close()
+    assert body.memory_bytes == 0
+
+
+def test_file_of_a_body_ends_with_it():
+    body = ReceiveBuffer(3)
+    body.append(b"abcd")
+    file = body.open()
+    body.close()
+    assert file.closed
+    body.close()
+
+
+def test_body_that_cannot_be_stored_says_so(monkeypatch):
+    def no_room():
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", no_room)
+    with pytest.raises(OSError, match="No space"):
+        ReceiveBuffer(1).append(b"ab")
+
+
+def test_body_of_tiny_pieces_takes_little_more_than_its_size():
+    tracemalloc.start()
+    try:
+        body = ReceiveBuffer(1 << 20)
+        for number in range(200_000):
+            body.append(number.to_bytes(2, "big", signed=False) if number < 65_536 else b"ab")
+        assert tracemalloc.get_traced_memory()[0] < 2 * body.size
+    finally:
+        tracemalloc.stop()
+
+
+@given(st.lists(st.binary(max_size=20)), st.data())
+def test_answer_is_sent_in_order_however_much_a_socket_takes(pieces, data):
+    buffer, sent = SendBuffer(), b""
+    for piece in pieces:
+        buffer.append(piece)
+    while buffer.size:
+        first = buffer.first()
+        taken = data.draw(st.integers(0, len(first)))
+        sent += bytes(first[:taken])
+        buffer.consume(taken)
+        assert buffer.sent_bytes == len(sent)
+
+    assert sent == b"".join(pieces)
+
+
+def test_answer_that_is_forgotten_leaves_the_count_of_what_was_sent():
+    buffer = SendBuffer()
+    buffer.append(b"abcdef")
+    buffer.append(memoryview(b"gh"))
+    buffer.consume(2)
+    buffer.clear()
+    assert (buffer.size, buffer.sent_bytes) == (0, 2)
+    buffer.append(b"x")
+    assert bytes(buffer.first()) == b"x"

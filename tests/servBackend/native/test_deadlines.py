@@ -1,0 +1,69 @@
+"""The queue of deadlines that may move."""
+
+import math
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flaskJSONRPCServer.servBackend.native.deadlines import Deadlines
+
+
+class Item:
+    def __init__(self, name=""):
+        self.scheduled_at = math.inf
+        self.name = name
+
+
+def test_items_are_due_in_order_and_once():
+    deadlines, items = Deadlines(), [Item(name) for name in "abc"]
+    for at, item in zip((3, 1, 2), items, strict=True):
+        deadlines.add(at, item)
+
+    assert deadlines.next == 1
+    assert deadlines.due(0.5) == []
+    assert [item.name for item in deadlines.due(2)] == ["b", "c"]
+    assert deadlines.next == 3
+    assert [item.name for item in deadlines.due(math.inf)] == ["a"]
+    assert deadlines.next == math.inf
+    assert deadlines.due(math.inf) == []
+
+
+def test_earlier_deadline_counts_and_a_later_one_is_found_out_then():
+    deadlines, item = Deadlines(), Item()
+    deadlines.add(5, item)
+    deadlines.add(9, item)
+    assert deadlines.next == 5
+    deadlines.add(2, item)
+    assert deadlines.due(2) == [item]
+    assert item.scheduled_at == math.inf
+    assert deadlines.due(9) == []
+
+
+def test_item_without_a_deadline_is_not_kept():
+    deadlines = Deadlines()
+    deadlines.add(math.inf, Item())
+    assert deadlines.next == math.inf
+
+
+def test_nothing_is_due_after_all_is_forgotten():
+    deadlines = Deadlines()
+    deadlines.add(1, Item())
+    deadlines.clear()
+    assert deadlines.due(2) == []
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 50), st.booleans()), max_size=60))
+def test_no_deadline_is_overlooked(steps):
+    # Whatever is added: each item is looked at no later than at the earliest of its deadlines since the last look.
+    deadlines, items, now = Deadlines(), [Item() for _ in range(4)], 0
+    earliest = dict.fromkeys(items, math.inf)
+    for index, in_s, looks in steps:
+        deadlines.add(now + in_s, items[index])
+        earliest[items[index]] = min(earliest[items[index]], now + in_s)
+        if not looks:
+            continue
+        now += 10
+        due = deadlines.due(now)
+        assert len(due) == len(set(due))
+        assert set(due) == {item for item, at in earliest.items() if at <= now}
+        earliest.update(dict.fromkeys(due, math.inf))

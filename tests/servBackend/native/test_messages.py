@@ -1,0 +1,95 @@
+"""Answers as bytes."""
+
+import email.utils
+
+import pytest
+
+from flaskJSONRPCServer.http.refusals import BadRequest, ServiceUnavailable
+from flaskJSONRPCServer.http.response import Response
+from flaskJSONRPCServer.servBackend.native import messages
+
+TEXT = [("Content-Type", "text/plain")]
+DATE = "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+
+
+@pytest.fixture(autouse=True)
+def _clock(monkeypatch):
+    monkeypatch.setattr(messages.time, "time", lambda: 784_111_777.9)
+    monkeypatch.setattr(messages, "_date", (0, ""))
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body", "is_head", "expected"),
+    [
+        ("200 OK", TEXT, b"abc", False, "Content-Type: text/plain\r\nContent-Length: 3\r\n|abc"),
+        ("200 OK", TEXT, b"abc", True, "Content-Type: text/plain\r\nContent-Length: 3\r\n|"),
+        ("200 OK", TEXT, b"", False, "Content-Type: text/plain\r\nContent-Length: 0\r\n|"),
+        ("200 OK", [("content-length", "9")], b"", True, "content-length: 9\r\n|"),
+        ("204 No Content", [], b"", False, "|"),
+        ("204 No Content", [], b"abc", False, "|"),
+        ("304 Not Modified", [("ETag", '"a"')], b"abc", False, 'ETag: "a"\r\n|'),
+        ("200 OK", [("A", "\xe9")], b"", False, "A: \xe9\r\nContent-Length: 0\r\n|"),
+    ],
+)
+def test_answer_is_written_with_its_length(status, headers, body, is_head, expected):
+    fields, _, written = expected.partition("|")
+    message = messages.whole_message(status, headers, body, "", is_head=is_head)
+
+    assert message.decode("latin-1") == f"HTTP/1.1 {status}\r\n{fields}{DATE}\r\n{written}"
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [
+        ("200 OK\r\nA: b", []),
+        ("200 OK\n", []),
+        ("200 OK", [("A", "b\r\nC: d")]),
+        ("200 OK", [("A", "b\n")]),
+        ("200 OK", [("A", "b\r")]),
+        ("200 OK", [("A\r\n", "b")]),
+        ("200 OK", [("A", "b\0")]),
+        ("200 OK", [("A", "\u20ac")]),
+    ],
+)
+def test_header_that_would_begin_another_one_is_refused(status, headers):
+    with pytest.raises(ValueError):  # noqa: PT011  UnicodeEncodeError is one of them
+        messages.head_message(status, headers, "")
+
+
+@pytest.mark.parametrize(
+    ("refusal", "keeps_alive", "fields"),
+    [
+        (BadRequest("no"), False, "Connection: close\r\n"),
+        (BadRequest("no"), True, ""),
+        (ServiceUnavailable("no"), False, "Connection: close\r\nRetry-After: 1\r\n"),
+        (ServiceUnavailable("no"), True, "Retry-After: 1\r\n"),
+    ],
+)
+def test_refusal_says_whether_the_connection_goes_on_and_when_to_come_again(refusal, keeps_alive, fields):
+    head, _, body = messages.refusal_message(refusal, keeps_alive=keeps_alive).decode().partition("\r\n\r\n")
+
+    assert head.startswith(f"HTTP/1.1 {refusal.status}\r\n")
+    assert f"{head}\r\n".endswith(f"{fields}{DATE}")
+    assert f"Content-Length: {len(body)}\r\n" in head
+    assert body.strip() == "no"
+
+
+def test_answer_of_the_pipeline_is_written_as_it_is():
+    response = Response("200 OK", [("Content-Length", "3")], b"abc")
+
+    assert messages.rpc_message(response, "X: y\r\n", is_head=False) == (
+        f"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nX: y\r\n{DATE}\r\nabc".encode()
+    )
+    assert messages.rpc_message(response, "", is_head=True).endswith(b"\r\n\r\n")
+
+
+@pytest.mark.parametrize(("size", "begin"), [(1, b"1\r\n"), (255, b"ff\r\n"), (4096, b"1000\r\n")])
+def test_chunk_has_its_size_in_hexadecimal(size, begin):
+    assert messages.chunk(b"x" * size) == begin + b"x" * size + b"\r\n"
+
+
+def test_date_is_the_current_second(monkeypatch):
+    for now in (59.9, 60.0, 1_700_000_000.5):
+        monkeypatch.setattr(messages.time, "time", lambda now=now: now)
+        assert messages.date_line() == f"Date: {email.utils.formatdate(int(now), usegmt=True)}\r\n"
+        assert messages.date_line() == messages.date_line()
