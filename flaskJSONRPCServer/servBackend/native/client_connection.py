@@ -353,11 +353,9 @@ class ClientConnection:
         Of a longer piece it would have sent a part without telling how much. A record goes as a whole or not at all.
         """
         sent, view = 0, memoryview(data)
-        while sent < len(view):
-            try:
+        with contextlib.suppress(*NOT_YET):
+            while sent < len(view):
                 sent += tls.send(view[sent : sent + TLS_RECORD_BYTES])
-            except NOT_YET:
-                break
         return sent
 
     def _probe(self) -> None:
