@@ -175,6 +175,8 @@ class ClientConnection:
                     return
                 if not data:
                     http.receive_end(now)
+                    if self.stream is not None:  # who hears a stream has no reason to end one side alone
+                        http.abort()
                     self._probe()
                     return
                 http.receive_data(data, now)

@@ -117,6 +117,7 @@ class RequestParser:
         self._unparsed_bytes = self._body_wire_bytes = self._body_limit = 0
         self._body_setting = ""
         self._is_http_1_1 = True
+        self._is_replaying = False
         self._refusal: Refusal | None = None
         self._parser: Any = httptools.HttpRequestParser(self)
 
@@ -142,8 +143,7 @@ class RequestParser:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as exc:
-            # A request to change the protocol may be ignored (RFC 9110, section 7.8). llhttp stops behind it.
-            self._parser = httptools.HttpRequestParser(self)
+            self._ignore_upgrade()
             return data[exc.args[0] :]
         except httptools.HttpParserError as exc:
             # Behind the last request, llhttp refuses whatever comes: it is not read.
@@ -156,7 +156,23 @@ class RequestParser:
             self._count_body(len(data))
         return b""
 
+    def _ignore_upgrade(self) -> None:
+        """Go on behind the head of a request to change the protocol, which may be ignored (RFC 9110, section 7.8).
+
+        llhttp stops there, and leaves the body to the other protocol. Java's HttpClient asks for HTTP/2 with each first
+        request, whatever its body: so another parser is told that such a body follows.
+        """
+        self._parser = httptools.HttpRequestParser(self)
+        if self.is_in_body:
+            self._is_replaying = True
+            chunked = "HTTP_TRANSFER_ENCODING" in self._head
+            framing = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {self._head['CONTENT_LENGTH']}"
+            self._parser.feed_data(f"POST / HTTP/1.1\r\n{framing}\r\n\r\n".encode("latin-1"))
+            self._is_replaying = False
+
     def _refuse(self, refusal: Refusal) -> None:
+        if self.is_in_body and self.body is not None:
+            self.body.close()
         self.is_finished = True
         self.is_in_head = self.is_in_body = self.awaits_continue = False
         self.messages.append(refusal)
@@ -183,6 +199,8 @@ class RequestParser:
 
     def on_message_begin(self) -> None:
         """Begin with a request."""
+        if self._is_replaying:
+            return
         self.is_in_head = True
         self._head = self._connection_variables.copy()
         self._target = b""
@@ -191,12 +209,16 @@ class RequestParser:
 
     def on_url(self, url: bytes) -> None:
         """Take the request target, or a part of it."""
+        if self._is_replaying:
+            return
         self._target += url
         if len(self._target) > self._limits.max_url_bytes:
             self._stop(UrlTooLong(f"the URL is over max_url_bytes ({self._limits.max_url_bytes} bytes)"))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header field; behind the body, a trailer, which nobody asks for (RFC 9110, section 6.5.1)."""
+        if self._is_replaying:
+            return
         fields = self._fields
         fields.append((name, value))
         if len(fields) > self._limits.max_header_count:
@@ -205,6 +227,8 @@ class RequestParser:
 
     def on_headers_complete(self) -> None:
         """Check the head, and plan the body."""
+        if self._is_replaying:
+            return
         try:
             self._add_fields()
             self._add_request_line()
@@ -230,6 +254,8 @@ class RequestParser:
 
     def on_message_complete(self) -> None:
         """Pass the request on."""
+        if self._parser.should_upgrade() and self._has_body():
+            return  # which is still to come: see _ignore_upgrade
         keeps_alive = self._parser.should_keep_alive() or self._parser.should_upgrade()
         self.messages.append(ParsedRequest(self._head, self.body, self._is_http_1_1, keeps_alive))  # type: ignore[arg-type]
         self.is_in_body = self.awaits_continue = False
@@ -271,6 +297,9 @@ class RequestParser:
         head["QUERY_STRING"] = query
         if is_http_1_1 and "HTTP_HOST" not in head:
             raise BadRequest("the request has no Host")
+
+    def _has_body(self) -> bool:
+        return "HTTP_TRANSFER_ENCODING" in self._head or self._head.get("CONTENT_LENGTH", "0").strip("0") != ""
 
     def _origin_form(self, target: str) -> str:
         """Return the path and query of a target in absolute form, whose authority has to be that of Host.

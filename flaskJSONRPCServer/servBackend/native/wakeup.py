@@ -30,9 +30,10 @@ class Wakeup:
 
     def receive(self) -> None:
         """Take note of the wakeup. What it was sent for has to be looked at after that."""
-        self._is_sent = False
         with contextlib.suppress(BlockingIOError):
             self.receiver.recv(4096)
+        # After the receipt: a byte that is sent in between would be received with the flag left set, and be the last.
+        self._is_sent = False
 
     def close(self) -> None:
         """Close both ends."""
