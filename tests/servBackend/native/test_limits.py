@@ -6,6 +6,7 @@ import re
 import socket
 import threading
 
+import psutil
 import pytest
 
 from flaskJSONRPCServer import flaskJSONRPCServer
@@ -129,6 +130,14 @@ def test_connections_of_one_client_are_bounded_and_those_of_a_trusted_proxy_are_
             assert beyond.recv(1) == b""
         clients[0].close()
         wait_until(lambda: is_answered(server))
+
+
+def is_reset(port):
+    """Return whether the system has reset the connection of a client's port."""
+    return not any(
+        each.raddr and each.raddr.port == port and each.status in (psutil.CONN_ESTABLISHED, psutil.CONN_CLOSE_WAIT)
+        for each in psutil.Process().net_connections("tcp4")
+    )
 
 
 def is_answered(server):
