@@ -196,7 +196,7 @@ class Settings:
     backlog: int = count(10_000)
     read_timeout_s: float = duration(30, "seconds")
     """How long a client may be silent in the middle of a request before its connection is closed."""
-    threads: int = count(32)
+    threads: int = count(64)
     """How many calls a serving backend that works with threads runs at once, on each address."""
     max_concurrent_calls: int = count(1000)
     """The most calls that a serving backend which works with greenlets runs at once, on each address. A guess: a

@@ -77,11 +77,18 @@ def test_a_client_beyond_a_limit_gets_what_the_table_says(name):
 
 
 def test_every_limit_of_a_request_is_tried():
-    # What is beyond a queue needs calls that are held: tests/execBackend, tests/gevent.
+    # What is beyond a queue needs calls that are held: tests/execBackend, tests/gevent. Others need the serving
+    # backend: tests/servBackend/native.
     assert set(BEYOND) == {name for name in LIMITS if name.startswith("max_")} - {
         "max_exec_queue_calls",
         "max_concurrent_calls",
         "max_waiting_requests",
+        "max_connections",
+        "max_connections_per_client",
+        "max_requests_per_connection",
+        "max_buffered_bytes",
+        "max_page_body_bytes",
+        "max_head_bytes",
     }
 
 

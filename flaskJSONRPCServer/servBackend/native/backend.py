@@ -71,7 +71,7 @@ class FrontServer:
         )
         self.environ = base_environ(listener)
         most = settings.max_waiting_requests
-        self.busy = ServiceUnavailable(f"the server is busy: max_waiting_requests ({most}) requests wait already")
+        self.busy = ServiceUnavailable(f"max_waiting_requests ({most}) requests are waiting already")
         self.no_room = ServiceUnavailable("the server is busy: max_buffered_bytes is reached")
         self._parser_limits = parser_limits(settings, getattr(wsgi_app, "body_limit_bytes", None))
         self._variables = {"wsgi.url_scheme": "http" if self.tls is None else "https"}

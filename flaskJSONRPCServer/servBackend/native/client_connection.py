@@ -184,6 +184,8 @@ class ClientConnection:
                     return
                 if not data:
                     http.receive_end(now)
+                    if self.stream is not None:  # who hears a stream has no reason to end one side alone
+                        http.abort()
                     self._probe(now)
                     return
                 http.receive_data(data, now)
@@ -362,11 +364,9 @@ class ClientConnection:
         Of a longer piece it would have sent a part without telling how much. A record goes as a whole or not at all.
         """
         sent, view = 0, memoryview(data)
-        while sent < len(view):
-            try:
+        with contextlib.suppress(*NOT_YET):
+            while sent < len(view):
                 sent += tls.send(view[sent : sent + TLS_RECORD_BYTES])
-            except NOT_YET:
-                break
         return sent
 
     def _probe(self, now: float) -> None:

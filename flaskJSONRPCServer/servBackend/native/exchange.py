@@ -309,10 +309,18 @@ class IterableBody:
         self._context = context
         self._frame: Callable[[bytes], bytes] | None = None
 
+    @classmethod
+    def continuing(cls, begun: IterableBody) -> IterableBody:
+        """Return the rest as a task of its own, since the one that has begun has not ended yet."""
+        rest = cls(begun._exchange, begun._body, begun._context)
+        rest._parts, rest._frame = begun._parts, begun._frame
+        return rest
+
     def run(self) -> None:
         """Send parts until the client is slower, or there are no more."""
         try:
-            if self._context.run(self._send_parts):
+            is_done = self._context.run(self._send_parts)
+            if is_done:
                 self._close()
                 self._exchange.end_body(self._frame or bytes)
         except BaseException as exc:
@@ -320,6 +328,9 @@ class IterableBody:
             self._close_quietly()
             if is_interrupt(exc):
                 raise
+            return
+        if not is_done:  # only now: another thread may continue at once, and a context is entered by one
+            self._exchange.wait_for_room(IterableBody.continuing(self))
 
     def _send_parts(self) -> bool:
         """Send parts; returns whether it was the last one."""
@@ -338,7 +349,6 @@ class IterableBody:
             elif part is None:
                 return True
             if part and not exchange.send(self._frame(part)):
-                exchange.wait_for_room(self)
                 return False
 
     def _close(self) -> None:
