@@ -203,16 +203,12 @@ class RequestParser:
 
     def on_url(self, url: bytes) -> None:
         """Take the request target, or a part of it."""
-        if self._body_head:
-            return
         self._target += url
         if len(self._target) > self._limits.max_url_bytes:
             self._stop(UrlTooLong(f"the URL is over max_url_bytes ({self._limits.max_url_bytes} bytes)"))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header field; behind the body, a trailer, which nobody asks for (RFC 9110, section 6.5.1)."""
-        if self._body_head:
-            return
         fields = self._fields
         fields.append((name, value))
         if len(fields) > self._limits.max_header_count:
@@ -222,7 +218,7 @@ class RequestParser:
     def on_headers_complete(self) -> None:
         """Check the head, and plan the body."""
         if self._body_head:
-            self._body_head = b""
+            self._body_head, self._fields = b"", []
             return
         try:
             self._add_fields()
@@ -230,8 +226,8 @@ class RequestParser:
             self._plan_body()
         except Refusal as refusal:
             self._stop(refusal)
-        if self._parser.should_upgrade():
-            self._body_head = self._make_body_head()
+        if "HTTP_UPGRADE" in self._head and self._parser.should_upgrade():
+            self._body_head, self._target = self._make_body_head(), b""
         self.is_in_head = False
         self.is_in_body = True
         self._fields = []  # from now on of trailers

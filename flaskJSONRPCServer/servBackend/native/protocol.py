@@ -161,7 +161,9 @@ class HttpConnection:
         held = self._running_bytes + len(self._unparsed)
         if parser.is_in_body and body is not None:
             held += body.memory_bytes
-        return held + sum(each.body.memory_bytes for each in parser.messages if isinstance(each, ParsedRequest))
+        if parser.messages:
+            held += sum(each.body.memory_bytes for each in parser.messages if isinstance(each, ParsedRequest))
+        return held
 
     @property
     def deadline(self) -> float:
@@ -180,8 +182,11 @@ class HttpConnection:
         if self.phase is Phase.LINGERING or self.phase is Phase.CLOSED:
             self._drop(len(data))
             return
-        self._unparsed += data
-        self._parse()
+        if self._unparsed or len(data) > PARSE_BYTES or self._parser.messages or self._parser.is_finished:
+            self._unparsed += data
+            self._parse()
+        else:
+            self._parser.feed(data)
         if self.phase is not Phase.RUNNING:
             self._follow_parser(now)
 
@@ -227,7 +232,7 @@ class HttpConnection:
         self._running_bytes = 0
         if self.phase is not Phase.RUNNING:
             return
-        if keeps_alive:
+        if keeps_alive and self._unparsed:
             self._parse()
         parser = self._parser
         is_coming = parser.is_in_head or parser.is_in_body

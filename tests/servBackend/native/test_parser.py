@@ -81,6 +81,15 @@ def test_request_to_change_the_protocol_keeps_its_wish_for_the_connection(fields
     assert parse(data) == [("POST", "/api", body or b"", keeps_alive)]
 
 
+def test_request_to_change_the_protocol_has_the_same_limits():
+    fields = (b"Connection: Upgrade", b"Upgrade: h2c")
+    fitting = post(b"abc", *fields, *[b"A: b"] * 16, target=b"/" * KIB)
+
+    assert parse(fitting + GET)[1:] == [NEXT]
+    assert parse(post(b"x" * 101 * KIB, *fields) + GET)[0][0] == 413
+    assert parse(chunked(b"x" * 101 * KIB, fields=fields) + GET)[0][0] == 413
+
+
 def test_head_is_told_in_the_variables_of_an_environ():
     fields = (
         b"X-One:  a b \t",
