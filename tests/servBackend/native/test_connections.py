@@ -228,8 +228,8 @@ def test_requests_are_refused_where_no_thread_can_be_started(serve, calls, caplo
 def test_stop_lets_calls_end_and_refuses_what_comes(serve, calls):
     front = serve(calls, threads=4)
     running = [front.connect(get("/slow")) for _ in range(4)]
-    idle = front.connect(get("/idle"))
     calls.wait_begun(4)
+    waiting = front.connect(get("/waiting"))
     wait_until(lambda: front.server.pool.counts()["waiting"] == 1)  # it has been received
     silent = front.connect()
     left = []
@@ -240,7 +240,7 @@ def test_stop_lets_calls_end_and_refuses_what_comes(serve, calls):
     for client in running:
         assert receive_answer(client)[2] == b"/slow"
         assert ends(client)
-    assert receive_answer(idle)[2] == b"/idle"
+    assert receive_answer(waiting)[2] == b"/waiting"
     stopping.join(PATIENCE_S)
     assert left == [0]
 
