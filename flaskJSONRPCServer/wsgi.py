@@ -102,6 +102,10 @@ class Application:
         """Return how large the body of a request for an RPC URL may be; None where it is for another URL."""
         return self._pipeline.body_limit_bytes(head)
 
+    def refusal_headers(self, head: Environ) -> list[tuple[str, str]]:
+        """Return the headers of an answer to an RPC request that the serving backend refuses."""
+        return self._pipeline.refusal_headers(head)
+
     def _answer_of_flask(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         try:
             return self._app(environ, start_response)

@@ -187,6 +187,10 @@ class Pipeline:
         """Return how large the body of a request for an RPC URL may be; None where it is for another URL."""
         return self._max_body_bytes if head["PATH_INFO"] in self._router.table.endpoints else None
 
+    def refusal_headers(self, head: Environ) -> list[tuple[str, str]]:
+        """Return what the CORS protocol wants in a refusal of the serving backend's; nothing for another URL."""
+        return self.cors_headers(Request(head)) if self.allowed_methods(head["PATH_INFO"]) else []
+
     def request(
         self, head: Environ, parsed: werkzeug.wrappers.Request | None, received: ReceivedRequest | None = None
     ) -> Exchange:

@@ -24,6 +24,9 @@ class RpcApplication(Protocol):
     def body_limit_bytes(self, head: dict[str, Any]) -> int | None:
         """Return how large the body of an RPC request may be; None for any other request."""
 
+    def refusal_headers(self, head: dict[str, Any]) -> list[tuple[str, str]]:
+        """Return the headers of an answer to an RPC request that the serving backend refuses."""
+
 
 def closed(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     """Answer one request while there is no application."""
@@ -67,6 +70,10 @@ class Gate:
     def body_limit_bytes(self, head: dict[str, Any]) -> int | None:
         """Return how large the body of an RPC request may be; None for any other request. Never waits."""
         return None if self._rpc is None else self._rpc.body_limit_bytes(head)
+
+    def refusal_headers(self, head: dict[str, Any]) -> list[tuple[str, str]]:
+        """Return what an answer that refuses an RPC request has to say. Never waits."""
+        return [] if self._rpc is None else self._rpc.refusal_headers(head)
 
     def open(self, app: WsgiApp) -> None:
         """Pass requests on to this application, those too that were held."""

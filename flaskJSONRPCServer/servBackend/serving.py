@@ -45,6 +45,10 @@ class Door:
         """As :meth:`.gate.Gate.body_limit_bytes`."""
         return self._gate.body_limit_bytes(head)
 
+    def refusal_headers(self, head: dict[str, Any]) -> list[tuple[str, str]]:
+        """As :meth:`.gate.Gate.refusal_headers`."""
+        return self._gate.refusal_headers(head)
+
 
 class Serving:
     """Starts a serving backend on each address, and stops what it started.

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FrontServer", "NativeBackend"]
 
+RefusalHeaders = Callable[[dict[str, Any]], list[tuple[str, str]]]
+
 
 class FrontServer:
     """What all connections of one address share.
@@ -37,12 +39,14 @@ class FrontServer:
         settings: The settings of the flaskJSONRPCServer.
         log: Its log.
         wsgi_app: The WSGI application. Where it has ``respond``, that is asked first: it answers without WSGI, or not
-            at all. Where it has ``body_limit_bytes``, that says how large the body of a request may be.
+            at all. Where it has ``body_limit_bytes`` and ``refusal_headers``, these say how large the body of a request
+            may be, and what a refusal has among its headers.
         listener: The listening socket.
         name: The name of the threads.
 
     Attributes:
         respond: Answers without WSGI; None where the application cannot.
+        refusal_headers: Says for a head what a refusal has among its headers.
         environ: What is in the environ of every request.
         busy, no_room: What requests are refused with.
     """
@@ -73,7 +77,8 @@ class FrontServer:
         most = settings.max_waiting_requests
         self.busy = ServiceUnavailable(f"max_waiting_requests ({most}) requests are waiting already")
         self.no_room = ServiceUnavailable("the server is busy: max_buffered_bytes is reached")
-        self._parser_limits = parser_limits(settings, getattr(wsgi_app, "body_limit_bytes", None))
+        self.refusal_headers: RefusalHeaders = getattr(wsgi_app, "refusal_headers", lambda head: [])
+        self._parser_limits = parser_limits(settings, getattr(wsgi_app, "body_limit_bytes", None), self.refusal_headers)
         self._variables = {"wsgi.url_scheme": "http" if self.tls is None else "https"}
 
     def make_connection(
@@ -134,7 +139,9 @@ def timeouts_of(settings: Settings) -> HttpTimeouts:
     )
 
 
-def parser_limits(settings: Settings, rpc_limit: Callable[[dict[str, Any]], int | None] | None) -> ParserLimits:
+def parser_limits(
+    settings: Settings, rpc_limit: Callable[[dict[str, Any]], int | None] | None, refusal_headers: RefusalHeaders
+) -> ParserLimits:
     def body_limit(head: dict[str, Any]) -> tuple[int, str]:
         limit_bytes = None if rpc_limit is None else rpc_limit(head)
         if limit_bytes is None:
@@ -148,6 +155,7 @@ def parser_limits(settings: Settings, rpc_limit: Callable[[dict[str, Any]], int 
         max_body_bytes=settings.max_body_bytes,
         spool_body_bytes=settings.spool_body_bytes,
         body_limit=body_limit,
+        refusal_headers=refusal_headers,
     )
 
 

@@ -249,7 +249,8 @@ class ClientConnection:
             exchange, self.exchange = self.exchange, None
             if exchange is not None:
                 exchange.discard()
-                self.http.queue(refusal_message(refusal, keeps_alive=exchange.keeps_alive), now)
+                headers = self.server.refusal_headers(exchange.head)
+                self.http.queue(refusal_message(refusal, headers, keeps_alive=exchange.keeps_alive), now)
                 self.http.answered(now, keeps_alive=exchange.keeps_alive)
 
     def refuse(self, refusal: Refusal, now: float) -> None:

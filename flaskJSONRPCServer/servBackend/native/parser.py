@@ -62,6 +62,7 @@ class ParserLimits:
         max_header_count: The most fields, and the most trailers.
         max_body_bytes: The largest body that is taken without asking ``body_limit``.
         spool_body_bytes: The largest body that is held in memory.
+        refusal_headers: Says for a head what an answer that refuses it has among its headers.
         body_limit: Says for a head how large its body may be, and the name of the setting that says so.
     """
 
@@ -71,6 +72,7 @@ class ParserLimits:
     max_body_bytes: int
     spool_body_bytes: int
     body_limit: Callable[[Head], tuple[int, str]]
+    refusal_headers: Callable[[Head], list[tuple[str, str]]] = lambda head: []
 
 
 @dataclass(slots=True, eq=False)
@@ -126,6 +128,10 @@ class RequestParser:
         """Parse what has come."""
         while data and not self.is_finished:
             data = self._feed(data)
+
+    def refusal_headers(self) -> list[tuple[str, str]]:
+        """Return the headers of an answer that refuses the request that is coming or came last."""
+        return self._limits.refusal_headers(self._head) if "PATH_INFO" in self._head else []
 
     def close(self) -> None:
         """Let go of the parser, which refers back to this object; the collector may come late."""

@@ -360,7 +360,7 @@ class HttpConnection:
 
     def _refuse(self, refusal: Refusal, now: float) -> None:
         self.last_refusal = refusal
-        self.queue(refusal_message(refusal), now)
+        self.queue(refusal_message(refusal, self._parser.refusal_headers()), now)
         self._begin_lingering(now)
 
     def _begin_lingering(self, now: float) -> None:
