@@ -97,6 +97,28 @@ def test_requests_that_find_no_place_in_the_queue_are_refused_at_once_and_the_ot
     assert text.replace("(3)", "(1000)") in LIMITS["max_waiting_requests"][2]
 
 
+def test_waiting_call_of_a_client_that_has_gone_does_not_begin_and_a_half_closed_one_is_answered(serve):
+    server, held = serve(threads=1)
+    with connect(server) as first, connect(server) as half_closed:
+        first.sendall(post("hold", "first"))
+        wait_until(lambda: held.begun == ["first"])
+        gone = connect(server)
+        [_, port] = gone.getsockname()
+        gone.sendall(post("hold", "gone"))
+        gone.close()
+        half_closed.sendall(post("hold", "half closed"))
+        half_closed.shutdown(socket.SHUT_WR)
+        with connect(server) as last:
+            last.sendall(post("hold", "last"))
+            # What tells the two apart is an interim answer: when it is here, the other one has been sent too.
+            assert half_closed.recv(25, socket.MSG_WAITALL) == b"HTTP/1.1 100 Continue\r\n\r\n"
+            wait_until(lambda: is_reset(port))
+            held.go_on.set()
+            assert answer(last)[0] == "200"
+            assert answer(half_closed)[0] == "200"
+    assert sorted(held.begun) == ["first", "half closed", "last"]
+
+
 def test_connections_of_one_client_are_bounded_and_those_of_a_trusted_proxy_are_not(serve):
     server, _ = serve(max_connections_per_client=3)
     trusting, _ = serve(max_connections_per_client=3, trusted_proxies=["127.0.0.1"])
