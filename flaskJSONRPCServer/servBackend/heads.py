@@ -9,7 +9,6 @@ __all__ = [
     "MAX_HEAD_BYTES",
     "BadHead",
     "check_fields",
-    "check_head",
     "check_request_line",
     "origin_form",
     "without_query",
@@ -24,8 +23,6 @@ _REQUEST_LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [\x21-\x7e\x80-\xff]+ 
 # RFC 9112, section 5: no space before the colon, no folded line; RFC 9110, section 5.5: no control character.
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\t\x20-\x7e\x80-\xff]*)\r\n")
 
-_LINE = re.compile(rb"[^\n]*\n")
-
 _QUERY = re.compile(r"\?\S*")
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -35,22 +32,6 @@ _LENGTH = re.compile(rb"[0-9]{1,18}")
 
 class BadHead(ValueError):
     """The head is malformed or ambiguous: answer 400, and close the connection. The message says what is wrong."""
-
-
-def check_head(head: bytes) -> None:
-    """Check a whole head, with the empty line at its end.
-
-    Raises:
-        BadHead: As :func:`check_request_line` and :func:`check_fields`.
-    """
-    lines = _LINE.findall(head)
-    if len(lines) < 2:
-        raise BadHead("the head is incomplete")
-    request_line, *fields, end = lines
-    check_request_line(request_line)
-    check_fields(fields, is_http_1_1=request_line.endswith(b"1.1\r\n"))
-    if end != b"\r\n":
-        raise BadHead("the head does not end with an empty line")
 
 
 def check_request_line(line: bytes) -> None:
