@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import ipaddress
 import threading
 import uuid
 from collections.abc import Callable, Collection, Mapping
@@ -43,7 +42,7 @@ from .runtime.stats import Stats
 from .sansio_jsonrpc import Codec, JsonLimits, make_codec
 from .servBackend import find_serv_backend
 from .servBackend.serving import SERVED_BY, refuse_unsupported
-from .servBackend.sockets import Address, AnyAddress, GivenSocket, parse_addresses
+from .servBackend.sockets import Address, AnyAddress, GivenSocket, is_loopback, parse_addresses
 from .settings import Settings
 from .wsgi import Application, FlaskMount, OwnFlask, add_rules, checked_prefix, is_let_through, make_rule
 
@@ -427,10 +426,3 @@ def host_of(address: AnyAddress) -> str | None:
     """Return the host that an address is on; None for a Unix socket, which only this machine can reach."""
     bound_to = address.bound_to if isinstance(address, GivenSocket) else address
     return bound_to.host if isinstance(bound_to, Address) else None
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"

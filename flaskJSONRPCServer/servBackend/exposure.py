@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 
 from ..runtime.logs import WARNING, ServerLog
-from .sockets import is_unix
+from .sockets import Address, is_loopback, is_unix
 
 __all__ = ["is_exposed", "warn_if_exposed"]
 
 
 def is_exposed(listener: socket.socket) -> bool:
     """Return whether other machines may reach a listening socket: it is neither a Unix socket nor on loopback."""
-    return not is_unix(listener) and not ipaddress.ip_address(listener.getsockname()[0]).is_loopback
+    return not is_unix(listener) and not is_loopback(listener.getsockname()[0])
 
 
 def warn_if_exposed(listener: socket.socket, log: ServerLog, backend_id: str, why: str) -> None:
@@ -26,8 +25,7 @@ def warn_if_exposed(listener: socket.socket, log: ServerLog, backend_id: str, wh
         why: What the backend is for and what it lacks, as the rest of a sentence about it.
     """
     if is_exposed(listener):
-        host, port = listener.getsockname()[:2]
-        where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        where = Address(*listener.getsockname()[:2])
         log.write(
             WARNING,
             f"servBackend {backend_id!r} listens on {where}, and {why}; use servBackend='auto' or 'native', or put a "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
 import os
 import socket
 import stat
@@ -20,6 +21,8 @@ __all__ = [
     "GivenSocket",
     "Listener",
     "UnixAddress",
+    "is_loopback",
+    "is_unix",
     "open_listener",
     "parse_address",
     "parse_addresses",
@@ -193,7 +196,16 @@ def parse_port(port: Any) -> int:
 
 
 def is_unix(opened: socket.socket) -> bool:
+    """Return whether it is a Unix socket, which has no host and port."""
     return opened.family == getattr(socket, "AF_UNIX", None)
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host is this machine alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 def open_listener(address: AnyAddress, backlog: int) -> Listener:
