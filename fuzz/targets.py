@@ -63,7 +63,7 @@ def answered(pieces: list[bytes]) -> None:
         now = max(len(pieces), http.deadline if not http.outgoing.size else 0)
         answer(http, now)
         http.expire(now)
-    http.close()
+    http.abort()
 
 
 def answer(http: HttpConnection, now: float) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 from ..http.request import ReceivedRequest
 from ..http.response import Response
 
-__all__ = ["Gate", "closed"]
+__all__ = ["Gate", "RpcApplication", "closed"]
 
 WsgiApp = Callable[..., Iterable[bytes]]
 

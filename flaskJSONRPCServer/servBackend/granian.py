@@ -17,6 +17,7 @@ from .exposure import warn_if_exposed
 from .granian_worker import LOGGER, Worker
 from .sockets import is_unix
 from .tls import server_context
+from .wsgi import CONSTANTS, close_body, server_variables
 
 __all__ = ["GranianBackend"]
 
@@ -75,12 +76,6 @@ class Chunks:
         close_body(self._rest)
 
 
-def close_body(body: Iterable[bytes]) -> None:
-    close = getattr(body, "close", None)
-    if close is not None:
-        close()
-
-
 class Caller:
     """Calls the WSGI application for each of granian's requests.
 
@@ -95,17 +90,9 @@ class Caller:
     def __init__(self, app: Callable[..., Iterable[bytes]], listener: socket.socket) -> None:
         self.running: set[int] = set()
         self._app = app
-        self._added = {
-            "SCRIPT_NAME": "",
-            "wsgi.errors": sys.stderr,
-            "wsgi.input_terminated": True,
-            "wsgi.multiprocess": False,
-            "wsgi.multithread": True,
-            "wsgi.run_once": False,
-            "wsgi.version": (1, 0),
-        }
+        self._added = {**CONSTANTS, "wsgi.errors": sys.stderr}
         if is_unix(listener):  # which has no name and port, and PEP 3333 wants them
-            self._added.update(SERVER_NAME="localhost", SERVER_PORT="80", REMOTE_ADDR="")
+            self._added.update(server_variables(listener), REMOTE_ADDR="")
 
     def __call__(self, protocol: Any, environ: dict[str, Any]) -> None:
         """Answer one request."""

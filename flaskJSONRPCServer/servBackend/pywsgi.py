@@ -18,6 +18,7 @@ from .pywsgi_calls import CallLimit
 from .pywsgi_handler import Handler
 from .sockets import is_unix
 from .tls import server_context
+from .wsgi import server_variables
 
 __all__ = ["PywsgiBackend"]
 
@@ -44,7 +45,8 @@ class Server(WSGIServer):
         self._connections = Pool()
         # gevent's own class, whatever the listener is of: a socket may have been given that was made before the patch.
         own = gevent.socket.socket(fileno=os.dup(listener.fileno()))
-        environ = base_environ(listener)
+        # pywsgi would ask the name service for the name.
+        environ = {**server_variables(listener), "wsgi.multithread": True}
         super().__init__(own, app, spawn=self._connections, log=None, handler_class=Handler, environ=environ)
         self.environ["wsgi.url_scheme"] = "http" if self._tls is None else "https"
 
@@ -99,13 +101,6 @@ class Server(WSGIServer):
             end_reading(connection)
         self._connections.join(timeout_s)
         return len(self._connections)
-
-
-def base_environ(listener: socket.socket) -> dict[str, Any]:
-    """Return what is in the environ of every request; pywsgi would ask the name service for the name."""
-    name = listener.getsockname()
-    host, port = ("localhost", 80) if is_unix(listener) else name[:2]
-    return {"SERVER_NAME": host, "SERVER_PORT": str(port), "wsgi.multithread": True}
 
 
 def end_reading(connection: Any) -> None:

@@ -25,6 +25,7 @@ from .exposure import warn_if_exposed
 from .heads import without_query
 from .sockets import is_unix
 from .tls import send_close_notify, server_context
+from .wsgi import server_variables
 
 __all__ = ["WerkzeugBackend"]
 
@@ -67,7 +68,7 @@ class RequestHandler(WSGIRequestHandler):
         """Return the environ; PEP 3333 wants a server name over a Unix socket too."""
         environ = super().make_environ()
         if is_unix(self.connection):
-            environ.update(SERVER_NAME="localhost", SERVER_PORT="80", REMOTE_ADDR="")
+            environ.update(server_variables(self.connection), REMOTE_ADDR="")
         self.rfile = io.BytesIO()  # after the answer, Werkzeug would read from it until the client closes
         return environ
 

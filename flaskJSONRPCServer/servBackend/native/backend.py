@@ -16,8 +16,9 @@ from ...runtime.log_limits import LimitedLog
 from ...runtime.logs import DEBUG, INFO, WARNING, ServerLog
 from ...runtime.thread_pool import ThreadPool
 from ...settings import Settings
-from ..sockets import is_unix
+from ..gate import RpcApplication
 from ..tls import server_context
+from ..wsgi import CONSTANTS, server_variables
 from .accepting import ConnectionLimits
 from .client_connection import ClientConnection
 from .connections import ConnectionManager
@@ -38,9 +39,8 @@ class FrontServer:
     Args:
         settings: The settings of the flaskJSONRPCServer.
         log: Its log.
-        wsgi_app: The WSGI application. Where it has ``respond``, that is asked first: it answers without WSGI, or not
-            at all. Where it has ``body_limit_bytes`` and ``refusal_headers``, these say how large the body of a request
-            may be, and what a refusal has among its headers.
+        wsgi_app: The WSGI application. Where it is an :class:`~..gate.RpcApplication`, it is asked first to answer
+            without WSGI.
         listener: The listening socket.
         name: The name of the threads.
 
@@ -61,7 +61,9 @@ class FrontServer:
     ) -> None:
         self.log = log
         self.wsgi_app = wsgi_app
-        self.respond: Callable[[HttpExchange], Response | None] | None = getattr(wsgi_app, "respond", None)
+        rpc = wsgi_app if isinstance(wsgi_app, RpcApplication) else None
+        self.respond: Callable[[HttpExchange], Response | None] | None = None if rpc is None else rpc.respond
+        self.refusal_headers: RefusalHeaders = no_headers if rpc is None else rpc.refusal_headers
         # About single connections: whoever can reach the server can cause any number of them.
         self.write_log = LimitedLog(functools.partial(log.write, INFO if settings.debug else DEBUG)).write
         self.pool = ThreadPool(settings.threads, settings.max_waiting_requests, name)
@@ -73,12 +75,11 @@ class FrontServer:
             settings.max_buffered_bytes,
             frozenset(settings.trusted_proxies),
         )
-        self.environ = base_environ(listener)
+        self.environ = {**CONSTANTS, **server_variables(listener)}
         most = settings.max_waiting_requests
         self.busy = ServiceUnavailable(f"max_waiting_requests ({most}) requests are waiting already")
         self.no_room = ServiceUnavailable("the server is busy: max_buffered_bytes is reached")
-        self.refusal_headers: RefusalHeaders = getattr(wsgi_app, "refusal_headers", lambda head: [])
-        self._parser_limits = parser_limits(settings, getattr(wsgi_app, "body_limit_bytes", None), self.refusal_headers)
+        self._parser_limits = parser_limits(settings, rpc)
         self._variables = {"wsgi.url_scheme": "http" if self.tls is None else "https"}
 
     def make_connection(
@@ -139,11 +140,13 @@ def timeouts_of(settings: Settings) -> HttpTimeouts:
     )
 
 
-def parser_limits(
-    settings: Settings, rpc_limit: Callable[[dict[str, Any]], int | None] | None, refusal_headers: RefusalHeaders
-) -> ParserLimits:
+def no_headers(head: dict[str, Any]) -> list[tuple[str, str]]:
+    return []
+
+
+def parser_limits(settings: Settings, rpc: RpcApplication | None) -> ParserLimits:
     def body_limit(head: dict[str, Any]) -> tuple[int, str]:
-        limit_bytes = None if rpc_limit is None else rpc_limit(head)
+        limit_bytes = None if rpc is None else rpc.body_limit_bytes(head)
         if limit_bytes is None:
             return settings.max_page_body_bytes, "max_page_body_bytes"
         return limit_bytes, "max_body_bytes"
@@ -155,23 +158,8 @@ def parser_limits(
         max_body_bytes=settings.max_body_bytes,
         spool_body_bytes=settings.spool_body_bytes,
         body_limit=body_limit,
-        refusal_headers=refusal_headers,
+        refusal_headers=no_headers if rpc is None else rpc.refusal_headers,
     )
-
-
-def base_environ(listener: socket.socket) -> dict[str, Any]:
-    """Return what is in every environ; PEP 3333 wants a name and a port over a Unix socket too."""
-    host, port = ("localhost", 80) if is_unix(listener) else listener.getsockname()[:2]
-    return {
-        "SCRIPT_NAME": "",
-        "SERVER_NAME": host,
-        "SERVER_PORT": str(port),
-        "wsgi.input_terminated": True,
-        "wsgi.multiprocess": False,
-        "wsgi.multithread": True,
-        "wsgi.run_once": False,
-        "wsgi.version": (1, 0),
-    }
 
 
 def variables_of(address: Any) -> dict[str, Any]:

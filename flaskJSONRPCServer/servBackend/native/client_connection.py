@@ -135,13 +135,10 @@ class ClientConnection:
         Where other requests are under way, the manager sends the answers of all in turn: a thread that sends one would
         lose the interpreter's lock, and get it back late.
         """
-        if self.server.pool.is_alone:
-            with self._lock:
-                is_quiet = self.finish(message, keeps_alive=keeps_alive, now=time.monotonic())
-            if not is_quiet:
-                self._manager.attend(self)
-        else:
+        if not self.server.pool.is_alone:
             self._manager.deliver(self, message, keeps_alive=keeps_alive)
+        elif not self.deliver(message, time.monotonic(), keeps_alive=keeps_alive):
+            self._manager.attend(self)
 
     def when_drained(self, task: Task) -> None:
         """Have a task run in the pool when all has been sent, or the connection has ended."""
@@ -156,8 +153,7 @@ class ClientConnection:
 
     def answered(self, *, keeps_alive: bool) -> None:
         """Go on after an answer, all of which has been given to :meth:`send`."""
-        with self._lock:
-            self.finish(b"", keeps_alive=keeps_alive, now=time.monotonic())
+        self.deliver(b"", time.monotonic(), keeps_alive=keeps_alive)
         self._manager.attend(self)
 
     def abort(self) -> None:
@@ -193,17 +189,13 @@ class ClientConnection:
                     return
 
     def deliver(self, message: bytes, now: float, *, keeps_alive: bool) -> bool:
-        """Send a whole answer that a thread has handed over, and go on; returns whether nothing else has to be done."""
-        with self._lock:
-            return self.finish(message, keeps_alive=keeps_alive, now=now)
-
-    def finish(self, message: bytes, *, keeps_alive: bool, now: float) -> bool:
-        """Send the last part of an answer, and go on, under the lock; returns whether nothing else has to be done."""
+        """Send the last part of an answer, and go on; returns whether nothing else has to be done."""
         http = self.http
-        is_sent = self._send(message, now)
-        self.exchange = None
-        http.answered(now, keeps_alive=keeps_alive)
-        return is_sent and self.is_quiet and not http.is_stopping
+        with self._lock:
+            is_sent = self._send(message, now)
+            self.exchange = None
+            http.answered(now, keeps_alive=keeps_alive)
+            return is_sent and self.is_quiet and not http.is_stopping
 
     @property
     def is_quiet(self) -> bool:
@@ -248,7 +240,6 @@ class ClientConnection:
         with self._lock:
             exchange, self.exchange = self.exchange, None
             if exchange is not None:
-                exchange.discard()
                 headers = self.server.refusal_headers(exchange.head)
                 self.http.queue(refusal_message(refusal, headers, keeps_alive=exchange.keeps_alive), now)
                 self.http.answered(now, keeps_alive=exchange.keeps_alive)
@@ -300,7 +291,7 @@ class ClientConnection:
         """Close the socket. Whoever still answers finds that out."""
         with self._lock:
             self.is_closed = True
-            self.http.close()
+            self.http.abort()
             self.socket.close()
             stream, task = self.stream, self._task_when_drained
             self._task_when_drained = None
@@ -320,7 +311,7 @@ class ClientConnection:
     def _send(self, data: bytes, now: float) -> bool:
         """Send what the socket takes, and keep the rest; returns whether nothing is left."""
         http = self.http
-        if self.is_closed or http.phase is not Phase.RUNNING:
+        if self.has_broken_off:
             return True
         taken = 0 if http.outgoing.size else self._send_now(data)
         if taken == len(data):

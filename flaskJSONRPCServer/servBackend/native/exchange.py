@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextvars
 import sys
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ...http.body import too_large
@@ -13,6 +13,8 @@ from ...http.request import CLIENT_SOCKET
 from ...http.response import Response, server_error_response
 from ...runtime.interrupts import is_interrupt
 from ...runtime.logs import ERROR
+from ..wsgi import close_body
+from .bodies import DeclaredBody, IterableBody, nothing
 from .messages import LAST_CHUNK, Header, chunk, has_no_body, head_message, rpc_message, whole_message
 from .streams import Stream
 
@@ -167,10 +169,6 @@ class HttpExchange:
         self.connection.abort()
         self.finish(keeps_alive=False)
 
-    def send(self, data: bytes) -> bool:
-        """Send a part of the answer; returns whether the socket has taken all there is to send."""
-        return self.connection.send(data)
-
     def _answer(self) -> None:
         server = self.connection.server
         response = None if server.respond is None else server.respond(self)
@@ -247,10 +245,6 @@ class HttpExchange:
         """What the application wrote by the callable that ``start_response`` returned."""
         return self._written
 
-    def wait_for_room(self, task: Any) -> None:
-        """Have a task continued as soon as the client has taken what was sent."""
-        self.connection.when_drained(task)
-
     def break_off(self) -> None:
         """Log the exception that is being handled, and answer 500, or end where an answer has begun."""
         unique_id = uuid.uuid4().hex
@@ -289,114 +283,6 @@ class HttpExchange:
         }
         environ.update(self.connection.certificate_variables)
         return environ
-
-
-class IterableBody:
-    """Sends the body that a WSGI application returned as an iterable: as fast as the client takes it.
-
-    It holds a thread only while the application computes. While the client is slow, the thread is free.
-
-    Args:
-        exchange: The request and its answer.
-        body: What the application returned.
-        context: The context variables that it runs with.
-    """
-
-    def __init__(self, exchange: HttpExchange, body: Iterable[bytes], context: contextvars.Context) -> None:
-        self._exchange = exchange
-        self._body = body
-        self._parts: Iterator[bytes] | None = None
-        self._context = context
-        self._frame: Callable[[bytes], bytes] | None = None
-
-    @classmethod
-    def continuing(cls, begun: IterableBody) -> IterableBody:
-        """Return the rest as a task of its own, since the one that has begun has not ended yet."""
-        rest = cls(begun._exchange, begun._body, begun._context)
-        rest._parts, rest._frame = begun._parts, begun._frame
-        return rest
-
-    def run(self) -> None:
-        """Send parts until the client is slower, or there are no more."""
-        try:
-            is_done = self._context.run(self._send_parts)
-            if is_done:
-                self._close()
-                self._exchange.end_body(self._frame or bytes)
-        except BaseException as exc:
-            self._exchange.break_off()
-            self._close_quietly()
-            if is_interrupt(exc):
-                raise
-            return
-        if not is_done:  # only now: another thread may continue at once, and a context is entered by one
-            self._exchange.wait_for_room(IterableBody.continuing(self))
-
-    def _send_parts(self) -> bool:
-        """Send parts; returns whether it was the last one."""
-        exchange = self._exchange
-        if self._parts is None:
-            self._parts = iter(self._body)
-        while True:
-            if exchange.connection.has_broken_off:
-                return True
-            part = next(self._parts, None)
-            if self._frame is None:  # an application may call start_response as late as here
-                self._frame = exchange.begin_body()
-                part = b"".join([*exchange.written, part or b""]) if exchange.written else part
-                if part is None:
-                    return True
-            elif part is None:
-                return True
-            if part and not exchange.send(self._frame(part)):
-                return False
-
-    def _close(self) -> None:
-        body, self._body = self._body, ()  # closed once, even where that raises (PEP 3333)
-        self._context.run(close_body, body)
-
-    def _close_quietly(self) -> None:
-        """Close after a failure that has been logged."""
-        try:
-            self._close()
-        except Exception:  # noqa: BLE001  the user's own; the thread goes on
-            self._exchange.connection.server.log.write(ERROR, "closing an answer failed", traceback=True)
-
-
-class DeclaredBody:
-    """Frames the parts of a body of declared length: as they are.
-
-    Args:
-        length: The length.
-
-    Attributes:
-        left_bytes: How many bytes are left to be sent.
-    """
-
-    def __init__(self, length: int) -> None:
-        self.left_bytes = length
-
-    def __call__(self, part: bytes) -> bytes:
-        """Frame a part.
-
-        Raises:
-            ValueError: It does not fit: the client would take the rest for its next answer.
-        """
-        self.left_bytes -= len(part)
-        if self.left_bytes < 0:
-            raise ValueError("the application returned more bytes than its Content-Length")
-        return part
-
-
-def nothing(part: bytes) -> bytes:
-    """Frame a part of a body that is not sent."""
-    return b""
-
-
-def close_body(body: Any) -> None:
-    close = getattr(body, "close", None)
-    if close is not None:
-        close()
 
 
 def sendable(headers: list[Header]) -> list[Header]:

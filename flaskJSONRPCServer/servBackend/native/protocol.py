@@ -276,15 +276,11 @@ class HttpConnection:
             self._begin_lingering(now)
 
     def abort(self) -> None:
-        """End without another byte."""
+        """End without another byte, and let go of everything."""
         self.phase = Phase.CLOSED
         self.outgoing.clear()
         self._parser.close()
         self._unparsed = b""
-
-    def close(self) -> None:
-        """Let go of everything."""
-        self.abort()
 
     def expire(self, now: float) -> None:
         """Do what the deadline is for, if it is over."""

@@ -424,7 +424,7 @@ def test_memory_is_counted_wherever_a_body_is():
     assert wire.http.memory_bytes == 8000
     wire.answer()
     assert wire.http.memory_bytes == 3000
-    wire.http.close()
+    wire.http.abort()
     assert wire.http.memory_bytes == 0
 
 
@@ -447,7 +447,7 @@ def test_next_body_is_read_ahead_a_little_only():
     wire.answer(now=5.0)
     assert wire.http.wants_to_receive
     assert wire.http.phase is Phase.BODY
-    wire.http.close()
+    wire.http.abort()
 
 
 def test_thousands_of_requests_at_once_are_kept_as_bytes():

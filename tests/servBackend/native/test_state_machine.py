@@ -70,7 +70,7 @@ class Connection(RuleBasedStateMachine):
     def teardown(self):
         if self.request is not None:
             self.request.body.close()
-        self.http.close()
+        self.http.abort()
         assert not self.http.memory_bytes or self.request is not None
 
     @rule(make=st.sampled_from(GOOD))

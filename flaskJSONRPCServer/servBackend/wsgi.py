@@ -1,0 +1,33 @@
+"""What serving backends share that call a WSGI application by themselves (PEP 3333)."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+from .sockets import is_unix
+
+__all__ = ["CONSTANTS", "close_body", "server_variables"]
+
+CONSTANTS: dict[str, Any] = {
+    "SCRIPT_NAME": "",
+    "wsgi.input_terminated": True,
+    "wsgi.multiprocess": False,
+    "wsgi.multithread": True,
+    "wsgi.run_once": False,
+    "wsgi.version": (1, 0),
+}
+"""The variables that a backend with threads and complete bodies gives every request."""
+
+
+def server_variables(listener: socket.socket) -> dict[str, str]:
+    """Return SERVER_NAME and SERVER_PORT, which there have to be over a Unix socket too."""
+    host, port = ("localhost", 80) if is_unix(listener) else listener.getsockname()[:2]
+    return {"SERVER_NAME": host, "SERVER_PORT": str(port)}
+
+
+def close_body(body: Any) -> None:
+    """Tell an application that its body has been sent, or never will be."""
+    close = getattr(body, "close", None)
+    if close is not None:
+        close()
