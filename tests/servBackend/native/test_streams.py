@@ -258,14 +258,14 @@ def app_of(body, headers=()):
 
 def test_iterables_to_slow_clients_hold_no_thread(serve):
     bodies = [Parts([b"=" * 100_000] * 200) for _ in range(8)]
-    waiting = iter(bodies)
 
     def app(environ, start_response):
         start_response("200 OK", TEXT)
-        return [b"answer"] if environ["PATH_INFO"] == "/call" else next(waiting)
+        path = environ["PATH_INFO"]
+        return [b"answer"] if path == "/call" else bodies[int(path[1:])]
 
     front = serve(app, threads=2)
-    clients = [front.connect(get("/", b"Connection: close")) for _ in bodies]
+    clients = [front.connect(get(f"/{number}", b"Connection: close")) for number in range(8)]
     wait_until(lambda: all(0 < body.taken < 200 for body in bodies))
     caller = front.connect()
     for _ in range(20):
