@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ class FileWatch:
         self._files = files
         self._on_change = on_change
         self._digests: dict[Path, bytes] = {}
+        self._looked_at = 0.0
         self._stopped = make_event()
         self._thread: Any = None
 
@@ -67,7 +69,8 @@ class FileWatch:
         paths = set(map(str, watched))
         return self._watch(
             *folders,
-            watch_filter=lambda change, path: path in paths,
+            # Other files of the folder count where a look is due: while they change, it has no timeout.
+            watch_filter=lambda change, path: path in paths or self._is_look_due(),
             stop_event=self._stopped,
             rust_timeout=_LOOK_EVERY_MS,
             yield_on_timeout=True,
@@ -75,8 +78,12 @@ class FileWatch:
             recursive=False,
         )
 
+    def _is_look_due(self) -> bool:
+        return time.monotonic() - self._looked_at >= _LOOK_EVERY_MS / 1000
+
     def _look(self) -> set[Path]:
         """Call back for every file that is not as it was at the last look; return all files."""
+        self._looked_at = time.monotonic()
         watched = set(self._files())
         for file in sorted(watched):
             now = digest(file)

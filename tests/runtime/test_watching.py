@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from flaskJSONRPCServer import MissingExtraError
+from flaskJSONRPCServer.runtime import watching as watching_module
 from flaskJSONRPCServer.runtime.watching import FileWatch
 
 PATIENCE_S = 40
@@ -76,6 +77,30 @@ def test_same_content_and_other_files_are_not_told(file):
         put(file, "2")
         assert watching.next() == file
     assert watching.changes.empty()
+
+
+def test_change_before_the_system_tells_is_seen_though_others_change_all_the_time(file, monkeypatch):
+    """The change falls between a look and the moment from which the system tells of changes."""
+    tell, done = watching_module.import_watch(), threading.Event()
+
+    def change_and_tell(*folders, **options):
+        file.write_text("2", encoding="utf-8")
+        return tell(*folders, **options)
+
+    def change_others():
+        other = file.with_name("other")
+        while not done.wait(0.005):
+            other.write_text("1", encoding="utf-8")
+
+    monkeypatch.setattr(watching_module, "import_watch", lambda: change_and_tell)
+    others = threading.Thread(target=change_others)
+    others.start()
+    try:
+        with Watching(file) as watching:
+            assert watching.next() == file
+    finally:
+        done.set()
+        others.join()
 
 
 def test_change_during_a_callback_is_told(file):
