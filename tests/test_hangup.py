@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import pty
+import re
 import signal
 import sys
 import textwrap
@@ -13,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+import flaskJSONRPCServer.servBackend
+from flaskJSONRPCServer.hangup import _OF_THE_FRONT
 from tests.examples.processes import running
 from tests.helpers import wait_until
 
@@ -192,6 +195,14 @@ def test_settings_take_effect_but_those_of_the_sockets(tmp_path):
         with contextlib.closing(http.client.HTTPConnection(*served.address, timeout=PATIENCE_S)) as connection:
             connection.request("GET", "/api/note?number=1")
             assert connection.getresponse().status == 403
+
+
+def test_all_that_the_front_was_started_with_is_told():
+    """Held against the source: what a serving backend reads of the settings, it reads once."""
+    backends = Path(flaskJSONRPCServer.servBackend.__file__).parent
+    read = {name for file in backends.rglob("*.py") for name in re.findall(r"settings\.(\w+)", file.read_text("utf-8"))}
+    elsewhere_too = {"debug", "gevent", "max_body_bytes", "trusted_proxies"}
+    assert read - elsewhere_too <= set(_OF_THE_FRONT)
 
 
 def test_gevent_cannot_change(tmp_path):
