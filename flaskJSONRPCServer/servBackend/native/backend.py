@@ -22,8 +22,10 @@ from ..wsgi import CONSTANTS, server_variables
 from .accepting import ConnectionLimits
 from .client_connection import ClientConnection
 from .connections import ConnectionManager
+from .known_heads import KnownHeads
 from .parser import ParserLimits
 from .protocol import HttpConnection, HttpTimeouts
+from .short_calls import ShortCalls
 
 if TYPE_CHECKING:
     from .exchange import HttpExchange
@@ -48,6 +50,8 @@ class FrontServer:
         respond: Answers without WSGI; None where the application cannot.
         refusal_headers: Says for a head what a refusal has among its headers.
         environ: What is in the environ of every request.
+        pool: The threads that answer.
+        short_calls: Says which calls need none of them.
         busy, no_room: What requests are refused with.
     """
 
@@ -66,6 +70,7 @@ class FrontServer:
         self.refusal_headers: RefusalHeaders = no_headers if rpc is None else rpc.refusal_headers
         # About single connections: whoever can reach the server can cause any number of them.
         self.write_log = LimitedLog(functools.partial(log.write, INFO if settings.debug else DEBUG)).write
+        self.short_calls = ShortCalls()
         self.pool = ThreadPool(settings.threads, settings.max_waiting_requests, name)
         self.tls: ssl.SSLContext | None = server_context(settings.ssl)
         self.timeouts = timeouts_of(settings)
@@ -76,9 +81,10 @@ class FrontServer:
             frozenset(settings.trusted_proxies),
         )
         self.environ = {**CONSTANTS, **server_variables(listener)}
-        most = settings.max_waiting_requests
+        most = self.max_short_calls = settings.max_waiting_requests
         self.busy = ServiceUnavailable(f"max_waiting_requests ({most}) requests are waiting already")
         self.no_room = ServiceUnavailable("the server is busy: max_buffered_bytes is reached")
+        self._known_heads = KnownHeads()
         self._parser_limits = parser_limits(settings, rpc)
         self._variables = {"wsgi.url_scheme": "http" if self.tls is None else "https"}
 
@@ -94,7 +100,14 @@ class FrontServer:
             opened = self.tls.wrap_socket(opened, server_side=True, do_handshake_on_connect=False)
         variables = self._variables | variables_of(address)
         is_tls = self.tls is not None
-        http = HttpConnection(self._parser_limits, self.timeouts, variables, time.monotonic(), is_tls=is_tls)
+        http = HttpConnection(
+            self._parser_limits,
+            self.timeouts,
+            variables,
+            time.monotonic(),
+            is_tls=is_tls,
+            known_heads=self._known_heads,
+        )
         return ClientConnection(manager, opened, address, client, http)
 
 

@@ -27,6 +27,7 @@ from ...http.refusals import (
     VersionNotSupported,
 )
 from .buffers import ReceiveBuffer
+from .known_heads import KnownHeads
 
 __all__ = ["ParsedRequest", "ParserLimits", "RequestParser"]
 
@@ -45,6 +46,8 @@ _SINGLE = frozenset({"HTTP_HOST", "CONTENT_TYPE", "HTTP_AUTHORIZATION", "HTTP_EX
 _SEPARATORS = {"HTTP_COOKIE": "; "}  # RFC 9113, section 8.2.3; other lists are joined by commas
 
 _VERSIONS = ("1.1", "1.0")
+
+_END_OF_HEAD = b"\r\n\r\n"
 
 # None stands for a name with an underscore: as a CGI variable it would pass for another field.
 _variables: dict[bytes, str | None] = {b"Content-Type": "CONTENT_TYPE", b"Content-Length": "CONTENT_LENGTH"}
@@ -83,7 +86,7 @@ class ParsedRequest:
         head: Its head as the CGI variables that a WSGI environ has (RFC 3875, section 4.1; PEP 3333).
         body: Its body.
         is_http_1_1: Whether it is HTTP/1.1; else HTTP/1.0.
-        keeps_alive: Whether the client wants the connection to go on.
+        keeps_alive: Whether the connection is to go on: at first, whether the client wants that.
     """
 
     head: Head
@@ -98,6 +101,7 @@ class RequestParser:
     Args:
         limits: What a request may be.
         connection_variables: What the head of each request of this connection has too.
+        known_heads: The heads that all connections of an address have parsed.
 
     Attributes:
         messages: The complete requests in order, and at the end the refusal of what came after them.
@@ -108,12 +112,13 @@ class RequestParser:
         body: The body that is coming, or came last.
     """
 
-    def __init__(self, limits: ParserLimits, connection_variables: Head) -> None:
+    def __init__(self, limits: ParserLimits, connection_variables: Head, known_heads: KnownHeads | None = None) -> None:
         self.messages: deque[ParsedRequest | Refusal] = deque()
         self.is_in_head = self.is_in_body = self.awaits_continue = self.is_finished = False
         self.body: ReceiveBuffer | None = None
         self._limits = limits
         self._connection_variables = connection_variables
+        self._known_heads = KnownHeads() if known_heads is None else known_heads
         self._head: Head = {}
         self._target = b""
         self._fields: list[tuple[bytes, bytes]] = []
@@ -126,8 +131,14 @@ class RequestParser:
 
     def feed(self, data: bytes) -> None:
         """Parse what has come."""
-        while data and not self.is_finished:
-            data = self._feed(data)
+        is_between = not (self.is_in_head or self.is_in_body or self.is_finished or self.messages)
+        if is_between and self._take_known(data):
+            return
+        left = data
+        while left and not self.is_finished:
+            left = self._feed(left)
+        if is_between and self.messages:
+            self._learn(data)
 
     def refusal_headers(self) -> list[tuple[str, str]]:
         """Return the headers of an answer that refuses the request that is coming or came last."""
@@ -144,6 +155,34 @@ class RequestParser:
         self.messages.clear()
         self.is_in_head = self.is_in_body = self.awaits_continue = False
         self.is_finished = True
+
+    def _take_known(self, data: bytes) -> bool:
+        """Take a whole request whose head has come before; False where it has to be parsed.
+
+        llhttp does not notice: it is between two requests before and after.
+        """
+        end = data.find(_END_OF_HEAD) + len(_END_OF_HEAD)
+        known = self._known_heads.find(data[:end])
+        if known is None or len(data) != end + known.body_bytes:
+            return False
+        self._head = {**known.variables, **self._connection_variables}
+        self.body = ReceiveBuffer(self._limits.spool_body_bytes, data[end:])
+        self.messages.append(ParsedRequest(self._head, self.body, known.is_http_1_1, keeps_alive=True))
+        return True
+
+    def _learn(self, data: bytes) -> None:
+        """Note the head, where the data is one request and nothing else."""
+        request = self.messages[0]
+        end = data.find(_END_OF_HEAD) + len(_END_OF_HEAD)
+        if (
+            isinstance(request, ParsedRequest)
+            and request.keeps_alive
+            and not (self.is_in_head or self.is_in_body or len(self.messages) > 1)
+            and data[:1] not in b"\r\n"  # which llhttp skips before a request line
+            and request.body.size <= min(self._limits.max_body_bytes, self._limits.spool_body_bytes)
+            and end + request.body.size == len(data)
+        ):
+            self._known_heads.learn(data[:end], request.head, self._connection_variables)
 
     def _feed(self, data: bytes) -> bytes:
         """Parse, and return what is left for another parser."""
