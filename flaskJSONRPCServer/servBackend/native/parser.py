@@ -8,10 +8,9 @@ and size of header fields and trailers, the overhead of chunks, bodies without a
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import unquote_to_bytes
 
 import httptools
 
@@ -26,7 +25,9 @@ from ...http.refusals import (
     UrlTooLong,
     VersionNotSupported,
 )
+from ..targets import origin_form
 from .buffers import ReceiveBuffer
+from .limits import Head, ParserLimits
 
 __all__ = ["ParsedRequest", "ParserLimits", "RequestParser"]
 
@@ -48,31 +49,6 @@ _VERSIONS = ("1.1", "1.0")
 
 # None stands for a name with an underscore: as a CGI variable it would pass for another field.
 _variables: dict[bytes, str | None] = {b"Content-Type": "CONTENT_TYPE", b"Content-Length": "CONTENT_LENGTH"}
-
-Head = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class ParserLimits:
-    """What a request may be.
-
-    Attributes:
-        max_head_bytes: The largest head, in bytes.
-        max_url_bytes: The longest request target.
-        max_header_count: The most fields, and the most trailers.
-        max_body_bytes: The largest body that is taken without asking ``body_limit``.
-        spool_body_bytes: The largest body that is held in memory.
-        refusal_headers: Says for a head what an answer that refuses it has among its headers.
-        body_limit: Says for a head how large its body may be, and the name of the setting that says so.
-    """
-
-    max_head_bytes: int
-    max_url_bytes: int
-    max_header_count: int
-    max_body_bytes: int
-    spool_body_bytes: int
-    body_limit: Callable[[Head], tuple[int, str]]
-    refusal_headers: Callable[[Head], list[tuple[str, str]]] = lambda head: []
 
 
 @dataclass(slots=True, eq=False)
@@ -123,6 +99,16 @@ class RequestParser:
         self._body_head = b""  # what begins the body of a request to change the protocol
         self._refusal: Refusal | None = None
         self._parser: Any = httptools.HttpRequestParser(self)
+
+    @property
+    def head(self) -> Head:
+        """The head that is coming or came last, as CGI variables."""
+        return self._head
+
+    @property
+    def keeps_alive(self) -> bool:
+        """Whether the client wants the connection to go on after the request whose head came last."""
+        return self._parser.should_keep_alive() if self.is_in_body else not self.is_finished
 
     def feed(self, data: bytes) -> None:
         """Parse what has come."""
@@ -306,30 +292,12 @@ class RequestParser:
         head["SERVER_PROTOCOL"] = "HTTP/1.1" if is_http_1_1 else "HTTP/1.0"
         target = self._target.decode("latin-1")
         if target[0] != "/":
-            target = self._origin_form(target)
+            target = origin_form(target, head.get("HTTP_HOST"))
         path, _, query = target.partition("?")
         head["PATH_INFO"] = unquote_to_bytes(path).decode("latin-1") if "%" in path else path
         head["QUERY_STRING"] = query
         if is_http_1_1 and "HTTP_HOST" not in head:
             raise BadRequest("the request has no Host")
-
-    def _origin_form(self, target: str) -> str:
-        """Return the path and query of a target in absolute form, whose authority has to be that of Host.
-
-        Source: RFC 9112, section 3.2.2. It says that the authority replaces Host. One that differs is refused, since
-        a proxy in front may have decided by the other.
-        """
-        if target == "*":
-            return target
-        try:
-            parts = urlsplit(target)
-        except ValueError as exc:
-            raise BadRequest("the request target is no URL") from exc
-        if parts.scheme.lower() not in ("http", "https") or not parts.netloc:
-            raise BadRequest("the request target is neither a path nor a URL")
-        if parts.netloc.lower() != self._head.get("HTTP_HOST", "").lower():
-            raise BadRequest("the host of the request target differs from Host")
-        return parts.path + (f"?{parts.query}" if parts.query else "") if parts.path else f"/?{parts.query}".rstrip("?")
 
     def _plan_body(self) -> None:
         head, limits = self._head, self._limits
