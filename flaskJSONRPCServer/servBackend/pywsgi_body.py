@@ -9,7 +9,8 @@ from typing import Any
 
 import gevent
 
-from .chunks import ChunkedBody
+from ..http.refusals import Refusal
+from .pywsgi_reader import ChunkedBody
 
 __all__ = ["Body", "LengthBody"]
 
@@ -64,6 +65,7 @@ class Body(io.RawIOBase):
 
     Attributes:
         has_ended: Whether all of it has been read.
+        refused_status: The status of the refusal of a body that is malformed or over a limit; else None.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class Body(io.RawIOBase):
         self._on_complete = on_complete
         self._is_broken = False  # whether nothing of the rest can be told from the next request any more
         self.has_ended = raw is None or raw.has_ended
+        self.refused_status: str | None = None  # not the refusal, whose traceback refers to this object
 
     @property
     def is_awaited(self) -> bool:
@@ -97,8 +100,8 @@ class Body(io.RawIOBase):
 
         Raises:
             TimeoutError: They do not come in time.
-            OSError: The connection ends early, or the chunking is malformed.
-            ServiceUnavailable: It is complete, and too many requests wait.
+            OSError: The connection ends early.
+            Refusal: The chunking is malformed, or over a limit. Or it is complete, and too many requests wait.
         """
         if self.has_ended or self._raw is None:
             return 0
@@ -107,6 +110,9 @@ class Body(io.RawIOBase):
             read = self._read(self._raw, buffer)
         except OSError:
             self._is_broken = True
+            raise
+        except Refusal as refusal:
+            self._is_broken, self.refused_status = True, refusal.status
             raise
         self._note_end()
         return read
@@ -120,7 +126,7 @@ class Body(io.RawIOBase):
         try:
             while not self.has_ended and most_bytes > 0:
                 most_bytes -= len(self.read(16384))
-        except OSError:
+        except (OSError, Refusal):
             return False
         return self.has_ended
 
