@@ -456,9 +456,11 @@ def test_many_chunks_and_trailers_cost_little():
     out = lines_of(
         HELD
         + """
-head = HEAD + b"Transfer-Encoding: chunked\\r\\n\\r\\n"
+head = HEAD + b"Connection: close\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n"
 for body in (
-    b"1\\r\\nx\\r\\n" * 1_000_000,
+    b"1\\r\\nx\\r\\n" * 1_000_000 + b"0\\r\\n\\r\\n",
+    b"100000\\r\\n" + b"\\r\\n\\r\\n" * 262_144 + b"\\r\\n0\\r\\n\\r\\n",
+    (b"1;" + b"e" * 1000 + b"\\r\\nx\\r\\n") * 1000,
     b"0\\r\\n" + b"X: 1\\r\\n" * 10_000 + b"\\r\\n",
     b"1;\\0\\r\\nx\\r\\n0\\r\\n\\r\\n",
     b"0\\r\\nno field\\r\\n\\r\\n",
@@ -467,4 +469,4 @@ for body in (
 server.stop()
 """
     )
-    assert out == ["200", "431", "400", "400"]
+    assert out == ["200", "200", "400", "431", "400", "400"]
