@@ -70,6 +70,7 @@ class RequestReader:
         self._source = source
         self._last = b""  # the last bytes of the pieces before: an empty line may have begun there
         self._end: ChunkedEnd | None = None
+        self._has_begun = False
 
     @property
     def is_complete(self) -> bool:
@@ -100,13 +101,14 @@ class RequestReader:
             OSError: The connection has broken.
         """
         self._check()
+        if self._has_begun:
+            gevent.sleep(0)  # bytes that are there already would let nobody else have a turn, nor a deadline
+        self._has_begun = True
         piece = self._next_piece()
         if not piece:
             raise self._broken_off()
         self.parser.feed(piece)
         self._check()
-        if not self.is_complete:
-            gevent.sleep(0)  # bytes that are there already would let nobody else have a turn, nor a deadline
 
     def close(self) -> None:
         """Let go of the parsers."""

@@ -201,26 +201,61 @@ server.stop()
 
 
 @pytest.mark.parametrize(
-    "flood", ["b'\\r\\n' * 4096", "HEAD + b'Transfer-Encoding: chunked\\r\\n\\r\\n' + b'2\\r\\n\\r\\n\\r\\n' * 1000"]
+    ("head", "flood"),
+    [("b''", "b'\\r\\n'"), ("CHUNKED", "b'1\\r\\nx\\r\\n'"), ("CHUNKED + b'ffffffff\\r\\n'", "b'\\r\\n'")],
 )
-def test_client_that_never_stops_sending_lets_others_have_their_turn(flood):
+def test_client_that_never_stops_sending_keeps_nobody_from_a_turn_and_has_a_deadline(head, flood):
     out = lines_of(
-        RAW
+        READER
         + f"""
-flood = {flood}
-with socket.create_connection(server.addresses[0], timeout=30) as client:
-    def send():
-        with contextlib.suppress(OSError):
-            client.sendall(flood)
-            while True:
-                client.sendall(flood[-4096:])
+import dataclasses
+import gevent
 
-    sender = gevent.spawn(send)
-    print(*[call("echo", number) for number in range(20)])
-    sender.join(30)
-    print(sender.ready())
-server.stop()
+class Endless(Pieces):
+    # Has always something to read at once.
+
+    def readinto(self, buffer):
+        self.data += {flood} * 2048
+        return super().readinto(buffer)
+
+CHUNKED = b"POST /api HTTP/1.1\\r\\nHost: a\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n"
+limits = dataclasses.replace(LIMITS, body_limit=lambda head: (10**12, "max_body_bytes"))
+source = io.BufferedReader(Endless({head}, 8192))
+reader = RequestReader(source, limits, {{"REMOTE_ADDR": "192.0.2.1"}})
+turns = []
+
+def take_turns():
+    while True:
+        turns.append(None)
+        gevent.sleep(0)
+
+gevent.spawn(take_turns)
+try:
+    with gevent.Timeout(0.2, TimeoutError):
+        reader.read_head()
+        body = ChunkedBody(reader)
+        while body.read(8192):
+            pass
+except TimeoutError:
+    print(len(turns) > 10)
 """,
-        options="{'head_timeout_s': 1, 'body_timeout_s': 1, 'max_body_bytes': 10**9}",
+        prelude="",
     )
-    assert out == [" ".join(map(str, range(20))), "True"]
+    assert out == ["True"]
+
+
+def test_chunked_body_ends_when_it_has_been_read_and_not_before():
+    out = lines_of(
+        READER
+        + """
+from tests.servBackend.native.samples import chunked
+
+source = io.BufferedReader(Pieces(chunked(b"abc", b"de") + GET, 10_000))
+reader = RequestReader(source, LIMITS, {"REMOTE_ADDR": "192.0.2.1"})
+reader.read_head()
+body = ChunkedBody(reader)
+print([(body.read(2), body.has_ended) for _ in range(4)])
+""",
+        prelude="",
+    )
+    assert out == ["[(b'ab', False), (b'cd', False), (b'e', True), (b'', True)]"]
