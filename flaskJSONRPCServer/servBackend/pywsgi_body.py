@@ -10,11 +10,10 @@ from typing import Any
 import gevent
 
 from ..http.refusals import Refusal
+from .native.messages import CONTINUE
 from .pywsgi_reader import ChunkedBody
 
 __all__ = ["Body", "LengthBody"]
-
-_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class LengthBody(io.RawIOBase):
@@ -139,7 +138,7 @@ class Body(io.RawIOBase):
     def _send_continue(self) -> None:
         waits, self._waits_for_100 = self._waits_for_100, False
         if waits:
-            self._socket.sendall(_CONTINUE)
+            self._socket.sendall(CONTINUE)
 
     def _read(self, raw: LengthBody | ChunkedBody, buffer: Any) -> int:
         if self._deadline is None:
