@@ -18,12 +18,12 @@ from ...runtime.thread_pool import ThreadPool
 from ...settings import Settings
 from ..gate import RpcApplication
 from ..tls import server_context
-from ..wsgi import CONSTANTS, server_variables
+from ..wsgi import CONSTANTS, client_variables, server_variables
 from .accepting import ConnectionLimits
 from .client_connection import ClientConnection
 from .connections import ConnectionManager
 from .known_heads import KnownHeads
-from .parser import ParserLimits
+from .limits import no_headers, parser_limits
 from .protocol import HttpConnection, HttpTimeouts
 from .short_calls import ShortCalls
 
@@ -98,7 +98,7 @@ class FrontServer:
         """
         if self.tls is not None:
             opened = self.tls.wrap_socket(opened, server_side=True, do_handshake_on_connect=False)
-        variables = self._variables | variables_of(address)
+        variables: dict[str, Any] = self._variables | client_variables(address)
         is_tls = self.tls is not None
         http = HttpConnection(
             self._parser_limits,
@@ -151,32 +151,3 @@ def timeouts_of(settings: Settings) -> HttpTimeouts:
         min_answer_rate=settings.min_answer_rate,
         max_requests_per_connection=settings.max_requests_per_connection,
     )
-
-
-def no_headers(head: dict[str, Any]) -> list[tuple[str, str]]:
-    return []
-
-
-def parser_limits(settings: Settings, rpc: RpcApplication | None) -> ParserLimits:
-    def body_limit(head: dict[str, Any]) -> tuple[int, str]:
-        limit_bytes = None if rpc is None else rpc.body_limit_bytes(head)
-        if limit_bytes is None:
-            return settings.max_page_body_bytes, "max_page_body_bytes"
-        return limit_bytes, "max_body_bytes"
-
-    return ParserLimits(
-        max_head_bytes=settings.max_head_bytes,
-        max_url_bytes=settings.max_url_bytes,
-        max_header_count=settings.max_header_count,
-        max_body_bytes=settings.max_body_bytes,
-        spool_body_bytes=settings.spool_body_bytes,
-        body_limit=body_limit,
-        refusal_headers=no_headers if rpc is None else rpc.refusal_headers,
-    )
-
-
-def variables_of(address: Any) -> dict[str, Any]:
-    """Return what the head of each request says of the client."""
-    if isinstance(address, tuple):
-        return {"REMOTE_ADDR": address[0], "REMOTE_PORT": str(address[1])}
-    return {"REMOTE_ADDR": ""}

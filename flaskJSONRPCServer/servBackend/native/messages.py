@@ -12,6 +12,8 @@ from ...http.response import Response, refusal_response
 __all__ = [
     "CONTINUE",
     "LAST_CHUNK",
+    "RETRY_AFTER_S",
+    "Header",
     "chunk",
     "has_no_body",
     "head_message",

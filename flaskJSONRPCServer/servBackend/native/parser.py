@@ -8,10 +8,9 @@ and size of header fields and trailers, the overhead of chunks, bodies without a
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import unquote_to_bytes
 
 import httptools
 
@@ -26,8 +25,10 @@ from ...http.refusals import (
     UrlTooLong,
     VersionNotSupported,
 )
+from ..targets import origin_form
 from .buffers import ReceiveBuffer
 from .known_heads import KnownHeads
+from .limits import Head, ParserLimits
 
 __all__ = ["ParsedRequest", "ParserLimits", "RequestParser"]
 
@@ -51,31 +52,6 @@ _END_OF_HEAD = b"\r\n\r\n"
 
 # None stands for a name with an underscore: as a CGI variable it would pass for another field.
 _variables: dict[bytes, str | None] = {b"Content-Type": "CONTENT_TYPE", b"Content-Length": "CONTENT_LENGTH"}
-
-Head = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class ParserLimits:
-    """What a request may be.
-
-    Attributes:
-        max_head_bytes: The largest head, in bytes.
-        max_url_bytes: The longest request target.
-        max_header_count: The most fields, and the most trailers.
-        max_body_bytes: The largest body that is taken without asking ``body_limit``.
-        spool_body_bytes: The largest body that is held in memory.
-        refusal_headers: Says for a head what an answer that refuses it has among its headers.
-        body_limit: Says for a head how large its body may be, and the name of the setting that says so.
-    """
-
-    max_head_bytes: int
-    max_url_bytes: int
-    max_header_count: int
-    max_body_bytes: int
-    spool_body_bytes: int
-    body_limit: Callable[[Head], tuple[int, str]]
-    refusal_headers: Callable[[Head], list[tuple[str, str]]] = lambda head: []
 
 
 @dataclass(slots=True, eq=False)
@@ -101,7 +77,7 @@ class RequestParser:
     Args:
         limits: What a request may be.
         connection_variables: What the head of each request of this connection has too.
-        known_heads: The heads that all connections of an address have parsed.
+        known_heads: The heads that all connections of an address have parsed; None to parse each one.
 
     Attributes:
         messages: The complete requests in order, and at the end the refusal of what came after them.
@@ -118,7 +94,7 @@ class RequestParser:
         self.body: ReceiveBuffer | None = None
         self._limits = limits
         self._connection_variables = connection_variables
-        self._known_heads = KnownHeads() if known_heads is None else known_heads
+        self._known_heads = known_heads
         self._head: Head = {}
         self._target = b""
         self._fields: list[tuple[bytes, bytes]] = []
@@ -129,16 +105,25 @@ class RequestParser:
         self._refusal: Refusal | None = None
         self._parser: Any = httptools.HttpRequestParser(self)
 
+    @property
+    def head(self) -> Head:
+        """The head that is coming or came last, as CGI variables."""
+        return self._head
+
+    @property
+    def keeps_alive(self) -> bool:
+        """Whether the client wants the connection to go on after the request whose head came last."""
+        return self._parser.should_keep_alive() if self.is_in_body else not self.is_finished
+
     def feed(self, data: bytes) -> None:
         """Parse what has come."""
-        is_between = not (self.is_in_head or self.is_in_body or self.is_finished or self.messages)
-        if is_between and self._take_known(data):
-            return
-        left = data
-        while left and not self.is_finished:
-            left = self._feed(left)
-        if is_between and self.messages:
-            self._learn(data)
+        known = self._known_heads
+        if known is None or self.is_in_head or self.is_in_body or self.is_finished or self.messages:
+            self._feed_all(data)
+        elif not self._take_known(data, known):
+            self._feed_all(data)
+            if self.messages:
+                self._learn(data, known)
 
     def refusal_headers(self) -> list[tuple[str, str]]:
         """Return the headers of an answer that refuses the request that is coming or came last."""
@@ -156,13 +141,17 @@ class RequestParser:
         self.is_in_head = self.is_in_body = self.awaits_continue = False
         self.is_finished = True
 
-    def _take_known(self, data: bytes) -> bool:
+    def _feed_all(self, data: bytes) -> None:
+        while data and not self.is_finished:
+            data = self._feed(data)
+
+    def _take_known(self, data: bytes, known_heads: KnownHeads) -> bool:
         """Take a whole request whose head has come before; False where it has to be parsed.
 
         llhttp does not notice: it is between two requests before and after.
         """
         end = data.find(_END_OF_HEAD) + len(_END_OF_HEAD)
-        known = self._known_heads.find(data[:end])
+        known = known_heads.find(data[:end])
         if known is None or len(data) != end + known.body_bytes:
             return False
         self._head = {**known.variables, **self._connection_variables}
@@ -170,7 +159,7 @@ class RequestParser:
         self.messages.append(ParsedRequest(self._head, self.body, known.is_http_1_1, keeps_alive=True))
         return True
 
-    def _learn(self, data: bytes) -> None:
+    def _learn(self, data: bytes, known_heads: KnownHeads) -> None:
         """Note the head, where the data is one request and nothing else."""
         request = self.messages[0]
         end = data.find(_END_OF_HEAD) + len(_END_OF_HEAD)
@@ -182,7 +171,7 @@ class RequestParser:
             and request.body.size <= min(self._limits.max_body_bytes, self._limits.spool_body_bytes)
             and end + request.body.size == len(data)
         ):
-            self._known_heads.learn(data[:end], request.head, self._connection_variables)
+            known_heads.learn(data[:end], request.head, self._connection_variables)
 
     def _feed(self, data: bytes) -> bytes:
         """Parse, and return what is left for another parser."""
@@ -345,30 +334,12 @@ class RequestParser:
         head["SERVER_PROTOCOL"] = "HTTP/1.1" if is_http_1_1 else "HTTP/1.0"
         target = self._target.decode("latin-1")
         if target[0] != "/":
-            target = self._origin_form(target)
+            target = origin_form(target, head.get("HTTP_HOST"))
         path, _, query = target.partition("?")
         head["PATH_INFO"] = unquote_to_bytes(path).decode("latin-1") if "%" in path else path
         head["QUERY_STRING"] = query
         if is_http_1_1 and "HTTP_HOST" not in head:
             raise BadRequest("the request has no Host")
-
-    def _origin_form(self, target: str) -> str:
-        """Return the path and query of a target in absolute form, whose authority has to be that of Host.
-
-        Source: RFC 9112, section 3.2.2. It says that the authority replaces Host. One that differs is refused, since
-        a proxy in front may have decided by the other.
-        """
-        if target == "*":
-            return target
-        try:
-            parts = urlsplit(target)
-        except ValueError as exc:
-            raise BadRequest("the request target is no URL") from exc
-        if parts.scheme.lower() not in ("http", "https") or not parts.netloc:
-            raise BadRequest("the request target is neither a path nor a URL")
-        if parts.netloc.lower() != self._head.get("HTTP_HOST", "").lower():
-            raise BadRequest("the host of the request target differs from Host")
-        return parts.path + (f"?{parts.query}" if parts.query else "") if parts.path else f"/?{parts.query}".rstrip("?")
 
     def _plan_body(self) -> None:
         head, limits = self._head, self._limits
