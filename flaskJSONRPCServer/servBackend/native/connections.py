@@ -138,16 +138,7 @@ class ConnectionManager:
             self._begin_stop(now)
         elif self._acceptor.may_listen(len(self._connections), now):
             self._acceptor.listen(self._selector)
-        if self._has_submitted:
-            self._has_submitted = False
-            if (pause_s := self._now + LOOKS_APART_S - now) > 0:
-                time.sleep(pause_s)
-        self._waits_long = True  # before it is looked whether there are answers: one that comes later wakes this thread
-        patience = self._patience(now)
-        self._waits_long = patience != _DELIVERY_S
-        events = self._selector.select(patience)
-        self._now = time.monotonic()
-        for key, mask in events:
+        for key, mask in self._wait(now):
             if isinstance(key.data, ClientConnection):
                 self._advance(key.data, mask)
             else:
@@ -160,6 +151,19 @@ class ConnectionManager:
         for connection in self._deadlines.due(self._now):
             self._guarded(self._expire, connection)
         self._submit_requests()
+
+    def _wait(self, now: float) -> list[tuple[selectors.SelectorKey, int]]:
+        """Wait until there is something to do, and return the events of the sockets."""
+        if self._has_submitted:
+            self._has_submitted = False
+            if (pause_s := self._now + LOOKS_APART_S - now) > 0:
+                time.sleep(pause_s)
+        self._waits_long = True  # before it is looked whether there are answers: one that comes later wakes this thread
+        patience = self._patience(now)
+        self._waits_long = patience != _DELIVERY_S
+        events = self._selector.select(patience)
+        self._now = time.monotonic()
+        return events
 
     def _handle(self, key: selectors.SelectorKey) -> None:
         if key.data is self._wakeup:
