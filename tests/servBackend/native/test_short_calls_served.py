@@ -1,0 +1,195 @@
+"""Calls of a path that is trusted to be short run in the manager's thread, until one of them is not."""
+
+import contextlib
+import http.client
+import json
+import threading
+import time
+
+import pytest
+
+from flaskJSONRPCServer import flaskJSONRPCServer
+from flaskJSONRPCServer.servBackend.native import short_calls
+from tests.helpers import wait_until
+
+PATIENCE_S = 30
+
+
+class Api:
+    """Functions that tell how they are run."""
+
+    def __init__(self):
+        self.gate, self.begun = threading.Event(), threading.Semaphore(0)
+        self.running, self.most_running = 0, 0
+        self._counting = threading.Lock()
+
+    def thread(self):
+        return threading.current_thread().name
+
+    def block(self):
+        self.begun.release()
+        assert self.gate.wait(PATIENCE_S)
+        return "went on"
+
+    def overlap(self, seconds=0):
+        with self._counting:
+            self.running += 1
+            self.most_running = max(self.most_running, self.running)
+        time.sleep(seconds)  # the work: what counts is what runs meanwhile
+        with self._counting:
+            self.running -= 1
+
+
+class Served:
+    def __init__(self, **options):
+        self.api = Api()
+        self.server = flaskJSONRPCServer(["127.0.0.1", 0], servBackend="native", name="served", log=0, **options)
+        for function in (self.api.thread, self.api.block, self.api.overlap):
+            self.server.registerFunction(function, path="/api")
+        self.server.start()
+
+    def client(self):
+        return Client(self.server.addresses[0])
+
+    def trust(self):
+        """Call until the calls are run by the manager's thread."""
+        with self.client() as client:
+            wait_until(lambda: client.call("thread").partition("-follower")[0] == "served-native-connections")
+
+
+class Client:
+    def __init__(self, address):
+        self._connection = http.client.HTTPConnection(*address, timeout=PATIENCE_S)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc_info):
+        self._connection.close()
+
+    def send(self, method, *params):
+        body = json.dumps({"jsonrpc": "2.0", "method": method, "params": params, "id": 1})
+        self._connection.request("POST", "/api", body, {"Content-Type": "application/json"})
+
+    def receive(self):
+        answer = json.loads(self._connection.getresponse().read())
+        return answer.get("result", answer)
+
+    def call(self, method, *params):
+        self.send(method, *params)
+        return self.receive()
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch):
+    """Trust also what a loaded machine delays, for as long as a test takes."""
+    monkeypatch.setattr(short_calls, "SHORT_S", 0.02)
+    monkeypatch.setattr(short_calls, "FIRST_AVERAGE_S", 0.1)
+    monkeypatch.setattr(short_calls, "LONG_S", 0.5)
+    monkeypatch.setattr(short_calls, "FIRST_PAUSE_S", 0.001)
+
+
+@pytest.fixture
+def serve():
+    with contextlib.ExitStack() as stack:
+
+        def start(**options):
+            served = Served(**options)
+            stack.callback(served.server.stop, timeout=PATIENCE_S)
+            stack.callback(served.api.gate.set)
+            return served
+
+        yield start
+
+
+def test_short_calls_run_in_the_thread_of_the_connections(serve):
+    serve().trust()
+
+
+def test_call_that_blocks_holds_nobody_up(serve):
+    served = serve()
+    served.trust()
+    with contextlib.ExitStack() as stack:
+        blocked = [stack.enter_context(served.client()) for _ in range(5)]
+        for client in blocked:
+            client.send("block")
+            assert served.api.begun.acquire(timeout=PATIENCE_S)
+        with served.client() as other:
+            assert other.call("thread").startswith("served-native")
+        served.api.gate.set()
+        assert [client.receive() for client in blocked] == ["went on"] * 5
+        assert [client.call("thread")[:13] for client in blocked] == ["served-native"] * 5
+
+
+def test_requests_behind_a_call_that_blocks_are_answered_before_it_ends(serve):
+    served = serve()
+    served.trust()
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(served.client()) for _ in range(20)]
+        blocked, *others = clients
+        blocked.send("block")
+        for client in others:  # some of these come into the same turn of the manager
+            client.send("thread")
+        assert all(client.receive().startswith("served-native") for client in others)
+        assert not served.api.gate.is_set()
+        served.api.gate.set()
+        assert blocked.receive() == "went on"
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_no_more_calls_run_at_once_than_there_are_threads(serve, threads):
+    served = serve(threads=threads)
+    served.trust()
+
+    def call_all():
+        with served.client() as client:
+            for number in range(60):
+                client.call("overlap", 0.015 if number % 20 == 0 else 0)
+
+    callers = [threading.Thread(target=call_all) for _ in range(6)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert served.api.most_running <= threads
+
+
+def test_stop_waits_for_a_call_that_has_cost_the_lead(serve):
+    served = serve()
+    served.trust()
+    with served.client() as client:
+        client.send("block")
+        assert served.api.begun.acquire(timeout=PATIENCE_S)
+        stop = threading.Thread(target=served.server.stop, kwargs={"timeout": PATIENCE_S})
+        stop.start()
+        served.api.gate.set()
+        assert client.receive() == "went on"
+        stop.join()
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("served-native")]
+
+
+def test_stop_leaves_a_call_behind_that_does_not_end(serve):
+    served = serve()
+    served.trust()
+    with served.client() as client:
+        client.send("block")
+        assert served.api.begun.acquire(timeout=PATIENCE_S)
+        served.server.stop(timeout=0.1)
+        with pytest.raises((ConnectionError, http.client.HTTPException)):
+            client.receive()
+        served.api.gate.set()
+    wait_until(lambda: not [each for each in threading.enumerate() if each.name.startswith("served-native")])
+
+
+def test_notifications_and_batches_are_answered_alike(serve):
+    served = serve()
+    served.trust()
+    batch = [{"jsonrpc": "2.0", "method": "overlap", "id": number} for number in range(3)]
+    with served.client() as client:
+        for _ in range(3):
+            client._connection.request("POST", "/api", json.dumps(batch), {"Content-Type": "application/json"})
+            assert [each["id"] for each in json.loads(client._connection.getresponse().read())] == [0, 1, 2]
+            notification = json.dumps({"jsonrpc": "2.0", "method": "overlap"})
+            client._connection.request("POST", "/api", notification, {"Content-Type": "application/json"})
+            answer = client._connection.getresponse()
+            assert (answer.status, answer.read()) == (204, b"")
