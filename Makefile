@@ -14,7 +14,7 @@ DEV := $(VENV)/.installed-dev
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all coverage check lint types docs imports overhead bench bench-overhead soak hard wheel format venv clean
+.PHONY: help run test test-all coverage check lint types security docs imports overhead bench bench-overhead soak hard wheel format venv clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/\1 \2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -36,8 +36,8 @@ coverage: $(DEV)  ## run the suite and list the lines and branches that it does 
 	@tools/install-browser $(BIN)/python
 	@$(BIN)/python -m pytest -n auto --cov --cov-report=term $(ARGS)
 
-check: $(DEV)  ## ruff, mypy --strict, the import-direction test, the documentation, the overhead; all, even after a failure
-	@$(MAKE) --keep-going lint types imports docs overhead
+check: $(DEV)  ## ruff, mypy --strict, bandit, pip-audit, the imports, the documentation, the overhead; all, even after a failure
+	@$(MAKE) --keep-going lint types security imports docs overhead
 
 lint: $(DEV)  ## ruff check and ruff format --check
 	@status=0; \
@@ -47,6 +47,10 @@ lint: $(DEV)  ## ruff check and ruff format --check
 
 types: $(DEV)  ## mypy --strict on the package
 	@$(BIN)/mypy --no-error-summary
+
+security: $(DEV)  ## bandit on the package, and pip-audit on what is installed
+	@$(BIN)/bandit --quiet --recursive --configfile pyproject.toml flaskJSONRPCServer
+	@$(BIN)/python tools/audit
 
 imports: $(DEV)  ## the import-direction test
 	@$(BIN)/python -m pytest -q --no-header tests/test_imports.py

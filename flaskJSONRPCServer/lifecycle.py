@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Lifecycle", "StartRefusedError", "starts_refused"]
 
 # What a client on this machine connects to, where a server listens on all addresses.
-_LOOPBACK_OF_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  nothing is bound here
+_LOOPBACK_OF_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  nothing is bound here  # nosec
 
 # How much of a stop's timeout is kept, at most, for answering what has been held by a lock until then; guessed.
 _ANSWER_S = 1.0

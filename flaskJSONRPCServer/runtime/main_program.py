@@ -47,8 +47,8 @@ class ModuleOfMain:
 
     def evaluate(self, expression: str) -> Any:
         """Return the value of an expression, evaluated among the globals of the main program."""
-        return eval(expression, vars(self._module()))  # noqa: S307  the dispatcher asks, which can run any code anyway
+        return eval(expression, vars(self._module()))  # noqa: S307  the dispatcher asks, which can run any code anyway  # nosec B307
 
     def execute(self, statements: str) -> None:
         """Run statements among the globals of the main program."""
-        exec(statements, vars(self._module()))  # noqa: S102  as above
+        exec(statements, vars(self._module()))  # noqa: S102  as above  # nosec

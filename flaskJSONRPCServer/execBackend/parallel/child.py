@@ -331,7 +331,7 @@ class ParentMain:
             ServerStateError: The value or the exception cannot be pickled.
         """
         answer = self._channel.request(method, {"text": text})
-        value = pickle.loads(base64.b64decode(answer["pickled"]))  # noqa: S301  the parent sends it
+        value = pickle.loads(base64.b64decode(answer["pickled"]))  # noqa: S301  the parent sends it  # nosec B301
         if answer["raised"]:
             raise value
         return value

@@ -34,20 +34,20 @@ class Library:
 
     def take_globals(self, body: bytes | bytearray) -> None:
         """Make globals of a module of what the parent sends."""
-        described, bodies = pickle.loads(body)  # noqa: S301  the parent sends it
+        described, bodies = pickle.loads(body)  # noqa: S301  the parent sends it  # nosec B301
         scope = vars(loaded_module(*described))
         for name, each in bodies.items():
             self._load_global(scope, name, each)
 
     def _load_global(self, scope: dict[str, Any], name: str, body: bytes) -> None:
         try:
-            scope[name] = pickle.loads(body)  # noqa: S301  the parent sends it
+            scope[name] = pickle.loads(body)  # noqa: S301  the parent sends it  # nosec B301
         except Exception as exc:  # noqa: BLE001  the user's own code runs in it
             self._note(f"global {name!r} of {scope['__name__']!r} cannot be loaded in a child process: {exc!r}")
 
     def take_function(self, body: bytes | bytearray) -> None:
         """Keep a function, and search where the parent does; what cannot be loaded is told when it is asked for."""
-        number, pickled, path = pickle.loads(body)  # noqa: S301  the parent sends it
+        number, pickled, path = pickle.loads(body)  # noqa: S301  the parent sends it  # nosec B301
         sys.path += [each for each in path if each not in sys.path]
         self._functions[number] = pickled
 
@@ -59,7 +59,7 @@ class Library:
         """
         found = self._functions[number]
         if isinstance(found, bytes):
-            found = self._functions[number] = pickle.loads(found)  # noqa: S301  the parent sends it
+            found = self._functions[number] = pickle.loads(found)  # noqa: S301  the parent sends it  # nosec B301
         function: Callable[..., Any] = found
         return function
 

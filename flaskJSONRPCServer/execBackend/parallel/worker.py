@@ -28,7 +28,7 @@ def serve() -> None:
     ignore_signals()
     connected = taken_from_stdin()
     wire = Wire(connected)
-    setup, number = pickle.loads(wire.receive()[1])  # noqa: S301  the parent sends it
+    setup, number = pickle.loads(wire.receive()[1])  # noqa: S301  the parent sends it  # nosec B301
     server = ChildServer(setup)
     server.facade._parentModule = main_module(setup.script)
     worker = Worker(wire, server, number)
@@ -78,7 +78,7 @@ class Worker:
         while not self.is_ending:
             kind, body = self._wire.receive()
             if kind == Kind.CALL:
-                self._wire.send(*self._answer(*pickle.loads(body)))  # noqa: S301  the parent sends it
+                self._wire.send(*self._answer(*pickle.loads(body)))  # noqa: S301  the parent sends it  # nosec B301
             elif kind == Kind.FUNCTION:
                 self._library.take_function(body)
             elif kind == Kind.GLOBALS:

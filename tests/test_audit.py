@@ -1,0 +1,60 @@
+"""The audit of `make check` fails where there is a vulnerability, and tells what it could not ask for."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+AUDIT = Path(__file__).resolve().parents[1] / "tools" / "audit"
+
+KNOWN = {"name": "flask", "version": "0.1", "vulns": [{"id": "PYSEC-1", "fix_versions": ["0.2", "1.0"]}]}
+UNMENDED = {"name": "jinja2", "version": "0.1", "vulns": [{"id": "PYSEC-2", "fix_versions": []}]}
+SOUND = {"name": "werkzeug", "version": "3.1", "vulns": []}
+SKIPPED = {"name": "simplejson", "skip_reason": "not found"}
+
+
+@pytest.fixture
+def audit(tmp_path):
+    """Return a function that runs the audit with a pip-audit that says what it is told to."""
+
+    def run(said, complaint=""):
+        package = tmp_path / "pip_audit"
+        package.mkdir()
+        (package / "__init__.py").touch()
+        code = f"import sys\nprint({said!r})\nprint({complaint!r}, file=sys.stderr)\nsys.exit(1)\n"
+        (package / "__main__.py").write_text(code, encoding="utf-8")
+        environ = {**os.environ, "PYTHONPATH": str(tmp_path)}
+        done = subprocess.run([sys.executable, AUDIT], env=environ, capture_output=True, text=True, check=False)
+        assert done.stderr == ""
+        return done.returncode, done.stdout.splitlines()
+
+    return run
+
+
+def told(*packages):
+    return json.dumps({"dependencies": packages, "fixes": []})
+
+
+def test_silence_where_nothing_is_known(audit):
+    assert audit(told(SOUND)) == (0, [])
+
+
+def test_failure_where_something_is_known(audit):
+    assert audit(told(SOUND, KNOWN, UNMENDED)) == (
+        1,
+        ["audit: flask 0.1: PYSEC-1, mended in: 0.2, 1.0", "audit: jinja2 0.1: PYSEC-2, mended in: none"],
+    )
+
+
+def test_what_was_not_audited_is_told(audit):
+    assert audit(told(SOUND, SKIPPED)) == (0, ["audit: 1 of 2 packages were not audited; the first: not found"])
+
+
+def test_advisories_that_cannot_be_reached_are_told(audit):
+    assert audit("", "first\nConnectionError: no route") == (
+        0,
+        ["audit: nothing was audited: ConnectionError: no route"],
+    )
