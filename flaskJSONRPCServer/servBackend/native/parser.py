@@ -58,7 +58,7 @@ class ParserLimits:
 
     Attributes:
         max_head_bytes: The largest head, in bytes.
-        max_url_bytes: The longest request target.
+        max_url_bytes: The longest request target, without the question mark.
         max_header_count: The most fields, and the most trailers.
         max_body_bytes: The largest body that is taken without asking ``body_limit``.
         spool_body_bytes: The largest body that is held in memory.
@@ -209,9 +209,10 @@ class RequestParser:
 
     def on_url(self, url: bytes) -> None:
         """Take the request target, or a part of it."""
-        self._target += url
-        if len(self._target) > self._limits.max_url_bytes:
-            self._stop(UrlTooLong(f"the URL is over max_url_bytes ({self._limits.max_url_bytes} bytes)"))
+        self._target = target = self._target + url
+        limit = self._limits.max_url_bytes
+        if len(target) > limit and len(target) - (b"?" in target) > limit:  # path and query; the mark is of neither
+            self._stop(UrlTooLong(f"the URL is over max_url_bytes ({limit} bytes)"))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header field; behind the body, a trailer, which nobody asks for (RFC 9110, section 6.5.1)."""
