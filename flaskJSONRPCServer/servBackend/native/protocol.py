@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from ...http.body import broken_off
 from ...http.refusals import BadRequest, Refusal, RequestTimeout
 from .buffers import SendBuffer
 from .messages import CONTINUE, refusal_message
@@ -196,7 +197,9 @@ class HttpConnection:
         if self.phase is Phase.LINGERING:
             self._close_if_done()
         elif self.phase is not Phase.RUNNING and not self._parser.messages:
-            if self._parser.is_in_head or self._parser.is_in_body:
+            if self._parser.is_in_body:
+                self._refuse(broken_off(None), now)
+            elif self._parser.is_in_head:
                 self._refuse(BadRequest("the request ended before it was complete"), now)
             else:
                 self._begin_lingering(now)
@@ -298,7 +301,7 @@ class HttpConnection:
         if self.phase is Phase.HEAD:
             self._refuse(RequestTimeout("the head of the request did not come in time"), now)
         elif self.phase is Phase.BODY:
-            self._refuse(RequestTimeout("the client stopped sending in the middle of the body"), now)
+            self._refuse(broken_off(TimeoutError()), now)
         elif self.phase is Phase.IDLE:
             self._begin_lingering(now)
         else:

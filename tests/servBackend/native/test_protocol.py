@@ -325,10 +325,18 @@ def test_end_between_requests_closes(data):
     assert wire.http.phase is Phase.CLOSED
 
 
-@pytest.mark.parametrize("data", [b"GET /", post(b"abc")[:-1], chunked(b"abc")[:-1]])
-def test_end_in_the_middle_of_a_request_is_refused(data):
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b"GET /", "the request ended before it was complete"),
+        (post(b"abc")[:-1], "the body ended before its declared length"),
+        (chunked(b"abc")[:-1], "the body ended before its declared length"),
+    ],
+)
+def test_end_in_the_middle_of_a_request_is_refused(data, text):
     wire = Wire().receive(data)
     wire.http.receive_end(0.0)
+    assert str(wire.http.last_refusal) == text
     assert wire.status() == 400
     assert wire.http.phase is Phase.CLOSED
 
