@@ -148,8 +148,9 @@ class Handler(WSGIHandler):
             super().run_application()
         except ServiceUnavailable as exc:
             reason = f"{exc}\n".encode()
-            self.start_response("503 Service Unavailable", [("Content-Type", "text/plain; charset=utf-8")])
-            self.result = [reason]
+            headers = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(reason)))]
+            self.start_response("503 Service Unavailable", headers)
+            self.result = [] if self.command == "HEAD" else [reason]  # bytes of a body would be the next answer
             super().process_result()
             self.result = None
         finally:

@@ -95,13 +95,17 @@ server.stop()
     ]
 
 
-def test_queue_of_none_refuses_what_cannot_run_at_once():
+def test_queue_of_none_refuses_what_cannot_run_at_once_and_a_head_without_a_body():
     out = lines_of(
         HELD
         + """
 first = opened(held(1))
 until(lambda: running)
 print(statuses(post(CALL, b"Connection: close")), ran)
+with opened(got(2).replace(b"GET", b"HEAD")) as client:
+    client.shutdown(socket.SHUT_WR)
+    answer = receive(client)
+    print(answer[9:12].decode(), b"\\r\\nContent-Length: 54\\r\\n" in answer, answer.endswith(b"\\r\\n\\r\\n"))
 gone.set()
 print(status(first))
 first.close()
@@ -109,7 +113,7 @@ server.stop()
 """,
         options="{'max_concurrent_calls': 1, 'max_waiting_requests': 0}",
     )
-    assert out == ["['503'] []", "200"]
+    assert out == ["['503'] []", "503 True True", "200"]
 
 
 def test_flood_of_slow_calls_leaves_the_next_call_fast():

@@ -28,7 +28,7 @@ from ...http.refusals import (
 )
 from .buffers import ReceiveBuffer
 
-__all__ = ["ParsedRequest", "ParserLimits", "RequestParser"]
+__all__ = ["Head", "ParsedRequest", "ParserLimits", "RequestParser"]
 
 # How many bytes of chunk framing (sizes, extensions) a body may have: some in any case, and so many for each byte of
 # data. A client that sends byte by byte has 5 for each; 10 leaves room for extensions that somebody may really use.
@@ -129,9 +129,13 @@ class RequestParser:
         while data and not self.is_finished:
             data = self._feed(data)
 
-    def refusal_headers(self) -> list[tuple[str, str]]:
-        """Return the headers of an answer that refuses the request that is coming or came last."""
-        return self._limits.refusal_headers(self._head) if "PATH_INFO" in self._head else []
+    def last_head(self) -> Head:
+        """Return what is known of the head of the request that is coming or came last."""
+        return {"REQUEST_METHOD": self._parser.get_method().decode("latin-1"), **self._head}
+
+    def refusal_headers(self, head: Head) -> list[tuple[str, str]]:
+        """Return the headers of an answer that refuses a request."""
+        return self._limits.refusal_headers(head) if "PATH_INFO" in head else []
 
     def close(self) -> None:
         """Let go of the parser, which refers back to this object; the collector may come late."""

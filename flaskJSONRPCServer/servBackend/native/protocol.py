@@ -15,7 +15,7 @@ from ...http.body import broken_off
 from ...http.refusals import BadRequest, Refusal, RequestTimeout
 from .buffers import SendBuffer
 from .messages import CONTINUE, refusal_message
-from .parser import ParsedRequest, ParserLimits, RequestParser
+from .parser import Head, ParsedRequest, ParserLimits, RequestParser
 
 __all__ = ["HttpConnection", "HttpTimeouts", "Phase"]
 
@@ -267,10 +267,16 @@ class HttpConnection:
             elif self.phase is Phase.IDLE:
                 self._since = now
 
-    def refuse(self, refusal: Refusal, now: float) -> None:
-        """Answer with a refusal instead of whatever comes, and end."""
+    def refuse(self, refusal: Refusal, now: float, head: Head | None = None) -> None:
+        """Answer with a refusal instead of whatever comes, and end.
+
+        Args:
+            refusal: What it says.
+            now: The time.
+            head: The head of the request; None for the one that is coming or came last.
+        """
         if self.phase is not Phase.LINGERING and self.phase is not Phase.CLOSED:
-            self._refuse(refusal, now)
+            self._refuse(refusal, now, head)
 
     def stop(self, now: float) -> None:
         """End after the request that is being answered or coming; at once where there is none."""
@@ -357,9 +363,12 @@ class HttpConnection:
         elif parser.is_in_head and self.phase is not Phase.HEAD:
             self._enter(Phase.HEAD, now)
 
-    def _refuse(self, refusal: Refusal, now: float) -> None:
+    def _refuse(self, refusal: Refusal, now: float, head: Head | None = None) -> None:
         self.last_refusal = refusal
-        self.queue(refusal_message(refusal, self._parser.refusal_headers()), now)
+        if head is None:
+            head = self._parser.last_head()
+        is_head = head["REQUEST_METHOD"] == "HEAD"
+        self.queue(refusal_message(refusal, self._parser.refusal_headers(head), is_head=is_head), now)
         self._begin_lingering(now)
 
     def _begin_lingering(self, now: float) -> None:

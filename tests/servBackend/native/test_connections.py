@@ -82,6 +82,18 @@ def test_requests_beyond_those_that_may_wait_are_refused_at_once(serve, calls):
     assert receive_answer(refused[0])[2] == b"/again"
 
 
+def test_head_that_finds_no_place_in_the_queue_gets_no_body_which_would_be_the_next_answer(serve, calls):
+    front = serve(calls, threads=1, max_waiting_requests=0)
+    running = front.connect(get("/slow"))
+    calls.wait_begun(1)
+    client = front.connect(head(method=b"HEAD"))
+    assert client.recv(65536).endswith(b"\r\n\r\n")
+    calls.gate.set()
+    assert receive_answer(running)[2] == b"/slow"
+    client.sendall(get("/next", b"Connection: close"))
+    assert receive_all(client).startswith(b"HTTP/1.1 200 ")
+
+
 def test_call_whose_client_has_gone_does_not_begin_and_a_half_closed_one_is_answered(serve, calls):
     front = serve(calls, threads=1)
     running = front.connect(get("/slow"))
