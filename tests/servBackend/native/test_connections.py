@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import http.client
 import json
+import math
 import os
 import selectors
 import socket
@@ -255,6 +256,23 @@ def test_stop_lets_calls_end_and_refuses_what_comes(serve, calls):
     assert receive_answer(waiting)[2] == b"/waiting"
     stopping.join(PATIENCE_S)
     assert left == [0]
+
+
+def test_stop_waits_for_nothing_where_no_connection_is_left(serve, calls):
+    front = serve(calls)
+    manager, select = front.manager, front.manager._selector.select
+    waits = []
+
+    def noted_select(patience):
+        if manager._grace_ends_at < math.inf:  # the stop has begun
+            waits.append(patience)
+        return select(patience)
+
+    manager._selector.select = noted_select
+    front.connect(get("/1", b"Connection: close")).close()
+    wait_until(lambda: calls.begun and not manager._connections)
+    assert manager.stop(PATIENCE_S) == 0
+    assert waits == []
 
 
 def test_stop_tells_how_many_calls_it_has_cut_off(serve, calls):
