@@ -504,7 +504,7 @@ def test_starts_and_stops_leave_no_thread_and_no_descriptor(serve, backend):
     post(server)
     server.stop()
     before = threading.active_count(), server._countFileDescriptor()
-    for _ in range(50):
+    for _ in range(10):
         server.start()
         assert post(server) == (200, ANSWER)
         server.stop()
