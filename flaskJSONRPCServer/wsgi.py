@@ -123,7 +123,7 @@ class Application:
             or any(self._observers)
             or "wsgi_app" in self._attributes
             # Nothing is there until Flask looks for the handler of a code, which leaves an empty entry for it.
-            or (len(self._error_handlers) > 0 and any(self._error_handlers.values()))
+            or (bool(self._error_handlers) and any(self._error_handlers.values()))
         )
 
 
@@ -328,7 +328,7 @@ def process_of_flask(pipeline: Pipeline, environ: Environ) -> flask.Response:
         Refusal: It gets an HTTP error instead of an answer.
         NotFound, MethodNotAllowed: It is no RPC request.
     """
-    request = pipeline.request(environ, current_request())
+    request = pipeline.make_exchange(environ, current_request())
     target = pipeline.find(request)
     if target is None:
         refuse(pipeline, environ)

@@ -70,7 +70,7 @@ def answer(http: HttpConnection, now: float) -> None:
     request = http.next_request(now)
     if request is not None:
         http.queue(b"answer", now)
-        http.answered(now, keeps_alive=http.may_keep_alive(request))
+        http.answered(now, keeps_alive=request.keeps_alive)
         request.body.close()
     if http.outgoing.size:
         http.sent(len(http.outgoing.first()), now)

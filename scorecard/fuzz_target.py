@@ -82,7 +82,7 @@ class Target:
             if request.head.get("REQUEST_METHOD") in (None, ""):
                 raise AssertionError(f"a request without a method: {request.head}")
             http.queue(b"answer", now)
-            http.answered(now, keeps_alive=http.may_keep_alive(request))
+            http.answered(now, keeps_alive=request.keeps_alive)
 
 
 def make_connection() -> Any:

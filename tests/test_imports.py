@@ -43,7 +43,7 @@ _CELERY = {
 }
 _PYWSGI = {
     f"servBackend/{module}.py"
-    for module in ("pywsgi", "pywsgi_body", "pywsgi_calls", "pywsgi_handler", "pywsgi_sockets")
+    for module in ("pywsgi", "pywsgi_body", "pywsgi_calls", "pywsgi_handler", "pywsgi_reader", "pywsgi_sockets")
 }
 _ENGINES = {"sansio_jsonrpc/codecs/engines.py"}
 

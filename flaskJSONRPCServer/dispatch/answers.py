@@ -90,7 +90,8 @@ class Answerer:
             if endpoint.is_handed_over or self._pace_of_batch is not None:
                 return self._answer_in_parts(message, endpoint, exchange)
             return self._answer_batch(message, endpoint, exchange)
-        return self.answer_message(message, endpoint, exchange)
+        reply = self._reply(message, endpoint, exchange)
+        return reply if len(reply) <= self._max_response_bytes else self._refuse(message)
 
     def answer_message(self, message: Message, endpoint: Endpoint, exchange: Exchange) -> bytes:
         """Answer one message; the answer to a notification is empty."""

@@ -114,6 +114,7 @@ class Pipeline:
     def arrange(self, steps: Steps) -> None:
         """Take other steps, from the next request on."""
         self.steps = steps
+        self._new_id = steps.new_id
         self.is_of_flask = steps.process is not None or steps.handler is not None
         process = self.process if steps.process is None else by_names(steps.process)
         if self._auth is not None:  # what it sets is there for the dispatchers, and not for the next request
@@ -137,14 +138,18 @@ class Pipeline:
         Returns:
             The answer; None if this is no RPC request: an unknown path, or an HTTP method that this path does not take.
         """
-        request = self.request(head, parsed, received)
+        request = self.make_exchange(head, parsed, received)
         if self._locks.closed and (refused := self.held_back(request)) is not None:
             return refused
-        target = self.find(request)
-        if target is None:
-            return None
-        endpoint, route = target
-        request.tally.requests_started += 1
+        route = None
+        endpoint = self._router.table.endpoints.get(request.wsgi_path)
+        if endpoint is None or request.method != "POST":
+            target = self.find(request)
+            if target is None:
+                return None
+            endpoint, route = target
+        tally = request.tally
+        tally.requests_started += 1
         try:
             response = self._process(request, endpoint, route)
         except Refusal as refusal:
@@ -154,7 +159,7 @@ class Pipeline:
                 raise
             response = self.server_error(request)
         finally:
-            request.tally.requests_done += 1
+            tally.requests_done += 1
             if self._stats.awaiting_idle:
                 self._stats.wake_waiting()
         return response if self._cors is None else with_cors(response, request, self._cors)
@@ -191,14 +196,14 @@ class Pipeline:
         """Return what the CORS protocol wants in a refusal of the serving backend's; nothing for another URL."""
         return self.cors_headers(Request(head)) if self.allowed_methods(head["PATH_INFO"]) else []
 
-    def request(
+    def make_exchange(
         self, head: Environ, parsed: werkzeug.wrappers.Request | None, received: ReceivedRequest | None = None
     ) -> Exchange:
-        """Return the request of an environ, or as a serving backend has received it."""
-        request = Exchange(head, self._trusted_proxies, parsed, self.steps.new_id, received)
-        request.allow_compress = self._allow_compress
-        request.tally = self._stats.tally()
-        return request
+        """Return what the calls of a request share."""
+        exchange = Exchange(head, self._trusted_proxies, parsed, self._new_id, received)
+        exchange.allow_compress = self._allow_compress
+        exchange.tally = self._stats.tally()
+        return exchange
 
     def allowed_methods(self, wsgi_path: str) -> tuple[str, ...]:
         """Return the HTTP methods that an RPC URL takes; none where the URL is unknown."""
@@ -226,13 +231,10 @@ class Pipeline:
         Raises:
             Refusal: It gets an HTTP error instead of an answer.
         """
-        self._guard.check_head(request.head)
-        if request.method == "OPTIONS":
-            return Response("204 No Content", [("Allow", ", ".join(METHOD_URL_METHODS if route else PATH_METHODS))])
-        return self._post(request, endpoint) if route is None else self._get(request, endpoint, route)
-
-    def _post(self, request: Exchange, endpoint: Endpoint) -> Response:
         head, steps = request.head, self.steps
+        self._guard.check_head(head)
+        if request.method != "POST":
+            return self._process_other(request, endpoint, route)
         self._guard.check_media_type(head)
         if steps.limiter is not None:  # before auth, which a client would otherwise ask as often as it likes
             steps.limiter.admit(request, endpoint, None)
@@ -245,6 +247,11 @@ class Pipeline:
         if steps.mime_type is not None:
             request.outgoing.mime_type = steps.mime_type(request.parsed)
         return steps.renderer.render(steps.answerer.answer_text(text, endpoint, request), request)
+
+    def _process_other(self, request: Exchange, endpoint: Endpoint, route: Route | None) -> Response:
+        if request.method == "OPTIONS" or route is None:
+            return Response("204 No Content", [("Allow", ", ".join(METHOD_URL_METHODS if route else PATH_METHODS))])
+        return self._get(request, endpoint, route)
 
     def _get(self, request: Exchange, endpoint: Endpoint, route: Route) -> Response:
         if self.steps.limiter is not None:

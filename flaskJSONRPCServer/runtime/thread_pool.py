@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 from .concurrency import make_condition, make_lock, make_waiter, start_native_thread
 
-__all__ = ["Task", "ThreadPool"]
+__all__ = ["AnyTask", "Task", "ThreadPool"]
 
 # How long a thread without work stays; guessed.
 _IDLE_S = 30
@@ -64,9 +64,9 @@ class ThreadPool:
         return bool(self._waiting)
 
     @property
-    def is_alone(self) -> bool:
-        """Whether the task that asks is the only one."""
-        return len(self._unfinished) < 2
+    def has_room(self) -> bool:
+        """Whether another task would find a thread."""
+        return len(self._unfinished) < self._max_threads
 
     def submit(self, task: Task, *, is_bounded: bool = True) -> bool:
         """Run a task as soon as a thread is free.
@@ -101,6 +101,17 @@ class ThreadPool:
             self._wake_one_or_withdraw()
         return refused
 
+    def adopt(self, task: Task) -> None:
+        """Count a task that a thread of somebody else's runs already, as one of those that run at once."""
+        with self._lock:
+            self._unfinished.add(task)
+
+    def release(self, task: Task) -> None:
+        """Count such a task no more: it has ended."""
+        self._finished(task)
+        with self._lock:
+            self._wake_one()
+
     def stop(self, timeout_s: float, allowed: int = 0) -> tuple[list[Task], list[Task]]:
         """Take no further task, and wait until no more than ``allowed`` are unfinished.
 
@@ -134,9 +145,14 @@ class ThreadPool:
         self._unfinished.add(task)
         self._waiting.append(task)
 
+    def _may_begin(self) -> bool:
+        """Return whether a task waits that may run: so many run at once at most, those of other threads included."""
+        waiting = len(self._waiting)
+        return waiting > 0 and len(self._unfinished) - waiting < self._max_threads
+
     def _wake_one(self) -> None:
         """Wake or start a thread if there is work for another one; under the lock."""
-        if self._is_waking or not self._waiting:
+        if self._is_waking or not self._may_begin():
             return
         if self._idle:
             self._is_waking = True
@@ -186,7 +202,7 @@ class ThreadPool:
             while True:
                 if is_woken:
                     self._is_waking = False
-                if self._waiting:
+                if self._may_begin():
                     task = self._waiting.popleft()
                     self._wake_one()
                     return task

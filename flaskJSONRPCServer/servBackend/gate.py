@@ -61,11 +61,17 @@ class Gate:
 
     def respond(self, received: ReceivedRequest) -> Response | None:
         """Answer one request without WSGI; None where it has to be answered by :meth:`__call__`."""
-        self._enter()
+        # As __call__, without its two steps: each request comes this way.
+        thread = threading.get_ident()
+        self._inside.add(thread)
+        if self._held:
+            self._wait_outside(thread)
         try:
             return None if self._rpc is None else self._rpc.respond(received)
         finally:
-            self._leave()
+            self._inside.discard(thread)
+            if self._held:
+                self._wake_waiting()
 
     def body_limit_bytes(self, head: dict[str, Any]) -> int | None:
         """Return how large the body of an RPC request may be; None for any other request. Never waits."""

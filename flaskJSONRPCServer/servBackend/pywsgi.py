@@ -14,11 +14,13 @@ from gevent.pool import Pool
 from gevent.pywsgi import WSGIServer
 
 from ..runtime.logs import DEBUG, INFO, WARNING
+from .gate import RpcApplication
+from .native.limits import parser_limits
 from .pywsgi_calls import CallLimit
 from .pywsgi_handler import Handler
 from .sockets import is_unix
 from .tls import server_context
-from .wsgi import server_variables
+from .wsgi import CONSTANTS, server_variables
 
 __all__ = ["PywsgiBackend"]
 
@@ -38,6 +40,7 @@ class Server(WSGIServer):
         self.read_timeout_s = settings.read_timeout_s or None
         self.head_timeout_s = settings.head_timeout_s or None
         self.body_timeout_s = settings.body_timeout_s or None
+        self.parser_limits = parser_limits(settings, app if isinstance(app, RpcApplication) else None)
         self.calls = CallLimit(settings.max_concurrent_calls, settings.max_waiting_requests)
         self._tls = server_context(settings.ssl)
         self.is_stopping = False
@@ -46,7 +49,7 @@ class Server(WSGIServer):
         # gevent's own class, whatever the listener is of: a socket may have been given that was made before the patch.
         own = gevent.socket.socket(fileno=os.dup(listener.fileno()))
         # pywsgi would ask the name service for the name.
-        environ = {**server_variables(listener), "wsgi.multithread": True}
+        environ = {**CONSTANTS, **server_variables(listener)}
         super().__init__(own, app, spawn=self._connections, log=None, handler_class=Handler, environ=environ)
         self.environ["wsgi.url_scheme"] = "http" if self._tls is None else "https"
 

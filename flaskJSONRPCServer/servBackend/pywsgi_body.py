@@ -9,11 +9,11 @@ from typing import Any
 
 import gevent
 
-from .chunks import ChunkedBody
+from ..http.refusals import Refusal
+from .native.messages import CONTINUE
+from .pywsgi_reader import ChunkedBody
 
 __all__ = ["Body", "LengthBody"]
-
-_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class LengthBody(io.RawIOBase):
@@ -64,6 +64,7 @@ class Body(io.RawIOBase):
 
     Attributes:
         has_ended: Whether all of it has been read.
+        refused_status: The status of the refusal of a body that is malformed or over a limit; else None.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Body(io.RawIOBase):
         self._on_complete = on_complete
         self._is_broken = False  # whether nothing of the rest can be told from the next request any more
         self.has_ended = raw is None or raw.has_ended
+        self.refused_status: str | None = None  # not the refusal, whose traceback refers to this object
 
     @property
     def is_awaited(self) -> bool:
@@ -97,8 +99,8 @@ class Body(io.RawIOBase):
 
         Raises:
             TimeoutError: They do not come in time.
-            OSError: The connection ends early, or the chunking is malformed.
-            ServiceUnavailable: It is complete, and too many requests wait.
+            OSError: The connection ends early.
+            Refusal: The chunking is malformed, or over a limit. Or it is complete, and too many requests wait.
         """
         if self.has_ended or self._raw is None:
             return 0
@@ -107,6 +109,9 @@ class Body(io.RawIOBase):
             read = self._read(self._raw, buffer)
         except OSError:
             self._is_broken = True
+            raise
+        except Refusal as refusal:
+            self._is_broken, self.refused_status = True, refusal.status
             raise
         self._note_end()
         return read
@@ -120,7 +125,7 @@ class Body(io.RawIOBase):
         try:
             while not self.has_ended and most_bytes > 0:
                 most_bytes -= len(self.read(16384))
-        except OSError:
+        except (OSError, Refusal):
             return False
         return self.has_ended
 
@@ -133,7 +138,7 @@ class Body(io.RawIOBase):
     def _send_continue(self) -> None:
         waits, self._waits_for_100 = self._waits_for_100, False
         if waits:
-            self._socket.sendall(_CONTINUE)
+            self._socket.sendall(CONTINUE)
 
     def _read(self, raw: LengthBody | ChunkedBody, buffer: Any) -> int:
         if self._deadline is None:

@@ -7,44 +7,44 @@ import io
 import os
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import gevent
 from gevent.pywsgi import WSGIHandler
 
-from ..http.refusals import ServiceUnavailable
+from ..http.refusals import Refusal, ServiceUnavailable
 from ..http.request import CLIENT_SOCKET
+from ..http.response import refusal_response
 from ..runtime.interrupts import is_interrupt
-from .chunks import ChunkedBody
-from .heads import MAX_HEAD_BYTES, BadHead, check_fields, check_request_line, origin_form, without_query
+from .native.limits import Head
+from .native.messages import RETRY_AFTER_S, refusal_message
+from .native.parser import RequestParser
 from .pywsgi_body import Body, LengthBody
+from .pywsgi_reader import ChunkedBody, RequestReader
 from .pywsgi_sockets import read_rest, send_some
 from .tls import send_close_notify
+from .wsgi import client_variables
 
 if TYPE_CHECKING:
     from .pywsgi import Server
 
 __all__ = ["Handler"]
 
-_BAD_REQUEST = (
-    b"HTTP/1.1 400 Bad Request\r\n"
-    b"Connection: close\r\nContent-Type: text/plain\r\nContent-Length: 11\r\n\r\nBad Request"
-)
-
 # What is left of a body, for the connection to be kept: more is not worth reading. Both are guesses.
 _DISCARDED_BYTES = 64 * 1024
 _DISCARDED_IN_S = 0.2
 
-# When a client that was refused for want of room may try again, in seconds; a guess.
-_RETRY_AFTER_S = "1"
+# What a path may have beside letters and digits (RFC 3986, section 3.3).
+_LOGGED_AS_IT_IS = "/:@!$&'()*+,;=~"
 
 
 class Handler(WSGIHandler):
     """One connection. What it has to say goes to the server's log: info with ``debug=True``, else debug."""
 
     server: Server
-    _head_timeout: gevent.Timeout | None = None
+    _reader: RequestReader
     _body: Body
     _is_calling = False  # whether it has a place among the calls that run at once
     _is_shed = False  # whether the request has been refused for want of such a place
@@ -60,79 +60,100 @@ class Handler(WSGIHandler):
         finally:
             # The body knows its handler. With controlGC, what refers to each other would pile up for long.
             self.__dict__.pop("_body", None)
+            self.__dict__.pop("_reader", None)
             self.__dict__.pop("environ", None)
 
     def handle_one_request(self) -> Any:
-        """Answer one request; see the base class for what is returned. Between two of them, a stop ends it at once."""
-        try:
-            answered = super().handle_one_request()
-        finally:
-            self._end_head()
-        if answered is True and not self.server.is_stopping:
+        """Answer one request; return True where another one may follow, else None.
+
+        The base class would read the head by itself, leniently. Between two requests, a stop ends the connection.
+        """
+        goes_on = False
+        if self._await_request():
+            variables: Head = {"wsgi.url_scheme": self.server.environ["wsgi.url_scheme"]}
+            variables |= client_variables(self.client_address)
+            self._reader = RequestReader(self.rfile, self.server.parser_limits, variables)
+            try:
+                goes_on = self._read_head() and self._answer()
+            finally:
+                self._reader.close()
+        if goes_on:
             self.server.silent.add(self.socket)
             return True
-        if isinstance(answered, tuple):
-            self.code, data = int(answered[0]), answered[1]
-            self._sendall(data)
-            self.log_request()
-            self._has_answered = True
         self._end_connection()
         return None
 
-    def read_requestline(self) -> str:
-        """Read the request line, or the end of a connection; the socket has a timeout of silence."""
-        arrived = self.rfile.peek(1)  # by one look at the socket at most; all that there is
-        if not arrived:
-            return ""
-        if b"\r\n\r\n" not in arrived:  # else the head is there, and no clock need run
-            late = TimeoutError("the head did not come in time")
-            self._head_timeout = gevent.Timeout.start_new(self.server.head_timeout_s, late)
-        return super().read_requestline()
-
-    def read_request(self, raw_requestline: str) -> Any:
-        """Read the head. From here on, a stop waits for the answer.
-
-        Raises:
-            BadHead: It is malformed.
-            TimeoutError: Its end does not come in time.
-        """
+    def _await_request(self) -> bool:
+        """Return whether a request has begun to come. From then on it has a deadline, and a stop waits for it."""
+        try:
+            has_come = bool(self.rfile.peek(1))
+        except OSError:  # a client that is silent for too long, or has gone
+            return False
+        if not has_come:
+            return False
         self.server.silent.discard(self.socket)
-        check_request_line(raw_requestline.encode("latin-1"))
-        read = super().read_request(raw_requestline)
-        self._end_head()
-        self.path = origin_form(self.path or "", self.headers.get("Host", ""))
-        connection = self.headers.get("Connection", "").lower().split(",")
-        self.close_connection = self.close_connection or "close" in map(str.strip, connection)
-        return read
+        return True
 
-    def MessageClass(self, stream: Any, *_: Any) -> Any:  # noqa: N802  the name is that of the base class
-        """Read the header fields, strictly."""
-        lines = list(head_lines(stream))
-        check_fields(lines, is_http_1_1=self.request_version == "HTTP/1.1")
-        return super().MessageClass(io.BytesIO(b"".join([*lines, b"\r\n"])))
+    def _read_head(self) -> bool:
+        """Return whether there is a request to be answered: one whose head has come, and is not refused."""
+        self.requestline, self.response_length = "", 0
+        try:
+            self._reader.read_piece()  # of what has come already: mostly all of the head, and no clock need run
+            if not self._reader.has_head:
+                late = TimeoutError("the head did not come in time")
+                with gevent.Timeout(self.server.head_timeout_s, late):
+                    self._reader.read_head()
+        except Refusal as refusal:
+            self._refuse(refusal)
+            return False
+        except OSError as exc:
+            self.log_error("refused: %s", exc)
+            return False
+        return True
+
+    def _refuse(self, refusal: Refusal) -> None:
+        self.log_error("refused: %s", refusal)
+        self.code = int(refusal.status[:3])
+        parser = self._reader.parser
+        head = parser.last_head()
+        is_head = head["REQUEST_METHOD"] == "HEAD"
+        self._sendall(refusal_message(refusal, parser.refusal_headers(head), is_head=is_head))
+        self.log_request()
+
+    def _answer(self) -> bool:
+        """Answer the request whose head has been read; return whether another one may follow."""
+        self.environ = self.get_environ()
+        self.application = self.server.application
+        self.handle_one_response()
+        return not self.close_connection and not self.server.is_stopping
 
     def get_environ(self) -> dict[str, Any]:
-        """Return the environ, with a body of ours: pywsgi's has no deadline, and no bound of chunks and trailers."""
-        environ: dict[str, Any] = super().get_environ()
-        environ[CLIENT_SOCKET] = self.socket
-        environ.setdefault("REMOTE_ADDR", "")  # a Unix socket's peer has none
+        """Return the environ (PEP 3333) of the request whose head has been read."""
+        parser = self._reader.parser
+        self.command, self.request_version = parser.head["REQUEST_METHOD"], parser.head["SERVER_PROTOCOL"]
+        self.requestline = request_line(parser.head)
+        self.close_connection = not parser.keeps_alive
+        self._is_shed = False
+        self._body = self._make_body(parser)
+        self.wsgi_input = Rest(self)  # type: ignore[assignment]  # all that is asked of it is there
+        environ = {
+            **self.server.get_environ(),
+            **parser.head,
+            CLIENT_SOCKET: self.socket,
+            "wsgi.input": io.BufferedReader(self._body),
+        }
         if isinstance(self.socket, ssl.SSLSocket) and (certificate := self.socket.getpeercert(binary_form=True)):
             environ["SSL_CLIENT_CERT"] = ssl.DER_cert_to_PEM_cert(certificate)
-        self._is_shed = False
-        self._body = self._make_body(environ)
-        self.wsgi_input = Rest(self)  # type: ignore[assignment]  # all that is asked of it is there
-        environ["wsgi.input"] = io.BufferedReader(self._body)
         return environ
 
-    def _make_body(self, environ: dict[str, Any]) -> Body:
+    def _make_body(self, parser: RequestParser) -> Body:
         raw: LengthBody | ChunkedBody | None = None
-        rfile: Any = self.rfile
-        if "HTTP_TRANSFER_ENCODING" in environ:  # which is chunked: the head has been checked
-            raw = ChunkedBody(rfile)
-        elif self.content_length is not None:
-            raw = LengthBody(rfile, self.content_length)
-        waits = environ.get("HTTP_EXPECT", "").lower() == "100-continue" and self.request_version == "HTTP/1.1"
-        return Body(raw, self.server.body_timeout_s, self.socket, waits_for_100=waits, on_complete=self._begin_call)
+        if "HTTP_TRANSFER_ENCODING" in parser.head:  # which is chunked: the head has been checked
+            raw = ChunkedBody(self._reader)
+        elif not self._reader.is_complete:
+            raw = LengthBody(self.rfile, int(parser.head["CONTENT_LENGTH"]))
+        timeout_s, waits = self.server.body_timeout_s, parser.awaits_continue
+        return Body(raw, timeout_s, self.socket, waits_for_100=waits, on_complete=self._begin_call)
 
     def run_application(self) -> None:
         """Let the application answer as soon as there is room for another call.
@@ -146,11 +167,12 @@ class Handler(WSGIHandler):
             else:
                 self._shedding(self.server.calls.check_room)
             super().run_application()
-        except ServiceUnavailable as exc:
-            reason = f"{exc}\n".encode()
-            headers = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(reason)))]
-            self.start_response("503 Service Unavailable", headers)
-            self.result = [] if self.command == "HEAD" else [reason]  # bytes of a body would be the next answer
+        except Refusal as refusal:
+            if self.headers_sent:  # the answer has begun, and cannot become another one
+                raise
+            response = refusal_response(refusal)
+            self.start_response(response.status, response.headers)
+            self.result = [] if self.command == "HEAD" else [response.body]  # its bytes would be the next answer
             super().process_result()
             self.result = None
         finally:
@@ -162,9 +184,14 @@ class Handler(WSGIHandler):
         super().process_result()
 
     def start_response(self, status: str, headers: Any, exc_info: Any = None) -> Any:
-        """Begin an answer; say when to try again where it is a refusal for want of room."""
+        """Begin an answer; with the status of the refusal where the request has been refused meanwhile.
+
+        An application that knows no refusals, such as a page of Flask, takes one for an error of its own.
+        """
         if self._is_shed:
-            status, headers = "503 Service Unavailable", [*headers, ("Retry-After", _RETRY_AFTER_S)]
+            status, headers = ServiceUnavailable.status, [*headers, ("Retry-After", str(RETRY_AFTER_S))]
+        elif self._body.refused_status is not None:
+            status = self._body.refused_status
         return super().start_response(status, headers, exc_info)
 
     def finalize_headers(self) -> None:
@@ -219,11 +246,6 @@ class Handler(WSGIHandler):
             self._is_calling = False
             self.server.calls.release()
 
-    def _end_head(self) -> None:
-        timeout, self._head_timeout = self._head_timeout, None
-        if timeout is not None:
-            timeout.close()
-
     def _end_connection(self) -> None:
         """Say that nothing follows, and let the client read its answer though it may still be sending.
 
@@ -240,7 +262,7 @@ class Handler(WSGIHandler):
 
     def log_request(self) -> None:
         """Log a request."""
-        self.server.write_log(self._peer(), f'"{without_query(self.requestline or "")}" {self.code or "-"}')
+        self.server.write_log(self._peer(), f'"{self.requestline or "-"}" {self.code or "-"}')
 
     def log_error(self, msg: str, *args: Any) -> None:
         """Log one of pywsgi's messages."""
@@ -261,10 +283,6 @@ class Handler(WSGIHandler):
             return
         self._send_error_response_if_possible(500)  # type: ignore[attr-defined]  # not in the stubs
 
-    def _handle_client_error(self, ex: Exception) -> tuple[str, bytes] | None:
-        self.log_error(f"refused: {ex}")
-        return None if isinstance(ex, TimeoutError) else ("400", _BAD_REQUEST)
-
     def _peer(self) -> str:
         return self.client_address[0] if isinstance(self.client_address, tuple) else "-"
 
@@ -279,15 +297,8 @@ class Rest:
         self._handler.end_body()
 
 
-def head_lines(stream: Any) -> Iterator[bytes]:
-    """Read the lines of a head, without the empty one.
-
-    Raises:
-        BadHead: It is too large, or the connection ends before it does.
-    """
-    left = MAX_HEAD_BYTES
-    while (line := stream.readline(left)) != b"\r\n":
-        left -= len(line)
-        if not line.endswith(b"\n") or left <= 0:
-            raise BadHead("the head is too large, or incomplete")
-        yield line
+def request_line(head: Head) -> str:
+    """Return a request line as it may be logged: a query may hold what is secret, a path line breaks."""
+    path = quote(head["PATH_INFO"], safe=_LOGGED_AS_IT_IS, encoding="latin-1")
+    query = "?..." if head["QUERY_STRING"] else ""
+    return f"{head['REQUEST_METHOD']} {path}{query} {head['SERVER_PROTOCOL']}"

@@ -10,6 +10,7 @@ import contextlib
 import functools
 import io
 import os
+import re
 import socket
 import ssl
 import sys
@@ -22,7 +23,6 @@ from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
 from ..runtime.logs import DEBUG, ERROR, INFO, WARNING
 from .exposure import warn_if_exposed
-from .heads import without_query
 from .sockets import is_unix
 from .tls import send_close_notify, server_context
 from .wsgi import server_variables
@@ -38,6 +38,8 @@ _POLL_S = 0.1
 _LINGER_S = 2.0
 
 _RECEIVE_BYTES = 64 * 1024
+
+_QUERY = re.compile(r"\?\S*")
 
 
 class RequestHandler(WSGIRequestHandler):
@@ -210,6 +212,11 @@ def drain(connection: socket.socket, deadline: float) -> None:
         connection.settimeout(left_s)
         if not socket.socket.recv(connection, _RECEIVE_BYTES):
             return
+
+
+def without_query(message: str) -> str:
+    """Return a message without the queries in it: they may hold what is secret."""
+    return _QUERY.sub("?...", message)
 
 
 def end_reading(connection: socket.socket) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from .sockets import is_unix
 
-__all__ = ["CONSTANTS", "close_body", "server_variables"]
+__all__ = ["CONSTANTS", "client_variables", "close_body", "server_variables"]
 
 CONSTANTS: dict[str, Any] = {
     "SCRIPT_NAME": "",
@@ -24,6 +24,13 @@ def server_variables(listener: socket.socket) -> dict[str, str]:
     """Return SERVER_NAME and SERVER_PORT, which there have to be over a Unix socket too."""
     host, port = ("localhost", 80) if is_unix(listener) else listener.getsockname()[:2]
     return {"SERVER_NAME": host, "SERVER_PORT": str(port)}
+
+
+def client_variables(address: Any) -> dict[str, str]:
+    """Return REMOTE_ADDR and REMOTE_PORT; the peer of a Unix socket has neither, and an empty address."""
+    if isinstance(address, tuple):
+        return {"REMOTE_ADDR": str(address[0]), "REMOTE_PORT": str(address[1])}
+    return {"REMOTE_ADDR": ""}
 
 
 def close_body(body: Any) -> None:

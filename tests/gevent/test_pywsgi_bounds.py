@@ -233,7 +233,7 @@ def outlive_the_head_timeout(begun_with, drop):
         return receive(client)
 
 with opened() as idle:  # before a request and between two of them, nothing of a head is there
-    for begun_with, drop in ((b"P", b"x"), (b"", b"x"), (HEAD, b"x"), (HEAD, b"X: 1\\r\\n")):
+    for begun_with, drop in ((b"GET /", b"x"), (b"", b"\\r\\n"), (HEAD, b"x"), (HEAD, b"X: 1\\r\\n")):
         print(outlive_the_head_timeout(begun_with, drop))
         idle.sendall(SECOND)
         print(status(idle))
@@ -440,9 +440,11 @@ def test_many_chunks_and_trailers_cost_little():
     out = lines_of(
         HELD
         + """
-head = HEAD + b"Transfer-Encoding: chunked\\r\\n\\r\\n"
+head = HEAD + b"Connection: close\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n"
 for body in (
-    b"1\\r\\nx\\r\\n" * 1_000_000,
+    b"1\\r\\nx\\r\\n" * 1_000_000 + b"0\\r\\n\\r\\n",
+    b"100000\\r\\n" + b"\\r\\n\\r\\n" * 262_144 + b"\\r\\n0\\r\\n\\r\\n",
+    (b"1;" + b"e" * 1000 + b"\\r\\nx\\r\\n") * 1000,
     b"0\\r\\n" + b"X: 1\\r\\n" * 10_000 + b"\\r\\n",
     b"1;\\0\\r\\nx\\r\\n0\\r\\n\\r\\n",
     b"0\\r\\nno field\\r\\n\\r\\n",
@@ -451,4 +453,4 @@ for body in (
 server.stop()
 """
     )
-    assert out == ["400"] * 4
+    assert out == ["200", "200", "400", "431", "400", "400"]

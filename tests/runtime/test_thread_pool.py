@@ -101,13 +101,34 @@ def test_tasks_beyond_the_bound_are_returned_and_do_not_run(pools, gate):
     assert pool.submit_all([]) == []
 
 
-def test_task_may_be_alone(pools, gate):
+def test_pool_may_have_room(pools, gate):
     pool = pools(2, 3)
-    assert pool.is_alone
     pool.submit(Task(gate))
-    assert pool.is_alone
+    assert pool.has_room
     pool.submit(Task(gate))
-    assert not pool.is_alone
+    assert not pool.has_room
+
+
+def test_task_that_another_thread_runs_counts_among_those_that_run_at_once(pools, gate):
+    pool = pools(1, 3)
+    first, adopted, last = Task(), Task(), Task(gate)
+    pool.submit(first)  # so that there is a thread, which waits
+    wait_until(lambda: counts(pool, "running") == (0,))
+    pool.adopt(adopted)
+    assert not pool.has_room
+    assert pool.submit(last)
+    assert counts(pool, "running", "waiting") == (1, 1)
+    assert not last.begun.wait(0.05)  # for as long as the other one runs, which is what is shown
+    pool.release(adopted)
+    assert last.begun.wait(PATIENCE_S)
+
+
+def test_task_that_another_thread_runs_is_told_of_by_the_stop(pools):
+    pool, adopted = pools(2, 3), Task()
+    pool.adopt(adopted)
+    assert pool.stop(0) == ([], [adopted])
+    pool.release(adopted)
+    assert pool.stop(PATIENCE_S) == ([], [])
 
 
 def test_tasks_begin_in_their_order(pools):

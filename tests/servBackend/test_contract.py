@@ -55,7 +55,7 @@ class Abilities:
 
 ABILITIES = {
     "native": Abilities(),  # all of them
-    "pywsgi": Abilities(takes_raw_utf_8=True, delivers_refusals=False),
+    "pywsgi": Abilities(delivers_refusals=False),
     "werkzeug": Abilities(  # for development
         keeps_alive=False,
         bounds_threads=False,

@@ -18,12 +18,14 @@ from ...runtime.thread_pool import ThreadPool
 from ...settings import Settings
 from ..gate import RpcApplication
 from ..tls import server_context
-from ..wsgi import CONSTANTS, server_variables
+from ..wsgi import CONSTANTS, client_variables, server_variables
 from .accepting import ConnectionLimits
 from .client_connection import ClientConnection
 from .connections import ConnectionManager
-from .parser import ParserLimits
+from .known_heads import KnownHeads
+from .limits import no_headers, parser_limits
 from .protocol import HttpConnection, HttpTimeouts
+from .short_calls import ShortCalls
 
 if TYPE_CHECKING:
     from .exchange import HttpExchange
@@ -48,6 +50,8 @@ class FrontServer:
         respond: Answers without WSGI; None where the application cannot.
         refusal_headers: Says for a head what a refusal has among its headers.
         environ: What is in the environ of every request.
+        pool: The threads that answer.
+        short_calls: Says which calls need none of them.
         busy, no_room: What requests are refused with.
     """
 
@@ -66,6 +70,7 @@ class FrontServer:
         self.refusal_headers: RefusalHeaders = no_headers if rpc is None else rpc.refusal_headers
         # About single connections: whoever can reach the server can cause any number of them.
         self.write_log = LimitedLog(functools.partial(log.write, INFO if settings.debug else DEBUG)).write
+        self.short_calls = ShortCalls()
         self.pool = ThreadPool(settings.threads, settings.max_waiting_requests, name)
         self.tls: ssl.SSLContext | None = server_context(settings.ssl)
         self.timeouts = timeouts_of(settings)
@@ -76,9 +81,10 @@ class FrontServer:
             frozenset(settings.trusted_proxies),
         )
         self.environ = {**CONSTANTS, **server_variables(listener)}
-        most = settings.max_waiting_requests
+        most = self.max_short_calls = settings.max_waiting_requests
         self.busy = ServiceUnavailable(f"max_waiting_requests ({most}) requests are waiting already")
         self.no_room = ServiceUnavailable("the server is busy: max_buffered_bytes is reached")
+        self._known_heads = KnownHeads()
         self._parser_limits = parser_limits(settings, rpc)
         self._variables = {"wsgi.url_scheme": "http" if self.tls is None else "https"}
 
@@ -92,9 +98,16 @@ class FrontServer:
         """
         if self.tls is not None:
             opened = self.tls.wrap_socket(opened, server_side=True, do_handshake_on_connect=False)
-        variables = self._variables | variables_of(address)
+        variables: dict[str, Any] = self._variables | client_variables(address)
         is_tls = self.tls is not None
-        http = HttpConnection(self._parser_limits, self.timeouts, variables, time.monotonic(), is_tls=is_tls)
+        http = HttpConnection(
+            self._parser_limits,
+            self.timeouts,
+            variables,
+            time.monotonic(),
+            is_tls=is_tls,
+            known_heads=self._known_heads,
+        )
         return ClientConnection(manager, opened, address, client, http)
 
 
@@ -138,32 +151,3 @@ def timeouts_of(settings: Settings) -> HttpTimeouts:
         min_answer_rate=settings.min_answer_rate,
         max_requests_per_connection=settings.max_requests_per_connection,
     )
-
-
-def no_headers(head: dict[str, Any]) -> list[tuple[str, str]]:
-    return []
-
-
-def parser_limits(settings: Settings, rpc: RpcApplication | None) -> ParserLimits:
-    def body_limit(head: dict[str, Any]) -> tuple[int, str]:
-        limit_bytes = None if rpc is None else rpc.body_limit_bytes(head)
-        if limit_bytes is None:
-            return settings.max_page_body_bytes, "max_page_body_bytes"
-        return limit_bytes, "max_body_bytes"
-
-    return ParserLimits(
-        max_head_bytes=settings.max_head_bytes,
-        max_url_bytes=settings.max_url_bytes,
-        max_header_count=settings.max_header_count,
-        max_body_bytes=settings.max_body_bytes,
-        spool_body_bytes=settings.spool_body_bytes,
-        body_limit=body_limit,
-        refusal_headers=no_headers if rpc is None else rpc.refusal_headers,
-    )
-
-
-def variables_of(address: Any) -> dict[str, Any]:
-    """Return what the head of each request says of the client."""
-    if isinstance(address, tuple):
-        return {"REMOTE_ADDR": address[0], "REMOTE_PORT": str(address[1])}
-    return {"REMOTE_ADDR": ""}

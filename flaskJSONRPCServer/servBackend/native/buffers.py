@@ -15,6 +15,7 @@ class ReceiveBuffer:
 
     Args:
         spool_bytes: The most that is held in memory.
+        first: What has come already, no more than ``spool_bytes``.
 
     Attributes:
         size: How many bytes have come.
@@ -22,18 +23,18 @@ class ReceiveBuffer:
 
     __slots__ = ("_file", "_first", "_rest", "_spool_bytes", "size")
 
-    def __init__(self, spool_bytes: int) -> None:
-        self.size = 0
+    def __init__(self, spool_bytes: int, first: bytes = b"") -> None:
+        self.size = len(first)
         self._spool_bytes = spool_bytes
-        self._first = b""
+        self._first = first
         # One buffer, since a client may send two bytes at a time: each pair would be an object of 35 bytes.
-        self._rest = bytearray()
+        self._rest: bytearray | None = None
         self._file: BinaryIO | None = None
 
     @property
     def memory_bytes(self) -> int:
         """How many of the bytes are held in memory."""
-        return len(self._first) + len(self._rest)
+        return len(self._first) + (len(self._rest) if self._rest else 0)
 
     def append(self, data: bytes) -> None:
         """Add what has come.
@@ -43,8 +44,10 @@ class ReceiveBuffer:
         """
         self.size += len(data)
         if self._file is None and self.size <= self._spool_bytes:
-            if self._first:
+            if self._rest is not None:
                 self._rest += data
+            elif self._first:
+                self._rest = bytearray(data)
             else:
                 self._first = data
         else:
@@ -70,7 +73,7 @@ class ReceiveBuffer:
 
     def close(self) -> None:
         """Forget the body; a temporary file ends with that."""
-        self._first, self._rest = b"", bytearray()
+        self._first, self._rest = b"", None
         if self._file is not None:
             self._file.close()
 
@@ -78,8 +81,8 @@ class ReceiveBuffer:
         if self._file is None:
             self._file = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as the request
             self._file.write(self._first)
-            self._file.write(self._rest)
-            self._first, self._rest = b"", bytearray()
+            self._file.write(self._rest or b"")
+            self._first, self._rest = b"", None
         self._file.write(data)
 
 

@@ -15,7 +15,7 @@ from ...runtime.thread_pool import Task
 from ..tls import send_close_notify
 from .exchange import HttpExchange
 from .messages import CONTINUE, refusal_message
-from .protocol import HttpConnection, Phase
+from .protocol import CLOSED, HANDSHAKE, RUNNING, HttpConnection
 
 if TYPE_CHECKING:
     from .connections import ConnectionManager
@@ -105,13 +105,14 @@ class ClientConnection:
     @property
     def has_broken_off(self) -> bool:
         """Whether what is sent from now on goes nowhere; the manager may not have closed the socket yet."""
-        return self.is_closed or self.http.phase is not Phase.RUNNING
+        return self.is_closed or self.http.phase is not RUNNING
 
     def is_gone(self) -> bool:
         """Return whether nobody waits for the answer any more: the client has gone, or its time is over."""
-        if self.has_broken_off:
+        http = self.http
+        if self.is_closed or http.phase is not RUNNING:
             return True
-        if not self.http.has_ended:
+        if not http.has_ended:
             return False
         with self._lock:  # so that a probe has been sent completely, or never will be
             return self.is_closed or self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0
@@ -124,7 +125,7 @@ class ClientConnection:
         """
         with self._lock:
             is_sent = self._send(data, time.monotonic())
-            is_broken = self.http.phase is Phase.CLOSED
+            is_broken = self.http.phase is CLOSED
         if is_broken or not is_sent:  # nothing may be awaited of a client that has ended its side: no event would come
             self._manager.attend(self)
         return is_sent
@@ -132,10 +133,10 @@ class ClientConnection:
     def complete(self, message: bytes, *, keeps_alive: bool) -> None:
         """Send a whole answer, and go on.
 
-        Where other requests are under way, the manager sends the answers of all in turn: a thread that sends one would
-        lose the interpreter's lock, and get it back late.
+        Where other requests wait for a thread, the manager sends the answers of all in turn: a thread that sends one
+        would lose the interpreter's lock, and get it back late.
         """
-        if not self.server.pool.is_alone:
+        if self.server.pool.has_waiting:
             self._manager.deliver(self, message, keeps_alive=keeps_alive)
         elif not self.deliver(message, time.monotonic(), keeps_alive=keeps_alive):
             self._manager.attend(self)
@@ -172,7 +173,7 @@ class ClientConnection:
         """
         http = self.http
         with self._lock:
-            if http.phase is Phase.HANDSHAKE:
+            if http.phase is HANDSHAKE:
                 self._do_handshake(now)
             while http.wants_to_receive:
                 data = self._receive_now()
@@ -194,20 +195,13 @@ class ClientConnection:
         with self._lock:
             is_sent = self._send(message, now)
             self.exchange = None
-            http.answered(now, keeps_alive=keeps_alive)
-            return is_sent and self.is_quiet and not http.is_stopping
+            is_quiet = http.answered(now, keeps_alive=keeps_alive)
+            return is_quiet and is_sent and self.registered == selectors.EVENT_READ and not self.counted_bytes
 
     @property
     def is_quiet(self) -> bool:
         """Whether the manager has all that it needs to know, and waits for the next request."""
-        http = self.http
-        return (
-            (http.phase is Phase.RUNNING or http.phase is Phase.IDLE)
-            and self.registered == selectors.EVENT_READ
-            and not http.outgoing.size
-            and not self.counted_bytes
-            and http.wants_to_receive
-        )
+        return self.http.is_quiet and self.registered == selectors.EVENT_READ and not self.counted_bytes
 
     def flush(self, now: float) -> None:
         """Send what waits.
@@ -220,7 +214,7 @@ class ClientConnection:
             while outgoing.size and not self.is_closed:
                 first = outgoing.first()[:SEND_BYTES]
                 taken = self._send_now(first)
-                if self.http.phase is Phase.CLOSED:  # the client has gone, and nothing is left to be sent
+                if self.http.phase is CLOSED:  # the client has gone, and nothing is left to be sent
                     return
                 self.http.sent(taken, now)
                 if taken < len(first):
@@ -232,7 +226,7 @@ class ClientConnection:
             request = self.http.next_request(now)
             if request is None:
                 return None
-            self.exchange = HttpExchange(self, request, keeps_alive=self.http.may_keep_alive(request))
+            self.exchange = HttpExchange(self, request)
             return self.exchange
 
     def shed(self, refusal: Refusal, now: float) -> None:
@@ -261,13 +255,13 @@ class ClientConnection:
     @property
     def is_busy(self) -> bool:
         """Whether a request is being answered, or an answer is being sent."""
-        return self.http.phase is Phase.RUNNING or self.http.outgoing.size > 0
+        return self.http.phase is RUNNING or self.http.outgoing.size > 0
 
     def expire(self, now: float) -> None:
         """Do what a deadline is for, if it is over."""
         with self._lock:
             http, exchange = self.http, self.exchange
-            if exchange is None or http.phase is not Phase.RUNNING or http.deadline > now or http.outgoing.size:
+            if exchange is None or http.phase is not RUNNING or http.deadline > now or http.outgoing.size:
                 http.expire(now)
             elif exchange.has_sent_head:
                 http.abort()
@@ -315,7 +309,7 @@ class ClientConnection:
     def _send(self, data: bytes, now: float) -> bool:
         """Send what the socket takes, and keep the rest; returns whether nothing is left."""
         http = self.http
-        if self.has_broken_off:
+        if self.is_closed or http.phase is not RUNNING:
             return True
         taken = 0 if http.outgoing.size else self._send_now(data)
         if taken == len(data):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import selectors
 import socket
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -21,7 +20,8 @@ from .accepting import Acceptor
 from .client_connection import NOT_YET, ClientConnection
 from .deadlines import Deadlines
 from .exchange import HttpExchange
-from .protocol import Phase
+from .leadership import Leadership
+from .protocol import BODY, CLOSED, HANDSHAKE, RUNNING
 from .wakeup import Wakeup
 
 if TYPE_CHECKING:
@@ -41,6 +41,13 @@ PAUSE_S = 0.5
 
 # How long a request that is coming may take when the server stops; guessed.
 STOP_GRACE_S = 1.0
+
+# How long it is from one look at the connections to the next where requests go to other threads all the time: looks at
+# each one by itself would take the interpreter's lock from those threads more often than they can bear. Measured.
+LOOKS_APART_S = 0.000_5
+
+# How long requests are answered in the manager's thread before it looks at the connections again; guessed.
+SHORT_CALLS_S = 0.001
 
 # What a connection holds below this is not counted: most requests and answers never change the sum.
 FREE_BYTES = 16 * 1024
@@ -68,19 +75,24 @@ class ConnectionManager:
         self._attended: deque[ClientConnection] = deque()  # appended to by any thread
         self._answers: deque[tuple[ClientConnection, bytes, bool]] = deque()  # appended to by any thread
         self._waits_long = True  # written by the manager's thread
+        self._most_short = server.max_short_calls
+        # A connection that is looked at before this need not be scheduled when a request begins to run.
+        self._latest_schedule = math.inf if server.timeouts.request_timeout_s == math.inf else -math.inf
         # The manager's thread has all below for itself.
         self._connections: set[ClientConnection] = set()
         self._requests: list[HttpExchange] = []
+        self._short: deque[HttpExchange] = deque()  # those that will be answered in this thread
+        self._has_submitted = False  # requests to the pool, since the last look
         self._now = time.monotonic()
         self._deadlines: Deadlines[ClientConnection] = Deadlines()
         self._buffered_bytes = 0
         self._stop_at = self._grace_ends_at = math.inf
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._leadership = Leadership(self._manage, server.pool, name, self._distrust)
 
     def start(self) -> None:
         """Begin to accept."""
         self._selector.register(self._wakeup.receiver, selectors.EVENT_READ, self._wakeup)
-        self._thread.start()
+        self._leadership.start()
 
     def stop(self, timeout_s: float) -> int:
         """Accept no more, let what is being answered end, and close the rest.
@@ -91,7 +103,7 @@ class ConnectionManager:
         self._stop_at = time.monotonic() + timeout_s
         self.is_stopping = True
         self._wakeup.send()
-        self._thread.join()
+        self._leadership.join()
         dropped, running = self.server.pool.stop(0)
         for task in dropped:  # all connections are closed: what is left of each is to let go, and to tell of it
             self.server.pool.submit(task, is_bounded=False)
@@ -108,13 +120,17 @@ class ConnectionManager:
         if self._waits_long or not self.server.pool.has_waiting:
             self._wakeup.send()
 
-    def _run(self) -> None:
+    def _manage(self) -> bool:
+        """Do all that there is to do, until the stop; False where another thread does it meanwhile."""
         while not self._has_stopped():
             try:
                 self._step()
-            except Exception:  # noqa: BLE001, PERF203  the edge of the thread without which nothing is served
+            except Exception:  # noqa: BLE001  the edge of the thread without which nothing is served
                 self.server.log.write(ERROR, "the connection manager failed at a step", traceback=True)
+            if self._short and not self._run_short_calls():
+                return False
         self._close()
+        return True
 
     def _step(self) -> None:
         now = time.monotonic()
@@ -123,13 +139,11 @@ class ConnectionManager:
             return  # whether anything is left is looked at before anything is waited for
         if not self.is_stopping and self._acceptor.may_listen(len(self._connections), now):
             self._acceptor.listen(self._selector)
-        self._waits_long = True  # before it is looked whether there are answers: one that comes later wakes this thread
-        patience = self._patience(now)
-        self._waits_long = patience != _DELIVERY_S
-        events = self._selector.select(patience)
-        self._now = time.monotonic()
-        for key, mask in events:
-            self._handle(key, mask)
+        for key, mask in self._wait(now):
+            if isinstance(key.data, ClientConnection):
+                self._advance(key.data, mask)
+            else:
+                self._handle(key)
         while self._answers:
             connection, message, keeps_alive = self._answers.popleft()
             self._guarded(self._send_answer, connection, message, keeps_alive)
@@ -139,10 +153,21 @@ class ConnectionManager:
             self._guarded(self._expire, connection)
         self._submit_requests()
 
-    def _handle(self, key: selectors.SelectorKey, mask: int) -> None:
-        if isinstance(key.data, ClientConnection):
-            self._guarded(self._advance, key.data, mask)
-        elif key.data is self._wakeup:
+    def _wait(self, now: float) -> list[tuple[selectors.SelectorKey, int]]:
+        """Wait until there is something to do, and return the events of the sockets."""
+        if self._has_submitted:
+            self._has_submitted = False
+            if (pause_s := self._now + LOOKS_APART_S - now) > 0:
+                time.sleep(pause_s)
+        self._waits_long = True  # before it is looked whether there are answers: one that comes later wakes this thread
+        patience = self._patience(now)
+        self._waits_long = patience != _DELIVERY_S
+        events = self._selector.select(patience)
+        self._now = time.monotonic()
+        return events
+
+    def _handle(self, key: selectors.SelectorKey) -> None:
+        if key.data is self._wakeup:
             self._wakeup.receive()
         else:
             self._accept()
@@ -153,15 +178,19 @@ class ConnectionManager:
             return
         try:
             step(connection, *args)
-        except OSError as exc:
+        except Exception as exc:  # noqa: BLE001  the edge: the other connections must not notice
+            self._failed(connection, exc)
+
+    def _failed(self, connection: ClientConnection, exc: Exception) -> None:
+        if isinstance(exc, OSError):
             self._broke(connection, exc)
-        except Exception:  # noqa: BLE001  the edge: the other connections must not notice
+        else:
             self.server.log.write(ERROR, "a connection failed", traceback=True)
             self._forget(connection)
 
     def _patience(self, now: float) -> float | None:
         """Return how long nothing has to be done, in seconds; None for ever."""
-        if self._attended or self._answers:
+        if self._attended or self._answers or self._short:
             return 0
         if self.server.pool.has_waiting:
             return _DELIVERY_S
@@ -173,16 +202,21 @@ class ConnectionManager:
         return None if until == math.inf else max(0.0, until - now)
 
     def _advance(self, connection: ClientConnection, mask: int) -> None:
-        """Take what has come over a connection, and send what waits."""
+        """Take what has come over a connection, and send what waits; whatever goes wrong ends that one alone."""
+        if connection.is_closed:
+            return
         now = self._now
         try:
-            if mask & selectors.EVENT_WRITE:
-                connection.flush(now)
-            if mask & selectors.EVENT_READ or connection.http.phase is Phase.HANDSHAKE:
-                connection.receive(now)
-        except NOT_YET:  # it goes on with the next event
-            pass
-        self._update(connection)
+            try:
+                if mask & selectors.EVENT_WRITE:
+                    connection.flush(now)
+                if mask & selectors.EVENT_READ or connection.http.phase is HANDSHAKE:
+                    connection.receive(now)
+            except NOT_YET:  # it goes on with the next event
+                pass
+            self._update(connection)
+        except Exception as exc:  # noqa: BLE001  the edge: the other connections must not notice
+            self._failed(connection, exc)
 
     def _send_answer(self, connection: ClientConnection, message: bytes, keeps_alive: bool) -> None:
         if not connection.deliver(message, self._now, keeps_alive=keeps_alive):
@@ -192,10 +226,33 @@ class ConnectionManager:
         connection.expire(self._now)
         self._update(connection)
 
+    def _run_short_calls(self) -> bool:
+        """Answer requests in this thread, for a moment; returns whether it still manages the connections.
+
+        Raises:
+            BaseException: An interrupt that is to end the thread.
+        """
+        if not (self.server.pool.has_room and self._leadership.has_follower()):
+            self._requests.extend(self._short)
+            self._short.clear()
+            self._submit_requests()
+            return True
+        until = time.monotonic() + SHORT_CALLS_S
+        while self._short:
+            if not self._leadership.run(self._short.popleft()):
+                return False
+            if time.monotonic() > until:
+                break
+        return True
+
+    def _distrust(self, exchange: HttpExchange) -> None:
+        """Note that a call was not as short as it should have been."""
+        self.server.short_calls.distrust(exchange.head["PATH_INFO"], time.perf_counter())
+
     def _submit_requests(self) -> None:
         """Give the pool the requests that have come, all at once."""
         while self._requests:
-            requests, self._requests = self._requests, []
+            requests, self._requests, self._has_submitted = self._requests, [], True
             for exchange in self._submit(requests):
                 exchange.discard()  # also where the client has gone meanwhile
                 self._guarded(self._shed, exchange.connection)
@@ -217,8 +274,11 @@ class ConnectionManager:
         now = self._now
         http, server = connection.http, self.server
         if (exchange := connection.take_request(now)) is not None:
-            self._requests.append(exchange)
-            if connection.is_quiet and exchange.body_bytes <= FREE_BYTES and self._is_scheduled(connection):
+            is_small = exchange.body_bytes <= FREE_BYTES
+            is_short = is_small and server.short_calls.has(exchange.head["PATH_INFO"])
+            (self._short if is_short and len(self._short) < self._most_short else self._requests).append(exchange)
+            # The deadline is looked at in time where an earlier one is, and a running request has none of its own.
+            if is_small and connection.scheduled_at < self._latest_schedule and connection.is_quiet:
                 return
         if (task := connection.drained_task()) is not None:
             server.pool.submit(task, is_bounded=False)
@@ -230,19 +290,15 @@ class ConnectionManager:
             http.last_refusal = None
         if http.should_end_writing:
             connection.end_writing()
-        if http.phase is Phase.CLOSED:
+        if http.phase is CLOSED:
             self._forget(connection)
         else:
             self._register(connection)
             self._schedule(connection, now)
 
-    def _is_scheduled(self, connection: ClientConnection) -> bool:
-        """Return whether the deadline of a request that has just come will be looked at in time."""
-        return connection.scheduled_at < math.inf and self.server.timeouts.request_timeout_s == math.inf
-
     def _schedule(self, connection: ClientConnection, now: float) -> None:
         deadline = connection.http.deadline
-        if connection.http.phase is Phase.RUNNING:
+        if connection.http.phase is RUNNING:
             # The thread that answers does not tell when it is done, which saves a wakeup: the time between two requests
             # is noticed at the latest when it is over.
             deadline = min(deadline, now + self.server.timeouts.idle_timeout_s)
@@ -274,7 +330,7 @@ class ConnectionManager:
 
     def _relieve(self, connection: ClientConnection, now: float) -> None:
         """Refuse the body that finds no room; or end the connection that has read nothing for longest."""
-        if connection.http.phase is Phase.BODY:
+        if connection.http.phase is BODY:
             connection.refuse(self.server.no_room, now)
             return
         slowest = min(
@@ -314,10 +370,10 @@ class ConnectionManager:
             opened.close()
             return
         self._connections.add(connection)
-        self._guarded(self._advance, connection, selectors.EVENT_READ)
+        self._advance(connection, selectors.EVENT_READ)
 
     def _broke(self, connection: ClientConnection, exc: OSError) -> None:
-        if connection.http.phase is Phase.HANDSHAKE:  # plain HTTP, an old version, no certificate, a scan of ports
+        if connection.http.phase is HANDSHAKE:  # plain HTTP, an old version, no certificate, a scan of ports
             self.server.write_log("no TLS with", f"{connection.address or 'a client'}: {exc!r}")
         else:
             self.server.write_log("a connection broke:", repr(exc))
@@ -339,7 +395,7 @@ class ConnectionManager:
         self._grace_ends_at = min(now + STOP_GRACE_S, self._stop_at)
         self._acceptor.close(self._selector)
         for connection in list(self._connections):
-            self._guarded(self._advance, connection, selectors.EVENT_READ)  # what has come by now is answered
+            self._advance(connection, selectors.EVENT_READ)  # what has come by now is answered
         self._submit_requests()
 
     def _has_stopped(self) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextvars
 import sys
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from ...http.body import too_large
@@ -33,6 +34,8 @@ _CHUNKED = "Transfer-Encoding: chunked\r\n"
 # Headers of a WSGI application that are the server's to set (PEP 3333 forbids them, frameworks send them all the same).
 _OWN_HEADERS = frozenset({"connection", "transfer-encoding", "keep-alive", "date"})
 
+_NOTHING_WRITTEN: list[bytes] = []  # never appended to
+
 
 class HttpExchange:
     """A request and its answer: a task of the thread pool.
@@ -40,7 +43,6 @@ class HttpExchange:
     Args:
         connection: The connection that the request came by.
         request: The request.
-        keeps_alive: Whether the connection may go on after the answer.
 
     Attributes:
         head: The head of the request, as CGI variables.
@@ -49,18 +51,20 @@ class HttpExchange:
         has_sent_head: Whether an answer has begun.
     """
 
-    def __init__(self, connection: ClientConnection, request: ParsedRequest, *, keeps_alive: bool) -> None:
+    has_begun = False
+    has_sent_head = False
+    _environ: dict[str, Any] | None = None
+    _stream: Stream | None = None
+    # Of a WSGI application, which most requests do not come to.
+    _status = ""
+    _headers: Sequence[Header] = ()
+    _written: list[bytes] = _NOTHING_WRITTEN
+
+    def __init__(self, connection: ClientConnection, request: ParsedRequest) -> None:
         self.head = request.head
-        self.has_begun = False
         self.connection = connection
         self._request = request
-        self._keeps_alive = keeps_alive
-        self._environ: dict[str, Any] | None = None
-        self._status = ""
-        self._headers: list[Header] = []
-        self._written: list[bytes] = []
-        self.has_sent_head = False
-        self._stream: Stream | None = None
+        self._keeps_alive = request.keeps_alive
 
     # What the pipeline asks for, which answers without WSGI.
 
@@ -151,6 +155,8 @@ class HttpExchange:
         if exc_info is not None and self.has_sent_head:
             raise exc_info[1].with_traceback(exc_info[2])
         self._status, self._headers = status, headers
+        if self._written is _NOTHING_WRITTEN:
+            self._written = []
         return self._written.append
 
     def finish(self, *, keeps_alive: bool) -> None:
@@ -171,10 +177,13 @@ class HttpExchange:
 
     def _answer(self) -> None:
         server = self.connection.server
-        response = None if server.respond is None else server.respond(self)
-        if response is not None:
-            self._send_response(response)
-            return
+        if server.respond is not None:
+            began = perf_counter()
+            response = server.respond(self)
+            if response is not None:
+                server.short_calls.note(self.head["PATH_INFO"], began, perf_counter())
+                self._send_response(response)
+                return
         # A generator of the application's may be continued in another thread: it keeps its context variables.
         context = contextvars.copy_context()
         body = context.run(server.wsgi_app, self.environ, self.start_response)
@@ -193,7 +202,9 @@ class HttpExchange:
 
     def _send_response(self, response: Response) -> None:
         """Send an answer of the pipeline's, as one buffer."""
-        self._complete(rpc_message(response, self._further(), is_head=self.head["REQUEST_METHOD"] == "HEAD"))
+        is_usual = self._keeps_alive and self._request.is_http_1_1
+        further = "" if is_usual else self._further()
+        self._complete(rpc_message(response, further, is_head=self.head["REQUEST_METHOD"] == "HEAD"))
 
     def _send_whole(self, body: bytes) -> None:
         self._keeps_alive = self._keeps_alive and not asks_to_close(self._headers)
@@ -285,14 +296,14 @@ class HttpExchange:
         return environ
 
 
-def sendable(headers: list[Header]) -> list[Header]:
+def sendable(headers: Sequence[Header]) -> list[Header]:
     """Return the headers without those that the server sets itself."""
     return [header for header in headers if header[0].lower() not in _OWN_HEADERS]
 
 
-def asks_to_close(headers: list[Header]) -> bool:
+def asks_to_close(headers: Sequence[Header]) -> bool:
     return any(name.lower() == "connection" and "close" in value.lower() for name, value in headers)
 
 
-def declared_length(headers: list[Header]) -> int | None:
+def declared_length(headers: Sequence[Header]) -> int | None:
     return next((int(value) for name, value in headers if name.lower() == "content-length"), None)

@@ -12,6 +12,8 @@ from ...http.response import Response, refusal_response
 __all__ = [
     "CONTINUE",
     "LAST_CHUNK",
+    "RETRY_AFTER_S",
+    "Header",
     "chunk",
     "has_no_body",
     "head_message",
@@ -27,6 +29,8 @@ LAST_CHUNK = b"0\r\n\r\n"
 RETRY_AFTER_S = 1
 
 Header = tuple[str, str]
+
+_LINE = "%s: %s\r\n"
 
 _date: tuple[int, str] = (0, "")  # replaced as one, so that threads need no lock
 
@@ -63,7 +67,7 @@ def whole_message(status: str, headers: Sequence[Header], body: bytes, further: 
 
 def rpc_message(response: Response, further: str, *, is_head: bool) -> bytes:
     """Return an answer of the pipeline's, which has checked the headers and declared the length."""
-    lines = "".join([f"{name}: {value}\r\n" for name, value in response.headers])
+    lines = "".join(map(_LINE.__mod__, response.headers))
     head = f"HTTP/1.1 {response.status}\r\n{lines}{further}{date_line()}\r\n".encode("latin-1")
     return head if is_head else head + response.body
 

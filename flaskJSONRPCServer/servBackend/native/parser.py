@@ -8,10 +8,9 @@ and size of header fields and trailers, the overhead of chunks, bodies without a
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import unquote_to_bytes
 
 import httptools
 
@@ -26,9 +25,12 @@ from ...http.refusals import (
     UrlTooLong,
     VersionNotSupported,
 )
+from ..targets import origin_form
 from .buffers import ReceiveBuffer
+from .known_heads import KnownHeads
+from .limits import Head, ParserLimits
 
-__all__ = ["Head", "ParsedRequest", "ParserLimits", "RequestParser"]
+__all__ = ["ParsedRequest", "ParserLimits", "RequestParser"]
 
 # How many bytes of chunk framing (sizes, extensions) a body may have: some in any case, and so many for each byte of
 # data. A client that sends byte by byte has 5 for each; 10 leaves room for extensions that somebody may really use.
@@ -46,33 +48,10 @@ _SEPARATORS = {"HTTP_COOKIE": "; "}  # RFC 9113, section 8.2.3; other lists are 
 
 _VERSIONS = ("1.1", "1.0")
 
+_END_OF_HEAD = b"\r\n\r\n"
+
 # None stands for a name with an underscore: as a CGI variable it would pass for another field.
 _variables: dict[bytes, str | None] = {b"Content-Type": "CONTENT_TYPE", b"Content-Length": "CONTENT_LENGTH"}
-
-Head = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class ParserLimits:
-    """What a request may be.
-
-    Attributes:
-        max_head_bytes: The largest head, in bytes.
-        max_url_bytes: The longest request target, without the question mark.
-        max_header_count: The most fields, and the most trailers.
-        max_body_bytes: The largest body that is taken without asking ``body_limit``.
-        spool_body_bytes: The largest body that is held in memory.
-        refusal_headers: Says for a head what an answer that refuses it has among its headers.
-        body_limit: Says for a head how large its body may be, and the name of the setting that says so.
-    """
-
-    max_head_bytes: int
-    max_url_bytes: int
-    max_header_count: int
-    max_body_bytes: int
-    spool_body_bytes: int
-    body_limit: Callable[[Head], tuple[int, str]]
-    refusal_headers: Callable[[Head], list[tuple[str, str]]] = lambda head: []
 
 
 @dataclass(slots=True, eq=False)
@@ -83,7 +62,7 @@ class ParsedRequest:
         head: Its head as the CGI variables that a WSGI environ has (RFC 3875, section 4.1; PEP 3333).
         body: Its body.
         is_http_1_1: Whether it is HTTP/1.1; else HTTP/1.0.
-        keeps_alive: Whether the client wants the connection to go on.
+        keeps_alive: Whether the connection is to go on: at first, whether the client wants that.
     """
 
     head: Head
@@ -98,6 +77,7 @@ class RequestParser:
     Args:
         limits: What a request may be.
         connection_variables: What the head of each request of this connection has too.
+        known_heads: The heads that all connections of an address have parsed; None to parse each one.
 
     Attributes:
         messages: The complete requests in order, and at the end the refusal of what came after them.
@@ -108,12 +88,13 @@ class RequestParser:
         body: The body that is coming, or came last.
     """
 
-    def __init__(self, limits: ParserLimits, connection_variables: Head) -> None:
+    def __init__(self, limits: ParserLimits, connection_variables: Head, known_heads: KnownHeads | None = None) -> None:
         self.messages: deque[ParsedRequest | Refusal] = deque()
         self.is_in_head = self.is_in_body = self.awaits_continue = self.is_finished = False
         self.body: ReceiveBuffer | None = None
         self._limits = limits
         self._connection_variables = connection_variables
+        self._known_heads = known_heads
         self._head: Head = {}
         self._target = b""
         self._fields: list[tuple[bytes, bytes]] = []
@@ -124,10 +105,25 @@ class RequestParser:
         self._refusal: Refusal | None = None
         self._parser: Any = httptools.HttpRequestParser(self)
 
+    @property
+    def head(self) -> Head:
+        """The head that is coming or came last, as CGI variables."""
+        return self._head
+
+    @property
+    def keeps_alive(self) -> bool:
+        """Whether the client wants the connection to go on after the request whose head came last."""
+        return self._parser.should_keep_alive() if self.is_in_body else not self.is_finished
+
     def feed(self, data: bytes) -> None:
         """Parse what has come."""
-        while data and not self.is_finished:
-            data = self._feed(data)
+        known = self._known_heads
+        if known is None or self.is_in_head or self.is_in_body or self.is_finished or self.messages:
+            self._feed_all(data)
+        elif not self._take_known(data, known):
+            self._feed_all(data)
+            if self.messages:
+                self._learn(data, known)
 
     def last_head(self) -> Head:
         """Return what is known of the head of the request that is coming or came last."""
@@ -148,6 +144,38 @@ class RequestParser:
         self.messages.clear()
         self.is_in_head = self.is_in_body = self.awaits_continue = False
         self.is_finished = True
+
+    def _feed_all(self, data: bytes) -> None:
+        while data and not self.is_finished:
+            data = self._feed(data)
+
+    def _take_known(self, data: bytes, known_heads: KnownHeads) -> bool:
+        """Take a whole request whose head has come before; False where it has to be parsed.
+
+        llhttp does not notice: it is between two requests before and after.
+        """
+        end = data.find(_END_OF_HEAD) + len(_END_OF_HEAD)
+        known = known_heads.find(data[:end])
+        if known is None or len(data) != end + known.body_bytes:
+            return False
+        self._head = {**known.variables, **self._connection_variables}
+        self.body = ReceiveBuffer(self._limits.spool_body_bytes, data[end:])
+        self.messages.append(ParsedRequest(self._head, self.body, known.is_http_1_1, keeps_alive=True))
+        return True
+
+    def _learn(self, data: bytes, known_heads: KnownHeads) -> None:
+        """Note the head, where the data is one request and nothing else."""
+        request = self.messages[0]
+        end = data.find(_END_OF_HEAD) + len(_END_OF_HEAD)
+        if (
+            isinstance(request, ParsedRequest)
+            and request.keeps_alive
+            and not (self.is_in_head or self.is_in_body or len(self.messages) > 1)
+            and data[:1] not in b"\r\n"  # which llhttp skips before a request line
+            and request.body.size <= min(self._limits.max_body_bytes, self._limits.spool_body_bytes)
+            and end + request.body.size == len(data)
+        ):
+            known_heads.learn(data[:end], request.head, self._connection_variables)
 
     def _feed(self, data: bytes) -> bytes:
         """Parse, and return what is left for another parser."""
@@ -311,30 +339,12 @@ class RequestParser:
         head["SERVER_PROTOCOL"] = "HTTP/1.1" if is_http_1_1 else "HTTP/1.0"
         target = self._target.decode("latin-1")
         if target[0] != "/":
-            target = self._origin_form(target)
+            target = origin_form(target, head.get("HTTP_HOST"))
         path, _, query = target.partition("?")
         head["PATH_INFO"] = unquote_to_bytes(path).decode("latin-1") if "%" in path else path
         head["QUERY_STRING"] = query
         if is_http_1_1 and "HTTP_HOST" not in head:
             raise BadRequest("the request has no Host")
-
-    def _origin_form(self, target: str) -> str:
-        """Return the path and query of a target in absolute form, whose authority has to be that of Host.
-
-        Source: RFC 9112, section 3.2.2. It says that the authority replaces Host. One that differs is refused, since
-        a proxy in front may have decided by the other.
-        """
-        if target == "*":
-            return target
-        try:
-            parts = urlsplit(target)
-        except ValueError as exc:
-            raise BadRequest("the request target is no URL") from exc
-        if parts.scheme.lower() not in ("http", "https") or not parts.netloc:
-            raise BadRequest("the request target is neither a path nor a URL")
-        if parts.netloc.lower() != self._head.get("HTTP_HOST", "").lower():
-            raise BadRequest("the host of the request target differs from Host")
-        return parts.path + (f"?{parts.query}" if parts.query else "") if parts.path else f"/?{parts.query}".rstrip("?")
 
     def _plan_body(self) -> None:
         head, limits = self._head, self._limits

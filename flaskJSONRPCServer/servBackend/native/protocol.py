@@ -14,10 +14,12 @@ from typing import Any
 from ...http.body import broken_off
 from ...http.refusals import BadRequest, Refusal, RequestTimeout
 from .buffers import SendBuffer
+from .known_heads import KnownHeads
+from .limits import Head
 from .messages import CONTINUE, refusal_message
-from .parser import Head, ParsedRequest, ParserLimits, RequestParser
+from .parser import ParsedRequest, ParserLimits, RequestParser
 
-__all__ = ["HttpConnection", "HttpTimeouts", "Phase"]
+__all__ = ["BODY", "CLOSED", "HANDSHAKE", "RUNNING", "HttpConnection", "HttpTimeouts", "Phase"]
 
 # After the last answer, what a client still sends is read and dropped, so that it finds the answer rather than a reset
 # (RFC 9112, section 9.6). http.client and urllib send a whole body before they look: 64 MiB covers their uploads.
@@ -48,6 +50,10 @@ class Phase(enum.Enum):
     LINGERING = enum.auto()
     """The last answer is on its way or sent; what comes is dropped."""
     CLOSED = enum.auto()
+
+
+# Python 3.11 takes ten times as long for a member of an enumeration as for a global name.
+HANDSHAKE, IDLE, HEAD, BODY, RUNNING, LINGERING, CLOSED = Phase
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +115,7 @@ class HttpConnection:
         variables: What the head of each of its requests has beside what the client sends, such as REMOTE_ADDR.
         now: The time, by the monotonic clock.
         is_tls: Whether it begins with a handshake.
+        known_heads: The heads that all connections of an address have parsed.
 
     Attributes:
         phase: What it is in the middle of.
@@ -126,12 +133,13 @@ class HttpConnection:
         now: float,
         *,
         is_tls: bool = False,
+        known_heads: KnownHeads | None = None,
     ) -> None:
-        self.phase = Phase.HANDSHAKE if is_tls else Phase.IDLE
+        self.phase = HANDSHAKE if is_tls else IDLE
         self.outgoing = SendBuffer()
         self.has_ended = self.is_stopping = False
         self.last_refusal: Refusal | None = None
-        self._parser = RequestParser(limits, variables)
+        self._parser = RequestParser(limits, variables, known_heads)
         self._timeouts = timeouts
         self._since = self._last_received = now
         self._request_count = 0
@@ -146,14 +154,28 @@ class HttpConnection:
         parser = self._parser
         if self.has_ended or parser.messages or self._unparsed or self._dropped_bytes > LINGER_BYTES:
             return False
-        if self.phase is Phase.RUNNING and parser.is_in_body and parser.body is not None:
+        if self.phase is RUNNING and parser.is_in_body and parser.body is not None:
             return parser.body.size < READ_AHEAD_BYTES
         return True
 
     @property
+    def is_quiet(self) -> bool:
+        """Whether nothing has to be done before the next request comes, or the one under way has been answered."""
+        parser = self._parser
+        return (self.phase is RUNNING or self.phase is IDLE) and not (
+            self.outgoing.size
+            or self.has_ended
+            or self.is_stopping
+            or self._unparsed
+            or parser.messages
+            or parser.is_in_body
+            or parser.is_finished
+        )
+
+    @property
     def should_end_writing(self) -> bool:
         """Whether the client should be told that nothing more will be sent to it."""
-        return self.phase is Phase.LINGERING and not self.outgoing.size
+        return self.phase is LINGERING and not self.outgoing.size
 
     @property
     def memory_bytes(self) -> int:
@@ -174,29 +196,30 @@ class HttpConnection:
 
     def handshake_done(self, now: float) -> None:
         """Go on with the first request."""
-        self._enter(Phase.IDLE, now)
+        self._enter(IDLE, now)
 
     def receive_data(self, data: bytes, now: float) -> None:
         """Take what has come."""
         self._last_received = now
         self._received_bytes += len(data)
-        if self.phase is Phase.LINGERING or self.phase is Phase.CLOSED:
+        if self.phase is LINGERING or self.phase is CLOSED:
             self._drop(len(data))
             return
-        if self._unparsed or len(data) > PARSE_BYTES or self._parser.messages or self._parser.is_finished:
+        parser = self._parser
+        if self._unparsed or len(data) > PARSE_BYTES or parser.messages or parser.is_finished:
             self._unparsed += data
             self._parse()
         else:
-            self._parser.feed(data)
-        if self.phase is not Phase.RUNNING:
+            parser.feed(data)
+        if self.phase is not RUNNING and not parser.messages:
             self._follow_parser(now)
 
     def receive_end(self, now: float) -> None:
         """Take the end of what the client sends: it may still wait for an answer."""
         self.has_ended = True
-        if self.phase is Phase.LINGERING:
+        if self.phase is LINGERING:
             self._close_if_done()
-        elif self.phase is not Phase.RUNNING and not self._parser.messages:
+        elif self.phase is not RUNNING and not self._parser.messages:
             if self._parser.is_in_body:
                 self._refuse(broken_off(None), now)
             elif self._parser.is_in_head:
@@ -205,50 +228,49 @@ class HttpConnection:
                 self._begin_lingering(now)
 
     def next_request(self, now: float) -> ParsedRequest | None:
-        """Return the request that is to be answered now, if there is one.
+        """Return the request that is to be answered now, if there is one; it says whether the connection goes on.
 
         There is none while another one is being answered, or the client does not read the answers that it has got.
         """
-        if self.phase in (Phase.RUNNING, Phase.LINGERING, Phase.CLOSED) or not self._parser.messages:
+        messages, phase = self._parser.messages, self.phase
+        if not messages or phase is RUNNING or phase is LINGERING or phase is CLOSED:
             return None
         if self.outgoing.size > UNSENT_BYTES:
             return None
-        message = self._parser.messages.popleft()
+        message = messages.popleft()
         if isinstance(message, Refusal):
             self._refuse(message, now)
             return None
         self._request_count += 1
+        if self.is_stopping or self._request_count >= self._timeouts.max_requests_per_connection:
+            message.keeps_alive = False
         self._running_bytes = message.body.memory_bytes
-        self._enter(Phase.RUNNING, now)
+        self.phase, self._since = RUNNING, now
         return message
 
-    def may_keep_alive(self, request: ParsedRequest) -> bool:
-        """Return whether the connection goes on after the answer to the request that is being answered."""
-        return (
-            request.keeps_alive
-            and not self.is_stopping
-            and self._request_count < self._timeouts.max_requests_per_connection
-        )
-
-    def answered(self, now: float, *, keeps_alive: bool) -> None:
-        """Go on after an answer, all of which is in :attr:`outgoing` or has been sent."""
+    def answered(self, now: float, *, keeps_alive: bool) -> bool:
+        """Go on after an answer, all of which is in :attr:`outgoing` or has been sent; return :attr:`is_quiet`."""
         self._running_bytes = 0
-        if self.phase is not Phase.RUNNING:
-            return
+        if self.phase is not RUNNING:
+            return False
+        parser = self._parser
+        if keeps_alive and self.is_quiet and not parser.is_in_head:  # as nearly always
+            self.phase, self._since = IDLE, now
+            return True
         if keeps_alive and self._unparsed:
             self._parse()
-        parser = self._parser
         is_coming = parser.is_in_head or parser.is_in_body
         is_over = not parser.messages and (self.has_ended or (self.is_stopping and not is_coming))
         if is_over or not keeps_alive:
             self._begin_lingering(now)
         else:
-            self._enter(Phase.IDLE, now)
+            self._enter(IDLE, now)
             self._follow_parser(now)
+        return self.is_quiet
 
     def queue(self, data: bytes | memoryview, now: float) -> None:
         """Have some bytes sent."""
-        if self.phase is Phase.CLOSED:
+        if self.phase is CLOSED:
             return
         if not self.outgoing.size:
             self._answer_rate.start(self.outgoing.sent_bytes, now)
@@ -256,15 +278,15 @@ class HttpConnection:
 
     def sent(self, count: int, now: float) -> None:
         """Note that the first bytes of :attr:`outgoing` have been sent."""
-        if self.phase is Phase.CLOSED:  # the client went while they were
+        if self.phase is CLOSED:  # the client went while they were
             return
         self.outgoing.consume(count)
         if not self.outgoing.size:
             self._answer_rate.stop()
-            if self.phase is Phase.LINGERING:
+            if self.phase is LINGERING:
                 self._since = self._last_received = now  # the client's turn to close begins here
                 self._close_if_done()
-            elif self.phase is Phase.IDLE:
+            elif self.phase is IDLE:
                 self._since = now
 
     def refuse(self, refusal: Refusal, now: float, head: Head | None = None) -> None:
@@ -275,18 +297,18 @@ class HttpConnection:
             now: The time.
             head: The head of the request; None for the one that is coming or came last.
         """
-        if self.phase is not Phase.LINGERING and self.phase is not Phase.CLOSED:
+        if self.phase is not LINGERING and self.phase is not CLOSED:
             self._refuse(refusal, now, head)
 
     def stop(self, now: float) -> None:
         """End after the request that is being answered or coming; at once where there is none."""
         self.is_stopping = True
-        if self.phase in (Phase.HANDSHAKE, Phase.IDLE) and not self._parser.messages:
+        if self.phase in (HANDSHAKE, IDLE) and not self._parser.messages:
             self._begin_lingering(now)
 
     def abort(self) -> None:
         """End without another byte, and let go of everything."""
-        self.phase = Phase.CLOSED
+        self.phase = CLOSED
         self.outgoing.clear()
         self._parser.close()
         self._unparsed = b""
@@ -299,16 +321,16 @@ class HttpConnection:
             return
         if now < self._phase_deadline():
             return
-        if self.phase is Phase.BODY and not self._is_late(now) and self._body_rate.keeps_up(self._received_bytes, now):
+        if self.phase is BODY and not self._is_late(now) and self._body_rate.keeps_up(self._received_bytes, now):
             return
         self._give_up(now)
 
     def _give_up(self, now: float) -> None:
-        if self.phase is Phase.HEAD:
+        if self.phase is HEAD:
             self._refuse(RequestTimeout("the head of the request did not come in time"), now)
-        elif self.phase is Phase.BODY:
+        elif self.phase is BODY:
             self._refuse(broken_off(TimeoutError()), now)
-        elif self.phase is Phase.IDLE:
+        elif self.phase is IDLE:
             self._begin_lingering(now)
         else:
             self.abort()
@@ -354,14 +376,14 @@ class HttpConnection:
         if parser.messages:
             return
         if parser.is_in_body:
-            if self.phase is not Phase.BODY:
-                self._enter(Phase.BODY, now)
+            if self.phase is not BODY:
+                self._enter(BODY, now)
                 self._body_rate.start(self._received_bytes, now)
             if parser.awaits_continue:
                 parser.awaits_continue = False
                 self.queue(CONTINUE, now)
-        elif parser.is_in_head and self.phase is not Phase.HEAD:
-            self._enter(Phase.HEAD, now)
+        elif parser.is_in_head and self.phase is not HEAD:
+            self._enter(HEAD, now)
 
     def _refuse(self, refusal: Refusal, now: float, head: Head | None = None) -> None:
         self.last_refusal = refusal
@@ -372,7 +394,7 @@ class HttpConnection:
         self._begin_lingering(now)
 
     def _begin_lingering(self, now: float) -> None:
-        self._enter(Phase.LINGERING, now)
+        self._enter(LINGERING, now)
         self._last_received = now
         self._parser.close()  # what has come beyond is not answered
         self._dropped_bytes, self._unparsed = len(self._unparsed), b""
@@ -380,11 +402,11 @@ class HttpConnection:
 
     def _close_if_done(self) -> None:
         if self.has_ended and not self.outgoing.size:
-            self.phase = Phase.CLOSED
+            self.phase = CLOSED
 
     def _drop(self, count: int) -> None:
         self._dropped_bytes += count
-        if self._dropped_bytes > LINGER_BYTES and self.phase is Phase.LINGERING:
+        if self._dropped_bytes > LINGER_BYTES and self.phase is LINGERING:
             self.abort()
 
     def _enter(self, phase: Phase, now: float) -> None:

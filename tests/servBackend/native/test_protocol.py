@@ -36,7 +36,7 @@ class Wire:
     def answer(self, data=b"answer", now=0.0, *, keeps_alive=None):
         """Answer the request, and have the answer sent."""
         if keeps_alive is None:
-            keeps_alive = self.http.may_keep_alive(self.request)
+            keeps_alive = self.request.keeps_alive
         self.http.queue(data, now)
         self.http.answered(now, keeps_alive=keeps_alive)
         return self.sent(now)
@@ -392,7 +392,7 @@ def test_number_of_requests_of_a_connection_is_bounded():
     for number in range(1, 6):
         wire.receive(GET)
         wire.next()
-        assert wire.http.may_keep_alive(wire.request) is (number < 5)
+        assert wire.request.keeps_alive is (number < 5)
         wire.answer()
     assert wire.http.phase is Phase.LINGERING
 
@@ -421,8 +421,7 @@ def test_stop_lets_a_request_that_is_coming_be_answered(cut):
     wire = Wire().receive(post(b"abc")[:cut])
     wire.http.stop(0.0)
     wire.receive(post(b"abc")[cut:])
-    assert wire.next() == ("POST", "/api", b"abc", True)
-    assert not wire.http.may_keep_alive(wire.request)
+    assert wire.next() == ("POST", "/api", b"abc", False)
     assert wire.answer() == b"answer"
     assert wire.http.phase is Phase.LINGERING
 
@@ -430,7 +429,7 @@ def test_stop_lets_a_request_that_is_coming_be_answered(cut):
 def test_stop_ends_a_connection_behind_an_answer_that_promised_to_go_on():
     wire = Wire().receive(GET)
     wire.next()
-    keeps_alive = wire.http.may_keep_alive(wire.request)
+    keeps_alive = wire.request.keeps_alive
     wire.http.stop(0.0)
     wire.answer(keeps_alive=keeps_alive)
     assert wire.http.phase is Phase.LINGERING

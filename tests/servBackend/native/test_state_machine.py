@@ -137,7 +137,7 @@ class Connection(RuleBasedStateMachine):
     @rule(wishes_to_close=SELDOM, size=st.sampled_from([0, 10, 500_000]))
     @precondition(lambda self: self.request is not None)
     def request_is_answered(self, wishes_to_close, size):
-        keeps_alive = self.http.may_keep_alive(self.request) and not wishes_to_close
+        keeps_alive = self.request.keeps_alive and not wishes_to_close
         if self.http.phase is Phase.RUNNING:
             self.is_over = not keeps_alive
             self.http.queue(b"x" * size, self.now)
