@@ -108,13 +108,13 @@ class BrokenStream(io.RawIOBase):
     """A body whose connection fails with an exception of this type."""
 
     def __init__(self, failure):
-        self._failure = failure
+        self.failure = failure
 
     def readable(self):
         return True
 
     def read(self, size=-1):
-        raise self._failure("the connection failed")
+        raise self.failure("the connection failed")
 
     def readinto(self, buffer):
         return self.read()

@@ -19,7 +19,7 @@ from ..http.request import CLIENT_SOCKET
 from ..http.response import refusal_response
 from ..runtime.interrupts import is_interrupt
 from .native.limits import Head
-from .native.messages import RETRY_AFTER_S, Header, refusal_message
+from .native.messages import RETRY_AFTER_S, refusal_message
 from .native.parser import RequestParser
 from .pywsgi_body import Body, LengthBody
 from .pywsgi_reader import ChunkedBody, RequestReader
@@ -104,17 +104,20 @@ class Handler(WSGIHandler):
                 with gevent.Timeout(self.server.head_timeout_s, late):
                     self._reader.read_head()
         except Refusal as refusal:
-            self._refuse(refusal, self._reader.parser.refusal_headers())
+            self._refuse(refusal)
             return False
         except OSError as exc:
             self.log_error("refused: %s", exc)
             return False
         return True
 
-    def _refuse(self, refusal: Refusal, headers: list[Header]) -> None:
+    def _refuse(self, refusal: Refusal) -> None:
         self.log_error("refused: %s", refusal)
         self.code = int(refusal.status[:3])
-        self._sendall(refusal_message(refusal, headers))
+        parser = self._reader.parser
+        head = parser.last_head()
+        is_head = head["REQUEST_METHOD"] == "HEAD"
+        self._sendall(refusal_message(refusal, parser.refusal_headers(head), is_head=is_head))
         self.log_request()
 
     def _answer(self) -> bool:
@@ -169,7 +172,7 @@ class Handler(WSGIHandler):
                 raise
             response = refusal_response(refusal)
             self.start_response(response.status, response.headers)
-            self.result = [response.body]
+            self.result = [] if self.command == "HEAD" else [response.body]  # its bytes would be the next answer
             super().process_result()
             self.result = None
         finally:

@@ -139,15 +139,6 @@ def test_silent_clients_are_cut_off():
         + """
 for request in (b"", HEAD, HEAD[:30], SECOND, HEAD + b"Content-Length: 100\\r\\n\\r\\n{"):
     print("answers", *statuses(request))
-
-def drip():
-    with socket.create_connection(server.addresses[0], timeout=30) as client, contextlib.suppress(OSError):
-        client.sendall(HEAD)
-        while True:
-            client.sendall(b"X: 1\\r\\n")
-            time.sleep(0.01)  # between two drops, which come far within the timeout
-
-drip()
 server.stop()
 """,
         options="{'read_timeout_s': 0.1}",

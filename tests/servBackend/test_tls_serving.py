@@ -144,8 +144,8 @@ def serving_threads(server):
     )
 
 
-def test_stalled_handshake_ends_after_the_read_timeout(serve, certificates):
-    [address] = serve(read_timeout_s=0.05).addresses
+def test_stalled_handshake_ends_after_its_timeout(serve, certificates):
+    [address] = serve(read_timeout_s=0.05, handshake_timeout_s=0.05).addresses
     for sent in (b"", client_hello(certificates.client())[:20]):
         with socket.create_connection(address, timeout=30) as client:
             client.sendall(sent)

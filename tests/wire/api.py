@@ -11,8 +11,6 @@ from pathlib import PurePosixPath
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
-import flask
-
 from flaskJSONRPCServer import JsonRpcApplicationError, flaskJSONRPCServer
 from flaskJSONRPCServer.sansio_jsonrpc import JsonRpcInvalidParamsError
 
@@ -455,6 +453,7 @@ CONFIGURATIONS = {
     "compress": {"allowCompress": True, "compressMinSize": 100},
     "compress_off": {"allowCompress": False, "compressMinSize": 100},
     "auth": {"auth": authorise},
+    "impatient": {"read_timeout_s": 0.2},
     "limits": {
         "max_body_bytes": 200,
         "max_response_bytes": 300,
@@ -466,7 +465,7 @@ CONFIGURATIONS = {
     },
     "hosts": {"allowed_hosts": ["api.test"]},
     "origins": {"allowed_origins": ["https://a.test"]},
-    "proxies": {"trusted_proxies": ["10.0.0.1", "10.0.0.2"]},
+    "proxies": {"trusted_proxies": ["127.0.0.2", "127.0.0.3"]},
     "media": {"media_types": ["application/vnd.api+json"]},
     "magic": {"magicVarForDispatcher": "ctx"},
     "json": {"jsonBackend": "json"},
@@ -486,20 +485,3 @@ def make_server(configuration, **options):
     server = flaskJSONRPCServer(**options)
     register_api(server)
     return server
-
-
-def direct(configuration):
-    return make_server(configuration).getWSGI()
-
-
-def through_flask(configuration):
-    return make_server(configuration, flaskContext=True).getWSGI()
-
-
-def mounted(configuration):
-    application = flask.Flask("theirs")
-    make_server(configuration).init_app(application)
-    return application
-
-
-WAYS = {"direct": direct, "through_flask": through_flask, "mounted": mounted}

@@ -32,12 +32,21 @@ REASONS = {
 
 @dataclass(frozen=True)
 class Case:
-    """The headers of the answer are compared as a set of lines: their order is no promise."""
+    """The headers of the answer are compared as a set of lines: their order is no promise.
+
+    Attributes:
+        name: Its name.
+        request: What is sent.
+        answer: What comes back.
+        configuration: The name of the configuration of the server that is asked.
+        over_native: What comes back from the native front, where that differs. Few cases have it, and say why.
+    """
 
     name: str
     request: Request
     answer: Answer
     configuration: str = "plain"
+    over_native: Answer | None = None
 
 
 def length(body):
@@ -110,8 +119,8 @@ def get_case(name, target, answer, *extra, configuration="plain", headers=(), co
     return Case(name, request, json_answer(answer, NO_STORE, *extra, content_type=content_type), configuration)
 
 
-def refused_case(name, request, code, text, *extra, configuration="plain"):
-    return Case(name, request, text_answer(code, text, *extra), configuration)
+def refused_case(name, request, code, text, *extra, configuration="plain", over_native=None):
+    return Case(name, request, text_answer(code, text, *extra), configuration, over_native)
 
 
 def not_found_case(name, request, configuration="plain"):

@@ -234,9 +234,11 @@ class ClientConnection:
         with self._lock:
             exchange, self.exchange = self.exchange, None
             if exchange is not None:
-                headers = self.server.refusal_headers(exchange.head)
-                self.http.queue(refusal_message(refusal, headers, keeps_alive=exchange.keeps_alive), now)
-                self.http.answered(now, keeps_alive=exchange.keeps_alive)
+                headers, keeps_alive = self.server.refusal_headers(exchange.head), exchange.keeps_alive
+                is_head = exchange.head["REQUEST_METHOD"] == "HEAD"  # bytes of a body would be the next answer
+                message = refusal_message(refusal, headers, is_head=is_head, keeps_alive=keeps_alive)
+                self.http.queue(message, now)
+                self.http.answered(now, keeps_alive=keeps_alive)
 
     def refuse(self, refusal: Refusal, now: float) -> None:
         """Refuse what is coming, and end."""
@@ -264,9 +266,11 @@ class ClientConnection:
             elif exchange.has_sent_head:
                 http.abort()
             elif exchange.has_begun:
-                http.refuse(CallTimeout("the call did not end within request_timeout_s"), now)
+                http.refuse(CallTimeout("the call did not end within request_timeout_s"), now, exchange.head)
             else:
-                http.refuse(ServiceUnavailable("the request found no thread within request_timeout_s"), now)
+                http.refuse(
+                    ServiceUnavailable("the request found no thread within request_timeout_s"), now, exchange.head
+                )
 
     def stop(self, now: float) -> None:
         """End as soon as nothing is being answered."""

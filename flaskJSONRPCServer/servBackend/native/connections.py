@@ -134,9 +134,10 @@ class ConnectionManager:
 
     def _step(self) -> None:
         now = time.monotonic()
-        if self.is_stopping:
+        if self.is_stopping and self._grace_ends_at == math.inf:
             self._begin_stop(now)
-        elif self._acceptor.may_listen(len(self._connections), now):
+            return  # whether anything is left is looked at before anything is waited for
+        if not self.is_stopping and self._acceptor.may_listen(len(self._connections), now):
             self._acceptor.listen(self._selector)
         for key, mask in self._wait(now):
             if isinstance(key.data, ClientConnection):
@@ -391,12 +392,11 @@ class ConnectionManager:
         connection.close()
 
     def _begin_stop(self, now: float) -> None:
-        if self._grace_ends_at < math.inf:
-            return
         self._grace_ends_at = min(now + STOP_GRACE_S, self._stop_at)
         self._acceptor.close(self._selector)
         for connection in list(self._connections):
             self._advance(connection, selectors.EVENT_READ)  # what has come by now is answered
+        self._submit_requests()
 
     def _has_stopped(self) -> bool:
         """Return whether a stop has been asked for, and nothing that is being answered is left."""

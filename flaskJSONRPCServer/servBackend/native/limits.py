@@ -25,7 +25,7 @@ class ParserLimits:
 
     Attributes:
         max_head_bytes: The largest head, in bytes.
-        max_url_bytes: The longest request target.
+        max_url_bytes: The longest request target, without the question mark.
         max_header_count: The most fields, and the most trailers.
         max_body_bytes: The largest body that is taken without asking ``body_limit``.
         spool_body_bytes: The largest body that is held in memory.

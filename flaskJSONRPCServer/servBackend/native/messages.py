@@ -82,13 +82,16 @@ def chunk(data: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
-def refusal_message(refusal: Refusal, headers: Sequence[Header] = (), *, keeps_alive: bool = False) -> bytes:
+def refusal_message(
+    refusal: Refusal, headers: Sequence[Header] = (), *, is_head: bool = False, keeps_alive: bool = False
+) -> bytes:
     """Return the answer that refuses a request; usually the connection ends with it."""
     response = refusal_response(refusal)
     further = "" if keeps_alive else "Connection: close\r\n"
     if isinstance(refusal, ServiceUnavailable):
         further += f"Retry-After: {RETRY_AFTER_S}\r\n"
-    return head_message(response.status, [*response.headers, *headers], further) + response.body
+    head = head_message(response.status, [*response.headers, *headers], further)
+    return head if is_head else head + response.body
 
 
 def date_line() -> str:

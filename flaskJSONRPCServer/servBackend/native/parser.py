@@ -125,9 +125,13 @@ class RequestParser:
             if self.messages:
                 self._learn(data, known)
 
-    def refusal_headers(self) -> list[tuple[str, str]]:
-        """Return the headers of an answer that refuses the request that is coming or came last."""
-        return self._limits.refusal_headers(self._head) if "PATH_INFO" in self._head else []
+    def last_head(self) -> Head:
+        """Return what is known of the head of the request that is coming or came last."""
+        return {"REQUEST_METHOD": self._parser.get_method().decode("latin-1"), **self._head}
+
+    def refusal_headers(self, head: Head) -> list[tuple[str, str]]:
+        """Return the headers of an answer that refuses a request."""
+        return self._limits.refusal_headers(head) if "PATH_INFO" in head else []
 
     def close(self) -> None:
         """Let go of the parser, which refers back to this object; the collector may come late."""
@@ -237,9 +241,10 @@ class RequestParser:
 
     def on_url(self, url: bytes) -> None:
         """Take the request target, or a part of it."""
-        self._target += url
-        if len(self._target) > self._limits.max_url_bytes:
-            self._stop(UrlTooLong(f"the URL is over max_url_bytes ({self._limits.max_url_bytes} bytes)"))
+        self._target = target = self._target + url
+        limit = self._limits.max_url_bytes
+        if len(target) > limit and len(target) - (b"?" in target) > limit:  # path and query; the mark is of neither
+            self._stop(UrlTooLong(f"the URL is over max_url_bytes ({limit} bytes)"))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header field; behind the body, a trailer, which nobody asks for (RFC 9110, section 6.5.1)."""

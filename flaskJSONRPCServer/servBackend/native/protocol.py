@@ -11,9 +11,11 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from ...http.body import broken_off
 from ...http.refusals import BadRequest, Refusal, RequestTimeout
 from .buffers import SendBuffer
 from .known_heads import KnownHeads
+from .limits import Head
 from .messages import CONTINUE, refusal_message
 from .parser import ParsedRequest, ParserLimits, RequestParser
 
@@ -218,7 +220,9 @@ class HttpConnection:
         if self.phase is LINGERING:
             self._close_if_done()
         elif self.phase is not RUNNING and not self._parser.messages:
-            if self._parser.is_in_head or self._parser.is_in_body:
+            if self._parser.is_in_body:
+                self._refuse(broken_off(None), now)
+            elif self._parser.is_in_head:
                 self._refuse(BadRequest("the request ended before it was complete"), now)
             else:
                 self._begin_lingering(now)
@@ -285,10 +289,16 @@ class HttpConnection:
             elif self.phase is IDLE:
                 self._since = now
 
-    def refuse(self, refusal: Refusal, now: float) -> None:
-        """Answer with a refusal instead of whatever comes, and end."""
+    def refuse(self, refusal: Refusal, now: float, head: Head | None = None) -> None:
+        """Answer with a refusal instead of whatever comes, and end.
+
+        Args:
+            refusal: What it says.
+            now: The time.
+            head: The head of the request; None for the one that is coming or came last.
+        """
         if self.phase is not LINGERING and self.phase is not CLOSED:
-            self._refuse(refusal, now)
+            self._refuse(refusal, now, head)
 
     def stop(self, now: float) -> None:
         """End after the request that is being answered or coming; at once where there is none."""
@@ -319,7 +329,7 @@ class HttpConnection:
         if self.phase is HEAD:
             self._refuse(RequestTimeout("the head of the request did not come in time"), now)
         elif self.phase is BODY:
-            self._refuse(RequestTimeout("the client stopped sending in the middle of the body"), now)
+            self._refuse(broken_off(TimeoutError()), now)
         elif self.phase is IDLE:
             self._begin_lingering(now)
         else:
@@ -375,9 +385,12 @@ class HttpConnection:
         elif parser.is_in_head and self.phase is not HEAD:
             self._enter(HEAD, now)
 
-    def _refuse(self, refusal: Refusal, now: float) -> None:
+    def _refuse(self, refusal: Refusal, now: float, head: Head | None = None) -> None:
         self.last_refusal = refusal
-        self.queue(refusal_message(refusal, self._parser.refusal_headers()), now)
+        if head is None:
+            head = self._parser.last_head()
+        is_head = head["REQUEST_METHOD"] == "HEAD"
+        self.queue(refusal_message(refusal, self._parser.refusal_headers(head), is_head=is_head), now)
         self._begin_lingering(now)
 
     def _begin_lingering(self, now: float) -> None:

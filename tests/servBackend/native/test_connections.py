@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import http.client
 import json
+import math
 import os
 import selectors
 import socket
@@ -80,6 +81,18 @@ def test_requests_beyond_those_that_may_wait_are_refused_at_once(serve, calls):
     assert [receive_answer(client)[0] for client in running + waiting] == [200] * 5
     refused[0].sendall(get("/again"))  # a refusal for want of a thread does not end the connection
     assert receive_answer(refused[0])[2] == b"/again"
+
+
+def test_head_that_finds_no_place_in_the_queue_gets_no_body_which_would_be_the_next_answer(serve, calls):
+    front = serve(calls, threads=1, max_waiting_requests=0)
+    running = front.connect(get("/slow"))
+    calls.wait_begun(1)
+    client = front.connect(head(method=b"HEAD"))
+    assert client.recv(65536).endswith(b"\r\n\r\n")
+    calls.gate.set()
+    assert receive_answer(running)[2] == b"/slow"
+    client.sendall(get("/next", b"Connection: close"))
+    assert receive_all(client).startswith(b"HTTP/1.1 200 ")
 
 
 def test_call_whose_client_has_gone_does_not_begin_and_a_half_closed_one_is_answered(serve, calls):
@@ -243,6 +256,23 @@ def test_stop_lets_calls_end_and_refuses_what_comes(serve, calls):
     assert receive_answer(waiting)[2] == b"/waiting"
     stopping.join(PATIENCE_S)
     assert left == [0]
+
+
+def test_stop_waits_for_nothing_where_no_connection_is_left(serve, calls):
+    front = serve(calls)
+    manager, select = front.manager, front.manager._selector.select
+    waits = []
+
+    def noted_select(patience):
+        if manager._grace_ends_at < math.inf:  # the stop has begun
+            waits.append(patience)
+        return select(patience)
+
+    manager._selector.select = noted_select
+    front.connect(get("/1", b"Connection: close")).close()
+    wait_until(lambda: calls.begun and not manager._connections)
+    assert manager.stop(PATIENCE_S) == 0
+    assert waits == []
 
 
 def test_stop_tells_how_many_calls_it_has_cut_off(serve, calls):

@@ -74,6 +74,13 @@ def test_refusal_says_whether_the_connection_goes_on_and_when_to_come_again(refu
     assert body.strip() == "no"
 
 
+def test_refusal_of_a_head_has_the_length_of_its_body_alone():
+    message = messages.refusal_message(BadRequest("no"), is_head=True)
+
+    assert b"\r\nContent-Length: 3\r\n" in message
+    assert message.endswith(b"\r\n\r\n")
+
+
 def test_answer_of_the_pipeline_is_written_as_it_is():
     response = Response("200 OK", [("Content-Length", "3")], b"abc")
 

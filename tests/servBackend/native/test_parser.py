@@ -134,6 +134,18 @@ def test_limit_itself_is_allowed_and_one_more_is_not(limit):
     assert limit in parse(beyond, limits=limits)[0][1]
 
 
+@pytest.mark.parametrize("piece_bytes", [1, 4 * KIB])
+def test_question_mark_of_a_url_does_not_count(piece_bytes):
+    fitting, beyond = (head(target=b"/?" + b"x" * (KIB - 1 + more)) for more in (0, 1))
+
+    assert parse(*pieces(fitting, piece_bytes))[0][0] == "POST"
+    assert parse(*pieces(beyond, piece_bytes)) == [(414, "the URL is over max_url_bytes (1024 bytes)")]
+
+
+def pieces(data, piece_bytes):
+    return (data[start : start + piece_bytes] for start in range(0, len(data), piece_bytes))
+
+
 @pytest.mark.parametrize("size", [1, 16 * KIB])
 @pytest.mark.parametrize(
     "beginning", [b"GET /", b"GET / HTTP/1.1\r\nHost: a\r\nA", b"GET / HTTP/1.1\r\nHost: a\r\nA: "]

@@ -203,6 +203,32 @@ def test_call_has_a_deadline_where_one_is_set():
     assert wire.http.phase is Phase.LINGERING
 
 
+HEAD_REQUEST = GET.replace(b"GET", b"HEAD")
+WITHOUT_HOST = b"HEAD /api HTTP/1.1\r\n\r\n"
+LONG_URL = head(method=b"HEAD", target=b"/" * 2000)
+
+
+@pytest.mark.parametrize("data", [WITHOUT_HOST, LONG_URL, HEAD_REQUEST[:-1], HEAD_REQUEST + WITHOUT_HOST])
+def test_refusal_of_a_head_has_no_body(data):
+    wire = Wire().receive(data)
+    if wire.next():
+        wire.answer()
+        wire.next()
+    wire.http.receive_end(0.0)
+    answer = wire.sent()
+    assert answer.startswith(b"HTTP/1.1 4")
+    assert answer.endswith(b"\r\n\r\n")
+
+
+@pytest.mark.parametrize(("running", "coming"), [(GET, HEAD_REQUEST[:-1]), (HEAD_REQUEST, GET[:-1])])
+def test_refusal_of_a_running_call_has_a_body_where_that_request_wants_one(running, coming):
+    wire = Wire().receive(running)
+    wire.next()
+    wire.receive(coming)
+    wire.http.refuse(CallTimeout("too long"), 0.0, wire.request.head)
+    assert wire.sent().endswith(b"\r\n\r\n") is (running is HEAD_REQUEST)
+
+
 def test_pipelined_requests_are_answered_in_order_one_at_a_time():
     wire = Wire().receive(post(b"1") + post(b"2"), post(b"3"))
     assert wire.next() == ("POST", "/api", b"1", True)
@@ -325,10 +351,18 @@ def test_end_between_requests_closes(data):
     assert wire.http.phase is Phase.CLOSED
 
 
-@pytest.mark.parametrize("data", [b"GET /", post(b"abc")[:-1], chunked(b"abc")[:-1]])
-def test_end_in_the_middle_of_a_request_is_refused(data):
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b"GET /", "the request ended before it was complete"),
+        (post(b"abc")[:-1], "the body ended before its declared length"),
+        (chunked(b"abc")[:-1], "the body ended before its declared length"),
+    ],
+)
+def test_end_in_the_middle_of_a_request_is_refused(data, text):
     wire = Wire().receive(data)
     wire.http.receive_end(0.0)
+    assert str(wire.http.last_refusal) == text
     assert wire.status() == 400
     assert wire.http.phase is Phase.CLOSED
 
