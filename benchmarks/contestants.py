@@ -7,14 +7,15 @@ from io import BytesIO
 from typing import Any
 
 from flaskJSONRPCServer import flaskJSONRPCServer
+from flaskJSONRPCServer.servBackend.native.messages import rpc_message
 
 from .bare import BARE_FLASK, BARE_WSGI, Application, Json
 from .workloads import PATH, Workload, add
 
 JSON_MODULES = ("simplejson", "json", "orjson")
 
-BARE, FLASK_VIEW, DIRECT, VIA_FLASK = "bare WSGI", "Flask view", "direct", "via Flask"
-CONTESTANTS = (BARE, DIRECT, FLASK_VIEW, VIA_FLASK)
+BARE, FLASK_VIEW, NATIVE, DIRECT, VIA_FLASK = "bare WSGI", "Flask view", "native", "direct", "via Flask"
+CONTESTANTS = (BARE, NATIVE, DIRECT, FLASK_VIEW, VIA_FLASK)
 
 
 def server_application(json_module: str, *, flask_context: bool) -> Application:
@@ -24,12 +25,38 @@ def server_application(json_module: str, *, flask_context: bool) -> Application:
     return server.getWSGI()
 
 
+class Received:
+    """A request as the serving backend ``native`` hands it over; the environ of the benchmark is its head."""
+
+    def __init__(self, head: dict[str, Any]) -> None:
+        self.head = self.environ = head
+
+    def body(self, _limit_bytes: int) -> bytes:
+        body: bytes = self.head["wsgi.input"].getvalue()
+        return body
+
+
+def native_application(json_module: str) -> Application:
+    """Return a server as ``native`` asks it: the parsed request in, the bytes of the whole answer out, no WSGI."""
+    server = server_application(json_module, flask_context=False)
+
+    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        response = server.respond(Received(environ))
+        rpc_message(response, "", is_head=False)
+        start_response(response.status, response.headers)
+        return [response.body]
+
+    return application
+
+
 def make_application(contestant: str, json_module: str, kind: str) -> Application:
     """Return one contestant for one kind of workload."""
     if contestant == BARE:
         return BARE_WSGI[kind](Json(json_module))
     if contestant == FLASK_VIEW:
         return BARE_FLASK[kind](Json(json_module))
+    if contestant == NATIVE:
+        return native_application(json_module)
     return server_application(json_module, flask_context=contestant == VIA_FLASK)
 
 

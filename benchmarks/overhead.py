@@ -17,13 +17,15 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
-from .contestants import BARE, CONTESTANTS, DIRECT, FLASK_VIEW, VIA_FLASK
+from .contestants import BARE, CONTESTANTS, DIRECT, FLASK_VIEW, NATIVE, VIA_FLASK
 from .counted import CALL_IN_CONTEXT, PLAIN_CALL, STEPS
 
 KEPT = Path(__file__).with_name("overhead.json")
 
 # Ten times what two runs have been seen to differ by.
 TOLERANCE = 0.03
+
+OURS = (NATIVE, DIRECT, VIA_FLASK)
 
 _ROOT = Path(__file__).resolve().parents[1]
 _LIBRARIES = ("flask", "orjson", "simplejson", "werkzeug")
@@ -96,7 +98,7 @@ def requests_of(figures: Figures) -> list[str]:
 
 def row(request: str, figures: Figures, kept: Figures) -> list[str]:
     mine = {contestant: figures[f"{request}, {contestant}"] for contestant in CONTESTANTS}
-    changes = [change(f"{request}, {contestant}", figures, kept) for contestant in (DIRECT, VIA_FLASK)]
+    changes = [change(f"{request}, {contestant}", figures, kept) for contestant in OURS]
     return [
         request,
         *(f"{mine[contestant]:,}" for contestant in CONTESTANTS),
@@ -113,7 +115,7 @@ def change(name: str, figures: Figures, kept: Figures) -> float | None:
 
 def grown(figures: Figures, kept: Figures) -> list[str]:
     """Return which of our own figures have grown by more than the tolerance."""
-    ours = [name for name in figures if name.endswith((f", {DIRECT}", f", {VIA_FLASK}"))]
+    ours = [name for name in figures if name.endswith(tuple(f", {each}" for each in OURS))]
     changes = [(name, change(name, figures, kept)) for name in ours]
     return [
         f"{name}: {figures[name]:,} instructions instead of {kept[name]:,} ({by:+.1%})"

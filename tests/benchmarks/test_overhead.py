@@ -59,15 +59,17 @@ def test_table_has_ratios_and_changes():
         "simplejson,",
         "call",
         "500",
+        "1,000",
         "1,500",
         "1,000",
         "1,000",
         "3.00",
         "1.00",
+        "+0.0%,",
         "+50.0%,",
         "+0.0%",
     ]
-    assert table(figures(), {}).splitlines()[1].endswith("none, none")
+    assert table(figures(), {}).splitlines()[1].endswith("none, none, none")
 
 
 def test_cost_of_a_context_is_what_a_call_in_it_takes_more():

@@ -410,6 +410,8 @@ class ConnectionManager:
     def _close(self) -> None:
         for connection in list(self._connections):
             self._forget(connection)
+        while self._short:
+            self._short.popleft().discard()
         self._deadlines.clear()
         self._selector.close()
         self._wakeup.close()
