@@ -65,7 +65,7 @@ bench-overhead: $(DEV)  ## time the WSGI callable in-process, and count its inst
 	@$(BIN)/python -m benchmarks.inprocess $(ARGS)
 	@$(BIN)/python -m benchmarks.overhead
 
-soak: $(DEV)  ## ten minutes of mixed load with reloads, locks and restarts; ends with what was lost or left behind
+soak: $(DEV)  ## ten minutes of mixed load with restarts, floods and hostile clients; ends with what was lost or grew
 	@$(BIN)/python -m benchmarks.soak $(ARGS)
 
 hard: $(DEV)  ## every check of the scorecard, into docs/scorecard.md; CHECK="1 2" BACKEND="native pywsgi" only prints
