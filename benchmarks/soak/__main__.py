@@ -53,12 +53,12 @@ def main() -> None:
         running_server("soak.server", Path(folder), *options, gevent=given.gevent, environ=_ENVIRON) as server,
     ):
         target = target_of(server, Path(folder))
-        load_for(given.warm_up_s, target, server, Recorder())
+        load_for(given.warm_up_s, target, server, Recorder(), gevent=given.gevent)
         before = server.idle_figures(given.idle_s)
         recorder = Recorder()
         sampler = Sampler(server.pid, recorder, given.every_s)
         with sampler.running():
-            counts, faults = load_for(given.minutes * 60, target, server, recorder)
+            counts, faults = load_for(given.minutes * 60, target, server, recorder, gevent=given.gevent)
         after = server.idle_figures(given.idle_s)
     found = trends(sampler.samples)
     faults += [*faults_of(counts, before, after), *growths(found)]
@@ -96,7 +96,7 @@ def target_of(server: Server, folder: Path) -> Target:
     return Target(tuple(plain), tuple(secure), folder / AUTHORITY)
 
 
-def load_for(duration_s: float, target: Target, server: Server, recorder: Recorder) -> Outcome:
+def load_for(duration_s: float, target: Target, server: Server, recorder: Recorder, *, gevent: bool) -> Outcome:
     """Load the server for a while; return what was answered, and what was wrong."""
     deadline = time.monotonic() + duration_s
     stalls = StallWatch()
@@ -105,7 +105,7 @@ def load_for(duration_s: float, target: Target, server: Server, recorder: Record
     ]
     loads.append(Flood(target, recorder, stalls, deadline))
     server.ask("start")
-    with misbehaving(target, duration_s) as strangers, stalls.running():
+    with misbehaving(target, duration_s, gevent=gevent) as strangers, stalls.running():
         for load in loads:
             load.start()
         for load in loads:
@@ -119,11 +119,12 @@ def load_for(duration_s: float, target: Target, server: Server, recorder: Record
     return counts, [*outcome["faults"], *(fault for load in loads for fault in load.faults)]
 
 
-def misbehaving(target: Target, duration_s: float) -> subprocess.Popen[str]:
+def misbehaving(target: Target, duration_s: float, *, gevent: bool) -> subprocess.Popen[str]:
     """Start the clients that do not keep to the protocol."""
     (host, port), (_, tls_port) = target.plain, target.secure
     command = ["-m", "benchmarks.soak.misbehaving", host, str(port), str(tls_port), str(duration_s)]
-    return subprocess.Popen([sys.executable, *command], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    options = ["--gevent"] if gevent else []
+    return subprocess.Popen([sys.executable, *command, *options], cwd=ROOT, stdout=subprocess.PIPE, text=True)
 
 
 def faults_of(counts: Counter[str], before: dict[str, Any], after: dict[str, Any]) -> list[str]:

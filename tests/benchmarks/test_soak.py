@@ -230,13 +230,19 @@ def test_figures_take_their_place_on_the_page():
 
 
 @pytest.mark.timeout(120)
-def test_short_run_ends_with_its_tables_and_its_samples(tmp_path):
+@pytest.mark.parametrize("backend", [[], ["--gevent"]], ids=["native", "pywsgi"])
+def test_short_run_ends_with_its_tables_and_its_samples(tmp_path, backend):
     options = ["--minutes=0.06", "--every-s=0.05", "--warm-up-s=0.5", "--idle-s=0", f"--json={tmp_path / 'run.json'}"]
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.soak", *options], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "benchmarks.soak", *options, *backend],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
-    assert done.stderr == ""
+    # gevent prints a traceback where a client is gone before its handshake.
+    assert backend or done.stderr == ""
     run = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
     # Seconds are too short for what is left behind and for what grows: only what was answered is judged here.
     left = [fault for fault in run["faults"] if " grew " not in fault]
