@@ -14,7 +14,7 @@ DEV := $(VENV)/.installed-dev
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all coverage check lint types security docs imports overhead bench bench-overhead soak hard wheel format venv clean
+.PHONY: help run test test-all coverage check lint types security docs imports overhead bench bench-overhead soak hard fuzz wheel format venv clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/\1 \2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -69,12 +69,15 @@ bench-overhead: $(DEV)  ## time the WSGI callable in-process, and count its inst
 	@$(BIN)/python -m benchmarks.inprocess $(ARGS)
 	@$(BIN)/python -m benchmarks.overhead
 
-soak: $(DEV)  ## ten minutes of mixed load with reloads, locks and restarts; ends with what was lost or left behind
+soak: $(DEV)  ## ten minutes of mixed load with restarts, floods and hostile clients; ends with what was lost or grew
 	@$(BIN)/python -m benchmarks.soak $(ARGS)
 
 hard: $(DEV)  ## every check of the scorecard, into docs/scorecard.md; CHECK="1 2" BACKEND="native pywsgi" only prints
 	@$(BIN)/python -m scorecard $(if $(CHECK),--check $(CHECK)) $(if $(BACKEND),--backend $(BACKEND)) \
 		$(if $(CHECK)$(BACKEND)$(ARGS),,--write) $(ARGS)
+
+fuzz: $(DEV)  ## each target of fuzz/ for a minute, by atheris; ARGS="--seconds 600" for longer, ARGS="body" for one
+	@$(BIN)/python -m fuzz $(ARGS)
 
 wheel: $(CORE)  ## build the wheel into dist/, for other machines and environments
 	@$(PIP) wheel -q --no-deps --wheel-dir dist .

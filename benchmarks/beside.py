@@ -7,9 +7,11 @@ echoes and compresses. The servers take turns in interleaved rounds; ratios are 
 import argparse
 import contextlib
 import gzip
+import http.client
 import json
 import math
 import multiprocessing
+import socket
 import tempfile
 import time
 from collections.abc import Iterator
@@ -19,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from .report import machine
-from .soak import UnixConnection, running_server
-from .soak_server import PATH
+from .soak.running import running_server
+from .soak.server import PATH
 from .timing import Spread
 
 ALONE, PLAIN, EXPERIMENTAL = "alone", "beside, experimental=False", "beside, experimental=True"
@@ -46,6 +48,19 @@ def main() -> None:
         rounds = [run_round(plain, experimental, text) for _ in range(given.rounds)]
     print(machine(), f"{len(text) / 1e6:.1f} MB,", "gevent" if given.gevent else "native threads")
     print(table(rounds))
+
+
+class UnixConnection(http.client.HTTPConnection):
+    """HTTP over a Unix socket: a minute of thousands of connections would use up the ports of one address."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=60)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
 
 
 def large_text(megabytes: float) -> bytes:

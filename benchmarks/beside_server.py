@@ -7,7 +7,7 @@ from typing import Any
 
 from flaskJSONRPCServer import flaskJSONRPCServer
 
-from .soak_server import PATH, read_lines
+from .soak.server import PATH, read_lines
 
 _LARGEST_BYTES = 1 << 30
 

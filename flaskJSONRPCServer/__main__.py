@@ -17,6 +17,7 @@ from . import __version__, flaskJSONRPCServer
 from .errors import BindError, ServerError, unknown_name
 from .hangup import ModuleReload
 from .lifecycle import StartRefusedError, starts_refused
+from .servBackend.activation import inherited_socket, systemd_sockets
 
 __all__ = ["main"]
 
@@ -101,7 +102,8 @@ def add_serve(commands: Any) -> None:
         "--bind",
         action="append",
         metavar="ADDRESS",
-        help="listen there instead of at the server's own bindAdress: HOST:PORT, [IPV6]:PORT, or unix:PATH; "
+        help="listen there instead of at the server's own bindAdress: HOST:PORT, [IPV6]:PORT, unix:PATH, "
+        "fd://N for a listening socket that the process inherits, or systemd for those of its .socket unit; "
         "may be repeated",
     )
     command.add_argument("--serv-backend", metavar="NAME", help="serve by this backend instead of the server's own")
@@ -161,7 +163,7 @@ def serve(target: str, bind: Sequence[str] | None, serv_backend: str | None) -> 
     Raises:
         CannotServe: There is no server, or it cannot be started.
     """
-    addresses = [read_address(text) for text in bind or ()]
+    addresses = [address for text in bind or () for address in read_addresses(text)]
     server = find_server(target, "serve")
 
     def find_configured() -> flaskJSONRPCServer:
@@ -205,6 +207,23 @@ def configure(server: flaskJSONRPCServer, addresses: list[Any], serv_backend: st
         raise CannotServe(f"server {server.name!r} has bindAdress=None; give an address by --bind")
 
 
+def read_addresses(text: str) -> list[Any]:
+    """Read what ``--bind`` takes: an address, ``fd://N``, or ``systemd``, which may be several.
+
+    Raises:
+        CannotServe: It is none, or the process has not inherited such a socket.
+    """
+    number = text.removeprefix("fd://")
+    try:
+        if text == "systemd":
+            return [*systemd_sockets()]
+        if number != text and number.isascii() and number.isdecimal():
+            return [inherited_socket(int(number))]
+    except BindError as exc:
+        raise CannotServe(f"--bind {text!r}: {exc.strerror}") from exc
+    return [read_address(text)]
+
+
 def read_address(text: str) -> list[Any] | str:
     """Read ``HOST:PORT``, ``[IPV6]:PORT``, ``unix:PATH``, or a path with a slash, as ``bindAdress`` takes it.
 
@@ -212,7 +231,7 @@ def read_address(text: str) -> list[Any] | str:
         CannotServe: It is none of these.
     """
     path = text.removeprefix("unix:")
-    if path and (path != text or "/" in text):
+    if path and (path != text or "/" in text) and not text.startswith("fd://"):
         return path
     host, _, port = text.rpartition(":")
     bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
@@ -220,7 +239,7 @@ def read_address(text: str) -> list[Any] | str:
     if not is_host or not (port.isascii() and port.isdecimal()) or int(port) > 65535:
         raise CannotServe(
             f"--bind {text!r} is no address; it takes HOST:PORT with a port from 0 to 65535, such as 127.0.0.1:8080, "
-            "[IPV6]:PORT, or unix:PATH"
+            "[IPV6]:PORT, unix:PATH, fd://N, or systemd"
         )
     return [bare, int(port)]
 

@@ -1,4 +1,4 @@
-"""Run a target: ``python -m fuzz connection --seconds 60``."""
+"""Run a target, ``python -m fuzz connection --seconds 60``, or all of them, ``python -m fuzz``."""
 
 from __future__ import annotations
 
@@ -7,20 +7,42 @@ import sys
 import tempfile
 from pathlib import Path
 
-_HELP = "atheris is not installed: pip install atheris (there are wheels for CPython 3.11 to 3.13 on Linux and macOS)"
+from .running import NAMES, run_target
+
+_HELP = "atheris is not installed: pip install atheris (there are wheels for CPython 3.11 to 3.14 on Linux, x86_64)"
+
+# After how many seconds one input is taken for a hang. Less would take a virtual machine that is paused for one.
+_HANG_S = 60
 
 
 def main() -> None:
-    """Fuzz one target for a time; what fails is left in the current folder, as ``crash-...``."""
+    """Fuzz one target, or all, for a time each.
+
+    What fails is left as ``crash-...``: in the current folder by one target, in :data:`~fuzz.running.FOUND` by all.
+    """
     parser = argparse.ArgumentParser(prog="python -m fuzz", description=__doc__)
-    parser.add_argument("target", choices=("connection", "body", "head"))
-    parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("target", choices=NAMES, nargs="?", help="all, one after another, without a name")
+    parser.add_argument("--seconds", type=int, default=60, help="for each (60)")
     parser.add_argument("--input", type=Path, help="run one file only, such as a crash that was left")
     options = parser.parse_args()
+    if options.target is None:
+        if options.input is not None:
+            parser.error("--input needs the name of the target that it is for")
+        sys.exit(fuzz_all(options.seconds))
     if options.input is not None:
         run_one(options.target, options.input)
     else:
         fuzz(options.target, options.seconds)
+
+
+def fuzz_all(seconds: int) -> int:
+    """Run all targets, print a line for each, and return how many have found something or did not run."""
+    faults = 0
+    for name in NAMES:
+        outcome = run_target(name, seconds)
+        faults += bool(outcome.fault)
+        print(f"{name:12} {outcome.runs:>12,} runs in {seconds} s  {outcome.fault or 'nothing found'}", flush=True)
+    return faults
 
 
 def run_one(name: str, path: Path) -> None:
@@ -44,7 +66,7 @@ def fuzz(name: str, seconds: int) -> None:
         for number, seed in enumerate(SEEDS[name]):
             Path(corpus, str(number)).write_bytes(seed)
         dictionary.write_text("".join(map(dictionary_line, WORDS)), encoding="ascii")
-        limits = [f"-max_total_time={seconds}", "-max_len=2000", "-timeout=10", "-rss_limit_mb=2048"]
+        limits = [f"-max_total_time={seconds}", "-max_len=2000", f"-timeout={_HANG_S}", "-rss_limit_mb=2048"]
         atheris.Setup([sys.argv[0], str(corpus), f"-dict={dictionary}", *limits], TARGETS[name])
         atheris.Fuzz()
 

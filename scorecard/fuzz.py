@@ -2,58 +2,64 @@
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
-import sys
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from fuzz.running import NAMES, Outcome, run_command
 
 from .checks import Scope, check
 from .fuzz_target import FUZZERS
-from .outside_sources import SourceError, python_package
 from .results import Findings, Result
-from .subject import ROOT, Start
+from .subject import Start
+from .suites import run_tests
 
 __all__: list[str] = []
 
-# How long each of the fuzzers runs, at the same time, on a core each: ten minutes together.
-_SECONDS = 300
+# How long each of those over the whole pipeline runs, and each of those over one part.
+_PIPELINE_S = 300
+_TARGET_S = 60
 
-_DONE = re.compile(r"Done (\d+) runs")
+# How many run at the same time, on a core each.
+_AT_ONCE = 2
+
+_STATE_MACHINE = "tests/servBackend/native/test_state_machine.py"
 
 
-@check(40, "Ten minutes of Hypothesis and atheris: no crash, no unexpected 500", scope=Scope.ALONE)
+@dataclass(frozen=True, slots=True)
+class Fuzzer:
+    """A fuzzer.
+
+    Attributes:
+        name: What the figure calls it.
+        arguments: Those of the interpreter that runs it.
+        seconds: How long.
+    """
+
+    name: str
+    arguments: list[str]
+    seconds: int
+
+
+_ALL = (
+    *(Fuzzer(name, ["-m", "scorecard.fuzz_target", name, str(_PIPELINE_S)], _PIPELINE_S) for name in FUZZERS),
+    *(Fuzzer(f"atheris, {name}", ["-m", "fuzz", name, "--seconds", str(_TARGET_S)], _TARGET_S) for name in NAMES),
+)
+
+
+@check(40, "Ten minutes of Hypothesis and atheris, and more: no crash, no unexpected 500", scope=Scope.ALONE)
 def fuzzers(_start: Start) -> Result:
     found = Findings()
-    with ThreadPoolExecutor(len(FUZZERS)) as pool:
-        for name, (count, fault) in zip(FUZZERS, pool.map(fuzz, FUZZERS), strict=True):
-            found.measure(f"{name}: {count:,} runs in {_SECONDS} s")
-            found.require(not fault, f"{name}: {fault}")
-            found.require(count > 0, f"{name} has run nothing")
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        outcomes = pool.map(fuzz, _ALL)
+        states = pool.submit(run_tests, f"{_STATE_MACHINE} --hypothesis-profile=thorough --timeout=400")
+        for fuzzer, outcome in zip(_ALL, outcomes, strict=True):
+            found.measure(f"{fuzzer.name}: {outcome.runs:,} runs in {fuzzer.seconds} s")
+            found.require(not outcome.fault, f"{fuzzer.name}: {outcome.fault}")
+        state_machine = states.result()
+    found.measure("Hypothesis, states of a connection: 2,000 sequences of up to 100 steps")
+    found.require(state_machine.passed, "; ".join(state_machine.faults))
     return found.result()
 
 
-def fuzz(name: str) -> tuple[int, str]:
-    """Run a fuzzer. Return how many inputs it has tried, and what it has found."""
-    path = str(ROOT)
-    if name == "atheris":
-        try:
-            path += os.pathsep + str(python_package("atheris"))
-        except SourceError as exc:
-            return 0, str(exc)
-    with tempfile.TemporaryDirectory() as folder:  # where atheris leaves what it finds
-        done = subprocess.run(
-            [sys.executable, "-m", "scorecard.fuzz_target", name, str(_SECONDS)],
-            cwd=folder,
-            env={**os.environ, "PYTHONPATH": path},
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_SECONDS + 120,
-            check=False,
-        )
-    output = done.stdout + done.stderr
-    counts = _DONE.findall(output)
-    fault = "" if done.returncode == 0 else output.strip()[-400:]
-    return int(counts[-1]) if counts else 0, fault
+def fuzz(fuzzer: Fuzzer) -> Outcome:
+    return run_command(fuzzer.name, fuzzer.arguments, fuzzer.seconds)

@@ -75,7 +75,7 @@ class Target:
             http.receive_end(float(len(pieces)))
             self._answer(http, float(len(pieces)))
         http.expire(math.inf)
-        http.close()
+        http.abort()
 
     def _answer(self, http: Any, now: float) -> None:
         while request := http.next_request(now):

@@ -13,7 +13,7 @@ from typing import Any
 
 from .subject import ROOT
 
-__all__ = ["CACHE", "HttpCase", "SourceError", "gunicorn_cases", "json_cases", "node_modules", "python_package"]
+__all__ = ["CACHE", "HttpCase", "SourceError", "gunicorn_cases", "json_cases", "node_modules"]
 
 CACHE = ROOT / ".cache" / "scorecard"
 
@@ -114,20 +114,6 @@ def run(command: list[str]) -> None:
     except (OSError, subprocess.SubprocessError) as exc:
         detail: Any = getattr(exc, "stderr", "") or exc
         raise SourceError(f"{' '.join(command)} failed: {str(detail).strip()[-300:]}") from exc
-
-
-def python_package(name: str) -> Path:
-    """Return a folder for PYTHONPATH that has a package of PyPI which no extra of ours asks for.
-
-    Raises:
-        SourceError: It cannot be had.
-    """
-    home = CACHE / f"python{sys.version_info[0]}.{sys.version_info[1]}"
-    if not (home / name).is_dir():
-        CACHE.mkdir(parents=True, exist_ok=True)
-        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "-q"]
-        run([*pip, "--no-deps", "--only-binary", ":all:", "--target", str(home), name])
-    return home
 
 
 def node_modules(package: str) -> Path:

@@ -83,7 +83,7 @@ class Program:
 
 
 @contextlib.contextmanager
-def running(command, cwd=ROOT, **environment):
+def running(command, cwd=ROOT, pass_fds=(), **environment):
     """Start a program in a folder, in a session of its own, and kill it at the end of the block."""
     process = subprocess.Popen(
         command,
@@ -95,6 +95,7 @@ def running(command, cwd=ROOT, **environment):
         text=True,
         encoding="utf-8",
         start_new_session=True,
+        pass_fds=pass_fds,
     )
     program = Program(process)
     try:

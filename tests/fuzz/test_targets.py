@@ -1,15 +1,22 @@
 """The targets of the fuzzers, without the fuzzers: each takes what it begins with, and any bytes."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fuzz.__main__ import dictionary_line
+from fuzz.running import NAMES, Outcome, outcome_of, run_command
 from fuzz.targets import SEEDS, TARGETS, WORDS
 
+ROOT = Path(__file__).resolve().parents[2]
 
-def test_every_target_has_seeds():
-    assert SEEDS.keys() == TARGETS.keys()
+
+def test_every_target_has_seeds_and_a_name_for_the_command_line():
+    assert SEEDS.keys() == TARGETS.keys() == set(NAMES)
 
 
 @pytest.mark.parametrize(("name", "seed"), [(name, seed) for name, seeds in SEEDS.items() for seed in seeds])
@@ -41,3 +48,39 @@ def test_target_tells_a_difference(monkeypatch, name, attribute, stand_in):
 
 def test_word_is_written_as_libfuzzer_reads_it():
     assert dictionary_line(b'a"\r') == '"\\x61\\x22\\x0d"\n'
+
+
+@pytest.mark.parametrize(
+    ("output", "status", "runs", "fault"),
+    [
+        ("#2 INITED\n#1234\tDONE cov: 1\nDone 1234 runs in 3 second(s)\n", 0, 1234, ""),
+        ("Done 5 runs\n", 0, 5, ""),
+        ("Traceback\nAssertionError: differs", 77, 0, "AssertionError: differs"),
+        ("nothing", 0, 0, "it has run nothing"),
+    ],
+)
+def test_outcome_is_read_from_the_output(output, status, runs, fault):
+    outcome = outcome_of("body", output, status)
+
+    assert (outcome.name, outcome.runs) == ("body", runs)
+    assert outcome.fault.endswith(fault)
+    assert bool(outcome.fault) is bool(fault)
+
+
+def test_fuzzer_that_fails_is_told_with_the_end_of_its_output():
+    code = "import sys; print('Done 7 runs'); sys.exit('found')"
+
+    assert run_command("a", ["-c", "print('Done 7 runs')"], 10) == Outcome("a", 7, "")
+    assert run_command("a", ["-c", code], 10) == Outcome("a", 7, "Done 7 runs\nfound")
+
+
+def test_file_of_a_target_is_run_again(tmp_path):
+    """As a crash is, and with the target that fails: bytes of one are not those of another."""
+    path = tmp_path / "crash-1"
+    path.write_bytes(SEEDS["body"][0])
+    command = [sys.executable, "-m", "fuzz", "--input", str(path)]
+
+    assert subprocess.run([*command, "body"], cwd=ROOT, capture_output=True, check=False).returncode == 0
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "--input needs the name of the target that it is for" in done.stderr

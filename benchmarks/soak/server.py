@@ -1,4 +1,6 @@
-"""The server that :mod:`benchmarks.soak` puts under load. It changes itself all the while, and tells its figures.
+"""The server that :mod:`benchmarks.soak` puts under load, and one with TLS beside it, in one process.
+
+It changes itself all the while, and tells its figures.
 
 Each second it writes a new version of a script and reloads the dispatcher in it; it locks and unlocks without pause;
 now and then it restarts, and if it has child processes, it kills one after the other. On a line of its input it
@@ -13,15 +15,33 @@ import os
 import random
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import psutil
+import trustme
 
 from flaskJSONRPCServer import flaskJSONRPCServer
 from flaskJSONRPCServer.sansio_jsonrpc import JsonRpcApplicationError
 
 PATH = "/api"
+AUTHORITY = "authority.pem"
+
+# Short, so that all that they end ends many times in a run, and small, so that a flood reaches what bounds it.
+LIMITS: dict[str, Any] = {
+    "threads": 16,
+    "max_waiting_requests": 64,
+    "max_body_bytes": 1_000_000,
+    "handshake_timeout_s": 3,
+    "head_timeout_s": 3,
+    "body_timeout_s": 5,
+    "read_timeout_s": 5,
+    "idle_timeout_s": 10,
+    "rate_grace_s": 3,
+    "min_answer_rate": 100_000,
+    "max_requests_per_connection": 5000,
+}
 
 _SCRIPT = """\
 FIRST = {version}
@@ -49,6 +69,16 @@ def locked(value: Any) -> Any:
 
 def fail(value: Any) -> Any:
     raise JsonRpcApplicationError("as asked", code=1, data=value)
+
+
+def large(size: int) -> str:
+    """Return a result that no kernel's buffers take."""
+    return "x" * size
+
+
+def nap() -> None:
+    """Keep a thread for as long as a slow query would."""
+    time.sleep(0.05)
 
 
 def make_cycle(value: Any) -> Any:
@@ -80,31 +110,54 @@ def main() -> None:
         from gevent import monkey
 
         monkey.patch_all()
+    notes = Notes()
+    servers = [make_server(given, notes), make_server(given, notes, ssl=write_certificate(given.folder))]
+    disturber = Disturber(servers, given.folder / "reloaded.py", given.restart_every_s)
+    disturber.reload()
+    for server in servers:
+        server.start()
+    tell_figures(servers, notes, disturber)
+    disturber.stop()
+    for server in servers:
+        server.stop()
+
+
+def make_server(given: argparse.Namespace, notes: Notes, **options: Any) -> flaskJSONRPCServer:
+    """Make a server with the functions that are called."""
     server = flaskJSONRPCServer(
-        str(given.folder / "socket"),
+        ["127.0.0.1", 0],
         gevent=given.gevent,
-        log=1 if given.parallel else 2,
+        log=1,  # refusals and cuts are what the run consists of
         notifBackend="threaded",
         controlGC_everySeconds=30,
+        **LIMITS,
+        **options,
     )
-    notes = Notes()
-    for function in (echo, locked, fail, make_cycle, notes.note):
+    for function in (echo, locked, fail, large, nap, make_cycle, notes.note):
         server.registerFunction(function, path=PATH)
     server.registerFunction(pooled, path=PATH, dispatcherBackend="parallel" if given.parallel else "threaded")
-    disturber = Disturber(server, given.folder / "reloaded.py", given.restart_every_s)
-    disturber.reload()
-    server.start()
-    tell_figures(server, notes, disturber)
-    disturber.stop()
-    server.stop()
+    return server
+
+
+def write_certificate(folder: Path) -> list[str]:
+    """Write a certificate for loopback, and the authority that has signed it; return what the option ``ssl`` takes."""
+    authority = trustme.CA()
+    issued = authority.issue_cert("127.0.0.1")
+    authority.cert_pem.write_to_path(folder / AUTHORITY)
+    issued.private_key_pem.write_to_path(folder / "key.pem")
+    issued.cert_chain_pems[0].write_to_path(folder / "cert.pem")
+    return [str(folder / "key.pem"), str(folder / "cert.pem")]
 
 
 class Disturber:
-    """Reloads, locks and restarts a server, in threads of its own, while it is switched on."""
+    """Reloads, locks and restarts servers, in threads of its own, while it is switched on.
 
-    def __init__(self, server: flaskJSONRPCServer, script: Path, restart_every_s: float) -> None:
+    Only the first is reloaded and locked.
+    """
+
+    def __init__(self, servers: list[flaskJSONRPCServer], script: Path, restart_every_s: float) -> None:
         self.counts = {"reloads": 0, "locks": 0, "restarts": 0, "kills": 0}
-        self._server = server
+        self._server, *_ = self._servers = servers
         self._script = script
         self._restart_every_s = restart_every_s
         self._off = threading.Event()
@@ -141,7 +194,8 @@ class Disturber:
 
     def restart(self) -> None:
         self.counts["restarts"] += 1
-        self._server.restart(timeout=10)
+        for server in self._servers:
+            server.restart(timeout=10)
 
     def kill(self) -> None:
         """Kill a child process, once all of them are ready."""
@@ -156,14 +210,14 @@ class Disturber:
             task()
 
 
-def tell_figures(server: flaskJSONRPCServer, notes: Notes, disturber: Disturber) -> None:
+def tell_figures(servers: list[flaskJSONRPCServer], notes: Notes, disturber: Disturber) -> None:
     """Answer lines of standard input until its end: ``start`` and ``stop`` switch the disturber, all give figures."""
     for line in read_lines():
         if line.strip() == "start":
             disturber.start()
         elif line.strip() == "stop":
             disturber.stop()
-        print(json.dumps(figures(server, notes, disturber)), flush=True)
+        print(json.dumps(figures(servers, notes, disturber)), flush=True)
 
 
 def read_lines() -> Any:
@@ -175,21 +229,22 @@ def read_lines() -> Any:
     return sys.stdin
 
 
-def figures(server: flaskJSONRPCServer, notes: Notes, disturber: Disturber) -> dict[str, Any]:
-    server._controlGC(force=True)
+def figures(servers: list[flaskJSONRPCServer], notes: Notes, disturber: Disturber) -> dict[str, Any]:
+    servers[0]._controlGC(force=True)
     process = psutil.Process(os.getpid())
-    stats = server.stats(inMS=True)
+    stats = [server.stats(inMS=True) for server in servers]
+    counts = ("processingRequestCount", "processingDispatcherCount", "requestCount", "notificationLostCount")
     return {
         **disturber.counts,
+        "addresses": [server.addresses[0] for server in servers],
         "notes": notes.total,
         "threads": process.num_threads(),
         "descriptors": process.num_fds(),
         "children": len(process.children()),
         "memory_mb": process.memory_info().rss / 1e6,
         "modules": len(sys.modules),
-        **{name: stats[name] for name in ("processingRequestCount", "processingDispatcherCount", "requestCount")},
-        "notificationLostCount": stats["notificationLostCount"],
-        "p99_ms": {url: round(each["p99"], 3) for url, each in stats["dispatchers"].items()},
+        **{name: sum(each[name] for each in stats) for name in counts},
+        "p99_ms": {url: round(each["p99"], 3) for url, each in stats[0]["dispatchers"].items()},
     }
 
 

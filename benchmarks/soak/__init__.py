@@ -1,0 +1,1 @@
+"""A long run under mixed load: ``python -m benchmarks.soak``, or ``make soak``."""
