@@ -113,7 +113,7 @@ def test_task_that_another_thread_runs_counts_among_those_that_run_at_once(pools
     pool = pools(1, 3)
     first, adopted, last = Task(), Task(), Task(gate)
     pool.submit(first)  # so that there is a thread, which waits
-    wait_until(lambda: counts(pool, "running") == (0,))
+    wait_until(lambda: counts(pool, "done") == (1,))
     pool.adopt(adopted)
     assert not pool.has_room
     assert pool.submit(last)

@@ -379,3 +379,14 @@ def test_renewed_files_are_served_after_stop_and_start(serve, tmp_path):
     assert call(server.addresses[0], second.client()) == ANSWER
     with pytest.raises(ssl.SSLCertVerificationError):
         call(server.addresses[0], first.client())
+
+
+@pytest.mark.parametrize("serve", ["native"], indirect=True)
+def test_client_that_says_that_it_ends_hears_the_same(serve, certificates):
+    [address] = serve().addresses
+    with connect(address, certificates.client()) as client:
+        client.sendall(REQUEST.replace(b"Connection: close\r\n", b""))
+        received = b""
+        while not received.endswith(ANSWER[1]):
+            received += client.recv(65536)
+        client.unwrap().close()  # raises where the server ends without a word

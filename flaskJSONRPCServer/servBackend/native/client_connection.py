@@ -233,7 +233,7 @@ class ClientConnection:
         """Refuse a request that has come for want of a thread; the connection goes on."""
         with self._lock:
             exchange, self.exchange = self.exchange, None
-            if exchange is not None:
+            if exchange is not None and self.http.phase is RUNNING:  # else it has been refused already
                 headers, keeps_alive = self.server.refusal_headers(exchange.head), exchange.keeps_alive
                 is_head = exchange.head["REQUEST_METHOD"] == "HEAD"  # bytes of a body would be the next answer
                 message = refusal_message(refusal, headers, is_head=is_head, keeps_alive=keeps_alive)
@@ -261,7 +261,7 @@ class ClientConnection:
         """Do what a deadline is for, if it is over."""
         with self._lock:
             http, exchange = self.http, self.exchange
-            if exchange is None or http.phase is not RUNNING or http.deadline > now or http.outgoing.size:
+            if exchange is None or not http.is_request_late(now):
                 http.expire(now)
             elif exchange.has_sent_head:
                 http.abort()
@@ -289,6 +289,8 @@ class ClientConnection:
         """Close the socket. Whoever still answers finds that out."""
         with self._lock:
             self.is_closed = True
+            if self._tls is not None and self.http.is_complete:
+                send_close_notify(self._tls)
             self.http.abort()
             self.socket.close()
             stream, task = self.stream, self._task_when_drained

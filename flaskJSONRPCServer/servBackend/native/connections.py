@@ -76,6 +76,7 @@ class ConnectionManager:
         self._answers: deque[tuple[ClientConnection, bytes, bool]] = deque()  # appended to by any thread
         self._waits_long = True  # written by the manager's thread
         self._most_short = server.max_short_calls
+        self._most_buffered = server.limits.max_buffered_bytes
         # A connection that is looked at before this need not be scheduled when a request begins to run.
         self._latest_schedule = math.inf if server.timeouts.request_timeout_s == math.inf else -math.inf
         # The manager's thread has all below for itself.
@@ -210,7 +211,9 @@ class ConnectionManager:
             try:
                 if mask & selectors.EVENT_WRITE:
                     connection.flush(now)
-                if mask & selectors.EVENT_READ or connection.http.phase is HANDSHAKE:
+                if self._may_receive(connection) and (
+                    mask & selectors.EVENT_READ or connection.http.phase is HANDSHAKE
+                ):
                     connection.receive(now)
             except NOT_YET:  # it goes on with the next event
                 pass
@@ -246,8 +249,11 @@ class ConnectionManager:
         return True
 
     def _distrust(self, exchange: HttpExchange) -> None:
-        """Note that a call was not as short as it should have been."""
-        self.server.short_calls.distrust(exchange.head["PATH_INFO"], time.perf_counter())
+        """Note that a call was not as short as it should have been; those like it go to threads."""
+        path = exchange.head["PATH_INFO"]
+        self.server.short_calls.distrust(path, time.perf_counter())
+        self._requests.extend(each for each in self._short if each.head["PATH_INFO"] == path)
+        self._short = deque(each for each in self._short if each.head["PATH_INFO"] != path)
 
     def _submit_requests(self) -> None:
         """Give the pool the requests that have come, all at once."""
@@ -273,17 +279,12 @@ class ConnectionManager:
         """Do what follows from the state of a connection."""
         now = self._now
         http, server = connection.http, self.server
-        if (exchange := connection.take_request(now)) is not None:
-            is_small = exchange.body_bytes <= FREE_BYTES
-            is_short = is_small and server.short_calls.has(exchange.head["PATH_INFO"])
-            (self._short if is_short and len(self._short) < self._most_short else self._requests).append(exchange)
-            # The deadline is looked at in time where an earlier one is, and a running request has none of its own.
-            if is_small and connection.scheduled_at < self._latest_schedule and connection.is_quiet:
-                return
+        if self.is_stopping and not http.is_stopping:  # before a request is taken, whose answer then says so
+            connection.stop(now)
+        if (exchange := connection.take_request(now)) is not None and self._queue(connection, exchange):
+            return
         if (task := connection.drained_task()) is not None:
             server.pool.submit(task, is_bounded=False)
-        if self.is_stopping and not http.is_stopping:
-            connection.stop(now)
         self._count_memory(connection, now)
         if http.last_refusal is not None:
             server.write_log("refused:", connection.client or "a client", str(http.last_refusal))
@@ -296,6 +297,30 @@ class ConnectionManager:
             self._register(connection)
             self._schedule(connection, now)
 
+    def _queue(self, connection: ClientConnection, exchange: HttpExchange) -> bool:
+        """Have a request answered, by this thread or by another one; returns whether nothing else has to be done."""
+        if exchange.body_bytes > FREE_BYTES:
+            if self._has_room(connection):
+                self._requests.append(exchange)
+            else:
+                exchange.discard()
+                connection.shed(self.server.no_room, self._now)
+                self.attend(connection)  # for what has come behind it
+            return False
+        is_short = self.server.short_calls.has(exchange.head["PATH_INFO"]) and len(self._short) < self._most_short
+        (self._short if is_short else self._requests).append(exchange)
+        # The deadline is looked at in time where an earlier one is, and a running request has none of its own.
+        return connection.scheduled_at < self._latest_schedule and connection.is_quiet
+
+    def _has_room(self, connection: ClientConnection) -> bool:
+        """Return whether a body that has come at once may stay in memory; others were counted as they came."""
+        further_bytes = connection.http.memory_bytes - connection.counted_bytes
+        return further_bytes <= 0 or self._buffered_bytes + further_bytes <= self._most_buffered
+
+    def _may_receive(self, connection: ClientConnection) -> bool:
+        """Return whether a connection may be read: not ahead of the request under way where memory is short."""
+        return self._buffered_bytes <= self._most_buffered or connection.http.phase is not RUNNING
+
     def _schedule(self, connection: ClientConnection, now: float) -> None:
         deadline = connection.http.deadline
         if connection.http.phase is RUNNING:
@@ -306,6 +331,8 @@ class ConnectionManager:
 
     def _register(self, connection: ClientConnection) -> None:
         wanted = connection.wanted_events
+        if not self._may_receive(connection):
+            wanted &= ~selectors.EVENT_READ
         if wanted == connection.registered:
             return
         if not connection.registered:
@@ -325,7 +352,7 @@ class ConnectionManager:
         self._buffered_bytes += count - connection.counted_bytes
         is_more = count > connection.counted_bytes
         connection.counted_bytes = count
-        if is_more and self._buffered_bytes > self.server.limits.max_buffered_bytes:
+        if is_more and self._buffered_bytes > self._most_buffered:
             self._relieve(connection, now)
 
     def _relieve(self, connection: ClientConnection, now: float) -> None:
@@ -334,7 +361,9 @@ class ConnectionManager:
             connection.refuse(self.server.no_room, now)
             return
         slowest = min(
-            (each for each in self._connections if each.unsent_bytes), key=lambda each: each.http.deadline, default=None
+            (each for each in self._connections if each.unsent_bytes > FREE_BYTES),
+            key=lambda each: each.http.deadline,
+            default=None,
         )
         if slowest is not None:
             self.server.write_log("cut off, since max_buffered_bytes is reached:", slowest.client or "a client")

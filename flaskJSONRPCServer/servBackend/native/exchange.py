@@ -189,6 +189,9 @@ class HttpExchange:
         body = context.run(server.wsgi_app, self.environ, self.start_response)
         if self._stream is not None:
             close_body(body)
+            if self._status.startswith("5"):  # what Flask makes of an exception: nobody will complete the stream
+                self.connection.abort()
+                self._stream.client_gone()
             self._stream.answer_returned()
         elif isinstance(body, (list, tuple)):
             self._send_whole(b"".join([*self._written, *body]))

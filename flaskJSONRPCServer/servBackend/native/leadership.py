@@ -51,7 +51,7 @@ class Leadership(Generic[AnyTask]):
         self._name = name
         self._on_loss = on_loss
         self._forks = forks
-        # The task that the leader runs. Whoever takes it out leads from then on: the leader, or the follower.
+        # The task that the leader runs; a new list for each. Who takes it out leads from then on: leader or follower.
         self._running: list[AnyTask] = []
         self._count = 0  # of the tasks that leaders have begun
         self._losing = threading.Lock()
@@ -91,22 +91,22 @@ class Leadership(Generic[AnyTask]):
             Whether it leads still. If not, it must leave alone what belongs to the leader, and end.
         """
         self._count += 1
-        self._running.append(task)
+        self._running = running = [task]
         if self._is_asleep:
             self._wake.set()
         try:
             task.run()
         except BaseException:  # an interrupt ends this thread, and must not end all that it leads
-            if self._still_leads(task):
+            if self._still_leads(running, task):
                 self.start()
             raise
         # A task may fork and return in both processes: the copy must not lead, for the sockets are the same.
-        return forks == self._forks and self._still_leads(task)
+        return forks == self._forks and self._still_leads(running, task)
 
-    def _still_leads(self, task: AnyTask) -> bool:
+    def _still_leads(self, running: list[AnyTask], task: AnyTask) -> bool:
         """Return whether nobody has taken the lead while the task ran."""
         try:
-            self._running.pop()
+            running.pop()
         except IndexError:
             with self._losing:  # until the follower has noted the loss
                 self._pool.release(task)

@@ -122,6 +122,7 @@ class HttpConnection:
         outgoing: What has to be sent.
         has_ended: Whether the client has said that it sends no more.
         is_stopping: Whether the request under way is the last one.
+        is_complete: Whether both sides have said all, so that nothing was cut off by the end.
         last_refusal: Why a request was refused; the owner may take note of it and set it to None.
     """
 
@@ -137,7 +138,7 @@ class HttpConnection:
     ) -> None:
         self.phase = HANDSHAKE if is_tls else IDLE
         self.outgoing = SendBuffer()
-        self.has_ended = self.is_stopping = False
+        self.has_ended = self.is_stopping = self.is_complete = False
         self.last_refusal: Refusal | None = None
         self._parser = RequestParser(limits, variables, known_heads)
         self._timeouts = timeouts
@@ -313,6 +314,10 @@ class HttpConnection:
         self._parser.close()
         self._unparsed = b""
 
+    def is_request_late(self, now: float) -> bool:
+        """Return whether a request is under way whose time is over."""
+        return self.phase is RUNNING and now >= self._since + self._timeouts.request_timeout_s
+
     def expire(self, now: float) -> None:
         """Do what the deadline is for, if it is over."""
         is_rated = self.outgoing.size and now >= self._answer_rate.ends_at
@@ -402,7 +407,7 @@ class HttpConnection:
 
     def _close_if_done(self) -> None:
         if self.has_ended and not self.outgoing.size:
-            self.phase = CLOSED
+            self.phase, self.is_complete = CLOSED, True
 
     def _drop(self, count: int) -> None:
         self._dropped_bytes += count

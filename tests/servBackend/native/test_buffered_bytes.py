@@ -1,10 +1,13 @@
-"""What happens where unsent answers find no room."""
+"""What happens where bodies and unsent answers find no room."""
 
 import http.client
 import json
+import select
 import socket
 
 from flaskJSONRPCServer import flaskJSONRPCServer
+from tests.helpers import wait_until
+from tests.servBackend.native.samples import post, receive_answer
 
 
 def ask(server, size):
@@ -40,3 +43,24 @@ def test_client_whose_own_answer_finds_no_room_is_cut_off_and_the_others_go_on(c
     finally:
         server.stop()
     assert caplog.records == []
+
+
+def test_bodies_that_come_whole_are_refused_where_there_is_no_room(serve, calls):
+    front = serve(calls, threads=1, max_buffered_bytes=1_000_000)
+    body = b"x" * 60_000
+    clients = [front.connect(post(body, target=b"/slow") * 2) for _ in range(60)]
+
+    def answered():
+        return [client for client in clients if select.select([client], [], [], 0)[0]]
+
+    wait_until(lambda: len(answered()) >= 60 - 1_000_000 // len(body))
+    refused = answered()
+    assert {receive_answer(client)[0] for client in refused} == {503}
+    # Of each client 64 KiB may have been read before there was no room.
+    assert front.manager._buffered_bytes < 1_000_000 + 2 * 65536
+    calls.gate.set()
+    waiting = [client for client in clients if client not in refused]
+    assert waiting
+    for client in waiting:
+        status, fields, _ = receive_answer(client)
+        assert status == 200 or "Retry-After" in fields

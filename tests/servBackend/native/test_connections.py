@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
 
@@ -269,8 +270,10 @@ def test_stop_waits_for_nothing_where_no_connection_is_left(serve, calls):
         return select(patience)
 
     manager._selector.select = noted_select
-    front.connect(get("/1", b"Connection: close")).close()
-    wait_until(lambda: calls.begun and not manager._connections)
+    client = front.connect(get("/1", b"Connection: close"))
+    receive_all(client)
+    client.close()
+    wait_until(lambda: not manager._connections)
     assert manager.stop(PATIENCE_S) == 0
     assert waits == []
 
@@ -360,3 +363,55 @@ def test_at_the_descriptor_limit_the_server_rests_and_then_goes_on():
         server.stdin.write("stop\n")
         server.stdin.flush()
         assert server.wait(PATIENCE_S) == 0
+
+
+def test_stop_ends_clients_that_send_one_request_after_the_other(serve, calls):
+    front = serve(calls)
+    late, begun = [], threading.Barrier(9)
+
+    def call_on():
+        client = front.connect()
+        client.sendall(get("/short"))
+        receive_answer(client)
+        begun.wait(PATIENCE_S)
+        with contextlib.suppress(OSError, AssertionError):  # the end of the connection
+            while True:
+                was_stopping = front.manager.is_stopping
+                client.sendall(get("/short"))
+                receive_answer(client)
+                late.extend([client] * was_stopping)
+
+    clients = [threading.Thread(target=call_on) for _ in range(8)]
+    for client in clients:
+        client.start()
+    begun.wait(PATIENCE_S)
+    assert front.manager.stop(PATIENCE_S) == 0
+    for client in clients:
+        client.join()
+    assert len(late) <= 2 * len(clients)
+
+
+def test_request_that_is_late_is_refused_once(serve, calls):
+    front = serve(calls, threads=1, request_timeout_s=1000)
+    client = front.connect(get("/slow"))
+    calls.wait_begun(1)
+    [connection] = front.manager._connections
+    late = time.monotonic() + 2000
+    connection.expire(late)
+    connection.shed(front.server.busy, late)  # as where it had waited among others for which there is no thread
+    front.manager.attend(connection)
+    received = receive_all(client)
+    assert received.count(b"HTTP/1.1 ") == 1
+    assert received.startswith(b"HTTP/1.1 504 ")
+
+
+def test_late_request_is_refused_behind_an_answer_that_the_client_has_not_read(serve, calls):
+    front = serve(calls, threads=1, request_timeout_s=1000)
+    client = front.connect(get("/slow"))
+    calls.wait_begun(1)
+    [connection] = front.manager._connections
+    connection.http.queue(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", time.monotonic())
+    connection.expire(time.monotonic() + 2000)
+    front.manager.attend(connection)
+    received = receive_all(client)
+    assert received.startswith(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nHTTP/1.1 504 ")

@@ -183,3 +183,22 @@ def test_copy_of_a_leader_that_a_task_forks_does_not_lead():
         os._exit(10 + leads)
     assert leads
     assert os.waitstatus_to_exitcode(os.waitpid(task.child, 0)[1]) == 10
+
+
+def test_task_that_ends_while_another_thread_runs_one_is_counted_as_ended(work, gate, monkeypatch):
+    class Second(Task):
+        """Runs in the follower, while the task that cost the leader its lead ends."""
+
+        def run(self):
+            monkeypatch.setattr(leadership_module, "LOOK_EVERY_S", PATIENCE_S)  # this one is to keep the lead
+            gate.set()
+            self.thread_of_first = first.thread
+            first.thread.join(PATIENCE_S)
+            super().run()
+
+    first, second, third = Task(gate), Second(), Task()
+    work.put(first, second, third)
+    assert third.ended.wait(PATIENCE_S)
+    assert not first.thread.is_alive()
+    assert running(work) == 0
+    assert len(work.leaders) == 2

@@ -19,7 +19,7 @@ class Noted:
     def call(self, duration_s, count=1):
         for _ in range(count):
             self.calls.note("/api", self.now, self.now + duration_s)
-            self.now += duration_s
+            self.now += duration_s + 0.001  # and a pause
         return self.calls.has("/api")
 
     def call_until_short(self):

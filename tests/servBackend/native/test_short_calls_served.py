@@ -9,7 +9,7 @@ import time
 import pytest
 
 from flaskJSONRPCServer import flaskJSONRPCServer
-from flaskJSONRPCServer.servBackend.native import short_calls
+from flaskJSONRPCServer.servBackend.native import leadership, short_calls
 from tests.helpers import wait_until
 
 PATIENCE_S = 30
@@ -48,8 +48,8 @@ class Served:
             self.server.registerFunction(function, path="/api")
         self.server.start()
 
-    def client(self):
-        return Client(self.server.addresses[0])
+    def client(self, path="/api"):
+        return Client(self.server.addresses[0], path)
 
     def trust(self):
         """Call until the calls are run by the manager's thread."""
@@ -58,8 +58,9 @@ class Served:
 
 
 class Client:
-    def __init__(self, address):
+    def __init__(self, address, path):
         self._connection = http.client.HTTPConnection(*address, timeout=PATIENCE_S)
+        self._path = path
 
     def __enter__(self):
         return self
@@ -69,7 +70,7 @@ class Client:
 
     def send(self, method, *params):
         body = json.dumps({"jsonrpc": "2.0", "method": method, "params": params, "id": 1})
-        self._connection.request("POST", "/api", body, {"Content-Type": "application/json"})
+        self._connection.request("POST", self._path, body, {"Content-Type": "application/json"})
 
     def receive(self):
         answer = json.loads(self._connection.getresponse().read())
@@ -165,7 +166,7 @@ def test_stop_waits_for_a_call_that_has_cost_the_lead(serve):
         served.api.gate.set()
         assert client.receive() == "went on"
         stop.join()
-    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("served-native")]
+    wait_until(lambda: not [each for each in threading.enumerate() if each.name.startswith("served-native")])
 
 
 def test_stop_leaves_a_call_behind_that_does_not_end(serve):
@@ -193,3 +194,34 @@ def test_notifications_and_batches_are_answered_alike(serve):
             client._connection.request("POST", "/api", notification, {"Content-Type": "application/json"})
             answer = client._connection.getresponse()
             assert (answer.status, answer.read()) == (204, b"")
+
+
+def test_requests_queued_behind_a_call_that_blocks_cost_the_lead_no_second_time(serve, monkeypatch):
+    losses, distrust = [], short_calls.ShortCalls.distrust
+    monkeypatch.setattr(short_calls.ShortCalls, "distrust", lambda *args: losses.append(args[1]) or distrust(*args))
+    monkeypatch.setattr(leadership, "LOOK_EVERY_S", 0.2)
+    served = serve()
+    held, go_on = threading.Event(), threading.Event()
+
+    def hold(wait=True):
+        if wait:
+            held.set()
+            assert go_on.wait(PATIENCE_S)
+
+    served.server.registerFunction(hold, path="/hold")
+    served.trust()
+    with contextlib.ExitStack() as stack:
+        holder = stack.enter_context(served.client("/hold"))
+        for _ in range(200):  # so that this path is trusted too
+            holder.call("hold", False)
+        holder.send("hold")
+        assert held.wait(PATIENCE_S)
+        clients = [stack.enter_context(served.client()) for _ in range(30)]
+        for client in clients:  # all of these come at the manager's next look
+            client.send("block")
+        go_on.set()
+        for _ in clients:
+            assert served.api.begun.acquire(timeout=PATIENCE_S)
+        served.api.gate.set()
+        assert [client.receive() for client in clients] == ["went on"] * 30
+    assert losses.count("/api") == 1

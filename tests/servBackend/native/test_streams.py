@@ -326,3 +326,20 @@ def test_iterable_that_fails_is_told_where_that_can_be(serve, caplog, parts):
         assert received.startswith(b"HTTP/1.1 500 ")
     assert "the body failed" in caplog.text
     assert receive_answer(front.connect(get("/call")))[2] == b"answer"
+
+
+def test_error_page_after_a_stream_was_opened_ends_the_connection(serve):
+    """What Flask answers where a view raises after it has opened a stream: nobody is left to close that."""
+    closed = threading.Event()
+
+    def app(environ, start_response):
+        environ[EXCHANGE].open_stream("200 OK", TEXT, on_close=closed.set).send(b"first")
+        start_response("500 INTERNAL SERVER ERROR", TEXT)
+        return [b"error"]
+
+    client = serve(app).connect(get("/stream"))
+    received = b""
+    with contextlib.suppress(ConnectionError):
+        received = receive_all(client)
+    assert b"error" not in received
+    assert closed.wait(PATIENCE_S)
