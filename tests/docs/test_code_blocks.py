@@ -132,6 +132,6 @@ def test_no_example_is_written_in_a_way_that_nothing_runs():
     languages = {block.language for path in pages() for block in blocks(path)}
 
     assert languages <= {
-        *("", "python", "console", "text", "html", "nginx", "yaml"),
+        *("", "python", "console", "text", "html", "ini", "nginx", "yaml"),
         *("{toctree}", "{eval-rst}", "{include} ../CHANGELOG.md", "{include} ../CONTRIBUTING.md"),
     }

@@ -191,7 +191,7 @@ class ConnectionManager:
 
     def _patience(self, now: float) -> float | None:
         """Return how long nothing has to be done, in seconds; None for ever."""
-        if self._attended or self._answers or self._short:
+        if self._attended or self._answers or self._short or self._requests:
             return 0
         if self.server.pool.has_waiting:
             return _DELIVERY_S
