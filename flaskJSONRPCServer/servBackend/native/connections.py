@@ -49,6 +49,9 @@ LOOKS_APART_S = 0.000_5
 # How long requests are answered in the manager's thread before it looks at the connections again; guessed.
 SHORT_CALLS_S = 0.001
 
+# How often at most a call that blocks may cost the lead, whatever the number of paths; guessed.
+LOSSES_APART_S = 0.1
+
 # What a connection holds below this is not counted: most requests and answers never change the sum.
 FREE_BYTES = 16 * 1024
 
@@ -83,6 +86,7 @@ class ConnectionManager:
         self._connections: set[ClientConnection] = set()
         self._requests: list[HttpExchange] = []
         self._short: deque[HttpExchange] = deque()  # those that will be answered in this thread
+        self._trusts_at = 0.0  # when this thread answers requests again, after it has lost the lead by one
         self._has_submitted = False  # requests to the pool, since the last look
         self._now = time.monotonic()
         self._deadlines: Deadlines[ClientConnection] = Deadlines()
@@ -249,11 +253,11 @@ class ConnectionManager:
         return True
 
     def _distrust(self, exchange: HttpExchange) -> None:
-        """Note that a call was not as short as it should have been; those like it go to threads."""
-        path = exchange.head["PATH_INFO"]
-        self.server.short_calls.distrust(path, time.perf_counter())
-        self._requests.extend(each for each in self._short if each.head["PATH_INFO"] == path)
-        self._short = deque(each for each in self._short if each.head["PATH_INFO"] != path)
+        """Note that a call was not as short as it should have been; for a moment, all others go to threads."""
+        self.server.short_calls.distrust(exchange.head["PATH_INFO"], time.perf_counter())
+        self._trusts_at = time.monotonic() + LOSSES_APART_S
+        self._requests.extend(self._short)
+        self._short.clear()
 
     def _submit_requests(self) -> None:
         """Give the pool the requests that have come, all at once."""
@@ -307,7 +311,11 @@ class ConnectionManager:
                 connection.shed(self.server.no_room, self._now)
                 self.attend(connection)  # for what has come behind it
             return False
-        is_short = self.server.short_calls.has(exchange.head["PATH_INFO"]) and len(self._short) < self._most_short
+        is_short = (
+            self.server.short_calls.has(exchange.head["PATH_INFO"])
+            and len(self._short) < self._most_short
+            and self._now >= self._trusts_at
+        )
         (self._short if is_short else self._requests).append(exchange)
         # The deadline is looked at in time where an earlier one is, and a running request has none of its own.
         return connection.scheduled_at < self._latest_schedule and connection.is_quiet
