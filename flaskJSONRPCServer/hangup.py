@@ -11,6 +11,7 @@ from .errors import ServerStateError
 from .lifecycle import Lifecycle, starts_refused
 from .runtime.interrupts import is_interrupt
 from .runtime.logs import ERROR, INFO, WARNING
+from .runtime.patching import patch_refused
 from .runtime.sources import FreshModules, script_file
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ class ModuleReload:
     def _reload(self) -> None:
         fresh = FreshModules()
         try:
-            with starts_refused("serve"):
+            with starts_refused("serve"), patch_refused():
                 fresh.load(source_of(self._module_name))
             made, before = self._find(), self._lifecycle.facade
             if made is before:  # another module made it, which has not been loaded again

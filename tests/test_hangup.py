@@ -205,12 +205,17 @@ def test_all_that_the_front_was_started_with_is_told():
     assert read - elsewhere_too <= set(_OF_THE_FRONT)
 
 
-def test_gevent_cannot_change(tmp_path):
-    with serving(tmp_path, options="{'gevent': True}") as served:
-        served.write(2)
+@pytest.mark.parametrize("before", [True, False])
+def test_gevent_cannot_change(tmp_path, before):
+    with serving(tmp_path, options=f"{{'gevent': {before}}}") as served:
+        served.write(2, f"{{'gevent': {not before}}}")
         served.hang_up("all is as before")
-        served.program.line_with("gevent=False cannot change while the process runs")
+        served.program.line_with(f"gevent={not before} cannot change while the process runs")
         assert served.note()[0] == 1
+        served.write(3, f"{{'gevent': {before}}}")
+        served.hang_up()
+        assert served.note()[0] == 3
+        assert served.program.end(signal.SIGTERM) == 0, served.program.output
 
 
 def test_server_that_a_function_makes_is_made_again(tmp_path):

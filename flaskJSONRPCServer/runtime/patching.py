@@ -7,12 +7,16 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+from ..errors import SettingsError
 from .concurrency import is_patched, native, patch_process
 
-__all__ = ["import_into", "import_threading_into", "patch"]
+__all__ = ["import_into", "import_threading_into", "patch", "patch_refused"]
+
+_refusals: list[object] = []
 
 _REMEDY = "let `from gevent import monkey; monkey.patch_all()` be the first lines of the program"
 
@@ -44,15 +48,28 @@ def patch() -> list[str]:
 
     Raises:
         MissingExtraError: gevent is not installed.
+        SettingsError: The process is not to be patched any more.
     """
     if is_patched():
         return []
+    if _refusals:
+        raise SettingsError("gevent=True cannot change while the process runs; start it again")
     originals = replaced_objects()
     threads = [thread.name for thread in threading.enumerate() if thread is not threading.current_thread()]
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         patch_process()
     return [*early_sentences(originals, threads), *(str(warning.message) for warning in told)]
+
+
+@contextmanager
+def patch_refused() -> Iterator[None]:
+    """Refuse to patch the process in the block: it serves already, with locks and threads of the other kind."""
+    _refusals.append(None)
+    try:
+        yield
+    finally:
+        _refusals.pop()
 
 
 def early_sentences(originals: Mapping[int, str], threads: Sequence[str]) -> list[str]:

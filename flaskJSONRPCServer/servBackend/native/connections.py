@@ -80,8 +80,10 @@ class ConnectionManager:
         self._waits_long = True  # written by the manager's thread
         self._most_short = server.max_short_calls
         self._most_buffered = server.limits.max_buffered_bytes
-        # A connection that is looked at before this need not be scheduled when a request begins to run.
-        self._latest_schedule = math.inf if server.timeouts.request_timeout_s == math.inf else -math.inf
+        # A connection that is looked at within this time need not be scheduled when a request begins to run.
+        self._look_within_s = server.timeouts.idle_timeout_s
+        if server.timeouts.request_timeout_s < math.inf:
+            self._look_within_s = -math.inf
         # The manager's thread has all below for itself.
         self._connections: set[ClientConnection] = set()
         self._requests: list[HttpExchange] = []
@@ -92,6 +94,7 @@ class ConnectionManager:
         self._deadlines: Deadlines[ClientConnection] = Deadlines()
         self._buffered_bytes = 0
         self._stop_at = self._grace_ends_at = math.inf
+        self._cut_off = 0  # connections that had an answer on its way at the end of a stop
         self._leadership = Leadership(self._manage, server.pool, name, self._distrust)
 
     def start(self) -> None:
@@ -112,7 +115,7 @@ class ConnectionManager:
         dropped, running = self.server.pool.stop(0)
         for task in dropped:  # all connections are closed: what is left of each is to let go, and to tell of it
             self.server.pool.submit(task, is_bounded=False)
-        return len(running)
+        return max(len(running), self._cut_off)
 
     def attend(self, connection: ClientConnection) -> None:
         """Look after a connection that another thread has changed."""
@@ -318,7 +321,7 @@ class ConnectionManager:
         )
         (self._short if is_short else self._requests).append(exchange)
         # The deadline is looked at in time where an earlier one is, and a running request has none of its own.
-        return connection.scheduled_at < self._latest_schedule and connection.is_quiet
+        return connection.scheduled_at <= self._now + self._look_within_s and connection.is_quiet
 
     def _has_room(self, connection: ClientConnection) -> bool:
         """Return whether a body that has come at once may stay in memory; others were counted as they came."""
@@ -445,6 +448,7 @@ class ConnectionManager:
         return now >= self._grace_ends_at and not any(each.is_busy for each in self._connections)
 
     def _close(self) -> None:
+        self._cut_off = sum(connection.is_busy for connection in self._connections)
         for connection in list(self._connections):
             self._forget(connection)
         while self._short:

@@ -60,7 +60,7 @@ def parser_limits(settings: Settings, rpc: RpcApplication | None) -> ParserLimit
         max_head_bytes=settings.max_head_bytes,
         max_url_bytes=settings.max_url_bytes,
         max_header_count=settings.max_header_count,
-        max_body_bytes=settings.max_body_bytes,
+        max_body_bytes=min(settings.max_body_bytes, settings.max_page_body_bytes),
         spool_body_bytes=settings.spool_body_bytes,
         body_limit=body_limit,
         refusal_headers=no_headers if rpc is None else rpc.refusal_headers,

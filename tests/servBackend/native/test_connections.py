@@ -415,3 +415,32 @@ def test_late_request_is_refused_behind_an_answer_that_the_client_has_not_read(s
     front.manager.attend(connection)
     received = receive_all(client)
     assert received.startswith(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nHTTP/1.1 504 ")
+
+
+def test_connection_that_falls_silent_after_an_answer_ends_though_others_have_more_time(serve, calls):
+    front = serve(calls, idle_timeout_s=0.2, head_timeout_s=1000)
+    clients = [front.connect(get("/1")) for _ in range(8)]
+    for client in clients:
+        assert receive_answer(client)[2] == b"/1"
+    assert [client.recv(1) for client in clients] == [b""] * 8
+
+
+def test_stop_tells_of_a_stream_that_it_has_cut_off(serve):
+    opened = threading.Event()
+
+    def app(environ, start_response):
+        environ["flaskJSONRPCServer.exchange"].open_stream("200 OK", [])
+        opened.set()
+        return []
+
+    front = serve(app)
+    client = front.connect(get("/stream"))
+    assert opened.wait(PATIENCE_S)
+    assert front.manager.stop(0.1) == 1
+    assert not receive_all(client).endswith(b"0\r\n\r\n")
+
+
+def test_page_takes_no_larger_body_than_its_setting_says(serve, calls):
+    client = serve(calls, max_page_body_bytes=50).connect(post(b"x" * 100, target=b"/body"))
+    status, _, body = receive_answer(client)
+    assert (status, body) == (413, b"the body is over max_page_body_bytes (50 bytes)\n")
