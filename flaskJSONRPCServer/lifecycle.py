@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
-from .engine import Engine, addresses_of
+from .engine import Engine, addresses_of, is_local_only
 from .errors import ServerStateError, SettingsError
 from .runtime.asynchronous import at_home
 from .runtime.interrupts import is_interrupt
@@ -328,6 +328,8 @@ class Lifecycle:
         offers = engine.offers()
         what = [f"by {backend}:", offers] if offers else [f"by {backend}"]
         log.write(INFO, f"server {engine.name!r} listens on", *self.urls, *what)
+        if not is_local_only(engine.settings):
+            log.write(INFO, f"server {engine.name!r} can be reached from other machines")
         if not engine.has_urls():
             log.write(WARNING, f"server {engine.name!r} has nothing to call; registerFunction() adds a function")
 

@@ -107,6 +107,17 @@ def is_ip_address(value: str) -> bool:
     return True
 
 
+def is_host(value: str) -> bool:
+    """Return whether it is a host's name or address, without a scheme, a port, or brackets."""
+    return is_ip_address(value) or not any(mark in value for mark in ":/[] ")
+
+
+def is_origin(value: str) -> bool:
+    """Return whether it is what a browser says of a page: a scheme and a host, or ``null`` (RFC 6454, section 6.2)."""
+    scheme, _, host = value.partition("://")
+    return value == "null" or bool(scheme and host and "/" not in host)
+
+
 def is_auth(value: Any) -> bool:
     """Return whether it is None, or can be called with four arguments by position."""
     if value is None or not callable(value):
@@ -182,9 +193,11 @@ class Settings:
     max_url_bytes: int = count(8 * KIB, unit="number of bytes")
     """The longest path with its query string."""
     allowed_hosts: Sequence[str] | None = names(
-        None, "a list of host names, without ports, or None: loopback names where bound to loopback, else any"
+        None, "a list of host names, without ports, or None: loopback names where bound to loopback, else any", is_host
     )
-    allowed_origins: Sequence[str] | None = names(None, "a list of origins such as 'https://a.test', or None: any")
+    allowed_origins: Sequence[str] | None = names(
+        None, "a list of origins such as 'https://a.test', or None: any", is_origin
+    )
     media_types: Sequence[str] = names(DEFAULT_MEDIA_TYPES, "a list of media types")
     trusted_proxies: Sequence[str] = names((), "a list of IP addresses", is_ip_address)
     """The peers whose X-Forwarded-For is believed."""

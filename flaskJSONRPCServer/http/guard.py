@@ -115,7 +115,11 @@ class Guard:
         if host is not None and not _HOST.fullmatch(host):
             raise BadRequest(f"Host {host!r} is not one host name")
         if self._allowed_hosts is not None and host_name(host or "") not in self._allowed_hosts:
-            raise Misdirected(f"Host {host!r} is not in allowed_hosts")
+            raise Misdirected(
+                "the request has no Host, and only those of allowed_hosts are answered"
+                if host is None
+                else f"Host {host!r} is not in allowed_hosts"
+            )
         if host is not None:
             remember(self._good_hosts, host)
 
