@@ -38,7 +38,8 @@ class ChunkedEnd:
         """Return whether the end is in what comes next, or has come."""
         if self._has_come:
             return True
-        with contextlib.suppress(httptools.HttpParserError):  # the one that parses them for good refuses them
+        # The one that parses them for good refuses what is wrong. What follows the end may ask for another protocol.
+        with contextlib.suppress(httptools.HttpParserError, httptools.HttpParserUpgrade):
             self._parser.feed_data(data)
         return self._has_come
 

@@ -66,6 +66,21 @@ print(len(ACCEPTED) > 20)
     assert out == ["True"]
 
 
+def test_request_behind_a_chunked_body_may_want_another_protocol():
+    out = lines_of(
+        READER
+        + """
+from tests.servBackend.native.samples import chunked
+NEXT = b"GET / HTTP/1.1\\r\\nHost: a\\r\\nUpgrade: h2c\\r\\nConnection: upgrade\\r\\n\\r\\n"
+for size in (1, 2, 3, 5, 7, 10_000):
+    assert read(chunked(b"ab", b"c") + NEXT, size) == (("POST", "/api", b"abc", True), NEXT), size
+print("read")
+""",
+        prelude="",
+    )
+    assert out == ["read"]
+
+
 def test_request_to_change_the_protocol_has_the_same_end():
     out = lines_of(
         READER
