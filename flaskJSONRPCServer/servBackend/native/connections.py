@@ -42,10 +42,6 @@ PAUSE_S = 0.5
 # How long a request that is coming may take when the server stops; guessed.
 STOP_GRACE_S = 1.0
 
-# How long it is from one look at the connections to the next where requests go to other threads all the time: looks at
-# each one by itself would take the interpreter's lock from those threads more often than they can bear. Measured.
-LOOKS_APART_S = 0.000_5
-
 # How long requests are answered in the manager's thread before it looks at the connections again; guessed.
 SHORT_CALLS_S = 0.001
 
@@ -89,7 +85,6 @@ class ConnectionManager:
         self._requests: list[HttpExchange] = []
         self._short: deque[HttpExchange] = deque()  # those that will be answered in this thread
         self._trusts_at = 0.0  # when this thread answers requests again, after it has lost the lead by one
-        self._has_submitted = False  # requests to the pool, since the last look
         self._now = time.monotonic()
         self._deadlines: Deadlines[ClientConnection] = Deadlines()
         self._buffered_bytes = 0
@@ -163,10 +158,6 @@ class ConnectionManager:
 
     def _wait(self, now: float) -> list[tuple[selectors.SelectorKey, int]]:
         """Wait until there is something to do, and return the events of the sockets."""
-        if self._has_submitted:
-            self._has_submitted = False
-            if (pause_s := self._now + LOOKS_APART_S - now) > 0:
-                time.sleep(pause_s)
         self._waits_long = True  # before it is looked whether there are answers: one that comes later wakes this thread
         patience = self._patience(now)
         self._waits_long = patience != _DELIVERY_S
@@ -265,7 +256,7 @@ class ConnectionManager:
     def _submit_requests(self) -> None:
         """Give the pool the requests that have come, all at once."""
         while self._requests:
-            requests, self._requests, self._has_submitted = self._requests, [], True
+            requests, self._requests = self._requests, []
             for exchange in self._submit(requests):
                 exchange.discard()  # also where the client has gone meanwhile
                 self._guarded(self._shed, exchange.connection)
