@@ -21,7 +21,9 @@ from .client_connection import NOT_YET, ClientConnection
 from .deadlines import Deadlines
 from .exchange import HttpExchange
 from .leadership import Leadership
+from .memory import FREE_BYTES, MemoryBudget
 from .protocol import BODY, CLOSED, HANDSHAKE, RUNNING
+from .request_queue import RequestQueue
 from .wakeup import Wakeup
 
 if TYPE_CHECKING:
@@ -41,15 +43,6 @@ PAUSE_S = 0.5
 
 # How long a request that is coming may take when the server stops; guessed.
 STOP_GRACE_S = 1.0
-
-# How long requests are answered in the manager's thread before it looks at the connections again; guessed.
-SHORT_CALLS_S = 0.001
-
-# How often at most a call that blocks may cost the lead, whatever the number of paths; guessed.
-LOSSES_APART_S = 0.1
-
-# What a connection holds below this is not counted: most requests and answers never change the sum.
-FREE_BYTES = 16 * 1024
 
 
 class ConnectionManager:
@@ -74,23 +67,19 @@ class ConnectionManager:
         self._attended: deque[ClientConnection] = deque()  # appended to by any thread
         self._answers: deque[tuple[ClientConnection, bytes, bool]] = deque()  # appended to by any thread
         self._waits_long = True  # written by the manager's thread
-        self._most_short = server.max_short_calls
-        self._most_buffered = server.limits.max_buffered_bytes
         # A connection that is looked at within this time need not be scheduled when a request begins to run.
         self._look_within_s = server.timeouts.idle_timeout_s
         if server.timeouts.request_timeout_s < math.inf:
             self._look_within_s = -math.inf
         # The manager's thread has all below for itself.
         self._connections: set[ClientConnection] = set()
-        self._requests: list[HttpExchange] = []
-        self._short: deque[HttpExchange] = deque()  # those that will be answered in this thread
-        self._trusts_at = 0.0  # when this thread answers requests again, after it has lost the lead by one
         self._now = time.monotonic()
         self._deadlines: Deadlines[ClientConnection] = Deadlines()
-        self._buffered_bytes = 0
+        self._memory = MemoryBudget(server.limits.max_buffered_bytes)
         self._stop_at = self._grace_ends_at = math.inf
         self._cut_off = 0  # connections that had an answer on its way at the end of a stop
-        self._leadership = Leadership(self._manage, server.pool, name, self._distrust)
+        self._leadership = Leadership(self._manage, server.pool, name, self._lost_lead)
+        self._queue = RequestQueue(server, self._leadership, self._refuse_busy)
 
     def start(self) -> None:
         """Begin to accept."""
@@ -130,7 +119,7 @@ class ConnectionManager:
                 self._step()
             except Exception:  # noqa: BLE001  the edge of the thread without which nothing is served
                 self.server.log.write(ERROR, "the connection manager failed at a step", traceback=True)
-            if self._short and not self._run_short_calls():
+            if not self._queue.answer_short():
                 return False
         self._close()
         return True
@@ -154,7 +143,7 @@ class ConnectionManager:
             self._guarded(self._update, self._attended.popleft())
         for connection in self._deadlines.due(self._now):
             self._guarded(self._expire, connection)
-        self._submit_requests()
+        self._queue.submit()
 
     def _wait(self, now: float) -> list[tuple[selectors.SelectorKey, int]]:
         """Wait until there is something to do, and return the events of the sockets."""
@@ -189,7 +178,7 @@ class ConnectionManager:
 
     def _patience(self, now: float) -> float | None:
         """Return how long nothing has to be done, in seconds; None for ever."""
-        if self._attended or self._answers or self._short or self._requests:
+        if self._attended or self._answers or not self._queue.is_empty:
             return 0
         if self.server.pool.has_waiting:
             return _DELIVERY_S
@@ -227,47 +216,11 @@ class ConnectionManager:
         connection.expire(self._now)
         self._update(connection)
 
-    def _run_short_calls(self) -> bool:
-        """Answer requests in this thread, for a moment; returns whether it still manages the connections.
+    def _lost_lead(self, exchange: HttpExchange) -> None:
+        self._queue.distrust(exchange)
 
-        Raises:
-            BaseException: An interrupt that is to end the thread.
-        """
-        if not (self.server.pool.has_room and self._leadership.has_follower()):
-            self._requests.extend(self._short)
-            self._short.clear()
-            self._submit_requests()
-            return True
-        until = time.monotonic() + SHORT_CALLS_S
-        while self._short:
-            if not self._leadership.run(self._short.popleft()):
-                return False
-            if time.monotonic() > until:
-                break
-        return True
-
-    def _distrust(self, exchange: HttpExchange) -> None:
-        """Note that a call was not as short as it should have been; for a moment, all others go to threads."""
-        self.server.short_calls.distrust(exchange.head["PATH_INFO"], time.perf_counter())
-        self._trusts_at = time.monotonic() + LOSSES_APART_S
-        self._requests.extend(self._short)
-        self._short.clear()
-
-    def _submit_requests(self) -> None:
-        """Give the pool the requests that have come, all at once."""
-        while self._requests:
-            requests, self._requests = self._requests, []
-            for exchange in self._submit(requests):
-                exchange.discard()  # also where the client has gone meanwhile
-                self._guarded(self._shed, exchange.connection)
-
-    def _submit(self, requests: list[HttpExchange]) -> list[HttpExchange]:
-        """Give requests to the pool; return those that will not run."""
-        try:
-            return self.server.pool.submit_all(requests)
-        except RuntimeError:
-            self.server.log.write(ERROR, "no thread can be started, so requests are refused", traceback=True)
-            return requests
+    def _refuse_busy(self, connection: ClientConnection) -> None:
+        self._guarded(self._shed, connection)
 
     def _shed(self, connection: ClientConnection) -> None:
         connection.shed(self.server.busy, self._now)
@@ -279,11 +232,12 @@ class ConnectionManager:
         http, server = connection.http, self.server
         if self.is_stopping and not http.is_stopping:  # before a request is taken, whose answer then says so
             connection.stop(now)
-        if (exchange := connection.take_request(now)) is not None and self._queue(connection, exchange):
+        if (exchange := connection.take_request(now)) is not None and self._begin_request(connection, exchange):
             return
         if (task := connection.drained_task()) is not None:
             server.pool.submit(task, is_bounded=False)
-        self._count_memory(connection, now)
+        if self._memory.count(connection):
+            self._relieve(connection, now)
         if http.last_refusal is not None:
             server.write_log("refused:", connection.client or "a client", str(http.last_refusal))
             http.last_refusal = None
@@ -295,33 +249,21 @@ class ConnectionManager:
             self._register(connection)
             self._schedule(connection, now)
 
-    def _queue(self, connection: ClientConnection, exchange: HttpExchange) -> bool:
-        """Have a request answered, by this thread or by another one; returns whether nothing else has to be done."""
-        if exchange.body_bytes > FREE_BYTES:
-            if self._has_room(connection):
-                self._requests.append(exchange)
-            else:
-                exchange.discard()
-                connection.shed(self.server.no_room, self._now)
-                self.attend(connection)  # for what has come behind it
-            return False
-        is_short = (
-            self.server.short_calls.has(exchange.head["PATH_INFO"])
-            and len(self._short) < self._most_short
-            and self._now >= self._trusts_at
-        )
-        (self._short if is_short else self._requests).append(exchange)
+    def _begin_request(self, connection: ClientConnection, exchange: HttpExchange) -> bool:
+        """Have a request answered; returns whether nothing else has to be done for its connection."""
+        is_small = exchange.body_bytes <= FREE_BYTES
+        if is_small or self._memory.has_room(connection):
+            self._queue.add(exchange, self._now, is_small=is_small)
+        else:
+            exchange.discard()
+            connection.shed(self.server.no_room, self._now)
+            self.attend(connection)  # for what has come behind it
         # The deadline is looked at in time where an earlier one is, and a running request has none of its own.
-        return connection.scheduled_at <= self._now + self._look_within_s and connection.is_quiet
-
-    def _has_room(self, connection: ClientConnection) -> bool:
-        """Return whether a body that has come at once may stay in memory; others were counted as they came."""
-        further_bytes = connection.http.memory_bytes - connection.counted_bytes
-        return further_bytes <= 0 or self._buffered_bytes + further_bytes <= self._most_buffered
+        return is_small and connection.scheduled_at <= self._now + self._look_within_s and connection.is_quiet
 
     def _may_receive(self, connection: ClientConnection) -> bool:
         """Return whether a connection may be read: not ahead of the request under way where memory is short."""
-        return self._buffered_bytes <= self._most_buffered or connection.http.phase is not RUNNING
+        return not self._memory.is_exceeded or connection.http.phase is not RUNNING
 
     def _schedule(self, connection: ClientConnection, now: float) -> None:
         deadline = connection.http.deadline
@@ -344,18 +286,6 @@ class ConnectionManager:
         else:
             self._selector.unregister(connection.socket)
         connection.registered = wanted
-
-    def _count_memory(self, connection: ClientConnection, now: float) -> None:
-        """Bound what all connections hold of bodies and unsent answers."""
-        held = connection.http.memory_bytes + connection.unsent_bytes
-        count = held if held > FREE_BYTES else 0
-        if count == connection.counted_bytes:
-            return
-        self._buffered_bytes += count - connection.counted_bytes
-        is_more = count > connection.counted_bytes
-        connection.counted_bytes = count
-        if is_more and self._buffered_bytes > self._most_buffered:
-            self._relieve(connection, now)
 
     def _relieve(self, connection: ClientConnection, now: float) -> None:
         """Refuse the body that finds no room; or end the connection that has read nothing for longest."""
@@ -418,7 +348,7 @@ class ConnectionManager:
             self._selector.unregister(connection.socket)
             connection.registered = 0
         self._connections.remove(connection)
-        self._buffered_bytes -= connection.counted_bytes
+        self._memory.release(connection)
         self._acceptor.leave(connection.client)
         connection.close()
 
@@ -427,7 +357,7 @@ class ConnectionManager:
         self._acceptor.close(self._selector)
         for connection in list(self._connections):
             self._advance(connection, selectors.EVENT_READ)  # what has come by now is answered
-        self._submit_requests()
+        self._queue.submit()
 
     def _has_stopped(self) -> bool:
         """Return whether a stop has been asked for, and nothing that is being answered is left."""
@@ -442,8 +372,7 @@ class ConnectionManager:
         self._cut_off = sum(connection.is_busy for connection in self._connections)
         for connection in list(self._connections):
             self._forget(connection)
-        while self._short:
-            self._short.popleft().discard()
+        self._queue.discard()
         self._deadlines.clear()
         self._selector.close()
         self._wakeup.close()

@@ -57,7 +57,7 @@ def test_bodies_that_come_whole_are_refused_where_there_is_no_room(serve, calls)
     refused = answered()
     assert {receive_answer(client)[0] for client in refused} == {503}
     # Of each client 64 KiB may have been read before there was no room.
-    assert front.manager._buffered_bytes < 1_000_000 + 2 * 65536
+    assert front.manager._memory.used_bytes < 1_000_000 + 2 * 65536
     calls.gate.set()
     waiting = [client for client in clients if client not in refused]
     assert waiting
