@@ -13,7 +13,8 @@ from flaskJSONRPCServer.sansio_jsonrpc.codecs import make_codec
 from flaskJSONRPCServer.sansio_jsonrpc.decoding import decode
 from flaskJSONRPCServer.sansio_jsonrpc.exceptions import JsonRpcException
 from flaskJSONRPCServer.servBackend.native.parser import ParserLimits, RequestParser
-from flaskJSONRPCServer.servBackend.native.protocol import HttpConnection, HttpTimeouts, Phase
+from flaskJSONRPCServer.servBackend.native.protocol import HttpConnection, Phase
+from flaskJSONRPCServer.servBackend.native.timeouts import HttpTimeouts
 from flaskJSONRPCServer.settings import Settings
 
 __all__ = ["SEEDS", "TARGETS", "WORDS", "body", "connection", "head"]

@@ -87,7 +87,8 @@ class Target:
 
 def make_connection() -> Any:
     from flaskJSONRPCServer.servBackend.native.parser import ParserLimits
-    from flaskJSONRPCServer.servBackend.native.protocol import HttpConnection, HttpTimeouts
+    from flaskJSONRPCServer.servBackend.native.protocol import HttpConnection
+    from flaskJSONRPCServer.servBackend.native.timeouts import HttpTimeouts
 
     limits = ParserLimits(4096, 1024, 20, 10_000, 5000, lambda head: (20_000, "max_body_bytes"))
     timeouts = HttpTimeouts(10, 10, 10, 10, 10, 10, 10, 100, 100, 1000)

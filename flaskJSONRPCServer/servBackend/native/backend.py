@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 import socket
 import ssl
 import time
@@ -24,8 +23,9 @@ from .client_connection import ClientConnection
 from .connections import ConnectionManager
 from .known_heads import KnownHeads
 from .limits import no_headers, parser_limits
-from .protocol import HttpConnection, HttpTimeouts
+from .protocol import HttpConnection
 from .short_calls import ShortCalls
+from .timeouts import timeouts_of
 
 if TYPE_CHECKING:
     from .exchange import HttpExchange
@@ -135,19 +135,3 @@ class NativeBackend:
         cut_off = serverInstance.stop(timeout)
         if cut_off:
             server.log.write(WARNING, f"{cut_off} requests were still being answered after {timeout} s")
-
-
-def timeouts_of(settings: Settings) -> HttpTimeouts:
-    """Return the limits on time; a setting of 0 is none."""
-    return HttpTimeouts(
-        handshake_timeout_s=settings.handshake_timeout_s or math.inf,
-        head_timeout_s=settings.head_timeout_s or math.inf,
-        body_timeout_s=settings.body_timeout_s or math.inf,
-        read_timeout_s=settings.read_timeout_s or math.inf,
-        idle_timeout_s=settings.idle_timeout_s or math.inf,
-        request_timeout_s=settings.request_timeout_s or math.inf,
-        rate_grace_s=settings.rate_grace_s,
-        min_body_rate=settings.min_body_rate,
-        min_answer_rate=settings.min_answer_rate,
-        max_requests_per_connection=settings.max_requests_per_connection,
-    )

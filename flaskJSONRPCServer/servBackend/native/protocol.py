@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import enum
 import math
-from dataclasses import dataclass
 from typing import Any
 
 from ...http.body import broken_off
@@ -18,8 +17,9 @@ from .known_heads import KnownHeads
 from .limits import Head
 from .messages import CONTINUE, refusal_message
 from .parser import ParsedRequest, ParserLimits, RequestParser
+from .timeouts import HttpTimeouts, RateWindow
 
-__all__ = ["BODY", "CLOSED", "HANDSHAKE", "RUNNING", "HttpConnection", "HttpTimeouts", "Phase"]
+__all__ = ["BODY", "CLOSED", "HANDSHAKE", "RUNNING", "HttpConnection", "Phase"]
 
 # After the last answer, what a client still sends is read and dropped, so that it finds the answer rather than a reset
 # (RFC 9112, section 9.6). http.client and urllib send a whole body before they look: 64 MiB covers their uploads.
@@ -54,56 +54,6 @@ class Phase(enum.Enum):
 
 # Python 3.11 takes ten times as long for a member of an enumeration as for a global name.
 HANDSHAKE, IDLE, HEAD, BODY, RUNNING, LINGERING, CLOSED = Phase
-
-
-@dataclass(frozen=True, slots=True)
-class HttpTimeouts:
-    """The limits on time, in seconds; infinity for none. Each has the name of its setting."""
-
-    handshake_timeout_s: float
-    head_timeout_s: float
-    body_timeout_s: float
-    read_timeout_s: float
-    idle_timeout_s: float
-    request_timeout_s: float
-    rate_grace_s: float
-    min_body_rate: int
-    min_answer_rate: int
-    max_requests_per_connection: int
-
-
-class RateWindow:
-    """Tells whether bytes keep up with a lowest rate, over windows of equal length.
-
-    An average from the beginning would let a client that was fast once be silent for hours.
-
-    Args:
-        bytes_per_s: The lowest rate.
-        window_s: How long a window is.
-    """
-
-    __slots__ = ("_base", "_wanted", "_window_s", "ends_at")
-
-    def __init__(self, bytes_per_s: int, window_s: float) -> None:
-        self._window_s = window_s
-        self._wanted = bytes_per_s * window_s
-        self._base = 0
-        self.ends_at = math.inf
-
-    def start(self, count: int, now: float) -> None:
-        """Begin a window when so many bytes have passed already."""
-        self._base = count
-        self.ends_at = now + self._window_s if self._wanted else math.inf
-
-    def stop(self) -> None:
-        """Let there be no deadline."""
-        self.ends_at = math.inf
-
-    def keeps_up(self, count: int, now: float) -> bool:
-        """Return whether enough bytes have passed in the window that ends; begin the next one."""
-        is_enough = count - self._base >= self._wanted
-        self.start(count, now)
-        return is_enough
 
 
 class HttpConnection:

@@ -4,7 +4,7 @@ import math
 
 from flaskJSONRPCServer.http.refusals import Refusal
 from flaskJSONRPCServer.servBackend.native.parser import ParserLimits, RequestParser
-from flaskJSONRPCServer.servBackend.native.protocol import HttpTimeouts
+from flaskJSONRPCServer.servBackend.native.timeouts import HttpTimeouts
 
 KIB = 1024
 LIMITS = ParserLimits(

@@ -3,7 +3,8 @@
 import math
 
 from flaskJSONRPCServer.servBackend.native.parser import ParserLimits
-from flaskJSONRPCServer.servBackend.native.protocol import HttpConnection, HttpTimeouts, Phase
+from flaskJSONRPCServer.servBackend.native.protocol import HttpConnection, Phase
+from flaskJSONRPCServer.servBackend.native.timeouts import HttpTimeouts
 
 LIMITS = ParserLimits(4096, 1024, 20, 10_000, 5000, lambda head: (10_000, "max_body_bytes"))
 TIMEOUTS = HttpTimeouts(10, 10, 10, 10, 10, math.inf, 10, 100, 100, 1000)

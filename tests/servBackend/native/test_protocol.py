@@ -8,7 +8,8 @@ import pytest
 from flaskJSONRPCServer.http.refusals import CallTimeout, ServiceUnavailable
 from flaskJSONRPCServer.servBackend.native import protocol
 from flaskJSONRPCServer.servBackend.native.messages import CONTINUE
-from flaskJSONRPCServer.servBackend.native.protocol import HttpConnection, Phase, RateWindow
+from flaskJSONRPCServer.servBackend.native.protocol import HttpConnection, Phase
+from flaskJSONRPCServer.servBackend.native.timeouts import RateWindow
 from tests.servBackend.native.samples import GET, KIB, LIMITS, TIMEOUTS, chunked, head, plain, post
 
 ASKS = (b"Expect: 100-continue",)
