@@ -348,6 +348,7 @@ class ConnectionManager:
             self._selector.unregister(connection.socket)
             connection.registered = 0
         self._connections.remove(connection)
+        self._deadlines.discard(connection)
         self._memory.release(connection)
         self._acceptor.leave(connection.client)
         connection.close()

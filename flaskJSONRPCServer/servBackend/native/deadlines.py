@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 __all__ = ["Deadlines"]
 
@@ -24,30 +24,42 @@ class Deadlines(Generic[Item]):
     """Finds what is due. A deadline that moves on costs nothing: it is found out when the earlier one is due."""
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, int, Item]] = []
-        self._numbers = itertools.count()  # for equal times: items have no order
+        # Each entry: a time; a number, since items have no order; the item, or None where another entry is its own.
+        self._heap: list[list[Any]] = []
+        self._entries: dict[Item, list[Any]] = {}
+        self._numbers = itertools.count()
 
     @property
     def next(self) -> float:
         """When the first item is due; infinity where there is none."""
-        return self._heap[0][0] if self._heap else _NEVER
+        return float(self._heap[0][0]) if self._heap else _NEVER
 
     def add(self, at: float, item: Item) -> None:
         """Look at an item at this time, unless it is looked at earlier."""
         if at < item.scheduled_at:
+            self.discard(item)
             item.scheduled_at = at
-            heapq.heappush(self._heap, (at, next(self._numbers), item))
+            self._entries[item] = entry = [at, next(self._numbers), item]
+            heapq.heappush(self._heap, entry)
+
+    def discard(self, item: Item) -> None:
+        """Look at an item no more, and let go of it."""
+        item.scheduled_at = _NEVER
+        entry = self._entries.pop(item, None)
+        if entry is not None:
+            entry[2] = None
 
     def due(self, now: float) -> list[Item]:
         """Remove and return the items that are due. Those whose deadline has moved have to be added again."""
         items: list[Item] = []
         while self._heap and self._heap[0][0] <= now:
-            at, _, item = heapq.heappop(self._heap)
-            if item.scheduled_at == at:  # else a later entry than the one that was looked at
-                item.scheduled_at = _NEVER
+            item = heapq.heappop(self._heap)[2]
+            if item is not None:
+                self.discard(item)
                 items.append(item)
         return items
 
     def clear(self) -> None:
         """Forget all."""
         self._heap.clear()
+        self._entries.clear()

@@ -14,6 +14,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+import weakref
 
 import pytest
 
@@ -444,3 +445,14 @@ def test_page_takes_no_larger_body_than_its_setting_says(serve, calls):
     client = serve(calls, max_page_body_bytes=50).connect(post(b"x" * 100, target=b"/body"))
     status, _, body = receive_answer(client)
     assert (status, body) == (413, b"the body is over max_page_body_bytes (50 bytes)\n")
+
+
+def test_connection_that_has_ended_is_let_go_of_before_its_deadline(serve, calls):
+    front = serve(calls, idle_timeout_s=1000, head_timeout_s=1000)
+    client = front.connect(get("/1"))
+    assert receive_answer(client)[2] == b"/1"
+    [connection] = front.manager._connections
+    gone = weakref.ref(connection.http)
+    del connection
+    client.close()
+    wait_until(lambda: gone() is None)

@@ -1,6 +1,7 @@
 """The queue of deadlines that may move."""
 
 import math
+import weakref
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,6 +44,20 @@ def test_item_without_a_deadline_is_not_kept():
     deadlines = Deadlines()
     deadlines.add(math.inf, Item())
     assert deadlines.next == math.inf
+
+
+def test_item_that_is_discarded_is_let_go_of_at_once_and_never_due():
+    deadlines, kept, item = Deadlines(), Item("kept"), Item()
+    gone = weakref.ref(item)
+    deadlines.add(7, kept)
+    deadlines.add(9, item)
+    deadlines.add(5, item)
+    deadlines.discard(item)
+    deadlines.discard(item)
+    assert item.scheduled_at == math.inf
+    del item
+    assert gone() is None
+    assert deadlines.due(math.inf) == [kept]
 
 
 def test_nothing_is_due_after_all_is_forgotten():
