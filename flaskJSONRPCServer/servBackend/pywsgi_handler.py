@@ -19,7 +19,7 @@ from ..http.request import CLIENT_SOCKET
 from ..http.response import refusal_response
 from ..runtime.interrupts import is_interrupt
 from .native.limits import Head
-from .native.messages import RETRY_AFTER_S, refusal_message
+from .native.messages import RETRY_AFTER_S
 from .native.parser import RequestParser
 from .pywsgi_body import Body, LengthBody
 from .pywsgi_reader import ChunkedBody, RequestReader
@@ -114,10 +114,7 @@ class Handler(WSGIHandler):
     def _refuse(self, refusal: Refusal) -> None:
         self.log_error("refused: %s", refusal)
         self.code = int(refusal.status[:3])
-        parser = self._reader.parser
-        head = parser.last_head()
-        is_head = head["REQUEST_METHOD"] == "HEAD"
-        self._sendall(refusal_message(refusal, parser.refusal_headers(head), is_head=is_head))
+        self._sendall(self._reader.parser.refusal_answer(refusal))
         self.log_request()
 
     def _answer(self) -> bool:

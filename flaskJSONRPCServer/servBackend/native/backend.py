@@ -22,7 +22,7 @@ from .accepting import ConnectionLimits
 from .client_connection import ClientConnection
 from .connections import ConnectionManager
 from .known_heads import KnownHeads
-from .limits import no_headers, parser_limits
+from .limits import parser_limits
 from .protocol import HttpConnection
 from .short_calls import ShortCalls
 from .timeouts import timeouts_of
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from .exchange import HttpExchange
 
 __all__ = ["FrontServer", "NativeBackend"]
-
-RefusalHeaders = Callable[[dict[str, Any]], list[tuple[str, str]]]
 
 
 class FrontServer:
@@ -48,7 +46,6 @@ class FrontServer:
 
     Attributes:
         respond: Answers without WSGI; None where the application cannot.
-        refusal_headers: Says for a head what a refusal has among its headers.
         environ: What is in the environ of every request.
         pool: The threads that answer.
         short_calls: Says which calls need none of them.
@@ -67,7 +64,6 @@ class FrontServer:
         self.wsgi_app = wsgi_app
         rpc = wsgi_app if isinstance(wsgi_app, RpcApplication) else None
         self.respond: Callable[[HttpExchange], Response | None] | None = None if rpc is None else rpc.respond
-        self.refusal_headers: RefusalHeaders = no_headers if rpc is None else rpc.refusal_headers
         # About single connections: whoever can reach the server can cause any number of them.
         self.write_log = LimitedLog(functools.partial(log.write, INFO if settings.debug else DEBUG)).write
         self.short_calls = ShortCalls()

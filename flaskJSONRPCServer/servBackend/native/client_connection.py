@@ -14,7 +14,7 @@ from ...http.refusals import CallTimeout, Refusal, ServiceUnavailable
 from ...runtime.thread_pool import Task
 from ..tls import send_close_notify
 from .exchange import HttpExchange
-from .messages import CONTINUE, refusal_message
+from .messages import CONTINUE
 from .protocol import CLOSED, HANDSHAKE, RUNNING, HttpConnection
 
 if TYPE_CHECKING:
@@ -233,12 +233,8 @@ class ClientConnection:
         """Refuse a request that has come for want of a thread; the connection goes on."""
         with self._lock:
             exchange, self.exchange = self.exchange, None
-            if exchange is not None and self.http.phase is RUNNING:  # else it has been refused already
-                headers, keeps_alive = self.server.refusal_headers(exchange.head), exchange.keeps_alive
-                is_head = exchange.head["REQUEST_METHOD"] == "HEAD"  # bytes of a body would be the next answer
-                message = refusal_message(refusal, headers, is_head=is_head, keeps_alive=keeps_alive)
-                self.http.queue(message, now)
-                self.http.answered(now, keeps_alive=keeps_alive)
+            if exchange is not None:
+                self.http.shed(refusal, exchange.request, now)
 
     def refuse(self, refusal: Refusal, now: float) -> None:
         """Refuse what is coming, and end."""

@@ -46,7 +46,7 @@ class HttpExchange:
 
     Attributes:
         head: The head of the request, as CGI variables.
-        connection: As given.
+        connection, request: As given.
         has_begun: Whether a thread has taken it.
         has_sent_head: Whether an answer has begun.
     """
@@ -63,7 +63,7 @@ class HttpExchange:
     def __init__(self, connection: ClientConnection, request: ParsedRequest) -> None:
         self.head = request.head
         self.connection = connection
-        self._request = request
+        self.request = request
         self._keeps_alive = request.keeps_alive
 
     # What the pipeline asks for, which answers without WSGI.
@@ -78,7 +78,7 @@ class HttpExchange:
     @property
     def body_bytes(self) -> int:
         """How large the body is."""
-        return self._request.body.size
+        return self.request.body.size
 
     def body(self, limit_bytes: int) -> bytes:
         """Return the body.
@@ -86,7 +86,7 @@ class HttpExchange:
         Raises:
             BodyTooLarge: It is over the limit.
         """
-        body = self._request.body
+        body = self.request.body
         if body.size > limit_bytes:
             raise too_large(limit_bytes)
         return body.read()
@@ -166,7 +166,7 @@ class HttpExchange:
 
     def discard(self) -> None:
         """Let go of the request."""
-        self._request.body.close()
+        self.request.body.close()
         if self._environ is not None:
             self._environ.pop(EXCHANGE, None)  # which refers to it: the collector may come late
 
@@ -205,7 +205,7 @@ class HttpExchange:
 
     def _send_response(self, response: Response) -> None:
         """Send an answer of the pipeline's, as one buffer."""
-        is_usual = self._keeps_alive and self._request.is_http_1_1
+        is_usual = self._keeps_alive and self.request.is_http_1_1
         further = "" if is_usual else self._further()
         self._complete(rpc_message(response, further, is_head=self.head["REQUEST_METHOD"] == "HEAD"))
 
@@ -277,11 +277,11 @@ class HttpExchange:
     def _further(self) -> str:
         if not self._keeps_alive:
             return _CLOSE
-        return "" if self._request.is_http_1_1 else "Connection: keep-alive\r\n"
+        return "" if self.request.is_http_1_1 else "Connection: keep-alive\r\n"
 
     def _framing(self) -> tuple[str, bool]:
         """Return the header lines that frame a body of unknown length, and whether it is chunked."""
-        if self._request.is_http_1_1:
+        if self.request.is_http_1_1:
             return _CHUNKED, True
         self._keeps_alive = False  # in HTTP/1.0, the end of the connection ends it
         return "", False
@@ -290,7 +290,7 @@ class HttpExchange:
         environ = {
             **self.connection.server.environ,
             **self.head,
-            "wsgi.input": self._request.body.open(),
+            "wsgi.input": self.request.body.open(),
             "wsgi.errors": sys.stderr,
             CLIENT_SOCKET: self.connection.socket,
             EXCHANGE: self,

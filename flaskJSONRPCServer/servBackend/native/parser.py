@@ -29,6 +29,7 @@ from ..targets import origin_form
 from .buffers import ReceiveBuffer
 from .known_heads import KnownHeads
 from .limits import Head, ParserLimits
+from .messages import refusal_message
 
 __all__ = ["ParsedRequest", "ParserLimits", "RequestParser"]
 
@@ -120,18 +121,26 @@ class RequestParser:
         known = self._known_heads
         if known is None or self.is_in_head or self.is_in_body or self.is_finished or self.messages:
             self._feed_all(data)
-        elif not self._take_known(data, known):
+            return
+        head_bytes = data[: data.find(_END_OF_HEAD) + len(_END_OF_HEAD)]
+        if not self._take_known(head_bytes, data, known):
             self._feed_all(data)
             if self.messages:
-                self._learn(data, known)
+                self._learn(head_bytes, data, known)
 
-    def last_head(self) -> Head:
-        """Return what is known of the head of the request that is coming or came last."""
-        return {"REQUEST_METHOD": self._parser.get_method().decode("latin-1"), **self._head}
+    def refusal_answer(self, refusal: Refusal, head: Head | None = None, *, keeps_alive: bool = False) -> bytes:
+        """Return the answer that refuses a request.
 
-    def refusal_headers(self, head: Head) -> list[tuple[str, str]]:
-        """Return the headers of an answer that refuses a request."""
-        return self._limits.refusal_headers(head) if "PATH_INFO" in head else []
+        Args:
+            refusal: What it says.
+            head: The head of the request; None for the one that is coming or came last, as far as it is known.
+            keeps_alive: Whether the connection goes on.
+        """
+        if head is None:
+            head = {"REQUEST_METHOD": self._parser.get_method().decode("latin-1"), **self._head}
+        headers = self._limits.refusal_headers(head) if "PATH_INFO" in head else []
+        # To a HEAD request, the bytes of a body would be the next answer.
+        return refusal_message(refusal, headers, is_head=head["REQUEST_METHOD"] == "HEAD", keeps_alive=keeps_alive)
 
     def close(self) -> None:
         """Let go of the parser, which refers back to this object; the collector may come late."""
@@ -149,13 +158,13 @@ class RequestParser:
         while data and not self.is_finished:
             data = self._feed(data)
 
-    def _take_known(self, data: bytes, known_heads: KnownHeads) -> bool:
+    def _take_known(self, head_bytes: bytes, data: bytes, known_heads: KnownHeads) -> bool:
         """Take a whole request whose head has come before; False where it has to be parsed.
 
         llhttp does not notice: it is between two requests before and after.
         """
-        end = data.find(_END_OF_HEAD) + len(_END_OF_HEAD)
-        known = known_heads.find(data[:end])
+        known = known_heads.find(head_bytes)
+        end = len(head_bytes)
         if known is None or len(data) != end + known.body_bytes:
             return False
         self._head = {**known.variables, **self._connection_variables}
@@ -163,19 +172,18 @@ class RequestParser:
         self.messages.append(ParsedRequest(self._head, self.body, known.is_http_1_1, keeps_alive=True))
         return True
 
-    def _learn(self, data: bytes, known_heads: KnownHeads) -> None:
+    def _learn(self, head_bytes: bytes, data: bytes, known_heads: KnownHeads) -> None:
         """Note the head, where the data is one request and nothing else."""
         request = self.messages[0]
-        end = data.find(_END_OF_HEAD) + len(_END_OF_HEAD)
         if (
             isinstance(request, ParsedRequest)
             and request.keeps_alive
             and not (self.is_in_head or self.is_in_body or len(self.messages) > 1)
             and data[:1] not in b"\r\n"  # which llhttp skips before a request line
             and request.body.size <= min(self._limits.max_body_bytes, self._limits.spool_body_bytes)
-            and end + request.body.size == len(data)
+            and len(head_bytes) + request.body.size == len(data)
         ):
-            known_heads.learn(data[:end], request.head, self._connection_variables)
+            known_heads.learn(head_bytes, request.head, self._connection_variables)
 
     def _feed(self, data: bytes) -> bytes:
         """Parse, and return what is left for another parser."""

@@ -15,7 +15,7 @@ from ...http.refusals import BadRequest, Refusal, RequestTimeout
 from .buffers import SendBuffer
 from .known_heads import KnownHeads
 from .limits import Head
-from .messages import CONTINUE, refusal_message
+from .messages import CONTINUE
 from .parser import ParsedRequest, ParserLimits, RequestParser
 from .timeouts import HttpTimeouts, RateWindow
 
@@ -162,7 +162,7 @@ class HttpConnection:
             self._parse()
         else:
             parser.feed(data)
-        if self.phase is not RUNNING and not parser.messages:
+        if self.phase is not RUNNING:
             self._follow_parser(now)
 
     def receive_end(self, now: float) -> None:
@@ -250,6 +250,12 @@ class HttpConnection:
         """
         if self.phase is not LINGERING and self.phase is not CLOSED:
             self._refuse(refusal, now, head)
+
+    def shed(self, refusal: Refusal, request: ParsedRequest, now: float) -> None:
+        """Refuse the request under way, and go on with the next one."""
+        if self.phase is RUNNING:  # else it has been refused already
+            self.queue(self._parser.refusal_answer(refusal, request.head, keeps_alive=request.keeps_alive), now)
+            self.answered(now, keeps_alive=request.keeps_alive)
 
     def stop(self, now: float) -> None:
         """End after the request that is being answered or coming; at once where there is none."""
@@ -342,10 +348,7 @@ class HttpConnection:
 
     def _refuse(self, refusal: Refusal, now: float, head: Head | None = None) -> None:
         self.last_refusal = refusal
-        if head is None:
-            head = self._parser.last_head()
-        is_head = head["REQUEST_METHOD"] == "HEAD"
-        self.queue(refusal_message(refusal, self._parser.refusal_headers(head), is_head=is_head), now)
+        self.queue(self._parser.refusal_answer(refusal, head), now)
         self._begin_lingering(now)
 
     def _begin_lingering(self, now: float) -> None:
