@@ -11,6 +11,7 @@ import inspect
 import ipaddress
 import math
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     BindAdress: TypeAlias = str | os.PathLike[str] | socket.socket | Sequence[Any] | None
 
-__all__ = ["DEFAULT_MEDIA_TYPES", "Options", "Settings"]
+__all__ = ["DEFAULT_MEDIA_TYPES", "Options", "Settings", "is_origin"]
 
 # (server, path, request, method); the request is a copy, a dict.
 Auth = Callable[[Any, str, Any, "str | None"], object]
@@ -38,6 +39,8 @@ MIB = 1024 * KIB
 DEFAULT_MEDIA_TYPES = ("application/json", "application/json-rpc", "application/jsonrequest")
 
 Check = Callable[[Any], bool]
+
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s?#@]+")
 
 
 def option(default: Any, accepts: str, check: Check, *, fixed: bool = False) -> Any:
@@ -113,9 +116,8 @@ def is_host(value: str) -> bool:
 
 
 def is_origin(value: str) -> bool:
-    """Return whether it is what a browser says of a page: a scheme and a host, or ``null`` (RFC 6454, section 6.2)."""
-    scheme, _, host = value.partition("://")
-    return value == "null" or bool(scheme and host and "/" not in host)
+    """Return whether a browser may send it as the origin of a page that has one (RFC 6454, section 6.2)."""
+    return _ORIGIN.fullmatch(value) is not None
 
 
 def is_auth(value: Any) -> bool:
@@ -196,7 +198,7 @@ class Settings:
         None, "a list of host names, without ports, or None: loopback names where bound to loopback, else any", is_host
     )
     allowed_origins: Sequence[str] | None = names(
-        None, "a list of origins such as 'https://a.test', or None: any", is_origin
+        None, "a list of origins such as 'https://a.test', or None: any", lambda each: each == "null" or is_origin(each)
     )
     media_types: Sequence[str] = names(DEFAULT_MEDIA_TYPES, "a list of media types")
     trusted_proxies: Sequence[str] = names((), "a list of IP addresses", is_ip_address)

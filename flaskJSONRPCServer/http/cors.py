@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import SettingsError, unknown_name
+from ..settings import is_origin
 
 __all__ = ["Cors"]
 
@@ -19,8 +20,6 @@ _ANY = "*"
 _KEYS = ("origin", "methods", "method", "headers", "credentials", "maxAge")
 _DEFAULT_METHODS = "GET, OPTIONS, POST"
 _DEFAULT_MAX_AGE_S = 600
-
-_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s?#@]+")
 
 # field-name of RFC 9110, section 5.1, in the comma-separated list that a preflight sends.
 _HEADER_NAMES = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+(?: *, *[!#$%&'*+.^_`|~0-9A-Za-z-]+)*")
@@ -90,7 +89,7 @@ def checked_origin(origin: str) -> str:
 
     Source: RFC 6454, section 6.2.
     """
-    if origin != _ANY and not _ORIGIN.fullmatch(origin):
+    if origin != _ANY and not is_origin(origin):
         raise SettingsError(f"cors: origin {origin!r} is refused: it takes '*', or such as 'https://a.test:8443'")
     return origin
 
