@@ -90,7 +90,7 @@ class Answerer:
             if endpoint.is_handed_over or self._pace_of_batch is not None:
                 return self._answer_in_parts(message, endpoint, exchange)
             return self._answer_batch(message, endpoint, exchange)
-        reply = self._reply(message, endpoint, exchange)
+        reply = self._reply(message, endpoint, exchange)  # as answer_message(), whose call would cost each request
         return reply if len(reply) <= self._max_response_bytes else self._refuse(message)
 
     def answer_message(self, message: Message, endpoint: Endpoint, exchange: Exchange) -> bytes:

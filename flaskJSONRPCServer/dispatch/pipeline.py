@@ -114,7 +114,6 @@ class Pipeline:
     def arrange(self, steps: Steps) -> None:
         """Take other steps, from the next request on."""
         self.steps = steps
-        self._new_id = steps.new_id
         self.is_of_flask = steps.process is not None or steps.handler is not None
         process = self.process if steps.process is None else by_names(steps.process)
         if self._auth is not None:  # what it sets is there for the dispatchers, and not for the next request
@@ -141,7 +140,7 @@ class Pipeline:
         request = self.make_exchange(head, parsed, received)
         if self._locks.closed and (refused := self.held_back(request)) is not None:
             return refused
-        route = None
+        route = None  # as find() says of a POST, as nearly all are: its call would cost each request
         endpoint = self._router.table.endpoints.get(request.wsgi_path)
         if endpoint is None or request.method != "POST":
             target = self.find(request)
@@ -200,7 +199,7 @@ class Pipeline:
         self, head: Environ, parsed: werkzeug.wrappers.Request | None, received: ReceivedRequest | None = None
     ) -> Exchange:
         """Return what the calls of a request share."""
-        exchange = Exchange(head, self._trusted_proxies, parsed, self._new_id, received)
+        exchange = Exchange(head, self._trusted_proxies, parsed, self.steps.new_id, received)
         exchange.allow_compress = self._allow_compress
         exchange.tally = self._stats.tally()
         return exchange

@@ -108,8 +108,8 @@ class ThreadPool:
 
     def release(self, task: Task) -> None:
         """Count such a task no more: it has ended."""
-        self._finished(task)
         with self._lock:
+            self._end(task)
             self._wake_one()
 
     def stop(self, timeout_s: float, allowed: int = 0) -> tuple[list[Task], list[Task]]:
@@ -224,7 +224,11 @@ class ThreadPool:
 
     def _finished(self, task: Task) -> None:
         with self._lock:
-            self._unfinished.discard(task)
-            self._done += 1
-            if self._is_stopping:
-                self._ended.notify_all()
+            self._end(task)
+
+    def _end(self, task: Task) -> None:
+        """Count a task as done; under the lock."""
+        self._unfinished.discard(task)
+        self._done += 1
+        if self._is_stopping:
+            self._ended.notify_all()
