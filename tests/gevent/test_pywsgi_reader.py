@@ -51,56 +51,54 @@ def read(data, size):
 """
 
 
+def lines_of_reader(code):
+    """Run code that has what is in READER; return the lines that it prints."""
+    return lines_of(READER + code, prelude="")
+
+
 def test_request_is_read_up_to_its_end_and_no_further():
-    out = lines_of(
-        READER
-        + """
+    out = lines_of_reader(
+        """
 for data, expected in ACCEPTED:
     for size in (1, 2, 3, 5, 7, 10_000):
         got = read(data + GET, size)
         assert got == (expected, GET), (data, size, got)
 print(len(ACCEPTED) > 20)
-""",
-        prelude="",
+"""
     )
     assert out == ["True"]
 
 
 def test_request_behind_a_chunked_body_may_want_another_protocol():
-    out = lines_of(
-        READER
-        + """
+    out = lines_of_reader(
+        """
 from tests.servBackend.native.samples import chunked
 NEXT = b"GET / HTTP/1.1\\r\\nHost: a\\r\\nUpgrade: h2c\\r\\nConnection: upgrade\\r\\n\\r\\n"
 for size in (1, 2, 3, 5, 7, 10_000):
     assert read(chunked(b"ab", b"c") + NEXT, size) == (("POST", "/api", b"abc", True), NEXT), size
 print("read")
-""",
-        prelude="",
+"""
     )
     assert out == ["read"]
 
 
 def test_request_to_change_the_protocol_has_the_same_end():
-    out = lines_of(
-        READER
-        + """
+    out = lines_of_reader(
+        """
 for data, expected in ACCEPTED:
     version, fields = b" HTTP/1.1\\r\\n", b"Upgrade: h2c\\r\\nConnection: upgrade\\r\\n"
     if version in data and b"Connection" not in data:
         for size in (1, 10_000):
             got = read(data.replace(version, version + fields) + GET, size)
             assert got == (expected, GET), (data, size, got)
-""",
-        prelude="",
+"""
     )
     assert out == [""]
 
 
 def test_refusals_are_those_of_native():
-    out = lines_of(
-        READER
-        + """
+    out = lines_of_reader(
+        """
 for data, status in REFUSED:
     [expected] = parse(data)
     assert expected[0] == status
@@ -108,8 +106,7 @@ for data, status in REFUSED:
         got, _ = read(data, size)
         assert got == expected or size == 1 and got[0] == status, (data[:100], size, got, expected)
 print(len(REFUSED) > 50)
-""",
-        prelude="",
+"""
     )
     assert out == ["True"]
 
@@ -260,9 +257,8 @@ except TimeoutError:
 
 
 def test_chunked_body_ends_when_it_has_been_read_and_not_before():
-    out = lines_of(
-        READER
-        + """
+    out = lines_of_reader(
+        """
 from tests.servBackend.native.samples import chunked
 
 source = io.BufferedReader(Pieces(chunked(b"abc", b"de") + GET, 10_000))
@@ -270,7 +266,6 @@ reader = RequestReader(source, LIMITS, {"REMOTE_ADDR": "192.0.2.1"})
 reader.read_head()
 body = ChunkedBody(reader)
 print([(body.read(2), body.has_ended) for _ in range(4)])
-""",
-        prelude="",
+"""
     )
     assert out == ["[(b'ab', False), (b'cd', False), (b'e', True), (b'', True)]"]

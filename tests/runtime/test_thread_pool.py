@@ -8,27 +8,7 @@ from flaskJSONRPCServer.runtime import thread_pool
 from flaskJSONRPCServer.runtime.concurrency import start_native_thread
 from flaskJSONRPCServer.runtime.thread_pool import ThreadPool
 from tests.helpers import wait_until
-
-PATIENCE_S = 30
-
-
-class Task:
-    """A task that notes its run, and may wait for a gate or raise."""
-
-    def __init__(self, gate=None, raises=None):
-        self.begun, self.ended = threading.Event(), threading.Event()
-        self.thread = None
-        self._gate = gate
-        self._raises = raises
-
-    def run(self):
-        self.thread = threading.current_thread()
-        self.begun.set()
-        if self._gate is not None:
-            assert self._gate.wait(PATIENCE_S)
-        self.ended.set()
-        if self._raises is not None:
-            raise self._raises
+from tests.tasks import PATIENCE_S, Task
 
 
 @pytest.fixture

@@ -9,8 +9,7 @@ from flaskJSONRPCServer.runtime.thread_pool import ThreadPool
 from flaskJSONRPCServer.servBackend.native import leadership as leadership_module
 from flaskJSONRPCServer.servBackend.native.leadership import Leadership
 from tests.helpers import wait_until
-
-PATIENCE_S = 30
+from tests.tasks import PATIENCE_S, Task
 
 
 class Work:
@@ -47,23 +46,6 @@ class Work:
             assert self.leadership.has_follower()
             if not self.leadership.run(task):
                 return False
-
-
-class Task:
-    """A task that may wait for a gate."""
-
-    def __init__(self, gate=None, raises=None):
-        self.ended = threading.Event()
-        self._gate, self._raises = gate, raises
-        self.thread = None
-
-    def run(self):
-        self.thread = threading.current_thread()
-        if self._gate is not None:
-            assert self._gate.wait(PATIENCE_S)
-        self.ended.set()
-        if self._raises is not None:
-            raise self._raises
 
 
 @pytest.fixture
