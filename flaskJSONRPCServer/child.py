@@ -7,8 +7,8 @@ from functools import cached_property
 from typing import Any, Final, NoReturn
 
 from .dispatch.connection import ABOUT
+from .dispatch.overrides import parsed_request, prepared_response
 from .dispatch.routes import format_path
-from .dispatch.seams import parsed_request, prepared_response
 from .errors import ServerStateError
 from .execBackend.parallel.child import ChildServer
 from .helpers import ProcessHelpers
@@ -123,7 +123,7 @@ class ChildFacade(ProcessHelpers):
         if returnStatus:
             return self._locks.is_locked(key)
         if sleepMethod is None:
-            self._locks.wait_in_run(key)
+            self._locks.wait_in_period(key)
         else:
             self._locks.wait(key, sleepMethod, self.settings.sleepTime_waitLock)
         return None
@@ -155,7 +155,7 @@ class ChildFacade(ProcessHelpers):
 
     def _waitProcessingDispatchers(self, timeout: float = 20, processingDispatcherCountMax: int = 0) -> bool:
         """Wait until no more than so many dispatchers run, this thread's own not counted; tell whether that is so."""
-        own = self._child.stats.tally().calling()
+        own = self._child.stats.thread_counters().calling()
         allowed = processingDispatcherCountMax + own
         return bool(self._ask("waitProcessingDispatchers", {"timeout": timeout, "allowed": allowed}))
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import flask
 
+from .dispatch.overrides import OVERRIDABLE, parsed_request, prepared_response
 from .dispatch.routes import format_path
-from .dispatch.seams import ARRANGED, parsed_request, prepared_response
 from .engine import Engine
 from .helpers import ProcessHelpers
 from .http import gzip
@@ -37,13 +37,13 @@ class DocumentedHelpers(ProcessHelpers):
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
-        if name in ARRANGED and "_engine" in vars(self):  # a subclass may assign before it calls our __init__
-            self._engine.arrange()
+        if name in OVERRIDABLE and "_engine" in vars(self):  # a subclass may assign before it calls our __init__
+            self._engine.rebuild()
 
     def __delattr__(self, name: str) -> None:
         super().__delattr__(name)
-        if name in ARRANGED:
-            self._engine.arrange()
+        if name in OVERRIDABLE:
+            self._engine.rebuild()
 
     def _formatPath(self, path: str = "") -> str:
         """Return the path with a slash at both ends; see :func:`~flaskJSONRPCServer.dispatch.routes.format_path`."""
@@ -77,12 +77,12 @@ class DocumentedHelpers(ProcessHelpers):
     def _parseRequest(self, data: str | bytes) -> tuple[bool, Any]:
         """Read a request's text, and return ``(status, requests)``.
 
-        See :func:`~flaskJSONRPCServer.dispatch.seams.parsed_request`.
+        See :func:`~flaskJSONRPCServer.dispatch.overrides.parsed_request`.
         """
         return parsed_request(self._parseJSON, data, max_batch_length=self._engine.settings.max_batch_length)
 
     def _prepResponse(self, data: Mapping[str, Any], isError: bool = False) -> dict[str, Any]:
-        """Return a response object; see :func:`~flaskJSONRPCServer.dispatch.seams.prepared_response`."""
+        """Return a response object; see :func:`~flaskJSONRPCServer.dispatch.overrides.prepared_response`."""
         return prepared_response(data, is_error=isError)
 
     def _calcMimeType(self, request: Any) -> str:

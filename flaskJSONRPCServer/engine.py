@@ -15,9 +15,9 @@ from werkzeug.local import LocalProxy
 from .dispatch.answers import Answerer
 from .dispatch.connection import ServerFacts
 from .dispatch.execution import Execution
-from .dispatch.handover import DocumentedInvoker, Handover
 from .dispatch.invoker import Invoker
 from .dispatch.locks import Locks, optional_lock_key
+from .dispatch.overrides import Overrides, replacement
 from .dispatch.pipeline import Pipeline, Steps
 from .dispatch.rate_limits.limiter import RateLimiter
 from .dispatch.rate_limits.server import ServerRateLimits
@@ -25,7 +25,7 @@ from .dispatch.registration import Registrar
 from .dispatch.remote import RemoteCalls
 from .dispatch.rendering import Renderer
 from .dispatch.routes import Backends, Route, Router, format_path
-from .dispatch.seams import Seams, replacement
+from .dispatch.submission import BackendCalls, DocumentedInvoker
 from .errors import ServerStateError, SettingsError
 from .execBackend import ExecBackends, SimpleBackend, find_exec_backend, merge
 from .experimental import OffloadedCodec, patch
@@ -33,7 +33,7 @@ from .http.cors import Cors
 from .http.guard import LOOPBACK_NAMES, Guard
 from .http.request import Request, RequestCopy
 from .http.response import Response, from_werkzeug
-from .runtime.asynchronous import at_home
+from .runtime.asynchronous import in_hub
 from .runtime.contexts import own_context
 from .runtime.garbage import GarbageControl
 from .runtime.logs import WARNING, ServerLog
@@ -169,12 +169,12 @@ class Engine:
         """Return the rules of the served application."""
         return [rule.rule for rule in self._app.url_map.iter_rules()]
 
-    @at_home
+    @in_hub
     def register(self, routes: list[Route], dispatcher_backend: Any, notif_backend: Any) -> None:
         """Add routes whose calls run on the given backends; None means the server's own."""
         backends = self._chosen(dispatcher_backend, notif_backend)
         if self._rate_limits.note(routes):
-            self.arrange()
+            self.rebuild()
         self.router.add([dataclasses.replace(route, backends=backends) for route in routes])
 
     def with_default_backends(self, route: Route) -> Route:
@@ -247,15 +247,15 @@ class Engine:
                 self._rate_limits.check(self.settings.rateLimit)
                 self.settings.freeze()
                 self.log.set_level(self.settings.log)
-                self.locks.begin_run()
+                self.locks.begin_period()
                 self._pipeline = self._make_pipeline(self.settings.snapshot())
             return self._pipeline
 
-    def arrange(self) -> None:
+    def rebuild(self) -> None:
         """Let the pipeline use the documented methods that the user has replaced by now."""
         with self._making:
             if self._pipeline is not None:
-                self._pipeline.arrange(self._steps(self._frozen))
+                self._pipeline.rebuild(self._steps(self._frozen))
 
     def release(self) -> None:
         """Drop the pipeline and let the settings change again."""
@@ -280,27 +280,27 @@ class Engine:
         return Pipeline(settings, self.facts, self.router, guard, self.stats, steps, lets_through=is_let_through)
 
     def _steps(self, settings: Settings) -> Steps:
-        seams = Seams(self._facade, self._standard, settings, self.codec)
-        process = seams.replaced("_requestProcess")
-        limiter = self._rate_limits.limiter(settings.rateLimit, seams.copy_request)
+        overrides = Overrides(self._facade, self._standard, settings, self.codec)
+        process = overrides.replaced("_requestProcess")
+        limiter = self._rate_limits.limiter(settings.rateLimit, overrides.copy_request)
         return Steps(
-            answerer=self._answerer(settings, seams, limiter),
-            renderer=Renderer(settings, seams.compressor()),
-            new_id=seams.new_request_id,
-            copy_request=seams.copy_request,
-            gunzip=seams.gunzip,
-            mime_type=seams.replaced("_calcMimeType"),
+            answerer=self._answerer(settings, overrides, limiter),
+            renderer=Renderer(settings, overrides.compressor()),
+            new_id=overrides.new_request_id,
+            copy_request=overrides.copy_request,
+            gunzip=overrides.gunzip,
+            mime_type=overrides.replaced("_calcMimeType"),
             process=process and processed_by(process),
-            handler=seams.replaced("_requestHandler"),
+            handler=overrides.replaced("_requestHandler"),
             limiter=limiter,
         )
 
-    def _answerer(self, settings: Settings, seams: Seams, limiter: RateLimiter | None) -> Answerer:
+    def _answerer(self, settings: Settings, overrides: Overrides, limiter: RateLimiter | None) -> Answerer:
         invoker = Invoker(self.facts, self.stats, debug=settings.debug, lets_through=is_let_through)
-        handover = Handover(settings, self.facts, invoker, self.stats, seams.copy_request)
-        replaced = seams.replaced("_callDispatcher")
-        caller = invoker if replaced is None else DocumentedInvoker(replaced, handover, invoker)
-        return Answerer(settings, seams, caller, handover, limiter)
+        backend_calls = BackendCalls(settings, self.facts, invoker, self.stats, overrides.copy_request)
+        replaced = overrides.replaced("_callDispatcher")
+        caller = invoker if replaced is None else DocumentedInvoker(replaced, backend_calls, invoker)
+        return Answerer(settings, overrides, caller, backend_calls, limiter)
 
     def _chosen(self, dispatcher_backend: Any, notif_backend: Any) -> Backends | None:
         """Register the backends, with the server's own in the place of None; the result is None if all is inline."""

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 from .engine import Engine, addresses_of, is_local_only
 from .errors import ServerStateError, SettingsError
-from .runtime.asynchronous import at_home
+from .runtime.asynchronous import in_hub
 from .runtime.interrupts import is_interrupt
 from .runtime.logs import ERROR, INFO, WARNING
 from .runtime.resources import checked_limits
 from .runtime.signals import EndRequest, ended_by_signals
 from .runtime.ticker import Ticker
 from .servBackend import find_serv_backend
-from .servBackend.gate import Gate, closed
+from .servBackend.gate import Gate, service_unavailable
 from .servBackend.serving import Serving, refuse_unsupported
 from .servBackend.sockets import Address
 from .servBackend.tls import refuse_without_tls
@@ -101,7 +101,7 @@ class Lifecycle:
         """Whether the server has been started and not stopped."""
         return self._started is not None
 
-    @at_home
+    @in_hub
     def start(self) -> None:
         """Start everything, or nothing.
 
@@ -137,7 +137,7 @@ class Lifecycle:
             raise ServerStateError("stop() cannot be called from a dispatcher: it waits for running dispatchers to end")
         self._stop_now(timeout_s, allowed_requests)
 
-    @at_home
+    @in_hub
     def _stop_now(self, timeout_s: float, allowed_requests: int) -> None:
         with self._changing:
             if self._started is None:  # exec backends may run for getWSGI() or init_app()
@@ -146,15 +146,15 @@ class Lifecycle:
             undo, self._started = self._started, None
             deadline = latest = time.monotonic() + timeout_s
             # What is held by a lock then gets its answer within the timeout too.
-            self._engine.locks.end_run(timeout_s - min(_ANSWER_S, timeout_s / 10))
+            self._engine.locks.end_period(timeout_s - min(_ANSWER_S, timeout_s / 10))
             if allowed_requests:
                 self._engine.stats.wait_idle(timeout_s, allowed_requests)
-                self._engine.locks.end_run(0)
+                self._engine.locks.end_period(0)
                 deadline = time.monotonic()
             with undo:
                 self._serving.stop(max(0.0, deadline - time.monotonic()))
                 self._facade._stopExecBackends(max(0.0, latest - time.monotonic()), allowed_requests)
-            self._gate.open(closed)
+            self._gate.open(service_unavailable)
         self._engine.log.write(INFO, f"server {self._engine.name!r} has stopped")
         for end in list(self._ends):
             end.request()
@@ -185,7 +185,7 @@ class Lifecycle:
         if join:
             self.join()
 
-    @at_home
+    @in_hub
     def _restart_now(self, timeout_s: float, allowed_requests: int) -> None:
         with self._changing:
             if self._started is None:
@@ -202,7 +202,7 @@ class Lifecycle:
             self._close_behind()
             self._open_gate()
         except BaseException:
-            self._gate.open(closed)
+            self._gate.open(service_unavailable)
             self.stop(0, 0)
             raise
 
@@ -248,7 +248,7 @@ class Lifecycle:
             raise
         self._watch_scripts()
 
-    @at_home
+    @in_hub
     def _restart_later(self, timeout_s: float, allowed_requests: int) -> None:
         with self._asking:
             if self._asked:
@@ -266,7 +266,7 @@ class Lifecycle:
             if self._started is not None:  # a server that was stopped meanwhile stays stopped
                 self._restart_now(timeout_s, allowed_requests)
 
-    @at_home
+    @in_hub
     def join(self, timeout_s: float = 20) -> None:
         """Block until the server has been stopped; the first Ctrl-C or SIGTERM stops it, as in `serve_forever`."""
         with self._ended() as end:

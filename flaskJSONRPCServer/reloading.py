@@ -20,7 +20,7 @@ from .dispatch.registration import aliases_of, public_methods
 from .dispatch.routes import Route, RouteTable
 from .engine import Engine
 from .errors import RegistrationError, unknown_name
-from .runtime.asynchronous import at_home
+from .runtime.asynchronous import in_hub
 from .runtime.interrupts import is_interrupt
 from .runtime.logs import ERROR, INFO, WARNING
 from .runtime.sources import FreshModules, script_file
@@ -118,7 +118,7 @@ class Reloader:
         self._facade = facade
         self._turn = threading.RLock()
 
-    @at_home
+    @in_hub
     def reload(self, api: Any, *, clear_old: bool, timeout_s: float, allowed: int, safely: bool) -> bool:
         """Load what the entries say, wait for running dispatchers, and exchange the routes in one step.
 
@@ -211,7 +211,9 @@ class Reloader:
         routes = self._engine.registrar.function_routes(function, path=entry.path, name=name)
         replaced = table.find(routes[0].path, routes[0].name)
         gone = set() if replaced is None else aliases_beside(replaced, table)
-        return Change([self._heir(route, table.find(route.path, route.name) or replaced) for route in routes], gone)
+        return Change(
+            [self._inherit_options(route, table.find(route.path, route.name) or replaced) for route in routes], gone
+        )
 
     def _change_of_instance(self, entry: Entry, instance: Any) -> Change:
         table = self._engine.router.table
@@ -226,11 +228,11 @@ class Reloader:
         ]
         sibling = old[0] if old else None
         return Change(
-            [self._heir(route, table.find(path, route.name) or sibling) for route in routes],
+            [self._inherit_options(route, table.find(path, route.name) or sibling) for route in routes],
             {(route.path, route.name) for route in old},
         )
 
-    def _heir(self, route: Route, replaced: Route | None) -> Route:
+    def _inherit_options(self, route: Route, replaced: Route | None) -> Route:
         """Give a route what its entry does not say: it is as with the replaced one; else as the server's."""
         if replaced is None:
             return self._engine.with_default_backends(route)
@@ -251,7 +253,7 @@ class Reloader:
         self._engine.router.exchange(new, lambda route: clear_old or (route.path, route.name) in gone)
         for old, route in replaced:
             if old is not None:
-                self._engine.locks.succeed(old.function, route.function)
+                self._engine.locks.replace_key(old.function, route.function)
         return new
 
     def _read(self, entry: Any) -> Entry:

@@ -39,7 +39,7 @@ CORE_DEPENDENCIES = {"flask", "httptools", "psutil", "simplejson", "werkzeug"}
 
 _CELERY = {
     f"execBackend/celery/{part}.py"
-    for part in ("app", "dead_letters", "ledger", "link", "redis", "replies", "run", "watch", "worker")
+    for part in ("app", "dead_letters", "deliveries", "link", "redis", "replies", "run", "watch", "worker")
 }
 _PYWSGI = {
     f"servBackend/{module}.py"

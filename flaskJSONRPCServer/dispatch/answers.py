@@ -17,13 +17,13 @@ from ..sansio_jsonrpc import (
     JsonRpcResponse,
 )
 from ..settings import Settings
+from .antifreeze import BATCH_ENDED, batch_limiter_for
 from .exchange import Exchange
-from .handover import AnyInvoker, Handover, Pending
-from .pace import BATCH_ENDED, pace_of
+from .overrides import Overrides
 from .rate_limits.limiter import RateLimiter
 from .replies import ReplyWriter
 from .routes import Backends, Endpoint, Route
-from .seams import Seams
+from .submission import AnyInvoker, BackendCalls, Pending
 
 __all__ = ["RESPONSE_TOO_LARGE", "Answerer"]
 
@@ -38,29 +38,29 @@ class Answerer:
 
     Args:
         settings: The frozen settings of the server.
-        seams: Says how messages are read and written.
+        overrides: Says how messages are read and written.
         invoker: Who calls in the serving thread.
-        handover: Who gives calls to exec backends.
+        backend_calls: Who gives calls to exec backends.
         limiter: Holds messages against the rate limits; None where there are none.
     """
 
     def __init__(
         self,
         settings: Settings,
-        seams: Seams,
+        overrides: Overrides,
         invoker: AnyInvoker,
-        handover: Handover,
+        backend_calls: BackendCalls,
         limiter: RateLimiter | None = None,
     ) -> None:
-        self._read = seams.reader()
-        replies = ReplyWriter(seams, invoker)
+        self._read = overrides.reader()
+        replies = ReplyWriter(overrides, invoker)
         self._reply_with_result = replies.result
         self._reply_with_error = replies.error
         self._reply_with_own_error = replies.own_error
         self._invoker = invoker
-        self._handover = handover
+        self._backend_calls = backend_calls
         self._limiter = limiter
-        self._pace_of_batch = pace_of(settings)
+        self._make_batch_limiter = batch_limiter_for(settings)
         self._max_response_bytes = settings.max_response_bytes
         self._too_large = JsonRpcError(
             RESPONSE_TOO_LARGE, f"Response over max_response_bytes ({self._max_response_bytes} bytes)"
@@ -87,7 +87,7 @@ class Answerer:
         if self._limiter is not None:
             message = self._limiter.price(message, endpoint, exchange)
         if isinstance(message, JsonRpcBatch):
-            if endpoint.is_handed_over or self._pace_of_batch is not None:
+            if endpoint.is_handed_over or self._make_batch_limiter is not None:
                 return self._answer_in_parts(message, endpoint, exchange)
             return self._answer_batch(message, endpoint, exchange)
         reply = self._reply(message, endpoint, exchange)  # as answer_message(), whose call would cost each request
@@ -121,13 +121,13 @@ class Answerer:
         return joined(replies)
 
     def _begin_all(self, batch: JsonRpcBatch, endpoint: Endpoint, exchange: Exchange) -> list[bytes | Pending]:
-        pace = None if self._pace_of_batch is None else self._pace_of_batch()
+        limiter = None if self._make_batch_limiter is None else self._make_batch_limiter()
         room = self._max_response_bytes
         begun: list[bytes | Pending] = []
         for message in batch:
             if room < 0:
                 part: bytes | Pending = self._refuse(message)
-            elif pace is not None and not pace.may_go_on():
+            elif limiter is not None and not limiter.may_continue():
                 part = self._refuse(message, self._ended)
             else:
                 part = self._begin(message, endpoint, exchange)
@@ -144,14 +144,14 @@ class Answerer:
         if route is None or backend is None:
             return self._reply(message, endpoint, exchange)
         try:
-            return self._handover.hand_over(backend, route, message, exchange)
+            return self._backend_calls.submit(backend, route, message, exchange)
         except JsonRpcException as exc:
             error = exc.get_error()
         return self._reply_with_error(message, error, exchange)
 
     def _finish(self, pending: Pending, exchange: Exchange) -> bytes:
         try:
-            result = self._handover.collect(pending, exchange)
+            result = self._backend_calls.collect(pending, exchange)
             return self._reply_with_result(pending.call, result, exchange)
         except JsonRpcException as exc:
             error = exc.get_error()
@@ -185,8 +185,8 @@ class Answerer:
         backend = backends.notif if is_notification else backends.dispatcher
         if backend is None:
             return self._invoker.invoke(route, call, exchange)
-        pending = self._handover.hand_over(backend, route, call, exchange)
-        return None if is_notification else self._handover.collect(pending, exchange)
+        pending = self._backend_calls.submit(backend, route, call, exchange)
+        return None if is_notification else self._backend_calls.collect(pending, exchange)
 
     def _refuse(self, message: Message, error: JsonRpcError | None = None) -> bytes:
         """Answer a message with an error; without one, for want of room: it may have been run, or not."""

@@ -168,7 +168,7 @@ class CallTools(FieldsAsKeys):
     def _wait_or_tell(self, key: Hashable | None, return_status: bool) -> bool | None:
         if return_status:
             return self._locks.is_locked(key)
-        if not self._locks.wait_in_run(key):
+        if not self._locks.wait_in_period(key):
             raise ServerStateError("the server stops, and what this dispatcher waits for is still locked")
         return None
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..http.request import Request
 from ..http.response import Outgoing
-from ..runtime.tally import Tally
+from ..runtime.counters import ThreadCounters
 
 __all__ = ["Exchange"]
 
@@ -16,14 +16,14 @@ class Exchange(Request):
     """A request and what its dispatchers say about the answer. Most say nothing: it is made when first asked for.
 
     Attributes:
-        tally: The counts of the one thread that answers it.
+        counters: The counts of the one thread that answers it.
         allow_compress: Whether the answer may be compressed, unless a dispatcher says otherwise.
         callback: The JSONP callback's name; None where the answer is plain JSON.
         client_key: What the rate limits know the client by; empty where there are none.
         asked: :attr:`outgoing`, if it has been asked for; None: the answer is plain JSON.
     """
 
-    tally: Tally
+    counters: ThreadCounters
 
     # Here, since most requests leave them as they are.
     allow_compress = True

@@ -11,9 +11,9 @@ from ..runtime.stats import Stats
 from ..sansio_jsonrpc import ABSENT, JsonRpcException, JsonRpcMethodNotFoundError, JsonRpcRequest
 from .connection import Connection, ServerFacts
 from .exchange import Exchange
-from .handover import CallAnswer
 from .invoker import Invoker
 from .routes import Route, Router
+from .submission import CallAnswer
 
 __all__ = ["Execution"]
 
@@ -120,7 +120,7 @@ class Execution:
         exchange.__dict__["unique_id"] = unique_id
         exchange.copied = request
         exchange.allow_compress = self._allow_compress
-        exchange.tally = self._stats.tally()
+        exchange.counters = self._stats.thread_counters()
         output_format = jsonp.DEFAULT_FORMAT if is_jsonp is True else is_jsonp or ""
         callback = "" if output_format else None
         exchange.wrap_in(callback, output_format)

@@ -66,7 +66,7 @@ class Invoker:
         args, kwargs = plan.bind(call.params, connection)
         if self._locks.engaged:
             self._hold(route, call)
-        calls = exchange.tally.calls[route.url]
+        calls = exchange.counters.calls[route.url]
         calls.started += 1
         started_ns = perf_counter_ns()
         try:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import functools
 import math
 import time
+import weakref
 from collections.abc import Callable, Hashable
 from typing import Any
 
 from ..http.refusals import ServiceUnavailable
 from ..runtime.concurrency import make_condition
 from ..sansio_jsonrpc import JsonRpcError, JsonRpcException
-from .succession import Succession
 
-__all__ = ["CALL_NOT_RUN", "Locks", "lock_key", "optional_lock_key"]
+__all__ = ["CALL_NOT_RUN", "Locks", "ReplacedKeys", "lock_key", "optional_lock_key"]
 
 CALL_NOT_RUN = -32003
 """Code of the error where a call was taken, and what should have run it has stopped before."""
@@ -43,7 +43,7 @@ def optional_lock_key(function: Callable[..., Any] | None) -> Hashable | None:
     return None if function is None else lock_key(function)
 
 
-class Run:
+class ServingPeriod:
     """One run of a server, from a start to the stop.
 
     Attributes:
@@ -78,8 +78,8 @@ class Locks:
         self.closed = False  # written under _changed, read without it
         self._deep = False  # guarded by _changed
         self._holds = 0  # guarded by _changed
-        self._run = Run()  # guarded by _changed
-        self._succession = Succession()  # written under _changed
+        self._period = ServingPeriod()  # guarded by _changed
+        self._replaced = ReplacedKeys()  # written under _changed
 
     def key_of(self, function: Callable[..., Any] | None) -> Hashable | None:
         """Return what a dispatcher is known by here: :func:`optional_lock_key`."""
@@ -92,7 +92,7 @@ class Locks:
                 self._server = True
                 self._exclusive.clear()
             else:
-                key = self._succession.current(key)
+                key = self._replaced.current(key)
                 self._locked.add(key)
                 self._exclusive.discard(key)
             self._update()
@@ -109,7 +109,7 @@ class Locks:
                 self._server = False
                 self._exclusive.clear()
             else:
-                key = self._succession.current(key)
+                key = self._replaced.current(key)
                 self._locked.discard(key)
                 self._exclusive |= {key} if exclusive and self._server else set()
             self._update()
@@ -175,10 +175,10 @@ class Locks:
         Raises:
             JsonRpcException: -32003: the server has stopped meanwhile.
         """
-        if not self.wait_in_run(key):
+        if not self.wait_in_period(key):
             raise JsonRpcException.exc_from_error(JsonRpcError(CALL_NOT_RUN, "Not run: the server has stopped"))
 
-    def wait_in_run(self, key: Hashable | None, is_given_up: Callable[[], bool] = lambda: False) -> bool:
+    def wait_in_period(self, key: Hashable | None, is_given_up: Callable[[], bool] = lambda: False) -> bool:
         """Block until the dispatcher may run, or the server stops. Return False in the second case.
 
         Args:
@@ -192,47 +192,98 @@ class Locks:
         with self._changed:
             self._changed.notify_all()
 
-    def begin_run(self) -> None:
+    def begin_period(self) -> None:
         """Begin another run, if the last one has ended."""
         with self._changed:
-            if self._run.ends_at < math.inf:
-                self._run = Run()
+            if self._period.ends_at < math.inf:
+                self._period = ServingPeriod()
 
-    def end_run(self, in_s: float) -> None:
+    def end_period(self, in_s: float) -> None:
         """Let go whoever is still held in so many seconds on behalf of a request of this run. The locks stay."""
         with self._changed:
-            self._run.ends_at = time.monotonic() + in_s
+            self._period.ends_at = time.monotonic() + in_s
             self._changed.notify_all()
 
     def _hold(self, is_held: Callable[[], bool]) -> bool:
         """Block while this is so, or to the end of the run; tell whether it is over."""
         with self._changed:
-            run = self._run
+            period = self._period
             while is_held():
-                seconds_left = run.seconds_left()
+                seconds_left = period.seconds_left()
                 if not seconds_left:
                     return False
                 self._changed.wait(None if seconds_left == math.inf else seconds_left)
             return True
 
-    def succeed(self, old: Callable[..., Any], new: Callable[..., Any]) -> None:
+    def replace_key(self, old: Callable[..., Any], new: Callable[..., Any]) -> None:
         """Let a function take the place of another: a lock on either holds both, and so does one that is on now."""
         if lock_key(old) == lock_key(new):
             return
         with self._changed:
-            held = self._succession.current(lock_key(old))
-            self._succession.add((old, lock_key(old)), (new, lock_key(new)))
+            held = self._replaced.current(lock_key(old))
+            self._replaced.add((old, lock_key(old)), (new, lock_key(new)))
             for keys in (self._locked, self._exclusive):
                 if held in keys:
                     keys.remove(held)
-                    keys.add(self._succession.current(held))
+                    keys.add(self._replaced.current(held))
             self._update()
 
     def _is_locked(self, key: Hashable | None) -> bool:
-        key = self._succession.current(key)
+        key = self._replaced.current(key)
         return key in self._locked or (self._server and key not in self._exclusive)
 
     def _update(self) -> None:
         self.engaged = self._server or bool(self._locked)
         self.closed = self._deep or self._holds > 0
         self._changed.notify_all()
+
+
+class ReplacedKeys:
+    """Leads from the key of a replaced dispatcher to that of the one in its place now.
+
+    It keeps no dispatcher alive: what is known of one is forgotten when its object ends, since the key holds the
+    object's ``id``, which another may get then.
+    """
+
+    def __init__(self) -> None:
+        # Both sides are plain ids. Written by one reload at a time, and by finalisers, which may run anywhere: each
+        # access is one step of a dict.
+        self._current: dict[Hashable, Hashable] = {}
+
+    def current(self, key: Hashable) -> Hashable:
+        """Return the key of what stands in the place of a dispatcher: its own where it was not replaced."""
+        plain = by_ids(key)
+        return self._current.get(plain, plain)
+
+    def add(self, old: tuple[Callable[..., Any], Hashable], new: tuple[Callable[..., Any], Hashable]) -> None:
+        """Note that a function has taken the place of another; each comes with its key."""
+        old_key, new_key = by_ids(old[1]), by_ids(new[1])
+        for key in list(self._current):
+            if self._current.get(key) == old_key:
+                self._current[key] = new_key
+        self._current[old_key] = new_key
+        self._current.pop(new_key, None)
+        for function, key in ((old[0], old_key), (new[0], new_key)):
+            weakref.finalize(living_part(function), self._forget, key).atexit = False
+
+    def _forget(self, ended: Hashable) -> None:
+        self._current.pop(ended, None)
+        for key in list(self._current):
+            if self._current.get(key) == ended:
+                self._current.pop(key, None)
+
+
+def by_ids(key: Hashable) -> Hashable:
+    """Return a key that holds no object: those inside it are replaced by their ids."""
+    if isinstance(key, tuple):
+        return tuple(map(by_ids, key))
+    return key if key is None or isinstance(key, (int, str)) else id(key)
+
+
+def living_part(function: Callable[..., Any]) -> Any:
+    """Return the object whose end makes a key of the function void: the owner of a method, else the function."""
+    owner = getattr(function, "__self__", None)
+    for part in (owner, getattr(function, "__func__", None), function):
+        if part is not None and type(part).__weakrefoffset__:
+            return part
+    return type(function)

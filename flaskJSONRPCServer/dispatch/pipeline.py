@@ -81,7 +81,7 @@ class Pipeline:
         lets_through: As with :class:`~flaskJSONRPCServer.dispatch.invoker.Invoker`.
 
     Attributes:
-        steps: The same; :meth:`arrange` replaces them.
+        steps: The same; :meth:`rebuild` replaces them.
         is_of_flask: Whether a step needs ``flask.request``, so that every request has to go through Flask.
     """
 
@@ -109,9 +109,9 @@ class Pipeline:
         self._max_body_bytes = settings.max_body_bytes
         self._trusted_proxies = frozenset(settings.trusted_proxies)
         self._turn = threading.Lock() if settings.blocking else None
-        self.arrange(steps)
+        self.rebuild(steps)
 
-    def arrange(self, steps: Steps) -> None:
+    def rebuild(self, steps: Steps) -> None:
         """Take other steps, from the next request on."""
         self.steps = steps
         self.is_of_flask = steps.process is not None or steps.handler is not None
@@ -147,8 +147,8 @@ class Pipeline:
             if target is None:
                 return None
             endpoint, route = target
-        tally = request.tally
-        tally.requests_started += 1
+        counters = request.counters
+        counters.requests_started += 1
         try:
             response = self._process(request, endpoint, route)
         except Refusal as refusal:
@@ -158,7 +158,7 @@ class Pipeline:
                 raise
             response = self.server_error(request)
         finally:
-            tally.requests_done += 1
+            counters.requests_done += 1
             if self._stats.awaiting_idle:
                 self._stats.wake_waiting()
         return response if self._cors is None else with_cors(response, request, self._cors)
@@ -201,7 +201,7 @@ class Pipeline:
         """Return what the calls of a request share."""
         exchange = Exchange(head, self._trusted_proxies, parsed, self.steps.new_id, received)
         exchange.allow_compress = self._allow_compress
-        exchange.tally = self._stats.tally()
+        exchange.counters = self._stats.thread_counters()
         return exchange
 
     def allowed_methods(self, wsgi_path: str) -> tuple[str, ...]:

@@ -18,9 +18,9 @@ from ..sansio_jsonrpc import (
     make_codec,
 )
 from .exchange import Exchange
-from .handover import AnyInvoker
 from .http_errors import error_of_response
-from .seams import Seams
+from .overrides import Overrides
+from .submission import AnyInvoker
 
 __all__ = ["ReplyWriter"]
 
@@ -34,14 +34,14 @@ class ReplyWriter:
     call is answered.
 
     Args:
-        seams: The methods that write messages.
+        overrides: The methods that write messages.
         invoker: Logs failures.
     """
 
-    def __init__(self, seams: Seams, invoker: AnyInvoker) -> None:
-        self._write_result = seams.result_writer()
-        self._write_error = seams.error_writer()
-        self._find_unwritable = seams.find_unwritable
+    def __init__(self, overrides: Overrides, invoker: AnyInvoker) -> None:
+        self._write_result = overrides.result_writer()
+        self._write_error = overrides.error_writer()
+        self._find_unwritable = overrides.find_unwritable
         self._invoker = invoker
 
     def result(self, call: JsonRpcRequest, result: object, exchange: Exchange) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from ..dispatch.handover import CALL_NOT_RUN
+from ..dispatch.submission import CALL_NOT_RUN
 from ..errors import ServerStateError, SettingsError
 from ..sansio_jsonrpc import JsonRpcError
 

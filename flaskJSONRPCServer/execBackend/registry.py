@@ -8,9 +8,9 @@ import time
 import weakref
 from typing import Any
 
-from ..dispatch.handover import CallAnswer
+from ..dispatch.submission import CallAnswer
 from ..errors import ServerStateError, SettingsError, unknown_name
-from ..runtime.asynchronous import at_home
+from ..runtime.asynchronous import in_hub
 from ..runtime.logs import WARNING, ServerLog
 from ..runtime.stats import Stats
 from .base import Members
@@ -63,7 +63,7 @@ class ExecBackends:
         self._by_id: dict[str, Registered] = {}  # guarded by _changing
         self._stops_at_exit = False  # guarded by _changing
 
-    @at_home
+    @in_hub
     def register(self, wanted: Any, *, notif: bool) -> Registered | None:
         """Take a backend to those of the server; the same one is taken once.
 
@@ -90,7 +90,7 @@ class ExecBackends:
                 raise SettingsError(f"another exec backend has the _id {members.id!r} already; give this one its own")
             return known
 
-    @at_home
+    @in_hub
     def start(self) -> None:
         """Start all that have not been started.
 
@@ -112,7 +112,7 @@ class ExecBackends:
                 self._stops_at_exit = True
                 atexit.register(stop_at_exit, weakref.ref(self))
 
-    @at_home
+    @in_hub
     def stop(self, timeout_s: float = _EXIT_TIMEOUT_S, allowed: int = 0) -> None:
         """Stop all that have been started, and count what they lose.
 
@@ -149,7 +149,7 @@ class ExecBackends:
             raise ServerStateError(unknown_name("celery backend", chosen, makers))
         return makers[chosen](self._facade)
 
-    @at_home
+    @in_hub
     def report(self, *, in_ms: bool) -> dict[str, Any]:
         """Return what the started backends tell of themselves, in one dict."""
         with self._changing:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
-from ..dispatch.handover import CallAnswer
 from ..dispatch.remote import WORKER_LOST
+from ..dispatch.submission import CallAnswer
 from ..runtime.concurrency import make_event, start_native_thread, start_thread
 from ..runtime.interrupts import is_interrupt
 from ..runtime.thread_pool import ThreadPool

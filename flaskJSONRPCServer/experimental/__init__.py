@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..runtime.asynchronous import call_natively
-from ..sansio_jsonrpc import Codec, JsonLimits, PatientCodec
+from ..sansio_jsonrpc import Codec, IncrementalCodec, JsonLimits
 from ..settings import Settings
 
 __all__ = ["OffloadedCodec", "patch"]
@@ -34,7 +34,7 @@ class OffloadedCodec(Codec):
     def __init__(self, codec: Codec, *, limits: JsonLimits, large_bytes: int) -> None:
         self.writes_standard_form = codec.writes_standard_form
         self._codec = codec
-        self._patient = PatientCodec(codec, limits=limits, large_bytes=large_bytes)
+        self._patient = IncrementalCodec(codec, limits=limits, large_bytes=large_bytes)
         self._large_bytes = large_bytes
 
     def loads(self, data: bytes) -> Any:

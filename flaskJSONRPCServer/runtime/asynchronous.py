@@ -11,11 +11,11 @@ from .concurrency import (
     is_patched,
     make_event,
     release_event_loop,
-    spawn_at_home,
+    spawn_in_hub,
     start_native_thread,
 )
 
-__all__ = ["AsyncCall", "at_home", "call_async", "call_natively", "read_line"]
+__all__ = ["AsyncCall", "call_async", "call_natively", "in_hub", "read_line"]
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -107,7 +107,7 @@ def call_natively(target: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     return AsyncCall(target, args, kwargs).wait()
 
 
-def at_home(function: Callable[_P, _R]) -> Callable[_P, _R]:
+def in_hub(function: Callable[_P, _R]) -> Callable[_P, _R]:
     """Make a function run where the server runs.
 
     Called in a native thread of a process that gevent has patched, it runs in a greenlet of the thread that serves.
@@ -119,7 +119,7 @@ def at_home(function: Callable[_P, _R]) -> Callable[_P, _R]:
     def run(*args: _P.args, **kwargs: _P.kwargs) -> _R:
         if not in_native_thread():
             return function(*args, **kwargs)
-        result: _R = AsyncCall(function, args, kwargs, spawn_at_home).wait()
+        result: _R = AsyncCall(function, args, kwargs, spawn_in_hub).wait()
         return result
 
     return run

@@ -39,13 +39,13 @@ __all__ = [
     "require_gevent",
     "runs_natively",
     "sleep",
-    "spawn_at_home",
+    "spawn_in_hub",
     "start_native_thread",
     "start_thread",
 ]
 
 # The hub that each native thread was started from, by the ident of the thread, while it runs.
-_homes: dict[int, Any] = {}
+_hubs: dict[int, Any] = {}
 
 
 def can_import_gevent() -> bool:
@@ -117,7 +117,7 @@ class NativeThread:
 
         self.name = name
         self._call = functools.partial(target, *args, **(kwargs or {}))
-        self._home = _homes.get(native("_thread", "get_ident")()) or gevent.get_hub()
+        self._home = _hubs.get(native("_thread", "get_ident")()) or gevent.get_hub()
         self._ended = Event()
         native("_thread", "start_new_thread")(self._run, ())
 
@@ -131,12 +131,12 @@ class NativeThread:
 
     def _run(self) -> None:
         ident = native("_thread", "get_ident")()
-        _homes[ident] = self._home
+        _hubs[ident] = self._home
         try:
             self._call()
         finally:
             release_event_loop()
-            del _homes[ident]
+            del _hubs[ident]
             self._ended.set()
 
 
@@ -180,7 +180,7 @@ def start_thread(
 
 def in_native_thread() -> bool:
     """Tell whether this thread was started natively in a patched process."""
-    return bool(_homes) and native("_thread", "get_ident")() in _homes
+    return bool(_hubs) and native("_thread", "get_ident")() in _hubs
 
 
 def in_main_thread() -> bool:
@@ -203,11 +203,11 @@ def runs_natively() -> bool:
     return not isinstance(gevent.getcurrent(), gevent.Greenlet)
 
 
-def spawn_at_home(target: Callable[[], object]) -> None:
+def spawn_in_hub(target: Callable[[], object]) -> None:
     """Run a function in a greenlet beside the one that started this native thread."""
     import gevent
 
-    _homes[native("_thread", "get_ident")()].loop.run_callback_threadsafe(gevent.spawn, target)
+    _hubs[native("_thread", "get_ident")()].loop.run_callback_threadsafe(gevent.spawn, target)
 
 
 def sleep(seconds: float, *, force_native: bool = False) -> None:

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TextIO
 
-from .asynchronous import at_home
+from .asynchronous import in_hub
 
 __all__ = [
     "CRITICAL",
@@ -127,7 +127,7 @@ class ServerLog:
             message = one_line([part for part in parts if not isinstance(part, TracebackText)])
             self._record(_LEVELS[level], message, raised)
 
-    @at_home  # handlers have locks
+    @in_hub  # handlers have locks
     def _record(self, level: int, message: str, raised: BaseException | None) -> None:
         self.logger.log(level, "%s", message, exc_info=raised)
 

@@ -12,31 +12,31 @@ from numbers import Real
 from typing import Any
 
 from .concurrency import make_condition, make_lock
+from .counters import Calls, ThreadCounters
 from .rate import Rate
-from .tally import Calls, Tally
 
 __all__ = ["Stats"]
 
 
 class ThreadEnd:
-    """Lives in a thread's local storage; reports the thread's tally when the thread is gone."""
+    """Lives in a thread's local storage; reports the thread's counters when the thread is gone."""
 
-    __slots__ = ("_ended", "_tally")
+    __slots__ = ("_counters", "_ended")
 
-    def __init__(self, tally: Tally, ended: deque[Tally]) -> None:
-        self._tally = tally
+    def __init__(self, counters: ThreadCounters, ended: deque[ThreadCounters]) -> None:
+        self._counters = counters
         self._ended = ended
 
     def __del__(self) -> None:
         # A finaliser may run anywhere, also under a lock that this thread holds: appending to a deque takes none.
-        self._ended.append(self._tally)
+        self._ended.append(self._counters)
 
 
 class Stats:
     """Counts requests and calls, and keeps mean and maximum of named durations.
 
-    Every thread counts in a :class:`~flaskJSONRPCServer.runtime.tally.Tally` of its own. When a thread has ended, its
-    tally is folded into a total, so that memory is bounded by the number of living threads.
+    Every thread has its own :class:`~flaskJSONRPCServer.runtime.counters.ThreadCounters`. When a thread has ended, its
+    counters are folded into a total, so memory is bounded by the number of living threads.
 
     Attributes:
         awaiting_idle: How many wait for requests or calls to end. Whoever ends one then calls :meth:`wake_waiting`.
@@ -45,27 +45,27 @@ class Stats:
     def __init__(self) -> None:
         self._local = threading.local()
         self._lock = make_lock()
-        self._remote = Tally()  # written under _lock, since no thread owns it
-        self._tallies: set[Tally] = {self._remote}  # guarded by _lock
-        self._ended: deque[Tally] = deque()
-        self._ended_total = Tally()  # guarded by _lock
+        self._remote = ThreadCounters()  # written under _lock, since no thread owns it
+        self._counters: set[ThreadCounters] = {self._remote}  # guarded by _lock
+        self._ended: deque[ThreadCounters] = deque()
+        self._ended_total = ThreadCounters()  # guarded by _lock
         self._rate = Rate(time.time())  # guarded by _lock
         self._idle = make_condition(self._lock)
         self.awaiting_idle = 0  # written under _lock, read without it by those that wake them
         self._lost_notifications = 0  # guarded by _lock
         self._set_aside = 0  # guarded by _lock
 
-    def tally(self) -> Tally:
+    def thread_counters(self) -> ThreadCounters:
         """Return the calling thread's own counts."""
         try:
-            tally: Tally = self._local.tally
+            counters: ThreadCounters = self._local.counters
         except AttributeError:
-            tally = self._new_tally()
-        return tally
+            counters = self._new_counters()
+        return counters
 
     def is_calling(self) -> bool:
         """Tell whether the calling thread is inside a dispatcher."""
-        return self.tally().calling() > 0
+        return self.thread_counters().calling() > 0
 
     def remote_call_begins(self, url: str) -> None:
         """Count a call as begun that runs in another process."""
@@ -105,13 +105,13 @@ class Stats:
         Returns:
             The number still running; more than ``allowed`` only after the timeout.
         """
-        own = self.tally().calling()
+        own = self.thread_counters().calling()
         return self._wait(lambda: self._calling() - own - self._set_aside, timeout_s, allowed)
 
     @contextmanager
     def set_aside(self) -> Iterator[None]:
         """Let nobody wait for the calling thread's dispatchers, while these wait for somebody else's work to end."""
-        own = self.tally().calling()
+        own = self.thread_counters().calling()
         with self._idle:
             self._set_aside += own
             self._idle.notify_all()
@@ -127,7 +127,7 @@ class Stats:
         Raises:
             TypeError, ValueError: There is no such pairing, or a duration is no finite number. Nothing is counted then.
         """
-        speed_of = self.tally().speed_of
+        speed_of = self.thread_counters().speed_of
         for name, duration_ms in paired(names, durations_ms):
             speed_of(name).end(duration_ms)
 
@@ -139,16 +139,16 @@ class Stats:
     def served(self) -> tuple[int, int]:
         """Return how many requests and how many calls have begun."""
         with self._lock:
-            calls = self._ended_total.calls_started() + sum(tally.calls_started() for tally in self._tallies)
+            calls = self._ended_total.calls_started() + sum(counters.calls_started() for counters in self._counters)
             return self._requests_started(), calls
 
-    def totals(self) -> Tally:
+    def totals(self) -> ThreadCounters:
         """Return the sum over all threads, of now."""
-        total = Tally()
+        total = ThreadCounters()
         with self._lock:
             total.add(self._ended_total)
-            for tally in self._tallies:
-                total.add(tally)
+            for counters in self._counters:
+                total.add(counters)
         return total
 
     def report(self, *, in_ms: bool) -> dict[str, Any]:
@@ -175,29 +175,29 @@ class Stats:
         self._rate.count(self._requests_started(), time.time())
 
     def _requests_started(self) -> int:
-        return self._ended_total.requests_started + sum(tally.requests_started for tally in self._tallies)
+        return self._ended_total.requests_started + sum(counters.requests_started for counters in self._counters)
 
-    def _new_tally(self) -> Tally:
-        tally = self._local.tally = Tally()
-        self._local.thread_end = ThreadEnd(tally, self._ended)
+    def _new_counters(self) -> ThreadCounters:
+        counters = self._local.counters = ThreadCounters()
+        self._local.thread_end = ThreadEnd(counters, self._ended)
         with self._lock:
             self._fold_ended()
-            self._tallies.add(tally)
-        return tally
+            self._counters.add(counters)
+        return counters
 
     def _fold_ended(self) -> None:
         while self._ended:
-            tally = self._ended.popleft()
-            self._tallies.remove(tally)
-            self._ended_total.add(tally)
+            counters = self._ended.popleft()
+            self._counters.remove(counters)
+            self._ended_total.add(counters)
 
     def _in_flight(self) -> int:
-        everyone = [self._ended_total, *self._tallies]
-        done = sum(tally.requests_done for tally in everyone)
-        return sum(tally.requests_started for tally in everyone) - done
+        everyone = [self._ended_total, *self._counters]
+        done = sum(counters.requests_done for counters in everyone)
+        return sum(counters.requests_started for counters in everyone) - done
 
     def _calling(self) -> int:
-        return self._ended_total.calling() + sum(tally.calling() for tally in self._tallies)
+        return self._ended_total.calling() + sum(counters.calling() for counters in self._counters)
 
     def _wait(self, busy: Callable[[], int], timeout_s: float, allowed: int) -> int:
         with self._idle:
@@ -223,7 +223,7 @@ def calls_report(calls: Calls, factor: float) -> dict[str, float]:
     }
 
 
-def speed_stats(totals: Tally, factor: float) -> dict[str, float]:
+def speed_stats(totals: ThreadCounters, factor: float) -> dict[str, float]:
     speeds: dict[str, float] = {}
     for name, speed in totals.speeds.items():
         if speed.count == 0:  # another thread is about to count its first

@@ -5,9 +5,9 @@ Only the standard library is imported here. `docs/sansio.md` explains how to use
 
 from .codecs import (
     Codec,
+    IncrementalCodec,
     JsonLimits,
     NumberLiteral,
-    PatientCodec,
     Unwritable,
     find_unwritable,
     make_codec,
@@ -50,6 +50,7 @@ __all__ = [
     "ConcatenatedFraming",
     "ContentLengthFraming",
     "Framing",
+    "IncrementalCodec",
     "JsonLimits",
     "JsonRpcApplicationError",
     "JsonRpcBatch",
@@ -73,7 +74,6 @@ __all__ = [
     "NumberLiteral",
     "OptionalId",
     "Params",
-    "PatientCodec",
     "RequestId",
     "Unwritable",
     "decode",

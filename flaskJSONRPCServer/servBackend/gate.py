@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 from ..http.request import ReceivedRequest
 from ..http.response import Response
 
-__all__ = ["Gate", "RpcApplication", "closed"]
+__all__ = ["Gate", "RpcApplication", "service_unavailable"]
 
 WsgiApp = Callable[..., Iterable[bytes]]
 
@@ -28,7 +28,7 @@ class RpcApplication(Protocol):
         """Return the headers of an answer to an RPC request that the serving backend refuses."""
 
 
-def closed(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+def service_unavailable(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     """Answer one request while there is no application."""
     start_response("503 Service Unavailable", [("Content-Type", "text/plain"), ("Content-Length", "0")])
     return []
@@ -46,7 +46,7 @@ class Gate:
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
-        self._app: WsgiApp = closed  # written under _condition
+        self._app: WsgiApp = service_unavailable  # written under _condition
         self._rpc: RpcApplication | None = None  # the same where it is one; written under _condition
         self._held = False  # written under _condition
         self._inside: set[int] = set()  # the threads whose requests are inside; each adds and removes itself alone

@@ -19,12 +19,12 @@ from .tls import refuse_without_tls
 __all__ = ["SERVED_BY", "Serving", "refuse_unsupported"]
 
 SERVED_BY = "flaskJSONRPCServer.served_by"
-"""The key of a WSGI environ under which a :class:`Door` tells which address a request came by."""
+"""The key of a WSGI environ under which a :class:`ListenerApplication` tells which address a request came by."""
 
 Instance = tuple[ServBackend, Any, "Listener | None"]
 
 
-class Door:
+class ListenerApplication:
     """The WSGI application as it is seen through one listening socket."""
 
     def __init__(self, gate: Gate, served_by: tuple[bool, str, Any]) -> None:
@@ -99,7 +99,7 @@ class Serving:
                     undo.callback(opened.close)
             undo.callback(self._stop_instances, 0)
             for listener, bind_address in zip(listeners, given, strict=True):
-                app = gate if listener is None else Door(gate, listener.served_by)
+                app = gate if listener is None else ListenerApplication(gate, listener.served_by)
                 where = bind_address if listener is None else listener.raw_address
                 self._instances.append((backend, backend.start(where, app, self._server, False), listener))
             undo.pop_all()

@@ -392,7 +392,7 @@ def test_dispatcher_that_deep_locks_does_not_hold_itself():
 def test_wait_that_is_given_up_ends_when_it_is_told():
     locks, given_up = Locks(), threading.Event()
     locks.lock()
-    thread = threading.Thread(target=locks.wait_in_run, args=(None, given_up.is_set))
+    thread = threading.Thread(target=locks.wait_in_period, args=(None, given_up.is_set))
     thread.start()
     given_up.set()
     locks.wake_waiting()

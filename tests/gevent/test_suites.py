@@ -22,7 +22,7 @@ SUITES = {
         "tests/test_lifecycle.py",
         "tests/test_reload.py",
         "tests/test_restart.py",
-        "tests/test_seams.py",
+        "tests/dispatch/test_overrides.py",
         "tests/test_server.py",
         "tests/test_statistics.py",
         "tests/test_wsgi.py",

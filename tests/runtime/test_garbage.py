@@ -72,8 +72,8 @@ def test_nothing_is_collected_before_a_threshold(collected, clock):
     stats = Stats()
     control = make(stats)
     clock[0] += 3599
-    stats.tally().requests_started += 299
-    stats.tally().calls_of("/api/echo").started += 49
+    stats.thread_counters().requests_started += 299
+    stats.thread_counters().calls_of("/api/echo").started += 49
 
     assert control.collect() is False
     assert collected == []
@@ -84,8 +84,8 @@ def test_each_threshold_collects_once(reason, collected, clock):
     stats = Stats()
     control = make(stats)
     clock[0] += 3600 * (reason == "time")
-    stats.tally().requests_started += 300 * (reason == "requests")
-    stats.tally().calls_of("/api/echo").started += 50 * (reason == "calls")
+    stats.thread_counters().requests_started += 300 * (reason == "requests")
+    stats.thread_counters().calls_of("/api/echo").started += 50 * (reason == "calls")
 
     assert control.collect(force=reason == "force") is True
     assert len(collected) == 1
@@ -147,7 +147,7 @@ def test_thorough_collection_finds_what_was_there_at_the_start():
     try:
         seen = weakref.ref(node)
         del node
-        stats.tally().calls_of("/api/echo").started += 50
+        stats.thread_counters().calls_of("/api/echo").started += 50
         assert control.collect() is True
         assert seen() is not None
         control.collect(force=True)

@@ -58,14 +58,14 @@ def test_totals_of_ended_threads_are_exact(eager_switches):
     stats = Stats()
 
     def count(number):
-        tally = stats.tally()
-        calls = stats.tally().calls_of(f"/api/{number % 2}")
+        counters = stats.thread_counters()
+        calls = stats.thread_counters().calls_of(f"/api/{number % 2}")
         for each in range(1000):
-            tally.requests_started += 1
+            counters.requests_started += 1
             calls.started += 1
             calls.failed += each % 10 == 0
             calls.end(each)
-            tally.requests_done += 1
+            counters.requests_done += 1
             stats.wake_waiting()
 
     for _ in range(3):
@@ -98,11 +98,11 @@ def test_a_million_concurrent_durations_are_all_there(eager_switches):
 
 def test_memory_is_bounded_by_the_living_threads():
     stats = Stats()
-    before = living(type(stats.tally()))
+    before = living(type(stats.thread_counters()))
     for _ in range(200):
-        run_in_threads(1, lambda number: stats.tally())
+        run_in_threads(1, lambda number: stats.thread_counters())
 
-    assert living(type(stats.tally())) < before + 20
+    assert living(type(stats.thread_counters())) < before + 20
 
 
 def living(kind):
@@ -123,12 +123,12 @@ def test_reports_while_threads_count_are_never_negative():
     reporter.start()
 
     def count(number):
-        tally = stats.tally()
+        counters = stats.thread_counters()
         for _ in range(2000):
-            tally.requests_started += 1
-            tally.calls_of("/api/echo").started += 1
-            tally.calls_of("/api/echo").end(1000)
-            tally.requests_done += 1
+            counters.requests_started += 1
+            counters.calls_of("/api/echo").started += 1
+            counters.calls_of("/api/echo").end(1000)
+            counters.requests_done += 1
             stats.wake_waiting()
 
     run_in_threads(8, count)
@@ -145,7 +145,7 @@ def test_a_thread_knows_whether_it_is_inside_a_dispatcher():
     stats = Stats()
     assert stats.is_calling() is False
 
-    calls = stats.tally().calls_of("/api/echo")
+    calls = stats.thread_counters().calls_of("/api/echo")
     calls.started += 1
     assert stats.is_calling() is True
     calls.end(1000)
@@ -158,11 +158,11 @@ def test_waiting_for_idle_ends_with_the_last_request():
     left = []
 
     def serve(number):
-        tally = stats.tally()
-        tally.requests_started += 1
+        counters = stats.thread_counters()
+        counters.requests_started += 1
         started.set()
         may_end.wait(JOIN_S)
-        tally.requests_done += 1
+        counters.requests_done += 1
         stats.wake_waiting()
 
     server = threading.Thread(target=serve, args=(0,))
@@ -258,7 +258,7 @@ def test_rate_is_that_of_all_threads(monkeypatch):
     stats = Stats()
 
     def count(number):
-        stats.tally().requests_started += 5
+        stats.thread_counters().requests_started += 5
 
     run_in_threads(4, count)
     count(0)
@@ -291,7 +291,7 @@ def test_call_that_is_set_aside_is_not_waited_for():
     stats, aside, leave = Stats(), threading.Event(), threading.Event()
 
     def call():
-        calls = stats.tally().calls_of("/aside")
+        calls = stats.thread_counters().calls_of("/aside")
         calls.started += 1
         with stats.set_aside():
             aside.set()
@@ -311,7 +311,7 @@ def test_call_that_is_set_aside_meanwhile_ends_the_wait():
     stats, started, go, leave = Stats(), threading.Event(), threading.Event(), threading.Event()
 
     def call():
-        calls = stats.tally().calls_of("/aside")
+        calls = stats.thread_counters().calls_of("/aside")
         calls.started += 1
         started.set()
         assert go.wait(30)

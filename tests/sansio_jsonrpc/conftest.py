@@ -5,15 +5,17 @@ from types import SimpleNamespace
 
 import pytest
 
-from flaskJSONRPCServer.sansio_jsonrpc import Codec, JsonLimits, PatientCodec, make_codec
+from flaskJSONRPCServer.sansio_jsonrpc import Codec, IncrementalCodec, JsonLimits, make_codec
 
 PREPARED = ("json", "simplejson", "orjson", "msgspec", "rapidjson")
 
 
 def build_codec(name, **options):
     """Make the codec of this name; "custom" is an object that is as lax as the json module."""
-    if name == "patient":
-        return PatientCodec(make_codec("json", **options), limits=options.get("limits") or JsonLimits(), large_bytes=0)
+    if name == "incremental":
+        return IncrementalCodec(
+            make_codec("json", **options), limits=options.get("limits") or JsonLimits(), large_bytes=0
+        )
     if name == "custom":
         return make_codec(SimpleNamespace(loads=json.loads, dumps=_dumps), **options)
     return make_codec(name, **options)
@@ -23,7 +25,7 @@ def _dumps(value, default=None):
     return json.dumps(value, default=default, separators=(",", ":"), ensure_ascii=False)
 
 
-@pytest.fixture(params=[*PREPARED, "custom", "patient"])
+@pytest.fixture(params=[*PREPARED, "custom", "incremental"])
 def codec_name(request):
     return request.param
 

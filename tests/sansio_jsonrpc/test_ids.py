@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from flaskJSONRPCServer.sansio_jsonrpc import (
+    IncrementalCodec,
     JsonLimits,
     JsonRpcBatch,
     JsonRpcError,
@@ -18,7 +19,6 @@ from flaskJSONRPCServer.sansio_jsonrpc import (
     JsonRpcResponse,
     JsonRpcSerializationError,
     NumberLiteral,
-    PatientCodec,
     decode,
     encode_error,
     encode_object,
@@ -138,7 +138,7 @@ def test_a_number_that_json_lacks_is_no_id(codec, number):
 
 
 def test_large_texts_are_read_in_pieces_again():
-    codec = PatientCodec(make_codec("json"), limits=JsonLimits(), large_bytes=1000)
+    codec = IncrementalCodec(make_codec("json"), limits=JsonLimits(), large_bytes=1000)
     large = f'"method":"m","params":{json.dumps([{"id": 1.5}] * 500)}'
 
     assert decode(request_with("1e-400", large), codec).id == NumberLiteral("1e-400")

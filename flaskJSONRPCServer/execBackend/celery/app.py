@@ -50,7 +50,7 @@ END_COMMAND = "flaskjsonrpc_end"
 _REPLY_BACKEND = f"{__name__}:ReplyBackend"
 _CONSUMER = f"{__package__}.worker:PromptConsumer"
 _BROKERS = ("redis", "rediss", "redis+socket", "sentinel", "valkey", "amqp", "amqps", "pyamqp")
-_OF_THE_DEAD = ".dead"
+_DEAD_LETTER_SUFFIX = ".dead"
 _WAIT_OF_ANSWERS_S = 3600
 """How long answers wait for a server that does not fetch them, before the broker drops them."""
 
@@ -95,7 +95,7 @@ class Options:
     @property
     def dead_queue(self) -> str:
         """The queue of notifications that have failed too often."""
-        return f"{self.queue}{_OF_THE_DEAD}"
+        return f"{self.queue}{_DEAD_LETTER_SUFFIX}"
 
     @property
     def is_redis(self) -> bool:
@@ -247,16 +247,16 @@ def call_queue(options: Options) -> kombu.Queue:
             "x-dead-letter-exchange": "",
             "x-dead-letter-routing-key": options.dead_queue,
         }
-    kind = kombu.Queue if options.is_redis else QueueWithDead
+    kind = kombu.Queue if options.is_redis else QueueWithDeadLetters
     return kind(options.queue, exchange, routing_key=options.queue, queue_arguments=arguments)
 
 
-class QueueWithDead(kombu.Queue):
+class QueueWithDeadLetters(kombu.Queue):
     """A queue that declares the one to which the broker moves its dead messages too: it would drop them otherwise."""
 
     def declare(self, nowait: bool = False, channel: Any = None) -> Any:
         """Declare both."""
-        dead = kombu.Queue(f"{self.name}{_OF_THE_DEAD}")
+        dead = kombu.Queue(f"{self.name}{_DEAD_LETTER_SUFFIX}")
         dead(channel or self.channel).declare(nowait=nowait)
         return super().declare(nowait=nowait, channel=channel)
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from ...dispatch.handover import CallAnswer
+from ...dispatch.submission import CallAnswer
 from ...errors import SettingsError
 from ..base import runs_already
 from .app import Application, Options, from_environment, make_app

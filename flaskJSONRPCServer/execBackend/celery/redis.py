@@ -46,7 +46,7 @@ def careful(transport: Any) -> Any:
     """Return a transport of Redis that takes messages in this way; any other transport as it is."""
     if not issubclass(transport, redis.Transport):
         return transport
-    channel = type("CarefulChannel", (CarefulTaking, transport.Channel), {})
+    channel = type("CarefulChannel", (ReliableReceive, transport.Channel), {})
     return type("CarefulTransport", (transport,), {"Channel": channel})
 
 
@@ -71,7 +71,7 @@ def put_back(client: Any, queue: str, seen: Collection[bytes]) -> set[bytes]:
     return found.difference(seen)
 
 
-class CarefulTaking:
+class ReliableReceive:
     """What a channel does otherwise. It is for a channel that consumes the one queue; others work as ever."""
 
     _moves: str | None = None  # the queue from which the command that was sent moves a message; None: it is BRPOP
@@ -108,12 +108,12 @@ class CarefulTaking:
         if misfit is None:
             self.connection._deliver(message, queue)  # which writes it down
         else:
-            self._bury(item, misfit)
+            self._dead_letter(item, misfit)
         with self.conn_or_acquire() as client:
             client.lrem(taken_list(queue), 1, item)
         return True
 
-    def _bury(self: Any, item: bytes, misfit: str) -> None:
+    def _dead_letter(self: Any, item: bytes, misfit: str) -> None:
         """Put what is no message into the queue of dead ones, as the body of a message."""
         dead = self.connection.client.transport_options[DEAD_QUEUE]
         message = self.prepare_message(

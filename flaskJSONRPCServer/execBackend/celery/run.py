@@ -12,8 +12,8 @@ from typing import Any
 import kombu
 from celery import states
 
-from ...dispatch.handover import CallAnswer
 from ...dispatch.remote import CALL_TIMED_OUT, WORKER_LOST, RemoteCall, answer_of_outcome
+from ...dispatch.submission import CallAnswer
 from ...runtime.concurrency import make_condition, make_event
 from ...runtime.logs import ERROR, WARNING
 from ...sansio_jsonrpc import JsonRpcError, JsonRpcException, JsonRpcInternalError

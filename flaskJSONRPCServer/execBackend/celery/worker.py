@@ -22,9 +22,9 @@ from celery.worker import state
 from celery.worker.consumer import Consumer
 
 from ...dispatch.connection import FieldsAsKeys
-from ...dispatch.handover import CallAnswer, reserved
 from ...dispatch.invoker import logged_error
 from ...dispatch.remote import WORKER_LOST, outcome_of_answer, parts_of_outcome
+from ...dispatch.submission import CallAnswer, reserved
 from ...errors import ServerStateError
 from ...runtime.interrupts import is_interrupt
 from ...runtime.logs import ERROR, WARNING, leave_console
@@ -32,7 +32,7 @@ from ...sansio_jsonrpc import Codec, JsonRpcException, JsonRpcInternalError, fin
 from .app import CALL, END_COMMAND, NOTIFY, Application, Options
 from .calls import Catalogue, request_of
 from .dead_letters import set_aside
-from .ledger import Ledger
+from .deliveries import Deliveries
 from .redis import put_back
 from .shapes import misfit_of_task
 
@@ -64,7 +64,7 @@ def attach(app: Application, server: Any, options: Options) -> None:
     signals.celeryd_after_setup.connect(worker.begin)  # weakly: it lives as long as the tasks
     app.steps["worker"].add(LostProcesses)
     if options.is_redis:
-        app.steps["consumer"].add(SignsOfLife)
+        app.steps["consumer"].add(Heartbeat)
 
 
 def become_worker() -> None:
@@ -107,7 +107,7 @@ class Worker:
         self._server = server
         self._options = options
         self._catalogue = Catalogue(server._engine.router)
-        self._ledger = Ledger(app)
+        self._ledger = Deliveries(app)
         self._warned_of: set[str] = set()
         self._host = socket.gethostname()
         self._pool_size = 1
@@ -156,7 +156,7 @@ class Worker:
         tries = self._tries(request) if request.delivery_info.get("redelivered") else 1
         report = {"url": message["path"] + message["method"], "tries": tries, "dead": self._hopeless(tries, message)}
         if report["dead"]:
-            self._bury(message, request.id, report["dead"])
+            self._dead_letter(message, request.id, report["dead"])
             return [True, report]
         status, _, _ = self._answer(message)
         return [not status, report]
@@ -271,7 +271,7 @@ class Worker:
         except Exception as exc:
             raise Reject(exc, requeue=True) from exc
 
-    def _bury(self, message: dict[str, Any], task_id: str, why: str) -> None:
+    def _dead_letter(self, message: dict[str, Any], task_id: str, why: str) -> None:
         queue = kombu.Queue(self._options.dead_queue, routing_key=self._options.dead_queue)
         try:
             with self._app.connection_for_write() as connection:
@@ -342,7 +342,7 @@ class LostProcesses(bootsteps.StartStopStep):
             hub.call_repeatedly(_LOOK_EVERY_S, maintain)
 
 
-class SignsOfLife(bootsteps.StartStopStep):
+class Heartbeat(bootsteps.StartStopStep):
     """Tells Redis that the messages of this worker are in good hands, and puts back what dead workers have left behind.
 
     Redis gives a message to another worker when it has heard nothing of it for ``redeliver_after`` seconds. Without

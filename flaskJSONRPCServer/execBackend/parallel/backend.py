@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final
 
-from ...dispatch.handover import CallAnswer
 from ...dispatch.remote import RemoteCalls, answer_of_outcome
+from ...dispatch.submission import CallAnswer
 from ...errors import SettingsError, unknown_name
 from ...extras import missing_extra
 from ...http.request import client_of
@@ -92,18 +92,18 @@ class ParallelBackend:
         self._server, self._channel, self._calls = server, channel, server._engine.remote_calls()
 
     def _made_pool(self, server: Any, slots: int, address: ChannelAddress) -> Pool:
-        from .functions import Parcels
+        from .functions import FunctionPickler
         from .pool import Limits, Pool
 
         log = server._engine.log
-        parcels = Parcels(server, lambda text: log.write(DEBUG, text))
-        parcels.take_globals(self._chosen_globals(server))
+        pickler = FunctionPickler(server, lambda text: log.write(DEBUG, text))
+        pickler.take_globals(self._chosen_globals(server))
         setup = setup_of(server, address, pool_size=slots)
         queue_calls = server.settings.max_exec_queue_calls if self._queue_calls is None else self._queue_calls
         return Pool(
             Limits(slots, queue_calls, self._timeout_s, self._calls_per_child),
-            lambda number: parcels.dumps((setup, number)),
-            parcels,
+            lambda number: pickler.dumps((setup, number)),
+            pickler,
             log,
             f"{server.name}-{self._id}",
         )
@@ -142,12 +142,12 @@ class ParallelBackend:
             return Job.answered(exc)
         is_notification = bool(data.get("notify"))
         try:
-            shipment = shipment_of(self._server, call.route, unique_id, data, request, is_jsonp)
+            call_message = shipment_of(self._server, call.route, unique_id, data, request, is_jsonp)
             client = None if is_notification else client_of(request.get("environ") or {})
         except BaseException:
             call.end(failed=True)
             raise
-        return Job(call, shipment, is_notification=is_notification, client=client)
+        return Job(call, call_message, is_notification=is_notification, client=client)
 
     def check(self, uniqueId: str, ticket: Any) -> CallAnswer:
         """Wait for the answer."""

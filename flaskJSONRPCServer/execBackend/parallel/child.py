@@ -25,7 +25,7 @@ from ...sansio_jsonrpc import ABSENT, JsonRpcException, JsonRpcInternalError, Js
 from .channel import ChannelAddress, ChildChannel
 from .methods import REMEDY, name_of_dispatcher
 
-__all__ = ["ChildServer", "ChildSetup", "Shipment", "setup_of", "shipment_of"]
+__all__ = ["CallMessage", "ChildServer", "ChildSetup", "setup_of", "shipment_of"]
 
 _PLAIN: Final = (str, int, float, bool, bytes, type(None))
 
@@ -54,7 +54,7 @@ class ChildSetup:
 
 
 @dataclass(frozen=True, slots=True)
-class Shipment:
+class CallMessage:
     """One call on its way to a child.
 
     Attributes:
@@ -103,7 +103,7 @@ def shipment_of(
     request: Mapping[str, Any],
     is_jsonp: str | bool,
     parallel_id: Any = None,
-) -> Shipment:
+) -> CallMessage:
     """Return a call as it travels to a child; to be called in the parent, with what ``add`` is given.
 
     Args:
@@ -116,11 +116,11 @@ def shipment_of(
         parallel_id: What ``_connection.parallelId`` is to say; None: the id of the child's process.
     """
     if not route.plan.takes_magic:
-        return Shipment(unique_id, route.path, data, {}, is_jsonp, _NOWHERE, parallel_id)
+        return CallMessage(unique_id, route.path, data, {}, is_jsonp, _NOWHERE, parallel_id)
     is_raw, host, port = server._engine.facts.served_by(request.get("environ") or {})
     sent = {name: request.get(name) for name in ("headers", "cookies", "remote_addr")}
     served_by = is_raw, host, port if is_plain(port) else None
-    return Shipment(unique_id, route.path, data, sent, is_jsonp, served_by, parallel_id)
+    return CallMessage(unique_id, route.path, data, sent, is_jsonp, served_by, parallel_id)
 
 
 def is_plain(value: Any) -> bool:
@@ -163,27 +163,27 @@ class ChildServer:
         facts = ServerFacts(setup.name, self.facade, self.log, self.locks, lambda environ: _NOWHERE, main)
         self._invoker = Invoker(facts, self.stats, debug=settings["debug"], connect=ChildConnection)
 
-    def call(self, shipment: Shipment, function: Callable[..., Any]) -> dict[str, Any]:
+    def call(self, call_message: CallMessage, function: Callable[..., Any]) -> dict[str, Any]:
         """Make a call, in this thread.
 
         Args:
-            shipment: The call.
+            call_message: The call.
             function: The dispatcher, as this process has it.
 
         Returns:
             The outcome, as :func:`~flaskJSONRPCServer.dispatch.remote.outcome_of_answer` gives it.
         """
-        data = shipment.data
+        data = call_message.data
         call = JsonRpcRequest(data["method"], data.get("params"), ABSENT if data.get("notify") else None)
-        route = self._route(shipment.path, call.method, function)
-        exchange = ChildExchange(shipment, self)
+        route = self._route(call_message.path, call.method, function)
+        exchange = ChildExchange(call_message, self)
         try:
             result = self._invoker.invoke(route, call, exchange)
             return outcome_of_answer((True, exchange.made, result), self.magic_name)
         except JsonRpcException as exc:
             return outcome_of_answer((False, exchange.made, exc), self.magic_name)
 
-    def pack(self, shipment: Shipment, outcome: dict[str, Any]) -> tuple[bytes, bool]:
+    def pack(self, call_message: CallMessage, outcome: dict[str, Any]) -> tuple[bytes, bool]:
         """Return an outcome pickled, and whether it is an error.
 
         In the place of one that cannot be pickled, it is that of an unexpected exception.
@@ -193,16 +193,18 @@ class ChildServer:
         except BaseException as exc:  # noqa: BLE001  whatever a method of the result's own raises
             failure = exc
         # Outside the except block, so that the log has the reason alone.
-        failed = self._unpicklable(shipment, outcome, failure)
+        failed = self._unpicklable(call_message, outcome, failure)
         return pickle.dumps(outcome_of_answer((False, {}, failed), self.magic_name)), True
 
-    def _unpicklable(self, shipment: Shipment, outcome: dict[str, Any], failure: BaseException) -> JsonRpcInternalError:
+    def _unpicklable(
+        self, call_message: CallMessage, outcome: dict[str, Any], failure: BaseException
+    ) -> JsonRpcInternalError:
         part = find_unwritable(Pickler(), parts_of_outcome(outcome), failure)
-        what = f"the result of {shipment.data['method']!r} cannot be sent to the server's process: {part}"
+        what = f"the result of {call_message.data['method']!r} cannot be sent to the server's process: {part}"
         try:
             raise part.reason
         except BaseException:  # noqa: BLE001  raised here, so that it is logged with its traceback
-            return self._invoker.internal_error(what, ChildExchange(shipment, self))
+            return self._invoker.internal_error(what, ChildExchange(call_message, self))
 
     def routes(self) -> list[Route]:
         """Return what has been called here so far."""
@@ -224,15 +226,15 @@ class ChildExchange(Exchange):
         made: The connection under its name, if one has been made.
     """
 
-    def __init__(self, shipment: Shipment, child: ChildServer) -> None:
+    def __init__(self, call_message: CallMessage, child: ChildServer) -> None:
         super().__init__({"REQUEST_METHOD": "POST"})
-        self.__dict__["unique_id"] = shipment.unique_id
-        self.tally = child.stats.tally()
+        self.__dict__["unique_id"] = call_message.unique_id
+        self.counters = child.stats.thread_counters()
         self.allow_compress = child.allow_compress
-        self.shipment = shipment
+        self.call_message = call_message
         self.child = child
         self.made: dict[str, Any] = {}
-        output_format = jsonp.DEFAULT_FORMAT if shipment.is_jsonp is True else shipment.is_jsonp or ""
+        output_format = jsonp.DEFAULT_FORMAT if call_message.is_jsonp is True else call_message.is_jsonp or ""
         self.wrap_in("" if output_format else None, output_format)
 
 
@@ -241,12 +243,12 @@ class ChildConnection(Connection):
 
     def __init__(self, exchange: ChildExchange, route: Route, server: ServerFacts, *, notify: bool) -> None:
         super().__init__(exchange, route, server, notify=notify)
-        shipment, setup = exchange.shipment, exchange.child.setup
-        described(self, shipment.request, native_thread=True)
-        self.servedBy = shipment.served_by
+        call_message, setup = exchange.call_message, exchange.child.setup
+        described(self, call_message.request, native_thread=True)
+        self.servedBy = call_message.served_by
         self.parallelType = setup.parallel_type
         self.parallelPoolSize = setup.pool_size
-        self.parallelId = os.getpid() if shipment.parallel_id is None else shipment.parallel_id
+        self.parallelId = os.getpid() if call_message.parallel_id is None else call_message.parallel_id
         exchange.made[exchange.child.magic_name] = self
 
 
@@ -291,7 +293,7 @@ class ChildLocks(Locks):
         """As :meth:`Locks.is_locked`."""
         return bool(self._ask("isLocked", {"dispatcher": key}))
 
-    def wait_in_run(self, key: Hashable | None, is_given_up: Callable[[], bool] = lambda: False) -> bool:
+    def wait_in_period(self, key: Hashable | None, is_given_up: Callable[[], bool] = lambda: False) -> bool:
         """Block until the dispatcher may run.
 
         Raises:

@@ -22,9 +22,9 @@ import cloudpickle
 
 from ...runtime.concurrency import make_reentrant_lock
 from ...runtime.sources import SourceOfNow
-from .library import Note, fill_function, loaded_module, loaded_server, made_cached, made_code, made_function
+from .function_cache import Warn, fill_function, loaded_module, loaded_server, made_cached, made_code, made_function
 
-__all__ = ["Parcel", "Parcels"]
+__all__ = ["FunctionPickler", "PickledFunction"]
 
 _SHOWN = ("__file__", "__package__")
 """What a module in a child says of itself as that of the parent does."""
@@ -33,7 +33,7 @@ _CACHED = type(functools.cache(len))
 """What ``lru_cache`` makes of a function. It pickles by its name alone."""
 
 
-class Space:
+class ModuleGlobals:
     """The globals of one module, as far as they have been pickled.
 
     Args:
@@ -42,31 +42,31 @@ class Space:
 
     Attributes:
         parts: What has been pickled. It is only appended to, so that a child is sent what it lacks.
-        refers_to: The spaces that its globals refer to.
+        refers_to: The namespaces that its globals refer to.
     """
 
     def __init__(self, number: int, module: ModuleType) -> None:
         self.number = number
         self.module = module
         self.parts: list[bytes] = []
-        self.refers_to: set[Space] = set()
+        self.refers_to: set[ModuleGlobals] = set()
         self._pickled: dict[str, bytes | None] = {}  # None: it cannot be, or is about to be
 
-    def add(self, names: Iterable[str], dumps: Callable[[Any], bytes], note: Note) -> None:
+    def add(self, names: Iterable[str], dumps: Callable[[Any], bytes], warn: Warn) -> None:
         """Pickle those of its globals that have not been. What cannot be pickled is left out, and noted."""
         values = vars(self.module)
         new = {}
         for name in names:
             if name in values and name not in self._pickled:
                 self._pickled[name] = None  # first: functions refer to each other
-                new[name] = self._pickled[name] = self._dumped(name, values[name], dumps, note)
+                new[name] = self._pickled[name] = self._dumped(name, values[name], dumps, warn)
         self._append(new)
 
-    def renew(self, dumps: Callable[[Any], bytes], note: Note) -> None:
+    def renew(self, dumps: Callable[[Any], bytes], warn: Warn) -> None:
         """Pickle again what has been pickled, and keep what has changed."""
         values, new = vars(self.module), {}
         for name, before in list(self._pickled.items()):
-            body = self._dumped(name, values[name], dumps, note) if name in values else None
+            body = self._dumped(name, values[name], dumps, warn) if name in values else None
             if body != before:
                 new[name] = self._pickled[name] = body
         self._append(new)
@@ -76,11 +76,11 @@ class Space:
         if bodies:
             self.parts.append(pickle.dumps((self.described(), bodies), protocol=5))
 
-    def _dumped(self, name: str, value: Any, dumps: Callable[[Any], bytes], note: Note) -> bytes | None:
+    def _dumped(self, name: str, value: Any, dumps: Callable[[Any], bytes], warn: Warn) -> bytes | None:
         try:
             return dumps(value)
         except Exception as exc:  # noqa: BLE001  the user's own __reduce__, among others
-            note(f"global {name!r} of {self.module.__name__!r} is not there in child processes: {exc}")
+            warn(f"global {name!r} of {self.module.__name__!r} is not there in child processes: {exc}")
             return None
 
     def described(self) -> tuple[int, str, dict[str, Any]]:
@@ -90,51 +90,51 @@ class Space:
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class PickledFunction:
     """A function as it travels.
 
     Attributes:
         number: What the children know it by.
         body: It, pickled.
-        function: The function, which lives as long as its parcel.
-        refers_to: The spaces that it refers to.
+        function: The function, which lives as long as its pickled.
+        refers_to: The namespaces that it refers to.
         timeout_s: How long a call of it may take, in seconds, if it says so.
     """
 
     number: int
     body: bytes
     function: Callable[..., Any] = field(repr=False)
-    refers_to: set[Space] = field(repr=False)
+    refers_to: set[ModuleGlobals] = field(repr=False)
     timeout_s: float | None
 
 
-class Parcels:
+class FunctionPickler:
     """Pickles functions, each once.
 
     Args:
         server: The server, for which the children have one of their own.
-        note: Told what is left out.
+        warn: Told what is left out.
     """
 
-    def __init__(self, server: Any, note: Note) -> None:
+    def __init__(self, server: Any, warn: Warn) -> None:
         self._server = server
-        self._note = note
+        self._warn = warn
         self._router = server._engine.router
         self._lock = make_reentrant_lock()
         self._table = self._router.table  # guarded by _lock, as all below
-        self._parcels: dict[int, Parcel] = {}
+        self._pickled: dict[int, PickledFunction] = {}
         self._numbers = itertools.count()
-        self._met: set[Space] = set()  # what is being pickled refers to them
-        self.spaces: list[Space] = []  # replaced, or appended to
-        self._add_space(server._parentModule)
+        self._met: set[ModuleGlobals] = set()  # what is being pickled refers to them
+        self.namespaces: list[ModuleGlobals] = []  # replaced, or appended to
+        self._add_namespace(server._parentModule)
 
     def take_globals(self, names: Iterable[str]) -> None:
         """Pickle globals of the main program, as they are now."""
         with self._lock:
-            self._extend(self.spaces[0], names)
+            self._extend(self.namespaces[0], names)
 
-    def parcel(self, function: Callable[..., Any]) -> Parcel:
-        """Return the parcel of a function, made when it is asked for first.
+    def pickled(self, function: Callable[..., Any]) -> PickledFunction:
+        """Return the pickled of a function, made when it is asked for first.
 
         Raises:
             Exception: It cannot be pickled.
@@ -142,9 +142,9 @@ class Parcels:
         with self._lock:
             if self._router.table is not self._table:
                 self._look_at_changes()
-            known = self._parcels.get(id(function))
+            known = self._pickled.get(id(function))
             if known is None:
-                known = self._parcels[id(function)] = self._made(function)
+                known = self._pickled[id(function)] = self._made(function)
             return known
 
     def dumps(self, value: Any) -> bytes:
@@ -153,71 +153,71 @@ class Parcels:
         Pickler(file, self, self._server).dump(value)
         return file.getvalue()
 
-    def space_of(self, scope: Mapping[str, Any], module_name: str | None) -> Space | None:
-        """Return the space of a module that children cannot import as it is here, by its globals; None for others."""
-        space = self._known_space(scope) or self._space_of_reloaded(scope, module_name)
-        if space is not None:
-            self._met.add(space)
-        return space
+    def namespace_of(self, scope: Mapping[str, Any], module_name: str | None) -> ModuleGlobals | None:
+        """Return the globals of a module that children cannot import as it is here; None for others."""
+        namespace = self._known_namespace(scope) or self._namespace_of_reloaded(scope, module_name)
+        if namespace is not None:
+            self._met.add(namespace)
+        return namespace
 
-    def refer(self, space: Space, code: CodeType) -> None:
-        """Let a space have the globals that code refers to."""
-        self._extend(space, sorted(set(global_names(code))))
+    def refer(self, namespace: ModuleGlobals, code: CodeType) -> None:
+        """Let a namespace have the globals that code refers to."""
+        self._extend(namespace, sorted(set(global_names(code))))
 
-    def _known_space(self, scope: Mapping[str, Any]) -> Space | None:
-        return next((space for space in self.spaces if vars(space.module) is scope), None)
+    def _known_namespace(self, scope: Mapping[str, Any]) -> ModuleGlobals | None:
+        return next((namespace for namespace in self.namespaces if vars(namespace.module) is scope), None)
 
-    def _space_of_reloaded(self, scope: Mapping[str, Any], module_name: str | None) -> Space | None:
+    def _namespace_of_reloaded(self, scope: Mapping[str, Any], module_name: str | None) -> ModuleGlobals | None:
         module = sys.modules.get(module_name or "")
         if module is None or vars(module) is not scope or not is_reloaded(module):
             return None
-        space = self._add_space(module)
-        self._extend(space, [name for name in vars(module) if not is_dunder(name)])
-        return space
+        namespace = self._add_namespace(module)
+        self._extend(namespace, [name for name in vars(module) if not is_dunder(name)])
+        return namespace
 
-    def _add_space(self, module: ModuleType) -> Space:
+    def _add_namespace(self, module: ModuleType) -> ModuleGlobals:
         if sys.modules.get(module.__name__) is module:
             cloudpickle.register_pickle_by_value(module)  # for its classes
-        space = Space(next(self._numbers), module)
-        self.spaces.append(space)
-        return space
+        namespace = ModuleGlobals(next(self._numbers), module)
+        self.namespaces.append(namespace)
+        return namespace
 
-    def _extend(self, space: Space, names: Iterable[str]) -> None:
-        with self._noting(space.refers_to):
-            space.add(names, self.dumps, self._note)
+    def _extend(self, namespace: ModuleGlobals, names: Iterable[str]) -> None:
+        with self._noting(namespace.refers_to):
+            namespace.add(names, self.dumps, self._warn)
 
     @contextmanager
-    def _noting(self, met: set[Space]) -> Iterator[None]:
+    def _noting(self, met: set[ModuleGlobals]) -> Iterator[None]:
         outer, self._met = self._met, met
         try:
             yield
         finally:
             self._met = outer
 
-    def _made(self, function: Callable[..., Any]) -> Parcel:
-        met: set[Space] = set()
+    def _made(self, function: Callable[..., Any]) -> PickledFunction:
+        met: set[ModuleGlobals] = set()
         with self._noting(met):
             body = self.dumps(function)
-        return Parcel(next(self._numbers), body, function, met, timeout_of(function))
+        return PickledFunction(next(self._numbers), body, function, met, timeout_of(function))
 
     def _look_at_changes(self) -> None:
         before, self._table = self._table, self._router.table
         if any(self._table.find(route.path, route.name) is not route for route in before.routes()):  # a reload
             living = {id(route.function) for route in self._table.routes()}
-            self._parcels = {key: parcel for key, parcel in self._parcels.items() if key in living}
-            self.spaces = self._used_spaces()
-            for space in self.spaces:
-                with self._noting(space.refers_to):
-                    space.renew(self.dumps, self._note)
+            self._pickled = {key: pickled for key, pickled in self._pickled.items() if key in living}
+            self.namespaces = self._used_namespaces()
+            for namespace in self.namespaces:
+                with self._noting(namespace.refers_to):
+                    namespace.renew(self.dumps, self._warn)
 
-    def _used_spaces(self) -> list[Space]:
-        """Return the spaces without those of modules that have been replaced, and which nothing refers to."""
-        used: set[Space] = set()
-        found = {self.spaces[0]}.union(*(parcel.refers_to for parcel in self._parcels.values()))
+    def _used_namespaces(self) -> list[ModuleGlobals]:
+        """Return the namespaces without those of modules that have been replaced, and which nothing refers to."""
+        used: set[ModuleGlobals] = set()
+        found = {self.namespaces[0]}.union(*(pickled.refers_to for pickled in self._pickled.values()))
         while found:
             used |= found
-            found = set().union(*(space.refers_to for space in found)) - used
-        return [space for space in self.spaces if space in used]
+            found = set().union(*(namespace.refers_to for namespace in found)) - used
+        return [namespace for namespace in self.namespaces if namespace in used]
 
 
 class Pickler(cloudpickle.CloudPickler):  # type: ignore[misc]  # it is not annotated
@@ -225,13 +225,13 @@ class Pickler(cloudpickle.CloudPickler):  # type: ignore[misc]  # it is not anno
 
     Args:
         file: What it writes to.
-        parcels: Knows the modules that children cannot import.
+        pickler: Knows the modules that children cannot import.
         server: The server.
     """
 
-    def __init__(self, file: io.BytesIO, parcels: Parcels, server: Any) -> None:
+    def __init__(self, file: io.BytesIO, pickler: FunctionPickler, server: Any) -> None:
         super().__init__(file, protocol=5)
-        self._parcels = parcels
+        self._pickled = pickler
         self._server = server
 
     def reducer_override(self, obj: Any) -> Any:
@@ -242,13 +242,13 @@ class Pickler(cloudpickle.CloudPickler):  # type: ignore[misc]  # it is not anno
             _, made_of = self.dispatch_table[CodeType](obj)
             return made_code, (made_of, obj.co_filename)
         if type(obj) is FunctionType:
-            space = self._parcels.space_of(obj.__globals__, obj.__module__)
-            if space is not None:
-                return self._reduced(obj, space)
+            namespace = self._pickled.namespace_of(obj.__globals__, obj.__module__)
+            if namespace is not None:
+                return self._reduced(obj, namespace)
         if type(obj) is _CACHED and self._is_sent(obj.__wrapped__):
             return made_cached, (obj.__wrapped__, obj.cache_parameters())
-        if type(obj) is ModuleType and (space := self._parcels.space_of(vars(obj), obj.__name__)) is not None:
-            return loaded_module, space.described()
+        if type(obj) is ModuleType and (namespace := self._pickled.namespace_of(vars(obj), obj.__name__)) is not None:
+            return loaded_module, namespace.described()
         return super().reducer_override(obj)
 
     def _is_sent(self, function: Any) -> bool:
@@ -257,11 +257,11 @@ class Pickler(cloudpickle.CloudPickler):  # type: ignore[misc]  # it is not anno
             return False
         return (
             "<locals>" in function.__qualname__
-            or self._parcels.space_of(function.__globals__, function.__module__) is not None
+            or self._pickled.namespace_of(function.__globals__, function.__module__) is not None
         )
 
-    def _reduced(self, function: FunctionType, space: Space) -> Any:
-        self._parcels.refer(space, function.__code__)
+    def _reduced(self, function: FunctionType, namespace: ModuleGlobals) -> Any:
+        self._pickled.refer(namespace, function.__code__)
         cells = function.__closure__ or ()
         state = {
             "__defaults__": function.__defaults__,
@@ -271,7 +271,7 @@ class Pickler(cloudpickle.CloudPickler):  # type: ignore[misc]  # it is not anno
             "__doc__": function.__doc__,
             "__annotations__": annotations_of(function),
         }
-        made_of = (*space.described(), function.__code__, len(cells))
+        made_of = (*namespace.described(), function.__code__, len(cells))
         filled_with = state, vars(function), [contents_of(cell) for cell in cells]
         return made_function, made_of, filled_with, None, None, fill_function
 

@@ -76,7 +76,7 @@ class ParentMethods:
         return route.lock_key
 
     def _wait(self, params: dict[str, Any], is_gone: Callable[[], bool]) -> None:
-        if not self._locks.wait_in_run(self._key(params), is_gone):
+        if not self._locks.wait_in_period(self._key(params), is_gone):
             raise ServerStateError("the server stops, and what this dispatcher waits for is still locked")
 
     def _write(self, params: dict[str, Any], _: Callable[[], bool]) -> None:

@@ -11,7 +11,7 @@ from ...runtime.concurrency import make_condition, make_lock, start_native_threa
 from ...runtime.logs import WARNING, ServerLog
 from ...sansio_jsonrpc import JsonRpcError
 from ..base import stopped
-from .functions import Parcels
+from .functions import FunctionPickler
 from .slot import Job, Slot
 
 __all__ = ["Limits", "Pool"]
@@ -43,16 +43,21 @@ class Pool:
     Args:
         limits: The limits.
         setup: Returns the pickled setup of the child of a slot's number.
-        parcels: Pickles the functions.
+        pickler: Pickles the functions.
         log: Told what children are lost.
         name: The name of the threads.
     """
 
     def __init__(
-        self, limits: Limits, setup: Callable[[int], bytes], parcels: Parcels, log: ServerLog, name: str
+        self,
+        limits: Limits,
+        setup: Callable[[int], bytes],
+        pickler: FunctionPickler,
+        log: ServerLog,
+        name: str,
     ) -> None:
         self.limits = limits
-        self.parcels = parcels
+        self.pickler = pickler
         self.log = log
         self._lock = make_lock()
         self._ended = make_condition(self._lock)

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from multiprocessing.spawn import get_executable
 
 from ...runtime.concurrency import make_lock, native
-from .wire import Kind, Wire
+from .wire import MessageType, Wire
 
-__all__ = ["ChildLostError", "ChildProcess", "ClientGoneError", "TooLateError", "Waker", "is_closed"]
+__all__ = ["ChildLostError", "ChildProcess", "ClientGoneError", "TooLateError", "Wakeup", "is_closed"]
 
 # sys.path comes first: the package itself may stand in a folder that only the parent's has.
 _BOOT = (
@@ -45,7 +45,7 @@ class TooLateError(Exception):
     """The child has not answered in time."""
 
 
-class Waker:
+class Wakeup:
     """What a thread that waits for its child is woken by. Any thread, and any greenlet, may wake it."""
 
     def __init__(self) -> None:
@@ -90,7 +90,7 @@ class ChildProcess:
         waker: Ends :meth:`wait` too.
     """
 
-    def __init__(self, setup: bytes, waker: Waker) -> None:
+    def __init__(self, setup: bytes, waker: Wakeup) -> None:
         self._waker = waker
         self._lock = make_lock()
         self._is_reaped = False  # guarded by _lock: its number may be another process's then
@@ -112,7 +112,7 @@ class ChildProcess:
         for watched in (*self._own, self._waker.fileno()):
             self._poller.register(watched, 1)  # POLLIN
         with contextlib.suppress(OSError):  # it has ended, which is noticed when it is waited for
-            self._wire.send(Kind.SETUP, setup)
+            self._wire.send(MessageType.SETUP, setup)
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Wait until the child says something or ends, or the waker is woken; False after the timeout."""
@@ -127,7 +127,7 @@ class ChildProcess:
         """Whether it said something or ended, when it was last waited for. One that is idle has nothing to say."""
         return not self._own.isdisjoint(self._ready)
 
-    def send(self, kind: Kind, body: bytes, deadline: float | None = None) -> None:
+    def send(self, kind: MessageType, body: bytes, deadline: float | None = None) -> None:
         """Send a message.
 
         Raises:
@@ -142,7 +142,7 @@ class ChildProcess:
         except OSError as exc:
             raise ChildLostError from exc
 
-    def receive(self, deadline: float | None = None, client: int | None = None) -> tuple[Kind, bytearray]:
+    def receive(self, deadline: float | None = None, client: int | None = None) -> tuple[MessageType, bytearray]:
         """Wait for a message.
 
         Args:
@@ -182,7 +182,7 @@ class ChildProcess:
     def end(self) -> None:
         """Let it end by itself, or kill it where it does not; give back what it took."""
         with contextlib.suppress(ChildLostError, TooLateError):
-            self.send(Kind.END, b"", time.monotonic() + _END_S)
+            self.send(MessageType.END, b"", time.monotonic() + _END_S)
             self.receive(time.monotonic() + _END_S)
         self.discard()
 

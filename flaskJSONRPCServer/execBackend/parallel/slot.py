@@ -9,15 +9,15 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ...dispatch.handover import CALL_NOT_RUN, CallAnswer
 from ...dispatch.remote import CALL_TIMED_OUT, WORKER_LOST, RemoteCall
+from ...dispatch.submission import CALL_NOT_RUN, CallAnswer
 from ...runtime.concurrency import make_event
 from ...runtime.logs import ERROR, WARNING
 from ...sansio_jsonrpc import JsonRpcError, JsonRpcException
 from ..base import stopped
-from .functions import Parcel
-from .process import ChildLostError, ChildProcess, ClientGoneError, TooLateError, Waker, is_closed
-from .wire import Kind
+from .functions import PickledFunction
+from .process import ChildLostError, ChildProcess, ClientGoneError, TooLateError, Wakeup, is_closed
+from .wire import MessageType
 
 if TYPE_CHECKING:
     from .pool import Pool
@@ -42,7 +42,7 @@ class Job:
 
     Args:
         call: What the server counts; None where it is answered already.
-        shipment: The call, as it travels.
+        call_message: The call, as it travels.
         is_notification: Whether nobody waits for the answer.
         client: The descriptor of the connection of whoever waits for it, if that is known.
 
@@ -51,10 +51,10 @@ class Job:
     """
 
     def __init__(
-        self, call: RemoteCall | None, shipment: Any, *, is_notification: bool, client: int | None = None
+        self, call: RemoteCall | None, call_message: Any, *, is_notification: bool, client: int | None = None
     ) -> None:
         self.call = call
-        self.shipment = shipment
+        self.call_message = call_message
         self.is_notification = is_notification
         self.client = client
         self.times_not_sent = 0
@@ -109,7 +109,7 @@ class Slot:
 
     def __init__(self, pool: Pool, number: int, setup: bytes) -> None:
         self.number = number
-        self.waker = Waker()
+        self.waker = Wakeup()
         self.given: Job | None = None  # guarded by the lock of the pool
         self.is_alive = False  # written by its thread
         self._pool = pool
@@ -207,7 +207,7 @@ class Slot:
             if self._pool.is_over(self) or not child.wait(deadline - time.monotonic()):
                 return False
         try:
-            return child.receive(deadline)[0] == Kind.READY
+            return child.receive(deadline)[0] == MessageType.READY
         except (ChildLostError, TooLateError):
             return False
 
@@ -227,20 +227,20 @@ class Slot:
             self._fail(job, JsonRpcError(CALL_NOT_RUN, "Not run: its client has closed the connection"))
             return
         try:
-            parcel = self._pool.parcels.parcel(job.function)
-            body = pickle.dumps((parcel.number, job.shipment), protocol=5)
+            pickled = self._pool.pickler.pickled(job.function)
+            body = pickle.dumps((pickled.number, job.call_message), protocol=5)
         except Exception as exc:  # noqa: BLE001  the user's own __reduce__, among others
             self._fail(job, cannot_be_sent(job, exc))
             return
-        self._exchange(job, parcel, body)
+        self._exchange(job, pickled, body)
 
-    def _exchange(self, job: Job, parcel: Parcel, body: bytes) -> None:
+    def _exchange(self, job: Job, pickled: PickledFunction, body: bytes) -> None:
         child = self._child
         assert child is not None  # noqa: S101  a job is taken with a child only
-        timeout_s = self._pool.limits.timeout_s if parcel.timeout_s is None else parcel.timeout_s
+        timeout_s = self._pool.limits.timeout_s if pickled.timeout_s is None else pickled.timeout_s
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         try:
-            self._send(child, job, parcel, body, deadline)
+            self._send(child, job, pickled, body, deadline)
             answer = child.receive(deadline, job.client)
         except NotSentError:
             self._lose(child)
@@ -260,31 +260,35 @@ class Slot:
             return JsonRpcError(WORKER_LOST, "The call was ended: its client has closed the connection")
         return JsonRpcError(WORKER_LOST, f"The process that ran the call was lost: {how}")
 
-    def _send(self, child: ChildProcess, job: Job, parcel: Parcel, body: bytes, deadline: float | None) -> None:
+    def _send(
+        self, child: ChildProcess, job: Job, pickled: PickledFunction, body: bytes, deadline: float | None
+    ) -> None:
         try:
-            self._teach(child, parcel, deadline)
-            child.send(Kind.CALL, body, deadline)
+            self._teach(child, pickled, deadline)
+            child.send(MessageType.CALL, body, deadline)
         except ChildLostError as exc:
             job.times_not_sent += 1
             if job.times_not_sent > 1:  # it may be what the child is sent that ends it
                 raise
             raise NotSentError from exc
 
-    def _teach(self, child: ChildProcess, parcel: Parcel | None, deadline: float | None = None) -> None:
+    def _teach(self, child: ChildProcess, pickled: PickledFunction | None, deadline: float | None = None) -> None:
         """Send the child what it has not been sent of the globals, and the function."""
-        for space in list(self._pool.parcels.spaces):
-            for part in space.parts[child.parts.get(space.number, 0) :]:
-                child.send(Kind.GLOBALS, part, deadline)
-                child.parts[space.number] = child.parts.get(space.number, 0) + 1
-        if parcel is not None and parcel.number not in child.functions:
-            child.send(Kind.FUNCTION, pickle.dumps((parcel.number, parcel.body, sys.path), protocol=5), deadline)
-            child.functions.add(parcel.number)
+        for namespace in list(self._pool.pickler.namespaces):
+            for part in namespace.parts[child.parts.get(namespace.number, 0) :]:
+                child.send(MessageType.GLOBALS, part, deadline)
+                child.parts[namespace.number] = child.parts.get(namespace.number, 0) + 1
+        if pickled is not None and pickled.number not in child.functions:
+            child.send(
+                MessageType.FUNCTION, pickle.dumps((pickled.number, pickled.body, sys.path), protocol=5), deadline
+            )
+            child.functions.add(pickled.number)
 
-    def _take_answer(self, job: Job, kind: Kind, body: bytearray) -> None:
-        if kind == Kind.NOT_RUN:
+    def _take_answer(self, job: Job, kind: MessageType, body: bytearray) -> None:
+        if kind == MessageType.NOT_RUN:
             self._fail(job, cannot_be_sent(job, body.decode()))
             return
-        failed = kind == Kind.FAILED
+        failed = kind == MessageType.FAILED
         self._pool.count(job, failed=failed)
         job.take_outcome(body, failed=failed)
 

@@ -9,7 +9,7 @@ import struct
 from enum import IntEnum
 from typing import Any
 
-__all__ = ["Kind", "Wire"]
+__all__ = ["MessageType", "Wire"]
 
 _HEAD = struct.Struct("<BQ")
 
@@ -17,7 +17,7 @@ _HEAD = struct.Struct("<BQ")
 _JOINED_BYTES = 16 * 1024
 
 
-class Kind(IntEnum):
+class MessageType(IntEnum):
     """What a message is about."""
 
     SETUP = 0
@@ -50,7 +50,7 @@ class Wire:
     def __init__(self, connected: Any) -> None:
         self._socket = connected
 
-    def send(self, kind: Kind, body: bytes) -> None:
+    def send(self, kind: MessageType, body: bytes) -> None:
         """Send a message.
 
         Raises:
@@ -63,7 +63,7 @@ class Wire:
         self._socket.sendall(head)
         self._socket.sendall(body)
 
-    def receive(self) -> tuple[Kind, bytearray]:
+    def receive(self) -> tuple[MessageType, bytearray]:
         """Wait for a message; return its kind and its body.
 
         Raises:
@@ -71,7 +71,7 @@ class Wire:
             OSError: So it is, or the message does not come in time.
         """
         kind, length = _HEAD.unpack(self._read(_HEAD.size))
-        return Kind(kind), self._read(length)
+        return MessageType(kind), self._read(length)
 
     def _read(self, length: int) -> bytearray:
         read = bytearray(length)

@@ -16,9 +16,9 @@ from pathlib import Path
 from types import FrameType, ModuleType
 
 from ...runtime.logs import DEBUG
-from .child import ChildServer, Shipment
-from .library import Library
-from .wire import Kind, Wire
+from .child import CallMessage, ChildServer
+from .function_cache import FunctionCache
+from .wire import MessageType, Wire
 
 __all__ = ["serve"]
 
@@ -70,30 +70,30 @@ class Worker:
         self._wire = wire
         self._server = server
         self._number = number
-        self._library = Library(server.facade, lambda text: server.log.write(DEBUG, text))
+        self._functions = FunctionCache(server.facade, lambda text: server.log.write(DEBUG, text))
 
     def run(self) -> None:
         """Run what comes, to the end."""
-        self._wire.send(Kind.READY, b"")
+        self._wire.send(MessageType.READY, b"")
         while not self.is_ending:
             kind, body = self._wire.receive()
-            if kind == Kind.CALL:
+            if kind == MessageType.CALL:
                 self._wire.send(*self._answer(*pickle.loads(body)))  # noqa: S301  the parent sends it  # nosec B301
-            elif kind == Kind.FUNCTION:
-                self._library.take_function(body)
-            elif kind == Kind.GLOBALS:
-                self._library.take_globals(body)
+            elif kind == MessageType.FUNCTION:
+                self._functions.take_function(body)
+            elif kind == MessageType.GLOBALS:
+                self._functions.take_globals(body)
             else:
                 self.is_ending = True
 
-    def _answer(self, number: int, shipment: Shipment) -> tuple[Kind, bytes]:
+    def _answer(self, number: int, call_message: CallMessage) -> tuple[MessageType, bytes]:
         try:
-            function = self._library.function(number)
+            function = self._functions.function(number)
         except Exception as exc:  # noqa: BLE001  the user's own code runs in it
-            return Kind.NOT_RUN, repr(exc).encode(errors="replace")
-        shipment = dataclasses.replace(shipment, parallel_id=self._number)
-        body, failed = self._server.pack(shipment, self._server.call(shipment, function))
-        return Kind.FAILED if failed else Kind.DONE, body
+            return MessageType.NOT_RUN, repr(exc).encode(errors="replace")
+        call_message = dataclasses.replace(call_message, parallel_id=self._number)
+        body, failed = self._server.pack(call_message, self._server.call(call_message, function))
+        return MessageType.FAILED if failed else MessageType.DONE, body
 
 
 def taken_from_stdin() -> socket.socket:

@@ -2,17 +2,17 @@
 
 from .base import Codec, JsonLimits
 from .factory import make_codec
+from .incremental import IncrementalCodec
 from .literals import NumberLiteral, exact_number
-from .patient import PatientCodec
 from .standard import LongInteger
 from .unwritable import Unwritable, find_unwritable
 
 __all__ = [
     "Codec",
+    "IncrementalCodec",
     "JsonLimits",
     "LongInteger",
     "NumberLiteral",
-    "PatientCodec",
     "Unwritable",
     "exact_number",
     "find_unwritable",

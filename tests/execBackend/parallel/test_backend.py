@@ -537,7 +537,7 @@ def test_reload_reaches_the_children(tmp_path):
             results.append(result_of(application, "times", [10]))
         server.reload({**entry, "overload": {"FACTOR": 4}})
         results.append(result_of(application, "times", [10]))
-        kept = server.settings.dispatcherBackend._pool.parcels.spaces
+        kept = server.settings.dispatcherBackend._pool.pickler.namespaces
 
     assert results == [[20, True], [30, True], [40, True]]
     assert len(kept) == 2  # the main program's, and that of the script as it is now

@@ -364,7 +364,7 @@ def test_stop_of_the_server_lets_go_a_child_that_waits(server, child, waits):
     server.lock()
     child.begin("server.wait()")
     wait_until(lambda: waits)
-    server._engine.locks.end_run(0)
+    server._engine.locks.end_period(0)
 
     assert child.end() == ("ServerStateError", "the server stops, and what this dispatcher waits for is still locked")
 

@@ -130,8 +130,8 @@ def shipped(server, method, params=None, *, path="/api/", request=REQUEST, is_js
 def made(server, inside, method, params=None, *, path="/api/", **options):
     """Make a call, and let its outcome travel."""
     function = server._engine.router.table.find(path, method).function
-    shipment = shipped(server, method, params, path=path, **options)
-    return pickle.loads(inside.pack(shipment, inside.call(shipment, function))[0])
+    call_message = shipped(server, method, params, path=path, **options)
+    return pickle.loads(inside.pack(call_message, inside.call(call_message, function))[0])
 
 
 # Calls
@@ -158,8 +158,8 @@ def test_call_without_a_connection_is_sent_without_its_request(server):
 def test_function_that_has_been_replaced_is_called_with_its_own_signature(server, inside):
     assert made(server, inside, "add", [1])["result"] == 2
 
-    shipment = shipped(server, "add", {"x": 1})
-    assert inside.call(shipment, lambda x: -x) == {"result": -1}
+    call_message = shipped(server, "add", {"x": 1})
+    assert inside.call(call_message, lambda x: -x) == {"result": -1}
 
 
 def test_application_error_travels_with_code_message_and_data(server, inside):
@@ -209,8 +209,8 @@ class Holder:
     ids=["lock", "own exception", "generator", "attribute"],
 )
 def test_result_that_cannot_travel_is_an_unexpected_exception(server, inside, caplog, result, place):
-    shipment = shipped(server, "add", [1])
-    outcome = pickle.loads(inside.pack(shipment, inside.call(shipment, lambda a: result))[0])
+    call_message = shipped(server, "add", [1])
+    outcome = pickle.loads(inside.pack(call_message, inside.call(call_message, lambda a: result))[0])
 
     assert outcome["error"] == {"code": -32603, "message": "Internal error", "data": {"correlationId": "the id"}}
     assert f"result of 'add' cannot be sent to the server's process: {place}" in caplog.text
@@ -221,8 +221,8 @@ def test_result_of_a_class_that_nobody_else_has_travels(server, inside):
     class Local:
         value = 5
 
-    shipment = shipped(server, "add", [1])
-    outcome = pickle.loads(inside.pack(shipment, inside.call(shipment, lambda a: Local()))[0])
+    call_message = shipped(server, "add", [1])
+    outcome = pickle.loads(inside.pack(call_message, inside.call(call_message, lambda a: Local()))[0])
 
     assert outcome["result"].value == 5
 
@@ -433,12 +433,12 @@ def test_wrong_duration_is_refused_before_it_leaves(server, inside, duration, ki
 
 def test_own_call_is_not_waited_for(server, inside):
     call = server._engine.remote_calls().begin("/api/", {"method": "see", "params": None})
-    shipment = shipped(server, "see")
+    call_message = shipped(server, "see")
 
     def wait(_connection):
         return _connection.server._waitProcessingDispatchers(timeout=0)
 
-    assert inside.call(shipment, wait)["result"] is True
+    assert inside.call(call_message, wait)["result"] is True
     assert inside.facade._waitProcessingDispatchers(timeout=0) is False
     call.end(failed=False)
 

@@ -10,9 +10,9 @@ import cloudpickle
 import pytest
 
 from flaskJSONRPCServer import flaskJSONRPCServer
-from flaskJSONRPCServer.execBackend.parallel import library as parallel_library
-from flaskJSONRPCServer.execBackend.parallel.functions import Parcels
-from flaskJSONRPCServer.execBackend.parallel.library import Library
+from flaskJSONRPCServer.execBackend.parallel import function_cache
+from flaskJSONRPCServer.execBackend.parallel.function_cache import FunctionCache
+from flaskJSONRPCServer.execBackend.parallel.functions import FunctionPickler
 
 SOURCE = """
 import functools, threading
@@ -48,9 +48,9 @@ def decorated(function):
 def twice(number):
     return add(number)
 
-class Kind:
+class MessageType:
     def method(self):
-        return add(1), type(self) is Kind
+        return add(1), type(self) is MessageType
 
 def nested():
     return [add(each) for each in (1, 2)], (lambda: UNUSED)()
@@ -73,23 +73,23 @@ def travel(monkeypatch):
     program.module = program
     exec(textwrap.dedent(SOURCE), vars(program))
     monkeypatch.setitem(sys.modules, "program", program)
-    monkeypatch.setattr(parallel_library._Loaded, "modules", {})
+    monkeypatch.setattr(function_cache._Loaded, "modules", {})
     server = flaskJSONRPCServer(None, log=False)
     server._parentModule = program
     notes = []
-    parcels = Parcels(server, notes.append)
-    library = Library("the server of the child", notes.append)
+    pickler = FunctionPickler(server, notes.append)
+    library = FunctionCache("the server of the child", notes.append)
 
     def send(value, names=()):
-        parcels.take_globals(names)
-        parcel = parcels.parcel(value)
-        for space in parcels.spaces:
-            for part in space.parts:
+        pickler.take_globals(names)
+        pickled = pickler.pickled(value)
+        for namespace in pickler.namespaces:
+            for part in namespace.parts:
                 library.take_globals(part)
-        library.take_function(pickle.dumps((parcel.number, parcel.body, [])))
-        return library.function(parcel.number)
+        library.take_function(pickle.dumps((pickled.number, pickled.body, [])))
+        return library.function(pickled.number)
 
-    yield SimpleNamespace(send=send, program=program, parcels=parcels, notes=notes, server=server)
+    yield SimpleNamespace(send=send, program=program, pickler=pickler, notes=notes, server=server)
     cloudpickle.unregister_pickle_by_value(program)
 
 
@@ -107,7 +107,7 @@ def test_function_keeps_what_it_says_of_itself(travel):
     [
         ("outer(2)(0)", 3),
         ("twice(1)", 22),
-        ("Kind().method()", (11, True)),
+        ("MessageType().method()", (11, True)),
         ("nested()", ([11, 12], 6)),
         ("even(4)", True),
     ],
@@ -144,7 +144,7 @@ def test_server_stands_for_itself(travel):
 
 
 def test_globals_are_those_of_the_time_they_were_taken(travel):
-    travel.parcels.take_globals(["NUMBER"])
+    travel.pickler.take_globals(["NUMBER"])
     travel.program.NUMBER = travel.program.UNUSED = 100
 
     assert travel.send(travel.program.add)(1) == 11
@@ -153,7 +153,7 @@ def test_globals_are_those_of_the_time_they_were_taken(travel):
 
 def test_global_that_cannot_be_pickled_is_left_out_and_noted_once(travel):
     add = travel.send(travel.program.add, ["LOCK", "NUMBER"])
-    travel.parcels.take_globals(["LOCK"])
+    travel.pickler.take_globals(["LOCK"])
 
     assert "LOCK" not in add.__globals__
     assert len(travel.notes) == 1
@@ -165,7 +165,7 @@ def test_global_that_cannot_be_loaded_is_left_out_and_noted(travel, monkeypatch)
     monkeypatch.setitem(sys.modules, "gone", gone)
     exec("def call(): pass", vars(gone))
     travel.program.gone_call = gone.call
-    travel.parcels.take_globals(["gone_call"])
+    travel.pickler.take_globals(["gone_call"])
     monkeypatch.delitem(sys.modules, "gone")
     add = travel.send(travel.program.add)
 
@@ -187,11 +187,11 @@ def test_function_that_cannot_be_pickled_is_refused(travel):
 
 
 def test_function_is_pickled_once(travel):
-    assert travel.parcels.parcel(travel.program.add) is travel.parcels.parcel(travel.program.add)
+    assert travel.pickler.pickled(travel.program.add) is travel.pickler.pickled(travel.program.add)
 
 
 @pytest.mark.parametrize(("given", "timeout_s"), [(2, 2), (0.5, 0.5), (0, None), ("2", None)])
 def test_function_may_have_a_timeout(travel, given, timeout_s):
     travel.program.add._timeout = given
 
-    assert travel.parcels.parcel(travel.program.add).timeout_s == timeout_s
+    assert travel.pickler.pickled(travel.program.add).timeout_s == timeout_s

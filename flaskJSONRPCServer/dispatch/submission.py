@@ -23,10 +23,10 @@ __all__ = [
     "BACKEND_REFUSED",
     "CALL_NOT_RUN",
     "AnyInvoker",
+    "BackendCalls",
     "CallAnswer",
     "Contract",
     "DocumentedInvoker",
-    "Handover",
     "Pending",
     "reserved",
 ]
@@ -59,7 +59,7 @@ class Pending:
     ticket: Any
 
 
-class Handover:
+class BackendCalls:
     """Gives calls to exec backends.
 
     Args:
@@ -85,7 +85,7 @@ class Handover:
         self._invoker = invoker
         self._stats = stats
 
-    def hand_over(self, backend: Contract, route: Route, call: JsonRpcRequest, exchange: Exchange) -> Pending:
+    def submit(self, backend: Contract, route: Route, call: JsonRpcRequest, exchange: Exchange) -> Pending:
         """Wait for the locks, and give the call to its backend.
 
         Raises:
@@ -156,21 +156,23 @@ class DocumentedInvoker:
 
     Args:
         call_dispatcher: His method.
-        handover: Says what it is given, and what becomes of its answer.
+        backend_calls: Says what it is given, and what becomes of its answer.
         invoker: Words the errors.
     """
 
-    def __init__(self, call_dispatcher: Callable[..., CallAnswer], handover: Handover, invoker: Invoker) -> None:
+    def __init__(
+        self, call_dispatcher: Callable[..., CallAnswer], backend_calls: BackendCalls, invoker: Invoker
+    ) -> None:
         self._call_dispatcher = call_dispatcher
-        self._handover = handover
+        self._backend_calls = backend_calls
         self.internal_error = invoker.internal_error
         self.lets_through = invoker.lets_through
 
     def invoke(self, route: Route, call: JsonRpcRequest, exchange: Exchange) -> Any:
         """As :meth:`~flaskJSONRPCServer.dispatch.invoker.Invoker.invoke`."""
         with internal_errors(self, f"_callDispatcher failed for {route.name!r}", exchange):
-            answer = self._call_dispatcher(*self._handover.handed(route, call, exchange))
-        return self._handover.result_of(answer, route.name, exchange)
+            answer = self._call_dispatcher(*self._backend_calls.handed(route, call, exchange))
+        return self._backend_calls.result_of(answer, route.name, exchange)
 
 
 AnyInvoker = Invoker | DocumentedInvoker

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flaskJSONRPCServer.runtime.tally import Calls, Tally
+from flaskJSONRPCServer.runtime.counters import Calls, ThreadCounters
 
 HOUR_NS = 3600 * 10**9
 
@@ -59,11 +59,11 @@ def test_number_of_buckets_is_bounded():
 
 @given(st.lists(st.lists(st.integers(0, HOUR_NS))))
 def test_sum_of_parts_is_the_whole(parts):
-    total = Tally()
+    total = ThreadCounters()
     for part in parts:
-        tally = Tally()
-        tally.calls["/api/echo"] = calls_of(part)
-        total.add(tally)
+        counters = ThreadCounters()
+        counters.calls["/api/echo"] = calls_of(part)
+        total.add(counters)
     whole = calls_of(duration for part in parts for duration in part)
 
     for name in Calls.__slots__:
@@ -71,7 +71,7 @@ def test_sum_of_parts_is_the_whole(parts):
 
 
 def test_parts_stay_as_they_are_when_they_are_added():
-    part, total = Tally(), Tally()
+    part, total = ThreadCounters(), ThreadCounters()
     part.calls["/api/echo"] = calls_of([5])
     total.add(part)
     total.add(part)

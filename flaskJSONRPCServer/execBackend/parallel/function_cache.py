@@ -13,23 +13,23 @@ from collections.abc import Callable, Mapping
 from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any
 
-__all__ = ["Library", "Note", "fill_function", "loaded_module", "loaded_server", "made_cached", "made_function"]
+__all__ = ["FunctionCache", "Warn", "fill_function", "loaded_module", "loaded_server", "made_cached", "made_function"]
 
-Note = Callable[[str], object]
+Warn = Callable[[str], object]
 """Takes what is left out, as a message."""
 
 
-class Library:
+class FunctionCache:
     """What one child has been sent.
 
     Args:
         server: What stands there for the server.
-        note: Told what cannot be loaded.
+        warn: Told what cannot be loaded.
     """
 
-    def __init__(self, server: Any, note: Note) -> None:
+    def __init__(self, server: Any, warn: Warn) -> None:
         self._functions: dict[int, Any] = {}
-        self._note = note
+        self._warn = warn
         _Loaded.server = server
 
     def take_globals(self, body: bytes | bytearray) -> None:
@@ -43,7 +43,7 @@ class Library:
         try:
             scope[name] = pickle.loads(body)  # noqa: S301  the parent sends it  # nosec B301
         except Exception as exc:  # noqa: BLE001  the user's own code runs in it
-            self._note(f"global {name!r} of {scope['__name__']!r} cannot be loaded in a child process: {exc!r}")
+            self._warn(f"global {name!r} of {scope['__name__']!r} cannot be loaded in a child process: {exc!r}")
 
     def take_function(self, body: bytes | bytearray) -> None:
         """Keep a function, and search where the parent does; what cannot be loaded is told when it is asked for."""

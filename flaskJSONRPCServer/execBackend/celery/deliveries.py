@@ -11,13 +11,13 @@ from kombu.pools import ProducerPool
 
 from .app import Application, make_producers
 
-__all__ = ["Ledger"]
+__all__ = ["Deliveries"]
 
 _KEEP_TRIES_S = 7 * 24 * 60 * 60
 _KEEP_CLAIMS_S = 60  # beyond the timeout of a call, after which no worker runs it, for clocks that differ
 
 
-class Ledger:
+class Deliveries:
     """Written by all workers of a queue.
 
     Args:

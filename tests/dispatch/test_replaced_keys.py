@@ -4,8 +4,7 @@ import gc
 
 import pytest
 
-from flaskJSONRPCServer.dispatch.locks import Locks, lock_key
-from flaskJSONRPCServer.dispatch.succession import Succession, by_ids
+from flaskJSONRPCServer.dispatch.locks import Locks, ReplacedKeys, by_ids, lock_key
 
 
 class Thing:
@@ -27,51 +26,51 @@ def make_function():
 MAKERS = [make_function, lambda: Thing().method, lambda: Slotted().method]
 
 
-def add(succession, old, new):
-    succession.add((old, lock_key(old)), (new, lock_key(new)))
+def add(replaced, old, new):
+    replaced.add((old, lock_key(old)), (new, lock_key(new)))
 
 
 @pytest.mark.parametrize("make", MAKERS)
 def test_every_predecessor_leads_to_the_latest(make):
-    succession = Succession()
+    replaced = ReplacedKeys()
     first, second, third = make(), make(), make()
-    add(succession, first, second)
-    add(succession, second, third)
+    add(replaced, first, second)
+    add(replaced, second, third)
 
-    assert [succession.current(lock_key(each)) for each in (first, second, third)] == [by_ids(lock_key(third))] * 3
+    assert [replaced.current(lock_key(each)) for each in (first, second, third)] == [by_ids(lock_key(third))] * 3
 
 
 def test_stranger_stands_for_itself():
-    assert Succession().current(None) is None
-    assert Succession().current(5) == 5
+    assert ReplacedKeys().current(None) is None
+    assert ReplacedKeys().current(5) == 5
 
 
 def test_two_functions_may_take_turns():
-    succession = Succession()
+    replaced = ReplacedKeys()
     first, second = make_function(), make_function()
-    add(succession, first, second)
-    add(succession, second, first)
+    add(replaced, first, second)
+    add(replaced, second, first)
 
-    assert [succession.current(lock_key(each)) for each in (first, second)] == [lock_key(first)] * 2
+    assert [replaced.current(lock_key(each)) for each in (first, second)] == [lock_key(first)] * 2
 
 
 @pytest.mark.parametrize("make", MAKERS[:2])
 @pytest.mark.parametrize("ends", ["old", "new"])
 def test_what_has_ended_is_forgotten(make, ends):
-    succession = Succession()
+    replaced = ReplacedKeys()
     pair = {"old": make(), "new": make()}
-    add(succession, pair["old"], pair["new"])
+    add(replaced, pair["old"], pair["new"])
     del pair[ends]
     gc.collect()
 
-    assert succession._current == {}
+    assert replaced._current == {}
 
 
 def test_permission_to_run_under_a_lock_goes_over_to_the_successor():
     locks, old, new = Locks(), make_function(), make_function()
     locks.lock()
     locks.unlock(lock_key(old), exclusive=True)
-    locks.succeed(old, new)
+    locks.replace_key(old, new)
 
     assert not locks.is_locked(lock_key(new))
     assert not locks.is_locked(lock_key(old))
@@ -82,7 +81,7 @@ def test_permission_to_run_under_a_lock_goes_over_to_the_successor():
 def test_function_that_succeeds_itself_changes_nothing():
     locks, function = Locks(), make_function()
     locks.lock(lock_key(function))
-    locks.succeed(function, function)
+    locks.replace_key(function, function)
 
     assert locks.is_locked(lock_key(function))
     locks.unlock(lock_key(function))

@@ -26,7 +26,7 @@ _PYTHON_DEPTH: Final = 3
 _DEEPEST: Final = 100
 
 
-class PatientCodec(StandardCodec):
+class IncrementalCodec(StandardCodec):
     """JSON by another codec as long as it is small. What is large is read and written in pieces.
 
     Args:

@@ -1,4 +1,4 @@
-"""What one thread has counted. Only that thread writes it; readers add up the tallies of all threads."""
+"""What one thread has counted. Only that thread writes it; readers add up the counters of all threads."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from typing import Final
 
-__all__ = ["Calls", "Speed", "Tally"]
+__all__ = ["Calls", "Durations", "ThreadCounters"]
 
 # Bits of a duration that tell its bucket, the leading one among them: eight buckets for each power of two.
 _BUCKET_BITS: Final = 4
@@ -88,7 +88,7 @@ def middle(bucket: int) -> float:
     return bucket + (width - 1) / 2
 
 
-class Speed:
+class Durations:
     """Durations of one name of the user's own, in ms."""
 
     __slots__ = ("count", "longest_ms", "total_ms")
@@ -105,7 +105,7 @@ class Speed:
         self.count += 1
         self.total_ms += duration_ms
 
-    def add(self, part: Speed) -> None:
+    def add(self, part: Durations) -> None:
         """Add what another thread has counted; in the reverse order, as :meth:`Calls.add`."""
         self.total_ms += part.total_ms
         self.count += part.count
@@ -120,7 +120,7 @@ class CallsByUrl(dict[str, Calls]):
         return calls
 
 
-class Tally:
+class ThreadCounters:
     """The counts of one thread.
 
     Attributes:
@@ -136,17 +136,17 @@ class Tally:
         self.requests_started = 0
         self.requests_done = 0
         self.calls = CallsByUrl()
-        self.speeds: dict[str, Speed] = {}
+        self.speeds: dict[str, Durations] = {}
 
     def calls_of(self, url: str) -> Calls:
         """Return the counts of one dispatcher."""
         return self.calls[url]
 
-    def speed_of(self, name: str) -> Speed:
+    def speed_of(self, name: str) -> Durations:
         """Return the durations of one name."""
         speed = self.speeds.get(name)
         if speed is None:
-            speed = self.speeds[name] = Speed()
+            speed = self.speeds[name] = Durations()
         return speed
 
     def calling(self) -> int:
@@ -157,7 +157,7 @@ class Tally:
         """Return how many calls have begun."""
         return sum(calls.started for calls in self.calls.copy().values())
 
-    def add(self, part: Tally) -> None:
+    def add(self, part: ThreadCounters) -> None:
         """Add what another thread has counted, which may go on counting meanwhile."""
         self.requests_done += part.requests_done
         self.requests_started += part.requests_started

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from flaskJSONRPCServer.sansio_jsonrpc import JsonLimits, JsonRpcSerializationError, PatientCodec, make_codec
+from flaskJSONRPCServer.sansio_jsonrpc import IncrementalCodec, JsonLimits, JsonRpcSerializationError, make_codec
 
 LONG = "ж" * 100_000
 ROWS = [{"id": number, "name": f"row {number}", "ok": True, "parts": [number, None]} for number in range(3000)]
@@ -26,7 +26,7 @@ LARGE = {
 
 
 def make(large_bytes=1000, codec=None, **limits):
-    return PatientCodec(codec or make_codec("json"), limits=JsonLimits(**limits), large_bytes=large_bytes)
+    return IncrementalCodec(codec or make_codec("json"), limits=JsonLimits(**limits), large_bytes=large_bytes)
 
 
 @pytest.mark.parametrize("value", LARGE.values(), ids=LARGE)

@@ -35,9 +35,9 @@ from ..sansio_jsonrpc import (
 from ..settings import Settings
 from .remote import members_of
 
-__all__ = ["ARRANGED", "Seams", "parsed_request", "prepared_response", "replacement"]
+__all__ = ["OVERRIDABLE", "Overrides", "parsed_request", "prepared_response", "replacement"]
 
-ARRANGED = frozenset(
+OVERRIDABLE = frozenset(
     {
         "_calcMimeType",
         "_callDispatcher",
@@ -60,7 +60,7 @@ def replacement(facade: Any, standard: type, name: str) -> Callable[..., Any] | 
     return None if getattr(method, "__func__", method) is getattr(standard, name) else method
 
 
-class Seams:
+class Overrides:
     """Gives the pipeline its steps: the server's own, or the user's where he has replaced the method.
 
     Args:

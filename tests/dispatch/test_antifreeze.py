@@ -1,33 +1,33 @@
 """Long batches."""
 
 from flaskJSONRPCServer import flaskJSONRPCServer
-from flaskJSONRPCServer.dispatch.pace import Pace, pace_of
+from flaskJSONRPCServer.dispatch.antifreeze import BatchLimiter, batch_limiter_for
 from flaskJSONRPCServer.settings import Settings
 from tests.helpers import call_wsgi, post, rpc
 
 
 def test_batch_within_its_time_goes_on_without_a_pause():
     paused = []
-    pace = Pace(60_000, lambda: paused.append(1))
+    limiter = BatchLimiter(60_000, lambda: paused.append(1))
 
-    assert [pace.may_go_on() for _ in range(3)] == [True] * 3
+    assert [limiter.may_continue() for _ in range(3)] == [True] * 3
     assert paused == []
 
 
 def test_batch_beyond_its_time_pauses():
     paused = []
-    pace = Pace(-1, lambda: paused.append(1))
+    limiter = BatchLimiter(-1, lambda: paused.append(1))
 
-    assert [pace.may_go_on() for _ in range(3)] == [True] * 3
+    assert [limiter.may_continue() for _ in range(3)] == [True] * 3
     assert paused == [1, 1, 1]
 
 
 def test_batch_beyond_its_time_ends_where_there_is_no_pause():
-    assert not Pace(-1, None).may_go_on()
+    assert not BatchLimiter(-1, None).may_continue()
 
 
 def test_batches_have_no_pace_by_default():
-    assert pace_of(Settings()) is None
+    assert batch_limiter_for(Settings()) is None
 
 
 def batch_of(backend, **options):
