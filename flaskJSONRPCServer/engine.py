@@ -14,7 +14,9 @@ from werkzeug.local import LocalProxy
 
 from .dispatch.answers import Answerer
 from .dispatch.connection import ServerFacts
+from .dispatch.context import BackendContext
 from .dispatch.execution import Execution
+from .dispatch.facade import ServerFacade
 from .dispatch.invoker import Invoker
 from .dispatch.locks import Locks, optional_lock_key
 from .dispatch.overrides import Overrides, replacement
@@ -69,7 +71,7 @@ class Engine:
         SettingsError, UnsupportedError: An option has a value that cannot be used.
     """
 
-    def __init__(self, settings: Settings, facade: Any, standard: type) -> None:
+    def __init__(self, settings: Settings, facade: ServerFacade, standard: type) -> None:
         check_settings(settings)
         self._facade = facade
         self.settings = settings
@@ -86,7 +88,10 @@ class Engine:
         self._standard = standard
         main = ModuleOfMain(lambda: facade._parentModule)
         self.facts = ServerFacts(self.name, facade, self.log, self.locks, served_by, main)
-        self.exec_backends = ExecBackends(facade, self.log, self.stats)
+        self.backend_context = BackendContext(
+            self.facts, settings, self.router, RemoteCalls(self.stats, self.router), lambda: self.codec
+        )
+        self.exec_backends = ExecBackends(self.backend_context, self.stats)
         self._chosen(None, None)
         self.codec = self._make_codec(settings)
         self._app: flask.Flask = OwnFlask(self.name)
@@ -188,7 +193,7 @@ class Engine:
             SettingsError: It is unknown or incomplete, or another one has its ``_id``.
         """
         registered = self.exec_backends.register(wanted, notif=notif)
-        return SimpleBackend._id if registered is None else registered.members.id
+        return SimpleBackend._id if registered is None else registered._id
 
     def stop_exec_backends(self, timeout_s: float, allowed: int) -> None:
         """Stop the exec backends, after the calls that they have taken; the next call would start them again.
@@ -229,10 +234,6 @@ class Engine:
             allow_compress=settings.allowCompress,
             lets_through=is_let_through,
         )
-
-    def remote_calls(self) -> RemoteCalls:
-        """Return what exec backends ask about calls that run in other processes."""
-        return RemoteCalls(self.stats, self.router)
 
     def application(self) -> Application:
         """Return the WSGI callable."""

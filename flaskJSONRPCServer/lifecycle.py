@@ -7,8 +7,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from .dispatch.facade import ServerFacade
 from .engine import Engine, addresses_of, is_local_only
 from .errors import ServerStateError, SettingsError
 from .runtime.asynchronous import in_hub
@@ -43,6 +44,21 @@ class StartRefusedError(ServerStateError):
     """A module starts its server where that is for the command that imports it."""
 
 
+class ServedFacade(ServerFacade, Protocol):
+    """The object that the user made, as its life cycle sees it."""
+
+    _lifecycle: Lifecycle
+
+    def restart(
+        self,
+        timeout: float = 20,
+        processingDispatcherCountMax: int = 0,
+        werkzeugTimeout: float = 3,
+        joinLoop: bool = False,
+    ) -> None:
+        """Stop and start again."""
+
+
 class Lifecycle:
     """Runs an engine behind a serving backend.
 
@@ -60,7 +76,7 @@ class Lifecycle:
         MissingExtraError: What the settings ask for is not installed.
     """
 
-    def __init__(self, engine: Engine, facade: Any) -> None:
+    def __init__(self, engine: Engine, facade: ServedFacade) -> None:
         backend = find_serv_backend(engine.settings.servBackend, gevent=engine.settings.gevent)
         refuse_unsupported(backend, addresses_of(engine.settings), gevent=engine.settings.gevent)
         refuse_without_tls(backend, engine.settings.ssl)
@@ -81,7 +97,7 @@ class Lifecycle:
         self._ends: set[EndRequest] = set()  # of the threads that wait for the end; each adds and removes its own
 
     @property
-    def facade(self) -> Any:
+    def facade(self) -> ServedFacade:
         """The object that the user made."""
         return self._facade
 
@@ -206,7 +222,7 @@ class Lifecycle:
             self.stop(0, 0)
             raise
 
-    def exchange(self, engine: Engine, facade: Any, timeout_s: float = 20) -> None:
+    def exchange(self, engine: Engine, facade: ServedFacade, timeout_s: float = 20) -> None:
         """Serve another server behind the same sockets; from then on both facades refer to this life cycle.
 
         Requests that come meanwhile are held, as in a restart. What the serving backend was started with stays. A
@@ -234,7 +250,7 @@ class Lifecycle:
             self._exchange_behind(engine, facade)
         engine.log.write(INFO, f"server {engine.name!r} serves now:", engine.offers())
 
-    def _exchange_behind(self, engine: Engine, facade: Any) -> None:
+    def _exchange_behind(self, engine: Engine, facade: ServedFacade) -> None:
         before, own = (self._engine, self._facade), facade._lifecycle
         self._stop_watching()
         try:
@@ -390,7 +406,7 @@ class Lifecycle:
         self._facade._controlGC()
 
 
-def make_auto_reload(engine: Engine, facade: Any) -> AutoReload:
+def make_auto_reload(engine: Engine, facade: ServedFacade) -> AutoReload:
     """Return what ``reloadOnChange`` asks for."""
     from .autoreload import AutoReload  # only now: to find where Python installs its packages takes long
 
@@ -451,7 +467,7 @@ def read_reasons(restart_on: Any) -> list[Callable[[Any], object]]:
     return reasons
 
 
-def near_descriptor_limit(server: Any) -> bool:
+def near_descriptor_limit(server: ServerFacade) -> bool:
     """Ask the documented ``_checkFileDescriptor`` of the server, whatever that is by now."""
     return bool(server._checkFileDescriptor())
 

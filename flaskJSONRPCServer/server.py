@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, cast
 import flask
 
 from .dispatch.connection import ABOUT
+from .dispatch.context import BackendContext
 from .dispatch.locks import optional_lock_key
 from .documented import DocumentedHelpers
 from .engine import Engine
@@ -194,6 +195,11 @@ class flaskJSONRPCServer(DocumentedHelpers):
     def log(self) -> ServerLog:
         """The server's log."""
         return self._engine.log
+
+    @property
+    def _backend_context(self) -> BackendContext:
+        """The parts of the server that the exec backends of the package work with."""
+        return self._engine.backend_context
 
     @property
     def _child_facade(self) -> type:

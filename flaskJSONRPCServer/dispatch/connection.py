@@ -12,6 +12,7 @@ from ..runtime.concurrency import runs_natively, sleep
 from ..runtime.logs import ServerLog
 from ..runtime.main_program import MainProgram
 from .exchange import Exchange
+from .facade import ServerFacade
 from .locks import Locks
 from .routes import Route
 
@@ -73,7 +74,7 @@ class ServerFacts:
     """
 
     name: str
-    facade: Any
+    facade: ServerFacade
     log: ServerLog
     locks: Locks
     served_by: Callable[[dict[str, Any]], tuple[bool, str | None, Any]]

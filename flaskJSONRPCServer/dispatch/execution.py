@@ -9,11 +9,11 @@ from ..http import jsonp
 from ..http.request import Environ
 from ..runtime.stats import Stats
 from ..sansio_jsonrpc import ABSENT, JsonRpcException, JsonRpcMethodNotFoundError, JsonRpcRequest
+from .backends import CallAnswer
 from .connection import Connection, ServerFacts
 from .exchange import Exchange
 from .invoker import Invoker
 from .routes import Route, Router
-from .submission import CallAnswer
 
 __all__ = ["Execution"]
 

@@ -33,6 +33,7 @@ from ..sansio_jsonrpc import (
     restore_ids,
 )
 from ..settings import Settings
+from .facade import ServerFacade
 from .remote import members_of
 
 __all__ = ["OVERRIDABLE", "Overrides", "parsed_request", "prepared_response", "replacement"]
@@ -54,7 +55,7 @@ OVERRIDABLE = frozenset(
 """The methods whose replacement changes how a pipeline is put together; all others are looked up when they are used."""
 
 
-def replacement(facade: Any, standard: type, name: str) -> Callable[..., Any] | None:
+def replacement(facade: ServerFacade, standard: type, name: str) -> Callable[..., Any] | None:
     """Return the method that stands in the place of a documented one; None where that has not been replaced."""
     method: Callable[..., Any] = getattr(facade, name)
     return None if getattr(method, "__func__", method) is getattr(standard, name) else method
@@ -73,7 +74,7 @@ class Overrides:
         codec: The codec to use.
     """
 
-    def __init__(self, facade: Any, standard: type, settings: Settings, codec: Codec) -> None:
+    def __init__(self, facade: ServerFacade, standard: type, settings: Settings, codec: Codec) -> None:
         self._facade = facade
         self._standard = standard
         self._max_batch_length = settings.max_batch_length
@@ -163,7 +164,7 @@ class Overrides:
 class DocumentedJson:
     """A JSON backend on the documented methods of a server."""
 
-    def __init__(self, facade: Any) -> None:
+    def __init__(self, facade: ServerFacade) -> None:
         self.loads = facade._parseJSON
         self.dumps = facade._serializeJSON
 

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from ..runtime.stats import Stats
 from ..sansio_jsonrpc import ABSENT, JsonRpcError, JsonRpcException, JsonRpcMethodNotFoundError
+from .backends import CallAnswer
 from .routes import Route, Router
-from .submission import CallAnswer
 
 __all__ = [
     "CALL_TIMED_OUT",

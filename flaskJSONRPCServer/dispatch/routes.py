@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ..errors import RegistrationError
+from .backends import ExecBackend
 from .callables import Plan
 from .rate_limits.plan import Rule
 
@@ -24,8 +25,8 @@ class Backends:
         notif: Where its notifications run.
     """
 
-    dispatcher: Any
-    notif: Any
+    dispatcher: ExecBackend | None
+    notif: ExecBackend | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

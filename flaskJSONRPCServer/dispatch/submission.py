@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from ..http.request import Request
 from ..runtime.interrupts import is_interrupt
@@ -13,19 +13,16 @@ from ..runtime.logs import WARNING
 from ..runtime.stats import Stats
 from ..sansio_jsonrpc import ABSENT, JsonRpcError, JsonRpcException, JsonRpcRequest
 from ..settings import Settings
+from .backends import CallAnswer, ExecBackend
 from .connection import ServerFacts
 from .exchange import Exchange
 from .invoker import Invoker
-from .locks import CALL_NOT_RUN
 from .routes import Route
 
 __all__ = [
     "BACKEND_REFUSED",
-    "CALL_NOT_RUN",
     "AnyInvoker",
     "BackendCalls",
-    "CallAnswer",
-    "Contract",
     "DocumentedInvoker",
     "Pending",
     "reserved",
@@ -34,28 +31,13 @@ __all__ = [
 BACKEND_REFUSED = -32002
 """Code of the error where an exec backend takes no further call: its queue is full, or it has stopped."""
 
-CallAnswer = tuple[bool, Any, Any]
-"""``(status, params, result)``: the result where the status is True, else what went wrong."""
-
-
-class Contract(Protocol):
-    """What is asked of an exec backend while it runs; see :class:`~flaskJSONRPCServer.execBackend.ExecBackend`."""
-
-    def add(
-        self, uniqueId: str, path: str, dataIn: dict[str, Any], request: Any, isJSONP: str | bool = False
-    ) -> tuple[bool, Any, Any]:
-        """Take a call; return ``(status, info, ticket)``."""
-
-    def check(self, uniqueId: str, ticket: Any) -> CallAnswer:
-        """Wait for the answer of a call."""
-
 
 @dataclass(frozen=True, slots=True)
 class Pending:
     """A call that has been handed over."""
 
     call: JsonRpcRequest
-    backend: Contract
+    backend: ExecBackend
     ticket: Any
 
 
@@ -85,7 +67,7 @@ class BackendCalls:
         self._invoker = invoker
         self._stats = stats
 
-    def submit(self, backend: Contract, route: Route, call: JsonRpcRequest, exchange: Exchange) -> Pending:
+    def submit(self, backend: ExecBackend, route: Route, call: JsonRpcRequest, exchange: Exchange) -> Pending:
         """Wait for the locks, and give the call to its backend.
 
         Raises:
@@ -133,7 +115,7 @@ class BackendCalls:
         request = exchange.request_copy(self._copy_request)
         return request["uniqueId"], route.path, data_in(call, route), request, exchange.output_format
 
-    def _added(self, backend: Contract, route: Route, call: JsonRpcRequest, exchange: Exchange) -> Any:
+    def _added(self, backend: ExecBackend, route: Route, call: JsonRpcRequest, exchange: Exchange) -> Any:
         handed = self.handed(route, call, exchange)
         with internal_errors(self._invoker, f"the exec backend failed in add() for {call.method!r}", exchange):
             status, info, ticket = backend.add(*handed)

@@ -78,13 +78,13 @@ def test_error_travels_with_its_code_and_data(server):
 )
 def test_wrong_call_never_leaves(server, method, params, error):
     with pytest.raises(error):
-        server._engine.remote_calls().begin("/api/", {"method": method, "params": params})
+        server._backend_context.remote_calls.begin("/api/", {"method": method, "params": params})
 
     assert server.stats()["dispatcherCount"] == 0
 
 
 def test_call_is_counted_as_running_until_its_end(server):
-    call = server._engine.remote_calls().begin("/api/", {"method": "add", "params": [1]})
+    call = server._backend_context.remote_calls.begin("/api/", {"method": "add", "params": [1]})
     running = server.stats()
     assert server._waitProcessingDispatchers(timeout=0) is False
     call.end(failed=True)
@@ -97,7 +97,7 @@ def test_call_is_counted_as_running_until_its_end(server):
 
 
 def test_call_that_runs_elsewhere_is_not_one_of_the_thread_that_sent_it(server):
-    call = server._engine.remote_calls().begin("/api/", {"method": "add", "params": [1]})
+    call = server._backend_context.remote_calls.begin("/api/", {"method": "add", "params": [1]})
 
     assert server._engine.stats.is_calling() is False
     call.end(failed=False)

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from ...dispatch.callables import plan_of
 from ...dispatch.connection import Connection, ServerFacts
+from ...dispatch.context import BackendContext
 from ...dispatch.exchange import Exchange
 from ...dispatch.execution import described
 from ...dispatch.invoker import Invoker
@@ -80,23 +81,25 @@ class CallMessage:
 _NOWHERE: Final = (False, None, None)
 
 
-def setup_of(server: Any, address: ChannelAddress, *, pool_size: int, parallel_type: str = "parallel") -> ChildSetup:
+def setup_of(
+    context: BackendContext, address: ChannelAddress, *, pool_size: int, parallel_type: str = "parallel"
+) -> ChildSetup:
     """Return what the children of a server are told; to be called in the parent."""
-    settings = server.settings
+    settings = context.settings
     plain = {each.name: getattr(settings, each.name) for each in fields(settings)}
     return ChildSetup(
         address=address,
-        name=server.name,
+        name=context.name,
         settings={name: value for name, value in plain.items() if is_plain(value)},
-        script=getattr(server._parentModule, "__file__", None),
-        facade=server._child_facade,
+        script=getattr(context.parent_module, "__file__", None),
+        facade=context.facade._child_facade,
         parallel_type=parallel_type,
         pool_size=pool_size,
     )
 
 
 def shipment_of(
-    server: Any,
+    context: BackendContext,
     route: Route,
     unique_id: str,
     data: Mapping[str, Any],
@@ -107,7 +110,7 @@ def shipment_of(
     """Return a call as it travels to a child; to be called in the parent, with what ``add`` is given.
 
     Args:
-        server: The server.
+        context: The parts of the server.
         route: What is called, as :class:`~flaskJSONRPCServer.dispatch.remote.RemoteCall` has it.
         unique_id: As ``add`` is given it.
         data: As ``add`` is given it.
@@ -117,7 +120,7 @@ def shipment_of(
     """
     if not route.plan.takes_magic:
         return CallMessage(unique_id, route.path, data, {}, is_jsonp, _NOWHERE, parallel_id)
-    is_raw, host, port = server._engine.facts.served_by(request.get("environ") or {})
+    is_raw, host, port = context.facts.served_by(request.get("environ") or {})
     sent = {name: request.get(name) for name in ("headers", "cookies", "remote_addr")}
     served_by = is_raw, host, port if is_plain(port) else None
     return CallMessage(unique_id, route.path, data, sent, is_jsonp, served_by, parallel_id)
