@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property
-from typing import Any, Final, NoReturn
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NoReturn, cast
 
-from .dispatch.connection import ABOUT
-from .dispatch.overrides import parsed_request, prepared_response
-from .dispatch.routes import format_path
 from .errors import ServerStateError
 from .execBackend.parallel.child import ChildServer
-from .helpers import ProcessHelpers
-from .http import gzip
-from .http.body import gunzip
-from .http.json_types import to_json_type
-from .http.response import calculated_type, compressed
+from .message_helpers import MessageHelpers
 from .runtime.asynchronous import call_async
-from .runtime.logs import ServerLog, split_level
+from .runtime.logs import ServerLog
 from .runtime.stats import paired
 from .sansio_jsonrpc import Codec, JsonLimits, make_codec
+from .settings import Settings
 
 __all__ = ["ChildFacade"]
 
@@ -45,7 +38,7 @@ class ChildSettings:
         )
 
 
-class ChildFacade(ProcessHelpers):
+class ChildFacade(MessageHelpers):
     """What stands for the server in a child. What is about the server acts on the parent's; helpers work right here.
 
     The methods of :data:`PARENT_ONLY`, which are about the parent's process, raise
@@ -55,19 +48,13 @@ class ChildFacade(ProcessHelpers):
         child: What makes the calls of this process.
     """
 
-    aboutMagicVarForDispatcher = ABOUT
-
     def __init__(self, child: ChildServer) -> None:
         self._child = child
         super().__init__()
         self._ask = child.channel.request
         self._locks = child.locks
-        self.settings = ChildSettings(child.setup.settings)
-
-    @property
-    def setts(self) -> ChildSettings:
-        """The settings, under their short name."""
-        return self.settings
+        self.settings = cast("Settings", ChildSettings(child.setup.settings))
+        self._codec_if_made: Codec | None = None
 
     @property
     def name(self) -> str:
@@ -169,60 +156,18 @@ class ChildFacade(ProcessHelpers):
         """Write to the server's log; without a level from 0 to 4 the message is critical."""
         self._child.log.write_documented(level, args)
 
-    def _loggerPrep(self, level: Any, args: Iterable[Any]) -> tuple[int, list[Any]]:
-        """Return the level and the parts of a message; where no level is given, that of a critical one."""
-        return split_level(level, args)
-
     def _getServerUrl(self, *args: Any) -> list[str]:
         """Return the Flask rules of the served application."""
         urls: list[str] = self._ask("urls", {})
         return urls
 
-    def _formatPath(self, path: str = "") -> str:
-        """Return the path with a slash at both ends."""
-        return format_path(path)
-
-    def _fixJSON(self, o: Any) -> Any:
-        """Return what stands for a value that JSON has no type for."""
-        return to_json_type(o)
-
-    def _parseJSON(self, data: str | bytes) -> Any:
-        """Return the value of a JSON text."""
-        return self._codec.loads(data.encode() if isinstance(data, str) else data)
-
-    def _serializeJSON(self, data: Any) -> str:
-        """Return a value as JSON text."""
-        return self._codec.dumps(data).decode()
-
-    def _parseRequest(self, data: str | bytes) -> tuple[bool, Any]:
-        """Read a request's text, and return ``(status, requests)``."""
-        return parsed_request(self._parseJSON, data, max_batch_length=self.settings.max_batch_length)
-
-    def _prepResponse(self, data: Mapping[str, Any], isError: bool = False) -> dict[str, Any]:
-        """Return a response object."""
-        return prepared_response(data, is_error=isError)
-
-    def _calcMimeType(self, request: Any) -> str:
-        """Return the media type of the answer to a Flask or Werkzeug request."""
-        return calculated_type(request)
-
-    def _compressGZIP(self, data: str | bytes) -> bytes:
-        """Compress with gzip."""
-        return gzip.compress(data.encode() if isinstance(data, str) else data)
-
-    def _compressResponse(self, resp: Any) -> Any:
-        """Compress a Flask or Werkzeug response in its place, and return it."""
-        return compressed(resp, self._compressGZIP)
-
-    def _uncompressGZIP(self, data: bytes) -> bytes:
-        """Decompress gzip under ``max_body_bytes``."""
-        return gunzip(data, limit_bytes=self.settings.max_body_bytes)
-
-    @cached_property
+    @property
     def _codec(self) -> Codec:
-        settings = self.settings
-        limits = JsonLimits(max_depth=settings.max_nesting_depth, max_integer_digits=settings.max_integer_digits)
-        return make_codec(settings.jsonBackend, default=self._fixJSON, limits=limits)
+        if self._codec_if_made is None:
+            settings = self.settings
+            limits = JsonLimits(max_depth=settings.max_nesting_depth, max_integer_digits=settings.max_integer_digits)
+            self._codec_if_made = make_codec(settings.jsonBackend, default=self._fixJSON, limits=limits)
+        return self._codec_if_made
 
 
 PARENT_ONLY: Final = (

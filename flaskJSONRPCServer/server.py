@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ParamSpec, cast
 
 import flask
 
-from .dispatch.connection import ABOUT
 from .dispatch.context import BackendContext
 from .dispatch.locks import optional_lock_key
 from .documented import DocumentedHelpers
@@ -110,9 +109,6 @@ class flaskJSONRPCServer(DocumentedHelpers):
         MissingExtraError: ``gevent=True``, and gevent is not installed.
     """
 
-    aboutMagicVarForDispatcher = ABOUT
-    """What the magic variable offers, as text."""
-
     @suggesting_names
     @noting_fallback
     def __init__(
@@ -180,11 +176,6 @@ class flaskJSONRPCServer(DocumentedHelpers):
             if remedy is None:
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
             raise AttributeError(f"{name!r} is gone: {remedy}")
-
-    @property
-    def setts(self) -> Settings:
-        """The settings, under their short name."""
-        return self.settings
 
     @property
     def name(self) -> str:
