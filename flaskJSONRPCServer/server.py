@@ -193,13 +193,6 @@ class flaskJSONRPCServer(DocumentedHelpers):
         return self._engine.backend_context
 
     @property
-    def _child_facade(self) -> type:
-        """What stands for the server in a child process of the exec backend ``parallel``."""
-        from .child import ChildFacade
-
-        return ChildFacade
-
-    @property
     def addresses(self) -> list[Any]:
         """Where the server listens: what a client connects to. Empty while it does not run.
 

@@ -106,7 +106,7 @@ def comparisons_of_secrets() -> list[str]:
 def pickles(_start: Start) -> Result:
     return run_tests(
         f"{_CELERY} -k pickle",
-        "tests/execBackend/parallel/test_channel.py -k 'folder_of_this_user or whatever_else'",
+        "tests/execBackend/parallel/test_channel.py -k pickle",
     )
 
 

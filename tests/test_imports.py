@@ -21,7 +21,7 @@ LAYERS = (
     {"server"},
     {"hangup"},
     {"documented", "lifecycle"},
-    {"autoreload", "child", "reloading"},
+    {"autoreload", "reloading"},
     {"engine"},
     {"wsgi"},
     {"execBackend", "servBackend", "experimental"},
@@ -52,7 +52,7 @@ _ENGINES = {"sansio_jsonrpc/codecs/engines.py"}
 # The only modules that may import a package which is optional there.
 PLACES = {
     "celery": _CELERY,
-    "cloudpickle": {"execBackend/parallel/child.py", "execBackend/parallel/functions.py"},
+    "cloudpickle": {"execBackend/parallel/child.py", "execBackend/parallel/pickling.py"},
     "gevent": {"runtime/concurrency.py", *_PYWSGI},
     "granian": {"servBackend/granian_worker.py"},
     "kombu": _CELERY,

@@ -42,10 +42,6 @@ class ServerFacade(Protocol):
     def _backend_context(self) -> BackendContext:
         """Return what the exec backends of the package are started with."""
 
-    @property
-    def _child_facade(self) -> type:
-        """Return what stands for the server in a child process."""
-
     def stats(self, inMS: bool = False) -> dict[str, Any]:
         """Return the statistics."""
 

@@ -1,4 +1,4 @@
-"""The backend that runs calls in a pool of processes."""
+"""The exec backend that runs calls in a pool of processes."""
 
 from .backend import ParallelBackend
 

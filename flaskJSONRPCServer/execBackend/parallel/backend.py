@@ -1,29 +1,30 @@
-"""The backend that runs calls in a pool of processes."""
+"""The exec backend ``parallel``, as the server has it."""
 
 from __future__ import annotations
 
+import os
 import pickle
 from collections.abc import Mapping
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final
 
 from ...dispatch.backends import CallAnswer
 from ...dispatch.context import BackendContext
 from ...dispatch.facade import ServerFacade
 from ...dispatch.remote import answer_of_outcome
-from ...errors import SettingsError, unknown_name
+from ...errors import SettingsError, UnsupportedError, unknown_name
 from ...extras import missing_extra
 from ...http.request import client_of
 from ...runtime.logs import DEBUG
 from ...runtime.parent import copy_globals
 from ...sansio_jsonrpc import JsonRpcException
 from ..base import PreparedBackend, runs_already
-from .channel import ChannelAddress, ParentChannel
-from .child import setup_of, shipment_of
+from .channel import ChannelSession
+from .job import Job
+from .messages import make_call_message, make_setup
+from .methods import ParentMethods
 
 if TYPE_CHECKING:
     from .pool import Pool
-    from .slot import Job
 
 __all__ = ["ParallelBackend"]
 
@@ -31,20 +32,20 @@ _FILTERS: Final = ("typeOf", "filterByName", "filterByNameReversed")
 
 
 class ParallelBackend(PreparedBackend):
-    """Runs calls in a pool of processes, which compute on all cores, and which a crash or a timeout ends singly.
+    """Runs calls in a pool of processes, on all cores. A crash or a timeout ends one process, and no other.
 
     Args:
-        poolSize: How many processes; None: the cores that this process may use.
-        timeout: How long a call may run, in seconds. Its process is killed then; None lets it run. A dispatcher with an
+        poolSize: The number of processes; None: the number of cores that this process may use.
+        timeout: The most seconds that a call may run. Its process is killed then; None: no limit. A dispatcher with an
             attribute ``_timeout`` has a limit of its own.
-        maxTasksPerChild: After how many calls a process is replaced by a fresh one; None: never.
-        importGlobalsFromParent: Whether the globals of the main program are there in the processes; a dict of
-            ``typeOf``, ``filterByName`` and ``filterByNameReversed`` chooses, as with ``_importGlobalsFromParent``.
+        maxTasksPerChild: The number of calls after which a process is replaced by a fresh one; None: never.
+        importGlobalsFromParent: Whether the processes have the globals of the main program; a dict of ``typeOf``,
+            ``filterByName`` and ``filterByNameReversed`` chooses, as with ``_importGlobalsFromParent``.
         queue_calls: The most calls that wait for a process; None: the setting ``max_exec_queue_calls``.
-        id: Its name, for a second pool beside the prepared one.
+        id: The ``_id``, for a second pool beside the prepared one.
 
     Raises:
-        SettingsError: One of them has a value that it cannot have.
+        SettingsError: An argument has an invalid value.
     """
 
     _id = "parallel"
@@ -72,7 +73,6 @@ class ParallelBackend(PreparedBackend):
         self._queue_calls = queue_calls
         self._context: BackendContext | None = None
         self._pool: Pool | None = None
-        self._channel: ParentChannel | None = None
 
     def begin(self, context: BackendContext) -> None:
         """Start the processes; calls wait until they are ready.
@@ -80,32 +80,33 @@ class ParallelBackend(PreparedBackend):
         Raises:
             MissingExtraError: The extra ``parallel`` is not installed.
             ServerStateError: It runs for a server already.
+            UnsupportedError: The system has no posix_spawn.
         """
         if self._pool is not None and self._context is not None:
             raise runs_already(self._id, self._context)
         loky = import_extra()
-        channel = ParentChannel(context)
-        channel.start()
-        with ExitStack() as undo:
-            undo.callback(channel.stop)
-            self._pool = self._make_pool(context, self._pool_size or loky.cpu_count(), channel.address)
-            undo.pop_all()
-        self._context, self._channel = context, channel
+        require_posix_spawn()
+        self._pool = self._make_pool(context, self._pool_size or loky.cpu_count())
+        self._context = context
 
-    def _make_pool(self, context: BackendContext, slots: int, address: ChannelAddress) -> Pool:
-        from .functions import FunctionPickler
-        from .pool import Limits, Pool
+    def _make_pool(self, context: BackendContext, slots: int) -> Pool:
+        from .pickling import FunctionPickler
+        from .pool import Pool
+        from .slot import Limits, PoolParts
 
-        log = context.log
+        log, methods = context.log, ParentMethods(context)
         pickler = FunctionPickler(context, lambda text: log.write(DEBUG, text))
-        pickler.take_globals(self._chosen_globals(context))
-        setup = setup_of(context, address, pool_size=slots)
+        pickler.add_globals(self._chosen_globals(context))
         queue_calls = context.settings.max_exec_queue_calls if self._queue_calls is None else self._queue_calls
-        return Pool(
+        parts = PoolParts(
             Limits(slots, queue_calls, self._timeout_s, self._calls_per_child),
-            lambda number: pickler.dumps((setup, number)),
             pickler,
             log,
+            lambda connected: ChannelSession(connected, methods, log),
+        )
+        return Pool(
+            parts,
+            lambda number: pickler.dumps(make_setup(context, number=number, pool_size=slots)),
             f"{context.name}-{self._id}",
         )
 
@@ -120,12 +121,12 @@ class ParallelBackend(PreparedBackend):
             waiting = pool.limits.queue_calls
             return False, f"Server busy: exec backend {self._id!r} has {waiting} calls waiting already", None
         try:
-            job = self._job(uniqueId, path, dataIn, request, isJSONP)
+            job = self._make_job(uniqueId, path, dataIn, request, isJSONP)
         except BaseException:
-            pool.give_back()
+            pool.cancel_reservation()
             raise
         if job.call is None:
-            pool.give_back()
+            pool.cancel_reservation()
         elif not pool.submit(job):
             return False, self._has_stopped(), None
         return True, None, job
@@ -133,18 +134,16 @@ class ParallelBackend(PreparedBackend):
     def _has_stopped(self) -> str:
         return f"exec backend {self._id!r} has stopped"
 
-    def _job(self, unique_id: str, path: str, data: dict[str, Any], request: Any, is_jsonp: str | bool) -> Job:
-        from .slot import Job
-
+    def _make_job(self, unique_id: str, path: str, data: dict[str, Any], request: Any, is_jsonp: str | bool) -> Job:
         context = self._context
         assert context is not None  # noqa: S101  there is a pool
         try:
             call = context.remote_calls.begin(path, data)
         except JsonRpcException as exc:
-            return Job.answered(exc)
+            return Job.failed(exc)
         is_notification = bool(data.get("notify"))
         try:
-            call_message = shipment_of(context, call.route, unique_id, data, request, is_jsonp)
+            call_message = make_call_message(context, call.route, unique_id, data, request, is_jsonp)
             client = None if is_notification else client_of(request.get("environ") or {})
         except BaseException:
             call.end(failed=True)
@@ -157,28 +156,22 @@ class ParallelBackend(PreparedBackend):
         return answer
 
     def stop(self, server: ServerFacade, timeout: float, processingDispatcherCountMax: int = 0) -> int:
-        """Finish what has been taken, within the timeout; return how many notifications were not. The processes end."""
-        pool, channel = self._pool, self._channel
-        self._pool = self._channel = None  # a call that comes now starts it anew, while these end
-        if pool is None or channel is None:
-            return 0
-        try:
-            return pool.stop(timeout, processingDispatcherCountMax)
-        finally:
-            channel.stop()
+        """Finish the calls within the timeout, and end the processes; return how many notifications are lost."""
+        pool, self._pool = self._pool, None  # a call that comes now starts another pool, while this one ends
+        return 0 if pool is None else pool.stop(timeout, processingDispatcherCountMax)
 
     def stats(self, inMS: bool = False) -> dict[str, Any]:
         """Return the counts of the pool, each under ``<id>_<name>``.
 
-        They are ``poolSize``, ``alive``, ``waiting``, ``running``, ``done``, ``failed``, ``killed``, ``restarted``,
-        ``refused`` and ``cancelled``.
+        The names are ``poolSize``, ``alive``, ``waiting``, ``running``, ``done``, ``failed``, ``killed``,
+        ``restarted``, ``refused`` and ``cancelled``.
         """
         counts = {} if self._pool is None else self._pool.counts()
         return {f"{self._id}_{name}": count for name, count in counts.items()}
 
     def _decode(self, outcome: bytearray) -> CallAnswer:
-        assert self._context is not None  # noqa: S101  a call has been taken
-        members = pickle.loads(outcome)  # noqa: S301  a child sends it, which runs the server's own code  # nosec B301
+        assert self._context is not None  # noqa: S101  it has taken a call
+        members = pickle.loads(outcome)  # noqa: S301  a child that runs the server's own code sends it  # nosec B301
         return answer_of_outcome(members, self._context.settings.magicVarForDispatcher)
 
     def _chosen_globals(self, context: BackendContext) -> list[str]:
@@ -197,31 +190,44 @@ class ParallelBackend(PreparedBackend):
 
 
 def import_extra() -> Any:
-    """Return the module loky, after importing what the backend needs.
+    """Import the packages of the extra, and return loky, which counts the cores.
 
     Raises:
-        MissingExtraError: It is not installed.
+        MissingExtraError: One of them is not installed.
     """
     try:
         import loky
 
-        from . import functions  # noqa: F401  it needs cloudpickle
+        from . import pickling  # noqa: F401  it needs cloudpickle
     except ImportError as exc:
         raise missing_extra("exec backend 'parallel'", "parallel", exc) from exc
     return loky
 
 
+def require_posix_spawn() -> None:
+    """Check that the system can start children.
+
+    Raises:
+        UnsupportedError: It has no posix_spawn.
+    """
+    if not hasattr(os, "posix_spawn"):
+        raise UnsupportedError("the exec backend 'parallel' needs posix_spawn, which this system does not have")
+
+
 def check_count(name: str, value: int | None, least: int = 1) -> None:
+    """Raise SettingsError for a value that is neither None nor a whole number of at least ``least``."""
     if value is not None and (type(value) is not int or value < least):
         raise SettingsError(f"{name}={value!r} is refused: it takes a whole number of at least {least}, or None")
 
 
 def check_timeout(value: float | None) -> None:
+    """Raise SettingsError for a value that is neither None nor a number above 0."""
     if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0):
         raise SettingsError(f"timeout={value!r} is refused: it takes a number of seconds above 0, or None: no limit")
 
 
 def check_filters(value: Any) -> None:
+    """Raise SettingsError for a value that is neither a bool nor a dict of known filters."""
     if isinstance(value, bool):
         return
     if not isinstance(value, Mapping):

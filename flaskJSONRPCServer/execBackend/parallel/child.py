@@ -1,19 +1,17 @@
-"""The inside of a child process of the backend ``parallel``: it makes calls, and its server acts on the parent's."""
+"""The server in a child process of the backend ``parallel``: it makes calls, and leaves the rest to the parent."""
 
 from __future__ import annotations
 
 import base64
-import os
 import pickle
-from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass, fields
-from typing import Any, Final
+from collections.abc import Callable, Hashable, Iterable
+from typing import Any, cast
 
 from ...dispatch.callables import plan_of
 from ...dispatch.connection import Connection, ServerFacts
-from ...dispatch.context import BackendContext
 from ...dispatch.exchange import Exchange
 from ...dispatch.execution import described
+from ...dispatch.facade import ServerFacade
 from ...dispatch.invoker import Invoker
 from ...dispatch.locks import Locks, lock_key, optional_lock_key
 from ...dispatch.remote import outcome_of_answer, parts_of_outcome
@@ -23,147 +21,47 @@ from ...http import jsonp
 from ...runtime.logs import ServerLog, TracebackText, split_level
 from ...runtime.stats import Stats
 from ...sansio_jsonrpc import ABSENT, JsonRpcException, JsonRpcInternalError, JsonRpcRequest, find_unwritable
-from .channel import ChannelAddress, ChildChannel
+from .channel import ChannelClient
+from .facade import ChildFacade
+from .messages import NOT_SERVED, CallMessage, ChildSetup
 from .methods import REMEDY, name_of_dispatcher
 
-__all__ = ["CallMessage", "ChildServer", "ChildSetup", "setup_of", "shipment_of"]
-
-_PLAIN: Final = (str, int, float, bool, bytes, type(None))
-
-
-@dataclass(frozen=True, slots=True)
-class ChildSetup:
-    """What a child is told once.
-
-    Attributes:
-        address: Where it reaches the parent.
-        name: The server's name.
-        settings: The settings of the server that are plain values.
-        script: The file of the main program; None where it has none.
-        facade: Makes what dispatchers see as the server, of the :class:`ChildServer`.
-        parallel_type: What ``_connection.parallelType`` says.
-        pool_size: What ``_connection.parallelPoolSize`` says.
-    """
-
-    address: ChannelAddress
-    name: str
-    settings: dict[str, Any]
-    script: str | None
-    facade: Callable[[ChildServer], Any]
-    parallel_type: str
-    pool_size: int
-
-
-@dataclass(frozen=True, slots=True)
-class CallMessage:
-    """One call on its way to a child.
-
-    Attributes:
-        unique_id: The id of the request that it belongs to.
-        path: The path of the dispatcher, such as ``/api/``.
-        data: The call: ``method``, ``params``, ``id`` and ``notify``.
-        request: ``headers``, ``cookies`` and ``remote_addr`` of the request; empty where the dispatcher does not ask
-            for its connection.
-        is_jsonp: The JSONP output format; False for plain JSON.
-        served_by: ``(isRawSocket, ip or socketPath, port)``; a socket object stays in the parent, and is None here.
-        parallel_id: What ``_connection.parallelId`` says; None: the id of the child's process.
-    """
-
-    unique_id: str
-    path: str
-    data: Mapping[str, Any]
-    request: Mapping[str, Any]
-    is_jsonp: str | bool
-    served_by: tuple[bool, str | None, Any]
-    parallel_id: Any
-
-
-_NOWHERE: Final = (False, None, None)
-
-
-def setup_of(
-    context: BackendContext, address: ChannelAddress, *, pool_size: int, parallel_type: str = "parallel"
-) -> ChildSetup:
-    """Return what the children of a server are told; to be called in the parent."""
-    settings = context.settings
-    plain = {each.name: getattr(settings, each.name) for each in fields(settings)}
-    return ChildSetup(
-        address=address,
-        name=context.name,
-        settings={name: value for name, value in plain.items() if is_plain(value)},
-        script=getattr(context.parent_module, "__file__", None),
-        facade=context.facade._child_facade,
-        parallel_type=parallel_type,
-        pool_size=pool_size,
-    )
-
-
-def shipment_of(
-    context: BackendContext,
-    route: Route,
-    unique_id: str,
-    data: Mapping[str, Any],
-    request: Mapping[str, Any],
-    is_jsonp: str | bool,
-    parallel_id: Any = None,
-) -> CallMessage:
-    """Return a call as it travels to a child; to be called in the parent, with what ``add`` is given.
-
-    Args:
-        context: The parts of the server.
-        route: What is called, as :class:`~flaskJSONRPCServer.dispatch.remote.RemoteCall` has it.
-        unique_id: As ``add`` is given it.
-        data: As ``add`` is given it.
-        request: As ``add`` is given it.
-        is_jsonp: As ``add`` is given it.
-        parallel_id: What ``_connection.parallelId`` is to say; None: the id of the child's process.
-    """
-    if not route.plan.takes_magic:
-        return CallMessage(unique_id, route.path, data, {}, is_jsonp, _NOWHERE, parallel_id)
-    is_raw, host, port = context.facts.served_by(request.get("environ") or {})
-    sent = {name: request.get(name) for name in ("headers", "cookies", "remote_addr")}
-    served_by = is_raw, host, port if is_plain(port) else None
-    return CallMessage(unique_id, route.path, data, sent, is_jsonp, served_by, parallel_id)
-
-
-def is_plain(value: Any) -> bool:
-    """Tell whether a value is one of those that mean the same in each process."""
-    if isinstance(value, dict):
-        return all(map(is_plain, value.keys())) and all(map(is_plain, value.values()))
-    return all(map(is_plain, value)) if isinstance(value, (list, tuple, set, frozenset)) else type(value) in _PLAIN
+__all__ = ["ChildServer"]
 
 
 class ChildServer:
     """Makes calls in a child.
 
     Args:
-        setup: What the child is told.
+        setup: The setup of the child.
+        channel: The channel to the parent.
 
     Attributes:
-        setup: What the child is told.
-        channel: The line to the parent, which is used when somebody asks it something.
+        setup: The setup of the child.
+        channel: The channel to the parent.
         locks: The locks of the parent.
-        stats: What this process counts.
+        stats: The counts of this process.
         log: Writes to the parent's log.
-        facade: What dispatchers see as the server.
-        allow_compress: Whether answers may be compressed, unless a dispatcher says otherwise.
+        facade: The server, as dispatchers see it.
+        allow_compress: Whether answers may be compressed, unless a dispatcher decides otherwise.
         magic_name: The name of the magic variable.
     """
 
-    def __init__(self, setup: ChildSetup) -> None:
+    def __init__(self, setup: ChildSetup, channel: ChannelClient) -> None:
         settings = setup.settings
         self.setup = setup
         self.allow_compress: bool = settings["allowCompress"]
         self.magic_name: str = settings["magicVarForDispatcher"]
-        self.channel = ChildChannel(setup.address)
+        self.channel = channel
         self.locks = ChildLocks(self)
         self.stats = Stats()
         self.log = ServerLog(setup.name, settings["log"])
-        self.log.write_through(ParentLog(self))
-        self.facade = setup.facade(self)
+        self.log.write_through(ParentLog(channel, self.log))
+        self.facade = ChildFacade(setup, channel, self.locks, self.stats, self.log)
         self._routes: dict[tuple[str, str], Route] = {}  # each change is one step
-        main = ParentMain(self.channel)
-        facts = ServerFacts(setup.name, self.facade, self.log, self.locks, lambda environ: _NOWHERE, main)
+        # mypy does not see the methods that only the parent has: they are set after the class.
+        facade = cast("ServerFacade", self.facade)
+        facts = ServerFacts(setup.name, facade, self.log, self.locks, lambda environ: NOT_SERVED, ParentMain(channel))
         self._invoker = Invoker(facts, self.stats, debug=settings["debug"], connect=ChildConnection)
 
     def call(self, call_message: CallMessage, function: Callable[..., Any]) -> dict[str, Any]:
@@ -174,7 +72,7 @@ class ChildServer:
             function: The dispatcher, as this process has it.
 
         Returns:
-            The outcome, as :func:`~flaskJSONRPCServer.dispatch.remote.outcome_of_answer` gives it.
+            The outcome, in the form of :func:`~flaskJSONRPCServer.dispatch.remote.outcome_of_answer`.
         """
         data = call_message.data
         call = JsonRpcRequest(data["method"], data.get("params"), ABSENT if data.get("notify") else None)
@@ -182,35 +80,35 @@ class ChildServer:
         exchange = ChildExchange(call_message, self)
         try:
             result = self._invoker.invoke(route, call, exchange)
-            return outcome_of_answer((True, exchange.made, result), self.magic_name)
+            return outcome_of_answer((True, exchange.connection_by_name, result), self.magic_name)
         except JsonRpcException as exc:
-            return outcome_of_answer((False, exchange.made, exc), self.magic_name)
+            return outcome_of_answer((False, exchange.connection_by_name, exc), self.magic_name)
 
     def pack(self, call_message: CallMessage, outcome: dict[str, Any]) -> tuple[bytes, bool]:
         """Return an outcome pickled, and whether it is an error.
 
-        In the place of one that cannot be pickled, it is that of an unexpected exception.
+        An outcome that cannot be pickled becomes the error of an unexpected exception.
         """
         try:
-            return pickled(outcome), "error" in outcome
-        except BaseException as exc:  # noqa: BLE001  whatever a method of the result's own raises
+            return pickle_result(outcome), "error" in outcome
+        except BaseException as exc:  # noqa: BLE001  a method of the result may raise anything
             failure = exc
         # Outside the except block, so that the log has the reason alone.
-        failed = self._unpicklable(call_message, outcome, failure)
-        return pickle.dumps(outcome_of_answer((False, {}, failed), self.magic_name)), True
+        error = self._unpicklable(call_message, outcome, failure)
+        return pickle.dumps(outcome_of_answer((False, {}, error), self.magic_name)), True
 
     def _unpicklable(
         self, call_message: CallMessage, outcome: dict[str, Any], failure: BaseException
     ) -> JsonRpcInternalError:
-        part = find_unwritable(Pickler(), parts_of_outcome(outcome), failure)
-        what = f"the result of {call_message.data['method']!r} cannot be sent to the server's process: {part}"
+        part = find_unwritable(ResultPickler(), parts_of_outcome(outcome), failure)
+        message = f"the result of {call_message.data['method']!r} cannot be sent to the server's process: {part}"
         try:
             raise part.reason
         except BaseException:  # noqa: BLE001  raised here, so that it is logged with its traceback
-            return self._invoker.internal_error(what, ChildExchange(call_message, self))
+            return self._invoker.internal_error(message, ChildExchange(call_message, self))
 
     def routes(self) -> list[Route]:
-        """Return what has been called here so far."""
+        """Return the routes that have been called here so far."""
         return list(self._routes.values())
 
     def _route(self, path: str, name: str, function: Callable[..., Any]) -> Route:
@@ -223,10 +121,14 @@ class ChildServer:
 
 
 class ChildExchange(Exchange):
-    """The request of a call, as far as it has travelled.
+    """The exchange of a call in a child, with as much of its request as was sent here.
+
+    Args:
+        call_message: The call.
+        child: The server in this process.
 
     Attributes:
-        made: The connection under its name, if one has been made.
+        connection_by_name: The connection under the name of its parameter, once there is one.
     """
 
     def __init__(self, call_message: CallMessage, child: ChildServer) -> None:
@@ -236,32 +138,32 @@ class ChildExchange(Exchange):
         self.allow_compress = child.allow_compress
         self.call_message = call_message
         self.child = child
-        self.made: dict[str, Any] = {}
+        self.connection_by_name: dict[str, Any] = {}
         output_format = jsonp.DEFAULT_FORMAT if call_message.is_jsonp is True else call_message.is_jsonp or ""
         self.wrap_in("" if output_format else None, output_format)
 
 
 class ChildConnection(Connection):
-    """One call, as its dispatcher sees it in a child."""
+    """The magic variable of a call in a child."""
 
     def __init__(self, exchange: ChildExchange, route: Route, server: ServerFacts, *, notify: bool) -> None:
         super().__init__(exchange, route, server, notify=notify)
         call_message, setup = exchange.call_message, exchange.child.setup
         described(self, call_message.request, native_thread=True)
         self.servedBy = call_message.served_by
-        self.parallelType = setup.parallel_type
+        self.parallelType = "parallel"
         self.parallelPoolSize = setup.pool_size
-        self.parallelId = os.getpid() if call_message.parallel_id is None else call_message.parallel_id
-        exchange.made[exchange.child.magic_name] = self
+        self.parallelId = setup.number
+        exchange.connection_by_name[exchange.child.magic_name] = self
 
 
 class ChildLocks(Locks):
-    """The locks of the parent. Calls are held there before they come here, so that nothing is ever engaged here.
+    """The locks of the parent. The parent holds calls before it sends them, so nothing is ever engaged here.
 
-    A key is the path and the name of a dispatcher, or what it is called in its module.
+    A key is the path and the name of a dispatcher, or the name of its function in its module.
 
     Args:
-        child: What knows the way to the parent.
+        child: The server in this process.
     """
 
     def __init__(self, child: ChildServer) -> None:
@@ -270,16 +172,18 @@ class ChildLocks(Locks):
         self._routes = child.routes
 
     def key_of(self, function: Callable[..., Any] | None) -> Hashable | None:
-        """Return what the parent can find a dispatcher by.
+        """Return the key by which the parent finds a dispatcher.
 
         Raises:
-            TypeError: It is neither a function nor None.
-            ServerStateError: It has no name.
+            TypeError: The argument is neither a function nor None.
+            ServerStateError: The function has no name.
         """
-        if (here := optional_lock_key(function)) is None or function is None:
+        if (child_key := optional_lock_key(function)) is None or function is None:
             return None
-        own = next(((route.path, route.name) for route in self._routes() if route.lock_key == here), None)
-        key = own or name_of_dispatcher(function)
+        path_and_name = next(
+            ((route.path, route.name) for route in self._routes() if route.lock_key == child_key), None
+        )
+        key = path_and_name or name_of_dispatcher(function)
         if key is None:
             raise ServerStateError(f"{function!r} has no name by which the server's process could find it; {REMEDY}")
         return key
@@ -307,32 +211,32 @@ class ChildLocks(Locks):
 
 
 class ParentMain:
-    """The main program, which runs in the parent.
+    """The main program, which runs in the parent, as a :class:`~flaskJSONRPCServer.runtime.main_program.MainProgram`.
 
     Args:
-        channel: The line to the parent.
+        channel: The channel to the parent.
     """
 
-    def __init__(self, channel: ChildChannel) -> None:
+    def __init__(self, channel: ChannelClient) -> None:
         self._channel = channel
 
     def copy_global(self, names: str | Iterable[str]) -> Any:
-        """As :meth:`MainProgram.copy_global`; what comes is a copy."""
-        return self._asked("copyGlobal", names if isinstance(names, str) else list(names))
+        """As :meth:`MainProgram.copy_global`; it returns a copy."""
+        return self._ask("copyGlobal", names if isinstance(names, str) else list(names))
 
     def evaluate(self, expression: str) -> Any:
-        """As :meth:`MainProgram.evaluate`; what comes is a copy."""
-        return self._asked("eval", expression)
+        """As :meth:`MainProgram.evaluate`; it returns a copy."""
+        return self._ask("eval", expression)
 
     def execute(self, statements: str) -> None:
         """As :meth:`MainProgram.execute`."""
-        self._asked("execute", statements)
+        self._ask("execute", statements)
 
-    def _asked(self, method: str, text: str | list[str]) -> Any:
+    def _ask(self, method: str, text: str | list[str]) -> Any:
         """Ask the parent.
 
         Raises:
-            BaseException: What the code raised there.
+            BaseException: The exception that the code raised there.
             ServerStateError: The value or the exception cannot be pickled.
         """
         answer = self._channel.request(method, {"text": text})
@@ -343,23 +247,25 @@ class ParentMain:
 
 
 class ParentLog:
-    """Writes to the parent's log; where that fails, to this process's.
+    """Writes to the parent's log; if that fails, to this process's.
 
     Args:
-        child: What knows the way to the parent.
+        channel: The channel to the parent.
+        own: The log of this process.
     """
 
-    def __init__(self, child: ChildServer) -> None:
-        self._child = child
+    def __init__(self, channel: ChannelClient, own: ServerLog) -> None:
+        self._channel = channel
+        self._own = own
 
     def _logger(self, level: Any, *args: Any) -> None:
         text = next((sendable(part) for part in args if isinstance(part, TracebackText)), None)
         parts = [sendable(part) for part in args if not isinstance(part, TracebackText)]
         level = level if isinstance(level, int) else sendable(level)
         try:
-            self._child.channel.request("log", {"level": level, "parts": parts, "traceback": text})
+            self._channel.request("log", {"level": level, "parts": parts, "traceback": text})
         except (RuntimeError, TypeError, ValueError):  # the parent is gone, or a _logger of the user's has failed
-            self._child.log.emit(*split_level(level, args))
+            self._own.emit(*split_level(level, args))
 
 
 def sendable(part: Any) -> str:
@@ -367,23 +273,23 @@ def sendable(part: Any) -> str:
     return str(part).encode(errors="backslashreplace").decode()
 
 
-class Pickler:
-    """Writes values for the server's process."""
+class ResultPickler:
+    """Pickles results, in the form that :func:`~flaskJSONRPCServer.sansio_jsonrpc.find_unwritable` uses."""
 
     def dumps(self, value: Any) -> bytes:
-        """Return a value pickled; see :func:`pickled`."""
-        return pickled(value)
+        """Return a value pickled; see :func:`pickle_result`."""
+        return pickle_result(value)
 
     def convert(self, value: Any) -> Any:
         """Return the attributes of a value: most objects are pickled as these."""
         return dict(vars(value))
 
 
-def pickled(value: Any) -> bytes:
-    """Return a value pickled, its classes by value where this process alone has them."""
+def pickle_result(value: Any) -> bytes:
+    """Return a value pickled, with the classes that only this process has by value."""
     try:
         return pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
-    except BaseException:  # noqa: BLE001, S110  the second way says what is wrong
+    except BaseException:  # noqa: BLE001, S110  cloudpickle reports the reason
         pass
     import cloudpickle
 

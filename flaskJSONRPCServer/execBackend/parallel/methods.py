@@ -1,4 +1,4 @@
-"""What the child processes of the backend ``parallel`` may ask of the server."""
+"""The methods of the server that the child processes of the backend ``parallel`` may call."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ __all__ = ["REMEDY", "Method", "ParentMethods", "name_of_dispatcher"]
 REMEDY: Final = "lock it from its own call by _connection.call.lockThis(), or in the server's own process"
 
 Method = Callable[[dict[str, Any], Callable[[], bool]], Any]
-"""It is given its parameters by name, and what tells whether nobody waits for the answer any more."""
+"""It takes the parameters by name, and a function that returns whether the child that asked is gone."""
 
 
 class ParentMethods:
-    """What a child may ask: the closed table.
+    """The closed table of the methods that a child may call.
 
     Args:
-        context: The parts of the server that is asked.
+        context: The parts of the server.
 
     Attributes:
         brief: The methods that answer at once, by name.
-        waiting: Those that may wait, by name.
+        waiting: The methods that may wait, by name.
     """
 
     def __init__(self, context: BackendContext) -> None:
@@ -51,9 +51,9 @@ class ParentMethods:
         }
         main = context.facts.main
         self.waiting: dict[str, Method] = {
-            "copyGlobal": lambda params, _: outcome_of(main.copy_global, params["text"]),
-            "eval": lambda params, _: outcome_of(main.evaluate, params["text"]),
-            "execute": lambda params, _: outcome_of(main.execute, params["text"]),
+            "copyGlobal": lambda params, _: call_and_pickle(main.copy_global, params["text"]),
+            "eval": lambda params, _: call_and_pickle(main.evaluate, params["text"]),
+            "execute": lambda params, _: call_and_pickle(main.execute, params["text"]),
             "wait": self._wait,
             "waitProcessingDispatchers": lambda params, _: server._waitProcessingDispatchers(
                 params["timeout"], params["allowed"]
@@ -61,16 +61,16 @@ class ParentMethods:
         }
 
     def wake_waiting(self) -> None:
-        """Let those look again that wait for a lock to open."""
+        """Wake the methods that wait for a lock, so that they ask again whether their child is gone."""
         self._locks.wake_waiting()
 
     def _key(self, params: dict[str, Any]) -> Any:
-        named = params["dispatcher"]
-        if named is None:
+        dispatcher = params["dispatcher"]
+        if dispatcher is None:
             return None
-        if isinstance(named, str):
-            return key_of_named(self._router.table.routes(), named)
-        path, name = named
+        if isinstance(dispatcher, str):
+            return key_of_name(self._router.table.routes(), dispatcher)
+        path, name = dispatcher
         route = self._router.table.find(path, name)
         if route is None:
             raise ServerStateError(f"the server has no dispatcher {path}{name} any more, so it cannot be locked")
@@ -88,59 +88,59 @@ class ParentMethods:
 
 
 class ChildTraceback(Exception):
-    """What was raised in a child: its traceback, as text."""
+    """An exception of a child: its traceback, as text."""
 
     def __str__(self) -> str:
         return f'in a child process\n"""\n{self.args[0]}\n"""'
 
     @classmethod
     def as_part(cls, text: str) -> TracebackText:
-        """Return it as a part of a message of the log."""
+        """Return a traceback as a part of a message for the log."""
         part = TracebackText(text)
         part.raised = cls(text)
         return part
 
 
-def outcome_of(function: Callable[[Any], Any], argument: Any) -> dict[str, Any]:
-    """Call a function, and return what it returns or raises in a form that travels.
+def call_and_pickle(function: Callable[[Any], Any], argument: Any) -> dict[str, Any]:
+    """Call a function, and return its value or its exception pickled.
 
     Raises:
-        ServerStateError: That cannot be pickled.
+        ServerStateError: The value or the exception cannot be pickled.
     """
     try:
         value, raised = function(argument), False
-    except BaseException as exc:  # it is raised again in the child, which asked for it
+    except BaseException as exc:  # the child that asked raises it again
         if is_interrupt(exc):
             raise
         value, raised = exc.with_traceback(None), True
     try:
         return {"pickled": base64.b64encode(pickle.dumps(value)).decode(), "raised": raised}
     except Exception as exc:
-        what = "the exception" if raised else "the value"
+        kind = "the exception" if raised else "the value"
         raise ServerStateError(
-            f"{what} {value!r:.200} cannot travel to a child process ({exc}); ask for plain values"
+            f"{kind} {value!r:.200} cannot travel to a child process ({exc}); ask for plain values"
         ) from exc
 
 
 def name_of_dispatcher(function: Callable[..., Any]) -> str | None:
-    """Return what a function is found by in another process, as ``app:add`` or ``app:Api.add``; None: by nothing."""
+    """Return the name by which the server finds a dispatcher, as ``app:add`` or ``app:Api.add``; None without one."""
     owner = getattr(function, "__self__", None)
     plain = getattr(function, "__func__", function)
     name = getattr(plain, "__qualname__", None)
     if owner is not None and not isinstance(owner, ModuleType) and name is not None:
-        kind = owner if isinstance(owner, type) else type(owner)
-        return f"{kind.__module__}:{kind.__qualname__}.{plain.__name__}"
+        owner_class = owner if isinstance(owner, type) else type(owner)
+        return f"{owner_class.__module__}:{owner_class.__qualname__}.{plain.__name__}"
     return None if name is None else f"{plain.__module__}:{name}"
 
 
-def key_of_named(routes: list[Route], named: str) -> Any:
-    """Return the key of the dispatcher that has this name.
+def key_of_name(routes: list[Route], dispatcher: str) -> Any:
+    """Return the lock key of the dispatcher with a name of :func:`name_of_dispatcher`.
 
     Raises:
-        ServerStateError: There is none, or there are several.
+        ServerStateError: No dispatcher has this name, or several have it.
     """
-    keys = {route.lock_key for route in routes if name_of_dispatcher(route.function) == named}
+    keys = {route.lock_key for route in routes if name_of_dispatcher(route.function) == dispatcher}
     if len(keys) == 1:
         return keys.pop()
-    what = "several dispatchers" if keys else "no dispatcher"
-    raise ServerStateError(f"a child process names {named!r}, and the server has {what} of this name; {REMEDY}")
+    matches = "several dispatchers" if keys else "no dispatcher"
+    raise ServerStateError(f"a child process names {dispatcher!r}, and the server has {matches} of this name; {REMEDY}")

@@ -4,61 +4,39 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from ...runtime.concurrency import make_condition, make_lock, start_native_thread
-from ...runtime.logs import WARNING, ServerLog
+from ...runtime.logs import WARNING
 from ...sansio_jsonrpc import JsonRpcError
 from ..base import stopped
-from .functions import FunctionPickler
-from .slot import Job, Slot
+from .job import Job
+from .slot import Limits, PoolParts, Slot
 
-__all__ = ["Limits", "Pool"]
+__all__ = ["Pool"]
 
 # How much longer than a child a slot may take to end; guessed.
 _JOIN_S = 10.0
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """The limits of a pool.
-
-    Attributes:
-        slots: How many children there are.
-        queue_calls: The most calls that wait for one.
-        timeout_s: How long a call may run, in seconds; None: without end.
-        calls_per_child: After how many calls a child is replaced; None: never.
-    """
-
-    slots: int
-    queue_calls: int
-    timeout_s: float | None
-    calls_per_child: int | None
-
-
 class Pool:
-    """Slots that run jobs. Each is a child process, and the native thread that feeds it.
+    """Runs jobs in slots. Each slot is a child process, and the native thread that feeds it.
+
+    The pool implements :class:`~.slot.JobQueue`.
 
     Args:
-        limits: The limits.
-        setup: Returns the pickled setup of the child of a slot's number.
-        pickler: Pickles the functions.
-        log: Told what children are lost.
+        parts: The parts that all slots share.
+        setup: Returns the pickled setup of the child of a slot, by the number of the slot.
         name: The name of the threads.
+
+    Attributes:
+        limits: The limits.
+        is_dropping: Whether jobs that have not begun are dropped. Slots read it without the lock.
     """
 
-    def __init__(
-        self,
-        limits: Limits,
-        setup: Callable[[int], bytes],
-        pickler: FunctionPickler,
-        log: ServerLog,
-        name: str,
-    ) -> None:
-        self.limits = limits
-        self.pickler = pickler
-        self.log = log
+    def __init__(self, parts: PoolParts, setup: Callable[[int], bytes], name: str) -> None:
+        self.limits: Limits = parts.limits
+        self._parts = parts
         self._lock = make_lock()
         self._ended = make_condition(self._lock)
         self._waiting: deque[Job] = deque()  # guarded by _lock, as all below
@@ -67,12 +45,12 @@ class Pool:
         self._idle: list[Slot] = []  # the last one has worked last
         self._counts = dict.fromkeys(("done", "failed", "killed", "restarted", "refused", "cancelled"), 0)
         self._is_stopping = False
-        self.is_dropping = False  # read without the lock: by slots that have just taken a job
-        self._slots = [Slot(self, number, setup(number)) for number in range(limits.slots)]
+        self.is_dropping = False
+        self._slots = [Slot(self, parts, number, setup(number)) for number in range(parts.limits.slots)]
         self._threads = [start_native_thread(slot.serve, name=f"{name}-{slot.number}") for slot in self._slots]
 
     def reserve(self) -> bool:
-        """Keep a place for a job; False where the queue is full, or the pool has stopped."""
+        """Reserve a place for a job; return False if the queue is full, or the pool has stopped."""
         with self._lock:
             free = self.limits.slots - len(self._running)
             has_room = len(self._waiting) + self._reserved < free + self.limits.queue_calls
@@ -82,32 +60,32 @@ class Pool:
             self._reserved += 1
             return True
 
-    def give_back(self) -> None:
-        """Do without a place that was kept."""
+    def cancel_reservation(self) -> None:
+        """Release a reserved place that no job takes."""
         with self._lock:
             self._reserved -= 1
 
     def submit(self, job: Job) -> bool:
-        """Take a job for which there is a place; False where the pool has stopped since, and the job has failed."""
+        """Take a job, in a reserved place; if the pool has stopped since, fail the job and return False."""
         with self._lock:
             self._reserved -= 1
             if not self._is_stopping:
-                self._hand_out(job)
+                self._assign(job)
                 return True
         job.fail(stopped())
         return False
 
-    def _hand_out(self, job: Job) -> None:
+    def _assign(self, job: Job) -> None:
         if not self._idle:
             self._waiting.append(job)
             return
         slot = self._idle.pop()
         self._running.add(job)
-        slot.given = job
-        slot.waker.wake()
+        slot.assigned = job
+        slot.wakeup.wake()
 
-    def next_for(self, slot: Slot) -> Job | None:
-        """Return the job that has waited longest; None where there is none, and the slot is given the next."""
+    def next_job_for(self, slot: Slot) -> Job | None:
+        """Return the job that has waited longest; None if there is none, and the slot is idle then."""
         with self._lock:
             if not self._waiting:
                 self._idle.append(slot)
@@ -116,46 +94,46 @@ class Pool:
             self._running.add(job)
             return job
 
-    def given_to(self, slot: Slot) -> Job | None:
-        """Return what an idle slot has been given, if anything; it counts as idle no longer."""
+    def take_assigned(self, slot: Slot) -> Job | None:
+        """Return the job that was assigned to an idle slot, if any; the slot is not idle any more."""
         with self._lock:
-            job, slot.given = slot.given, None
+            job, slot.assigned = slot.assigned, None
             if slot in self._idle:
                 self._idle.remove(slot)
             return job
 
-    def take_back(self, job: Job) -> None:
-        """Let another slot run a job, of which nothing has been sent to the child."""
+    def requeue(self, job: Job) -> None:
+        """Give a job to another slot, because its child ended before it was sent the call."""
         with self._lock:
             self._running.discard(job)
             if not self.is_dropping:
                 self._waiting.appendleft(job)
                 if self._idle:
-                    self._hand_out(self._waiting.popleft())
+                    self._assign(self._waiting.popleft())
                 return
         job.fail(stopped())
 
-    def is_over(self, slot: Slot) -> bool:
-        """Tell whether there is nothing more to do for a slot."""
+    def has_no_work_for(self, slot: Slot) -> bool:
+        """Return whether the pool stops, and no job is left for a slot."""
         with self._lock:
-            return self._is_stopping and not self._waiting and slot.given is None
+            return self._is_stopping and not self._waiting and slot.assigned is None
 
     def count(self, job: Job, *, failed: bool) -> None:
-        """Count a job as ended, before its client hears of it."""
+        """Count a job as ended, before its client learns of it."""
         with self._lock:
             self._running.discard(job)
             self._counts["failed" if failed else "done"] += 1
             self._ended.notify_all()
 
-    def count_as(self, what: str) -> None:
+    def increment(self, counter: str) -> None:
         """Count a child as ``killed`` or ``restarted``, or a call as ``cancelled``."""
         with self._lock:
-            self._counts[what] += 1
+            self._counts[counter] += 1
 
-    def drop_waiting(self, error: Any) -> None:
-        """Answer those that wait with an error, unless there is hope for a child that will run them."""
+    def fail_waiting(self, error: Any) -> None:
+        """Answer the waiting jobs with an error, if no slot can start a child."""
         with self._lock:
-            dropped = list(self._waiting) if all(slot.is_hopeless for slot in self._slots) else []
+            dropped = list(self._waiting) if all(slot.cannot_start for slot in self._slots) else []
             self._waiting = deque() if dropped else self._waiting
             self._counts["failed"] += len(dropped)
             self._ended.notify_all()
@@ -164,15 +142,19 @@ class Pool:
 
     def fail(self, job: Job, error: Any) -> None:
         """Answer a job that has been counted as failed."""
-        if job.is_notification and job.call is not None:  # nobody else will say so
+        if job.is_notification and job.call is not None:  # no answer reports it
             why = error.message if isinstance(error, JsonRpcError) else error
-            self.log.write(WARNING, f"notification {job.call.route.url} failed: {why}")
+            self._parts.log.write(WARNING, f"notification {job.call.route.url} failed: {why}")
         job.fail(error)
 
     def stop(self, timeout_s: float, allowed: int) -> int:
         """Finish all jobs within the timeout, and drop the rest; return how many notifications are lost.
 
-        The children end, those that still run by force.
+        The children end; those that still run a job are killed.
+
+        Args:
+            timeout_s: How long to wait for the jobs, in seconds.
+            allowed: How many jobs need not be waited for.
         """
         with self._lock:
             self._is_stopping = True
@@ -196,11 +178,11 @@ class Pool:
             slot.kill()
             thread.join(_JOIN_S)
         if not thread.is_alive():
-            slot.waker.close()
+            slot.wakeup.close()
 
     def _wake_all(self) -> None:
         for slot in self._slots:
-            slot.waker.wake()
+            slot.wakeup.wake()
 
     def counts(self) -> dict[str, int]:
         """Return the counts by name."""

@@ -1,4 +1,10 @@
-"""One child process of the backend ``parallel``, as its parent has it."""
+"""One child process of the backend ``parallel``, as its parent has it.
+
+A child is a fresh interpreter, started by posix_spawn: that copies no thread and no lock, and gevent leaves it alone.
+The executors of loky would not do. One executor for all children breaks for all of them when a child crashes. With one
+executor for each child, their management threads become greenlets under gevent, and the two helper processes of their
+trackers outlive the stop of the server.
+"""
 
 from __future__ import annotations
 
@@ -9,28 +15,42 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from multiprocessing.spawn import get_executable
+from typing import Any
 
 from ...runtime.concurrency import make_lock, native
+from .channel import ChannelSession
 from .wire import MessageType, Wire
 
-__all__ = ["ChildLostError", "ChildProcess", "ClientGoneError", "TooLateError", "Wakeup", "is_closed"]
+__all__ = [
+    "ChildLostError",
+    "ChildProcess",
+    "ClientGoneError",
+    "OpenSession",
+    "TooLateError",
+    "Wakeup",
+    "is_closed",
+]
 
-# sys.path comes first: the package itself may stand in a folder that only the parent's has.
+OpenSession = Callable[[socket.socket], ChannelSession]
+"""Returns the session of a child for the parent's end of its channel."""
+
+# sys.path is set first: the package may be in a folder that only the parent's sys.path has.
 _BOOT = (
-    "import sys; sys.path[:] = sys.argv[1:]; from flaskJSONRPCServer.execBackend.parallel.worker import serve; serve()"
+    "import sys; channel = int(sys.argv[1]); sys.path[:] = sys.argv[2:]; "
+    "from flaskJSONRPCServer.execBackend.parallel.worker import serve; serve(channel)"
 )
 
-# The longest wait that poll() takes: 24 days.
+# The longest wait that poll() takes, in seconds: 24 days.
 _LONGEST_S = 2**31 // 1000
 
-# How long a child may take to end by itself, such as for its atexit functions; guessed.
+# How long a child may take to end on its own, such as for its atexit functions; guessed.
 _END_S = 2.0
 
-
-# That the other side of a connection has closed it: by that nothing is read, and TLS does not matter.
-_CLOSED: int = getattr(select, "POLLRDHUP", 0)  # where the system has no such event, an error tells it
+# The event of a connection whose other side has closed it. It reads nothing, so it works with TLS too. A system without
+# this event reports an error at the next use of the connection instead.
+_CLOSED: int = getattr(select, "POLLRDHUP", 0)
 
 
 class ChildLostError(Exception):
@@ -38,15 +58,15 @@ class ChildLostError(Exception):
 
 
 class ClientGoneError(Exception):
-    """The client has closed its connection before its call was answered."""
+    """The client closed its connection before its call was answered."""
 
 
 class TooLateError(Exception):
-    """The child has not answered in time."""
+    """The child did not answer in time."""
 
 
 class Wakeup:
-    """What a thread that waits for its child is woken by. Any thread, and any greenlet, may wake it."""
+    """Wakes the thread that waits for its child. Any thread and any greenlet may call :meth:`wake`."""
 
     def __init__(self) -> None:
         self._read, self._write = os.pipe()
@@ -54,89 +74,95 @@ class Wakeup:
         os.set_blocking(self._write, False)
 
     def wake(self) -> None:
-        """Let the wait end; where nobody waits, the next one."""
-        with contextlib.suppress(BlockingIOError):  # full, so it wakes anyway
+        """End the wait; if no thread waits, end the next wait."""
+        with contextlib.suppress(BlockingIOError):  # the pipe is full, and that wakes too
             os.write(self._write, b"\0")
 
     def fileno(self) -> int:
-        """What to wait on."""
+        """Return the descriptor to wait on."""
         return self._read
 
     def wait(self, timeout_s: float) -> None:
-        """Wait until it is woken, at most so many seconds."""
+        """Wait for :meth:`wake`, at most ``timeout_s`` seconds."""
         poller = native("select", "poll")()
         poller.register(self._read, 1)  # POLLIN
         poller.poll(int(timeout_s * 1000))
         self.clear()
 
     def clear(self) -> None:
-        """Forget that it was woken."""
+        """Discard earlier wakeups."""
         with contextlib.suppress(BlockingIOError):
             os.read(self._read, 4096)
 
     def close(self) -> None:
-        """Close it. Nobody may wake it any more."""
+        """Close the pipe. Do not use the wakeup afterwards."""
         for descriptor in (self._read, self._write):
             close(descriptor)
 
 
 class ChildProcess:
-    """A fresh interpreter, which is fed over a pair of sockets. All but :meth:`kill` is for one native thread.
+    """A child, which gets its calls over a pair of sockets, and asks the server over another, its channel.
 
-    It is the leader of a process group, so Ctrl-C at the terminal does not reach it, and what it starts ends with it.
+    All methods but :meth:`kill` are for one native thread. The child leads a process group of its own: Ctrl-C at the
+    terminal does not reach it, and the programs that it started are killed with it.
 
     Args:
-        setup: The pickled setup of its server.
-        waker: Ends :meth:`wait` too.
+        setup: The pickled setup of the child.
+        wakeup: Ends :meth:`wait` too.
+        open_session: Returns the session that answers the questions of the child.
     """
 
-    def __init__(self, setup: bytes, waker: Wakeup) -> None:
-        self._waker = waker
+    def __init__(self, setup: bytes, wakeup: Wakeup, open_session: OpenSession) -> None:
+        self._wakeup = wakeup
         self._lock = make_lock()
-        self._is_reaped = False  # guarded by _lock: its number may be another process's then
-        self._ready: set[int] = set()  # what was ready when it was last waited for
+        self._is_reaped = False  # guarded by _lock: afterwards its number may belong to another process
+        self._ready: set[int] = set()  # the descriptors that were ready at the end of the last wait
         self.started_at = time.monotonic()
         self.calls = 0
-        self.functions: set[int] = set()
-        self.parts: dict[int, int] = {}
-        ours, theirs = socket.socketpair()
-        # Of the unpatched class: this thread is a native one.
-        self._socket = native("socket", "socket")(fileno=ours.detach())
-        self._socket.settimeout(None)
+        self.functions: set[int] = set()  # the numbers of the functions that it was sent
+        self.parts: dict[int, int] = {}  # how many parts of the globals of each module it was sent
+        with contextlib.ExitStack() as undo:
+            self._socket, theirs = socket_pair(undo)
+            ours_of_channel, theirs_of_channel = socket_pair(undo)
+            self._session = open_session(ours_of_channel)
+            self._session.start()
+            undo.callback(self._session.end)
+            self.pid = spawn(theirs.fileno(), theirs_of_channel.fileno())
+            theirs.close()
+            theirs_of_channel.close()
+            undo.pop_all()
         self._wire = Wire(self._socket)
-        with theirs, closed_on_error(self._socket):
-            self.pid = started(theirs.fileno())
-        self._death = open_death(self.pid)
-        self._own = {each for each in (self._socket.fileno(), self._death) if each is not None}
+        self._death = open_pidfd(self.pid)
+        self._own = {descriptor for descriptor in (self._socket.fileno(), self._death) if descriptor is not None}
         self._poller = native("select", "poll")()
-        for watched in (*self._own, self._waker.fileno()):
-            self._poller.register(watched, 1)  # POLLIN
-        with contextlib.suppress(OSError):  # it has ended, which is noticed when it is waited for
+        for descriptor in (*self._own, self._wakeup.fileno()):
+            self._poller.register(descriptor, 1)  # POLLIN
+        with contextlib.suppress(OSError):  # it has ended, and the next wait notices that
             self._wire.send(MessageType.SETUP, setup)
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Wait until the child says something or ends, or the waker is woken; False after the timeout."""
+        """Wait until the child sends a message or ends, or for a wakeup; return False after the timeout."""
         ready = self._poller.poll(None if timeout_s is None else int(max(0, min(timeout_s, _LONGEST_S)) * 1000) + 1)
         self._ready = {number for number, _ in ready}
-        if self._waker.fileno() in self._ready:
-            self._waker.clear()
+        if self._wakeup.fileno() in self._ready:
+            self._wakeup.clear()
         return bool(ready)
 
     @property
-    def has_spoken(self) -> bool:
-        """Whether it said something or ended, when it was last waited for. One that is idle has nothing to say."""
+    def is_readable(self) -> bool:
+        """Whether it had sent a message or ended at the last wait. An idle child sends nothing."""
         return not self._own.isdisjoint(self._ready)
 
-    def send(self, kind: MessageType, body: bytes, deadline: float | None = None) -> None:
+    def send(self, message_type: MessageType, body: bytes, deadline: float | None = None) -> None:
         """Send a message.
 
         Raises:
-            ChildLostError: It has ended.
-            TooLateError: It does not take the message before the deadline.
+            ChildLostError: The child has ended.
+            TooLateError: The child does not take the message before the deadline.
         """
         try:
             self._limit(deadline)
-            self._wire.send(kind, body)
+            self._wire.send(message_type, body)
         except TimeoutError as exc:
             raise TooLateError from exc
         except OSError as exc:
@@ -146,21 +172,22 @@ class ChildProcess:
         """Wait for a message.
 
         Args:
-            deadline: Until when, by the monotonic clock.
-            client: The descriptor of the connection of whoever waits for the message.
+            deadline: The end of the wait, by the monotonic clock; None for no end.
+            client: The descriptor of the connection of the client that waits for the message.
 
         Raises:
             ChildLostError: The child has ended.
-            TooLateError: No message has come before the deadline.
-            ClientGoneError: The client has closed its connection before.
+            TooLateError: No message came before the deadline.
+            ClientGoneError: The client closed its connection before.
         """
         with self._watched(client):
             self._ready = set()
-            while not self.has_spoken:
+            while not self.is_readable:
                 self._wait_until(deadline)
-                if client in self._ready and not self.has_spoken:
+                if client in self._ready and not self.is_readable:
                     raise ClientGoneError
-        # What it has said is there even if it has ended since. What it has started may keep its socket open.
+        # A message that it sent is there even if it has ended since. If only the pidfd is ready, there is no message,
+        # though a program that it started may keep its socket open.
         if self._socket.fileno() not in self._ready:
             raise ChildLostError
         try:
@@ -172,38 +199,39 @@ class ChildProcess:
             raise ChildLostError from exc
 
     def kill(self) -> None:
-        """End it, with what it has started, at once."""
+        """Kill it and the programs that it started."""
         with self._lock:
             if not self._is_reaped:
-                for kill in (os.kill, os.killpg):  # a dispatcher may have put it into another group
+                for kill in (os.kill, os.killpg):  # a dispatcher may have moved it into another group
                     with contextlib.suppress(ProcessLookupError, PermissionError):  # it has ended
                         kill(self.pid, signal.SIGKILL)
 
     def end(self) -> None:
-        """Let it end by itself, or kill it where it does not; give back what it took."""
+        """Let it end on its own, and kill it if it does not; release its resources."""
         with contextlib.suppress(ChildLostError, TooLateError):
             self.send(MessageType.END, b"", time.monotonic() + _END_S)
             self.receive(time.monotonic() + _END_S)
         self.discard()
 
     def discard(self) -> str:
-        """Kill it if it lives, give back what it took, and say what it has ended by."""
+        """Kill it if it runs, release its resources, and return how it ended."""
         self.kill()
-        with contextlib.suppress(ChildProcessError):  # somebody else has asked for it
+        with contextlib.suppress(ChildProcessError):  # other code has waited for it
             os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
         with self._lock:
             self._is_reaped = True
-            how = ended_by(self.pid)
+            how = reap(self.pid)
+        self._session.end()
         self._socket.close()
         if self._death is not None:
             close(self._death)
         return how
 
     def _wait_until(self, deadline: float | None) -> None:
-        left = None if deadline is None else deadline - time.monotonic()
-        if left is not None and left <= 0:
+        left_s = None if deadline is None else deadline - time.monotonic()
+        if left_s is not None and left_s <= 0:
             raise TooLateError
-        self.wait(left)
+        self.wait(left_s)
 
     @contextlib.contextmanager
     def _watched(self, client: int | None) -> Iterator[None]:
@@ -217,57 +245,67 @@ class ChildProcess:
             self._poller.unregister(client)
 
     def _limit(self, deadline: float | None) -> None:
-        left = None if deadline is None else deadline - time.monotonic()
-        self._socket.settimeout(None if left is None else max(0.001, min(left, _LONGEST_S)))
+        left_s = None if deadline is None else deadline - time.monotonic()
+        self._socket.settimeout(None if left_s is None else max(0.001, min(left_s, _LONGEST_S)))
 
 
-@contextlib.contextmanager
-def closed_on_error(ours: socket.socket) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        ours.close()
-        raise
+def socket_pair(undo: contextlib.ExitStack) -> tuple[Any, Any]:
+    """Return two connected sockets of the unpatched class, which block: the thread that uses them is a native one.
+
+    Args:
+        undo: Closes them unless the caller succeeds.
+    """
+    ours, theirs = (native("socket", "socket")(fileno=patched.detach()) for patched in socket.socketpair())
+    for connected in (ours, theirs):
+        undo.enter_context(connected)
+        connected.settimeout(None)
+    return ours, theirs
 
 
 def is_closed(client: int) -> bool:
-    """Tell whether a connection has been closed by its client."""
+    """Return whether a client has closed its connection."""
     poller = native("select", "poll")()
     poller.register(client, _CLOSED)
     return bool(poller.poll(0))
 
 
 def close(descriptor: int) -> None:
-    """Close a descriptor now: gevent's ``os.close`` leaves it to its loop, which a native thread does not run."""
+    """Close a descriptor at once: gevent's ``os.close`` leaves it to its loop, which a native thread does not run."""
     native("os", "close")(descriptor)
 
 
-def open_death(pid: int) -> int | None:
-    """Return a descriptor that is readable once a process has ended; None where the system has none."""
+def open_pidfd(pid: int) -> int | None:
+    """Return a descriptor that is readable once a process has ended; None if the system has none.
+
+    The end of its socket would not do alone: a program that it started may keep the socket open.
+    """
     try:
         return os.pidfd_open(pid)
-    except (AttributeError, OSError):  # the end of its socket tells it too, unless another process has it
+    except (AttributeError, OSError):
         return None
 
 
-def started(connected: int) -> int:
-    """Start a fresh interpreter, which has a socket as its standard input; return the number of its process.
+def spawn(calls: int, channel: int) -> int:
+    """Start a fresh interpreter, and return the number of its process.
 
-    By posix_spawn, which copies no thread and no lock, and which gevent leaves alone where it is asked for like this.
+    Args:
+        calls: The descriptor of the socket for its calls, which becomes its standard input.
+        channel: The descriptor of its end of the channel, whose number there is its first argument.
     """
-    options = [*(f"-W{each}" for each in sys.warnoptions), *(["-O"] * sys.flags.optimize)]
+    options = [*(f"-W{option}" for option in sys.warnoptions), *(["-O"] * sys.flags.optimize)]
     program = os.fsdecode(get_executable())
-    arguments = [program, *options, "-c", _BOOT, *sys.path]
-    actions = [(os.POSIX_SPAWN_DUP2, connected, 0)]
-    number: int = native("os", "posix_spawn")(program, arguments, os.environ, file_actions=actions, setpgroup=0)
-    return number
+    inherited = 4 if channel == 3 else 3  # another number: on some systems only a new one is inherited
+    arguments = [program, *options, "-c", _BOOT, str(inherited), *sys.path]
+    actions = [(os.POSIX_SPAWN_DUP2, calls, 0), (os.POSIX_SPAWN_DUP2, channel, inherited)]
+    pid: int = native("os", "posix_spawn")(program, arguments, os.environ, file_actions=actions, setpgroup=0)
+    return pid
 
 
-def ended_by(pid: int) -> str:
-    """Say how a child has ended, and let the system forget it."""
+def reap(pid: int) -> str:
+    """Remove an ended child from the process table, and return how it ended."""
     try:
         code = os.waitstatus_to_exitcode(native("os", "waitpid")(pid, 0)[1])
-    except ChildProcessError:  # somebody else has asked for it, such as gevent once it has watched a child
+    except ChildProcessError:  # other code has waited for it, such as gevent once it watches a child
         return "it ended"
     if code >= 0:
         return f"it ended with the status {code}"

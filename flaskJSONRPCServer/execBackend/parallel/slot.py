@@ -1,4 +1,8 @@
-"""A slot of the pool of the backend ``parallel``, in the parent: a child process, and the thread that feeds it."""
+"""A slot of the pool of the backend ``parallel``, in the parent: a child process, and the thread that feeds it.
+
+A slot runs one call at a time, and waits for its answer, the end of the child or the deadline, whichever comes first.
+So a crash or a timeout concerns one call.
+"""
 
 from __future__ import annotations
 
@@ -6,124 +10,121 @@ import contextlib
 import pickle
 import sys
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
-from ...dispatch.backends import CallAnswer
 from ...dispatch.locks import CALL_NOT_RUN
-from ...dispatch.remote import CALL_TIMED_OUT, WORKER_LOST, RemoteCall
-from ...runtime.concurrency import make_event
-from ...runtime.logs import ERROR, WARNING
-from ...sansio_jsonrpc import JsonRpcError, JsonRpcException
+from ...dispatch.remote import CALL_TIMED_OUT, WORKER_LOST
+from ...runtime.logs import ERROR, WARNING, ServerLog
+from ...sansio_jsonrpc import JsonRpcError
 from ..base import stopped
-from .functions import PickledFunction
-from .process import ChildLostError, ChildProcess, ClientGoneError, TooLateError, Wakeup, is_closed
+from .job import Job
+from .pickling import FunctionPickler, PickledFunction
+from .process import ChildLostError, ChildProcess, ClientGoneError, OpenSession, TooLateError, Wakeup, is_closed
 from .wire import MessageType
 
-if TYPE_CHECKING:
-    from .pool import Pool
+__all__ = ["JobQueue", "Limits", "PoolParts", "Slot"]
 
-__all__ = ["Job", "Slot"]
-
-# After a child that could not even start, the next one is started so many seconds later; guessed.
+# How many seconds after the failed start of a child the next one is started; guessed.
 _RETRY_S = 1.0
 
 # How long a child may take until it waits for calls; guessed.
 _BOOT_S = 60.0
 
-Decode = Callable[[bytearray], CallAnswer]
 
-
-class NotSentError(Exception):
-    """The child had ended before it was sent a call, which may be sent to another."""
-
-
-class Job:
-    """One call, and its answer when there is one.
-
-    Args:
-        call: What the server counts; None where it is answered already.
-        call_message: The call, as it travels.
-        is_notification: Whether nobody waits for the answer.
-        client: The descriptor of the connection of whoever waits for it, if that is known.
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The limits of a pool.
 
     Attributes:
-        times_not_sent: How many children had ended before they were sent it.
+        slots: The number of children.
+        queue_calls: The most calls that wait for a child.
+        timeout_s: The most seconds that a call may run; None for no limit.
+        calls_per_child: The number of calls after which a child is replaced; None: never.
     """
 
-    def __init__(
-        self, call: RemoteCall | None, call_message: Any, *, is_notification: bool, client: int | None = None
-    ) -> None:
-        self.call = call
-        self.call_message = call_message
-        self.is_notification = is_notification
-        self.client = client
-        self.times_not_sent = 0
-        self._done = make_event()
-        self._answer: CallAnswer = False, {}, None
-        self._outcome: bytearray | None = None
+    slots: int
+    queue_calls: int
+    timeout_s: float | None
+    calls_per_child: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PoolParts:
+    """The parts that all slots of a pool share.
+
+    Attributes:
+        limits: The limits.
+        pickler: Pickles the functions.
+        log: Gets the loss of a child.
+        open_session: Returns the session of a child for the parent's end of its channel.
+    """
+
+    limits: Limits
+    pickler: FunctionPickler
+    log: ServerLog
+    open_session: OpenSession
+
+
+class JobQueue(Protocol):
+    """The pool, as its slots use it."""
 
     @property
-    def function(self) -> Callable[..., Any]:
-        """The dispatcher."""
-        assert self.call is not None  # noqa: S101  one that is answered already is not run
-        return self.call.route.function
+    def is_dropping(self) -> bool:
+        """Whether jobs that have not begun are dropped."""
 
-    @classmethod
-    def answered(cls, error: JsonRpcException) -> Job:
-        """Return one that has failed before it was begun."""
-        job = cls(None, None, is_notification=False)
-        job.fail(error)
-        return job
+    def next_job_for(self, slot: Slot) -> Job | None:
+        """Return the job that has waited longest; None if there is none, and the slot is idle then."""
 
-    def take_outcome(self, outcome: bytearray, *, failed: bool) -> None:
-        """Keep what the child has answered."""
-        self._outcome = outcome
-        self._end(failed=failed)
+    def take_assigned(self, slot: Slot) -> Job | None:
+        """Return the job that was assigned to an idle slot, if any; the slot is not idle any more."""
 
-    def fail(self, result: Any) -> None:
-        """Answer with an error: one of JSON-RPC as it is, any other exception as an unexpected one."""
-        self._answer = False, {}, result
-        self._end(failed=True)
+    def requeue(self, job: Job) -> None:
+        """Give a job to another slot, because its child ended before it was sent the call."""
 
-    def wait(self, decode: Decode) -> CallAnswer:
-        """Wait for the answer."""
-        self._done.wait()
-        return self._answer if self._outcome is None else decode(self._outcome)
+    def has_no_work_for(self, slot: Slot) -> bool:
+        """Return whether the pool stops, and no job is left for a slot."""
 
-    def _end(self, *, failed: bool) -> None:
-        if self._done.is_set():
-            return
-        if self.call is not None:
-            self.call.end(failed=failed)
-        self._done.set()
+    def count(self, job: Job, *, failed: bool) -> None:
+        """Count a job as ended, before its client learns of it."""
+
+    def increment(self, counter: str) -> None:
+        """Count a child as ``killed`` or ``restarted``, or a call as ``cancelled``."""
+
+    def fail_waiting(self, error: Any) -> None:
+        """Answer the waiting jobs with an error, if no slot can start a child."""
+
+    def fail(self, job: Job, error: Any) -> None:
+        """Answer a job that has been counted as failed."""
 
 
 class Slot:
-    """A place for a child: what concerns one child concerns its call, and no other.
+    """A place for a child.
 
     Args:
-        pool: The pool.
-        number: Its number.
+        queue: The jobs.
+        parts: The parts that all slots share.
+        number: The number of the slot.
         setup: The pickled setup of its child.
     """
 
-    def __init__(self, pool: Pool, number: int, setup: bytes) -> None:
+    def __init__(self, queue: JobQueue, parts: PoolParts, number: int, setup: bytes) -> None:
         self.number = number
-        self.waker = Wakeup()
-        self.given: Job | None = None  # guarded by the lock of the pool
+        self.wakeup = Wakeup()
+        self.assigned: Job | None = None  # guarded by the lock of the pool
         self.is_alive = False  # written by its thread
-        self._pool = pool
+        self._queue = queue
+        self._parts = parts
         self._setup = setup
         self._child: ChildProcess | None = None  # replaced by its thread
-        self._job: Job | None = None  # written by its thread, before it asks whether the pool drops jobs
+        self._job: Job | None = None  # written by its thread, before it reads is_dropping
         self._starts = 0
-        self._failed_starts = 0  # since the last that succeeded
+        self._failed_starts = 0  # since the last successful one
 
     def serve(self) -> None:
-        """Run jobs, until the pool stops: what its thread does."""
+        """Run jobs until the pool stops. It is the target of the slot's thread."""
         try:
-            while (job := self._next()) is not None:
+            while (job := self._next_job()) is not None:
                 self._job = job
                 self._run_safely(job)
                 self._job = None
@@ -134,21 +135,12 @@ class Slot:
                 child.end()
 
     @property
-    def is_hopeless(self) -> bool:
-        """Whether its child does not become ready, again and again."""
+    def cannot_start(self) -> bool:
+        """Whether its child has failed to start more than once."""
         return self._failed_starts > 1
 
-    def _run_safely(self, job: Job) -> None:
-        try:
-            self._run(job)
-        except Exception as exc:  # noqa: BLE001  whoever waits for the answer must be told, and the slot go on
-            self._pool.log.write(ERROR, f"slot {self.number} failed", traceback=True)
-            if self._child is not None:
-                self._lose(self._child)
-            self._fail(job, exc)
-
     def end(self, unfinished: list[Job]) -> None:
-        """Kill the child where it runs one of these jobs, or is not even ready."""
+        """Kill the child if it runs one of these jobs, or is not ready yet."""
         if self._job in unfinished or not self.is_alive:
             self.kill()
 
@@ -158,11 +150,11 @@ class Slot:
         if child is not None:
             child.kill()
 
-    def _next(self) -> Job | None:
-        while not self._pool.is_over(self):
+    def _next_job(self) -> Job | None:
+        while not self._queue.has_no_work_for(self):
             if not self.is_alive:
                 self._start_child()
-            elif (job := self._pool.next_for(self) or self._wait_idle()) is not None:
+            elif (job := self._queue.next_job_for(self) or self._wait_idle()) is not None:
                 return job
         return None
 
@@ -170,20 +162,20 @@ class Slot:
         child = self._child
         assert child is not None  # noqa: S101  is_alive says so
         child.wait()
-        job = self._pool.given_to(self)
-        if not child.has_spoken:
+        job = self._queue.take_assigned(self)
+        if not child.is_readable:
             return job
-        self._lose(child)  # one that is idle has nothing to say but that it has ended
+        self._lose(child)  # an idle child sends nothing, so it has ended
         if job is not None:
-            self._pool.take_back(job)
-        if time.monotonic() < child.started_at + _RETRY_S:  # the next one may fare no better
-            self.waker.wait(_RETRY_S)
+            self._queue.requeue(job)
+        if time.monotonic() < child.started_at + _RETRY_S:  # the next one may end as early
+            self.wakeup.wait(_RETRY_S)
         return None
 
     def _start_child(self) -> None:
         try:
-            self._child = child = ChildProcess(self._setup, self.waker)
-        except Exception as exc:  # noqa: BLE001  too many processes, or somebody changes os.environ meanwhile
+            self._child = child = ChildProcess(self._setup, self.wakeup, self._parts.open_session)
+        except Exception as exc:  # noqa: BLE001  too many processes, or another thread changes os.environ meanwhile
             self._start_later(f"it cannot be started: {exc!r}")
             return
         if self._is_ready(child):
@@ -191,21 +183,21 @@ class Slot:
             self._has_started(child)
             return
         self._child, how = None, child.discard()
-        if not self._pool.is_over(self):
+        if not self._queue.has_no_work_for(self):
             self._start_later(how)
 
     def _has_started(self, child: ChildProcess) -> None:
         if self._starts:
-            self._pool.count_as("restarted")
+            self._queue.increment("restarted")
         self._starts += 1
         self._failed_starts = 0
         with contextlib.suppress(ChildLostError, TooLateError):  # the first call notices
-            self._teach(child, None, time.monotonic() + _BOOT_S)
+            self._send_globals(child, time.monotonic() + _BOOT_S)
 
     def _is_ready(self, child: ChildProcess) -> bool:
         deadline = time.monotonic() + _BOOT_S
-        while not child.has_spoken:
-            if self._pool.is_over(self) or not child.wait(deadline - time.monotonic()):
+        while not child.is_readable:
+            if self._queue.has_no_work_for(self) or not child.wait(deadline - time.monotonic()):
                 return False
         try:
             return child.receive(deadline)[0] == MessageType.READY
@@ -213,104 +205,121 @@ class Slot:
             return False
 
     def _start_later(self, why: str) -> None:
-        what = f"child process {self.number} did not become ready: {why}"
+        message = f"child process {self.number} did not become ready: {why}"
         self._failed_starts += 1
-        self._pool.log.write(ERROR, what)
-        self._pool.drop_waiting(JsonRpcError(WORKER_LOST, f"Not run: {what}"))
-        self.waker.wait(_RETRY_S)
+        self._parts.log.write(ERROR, message)
+        self._queue.fail_waiting(JsonRpcError(WORKER_LOST, f"Not run: {message}"))
+        self.wakeup.wait(_RETRY_S)
+
+    def _run_safely(self, job: Job) -> None:
+        try:
+            self._run(job)
+        except Exception as exc:  # noqa: BLE001  the job needs an answer, and the slot has to go on
+            self._parts.log.write(ERROR, f"slot {self.number} failed", traceback=True)
+            if self._child is not None:
+                self._lose(self._child)
+            self._fail(job, exc)
 
     def _run(self, job: Job) -> None:
-        if self._pool.is_dropping:
+        if self._queue.is_dropping:
             self._fail(job, stopped())
             return
         if job.client is not None and is_closed(job.client):
-            self._pool.count_as("cancelled")
+            self._queue.increment("cancelled")
             self._fail(job, JsonRpcError(CALL_NOT_RUN, "Not run: its client has closed the connection"))
             return
         try:
-            pickled = self._pool.pickler.pickled(job.function)
-            body = pickle.dumps((pickled.number, job.call_message), protocol=5)
+            function = self._parts.pickler.pickle_function(job.function)
+            body = pickle.dumps((function.number, job.call_message), protocol=5)
         except Exception as exc:  # noqa: BLE001  the user's own __reduce__, among others
             self._fail(job, cannot_be_sent(job, exc))
             return
-        self._exchange(job, pickled, body)
+        self._exchange(job, function, body)
 
-    def _exchange(self, job: Job, pickled: PickledFunction, body: bytes) -> None:
+    def _exchange(self, job: Job, function: PickledFunction, body: bytes) -> None:
         child = self._child
-        assert child is not None  # noqa: S101  a job is taken with a child only
-        timeout_s = self._pool.limits.timeout_s if pickled.timeout_s is None else pickled.timeout_s
+        assert child is not None  # noqa: S101  a slot without a child takes no job
+        timeout_s = self._parts.limits.timeout_s if function.timeout_s is None else function.timeout_s
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         try:
-            self._send(child, job, pickled, body, deadline)
+            self._send(child, job, function, body, deadline)
             answer = child.receive(deadline, job.client)
         except NotSentError:
             self._lose(child)
-            self._pool.take_back(job)
+            self._queue.requeue(job)
         except (ChildLostError, ClientGoneError, TooLateError) as exc:
-            self._fail(job, self._error_of(exc, self._lose(child), timeout_s))
+            self._fail(job, self._error_for(exc, self._lose(child), timeout_s))
         else:
             self._take_answer(job, *answer)
             self._retire_when_due(child)
 
-    def _error_of(self, exc: Exception, how: str, timeout_s: float | None) -> JsonRpcError:
+    def _error_for(self, exc: Exception, how: str, timeout_s: float | None) -> JsonRpcError:
         if isinstance(exc, TooLateError):
-            self._pool.count_as("killed")
+            self._queue.increment("killed")
             return JsonRpcError(CALL_TIMED_OUT, f"The call took longer than {timeout_s:g} s, and was ended")
         if isinstance(exc, ClientGoneError):
-            self._pool.count_as("cancelled")
+            self._queue.increment("cancelled")
             return JsonRpcError(WORKER_LOST, "The call was ended: its client has closed the connection")
         return JsonRpcError(WORKER_LOST, f"The process that ran the call was lost: {how}")
 
     def _send(
-        self, child: ChildProcess, job: Job, pickled: PickledFunction, body: bytes, deadline: float | None
+        self, child: ChildProcess, job: Job, function: PickledFunction, body: bytes, deadline: float | None
     ) -> None:
         try:
-            self._teach(child, pickled, deadline)
+            self._send_globals(child, deadline)
+            self._send_function(child, function, deadline)
             child.send(MessageType.CALL, body, deadline)
         except ChildLostError as exc:
             job.times_not_sent += 1
-            if job.times_not_sent > 1:  # it may be what the child is sent that ends it
+            if job.times_not_sent > 1:  # the messages themselves may be what ends the child
                 raise
             raise NotSentError from exc
 
-    def _teach(self, child: ChildProcess, pickled: PickledFunction | None, deadline: float | None = None) -> None:
-        """Send the child what it has not been sent of the globals, and the function."""
-        for namespace in list(self._pool.pickler.namespaces):
+    def _send_globals(self, child: ChildProcess, deadline: float | None) -> None:
+        """Send the parts of the globals that the child lacks."""
+        for namespace in list(self._parts.pickler.namespaces):
             for part in namespace.parts[child.parts.get(namespace.number, 0) :]:
                 child.send(MessageType.GLOBALS, part, deadline)
                 child.parts[namespace.number] = child.parts.get(namespace.number, 0) + 1
-        if pickled is not None and pickled.number not in child.functions:
-            child.send(
-                MessageType.FUNCTION, pickle.dumps((pickled.number, pickled.body, sys.path), protocol=5), deadline
-            )
-            child.functions.add(pickled.number)
 
-    def _take_answer(self, job: Job, kind: MessageType, body: bytearray) -> None:
-        if kind == MessageType.NOT_RUN:
+    def _send_function(self, child: ChildProcess, function: PickledFunction, deadline: float | None) -> None:
+        """Send a function, unless the child has it; a call names its number alone."""
+        if function.number not in child.functions:
+            body = pickle.dumps((function.number, function.body, sys.path), protocol=5)
+            child.send(MessageType.FUNCTION, body, deadline)
+            child.functions.add(function.number)
+
+    def _take_answer(self, job: Job, message_type: MessageType, body: bytearray) -> None:
+        if message_type == MessageType.NOT_RUN:
             self._fail(job, cannot_be_sent(job, body.decode()))
             return
-        failed = kind == MessageType.FAILED
-        self._pool.count(job, failed=failed)
-        job.take_outcome(body, failed=failed)
+        failed = message_type == MessageType.FAILED
+        self._queue.count(job, failed=failed)
+        job.finish(body, failed=failed)
 
     def _fail(self, job: Job, error: Any) -> None:
-        self._pool.count(job, failed=True)
-        self._pool.fail(job, error)
+        self._queue.count(job, failed=True)
+        self._queue.fail(job, error)
 
     def _retire_when_due(self, child: ChildProcess) -> None:
         child.calls += 1
-        if child.calls == self._pool.limits.calls_per_child:
+        if child.calls == self._parts.limits.calls_per_child:
             self.is_alive, self._child = False, None
             child.end()
 
     def _lose(self, child: ChildProcess) -> str:
         self.is_alive, self._child = False, None
         how = child.discard()
-        self._pool.log.write(WARNING, f"child process {self.number} (pid {child.pid}) is lost: {how}")
+        self._parts.log.write(WARNING, f"child process {self.number} (pid {child.pid}) is lost: {how}")
         return how
 
 
+class NotSentError(Exception):
+    """The child ended before it was sent a call, so another child may run it."""
+
+
 def cannot_be_sent(job: Job, why: object) -> TypeError:
+    """Return the error for a dispatcher that cannot be pickled or loaded."""
     url = job.call.route.url if job.call else ""
     return TypeError(
         f"dispatcher {url} cannot be sent to a child process: {why}; let it make what cannot be pickled when it is "

@@ -1,9 +1,8 @@
-"""What a child process of the backend ``parallel`` does: it runs one call after the other."""
+"""The main loop of a child process of the backend ``parallel``: it runs one call after the other."""
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import pickle
 import select
@@ -16,73 +15,81 @@ from pathlib import Path
 from types import FrameType, ModuleType
 
 from ...runtime.logs import DEBUG
-from .child import CallMessage, ChildServer
+from .channel import ChannelClient
+from .child import ChildServer
 from .function_cache import FunctionCache
+from .messages import CallMessage
 from .wire import MessageType, Wire
 
-__all__ = ["serve"]
+__all__ = ["ChildWorker", "serve"]
 
 
-def serve() -> None:
-    """Be a child: take calls from the socket that is its standard input, until the parent says that none comes."""
+def serve(channel: int) -> None:
+    """Run calls from the socket that is the standard input, until the parent sends END.
+
+    Args:
+        channel: The descriptor of this end of the channel to the server.
+    """
     ignore_signals()
-    connected = taken_from_stdin()
-    wire = Wire(connected)
-    setup, number = pickle.loads(wire.receive()[1])  # noqa: S301  the parent sends it  # nosec B301
-    server = ChildServer(setup)
+    calls = take_stdin()
+    os.set_inheritable(channel, False)
+    close_others({calls.fileno(), channel})
+    channel_socket = socket.socket(fileno=channel)
+    wire = Wire(calls)
+    setup = pickle.loads(wire.receive()[1])  # noqa: S301  the parent sends it  # nosec B301
+    server = ChildServer(setup, ChannelClient(channel_socket))
     server.facade._parentModule = main_module(setup.script)
-    worker = Worker(wire, server, number)
-    os.register_at_fork(after_in_child=connected.close)  # a forked process must neither take calls nor answer them
-    threading.Thread(target=end_with_parent, args=(connected, worker), name="parent", daemon=True).start()
-    run_to_the_end(worker)
+    worker = ChildWorker(wire, server)
+    for connected in (calls, channel_socket):  # a forked process must not use them, nor keep them open
+        os.register_at_fork(after_in_child=connected.close)
+    threading.Thread(target=end_with_parent, args=(calls, worker), name="parent", daemon=True).start()
+    run_until_end(worker)
 
 
-def run_to_the_end(worker: Worker) -> None:
-    """Run what comes. After an exception the process ends at once: threads of dispatchers would keep it, unheard."""
+def run_until_end(worker: ChildWorker) -> None:
+    """Run the worker. After an exception the process ends at once, even if threads of dispatchers still run."""
     try:
         worker.run()
-    except (EOFError, OSError):  # the parent has gone, or this is a forked process, which has no line to it
+    except (EOFError, OSError):  # the parent is gone, or this is a forked process, which has no socket to it
         os._exit(1)
-    except BaseException:  # noqa: BLE001  a KeyboardInterrupt that a dispatcher has raised, among others
+    except BaseException:  # noqa: BLE001  a KeyboardInterrupt that a dispatcher raised, among others
         traceback.print_exc()
         os._exit(1)
 
 
 def main_module(script: str | None) -> ModuleType:
-    """Return what has the globals of the parent's main program, which is not run here."""
+    """Return the module that holds the globals of the parent's main program, which does not run here."""
     module = sys.modules["__main__"]
     if script is not None:
         module.__file__ = script
     return module
 
 
-class Worker:
-    """Runs the calls.
+class ChildWorker:
+    """Runs the calls of a child.
 
     Args:
-        wire: Where they come from.
-        server: Makes them.
-        number: What ``_connection.parallelId`` says.
+        wire: The connection that the calls arrive on.
+        server: Makes the calls.
     """
 
-    def __init__(self, wire: Wire, server: ChildServer, number: int) -> None:
+    def __init__(self, wire: Wire, server: ChildServer) -> None:
         self.is_ending = False  # written by the thread that runs the calls, read by the one that watches the parent
         self._wire = wire
         self._server = server
-        self._number = number
         self._functions = FunctionCache(server.facade, lambda text: server.log.write(DEBUG, text))
 
     def run(self) -> None:
-        """Run what comes, to the end."""
+        """Process messages until END."""
         self._wire.send(MessageType.READY, b"")
         while not self.is_ending:
-            kind, body = self._wire.receive()
-            if kind == MessageType.CALL:
+            message_type, body = self._wire.receive()
+            if message_type == MessageType.CALL:
                 self._wire.send(*self._answer(*pickle.loads(body)))  # noqa: S301  the parent sends it  # nosec B301
-            elif kind == MessageType.FUNCTION:
-                self._functions.take_function(body)
-            elif kind == MessageType.GLOBALS:
-                self._functions.take_globals(body)
+            elif message_type == MessageType.FUNCTION:
+                self._functions.add_function(body)
+            elif message_type == MessageType.GLOBALS:
+                self._functions.add_globals(body)
             else:
                 self.is_ending = True
 
@@ -91,52 +98,48 @@ class Worker:
             function = self._functions.function(number)
         except Exception as exc:  # noqa: BLE001  the user's own code runs in it
             return MessageType.NOT_RUN, repr(exc).encode(errors="replace")
-        call_message = dataclasses.replace(call_message, parallel_id=self._number)
         body, failed = self._server.pack(call_message, self._server.call(call_message, function))
         return MessageType.FAILED if failed else MessageType.DONE, body
 
 
-def taken_from_stdin() -> socket.socket:
-    """Return the socket that was the standard input, which is empty from now on; close what was inherited beside it."""
-    nothing = os.open(os.devnull, os.O_RDONLY)
+def take_stdin() -> socket.socket:
+    """Return the socket that is the standard input, and make the standard input empty."""
+    empty = os.open(os.devnull, os.O_RDONLY)
     connected = os.dup(0)
-    os.dup2(nothing, 0)
-    close_others(connected)
-    taken = socket.socket(fileno=connected)
-    taken.setblocking(True)  # under gevent the parent's sockets do not block
-    return taken
+    os.dup2(empty, 0)
+    return socket.socket(fileno=connected)
 
 
-def close_others(kept: int) -> None:
-    """Close what was inherited beside the standard streams, such as sockets that were handed down to the parent."""
-    for each in [int(path.name) for path in Path("/dev/fd").iterdir()]:
-        if each > 2 and each != kept:
-            with contextlib.suppress(OSError):  # the one by which the folder was read
-                os.close(each)
+def close_others(kept: set[int]) -> None:
+    """Close other inherited descriptors beside the standard streams, such as sockets that were handed to the parent."""
+    for descriptor in [int(path.name) for path in Path("/dev/fd").iterdir()]:
+        if descriptor > 2 and descriptor not in kept:
+            with contextlib.suppress(OSError):  # the descriptor by which the folder was read
+                os.close(descriptor)
 
 
 def ignore_signals() -> None:
-    """Let the parent decide when to end: what stops it may be sent to its children too.
+    """Leave it to the parent to end this process: a signal that stops the parent may be sent to its children too.
 
-    By a handler, since programs that a dispatcher starts would inherit that a signal is ignored.
+    By a handler, because programs that a dispatcher starts would inherit SIG_IGN.
     """
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, do_nothing)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, do_nothing)
 
 
 def do_nothing(number: int, frame: FrameType | None) -> None:
     return None
 
 
-def end_with_parent(connected: socket.socket, worker: Worker) -> None:
-    """Wait until the parent has closed its end; end the process then, in the middle of a call if there is one.
+def end_with_parent(calls: socket.socket, worker: ChildWorker) -> None:
+    """Wait until the parent has closed its end; then end the process, also in the middle of a call.
 
-    What it has started ends with it, as where the parent kills it.
+    The programs that it started end with it, as when the parent kills it.
     """
     poller = select.poll()
-    poller.register(connected, 0)  # the hang-up is told in any case
+    poller.register(calls, 0)  # a hang-up is reported in any case
     poller.poll()
     if not worker.is_ending:
-        with contextlib.suppress(ProcessLookupError):  # a dispatcher has put it into another group
+        with contextlib.suppress(ProcessLookupError):  # a dispatcher has moved it into another group
             os.killpg(os.getpid(), signal.SIGKILL)
         os._exit(1)

@@ -1,4 +1,4 @@
-"""Real child processes of a channel, which do what they are told line by line."""
+"""Real child processes at the other end of a channel. They evaluate the expressions that a test sends them."""
 
 import base64
 import json
@@ -7,22 +7,23 @@ import subprocess
 import sys
 
 _PROGRAM = """
-import base64, json, pickle, sys
+import base64, json, pickle, socket, sys
 
-def told():
+def read_line():
     return json.loads(sys.stdin.readline())
 
-for path in told():
+for path in read_line():
     sys.path.append(path)
-setup = pickle.loads(base64.b64decode(told()))
+setup = pickle.loads(base64.b64decode(read_line()))
+from flaskJSONRPCServer.execBackend.parallel.channel import ChannelClient
 from flaskJSONRPCServer.execBackend.parallel.child import ChildServer
 
-child = ChildServer(setup)
+child = ChildServer(setup, ChannelClient(socket.socket(fileno=int(sys.argv[1]))))
 server = child.facade
-known = {"child": child, "server": server}
+scope = {"child": child, "server": server}
 for line in sys.stdin:
     try:
-        answer = ["result", eval(json.loads(line), known)]
+        answer = ["result", eval(json.loads(line), scope)]
     except Exception as exc:
         answer = [type(exc).__name__, str(exc)]
     print(json.dumps(answer), flush=True)
@@ -30,24 +31,30 @@ for line in sys.stdin:
 
 
 class Child:
-    """A child process. It evaluates expressions, in which `child` is its ChildServer, and `server` the facade."""
+    """A child process. In the expressions, `child` is its ChildServer, and `server` the facade."""
 
-    def __init__(self, setup):
+    def __init__(self, setup, session, channel):
+        self.session = session
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", _PROGRAM, str(channel.fileno())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            pass_fds=[channel.fileno()],
+            text=True,
         )
+        channel.close()  # so that the session notices the end of the process
         self.begin(sys.path)
         self.begin(base64.b64encode(pickle.dumps(setup)).decode())
 
     def begin(self, expression):
-        """Let it evaluate an expression, without waiting for what comes of it."""
+        """Send an expression, and do not wait for its value."""
         self._process.stdin.write(json.dumps(expression) + "\n")
         self._process.stdin.flush()
 
     def end(self):
-        """Return what came of the last one: the value, or the name of the exception and its text."""
-        name, said = json.loads(self._process.stdout.readline())
-        return said if name == "result" else (name, said)
+        """Return the value of the last expression, or the name and the text of its exception."""
+        name, value = json.loads(self._process.stdout.readline())
+        return value if name == "result" else (name, value)
 
     def ask(self, expression):
         self.begin(expression)
@@ -58,16 +65,21 @@ class Child:
         self._process.communicate()
 
 
-def noted_waits(channel):
-    """Return a list that has an item for each child that waits for a lock, while it does."""
-    waiting, wait = [], channel._methods.waiting["wait"]
+def send_setup(setup):
+    """Return a setup as it arrives in a child."""
+    return pickle.loads(pickle.dumps(setup))
 
-    def noted(params, is_gone):
+
+def record_waits(methods):
+    """Return a list that has an item for each child that waits for a lock, while it does."""
+    waiting, wait = [], methods.waiting["wait"]
+
+    def recorded(params, is_gone):
         waiting.append(params["dispatcher"])
         try:
             return wait(params, is_gone)
         finally:
             waiting.pop()
 
-    channel._methods.waiting["wait"] = noted
+    methods.waiting["wait"] = recorded
     return waiting

@@ -1,34 +1,29 @@
-"""The inside of a child process: the calls that it makes, and what stands for the server there."""
+"""The server in a child: the calls that it makes, their connection, locks and log."""
 
 import functools
-import inspect
 import logging
-import os
 import pickle
 import re
-import socket
 import threading
 
 import pytest
 
-from flaskJSONRPCServer import JsonRpcApplicationError, ServerStateError, flaskJSONRPCServer
-from flaskJSONRPCServer.child import PARENT_ONLY
+from flaskJSONRPCServer import JsonRpcApplicationError, flaskJSONRPCServer
 from flaskJSONRPCServer.dispatch.connection import ABOUT
 from flaskJSONRPCServer.dispatch.remote import answer_of_outcome
-from flaskJSONRPCServer.execBackend.parallel.channel import ChannelAddress
-from flaskJSONRPCServer.execBackend.parallel.child import ChildServer, setup_of, shipment_of
-from flaskJSONRPCServer.servBackend.serving import SERVED_BY
-from tests.execBackend.parallel.children import Child, noted_waits
-from tests.helpers import wait_until
+from flaskJSONRPCServer.execBackend import ParallelBackend
+from flaskJSONRPCServer.execBackend.parallel.child import ChildServer
+from flaskJSONRPCServer.execBackend.parallel.messages import make_setup
+from tests.execBackend.parallel import dispatchers
+from tests.execBackend.parallel.child_calls import call_message_for, run_call
+from tests.execBackend.parallel.pools import counts, error_of, running
+from tests.helpers import call, result_of
 
-PATIENCE_S = 20
-NOWHERE = ChannelAddress("/nowhere/parent.sock", "")
-REQUEST = {
-    "headers": {"X-Asked": "yes"},
-    "cookies": {"c": "1"},
-    "environ": {"SERVER_NAME": "127.0.0.1", "SERVER_PORT": "8080", "wsgi.input": threading.Lock()},
-    "remote_addr": "192.0.2.1",
-}
+
+@pytest.fixture(scope="module")
+def shared():
+    with running() as (server, application):
+        yield server, application
 
 
 class TooMuchError(JsonRpcApplicationError):
@@ -107,65 +102,31 @@ def server():
     return server
 
 
-@pytest.fixture
-def inside(server, channel):
-    """A ChildServer in this process: to it, that makes no difference."""
-    return ChildServer(pickle.loads(pickle.dumps(setup_of(server._backend_context, channel.address, pool_size=4))))
-
-
-@pytest.fixture
-def child(server, channel):
-    child = Child(setup_of(server._backend_context, channel.address, pool_size=1))
-    yield child
-    child.kill()
-
-
-def shipped(server, method, params=None, *, path="/api/", request=REQUEST, is_jsonp=False, notify=False, **options):
-    """Return a call as it arrives in a child."""
-    route = server._engine.router.table.find(path, method)
-    data = {"method": method, "params": params, "id": None if notify else 1, "notify": notify}
-    return pickle.loads(
-        pickle.dumps(shipment_of(server._backend_context, route, "the id", data, request, is_jsonp, **options))
-    )
-
-
-def made(server, inside, method, params=None, *, path="/api/", **options):
-    """Make a call, and let its outcome travel."""
-    function = server._engine.router.table.find(path, method).function
-    call_message = shipped(server, method, params, path=path, **options)
-    return pickle.loads(inside.pack(call_message, inside.call(call_message, function))[0])
-
-
 # Calls
 
 
 @pytest.mark.parametrize(("params", "result"), [([1, 2], 3), ({"a": 5}, 6)])
-def test_result_is_returned(server, inside, params, result):
-    assert made(server, inside, "add", params) == {"result": result}
+def test_result_is_returned(server, child_server, params, result):
+    assert run_call(server, child_server, "add", params) == {"result": result}
 
 
-def test_call_without_a_connection_asks_the_parent_nothing(server):
-    inside = ChildServer(setup_of(server._backend_context, NOWHERE, pool_size=1))
+def test_call_that_asks_nothing_sends_nothing(server, methods, child_server):
+    methods.brief.clear()
+    methods.waiting.clear()
 
-    assert made(server, inside, "add", [1, 2]) == {"result": 3}
-    assert vars(inside.channel._local) == {}
-    assert "said" in made(server, inside, "see"), "nor does one with a connection that asks nothing"
-
-
-def test_call_without_a_connection_is_sent_without_its_request(server):
-    assert shipped(server, "add", [1]).request == {}
-    assert set(shipped(server, "see").request) == {"headers", "cookies", "remote_addr"}
+    assert run_call(server, child_server, "add", [1, 2]) == {"result": 3}
+    assert "said" in run_call(server, child_server, "see"), "a call with a connection sends nothing either"
 
 
-def test_function_that_has_been_replaced_is_called_with_its_own_signature(server, inside):
-    assert made(server, inside, "add", [1])["result"] == 2
+def test_function_that_has_been_replaced_is_called_with_its_own_signature(server, child_server):
+    assert run_call(server, child_server, "add", [1])["result"] == 2
 
-    call_message = shipped(server, "add", {"x": 1})
-    assert inside.call(call_message, lambda x: -x) == {"result": -1}
+    call_message = call_message_for(server, "add", {"x": 1})
+    assert child_server.call(call_message, lambda x: -x) == {"result": -1}
 
 
-def test_application_error_travels_with_code_message_and_data(server, inside):
-    outcome = made(server, inside, "refuse")
+def test_application_error_travels_with_code_message_and_data(server, child_server):
+    outcome = run_call(server, child_server, "refuse")
 
     assert outcome == {"error": {"code": 4799, "message": "Too much", "data": {"limit": 1}}}
     status, _, error = answer_of_outcome(outcome, "_connection")
@@ -173,8 +134,8 @@ def test_application_error_travels_with_code_message_and_data(server, inside):
 
 
 @pytest.mark.parametrize(("method", "kind"), [("fail", ValueError), ("leave", SystemExit)])
-def test_unexpected_exception_is_in_the_log_of_the_parent_under_its_id(server, inside, caplog, method, kind):
-    outcome = made(server, inside, method)
+def test_unexpected_exception_is_in_the_log_of_the_parent_under_its_id(server, child_server, caplog, method, kind):
+    outcome = run_call(server, child_server, method)
 
     assert outcome["error"] == {"code": -32603, "message": "Internal error", "data": {"correlationId": "the id"}}
     (record,) = caplog.records
@@ -185,9 +146,9 @@ def test_unexpected_exception_is_in_the_log_of_the_parent_under_its_id(server, i
 
 def test_client_sees_the_traceback_with_debug(channel, server):
     server.settings.debug = True
-    inside = ChildServer(setup_of(server._backend_context, channel.address, pool_size=1))
+    child_server = ChildServer(make_setup(server._backend_context, number=0, pool_size=1), channel.client)
 
-    assert "ValueError: a secret" in made(server, inside, "fail")["error"]["data"]["traceback"]
+    assert "ValueError: a secret" in run_call(server, child_server, "fail")["error"]["data"]["traceback"]
 
 
 class Unpicklable:
@@ -210,65 +171,65 @@ class Holder:
     ],
     ids=["lock", "own exception", "generator", "attribute"],
 )
-def test_result_that_cannot_travel_is_an_unexpected_exception(server, inside, caplog, result, place):
-    call_message = shipped(server, "add", [1])
-    outcome = pickle.loads(inside.pack(call_message, inside.call(call_message, lambda a: result))[0])
+def test_result_that_cannot_travel_is_an_unexpected_exception(server, child_server, caplog, result, place):
+    call_message = call_message_for(server, "add", [1])
+    outcome = pickle.loads(child_server.pack(call_message, child_server.call(call_message, lambda a: result))[0])
 
     assert outcome["error"] == {"code": -32603, "message": "Internal error", "data": {"correlationId": "the id"}}
     assert f"result of 'add' cannot be sent to the server's process: {place}" in caplog.text
     assert caplog.text.count("Traceback (most recent call last)") == 1
 
 
-def test_result_of_a_class_that_nobody_else_has_travels(server, inside):
+def test_result_of_a_local_class_travels(server, child_server):
     class Local:
         value = 5
 
-    call_message = shipped(server, "add", [1])
-    outcome = pickle.loads(inside.pack(call_message, inside.call(call_message, lambda a: Local()))[0])
+    call_message = call_message_for(server, "add", [1])
+    outcome = pickle.loads(child_server.pack(call_message, child_server.call(call_message, lambda a: Local()))[0])
 
     assert outcome["result"].value == 5
+
+
+def test_result_that_exits_when_it_is_loaded_is_an_unexpected_exception(shared):
+    server, application = shared
+    server.registerFunction(dispatchers.end_reader, path="/read")
+    assert call(application, "end_reader", target="/read")["error"]["code"] == -32603
+    assert result_of(application, "add", [1]) == 2
+
+
+def test_result_that_cannot_be_pickled_counts_as_failed():
+    with running(ParallelBackend(poolSize=1)) as (server, application):
+        server.registerFunction(lambda: threading.Lock(), path="/api", name="locked")  # noqa: PLW0108  under gevent, Lock is a class
+        assert error_of(application, "locked")["code"] == -32603
+        assert (counts(server)["done"], counts(server)["failed"]) == (0, 1)
 
 
 # The magic variable
 
 
-def test_connection_has_all_documented_fields(server, inside):
+def test_connection_has_all_documented_fields(server, child_server):
     documented = set(re.findall(r"^    ([a-zA-Z]+)  +\S", ABOUT, re.MULTILINE))
-    fields = made(server, inside, "see")["result"]
+    fields = run_call(server, child_server, "see")["result"]
 
     assert "headersOut" in documented
     assert documented | {"parallelType", "parallelPoolSize", "parallelId"} == set(fields)
 
 
-def test_connection_says_what_the_request_and_the_pool_are(server, inside):
-    made(server, inside, "see", parallel_id=3, notify=True)
+def test_connection_has_the_fields_of_the_request_and_the_pool(server, child_server):
+    run_call(server, child_server, "see", notify=True)
     connection = SEEN.pop()
 
     assert (connection.headers, connection.cookies, connection.ip) == ({"X-Asked": "yes"}, {"c": "1"}, "192.0.2.1")
     assert (connection.uniqueId, connection.path, connection.dispatcherName) == ("the id", "/api/", "see")
     assert (connection.dispatcher, connection.notify, connection.nativeThread) == (see, True, True)
-    assert (connection.server, connection.serverName) == (inside.facade, "inside")
+    assert (connection.server, connection.serverName) == (child_server.facade, "inside")
     assert connection.servedBy == (False, "127.0.0.1", 8080)
     assert (connection.parallelType, connection.parallelPoolSize, connection.parallelId) == ("parallel", 4, 3)
     assert connection["call"] is connection.call
 
 
-def test_id_of_the_process_stands_for_that_of_the_worker(server, inside):
-    made(server, inside, "see")
-
-    assert SEEN.pop().parallelId == os.getpid()
-
-
-def test_socket_that_serves_stays_in_the_parent(server, inside):
-    with socket.socket() as serving:
-        environ = {SERVED_BY: (True, "/run/server.sock", serving)}
-        made(server, inside, "see", request={**REQUEST, "environ": environ})
-
-    assert SEEN.pop().servedBy == (True, "/run/server.sock", None)
-
-
-def test_what_is_said_about_the_answer_travels(server, inside):
-    outcome = made(server, inside, "say", is_jsonp=True)
+def test_options_of_the_answer_travel(server, child_server):
+    outcome = run_call(server, child_server, "say", is_jsonp=True)
 
     assert outcome["said"] == {
         "headersOut": {"X-Said": "yes"},
@@ -280,8 +241,8 @@ def test_what_is_said_about_the_answer_travels(server, inside):
 
 
 @pytest.mark.parametrize(("is_jsonp", "seen"), [(False, False), ("%(callback)s=%(data)s", "%(callback)s=%(data)s")])
-def test_connection_says_whether_the_answer_is_jsonp(server, inside, is_jsonp, seen):
-    made(server, inside, "see", is_jsonp=is_jsonp)
+def test_connection_shows_whether_the_answer_is_jsonp(server, child_server, is_jsonp, seen):
+    run_call(server, child_server, "see", is_jsonp=is_jsonp)
 
     assert SEEN.pop().jsonp == seen
 
@@ -289,167 +250,54 @@ def test_connection_says_whether_the_answer_is_jsonp(server, inside, is_jsonp, s
 def test_magic_variable_may_have_another_name(channel):
     server = flaskJSONRPCServer(None, magicVarForDispatcher="call", allowCompress=True, log=False)
     server.registerFunction(lambda call: call.allowCompress, path="/api", name="ask")
-    inside = ChildServer(setup_of(server._backend_context, channel.address, pool_size=1))
+    child_server = ChildServer(make_setup(server._backend_context, number=0, pool_size=1), channel.client)
 
-    assert made(server, inside, "ask")["result"] is True
+    assert run_call(server, child_server, "ask")["result"] is True
 
 
 # Locks
 
 
-def test_dispatcher_locks_and_unlocks_itself(server, inside):
-    assert made(server, inside, "lock_this")["result"] == (True, False)
+def test_dispatcher_locks_and_unlocks_itself(server, child_server):
+    assert run_call(server, child_server, "lock_this")["result"] == (True, False)
     assert server.wait(lock_this, returnStatus=True) is True
     assert server.wait(unlock_this, returnStatus=True) is False
     server.lock()
 
-    made(server, inside, "unlock_this")
+    run_call(server, child_server, "unlock_this")
     assert server.wait(unlock_this, returnStatus=True) is False
     assert server.wait(add, returnStatus=True) is True
 
 
-def test_bound_methods_are_locked_by_their_own_call_and_by_others(server, inside):
+def test_bound_methods_are_locked_by_their_own_call_and_by_others(server, child_server):
     server.registerInstance(Api(), path="/other")
     table = server._engine.router.table
     own, ping = table.find("/object/", "lock_own"), table.find("/object/", "ping")
 
-    assert made(server, inside, "lock_own", path="/object/") == {
+    assert run_call(server, child_server, "lock_own", path="/object/") == {
         "result": None,
-        "said": made(server, inside, "see")["said"],
+        "said": run_call(server, child_server, "see")["said"],
     }
     assert server.wait(own.function, returnStatus=True) is True
     assert server.wait(table.find("/other/", "lock_own").function, returnStatus=True) is False
-    assert made(server, inside, "lock_other", path="/object/")["error"]["code"] == -32603, "which of the two?"
+    assert run_call(server, child_server, "lock_other", path="/object/")["error"]["code"] == -32603, "which of the two?"
     assert server.wait(ping.function, returnStatus=True) is False
 
 
-def test_facade_locks_unlocks_and_waits(server, inside):
-    facade = inside.facade
-    facade.lock()
-    facade.lock(add)
-    assert (server.wait(returnStatus=True), facade.wait(returnStatus=True)) == (True, True)
-    assert facade.wait(add, returnStatus=True) is True
-    facade.unlock(add, exclusive=True)
-    assert server.wait(add, returnStatus=True) is False
-    facade.unlock()
-
-    assert facade.wait() is None
-    assert server.wait(returnStatus=True) is False
-
-
-def test_sleep_of_ones_own_is_called_instead_of_waiting(server, inside):
-    slept = []
-
-    def sleep(seconds):
-        slept.append(seconds)
-        server.unlock()
-
-    server.lock()
-    inside.facade.wait(sleepMethod=sleep)
-
-    assert slept == [server.settings.sleepTime_waitLock]
-
-
-@pytest.mark.parametrize("given", ["add", 5])
-def test_what_is_no_function_cannot_be_locked(inside, given):
-    with pytest.raises(TypeError, match="is not a dispatcher; pass the function itself"):
-        inside.facade.lock(given)
-
-
-def test_function_that_is_no_dispatcher_cannot_be_locked(inside):
-    with pytest.raises(ServerStateError, match=r":other', and the server has no dispatcher of this name"):
-        inside.facade.lock(other)
-
-
-def test_function_without_a_name_cannot_be_locked(inside):
-    with pytest.raises(ServerStateError, match="has no name by which the server's process could find it"):
-        inside.facade.lock(functools.partial(add, 1))
-
-
-def test_dispatcher_without_a_name_is_locked_by_its_own_call(server, inside):
+def test_dispatcher_without_a_name_is_locked_by_its_own_call(server, child_server):
     function = functools.partial(lock_this)
     server.registerFunction(function, path="/api", name="nameless")
-    made(server, inside, "nameless")
+    run_call(server, child_server, "nameless")
 
     assert server.wait(function, returnStatus=True) is True
     assert server.wait(lock_this, returnStatus=True) is False
 
 
-# The facade
+# The log
 
 
-def test_every_name_of_the_server_is_there(inside):
-    names = {name for name in dir(flaskJSONRPCServer) if not name.startswith("__")} - {
-        "_backend_context",
-        "_child_facade",
-    }
-
-    assert {name for name in names if not hasattr(type(inside.facade), name)} == set()
-
-
-def test_methods_take_what_those_of_the_server_take(inside):
-    for name in dir(flaskJSONRPCServer):
-        theirs, ours = getattr(flaskJSONRPCServer, name), getattr(type(inside.facade), name, None)
-        if inspect.isfunction(theirs) and name not in PARENT_ONLY and not name.startswith("__"):
-            assert list(inspect.signature(ours).parameters) == list(inspect.signature(theirs).parameters), name
-
-
-@pytest.mark.parametrize("name", PARENT_ONLY)
-def test_what_is_for_the_parent_only_says_so(inside, name):
-    with pytest.raises(ServerStateError, match=rf"{name}\(\) is used in a child process .*server's own process"):
-        getattr(inside.facade, name)(1, 2)
-
-
-def test_flask_application_is_for_the_parent_only(inside):
-    with pytest.raises(ServerStateError, match="flaskApp is used in a child process"):
-        _ = inside.facade.flaskApp
-
-
-def test_statistics_requests_and_urls_are_those_of_the_parent(server, inside):
-    facade = inside.facade
-    server._speedStatsAdd("load", 5)
-    facade._speedStatsAdd(["load", "save"], [7, 2])
-    facade._speedStatsAdd("load", [6])
-    facade._deepLock()
-    held = server._engine.locks.closed
-    facade._deepUnlock()
-
-    assert facade.stats(inMS=True)["speedStats"] == server.stats(inMS=True)["speedStats"]
-    assert facade.stats(inMS=True)["speedStats"]["load_max"] == 7
-    assert facade.stats()["speedStats"]["save_average"] == 0.002
-    assert (held, server._engine.locks.closed) == (True, False)
-    assert facade._getServerUrl() == server._getServerUrl()
-    assert facade.addresses == []
-
-
-def test_address_is_told_as_the_server_tells_it(server, inside):
-    server.start()
-    try:
-        assert inside.facade.addresses == server.addresses
-    finally:
-        server.stop()
-
-
-@pytest.mark.parametrize(("duration", "kind"), [("x", TypeError), (float("nan"), ValueError)])
-def test_wrong_duration_is_refused_before_it_leaves(server, inside, duration, kind):
-    with pytest.raises(kind, match="is refused as a duration"):
-        inside.facade._speedStatsAdd("load", duration)
-
-
-def test_own_call_is_not_waited_for(server, inside):
-    call = server._backend_context.remote_calls.begin("/api/", {"method": "see", "params": None})
-    call_message = shipped(server, "see")
-
-    def wait(_connection):
-        return _connection.server._waitProcessingDispatchers(timeout=0)
-
-    assert inside.call(call_message, wait)["result"] is True
-    assert inside.facade._waitProcessingDispatchers(timeout=0) is False
-    call.end(failed=False)
-
-
-def test_log_is_that_of_the_parent(server, inside, caplog):
-    made(server, inside, "log")
+def test_log_is_that_of_the_parent(server, child_server, caplog):
+    run_call(server, child_server, "log")
 
     assert [(record.levelno, record.getMessage()) for record in caplog.records] == [
         (logging.WARNING, "said by a dispatcher"),
@@ -458,17 +306,9 @@ def test_log_is_that_of_the_parent(server, inside, caplog):
     ]
 
 
-def test_logger_that_a_user_has_put_in_its_place_gets_it_all(server, inside):
-    written = []
-    server._logger = lambda level, *parts: written.append((level, parts))
-    inside.facade._logger(4, "fine", 5)
-
-    assert written == [(4, ("fine", "5"))]
-
-
-def test_log_is_the_own_one_where_the_parent_cannot_be_reached(server, caplog):
-    inside = ChildServer(setup_of(server._backend_context, NOWHERE, pool_size=1))
-    outcome = made(server, inside, "fail")
+def test_log_falls_back_to_the_child_without_a_channel(server, closed_channel, caplog):
+    child_server = ChildServer(make_setup(server._backend_context, number=0, pool_size=1), closed_channel)
+    outcome = run_call(server, child_server, "fail")
 
     assert outcome["error"]["code"] == -32603
     (record,) = caplog.records
@@ -476,100 +316,23 @@ def test_log_is_the_own_one_where_the_parent_cannot_be_reached(server, caplog):
     assert "a secret" in str(record.exc_info[1])
 
 
-def test_logger_that_fails_fails_no_call(server, inside, caplog):
+def test_logger_of_the_user_that_fails_fails_no_call(server, child_server, caplog):
     def broken(level, *parts):
         raise KeyError("disk full")
 
     server._logger = broken
 
-    assert made(server, inside, "fail")["error"]["code"] == -32603
+    assert run_call(server, child_server, "fail")["error"]["code"] == -32603
     assert "dispatcher /api/fail raised [the id]" in caplog.text
 
 
-def test_settings_can_be_read_and_not_changed(server, inside):
-    settings = inside.facade.settings
+def test_wait_for_dispatchers_leaves_its_own_call_out(server, child_server):
+    call = server._backend_context.remote_calls.begin("/api/", {"method": "see", "params": None})
+    call_message = call_message_for(server, "see")
 
-    assert inside.facade.setts is settings
-    assert (settings.max_batch_length, settings.bindAdress) == (7, ["127.0.0.1", 0])
-    assert (inside.facade.name, inside.facade.aboutMagicVarForDispatcher) == ("inside", ABOUT)
-    with pytest.raises(ServerStateError, match="setting 'debug' cannot be changed in a child process"):
-        settings.debug = True
-    with pytest.raises(AttributeError, match="setting 'nothing' is unknown"):
-        _ = settings.nothing
+    def wait(_connection):
+        return _connection.server._waitProcessingDispatchers(timeout=0)
 
-
-def test_setting_that_is_an_object_stays_in_the_parent(channel):
-    server = flaskJSONRPCServer(None, auth=lambda *_: True, log=False)
-    inside = ChildServer(pickle.loads(pickle.dumps(setup_of(server._backend_context, channel.address, pool_size=1))))
-
-    with pytest.raises(AttributeError, match="setting 'auth' is unknown, or an object that only"):
-        _ = inside.facade.settings.auth
-
-
-def test_helpers_work_right_here(server, inside):
-    facade = inside.facade
-    packed = facade._compressGZIP("text")
-
-    assert facade._inChild() is True
-    assert facade.callAsync(add, [1, 2]) == 3
-    assert facade._strGet("a[b]c", "[", "]") == "b"
-    assert facade._formatPath("api") == "/api/"
-    assert facade._parseJSON('{"a":1}') == {"a": 1}
-    assert facade._serializeJSON({"a": 1}) == server._serializeJSON({"a": 1})
-    assert facade._fixJSON({1}) == server._fixJSON({1})
-    assert facade._uncompressGZIP(packed) == b"text"
-    assert facade._parseRequest("[]") == server._parseRequest("[]")
-    assert facade._prepResponse({"id": 1, "data": 2}) == server._prepResponse({"id": 1, "data": 2})
-    assert facade._loggerPrep("text", []) == server._loggerPrep("text", [])
-
-
-# A real process
-
-
-def test_child_process_needs_neither_flask_nor_werkzeug(child):
-    assert child.ask("__import__('sys').modules.keys() & {'flask', 'werkzeug'} == set()") is True
-
-
-def test_child_process_knows_that_it_is_one_and_whose(server, child):
-    assert child.ask("server._inChild()") is True
-    assert child.ask("server.name") == "inside"
-    assert child.ask("server._getScriptPath(full=True)") == server._getScriptPath(full=True)
-
-
-def test_child_process_acts_on_the_server(server, child, caplog):
-    child.ask("server.lock()")
-    child.ask("server._logger(1, 'from afar')")
-
-    assert server.wait(returnStatus=True) is True
-    assert child.ask("server.wait(returnStatus=True)") is True
-    assert child.ask("server.stats()['requestCount']") == 0
-    assert child.ask("server.stop()")[0] == "ServerStateError"
-    assert [record.getMessage() for record in caplog.records] == ["from afar"]
-
-
-def test_child_process_that_waits_goes_on_when_the_server_is_unlocked(server, channel, child):
-    waits = noted_waits(channel)
-    server.lock()
-    child.begin("server.wait()")
-    wait_until(lambda: waits)
-    server.unlock()
-
-    assert child.end() is None
-
-
-def test_child_process_makes_calls_of_many_threads_at_once(server, child, tmp_path):
-    (tmp_path / "many.py").write_text(
-        "import threading\n"
-        "def ask(server, count):\n"
-        "    answers = []\n"
-        "    def run():\n"
-        "        for _ in range(20):\n"
-        "            answers.append(server.wait(returnStatus=True))\n"
-        "    threads = [threading.Thread(target=run) for _ in range(count)]\n"
-        "    for each in threads: each.start()\n"
-        "    for each in threads: each.join()\n"
-        "    return len(answers), any(answers)\n"
-    )
-    child.ask(f"__import__('sys').path.append({str(tmp_path)!r})")
-
-    assert child.ask("__import__('many').ask(server, 8)") == [160, False]
+    assert child_server.call(call_message, wait)["result"] is True
+    assert child_server.facade._waitProcessingDispatchers(timeout=0) is False
+    call.end(failed=False)

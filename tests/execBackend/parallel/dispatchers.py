@@ -24,7 +24,7 @@ def sleep(seconds):
 
 
 def hold(folder, name):
-    """Say that it runs, and wait for the test."""
+    """Write a file that says it runs, and wait for the test."""
     (Path(folder) / f"{name}.runs").write_text(str(os.getpid()))
     deadline = time.monotonic() + 30
     while not (Path(folder) / "go on").exists():
@@ -34,7 +34,7 @@ def hold(folder, name):
 
 
 def hold_with_program(folder):
-    """Start a program, say so, and wait for it."""
+    """Start a program, write its number into a file, and wait for it."""
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"]) as program:
         (Path(folder) / "program").write_text(str(program.pid))
 
@@ -51,8 +51,8 @@ def leave():
     os._exit(3)
 
 
-def thrown():
-    """Raise by no statement of Python's, as code written in C may."""
+def throw_interrupt():
+    """Raise without a raise statement, as C code may."""
     (_ for _ in ()).throw(KeyboardInterrupt)
 
 
@@ -108,7 +108,7 @@ partial = functools.partial(add, b=10)
 
 
 def fork():
-    """Fork; the forked process comes back from here too, once it is let go."""
+    """Fork; the forked process returns from here too, once it is released."""
     read, write = os.pipe()
     if (forked := os.fork()) == 0:
         os.close(write)
@@ -116,8 +116,8 @@ def fork():
     return forked, write
 
 
-def let_fork_return(forked, write):
-    """Let the forked process come back, and wait for its end."""
+def release_fork(forked, write):
+    """Release the forked process, and wait for its end."""
     os.close(write)
     os.waitpid(forked, 0)
     return "mine"
@@ -137,3 +137,17 @@ class EndsItsReader:
 
 def end_reader():
     return EndsItsReader()
+
+
+def ask_in_fork(_connection):
+    """Ask the server in a forked process; return the name and the text of the exception there."""
+    read, write = os.pipe()
+    if (forked := os.fork()) == 0:
+        try:
+            _connection.server.stats()
+        except Exception as exc:  # noqa: BLE001  the test looks at it
+            os.write(write, f"{type(exc).__name__}\n{exc}".encode())
+        os._exit(0)
+    os.close(write)
+    os.waitpid(forked, 0)
+    return os.read(read, 10_000).decode().split("\n", 1)

@@ -1,20 +1,22 @@
-"""The server, as dispatchers see it in a child process of an exec backend."""
+"""The server, as dispatchers see it in a child process of the backend ``parallel``."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NoReturn, cast
 
-from .errors import ServerStateError
-from .execBackend.parallel.child import ChildServer
-from .message_helpers import MessageHelpers
-from .runtime.asynchronous import call_async
-from .runtime.logs import ServerLog
-from .runtime.stats import paired
-from .sansio_jsonrpc import Codec, JsonLimits, make_codec
-from .settings import Settings
+from ...dispatch.locks import Locks
+from ...errors import ServerStateError
+from ...message_helpers import MessageHelpers
+from ...runtime.asynchronous import call_async
+from ...runtime.logs import ServerLog
+from ...runtime.stats import Stats, paired
+from ...sansio_jsonrpc import Codec, JsonLimits, make_codec
+from ...settings import Settings
+from .channel import ChannelClient
+from .messages import ChildSetup
 
-__all__ = ["ChildFacade"]
+__all__ = ["PARENT_ONLY", "ChildFacade", "ChildSettings"]
 
 Dispatcher = Callable[..., Any]
 
@@ -39,41 +41,57 @@ class ChildSettings:
 
 
 class ChildFacade(MessageHelpers):
-    """What stands for the server in a child. What is about the server acts on the parent's; helpers work right here.
+    """The server's stand-in. Methods that concern the server act on the parent's; helpers work in this process.
 
-    The methods of :data:`PARENT_ONLY`, which are about the parent's process, raise
+    The methods of :data:`PARENT_ONLY`, which concern the parent's process, raise
     :class:`~flaskJSONRPCServer.errors.ServerStateError`.
 
     Args:
-        child: What makes the calls of this process.
+        setup: The setup of the child.
+        channel: The channel to the parent.
+        locks: The locks of the parent.
+        stats: The counts of this process.
+        log: Writes to the parent's log.
     """
 
-    def __init__(self, child: ChildServer) -> None:
-        self._child = child
+    def __init__(self, setup: ChildSetup, channel: ChannelClient, locks: Locks, stats: Stats, log: ServerLog) -> None:
+        self._setup = setup
         super().__init__()
-        self._ask = child.channel.request
-        self._locks = child.locks
-        self.settings = cast("Settings", ChildSettings(child.setup.settings))
+        self._ask = channel.request
+        self._locks = locks
+        self._stats = stats
+        self._log = log
         self._codec_if_made: Codec | None = None
+        self.settings = cast("Settings", ChildSettings(setup.settings))
+
+    @property
+    def _codec(self) -> Codec:
+        # Made when first used: most dispatchers never need it, and its module takes a while to import.
+        if self._codec_if_made is None:
+            settings = self.settings
+            limits = JsonLimits(max_depth=settings.max_nesting_depth, max_integer_digits=settings.max_integer_digits)
+            self._codec_if_made = make_codec(settings.jsonBackend, default=self._fixJSON, limits=limits)
+        return self._codec_if_made
 
     @property
     def name(self) -> str:
         """The server's name."""
-        return self._child.setup.name
+        return self._setup.name
 
     @property
     def log(self) -> ServerLog:
-        """What writes to the server's log."""
-        return self._child.log
+        """The log, which writes to the server's log."""
+        return self._log
 
     @property
     def addresses(self) -> list[Any]:
-        """Where the server listens."""
-        return [tuple(each) if isinstance(each, list) else each for each in self._ask("addresses", {})]
+        """The addresses that the server listens on."""
+        addresses = self._ask("addresses", {})
+        return [tuple(address) if isinstance(address, list) else address for address in addresses]
 
     @property
     def flaskApp(self) -> NoReturn:
-        """Only the parent has it."""
+        """In the parent only."""
         raise parent_only("flaskApp")
 
     @property
@@ -82,21 +100,21 @@ class ChildFacade(MessageHelpers):
         raise parent_only("celery")
 
     def _inChild(self) -> bool:
-        """Tell that this is a child."""
+        """Return True: this is a child."""
         return True
 
     def _findParentModule(self) -> None:
-        """Let ``_parentModule`` be what a child has of the main program: its file, and the globals that were sent."""
+        """Set ``_parentModule`` to the child's copy of the main program: its file, and the globals that were sent."""
         super()._findParentModule()
-        if self._child.setup.script is not None:
-            vars(self._parentModule).setdefault("__file__", self._child.setup.script)
+        if self._setup.script is not None:
+            vars(self._parentModule).setdefault("__file__", self._setup.script)
 
     def lock(self, dispatcher: Dispatcher | None = None) -> None:
         """Hold every call, or those of one dispatcher, until :meth:`unlock`."""
         self._locks.lock(self._locks.key_of(dispatcher))
 
     def unlock(self, dispatcher: Dispatcher | None = None, exclusive: bool = False) -> None:
-        """Let calls run again; ``exclusive`` even while the server is locked."""
+        """Release calls; with ``exclusive``, even while the server is locked."""
         self._locks.unlock(self._locks.key_of(dispatcher), exclusive=exclusive)
 
     def wait(
@@ -105,7 +123,7 @@ class ChildFacade(MessageHelpers):
         sleepMethod: Callable[[float], Any] | None = None,
         returnStatus: bool = False,
     ) -> bool | None:
-        """Block until the server, or a dispatcher, may run; with ``returnStatus`` tell at once whether it is locked."""
+        """Block until the server, or a dispatcher, is unlocked; with ``returnStatus``, return whether it is locked."""
         key = self._locks.key_of(dispatcher)
         if returnStatus:
             return self._locks.is_locked(key)
@@ -141,33 +159,25 @@ class ChildFacade(MessageHelpers):
         self._ask("deepUnlock", {})
 
     def _waitProcessingDispatchers(self, timeout: float = 20, processingDispatcherCountMax: int = 0) -> bool:
-        """Wait until no more than so many dispatchers run, this thread's own not counted; tell whether that is so."""
-        own = self._child.stats.thread_counters().calling()
+        """Wait until at most so many dispatchers run, this thread's own not counted; return whether they do."""
+        own = self._stats.thread_counters().calling()
         allowed = processingDispatcherCountMax + own
         return bool(self._ask("waitProcessingDispatchers", {"timeout": timeout, "allowed": allowed}))
 
     def _speedStatsAdd(self, name: str | Sequence[str], val: float | Sequence[float]) -> None:
-        """Count durations in milliseconds, for ``stats()['speedStats']``."""
-        counted = paired(name, val)
-        names, durations = [each for each, _ in counted], [duration for _, duration in counted]
+        """Add durations in milliseconds to ``stats()['speedStats']``."""
+        pairs = paired(name, val)
+        names, durations = [name for name, _ in pairs], [duration for _, duration in pairs]
         self._ask("speedStatsAdd", {"names": names, "durations": durations})
 
     def _logger(self, level: Any, *args: Any) -> None:
-        """Write to the server's log; without a level from 0 to 4 the message is critical."""
-        self._child.log.write_documented(level, args)
+        """Write to the server's log; a message without a level from 0 to 4 is critical."""
+        self._log.write_documented(level, args)
 
     def _getServerUrl(self, *args: Any) -> list[str]:
         """Return the Flask rules of the served application."""
         urls: list[str] = self._ask("urls", {})
         return urls
-
-    @property
-    def _codec(self) -> Codec:
-        if self._codec_if_made is None:
-            settings = self.settings
-            limits = JsonLimits(max_depth=settings.max_nesting_depth, max_integer_digits=settings.max_integer_digits)
-            self._codec_if_made = make_codec(settings.jsonBackend, default=self._fixJSON, limits=limits)
-        return self._codec_if_made
 
 
 PARENT_ONLY: Final = (
@@ -194,17 +204,18 @@ PARENT_ONLY: Final = (
     "start",
     "stop",
 )
-"""What can be done in the parent only: it changes its routes and backends, or needs its modules."""
+"""The methods that work in the parent only: they change its routes and backends, or need its modules."""
 
 
 def parent_only(name: str) -> ServerStateError:
+    """Return the error for the use of a member that only the parent has."""
     return ServerStateError(
         f"{name} is used in a child process of the exec backend 'parallel'; use it in the server's own process"
     )
 
 
-def refused(name: str) -> Callable[..., NoReturn]:
-    """Return a method that only says where to call it instead."""
+def refuse(name: str) -> Callable[..., NoReturn]:
+    """Return a method that raises the error of :func:`parent_only`."""
 
     def method(self: ChildFacade, *args: Any, **kwargs: Any) -> NoReturn:
         raise parent_only(f"{name}()")
@@ -214,4 +225,4 @@ def refused(name: str) -> Callable[..., NoReturn]:
 
 
 for _name in PARENT_ONLY:
-    setattr(ChildFacade, _name, refused(_name))
+    setattr(ChildFacade, _name, refuse(_name))
