@@ -114,9 +114,15 @@ class ChannelSession:
             error = getattr(message, "error", None) or JsonRpcError(-32600, "Invalid Request: one call at a time")
             self._send(_PEER.respond_with_error(None, error))
         elif message.method in self._methods.waiting:
-            start_thread(self._run, (self._methods.waiting[message.method], message), name="channel-wait")
+            self._run_elsewhere(self._methods.waiting[message.method], message)
         else:
             self._run(self._methods.brief.get(message.method), message)
+
+    def _run_elsewhere(self, method: Method, request: JsonRpcRequest) -> None:
+        try:
+            start_thread(self._run, (method, request), name="channel-wait")
+        except RuntimeError as exc:  # too many threads: that costs this question its answer, and not the channel
+            self._send(_PEER.respond_with_error(request, error_for(exc)))
 
     def _run(self, method: Method | None, request: JsonRpcRequest) -> None:
         try:
@@ -208,15 +214,18 @@ class ChannelClient:
 
     def _read_answers(self) -> None:
         self._own_threads.append(thread_ident())
-        with contextlib.suppress(OSError, JsonRpcException):
+        try:
             for message in messages_from(self._socket):
                 if not isinstance(message, JsonRpcResponse):
                     self._fail_questions()  # it is an answer that cannot be read, and any of them may wait for it
                 elif (question := self._unanswered.get(message.id)) is not None:  # else its thread was interrupted
                     question.end(message)
-        self._is_closed = True
-        self._fail_questions()
-        self._frames.put(None)
+        except (OSError, JsonRpcException):
+            pass  # as at the end: no answer comes any more
+        finally:
+            self._is_closed = True
+            self._fail_questions()
+            self._frames.put(None)
 
     def _fail_questions(self) -> None:
         for question in list(self._unanswered.values()):

@@ -112,6 +112,18 @@ def test_answer_beyond_the_limit_is_an_error_and_costs_no_later_one(server, ask,
     assert ask("isLocked", {"dispatcher": None}) is False
 
 
+def test_waiting_question_without_a_thread_to_run_it_fails_alone(ask, monkeypatch):
+    def refuse(*args, **options):
+        raise RuntimeError("can't start new thread")
+
+    assert ask("isLocked", {"dispatcher": None}) is False
+    monkeypatch.setattr(channel_module, "start_thread", refuse)
+
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        ask("wait", {"dispatcher": None})
+    assert ask("isLocked", {"dispatcher": None}) is False
+
+
 # Garbage
 
 
