@@ -208,7 +208,7 @@ class Settings:
     )
     """How often each client may call."""
 
-    backlog: int = count(10_000)
+    backlog: int = count(10_000, most=2**31 - 1)
     read_timeout_s: float = duration(30, "seconds")
     """How long a client may be silent in the middle of a request before its connection is closed."""
     threads: int = count(64)
