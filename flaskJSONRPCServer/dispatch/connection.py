@@ -50,10 +50,10 @@ Of the dispatcher and the server
                                 copyGlobal(name), eval(expression), execute(statements)
                                 in the main program
 
-Of the pool, in a call on the exec backend `parallel`
-    parallelType    str         'parallel'
+Of the pool, in a call on the exec backend `parallel` or `celery`
+    parallelType    str         'parallel' or 'celery'
     parallelPoolSize int        how many processes it has
-    parallelId      int         the number of this one, from 0 on
+    parallelId      int | str   the number of this one, from 0 on; with celery, the worker and its process
 
 In batches the fields of the answer are shared by all calls in the serving thread. A call on another exec backend has
 its own; what it sets is added to the answer when the call has ended.
