@@ -328,11 +328,11 @@ def process_of_flask(pipeline: Pipeline, environ: Environ) -> flask.Response:
         Refusal: It gets an HTTP error instead of an answer.
         NotFound, MethodNotAllowed: It is no RPC request.
     """
-    request = pipeline.make_exchange(environ, current_request())
-    target = pipeline.find(request)
+    exchange = pipeline.make_exchange(environ, current_request())
+    target = pipeline.find(exchange)
     if target is None:
         refuse(pipeline, environ)
-    return flask_response(pipeline.process(request, *target))
+    return flask_response(pipeline.process(exchange, *target))
 
 
 def refuse(pipeline: Pipeline, environ: Environ) -> NoReturn:

@@ -8,10 +8,11 @@ from functools import cached_property
 from typing import Any
 
 from ..errors import ServerStateError
+from ..http.request import Request
+from ..http.response import Outgoing
 from ..runtime.concurrency import runs_natively, sleep
 from ..runtime.logs import ServerLog
 from ..runtime.main_program import MainProgram
-from .exchange import Exchange
 from .locks import Locks
 from .routes import Route
 
@@ -181,11 +182,13 @@ class Connection(FieldsAsKeys):
     parallelPoolSize: int
     parallelId: Any
 
-    def __init__(self, exchange: Exchange, route: Route, server: ServerFacts, *, notify: bool) -> None:
-        self._request = exchange
-        self._outgoing = exchange.outgoing
+    def __init__(
+        self, request: Request, outgoing: Outgoing, route: Route, server: ServerFacts, *, notify: bool
+    ) -> None:
+        self._request = request
+        self._outgoing = outgoing
         self._server = server
-        self.uniqueId = exchange.unique_id
+        self.uniqueId = request.unique_id
         self.path = route.path
         self.dispatcher = route.function
         self.dispatcherName = route.name

@@ -3,38 +3,73 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..http.request import Request
+from ..http.request import Environ, ReceivedRequest, Request
 from ..http.response import Outgoing
 from ..runtime.counters import ThreadCounters
+from .connection import Connection, ServerFacts
+from .routes import Route
+
+if TYPE_CHECKING:
+    import werkzeug.wrappers
 
 __all__ = ["Exchange"]
 
 
 class Exchange(Request):
-    """A request and what its dispatchers say about the answer. Most say nothing: it is made when first asked for.
+    """A request under way: what its calls share, from its head to its answer.
+
+    Args:
+        head: As with :class:`~flaskJSONRPCServer.http.request.Request`.
+        counters: The counters of the thread that answers the request.
+        allow_compress: Whether the answer may be compressed, unless a dispatcher decides otherwise.
+        trusted_proxies: As with :class:`~flaskJSONRPCServer.http.request.Request`.
+        parsed: As with :class:`~flaskJSONRPCServer.http.request.Request`.
+        new_id: As with :class:`~flaskJSONRPCServer.http.request.Request`.
+        received: As with :class:`~flaskJSONRPCServer.http.request.Request`.
 
     Attributes:
-        counters: The counts of the one thread that answers it.
-        allow_compress: Whether the answer may be compressed, unless a dispatcher says otherwise.
-        callback: The JSONP callback's name; None where the answer is plain JSON.
-        client_key: What the rate limits know the client by; empty where there are none.
-        asked: :attr:`outgoing`, if it has been asked for; None: the answer is plain JSON.
+        counters: The counters of the thread that answers the request.
+        allow_compress: Whether the answer may be compressed, unless a dispatcher decides otherwise.
+        callback: The name of the JSONP callback; None for a plain JSON answer.
+        client_key: The client's key in the counters of the rate limits; empty without rate limits.
+        outgoing_if_any: The :attr:`outgoing`, if something has used it; None means a plain JSON answer.
     """
 
-    counters: ThreadCounters
-
-    # Here, since most requests leave them as they are.
-    allow_compress = True
+    # Class-level defaults: most requests never change them, and each assignment in __init__ would cost every request.
     callback: str | None = None
     client_key = ""
-    asked: Outgoing | None = None
+    outgoing_if_any: Outgoing | None = None
     _output_format = ""
     _copy: dict[str, Any] | None = None
 
-    def wrap_in(self, callback: str | None, output_format: str) -> None:
-        """Let the answer be JSONP, unless a dispatcher says otherwise.
+    def __init__(
+        self,
+        head: Environ,
+        counters: ThreadCounters,
+        allow_compress: bool,
+        trusted_proxies: frozenset[str] = frozenset(),
+        parsed: werkzeug.wrappers.Request | None = None,
+        new_id: Callable[[], str] | None = None,
+        received: ReceivedRequest | None = None,
+    ) -> None:
+        Request.__init__(self, head, trusted_proxies, parsed, new_id, received)  # super() would take longer
+        self.counters = counters
+        self.allow_compress = allow_compress
+
+    def make_connection(self, route: Route, server: ServerFacts, *, notify: bool) -> Any:
+        """Return the magic variable for one call of this request.
+
+        Args:
+            route: The route that is called.
+            server: The server, as connections show it.
+            notify: Whether the call is a notification.
+        """
+        return Connection(self, self.outgoing, route, server, notify=notify)
+
+    def use_jsonp(self, callback: str | None, output_format: str) -> None:
+        """Make the answer JSONP, unless a dispatcher decides otherwise.
 
         Args:
             callback: The callback's name; None where the answer is plain JSON.
@@ -51,9 +86,9 @@ class Exchange(Request):
     @property
     def outgoing(self) -> Outgoing:
         """What the dispatchers ask of the answer."""
-        if self.asked is None:
-            self.asked = Outgoing(self.allow_compress, self.output_format)
-        return self.asked
+        if self.outgoing_if_any is None:
+            self.outgoing_if_any = Outgoing(self.allow_compress, self.output_format)
+        return self.outgoing_if_any
 
     def request_copy(self, copy: Callable[[Request], dict[str, Any]]) -> dict[str, Any]:
         """Return the request as a dict that outlives its thread, with its ``uniqueId``: one copy for all calls."""

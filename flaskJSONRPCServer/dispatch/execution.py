@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..http import jsonp
-from ..http.request import Environ
+from ..runtime.counters import ThreadCounters
 from ..runtime.stats import Stats
 from ..sansio_jsonrpc import ABSENT, JsonRpcException, JsonRpcMethodNotFoundError, JsonRpcRequest
 from .connection import Connection, ServerFacts
@@ -15,25 +15,63 @@ from .invoker import Invoker
 from .routes import Route, Router
 from .submission import CallAnswer
 
-__all__ = ["Execution"]
+__all__ = ["CopiedExchange", "Execution"]
 
 Overload = Mapping[str, Any] | Callable[[Any], Any] | None
 
 
 class CopiedExchange(Exchange):
-    """The request of a call that comes as plain values.
+    """The exchange of one call that arrives as plain values, with a copy of its request.
+
+    Args:
+        unique_id: The id of the request.
+        request: The copy of the request; its ``headers``, ``cookies``, ``environ`` and ``remote_addr`` are used.
+        counters: The counters of the thread that runs the call.
+        allow_compress: Whether the answer may be compressed, unless the dispatcher decides otherwise.
+        is_jsonp: The JSONP output format; True for the default format; False for plain JSON.
+        native_thread: The value of ``_connection.nativeThread``; None leaves it to be found out.
+        overload: A dict of fields to set on the connection, or a function that gets it and may return another.
 
     Attributes:
-        copied: The copy of the request.
-        native_thread: What ``_connection.nativeThread`` says; None leaves it.
-        overload: What to set on the connection, or a function that may replace it.
-        connection: The connection, once the dispatcher has asked for one.
+        connection: The magic variable of the call; None until the dispatcher needs one.
     """
 
-    copied: Mapping[str, Any]
-    native_thread: bool | None = None
-    overload: Overload = None
     connection: Any = None
+
+    def __init__(
+        self,
+        unique_id: str,
+        request: Mapping[str, Any],
+        counters: ThreadCounters,
+        *,
+        allow_compress: bool,
+        is_jsonp: str | bool,
+        native_thread: bool | None = None,
+        overload: Overload = None,
+    ) -> None:
+        super().__init__({"REQUEST_METHOD": "POST", **(request.get("environ") or {})}, counters, allow_compress)
+        self.unique_id = unique_id
+        self._request = request
+        self._native_thread = native_thread
+        self._overload = overload
+        output_format = jsonp.DEFAULT_FORMAT if is_jsonp is True else is_jsonp or ""
+        self.use_jsonp("" if output_format else None, output_format)
+
+    def make_connection(self, route: Route, server: ServerFacts, *, notify: bool) -> Any:
+        """Make the connection of the call, and keep it for whoever sent the call."""
+        connection = super().make_connection(route, server, notify=notify)
+        # From the copy: its environ alone need not have all of this.
+        connection.headers = dict(self._request.get("headers") or {})
+        connection.cookies = dict(self._request.get("cookies") or {})
+        connection.ip = self._request.get("remote_addr")
+        if self._native_thread is not None:
+            connection.nativeThread = self._native_thread
+        self.connection = overloaded(connection, self._overload)
+        return self.connection
+
+    def connection_by_name(self, magic_name: str) -> dict[str, Any]:
+        """Return the connection under the name of its parameter; an empty dict if the dispatcher needed none."""
+        return {} if self.connection is None else {magic_name: self.connection}
 
 
 class Execution:
@@ -63,7 +101,7 @@ class Execution:
         self._stats = stats
         self._router = router
         self._magic_name = magic_name
-        self._invoker = Invoker(server, stats, debug=debug, connect=connected, lets_through=lets_through)
+        self._invoker = Invoker(server, stats, debug=debug, lets_through=lets_through)
         self._allow_compress = allow_compress
 
     def call(
@@ -93,9 +131,15 @@ class Execution:
             included; the result is the exception, a JsonRpcException, where the status is False.
         """
         call = JsonRpcRequest(data["method"], data.get("params"), ABSENT if data.get("notify") else None)
-        exchange = self._exchange(unique_id, request, is_jsonp)
-        exchange.native_thread = native_thread
-        exchange.overload = overload
+        exchange = CopiedExchange(
+            unique_id,
+            request,
+            self._stats.thread_counters(),
+            allow_compress=self._allow_compress,
+            is_jsonp=is_jsonp,
+            native_thread=native_thread,
+            overload=overload,
+        )
         route = self._router.table.find(path, call.method)
         try:
             if route is None:
@@ -109,39 +153,8 @@ class Execution:
 
     def _params(self, route: Route | None, call: JsonRpcRequest, exchange: CopiedExchange) -> dict[str, Any]:
         """Return by name what the dispatcher was given, with the connection if there was one."""
-        params = {} if route is None else dict(route.plan.by_name(call.params))
-        if exchange.connection is not None:
-            params[self._magic_name] = exchange.connection
-        return params
-
-    def _exchange(self, unique_id: str, request: Mapping[str, Any], is_jsonp: str | bool) -> CopiedExchange:
-        environ: Environ = {"REQUEST_METHOD": "POST", **(request.get("environ") or {})}
-        exchange = CopiedExchange(environ)
-        exchange.__dict__["unique_id"] = unique_id
-        exchange.copied = request
-        exchange.allow_compress = self._allow_compress
-        exchange.counters = self._stats.thread_counters()
-        output_format = jsonp.DEFAULT_FORMAT if is_jsonp is True else is_jsonp or ""
-        callback = "" if output_format else None
-        exchange.wrap_in(callback, output_format)
-        return exchange
-
-
-def connected(exchange: CopiedExchange, route: Route, server: ServerFacts, *, notify: bool) -> Any:
-    """Make the connection of a call, and keep it: its caller is told of it."""
-    connection = described(Connection(exchange, route, server, notify=notify), exchange.copied, exchange.native_thread)
-    exchange.connection = overloaded(connection, exchange.overload)
-    return exchange.connection
-
-
-def described(connection: Connection, request: Mapping[str, Any], native_thread: bool | None) -> Connection:
-    """Fill in what the copy of the request says; its environ alone need not have all of it."""
-    connection.headers = dict(request.get("headers") or {})
-    connection.cookies = dict(request.get("cookies") or {})
-    connection.ip = request.get("remote_addr")
-    if native_thread is not None:
-        connection.nativeThread = native_thread
-    return connection
+        params = {} if route is None else route.plan.by_name(call.params)
+        return {**params, **exchange.connection_by_name(self._magic_name)}
 
 
 def overloaded(connection: Connection, overload: Overload) -> Any:

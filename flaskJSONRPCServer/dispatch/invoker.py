@@ -13,7 +13,7 @@ from ..runtime.interrupts import is_interrupt
 from ..runtime.logs import ERROR, WARNING, ServerLog
 from ..runtime.stats import Stats
 from ..sansio_jsonrpc import JsonRpcException, JsonRpcInternalError, JsonRpcInvalidParamsError, JsonRpcRequest
-from .connection import Connection, ServerFacts
+from .connection import ServerFacts
 from .exchange import Exchange
 from .http_errors import error_of_http
 from .routes import Route
@@ -28,7 +28,6 @@ class Invoker:
         server: The server, as connections show it.
         stats: Where calls are counted and timed.
         debug: Whether a client may see the traceback of an unexpected exception.
-        connect: What makes the magic variable.
         lets_through: Asked about an unexpected exception, whether it goes through to the caller instead of becoming an
             error.
     """
@@ -39,11 +38,9 @@ class Invoker:
         stats: Stats,
         *,
         debug: bool,
-        connect: Callable[..., Any] = Connection,
         lets_through: Callable[[BaseException], bool] = lambda exc: False,
     ) -> None:
         self._asked = lets_through
-        self._connect = connect
         self._server = server
         self._log = server.log
         self._locks = server.locks
@@ -62,7 +59,9 @@ class Invoker:
             BaseException: A signal has interrupted the call, to end the program. Or it is let through.
         """
         plan = route.plan
-        connection = self._connection(route, call, exchange) if plan.takes_magic else None
+        connection = None
+        if plan.takes_magic:
+            connection = exchange.make_connection(route, self._server, notify=call.is_notification)
         args, kwargs = plan.bind(call.params, connection)
         if self._locks.engaged:
             self._hold(route, call)
@@ -87,9 +86,6 @@ class Invoker:
             raise error or self.internal_error(f"dispatcher {route.path}{route.name} raised", exchange) from exc
         finally:
             calls.end(perf_counter_ns() - started_ns)
-
-    def _connection(self, route: Route, call: JsonRpcRequest, exchange: Exchange) -> Any:
-        return self._connect(exchange, route, self._server, notify=call.is_notification)
 
     def _hold(self, route: Route, call: JsonRpcRequest) -> None:
         try:

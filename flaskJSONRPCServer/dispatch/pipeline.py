@@ -137,31 +137,39 @@ class Pipeline:
         Returns:
             The answer; None if this is no RPC request: an unknown path, or an HTTP method that this path does not take.
         """
-        request = self.make_exchange(head, parsed, received)
-        if self._locks.closed and (refused := self.held_back(request)) is not None:
+        exchange = Exchange(  # as make_exchange(), whose call would cost each request
+            head,
+            self._stats.thread_counters(),
+            self._allow_compress,
+            self._trusted_proxies,
+            parsed,
+            self.steps.new_id,
+            received,
+        )
+        if self._locks.closed and (refused := self.held_back(exchange)) is not None:
             return refused
         route = None  # as find() says of a POST, as nearly all are: its call would cost each request
-        endpoint = self._router.table.endpoints.get(request.wsgi_path)
-        if endpoint is None or request.method != "POST":
-            target = self.find(request)
+        endpoint = self._router.table.endpoints.get(exchange.wsgi_path)
+        if endpoint is None or exchange.method != "POST":
+            target = self.find(exchange)
             if target is None:
                 return None
             endpoint, route = target
-        counters = request.counters
+        counters = exchange.counters
         counters.requests_started += 1
         try:
-            response = self._process(request, endpoint, route)
+            response = self._process(exchange, endpoint, route)
         except Refusal as refusal:
             response = refusal_response(refusal)
         except BaseException as exc:  # the edge: whatever went wrong, the client learns no more than that
             if is_interrupt(exc) or self._lets_through(exc):
                 raise
-            response = self.server_error(request)
+            response = self.server_error(exchange)
         finally:
             counters.requests_done += 1
             if self._stats.awaiting_idle:
                 self._stats.wake_waiting()
-        return response if self._cors is None else with_cors(response, request, self._cors)
+        return response if self._cors is None else with_cors(response, exchange, self._cors)
 
     def cors_headers(self, request: Request) -> list[tuple[str, str]]:
         """Return what the CORS protocol wants in the answer to a request."""
@@ -199,10 +207,10 @@ class Pipeline:
         self, head: Environ, parsed: werkzeug.wrappers.Request | None, received: ReceivedRequest | None = None
     ) -> Exchange:
         """Return what the calls of a request share."""
-        exchange = Exchange(head, self._trusted_proxies, parsed, self.steps.new_id, received)
-        exchange.allow_compress = self._allow_compress
-        exchange.counters = self._stats.thread_counters()
-        return exchange
+        counters = self._stats.thread_counters()
+        return Exchange(
+            head, counters, self._allow_compress, self._trusted_proxies, parsed, self.steps.new_id, received
+        )
 
     def allowed_methods(self, wsgi_path: str) -> tuple[str, ...]:
         """Return the HTTP methods that an RPC URL takes; none where the URL is unknown."""
@@ -224,61 +232,61 @@ class Pipeline:
             return parent, route
         return (endpoint, None) if endpoint is not None and request.method == "OPTIONS" else None
 
-    def process(self, request: Exchange, endpoint: Endpoint, route: Route | None) -> Response:
+    def process(self, exchange: Exchange, endpoint: Endpoint, route: Route | None) -> Response:
         """Answer a request for an endpoint, or by GET for a route.
 
         Raises:
             Refusal: It gets an HTTP error instead of an answer.
         """
-        head, steps = request.head, self.steps
+        head, steps = exchange.head, self.steps
         self._guard.check_head(head)
-        if request.method != "POST":
-            return self._process_other(request, endpoint, route)
+        if exchange.method != "POST":
+            return self._process_other(exchange, endpoint, route)
         self._guard.check_media_type(head)
         if steps.limiter is not None:  # before auth, which a client would otherwise ask as often as it likes
-            steps.limiter.admit(request, endpoint, None)
+            steps.limiter.admit(exchange, endpoint, None)
         if self._auth is not None:
             declared_length(head, self._max_body_bytes)  # otherwise reading the body checks it soon enough
-            self._authorise(self._auth, request, endpoint.path, None)
-        text = request.body(self._max_body_bytes)
+            self._authorise(self._auth, exchange, endpoint.path, None)
+        text = exchange.body(self._max_body_bytes)
         if "HTTP_CONTENT_ENCODING" in head and is_gzip(head["HTTP_CONTENT_ENCODING"]):
             text = steps.gunzip(text)
         if steps.mime_type is not None:
-            request.outgoing.mime_type = steps.mime_type(request.parsed)
-        return steps.renderer.render(steps.answerer.answer_text(text, endpoint, request), request)
+            exchange.outgoing.mime_type = steps.mime_type(exchange.parsed)
+        return steps.renderer.render(steps.answerer.answer_text(text, endpoint, exchange), exchange)
 
-    def _process_other(self, request: Exchange, endpoint: Endpoint, route: Route | None) -> Response:
-        if request.method == "OPTIONS" or route is None:
+    def _process_other(self, exchange: Exchange, endpoint: Endpoint, route: Route | None) -> Response:
+        if exchange.method == "OPTIONS" or route is None:
             return Response("204 No Content", [("Allow", ", ".join(METHOD_URL_METHODS if route else PATH_METHODS))])
-        return self._get(request, endpoint, route)
+        return self._get(exchange, endpoint, route)
 
-    def _get(self, request: Exchange, endpoint: Endpoint, route: Route) -> Response:
+    def _get(self, exchange: Exchange, endpoint: Endpoint, route: Route) -> Response:
         if self.steps.limiter is not None:
-            self.steps.limiter.admit(request, endpoint, route)
+            self.steps.limiter.admit(exchange, endpoint, route)
         if self._auth is not None:
-            self._authorise(self._auth, request, endpoint.path, route.name)
-        self._guard.check_get(request.head, is_shared=route.shares_secrets)
+            self._authorise(self._auth, exchange, endpoint.path, route.name)
+        self._guard.check_get(exchange.head, is_shared=route.shares_secrets)
         if route.output_format is None:
             raise Forbidden("this method takes no GET; POST a JSON-RPC request")
-        params = query_params(request, route)
+        params = query_params(exchange, route)
         callback = jsonp.check_callback(params.pop("jsonp")) if "jsonp" in params else None
-        request.wrap_in(callback, route.output_format)
+        exchange.use_jsonp(callback, route.output_format)
         steps = self.steps
         if steps.mime_type is not None:
-            request.outgoing.mime_type = steps.mime_type(request.parsed)
-        request.outgoing.headers["Cache-Control"] = "no-store"
+            exchange.outgoing.mime_type = steps.mime_type(exchange.parsed)
+        exchange.outgoing.headers["Cache-Control"] = "no-store"
         call = JsonRpcRequest(route.name, params, id=None)
-        return steps.renderer.render(steps.answerer.answer_message(call, endpoint, request), request)
+        return steps.renderer.render(steps.answerer.answer_message(call, endpoint, exchange), exchange)
 
-    def _authorise(self, auth: Callable[..., Any], request: Request, path: str, method: str | None) -> None:
+    def _authorise(self, auth: Callable[..., Any], exchange: Exchange, path: str, method: str | None) -> None:
         """Ask ``auth``, before the body is read.
 
         Raises:
             Forbidden: It returned anything but True, or raised.
         """
-        copied = self.steps.copy_request(request)
+        request = self.steps.copy_request(exchange)
         try:
-            allowed = auth(self._server.facade, path, copied, method)
+            allowed = auth(self._server.facade, path, request, method)
         except Refusal:  # of a body that auth asked for
             raise
         except BaseException as exc:
@@ -301,15 +309,15 @@ def by_names(process: Callable[[str, str | None], Response]) -> Process:
 
 def in_own_context(process: Process) -> Process:
     """Return a step whose context variables end with the request."""
-    return lambda request, endpoint, route: own_context().run(process, request, endpoint, route)
+    return lambda exchange, endpoint, route: own_context().run(process, exchange, endpoint, route)
 
 
 def in_turn(process: Process, turn: threading.Lock) -> Process:
     """Return a step that one request takes after the other."""
 
-    def process_in_turn(request: Exchange, endpoint: Endpoint, route: Route | None) -> Response:
+    def process_in_turn(exchange: Exchange, endpoint: Endpoint, route: Route | None) -> Response:
         with turn:
-            return process(request, endpoint, route)
+            return process(exchange, endpoint, route)
 
     return process_in_turn
 

@@ -33,11 +33,11 @@ class Renderer:
         Raises:
             HeaderError: A dispatcher asked for a header or a cookie that cannot be sent.
         """
-        asked = exchange.asked
-        if asked is None:
+        outgoing = exchange.outgoing_if_any
+        if outgoing is None:
             response, may_compress = json_response(reply), self._allow_compress
         else:
-            response, may_compress = rendered_as_asked(reply, asked, exchange.callback), asked.allow_compress
+            response, may_compress = custom_response(reply, outgoing, exchange.callback), outgoing.allow_compress
         if may_compress and len(response.body) > self._compress_min_size:
             return self._compressed(response, exchange)
         return response
@@ -64,10 +64,10 @@ def cors_headers(request: Request, cors: Cors) -> list[tuple[str, str]]:
     return cors.headers(origin)
 
 
-def rendered_as_asked(reply: bytes, asked: Outgoing, callback: str | None) -> Response:
-    if reply and asked.jsonp:
-        reply = jsonp.wrap(reply, callback or "", str(asked.jsonp))
+def custom_response(reply: bytes, outgoing: Outgoing, callback: str | None) -> Response:
+    if reply and outgoing.jsonp:
+        reply = jsonp.wrap(reply, callback or "", str(outgoing.jsonp))
     response = json_response(reply)
-    content_type = [checked_header("Content-Type", asked.content_type)] if reply else []
-    response.headers = merged_headers(response.headers, [*content_type, *asked.header_lines()])
+    content_type = [checked_header("Content-Type", outgoing.content_type)] if reply else []
+    response.headers = merged_headers(response.headers, [*content_type, *outgoing.header_lines()])
     return response
