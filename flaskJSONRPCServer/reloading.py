@@ -14,13 +14,13 @@ from types import ModuleType
 from typing import Any
 
 from .dispatch.locks import lock_key
-from .dispatch.origins import owner_of, without_partials
 from .dispatch.rate_limits.plan import registered_rule
 from .dispatch.registration import aliases_of, public_methods
 from .dispatch.routes import Route, RouteTable
 from .engine import Engine
 from .errors import RegistrationError, unknown_name
 from .runtime.asynchronous import in_hub
+from .runtime.function_sources import owner_of, without_partials
 from .runtime.interrupts import is_interrupt
 from .runtime.logs import ERROR, INFO, WARNING
 from .runtime.sources import FreshModules, script_file
