@@ -87,7 +87,7 @@ class Answerer:
         if self._limiter is not None:
             message = self._limiter.price(message, endpoint, exchange)
         if isinstance(message, JsonRpcBatch):
-            if endpoint.is_handed_over or self._make_batch_limiter is not None:
+            if endpoint.has_backends or self._make_batch_limiter is not None:
                 return self._answer_in_parts(message, endpoint, exchange)
             return self._answer_batch(message, endpoint, exchange)
         reply = self._reply(message, endpoint, exchange)  # as answer_message(), whose call would cost each request
@@ -151,7 +151,7 @@ class Answerer:
 
     def _finish(self, pending: Pending, exchange: Exchange) -> bytes:
         try:
-            result = self._backend_calls.collect(pending, exchange)
+            result = self._backend_calls.result(pending, exchange)
             return self._reply_with_result(pending.call, result, exchange)
         except JsonRpcException as exc:
             error = exc.get_error()
@@ -186,7 +186,7 @@ class Answerer:
         if backend is None:
             return self._invoker.invoke(route, call, exchange)
         pending = self._backend_calls.submit(backend, route, call, exchange)
-        return None if is_notification else self._backend_calls.collect(pending, exchange)
+        return None if is_notification else self._backend_calls.result(pending, exchange)
 
     def _refuse(self, message: Message, error: JsonRpcError | None = None) -> bytes:
         """Answer a message with an error; without one, for want of room: it may have been run, or not."""

@@ -75,7 +75,7 @@ class DecoratedPlan:
         magic_name: str,
         bound_names: frozenset[str],
     ) -> None:
-        self._taken = SignaturePlan(with_magic(taken, declared, magic_name), magic_name, bound_names)
+        self._taken = SignaturePlan(add_magic(taken, declared, magic_name), magic_name, bound_names)
         self._declared = SignaturePlan(declared, magic_name, bound_names)
         self._functions = [(f"{function.__qualname__}() ", code_of(function)) for function in functions]
         self._passes_all = len(taken) == 2 and all(map(is_variadic, taken))
@@ -241,7 +241,7 @@ def behind_decorator(function: Any) -> Function:
     return wrapped
 
 
-def with_magic(taken: list[Parameter], declared: list[Parameter], magic_name: str) -> list[Parameter]:
+def add_magic(taken: list[Parameter], declared: list[Parameter], magic_name: str) -> list[Parameter]:
     """Return what a decorator takes, with the magic parameter where ``**kwargs`` passes that on to the function."""
     *others, last = taken
     is_named = any(p.name == magic_name for p in taken)

@@ -97,7 +97,7 @@ class Exchange(Request):
             self._copy["uniqueId"] = self.unique_id
         return self._copy
 
-    def take_over(self, said: Any) -> None:
+    def apply_response_fields(self, said: Any) -> None:
         """Take over what a dispatcher said elsewhere, on a connection of its own: only what differs from the start.
 
         Args:

@@ -84,7 +84,7 @@ class Execution:
         magic_name: The name of the magic variable.
         debug: Whether a client may see the traceback of an unexpected exception.
         allow_compress: Whether the answer may be compressed, unless the dispatcher says otherwise.
-        lets_through: As with :class:`~flaskJSONRPCServer.dispatch.invoker.Invoker`.
+        should_propagate: As with :class:`~flaskJSONRPCServer.dispatch.invoker.Invoker`.
     """
 
     def __init__(
@@ -96,12 +96,12 @@ class Execution:
         magic_name: str,
         debug: bool,
         allow_compress: bool,
-        lets_through: Callable[[BaseException], bool],
+        should_propagate: Callable[[BaseException], bool],
     ) -> None:
         self._stats = stats
         self._router = router
         self._magic_name = magic_name
-        self._invoker = Invoker(server, stats, debug=debug, lets_through=lets_through)
+        self._invoker = Invoker(server, stats, debug=debug, should_propagate=should_propagate)
         self._allow_compress = allow_compress
 
     def call(

@@ -28,8 +28,8 @@ class Invoker:
         server: The server, as connections show it.
         stats: Where calls are counted and timed.
         debug: Whether a client may see the traceback of an unexpected exception.
-        lets_through: Asked about an unexpected exception, whether it goes through to the caller instead of becoming an
-            error.
+        should_propagate: Returns whether an unexpected exception propagates to the caller, rather than become an error
+            of the call.
     """
 
     def __init__(
@@ -38,9 +38,9 @@ class Invoker:
         stats: Stats,
         *,
         debug: bool,
-        lets_through: Callable[[BaseException], bool] = lambda exc: False,
+        should_propagate: Callable[[BaseException], bool] = lambda exc: False,
     ) -> None:
-        self._asked = lets_through
+        self._asked = should_propagate
         self._server = server
         self._log = server.log
         self._locks = server.locks
@@ -81,7 +81,7 @@ class Invoker:
         except BaseException as exc:  # whatever it is, this call has failed, and neither its thread nor its neighbours
             calls.failed += 1
             error = self._expected_error(exc, route)
-            if error is None and (is_interrupt(exc) or self.lets_through(exc)):
+            if error is None and (is_interrupt(exc) or self.should_propagate(exc)):
                 raise
             raise error or self.internal_error(f"dispatcher {route.path}{route.name} raised", exchange) from exc
         finally:
@@ -101,7 +101,7 @@ class Invoker:
         misfit = route.plan.misfit(exc)
         return error_of_http(exc) if misfit is None else JsonRpcInvalidParamsError(misfit)
 
-    def lets_through(self, exc: BaseException) -> bool:
+    def should_propagate(self, exc: BaseException) -> bool:
         """Return whether an unexpected exception goes through; not so where the one who is asked raises itself."""
         try:
             return self._asked(exc)

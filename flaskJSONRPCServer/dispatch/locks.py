@@ -132,13 +132,13 @@ class Locks:
             self._holds += 1
             self._update()
 
-    def let_requests_go(self) -> None:
+    def release_requests(self) -> None:
         """Undo one :meth:`hold_requests`."""
         with self._changed:
             self._holds -= 1
             self._update()
 
-    def wait_open(self) -> None:
+    def wait_until_open(self) -> None:
         """Block while requests are held. Whoever has a request to answer reads :attr:`closed` first.
 
         Raises:
@@ -178,14 +178,14 @@ class Locks:
         if not self.wait_in_period(key):
             raise JsonRpcException.exc_from_error(JsonRpcError(CALL_NOT_RUN, "Not run: the server has stopped"))
 
-    def wait_in_period(self, key: Hashable | None, is_given_up: Callable[[], bool] = lambda: False) -> bool:
+    def wait_in_period(self, key: Hashable | None, is_abandoned: Callable[[], bool] = lambda: False) -> bool:
         """Block until the dispatcher may run, or the server stops. Return False in the second case.
 
         Args:
             key: The dispatcher; None for the server.
-            is_given_up: Whether nobody waits for it any more; :meth:`wake_waiting` lets it be asked again.
+            is_abandoned: Whether nobody waits for it any more; :meth:`wake_waiting` lets it be asked again.
         """
-        return self._hold(lambda: self._is_locked(key) and not is_given_up())
+        return self._hold(lambda: self._is_locked(key) and not is_abandoned())
 
     def wake_waiting(self) -> None:
         """Let those look again that wait for a lock to open."""

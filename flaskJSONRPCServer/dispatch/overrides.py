@@ -155,7 +155,7 @@ class Overrides:
         return self.codec.dumps(response)
 
     def _messages_from(self, parsed: tuple[bool, Any], text: bytes) -> JsonRpcMessage | JsonRpcBatch:
-        messages = messages_told(parsed, text, self._max_batch_length)
+        messages = messages_from(parsed, text, self._max_batch_length)
         restore_ids(messages, text, self.codec)
         return messages
 
@@ -190,7 +190,7 @@ def parsed_request(
     return True, tree if isinstance(tree, list) else [tree]
 
 
-def messages_told(told: tuple[bool, Any], text: bytes, max_batch_length: int | None) -> JsonRpcMessage | JsonRpcBatch:
+def messages_from(told: tuple[bool, Any], text: bytes, max_batch_length: int | None) -> JsonRpcMessage | JsonRpcBatch:
     """Return the messages of what a ``_parseRequest`` has returned.
 
     It is a batch, to be answered by an array, if the text is an array, or if there is not exactly one request.
@@ -200,12 +200,12 @@ def messages_told(told: tuple[bool, Any], text: bytes, max_batch_length: int | N
     """
     status, requests = told
     if not status:
-        raise JsonRpcException.exc_from_error(error_told(requests))
+        raise JsonRpcException.exc_from_error(error_from(requests))
     is_batch = text.lstrip().startswith(b"[") or len(requests) != 1
     return messages_of(list(requests) if is_batch else requests[0], max_batch_length=max_batch_length)
 
 
-def error_told(told: Any) -> JsonRpcError:
+def error_from(told: Any) -> JsonRpcError:
     match told:
         case JsonRpcError():
             return told

@@ -78,11 +78,11 @@ class Pipeline:
         guard: The checks before a body is read.
         stats: Where requests are counted.
         steps: What a user may replace.
-        lets_through: As with :class:`~flaskJSONRPCServer.dispatch.invoker.Invoker`.
+        should_propagate: As with :class:`~flaskJSONRPCServer.dispatch.invoker.Invoker`.
 
     Attributes:
         steps: The same; :meth:`rebuild` replaces them.
-        is_of_flask: Whether a step needs ``flask.request``, so that every request has to go through Flask.
+        needs_flask: Whether a step needs ``flask.request``, so that every request has to go through Flask.
     """
 
     def __init__(
@@ -94,9 +94,9 @@ class Pipeline:
         stats: Stats,
         steps: Steps,
         *,
-        lets_through: Callable[[BaseException], bool],
+        should_propagate: Callable[[BaseException], bool],
     ) -> None:
-        self._lets_through = lets_through
+        self._lets_through = should_propagate
         self._has_warned = False  # of an auth that returns something true; written by any thread, at worst twice
         self._server = server
         self._locks = server.locks
@@ -114,7 +114,7 @@ class Pipeline:
     def rebuild(self, steps: Steps) -> None:
         """Take other steps, from the next request on."""
         self.steps = steps
-        self.is_of_flask = steps.process is not None or steps.handler is not None
+        self.needs_flask = steps.process is not None or steps.handler is not None
         process = self.process if steps.process is None else by_names(steps.process)
         if self._auth is not None:  # what it sets is there for the dispatchers, and not for the next request
             process = in_own_context(process)
@@ -146,7 +146,7 @@ class Pipeline:
             self.steps.new_id,
             received,
         )
-        if self._locks.closed and (refused := self.held_back(exchange)) is not None:
+        if self._locks.closed and (refused := self.wait_until_open(exchange)) is not None:
             return refused
         route = None  # as find() says of a POST, as nearly all are: its call would cost each request
         endpoint = self._router.table.endpoints.get(exchange.wsgi_path)
@@ -175,14 +175,14 @@ class Pipeline:
         """Return what the CORS protocol wants in the answer to a request."""
         return [] if self._cors is None else cors_headers(request, self._cors)
 
-    def held_back(self, request: Request) -> Response | None:
+    def wait_until_open(self, request: Request) -> Response | None:
         """Hold a request as long as requests are held.
 
         Returns:
             Its answer if the server has stopped meanwhile, else None.
         """
         try:
-            self._locks.wait_open()
+            self._locks.wait_until_open()
         except Refusal as refusal:
             response = refusal_response(refusal)
             response.headers = merged_headers(response.headers, self.cors_headers(request))

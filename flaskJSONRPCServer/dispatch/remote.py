@@ -27,7 +27,7 @@ WORKER_LOST: Final = -32005
 CALL_TIMED_OUT: Final = -32006
 """Code of the error where a call took longer than its backend allows. It was ended, and may have done its work."""
 
-SAID: Final = ("headersOut", "cookiesOut", "mimeType", "jsonp", "allowCompress")
+RESPONSE_FIELDS: Final = ("headersOut", "cookiesOut", "mimeType", "jsonp", "allowCompress")
 """The fields of the magic variable by which a dispatcher says something about the answer."""
 
 
@@ -95,19 +95,19 @@ def outcome_of_answer(answer: CallAnswer, magic_name: str) -> dict[str, Any]:
     outcome: dict[str, Any] = {"result": result} if status else {"error": members_of(result.get_error())}
     connection = params.get(magic_name)
     if connection is not None:
-        outcome["said"] = {name: connection[name] for name in SAID}
+        outcome["response"] = {name: connection[name] for name in RESPONSE_FIELDS}
     return outcome
 
 
 def parts_of_outcome(outcome: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values in an outcome that the dispatcher chose, by the names that the log gives them."""
     data = outcome.get("error", {}).get("data")
-    return {"result": outcome.get("result"), "data": data, "connection": outcome.get("said")}
+    return {"result": outcome.get("result"), "data": data, "connection": outcome.get("response")}
 
 
 def answer_of_outcome(outcome: Mapping[str, Any], magic_name: str) -> CallAnswer:
     """Return what :func:`outcome_of_answer` was made of, as ``check`` gives it."""
-    params = {magic_name: outcome["said"]} if "said" in outcome else {}
+    params = {magic_name: outcome["response"]} if "response" in outcome else {}
     if "error" not in outcome:
         return True, params, outcome["result"]
     error = outcome["error"]

@@ -68,14 +68,14 @@ class Endpoint:
     """One path and the routes below it, by name.
 
     Attributes:
-        is_handed_over: Whether a route among them has exec backends.
+        has_backends: Whether a route among them has exec backends.
         find: Returns the route of a name, or None: ``routes.get`` of the dict itself, which takes half the time of the
             read-only view's.
     """
 
     path: str
     routes: Mapping[str, Route]
-    is_handed_over: bool = False
+    has_backends: bool = False
     find: Callable[[str], Route | None] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -103,7 +103,7 @@ class RouteTable:
             names[route.name] = route
         return RouteTable(endpoints_of(by_path))
 
-    def exchanging(self, new: Iterable[Route], is_dropped: Callable[[Route], bool]) -> RouteTable:
+    def with_replaced(self, new: Iterable[Route], is_dropped: Callable[[Route], bool]) -> RouteTable:
         """Return a table without the routes that are dropped, and with the new ones, whatever stands in their place.
 
         Raises:
@@ -200,14 +200,14 @@ class Router:
             self._on_paths(table.paths())
             self.table = table
 
-    def exchange(self, new: Iterable[Route], is_dropped: Callable[[Route], bool]) -> None:
+    def replace(self, new: Iterable[Route], is_dropped: Callable[[Route], bool]) -> None:
         """Drop routes and add others, in one step: a request sees all of it or nothing.
 
         Raises:
-            RegistrationError: As :meth:`RouteTable.exchanging`.
+            RegistrationError: As :meth:`RouteTable.with_replaced`.
         """
         with self._changing:
-            table = self.table.exchanging(new, is_dropped)
+            table = self.table.with_replaced(new, is_dropped)
             self._on_paths(table.paths())
             self.table = table
             self._on_paths_left(table.paths())

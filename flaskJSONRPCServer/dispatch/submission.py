@@ -28,7 +28,7 @@ __all__ = [
     "Contract",
     "DocumentedInvoker",
     "Pending",
-    "reserved",
+    "server_exception",
 ]
 
 BACKEND_REFUSED = -32002
@@ -95,14 +95,14 @@ class BackendCalls:
         try:
             if self._locks.engaged:  # held here rather than in the backend, where it would keep others from running
                 self._locks.hold_call(route.lock_key)
-            return Pending(call, backend, self._added(backend, route, call, exchange))
+            return Pending(call, backend, self._add(backend, route, call, exchange))
         except JsonRpcException as exc:
             if call.id is ABSENT:
                 self._stats.count_lost(1)
                 self._log.write(WARNING, f"notification {route.path}{route.name} is lost:", exc.message)
             raise
 
-    def collect(self, pending: Pending, exchange: Exchange) -> Any:
+    def result(self, pending: Pending, exchange: Exchange) -> Any:
         """Wait for the answer of a call, and take over what its dispatcher says about the response.
 
         Raises:
@@ -111,9 +111,9 @@ class BackendCalls:
         what = f"the exec backend failed in check() for {pending.call.method!r}"
         with internal_errors(self._invoker, what, exchange):
             answer = pending.backend.check(exchange.unique_id, pending.ticket)
-        return self.result_of(answer, pending.call.method, exchange)
+        return self.result_from(answer, pending.call.method, exchange)
 
-    def result_of(self, answer: CallAnswer, method: str, exchange: Exchange) -> Any:
+    def result_from(self, answer: CallAnswer, method: str, exchange: Exchange) -> Any:
         """Return the result in the answer of a call, after taking over what its dispatcher says about the response.
 
         Raises:
@@ -122,28 +122,28 @@ class BackendCalls:
         status, params, result = answer
         said = params.get(self._magic_name) if isinstance(params, Mapping) else None
         if said is not None:
-            exchange.take_over(said)
+            exchange.apply_response_fields(said)
         if not status:
             known = exception_of(result)
             raise self._failure(result, method, exchange) if known is None else known
         return result
 
-    def handed(self, route: Route, call: JsonRpcRequest, exchange: Exchange) -> tuple[Any, ...]:
+    def arguments(self, route: Route, call: JsonRpcRequest, exchange: Exchange) -> tuple[Any, ...]:
         """Return what ``add`` and ``_callDispatcher`` are given: ``uniqueId, path, data, request, isJSONP``."""
         request = exchange.request_copy(self._copy_request)
-        return request["uniqueId"], route.path, data_in(call, route), request, exchange.output_format
+        return request["uniqueId"], route.path, call_data(call, route), request, exchange.output_format
 
-    def _added(self, backend: Contract, route: Route, call: JsonRpcRequest, exchange: Exchange) -> Any:
-        handed = self.handed(route, call, exchange)
+    def _add(self, backend: Contract, route: Route, call: JsonRpcRequest, exchange: Exchange) -> Any:
+        arguments = self.arguments(route, call, exchange)
         with internal_errors(self._invoker, f"the exec backend failed in add() for {call.method!r}", exchange):
-            status, info, ticket = backend.add(*handed)
+            status, info, ticket = backend.add(*arguments)
         if not status:
-            raise exception_of(info) or reserved(BACKEND_REFUSED, str(info or "Server busy"))
+            raise exception_of(info) or server_exception(BACKEND_REFUSED, str(info or "Server busy"))
         return ticket
 
     def _failure(self, result: Any, method: str, exchange: Exchange) -> BaseException:
         cause = result if isinstance(result, BaseException) else RuntimeError(str(result))
-        if self._invoker.lets_through(cause):
+        if self._invoker.should_propagate(cause):
             return cause
         try:
             raise cause
@@ -166,13 +166,13 @@ class DocumentedInvoker:
         self._call_dispatcher = call_dispatcher
         self._backend_calls = backend_calls
         self.internal_error = invoker.internal_error
-        self.lets_through = invoker.lets_through
+        self.should_propagate = invoker.should_propagate
 
     def invoke(self, route: Route, call: JsonRpcRequest, exchange: Exchange) -> Any:
         """As :meth:`~flaskJSONRPCServer.dispatch.invoker.Invoker.invoke`."""
         with internal_errors(self, f"_callDispatcher failed for {route.name!r}", exchange):
-            answer = self._call_dispatcher(*self._backend_calls.handed(route, call, exchange))
-        return self._backend_calls.result_of(answer, route.name, exchange)
+            answer = self._call_dispatcher(*self._backend_calls.arguments(route, call, exchange))
+        return self._backend_calls.result_from(answer, route.name, exchange)
 
 
 AnyInvoker = Invoker | DocumentedInvoker
@@ -187,12 +187,12 @@ def internal_errors(invoker: AnyInvoker, what: str, exchange: Exchange) -> Itera
     except JsonRpcException:
         raise
     except BaseException as exc:
-        if is_interrupt(exc) or invoker.lets_through(exc):
+        if is_interrupt(exc) or invoker.should_propagate(exc):
             raise
         raise invoker.internal_error(what, exchange) from exc
 
 
-def data_in(call: JsonRpcRequest, route: Route) -> dict[str, Any]:
+def call_data(call: JsonRpcRequest, route: Route) -> dict[str, Any]:
     is_notification = call.id is ABSENT
     call_id = None if is_notification else call.id
     return {"method": route.name, "params": call.params, "id": call_id, "notify": is_notification}
@@ -205,6 +205,6 @@ def exception_of(info: Any) -> JsonRpcException | None:
     return info if isinstance(info, JsonRpcException) else None
 
 
-def reserved(code: int, message: str) -> JsonRpcException:
+def server_exception(code: int, message: str) -> JsonRpcException:
     """Return the exception of an error that the server answers with by itself."""
     return JsonRpcException.exc_from_error(JsonRpcError(code, message))

@@ -342,13 +342,13 @@ def test_deep_lock_and_holds_close_and_only_their_own_end_opens():
     locks.hold_requests()
     locks.unlock()
     locks.deep_unlock()
-    locks.let_requests_go()
+    locks.release_requests()
     assert locks.closed
     assert not locks.engaged
-    locks.let_requests_go()
+    locks.release_requests()
 
     assert not locks.closed
-    locks.wait_open()
+    locks.wait_until_open()
 
 
 def test_deep_lock_is_a_switch():

@@ -125,7 +125,7 @@ def test_router_adds_all_routes_or_none():
 
 def test_exchange_drops_and_adds_in_one_step():
     old = RouteTable().with_routes([route("a", "/x/"), route("b", "/x/"), route("a", "/y/")])
-    new = old.exchanging([route("a", "/x/", two), route("c", "/z/", two)], lambda each: each.path == "/y/")
+    new = old.with_replaced([route("a", "/x/", two), route("c", "/z/", two)], lambda each: each.path == "/y/")
 
     assert [(each.path, each.name, each.function) for each in new.routes()] == [
         ("/x/", "a", two),
@@ -139,7 +139,7 @@ def test_exchange_drops_and_adds_in_one_step():
 
 def test_exchange_refuses_two_functions_of_one_name():
     with pytest.raises(RegistrationError, match="'a' on '/' is already"):
-        RouteTable().exchanging([route("a"), route("a", "/", two)], lambda each: True)
+        RouteTable().with_replaced([route("a"), route("a", "/", two)], lambda each: True)
 
 
 def test_router_tells_the_paths_that_are_left_once_the_table_is_exchanged():
@@ -148,8 +148,8 @@ def test_router_tells_the_paths_that_are_left_once_the_table_is_exchanged():
         lambda paths: seen.append(("before", paths, router.table.paths())),
         lambda paths: seen.append(("after", paths, router.table.paths())),
     )
-    router.exchange([route("a", "/x/")], lambda each: False)
-    router.exchange([route("a", "/y/")], lambda each: True)
+    router.replace([route("a", "/x/")], lambda each: False)
+    router.replace([route("a", "/y/")], lambda each: True)
 
     assert seen == [
         ("before", ["/x/"], []),

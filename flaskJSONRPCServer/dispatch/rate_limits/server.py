@@ -43,9 +43,9 @@ class ServerRateLimits:
             MissingExtraError: ``limits`` is not installed, or the client library of the storage.
         """
         if option is not None:
-            self._made_counters(read_plan(option, self._format_path))
+            self._make_counters(read_plan(option, self._format_path))
 
-    def note(self, routes: Iterable[Route]) -> bool:
+    def add_routes(self, routes: Iterable[Route]) -> bool:
         """Return whether one of these routes has a limit, while there is no limiter for want of one."""
         if self._has_limited_routes or not any(route.rate_limit for route in routes):
             return False
@@ -66,7 +66,7 @@ class ServerRateLimits:
             return None
         if self._counters is None or option != self._option:
             self._plan = read_plan(option, self._format_path)
-            self._counters = self._made_counters(self._plan)
+            self._counters = self._make_counters(self._plan)
             self._option = option
         return RateLimiter(self._plan, self._counters, self._log, copy_request, self._name)
 
@@ -83,7 +83,7 @@ class ServerRateLimits:
             *(f"the method {name!r}" for name in self._plan.methods if name not in methods),
         ]
 
-    def _made_counters(self, plan: RateLimitPlan) -> Counters:
+    def _make_counters(self, plan: RateLimitPlan) -> Counters:
         from .counters import Counters
 
         return Counters(plan, self._log)

@@ -24,7 +24,7 @@ from celery.worker.consumer import Consumer
 from ...dispatch.connection import FieldsAsKeys
 from ...dispatch.invoker import logged_error
 from ...dispatch.remote import WORKER_LOST, outcome_of_answer, parts_of_outcome
-from ...dispatch.submission import CallAnswer, reserved
+from ...dispatch.submission import CallAnswer, server_exception
 from ...errors import ServerStateError
 from ...runtime.interrupts import is_interrupt
 from ...runtime.logs import ERROR, WARNING, leave_console
@@ -222,7 +222,7 @@ class Worker:
             f"worker {self._host} {has}; start the worker again with the server's code"
         )
         self._server.log.write(ERROR, text)
-        raise reserved(WORKER_DIFFERS, text)
+        raise server_exception(WORKER_DIFFERS, text)
 
     def _warn_of(self, fingerprint: str) -> None:
         here = self._catalogue.fingerprint

@@ -289,7 +289,7 @@ class ChildLocks(Locks):
         """As :meth:`Locks.is_locked`."""
         return bool(self._ask("isLocked", {"dispatcher": key}))
 
-    def wait_in_period(self, key: Hashable | None, is_given_up: Callable[[], bool] = lambda: False) -> bool:
+    def wait_in_period(self, key: Hashable | None, is_abandoned: Callable[[], bool] = lambda: False) -> bool:
         """Block until the dispatcher may run.
 
         Raises:
