@@ -1,4 +1,4 @@
-"""One HTTP request on its way to an answer: what its calls share."""
+"""A request under way, and the state that its calls share."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Exchange"]
 
 
 class Exchange(Request):
-    """A request under way: what its calls share, from its head to its answer.
+    """A request under way, with the state that its calls share.
 
     Args:
         head: As with :class:`~flaskJSONRPCServer.http.request.Request`.
@@ -72,7 +72,7 @@ class Exchange(Request):
         """Make the answer JSONP, unless a dispatcher decides otherwise.
 
         Args:
-            callback: The callback's name; None where the answer is plain JSON.
+            callback: The name of the callback; None for a plain JSON answer.
             output_format: The JSONP output format.
         """
         self.callback = callback
@@ -80,41 +80,43 @@ class Exchange(Request):
 
     @property
     def output_format(self) -> str | bool:
-        """The JSONP output format as registered; False where the answer is plain JSON."""
+        """The JSONP output format of the registration; False for a plain JSON answer."""
         return False if self.callback is None else self._output_format
 
     @property
     def outgoing(self) -> Outgoing:
-        """What the dispatchers ask of the answer."""
+        """The options that dispatchers set for the answer, created on first use."""
         if self.outgoing_if_any is None:
             self.outgoing_if_any = Outgoing(self.allow_compress, self.output_format)
         return self.outgoing_if_any
 
     def request_copy(self, copy: Callable[[Request], dict[str, Any]]) -> dict[str, Any]:
-        """Return the request as a dict that outlives its thread, with its ``uniqueId``: one copy for all calls."""
+        """Return the request as a dict that outlives its thread, with its ``uniqueId``; all calls share one copy."""
         if self._copy is None:
             self._copy = copy(self)
             self._copy["uniqueId"] = self.unique_id
         return self._copy
 
-    def apply_response_fields(self, said: Any) -> None:
-        """Take over what a dispatcher said elsewhere, on a connection of its own: only what differs from the start.
+    def apply_response_fields(self, fields: Any) -> None:
+        """Apply the response fields of a call that ran on a backend, with a connection of its own.
+
+        Only the fields that differ from their defaults count: another call of the batch may have set the rest.
 
         Args:
-            said: The connection, or a dict with its fields; fields may be missing.
+            fields: The connection of the call, or a dict with its fields; fields may be missing.
         """
         outgoing = self.outgoing
-        output_format = said.get("jsonp", self.output_format)
-        allow_compress = said.get("allowCompress", self.allow_compress)
-        usual = Outgoing(allow_compress, output_format).content_type
-        mime_type = said.get("mimeType", usual)
-        if headers := said.get("headersOut"):
+        output_format = fields.get("jsonp", self.output_format)
+        allow_compress = fields.get("allowCompress", self.allow_compress)
+        default_type = Outgoing(allow_compress, output_format).content_type
+        mime_type = fields.get("mimeType", default_type)
+        if headers := fields.get("headersOut"):
             outgoing.headers.update(headers)
-        if cookies := said.get("cookiesOut"):
+        if cookies := fields.get("cookiesOut"):
             outgoing.cookies.extend(cookies)
         if output_format != self.output_format:
             outgoing.jsonp = output_format
         if allow_compress != self.allow_compress:
             outgoing.allow_compress = allow_compress
-        if mime_type != usual:
+        if mime_type != default_type:
             outgoing.mime_type = mime_type

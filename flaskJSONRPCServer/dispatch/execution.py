@@ -1,4 +1,4 @@
-"""The running side of an exec backend: a call that comes as plain values is found, made and answered."""
+"""The worker side of an exec backend: find, make and answer a call that arrives as plain values."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..http import jsonp
 from ..runtime.counters import ThreadCounters
 from ..runtime.stats import Stats
 from ..sansio_jsonrpc import ABSENT, JsonRpcException, JsonRpcMethodNotFoundError, JsonRpcRequest
-from .connection import Connection, ServerFacts
+from .connection import ServerFacts
 from .exchange import Exchange
 from .invoker import Invoker
 from .routes import Route, Router
@@ -29,7 +29,7 @@ class CopiedExchange(Exchange):
         counters: The counters of the thread that runs the call.
         allow_compress: Whether the answer may be compressed, unless the dispatcher decides otherwise.
         is_jsonp: The JSONP output format; True for the default format; False for plain JSON.
-        native_thread: The value of ``_connection.nativeThread``; None leaves it to be found out.
+        native_thread: The value of ``_connection.nativeThread``; None detects it.
         overload: A dict of fields to set on the connection, or a function that gets it and may return another.
 
     Attributes:
@@ -58,7 +58,7 @@ class CopiedExchange(Exchange):
         self.use_jsonp("" if output_format else None, output_format)
 
     def make_connection(self, route: Route, server: ServerFacts, *, notify: bool) -> Any:
-        """Make the connection of the call, and keep it for whoever sent the call."""
+        """Make the connection of the call, and keep it: the sender of the call gets it back."""
         connection = super().make_connection(route, server, notify=notify)
         # From the copy: its environ alone need not have all of this.
         connection.headers = dict(self._request.get("headers") or {})
@@ -66,7 +66,7 @@ class CopiedExchange(Exchange):
         connection.ip = self._request.get("remote_addr")
         if self._native_thread is not None:
             connection.nativeThread = self._native_thread
-        self.connection = overloaded(connection, self._overload)
+        self.connection = apply_overload(connection, self._overload)
         return self.connection
 
     def connection_by_name(self, magic_name: str) -> dict[str, Any]:
@@ -75,15 +75,15 @@ class CopiedExchange(Exchange):
 
 
 class Execution:
-    """Makes one call for an exec backend: what the documented ``_callDispatcher`` does.
+    """Makes calls for an exec backend: the documented ``_callDispatcher``.
 
     Args:
         server: The server, as connections show it.
-        stats: Where the call is counted.
+        stats: Counts the calls.
         router: The routes.
         magic_name: The name of the magic variable.
         debug: Whether a client may see the traceback of an unexpected exception.
-        allow_compress: Whether the answer may be compressed, unless the dispatcher says otherwise.
+        allow_compress: Whether the answer may be compressed, unless the dispatcher decides otherwise.
         should_propagate: As with :class:`~flaskJSONRPCServer.dispatch.invoker.Invoker`.
     """
 
@@ -115,20 +115,20 @@ class Execution:
         native_thread: bool | None,
         overload: Overload,
     ) -> CallAnswer:
-        """Make the call, in this thread.
+        """Make a call in this thread.
 
         Args:
-            unique_id: The id of the request that it belongs to.
+            unique_id: The id of its request.
             path: The path of the dispatcher, such as ``/api/``.
             data: The call: ``method``, ``params``, ``id``; ``notify`` is True for a notification.
-            request: The copy of the request; its ``headers``, ``cookies``, ``environ``, ``remote_addr`` are used.
-            is_jsonp: The JSONP output format; True for the usual one; False for plain JSON.
-            native_thread: What ``_connection.nativeThread`` says; None leaves it.
-            overload: A dict of fields to set on the connection, or a function that is given it and may return another.
+            request: As with :class:`CopiedExchange`.
+            is_jsonp: As with :class:`CopiedExchange`.
+            native_thread: As with :class:`CopiedExchange`.
+            overload: As with :class:`CopiedExchange`.
 
         Returns:
-            ``(status, params, result)``: ``params`` holds by name what the dispatcher was given, the connection
-            included; the result is the exception, a JsonRpcException, where the status is False.
+            ``(status, params, result)``: ``params`` are the arguments of the dispatcher by name, the connection
+            included; with a False status, the result is the JsonRpcException.
         """
         call = JsonRpcRequest(data["method"], data.get("params"), ABSENT if data.get("notify") else None)
         exchange = CopiedExchange(
@@ -152,15 +152,16 @@ class Execution:
             self._stats.wake_waiting()
 
     def _params(self, route: Route | None, call: JsonRpcRequest, exchange: CopiedExchange) -> dict[str, Any]:
-        """Return by name what the dispatcher was given, with the connection if there was one."""
+        """Return the arguments of the dispatcher by name, its connection included."""
         params = {} if route is None else route.plan.by_name(call.params)
         return {**params, **exchange.connection_by_name(self._magic_name)}
 
 
-def overloaded(connection: Connection, overload: Overload) -> Any:
+def apply_overload(connection: Any, overload: Overload) -> Any:
+    """Return the connection with the user's fields set, or the object that the user's function puts in its place."""
     if callable(overload):
-        replaced = overload(connection)
-        return connection if replaced is None else replaced
+        replacement = overload(connection)
+        return connection if replacement is None else replacement
     for name, value in (overload or {}).items():
         connection[name] = value
     return connection

@@ -1,4 +1,4 @@
-"""From the bytes of an answer to an HTTP response: media type, JSONP, headers of the dispatchers, gzip, CORS."""
+"""The HTTP response for a JSON-RPC answer: media type, JSONP, the dispatchers' headers, gzip, CORS."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class Renderer:
         self._compress_min_size = settings.compressMinSize
 
     def render(self, reply: bytes, exchange: Exchange) -> Response:
-        """Return the response for a JSON-RPC answer; an empty one is 204.
+        """Return the response for a JSON-RPC answer; 204 for an empty answer.
 
         Raises:
-            HeaderError: A dispatcher asked for a header or a cookie that cannot be sent.
+            HeaderError: A dispatcher set a header or a cookie that cannot be sent.
         """
         outgoing = exchange.outgoing_if_any
         if outgoing is None:
@@ -43,20 +43,20 @@ class Renderer:
         return response
 
     def _compressed(self, response: Response, request: Request) -> Response:
-        """Compress, if the client takes gzip; either way the answer depends on what the client takes."""
+        """Compress the response if the client accepts gzip. Add Vary either way, since the answer depends on that."""
         response.headers = merged_headers(response.headers, [("Vary", "Accept-Encoding")])
-        takes_gzip = gzip.accepts_gzip(request.head.get("HTTP_ACCEPT_ENCODING", ""))
-        return self._compress(response) if takes_gzip else response
+        is_accepted = gzip.accepts_gzip(request.head.get("HTTP_ACCEPT_ENCODING", ""))
+        return self._compress(response) if is_accepted else response
 
 
 def with_cors(response: Response, request: Request, cors: Cors) -> Response:
-    """Add what the CORS protocol wants."""
+    """Add the CORS headers to a response."""
     response.headers = merged_headers(response.headers, cors_headers(request, cors))
     return response
 
 
 def cors_headers(request: Request, cors: Cors) -> list[tuple[str, str]]:
-    """Return what the CORS protocol wants in the answer to a request."""
+    """Return the CORS headers of the answer to a request."""
     head = request.head
     origin = head.get("HTTP_ORIGIN")
     if request.method == "OPTIONS":
@@ -65,6 +65,7 @@ def cors_headers(request: Request, cors: Cors) -> list[tuple[str, str]]:
 
 
 def custom_response(reply: bytes, outgoing: Outgoing, callback: str | None) -> Response:
+    """Return the response with the options that dispatchers have set."""
     if reply and outgoing.jsonp:
         reply = jsonp.wrap(reply, callback or "", str(outgoing.jsonp))
     response = json_response(reply)

@@ -1,4 +1,9 @@
-"""The serving side of an exec backend: a call is handed over, and its answer collected."""
+"""The serving side of exec backends: submit a call, and wait for its result.
+
+A server without exec backends pays nothing for them: a call reads one attribute of its route, a batch one of its
+endpoint. Only a submitted call pays for the rest, such as the copy of its request. It has an answer of its own to set
+headers on; the serving thread merges these into the response, in the order of the batch.
+"""
 
 from __future__ import annotations
 
@@ -32,10 +37,10 @@ __all__ = [
 ]
 
 BACKEND_REFUSED = -32002
-"""Code of the error where an exec backend takes no further call: its queue is full, or it has stopped."""
+"""Error code of a call that an exec backend does not accept: its queue is full, or it has stopped."""
 
 CallAnswer = tuple[bool, Any, Any]
-"""``(status, params, result)``: the result where the status is True, else what went wrong."""
+"""``(status, params, result)``: the result if the status is True, else the error."""
 
 
 class Contract(Protocol):
@@ -52,7 +57,7 @@ class Contract(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A call that has been handed over."""
+    """A call that was submitted to its backend."""
 
     call: JsonRpcRequest
     backend: Contract
@@ -60,14 +65,14 @@ class Pending:
 
 
 class BackendCalls:
-    """Gives calls to exec backends.
+    """Submits calls to exec backends, and returns their results.
 
     Args:
         settings: The frozen settings of the server.
         server: The server, for its locks and its log.
-        invoker: Words the errors of a backend that fails.
-        stats: Where lost notifications are counted.
-        copy_request: Makes the copy of the request that a backend is given.
+        invoker: Makes the errors of a backend that fails.
+        stats: Counts lost notifications.
+        copy_request: Copies a request for the backend.
     """
 
     def __init__(
@@ -86,14 +91,14 @@ class BackendCalls:
         self._stats = stats
 
     def submit(self, backend: Contract, route: Route, call: JsonRpcRequest, exchange: Exchange) -> Pending:
-        """Wait for the locks, and give the call to its backend.
+        """Wait for the locks, and submit a call to its backend.
 
         Raises:
-            JsonRpcException: The server stops, or the backend does not take it, or fails. A notification then counts as
-                lost.
+            JsonRpcException: The server stops, or the backend refuses the call or fails. A notification then counts
+                as lost.
         """
         try:
-            if self._locks.engaged:  # held here rather than in the backend, where it would keep others from running
+            if self._locks.engaged:  # here, since a call that waited in the backend would keep others from running
                 self._locks.hold_call(route.lock_key)
             return Pending(call, backend, self._add(backend, route, call, exchange))
         except JsonRpcException as exc:
@@ -103,10 +108,10 @@ class BackendCalls:
             raise
 
     def result(self, pending: Pending, exchange: Exchange) -> Any:
-        """Wait for the answer of a call, and take over what its dispatcher says about the response.
+        """Wait for the result of a call, and apply its response fields.
 
         Raises:
-            JsonRpcException: What the call failed with, or -32603 where the backend itself did.
+            JsonRpcException: The error of the call, or -32603 if the backend itself failed.
         """
         what = f"the exec backend failed in check() for {pending.call.method!r}"
         with internal_errors(self._invoker, what, exchange):
@@ -114,22 +119,22 @@ class BackendCalls:
         return self.result_from(answer, pending.call.method, exchange)
 
     def result_from(self, answer: CallAnswer, method: str, exchange: Exchange) -> Any:
-        """Return the result in the answer of a call, after taking over what its dispatcher says about the response.
+        """Return the result in the answer to a call, and apply its response fields.
 
         Raises:
-            JsonRpcException: What the call failed with.
+            JsonRpcException: The error of the call.
         """
         status, params, result = answer
-        said = params.get(self._magic_name) if isinstance(params, Mapping) else None
-        if said is not None:
-            exchange.apply_response_fields(said)
+        fields = params.get(self._magic_name) if isinstance(params, Mapping) else None
+        if fields is not None:
+            exchange.apply_response_fields(fields)
         if not status:
             known = exception_of(result)
             raise self._failure(result, method, exchange) if known is None else known
         return result
 
     def arguments(self, route: Route, call: JsonRpcRequest, exchange: Exchange) -> tuple[Any, ...]:
-        """Return what ``add`` and ``_callDispatcher`` are given: ``uniqueId, path, data, request, isJSONP``."""
+        """Return the arguments of ``add`` and ``_callDispatcher``: ``uniqueId, path, data, request, isJSONP``."""
         request = exchange.request_copy(self._copy_request)
         return request["uniqueId"], route.path, call_data(call, route), request, exchange.output_format
 
@@ -152,12 +157,12 @@ class BackendCalls:
 
 
 class DocumentedInvoker:
-    """Makes calls in the serving thread by the documented ``_callDispatcher``, which a user has replaced.
+    """Makes calls in the serving thread by the documented ``_callDispatcher``, which the user has overridden.
 
     Args:
-        call_dispatcher: His method.
-        backend_calls: Says what it is given, and what becomes of its answer.
-        invoker: Words the errors.
+        call_dispatcher: The user's method.
+        backend_calls: Makes the arguments of the method, and reads its answer.
+        invoker: Makes the errors.
     """
 
     def __init__(
@@ -176,12 +181,12 @@ class DocumentedInvoker:
 
 
 AnyInvoker = Invoker | DocumentedInvoker
-"""Who calls in the serving thread."""
+"""Makes calls in the serving thread."""
 
 
 @contextmanager
 def internal_errors(invoker: AnyInvoker, what: str, exchange: Exchange) -> Iterator[None]:
-    """Turn what user code raises in the block into -32603, logged once; a JsonRpcException stays as it is."""
+    """Turn exceptions of the user's code in the block into -32603, logged once; let JsonRpcExceptions pass."""
     try:
         yield
     except JsonRpcException:
@@ -193,18 +198,19 @@ def internal_errors(invoker: AnyInvoker, what: str, exchange: Exchange) -> Itera
 
 
 def call_data(call: JsonRpcRequest, route: Route) -> dict[str, Any]:
+    """Return a call as the documented dict: ``method``, ``params``, ``id``, ``notify``."""
     is_notification = call.id is ABSENT
     call_id = None if is_notification else call.id
     return {"method": route.name, "params": call.params, "id": call_id, "notify": is_notification}
 
 
 def exception_of(info: Any) -> JsonRpcException | None:
-    """Return the exception that a backend answers with, if it is one of JSON-RPC; else None."""
+    """Return the JSON-RPC exception in a backend's answer; None if the answer is anything else."""
     if isinstance(info, JsonRpcError):
         return JsonRpcException.exc_from_error(info)
     return info if isinstance(info, JsonRpcException) else None
 
 
 def server_exception(code: int, message: str) -> JsonRpcException:
-    """Return the exception of an error that the server answers with by itself."""
+    """Return the exception for an error of the server's own."""
     return JsonRpcException.exc_from_error(JsonRpcError(code, message))

@@ -60,7 +60,7 @@ def test_a_batch_gets_what_is_left(storage, strategy):
     assert rest.units == 3
     assert 0 < rest.retry_ms <= 3_600_000
     assert counters.take(limit, KEY, 7).units == 0
-    assert counters.take(limit, ("", "server", "b"), 10) == module.Taken(10)
+    assert counters.take(limit, ("", "server", "b"), 10) == module.Grant(10)
 
 
 def test_moving_window_counts_in_a_shared_storage(broker):
