@@ -1,12 +1,13 @@
 """Locks on the server and on dispatchers."""
 
 import functools
+import gc
 import threading
 
 import pytest
 
 from flaskJSONRPCServer import flaskJSONRPCServer
-from flaskJSONRPCServer.dispatch.locks import Locks, lock_key, optional_lock_key
+from flaskJSONRPCServer.dispatch.locks import Locks, ReplacedKeys, by_ids, lock_key, optional_lock_key
 from tests.helpers import call_wsgi, get, result_of
 
 JOIN_S = 20
@@ -389,14 +390,100 @@ def test_dispatcher_that_deep_locks_does_not_hold_itself():
     assert held.join() is None
 
 
-def test_wait_that_is_given_up_ends_when_it_is_told():
-    locks, given_up = Locks(), threading.Event()
+def test_abandoned_wait_ends_when_it_is_woken():
+    locks, abandoned = Locks(), threading.Event()
     locks.lock()
-    thread = threading.Thread(target=locks.wait_in_period, args=(None, given_up.is_set))
+    thread = threading.Thread(target=locks.wait_in_period, args=(None, abandoned.is_set))
     thread.start()
-    given_up.set()
+    abandoned.set()
     locks.wake_waiting()
     thread.join(JOIN_S)
 
     assert not thread.is_alive()
     assert locks.is_locked()
+
+
+# Keys of replaced dispatchers
+
+
+class Owner:
+    def method(self):
+        pass
+
+
+class SlottedOwner:
+    __slots__ = ()
+
+    def method(self):
+        pass
+
+
+def make_function():
+    return lambda: None
+
+
+MAKERS = [make_function, lambda: Owner().method, lambda: SlottedOwner().method]
+
+
+def replace(replaced, old, new):
+    replaced.add((old, lock_key(old)), (new, lock_key(new)))
+
+
+@pytest.mark.parametrize("make", MAKERS)
+def test_key_of_every_replaced_dispatcher_leads_to_the_latest(make):
+    replaced = ReplacedKeys()
+    first, second, third = make(), make(), make()
+    replace(replaced, first, second)
+    replace(replaced, second, third)
+
+    assert [replaced.current(lock_key(function)) for function in (first, second, third)] == [
+        by_ids(lock_key(third))
+    ] * 3
+
+
+def test_key_that_was_never_replaced_is_its_own():
+    assert ReplacedKeys().current(None) is None
+    assert ReplacedKeys().current(5) == 5
+
+
+def test_two_functions_may_replace_each_other_in_turn():
+    replaced = ReplacedKeys()
+    first, second = make_function(), make_function()
+    replace(replaced, first, second)
+    replace(replaced, second, first)
+
+    assert [replaced.current(lock_key(function)) for function in (first, second)] == [lock_key(first)] * 2
+
+
+@pytest.mark.parametrize("make", MAKERS[:2])
+@pytest.mark.parametrize("ends", ["old", "new"])
+def test_keys_of_collected_functions_are_forgotten(make, ends):
+    replaced = ReplacedKeys()
+    pair = {"old": make(), "new": make()}
+    replace(replaced, pair["old"], pair["new"])
+    del pair[ends]
+    gc.collect()
+
+    assert replaced._current == {}
+
+
+def test_exclusive_permission_passes_to_the_replacement():
+    locks, old, new = Locks(), make_function(), make_function()
+    locks.lock()
+    locks.unlock(lock_key(old), exclusive=True)
+    locks.replace_key(old, new)
+
+    assert not locks.is_locked(lock_key(new))
+    assert not locks.is_locked(lock_key(old))
+    locks.lock()
+    assert locks.is_locked(lock_key(new))
+
+
+def test_function_that_replaces_itself_changes_nothing():
+    locks, function = Locks(), make_function()
+    locks.lock(lock_key(function))
+    locks.replace_key(function, function)
+
+    assert locks.is_locked(lock_key(function))
+    locks.unlock(lock_key(function))
+    assert not locks.is_locked(lock_key(function))
