@@ -106,6 +106,17 @@ def test_batch_ends_with_the_reply_that_does_not_fit():
     assert api.ran == ["x" * 100, "y" * 100]
 
 
+def test_bound_of_a_batch_includes_the_replies_of_calls_on_backends():
+    api = Api(max_response_bytes=200)
+    calls = [("pooled", "x"), ("echo", "y"), ("echo", "y"), ("pooled", "z")]
+    try:
+        answers = api.answer([rpc(name, [value * 100]) for name, value in calls], "/pooled")
+    finally:
+        api.server.stop()
+
+    assert [answer.get("error") for answer in answers] == [None, TOO_LARGE, TOO_LARGE, TOO_LARGE]
+
+
 def test_replies_of_notifications_take_no_room():
     api = Api(max_response_bytes=200)
 

@@ -81,7 +81,7 @@ def test_nothing_is_locked_at_first():
     locks.wait()
 
 
-def test_lock_on_a_dispatcher_holds_that_one():
+def test_lock_on_a_dispatcher_holds_only_that_dispatcher():
     locks = Locks()
     locks.lock("a")
 
@@ -124,7 +124,7 @@ def test_lock_is_a_switch():
     assert not locks.is_locked("a")
 
 
-def test_unlock_of_what_is_not_locked_changes_nothing():
+def test_unlock_without_a_lock_changes_nothing():
     locks = Locks()
     locks.unlock("a")
     locks.unlock()
@@ -185,14 +185,14 @@ def test_own_sleep_method_is_called_until_the_lock_is_gone(key):
 
 
 @pytest.mark.parametrize("locked", [True, False])
-def test_status_is_told_at_once(server, locked):
+def test_status_is_returned_at_once(server, locked):
     if locked:
         server.lock(one)
 
     assert server.wait(one, returnStatus=True) is locked
 
 
-def test_own_sleep_method_is_asked_to_sleep_as_the_setting_says(server):
+def test_own_sleep_method_gets_the_time_of_the_setting(server):
     slept = []
 
     def sleep(seconds):
@@ -206,7 +206,7 @@ def test_own_sleep_method_is_asked_to_sleep_as_the_setting_says(server):
 
 
 class Waiters:
-    """Threads that wait for keys, and tell when they are about to and when they have."""
+    """Threads that wait for keys, and record the keys for which the wait has ended."""
 
     def __init__(self, locks, keys):
         self._passed = threading.Condition()
@@ -234,7 +234,7 @@ class Waiters:
         return not any(thread.is_alive() for thread in self.threads)
 
 
-def test_one_unlock_wakes_all_that_wait():
+def test_one_unlock_wakes_all_waiting_threads():
     locks = Locks()
     locks.lock()
     waiters = Waiters(locks, ["a", "b", "c", "a"])
@@ -244,7 +244,7 @@ def test_one_unlock_wakes_all_that_wait():
     assert waiters.join()
 
 
-def test_only_those_that_may_run_are_let_go():
+def test_only_dispatchers_that_may_run_are_released():
     locks = Locks()
     locks.lock()
     waiters = Waiters(locks, ["a", "b"])
@@ -371,7 +371,7 @@ def test_deep_lock_holds_calls_and_pages_until_its_own_end(flask_context):
     held = [InThread(result_of, application, "one"), InThread(call_wsgi, application, get("/page"))]
     server.unlock()
     late = InThread(result_of, application, "one")
-    assert not any(each.is_done() for each in [*held, late])
+    assert not any(call.is_done() for call in [*held, late])
     server._deepUnlock()
 
     assert held[0].join() == late.join() == 1
