@@ -37,7 +37,10 @@ class Answerer:
     """Answers JSON-RPC messages by calling dispatchers.
 
     The replies of a batch are written one by one, as soon as each call returns. A result may change before the batch
-    ends: the next call may append to the list that this one has returned.
+    ends: the next call may append to the list that this one has returned. Only integers and other immutable results
+    could wait for each other. With orjson, writing these together would save 2 to 5 % of a call, and the accounting for
+    ``max_response_bytes`` would cost most of that again. The encoder of the standard library, which writes for
+    simplejson too, takes longer for the objects around the results than for the results alone.
 
     Args:
         settings: The frozen settings of the server.

@@ -148,7 +148,7 @@ class Locks:
         Raises:
             ServiceUnavailable: The server has stopped meanwhile.
         """
-        if not self._hold(lambda: self.closed):
+        if not self._block_while(lambda: self.closed):
             raise ServiceUnavailable("the server has stopped")
 
     def is_locked(self, key: Hashable | None = None) -> bool:
@@ -189,7 +189,7 @@ class Locks:
             key: The dispatcher; None for the server.
             is_abandoned: Returns whether the wait is no longer needed; called again after :meth:`wake_waiting`.
         """
-        return self._hold(lambda: self._is_locked(key) and not is_abandoned())
+        return self._block_while(lambda: self._is_locked(key) and not is_abandoned())
 
     def wake_waiting(self) -> None:
         """Let all waiting threads check their locks again."""
@@ -208,7 +208,7 @@ class Locks:
             self._period.ends_at = time.monotonic() + in_s
             self._changed.notify_all()
 
-    def _hold(self, is_held: Callable[[], bool]) -> bool:
+    def _block_while(self, is_held: Callable[[], bool]) -> bool:
         """Block while ``is_held()``, and return True; return False if the period ends first."""
         with self._changed:
             period = self._period
@@ -220,23 +220,25 @@ class Locks:
             return True
 
     def replace_key(self, old: Callable[..., Any], new: Callable[..., Any]) -> None:
-        """Replace a dispatcher by another. A lock on either holds both from now on, and so does a present lock."""
+        """Replace a dispatcher by another. A lock on either holds both from now on, and so does an existing lock."""
         if lock_key(old) == lock_key(new):
             return
         with self._changed:
-            held = self._replaced.current(lock_key(old))
+            old_key = self._replaced.current(lock_key(old))
             self._replaced.add((old, lock_key(old)), (new, lock_key(new)))
             for keys in (self._locked_keys, self._exclusive_keys):
-                if held in keys:
-                    keys.remove(held)
-                    keys.add(self._replaced.current(held))
+                if old_key in keys:
+                    keys.remove(old_key)
+                    keys.add(self._replaced.current(old_key))
             self._update()
 
     def _is_locked(self, key: Hashable | None) -> bool:
+        """Return whether a dispatcher, or the server, is locked; the caller holds ``_changed``."""
         key = self._replaced.current(key)
         return key in self._locked_keys or (self._is_server_locked and key not in self._exclusive_keys)
 
     def _update(self) -> None:
+        """Set the public attributes after a change, and wake all waiting threads; the caller holds ``_changed``."""
         self.engaged = self._is_server_locked or bool(self._locked_keys)
         self.closed = self._is_deep_locked or self._request_holds > 0
         self._changed.notify_all()

@@ -76,6 +76,9 @@ class Steps:
 class Pipeline:
     """Answers JSON-RPC requests.
 
+    It plans from a snapshot of the settings: prepared headers, sets of accepted values, the JSON codec. So the settings
+    are frozen while a pipeline exists; assigning one is an error, rather than a change without effect.
+
     Args:
         settings: The frozen settings of the server.
         server: The server, for its log, its locks and ``auth``.
@@ -143,14 +146,9 @@ class Pipeline:
             The answer; None if this is no RPC request: its path is unknown, or the path does not accept its HTTP
             method.
         """
+        counters = self._stats.thread_counters()
         exchange = Exchange(  # make_exchange(), without the cost of its call
-            head,
-            self._stats.thread_counters(),
-            self._allow_compress,
-            self._trusted_proxies,
-            parsed,
-            self.steps.new_id,
-            received,
+            head, counters, self._allow_compress, self._trusted_proxies, parsed, self.steps.new_id, received
         )
         if self._locks.closed and (refusal_answer := self.wait_until_open(exchange)) is not None:
             return refusal_answer
@@ -161,7 +159,6 @@ class Pipeline:
             if target is None:
                 return None
             endpoint, route = target
-        counters = exchange.counters
         counters.requests_started += 1
         try:
             response = self._process(exchange, endpoint, route)
@@ -303,7 +300,7 @@ class Pipeline:
         if allowed is not True:
             if allowed and not self._has_warned:
                 self._has_warned = True
-                what = f"auth returned {type(allowed).__name__}, which lets nobody in; return exactly True to do so"
+                what = f"auth returned {type(allowed).__name__}, which refuses the request; return True to allow it"
                 self._server.log.write(WARNING, what)
             raise Forbidden("not authorised")
 

@@ -174,7 +174,7 @@ class DocumentedInvoker:
         self.should_propagate = invoker.should_propagate
 
     def invoke(self, route: Route, call: JsonRpcRequest, exchange: Exchange) -> Any:
-        """As :meth:`~flaskJSONRPCServer.dispatch.invoker.Invoker.invoke`."""
+        """Make a call, as :meth:`~flaskJSONRPCServer.dispatch.invoker.Invoker.invoke` does."""
         with internal_errors(self, f"_callDispatcher failed for {route.name!r}", exchange):
             answer = self._call_dispatcher(*self._backend_calls.arguments(route, call, exchange))
         return self._backend_calls.result_from(answer, route.name, exchange)

@@ -135,7 +135,7 @@ def test_true_value_of_auth_that_is_not_true_is_warned_about_once(caplog):
         served.answer(post(rpc("echo")))
 
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
-    assert caplog.messages == ["auth returned str, which lets nobody in; return exactly True to do so"]
+    assert caplog.messages == ["auth returned str, which refuses the request; return True to allow it"]
 
 
 def test_exception_outside_of_calls_is_500_with_the_id_of_the_log(caplog):

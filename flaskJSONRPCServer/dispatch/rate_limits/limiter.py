@@ -138,33 +138,34 @@ class RateLimiter:
             TooManyRequests: All messages exceed a limit.
         """
         messages = message if isinstance(message, JsonRpcBatch) else (message,)
-        beyond = self._beyond(messages, endpoint, exchange.client_key)
-        if not beyond:
+        excesses = self._excesses(messages, endpoint, exchange.client_key)
+        if not excesses:
             return message
-        self._counters.count_refused(len(beyond))
-        if len(beyond) == len(messages):
-            raise max(beyond.values(), key=lambda excess: excess.retry_ms).refusal
+        self._counters.count_refused(len(excesses))
+        if len(excesses) == len(messages):
+            raise max(excesses.values(), key=lambda excess: excess.retry_ms).refusal
         return JsonRpcBatch(
-            refusal_of(member, beyond[index]) if index in beyond else member for index, member in enumerate(messages)
+            refusal_of(member, excesses[index]) if index in excesses else member
+            for index, member in enumerate(messages)
         )
 
-    def _beyond(self, messages: Sequence[Message], endpoint: Endpoint, client: str) -> dict[int, Excess]:
+    def _excesses(self, messages: Sequence[Message], endpoint: Endpoint, client: str) -> dict[int, Excess]:
         """Return the messages that may not run: by their index, the reason."""
-        beyond: dict[int, Excess] = {}
-        everything = range(len(messages))
+        excesses: dict[int, Excess] = {}
+        all_indexes = range(len(messages))
         # admit() has taken the unit of the first remaining message.
         for rule in self._wide_rules(endpoint):
-            self._charge(rule, [index for index in everything if index not in beyond][1:], client, beyond)
+            self._take_each(rule, [index for index in all_indexes if index not in excesses][1:], client, excesses)
         for rule, indexes in self._narrow_rules(messages, endpoint).items():
-            self._charge(rule, [index for index in indexes if index not in beyond], client, beyond)
-        return beyond
+            self._take_each(rule, [index for index in indexes if index not in excesses], client, excesses)
+        return excesses
 
-    def _charge(self, rule: Rule, indexes: list[int], client: str, beyond: dict[int, Excess]) -> None:
-        """Take a unit for each message in their order, and add the messages that get none to ``beyond``."""
+    def _take_each(self, rule: Rule, indexes: list[int], client: str, excesses: dict[int, Excess]) -> None:
+        """Take a unit for each message in their order, and add the messages that get none to ``excesses``."""
         if indexes:
             units, excess = self._take(rule, client, len(indexes))
             if excess is not None:
-                beyond.update(dict.fromkeys(indexes[units:], excess))
+                excesses.update(dict.fromkeys(indexes[units:], excess))
 
     def _take(self, rule: Rule, client: str, count: int) -> tuple[int, Excess | None]:
         """Take up to ``count`` units of a rule; return the number granted, and the reason if it is lower."""
@@ -206,15 +207,15 @@ class RateLimiter:
     def _client_of(self, request: Request) -> str:
         """Return the client of a request: the result of the identity function, or else the address."""
         identity = self._plan.identity
-        named = None if identity is None else self._named(identity, request)
-        return f"address {address_of(request)}" if named is None else f"named {named}"
+        name = None if identity is None else self._client_name(identity, request)
+        return f"address {address_of(request)}" if name is None else f"named {name}"
 
-    def _named(self, identity: Callable[[Any], object], request: Request) -> str | None:
+    def _client_name(self, identity: Callable[[Any], object], request: Request) -> str | None:
         try:
-            named = own_context().run(identity, self._copy_request(request))  # so that its context variables end here
-            if named is None or isinstance(named, str):
-                return named or None
-            raise TypeError(f"it returned a {type(named).__name__}; return a string, or None for the address")
+            name = own_context().run(identity, self._copy_request(request))  # so that its context variables end here
+            if name is None or isinstance(name, str):
+                return name or None
+            raise TypeError(f"it returned a {type(name).__name__}; return a string, or None for the address")
         except Refusal:  # it has read the body, which is refused
             raise
         except BaseException as exc:
@@ -228,7 +229,7 @@ class RateLimiter:
         now_s = time.monotonic()
         if now_s >= self._next_report_s:
             self._next_report_s = now_s + REPORT_PAUSE_S
-            self._log.write(ERROR, "rateLimit['identity'] failed; the address counts", traceback=True)
+            self._log.write(ERROR, "rateLimit['identity'] failed; the client goes by its address", traceback=True)
 
 
 def refusal_of(message: Message, excess: Excess) -> JsonRpcInvalidMessage:

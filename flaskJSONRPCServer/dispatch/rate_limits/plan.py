@@ -148,7 +148,9 @@ def parse_limits(what: str, text: Any) -> Sequence[RateLimitItem]:
     if _EVERY_ZERO.search(text):
         raise refused
     if any(item.amount < 1 for item in items):
-        raise SettingsError(f"{what}={text!r} is refused: a limit is at least 1; what nobody may call, do not register")
+        raise SettingsError(
+            f"{what}={text!r} is refused: a limit is at least 1; do not register a method that nobody may call"
+        )
     return items
 
 

@@ -380,7 +380,7 @@ def test_address_counts_where_the_identity_function_fails(identity, caplog):
     assert codes == [200, 200, 429]
     # Once a minute, and not for each request.
     messages = [record.getMessage() for record in caplog.records]
-    assert messages == ["rateLimit['identity'] failed; the address counts"]
+    assert messages == ["rateLimit['identity'] failed; the client goes by its address"]
 
 
 def test_identity_function_that_reads_the_body_is_bound_to_its_limit():
