@@ -178,7 +178,7 @@ class Engine:
     def register(self, routes: list[Route], dispatcher_backend: Any, notif_backend: Any) -> None:
         """Add routes whose calls run on the given backends; None means the server's own."""
         backends = self._chosen(dispatcher_backend, notif_backend)
-        if self._rate_limits.note(routes):
+        if self._rate_limits.add_routes(routes):
             self.rebuild()
         self.router.add([dataclasses.replace(route, backends=backends) for route in routes])
 
@@ -232,7 +232,7 @@ class Engine:
             magic_name=settings.magicVarForDispatcher,
             debug=settings.debug,
             allow_compress=settings.allowCompress,
-            lets_through=is_let_through,
+            should_propagate=is_let_through,
         )
 
     def application(self) -> Application:
@@ -278,7 +278,7 @@ class Engine:
         steps = self._steps(settings)
         for name in self._rate_limits.unmatched(self.router.table.routes()):
             self.log.write(WARNING, f"rateLimit limits nothing by {name}: nothing is registered there")
-        return Pipeline(settings, self.facts, self.router, guard, self.stats, steps, lets_through=is_let_through)
+        return Pipeline(settings, self.facts, self.router, guard, self.stats, steps, should_propagate=is_let_through)
 
     def _steps(self, settings: Settings) -> Steps:
         overrides = Overrides(self._facade, self._standard, settings, self.codec)
@@ -297,7 +297,7 @@ class Engine:
         )
 
     def _answerer(self, settings: Settings, overrides: Overrides, limiter: RateLimiter | None) -> Answerer:
-        invoker = Invoker(self.facts, self.stats, debug=settings.debug, lets_through=is_let_through)
+        invoker = Invoker(self.facts, self.stats, debug=settings.debug, should_propagate=is_let_through)
         backend_calls = BackendCalls(settings, self.facts, invoker, self.stats, overrides.copy_request)
         replaced = overrides.replaced("_callDispatcher")
         caller = invoker if replaced is None else DocumentedInvoker(replaced, backend_calls, invoker)

@@ -595,7 +595,7 @@ def test_nothing_grows_by_reloads(server, script):
     assert seen[-1]() is not None
     assert len(sys.modules) == counts[1]
     assert len(sys.meta_path) == counts[2]
-    assert len(server._engine.locks._succession._current) == 0
+    assert len(server._engine.locks._replaced._current) == 0
     # The last connection's thread may be about to end.
     wait_until(lambda: threading.active_count() <= counts[0])
     wait_until(lambda: server._countFileDescriptor() <= descriptors)

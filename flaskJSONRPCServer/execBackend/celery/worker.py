@@ -26,7 +26,7 @@ from ...dispatch.connection import FieldsAsKeys
 from ...dispatch.context import BackendContext
 from ...dispatch.invoker import logged_error
 from ...dispatch.remote import WORKER_LOST, outcome_of_answer, parts_of_outcome
-from ...dispatch.submission import reserved
+from ...dispatch.submission import server_exception
 from ...errors import ServerStateError
 from ...runtime.interrupts import is_interrupt
 from ...runtime.logs import ERROR, WARNING, leave_console
@@ -224,7 +224,7 @@ class Worker:
             f"worker {self._host} {has}; start the worker again with the server's code"
         )
         self._context.log.write(ERROR, text)
-        raise reserved(WORKER_DIFFERS, text)
+        raise server_exception(WORKER_DIFFERS, text)
 
     def _warn_of(self, fingerprint: str) -> None:
         here = self._catalogue.fingerprint

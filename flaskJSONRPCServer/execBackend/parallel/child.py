@@ -10,16 +10,14 @@ from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from ...dispatch.callables import plan_of
-from ...dispatch.connection import Connection, ServerFacts
+from ...dispatch.connection import ServerFacts
 from ...dispatch.context import BackendContext
-from ...dispatch.exchange import Exchange
-from ...dispatch.execution import described
+from ...dispatch.execution import CopiedExchange
 from ...dispatch.invoker import Invoker
 from ...dispatch.locks import Locks, lock_key, optional_lock_key
 from ...dispatch.remote import outcome_of_answer, parts_of_outcome
 from ...dispatch.routes import Route
 from ...errors import ServerStateError
-from ...http import jsonp
 from ...runtime.logs import ServerLog, TracebackText, split_level
 from ...runtime.stats import Stats
 from ...sansio_jsonrpc import ABSENT, JsonRpcException, JsonRpcInternalError, JsonRpcRequest, find_unwritable
@@ -164,7 +162,7 @@ class ChildServer:
         self._routes: dict[tuple[str, str], Route] = {}  # each change is one step
         main = ParentMain(self.channel)
         facts = ServerFacts(setup.name, self.facade, self.log, self.locks, lambda environ: _NOWHERE, main)
-        self._invoker = Invoker(facts, self.stats, debug=settings["debug"], connect=ChildConnection)
+        self._invoker = Invoker(facts, self.stats, debug=settings["debug"])
 
     def call(self, call_message: CallMessage, function: Callable[..., Any]) -> dict[str, Any]:
         """Make a call, in this thread.
@@ -182,9 +180,9 @@ class ChildServer:
         exchange = ChildExchange(call_message, self)
         try:
             result = self._invoker.invoke(route, call, exchange)
-            return outcome_of_answer((True, exchange.made, result), self.magic_name)
+            return outcome_of_answer((True, exchange.connection_by_name(self.magic_name), result), self.magic_name)
         except JsonRpcException as exc:
-            return outcome_of_answer((False, exchange.made, exc), self.magic_name)
+            return outcome_of_answer((False, exchange.connection_by_name(self.magic_name), exc), self.magic_name)
 
     def pack(self, call_message: CallMessage, outcome: dict[str, Any]) -> tuple[bytes, bool]:
         """Return an outcome pickled, and whether it is an error.
@@ -222,37 +220,35 @@ class ChildServer:
         return route
 
 
-class ChildExchange(Exchange):
-    """The request of a call, as far as it has travelled.
+class ChildExchange(CopiedExchange):
+    """The exchange of a call in a child, with as much of its request as was sent here.
 
-    Attributes:
-        made: The connection under its name, if one has been made.
+    Args:
+        call_message: The call.
+        child: The server in this process.
     """
 
     def __init__(self, call_message: CallMessage, child: ChildServer) -> None:
-        super().__init__({"REQUEST_METHOD": "POST"})
-        self.__dict__["unique_id"] = call_message.unique_id
-        self.counters = child.stats.thread_counters()
-        self.allow_compress = child.allow_compress
-        self.call_message = call_message
-        self.child = child
-        self.made: dict[str, Any] = {}
-        output_format = jsonp.DEFAULT_FORMAT if call_message.is_jsonp is True else call_message.is_jsonp or ""
-        self.wrap_in("" if output_format else None, output_format)
+        super().__init__(
+            call_message.unique_id,
+            call_message.request,
+            child.stats.thread_counters(),
+            allow_compress=child.allow_compress,
+            is_jsonp=call_message.is_jsonp,
+            native_thread=True,
+        )
+        self._call_message = call_message
+        self._setup = child.setup
 
-
-class ChildConnection(Connection):
-    """One call, as its dispatcher sees it in a child."""
-
-    def __init__(self, exchange: ChildExchange, route: Route, server: ServerFacts, *, notify: bool) -> None:
-        super().__init__(exchange, route, server, notify=notify)
-        call_message, setup = exchange.call_message, exchange.child.setup
-        described(self, call_message.request, native_thread=True)
-        self.servedBy = call_message.served_by
-        self.parallelType = setup.parallel_type
-        self.parallelPoolSize = setup.pool_size
-        self.parallelId = os.getpid() if call_message.parallel_id is None else call_message.parallel_id
-        exchange.made[exchange.child.magic_name] = self
+    def make_connection(self, route: Route, server: ServerFacts, *, notify: bool) -> Any:
+        """Make the connection of the call, with the fields that only a call in a child has."""
+        connection = super().make_connection(route, server, notify=notify)
+        parallel_id = self._call_message.parallel_id
+        connection.servedBy = self._call_message.served_by
+        connection.parallelType = self._setup.parallel_type
+        connection.parallelPoolSize = self._setup.pool_size
+        connection.parallelId = os.getpid() if parallel_id is None else parallel_id
+        return connection
 
 
 class ChildLocks(Locks):
@@ -296,7 +292,7 @@ class ChildLocks(Locks):
         """As :meth:`Locks.is_locked`."""
         return bool(self._ask("isLocked", {"dispatcher": key}))
 
-    def wait_in_period(self, key: Hashable | None, is_given_up: Callable[[], bool] = lambda: False) -> bool:
+    def wait_in_period(self, key: Hashable | None, is_abandoned: Callable[[], bool] = lambda: False) -> bool:
         """Block until the dispatcher may run.
 
         Raises:

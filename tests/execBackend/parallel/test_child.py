@@ -149,7 +149,7 @@ def test_call_without_a_connection_asks_the_parent_nothing(server):
 
     assert made(server, inside, "add", [1, 2]) == {"result": 3}
     assert vars(inside.channel._local) == {}
-    assert "said" in made(server, inside, "see"), "nor does one with a connection that asks nothing"
+    assert "response" in made(server, inside, "see"), "nor does one with a connection that asks nothing"
 
 
 def test_call_without_a_connection_is_sent_without_its_request(server):
@@ -270,7 +270,7 @@ def test_socket_that_serves_stays_in_the_parent(server, inside):
 def test_what_is_said_about_the_answer_travels(server, inside):
     outcome = made(server, inside, "say", is_jsonp=True)
 
-    assert outcome["said"] == {
+    assert outcome["response"] == {
         "headersOut": {"X-Said": "yes"},
         "cookiesOut": [{"name": "said", "value": "yes"}],
         "mimeType": "text/plain",
@@ -315,7 +315,7 @@ def test_bound_methods_are_locked_by_their_own_call_and_by_others(server, inside
 
     assert made(server, inside, "lock_own", path="/object/") == {
         "result": None,
-        "said": made(server, inside, "see")["said"],
+        "response": made(server, inside, "see")["response"],
     }
     assert server.wait(own.function, returnStatus=True) is True
     assert server.wait(table.find("/other/", "lock_own").function, returnStatus=True) is False
