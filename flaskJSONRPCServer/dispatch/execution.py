@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ..http import jsonp
@@ -15,7 +16,7 @@ from .exchange import Exchange
 from .invoker import Invoker
 from .routes import Route, Router
 
-__all__ = ["CopiedExchange", "Execution"]
+__all__ = ["CopiedExchange", "Execution", "ExecutionOptions"]
 
 Overload = Mapping[str, Any] | Callable[[Any], Any] | None
 
@@ -74,6 +75,21 @@ class CopiedExchange(Exchange):
         return {} if self.connection is None else {magic_name: self.connection}
 
 
+@dataclass(frozen=True, slots=True)
+class ExecutionOptions:
+    """The settings that an :class:`Execution` is made with.
+
+    Attributes:
+        magic_name: The name of the magic variable.
+        debug: Whether a client may see the traceback of an unexpected exception.
+        allow_compress: Whether the answer may be compressed, unless the dispatcher decides otherwise.
+    """
+
+    magic_name: str
+    debug: bool
+    allow_compress: bool
+
+
 class Execution:
     """Makes calls for an exec backend: the documented ``_callDispatcher``.
 
@@ -81,9 +97,7 @@ class Execution:
         server: The server, as connections show it.
         stats: Counts the calls.
         router: The routes.
-        magic_name: The name of the magic variable.
-        debug: Whether a client may see the traceback of an unexpected exception.
-        allow_compress: Whether the answer may be compressed, unless the dispatcher decides otherwise.
+        options: The settings that matter.
         should_propagate: As with :class:`~flaskJSONRPCServer.dispatch.invoker.Invoker`.
     """
 
@@ -92,17 +106,14 @@ class Execution:
         server: ServerFacts,
         stats: Stats,
         router: Router,
+        options: ExecutionOptions,
         *,
-        magic_name: str,
-        debug: bool,
-        allow_compress: bool,
         should_propagate: Callable[[BaseException], bool],
     ) -> None:
+        self.options = options
         self._stats = stats
         self._router = router
-        self._magic_name = magic_name
-        self._invoker = Invoker(server, stats, debug=debug, should_propagate=should_propagate)
-        self._allow_compress = allow_compress
+        self._invoker = Invoker(server, stats, debug=options.debug, should_propagate=should_propagate)
 
     def call(
         self,
@@ -135,7 +146,7 @@ class Execution:
             unique_id,
             request,
             self._stats.thread_counters(),
-            allow_compress=self._allow_compress,
+            allow_compress=self.options.allow_compress,
             is_jsonp=is_jsonp,
             native_thread=native_thread,
             overload=overload,
@@ -154,7 +165,7 @@ class Execution:
     def _params(self, route: Route | None, call: JsonRpcRequest, exchange: CopiedExchange) -> dict[str, Any]:
         """Return the arguments of the dispatcher by name, its connection included."""
         params = {} if route is None else route.plan.by_name(call.params)
-        return {**params, **exchange.connection_by_name(self._magic_name)}
+        return {**params, **exchange.connection_by_name(self.options.magic_name)}
 
 
 def apply_overload(connection: Any, overload: Overload) -> Any:

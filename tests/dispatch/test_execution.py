@@ -2,7 +2,7 @@
 
 import pytest
 
-from flaskJSONRPCServer.dispatch.execution import CopiedExchange, Execution
+from flaskJSONRPCServer.dispatch.execution import CopiedExchange, Execution, ExecutionOptions
 from flaskJSONRPCServer.dispatch.routes import Router
 from flaskJSONRPCServer.http.jsonp import DEFAULT_FORMAT
 from flaskJSONRPCServer.runtime.counters import ThreadCounters
@@ -54,9 +54,7 @@ class Caller:
             self.facts,
             self.stats,
             self.router,
-            magic_name=MAGIC_NAME,
-            debug=False,
-            allow_compress=True,
+            ExecutionOptions(MAGIC_NAME, debug=False, allow_compress=True),
             should_propagate=lambda exc: isinstance(exc, MemoryError),
         )
 
