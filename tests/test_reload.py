@@ -119,7 +119,7 @@ except Exception as exc:
     assert server.reload(entry("echo", script))
     assert result_of(server.getWSGI(), "echo", [1]) == ["new", 1]
     assert isinstance(running.refusal, RegistrationError)
-    assert f"{str(script)!r} asks to be loaded while it is being loaded" in str(running.refusal)
+    assert f"{str(script)!r} loads itself while it is being loaded" in str(running.refusal)
 
 
 def test_lambda_has_the_name_that_was_asked_for(server, script):

@@ -139,7 +139,7 @@ def test_process_of_somebody_else(server, monkeypatch):
 
     monkeypatch.setattr(psutil, "Process", refuse)
 
-    with pytest.raises(PermissionError, match="process 1 belongs to somebody else"):
+    with pytest.raises(PermissionError, match="process 1 belongs to another user"):
         server._countFileDescriptor(1)
 
 
