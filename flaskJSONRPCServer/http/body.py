@@ -10,7 +10,7 @@ from .refusals import BadEncoding, BadRequest, BodyTooLarge, LengthRequired, Req
 if TYPE_CHECKING:
     import werkzeug.wrappers
 
-__all__ = ["declared_length", "gunzip", "is_gzip", "read_body", "read_parsed_body"]
+__all__ = ["broken_off", "declared_length", "gunzip", "is_gzip", "read_body", "read_parsed_body", "too_large"]
 
 # wbits 16 + 15: a gzip header and trailer, with the largest window (zlib manual, inflateInit2).
 _GZIP_WBITS = 31
@@ -207,4 +207,5 @@ def inflate(decompressor: zlib._Decompress, body: bytes, limit_bytes: int) -> by
 
 
 def too_large(limit_bytes: int, setting: str = _SETTING) -> BodyTooLarge:
+    """Return the refusal for a body over the limit of a setting."""
     return BodyTooLarge(f"the body is over {setting} ({limit_bytes} bytes)")

@@ -16,7 +16,7 @@ from werkzeug.http import parse_options_header
 from ..settings import Settings
 from .refusals import BadRequest, Forbidden, Misdirected, TooManyHeaders, UnsupportedMediaType, UrlTooLong
 
-__all__ = ["Guard", "host_name", "is_cross_site"]
+__all__ = ["LOOPBACK_NAMES", "Guard", "host_name", "is_cross_site"]
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 

@@ -29,12 +29,12 @@ __all__ = [
     "server_error_response",
 ]
 
-JSON = "application/json"
-JAVASCRIPT = "text/javascript; charset=utf-8"
+_JSON_TYPE = "application/json"
+_JAVASCRIPT_TYPE = "text/javascript; charset=utf-8"
 
 Header = tuple[str, str]
 
-_JSON = ("Content-Type", JSON)
+_JSON = ("Content-Type", _JSON_TYPE)
 _TEXT = ("Content-Type", "text/plain; charset=utf-8")
 _NOSNIFF = ("X-Content-Type-Options", "nosniff")
 
@@ -94,7 +94,7 @@ class Outgoing:
     @property
     def content_type(self) -> str:
         """The media type of the answer."""
-        return self.mime_type or (JAVASCRIPT if self.jsonp else JSON)
+        return self.mime_type or (_JAVASCRIPT_TYPE if self.jsonp else _JSON_TYPE)
 
     def header_lines(self) -> list[Header]:
         """Check the headers and cookies and return them as header fields.
@@ -239,7 +239,8 @@ def compressed(response: werkzeug.wrappers.Response, compress: Callable[[bytes],
 
 def calculated_type(request: werkzeug.wrappers.Request) -> str:
     """Return the default media type of the answer to a request."""
-    return JAVASCRIPT if request.method in ("GET", "HEAD") and "jsonp" in request.args else JSON
+    is_jsonp = request.method in ("GET", "HEAD") and "jsonp" in request.args
+    return _JAVASCRIPT_TYPE if is_jsonp else _JSON_TYPE
 
 
 def text_response(status: str, text: str) -> Response:

@@ -20,6 +20,7 @@ __all__ = [
     "INFO",
     "WARNING",
     "ServerLog",
+    "TracebackText",
     "escaped",
     "remove_console_handler",
     "split_level",

@@ -12,6 +12,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 from ..errors import ServerStateError
 
 __all__ = [
+    "TypeFilter",
     "copy_globals",
     "find_parent_module",
     "in_parent_only",

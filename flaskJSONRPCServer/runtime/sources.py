@@ -19,7 +19,7 @@ from typing import Any
 
 from ..errors import RegistrationError
 
-__all__ = ["FreshModules", "module_name", "script_file"]
+__all__ = ["FreshModules", "UncachedLoader", "module_name", "script_file"]
 
 _MAIN_NAMES = ("__main__", "__mp_main__")
 

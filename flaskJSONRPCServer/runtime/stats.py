@@ -18,7 +18,7 @@ from .concurrency import make_condition, make_lock
 from .counters import Calls, ThreadCounters
 from .rate import Rate
 
-__all__ = ["Stats"]
+__all__ = ["Stats", "paired"]
 
 
 class ThreadEnd:

@@ -16,7 +16,7 @@ from .exceptions import JsonRpcFramingError
 
 __all__ = ["ConcatenatedFraming", "ContentLengthFraming", "FrameReader", "Framing", "NewlineFraming"]
 
-DEFAULT_LIMIT_BYTES: Final = 5 * 1024 * 1024
+_DEFAULT_LIMIT_BYTES: Final = 5 * 1024 * 1024
 _WHITESPACE: Final = b" \t\r\n"
 
 
@@ -31,7 +31,7 @@ class Framing(ABC):
         ValueError: The limit is below 1.
     """
 
-    limit_bytes: int = DEFAULT_LIMIT_BYTES
+    limit_bytes: int = _DEFAULT_LIMIT_BYTES
 
     def __post_init__(self) -> None:
         if self.limit_bytes < 1:
