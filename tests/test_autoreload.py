@@ -17,7 +17,7 @@ PATIENCE_S = 40
 
 
 def put(path, text):
-    """Change a file in one step, so that nobody sees it half written."""
+    """Change a file atomically, so that it is never half written."""
     new = path.with_suffix(".new")
     new.write_text(text, encoding="utf-8")
     new.replace(path)
@@ -42,7 +42,7 @@ ready = Single()
 
 
 class Logged:
-    """A server's log that can be waited for."""
+    """A server's log with a method to wait for a record."""
 
     def __init__(self, server):
         self.lines = queue.SimpleQueue()
@@ -137,7 +137,7 @@ def test_broken_script_leaves_the_old_version(make, script, module):
     until(["new", 1], lambda: ask(server, "echo", 1))
 
 
-def test_dispatchers_without_a_name_are_told_of(make, script, module):
+def test_dispatchers_without_a_name_are_reported(make, script, module):
     server = make([script])
     logged = Logged(server)
     server.registerFunction(module.maker(), path="/api", name="nameless")
@@ -159,7 +159,7 @@ def test_instance_that_needs_arguments_stays(make, script, module):
     assert ask(server, "needs") == "old"
 
 
-def test_script_without_dispatchers_is_told_of(make, script):
+def test_script_without_dispatchers_is_reported(make, script):
     server = make([script])
     logged = Logged(server)
     server.start()
@@ -205,7 +205,7 @@ def test_missing_script_is_refused(make):
 
 
 @pytest.mark.parametrize("value", ["script.py", 5, [5]])
-def test_other_values_are_refused(make, value):
+def test_invalid_values_are_refused(make, value):
     with pytest.raises(SettingsError, match="it takes True, or a list of paths of scripts"):
         make(value)
 

@@ -14,12 +14,12 @@ JOIN_S = 20
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost", "LOCALHOST"])
-def test_loopback(host):
+def test_loopback_address_is_recognized(host):
     assert is_loopback(host) is True
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "a.test", "localhost.a.test", ""])
-def test_not_loopback(host):
+def test_other_address_is_not_loopback(host):
     assert is_loopback(host) is False
 
 
@@ -39,7 +39,7 @@ def test_not_loopback(host):
         ({"bindAdress": [["0.0.0.0", 1], "/a"], "multipleAdress": True}, None),
     ],
 )
-def test_hosts_that_are_answered_for(options, hosts):
+def test_allowed_hosts_follow_from_the_address(options, hosts):
     found = allowed_hosts(Settings(**options))
 
     assert (None if found is None else set(found)) == hosts
@@ -94,7 +94,7 @@ def test_blocking_server_runs_one_request_at_a_time():
     assert sorted(found) == [[0], [1], [2], [3]]
 
 
-def test_blocking_server_goes_on_after_a_failure():
+def test_blocking_server_continues_after_a_failure():
     server = flaskJSONRPCServer(None, log=False, blocking=True)
     server.registerFunction(lambda _connection: _connection.headersOut.update({"X A": "b"}), name="bad")
     server.registerFunction(lambda: 1, name="good")
@@ -104,7 +104,7 @@ def test_blocking_server_goes_on_after_a_failure():
     assert result_of(application, "good", target="/") == 1
 
 
-def test_requests_see_one_table_of_routes_from_start_to_end():
+def test_request_uses_one_routing_table_from_start_to_end():
     server = flaskJSONRPCServer(None, log=False)
     server.registerFunction(lambda: server.registerFunction(lambda: 1, name="late"), name="first")
     application = server.getWSGI()
@@ -114,7 +114,7 @@ def test_requests_see_one_table_of_routes_from_start_to_end():
     assert result_of(application, "late", target="/") == 1
 
 
-def test_settings_are_free_again_after_a_stop():
+def test_settings_may_change_again_after_a_stop():
     server = flaskJSONRPCServer(["127.0.0.1", 0], log=False, controlGC=False, tweakDescriptors=False)
     server.registerFunction(lambda: 1, name="one")
     server.start()

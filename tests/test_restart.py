@@ -1,4 +1,4 @@
-"""Restarts as clients see them: not at all."""
+"""Clients do not notice restarts."""
 
 import contextlib
 import http.client
@@ -80,7 +80,7 @@ def test_request_that_comes_meanwhile_is_held_and_answered(server):
 
 
 @pytest.mark.parametrize("options", [{"processingDispatcherCountMax": 1}, {"timeout": 0}])
-def test_call_that_need_not_be_waited_for_is_answered(server, options):
+def test_call_within_the_allowed_count_is_answered(server, options):
     entered, leave, results = threading.Event(), threading.Event(), []
     server.registerFunction(lambda: entered.set() or leave.wait(30), path="/api", name="slow")
     server.start()
@@ -114,7 +114,7 @@ def test_restart_from_a_dispatcher_happens_after_its_answer(server):
     assert ask(address, "again") == "asked"
 
 
-def test_restart_from_a_dispatcher_cannot_wait_for_the_end(server):
+def test_restart_from_a_dispatcher_cannot_wait_for_its_own_end(server):
     def again():
         with pytest.raises(ServerStateError, match="cannot be called from a dispatcher"):
             server.restart(joinLoop=True)
@@ -175,7 +175,7 @@ def test_reasons_are_read():
 
 
 @pytest.mark.parametrize("is_near", [False, True])
-def test_descriptor_limit_is_asked_of_the_server(is_near):
+def test_descriptor_limit_is_checked_by_the_server(is_near):
     server = flaskJSONRPCServer(None, log=0)
     assert near_descriptor_limit(server) is False
     server._checkFileDescriptor = lambda: is_near

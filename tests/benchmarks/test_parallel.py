@@ -1,4 +1,4 @@
-"""The benchmark of the pool of processes prints its ratios. How fast anything is, no test says."""
+"""The benchmark of the pool of processes prints its ratios. No test checks speeds."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""All the other examples, run as a newcomer would: by the commands that they show."""
+"""All other examples, run by the commands in their docstrings."""
 
 import ast
 import http.client
@@ -99,7 +99,7 @@ def test_curl_commands_in_the_file_work(launch, name, printed):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
 @pytest.mark.parametrize("name", SERVED)
-def test_signal_ends_it_well(launch, name, number):
+def test_signal_ends_it_cleanly(launch, name, number):
     program = start(launch, name)
     program.url()
 
@@ -108,7 +108,7 @@ def test_signal_ends_it_well(launch, name, number):
     assert "Error" not in program.output
 
 
-def test_primes_example_computes_beside_the_server_and_tells_its_progress(launch):
+def test_primes_example_computes_outside_the_server_and_reports_progress(launch):
     url = start(launch, "primes.py").url()
 
     def result_of(call):

@@ -1,4 +1,4 @@
-"""The JSON form of values that JSON lacks."""
+"""The JSON form of types that JSON lacks."""
 
 import uuid
 from dataclasses import dataclass
@@ -61,7 +61,7 @@ def test_form(value, form):
     assert type(made) is type(form)
 
 
-def test_members_that_cannot_be_ordered_are_all_there():
+def test_unordered_members_are_all_converted():
     assert sorted(map(str, to_json_type({1, "a"}))) == ["1", "a"]
 
 

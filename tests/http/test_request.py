@@ -1,4 +1,4 @@
-"""A request, read as far as somebody asks."""
+"""A request is parsed lazily."""
 
 import pytest
 
@@ -59,7 +59,7 @@ def test_copy_is_a_dict_that_has_everything_but_the_body():
     assert copy["environ"]["PATH_INFO"] == "/api/m"
 
 
-def test_copy_reads_the_body_when_it_is_asked_for():
+def test_copy_reads_the_body_on_first_access():
     request = made(post(b"{}"))
     copy = RequestCopy(request, 10)
 
@@ -84,7 +84,7 @@ def test_every_field_of_a_copy_is_found_as_in_any_dict(field, value):
     assert copy.get(field) == value
 
 
-def test_a_copy_that_is_asked_whether_it_has_data_does_not_read_it():
+def test_testing_a_copy_for_data_does_not_read_the_body():
     copy = RequestCopy(made(post(b"{}"), **{"wsgi.input": UnreadableStream()}), 10)
 
     assert "data" in copy
@@ -101,7 +101,7 @@ def test_copy_has_nothing_else():
     assert copy.get("no_such", "none") == "none"
 
 
-def test_copy_is_its_own():
+def test_copy_is_independent_of_the_request():
     request = made(get("/?a=1"))
     copy = RequestCopy(request, 10)
     copy["args"]["a"] = "changed"
@@ -117,7 +117,7 @@ NAMES = {"headers", "cookies", "environ", "remote_addr", "method", "url", "args"
 @pytest.mark.parametrize(
     "names", [list, dict, lambda copy: copy.keys(), lambda copy: dict(copy.items()), lambda copy: {**copy}]
 )
-def test_copy_is_whole_where_it_is_gone_through(names):
+def test_iterating_a_copy_yields_all_fields(names):
     assert set(names(RequestCopy(made(get("/?a=1")), 10))) == NAMES
 
 
@@ -130,7 +130,7 @@ def test_copy_is_as_long_as_it_has_fields_and_equal_to_a_dict_of_them():
     assert copy.get("args") == {"a": "1"}
 
 
-def test_what_is_set_in_a_copy_stays():
+def test_change_of_a_copy_does_not_leak():
     copy = RequestCopy(made(get("/?a=1")), 10)
     copy["args"]["b"] = "2"
     copy["cookies"] = {}

@@ -1,4 +1,4 @@
-"""Telling kinds of values apart."""
+"""The predicates on kinds of values."""
 
 import decimal
 import functools
@@ -57,5 +57,5 @@ def test_kinds(helper, kinds):
     assert {name for name, value in VALUES.items() if tells(value) is False} == set(VALUES) - kinds
 
 
-def test_subclass_is_of_the_kind_of_its_base():
+def test_instance_of_a_subclass_has_the_kind_of_its_base():
     assert flaskJSONRPCServer(None, log=False)._isModule(type("M", (types.ModuleType,), {})("m"))

@@ -1,4 +1,4 @@
-"""Counters without locks: nothing is lost, nothing stays."""
+"""Counters without locks lose no counts and leak no memory."""
 
 import gc
 import sys
@@ -40,7 +40,7 @@ NOTHING = {
 
 @pytest.fixture
 def eager_switches():
-    """Let threads take turns a hundred times as often."""
+    """Switch threads a hundred times as often."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(before / 100)
     yield
@@ -79,7 +79,7 @@ def test_totals_of_ended_threads_are_exact(eager_switches):
     assert stats.served() == (48_000, 48_000)
 
 
-def test_a_million_concurrent_durations_are_all_there(eager_switches):
+def test_million_concurrent_durations_are_all_counted(eager_switches):
     server = flaskJSONRPCServer(None, log=False)
     threads, each = 16, 62_500
     meet = threading.Barrier(threads)
@@ -141,7 +141,7 @@ def test_reports_while_threads_count_are_never_negative():
     assert stats.report(in_ms=True)["requestCount"] == 16_000
 
 
-def test_a_thread_knows_whether_it_is_inside_a_dispatcher():
+def test_is_calling_only_inside_a_dispatcher():
     stats = Stats()
     assert stats.is_calling() is False
 
@@ -287,7 +287,7 @@ def test_server_counts_under_16_threads_exactly():
     assert stats["processingDispatcherCount"] == 0
 
 
-def test_call_that_is_set_aside_is_not_waited_for():
+def test_call_set_aside_is_not_waited_for():
     stats, aside, leave = Stats(), threading.Event(), threading.Event()
 
     def call():
@@ -307,7 +307,7 @@ def test_call_that_is_set_aside_is_not_waited_for():
     assert stats.wait_calls_idle(0) == 0
 
 
-def test_call_that_is_set_aside_meanwhile_ends_the_wait():
+def test_setting_a_call_aside_ends_the_wait():
     stats, started, go, leave = Stats(), threading.Event(), threading.Event(), threading.Event()
 
     def call():

@@ -98,12 +98,12 @@ def find(codec, value):
 
 
 @pytest.mark.parametrize(("value", "text"), FOUND.values(), ids=FOUND)
-def test_says_where_and_why(make, value, text):
+def test_names_the_path_and_the_reason(make, value, text):
     assert str(find(make(default=convert), value)) == text
 
 
 @pytest.mark.parametrize(("value", "begin"), PLACES.values(), ids=PLACES)
-def test_says_where_and_lets_the_codec_say_why(make, value, begin):
+def test_names_the_path_and_keeps_the_codecs_reason(make, value, begin):
     found = str(find(make(default=convert), value))
 
     assert found.startswith(begin)
@@ -111,7 +111,7 @@ def test_says_where_and_lets_the_codec_say_why(make, value, begin):
 
 
 @pytest.mark.parametrize("name", ["itself", "attribute", "set", "circle"])
-def test_reason_brings_no_other_exception_along(make, name):
+def test_reason_has_no_context(make, name):
     reason = find(make(default=convert), FOUND[name][0]).reason
 
     assert (reason.__context__, reason.__cause__) == (None, None)
@@ -156,7 +156,7 @@ def test_exception_without_a_text_is_named():
     assert str(find_unwritable(make_codec("json"), {"result": 1}, KeyError())) == "result: KeyError"
 
 
-def test_object_of_a_users_own_decides_what_it_writes():
+def test_custom_object_decides_on_its_output():
     def dumps(value):
         if 3 in (value if isinstance(value, list) else [value]):
             raise ValueError("no threes here")
