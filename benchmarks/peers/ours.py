@@ -6,7 +6,7 @@ from typing import Any
 
 from flaskJSONRPCServer import flaskJSONRPCServer
 
-# For the bodies of 10 MB; everything else is at its default.
+# For bodies of 10 MB. All other settings have their defaults.
 _MAX_BYTES = 64 * 1024 * 1024
 
 

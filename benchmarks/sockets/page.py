@@ -1,4 +1,4 @@
-"""The tables, in Markdown, and their place in the documentation."""
+"""Write the tables in Markdown, and insert them into the documentation."""
 
 import os
 import platform
@@ -81,7 +81,7 @@ def wanted_table(verdicts: Iterable[Verdict]) -> str:
 
 
 def report(results: Results, verdicts: list[Verdict], conditions: str, *charts: str) -> str:
-    """Return everything that is told of a run."""
+    """Return the report of a run."""
     parts = [conditions, *charts]
     for load in LOADS:
         if any(results.has(one, load) for one in results.contestants):
@@ -106,10 +106,10 @@ def cpu_name() -> str:
 
 
 def replace_between(text: str, written: str) -> str:
-    """Return a page with what stands between the marks replaced.
+    """Return a page with the text between the markers replaced.
 
     Raises:
-        ValueError: The page lacks the marks.
+        ValueError: The page lacks the markers.
     """
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)

@@ -1,4 +1,4 @@
-"""The figures that are wanted, and whether they are reached."""
+"""The bounds of the figures, and whether they are met."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from .loads import BATCH, KEPT_ALIVE, MEGABYTES, SINGLE, Load
 from .results import Results
 from .roster import BARE, FLASK_VIEW, OURS, VIA_FLASK, Contestant
 
-# How many times the calls per second of each peer are wanted.
+# The least ratio to the calls per second of each peer.
 _OVER_PEERS = {
     "jayson, Node http": 0.95,
     "pjrpc, aiohttp": 4,
@@ -20,7 +20,7 @@ _OVER_PEERS = {
     "flaskJSONRPCServer 0.9.3": 50,
 }
 
-# The share of the bare application's calls per second; with simplejson too, the bare one uses orjson.
+# The least ratio to the calls per second of the bare application, which always uses orjson.
 _OVER_BARE = {"orjson": 0.82, "simplejson": 0.72}
 
 _MAX_OVER_FLASK_MS = 60
@@ -30,12 +30,12 @@ _MAX_GROWTH_MB = 3
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One figure that is held to a bound.
+    """The comparison of a figure with its bound.
 
     Attributes:
-        what: What it is, in words.
+        what: The name of the figure.
         figure: The figure.
-        bound: What it is held to.
+        bound: The bound.
         at_most: Whether the bound is an upper one.
     """
 
@@ -54,7 +54,7 @@ class Verdict:
 
 
 def verdicts(results: Results, import_ms: dict[str, float], growth_mb: dict[str, float]) -> list[Verdict]:
-    """Hold whatever has been measured to what is wanted of it."""
+    """Compare all measured figures with their bounds."""
     return [
         *over_bare(results),
         *over_flask_views(results),
@@ -68,7 +68,7 @@ def verdicts(results: Results, import_ms: dict[str, float], growth_mb: dict[str,
 
 
 def pairs(results: Results, kind: str, other: str, load: Load) -> Iterator[tuple[Contestant, Contestant]]:
-    """Find who of one kind runs on the same serving backend as whom of another kind."""
+    """Yield the pairs of contestants of two kinds on the same serving backend."""
     measured = [one for one in results.contestants if results.has(one, load)]
     for one in measured:
         for its in measured:
