@@ -45,7 +45,7 @@ def test_audit_is_silent_without_known_vulnerabilities(audit):
 def test_audit_fails_for_a_known_vulnerability(audit):
     assert audit(told(SOUND, KNOWN, UNMENDED)) == (
         1,
-        ["audit: flask 0.1: PYSEC-1, mended in: 0.2, 1.0", "audit: jinja2 0.1: PYSEC-2, mended in: none"],
+        ["audit: flask 0.1: PYSEC-1, fixed in: 0.2, 1.0", "audit: jinja2 0.1: PYSEC-2, fixed in: none"],
     )
 
 

@@ -183,16 +183,14 @@ def test_client_example_without_a_server_says_what_to_do(launch):
     program = launch(example("client.py", "http://127.0.0.1:1/api"))
 
     assert program.wait() == 1
-    assert program.output.endswith("start examples/simple.py before, or give the URL of a server that runs\n")
+    assert program.output.endswith("start examples/simple.py first, or give the URL of a running server\n")
 
 
 def test_auth_example_without_a_token_says_what_to_do(launch):
     program = launch(example("auth.py", "0"))
 
     assert program.wait() == 1
-    assert (
-        program.output == "set API_TOKEN, such as to sesame; the token of the clients does not belong in the source\n"
-    )
+    assert program.output == "set API_TOKEN, for example to sesame; a token does not belong in the source\n"
 
 
 def test_merged_page_and_api_share_the_session(launch):
