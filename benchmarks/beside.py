@@ -192,10 +192,10 @@ def latency_of(connection: UnixConnection, body: str) -> float:
 
 
 def run_round(plain: Target, experimental: Target, text: bytes) -> Round:
-    beside = plain.sample(text)
+    plain_sample = plain.sample(text)
     return {
-        ALONE: plain.sample_alone(beside.duration_s),
-        PLAIN: beside,
+        ALONE: plain.sample_alone(plain_sample.duration_s),
+        PLAIN: plain_sample,
         EXPERIMENTAL: experimental.sample(text),
     }
 

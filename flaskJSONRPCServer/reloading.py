@@ -169,11 +169,11 @@ class Reloader:
         self, entries: list[Entry], clear_old: bool, timeout_s: float, allowed: int, safely: bool
     ) -> list[Route]:
         # Apply overloads only when no dispatcher runs: a callback may transfer state, and live modules may change.
-        with undone_on_failure(wanted=safely) as undo:
+        with undone_on_failure(enabled=safely) as undo:
             fresh = FreshModules()
             undo.callback(fresh.restore)
             modules = [fresh.load(entry.script) if entry.script else module_of(entry.dispatcher) for entry in entries]
-            with self._requests_held(timeout_s, allowed), undone_on_failure(wanted=safely) as undo_overload:
+            with self._requests_held(timeout_s, allowed), undone_on_failure(enabled=safely) as undo_overload:
                 loaded = [LoadedEntry(entry, module) for entry, module in zip(entries, modules, strict=True)]
                 for loaded_entry in loaded:
                     self._overload(loaded_entry, undo_overload)
@@ -225,11 +225,11 @@ class Reloader:
         routes = self._engine.registrar.instance_routes(instance, path=entry.path)
         path = routes[0].path
         names = {route.name for route in routes}
-        beside = [route for route in table.routes() if route.path == path]
+        others = [route for route in table.routes() if route.path == path]
         old = [
             route
-            for owner in replaced_owners(beside, entry.name or type(instance).__name__, names)
-            for route in routes_of(owner, beside)
+            for owner in replaced_owners(others, entry.name or type(instance).__name__, names)
+            for route in routes_of(owner, others)
         ]
         sibling = old[0] if old else None
         return Change(
@@ -291,13 +291,13 @@ class Reloader:
 
 
 @contextmanager
-def undone_on_failure(*, wanted: bool) -> Iterator[ExitStack]:
-    """Run the callbacks of the stack if the block fails and ``wanted`` is set."""
+def undone_on_failure(*, enabled: bool) -> Iterator[ExitStack]:
+    """Run the callbacks of the stack if the block fails and ``enabled`` is set."""
     with ExitStack() as undo:
         try:
             yield undo
         except BaseException:
-            if not wanted:
+            if not enabled:
                 undo.pop_all()
             raise
         undo.pop_all()

@@ -379,9 +379,9 @@ def add_rules(app: flask.Flask, rules: list[Rule]) -> None:
 
 def remove_rules(app: flask.Flask, is_removed: Callable[[Rule], bool]) -> None:
     """Remove rules from an application, even while it serves."""
-    kept = [rule for rule in app.url_map.iter_rules() if not is_removed(rule)]
-    if len(kept) < len(list(app.url_map.iter_rules())):
-        app.url_map = map_of(app.url_map, kept)
+    remaining = [rule for rule in app.url_map.iter_rules() if not is_removed(rule)]
+    if len(remaining) < len(list(app.url_map.iter_rules())):
+        app.url_map = map_of(app.url_map, remaining)
 
 
 def map_of(url_map: Map, rules: list[Rule]) -> Map:

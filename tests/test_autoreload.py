@@ -67,22 +67,22 @@ def script(tmp_path, monkeypatch):
 @pytest.fixture
 def module(script):
     spec = importlib.util.spec_from_file_location("watched_by_tests", script)
-    made = importlib.util.module_from_spec(spec)
-    sys.modules["watched_by_tests"] = made
-    spec.loader.exec_module(made)
-    return made
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["watched_by_tests"] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture
 def make():
     with contextlib.ExitStack() as stack:
 
-        def made(scripts):
+        def module(scripts):
             server = flaskJSONRPCServer(["127.0.0.1", 0], reloadOnChange=scripts)
             stack.callback(server.stop)
             return server
 
-        yield made
+        yield module
 
 
 def ask(server, method, *params):
@@ -112,7 +112,7 @@ def test_change_reaches_every_kind_of_dispatcher(make, script, module, watched):
     put(script, SCRIPT.format(version="new").replace("def kept", "def newer"))
     until(["new", 1], lambda: ask(server, "echo", 1))
     assert ask(server, "other", 1) == ask(server, "again", 1) == ["new", 1]
-    assert [ask(server, each) for each in ("named_here", "who", "newer", "single")] == ["new"] * 4
+    assert [ask(server, method) for method in ("named_here", "who", "newer", "single")] == ["new"] * 4
     now = server._engine.router.table
     assert {(route.path, route.name) for route in now.routes()} == before - {("/api/", "kept")} | {("/api/", "newer")}
     assert now.find("/api/", "single").function.__self__ is sys.modules["watched_by_tests"].ready
@@ -172,7 +172,7 @@ def test_failing_reload_does_not_end_the_watching(make, script, module):
     logged = Logged(server)
     server.registerFunction(module.echo, path="/api")
     server.start()
-    right, server.reload = server.reload, lambda *given, **named: 1 / 0
+    right, server.reload = server.reload, lambda *arguments, **named: 1 / 0
     put(script, SCRIPT.format(version="new"))
     assert "ZeroDivisionError" in logged.line_with("could not be reloaded")
     server.reload = right

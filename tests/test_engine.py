@@ -40,9 +40,9 @@ def test_other_address_is_not_loopback(host):
     ],
 )
 def test_allowed_hosts_follow_from_the_address(options, hosts):
-    found = allowed_hosts(Settings(**options))
+    allowed = allowed_hosts(Settings(**options))
 
-    assert (None if found is None else set(found)) == hosts
+    assert (None if allowed is None else set(allowed)) == hosts
 
 
 def test_requests_run_at_once():
@@ -50,16 +50,16 @@ def test_requests_run_at_once():
     together = threading.Barrier(4)
     server.registerFunction(lambda: together.wait(JOIN_S), name="run")
     application = server.getWSGI()
-    found = []
+    results = []
     threads = [
-        threading.Thread(target=lambda: found.append(result_of(application, "run", target="/"))) for _ in range(4)
+        threading.Thread(target=lambda: results.append(result_of(application, "run", target="/"))) for _ in range(4)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(JOIN_S)
 
-    assert sorted(found) == [0, 1, 2, 3]
+    assert sorted(results) == [0, 1, 2, 3]
 
 
 def test_blocking_server_runs_one_request_at_a_time():
@@ -71,15 +71,17 @@ def test_blocking_server_runs_one_request_at_a_time():
         running.append(number)
         entered.release()
         assert may_leave.acquire(timeout=JOIN_S)
-        found = list(running)
+        others = list(running)
         running.remove(number)
-        return found
+        return others
 
     server.registerFunction(run)
     application = server.getWSGI()
-    found = []
+    results = []
     threads = [
-        threading.Thread(target=lambda number=number: found.append(result_of(application, "run", [number], target="/")))
+        threading.Thread(
+            target=lambda number=number: results.append(result_of(application, "run", [number], target="/"))
+        )
         for number in range(4)
     ]
     for thread in threads:
@@ -91,7 +93,7 @@ def test_blocking_server_runs_one_request_at_a_time():
     for thread in threads:
         thread.join(JOIN_S)
 
-    assert sorted(found) == [[0], [1], [2], [3]]
+    assert sorted(results) == [[0], [1], [2], [3]]
 
 
 def test_blocking_server_continues_after_a_failure():

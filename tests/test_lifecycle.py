@@ -54,9 +54,9 @@ SCRIPT = """
 
 @pytest.fixture
 def server():
-    made = flaskJSONRPCServer(["127.0.0.1", 0], log=0)
-    yield made
-    made.stop()
+    server = flaskJSONRPCServer(["127.0.0.1", 0], log=0)
+    yield server
+    server.stop()
 
 
 @pytest.fixture
@@ -156,15 +156,15 @@ def test_stop_from_another_thread_ends_serve_forever():
 
 
 def test_serve_forever_reports_that_it_listens(server):
-    told = []
+    ports = []
 
     def note_and_stop(started):
-        told.append(started.addresses[0][1])
+        ports.append(started.addresses[0][1])
         threading.Thread(target=started.stop).start()
 
     server.serveForever(on_start=note_and_stop)
-    assert len(told) == 1
-    assert told[0] > 0
+    assert len(ports) == 1
+    assert ports[0] > 0
 
 
 def test_start_logs_the_url(caplog):

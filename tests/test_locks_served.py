@@ -52,7 +52,7 @@ def instance():
 
 @pytest.fixture
 def make_server(instance):
-    made = []
+    servers = []
 
     def make(**options):
         server = flaskJSONRPCServer(["127.0.0.1", 0], log=False, threads=64, **options)  # a held call occupies one
@@ -61,11 +61,11 @@ def make_server(instance):
             server.registerFunction(one, path=path, name="alias")
             server.registerFunction(two, path=path)
             server.registerInstance(instance, path=path)
-        made.append(server)
+        servers.append(server)
         return server
 
     yield make
-    for server in made:
+    for server in servers:
         server.stop(timeout=0)
 
 
@@ -102,7 +102,7 @@ def results(futures):
 
 def test_thousands_of_lock_pairs_under_load_lose_no_wake_up(server, instance, in_threads):
     expected = {"one": 1, "alias": 1, "two": 2, "method": 3}
-    made, answered, ended = [], [], threading.Event()
+    started, answered, ended = [], [], threading.Event()
 
     def lock_and_unlock(target):
         for number in range(1000):
@@ -116,7 +116,7 @@ def test_thousands_of_lock_pairs_under_load_lose_no_wake_up(server, instance, in
 
     def call_in_a_loop():
         for name in itertools.takewhile(lambda name: not ended.is_set(), itertools.cycle(expected)):
-            made.append(name)
+            started.append(name)
             answered.append((name, result_of(server, name)))
 
     clients = [in_threads(call_in_a_loop) for _ in range(CLIENTS)]
@@ -126,12 +126,12 @@ def test_thousands_of_lock_pairs_under_load_lose_no_wake_up(server, instance, in
         ended.set()
     results(clients)
 
-    assert [name for name, _ in sorted(answered)] == sorted(made)
+    assert [name for name, _ in sorted(answered)] == sorted(started)
     assert all(result == expected[name] for name, result in answered)
-    assert not any(server.wait(each, returnStatus=True) for each in (one, two, instance.method, None))
+    assert not any(server.wait(target, returnStatus=True) for target in (one, two, instance.method, None))
     assert not server._engine.locks.engaged
     wait_until(lambda: server.stats()["processingRequestCount"] == 0)
-    assert server.stats()["dispatcherCount"] == len(made)
+    assert server.stats()["dispatcherCount"] == len(started)
 
 
 def test_lock_holds_a_function_under_all_names_and_paths(server, in_threads):
@@ -177,10 +177,10 @@ def test_dispatcher_locks_and_unlocks_from_inside(make_server, in_threads):
         call.lockThis()
         call.lock(one)
         go_on.wait(PATIENCE_S)
-        told = call.waitThis(returnStatus=True), call.wait(one, returnStatus=True), call.wait(returnStatus=True)
+        states = call.waitThis(returnStatus=True), call.wait(one, returnStatus=True), call.wait(returnStatus=True)
         call.unlock(one)
         call.unlockThis()
-        return told
+        return states
 
     server = make_server()
     server.registerFunction(hold_others, path="/api")

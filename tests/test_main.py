@@ -83,7 +83,7 @@ def test_arguments_that_do_not_fit_are_refused(arguments, capsys):
 
 
 @pytest.mark.parametrize(
-    ("given", "name", "arguments"),
+    ("command", "name", "arguments"),
     [
         (["-x"], "simple", []),
         (["-x", "auth"], "auth", []),
@@ -91,13 +91,13 @@ def test_arguments_that_do_not_fit_are_refused(arguments, capsys):
         (["-x", "auth", "-l", "--flag"], "auth", ["-l", "--flag"]),
     ],
 )
-def test_example_runs_as_a_script_with_its_arguments(given, name, arguments, monkeypatch):
+def test_example_runs_as_a_script_with_its_arguments(command, name, arguments, monkeypatch):
     ran = []
     monkeypatch.setattr(sys, "argv", ["before"])
     monkeypatch.setattr(sys, "path", ["before"])
     monkeypatch.setattr(runpy, "run_path", lambda path, run_name: ran.append((path, run_name)))
 
-    command_line.main(given)
+    command_line.main(command)
 
     path = str(EXAMPLES / f"{name}.py")
     assert ran == [(path, "__main__")]

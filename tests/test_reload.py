@@ -53,10 +53,10 @@ def script(tmp_path):
 
 @pytest.fixture
 def server():
-    made = flaskJSONRPCServer(["127.0.0.1", 0], log=0)
-    yield made
-    made.unlock()
-    made.stop()
+    server = flaskJSONRPCServer(["127.0.0.1", 0], log=0)
+    yield server
+    server.unlock()
+    server.stop()
 
 
 def ask(address, method, *params):
@@ -230,7 +230,7 @@ def price(net): return [pickle.loads(pickle.dumps(Price(net))).net * FACTOR, __n
         assert not server.reload(entry("price", package / "prices.py"))
         assert shop_for_reload.prices is sys.modules["shop_for_reload.prices"] is kept
     finally:
-        for name in [each for each in sys.modules if each.startswith("shop_for_reload")]:
+        for name in [module_name for module_name in sys.modules if module_name.startswith("shop_for_reload")]:
             del sys.modules[name]
 
 
@@ -406,7 +406,7 @@ def test_failure_changes_nothing(server, script, text, safely, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "overload", [lambda *given: 1 / 0, {"version": "new"}, [{"version": "new"}, lambda *given: sys.exit(1)]]
+    "overload", [lambda *arguments: 1 / 0, {"version": "new"}, [{"version": "new"}, lambda *arguments: sys.exit(1)]]
 )
 def test_failure_in_a_callback_or_a_constructor(server, script, overload, caplog):
     assert server.reload(entry("echo", script))
@@ -591,7 +591,7 @@ def test_nothing_grows_by_reloads(server, script):
             counts = threading.active_count(), len(sys.modules), len(sys.meta_path)
         seen.append(weakref.ref(sys.modules[server._engine.router.table.find("/api/", "echo").function.__module__]))
     gc.collect()
-    assert [each for each in seen[:-1] if each() is not None] == []
+    assert [reference for reference in seen[:-1] if reference() is not None] == []
     assert seen[-1]() is not None
     assert len(sys.modules) == counts[1]
     assert len(sys.meta_path) == counts[2]

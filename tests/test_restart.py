@@ -15,9 +15,9 @@ RESTARTS = 20
 
 @pytest.fixture
 def server():
-    made = flaskJSONRPCServer(["127.0.0.1", 0], log=0)
-    yield made
-    made.stop()
+    server = flaskJSONRPCServer(["127.0.0.1", 0], log=0)
+    yield server
+    server.stop()
 
 
 def ask(address, method, *params):

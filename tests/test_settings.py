@@ -153,10 +153,10 @@ def test_refused_value_error_names_the_accepted_values(name, value, accepts):
     before = getattr(settings, name)
     with pytest.raises(SettingsError) as assigned:
         setattr(settings, name, value)
-    with pytest.raises(SettingsError) as given:
+    with pytest.raises(SettingsError) as passed:
         Settings(**{name: value})
 
-    assert str(assigned.value) == str(given.value)
+    assert str(assigned.value) == str(passed.value)
     assert str(assigned.value).startswith(f"{name}={value!r} is refused: it takes {accepts}")
     assert getattr(settings, name) == before
 
@@ -288,7 +288,7 @@ def test_setting_that_does_not_exist_cannot_be_assigned():
 
 def test_types_of_the_options_are_those_of_the_settings():
     parameters = inspect.signature(flaskJSONRPCServer).parameters
-    declared = {each.name: each.type for each in dataclasses.fields(Settings)}
+    declared = {field.name: field.type for field in dataclasses.fields(Settings)}
 
     assert set(Options.__annotations__) == set(declared) - set(parameters)
     for name, annotation in Options.__annotations__.items():

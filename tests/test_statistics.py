@@ -136,7 +136,7 @@ def test_calls_from_threads_that_have_ended_are_all_there(make):
         thread.start()
     for thread in threads:
         thread.join(WAIT_S)
-    figures = wait_until(lambda: (told := server.stats())["processingRequestCount"] == 0 and told)
+    figures = wait_until(lambda: (report := server.stats())["processingRequestCount"] == 0 and report)
 
     assert figures["dispatchers"]["/api/one"]["calls"] == figures["requestCount"] == 80
 
@@ -220,9 +220,9 @@ def test_documented_method_collects_when_it_is_due(make):
         False,
         True,
     )
-    told = server.stats(inMS=True)["gc"]
-    assert told["count"] == 2
-    assert 0 < told["last"] <= told["max"] <= told["total"]
+    report = server.stats(inMS=True)["gc"]
+    assert report["count"] == 2
+    assert 0 < report["last"] <= report["max"] <= report["total"]
 
 
 def test_automatic_collection_is_on_after_the_ticker_has_died(make, fast_ticker, monkeypatch):

@@ -66,7 +66,7 @@ def test_type_checker_accepts_valid_programs_and_refuses_invalid_ones(tmp_path):
     output = check(tmp_path, RIGHT + "\n".join(WRONG) + "\n")
 
     first = (PRELUDE + RIGHT).count("\n") + 1
-    found = dict(re.findall(r"program\.py:(\d+): error: (.*)", output))
-    assert set(map(int, found)) == set(range(first, first + len(WRONG))), output
-    for number, (line, said) in enumerate(WRONG.items(), first):
-        assert re.search(said, found[str(number)]), line
+    errors = dict(re.findall(r"program\.py:(\d+): error: (.*)", output))
+    assert set(map(int, errors)) == set(range(first, first + len(WRONG))), output
+    for number, (line, expected) in enumerate(WRONG.items(), first):
+        assert re.search(expected, errors[str(number)]), line

@@ -437,16 +437,16 @@ def test_registering_while_requests_run_is_safe(flask_context):
     assert result_of(application, "echo", [1]) == 1
 
 
-@pytest.mark.parametrize("given", [None, "app", flask.Flask, len])
-def test_application_other_than_flask_is_refused(given):
+@pytest.mark.parametrize("application", [None, "app", flask.Flask, len])
+def test_application_other_than_flask_is_refused(application):
     with pytest.raises(SettingsError, match=r"it takes a flask\.Flask"):
-        make().flaskApp = given
+        make().flaskApp = application
 
 
-@pytest.mark.parametrize("given", [None, "app", flask.Flask])
-def test_mounting_on_what_is_no_flask_is_refused(given):
+@pytest.mark.parametrize("application", [None, "app", flask.Flask])
+def test_mounting_on_another_object_than_flask_is_refused(application):
     with pytest.raises(SettingsError, match=r"it takes a flask\.Flask"):
-        make().init_app(given)
+        make().init_app(application)
 
 
 def test_application_cannot_be_assigned_while_in_use():

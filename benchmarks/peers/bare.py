@@ -89,12 +89,12 @@ def main() -> None:
     parser.add_argument("--backend", default="auto")
     parser.add_argument("--json", default="simplejson")
     parser.add_argument("--via-flask", action="store_true")
-    given = parser.parse_args()
-    make = flask_application if given.via_flask else wsgi_application
-    if given.backend != "pywsgi":
+    arguments = parser.parse_args()
+    make = flask_application if arguments.via_flask else wsgi_application
+    if arguments.backend != "pywsgi":
         # Blocked before any thread starts, so that sigwait receives it.
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
-    serve(make(*json_functions(given.json)), given.port, given.backend)
+    serve(make(*json_functions(arguments.json)), arguments.port, arguments.backend)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Misbehaving clients, as on the open internet: slow, silent, malformed, disconnecting. A few of each kind are always running.
+"""Misbehaving clients, as on the open internet: slow, silent, malformed, disconnecting. All kinds run all the time.
 
 They run in another process, to not slow down the timed clients: ``python -m benchmarks.soak.misbehaving HOST PORT
 TLS_PORT SECONDS [--gevent]``. It ends with a line of JSON: the number of clients of each kind, and the wrong answers.

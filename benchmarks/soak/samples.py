@@ -152,10 +152,10 @@ def trends(samples: list[Sample]) -> dict[str, Trend]:
     return {name: trend_of([getattr(sample, name) for sample in second_half]) for name in TOLERANCES}
 
 
-def growths(found: dict[str, Trend]) -> list[str]:
+def growths(figure_trends: dict[str, Trend]) -> list[str]:
     """Return a sentence for each figure that grew."""
     return [
         f"{name} grew by {trend.rise:.3g} over the second half, beyond chance (p={trend.p_value:.2g})"
-        for name, trend in found.items()
+        for name, trend in figure_trends.items()
         if trend.is_growth(TOLERANCES[name])
     ]

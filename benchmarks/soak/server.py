@@ -176,9 +176,9 @@ class Disturber:
 
     def reload(self) -> None:
         self.counts["reloads"] += 1
-        beside = self._script.with_suffix(".new")
-        beside.write_text(_SCRIPT.format(version=self.counts["reloads"]))
-        beside.replace(self._script)
+        new_script = self._script.with_suffix(".new")
+        new_script.write_text(_SCRIPT.format(version=self.counts["reloads"]))
+        new_script.replace(self._script)
         self._server.reload(
             {"dispatcher": "version", "scriptPath": str(self._script), "path": PATH}, timeout=10, safely=False
         )

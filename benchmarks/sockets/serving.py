@@ -108,7 +108,7 @@ class Served:
 
 def in_order(message: Any) -> Any:
     """Sort the answers of a batch by their ids: JSON-RPC 2.0 allows any order."""
-    return sorted(message, key=lambda each: each.get("id")) if isinstance(message, list) else message
+    return sorted(message, key=lambda answer: answer.get("id")) if isinstance(message, list) else message
 
 
 @contextmanager

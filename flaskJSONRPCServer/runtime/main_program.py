@@ -39,11 +39,11 @@ class ModuleOfMain:
             NameError: A name is not defined.
         """
         scope = vars(self._module())
-        wanted = [names] if isinstance(names, str) else list(names)
-        for name in wanted:
+        requested = [names] if isinstance(names, str) else list(names)
+        for name in requested:
             if name not in scope:
                 raise NameError(f"the main program has no global {name!r}")
-        return scope[names] if isinstance(names, str) else {name: scope[name] for name in wanted}
+        return scope[names] if isinstance(names, str) else {name: scope[name] for name in requested}
 
     def evaluate(self, expression: str) -> Any:
         """Evaluate an expression with the globals of the main program and return its value."""

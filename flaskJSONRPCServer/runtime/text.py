@@ -56,7 +56,7 @@ def random_text(
 ) -> str | None:
     """Return a random number from 0 to ``largest`` as text, between a prefix and a suffix.
 
-    The numbers come from the system's source for secrets, so nobody can guess the next one.
+    The numbers come from the system's source for secrets, so the next one cannot be guessed.
 
     Args:
         largest: The largest number; None for :data:`sys.maxsize`.

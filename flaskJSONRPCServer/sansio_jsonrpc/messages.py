@@ -118,7 +118,7 @@ class JsonRpcResponse:
 
 @dataclass(slots=True)
 class JsonRpcInvalidMessage:
-    """JSON in the place of a message that is not a message.
+    """A JSON value that was received in place of a message.
 
     Attributes:
         id: The id of the JSON if it has a valid one, else None; `ABSENT` for a notification, which must not be answered

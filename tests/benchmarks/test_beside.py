@@ -1,4 +1,4 @@
-"""The benchmark of small calls beside a large one gives its table, of right answers only."""
+"""The benchmark of small calls during a large one prints its table, and accepts only right answers."""
 
 import gzip
 import json

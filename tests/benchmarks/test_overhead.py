@@ -129,7 +129,7 @@ def test_keeping_does_not_change_figures_of_other_cases(kept):
 def test_kept_figures_cover_every_case():
     stored = json.loads((ROOT / "benchmarks" / "overhead.json").read_text())
     assert stored
-    assert all(sorted(each) == sorted(NAMES) for each in stored.values())
+    assert all(sorted(figures) == sorted(NAMES) for figures in stored.values())
 
 
 def test_contestants_are_those_that_are_timed():

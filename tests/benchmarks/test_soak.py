@@ -102,9 +102,9 @@ def test_too_few_samples_are_refused():
 
 
 def sample(number, **figures):
-    given = {"rss_mb": 80, "uss_mb": 60, "descriptors": 20, "connections": 15, "threads": 25}
-    given |= {"requests_per_s": 800, "p50_ms": 1, "p99_ms": 30, "unavailable": 0}
-    return Sample(at_s=2.0 * (number + 1), **(given | figures))
+    defaults = {"rss_mb": 80, "uss_mb": 60, "descriptors": 20, "connections": 15, "threads": 25}
+    defaults |= {"requests_per_s": 800, "p50_ms": 1, "p99_ms": 30, "unavailable": 0}
+    return Sample(at_s=2.0 * (number + 1), **(defaults | figures))
 
 
 @pytest.mark.parametrize("name", TOLERANCES)
@@ -114,15 +114,23 @@ def test_leak_in_the_second_half_is_reported_by_name(name):
     leaking = [sample(number, **{name: 20 + number / 20}) for number in range(200)]
 
     assert growths(trends(flat)) == growths(trends(early)) == []
-    [told] = growths(trends(leaking))
-    assert told.startswith(f"{name} grew by 4.")
-    assert "beyond chance" in told
+    [sentence] = growths(trends(leaking))
+    assert sentence.startswith(f"{name} grew by 4.")
+    assert "beyond chance" in sentence
 
 
 def figures(**changed):
-    given = {"threads": 5, "descriptors": 14, "children": 0, "modules": 500, "memory_mb": 60.0, "notes": 0, "kills": 0}
-    given |= {"reloads": 0, "locks": 0, "restarts": 0, "requestCount": 0, "notificationLostCount": 0}
-    return given | {"processingRequestCount": 0, "processingDispatcherCount": 0} | changed
+    defaults = {
+        "threads": 5,
+        "descriptors": 14,
+        "children": 0,
+        "modules": 500,
+        "memory_mb": 60.0,
+        "notes": 0,
+        "kills": 0,
+    }
+    defaults |= {"reloads": 0, "locks": 0, "restarts": 0, "requestCount": 0, "notificationLostCount": 0}
+    return defaults | {"processingRequestCount": 0, "processingDispatcherCount": 0} | changed
 
 
 @pytest.mark.parametrize(

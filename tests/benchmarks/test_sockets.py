@@ -49,8 +49,8 @@ def results_of(*figures):
     """Make results of triples: contestant, workload, the requests per second of each round."""
     results = Results()
     for contestant, load, rounds in figures:
-        for each in rounds:
-            results.add(contestant, load, sample(each))
+        for requests_per_s in rounds:
+            results.add(contestant, load, sample(requests_per_s))
     return results
 
 

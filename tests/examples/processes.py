@@ -54,8 +54,8 @@ class Program:
         while True:
             line = self._next_line()
             assert line is not None, f"it ended with status {self.process.wait(PATIENCE_S)}"
-            if found := re.search(pattern, line):
-                return found
+            if match := re.search(pattern, line):
+                return match
 
     def url(self):
         """Wait until the program prints its address; return it as `http://127.0.0.1:port`."""

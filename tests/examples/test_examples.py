@@ -74,7 +74,10 @@ def docstring(name):
         ("restart.py", ['{"jsonrpc":"2.0","result":"it restarts after this answer","id":null}']),
         (
             "reload_script.py",
-            [f'{{"jsonrpc":"2.0","result":{each},"id":null}}' for each in ('"Hello, Ann!"', "true", '"Hello, Ann!"')],
+            [
+                f'{{"jsonrpc":"2.0","result":{result},"id":null}}'
+                for result in ('"Hello, Ann!"', "true", '"Hello, Ann!"')
+            ],
         ),
         (
             "reload_globals.py",
@@ -86,7 +89,7 @@ def docstring(name):
         ),
         (
             "reload_state.py",
-            [f'{{"jsonrpc":"2.0","result":{each},"id":null}}' for each in ('["Ann"]', "true", '["Ann","Bob"]')],
+            [f'{{"jsonrpc":"2.0","result":{result},"id":null}}' for result in ('["Ann"]', "true", '["Ann","Bob"]')],
         ),
         ("jsonp_page.py", ['/**/show({"jsonrpc":"2.0","result":"Hello, Ann!","id":null});']),
     ],

@@ -55,10 +55,10 @@ CASES = [
 
 @pytest.mark.parametrize(("value", "form"), CASES, ids=[type(value).__name__ for value, _ in CASES])
 def test_form(value, form):
-    made = to_json_type(value)
+    converted = to_json_type(value)
 
-    assert made == form
-    assert type(made) is type(form)
+    assert converted == form
+    assert type(converted) is type(form)
 
 
 def test_unordered_members_are_all_converted():

@@ -35,10 +35,10 @@ def nearest_rank(durations_ns, percent):
 
 @given(st.lists(st.integers(0, 2 * HOUR_NS), min_size=1), st.integers(1, 100))
 def test_percentile_is_right_within_a_sixteenth(durations_ns, percent):
-    (told,) = calls_of(durations_ns).percentiles_ns([percent])
+    (percentile_ns,) = calls_of(durations_ns).percentiles_ns([percent])
 
-    assert told == pytest.approx(nearest_rank(durations_ns, percent), rel=1 / 16)
-    assert told <= max(durations_ns)
+    assert percentile_ns == pytest.approx(nearest_rank(durations_ns, percent), rel=1 / 16)
+    assert percentile_ns <= max(durations_ns)
 
 
 def test_percentiles_of_an_even_spread():

@@ -12,12 +12,12 @@ def rates(rate):
 
 def test_now_and_old_cover_the_last_two_full_seconds():
     rate = Rate(60)
-    told = []
+    reported = []
     for now_s, total in [(61, 10), (62, 13), (62.9, 113), (63, 113), (64, 113)]:
         rate.count(total, now_s)
-        told.append(rates(rate))
+        reported.append(rates(rate))
 
-    assert told == [[10, 0, 10], [3, 10, 10], [3, 10, 10], [pytest.approx(100), 3, 100], [0, 100, 100]]
+    assert reported == [[10, 0, 10], [3, 10, 10], [3, 10, 10], [pytest.approx(100), 3, 100], [0, 100, 100]]
 
 
 def test_further_samples_change_nothing():
@@ -67,9 +67,9 @@ def test_history_is_bounded(look_every_s):
     history = rate.report()["connPerSec_history"]
 
     assert len(history) == HISTORY_MINUTES
-    minutes = [each["minute"] for each in history]
+    minutes = [minute["minute"] for minute in history]
     assert minutes == list(range(minutes[0], minutes[0] + HISTORY_MINUTES * 60, 60))
-    assert [each["max"] for each in history] == pytest.approx([1] * HISTORY_MINUTES)
+    assert [minute["max"] for minute in history] == pytest.approx([1] * HISTORY_MINUTES)
 
 
 def test_clock_set_back_loses_no_request():

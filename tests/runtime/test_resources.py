@@ -77,21 +77,21 @@ def test_documented_helper_raises_the_limits(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("given", "limits"),
+    ("option", "limits"),
     [((1, 2), (1, 2)), ([65536, 65536], (65536, 65536)), (False, None), (None, None), ((), None)],
 )
-def test_option(given, limits):
-    assert checked_limits(given) == limits
+def test_option(option, limits):
+    assert checked_limits(option) == limits
 
 
 @pytest.mark.parametrize(
-    "given", [True, 5, "12", (1,), (1, 2, 3), (0, 1), (-1, 5), (2, 1), ("1", "2"), (1.0, 2.0), {1: 2}]
+    "option", [True, 5, "12", (1,), (1, 2, 3), (0, 1), (-1, 5), (2, 1), ("1", "2"), (1.0, 2.0), {1: 2}]
 )
-def test_invalid_option_is_refused(given):
+def test_invalid_option_is_refused(option):
     with pytest.raises(SettingsError, match=r"it takes \[soft limit, hard limit\], or False"):
-        checked_limits(given)
+        checked_limits(option)
     with pytest.raises(SettingsError, match="tweakDescriptors="):
-        flaskJSONRPCServer(None, tweakDescriptors=given)
+        flaskJSONRPCServer(None, tweakDescriptors=option)
 
 
 @pytest.fixture

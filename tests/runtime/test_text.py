@@ -8,7 +8,7 @@ from flaskJSONRPCServer.runtime.text import between, digest, random_text
 
 
 @pytest.mark.parametrize(
-    ("prefix", "suffix", "start", "found"),
+    ("prefix", "suffix", "start", "expected"),
     [
         ("<b>", "</b>", 0, "one"),
         ("<b>", "</b>", 3, "two"),
@@ -23,8 +23,8 @@ from flaskJSONRPCServer.runtime.text import between, digest, random_text
         ("", "", 99, None),
     ],
 )
-def test_part_between_two_markers(prefix, suffix, start, found):
-    assert between("a <b>one</b> <b>two</b> z", prefix, suffix, start, None) == found
+def test_part_between_two_markers(prefix, suffix, start, expected):
+    assert between("a <b>one</b> <b>two</b> z", prefix, suffix, start, None) == expected
 
 
 def test_default_is_returned_without_a_match():
@@ -56,9 +56,9 @@ def test_on_error_supplies_the_result_for_invalid_input(text):
 
 
 def test_random_text_is_a_number_between_prefix_and_suffix():
-    found = {random_text(3, None, "<", ">", 0.1, None) for _ in range(200)}
+    texts = {random_text(3, None, "<", ">", 0.1, None) for _ in range(200)}
 
-    assert found == {"<0>", "<1>", "<2>", "<3>"}
+    assert texts == {"<0>", "<1>", "<2>", "<3>"}
 
 
 def test_default_range_is_sys_maxsize():

@@ -21,21 +21,21 @@ def gate():
 @pytest.fixture
 def pools():
     """Return a function that makes pools, which end with the test."""
-    made = []
+    pools = []
 
     def make(*args, **options):
-        made.append(ThreadPool(*args, "test-pool", **options))
-        return made[-1]
+        pools.append(ThreadPool(*args, "test-pool", **options))
+        return pools[-1]
 
     yield make
-    for pool in made:
+    for pool in pools:
         pool.stop(PATIENCE_S)
         wait_until(lambda: pool.counts()["threads"] == 0)  # noqa: B023  called at once
 
 
 def counts(pool, *names):
-    found = pool.counts()
-    return tuple(found[name] for name in names)
+    counts = pool.counts()
+    return tuple(counts[name] for name in names)
 
 
 def test_blocking_task_does_not_delay_the_others(pools, gate):

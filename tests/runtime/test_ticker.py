@@ -80,7 +80,7 @@ def test_at_end_is_called_even_if_a_task_ends_the_thread(make, ended, monkeypatc
     assert ended.wait(WAIT_S)
     ticker.stop()
 
-    assert [each.exc_type for each in left] == [SystemExit]
+    assert [unraisable.exc_type for unraisable in left] == [SystemExit]
 
 
 def test_task_may_stop_its_own_ticker(make, ended):

@@ -90,7 +90,7 @@ def test_each_message_of_a_batch_has_its_own_id(codec):
     batch = decode(b"[%b,5]" % b",".join(map(request_with, ids)), codec)
 
     assert type(batch) is JsonRpcBatch
-    assert [encode_result(codec, each.id, 1)[28:-1] for each in batch[:-1]] == [
+    assert [encode_result(codec, message.id, 1)[28:-1] for message in batch[:-1]] == [
         b'"id":%b' % id_.encode() for id_ in ids
     ]
     assert batch[-1].id is None
@@ -100,8 +100,8 @@ def test_id_is_kept_beside_an_integer_of_too_many_digits(codec):
     long = '"method":"m","params":[%s]' % ("7" * 5000)
     batch = decode(b"[%b,%b]" % (request_with("1e-400", long), request_with(ROUNDED[0])), codec)
 
-    assert [type(each) for each in batch] == [JsonRpcInvalidMessage, JsonRpcRequest]
-    assert [each.id for each in batch] == [NumberLiteral("1e-400"), NumberLiteral(ROUNDED[0])]
+    assert [type(message) for message in batch] == [JsonRpcInvalidMessage, JsonRpcRequest]
+    assert [message.id for message in batch] == [NumberLiteral("1e-400"), NumberLiteral(ROUNDED[0])]
 
 
 OWN = {

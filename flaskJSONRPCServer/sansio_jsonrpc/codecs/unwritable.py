@@ -15,7 +15,7 @@ from ..exceptions import JsonRpcSerializationError
 
 __all__ = ["Unwritable", "Writer", "find_unwritable"]
 
-# Guesses: a longer path helps nobody. After a RecursionError each step costs as much as writing the whole value.
+# Guesses: a longer path does not help. After a RecursionError each step costs as much as writing the whole value.
 _MAX_STEPS: Final = 500
 _MAX_STEPS_OF_RECURSION: Final = 20
 _SHOWN_STEPS: Final = 10

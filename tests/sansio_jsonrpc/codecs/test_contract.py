@@ -260,10 +260,10 @@ def test_exception_of_default_is_the_cause(make):
     assert refused.value.__cause__ is failure
 
 
-@pytest.mark.parametrize("given", [math.nan, "\ud800", object()], ids=["nan", "surrogate", "itself"])
-def test_result_of_default_is_checked(make, given):
+@pytest.mark.parametrize("result", [math.nan, "\ud800", object()], ids=["nan", "surrogate", "itself"])
+def test_result_of_default_is_checked(make, result):
     with pytest.raises(JsonRpcSerializationError):
-        make(default=lambda value: given).dumps({1})
+        make(default=lambda value: result).dumps({1})
 
 
 def test_limits_can_be_chosen(make):

@@ -54,6 +54,6 @@ def test_digit_run_is_found_at_every_position(length, before):
     assert not has_digit_run(text + b"7" * (length - 1) + b"x" * 30 + b"7" * (length - 1), b"0" * length)
 
 
-@pytest.mark.parametrize(("text", "found"), [(b"12a34", False), (b"x123", True), (b"", False), (b"1e99", False)])
-def test_digit_runs_are_found(text, found):
-    assert has_digit_run(text, b"000") is found
+@pytest.mark.parametrize(("text", "has_run"), [(b"12a34", False), (b"x123", True), (b"", False), (b"1e99", False)])
+def test_digit_runs_are_found(text, has_run):
+    assert has_digit_run(text, b"000") is has_run
