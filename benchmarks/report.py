@@ -53,7 +53,7 @@ def verdicts(races: list[Race], memory: dict[str, Any]) -> list[Verdict]:
 
 
 def heading() -> Row:
-    ratios = [cell for mine, its in PAIRS for cell in (f"{mine} / {its}", "wanted")]
+    ratios = [cell for mine, its in PAIRS for cell in (f"{mine} / {its}", "target")]
     return ["JSON", "workload", *CONTESTANTS, *ratios]
 
 
@@ -72,7 +72,7 @@ def table(races: list[Race]) -> str:
     """Return the table of all races."""
     rows = [heading(), *map(row_of, races)] if races else []
     # Leave out empty columns.
-    columns = [column for column in zip(*rows, strict=True) if any(column[1:]) or column[0] != "wanted"]
+    columns = [column for column in zip(*rows, strict=True) if any(column[1:]) or column[0] != "target"]
     padded = [[cell.ljust(max(map(len, column))) for cell in column] for column in columns]
     return "\n".join("  ".join(cells).rstrip() for cells in zip(*padded, strict=True))
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from .dispatch.locks import lock_key
-from .dispatch.origins import Origin, origin_of
 from .dispatch.registration import aliases_of, public_methods
 from .dispatch.routes import Route, RouteTable
 from .engine import Engine
 from .errors import SettingsError
+from .runtime.function_sources import FunctionSource, source_of
 from .runtime.interrupts import is_interrupt
 from .runtime.logs import ERROR, INFO, WARNING
 from .runtime.sources import script_file
@@ -62,8 +62,8 @@ class AutoReload:
             return self._scripts
         table = self._engine.router.table
         if self._table is not table:
-            origins = [origin_of(route.function) for route in table.routes()]
-            self._own_files = {origin.file for origin in origins if origin is not None and is_users(origin.file)}
+            sources = [source_of(route.function) for route in table.routes()]
+            self._own_files = {source.file for source in sources if source is not None and is_users(source.file)}
             self._table = table
         return self._own_files
 
@@ -77,9 +77,9 @@ class AutoReload:
 
     def _reload(self, file: Path) -> None:
         log, table = self._engine.log, self._engine.router.table
-        origins = [(route, origin) for route in table.routes() if (origin := origin_of(route.function)) is not None]
-        changed = [(route, origin) for route, origin in origins if origin.file == file]
-        named = [(route, origin) for route, origin in changed if is_named(route, origin, table)]
+        sources = [(route, source) for route in table.routes() if (source := source_of(route.function)) is not None]
+        changed = [(route, source) for route, source in sources if source.file == file]
+        named = [(route, source) for route, source in changed if is_named(route, source, table)]
         if unnamed := [pair for pair in changed if pair not in named]:
             log.write(
                 WARNING,
@@ -104,23 +104,23 @@ def is_users(file: Path) -> bool:
     return not any(file.is_relative_to(folder) for folder in (_OURS, *_INSTALLED))
 
 
-def is_named(route: Route, origin: Origin, table: RouteTable) -> bool:
+def is_named(route: Route, source: FunctionSource, table: RouteTable) -> bool:
     """Return whether a reload by name gives the same routes. For a method, its whole instance must be registered."""
-    if origin.name is None:
+    if source.name is None:
         return False
-    if origin.owner is None:
+    if source.owner is None:
         return True
-    routes = ((table.find(route.path, name), method) for name, method in public_methods(origin.owner))
+    routes = ((table.find(route.path, name), method) for name, method in public_methods(source.owner))
     return all(same is not None and same.lock_key == lock_key(method) for same, method in routes)
 
 
-def api_of(named: list[tuple[Route, Origin]], table: RouteTable) -> list[dict[str, Any]]:
+def api_of(named: list[tuple[Route, FunctionSource]], table: RouteTable) -> list[dict[str, Any]]:
     """Return the entries of a reload: one for each function and name, and one for each instance."""
     entries: dict[Any, dict[str, Any]] = {}
-    for route, origin in named:
-        entry = {"dispatcher": origin.name, "scriptPath": str(origin.file), "path": route.path}
-        if origin.owner is not None:
-            entries[route.path, id(origin.owner)] = {**entry, "isInstance": True, "name": type(origin.owner).__name__}
+    for route, source in named:
+        entry = {"dispatcher": source.name, "scriptPath": str(source.file), "path": route.path}
+        if source.owner is not None:
+            entries[route.path, id(source.owner)] = {**entry, "isInstance": True, "name": type(source.owner).__name__}
         elif not is_alias(route, table):
             entries[route.path, route.name] = {**entry, "name": route.name}
     return list(entries.values())
@@ -133,5 +133,5 @@ def is_alias(route: Route, table: RouteTable) -> bool:
     return route.name in aliases and any(other.name not in aliases for other in same)
 
 
-def listed(routes: Iterable[tuple[Route, Origin]]) -> str:
+def listed(routes: Iterable[tuple[Route, FunctionSource]]) -> str:
     return ", ".join(f"{route.path}{route.name}" for route, _ in routes)

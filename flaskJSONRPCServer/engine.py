@@ -14,7 +14,9 @@ from werkzeug.local import LocalProxy
 
 from .dispatch.answers import Answerer
 from .dispatch.connection import ServerFacts
+from .dispatch.context import BackendContext
 from .dispatch.execution import Execution
+from .dispatch.facade import ServerFacade
 from .dispatch.invoker import Invoker
 from .dispatch.locks import Locks, optional_lock_key
 from .dispatch.overrides import Overrides, replacement
@@ -69,7 +71,7 @@ class Engine:
         SettingsError, UnsupportedError: An option has a value that cannot be used.
     """
 
-    def __init__(self, settings: Settings, facade: Any, standard: type) -> None:
+    def __init__(self, settings: Settings, facade: ServerFacade, standard: type) -> None:
         check_settings(settings)
         self._facade = facade
         self.settings = settings
@@ -86,7 +88,10 @@ class Engine:
         self._standard = standard
         main = ModuleOfMain(lambda: facade._parentModule)
         self.facts = ServerFacts(self.name, facade, self.log, self.locks, served_by, main)
-        self.exec_backends = ExecBackends(facade, self.log, self.stats)
+        self.backend_context = BackendContext(
+            self.facts, settings, self.router, RemoteCalls(self.stats, self.router), lambda: self.codec
+        )
+        self.exec_backends = ExecBackends(self.backend_context, self.stats)
         self._chosen(None, None)
         self.codec = self._make_codec(settings)
         self._app: flask.Flask = OwnFlask(self.name)
@@ -173,7 +178,7 @@ class Engine:
     def register(self, routes: list[Route], dispatcher_backend: Any, notif_backend: Any) -> None:
         """Add routes whose calls run on the given backends; None means the server's own."""
         backends = self._chosen(dispatcher_backend, notif_backend)
-        if self._rate_limits.note(routes):
+        if self._rate_limits.add_routes(routes):
             self.rebuild()
         self.router.add([dataclasses.replace(route, backends=backends) for route in routes])
 
@@ -188,7 +193,7 @@ class Engine:
             SettingsError: It is unknown or incomplete, or another one has its ``_id``.
         """
         registered = self.exec_backends.register(wanted, notif=notif)
-        return SimpleBackend._id if registered is None else registered.members.id
+        return SimpleBackend._id if registered is None else registered._id
 
     def stop_exec_backends(self, timeout_s: float, allowed: int) -> None:
         """Stop the exec backends, after the calls that they have taken; the next call would start them again.
@@ -227,12 +232,8 @@ class Engine:
             magic_name=settings.magicVarForDispatcher,
             debug=settings.debug,
             allow_compress=settings.allowCompress,
-            lets_through=is_let_through,
+            should_propagate=is_let_through,
         )
-
-    def remote_calls(self) -> RemoteCalls:
-        """Return what exec backends ask about calls that run in other processes."""
-        return RemoteCalls(self.stats, self.router)
 
     def application(self) -> Application:
         """Return the WSGI callable."""
@@ -277,7 +278,7 @@ class Engine:
         steps = self._steps(settings)
         for name in self._rate_limits.unmatched(self.router.table.routes()):
             self.log.write(WARNING, f"rateLimit limits nothing by {name}: nothing is registered there")
-        return Pipeline(settings, self.facts, self.router, guard, self.stats, steps, lets_through=is_let_through)
+        return Pipeline(settings, self.facts, self.router, guard, self.stats, steps, should_propagate=is_let_through)
 
     def _steps(self, settings: Settings) -> Steps:
         overrides = Overrides(self._facade, self._standard, settings, self.codec)
@@ -296,7 +297,7 @@ class Engine:
         )
 
     def _answerer(self, settings: Settings, overrides: Overrides, limiter: RateLimiter | None) -> Answerer:
-        invoker = Invoker(self.facts, self.stats, debug=settings.debug, lets_through=is_let_through)
+        invoker = Invoker(self.facts, self.stats, debug=settings.debug, should_propagate=is_let_through)
         backend_calls = BackendCalls(settings, self.facts, invoker, self.stats, overrides.copy_request)
         replaced = overrides.replaced("_callDispatcher")
         caller = invoker if replaced is None else DocumentedInvoker(replaced, backend_calls, invoker)

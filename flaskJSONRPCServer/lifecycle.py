@@ -7,8 +7,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from .dispatch.facade import ServerFacade
 from .engine import Engine, addresses_of, is_local_only
 from .errors import ServerStateError, SettingsError
 from .runtime.asynchronous import in_hub
@@ -43,6 +44,21 @@ class StartRefusedError(ServerStateError):
     """A module starts its server where that is for the command that imports it."""
 
 
+class ServedFacade(ServerFacade, Protocol):
+    """The object that the user made, as its life cycle sees it."""
+
+    _lifecycle: Lifecycle
+
+    def restart(
+        self,
+        timeout: float = 20,
+        processingDispatcherCountMax: int = 0,
+        werkzeugTimeout: float = 3,
+        joinLoop: bool = False,
+    ) -> None:
+        """Stop and start again."""
+
+
 class Lifecycle:
     """Runs an engine behind a serving backend.
 
@@ -60,7 +76,7 @@ class Lifecycle:
         MissingExtraError: What the settings ask for is not installed.
     """
 
-    def __init__(self, engine: Engine, facade: Any) -> None:
+    def __init__(self, engine: Engine, facade: ServedFacade) -> None:
         backend = find_serv_backend(engine.settings.servBackend, gevent=engine.settings.gevent)
         refuse_unsupported(backend, addresses_of(engine.settings), gevent=engine.settings.gevent)
         refuse_without_tls(backend, engine.settings.ssl)
@@ -81,7 +97,7 @@ class Lifecycle:
         self._ends: set[EndRequest] = set()  # of the threads that wait for the end; each adds and removes its own
 
     @property
-    def facade(self) -> Any:
+    def facade(self) -> ServedFacade:
         """The object that the user made."""
         return self._facade
 
@@ -143,21 +159,27 @@ class Lifecycle:
             if self._started is None:  # exec backends may run for getWSGI() or init_app()
                 self._facade._stopExecBackends(timeout_s, allowed_requests)
                 return
+            timeout_s = waitable(timeout_s)  # before anything is undone
             undo, self._started = self._started, None
-            deadline = latest = time.monotonic() + timeout_s
-            # What is held by a lock then gets its answer within the timeout too.
-            self._engine.locks.end_period(timeout_s - min(_ANSWER_S, timeout_s / 10))
-            if allowed_requests:
-                self._engine.stats.wait_idle(timeout_s, allowed_requests)
-                self._engine.locks.end_period(0)
-                deadline = time.monotonic()
-            with undo:
-                self._serving.stop(max(0.0, deadline - time.monotonic()))
-                self._facade._stopExecBackends(max(0.0, latest - time.monotonic()), allowed_requests)
-            self._gate.open(service_unavailable)
+            try:
+                with undo:
+                    self._stop_serving(timeout_s, allowed_requests)
+            finally:  # a second Ctrl-C ends the waiting; what has not been undone by then would serve for ever
+                self._gate.open(service_unavailable)
+                for end in list(self._ends):
+                    end.request()
         self._engine.log.write(INFO, f"server {self._engine.name!r} has stopped")
-        for end in list(self._ends):
-            end.request()
+
+    def _stop_serving(self, timeout_s: float, allowed_requests: int) -> None:
+        deadline = latest = time.monotonic() + timeout_s
+        # What is held by a lock then gets its answer within the timeout too.
+        self._engine.locks.end_period(timeout_s - min(_ANSWER_S, timeout_s / 10))
+        if allowed_requests:
+            self._engine.stats.wait_idle(timeout_s, allowed_requests)
+            self._engine.locks.end_period(0)
+            deadline = time.monotonic()
+        self._serving.stop(max(0.0, deadline - time.monotonic()))
+        self._facade._stopExecBackends(max(0.0, latest - time.monotonic()), allowed_requests)
 
     def restart(self, timeout_s: float, allowed_requests: int, *, join: bool = False) -> None:
         """Stop and start everything but the serving backend; its sockets and connections stay as they are.
@@ -191,9 +213,21 @@ class Lifecycle:
             if self._started is None:
                 self.start()
                 return
-            self._gate.hold()
-            self._renew(self._gate.wait_passed(timeout_s, allowed_requests))
+            self._renew(self._hold_requests(timeout_s, allowed_requests))
         self._engine.log.write(INFO, f"server {self._engine.name!r} has restarted")
+
+    def _hold_requests(self, timeout_s: float, allowed_requests: int = 0) -> int:
+        """Hold requests at the gate, wait for those inside, and return how many are left there.
+
+        Where the waiting is interrupted, requests go on to what has served them until now.
+        """
+        timeout_s = waitable(timeout_s)
+        self._gate.hold()
+        try:
+            return self._gate.wait_passed(timeout_s, allowed_requests)
+        except BaseException:
+            self._gate.release()
+            raise
 
     def _renew(self, still_running: int) -> None:
         if still_running:
@@ -206,7 +240,7 @@ class Lifecycle:
             self.stop(0, 0)
             raise
 
-    def exchange(self, engine: Engine, facade: Any, timeout_s: float = 20) -> None:
+    def exchange(self, engine: Engine, facade: ServedFacade, timeout_s: float = 20) -> None:
         """Serve another server behind the same sockets; from then on both facades refer to this life cycle.
 
         Requests that come meanwhile are held, as in a restart. What the serving backend was started with stays. A
@@ -228,13 +262,12 @@ class Lifecycle:
         with self._changing:
             if self._started is None:
                 return
-            self._gate.hold()
-            if still_running := self._gate.wait_passed(timeout_s):
+            if still_running := self._hold_requests(timeout_s):
                 self._engine.log.write(WARNING, f"exchanged while {still_running} requests are being processed")
             self._exchange_behind(engine, facade)
         engine.log.write(INFO, f"server {engine.name!r} serves now:", engine.offers())
 
-    def _exchange_behind(self, engine: Engine, facade: Any) -> None:
+    def _exchange_behind(self, engine: Engine, facade: ServedFacade) -> None:
         before, own = (self._engine, self._facade), facade._lifecycle
         self._stop_watching()
         try:
@@ -346,6 +379,7 @@ class Lifecycle:
             given = list(cast("Sequence[Any]", settings.bindAdress))
         backend = find_serv_backend(settings.servBackend, gevent=settings.gevent)
         self._serving.start(backend, addresses_of(settings), given, self._gate)
+        undo.callback(self._serving.stop, 0)  # for a stop that is interrupted before it comes to that
 
     def _watch_scripts(self) -> None:
         if self._engine.settings.reloadOnChange:
@@ -390,7 +424,18 @@ class Lifecycle:
         self._facade._controlGC()
 
 
-def make_auto_reload(engine: Engine, facade: Any) -> AutoReload:
+def waitable(timeout_s: float) -> float:
+    """Return a timeout that the system can wait for; infinity is the longest.
+
+    Raises:
+        TypeError: It is not a number.
+    """
+    if not isinstance(timeout_s, (int, float)):
+        raise TypeError(f"timeout={timeout_s!r} is refused: it takes a number of seconds")
+    return min(timeout_s, threading.TIMEOUT_MAX)
+
+
+def make_auto_reload(engine: Engine, facade: ServedFacade) -> AutoReload:
     """Return what ``reloadOnChange`` asks for."""
     from .autoreload import AutoReload  # only now: to find where Python installs its packages takes long
 
@@ -451,7 +496,7 @@ def read_reasons(restart_on: Any) -> list[Callable[[Any], object]]:
     return reasons
 
 
-def near_descriptor_limit(server: Any) -> bool:
+def near_descriptor_limit(server: ServerFacade) -> bool:
     """Ask the documented ``_checkFileDescriptor`` of the server, whatever that is by now."""
     return bool(server._checkFileDescriptor())
 

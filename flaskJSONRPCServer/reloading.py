@@ -18,13 +18,13 @@ from types import ModuleType
 from typing import Any
 
 from .dispatch.locks import lock_key
-from .dispatch.origins import owner_of, without_partials
 from .dispatch.rate_limits.plan import registered_rule
 from .dispatch.registration import aliases_of, public_methods
 from .dispatch.routes import Route, RouteTable
 from .engine import Engine
 from .errors import RegistrationError, unknown_name
 from .runtime.asynchronous import in_hub
+from .runtime.function_sources import owner_of, without_partials
 from .runtime.interrupts import is_interrupt
 from .runtime.logs import ERROR, INFO, WARNING
 from .runtime.sources import FreshModules, script_file
@@ -191,7 +191,7 @@ class Reloader:
                 )
             yield
         finally:
-            locks.let_requests_go()
+            locks.release_requests()
 
     def _overload(self, loaded: LoadedEntry, undo: ExitStack) -> None:
         entry, module = loaded.entry, loaded.module
@@ -255,7 +255,7 @@ class Reloader:
         gone = {place for change in changes for place in change.gone}
         table = self._engine.router.table
         replaced = [(table.find(route.path, route.name), route) for route in new]
-        self._engine.router.exchange(new, lambda route: clear_old or (route.path, route.name) in gone)
+        self._engine.router.replace(new, lambda route: clear_old or (route.path, route.name) in gone)
         for old, route in replaced:
             if old is not None:
                 self._engine.locks.replace_key(old.function, route.function)

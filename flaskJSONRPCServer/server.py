@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, cast
 import flask
 
 from .dispatch.connection import ABOUT
+from .dispatch.context import BackendContext
 from .dispatch.locks import optional_lock_key
 from .documented import DocumentedHelpers
 from .engine import Engine
@@ -88,9 +89,9 @@ class flaskJSONRPCServer(DocumentedHelpers):
         jsonBackend: The module that reads and writes JSON, by name (``simplejson``, ``json``, ``orjson``,
             ``msgspec``, ``rapidjson``), or an object with ``loads`` and ``dumps``. A missing module is replaced by
             ``json``, with a warning.
-        notifBackend: Where notifications run: ``'simple'`` (in the serving thread), ``'threaded'``,
-            ``'threadedNative'``, ``'celery'``, or an exec backend of your own.
-        dispatcherBackend: Where calls run: as with ``notifBackend``.
+        notifBackend: The exec backend for notifications: ``'simple'`` (in the serving thread), ``'threaded'``,
+            ``'threadedNative'``, ``'parallel'``, ``'celery'``, or one of your own.
+        dispatcherBackend: The exec backend for calls, as with ``notifBackend``.
         auth: ``auth(server, path, request, method)``, asked for every request before its body is read; only a return of
             exactly True lets it in.
         experimental: Large payloads are read, written, compressed and hashed beside the other requests, so that these
@@ -98,8 +99,8 @@ class flaskJSONRPCServer(DocumentedHelpers):
         controlGC: While the server runs, collect garbage by hand: every so many minutes, requests or calls.
         magicVarForDispatcher: The parameter by which a dispatcher is given its connection.
         name: The server's name, also of its logger; None makes one up.
-        servBackend: Who serves: ``'native'``, with ``gevent=True`` ``'pywsgi'``, ``'auto'`` for the one of these that
-            fits, ``'werkzeug'`` for development, ``'granian'`` behind a proxy, or a backend of your own.
+        servBackend: The backend that speaks HTTP: ``'native'``; ``'pywsgi'`` with ``gevent=True``; ``'auto'`` for
+            whichever of these two fits; ``'werkzeug'`` for development; ``'granian'`` behind a proxy; or one of yours.
         **options: Any further option of :class:`~flaskJSONRPCServer.settings.Settings`.
 
     Raises:
@@ -194,6 +195,11 @@ class flaskJSONRPCServer(DocumentedHelpers):
     def log(self) -> ServerLog:
         """The server's log."""
         return self._engine.log
+
+    @property
+    def _backend_context(self) -> BackendContext:
+        """The parts of the server that the exec backends of the package work with."""
+        return self._engine.backend_context
 
     @property
     def _child_facade(self) -> type:

@@ -212,7 +212,7 @@ class Settings:
     )
     """How often each client may call."""
 
-    backlog: int = count(10_000)
+    backlog: int = count(10_000, most=2**31 - 1)
     read_timeout_s: float = duration(30, "seconds")
     """How long a client may pause in the middle of a request before its connection is closed."""
     threads: int = count(64)
@@ -277,6 +277,8 @@ class Settings:
     controlGC_everySeconds: float = duration(60 * 60, "seconds")
     controlGC_everyRequestCount: int = count(300_000)
     controlGC_everyDispatcherCount: int = count(50_000)
+    gc_every_objects: int = count(50_000)
+    """With ``controlGC``: how many objects may be added between two collections, a guess at 10 to 40 MB of garbage."""
 
     frozen: ClassVar[bool] = False
     fallback_is_explicit: ClassVar[bool] = False
@@ -379,6 +381,7 @@ class Options(TypedDict, total=False):
     controlGC_everySeconds: float
     controlGC_everyRequestCount: int
     controlGC_everyDispatcherCount: int
+    gc_every_objects: int
 
 
 OPTIONS = {declared.name: declared.metadata for declared in fields(Settings)}

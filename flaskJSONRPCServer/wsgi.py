@@ -88,7 +88,7 @@ class Application:
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer one request (PEP 3333)."""
         if self._is_observed():
-            response = self._pipeline.held_back(Request(environ)) if self._locks.closed else None
+            response = self._pipeline.wait_until_open(Request(environ)) if self._locks.closed else None
         else:
             response = self._pipeline.answer(environ)
         if response is None:
@@ -120,7 +120,7 @@ class Application:
     def _is_observed(self) -> bool:
         return (
             self._always_flask
-            or self._pipeline.is_of_flask
+            or self._pipeline.needs_flask
             or any(self._observers)
             or "wsgi_app" in self._attributes
             # Empty until Flask looks up the handler of a code, which leaves an empty entry.
@@ -332,11 +332,11 @@ def process_of_flask(pipeline: Pipeline, environ: Environ) -> flask.Response:
         Refusal: The request is refused with an HTTP error.
         NotFound, MethodNotAllowed: The request is not an RPC request.
     """
-    request = pipeline.make_exchange(environ, current_request())
-    target = pipeline.find(request)
+    exchange = pipeline.make_exchange(environ, current_request())
+    target = pipeline.find(exchange)
     if target is None:
         refuse(pipeline, environ)
-    return flask_response(pipeline.process(request, *target))
+    return flask_response(pipeline.process(exchange, *target))
 
 
 def refuse(pipeline: Pipeline, environ: Environ) -> NoReturn:

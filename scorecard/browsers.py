@@ -18,7 +18,7 @@ def jsonp(_start: Start) -> Result:
     return run_tests("tests/http/test_jsonp.py", "tests/wire/test_wire.py -k jsonp")
 
 
-@check(18, "URLs with a file's ending or a parameter are 404", scope=Scope.ONCE, quick=True)
+@check(18, "URLs with a file extension or a parameter are 404", scope=Scope.ONCE, quick=True)
 def reflected_downloads(start: Start) -> Result:
     found = Findings()
     subject = start()
@@ -35,12 +35,12 @@ def get_status(subject: Subject, target: bytes) -> list[int]:
     return wire.exchange(subject.address, request, 2).statuses
 
 
-@check(19, "JSONP with nothing but a cookie, across sites, is refused", scope=Scope.ALONE)
+@check(19, "Cross-site JSONP with only a cookie is refused", scope=Scope.ALONE)
 def jsonp_with_a_cookie(_start: Start) -> Result:
     return run_tests("tests/wire/test_wire.py -k 'cross_site or cookie'", "tests/http/test_guard.py -k cross_site")
 
 
-@check(20, "Foreign origins are allowed nothing; credentials never with *", scope=Scope.ALONE)
+@check(20, "Other origins may read nothing; credentials are never allowed with *", scope=Scope.ALONE)
 def cors(_start: Start) -> Result:
     return run_tests("tests/http/test_cors.py", "tests/wire/test_wire.py -k cors")
 

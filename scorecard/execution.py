@@ -18,12 +18,16 @@ def reloads(_start: Start) -> Result:
     return run_tests("tests/test_reload.py -k 'failure or every_call_is_old_or_new or nothing_grows'")
 
 
-@check(39, "100,000 calls that make cycles: memory reaches a plateau; collection is given back", scope=Scope.ALONE)
+@check(
+    39,
+    "100,000 calls that make cycles: memory reaches a plateau; Python's own collection is restored",
+    scope=Scope.ALONE,
+)
 def garbage(_start: Start) -> Result:
     return run_tests("tests/test_statistics.py -k 'plateau or collection'", "tests/runtime/test_garbage.py")
 
 
-@check(47, "An exception of any kind fails its own call alone")
+@check(47, "An exception of any kind fails only its own call")
 def exceptions(start: Start) -> Result:
     found = Findings()
     subject = start()

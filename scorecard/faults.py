@@ -18,7 +18,7 @@ __all__: list[str] = []
 MIB = 1024 * 1024
 
 
-@check(29, "At the descriptor limit no core is burnt, and it recovers; 10,000 calls leave no descriptor")
+@check(29, "At the descriptor limit the server does not spin, and recovers; 10,000 calls leave no descriptor")
 def descriptor_limit(start: Start) -> Result:
     found = Findings()
     limited = start(descriptors=64, tweakDescriptors=False)
@@ -87,7 +87,7 @@ def thread_cap(start: Start) -> Result:
     return found.result()
 
 
-@check(36, "1,000 resets in the middle of an answer leave nothing; half-closed clients are answered")
+@check(36, "1,000 resets in the middle of an answer leave nothing behind; half-closed clients are answered")
 def broken_connections(start: Start) -> Result:
     found = Findings()
     cap = 16

@@ -38,7 +38,7 @@ def code_of(answer: wire.Answer) -> Any:
 
 
 @check(
-    10, "A million opening brackets, and a result nested as deep, are errors by every JSON backend", scope=Scope.ONCE
+    10, "A million opening brackets, and a result nested as deep, are errors with every JSON backend", scope=Scope.ONCE
 )
 def nesting(start: Start) -> Result:
     found = Findings()
@@ -54,7 +54,7 @@ def nesting(start: Start) -> Result:
     return found.result()
 
 
-@check(11, "Integers of 4,301 digits are errors with the id where there is one", scope=Scope.ONCE)
+@check(11, "Integers of 4,301 digits are errors, with the id if there is one", scope=Scope.ONCE)
 def long_integers(start: Start) -> Result:
     found = Findings()
     digits = b"1" * 4301
@@ -71,7 +71,7 @@ def long_integers(start: Start) -> Result:
     return found.result()
 
 
-@check(12, "NaN, Infinity and 1e400 neither come in nor go out, by every JSON backend", scope=Scope.ONCE)
+@check(12, "NaN, Infinity and 1e400 are neither read nor written, with every JSON backend", scope=Scope.ONCE)
 def numbers_that_json_lacks(start: Start) -> Result:
     found = Findings()
     texts = ("NaN", "Infinity", "-Infinity", "1e400")
@@ -99,7 +99,7 @@ ODD_TEXTS = {
 
 
 @check(
-    13, "Odd texts have the documented answer; the JSON test suite is taken and refused as it says", scope=Scope.ONCE
+    13, "Odd texts get the documented answer; the JSON test suite is accepted and refused as it says", scope=Scope.ONCE
 )
 def odd_texts(start: Start) -> Result:
     found = Findings()

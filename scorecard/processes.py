@@ -134,7 +134,7 @@ def kill_now_and_then(subject: Subject, done: threading.Event) -> None:
 
 @check(
     33,
-    "50 kills of Celery workers under load: each accepted notification has run; a poisonous one stops",
+    "50 kills of Celery workers under load: each accepted notification runs; a poison message stops",
     scope=Scope.ALONE,
 )
 def killed_workers(_start: Start) -> Result:

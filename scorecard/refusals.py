@@ -80,7 +80,7 @@ def hidden_requests(start: Start) -> Result:
     return found.result()
 
 
-@check(42, "Refused and finished clients that stay leave no descriptor; one that streams on is cut")
+@check(42, "Refused and finished clients that stay leave no descriptor; one that keeps sending is cut off")
 def staying_clients(start: Start) -> Result:
     found = Findings()
     subject = start()
@@ -134,7 +134,7 @@ client.request("echo", ["x".repeat(Number(process.argv[2]))], (error, answer) =>
 """
 
 
-@check(46, "413 reaches http.client, urllib, requests, jayson and fetch with 6 MB and 50 MB on their way")
+@check(46, "413 reaches http.client, urllib, requests, jayson and fetch while they send 6 MB and 50 MB")
 def refusal_arrives(start: Start) -> Result:
     found = Findings()
     subject = start()

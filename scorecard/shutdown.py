@@ -26,7 +26,7 @@ from .subject import Start, Subject, SubjectError, wait_until
 __all__: list[str] = []
 
 
-@check(35, "SIGTERM: 20 calls in flight are answered, new ones refused, status 0; a second one ends at once")
+@check(35, "SIGTERM: 20 calls in flight are answered, new ones refused, status 0; a second signal ends it at once")
 def sigterm(start: Start) -> Result:
     found = Findings()
     subject = start()

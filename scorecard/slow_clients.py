@@ -154,7 +154,7 @@ def read_steadily(start: Start) -> tuple[int, float]:
 
 @check(
     44,
-    "A steady slow reader gets its whole answer; who reads nothing is cut, and 200 hold bounded memory",
+    "A steady slow reader gets its whole answer; one that reads nothing is cut off; 200 hold bounded memory",
     beforehand=read_steadily,
 )
 def slow_readers(start: Start, steady: tuple[int, float]) -> Result:

@@ -11,15 +11,15 @@ __all__ = ["as_line", "as_page", "unexpected"]
 
 _HEAD = """# Scorecard
 
-Made by `make hard`: each check ran against a real server in a process of its own, over raw sockets on the loopback
-address, on a machine with two cores. The figures are of that run.
+`make hard` writes this page. Each check runs against a real server in its own process, over raw sockets on loopback.
+The figures are from the last run, on a machine with two cores.
 
 | | check | backend | figure | |
 |---|---|---|---|---|
 """
 
 _RED = """
-## What is red, and what to put in front
+## Failed checks, and what to put in front
 
 | | backend | why | in front |
 |---|---|---|---|
@@ -33,7 +33,7 @@ def as_line(row: Row) -> str:
 
 
 def as_page(rows: Sequence[Row], known: Mapping[tuple[int, str], Known]) -> str:
-    """Return the page. Rows are in the order of their numbers; a red cell without a known reason says so."""
+    """Return the page. Rows are in the order of their numbers; a failed check without a known reason says so."""
     ordered = sorted(rows, key=lambda row: row.number)
     page = _HEAD + "".join(map(as_cells, ordered))
     red = [row for row in ordered if not row.result.passed]
@@ -47,7 +47,7 @@ def as_cells(row: Row) -> str:
 
 def red_cells(row: Row, known: Mapping[tuple[int, str], Known]) -> str:
     why = known.get((row.number, row.backend))
-    reason, in_front = (why.reason, why.in_front) if why else ("not known yet", "do not use it for strangers")
+    reason, in_front = (why.reason, why.in_front) if why else ("not known yet", "do not put it on the internet")
     return f"| {row.number} | {row.backend} | {escape(reason)} | {escape(in_front)} |\n"
 
 

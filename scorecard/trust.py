@@ -44,7 +44,7 @@ def injected_headers(start: Start) -> Result:
     return found.result()
 
 
-@check(24, "X-Real-IP and X-Forwarded-For of an untrusted peer are not believed", quick=True)
+@check(24, "X-Real-IP and X-Forwarded-For from an untrusted peer are ignored", quick=True)
 def forwarded_addresses(start: Start) -> Result:
     found = Findings()
     subjects = [start()]
@@ -110,7 +110,7 @@ def pickles(_start: Start) -> Result:
     )
 
 
-@check(27, "One log record each, whatever a request holds; secrets in none of them", scope=Scope.ONCE)
+@check(27, "Each request is one log record, whatever it contains; no record has a secret", scope=Scope.ONCE)
 def log_records(start: Start) -> Result:
     found = Findings()
     for level in range(5):

@@ -386,7 +386,7 @@ def test_true_value_other_than_true_warns_once(caplog):
 
     assert [call_wsgi(application, post(rpc("len", [""]))).code for _ in range(3)] == [403, 403, 403]
     [warning] = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert warning == "auth returned dict, which lets nobody in; return exactly True to do so"
+    assert warning == "auth returned dict, which refuses the request; return True to allow it"
 
 
 def test_false_value_of_auth_does_not_warn(caplog):

@@ -58,9 +58,9 @@ def report(run: Run) -> str:
         part
         for part in (
             f"{date.today().isoformat()}: {machine()}; {run.minutes:g} minutes, {len(run.samples)} samples.",
-            markdown_table(["under load", "first half", "second half", "most", "rise", "p", ""], sample_rows(run)),
+            markdown_table(["under load", "first half", "second half", "peak", "rise", "p", ""], sample_rows(run)),
             markdown_table(["idle", "before", "after"], idle_rows(run)),
-            markdown_table(["what came", "how often"], count_rows(run)),
+            markdown_table(["event", "count"], count_rows(run)),
             f"{len(run.faults)} faults",
             faults,
         )
@@ -92,7 +92,7 @@ def idle_rows(run: Run) -> list[list[str]]:
 
 def count_rows(run: Run) -> list[list[str]]:
     actions = {name: run.after[name] - run.before[name] for name in ("reloads", "locks", "restarts", "kills")}
-    actions["requests in all"] = run.after["requestCount"] - run.before["requestCount"]
+    actions["requests in total"] = run.after["requestCount"] - run.before["requestCount"]
     return [[name, f"{count:,}"] for name, count in (*run.counts.items(), *actions.items()) if count]
 
 

@@ -19,7 +19,7 @@ from .loads import BATCH, LOADS, SINGLE, Load
 from .results import Results
 from .roster import BACKENDS, OURS, PEER, chosen, roster
 from .run import Plan, Run, print_progress
-from .wanted import verdicts
+from .targets import verdicts
 from .wrk import LoadError, find_wrk
 
 IMAGES = ROOT / "docs" / "images"
@@ -51,7 +51,7 @@ def main() -> int:
     known = [name for name in BACKENDS if name in servBackendMap]
     plan = chosen(roster(known[:1] if arguments.quick else known), arguments.only, arguments.workload)
     if not plan:
-        print_progress("no contestant has this name and this workload")
+        print_progress("no contestant matches --only and --workload")
         return 1
     run = Run(arguments.rounds, arguments.seconds)
     run.results.left_out.update({f"serving backend {name}": "not in this version" for name in {*BACKENDS} - {*known}})
@@ -78,7 +78,7 @@ def conditions(run: Run, rounds: int) -> str:
     interpreters = sorted({runner.interpreter for runner in run.runners.values()})
     return (
         f"{date.today().isoformat()}: {page.machine()}; {', '.join(interpreters)}; {run.pins}. "
-        f"The medians of {rounds} rounds of {run.seconds:g} s."
+        f"Medians of {rounds} rounds of {run.seconds:g} s."
     )
 
 
@@ -89,7 +89,7 @@ def print_growth(run: Run, plan: Plan) -> int:
         contestant.name: growth.growth_mb(contestant, prepare(contestant.environment), run.pins) for contestant in ours
     }
     checked = verdicts(Results(), {}, grown)
-    print(page.wanted_table(checked))
+    print(page.target_table(checked))
     return int(not all(verdict.is_met for verdict in checked))
 
 

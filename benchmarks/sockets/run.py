@@ -83,7 +83,7 @@ class Run:
             if served.answers(load):
                 yield load
             else:
-                self.results.left_out[f"{contestant.name}: {load.title}"] = "it gives no right answer"
+                self.results.left_out[f"{contestant.name}: {load.title}"] = "its answer is wrong"
 
     def put_load(self, served: Served, load: Load, seconds: float) -> Sample:
         return measure(served.url, load.body, connections=load.connections, seconds=seconds, prefix=self.pins.load)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..dispatch.backends import ExecBackend
 from ..errors import SettingsError, unknown_name
 from ..extras import missing_extra
-from .base import ExecBackend, Members
 from .parallel import ParallelBackend
-from .registry import ExecBackends, merge
+from .registry import ExecBackends, merge, refuse_incomplete
 from .simple import SimpleBackend
 from .threaded import ThreadedBackend, ThreadedNativeBackend
 
@@ -67,7 +67,7 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def find_exec_backend(wanted: Any, *, notif: bool) -> Members | None:
+def find_exec_backend(wanted: Any, *, notif: bool) -> Any:
     """Return the backend that an option asks for: a name, an object or a dict.
 
     Args:
@@ -75,7 +75,7 @@ def find_exec_backend(wanted: Any, *, notif: bool) -> Members | None:
         notif: Whether the option is ``notifBackend``.
 
     Returns:
-        Its members; None for ``simple``, which has none.
+        The object or dict; None for ``simple``, which runs calls in the serving thread.
 
     Raises:
         SettingsError: No prepared one has this name, or it lacks ``_id``, ``add`` or ``check``.
@@ -85,4 +85,7 @@ def find_exec_backend(wanted: Any, *, notif: bool) -> Members | None:
             option = "notifBackend" if notif else "dispatcherBackend"
             raise SettingsError(unknown_name(f"exec backend for {option}", wanted, execBackendMap))
         wanted = execBackendMap[wanted]()
-    return None if isinstance(wanted, SimpleBackend) else Members(wanted, notif=notif)
+    if isinstance(wanted, SimpleBackend):
+        return None
+    refuse_incomplete(wanted, notif=notif)
+    return wanted

@@ -6,66 +6,99 @@ import atexit
 import threading
 import time
 import weakref
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..dispatch.submission import CallAnswer
+from ..dispatch.backends import CallAnswer
+from ..dispatch.context import BackendContext
+from ..dispatch.facade import ServerFacade
 from ..errors import ServerStateError, SettingsError, unknown_name
 from ..runtime.asynchronous import in_hub
-from ..runtime.logs import WARNING, ServerLog
+from ..runtime.logs import WARNING
+from ..runtime.members import member_of
 from ..runtime.stats import Stats
-from .base import Members
 
-__all__ = ["ExecBackends", "Registered", "merge"]
+__all__ = ["ExecBackends", "RegisteredBackend", "merge"]
 
 _EXIT_TIMEOUT_S = 20
 
 
-class Registered:
-    """A backend of one server. The first call starts it, if the server has not.
+class RegisteredBackend:
+    """An exec backend of one server, given as an object or as a dict. The first call starts it, if the server has not.
 
     Args:
-        members: Its members.
+        backend: The object or dict; see :class:`~flaskJSONRPCServer.dispatch.backends.ExecBackend`.
         owner: The backends of the server.
+        notif: Whether it is to run notifications only.
+
+    Attributes:
+        _id: Its name.
+        backend: What was given.
+
+    Raises:
+        SettingsError: It lacks ``_id``, ``add`` or ``check``.
     """
 
-    def __init__(self, members: Members, owner: ExecBackends) -> None:
-        self.members = members
+    def __init__(self, backend: Any, owner: ExecBackends, *, notif: bool) -> None:
+        refuse_incomplete(backend, notif=notif)
+        self.backend = backend
+        self._id = str(member_of(backend, "_id"))
         self.is_started = False  # written under the owner's lock, read without it
+        self.check: Callable[[str, Any], CallAnswer] = member_of(backend, "check")
+        self._add: Callable[..., tuple[bool, Any, Any]] = member_of(backend, "add")
         self._owner = owner
 
     def add(
         self, uniqueId: str, path: str, dataIn: dict[str, Any], request: Any, isJSONP: str | bool = False
     ) -> tuple[bool, Any, Any]:
-        """As :meth:`ExecBackend.add`."""
+        """Take a call, as :meth:`~flaskJSONRPCServer.dispatch.backends.ExecBackend.add`."""
         if not self.is_started:
             self._owner.start_one(self)
-        return self.members.add(uniqueId, path, dataIn, request, isJSONP)  # type: ignore[no-any-return]
+        return self._add(uniqueId, path, dataIn, request, isJSONP)
 
-    def check(self, uniqueId: str, ticket: Any) -> CallAnswer:
-        """As :meth:`ExecBackend.check`."""
-        return self.members.check(uniqueId, ticket)  # type: ignore[no-any-return]
+    def start(self, server: ServerFacade) -> None:
+        """Start it."""
+        if start := member_of(self.backend, "start"):
+            start(server)
+
+    def stop(self, server: ServerFacade, timeout: float, processingDispatcherCountMax: int) -> Any:
+        """Stop it; return how many notifications were taken and not finished, if it knows."""
+        stop = member_of(self.backend, "stop")
+        return stop(server, timeout, processingDispatcherCountMax) if stop else None
+
+    def stats(self, inMS: bool) -> dict[str, Any]:
+        """Return its statistics."""
+        stats = member_of(self.backend, "stats")
+        return (stats(inMS) if stats else None) or {}
+
+
+def refuse_incomplete(backend: Any, *, notif: bool) -> None:
+    """Raise SettingsError for a backend that lacks ``_id``, ``add`` or ``check``."""
+    option = "notifBackend" if notif else "dispatcherBackend"
+    if not member_of(backend, "_id") or not callable(member_of(backend, "add")):
+        raise SettingsError(f"{option}={backend!r} is refused: a custom one has '_id' and a function 'add'")
+    if not notif and not callable(member_of(backend, "check")):
+        raise SettingsError(f"{option}={backend!r} is refused: without a function 'check' it runs notifications only")
 
 
 class ExecBackends:
     """Starts, stops and asks the backends of one server.
 
     Args:
-        facade: The object that the user made.
-        log: Its log.
+        context: The parts of the server.
         stats: Where lost notifications are counted.
     """
 
-    def __init__(self, facade: Any, log: ServerLog, stats: Stats) -> None:
-        self._facade = facade
-        self._log = log
+    def __init__(self, context: BackendContext, stats: Stats) -> None:
+        self._context = context
         self._stats = stats
         self._changing = threading.RLock()  # reentrant: a backend's start may register another
-        self._by_id: dict[str, Registered] = {}  # guarded by _changing
+        self._by_id: dict[str, RegisteredBackend] = {}  # guarded by _changing
         self._stops_at_exit = False  # guarded by _changing
 
     @in_hub
-    def register(self, wanted: Any, *, notif: bool) -> Registered | None:
-        """Take a backend to those of the server; the same one is taken once.
+    def register(self, wanted: Any, *, notif: bool) -> RegisteredBackend | None:
+        """Add a backend to those of the server; the same one is added once.
 
         Args:
             wanted: A name, an object or a dict.
@@ -82,12 +115,13 @@ class ExecBackends:
         with self._changing:
             if isinstance(wanted, str) and (known := self._prepared(wanted)) is not None:
                 return known
-            members = find_exec_backend(wanted, notif=notif)
-            if members is None:
+            backend = find_exec_backend(wanted, notif=notif)
+            if backend is None:
                 return None
-            known = self._by_id.setdefault(members.id, Registered(members, self))
-            if known.members.given is not members.given and not isinstance(wanted, str):
-                raise SettingsError(f"another exec backend has the _id {members.id!r} already; give this one its own")
+            new = RegisteredBackend(backend, self, notif=notif)
+            known = self._by_id.setdefault(new._id, new)
+            if known.backend is not backend and not isinstance(wanted, str):
+                raise SettingsError(f"another exec backend has the _id {new._id!r} already; give this one its own")
             return known
 
     @in_hub
@@ -101,12 +135,12 @@ class ExecBackends:
             for backend in list(self._by_id.values()):
                 self.start_one(backend)
 
-    def start_one(self, backend: Registered) -> None:
+    def start_one(self, backend: RegisteredBackend) -> None:
         """Start one, unless that has been done."""
         with self._changing:
             if backend.is_started:
                 return
-            backend.members.start(self._facade)
+            backend.start(self._context.facade)
             backend.is_started = True
             if not self._stops_at_exit:  # a program that serves getWSGI() by other means never stops the server
                 self._stops_at_exit = True
@@ -122,8 +156,8 @@ class ExecBackends:
         """
         deadline = time.monotonic() + timeout_s
         for backend in self._taken_out():  # not under the lock: a call that is waited for may ask for statistics
-            lost = backend.members.stop(self._facade, max(0.0, deadline - time.monotonic()), allowed)
-            self._count_lost(backend.members.id, lost)
+            lost = backend.stop(self._context.facade, max(0.0, deadline - time.monotonic()), allowed)
+            self._count_lost(backend._id, lost)
 
     def celery_app(self, backend_id: str | None = None) -> Any:
         """Return the Celery application of a backend that has one.
@@ -135,41 +169,41 @@ class ExecBackends:
             ServerStateError: None of them has one, or this one has not.
         """
         makers = {
-            backend.members.id: backend.members.given.celery_app
-            for backend in list(self._by_id.values())
-            if hasattr(backend.members.given, "celery_app")
+            registered._id: registered.backend.celery_app
+            for registered in list(self._by_id.values())
+            if hasattr(registered.backend, "celery_app")
         }
         if not makers:
             raise ServerStateError(
-                f"server {self._facade.name!r} has no celery backend; give it dispatcherBackend='celery', or "
+                f"server {self._context.name!r} has no celery backend; give it dispatcherBackend='celery', or "
                 "notifBackend='celery'"
             )
         chosen = next(iter(makers)) if backend_id is None else backend_id
         if chosen not in makers:
             raise ServerStateError(unknown_name("celery backend", chosen, makers))
-        return makers[chosen](self._facade)
+        return makers[chosen](self._context)
 
     @in_hub
     def report(self, *, in_ms: bool) -> dict[str, Any]:
-        """Return what the started backends tell of themselves, in one dict."""
+        """Return the statistics of the started backends, merged into one dict."""
         with self._changing:
             started = self._started()
         merged: dict[str, Any] = {}
         for backend in started:
-            merge(merged, backend.members.stats(in_ms) or {})
+            merge(merged, backend.stats(in_ms))
         return merged
 
-    def _started(self) -> list[Registered]:
+    def _started(self) -> list[RegisteredBackend]:
         return [backend for backend in self._by_id.values() if backend.is_started]
 
-    def _taken_out(self) -> list[Registered]:
+    def _taken_out(self) -> list[RegisteredBackend]:
         with self._changing:
             started = self._started()
             for backend in started:
                 backend.is_started = False
             return started
 
-    def _prepared(self, name: str) -> Registered | None:
+    def _prepared(self, name: str) -> RegisteredBackend | None:
         from . import execBackendMap
 
         known = self._by_id.get(getattr(execBackendMap.get(name), "_id", name))
@@ -178,15 +212,17 @@ class ExecBackends:
     def _count_lost(self, backend_id: str, lost: Any) -> None:
         if isinstance(lost, int) and lost > 0:
             self._stats.count_lost(lost)
-            self._log.write(WARNING, f"exec backend {backend_id!r} stopped with {lost} notifications not finished")
+            self._context.log.write(
+                WARNING, f"exec backend {backend_id!r} stopped with {lost} notifications not finished"
+            )
 
 
-def merge(into: dict[str, Any], told: dict[str, Any]) -> None:
-    """Add what is told; dicts are merged, and nothing that is there already is replaced."""
-    for key, value in told.items():
-        present = into.setdefault(key, dict(value) if isinstance(value, dict) else value)
+def merge(target: dict[str, Any], update: Mapping[str, Any]) -> None:
+    """Merge ``update`` into ``target`` without overwriting; nested dicts are merged one level deep."""
+    for key, value in update.items():
+        present = target.setdefault(key, dict(value) if isinstance(value, dict) else value)
         if isinstance(present, dict) and isinstance(value, dict):
-            into[key] = {**value, **present}
+            target[key] = {**value, **present}
 
 
 def stop_at_exit(reference: weakref.ref[ExecBackends]) -> None:

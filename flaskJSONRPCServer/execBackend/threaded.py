@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
+from ..dispatch.backends import CallAnswer
+from ..dispatch.context import BackendContext
+from ..dispatch.facade import ServerFacade
 from ..dispatch.remote import WORKER_LOST
-from ..dispatch.submission import CallAnswer
 from ..runtime.concurrency import make_event, start_native_thread, start_thread
 from ..runtime.interrupts import is_interrupt
 from ..runtime.thread_pool import ThreadPool
 from ..sansio_jsonrpc import JsonRpcError
-from .base import runs_already, stopped
+from .base import PreparedBackend, runs_already, stopped
 
 __all__ = ["ThreadedBackend", "ThreadedNativeBackend"]
 
@@ -57,7 +59,7 @@ class Job:
         return self._answer
 
 
-class ThreadedBackend:
+class ThreadedBackend(PreparedBackend):
     """Runs calls in a pool of threads; under gevent, of greenlets.
 
     In a call that came through Flask, ``flask.request`` works in the thread: it has a copy of the context.
@@ -77,22 +79,22 @@ class ThreadedBackend:
         self._id = backend_id or self._id
         self._pool_threads = pool_threads
         self._queue_calls = queue_calls
-        self._server: Any = None
+        self._context: BackendContext | None = None
         self._pool: ThreadPool | None = None
 
-    def start(self, server: Any) -> None:
-        """Make the pool.
+    def begin(self, context: BackendContext) -> None:
+        """Start the pool.
 
         Raises:
             ServerStateError: It runs for a server already.
         """
-        if self._pool is not None:
-            raise runs_already(self._id, self._server)
-        settings = server.settings
-        self._server = server
+        if self._pool is not None and self._context is not None:
+            raise runs_already(self._id, self._context)
+        settings = context.settings
+        self._context = context
         self._queue = settings.max_exec_queue_calls if self._queue_calls is None else self._queue_calls
         threads = self._pool_threads or settings.exec_pool_threads
-        self._pool = ThreadPool(threads, self._queue, f"{server.name}-{self._id}", self._start_thread)
+        self._pool = ThreadPool(threads, self._queue, f"{context.name}-{self._id}", self._start_thread)
 
     def add(
         self, uniqueId: str, path: str, dataIn: dict[str, Any], request: Any, isJSONP: str | bool = False
@@ -100,13 +102,12 @@ class ThreadedBackend:
         """Queue a call."""
         import flask  # here: a child process of another backend does without it
 
-        pool, server = self._pool, self._server
-        if pool is None:
+        pool, context = self._pool, self._context
+        if pool is None or context is None:
             return False, f"exec backend {self._id!r} has stopped", None
 
         def run() -> CallAnswer:
-            answer: CallAnswer = server._callDispatcher(uniqueId, path, dataIn, request, isJSONP)
-            return answer
+            return context.call_dispatcher(uniqueId, path, dataIn, request, isJSONP)
 
         in_context = flask.copy_current_request_context(run) if flask.has_request_context() else run
         job = Job(in_context, is_notification=bool(dataIn.get("notify")))
@@ -118,7 +119,7 @@ class ThreadedBackend:
         """Wait for the answer."""
         return ticket.wait()
 
-    def stop(self, server: Any, timeout: float, processingDispatcherCountMax: int = 0) -> int:
+    def stop(self, server: ServerFacade, timeout: float, processingDispatcherCountMax: int = 0) -> int:
         """Finish what has been taken, within the timeout; return how many notifications were not."""
         pool, self._pool = self._pool, None
         return 0 if pool is None else stop_pool(pool, timeout, processingDispatcherCountMax)

@@ -98,7 +98,7 @@ if hasattr(os, "register_at_fork"):
 
 
 class GarbageControl:
-    """Collects when enough time, requests or calls have passed since the last collection.
+    """Collects when enough time, requests, calls or objects have come since the last collection.
 
     Args:
         served: Returns the number of requests and of calls so far.
@@ -168,4 +168,7 @@ class GarbageControl:
         return (
             requests - requests_before >= self._settings.controlGC_everyRequestCount
             or calls - calls_before >= self._settings.controlGC_everyDispatcherCount
+            # Requests that are not RPC are not counted, and some leave cycles: a page that is not there leaves Flask's
+            # exception with its frames. The interpreter counts objects even while its own collection is off.
+            or gc.get_count()[0] >= self._settings.gc_every_objects
         )

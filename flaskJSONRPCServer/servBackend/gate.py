@@ -93,6 +93,12 @@ class Gate:
         with self._condition:
             self._held = True
 
+    def release(self) -> None:
+        """Undo :meth:`hold`: requests go on to the application that has served them until now."""
+        with self._condition:
+            self._held = False
+            self._condition.notify_all()
+
     def wait_passed(self, timeout_s: float, allowed: int = 0) -> int:
         """Wait until no more than ``allowed`` requests are inside.
 

@@ -79,7 +79,12 @@ class Server(WSGIServer):
             self.silent.discard(sock)
 
     def _handle_tls(self, tls: ssl.SSLContext, sock: Any, address: Any) -> None:
-        with tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False) as secured:
+        try:
+            wrapped = tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+        except OSError as exc:  # the client has gone already
+            self.write_log(f"no TLS with {address or 'a client'}: {exc!r}")
+            return
+        with wrapped as secured:
             self.silent.discard(sock)  # which has nothing to read from any more
             self.silent.add(secured)
             try:

@@ -7,6 +7,7 @@ import ipaddress
 import os
 import socket
 import stat
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,6 +85,20 @@ class GivenSocket:
 AnyAddress = Address | UnixAddress | GivenSocket
 
 
+_own_sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+
+
+def close_in_child() -> None:
+    """Close the listening sockets in a forked process: there they would keep the address after the server's stop."""
+    for listener in list(_own_sockets):
+        if type(listener).__module__ == "socket":  # not gevent's, which belong to the hub of the parent
+            listener.close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=close_in_child)
+
+
 class Listener:
     """A listening socket of a server.
 
@@ -105,6 +120,8 @@ class Listener:
         self.address: Any = os.fsdecode(name) if is_unix(opened) else name[:2]
         host = self.address if is_unix(opened) else name[0]
         self.served_by = (True, host, opened) if is_raw else (False, host, name[1])
+        if file is not None or not is_raw:  # a socket that was given is the user's, in a forked process too
+            _own_sockets.add(opened)
 
     @property
     def raw_address(self) -> tuple[str, socket.socket]:

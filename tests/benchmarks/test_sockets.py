@@ -15,7 +15,7 @@ from benchmarks.sockets.results import Results
 from benchmarks.sockets.roster import BACKENDS, PEER, chosen, contestants_on, roster
 from benchmarks.sockets.run import Run
 from benchmarks.sockets.serving import Pins, in_order, serving
-from benchmarks.sockets.wanted import Verdict, verdicts
+from benchmarks.sockets.targets import Verdict, verdicts
 from benchmarks.sockets.wrk import LoadError, Sample, parse
 
 # The output of wrk 4.1.0 with our script, for a server that answered some requests with status 500.
@@ -163,7 +163,7 @@ def test_load_with_a_wrong_answer_is_left_out_and_the_others_are_measured(monkey
     wrong = type(SINGLE)("wrong", "one wrong call", SINGLE.message, None)
     turn = Run(rounds=1, seconds=0.01, pins=Pins(), runners={"ours": RUNNER})
     turn.measure_rounds([(BARE, [wrong, SINGLE])])
-    assert turn.results.left_out == {f"{BARE.name}: one wrong call": "it gives no right answer"}
+    assert turn.results.left_out == {f"{BARE.name}: one wrong call": "its answer is wrong"}
     assert turn.results.has(BARE, SINGLE)
 
 
@@ -233,7 +233,7 @@ def test_fastest_of_ours_represents_us():
     assert Results().champion() is None
 
 
-def test_every_measurement_is_compared_with_its_bound():
+def test_every_measured_figure_is_compared_with_its_target():
     results = results_of(
         (OURS, SINGLE, [82]),
         (BARE, SINGLE, [100]),
@@ -281,12 +281,12 @@ def test_report_has_a_table_for_each_load_with_the_fastest_first():
     assert rows[2].startswith("| jayson, Node http | 4,936 | 1.00 | 2.00 |  | 0.25 | 0 | jayson ")
     assert rows[3].startswith(f"| {OURS.name} | 1,234 | 1.00 | 2.00 | 34 | 1.00 | 0 | flaskJSONRPCServer ")
     titles = [line for line in written.splitlines() if line.startswith("### ")]
-    assert titles == ["### One call", "### 64 connections, 5 ms", "### Wanted", "### Left out"]
+    assert titles == ["### One call", "### 64 connections, 5 ms", "### Targets", "### Left out"]
     assert written.startswith("two cores\n\na chart\n\n### One call")
     assert written.endswith("- somebody: it was ill")
 
 
-def test_only_text_between_the_markers_is_replaced():
+def test_only_the_text_between_the_marks_is_replaced():
     text = f"before\n{page.BEGIN}\nold\n{page.END}\nafter\n"
     once = page.replace_between(text, "new")
     assert once == f"before\n{page.BEGIN}\n\nnew\n\n{page.END}\nafter\n"
@@ -305,7 +305,7 @@ def test_cores_are_printed():
     assert "fewer than two cores" in str(Pins())
 
 
-def test_memory_is_measured_around_the_calls(monkeypatch):
+def test_memory_is_measured_around_the_counted_calls(monkeypatch):
     put = []
 
     def measure(url, body, *, connections, seconds, prefix):

@@ -54,9 +54,11 @@ def clock(monkeypatch):
     return now
 
 
-def make(stats=None, **limits):
+def make(stats=None, gc_every_objects=10**9, **limits):
     limits = {"everySeconds": 3600, "everyRequestCount": 300, "everyDispatcherCount": 50, **limits}
-    settings = Settings(**{f"controlGC_{name}": value for name, value in limits.items()})
+    settings = Settings(
+        gc_every_objects=gc_every_objects, **{f"controlGC_{name}": value for name, value in limits.items()}
+    )
     return GarbageControl((stats or Stats()).served, settings)
 
 
@@ -90,6 +92,22 @@ def test_each_threshold_collects_once(reason, collected, clock):
     assert control.collect(force=reason == "force") is True
     assert len(collected) == 1
     assert control.collect() is False
+
+
+def test_objects_that_no_request_is_counted_for_are_collected():
+    control = make(gc_every_objects=5_000)
+    control.start()
+    try:
+        assert control.collect() is False
+        node = weakref.ref(Node())
+        for _ in range(5_000):
+            Node()
+
+        assert control.collect() is True
+        assert node() is None
+        assert control.collect() is False
+    finally:
+        control.stop()
 
 
 def test_start_resets_the_thresholds(collected, clock):

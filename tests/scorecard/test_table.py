@@ -27,11 +27,11 @@ def test_page_has_the_rows_in_the_order_of_their_numbers_and_the_reasons():
 
 
 def test_page_without_a_red_cell_has_no_second_table():
-    assert "What is red" not in as_page([GREEN], KNOWN)
+    assert "Failed checks" not in as_page([GREEN], KNOWN)
 
 
 def test_red_cell_without_a_known_reason_says_so():
-    assert "| 1 | granian | not known yet | do not use it for strangers |" in as_page([RED], {})
+    assert "| 1 | granian | not known yet | do not put it on the internet |" in as_page([RED], {})
 
 
 def test_failure_that_is_not_known_is_unexpected():

@@ -6,9 +6,11 @@ import threading
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from ...dispatch.submission import CallAnswer
+from ...dispatch.backends import CallAnswer
+from ...dispatch.context import BackendContext
+from ...dispatch.facade import ServerFacade
 from ...errors import SettingsError
-from ..base import runs_already
+from ..base import PreparedBackend, runs_already
 from .app import Application, Options, from_environment, make_app
 from .run import Run, Ticket
 from .worker import attach, let_celery_follow_dots
@@ -22,7 +24,7 @@ _TIMEOUT_S = 60.0
 _QUEUE = "flaskJSONRPCServer"
 
 
-class CeleryBackend:
+class CeleryBackend(PreparedBackend):
     """Runs calls in Celery workers: ``python -m flaskJSONRPCServer worker module:server``.
 
     The answers of calls are waited for. A notification is answered as soon as the broker has it; it runs at least once,
@@ -88,10 +90,10 @@ class CeleryBackend:
         let_celery_follow_dots()
         self._making = threading.Lock()
         self._app: Application | None = None  # made when first asked for; guarded by _making
-        self._server: Any = None  # whose application it is; guarded by _making
+        self._context: BackendContext | None = None  # whose application it is; guarded by _making
         self._run: Run | None = None
 
-    def celery_app(self, server: Any) -> Application:
+    def celery_app(self, context: BackendContext) -> Application:
         """Return the Celery application, for the server and for its workers.
 
         Raises:
@@ -99,22 +101,22 @@ class CeleryBackend:
         """
         with self._making:
             if self._app is None:
-                self._app = make_app(f"{server.name}-{self._id}", self.options)
-                self._server = server
-                attach(self._app, server, self.options)
-            if self._server is not server:
-                raise runs_already(self._id, self._server)
+                self._app = make_app(f"{context.name}-{self._id}", self.options)
+                self._context = context
+                attach(self._app, context, self.options)
+            if self._context is not None and self._context is not context:
+                raise runs_already(self._id, self._context)
             return self._app
 
-    def start(self, server: Any) -> None:
+    def begin(self, context: BackendContext) -> None:
         """Begin to receive answers. The broker need not be there yet.
 
         Raises:
             ServerStateError: It runs for a server already.
         """
-        if self._run is not None:
-            raise runs_already(self._id, self._server)
-        self._run = Run(self.celery_app(server), server, self.options)
+        if self._run is not None and self._context is not None:
+            raise runs_already(self._id, self._context)
+        self._run = Run(self.celery_app(context), context, self.options)
 
     def add(
         self, uniqueId: str, path: str, dataIn: dict[str, Any], request: Any, isJSONP: str | bool = False
@@ -129,7 +131,7 @@ class CeleryBackend:
         """Wait for the answer, until the timeout."""
         return ticket.wait()
 
-    def stop(self, server: Any, timeout: float, processingDispatcherCountMax: int = 0) -> int:
+    def stop(self, server: ServerFacade, timeout: float, processingDispatcherCountMax: int = 0) -> int:
         """Wait for the answers of all calls, within the timeout. No notification is lost: the broker has them."""
         run, self._run = self._run, None
         if run is not None:

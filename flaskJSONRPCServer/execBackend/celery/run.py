@@ -12,8 +12,9 @@ from typing import Any
 import kombu
 from celery import states
 
+from ...dispatch.backends import CallAnswer
+from ...dispatch.context import BackendContext
 from ...dispatch.remote import CALL_TIMED_OUT, WORKER_LOST, RemoteCall, answer_of_outcome
-from ...dispatch.submission import CallAnswer
 from ...runtime.concurrency import make_condition, make_event
 from ...runtime.logs import ERROR, WARNING
 from ...sansio_jsonrpc import JsonRpcError, JsonRpcException, JsonRpcInternalError
@@ -72,25 +73,25 @@ class Run:
 
     Args:
         app: The Celery application.
-        server: The server.
+        context: The parts of the server.
         options: The options.
     """
 
-    def __init__(self, app: Application, server: Any, options: Options) -> None:
+    def __init__(self, app: Application, context: BackendContext, options: Options) -> None:
         self._app = app
         self._options = options
-        self._server = server
-        self._calls = server._engine.remote_calls()
-        self._magic_name = server.settings.magicVarForDispatcher
-        self._catalogue = Catalogue(server._engine.router)
+        self._context = context
+        self._calls = context.remote_calls
+        self._magic_name = context.settings.magicVarForDispatcher
+        self._catalogue = Catalogue(context.router)
         self._ended = make_condition()
         self._waiting: dict[str, Ticket] = {}  # by the ids of their tasks; guarded by _ended
         self._is_stopped = False  # guarded by _ended
         self._done = self._failed = self._retried = 0  # guarded by _ended
-        self._link = Link(app, options, server.log, self._describe)
+        self._link = Link(app, options, context.log, self._describe)
         name = f"{options.queue}.answers.{uuid.uuid4().hex}"
         self._replies = Replies(
-            self._connect, name, self._receive, server.log, self._answers_lost, self._describe_answers
+            self._connect, name, self._receive, context.log, self._answers_lost, self._describe_answers
         )
         self._watch = Watch(options, self._link)
 
@@ -114,12 +115,12 @@ class Run:
             "uniqueId": unique_id,
             "path": path,
             "method": data["method"],
-            "params": None if params is None else self._server._engine.codec.dumps(params).decode(),
+            "params": None if params is None else self._context.codec.dumps(params).decode(),
             "id": data.get("id"),
             "notify": bool(data.get("notify")),
             "jsonp": is_jsonp,
             "request": context_of(request, self._options.headers, self._options.cookies),
-            "servedBy": served_by(self._server._engine, request),
+            "servedBy": served_by(self._context, request),
             "signature": self._catalogue.signature(url),
             "fingerprint": self._catalogue.fingerprint,
         }
@@ -195,7 +196,7 @@ class Run:
             self._retried += report["tries"] - 1
         if report["dead"]:
             what = f"notification {report['url']} {report['dead']}"
-            self._server.log.write(ERROR, f"{what}; it is in the queue {self._options.dead_queue!r} now")
+            self._context.log.write(ERROR, f"{what}; it is in the queue {self._options.dead_queue!r} now")
 
     def _count(self, *, failed: bool) -> None:
         self._done += 1
@@ -224,7 +225,7 @@ class Run:
             return failure(WORKER_LOST, "Worker lost: the process that ran the call has ended; it may have been run")
         if status == states.REVOKED or kind in ("TaskRevokedError", "TimeLimitExceeded"):
             return failure(CALL_TIMED_OUT, "Call timed out in its worker; it may have been run")
-        self._server.log.write(ERROR, "a celery worker could not run a call:", result)
+        self._context.log.write(ERROR, "a celery worker could not run a call:", result)
         return False, {}, JsonRpcInternalError()
 
     def counts(self) -> dict[str, Any]:
@@ -247,7 +248,7 @@ class Run:
             self._is_stopped = True
             left = list(self._waiting)
         if left:
-            self._server.log.write(WARNING, f"stopped while {len(left)} calls were in celery workers")
+            self._context.log.write(WARNING, f"stopped while {len(left)} calls were in celery workers")
         late = failure(CALL_TIMED_OUT, "The server has stopped before the call's answer came; it may have been run")
         for task_id in left:
             self._finish(task_id, lambda: late, failed=True)
@@ -285,7 +286,7 @@ def failure(code: int, text: str) -> CallAnswer:
     return False, {}, JsonRpcError(code, text)
 
 
-def served_by(engine: Any, request: Mapping[str, Any]) -> list[Any]:
+def served_by(context: BackendContext, request: Mapping[str, Any]) -> list[Any]:
     """Return what ``_connection.servedBy`` tells, without a socket, which cannot travel."""
-    is_raw, host, port = engine.facts.served_by(request.get("environ") or {})
+    is_raw, host, port = context.facts.served_by(request.get("environ") or {})
     return [is_raw, host, port if isinstance(port, int) else None]

@@ -21,10 +21,12 @@ from celery.exceptions import Ignore, Reject
 from celery.worker import state
 from celery.worker.consumer import Consumer
 
+from ...dispatch.backends import CallAnswer
 from ...dispatch.connection import FieldsAsKeys
+from ...dispatch.context import BackendContext
 from ...dispatch.invoker import logged_error
 from ...dispatch.remote import WORKER_LOST, outcome_of_answer, parts_of_outcome
-from ...dispatch.submission import CallAnswer, reserved
+from ...dispatch.submission import server_exception
 from ...errors import ServerStateError
 from ...runtime.interrupts import is_interrupt
 from ...runtime.logs import ERROR, WARNING, remove_console_handler
@@ -47,9 +49,9 @@ _OF_THE_SERVER = ("lock", "unlock", "wait", "_deepLock", "_deepUnlock")
 """What a server does to its own calls, and nobody else can."""
 
 
-def attach(app: Application, server: Any, options: Options) -> None:
+def attach(app: Application, context: BackendContext, options: Options) -> None:
     """Give an application the tasks that run the server's dispatchers."""
-    worker = Worker(app, server, options)
+    worker = Worker(app, context, options)
     again = options.repeat_lost_calls
 
     # What a client gets is nobody's business who reads the worker's log: hence resultrepr_maxsize.
@@ -98,15 +100,15 @@ class Worker:
 
     Args:
         app: The Celery application.
-        server: The server, which does not serve here.
+        context: The parts of the server, which does not serve here.
         options: The options of the backend.
     """
 
-    def __init__(self, app: Application, server: Any, options: Options) -> None:
+    def __init__(self, app: Application, context: BackendContext, options: Options) -> None:
         self._app = app
-        self._server = server
+        self._context = context
         self._options = options
-        self._catalogue = Catalogue(server._engine.router)
+        self._catalogue = Catalogue(context.router)
         self._ledger = Deliveries(app)
         self._warned_of: set[str] = set()
         self._host = socket.gethostname()
@@ -120,14 +122,14 @@ class Worker:
         remove_console_handler()  # Celery has set up the log of the process
         add_end_command()
         for name in _OF_THE_SERVER:
-            setattr(self._server, name, refusal(f"server.{name}()"))
+            setattr(self._context.facade, name, refusal(f"server.{name}()"))
 
     def call(self, request: Any, message: dict[str, Any]) -> list[Any]:
         """Run a call; return whether it failed, and its outcome as text."""
         if (refused := self._refused(request)) is not None:
             return [True, self._text({"error": {"code": WORKER_LOST, "message": refused}}, message)]
         status, params, result = self._answer(message)
-        outcome = outcome_of_answer((status, params, result), self._server.settings.magicVarForDispatcher)
+        outcome = outcome_of_answer((status, params, result), self._context.settings.magicVarForDispatcher)
         return [not status, self._text(outcome, message)]
 
     def _refused(self, request: Any) -> str | None:
@@ -147,7 +149,7 @@ class Worker:
                 else None
             )
         if not self._ledger.claim(request.id):
-            self._server.log.write(WARNING, f"a call was delivered twice, and is run once: {request.id}")
+            self._context.log.write(WARNING, f"a call was delivered twice, and is run once: {request.id}")
             raise Ignore
         return None
 
@@ -184,13 +186,13 @@ class Worker:
         params = message["params"]
         data = {
             "method": message["method"],
-            "params": None if params is None else self._server._engine.codec.loads(params.encode()),
+            "params": None if params is None else self._context.codec.loads(params.encode()),
             "id": message["id"],
             "notify": message["notify"],
         }
         request = request_of(message["request"])
         connect = self._overload(message)
-        answer: CallAnswer = self._server._callDispatcher(
+        answer: CallAnswer = self._context.call_dispatcher(
             message["uniqueId"], message["path"], data, request, message["jsonp"], overload=connect
         )
         return answer
@@ -221,21 +223,21 @@ class Worker:
             f"Worker differs: the server calls {message['method']}{message['signature']} on {message['path']}, and the "
             f"worker {self._host} {has}; start the worker again with the server's code"
         )
-        self._server.log.write(ERROR, text)
-        raise reserved(WORKER_DIFFERS, text)
+        self._context.log.write(ERROR, text)
+        raise server_exception(WORKER_DIFFERS, text)
 
     def _warn_of(self, fingerprint: str) -> None:
         here = self._catalogue.fingerprint
         if fingerprint != here and fingerprint not in self._warned_of:
             self._warned_of.add(fingerprint)
-            self._server.log.write(
+            self._context.log.write(
                 WARNING,
                 f"the dispatchers of this worker ({here}) are not those of a server ({fingerprint}); start both with "
                 "the same code",
             )
 
     def _text(self, outcome: dict[str, Any], message: Mapping[str, Any]) -> str:
-        codec: Codec = self._server._engine.codec
+        codec: Codec = self._context.codec
         try:
             return codec.dumps(outcome).decode()
         except BaseException as exc:
@@ -244,7 +246,7 @@ class Worker:
             failure = exc
         # Outside the except block, so that the log has the reason alone.
         failed = self._unwritable(codec, outcome, failure, message)
-        return json.dumps(outcome_of_answer((False, {}, failed), self._server.settings.magicVarForDispatcher))
+        return json.dumps(outcome_of_answer((False, {}, failed), self._context.settings.magicVarForDispatcher))
 
     def _unwritable(
         self, codec: Codec, outcome: dict[str, Any], failure: BaseException, message: Mapping[str, Any]
@@ -257,7 +259,7 @@ class Worker:
 
     def _internal_error(self, what: str, message: Mapping[str, Any], why: str = "") -> JsonRpcInternalError:
         url, unique_id = message["path"] + message["method"], message["uniqueId"]
-        return logged_error(self._server.log, f"{what}: {url}{why}", unique_id, debug=self._server.settings.debug)
+        return logged_error(self._context.log, f"{what}: {url}{why}", unique_id, debug=self._context.settings.debug)
 
     def _tries(self, request: Any) -> int:
         """Count another try of what has been delivered before; return which one it is.
@@ -282,7 +284,7 @@ class Worker:
             raise Reject(exc, requeue=True) from exc
         url = message["path"] + message["method"]
         what = f"notification {url} [{message['uniqueId']}] {why}"
-        self._server.log.write(ERROR, f"{what}; it is in the queue {queue.name!r} now")
+        self._context.log.write(ERROR, f"{what}; it is in the queue {queue.name!r} now")
 
 
 def run_worker(app: Application, options: Sequence[str]) -> int:

@@ -7,15 +7,17 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final
 
-from ...dispatch.remote import RemoteCalls, answer_of_outcome
-from ...dispatch.submission import CallAnswer
+from ...dispatch.backends import CallAnswer
+from ...dispatch.context import BackendContext
+from ...dispatch.facade import ServerFacade
+from ...dispatch.remote import answer_of_outcome
 from ...errors import SettingsError, unknown_name
 from ...extras import missing_extra
 from ...http.request import client_of
 from ...runtime.logs import DEBUG
 from ...runtime.parent import copy_globals
 from ...sansio_jsonrpc import JsonRpcException
-from ..base import runs_already
+from ..base import PreparedBackend, runs_already
 from .channel import ChannelAddress, ParentChannel
 from .child import setup_of, shipment_of
 
@@ -28,7 +30,7 @@ __all__ = ["ParallelBackend"]
 _FILTERS: Final = ("typeOf", "filterByName", "filterByNameReversed")
 
 
-class ParallelBackend:
+class ParallelBackend(PreparedBackend):
     """Runs calls in a pool of processes, which compute on all cores, and which a crash or a timeout ends singly.
 
     Args:
@@ -68,44 +70,43 @@ class ParallelBackend:
         self._calls_per_child = maxTasksPerChild
         self._globals = importGlobalsFromParent
         self._queue_calls = queue_calls
-        self._server: Any = None
+        self._context: BackendContext | None = None
         self._pool: Pool | None = None
         self._channel: ParentChannel | None = None
-        self._calls: RemoteCalls | None = None
 
-    def start(self, server: Any) -> None:
+    def begin(self, context: BackendContext) -> None:
         """Start the processes; calls wait until they are ready.
 
         Raises:
             MissingExtraError: The extra ``parallel`` is not installed.
             ServerStateError: It runs for a server already.
         """
-        if self._pool is not None:
-            raise runs_already(self._id, self._server)
+        if self._pool is not None and self._context is not None:
+            raise runs_already(self._id, self._context)
         loky = import_extra()
-        channel = ParentChannel(server)
+        channel = ParentChannel(context)
         channel.start()
         with ExitStack() as undo:
             undo.callback(channel.stop)
-            self._pool = self._made_pool(server, self._pool_size or loky.cpu_count(), channel.address)
+            self._pool = self._make_pool(context, self._pool_size or loky.cpu_count(), channel.address)
             undo.pop_all()
-        self._server, self._channel, self._calls = server, channel, server._engine.remote_calls()
+        self._context, self._channel = context, channel
 
-    def _made_pool(self, server: Any, slots: int, address: ChannelAddress) -> Pool:
+    def _make_pool(self, context: BackendContext, slots: int, address: ChannelAddress) -> Pool:
         from .functions import FunctionPickler
         from .pool import Limits, Pool
 
-        log = server._engine.log
-        pickler = FunctionPickler(server, lambda text: log.write(DEBUG, text))
-        pickler.take_globals(self._chosen_globals(server))
-        setup = setup_of(server, address, pool_size=slots)
-        queue_calls = server.settings.max_exec_queue_calls if self._queue_calls is None else self._queue_calls
+        log = context.log
+        pickler = FunctionPickler(context, lambda text: log.write(DEBUG, text))
+        pickler.take_globals(self._chosen_globals(context))
+        setup = setup_of(context, address, pool_size=slots)
+        queue_calls = context.settings.max_exec_queue_calls if self._queue_calls is None else self._queue_calls
         return Pool(
             Limits(slots, queue_calls, self._timeout_s, self._calls_per_child),
             lambda number: pickler.dumps((setup, number)),
             pickler,
             log,
-            f"{server.name}-{self._id}",
+            f"{context.name}-{self._id}",
         )
 
     def add(
@@ -135,14 +136,15 @@ class ParallelBackend:
     def _job(self, unique_id: str, path: str, data: dict[str, Any], request: Any, is_jsonp: str | bool) -> Job:
         from .slot import Job
 
-        assert self._calls is not None  # noqa: S101  there is a pool
+        context = self._context
+        assert context is not None  # noqa: S101  there is a pool
         try:
-            call = self._calls.begin(path, data)
+            call = context.remote_calls.begin(path, data)
         except JsonRpcException as exc:
             return Job.answered(exc)
         is_notification = bool(data.get("notify"))
         try:
-            call_message = shipment_of(self._server, call.route, unique_id, data, request, is_jsonp)
+            call_message = shipment_of(context, call.route, unique_id, data, request, is_jsonp)
             client = None if is_notification else client_of(request.get("environ") or {})
         except BaseException:
             call.end(failed=True)
@@ -154,7 +156,7 @@ class ParallelBackend:
         answer: CallAnswer = ticket.wait(self._decode)
         return answer
 
-    def stop(self, server: Any, timeout: float, processingDispatcherCountMax: int = 0) -> int:
+    def stop(self, server: ServerFacade, timeout: float, processingDispatcherCountMax: int = 0) -> int:
         """Finish what has been taken, within the timeout; return how many notifications were not. The processes end."""
         pool, channel = self._pool, self._channel
         self._pool = self._channel = None  # a call that comes now starts it anew, while these end
@@ -175,16 +177,17 @@ class ParallelBackend:
         return {f"{self._id}_{name}": count for name, count in counts.items()}
 
     def _decode(self, outcome: bytearray) -> CallAnswer:
+        assert self._context is not None  # noqa: S101  a call has been taken
         members = pickle.loads(outcome)  # noqa: S301  a child sends it, which runs the server's own code  # nosec B301
-        return answer_of_outcome(members, self._server.settings.magicVarForDispatcher)
+        return answer_of_outcome(members, self._context.settings.magicVarForDispatcher)
 
-    def _chosen_globals(self, server: Any) -> list[str]:
+    def _chosen_globals(self, context: BackendContext) -> list[str]:
         if self._globals is False:
             return []
         filters = {} if self._globals is True else dict(self._globals)
         return list(
             copy_globals(
-                server._parentModule,
+                context.parent_module,
                 None,
                 filters.get("typeOf"),
                 filters.get("filterByName"),

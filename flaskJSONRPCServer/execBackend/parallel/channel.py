@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from ...dispatch.context import BackendContext
 from ...errors import ServerStateError, UnsupportedError
 from ...runtime.concurrency import start_thread
 from ...runtime.logs import WARNING
@@ -74,13 +75,13 @@ class ParentChannel:
     """The parent's end: a thread for each connection answers what a child asks.
 
     Args:
-        server: The server that is asked.
+        context: The parts of the server that is asked.
     """
 
-    def __init__(self, server: Any) -> None:
-        self._server = server
-        self._log = server._engine.log
-        self._methods = ParentMethods(server)
+    def __init__(self, context: BackendContext) -> None:
+        self._name = context.name
+        self._log = context.log
+        self._methods = ParentMethods(context)
         self._address: ChannelAddress | None = None
         self._listening: socket.socket | None = None
         self._accepting: Any = None
@@ -112,7 +113,7 @@ class ParentChannel:
         self._address = address = ChannelAddress(path, secrets.token_hex(32))
         self._listening = listening
         self._stopping.clear()
-        self._accepting = start_thread(self._accept, (listening, address.token), name=f"{self._server.name}-channel")
+        self._accepting = start_thread(self._accept, (listening, address.token), name=f"{self._name}-channel")
 
     def stop(self) -> None:
         """End all connections, so that what children wait for fails, and remove the socket, if there is one."""
@@ -147,7 +148,7 @@ class ParentChannel:
                 client.close()
                 return
             connected = Connected(client, self._methods, token, self._log)
-            self._connected[connected] = start_thread(self._serve, (connected,), name=f"{self._server.name}-channel")
+            self._connected[connected] = start_thread(self._serve, (connected,), name=f"{self._name}-channel")
 
     def _serve(self, connected: Connected) -> None:
         try:

@@ -10,15 +10,14 @@ from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from ...dispatch.callables import plan_of
-from ...dispatch.connection import Connection, ServerFacts
-from ...dispatch.exchange import Exchange
-from ...dispatch.execution import described
+from ...dispatch.connection import ServerFacts
+from ...dispatch.context import BackendContext
+from ...dispatch.execution import CopiedExchange
 from ...dispatch.invoker import Invoker
 from ...dispatch.locks import Locks, lock_key, optional_lock_key
 from ...dispatch.remote import outcome_of_answer, parts_of_outcome
 from ...dispatch.routes import Route
 from ...errors import ServerStateError
-from ...http import jsonp
 from ...runtime.logs import ServerLog, TracebackText, split_level
 from ...runtime.stats import Stats
 from ...sansio_jsonrpc import ABSENT, JsonRpcException, JsonRpcInternalError, JsonRpcRequest, find_unwritable
@@ -80,23 +79,25 @@ class CallMessage:
 _NOWHERE: Final = (False, None, None)
 
 
-def setup_of(server: Any, address: ChannelAddress, *, pool_size: int, parallel_type: str = "parallel") -> ChildSetup:
+def setup_of(
+    context: BackendContext, address: ChannelAddress, *, pool_size: int, parallel_type: str = "parallel"
+) -> ChildSetup:
     """Return what the children of a server are told; to be called in the parent."""
-    settings = server.settings
+    settings = context.settings
     plain = {each.name: getattr(settings, each.name) for each in fields(settings)}
     return ChildSetup(
         address=address,
-        name=server.name,
+        name=context.name,
         settings={name: value for name, value in plain.items() if is_plain(value)},
-        script=getattr(server._parentModule, "__file__", None),
-        facade=server._child_facade,
+        script=getattr(context.parent_module, "__file__", None),
+        facade=context.facade._child_facade,
         parallel_type=parallel_type,
         pool_size=pool_size,
     )
 
 
 def shipment_of(
-    server: Any,
+    context: BackendContext,
     route: Route,
     unique_id: str,
     data: Mapping[str, Any],
@@ -107,7 +108,7 @@ def shipment_of(
     """Return a call as it travels to a child; to be called in the parent, with what ``add`` is given.
 
     Args:
-        server: The server.
+        context: The parts of the server.
         route: What is called, as :class:`~flaskJSONRPCServer.dispatch.remote.RemoteCall` has it.
         unique_id: As ``add`` is given it.
         data: As ``add`` is given it.
@@ -117,7 +118,7 @@ def shipment_of(
     """
     if not route.plan.takes_magic:
         return CallMessage(unique_id, route.path, data, {}, is_jsonp, _NOWHERE, parallel_id)
-    is_raw, host, port = server._engine.facts.served_by(request.get("environ") or {})
+    is_raw, host, port = context.facts.served_by(request.get("environ") or {})
     sent = {name: request.get(name) for name in ("headers", "cookies", "remote_addr")}
     served_by = is_raw, host, port if is_plain(port) else None
     return CallMessage(unique_id, route.path, data, sent, is_jsonp, served_by, parallel_id)
@@ -161,7 +162,7 @@ class ChildServer:
         self._routes: dict[tuple[str, str], Route] = {}  # each change is one step
         main = ParentMain(self.channel)
         facts = ServerFacts(setup.name, self.facade, self.log, self.locks, lambda environ: _NOWHERE, main)
-        self._invoker = Invoker(facts, self.stats, debug=settings["debug"], connect=ChildConnection)
+        self._invoker = Invoker(facts, self.stats, debug=settings["debug"])
 
     def call(self, call_message: CallMessage, function: Callable[..., Any]) -> dict[str, Any]:
         """Make a call, in this thread.
@@ -179,9 +180,9 @@ class ChildServer:
         exchange = ChildExchange(call_message, self)
         try:
             result = self._invoker.invoke(route, call, exchange)
-            return outcome_of_answer((True, exchange.made, result), self.magic_name)
+            return outcome_of_answer((True, exchange.connection_by_name(self.magic_name), result), self.magic_name)
         except JsonRpcException as exc:
-            return outcome_of_answer((False, exchange.made, exc), self.magic_name)
+            return outcome_of_answer((False, exchange.connection_by_name(self.magic_name), exc), self.magic_name)
 
     def pack(self, call_message: CallMessage, outcome: dict[str, Any]) -> tuple[bytes, bool]:
         """Return an outcome pickled, and whether it is an error.
@@ -219,37 +220,35 @@ class ChildServer:
         return route
 
 
-class ChildExchange(Exchange):
-    """The request of a call, as far as it has travelled.
+class ChildExchange(CopiedExchange):
+    """The exchange of a call in a child, with as much of its request as was sent here.
 
-    Attributes:
-        made: The connection under its name, if one has been made.
+    Args:
+        call_message: The call.
+        child: The server in this process.
     """
 
     def __init__(self, call_message: CallMessage, child: ChildServer) -> None:
-        super().__init__({"REQUEST_METHOD": "POST"})
-        self.__dict__["unique_id"] = call_message.unique_id
-        self.counters = child.stats.thread_counters()
-        self.allow_compress = child.allow_compress
-        self.call_message = call_message
-        self.child = child
-        self.made: dict[str, Any] = {}
-        output_format = jsonp.DEFAULT_FORMAT if call_message.is_jsonp is True else call_message.is_jsonp or ""
-        self.wrap_in("" if output_format else None, output_format)
+        super().__init__(
+            call_message.unique_id,
+            call_message.request,
+            child.stats.thread_counters(),
+            allow_compress=child.allow_compress,
+            is_jsonp=call_message.is_jsonp,
+            native_thread=True,
+        )
+        self._call_message = call_message
+        self._setup = child.setup
 
-
-class ChildConnection(Connection):
-    """One call, as its dispatcher sees it in a child."""
-
-    def __init__(self, exchange: ChildExchange, route: Route, server: ServerFacts, *, notify: bool) -> None:
-        super().__init__(exchange, route, server, notify=notify)
-        call_message, setup = exchange.call_message, exchange.child.setup
-        described(self, call_message.request, native_thread=True)
-        self.servedBy = call_message.served_by
-        self.parallelType = setup.parallel_type
-        self.parallelPoolSize = setup.pool_size
-        self.parallelId = os.getpid() if call_message.parallel_id is None else call_message.parallel_id
-        exchange.made[exchange.child.magic_name] = self
+    def make_connection(self, route: Route, server: ServerFacts, *, notify: bool) -> Any:
+        """Make the connection of the call, with the fields that only a call in a child has."""
+        connection = super().make_connection(route, server, notify=notify)
+        parallel_id = self._call_message.parallel_id
+        connection.servedBy = self._call_message.served_by
+        connection.parallelType = self._setup.parallel_type
+        connection.parallelPoolSize = self._setup.pool_size
+        connection.parallelId = os.getpid() if parallel_id is None else parallel_id
+        return connection
 
 
 class ChildLocks(Locks):
@@ -293,7 +292,7 @@ class ChildLocks(Locks):
         """As :meth:`Locks.is_locked`."""
         return bool(self._ask("isLocked", {"dispatcher": key}))
 
-    def wait_in_period(self, key: Hashable | None, is_given_up: Callable[[], bool] = lambda: False) -> bool:
+    def wait_in_period(self, key: Hashable | None, is_abandoned: Callable[[], bool] = lambda: False) -> bool:
         """Block until the dispatcher may run.
 
         Raises:

@@ -20,6 +20,8 @@ from typing import Any
 
 import cloudpickle
 
+from ...dispatch.context import BackendContext
+from ...dispatch.facade import ServerFacade
 from ...runtime.concurrency import make_reentrant_lock
 from ...runtime.sources import UncachedLoader
 from .function_cache import Warn, fill_function, loaded_module, loaded_server, made_cached, made_code, made_function
@@ -112,21 +114,21 @@ class FunctionPickler:
     """Pickles functions, each once.
 
     Args:
-        server: The server, for which the children have one of their own.
+        context: The parts of the server.
         warn: Told what is left out.
     """
 
-    def __init__(self, server: Any, warn: Warn) -> None:
-        self._server = server
+    def __init__(self, context: BackendContext, warn: Warn) -> None:
+        self._server = context.facade
         self._warn = warn
-        self._router = server._engine.router
+        self._router = context.router
         self._lock = make_reentrant_lock()
         self._table = self._router.table  # guarded by _lock, as all below
         self._pickled: dict[int, PickledFunction] = {}
         self._numbers = itertools.count()
         self._met: set[ModuleGlobals] = set()  # what is being pickled refers to them
         self.namespaces: list[ModuleGlobals] = []  # replaced, or appended to
-        self._add_namespace(server._parentModule)
+        self._add_namespace(context.parent_module)
 
     def take_globals(self, names: Iterable[str]) -> None:
         """Pickle globals of the main program, as they are now."""
@@ -229,7 +231,7 @@ class Pickler(cloudpickle.CloudPickler):  # type: ignore[misc]  # it is not anno
         server: The server.
     """
 
-    def __init__(self, file: io.BytesIO, pickler: FunctionPickler, server: Any) -> None:
+    def __init__(self, file: io.BytesIO, pickler: FunctionPickler, server: ServerFacade) -> None:
         super().__init__(file, protocol=5)
         self._pickled = pickler
         self._server = server

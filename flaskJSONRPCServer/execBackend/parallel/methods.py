@@ -8,6 +8,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, Final
 
+from ...dispatch.context import BackendContext
 from ...dispatch.routes import Route
 from ...errors import ServerStateError
 from ...runtime.interrupts import is_interrupt
@@ -25,17 +26,17 @@ class ParentMethods:
     """What a child may ask: the closed table.
 
     Args:
-        server: The server that is asked.
+        context: The parts of the server that is asked.
 
     Attributes:
         brief: The methods that answer at once, by name.
         waiting: Those that may wait, by name.
     """
 
-    def __init__(self, server: Any) -> None:
-        self._server = server
-        self._locks = server._engine.locks
-        self._router = server._engine.router
+    def __init__(self, context: BackendContext) -> None:
+        server = self._server = context.facade
+        self._locks = context.locks
+        self._router = context.router
         self.brief: dict[str, Method] = {
             "addresses": lambda params, _: server.addresses,
             "deepLock": lambda params, _: server._deepLock(),
@@ -48,7 +49,7 @@ class ParentMethods:
             "unlock": lambda params, _: self._locks.unlock(self._key(params), exclusive=params["exclusive"]),
             "urls": lambda params, _: server._getServerUrl(),
         }
-        main = server._engine.facts.main
+        main = context.facts.main
         self.waiting: dict[str, Method] = {
             "copyGlobal": lambda params, _: outcome_of(main.copy_global, params["text"]),
             "eval": lambda params, _: outcome_of(main.evaluate, params["text"]),

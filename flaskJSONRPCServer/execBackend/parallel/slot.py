@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ...dispatch.backends import CallAnswer
+from ...dispatch.locks import CALL_NOT_RUN
 from ...dispatch.remote import CALL_TIMED_OUT, WORKER_LOST, RemoteCall
-from ...dispatch.submission import CALL_NOT_RUN, CallAnswer
 from ...runtime.concurrency import make_event
 from ...runtime.logs import ERROR, WARNING
 from ...sansio_jsonrpc import JsonRpcError, JsonRpcException

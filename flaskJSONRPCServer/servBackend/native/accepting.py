@@ -119,6 +119,10 @@ class Acceptor:
         else:
             del self._per_client[client]
 
+    def close_in_child(self) -> None:
+        """Close the listener in a forked process, without a word to the selector, which it shares with its parent."""
+        self._listener.close()
+
     def close(self, selector: selectors.BaseSelector) -> None:
         """Listen no more."""
         self.pause(selector)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ...http.refusals import ServiceUnavailable
 from ...http.response import Response
 from ...runtime.log_limits import LimitedLog
-from ...runtime.logs import DEBUG, INFO, WARNING, ServerLog
+from ...runtime.logs import DEBUG, ERROR, INFO, WARNING, ServerLog
 from ...runtime.thread_pool import ThreadPool
 from ...settings import Settings
 from ..gate import RpcApplication
@@ -66,6 +66,8 @@ class FrontServer:
         self.respond: Callable[[HttpExchange], Response | None] | None = None if rpc is None else rpc.respond
         # About single connections: whoever can reach the server can cause any number of them.
         self.write_log = LimitedLog(functools.partial(log.write, INFO if settings.debug else DEBUG)).write
+        # A step that fails may do so again at once, and for ever.
+        self.write_failure = LimitedLog(functools.partial(log.write, ERROR, traceback=True)).write
         self.short_calls = ShortCalls()
         self.pool = ThreadPool(settings.threads, settings.max_waiting_requests, name)
         self.tls: ssl.SSLContext | None = server_context(settings.ssl)

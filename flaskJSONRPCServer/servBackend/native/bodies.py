@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,9 @@ from ..wsgi import close_body
 
 if TYPE_CHECKING:
     from .exchange import HttpExchange
+
+# How long a stream may send nothing to a client that has ended its side; guessed.
+SILENCE_S = 2.0
 
 __all__ = ["DeclaredBody", "IterableBody", "nothing"]
 
@@ -33,6 +37,7 @@ class IterableBody:
         self._parts: Iterator[bytes] | None = None
         self._context = context
         self._frame: Callable[[bytes], bytes] | None = None
+        self._silent_since: float | None = None
 
     @classmethod
     def continuing(cls, begun: IterableBody) -> IterableBody:
@@ -58,23 +63,45 @@ class IterableBody:
             self._exchange.connection.when_drained(IterableBody.continuing(self))
 
     def _send_parts(self) -> bool:
-        """Send parts; returns whether it was the last one."""
-        exchange = self._exchange
+        """Send parts until the client is slower; return whether there are no more."""
         if self._parts is None:
             self._parts = iter(self._body)
-        while True:
-            if exchange.connection.has_broken_off:
-                return True
+        while not self._exchange.connection.has_broken_off:
             part = next(self._parts, None)
             if self._frame is None:  # an application may call start_response as late as here
-                self._frame = exchange.begin_body()
-                part = b"".join([*exchange.written, part or b""]) if exchange.written else part
-                if part is None:
-                    return True
-            elif part is None:
+                part = self._begin(part)
+            if part is None or self._frame is nothing:
                 return True
-            if part and not exchange.connection.send(self._frame(part)):
+            if not self._send_part(part):
                 return False
+        return True
+
+    def _begin(self, part: bytes | None) -> bytes | None:
+        """Send the head, and return the first part, with what was written before it."""
+        self._frame = self._exchange.begin_body()
+        written = self._exchange.written
+        return b"".join([*written, part or b""]) if written else part
+
+    def _send_part(self, part: bytes) -> bool:
+        """Send a part; return whether the client has room for more."""
+        if part and self._frame is not None:
+            self._silent_since = None
+            return self._exchange.connection.send(self._frame(part))
+        if self._is_unheard():
+            self._exchange.connection.abort()
+        return True
+
+    def _is_unheard(self) -> bool:
+        """Return whether the client has ended its side and nothing has been sent to it for a while.
+
+        Only what is sent tells a client that is gone from one that reads on, and an empty part sends nothing.
+        """
+        if not self._exchange.connection.has_ended:
+            return False
+        now = time.monotonic()
+        if self._silent_since is None:
+            self._silent_since = now
+        return now - self._silent_since >= SILENCE_S
 
     def _close(self) -> None:
         body, self._body = self._body, ()  # closed once, even where that raises (PEP 3333)

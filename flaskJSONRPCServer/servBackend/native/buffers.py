@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import tempfile
 from collections import deque
@@ -53,6 +54,15 @@ class ReceiveBuffer:
         else:
             self._write(data)
 
+    def complete(self) -> None:
+        """Write out what a temporary file has in its own buffer, while the client can still be told that it failed.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        if self._file is not None:
+            self._file.flush()
+
     def read(self) -> bytes:
         """Return the whole body.
 
@@ -75,7 +85,8 @@ class ReceiveBuffer:
         """Forget the body; a temporary file ends with that."""
         self._first, self._rest = b"", None
         if self._file is not None:
-            self._file.close()
+            with contextlib.suppress(OSError):  # what is still in its buffer found no room, and nobody wants it
+                self._file.close()
 
     def _write(self, data: bytes) -> None:
         if self._file is None:

@@ -117,6 +117,16 @@ class ClientConnection:
         with self._lock:  # so that a probe has been sent completely, or never will be
             return self.is_closed or self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether the client has ended its side, or nothing reaches it any more."""
+        return self.http.has_ended or self.has_broken_off
+
+    @property
+    def notices_end(self) -> bool:
+        """Whether it would be noticed that the client ends its side, as it is not of one that sends ever more."""
+        return not self.has_ended and self.http.wants_to_receive
+
     def send(self, data: bytes) -> bool:
         """Send some bytes, as many as the socket takes; the manager sends the rest.
 
@@ -186,6 +196,8 @@ class ClientConnection:
                     self._probe(now)
                     return
                 http.receive_data(data, now)
+                if self.stream is not None and not self.notices_end:
+                    http.abort()
                 if self._tls is None or not self._tls.pending():
                     return
 

@@ -8,9 +8,11 @@ descriptor and bounded memory, and no thread.
 from __future__ import annotations
 
 import math
+import os
 import selectors
 import socket
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -35,6 +37,9 @@ __all__ = ["ConnectionManager"]
 # long enough for many answers.
 _DELIVERY_S = 0.001
 
+# The longest wait for events: epoll takes no more than 24 days. A deadline may be further away.
+LONGEST_WAIT_S = 3600.0
+
 # How many connections are accepted before others have their turn; guessed.
 ACCEPT_AT_ONCE = 64
 
@@ -43,6 +48,19 @@ PAUSE_S = 0.5
 
 # How long a request that is coming may take when the server stops; guessed.
 STOP_GRACE_S = 1.0
+
+
+_managers: weakref.WeakSet[ConnectionManager] = weakref.WeakSet()
+
+
+def close_in_child() -> None:
+    """Close all sockets in a forked process: else clients would see no end, and the address would stay taken."""
+    for manager in list(_managers):
+        manager.close_in_child()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=close_in_child)
 
 
 class ConnectionManager:
@@ -80,6 +98,7 @@ class ConnectionManager:
         self._cut_off = 0  # connections that had an answer on its way at the end of a stop
         self._leadership = Leadership(self._manage, server.pool, name, self._lost_lead)
         self._queue = RequestQueue(server, self._leadership, self._refuse_busy)
+        _managers.add(self)
 
     def start(self) -> None:
         """Begin to accept."""
@@ -96,10 +115,18 @@ class ConnectionManager:
         self.is_stopping = True
         self._wakeup.send()
         self._leadership.join()
-        dropped, running = self.server.pool.stop(0)
+        # A call whose client has gone may still run, and ends within the timeout as the others do.
+        dropped, running = self.server.pool.stop(max(0.0, self._stop_at - time.monotonic()))
         for task in dropped:  # all connections are closed: what is left of each is to let go, and to tell of it
             self.server.pool.submit(task, is_bounded=False)
         return max(len(running), self._cut_off)
+
+    def close_in_child(self) -> None:
+        """Close what a forked process has inherited, and nothing more: the parent goes on with the same connections."""
+        for connection in list(self._connections):
+            connection.socket.close()
+        self._acceptor.close_in_child()
+        self._wakeup.close()
 
     def attend(self, connection: ClientConnection) -> None:
         """Look after a connection that another thread has changed."""
@@ -118,7 +145,7 @@ class ConnectionManager:
             try:
                 self._step()
             except Exception:  # noqa: BLE001  the edge of the thread without which nothing is served
-                self.server.log.write(ERROR, "the connection manager failed at a step", traceback=True)
+                self.server.write_failure("the connection manager failed at a step")
             if not self._queue.answer_short():
                 return False
         self._close()
@@ -187,7 +214,7 @@ class ConnectionManager:
             until = min(self._deadlines.next, self._stop_at, grace_ends_at)
         else:
             until = min(self._deadlines.next, self._acceptor.resumes_at)
-        return None if until == math.inf else max(0.0, until - now)
+        return None if until == math.inf else min(max(0.0, until - now), LONGEST_WAIT_S)
 
     def _advance(self, connection: ClientConnection, mask: int) -> None:
         """Take what has come over a connection, and send what waits; whatever goes wrong ends that one alone."""

@@ -10,6 +10,9 @@ __all__ = ["Deadlines"]
 
 _NEVER = float("inf")
 
+# How many entries without an item are kept beside as many as there are with one; guessed.
+_FREE_ENTRIES = 1024
+
 
 class Scheduled(Protocol):
     """Something with a deadline. ``scheduled_at`` is when it is looked at next: the queue's to set."""
@@ -28,6 +31,7 @@ class Deadlines(Generic[Item]):
         self._heap: list[list[Any]] = []
         self._entries: dict[Item, list[Any]] = {}
         self._numbers = itertools.count()
+        self._let_go = 0  # entries without an item
 
     @property
     def next(self) -> float:
@@ -48,18 +52,31 @@ class Deadlines(Generic[Item]):
         entry = self._entries.pop(item, None)
         if entry is not None:
             entry[2] = None
+            self._let_go += 1
+            if self._let_go > len(self._entries) + _FREE_ENTRIES:
+                self._compact()
 
     def due(self, now: float) -> list[Item]:
         """Remove and return the items that are due. Those whose deadline has moved have to be added again."""
         items: list[Item] = []
         while self._heap and self._heap[0][0] <= now:
             item = heapq.heappop(self._heap)[2]
-            if item is not None:
-                self.discard(item)
+            if item is None:
+                self._let_go -= 1
+            else:
+                item.scheduled_at = _NEVER
+                del self._entries[item]
                 items.append(item)
         return items
+
+    def _compact(self) -> None:
+        """Remove the entries without an item: their times may be days away."""
+        self._heap = [entry for entry in self._heap if entry[2] is not None]
+        heapq.heapify(self._heap)
+        self._let_go = 0
 
     def clear(self) -> None:
         """Forget all."""
         self._heap.clear()
+        self._let_go = 0
         self._entries.clear()

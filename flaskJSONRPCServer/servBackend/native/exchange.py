@@ -130,7 +130,8 @@ class HttpExchange:
         self.connection.send(head)
         if has_no_body(status) or self.head["REQUEST_METHOD"] == "HEAD":
             stream.end_without_body()
-        if self.connection.has_broken_off:  # the client went before the connection knew the stream
+        if not self.connection.notices_end:  # the client went before the connection knew the stream
+            self.connection.abort()
             stream.client_gone()
         return stream
 
@@ -309,4 +310,14 @@ def asks_to_close(headers: Sequence[Header]) -> bool:
 
 
 def declared_length(headers: Sequence[Header]) -> int | None:
-    return next((int(value) for name, value in headers if name.lower() == "content-length"), None)
+    """Return the length that an application declares for its body; None where it declares none.
+
+    Raises:
+        ValueError: It is not a plain number, or is declared twice: the client would read another one.
+    """
+    values = [value for name, value in headers if name.lower() == "content-length"]
+    if not values:
+        return None
+    if len(values) > 1 or not (values[0].isascii() and values[0].isdigit()):
+        raise ValueError(f"the application declared Content-Length {', '.join(values)}; declare one number")
+    return int(values[0])

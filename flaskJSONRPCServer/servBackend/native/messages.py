@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import re
 import time
 from collections.abc import Sequence
 
@@ -30,6 +31,9 @@ RETRY_AFTER_S = 1
 
 Header = tuple[str, str]
 
+_STATUS = re.compile(r"[1-9][0-9]{2}( .*)?", re.DOTALL)
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+
 _LINE = "%s: %s\r\n"
 
 _date: tuple[int, str] = (0, "")  # replaced as one, so that threads need no lock
@@ -44,8 +48,14 @@ def head_message(status: str, headers: Sequence[Header], further: str) -> bytes:
         further: Complete lines that follow them.
 
     Raises:
-        ValueError: One of them has a line break, which would begin another header, or a character that is no Latin-1.
+        ValueError: The status or a name is malformed, or there is a line break, which would begin another header, or a
+            character that is not Latin-1.
     """
+    if not _STATUS.fullmatch(status):
+        raise ValueError(f"the status {status!r} is not a code and a reason, such as '200 OK'")
+    for name, _ in headers:
+        if not _TOKEN.fullmatch(name):
+            raise ValueError(f"the header name {name!r} is not a token (RFC 9110, section 5.6.2)")
     lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
     text = f"HTTP/1.1 {status}\r\n{lines}"
     if text.count("\n") != len(headers) + 1 or text.count("\r") != len(headers) + 1 or "\0" in text:

@@ -137,7 +137,9 @@ class RequestParser:
             keeps_alive: Whether the connection goes on.
         """
         if head is None:
-            head = {"REQUEST_METHOD": self._parser.get_method().decode("latin-1"), **self._head}
+            # Before a target, llhttp has the method of the request before.
+            method = self._parser.get_method().decode("latin-1") if self._target else ""
+            head = {"REQUEST_METHOD": method, **self._head}
         headers = self._limits.refusal_headers(head) if "PATH_INFO" in head else []
         # To a HEAD request, the bytes of a body would be the next answer.
         return refusal_message(refusal, headers, is_head=head["REQUEST_METHOD"] == "HEAD", keeps_alive=keeps_alive)
@@ -210,6 +212,10 @@ class RequestParser:
     def _refuse(self, refusal: Refusal) -> None:
         if self.is_in_body and self.body is not None:
             self.body.close()
+        if not (self.is_in_head or self.is_in_body):  # nothing of a request has come: the last head is not of this one
+            self._head = {**self._connection_variables, "REQUEST_METHOD": ""}
+        # Its frames refer to this object, and the collector may come late.
+        refusal.__traceback__ = refusal.__context__ = None
         self.is_finished = True
         self.is_in_head = self.is_in_body = self.awaits_continue = False
         self.messages.append(refusal)
@@ -289,14 +295,19 @@ class RequestParser:
                 self._stop(too_large(self._body_limit, self._body_setting))
             try:
                 body.append(data)
-            except OSError as exc:  # no room for a temporary file
-                self._stop(ServiceUnavailable(f"the body cannot be stored: {exc.strerror}"))
+            except OSError as exc:
+                self._stop(not_stored(exc))
 
     def on_message_complete(self) -> None:
         """Pass the request on."""
         if self._body_head:
             return
         keeps_alive = self._parser.should_keep_alive()
+        if self.body is not None and self.body.size > self._limits.spool_body_bytes:
+            try:
+                self.body.complete()
+            except OSError as exc:
+                self._stop(not_stored(exc))
         self.messages.append(ParsedRequest(self._head, self.body, self._is_http_1_1, keeps_alive))  # type: ignore[arg-type]
         self.is_in_body = self.awaits_continue = False
         self.is_finished = not keeps_alive
@@ -374,6 +385,11 @@ class RequestParser:
 
 def head_too_large(limits: ParserLimits) -> TooManyHeaders:
     return TooManyHeaders(f"the head is over max_head_bytes ({limits.max_head_bytes} bytes)")
+
+
+def not_stored(exc: OSError) -> ServiceUnavailable:
+    """Return the refusal of a body for which there is no room on the disk."""
+    return ServiceUnavailable(f"the body cannot be stored: {exc.strerror}")
 
 
 def variable_of(name: bytes) -> str | None:

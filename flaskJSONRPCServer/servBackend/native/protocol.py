@@ -103,8 +103,11 @@ class HttpConnection:
     def wants_to_receive(self) -> bool:
         """Whether the socket should be read. One complete request is read ahead of the one that is being answered."""
         parser = self._parser
-        if self.has_ended or parser.messages or self._unparsed or self._dropped_bytes > LINGER_BYTES:
+        if self.has_ended or self._dropped_bytes > LINGER_BYTES:
             return False
+        if parser.messages or self._unparsed:
+            # Only to notice the end of a client that has sent its next request already.
+            return self.phase is RUNNING and len(self._unparsed) < PARSE_BYTES
         if self.phase is RUNNING and parser.is_in_body and parser.body is not None:
             return parser.body.size < READ_AHEAD_BYTES
         return True

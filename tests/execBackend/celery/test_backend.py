@@ -355,7 +355,7 @@ def test_pickle_among_the_answers_is_refused_and_never_loaded(broker, worker, tm
         app = server.getWSGI()
         assert result_of(app, "echo", [1]) == 1
         with kombu.Connection(broker.url) as connection:
-            name = server._engine.exec_backends._by_id["celery"].members.given._run._replies.name
+            name = server._engine.exec_backends._by_id["celery"].backend._run._replies.name
             producer = kombu.Producer(connection)
             producer.publish({"a": Canary()}, exchange="", routing_key=name, serializer="pickle")
             producer.publish({"no": "answer"}, exchange="", routing_key=name, serializer="json")
@@ -481,7 +481,7 @@ def test_call_on_its_way_when_the_backend_stops_is_refused_and_not_waited_for(br
     with server_for(broker, new_queue(), {"log": 2}, timeout=0.1) as server, ThreadPoolExecutor() as threads:
         app = server.getWSGI()
         assert call(app, "echo")["error"]["code"] == -32006
-        run = server._engine.exec_backends._by_id["celery"].members.given._run
+        run = server._engine.exec_backends._by_id["celery"].backend._run
         on_its_way, gate = threading.Event(), threading.Event()
         begin = run._calls.begin
 
@@ -520,7 +520,7 @@ def test_connections_of_before_a_restart_of_the_broker_are_not_used_again(restle
     broker, server, app, _ = restless
     with ThreadPoolExecutor(8) as threads:
         assert list(threads.map(lambda n: result_of(app, "add", [n]), range(50))) == list(range(1, 51))
-    link = server._engine.exec_backends._by_id["celery"].members.given._run._link
+    link = server._engine.exec_backends._by_id["celery"].backend._run._link
     before = link._producers
     broker.kill()
 

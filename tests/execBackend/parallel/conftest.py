@@ -7,7 +7,7 @@ from flaskJSONRPCServer.execBackend.parallel.channel import ParentChannel
 
 @pytest.fixture
 def channel(server):
-    channel = ParentChannel(server)
+    channel = ParentChannel(server._backend_context)
     channel.start()
     yield channel
     channel.stop()

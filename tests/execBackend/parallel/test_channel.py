@@ -60,7 +60,7 @@ def ask(channel):
 
 @pytest.fixture
 def child(server, channel):
-    child = Child(setup_of(server, channel.address, pool_size=1))
+    child = Child(setup_of(server._backend_context, channel.address, pool_size=1))
     yield child
     child.kill()
 
@@ -178,7 +178,7 @@ def test_statistics_are_asked_for_and_added_to(server, ask):
 
 
 def test_running_dispatchers_are_waited_for(server, ask):
-    call = server._engine.remote_calls().begin("/api/", {"method": "add", "params": [1]})
+    call = server._backend_context.remote_calls.begin("/api/", {"method": "add", "params": [1]})
 
     assert ask("waitProcessingDispatchers", {"timeout": 0, "allowed": 0}) is False
     assert ask("waitProcessingDispatchers", {"timeout": 0, "allowed": 1}) is True
@@ -192,7 +192,7 @@ def test_addresses_and_urls_are_told(server, ask):
 
 
 def test_table_has_what_is_tested_here_and_nothing_else(server):
-    methods = ParentMethods(server)
+    methods = ParentMethods(server._backend_context)
 
     assert set(methods.brief) == {
         "addresses",
@@ -431,7 +431,7 @@ def test_forked_child_of_a_child_has_a_connection_of_its_own(server, channel, ch
 
 
 def test_stop_removes_the_socket_and_start_makes_another(server):
-    channel = ParentChannel(server)
+    channel = ParentChannel(server._backend_context)
     channel.start()
     first = channel.address
     channel.stop()
@@ -455,7 +455,7 @@ def test_temporary_folder_with_a_long_path_is_refused_with_the_remedy(server, tm
     folder = tmp_path / ("x" * 100)
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    channel = ParentChannel(server)
+    channel = ParentChannel(server._backend_context)
 
     with pytest.raises(ServerStateError, match="too long for a socket; let TMPDIR"):
         channel.start()

@@ -110,12 +110,12 @@ def server():
 @pytest.fixture
 def inside(server, channel):
     """A ChildServer in this process: to it, that makes no difference."""
-    return ChildServer(pickle.loads(pickle.dumps(setup_of(server, channel.address, pool_size=4))))
+    return ChildServer(pickle.loads(pickle.dumps(setup_of(server._backend_context, channel.address, pool_size=4))))
 
 
 @pytest.fixture
 def child(server, channel):
-    child = Child(setup_of(server, channel.address, pool_size=1))
+    child = Child(setup_of(server._backend_context, channel.address, pool_size=1))
     yield child
     child.kill()
 
@@ -124,7 +124,9 @@ def shipped(server, method, params=None, *, path="/api/", request=REQUEST, is_js
     """Return a call as it arrives in a child."""
     route = server._engine.router.table.find(path, method)
     data = {"method": method, "params": params, "id": None if notify else 1, "notify": notify}
-    return pickle.loads(pickle.dumps(shipment_of(server, route, "the id", data, request, is_jsonp, **options)))
+    return pickle.loads(
+        pickle.dumps(shipment_of(server._backend_context, route, "the id", data, request, is_jsonp, **options))
+    )
 
 
 def made(server, inside, method, params=None, *, path="/api/", **options):
@@ -143,11 +145,11 @@ def test_result_is_returned(server, inside, params, result):
 
 
 def test_call_without_a_connection_asks_the_parent_nothing(server):
-    inside = ChildServer(setup_of(server, NOWHERE, pool_size=1))
+    inside = ChildServer(setup_of(server._backend_context, NOWHERE, pool_size=1))
 
     assert made(server, inside, "add", [1, 2]) == {"result": 3}
     assert vars(inside.channel._local) == {}
-    assert "said" in made(server, inside, "see"), "nor does one with a connection that asks nothing"
+    assert "response" in made(server, inside, "see"), "nor does one with a connection that asks nothing"
 
 
 def test_call_without_a_connection_is_sent_without_its_request(server):
@@ -183,7 +185,7 @@ def test_unexpected_exception_is_in_the_log_of_the_parent_under_its_id(server, i
 
 def test_client_sees_the_traceback_with_debug(channel, server):
     server.settings.debug = True
-    inside = ChildServer(setup_of(server, channel.address, pool_size=1))
+    inside = ChildServer(setup_of(server._backend_context, channel.address, pool_size=1))
 
     assert "ValueError: a secret" in made(server, inside, "fail")["error"]["data"]["traceback"]
 
@@ -268,7 +270,7 @@ def test_socket_that_serves_stays_in_the_parent(server, inside):
 def test_what_is_said_about_the_answer_travels(server, inside):
     outcome = made(server, inside, "say", is_jsonp=True)
 
-    assert outcome["said"] == {
+    assert outcome["response"] == {
         "headersOut": {"X-Said": "yes"},
         "cookiesOut": [{"name": "said", "value": "yes"}],
         "mimeType": "text/plain",
@@ -287,7 +289,7 @@ def test_connection_says_whether_the_answer_is_jsonp(server, inside, is_jsonp, s
 def test_magic_variable_may_have_another_name(channel):
     server = flaskJSONRPCServer(None, magicVarForDispatcher="call", allowCompress=True, log=False)
     server.registerFunction(lambda call: call.allowCompress, path="/api", name="ask")
-    inside = ChildServer(setup_of(server, channel.address, pool_size=1))
+    inside = ChildServer(setup_of(server._backend_context, channel.address, pool_size=1))
 
     assert made(server, inside, "ask")["result"] is True
 
@@ -313,7 +315,7 @@ def test_bound_methods_are_locked_by_their_own_call_and_by_others(server, inside
 
     assert made(server, inside, "lock_own", path="/object/") == {
         "result": None,
-        "said": made(server, inside, "see")["said"],
+        "response": made(server, inside, "see")["response"],
     }
     assert server.wait(own.function, returnStatus=True) is True
     assert server.wait(table.find("/other/", "lock_own").function, returnStatus=True) is False
@@ -377,7 +379,10 @@ def test_dispatcher_without_a_name_is_locked_by_its_own_call(server, inside):
 
 
 def test_every_name_of_the_server_is_there(inside):
-    names = {name for name in dir(flaskJSONRPCServer) if not name.startswith("__")} - {"_child_facade"}
+    names = {name for name in dir(flaskJSONRPCServer) if not name.startswith("__")} - {
+        "_backend_context",
+        "_child_facade",
+    }
 
     assert {name for name in names if not hasattr(type(inside.facade), name)} == set()
 
@@ -432,7 +437,7 @@ def test_wrong_duration_is_refused_before_it_leaves(server, inside, duration, ki
 
 
 def test_own_call_is_not_waited_for(server, inside):
-    call = server._engine.remote_calls().begin("/api/", {"method": "see", "params": None})
+    call = server._backend_context.remote_calls.begin("/api/", {"method": "see", "params": None})
     call_message = shipped(server, "see")
 
     def wait(_connection):
@@ -462,7 +467,7 @@ def test_logger_that_a_user_has_put_in_its_place_gets_it_all(server, inside):
 
 
 def test_log_is_the_own_one_where_the_parent_cannot_be_reached(server, caplog):
-    inside = ChildServer(setup_of(server, NOWHERE, pool_size=1))
+    inside = ChildServer(setup_of(server._backend_context, NOWHERE, pool_size=1))
     outcome = made(server, inside, "fail")
 
     assert outcome["error"]["code"] == -32603
@@ -495,7 +500,7 @@ def test_settings_can_be_read_and_not_changed(server, inside):
 
 def test_setting_that_is_an_object_stays_in_the_parent(channel):
     server = flaskJSONRPCServer(None, auth=lambda *_: True, log=False)
-    inside = ChildServer(pickle.loads(pickle.dumps(setup_of(server, channel.address, pool_size=1))))
+    inside = ChildServer(pickle.loads(pickle.dumps(setup_of(server._backend_context, channel.address, pool_size=1))))
 
     with pytest.raises(AttributeError, match="setting 'auth' is unknown, or an object that only"):
         _ = inside.facade.settings.auth

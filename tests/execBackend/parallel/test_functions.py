@@ -77,7 +77,7 @@ def travel(monkeypatch):
     server = flaskJSONRPCServer(None, log=False)
     server._parentModule = program
     notes = []
-    pickler = FunctionPickler(server, notes.append)
+    pickler = FunctionPickler(server._backend_context, notes.append)
     library = FunctionCache("the server of the child", notes.append)
 
     def send(value, names=()):

@@ -1,5 +1,7 @@
 """The bytes of bodies and answers on their way."""
 
+import resource
+import signal
 import tracemalloc
 
 import pytest
@@ -79,3 +81,23 @@ def test_answer_that_is_forgotten_leaves_the_count_of_what_was_sent():
     assert (buffer.size, buffer.sent_bytes) == (0, 2)
     buffer.append(b"x")
     assert bytes(buffer.first()) == b"x"
+
+
+@pytest.fixture
+def small_files():
+    """Let files of this process have 100,000 bytes at most, as on a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_last_bytes_for_which_there_is_no_room_fail_while_the_client_can_be_told(small_files):
+    body = ReceiveBuffer(1000)
+    body.append(b"x" * 100_300)
+    with pytest.raises(OSError, match="File too large"):
+        body.complete()
+    body.close()
+    assert body.memory_bytes == 0

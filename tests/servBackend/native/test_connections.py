@@ -93,6 +93,7 @@ def test_head_that_finds_no_place_in_the_queue_gets_no_body_which_would_be_the_n
     assert client.recv(65536).endswith(b"\r\n\r\n")
     calls.gate.set()
     assert receive_answer(running)[2] == b"/slow"
+    wait_until(lambda: front.server.pool.counts()["running"] == 0)
     client.sendall(get("/next", b"Connection: close"))
     assert receive_all(client).startswith(b"HTTP/1.1 200 ")
 
@@ -456,3 +457,86 @@ def test_connection_that_has_ended_is_let_go_of_before_its_deadline(serve, calls
     del connection
     client.close()
     wait_until(lambda: gone() is None)
+
+
+def test_deadlines_in_years_are_waited_for(serve, calls, caplog):
+    timeouts = ("head_timeout_s", "idle_timeout_s", "body_timeout_s", "read_timeout_s")
+    client = serve(calls, **dict.fromkeys(timeouts, 1e9)).connect(get("/1"))
+    assert receive_answer(client)[2] == b"/1"
+    client.sendall(get("/2"))
+    assert receive_answer(client)[2] == b"/2"
+    assert caplog.records == []
+
+
+def test_stop_waits_for_a_call_whose_client_has_gone(serve, calls):
+    front = serve(calls)
+    client = front.connect(get("/slow"))
+    calls.wait_begun(1)
+    client.close()
+    wait_until(lambda: not front.manager._connections or all(one.http.has_ended for one in front.manager._connections))
+    stop = threading.Thread(target=lambda: results.append(front.stop(PATIENCE_S)))
+    results = []
+    stop.start()
+    wait_until(lambda: front.manager.is_stopping)
+    calls.gate.set()
+    stop.join()
+    assert results == [0]
+    assert front.server.pool.counts()["running"] == 0
+
+
+def test_forked_process_keeps_neither_the_address_nor_connections(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(FORKING)
+    done = subprocess.run([sys.executable, program], capture_output=True, text=True, timeout=120, check=False)
+    assert (done.stdout, done.stderr) == ("refused\nended\nstarted\n", "")
+
+
+FORKING = """
+import os, signal, socket
+from flaskJSONRPCServer import flaskJSONRPCServer
+
+CALL = b'{"jsonrpc":"2.0","method":"%b","params":[],"id":1}'
+LINES = [b"POST /api HTTP/1.1", b"Host: 127.0.0.1", b"Content-Type: application/json", b"Content-Length: %d"]
+HEAD = b"\\r\\n".join([*LINES, b"", b""])
+ends = os.pipe()
+children = []
+
+def fork():
+    child = os.fork()
+    if child == 0:
+        os.read(ends[0], 1)
+        os._exit(0)
+    children.append(child)
+
+def ask(client, method):
+    body = CALL % method
+    client.sendall(HEAD % len(body) + body)
+    assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+with socket.create_server(("127.0.0.1", 0)) as free:
+    port = free.getsockname()[1]
+server = flaskJSONRPCServer(["127.0.0.1", port], log=1)
+server.registerFunction(fork, path="/api", name="fork")
+server.registerFunction(lambda: None, path="/api", name="ping")
+server.start()
+try:
+    stays = socket.create_connection(("127.0.0.1", port), timeout=60)
+    ask(stays, b"ping")
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
+        ask(client, b"fork")
+    ask(stays, b"ping")  # the parent's connections are as they were
+    server.stop()
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=60)
+    except ConnectionRefusedError:
+        print("refused")
+    if stays.recv(65536) == b"":
+        print("ended")
+    server.start()
+    print("started")
+    server.stop()
+finally:
+    for child in children:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+"""

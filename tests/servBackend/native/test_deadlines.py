@@ -82,3 +82,15 @@ def test_no_deadline_is_overlooked(steps):
         assert len(due) == len(set(due))
         assert set(due) == {item for item, at in earliest.items() if at <= now}
         earliest.update(dict.fromkeys(due, math.inf))
+
+
+def test_entries_of_items_that_are_gone_do_not_pile_up():
+    deadlines, stays = Deadlines(), Item("stays")
+    deadlines.add(7, stays)
+    for _ in range(10_000):
+        item = Item()
+        deadlines.add(86_400, item)
+        deadlines.discard(item)
+
+    assert len(deadlines._heap) < 2000
+    assert deadlines.due(math.inf) == [stays]

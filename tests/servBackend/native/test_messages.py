@@ -49,6 +49,15 @@ def test_answer_is_written_with_its_length(status, headers, body, is_head, expec
         ("200 OK", [("A\r\n", "b")]),
         ("200 OK", [("A", "b\0")]),
         ("200 OK", [("A", "\u20ac")]),
+        ("", []),
+        ("OK", []),
+        ("20 OK", []),
+        ("2000 OK", []),
+        ("200OK", []),
+        ("200 OK", [("", "b")]),
+        ("200 OK", [("A b", "c")]),
+        ("200 OK", [("A:", "b")]),
+        ("200 OK", [("\xc4", "b")]),
     ],
 )
 def test_header_that_would_begin_another_one_is_refused(status, headers):

@@ -1,9 +1,12 @@
 """What llhttp and the checks behind it make of bytes."""
 
 import dataclasses
+import gc
+import weakref
 
 import pytest
 
+from flaskJSONRPCServer.http.refusals import Refusal
 from flaskJSONRPCServer.servBackend.native.parser import ParsedRequest, RequestParser
 from tests.servBackend.native.samples import ACCEPTED, GET, KIB, LIMITS, REFUSED, chunked, head, parse, post
 
@@ -269,3 +272,32 @@ def test_last_request_is_the_last_one():
     [message] = parser.messages
     assert isinstance(message, ParsedRequest)
     assert parser.is_finished
+
+
+def test_refusal_of_bytes_that_begin_no_request_has_a_body_of_its_own():
+    parser = RequestParser(LIMITS, {})
+    parser.feed(head(method=b"HEAD"))
+    parser.messages.clear()
+    parser.feed(b"post /api HTTP/1.1\r\n\r\n")
+    refusal = parser.messages.popleft()
+
+    _, _, body = parser.refusal_answer(refusal).partition(b"\r\n\r\n")
+    assert body.startswith(b"malformed request")
+
+
+@pytest.mark.parametrize(
+    "data", [b"GET / HTTP/1.1\r\n\r\n", head(b"Expect: nothing"), head(b"Content-Length: 999999999"), b"\0"]
+)
+def test_refusal_leaves_nothing_to_the_collector(data):
+    gc.collect()
+    gc.disable()
+    try:
+        parser = RequestParser(LIMITS, {})
+        parser.feed(data)
+        assert isinstance(parser.messages[0], Refusal)
+        parser.close()
+        gone = weakref.ref(parser)
+        del parser
+        assert gone() is None
+    finally:
+        gc.enable()

@@ -1,14 +1,17 @@
 """Answers in parts: streams from any thread, and bodies that a WSGI application returns as iterables."""
 
 import contextlib
+import itertools
 import resource
 import socket
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from flaskJSONRPCServer.runtime.resources import raise_descriptor_limit
+from flaskJSONRPCServer.servBackend.native import bodies
 from flaskJSONRPCServer.servBackend.native.exchange import EXCHANGE
 from tests.helpers import wait_until
 from tests.servBackend.native.conftest import PATIENCE_S
@@ -343,3 +346,65 @@ def test_error_page_after_a_stream_was_opened_ends_the_connection(serve):
         received = receive_all(client)
     assert b"error" not in received
     assert closed.wait(PATIENCE_S)
+
+
+@pytest.mark.parametrize("behind", [b"", get("/call"), get("/call") * 1000], ids=["nothing", "a call", "many calls"])
+def test_stream_is_told_that_its_client_has_gone_whatever_was_sent_behind_it(serve, behind):
+    streams = Streams()
+    client = serve(streams).connect(get("/stream") + behind)
+    stream = streams.wait_opened()
+    client.close()
+    assert streams.closed.acquire(timeout=PATIENCE_S)
+    assert stream.is_closed
+
+
+def test_stream_whose_client_has_ended_its_side_before_it_is_opened_is_closed(serve):
+    streams = Streams()
+    streams.before_open = lambda exchange: wait_until(lambda: exchange.connection.http.has_ended)
+    client = serve(streams).connect(get("/stream"))
+    client.shutdown(socket.SHUT_WR)
+    assert streams.closed.acquire(timeout=PATIENCE_S)
+    with contextlib.suppress(ConnectionError):
+        receive_all(client)  # to its end
+    assert not streams.opened[0].send(b"part")
+
+
+def endless_nothing():
+    while True:
+        time.sleep(0.001)
+        yield b""
+
+
+def test_iterable_that_sends_nothing_ends_after_its_client(serve, monkeypatch):
+    monkeypatch.setattr(bodies, "SILENCE_S", 0.05)
+    body = Parts(itertools.chain([b"begun"], endless_nothing()))
+    front = serve(app_of(body), threads=1)
+    client = front.connect(get())
+    assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
+    client.close()
+    wait_until(lambda: body.closed)
+    assert receive_answer(front.connect(get("/call")))[2] == b"answer"
+
+
+def test_iterable_is_not_run_for_a_body_that_is_not_sent(serve):
+    body = Parts(itertools.repeat(b"=" * 1000))
+    front = serve(app_of(body, [("Content-Length", "1000000000")]), threads=1)
+    client = front.connect(head(method=b"HEAD", target=b"/") + get("/call"))
+    assert receive_all_until(client, b"answer").count(b"HTTP/1.1 200 OK") == 2
+    assert (body.taken, body.closed) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [[("Content-Length", "0_3")], [("Content-Length", "+3")], [("Content-Length", "3"), ("content-length", "4")]],
+)
+@pytest.mark.parametrize("body", [[b"abc"], Parts([b"abc"])], ids=["list", "iterable"])
+def test_declared_length_that_clients_read_in_another_way_is_an_error(serve, caplog, headers, body):
+    front = serve(app_of(body, headers))
+    assert receive_answer(front.connect(get()))[0] == 500
+    assert "declare one number" in caplog.text
+
+
+def test_application_that_never_calls_start_response_is_an_error(serve, caplog):
+    assert receive_answer(serve(lambda environ, start_response: [b"abc"]).connect(get()))[0] == 500
+    assert "is not a code and a reason" in caplog.text

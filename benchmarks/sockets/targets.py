@@ -1,4 +1,4 @@
-"""The bounds of the figures, and whether they are met."""
+"""The targets of a run, and whether they are met."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from .loads import BATCH, KEPT_ALIVE, MEGABYTES, SINGLE, Load
 from .results import Results
 from .roster import BARE, FLASK_VIEW, OURS, VIA_FLASK, Contestant
 
-# The least ratio to the calls per second of each peer.
+# The target against each peer: how many times its calls per second.
 _OVER_PEERS = {
     "jayson, Node http": 0.95,
     "pjrpc, aiohttp": 4,
@@ -30,13 +30,13 @@ _MAX_GROWTH_MB = 3
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The comparison of a figure with its bound.
+    """A figure and its target.
 
     Attributes:
         what: The name of the figure.
         figure: The figure.
-        bound: The bound.
-        at_most: Whether the bound is an upper one.
+        bound: The target.
+        at_most: Whether the target is an upper bound.
     """
 
     what: str
@@ -54,7 +54,7 @@ class Verdict:
 
 
 def verdicts(results: Results, import_ms: dict[str, float], growth_mb: dict[str, float]) -> list[Verdict]:
-    """Compare all measured figures with their bounds."""
+    """Compare every measured figure that has a target with it."""
     return [
         *over_bare(results),
         *over_flask_views(results),
@@ -68,7 +68,7 @@ def verdicts(results: Results, import_ms: dict[str, float], growth_mb: dict[str,
 
 
 def pairs(results: Results, kind: str, other: str, load: Load) -> Iterator[tuple[Contestant, Contestant]]:
-    """Yield the pairs of contestants of two kinds on the same serving backend."""
+    """Yield each contestant of one kind with each one of another kind on the same serving backend."""
     measured = [one for one in results.contestants if results.has(one, load)]
     for one in measured:
         for its in measured:

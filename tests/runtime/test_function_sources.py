@@ -1,11 +1,11 @@
-"""Where registered functions come from."""
+"""The file and the name that a function has in its source."""
 
 import functools
 from pathlib import Path
 
 import pytest
 
-from flaskJSONRPCServer.dispatch.origins import origin_of, owner_of, without_partials
+from flaskJSONRPCServer.runtime.function_sources import owner_of, source_of, without_partials
 
 HERE = Path(__file__).resolve()
 
@@ -65,14 +65,14 @@ def make():
         (thing.method, "thing", thing),
     ],
 )
-def test_origin_of_a_function_of_this_file(function, name, owner):
-    origin = origin_of(function)
+def test_source_of_a_function_in_this_file(function, name, owner):
+    source = source_of(function)
 
-    assert (origin.file, origin.name, origin.owner) == (HERE, name, owner)
+    assert (source.file, source.name, source.owner) == (HERE, name, owner)
 
 
-def test_instance_without_a_name_has_that_of_its_class():
-    assert origin_of(Thing().method).name == "Thing"
+def test_instance_without_a_global_name_goes_by_its_class():
+    assert source_of(Thing().method).name == "Thing"
 
 
 def test_instance_of_a_local_class_has_no_name():
@@ -80,18 +80,18 @@ def test_instance_of_a_local_class_has_no_name():
         def method(self):
             pass
 
-    assert origin_of(Local().method).name is None
+    assert source_of(Local().method).name is None
 
 
 @pytest.mark.parametrize("function", [len, [].append, eval("lambda: None")], ids=["builtin", "method", "no file"])
-def test_what_comes_from_no_file_has_no_origin(function):
-    assert origin_of(function) is None
+def test_function_without_a_file_has_no_source(function):
+    assert source_of(function) is None
 
 
-def test_owner():
+def test_owner_is_the_object_of_a_bound_method():
     assert owner_of(thing.method) is thing
-    assert [owner_of(each) for each in (plain, len, Thing.of_class)] == [None] * 3
+    assert [owner_of(function) for function in (plain, len, Thing.of_class)] == [None] * 3
 
 
-def test_partials_are_taken_off():
+def test_function_below_nested_partials():
     assert without_partials(functools.partial(part, 1)) is plain
