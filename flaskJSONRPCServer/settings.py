@@ -278,7 +278,7 @@ class Settings:
     controlGC_everyRequestCount: int = count(300_000)
     controlGC_everyDispatcherCount: int = count(50_000)
     gc_every_objects: int = count(50_000)
-    """With ``controlGC``: how many objects may be added between two collections, a guess at 10 to 40 MB of garbage."""
+    """With ``controlGC``: the most new objects between two collections; guessed, for 10 to 40 MB of garbage."""
 
     frozen: ClassVar[bool] = False
     fallback_is_explicit: ClassVar[bool] = False

@@ -168,7 +168,7 @@ class GarbageControl:
         return (
             requests - requests_before >= self._settings.controlGC_everyRequestCount
             or calls - calls_before >= self._settings.controlGC_everyDispatcherCount
-            # Requests that are not RPC are not counted, and some leave cycles: a page that is not there leaves Flask's
-            # exception with its frames. The interpreter counts objects even while its own collection is off.
+            # Requests outside RPC are not counted, but some leave cycles: a missing page leaves Flask's exception with
+            # its frames. The interpreter counts objects even while automatic collection is off.
             or gc.get_count()[0] >= self._settings.gc_every_objects
         )
