@@ -1,4 +1,4 @@
-"""Reloading what has changed on the disk: the setting ``reloadOnChange``."""
+"""Reload dispatchers whose files have changed: the setting ``reloadOnChange``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .runtime.watching import FileWatch
 
 __all__ = ["AutoReload"]
 
-# A dispatcher that still runs then ends with the old code: stop() waits for a reload that is under way.
+# Dispatchers that run longer end with the old code. The timeout is short, since stop() waits for a running reload.
 _TIMEOUT_S = 20
 
 _OURS = Path(__file__).resolve().parent
@@ -29,32 +29,32 @@ _INSTALLED = [Path(sysconfig.get_path(kind)).resolve() for kind in ("stdlib", "p
 
 
 class AutoReload:
-    """Watches scripts, and reloads the dispatchers of one that has changed.
+    """Watches scripts and reloads the dispatchers of a changed one.
 
     Args:
         engine: The engine whose routes change.
-        facade: The object that the user made, whose ``reload`` is called.
+        facade: The server object, whose ``reload`` is called.
 
     Raises:
-        SettingsError: A script that the setting names does not exist.
+        SettingsError: A script of the setting does not exist.
         MissingExtraError: watchfiles is not installed.
     """
 
     def __init__(self, engine: Engine, facade: Any) -> None:
         self._engine = engine
         self._facade = facade
-        wanted = engine.settings.reloadOnChange
-        self._scripts = None if isinstance(wanted, bool) else {existing(path) for path in wanted}
-        self._table: RouteTable | None = None  # what _own_files was read from
+        paths = engine.settings.reloadOnChange
+        self._scripts = None if isinstance(paths, bool) else {existing(path) for path in paths}
+        self._table: RouteTable | None = None  # the table that _own_files was read from
         self._own_files: set[Path] = set()
         self._watch = FileWatch(self._files, self._changed)
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Start watching."""
         self._watch.start()
 
     def stop(self) -> None:
-        """End, after a reload that is under way."""
+        """Stop watching, after a running reload has ended."""
         self._watch.stop()
 
     def _files(self) -> set[Path]:
@@ -70,25 +70,25 @@ class AutoReload:
     def _changed(self, file: Path) -> None:
         try:
             self._reload(file)
-        except BaseException as exc:  # a failure must not end the watching
+        except BaseException as exc:  # a failure must not stop the watching
             if is_interrupt(exc):
                 raise
             self._engine.log.write(ERROR, f"reloadOnChange: {file} could not be reloaded", traceback=True)
 
     def _reload(self, file: Path) -> None:
         log, table = self._engine.log, self._engine.router.table
-        found = [(route, source) for route in table.routes() if (source := source_of(route.function)) is not None]
-        from_here = [(route, source) for route, source in found if source.file == file]
-        named = [(route, source) for route, source in from_here if is_named(route, source, table)]
-        if lost := [each for each in from_here if each not in named]:
+        sources = [(route, source) for route in table.routes() if (source := source_of(route.function)) is not None]
+        changed = [(route, source) for route, source in sources if source.file == file]
+        named = [(route, source) for route, source in changed if is_named(route, source, table)]
+        if unnamed := [pair for pair in changed if pair not in named]:
             log.write(
                 WARNING,
-                f"{file} has changed; {listed(lost)} stay as they are: no global name leads to them; reload() them",
+                f"{file} has changed; {listed(unnamed)} stay as they are: no global name leads to them; reload() them",
             )
         if named:
             log.write(INFO, f"{file} has changed; reloading {listed(named)}")
             self._facade.reload(api_of(named, table), timeout=_TIMEOUT_S)
-        elif not lost:
+        elif not unnamed:
             log.write(WARNING, f"{file} has changed; no dispatcher comes from it")
 
 
@@ -100,22 +100,22 @@ def existing(path: str | os.PathLike[str]) -> Path:
 
 
 def is_users(file: Path) -> bool:
-    """Tell whether a file is the user's own: not of Python, of an installed package, or of this one."""
+    """Return whether a file belongs to the user, and not to Python, an installed package or this package."""
     return not any(file.is_relative_to(folder) for folder in (_OURS, *_INSTALLED))
 
 
 def is_named(route: Route, source: FunctionSource, table: RouteTable) -> bool:
-    """Tell whether a reload by name gives the same routes: for a method, whether its whole instance is registered."""
+    """Return whether a reload by name gives the same routes. For a method, its whole instance must be registered."""
     if source.name is None:
         return False
     if source.owner is None:
         return True
     routes = ((table.find(route.path, name), method) for name, method in public_methods(source.owner))
-    return all(found is not None and found.lock_key == lock_key(method) for found, method in routes)
+    return all(same is not None and same.lock_key == lock_key(method) for same, method in routes)
 
 
 def api_of(named: list[tuple[Route, FunctionSource]], table: RouteTable) -> list[dict[str, Any]]:
-    """Return the entries for a reload: one for each function and name, one for each instance."""
+    """Return the entries of a reload: one for each function and name, and one for each instance."""
     entries: dict[Any, dict[str, Any]] = {}
     for route, source in named:
         entry = {"dispatcher": source.name, "scriptPath": str(source.file), "path": route.path}
@@ -127,11 +127,11 @@ def api_of(named: list[tuple[Route, FunctionSource]], table: RouteTable) -> list
 
 
 def is_alias(route: Route, table: RouteTable) -> bool:
-    """Tell whether a route is there because of another: the function's own one brings its aliases."""
+    """Return whether a route is an alias that the reload of another route adds too."""
     aliases = aliases_of(route.function)
-    beside = (each for each in table.routes() if each.path == route.path and each.lock_key == route.lock_key)
-    return route.name in aliases and any(each.name not in aliases for each in beside)
+    same = (other for other in table.routes() if other.path == route.path and other.lock_key == route.lock_key)
+    return route.name in aliases and any(other.name not in aliases for other in same)
 
 
-def listed(found: Iterable[tuple[Route, FunctionSource]]) -> str:
-    return ", ".join(f"{route.path}{route.name}" for route, _ in found)
+def listed(routes: Iterable[tuple[Route, FunctionSource]]) -> str:
+    return ", ".join(f"{route.path}{route.name}" for route, _ in routes)

@@ -155,7 +155,7 @@ class ChildFacade(ProcessHelpers):
 
     def _waitProcessingDispatchers(self, timeout: float = 20, processingDispatcherCountMax: int = 0) -> bool:
         """Wait until no more than so many dispatchers run, this thread's own not counted; tell whether that is so."""
-        own = self._child.stats.thread_counters().calling()
+        own = self._child.stats.thread_counters().calls_running()
         allowed = processingDispatcherCountMax + own
         return bool(self._ask("waitProcessingDispatchers", {"timeout": timeout, "allowed": allowed}))
 

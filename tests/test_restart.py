@@ -1,4 +1,4 @@
-"""Restarts as clients see them: not at all."""
+"""Clients do not notice restarts."""
 
 import contextlib
 import http.client
@@ -16,9 +16,9 @@ RESTARTS = 20
 
 @pytest.fixture
 def server():
-    made = flaskJSONRPCServer(["127.0.0.1", 0], log=0)
-    yield made
-    made.stop()
+    server = flaskJSONRPCServer(["127.0.0.1", 0], log=0)
+    yield server
+    server.stop()
 
 
 def ask(address, method, *params):
@@ -81,7 +81,7 @@ def test_request_that_comes_meanwhile_is_held_and_answered(server):
 
 
 @pytest.mark.parametrize("options", [{"processingDispatcherCountMax": 1}, {"timeout": 0}])
-def test_call_that_need_not_be_waited_for_is_answered(server, options):
+def test_call_within_the_allowed_count_is_answered(server, options):
     entered, leave, results = threading.Event(), threading.Event(), []
     server.registerFunction(lambda: entered.set() or leave.wait(30), path="/api", name="slow")
     server.start()
@@ -115,7 +115,7 @@ def test_restart_from_a_dispatcher_happens_after_its_answer(server):
     assert ask(address, "again") == "asked"
 
 
-def test_restart_from_a_dispatcher_cannot_wait_for_the_end(server):
+def test_restart_from_a_dispatcher_cannot_wait_for_its_own_end(server):
     def again():
         with pytest.raises(ServerStateError, match="cannot be called from a dispatcher"):
             server.restart(joinLoop=True)
@@ -176,7 +176,7 @@ def test_reasons_are_read():
 
 
 @pytest.mark.parametrize("is_near", [False, True])
-def test_descriptor_limit_is_asked_of_the_server(is_near):
+def test_descriptor_limit_is_checked_by_the_server(is_near):
     server = flaskJSONRPCServer(None, log=0)
     assert near_descriptor_limit(server) is False
     server._checkFileDescriptor = lambda: is_near

@@ -1,4 +1,4 @@
-"""The tables, in Markdown, and their place in the documentation."""
+"""Write the tables in Markdown, and insert them into the documentation."""
 
 import os
 import platform
@@ -106,10 +106,10 @@ def cpu_name() -> str:
 
 
 def replace_between(text: str, written: str) -> str:
-    """Return a page with the text between the marks replaced.
+    """Return a page with the text between the markers replaced.
 
     Raises:
-        ValueError: The page lacks the marks.
+        ValueError: The page lacks the markers.
     """
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)

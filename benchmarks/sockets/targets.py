@@ -20,7 +20,7 @@ _OVER_PEERS = {
     "flaskJSONRPCServer 0.9.3": 50,
 }
 
-# The share of the bare application's calls per second; with simplejson too, the bare one uses orjson.
+# The least ratio to the calls per second of the bare application, which always uses orjson.
 _OVER_BARE = {"orjson": 0.82, "simplejson": 0.72}
 
 _MAX_OVER_FLASK_MS = 60

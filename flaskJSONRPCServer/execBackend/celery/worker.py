@@ -29,7 +29,7 @@ from ...dispatch.remote import WORKER_LOST, outcome_of_answer, parts_of_outcome
 from ...dispatch.submission import server_exception
 from ...errors import ServerStateError
 from ...runtime.interrupts import is_interrupt
-from ...runtime.logs import ERROR, WARNING, leave_console
+from ...runtime.logs import ERROR, WARNING, remove_console_handler
 from ...sansio_jsonrpc import Codec, JsonRpcException, JsonRpcInternalError, find_unwritable
 from .app import CALL, END_COMMAND, NOTIFY, Application, Options
 from .calls import Catalogue, request_of
@@ -119,7 +119,7 @@ class Worker:
         if instance.app is not self._app:
             return
         self._host, self._pool_size = sender, instance.concurrency
-        leave_console()  # Celery has set up the log of the process
+        remove_console_handler()  # Celery has set up the log of the process
         add_end_command()
         for name in _OF_THE_SERVER:
             setattr(self._context.facade, name, refusal(f"server.{name}()"))

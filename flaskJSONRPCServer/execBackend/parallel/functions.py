@@ -23,7 +23,7 @@ import cloudpickle
 from ...dispatch.context import BackendContext
 from ...dispatch.facade import ServerFacade
 from ...runtime.concurrency import make_reentrant_lock
-from ...runtime.sources import SourceOfNow
+from ...runtime.sources import UncachedLoader
 from .function_cache import Warn, fill_function, loaded_module, loaded_server, made_cached, made_code, made_function
 
 __all__ = ["FunctionPickler", "PickledFunction"]
@@ -308,7 +308,7 @@ def global_names(code: CodeType) -> Iterator[str]:
 
 
 def is_reloaded(module: ModuleType) -> bool:
-    return isinstance(getattr(getattr(module, "__spec__", None), "loader", None), SourceOfNow)
+    return isinstance(getattr(getattr(module, "__spec__", None), "loader", None), UncachedLoader)
 
 
 def is_dunder(name: str) -> bool:
