@@ -14,7 +14,7 @@ from typing import Any
 from ..errors import UnsupportedError
 from ..runtime.logs import ERROR, WARNING
 from .exposure import warn_if_exposed
-from .granian_worker import LOGGER, Worker
+from .granian_worker import LOGGER, GranianWorker
 from .sockets import is_unix
 from .tls import server_context
 from .wsgi import CONSTANTS, close_body, server_variables
@@ -31,7 +31,7 @@ _EXPOSED = (
 _REFUSAL = b"The request is refused: its Transfer-Encoding is not 'chunked'.\n"
 
 
-class Answer:
+class WsgiResponse:
     """What an application passes to :meth:`start`, and what it writes by the function that this returns."""
 
     __slots__ = ("headers", "status", "written")
@@ -54,7 +54,7 @@ def code_of(status: str) -> int:
     return int(status[:3])
 
 
-class Chunks:
+class StreamedBody:
     """A body that comes piece by piece.
 
     Args:
@@ -76,7 +76,7 @@ class Chunks:
         close_body(self._rest)
 
 
-class Caller:
+class WsgiAdapter:
     """Calls the WSGI application for each of granian's requests.
 
     Args:
@@ -95,7 +95,7 @@ class Caller:
             self._added.update(server_variables(listener), REMOTE_ADDR="")
 
     def __call__(self, protocol: Any, environ: dict[str, Any]) -> None:
-        """Answer one request."""
+        """WsgiResponse one request."""
         thread = threading.get_ident()
         self.running.add(thread)
         try:
@@ -111,21 +111,21 @@ class Caller:
             self.running.discard(thread)
 
     def _answer(self, protocol: Any, environ: dict[str, Any]) -> None:
-        answer = Answer()
+        answer = WsgiResponse()
         body = self._app(environ, answer.start)
         if type(body) is list:
             protocol.response_bytes(answer.status, answer.headers, b"".join([*answer.written, *body]))
         else:
             self._stream(protocol, answer, body)
 
-    def _stream(self, protocol: Any, answer: Answer, body: Iterable[bytes]) -> None:
+    def _stream(self, protocol: Any, answer: WsgiResponse, body: Iterable[bytes]) -> None:
         others = iter(body)
         try:
             first = next(others, b"")  # an application may call start_response as late as here
         except BaseException:
             close_body(body)
             raise
-        protocol.response_iter(answer.status, answer.headers, Chunks([*answer.written, first], body, others))
+        protocol.response_iter(answer.status, answer.headers, StreamedBody([*answer.written, first], body, others))
 
 
 def mend_http_1_0(environ: dict[str, Any]) -> None:
@@ -135,7 +135,7 @@ def mend_http_1_0(environ: dict[str, Any]) -> None:
         del environ["HTTP_HOST"]
 
 
-class LogHandler(logging.Handler):
+class GranianLogHandler(logging.Handler):
     """Hands granian's errors and warnings to a server's log.
 
     Granian does not tell which server they are about: where several run, each logs them.
@@ -151,20 +151,20 @@ class LogHandler(logging.Handler):
         self._server.log.write(level, "granian:", record.getMessage())
 
 
-class Running:
+class GranianServer:
     """A worker, and the log that it writes to while it runs."""
 
     def __init__(self, listener: socket.socket, app: Any, server: Any) -> None:
         settings = server.settings
         server_context(settings.ssl)  # says what is wrong with the files
-        self._log = LogHandler(server)
+        self._log = GranianLogHandler(server)
         self._logger = logging.getLogger(LOGGER)
         self._logger.propagate = False
         # Its starts and stops are ours to tell; and logging keeps an entry for each native thread that it meets.
         self._logger.setLevel(logging.WARNING)
         self._logger.addHandler(self._log)
-        self._caller = Caller(app, listener)
-        self._worker = Worker(
+        self._caller = WsgiAdapter(app, listener)
+        self._worker = GranianWorker(
             listener,
             self._caller,
             threads=settings.threads,
@@ -202,14 +202,14 @@ class GranianBackend:
     _supportTLS = True
     _supportSSLContext = False
 
-    def start(self, bindAdress: Any, wsgiApp: Callable[..., Any], server: Any, joinLoop: bool) -> Running:
+    def start(self, bindAdress: Any, wsgiApp: Callable[..., Any], server: Any, joinLoop: bool) -> GranianServer:
         """As :meth:`~flaskJSONRPCServer.servBackend.base.ServBackend.start`."""
         _, listener = bindAdress
         refuse_trusted_proxies(server.settings.trusted_proxies)
         warn_if_exposed(listener, server.log, self._id, _EXPOSED)
-        return Running(listener, wsgiApp, server)
+        return GranianServer(listener, wsgiApp, server)
 
-    def stop(self, serverInstance: Running, serverIndex: int, server: Any, timeout: float) -> None:
+    def stop(self, serverInstance: GranianServer, serverIndex: int, server: Any, timeout: float) -> None:
         """As :meth:`~flaskJSONRPCServer.servBackend.base.ServBackend.stop`."""
         cut_off = serverInstance.stop(timeout)
         if cut_off is not None:

@@ -23,7 +23,7 @@ from ..errors import UnsupportedError
 from ..extras import install_command
 from .sockets import is_unix
 
-__all__ = ["LOGGER", "Worker", "check_contract", "version"]
+__all__ = ["LOGGER", "GranianWorker", "check_contract", "version"]
 
 _native: Any = _granian  # its own annotations are behind what it takes
 
@@ -93,7 +93,7 @@ def closed_loop() -> asyncio.AbstractEventLoop:
     return loop
 
 
-class Worker:
+class GranianWorker:
     """Accepts connections on one listening socket, and calls a function for each request, in threads of its own.
 
     Args:

@@ -17,7 +17,7 @@ from ..runtime.logs import DEBUG, INFO, WARNING
 from .gate import RpcApplication
 from .native.limits import parser_limits
 from .pywsgi_calls import CallLimit
-from .pywsgi_handler import Handler
+from .pywsgi_handler import PywsgiHandler
 from .sockets import is_unix
 from .tls import server_context
 from .wsgi import CONSTANTS, server_variables
@@ -25,7 +25,7 @@ from .wsgi import CONSTANTS, server_variables
 __all__ = ["PywsgiBackend"]
 
 
-class Server(WSGIServer):
+class PywsgiServer(WSGIServer):
     """pywsgi's server on a socket of ours, which can wait for the requests that it is answering.
 
     Args:
@@ -50,7 +50,7 @@ class Server(WSGIServer):
         own = gevent.socket.socket(fileno=os.dup(listener.fileno()))
         # pywsgi would ask the name service for the name.
         environ = {**CONSTANTS, **server_variables(listener)}
-        super().__init__(own, app, spawn=self._connections, log=None, handler_class=Handler, environ=environ)
+        super().__init__(own, app, spawn=self._connections, log=None, handler_class=PywsgiHandler, environ=environ)
         self.environ["wsgi.url_scheme"] = "http" if self._tls is None else "https"
 
     def do_read(self) -> tuple[Any, Any] | None:  # type: ignore[override]  # the stubs leave None out
@@ -126,16 +126,16 @@ class PywsgiBackend:
     _supportTLS = True
     _supportSSLContext = True
 
-    def start(self, bindAdress: Any, wsgiApp: Callable[..., Any], server: Any, joinLoop: bool) -> Server:
+    def start(self, bindAdress: Any, wsgiApp: Callable[..., Any], server: Any, joinLoop: bool) -> PywsgiServer:
         """As :meth:`~flaskJSONRPCServer.servBackend.base.ServBackend.start`."""
         settings = server.settings
         _, listener = bindAdress
         level = INFO if settings.debug else DEBUG
-        running = Server(listener, wsgiApp, functools.partial(server.log.write, level), settings)
+        running = PywsgiServer(listener, wsgiApp, functools.partial(server.log.write, level), settings)
         running.start()
         return running
 
-    def stop(self, serverInstance: Server, serverIndex: int, server: Any, timeout: float) -> None:
+    def stop(self, serverInstance: PywsgiServer, serverIndex: int, server: Any, timeout: float) -> None:
         """As :meth:`~flaskJSONRPCServer.servBackend.base.ServBackend.stop`."""
         cut_off = serverInstance.finish(timeout)
         if cut_off:

@@ -13,7 +13,7 @@ from ..http.refusals import Refusal
 from .native.messages import CONTINUE
 from .pywsgi_reader import ChunkedBody
 
-__all__ = ["Body", "LengthBody"]
+__all__ = ["LengthBody", "TimedBody"]
 
 
 class LengthBody(io.RawIOBase):
@@ -52,7 +52,7 @@ class LengthBody(io.RawIOBase):
         return read
 
 
-class Body(io.RawIOBase):
+class TimedBody(io.RawIOBase):
     """A body that has to be there within a time. It asks a client that waits for that to send it.
 
     Args:

@@ -21,16 +21,16 @@ from ..runtime.interrupts import is_interrupt
 from .native.limits import Head
 from .native.messages import RETRY_AFTER_S
 from .native.parser import RequestParser
-from .pywsgi_body import Body, LengthBody
+from .pywsgi_body import LengthBody, TimedBody
 from .pywsgi_reader import ChunkedBody, RequestReader
 from .pywsgi_sockets import read_rest, send_some
 from .tls import send_close_notify
 from .wsgi import client_variables
 
 if TYPE_CHECKING:
-    from .pywsgi import Server
+    from .pywsgi import PywsgiServer
 
-__all__ = ["Handler"]
+__all__ = ["PywsgiHandler"]
 
 # What is left of a body, for the connection to be kept: more is not worth reading. Both are guesses.
 _DISCARDED_BYTES = 64 * 1024
@@ -40,12 +40,12 @@ _DISCARDED_IN_S = 0.2
 _LOGGED_AS_IT_IS = "/:@!$&'()*+,;=~"
 
 
-class Handler(WSGIHandler):
+class PywsgiHandler(WSGIHandler):
     """One connection. What it has to say goes to the server's log: info with ``debug=True``, else debug."""
 
-    server: Server
+    server: PywsgiServer
     _reader: RequestReader
-    _body: Body
+    _body: TimedBody
     _is_calling = False  # whether it has a place among the calls that run at once
     _is_shed = False  # whether the request has been refused for want of such a place
     _is_broken = False  # whether an answer could not be sent
@@ -132,7 +132,7 @@ class Handler(WSGIHandler):
         self.close_connection = not parser.keeps_alive
         self._is_shed = False
         self._body = self._make_body(parser)
-        self.wsgi_input = Rest(self)  # type: ignore[assignment]  # all that is asked of it is there
+        self.wsgi_input = UnreadBody(self)  # type: ignore[assignment]  # all that is asked of it is there
         environ = {
             **self.server.get_environ(),
             **parser.head,
@@ -143,14 +143,14 @@ class Handler(WSGIHandler):
             environ["SSL_CLIENT_CERT"] = ssl.DER_cert_to_PEM_cert(certificate)
         return environ
 
-    def _make_body(self, parser: RequestParser) -> Body:
+    def _make_body(self, parser: RequestParser) -> TimedBody:
         raw: LengthBody | ChunkedBody | None = None
         if "HTTP_TRANSFER_ENCODING" in parser.head:  # which is chunked: the head has been checked
             raw = ChunkedBody(self._reader)
         elif not self._reader.is_complete:
             raw = LengthBody(self.rfile, int(parser.head["CONTENT_LENGTH"]))
         timeout_s, waits = self.server.body_timeout_s, parser.awaits_continue
-        return Body(raw, timeout_s, self.socket, waits_for_100=waits, on_complete=self._begin_call)
+        return TimedBody(raw, timeout_s, self.socket, waits_for_100=waits, on_complete=self._begin_call)
 
     def run_application(self) -> None:
         """Let the application answer as soon as there is room for another call.
@@ -284,10 +284,10 @@ class Handler(WSGIHandler):
         return self.client_address[0] if isinstance(self.client_address, tuple) else "-"
 
 
-class Rest:
+class UnreadBody:
     """What pywsgi lets go after the answer: the body, as far as nobody has read it."""
 
-    def __init__(self, handler: Handler) -> None:
+    def __init__(self, handler: PywsgiHandler) -> None:
         self._handler = handler
 
     def _discard(self) -> None:

@@ -42,10 +42,10 @@ _RECEIVE_BYTES = 64 * 1024
 _QUERY = re.compile(r"\?\S*")
 
 
-class RequestHandler(WSGIRequestHandler):
+class WerkzeugHandler(WSGIRequestHandler):
     """One request. What Werkzeug logs goes to the server's log: info with ``debug=True``, else debug."""
 
-    server: HTTPServer
+    server: WerkzeugServer
 
     def setup(self) -> None:
         """Open the connection's files."""
@@ -88,7 +88,7 @@ class RequestHandler(WSGIRequestHandler):
         self.log("info", '"%s" %s', self.requestline, number)
 
 
-class HTTPServer(ThreadedWSGIServer):
+class WerkzeugServer(ThreadedWSGIServer):
     """Werkzeug's server on a socket of ours, which can wait for the requests that it is answering.
 
     Args:
@@ -109,7 +109,7 @@ class HTTPServer(ThreadedWSGIServer):
         self._is_stopping = False  # guarded by _changed
         name = listener.getsockname()
         host, port = (f"unix://{os.fsdecode(name)}", 0) if is_unix(listener) else name[:2]
-        super().__init__(host, port, app, RequestHandler, fd=listener.fileno())
+        super().__init__(host, port, app, WerkzeugHandler, fd=listener.fileno())
         self.ssl_context = self._tls  # not given to the base class, whose accepting thread would do the handshakes
         self._thread = threading.Thread(target=self.serve_forever, args=(_POLL_S,), name=self._name, daemon=True)
         self._thread.start()
@@ -235,13 +235,13 @@ class WerkzeugBackend:
     _supportTLS = True
     _supportSSLContext = True
 
-    def start(self, bindAdress: Any, wsgiApp: Callable[..., Any], server: Any, joinLoop: bool) -> HTTPServer:
+    def start(self, bindAdress: Any, wsgiApp: Callable[..., Any], server: Any, joinLoop: bool) -> WerkzeugServer:
         """As :meth:`~flaskJSONRPCServer.servBackend.base.ServBackend.start`."""
         _, listener = bindAdress
         warn_if_exposed(listener, server.log, self._id, _EXPOSED)
-        return HTTPServer(listener, wsgiApp, server)
+        return WerkzeugServer(listener, wsgiApp, server)
 
-    def stop(self, serverInstance: HTTPServer, serverIndex: int, server: Any, timeout: float) -> None:
+    def stop(self, serverInstance: WerkzeugServer, serverIndex: int, server: Any, timeout: float) -> None:
         """As :meth:`~flaskJSONRPCServer.servBackend.base.ServBackend.stop`."""
         cut_off = serverInstance.finish(timeout)
         if cut_off:

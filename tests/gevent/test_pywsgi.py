@@ -25,13 +25,13 @@ def test_accepted_connections_have_no_delay_and_are_kept_alive():
 import socket
 from flaskJSONRPCServer.servBackend import pywsgi
 
-handle = pywsgi.Handler.handle
+handle = pywsgi.PywsgiHandler.handle
 
 def noted(self):
     print("accepted", self.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0)
     handle(self)
 
-pywsgi.Handler.handle = noted
+pywsgi.PywsgiHandler.handle = noted
 server.start()
 with contextlib.closing(connect()) as connection:
     for number in range(3):

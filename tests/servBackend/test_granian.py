@@ -16,7 +16,7 @@ from wsgiref.validate import validator
 import pytest
 
 from flaskJSONRPCServer import UnsupportedError, flaskJSONRPCServer
-from flaskJSONRPCServer.servBackend.granian import GranianBackend, LogHandler
+from flaskJSONRPCServer.servBackend.granian import GranianBackend, GranianLogHandler
 from flaskJSONRPCServer.servBackend.serving import refuse_unsupported
 from tests.helpers import rpc, wait_until
 
@@ -287,7 +287,7 @@ def test_application_that_fails_is_500_and_in_the_log_of_the_server_and_nowhere_
     assert record.getMessage().endswith("RuntimeError: no such luck")
     assert not logging.getLogger("_granian").propagate
     handlers = logging.getLogger("_granian").handlers  # those of pytest may be among them
-    assert not any(isinstance(handler, LogHandler) for handler in handlers)
+    assert not any(isinstance(handler, GranianLogHandler) for handler in handlers)
 
 
 def test_text_after_the_status_code_and_bytes_in_lists_are_joined():
@@ -387,12 +387,12 @@ def test_process_that_ends_while_it_serves_ends_the_worker_first():
 
         workers = []
 
-        class Noted(granian_worker.Worker):
+        class Noted(granian_worker.GranianWorker):
             def __init__(self, *args, **options):
                 workers.append(self)
                 super().__init__(*args, **options)
 
-        granian_worker.Worker = Noted
+        granian_worker.GranianWorker = Noted
         atexit.register(lambda: print([worker.ended.is_set() for worker in workers]))
         flaskJSONRPCServer(["127.0.0.1", 0], servBackend="granian", log=0).start()
     """

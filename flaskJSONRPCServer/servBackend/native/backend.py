@@ -18,7 +18,7 @@ from ...settings import Settings
 from ..gate import RpcApplication
 from ..tls import server_context
 from ..wsgi import CONSTANTS, client_variables, server_variables
-from .accepting import ConnectionLimits
+from .acceptor import ConnectionLimits
 from .client_connection import ClientConnection
 from .connections import ConnectionManager
 from .known_heads import KnownHeads

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ...runtime.logs import ERROR
-from .accepting import Acceptor
+from .acceptor import Acceptor
 from .client_connection import NOT_YET, ClientConnection
 from .deadlines import Deadlines
 from .exchange import HttpExchange

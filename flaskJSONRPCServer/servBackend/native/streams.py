@@ -119,7 +119,7 @@ class Stream:
             self._release(keeps_alive=keeps_alive)
         if self._on_close is not None:
             server = self._connection.server
-            server.pool.submit(Notice(self._on_close, server.log), is_bounded=False)
+            server.pool.submit(CallbackTask(self._on_close, server.log), is_bounded=False)
 
     def _release(self, *, keeps_alive: bool) -> None:
         with self._lock:
@@ -129,7 +129,7 @@ class Stream:
             exchange.finish(keeps_alive=keeps_alive and exchange.keeps_alive)
 
 
-class Notice:
+class CallbackTask:
     """A user's callback as a task of the thread pool: none of the server's own threads runs it."""
 
     def __init__(self, callback: Callable[[], object], log: ServerLog) -> None:

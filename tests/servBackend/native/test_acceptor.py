@@ -6,8 +6,7 @@ import socket
 
 import pytest
 
-from flaskJSONRPCServer.servBackend.native import accepting
-from flaskJSONRPCServer.servBackend.native.accepting import Acceptor, ConnectionLimits, most_connections
+from flaskJSONRPCServer.servBackend.native.acceptor import Acceptor, ConnectionLimits, most_connections
 
 
 @pytest.fixture
@@ -31,7 +30,7 @@ def acceptor_of(listener, most=100, per_client=100, proxies=()):
     [(1, None, 1), (1000, None, 1000), (1000, 64, 32), (1000, 10, 4), (2, 1000, 2), (2, 10, 2), (1000, 5000, 1000)],
 )
 def test_descriptors_that_are_free_bound_the_connections(monkeypatch, wanted, free, expected):
-    monkeypatch.setattr(accepting, "free_descriptors", lambda: free)
+    monkeypatch.setattr("flaskJSONRPCServer.servBackend.native.acceptor.free_descriptors", lambda: free)
     assert most_connections(wanted) == expected
 
 
