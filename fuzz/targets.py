@@ -59,7 +59,7 @@ def answered(pieces: list[bytes]) -> None:
         if http.wants_to_receive:
             http.receive_data(piece, now)
         answer(http, now)
-    http.receive_end(len(pieces))
+    http.receive_eof(len(pieces))
     while http.phase is not Phase.CLOSED and (http.deadline < float("inf") or http.outgoing.size):
         now = max(len(pieces), http.deadline if not http.outgoing.size else 0)
         answer(http, now)
@@ -71,10 +71,10 @@ def answer(http: HttpConnection, now: float) -> None:
     request = http.next_request(now)
     if request is not None:
         http.queue(b"answer", now)
-        http.answered(now, keeps_alive=request.keeps_alive)
+        http.finish_answer(now, keeps_alive=request.keeps_alive)
         request.body.close()
     if http.outgoing.size:
-        http.sent(len(http.outgoing.first()), now)
+        http.mark_sent(len(http.outgoing.first()), now)
 
 
 def body(data: bytes) -> None:

@@ -71,8 +71,8 @@ class Target:
                 break
             http.receive_data(piece, float(now))
             self._answer(http, float(now))
-        if ends and not http.has_ended:
-            http.receive_end(float(len(pieces)))
+        if ends and not http.has_eof:
+            http.receive_eof(float(len(pieces)))
             self._answer(http, float(len(pieces)))
         http.expire(math.inf)
         http.abort()
@@ -82,7 +82,7 @@ class Target:
             if request.head.get("REQUEST_METHOD") in (None, ""):
                 raise AssertionError(f"a request without a method: {request.head}")
             http.queue(b"answer", now)
-            http.answered(now, keeps_alive=request.keeps_alive)
+            http.finish_answer(now, keeps_alive=request.keeps_alive)
 
 
 def make_connection() -> Any:

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from flaskJSONRPCServer.servBackend.native.acceptor import Acceptor, ConnectionLimits, most_connections
+from flaskJSONRPCServer.servBackend.native.acceptor import Acceptor, ConnectionLimits, connection_limit
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def acceptor_of(listener, most=100, per_client=100, proxies=()):
 )
 def test_descriptors_that_are_free_bound_the_connections(monkeypatch, wanted, free, expected):
     monkeypatch.setattr("flaskJSONRPCServer.servBackend.native.acceptor.free_descriptors", lambda: free)
-    assert most_connections(wanted) == expected
+    assert connection_limit(wanted) == expected
 
 
 def test_client_may_have_so_many_and_at_most_half_of_all(listener, selector):
@@ -39,7 +39,7 @@ def test_client_may_have_so_many_and_at_most_half_of_all(listener, selector):
         acceptor = acceptor_of(listener, most, per_client)
         assert [acceptor.admit("192.0.2.1") for _ in range(expected + 1)] == [True] * expected + [False]
         assert acceptor.admit("192.0.2.2")
-        acceptor.leave("192.0.2.1")
+        acceptor.release("192.0.2.1")
         assert acceptor.admit("192.0.2.1")
         acceptor.close(selector)
 
@@ -56,8 +56,8 @@ def test_clients_that_have_left_are_forgotten(listener, selector):
     for number in range(100):
         acceptor.admit(f"192.0.2.{number}")
         acceptor.admit(f"192.0.2.{number}")
-        acceptor.leave(f"192.0.2.{number}")
-        acceptor.leave(f"192.0.2.{number}")
+        acceptor.release(f"192.0.2.{number}")
+        acceptor.release(f"192.0.2.{number}")
     assert acceptor._per_client == {}
     acceptor.close(selector)
 
@@ -82,7 +82,7 @@ def test_pause_ends_with_its_time_or_with_a_connection(listener, selector):
     assert not acceptor.may_listen(1, 4.9)
     assert acceptor.may_listen(1, 5.0)
     acceptor.admit("a")
-    acceptor.leave("a")
+    acceptor.release("a")
     assert acceptor.resumes_at == math.inf
     assert acceptor.may_listen(1, 4.9)
     acceptor.close(selector)
@@ -100,7 +100,7 @@ def test_connection_is_accepted_without_blocking(listener, selector):
             assert not opened.getblocking()
             assert opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
             assert address == client.getsockname()
-            assert acceptor.client_of(address) == "127.0.0.1"
+            assert acceptor.client_host(address) == "127.0.0.1"
     acceptor.close(selector)
 
 
@@ -126,5 +126,5 @@ def test_client_of_a_unix_socket_has_no_address(tmp_path, selector):
             assert selector.select(30)
             accepted, address = acceptor.accept()
             with accepted:
-                assert acceptor.client_of(address) == ""
+                assert acceptor.client_host(address) == ""
         acceptor.close(selector)

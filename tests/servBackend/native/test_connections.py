@@ -108,7 +108,7 @@ def test_call_whose_client_has_gone_does_not_begin_and_a_half_closed_one_is_answ
     assert half_closed.recv(65536).startswith(b"HTTP/1.1 100 ")  # sent to find out who is gone
     for client in gone:
         client.close()
-    wait_until(lambda: sum(each.http.has_ended for each in list(front.manager._connections)) == 6)
+    wait_until(lambda: sum(each.http.has_eof for each in list(front.manager._connections)) == 6)
     calls.gate.set()
 
     assert receive_answer(running)[2] == b"/slow"
@@ -399,8 +399,8 @@ def test_request_that_is_late_is_refused_once(serve, calls):
     [connection] = front.manager._connections
     late = time.monotonic() + 2000
     connection.expire(late)
-    connection.shed(front.server.busy, late)  # as where it had waited among others for which there is no thread
-    front.manager.attend(connection)
+    connection.shed(front.server.busy_refusal, late)  # as where it had waited among others for which there is no thread
+    front.manager.schedule_update(connection)
     received = receive_all(client)
     assert received.count(b"HTTP/1.1 ") == 1
     assert received.startswith(b"HTTP/1.1 504 ")
@@ -413,7 +413,7 @@ def test_late_request_is_refused_behind_an_answer_that_the_client_has_not_read(s
     [connection] = front.manager._connections
     connection.http.queue(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", time.monotonic())
     connection.expire(time.monotonic() + 2000)
-    front.manager.attend(connection)
+    front.manager.schedule_update(connection)
     received = receive_all(client)
     assert received.startswith(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nHTTP/1.1 504 ")
 

@@ -148,7 +148,7 @@ def test_parser_goes_on_behind_a_known_head():
 
 
 def test_number_of_known_heads_is_bounded(monkeypatch):
-    monkeypatch.setattr("flaskJSONRPCServer.servBackend.native.known_heads._MOST_HEADS", 10)
+    monkeypatch.setattr("flaskJSONRPCServer.servBackend.native.known_heads._MAX_HEADS", 10)
     known = KnownHeads()
     parser = connection(known)
     for number in range(100):

@@ -43,7 +43,7 @@ class Work:
                 if not self._tasks:
                     return True
                 task = self._tasks.pop(0)
-            assert self.leadership.has_follower()
+            assert self.leadership.ensure_follower()
             if not self.leadership.run(task):
                 return False
 
@@ -104,7 +104,7 @@ def test_follower_sleeps_and_is_woken(work, gate):
     for _ in range(3):
         work.put(task := Task())
         assert task.ended.wait(PATIENCE_S)
-        wait_until(lambda: work.leadership._is_asleep)
+        wait_until(lambda: work.leadership._is_follower_asleep)
     work.put(Task(gate), last := Task())
     assert last.ended.wait(PATIENCE_S)
 
@@ -144,9 +144,9 @@ def test_leader_runs_no_task_where_no_follower_can_be_started(monkeypatch):
             raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(leadership_module.threading, "Thread", NoRoom)
-    assert not leadership.has_follower()
+    assert not leadership.ensure_follower()
     monkeypatch.undo()
-    assert leadership.has_follower()
+    assert leadership.ensure_follower()
     leadership.start()
     leadership.join()
 
@@ -172,7 +172,7 @@ def test_task_that_ends_while_another_thread_runs_one_is_counted_as_ended(work, 
         """Runs in the follower, while the task that cost the leader its lead ends."""
 
         def run(self):
-            monkeypatch.setattr(leadership_module, "LOOK_EVERY_S", PATIENCE_S)  # this one is to keep the lead
+            monkeypatch.setattr(leadership_module, "CHECK_INTERVAL_S", PATIENCE_S)  # this one is to keep the lead
             gate.set()
             self.thread_of_first = first.thread
             first.thread.join(PATIENCE_S)

@@ -17,14 +17,14 @@ def answered(size):
     http.receive_data(LAST, 0.0)
     assert http.next_request(0.0) is not None
     http.queue(b"x" * size, 0.0)
-    http.answered(0.0, keeps_alive=False)
+    http.finish_answer(0.0, keeps_alive=False)
     return http
 
 
 def test_answer_that_keeps_its_rate_has_all_the_time_that_it_needs():
     http = answered(size=100_000)
     for now in range(1, 100):
-        http.sent(1000, float(now))
+        http.mark_sent(1000, float(now))
         http.expire(float(now))
         assert http.phase is Phase.LINGERING
 
@@ -39,7 +39,7 @@ def test_answer_that_nobody_reads_is_given_up():
 def test_client_has_its_time_to_close_from_the_end_of_the_answer_on():
     http = answered(size=100_000)
     for now in range(1, 101):
-        http.sent(1000, float(now))
+        http.mark_sent(1000, float(now))
     assert http.deadline == 102.0
     http.receive_data(b"x", 101.0)
     assert http.deadline == 103.0

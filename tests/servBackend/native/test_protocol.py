@@ -39,7 +39,7 @@ class Wire:
         if keeps_alive is None:
             keeps_alive = self.request.keeps_alive
         self.http.queue(data, now)
-        self.http.answered(now, keeps_alive=keeps_alive)
+        self.http.finish_answer(now, keeps_alive=keeps_alive)
         return self.sent(now)
 
     def sent(self, now=0.0):
@@ -48,7 +48,7 @@ class Wire:
         while self.http.outgoing.size:
             first = self.http.outgoing.first()
             data += bytes(first)
-            self.http.sent(len(first), now)
+            self.http.mark_sent(len(first), now)
         return data
 
     def status(self, now=0.0):
@@ -85,7 +85,7 @@ def test_body_has_a_time_of_its_own_behind_a_head_that_came_in_pieces():
 def test_connection_goes_through_its_phases():
     wire = Wire(is_tls=True)
     assert (wire.http.phase, wire.http.deadline) == (Phase.HANDSHAKE, 3)
-    wire.http.handshake_done(1.0)
+    wire.http.finish_handshake(1.0)
     assert (wire.http.phase, wire.http.deadline) == (Phase.IDLE, 16)
     wire.receive(GET, now=2.0)
     assert wire.next(2.0) == ("GET", "/api", b"", True)
@@ -97,7 +97,7 @@ def test_connection_goes_through_its_phases():
     assert wire.answer(now=5.0) == b"answer"
     assert (wire.http.phase, wire.http.deadline) == (Phase.LINGERING, 7)
     assert wire.http.should_end_writing
-    wire.http.receive_end(6.0)
+    wire.http.receive_eof(6.0)
     assert (wire.http.phase, wire.http.deadline) == (Phase.CLOSED, math.inf)
 
 
@@ -170,12 +170,12 @@ def test_client_that_does_not_read_its_answer_is_cut_off():
     wire = Wire().receive(GET)
     wire.next()
     wire.http.queue(b"x" * 10_000, 5.0)
-    wire.http.answered(5.0, keeps_alive=True)
+    wire.http.finish_answer(5.0, keeps_alive=True)
     assert wire.http.deadline == 15.0
-    wire.http.sent(2000, 14.0)
+    wire.http.mark_sent(2000, 14.0)
     wire.http.expire(15.0)
     assert (wire.http.phase, wire.http.deadline) == (Phase.IDLE, 25.0)
-    wire.http.sent(1999, 24.0)
+    wire.http.mark_sent(1999, 24.0)
     wire.http.expire(25.0)
     assert wire.http.phase is Phase.CLOSED
     assert not wire.http.outgoing.size
@@ -185,9 +185,9 @@ def test_client_that_reads_a_long_answer_is_not_idle():
     wire = Wire().receive(GET)
     wire.next()
     wire.http.queue(b"x" * 100_000, 0.0)
-    wire.http.answered(0.0, keeps_alive=True)
+    wire.http.finish_answer(0.0, keeps_alive=True)
     for second in range(1, 101):
-        wire.http.sent(1000, second)
+        wire.http.mark_sent(1000, second)
         wire.http.expire(second)
 
     assert (wire.http.phase, wire.http.deadline) == (Phase.IDLE, 150)
@@ -200,7 +200,7 @@ def test_call_has_a_deadline_where_one_is_set():
     wire.http.refuse(CallTimeout("too long"), 9.0)
     assert wire.status(9.0) == 504
     wire.http.queue(b"late", 10.0)
-    wire.http.answered(10.0, keeps_alive=True)
+    wire.http.finish_answer(10.0, keeps_alive=True)
     assert wire.http.phase is Phase.LINGERING
 
 
@@ -215,7 +215,7 @@ def test_refusal_of_a_head_has_no_body(data):
     if wire.next():
         wire.answer()
         wire.next()
-    wire.http.receive_end(0.0)
+    wire.http.receive_eof(0.0)
     answer = wire.sent()
     assert answer.startswith(b"HTTP/1.1 4")
     assert answer.endswith(b"\r\n\r\n")
@@ -348,7 +348,7 @@ def test_what_comes_behind_a_last_request_is_bounded_while_that_is_answered(monk
 @pytest.mark.parametrize("data", [b"", b"\r\n"])
 def test_end_between_requests_closes(data):
     wire = Wire().receive(data)
-    wire.http.receive_end(0.0)
+    wire.http.receive_eof(0.0)
     assert wire.http.phase is Phase.CLOSED
 
 
@@ -362,7 +362,7 @@ def test_end_between_requests_closes(data):
 )
 def test_end_in_the_middle_of_a_request_is_refused(data, text):
     wire = Wire().receive(data)
-    wire.http.receive_end(0.0)
+    wire.http.receive_eof(0.0)
     assert str(wire.http.last_refusal) == text
     assert wire.status() == 400
     assert wire.http.phase is Phase.CLOSED
@@ -371,7 +371,7 @@ def test_end_in_the_middle_of_a_request_is_refused(data, text):
 @pytest.mark.parametrize("rest", [b"", b"GET /"])
 def test_client_that_ends_its_side_is_answered(rest):
     wire = Wire().receive(post(b"1") + post(b"2") + rest)
-    wire.http.receive_end(0.0)
+    wire.http.receive_eof(0.0)
     for number in (b"1", b"2"):
         assert wire.next()[2] == number
         assert wire.http.phase is Phase.RUNNING
@@ -382,7 +382,7 @@ def test_client_that_ends_its_side_is_answered(rest):
 def test_end_while_a_call_runs_is_followed_by_the_answer_and_the_end():
     wire = Wire().receive(GET)
     wire.next()
-    wire.http.receive_end(0.0)
+    wire.http.receive_eof(0.0)
     assert not wire.http.wants_to_receive
     assert wire.answer() == b"answer"
     assert wire.http.phase is Phase.CLOSED
@@ -440,10 +440,10 @@ def test_next_request_waits_for_a_client_that_does_not_read():
     wire = Wire().receive(GET * 2)
     wire.next()
     wire.http.queue(b"x" * (protocol.UNSENT_BYTES + 1), 0.0)
-    wire.http.answered(0.0, keeps_alive=True)
+    wire.http.finish_answer(0.0, keeps_alive=True)
     assert wire.next() is None
     assert not wire.http.wants_to_receive
-    wire.http.sent(1, 1.0)
+    wire.http.mark_sent(1, 1.0)
     assert wire.next() is not None
 
 
@@ -503,13 +503,13 @@ def test_nothing_is_sent_after_the_end():
     wire.next()
     wire.http.queue(b"x" * 100, 0.0)
     wire.http.abort()
-    wire.http.sent(100, 0.0)  # the send that found out
+    wire.http.mark_sent(100, 0.0)  # the send that found out
     wire.http.queue(b"late", 0.0)
     assert not wire.http.outgoing.size
     wire.http.refuse(ServiceUnavailable("late"), 0.0)
-    wire.http.answered(0.0, keeps_alive=True)
+    wire.http.finish_answer(0.0, keeps_alive=True)
     wire.receive(GET)
-    wire.http.receive_end(0.0)
+    wire.http.receive_eof(0.0)
     wire.http.stop(0.0)
     wire.http.expire(math.inf)
 

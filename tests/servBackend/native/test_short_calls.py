@@ -18,9 +18,9 @@ class Noted:
 
     def call(self, duration_s, count=1):
         for _ in range(count):
-            self.calls.note("/api", self.now, self.now + duration_s)
+            self.calls.record("/api", self.now, self.now + duration_s)
             self.now += duration_s + 0.001  # and a pause
-        return self.calls.has("/api")
+        return self.calls.is_short("/api")
 
     def call_until_short(self):
         """Make short calls until they are taken for that; return how many it took."""
@@ -31,14 +31,14 @@ class Noted:
 
 
 def test_path_that_nobody_has_called_has_no_short_calls():
-    assert not ShortCalls().has("/api")
+    assert not ShortCalls().is_short("/api")
 
 
 def test_calls_are_short_when_many_have_been():
     noted = Noted()
     assert not noted.call(SHORT_S / 10, 10)
     assert 20 < noted.call_until_short() < 100
-    assert not noted.calls.has("/other")
+    assert not noted.calls.is_short("/other")
 
 
 def test_calls_that_are_long_on_average_are_never_short():

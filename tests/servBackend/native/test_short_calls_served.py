@@ -197,9 +197,9 @@ def test_notifications_and_batches_are_answered_alike(serve):
 
 
 def test_requests_queued_behind_a_call_that_blocks_cost_the_lead_no_second_time(serve, monkeypatch):
-    losses, distrust = [], short_calls.ShortCalls.distrust
-    monkeypatch.setattr(short_calls.ShortCalls, "distrust", lambda *args: losses.append(args[1]) or distrust(*args))
-    monkeypatch.setattr(leadership, "LOOK_EVERY_S", 0.2)
+    losses, mark_long = [], short_calls.ShortCalls.mark_long
+    monkeypatch.setattr(short_calls.ShortCalls, "mark_long", lambda *args: losses.append(args[1]) or mark_long(*args))
+    monkeypatch.setattr(leadership, "CHECK_INTERVAL_S", 0.2)
     served = serve()
     held, go_on = threading.Event(), threading.Event()
 

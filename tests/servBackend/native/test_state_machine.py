@@ -95,12 +95,12 @@ class Connection(RuleBasedStateMachine):
         self.http.receive_data(piece, self.now)
 
     @rule(happens=SELDOM)
-    @precondition(lambda self: not self.http.has_ended and self.http.wants_to_receive)
+    @precondition(lambda self: not self.http.has_eof and self.http.wants_to_receive)
     def client_ends(self, happens):
         if not happens:
             return
         self.incoming = b""
-        self.http.receive_end(self.now)
+        self.http.receive_eof(self.now)
 
     @rule(seconds=st.sampled_from([0.0, 0.5, 1.0, 2.0]))
     def time_passes(self, seconds):
@@ -141,7 +141,7 @@ class Connection(RuleBasedStateMachine):
         if self.http.phase is Phase.RUNNING:
             self.is_over = not keeps_alive
             self.http.queue(b"x" * size, self.now)
-        self.http.answered(self.now, keeps_alive=keeps_alive)
+        self.http.finish_answer(self.now, keeps_alive=keeps_alive)
         assert keeps_alive or self.http.phase in (Phase.LINGERING, Phase.CLOSED)
         self.request.body.close()
         self.request = None
@@ -151,7 +151,7 @@ class Connection(RuleBasedStateMachine):
     def socket_takes_bytes(self, share):
         first = self.http.outgoing.first()
         self.continues += bytes(first) == protocol.CONTINUE
-        self.http.sent(math.ceil(len(first) * share), self.now)
+        self.http.mark_sent(math.ceil(len(first) * share), self.now)
 
     @rule(happens=SELDOM)
     def server_stops(self, happens):
