@@ -192,7 +192,7 @@ class Lifecycle:
                 self.start()
                 return
             self._gate.hold()
-            self._renew(self._gate.wait_passed(timeout_s, allowed_requests))
+            self._renew(self._gate.drain(timeout_s, allowed_requests))
         self._engine.log.write(INFO, f"server {self._engine.name!r} has restarted")
 
     def _renew(self, still_running: int) -> None:
@@ -229,7 +229,7 @@ class Lifecycle:
             if self._started is None:
                 return
             self._gate.hold()
-            if still_running := self._gate.wait_passed(timeout_s):
+            if still_running := self._gate.drain(timeout_s):
                 self._engine.log.write(WARNING, f"exchanged while {still_running} requests are being processed")
             self._exchange_behind(engine, facade)
         engine.log.write(INFO, f"server {engine.name!r} serves now:", engine.offers())

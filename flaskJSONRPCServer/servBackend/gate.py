@@ -94,8 +94,8 @@ class Gate:
         with self._condition:
             self._held = True
 
-    def wait_passed(self, timeout_s: float, allowed: int = 0) -> int:
-        """Wait until no more than ``allowed`` requests are inside.
+    def drain(self, timeout_s: float, allowed: int = 0) -> int:
+        """Wait until no more than ``allowed`` requests are inside: held ones are not.
 
         Returns:
             How many are inside; more than ``allowed`` only after the timeout.
