@@ -36,8 +36,8 @@ def test_target_takes_any_bytes(name):
 @pytest.mark.parametrize(
     ("name", "attribute", "stand_in"),
     [
-        ("connection", "parsed", len),
-        ("body", "decoded", lambda data, codec: repr(codec)),
+        ("connection", "parse", len),
+        ("body", "decode_to_text", lambda data, codec: repr(codec)),
     ],
 )
 def test_target_tells_a_difference(monkeypatch, name, attribute, stand_in):
