@@ -177,7 +177,7 @@ for client in (idle, silent, busy):
     assert out == ["b'' b'' False", "1 True"]
 
 
-def test_stop_gives_up_after_its_timeout_and_says_so():
+def test_stop_gives_up_after_its_timeout_and_logs_it():
     _, err = run(
         RAW
         + """

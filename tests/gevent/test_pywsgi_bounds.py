@@ -99,7 +99,7 @@ server.stop()
     )
 
 
-def test_queue_of_none_refuses_what_cannot_run_at_once_and_a_head_without_a_body():
+def test_empty_queue_refuses_calls_that_cannot_run_at_once():
     out = lines_of(
         HELD
         + """
@@ -373,7 +373,7 @@ server.stop()
     assert out == ["1"]
 
 
-def test_body_that_is_not_read_is_not_asked_for():
+def test_continue_is_not_sent_for_an_unread_body():
     out = lines_of(
         HELD
         + """
@@ -393,7 +393,7 @@ server.stop()
 # Heads
 
 
-def test_whole_url_in_the_request_line_is_answered_where_it_agrees_with_the_host():
+def test_absolute_url_is_answered_if_it_agrees_with_the_host():
     out = lines_of(
         HELD
         + """

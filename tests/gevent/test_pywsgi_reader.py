@@ -171,7 +171,7 @@ server.stop()
     assert out == ["[]"]
 
 
-def test_refusal_tells_a_page_of_another_origin_why():
+def test_refusal_is_readable_for_pages_of_other_origins():
     out = lines_of(
         RAW
         + """

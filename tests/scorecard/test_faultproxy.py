@@ -50,7 +50,7 @@ def test_bytes_pass_unchanged_both_ways(server):
     assert b"".join(server["pieces"]) == b"x" * 100_000
 
 
-def test_delay_holds_them_back(server):
+def test_delay_holds_bytes_back(server):
     with FaultProxy(server["address"], upward=Delay(0.05)) as proxy:
         began = time.monotonic()
         assert exchange(proxy.address, b"hello") == b"answer"

@@ -120,7 +120,7 @@ def test_clients_wait_while_the_service_is_started_anew(folder):
                 assert answer.read().endswith(b'"result":"tcp","id":null}')
 
 
-def test_no_child_process_inherits_the_sockets_or_is_told_of_them(folder):
+def test_child_processes_get_neither_the_sockets_nor_the_variables(folder):
     with listening() as listener, activated(folder, [listener], "systemd"):
         assert ask(listener, "variables") == []
         assert ask(listener, "child_has", 3) is False
@@ -153,7 +153,7 @@ def test_one_socket_is_not_taken_twice(folder):
         ({"LISTEN_PID": "self", "LISTEN_FDS": "two"}, "LISTEN_FDS='two' is no number"),
     ],
 )
-def test_missing_sockets_of_systemd_are_told(environ, message):
+def test_missing_sockets_of_systemd_are_a_clear_error(environ, message):
     given = {name: str(os.getpid()) if value == "self" else value for name, value in environ.items()}
     with pytest.raises(BindError, match=message):
         systemd_sockets(given)
@@ -186,7 +186,7 @@ def unsuitable(request, tmp_path):
             yield first, "a connection; use Accept=no"
 
 
-def test_what_is_no_listening_socket_is_refused_and_stays_open(unsuitable):
+def test_descriptor_that_cannot_listen_is_refused_and_stays_open(unsuitable):
     opened, message = unsuitable
     with pytest.raises(BindError, match=f"cannot listen on descriptor {opened.fileno()}: it is {message}"):
         inherited_socket(opened.fileno())

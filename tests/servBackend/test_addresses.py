@@ -77,7 +77,7 @@ def is_refused(address):
     return True
 
 
-def test_all_addresses_are_served_and_told(path):
+def test_all_addresses_are_served_and_shown(path):
     with served([["127.0.0.1", 0], ["::1", 0], path], multipleAdress=True) as server:
         four, six, unix = server.addresses
         assert (four[0], six[0], unix) == ("127.0.0.1", "::1", path)
@@ -117,7 +117,7 @@ def test_backend_that_fails_on_one_address_is_stopped_on_the_others():
 
 
 @pytest.mark.parametrize("address", [[], "127.0.0.1", ["127.0.0.1", 1], [["127.0.0.1", 1], 5], 5])
-def test_what_is_no_list_of_addresses_is_refused(address):
+def test_value_that_is_no_list_of_addresses_is_refused(address):
     with pytest.raises(SettingsError, match="bindAdress"):
         make(address, multipleAdress=True)
 

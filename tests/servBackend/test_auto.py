@@ -42,7 +42,7 @@ def test_auto_needs_no_extra():
 
 
 @pytest.mark.parametrize("name", ["cheroot", "wsgiex"])
-def test_backend_that_is_gone_is_an_error_with_the_remedy(name):
+def test_former_backend_is_an_error_with_the_remedy(name):
     with pytest.raises(SettingsError, match=rf"unknown serving backend '{name}': .*'native'"):
         flaskJSONRPCServer(["127.0.0.1", 0], log=0, servBackend=name)
 

@@ -248,7 +248,7 @@ def test_other_methods_and_urls(serve, line, status, end):
     assert answer.endswith(end)
 
 
-def test_connection_is_kept_alive_or_said_to_end(serve, able):
+def test_connection_is_kept_alive_or_announces_its_end(serve, able):
     server = serve()
     with connect(server) as client:
         client.sendall(whole() + whole() + LAST())
@@ -311,7 +311,7 @@ def test_client_that_half_closes_is_answered(serve, able):
 STALLS = [b"", b"POST /api HTTP/1.1\r\nHost: a\r\n", whole()[:-1]]
 
 
-def test_stalled_requests_hold_nobody_up(serve, able):
+def test_stalled_requests_block_no_other_request(serve, able):
     server = serve(threads=2)
     kinds = STALLS if able.spares_threads else STALLS[:2]
     with contextlib.ExitStack() as stack:
@@ -479,7 +479,7 @@ def is_refused(address):
         return probe.connect_ex(address) != 0
 
 
-def test_restart_under_load_refuses_nobody(serve):
+def test_restart_under_load_refuses_no_call(serve):
     server = serve()
     done = threading.Event()
 
@@ -511,7 +511,7 @@ def test_starts_and_stops_leave_no_thread_and_no_descriptor(serve, backend):
     wait_until(lambda: threading.active_count() <= before[0] and server._countFileDescriptor() <= before[1])
 
 
-def test_held_call_is_let_go_by_another_one_over_http(serve):
+def test_held_call_is_released_by_another_call_over_http(serve):
     server = serve()
 
     def free(_connection):

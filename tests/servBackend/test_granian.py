@@ -184,7 +184,7 @@ def test_several_servers_run_beside_each_other():
         assert fetch(first, "/api/echo?text=x")[0] == 200
 
 
-def test_environ_is_as_pep_3333_wants_it():
+def test_environ_follows_pep_3333():
     seen = []
 
     def app(environ, start_response):
@@ -206,7 +206,7 @@ def test_environ_is_as_pep_3333_wants_it():
 
 
 @pytest.mark.parametrize(("head", "host"), [(b"", None), (b"Host: x\r\n", "x")])
-def test_http_1_0_is_named_in_full_and_needs_no_host(head, host):
+def test_http_1_0_has_its_full_version_and_needs_no_host(head, host):
     seen = []
 
     def app(environ, start_response):

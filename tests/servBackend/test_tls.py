@@ -16,7 +16,7 @@ def make(wanted, **options):
 
 
 @pytest.mark.parametrize("wanted", [False, None])
-def test_nothing_wanted_is_no_context(wanted):
+def test_disabled_tls_has_no_context(wanted):
     assert server_context(wanted) is None
 
 
@@ -30,7 +30,7 @@ def test_files_make_a_context_of_tls_1_2_and_later(certificates, form, each):
     assert context.maximum_version == ssl.TLSVersion.MAXIMUM_SUPPORTED
 
 
-def test_given_context_is_used_as_it_is():
+def test_context_is_used_as_it_is():
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
 
     assert server_context(context) is context
@@ -41,7 +41,7 @@ def test_given_context_is_used_as_it_is():
     [True, 5, "cert.pem", ["cert.pem"], ["a", "b", "c"], [], [b"a", b"b"], ["a", None], {"a": "b"}, "ab"],
     ids=repr,
 )
-def test_anything_else_is_refused_by_the_constructor(wanted):
+def test_other_values_are_refused_by_the_constructor(wanted):
     with pytest.raises(SettingsError) as raised:
         make(wanted)
 
@@ -101,7 +101,7 @@ def test_files_that_cannot_be_used_are_named_by_the_constructor(files, key, cert
     assert str(raised.value) == f"ssl=[{key!r}, {certificate!r}] is refused: {wanted}"
 
 
-def test_what_openssl_alone_knows_is_told_in_its_words(files):
+def test_unknown_fault_is_described_by_openssl(files):
     text = files["key"].read_bytes()
     files["key"].write_bytes(text[:100] + b"\n" + text[-50:])
 

@@ -119,7 +119,7 @@ def test_client_that_does_not_trust_the_authority_refuses(serve):
         call(address, ssl.create_default_context())
 
 
-def test_whoever_stalls_a_handshake_holds_nobody_up(serve, certificates):
+def test_stalled_handshakes_block_no_other_connection(serve, certificates):
     """Fifty connections say nothing, five stop in the middle of their first message."""
     server = serve()
     [address] = server.addresses
@@ -160,7 +160,7 @@ def test_silence_after_the_handshake_ends_after_the_read_timeout(serve, certific
             assert receive_all(client)[:13] in (b"", b"HTTP/1.1 408 ")
 
 
-def test_stop_ends_at_once_what_has_asked_for_nothing_after_its_handshake(serve, certificates):
+def test_stop_ends_connections_without_a_request_at_once(serve, certificates):
     server = serve()
     [address] = server.addresses
     with connect(address, certificates.client()) as idle:
@@ -189,7 +189,7 @@ def test_stop_finishes_the_call_in_flight(serve, certificates):
 
 
 @pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
-def test_client_is_told_that_nothing_was_cut_off(serve, certificates, version):
+def test_close_notify_ends_each_connection(serve, certificates, version):
     """Without close_notify, OpenSSL reports an unexpected end."""
     context = certificates.client(maximum_version=ssl.TLSVersion[version])
     with connect(serve().addresses[0], context, suppress_ragged_eofs=False) as client:
@@ -197,7 +197,7 @@ def test_client_is_told_that_nothing_was_cut_off(serve, certificates, version):
         assert receive_all(client).endswith(ANSWER[1])
 
 
-def test_client_that_has_said_its_end_is_answered(serve, certificates):
+def test_client_that_has_sent_close_notify_is_answered(serve, certificates):
     said = threading.Event()
 
     def slow():
@@ -217,7 +217,7 @@ def test_client_that_has_said_its_end_is_answered(serve, certificates):
         assert received.endswith(b'"result":true,"id":1}')
 
 
-def test_client_that_half_closes_without_a_word_of_tls_is_answered(serve, certificates):
+def test_client_that_half_closes_without_close_notify_is_answered(serve, certificates):
     with connect(serve().addresses[0], certificates.client()) as client:
         client.sendall(REQUEST)
         socket.socket.shutdown(client, socket.SHUT_WR)
@@ -333,7 +333,7 @@ def test_several_addresses_and_a_unix_socket_are_served(serve, certificates, tmp
     assert json.loads(last)["result"] == [True, "./api.sock", "socket"]
 
 
-def test_given_context_may_ask_for_a_client_certificate(serve, certificates, tmp_path):
+def test_context_may_require_a_client_certificate(serve, certificates, tmp_path):
     clients = make_certificates(tmp_path)
     given = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     given.load_cert_chain(certificates.certificate, certificates.key)
@@ -382,7 +382,7 @@ def test_renewed_files_are_served_after_stop_and_start(serve, tmp_path):
 
 
 @pytest.mark.parametrize("serve", ["native"], indirect=True)
-def test_client_that_says_that_it_ends_hears_the_same(serve, certificates):
+def test_close_notify_is_answered_by_close_notify(serve, certificates):
     [address] = serve().addresses
     with connect(address, certificates.client()) as client:
         client.sendall(REQUEST.replace(b"Connection: close\r\n", b""))

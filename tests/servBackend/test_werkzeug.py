@@ -90,7 +90,7 @@ def test_foreign_address_is_one_clear_error(address):
     "address",
     ["127.0.0.1", ["127.0.0.1"], ["127.0.0.1", -1], ["127.0.0.1", 65536], ["", 1], [1, 2], 5, ["a/b", 1], ["", None]],
 )
-def test_address_that_is_none_is_refused_at_construction(address):
+def test_invalid_address_is_refused_at_construction(address):
     with pytest.raises(SettingsError, match="bindAdress"):
         flaskJSONRPCServer(address, log=0)
 
@@ -112,7 +112,7 @@ def test_each_connection_is_closed_after_its_answer(server):
     assert b"\r\nConnection: close\r\n" in answer
 
 
-def test_what_follows_a_request_is_neither_answered_nor_waited_for(server):
+def test_input_after_a_request_is_neither_answered_nor_awaited(server):
     with socket.create_connection(server.addresses[0], timeout=30) as client:
         client.sendall(head(len(CALL)) + CALL + head(100))
         assert receive_all(client).count(b"HTTP/1.1 ") == 1

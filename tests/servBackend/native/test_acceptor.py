@@ -34,7 +34,7 @@ def test_descriptors_that_are_free_bound_the_connections(monkeypatch, wanted, fr
     assert connection_limit(wanted) == expected
 
 
-def test_client_may_have_so_many_and_at_most_half_of_all(listener, selector):
+def test_client_is_limited_to_its_setting_and_to_half_of_all(listener, selector):
     for most, per_client, expected in ((100, 3, 3), (10, 100, 5), (1, 1, 1)):
         acceptor = acceptor_of(listener, most, per_client)
         assert [acceptor.admit("192.0.2.1") for _ in range(expected + 1)] == [True] * expected + [False]
@@ -44,14 +44,14 @@ def test_client_may_have_so_many_and_at_most_half_of_all(listener, selector):
         acceptor.close(selector)
 
 
-def test_proxies_and_clients_without_an_address_may_have_all(listener, selector):
+def test_proxies_and_clients_without_an_address_are_not_limited(listener, selector):
     acceptor = acceptor_of(listener, per_client=1, proxies=["192.0.2.9"])
     assert all(acceptor.admit("192.0.2.9") for _ in range(50))
     assert all(acceptor.admit("") for _ in range(50))
     acceptor.close(selector)
 
 
-def test_clients_that_have_left_are_forgotten(listener, selector):
+def test_released_clients_are_not_kept(listener, selector):
     acceptor = acceptor_of(listener)
     for number in range(100):
         acceptor.admit(f"192.0.2.{number}")
@@ -62,7 +62,7 @@ def test_clients_that_have_left_are_forgotten(listener, selector):
     acceptor.close(selector)
 
 
-def test_listener_is_waited_for_while_there_is_room(listener, selector):
+def test_listener_is_registered_while_there_is_room(listener, selector):
     acceptor = acceptor_of(listener, most=2)
     assert acceptor.may_listen(0, 0.0)
     acceptor.listen(selector)

@@ -157,7 +157,7 @@ def test_requests_are_those_that_h11_finds(data):
         (b"\r\n\r\n\r\n" + GET, "native"),  # h11 skips one empty line
     ],
 )
-def test_requests_that_one_of_the_two_takes(data, by):
+def test_requests_that_only_one_parser_accepts(data, by):
     native, h11s = len(by_native(data)[0]), len(by_h11(data)[0])
 
     assert {(0, 0): "neither", (1, 0): "native", (0, 1): "h11", (1, 1): "both"}[native, h11s] == by

@@ -17,7 +17,7 @@ def ask(server, size):
     return connection
 
 
-def test_client_whose_own_answer_finds_no_room_is_cut_off_and_the_others_go_on(caplog):
+def test_client_whose_answer_finds_no_room_is_cut_off_alone(caplog):
     server = flaskJSONRPCServer(["127.0.0.1", 0], servBackend="native", log=2, max_buffered_bytes=100_000)
     server.registerFunction(lambda size: "x" * size, path="/api", name="big")
     server.start()

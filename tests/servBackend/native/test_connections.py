@@ -85,7 +85,7 @@ def test_requests_beyond_those_that_may_wait_are_refused_at_once(serve, calls):
     assert receive_answer(refused[0])[2] == b"/again"
 
 
-def test_head_that_finds_no_place_in_the_queue_gets_no_body_which_would_be_the_next_answer(serve, calls):
+def test_head_request_refused_by_a_full_queue_gets_no_body(serve, calls):
     front = serve(calls, threads=1, max_waiting_requests=0)
     running = front.connect(get("/slow"))
     calls.wait_begun(1)
@@ -128,7 +128,7 @@ def test_connections_beyond_the_limit_wait_until_there_is_room(serve, calls):
     assert receive_answer(waiting)[2] == b"/2"
 
 
-def test_probe_does_not_come_into_an_earlier_answer(serve, calls):
+def test_probe_waits_for_the_end_of_an_earlier_answer(serve, calls):
     front = serve(calls)
     ours, client = socket.socketpair()
     ours.setblocking(False)
@@ -150,7 +150,7 @@ def test_probe_does_not_come_into_an_earlier_answer(serve, calls):
 
 
 @pytest.mark.parametrize(("runs", "status"), [(True, 504), (False, 503)])
-def test_call_that_takes_too_long_is_told(serve, calls, runs, status):
+def test_call_that_takes_too_long_is_refused(serve, calls, runs, status):
     front = serve(calls, threads=1, request_timeout_s=0.2)
     first = front.connect(get("/slow"))
     calls.wait_begun(1)
@@ -164,7 +164,7 @@ def test_call_that_takes_too_long_is_told(serve, calls, runs, status):
     assert calls.begun == ["/slow", "/next"]
 
 
-def test_bodies_that_find_no_room_are_refused_and_the_rest_are_taken(serve, calls):
+def test_bodies_without_room_are_refused_and_the_others_accepted(serve, calls):
     front = serve(calls, max_buffered_bytes=250_000, spool_body_bytes=MIB)
     half_sent = [front.connect(head(b"Content-Length: 100001", target=b"/body") + b"x" * 100_000) for _ in range(2)]
     wait_until(lambda: front.manager._memory.used_bytes == 200_000)
@@ -219,7 +219,7 @@ def test_request_hidden_in_a_refused_body_does_not_run(serve, calls):
     assert calls.begun == []
 
 
-def test_request_hidden_in_the_body_of_a_change_of_protocol_does_not_run(serve, calls):
+def test_request_hidden_in_the_body_of_an_upgrade_request_does_not_run(serve, calls):
     client = serve(calls).connect(post(get("/hidden"), b"Connection: upgrade, close", b"Upgrade: h2c", target=b"/body"))
     assert receive_all(client).endswith(get("/hidden"))
     assert calls.begun == ["/body"]
@@ -240,7 +240,7 @@ def test_requests_are_refused_where_no_thread_can_be_started(serve, calls, caplo
     assert len(caplog.records) == 1
 
 
-def test_stop_lets_calls_end_and_refuses_what_comes(serve, calls):
+def test_stop_finishes_calls_and_ends_idle_connections(serve, calls):
     front = serve(calls, threads=4)
     running = [front.connect(get("/slow")) for _ in range(4)]
     calls.wait_begun(4)
@@ -279,7 +279,7 @@ def test_stop_waits_for_nothing_where_no_connection_is_left(serve, calls):
     assert waits == []
 
 
-def test_stop_tells_how_many_calls_it_has_cut_off(serve, calls):
+def test_stop_returns_how_many_calls_it_has_cut_off(serve, calls):
     front = serve(calls, threads=4)
     clients = [front.connect(get("/slow")) for _ in range(3)]
     calls.wait_begun(3)
@@ -287,7 +287,7 @@ def test_stop_tells_how_many_calls_it_has_cut_off(serve, calls):
     assert all(ends(client) for client in clients)
 
 
-def test_manager_rests_while_it_waits_for_the_last_call_of_a_stop(serve, calls, monkeypatch):
+def test_manager_sleeps_while_it_waits_for_the_last_call_of_a_stop(serve, calls, monkeypatch):
     monkeypatch.setattr("flaskJSONRPCServer.servBackend.native.connections.STOP_GRACE_S", 0.05)
     assert STOP_GRACE_S > 0.05
     front = serve(calls)
@@ -341,7 +341,7 @@ server.stop()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
-def test_at_the_descriptor_limit_the_server_rests_and_then_goes_on():
+def test_server_sleeps_at_the_descriptor_limit_and_recovers():
     with subprocess.Popen(
         [sys.executable, "-c", AT_THE_LIMIT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as server:
@@ -426,7 +426,7 @@ def test_connection_that_falls_silent_after_an_answer_ends_though_others_have_mo
     assert [client.recv(1) for client in clients] == [b""] * 8
 
 
-def test_stop_tells_of_a_stream_that_it_has_cut_off(serve):
+def test_stop_counts_a_stream_that_it_has_cut_off(serve):
     opened = threading.Event()
 
     def app(environ, start_response):
@@ -441,13 +441,13 @@ def test_stop_tells_of_a_stream_that_it_has_cut_off(serve):
     assert not receive_all(client).endswith(b"0\r\n\r\n")
 
 
-def test_page_takes_no_larger_body_than_its_setting_says(serve, calls):
+def test_body_of_a_page_is_limited_by_its_setting(serve, calls):
     client = serve(calls, max_page_body_bytes=50).connect(post(b"x" * 100, target=b"/body"))
     status, _, body = receive_answer(client)
     assert (status, body) == (413, b"the body is over max_page_body_bytes (50 bytes)\n")
 
 
-def test_connection_that_has_ended_is_let_go_of_before_its_deadline(serve, calls):
+def test_connection_that_has_ended_is_released_before_its_deadline(serve, calls):
     front = serve(calls, idle_timeout_s=1000, head_timeout_s=1000)
     client = front.connect(get("/1"))
     assert receive_answer(client)[2] == b"/1"

@@ -9,7 +9,7 @@ from flaskJSONRPCServer import flaskJSONRPCServer
 from tests.helpers import wait_until
 
 
-def test_stream_is_closed_when_it_is_sent_to_a_client_that_has_gone():
+def test_send_to_a_client_that_has_gone_closes_the_stream():
     opened, closed = [], threading.Event()
     server = flaskJSONRPCServer(["127.0.0.1", 0], servBackend="native", log=0)
 

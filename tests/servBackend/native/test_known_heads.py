@@ -71,7 +71,7 @@ def test_known_head_means_what_it_has_always_meant(name):
     assert known.hits == 3  # known from the third time on
 
 
-def test_known_head_is_known_to_other_connections_without_what_is_the_connections():
+def test_known_head_is_shared_without_the_variables_of_a_connection():
     known = Counting()
     for _ in range(2):
         take(connection(known), post(b"abc"))
@@ -111,7 +111,7 @@ def test_other_heads_are_parsed_each_time(name):
 
 
 @pytest.mark.parametrize(("data", "status"), REFUSED)
-def test_what_is_refused_is_refused_each_time(data, status):
+def test_refused_request_is_refused_each_time(data, status):
     known = Counting()
     for _ in range(2):  # so that what comes before it is known
         take(connection(known), post(b"abc"))

@@ -76,7 +76,7 @@ def test_leader_runs_its_tasks(work):
     assert len(work.leaders) == 1 + len(work.losses)
 
 
-def test_follower_leads_while_a_task_keeps_the_leader(work, gate):
+def test_follower_takes_the_lead_while_a_task_blocks_the_leader(work, gate):
     long, others = Task(gate), [Task() for _ in range(10)]
     work.put(long, *others)
     assert all(task.ended.wait(PATIENCE_S) for task in others)
@@ -109,7 +109,7 @@ def test_follower_sleeps_and_is_woken(work, gate):
     assert last.ended.wait(PATIENCE_S)
 
 
-def test_stop_ends_both_threads_and_does_not_wait_for_what_keeps_a_former_leader(work, gate):
+def test_join_does_not_wait_for_a_former_leader(work, gate):
     long, last = Task(gate), Task()
     work.put(long, last)
     assert last.ended.wait(PATIENCE_S)

@@ -78,7 +78,7 @@ def text_of(received):
     return received.partition(b"\r\n\r\n")[2].decode().strip()
 
 
-def test_request_that_finds_no_place_in_the_queue_gets_what_the_table_says(serve):
+def test_request_refused_by_a_full_queue_gets_the_documented_answer(serve):
     server, held = serve(threads=1, max_waiting_requests=0)
     with connect(server) as running, connect(server) as refused:
         running.sendall(post("hold", "running"))
@@ -121,7 +121,7 @@ def test_connection_ends_after_its_last_request(serve):
         ("max_page_body_bytes", {}, b"POST /upload HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 67108865\r\n\r\n"),
     ],
 )
-def test_request_beyond_a_limit_gets_what_the_table_says(serve, name, options, data):
+def test_request_beyond_a_limit_gets_the_documented_answer(serve, name, options, data):
     status, received = ask(serve(**options)[0], data)
 
     assert status in LIMITS[name][2]

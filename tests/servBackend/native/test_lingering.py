@@ -29,7 +29,7 @@ def test_answer_that_keeps_its_rate_has_all_the_time_that_it_needs():
         assert http.phase is Phase.LINGERING
 
 
-def test_answer_that_nobody_reads_is_given_up():
+def test_answer_that_is_not_read_is_aborted():
     http = answered(size=100_000)
     assert http.deadline == 10.0
     http.expire(10.0)

@@ -68,14 +68,14 @@ class Wire:
         (GET, Phase.IDLE, 15),
     ],
 )
-def test_phase_and_deadline_follow_from_what_has_come(received, phase, deadline):
+def test_input_determines_phase_and_deadline(received, phase, deadline):
     wire = Wire().receive(received, now=1.0)
 
     assert wire.http.phase is phase
     assert wire.http.deadline == deadline
 
 
-def test_body_has_a_time_of_its_own_behind_a_head_that_came_in_pieces():
+def test_body_after_a_head_in_pieces_has_its_own_deadline():
     wire = Wire().receive(b"POST ", now=1.0)
     assert (wire.http.phase, wire.http.deadline) == (Phase.HEAD, 16)
     wire.receive(post(b"abc")[5:-1], now=9.0)
@@ -110,7 +110,7 @@ def test_connection_goes_through_its_phases():
         (head(b"Transfer-Encoding: chunked"), 10, 408),
     ],
 )
-def test_client_that_is_silent_is_told_at_the_deadline(beginning, deadline, status):
+def test_silent_client_is_answered_at_the_deadline(beginning, deadline, status):
     wire = Wire().receive(beginning)
     wire.http.expire(math.nextafter(deadline, 0))
     assert wire.http.phase is not Phase.LINGERING
@@ -120,7 +120,7 @@ def test_client_that_is_silent_is_told_at_the_deadline(beginning, deadline, stat
     assert wire.status() == status
 
 
-def test_client_that_drips_a_head_is_told_at_the_deadline():
+def test_dripping_head_is_answered_at_the_deadline():
     wire = Wire().receive(b"GET /", now=1.0)
     for second in range(2, 16):
         wire.receive(b"a", now=second)
@@ -138,7 +138,7 @@ def test_silence_in_a_head_is_bounded_where_that_is_shorter():
 @pytest.mark.parametrize(
     ("rate", "status", "ended_at"), [(99, 408, 10), (100, 408, 60), (200, 408, 60)], ids=["slow", "enough", "fast"]
 )
-def test_body_has_a_lowest_rate_and_a_longest_time(rate, status, ended_at):
+def test_body_has_a_minimum_rate_and_a_time_limit(rate, status, ended_at):
     wire = Wire().receive(head(b"Content-Length: 90000"))
     for second in range(1, 100):
         wire.receive(b"x" * rate, now=second)
@@ -157,7 +157,7 @@ def test_body_that_was_fast_once_is_not_trusted_for_long():
     assert wire.status() == 408
 
 
-def test_without_lowest_rates_silence_and_the_whole_time_bound_a_body():
+def test_without_minimum_rates_two_timeouts_bound_a_body():
     wire = Wire(min_body_rate=0, min_answer_rate=0).receive(head(b"Content-Length: 9"))
     assert wire.http.deadline == 30.0
     wire.receive(b"x", now=29.0)
@@ -268,7 +268,7 @@ def test_refusal_comes_after_the_answers_to_earlier_requests():
 
 
 @pytest.mark.parametrize("data", [head(*ASKS, b"Content-Length: 3"), head(*ASKS, b"Transfer-Encoding: chunked")])
-def test_client_that_asks_is_told_to_go_on_once(data):
+def test_continue_is_sent_once(data):
     wire = Wire().receive(data)
     assert wire.sent() == CONTINUE
     for piece in (b"3\r\n", b"abc\r\n", b"0\r\n\r\n"):
@@ -276,7 +276,7 @@ def test_client_that_asks_is_told_to_go_on_once(data):
         assert wire.sent() == b""
 
 
-def test_client_that_asks_while_another_request_is_answered_is_told_after_that():
+def test_continue_waits_for_the_answer_to_the_current_request():
     wire = Wire().receive(GET + head(*ASKS, b"Content-Length: 3"))
     wire.next()
     assert wire.sent() == b""
@@ -293,7 +293,7 @@ def test_client_that_asks_while_another_request_is_answered_is_told_after_that()
         (head(*ASKS, b"Content-Length: 3", version=b"1.0"), None),
     ],
 )
-def test_client_is_not_told_to_go_on_where_it_should_not_or_need_not(data, status):
+def test_continue_is_not_sent_for_a_refusal_or_without_need(data, status):
     wire = Wire().receive(data)
     wire.next()
 
@@ -323,7 +323,7 @@ def test_client_that_is_silent_after_the_last_answer_is_closed():
     assert wire.http.phase is Phase.CLOSED
 
 
-def test_what_comes_after_the_last_answer_is_bounded(monkeypatch):
+def test_input_after_the_last_answer_is_bounded(monkeypatch):
     monkeypatch.setattr(protocol, "LINGER_BYTES", 1000)
     wire = Wire().receive(head(b"Content-Length: 999999"))
     wire.next()
@@ -333,7 +333,7 @@ def test_what_comes_after_the_last_answer_is_bounded(monkeypatch):
     assert wire.http.phase is Phase.CLOSED
 
 
-def test_what_comes_behind_a_last_request_is_bounded_while_that_is_answered(monkeypatch):
+def test_input_behind_a_last_request_is_bounded(monkeypatch):
     monkeypatch.setattr(protocol, "LINGER_BYTES", 1000)
     wire = Wire().receive(post(b"abc", b"Connection: close"))
     wire.next()
@@ -447,7 +447,7 @@ def test_next_request_waits_for_a_client_that_does_not_read():
     assert wire.next() is not None
 
 
-def test_memory_is_counted_wherever_a_body_is():
+def test_memory_counts_bodies_in_every_phase():
     wire = Wire().receive(head(b"Content-Length: 5000") + b"x" * 4000)
     assert wire.http.memory_bytes == 4000
     wire.receive(b"x" * 1000)

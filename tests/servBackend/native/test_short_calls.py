@@ -34,7 +34,7 @@ def test_path_that_nobody_has_called_has_no_short_calls():
     assert not ShortCalls().is_short("/api")
 
 
-def test_calls_are_short_when_many_have_been():
+def test_calls_are_short_after_many_short_ones():
     noted = Noted()
     assert not noted.call(SHORT_S / 10, 10)
     assert 20 < noted.call_until_short() < 100
@@ -47,13 +47,13 @@ def test_calls_that_are_long_on_average_are_never_short():
         assert not noted.call(2 * SHORT_S)
 
 
-def test_average_that_grows_ends_it():
+def test_growing_average_makes_calls_long():
     noted = Noted()
     noted.call_until_short()
     assert not noted.call(2 * SHORT_S, 100)
 
 
-def test_single_long_call_ends_it_for_a_while():
+def test_single_long_call_makes_calls_long_for_a_while():
     noted = Noted()
     noted.call_until_short()
     assert not noted.call(2 * LONG_S)
@@ -70,7 +70,7 @@ def pause_after(noted):
     return noted.now - began
 
 
-def test_pause_grows_with_each_long_call_and_has_an_end():
+def test_pause_doubles_with_each_long_call_up_to_a_limit():
     noted = Noted()
     pauses = [pause_after(noted) for _ in range(14)]
     assert pauses[1] > 1.5 * pauses[0]

@@ -107,7 +107,7 @@ def test_short_calls_run_in_the_thread_of_the_connections(serve):
     serve().trust()
 
 
-def test_call_that_blocks_holds_nobody_up(serve):
+def test_call_that_blocks_delays_no_other_call(serve):
     served = serve()
     served.trust()
     with contextlib.ExitStack() as stack:
@@ -169,7 +169,7 @@ def test_stop_waits_for_a_call_that_has_cost_the_lead(serve):
     wait_until(lambda: not [each for each in threading.enumerate() if each.name.startswith("served-native")])
 
 
-def test_stop_leaves_a_call_behind_that_does_not_end(serve):
+def test_stop_gives_up_on_a_call_that_does_not_end(serve):
     served = serve()
     served.trust()
     with served.client() as client:

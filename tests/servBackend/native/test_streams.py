@@ -147,7 +147,7 @@ def test_stream_whose_client_has_gone_before_it_is_opened_is_closed(serve):
 
 
 @pytest.mark.parametrize("policy", ["close", "drop"])
-def test_client_that_does_not_read_is_dealt_with_by_policy(serve, policy):
+def test_client_that_does_not_read_is_handled_by_policy(serve, policy):
     streams = Streams(buffer_bytes=100_000, when_full=policy)
     front = serve(streams)
     client = front.connect(get("/stream"))
@@ -178,7 +178,7 @@ def receive_all_until(client, end):
     return bytes(received)
 
 
-def test_streams_are_told_of_a_stop(serve):
+def test_stop_closes_streams(serve):
     streams = Streams()
     front = serve(streams)
     client = front.connect(get("/stream"))
@@ -197,7 +197,7 @@ def test_streams_are_told_of_a_stop(serve):
         ([], {"when_full": "wait"}, "'wait'"),
     ],
 )
-def test_stream_that_cannot_be_is_refused(serve, headers, options, text):
+def test_invalid_stream_is_refused(serve, headers, options, text):
     said = []
 
     def app(environ, start_response):
@@ -311,7 +311,7 @@ def test_iterable_that_cannot_be_closed_ends_its_connection_alone(serve, caplog,
 
 
 @pytest.mark.parametrize("parts", [0, 1, 50])
-def test_iterable_that_fails_is_told_where_that_can_be(serve, caplog, parts):
+def test_iterable_that_fails_is_500_if_nothing_was_sent(serve, caplog, parts):
     def body():
         for _ in range(parts):
             yield b"=" * 100_000

@@ -27,7 +27,7 @@ class BusyReceiver:
                 self._wakeup.send()
 
 
-def test_wakeup_is_seen_once_and_taken_once():
+def test_wakeup_is_received_once():
     wakeup = Wakeup()
     assert not is_readable(wakeup)
     for _ in range(3):
@@ -39,7 +39,7 @@ def test_wakeup_is_seen_once_and_taken_once():
     wakeup.close()
 
 
-def test_wakeup_after_one_that_came_while_another_was_taken_is_not_lost():
+def test_wakeup_during_a_receive_does_not_suppress_the_next():
     for before in (True, False):
         wakeup = Wakeup()
         receiver = wakeup.receiver
