@@ -1,4 +1,4 @@
-"""The targets of the fuzzers, without the fuzzers: each takes what it begins with, and any bytes."""
+"""The fuzz targets without the fuzzers: they accept their seeds, and any bytes."""
 
 import subprocess
 import sys
@@ -75,7 +75,7 @@ def test_fault_of_a_fuzzer_is_the_end_of_its_output():
 
 
 def test_file_of_a_target_is_run_again(tmp_path):
-    """As a crash is, and with the target that fails: bytes of one are not those of another."""
+    """A crash is run again with the name of its target, since inputs of different targets differ."""
     path = tmp_path / "crash-1"
     path.write_bytes(SEEDS["body"][0])
     command = [sys.executable, "-m", "fuzz", "--input", str(path)]

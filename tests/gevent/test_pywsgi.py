@@ -27,11 +27,11 @@ from flaskJSONRPCServer.servBackend import pywsgi
 
 handle = pywsgi.PywsgiHandler.handle
 
-def noted(self):
+def recorded(self):
     print("accepted", self.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0)
     handle(self)
 
-pywsgi.PywsgiHandler.handle = noted
+pywsgi.PywsgiHandler.handle = recorded
 server.start()
 with contextlib.closing(connect()) as connection:
     for number in range(3):
@@ -240,9 +240,9 @@ from flaskJSONRPCServer import UnsupportedError
 own = {"_id": "own", "start": lambda *args: print("started"), "_supportGevent": False}
 for backend in ("werkzeug", own, {**own, "_supportGevent": True}, {"_id": "own", "start": own["start"]}):
     try:
-        made = flaskJSONRPCServer(["127.0.0.1", 0], gevent=True, servBackend=backend, log=0)
-        made.start()
-        made.stop()
+        other = flaskJSONRPCServer(["127.0.0.1", 0], gevent=True, servBackend=backend, log=0)
+        other.start()
+        other.stop()
     except UnsupportedError as exc:
         print(exc)
 """

@@ -1,4 +1,4 @@
-"""What check 40 runs for ten minutes, for an input or two: it has to fit the package as it is."""
+"""The target of check 40 with a few inputs, so that a change of the package cannot break it unnoticed."""
 
 import pytest
 

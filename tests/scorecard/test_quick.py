@@ -1,4 +1,4 @@
-"""The quick checks of the scorecard, over every serving backend: they fail where the table of known reasons says so."""
+"""The quick checks of the scorecard on every serving backend: they fail only as the table of known reasons says."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Which checks run where, and what becomes of one that cannot run."""
+"""Planning and running checks, and the results of those that cannot run."""
 
 import pytest
 
@@ -74,10 +74,10 @@ def test_backend_that_does_not_start_is_a_failure_not_a_skip():
 
 
 def test_check_that_raises_is_a_failure():
-    def break_off(start):
+    def fail(start):
         raise ZeroDivisionError("by zero")
 
-    assert run_check(Check(1, "", break_off), "native").faults == ("broke off: ZeroDivisionError: by zero",)
+    assert run_check(Check(1, "", fail), "native").faults == ("broke off: ZeroDivisionError: by zero",)
 
 
 def test_check_that_has_measured_nothing_has_not_passed():
@@ -85,10 +85,10 @@ def test_check_that_has_measured_nothing_has_not_passed():
 
 
 def test_fault_fails_the_check_and_precedes_the_figure():
-    found = Findings()
-    found.measure("3 ms")
-    found.require(True, "is kept")
-    found.require(False, "is broken")
+    findings = Findings()
+    findings.measure("3 ms")
+    findings.require(True, "is kept")
+    findings.require(False, "is broken")
 
-    assert found.result() == Result(False, "3 ms", ("is broken",))
-    assert found.result().text == "FAULT: is broken; 3 ms"
+    assert findings.result() == Result(False, "3 ms", ("is broken",))
+    assert findings.result().text == "FAULT: is broken; 3 ms"

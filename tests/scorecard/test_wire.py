@@ -1,4 +1,4 @@
-"""Reading answers, figures of loads, and the cases of others."""
+"""Reading answers, figures of loads, and test cases of other projects."""
 
 import socket
 

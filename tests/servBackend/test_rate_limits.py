@@ -1,4 +1,4 @@
-"""Rate limits behind each serving backend, over real sockets: who the client is, and who gets the last unit."""
+"""Rate limits behind each serving backend, over real sockets: identifying clients, and sharing units."""
 
 import contextlib
 import http.client
@@ -29,7 +29,7 @@ def serve(request):
 
 
 def ask(server, payload=CALL, source="127.0.0.1", **headers):
-    """Post over a connection of its own; return the status, Retry-After and the body."""
+    """Post over a new connection. Return the status, Retry-After and the body."""
     connection = http.client.HTTPConnection(*server.addresses[0], timeout=PATIENCE_S, source_address=(source, 0))
     with contextlib.closing(connection):
         connection.request("POST", "/api", json.dumps(payload), {"Content-Type": "application/json", **headers})

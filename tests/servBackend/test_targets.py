@@ -1,4 +1,4 @@
-"""Request targets that do not begin with a slash."""
+"""Parsing request targets that do not begin with a slash."""
 
 import pytest
 

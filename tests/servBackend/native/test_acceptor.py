@@ -1,4 +1,4 @@
-"""Which connections are accepted, and when."""
+"""The limits on accepted connections, and the pauses of the listener."""
 
 import math
 import selectors
@@ -11,14 +11,14 @@ from flaskJSONRPCServer.servBackend.native.acceptor import Acceptor, ConnectionL
 
 @pytest.fixture
 def listener():
-    with socket.create_server(("127.0.0.1", 0)) as opened:
-        yield opened
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        yield sock
 
 
 @pytest.fixture
 def selector():
-    with selectors.DefaultSelector() as made:
-        yield made
+    with selectors.DefaultSelector() as new_selector:
+        yield new_selector
 
 
 def acceptor_of(listener, most=100, per_client=100, proxies=()):
@@ -26,12 +26,12 @@ def acceptor_of(listener, most=100, per_client=100, proxies=()):
 
 
 @pytest.mark.parametrize(
-    ("wanted", "free", "expected"),
+    ("setting", "free", "expected"),
     [(1, None, 1), (1000, None, 1000), (1000, 64, 32), (1000, 10, 4), (2, 1000, 2), (2, 10, 2), (1000, 5000, 1000)],
 )
-def test_descriptors_that_are_free_bound_the_connections(monkeypatch, wanted, free, expected):
+def test_descriptors_that_are_free_bound_the_connections(monkeypatch, setting, free, expected):
     monkeypatch.setattr("flaskJSONRPCServer.servBackend.native.acceptor.free_descriptors", lambda: free)
-    assert connection_limit(wanted) == expected
+    assert connection_limit(setting) == expected
 
 
 def test_client_is_limited_to_its_setting_and_to_half_of_all(listener, selector):
@@ -66,7 +66,7 @@ def test_listener_is_registered_while_there_is_room(listener, selector):
     acceptor = acceptor_of(listener, most=2)
     assert acceptor.may_listen(0, 0.0)
     acceptor.listen(selector)
-    assert not acceptor.may_listen(0, 0.0)  # it does already
+    assert not acceptor.may_listen(0, 0.0)  # it listens already
     acceptor.pause(selector)
     assert not selector.get_map()
     assert not acceptor.may_listen(2, 0.0)
@@ -95,10 +95,10 @@ def test_connection_is_accepted_without_blocking(listener, selector):
     with socket.create_connection(listener.getsockname()) as client:
         acceptor.listen(selector)
         assert selector.select(30)
-        opened, address = acceptor.accept()
-        with opened:
-            assert not opened.getblocking()
-            assert opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        accepted, address = acceptor.accept()
+        with accepted:
+            assert not accepted.getblocking()
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
             assert address == client.getsockname()
             assert acceptor.client_host(address) == "127.0.0.1"
     acceptor.close(selector)
@@ -116,10 +116,10 @@ def test_close_leaves_the_listener_as_it_was(listener, selector):
 
 @pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="the system has no Unix sockets")
 def test_client_of_a_unix_socket_has_no_address(tmp_path, selector):
-    with socket.socket(socket.AF_UNIX) as opened:
-        opened.bind(str(tmp_path / "socket"))
-        opened.listen()
-        acceptor = acceptor_of(opened)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "socket"))
+        listener.listen()
+        acceptor = acceptor_of(listener)
         with socket.socket(socket.AF_UNIX) as client:
             client.connect(str(tmp_path / "socket"))
             acceptor.listen(selector)

@@ -1,4 +1,4 @@
-"""The bytes of bodies and answers on their way."""
+"""Buffers for bodies and for unsent bytes."""
 
 import tracemalloc
 
@@ -62,9 +62,9 @@ def test_bytes_are_sent_in_order_however_many_a_socket_accepts(pieces, data):
         buffer.append(piece)
     while buffer.size:
         first = buffer.first()
-        taken = data.draw(st.integers(0, len(first)))
-        sent += bytes(first[:taken])
-        buffer.consume(taken)
+        count = data.draw(st.integers(0, len(first)))
+        sent += bytes(first[:count])
+        buffer.consume(count)
         assert buffer.sent_bytes == len(sent)
 
     assert sent == b"".join(pieces)

@@ -64,7 +64,7 @@ def test_requests_beyond_those_that_may_wait_are_refused_at_once(serve, calls):
     running = [front.connect(get("/slow")) for _ in range(2)]
     calls.wait_begun(2)
     others = [front.connect(get("/slow")) for _ in range(10)]
-    # The refusals come while all threads are held: nothing else could have sent them.
+    # The refusals come while all threads are busy, so the manager has sent them.
     refused = []
     with selectors.DefaultSelector() as ready:
         for client in others:
@@ -90,9 +90,10 @@ def test_head_request_refused_by_a_full_queue_gets_no_body(serve, calls):
     running = front.connect(get("/slow"))
     calls.wait_begun(1)
     client = front.connect(head(method=b"HEAD"))
-    assert client.recv(65536).endswith(b"\r\n\r\n")
+    assert client.recv(65536).endswith(b"\r\n\r\n")  # bytes of a body would be read as the next answer
     calls.gate.set()
     assert receive_answer(running)[2] == b"/slow"
+    wait_until(lambda: front.server.pool.counts()["running"] == 0)
     client.sendall(get("/next", b"Connection: close"))
     assert receive_all(client).startswith(b"HTTP/1.1 200 ")
 
@@ -105,10 +106,10 @@ def test_call_whose_client_has_gone_does_not_begin_and_a_half_closed_one_is_answ
     half_closed = front.connect(get("/half"))
     wait_until(lambda: front.server.pool.counts()["waiting"] == 6)
     half_closed.shutdown(socket.SHUT_WR)
-    assert half_closed.recv(65536).startswith(b"HTTP/1.1 100 ")  # sent to find out who is gone
+    assert half_closed.recv(65536).startswith(b"HTTP/1.1 100 ")  # the probe
     for client in gone:
         client.close()
-    wait_until(lambda: sum(each.http.has_eof for each in list(front.manager._connections)) == 6)
+    wait_until(lambda: sum(connection.http.has_eof for connection in list(front.manager._connections)) == 6)
     calls.gate.set()
 
     assert receive_answer(running)[2] == b"/slow"
@@ -155,8 +156,8 @@ def test_call_that_takes_too_long_is_refused(serve, calls, runs, status):
     first = front.connect(get("/slow"))
     calls.wait_begun(1)
     client = first if runs else front.connect(get("/second"))
-    got, _, body = receive_answer(client)
-    assert got == status
+    answer_status, _, body = receive_answer(client)
+    assert answer_status == status
     assert b"request_timeout_s" in body
     calls.gate.set()
     assert ends(client)
@@ -246,18 +247,18 @@ def test_stop_finishes_calls_and_ends_idle_connections(serve, calls):
     calls.wait_begun(4)
     waiting = front.connect(get("/waiting"))
     wait_until(lambda: front.server.pool.counts()["waiting"] == 1)  # it has been received
-    silent = front.connect()
-    left = []
-    stopping = threading.Thread(target=lambda: left.append(front.manager.stop(PATIENCE_S)))
+    idle = front.connect()
+    cut_off = []
+    stopping = threading.Thread(target=lambda: cut_off.append(front.manager.stop(PATIENCE_S)))
     stopping.start()
-    assert ends(silent)
+    assert ends(idle)
     calls.gate.set()
     for client in running:
         assert receive_answer(client)[2] == b"/slow"
         assert ends(client)
     assert receive_answer(waiting)[2] == b"/waiting"
     stopping.join(PATIENCE_S)
-    assert left == [0]
+    assert cut_off == [0]
 
 
 def test_stop_waits_for_nothing_where_no_connection_is_left(serve, calls):
@@ -265,12 +266,12 @@ def test_stop_waits_for_nothing_where_no_connection_is_left(serve, calls):
     manager, select = front.manager, front.manager._selector.select
     waits = []
 
-    def noted_select(patience):
+    def recording_select(timeout_s):
         if manager._grace_ends_at < math.inf:  # the stop has begun
-            waits.append(patience)
-        return select(patience)
+            waits.append(timeout_s)
+        return select(timeout_s)
 
-    manager._selector.select = noted_select
+    manager._selector.select = recording_select
     client = front.connect(get("/1", b"Connection: close"))
     receive_all(client)
     client.close()
@@ -293,13 +294,13 @@ def test_manager_sleeps_while_it_waits_for_the_last_call_of_a_stop(serve, calls,
     front = serve(calls)
     client = front.connect(get("/slow"))
     calls.wait_begun(1)
-    patiences = []
+    timeouts = []
     select = front.manager._selector.select
-    front.manager._selector.select = lambda patience: patiences.append(patience) or select(patience)
+    front.manager._selector.select = lambda timeout_s: timeouts.append(timeout_s) or select(timeout_s)
     stopping = threading.Thread(target=front.manager.stop, args=(PATIENCE_S,))
     stopping.start()
-    wait_until(lambda: patiences and patiences[-1] is not None and patiences[-1] > 1)
-    assert len(patiences) < 20
+    wait_until(lambda: timeouts and timeouts[-1] is not None and timeouts[-1] > 1)
+    assert len(timeouts) < 20
     calls.gate.set()
     assert receive_answer(client)[2] == b"/slow"
     stopping.join(PATIENCE_S)
@@ -399,7 +400,7 @@ def test_request_that_is_late_is_refused_once(serve, calls):
     [connection] = front.manager._connections
     late = time.monotonic() + 2000
     connection.expire(late)
-    connection.shed(front.server.busy_refusal, late)  # as where it had waited among others for which there is no thread
+    connection.shed(front.server.busy_refusal, late)  # as if the pool had refused it
     front.manager.schedule_update(connection)
     received = receive_all(client)
     assert received.count(b"HTTP/1.1 ") == 1

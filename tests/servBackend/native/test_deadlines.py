@@ -1,4 +1,4 @@
-"""The queue of deadlines that may move."""
+"""The queue of deadlines that move."""
 
 import math
 import weakref
@@ -69,13 +69,13 @@ def test_nothing_is_due_after_clear():
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 50), st.booleans()), max_size=60))
 def test_no_deadline_is_overlooked(steps):
-    # Whatever is added: each item is looked at no later than at the earliest of its deadlines since the last look.
+    # Every item is returned no later than at the earliest of its deadlines since it was last returned.
     deadlines, items, now = Deadlines(), [Item() for _ in range(4)], 0
     earliest = dict.fromkeys(items, math.inf)
-    for index, in_s, looks in steps:
+    for index, in_s, checks in steps:
         deadlines.add(now + in_s, items[index])
         earliest[items[index]] = min(earliest[items[index]], now + in_s)
-        if not looks:
+        if not checks:
             continue
         now += 10
         due = deadlines.due(now)

@@ -1,4 +1,4 @@
-"""Answers as bytes."""
+"""Serializing answers."""
 
 import email.utils
 

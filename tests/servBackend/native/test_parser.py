@@ -1,4 +1,4 @@
-"""What llhttp and the checks behind it make of bytes."""
+"""Parsing requests by llhttp and the checks after it."""
 
 import dataclasses
 
@@ -23,10 +23,10 @@ def first_head(data):
 
 @pytest.mark.parametrize(("data", "expected"), ACCEPTED)
 def test_request_is_parsed_up_to_its_end(data, expected):
-    again = [NEXT] if expected[3] else []  # what follows the last request of a connection is not read
+    following = [NEXT] if expected[3] else []  # input after the last request of a connection is ignored
 
-    assert parse(data + GET) == [expected, *again]
-    assert parse(*[bytes([byte]) for byte in data + GET]) == [expected, *again]
+    assert parse(data + GET) == [expected, *following]
+    assert parse(*[bytes([byte]) for byte in data + GET]) == [expected, *following]
 
 
 @pytest.mark.parametrize("method", [b"GET", b"POST"])
@@ -175,12 +175,12 @@ def test_framing_of_a_body_is_bounded(framing, most_bytes):
     parser = RequestParser(LIMITS, {})
     parser.feed(head(b"Transfer-Encoding: chunked"))
     parser.feed(framing)
-    taken = 0
+    count = 0
     while not parser.messages:
         parser.feed(framing if most_bytes else b"b" * 100)
-        taken += 1
+        count += 1
 
-    assert taken * 100 <= LIMITS.max_head_bytes + most_bytes + 200
+    assert count * 100 <= LIMITS.max_head_bytes + most_bytes + 200
 
 
 def test_large_body_does_not_allow_a_large_trailer():

@@ -1,4 +1,4 @@
-"""The state of one connection: bytes and clock readings in, requests and bytes out."""
+"""The state of one connection, without a socket: bytes and clock readings in, requests and bytes out."""
 
 import dataclasses
 import math
@@ -9,14 +9,13 @@ from flaskJSONRPCServer.http.refusals import CallTimeout, ServiceUnavailable
 from flaskJSONRPCServer.servBackend.native import protocol
 from flaskJSONRPCServer.servBackend.native.messages import CONTINUE
 from flaskJSONRPCServer.servBackend.native.protocol import HttpConnection, Phase
-from flaskJSONRPCServer.servBackend.native.timeouts import RateWindow
 from tests.servBackend.native.samples import GET, KIB, LIMITS, TIMEOUTS, chunked, head, plain, post
 
 ASKS = (b"Expect: 100-continue",)
 
 
 class Wire:
-    """A connection, and the answers that a test gives."""
+    """A connection, answered by the test."""
 
     def __init__(self, *, is_tls=False, **timeouts):
         self.http = HttpConnection(LIMITS, dataclasses.replace(TIMEOUTS, **timeouts), {}, 0.0, is_tls=is_tls)
@@ -27,7 +26,7 @@ class Wire:
         return self
 
     def next(self, now=0.0):
-        """Return the next request as a value."""
+        """Take the next request, and return it as a value."""
         request = self.http.next_request(now)
         if request is None:
             return None
@@ -35,7 +34,7 @@ class Wire:
         return plain(request)
 
     def answer(self, data=b"answer", now=0.0, *, keeps_alive=None):
-        """Answer the request, and have the answer sent."""
+        """Answer the request, and send the answer. Return all sent bytes."""
         if keeps_alive is None:
             keeps_alive = self.request.keeps_alive
         self.http.queue(data, now)
@@ -43,7 +42,7 @@ class Wire:
         return self.sent(now)
 
     def sent(self, now=0.0):
-        """Have all sent, and return it."""
+        """Send all outgoing bytes, and return them."""
         data = b""
         while self.http.outgoing.size:
             first = self.http.outgoing.first()
@@ -52,7 +51,7 @@ class Wire:
         return data
 
     def status(self, now=0.0):
-        """Return the status of the answer that waits; None where none does."""
+        """Send all outgoing bytes, and return the status of the first answer; None if there is none."""
         data = self.sent(now)
         return int(data[9:12]) if data else None
 
@@ -503,7 +502,7 @@ def test_nothing_is_sent_after_the_end():
     wire.next()
     wire.http.queue(b"x" * 100, 0.0)
     wire.http.abort()
-    wire.http.mark_sent(100, 0.0)  # the send that found out
+    wire.http.mark_sent(100, 0.0)  # the send during which the connection broke
     wire.http.queue(b"late", 0.0)
     assert not wire.http.outgoing.size
     wire.http.refuse(ServiceUnavailable("late"), 0.0)
@@ -518,13 +517,37 @@ def test_nothing_is_sent_after_the_end():
     assert wire.next() is None
 
 
-@pytest.mark.parametrize(("counts", "kept"), [((99,), False), ((100,), True), ((100, 199), False), ((500, 600), True)])
-def test_rate_is_measured_window_by_window(counts, kept):
-    window = RateWindow(10, 10.0)
-    assert window.ends_at == math.inf
-    window.start(0, 5.0)
-    assert window.ends_at == 15.0
-    assert [window.keeps_up(count, 15.0) for count in counts][-1] is kept
-    assert window.ends_at == 25.0
-    window.stop()
-    assert window.ends_at == math.inf
+def lingering(size):
+    """Return a connection that has been sending its last answer, of ``size`` bytes, since 0 s."""
+    wire = Wire().receive(head(b"Connection: close", method=b"GET"))
+    wire.next()
+    wire.http.queue(b"x" * size, 0.0)
+    wire.http.finish_answer(0.0, keeps_alive=False)
+    return wire.http
+
+
+def test_answer_that_keeps_its_rate_has_all_the_time_that_it_needs():
+    http = lingering(size=100_000)
+    for now in range(1, 100):
+        http.mark_sent(1000, float(now))
+        http.expire(float(now))
+        assert http.phase is Phase.LINGERING
+
+
+def test_answer_that_is_not_read_is_aborted():
+    http = lingering(size=100_000)
+    assert http.deadline == 10.0
+    http.expire(10.0)
+    assert http.phase is Phase.CLOSED
+
+
+def test_client_has_its_time_to_close_from_the_end_of_the_answer_on():
+    http = lingering(size=100_000)
+    for now in range(1, 101):
+        http.mark_sent(1000, float(now))
+    assert http.deadline == 102.0
+    http.receive_data(b"x", 101.0)
+    assert http.deadline == 103.0
+    for now in range(102, 130):
+        http.receive_data(b"x", float(now))
+    assert http.deadline == 130.0

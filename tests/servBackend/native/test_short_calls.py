@@ -1,4 +1,4 @@
-"""Which calls are taken for short ones."""
+"""Predicting short calls."""
 
 from flaskJSONRPCServer.servBackend.native.short_calls import (
     FIRST_PAUSE_S,
@@ -9,8 +9,8 @@ from flaskJSONRPCServer.servBackend.native.short_calls import (
 )
 
 
-class Noted:
-    """Calls of one path, one after the other by a clock of the test's own."""
+class Recorder:
+    """Records calls of one path, one after another by a simulated clock."""
 
     def __init__(self):
         self.calls = ShortCalls()
@@ -23,7 +23,7 @@ class Noted:
         return self.calls.is_short("/api")
 
     def call_until_short(self):
-        """Make short calls until they are taken for that; return how many it took."""
+        """Record short calls until the next one is predicted to be short. Return how many it took."""
         count = 1
         while not self.call(SHORT_S / 10):
             count += 1
@@ -35,51 +35,51 @@ def test_path_that_nobody_has_called_has_no_short_calls():
 
 
 def test_calls_are_short_after_many_short_ones():
-    noted = Noted()
-    assert not noted.call(SHORT_S / 10, 10)
-    assert 20 < noted.call_until_short() < 100
-    assert not noted.calls.is_short("/other")
+    recorder = Recorder()
+    assert not recorder.call(SHORT_S / 10, 10)
+    assert 20 < recorder.call_until_short() < 100
+    assert not recorder.calls.is_short("/other")
 
 
 def test_calls_that_are_long_on_average_are_never_short():
-    noted = Noted()
+    recorder = Recorder()
     for _ in range(1000):
-        assert not noted.call(2 * SHORT_S)
+        assert not recorder.call(2 * SHORT_S)
 
 
 def test_growing_average_makes_calls_long():
-    noted = Noted()
-    noted.call_until_short()
-    assert not noted.call(2 * SHORT_S, 100)
+    recorder = Recorder()
+    recorder.call_until_short()
+    assert not recorder.call(2 * SHORT_S, 100)
 
 
 def test_single_long_call_makes_calls_long_for_a_while():
-    noted = Noted()
-    noted.call_until_short()
-    assert not noted.call(2 * LONG_S)
-    began = noted.now
-    noted.call_until_short()
-    assert noted.now - began >= FIRST_PAUSE_S
+    recorder = Recorder()
+    recorder.call_until_short()
+    assert not recorder.call(2 * LONG_S)
+    began = recorder.now
+    recorder.call_until_short()
+    assert recorder.now - began >= FIRST_PAUSE_S
 
 
-def pause_after(noted):
-    noted.call_until_short()
-    noted.call(2 * LONG_S)
-    began = noted.now
-    noted.call_until_short()
-    return noted.now - began
+def pause_after(recorder):
+    recorder.call_until_short()
+    recorder.call(2 * LONG_S)
+    began = recorder.now
+    recorder.call_until_short()
+    return recorder.now - began
 
 
 def test_pause_doubles_with_each_long_call_up_to_a_limit():
-    noted = Noted()
-    pauses = [pause_after(noted) for _ in range(14)]
+    recorder = Recorder()
+    pauses = [pause_after(recorder) for _ in range(14)]
     assert pauses[1] > 1.5 * pauses[0]
     assert pauses[2] > 1.5 * pauses[1]
     assert max(pauses) < 1.1 * LONGEST_PAUSE_S
 
 
 def test_long_call_long_ago_is_forgiven():
-    noted = Noted()
-    first, second = pause_after(noted), pause_after(noted)
-    noted.now += 100 * second
-    assert pause_after(noted) < 1.1 * first
+    recorder = Recorder()
+    first, second = pause_after(recorder), pause_after(recorder)
+    recorder.now += 100 * second
+    assert pause_after(recorder) < 1.1 * first

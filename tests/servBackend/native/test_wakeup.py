@@ -1,4 +1,4 @@
-"""Waking the manager's thread: no wakeup is lost, whatever comes between two steps of it."""
+"""Waking the manager's thread: no wakeup is lost, even between two steps of a receive."""
 
 import select
 
@@ -10,7 +10,7 @@ def is_readable(wakeup):
 
 
 class BusyReceiver:
-    """The receiving end, while another thread sends at the moment before or after it is read."""
+    """The receiving end, with another thread that sends immediately before or after a read."""
 
     def __init__(self, wakeup, *, before):
         self._wakeup = wakeup
