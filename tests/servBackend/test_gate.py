@@ -111,9 +111,13 @@ def test_request_that_is_held_reaches_the_next_application(gate, start, call):
 @pytest.mark.parametrize("call", [call_wsgi, call_directly])
 def test_thread_knows_whether_it_is_inside(gate, call):
     inside = []
-    application = RpcApplication("")
-    application.released.wait = lambda timeout: inside.append(gate.is_inside()) or True
-    gate.open(application)
+
+    class Asking(RpcApplication):
+        def __call__(self, environ, start_response):
+            inside.append(gate.is_inside())
+            return [b""]
+
+    gate.open(Asking(""))
     call(gate)
     assert inside == [True]
     assert not gate.is_inside()
