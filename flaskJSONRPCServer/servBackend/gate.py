@@ -95,7 +95,7 @@ class Gate:
             self._held = True
 
     def drain(self, timeout_s: float, allowed: int = 0) -> int:
-        """Wait until no more than ``allowed`` requests are inside: held ones are not.
+        """Wait until no more than ``allowed`` requests are inside. Held requests do not count.
 
         Returns:
             How many are inside; more than ``allowed`` only after the timeout.

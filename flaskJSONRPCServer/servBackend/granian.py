@@ -132,7 +132,7 @@ class WsgiAdapter:
 
 
 def complete_http_1_0(environ: dict[str, Any]) -> None:
-    """Set the full version of an HTTP/1.0 request, and remove an empty Host, which stands for none."""
+    """Set the full version of an HTTP/1.0 request, and remove an empty Host: granian sets one if there is none."""
     environ["SERVER_PROTOCOL"] = "HTTP/1.0"
     if not environ["HTTP_HOST"]:
         del environ["HTTP_HOST"]
