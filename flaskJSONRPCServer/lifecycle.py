@@ -224,7 +224,7 @@ class Lifecycle:
         timeout_s = waitable(timeout_s)
         self._gate.hold()
         try:
-            return self._gate.wait_passed(timeout_s, allowed_requests)
+            return self._gate.drain(timeout_s, allowed_requests)
         except BaseException:
             self._gate.release()
             raise

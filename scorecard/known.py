@@ -1,4 +1,4 @@
-"""The red cells that are known: why, and what to put in front of the backend."""
+"""The known failures of backends, with their reasons and remedies."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ __all__ = ["KNOWN", "Known"]
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """Why a backend fails a check, and what helps.
+    """Why a backend fails a check, and the remedy.
 
     Attributes:
-        reason: What the backend does, or lacks.
-        in_front: What to put in front of it, or do instead.
+        reason: The behaviour of the backend, or the feature that it lacks.
+        in_front: The proxy to put in front of it, or an alternative.
     """
 
     reason: str

@@ -1,4 +1,4 @@
-"""The rows as text, and how they are held against the table of known reasons."""
+"""The rows as text, and their comparison with the table of known reasons."""
 
 from scorecard.known import Known
 from scorecard.results import Result, Row
@@ -6,7 +6,7 @@ from scorecard.table import as_line, as_page, unexpected
 
 GREEN = Row(2, "A | b", "native", Result(True, "1 < 2"), 1.25)
 RED = Row(1, "C", "granian", Result(False, "3", ("is *broken*",)))
-KNOWN = {(1, "granian"): Known("it is made so", "a proxy")}
+KNOWN = {(1, "granian"): Known("by design", "a proxy")}
 
 
 def test_line_of_a_terminal():
@@ -22,7 +22,7 @@ def test_page_has_the_rows_in_the_order_of_their_numbers_and_the_reasons():
         "| 1 | C | granian | FAULT: is \\*broken\\*; 3 | **fail** |",
         "| 2 | A \\| b | native | 1 &lt; 2 | pass |",
         "| | backend | why | in front |",
-        "| 1 | granian | it is made so | a proxy |",
+        "| 1 | granian | by design | a proxy |",
     ]
 
 

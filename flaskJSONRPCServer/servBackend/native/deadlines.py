@@ -1,4 +1,4 @@
-"""A queue of deadlines that may move."""
+"""A priority queue of deadlines that move."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FREE_ENTRIES = 1024
 
 
 class Scheduled(Protocol):
-    """Something with a deadline. ``scheduled_at`` is when it is looked at next: the queue's to set."""
+    """Something with a deadline. ``scheduled_at`` is when it is checked next; only the queue sets it."""
 
     scheduled_at: float
 
@@ -24,10 +24,14 @@ Item = TypeVar("Item", bound=Scheduled)
 
 
 class Deadlines(Generic[Item]):
-    """Finds what is due. A deadline that moves on costs nothing: it is found out when the earlier one is due."""
+    """Finds the items that are due.
+
+    An item stays queued under its earliest deadline. One that moves to a later time costs nothing until then: the
+    owner looks at the item, finds that it is not due, and adds it again.
+    """
 
     def __init__(self) -> None:
-        # Each entry: a time; a number, since items have no order; the item, or None where another entry is its own.
+        # Each entry: a time; a number that breaks ties, since items have no order; the item, or None if discarded.
         self._heap: list[list[Any]] = []
         self._entries: dict[Item, list[Any]] = {}
         self._numbers = itertools.count()
@@ -35,11 +39,11 @@ class Deadlines(Generic[Item]):
 
     @property
     def next(self) -> float:
-        """When the first item is due; infinity where there is none."""
+        """When the first item is due. Infinity if there is none."""
         return float(self._heap[0][0]) if self._heap else _NEVER
 
     def add(self, at: float, item: Item) -> None:
-        """Look at an item at this time, unless it is looked at earlier."""
+        """Schedule an item at a time, unless it is scheduled earlier already."""
         if at < item.scheduled_at:
             self.discard(item)
             item.scheduled_at = at
@@ -47,7 +51,7 @@ class Deadlines(Generic[Item]):
             heapq.heappush(self._heap, entry)
 
     def discard(self, item: Item) -> None:
-        """Look at an item no more, and let go of it."""
+        """Unschedule an item, and drop the reference to it."""
         item.scheduled_at = _NEVER
         entry = self._entries.pop(item, None)
         if entry is not None:
@@ -57,7 +61,7 @@ class Deadlines(Generic[Item]):
                 self._compact()
 
     def due(self, now: float) -> list[Item]:
-        """Remove and return the items that are due. Those whose deadline has moved have to be added again."""
+        """Remove and return the items that are due. The caller adds those again whose deadline has moved."""
         items: list[Item] = []
         while self._heap and self._heap[0][0] <= now:
             item = heapq.heappop(self._heap)[2]
@@ -76,7 +80,7 @@ class Deadlines(Generic[Item]):
         self._let_go = 0
 
     def clear(self) -> None:
-        """Forget all."""
+        """Remove all items."""
         self._heap.clear()
         self._let_go = 0
         self._entries.clear()

@@ -1,4 +1,4 @@
-"""Where a server listens: several addresses, Unix sockets, and sockets that were handed down."""
+"""Listening on several addresses, on Unix sockets, and on sockets of the user."""
 
 import contextlib
 import errno
@@ -15,7 +15,7 @@ HOSTS = ["127.0.0.1", "::1"]
 
 
 class Connection(http.client.HTTPConnection):
-    """Connects to what `server.addresses` shows: `(ip, port)` or a path."""
+    """Connects to an item of `server.addresses`: `(ip, port)` or a path."""
 
     def __init__(self, address):
         super().__init__("localhost", timeout=30)
@@ -66,7 +66,7 @@ def served(address, **options):
 
 @pytest.fixture
 def path(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)  # a path of a Unix socket is short
+    monkeypatch.chdir(tmp_path)  # the path of a Unix socket must be short
     return "./api.sock"
 
 
@@ -77,7 +77,7 @@ def is_refused(address):
     return True
 
 
-def test_all_addresses_are_served_and_told(path):
+def test_all_addresses_are_served_and_shown(path):
     with served([["127.0.0.1", 0], ["::1", 0], path], multipleAdress=True) as server:
         four, six, unix = server.addresses
         assert (four[0], six[0], unix) == ("127.0.0.1", "::1", path)
@@ -89,10 +89,10 @@ def test_all_addresses_are_served_and_told(path):
 
 
 def test_start_that_fails_on_one_leaves_none_listening(path, tmp_path):
-    with socket.create_server(("127.0.0.1", 0)) as taken, socket.socket() as given:
-        given.bind(("127.0.0.1", 0))
-        address = given.getsockname()
-        server = make([given, path, list(taken.getsockname())], multipleAdress=True)
+    with socket.create_server(("127.0.0.1", 0)) as taken, socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        address = sock.getsockname()
+        server = make([sock, path, list(taken.getsockname())], multipleAdress=True)
         with pytest.raises(BindError, match="Address already in use"):
             server.start()
         assert server.addresses == []
@@ -117,7 +117,7 @@ def test_backend_that_fails_on_one_address_is_stopped_on_the_others():
 
 
 @pytest.mark.parametrize("address", [[], "127.0.0.1", ["127.0.0.1", 1], [["127.0.0.1", 1], 5], 5])
-def test_what_is_no_list_of_addresses_is_refused(address):
+def test_value_that_is_no_list_of_addresses_is_refused(address):
     with pytest.raises(SettingsError, match="bindAdress"):
         make(address, multipleAdress=True)
 
@@ -153,10 +153,10 @@ def test_unix_socket_is_named_in_the_log(path, caplog):
 
 
 def test_unbound_unix_socket_is_bound_and_closed_at_the_end(path, tmp_path):
-    given = socket.socket(socket.AF_UNIX)
-    with served((path, given)):
+    sock = socket.socket(socket.AF_UNIX)
+    with served((path, sock)):
         assert ask(path) == [True, path, "socket"]
-    assert given.fileno() == -1
+    assert sock.fileno() == -1
     assert list(tmp_path.iterdir()) == []
 
 
@@ -171,19 +171,19 @@ def test_server_on_a_path_starts_again(path):
 @pytest.mark.parametrize("host", HOSTS)
 def test_socket_that_was_handed_down_is_served_and_stays_open(host):
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.create_server((host, 0), family=family) as given:
-        address = given.getsockname()[:2]
-        for form in (given, [host, given]):
+    with socket.create_server((host, 0), family=family) as sock:
+        address = sock.getsockname()[:2]
+        for form in (sock, [host, sock]):
             with served(form) as server:
                 assert server.addresses == [address]
                 assert ask(address) == [True, host, "socket"]
-        assert given.fileno() >= 0
+        assert sock.fileno() >= 0
 
 
 def test_unix_socket_that_was_handed_down_keeps_its_file(path, tmp_path):
-    with socket.socket(socket.AF_UNIX) as given:
-        given.bind(path)
-        with served(given) as server:
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(path)
+        with served(sock) as server:
             assert server.addresses == [path]
             assert ask(path) == [True, path, "socket"]
         assert [file.name for file in tmp_path.iterdir()] == ["api.sock"]
@@ -235,7 +235,7 @@ def test_file_that_is_no_socket_is_refused_and_kept(path, tmp_path):
 
 def test_file_of_another_program_is_not_removed(path, tmp_path):
     with served(path):
-        (tmp_path / path).rename(tmp_path / "old.sock")  # so that its number stays taken
+        (tmp_path / path).rename(tmp_path / "old.sock")  # so that its inode stays in use
         with socket.socket(socket.AF_UNIX) as other:
             other.bind(path)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["api.sock", "old.sock"]

@@ -1,4 +1,4 @@
-"""What happens where bodies and unsent answers find no room."""
+"""The bound on bodies and unsent answers, over real sockets."""
 
 import http.client
 import json
@@ -17,7 +17,7 @@ def ask(server, size):
     return connection
 
 
-def test_client_whose_own_answer_finds_no_room_is_cut_off_and_the_others_go_on(caplog):
+def test_client_whose_answer_finds_no_room_is_cut_off_alone(caplog):
     server = flaskJSONRPCServer(["127.0.0.1", 0], servBackend="native", log=2, max_buffered_bytes=100_000)
     server.registerFunction(lambda size: "x" * size, path="/api", name="big")
     server.start()
@@ -50,13 +50,13 @@ def test_bodies_that_come_whole_are_refused_where_there_is_no_room(serve, calls)
     body = b"x" * 60_000
     clients = [front.connect(post(body, target=b"/slow") * 2) for _ in range(60)]
 
-    def answered():
+    def readable():
         return [client for client in clients if select.select([client], [], [], 0)[0]]
 
-    wait_until(lambda: len(answered()) >= 60 - 1_000_000 // len(body))
-    refused = answered()
+    wait_until(lambda: len(readable()) >= 60 - 1_000_000 // len(body))
+    refused = readable()
     assert {receive_answer(client)[0] for client in refused} == {503}
-    # Of each client 64 KiB may have been read before there was no room.
+    # The server may have read 64 KiB of each client before it ran out of room.
     assert front.manager._memory.used_bytes < 1_000_000 + 2 * 65536
     calls.gate.set()
     waiting = [client for client in clients if client not in refused]

@@ -1,4 +1,4 @@
-"""Which serving backend is found under a name, `auto` among them, and what is said of those that are not."""
+"""Finding a serving backend by its name or by `auto`, and the errors if there is none."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ from flaskJSONRPCServer.servBackend import find_serv_backend, servBackendMap
 
 
 def hide(monkeypatch, package, *importers):
-    """Let a package be missing, also for modules of ours that have imported it already."""
+    """Make a package missing, even for our modules that have imported it already."""
     monkeypatch.setitem(sys.modules, package, None)
     for module in importers:
         monkeypatch.delitem(sys.modules, f"flaskJSONRPCServer.servBackend.{module}", raising=False)
@@ -42,7 +42,7 @@ def test_auto_needs_no_extra():
 
 
 @pytest.mark.parametrize("name", ["cheroot", "wsgiex"])
-def test_backend_that_is_gone_is_an_error_with_the_remedy(name):
+def test_former_backend_is_an_error_with_the_remedy(name):
     with pytest.raises(SettingsError, match=rf"unknown serving backend '{name}': .*'native'"):
         flaskJSONRPCServer(["127.0.0.1", 0], log=0, servBackend=name)
 

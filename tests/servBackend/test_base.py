@@ -1,4 +1,4 @@
-"""Serving backends of the user's own."""
+"""Serving backends of the user."""
 
 import pytest
 
@@ -59,7 +59,7 @@ def test_failed_start_leaves_the_server_stopped():
     for _ in range(2):
         with pytest.raises(OSError, match="no such luck"):
             server.start()
-    server.settings.blocking = True  # and its settings may change
+    server.settings.blocking = True  # settings may change again
 
 
 @pytest.mark.parametrize("backend", [{}, {"_id": "x"}, {"start": print}, {"_id": "", "start": print}, None, 5])
