@@ -38,6 +38,7 @@ class ProcessCollection:
         self._holders: set[object] = set()  # guarded by _lock, as all below
         self._was_enabled = False
         self._is_frozen = False
+        self._was_released = False
 
     def hold(self, holder: object) -> None:
         """Turn automatic collection off for a holder."""
@@ -46,7 +47,10 @@ class ProcessCollection:
                 self._was_enabled = gc.isenabled()
             self._holders.add(holder)
             gc.disable()
-            gc.collect(_YOUNG)
+            if self._was_released:  # a restart: the parts of before have grown old, and would be frozen as garbage
+                gc.collect()
+            else:
+                gc.collect(_YOUNG)
             self._freeze()
 
     def release(self, holder: object) -> None:
@@ -56,6 +60,7 @@ class ProcessCollection:
                 return
             self._holders.remove(holder)
             if not self._holders:
+                self._was_released = True
                 self.thaw()
                 self._enable()
 

@@ -269,3 +269,16 @@ def test_ticker_can_be_started_again():
         assert not gc.isenabled()
         control.stop()
         assert gc.isenabled()
+
+
+def test_old_garbage_of_the_time_before_a_restart_is_collected():
+    control = make()
+    control.start()
+    node = weakref.ref(Node())
+    gc.freeze()  # as a collection by requests does with what survives it
+    control.stop()
+    control.start()
+    try:
+        assert node() is None
+    finally:
+        control.stop()
