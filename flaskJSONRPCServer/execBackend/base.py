@@ -10,7 +10,7 @@ from ..dispatch.locks import CALL_NOT_RUN
 from ..errors import ServerStateError
 from ..sansio_jsonrpc import JsonRpcError
 
-__all__ = ["PreparedBackend", "runs_already", "stopped"]
+__all__ = ["PreparedBackend", "already_running_error", "stopped_error"]
 
 
 class PreparedBackend(ABC):
@@ -32,11 +32,11 @@ class PreparedBackend(ABC):
         """
 
 
-def runs_already(backend_id: str, context: BackendContext) -> ServerStateError:
+def already_running_error(backend_id: str, context: BackendContext) -> ServerStateError:
     """Return the error for the start of a backend that runs for a server already."""
     return ServerStateError(f"exec backend {backend_id!r} runs for {context.name!r}; each server needs its own")
 
 
-def stopped() -> JsonRpcError:
+def stopped_error() -> JsonRpcError:
     """Return the answer of a call that a backend has taken, and not run before it stopped."""
     return JsonRpcError(CALL_NOT_RUN, "Not run: the exec backend has stopped")

@@ -13,7 +13,7 @@ from ..runtime.concurrency import make_event, start_native_thread, start_thread
 from ..runtime.interrupts import is_interrupt
 from ..runtime.thread_pool import ThreadPool
 from ..sansio_jsonrpc import JsonRpcError
-from .base import PreparedBackend, runs_already, stopped
+from .base import PreparedBackend, already_running_error, stopped_error
 
 __all__ = ["ThreadedBackend", "ThreadedNativeBackend"]
 
@@ -50,7 +50,7 @@ class Job:
 
     def drop(self) -> None:
         """Answer that the call was not run."""
-        self._answer = False, {}, stopped()
+        self._answer = False, {}, stopped_error()
         self._done.set()
 
     def wait(self) -> CallAnswer:
@@ -89,7 +89,7 @@ class ThreadedBackend(PreparedBackend):
             ServerStateError: It runs for a server already.
         """
         if self._pool is not None and self._context is not None:
-            raise runs_already(self._id, self._context)
+            raise already_running_error(self._id, self._context)
         settings = context.settings
         self._context = context
         self._queue = settings.max_exec_queue_calls if self._queue_calls is None else self._queue_calls

@@ -10,7 +10,7 @@ from ...dispatch.backends import CallAnswer
 from ...dispatch.context import BackendContext
 from ...dispatch.facade import ServerFacade
 from ...errors import SettingsError
-from ..base import PreparedBackend, runs_already
+from ..base import PreparedBackend, already_running_error
 from .app import Application, Options, from_environment, make_app
 from .run import Run, Ticket
 from .worker import attach, let_celery_follow_dots
@@ -105,7 +105,7 @@ class CeleryBackend(PreparedBackend):
                 self._context = context
                 attach(self._app, context, self.options)
             if self._context is not None and self._context is not context:
-                raise runs_already(self._id, self._context)
+                raise already_running_error(self._id, self._context)
             return self._app
 
     def begin(self, context: BackendContext) -> None:
@@ -115,7 +115,7 @@ class CeleryBackend(PreparedBackend):
             ServerStateError: It runs for a server already.
         """
         if self._run is not None and self._context is not None:
-            raise runs_already(self._id, self._context)
+            raise already_running_error(self._id, self._context)
         self._run = Run(self.celery_app(context), context, self.options)
 
     def add(
