@@ -6,13 +6,14 @@ Attributes:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ..dispatch.backends import ExecBackend
 from ..errors import SettingsError, unknown_name
 from ..extras import missing_extra
 from .parallel import ParallelBackend
-from .registry import ExecBackends, check_complete, merge
+from .registry import BackendObject, BackendOption, ExecBackends, check_complete, merge
 from .simple import SimpleBackend
 from .threaded import ThreadedBackend, ThreadedNativeBackend
 
@@ -29,11 +30,12 @@ __all__ = [
 ]
 
 
-def make_celery_backend(**options: Any) -> Any:
+def make_celery_backend(**options: Any) -> ExecBackend:
     """Return a :class:`~flaskJSONRPCServer.execBackend.celery.CeleryBackend`.
 
     Raises:
         MissingExtraError: Celery is not installed.
+        UnsupportedError: This version of Celery cannot be used.
     """
     try:
         from .celery import CeleryBackend
@@ -44,7 +46,7 @@ def make_celery_backend(**options: Any) -> Any:
 
 _FORMER_PREFIX = "execBackend_"  # of the names that the classes had in the original server
 
-execBackendMap: dict[str, Any] = {
+execBackendMap: dict[str, Callable[..., Any]] = {
     "simple": SimpleBackend,
     "threaded": ThreadedBackend,
     "threadedNative": ThreadedNativeBackend,
@@ -67,11 +69,11 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def find_exec_backend(option: Any, *, notif: bool) -> Any:
+def find_exec_backend(option: BackendOption, *, notif: bool) -> BackendObject | None:
     """Return the backend that an option names, or is.
 
     Args:
-        option: The value of the option: a name, an object or a dict.
+        option: The value of the option.
         notif: Whether the option is ``notifBackend``.
 
     Returns:
@@ -84,8 +86,10 @@ def find_exec_backend(option: Any, *, notif: bool) -> Any:
         if option not in execBackendMap:
             name = "notifBackend" if notif else "dispatcherBackend"
             raise SettingsError(unknown_name(f"exec backend for {name}", option, execBackendMap))
-        option = execBackendMap[option]()
-    if isinstance(option, SimpleBackend):
+        backend: BackendObject | SimpleBackend = execBackendMap[option]()
+    else:
+        backend = option
+    if isinstance(backend, SimpleBackend):
         return None
-    check_complete(option, notif=notif)
-    return option
+    check_complete(backend, notif=notif)
+    return backend

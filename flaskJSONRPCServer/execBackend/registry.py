@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..dispatch.backends import CallAnswer
+from ..dispatch.backends import CallAnswer, ExecBackend
 from ..dispatch.context import BackendContext
 from ..dispatch.facade import ServerFacade
 from ..errors import ServerStateError, SettingsError, unknown_name
@@ -18,7 +18,13 @@ from ..runtime.logs import WARNING
 from ..runtime.members import member_of
 from ..runtime.stats import Stats
 
-__all__ = ["ExecBackends", "RegisteredBackend", "merge"]
+__all__ = ["BackendObject", "BackendOption", "ExecBackends", "RegisteredBackend", "check_complete", "merge"]
+
+BackendObject = ExecBackend | Mapping[str, Any]
+"""An exec backend as the user gives it: an object, or a dict of its members."""
+
+BackendOption = str | BackendObject
+"""The value of an option: also the name of a backend of the package."""
 
 _EXIT_TIMEOUT_S = 20  # for the calls under way when the program ends without a stop
 
@@ -40,7 +46,7 @@ class RegisteredBackend:
         SettingsError: The backend lacks ``_id``, ``add`` or ``check``.
     """
 
-    def __init__(self, backend: Any, owner: ExecBackends, *, notif: bool) -> None:
+    def __init__(self, backend: BackendObject, owner: ExecBackends, *, notif: bool) -> None:
         check_complete(backend, notif=notif)
         self.backend = backend
         self._id = str(member_of(backend, "_id"))
@@ -62,7 +68,7 @@ class RegisteredBackend:
         if start := member_of(self.backend, "start"):
             start(server)
 
-    def stop(self, server: ServerFacade, timeout: float, processingDispatcherCountMax: int) -> Any:
+    def stop(self, server: ServerFacade, timeout: float, processingDispatcherCountMax: int) -> int | None:
         """Stop the backend; return how many notifications it accepted and did not finish, None if it does not know."""
         stop = member_of(self.backend, "stop")
         return stop(server, timeout, processingDispatcherCountMax) if stop else None
@@ -73,7 +79,7 @@ class RegisteredBackend:
         return (stats(inMS) if stats else None) or {}
 
 
-def check_complete(backend: Any, *, notif: bool) -> None:
+def check_complete(backend: BackendObject, *, notif: bool) -> None:
     """Raise SettingsError for a backend that lacks ``_id``, ``add`` or ``check``."""
     option = "notifBackend" if notif else "dispatcherBackend"
     if not member_of(backend, "_id") or not callable(member_of(backend, "add")):
@@ -98,7 +104,7 @@ class ExecBackends:
         self._stops_at_exit = False  # guarded by _changing
 
     @in_hub
-    def register(self, option: Any, *, notif: bool) -> RegisteredBackend | None:
+    def register(self, option: BackendOption, *, notif: bool) -> RegisteredBackend | None:
         """Register a backend, unless it is registered already.
 
         Args:
@@ -214,8 +220,8 @@ class ExecBackends:
             return None
         return self._by_id.get(getattr(execBackendMap[name], "_id", name))
 
-    def _count_lost(self, backend_id: str, lost: Any) -> None:
-        if isinstance(lost, int) and lost > 0:
+    def _count_lost(self, backend_id: str, lost: int | None) -> None:
+        if isinstance(lost, int) and lost > 0:  # a custom backend may return anything
             self._stats.count_lost(lost)
             self._context.log.write(
                 WARNING, f"exec backend {backend_id!r} stopped with {lost} notifications not finished"

@@ -16,7 +16,7 @@ from ...errors import SettingsError
 __all__ = ["DEAD_LETTER_SUFFIX", "Options", "from_environment", "is_amqp", "masked", "without_secrets"]
 
 DEAD_LETTER_SUFFIX = ".dead"
-"""What the name of the dead letter queue adds to the name of the queue."""
+"""The suffix of the dead letter queue: its name is that of the queue with this."""
 
 _BROKERS = ("redis", "rediss", "redis+socket", "sentinel", "valkey", "amqp", "amqps", "pyamqp")
 

@@ -75,16 +75,16 @@ def crash():
     raise KeyError("a secret of the worker")
 
 
-def tell(_connection, names):
+def read_fields(_connection, names):
     return {name: _connection[name] for name in names}
 
 
-def say(_connection):
-    _connection.headersOut["X-Said"] = "yes"
-    _connection.cookiesOut.append({"name": "said", "value": "yes", "path": "/"})
+def set_fields(_connection):
+    _connection.headersOut["X-Set"] = "yes"
+    _connection.cookiesOut.append({"name": "set", "value": "yes", "path": "/"})
     _connection.mimeType = "text/plain"
     _connection.allowCompress = False
-    return "said"
+    return "set"
 
 
 def wrap(_connection):
@@ -143,7 +143,21 @@ def note_both(folder, name, gate):
 
 
 FUNCTIONS = (
-    *(echo, value, deep, add, no_json, refuse, crash, tell, say, wrap, use_call, use_server, log_and_sleep),
+    *(
+        echo,
+        value,
+        deep,
+        add,
+        no_json,
+        refuse,
+        crash,
+        read_fields,
+        set_fields,
+        wrap,
+        use_call,
+        use_server,
+        log_and_sleep,
+    ),
     *(pid, die, die_once, note, note_begin, note_both),
 )
 

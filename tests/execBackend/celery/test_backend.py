@@ -30,10 +30,10 @@ CALLS = [
     rpc("refuse", [{"why": [1, "ä"]}]),
     rpc("refuse", [None]),
     rpc("nothing"),
-    rpc("say"),
-    rpc("tell", [["path", "dispatcherName", "notify", "serverName", "ip"]]),
+    rpc("set_fields"),
+    rpc("read_fields", [["path", "dispatcherName", "notify", "serverName", "ip"]]),
     [rpc("add", [n], request_id=n) for n in range(5)],
-    [rpc("say"), rpc("refuse", request_id=2), rpc("nothing", request_id=3)],
+    [rpc("set_fields"), rpc("refuse", request_id=2), rpc("nothing", request_id=3)],
 ]
 
 
@@ -43,7 +43,7 @@ def test_answer_is_the_same_as_inline(app, inline, payload):
 
 
 @pytest.mark.parametrize(
-    "target", ["/api/echo?value=1&jsonp=show", "/api/say?jsonp=show", "/api/wrap?jsonp=show", "/api/wrap"]
+    "target", ["/api/echo?value=1&jsonp=show", "/api/set_fields?jsonp=show", "/api/wrap?jsonp=show", "/api/wrap"]
 )
 def test_answer_to_a_get_is_the_same_as_inline(app, inline, target):
     assert call_wsgi(app, get(target)) == call_wsgi(inline, get(target))
@@ -154,7 +154,7 @@ def test_calls_work_under_gevent(broker, worker):
         print(call("inline"))
         gevent.joinall(calls)
         print([greenlet.value for greenlet in calls] == [number + 1 for number in range(200)])
-        print(call("tell", ["nativeThread", "parallelType"]))
+        print(call("read_fields", ["nativeThread", "parallelType"]))
         print(len(client.client_list()) - before <= 25)
         print(server.stats()["celery_workers"] != [])
         server.stop()

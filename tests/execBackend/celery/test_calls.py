@@ -10,7 +10,7 @@ from tests.helpers import call_wsgi, post, rpc
 
 def test_only_allowed_headers_and_cookies_travel(broker, worker):
     request = post(
-        rpc("tell", [["headers", "cookies"]]),
+        rpc("read_fields", [["headers", "cookies"]]),
         headers={"Authorization": "Bearer a", "Cookie": "a=1; b=2", "X-Trace": "7"},
     )
     with server_for(broker, worker.queue) as server:

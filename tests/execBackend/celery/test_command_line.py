@@ -86,6 +86,17 @@ def test_worker_that_cannot_start_is_one_clear_line(broker, tmp_path, target, te
     assert len(output.splitlines()) == 1
 
 
+@pytest.mark.parametrize("suffix", ["", " -A"], ids=["worker", "celery"])
+def test_version_of_kombu_that_lacks_a_name_is_one_clear_error(broker, tmp_path, suffix):
+    write_module(tmp_path, "sitecustomize", "import kombu.transport.redis as redis; del redis.Channel._brpop_start")
+    write_module(tmp_path, "own", SERVER.format(backend="celery"))
+    status, output = run_worker(tmp_path, f"own{suffix}", broker)
+
+    assert status != 0
+    assert "cannot be used here: kombu.transport.redis.Channel._brpop_start is missing; install the versions" in output
+    assert suffix or len(output.splitlines()) == 1
+
+
 def test_unknown_backend_is_an_error_that_lists_the_known_ones(broker):
     with running([*WORKER_COMMAND, "--backend", "slwo", QUEUES], FLASKJSONRPC_CELERY_BROKER=broker.url) as program:
         program.line_with("worker: error: unknown celery backend 'slwo'; did you mean 'slow'\\? Known: celery, slow")

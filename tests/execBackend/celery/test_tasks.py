@@ -28,12 +28,12 @@ def test_magic_variable_has_its_data_in_a_worker(app):
     names = ["ip", "path", "dispatcherName", "notify", "serverName", "parallelType", "parallelPoolSize", "jsonp"]
     names += ["nativeThread", "servedBy"]
 
-    fields = result_of(app, "tell", [names])
+    fields = result_of(app, "read_fields", [names])
 
     assert fields == {
         "ip": "127.0.0.1",
         "path": "/api/",
-        "dispatcherName": "tell",
+        "dispatcherName": "read_fields",
         "notify": False,
         "serverName": "test",
         "parallelType": "celery",
@@ -46,8 +46,8 @@ def test_magic_variable_has_its_data_in_a_worker(app):
 
 def test_magic_variable_has_the_ids_of_the_request_and_of_the_worker(app):
     batch = [
-        rpc("tell", [["uniqueId", "parallelId"]]),
-        rpc("tell", [["uniqueId", "parallelId"]], 2),
+        rpc("read_fields", [["uniqueId", "parallelId"]]),
+        rpc("read_fields", [["uniqueId", "parallelId"]], 2),
         rpc("pid", None, 3),
     ]
     first, second, pid = (answer["result"] for answer in call_wsgi(app, post(batch)).json())
