@@ -2,7 +2,7 @@
 
 Calls are messages on one queue of the broker. Answers are messages on a queue of the server that made the call. Both
 are JSON, and nothing else is accepted. Workers send answers through Celery's result backend, but the server never asks
-it for results: it would poll for each call, or keep a subscription for each one.
+it for results: one thread of the server receives all answers.
 """
 
 from __future__ import annotations

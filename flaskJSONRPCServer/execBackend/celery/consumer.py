@@ -17,10 +17,7 @@ __all__ = ["Heartbeat", "WorkerConsumer"]
 
 
 class WorkerConsumer(FilteringConsumer):
-    """Celery's consumer, which moves every message that is not a task of the worker to the dead letter queue.
-
-    Celery would raise for some of these messages, and end the worker. They would come back to the next one.
-    """
+    """Celery's consumer, which moves every message that is not a task of the worker to the dead letter queue."""
 
     def is_task(self, message: Any) -> bool:
         """Return whether a message is a task of the worker; otherwise move it to the dead letter queue."""

@@ -2,8 +2,8 @@
 
 The package needs a few of them: kombu pops a message of Redis before it records it, so a worker that is killed in
 between loses the message; Celery's remote control opens connections that outlive a stop of the server; and the exit
-status of a worker is kept nowhere else. Other methods that the package overrides are documented, but when Celery calls
-them is not.
+status of a worker is kept nowhere else. Some methods that the package overrides are documented, but not when Celery
+calls them; these are checked too.
 
 All of these names are listed below with their parameters. They are checked when this module is imported, before it uses
 one of them, so that another version of Celery is one clear error and not a worker that loses messages. The extra
@@ -197,7 +197,7 @@ class MovingReceive:
 
     def _brpop_start(self: Any, timeout: float | None = None) -> None:
         source, target = self.lists_of_move() or (None, None)
-        # Only for a channel that consumes this queue alone. BLMOVE takes one list, and kombu has no prefix for it.
+        # Only for a channel of this queue alone: BLMOVE takes one list, and is sent without kombu's key prefix.
         self._source = source if self.active_queues == [source] and not self.global_keyprefix else None
         if self._source is None:
             super()._brpop_start(timeout)  # type: ignore[misc]
@@ -229,7 +229,7 @@ class MovingReceive:
 
 
 class CachedQueue(kombu.Queue):
-    """A queue that is declared once for each connection, even though it expires. kombu would declare it every time."""
+    """A queue that is declared once for each connection. kombu declares a queue that expires for each message."""
 
     can_cache_declaration = True
 

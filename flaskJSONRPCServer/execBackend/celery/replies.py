@@ -19,9 +19,7 @@ _PAUSES_S = (0.1, 0.2, 0.5, 1.0)  # between two attempts to connect; the last on
 
 
 class ReplyReceiver:
-    """Receives the answers for one server in its own thread, from one queue.
-
-    One thread for all calls: a connection or a subscription for each call would cost more than the call.
+    """Receives the answers for one server, from one queue. All waiting calls share its thread and its connection.
 
     Args:
         connect: Makes a connection to the broker of the answers.

@@ -32,7 +32,7 @@ class ReplyBackend(RPCBackend):
         """Declare nothing. The server's own consumer declares the queue, once."""
 
     def get_task_meta(self, task_id: str, backlog_limit: int = 1000) -> dict[str, Any]:
-        """Return the state of a task nothing is known of: answers are for the server that made the call."""
+        """Return the state PENDING: an answer is for the server that made the call, and is not kept here."""
         return {"status": states.PENDING, "result": None}
 
     def store_result(
