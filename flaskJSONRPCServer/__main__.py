@@ -141,13 +141,13 @@ def work(target: str, backend_id: str | None, options: Sequence[str]) -> None:
     Raises:
         CannotServe: There is no server, it has no backend with workers, or its module starts it.
     """
-    with contextlib.suppress(ImportError):  # the server will name the missing extra
-        importlib.import_module("flaskJSONRPCServer.execBackend.celery.worker").become_worker()
     try:
+        with contextlib.suppress(ImportError):  # the server will say what is missing
+            importlib.import_module("flaskJSONRPCServer.execBackend.celery.command_line").become_worker()
         app = find_server(target, "worker")._engine.exec_backends.celery_app(backend_id)
     except ServerError as exc:
         raise CannotServe(exc) from exc
-    from .execBackend.celery.worker import run_worker
+    from .execBackend.celery.command_line import run_worker
 
     sys.exit(run_worker(app, options))
 

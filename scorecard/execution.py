@@ -85,6 +85,6 @@ def queues(start: Start) -> Result:
 def garbage_on_queues() -> Result:
     """Run the tests of the queues and channels, once: they do not depend on the serving backend."""
     return run_tests(
-        "tests/execBackend/celery/test_garbage.py",
+        "tests/execBackend/celery -k 'misfit or garbage'",
         "tests/execBackend/parallel/test_channel.py -k 'garbage or whatever_else or not_json or without_an_end'",
     )

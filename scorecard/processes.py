@@ -21,7 +21,7 @@ from .suites import run_tests
 
 __all__: list[str] = []
 
-_CELERY = "tests/execBackend/celery/test_backend.py"
+_CELERY = "tests/execBackend/celery"
 
 WORKER_LOST = -32005
 
@@ -156,7 +156,7 @@ def kill_celery_processes(count: int, notifications: int) -> tuple[int, int, int
         How many were killed, how many notifications have not run, and how many runs were repeats.
     """
     from tests.execBackend.celery.processes import broker_running, files, new_queue, worker_running
-    from tests.execBackend.celery.test_backend import notify, server_for
+    from tests.execBackend.celery.servers import notify, server_for
 
     queue = new_queue()
     names = {f"n{number}" for number in range(notifications)}

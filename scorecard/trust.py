@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__: list[str] = []
 
 _CLOSE = b"Connection: close"
-_CELERY = "tests/execBackend/celery/test_backend.py"
+_CELERY = "tests/execBackend/celery"
 
 
 @check(23, "CR, LF and NUL in headersOut and cookiesOut are 500, and nothing is injected", quick=True)

@@ -39,7 +39,10 @@ CORE_DEPENDENCIES = {"flask", "httptools", "psutil", "simplejson", "werkzeug"}
 
 _CELERY = {
     f"execBackend/celery/{part}.py"
-    for part in ("app", "dead_letters", "deliveries", "link", "redis", "replies", "run", "watch", "worker")
+    for part in (
+        *("app", "broker", "command_line", "consumer", "dead_letters", "internals", "monitor", "options", "redis"),
+        *("replies", "reply_backend", "session", "tasks"),
+    )
 }
 _PYWSGI = {
     f"servBackend/{module}.py"
@@ -59,6 +62,7 @@ PLACES = {
     "msgspec": _ENGINES,
     "orjson": _ENGINES,
     "rapidjson": _ENGINES,
+    "redis": {"execBackend/celery/internals.py"},
     "simplejson": _ENGINES,
     "typing_extensions": {"server.py"},
     "watchfiles": {"runtime/watching.py"},

@@ -35,11 +35,14 @@ DESELECTED = {
     # They only run a command in a separate process, which does not depend on gevent.
     "test_name_that_celerys_own_command_cannot_find_is_an_error": "",
     "test_module_that_serves_at_its_import_is_refused": "",
-    "test_what_cannot_work_is_one_clear_line": "",
-    "test_missing_module_is_told_with_the_command_that_installs_it": "",
-    "test_nobody_pays_for_celery_who_does_not_use_it": "",
-    "test_worker_that_must_end_says_so_by_its_status": "",
-    "test_unknown_backend_is_told_with_those_that_there_are": "",
+    "test_worker_that_cannot_start_is_one_clear_line": "",
+    "test_missing_module_is_an_error_with_the_command_that_installs_it": "",
+    "test_celery_is_imported_only_where_it_is_used": "",
+    "test_worker_that_is_forced_to_end_has_a_status_other_than_0": "",
+    "test_unknown_backend_is_an_error_that_lists_the_known_ones": "",
+    "test_version_of_kombu_that_lacks_a_name_is_one_clear_error": "",
+    "test_missing_module_is_an_error_of_the_server": "",
+    "test_modules_outside_of_workers_get_no_getattr": "",
 }
 
 

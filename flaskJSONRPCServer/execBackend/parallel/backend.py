@@ -17,7 +17,7 @@ from ...http.request import client_of
 from ...runtime.logs import DEBUG
 from ...runtime.parent import copy_globals
 from ...sansio_jsonrpc import JsonRpcException
-from ..base import PreparedBackend, runs_already
+from ..base import PreparedBackend, already_running_error
 from .channel import ChannelAddress, ParentChannel
 from .child import setup_of, shipment_of
 
@@ -82,7 +82,7 @@ class ParallelBackend(PreparedBackend):
             ServerStateError: It runs for a server already.
         """
         if self._pool is not None and self._context is not None:
-            raise runs_already(self._id, self._context)
+            raise already_running_error(self._id, self._context)
         loky = import_extra()
         channel = ParentChannel(context)
         channel.start()

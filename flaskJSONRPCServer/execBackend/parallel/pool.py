@@ -10,7 +10,7 @@ from typing import Any
 from ...runtime.concurrency import make_condition, make_lock, start_native_thread
 from ...runtime.logs import WARNING, ServerLog
 from ...sansio_jsonrpc import JsonRpcError
-from ..base import stopped
+from ..base import stopped_error
 from .functions import FunctionPickler
 from .slot import Job, Slot
 
@@ -94,7 +94,7 @@ class Pool:
             if not self._is_stopping:
                 self._hand_out(job)
                 return True
-        job.fail(stopped())
+        job.fail(stopped_error())
         return False
 
     def _hand_out(self, job: Job) -> None:
@@ -133,7 +133,7 @@ class Pool:
                 if self._idle:
                     self._hand_out(self._waiting.popleft())
                 return
-        job.fail(stopped())
+        job.fail(stopped_error())
 
     def is_over(self, slot: Slot) -> bool:
         """Tell whether there is nothing more to do for a slot."""
@@ -183,7 +183,7 @@ class Pool:
             self.is_dropping = True
             self._wake_all()
         for job in dropped:
-            job.fail(stopped())
+            job.fail(stopped_error())
         for slot in self._slots:
             slot.end(unfinished)
         for slot, thread in zip(self._slots, self._threads, strict=True):

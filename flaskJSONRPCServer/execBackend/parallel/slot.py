@@ -15,7 +15,7 @@ from ...dispatch.remote import CALL_TIMED_OUT, WORKER_LOST, RemoteCall
 from ...runtime.concurrency import make_event
 from ...runtime.logs import ERROR, WARNING
 from ...sansio_jsonrpc import JsonRpcError, JsonRpcException
-from ..base import stopped
+from ..base import stopped_error
 from .functions import PickledFunction
 from .process import ChildLostError, ChildProcess, ClientGoneError, TooLateError, Wakeup, is_closed
 from .wire import MessageType
@@ -221,7 +221,7 @@ class Slot:
 
     def _run(self, job: Job) -> None:
         if self._pool.is_dropping:
-            self._fail(job, stopped())
+            self._fail(job, stopped_error())
             return
         if job.client is not None and is_closed(job.client):
             self._pool.count_as("cancelled")

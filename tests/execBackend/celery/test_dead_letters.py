@@ -1,19 +1,17 @@
-"""What anybody may put on the queue of calls: it is set aside, logged once, and the worker goes on."""
+"""The dead letter queue: messages that cannot be run, and notifications that kill their workers."""
 
 import base64
 import json
+import re
 import signal
-from types import SimpleNamespace
-
-import pytest
 
 from flaskJSONRPCServer import flaskJSONRPCServer
 from flaskJSONRPCServer.execBackend.celery import CeleryBackend
 from flaskJSONRPCServer.execBackend.celery.app import CALL, NOTIFY
-from flaskJSONRPCServer.execBackend.celery.shapes import misfit_of_envelope, misfit_of_task
-from tests.execBackend.celery.api import echo
+from tests.execBackend.celery import api
 from tests.execBackend.celery.processes import broker_running, new_queue, worker_running
-from tests.helpers import call_wsgi, post, rpc, wait_until
+from tests.execBackend.celery.servers import notify, server_for
+from tests.helpers import call_wsgi, post, result_of, rpc, wait_until
 
 PROPERTIES = {"delivery_tag": "t", "delivery_info": {"exchange": "", "routing_key": "q"}, "body_encoding": "base64"}
 
@@ -35,7 +33,10 @@ def task(name, body):
 
 
 HEADERS = (None, [1], {}, {"task": 5, "id": "i"}, {"task": CALL, "id": [1]})
+
+
 BODIES = ([[], {}, {}], [[5], {}, {}], [[{}], {}, {}], {}, 5, None)
+
 
 GARBAGE = [
     *(b"not json", b"[]", b"\xff\xfe{", b"null", b"5", b'"x"', b"", b"{}", b"[" * 100_000, b"x" * 10_000_000),
@@ -48,12 +49,12 @@ GARBAGE = [
 ]
 
 
-def test_garbage_is_set_aside_and_the_worker_goes_on():
+def test_garbage_goes_to_the_dead_letter_queue_and_the_worker_goes_on():
     queue = new_queue()
     with broker_running() as broker, worker_running(broker, queue, "-c", "1") as worker, broker.client() as client:
         client.lpush(queue, *GARBAGE)
         server = flaskJSONRPCServer(None, log=False, dispatcherBackend=CeleryBackend(broker=broker.url, queue=queue))
-        server.registerFunction(echo, path="/api")
+        server.registerFunction(api.echo, path="/api")
         answer = call_wsgi(server.getWSGI(), post(rpc("echo", [1]))).json()
         wait_until(lambda: client.llen(f"{queue}.dead") == len(GARBAGE))
         wait_until(lambda: server.stats()["celery_dead"] == len(GARBAGE))
@@ -67,55 +68,29 @@ def test_garbage_is_set_aside_and_the_worker_goes_on():
     assert "Traceback" not in worker.output
 
 
-def test_worker_that_must_end_says_so_by_its_status():
-    with broker_running() as broker, worker_running(broker, new_queue(), "-c", "1") as worker:
-        assert worker.end(signal.SIGQUIT) not in (0, -signal.SIGQUIT)
+def test_notification_that_kills_its_workers_becomes_a_dead_letter(broker, caplog):
+    queue = new_queue()
+    with worker_running(broker, queue, "-c", "1", make="make_impatient") as program:
+        with server_for(broker, queue, {"log": 3}, tries=3) as server:
+            app = server.getWSGI()
+            notify(app, "die")
+            program.line_with(r"notification /api/die \[\w+\] was begun 3 times and never finished; it is in the queue")
+            wait_until(lambda: server.stats()["celery_dead"] == 1)
+            assert result_of(app, "echo", [1]) == 1
+            stats = server.stats()
+    (letter,) = broker.client().lrange(f"{queue}.dead", 0, -1)
+
+    assert (stats["celery_retried"], stats["celery_failed"], stats["celery_queue"]) == (3, 1, 0)
+    assert len(re.findall(r"exited with .signal 9", program.output)) == 3
+    assert json.loads(base64.b64decode(json.loads(letter)["body"]))["method"] == "die"
+    assert "notification /api/die was begun 3 times" in caplog.text
 
 
-@pytest.mark.parametrize(
-    ("message", "misfit"),
-    [
-        ([], "it is a list and not an object"),
-        ({}, "it has no headers"),
-        ({"headers": {}}, "it has no properties"),
-        ({"headers": {}, "properties": {"delivery_info": {}}}, "it has no delivery tag"),
-        ({"headers": {}, "properties": {"delivery_info": {}, "delivery_tag": "t"}}, "it has no body"),
-        ({"headers": {}, "properties": {"delivery_info": {}, "delivery_tag": "t"}, "body": ""}, None),
-    ],
-)
-def test_misfit_of_an_envelope(message, misfit):
-    assert misfit_of_envelope(message) == misfit
-
-
-WHOLE = {
-    "uniqueId": "u",
-    "path": "/api/",
-    "method": "echo",
-    "params": "[1]",
-    "id": 1,
-    "notify": False,
-    "jsonp": False,
-    "request": {},
-    "servedBy": [False, None, None],
-    "signature": "(a)",
-    "fingerprint": "f",
-}
-
-
-@pytest.mark.parametrize(
-    ("headers", "payload", "misfit"),
-    [
-        (None, None, "its headers name no task"),
-        ({"task": "other", "id": "i"}, None, "there is no task 'other'"),
-        ({"task": "call"}, None, "its headers have no id"),
-        ({"task": "call", "id": "i"}, {}, "its body is not [args, kwargs, embed]"),
-        ({"task": "call", "id": "i"}, [[WHOLE, 1], {}, {}], "its arguments are no call"),
-        ({"task": "call", "id": "i"}, [[{**WHOLE, "path": 1, "notify": None}], {}, {}], "its call lacks path, notify"),
-        ({"task": "call", "id": "i"}, [[WHOLE], {}, {}], None),
-        ({"task": "theirs", "id": "i"}, [[1, 2], {}, {}], None),
-    ],
-)
-def test_misfit_of_a_task(headers, payload, misfit):
-    message = SimpleNamespace(headers=headers, payload=payload)
-
-    assert misfit_of_task(message, {"call", "theirs"}, {"call"}) == misfit
+def test_notification_for_which_a_worker_has_other_functions_becomes_a_dead_letter(broker):
+    queue = new_queue()
+    with worker_running(broker, queue, "-c", "1", make="make_other") as program, server_for(broker, queue) as server:
+        notify(server.getWSGI(), "pid")
+        program.line_with(
+            r"notification /api/pid \[\w+\] was not run: Worker differs: .*; it is in the queue '\w+.dead' now"
+        )
+        wait_until(lambda: server.stats()["celery_dead"] == 1)

@@ -1,11 +1,11 @@
-"""What a message on the queue of calls must look like. Anybody who reaches the broker can put anything there."""
+"""Checks of the messages on the queue of calls. Anyone who can reach the broker can put anything there."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-__all__ = ["misfit_of_envelope", "misfit_of_task"]
+__all__ = ["envelope_misfit", "task_misfit"]
 
 _CALL: Final[dict[str, tuple[type, ...]]] = {
     "uniqueId": (str,),
@@ -22,8 +22,8 @@ _CALL: Final[dict[str, tuple[type, ...]]] = {
 }
 
 
-def misfit_of_envelope(message: Any) -> str | None:
-    """Return why what lies in a list of Redis is no message of kombu's; None where it is one."""
+def envelope_misfit(message: Any) -> str | None:
+    """Return why the JSON value of an item of a Redis list is not a message of kombu; None if it is."""
     if not isinstance(message, Mapping):
         return f"it is a {type(message).__name__} and not an object"
     if not isinstance(message.get("headers"), dict):
@@ -36,36 +36,37 @@ def misfit_of_envelope(message: Any) -> str | None:
     return None if isinstance(message.get("body"), str) else "it has no body"
 
 
-def misfit_of_task(message: Any, known: Collection[str], own: Collection[str]) -> str | None:
-    """Return why a message is no task for this worker; None where it is one.
+def task_misfit(message: Any, tasks: Collection[str], call_tasks: Collection[str]) -> str | None:
+    """Return why a message is not a task for this worker; None if it is.
 
     Args:
         message: Celery's message.
-        known: The names of all tasks of the worker.
-        own: The names of those that run calls of the server.
+        tasks: The names of all tasks of the worker.
+        call_tasks: The names of the tasks that run calls of the server.
     """
     headers = message.headers
     if not isinstance(headers, dict) or not isinstance(headers.get("task"), str):
         return "its headers name no task"
-    if headers["task"] not in known:
+    if headers["task"] not in tasks:
         return f"there is no task {headers['task']!r:.100}"
     if not isinstance(headers.get("id"), str):
         return "its headers have no id"
     try:
         payload = message.payload
-    except Exception as exc:  # noqa: BLE001  a content type that is refused, and whatever a decoder raises
+    except Exception as exc:  # noqa: BLE001  a content type that is refused, or any error of a decoder
         return f"its body cannot be read: {type(exc).__name__}"
-    return misfit_of_call(payload) if headers["task"] in own else misfit_of_arguments(payload)
+    return call_misfit(payload) if headers["task"] in call_tasks else arguments_misfit(payload)
 
 
-def misfit_of_arguments(payload: Any) -> str | None:
-    """Return why a body is not ``[args, kwargs, embed]``, as Celery's protocol 2 has it; None where it is."""
-    fits = isinstance(payload, list) and [type(part) for part in payload] == [list, dict, dict]
-    return None if fits else "its body is not [args, kwargs, embed]"
+def arguments_misfit(payload: Any) -> str | None:
+    """Return why a body is not ``[args, kwargs, embed]``, as in Celery's message protocol 2; None if it is."""
+    is_valid = isinstance(payload, list) and [type(part) for part in payload] == [list, dict, dict]
+    return None if is_valid else "its body is not [args, kwargs, embed]"
 
 
-def misfit_of_call(payload: Any) -> str | None:
-    if (misfit := misfit_of_arguments(payload)) is not None:
+def call_misfit(payload: Any) -> str | None:
+    """Return why a body is not a call of the server; None if it is."""
+    if (misfit := arguments_misfit(payload)) is not None:
         return misfit
     args, kwargs, _ = payload
     if len(args) != 1 or kwargs or not isinstance(args[0], dict):
