@@ -14,7 +14,7 @@ DEV := $(VENV)/.installed-dev
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all coverage check lint types security docs imports overhead bench bench-overhead soak hard fuzz wheel format venv clean
+.PHONY: help run test test-all coverage check lint types security docs images imports overhead bench bench-overhead soak hard fuzz wheel format venv clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/\1 \2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -57,6 +57,9 @@ imports: $(DEV)  ## the import-direction test
 
 docs: $(DEV)  ## build the documentation into docs/_build/html, warnings being errors
 	@$(BIN)/sphinx-build -q -E -W --keep-going -b html -d docs/_build/doctrees docs docs/_build/html
+
+images:  ## draw the picture of the README, docs/images/request.svg
+	@$(PYTHON) tools/draw-images
 
 overhead: $(DEV)  ## hold the instructions of a request to benchmarks/overhead.json, with valgrind; ARGS=--keep writes that
 	@$(BIN)/python -m benchmarks.overhead $(or $(ARGS),--check)

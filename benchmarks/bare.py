@@ -1,7 +1,7 @@
-"""What the server is held against: applications that only parse, call and serialise, as one would write them by hand.
+"""The baseline: handwritten applications that only parse, call and serialise.
 
-Each does one kind of request and nothing else: it checks nothing, routes nothing and catches nothing. They repeat each
-other so that none pays for a helper function.
+Each answers one kind of request, without checks, routing or error handling. They repeat each other, so that none pays
+for a helper function.
 """
 
 import importlib
@@ -21,8 +21,10 @@ class Json:
     def __init__(self, module_name: str) -> None:
         module = importlib.import_module(module_name)
         self.loads: Callable[[bytes], Any] = module.loads
-        gives_bytes = isinstance(module.dumps(None), bytes)
-        self.dumps: Callable[[Any], bytes] = module.dumps if gives_bytes else lambda value: module.dumps(value).encode()
+        returns_bytes = isinstance(module.dumps(None), bytes)
+        self.dumps: Callable[[Any], bytes] = (
+            module.dumps if returns_bytes else lambda value: module.dumps(value).encode()
+        )
 
 
 def wsgi_call(json: Json) -> Application:

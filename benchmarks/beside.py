@@ -1,7 +1,7 @@
-"""How long small calls take beside a large one, with ``experimental=True`` and without.
+"""Time small calls during a large one, with ``experimental=True`` and without.
 
-A process of its own sends small calls, one after the other, while this one sends a large request that the server reads,
-echoes and compresses. The servers take turns in interleaved rounds; ratios are taken in each round.
+Another process sends small calls, one after the other, while this one sends a large request that the server reads,
+echoes and compresses. The servers take turns in interleaved rounds, and ratios are computed in each round.
 """
 
 import argparse
@@ -38,15 +38,15 @@ def main() -> None:
     parser.add_argument("--gevent", action="store_true", help="serve with pywsgi, under gevent")
     parser.add_argument("--megabytes", type=float, default=20, help="the size of the large request")
     parser.add_argument("--rounds", type=int, default=7)
-    given = parser.parse_args()
-    text = large_text(given.megabytes)
+    arguments = parser.parse_args()
+    text = large_text(arguments.megabytes)
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         plain, experimental = (
-            stack.enter_context(serving(Path(folder) / name, options, gevent=given.gevent))
+            stack.enter_context(serving(Path(folder) / name, options, gevent=arguments.gevent))
             for name, options in (("plain", []), ("experimental", ["--experimental"]))
         )
-        rounds = [run_round(plain, experimental, text) for _ in range(given.rounds)]
-    print(machine(), f"{len(text) / 1e6:.1f} MB,", "gevent" if given.gevent else "native threads")
+        rounds = [run_round(plain, experimental, text) for _ in range(arguments.rounds)]
+    print(machine(), f"{len(text) / 1e6:.1f} MB,", "gevent" if arguments.gevent else "native threads")
     print(table(rounds))
 
 
@@ -76,12 +76,12 @@ def record_of(number: int) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What was measured on one server for a while.
+    """The measurements of one server in one interval.
 
     Attributes:
-        latencies_ms: How long each small call took, in ascending order.
-        duration_s: How long they were sent.
-        large_s: How long the large request took; None where there was none.
+        latencies_ms: The durations of the small calls, in ascending order.
+        duration_s: The length of the interval.
+        large_s: The duration of the large request; None if there was none.
     """
 
     latencies_ms: list[float]
@@ -102,19 +102,19 @@ Round = dict[str, Sample]
 
 
 def percentile(ordered: list[float], percent: float) -> float:
-    """Return the least value that so many percent do not pass."""
+    """Return a percentile of values in ascending order."""
     return ordered[math.ceil(len(ordered) * percent / 100) - 1]
 
 
 class Target:
-    """A server, with a process that sends it small calls."""
+    """A server, with a process that sends small calls to it."""
 
     def __init__(self, address: str, pipe: Connection) -> None:
         self._address = address
         self._pipe = pipe
 
     def sample(self, text: bytes) -> Sample:
-        """Measure beside a large request."""
+        """Measure small calls during a large request."""
         with self._small_calls() as latencies_ms:
             started = time.perf_counter()
             answer = self._post(text)
@@ -129,10 +129,10 @@ class Target:
 
     @contextlib.contextmanager
     def _small_calls(self) -> Iterator[list[float]]:
-        """Let small calls be sent meanwhile; at the end the list has how long each took, in milliseconds."""
+        """Send small calls during the block. At its end, the list has their durations in milliseconds."""
         latencies_ms: list[float] = []
         self._pipe.send("start")
-        self._pipe.recv()  # the first one is answered
+        self._pipe.recv()  # the first call has been answered
         yield latencies_ms
         self._pipe.send("stop")
         latencies_ms += self._pipe.recv()
@@ -152,7 +152,7 @@ def check_large(answer: bytes, text: bytes) -> None:
 
 @contextlib.contextmanager
 def serving(folder: Path, options: list[str], *, gevent: bool) -> Iterator[Target]:
-    """Run a server, and the process that calls it."""
+    """Run a server and the process that calls it."""
     folder.mkdir()
     with running_server("beside_server", folder, *options, gevent=gevent) as server:
         context = multiprocessing.get_context("spawn")
@@ -167,7 +167,7 @@ def serving(folder: Path, options: list[str], *, gevent: bool) -> Iterator[Targe
 
 
 def send_small_calls(address: str, pipe: Connection) -> None:
-    """Send small calls over a connection that is kept as long as the server does: between "start" and "stop"."""
+    """Send small calls over a persistent connection, between "start" and "stop"."""
     body = json.dumps(_SMALL)
     connection = UnixConnection(address)
     while pipe.recv() == "start":
@@ -182,7 +182,7 @@ def send_small_calls(address: str, pipe: Connection) -> None:
 
 
 def latency_of(connection: UnixConnection, body: str) -> float:
-    """Return how long a small call took, in milliseconds."""
+    """Send a small call and return its duration in milliseconds."""
     started = time.perf_counter()
     connection.request("POST", PATH, body, _HEADERS)
     answer = json.loads(connection.getresponse().read())
@@ -192,22 +192,22 @@ def latency_of(connection: UnixConnection, body: str) -> float:
 
 
 def run_round(plain: Target, experimental: Target, text: bytes) -> Round:
-    beside = plain.sample(text)
+    plain_sample = plain.sample(text)
     return {
-        ALONE: plain.sample_alone(beside.duration_s),
-        PLAIN: beside,
+        ALONE: plain.sample_alone(plain_sample.duration_s),
+        PLAIN: plain_sample,
         EXPERIMENTAL: experimental.sample(text),
     }
 
 
 def table(rounds: list[Round]) -> str:
-    """Return the figures, each the median over all rounds (least-most)."""
-    figures = [{name: sample.figures() for name, sample in each.items()} for each in rounds]
+    """Return the table of figures, each as the median over all rounds (least-most)."""
+    figures = [{name: sample.figures() for name, sample in samples.items()} for samples in rounds]
     lines = [
-        row(name, [cell([each[name][figure] for each in figures]) for figure in FIGURES])
+        row(name, [cell([round_figures[name][figure] for round_figures in figures]) for figure in FIGURES])
         for name in (ALONE, PLAIN, EXPERIMENTAL)
     ]
-    ratios = [cell([ratio(each, figure) for each in figures]) for figure in FIGURES]
+    ratios = [cell([ratio(round_figures, figure) for round_figures in figures]) for figure in FIGURES]
     return "\n".join([row("", FIGURES), *lines, row("experimental True / False", ratios)])
 
 
@@ -224,7 +224,7 @@ def cell(values: list[Any]) -> str:
 
 
 def row(name: str, cells: Any) -> str:
-    return "  ".join([name.ljust(27), *(each.ljust(22) for each in cells)]).rstrip()
+    return "  ".join([name.ljust(27), *(text.ljust(22) for text in cells)]).rstrip()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The server that :mod:`benchmarks.beside` puts large requests to. It answers a line of its input by one of JSON."""
+"""The server that :mod:`benchmarks.beside` sends large requests to. It answers each input line with a line of JSON."""
 
 import argparse
 import json
@@ -21,11 +21,11 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="where the socket is")
     parser.add_argument("--gevent", action="store_true")
     parser.add_argument("--experimental", action="store_true")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     server = flaskJSONRPCServer(
-        str(given.folder / "socket"),
-        gevent=given.gevent,
-        experimental=given.experimental,
+        str(arguments.folder / "socket"),
+        gevent=arguments.gevent,
+        experimental=arguments.experimental,
         log=2,
         allowCompress=True,
         max_body_bytes=_LARGEST_BYTES,
@@ -34,7 +34,7 @@ def main() -> None:
     server.registerFunction(echo, path=PATH)
     server.start()
     for _ in read_lines():
-        print(json.dumps({"experimental": given.experimental}), flush=True)
+        print(json.dumps({"experimental": arguments.experimental}), flush=True)
     server.stop()
 
 

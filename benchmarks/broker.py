@@ -14,7 +14,7 @@ _START_WITHIN_S = 10
 
 @contextlib.contextmanager
 def broker_running() -> Iterator[tuple[str, int]]:
-    """Run one, on a port of its own; give its URL and the id of its process."""
+    """Run a broker on a free port; yield its URL and its process id."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     with tempfile.TemporaryDirectory() as folder:
@@ -28,15 +28,15 @@ def broker_running() -> Iterator[tuple[str, int]]:
 
 
 def wait_for(port: int) -> None:
-    """Wait until somebody listens on a port.
+    """Wait until a process listens on a port.
 
     Raises:
-        TimeoutError: Nobody does.
+        TimeoutError: No process listens in time.
     """
     deadline = time.monotonic() + _START_WITHIN_S
     while not listens(port):
         if time.monotonic() > deadline:
-            raise TimeoutError(f"nobody listens on port {port}")
+            raise TimeoutError(f"no process listens on port {port}")
         time.sleep(0.02)
 
 

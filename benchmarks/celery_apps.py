@@ -1,4 +1,4 @@
-"""What ``benchmarks.celery_overhead`` compares, for its workers: a bare Celery application, and a server of ours."""
+"""The applications that ``benchmarks.celery_overhead`` compares: a bare Celery application and a server of ours."""
 
 import os
 

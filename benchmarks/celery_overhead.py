@@ -1,7 +1,7 @@
 """Time calls in Celery workers: ``python -m benchmarks.celery_overhead``.
 
-A call of ours, from the WSGI callable on, takes turns with a bare Celery ``add.delay(1, 2).get()``, one by one. Both
-have a worker with one process, and the same broker: a Valkey server that is started for it.
+A call of ours, measured from the WSGI callable, takes turns with a bare Celery ``add.delay(1, 2).get()``. Both have a
+worker with one process, and share a broker: a Valkey server that the benchmark starts.
 """
 
 import argparse
@@ -26,21 +26,21 @@ _TIMEOUT_S = 60
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.celery_overhead", description=__doc__.splitlines()[0])
-    parser.add_argument("--calls", type=int, default=2000, help="how many calls of each")
-    parser.add_argument("--check", action="store_true", help=f"exit with status 1 where the ratio passes {BOUND}")
-    given = parser.parse_args()
+    parser.add_argument("--calls", type=int, default=2000, help="the number of calls of each")
+    parser.add_argument("--check", action="store_true", help=f"exit with status 1 if the ratio exceeds {BOUND}")
+    arguments = parser.parse_args()
     with broker_running() as (url, _):
         os.environ["CELERY_OVERHEAD_BROKER"] = url
         apps = importlib.import_module("benchmarks.celery_apps")
         with worker("bare"), worker("celery"):
-            ours, bare = race(call_of(apps.server), lambda: apps.add.delay(1, 2).get(_TIMEOUT_S), given.calls)
+            ours, bare = race(call_of(apps.server), lambda: apps.add.delay(1, 2).get(_TIMEOUT_S), arguments.calls)
         apps.server.stop()
         apps.bare.close()
     ratio = statistics.median(ours) / statistics.median(bare)
-    print(machine(), f"{given.calls} calls of each")
+    print(machine(), f"{arguments.calls} calls of each")
     print(line("bare Celery", bare), line("ours", ours), sep="\n")
     print(f"ours / bare Celery at p50: {ratio:.2f}, <= {BOUND}: {'pass' if ratio <= BOUND else 'FAIL'}")
-    return int(given.check and ratio > BOUND)
+    return int(arguments.check and ratio > BOUND)
 
 
 @contextlib.contextmanager
@@ -57,7 +57,7 @@ def worker(name: str) -> Iterator[None]:
 
 
 def call_of(server: object) -> Callable[[], float]:
-    """Return what makes a call of ours, and reads its answer."""
+    """Return a function that makes a call of ours and reads its answer."""
     app, workload = server.getWSGI(), WORKLOADS[0]  # type: ignore[attr-defined]
 
     def call() -> float:
@@ -70,7 +70,7 @@ def call_of(server: object) -> Callable[[], float]:
 
 
 def race(ours: Callable[[], float], bare: Callable[[], float], calls: int) -> tuple[list[float], list[float]]:
-    """Return the durations of calls that take turns, in milliseconds."""
+    """Alternate between calls of both kinds; return their durations in milliseconds."""
     for _ in range(_WARM_UP):
         ours(), bare()
     pairs = [(timed(ours), timed(bare)) for _ in range(calls)]

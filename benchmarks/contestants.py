@@ -1,4 +1,4 @@
-"""The applications that are timed, and how one request is put to any of them."""
+"""The applications that are timed, and the function that sends a request to any of them."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -19,14 +19,14 @@ CONTESTANTS = (BARE, NATIVE, DIRECT, FLASK_VIEW, VIA_FLASK)
 
 
 def server_application(json_module: str, *, flask_context: bool) -> Application:
-    """Return the callable of a server as its users make it: with an address, and every option at its default."""
+    """Return the WSGI callable of a typical server: with an address, and all options at their defaults."""
     server = flaskJSONRPCServer(["127.0.0.1", 8080], jsonBackend=json_module, flaskContext=flask_context)
     server.registerFunction(add, path=PATH)
     return server.getWSGI()
 
 
 class Received:
-    """A request as the serving backend ``native`` hands it over; the environ of the benchmark is its head."""
+    """A request as the serving backend ``native`` passes it. Its head is the environ of the benchmark."""
 
     def __init__(self, head: dict[str, Any]) -> None:
         self.head = self.environ = head
@@ -37,7 +37,7 @@ class Received:
 
 
 def native_application(json_module: str) -> Application:
-    """Return a server as ``native`` asks it: the parsed request in, the bytes of the whole answer out, no WSGI."""
+    """Return an application that calls a server like ``native``: with the parsed request, without WSGI."""
     server = server_application(json_module, flask_context=False)
 
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -50,7 +50,7 @@ def native_application(json_module: str) -> Application:
 
 
 def make_application(contestant: str, json_module: str, kind: str) -> Application:
-    """Return one contestant for one kind of workload."""
+    """Return the application of a contestant for one kind of workload."""
     if contestant == BARE:
         return BARE_WSGI[kind](Json(json_module))
     if contestant == FLASK_VIEW:
@@ -61,7 +61,7 @@ def make_application(contestant: str, json_module: str, kind: str) -> Applicatio
 
 
 def do_nothing(_environ: dict[str, Any], _start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Be the application whose time is the harness's own."""
+    """Answer without work: the time of this application is that of the harness."""
     return _NOTHING
 
 
@@ -69,11 +69,11 @@ _NOTHING = [b"{}"]
 
 
 def ignore_response(_status: str, _headers: list[tuple[str, str]], _exc_info: Any = None) -> None:
-    """Be the start_response of a timed request."""
+    """Ignore the status and headers: the start_response of a timed request."""
 
 
 def exchange(app: Application, environ: dict[str, Any], body: bytes, start_response: Callable[..., Any]) -> bytes:
-    """Put one request to an application, as a WSGI server does (PEP 3333)."""
+    """Send one request to an application as a WSGI server does (PEP 3333); return the body of the answer."""
     environ = environ.copy()
     environ["wsgi.input"] = BytesIO(body)
     parts = app(environ, start_response)
@@ -85,7 +85,7 @@ def exchange(app: Application, environ: dict[str, Any], body: bytes, start_respo
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What an application said: the status code, and the body as parsed JSON, None where there is none."""
+    """The answer of an application: the status code, and the body as parsed JSON; None if it is empty."""
 
     code: int
     content: Any
@@ -102,10 +102,10 @@ def right_answer(workload: Workload) -> Answer:
 
 
 def check_answer(app: Application, contestant: str, workload: Workload) -> None:
-    """Refuse to time what answers wrongly.
+    """Check that an application answers correctly, before it is timed.
 
     Raises:
-        ValueError: It does.
+        ValueError: The answer is wrong.
     """
     answer = answer_of(app, workload)
     if answer != right_answer(workload):

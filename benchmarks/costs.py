@@ -1,9 +1,10 @@
-"""Tell how much of a core a call takes, by exec backend: ``python -m benchmarks.costs``.
+"""Print the processor time of a call by exec backend: ``python -m benchmarks.costs``.
 
-For each backend a server is loaded over sockets, with a function that does next to nothing. What is told is the
-processor time of each program that takes part, for each call: the server, its child processes, the Celery worker, the
-broker. The load has no part in it. So the figures hold for a machine that is as busy as this one is under the load,
-and do not depend on how many cores it has.
+For each backend a server is loaded over sockets, with a function that does next to nothing. The figures are the
+processor
+time of each participating program per call: the server, its child processes, the Celery worker, the broker. The load
+generator is not counted. The figures hold for a machine as busy as this one under the load, and do not depend on the
+number of cores.
 """
 
 import argparse
@@ -30,23 +31,23 @@ _WARM_UP_S = 1
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.costs", description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=5, help="how long each backend is loaded")
-    parser.add_argument("--connections", type=int, default=16, help="how many connections load it")
+    parser.add_argument("--seconds", type=float, default=5, help="the duration of the load on each backend")
+    parser.add_argument("--connections", type=int, default=16, help="the number of connections")
     parser.add_argument("--only", choices=BACKENDS, action="append", help="only this backend; may be repeated")
-    given = parser.parse_args(arguments)
-    print(machine(), f"{given.connections} connections, {given.seconds:g} s each")
+    options = parser.parse_args(arguments)
+    print(machine(), f"{options.connections} connections, {options.seconds:g} s each")
     print("processor time of a call, in µs:")
-    for backend in given.only or BACKENDS:
+    for backend in options.only or BACKENDS:
         with running(backend) as (address, programs):
-            calls, spent = load(address, programs, given.seconds, given.connections)
+            calls, spent = load(address, programs, options.seconds, options.connections)
         parts = "   ".join(f"{name} {seconds / calls * 1e6:.0f}" for name, seconds in spent.items())
-        print(f"{backend:10} {calls / given.seconds:8,.0f} calls/s   {parts}")
+        print(f"{backend:10} {calls / options.seconds:8,.0f} calls/s   {parts}")
     return 0
 
 
 @contextlib.contextmanager
 def running(backend: str) -> Iterator[tuple[str, dict[str, psutil.Process]]]:
-    """Run a server, and what its backend needs; give its address and all programs by name."""
+    """Run a server and the programs that its backend needs; yield its address and all programs by name."""
     environment = {**os.environ, "COSTS_BACKEND": backend}
     with contextlib.ExitStack() as stack:
         programs = {}
@@ -58,7 +59,7 @@ def running(backend: str) -> Iterator[tuple[str, dict[str, psutil.Process]]]:
         server = stack.enter_context(started("serve", _MODULE, "--bind", "127.0.0.1:0", environment=environment))
         assert server.stdout is not None
         address = server.stdout.readline().rpartition("http://")[2].strip().rstrip("/")
-        post(address, _CALL)  # waits until there is somebody to run it
+        post(address, _CALL)  # waits until a worker runs it
         yield address, {"server": psutil.Process(server.pid), **programs}
 
 
@@ -77,7 +78,7 @@ def started(*arguments: str, environment: dict[str, str]) -> Iterator[subprocess
 def load(
     address: str, programs: dict[str, psutil.Process], seconds: float, connections: int
 ) -> tuple[int, dict[str, float]]:
-    """Return how many calls were answered, and how many seconds of a core each program has spent on them."""
+    """Load a server; return the number of answered calls and the processor time of each program in seconds."""
     url = f"http://{address}/api"
     measure(url, _CALL, connections=connections, seconds=_WARM_UP_S)
     calls, spent = count(address), spending(programs)
@@ -88,8 +89,8 @@ def load(
 
 def count(address: str) -> int:
     """Return how many calls the server has begun."""
-    told: int = post(address, b'{"jsonrpc":"2.0","method":"count","id":1}', "/count")["result"]
-    return told
+    calls: int = post(address, b'{"jsonrpc":"2.0","method":"count","id":1}', "/count")["result"]
+    return calls
 
 
 def post(address: str, body: bytes, path: str = "/api") -> dict[str, Any]:
@@ -102,7 +103,7 @@ def post(address: str, body: bytes, path: str = "/api") -> dict[str, Any]:
 
 
 def spending(programs: dict[str, psutil.Process]) -> dict[str, float]:
-    """Return the processor time of each program, in seconds, that of the server's children apart."""
+    """Return the processor time of each program in seconds, with the server's children as a separate entry."""
     spent = {name: seconds(process) for name, process in programs.items()}
     for name, process in programs.items():
         below = sum(map(seconds, process.children(recursive=True)))

@@ -1,4 +1,4 @@
-"""What ``benchmarks.costs`` serves, and what its Celery worker runs."""
+"""The server that ``benchmarks.costs`` runs, and its Celery worker too."""
 
 import os
 

@@ -1,7 +1,7 @@
-"""The process whose instructions :mod:`benchmarks.overhead` counts. It forks for each count, and tells who did what.
+"""The process whose instructions :mod:`benchmarks.overhead` counts. It forks for each count and prints the ids.
 
-Python's start and the imports are paid for once. A forked process inherits what has been counted until then, so that
-the difference of two that were forked one after the other is that of their requests.
+The start of Python and the imports happen once. A forked process inherits the count so far, so that the difference of
+two processes is that of their requests.
 """
 
 import functools
@@ -19,7 +19,7 @@ from .workloads import WORKLOADS, Workload, add
 
 JSON_MODULES = ("simplejson", "orjson")
 
-# How many requests the two processes put; a batch has a hundred calls.
+# How many requests the two processes send; a batch has a hundred calls.
 COUNTS = {"call": (50, 200), "notification": (50, 200), "batch": (2, 8)}
 
 _WARM_UP = 20
@@ -31,7 +31,7 @@ _STEP_COUNTS = (500, 2000)
 
 
 def cases() -> list[tuple[str, str, Workload]]:
-    """Return what is counted: the contestant, its JSON module, and the request."""
+    """Return the cases to count: the contestant, its JSON module and the request."""
     named = [workload for workload in WORKLOADS if workload.style == "named"]
     return [(contestant, name, load) for name in JSON_MODULES for load in named for contestant in CONTESTANTS]
 
@@ -47,7 +47,7 @@ def put_requests(app: Any, workload: Workload, count: int) -> None:
 
 
 def put_in_fork(app: Any, workload: Workload, count: int) -> int:
-    """Put requests in a process of their own, and return its id."""
+    """Send requests in a forked process, and return its id."""
     return run_in_fork(lambda: put_requests(app, workload, count), workload.name)
 
 
@@ -70,7 +70,7 @@ def call_in_context(args: tuple[int, ...], kwargs: dict[str, int]) -> int:
 
 
 STEPS = {PLAIN_CALL: call_plainly, CALL_IN_CONTEXT: call_in_context}
-"""What one step of a request costs: the step without it, and with it."""
+"""The variants of one step of a request, whose difference is its cost."""
 
 
 def repeat(step: Callable[..., object], count: int) -> None:
@@ -79,7 +79,7 @@ def repeat(step: Callable[..., object], count: int) -> None:
 
 
 def run_in_thread(step: Callable[..., object], count: int) -> None:
-    """Repeat a step as calls run: in a thread whose own context is empty."""
+    """Repeat a step in a thread with an empty context, as calls run."""
     thread = threading.Thread(target=repeat, args=(step, count))
     thread.start()
     thread.join()
@@ -92,7 +92,7 @@ def count_step(name: str) -> None:
 
 
 def main() -> None:
-    gc.disable()  # a collection comes when it comes: it would fall into one count and not into the other
+    gc.disable()  # a collection would fall into one count and not into the other
     for contestant, json_module, workload in cases():
         app = make_application(contestant, json_module, workload.kind)
         check_answer(app, contestant, workload)

@@ -1,7 +1,8 @@
 """Time the server's WSGI callable in this process, without sockets: ``python -m benchmarks.inprocess``.
 
-The server, directly and through Flask, runs against a bare WSGI application and a bare Flask view. Those only parse,
-call and serialise, with the same JSON module. All take turns in interleaved rounds; ratios are taken in each round.
+The server, directly and through Flask, is compared with a bare WSGI application and a bare Flask view. Those only
+parse, call and serialise, with the same JSON module. All take turns in interleaved rounds, and ratios are computed in
+each round.
 """
 
 import argparse
@@ -18,10 +19,10 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="take fewer and shorter samples: less than 30 seconds")
     parser.add_argument("--memory", action="store_true", help="measure the memory only")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures into a file too")
-    parser.add_argument("--check", action="store_true", help="exit with status 1 where a bound is missed")
-    parser.add_argument("--rounds", type=int, help="how many rounds (31; 7 with --quick)")
+    parser.add_argument("--check", action="store_true", help="exit with status 1 if a bound is missed")
+    parser.add_argument("--rounds", type=int, help="the number of rounds (31; 7 with --quick)")
     parser.add_argument("--sample-ms", type=float, help="the least duration of a sample (20; 5 with --quick)")
-    parser.add_argument("--calls", type=int, default=memory.CALLS, help="how many calls the memory is measured over")
+    parser.add_argument("--calls", type=int, default=memory.CALLS, help="the number of calls for the memory test")
     arguments = parser.parse_args()
     arguments.rounds = arguments.rounds or (7 if arguments.quick else 31)
     arguments.sample_ms = arguments.sample_ms or (5 if arguments.quick else 20)

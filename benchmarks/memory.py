@@ -1,4 +1,4 @@
-"""Growth of the process over a million calls. Run by itself, it prints one JSON object for its parent."""
+"""Measure the growth of the process over a million calls. As a program, it prints one JSON object for its parent."""
 
 import gc
 import itertools
@@ -21,7 +21,7 @@ _MB = 1_000_000
 
 
 def measure(calls: int) -> dict[str, Any]:
-    """Return what the process grows by from the first tenth of the calls to the last one, in MB."""
+    """Return the growth of the process from the first tenth of the calls to the last call, in MB."""
     app = server_application("simplejson", flask_context=False)
     first = calls // 10
     put_requests(app, first)
@@ -32,7 +32,7 @@ def measure(calls: int) -> dict[str, Any]:
 
 
 def put_requests(app: Application, count: int) -> None:
-    """Put so many requests to an application: calls and notifications, positional and named, in turn."""
+    """Send requests to an application: calls and notifications, positional and named, in turn."""
     requests = [(workload.environ(), workload.body) for workload in WORKLOADS if workload.kind != "batch"]
     for environ, body in itertools.islice(itertools.cycle(requests), count):
         exchange(app, environ, body, ignore_response)
@@ -44,7 +44,7 @@ def resident_mb() -> float:
 
 
 def measure_apart(calls: int) -> dict[str, Any]:
-    """Do as :func:`measure` in a fresh process, which nothing else has filled or fragmented."""
+    """Run :func:`measure` in a fresh process, whose memory is not filled or fragmented."""
     command = [sys.executable, "-m", "benchmarks.memory", str(calls)]
     answer = subprocess.run(command, cwd=_ROOT, check=True, stdout=subprocess.PIPE)
     figures: dict[str, Any] = json.loads(answer.stdout)

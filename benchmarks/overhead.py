@@ -1,8 +1,8 @@
 """Count the instructions of one request, in-process and without sockets: ``python -m benchmarks.overhead``.
 
-Valgrind counts them. A time differs from run to run, by a multiple where the machine does other work; the number of
-instructions differs by a few parts in a thousand, so that a regression of a few percent shows. What was counted last is
-kept in ``overhead.json``, apart for each Python and each set of libraries, since they change the figures.
+Valgrind counts them. Times differ from run to run, by a multiple on a busy machine. The number of instructions differs
+by a few parts in a thousand, so that a regression of a few percent shows. The last accepted figures are kept in
+``overhead.json``, by Python and libraries, since both change the figures.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from .counted import CALL_IN_CONTEXT, PLAIN_CALL, STEPS
 
 KEPT = Path(__file__).with_name("overhead.json")
 
-# Ten times what two runs have been seen to differ by.
+# Ten times the observed difference of two runs.
 TOLERANCE = 0.03
 
 OURS = (NATIVE, DIRECT, VIA_FLASK)
@@ -35,11 +35,11 @@ Figures = dict[str, int]
 
 
 class CannotCountError(RuntimeError):
-    """Nothing can be counted here; the message says why."""
+    """Instructions cannot be counted on this machine; the message says why."""
 
 
 def key() -> str:
-    """Return what the figures hold for."""
+    """Return the key of the figures: the Python, the machine and the libraries."""
     libraries = ", ".join(f"{name} {version(name)}" for name in _LIBRARIES)
     python = f"{platform.python_implementation()} {platform.python_version()} ({platform.python_compiler()})"
     return f"{python}, {platform.machine()}, {libraries}"
@@ -66,11 +66,11 @@ def count() -> Figures:
 
 
 def per_request(output: str, log: str) -> Figures:
-    """Divide what the processes of each case differ by.
+    """Return the instructions of one request of each case, from the difference of its two processes.
 
     Args:
-        output: What :mod:`benchmarks.counted` printed: each case, by how many requests its processes differ, their ids.
-        log: What valgrind wrote, with the total of each process.
+        output: The output of :mod:`benchmarks.counted`: each case, the difference in requests, and the process ids.
+        log: The log of valgrind, with the total of each process.
     """
     totals = {int(pid): int(total.replace(",", "")) for pid, total in _TOTAL.findall(log)}
     cases = map(json.loads, output.splitlines())
@@ -78,7 +78,7 @@ def per_request(output: str, log: str) -> Figures:
 
 
 def table(figures: Figures, kept: Figures) -> str:
-    """Return the figures, with the ratios to the bare applications and the change against what is kept."""
+    """Return the table of figures, with ratios to the bare applications and changes against the kept figures."""
     head = ["JSON, request", *CONTESTANTS, f"{DIRECT} / {BARE}", f"{VIA_FLASK} / {FLASK_VIEW}", "against kept figures"]
     rows = [head, *(row(request, figures, kept) for request in requests_of(figures))]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -88,7 +88,7 @@ def table(figures: Figures, kept: Figures) -> str:
 
 
 def steps(figures: Figures) -> str:
-    """Return what a single step adds to each call."""
+    """Return a sentence on the cost of a single step."""
     return f"A context of its own adds {figures[CALL_IN_CONTEXT] - figures[PLAIN_CALL]:,} instructions to a call."
 
 
@@ -104,18 +104,18 @@ def row(request: str, figures: Figures, kept: Figures) -> list[str]:
         *(f"{mine[contestant]:,}" for contestant in CONTESTANTS),
         f"{mine[DIRECT] / mine[BARE]:.2f}",
         f"{mine[VIA_FLASK] / mine[FLASK_VIEW]:.2f}",
-        ", ".join("none" if each is None else f"{each:+.1%}" for each in changes),
+        ", ".join("none" if growth is None else f"{growth:+.1%}" for growth in changes),
     ]
 
 
 def change(name: str, figures: Figures, kept: Figures) -> float | None:
-    """Return by how much a figure has grown, as a share; None where none is kept."""
+    """Return the relative growth of a figure; None if no figure is kept."""
     return figures[name] / kept[name] - 1 if name in kept else None
 
 
 def grown(figures: Figures, kept: Figures) -> list[str]:
-    """Return which of our own figures have grown by more than the tolerance."""
-    ours = [name for name in figures if name.endswith(tuple(f", {each}" for each in OURS))]
+    """Return a sentence for each of our figures that has grown by more than the tolerance."""
+    ours = [name for name in figures if name.endswith(tuple(f", {contestant}" for contestant in OURS))]
     changes = [(name, change(name, figures, kept)) for name in ours]
     return [
         f"{name}: {figures[name]:,} instructions instead of {kept[name]:,} ({by:+.1%})"
@@ -133,7 +133,7 @@ def keep(figures: Figures) -> None:
 
 
 def check() -> int:
-    """Compare with the kept figures; say so where that cannot be done."""
+    """Compare with the kept figures, or print why that is not possible; return the exit status."""
     kept = read_kept().get(key())
     if kept is None:
         print(f"overhead: not compared: {KEPT.name} has no figures for {key()}")
@@ -150,7 +150,7 @@ def check() -> int:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.overhead", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--check", action="store_true", help=f"only tell what has grown by more than {TOLERANCE:.0%}")
+    parser.add_argument("--check", action="store_true", help=f"only print growth of more than {TOLERANCE:.0%}")
     parser.add_argument("--keep", action="store_true", help="keep the figures, for this Python and these libraries")
     arguments = parser.parse_args()
     if arguments.check:

@@ -1,9 +1,8 @@
 """Time calls in a pool of processes against bare loky: ``python -m benchmarks.parallel``.
 
-Of a small call it says what the way to the process and back costs, without HTTP and with the server's WSGI callable
-around it; of a large one, what its arguments and its result cost; and of calls that compute, how much two processes
-gain, here and with loky: no more than the cores allow that are free. All take turns in interleaved rounds, and each
-ratio is taken anew in each round.
+A small call shows the cost of the way to the process and back, without HTTP and with the server's WSGI callable. A
+large call shows the cost of its arguments and its result. Calls that compute show the gain of two processes, here and
+with loky; free cores limit it. All take turns in interleaved rounds, and ratios are computed in each round.
 """
 
 import argparse
@@ -29,7 +28,7 @@ from .workloads import PATH, Workload
 LARGE = "x" * 1_000_000
 EMPTY_REQUEST = {"headers": {}, "cookies": {}, "environ": {}, "remote_addr": None}
 
-# The bounds that the project holds itself to; where other programs take the cores, loky's gain replaces the last.
+# The bounds of the project. If other programs use the cores, loky's gain replaces the last bound.
 MOST_OVERHEAD = 3.0
 LEAST_GAIN = 1.8
 
@@ -57,7 +56,7 @@ class Ours:
         self.server._startExecBackends()
 
     def call(self, method: str, value: Any) -> Any:
-        """Make a call as the server does, without HTTP."""
+        """Make a call like the server, without HTTP."""
         data = {"method": method, "params": [value], "id": 1, "notify": False}
         _, _, ticket = self.backend.add("id", f"{PATH}/", data, EMPTY_REQUEST)
         return self.backend.check("id", ticket)[2]
@@ -65,7 +64,7 @@ class Ours:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What is timed: how often in a sample, and what it is divided by."""
+    """A timed call: how often it runs in a sample, and the bare call that it is divided by."""
 
     name: str
     calls: int
@@ -83,7 +82,7 @@ class Pools:
     bare_two: Any
 
     def gains(self, steps: int) -> tuple[float, float]:
-        """Return how many times as fast two processes compute as one: ours, and those of loky."""
+        """Return the speedup of two processes over one: ours, and loky's."""
         ours = [computing_s(partial(pool.call, "compute"), steps) for pool in (self.one, self.two)]
         bare = [
             computing_s(lambda steps, pool=pool: pool.submit(compute, steps).result(), steps)
@@ -134,7 +133,7 @@ def median_us(calls: int, run: Callable[[], object]) -> float:
 
 
 def computing_s(call: Callable[[int], object], steps: int) -> float:
-    """Return how long four calls take that are made at the same time."""
+    """Return the duration of four concurrent calls."""
     started_s = time.perf_counter()
     with concurrent.futures.ThreadPoolExecutor(4) as threads:
         list(threads.map(call, [steps] * 4))
@@ -142,10 +141,10 @@ def computing_s(call: Callable[[int], object], steps: int) -> float:
 
 
 def measure(rounds: int, steps: int) -> tuple[dict[str, tuple[float, Spread]], Spread, Spread]:
-    """Return of each case the median in microseconds and the ratio to bare loky; and the gains, ours and loky's."""
+    """Return the median in microseconds and the ratio to bare loky of each case, our speedup, and loky's."""
     with pools() as all_pools:
         timed = cases(all_pools.one, all_pools.bare_one)
-        taken: dict[str, list[tuple[float, float]]] = {case.name: [] for case in timed}
+        samples: dict[str, list[tuple[float, float]]] = {case.name: [] for case in timed}
         gains = []
         for is_warming in (True, *[False] * rounds):
             pairs = {case.name: (median_us(case.calls, case.ours), median_us(case.calls, case.bare)) for case in timed}
@@ -153,10 +152,10 @@ def measure(rounds: int, steps: int) -> tuple[dict[str, tuple[float, Spread]], S
             if not is_warming:
                 gains.append(gain)
                 for name, pair in pairs.items():
-                    taken[name].append(pair)
+                    samples[name].append(pair)
     figures = {
         name: (statistics.median(ours for ours, _ in pairs), Spread.of(ours / bare for ours, bare in pairs))
-        for name, pairs in taken.items()
+        for name, pairs in samples.items()
     }
     return figures, Spread.of(ours for ours, _ in gains), Spread.of(bare for _, bare in gains)
 
@@ -168,7 +167,7 @@ def line(name: str, spread: Spread) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.parallel", description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="take fewer and shorter samples")
-    parser.add_argument("--check", action="store_true", help="exit with status 1 where a bound is missed")
+    parser.add_argument("--check", action="store_true", help="exit with status 1 if a bound is missed")
     arguments = parser.parse_args()
     figures, gain, bare_gain = measure(*((3, 20_000) if arguments.quick else (15, 2_000_000)))
     print("time of a call, divided by that of a bare loky submit:")

@@ -1,4 +1,4 @@
-"""The figures as a table, each with the bound that it is held to."""
+"""The figures as a table, each with its bound."""
 
 import os
 import platform
@@ -10,8 +10,8 @@ from .timing import PAIRS, Race
 
 MAX_GROWTH_MB = 2.0
 
-# For one call with the default JSON module. What surrounds a call is shared by a batch; a notification has no answer to
-# write; and with a faster module, the same work around it is a larger multiple of less.
+# For one call with the default JSON module. Other cases have other proportions: a batch shares the work around its
+# calls, a notification has no answer to write, and a faster module makes the same work around it a larger multiple.
 DEFAULT_MODULE = "simplejson"
 MAX_RATIOS = {(DIRECT, BARE): 2.5, (DIRECT, FLASK_VIEW): 0.2}
 
@@ -20,7 +20,7 @@ Row = list[str]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One figure that is held to a bound."""
+    """The comparison of a figure with its bound."""
 
     what: str
     figure: float
@@ -35,7 +35,7 @@ class Verdict:
 
 
 def ratio_verdict(race: Race, pair: tuple[str, str]) -> Verdict | None:
-    """Hold a ratio to its bound; None where it has none."""
+    """Compare a ratio with its bound; return None if it has none."""
     if race.workload.kind != "call" or race.json_module != DEFAULT_MODULE or pair not in MAX_RATIOS:
         return None
     what = f"{race.json_module}: {race.workload.name}: {pair[0]} / {pair[1]}"
@@ -47,13 +47,13 @@ def memory_verdict(memory: dict[str, Any]) -> Verdict:
 
 
 def verdicts(races: list[Race], memory: dict[str, Any]) -> list[Verdict]:
-    """Return every figure that has a bound."""
-    held = [ratio_verdict(race, pair) for race in races for pair in PAIRS]
-    return [*filter(None, held), memory_verdict(memory)]
+    """Return the verdicts on all figures with a bound."""
+    ratios = [ratio_verdict(race, pair) for race in races for pair in PAIRS]
+    return [*filter(None, ratios), memory_verdict(memory)]
 
 
 def heading() -> Row:
-    ratios = [cell for mine, its in PAIRS for cell in (f"{mine} / {its}", "wanted")]
+    ratios = [cell for mine, its in PAIRS for cell in (f"{mine} / {its}", "target")]
     return ["JSON", "workload", *CONTESTANTS, *ratios]
 
 
@@ -71,8 +71,8 @@ def ratio_cells(race: Race, pair: tuple[str, str]) -> Row:
 def table(races: list[Race]) -> str:
     """Return the table of all races."""
     rows = [heading(), *map(row_of, races)] if races else []
-    # A column in which no cell says anything is left out.
-    columns = [column for column in zip(*rows, strict=True) if any(column[1:]) or column[0] != "wanted"]
+    # Leave out empty columns.
+    columns = [column for column in zip(*rows, strict=True) if any(column[1:]) or column[0] != "target"]
     padded = [[cell.ljust(max(map(len, column))) for cell in column] for column in columns]
     return "\n".join("  ".join(cells).rstrip() for cells in zip(*padded, strict=True))
 
@@ -83,7 +83,7 @@ def memory_line(memory: dict[str, Any]) -> str:
 
 
 def notes(races: list[Race]) -> str:
-    """Return how the table is to be read."""
+    """Return the notes below the table."""
     costs = [race.harness_us() for race in races]
     return (
         "Microseconds per request, then ratios: the median over all rounds (least-most).\n"
@@ -96,9 +96,9 @@ def machine() -> dict[str, Any]:
 
 
 def as_json(races: list[Race], memory: dict[str, Any]) -> dict[str, Any]:
-    """Return everything measured, as plain values."""
-    held = [
+    """Return all measurements as plain values."""
+    checked = [
         {"what": verdict.what, "figure": verdict.figure, "bound": verdict.bound, "passed": verdict.passed}
         for verdict in verdicts(races, memory)
     ]
-    return {"machine": machine(), "races": [race.figures() for race in races], "memory": memory, "verdicts": held}
+    return {"machine": machine(), "races": [race.figures() for race in races], "memory": memory, "verdicts": checked}

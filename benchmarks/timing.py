@@ -1,4 +1,4 @@
-"""Timing in interleaved rounds: A B C, A B C, ... so that what slows the machine for a while slows all alike."""
+"""Timing in interleaved rounds: A B C, A B C, ... so that a slow phase of the machine slows all alike."""
 
 import gc
 import statistics
@@ -25,7 +25,7 @@ from .workloads import WORKLOADS, Workload
 
 HARNESS = "harness"
 
-# Which contestant is divided by which.
+# The dividend and the divisor of each ratio.
 PAIRS = ((DIRECT, BARE), (DIRECT, FLASK_VIEW), (VIA_FLASK, FLASK_VIEW))
 
 
@@ -34,7 +34,7 @@ class Lane:
 
     Args:
         app: The application.
-        workload: What it is asked.
+        workload: The request.
         sample_ms: The least duration of a sample, in milliseconds.
     """
 
@@ -93,21 +93,21 @@ class Race:
             lane.sample()
 
     def harness_us(self) -> float:
-        """Return what the harness itself takes for one request."""
+        """Return the time of the harness for one request."""
         return statistics.median(self._lanes[HARNESS].samples_us)
 
     def net_us(self, contestant: str) -> list[float]:
-        """Return the samples of a contestant, each without the harness's own time of the same round."""
+        """Return the samples of a contestant, minus the time of the harness in the same round."""
         pairs = zip(self._lanes[contestant].samples_us, self._lanes[HARNESS].samples_us, strict=True)
         return [sample - harness for sample, harness in pairs]
 
     def ratio(self, contestant: str, other: str) -> Spread:
-        """Return the spread of a ratio that is taken anew in each round."""
+        """Return the spread of a ratio that is computed in each round."""
         pairs = zip(self.net_us(contestant), self.net_us(other), strict=True)
         return Spread.of(mine / its for mine, its in pairs)
 
     def figures(self) -> dict[str, Any]:
-        """Return everything measured, as plain values."""
+        """Return all measurements as plain values."""
         return {
             "json_module": self.json_module,
             "workload": self.workload.name,
@@ -118,10 +118,10 @@ class Race:
 
 
 def run_races(rounds: int, sample_ms: float) -> list[Race]:
-    """Time everything, and return the races when all rounds are run."""
+    """Run all rounds and return the races."""
     races = [Race(name, workload, sample_ms) for name in JSON_MODULES for workload in WORKLOADS]
     gc.collect()
-    gc.freeze()  # what has been set up is no garbage of the requests
+    gc.freeze()  # objects of the set-up are not garbage of the requests
     for _ in range(rounds):
         for race in races:
             race.run_round()

@@ -11,7 +11,7 @@ _PARAMS = {"positional": [1, 2], "named": {"a": 1, "b": 2}}
 
 
 def add(a: int, b: int) -> int:
-    """What is called: next to nothing, so that all time is the way to it and back."""
+    """Return the sum: next to no work, so that all time is overhead."""
     return a + b
 
 
@@ -23,7 +23,7 @@ class Workload:
         kind: ``call``, ``notification`` or ``batch``.
         style: ``positional`` or ``named`` parameters.
         body: The request's body.
-        expected: The answer as parsed JSON; None where there is none.
+        expected: The answer as parsed JSON; None if there is none.
     """
 
     kind: str
@@ -36,7 +36,7 @@ class Workload:
         return f"{self.kind}, {self.style}"
 
     def environ(self) -> dict[str, Any]:
-        """Return the WSGI environ of the request, without its body: about what a server gives for curl's request."""
+        """Return the WSGI environ of the request without its body, much like that of a request from curl."""
         return {
             "REQUEST_METHOD": "POST",
             "SCRIPT_NAME": "",

@@ -1,4 +1,4 @@
-"""Letting in only those who know a token.
+"""Grant access only with a token.
 
     API_TOKEN=sesame python examples/auth.py [PORT]
     curl -H 'Authorization: Bearer sesame' 'http://127.0.0.1:8080/api/secret'
@@ -14,17 +14,17 @@ from flaskJSONRPCServer import flaskJSONRPCServer
 
 
 class BearerToken:
-    """An `auth` function that knows one token."""
+    """An `auth` function that accepts one token."""
 
     def __init__(self, token):
         self._expected = f"Bearer {token}".encode()
 
     def __call__(self, server, path, request, method):
-        # Asked before the body is read. Only True lets in: not 1, not None, and no exception.
-        given = request.headers.get("Authorization", "")
-        # compare_digest takes the same time wherever the two differ, so that the time tells nothing about the token.
-        # It takes bytes: of two str it refuses what is not ASCII, and clients may send anything.
-        return hmac.compare_digest(given.encode(), self._expected)
+        # Called before the body is read. Only True grants access; 1, None and exceptions do not.
+        authorization = request.headers.get("Authorization", "")
+        # compare_digest takes the same time for any difference, so that its duration reveals nothing about the token.
+        # Compare bytes: it refuses str outside ASCII, and clients may send anything.
+        return hmac.compare_digest(authorization.encode(), self._expected)
 
 
 def secret():
@@ -34,7 +34,7 @@ def secret():
 def main():
     token = os.environ.get("API_TOKEN")
     if not token:
-        sys.exit("set API_TOKEN, such as to sesame; the token of the clients does not belong in the source")
+        sys.exit("set API_TOKEN, for example to sesame; a token does not belong in the source")
     port = int(sys.argv[1]) if len(sys.argv) > 1 else 8080
     server = flaskJSONRPCServer(["127.0.0.1", port], auth=BearerToken(token), name="auth")
     server.registerFunction(secret, path="/api")

@@ -1,4 +1,4 @@
-"""Work in native threads beside a call: its result, its exception, a checker, and many at once.
+"""Run functions in native threads during a call: a result, an exception, a checker, many at once.
 
 python examples/call_async.py [PORT]
 curl 'http://127.0.0.1:8080/api/digest?text=tea'
@@ -18,14 +18,14 @@ PATIENCE_S = 30
 
 
 def slow_digest(text):
-    """Stands for whatever keeps a thread busy: here C code, which other threads run beside."""
+    """A placeholder for slow work: C code during which other threads run."""
     if not text:
         raise ValueError("no text")
     return hashlib.pbkdf2_hmac("sha256", text.encode(), b"example", ROUNDS).hex()[:16]
 
 
 def digest(text, _connection):
-    # It waits for the result, and an exception comes out here, with the traceback of the thread.
+    # callAsync waits for the result. An exception is raised here, with the traceback of the thread.
     try:
         return _connection.server.callAsync(slow_digest, [text])
     except ValueError as error:
@@ -33,7 +33,7 @@ def digest(text, _connection):
 
 
 def digest_in_time(text, _connection):
-    # With a checker there is time for something else: here, to be impatient.
+    # With a checker, the call can do other work meanwhile: here, enforce a timeout.
     check = _connection.server.callAsync(slow_digest, kwargs={"text": text}, returnChecker=True)
     give_up_at = time.monotonic() + PATIENCE_S
     done, result, error = check()

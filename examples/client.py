@@ -1,9 +1,9 @@
-"""Calling a server with nothing but the standard library.
+"""Call a server with the standard library alone.
 
     python examples/simple.py &
     python examples/client.py [URL]
 
-Any JSON-RPC 2.0 client will do as well: jsonrpclib-pelix, pjrpc, or requests and httpx with a few lines like these.
+Any other JSON-RPC 2.0 client works too: jsonrpclib-pelix, pjrpc, or requests and httpx with a few lines like these.
 """
 
 import itertools
@@ -16,7 +16,7 @@ _ids = itertools.count(1)
 
 
 class RemoteError(Exception):
-    """What the server answered in the place of a result."""
+    """The error that the server answered."""
 
     def __init__(self, error):
         super().__init__(f"{error['message']} ({error['code']})")
@@ -25,17 +25,17 @@ class RemoteError(Exception):
 
 
 def request(method, params=()):
-    """Make a call; the list or tuple of params is given by position, a dict by name."""
+    """Return a call. Params in a list or tuple are positional, in a dict named."""
     return {"jsonrpc": "2.0", "method": method, "params": params, "id": next(_ids)}
 
 
 def notification(method, params=()):
-    """Make a call that awaits no answer: it has no id."""
+    """Return a notification: a call without an id, which has no answer."""
     return {"jsonrpc": "2.0", "method": method, "params": params}
 
 
 def send(url, message):
-    """POST a message, or a list of them (a batch); the answer is None where the server has nothing to say (204)."""
+    """POST a message or a list of messages (a batch). Return the answer; None for an empty one (204)."""
     posted = urllib.request.Request(url, json.dumps(message).encode(), {"Content-Type": "application/json"})
     with urllib.request.urlopen(posted, timeout=10) as reply:
         body = reply.read()
@@ -59,7 +59,7 @@ def main():
     print("by name:", call(url, "add", {"a": 40, "b": 2}))
     print("notification:", send(url, notification("echo", ["nobody hears this"])))
 
-    # One HTTP request for many calls. Answers may come in any order: the id says which is which.
+    # One HTTP request for many calls. The answers may come in any order, and are matched by id.
     batch = [request("add", [number]) for number in range(3)]
     answers = {answer["id"]: answer for answer in send(url, batch)}
     print("batch:", [result_of(answers[sent["id"]]) for sent in batch])
@@ -76,4 +76,4 @@ if __name__ == "__main__":
     except urllib.error.HTTPError:
         raise
     except urllib.error.URLError as error:
-        sys.exit(f"{error.reason}; start examples/simple.py before, or give the URL of a server that runs")
+        sys.exit(f"{error.reason}; start examples/simple.py first, or give the URL of a running server")

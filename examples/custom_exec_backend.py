@@ -1,10 +1,10 @@
-"""Running calls in a backend of your own: one thread, so that calls never run at the same time.
+"""Run calls in your own exec backend: in one thread, so that calls never run concurrently.
 
     python examples/custom_exec_backend.py [PORT]
     curl 'http://127.0.0.1:8080/api/deposit?amount=5'
     curl 'http://127.0.0.1:8080/api/deposit?amount=7'
 
-An exec backend has `_id`, `add` and `check`, and, if it needs them, `start`, `stop` and `stats`.
+An exec backend has `_id`, `add` and `check`, and optionally `start`, `stop` and `stats`.
 """
 
 import sys
@@ -14,7 +14,7 @@ from flaskJSONRPCServer import flaskJSONRPCServer
 
 
 class OneByOne:
-    """The backend as an object; a dict with these names as keys will do as well."""
+    """The backend as an object; a dict with these names as keys works too."""
 
     _id = "one_by_one"
 
@@ -24,12 +24,12 @@ class OneByOne:
         self.count = 0
 
     def add(self, uniqueId, path, dataIn, request, isJSONP=False):
-        # Do not wait here: return (status, info, ticket), and let check() do the waiting.
+        # Do not wait here: return (status, info, ticket), and wait in check().
         self.count += 1
         return True, None, self.thread.submit(self.server._callDispatcher, uniqueId, path, dataIn, request, isJSONP)
 
     def check(self, uniqueId, ticket):
-        return ticket.result()  # (status, params, result), as _callDispatcher gives it
+        return ticket.result()  # (status, params, result), from _callDispatcher
 
     def stop(self, server, timeout, processingDispatcherCountMax):
         self.thread.shutdown()
@@ -39,7 +39,7 @@ class OneByOne:
 
 
 class Account:
-    """No lock: its methods run one by one."""
+    """It needs no lock, since its methods run one by one."""
 
     def __init__(self):
         self._balance = 0

@@ -1,9 +1,9 @@
-"""Serving by a program of your own choice, here the wsgiref of the standard library.
+"""Serve with another WSGI server: here wsgiref of the standard library.
 
     python examples/custom_serving_backend.py [PORT]
     curl 'http://127.0.0.1:8080/api/echo?value=hello'
 
-A serving backend has `_id`, `start` and, if it can be stopped, `stop`. An object and a dict are shown; take either.
+A serving backend has `_id`, `start` and, if it can be stopped, `stop`. It may be an object or a dict; both are shown.
 """
 
 import socketserver
@@ -15,18 +15,18 @@ from flaskJSONRPCServer import flaskJSONRPCServer
 
 
 class ThreadingWSGIServer(socketserver.ThreadingMixIn, WSGIServer):
-    """One thread for each connection; server_close() waits for those that are being answered."""
+    """A server with one thread for each connection. server_close() waits for running requests."""
 
 
 class QuietHandler(WSGIRequestHandler):
-    timeout = 30  # seconds that a client may be silent; otherwise one that says nothing would hold up the end
+    timeout = 30  # seconds without data; otherwise a silent client would delay the stop
 
     def log_message(self, *args):
         """Log no requests; the base class prints them."""
 
 
 class Running:
-    """What `start` returns and `stop` is given back. `server.addresses` shows its `address`."""
+    """The instance that `start` returns and `stop` gets. `server.addresses` shows its `address`."""
 
     def __init__(self, address, app):
         self._server = ThreadingWSGIServer(tuple(address), QuietHandler)
@@ -47,7 +47,7 @@ class WsgirefBackend:
     _id = "wsgiref"
 
     def start(self, bindAdress, wsgiApp, server, joinLoop):
-        # Listen, serve in the background, and return: the server does the waiting.
+        # Listen, serve in the background, and return: the server itself waits.
         return Running(bindAdress, wsgiApp)
 
     def stop(self, serverInstance, serverIndex, server, timeout):

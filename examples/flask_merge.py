@@ -1,4 +1,4 @@
-"""An API inside an existing Flask application: its pages, its session and its hooks, on the same address.
+"""Add an API to an existing Flask application, with its pages, its session and its hooks on the same address.
 
     python examples/flask_merge.py [PORT]
 
@@ -24,7 +24,7 @@ app.secret_key = os.environ.get("SECRET_KEY") or secrets.token_bytes()
 
 @app.before_request
 def count_visit():
-    # Hooks see the RPC requests like any other: an application that was assigned has all requests go through Flask.
+    # Hooks see RPC requests too: with an assigned application, all requests go through Flask.
     flask.session["visits"] = flask.session.get("visits", 0) + 1
 
 
@@ -41,7 +41,8 @@ def visits():
 def main():
     port = int(sys.argv[1]) if len(sys.argv) > 1 else 8080
     server = flaskJSONRPCServer(["127.0.0.1", port], name="merged")
-    # fallback=False: no GET at all. What a session opens is for POST, which pages of other sites cannot send unasked.
+    # fallback=False: no GET. A method that uses the session needs POST, which pages of other sites cannot send
+    # without a preflight.
     server.registerFunction(visits, path="/api", fallback=False)
     server.flaskApp = app  # before the start
     server.serveForever()

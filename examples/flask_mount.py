@@ -1,9 +1,9 @@
-"""An API in an application that somebody else serves: `flask run`, gunicorn, uWSGI, mod_wsgi, granian.
+"""Mount an API in an application that another server runs: `flask run`, gunicorn, uWSGI, mod_wsgi, granian.
 
     flask --app examples/flask_mount run --port 8080
     gunicorn --chdir examples --bind 127.0.0.1:8080 flask_mount:app
 
-Either serves it. The call is the same:
+Start it with either command. The call is the same:
 
     curl -H 'Content-Type: application/json' -d '{"jsonrpc": "2.0", "method": "whoami", "id": 1}' http://127.0.0.1:8080/api
 """
@@ -27,15 +27,15 @@ def home():
 
 
 def whoami():
-    # The call runs in the Flask request that carries it, so everything of Flask's is at hand.
+    # The call runs inside its Flask request, so flask.request, g and session work.
     return {"ip": flask.request.remote_addr, "path": flask.request.path}
 
 
-server.registerFunction(whoami, path="/api")  # what is registered after init_app() is mounted too
+server.registerFunction(whoami, path="/api")  # functions registered after init_app() are mounted too
 
 
 def main():
-    # Flask's own server for development, as `flask run` is; in earnest take gunicorn or another of its kind.
+    # Flask's development server, as with `flask run`; in production use gunicorn or a similar server.
     app.run(port=int(sys.argv[1]) if len(sys.argv) > 1 else 8080)
 
 

@@ -1,10 +1,10 @@
-"""A page that reads another origin with JSONP, the way from before CORS.
+"""Read another origin from a page with JSONP, the predecessor of CORS.
 
     python examples/jsonp_page.py [PORT]
     curl 'http://127.0.0.1:8080/api/greet?name=Ann&jsonp=show'
 
-Open http://127.0.0.1:8080/ in a browser. To a browser `localhost` is another origin than `127.0.0.1`, so the page may
-not read it with fetch(); a <script> it may load. In new pages prefer fetch() and cors=True: see simple.py.
+Open http://127.0.0.1:8080/ in a browser. For a browser, `localhost` is another origin than `127.0.0.1`. The page may
+not read it with fetch(), but may load a <script>. In new pages prefer fetch() and cors=True: see simple.py.
 """
 
 import sys
@@ -33,7 +33,7 @@ def greet(name):
 def main():
     port = int(sys.argv[1]) if len(sys.argv) > 1 else 8080
     server = flaskJSONRPCServer(["127.0.0.1", port], name="jsonp")
-    # fallback=True: it answers GET. Whatever does so can be read by every page on the web: no secrets here.
+    # fallback=True: the method answers GET. Every page on the web can read its answers: return no secrets.
     server.registerFunction(greet, path="/api", fallback=True)
     server.flaskApp.add_url_rule("/", view_func=lambda: PAGE)
     server.serveForever()

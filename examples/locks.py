@@ -1,4 +1,4 @@
-"""Closing a server for maintenance: calls are held meanwhile, and none is refused.
+"""Close a server for maintenance: calls wait meanwhile, and none is refused.
 
     python examples/locks.py [PORT]
     curl 'http://127.0.0.1:8080/api/price?item=tea'
@@ -8,7 +8,7 @@
     curl 'http://127.0.0.1:8080/api/raise_prices'
     curl 'http://127.0.0.1:8080/api/price?item=tea'
 
-Between `close` and `open`, call `price` in another terminal: it waits, and is answered when `open` has been called.
+Between `close` and `open`, call `price` in another terminal: it waits, and is answered after `open`.
 """
 
 import sys
@@ -25,12 +25,12 @@ def price(item):
 
 def raise_prices(_connection):
     call = _connection.call
-    call.lock(price)  # no one sees a mixture of old and new prices; all other functions go on
-    call.lockThis()  # and calls of this one that come from now on wait for its end too
+    call.lock(price)  # no call sees a mixture of old and new prices; all other functions keep running
+    call.lockThis()  # later calls of this function wait for its end too
     try:
         for item in PRICES:
             PRICES[item] += 1
-            time.sleep(0.1)  # a database takes its time
+            time.sleep(0.1)  # simulate a database
     finally:
         call.unlockThis()
         call.unlock(price)

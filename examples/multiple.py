@@ -1,9 +1,9 @@
-"""Several addresses at once, one of them a Unix socket.
+"""Listen on several addresses at once, one of them a Unix socket.
 
     python examples/multiple.py [PORT]
     curl 'http://127.0.0.1:8080/api/where'
 
-The log says where else it listens. For the Unix socket: curl --unix-socket PATH http://localhost/api/where
+The log shows the other addresses. For the Unix socket: curl --unix-socket PATH http://localhost/api/where
 """
 
 import os
@@ -22,7 +22,7 @@ def where(_connection):
 def main():
     port = int(sys.argv[1]) if len(sys.argv) > 1 else 8080
     path = Path(tempfile.gettempdir()) / f"multiple-{os.getpid()}.sock"
-    # Where one address cannot be listened on, none is. The port 0 lets the system choose one.
+    # If one address fails, the server does not start. Port 0 lets the system choose one.
     server = flaskJSONRPCServer(
         [["127.0.0.1", port], ["127.0.0.1", 0], str(path)], multipleAdress=True, name="multiple"
     )

@@ -1,10 +1,11 @@
-"""Notifications that do not hold their client: they run in a pool of threads.
+"""Run notifications in a pool of threads, so that they do not block their client.
 
     python examples/notify.py [PORT]
     curl --json '{"jsonrpc": "2.0", "method": "mail", "params": ["Ann"]}' http://127.0.0.1:8080/api
     curl http://127.0.0.1:8080/api/sent
 
-The first command returns at once, with nothing: a notification has no answer. Ctrl-C lets accepted mails be sent.
+The first command returns at once and prints nothing: a notification has no answer. On Ctrl-C, accepted mails are still
+sent.
 """
 
 import sys
@@ -20,13 +21,13 @@ class Mailer:
         self._changed = threading.Condition()
 
     def mail(self, to):
-        time.sleep(0.2)  # a mail server takes its time
+        time.sleep(0.2)  # simulate a mail server
         with self._changed:
             self._sent.append(to)
             self._changed.notify_all()
 
     def sent(self):
-        """Wait for the first mail, and return to whom there have been any."""
+        """Wait for the first mail, and return all recipients so far."""
         with self._changed:
             self._changed.wait_for(lambda: self._sent, timeout=10)
             return list(self._sent)

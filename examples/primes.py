@@ -1,12 +1,13 @@
-"""Heavy computation in a pool of processes, on all cores: the largest primes, and how far their search has come.
+"""Compute in a pool of processes, on all cores: search the largest primes, and report the progress.
 
     pip install 'loky>=3.4' 'cloudpickle>=3.0'
     python examples/primes.py [PORT]
     curl 'http://127.0.0.1:8080/api/largest?below=100000000000000' &
     curl http://127.0.0.1:8080/api/progress
 
-The last command answers at once, in the server's own process, while the one before it computes: 10, then 20, up to 100.
-A process of the pool has a copy of the object, so it tells of its progress by a file. Ctrl-C waits for what computes.
+The last command answers at once, from the server's own process, while the first one computes: 10, then 20, up to 100. A
+process of the pool has a copy of the object, so it reports its progress in a file. Ctrl-C waits for running
+computations.
 """
 
 import math
@@ -27,23 +28,23 @@ class Primes:
 
     def largest(self, below, count=10):
         """Return the largest primes below a number; runs in a process of the pool."""
-        found = []
+        primes = []
         for number in range(int(below) - 1, 1, -1):
-            if len(found) == int(count):
+            if len(primes) == int(count):
                 break
             if is_prime(number):
-                found.append(number)
-                self._tell(100 * len(found) // int(count))
-        return found
+                primes.append(number)
+                self._report(100 * len(primes) // int(count))
+        return primes
 
     def progress(self):
-        """Return how much of the latest search is done, in percent; runs in the server's own process."""
+        """Return the progress of the latest search in percent; runs in the server's own process."""
         return int(self._progress.read_text()) if self._progress.exists() else 0
 
-    def _tell(self, percent):
-        written = self._progress.with_suffix(".new")
-        written.write_text(str(percent))
-        written.replace(self._progress)  # in one step: nobody reads half a number
+    def _report(self, percent):
+        new = self._progress.with_suffix(".new")
+        new.write_text(str(percent))
+        new.replace(self._progress)  # atomically, so that no reader gets half a number
 
 
 def make_server(port, folder):

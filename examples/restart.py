@@ -1,9 +1,9 @@
-"""Restarting without losing a call.
+"""Restart without losing a call.
 
     python examples/restart.py [PORT]
     curl 'http://127.0.0.1:8080/api/restart'
 
-The sockets stay open, and calls that come meanwhile wait.
+The sockets stay open, and new calls wait meanwhile.
 """
 
 import sys
@@ -15,13 +15,13 @@ DAY_S = 24 * 60 * 60
 
 
 def restart(_connection):
-    # Inside a call it returns at once: the restart waits for this answer.
+    # Inside a call, restart() returns at once: the restart waits for this answer.
     _connection.server.restart()
     return "it restarts after this answer"
 
 
 class EveryDay:
-    """A reason of one's own: called with the server, True means restart."""
+    """A custom condition for a restart: called with the server; True restarts it."""
 
     def __init__(self):
         self._last = time.monotonic()

@@ -1,4 +1,4 @@
-"""A handful of functions and an object, served on http://127.0.0.1:8080/api. `make run` starts this.
+"""Serve some functions and an object on http://127.0.0.1:8080/api. `make run` starts this.
 
     python examples/simple.py [PORT]
 
@@ -43,14 +43,14 @@ call("whoami").then((me) => { document.getElementById("whoami").value = me.ip; }
 
 
 class OutOfStock(JsonRpcApplicationError):
-    """Clients get an error with this code and message. Of any other exception they learn only that there was one."""
+    """Clients get an error with this code and message. Other exceptions are reported without details."""
 
     ERROR_CODE = 1001
     ERROR_MESSAGE = "Out of stock"
 
 
 class Shop:
-    """Its public methods become callable; what begins with an underscore does not."""
+    """An object whose public methods become callable; names with an underscore do not."""
 
     def __init__(self):
         self._stock = {"tea": 3, "coffee": 0}
@@ -59,7 +59,7 @@ class Shop:
         return self._stock
 
     def buy(self, item, amount=1):
-        # Requests are served in threads; here a race costs a demo's tea, in earnest use a lock.
+        # Requests are served in threads. A race is harmless in this demo; use a lock in production.
         if self._stock.get(item, 0) < amount:
             raise OutOfStock(data={"item": item, "left": self._stock.get(item, 0)})
         self._stock[item] -= amount
@@ -78,12 +78,12 @@ add._alias = "plus"  # callable under a second name too
 
 
 def whoami(_connection):
-    # The server fills a parameter of this name; clients do not see it.
+    # The server fills the parameter of this name; clients do not see it.
     return {"ip": _connection.ip, "agent": _connection.headers.get("User-Agent")}
 
 
 def make_server(port):
-    # cors=True: pages of every origin may call, which suits an API that has no secrets.
+    # cors=True: pages of every origin may call. Use it only for an API without secrets.
     server = flaskJSONRPCServer(["127.0.0.1", port], cors=True, name="simple")
     for function in (echo, add, whoami):
         server.registerFunction(function, path="/api")
@@ -93,7 +93,7 @@ def make_server(port):
 
 
 def greet(server):
-    host, port = server.addresses[0]  # with the real port, where 0 was asked for
+    host, port = server.addresses[0]  # with the actual port, if 0 was passed
     url = f"http://{host}:{port}"
     request = '{"jsonrpc": "2.0", "method": "add", "params": [2, 3], "id": 1}'
     print(f"Open {url}/ in a browser, or call it:\n")

@@ -1,6 +1,6 @@
 """flaskJSONRPCServer: a threaded HTTP JSON-RPC 2.0 server on Flask.
 
-The names are loaded when they are first used: :mod:`flaskJSONRPCServer.sansio_jsonrpc` alone loads no Flask.
+Names are loaded on first use: importing :mod:`flaskJSONRPCServer.sansio_jsonrpc` does not load Flask.
 """
 
 from __future__ import annotations
@@ -60,9 +60,9 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = importlib.import_module(f".{_MODULES.get(name, 'errors')}", __name__)
-    found = module if name.endswith("Collection") else getattr(module, name)
-    globals()[name] = found
-    return found
+    value = module if name.endswith("Collection") else getattr(module, name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:

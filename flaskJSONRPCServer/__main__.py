@@ -26,29 +26,29 @@ _DEFAULT_ATTRIBUTE = "server"
 
 
 class CannotServe(Exception):
-    """What was asked for cannot be served. The message is for whoever typed the command."""
+    """The command cannot be carried out. The message is for the user of the command line."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Do what the arguments say; without any, show the help.
+    """Run the command line; without arguments, print the help.
 
     Args:
-        arguments: They follow the program's name; None for those of this process.
+        arguments: The arguments after the program name; None for those of this process.
     """
     parser = make_parser()
-    given = parser.parse_args(arguments)
-    if given.command is not None:
+    options = parser.parse_args(arguments)
+    if options.command is not None:
         try:
-            given.run(given)
+            options.run(options)
         except CannotServe as exc:
-            parser.exit(2, f"{parser.prog} {given.command}: error: {exc}\n")
-    elif given.list:
+            parser.exit(2, f"{parser.prog} {options.command}: error: {exc}\n")
+    elif options.list:
         print_examples()
-    elif given.execute is not None:
-        name, *rest = given.execute or [_DEFAULT_EXAMPLE]
+    elif options.execute is not None:
+        name, *rest = options.execute or [_DEFAULT_EXAMPLE]
         run_example(find_example(parser, name), rest)
-    elif given.directory is not None:
-        print(find_example(parser, given.directory) if given.directory else examples_folder())
+    elif options.directory is not None:
+        print(find_example(parser, options.directory) if options.directory else examples_folder())
     else:
         parser.print_help()
 
@@ -89,7 +89,7 @@ def add_serve(commands: Any) -> None:
     """Add the command ``serve`` to the parser's commands."""
     command = commands.add_parser(
         "serve",
-        help="serve a server of your own; see serve -h",
+        help="run one of your servers; see serve -h",
         description="Serve until Ctrl-C or SIGTERM. SIGHUP loads the module again.",
     )
     command.add_argument(
@@ -107,7 +107,7 @@ def add_serve(commands: Any) -> None:
         "may be repeated",
     )
     command.add_argument("--serv-backend", metavar="NAME", help="serve by this backend instead of the server's own")
-    command.set_defaults(run=lambda given: serve(given.server, given.bind, given.serv_backend))
+    command.set_defaults(run=lambda options: serve(options.server, options.bind, options.serv_backend))
 
 
 def add_worker(commands: Any) -> None:
@@ -127,38 +127,38 @@ def add_worker(commands: Any) -> None:
         metavar="OPTIONS",
         help="options of Celery's worker, such as -c 4 -l info -P threads",
     )
-    command.set_defaults(run=lambda given: work(given.server, given.backend, given.options))
+    command.set_defaults(run=lambda options: work(options.server, options.backend, options.options))
 
 
 def work(target: str, backend_id: str | None, options: Sequence[str]) -> None:
-    """Run a Celery worker for the server that ``MODULE[:SERVER]`` names, until a signal ends it.
+    """Run a Celery worker for a server until a signal ends it.
 
     Args:
-        target: Where the server is.
-        backend_id: The ``_id`` of the backend whose calls it runs; None for the first that has workers.
+        target: The server, as ``MODULE[:SERVER]``.
+        backend_id: The ``_id`` of the backend whose calls it runs; None for the first backend with workers.
         options: Options of Celery's worker.
 
     Raises:
         CannotServe: There is no server, it has no backend with workers, or its module starts it.
     """
-    with contextlib.suppress(ImportError):  # the server will say what is missing
-        importlib.import_module("flaskJSONRPCServer.execBackend.celery.worker").become_worker()
     try:
+        with contextlib.suppress(ImportError):  # the server will say what is missing
+            importlib.import_module("flaskJSONRPCServer.execBackend.celery.command_line").become_worker()
         app = find_server(target, "worker")._engine.exec_backends.celery_app(backend_id)
     except ServerError as exc:
         raise CannotServe(exc) from exc
-    from .execBackend.celery.worker import run_worker
+    from .execBackend.celery.command_line import run_worker
 
     sys.exit(run_worker(app, options))
 
 
 def serve(target: str, bind: Sequence[str] | None, serv_backend: str | None) -> None:
-    """Serve the server that ``MODULE[:SERVER]`` names, until a signal ends it; at SIGHUP, load its module again.
+    """Run a server until a signal ends it; on SIGHUP, load its module again.
 
     Args:
-        target: Where the server is.
-        bind: Addresses in the place of its own.
-        serv_backend: A serving backend in the place of its own.
+        target: The server, as ``MODULE[:SERVER]``.
+        bind: Addresses that replace its own.
+        serv_backend: A serving backend that replaces its own.
 
     Raises:
         CannotServe: There is no server, or it cannot be started.
@@ -167,10 +167,10 @@ def serve(target: str, bind: Sequence[str] | None, serv_backend: str | None) -> 
     server = find_server(target, "serve")
 
     def find_configured() -> flaskJSONRPCServer:
-        found = find_server(target, "serve")
-        if found is not server._lifecycle.facade:
-            configure(found, addresses, serv_backend)
-        return found
+        new = find_server(target, "serve")
+        if new is not server._lifecycle.facade:
+            configure(new, addresses, serv_backend)
+        return new
 
     started: list[flaskJSONRPCServer] = []
     try:
@@ -184,18 +184,18 @@ def serve(target: str, bind: Sequence[str] | None, serv_backend: str | None) -> 
 
 
 def announced(server: flaskJSONRPCServer) -> flaskJSONRPCServer:
-    """Say where the server listens, as far as its backend tells; return it."""
+    """Print the addresses of a server, if its backend knows them, and return the server."""
     urls = server._lifecycle.urls
     print(f"serving {server.name!r}", *(["on", *urls] if urls else []), flush=True)
     return server
 
 
 def configure(server: flaskJSONRPCServer, addresses: list[Any], serv_backend: str | None) -> None:
-    """Give a server that has not been started other addresses and another serving backend.
+    """Set the addresses and the serving backend of a server that has not been started.
 
     Raises:
-        SettingsError, ServerStateError: They cannot be set.
-        CannotServe: There is no address at all.
+        SettingsError, ServerStateError: The settings cannot be set.
+        CannotServe: There is no address.
     """
     settings = server.settings
     if serv_backend is not None:
@@ -208,10 +208,10 @@ def configure(server: flaskJSONRPCServer, addresses: list[Any], serv_backend: st
 
 
 def read_addresses(text: str) -> list[Any]:
-    """Read what ``--bind`` takes: an address, ``fd://N``, or ``systemd``, which may be several.
+    """Parse a value of ``--bind``: an address, ``fd://N``, or ``systemd``, which may give several.
 
     Raises:
-        CannotServe: It is none, or the process has not inherited such a socket.
+        CannotServe: The text is no address, or the process has not inherited the socket.
     """
     number = text.removeprefix("fd://")
     try:
@@ -225,10 +225,10 @@ def read_addresses(text: str) -> list[Any]:
 
 
 def read_address(text: str) -> list[Any] | str:
-    """Read ``HOST:PORT``, ``[IPV6]:PORT``, ``unix:PATH``, or a path with a slash, as ``bindAdress`` takes it.
+    """Parse ``HOST:PORT``, ``[IPV6]:PORT``, ``unix:PATH``, or a path with a slash, to a value for ``bindAdress``.
 
     Raises:
-        CannotServe: It is none of these.
+        CannotServe: The text is none of these.
     """
     path = text.removeprefix("unix:")
     if path and (path != text or "/" in text) and not text.startswith("fd://"):
@@ -245,33 +245,33 @@ def read_address(text: str) -> list[Any] | str:
 
 
 def find_server(target: str, command: str) -> flaskJSONRPCServer:
-    """Import the module and find the server in it.
+    """Import a module and return its server.
 
     Args:
-        target: Where it is, as ``MODULE[:SERVER]``.
-        command: What the module is imported for, as an error names it.
+        target: The server, as ``MODULE[:SERVER]``.
+        command: The command that imports the module; errors name it.
 
     Raises:
-        CannotServe: There is no such module, nothing of this name in it, or it is no server that could be started.
+        CannotServe: There is no such module, no such name in it, or the object is not a server that could be started.
     """
     module_name, _, attribute = target.partition(":")
     try:
         with starts_refused(command):
-            found = attribute_of(import_named(module_name), attribute or _DEFAULT_ATTRIBUTE)
-            if callable(found):
-                found = called(found, target)
+            server = attribute_of(import_named(module_name), attribute or _DEFAULT_ATTRIBUTE)
+            if callable(server):
+                server = call_factory(server, target)
     except StartRefusedError as exc:
         raise CannotServe(exc) from exc
-    if not isinstance(found, flaskJSONRPCServer):
-        raise CannotServe(f"{target!r} is no flaskJSONRPCServer but of type {type(found).__name__!r}")
-    return found
+    if not isinstance(server, flaskJSONRPCServer):
+        raise CannotServe(f"{target!r} is no flaskJSONRPCServer but of type {type(server).__name__!r}")
+    return server
 
 
 def import_named(name: str) -> Any:
-    """Import a module of the current directory, or an installed one. What the module itself raises goes through.
+    """Import a module of the current directory, or an installed one. Exceptions of the module itself propagate.
 
     Raises:
-        CannotServe: There is none.
+        CannotServe: There is no such module.
     """
     if not all(part.isidentifier() for part in name.split(".")) or is_script(name):
         raise CannotServe(f"{name!r} is not the name of a module; it takes MODULE:SERVER, such as my_server:server")
@@ -289,25 +289,25 @@ def is_script(name: str) -> bool:
     return name.endswith(".py") and Path(name).is_file()
 
 
-def attribute_of(found: Any, dotted: str) -> Any:
-    """Follow a dotted name from a module.
+def attribute_of(owner: Any, dotted: str) -> Any:
+    """Return the attribute of a module under a dotted name.
 
     Raises:
-        CannotServe: There is nothing of a name.
+        CannotServe: There is no such attribute.
     """
     for name in dotted.split("."):
-        if not hasattr(found, name):
-            known = [each for each in dir(found) if not each.startswith("_")]
+        if not hasattr(owner, name):
+            known = [attribute for attribute in dir(owner) if not attribute.startswith("_")]
             raise CannotServe(unknown_name("name", name, known))
-        found = getattr(found, name)
-    return found
+        owner = getattr(owner, name)
+    return owner
 
 
-def called(make: Callable[..., Any], target: str) -> Any:
-    """Return what a function without parameters returns.
+def call_factory(make: Callable[..., Any], target: str) -> Any:
+    """Call a function without parameters and return its result.
 
     Raises:
-        CannotServe: It needs some.
+        CannotServe: The function has required parameters.
     """
     try:
         inspect.signature(make).bind()
@@ -320,19 +320,19 @@ def called(make: Callable[..., Any], target: str) -> Any:
 
 
 def examples_folder() -> Path:
-    """Return where the examples are: inside an installed package, beside it in a clone."""
+    """Return the folder of the examples: inside an installed package, beside the package in a clone."""
     package = Path(__file__).resolve().parent
     installed = package / "examples"
     return installed if installed.is_dir() else package.parent / "examples"
 
 
 def examples() -> dict[str, Path]:
-    """Return the examples by their names, in alphabetical order."""
+    """Return the examples by name, in alphabetical order."""
     return {path.stem: path for path in sorted(examples_folder().glob("[!_]*.py"))}
 
 
 def find_example(parser: argparse.ArgumentParser, name: str) -> Path:
-    """Return the file of an example; where there is no such one, end the program with the names that there are."""
+    """Return the file of an example. If there is none, exit with the known names."""
     known = examples()
     path = known.get(name.removesuffix(".py"))
     if path is None:
@@ -341,7 +341,7 @@ def find_example(parser: argparse.ArgumentParser, name: str) -> Path:
 
 
 def print_examples() -> None:
-    """Print a line for each example: its name, and the first sentence of its docstring."""
+    """Print the name and the first sentence of the docstring of each example."""
     known = examples()
     width = max(map(len, known), default=0)
     for name, path in known.items():
@@ -350,7 +350,7 @@ def print_examples() -> None:
 
 
 def run_example(path: Path, arguments: Sequence[str]) -> None:
-    """Run a file as Python runs a script: with these arguments, and able to import what lies beside it."""
+    """Run a file as a script, with these arguments and its folder on ``sys.path``."""
     sys.argv[:] = [str(path), *arguments]
     sys.path.insert(0, str(path.parent))
     runpy.run_path(str(path), run_name="__main__")

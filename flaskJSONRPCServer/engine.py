@@ -1,4 +1,4 @@
-"""The parts of one server, put together."""
+"""Assembles the parts of one server."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from werkzeug.local import LocalProxy
 from .dispatch.answers import Answerer
 from .dispatch.connection import ServerFacts
 from .dispatch.context import BackendContext
-from .dispatch.execution import Execution
+from .dispatch.execution import Execution, ExecutionOptions
 from .dispatch.facade import ServerFacade
 from .dispatch.invoker import Invoker
 from .dispatch.locks import Locks, optional_lock_key
@@ -60,15 +60,15 @@ _MOST_LISTED = 10
 
 
 class Engine:
-    """What a :class:`~flaskJSONRPCServer.server.flaskJSONRPCServer` answers requests with.
+    """The parts with which a :class:`~flaskJSONRPCServer.server.flaskJSONRPCServer` answers requests.
 
     Args:
-        settings: The options. They are frozen when the first request can come.
+        settings: The options. They are frozen before the first request.
         facade: The object that the user made.
-        standard: The class that has the documented methods as they are unless the user replaces one.
+        standard: The class with the default documented methods, which the user may override.
 
     Raises:
-        SettingsError, UnsupportedError: An option has a value that cannot be used.
+        SettingsError, UnsupportedError: An option has an unusable value.
     """
 
     def __init__(self, settings: Settings, facade: ServerFacade, standard: type) -> None:
@@ -81,7 +81,7 @@ class Engine:
         self.garbage = GarbageControl(self.stats.served, settings)
         self.locks = Locks()
         self.registrar = Registrar(settings, self._format_path)
-        # Without a name of its own a server shares its counters with each that has none either: its own processes.
+        # Servers without a name share their counters: they are taken for processes of the same program.
         self._rate_limits = ServerRateLimits(self.log, self._format_path, settings.name or "")
         self._rate_limits.check(settings.rateLimit)
         self.router = Router(self._mount_paths, self._unmount_other_paths)
@@ -92,7 +92,8 @@ class Engine:
             self.facts, settings, self.router, RemoteCalls(self.stats, self.router), lambda: self.codec
         )
         self.exec_backends = ExecBackends(self.backend_context, self.stats)
-        self._chosen(None, None)
+        self._register_backends(None, None)
+        self._execution: Execution | None = None  # replaced in one step, so threads need no lock
         self.codec = self._make_codec(settings)
         self._app: flask.Flask = OwnFlask(self.name)
         self._app_is_users = False
@@ -106,11 +107,11 @@ class Engine:
 
     @property
     def flask_app(self) -> flask.Flask:
-        """The Flask application that has everything that is not RPC."""
+        """The Flask application that answers everything but RPC."""
         return self._app
 
     def use_flask_app(self, app: flask.Flask) -> None:
-        """Put the RPC URLs into the user's application, and serve that.
+        """Mount the RPC URLs on the user's application, and serve it.
 
         Raises:
             SettingsError: It is not a Flask application.
@@ -122,28 +123,28 @@ class Engine:
         self._app, self._app_is_users = app, True
 
     def mount(self, app: flask.Flask | flask.Blueprint, url_prefix: str) -> None:
-        """Put the RPC URLs into an application that somebody else serves, or into each that a blueprint comes to.
+        """Mount the RPC URLs on an application with a server of its own, or on every application of a blueprint.
 
         Raises:
             SettingsError: It is neither.
-            RegistrationError: Another server has one of the paths there, or this one has all of them already.
+            RegistrationError: Another server has one of the paths there, or this server is mounted there already.
             ServerStateError: The blueprint is registered already.
         """
         if isinstance(app, flask.Blueprint):
             try:
                 app.record(lambda state: self._mounts.append(self._mounted_by(state, url_prefix)))
-            except AssertionError as exc:  # so Flask says that it adds no more to a blueprint
+            except AssertionError as exc:  # Flask raises it for a blueprint that is registered already
                 raise ServerStateError(f"{app!r} is registered already; call init_app() before that") from exc
         else:
             self._mounts.append(self._mounted_on(app, url_prefix))
 
     def add_urls(self, views: Mapping[str, Callable[..., Any]], methods: Collection[str]) -> None:
-        """Put further URLs, with their view functions, into the served application."""
+        """Add URLs with their view functions to the served application."""
         self._app.view_functions.update({f"{self.name}{url}": view for url, view in views.items()})
         add_rules(self._app, [make_rule(url, f"{self.name}{url}", methods) for url in views])
 
     def register_serv_backend(self, wanted: Any) -> str:
-        """Let another serving backend serve from the next start on.
+        """Choose the serving backend of the next start.
 
         Returns:
             Its ``_id``.
@@ -159,14 +160,14 @@ class Engine:
         return backend._id
 
     def offers(self) -> str:
-        """Return the paths with the number of their methods, in words."""
+        """Return a sentence that lists the paths with their numbers of methods."""
         counts = {endpoint.path: len(endpoint.routes) for endpoint in self.router.table.endpoints.values()}
         words = [f"{path.rstrip('/') or '/'} has {count} method{'s' * (count != 1)}" for path, count in counts.items()]
         more = len(words) - _MOST_LISTED
         return ", ".join(words if more <= 0 else [*words[:_MOST_LISTED], f"and {more} more paths"])
 
     def has_urls(self) -> bool:
-        """Return whether a client could ask for anything: a method, or a page of Flask's."""
+        """Return whether there is any URL to ask for: a method or a Flask page."""
         own_pages = any(rule.endpoint != "static" for rule in self._app.url_map.iter_rules())
         return bool(self.router.table.endpoints) or self._app_is_users or own_pages
 
@@ -176,18 +177,18 @@ class Engine:
 
     @in_hub
     def register(self, routes: list[Route], dispatcher_backend: Any, notif_backend: Any) -> None:
-        """Add routes whose calls run on the given backends; None means the server's own."""
-        backends = self._chosen(dispatcher_backend, notif_backend)
-        if self._rate_limits.note(routes):
+        """Add routes; their calls run on these backends, or on the server's defaults for None."""
+        backends = self._register_backends(dispatcher_backend, notif_backend)
+        if self._rate_limits.add_routes(routes):
             self.rebuild()
         self.router.add([dataclasses.replace(route, backends=backends) for route in routes])
 
     def with_default_backends(self, route: Route) -> Route:
-        """Return a route that runs where the settings say."""
-        return dataclasses.replace(route, backends=self._chosen(None, None))
+        """Return the route with the backends of the settings."""
+        return dataclasses.replace(route, backends=self._register_backends(None, None))
 
     def register_exec_backend(self, wanted: Any, *, notif: bool) -> str:
-        """Add an exec backend, which the server's start will start.
+        """Add an exec backend; the next start of the server starts it.
 
         Raises:
             SettingsError: It is unknown or incomplete, or another one has its ``_id``.
@@ -196,7 +197,7 @@ class Engine:
         return SimpleBackend._id if registered is None else registered._id
 
     def stop_exec_backends(self, timeout_s: float, allowed: int) -> None:
-        """Stop the exec backends, after the calls that they have taken; the next call would start them again.
+        """Stop the exec backends after the calls that they have accepted; a later call starts them again.
 
         Raises:
             ServerStateError: It is called from a dispatcher, which would wait for itself.
@@ -206,7 +207,7 @@ class Engine:
         self.exec_backends.stop(timeout_s, allowed)
 
     def report(self, *, in_ms: bool) -> dict[str, Any]:
-        """Return the statistics of the server, with those of its exec backends."""
+        """Return the statistics of the server and its exec backends."""
         report = {**self.stats.report(in_ms=in_ms), "gc": self.garbage.report(in_ms=in_ms)}
         merge(report, self._rate_limits.report())
         merge(report, self.exec_backends.report(in_ms=in_ms))
@@ -215,7 +216,7 @@ class Engine:
     def wait(
         self, dispatcher: Callable[..., Any] | None, sleep: Callable[[float], object] | None, *, return_status: bool
     ) -> bool | None:
-        """Do what the documented ``wait`` does: tell at once whether it is locked, or block while it is."""
+        """Block while the dispatcher or the server is locked, or return at once whether it is."""
         key = optional_lock_key(dispatcher)
         if return_status:
             return self.locks.is_locked(key)
@@ -223,17 +224,14 @@ class Engine:
         return None
 
     def execution(self) -> Execution:
-        """Return what makes calls for exec backends."""
+        """Return the execution that makes calls for exec backends; it is rebuilt only after a setting has changed."""
         settings = self.settings
-        return Execution(
-            self.facts,
-            self.stats,
-            self.router,
-            magic_name=settings.magicVarForDispatcher,
-            debug=settings.debug,
-            allow_compress=settings.allowCompress,
-            lets_through=is_let_through,
-        )
+        options = ExecutionOptions(settings.magicVarForDispatcher, settings.debug, settings.allowCompress)
+        execution = self._execution
+        if execution is None or execution.options != options:
+            execution = Execution(self.facts, self.stats, self.router, options, should_propagate=is_let_through)
+            self._execution = execution
+        return execution
 
     def application(self) -> Application:
         """Return the WSGI callable."""
@@ -241,7 +239,7 @@ class Engine:
         return Application(self._app, self.pipeline(), self.locks, always_flask=always_flask)
 
     def pipeline(self) -> Pipeline:
-        """Return the pipeline; the first time, freeze the settings and make it of them."""
+        """Return the pipeline; freeze the settings and build it on the first call."""
         with self._making:
             if self._pipeline is None:
                 check_settings(self.settings)
@@ -253,23 +251,23 @@ class Engine:
             return self._pipeline
 
     def rebuild(self) -> None:
-        """Let the pipeline use the documented methods that the user has replaced by now."""
+        """Rebuild the steps of the pipeline after the user has overridden a documented method."""
         with self._making:
             if self._pipeline is not None:
                 self._pipeline.rebuild(self._steps(self._frozen))
 
     def release(self) -> None:
-        """Drop the pipeline and let the settings change again."""
+        """Drop the pipeline and unfreeze the settings."""
         with self._making:
             self._pipeline = None
             self.settings.thaw()
 
     def request_copy(self, request: werkzeug.wrappers.Request) -> RequestCopy:
         """Return a Werkzeug request as a dict that outlives its thread."""
-        if isinstance(request, LocalProxy):  # flask.request, which leads nowhere when its context has ended
+        if isinstance(request, LocalProxy):  # flask.request is empty once its context has ended
             request = request._get_current_object()
-        ours = Request(request.environ, frozenset(self.settings.trusted_proxies), request)
-        return RequestCopy(ours, self.settings.max_body_bytes)
+        parsed = Request(request.environ, frozenset(self.settings.trusted_proxies), request)
+        return RequestCopy(parsed, self.settings.max_body_bytes)
 
     def _make_pipeline(self, settings: Settings) -> Pipeline:
         self.codec = self._make_codec(settings)
@@ -278,7 +276,7 @@ class Engine:
         steps = self._steps(settings)
         for name in self._rate_limits.unmatched(self.router.table.routes()):
             self.log.write(WARNING, f"rateLimit limits nothing by {name}: nothing is registered there")
-        return Pipeline(settings, self.facts, self.router, guard, self.stats, steps, lets_through=is_let_through)
+        return Pipeline(settings, self.facts, self.router, guard, self.stats, steps, should_propagate=is_let_through)
 
     def _steps(self, settings: Settings) -> Steps:
         overrides = Overrides(self._facade, self._standard, settings, self.codec)
@@ -297,20 +295,21 @@ class Engine:
         )
 
     def _answerer(self, settings: Settings, overrides: Overrides, limiter: RateLimiter | None) -> Answerer:
-        invoker = Invoker(self.facts, self.stats, debug=settings.debug, lets_through=is_let_through)
+        invoker = Invoker(self.facts, self.stats, debug=settings.debug, should_propagate=is_let_through)
         backend_calls = BackendCalls(settings, self.facts, invoker, self.stats, overrides.copy_request)
         replaced = overrides.replaced("_callDispatcher")
         caller = invoker if replaced is None else DocumentedInvoker(replaced, backend_calls, invoker)
         return Answerer(settings, overrides, caller, backend_calls, limiter)
 
-    def _chosen(self, dispatcher_backend: Any, notif_backend: Any) -> Backends | None:
-        """Register the backends, with the server's own in the place of None; the result is None if all is inline."""
-        calls = self.settings.dispatcherBackend if dispatcher_backend is None else dispatcher_backend
-        notifications = self.settings.notifBackend if notif_backend is None else notif_backend
-        chosen = Backends(
-            self.exec_backends.register(calls, notif=False), self.exec_backends.register(notifications, notif=True)
+    def _register_backends(self, dispatcher_backend: Any, notif_backend: Any) -> Backends | None:
+        """Register the backends, the defaults for None; return None if both are the serving thread."""
+        for_calls = self.settings.dispatcherBackend if dispatcher_backend is None else dispatcher_backend
+        for_notifications = self.settings.notifBackend if notif_backend is None else notif_backend
+        backends = Backends(
+            self.exec_backends.register(for_calls, notif=False),
+            self.exec_backends.register(for_notifications, notif=True),
         )
-        return chosen if chosen.dispatcher or chosen.notif else None
+        return backends if backends.dispatcher or backends.notif else None
 
     def _make_codec(self, settings: Settings) -> Codec:
         limits = JsonLimits(max_depth=settings.max_nesting_depth, max_integer_digits=settings.max_integer_digits)
@@ -327,13 +326,13 @@ class Engine:
         replaced = replacement(self._facade, self._standard, "_fixJSON")
         if replaced is None:
             return self._facade._fixJSON(value)
-        return own_context().run(replaced, value)  # what it sets is not there for the next call
+        return own_context().run(replaced, value)  # its context variables end with the call
 
     def _mounted_by(self, state: BlueprintSetupState, url_prefix: str) -> FlaskMount:
         prefix = (state.url_prefix or "").rstrip("/") + checked_prefix(url_prefix)
         blueprint = f"{state.name_prefix}.{state.name}".lstrip(".")
-        app = cast("flask.Flask", state.app)  # that of a blueprint that is no sansio one
-        return self._mounted_on(app, prefix, f"{blueprint}.rpc")  # by the endpoint Flask finds the blueprint's hooks
+        app = cast("flask.Flask", state.app)  # a Flask blueprint has a Flask application
+        return self._mounted_on(app, prefix, f"{blueprint}.rpc")  # Flask finds the blueprint's hooks by the endpoint
 
     def _mounted_on(self, app: flask.Flask, url_prefix: str = "", endpoint: str = "") -> FlaskMount:
         mount = FlaskMount(app, endpoint or f"{self.name}.rpc", self.pipeline, url_prefix)
@@ -350,10 +349,10 @@ class Engine:
 
 
 def check_settings(settings: Settings) -> None:
-    """Check what an option's own check cannot see.
+    """Check the options against each other.
 
     Raises:
-        SettingsError, UnsupportedError: An option has a value that cannot be used.
+        SettingsError, UnsupportedError: An option has an unusable value.
     """
     addresses_of(settings)
     find_exec_backend(settings.dispatcherBackend, notif=False)
@@ -363,10 +362,10 @@ def check_settings(settings: Settings) -> None:
 
 
 def addresses_of(settings: Settings) -> list[AnyAddress]:
-    """Return the addresses that ``bindAdress`` and ``multipleAdress`` ask for; none for a server only mounted.
+    """Return the addresses in ``bindAdress``; an empty list for a server that is only mounted.
 
     Raises:
-        SettingsError: One of them is no address.
+        SettingsError: One of them is not an address.
     """
     if settings.bindAdress is None:
         return []
@@ -374,21 +373,21 @@ def addresses_of(settings: Settings) -> list[AnyAddress]:
 
 
 def processed_by(process: Callable[..., Any]) -> Callable[[str, str | None], Response]:
-    """Return what answers ``flask.request`` by a ``_requestProcess`` of the user's."""
+    """Return a function that answers ``flask.request`` by the user's ``_requestProcess``."""
     return lambda path, method: from_werkzeug(flask.current_app.make_response(process(path, method)))
 
 
 def served_by(environ: Mapping[str, Any]) -> tuple[bool, str | None, Any]:
     """Return ``(isRawSocket, ip or socketPath, port or socket)`` of a request."""
     if SERVED_BY in environ:
-        told: tuple[bool, str | None, Any] = environ[SERVED_BY]
-        return told
+        address: tuple[bool, str | None, Any] = environ[SERVED_BY]
+        return address
     port = str(environ.get("SERVER_PORT", ""))
     return False, environ.get("SERVER_NAME"), int(port) if port.isdecimal() else None
 
 
 def make_codec_or_standard(backend: Any, fix_json: Callable[[Any], Any], limits: JsonLimits, log: ServerLog) -> Codec:
-    """Return the codec of ``jsonBackend``; where its module is missing, the standard library's, with a warning.
+    """Return the codec of ``jsonBackend``, or warn and return the standard library's if its module is missing.
 
     Raises:
         SettingsError: It has no ``loads`` or ``dumps``.
@@ -403,10 +402,10 @@ def make_codec_or_standard(backend: Any, fix_json: Callable[[Any], Any], limits:
 
 
 def allowed_hosts(settings: Settings) -> Collection[str] | None:
-    """Return the host names that requests may bear; None for any.
+    """Return the host names that requests may carry; None for any.
 
-    A server that only this machine can reach takes this machine's names only: that ends DNS rebinding, by which another
-    site's page would get at it through the user's browser.
+    A server that only this machine can reach accepts only the names of this machine. That prevents DNS rebinding, by
+    which a page of another site reaches it through the user's browser.
     """
     if settings.allowed_hosts is not None or not is_local_only(settings):
         return settings.allowed_hosts
@@ -414,7 +413,7 @@ def allowed_hosts(settings: Settings) -> Collection[str] | None:
 
 
 def is_local_only(settings: Settings) -> bool:
-    """Return whether only this machine can reach the server: by loopback addresses and Unix sockets, and no others."""
+    """Return whether only this machine can reach the server: its addresses are loopback or Unix sockets."""
     return settings.bindAdress is not None and all(map(is_loopback, hosts_of(settings)))
 
 

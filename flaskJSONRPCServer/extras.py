@@ -1,4 +1,4 @@
-"""Optional dependencies: what each extra installs, and how to install what is missing."""
+"""Optional dependencies: the requirements of each extra, and the error for a missing one."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ REQUIREMENTS: Final[dict[str, tuple[str, ...]]] = {
     "reload": ("watchfiles>=0.24",),
     "limits": ("limits>=5.0",),
 }
-"""The packages of each extra, as in ``pyproject.toml``. Errors name them, and not the extra: the package index has an
-old and incompatible release under the name of this package."""
+"""The packages of each extra, as in ``pyproject.toml``. Errors name the packages and not the extra: the package index
+has an old and incompatible release under the name of this package."""
 
 
 def install_command(extra: str, module: str = "") -> str:
-    """Return the pip command that installs what an extra needs.
+    """Return the pip command that installs the packages of an extra.
 
     Args:
         extra: The extra.
-        module: The one of its modules that is wanted; empty for all of them.
+        module: The module to install; empty for all modules of the extra.
 
     >>> install_command("gevent")
     "pip install 'gevent>=24.2'"
     """
-    chosen = [each for each in REQUIREMENTS[extra] if not module or name_of(each) == module]
-    return "pip install " + " ".join(f"'{each}'" for each in chosen)
+    chosen = [requirement for requirement in REQUIREMENTS[extra] if not module or name_of(requirement) == module]
+    return "pip install " + " ".join(f"'{requirement}'" for requirement in chosen)
 
 
 def missing_extra(what: str, extra: str, exc: ImportError) -> MissingExtraError:
     """Return the error for an optional dependency that cannot be imported.
 
     Args:
-        what: What needs it, to begin the sentence with.
+        what: The feature that needs the dependency; the subject of the message.
         extra: The extra that installs it.
-        exc: What the import raised. The module that it names may be one that a package of the extra needs in turn: then
-            to install the extra once more would not help.
+        exc: The exception of the import. It may name a module that a package of the extra requires in turn. Installing
+            the extra again would not help then, so the message names that module.
     """
     module = (exc.name or "").partition(".")[0]
     if module and module not in map(name_of, REQUIREMENTS[extra]):
@@ -52,4 +52,5 @@ def missing_extra(what: str, extra: str, exc: ImportError) -> MissingExtraError:
 
 
 def name_of(requirement: str) -> str:
+    """Return the package name of a requirement."""
     return re.split(r"[<>=!~\[; ]", requirement, maxsplit=1)[0]

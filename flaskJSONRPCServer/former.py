@@ -1,4 +1,4 @@
-"""Names that users of earlier versions know and that are gone, each with what to do instead."""
+"""Removed names of earlier versions, each with its replacement."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ OPTIONS: Final[dict[str, str]] = {
     "flaskAppName": "the Flask application has the name of the server; give name=",
     "ipAndPort": "it is called bindAdress, with an address [ip, port]",
 }
-"""Options of the constructor."""
+"""Removed options of the constructor."""
 
 SERV_BACKENDS: Final[dict[str, str]] = {
     "wsgiex": "it came with the old server; 'auto' takes the server's own, 'native'",
     "cheroot": "it is no longer there; 'native' does what it did, and 'auto' takes that",
 }
-"""Serving backends."""
+"""Removed serving backends."""
 
 _ATTRIBUTES: Final[dict[str, str]] = {
     "postprocessAdd": "flaskApp.after_request() does that, or a WSGI middleware around getWSGI()",
@@ -25,5 +25,5 @@ _ATTRIBUTES: Final[dict[str, str]] = {
 
 
 def remedy_for_attribute(name: str) -> str | None:
-    """Return what to do instead of using an attribute of the old server; None for a name that it did not have."""
+    """Return the replacement for a removed attribute of the server; None for a name that it never had."""
     return _ATTRIBUTES.get(name.partition("_")[0])

@@ -1,4 +1,4 @@
-"""SIGHUP under the command ``serve``: load the module again, and let the server that it makes now take over."""
+"""SIGHUP under the command ``serve``: load the module again and replace the running server by the new one."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ModuleReload"]
 
-# What the serving backend was started with. It goes on with that, as its sockets and connections do.
-_OF_THE_FRONT = (
+# The settings that the serving backend was started with. They stay, since its sockets and connections stay open.
+_FRONT_SETTINGS = (
     "bindAdress",
     "multipleAdress",
     "servBackend",
@@ -52,15 +52,14 @@ _OF_THE_FRONT = (
 
 
 class ModuleReload:
-    """Loads the module of a served server again each time it is called. The server answers all the time.
+    """Loads the module of a running server again each time it is called. The server keeps answering.
 
-    A module that cannot be loaded, or makes no server that could be started, leaves everything as it is; the log says
-    why.
+    If the module cannot be loaded, or its server could not be started, nothing changes, and the log has the reason.
 
     Args:
-        lifecycle: That of the server which is being served.
-        module_name: The module that made it.
-        find: Returns the server of the module that :data:`sys.modules` has, configured as the command line says.
+        lifecycle: The life cycle of the running server.
+        module_name: The module that made the server.
+        find: Returns the server of the module in :data:`sys.modules`, configured by the command line.
     """
 
     def __init__(self, lifecycle: Lifecycle, module_name: str, find: Callable[[], Any]) -> None:
@@ -69,17 +68,17 @@ class ModuleReload:
         self._find = find
 
     def __call__(self) -> None:
-        """Load the module, and exchange the server for the one that it makes."""
+        """Load the module and replace the server by the one that it makes."""
         log = self._lifecycle.facade.log
         log.write(INFO, f"SIGHUP: loading {self._module_name!r} again")
         try:
             self._reload()
-        except BaseException as exc:  # SystemExit and the like included: a module must not end what serves
+        except BaseException as exc:  # including SystemExit: a module must not end the server
             if is_interrupt(exc):
                 raise
             log.write(ERROR, f"SIGHUP: {self._module_name!r} is not loaded again; all is as before", traceback=True)
         finally:
-            # A module and its functions refer to each other. With controlGC, the old ones would pile up for long.
+            # A module and its functions form cycles. With controlGC, the old ones would accumulate for a long time.
             self._lifecycle.facade._controlGC(force=True)
 
     def _reload(self) -> None:
@@ -87,24 +86,26 @@ class ModuleReload:
         try:
             with starts_refused("serve"), patch_refused():
                 fresh.load(source_of(self._module_name))
-            made, before = self._find(), self._lifecycle.facade
-            if made is before:  # another module made it, which has not been loaded again
-                made.restart()
+            new, old = self._find(), self._lifecycle.facade
+            if new is old:  # another module made it, which has not been loaded again
+                new.restart()
                 return
-            self._lifecycle.exchange(made._engine, made)
+            self._lifecycle.exchange(new._engine, new)
         except BaseException:
             fresh.restore()
             raise
-        kept = front_settings_that_differ(before.settings, made.settings)
-        if kept:
-            made.log.write(WARNING, f"{', '.join(kept)}: as at the start of the process; start it again to change that")
+        ignored = front_settings_that_differ(old.settings, new.settings)
+        if ignored:
+            new.log.write(
+                WARNING, f"{', '.join(ignored)}: as at the start of the process; start it again to change that"
+            )
 
 
 def source_of(module_name: str) -> Path:
     """Return the source of an imported module.
 
     Raises:
-        ServerStateError: It comes from no file.
+        ServerStateError: The module has no file.
     """
     file = getattr(sys.modules[module_name], "__file__", None)
     if file is None:
@@ -113,5 +114,5 @@ def source_of(module_name: str) -> Path:
 
 
 def front_settings_that_differ(old: Settings, new: Settings) -> list[str]:
-    """Return the names of the serving backend's settings that the new server has other values of."""
-    return [name for name in _OF_THE_FRONT if getattr(old, name) != getattr(new, name)]
+    """Return the names of the serving backend's settings whose values differ."""
+    return [name for name in _FRONT_SETTINGS if getattr(old, name) != getattr(new, name)]

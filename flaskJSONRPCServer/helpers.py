@@ -1,4 +1,4 @@
-"""The documented helpers that are about the process, its files and plain values, rather than about serving."""
+"""The documented helpers for the process, its files and plain values, as opposed to serving."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ __all__ = ["ProcessHelpers"]
 
 
 class ProcessHelpers:
-    """One statement for each helper; the work is done in :mod:`flaskJSONRPCServer.runtime`."""
+    """Delegates each helper to :mod:`flaskJSONRPCServer.runtime`."""
 
     _parentModule: ModuleType
-    """The module of the main program. Assign another one to import from that, and merge into it."""
+    """The module of the main program. Assign another module to copy globals from it and merge globals into it."""
 
     def __init__(self) -> None:
         self._pid = os.getpid()
         self._findParentModule()
 
     def _inChild(self) -> bool:
-        """Tell whether this is a forked child of the process in which the server was made."""
+        """Return whether this is a forked child of the process that made the server."""
         return os.getpid() != self._pid
 
     def _findParentModule(self) -> None:
-        """Let ``_parentModule`` be the module of the main program."""
+        """Set ``_parentModule`` to the module of the main program."""
         self._parentModule = parent.find_parent_module()
 
     def _importGlobalsFromParent(
@@ -54,7 +54,7 @@ class ProcessHelpers:
         filterByName: Iterable[str] | None = None,
         filterByNameReversed: bool = False,
     ) -> None:
-        """Make a scope globals of the main program; see :func:`~flaskJSONRPCServer.runtime.parent.merge_globals`."""
+        """Set globals of the main program; see :func:`~flaskJSONRPCServer.runtime.parent.merge_globals`."""
         parent.merge_globals(self._parentModule, scope, typeOf, filterByName, reverse_names=filterByNameReversed)
 
     def _import(
@@ -63,7 +63,7 @@ class ProcessHelpers:
         scope: MutableMapping[str, Any] | None = None,
         forceDelete: bool = True,
     ) -> MutableMapping[str, Any]:
-        """Import modules into a scope, patched if the process is.
+        """Import modules into a scope, patched if the process is patched.
 
         See :func:`~flaskJSONRPCServer.runtime.patching.import_into`, whose ``afresh`` is ``forceDelete``.
         """
@@ -72,7 +72,7 @@ class ProcessHelpers:
     def _importThreading(
         self, scope: MutableMapping[str, Any] | None = None, forceDelete: bool = True
     ) -> MutableMapping[str, Any]:
-        """Import ``threading`` and ``time``, and the ``sleep`` of the latter, as :meth:`_import` does."""
+        """Import ``threading``, ``time`` and ``time.sleep``, as :meth:`_import` does."""
         return patching.import_threading_into(scope, afresh=forceDelete)
 
     def _importSocket(
@@ -88,15 +88,15 @@ class ProcessHelpers:
         return self._importSocket(self._importThreading(scope, forceDelete), forceDelete)
 
     def _tryGevent(self) -> bool:
-        """Tell whether gevent can be imported."""
+        """Return whether gevent can be imported."""
         return concurrency.can_import_gevent()
 
     def _socket(self) -> type[socket.socket]:
-        """Return the class of sockets: that of gevent, where gevent has patched the process."""
+        """Return the socket class: gevent's if gevent has patched the process."""
         return socket.socket
 
     def _sleep(self, s: float, forceNative: bool = False) -> None:
-        """Sleep so many seconds; see :func:`~flaskJSONRPCServer.runtime.concurrency.sleep`."""
+        """Sleep for ``s`` seconds; see :func:`~flaskJSONRPCServer.runtime.concurrency.sleep`."""
         concurrency.sleep(s, force_native=forceNative)
 
     def _thread(
@@ -106,19 +106,19 @@ class ProcessHelpers:
         kwargs: Mapping[str, Any] | None = None,
         forceNative: bool = False,
     ) -> Any:
-        """Start a daemon thread, or a greenlet where gevent has patched the process, and return it.
+        """Start a daemon thread, or a greenlet if gevent has patched the process, and return it.
 
-        ``forceNative`` makes it a native thread in any case, with ``join()``, ``is_alive()``, ``name`` and ``daemon``.
+        ``forceNative`` always starts a native thread, with ``join()``, ``is_alive()``, ``name`` and ``daemon``.
         """
         start = concurrency.start_native_thread if forceNative else concurrency.start_thread
         return start(target, args or (), kwargs)
 
     def _raw_input(self, msg: str | None = None, forceNative: bool = False) -> str:
-        """Read a line from the console; greenlets go on meanwhile, unless ``forceNative`` says otherwise."""
+        """Read a line from the console; greenlets keep running unless ``forceNative`` is set."""
         return read_line(msg or "", force_native=forceNative)
 
     def _getScriptPath(self, full: bool = False, real: bool = True) -> str:
-        """Return the folder of the main program, or its file; ``real`` resolves symbolic links."""
+        """Return the folder of the main program, or with ``full`` its file; ``real`` resolves symbolic links."""
         return parent.script_folder(self._parentModule, full=full, real=real)
 
     def _getScriptName(self, withExt: bool = False) -> str:
@@ -130,7 +130,7 @@ class ProcessHelpers:
         return resources.raise_descriptor_limit(*descriptors)
 
     def _checkFileDescriptor(self, multiply: float = 1.0) -> bool:
-        """Tell whether the open files, times ``multiply``, come near the limit: 90 % of it or more."""
+        """Return whether the open files, times ``multiply``, reach 90 % of the limit."""
         return resources.is_near_descriptor_limit(self._countFileDescriptor(), multiply)
 
     def _countFileDescriptor(self, pid: int | str | None = None) -> int:
@@ -142,7 +142,7 @@ class ProcessHelpers:
         return resources.count_memory(pid)
 
     def _fileGet(self, fName: str | os.PathLike[str], mode: str = "r") -> str | bytes:
-        """Read a file, or one inside an archive; see :func:`~flaskJSONRPCServer.runtime.files.read_file`."""
+        """Read a file, or a member of an archive; see :func:`~flaskJSONRPCServer.runtime.files.read_file`."""
         return files.read_file(fName, mode)
 
     def _fileWrite(self, fName: str | os.PathLike[str], text: str | bytes, mode: str = "w") -> str | bytes:
@@ -150,7 +150,7 @@ class ProcessHelpers:
         return files.write_file(fName, text, mode)
 
     def _strGet(self, text: str, pref: str = "", suf: str = "", index: int = 0, default: Any = None) -> Any:
-        """Return what stands between two marks; see :func:`~flaskJSONRPCServer.runtime.text.between`."""
+        """Return the text between two markers; see :func:`~flaskJSONRPCServer.runtime.text.between`."""
         return between(text, pref, suf, index, default)
 
     def _sha1(self, text: str | bytes, onError: Any = None) -> Any:
@@ -170,7 +170,7 @@ class ProcessHelpers:
         soLong: float = 0.1,
         cbSoLong: Callable[[int], int | None] | None = None,
     ) -> str | None:
-        """Return random text that is not taken; see :func:`~flaskJSONRPCServer.runtime.text.random_text`."""
+        """Return random text that is not in ``vals``; see :func:`~flaskJSONRPCServer.runtime.text.random_text`."""
         return random_text(mult, vals, pref, suf, soLong, cbSoLong)
 
     def _getms(self, inMS: bool = True) -> float:
@@ -178,41 +178,41 @@ class ProcessHelpers:
         return time.time() * 1000 if inMS else int(time.time())
 
     def _getErrorInfo(self) -> str:
-        """Return the traceback of the exception being handled, as text; empty where there is none."""
+        """Return the traceback of the exception being handled as text; empty if there is none."""
         return traceback_of_handled()
 
     def _throw(self, data: object) -> NoReturn:
-        """Raise a ValueError of ``data``."""
+        """Raise ``ValueError(data)``."""
         raise ValueError(data)
 
     def _isArray(self, o: object) -> bool:
-        """Tell whether it is a list."""
+        """Return whether ``o`` is a list."""
         return isinstance(o, list)
 
     def _isDict(self, o: object) -> bool:
-        """Tell whether it is a dict."""
+        """Return whether ``o`` is a dict."""
         return isinstance(o, dict)
 
     def _isFunction(self, o: object) -> bool:
-        """Tell whether it can be called, and is no class."""
+        """Return whether ``o`` is callable and not a class."""
         return kinds.is_function(o)
 
     def _isInstance(self, o: object) -> bool:
-        """Tell whether it is an object of a class that is not built into Python."""
+        """Return whether ``o`` is an instance of a class that is not built into Python."""
         return kinds.is_instance(o)
 
     def _isModule(self, o: object) -> bool:
-        """Tell whether it is a module."""
+        """Return whether ``o`` is a module."""
         return isinstance(o, ModuleType)
 
     def _isNum(self, var: object) -> bool:
-        """Tell whether it is a number; True and False are not."""
+        """Return whether ``var`` is a number other than a bool."""
         return kinds.is_number(var)
 
     def _isString(self, o: object) -> bool:
-        """Tell whether it is text; bytes are not."""
+        """Return whether ``o`` is a str; bytes are not."""
         return isinstance(o, str)
 
     def _isTuple(self, o: object) -> bool:
-        """Tell whether it is a tuple."""
+        """Return whether ``o`` is a tuple."""
         return isinstance(o, tuple)

@@ -1,4 +1,4 @@
-"""Starting, waiting, restarting and stopping."""
+"""Starts, restarts and stops a server, and waits for its end."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ if TYPE_CHECKING:
 
 __all__ = ["Lifecycle", "StartRefusedError", "starts_refused"]
 
-# What a client on this machine connects to, where a server listens on all addresses.
+# The address that a client on this machine connects to, by the address for "all interfaces".
 _LOOPBACK_OF_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  nothing is bound here  # nosec
 
-# How much of a stop's timeout is kept, at most, for answering what has been held by a lock until then; guessed.
+# The most of a stop's timeout that is kept for answering calls that a lock still holds, in seconds; guessed.
 _ANSWER_S = 1.0
 
 
-# The commands that import a module at this moment.
+# The commands that are importing a module now, innermost last.
 _importing: list[str] = []
 
 
 class StartRefusedError(ServerStateError):
-    """A module starts its server where that is for the command that imports it."""
+    """A module starts its server while a command imports it; the command would start it."""
 
 
 class ServedFacade(ServerFacade, Protocol):
-    """The object that the user made, as its life cycle sees it."""
+    """The server that the user made, with the members that its life cycle needs."""
 
     _lifecycle: Lifecycle
 
@@ -64,16 +64,16 @@ class Lifecycle:
 
     Args:
         engine: The engine.
-        facade: The object that the user made, which the serving backend is told.
+        facade: The server that the user made.
 
     Attributes:
-        on_hangup: What `serve_forever` calls at SIGHUP, in the main thread; None leaves the signal as it is.
+        on_hangup: Called by `serve_forever` at SIGHUP, in the main thread; None leaves the signal alone.
 
     Raises:
         SettingsError: The serving backend, the files of ``ssl``, the descriptor limits, or a script of
             ``reloadOnChange`` cannot be used.
         UnsupportedError: The serving backend cannot serve on the addresses, or not with TLS.
-        MissingExtraError: What the settings ask for is not installed.
+        MissingExtraError: An extra that the settings need is not installed.
     """
 
     def __init__(self, engine: Engine, facade: ServedFacade) -> None:
@@ -82,7 +82,7 @@ class Lifecycle:
         refuse_without_tls(backend, engine.settings.ssl)
         checked_limits(engine.settings.tweakDescriptors)
         if engine.settings.reloadOnChange:
-            make_auto_reload(engine, facade)  # raises what is wrong before anything starts
+            make_auto_reload(engine, facade)  # an error is raised before anything starts
         self._engine = engine
         self._facade = facade
         self._serving = Serving(facade)
@@ -92,13 +92,13 @@ class Lifecycle:
         self._gate = Gate()
         self._behind: ExitStack | None = None  # undoes what is behind the gate; guarded by _changing
         self._watch: AutoReload | None = None  # guarded by _changing
-        self._asked = False  # whether a dispatcher has asked for a restart that has not begun; guarded by _asking
-        self._asking = threading.Lock()
+        self._restart_requested = False  # by a dispatcher, and not begun yet; guarded by _requesting
+        self._requesting = threading.Lock()
         self._ends: set[EndRequest] = set()  # of the threads that wait for the end; each adds and removes its own
 
     @property
     def facade(self) -> ServedFacade:
-        """The object that the user made."""
+        """The server that the user made."""
         return self._facade
 
     @property
@@ -108,7 +108,7 @@ class Lifecycle:
 
     @property
     def urls(self) -> list[str]:
-        """The same as URLs that a client on this machine can open."""
+        """The addresses as URLs that a client on this machine can open."""
         scheme = "https" if self._engine.settings.ssl else "http"
         return [url_of(address, scheme) for address in self.addresses]
 
@@ -119,10 +119,10 @@ class Lifecycle:
 
     @in_hub
     def start(self) -> None:
-        """Start everything, or nothing.
+        """Start everything; undo it all if a step fails.
 
         Raises:
-            ServerStateError: It runs already, or has no address.
+            ServerStateError: The server runs already, or has no address.
             BindError: The address cannot be listened on.
         """
         refuse_in_worker(self._engine.name)
@@ -138,13 +138,13 @@ class Lifecycle:
         self._announce()
 
     def stop(self, timeout_s: float, allowed_requests: int) -> None:
-        """Stop accepting requests, wait for those being processed, and undo the start. Without a start nothing happens.
+        """Stop accepting requests, wait for the running ones, and undo the start. Does nothing before a start.
 
-        What a lock still holds at the end of the timeout is answered that it has not run. The locks stay.
+        Calls that a lock still holds at the end of the timeout get -32003. The locks stay.
 
         Args:
             timeout_s: How long to wait, in seconds.
-            allowed_requests: How many requests need not be waited for.
+            allowed_requests: How many requests it does not wait for.
 
         Raises:
             ServerStateError: It is called from a dispatcher, which would wait for itself.
@@ -159,36 +159,42 @@ class Lifecycle:
             if self._started is None:  # exec backends may run for getWSGI() or init_app()
                 self._facade._stopExecBackends(timeout_s, allowed_requests)
                 return
+            timeout_s = waitable(timeout_s)  # before anything is undone
             undo, self._started = self._started, None
-            deadline = latest = time.monotonic() + timeout_s
-            # What is held by a lock then gets its answer within the timeout too.
-            self._engine.locks.end_period(timeout_s - min(_ANSWER_S, timeout_s / 10))
-            if allowed_requests:
-                self._engine.stats.wait_idle(timeout_s, allowed_requests)
-                self._engine.locks.end_period(0)
-                deadline = time.monotonic()
-            with undo:
-                self._serving.stop(max(0.0, deadline - time.monotonic()))
-                self._facade._stopExecBackends(max(0.0, latest - time.monotonic()), allowed_requests)
-            self._gate.open(service_unavailable)
+            try:
+                with undo:
+                    self._stop_serving(timeout_s, allowed_requests)
+            finally:  # a second Ctrl-C ends the waiting; what has not been undone by then would serve for ever
+                self._gate.open(service_unavailable)
+                for end in list(self._ends):
+                    end.request()
         self._engine.log.write(INFO, f"server {self._engine.name!r} has stopped")
-        for end in list(self._ends):
-            end.request()
+
+    def _stop_serving(self, timeout_s: float, allowed_requests: int) -> None:
+        deadline = latest = time.monotonic() + timeout_s
+        # What is held by a lock then gets its answer within the timeout too.
+        self._engine.locks.end_period(timeout_s - min(_ANSWER_S, timeout_s / 10))
+        if allowed_requests:
+            self._engine.stats.wait_idle(timeout_s, allowed_requests)
+            self._engine.locks.end_period(0)
+            deadline = time.monotonic()
+        self._serving.stop(max(0.0, deadline - time.monotonic()))
+        self._facade._stopExecBackends(max(0.0, latest - time.monotonic()), allowed_requests)
 
     def restart(self, timeout_s: float, allowed_requests: int, *, join: bool = False) -> None:
-        """Stop and start everything but the serving backend; its sockets and connections stay as they are.
+        """Restart everything but the serving backend, whose sockets and connections stay.
 
-        Requests that come meanwhile are held, and answered afterwards. Those being processed are waited for; what
-        outlasts the timeout is still answered. Asked for from inside a dispatcher, another thread does it after the
+        New requests wait until it is done. Running requests are waited for; those that outlast the timeout are still
+        answered. Called from a dispatcher, it returns at once, and another thread restarts the server after the
         dispatcher's answer. A server that does not run is started.
 
         Args:
-            timeout_s: How long to wait for requests being processed, in seconds.
-            allowed_requests: How many of them need not be waited for.
-            join: Return when the server has been stopped for good.
+            timeout_s: How long to wait for running requests, in seconds.
+            allowed_requests: How many of them it does not wait for.
+            join: Return only when the server has been stopped for good.
 
         Raises:
-            ServerStateError, SettingsError: It cannot be started again; it is stopped then.
+            ServerStateError, SettingsError: The server cannot be started again, and is stopped.
         """
         if self._engine.stats.is_calling() or self._gate.is_inside():
             if join:
@@ -207,9 +213,21 @@ class Lifecycle:
             if self._started is None:
                 self.start()
                 return
-            self._gate.hold()
-            self._renew(self._gate.wait_passed(timeout_s, allowed_requests))
+            self._renew(self._hold_requests(timeout_s, allowed_requests))
         self._engine.log.write(INFO, f"server {self._engine.name!r} has restarted")
+
+    def _hold_requests(self, timeout_s: float, allowed_requests: int = 0) -> int:
+        """Hold requests at the gate, wait for those inside, and return how many are left there.
+
+        Where the waiting is interrupted, requests go on to what has served them until now.
+        """
+        timeout_s = waitable(timeout_s)
+        self._gate.hold()
+        try:
+            return self._gate.drain(timeout_s, allowed_requests)
+        except BaseException:
+            self._gate.release()
+            raise
 
     def _renew(self, still_running: int) -> None:
         if still_running:
@@ -223,19 +241,18 @@ class Lifecycle:
             raise
 
     def exchange(self, engine: Engine, facade: ServedFacade, timeout_s: float = 20) -> None:
-        """Serve another server behind the same sockets; from then on both facades refer to this life cycle.
+        """Serve another server behind the same sockets; both facades then refer to this life cycle.
 
-        Requests that come meanwhile are held, as in a restart. What the serving backend was started with stays. A
-        server that has been stopped stays stopped.
+        New requests wait, as in a restart. The serving backend keeps its settings. A stopped server stays stopped.
 
         Args:
             engine: The engine of the other server, which has not been started.
             facade: The object that the user made.
-            timeout_s: How long to wait for requests being processed, in seconds; they are answered in any case.
+            timeout_s: How long to wait for running requests, in seconds; they are answered in any case.
 
         Raises:
-            SettingsError: The other server wants gevent, and this one does not, or the other way round.
-            BaseException: What keeps the other server from starting. The one before serves then.
+            SettingsError: One of the two uses gevent, and the other does not.
+            BaseException: The other server cannot start; the first one goes on.
         """
         if bool(engine.settings.gevent) != bool(self._engine.settings.gevent):
             raise SettingsError(
@@ -244,21 +261,20 @@ class Lifecycle:
         with self._changing:
             if self._started is None:
                 return
-            self._gate.hold()
-            if still_running := self._gate.wait_passed(timeout_s):
+            if still_running := self._hold_requests(timeout_s):
                 self._engine.log.write(WARNING, f"exchanged while {still_running} requests are being processed")
             self._exchange_behind(engine, facade)
         engine.log.write(INFO, f"server {engine.name!r} serves now:", engine.offers())
 
     def _exchange_behind(self, engine: Engine, facade: ServedFacade) -> None:
-        before, own = (self._engine, self._facade), facade._lifecycle
+        before, other_lifecycle = (self._engine, self._facade), facade._lifecycle
         self._stop_watching()
         try:
             self._close_behind()
             self._engine, self._facade, facade._lifecycle = engine, facade, self
             self._open_gate()
         except BaseException:
-            (self._engine, self._facade), facade._lifecycle = before, own
+            (self._engine, self._facade), facade._lifecycle = before, other_lifecycle
             self._renew(0)
             self._watch_scripts()
             raise
@@ -266,25 +282,25 @@ class Lifecycle:
 
     @in_hub
     def _restart_later(self, timeout_s: float, allowed_requests: int) -> None:
-        with self._asking:
-            if self._asked:
+        with self._requesting:
+            if self._restart_requested:
                 return
-            self._asked = True
-        threading.Thread(target=self._restart_as_asked, args=(timeout_s, allowed_requests)).start()
+            self._restart_requested = True
+        threading.Thread(target=self._restart_as_requested, args=(timeout_s, allowed_requests)).start()
 
-    def _restart_as_asked(self, timeout_s: float, allowed_requests: int) -> None:
-        with self._asking:
-            self._asked = False
+    def _restart_as_requested(self, timeout_s: float, allowed_requests: int) -> None:
+        with self._requesting:
+            self._restart_requested = False
         self._restart_if_running(timeout_s, allowed_requests)
 
     def _restart_if_running(self, timeout_s: float, allowed_requests: int) -> None:
         with self._changing:
-            if self._started is not None:  # a server that was stopped meanwhile stays stopped
+            if self._started is not None:  # it may have been stopped meanwhile
                 self._restart_now(timeout_s, allowed_requests)
 
     @in_hub
     def join(self, timeout_s: float = 20) -> None:
-        """Block until the server has been stopped; the first Ctrl-C or SIGTERM stops it, as in `serve_forever`."""
+        """Block until the server has stopped; the first Ctrl-C or SIGTERM stops it, as in `serve_forever`."""
         with self._ended() as end:
             if self.is_running:
                 end.wait()
@@ -306,16 +322,16 @@ class Lifecycle:
         restart_on: Any = False,
         look_every_s: float = 10,
     ) -> None:
-        """Start, if that has not been done, block until a signal or another thread's :meth:`stop`, and stop.
+        """Start the server if necessary, block until a signal or a :meth:`stop` in another thread, and stop it.
 
         Args:
-            on_start: Called with the facade once requests are accepted.
-            timeout_s: How long requests being processed are waited for, in seconds.
+            on_start: Called with the facade once the server accepts requests.
+            timeout_s: How long to wait for running requests at the stop, in seconds.
             restart_on: When to restart; see :func:`read_reasons`.
-            look_every_s: How long to wait between two looks at that, in seconds.
+            look_every_s: Seconds between two checks of these reasons.
 
         Raises:
-            SettingsError: There is a reason to restart that is none.
+            SettingsError: A reason to restart is invalid.
         """
         reasons = read_reasons(restart_on)
         with self._ended(notes_hangups=self.on_hangup is not None) as end:
@@ -326,14 +342,14 @@ class Lifecycle:
             while not end.wait(look_every_s if reasons else None):
                 if self.on_hangup is not None and end.take_hangup():
                     self.on_hangup()
-                elif any(self._is_given(reason) for reason in reasons):
+                elif any(self._applies(reason) for reason in reasons):
                     self._restart_if_running(timeout_s, 0)
             self.stop(timeout_s, 0)
 
-    def _is_given(self, reason: Callable[[Any], object]) -> bool:
+    def _applies(self, reason: Callable[[Any], object]) -> bool:
         try:
             return reason(self._facade) is True
-        except BaseException as exc:  # a watcher that fails must not end what it watches
+        except BaseException as exc:  # a failing check must not end the server
             if is_interrupt(exc):
                 raise
             self._engine.log.write(ERROR, f"restartOn: {reason!r} raised", traceback=True)
@@ -342,8 +358,8 @@ class Lifecycle:
     def _announce(self) -> None:
         log, engine, backend = self._engine.log, self._engine, self._serving.backend_id
         offers = engine.offers()
-        what = [f"by {backend}:", offers] if offers else [f"by {backend}"]
-        log.write(INFO, f"server {engine.name!r} listens on", *self.urls, *what)
+        backend_and_methods = [f"by {backend}:", offers] if offers else [f"by {backend}"]
+        log.write(INFO, f"server {engine.name!r} listens on", *self.urls, *backend_and_methods)
         if not is_local_only(engine.settings):
             log.write(INFO, f"server {engine.name!r} can be reached from other machines")
         if not engine.has_urls():
@@ -362,6 +378,7 @@ class Lifecycle:
             given = list(cast("Sequence[Any]", settings.bindAdress))
         backend = find_serv_backend(settings.servBackend, gevent=settings.gevent)
         self._serving.start(backend, addresses_of(settings), given, self._gate)
+        undo.callback(self._serving.stop, 0)  # in case a stop is interrupted before it gets there
 
     def _watch_scripts(self) -> None:
         if self._engine.settings.reloadOnChange:
@@ -374,13 +391,13 @@ class Lifecycle:
             watch.stop()
 
     def _open_gate(self) -> None:
-        """Start what is behind the gate, and let requests through to it."""
+        """Start the parts behind the gate, and pass requests on to them."""
         with ExitStack() as behind:
             behind.callback(self._engine.release)
             application = self._engine.application()
             behind.callback(self._facade._stopExecBackends)
             self._facade._startExecBackends()
-            self._look_after(behind)
+            self._start_ticker(behind)
             self._behind = behind.pop_all()
         self._gate.open(application)
 
@@ -389,12 +406,12 @@ class Lifecycle:
         if behind is not None:
             behind.close()
 
-    def _look_after(self, behind: ExitStack) -> None:
-        """Once a second, look at the rate of requests, and at the garbage if that is to be controlled."""
+    def _start_ticker(self, behind: ExitStack) -> None:
+        """Sample the rate of requests once a second, and check with ``controlGC`` whether to collect garbage."""
         engine, garbage = self._engine, self._engine.garbage
         tasks: list[Callable[[], object]] = [engine.stats.sample]
         if engine.settings.controlGC:
-            behind.callback(garbage.stop)  # before the start: that may fail halfway
+            behind.callback(garbage.stop)  # before the start, which may fail halfway
             garbage.start()
             tasks.append(self._control_garbage)
         ticker = Ticker(f"{engine.name}-ticker", tasks, garbage.stop, engine.log)
@@ -402,19 +419,29 @@ class Lifecycle:
         ticker.start()
 
     def _control_garbage(self) -> None:
-        # Looked up at each call: a subclass or an assignment may replace it.
-        self._facade._controlGC()
+        self._facade._controlGC()  # looked up at each call: the user may override it
+
+
+def waitable(timeout_s: float) -> float:
+    """Return the timeout, capped at the longest one that the system can wait for.
+
+    Raises:
+        TypeError: It is not a number.
+    """
+    if not isinstance(timeout_s, (int, float)):
+        raise TypeError(f"timeout={timeout_s!r} is refused: it takes a number of seconds")
+    return min(timeout_s, threading.TIMEOUT_MAX)
 
 
 def make_auto_reload(engine: Engine, facade: ServedFacade) -> AutoReload:
-    """Return what ``reloadOnChange`` asks for."""
-    from .autoreload import AutoReload  # only now: to find where Python installs its packages takes long
+    """Return the watcher that ``reloadOnChange`` asks for."""
+    from .autoreload import AutoReload  # here: finding where Python installs packages takes long
 
     return AutoReload(engine, facade)
 
 
 def refuse_in_worker(name: str) -> None:
-    """Refuse to serve in a process that runs Celery's command line.
+    """Check that this process does not run Celery's command line.
 
     Raises:
         ServerStateError: It does: a worker has imported a module that starts its server.
@@ -428,7 +455,7 @@ def refuse_in_worker(name: str) -> None:
 
 @contextmanager
 def starts_refused(command: str) -> Iterator[None]:
-    """Refuse every start of a server in the block, in which a command imports a module that has one."""
+    """Refuse every start of a server in the block, while a command imports a module that makes one."""
     _importing.append(command)
     try:
         yield
@@ -437,10 +464,10 @@ def starts_refused(command: str) -> Iterator[None]:
 
 
 def refuse_at_import(name: str) -> None:
-    """Refuse to serve while a module is imported by a command that will serve by itself.
+    """Check that no command is importing the module: the command would start the server.
 
     Raises:
-        StartRefusedError: It is.
+        StartRefusedError: A command is importing it.
     """
     if _importing:
         raise StartRefusedError(
@@ -450,15 +477,15 @@ def refuse_at_import(name: str) -> None:
 
 
 def read_reasons(restart_on: Any) -> list[Callable[[Any], object]]:
-    """Read ``restartOn``: a function that takes the server, the word ``checkFileDescriptor``, or a list of these.
+    """Parse ``restartOn``: a function of the server, the word ``checkFileDescriptor``, or a list of these.
 
     Raises:
         SettingsError: One of them is neither.
     """
     if not restart_on:
         return []
-    given = restart_on if isinstance(restart_on, (list, tuple)) else [restart_on]
-    reasons = [near_descriptor_limit if each == "checkFileDescriptor" else each for each in given]
+    wanted = restart_on if isinstance(restart_on, (list, tuple)) else [restart_on]
+    reasons = [near_descriptor_limit if reason == "checkFileDescriptor" else reason for reason in wanted]
     for reason in reasons:
         if not callable(reason):
             raise SettingsError(
@@ -468,7 +495,7 @@ def read_reasons(restart_on: Any) -> list[Callable[[Any], object]]:
 
 
 def near_descriptor_limit(server: ServerFacade) -> bool:
-    """Ask the documented ``_checkFileDescriptor`` of the server, whatever that is by now."""
+    """Return whether nearly all descriptors are in use, by the documented ``_checkFileDescriptor``."""
     return bool(server._checkFileDescriptor())
 
 

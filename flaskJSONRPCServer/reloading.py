@@ -1,4 +1,8 @@
-"""Replacing dispatchers by newer ones, while calls come."""
+"""Replace dispatchers by newer ones while the server answers calls.
+
+Scripts are loaded into fresh modules first. Then requests are held back, running dispatchers are waited for, and one
+assignment exchanges the routing table. Until then a failure has nothing to undo but the names in :data:`sys.modules`.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +18,13 @@ from types import ModuleType
 from typing import Any
 
 from .dispatch.locks import lock_key
-from .dispatch.origins import owner_of, without_partials
 from .dispatch.rate_limits.plan import registered_rule
 from .dispatch.registration import aliases_of, public_methods
 from .dispatch.routes import Route, RouteTable
 from .engine import Engine
 from .errors import RegistrationError, unknown_name
 from .runtime.asynchronous import in_hub
+from .runtime.function_sources import owner_of, without_partials
 from .runtime.interrupts import is_interrupt
 from .runtime.logs import ERROR, INFO, WARNING
 from .runtime.sources import FreshModules, script_file
@@ -39,11 +43,11 @@ class Entry:
     """One entry of ``api``.
 
     Attributes:
-        dispatcher: The dispatcher, or the name by which its script has it.
-        name: The name of the dispatcher that it replaces; empty for its own.
-        script: The script to load; None where the dispatcher is taken as it is.
-        is_instance: Whether the public methods of an object are meant.
-        overload: What happens to the module before the dispatcher is taken from it.
+        dispatcher: The dispatcher, or its name in the script.
+        name: The name of the dispatcher that it replaces; empty for its own name.
+        script: The script to load; None to use the dispatcher itself.
+        is_instance: Whether the dispatcher is an object whose public methods are registered.
+        overload: Attributes and callbacks that are applied to the module before the dispatcher is read from it.
         path: The path prefix of its URL.
     """
 
@@ -56,21 +60,21 @@ class Entry:
 
     @property
     def attribute(self) -> str:
-        """The name by which the script has it."""
+        """The name of the dispatcher in its script."""
         if isinstance(self.dispatcher, str):
             return self.dispatcher
-        named = self.dispatcher
-        if self.is_instance and not isinstance(named, type):
-            named = type(named)
-        return str(getattr(without_partials(named), "__name__", repr(named)))
+        source = self.dispatcher
+        if self.is_instance and not isinstance(source, type):
+            source = type(source)
+        return str(getattr(without_partials(source), "__name__", repr(source)))
 
 
-class Loaded:
-    """The dispatcher of an entry, as its module has it.
+class LoadedEntry:
+    """An entry with the module of its dispatcher.
 
     Args:
         entry: The entry.
-        module: The module that it comes from; None where it comes from none.
+        module: The module of the dispatcher; None if it has none.
     """
 
     def __init__(self, entry: Entry, module: ModuleType | None) -> None:
@@ -79,26 +83,27 @@ class Loaded:
         self._instance: Any = None
 
     def dispatcher(self) -> Any:
-        """Return the function, or the instance; a class is instantiated when it is first asked for.
+        """Return the function or the instance. A class is instantiated on the first call.
 
         Raises:
-            RegistrationError: The module has none of its name.
+            RegistrationError: The module has no such attribute.
         """
-        taken = self.entry.dispatcher if self.entry.script is None else taken_from(self.module, self.entry.attribute)
-        if not self.entry.is_instance:
-            return taken
+        entry = self.entry
+        dispatcher = entry.dispatcher if entry.script is None else attribute_of(self.module, entry.attribute)
+        if not entry.is_instance:
+            return dispatcher
         if self._instance is None:
-            self._instance = taken() if isinstance(taken, type) else taken
+            self._instance = dispatcher() if isinstance(dispatcher, type) else dispatcher
         return self._instance
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What an entry does to the routes.
+    """The change of the routes by one entry.
 
     Attributes:
         new: The routes of the new dispatcher.
-        gone: Path and name of what belonged to the replaced one alone.
+        gone: The paths and names of routes that only the replaced dispatcher had.
     """
 
     new: list[Route]
@@ -106,35 +111,35 @@ class Change:
 
 
 class Reloader:
-    """Does what the documented ``reload`` says.
+    """Implements the documented ``reload``.
 
     Args:
         engine: The engine whose routes change.
-        facade: The object that the user made.
+        facade: The server object.
     """
 
     def __init__(self, engine: Engine, facade: Any) -> None:
         self._engine = engine
         self._facade = facade
-        self._turn = threading.RLock()
+        self._reload_lock = threading.RLock()  # one reload at a time
 
     @in_hub
     def reload(self, api: Any, *, clear_old: bool, timeout_s: float, allowed: int, safely: bool) -> bool:
-        """Load what the entries say, wait for running dispatchers, and exchange the routes in one step.
+        """Load the entries, wait for running dispatchers, and exchange the routes in one step.
 
         Args:
             api: The entries: a dict or a list of dicts, with the documented keys.
-            clear_old: Remove every other dispatcher, on all paths.
-            timeout_s: How long to wait for running dispatchers, in seconds. Then the exchange happens all the same.
-            allowed: How many of them need not be waited for.
-            safely: Whether a failure is undone and logged instead of raised.
+            clear_old: Whether to remove every other dispatcher, on all paths.
+            timeout_s: How long to wait for running dispatchers, in seconds. The exchange follows in any case.
+            allowed: The number of dispatchers that may still run at the exchange.
+            safely: Whether to undo and log a failure instead of raising it.
 
         Returns:
-            Whether it succeeded.
+            Whether the reload succeeded.
 
         Raises:
-            RegistrationError: An entry cannot be meant. Nothing has happened then.
-            BaseException: What a script or a callback raises, where not ``safely``. The routes are as they were.
+            RegistrationError: An entry is invalid. Nothing has changed.
+            BaseException: Any exception of a script or a callback, if not ``safely``. The routes have not changed.
         """
         entries = [self._read(entry) for entry in ([api] if isinstance(api, Mapping) else checked_list(api))]
         with self._in_turn():
@@ -143,36 +148,36 @@ class Reloader:
             except BaseException as exc:
                 if not safely or is_interrupt(exc):
                     raise
-                what = ", ".join(f"{entry.attribute!r} on {entry.path!r}" for entry in entries)
-                self._engine.log.write(ERROR, f"reload of {what} failed; all is as before", traceback=True)
+                dispatchers = ", ".join(f"{entry.attribute!r} on {entry.path!r}" for entry in entries)
+                self._engine.log.write(ERROR, f"reload of {dispatchers} failed; all is as before", traceback=True)
                 return False
             finally:
-                # A module and its functions refer to each other. With controlGC, the old ones would pile up for long.
+                # A module and its functions form cycles. With controlGC, the old ones would accumulate for a long time.
                 self._facade._controlGC(force=True)
         self._engine.log.write(INFO, "reloaded", ", ".join(f"{route.path}{route.name}" for route in new))
         return True
 
     @contextmanager
     def _in_turn(self) -> Iterator[None]:
-        # A dispatcher that waits for its turn is not one that the other reload has to wait for.
+        # The running reload must not wait for dispatchers that wait here: neither would ever end.
         with ExitStack() as turn:
             with self._engine.stats.set_aside():
-                turn.enter_context(self._turn)
+                turn.enter_context(self._reload_lock)
             yield
 
     def _load_and_exchange(
         self, entries: list[Entry], clear_old: bool, timeout_s: float, allowed: int, safely: bool
     ) -> list[Route]:
-        # Overloading waits until no dispatcher runs: a callback may hand over state, and live modules may change.
-        with undone_on_failure(wanted=safely) as undo:
+        # Apply overloads only when no dispatcher runs: a callback may transfer state, and live modules may change.
+        with undone_on_failure(enabled=safely) as undo:
             fresh = FreshModules()
             undo.callback(fresh.restore)
             modules = [fresh.load(entry.script) if entry.script else module_of(entry.dispatcher) for entry in entries]
-            with self._requests_held(timeout_s, allowed), undone_on_failure(wanted=safely) as undo_overload:
-                loaded = [Loaded(entry, module) for entry, module in zip(entries, modules, strict=True)]
-                for each in loaded:
-                    self._overload(each, undo_overload)
-                changes = [self._change(each.entry, each.dispatcher()) for each in loaded]
+            with self._requests_held(timeout_s, allowed), undone_on_failure(enabled=safely) as undo_overload:
+                loaded = [LoadedEntry(entry, module) for entry, module in zip(entries, modules, strict=True)]
+                for loaded_entry in loaded:
+                    self._overload(loaded_entry, undo_overload)
+                changes = [self._change(loaded_entry.entry, loaded_entry.dispatcher()) for loaded_entry in loaded]
                 return self._exchange(changes, clear_old)
 
     @contextmanager
@@ -186,9 +191,9 @@ class Reloader:
                 )
             yield
         finally:
-            locks.let_requests_go()
+            locks.release_requests()
 
-    def _overload(self, loaded: Loaded, undo: ExitStack) -> None:
+    def _overload(self, loaded: LoadedEntry, undo: ExitStack) -> None:
         entry, module = loaded.entry, loaded.module
         for overload in entry.overload:
             if callable(overload):
@@ -220,11 +225,11 @@ class Reloader:
         routes = self._engine.registrar.instance_routes(instance, path=entry.path)
         path = routes[0].path
         names = {route.name for route in routes}
-        beside = [route for route in table.routes() if route.path == path]
+        others = [route for route in table.routes() if route.path == path]
         old = [
             route
-            for owner in replaced_owners(beside, entry.name or type(instance).__name__, names)
-            for route in routes_of(owner, beside)
+            for owner in replaced_owners(others, entry.name or type(instance).__name__, names)
+            for route in routes_of(owner, others)
         ]
         sibling = old[0] if old else None
         return Change(
@@ -233,7 +238,7 @@ class Reloader:
         )
 
     def _inherit_options(self, route: Route, replaced: Route | None) -> Route:
-        """Give a route what its entry does not say: it is as with the replaced one; else as the server's."""
+        """Return a route with the options that its entry does not set: those of the replaced route, or the server's."""
         if replaced is None:
             return self._engine.with_default_backends(route)
         limit = replaced.rate_limit
@@ -250,7 +255,7 @@ class Reloader:
         gone = {place for change in changes for place in change.gone}
         table = self._engine.router.table
         replaced = [(table.find(route.path, route.name), route) for route in new]
-        self._engine.router.exchange(new, lambda route: clear_old or (route.path, route.name) in gone)
+        self._engine.router.replace(new, lambda route: clear_old or (route.path, route.name) in gone)
         for old, route in replaced:
             if old is not None:
                 self._engine.locks.replace_key(old.function, route.function)
@@ -260,12 +265,12 @@ class Reloader:
         """Read an entry of ``api``.
 
         Raises:
-            RegistrationError: It cannot be meant; the message says why.
+            RegistrationError: The entry is invalid; the message says why.
         """
         if not isinstance(entry, Mapping):
             raise RegistrationError(f"api={entry!r} is refused: it takes a dict with 'dispatcher', or a list of these")
         for key in entry:
-            if key not in _KEYS:  # the old server ignored them, and programs have some for uses of their own
+            if key not in _KEYS:  # the old server ignored them, and some programs use them for other purposes
                 self._engine.log.write(WARNING, f"{unknown_name('key of api', key, _KEYS)}; it is ignored")
         name, script = read_name(entry), entry.get("scriptPath")
         dispatcher = entry.get("dispatcher")
@@ -286,13 +291,13 @@ class Reloader:
 
 
 @contextmanager
-def undone_on_failure(*, wanted: bool) -> Iterator[ExitStack]:
-    """Undo what is pushed onto the stack, if that is wanted and the block fails."""
+def undone_on_failure(*, enabled: bool) -> Iterator[ExitStack]:
+    """Run the callbacks of the stack if the block fails and ``enabled`` is set."""
     with ExitStack() as undo:
         try:
             yield undo
         except BaseException:
-            if not wanted:
+            if not enabled:
                 undo.pop_all()
             raise
         undo.pop_all()
@@ -305,10 +310,10 @@ def checked_list(api: Any) -> list[Any]:
 
 
 def refuse_dispatcher(dispatcher: Any, *, has_script: bool, is_instance: bool) -> None:
-    """Refuse what can be seen to be no dispatcher before anything is loaded.
+    """Refuse an invalid dispatcher before anything is loaded.
 
     Raises:
-        RegistrationError: The message says what it takes.
+        RegistrationError: The dispatcher is invalid; the message says what is accepted.
     """
     if isinstance(dispatcher, str) and not dispatcher:
         raise RegistrationError(
@@ -320,8 +325,8 @@ def refuse_dispatcher(dispatcher: Any, *, has_script: bool, is_instance: bool) -
 
 def checked_function(dispatcher: Any) -> Callable[..., Any]:
     if isinstance(dispatcher, type) or not callable(dispatcher):
-        what = "a class" if isinstance(dispatcher, type) else "not a function"
-        raise RegistrationError(f"dispatcher {dispatcher!r} is {what}; for an instance, give isInstance=True")
+        kind = "a class" if isinstance(dispatcher, type) else "not a function"
+        raise RegistrationError(f"dispatcher {dispatcher!r} is {kind}; for an instance, give isInstance=True")
     function: Callable[..., Any] = dispatcher
     return function
 
@@ -334,10 +339,10 @@ def read_text(entry: Mapping[str, Any], key: str) -> str:
 
 
 def read_name(entry: Mapping[str, Any]) -> str:
-    name, same = read_text(entry, "name"), read_text(entry, "dispatcherName")
-    if name and same and name != same:
-        raise RegistrationError(f"name={name!r} and dispatcherName={same!r} mean the same; give one of them")
-    return name or same
+    name, other_name = read_text(entry, "name"), read_text(entry, "dispatcherName")
+    if name and other_name and name != other_name:
+        raise RegistrationError(f"name={name!r} and dispatcherName={other_name!r} mean the same; give one of them")
+    return name or other_name
 
 
 def read_script(path: Any) -> Path:
@@ -352,31 +357,31 @@ def read_script(path: Any) -> Path:
 
 
 def read_overload(overload: Any) -> tuple[Overload, ...]:
-    given = overload if isinstance(overload, (list, tuple)) else [] if overload is None else [overload]
-    for each in given:
-        if not callable(each) and not isinstance(each, Mapping):
+    overloads = overload if isinstance(overload, (list, tuple)) else [] if overload is None else [overload]
+    for item in overloads:
+        if not callable(item) and not isinstance(item, Mapping):
             raise RegistrationError(
-                f"overload={each!r} is refused: "
+                f"overload={item!r} is refused: "
                 "it takes a dict of attributes, a callback (server, module, dispatcher), or a list of these"
             )
-    return tuple(given)
+    return tuple(overloads)
 
 
 def module_of(dispatcher: Any) -> ModuleType | None:
-    """Return the module that a dispatcher comes from; for an instance, that of its class."""
+    """Return the module of a dispatcher; for an instance, that of its class."""
     return sys.modules.get(getattr(without_partials(dispatcher), "__module__", None) or "")
 
 
-def taken_from(module: Any, name: str) -> Any:
+def attribute_of(module: Any, name: str) -> Any:
     """Return an attribute of a freshly loaded module.
 
     Raises:
-        RegistrationError: It has none of that name.
+        RegistrationError: The module has no such attribute.
     """
     try:
         return getattr(module, name)
     except AttributeError as exc:
-        known = [each for each, value in vars(module).items() if callable(value) and not each.startswith("_")]
+        known = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
         raise RegistrationError(f"{module.__file__}: {unknown_name('dispatcher', name, known)}") from exc
 
 
@@ -388,16 +393,16 @@ def set_or_delete(module: ModuleType, name: str, value: Any) -> None:
 
 
 def aliases_beside(replaced: Route, table: RouteTable) -> set[tuple[str, str]]:
-    """Return path and name of what the replaced function stands under by its aliases."""
+    """Return the paths and names of the routes that are aliases of the replaced function."""
     aliases = aliases_of(replaced.function)
     if replaced.name in aliases:
         return set()
-    found = [table.find(replaced.path, alias) for alias in aliases]
-    return {(each.path, each.name) for each in found if each is not None and each.lock_key == replaced.lock_key}
+    routes = [table.find(replaced.path, alias) for alias in aliases]
+    return {(route.path, route.name) for route in routes if route is not None and route.lock_key == replaced.lock_key}
 
 
 def replaced_owners(routes: Iterable[Route], class_name: str, names: set[str]) -> list[Any]:
-    """Return the objects that an instance replaces: those of the named class; if there is none, those of its names."""
+    """Return the objects that an instance replaces: those of the named class, or else those with the same names."""
     owned = [(route, owner) for route in routes if (owner := owner_of(route.function)) is not None]
     of_class = [owner for _, owner in owned if type(owner).__name__ == class_name]
     chosen = of_class or [owner for route, owner in owned if route.name in names]
@@ -405,6 +410,6 @@ def replaced_owners(routes: Iterable[Route], class_name: str, names: set[str]) -
 
 
 def routes_of(owner: Any, routes: Iterable[Route]) -> list[Route]:
-    """Return those routes that lead to an object's methods, its static ones too."""
+    """Return the routes of an object's methods, including static ones."""
     keys: set[Hashable] = {lock_key(method) for _, method in public_methods(owner)}
     return [route for route in routes if route.lock_key in keys]

@@ -88,9 +88,9 @@ class flaskJSONRPCServer(DocumentedHelpers):
         jsonBackend: The module that reads and writes JSON, by name (``simplejson``, ``json``, ``orjson``,
             ``msgspec``, ``rapidjson``), or an object with ``loads`` and ``dumps``. A missing module is replaced by
             ``json``, with a warning.
-        notifBackend: Where notifications run: ``'simple'`` (in the serving thread), ``'threaded'``,
-            ``'threadedNative'``, ``'celery'``, or an exec backend of your own.
-        dispatcherBackend: Where calls run: as with ``notifBackend``.
+        notifBackend: The exec backend for notifications: ``'simple'`` (in the serving thread), ``'threaded'``,
+            ``'threadedNative'``, ``'parallel'``, ``'celery'``, or one of your own.
+        dispatcherBackend: The exec backend for calls, as with ``notifBackend``.
         auth: ``auth(server, path, request, method)``, asked for every request before its body is read; only a return of
             exactly True lets it in.
         experimental: Large payloads are read, written, compressed and hashed beside the other requests, so that these
@@ -98,8 +98,8 @@ class flaskJSONRPCServer(DocumentedHelpers):
         controlGC: While the server runs, collect garbage by hand: every so many minutes, requests or calls.
         magicVarForDispatcher: The parameter by which a dispatcher is given its connection.
         name: The server's name, also of its logger; None makes one up.
-        servBackend: Who serves: ``'native'``, with ``gevent=True`` ``'pywsgi'``, ``'auto'`` for the one of these that
-            fits, ``'werkzeug'`` for development, ``'granian'`` behind a proxy, or a backend of your own.
+        servBackend: The backend that speaks HTTP: ``'native'``; ``'pywsgi'`` with ``gevent=True``; ``'auto'`` for
+            whichever of these two fits; ``'werkzeug'`` for development; ``'granian'`` behind a proxy; or one of yours.
         **options: Any further option of :class:`~flaskJSONRPCServer.settings.Settings`.
 
     Raises:

@@ -1,7 +1,8 @@
-"""Every option of the server, with its default, its unit and its check.
+"""The options of the server, each with its default, its unit and its check.
 
-:class:`Settings` is the one place where an option is declared. The constructor of the server fills it,
-``server.settings`` shows it, and ``start()`` works on a frozen copy, so that nothing changes under a request.
+:class:`Settings` alone declares options. The constructor of the server fills it, and ``server.settings`` shows it.
+``start()`` uses a frozen copy: assigning a setting during the run is an error rather than a change without effect, and
+the pipeline can prepare headers, sets of accepted values and the JSON codec once.
 """
 
 from __future__ import annotations
@@ -26,16 +27,16 @@ if TYPE_CHECKING:
 
     BindAdress: TypeAlias = str | os.PathLike[str] | socket.socket | Sequence[Any] | None
 
-__all__ = ["DEFAULT_MEDIA_TYPES", "Options", "Settings", "is_origin"]
+__all__ = ["DEFAULT_MEDIA_TYPES", "OPTIONS", "Auth", "Options", "Settings", "is_origin"]
 
 # (server, path, request, method); the request is a copy, a dict.
 Auth = Callable[[Any, str, Any, "str | None"], object]
 
-KIB = 1024
-MIB = 1024 * KIB
+_KIB = 1024
+_MIB = 1024 * _KIB
 
-# JSON-RPC over HTTP is served under all three of these by existing clients; none of them can be sent across sites
-# by a browser without a preflight, which is why nothing else is taken by default.
+# Existing clients of JSON-RPC over HTTP use these three. A browser cannot send any of them across sites without a
+# preflight; other types are therefore refused by default.
 DEFAULT_MEDIA_TYPES = ("application/json", "application/json-rpc", "application/jsonrequest")
 
 Check = Callable[[Any], bool]
@@ -47,22 +48,23 @@ def option(default: Any, accepts: str, check: Check, *, fixed: bool = False) -> 
     """Declare an option.
 
     Args:
-        default: Its default.
-        accepts: What it accepts, in words.
-        check: Holds a value to that.
-        fixed: Whether only the constructor sets it.
+        default: The default.
+        accepts: The accepted values, in words.
+        check: Returns whether a value is accepted.
+        fixed: Whether only the constructor may set the option.
     """
     return field(default=default, metadata={"accepts": accepts, "check": check, "fixed": fixed})
 
 
 def flag(default: bool, *, fixed: bool = False) -> Any:
+    """Declare an option that is True or False."""
     return option(default, "True or False", lambda value: isinstance(value, (bool, int)), fixed=fixed)
 
 
 def count(
     default: int | None, *, least: int = 1, most: float = math.inf, unit: str = "whole number", none: str = ""
 ) -> Any:
-    """Declare an option that counts something; ``none`` says what None means where None is accepted."""
+    """Declare an option that is a whole number. ``none`` is the meaning of None, if None is accepted."""
 
     def check(value: Any) -> bool:
         return bool(none) if value is None else type(value) is int and least <= value <= most
@@ -72,19 +74,21 @@ def count(
 
 
 def duration(default: float, unit: str) -> Any:
+    """Declare an option that is a duration in the unit."""
     return option(default, f"a number of {unit}, 0 or more", lambda value: is_number(value) and value >= 0)
 
 
-def names(default: tuple[str, ...] | None, accepts: str, each: Check = lambda value: True) -> Any:
-    """Declare an option that lists strings, each of which passes a check; None only where it is the default."""
+def names(default: tuple[str, ...] | None, accepts: str, check_name: Check = lambda value: True) -> Any:
+    """Declare an option that lists strings, each with a check. None is accepted only if it is the default."""
 
     def check(value: Any) -> bool:
-        return default is None if value is None else is_strings(value) and all(map(each, value))
+        return default is None if value is None else is_strings(value) and all(map(check_name, value))
 
     return option(default, accepts, check)
 
 
 def anything(default: Any, accepts: str) -> Any:
+    """Declare an option that its user checks."""
     return option(default, accepts, lambda value: True)
 
 
@@ -98,7 +102,7 @@ def is_strings(value: Any) -> bool:
 
 def is_paths(value: Any) -> bool:
     return isinstance(value, (list, tuple, set, frozenset)) and all(
-        isinstance(each, (str, os.PathLike)) for each in value
+        isinstance(item, (str, os.PathLike)) for item in value
     )
 
 
@@ -111,24 +115,24 @@ def is_ip_address(value: str) -> bool:
 
 
 def is_host(value: str) -> bool:
-    """Return whether it is a host's name or address, without a scheme, a port, or brackets."""
+    """Return whether a text is the name or address of a host, without scheme, port and brackets."""
     return is_ip_address(value) or not any(mark in value for mark in ":/[] ")
 
 
 def is_origin(value: str) -> bool:
-    """Return whether a browser may send it as the origin of a page that has one (RFC 6454, section 6.2)."""
+    """Return whether a browser may send a text as the origin of a page, other than ``null`` (RFC 6454, section 6.2)."""
     return _ORIGIN.fullmatch(value) is not None
 
 
 def is_auth(value: Any) -> bool:
-    """Return whether it is None, or can be called with four arguments by position."""
+    """Return whether a value is None or can be called with four positional arguments."""
     if value is None or not callable(value):
         return value is None
     try:
         inspect.signature(value).bind(*range(4))
     except TypeError:
         return False
-    except ValueError:  # a built-in that has no signature
+    except ValueError:  # a built-in without a signature
         return True
     return True
 
@@ -141,9 +145,9 @@ def is_log_level(value: Any) -> bool:
 class Settings:
     """The options of one server, as attributes.
 
-    The first block holds the documented parameters of the constructor, under their own names. All others may be given
-    to the constructor as further keyword arguments. Assigning an unknown name or a value that an option cannot have
-    raises :class:`~flaskJSONRPCServer.errors.SettingsError`; assigning anything while the server is in use raises
+    The first block has the documented parameters of the constructor, under the same names. Pass all other options to
+    the constructor by keyword. Assigning an unknown name or an invalid value raises
+    :class:`~flaskJSONRPCServer.errors.SettingsError`. Any assignment while the server is in use raises
     :class:`~flaskJSONRPCServer.errors.ServerStateError`.
     """
 
@@ -162,7 +166,7 @@ class Settings:
         False, "[key file, certificate file], an ssl.SSLContext, or False"
     )
     tweakDescriptors: Sequence[int] | bool = anything((65536, 65536), "[soft limit, hard limit], or False")
-    compressMinSize: int = count(2 * MIB, least=0, unit="number of bytes")
+    compressMinSize: int = count(2 * _MIB, least=0, unit="number of bytes")
     jsonBackend: Any = anything("simplejson", "a module's name, or an object with loads and dumps")
     notifBackend: Any = anything("simple", "the name of an exec backend, or an exec backend")
     dispatcherBackend: Any = anything("simple", "the name of an exec backend, or an exec backend")
@@ -180,105 +184,107 @@ class Settings:
     flaskContext: bool = flag(False)
     """Whether every call goes through Flask's request handling, so that ``flask.request`` works in a dispatcher."""
 
-    max_body_bytes: int = count(5 * MIB, unit="number of bytes")
+    max_body_bytes: int = count(5 * _MIB, unit="number of bytes")
     """The largest request body, before and after gunzip."""
-    max_response_bytes: int = count(64 * MIB, unit="number of bytes")
+    max_response_bytes: int = count(64 * _MIB, unit="number of bytes")
     """The largest answer before gzip."""
     max_batch_length: int | None = count(1000, none="no limit")
     """The most calls in one batch."""
     max_nesting_depth: int = count(100, most=500)
-    """How deep arrays and objects may nest in a request. Past 500, Python's recursion limit would decide."""
+    """The deepest nesting of arrays and objects in a request. Beyond 500, Python's recursion limit would decide."""
     max_integer_digits: int = count(4300)
     """The longest integer in a request, in decimal digits."""
     max_header_count: int = count(100)
     """The most header fields in a request."""
-    max_url_bytes: int = count(8 * KIB, unit="number of bytes")
+    max_url_bytes: int = count(8 * _KIB, unit="number of bytes")
     """The longest path with its query string."""
     allowed_hosts: Sequence[str] | None = names(
         None, "a list of host names, without ports, or None: loopback names where bound to loopback, else any", is_host
     )
     allowed_origins: Sequence[str] | None = names(
-        None, "a list of origins such as 'https://a.test', or None: any", lambda each: each == "null" or is_origin(each)
+        None, "a list of origins such as 'https://a.test', or None: any", lambda name: name == "null" or is_origin(name)
     )
     media_types: Sequence[str] = names(DEFAULT_MEDIA_TYPES, "a list of media types")
     trusted_proxies: Sequence[str] = names((), "a list of IP addresses", is_ip_address)
-    """The peers whose X-Forwarded-For is believed."""
+    """The IP addresses of the peers whose X-Forwarded-For is trusted."""
     rateLimit: str | Sequence[str] | Mapping[str, Any] | None = anything(
         None, "a limit such as '100/minute', a list of limits, a dict, or None for no limit"
     )
     """How often each client may call."""
 
-    backlog: int = count(10_000)
+    backlog: int = count(10_000, most=2**31 - 1)
     read_timeout_s: float = duration(30, "seconds")
-    """How long a client may be silent in the middle of a request before its connection is closed."""
+    """How long a client may pause in the middle of a request before its connection is closed."""
     threads: int = count(64)
-    """How many calls a serving backend that works with threads runs at once, on each address."""
+    """The most calls that a threaded serving backend runs at once, on each address."""
     max_concurrent_calls: int = count(1000)
-    """The most calls that a serving backend which works with greenlets runs at once, on each address. A guess: a
-    greenlet costs some kilobytes, but what its call uses, such as a database, may stand less."""
+    """The most calls that a serving backend with greenlets runs at once, on each address. The default is a guess: a
+    greenlet costs some kilobytes, but the resources of its call, such as a database, may have lower limits."""
     max_waiting_requests: int = count(1000, least=0)
-    """How many complete requests wait for a thread; those beyond are answered 503 at once."""
+    """The most complete requests that wait for a thread; further ones are answered 503 at once."""
     handshake_timeout_s: float = duration(10, "seconds")
-    """How long a TLS handshake may take; 0 for no limit, as with all times that follow."""
+    """How long a TLS handshake may take; 0 for no limit, as for all timeouts below."""
     head_timeout_s: float = duration(15, "seconds")
-    """How long the head of a request may take, and a new connection until its first byte."""
+    """How long the head of a request may take, and the first byte of a new connection."""
     body_timeout_s: float = duration(60, "seconds")
     """How long a whole request body may take."""
     idle_timeout_s: float = duration(60, "seconds")
-    """How long a connection is kept between two requests."""
+    """How long a connection is kept open between two requests."""
     request_timeout_s: float = duration(0, "seconds")
-    """How long a complete request may wait and be answered, by the native backend."""
+    """How long waiting for a thread and answering a request may take together, with the native backend."""
     rate_grace_s: float = duration(10, "seconds")
-    """Over how long the two lowest rates are measured."""
+    """The window over which the two minimum rates are measured."""
     min_body_rate: int = count(500, least=0, unit="number of bytes per second")
-    """The slowest that a request body may come; 0 for no limit."""
+    """The lowest rate at which a client may send a request body; 0 for no limit."""
     min_answer_rate: int = count(500, least=0, unit="number of bytes per second")
-    """The slowest that a client may read an answer; 0 for no limit."""
+    """The lowest rate at which a client may read an answer; 0 for no limit."""
     max_connections: int = count(10_000)
     """The most connections to each address; the descriptors of the process may set a lower limit."""
     max_connections_per_client: int = count(2000)
-    """The most connections of one client's address to each address; at most half of all. Not for trusted proxies."""
+    """The most connections of one client to each address; at most half of all. It does not apply to trusted proxies."""
     max_requests_per_connection: int = count(100_000)
-    """After how many requests a connection is closed."""
-    max_buffered_bytes: int = count(256 * MIB, unit="number of bytes")
-    """The most memory of bodies and unsent answers, of all connections to an address."""
-    spool_body_bytes: int = count(MIB, least=0, unit="number of bytes")
+    """The number of requests after which a connection is closed."""
+    max_buffered_bytes: int = count(256 * _MIB, unit="number of bytes")
+    """The most memory for bodies and unsent answers of all connections to an address."""
+    spool_body_bytes: int = count(_MIB, least=0, unit="number of bytes")
     """The largest request body that is held in memory; larger ones go to a temporary file."""
-    max_page_body_bytes: int = count(64 * MIB, unit="number of bytes")
-    """The largest request body for the pages of the Flask application."""
-    max_head_bytes: int = count(32 * KIB, least=1024, unit="number of bytes")
+    max_page_body_bytes: int = count(64 * _MIB, unit="number of bytes")
+    """The largest request body for pages of the Flask application."""
+    max_head_bytes: int = count(32 * _KIB, least=1024, unit="number of bytes")
     """The largest head of a request."""
     exec_pool_threads: int = count(32)
-    """The most threads of each of the backends ``threaded`` and ``threadedNative``."""
+    """The most threads of each of the exec backends ``threaded`` and ``threadedNative``."""
     max_exec_queue_calls: int = count(1000, least=0)
-    """The most calls that wait in such a backend for a thread to be free."""
+    """The most calls that wait for a thread in each of these backends."""
     antifreeze_batchMaxTime: float = duration(500, "milliseconds")
-    """How long one batch runs before others have their turn."""
+    """How long one batch runs before it yields to other requests."""
     antifreeze_batchSleep: float = duration(0.5, "seconds")
-    """How long they have it, under gevent."""
+    """How long the batch sleeps then, under gevent."""
     antifreeze_batchBreak: bool = flag(False)
-    """Whether the batch ends there instead."""
-    experimental_min_bytes: int = count(256 * KIB, unit="number of bytes")
-    """From which size on a payload leaves the serving thread, with ``experimental=True``."""
+    """Whether the batch ends then instead."""
+    experimental_min_bytes: int = count(256 * _KIB, unit="number of bytes")
+    """The least size of a payload that leaves the serving thread, with ``experimental=True``."""
     sleepTime_waitLock: float = duration(0.1, "seconds")
-    """How long the ``sleepMethod`` that is given to ``wait()`` is asked to sleep."""
+    """The duration that ``wait()`` passes to its ``sleepMethod``."""
     sleepTime_waitDeepLock: float = duration(0.1, "seconds")
-    """Without effect: what waits for the end of a deep lock is woken by it."""
+    """Without effect: the end of a deep lock wakes its waiters."""
     sleepTime_checkProcessingCount: float = duration(0.3, "seconds")
-    """Without effect: what waits for running dispatchers is woken by their end."""
+    """Without effect: the end of running dispatchers wakes their waiters."""
     reloadOnChange: bool | Sequence[str | os.PathLike[str]] = option(
         (), "True, or a list of paths of scripts", lambda value: isinstance(value, bool) or is_paths(value)
     )
-    """The scripts whose dispatchers are reloaded when they change; True: those of all dispatchers of the user's own."""
+    """The scripts whose dispatchers are reloaded when they change; True for all scripts outside installed packages."""
     controlGC_everySeconds: float = duration(60 * 60, "seconds")
     controlGC_everyRequestCount: int = count(300_000)
     controlGC_everyDispatcherCount: int = count(50_000)
+    gc_every_objects: int = count(50_000)
+    """With ``controlGC``: the most new objects between two collections; guessed, for 10 to 40 MB of garbage."""
 
     frozen: ClassVar[bool] = False
     fallback_is_explicit: ClassVar[bool] = False
-    """Whether ``fallback`` was given or assigned; False where it only has its default."""
+    """Whether ``fallback`` was passed or assigned; False if it has its default."""
 
-    if not TYPE_CHECKING:  # a type checker that sees it accepts every name
+    if not TYPE_CHECKING:  # with it, a type checker would accept every name
 
         def __setattr__(self, name: str, value: Any) -> None:
             if self.frozen:
@@ -300,7 +306,7 @@ class Settings:
                 raise SettingsError(unknown_name("option", name, OPTIONS))
 
     def mark_fallback_explicit(self) -> None:
-        """Note that ``fallback`` was given: True by default and True by the user's own word are not the same."""
+        """Note that ``fallback`` was set: an explicit True allows more than the default True."""
         self.__dict__["fallback_is_explicit"] = True
 
     def freeze(self) -> None:
@@ -312,22 +318,22 @@ class Settings:
         self.__dict__["frozen"] = False
 
     def snapshot(self) -> Settings:
-        """Return a frozen copy, which later changes of this object do not reach."""
-        taken = copy.copy(self)
-        taken.__dict__.update({name: copied(value) for name, value in self.__dict__.items()})
-        taken.freeze()
-        return taken
+        """Return a frozen copy, independent of later changes to this object."""
+        frozen_copy = copy.copy(self)
+        frozen_copy.__dict__.update({name: copied(value) for name, value in self.__dict__.items()})
+        frozen_copy.freeze()
+        return frozen_copy
 
 
 def copied(value: Any) -> Any:
-    """Return lists, sets and dicts as copies, also inside each other, and any other object as it is."""
+    """Copy lists, sets and dicts, including nested ones; return any other object itself."""
     if isinstance(value, dict):
-        return {key: copied(each) for key, each in value.items()}
+        return {key: copied(member) for key, member in value.items()}
     return type(value)(map(copied, value)) if isinstance(value, (list, set)) else value
 
 
 class Options(TypedDict, total=False):
-    """The options that the constructor takes by name alone, for type checkers; :class:`Settings` documents them."""
+    """The keyword-only options of the constructor, for type checkers. :class:`Settings` documents them."""
 
     flaskContext: bool
     max_body_bytes: int
@@ -375,13 +381,14 @@ class Options(TypedDict, total=False):
     controlGC_everySeconds: float
     controlGC_everyRequestCount: int
     controlGC_everyDispatcherCount: int
+    gc_every_objects: int
 
 
 OPTIONS = {declared.name: declared.metadata for declared in fields(Settings)}
 
 
 def check_option(name: str, value: Any) -> None:
-    """Hold one value against its option.
+    """Check a value for an option.
 
     Raises:
         SettingsError: There is no such option, or it does not accept the value.

@@ -1,1 +1,1 @@
-"""Fuzzing by atheris: ``python -m fuzz TARGET --seconds 60``; the targets are in :mod:`fuzz.targets`."""
+"""Fuzzing by atheris: ``python -m fuzz TARGET --seconds 60``. The targets are in :mod:`fuzz.targets`."""

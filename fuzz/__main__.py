@@ -11,19 +11,20 @@ from .running import NAMES, run_target
 
 _HELP = "atheris is not installed: pip install atheris (there are wheels for CPython 3.11 to 3.14 on Linux, x86_64)"
 
-# After how many seconds one input is taken for a hang. Less would take a virtual machine that is paused for one.
+# After how many seconds one input counts as a hang. Less would count a virtual machine that is paused.
 _HANG_S = 60
 
 
 def main() -> None:
-    """Fuzz one target, or all, for a time each.
+    """Fuzz one target, or all, for some time each.
 
-    What fails is left as ``crash-...``: in the current folder by one target, in :data:`~fuzz.running.FOUND` by all.
+    Failing inputs are saved as ``crash-...``: in the current folder for one target, in :data:`~fuzz.running.CRASHES`
+    for all.
     """
     parser = argparse.ArgumentParser(prog="python -m fuzz", description=__doc__)
-    parser.add_argument("target", choices=NAMES, nargs="?", help="all, one after another, without a name")
-    parser.add_argument("--seconds", type=int, default=60, help="for each (60)")
-    parser.add_argument("--input", type=Path, help="run one file only, such as a crash that was left")
+    parser.add_argument("target", choices=NAMES, nargs="?", help="default: all, one after another")
+    parser.add_argument("--seconds", type=int, default=60, help="time for each target (default: 60)")
+    parser.add_argument("--input", type=Path, help="run one file only, such as a saved crash")
     options = parser.parse_args()
     if options.target is None:
         if options.input is not None:
@@ -36,7 +37,7 @@ def main() -> None:
 
 
 def fuzz_all(seconds: int) -> int:
-    """Run all targets, print a line for each, and return how many have found something or did not run."""
+    """Run all targets, and print a line for each. Return how many have found a fault or did not run."""
     faults = 0
     for name in NAMES:
         outcome = run_target(name, seconds)
@@ -53,7 +54,7 @@ def run_one(name: str, path: Path) -> None:
 
 
 def fuzz(name: str, seconds: int) -> None:
-    """Run a target for a time, with inputs that reach further and further."""
+    """Run a target for some time, guided by coverage."""
     try:
         import atheris
     except ImportError:
@@ -72,7 +73,7 @@ def fuzz(name: str, seconds: int) -> None:
 
 
 def dictionary_line(word: bytes) -> str:
-    r"""Return an entry of a dictionary of libFuzzer.
+    r"""Return an entry of a libFuzzer dictionary.
 
     >>> dictionary_line(b"a")
     '"\\x61"\n'

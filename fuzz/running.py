@@ -1,4 +1,4 @@
-"""Running targets in processes of their own: libFuzzer ends the process that it runs in."""
+"""Running targets in separate processes, since libFuzzer ends its process."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["FOUND", "NAMES", "Outcome", "run_command", "run_target"]
+__all__ = ["CRASHES", "NAMES", "Outcome", "run_command", "run_target"]
 
 NAMES = ("connection", "body", "head")
 
 _ROOT = Path(__file__).resolve().parents[1]
 
-# Where libFuzzer leaves the inputs that failed.
-FOUND = _ROOT / ".cache" / "fuzz"
+# The folder where libFuzzer saves failing inputs.
+CRASHES = _ROOT / ".cache" / "fuzz"
 
-# How long a fuzzer may take beyond its time, to start and to end.
+# How much longer than its time a fuzzer may take, to start and to end, in seconds.
 _MARGIN_S = 120
 
 _DONE = re.compile(r"Done (\d+) (?:runs|in)")
@@ -26,12 +26,12 @@ _DONE = re.compile(r"Done (\d+) (?:runs|in)")
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a fuzzer.
+    """The outcome of a fuzzer.
 
     Attributes:
-        name: Its name.
+        name: The name of the fuzzer.
         runs: How many inputs it has tried.
-        fault: What it has found, or why it did not run; empty where all is well.
+        fault: The fault that it has found, or why it did not run; empty if all is well.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Outcome:
 
 
 def run_target(name: str, seconds: int) -> Outcome:
-    """Fuzz a target for a time."""
+    """Fuzz a target for some time."""
     return run_command(name, ["-m", "fuzz", name, "--seconds", str(seconds)], seconds)
 
 
@@ -48,15 +48,15 @@ def run_command(name: str, arguments: list[str], seconds: int) -> Outcome:
     """Run a fuzzer by this interpreter.
 
     Args:
-        name: How it is called.
-        arguments: Those of the interpreter. What it prints says how many runs it has done.
-        seconds: How long it will take.
+        name: The name of the fuzzer.
+        arguments: The arguments of the interpreter. The fuzzer prints how many runs it has done.
+        seconds: How long it will run.
     """
-    FOUND.mkdir(parents=True, exist_ok=True)
+    CRASHES.mkdir(parents=True, exist_ok=True)
     try:
         done = subprocess.run(
             [sys.executable, *arguments],
-            cwd=FOUND,
+            cwd=CRASHES,
             env={**os.environ, "PYTHONPATH": str(_ROOT)},
             capture_output=True,
             text=True,
@@ -70,7 +70,7 @@ def run_command(name: str, arguments: list[str], seconds: int) -> Outcome:
 
 
 def outcome_of(name: str, output: str, status: int) -> Outcome:
-    """Return what the output of a fuzzer and its exit status tell."""
+    """Parse the output of a fuzzer and its exit status."""
     counts = _DONE.findall(output)
     if status != 0:
         return Outcome(name, int(counts[-1]) if counts else 0, output.strip()[-400:])

@@ -1,4 +1,4 @@
-"""What is fuzzed. A target is a function of bytes; it lets the documented exceptions pass, and no others."""
+"""The targets. A target is a function of bytes that raises only if the package has a fault."""
 
 from __future__ import annotations
 
@@ -30,36 +30,36 @@ _POST = b"POST /api HTTP/1.1\r\nHost: a.test\r\nContent-Type: application/json\r
 
 
 def connection(data: bytes) -> None:
-    """Parse bytes at once and in pieces, which has to be the same, and let a connection answer what they hold."""
+    """Parse bytes at once and in pieces, with the same result, and answer their requests on a connection."""
     size = data[0] % 40 + 1 if data else 1
     pieces = [data[start : start + size] for start in range(1, len(data), size)]
-    whole, cut = parsed([data[1:]]), parsed(pieces)
+    whole, cut = parse([data[1:]]), parse(pieces)
     if whole != cut:
         raise AssertionError(f"cut into pieces of {size} bytes, {data[1:]!r} is {cut}, and else {whole}")
-    answered(pieces)
+    answer_all(pieces)
 
 
-def parsed(pieces: list[bytes]) -> list[Any]:
+def parse(pieces: list[bytes]) -> list[Any]:
     """Return the requests, and the status of a refusal."""
     parser = RequestParser(_LIMITS, {})
     for piece in pieces:
         parser.feed(piece)
-    found = [
-        each.status if isinstance(each, Refusal) else (each.head, each.body.read(), each.keeps_alive)
-        for each in parser.messages
+    results = [
+        message.status if isinstance(message, Refusal) else (message.head, message.body.read(), message.keeps_alive)
+        for message in parser.messages
     ]
     parser.close()
-    return found
+    return results
 
 
-def answered(pieces: list[bytes]) -> None:
-    """Answer the requests of a connection, some of them late, and end it."""
+def answer_all(pieces: list[bytes]) -> None:
+    """Answer the requests of a connection, some of them late, and end the connection."""
     http = HttpConnection(_LIMITS, _TIMEOUTS, {}, 0.0)
     for now, piece in enumerate(pieces):
         if http.wants_to_receive:
             http.receive_data(piece, now)
         answer(http, now)
-    http.receive_end(len(pieces))
+    http.receive_eof(len(pieces))
     while http.phase is not Phase.CLOSED and (http.deadline < float("inf") or http.outgoing.size):
         now = max(len(pieces), http.deadline if not http.outgoing.size else 0)
         answer(http, now)
@@ -71,15 +71,15 @@ def answer(http: HttpConnection, now: float) -> None:
     request = http.next_request(now)
     if request is not None:
         http.queue(b"answer", now)
-        http.answered(now, keeps_alive=request.keeps_alive)
+        http.finish_answer(now, keeps_alive=request.keeps_alive)
         request.body.close()
     if http.outgoing.size:
-        http.sent(len(http.outgoing.first()), now)
+        http.mark_sent(len(http.outgoing.first()), now)
 
 
 def body(data: bytes) -> None:
-    """Decompress bytes, and decode them and what they decompress to by each JSON implementation alike."""
-    outcomes = {name: decoded(data, codec) for name, codec in _CODECS.items()}
+    """Decompress bytes, and decode them before and after that by each JSON implementation, with the same result."""
+    outcomes = {name: decode_to_text(data, codec) for name, codec in _CODECS.items()}
     if len(set(outcomes.values())) > 1:
         raise AssertionError(f"{data!r} is not the same by each implementation: {outcomes}")
     try:
@@ -89,11 +89,11 @@ def body(data: bytes) -> None:
     if len(plain) > _LIMIT_BYTES:
         raise AssertionError(f"{len(plain)} bytes passed a limit of {_LIMIT_BYTES}")
     for codec in _CODECS.values():
-        decoded(plain, codec)
+        decode_to_text(plain, codec)
 
 
-def decoded(data: bytes, codec: Any) -> str:
-    """Return what a codec makes of a text, as a text."""
+def decode_to_text(data: bytes, codec: Any) -> str:
+    """Decode a JSON text by a codec. Return the result, or the name of the exception, as a text."""
     try:
         return repr(decode(data, codec))
     except JsonRpcException as exc:
@@ -101,7 +101,7 @@ def decoded(data: bytes, codec: Any) -> str:
 
 
 def head(data: bytes) -> None:
-    """Hold the head of a request against the guard: as the parser tells it, and with any value in its place."""
+    """Check the head of a request by the guard, once as the parser returns it, and with any values in its place."""
     text = data.decode("latin-1")
     name, _, value = text.partition("\n")
     line, _, rest = value.partition("\n")
@@ -112,18 +112,18 @@ def head(data: bytes) -> None:
     target, _, fields = data.partition(b"\n")
     parser = RequestParser(_LIMITS, {"wsgi.url_scheme": "http"})
     parser.feed(b"GET /" + target + b" HTTP/1.1\r\nHost: a.test\r\n" + fields + b"\r\n\r\n")
-    environs += [each.head for each in parser.messages if not isinstance(each, Refusal)]
+    environs += [message.head for message in parser.messages if not isinstance(message, Refusal)]
     parser.close()
     for environ in environs:
         for check in (_GUARD.check_head, _GUARD.check_media_type, check_get):
-            guarded(check, environ)
+            run_check(check, environ)
 
 
 def check_get(environ: dict[str, Any]) -> None:
     _GUARD.check_get(environ, is_shared=False)
 
 
-def guarded(check: Callable[[dict[str, Any]], None], environ: dict[str, Any]) -> None:
+def run_check(check: Callable[[dict[str, Any]], None], environ: dict[str, Any]) -> None:
     try:
         check(environ)
     except Refusal as refusal:
@@ -155,7 +155,7 @@ SEEDS: dict[str, list[bytes]] = {
         b"x?y\nOrigin: null\r\nCookie: a=b",
     ],
 }
-"""What each target begins with."""
+"""The inputs that each target begins with."""
 
 WORDS = [
     b"\r\n",
@@ -178,4 +178,4 @@ WORDS = [
     b"charset=",
     b"\x1f\x8b\x08\x00",
 ]
-"""What chance alone would not find."""
+"""Words that random bytes would hardly ever contain."""

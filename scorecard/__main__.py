@@ -19,7 +19,7 @@ PAGE = ROOT / "docs" / "scorecard.md"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run what the command line asks for. Return 0 where all is as the table of known reasons says."""
+    """Run the checks of the command line. Return 0 if every outcome is as expected by the table of known reasons."""
     parser = argparse.ArgumentParser(prog="python -m scorecard", description=__doc__)
     parser.add_argument(
         "--check", type=int, nargs="+", default=[], metavar="N", help="only the checks of these numbers"
@@ -27,18 +27,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--backend", nargs="+", default=[], metavar="NAME", help="only these serving backends")
     parser.add_argument("--quick", action="store_true", help="only the checks that take a second or two")
     parser.add_argument("--write", action="store_true", help=f"write {PAGE.relative_to(ROOT)}")
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
-        backends = known_backends(given.backend)
-        checks = select(all_checks(), given.check, quick=given.quick)
+        backends = known_backends(options.backend)
+        checks = select(all_checks(), options.check, quick=options.quick)
     except SettingsError as exc:
         parser.error(str(exc))
     raise_descriptor_limit()
     rows: list[Row] = []
-    for row in run(plan(checks, backends, named=bool(given.backend))):
+    for row in run(plan(checks, backends, named=bool(options.backend))):
         rows.append(row)
         print(as_line(row), flush=True)
-    return conclude(rows, write=given.write)
+    return conclude(rows, write=options.write)
 
 
 def conclude(rows: Sequence[Row], *, write: bool) -> int:
@@ -46,10 +46,10 @@ def conclude(rows: Sequence[Row], *, write: bool) -> int:
         PAGE.write_text(as_page(rows, KNOWN), encoding="utf-8")
     passed = sum(row.result.passed for row in rows)
     print(f"{passed} of {len(rows)} passed in {sum(row.seconds for row in rows):.0f} s")
-    differing = unexpected(rows, KNOWN)
-    for line in differing:
+    differences = unexpected(rows, KNOWN)
+    for line in differences:
         print(f"UNEXPECTED: {line}")
-    return 1 if differing else 0
+    return 1 if differences else 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The table of the checks: each is a function that takes a :data:`~scorecard.subject.Start` and returns a result."""
+"""The table of checks. A check is a function that takes a :data:`~scorecard.subject.Start` and returns a result."""
 
 from __future__ import annotations
 
@@ -48,11 +48,12 @@ class Check:
 
     Attributes:
         number: Its number.
-        title: What it checks, in a few words.
-        function: Measures; takes a function that starts servers, and what ``beforehand`` has returned, if there is one.
+        title: The subject of the check, in a few words.
+        function: Runs the check. It takes a function that starts servers, and the result of ``beforehand`` if there is
+            one.
         scope: How often it runs.
         quick: Whether it takes no more than a second or two.
-        beforehand: A long measurement that costs nothing, and may run beside other checks.
+        beforehand: A long measurement that uses hardly any CPU, so that it may run in parallel with other checks.
     """
 
     number: int
@@ -71,7 +72,7 @@ def check(number: int, title: str, **options: Any) -> Callable[[Function], Funct
 
     def add(function: Function) -> Function:
         if number in _checks:
-            raise ValueError(f"check {number} is there twice")
+            raise ValueError(f"check {number} is defined twice")
         _checks[number] = Check(number, title, function, **options)
         return function
 

@@ -1,4 +1,4 @@
-"""What the server of the checks can be asked to do."""
+"""The dispatchers and pages of the server under test."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ __all__ = ["Api", "add_pages", "pooled_echo", "pooled_pid", "pooled_sleep"]
 
 _VARIABLE: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="unset")
 
-# How often the page that streams writes, in seconds, and how much it writes.
+# How often the streaming page writes, in seconds, and how many bytes.
 _STREAM_EVERY_S = 0.5
 _STREAM_PIECE = b"x" * 1000
 
 
 class Api:
-    """The dispatchers, with a count of what has run.
+    """The dispatchers, with counts of their calls.
 
     Attributes:
         ran: How often each dispatcher has begun. Guarded by ``_lock``.
         texts: How often ``mark`` and ``slow`` have begun with each text. Guarded by ``_lock``.
         inside: How many calls of ``slow`` run now. Guarded by ``_lock``.
-        most_inside: The most of them that have run at once. Guarded by ``_lock``.
-        streams: What is pushed by ``push``. Guarded by ``_lock``.
-        closed: How many of them have been closed. Guarded by ``_lock``.
+        most_inside: The largest number of them that have run at once. Guarded by ``_lock``.
+        streams: The streams that ``push`` sends to. Guarded by ``_lock``.
+        closed: How many streams have been closed. Guarded by ``_lock``.
     """
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ class Api:
         self._lock = threading.Lock()
 
     def figures(self) -> dict[str, Any]:
-        """Return the counts. It is callable over HTTP too, which does no harm."""
+        """Return the counts. This is callable over HTTP too, which does no harm."""
         with self._lock:
             return {
                 "ran": dict(self.ran),
@@ -112,7 +112,7 @@ class Api:
         return address
 
     def set_state(self) -> dict[str, Any]:
-        """Change what belongs to a call; return what :meth:`read_state` does."""
+        """Change the state of the context and of the process. Return it as :meth:`read_state` does."""
         self._count("set_state")
         _VARIABLE.set("set")
         decimal.getcontext().prec = 5
@@ -121,7 +121,7 @@ class Api:
         return self.read_state()
 
     def read_state(self) -> dict[str, Any]:
-        """Return what another call may have changed."""
+        """Return state that another call may have changed."""
         self._count("read_state")
         return {
             "variable": _VARIABLE.get(),
@@ -131,7 +131,7 @@ class Api:
         }
 
     def push(self, size: int, count: int) -> int:
-        """Send to the streams that were opened last. Return how many have taken it."""
+        """Send to the streams that were opened last. Return how many have accepted the bytes."""
         self._count("push")
         with self._lock:
             streams = self.streams[-count:]
@@ -160,26 +160,26 @@ class Api:
 
 
 def add_pages(app: flask.Flask, api: Api) -> None:
-    """Add a page that streams, and one for every other path: what it counts has passed the server's own checks."""
+    """Add a page that streams, and one for every other path. The latter counts requests that the server accepts."""
 
     @app.get("/stream")
-    def stream() -> Any:
+    def open_stream() -> Any:
         exchange = flask.request.environ.get("flaskJSONRPCServer.exchange")
         if exchange is None or not hasattr(exchange, "open_stream"):
             return flask.Response(pieces(), mimetype="application/octet-stream")
         headers = [("Content-Type", "application/octet-stream")]
-        opened = exchange.open_stream(
+        stream = exchange.open_stream(
             "200 OK", headers, buffer_bytes=65536, when_full="close", on_close=api._stream_closed
         )
         with api._lock:
-            api.streams.append(opened)
+            api.streams.append(stream)
         return ""
 
     @app.route("/<path:_path>", methods=["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
     def page(_path: str) -> tuple[str, int]:
         try:
             flask.request.get_data()
-        except OSError:  # so some backends tell that the body is malformed, or has broken off
+        except OSError:  # some backends raise this for a malformed or incomplete body
             return "broken", 400
         api._count("page")
         return "page", 404

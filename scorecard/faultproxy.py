@@ -1,4 +1,4 @@
-"""A TCP proxy on the loopback address that does what networks do: it delays, drips, half-closes and cuts."""
+"""A TCP proxy on the loopback address that simulates network faults: it delays, drips, half-closes and cuts."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import Any, Protocol
 
 __all__ = ["Cut", "Delay", "Drip", "Fault", "FaultProxy", "HalfClose", "Pass"]
 
-# Closes with a reset, and drops what has not been sent.
+# The value of SO_LINGER that closes with a reset, and drops unsent bytes.
 _RESET = struct.pack("ii", 1, 0)
 
 
 class EndOfStreamError(Exception):
-    """A fault has ended the direction that it is about."""
+    """A fault has ended its direction."""
 
 
 class BrokenConnectionError(Exception):
@@ -25,15 +25,15 @@ class BrokenConnectionError(Exception):
 
 
 class Fault(Protocol):
-    """What happens to the bytes of one direction."""
+    """A fault in one direction."""
 
     async def forward(self, data: bytes, passed: int, target: asyncio.StreamWriter) -> None:
         """Pass bytes on.
 
         Args:
             data: The bytes.
-            passed: How many have been passed on before them.
-            target: Where they go.
+            passed: How many bytes have been passed on before.
+            target: The connection to pass them to.
 
         Raises:
             EndOfStreamError: Nothing more is passed on in this direction.
@@ -48,7 +48,7 @@ async def send(data: bytes, target: asyncio.StreamWriter) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """Pass everything on as it comes."""
+    """Pass on all bytes as they come."""
 
     async def forward(self, data: bytes, passed: int, target: asyncio.StreamWriter) -> None:
         await send(data, target)
@@ -67,7 +67,7 @@ class Delay:
 
 @dataclass(frozen=True, slots=True)
 class Drip:
-    """Pass one byte on at a time, so many seconds apart."""
+    """Pass on one byte at a time, ``every_s`` seconds apart."""
 
     every_s: float
 
@@ -79,7 +79,7 @@ class Drip:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Reset both connections after so many bytes."""
+    """Reset both connections after ``after_bytes``."""
 
     after_bytes: int
 
@@ -91,7 +91,7 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class HalfClose:
-    """End this direction after so many bytes; the other one goes on."""
+    """End this direction after ``after_bytes``; the other one goes on."""
 
     after_bytes: int
 
@@ -104,15 +104,16 @@ class HalfClose:
 class FaultProxy:
     """A proxy in front of one server, for the time of a ``with`` block.
 
-    It runs in a thread of its own: a thread for each direction could not reset a connection on which another one waits.
+    An event loop in its own thread forwards all bytes: with a thread for each direction, one could not reset a
+    connection on which the other one waits.
 
     Args:
         server: The address of the server, ``(ip, port)``.
-        upward: What happens to what clients send.
-        downward: What happens to what the server sends.
+        upward: The fault in the direction from clients to the server.
+        downward: The fault in the other direction.
 
     Attributes:
-        address: What clients connect to.
+        address: The address that clients connect to.
     """
 
     def __init__(self, server: Any, *, upward: Fault | None = None, downward: Fault | None = None) -> None:
@@ -152,11 +153,11 @@ class FaultProxy:
                 pump(from_server, writer, self._downward),
             )
         except (OSError, BrokenConnectionError, asyncio.CancelledError):
-            for each in filter(None, (writer, to_server)):
-                abort(each)
+            for connection in filter(None, (writer, to_server)):
+                abort(connection)
         finally:
-            for each in filter(None, (writer, to_server)):
-                each.close()
+            for connection in filter(None, (writer, to_server)):
+                connection.close()
 
 
 def abort(writer: asyncio.StreamWriter) -> None:
@@ -167,7 +168,7 @@ def abort(writer: asyncio.StreamWriter) -> None:
 
 
 async def pump(source: asyncio.StreamReader, target: asyncio.StreamWriter, fault: Fault) -> None:
-    """Pass on what comes, until it ends or the fault ends it."""
+    """Pass on bytes until EOF, or until the fault ends the direction."""
     passed = 0
     with contextlib.suppress(EndOfStreamError):
         while data := await source.read(65536):

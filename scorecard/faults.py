@@ -18,31 +18,31 @@ __all__: list[str] = []
 MIB = 1024 * 1024
 
 
-@check(29, "At the descriptor limit no core is burnt, and it recovers; 10,000 calls leave no descriptor")
+@check(29, "At the descriptor limit the server does not spin, and recovers; 10,000 calls leave no descriptor")
 def descriptor_limit(start: Start) -> Result:
-    found = Findings()
+    findings = Findings()
     limited = start(descriptors=64, tweakDescriptors=False)
     limited.call("echo")
     with Crowd(limited.address, [Client(b"") for _ in range(100)]).running():
         wait_until(lambda: limited.descriptors() >= 63, 1)
         cpu = limited.cpu(2)
     recovered = wait_until(limited.is_alive, 2)
-    found.measure(f"{cpu:.0%} of a core with 100 connections on 64 descriptors")
-    found.require(cpu < 0.1, "a tenth of a core or more is burnt")
-    found.require(recovered, "it has not recovered within 2 s")
+    findings.measure(f"{cpu:.0%} of a core with 100 connections on 64 descriptors")
+    findings.require(cpu < 0.1, "a tenth of a core or more is burnt")
+    findings.require(recovered, "it has not recovered within 2 s")
     subject = start()
     keep_calling(subject, 50)
     before = subject.descriptors()
     answered = keep_calling(subject, 10_000)
     wait_until(lambda: subject.descriptors() <= before, 5)
-    found.measure(f"{answered} calls: {before} -> {subject.descriptors()} descriptors")
-    found.require(answered == 10_000, "not all calls were answered")
-    found.require(subject.descriptors() <= before, "descriptors are left behind")
-    return found.result()
+    findings.measure(f"{answered} calls: {before} -> {subject.descriptors()} descriptors")
+    findings.require(answered == 10_000, "not all calls were answered")
+    findings.require(subject.descriptors() <= before, "descriptors are left behind")
+    return findings.result()
 
 
 def keep_calling(subject: Subject, count: int) -> int:
-    """Make calls one after another, each connection as long as it lasts. Return how many were answered."""
+    """Make calls one after another, over a connection that is reused while it lasts. Return how many were answered."""
     request, expected = wire.post(wire.ECHO), b'"result":"a","id":1}'
     answered = 0
     client = wire.connect(subject.address)
@@ -67,7 +67,7 @@ def keep_calling(subject: Subject, count: int) -> int:
 
 @check(30, "Four times the cap of slow calls: all answered, never more at once, never more threads")
 def thread_cap(start: Start) -> Result:
-    found = Findings()
+    findings = Findings()
     cap = 8
     subject = start(threads=cap, max_concurrent_calls=cap)
     subject.call("echo")
@@ -80,41 +80,41 @@ def thread_cap(start: Start) -> Result:
             wait_until(lambda: all(call.done() for call in calls), 0.02)
     codes = sorted({call.result().status for call in calls})
     inside = subject.ask()["most_inside"]
-    found.measure(f"{4 * cap} calls: {codes}, {inside} at once at most, threads {before} -> {most} (cap {cap})")
-    found.require(set(codes) <= {200, 503}, f"statuses {codes}")
-    found.require(inside <= cap, f"{inside} calls ran at once")
-    found.require(most <= before + cap, "more threads than the cap")
-    return found.result()
+    findings.measure(f"{4 * cap} calls: {codes}, {inside} at once at most, threads {before} -> {most} (cap {cap})")
+    findings.require(set(codes) <= {200, 503}, f"statuses {codes}")
+    findings.require(inside <= cap, f"{inside} calls ran at once")
+    findings.require(most <= before + cap, "more threads than the cap")
+    return findings.result()
 
 
-@check(36, "1,000 resets in the middle of an answer leave nothing; half-closed clients are answered")
+@check(36, "1,000 resets in the middle of an answer leave nothing behind; half-closed clients are answered")
 def broken_connections(start: Start) -> Result:
-    found = Findings()
+    findings = Findings()
     cap = 16
     subject = start(read_timeout_s=5, threads=cap)
     idle = subject.threads()
     with ThreadPoolExecutor(20) as pool:
-        list(pool.map(lambda _: break_off(subject), range(300)))
+        list(pool.map(lambda _: reset_midway(subject), range(300)))
         settled = wait_until(lambda: not subject.process.net_connections("tcp")[1:], 8)
         before = subject.descriptors(), subject.threads(), subject.memory()
-        list(pool.map(lambda _: break_off(subject), range(1000)))
+        list(pool.map(lambda _: reset_midway(subject), range(1000)))
         wait_until(lambda: subject.descriptors() <= before[0] and subject.threads() <= before[1], 8)
         after = subject.descriptors(), subject.threads(), subject.memory()
         answered = sum(pool.map(lambda _: half_closed(subject), range(100)))
-    found.measure(f"descriptors {before[0]} -> {after[0]}, threads {before[1]} -> {after[1]}")
-    found.measure(f"memory {(after[2] - before[2]) / MIB:+.1f} MiB, {answered} of 100 half-closed answered")
-    found.require(settled, "connections of the warm-up are still there")
-    found.require(after[0] <= before[0], "descriptors are left behind")
-    found.require(after[1] <= max(before[1], idle + cap), "threads are left behind")
-    found.require(after[2] - before[2] < 32 * MIB, "memory is left behind")
-    found.require(answered == 100, f"{100 - answered} half-closed clients were not answered")
-    through_a_proxy(subject, found)
-    found.require(subject.is_alive(), "the server is not alive")
-    return found.result()
+    findings.measure(f"descriptors {before[0]} -> {after[0]}, threads {before[1]} -> {after[1]}")
+    findings.measure(f"memory {(after[2] - before[2]) / MIB:+.1f} MiB, {answered} of 100 half-closed answered")
+    findings.require(settled, "connections of the warm-up are still there")
+    findings.require(after[0] <= before[0], "descriptors are left behind")
+    findings.require(after[1] <= max(before[1], idle + cap), "threads are left behind")
+    findings.require(after[2] - before[2] < 32 * MIB, "memory is left behind")
+    findings.require(answered == 100, f"{100 - answered} half-closed clients were not answered")
+    through_a_proxy(subject, findings)
+    findings.require(subject.is_alive(), "the server is not alive")
+    return findings.result()
 
 
-def break_off(subject: Subject) -> None:
-    """Ask for a large answer, read the beginning of it, and reset the connection."""
+def reset_midway(subject: Subject) -> None:
+    """Request a large answer, read its beginning, and reset the connection."""
     client = socket.socket()
     client.settimeout(5)
     with contextlib.suppress(OSError):
@@ -135,7 +135,7 @@ def half_closed(subject: Subject) -> bool:
         return False
 
 
-def through_a_proxy(subject: Subject, found: Findings) -> None:
+def through_a_proxy(subject: Subject, findings: Findings) -> None:
     """Call through a proxy that drips, half-closes and cuts."""
     request = wire.post(wire.ECHO, b"Connection: close")
     with FaultProxy(subject.address, upward=Drip(every_s=0.002)) as proxy:
@@ -146,7 +146,7 @@ def through_a_proxy(subject: Subject, found: Findings) -> None:
     with FaultProxy(subject.address, upward=Cut(after_bytes=len(request) - 1)) as proxy:
         wire.exchange(proxy.address, request, 2)
     cut_ran = subject.ran() - before
-    found.measure(f"through a proxy: dripped {dripped}, half-closed {half}, cut before the last byte: {cut_ran} ran")
-    found.require(dripped == [200], "a request that drips through a proxy is not answered")
-    found.require(half == [200], "a request that a proxy half-closes is not answered")
-    found.require(cut_ran == 0, "a request that was cut off ran")
+    findings.measure(f"through a proxy: dripped {dripped}, half-closed {half}, cut before the last byte: {cut_ran} ran")
+    findings.require(dripped == [200], "a request that drips through a proxy is not answered")
+    findings.require(half == [200], "a request that a proxy half-closes is not answered")
+    findings.require(cut_ran == 0, "a request that was cut off ran")

@@ -15,12 +15,12 @@ from .suites import run_tests
 
 __all__: list[str] = []
 
-# How long each of those over the whole pipeline runs, and each of those over one part.
+# How long each fuzzer of the whole pipeline runs, and each fuzzer of one part, in seconds.
 _PIPELINE_S = 300
 _TARGET_S = 60
 
-# How many run at the same time, on a core each.
-_AT_ONCE = 2
+# How many fuzzers run at the same time, one for each core.
+_CONCURRENCY = 2
 
 _STATE_MACHINE = "tests/servBackend/native/test_state_machine.py"
 
@@ -30,9 +30,9 @@ class Fuzzer:
     """A fuzzer.
 
     Attributes:
-        name: What the figure calls it.
-        arguments: Those of the interpreter that runs it.
-        seconds: How long.
+        name: The name in the figure.
+        arguments: The arguments of the interpreter.
+        seconds: How long it runs.
     """
 
     name: str
@@ -48,17 +48,17 @@ _ALL = (
 
 @check(40, "Ten minutes of Hypothesis and atheris, and more: no crash, no unexpected 500", scope=Scope.ALONE)
 def fuzzers(_start: Start) -> Result:
-    found = Findings()
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    findings = Findings()
+    with ThreadPoolExecutor(_CONCURRENCY) as pool:
         outcomes = pool.map(fuzz, _ALL)
         states = pool.submit(run_tests, f"{_STATE_MACHINE} --hypothesis-profile=thorough --timeout=400")
         for fuzzer, outcome in zip(_ALL, outcomes, strict=True):
-            found.measure(f"{fuzzer.name}: {outcome.runs:,} runs in {fuzzer.seconds} s")
-            found.require(not outcome.fault, f"{fuzzer.name}: {outcome.fault}")
+            findings.measure(f"{fuzzer.name}: {outcome.runs:,} runs in {fuzzer.seconds} s")
+            findings.require(not outcome.fault, f"{fuzzer.name}: {outcome.fault}")
         state_machine = states.result()
-    found.measure("Hypothesis, states of a connection: 2,000 sequences of up to 100 steps")
-    found.require(state_machine.passed, "; ".join(state_machine.faults))
-    return found.result()
+    findings.measure("Hypothesis, states of a connection: 2,000 sequences of up to 100 steps")
+    findings.require(state_machine.passed, "; ".join(state_machine.faults))
+    return findings.result()
 
 
 def fuzz(fuzzer: Fuzzer) -> Outcome:

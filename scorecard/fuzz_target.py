@@ -1,4 +1,4 @@
-"""What the fuzzers run: ``python -m scorecard.fuzz_target hypothesis|atheris SECONDS``."""
+"""The target of the fuzzers: ``python -m scorecard.fuzz_target hypothesis|atheris SECONDS``."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _HEADERS = (
     "X-Forwarded-For",
 )
 
-# Which statuses a request may have. A 500 is a fault of ours: no dispatcher of this server fails.
+# The allowed statuses. A 500 is a fault of the server: none of its dispatchers fails.
 _EXPECTED = frozenset({200, 204, 308, 400, 403, 404, 405, 411, 413, 414, 415, 421, 431})
 
 
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 class Target:
-    """A server whose every answer is held against what it may be, and a connection of the backend ``native``."""
+    """A server whose answers are checked, and a connection of the backend ``native``."""
 
     def __init__(self) -> None:
         from flaskJSONRPCServer import flaskJSONRPCServer
@@ -55,15 +55,15 @@ class Target:
     def request(self, method: str, target: str, headers: dict[str, str], body: bytes) -> None:
         """Send a request by WSGI."""
         self.count += 1
-        sent = {name: clean(value) for name, value in headers.items()}
-        answer = self._call(self._application, self._request(method, "/" + clean(target), sent, body))
+        cleaned = {name: clean(value) for name, value in headers.items()}
+        answer = self._call(self._application, self._request(method, "/" + clean(target), cleaned, body))
         if answer.code not in _EXPECTED:
-            raise AssertionError(f"status {answer.status} for {method} {target!r} {sent} {body!r}")
+            raise AssertionError(f"status {answer.status} for {method} {target!r} {cleaned} {body!r}")
         if answer.code == 200 and method == "POST" and answer.header("Content-Encoding") is None:
             json.loads(answer.body, parse_constant=refuse_constant)
 
     def connection(self, pieces: list[bytes], ends: bool) -> None:
-        """Let a connection of ``native`` take bytes, piece by piece, and answer what it makes of them."""
+        """Feed a connection of ``native`` with bytes, piece by piece, and answer its requests."""
         self.count += 1
         http = make_connection()
         for now, piece in enumerate(pieces):
@@ -71,8 +71,8 @@ class Target:
                 break
             http.receive_data(piece, float(now))
             self._answer(http, float(now))
-        if ends and not http.has_ended:
-            http.receive_end(float(len(pieces)))
+        if ends and not http.has_eof:
+            http.receive_eof(float(len(pieces)))
             self._answer(http, float(len(pieces)))
         http.expire(math.inf)
         http.abort()
@@ -82,7 +82,7 @@ class Target:
             if request.head.get("REQUEST_METHOD") in (None, ""):
                 raise AssertionError(f"a request without a method: {request.head}")
             http.queue(b"answer", now)
-            http.answered(now, keeps_alive=request.keeps_alive)
+            http.finish_answer(now, keeps_alive=request.keeps_alive)
 
 
 def make_connection() -> Any:
@@ -96,7 +96,7 @@ def make_connection() -> Any:
 
 
 def clean(text: str) -> str:
-    """Return a text as a server would pass it on: Latin-1, without what ends a line."""
+    """Return a text as a server would pass it on: Latin-1, without line ends and NUL."""
     return text.encode("latin-1", "replace").decode("latin-1").translate({10: None, 13: None, 0: None})
 
 
@@ -190,22 +190,22 @@ def by_atheris(seconds: int) -> None:
         make_connection()
 
     def run(data: bytes) -> None:
-        given = atheris.FuzzedDataProvider(data)
-        kind = given.ConsumeIntInRange(0, 2)
+        provider = atheris.FuzzedDataProvider(data)
+        kind = provider.ConsumeIntInRange(0, 2)
         if kind == 0:
-            target.connection([given.ConsumeBytes(given.ConsumeIntInRange(0, 64)) for _ in range(20)], ends=True)
+            target.connection([provider.ConsumeBytes(provider.ConsumeIntInRange(0, 64)) for _ in range(20)], ends=True)
             return
         headers = {
-            _HEADERS[given.ConsumeIntInRange(0, len(_HEADERS) - 1)]: given.ConsumeUnicodeNoSurrogates(40)
-            for _ in range(given.ConsumeIntInRange(0, 4))
+            _HEADERS[provider.ConsumeIntInRange(0, len(_HEADERS) - 1)]: provider.ConsumeUnicodeNoSurrogates(40)
+            for _ in range(provider.ConsumeIntInRange(0, 4))
         }
         if kind == 1:
             headers["Content-Type"] = "application/json"
-        method = _METHODS[0] if kind == 1 else _METHODS[given.ConsumeIntInRange(0, len(_METHODS) - 1)]
-        path = "api" if kind == 1 else given.ConsumeUnicodeNoSurrogates(60)
-        target.request(method, path, headers, given.ConsumeBytes(given.remaining_bytes()))
+        method = _METHODS[0] if kind == 1 else _METHODS[provider.ConsumeIntInRange(0, len(_METHODS) - 1)]
+        path = "api" if kind == 1 else provider.ConsumeUnicodeNoSurrogates(60)
+        target.request(method, path, headers, provider.ConsumeBytes(provider.remaining_bytes()))
 
-    # Words that chance alone would not find, in libFuzzer's own format.
+    # Words that random bytes would hardly ever contain, in libFuzzer's own format.
     dictionary = Path("words.dict")
     dictionary.write_text("".join(map(dictionary_line, [*_WORDS, *_FRAGMENTS])), encoding="ascii")
     options = [f"-max_total_time={seconds}", "-max_len=2000", f"-dict={dictionary}"]

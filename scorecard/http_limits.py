@@ -1,4 +1,4 @@
-"""Checks 6 to 8: what is too large is refused, at no great cost."""
+"""Checks 6 to 8: requests that are too large are refused at little cost."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ GZIP = b"Content-Encoding: gzip"
 
 @check(6, "Too many headers, a long header and a long URL are refused without cost", quick=True)
 def oversized_heads(start: Start) -> Result:
-    found = Findings()
+    findings = Findings()
     subject = start()
     get = wire.get("head", b"Connection: close")
     requests = {
@@ -34,37 +34,37 @@ def oversized_heads(start: Start) -> Result:
     before = subject.memory()
     for name, request in requests.items():
         received = [wire.exchange(subject.address, request, 2) for _ in range(5)]
-        codes = sorted({code for each in received for code in each.statuses})
-        found.measure(f"{name}: {', '.join(map(str, codes)) or 'a close'}")
-        found.require(codes and set(codes) <= {400, 414, 431}, f"{name}: {codes or 'no answer'}")
+        codes = sorted({code for response in received for code in response.statuses})
+        findings.measure(f"{name}: {', '.join(map(str, codes)) or 'a close'}")
+        findings.require(codes and set(codes) <= {400, 414, 431}, f"{name}: {codes or 'no answer'}")
     grown = subject.memory() - before
-    found.measure(f"memory +{grown / MIB:.1f} MiB")
-    found.require(grown < 5 * MIB, "memory grew by 5 MiB or more")
-    found.require(subject.marked("head") == 0, "a dispatcher ran")
-    return found.result()
+    findings.measure(f"memory +{grown / MIB:.1f} MiB")
+    findings.require(grown < 5 * MIB, "memory grew by 5 MiB or more")
+    findings.require(subject.marked("head") == 0, "a dispatcher ran")
+    return findings.result()
 
 
 @check(7, "A body over the limit is 413, unread where its length is declared", quick=True)
 def oversized_bodies(start: Start) -> Result:
-    found = Findings()
+    findings = Findings()
     subject = start(max_body_bytes=1000)
     head = wire.HEAD + b"Connection: close\r\n"
     declared = wire.exchange(subject.address, head + b"Content-Length: 1001\r\n\r\n", 2)
     body = wire.ECHO.ljust(1001)
     chunked = head + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
     streamed = wire.exchange(subject.address, chunked, 2)
-    found.measure(f"declared: {declared.statuses} before any byte of the body; chunked: {streamed.statuses}")
-    found.require(declared.statuses == [413], "a declared length of limit + 1 is not 413 at once")
-    found.require(streamed.statuses == [413], "limit + 1 bytes in chunks are not 413")
-    found.require(subject.ran() == 0, "a dispatcher ran")
+    findings.measure(f"declared: {declared.statuses} before any byte of the body; chunked: {streamed.statuses}")
+    findings.require(declared.statuses == [413], "a declared length of limit + 1 is not 413 at once")
+    findings.require(streamed.statuses == [413], "limit + 1 bytes in chunks are not 413")
+    findings.require(subject.ran() == 0, "a dispatcher ran")
     at_the_limit = wire.exchange(subject.address, wire.post(wire.ECHO.ljust(1000), b"Connection: close"), 2)
-    found.require(at_the_limit.statuses == [200], f"a body at the limit: {at_the_limit.statuses}")
-    return found.result()
+    findings.require(at_the_limit.statuses == [200], f"a body at the limit: {at_the_limit.statuses}")
+    return findings.result()
 
 
 @check(8, "A gzip bomb is 413 in under 1 s and under twice the limit of memory; broken gzip is 400 or 415", quick=True)
 def gzip_bodies(start: Start) -> Result:
-    found = Findings()
+    findings = Findings()
     subject = start()
     bomb = gzip_bomb()
     limit = 5 * MIB  # max_body_bytes, by default
@@ -75,23 +75,23 @@ def gzip_bodies(start: Start) -> Result:
     received = wire.exchange(subject.address, wire.post(bomb, GZIP, b"Connection: close"), 5)
     took_s = time.monotonic() - began
     grown = subject.peak() - before
-    found.measure(
+    findings.measure(
         f"{len(bomb) / 1e6:.1f} MB for 1 GiB: {received.statuses} after {took_s:.2f} s, +{grown / MIB:.1f} MiB"
     )
-    found.require(received.statuses == [413], f"the bomb: {received.statuses or 'no answer'}")
-    found.require(took_s < 1, "the refusal took a second or more")
-    found.require(grown < 2 * limit, "it took twice the limit of memory or more")
+    findings.require(received.statuses == [413], f"the bomb: {received.statuses or 'no answer'}")
+    findings.require(took_s < 1, "the refusal took a second or more")
+    findings.require(grown < 2 * limit, "it took twice the limit of memory or more")
     zipped = gzip.compress(wire.ECHO)
     broken = {"truncated": zipped[:-1], "twice": gzip.compress(zipped), "trailing bytes": zipped + b"x"}
     for name, body in broken.items():
         codes = wire.exchange(subject.address, wire.post(body, GZIP, b"Connection: close"), 2).statuses
         twice = wire.exchange(subject.address, wire.post(body, GZIP + b", gzip", b"Connection: close"), 2).statuses
-        found.measure(f"{name}: {codes} {twice}")
-        # Encoded twice but declared once, it decodes to bytes that are no JSON: a parse error says so as well.
+        findings.measure(f"{name}: {codes} {twice}")
+        # A body that is encoded twice but declared once decodes to bytes that are no JSON: a parse error is right too.
         allowed = ([400], [415], [200]) if name == "twice" else ([400], [415])
-        found.require(codes in allowed and twice in ([400], [415]), f"{name}: {codes} {twice}")
-    found.require(subject.ran() == 1, "a dispatcher ran")
-    return found.result()
+        findings.require(codes in allowed and twice in ([400], [415]), f"{name}: {codes} {twice}")
+    findings.require(subject.ran() == 1, "a dispatcher ran")
+    return findings.result()
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""Checks 1 to 3: requests that are malformed, or that two readers could read in two ways."""
+"""Checks 1 to 3: requests that are malformed, or that two parsers could read differently."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from .subject import Start, Subject
 
 __all__: list[str] = []
 
-# How long a server is given to refuse, or to answer a request that hides behind another one. Many cases wait together.
+# How long a server has to refuse, or to answer a request that hides behind another one. Many cases wait concurrently.
 _WAIT_S = 2.0
-_AT_ONCE = 16
+_CONCURRENCY = 16
 
 HIDDEN = b"GET /api/mark?text=smuggled HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
@@ -50,7 +50,7 @@ MALFORMED = {
 }
 
 
-# Cases that gunicorn refuses, and others may pass on to the application, which has nothing there and answers 404.
+# Cases that gunicorn refuses, but that a server may pass on to the application, which answers 404.
 TOLERATED = {
     "006": "a limit of gunicorn's own on the request line",
     "007": "a limit of gunicorn's own on a header field",
@@ -66,54 +66,54 @@ TOLERATED = {
 
 @check(1, "Malformed requests of gunicorn's suite are refused, its valid ones do no harm")
 def gunicorn_suite(start: Start) -> Result:
-    found = Findings()
+    findings = Findings()
     try:
         cases = gunicorn_cases()
     except SourceError as exc:
         return Result(False, "", (str(exc),))
     subject = start(read_timeout_s=2, head_timeout_s=2, body_timeout_s=2)
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    with ThreadPoolExecutor(_CONCURRENCY) as pool:
         received = dict(zip(cases, pool.map(lambda case: send_and_half_close(subject, case), cases), strict=True))
-    judge_invalid([case for case in cases if not case.is_valid], received, found)
+    judge_invalid([case for case in cases if not case.is_valid], received, findings)
     valid = [case for case in cases if case.is_valid]
     harmed = [case for case in valid if not received[case].ended or 500 in received[case].statuses]
-    found.measure(f"{len(valid)} valid ones without hang or 500")
-    found.require(not harmed, f"a hang or 500: {names(harmed)}")
-    found.require(subject.ran() == 0, f"{subject.ran()} dispatchers ran")
-    found.require(subject.is_alive(), "the server is not alive")
-    return found.result()
+    findings.measure(f"{len(valid)} valid ones without hang or 500")
+    findings.require(not harmed, f"a hang or 500: {names(harmed)}")
+    findings.require(subject.ran() == 0, f"{subject.ran()} dispatchers ran")
+    findings.require(subject.is_alive(), "the server is not alive")
+    return findings.result()
 
 
-def judge_invalid(cases: list[HttpCase], received: dict[HttpCase, wire.Received], found: Findings) -> None:
+def judge_invalid(cases: list[HttpCase], received: dict[HttpCase, wire.Received], findings: Findings) -> None:
     refused = [case for case in cases if is_refused(received[case])]
-    # The page for every path answers too, and its text tells that the request has passed the server's own checks.
+    # The page for every other path answers a request that the server itself has accepted.
     passed_on = [case for case in cases if received[case].data.endswith(b"page")]
-    found.measure(
+    findings.measure(
         f"{len(refused)} of {len(cases)} invalid ones refused, {len(cases) - len(passed_on)} by the server itself"
     )
-    found.require(refused == cases, f"answered: {names(set(cases) - set(refused))}")
-    taken = [case for case in passed_on if case.name not in TOLERATED]
-    found.require(not taken, f"passed on to the application: {names(taken)}")
+    findings.require(refused == cases, f"answered: {names(set(cases) - set(refused))}")
+    accepted = [case for case in passed_on if case.name not in TOLERATED]
+    findings.require(not accepted, f"passed on to the application: {names(accepted)}")
 
 
 def send_and_half_close(subject: Subject, case: HttpCase) -> wire.Received:
-    """Send a case in two pieces, then end the sending side: some are cut off, as gunicorn's tests give them."""
+    """Send a case in two pieces, then end the sending side: some cases of gunicorn are incomplete requests."""
     with wire.connect(subject.address) as client:
         with contextlib.suppress(OSError):
             client.sendall(case.data[: len(case.data) // 2])
-            time.sleep(0.01)  # so that the rest comes in a piece of its own
+            time.sleep(0.01)  # so that the rest arrives as a separate piece
             client.sendall(case.data[len(case.data) // 2 :])
-        began = wire.receive(client, 0.5)
+        beginning = wire.receive(client, 0.5)
         with contextlib.suppress(OSError):
             client.shutdown(socket.SHUT_WR)
-        rest = wire.receive(client, 4) if not began.ended else wire.Received(b"", True, 0)
-    return wire.Received(began.data + rest.data, rest.ended, began.seconds + rest.seconds)
+        rest = wire.receive(client, 4) if not beginning.ended else wire.Received(b"", True, 0)
+    return wire.Received(beginning.data + rest.data, rest.ended, beginning.seconds + rest.seconds)
 
 
 def is_refused(received: wire.Received) -> bool:
-    """Return whether the last answer is a refusal, or there is none, and the connection has ended.
+    """Return whether the connection has ended, without an answer or with a refusal as the last one.
 
-    A case may have good requests before the bad one.
+    A case may contain valid requests before the invalid one.
     """
     return received.ended and (not received.statuses or received.statuses[-1] >= 400)
 
@@ -124,33 +124,33 @@ def names(cases: object) -> str:
 
 @check(2, "A second request hidden by ambiguous framing never runs", quick=True)
 def smuggling(start: Start) -> Result:
-    found = Findings()
+    findings = Findings()
     subject = start()
     answers = send_all(subject, SMUGGLED)
     good = [name for name, received in answers.items() if received.statuses in ([400], [501])]
-    found.measure(f"{len(good)} of {len(SMUGGLED)} get one 400 or 501")
+    findings.measure(f"{len(good)} of {len(SMUGGLED)} get one 400 or 501")
     for name, received in answers.items():
-        found.require(name in good, f"{name}: {received.statuses or 'no answer'}")
-    found.require(subject.marked("smuggled") == 0, f"the hidden request ran {subject.marked('smuggled')} times")
-    return found.result()
+        findings.require(name in good, f"{name}: {received.statuses or 'no answer'}")
+    findings.require(subject.marked("smuggled") == 0, f"the hidden request ran {subject.marked('smuggled')} times")
+    return findings.result()
 
 
 @check(3, "Malformed lengths, chunks, lines and hosts are 400 and end the connection", quick=True)
 def malformed(start: Start) -> Result:
-    found = Findings()
+    findings = Findings()
     subject = start()
     answers = send_all(subject, MALFORMED)
     good = [name for name, received in answers.items() if received.statuses == [400] and received.ended]
-    found.measure(f"{len(good)} of {len(MALFORMED)} get 400 and a close")
+    findings.measure(f"{len(good)} of {len(MALFORMED)} get 400 and a close")
     for name, received in answers.items():
         end = "" if received.ended else " and no close"
-        found.require(name in good, f"{name}: {received.statuses or 'no answer'}{end}")
-    found.require(subject.ran() == 0, f"{subject.ran()} dispatchers ran")
-    return found.result()
+        findings.require(name in good, f"{name}: {received.statuses or 'no answer'}{end}")
+    findings.require(subject.ran() == 0, f"{subject.ran()} dispatchers ran")
+    return findings.result()
 
 
 def send_all(subject: Subject, requests: dict[str, bytes]) -> dict[str, wire.Received]:
-    """Send each request over a connection of its own, at the same time."""
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    """Send all requests concurrently, each over a new connection."""
+    with ThreadPoolExecutor(_CONCURRENCY) as pool:
         received = pool.map(lambda data: wire.exchange(subject.address, data, _WAIT_S), requests.values())
         return dict(zip(requests, received, strict=True))

@@ -1,4 +1,4 @@
-"""Checks 10 to 16: what JSON and JSON-RPC can be made to do."""
+"""Checks 10 to 16: hostile JSON and JSON-RPC."""
 
 from __future__ import annotations
 
@@ -26,37 +26,37 @@ INTERNAL_ERROR = -32603
 
 
 def send(subject: Subject, body: bytes) -> wire.Answer:
-    """Post a text as it is."""
+    """Post a text."""
     return wire.answer_of(wire.exchange(subject.address, wire.post(body, _CLOSE), 10), 0)
 
 
 def code_of(answer: wire.Answer) -> Any:
-    """Return the code of the error, ``ok`` for a result, or the status where it is not 200."""
+    """Return the code of the error, ``ok`` for a result, or the status if it is not 200."""
     if answer.status != 200:
         return f"status {answer.status}"
     return answer.code if answer.code is not None else "ok"
 
 
 @check(
-    10, "A million opening brackets, and a result nested as deep, are errors by every JSON backend", scope=Scope.ONCE
+    10, "A million opening brackets, and a result nested as deep, are errors with every JSON backend", scope=Scope.ONCE
 )
 def nesting(start: Start) -> Result:
-    found = Findings()
+    findings = Findings()
     for backend in JSON_BACKENDS:
         subject = start(jsonBackend=backend)
         coming = code_of(send(subject, b"[" * _MILLION))
         going = code_of(subject.call("nested", _MILLION, timeout_s=20))
         is_alive = subject.is_alive()
-        found.measure(f"{backend}: {coming} in, {going} out")
-        found.require(coming == PARSE_ERROR, f"{backend}: {coming} for a million brackets")
-        found.require(going == INTERNAL_ERROR, f"{backend}: {going} for a nested result")
-        found.require(is_alive, f"{backend}: the server is not alive")
-    return found.result()
+        findings.measure(f"{backend}: {coming} in, {going} out")
+        findings.require(coming == PARSE_ERROR, f"{backend}: {coming} for a million brackets")
+        findings.require(going == INTERNAL_ERROR, f"{backend}: {going} for a nested result")
+        findings.require(is_alive, f"{backend}: the server is not alive")
+    return findings.result()
 
 
-@check(11, "Integers of 4,301 digits are errors with the id where there is one", scope=Scope.ONCE)
+@check(11, "Integers of 4,301 digits are errors, with the id if there is one", scope=Scope.ONCE)
 def long_integers(start: Start) -> Result:
-    found = Findings()
+    findings = Findings()
     digits = b"1" * 4301
     for backend in JSON_BACKENDS:
         subject = start(jsonBackend=backend)
@@ -64,16 +64,16 @@ def long_integers(start: Start) -> Result:
         number = send(subject, b'{"jsonrpc":"2.0","method":"echo","params":[1],"id":' + digits + b"}")
         result = subject.call("integer", 4301)
         codes = [code_of(answer) for answer in (param, number, result)]
-        found.measure(f"{backend}: params {codes[0]}, id {codes[1]}, result {codes[2]}")
-        found.require(all(isinstance(code, int) for code in codes), f"{backend}: {codes}")
+        findings.measure(f"{backend}: params {codes[0]}, id {codes[1]}, result {codes[2]}")
+        findings.require(all(isinstance(code, int) for code in codes), f"{backend}: {codes}")
         ids = [answer.value.get("id") if isinstance(answer.value, dict) else None for answer in (param, result)]
-        found.require(ids == [7, 1], f"{backend}: ids {ids}")
-    return found.result()
+        findings.require(ids == [7, 1], f"{backend}: ids {ids}")
+    return findings.result()
 
 
-@check(12, "NaN, Infinity and 1e400 neither come in nor go out, by every JSON backend", scope=Scope.ONCE)
+@check(12, "NaN, Infinity and 1e400 are neither read nor written, with every JSON backend", scope=Scope.ONCE)
 def numbers_that_json_lacks(start: Start) -> Result:
-    found = Findings()
+    findings = Findings()
     texts = ("NaN", "Infinity", "-Infinity", "1e400")
     for backend in JSON_BACKENDS:
         subject = start(jsonBackend=backend)
@@ -82,11 +82,13 @@ def numbers_that_json_lacks(start: Start) -> Result:
         answers = [subject.call("number", text) for text in ("nan", "inf", "-inf")]
         going = {code_of(answer) for answer in answers}
         bodies = [answer.received.body for answer in answers]
-        found.measure(f"{backend}: {coming} in, {going} out")
-        found.require(coming == {PARSE_ERROR}, f"{backend}: {coming} coming in")
-        found.require(going == {INTERNAL_ERROR}, f"{backend}: {going} going out")
-        found.require(not any(b"NaN" in body or b"Infinity" in body for body in bodies), f"{backend}: no strict JSON")
-    return found.result()
+        findings.measure(f"{backend}: {coming} in, {going} out")
+        findings.require(coming == {PARSE_ERROR}, f"{backend}: {coming} coming in")
+        findings.require(going == {INTERNAL_ERROR}, f"{backend}: {going} going out")
+        findings.require(
+            not any(b"NaN" in body or b"Infinity" in body for body in bodies), f"{backend}: no strict JSON"
+        )
+    return findings.result()
 
 
 ODD_TEXTS = {
@@ -99,10 +101,10 @@ ODD_TEXTS = {
 
 
 @check(
-    13, "Odd texts have the documented answer; the JSON test suite is taken and refused as it says", scope=Scope.ONCE
+    13, "Odd texts get the documented answer; the JSON test suite is accepted and refused as it says", scope=Scope.ONCE
 )
 def odd_texts(start: Start) -> Result:
-    found = Findings()
+    findings = Findings()
     try:
         cases = json_cases()
     except SourceError as exc:
@@ -112,21 +114,21 @@ def odd_texts(start: Start) -> Result:
         for name, (text, allowed) in ODD_TEXTS.items():
             code = code_of(send(subject, text))
             is_good = code in allowed if allowed else not str(code).startswith("status")
-            found.require(is_good, f"{backend}, {name}: {code}")
+            findings.require(is_good, f"{backend}, {name}: {code}")
         wrong = [
             name
             for name, text in cases.items()
             if not is_as_named(name, send(subject, text.encode("utf-8", "replace")))
         ]
         taken = len(cases) - len(wrong)
-        found.measure(f"{backend}: {taken} of {len(cases)} cases")
-        found.require(not wrong, f"{backend}: {', '.join(wrong[:5])}")
-        found.require(subject.is_alive(), f"{backend}: the server is not alive")
-    return found.result()
+        findings.measure(f"{backend}: {taken} of {len(cases)} cases")
+        findings.require(not wrong, f"{backend}: {', '.join(wrong[:5])}")
+        findings.require(subject.is_alive(), f"{backend}: the server is not alive")
+    return findings.result()
 
 
 def is_as_named(name: str, answer: wire.Answer) -> bool:
-    """Return whether a text of the suite is taken or refused as its name asks. No text of it is a call."""
+    """Return whether the outcome of a text is the one that its name requires. No text of the suite is a call."""
     if answer.status not in (200, 204):
         return False
     is_parse_error = code_of(answer) == PARSE_ERROR
@@ -137,50 +139,50 @@ def is_as_named(name: str, answer: wire.Answer) -> bool:
     14, "A batch over its limit runs nothing; output over its limit stops it; each item is authorised", scope=Scope.ONCE
 )
 def batches(start: Start) -> Result:
-    found = Findings()
+    findings = Findings()
     subject = start(max_batch_length=100, max_response_bytes=10_000)
     items = [json.loads(wire.rpc("mark", "batch", request_id=number)) for number in range(101)]
     answer = send(subject, json.dumps(items).encode())
     ran = subject.marked("batch")
-    found.measure(f"101 of 100: {code_of(answer)}, {ran} ran")
-    found.require(code_of(answer) == INVALID_REQUEST and ran == 0, f"{code_of(answer)}, and {ran} calls ran")
+    findings.measure(f"101 of 100: {code_of(answer)}, {ran} ran")
+    findings.require(code_of(answer) == INVALID_REQUEST and ran == 0, f"{code_of(answer)}, and {ran} calls ran")
     before = subject.ran()
     large = [json.loads(wire.rpc("big", 2000, request_id=number)) for number in range(50)]
     answers = send(subject, json.dumps(large).encode()).value
     ran = subject.ran() - before
-    found.measure(f"50 answers of 2 KB under a limit of 10 KB: {ran} calls ran")
-    found.require(isinstance(answers, list) and len(answers) == 50, "not every call has its answer")
-    found.require(ran <= 6, f"{ran} calls ran")
+    findings.measure(f"50 answers of 2 KB under a limit of 10 KB: {ran} calls ran")
+    findings.require(isinstance(answers, list) and len(answers) == 50, "not every call has its answer")
+    findings.require(ran <= 6, f"{ran} calls ran")
     suite = run_tests("tests/wire/test_wire.py -k 'batch'")
-    found.measure(suite.figure)
-    found.faults.extend(suite.faults)
-    return found.result()
+    findings.measure(suite.figure)
+    findings.faults.extend(suite.faults)
+    return findings.result()
 
 
 @check(15, "Names that were not registered are -32601", scope=Scope.ONCE, quick=True)
 def unregistered_names(start: Start) -> Result:
-    found = Findings()
+    findings = Findings()
     subject = start()
     names = ["__class__", "__init__", "_count", "_x", "echo.__call__", "a.b", "__dict__", "ran", "mro", "__reduce__"]
     names += [name for name in dir(object) if name not in names]
     codes = {name: code_of(subject.call(name)) for name in names}
-    found.measure(f"{len(names)} names: {sorted(set(map(str, codes.values())))}")
-    found.require(set(codes.values()) == {METHOD_NOT_FOUND}, f"{codes}")
-    found.require(subject.ran() == 0, "something ran")
-    return found.result()
+    findings.measure(f"{len(names)} names: {sorted(set(map(str, codes.values())))}")
+    findings.require(set(codes.values()) == {METHOD_NOT_FOUND}, f"{codes}")
+    findings.require(subject.ran() == 0, "something ran")
+    return findings.result()
 
 
 @check(16, "Neither the text of an exception nor a traceback reaches a client", scope=Scope.ONCE, quick=True)
 def exception_texts(start: Start) -> Result:
-    found = Findings()
+    findings = Findings()
     subject = start()
     single = subject.call("fail", "/secret/path tok123")
     batch = send(subject, b"[" + wire.rpc("fail", "/secret/path tok123") + b"]")
     received = single.received.data + batch.received.data
     leaked = [text for text in (b"/secret/path", b"tok123", b"Traceback", b'File "') if text in received]
     logged = "tok123" in subject.log() and "Traceback" in subject.log()
-    found.measure(f"code {code_of(single)}, {len(leaked)} of 4 texts leaked; in the log: {logged}")
-    found.require(code_of(single) == INTERNAL_ERROR, f"{code_of(single)}")
-    found.require(not leaked, f"leaked: {leaked}")
-    found.require(logged, "the log has no traceback")
-    return found.result()
+    findings.measure(f"code {code_of(single)}, {len(leaked)} of 4 texts leaked; in the log: {logged}")
+    findings.require(code_of(single) == INTERNAL_ERROR, f"{code_of(single)}")
+    findings.require(not leaked, f"leaked: {leaked}")
+    findings.require(logged, "the log has no traceback")
+    return findings.result()

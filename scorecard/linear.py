@@ -1,4 +1,4 @@
-"""Check 9: what reads requests takes time in proportion to their length."""
+"""Check 9: the time to read a request is proportional to its length."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ __all__: list[str] = []
 
 _SIZES = (1024, 10 * 1024, 100 * 1024)
 
-# Ten times the length takes ten times as long where it is linear, and a hundred times where it is quadratic.
-_MOST_RATIO = 35.0
+# Ten times the length takes ten times as long if the code is linear, and a hundred times if it is quadratic.
+_MAX_RATIO = 35.0
 
-# Below this the machine's noise decides, in seconds.
+# Shorter durations are noise, in seconds.
 _NOISE_S = 0.003
 
 _REPEATS = 3
@@ -41,7 +41,7 @@ _HEADERS = (
     "Content-Length",
 )
 
-# What makes patterns with repetitions go back and try again.
+# Units that make regular expressions with repetitions backtrack.
 _UNITS = ("a", " ", ",", ";", "a,", "a;", "a=b;", '"', '\\"', "a.", "127.0.0.1,", "1", "[", "%41", "\t;=", "a=")
 
 _TEXTS = {
@@ -60,7 +60,7 @@ _TEXTS = {
 
 @check(9, "The time of every validator and parser is linear at 1, 10 and 100 KiB", scope=Scope.ALONE)
 def linear(_start: Start) -> Result:
-    found = Findings()
+    findings = Findings()
     application = make_application()
     worst, worst_name, count = 0.0, "", 0
     for name, run in cases(application):
@@ -68,9 +68,9 @@ def linear(_start: Start) -> Result:
         ratio = growth(run)
         if ratio > worst:
             worst, worst_name = ratio, name
-        found.require(ratio < _MOST_RATIO, f"{name}: {ratio:.0f} times as long at 100 KiB as at 10 KiB")
-    found.measure(f"{count} inputs; the most is {worst:.0f} times as long for ten times the length ({worst_name})")
-    return found.result()
+        findings.require(ratio < _MAX_RATIO, f"{name}: {ratio:.0f} times as long at 100 KiB as at 10 KiB")
+    findings.measure(f"{count} inputs; the most is {worst:.0f} times as long for ten times the length ({worst_name})")
+    return findings.result()
 
 
 def make_application() -> Any:
@@ -88,7 +88,7 @@ def make_application() -> Any:
 
 
 def cases(application: Any) -> Iterator[tuple[str, Callable[[int], object]]]:
-    """Yield inputs by their names: functions that take a size in bytes."""
+    """Yield names and inputs. An input is a function that takes a size in bytes."""
     for header in _HEADERS:
         for unit in _UNITS:
             yield f"{header}: {unit}", functools.partial(send_header, application, header, unit)
@@ -118,7 +118,7 @@ def fill(unit: str, size: int) -> str:
 
 
 def growth(run: Callable[[int], object]) -> float:
-    """Return how many times as long the largest input takes as the middle one; 0 where both are too quick to tell."""
+    """Return how many times as long the largest input takes as the middle one; 0 if both are too quick to measure."""
     for size in _SIZES[:1]:
         run(size)
     middle, largest = (min(timed(run, size) for _ in range(_REPEATS)) for size in _SIZES[1:])

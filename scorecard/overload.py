@@ -17,16 +17,16 @@ _WAITING = 100
 _CALLS = 1500
 _CALL_S = 0.5
 
-# What a valid call may take beside the time of one call, on two busy cores: guessed.
+# How long a valid call may take in addition to the time of one call, on two busy cores: guessed.
 _MARGIN_S = 0.2
 
-# How many of the slow calls begin in a second. At once, this process alone would keep both cores busy.
+# How many of the slow calls begin per second. If all began at once, this process alone would keep both cores busy.
 _PER_SECOND = 500
 
 
 @check(45, "1,500 slow calls on 4 threads: the rest is 503 at once; calls whose client has gone do not begin")
 def flood(start: Start) -> Result:
-    found = Findings()
+    findings = Findings()
     subject = start(
         threads=_THREADS,
         max_concurrent_calls=_THREADS,
@@ -38,21 +38,21 @@ def flood(start: Start) -> Result:
     with Crowd(subject.address, clients).running():
         wait_until(lambda: all(client.sent_at for client in clients), _CALLS / _PER_SECOND + 3)
         wait_until(lambda: subject.ask()["inside"] == _THREADS, 1)
-        time.sleep(0.2)  # so that what is refused at once has been
-        judge_refusals(clients, found)
+        time.sleep(0.2)  # so that all immediate refusals have been sent
+        judge_refusals(clients, findings)
         begun = subject.marked("flood")
     began = time.monotonic()
     answer = subject.call("echo", "a", timeout_s=20)
     after_s = time.monotonic() - began
     wait_until(lambda: subject.ask()["inside"] == 0, 3 * _CALL_S)
     later = subject.marked("flood") - begun
-    found.measure(f"{later} calls began after their clients had gone; the next valid call took {after_s:.2f} s")
-    found.require(later <= _THREADS, f"{later} calls began though their clients had gone")
-    # The calls that run when the flood ends have to come to their end first.
+    findings.measure(f"{later} calls began after their clients had gone; the next valid call took {after_s:.2f} s")
+    findings.require(later <= _THREADS, f"{later} calls began though their clients had gone")
+    # The calls that run when the flood ends have to finish first.
     in_time = answer.result == "a" and after_s <= _CALL_S + _MARGIN_S
-    found.require(in_time, "the next valid call was not answered within the time of one call")
-    one_client(start, found)
-    return found.result()
+    findings.require(in_time, "the next valid call was not answered within the time of one call")
+    one_client(start, findings)
+    return findings.result()
 
 
 def slow_clients() -> list[Client]:
@@ -61,29 +61,29 @@ def slow_clients() -> list[Client]:
     return [Client(request, begins_at=now + number / _PER_SECOND) for number in range(_CALLS)]
 
 
-def judge_refusals(clients: list[Client], found: Findings) -> None:
+def judge_refusals(clients: list[Client], findings: Findings) -> None:
     refused = [client for client in clients if client.statuses[:1] == [503]]
     late = p99([client.answered_at - client.sent_at for client in refused if client.answered_at] or [float("inf")])
     advised = sum(b"retry-after:" in bytes(client.received).lower() for client in refused)
     answered = sum(client.statuses[:1] == [200] for client in clients)
-    found.measure(f"{len(refused)} of {_CALLS} get 503, p99 {late * 1000:.0f} ms, {answered} answered meanwhile")
+    findings.measure(f"{len(refused)} of {_CALLS} get 503, p99 {late * 1000:.0f} ms, {answered} answered meanwhile")
     expected = _CALLS - _WAITING - _THREADS - int(_CALLS / _PER_SECOND / _CALL_S + 4) * _THREADS
-    found.require(len(refused) >= expected, f"fewer than {expected} are refused")
-    found.require(late <= 0.1, "a refusal took more than 0.1 s")
-    found.require(advised == len(refused), f"{len(refused) - advised} refusals without Retry-After")
+    findings.require(len(refused) >= expected, f"fewer than {expected} are refused")
+    findings.require(late <= 0.1, "a refusal took more than 0.1 s")
+    findings.require(advised == len(refused), f"{len(refused) - advised} refusals without Retry-After")
 
 
-def one_client(start: Start, found: Findings) -> None:
-    """Take as many connections as one client can, and call from another address."""
+def one_client(start: Start, findings: Findings) -> None:
+    """Open as many connections as one client can, and call from another address."""
     subject = start(max_connections=200, max_connections_per_client=50, threads=8)
     subject.call("echo")
     with Crowd(subject.address, [Client(b"") for _ in range(250)]).running() as crowd:
         wait_until(lambda: crowd.open_count <= 50, 1)
         held = crowd.open_count
         is_answered = call_from(subject, "127.0.0.2")
-    found.measure(f"one client holds {held} connections of 200; another is answered: {is_answered}")
-    found.require(held <= 50, "one client can take all connections")
-    found.require(is_answered, "another client is not answered")
+    findings.measure(f"one client holds {held} connections of 200; another is answered: {is_answered}")
+    findings.require(held <= 50, "one client can take all connections")
+    findings.require(is_answered, "another client is not answered")
 
 
 def call_from(subject: Subject, source: str) -> bool:

@@ -1,4 +1,4 @@
-"""Checks 31 to 34: the processes and the broker behind a server, killed and frozen."""
+"""Checks 31 to 34: killed and frozen child processes, workers and brokers."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from .suites import run_tests
 
 __all__: list[str] = []
 
-_CELERY = "tests/execBackend/celery/test_backend.py"
+_CELERY = "tests/execBackend/celery"
 
 WORKER_LOST = -32005
 
 
 def call_pool(subject: Subject, *calls: tuple[str, Any], timeout_s: float = 30) -> Any:
-    """Call what runs in child processes. Return the response object, or those of a batch; None where none came."""
+    """Call methods that run in child processes. Return the response object or objects; None without an answer."""
     texts = [wire.rpc(method, *params, request_id=str(params)) for method, params in calls]
     body = texts[0] if len(texts) == 1 else b"[" + b",".join(texts) + b"]"
     request = wire.post(body, b"Connection: close", target=b"/pool")
@@ -36,7 +36,7 @@ def call_pool(subject: Subject, *calls: tuple[str, Any], timeout_s: float = 30) 
 
 @check(31, "200 respawns of the process pool under load: no hang", scope=Scope.ONCE)
 def respawns(start: Start) -> Result:
-    found = Findings()
+    findings = Findings()
     subject = start(
         pool={"poolSize": 2, "maxTasksPerChild": 1}, environ={"PYTHONWARNINGS": "error::DeprecationWarning"}
     )
@@ -54,12 +54,12 @@ def respawns(start: Start) -> Result:
     began = time.monotonic()
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(load, range(4)))
-    found.measure(f"220 calls in {len(pids)} processes one after another in {time.monotonic() - began:.0f} s")
-    found.require(len(pids) >= 200, f"{len(pids)} processes only")
-    found.require(not lost, f"{len(lost)} calls without a result: {lost[:1]}")
-    found.require("DeprecationWarning" not in subject.log(), "a deprecation warning in the log")
-    found.require(subject.is_alive(), "the server is not alive")
-    return found.result()
+    findings.measure(f"220 calls in {len(pids)} processes one after another in {time.monotonic() - began:.0f} s")
+    findings.require(len(pids) >= 200, f"{len(pids)} processes only")
+    findings.require(not lost, f"{len(lost)} calls without a result: {lost[:1]}")
+    findings.require("DeprecationWarning" not in subject.log(), "a deprecation warning in the log")
+    findings.require(subject.is_alive(), "the server is not alive")
+    return findings.result()
 
 
 @check(
@@ -68,7 +68,7 @@ def respawns(start: Start) -> Result:
     scope=Scope.ONCE,
 )
 def killed_processes(start: Start) -> Result:
-    found = Findings()
+    findings = Findings()
     size = 2
     subject = start(pool={"poolSize": size})
     wait_until(lambda: len(pids_of(subject)) >= size, 10)
@@ -81,23 +81,23 @@ def killed_processes(start: Start) -> Result:
     error_s = time.monotonic() - began
     whole = wait_until(lambda: len(pids_of(subject) - {busy.pid}) >= size, 2 - error_s)
     code = value.get("error", {}).get("code") if isinstance(value, dict) else None
-    found.measure(f"error {code} after {error_s:.2f} s, the pool whole after {time.monotonic() - began:.2f} s")
-    found.require(code == WORKER_LOST and error_s < 1, f"{value} after {error_s:.2f} s")
-    found.require(whole, "the pool is not whole within 2 s")
+    findings.measure(f"error {code} after {error_s:.2f} s, the pool whole after {time.monotonic() - began:.2f} s")
+    findings.require(code == WORKER_LOST and error_s < 1, f"{value} after {error_s:.2f} s")
+    findings.require(whole, "the pool is not whole within 2 s")
     crossed = crossed_answers(subject)
-    found.measure(f"10,000 calls with kills among them: {crossed} answers to another call")
-    found.require(crossed == 0, f"{crossed} answers had another call's id or value")
-    return found.result()
+    findings.measure(f"10,000 calls with kills among them: {crossed} answers to another call")
+    findings.require(crossed == 0, f"{crossed} answers had another call's id or value")
+    return findings.result()
 
 
 def pids_of(subject: Subject) -> set[int]:
-    """Return the processes that answer two calls at the same time."""
+    """Return the ids of the processes that answer two concurrent calls."""
     values = call_pool(subject, *[("pooled_sleep", (0.1 + number / 1e6,)) for number in range(2)])
     return {value["result"] for value in values or [] if "result" in value}
 
 
 def busy_process(subject: Subject) -> psutil.Process:
-    """Return the process that runs a long call: the one that takes no other."""
+    """Return the process that runs a long call: the one that answers no other call."""
     free = {call_pool(subject, ("pooled_pid", ()))["result"] for _ in range(20)}
     others = [child for child in subject.process.children(recursive=True) if child.pid not in free]
     [busy] = [child for child in others if not any("tracker" in word for word in child.cmdline())]
@@ -105,7 +105,7 @@ def busy_process(subject: Subject) -> psutil.Process:
 
 
 def crossed_answers(subject: Subject) -> int:
-    """Make 10,000 calls in batches, and kill processes meanwhile. Return how many answers were those to other calls."""
+    """Make 10,000 calls in batches while processes are killed. Return how many answers belonged to other calls."""
     done = threading.Event()
     killer = threading.Thread(target=kill_now_and_then, args=(subject, done))
     killer.start()
@@ -134,19 +134,19 @@ def kill_now_and_then(subject: Subject, done: threading.Event) -> None:
 
 @check(
     33,
-    "50 kills of Celery workers under load: each accepted notification has run; a poisonous one stops",
+    "50 kills of Celery workers under load: each accepted notification runs; a poison message stops",
     scope=Scope.ALONE,
 )
 def killed_workers(_start: Start) -> Result:
-    found = Findings()
+    findings = Findings()
     kills, missing, repeats = kill_celery_processes(count=50, notifications=300)
-    found.measure(f"{kills} processes killed, 300 notifications: {missing} did not run, {repeats} ran again")
-    found.require(kills == 50, f"{kills} kills only")
-    found.require(missing == 0, f"{missing} accepted notifications have not run")
+    findings.measure(f"{kills} processes killed, 300 notifications: {missing} did not run, {repeats} ran again")
+    findings.require(kills == 50, f"{kills} kills only")
+    findings.require(missing == 0, f"{missing} accepted notifications have not run")
     suite = run_tests(f"{_CELERY} -k 'workers_are_killed or kills_its_workers'")
-    found.measure(suite.figure)
-    found.faults.extend(suite.faults)
-    return found.result()
+    findings.measure(suite.figure)
+    findings.faults.extend(suite.faults)
+    return findings.result()
 
 
 def kill_celery_processes(count: int, notifications: int) -> tuple[int, int, int]:
@@ -156,7 +156,7 @@ def kill_celery_processes(count: int, notifications: int) -> tuple[int, int, int
         How many were killed, how many notifications have not run, and how many runs were repeats.
     """
     from tests.execBackend.celery.processes import broker_running, files, new_queue, worker_running
-    from tests.execBackend.celery.test_backend import notify, server_for
+    from tests.execBackend.celery.servers import notify, server_for
 
     queue = new_queue()
     names = {f"n{number}" for number in range(notifications)}
@@ -177,7 +177,7 @@ def kill_celery_processes(count: int, notifications: int) -> tuple[int, int, int
 
 
 def kill_a_child(parent: psutil.Process) -> bool:
-    """Kill one process of a worker, once it has had the time to begin something."""
+    """Kill one process of a worker after it has had the time to begin a task."""
     if not wait_until(lambda: len(parent.children()) >= 2, 20):
         return False
     time.sleep(0.1)

@@ -1,4 +1,4 @@
-"""Checks 41, 42 and 46: what happens around a refusal whose request is still coming."""
+"""Checks 41, 42 and 46: refusals of requests that are still being sent."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ MIB = 1024 * 1024
 
 _BODY_BYTES = 20_000
 
-# How long a client with a hidden request stays, in seconds.
+# How long a client with a hidden request stays connected, in seconds.
 _STAY_S = 5.0
 
 
 def refused_heads() -> dict[str, bytes]:
-    """Return heads that are refused, each of which is followed by a body of :data:`_BODY_BYTES`."""
+    """Return heads of requests that are refused, each for a body of :data:`_BODY_BYTES`."""
     length = b"Content-Length: %d\r\n\r\n" % _BODY_BYTES
     plain = wire.HEAD.replace(b"application/json", b"text/plain")
     return {
@@ -44,29 +44,29 @@ def refused_heads() -> dict[str, bytes]:
 
 
 def bodies(head: bytes) -> list[bytes]:
-    """Return bodies that together have a complete request at each of their offsets.
+    """Return bodies that together contain a complete request at each offset.
 
     Args:
-        head: What comes before them. The hidden requests are as long: a server that still counts with the length of the
-            first head must not take them for it.
+        head: The head before them. The hidden requests have the same length: a server that confuses the two must not
+            run them.
     """
     hidden = wire.get("hidden", b"X: ").replace(b"X: ", b"X: " + b"x" * (len(head) - len(wire.get("hidden", b"X: "))))
     repeated = hidden * (_BODY_BYTES // len(hidden) + 2)
     shifted = [repeated[shift:] for shift in range(len(hidden))]
-    # Empty lines before a request are skipped by many parsers: wherever one begins to read, it comes to the request.
+    # Many parsers skip empty lines before a request: wherever one begins to read, it reaches the request.
     padded = [b"\r\n" * (start // 2) + hidden + b"\r\n" * _BODY_BYTES for start in range(0, _BODY_BYTES, 1000)]
     return [body[:_BODY_BYTES] for body in shifted + padded]
 
 
 @check(41, "A complete request hidden in the body of a refused one never runs")
 def hidden_requests(start: Start) -> Result:
-    found = Findings()
+    findings = Findings()
     subject = start()
     at_once, afterwards = [], []
     for head in refused_heads().values():
         hiding = bodies(head)
         at_once += [Client(head + body) for body in hiding]
-        # The body comes after the refusal: the server has already decided what the connection is worth.
+        # The body comes after the refusal: the server has already decided whether to keep the connection.
         afterwards += [Client(head, follow_up=body, follow_up_after_s=0.5) for body in hiding]
     began = time.monotonic()
     with Crowd(subject.address, at_once + afterwards).running() as crowd:
@@ -74,15 +74,15 @@ def hidden_requests(start: Start) -> Result:
         stayed_s = time.monotonic() - began
     ran = subject.marked("hidden")
     count = len(at_once + afterwards)
-    found.measure(f"{count} bodies with requests at each offset to {_BODY_BYTES}, up to {stayed_s:.0f} s: {ran} ran")
-    found.require(ran == 0, f"{ran} hidden requests ran")
-    found.require(subject.is_alive(), "the server is not alive")
-    return found.result()
+    findings.measure(f"{count} bodies with requests at each offset to {_BODY_BYTES}, up to {stayed_s:.0f} s: {ran} ran")
+    findings.require(ran == 0, f"{ran} hidden requests ran")
+    findings.require(subject.is_alive(), "the server is not alive")
+    return findings.result()
 
 
-@check(42, "Refused and finished clients that stay leave no descriptor; one that streams on is cut")
+@check(42, "Refused and finished clients that stay leave no descriptor; one that keeps sending is cut off")
 def staying_clients(start: Start) -> Result:
-    found = Findings()
+    findings = Findings()
     subject = start()
     valid_calls(subject, 40)
     wait_until(lambda: not subject.process.net_connections("tcp")[1:], 3)
@@ -94,14 +94,14 @@ def staying_clients(start: Start) -> Result:
         wait_until(lambda: subject.descriptors() > before, 1)
         wait_until(lambda: subject.descriptors() <= before, 5)
         after = subject.descriptors()
-        found.measure(f"descriptors {before} -> {after} after {time.monotonic() - began:.1f} s")
-        found.require(after <= before, f"{after - before} descriptors are left behind")
-    stream_on(subject, found)
-    return found.result()
+        findings.measure(f"descriptors {before} -> {after} after {time.monotonic() - began:.1f} s")
+        findings.require(after <= before, f"{after - before} descriptors are left behind")
+    stream_on(subject, findings)
+    return findings.result()
 
 
-def stream_on(subject: Subject, found: Findings) -> None:
-    """Send without end after a refusal, and make valid calls beside it."""
+def stream_on(subject: Subject, findings: Findings) -> None:
+    """Send without end after a refusal, and make valid calls meanwhile."""
     head = wire.HEAD + b"Content-Length: 100000000000\r\n\r\n"
     client = Client(head + bytes(ENDLESS_BYTES + 64 * MIB))
     began = time.monotonic()
@@ -110,10 +110,10 @@ def stream_on(subject: Subject, found: Findings) -> None:
         wait_until(lambda: crowd.open_count == 0 or not client.to_send, ENDLESS_S)
         cut_s = (client.ended_at or time.monotonic()) - began
         is_cut = not client.is_open
-    found.measure(f"a streaming client cut after {client.sent_bytes / MIB:.0f} MiB and {cut_s:.1f} s")
-    found.measure(f"p99 of others {worst * 1000:.0f} ms")
-    found.require(is_cut and client.sent_bytes < ENDLESS_BYTES, "a streaming client is not cut")
-    found.require(worst < 0.1, "it costs others 0.1 s or more")
+    findings.measure(f"a streaming client cut after {client.sent_bytes / MIB:.0f} MiB and {cut_s:.1f} s")
+    findings.measure(f"p99 of others {worst * 1000:.0f} ms")
+    findings.require(is_cut and client.sent_bytes < ENDLESS_BYTES, "a streaming client is not cut")
+    findings.require(worst < 0.1, "it costs others 0.1 s or more")
 
 
 _SIZES = {"6 MB": 6_000_000, "50 MB": 50_000_000}
@@ -134,22 +134,22 @@ client.request("echo", ["x".repeat(Number(process.argv[2]))], (error, answer) =>
 """
 
 
-@check(46, "413 reaches http.client, urllib, requests, jayson and fetch with 6 MB and 50 MB on their way")
+@check(46, "413 reaches http.client, urllib, requests, jayson and fetch while they send 6 MB and 50 MB")
 def refusal_arrives(start: Start) -> Result:
-    found = Findings()
+    findings = Findings()
     subject = start()
     url = "http://{}:{}/api".format(*subject.address)
-    told = {}
+    outcomes = {}
     for name, post in CLIENTS.items():
         for size, length in _SIZES.items():
-            told[f"{name} {size}"] = attempt(post, subject, url, length)
-    arrived = [name for name, text in told.items() if text.startswith("413")]
-    found.measure(f"{len(arrived)} of {len(told)} clients were told 413")
-    for name, text in told.items():
-        found.require(name in arrived, f"{name}: {text}")
-    found.require(subject.ran() == 0, "a dispatcher ran")
-    found.require(subject.is_alive(), "the server is not alive")
-    return found.result()
+            outcomes[f"{name} {size}"] = attempt(post, subject, url, length)
+    arrived = [name for name, text in outcomes.items() if text.startswith("413")]
+    findings.measure(f"{len(arrived)} of {len(outcomes)} clients were told 413")
+    for name, text in outcomes.items():
+        findings.require(name in arrived, f"{name}: {text}")
+    findings.require(subject.ran() == 0, "a dispatcher ran")
+    findings.require(subject.is_alive(), "the server is not alive")
+    return findings.result()
 
 
 def attempt(post: Callable[[Subject, str, int], str], subject: Subject, url: str, length: int) -> str:

@@ -1,4 +1,4 @@
-"""What a check has measured, and the rows of the table."""
+"""The results of checks, and the rows of the table."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class Result:
 
     Attributes:
         passed: Whether it passed.
-        figure: What was measured, in words and numbers.
-        faults: What did not hold.
+        figure: The measurements, in words and numbers.
+        faults: The requirements that failed.
     """
 
     passed: bool
@@ -23,13 +23,13 @@ class Result:
 
     @property
     def text(self) -> str:
-        """The figure, and what did not hold."""
+        """The faults and the figure."""
         return "; ".join(filter(None, [*(f"FAULT: {fault}" for fault in self.faults), self.figure]))
 
 
 @dataclass(slots=True)
 class Findings:
-    """Collects what one check measures and requires."""
+    """Collects the measurements and faults of one check."""
 
     figures: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
@@ -56,9 +56,9 @@ class Row:
 
     Attributes:
         number: The number of the check.
-        title: What it checks.
-        backend: The serving backend; ``-`` where none is at work.
-        result: Its outcome.
+        title: The title of the check.
+        backend: The serving backend; ``-`` if none is used.
+        result: The result.
         seconds: How long it took.
     """
 

@@ -1,4 +1,4 @@
-"""Running checks: which of them, on which backends, and what becomes of one that breaks off."""
+"""Selecting checks and backends, and running them."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ __all__ = ["BACKENDS", "known_backends", "plan", "run", "select"]
 
 BACKENDS = ("native", "pywsgi", "werkzeug", "granian")
 
-# The backend of the checks that need any one.
+# The backend for checks that need just one.
 DEFAULT = "auto"
 
 Task = tuple[Check, str]
 
 
-def known_backends(wanted: Sequence[str]) -> list[str]:
-    """Return the backends that are wanted; all of the scorecard where none is named.
+def known_backends(arguments: Sequence[str]) -> list[str]:
+    """Return the backends of the command line, or all of the scorecard.
 
     Raises:
-        SettingsError: The installed package has none of this name.
+        SettingsError: The installed package has no backend of this name.
     """
-    names = [name for text in wanted for name in text.split()] or list(BACKENDS)
+    names = [name for text in arguments for name in text.split()] or list(BACKENDS)
     for name in names:
         if name not in servBackendMap:
             raise SettingsError(unknown_name("serving backend", name, servBackendMap))
@@ -38,10 +38,10 @@ def known_backends(wanted: Sequence[str]) -> list[str]:
 
 
 def select(checks: Iterable[Check], numbers: Sequence[int], *, quick: bool) -> list[Check]:
-    """Return the checks of these numbers, or all; with ``quick``, only those of a second or two.
+    """Return the checks with these numbers, or all. With ``quick``, return only those that take a second or two.
 
     Raises:
-        SettingsError: There is no check of a number.
+        SettingsError: There is no check with one of the numbers.
     """
     table = {check.number: check for check in checks}
     for number in numbers:
@@ -53,35 +53,36 @@ def select(checks: Iterable[Check], numbers: Sequence[int], *, quick: bool) -> l
 
 
 def plan(checks: Iterable[Check], backends: Sequence[str], *, named: bool) -> list[Task]:
-    """Return which check runs on which backend. What needs a long measurement beforehand comes last.
+    """Return the pairs of checks and backends to run. Checks with a long measurement beforehand come last.
 
     Args:
         checks: The checks.
         backends: The backends.
-        named: Whether they were asked for: what needs any one runs on the first of them then, else on the default one.
+        named: Whether the user named the backends. Then checks that need just one run on the first of them, else on the
+            default one.
     """
     tasks = []
     for check in sorted(checks, key=lambda check: (check.beforehand is not None, check.number)):
-        where = list(backends)
+        targets = list(backends)
         if check.scope is Scope.ONCE:
-            where = [backends[0] if named else DEFAULT]
+            targets = [backends[0] if named else DEFAULT]
         elif check.scope is Scope.ALONE:
-            where = ["-"]
-        tasks += [(check, backend) for backend in where]
+            targets = ["-"]
+        tasks += [(check, backend) for backend in targets]
     return tasks
 
 
 def run(tasks: Sequence[Task]) -> Iterator[Row]:
-    """Run checks one after another, and yield a row for each. Long measurements begin at once, and run beside them."""
+    """Run checks one after another, and yield a row for each. Long measurements begin at once, and run in parallel."""
     with ThreadPoolExecutor(max(1, len(tasks))) as pool:
-        begun = {
+        measurements = {
             (check.number, backend): pool.submit(measure_beforehand, check, backend)
             for check, backend in tasks
             if check.beforehand is not None
         }
         for check, backend in tasks:
             began = time.monotonic()
-            result = run_check(check, backend, begun.get((check.number, backend)))
+            result = run_check(check, backend, measurements.get((check.number, backend)))
             yield Row(check.number, check.title, backend, result, time.monotonic() - began)
 
 
@@ -92,12 +93,12 @@ def measure_beforehand(check: Check, backend: str) -> Any:
 
 
 def run_check(check: Check, backend: str, beforehand: Future[Any] | None = None) -> Result:
-    """Run one check. One that cannot run has failed, and so has one that breaks off."""
+    """Run one check. A check that cannot run, or that raises, has failed."""
     try:
         with Starter(backend) as start:
-            given = [] if beforehand is None else [beforehand.result()]
-            return check.function(start, *given)
+            measurements = [] if beforehand is None else [beforehand.result()]
+            return check.function(start, *measurements)
     except SubjectError as exc:
         return Result(False, "", (f"cannot run: {exc}",))
-    except Exception as exc:  # noqa: BLE001  whatever ends a check is a fault of what it checks, or its own: both are red
+    except Exception as exc:  # noqa: BLE001  a fault of the server or of the check: both are red
         return Result(False, "", (f"broke off: {type(exc).__name__}: {exc}",))

@@ -1,6 +1,7 @@
-"""The server that the checks run against, in a process of its own: ``python -m scorecard.served '{...}'``.
+"""The server under test, as a separate process: ``python -m scorecard.served '{...}'``.
 
-It prints its addresses as a line of JSON. Each line of its standard input is a command, answered by a line of JSON.
+It prints its addresses as a line of JSON. Each line of its standard input is a command, which it answers with a line of
+JSON.
 """
 
 from __future__ import annotations
@@ -24,15 +25,15 @@ _RESTART_TIMEOUT_S = 20
 
 
 def main() -> None:
-    given = json.loads(sys.argv[1])
-    if given["descriptors"] is not None:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (given["descriptors"],) * 2)
-    options = given["options"]
+    config = json.loads(sys.argv[1])
+    if config["descriptors"] is not None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (config["descriptors"],) * 2)
+    options = config["options"]
     pool = options.pop("pool", None)
     if options.get("auth") == "token":
         options["auth"] = has_token
     server = flaskJSONRPCServer(
-        given["address"], servBackend=given["backend"], gevent=given["backend"] == "pywsgi", **options
+        config["address"], servBackend=config["backend"], gevent=config["backend"] == "pywsgi", **options
     )
     api = Api()
     server.registerInstance(api, path="/api")
@@ -40,19 +41,19 @@ def main() -> None:
     add_pages(server.flaskApp, api)
     if pool is not None:
         add_pool(server, pool)
-    # A daemon: it reads standard input, which may stay open after the end of the server.
+    # A daemon, since it reads standard input, which may stay open after the end of the server.
     control = threading.Thread(target=answer_commands, args=(server, api), daemon=True)
     server.serveForever(on_start=lambda server: control.start())
     print(json.dumps("stopped"), flush=True)
 
 
 def has_token(_server: Any, _path: str, request: Any, _method: str | None) -> bool:
-    given = request.headers.get("Authorization", "")
-    return hmac.compare_digest(given.encode(), b"Bearer right")
+    header = request.headers.get("Authorization", "")
+    return hmac.compare_digest(header.encode(), b"Bearer right")
 
 
 def add_pool(server: flaskJSONRPCServer, options: dict[str, Any]) -> None:
-    """Register what runs in child processes, below a path of its own."""
+    """Register functions that run in child processes, under a separate path."""
     from flaskJSONRPCServer.execBackend import ParallelBackend
 
     backend = ParallelBackend(**options)
@@ -61,25 +62,25 @@ def add_pool(server: flaskJSONRPCServer, options: dict[str, Any]) -> None:
 
 
 def answer_commands(server: flaskJSONRPCServer, api: Api) -> None:
-    tell([list(address) if isinstance(address, tuple) else address for address in server.addresses])
+    print_json([list(address) if isinstance(address, tuple) else address for address in server.addresses])
     for line in read_lines():
         command = line.strip()
         if command == "restart":
             server.restart(timeout=_RESTART_TIMEOUT_S)
         elif command == "collect":
             gc.collect()
-        tell(api.figures())
-    server.stop()  # whoever has started it has ended
+        print_json(api.figures())
+    server.stop()  # EOF: the parent process has ended
 
 
-def tell(value: Any) -> None:
-    # The reader may be gone at the end of a check that has killed what it needs no more.
+def print_json(value: Any) -> None:
+    # The reader may be gone at the end of a check that has killed processes.
     with contextlib.suppress(BrokenPipeError):
         print(json.dumps(value), flush=True)
 
 
 def read_lines() -> Iterable[str]:
-    # Under gevent, a read of standard input would hold up all greenlets.
+    # Under gevent, a read of standard input would block all greenlets.
     if "gevent" in sys.modules and is_patched():
         from gevent.fileobject import FileObject
 

@@ -1,4 +1,4 @@
-"""Checks 35 and 37: a server that ends, and one that restarts."""
+"""Checks 35 and 37: stopping and restarting a server."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from .subject import Start, Subject, SubjectError, wait_until
 __all__: list[str] = []
 
 
-@check(35, "SIGTERM: 20 calls in flight are answered, new ones refused, status 0; a second one ends at once")
+@check(35, "SIGTERM: 20 calls in flight are answered, new ones refused, status 0; a second signal ends it at once")
 def sigterm(start: Start) -> Result:
-    found = Findings()
+    findings = Findings()
     subject = start()
     with ThreadPoolExecutor(20) as pool:
         calls = [pool.submit(subject.call, "slow", 1.0, timeout_s=10) for _ in range(20)]
@@ -37,15 +37,15 @@ def sigterm(start: Start) -> Result:
         subject.popen.terminate()
         refused = wait_until(lambda: is_refused(subject.address), 0.9)
         answered = sum(call.result().status == 200 for call in calls)
-    status = ended_with(subject, 20)
-    found.measure(f"{answered} of 20 answered, status {status} after {time.monotonic() - began:.1f} s")
-    found.require(answered == 20, f"{20 - answered} calls were dropped")
-    found.require(refused, "new connections are not refused")
-    found.require(status == 0, f"exit status {status}")
+    status = wait_for_exit(subject, 20)
+    findings.measure(f"{answered} of 20 answered, status {status} after {time.monotonic() - began:.1f} s")
+    findings.require(answered == 20, f"{20 - answered} calls were dropped")
+    findings.require(refused, "new connections are not refused")
+    findings.require(status == 0, f"exit status {status}")
     second_s = end_twice(start())
-    found.measure(f"a second SIGTERM ends it after {second_s:.2f} s")
-    found.require(second_s < 1, "a second SIGTERM does not end it at once")
-    return found.result()
+    findings.measure(f"a second SIGTERM ends it after {second_s:.2f} s")
+    findings.require(second_s < 1, "a second SIGTERM does not end it at once")
+    return findings.result()
 
 
 def is_refused(address: Any) -> bool:
@@ -54,7 +54,7 @@ def is_refused(address: Any) -> bool:
         return probe.connect_ex(address) != 0
 
 
-def ended_with(subject: Subject, timeout_s: float) -> int | None:
+def wait_for_exit(subject: Subject, timeout_s: float) -> int | None:
     try:
         return subject.popen.wait(timeout_s)
     except subprocess.TimeoutExpired:
@@ -62,7 +62,7 @@ def ended_with(subject: Subject, timeout_s: float) -> int | None:
 
 
 def end_twice(subject: Subject) -> float:
-    """Send SIGTERM twice while a call runs. Return how long the process goes on after the second one, in seconds."""
+    """Send SIGTERM twice while a call runs. Return how long the process lives after the second one, in seconds."""
     with ThreadPoolExecutor(1) as pool:
         pool.submit(subject.call, "slow", 12.0, timeout_s=15)
         wait_until(lambda: subject.ask()["inside"] == 1, 5)
@@ -71,13 +71,13 @@ def end_twice(subject: Subject) -> float:
         began = time.monotonic()
         with contextlib.suppress(ProcessLookupError):
             os.kill(subject.popen.pid, signal.SIGTERM)
-        ended_with(subject, 5)
+        wait_for_exit(subject, 5)
         return time.monotonic() - began
 
 
 @check(37, "20 restarts under load lose no call and reset nobody; a Unix socket is private, a live one refused")
 def restarts(start: Start) -> Result:
-    found = Findings()
+    findings = Findings()
     subject = start()
     done = threading.Event()
     numbers = itertools.count()
@@ -89,20 +89,20 @@ def restarts(start: Start) -> Result:
             subject.ask("restart")
             done.wait(0.05)
         done.set()
-        sent = [text for each in running for text in each.result()]
+        sent = [text for load in running for text in load.result()]
     texts = subject.ask()["texts"]
     twice = sum(texts.get(text, 0) > 1 for text in sent)
     lost = sum(texts.get(text, 0) == 0 for text in sent)
-    found.measure(f"{len(sent)} calls: {sum(faults.values())} failed, {lost} lost, {twice} ran twice")
-    found.require(not faults, f"failures: {dict(faults)}")
-    found.require(not lost and not twice, f"{lost} lost, {twice} twice")
-    found.require(len(sent) >= 100, "too few calls to tell")
-    check_unix_socket(start, found)
-    return found.result()
+    findings.measure(f"{len(sent)} calls: {sum(faults.values())} failed, {lost} lost, {twice} ran twice")
+    findings.require(not faults, f"failures: {dict(faults)}")
+    findings.require(not lost and not twice, f"{lost} lost, {twice} twice")
+    findings.require(len(sent) >= 100, "too few calls to tell")
+    check_unix_socket(start, findings)
+    return findings.result()
 
 
 def kept_alive(subject: Subject, done: threading.Event, numbers: Any, faults: Counter[str]) -> list[str]:
-    """Call over a connection that lasts as long as the server lets it. Return the texts of the calls."""
+    """Call over a connection that is kept alive. Return the texts of the calls."""
     host, port = subject.address
     connection = http.client.HTTPConnection(host, port, timeout=10)
     sent = []
@@ -119,7 +119,7 @@ def kept_alive(subject: Subject, done: threading.Event, numbers: Any, faults: Co
             faults[f"kept alive: {type(exc).__name__}"] += 1
             connection.close()
     connection.close()
-    faults += Counter()  # drops what is zero
+    faults += Counter()  # drops zero counts
     return sent
 
 
@@ -134,7 +134,7 @@ def new_connections(subject: Subject, done: threading.Event, numbers: Any, fault
     return sent
 
 
-def check_unix_socket(start: Start, found: Findings) -> None:
+def check_unix_socket(start: Start, findings: Findings) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/api.sock"
         first = start(address=path)
@@ -144,10 +144,12 @@ def check_unix_socket(start: Start, found: Findings) -> None:
         first.popen.wait()
         stale = Path(path).exists()
         is_replaced = can_start(start, path)
-    found.measure(f"Unix socket: mode {mode:04o}, stale file replaced: {is_replaced}, live refused: {live_is_refused}")
-    found.require(mode == 0o600, f"mode {mode:04o}")
-    found.require(stale and is_replaced, "a stale socket file is not replaced")
-    found.require(live_is_refused, "a live socket is not refused")
+    findings.measure(
+        f"Unix socket: mode {mode:04o}, stale file replaced: {is_replaced}, live refused: {live_is_refused}"
+    )
+    findings.require(mode == 0o600, f"mode {mode:04o}")
+    findings.require(stale and is_replaced, "a stale socket file is not replaced")
+    findings.require(live_is_refused, "a live socket is not refused")
 
 
 def can_start(start: Start, path: str) -> bool:

@@ -1,4 +1,4 @@
-"""The server under test: started, asked for figures and stopped."""
+"""Starting, observing and stopping the server under test."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ __all__ = ["ROOT", "Start", "Starter", "Subject", "SubjectError", "wait_until"]
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# How long a server has to end after SIGTERM before it is killed, in seconds.
+# How long a server may take to end after SIGTERM before it is killed, in seconds.
 _END_S = 25
 
-# Settings of single backends. Where the package does not have one, the check runs without it: what the setting bounds
-# is then unbounded, and the check says so by its figures.
-_OF_SOME_BACKENDS = frozenset(
+# Settings of single backends. If the package lacks one, the check runs without it, and its figures show the missing
+# bound.
+_BACKEND_SETTINGS = frozenset(
     {
         "max_waiting_requests",
         "head_timeout_s",
@@ -57,23 +57,23 @@ class SubjectError(Exception):
 
 
 class Subject:
-    """A server in a process of its own.
+    """A server in a separate process.
 
     Args:
         backend: The serving backend.
-        options: The options of the server; of :data:`_OF_SOME_BACKENDS`, those that the package has.
-        folder: Where its log goes.
-        address: What it is bound to; by default a port of the loopback address that the system chooses.
+        options: The options of the server. Those of :data:`_BACKEND_SETTINGS` that the package lacks are ignored.
+        folder: The folder of its log.
+        address: The address to bind to; by default a loopback port that the system chooses.
         descriptors: Its limit of open files.
-        environ: Variables of its environment beside those of this process.
+        environ: Environment variables in addition to those of this process.
 
     Attributes:
-        address: What a client connects to.
-        log_path: The file with what it writes to standard error.
-        process: Its figures, by psutil.
+        address: The address that clients connect to.
+        log_path: The file of its standard error.
+        process: Its resource usage, by psutil.
 
     Raises:
-        SubjectError: It does not start.
+        SubjectError: The server does not start.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Subject:
     ) -> None:
         self.backend = backend
         self.log_path = folder / f"{backend}-{time.monotonic_ns()}.log"
-        given = {
+        config = {
             "backend": backend,
             "address": address or ["127.0.0.1", 0],
             "descriptors": descriptors,
@@ -96,7 +96,7 @@ class Subject:
         }
         with self.log_path.open("wb") as log:
             self.popen = subprocess.Popen(
-                [sys.executable, "-m", "scorecard.served", json.dumps(given)],
+                [sys.executable, "-m", "scorecard.served", json.dumps(config)],
                 cwd=ROOT,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -117,7 +117,7 @@ class Subject:
         return json.loads(line) if line else None
 
     def ask(self, command: str = "figures") -> dict[str, Any]:
-        """Send a command past HTTP. Return the counts of :class:`~scorecard.dispatchers.Api`."""
+        """Send a command, not over HTTP. Return the counts of :class:`~scorecard.dispatchers.Api`."""
         assert self.popen.stdin is not None
         self.popen.stdin.write(f"{command}\n")
         self.popen.stdin.flush()
@@ -137,7 +137,7 @@ class Subject:
         return wire.call(self.address, method, *params, timeout_s=timeout_s)
 
     def is_alive(self) -> bool:
-        """Return whether the next valid call is answered within a second, by this process."""
+        """Return whether this process answers the next valid call within a second."""
         return bool(self.call("pid", timeout_s=1).result == self.popen.pid)
 
     def memory(self) -> int:
@@ -145,11 +145,11 @@ class Subject:
         return int(self.process.memory_info().rss)
 
     def reset_peak(self) -> None:
-        """Begin to look for :meth:`peak`."""
+        """Begin the measurement of :meth:`peak`."""
         Path(f"/proc/{self.popen.pid}/clear_refs").write_text("5", encoding="ascii")
 
     def peak(self) -> int:
-        """Return the most resident memory since :meth:`reset_peak`, in bytes."""
+        """Return the peak of the resident memory since :meth:`reset_peak`, in bytes."""
         status = Path(f"/proc/{self.popen.pid}/status").read_text(encoding="ascii")
         [line] = [line for line in status.splitlines() if line.startswith("VmHWM:")]
         return int(line.split()[1]) * 1024
@@ -161,7 +161,7 @@ class Subject:
         return int(self.process.num_threads())
 
     def cpu(self, during_s: float) -> float:
-        """Return which part of a core it uses during the next seconds."""
+        """Return the share of a core that the process uses during the next seconds."""
         before = sum(self.process.cpu_times()[:2])
         time.sleep(during_s)
         return (sum(self.process.cpu_times()[:2]) - before) / during_s
@@ -173,7 +173,7 @@ class Subject:
         return (self.log().strip().splitlines() or ["its log is empty"])[-1]
 
     def stop(self) -> None:
-        """End it, and every process that it has started."""
+        """End the server, and every process that it has started."""
         children = []
         with contextlib.suppress(psutil.Error):
             children = psutil.Process(self.popen.pid).children(recursive=True)
@@ -194,22 +194,22 @@ class Subject:
 
 
 def supported(options: dict[str, Any]) -> dict[str, Any]:
-    """Return the options without those of single backends that the package does not have."""
-    return {name: value for name, value in options.items() if name in OPTIONS or name not in _OF_SOME_BACKENDS}
+    """Return the options without those of single backends that the package lacks."""
+    return {name: value for name, value in options.items() if name in OPTIONS or name not in _BACKEND_SETTINGS}
 
 
 Start = Callable[..., Subject]
-"""Starts a server of the backend that is checked, with the options that it is given. It ends with the check."""
+"""A function that starts a server of the checked backend, with its options as keywords. It ends with the check."""
 
 
 @contextlib.contextmanager
 def Starter(backend: str) -> Iterator[Start]:  # noqa: N802  used as a class
-    """Give a function that starts servers of a backend, which end with the block."""
+    """Yield a function that starts servers of a backend. They end with the block."""
     with tempfile.TemporaryDirectory(prefix="scorecard") as folder, contextlib.ExitStack() as stack:
 
-        def start(**given: Any) -> Subject:
-            own = {name: given.pop(name, None) for name in ("address", "descriptors", "environ")}
-            subject = Subject(backend, given, folder=Path(folder), **own)
+        def start(**options: Any) -> Subject:
+            arguments = {name: options.pop(name, None) for name in ("address", "descriptors", "environ")}
+            subject = Subject(backend, options, folder=Path(folder), **arguments)
             stack.callback(subject.stop)
             return subject
 
@@ -217,17 +217,17 @@ def Starter(backend: str) -> Iterator[Start]:  # noqa: N802  used as a class
 
 
 def wait_until(condition: Callable[[], object], timeout_s: float) -> bool:
-    """Look again and again whether a condition holds. Return whether it did before the timeout."""
+    """Poll a condition. Return whether it held before the timeout."""
     deadline = time.monotonic() + timeout_s
     while not condition():
         if time.monotonic() > deadline:
             return False
-        time.sleep(0.02)  # between two looks at another process, of which there is no event
+        time.sleep(0.02)  # polling, since another process signals no event
     return True
 
 
 def raise_descriptor_limit() -> None:
-    """Let this process open as many sockets as it may."""
+    """Raise the descriptor limit of this process to its hard limit."""
     import resource
 
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -235,4 +235,4 @@ def raise_descriptor_limit() -> None:
 
 
 def is_running(pid: int) -> bool:
-    return os.path.exists(f"/proc/{pid}")  # noqa: PTH110  a process, and no path
+    return os.path.exists(f"/proc/{pid}")  # noqa: PTH110  a process, not a path

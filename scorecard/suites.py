@@ -1,4 +1,4 @@
-"""Checks that the tests of the package are already: the same tests, run by pytest."""
+"""Running selected tests of the package by pytest, for checks that they cover."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def run_tests(*selections: str, gevent: bool = False, options: Sequence[str] = (
     """Run tests, and return how many have passed.
 
     Args:
-        selections: What pytest is given, for each of its runs: paths, node ids, and ``-k`` with an expression.
-        gevent: Run them in a process that gevent has patched, where pywsgi serves.
+        selections: The arguments of pytest for each run: paths, node ids, and ``-k`` with an expression.
+        gevent: Whether to run them in a process that gevent has patched, where pywsgi serves.
         options: Further options of the interpreter.
     """
     passed, faults = 0, []
@@ -39,12 +39,12 @@ def run_tests(*selections: str, gevent: bool = False, options: Sequence[str] = (
 
 
 def run_pytest(arguments: list[str], gevent: bool, options: Sequence[str]) -> tuple[dict[str, int], str]:
-    """Run pytest once. Return its counts, and the names of what failed, or its last lines; nothing where all passed."""
-    started = ["-c", _UNDER_GEVENT, "-p", "tests.gevent.everywhere"] if gevent else ["-m", "pytest"]
+    """Run pytest once. Return its counts, and the failed tests or its last lines; an empty text if all tests passed."""
+    command = ["-c", _UNDER_GEVENT, "-p", "tests.gevent.everywhere"] if gevent else ["-m", "pytest"]
     quiet = ["-p", "no:xdist", "-p", "no:cacheprovider", "-q", "--no-header", "--tb=line"]
     try:
         done = subprocess.run(
-            [sys.executable, *options, *started, *quiet, *arguments],
+            [sys.executable, *options, *command, *quiet, *arguments],
             cwd=ROOT,
             capture_output=True,
             text=True,

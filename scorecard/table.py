@@ -1,4 +1,4 @@
-"""The table, as text for a terminal and as a page of the documentation."""
+"""Formatting the table for a terminal and for the documentation."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ __all__ = ["as_line", "as_page", "unexpected"]
 
 _HEAD = """# Scorecard
 
-Made by `make hard`: each check ran against a real server in a process of its own, over raw sockets on the loopback
-address, on a machine with two cores. The figures are of that run.
+`make hard` writes this page. Each check runs against a real server in its own process, over raw sockets on loopback.
+The figures are from the last run, on a machine with two cores.
 
 | | check | backend | figure | |
 |---|---|---|---|---|
 """
 
 _RED = """
-## What is red, and what to put in front
+## Failed checks, and what to put in front
 
 | | backend | why | in front |
 |---|---|---|---|
@@ -27,13 +27,13 @@ _RED = """
 
 
 def as_line(row: Row) -> str:
-    """Return a row for a terminal."""
+    """Format a row for a terminal."""
     verdict = "pass" if row.result.passed else "FAIL"
     return f"{verdict} {row.number:>2} {row.backend:<9} {row.seconds:5.1f} s  {row.title}\n      {row.result.text}"
 
 
 def as_page(rows: Sequence[Row], known: Mapping[tuple[int, str], Known]) -> str:
-    """Return the page. Rows are in the order of their numbers; a red cell without a known reason says so."""
+    """Format the page. Rows are ordered by number. A red cell without a known reason says so."""
     ordered = sorted(rows, key=lambda row: row.number)
     page = _HEAD + "".join(map(as_cells, ordered))
     red = [row for row in ordered if not row.result.passed]
@@ -47,12 +47,12 @@ def as_cells(row: Row) -> str:
 
 def red_cells(row: Row, known: Mapping[tuple[int, str], Known]) -> str:
     why = known.get((row.number, row.backend))
-    reason, in_front = (why.reason, why.in_front) if why else ("not known yet", "do not use it for strangers")
+    reason, in_front = (why.reason, why.in_front) if why else ("not known yet", "do not put it on the internet")
     return f"| {row.number} | {row.backend} | {escape(reason)} | {escape(in_front)} |\n"
 
 
 def escape(text: str) -> str:
-    r"""Return a text for a cell of a table.
+    r"""Escape a text for a cell of a table.
 
     >>> escape("a|b <c>")
     'a\\|b &lt;c&gt;'
@@ -72,11 +72,11 @@ def escape(text: str) -> str:
 
 
 def unexpected(rows: Iterable[Row], known: Mapping[tuple[int, str], Known]) -> list[str]:
-    """Return what differs from the table of known reasons, in either direction."""
-    differing = []
+    """Return the differences from the table of known reasons, in either direction."""
+    differences = []
     for row in rows:
         is_known = (row.number, row.backend) in known
         if row.result.passed == is_known:
             outcome = "passes, and is still in the table of known reasons" if is_known else "fails"
-            differing.append(f"check {row.number} on {row.backend} {outcome}")
-    return differing
+            differences.append(f"check {row.number} on {row.backend} {outcome}")
+    return differences

@@ -1,4 +1,4 @@
-"""Requests as bytes, over raw sockets."""
+"""Sending requests as bytes over raw sockets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ GET = b"GET /api/mark?text=%b HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 
 _STATUS = re.compile(rb"HTTP/1\.[01] ([2-5][0-9]{2})[ \r]")
 
-# Interim responses, of which any number may come before the final one (RFC 9110, section 15.2).
+# Interim responses, any number of which may precede the final one (RFC 9110, section 15.2).
 _INTERIM = re.compile(rb"(?:HTTP/1\.1 1[0-9]{2}[^\r]*\r\n(?:[^\r\n]+\r\n)*\r\n)+")
 
 Address = Any
@@ -25,12 +25,12 @@ Address = Any
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What came over a connection.
+    """The bytes that came over a connection.
 
     Attributes:
         data: The bytes.
-        ended: Whether the other side has ended the connection, with or without a reset.
-        seconds: How long that took.
+        ended: Whether the server has ended the connection, with or without a reset.
+        seconds: How long reading took.
     """
 
     data: bytes
@@ -39,7 +39,7 @@ class Received:
 
     @property
     def statuses(self) -> list[int]:
-        """The status codes of the final responses. Bodies of ours hold nothing that looks like one."""
+        """The status codes of the final responses. No body of the server under test looks like one."""
         return [int(code) for code in _STATUS.findall(self.data)]
 
     @property
@@ -48,7 +48,7 @@ class Received:
 
     @property
     def body(self) -> bytes:
-        """What comes after the head of the first final response."""
+        """The bytes after the head of the first final response."""
         return self._final.partition(b"\r\n\r\n")[2]
 
     def fields(self, name: str) -> list[str]:
@@ -63,8 +63,8 @@ class Answer:
     """The answer to a call.
 
     Attributes:
-        status: The status code; 0 where there was no answer in time.
-        value: The response object; None where there was none.
+        status: The status code; 0 if there was no answer in time.
+        value: The response object; None if there was none.
         seconds: How long it took.
         received: The raw answer.
     """
@@ -80,7 +80,7 @@ class Answer:
 
     @property
     def code(self) -> Any:
-        """The code of the error; None where there is none."""
+        """The code of the error; None for a result."""
         return self.value.get("error", {}).get("code") if isinstance(self.value, dict) else None
 
 
@@ -92,7 +92,7 @@ ECHO = rpc("echo", "a")
 
 
 def post(body: bytes, *fields: bytes, target: bytes = b"/api") -> bytes:
-    """Return a POST of a body, with its length and further header fields."""
+    """Return a POST of a body, with Content-Length and further header fields."""
     head = HEAD.replace(b"/api", target, 1)
     return head + b"".join(field + b"\r\n" for field in fields) + b"Content-Length: %d\r\n\r\n" % len(body) + body
 
@@ -103,7 +103,7 @@ def get(text: str, *fields: bytes) -> bytes:
 
 
 def connect(address: Address, timeout_s: float = 5, source: str | None = None) -> socket.socket:
-    """Connect to a server, whether its address is one of TCP or a path."""
+    """Connect to a server by its TCP address, or by the path of its Unix socket."""
     if isinstance(address, str):
         client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         client.settimeout(timeout_s)
@@ -115,7 +115,7 @@ def connect(address: Address, timeout_s: float = 5, source: str | None = None) -
 
 
 def receive(client: socket.socket, timeout_s: float) -> Received:
-    """Read until the other side ends the connection, or the time is over."""
+    """Read until the server ends the connection, or the time is over."""
     began = time.monotonic()
     received = bytearray()
     ended = False
@@ -133,11 +133,11 @@ def receive(client: socket.socket, timeout_s: float) -> Received:
 
 
 def exchange(address: Address, data: bytes, timeout_s: float = 3) -> Received:
-    """Send bytes over a connection of their own, and read until it ends or the time is over."""
+    """Send bytes over a new connection, and read until it ends or the time is over."""
     began = time.monotonic()
     try:
         with connect(address, timeout_s) as client:
-            with contextlib.suppress(OSError):  # refused while it is being sent: the answer is there to be read
+            with contextlib.suppress(OSError):  # refused during the send: the answer can still be read
                 client.sendall(data)
             return receive(client, timeout_s)
     except OSError:
@@ -145,7 +145,7 @@ def exchange(address: Address, data: bytes, timeout_s: float = 3) -> Received:
 
 
 def call(address: Address, method: str, *params: Any, timeout_s: float = 5) -> Answer:
-    """Call a method over a connection of its own."""
+    """Call a method over a new connection."""
     began = time.monotonic()
     received = exchange(address, post(rpc(method, *params), b"Connection: close"), timeout_s)
     return answer_of(received, time.monotonic() - began)

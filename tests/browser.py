@@ -15,7 +15,7 @@ _MACOS = (
 def find_chromium():
     """Find an executable Chromium or Google Chrome.
 
-    Looks at the environment variable CHROMIUM, then on PATH, then where Playwright puts its own.
+    Looks at the environment variable CHROMIUM, then on PATH, then in the folder of Playwright.
 
     Raises:
         FileNotFoundError: There is none. `make test` installs one before it starts the tests.

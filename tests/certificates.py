@@ -9,7 +9,7 @@ import trustme
 
 @dataclass(frozen=True)
 class Certificates:
-    """An authority, and the files of a server on this machine whose certificate it has signed."""
+    """A certificate authority, and the key and certificate files of a server on this machine."""
 
     authority: trustme.CA
     key: Path
@@ -17,7 +17,7 @@ class Certificates:
 
     @property
     def files(self):
-        """What the option `ssl` takes."""
+        """Return the value for the option `ssl`."""
         return [self.key, self.certificate]
 
     def client(self, **attributes):
@@ -32,8 +32,8 @@ class Certificates:
 def make_certificates(folder):
     authority = trustme.CA()
     issued = authority.issue_cert("127.0.0.1", "::1", "localhost")
-    made = Certificates(authority, folder / "key.pem", folder / "cert.pem")
-    issued.private_key_pem.write_to_path(made.key)
+    certificates = Certificates(authority, folder / "key.pem", folder / "cert.pem")
+    issued.private_key_pem.write_to_path(certificates.key)
     for pem in issued.cert_chain_pems:
-        pem.write_to_path(made.certificate, append=True)
-    return made
+        pem.write_to_path(certificates.certificate, append=True)
+    return certificates

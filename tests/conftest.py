@@ -1,4 +1,4 @@
-"""What all tests share: Hypothesis profiles and a browser."""
+"""Configuration of all tests: Hypothesis profiles and a browser."""
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -15,7 +15,7 @@ _CHROMIUM_FLAGS = [
     "--disable-sync",
 ]
 
-# Wall-clock limits say nothing where tests run in parallel: no deadline, and slow generation is no failure.
+# Wall-clock limits mean nothing if tests run in parallel: no deadline, and slow generation is no failure.
 # Failing examples are kept in .hypothesis, and printed so that they can be replayed anywhere.
 settings.register_profile(
     "default",
@@ -31,7 +31,7 @@ settings.load_profile("default")
 
 @pytest.fixture(scope="session")
 def browser():
-    """Start a headless Chromium, one in each worker: a `playwright.sync_api.Browser`."""
+    """Start a headless Chromium for each worker: a `playwright.sync_api.Browser`."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -42,7 +42,7 @@ def browser():
 
 @pytest.fixture
 def page(browser):
-    """Open an empty page in a profile of its own: a `playwright.sync_api.Page`."""
+    """Open an empty page in a new profile: a `playwright.sync_api.Page`."""
     context = browser.new_context()
     yield context.new_page()
     context.close()

@@ -1,4 +1,4 @@
-"""What several test files share: requests as values, and a WSGI caller that is as strict as wsgiref.validate."""
+"""Shared test helpers: requests as values, and a WSGI caller as strict as wsgiref.validate."""
 
 import http.client
 import io
@@ -28,7 +28,7 @@ _HOP_BY_HOP = {
 
 @dataclass(frozen=True)
 class Answer:
-    """What a client gets: the status line without the version, the headers in their order, the body."""
+    """The answer that a client gets: the status line without the version, the headers in order, the body."""
 
     status: str
     headers: tuple
@@ -39,8 +39,8 @@ class Answer:
         return int(self.status[:3])
 
     def header(self, name):
-        """Return the only value of a header; None where it is missing."""
-        values = [value for each, value in self.headers if each.lower() == name.lower()]
+        """Return the only value of a header; None if it is missing."""
+        values = [value for header, value in self.headers if header.lower() == name.lower()]
         assert len(values) <= 1, f"{name} is repeated: {values}"
         return values[0] if values else None
 
@@ -50,7 +50,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Request:
-    """What a client sends. `chunked`: the server ends the stream by itself, so that there is no length."""
+    """The request that a client sends. `chunked`: the server marks the end of the stream, and there is no length."""
 
     method: str
     target: str
@@ -61,7 +61,7 @@ class Request:
 
 
 class OneShotStream(io.RawIOBase):
-    """A body as a socket gives it: in slices, and only once."""
+    """A body as a socket delivers it: in slices, and only once."""
 
     def __init__(self, body, slice_bytes=1 << 20):
         self._body = io.BytesIO(body)
@@ -96,12 +96,12 @@ class UnreadableStream(io.RawIOBase):
 
 
 def wait_until(condition, timeout_s=60):
-    """Look again and again at something for which there is no event. Return what the condition gave at last."""
+    """Poll a condition for which there is no event, until it is true. Return its last value."""
     deadline = time.monotonic() + timeout_s
-    while not (met := condition()):
-        assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.005)  # between two looks, so that others get their turn
-    return met
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "the condition never became true"
+        time.sleep(0.005)  # so that other threads run between two polls
+    return value
 
 
 class BrokenStream(io.RawIOBase):
@@ -121,7 +121,7 @@ class BrokenStream(io.RawIOBase):
 
 
 def environ_of(request):
-    """Return the WSGI environ (PEP 3333) that a server makes of a request."""
+    """Return the WSGI environ (PEP 3333) of a request, as servers make it."""
     path, _, query = request.target.partition("?")
     environ = {
         "REQUEST_METHOD": request.method,
@@ -158,14 +158,14 @@ def environ_key(header):
 
 
 def wsgi_path(path):
-    """Undo the percent encoding as servers do: bytes, read as Latin-1."""
+    """Decode a percent-encoded path as servers do: to bytes, read as Latin-1."""
     from urllib.parse import unquote_to_bytes
 
     return unquote_to_bytes(path).decode("latin-1")
 
 
 def call_wsgi(application, request):
-    """Send a request to a WSGI application. Return its answer, after holding it against PEP 3333 and RFC 9110."""
+    """Send a request to a WSGI application. Return its answer, after checking it against PEP 3333 and RFC 9110."""
     return call_environ(application, environ_of(request))
 
 
@@ -194,7 +194,7 @@ def call_environ(application, environ):
 
 
 def check_answer(answer, method):
-    """Hold an answer against what every answer must keep."""
+    """Check the rules that hold for every answer."""
     assert type(answer.status) is str
     assert _STATUS.fullmatch(answer.status), answer.status
     for header in answer.headers:
@@ -218,7 +218,7 @@ def check_answer(answer, method):
 
 
 def call_socket(address, request):
-    """Send a request over a connection of its own. Return the answer without what the serving program adds."""
+    """Send a request over a new connection. Return the answer without the headers of the serving program."""
     connection = http.client.HTTPConnection(*address, timeout=20)
     try:
         connection.putrequest(request.method, request.target, skip_accept_encoding=True)
@@ -240,7 +240,7 @@ def call_socket(address, request):
 
 
 def post(payload, target="/api", **options):
-    """Return a POST of a JSON text: of bytes as they are, of any other value as the json module writes it."""
+    """Return a POST with a JSON text: bytes unchanged, other values as the json module writes them."""
     body = payload if isinstance(payload, bytes) else json.dumps(payload, separators=(",", ":")).encode()
     headers = {"Content-Type": "application/json", **options.pop("headers", {})}
     return Request("POST", target, headers, body, **options)

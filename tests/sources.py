@@ -10,7 +10,7 @@ _FOLDERS = ("flaskJSONRPCServer", "examples", "tools")
 
 
 def copy_sources(folder):
-    """Copy what the package is built from into a new folder."""
+    """Copy the sources of the package into a new folder."""
     folder.mkdir()
     for file in _FILES:
         shutil.copy(ROOT / file, folder)

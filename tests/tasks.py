@@ -1,4 +1,4 @@
-"""Tasks for what runs them in threads."""
+"""Tasks for tests of thread pools."""
 
 import threading
 
@@ -6,7 +6,7 @@ PATIENCE_S = 30
 
 
 class Task:
-    """A task that notes its run, and may wait for a gate or raise."""
+    """A task that records its run, and may wait for a gate or raise."""
 
     def __init__(self, gate=None, raises=None):
         self.begun, self.ended = threading.Event(), threading.Event()

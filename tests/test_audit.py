@@ -1,4 +1,4 @@
-"""The audit of `make check` fails where there is a vulnerability, and tells what it could not ask for."""
+"""The audit of `make check` fails for vulnerabilities, and reports packages that it could not audit."""
 
 import json
 import os
@@ -18,13 +18,13 @@ SKIPPED = {"name": "simplejson", "skip_reason": "not found"}
 
 @pytest.fixture
 def audit(tmp_path):
-    """Return a function that runs the audit with a pip-audit that says what it is told to."""
+    """Return a function that runs the audit with a fake pip-audit."""
 
-    def run(said, complaint=""):
+    def run(output, complaint=""):
         package = tmp_path / "pip_audit"
         package.mkdir()
         (package / "__init__.py").touch()
-        code = f"import sys\nprint({said!r})\nprint({complaint!r}, file=sys.stderr)\nsys.exit(1)\n"
+        code = f"import sys\nprint({output!r})\nprint({complaint!r}, file=sys.stderr)\nsys.exit(1)\n"
         (package / "__main__.py").write_text(code, encoding="utf-8")
         environ = {**os.environ, "PYTHONPATH": str(tmp_path)}
         done = subprocess.run([sys.executable, AUDIT], env=environ, capture_output=True, text=True, check=False)
@@ -34,26 +34,29 @@ def audit(tmp_path):
     return run
 
 
-def told(*packages):
+def pip_audit_output(*packages):
     return json.dumps({"dependencies": packages, "fixes": []})
 
 
-def test_silence_where_nothing_is_known(audit):
-    assert audit(told(SOUND)) == (0, [])
+def test_audit_is_silent_without_known_vulnerabilities(audit):
+    assert audit(pip_audit_output(SOUND)) == (0, [])
 
 
-def test_failure_where_something_is_known(audit):
-    assert audit(told(SOUND, KNOWN, UNMENDED)) == (
+def test_audit_fails_for_a_known_vulnerability(audit):
+    assert audit(pip_audit_output(SOUND, KNOWN, UNMENDED)) == (
         1,
-        ["audit: flask 0.1: PYSEC-1, mended in: 0.2, 1.0", "audit: jinja2 0.1: PYSEC-2, mended in: none"],
+        ["audit: flask 0.1: PYSEC-1, fixed in: 0.2, 1.0", "audit: jinja2 0.1: PYSEC-2, fixed in: none"],
     )
 
 
-def test_what_was_not_audited_is_told(audit):
-    assert audit(told(SOUND, SKIPPED)) == (0, ["audit: 1 of 2 packages were not audited; the first: not found"])
+def test_skipped_packages_are_reported(audit):
+    assert audit(pip_audit_output(SOUND, SKIPPED)) == (
+        0,
+        ["audit: 1 of 2 packages were not audited; the first: not found"],
+    )
 
 
-def test_advisories_that_cannot_be_reached_are_told(audit):
+def test_unreachable_advisories_are_reported(audit):
     assert audit("", "first\nConnectionError: no route") == (
         0,
         ["audit: nothing was audited: ConnectionError: no route"],

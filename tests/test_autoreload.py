@@ -17,7 +17,7 @@ PATIENCE_S = 40
 
 
 def put(path, text):
-    """Change a file in one step, so that nobody sees it half written."""
+    """Change a file atomically, so that it is never half written."""
     new = path.with_suffix(".new")
     new.write_text(text, encoding="utf-8")
     new.replace(path)
@@ -42,7 +42,7 @@ ready = Single()
 
 
 class Logged:
-    """A server's log that can be waited for."""
+    """A server's log with a method to wait for a record."""
 
     def __init__(self, server):
         self.lines = queue.SimpleQueue()
@@ -67,22 +67,22 @@ def script(tmp_path, monkeypatch):
 @pytest.fixture
 def module(script):
     spec = importlib.util.spec_from_file_location("watched_by_tests", script)
-    made = importlib.util.module_from_spec(spec)
-    sys.modules["watched_by_tests"] = made
-    spec.loader.exec_module(made)
-    return made
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["watched_by_tests"] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture
 def make():
     with contextlib.ExitStack() as stack:
 
-        def made(scripts):
+        def module(scripts):
             server = flaskJSONRPCServer(["127.0.0.1", 0], reloadOnChange=scripts)
             stack.callback(server.stop)
             return server
 
-        yield made
+        yield module
 
 
 def ask(server, method, *params):
@@ -112,7 +112,7 @@ def test_change_reaches_every_kind_of_dispatcher(make, script, module, watched):
     put(script, SCRIPT.format(version="new").replace("def kept", "def newer"))
     until(["new", 1], lambda: ask(server, "echo", 1))
     assert ask(server, "other", 1) == ask(server, "again", 1) == ["new", 1]
-    assert [ask(server, each) for each in ("named_here", "who", "newer", "single")] == ["new"] * 4
+    assert [ask(server, method) for method in ("named_here", "who", "newer", "single")] == ["new"] * 4
     now = server._engine.router.table
     assert {(route.path, route.name) for route in now.routes()} == before - {("/api/", "kept")} | {("/api/", "newer")}
     assert now.find("/api/", "single").function.__self__ is sys.modules["watched_by_tests"].ready
@@ -137,7 +137,7 @@ def test_broken_script_leaves_the_old_version(make, script, module):
     until(["new", 1], lambda: ask(server, "echo", 1))
 
 
-def test_dispatchers_without_a_name_are_told_of(make, script, module):
+def test_dispatchers_without_a_name_are_reported(make, script, module):
     server = make([script])
     logged = Logged(server)
     server.registerFunction(module.maker(), path="/api", name="nameless")
@@ -159,7 +159,7 @@ def test_instance_that_needs_arguments_stays(make, script, module):
     assert ask(server, "needs") == "old"
 
 
-def test_script_without_dispatchers_is_told_of(make, script):
+def test_script_without_dispatchers_is_reported(make, script):
     server = make([script])
     logged = Logged(server)
     server.start()
@@ -172,7 +172,7 @@ def test_failing_reload_does_not_end_the_watching(make, script, module):
     logged = Logged(server)
     server.registerFunction(module.echo, path="/api")
     server.start()
-    right, server.reload = server.reload, lambda *given, **named: 1 / 0
+    right, server.reload = server.reload, lambda *arguments, **named: 1 / 0
     put(script, SCRIPT.format(version="new"))
     assert "ZeroDivisionError" in logged.line_with("could not be reloaded")
     server.reload = right
@@ -205,7 +205,7 @@ def test_missing_script_is_refused(make):
 
 
 @pytest.mark.parametrize("value", ["script.py", 5, [5]])
-def test_other_values_are_refused(make, value):
+def test_invalid_values_are_refused(make, value):
     with pytest.raises(SettingsError, match="it takes True, or a list of paths of scripts"):
         make(value)
 

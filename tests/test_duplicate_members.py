@@ -1,4 +1,4 @@
-"""Of a member that an object has twice, the last one counts, whatever reads the JSON."""
+"""The last of duplicate members counts, with every JSON backend."""
 
 import json
 
@@ -55,7 +55,7 @@ MEMBERS = {
 
 @pytest.mark.parametrize(("members", "answer"), MEMBERS.values(), ids=MEMBERS)
 @pytest.mark.parametrize("in_batch", [False, True], ids=["single", "batch"])
-def test_last_one_counts(application, members, answer, in_batch):
+def test_last_duplicate_member_counts(application, members, answer, in_batch):
     text, expected = f"{{{members}}}", f'{{"jsonrpc":"2.0",{answer}}}'
     if in_batch:
         text, expected = f"[{text}]", f"[{expected}]"
@@ -63,11 +63,11 @@ def test_last_one_counts(application, members, answer, in_batch):
     assert call_wsgi(application, post(text.encode())).body.decode() == expected
 
 
-def test_the_others_must_be_json_all_the_same(application):
+def test_other_duplicate_members_must_still_be_json(application):
     text = b'{"jsonrpc":"2.0","method":"echo","params":[1e400],"params":[1],"id":1}'
 
     assert call_wsgi(application, post(text)).json()["error"]["code"] == -32700
 
 
-def test_last_one_counts_in_a_query(application):
+def test_last_duplicate_parameter_of_a_query_counts(application):
     assert call_wsgi(application, get("/api/echo?value=1&value=2")).json()["result"] == "2"

@@ -14,12 +14,12 @@ JOIN_S = 20
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost", "LOCALHOST"])
-def test_loopback(host):
+def test_loopback_address_is_recognized(host):
     assert is_loopback(host) is True
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "a.test", "localhost.a.test", ""])
-def test_not_loopback(host):
+def test_other_address_is_not_loopback(host):
     assert is_loopback(host) is False
 
 
@@ -39,10 +39,10 @@ def test_not_loopback(host):
         ({"bindAdress": [["0.0.0.0", 1], "/a"], "multipleAdress": True}, None),
     ],
 )
-def test_hosts_that_are_answered_for(options, hosts):
-    found = allowed_hosts(Settings(**options))
+def test_allowed_hosts_follow_from_the_address(options, hosts):
+    allowed = allowed_hosts(Settings(**options))
 
-    assert (None if found is None else set(found)) == hosts
+    assert (None if allowed is None else set(allowed)) == hosts
 
 
 def test_requests_run_at_once():
@@ -50,16 +50,16 @@ def test_requests_run_at_once():
     together = threading.Barrier(4)
     server.registerFunction(lambda: together.wait(JOIN_S), name="run")
     application = server.getWSGI()
-    found = []
+    results = []
     threads = [
-        threading.Thread(target=lambda: found.append(result_of(application, "run", target="/"))) for _ in range(4)
+        threading.Thread(target=lambda: results.append(result_of(application, "run", target="/"))) for _ in range(4)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(JOIN_S)
 
-    assert sorted(found) == [0, 1, 2, 3]
+    assert sorted(results) == [0, 1, 2, 3]
 
 
 def test_blocking_server_runs_one_request_at_a_time():
@@ -71,15 +71,17 @@ def test_blocking_server_runs_one_request_at_a_time():
         running.append(number)
         entered.release()
         assert may_leave.acquire(timeout=JOIN_S)
-        found = list(running)
+        others = list(running)
         running.remove(number)
-        return found
+        return others
 
     server.registerFunction(run)
     application = server.getWSGI()
-    found = []
+    results = []
     threads = [
-        threading.Thread(target=lambda number=number: found.append(result_of(application, "run", [number], target="/")))
+        threading.Thread(
+            target=lambda number=number: results.append(result_of(application, "run", [number], target="/"))
+        )
         for number in range(4)
     ]
     for thread in threads:
@@ -91,10 +93,10 @@ def test_blocking_server_runs_one_request_at_a_time():
     for thread in threads:
         thread.join(JOIN_S)
 
-    assert sorted(found) == [[0], [1], [2], [3]]
+    assert sorted(results) == [[0], [1], [2], [3]]
 
 
-def test_blocking_server_goes_on_after_a_failure():
+def test_blocking_server_continues_after_a_failure():
     server = flaskJSONRPCServer(None, log=False, blocking=True)
     server.registerFunction(lambda _connection: _connection.headersOut.update({"X A": "b"}), name="bad")
     server.registerFunction(lambda: 1, name="good")
@@ -104,7 +106,7 @@ def test_blocking_server_goes_on_after_a_failure():
     assert result_of(application, "good", target="/") == 1
 
 
-def test_requests_see_one_table_of_routes_from_start_to_end():
+def test_request_uses_one_routing_table_from_start_to_end():
     server = flaskJSONRPCServer(None, log=False)
     server.registerFunction(lambda: server.registerFunction(lambda: 1, name="late"), name="first")
     application = server.getWSGI()
@@ -114,7 +116,7 @@ def test_requests_see_one_table_of_routes_from_start_to_end():
     assert result_of(application, "late", target="/") == 1
 
 
-def test_settings_are_free_again_after_a_stop():
+def test_settings_may_change_again_after_a_stop():
     server = flaskJSONRPCServer(["127.0.0.1", 0], log=False, controlGC=False, tweakDescriptors=False)
     server.registerFunction(lambda: 1, name="one")
     server.start()

@@ -1,4 +1,4 @@
-"""The exceptions that a user of the package can meet."""
+"""The exceptions that the package raises for its users."""
 
 import pytest
 

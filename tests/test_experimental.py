@@ -1,4 +1,4 @@
-"""experimental=True: large payloads get the same answers, by another way."""
+"""experimental=True: large payloads get the same answers outside the serving thread."""
 
 import gzip
 import json
@@ -19,7 +19,7 @@ def make(address=None, **options):
 
 @pytest.fixture
 def large(monkeypatch):
-    """What has been done beside the other requests: a list of the functions' names."""
+    """Record the names of the functions that ran in a native thread."""
     done = []
 
     def call_natively(target, *args, **kwargs):
@@ -44,13 +44,13 @@ def test_large_request_and_answer_leave_the_serving_thread(large):
     assert large == ["_uncompressGZIP", "loads", "dumps", "_compressGZIP"]
 
 
-def test_small_payloads_stay(large):
+def test_small_payloads_stay_in_the_serving_thread(large):
     assert call_wsgi(make().getWSGI(), post(rpc("echo", ["short"]))).json()["result"] == "short"
     assert large == []
 
 
 @pytest.mark.parametrize("method", ["_sha1", "_sha256"])
-def test_large_text_is_hashed_elsewhere(large, method):
+def test_large_text_is_hashed_outside_the_serving_thread(large, method):
     server = make()
 
     assert getattr(server, method)("short") == getattr(flaskJSONRPCServer(None), method)("short")
@@ -60,7 +60,7 @@ def test_large_text_is_hashed_elsewhere(large, method):
     assert getattr(server, method)(None, onError="none") == "none"
 
 
-def test_what_is_large_is_a_setting(large):
+def test_size_of_a_large_payload_is_a_setting(large):
     server = make()
     server.settings.experimental_min_bytes = 1_000_000
 
@@ -69,7 +69,7 @@ def test_what_is_large_is_a_setting(large):
     assert large == []
 
 
-def test_it_is_for_the_constructor():
+def test_experimental_is_for_the_constructor_only():
     with pytest.raises(ServerStateError, match="'experimental' is fixed; give it to the constructor"):
         flaskJSONRPCServer(None).settings.experimental = True
 

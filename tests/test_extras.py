@@ -1,4 +1,4 @@
-"""Each extra in an environment that has nothing else: it is installed, imported, and serves a call."""
+"""Each extra in its own environment: it is installed and imported, and serves a call."""
 
 import contextlib
 import http.client
@@ -62,7 +62,7 @@ def wheel(tmp_path_factory):
 
 
 def make_environment(folder, *requirements):
-    """Return the Python of a fresh environment with these packages and what they need."""
+    """Return the Python of a fresh environment with these packages and their dependencies."""
     venv.create(folder)
     python = str(folder / "bin" / "python")
     pip("--python", python, "install", *requirements)
@@ -106,7 +106,7 @@ def call(port):
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("extra", OPTIONS)
-def test_extra_works_where_nothing_else_is_installed(extra, wheel, tmp_path):
+def test_extra_works_if_nothing_else_is_installed(extra, wheel, tmp_path):
     python = make_environment(tmp_path / "environment", f"{wheel}[{extra}]" if extra else str(wheel))
     (tmp_path / "api.py").write_text(API.format(options=OPTIONS[extra]), encoding="utf-8")
     bare = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}

@@ -1,4 +1,4 @@
-"""Extensions of Flask around and inside dispatchers, each as its own documentation uses it."""
+"""Extensions of Flask around and inside dispatchers, used as in their documentation."""
 
 import base64
 import subprocess
@@ -107,7 +107,7 @@ def test_basic_authentication_of_a_dispatcher():
     assert (message, data["status"]) == ("HTTP error: 401 Unauthorized", 401)
 
 
-def test_cors_of_the_extension_counts_where_the_server_has_none():
+def test_cors_of_the_extension_applies_if_the_server_has_none():
     application, _ = served(lambda_named("one", lambda: 1))
     flask_cors.CORS(application, origins=["https://a.test"])
 
@@ -143,8 +143,8 @@ server.stop()
 
 
 @pytest.mark.parametrize("backend", ["simple", "threaded"])
-def test_error_tracker_hears_of_unexpected_exceptions_only(backend):
-    # In a process of its own: the integration hooks into all Flask applications for good.
+def test_error_tracker_gets_only_unexpected_exceptions(backend):
+    # In a separate process: the integration hooks into all Flask applications permanently.
     done = subprocess.run([sys.executable, "-c", TRACKED, backend], capture_output=True, text=True, check=True)
 
     assert done.stdout.split() == ["ZeroDivisionError"], done.stderr
@@ -203,7 +203,7 @@ def divide(a, b):
 
 @pytest.mark.parametrize("backend", ["simple", "threaded"])
 @pytest.mark.parametrize("option", ["TESTING", "DEBUG", "PROPAGATE_EXCEPTIONS"])
-def test_unexpected_exception_is_raised_where_flask_raises_its_own(option, backend):
+def test_unexpected_exception_propagates_if_flask_propagates_its_own(option, backend):
     application, server = served(divide, forbid, backend=backend)
     application.config[option] = True
     client = application.test_client()
@@ -220,14 +220,14 @@ def test_unexpected_exception_is_raised_where_flask_raises_its_own(option, backe
     assert (stats["processingRequestCount"], stats["processingDispatcherCount"]) == (0, 0)
 
 
-def test_unexpected_exception_is_an_error_where_propagating_is_switched_off():
+def test_unexpected_exception_is_an_error_if_propagation_is_off():
     application, _ = served(divide)
     application.config.update(TESTING=True, PROPAGATE_EXCEPTIONS=False)
 
     assert call(application, "divide", [1, 0])["error"]["code"] == -32603
 
 
-def test_every_receiver_hears_of_an_unexpected_exception_once():
+def test_every_receiver_gets_an_unexpected_exception_once():
     application, _ = served(divide)
     heard = []
 
@@ -241,7 +241,7 @@ def test_every_receiver_hears_of_an_unexpected_exception_once():
 
 
 @pytest.mark.parametrize("backend", ["simple", "threaded"])
-def test_receiver_that_raises_takes_nothing_from_the_other_calls(backend, caplog):
+def test_failing_receiver_does_not_affect_other_calls(backend, caplog):
     application, server = served(divide, backend=backend)
 
     def receive(sender, exception):

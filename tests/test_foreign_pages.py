@@ -17,7 +17,7 @@ REFUSED = (
 
 
 class Noting:
-    """A server whose method `note` tells whether it has run.
+    """A server whose method `note` records whether it has run.
 
     Attributes:
         ran: The values that it was called with.
@@ -73,7 +73,7 @@ def test_every_loopback_address_is_guarded(host):
     assert is_refused(Noting([host, 0]), headers={**FOREIGN, "Host": "localhost"})
 
 
-def test_unix_socket_is_guarded_as_what_only_this_machine_reaches(tmp_path):
+def test_unix_socket_is_guarded_like_loopback(tmp_path):
     assert is_refused(Noting(str(tmp_path / "api.sock")), headers={**FOREIGN, "Host": "localhost"})
 
 
@@ -81,7 +81,7 @@ def test_unix_socket_is_guarded_as_what_only_this_machine_reaches(tmp_path):
     ("address", "more"),
     [(["0.0.0.0", 0], {}), (None, {}), ([LOOPBACK, ["10.0.0.1", 0]], {"multipleAdress": True})],
 )
-def test_elsewhere_only_cookies_make_the_difference(address, more):
+def test_elsewhere_only_requests_with_cookies_are_refused(address, more):
     noting = Noting(address, **more)
 
     assert not is_refused(noting)
@@ -119,7 +119,7 @@ def test_fallback_that_is_assigned_counts_as_passed():
     assert not is_refused(noting)
 
 
-def test_subclass_that_passes_it_on_has_passed_it():
+def test_subclass_that_passes_fallback_has_passed_it():
     class Shared(flaskJSONRPCServer):
         def __init__(self, *args, **options):
             super().__init__(*args, fallback=True, **options)
@@ -137,14 +137,14 @@ def test_reload_keeps_whether_it_was_passed(registered):
     assert is_refused(noting) is (registered is None)
 
 
-def test_post_is_as_it_was():
+def test_post_is_unaffected():
     noting = Noting(LOOPBACK)
 
     assert call_wsgi(noting.server.getWSGI(), post(rpc("note", [1]), headers=FOREIGN)).json()["result"] == 1
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
-def test_only_what_would_run_is_refused(method):
+def test_only_calls_that_would_run_are_refused(method):
     request = get("/api/note?value=1", {**FOREIGN, "Origin": "https://evil.test"})
     answer = call_wsgi(Noting(LOOPBACK, cors=True).server.getWSGI(), dataclasses.replace(request, method=method))
 
@@ -152,7 +152,7 @@ def test_only_what_would_run_is_refused(method):
 
 
 @pytest.mark.parametrize(("options", "code"), [({}, 403), ({"fallback": True}, 200)])
-def test_running_server_tells_its_clients(options, code):
+def test_clients_see_the_settings_of_a_running_server(options, code):
     with contextlib.ExitStack() as stack:
         noting = Noting(LOOPBACK, **options)
         stack.callback(noting.server.stop)

@@ -1,4 +1,4 @@
-"""SIGHUP under `serve`: the module is loaded again while clients call, and none of their calls is lost."""
+"""SIGHUP under `serve` loads the module again while clients call, without losing a call."""
 
 import contextlib
 import http.client
@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import flaskJSONRPCServer.servBackend
-from flaskJSONRPCServer.hangup import _OF_THE_FRONT
+from flaskJSONRPCServer.hangup import _FRONT_SETTINGS
 from tests.examples.processes import running
 from tests.helpers import wait_until
 
@@ -87,7 +87,7 @@ def serving(folder, *arguments, options="{}", target="served", more=""):
 
 
 class Load:
-    """Four threads that call all the time, two of them by one connection each that is kept alive.
+    """Four threads that call continuously, two of them over one persistent connection each.
 
     Attributes:
         failures: What went wrong.
@@ -197,12 +197,12 @@ def test_settings_take_effect_but_those_of_the_sockets(tmp_path):
             assert connection.getresponse().status == 403
 
 
-def test_all_that_the_front_was_started_with_is_told():
-    """Held against the source: what a serving backend reads of the settings, it reads once."""
+def test_changed_settings_of_the_serving_backend_are_reported():
+    """Check in the source that serving backends read their settings once."""
     backends = Path(flaskJSONRPCServer.servBackend.__file__).parent
     read = {name for file in backends.rglob("*.py") for name in re.findall(r"settings\.(\w+)", file.read_text("utf-8"))}
     elsewhere_too = {"debug", "gevent", "max_body_bytes", "trusted_proxies"}
-    assert read - elsewhere_too <= set(_OF_THE_FRONT)
+    assert read - elsewhere_too <= set(_FRONT_SETTINGS)
 
 
 @pytest.mark.parametrize("before", [True, False])
@@ -218,7 +218,7 @@ def test_gevent_cannot_change(tmp_path, before):
         assert served.program.end(signal.SIGTERM) == 0, served.program.output
 
 
-def test_server_that_a_function_makes_is_made_again(tmp_path):
+def test_server_from_a_function_is_made_again(tmp_path):
     more = "def make(): return server"
     with serving(tmp_path, target="served:make", more=more) as served:
         served.write(2, more=more)
@@ -315,7 +315,7 @@ def serving_in_terminal(folder, path, mode):
 
 
 @pytest.mark.parametrize("mode", ["plain", "nohup"])
-def test_hangup_of_the_terminal_ends_the_program_unless_nohup_said_otherwise(tmp_path, mode):
+def test_hangup_of_the_terminal_ends_the_program_except_under_nohup(tmp_path, mode):
     with (
         terminal() as (controller, terminal_end),
         serving_in_terminal(tmp_path, os.ttyname(terminal_end), mode) as served,

@@ -1,4 +1,4 @@
-"""The documented helpers on the server: what they delegate, and that replacing one takes effect."""
+"""The documented helpers of the server: they delegate, and replacing one takes effect."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""The id of an answer is that of its call, whatever reads and writes the JSON."""
+"""The id of an answer is that of its call, with every JSON backend."""
 
 import json
 
@@ -79,13 +79,13 @@ def text_of_id(text):
 
 
 @pytest.mark.parametrize("members", MEMBERS.values(), ids=MEMBERS)
-def test_an_answer_has_the_id_of_its_call_to_the_character(address, members):
+def test_answer_has_exactly_the_id_of_its_call(address, members):
     for id_text in IDS:
         call = f'{{"jsonrpc":"2.0","id":{id_text},{members}}}'
         assert text_of_id(call_socket(address, post(call.encode())).body.decode()) == id_text
 
 
-def test_each_answer_of_a_batch_has_its_own(address):
+def test_each_answer_of_a_batch_has_its_own_id(address):
     calls = [f'{{"jsonrpc":"2.0","id":{id_text},{MEMBERS["result"]}}}' for id_text in IDS]
     answers = call_socket(address, post(f"[{','.join(calls)}]".encode())).body.decode()
 

@@ -1,4 +1,4 @@
-"""Hold the imports inside the package against its layers.
+"""Check the imports inside the package against its layers.
 
 An import may point down or stay within its unit. A unit is a module or a folder directly in the package. Imports inside
 functions, under TYPE_CHECKING, and by a literal `import_module("...")` count like all others.
@@ -34,14 +34,17 @@ LAYERS = (
 )
 HEIGHT = {unit: -depth for depth, row in enumerate(LAYERS) for unit in row}
 
-# These import nothing of the package but themselves. Outside the standard library they import what PLACES grants them.
+# These import nothing else of the package. Outside the standard library they import only the packages in PLACES.
 SELF_CONTAINED = {"sansio_jsonrpc"}
 
 CORE_DEPENDENCIES = {"flask", "httptools", "psutil", "simplejson", "werkzeug"}
 
 _CELERY = {
     f"execBackend/celery/{part}.py"
-    for part in ("app", "dead_letters", "deliveries", "link", "redis", "replies", "run", "watch", "worker")
+    for part in (
+        *("app", "broker", "command_line", "consumer", "dead_letters", "internals", "monitor", "options", "redis"),
+        *("replies", "reply_backend", "session", "tasks"),
+    )
 }
 _PYWSGI = {
     f"servBackend/{module}.py"
@@ -61,6 +64,7 @@ PLACES = {
     "msgspec": _ENGINES,
     "orjson": _ENGINES,
     "rapidjson": _ENGINES,
+    "redis": {"execBackend/celery/internals.py"},
     "simplejson": _ENGINES,
     "typing_extensions": {"server.py"},
     "watchfiles": {"runtime/watching.py"},
@@ -68,7 +72,7 @@ PLACES = {
 
 
 class Arrow(NamedTuple):
-    """One import: in which file and line, of which absolute name."""
+    """One import: its file, its line and the absolute name."""
 
     file: str
     line: int
@@ -105,7 +109,7 @@ def _absolute(name, folder):
 
 
 def find_faults(root):
-    """List what is wrong with the imports under root, a sentence for each."""
+    """Return a sentence for each forbidden import under root."""
     return [f"{arrow.file}:{arrow.line}: {fault}" for arrow in read_arrows(root) if (fault := _fault(root, arrow))]
 
 

@@ -54,9 +54,9 @@ SCRIPT = """
 
 @pytest.fixture
 def server():
-    made = flaskJSONRPCServer(["127.0.0.1", 0], log=0)
-    yield made
-    made.stop()
+    server = flaskJSONRPCServer(["127.0.0.1", 0], log=0)
+    yield server
+    server.stop()
 
 
 @pytest.fixture
@@ -155,16 +155,16 @@ def test_stop_from_another_thread_ends_serve_forever():
     assert server.addresses == []
 
 
-def test_serve_forever_tells_when_it_listens(server):
-    told = []
+def test_serve_forever_reports_that_it_listens(server):
+    ports = []
 
     def note_and_stop(started):
-        told.append(started.addresses[0][1])
+        ports.append(started.addresses[0][1])
         threading.Thread(target=started.stop).start()
 
     server.serveForever(on_start=note_and_stop)
-    assert len(told) == 1
-    assert told[0] > 0
+    assert len(ports) == 1
+    assert ports[0] > 0
 
 
 def test_start_logs_the_url(caplog):
@@ -212,12 +212,12 @@ def test_line_at_the_start_is_readable_with_many_paths(caplog):
     assert lines[0].endswith("/api9 has 1 method, and 90 more paths")
 
 
-def test_server_with_pages_of_flask_alone_does_not_warn(caplog):
+def test_server_with_only_flask_pages_does_not_warn(caplog):
     _, lines = lines_at_start(caplog, lambda server: server.flaskApp.add_url_rule("/page", "page", lambda: "page"))
     assert not [line for line in lines if "nothing to call" in line]
 
 
-def test_serve_forever_goes_on_with_a_running_server(server):
+def test_serve_forever_accepts_a_running_server(server):
     server.start()
     address = server.addresses
     forever = threading.Thread(target=server.serveForever)
@@ -355,7 +355,7 @@ def test_descriptor_limit_is_raised_and_never_lowered():
     assert run.stdout == "True\nTrue\n"
 
 
-def test_descriptor_limit_is_left_alone_where_switched_off():
+def test_descriptor_limit_is_unchanged_if_switched_off():
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     server = flaskJSONRPCServer(["127.0.0.1", 0], log=0, tweakDescriptors=False)
     server.start()

@@ -52,7 +52,7 @@ def instance():
 
 @pytest.fixture
 def make_server(instance):
-    made = []
+    servers = []
 
     def make(**options):
         server = flaskJSONRPCServer(["127.0.0.1", 0], log=False, threads=64, **options)  # a held call occupies one
@@ -61,11 +61,11 @@ def make_server(instance):
             server.registerFunction(one, path=path, name="alias")
             server.registerFunction(two, path=path)
             server.registerInstance(instance, path=path)
-        made.append(server)
+        servers.append(server)
         return server
 
     yield make
-    for server in made:
+    for server in servers:
         server.stop(timeout=0)
 
 
@@ -78,13 +78,13 @@ def server(make_server):
 
 @pytest.fixture
 def in_threads():
-    """Run calls in threads: `in_threads(function, ...)` gives a future."""
+    """Run calls in threads: `in_threads(function, ...)` returns a future."""
     with ThreadPoolExecutor(64) as pool:
         yield pool.submit
 
 
 def ask(server, method="one", target="/api"):
-    """Return the response object to one call, over a connection of its own."""
+    """Return the response object of one call, over a new connection."""
     return call_socket(server.addresses[0], post(rpc(method), target)).json()
 
 
@@ -102,7 +102,7 @@ def results(futures):
 
 def test_thousands_of_lock_pairs_under_load_lose_no_wake_up(server, instance, in_threads):
     expected = {"one": 1, "alias": 1, "two": 2, "method": 3}
-    made, answered, ended = [], [], threading.Event()
+    started, answered, ended = [], [], threading.Event()
 
     def lock_and_unlock(target):
         for number in range(1000):
@@ -116,7 +116,7 @@ def test_thousands_of_lock_pairs_under_load_lose_no_wake_up(server, instance, in
 
     def call_in_a_loop():
         for name in itertools.takewhile(lambda name: not ended.is_set(), itertools.cycle(expected)):
-            made.append(name)
+            started.append(name)
             answered.append((name, result_of(server, name)))
 
     clients = [in_threads(call_in_a_loop) for _ in range(CLIENTS)]
@@ -126,12 +126,12 @@ def test_thousands_of_lock_pairs_under_load_lose_no_wake_up(server, instance, in
         ended.set()
     results(clients)
 
-    assert [name for name, _ in sorted(answered)] == sorted(made)
+    assert [name for name, _ in sorted(answered)] == sorted(started)
     assert all(result == expected[name] for name, result in answered)
-    assert not any(server.wait(each, returnStatus=True) for each in (one, two, instance.method, None))
+    assert not any(server.wait(target, returnStatus=True) for target in (one, two, instance.method, None))
     assert not server._engine.locks.engaged
     wait_until(lambda: server.stats()["processingRequestCount"] == 0)
-    assert server.stats()["dispatcherCount"] == len(made)
+    assert server.stats()["dispatcherCount"] == len(started)
 
 
 def test_lock_holds_a_function_under_all_names_and_paths(server, in_threads):
@@ -177,10 +177,10 @@ def test_dispatcher_locks_and_unlocks_from_inside(make_server, in_threads):
         call.lockThis()
         call.lock(one)
         go_on.wait(PATIENCE_S)
-        told = call.waitThis(returnStatus=True), call.wait(one, returnStatus=True), call.wait(returnStatus=True)
+        states = call.waitThis(returnStatus=True), call.wait(one, returnStatus=True), call.wait(returnStatus=True)
         call.unlock(one)
         call.unlockThis()
-        return told
+        return states
 
     server = make_server()
     server.registerFunction(hold_others, path="/api")
@@ -214,7 +214,7 @@ def test_deep_lock_holds_calls_and_pages(make_server, in_threads, flask_context)
     assert page.result(PATIENCE_S).body == b"page"
 
 
-def test_dispatcher_that_deep_locks_is_answered(make_server, in_threads):
+def test_dispatcher_that_takes_the_deep_lock_is_answered(make_server, in_threads):
     server = make_server()
     server.registerFunction(server._deepLock, path="/api", name="close")
     server.start()
@@ -232,7 +232,7 @@ def test_blocking_processes_one_request_at_a_time(make_server, in_threads):
 
     def enter():
         inside.append(next(running))
-        # It leaves only when another one waits for its turn, or, were there no turns, has come in too.
+        # It leaves only when another one is waiting or, if the lock failed, has entered too.
         wait_until(lambda: len(most) >= 9 or server.stats()["processingRequestCount"] > 1 or len(inside) > 1)
         most.append(len(inside))
         inside.pop()
@@ -246,7 +246,7 @@ def test_blocking_processes_one_request_at_a_time(make_server, in_threads):
 
 
 def send_and_go_away(server, *, reset):
-    """Send a call and close the connection once the call is held; with RST instead of FIN where asked for."""
+    """Send a call and close the connection once the call is held; with RST instead of FIN if requested."""
     before = held()
     connection = socket.create_connection(server.addresses[0], timeout=PATIENCE_S)
     body = b'{"jsonrpc":"2.0","method":"one","id":1}'
@@ -330,7 +330,7 @@ def test_stop_answers_deeply_held_pages_behind_flask(make_server, in_threads):
     assert page.result(PATIENCE_S).code == 503
 
 
-def test_stop_waits_for_a_held_call_that_is_let_go(server, in_threads):
+def test_stop_waits_for_a_held_call_that_is_released(server, in_threads):
     server.lock(one)
     call = in_threads(ask, server)
     wait_until(lambda: held() == 1)
@@ -342,7 +342,7 @@ def test_stop_waits_for_a_held_call_that_is_let_go(server, in_threads):
     stop.result(PATIENCE_S)
 
 
-def test_stop_that_need_not_wait_for_held_calls_lets_them_go(server, in_threads):
+def test_stop_that_need_not_wait_for_held_calls_releases_them(server, in_threads):
     server.lock(one)
     call = in_threads(ask, server)
     wait_until(lambda: held() == 1)
@@ -351,7 +351,7 @@ def test_stop_that_need_not_wait_for_held_calls_lets_them_go(server, in_threads)
     assert call.result(PATIENCE_S)["error"] == NOT_RUN
 
 
-def test_held_calls_of_before_a_restart_are_answered_by_the_stop_after_it(server, in_threads):
+def test_calls_held_since_before_a_restart_are_answered_by_the_next_stop(server, in_threads):
     server.lock(one)
     call = in_threads(ask, server)
     wait_until(lambda: held() == 1)

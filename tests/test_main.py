@@ -62,7 +62,7 @@ def test_path_of_the_examples(capsys):
 
 @pytest.mark.parametrize("flag", ["-d", "-x"])
 @pytest.mark.parametrize("name", ["simpel", "../setup", "__init__", "simple.txt"])
-def test_unknown_example_is_answered_with_how_to_list_them(flag, name, capsys):
+def test_unknown_example_error_says_how_to_list_them(flag, name, capsys):
     with pytest.raises(SystemExit) as ended:
         command_line.main([flag, name])
 
@@ -83,7 +83,7 @@ def test_arguments_that_do_not_fit_are_refused(arguments, capsys):
 
 
 @pytest.mark.parametrize(
-    ("given", "name", "arguments"),
+    ("command", "name", "arguments"),
     [
         (["-x"], "simple", []),
         (["-x", "auth"], "auth", []),
@@ -91,13 +91,13 @@ def test_arguments_that_do_not_fit_are_refused(arguments, capsys):
         (["-x", "auth", "-l", "--flag"], "auth", ["-l", "--flag"]),
     ],
 )
-def test_example_runs_as_a_script_with_its_arguments(given, name, arguments, monkeypatch):
+def test_example_runs_as_a_script_with_its_arguments(command, name, arguments, monkeypatch):
     ran = []
     monkeypatch.setattr(sys, "argv", ["before"])
     monkeypatch.setattr(sys, "path", ["before"])
     monkeypatch.setattr(runpy, "run_path", lambda path, run_name: ran.append((path, run_name)))
 
-    command_line.main(given)
+    command_line.main(command)
 
     path = str(EXAMPLES / f"{name}.py")
     assert ran == [(path, "__main__")]
@@ -105,7 +105,7 @@ def test_example_runs_as_a_script_with_its_arguments(given, name, arguments, mon
     assert sys.path == [str(EXAMPLES), "before"]
 
 
-def test_example_serves_until_it_is_told_to_end():
+def test_example_serves_until_a_signal_ends_it():
     with running([sys.executable, "-m", "flaskJSONRPCServer", "-x", "simple", "0"]) as program:
         with urllib.request.urlopen(f"{program.url()}/api/echo?value=hello", timeout=10) as answer:
             assert b'"result":"hello"' in answer.read()
@@ -171,7 +171,7 @@ def where(url):
     ],
     ids=" ".join,
 )
-def test_serve_tells_the_url_and_ends_well(folder, arguments):
+def test_serve_prints_the_url_and_exits_cleanly(folder, arguments):
     with serving(folder, *arguments) as program:
         url = program.url()
 
@@ -233,7 +233,7 @@ def test_serve_listens_on_every_address_that_is_bound(folder):
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_what_cannot_be_served_is_told_in_a_line(folder, arguments, message):
+def test_server_that_cannot_be_served_gives_a_one_line_error(folder, arguments, message):
     with serving(folder, *arguments) as program:
         assert program.wait() == 2
         assert program.output.startswith("python -m flaskJSONRPCServer serve: error: "), program.output
@@ -250,7 +250,7 @@ def test_what_cannot_be_served_is_told_in_a_line(folder, arguments, message):
         ("refused", "log='loud' is refused"),
     ],
 )
-def test_what_fails_in_the_module_itself_has_its_traceback(folder, name, error):
+def test_exception_of_the_module_itself_has_its_traceback(folder, name, error):
     with serving(folder, name) as program:
         assert program.wait() == 1
         assert "Traceback" in program.output

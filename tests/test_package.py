@@ -72,7 +72,7 @@ def test_class_is_imported_by_name_and_loads_no_optional_package():
     assert not loaded & OPTIONAL
 
 
-def test_import_of_the_class_adds_nothing_large_that_few_servers_need():
+def test_importing_the_class_loads_no_large_optional_module():
     loaded = modules_after("from flaskJSONRPCServer import flaskJSONRPCServer") - modules_after("import flask")
 
     assert "flaskJSONRPCServer.server" in loaded
@@ -116,7 +116,7 @@ def test_wheel_holds_every_module_and_the_marker_of_types(wheel):
     assert not [name for name in wheel.namelist() if name.startswith(("tests/", "tools/", "docs/", "benchmarks/"))]
 
 
-def test_wheel_says_its_version_licence_and_core_dependencies(wheel):
+def test_wheel_declares_its_version_licence_and_core_dependencies(wheel):
     metadata = next(name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
     lines = wheel.read(metadata).decode().partition("\n\n")[0].splitlines()
 

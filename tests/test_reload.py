@@ -53,10 +53,10 @@ def script(tmp_path):
 
 @pytest.fixture
 def server():
-    made = flaskJSONRPCServer(["127.0.0.1", 0], log=0)
-    yield made
-    made.unlock()
-    made.stop()
+    server = flaskJSONRPCServer(["127.0.0.1", 0], log=0)
+    yield server
+    server.unlock()
+    server.stop()
 
 
 def ask(address, method, *params):
@@ -74,7 +74,7 @@ def names(server, path="/api/"):
     return sorted(route.name for route in server._engine.router.table.routes() if route.path == path)
 
 
-def test_name_is_taken_from_the_script_as_it_is_now(server, script):
+def test_name_is_read_from_the_current_script(server, script):
     assert server.reload(entry("echo", script)) is True
     application = server.getWSGI()
     assert result_of(application, "echo", [1]) == ["old", 1]
@@ -119,15 +119,15 @@ except Exception as exc:
     assert server.reload(entry("echo", script))
     assert result_of(server.getWSGI(), "echo", [1]) == ["new", 1]
     assert isinstance(running.refusal, RegistrationError)
-    assert f"{str(script)!r} asks to be loaded while it is being loaded" in str(running.refusal)
+    assert f"{str(script)!r} loads itself while it is being loaded" in str(running.refusal)
 
 
-def test_lambda_has_the_name_that_was_asked_for(server, script):
+def test_lambda_has_the_requested_name(server, script):
     assert server.reload(entry("twice", script))
     assert result_of(server.getWSGI(), "twice", [1]) == ["old", 1, 1]
 
 
-def test_object_is_taken_as_it_is(server, script):
+def test_object_is_used_directly(server, script):
     def echo(value):
         return ["given", value]
 
@@ -146,7 +146,7 @@ class Api:
 
 
 @pytest.mark.parametrize("dispatcher", [Api(), Api])
-def test_given_instance_or_class_replaces_the_one_before(server, dispatcher):
+def test_passed_instance_or_class_replaces_the_old_one(server, dispatcher):
     server.registerInstance(Api(), path="/api")
     before = server._engine.router.table.find("/api/", "first").function.__self__
     assert server.reload(entry(dispatcher, isInstance=True))
@@ -155,7 +155,7 @@ def test_given_instance_or_class_replaces_the_one_before(server, dispatcher):
     assert isinstance(now, Api)
 
 
-def test_class_is_instantiated_and_an_instance_taken_as_it_is(server, script):
+def test_class_is_instantiated_and_an_instance_is_used_directly(server, script):
     assert server.reload(entry("Api", script, isInstance=True))
     assert names(server) == ["first", "second", "still"]
     script.write_text(source("new", method="third"), encoding="utf-8")
@@ -230,11 +230,11 @@ def price(net): return [pickle.loads(pickle.dumps(Price(net))).net * FACTOR, __n
         assert not server.reload(entry("price", package / "prices.py"))
         assert shop_for_reload.prices is sys.modules["shop_for_reload.prices"] is kept
     finally:
-        for name in [each for each in sys.modules if each.startswith("shop_for_reload")]:
+        for name in [module_name for module_name in sys.modules if module_name.startswith("shop_for_reload")]:
             del sys.modules[name]
 
 
-def test_overload_comes_before_the_dispatcher_is_taken(server, script):
+def test_overload_is_applied_before_the_dispatcher_is_read(server, script):
     seen = []
 
     def callback(asked, module, dispatcher):
@@ -250,7 +250,7 @@ def test_overload_comes_before_the_dispatcher_is_taken(server, script):
     assert server._engine.router.table.find("/api/", "first").function.__self__ is dispatcher
 
 
-def test_overload_is_given_the_fresh_function(server, script):
+def test_overload_gets_the_fresh_function(server, script):
     seen = []
     assert server.reload(entry("echo", script, overload=lambda server, module, dispatcher: seen.append(dispatcher)))
 
@@ -293,7 +293,7 @@ def read_setting():
     return setting
 
 
-def test_overload_of_a_given_function_reaches_its_own_module(server, monkeypatch):
+def test_overload_of_a_passed_function_changes_its_own_module(server, monkeypatch):
     module = sys.modules[__name__]
     monkeypatch.setattr(module, "setting", setting)
     server.registerFunction(read_setting, path="/api")
@@ -307,7 +307,7 @@ def test_overload_of_a_given_function_reaches_its_own_module(server, monkeypatch
     assert result_of(server.getWSGI(), "read_setting") == "set"
 
 
-def test_settings_are_those_of_the_replaced_dispatcher(server, script):
+def test_options_of_the_replaced_dispatcher_are_inherited(server, script):
     server.registerFunction(
         lambda value: value,
         path="/api",
@@ -378,7 +378,7 @@ def modules_loaded():
 
 @pytest.mark.parametrize("safely", [True, False])
 @pytest.mark.parametrize("text", FAILURES.values(), ids=FAILURES.keys())
-def test_failure_leaves_all_as_it_was(server, script, text, safely, tmp_path):
+def test_failure_changes_nothing(server, script, text, safely, tmp_path):
     other = tmp_path / "other.py"
     other.write_text(source("old"), encoding="utf-8")
     assert server.reload([entry("late", other), entry("echo", script)])
@@ -406,7 +406,7 @@ def test_failure_leaves_all_as_it_was(server, script, text, safely, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "overload", [lambda *given: 1 / 0, {"version": "new"}, [{"version": "new"}, lambda *given: sys.exit(1)]]
+    "overload", [lambda *arguments: 1 / 0, {"version": "new"}, [{"version": "new"}, lambda *arguments: sys.exit(1)]]
 )
 def test_failure_in_a_callback_or_a_constructor(server, script, overload, caplog):
     assert server.reload(entry("echo", script))
@@ -449,7 +449,7 @@ def test_failure_is_logged_with_its_traceback(script):
         ({"dispatcher": len, "overload": [{}, 5]}, "overload=5 is refused"),
     ],
 )
-def test_entry_that_cannot_be_meant_is_refused(server, api, message):
+def test_invalid_entry_is_refused(server, api, message):
     with pytest.raises(RegistrationError, match=message.replace("(", r"\(").replace("?", r"\?")):
         server.reload(api)
 
@@ -513,7 +513,7 @@ def test_running_dispatcher_is_waited_for_and_new_requests_are_held(server, scri
 
 
 @pytest.mark.parametrize("options", [{"processingDispatcherCountMax": 1}, {"timeout": 0}])
-def test_dispatcher_that_need_not_be_waited_for_ends_with_the_old_code(server, script, options):
+def test_dispatcher_within_the_allowed_count_ends_with_the_old_code(server, script, options):
     entered, leave, results = threading.Event(), threading.Event(), []
     server.registerFunction(lambda: entered.set() or leave.wait(30), path="/api", name="slow")
     server.start()
@@ -591,11 +591,11 @@ def test_nothing_grows_by_reloads(server, script):
             counts = threading.active_count(), len(sys.modules), len(sys.meta_path)
         seen.append(weakref.ref(sys.modules[server._engine.router.table.find("/api/", "echo").function.__module__]))
     gc.collect()
-    assert [each for each in seen[:-1] if each() is not None] == []
+    assert [reference for reference in seen[:-1] if reference() is not None] == []
     assert seen[-1]() is not None
     assert len(sys.modules) == counts[1]
     assert len(sys.meta_path) == counts[2]
-    assert len(server._engine.locks._succession._current) == 0
+    assert len(server._engine.locks._replaced._current) == 0
     # The last connection's thread may be about to end.
     wait_until(lambda: threading.active_count() <= counts[0])
     wait_until(lambda: server._countFileDescriptor() <= descriptors)

@@ -1,8 +1,9 @@
-"""Restarts as clients see them: not at all."""
+"""Clients do not notice restarts."""
 
 import contextlib
 import http.client
 import json
+import signal
 import threading
 
 import pytest
@@ -15,9 +16,9 @@ RESTARTS = 20
 
 @pytest.fixture
 def server():
-    made = flaskJSONRPCServer(["127.0.0.1", 0], log=0)
-    yield made
-    made.stop()
+    server = flaskJSONRPCServer(["127.0.0.1", 0], log=0)
+    yield server
+    server.stop()
 
 
 def ask(address, method, *params):
@@ -80,7 +81,7 @@ def test_request_that_comes_meanwhile_is_held_and_answered(server):
 
 
 @pytest.mark.parametrize("options", [{"processingDispatcherCountMax": 1}, {"timeout": 0}])
-def test_call_that_need_not_be_waited_for_is_answered(server, options):
+def test_call_within_the_allowed_count_is_answered(server, options):
     entered, leave, results = threading.Event(), threading.Event(), []
     server.registerFunction(lambda: entered.set() or leave.wait(30), path="/api", name="slow")
     server.start()
@@ -114,7 +115,7 @@ def test_restart_from_a_dispatcher_happens_after_its_answer(server):
     assert ask(address, "again") == "asked"
 
 
-def test_restart_from_a_dispatcher_cannot_wait_for_the_end(server):
+def test_restart_from_a_dispatcher_cannot_wait_for_its_own_end(server):
     def again():
         with pytest.raises(ServerStateError, match="cannot be called from a dispatcher"):
             server.restart(joinLoop=True)
@@ -175,8 +176,105 @@ def test_reasons_are_read():
 
 
 @pytest.mark.parametrize("is_near", [False, True])
-def test_descriptor_limit_is_asked_of_the_server(is_near):
+def test_descriptor_limit_is_checked_by_the_server(is_near):
     server = flaskJSONRPCServer(None, log=0)
     assert near_descriptor_limit(server) is False
     server._checkFileDescriptor = lambda: is_near
     assert near_descriptor_limit(server) is is_near
+
+
+@pytest.fixture
+def interrupt_main_thread():
+    """Return a function that presses Ctrl-C, as the main thread sees it."""
+    main = threading.main_thread().ident
+    return lambda: signal.pthread_kill(main, signal.SIGINT)
+
+
+def hold_a_call(server):
+    """Register a method that a test lets go, and return ``(has it begun, let it go)``."""
+    begun, go = threading.Event(), threading.Event()
+    server.registerFunction(lambda: begun.set() or go.wait(30), path="/api", name="held")
+    return begun, go
+
+
+def test_interrupted_restart_leaves_the_server_answering(server, interrupt_main_thread):
+    begun, go = hold_a_call(server)
+    server.registerFunction(lambda: "pong", path="/api", name="ping")
+    server.start()
+    address = server.addresses[0]
+    call = threading.Thread(target=ask, args=(address, "held"))
+    call.start()
+    assert begun.wait(30)
+    gate = server._lifecycle._gate
+    interrupting = threading.Thread(target=interrupt_when, args=(lambda: gate._held, interrupt_main_thread))
+    interrupting.start()
+
+    with pytest.raises(KeyboardInterrupt):
+        server.restart(timeout=30)
+
+    interrupting.join()
+    assert ask(address, "ping") == "pong"
+    go.set()
+    call.join()
+
+
+def interrupt_when(is_reached, interrupt):
+    while not is_reached():
+        threading.Event().wait(0.001)
+    interrupt()
+
+
+def test_restart_may_wait_for_ever(server):
+    begun, go = hold_a_call(server)
+    server.start()
+    address = server.addresses[0]
+    call = threading.Thread(target=ask, args=(address, "held"))
+    call.start()
+    assert begun.wait(30)
+    restart = threading.Thread(target=server.restart, args=(float("inf"),))
+    restart.start()
+    go.set()
+    restart.join(30)
+    call.join()
+    assert not restart.is_alive()
+    assert ask(address, "held") is True
+
+
+@pytest.mark.parametrize("timeout", [None, "3"])
+def test_timeout_that_is_no_number_changes_nothing(server, timeout):
+    server.registerFunction(lambda: "pong", path="/api", name="ping")
+    server.start()
+    for method in (server.restart, server.stop):
+        with pytest.raises(TypeError, match="is refused: it takes a number of seconds"):
+            method(timeout)
+    assert ask(server.addresses[0], "ping") == "pong"
+
+
+def test_interrupted_stop_leaves_nothing_that_serves(server, interrupt_main_thread):
+    begun, go = hold_a_call(server)
+    server.start()
+    address = server.addresses[0]
+    call = threading.Thread(target=ask_quietly, args=(address, "held"))
+    call.start()
+    assert begun.wait(30)
+    lifecycle = server._lifecycle
+    interrupting = threading.Thread(
+        target=interrupt_when, args=(lambda: not lifecycle.is_running, interrupt_main_thread)
+    )
+    interrupting.start()
+
+    with pytest.raises(KeyboardInterrupt):
+        server.stop(timeout=30, processingDispatcherCountMax=0)
+
+    interrupting.join()
+    go.set()
+    call.join()
+    with pytest.raises(ConnectionRefusedError):
+        ask(address, "held")
+    server.start()
+    assert len(server.addresses) == 1
+
+
+def ask_quietly(address, method):
+    with contextlib.suppress(OSError, http.client.HTTPException):
+        ask(address, method)

@@ -1,4 +1,4 @@
-"""The facade: documented defaults, options that this version lacks, JSON backends, documented helpers."""
+"""The facade: documented defaults, removed options, JSON backends, documented helpers."""
 
 import asyncio
 import inspect
@@ -148,7 +148,7 @@ def test_bad_address_is_refused_by_the_constructor(address):
 
 
 @pytest.mark.parametrize("address", [["127.0.0.1", 0], ("127.0.0.1", "8080"), ["::1", 1], None])
-def test_address_is_taken(address):
+def test_address_is_accepted(address):
     assert flaskJSONRPCServer(address, log=False).settings.bindAdress == address
 
 
@@ -187,7 +187,7 @@ def test_stop_without_start_does_nothing():
     assert server.addresses == []
 
 
-def test_name_is_kept_or_made_up():
+def test_name_is_kept_or_generated():
     assert make(name="mine").name == "mine"
     assert make(name="mine").flaskApp.name == "mine"
     assert make().name != make().name
@@ -287,7 +287,7 @@ def test_server_urls_are_the_rules_of_flask():
     assert {"/api/", "/api", "/api/<method>", "/api/<method>/"} <= set(urls)
 
 
-def test_further_urls_are_served():
+def test_urls_added_later_are_served():
     server = make()
     server._registerServerUrl({"/page/<name>": lambda name: f"page {name}", "/other": lambda: "other"})
     server._registerServerUrl({"/put": lambda: "put"}, methods=["PUT"])
@@ -328,7 +328,7 @@ def test_speed_stats():
     assert server.stats(inMS=True)["speedStats"] == {"mine_max": 2000, "mine_average": 2000}
 
 
-def test_auth_is_given_what_the_documentation_says():
+def test_auth_gets_the_documented_arguments():
     seen = []
 
     def auth(server, path, request, method):
@@ -349,7 +349,7 @@ def test_auth_is_given_what_the_documentation_says():
     assert documented <= set(got[2])
 
 
-def test_body_is_not_read_where_auth_refuses():
+def test_body_is_not_read_if_auth_refuses():
     server = make(auth=lambda *args: False)
     server.registerFunction(len, path="/api")
     request = post(b"[]", environ={"wsgi.input": UnreadableStream()})
@@ -358,7 +358,7 @@ def test_body_is_not_read_where_auth_refuses():
 
 
 @pytest.mark.parametrize("kind", [RuntimeError, asyncio.CancelledError, SystemExit, KeyboardInterrupt])
-def test_auth_that_raises_is_logged_and_tells_nothing(kind, caplog):
+def test_exception_of_auth_is_logged_and_reveals_nothing(kind, caplog):
     def auth(*args):
         raise kind("/secret")
 
@@ -372,21 +372,21 @@ def test_auth_that_raises_is_logged_and_tells_nothing(kind, caplog):
 
 
 @pytest.mark.parametrize("returned", [1, "True", [True], object(), None, False])
-def test_only_true_lets_in(returned):
+def test_only_true_grants_access(returned):
     server = make(auth=lambda *args: returned)
     server.registerFunction(len, path="/api")
 
     assert call_wsgi(server.getWSGI(), post(rpc("len", [""]))).code == 403
 
 
-def test_true_value_that_is_not_true_warns_once(caplog):
+def test_true_value_other_than_true_warns_once(caplog):
     server = flaskJSONRPCServer(None, auth=lambda *args: {"user": "token tok123"})
     server.registerFunction(len, path="/api")
     application = server.getWSGI()
 
     assert [call_wsgi(application, post(rpc("len", [""]))).code for _ in range(3)] == [403, 403, 403]
     [warning] = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert warning == "auth returned dict, which lets nobody in; return exactly True to do so"
+    assert warning == "auth returned dict, which refuses the request; return True to allow it"
 
 
 def test_false_value_of_auth_does_not_warn(caplog):
@@ -442,7 +442,7 @@ def test_callback_is_checked_before_the_dispatcher_runs():
     assert ran == []
 
 
-def test_environ_is_left_as_it_was():
+def test_environ_is_not_changed():
     server = make()
     server.registerFunction(lambda _connection: _connection.headers, path="/api", name="run")
     environ = environ_of(post(rpc("run")))
@@ -460,12 +460,12 @@ def test_environ_is_left_as_it_was():
         ("utils", "the helpers are methods of the server"),
     ],
 )
-def test_attribute_of_the_old_server_is_named_with_its_successor(name, remedy):
+def test_removed_attribute_is_named_with_its_replacement(name, remedy):
     with pytest.raises(AttributeError, match=f"'{name}' is gone: .*{remedy}"):
         getattr(flaskJSONRPCServer(None), name)
 
 
-def test_attribute_that_never_was_is_pythons_error():
+def test_unknown_attribute_is_pythons_error():
     with pytest.raises(AttributeError, match=r"^'flaskJSONRPCServer' object has no attribute 'nothing'$"):
         flaskJSONRPCServer(None).nothing  # noqa: B018
 

@@ -1,4 +1,4 @@
-"""Every option: its default, what it takes, and what it refuses."""
+"""Every option: its default, its accepted values and its refused ones."""
 
 import dataclasses
 import functools
@@ -53,7 +53,7 @@ DEFAULTS = {
 
 
 @pytest.mark.parametrize("name", DEFAULTS)
-def test_default(name):
+def test_setting_has_its_documented_default(name):
     assert getattr(Settings(), name) == DEFAULTS[name]
 
 
@@ -86,7 +86,7 @@ TAKEN = [
 
 
 @pytest.mark.parametrize(("name", "value"), TAKEN)
-def test_value_is_taken(name, value):
+def test_value_is_accepted(name, value):
     settings = Settings()
     setattr(settings, name, value)
 
@@ -148,15 +148,15 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("name", "value", "accepts"), REFUSED)
-def test_value_is_refused_with_what_is_taken(name, value, accepts):
+def test_refused_value_error_names_the_accepted_values(name, value, accepts):
     settings = Settings()
     before = getattr(settings, name)
     with pytest.raises(SettingsError) as assigned:
         setattr(settings, name, value)
-    with pytest.raises(SettingsError) as given:
+    with pytest.raises(SettingsError) as passed:
         Settings(**{name: value})
 
-    assert str(assigned.value) == str(given.value)
+    assert str(assigned.value) == str(passed.value)
     assert str(assigned.value).startswith(f"{name}={value!r} is refused: it takes {accepts}")
     assert getattr(settings, name) == before
 
@@ -197,7 +197,7 @@ def test_frozen_settings_refuse_every_change():
     assert settings.log == 4
 
 
-def test_snapshot_is_frozen_and_left_alone_by_later_changes():
+def test_snapshot_is_frozen_and_independent_of_later_changes():
     settings = Settings(log=1)
     taken = settings.snapshot()
     settings.log = 4
@@ -207,7 +207,7 @@ def test_snapshot_is_frozen_and_left_alone_by_later_changes():
         taken.log = 2
 
 
-def test_snapshot_is_left_alone_by_changes_inside_a_value():
+def test_snapshot_is_independent_of_changes_inside_a_value():
     settings = Settings(allowed_hosts=["a.test"], cors={"origin": "https://a.test"})
     taken = settings.snapshot()
     settings.allowed_hosts.append("evil.test")
@@ -276,7 +276,7 @@ def test_missing_address_alone_is_pythons_error():
         flaskJSONRPCServer(cors=True)
 
 
-def test_option_of_the_old_server_is_named_with_its_successor():
+def test_removed_option_is_named_with_its_replacement():
     with pytest.raises(SettingsError, match="unknown option 'flaskAppName': the Flask application has the name of the"):
         flaskJSONRPCServer(None, flaskAppName="x")
 
@@ -288,7 +288,7 @@ def test_setting_that_does_not_exist_cannot_be_assigned():
 
 def test_types_of_the_options_are_those_of_the_settings():
     parameters = inspect.signature(flaskJSONRPCServer).parameters
-    declared = {each.name: each.type for each in dataclasses.fields(Settings)}
+    declared = {field.name: field.type for field in dataclasses.fields(Settings)}
 
     assert set(Options.__annotations__) == set(declared) - set(parameters)
     for name, annotation in Options.__annotations__.items():

@@ -1,4 +1,4 @@
-"""Statistics and garbage control of a server that runs, as its clients and its user see them."""
+"""Statistics and garbage control of a running server, as clients and users see them."""
 
 import gc
 import http.client
@@ -17,13 +17,13 @@ from flaskJSONRPCServer.runtime import ticker
 from tests.helpers import call, call_wsgi, post, result_of, rpc, wait_until
 
 WAIT_S = 30
-# Python 3.12 freezes some hundred objects of its own.
+# Python 3.12 itself freezes some hundred objects.
 FEW_FROZEN = 1000
 
 
 @pytest.fixture
 def fast_ticker(monkeypatch):
-    """Let every ticker tick a hundred times a second."""
+    """Make every ticker tick a hundred times a second."""
     init = ticker.Ticker.__init__
     monkeypatch.setattr(ticker.Ticker, "__init__", lambda self, *args: init(self, *args, every_s=0.01))
 
@@ -99,7 +99,7 @@ def test_durations_of_dispatchers_are_those_of_their_functions(in_ms, factor, mo
     }
 
 
-def test_waiting_for_a_lock_is_no_part_of_the_duration():
+def test_duration_excludes_waiting_for_a_lock():
     server = flaskJSONRPCServer(None, log=False)
     server.registerFunction(lambda: 1, path="/api", name="one")
     application = server.getWSGI()
@@ -136,12 +136,12 @@ def test_calls_from_threads_that_have_ended_are_all_there(make):
         thread.start()
     for thread in threads:
         thread.join(WAIT_S)
-    figures = wait_until(lambda: (told := server.stats())["processingRequestCount"] == 0 and told)
+    figures = wait_until(lambda: (report := server.stats())["processingRequestCount"] == 0 and report)
 
     assert figures["dispatchers"]["/api/one"]["calls"] == figures["requestCount"] == 80
 
 
-def test_names_from_clients_get_no_figures():
+def test_unknown_names_from_clients_are_not_counted():
     server = flaskJSONRPCServer(None, log=False)
     server.registerFunction(lambda: 1, path="/api", name="one")
     for number in range(50):
@@ -151,7 +151,7 @@ def test_names_from_clients_get_no_figures():
     assert server.stats()["dispatchers"] == {}
 
 
-def test_running_server_looks_at_the_rate_by_itself(make, fast_ticker, monkeypatch):
+def test_running_server_samples_the_rate(make, fast_ticker, monkeypatch):
     now = [6000.0]
     looked = threading.Event()
 
@@ -188,7 +188,7 @@ def test_statistics_are_json(make):
 
 
 class Counting(flaskJSONRPCServer):
-    """A server whose user collects in a way of his own."""
+    """A server whose user replaces the collection."""
 
     def _controlGC(self, force=False):
         self.asked = getattr(self, "asked", 0) + 1
@@ -197,7 +197,7 @@ class Counting(flaskJSONRPCServer):
         return super()._controlGC(force)
 
 
-def test_garbage_is_looked_after_by_the_documented_method(make, fast_ticker, caplog):
+def test_garbage_is_collected_by_the_documented_method(make, fast_ticker, caplog):
     server = make(Counting, log=1)
     server.start()
     wait_until(lambda: getattr(server, "asked", 0) >= 3)
@@ -220,12 +220,12 @@ def test_documented_method_collects_when_it_is_due(make):
         False,
         True,
     )
-    told = server.stats(inMS=True)["gc"]
-    assert told["count"] == 2
-    assert 0 < told["last"] <= told["max"] <= told["total"]
+    report = server.stats(inMS=True)["gc"]
+    assert report["count"] == 2
+    assert 0 < report["last"] <= report["max"] <= report["total"]
 
 
-def test_collection_is_given_back_when_the_one_who_collects_has_died(make, fast_ticker, monkeypatch):
+def test_automatic_collection_is_on_after_the_ticker_has_died(make, fast_ticker, monkeypatch):
     died = threading.Event()
     monkeypatch.setattr(threading, "excepthook", lambda args: died.set())
     server = make()
@@ -240,7 +240,7 @@ def test_collection_is_given_back_when_the_one_who_collects_has_died(make, fast_
     assert gc.isenabled()
 
 
-def test_restart_keeps_the_collection_in_hand(make):
+def test_restart_keeps_automatic_collection_off(make):
     server = make()
     server.start()
     server.restart()
@@ -267,7 +267,7 @@ def test_replaced_code_dies_with_a_forced_collection(make):
 
 
 def test_memory_of_calls_that_make_cycles_reaches_a_plateau():
-    # In an interpreter of its own: the memory of this one depends on the other tests.
+    # In a separate interpreter: the memory of this one depends on the other tests.
     program = """
         import gc, psutil
         from flaskJSONRPCServer import flaskJSONRPCServer

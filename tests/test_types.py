@@ -1,4 +1,4 @@
-"""What a type checker says of programs that use the server."""
+"""Programs that use the server, checked by a type checker."""
 
 import re
 import subprocess
@@ -35,7 +35,7 @@ server.settings.threads = 4
 server.registerFunction(whoami, path="/api")
 """
 
-# A line of a program, and what mypy says of it.
+# A line of a program, and the error of mypy.
 WRONG = {
     "flaskJSONRPCServer(None, corss=True)": 'Unexpected keyword argument "corss"',
     "flaskJSONRPCServer(None, threads='x')": 'Argument "threads" .* has incompatible type "str"; expected "int"',
@@ -54,7 +54,7 @@ WRONG = {
 def check(folder, text):
     program = folder / "program.py"
     program.write_text(PRELUDE + text, encoding="utf-8")
-    # In a process of its own: mypy raises the limit of recursions for good.
+    # In a separate process: mypy raises the recursion limit permanently.
     command = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "--python-version", "3.11", str(program)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stderr == ""
@@ -62,11 +62,11 @@ def check(folder, text):
 
 
 @pytest.mark.timeout(240)
-def test_type_checker_accepts_what_is_right_and_refuses_what_is_wrong(tmp_path):
+def test_type_checker_accepts_valid_programs_and_refuses_invalid_ones(tmp_path):
     output = check(tmp_path, RIGHT + "\n".join(WRONG) + "\n")
 
     first = (PRELUDE + RIGHT).count("\n") + 1
-    found = dict(re.findall(r"program\.py:(\d+): error: (.*)", output))
-    assert set(map(int, found)) == set(range(first, first + len(WRONG))), output
-    for number, (line, said) in enumerate(WRONG.items(), first):
-        assert re.search(said, found[str(number)]), line
+    errors = dict(re.findall(r"program\.py:(\d+): error: (.*)", output))
+    assert set(map(int, errors)) == set(range(first, first + len(WRONG))), output
+    for number, (line, expected) in enumerate(WRONG.items(), first):
+        assert re.search(expected, errors[str(number)]), line

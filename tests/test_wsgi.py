@@ -1,4 +1,4 @@
-"""Where WSGI, Flask and the calls meet: who goes through Flask, and what Flask sees of it."""
+"""WSGI, Flask and the pipeline: the requests that go through Flask, and those that do not."""
 
 import dataclasses
 import re
@@ -18,7 +18,7 @@ ECHO = rpc("echo", [1])
 
 
 class CountingFlask(flask.Flask):
-    """Counts the requests that go through Flask's own handling."""
+    """Counts the requests that go through Flask."""
 
     dispatched = 0
 
@@ -95,7 +95,7 @@ HOOKS = [
 ]
 
 
-def test_without_observers_nothing_goes_through_flask(dispatched):
+def test_without_observers_no_call_goes_through_flask(dispatched):
     application = make().getWSGI()
 
     assert result_of(application, "echo", [1]) == 1
@@ -104,7 +104,7 @@ def test_without_observers_nothing_goes_through_flask(dispatched):
     assert dispatched == []
 
 
-def test_pages_that_are_no_calls_are_flasks(dispatched):
+def test_pages_outside_the_api_are_answered_by_flask(dispatched):
     server = make()
     server.flaskApp.add_url_rule("/page", view_func=lambda: "page")
     application = server.getWSGI()
@@ -181,7 +181,7 @@ def test_flask_context_makes_calls_go_through_flask(dispatched):
     assert len(dispatched) == 1
 
 
-def test_answer_is_changed_by_a_hook_that_may():
+def test_hook_of_flask_may_change_the_answer():
     server = make()
     after_request(server, [])
 
@@ -287,7 +287,7 @@ def test_chunked_body_over_the_limit_is_read_little_further():
 @pytest.mark.parametrize(
     ("flasks", "ours", "named"), [(10, 5000, b"MAX_CONTENT_LENGTH (10"), (5000, 20, b"max_body_bytes (20")]
 )
-def test_smaller_one_of_the_servers_limit_and_flasks_counts(chunked, flasks, ours, named):
+def test_smaller_of_the_servers_limit_and_flasks_applies(chunked, flasks, ours, named):
     server = make(flaskContext=True, max_body_bytes=ours)
     server.flaskApp.config["MAX_CONTENT_LENGTH"] = flasks
     answer = call_wsgi(server.getWSGI(), post(rpc("echo", ["x" * 100]), chunked=chunked))
@@ -303,7 +303,7 @@ def test_limit_of_flask_that_is_not_passed_changes_nothing():
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_hook_that_takes_the_stream_away_is_named_in_the_log(chunked, caplog):
+def test_hook_that_reads_the_stream_is_named_in_the_log(chunked, caplog):
     server = make(flaskContext=True, log=3)
     server.flaskApp.before_request(lambda: flask.request.stream.read() and None)
     answer = call_wsgi(server.getWSGI(), post(ECHO, chunked=chunked))
@@ -437,16 +437,16 @@ def test_registering_while_requests_run_is_safe(flask_context):
     assert result_of(application, "echo", [1]) == 1
 
 
-@pytest.mark.parametrize("given", [None, "app", flask.Flask, len])
-def test_application_that_is_no_flask_is_refused(given):
+@pytest.mark.parametrize("application", [None, "app", flask.Flask, len])
+def test_application_other_than_flask_is_refused(application):
     with pytest.raises(SettingsError, match=r"it takes a flask\.Flask"):
-        make().flaskApp = given
+        make().flaskApp = application
 
 
-@pytest.mark.parametrize("given", [None, "app", flask.Flask])
-def test_mounting_on_what_is_no_flask_is_refused(given):
+@pytest.mark.parametrize("application", [None, "app", flask.Flask])
+def test_mounting_on_another_object_than_flask_is_refused(application):
     with pytest.raises(SettingsError, match=r"it takes a flask\.Flask"):
-        make().init_app(given)
+        make().init_app(application)
 
 
 def test_application_cannot_be_assigned_while_in_use():
@@ -566,7 +566,7 @@ def test_page_of_another_origin_may_read_why_it_was_refused(way, name):
 
 
 @pytest.mark.parametrize("way", ["direct", "through Flask", "mounted"])
-def test_pages_beside_the_api_have_no_cors_headers_of_ours(way):
+def test_pages_outside_the_api_get_no_cors_headers(way):
     application = application_by(way, cors=True)
 
     for target, code in (("/page", 200), ("/nothing", 404), ("/api/a/b", 404)):
@@ -650,7 +650,7 @@ def test_prefix_with_a_variable():
 
 
 @pytest.mark.parametrize("prefix", ["v1", None, 1])
-def test_prefix_that_is_none_is_refused(prefix):
+def test_invalid_prefix_is_refused(prefix):
     with pytest.raises(SettingsError, match=r"url_prefix=.* is refused"):
         mounted_server().init_app(flask.Flask("theirs"), url_prefix=prefix)
 
@@ -676,7 +676,7 @@ def test_flask_lists_the_urls_with_their_methods(monkeypatch):
     assert re.search(r"calls\.rpc +GET, HEAD, OPTIONS +/api/<method>", listed)
 
 
-def test_page_that_redirects_for_want_of_a_slash_leaves_a_wrong_method_wrong():
+def test_page_that_redirects_to_add_a_slash_does_not_accept_a_wrong_method():
     server = flaskJSONRPCServer(None, log=False)
     server.registerFunction(lambda value: value, path="/api", name="echo")
     server.flaskApp.add_url_rule("/api/", "page", lambda: "page", strict_slashes=True)

@@ -1,4 +1,4 @@
-"""The least that answers: a WSGI callable or a Flask view by hand, on the HTTP server that ours runs on."""
+"""The minimal handwritten WSGI callable or Flask view, on the same HTTP server as ours."""
 
 import argparse
 import importlib
@@ -59,7 +59,7 @@ def json_functions(module_name: str) -> tuple[Loads, Dumps]:
 
 
 def serve(app: Any, port: int, backend_name: str) -> None:
-    """Serve an application as a server of ours would be served, until SIGTERM ends the process."""
+    """Serve an application like a server of ours, until SIGTERM ends the process."""
     gevent = backend_name == "pywsgi"
     server = flaskJSONRPCServer(["127.0.0.1", port], servBackend=backend_name, gevent=gevent)
     backend = find_serv_backend(backend_name, gevent=gevent)
@@ -75,7 +75,7 @@ def wait_for_end(gevent: bool) -> None:
     if not gevent:
         signal.sigwait([signal.SIGTERM])
         return
-    # A native wait would hold up the greenlets.
+    # A native wait would block the greenlets.
     from gevent import event, signal_handler
 
     end = event.Event()
@@ -89,12 +89,12 @@ def main() -> None:
     parser.add_argument("--backend", default="auto")
     parser.add_argument("--json", default="simplejson")
     parser.add_argument("--via-flask", action="store_true")
-    given = parser.parse_args()
-    make = flask_application if given.via_flask else wsgi_application
-    if given.backend != "pywsgi":
-        # Blocked before any thread is made, so that the wait for it gets it.
+    arguments = parser.parse_args()
+    make = flask_application if arguments.via_flask else wsgi_application
+    if arguments.backend != "pywsgi":
+        # Blocked before any thread starts, so that sigwait receives it.
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
-    serve(make(*json_functions(given.json)), given.port, given.backend)
+    serve(make(*json_functions(arguments.json)), arguments.port, arguments.backend)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The least that answers, on cheroot as its documentation serves a WSGI callable."""
+"""The minimal WSGI callable on cheroot, served as in its documentation."""
 
 import sys
 import time

@@ -1,4 +1,4 @@
-"""Flask-JSONRPC on Flask's own server, as its README serves it."""
+"""Flask-JSONRPC on Flask's own server, as in its README."""
 
 import sys
 import time

@@ -1,4 +1,4 @@
-"""json-rpc on Werkzeug's server, as its README serves it; threaded, as Flask runs the same server."""
+"""json-rpc on Werkzeug's server, as in its README, but threaded like in Flask."""
 
 import sys
 import time

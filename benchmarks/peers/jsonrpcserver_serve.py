@@ -1,4 +1,4 @@
-"""jsonrpcserver on the development server that its README begins with."""
+"""jsonrpcserver on the development server from its README."""
 
 import sys
 import time

@@ -6,7 +6,7 @@ from typing import Any
 
 from flaskJSONRPCServer import flaskJSONRPCServer
 
-# For the bodies of 10 MB; everything else is at its default.
+# For bodies of 10 MB. All other settings have their defaults.
 _MAX_BYTES = 64 * 1024 * 1024
 
 
@@ -28,13 +28,13 @@ def main() -> None:
     parser.add_argument("--backend", default="auto")
     parser.add_argument("--json", default="simplejson")
     parser.add_argument("--via-flask", action="store_true")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     server = flaskJSONRPCServer(
-        ["127.0.0.1", given.port],
-        servBackend=given.backend,
-        gevent=given.backend == "pywsgi",
-        jsonBackend=given.json,
-        flaskContext=given.via_flask,
+        ["127.0.0.1", arguments.port],
+        servBackend=arguments.backend,
+        gevent=arguments.backend == "pywsgi",
+        jsonBackend=arguments.json,
+        flaskContext=arguments.via_flask,
         max_body_bytes=_MAX_BYTES,
     )
     for function in (add, echo, nap):

@@ -1,4 +1,4 @@
-"""tinyrpc on gevent's pywsgi, as its README serves it."""
+"""tinyrpc on gevent's pywsgi, as in its README."""
 
 import sys
 from typing import Any
@@ -12,7 +12,7 @@ from tinyrpc.server.gevent import RPCServerGreenlets
 from tinyrpc.transports.wsgi import WsgiServerTransport
 
 dispatcher = RPCDispatcher()
-# Of its own accord it takes no more than 4 KB.
+# Its default limit is 4 KB.
 transport = WsgiServerTransport(max_content_length=1_000_000, queue_class=gevent.queue.Queue)
 
 

@@ -1,10 +1,10 @@
 """A long run under mixed load: calls, batches and notifications, while the server reloads, locks and restarts.
 
-Beside them come clients as the open internet has them (:mod:`benchmarks.soak.misbehaving`), floods, and TLS. Every two
-seconds it samples memory, descriptors, threads and the time of calls. It ends with tables, and with status 1 if a call
-was lost or answered wrongly, if memory, descriptors or threads grew over the second half, or if something was left
-behind. `make soak` runs it for ten minutes. With `--parallel`, some calls run in child processes, of which one after
-the other is killed: such a kill may cost one call, which is answered with -32005.
+The load includes misbehaving clients (:mod:`benchmarks.soak.misbehaving`), floods and TLS. Every two seconds the run
+samples memory, descriptors, threads and the time of calls. It ends with tables, and with status 1 if a call was lost or
+answered wrongly, if memory, descriptors or threads grew over the second half, or if anything was left behind. `make
+soak` runs it for ten minutes. With `--parallel`, some calls run in child processes, which are killed one after the
+other: a kill may cost one call, which is answered with -32005.
 """
 
 import argparse
@@ -28,11 +28,11 @@ from .server import AUTHORITY
 from .stalls import StallWatch
 from .trends import BLOCKS
 
-# What a process may grow by between an idle moment near the start and one at the end.
+# The most growth of a process between an idle moment near the start and one at the end.
 MOST_GROWTH = {"threads": 0, "descriptors": 0, "children": 0, "modules": 0, "memory_mb": 3.0}
 
-# Else glibc keeps a freed block of some megabytes in the arena of each thread, and the resident memory would not tell
-# what is held.
+# Without this, glibc keeps a freed block of some megabytes in the arena of each thread, which hides the memory that is
+# really in use.
 _ENVIRON = {"MALLOC_MMAP_THRESHOLD_": "262144"}
 
 MANNERS = (
@@ -46,35 +46,35 @@ Outcome = tuple[Counter[str], list[str]]
 
 
 def main() -> None:
-    given = parse_arguments()
-    options = ["--parallel"] if given.parallel else []
+    arguments = parse_arguments()
+    options = ["--parallel"] if arguments.parallel else []
     with (
         tempfile.TemporaryDirectory() as folder,
-        running_server("soak.server", Path(folder), *options, gevent=given.gevent, environ=_ENVIRON) as server,
+        running_server("soak.server", Path(folder), *options, gevent=arguments.gevent, environ=_ENVIRON) as server,
     ):
         target = target_of(server, Path(folder))
-        load_for(given.warm_up_s, target, server, Recorder(), gevent=given.gevent)
-        before = server.idle_figures(given.idle_s)
+        load_for(arguments.warm_up_s, target, server, Recorder(), gevent=arguments.gevent)
+        before = server.idle_figures(arguments.idle_s)
         recorder = Recorder()
-        sampler = Sampler(server.pid, recorder, given.every_s)
+        sampler = Sampler(server.pid, recorder, arguments.every_s)
         with sampler.running():
-            counts, faults = load_for(given.minutes * 60, target, server, recorder, gevent=given.gevent)
-        after = server.idle_figures(given.idle_s)
-    found = trends(sampler.samples)
-    faults += [*faults_of(counts, before, after), *growths(found)]
-    run = page.Run(given.minutes, counts, before, after, sampler.samples, found, faults)
+            counts, faults = load_for(arguments.minutes * 60, target, server, recorder, gevent=arguments.gevent)
+        after = server.idle_figures(arguments.idle_s)
+    found_trends = trends(sampler.samples)
+    faults += [*faults_of(counts, before, after), *growths(found_trends)]
+    run = page.Run(arguments.minutes, counts, before, after, sampler.samples, found_trends, faults)
     print(page.report(run))
     with contextlib.suppress(LeftOutError):
-        keep(run, given)
+        keep(run, arguments)
     sys.exit(1 if faults else 0)
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=10, help="how long the load lasts")
-    parser.add_argument("--warm-up-s", type=float, default=30, help="how long it lasts before the first figures")
-    # Threads of the exec backends end when they have had no work for 30 seconds.
-    parser.add_argument("--idle-s", type=float, default=35, help="how long the server is idle before its figures")
+    parser.add_argument("--minutes", type=float, default=10, help="the duration of the load")
+    parser.add_argument("--warm-up-s", type=float, default=30, help="the duration of the load before the first figures")
+    # Threads of the exec backends end after 30 seconds without work.
+    parser.add_argument("--idle-s", type=float, default=35, help="the idle time before the figures")
     parser.add_argument("--every-s", type=float, default=2, help="the time between two samples")
     parser.add_argument("--gevent", action="store_true", help="serve with pywsgi, under gevent")
     parser.add_argument(
@@ -83,12 +83,12 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all samples into a file")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw them, as PNG, and as SVG beside it")
     parser.add_argument("--write", action="store_true", help=f"draw and write {page.PAGE.relative_to(ROOT)}")
-    given = parser.parse_args()
-    if given.minutes * 60 / given.every_s < 5 * BLOCKS:
+    arguments = parser.parse_args()
+    if arguments.minutes * 60 / arguments.every_s < 5 * BLOCKS:
         parser.error(
-            f"{given.minutes:g} minutes are too few for a trend; give --minutes {given.every_s * BLOCKS / 12:g}"
+            f"{arguments.minutes:g} minutes are too few for a trend; give --minutes {arguments.every_s * BLOCKS / 12:g}"
         )
-    return given
+    return arguments
 
 
 def target_of(server: Server, folder: Path) -> Target:
@@ -97,7 +97,7 @@ def target_of(server: Server, folder: Path) -> Target:
 
 
 def load_for(duration_s: float, target: Target, server: Server, recorder: Recorder, *, gevent: bool) -> Outcome:
-    """Load the server for a while; return what was answered, and what was wrong."""
+    """Load the server for a duration; return the counts of answers, and the faults."""
     deadline = time.monotonic() + duration_s
     stalls = StallWatch()
     loads: list[Client | Flood] = [
@@ -120,7 +120,7 @@ def load_for(duration_s: float, target: Target, server: Server, recorder: Record
 
 
 def misbehaving(target: Target, duration_s: float, *, gevent: bool) -> subprocess.Popen[str]:
-    """Start the clients that do not keep to the protocol."""
+    """Start the misbehaving clients."""
     (host, port), (_, tls_port) = target.plain, target.secure
     command = ["-m", "benchmarks.soak.misbehaving", host, str(port), str(tls_port), str(duration_s)]
     options = ["--gevent"] if gevent else []
@@ -128,7 +128,7 @@ def misbehaving(target: Target, duration_s: float, *, gevent: bool) -> subproces
 
 
 def faults_of(counts: Counter[str], before: dict[str, Any], after: dict[str, Any]) -> list[str]:
-    """Return what was lost, and what was left behind."""
+    """Return a sentence for each loss and each leftover."""
     faults = [
         f"{name} grew from {before[name]:g} to {after[name]:g}"
         for name, most in MOST_GROWTH.items()
@@ -137,20 +137,20 @@ def faults_of(counts: Counter[str], before: dict[str, Any], after: dict[str, Any
     if counts["killed calls"] > (kills := after["kills"] - before["kills"]):
         faults.append(f"{counts['killed calls']} calls were lost with {kills} processes")
     ran = after["notes"] - before["notes"]
-    # What was cut may have run: a batch has two of them.
+    # Requests that were cut off may have run: a batch has two notifications.
     if not 0 <= ran - counts["notifications"] <= 2 * counts[CUT] or after["notificationLostCount"]:
         faults.append(f"of {counts['notifications']} notifications {ran} ran")
     unended = [name for name in ("processingRequestCount", "processingDispatcherCount") if after[name]]
     return [*faults, *(f"{name} is {after[name]} at the end" for name in unended)]
 
 
-def keep(run: page.Run, given: argparse.Namespace) -> None:
-    """Write what the command line asks for."""
-    if given.json:
-        given.json.write_text(json.dumps(run.as_json(), indent=1) + "\n", encoding="utf-8")
-    if given.plot:
-        page.draw(run, given.plot)
-    if given.write:
+def keep(run: page.Run, arguments: argparse.Namespace) -> None:
+    """Write the outputs that the command line requests."""
+    if arguments.json:
+        arguments.json.write_text(json.dumps(run.as_json(), indent=1) + "\n", encoding="utf-8")
+    if arguments.plot:
+        page.draw(run, arguments.plot)
+    if arguments.write:
         page.write(run)
 
 

@@ -1,4 +1,4 @@
-"""Draw what was sampled, as PNG and SVG. Run by an interpreter that has matplotlib.
+"""Draw the samples as PNG and SVG. Runs in an interpreter with matplotlib.
 
 ``chart.py FILE.png`` reads a JSON object from standard input: ``title``, and ``samples``, a list of objects.
 """
@@ -11,9 +11,9 @@ from typing import Any
 import matplotlib as mpl
 
 mpl.use("Agg")
-mpl.rcParams["svg.hashsalt"] = "soak"  # the same figures give the same file
+mpl.rcParams["svg.hashsalt"] = "soak"  # equal figures give equal files
 
-import matplotlib.pyplot as plt  # noqa: E402  after the choice of what draws
+import matplotlib.pyplot as plt  # noqa: E402  after the choice of the drawing backend
 
 _COLORS, _INK = ("#2a6f97", "#d08c3f"), "#333333"
 
@@ -59,5 +59,5 @@ def draw(title: str, samples: list[dict[str, Any]], path: Path) -> None:
 
 
 if __name__ == "__main__":
-    given = json.load(sys.stdin)
-    draw(given["title"], given["samples"], Path(sys.argv[1]))
+    content = json.load(sys.stdin)
+    draw(content["title"], content["samples"], Path(sys.argv[1]))

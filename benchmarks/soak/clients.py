@@ -1,4 +1,4 @@
-"""Clients that keep to the protocol: each knows what every answer has to be."""
+"""Well-behaved clients, which check every answer."""
 
 import http.client
 import json
@@ -18,7 +18,7 @@ from .samples import Recorder
 from .server import PATH
 from .stalls import StallWatch
 
-# How many requests a stall of the machine has cut. Some of them may have run.
+# The number of requests that a stall of the machine has cut off. Some of them may have run.
 CUT = "cut while the machine stood still"
 
 Payload = dict[str, Any] | list[dict[str, Any]]
@@ -28,12 +28,12 @@ _TIMEOUT_S = 60
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How a client connects, and how often it asks.
+    """How a client connects, and how often it sends requests.
 
     Attributes:
         pause_s: The time between an answer and the next request.
-        is_secure: Whether it speaks TLS, to the server that does.
-        renews: Whether it makes a connection for each request.
+        is_secure: Whether it uses TLS.
+        renews: Whether it opens a connection for each request.
     """
 
     pause_s: float
@@ -43,12 +43,12 @@ class Manner:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is put under load.
+    """The servers under load.
 
     Attributes:
         plain: The address of the server without TLS.
-        secure: The address of the one with TLS.
-        authority: The file of the authority that has signed its certificate.
+        secure: The address of the server with TLS.
+        authority: The file of the certificate authority.
     """
 
     plain: tuple[str, int]
@@ -56,7 +56,7 @@ class Target:
     authority: Path
 
     def connection(self, *, is_secure: bool) -> http.client.HTTPConnection:
-        """Return a connection to one of the servers, not yet made."""
+        """Return an unopened connection to one of the servers."""
         if not is_secure:
             return http.client.HTTPConnection(*self.plain, timeout=_TIMEOUT_S)
         return http.client.HTTPSConnection(*self.secure, timeout=_TIMEOUT_S, context=self.tls())
@@ -66,19 +66,19 @@ class Target:
 
 
 class Client(threading.Thread):
-    """Sends one request after another, over a connection that it keeps as long as the server does, or over new ones.
+    """Sends one request after another, over a persistent connection or over new ones.
 
     Args:
-        target: What it calls.
-        manner: How.
-        recorder: Is told of every answer.
-        stalls: Tells whether it was the machine that stood still.
-        deadline: When it ends, by the monotonic clock.
-        seed: What its choices depend on.
+        target: The servers.
+        manner: How it connects.
+        recorder: Records every answer.
+        stalls: Knows whether the machine has stalled.
+        deadline: The end, by the monotonic clock.
+        seed: The seed of its random choices.
 
     Attributes:
-        counts: What was answered.
-        faults: What was answered wrongly, or not at all.
+        counts: The number of answers of each kind.
+        faults: A sentence for each wrong or missing answer.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class Client(threading.Thread):
             began = time.monotonic()
             try:
                 work()  # type: ignore[operator]
-            except Exception as exc:  # noqa: BLE001  whatever it is, it is to be told
+            except Exception as exc:  # noqa: BLE001  every failure is reported
                 if self._stalls.explains(began):
                     self.counts[CUT] += 1
                 else:
@@ -168,7 +168,7 @@ class Client(threading.Thread):
             self.faults.append(f"answer {answer!r} instead of {expected!r}")
 
     def _post(self, payload: Payload) -> Any:
-        """Send a request until it is not refused for lack of threads, which means that none of it has run."""
+        """Send a request until it is not refused for lack of threads. A refused request has not run."""
         while True:
             status, text = self._exchange(json.dumps(payload))
             if status != 503:
@@ -192,20 +192,20 @@ class Client(threading.Thread):
 
 
 def is_killed(answer: Any) -> bool:
-    """Return whether a call was lost with the process that ran it."""
+    """Return whether a call was lost with its process."""
     return isinstance(answer, dict) and answer.get("error", {}).get("code") == WORKER_LOST
 
 
 class Flood(threading.Thread):
-    """Opens many connections at once now and then, with a call that takes a while on each.
+    """Opens many connections at once from time to time, with a slow call on each.
 
-    What finds neither a thread nor a place in the queue has to be answered by 503; all else by its result.
+    A call that finds neither a thread nor room in the queue must be answered by 503, all others by their result.
 
     Args:
-        target: What it calls.
-        recorder: Is told of every 503.
-        stalls: Tells whether it was the machine that stood still.
-        deadline: When it ends, by the monotonic clock.
+        target: The servers.
+        recorder: Records every 503.
+        stalls: Knows whether the machine has stalled.
+        deadline: The end, by the monotonic clock.
     """
 
     SIZE = 200

@@ -1,8 +1,7 @@
-"""Clients as the open internet has them: slow, silent, malformed, gone. A few of each kind, all the time.
+"""Misbehaving clients, as on the open internet: slow, silent, malformed, disconnecting. All kinds run all the time.
 
-A process of its own, so that they do not slow down the clients that are timed: ``python -m benchmarks.soak.misbehaving
-HOST PORT TLS_PORT SECONDS [--gevent]``. It ends with a line of JSON: how often each kind was there, and what was
-answered to it that should not have been.
+They run in another process, to not slow down the timed clients: ``python -m benchmarks.soak.misbehaving HOST PORT
+TLS_PORT SECONDS [--gevent]``. It ends with a line of JSON: the number of clients of each kind, and the wrong answers.
 """
 
 import json
@@ -23,7 +22,7 @@ from .stalls import StallWatch
 
 CUT_STRANGERS = "others that were cut so"
 
-# How long an answer, or the end of a connection, may take: a restart of the server holds requests up.
+# How long an answer or the end of a connection may take: a restart of the server delays requests.
 _TIMEOUT_S = 40.0
 
 _FAULTS_KEPT = 100
@@ -40,9 +39,9 @@ class Kind:
     """A kind of client.
 
     Attributes:
-        run: Is one, once. It raises AssertionError where it was not answered as it should be.
-        pause_s: The time until the next one.
-        is_secure: Whether it goes to the port that speaks TLS.
+        run: Runs one client. It raises AssertionError for a wrong answer.
+        pause_s: The time until the next client.
+        is_secure: Whether it connects to the port with TLS.
     """
 
     run: Callable[[Address], None]
@@ -64,7 +63,7 @@ def send_slow_body(address: Address) -> None:
 
 
 def drip(client: socket.socket, data: bytes) -> None:
-    """Send a byte now and then, until the server has had enough."""
+    """Send single bytes slowly until the server ends the connection."""
     client.settimeout(0.2)
     for place in range(len(data)):
         try:
@@ -122,7 +121,7 @@ def reset(client: socket.socket) -> None:
 
 
 def read_nothing(address: Address) -> None:
-    """Ask for more than the kernel takes, and read it only when the server has to have given up."""
+    """Request more than the kernel buffers, and read it after the server must have given up."""
     with socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         client.settimeout(_TIMEOUT_S)
@@ -172,7 +171,7 @@ def expect_continue(address: Address) -> None:
 
 
 def send_too_much(address: Address) -> None:
-    """Send a body of some megabytes, which is refused while it comes."""
+    """Send a body of some megabytes, which is refused during the transfer."""
     with wire.connect(address, _TIMEOUT_S) as client:
         client.sendall(wire.HEAD + b"Content-Length: 4000000\r\n\r\n" + b" " * 4_000_000)
         assert_refused(wire.receive(client, _TIMEOUT_S), 413)
@@ -246,24 +245,24 @@ KINDS = (
     Kind(reset_in_handshake, 0.5, is_secure=True),
 )
 
-# pywsgi ends a slow head without an answer, and gives a client that does not read its answer more time.
+# pywsgi ends a slow head without an answer, and allows more time to a client that does not read its answer.
 NATIVE_ALONE = (send_slow_head, read_nothing)
 
 
 def kinds_for(*, gevent: bool) -> list[Kind]:
-    """Return the kinds that a serving backend has to cope with."""
+    """Return the kinds that a serving backend must handle."""
     return [kind for kind in KINDS if not (gevent and kind.run in NATIVE_ALONE)]
 
 
 def assert_refused(received: wire.Received, *codes: int) -> None:
-    """Raise unless there was one answer, with one of these statuses, and an end."""
+    """Raise unless there was one answer, with one of these statuses, and the end of the connection."""
     assert received.ended, f"kept after {received.data[:100]!r}"
     assert len(received.statuses) == 1, f"{received.statuses}, not one of {codes}: {received.data[:200]!r}"
     assert received.statuses[0] in {*codes, 503}, f"status {received.statuses[0]}, not one of {codes}"
 
 
 def assert_results(received: wire.Received, results: list[str]) -> None:
-    """Raise unless there were these results, in this order; a flood of others may have taken the place of some."""
+    """Raise unless there were these results in this order. During a flood, some may be refused."""
     assert received.ended, f"kept after {received.data[:100]!r}"
     answers = _ANSWER.findall(received.data.replace(b"HTTP/1.1 100 Continue\r\n\r\n", b""))
     for (status, body), result in zip(answers, results, strict=False):
@@ -275,7 +274,7 @@ def assert_results(received: wire.Received, results: list[str]) -> None:
 
 
 class Clients(threading.Thread):
-    """Is one client of a kind after the other, until a time."""
+    """Run one client of a kind after the other until a deadline."""
 
     def __init__(self, kind: Kind, address: Address, stalls: StallWatch, deadline: float) -> None:
         super().__init__()

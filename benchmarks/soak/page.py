@@ -1,4 +1,4 @@
-"""The figures of a run: as text, as a chart, and in the documentation."""
+"""Report the figures of a run: as text, as a chart, and in the documentation."""
 
 import dataclasses
 import json
@@ -26,16 +26,16 @@ _FAULTS_SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run, and what is to be told of it.
+    """The results of a run.
 
     Attributes:
-        minutes: How long the load lasted.
-        counts: How often each kind of request was made and answered.
+        minutes: The duration of the load.
+        counts: The number of answered requests of each kind.
         before: The figures of the idle server after the warm-up.
-        after: Those at the end.
-        samples: What was sampled under load.
+        after: The figures at the end.
+        samples: The samples under load.
         trends: The trends of the second half.
-        faults: What was wrong.
+        faults: A sentence for each fault.
     """
 
     minutes: float
@@ -52,15 +52,15 @@ class Run:
 
 
 def report(run: Run) -> str:
-    """Return everything that is told of a run."""
+    """Return the report of a run."""
     faults = "\n".join(f"- {fault}" for fault in run.faults[:_FAULTS_SHOWN])
     return "\n\n".join(
         part
         for part in (
             f"{date.today().isoformat()}: {machine()}; {run.minutes:g} minutes, {len(run.samples)} samples.",
-            markdown_table(["under load", "first half", "second half", "most", "rise", "p", ""], sample_rows(run)),
+            markdown_table(["under load", "first half", "second half", "peak", "rise", "p", ""], sample_rows(run)),
             markdown_table(["idle", "before", "after"], idle_rows(run)),
-            markdown_table(["what came", "how often"], count_rows(run)),
+            markdown_table(["event", "count"], count_rows(run)),
             f"{len(run.faults)} faults",
             faults,
         )
@@ -69,7 +69,7 @@ def report(run: Run) -> str:
 
 
 def sample_rows(run: Run) -> list[list[str]]:
-    """Return a row for each figure: the medians of the halves, the most, and the trend of the second half."""
+    """Return a row for each figure: the medians of the halves, the maximum, and the trend of the second half."""
     middle = len(run.samples) // 2
     rows = []
     for name in _SHOWN:
@@ -91,16 +91,16 @@ def idle_rows(run: Run) -> list[list[str]]:
 
 
 def count_rows(run: Run) -> list[list[str]]:
-    made = {name: run.after[name] - run.before[name] for name in ("reloads", "locks", "restarts", "kills")}
-    made["requests in all"] = run.after["requestCount"] - run.before["requestCount"]
-    return [[name, f"{count:,}"] for name, count in (*run.counts.items(), *made.items()) if count]
+    actions = {name: run.after[name] - run.before[name] for name in ("reloads", "locks", "restarts", "kills")}
+    actions["requests in total"] = run.after["requestCount"] - run.before["requestCount"]
+    return [[name, f"{count:,}"] for name, count in (*run.counts.items(), *actions.items()) if count]
 
 
 def draw(run: Run, path: Path) -> None:
-    """Draw the chart, by an interpreter that has matplotlib.
+    """Draw the chart in an interpreter with matplotlib.
 
     Raises:
-        LeftOutError: Its environment cannot be had.
+        LeftOutError: The environment cannot be built.
     """
     samples = [dataclasses.asdict(sample) for sample in run.samples]
     title = f"{run.minutes:g} minutes of mixed load, a sample every {samples[0]['at_s']:.0f} s"
@@ -112,8 +112,8 @@ def write(run: Run) -> None:
     """Draw the chart for the documentation, and replace the figures there.
 
     Raises:
-        LeftOutError: The environment that draws cannot be had.
-        ValueError: The page lacks the marks.
+        LeftOutError: The environment with matplotlib cannot be built.
+        ValueError: The page lacks the markers.
     """
     draw(run, CHART)
     image = (

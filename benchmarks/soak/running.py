@@ -1,4 +1,4 @@
-"""A server in a process of its own, which answers lines of its input by figures."""
+"""Run a server in another process, which answers each input line with figures."""
 
 import contextlib
 import json
@@ -18,7 +18,7 @@ class Server:
 
     Attributes:
         pid: Its process id.
-        address: The path of the Unix socket that it may listen on.
+        address: The path of its Unix socket, if it listens on one.
     """
 
     def __init__(self, process: subprocess.Popen[str], address: str) -> None:
@@ -27,7 +27,7 @@ class Server:
         self.address = address
 
     def ask(self, line: str) -> dict[str, Any]:
-        """Send a line, and return the figures that answer it."""
+        """Send a line and return the figures of the answer."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(f"{line}\n")
@@ -36,7 +36,7 @@ class Server:
         return figures
 
     def idle_figures(self, idle_s: float) -> dict[str, Any]:
-        """Return the figures after a time without load."""
+        """Return the figures after an idle time."""
         time.sleep(idle_s)
         return self.ask("figures")
 
@@ -45,13 +45,13 @@ class Server:
 def running_server(
     module: str, folder: Path, *options: str, gevent: bool, environ: dict[str, str] | None = None
 ) -> Iterator[Server]:
-    """Run a module of the benchmarks that serves, with its files in a folder, and answers lines of its input."""
+    """Run a serving module of the benchmarks, with its files in a folder."""
     command = [sys.executable, "-m", f"benchmarks.{module}", str(folder), *options, *(["--gevent"] if gevent else [])]
     pipe = subprocess.PIPE
     variables = {**os.environ, **(environ or {})}
     with subprocess.Popen(command, cwd=_ROOT, env=variables, stdin=pipe, stdout=pipe, text=True) as process:
         server = Server(process, str(folder / "socket"))
-        server.ask("figures")  # answered once it listens
+        server.ask("figures")  # the server answers once it listens
         yield server
         assert process.stdin is not None
         process.stdin.close()

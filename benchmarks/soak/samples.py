@@ -1,4 +1,4 @@
-"""What is sampled of a server under load, at equal distances in time."""
+"""Sample a server under load at equal intervals."""
 
 import contextlib
 import math
@@ -13,8 +13,8 @@ import psutil
 
 from .trends import Trend, trend_of
 
-# What may not grow over the second half, and the rise that does not matter: less than a client more, or a page cache
-# of the allocator.
+# The figures that must not grow over the second half, and the tolerated rise: less than one more client, or a page
+# cache of the allocator.
 TOLERANCES = {"rss_mb": 1.0, "uss_mb": 1.0, "descriptors": 1.0, "threads": 1.0}
 
 
@@ -23,16 +23,16 @@ class Sample:
     """The figures of one interval.
 
     Attributes:
-        at_s: When it ended, in seconds since the start.
+        at_s: Its end, in seconds since the start.
         rss_mb: The resident memory of the process.
-        uss_mb: The memory that it has for itself.
-        descriptors: Its open descriptors.
-        connections: The sockets among them, listening ones included.
-        threads: Its threads.
-        requests_per_s: What was answered to the clients that keep to the protocol.
-        p50_ms: The median of how long they waited.
-        p99_ms: What one in a hundred waited longer than.
-        unavailable: How many requests were answered by 503.
+        uss_mb: The unique memory of the process.
+        descriptors: The number of open descriptors.
+        connections: The number of sockets among them, including listening ones.
+        threads: The number of threads.
+        requests_per_s: The rate of answers to the well-behaved clients.
+        p50_ms: The median duration of their requests.
+        p99_ms: The 99th percentile of the durations.
+        unavailable: The number of answers with status 503.
     """
 
     at_s: float
@@ -49,24 +49,24 @@ class Sample:
 
 @dataclass
 class Recorder:
-    """Takes down what clients see. Any thread may call it."""
+    """Records the answers to the clients. Any thread may call it."""
 
     _durations_s: list[float] = field(default_factory=list)  # guarded by _lock, as is _unavailable
     _unavailable: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def answered(self, duration_s: float) -> None:
-        """Note that a request was answered."""
+        """Record an answered request."""
         with self._lock:
             self._durations_s.append(duration_s)
 
     def unavailable(self) -> None:
-        """Note a 503."""
+        """Record an answer with status 503."""
         with self._lock:
             self._unavailable += 1
 
     def take(self) -> tuple[list[float], int]:
-        """Return the durations in ascending order and the count of 503s, since the last time."""
+        """Return the durations in ascending order and the number of 503s since the last call."""
         with self._lock:
             durations_s, self._durations_s = self._durations_s, []
             unavailable, self._unavailable = self._unavailable, 0
@@ -74,11 +74,11 @@ class Recorder:
 
 
 class Sampler:
-    """Samples a process and what its clients see.
+    """Samples a process and the answers to its clients.
 
     Args:
         pid: The process.
-        recorder: What its clients see.
+        recorder: The record of the answers.
         every_s: The time between two samples.
     """
 
@@ -127,7 +127,7 @@ class Sampler:
 
 
 def count_descriptors(pid: int) -> tuple[int, int]:
-    """Return how many descriptors a process has, and how many of them are sockets."""
+    """Return the number of descriptors of a process, and the number of sockets among them."""
     targets = []
     for link in Path(f"/proc/{pid}/fd").iterdir():
         with contextlib.suppress(FileNotFoundError):  # closed meanwhile
@@ -136,14 +136,14 @@ def count_descriptors(pid: int) -> tuple[int, int]:
 
 
 def percentile_ms(durations_s: list[float], share: float) -> float:
-    """Return a percentile of durations in ascending order, in milliseconds; 0 where there are none."""
+    """Return a percentile of durations in ascending order, in milliseconds; 0 if there are none."""
     if not durations_s:
         return 0.0
     return round(durations_s[math.ceil(share * len(durations_s)) - 1] * 1000, 3)
 
 
 def trends(samples: list[Sample]) -> dict[str, Trend]:
-    """Return the trends of the second half, by the names of the figures.
+    """Return the trends of the second half by the names of the figures.
 
     Raises:
         ValueError: There are too few samples.
@@ -152,10 +152,10 @@ def trends(samples: list[Sample]) -> dict[str, Trend]:
     return {name: trend_of([getattr(sample, name) for sample in second_half]) for name in TOLERANCES}
 
 
-def growths(found: dict[str, Trend]) -> list[str]:
-    """Return what grew, in words."""
+def growths(figure_trends: dict[str, Trend]) -> list[str]:
+    """Return a sentence for each figure that grew."""
     return [
         f"{name} grew by {trend.rise:.3g} over the second half, beyond chance (p={trend.p_value:.2g})"
-        for name, trend in found.items()
+        for name, trend in figure_trends.items()
         if trend.is_growth(TOLERANCES[name])
     ]

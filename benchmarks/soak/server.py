@@ -1,10 +1,8 @@
-"""The server that :mod:`benchmarks.soak` puts under load, and one with TLS beside it, in one process.
+"""The servers that :mod:`benchmarks.soak` puts under load, without and with TLS, in one process.
 
-It changes itself all the while, and tells its figures.
-
-Each second it writes a new version of a script and reloads the dispatcher in it; it locks and unlocks without pause;
-now and then it restarts, and if it has child processes, it kills one after the other. On a line of its input it
-answers with a line of figures, in JSON.
+Each second the process writes a new version of a script and reloads its dispatcher. It locks and unlocks continuously,
+restarts periodically, and kills its child processes one after the other. It answers each input line with a line of
+figures in JSON.
 """
 
 import argparse
@@ -28,7 +26,7 @@ from flaskJSONRPCServer.sansio_jsonrpc import JsonRpcApplicationError
 PATH = "/api"
 AUTHORITY = "authority.pem"
 
-# Short, so that all that they end ends many times in a run, and small, so that a flood reaches what bounds it.
+# Short, so that each timeout occurs many times in a run, and small, so that a flood reaches the limits.
 LIMITS: dict[str, Any] = {
     "threads": 16,
     "max_waiting_requests": 64,
@@ -72,17 +70,17 @@ def fail(value: Any) -> Any:
 
 
 def large(size: int) -> str:
-    """Return a result that no kernel's buffers take."""
+    """Return a result larger than the buffers of any kernel."""
     return "x" * size
 
 
 def nap() -> None:
-    """Keep a thread for as long as a slow query would."""
+    """Occupy a thread as long as a slow query."""
     time.sleep(0.05)
 
 
 def make_cycle(value: Any) -> Any:
-    """Leave garbage that only a collection finds."""
+    """Leave garbage that only a collection frees."""
     circle = [value]
     circle.append(circle)
     return value
@@ -105,29 +103,29 @@ def main() -> None:
     parser.add_argument("--gevent", action="store_true")
     parser.add_argument("--parallel", action="store_true")
     parser.add_argument("--restart-every-s", type=float, default=10)
-    given = parser.parse_args()
-    if given.gevent:
+    arguments = parser.parse_args()
+    if arguments.gevent:
         from gevent import monkey
 
         monkey.patch_all()
     notes = Notes()
-    servers = [make_server(given, notes), make_server(given, notes, ssl=write_certificate(given.folder))]
-    disturber = Disturber(servers, given.folder / "reloaded.py", given.restart_every_s)
+    servers = [make_server(arguments, notes), make_server(arguments, notes, ssl=write_certificate(arguments.folder))]
+    disturber = Disturber(servers, arguments.folder / "reloaded.py", arguments.restart_every_s)
     disturber.reload()
     for server in servers:
         server.start()
-    tell_figures(servers, notes, disturber)
+    print_figures(servers, notes, disturber)
     disturber.stop()
     for server in servers:
         server.stop()
 
 
-def make_server(given: argparse.Namespace, notes: Notes, **options: Any) -> flaskJSONRPCServer:
-    """Make a server with the functions that are called."""
+def make_server(arguments: argparse.Namespace, notes: Notes, **options: Any) -> flaskJSONRPCServer:
+    """Make a server with the dispatchers."""
     server = flaskJSONRPCServer(
         ["127.0.0.1", 0],
-        gevent=given.gevent,
-        log=1,  # refusals and cuts are what the run consists of
+        gevent=arguments.gevent,
+        log=1,  # the run causes countless refusals and cut connections
         notifBackend="threaded",
         controlGC_everySeconds=30,
         **LIMITS,
@@ -135,12 +133,12 @@ def make_server(given: argparse.Namespace, notes: Notes, **options: Any) -> flas
     )
     for function in (echo, locked, fail, large, nap, make_cycle, notes.note):
         server.registerFunction(function, path=PATH)
-    server.registerFunction(pooled, path=PATH, dispatcherBackend="parallel" if given.parallel else "threaded")
+    server.registerFunction(pooled, path=PATH, dispatcherBackend="parallel" if arguments.parallel else "threaded")
     return server
 
 
 def write_certificate(folder: Path) -> list[str]:
-    """Write a certificate for loopback, and the authority that has signed it; return what the option ``ssl`` takes."""
+    """Write a certificate for loopback and its authority; return the value for the option ``ssl``."""
     authority = trustme.CA()
     issued = authority.issue_cert("127.0.0.1")
     authority.cert_pem.write_to_path(folder / AUTHORITY)
@@ -150,9 +148,9 @@ def write_certificate(folder: Path) -> list[str]:
 
 
 class Disturber:
-    """Reloads, locks and restarts servers, in threads of its own, while it is switched on.
+    """Reloads, locks and restarts servers in its own threads, between start and stop.
 
-    Only the first is reloaded and locked.
+    Only the first server is reloaded and locked.
     """
 
     def __init__(self, servers: list[flaskJSONRPCServer], script: Path, restart_every_s: float) -> None:
@@ -178,19 +176,19 @@ class Disturber:
 
     def reload(self) -> None:
         self.counts["reloads"] += 1
-        beside = self._script.with_suffix(".new")
-        beside.write_text(_SCRIPT.format(version=self.counts["reloads"]))
-        beside.replace(self._script)
+        new_script = self._script.with_suffix(".new")
+        new_script.write_text(_SCRIPT.format(version=self.counts["reloads"]))
+        new_script.replace(self._script)
         self._server.reload(
             {"dispatcher": "version", "scriptPath": str(self._script), "path": PATH}, timeout=10, safely=False
         )
 
     def lock(self) -> None:
         self.counts["locks"] += 1
-        held = [None, locked, pooled][self.counts["locks"] % 3]
-        self._server.lock(held)
+        target = [None, locked, pooled][self.counts["locks"] % 3]
+        self._server.lock(target)
         self._off.wait(0.01)
-        self._server.unlock(held)
+        self._server.unlock(target)
 
     def restart(self) -> None:
         self.counts["restarts"] += 1
@@ -198,10 +196,10 @@ class Disturber:
             server.restart(timeout=10)
 
     def kill(self) -> None:
-        """Kill a child process, once all of them are ready."""
+        """Kill a child process if all of them are ready."""
         stats = self._server.stats()
         if "parallel_alive" in stats and stats["parallel_alive"] == stats["parallel_poolSize"]:
-            with contextlib.suppress(IndexError, psutil.NoSuchProcess):  # the server restarts at this moment
+            with contextlib.suppress(IndexError, psutil.NoSuchProcess):  # the server is restarting
                 random.choice(psutil.Process().children()).kill()
                 self.counts["kills"] += 1
 
@@ -210,8 +208,8 @@ class Disturber:
             task()
 
 
-def tell_figures(servers: list[flaskJSONRPCServer], notes: Notes, disturber: Disturber) -> None:
-    """Answer lines of standard input until its end: ``start`` and ``stop`` switch the disturber, all give figures."""
+def print_figures(servers: list[flaskJSONRPCServer], notes: Notes, disturber: Disturber) -> None:
+    """Answer each line of standard input with figures; ``start`` and ``stop`` also switch the disturber."""
     for line in read_lines():
         if line.strip() == "start":
             disturber.start()
@@ -221,7 +219,7 @@ def tell_figures(servers: list[flaskJSONRPCServer], notes: Notes, disturber: Dis
 
 
 def read_lines() -> Any:
-    # Under gevent, a read of standard input would hold up all greenlets.
+    # Under gevent, reading standard input would block all greenlets.
     if "gevent" in sys.modules:
         from gevent.fileobject import FileObject
 
@@ -243,8 +241,8 @@ def figures(servers: list[flaskJSONRPCServer], notes: Notes, disturber: Disturbe
         "children": len(process.children()),
         "memory_mb": process.memory_info().rss / 1e6,
         "modules": len(sys.modules),
-        **{name: sum(each[name] for each in stats) for name in counts},
-        "p99_ms": {url: round(each["p99"], 3) for url, each in stats[0]["dispatchers"].items()},
+        **{name: sum(server_stats[name] for server_stats in stats) for name in counts},
+        "p99_ms": {url: round(calls["p99"], 3) for url, calls in stats[0]["dispatchers"].items()},
     }
 
 

@@ -1,7 +1,7 @@
-"""When the machine stood still: a virtual machine that is paused runs into every timeout at once.
+"""Detect stalls of the machine: after the pause of a virtual machine, every timeout expires at once.
 
-The clocks go on meanwhile. After it, the server ends what was idle or half sent for too long, as it has to, and clients
-find their connections closed. What is cut so is counted apart, for it is no fault of the server.
+The clocks keep running. After a stall, the server correctly closes idle and incomplete connections, and clients find
+their connections closed. Such requests are counted separately, since they are not a fault of the server.
 """
 
 import contextlib
@@ -9,26 +9,26 @@ import threading
 import time
 from collections.abc import Iterator
 
-# Less than every timeout of the server, and more than a thread waits on a machine that is only busy.
+# Shorter than every timeout of the server, and longer than a thread waits on a busy machine.
 _STALL_S = 1.5
 _TICK_S = 0.1
 
-# How long after a stall a client may still find a connection that it has ended.
+# How long after a stall a client may still find a closed connection.
 _AFTERMATH_S = 5.0
 
 
 class StallWatch:
-    """Notices that its thread was not run for a while.
+    """Notices that its thread did not run for a while.
 
     Attributes:
-        count: How often.
-        total_s: For how long in all, in seconds.
+        count: The number of stalls.
+        total_s: Their total duration, in seconds.
     """
 
     def __init__(self) -> None:
         self.count = 0
         self.total_s = 0.0
-        # Written by the thread of the watch alone, as are the two above.
+        # Only the thread of the watch writes it and the two above.
         self._last_end = -_AFTERMATH_S
         self._tick = time.monotonic()
         self._over = threading.Event()
@@ -46,12 +46,12 @@ class StallWatch:
             thread.join()
 
     def explains(self, began: float) -> bool:
-        """Return whether the machine stood still since a time, or shortly before it.
+        """Return whether the machine stalled since a time, or shortly before.
 
         Args:
-            began: When what failed began, by the monotonic clock.
+            began: The beginning of the failed request, by the monotonic clock.
         """
-        # Whoever asks may have been woken before the thread of the watch.
+        # The calling thread may have been woken before the thread of the watch.
         return self._last_end > began - _AFTERMATH_S or time.monotonic() - self._tick > _STALL_S
 
     def _run(self) -> None:
@@ -61,7 +61,7 @@ class StallWatch:
             self._tick = now
 
     def noticed(self, lasted_s: float, now: float) -> None:
-        """Take down how long a tick has lasted."""
+        """Record the duration of a tick."""
         if lasted_s > _STALL_S:
             self.count += 1
             self.total_s += lasted_s

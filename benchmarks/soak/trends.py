@@ -1,10 +1,10 @@
-"""Whether a figure grows: a test for a trend in what was sampled.
+"""Test whether a figure grows: detect a trend in its samples.
 
-Samples that follow each other resemble each other, so no two of them count as independent. They are put into blocks, of
-which each gives its median: garbage collection, bursts of load and restarts come many times within a block. What grows
-does so from block to block. Mann's test tells how likely chance alone would order the blocks as well (H. B. Mann,
-"Nonparametric tests against trend", Econometrica 13, 1945), and the median of the slopes between all pairs of blocks,
-by Theil and Sen, tells by how much. Neither assumes that the noise is normal, and a single outlier changes neither.
+Consecutive samples are correlated, so they are not independent. They are grouped in blocks, each represented by its
+median: garbage collections, bursts of load and restarts occur many times within a block. A growing figure grows from
+block to block. Mann's test gives the probability that chance alone orders the blocks as well (H. B. Mann,
+"Nonparametric tests against trend", Econometrica 13, 1945). The median of the slopes between all pairs of blocks, by
+Theil and Sen, gives the rise. Neither assumes normal noise, and a single outlier changes neither.
 """
 
 import math
@@ -15,18 +15,18 @@ from itertools import combinations, pairwise
 
 BLOCKS = 12
 
-# How seldom a figure that does not grow may be called one that does.
+# The probability of a false alarm for a figure that does not grow.
 _SIGNIFICANCE = 0.01
 
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """How a figure changes over a time.
+    """The change of a figure over time.
 
     Attributes:
-        level: Its median, in its own unit.
-        rise: By how much it grows from the first block to the last, in its own unit.
-        p_value: How likely a figure without a trend has its blocks in an order that rises as much.
+        level: The median, in the unit of the figure.
+        rise: The growth from the first block to the last, in the unit of the figure.
+        p_value: The probability that a figure without a trend rises as consistently.
     """
 
     level: float
@@ -34,16 +34,16 @@ class Trend:
     p_value: float
 
     def is_growth(self, tolerance: float) -> bool:
-        """Return whether it grows: beyond chance, and by more than does matter.
+        """Return whether the figure grows significantly and by more than the tolerance.
 
         Args:
-            tolerance: The rise that does not matter, in the figure's own unit.
+            tolerance: The tolerated rise, in the unit of the figure.
         """
         return self.p_value < _SIGNIFICANCE and self.rise > tolerance
 
 
 def trend_of(values: Sequence[float]) -> Trend:
-    """Return the trend of what was sampled at equal distances in time.
+    """Return the trend of values that were sampled at equal intervals.
 
     Raises:
         ValueError: There are fewer than two values for each block.
@@ -64,12 +64,12 @@ def block_medians(values: Sequence[float]) -> list[float]:
 
 
 def p_value_of(values: Sequence[float]) -> float:
-    """Return how likely values without a trend rise as often as these, by Mann's test; its variance heeds ties."""
+    """Return the p-value of Mann's test for a rising trend, with a variance corrected for ties."""
     count = len(values)
     score = sum((later > earlier) - (later < earlier) for earlier, later in combinations(values, 2))
     ties = [values.count(value) for value in set(values)]
     variance = sum(sign * size * (size - 1) * (2 * size + 5) for sign, size in [(1, count), *((-1, t) for t in ties)])
-    if variance <= 0:  # all are equal
+    if variance <= 0:  # all values are equal
         return 1.0
     deviations = (score - math.copysign(1, score)) / math.sqrt(variance / 18) if score else 0.0
     return math.erfc(deviations / math.sqrt(2)) / 2

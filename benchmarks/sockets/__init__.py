@@ -1,1 +1,1 @@
-"""flaskJSONRPCServer against its peers, over real sockets: ``python -m benchmarks.sockets``."""
+"""Compare flaskJSONRPCServer with its peers over real sockets: ``python -m benchmarks.sockets``."""

@@ -1,7 +1,7 @@
-"""Measure flaskJSONRPCServer against its peers, over real sockets: ``python -m benchmarks.sockets``.
+"""Compare flaskJSONRPCServer with its peers over real sockets: ``python -m benchmarks.sockets``.
 
-All take turns, in several rounds. A whole run writes its tables and its chart into the documentation; a partial one, or
-one with ``--quick``, prints its tables only.
+All take turns in several rounds. A complete run writes its tables and its chart into the documentation. A partial run,
+or one with ``--quick``, only prints its tables.
 """
 
 import argparse
@@ -18,8 +18,8 @@ from .environments import ROOT, LeftOutError, prepare
 from .loads import BATCH, LOADS, SINGLE, Load
 from .results import Results
 from .roster import BACKENDS, OURS, PEER, chosen, roster
-from .run import Plan, Run, tell
-from .wanted import verdicts
+from .run import Plan, Run, print_progress
+from .targets import verdicts
 from .wrk import LoadError, find_wrk
 
 IMAGES = ROOT / "docs" / "images"
@@ -46,12 +46,12 @@ def main() -> int:
     try:
         find_wrk()
     except LoadError as exc:
-        tell(f"make bench: {exc}")
+        print_progress(f"make bench: {exc}")
         return 1
     known = [name for name in BACKENDS if name in servBackendMap]
     plan = chosen(roster(known[:1] if arguments.quick else known), arguments.only, arguments.workload)
     if not plan:
-        tell("nobody has such a name and such a workload")
+        print_progress("no contestant matches --only and --workload")
         return 1
     run = Run(arguments.rounds, arguments.seconds)
     run.results.left_out.update({f"serving backend {name}": "not in this version" for name in {*BACKENDS} - {*known}})
@@ -65,38 +65,40 @@ def measure(run: Run, plan: Plan, arguments: argparse.Namespace) -> None:
     is_whole = not (arguments.quick or arguments.only or arguments.workload)
     rounds = run.measure_rounds(run.prepare(plan))
     import_ms = {} if arguments.only else imports.measure(5 if arguments.quick else 15, run.pins)
-    held = verdicts(run.results, import_ms, {})
-    print(page.report(run.results, held, conditions(run, rounds)))
+    checked = verdicts(run.results, import_ms, {})
+    print(page.report(run.results, checked, conditions(run, rounds)))
     if arguments.json:
         figures = {**run.results.as_json(), "import_ms": import_ms}
         arguments.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     if is_whole:
-        page.write_page(page.report(run.results, held, conditions(run, rounds), *draw_chart(run.results)))
+        page.write_page(page.report(run.results, checked, conditions(run, rounds), *draw_chart(run.results)))
 
 
 def conditions(run: Run, rounds: int) -> str:
     interpreters = sorted({runner.interpreter for runner in run.runners.values()})
     return (
         f"{date.today().isoformat()}: {page.machine()}; {', '.join(interpreters)}; {run.pins}. "
-        f"The medians of {rounds} rounds of {run.seconds:g} s."
+        f"Medians of {rounds} rounds of {run.seconds:g} s."
     )
 
 
 def print_growth(run: Run, plan: Plan) -> int:
-    """Tell how the memory of each of ours grows."""
+    """Print the growth of the memory of each of our servers."""
     ours = [contestant for contestant, _ in plan if contestant.kind == OURS]
-    grown = {each.name: growth.growth_mb(each, prepare(each.environment), run.pins) for each in ours}
-    held = verdicts(Results(), {}, grown)
-    print(page.wanted_table(held))
-    return int(not all(verdict.is_met for verdict in held))
+    grown = {
+        contestant.name: growth.growth_mb(contestant, prepare(contestant.environment), run.pins) for contestant in ours
+    }
+    checked = verdicts(Results(), {}, grown)
+    print(page.target_table(checked))
+    return int(not all(verdict.is_met for verdict in checked))
 
 
 def draw_chart(results: Results) -> list[str]:
-    """Draw the chart with an interpreter that has matplotlib; returns how the page shows it."""
+    """Draw the chart in an interpreter with matplotlib; return the Markdown for the page."""
     try:
         runner = prepare("chart")
     except LeftOutError as exc:
-        tell(f"no chart is drawn: {exc}")
+        print_progress(f"no chart is drawn: {exc}")
         return []
     panels = {
         "Single calls per second": bars(results, SINGLE),

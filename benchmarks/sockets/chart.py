@@ -1,4 +1,4 @@
-"""Draw the chart: calls per second of each server, as PNG and SVG. Run by an interpreter that has matplotlib.
+"""Draw the chart: calls per second of each server, as PNG and SVG. Runs in an interpreter with matplotlib.
 
 ``chart.py FOLDER`` reads a JSON object from standard input: for each panel's title, a list of
 ``[name, calls/s, is_ours]``.
@@ -12,9 +12,9 @@ from typing import Any
 import matplotlib as mpl
 
 mpl.use("Agg")
-mpl.rcParams["svg.hashsalt"] = "benchmark"  # the same figures give the same file
+mpl.rcParams["svg.hashsalt"] = "benchmark"  # equal figures give equal files
 
-import matplotlib.pyplot as plt  # noqa: E402  after the choice of what draws
+import matplotlib.pyplot as plt  # noqa: E402  after the choice of the drawing backend
 
 _OURS, _OTHERS, _INK = "#2a6f97", "#c3ccd4", "#333333"
 _BAR_INCHES = 0.27

@@ -1,4 +1,4 @@
-"""The environments of the peers: each has its own, under ``.venvs/bench``, with the versions that its file pins."""
+"""The environments of the peers, under ``.venvs/bench``: each has the versions that its requirements pin."""
 
 import json
 import os
@@ -26,9 +26,9 @@ class Runner:
     """How a contestant is started.
 
     Attributes:
-        command: What stands before its script.
-        environ: Variables that its process has besides those of this one.
-        interpreter: What runs it, with the version.
+        command: The command before its script.
+        environ: Additional environment variables of its process.
+        interpreter: The interpreter with its version.
     """
 
     command: list[str]
@@ -37,10 +37,10 @@ class Runner:
 
 
 def prepare(name: str) -> Runner:
-    """Build an environment, unless it is there, and tell how it is used.
+    """Build an environment if it is missing, and return its runner.
 
     Raises:
-        LeftOutError: It cannot be had on this machine.
+        LeftOutError: It cannot be built on this machine.
     """
     return _SPECIAL.get(name, prepare_venv)(name)
 
@@ -86,7 +86,7 @@ def prepare_python2(name: str) -> Runner:
 
 
 def find_python2() -> str:
-    """Return a Python 2.7 that has pip.
+    """Return a Python 2.7 with pip.
 
     Raises:
         LeftOutError: There is none.
@@ -94,7 +94,7 @@ def find_python2() -> str:
     roots = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser() / "versions"
     candidates = [shutil.which("python2.7"), *map(str, roots.glob("2.7.*/bin/python2.7"))]
     for candidate in filter(None, candidates):
-        # A name on PATH proves nothing: version managers put shims there for versions that are not to be had.
+        # A name on PATH proves nothing: version managers put shims there for versions that are not installed.
         if subprocess.run([candidate, "-m", "pip", "--version"], capture_output=True, check=False).returncode == 0:
             return candidate
     raise LeftOutError("there is no Python 2.7 with pip")
@@ -108,10 +108,10 @@ _SPECIAL: dict[str, Callable[[str], Runner]] = {
 
 
 def install(name: str, pins: Path, commands: Callable[[], list[list[str]]]) -> None:
-    """Run commands that fill an environment, unless it has what is pinned already.
+    """Run the commands that install an environment, unless it has the pinned versions already.
 
     Raises:
-        LeftOutError: One fails.
+        LeftOutError: A command fails.
     """
     wanted = f"{sys.version}\n{pins.read_text(encoding='utf-8')}"
     stamp = _HOME / name / ".installed"
@@ -131,7 +131,7 @@ def requirements_of(name: str) -> Path:
 
 
 def versions(name: str) -> dict[str, str]:
-    """Return the version of each package of an environment, by its name in lower case."""
+    """Return the version of each package of an environment by its name in lower case."""
     if name == "ours":
         return {package: version(package) for package in ("flaskJSONRPCServer", *_OURS) if is_installed(package)}
     if name == "jayson":

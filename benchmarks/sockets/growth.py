@@ -1,4 +1,4 @@
-"""The memory of a server over a million calls that come over sockets."""
+"""Measure the memory of a server over a million calls through sockets."""
 
 from .environments import Runner
 from .loads import SINGLE
@@ -12,7 +12,7 @@ _SLICE_S = 5
 
 
 def growth_mb(contestant: Contestant, runner: Runner, pins: Pins, calls: int = CALLS) -> float:
-    """Return what the server's memory grows by from about the first tenth of the calls to the last one, in MB."""
+    """Return the growth of the server's memory from about the first tenth of the calls to the last one, in MB."""
     with serving(contestant, runner, pins) as served:
         first = put_calls(served, calls // 10, pins)
         early_mb = served.memory_mb()
@@ -21,7 +21,7 @@ def growth_mb(contestant: Contestant, runner: Runner, pins: Pins, calls: int = C
 
 
 def put_calls(served: Served, calls: int, pins: Pins) -> int:
-    """Load a server until it has answered at least so many calls; returns how many it were."""
+    """Load a server until it has answered at least that many calls; return the actual number."""
     done, slice_s = 0, 0.5
     while done < calls:
         sample = measure(served.url, SINGLE.body, connections=SINGLE.connections, seconds=slice_s, prefix=pins.load)

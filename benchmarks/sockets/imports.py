@@ -1,6 +1,6 @@
-"""How long imports take, each in processes of its own that take turns.
+"""Time imports, each in new processes that take turns.
 
-They find bytecode, as pip makes it when it installs a package: without it, compiling the sources takes the most time.
+Bytecode is available, since pip makes it when it installs a package. Without it, compiling would take most of the time.
 """
 
 import os
@@ -28,14 +28,14 @@ def measure(rounds: int, pins: Pins) -> dict[str, float]:
         for statement in samples:
             import_ms(statement, pins, environ)  # writes the bytecode
         for _ in range(rounds):
-            for statement, taken in samples.items():
-                taken.append(import_ms(statement, pins, environ))
-    return {statement: statistics.median(taken) for statement, taken in samples.items()}
+            for statement, durations_ms in samples.items():
+                durations_ms.append(import_ms(statement, pins, environ))
+    return {statement: statistics.median(durations_ms) for statement, durations_ms in samples.items()}
 
 
 def with_bytecode_in(folder: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return kept | {"PYTHONPYCACHEPREFIX": folder}
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return environ | {"PYTHONPYCACHEPREFIX": folder}
 
 
 def import_ms(statement: str, pins: Pins, environ: Mapping[str, str]) -> float:

@@ -1,4 +1,4 @@
-"""What is asked of every contestant, and the right answers."""
+"""The requests to the contestants, and the right answers."""
 
 import json
 from dataclasses import dataclass
@@ -10,16 +10,16 @@ BATCH_LENGTH = 100
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """One kind of request, on so many connections.
+    """One kind of request on a number of connections.
 
     Attributes:
-        name: What ``--workload`` takes.
-        title: The same in a table's head.
+        name: The name for ``--workload``.
+        title: The heading in a table.
         message: The request's body, as a JSON value.
         expected: The answer, as a JSON value.
-        connections: How many there are, kept alive where the server does that.
-        calls: How many calls are in one request.
-        patience: How many times longer it is measured, because a request takes long.
+        connections: The number of connections, kept alive if the server supports it.
+        calls: The number of calls in one request.
+        patience: The factor for the duration of the measurement, since a request is slow.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Load:
 
 
 def call(method: str, request_id: int = 1, **params: Any) -> dict[str, Any]:
-    # Named parameters: the only ones that every contestant takes.
+    # Named parameters, the only kind that every contestant accepts.
     return {"jsonrpc": "2.0", "method": method, "params": params, "id": request_id}
 
 
@@ -45,7 +45,7 @@ def answer(result: Any, request_id: int = 1) -> dict[str, Any]:
 
 
 def records(size_bytes: int) -> list[dict[str, Any]]:
-    """Return about so many bytes of JSON, of the kind that applications send."""
+    """Return about that many bytes of typical JSON."""
     one = {"id": 1000000, "name": "Ada Lovelace", "tags": ["first", "second"], "ratio": 0.125, "active": True}
     return [
         {**one, "id": 1000000 + index} for index in range(size_bytes // len(json.dumps(one, separators=(",", ":"))))

@@ -1,4 +1,4 @@
-"""The tables, in Markdown, and their place in the documentation."""
+"""Write the tables in Markdown, and insert them into the documentation."""
 
 import os
 import platform
@@ -9,7 +9,7 @@ from .environments import ROOT, versions
 from .loads import LOADS, SINGLE, Load
 from .results import Results
 from .roster import Contestant
-from .wanted import Verdict
+from .targets import Verdict
 
 PAGE = ROOT / "docs" / "performance.md"
 BEGIN, END = "<!-- written by make bench -->", "<!-- end of what make bench writes -->"
@@ -30,7 +30,7 @@ def fastest_first(results: Results, load: Load) -> list[Contestant]:
 
 def main_table(results: Results) -> str:
     """Return the table of single calls, with memory and versions."""
-    head = ["server", "calls/s", "p50, ms", "p99, ms", "memory, MB", "us / it", "failed", "versions"]
+    head = ["server", "calls/s", "p50, ms", "p99, ms", "memory, MB", "ours / this", "failed", "versions"]
     return markdown_table(head, [main_row(results, one) for one in fastest_first(results, SINGLE)])
 
 
@@ -61,7 +61,7 @@ def versions_of(contestant: Contestant) -> str:
 
 
 def load_table(results: Results, load: Load) -> str:
-    head = ["server", "calls/s", "p50, ms", "p99, ms", "us / it", "failed"]
+    head = ["server", "calls/s", "p50, ms", "p99, ms", "ours / this", "failed"]
     rows = [
         [
             one.name,
@@ -76,19 +76,19 @@ def load_table(results: Results, load: Load) -> str:
     return markdown_table(head, rows)
 
 
-def wanted_table(verdicts: Iterable[Verdict]) -> str:
-    return markdown_table(["figure", "measured", "wanted", ""], [verdict.cells() for verdict in verdicts])
+def target_table(verdicts: Iterable[Verdict]) -> str:
+    return markdown_table(["figure", "measured", "target", ""], [verdict.cells() for verdict in verdicts])
 
 
 def report(results: Results, verdicts: list[Verdict], conditions: str, *charts: str) -> str:
-    """Return everything that is told of a run."""
+    """Return the report of a run."""
     parts = [conditions, *charts]
     for load in LOADS:
         if any(results.has(one, load) for one in results.contestants):
             table = main_table(results) if load is SINGLE else load_table(results, load)
             parts += [f"### {load.title[0].upper()}{load.title[1:]}", table]
     if verdicts:
-        parts += ["### Wanted", wanted_table(verdicts)]
+        parts += ["### Targets", target_table(verdicts)]
     if results.left_out:
         parts += ["### Left out", "\n".join(f"- {name}: {why}" for name, why in results.left_out.items())]
     return "\n\n".join(parts)
@@ -106,10 +106,10 @@ def cpu_name() -> str:
 
 
 def replace_between(text: str, written: str) -> str:
-    """Return a page with what stands between the marks replaced.
+    """Return a page with the text between the markers replaced.
 
     Raises:
-        ValueError: The page lacks the marks.
+        ValueError: The page lacks the markers.
     """
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)

@@ -1,4 +1,4 @@
-"""What has been measured: medians over all rounds, and ratios that are taken in each round."""
+"""The results: medians over all rounds, and ratios that are computed in each round."""
 
 import math
 import statistics
@@ -16,9 +16,9 @@ class Results:
     """All samples.
 
     Attributes:
-        samples: Of each contestant and workload, by their names, one of each round.
-        memory_mb: Of each contestant, by its name, the memory at the end of the last round, in MB.
-        left_out: Why somebody or something has not been measured, by its name.
+        samples: The samples by the names of contestant and workload, one for each round.
+        memory_mb: The memory at the end of the last round by the name of the contestant, in MB.
+        left_out: The reason for each omission, by the name of the contestant or load.
     """
 
     contestants: list[Contestant] = field(default_factory=list)
@@ -47,17 +47,17 @@ class Results:
         return sum(sample.failed for sample in self.of(contestant, load))
 
     def ratio(self, one: Contestant, other: Contestant, load: Load) -> float:
-        """Return how many times the calls per second of the other one has."""
+        """Return the ratio of the calls per second of two contestants."""
         pairs = zip(self.of(one, load), self.of(other, load), strict=False)
         return median_ratio((mine.requests_per_s, its.requests_per_s) for mine, its in pairs)
 
     def ratio_of_loads(self, contestant: Contestant, load: Load, other: Load) -> float:
-        """Return the same for two workloads of one contestant."""
+        """Return the ratio of the calls per second of two workloads of one contestant."""
         pairs = zip(self.of(contestant, load), self.of(contestant, other), strict=False)
         return median_ratio((mine.requests_per_s * load.calls, its.requests_per_s * other.calls) for mine, its in pairs)
 
     def champion(self) -> Contestant | None:
-        """Return who stands for us: the fastest at a single call."""
+        """Return our fastest contestant for single calls."""
         ours = [one for one in self.contestants if one.kind == OURS and self.has(one, SINGLE)]
         return max(ours, key=lambda one: self.calls_per_s(one, SINGLE), default=None)
 
@@ -70,7 +70,7 @@ class Results:
 
 
 def median_ratio(pairs: Iterable[tuple[float, float]]) -> float:
-    """Return the median of ratios; no number where somebody has answered nothing in one of the rounds."""
+    """Return the median of ratios; NaN if a divisor is zero."""
     listed = list(pairs)
     if not all(its for _, its in listed):
         return math.nan

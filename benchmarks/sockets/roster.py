@@ -1,11 +1,11 @@
-"""Who takes part."""
+"""The contestants."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .loads import LOADS, MAIN, MEGABYTES, SINGLE, Load
 
-# The one of `auto` first: with --quick it stands for all.
+# The backend of `auto` first: with --quick it represents all.
 BACKENDS = ("native", "granian", "pywsgi", "werkzeug")
 
 OURS, BARE, VIA_FLASK, FLASK_VIEW, PEER = "ours", "bare WSGI", "ours via Flask", "bare Flask view", "peer"
@@ -16,15 +16,15 @@ class Contestant:
     """One server.
 
     Attributes:
-        name: What the tables call it.
+        name: Its name in the tables.
         kind: OURS, BARE, VIA_FLASK, FLASK_VIEW or PEER.
         environment: The name of its environment.
         script: Its file in ``benchmarks/peers``.
-        shows: The packages whose versions the table tells.
-        arguments: What its command line has after the port.
-        loads: What is asked of it.
-        backend: The serving backend of ours that it runs on; empty for a peer.
-        json: The JSON module, where that varies.
+        shows: The packages whose versions the table shows.
+        arguments: Its command-line arguments after the port.
+        loads: The loads that it gets.
+        backend: Our serving backend that it runs on; empty for a peer.
+        json: The JSON module, if that varies.
     """
 
     name: str
@@ -55,7 +55,7 @@ def on_backend(kind: str, backend: str, json: str, loads: tuple[Load, ...]) -> C
 
 
 def contestants_on(backend: str) -> list[Contestant]:
-    """Return those that run on one serving backend; those that are compared stand next to each other."""
+    """Return the contestants on one serving backend; compared ones are adjacent."""
     return [
         on_backend(OURS, backend, "orjson", LOADS),
         on_backend(BARE, backend, "orjson", (SINGLE, MEGABYTES)),
@@ -95,19 +95,19 @@ PEERS = (
 
 
 def roster(backends: Iterable[str]) -> list[Contestant]:
-    """Return everybody, with ours on these serving backends."""
+    """Return all contestants, with ours on these serving backends."""
     return [*(one for backend in backends for one in contestants_on(backend)), *PEERS]
 
 
 def chosen(
     everybody: Iterable[Contestant], names: list[str], workloads: list[str]
 ) -> list[tuple[Contestant, list[Load]]]:
-    """Return who is asked what.
+    """Return the chosen contestants with their loads.
 
     Args:
         everybody: The contestants.
-        names: Parts of the names of those that are wanted; none for all.
-        workloads: The names of the loads that are wanted; none for all.
+        names: Parts of the names of contestants; empty for all.
+        workloads: The names of loads; empty for all.
     """
 
     def is_named(contestant: Contestant) -> bool:

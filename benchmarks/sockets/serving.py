@@ -1,4 +1,4 @@
-"""The process of one contestant: started on a core of its own, asked once, measured, and stopped."""
+"""Run the process of one contestant on its own core: start it, check one answer, measure it, stop it."""
 
 import http.client
 import json
@@ -27,7 +27,7 @@ _MB = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Pins:
-    """The commands that keep the server and the load on a core each; empty where there are not two."""
+    """The commands that pin the server and the load to one core each; empty if there are not two cores."""
 
     server: tuple[str, ...] = ()
     load: tuple[str, ...] = ()
@@ -46,7 +46,7 @@ class Pins:
 
 
 class Served:
-    """A contestant that is being served."""
+    """A running contestant."""
 
     def __init__(self, process: subprocess.Popen[bytes], port: int) -> None:
         self._process = process
@@ -57,8 +57,8 @@ class Served:
         """Return the answer to a request, as a JSON value.
 
         Raises:
-            OSError: There is nobody.
-            ValueError: The answer is none.
+            OSError: The server does not listen.
+            ValueError: The answer is not JSON.
         """
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
         try:
@@ -70,18 +70,18 @@ class Served:
             connection.close()
 
     def answers(self, load: Load) -> bool:
-        """Tell whether the right answer is given."""
+        """Return whether the answer is right."""
         try:
             return bool(in_order(self.ask(load)) == load.expected)
         except (OSError, ValueError):
             return False
 
     def memory_mb(self) -> float:
-        """Return the memory that the processes of the server have for themselves (USS), in MB."""
-        return sum(float(each.memory_full_info().uss) for each in self._family()) / _MB
+        """Return the unique memory (USS) of the processes of the server, in MB."""
+        return sum(float(process.memory_full_info().uss) for process in self._family()) / _MB
 
     def wait_ready(self) -> bool:
-        """Wait until the first right answer; tell whether it came."""
+        """Wait for the first right answer; return whether it came."""
         deadline = time.monotonic() + _START_WITHIN_S
         while time.monotonic() < deadline and self._process.poll() is None:
             if self.answers(SINGLE):
@@ -90,13 +90,13 @@ class Served:
         return False
 
     def stop(self) -> None:
-        for each in self._family():
-            each.send_signal(signal.SIGTERM)
+        for process in self._family():
+            process.send_signal(signal.SIGTERM)
         try:
             self._process.wait(_STOP_WITHIN_S)
         except subprocess.TimeoutExpired:
-            for each in self._family():
-                each.kill()
+            for process in self._family():
+                process.kill()
 
     def _family(self) -> list[psutil.Process]:
         try:
@@ -107,8 +107,8 @@ class Served:
 
 
 def in_order(message: Any) -> Any:
-    """Return a message with the answers of a batch in the order of their ids: JSON-RPC 2.0 allows any."""
-    return sorted(message, key=lambda each: each.get("id")) if isinstance(message, list) else message
+    """Sort the answers of a batch by their ids: JSON-RPC 2.0 allows any order."""
+    return sorted(message, key=lambda answer: answer.get("id")) if isinstance(message, list) else message
 
 
 @contextmanager
@@ -116,7 +116,7 @@ def serving(contestant: Contestant, runner: Runner, pins: Pins) -> Iterator[Serv
     """Serve a contestant.
 
     Raises:
-        LeftOutError: It does not come up, or gives no right answer.
+        LeftOutError: It does not start, or gives no right answer.
     """
     port = free_port()
     command = [*pins.server, *runner.command, str(PEERS / contestant.script), str(port), *contestant.arguments]
@@ -138,7 +138,7 @@ def read_last_line(log: Any) -> str:
 
 
 def free_port() -> int:
-    """Return a port that nobody has; every contestant takes one on its command line."""
+    """Return a free port. Every contestant takes one on its command line."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -1,4 +1,4 @@
-"""Measuring with wrk: it loads a server, and its Lua script ends with one line of JSON."""
+"""Measure with wrk, which loads a server. Its Lua script ends with one line of JSON."""
 
 import json
 import shutil
@@ -12,7 +12,7 @@ from pathlib import Path
 
 _SCRIPT = Path(__file__).with_name("wrk.lua")
 
-# Longer than any measurement: a signal ends it, since wrk itself counts in whole seconds.
+# Longer than any measurement: a signal ends wrk, which itself only counts whole seconds.
 _WRK_SECONDS = 3600
 
 _ERRORS = ("connect", "read", "write", "timeout", "status")
@@ -20,13 +20,13 @@ _ERRORS = ("connect", "read", "write", "timeout", "status")
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What one measurement gave.
+    """The results of one measurement.
 
     Attributes:
-        requests_per_s: Requests per second that were answered with a status of success.
+        requests_per_s: Requests per second with a successful status.
         p50_ms: The median time of a request, in milliseconds.
         p99_ms: The 99th percentile.
-        failed: How many requests failed: refused, reset, timed out, or answered with an error status.
+        failed: The number of failed requests: refused, reset, timed out, or answered with an error status.
     """
 
     requests_per_s: float
@@ -45,17 +45,17 @@ def find_wrk() -> str:
     Raises:
         LoadError: There is none.
     """
-    found = shutil.which("wrk")
-    if found is None:
+    path = shutil.which("wrk")
+    if path is None:
         raise LoadError("wrk is not installed; run tools/install-wrk, or install it by hand")
-    return found
+    return path
 
 
 def parse(output: str) -> Sample:
-    """Read what wrk has printed.
+    """Parse the output of wrk.
 
     Raises:
-        LoadError: It has measured nothing.
+        LoadError: It has no measurements.
     """
     last = (output.strip().splitlines() or [""])[-1]
     if not last.startswith("{"):
@@ -79,17 +79,17 @@ def body_file(body: bytes) -> Iterator[str]:
 
 
 def measure(url: str, body: bytes, *, connections: int, seconds: float, prefix: Sequence[str] = ()) -> Sample:
-    """Load a URL for a while.
+    """Load a URL and return the results.
 
     Args:
-        url: The URL, which is POSTed to.
+        url: The URL for the POST requests.
         body: The body of every request.
-        connections: How many connections at the same time.
-        seconds: For how long.
-        prefix: What stands before wrk's command, to pin it to a core.
+        connections: The number of concurrent connections.
+        seconds: The duration.
+        prefix: A command before wrk, to pin it to a core.
 
     Raises:
-        LoadError: It could not be loaded at all.
+        LoadError: wrk has measured nothing.
     """
     with body_file(body) as path:
         options = ["-t1", f"-c{connections}", f"-d{_WRK_SECONDS}s", "--latency", "-s", str(_SCRIPT)]
@@ -97,7 +97,7 @@ def measure(url: str, body: bytes, *, connections: int, seconds: float, prefix: 
 
 
 def run_for(seconds: float, command: list[str]) -> str:
-    """Return the output of a command that is interrupted after a while."""
+    """Run a command, interrupt it after some seconds, and return its output."""
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         try:
             return process.communicate(timeout=seconds)[0]

@@ -1,4 +1,4 @@
-"""The limit on how long one batch may hold up other requests (settings ``antifreeze_*``)."""
+"""The time that one batch may keep other requests waiting (settings ``antifreeze_*``)."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from ..settings import Settings
 __all__ = ["BATCH_ENDED", "BatchLimiter", "batch_limiter_for"]
 
 BATCH_ENDED = -32004
-"""Code of the error for a call that was not run because its batch took longer than ``antifreeze_batchMaxTime``."""
+"""Error code of a call that was not run because its batch took longer than ``antifreeze_batchMaxTime``."""
 
 
 class BatchLimiter:
     """Limits how long one batch runs without a pause.
 
     Args:
-        max_time_ms: How long a batch runs before other requests have their turn, in milliseconds.
-        pause: Lets other requests run. None ends the batch instead.
+        max_time_ms: The time that a batch runs before it lets other requests run, in milliseconds.
+        pause: Lets other requests run; None ends the batch instead.
     """
 
     def __init__(self, max_time_ms: float, pause: Callable[[], object] | None) -> None:
@@ -27,7 +27,7 @@ class BatchLimiter:
         self._since = time.monotonic()
 
     def may_continue(self) -> bool:
-        """Return whether the next call may run; pause first where that is due."""
+        """Return whether the next call may run; pause first if a pause is due."""
         if time.monotonic() - self._since <= self._max_time_s:
             return True
         if self._pause is None:
@@ -38,9 +38,10 @@ class BatchLimiter:
 
 
 def batch_limiter_for(settings: Settings) -> Callable[[], BatchLimiter] | None:
-    """Return a factory of limiters, one for each batch; None where native threads take turns by themselves.
+    """Return a function that makes the limiter of one batch; None if batches need no limit.
 
-    Under gevent, ``time.sleep`` is that of gevent, and lets other greenlets run.
+    Native threads need none: the interpreter switches between them on its own. Greenlets switch only when one waits.
+    Under gevent, ``time.sleep`` is gevent's, so a pause lets other greenlets run.
     """
     max_time_ms, pause_s = settings.antifreeze_batchMaxTime, settings.antifreeze_batchSleep
     if settings.antifreeze_batchBreak:

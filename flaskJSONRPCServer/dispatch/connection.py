@@ -1,4 +1,4 @@
-"""The magic variable: what a dispatcher may know about its call, and say about the answer."""
+"""The magic variable: it shows a dispatcher its call, and takes the options of the answer."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from functools import cached_property
 from typing import Any
 
 from ..errors import ServerStateError
+from ..http.request import Request
+from ..http.response import Outgoing
 from ..runtime.concurrency import runs_natively, sleep
 from ..runtime.logs import ServerLog
 from ..runtime.main_program import MainProgram
-from .exchange import Exchange
 from .facade import ServerFacade
 from .locks import Locks
 from .routes import Route
@@ -50,10 +51,10 @@ Of the dispatcher and the server
                                 copyGlobal(name), eval(expression), execute(statements)
                                 in the main program
 
-Of the pool, in a call on the exec backend `parallel`
-    parallelType    str         'parallel'
+Of the pool, in a call on the exec backend `parallel` or `celery`
+    parallelType    str         'parallel' or 'celery'
     parallelPoolSize int        how many processes it has
-    parallelId      int         the number of this one, from 0 on
+    parallelId      int | str   the number of this one, from 0 on; with celery, the worker and its process
 
 In batches the fields of the answer are shared by all calls in the serving thread. A call on another exec backend has
 its own; what it sets is added to the answer when the call has ended.
@@ -62,14 +63,15 @@ its own; what it sets is added to the answer when the call has ended.
 
 @dataclass(frozen=True, slots=True)
 class ServerFacts:
-    """What a connection tells about its server.
+    """The parts of a server that its connections use.
 
     Attributes:
-        name: The server's name.
-        facade: The object that the user made.
-        log: Its log.
-        locks: Its locks.
-        served_by: From the environ of a request, the documented ``(isRawSocket, ip or socketPath, port or socket)``.
+        name: The name of the server.
+        facade: The server object of the user.
+        log: The log of the server.
+        locks: The locks of the server.
+        served_by: Returns the documented ``(isRawSocket, ip or socketPath, port or socket)`` for the environ of a
+            request.
         main: The main program.
     """
 
@@ -82,7 +84,7 @@ class ServerFacts:
 
 
 class FieldsAsKeys:
-    """Reads and writes public attributes as keys too."""
+    """Makes public attributes readable and writable as keys."""
 
     def __getitem__(self, key: str) -> Any:
         if key.startswith("_") or not hasattr(self, key):
@@ -99,7 +101,7 @@ class FieldsAsKeys:
         return isinstance(key, str) and not key.startswith("_") and hasattr(self, key)
 
     def get(self, key: str, default: Any = None) -> Any:
-        """Return a field, or the default where there is none."""
+        """Return a field, or the default if the field does not exist."""
         try:
             return self[key]
         except KeyError:
@@ -114,7 +116,7 @@ class FieldsAsKeys:
 
 
 class CallTools(FieldsAsKeys):
-    """The functions that a dispatcher may call about itself: ``_connection.call``."""
+    """The functions that a dispatcher may call: ``_connection.call``."""
 
     def __init__(self, server: ServerFacts, function: Callable[..., Any]) -> None:
         self._locks = server.locks
@@ -127,46 +129,46 @@ class CallTools(FieldsAsKeys):
         self._locks.lock(self._key)
 
     def unlockThis(self, exclusive: bool = False) -> None:
-        """Let calls of this dispatcher run; ``exclusive`` even while the server is locked."""
+        """Release calls of this dispatcher; with ``exclusive``, even while the server is locked."""
         self._locks.unlock(self._key, exclusive=exclusive)
 
     def waitThis(self, returnStatus: bool = False) -> bool | None:
-        """Block until this dispatcher may run; with ``returnStatus`` tell at once whether it is locked."""
-        return self._wait_or_tell(self._key, returnStatus)
+        """Block until this dispatcher may run; with ``returnStatus``, return at once whether it is locked."""
+        return self._wait_or_check(self._key, returnStatus)
 
     def lock(self, dispatcher: Callable[..., Any] | None = None) -> None:
-        """Hold the server, or a dispatcher."""
+        """Hold further calls of a dispatcher, or of all dispatchers."""
         self._locks.lock(self._locks.key_of(dispatcher))
 
     def unlock(self, dispatcher: Callable[..., Any] | None = None, exclusive: bool = False) -> None:
-        """Let the server, or a dispatcher, run."""
+        """Release calls of a dispatcher, or of all dispatchers; as :meth:`Locks.unlock`."""
         self._locks.unlock(self._locks.key_of(dispatcher), exclusive=exclusive)
 
     def wait(self, dispatcher: Callable[..., Any] | None = None, returnStatus: bool = False) -> bool | None:
-        """Block until the server, or a dispatcher, may run; with ``returnStatus`` tell at once whether it is locked."""
-        return self._wait_or_tell(self._locks.key_of(dispatcher), returnStatus)
+        """Block until the server, or a dispatcher, is unlocked; with ``returnStatus``, return whether it is locked."""
+        return self._wait_or_check(self._locks.key_of(dispatcher), returnStatus)
 
     def sleep(self, seconds: float) -> None:
-        """Sleep without holding up other calls."""
+        """Sleep, and let other calls run meanwhile."""
         sleep(seconds)
 
     def log(self, level: Any, *args: Any) -> None:
-        """Write to the server's log; without a level the message is critical."""
+        """Write to the server's log; a message without a level is critical."""
         self._log.write_documented(level, args)
 
     def copyGlobal(self, names: str | Iterable[str]) -> Any:
-        """Return a global of the main program by its name, or a dict of several; from a child process, a copy."""
+        """Return a global of the main program by name, or a dict of several; in a child process, return copies."""
         return self._main.copy_global(names)
 
     def eval(self, expression: str) -> Any:
-        """Evaluate an expression in the main program, and return its value; from a child process, a copy."""
+        """Evaluate an expression in the main program, and return its value; in a child process, return a copy."""
         return self._main.evaluate(expression)
 
     def execute(self, statements: str) -> None:
         """Run statements in the main program."""
         self._main.execute(statements)
 
-    def _wait_or_tell(self, key: Hashable | None, return_status: bool) -> bool | None:
+    def _wait_or_check(self, key: Hashable | None, return_status: bool) -> bool | None:
         if return_status:
             return self._locks.is_locked(key)
         if not self._locks.wait_in_period(key):
@@ -175,18 +177,20 @@ class CallTools(FieldsAsKeys):
 
 
 class Connection(FieldsAsKeys):
-    """One call, as its dispatcher sees it: the type of the magic variable. :data:`ABOUT` is its documentation."""
+    """The magic variable of one call. :data:`ABOUT` documents its fields."""
 
-    # In a call on an exec backend that runs in parallel.
+    # Only in a call on the exec backend `parallel`.
     parallelType: str
     parallelPoolSize: int
     parallelId: Any
 
-    def __init__(self, exchange: Exchange, route: Route, server: ServerFacts, *, notify: bool) -> None:
-        self._request = exchange
-        self._outgoing = exchange.outgoing
+    def __init__(
+        self, request: Request, outgoing: Outgoing, route: Route, server: ServerFacts, *, notify: bool
+    ) -> None:
+        self._request = request
+        self._outgoing = outgoing
         self._server = server
-        self.uniqueId = exchange.unique_id
+        self.uniqueId = request.unique_id
         self.path = route.path
         self.dispatcher = route.function
         self.dispatcherName = route.name
@@ -216,12 +220,12 @@ class Connection(FieldsAsKeys):
 
     @cached_property
     def nativeThread(self) -> bool:
-        """Whether a native thread runs this call, rather than a greenlet."""
+        """Whether this call runs in a native thread, rather than in a greenlet."""
         return runs_natively()
 
     @cached_property
     def call(self) -> CallTools:
-        """What a dispatcher may do about itself."""
+        """The functions that a dispatcher may call."""
         return CallTools(self._server, self.dispatcher)
 
     @property

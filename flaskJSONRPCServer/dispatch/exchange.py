@@ -1,43 +1,78 @@
-"""One HTTP request on its way to an answer: what its calls share."""
+"""A request under way, and the state that its calls share."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..http.request import Request
+from ..http.request import Environ, ReceivedRequest, Request
 from ..http.response import Outgoing
 from ..runtime.counters import ThreadCounters
+from .connection import Connection, ServerFacts
+from .routes import Route
+
+if TYPE_CHECKING:
+    import werkzeug.wrappers
 
 __all__ = ["Exchange"]
 
 
 class Exchange(Request):
-    """A request and what its dispatchers say about the answer. Most say nothing: it is made when first asked for.
+    """A request under way, with the state that its calls share.
+
+    Args:
+        head: As with :class:`~flaskJSONRPCServer.http.request.Request`.
+        counters: The counters of the thread that answers the request.
+        allow_compress: Whether the answer may be compressed, unless a dispatcher decides otherwise.
+        trusted_proxies: As with :class:`~flaskJSONRPCServer.http.request.Request`.
+        parsed: As with :class:`~flaskJSONRPCServer.http.request.Request`.
+        new_id: As with :class:`~flaskJSONRPCServer.http.request.Request`.
+        received: As with :class:`~flaskJSONRPCServer.http.request.Request`.
 
     Attributes:
-        counters: The counts of the one thread that answers it.
-        allow_compress: Whether the answer may be compressed, unless a dispatcher says otherwise.
-        callback: The JSONP callback's name; None where the answer is plain JSON.
-        client_key: What the rate limits know the client by; empty where there are none.
-        asked: :attr:`outgoing`, if it has been asked for; None: the answer is plain JSON.
+        counters: The counters of the thread that answers the request.
+        allow_compress: Whether the answer may be compressed, unless a dispatcher decides otherwise.
+        callback: The name of the JSONP callback; None for a plain JSON answer.
+        client_key: The client's key in the counters of the rate limits; empty without rate limits.
+        outgoing_if_any: The :attr:`outgoing`, if something has used it; None means a plain JSON answer.
     """
 
-    counters: ThreadCounters
-
-    # Here, since most requests leave them as they are.
-    allow_compress = True
+    # Class-level defaults: most requests never change them, and each assignment in __init__ would cost every request.
     callback: str | None = None
     client_key = ""
-    asked: Outgoing | None = None
+    outgoing_if_any: Outgoing | None = None
     _output_format = ""
     _copy: dict[str, Any] | None = None
 
-    def wrap_in(self, callback: str | None, output_format: str) -> None:
-        """Let the answer be JSONP, unless a dispatcher says otherwise.
+    def __init__(
+        self,
+        head: Environ,
+        counters: ThreadCounters,
+        allow_compress: bool,
+        trusted_proxies: frozenset[str] = frozenset(),
+        parsed: werkzeug.wrappers.Request | None = None,
+        new_id: Callable[[], str] | None = None,
+        received: ReceivedRequest | None = None,
+    ) -> None:
+        Request.__init__(self, head, trusted_proxies, parsed, new_id, received)  # super() would take longer
+        self.counters = counters
+        self.allow_compress = allow_compress
+
+    def make_connection(self, route: Route, server: ServerFacts, *, notify: bool) -> Any:
+        """Return the magic variable for one call of this request.
 
         Args:
-            callback: The callback's name; None where the answer is plain JSON.
+            route: The route that is called.
+            server: The server, as connections show it.
+            notify: Whether the call is a notification.
+        """
+        return Connection(self, self.outgoing, route, server, notify=notify)
+
+    def use_jsonp(self, callback: str | None, output_format: str) -> None:
+        """Make the answer JSONP, unless a dispatcher decides otherwise.
+
+        Args:
+            callback: The name of the callback; None for a plain JSON answer.
             output_format: The JSONP output format.
         """
         self.callback = callback
@@ -45,41 +80,43 @@ class Exchange(Request):
 
     @property
     def output_format(self) -> str | bool:
-        """The JSONP output format as registered; False where the answer is plain JSON."""
+        """The JSONP output format of the registration; False for a plain JSON answer."""
         return False if self.callback is None else self._output_format
 
     @property
     def outgoing(self) -> Outgoing:
-        """What the dispatchers ask of the answer."""
-        if self.asked is None:
-            self.asked = Outgoing(self.allow_compress, self.output_format)
-        return self.asked
+        """The options that dispatchers set for the answer, created on first use."""
+        if self.outgoing_if_any is None:
+            self.outgoing_if_any = Outgoing(self.allow_compress, self.output_format)
+        return self.outgoing_if_any
 
     def request_copy(self, copy: Callable[[Request], dict[str, Any]]) -> dict[str, Any]:
-        """Return the request as a dict that outlives its thread, with its ``uniqueId``: one copy for all calls."""
+        """Return the request as a dict that outlives its thread, with its ``uniqueId``; all calls share one copy."""
         if self._copy is None:
             self._copy = copy(self)
             self._copy["uniqueId"] = self.unique_id
         return self._copy
 
-    def take_over(self, said: Any) -> None:
-        """Take over what a dispatcher said elsewhere, on a connection of its own: only what differs from the start.
+    def apply_response_fields(self, fields: Any) -> None:
+        """Apply the response fields of a call that ran on a backend, with a connection of its own.
+
+        Only the fields that differ from their defaults count: another call of the batch may have set the rest.
 
         Args:
-            said: The connection, or a dict with its fields; fields may be missing.
+            fields: The connection of the call, or a dict with its fields; fields may be missing.
         """
         outgoing = self.outgoing
-        output_format = said.get("jsonp", self.output_format)
-        allow_compress = said.get("allowCompress", self.allow_compress)
-        usual = Outgoing(allow_compress, output_format).content_type
-        mime_type = said.get("mimeType", usual)
-        if headers := said.get("headersOut"):
+        output_format = fields.get("jsonp", self.output_format)
+        allow_compress = fields.get("allowCompress", self.allow_compress)
+        default_type = Outgoing(allow_compress, output_format).content_type
+        mime_type = fields.get("mimeType", default_type)
+        if headers := fields.get("headersOut"):
             outgoing.headers.update(headers)
-        if cookies := said.get("cookiesOut"):
+        if cookies := fields.get("cookiesOut"):
             outgoing.cookies.extend(cookies)
         if output_format != self.output_format:
             outgoing.jsonp = output_format
         if allow_compress != self.allow_compress:
             outgoing.allow_compress = allow_compress
-        if mime_type != usual:
+        if mime_type != default_type:
             outgoing.mime_type = mime_type

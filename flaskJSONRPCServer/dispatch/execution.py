@@ -1,52 +1,104 @@
-"""The running side of an exec backend: a call that comes as plain values is found, made and answered."""
+"""The worker side of an exec backend: find, make and answer a call that arrives as plain values."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ..http import jsonp
-from ..http.request import Environ
+from ..runtime.counters import ThreadCounters
 from ..runtime.stats import Stats
 from ..sansio_jsonrpc import ABSENT, JsonRpcException, JsonRpcMethodNotFoundError, JsonRpcRequest
 from .backends import CallAnswer
-from .connection import Connection, ServerFacts
+from .connection import ServerFacts
 from .exchange import Exchange
 from .invoker import Invoker
 from .routes import Route, Router
 
-__all__ = ["Execution"]
+__all__ = ["CopiedExchange", "Execution", "ExecutionOptions"]
 
 Overload = Mapping[str, Any] | Callable[[Any], Any] | None
 
 
 class CopiedExchange(Exchange):
-    """The request of a call that comes as plain values.
+    """The exchange of one call that arrives as plain values, with a copy of its request.
+
+    Args:
+        unique_id: The id of the request.
+        request: The copy of the request; its ``headers``, ``cookies``, ``environ`` and ``remote_addr`` are used.
+        counters: The counters of the thread that runs the call.
+        allow_compress: Whether the answer may be compressed, unless the dispatcher decides otherwise.
+        is_jsonp: The JSONP output format; True for the default format; False for plain JSON.
+        native_thread: The value of ``_connection.nativeThread``; None detects it.
+        overload: A dict of fields to set on the connection, or a function that gets it and may return another.
 
     Attributes:
-        copied: The copy of the request.
-        native_thread: What ``_connection.nativeThread`` says; None leaves it.
-        overload: What to set on the connection, or a function that may replace it.
-        connection: The connection, once the dispatcher has asked for one.
+        connection: The magic variable of the call; None until the dispatcher needs one.
     """
 
-    copied: Mapping[str, Any]
-    native_thread: bool | None = None
-    overload: Overload = None
     connection: Any = None
+
+    def __init__(
+        self,
+        unique_id: str,
+        request: Mapping[str, Any],
+        counters: ThreadCounters,
+        *,
+        allow_compress: bool,
+        is_jsonp: str | bool,
+        native_thread: bool | None = None,
+        overload: Overload = None,
+    ) -> None:
+        super().__init__({"REQUEST_METHOD": "POST", **(request.get("environ") or {})}, counters, allow_compress)
+        self.unique_id = unique_id
+        self._request = request
+        self._native_thread = native_thread
+        self._overload = overload
+        output_format = jsonp.DEFAULT_FORMAT if is_jsonp is True else is_jsonp or ""
+        self.use_jsonp("" if output_format else None, output_format)
+
+    def make_connection(self, route: Route, server: ServerFacts, *, notify: bool) -> Any:
+        """Make the connection of the call, and keep it: the sender of the call gets it back."""
+        connection = super().make_connection(route, server, notify=notify)
+        # From the copy: its environ alone need not have all of this.
+        connection.headers = dict(self._request.get("headers") or {})
+        connection.cookies = dict(self._request.get("cookies") or {})
+        connection.ip = self._request.get("remote_addr")
+        if self._native_thread is not None:
+            connection.nativeThread = self._native_thread
+        self.connection = apply_overload(connection, self._overload)
+        return self.connection
+
+    def connection_by_name(self, magic_name: str) -> dict[str, Any]:
+        """Return the connection under the name of its parameter; an empty dict if the dispatcher needed none."""
+        return {} if self.connection is None else {magic_name: self.connection}
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionOptions:
+    """The settings that an :class:`Execution` is made with.
+
+    Attributes:
+        magic_name: The name of the magic variable.
+        debug: Whether a client may see the traceback of an unexpected exception.
+        allow_compress: Whether the answer may be compressed, unless the dispatcher decides otherwise.
+    """
+
+    magic_name: str
+    debug: bool
+    allow_compress: bool
 
 
 class Execution:
-    """Makes one call for an exec backend: what the documented ``_callDispatcher`` does.
+    """Makes calls for an exec backend: the documented ``_callDispatcher``.
 
     Args:
         server: The server, as connections show it.
-        stats: Where the call is counted.
+        stats: Counts the calls.
         router: The routes.
-        magic_name: The name of the magic variable.
-        debug: Whether a client may see the traceback of an unexpected exception.
-        allow_compress: Whether the answer may be compressed, unless the dispatcher says otherwise.
-        lets_through: As with :class:`~flaskJSONRPCServer.dispatch.invoker.Invoker`.
+        options: The settings that matter.
+        should_propagate: As with :class:`~flaskJSONRPCServer.dispatch.invoker.Invoker`.
     """
 
     def __init__(
@@ -54,17 +106,14 @@ class Execution:
         server: ServerFacts,
         stats: Stats,
         router: Router,
+        options: ExecutionOptions,
         *,
-        magic_name: str,
-        debug: bool,
-        allow_compress: bool,
-        lets_through: Callable[[BaseException], bool],
+        should_propagate: Callable[[BaseException], bool],
     ) -> None:
+        self.options = options
         self._stats = stats
         self._router = router
-        self._magic_name = magic_name
-        self._invoker = Invoker(server, stats, debug=debug, connect=connected, lets_through=lets_through)
-        self._allow_compress = allow_compress
+        self._invoker = Invoker(server, stats, debug=options.debug, should_propagate=should_propagate)
 
     def call(
         self,
@@ -77,25 +126,31 @@ class Execution:
         native_thread: bool | None,
         overload: Overload,
     ) -> CallAnswer:
-        """Make the call, in this thread.
+        """Make a call in this thread.
 
         Args:
-            unique_id: The id of the request that it belongs to.
+            unique_id: The id of its request.
             path: The path of the dispatcher, such as ``/api/``.
             data: The call: ``method``, ``params``, ``id``; ``notify`` is True for a notification.
-            request: The copy of the request; its ``headers``, ``cookies``, ``environ``, ``remote_addr`` are used.
-            is_jsonp: The JSONP output format; True for the usual one; False for plain JSON.
-            native_thread: What ``_connection.nativeThread`` says; None leaves it.
-            overload: A dict of fields to set on the connection, or a function that is given it and may return another.
+            request: As with :class:`CopiedExchange`.
+            is_jsonp: As with :class:`CopiedExchange`.
+            native_thread: As with :class:`CopiedExchange`.
+            overload: As with :class:`CopiedExchange`.
 
         Returns:
-            ``(status, params, result)``: ``params`` holds by name what the dispatcher was given, the connection
-            included; the result is the exception, a JsonRpcException, where the status is False.
+            ``(status, params, result)``: ``params`` are the arguments of the dispatcher by name, the connection
+            included; with a False status, the result is the JsonRpcException.
         """
         call = JsonRpcRequest(data["method"], data.get("params"), ABSENT if data.get("notify") else None)
-        exchange = self._exchange(unique_id, request, is_jsonp)
-        exchange.native_thread = native_thread
-        exchange.overload = overload
+        exchange = CopiedExchange(
+            unique_id,
+            request,
+            self._stats.thread_counters(),
+            allow_compress=self.options.allow_compress,
+            is_jsonp=is_jsonp,
+            native_thread=native_thread,
+            overload=overload,
+        )
         route = self._router.table.find(path, call.method)
         try:
             if route is None:
@@ -108,46 +163,16 @@ class Execution:
             self._stats.wake_waiting()
 
     def _params(self, route: Route | None, call: JsonRpcRequest, exchange: CopiedExchange) -> dict[str, Any]:
-        """Return by name what the dispatcher was given, with the connection if there was one."""
-        params = {} if route is None else dict(route.plan.by_name(call.params))
-        if exchange.connection is not None:
-            params[self._magic_name] = exchange.connection
-        return params
-
-    def _exchange(self, unique_id: str, request: Mapping[str, Any], is_jsonp: str | bool) -> CopiedExchange:
-        environ: Environ = {"REQUEST_METHOD": "POST", **(request.get("environ") or {})}
-        exchange = CopiedExchange(environ)
-        exchange.__dict__["unique_id"] = unique_id
-        exchange.copied = request
-        exchange.allow_compress = self._allow_compress
-        exchange.counters = self._stats.thread_counters()
-        output_format = jsonp.DEFAULT_FORMAT if is_jsonp is True else is_jsonp or ""
-        callback = "" if output_format else None
-        exchange.wrap_in(callback, output_format)
-        return exchange
+        """Return the arguments of the dispatcher by name, its connection included."""
+        params = {} if route is None else route.plan.by_name(call.params)
+        return {**params, **exchange.connection_by_name(self.options.magic_name)}
 
 
-def connected(exchange: CopiedExchange, route: Route, server: ServerFacts, *, notify: bool) -> Any:
-    """Make the connection of a call, and keep it: its caller is told of it."""
-    connection = described(Connection(exchange, route, server, notify=notify), exchange.copied, exchange.native_thread)
-    exchange.connection = overloaded(connection, exchange.overload)
-    return exchange.connection
-
-
-def described(connection: Connection, request: Mapping[str, Any], native_thread: bool | None) -> Connection:
-    """Fill in what the copy of the request says; its environ alone need not have all of it."""
-    connection.headers = dict(request.get("headers") or {})
-    connection.cookies = dict(request.get("cookies") or {})
-    connection.ip = request.get("remote_addr")
-    if native_thread is not None:
-        connection.nativeThread = native_thread
-    return connection
-
-
-def overloaded(connection: Connection, overload: Overload) -> Any:
+def apply_overload(connection: Any, overload: Overload) -> Any:
+    """Return the connection with the user's fields set, or the object that the user's function puts in its place."""
     if callable(overload):
-        replaced = overload(connection)
-        return connection if replaced is None else replaced
+        replacement = overload(connection)
+        return connection if replacement is None else replacement
     for name, value in (overload or {}).items():
         connection[name] = value
     return connection

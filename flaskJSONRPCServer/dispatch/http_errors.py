@@ -1,4 +1,4 @@
-"""HTTP errors of dispatchers: raised by ``flask.abort(403)``, or raised or returned by an extension of Flask."""
+"""HTTP errors of dispatchers: raised by ``flask.abort(403)``, or raised or returned by a Flask extension."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from ..sansio_jsonrpc import JsonRpcError, JsonRpcException
 __all__ = ["HTTP_ERROR", "error_of_http", "error_of_response"]
 
 HTTP_ERROR: Final = -32008
-"""Code of the error where a dispatcher ended with an HTTP error, which ``data`` describes. The answer itself is 200."""
+"""Error code of a dispatcher that ended with an HTTP error, which ``data`` describes. The answer itself is 200."""
 
 
 def error_of_http(exc: BaseException) -> JsonRpcException | None:
-    """Return the error that stands for an ``HTTPException`` of Werkzeug's; None for any other exception.
+    """Return the JSON-RPC error for a Werkzeug ``HTTPException``; None for any other exception.
 
-    None also where it has no status, or where its own code raises when it is asked. The error's ``data`` has ``status``
-    and ``name``, and ``description`` where the exception has one.
+    Return None too if the exception has no status, or if its own code raises here. The ``data`` of the error has
+    ``status`` and ``name``, and the ``description`` of the exception, if any.
     """
-    exceptions = sys.modules.get("werkzeug.exceptions")  # where that has not been imported, nobody has raised one
+    exceptions = sys.modules.get("werkzeug.exceptions")  # not imported here: then nothing has raised one
     if exceptions is None or not isinstance(exc, exceptions.HTTPException):
         return None
     try:
         status = exc.get_response().status_code if exc.code is None else exc.code
         return http_error(status, exc.description)
-    except BaseException:  # noqa: BLE001  a class of the user's may override what it is asked
+    except BaseException:  # noqa: BLE001  a subclass of the user's may override both
         return None
 
 
 def error_of_response(result: object) -> JsonRpcException | None:
-    """Return the error that stands for a response of Werkzeug's or Flask's, by which a decorator has refused a call.
+    """Return the JSON-RPC error for a Werkzeug or Flask response, with which a decorator has refused a call.
 
-    None where it refuses nothing, and for any other result.
+    Return None for a response with a status below 300, and for any other result.
     """
     wrappers = sys.modules.get("werkzeug.wrappers")
     if wrappers is None or not isinstance(result, wrappers.Response):
@@ -46,6 +46,11 @@ def error_of_response(result: object) -> JsonRpcException | None:
 
 
 def http_error(status: int, description: str | None) -> JsonRpcException:
+    """Return the JSON-RPC error for a status.
+
+    Raises:
+        TypeError: The status is no number.
+    """
     from werkzeug.http import HTTP_STATUS_CODES
 
     if not isinstance(status, int):

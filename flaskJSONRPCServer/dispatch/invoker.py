@@ -1,4 +1,9 @@
-"""The call of a registered function, and what becomes of its exceptions."""
+"""The call of a registered function, and the error that each of its exceptions becomes.
+
+A call fails alone. The invoker catches ``BaseException``: nothing that a dispatcher raises ends its thread or the other
+calls of its batch. An exception that a signal has raised in the middle of a dispatcher belongs to the program; see
+:mod:`flaskJSONRPCServer.runtime.interrupts`.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +18,7 @@ from ..runtime.interrupts import is_interrupt
 from ..runtime.logs import ERROR, WARNING, ServerLog
 from ..runtime.stats import Stats
 from ..sansio_jsonrpc import JsonRpcException, JsonRpcInternalError, JsonRpcInvalidParamsError, JsonRpcRequest
-from .connection import Connection, ServerFacts
+from .connection import ServerFacts
 from .exchange import Exchange
 from .http_errors import error_of_http
 from .routes import Route
@@ -26,11 +31,10 @@ class Invoker:
 
     Args:
         server: The server, as connections show it.
-        stats: Where calls are counted and timed.
+        stats: Counts and times the calls.
         debug: Whether a client may see the traceback of an unexpected exception.
-        connect: What makes the magic variable.
-        lets_through: Asked about an unexpected exception, whether it goes through to the caller instead of becoming an
-            error.
+        should_propagate: Returns whether an unexpected exception propagates to the caller, rather than become an error
+            of the call.
     """
 
     def __init__(
@@ -39,11 +43,9 @@ class Invoker:
         stats: Stats,
         *,
         debug: bool,
-        connect: Callable[..., Any] = Connection,
-        lets_through: Callable[[BaseException], bool] = lambda exc: False,
+        should_propagate: Callable[[BaseException], bool] = lambda exc: False,
     ) -> None:
-        self._asked = lets_through
-        self._connect = connect
+        self._should_propagate = should_propagate
         self._server = server
         self._log = server.log
         self._locks = server.locks
@@ -51,18 +53,20 @@ class Invoker:
         self._debug = debug
 
     def invoke(self, route: Route, call: JsonRpcRequest, exchange: Exchange) -> Any:
-        """Bind the parameters, wait for the locks, call the function in a context of its own.
+        """Bind the parameters, wait for the locks, and call the function in a context of its own.
 
         Returns:
-            What the function returns.
+            The function's result.
 
         Raises:
-            JsonRpcException: Wrong parameters, the function's own, -32003 where the server stopped while the call was
-                held, or -32603 for any other exception.
-            BaseException: A signal has interrupted the call, to end the program. Or it is let through.
+            JsonRpcException: Wrong parameters; the function's own error; -32003 if the server stopped while the call
+                waited; or -32603 for any other exception.
+            BaseException: A signal has interrupted the call to end the program, or ``should_propagate`` asks for it.
         """
         plan = route.plan
-        connection = self._connection(route, call, exchange) if plan.takes_magic else None
+        connection = None
+        if plan.takes_magic:
+            connection = exchange.make_connection(route, self._server, notify=call.is_notification)
         args, kwargs = plan.bind(call.params, connection)
         if self._locks.engaged:
             self._hold(route, call)
@@ -70,7 +74,7 @@ class Invoker:
         calls.started += 1
         started_ns = perf_counter_ns()
         try:
-            context = copy_context()
+            context = copy_context()  # own_context(), without the cost of its call
             if context:
                 own_decimal_context(context)
             return context.run(call_with, route.function, args, kwargs)
@@ -79,17 +83,14 @@ class Invoker:
             if is_sendable(exc):
                 raise
             raise self.internal_error(f"dispatcher {route.path}{route.name} raised", exchange) from exc
-        except BaseException as exc:  # whatever it is, this call has failed, and neither its thread nor its neighbours
+        except BaseException as exc:  # of any kind: only this call has failed
             calls.failed += 1
             error = self._expected_error(exc, route)
-            if error is None and (is_interrupt(exc) or self.lets_through(exc)):
+            if error is None and (is_interrupt(exc) or self.should_propagate(exc)):
                 raise
             raise error or self.internal_error(f"dispatcher {route.path}{route.name} raised", exchange) from exc
         finally:
             calls.end(perf_counter_ns() - started_ns)
-
-    def _connection(self, route: Route, call: JsonRpcRequest, exchange: Exchange) -> Any:
-        return self._connect(exchange, route, self._server, notify=call.is_notification)
 
     def _hold(self, route: Route, call: JsonRpcRequest) -> None:
         try:
@@ -101,24 +102,24 @@ class Invoker:
             raise
 
     def _expected_error(self, exc: BaseException, route: Route) -> JsonRpcException | None:
-        """Return what an exception means to the client; None for an unexpected one."""
+        """Return the error that an exception means to the client; None for an unexpected exception."""
         misfit = route.plan.misfit(exc)
         return error_of_http(exc) if misfit is None else JsonRpcInvalidParamsError(misfit)
 
-    def lets_through(self, exc: BaseException) -> bool:
-        """Return whether an unexpected exception goes through; not so where the one who is asked raises itself."""
+    def should_propagate(self, exc: BaseException) -> bool:
+        """Return whether an unexpected exception propagates to the caller; False if that question itself raises."""
         try:
-            return self._asked(exc)
-        except BaseException as failure:  # of a receiver of Flask's signal
+            return self._should_propagate(exc)
+        except BaseException as failure:  # in a receiver of Flask's signal
             if is_interrupt(failure):
                 raise
             self._log.write(ERROR, "a receiver of got_request_exception raised", traceback=True)
             return False
 
     def internal_error(self, what: str, exchange: Exchange) -> JsonRpcInternalError:
-        """Log the exception that is being handled, and return what the client is told of it.
+        """Log the exception that is being handled, and return the error for the client.
 
-        The client gets a correlation id, under which the log has the traceback.
+        The client gets a correlation id; the log has the traceback under that id.
         """
         return logged_error(self._log, what, exchange.unique_id, debug=self._debug)
 
@@ -129,20 +130,20 @@ def call_with(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping
 
 
 def is_sendable(exc: JsonRpcException) -> bool:
-    """Return whether an exception says what to answer: a class of the user's may override what does."""
+    """Return whether an exception makes a valid error: a subclass of the user's may override the method."""
     try:
         error = exc.get_error()
-    except BaseException:  # noqa: BLE001  whatever code of the user's raises
+    except BaseException:  # noqa: BLE001  the user's code may raise anything
         return False
     return isinstance(error.code, int) and isinstance(error.message, str)
 
 
 def logged_error(log: ServerLog, what: str, unique_id: str, *, debug: bool) -> JsonRpcInternalError:
-    """Log the exception that is being handled, under the id of its request, and return what the client is told of it.
+    """Log the exception that is being handled, under the id of its request, and return the error for the client.
 
     Args:
         log: The log.
-        what: What has failed.
+        what: The failure, in words.
         unique_id: The id of the request.
         debug: Whether the client may see the traceback.
     """

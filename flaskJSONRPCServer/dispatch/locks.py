@@ -1,4 +1,8 @@
-"""Locks that hold calls back, on the whole server or on one dispatcher, and the deep lock, which holds requests."""
+"""Locks that hold calls, on the whole server or on one dispatcher, and the deep lock, which holds requests.
+
+They cost nothing while nothing is locked: a call reads one attribute, a request another. Only when that attribute is
+set do they look closer, under the condition that :meth:`Locks.unlock` notifies.
+"""
 
 from __future__ import annotations
 
@@ -16,16 +20,16 @@ from ..sansio_jsonrpc import JsonRpcError, JsonRpcException
 __all__ = ["CALL_NOT_RUN", "Locks", "ReplacedKeys", "lock_key", "optional_lock_key"]
 
 CALL_NOT_RUN = -32003
-"""Code of the error where a call was taken, and what should have run it has stopped before."""
+"""Error code of a call that was accepted, but not run because the server or the backend stopped first."""
 
 
 def lock_key(function: Callable[..., Any]) -> Hashable:
-    """Return what a dispatcher is known by to the locks: one key for a function under all its names and paths.
+    """Return the key of a dispatcher in the locks: a function has one key under all its names and paths.
 
-    Two bound methods are the same dispatcher when they are the same method of the same object.
+    Two bound methods are the same dispatcher if they are the same method of the same object.
     """
     owner = getattr(function, "__self__", None)
-    if owner is not None and isinstance(function, functools.partial):  # as a partialmethod gives a new one each time
+    if owner is not None and isinstance(function, functools.partial):  # a partialmethod makes one at each access
         keywords = tuple((name, id(value)) for name, value in function.keywords.items())
         return lock_key(function.func), tuple(map(id, function.args)), keywords
     method = getattr(function, "__func__", getattr(function, "__name__", None))
@@ -33,10 +37,10 @@ def lock_key(function: Callable[..., Any]) -> Hashable:
 
 
 def optional_lock_key(function: Callable[..., Any] | None) -> Hashable | None:
-    """Return the dispatcher's key, or None, which stands for the whole server.
+    """Return the key of a dispatcher, or None, which means the whole server.
 
     Raises:
-        TypeError: It is neither a function nor None.
+        TypeError: The argument is neither a function nor None.
     """
     if function is not None and not callable(function):
         raise TypeError(f"{function!r} is not a dispatcher; pass the function itself, or None for the server")
@@ -44,123 +48,123 @@ def optional_lock_key(function: Callable[..., Any] | None) -> Hashable | None:
 
 
 class ServingPeriod:
-    """One run of a server, from a start to the stop.
+    """The time from a start of the server to its stop. Held requests belong to one period, and end with it.
 
     Attributes:
-        ends_at: Until when requests that came in this run may be held, as :func:`time.monotonic` counts.
+        ends_at: The time when held requests of this period are released, on the clock of :func:`time.monotonic`.
     """
 
     def __init__(self) -> None:
         self.ends_at = math.inf  # guarded by Locks._changed
 
     def seconds_left(self) -> float:
-        """Return how long a request may still be held."""
+        """Return how long a request may still be held, in seconds."""
         return max(0.0, self.ends_at - time.monotonic())
 
 
 class Locks:
     """The locks of one server.
 
-    A lock is a switch, not a count: two ``lock()`` are undone by one ``unlock()``. While nothing is locked, calls pay
-    nothing: the caller reads :attr:`engaged` first, and for a request :attr:`closed`.
+    A lock is a switch, not a count: one ``unlock()`` undoes two ``lock()``. Callers read :attr:`engaged` before a call,
+    and :attr:`closed` before a request, and use the other methods only if it is set.
 
     Attributes:
-        engaged: Whether anything is locked that a call would have to wait for.
-        closed: Whether requests are held before anything is done about them.
+        engaged: Whether any dispatcher, or the server, is locked.
+        closed: Whether new requests are held.
     """
 
     def __init__(self) -> None:
         self.engaged = False  # written under _changed, read without it
         self._changed = make_condition()
-        self._server = False  # guarded by _changed
-        self._locked: set[Hashable] = set()  # guarded by _changed
-        self._exclusive: set[Hashable] = set()  # guarded by _changed
+        self._is_server_locked = False  # guarded by _changed
+        self._locked_keys: set[Hashable] = set()  # guarded by _changed
+        self._exclusive_keys: set[Hashable] = set()  # guarded by _changed
         self.closed = False  # written under _changed, read without it
-        self._deep = False  # guarded by _changed
-        self._holds = 0  # guarded by _changed
+        self._is_deep_locked = False  # guarded by _changed
+        self._request_holds = 0  # guarded by _changed
         self._period = ServingPeriod()  # guarded by _changed
         self._replaced = ReplacedKeys()  # written under _changed
 
     def key_of(self, function: Callable[..., Any] | None) -> Hashable | None:
-        """Return what a dispatcher is known by here: :func:`optional_lock_key`."""
+        """Return the key of a dispatcher; see :func:`optional_lock_key`."""
         return optional_lock_key(function)
 
     def lock(self, key: Hashable | None = None) -> None:
-        """Hold the dispatcher, or every dispatcher. A lock on the server ends all exclusive permissions."""
+        """Hold a dispatcher, or every dispatcher. A lock on the server ends all exclusive permissions."""
         with self._changed:
             if key is None:
-                self._server = True
-                self._exclusive.clear()
+                self._is_server_locked = True
+                self._exclusive_keys.clear()
             else:
                 key = self._replaced.current(key)
-                self._locked.add(key)
-                self._exclusive.discard(key)
+                self._locked_keys.add(key)
+                self._exclusive_keys.discard(key)
             self._update()
 
     def unlock(self, key: Hashable | None = None, *, exclusive: bool = False) -> None:
-        """Let the dispatcher run, or end the lock on the server.
+        """Release a dispatcher, or end the lock on the server.
 
         Args:
             key: The dispatcher; None for the server.
-            exclusive: Let the dispatcher run even while the server is locked.
+            exclusive: Release the dispatcher even while the server is locked.
         """
         with self._changed:
             if key is None:
-                self._server = False
-                self._exclusive.clear()
+                self._is_server_locked = False
+                self._exclusive_keys.clear()
             else:
                 key = self._replaced.current(key)
-                self._locked.discard(key)
-                self._exclusive |= {key} if exclusive and self._server else set()
+                self._locked_keys.discard(key)
+                self._exclusive_keys |= {key} if exclusive and self._is_server_locked else set()
             self._update()
 
     def deep_lock(self) -> None:
-        """Hold every request that comes from now on. Those that are being processed go on."""
+        """Hold every new request. Requests that are being processed continue."""
         with self._changed:
-            self._deep = True
+            self._is_deep_locked = True
             self._update()
 
     def deep_unlock(self) -> None:
         """End the deep lock."""
         with self._changed:
-            self._deep = False
+            self._is_deep_locked = False
             self._update()
 
     def hold_requests(self) -> None:
-        """Hold requests as the deep lock does, for a moment inside the server. It is counted."""
+        """Hold requests for a moment, on behalf of the server itself. These holds are counted."""
         with self._changed:
-            self._holds += 1
+            self._request_holds += 1
             self._update()
 
-    def let_requests_go(self) -> None:
+    def release_requests(self) -> None:
         """Undo one :meth:`hold_requests`."""
         with self._changed:
-            self._holds -= 1
+            self._request_holds -= 1
             self._update()
 
-    def wait_open(self) -> None:
-        """Block while requests are held. Whoever has a request to answer reads :attr:`closed` first.
+    def wait_until_open(self) -> None:
+        """Block while requests are held. Read :attr:`closed` first.
 
         Raises:
             ServiceUnavailable: The server has stopped meanwhile.
         """
-        if not self._hold(lambda: self.closed):
+        if not self._block_while(lambda: self.closed):
             raise ServiceUnavailable("the server has stopped")
 
     def is_locked(self, key: Hashable | None = None) -> bool:
-        """Tell whether the dispatcher, or the server, is held."""
+        """Return whether a dispatcher, or the server, is locked."""
         with self._changed:
             return self._is_locked(key)
 
     def wait(
         self, key: Hashable | None = None, sleep: Callable[[float], object] | None = None, sleep_s: float = 0.1
     ) -> None:
-        """Block until the dispatcher may run.
+        """Block until a dispatcher may run.
 
         Args:
             key: The dispatcher; None for the server.
-            sleep: Called with ``sleep_s``, again and again, instead of waiting for the change.
-            sleep_s: How long it is asked to sleep, in seconds.
+            sleep: Called with ``sleep_s`` between two looks, instead of waiting for a notification.
+            sleep_s: The argument of ``sleep``, in seconds.
         """
         if sleep is None:
             with self._changed:
@@ -170,7 +174,7 @@ class Locks:
             sleep(sleep_s)
 
     def hold_call(self, key: Hashable | None) -> None:
-        """Block until the dispatcher may run, on behalf of a request.
+        """Block the call of a request until its dispatcher may run.
 
         Raises:
             JsonRpcException: -32003: the server has stopped meanwhile.
@@ -178,34 +182,34 @@ class Locks:
         if not self.wait_in_period(key):
             raise JsonRpcException.exc_from_error(JsonRpcError(CALL_NOT_RUN, "Not run: the server has stopped"))
 
-    def wait_in_period(self, key: Hashable | None, is_given_up: Callable[[], bool] = lambda: False) -> bool:
-        """Block until the dispatcher may run, or the server stops. Return False in the second case.
+    def wait_in_period(self, key: Hashable | None, is_abandoned: Callable[[], bool] = lambda: False) -> bool:
+        """Block until a dispatcher may run, and return True; return False if the server stops first.
 
         Args:
             key: The dispatcher; None for the server.
-            is_given_up: Whether nobody waits for it any more; :meth:`wake_waiting` lets it be asked again.
+            is_abandoned: Returns whether the wait is no longer needed; called again after :meth:`wake_waiting`.
         """
-        return self._hold(lambda: self._is_locked(key) and not is_given_up())
+        return self._block_while(lambda: self._is_locked(key) and not is_abandoned())
 
     def wake_waiting(self) -> None:
-        """Let those look again that wait for a lock to open."""
+        """Let all waiting threads check their locks again."""
         with self._changed:
             self._changed.notify_all()
 
     def begin_period(self) -> None:
-        """Begin another run, if the last one has ended."""
+        """Begin a new period, if the last one has ended."""
         with self._changed:
             if self._period.ends_at < math.inf:
                 self._period = ServingPeriod()
 
     def end_period(self, in_s: float) -> None:
-        """Let go whoever is still held in so many seconds on behalf of a request of this run. The locks stay."""
+        """Release callers still blocked after ``in_s`` seconds; their requests fail. The locks stay."""
         with self._changed:
             self._period.ends_at = time.monotonic() + in_s
             self._changed.notify_all()
 
-    def _hold(self, is_held: Callable[[], bool]) -> bool:
-        """Block while this is so, or to the end of the run; tell whether it is over."""
+    def _block_while(self, is_held: Callable[[], bool]) -> bool:
+        """Block while ``is_held()``, and return True; return False if the period ends first."""
         with self._changed:
             period = self._period
             while is_held():
@@ -216,47 +220,49 @@ class Locks:
             return True
 
     def replace_key(self, old: Callable[..., Any], new: Callable[..., Any]) -> None:
-        """Let a function take the place of another: a lock on either holds both, and so does one that is on now."""
+        """Replace a dispatcher by another. A lock on either holds both from now on, and so does an existing lock."""
         if lock_key(old) == lock_key(new):
             return
         with self._changed:
-            held = self._replaced.current(lock_key(old))
+            old_key = self._replaced.current(lock_key(old))
             self._replaced.add((old, lock_key(old)), (new, lock_key(new)))
-            for keys in (self._locked, self._exclusive):
-                if held in keys:
-                    keys.remove(held)
-                    keys.add(self._replaced.current(held))
+            for keys in (self._locked_keys, self._exclusive_keys):
+                if old_key in keys:
+                    keys.remove(old_key)
+                    keys.add(self._replaced.current(old_key))
             self._update()
 
     def _is_locked(self, key: Hashable | None) -> bool:
+        """Return whether a dispatcher, or the server, is locked; the caller holds ``_changed``."""
         key = self._replaced.current(key)
-        return key in self._locked or (self._server and key not in self._exclusive)
+        return key in self._locked_keys or (self._is_server_locked and key not in self._exclusive_keys)
 
     def _update(self) -> None:
-        self.engaged = self._server or bool(self._locked)
-        self.closed = self._deep or self._holds > 0
+        """Set the public attributes after a change, and wake all waiting threads; the caller holds ``_changed``."""
+        self.engaged = self._is_server_locked or bool(self._locked_keys)
+        self.closed = self._is_deep_locked or self._request_holds > 0
         self._changed.notify_all()
 
 
 class ReplacedKeys:
-    """Leads from the key of a replaced dispatcher to that of the one in its place now.
+    """Maps the key of a replaced dispatcher to the key of its current replacement.
 
-    It keeps no dispatcher alive: what is known of one is forgotten when its object ends, since the key holds the
-    object's ``id``, which another may get then.
+    The map keeps no dispatcher alive. It forgets a dispatcher when its object is collected: the key holds the ``id`` of
+    the object, which another object may get afterwards.
     """
 
     def __init__(self) -> None:
-        # Both sides are plain ids. Written by one reload at a time, and by finalisers, which may run anywhere: each
-        # access is one step of a dict.
+        # Keys and values are plain ids. One reload at a time writes here, under Locks._changed, and finalisers write
+        # without a lock, in any thread: so each access is a single atomic operation of the dict.
         self._current: dict[Hashable, Hashable] = {}
 
     def current(self, key: Hashable) -> Hashable:
-        """Return the key of what stands in the place of a dispatcher: its own where it was not replaced."""
+        """Return the key of the current replacement of a dispatcher; its own key if it was not replaced."""
         plain = by_ids(key)
         return self._current.get(plain, plain)
 
     def add(self, old: tuple[Callable[..., Any], Hashable], new: tuple[Callable[..., Any], Hashable]) -> None:
-        """Note that a function has taken the place of another; each comes with its key."""
+        """Record that a function has replaced another; both come with their keys."""
         old_key, new_key = by_ids(old[1]), by_ids(new[1])
         for key in list(self._current):
             if self._current.get(key) == old_key:
@@ -264,24 +270,24 @@ class ReplacedKeys:
         self._current[old_key] = new_key
         self._current.pop(new_key, None)
         for function, key in ((old[0], old_key), (new[0], new_key)):
-            weakref.finalize(living_part(function), self._forget, key).atexit = False
+            weakref.finalize(key_owner(function), self._forget, key).atexit = False
 
-    def _forget(self, ended: Hashable) -> None:
-        self._current.pop(ended, None)
+    def _forget(self, ended_key: Hashable) -> None:
+        self._current.pop(ended_key, None)
         for key in list(self._current):
-            if self._current.get(key) == ended:
+            if self._current.get(key) == ended_key:
                 self._current.pop(key, None)
 
 
 def by_ids(key: Hashable) -> Hashable:
-    """Return a key that holds no object: those inside it are replaced by their ids."""
+    """Return a key without references to objects: their ids take their places."""
     if isinstance(key, tuple):
         return tuple(map(by_ids, key))
     return key if key is None or isinstance(key, (int, str)) else id(key)
 
 
-def living_part(function: Callable[..., Any]) -> Any:
-    """Return the object whose end makes a key of the function void: the owner of a method, else the function."""
+def key_owner(function: Callable[..., Any]) -> Any:
+    """Return the object whose end makes the key of a function invalid: the owner of a method, else the function."""
     owner = getattr(function, "__self__", None)
     for part in (owner, getattr(function, "__func__", None), function):
         if part is not None and type(part).__weakrefoffset__:

@@ -1,6 +1,7 @@
-"""The documented methods that a user may put in the place of the server's own, as the pipeline uses them.
+"""The documented underscore methods that a user may override, as the pipeline uses them.
 
-What has not been replaced costs nothing: the pipeline is arranged without it.
+:class:`Overrides` looks once whether a method is overridden, and gives the pipeline either the server's own function or
+the user's method. A request pays nothing for that check. Assigning such a method to an instance rebuilds the pipeline.
 """
 
 from __future__ import annotations
@@ -52,21 +53,21 @@ OVERRIDABLE = frozenset(
         "_serializeJSON",
     }
 )
-"""The methods whose replacement changes how a pipeline is put together; all others are looked up when they are used."""
+"""The methods whose override changes the steps of a pipeline; all others are looked up when they are used."""
 
 
 def replacement(facade: ServerFacade, standard: type, name: str) -> Callable[..., Any] | None:
-    """Return the method that stands in the place of a documented one; None where that has not been replaced."""
+    """Return the user's override of a documented method; None if it is not overridden."""
     method: Callable[..., Any] = getattr(facade, name)
     return None if getattr(method, "__func__", method) is getattr(standard, name) else method
 
 
 class Overrides:
-    """Gives the pipeline its steps: the server's own, or the user's where he has replaced the method.
+    """Makes the steps of a pipeline: the server's own functions, or the methods that override them.
 
     Args:
-        facade: The object that the user made.
-        standard: The class that has the server's own methods.
+        facade: The server object of the user.
+        standard: The class with the server's own methods.
         settings: The frozen settings of the server.
         codec: The JSON codec of ``jsonBackend``.
 
@@ -83,11 +84,14 @@ class Overrides:
         self.codec = self._codec(settings, codec)
 
     def replaced(self, name: str) -> Callable[..., Any] | None:
-        """As :func:`replacement`."""
+        """Return the user's override of a documented method; None if it is not overridden."""
         return replacement(self._facade, self._standard, name)
 
     def reader(self) -> Callable[[bytes], JsonRpcMessage | JsonRpcBatch]:
-        """Return what reads a request's text; it raises as :func:`~flaskJSONRPCServer.sansio_jsonrpc.decode`."""
+        """Return the function that reads the text of a request.
+
+        It raises the exceptions of :func:`~flaskJSONRPCServer.sansio_jsonrpc.decode`.
+        """
         parse = self.replaced("_parseRequest")
         if parse is None:
             codec, limit = self.codec, self._max_batch_length
@@ -95,26 +99,26 @@ class Overrides:
         return lambda text: self._messages_from(parse(text), text)
 
     def result_writer(self) -> Callable[[OptionalId, Any], bytes]:
-        """Return what writes a result; it raises JsonRpcSerializationError where JSON cannot say it."""
+        """Return the function that writes a result; it raises JsonRpcSerializationError if JSON has no form for it."""
         if self._writes_members():
-            return MethodType(encode_result, self.codec)  # a partial takes longer to call
-        return lambda call_id, result: self._written(call_id, {"result": result}, is_error=False)
+            return MethodType(encode_result, self.codec)  # faster to call than a partial
+        return lambda call_id, result: self._write(call_id, {"result": result}, is_error=False)
 
     def error_writer(self) -> Callable[[OptionalId, JsonRpcError], bytes]:
-        """Return what writes an error; it raises JsonRpcSerializationError where JSON cannot say its data."""
+        """Return the function that writes an error; it raises as that of :meth:`result_writer`, about the data."""
         if self._writes_members():
             return MethodType(encode_error, self.codec)
-        return lambda call_id, error: self._written(call_id, members_of(error), is_error=True)
+        return lambda call_id, error: self._write(call_id, members_of(error), is_error=True)
 
     def find_unwritable(self, values: Mapping[str, Any], reason: BaseException) -> Unwritable:
-        """Find the part of some values because of which they cannot be written.
+        """Find the part of some values that cannot be written as JSON.
 
-        With the ``jsonBackend``: a replaced ``_serializeJSON`` takes whole responses.
+        The ``jsonBackend`` decides: an overridden ``_serializeJSON`` takes whole responses only.
         """
         return find_unwritable(self._backend_codec, values, reason)
 
     def compressor(self) -> Callable[[Response], Response]:
-        """Return what compresses an answer."""
+        """Return the function that compresses a response."""
         compress = self.replaced("_compressResponse")
         if compress is None:
             return lambda response: encoded(response, "gzip", self._facade._compressGZIP(response.body))
@@ -126,7 +130,7 @@ class Overrides:
         return plain
 
     def copy_request(self, request: Request) -> dict[str, Any]:
-        """Return the copy of a request that ``auth`` and exec backends are given."""
+        """Return a copy of a request, for ``auth`` and for exec backends."""
         copy = self.replaced("_copyRequestContext")
         if copy is None:
             return RequestCopy(request, self._max_body_bytes)
@@ -135,7 +139,7 @@ class Overrides:
         return copied
 
     def new_request_id(self) -> str:
-        """Return an id that no other request has, and that nobody can guess."""
+        """Return a unique id for a request; it cannot be guessed."""
         return str(self._facade._sha1(secrets.token_bytes(16)))
 
     def _codec(self, settings: Settings, codec: Codec) -> Codec:
@@ -147,7 +151,7 @@ class Overrides:
     def _writes_members(self) -> bool:
         return self.replaced("_prepResponse") is None and self.replaced("_serializeJSON") is None
 
-    def _written(self, call_id: OptionalId, members: dict[str, Any], *, is_error: bool) -> bytes:
+    def _write(self, call_id: OptionalId, members: dict[str, Any], *, is_error: bool) -> bytes:
         if call_id is ABSENT:
             return b""
         response = self._facade._prepResponse({"id": call_id, **members}, is_error)
@@ -156,13 +160,13 @@ class Overrides:
         return self.codec.dumps(response)
 
     def _messages_from(self, parsed: tuple[bool, Any], text: bytes) -> JsonRpcMessage | JsonRpcBatch:
-        messages = messages_told(parsed, text, self._max_batch_length)
+        messages = messages_from(parsed, text, self._max_batch_length)
         restore_ids(messages, text, self.codec)
         return messages
 
 
 class DocumentedJson:
-    """A JSON backend on the documented methods of a server."""
+    """A JSON backend that calls the documented methods of a server."""
 
     def __init__(self, facade: ServerFacade) -> None:
         self.loads = facade._parseJSON
@@ -172,16 +176,16 @@ class DocumentedJson:
 def parsed_request(
     loads: Callable[[str | bytes], Any], text: str | bytes, *, max_batch_length: int | None
 ) -> tuple[bool, Any]:
-    """Read a request's text: what the documented ``_parseRequest`` does.
+    """Parse the text of a request: the documented ``_parseRequest``.
 
     Args:
-        loads: Reads JSON; it raises JsonRpcException.
+        loads: Parses JSON; it raises JsonRpcException.
         text: The text.
-        max_batch_length: The most calls in a batch; None for no limit.
+        max_batch_length: The largest number of calls in a batch; None for no limit.
 
     Returns:
-        ``(True, requests)``, a list of the requests as JSON gives them, each of which may still be no valid one; or
-        ``(False, error)``, a JsonRpcError: it is no JSON, or an empty or too long batch.
+        ``(True, requests)``: a list of JSON values, each of which may still be an invalid request. Or
+        ``(False, error)``: the JsonRpcError of a text that is no JSON, or of an empty or too long batch.
     """
     try:
         tree = loads(text)
@@ -191,36 +195,37 @@ def parsed_request(
     return True, tree if isinstance(tree, list) else [tree]
 
 
-def messages_told(told: tuple[bool, Any], text: bytes, max_batch_length: int | None) -> JsonRpcMessage | JsonRpcBatch:
-    """Return the messages of what a ``_parseRequest`` has returned.
+def messages_from(parsed: tuple[bool, Any], text: bytes, max_batch_length: int | None) -> JsonRpcMessage | JsonRpcBatch:
+    """Return the messages in the result of a ``_parseRequest``.
 
-    It is a batch, to be answered by an array, if the text is an array, or if there is not exactly one request.
+    They are a batch, to be answered by an array, if the text is an array or if there is not exactly one request.
 
     Raises:
         JsonRpcException: The status is False.
     """
-    status, requests = told
+    status, requests = parsed
     if not status:
-        raise JsonRpcException.exc_from_error(error_told(requests))
+        raise JsonRpcException.exc_from_error(error_from(requests))
     is_batch = text.lstrip().startswith(b"[") or len(requests) != 1
     return messages_of(list(requests) if is_batch else requests[0], max_batch_length=max_batch_length)
 
 
-def error_told(told: Any) -> JsonRpcError:
-    match told:
+def error_from(reason: Any) -> JsonRpcError:
+    """Return the error in the result of a ``_parseRequest``: an error, an exception, or a reason as text."""
+    match reason:
         case JsonRpcError():
-            return told
+            return reason
         case JsonRpcException():
-            return told.get_error()
-    return JsonRpcInvalidRequestError(f"Invalid Request: {told}").get_error()
+            return reason.get_error()
+    return JsonRpcInvalidRequestError(f"Invalid Request: {reason}").get_error()
 
 
 def prepared_response(data: Mapping[str, Any], *, is_error: bool) -> dict[str, Any]:
-    """Return a response object: what the documented ``_prepResponse`` does.
+    """Return a response object: the documented ``_prepResponse``.
 
     Args:
-        data: ``id``, and ``result``; for an error ``code``, ``message`` and, if there is any, ``data``.
-        is_error: Whether it is an error.
+        data: ``id`` and ``result``; for an error ``id``, ``code``, ``message`` and optionally ``data``.
+        is_error: Whether the response is an error.
     """
     members = dict(data)
     call_id = members.pop("id", None)

@@ -1,4 +1,9 @@
-"""The one way of a request: from a WSGI environ to status, headers and body."""
+"""The one way of a request: from a WSGI environ to status, headers and body.
+
+The head comes before the body: everything that can refuse a request without its body is checked first, ``auth``
+included. A request that is refused before it is JSON-RPC gets an HTTP status and a sentence that names the setting.
+Everything later is a JSON-RPC answer with status 200.
+"""
 
 from __future__ import annotations
 
@@ -32,10 +37,10 @@ from .routes import Endpoint, Route, Router
 __all__ = ["METHOD_URL_METHODS", "PATH_METHODS", "Pipeline", "Steps"]
 
 PATH_METHODS = ("OPTIONS", "POST")
-"""The HTTP methods of a path."""
+"""The HTTP methods of a registered path."""
 
 METHOD_URL_METHODS = ("GET", "HEAD", "OPTIONS")
-"""The HTTP methods of a JSON-RPC method's own URL."""
+"""The HTTP methods of the URL of one JSON-RPC method."""
 
 
 Process = Callable[[Exchange, Endpoint, "Route | None"], Response]
@@ -43,18 +48,18 @@ Process = Callable[[Exchange, Endpoint, "Route | None"], Response]
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """What a pipeline is made of, as far as a user may replace it.
+    """The steps of a pipeline that depend on what the user has overridden.
 
     Attributes:
-        answerer: Who answers messages.
-        renderer: Who makes responses.
-        new_id: Gives a request its id.
-        copy_request: Makes the copy of a request that ``auth`` is given.
+        answerer: Answers messages.
+        renderer: Makes responses.
+        new_id: Returns the id of a request.
+        copy_request: Copies a request for ``auth``.
         gunzip: Decompresses a body.
-        mime_type: Says the media type of the answer to a request; None leaves the usual one.
-        process: Stands for :meth:`Pipeline.process`: ``(path, name of the method or None) -> Response``.
-        handler: Stands for the view function: ``(path, name of the method or None)``, for ``flask.request``.
-        limiter: Holds requests against the rate limits; None where there are none.
+        mime_type: Returns the media type of the answer to a request; None for the default type.
+        process: Replaces :meth:`Pipeline.process`: ``(path, name of the method or None) -> Response``.
+        handler: Replaces the view function, for ``flask.request``: ``(path, name of the method or None)``.
+        limiter: Checks requests against the rate limits; None without rate limits.
     """
 
     answerer: Answerer
@@ -69,20 +74,23 @@ class Steps:
 
 
 class Pipeline:
-    """Answers the requests that are for JSON-RPC.
+    """Answers JSON-RPC requests.
+
+    It plans from a snapshot of the settings: prepared headers, sets of accepted values, the JSON codec. So the settings
+    are frozen while a pipeline exists; assigning one is an error, rather than a change without effect.
 
     Args:
         settings: The frozen settings of the server.
-        server: The server, as the log and ``auth`` need it.
+        server: The server, for its log, its locks and ``auth``.
         router: The routes.
-        guard: The checks before a body is read.
-        stats: Where requests are counted.
-        steps: What a user may replace.
-        lets_through: As with :class:`~flaskJSONRPCServer.dispatch.invoker.Invoker`.
+        guard: Checks requests before their bodies are read.
+        stats: Counts the requests.
+        steps: The steps that depend on overrides.
+        should_propagate: As with :class:`~flaskJSONRPCServer.dispatch.invoker.Invoker`.
 
     Attributes:
-        steps: The same; :meth:`rebuild` replaces them.
-        is_of_flask: Whether a step needs ``flask.request``, so that every request has to go through Flask.
+        steps: The steps that depend on overrides; :meth:`rebuild` replaces them.
+        needs_flask: Whether a step needs ``flask.request``. Then every request has to go through Flask.
     """
 
     def __init__(
@@ -94,10 +102,10 @@ class Pipeline:
         stats: Stats,
         steps: Steps,
         *,
-        lets_through: Callable[[BaseException], bool],
+        should_propagate: Callable[[BaseException], bool],
     ) -> None:
-        self._lets_through = lets_through
-        self._has_warned = False  # of an auth that returns something true; written by any thread, at worst twice
+        self._should_propagate = should_propagate
+        self._has_warned = False  # of a wrong result of auth; written by any thread, so at worst it warns twice
         self._server = server
         self._locks = server.locks
         self._router = router
@@ -108,17 +116,17 @@ class Pipeline:
         self._cors = None if settings.cors is False else Cors(settings.cors)
         self._max_body_bytes = settings.max_body_bytes
         self._trusted_proxies = frozenset(settings.trusted_proxies)
-        self._turn = threading.Lock() if settings.blocking else None
+        self._blocking_lock = threading.Lock() if settings.blocking else None
         self.rebuild(steps)
 
     def rebuild(self, steps: Steps) -> None:
-        """Take other steps, from the next request on."""
+        """Replace the steps, from the next request on."""
         self.steps = steps
-        self.is_of_flask = steps.process is not None or steps.handler is not None
-        process = self.process if steps.process is None else by_names(steps.process)
-        if self._auth is not None:  # what it sets is there for the dispatchers, and not for the next request
-            process = in_own_context(process)
-        self._process = process if self._turn is None else in_turn(process, self._turn)
+        self.needs_flask = steps.process is not None or steps.handler is not None
+        process = self.process if steps.process is None else with_names(steps.process)
+        if self._auth is not None:  # its context variables are there for the dispatchers, but not for the next request
+            process = with_own_context(process)
+        self._process = process if self._blocking_lock is None else with_lock(process, self._blocking_lock)
 
     def answer(
         self,
@@ -131,50 +139,53 @@ class Pipeline:
 
         Args:
             head: The WSGI environ, or the head of ``received``.
-            parsed: Werkzeug's view of it, where one has been made already.
-            received: The request itself, where no environ has been made of it.
+            parsed: Werkzeug's view of the environ, if one exists already.
+            received: The request itself, if it has no environ yet.
 
         Returns:
-            The answer; None if this is no RPC request: an unknown path, or an HTTP method that this path does not take.
+            The answer; None if this is no RPC request: its path is unknown, or the path does not accept its HTTP
+            method.
         """
-        request = self.make_exchange(head, parsed, received)
-        if self._locks.closed and (refused := self.held_back(request)) is not None:
-            return refused
-        route = None  # as find() says of a POST, as nearly all are: its call would cost each request
-        endpoint = self._router.table.endpoints.get(request.wsgi_path)
-        if endpoint is None or request.method != "POST":
-            target = self.find(request)
+        counters = self._stats.thread_counters()
+        exchange = Exchange(  # make_exchange(), without the cost of its call
+            head, counters, self._allow_compress, self._trusted_proxies, parsed, self.steps.new_id, received
+        )
+        if self._locks.closed and (refusal_answer := self.wait_until_open(exchange)) is not None:
+            return refusal_answer
+        route = None  # find() for a POST, as nearly all requests are, without the cost of its call
+        endpoint = self._router.table.endpoints.get(exchange.wsgi_path)
+        if endpoint is None or exchange.method != "POST":
+            target = self.find(exchange)
             if target is None:
                 return None
             endpoint, route = target
-        counters = request.counters
         counters.requests_started += 1
         try:
-            response = self._process(request, endpoint, route)
+            response = self._process(exchange, endpoint, route)
         except Refusal as refusal:
             response = refusal_response(refusal)
-        except BaseException as exc:  # the edge: whatever went wrong, the client learns no more than that
-            if is_interrupt(exc) or self._lets_through(exc):
+        except BaseException as exc:  # the WSGI edge: the client learns only that the request failed
+            if is_interrupt(exc) or self._should_propagate(exc):
                 raise
-            response = self.server_error(request)
+            response = self.server_error(exchange)
         finally:
             counters.requests_done += 1
             if self._stats.awaiting_idle:
                 self._stats.wake_waiting()
-        return response if self._cors is None else with_cors(response, request, self._cors)
+        return response if self._cors is None else with_cors(response, exchange, self._cors)
 
     def cors_headers(self, request: Request) -> list[tuple[str, str]]:
-        """Return what the CORS protocol wants in the answer to a request."""
+        """Return the CORS headers of the answer to a request; none without the setting ``cors``."""
         return [] if self._cors is None else cors_headers(request, self._cors)
 
-    def held_back(self, request: Request) -> Response | None:
-        """Hold a request as long as requests are held.
+    def wait_until_open(self, request: Request) -> Response | None:
+        """Block while requests are held.
 
         Returns:
-            Its answer if the server has stopped meanwhile, else None.
+            The answer to the request if the server has stopped meanwhile, else None.
         """
         try:
-            self._locks.wait_open()
+            self._locks.wait_until_open()
         except Refusal as refusal:
             response = refusal_response(refusal)
             response.headers = merged_headers(response.headers, self.cors_headers(request))
@@ -182,30 +193,30 @@ class Pipeline:
         return None
 
     def server_error(self, request: Request) -> Response:
-        """Log the exception that is being handled, and return the answer to its request: 500 and the id of the log."""
-        what = (f"[{request.unique_id}]", request.method, request.wsgi_path)
-        self._server.log.write(ERROR, "request failed", *what, traceback=True)
+        """Log the exception that is being handled, and return the answer: 500 with the id of the log entry."""
+        about = (f"[{request.unique_id}]", request.method, request.wsgi_path)
+        self._server.log.write(ERROR, "request failed", *about, traceback=True)
         return server_error_response(request.unique_id)
 
     def body_limit_bytes(self, head: Environ) -> int | None:
-        """Return how large the body of a request for an RPC URL may be; None where it is for another URL."""
+        """Return the largest body of a request for an RPC URL; None for any other URL."""
         return self._max_body_bytes if head["PATH_INFO"] in self._router.table.endpoints else None
 
     def refusal_headers(self, head: Environ) -> list[tuple[str, str]]:
-        """Return what the CORS protocol wants in a refusal of the serving backend's; nothing for another URL."""
+        """Return the CORS headers for a refusal by the serving backend; none for a URL that is no RPC URL."""
         return self.cors_headers(Request(head)) if self.allowed_methods(head["PATH_INFO"]) else []
 
     def make_exchange(
         self, head: Environ, parsed: werkzeug.wrappers.Request | None, received: ReceivedRequest | None = None
     ) -> Exchange:
-        """Return what the calls of a request share."""
-        exchange = Exchange(head, self._trusted_proxies, parsed, self.steps.new_id, received)
-        exchange.allow_compress = self._allow_compress
-        exchange.counters = self._stats.thread_counters()
-        return exchange
+        """Return the exchange of a request; the arguments are those of :meth:`answer`."""
+        counters = self._stats.thread_counters()
+        return Exchange(
+            head, counters, self._allow_compress, self._trusted_proxies, parsed, self.steps.new_id, received
+        )
 
     def allowed_methods(self, wsgi_path: str) -> tuple[str, ...]:
-        """Return the HTTP methods that an RPC URL takes; none where the URL is unknown."""
+        """Return the HTTP methods that an RPC URL accepts; none for an unknown URL."""
         table = self._router.table
         if wsgi_path in table.endpoints:
             return PATH_METHODS
@@ -213,7 +224,7 @@ class Pipeline:
         return METHOD_URL_METHODS if endpoint is not None and name in endpoint.routes else ()
 
     def find(self, request: Request) -> tuple[Endpoint, Route | None] | None:
-        """Find the endpoint that a POST is for, or the endpoint and route that a GET is for; either has OPTIONS."""
+        """Return the endpoint of a POST, or the endpoint and route of a GET; None if this is no RPC request."""
         table = self._router.table
         endpoint = table.endpoints.get(request.wsgi_path)
         if endpoint is not None and request.method == "POST":
@@ -224,62 +235,62 @@ class Pipeline:
             return parent, route
         return (endpoint, None) if endpoint is not None and request.method == "OPTIONS" else None
 
-    def process(self, request: Exchange, endpoint: Endpoint, route: Route | None) -> Response:
-        """Answer a request for an endpoint, or by GET for a route.
+    def process(self, exchange: Exchange, endpoint: Endpoint, route: Route | None) -> Response:
+        """Answer a POST to an endpoint, or a GET to a route.
 
         Raises:
-            Refusal: It gets an HTTP error instead of an answer.
+            Refusal: The request gets an HTTP error.
         """
-        head, steps = request.head, self.steps
+        head, steps = exchange.head, self.steps
         self._guard.check_head(head)
-        if request.method != "POST":
-            return self._process_other(request, endpoint, route)
+        if exchange.method != "POST":
+            return self._process_other(exchange, endpoint, route)
         self._guard.check_media_type(head)
-        if steps.limiter is not None:  # before auth, which a client would otherwise ask as often as it likes
-            steps.limiter.admit(request, endpoint, None)
+        if steps.limiter is not None:  # before auth, so that guesses are limited too
+            steps.limiter.admit(exchange, endpoint, None)
         if self._auth is not None:
-            declared_length(head, self._max_body_bytes)  # otherwise reading the body checks it soon enough
-            self._authorise(self._auth, request, endpoint.path, None)
-        text = request.body(self._max_body_bytes)
+            declared_length(head, self._max_body_bytes)  # without auth, reading the body checks it soon enough
+            self._authorise(self._auth, exchange, endpoint.path, None)
+        text = exchange.body(self._max_body_bytes)
         if "HTTP_CONTENT_ENCODING" in head and is_gzip(head["HTTP_CONTENT_ENCODING"]):
             text = steps.gunzip(text)
         if steps.mime_type is not None:
-            request.outgoing.mime_type = steps.mime_type(request.parsed)
-        return steps.renderer.render(steps.answerer.answer_text(text, endpoint, request), request)
+            exchange.outgoing.mime_type = steps.mime_type(exchange.parsed)
+        return steps.renderer.render(steps.answerer.answer_text(text, endpoint, exchange), exchange)
 
-    def _process_other(self, request: Exchange, endpoint: Endpoint, route: Route | None) -> Response:
-        if request.method == "OPTIONS" or route is None:
+    def _process_other(self, exchange: Exchange, endpoint: Endpoint, route: Route | None) -> Response:
+        if exchange.method == "OPTIONS" or route is None:
             return Response("204 No Content", [("Allow", ", ".join(METHOD_URL_METHODS if route else PATH_METHODS))])
-        return self._get(request, endpoint, route)
+        return self._get(exchange, endpoint, route)
 
-    def _get(self, request: Exchange, endpoint: Endpoint, route: Route) -> Response:
+    def _get(self, exchange: Exchange, endpoint: Endpoint, route: Route) -> Response:
         if self.steps.limiter is not None:
-            self.steps.limiter.admit(request, endpoint, route)
+            self.steps.limiter.admit(exchange, endpoint, route)
         if self._auth is not None:
-            self._authorise(self._auth, request, endpoint.path, route.name)
-        self._guard.check_get(request.head, is_shared=route.shares_secrets)
+            self._authorise(self._auth, exchange, endpoint.path, route.name)
+        self._guard.check_get(exchange.head, is_shared=route.shares_secrets)
         if route.output_format is None:
             raise Forbidden("this method takes no GET; POST a JSON-RPC request")
-        params = query_params(request, route)
+        params = query_params(exchange, route)
         callback = jsonp.check_callback(params.pop("jsonp")) if "jsonp" in params else None
-        request.wrap_in(callback, route.output_format)
+        exchange.use_jsonp(callback, route.output_format)
         steps = self.steps
         if steps.mime_type is not None:
-            request.outgoing.mime_type = steps.mime_type(request.parsed)
-        request.outgoing.headers["Cache-Control"] = "no-store"
+            exchange.outgoing.mime_type = steps.mime_type(exchange.parsed)
+        exchange.outgoing.headers["Cache-Control"] = "no-store"
         call = JsonRpcRequest(route.name, params, id=None)
-        return steps.renderer.render(steps.answerer.answer_message(call, endpoint, request), request)
+        return steps.renderer.render(steps.answerer.answer_message(call, endpoint, exchange), exchange)
 
-    def _authorise(self, auth: Callable[..., Any], request: Request, path: str, method: str | None) -> None:
-        """Ask ``auth``, before the body is read.
+    def _authorise(self, auth: Callable[..., Any], exchange: Exchange, path: str, method: str | None) -> None:
+        """Call ``auth``, before the body is read.
 
         Raises:
-            Forbidden: It returned anything but True, or raised.
+            Forbidden: ``auth`` returned anything but True, or raised.
         """
-        copied = self.steps.copy_request(request)
+        request = self.steps.copy_request(exchange)
         try:
-            allowed = auth(self._server.facade, path, copied, method)
-        except Refusal:  # of a body that auth asked for
+            allowed = auth(self._server.facade, path, request, method)
+        except Refusal:  # auth has read the body, which is refused
             raise
         except BaseException as exc:
             if is_interrupt(exc):
@@ -289,35 +300,35 @@ class Pipeline:
         if allowed is not True:
             if allowed and not self._has_warned:
                 self._has_warned = True
-                what = f"auth returned {type(allowed).__name__}, which lets nobody in; return exactly True to do so"
+                what = f"auth returned {type(allowed).__name__}, which refuses the request; return True to allow it"
                 self._server.log.write(WARNING, what)
             raise Forbidden("not authorised")
 
 
-def by_names(process: Callable[[str, str | None], Response]) -> Process:
-    """Return a user's step, which is told of path and method by their names."""
+def with_names(process: Callable[[str, str | None], Response]) -> Process:
+    """Return a step that passes the path and the name of the method to a user's step."""
     return lambda _, endpoint, route: process(endpoint.path, None if route is None else route.name)
 
 
-def in_own_context(process: Process) -> Process:
-    """Return a step whose context variables end with the request."""
-    return lambda request, endpoint, route: own_context().run(process, request, endpoint, route)
+def with_own_context(process: Process) -> Process:
+    """Return a step that runs each request in a context of its own."""
+    return lambda exchange, endpoint, route: own_context().run(process, exchange, endpoint, route)
 
 
-def in_turn(process: Process, turn: threading.Lock) -> Process:
-    """Return a step that one request takes after the other."""
+def with_lock(process: Process, lock: threading.Lock) -> Process:
+    """Return a step that runs one request at a time."""
 
-    def process_in_turn(request: Exchange, endpoint: Endpoint, route: Route | None) -> Response:
-        with turn:
-            return process(request, endpoint, route)
+    def process_with_lock(exchange: Exchange, endpoint: Endpoint, route: Route | None) -> Response:
+        with lock:
+            return process(exchange, endpoint, route)
 
-    return process_in_turn
+    return process_with_lock
 
 
 def query_params(request: Request, route: Route) -> dict[str, str]:
-    """Return the query as named parameters, all of them strings; of a repeated name the last one counts."""
+    """Return the query as named parameters, all of them strings; the last value of a repeated name counts."""
     params = {name: values[-1] for name, values in request.parsed.args.lists()}
-    # jQuery adds "_=<time>" to get past caches.
+    # jQuery adds "_=<time>" to bypass caches.
     if not route.plan.takes("_"):
         params.pop("_", None)
     return params

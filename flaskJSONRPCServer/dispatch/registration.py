@@ -1,4 +1,7 @@
-"""What may be registered, and the routes that come of it."""
+"""The registration of functions and instances: checks, and the resulting routes.
+
+Only registered functions are callable: the names of a request are looked up among the routes, never with ``getattr``.
+"""
 
 from __future__ import annotations
 
@@ -24,11 +27,11 @@ _RESERVED_PREFIX = "rpc."
 
 
 class Registrar:
-    """Makes routes of functions and instances.
+    """Makes the routes of functions and instances.
 
     Args:
-        settings: Says which parameter the server fills, and whether dispatchers answer GET by default.
-        format_path: Gives a path a slash at both ends.
+        settings: The settings of the server: the name of the magic variable, and the default of ``fallback``.
+        format_path: Adds a slash at both ends of a path.
     """
 
     def __init__(self, settings: Settings, format_path: Callable[[str], str] = format_path) -> None:
@@ -44,28 +47,28 @@ class Registrar:
         name: str | None = None,
         rate_limit: str | Sequence[str] | None = None,
     ) -> list[Route]:
-        """Return the routes of a function: one under its name, one under each alias.
+        """Return the routes of a function: one for its name, and one for each alias.
 
         Args:
-            function: Any callable but a class, a coroutine function or a generator function.
+            function: Any callable, except a class, a coroutine function or a generator function.
             path: The path prefix of its URL.
-            fallback: Whether it answers GET; a string is the JSONP output format; None leaves it to the server.
-            name: Its name in requests; None for the function's own.
-            rate_limit: How often each client may call it, under all its names together; None: as the server says.
+            fallback: Whether it answers GET; a string is the JSONP output format; None for the server's default.
+            name: Its name in requests; None for the name of the function.
+            rate_limit: The rate limit of each client, for all its names together; None for the server's limits only.
 
         Raises:
-            MissingExtraError: It has a rate limit, and ``limits`` is not installed.
-            RegistrationError: It cannot be registered; the message says why.
+            MissingExtraError: The function has a rate limit, and ``limits`` is not installed.
+            RegistrationError: The function cannot be registered; the message says why.
         """
         refuse_uncallable(function)
         main_name = own_name(function) if name is None else name
-        names = tuple(checked_name(each) for each in dict.fromkeys([main_name, *aliases_of(function)]))
+        names = tuple(map(checked_name, dict.fromkeys([main_name, *aliases_of(function)])))
         formatted = self._format_path(checked_path(path))
         limits = None if rate_limit is None else registered_rule(formatted, main_name, checked_limits(rate_limit))
         plan = plan_of(function, self._settings.magicVarForDispatcher)
         return [
             Route(
-                name=each,
+                name=route_name,
                 path=formatted,
                 function=function,
                 plan=plan,
@@ -75,7 +78,7 @@ class Registrar:
                 names=names,
                 rate_limit=limits,
             )
-            for each in names
+            for route_name in names
         ]
 
     def instance_routes(
@@ -89,10 +92,10 @@ class Registrar:
         """Return the routes of an instance's public methods.
 
         Args:
-            instance: An object; its methods without a leading underscore are meant, inherited ones too.
+            instance: An object; its methods without a leading underscore are registered, inherited ones too.
             path: The path prefix of their URLs.
             fallback: As for a function.
-            rate_limit: As for a function; each method has a limit of its own.
+            rate_limit: As for a function; each method is limited separately.
 
         Raises:
             RegistrationError: A class, a module, a function, or an object without public methods.
@@ -108,7 +111,7 @@ class Registrar:
             self.function_routes(method, path=path, fallback=fallback, name=name, rate_limit=rate_limit)
             for name, method in methods
         ]
-        return [route for of_method in routes for route in of_method]
+        return [route for method_routes in routes for route in method_routes]
 
     def _output_format(self, fallback: bool | str | None) -> str | None:
         if isinstance(fallback, str):
@@ -140,10 +143,10 @@ def own_name(function: Function) -> str:
 
 
 def aliases_of(function: Function) -> list[str]:
-    """Return the further names that a function gives itself.
+    """Return the aliases that a function declares in ``_alias``.
 
     Raises:
-        RegistrationError: Its ``_alias`` is neither a string nor a list.
+        RegistrationError: ``_alias`` is neither a string nor a list.
     """
     aliases = getattr(function, "_alias", [])
     if isinstance(aliases, str):
@@ -154,7 +157,10 @@ def aliases_of(function: Function) -> list[str]:
 
 
 def checked_name(name: Any) -> str:
-    """Return the name, if it can stand in a request.
+    """Return a method name that a request can have.
+
+    Raises:
+        RegistrationError: The name is not a printable, non-empty string, or it is reserved.
 
     Source: JSON-RPC 2.0, section 4: names that begin with ``rpc.`` are reserved.
     """
@@ -190,7 +196,7 @@ def checked_output_format(text: str) -> str:
 
 
 def public_methods(instance: Any) -> Iterator[tuple[str, Function]]:
-    """Yield the public methods of an object, each with its name: only what its class defines as a method."""
+    """Yield the public methods of an object with their names: only attributes that its class defines as methods."""
     for name in public_names(type(instance)):
         static = inspect.getattr_static(type(instance), name)
         if is_method(static):
@@ -202,8 +208,8 @@ def public_names(owner: type) -> Iterable[str]:
 
 
 def is_method(static: Any) -> bool:
-    # A property has __get__ too, but cannot be called; a class, or a plain callable object, has none. A partial has one
-    # from Python 3.13 on: it is left out everywhere.
+    # A property has __get__ too, but is not callable. A class, or a plain callable object, has no __get__. A partial
+    # has it only from Python 3.13 on, so partials are left out on every version.
     if isinstance(static, (staticmethod, classmethod, functools.partialmethod)):
         return True
     if isinstance(static, functools.partial):

@@ -1,4 +1,4 @@
-"""Calls that run in other processes: how the server counts them, and their answers as plain values."""
+"""Calls that run in other processes: their place in the statistics, and their answers as plain values."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ __all__ = [
 ]
 
 WORKER_LOST: Final = -32005
-"""Code of the error where the process that ran a call has ended before it answered. The call may have done its work."""
+"""Error code of a call whose process ended before it answered. The call may have done its work."""
 
 CALL_TIMED_OUT: Final = -32006
-"""Code of the error where a call took longer than its backend allows. It was ended, and may have done its work."""
+"""Error code of a call that ran longer than its backend allows. It was ended, and may have done its work."""
 
-SAID: Final = ("headersOut", "cookiesOut", "mimeType", "jsonp", "allowCompress")
-"""The fields of the magic variable by which a dispatcher says something about the answer."""
+RESPONSE_FIELDS: Final = ("headersOut", "cookiesOut", "mimeType", "jsonp", "allowCompress")
+"""The fields of the magic variable with which a dispatcher changes the response."""
 
 
 class RemoteCall:
-    """One call that runs in another process. The server counts it as running until its end.
+    """One call that runs in another process. It counts as running until its end.
 
     Args:
-        route: What is called.
-        stats: Where it is counted.
+        route: The route that is called.
+        stats: Counts the call.
     """
 
     def __init__(self, route: Route, stats: Stats) -> None:
@@ -46,15 +46,15 @@ class RemoteCall:
         stats.remote_call_begins(route.url)
 
     def end(self, *, failed: bool) -> None:
-        """Count it as ended; to be called once, from whichever thread learns of it."""
+        """Count the call as ended. Call this once, from any thread."""
         self._stats.remote_call_ends(self.route.url, time.perf_counter_ns() - self._started_ns, failed=failed)
 
 
 class RemoteCalls:
-    """Finds what a call that is to run elsewhere is about, before it leaves the process.
+    """Checks and counts calls before they leave the process.
 
     Args:
-        stats: Where the calls are counted.
+        stats: Counts the calls.
         router: The routes.
     """
 
@@ -63,15 +63,15 @@ class RemoteCalls:
         self._router = router
 
     def begin(self, path: str, data: Mapping[str, Any]) -> RemoteCall:
-        """Find the dispatcher, hold the parameters against its signature, and count the call as begun.
+        """Find the dispatcher, check the parameters against its signature, and count the call as started.
 
         Args:
             path: The path of the dispatcher, such as ``/api/``.
             data: The call: ``method`` and ``params``.
 
         Raises:
-            JsonRpcMethodNotFoundError: There is no such dispatcher (any more).
-            JsonRpcInvalidParamsError: The parameters do not fit; the message says what is missing or too much.
+            JsonRpcMethodNotFoundError: The dispatcher is unknown, or was removed.
+            JsonRpcInvalidParamsError: The parameters do not fit; the message names the missing or unexpected ones.
         """
         route = self._router.table.find(path, data["method"])
         if route is None:
@@ -81,33 +81,33 @@ class RemoteCalls:
 
 
 def outcome_of_answer(answer: CallAnswer, magic_name: str) -> dict[str, Any]:
-    """Return what ``_callDispatcher`` has answered as plain values, to be sent to the process that waits for it.
+    """Return the answer of ``_callDispatcher`` as plain values, for the process that waits for it.
 
     Args:
-        answer: ``(status, params, result)``; the result is a JsonRpcException where the status is False.
-        magic_name: The name of the magic variable, which the params may hold.
+        answer: ``(status, params, result)``; with a False status, the result is a JsonRpcException.
+        magic_name: The name of the magic variable, which may be among the params.
 
     Returns:
-        ``result``, or ``error`` with ``code``, ``message`` and, if there is any, ``data``; and ``said``, a dict of what
-        the dispatcher says about the response, if it was given its connection.
+        ``result``, or ``error`` with ``code``, ``message`` and optionally ``data``. If the dispatcher took its
+        connection, ``response`` is a dict of the :data:`RESPONSE_FIELDS`.
     """
     status, params, result = answer
     outcome: dict[str, Any] = {"result": result} if status else {"error": members_of(result.get_error())}
     connection = params.get(magic_name)
     if connection is not None:
-        outcome["said"] = {name: connection[name] for name in SAID}
+        outcome["response"] = {name: connection[name] for name in RESPONSE_FIELDS}
     return outcome
 
 
 def parts_of_outcome(outcome: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values in an outcome that the dispatcher chose, by the names that the log gives them."""
+    """Return the values in an outcome that come from the dispatcher, by their names in the log."""
     data = outcome.get("error", {}).get("data")
-    return {"result": outcome.get("result"), "data": data, "connection": outcome.get("said")}
+    return {"result": outcome.get("result"), "data": data, "connection": outcome.get("response")}
 
 
 def answer_of_outcome(outcome: Mapping[str, Any], magic_name: str) -> CallAnswer:
-    """Return what :func:`outcome_of_answer` was made of, as ``check`` gives it."""
-    params = {magic_name: outcome["said"]} if "said" in outcome else {}
+    """Return the answer of an outcome, in the form of ``check``: the inverse of :func:`outcome_of_answer`."""
+    params = {magic_name: outcome["response"]} if "response" in outcome else {}
     if "error" not in outcome:
         return True, params, outcome["result"]
     error = outcome["error"]

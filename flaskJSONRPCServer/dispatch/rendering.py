@@ -1,4 +1,4 @@
-"""From the bytes of an answer to an HTTP response: media type, JSONP, headers of the dispatchers, gzip, CORS."""
+"""The HTTP response for a JSON-RPC answer: media type, JSONP, the dispatchers' headers, gzip, CORS."""
 
 from __future__ import annotations
 
@@ -28,35 +28,35 @@ class Renderer:
         self._compress_min_size = settings.compressMinSize
 
     def render(self, reply: bytes, exchange: Exchange) -> Response:
-        """Return the response for a JSON-RPC answer; an empty one is 204.
+        """Return the response for a JSON-RPC answer; 204 for an empty answer.
 
         Raises:
-            HeaderError: A dispatcher asked for a header or a cookie that cannot be sent.
+            HeaderError: A dispatcher set a header or a cookie that cannot be sent.
         """
-        asked = exchange.asked
-        if asked is None:
+        outgoing = exchange.outgoing_if_any
+        if outgoing is None:
             response, may_compress = json_response(reply), self._allow_compress
         else:
-            response, may_compress = rendered_as_asked(reply, asked, exchange.callback), asked.allow_compress
+            response, may_compress = custom_response(reply, outgoing, exchange.callback), outgoing.allow_compress
         if may_compress and len(response.body) > self._compress_min_size:
             return self._compressed(response, exchange)
         return response
 
     def _compressed(self, response: Response, request: Request) -> Response:
-        """Compress, if the client takes gzip; either way the answer depends on what the client takes."""
+        """Compress the response if the client accepts gzip. Add Vary either way, since the answer depends on that."""
         response.headers = merged_headers(response.headers, [("Vary", "Accept-Encoding")])
-        takes_gzip = gzip.accepts_gzip(request.head.get("HTTP_ACCEPT_ENCODING", ""))
-        return self._compress(response) if takes_gzip else response
+        is_accepted = gzip.accepts_gzip(request.head.get("HTTP_ACCEPT_ENCODING", ""))
+        return self._compress(response) if is_accepted else response
 
 
 def with_cors(response: Response, request: Request, cors: Cors) -> Response:
-    """Add what the CORS protocol wants."""
+    """Add the CORS headers to a response."""
     response.headers = merged_headers(response.headers, cors_headers(request, cors))
     return response
 
 
 def cors_headers(request: Request, cors: Cors) -> list[tuple[str, str]]:
-    """Return what the CORS protocol wants in the answer to a request."""
+    """Return the CORS headers of the answer to a request."""
     head = request.head
     origin = head.get("HTTP_ORIGIN")
     if request.method == "OPTIONS":
@@ -64,10 +64,11 @@ def cors_headers(request: Request, cors: Cors) -> list[tuple[str, str]]:
     return cors.headers(origin)
 
 
-def rendered_as_asked(reply: bytes, asked: Outgoing, callback: str | None) -> Response:
-    if reply and asked.jsonp:
-        reply = jsonp.wrap(reply, callback or "", str(asked.jsonp))
+def custom_response(reply: bytes, outgoing: Outgoing, callback: str | None) -> Response:
+    """Return the response with the options that dispatchers have set."""
+    if reply and outgoing.jsonp:
+        reply = jsonp.wrap(reply, callback or "", str(outgoing.jsonp))
     response = json_response(reply)
-    content_type = [checked_header("Content-Type", asked.content_type)] if reply else []
-    response.headers = merged_headers(response.headers, [*content_type, *asked.header_lines()])
+    content_type = [checked_header("Content-Type", outgoing.content_type)] if reply else []
+    response.headers = merged_headers(response.headers, [*content_type, *outgoing.header_lines()])
     return response

@@ -1,4 +1,4 @@
-"""Write replies, and answer with an error where a value cannot be written."""
+"""The replies to calls, and the errors in place of values that cannot be written as JSON."""
 
 from __future__ import annotations
 
@@ -30,11 +30,14 @@ _STANDARD_CODEC: Final = make_codec("json")
 class ReplyWriter:
     """Writes replies.
 
-    User code may raise anything here (a JSON implementation, ``_fixJSON``, ``_prepResponse``, ``_serializeJSON``): the
-    call is answered.
+    The user's code may raise anything here: a JSON implementation, ``_fixJSON``, ``_prepResponse``,
+    ``_serializeJSON``. The call gets an answer all the same.
+
+    A codec only reports that a value has no JSON form. The place in the value is searched for afterwards, so a value
+    that can be written costs nothing more.
 
     Args:
-        overrides: The methods that write messages.
+        overrides: Makes the functions that write messages.
         invoker: Logs failures.
     """
 
@@ -45,10 +48,10 @@ class ReplyWriter:
         self._invoker = invoker
 
     def result(self, call: JsonRpcRequest, result: object, exchange: Exchange) -> bytes:
-        """Return the reply to a call that succeeded; -32603 where its result cannot be written.
+        """Return the reply to a call that succeeded; -32603 if its result cannot be written.
 
         Raises:
-            JsonRpcException: A replaced ``_prepResponse`` raised it.
+            JsonRpcException: An overridden ``_prepResponse`` raised it.
         """
         try:
             return self._write_result(call.id, result)
@@ -56,14 +59,14 @@ class ReplyWriter:
             if is_interrupt(exc) or is_deliberate(exc):
                 raise
             failure = exc
-        # Outside the except block, so that the log has the reason alone.
+        # Outside the except block, so that the log has the reason alone, without this failure as its context.
         if (refused := error_of_response(result)) is not None:
             return self.error(call, refused.get_error(), exchange)
         what = f"the result of {call.method!r} cannot be sent as JSON"
         return self.own_error(call.id, self._logged(what, {"result": result}, failure, exchange))
 
     def error(self, call: JsonRpcRequest, error: JsonRpcError, exchange: Exchange) -> bytes:
-        """Return the reply to a call that failed; -32603 where the error cannot be written."""
+        """Return the reply to a call that failed; -32603 if the error cannot be written."""
         try:
             return self._write_error(call.id, error)
         except BaseException as exc:
@@ -77,7 +80,7 @@ class ReplyWriter:
         return self.own_error(call.id, self._logged(what, parts_of(error), failure, exchange))
 
     def own_error(self, call_id: OptionalId, error: JsonRpcError) -> bytes:
-        """Return the reply with an error that the server made, without user code where that fails."""
+        """Return the reply with an error of the server's own, without the user's code if that code fails."""
         try:
             return self._write_error(call_id, error)
         except BaseException as exc:
@@ -86,8 +89,8 @@ class ReplyWriter:
         return encode_error(_STANDARD_CODEC, call_id, error)
 
     def _logged(self, what: str, values: dict[str, Any], failure: BaseException, exchange: Exchange) -> JsonRpcError:
-        """Log why values cannot be written, and where in them; return the error for the client."""
-        is_searched = not isinstance(failure, KeyboardInterrupt)  # which would end the search
+        """Log why values cannot be written, and which part of them; return the error for the client."""
+        is_searched = not isinstance(failure, KeyboardInterrupt)  # it would end the search
         part = self._find_unwritable(values, failure) if is_searched else Unwritable(next(iter(values)), failure)
         try:
             raise part.reason
@@ -96,11 +99,11 @@ class ReplyWriter:
 
 
 def parts_of(error: JsonRpcError) -> dict[str, Any]:
-    """Return the parts of an error that a dispatcher chooses."""
+    """Return the parts of an error that a dispatcher can choose."""
     message = {"message": error.message}
     return message if error.data is ABSENT else {"data": error.data, **message}
 
 
 def is_deliberate(exc: BaseException) -> bool:
-    """Return whether an exception is an error to answer with."""
+    """Return whether an exception is meant as the answer."""
     return isinstance(exc, JsonRpcException) and not isinstance(exc, JsonRpcSerializationError)

@@ -1,4 +1,8 @@
-"""Which function a URL and a method name lead to."""
+"""The routes: from a URL and a method name to a function.
+
+Routes are immutable. A registration makes a new :class:`RouteTable` and replaces one reference, so a request sees one
+table from start to end, and reading it takes no lock.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +22,11 @@ __all__ = ["Backends", "Endpoint", "Route", "RouteTable", "Router", "format_path
 
 @dataclass(frozen=True, slots=True)
 class Backends:
-    """The exec backends of a route; None stands for the serving thread.
+    """The exec backends of a route; None means the serving thread.
 
     Attributes:
-        dispatcher: Where its calls run.
-        notif: Where its notifications run.
+        dispatcher: The backend of its calls.
+        notif: The backend of its notifications.
     """
 
     dispatcher: ExecBackend | None
@@ -34,18 +38,18 @@ class Route:
     """One registered function under one name and path.
 
     Attributes:
-        name: The method's name in a request.
+        name: The method name in a request.
         path: The formatted path, such as ``/api/``.
-        function: What is called.
-        plan: How its parameters are bound.
-        lock_key: What the locks know it by.
+        function: The function to call.
+        plan: Binds the parameters.
+        lock_key: The key of the function in the locks.
         output_format: The format of its JSONP answers; None refuses every GET.
         shares_secrets: Whether it was registered to answer GET, so that a page of another site may call it, by JSONP
             and with the user's cookies.
-        backends: Where it runs; None where all of it runs in the serving thread.
-        names: All names that it was registered under, this one among them; empty where nobody asks.
-        rate_limit: How often each client may call it, under whichever of its names; None: as the server says.
-        url: The path and the name, by which the statistics know it.
+        backends: Its exec backends; None if everything runs in the serving thread.
+        names: All names of the registration, this one included; empty in a child process, which does not need them.
+        rate_limit: The rate limit of each client, for all names together; None for the server's limits only.
+        url: The path and the name: its key in the statistics.
     """
 
     name: str
@@ -69,14 +73,14 @@ class Endpoint:
     """One path and the routes below it, by name.
 
     Attributes:
-        is_handed_over: Whether a route among them has exec backends.
-        find: Returns the route of a name, or None: ``routes.get`` of the dict itself, which takes half the time of the
-            read-only view's.
+        has_backends: Whether one of the routes has exec backends.
+        find: Returns the route of a name, or None. It is ``get`` of the dict itself, which takes half the time of
+            ``get`` of the read-only ``routes``.
     """
 
     path: str
     routes: Mapping[str, Route]
-    is_handed_over: bool = False
+    has_backends: bool = False
     find: Callable[[str], Route | None] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -89,13 +93,13 @@ class RouteTable:
     """All routes at one moment. A change makes a new table, so a request sees one from start to end."""
 
     endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
-    """By the path as WSGI gives it, with and without the final slash."""
+    """The endpoints by path, as WSGI encodes it; with and without the final slash."""
 
     def with_routes(self, routes: Iterable[Route]) -> RouteTable:
-        """Return a table that has the routes too.
+        """Return a table with further routes.
 
         Raises:
-            RegistrationError: Another function already stands under one of the names.
+            RegistrationError: Another function already has one of the names.
         """
         by_path = {endpoint.path: dict(endpoint.routes) for endpoint in self.endpoints.values()}
         for route in routes:
@@ -104,8 +108,8 @@ class RouteTable:
             names[route.name] = route
         return RouteTable(endpoints_of(by_path))
 
-    def exchanging(self, new: Iterable[Route], is_dropped: Callable[[Route], bool]) -> RouteTable:
-        """Return a table without the routes that are dropped, and with the new ones, whatever stands in their place.
+    def with_replaced(self, new: Iterable[Route], is_dropped: Callable[[Route], bool]) -> RouteTable:
+        """Return a table without the dropped routes, and with the new ones, which replace routes of the same name.
 
         Raises:
             RegistrationError: Two new routes have the same name and path, and lead to different functions.
@@ -113,7 +117,7 @@ class RouteTable:
         new = list(new)
         RouteTable().with_routes(new)
         by_path: dict[str, dict[str, Route]] = {}
-        for route in [*(each for each in self.routes() if not is_dropped(each)), *new]:
+        for route in [*(route for route in self.routes() if not is_dropped(route)), *new]:
             by_path.setdefault(route.path, {})[route.name] = route
         return RouteTable(endpoints_of(by_path))
 
@@ -128,8 +132,8 @@ class RouteTable:
         return [route for endpoint in endpoints.values() for route in endpoint.routes.values()]
 
     def endpoint_of_method(self, wsgi_path: str) -> tuple[Endpoint | None, str]:
-        """Split ``/path/method`` and ``/path/method/``; the endpoint is None where the path is unknown."""
-        if "//" in wsgi_path:  # Flask redirects these
+        """Split ``/path/method`` or ``/path/method/``; the endpoint is None for an unknown path."""
+        if "//" in wsgi_path:  # Flask redirects these paths
             return None, ""
         parent, _, wsgi_name = wsgi_path.removesuffix("/").rpartition("/")
         return self.endpoints.get(parent or "/"), wsgi_decoded(wsgi_name)
@@ -156,7 +160,7 @@ def refuse_other(present: Route | None, new: Route) -> None:
 
 
 def wsgi_encoded(path: str) -> str:
-    """Return the path as WSGI gives it: the bytes of UTF-8 read as Latin-1 (PEP 3333)."""
+    """Return a path as WSGI encodes it: the bytes of UTF-8 read as Latin-1 (PEP 3333)."""
     return path.encode().decode("latin-1")
 
 
@@ -178,8 +182,8 @@ class Router:
     """Holds the current :class:`RouteTable`.
 
     Args:
-        on_paths: Told the formatted paths of every new table, before it is used.
-        on_paths_left: Told them once a table has been exchanged for one that may have fewer.
+        on_paths: Called with the formatted paths of each new table, before the table is used.
+        on_paths_left: Called with the formatted paths of a table that has replaced another, and may have fewer.
     """
 
     def __init__(
@@ -191,7 +195,7 @@ class Router:
         self._on_paths_left = on_paths_left
 
     def add(self, routes: Iterable[Route]) -> None:
-        """Add all the routes, or none.
+        """Add all of the routes, or none.
 
         Raises:
             RegistrationError: As :meth:`RouteTable.with_routes`.
@@ -201,14 +205,14 @@ class Router:
             self._on_paths(table.paths())
             self.table = table
 
-    def exchange(self, new: Iterable[Route], is_dropped: Callable[[Route], bool]) -> None:
-        """Drop routes and add others, in one step: a request sees all of it or nothing.
+    def replace(self, new: Iterable[Route], is_dropped: Callable[[Route], bool]) -> None:
+        """Drop routes and add others in one step: a request sees either the old table or the new one.
 
         Raises:
-            RegistrationError: As :meth:`RouteTable.exchanging`.
+            RegistrationError: As :meth:`RouteTable.with_replaced`.
         """
         with self._changing:
-            table = self.table.exchanging(new, is_dropped)
+            table = self.table.with_replaced(new, is_dropped)
             self._on_paths(table.paths())
             self.table = table
             self._on_paths_left(table.paths())

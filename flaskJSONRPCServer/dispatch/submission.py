@@ -1,4 +1,9 @@
-"""The serving side of an exec backend: a call is handed over, and its answer collected."""
+"""The serving side of exec backends: submit a call, and wait for its result.
+
+A server without exec backends pays nothing for them: a call reads one attribute of its route, a batch one of its
+endpoint. Only a submitted call pays for the rest, such as the copy of its request. It has an answer of its own to set
+headers on; the serving thread merges these into the response, in the order of the batch.
+"""
 
 from __future__ import annotations
 
@@ -25,16 +30,16 @@ __all__ = [
     "BackendCalls",
     "DocumentedInvoker",
     "Pending",
-    "reserved",
+    "server_exception",
 ]
 
 BACKEND_REFUSED = -32002
-"""Code of the error where an exec backend takes no further call: its queue is full, or it has stopped."""
+"""Error code of a call that an exec backend does not accept: its queue is full, or it has stopped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A call that has been handed over."""
+    """A call that was submitted to its backend."""
 
     call: JsonRpcRequest
     backend: ExecBackend
@@ -42,14 +47,14 @@ class Pending:
 
 
 class BackendCalls:
-    """Gives calls to exec backends.
+    """Submits calls to exec backends, and returns their results.
 
     Args:
         settings: The frozen settings of the server.
         server: The server, for its locks and its log.
-        invoker: Words the errors of a backend that fails.
-        stats: Where lost notifications are counted.
-        copy_request: Makes the copy of the request that a backend is given.
+        invoker: Makes the errors of a backend that fails.
+        stats: Counts lost notifications.
+        copy_request: Copies a request for the backend.
     """
 
     def __init__(
@@ -68,64 +73,64 @@ class BackendCalls:
         self._stats = stats
 
     def submit(self, backend: ExecBackend, route: Route, call: JsonRpcRequest, exchange: Exchange) -> Pending:
-        """Wait for the locks, and give the call to its backend.
+        """Wait for the locks, and submit a call to its backend.
 
         Raises:
-            JsonRpcException: The server stops, or the backend does not take it, or fails. A notification then counts as
-                lost.
+            JsonRpcException: The server stops, or the backend refuses the call or fails. A notification then counts
+                as lost.
         """
         try:
-            if self._locks.engaged:  # held here rather than in the backend, where it would keep others from running
+            if self._locks.engaged:  # here, since a call that waited in the backend would keep others from running
                 self._locks.hold_call(route.lock_key)
-            return Pending(call, backend, self._added(backend, route, call, exchange))
+            return Pending(call, backend, self._add(backend, route, call, exchange))
         except JsonRpcException as exc:
             if call.id is ABSENT:
                 self._stats.count_lost(1)
                 self._log.write(WARNING, f"notification {route.path}{route.name} is lost:", exc.message)
             raise
 
-    def collect(self, pending: Pending, exchange: Exchange) -> Any:
-        """Wait for the answer of a call, and take over what its dispatcher says about the response.
+    def result(self, pending: Pending, exchange: Exchange) -> Any:
+        """Wait for the result of a call, and apply its response fields.
 
         Raises:
-            JsonRpcException: What the call failed with, or -32603 where the backend itself did.
+            JsonRpcException: The error of the call, or -32603 if the backend itself failed.
         """
         what = f"the exec backend failed in check() for {pending.call.method!r}"
         with internal_errors(self._invoker, what, exchange):
             answer = pending.backend.check(exchange.unique_id, pending.ticket)
-        return self.result_of(answer, pending.call.method, exchange)
+        return self.result_from(answer, pending.call.method, exchange)
 
-    def result_of(self, answer: CallAnswer, method: str, exchange: Exchange) -> Any:
-        """Return the result in the answer of a call, after taking over what its dispatcher says about the response.
+    def result_from(self, answer: CallAnswer, method: str, exchange: Exchange) -> Any:
+        """Return the result in the answer to a call, and apply its response fields.
 
         Raises:
-            JsonRpcException: What the call failed with.
+            JsonRpcException: The error of the call.
         """
         status, params, result = answer
-        said = params.get(self._magic_name) if isinstance(params, Mapping) else None
-        if said is not None:
-            exchange.take_over(said)
+        fields = params.get(self._magic_name) if isinstance(params, Mapping) else None
+        if fields is not None:
+            exchange.apply_response_fields(fields)
         if not status:
             known = exception_of(result)
             raise self._failure(result, method, exchange) if known is None else known
         return result
 
-    def handed(self, route: Route, call: JsonRpcRequest, exchange: Exchange) -> tuple[Any, ...]:
-        """Return what ``add`` and ``_callDispatcher`` are given: ``uniqueId, path, data, request, isJSONP``."""
+    def arguments(self, route: Route, call: JsonRpcRequest, exchange: Exchange) -> tuple[Any, ...]:
+        """Return the arguments of ``add`` and ``_callDispatcher``: ``uniqueId, path, data, request, isJSONP``."""
         request = exchange.request_copy(self._copy_request)
-        return request["uniqueId"], route.path, data_in(call, route), request, exchange.output_format
+        return request["uniqueId"], route.path, call_data(call, route), request, exchange.output_format
 
-    def _added(self, backend: ExecBackend, route: Route, call: JsonRpcRequest, exchange: Exchange) -> Any:
-        handed = self.handed(route, call, exchange)
+    def _add(self, backend: ExecBackend, route: Route, call: JsonRpcRequest, exchange: Exchange) -> Any:
+        arguments = self.arguments(route, call, exchange)
         with internal_errors(self._invoker, f"the exec backend failed in add() for {call.method!r}", exchange):
-            status, info, ticket = backend.add(*handed)
+            status, info, ticket = backend.add(*arguments)
         if not status:
-            raise exception_of(info) or reserved(BACKEND_REFUSED, str(info or "Server busy"))
+            raise exception_of(info) or server_exception(BACKEND_REFUSED, str(info or "Server busy"))
         return ticket
 
     def _failure(self, result: Any, method: str, exchange: Exchange) -> BaseException:
         cause = result if isinstance(result, BaseException) else RuntimeError(str(result))
-        if self._invoker.lets_through(cause):
+        if self._invoker.should_propagate(cause):
             return cause
         try:
             raise cause
@@ -134,12 +139,12 @@ class BackendCalls:
 
 
 class DocumentedInvoker:
-    """Makes calls in the serving thread by the documented ``_callDispatcher``, which a user has replaced.
+    """Makes calls in the serving thread by the documented ``_callDispatcher``, which the user has overridden.
 
     Args:
-        call_dispatcher: His method.
-        backend_calls: Says what it is given, and what becomes of its answer.
-        invoker: Words the errors.
+        call_dispatcher: The user's method.
+        backend_calls: Makes the arguments of the method, and reads its answer.
+        invoker: Makes the errors.
     """
 
     def __init__(
@@ -148,45 +153,46 @@ class DocumentedInvoker:
         self._call_dispatcher = call_dispatcher
         self._backend_calls = backend_calls
         self.internal_error = invoker.internal_error
-        self.lets_through = invoker.lets_through
+        self.should_propagate = invoker.should_propagate
 
     def invoke(self, route: Route, call: JsonRpcRequest, exchange: Exchange) -> Any:
-        """As :meth:`~flaskJSONRPCServer.dispatch.invoker.Invoker.invoke`."""
+        """Make a call, as :meth:`~flaskJSONRPCServer.dispatch.invoker.Invoker.invoke` does."""
         with internal_errors(self, f"_callDispatcher failed for {route.name!r}", exchange):
-            answer = self._call_dispatcher(*self._backend_calls.handed(route, call, exchange))
-        return self._backend_calls.result_of(answer, route.name, exchange)
+            answer = self._call_dispatcher(*self._backend_calls.arguments(route, call, exchange))
+        return self._backend_calls.result_from(answer, route.name, exchange)
 
 
 AnyInvoker = Invoker | DocumentedInvoker
-"""Who calls in the serving thread."""
+"""Makes calls in the serving thread."""
 
 
 @contextmanager
 def internal_errors(invoker: AnyInvoker, what: str, exchange: Exchange) -> Iterator[None]:
-    """Turn what user code raises in the block into -32603, logged once; a JsonRpcException stays as it is."""
+    """Turn exceptions of the user's code in the block into -32603, logged once; let JsonRpcExceptions pass."""
     try:
         yield
     except JsonRpcException:
         raise
     except BaseException as exc:
-        if is_interrupt(exc) or invoker.lets_through(exc):
+        if is_interrupt(exc) or invoker.should_propagate(exc):
             raise
         raise invoker.internal_error(what, exchange) from exc
 
 
-def data_in(call: JsonRpcRequest, route: Route) -> dict[str, Any]:
+def call_data(call: JsonRpcRequest, route: Route) -> dict[str, Any]:
+    """Return a call as the documented dict: ``method``, ``params``, ``id``, ``notify``."""
     is_notification = call.id is ABSENT
     call_id = None if is_notification else call.id
     return {"method": route.name, "params": call.params, "id": call_id, "notify": is_notification}
 
 
 def exception_of(info: Any) -> JsonRpcException | None:
-    """Return the exception that a backend answers with, if it is one of JSON-RPC; else None."""
+    """Return the JSON-RPC exception in a backend's answer; None if the answer is anything else."""
     if isinstance(info, JsonRpcError):
         return JsonRpcException.exc_from_error(info)
     return info if isinstance(info, JsonRpcException) else None
 
 
-def reserved(code: int, message: str) -> JsonRpcException:
-    """Return the exception of an error that the server answers with by itself."""
+def server_exception(code: int, message: str) -> JsonRpcException:
+    """Return the exception for an error of the server's own."""
     return JsonRpcException.exc_from_error(JsonRpcError(code, message))

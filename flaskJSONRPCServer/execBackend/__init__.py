@@ -1,18 +1,19 @@
-"""Where a call runs.
+"""Exec backends: where a call runs.
 
 Attributes:
-    execBackendMap: The prepared backends by the names that ``dispatcherBackend`` and ``notifBackend`` take.
+    execBackendMap: The backends of the package, by the names that ``dispatcherBackend`` and ``notifBackend`` accept.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ..dispatch.backends import ExecBackend
 from ..errors import SettingsError, unknown_name
 from ..extras import missing_extra
 from .parallel import ParallelBackend
-from .registry import ExecBackends, merge, refuse_incomplete
+from .registry import BackendObject, BackendOption, ExecBackends, check_complete, merge
 from .simple import SimpleBackend
 from .threaded import ThreadedBackend, ThreadedNativeBackend
 
@@ -29,11 +30,12 @@ __all__ = [
 ]
 
 
-def make_celery_backend(**options: Any) -> Any:
+def make_celery_backend(**options: Any) -> ExecBackend:
     """Return a :class:`~flaskJSONRPCServer.execBackend.celery.CeleryBackend`.
 
     Raises:
         MissingExtraError: Celery is not installed.
+        UnsupportedError: This version of Celery cannot be used.
     """
     try:
         from .celery import CeleryBackend
@@ -42,15 +44,15 @@ def make_celery_backend(**options: Any) -> Any:
     return CeleryBackend(**options)
 
 
-_FORMER_PREFIX = "execBackend_"
+_FORMER_PREFIX = "execBackend_"  # of the names that the classes had in the original server
 
-execBackendMap: dict[str, Any] = {
+execBackendMap: dict[str, Callable[..., Any]] = {
     "simple": SimpleBackend,
     "threaded": ThreadedBackend,
     "threadedNative": ThreadedNativeBackend,
     "parallel": ParallelBackend,
     "celery": make_celery_backend,
-    # The names that users of the old server know.
+    # The names of the original server.
     "threadPool": ThreadedBackend,
     "threadPoolNative": ThreadedNativeBackend,
     "parallelWithSocket": ParallelBackend,
@@ -58,34 +60,36 @@ execBackendMap: dict[str, Any] = {
 
 
 def __getattr__(name: str) -> Any:
-    """Return what makes a backend, by the name that its class had in the old server, such as execBackend_threaded."""
+    """Return the factory of a backend, by the name of its class in the original server: ``execBackend_threaded``."""
     if name.startswith(_FORMER_PREFIX):
-        known = name.removeprefix(_FORMER_PREFIX)
-        if known in execBackendMap:
-            return execBackendMap[known]
-        raise AttributeError(f"{name}: {unknown_name('exec backend', known, execBackendMap)}")
+        backend = name.removeprefix(_FORMER_PREFIX)
+        if backend in execBackendMap:
+            return execBackendMap[backend]
+        raise AttributeError(f"{name}: {unknown_name('exec backend', backend, execBackendMap)}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def find_exec_backend(wanted: Any, *, notif: bool) -> Any:
-    """Return the backend that an option asks for: a name, an object or a dict.
+def find_exec_backend(option: BackendOption, *, notif: bool) -> BackendObject | None:
+    """Return the backend that an option names, or is.
 
     Args:
-        wanted: What was given for it.
+        option: The value of the option.
         notif: Whether the option is ``notifBackend``.
 
     Returns:
         The object or dict; None for ``simple``, which runs calls in the serving thread.
 
     Raises:
-        SettingsError: No prepared one has this name, or it lacks ``_id``, ``add`` or ``check``.
+        SettingsError: The package has no backend of this name, or the object lacks ``_id``, ``add`` or ``check``.
     """
-    if isinstance(wanted, str):
-        if wanted not in execBackendMap:
-            option = "notifBackend" if notif else "dispatcherBackend"
-            raise SettingsError(unknown_name(f"exec backend for {option}", wanted, execBackendMap))
-        wanted = execBackendMap[wanted]()
-    if isinstance(wanted, SimpleBackend):
+    if isinstance(option, str):
+        if option not in execBackendMap:
+            name = "notifBackend" if notif else "dispatcherBackend"
+            raise SettingsError(unknown_name(f"exec backend for {name}", option, execBackendMap))
+        backend: BackendObject | SimpleBackend = execBackendMap[option]()
+    else:
+        backend = option
+    if isinstance(backend, SimpleBackend):
         return None
-    refuse_incomplete(wanted, notif=notif)
-    return wanted
+    check_complete(backend, notif=notif)
+    return backend

@@ -1,4 +1,4 @@
-"""What the exec backends of the package have in common."""
+"""The base class of the exec backends of the package, and the errors that they share."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from ..dispatch.locks import CALL_NOT_RUN
 from ..errors import ServerStateError
 from ..sansio_jsonrpc import JsonRpcError
 
-__all__ = ["PreparedBackend", "runs_already", "stopped"]
+__all__ = ["PreparedBackend", "already_running_error", "stopped_error"]
 
 
 class PreparedBackend(ABC):
-    """Base class of the exec backends of the package: they start with the parts of a server instead of the server."""
+    """Base class of the exec backends of the package: they start with the parts of a server, not with the server."""
 
     def start(self, server: ServerFacade) -> None:
-        """Start it, once for each start of the server; see :meth:`begin`."""
+        """Start the backend, as the documented contract has it; see :meth:`begin`."""
         self.begin(server._backend_context)
 
     @abstractmethod
     def begin(self, context: BackendContext) -> None:
-        """Begin to take calls.
+        """Start to accept calls. Called once for each start of the server.
 
         Args:
             context: The parts of the server.
 
         Raises:
-            ServerStateError: It runs for a server already.
+            ServerStateError: The backend runs for a server already.
         """
 
 
-def runs_already(backend_id: str, context: BackendContext) -> ServerStateError:
-    """Return the error for the start of a backend that runs for a server already."""
+def already_running_error(backend_id: str, context: BackendContext) -> ServerStateError:
+    """Return the error for starting a backend that runs for a server already."""
     return ServerStateError(f"exec backend {backend_id!r} runs for {context.name!r}; each server needs its own")
 
 
-def stopped() -> JsonRpcError:
-    """Return the answer of a call that a backend has taken, and not run before it stopped."""
+def stopped_error() -> JsonRpcError:
+    """Return the error of a call that a backend accepted and did not run before it stopped."""
     return JsonRpcError(CALL_NOT_RUN, "Not run: the exec backend has stopped")

@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..dispatch.backends import CallAnswer
+from ..dispatch.backends import CallAnswer, ExecBackend
 from ..dispatch.context import BackendContext
 from ..dispatch.facade import ServerFacade
 from ..errors import ServerStateError, SettingsError, unknown_name
@@ -18,29 +18,36 @@ from ..runtime.logs import WARNING
 from ..runtime.members import member_of
 from ..runtime.stats import Stats
 
-__all__ = ["ExecBackends", "RegisteredBackend", "merge"]
+__all__ = ["BackendObject", "BackendOption", "ExecBackends", "RegisteredBackend", "check_complete", "merge"]
 
-_EXIT_TIMEOUT_S = 20
+BackendObject = ExecBackend | Mapping[str, Any]
+"""An exec backend as the user gives it: an object, or a dict of its members."""
+
+BackendOption = str | BackendObject
+"""The value of an option: also the name of a backend of the package."""
+
+_EXIT_TIMEOUT_S = 20  # for the calls under way when the program ends without a stop
 
 
 class RegisteredBackend:
-    """An exec backend of one server, given as an object or as a dict. The first call starts it, if the server has not.
+    """An exec backend of one server. The first call starts it, unless the server has.
 
     Args:
-        backend: The object or dict; see :class:`~flaskJSONRPCServer.dispatch.backends.ExecBackend`.
+        backend: The object or dict that the user gave; see
+            :class:`~flaskJSONRPCServer.dispatch.backends.ExecBackend`.
         owner: The backends of the server.
-        notif: Whether it is to run notifications only.
+        notif: Whether the backend is for notifications only.
 
     Attributes:
-        _id: Its name.
-        backend: What was given.
+        _id: The name of the backend.
+        backend: The object or dict.
 
     Raises:
-        SettingsError: It lacks ``_id``, ``add`` or ``check``.
+        SettingsError: The backend lacks ``_id``, ``add`` or ``check``.
     """
 
-    def __init__(self, backend: Any, owner: ExecBackends, *, notif: bool) -> None:
-        refuse_incomplete(backend, notif=notif)
+    def __init__(self, backend: BackendObject, owner: ExecBackends, *, notif: bool) -> None:
+        check_complete(backend, notif=notif)
         self.backend = backend
         self._id = str(member_of(backend, "_id"))
         self.is_started = False  # written under the owner's lock, read without it
@@ -51,28 +58,28 @@ class RegisteredBackend:
     def add(
         self, uniqueId: str, path: str, dataIn: dict[str, Any], request: Any, isJSONP: str | bool = False
     ) -> tuple[bool, Any, Any]:
-        """Take a call, as :meth:`~flaskJSONRPCServer.dispatch.backends.ExecBackend.add`."""
+        """Submit a call, as :meth:`~flaskJSONRPCServer.dispatch.backends.ExecBackend.add`."""
         if not self.is_started:
             self._owner.start_one(self)
         return self._add(uniqueId, path, dataIn, request, isJSONP)
 
     def start(self, server: ServerFacade) -> None:
-        """Start it."""
+        """Start the backend, if it has a ``start``."""
         if start := member_of(self.backend, "start"):
             start(server)
 
-    def stop(self, server: ServerFacade, timeout: float, processingDispatcherCountMax: int) -> Any:
-        """Stop it; return how many notifications were taken and not finished, if it knows."""
+    def stop(self, server: ServerFacade, timeout: float, processingDispatcherCountMax: int) -> int | None:
+        """Stop the backend; return how many notifications it accepted and did not finish, None if it does not know."""
         stop = member_of(self.backend, "stop")
         return stop(server, timeout, processingDispatcherCountMax) if stop else None
 
     def stats(self, inMS: bool) -> dict[str, Any]:
-        """Return its statistics."""
+        """Return the statistics of the backend; empty if it has none."""
         stats = member_of(self.backend, "stats")
         return (stats(inMS) if stats else None) or {}
 
 
-def refuse_incomplete(backend: Any, *, notif: bool) -> None:
+def check_complete(backend: BackendObject, *, notif: bool) -> None:
     """Raise SettingsError for a backend that lacks ``_id``, ``add`` or ``check``."""
     option = "notifBackend" if notif else "dispatcherBackend"
     if not member_of(backend, "_id") or not callable(member_of(backend, "add")):
@@ -82,11 +89,11 @@ def refuse_incomplete(backend: Any, *, notif: bool) -> None:
 
 
 class ExecBackends:
-    """Starts, stops and asks the backends of one server.
+    """Registers, starts and stops the exec backends of one server.
 
     Args:
         context: The parts of the server.
-        stats: Where lost notifications are counted.
+        stats: The statistics that count lost notifications.
     """
 
     def __init__(self, context: BackendContext, stats: Stats) -> None:
@@ -97,76 +104,77 @@ class ExecBackends:
         self._stops_at_exit = False  # guarded by _changing
 
     @in_hub
-    def register(self, wanted: Any, *, notif: bool) -> RegisteredBackend | None:
-        """Add a backend to those of the server; the same one is added once.
+    def register(self, option: BackendOption, *, notif: bool) -> RegisteredBackend | None:
+        """Register a backend, unless it is registered already.
 
         Args:
-            wanted: A name, an object or a dict.
-            notif: Whether it is to run notifications.
+            option: A name, an object or a dict.
+            notif: Whether the backend is for notifications.
 
         Returns:
-            The backend; None for ``simple``, the serving thread.
+            The backend; None for ``simple``, which runs calls in the serving thread.
 
         Raises:
-            SettingsError: No prepared one has this name, it is incomplete, or another one has the same ``_id``.
+            SettingsError: The package has no backend of this name, the object is incomplete, or another backend has the
+                same ``_id``.
         """
         from . import find_exec_backend
 
         with self._changing:
-            if isinstance(wanted, str) and (known := self._prepared(wanted)) is not None:
-                return known
-            backend = find_exec_backend(wanted, notif=notif)
+            if isinstance(option, str) and (registered := self._find(option)) is not None:
+                return registered
+            backend = find_exec_backend(option, notif=notif)
             if backend is None:
                 return None
             new = RegisteredBackend(backend, self, notif=notif)
-            known = self._by_id.setdefault(new._id, new)
-            if known.backend is not backend and not isinstance(wanted, str):
+            registered = self._by_id.setdefault(new._id, new)
+            if registered.backend is not backend and not isinstance(option, str):
                 raise SettingsError(f"another exec backend has the _id {new._id!r} already; give this one its own")
-            return known
+            return registered
 
     @in_hub
     def start(self) -> None:
-        """Start all that have not been started.
+        """Start all backends that are not running.
 
         Raises:
-            Exception: What a backend's own ``start`` raises.
+            Exception: Any exception of a backend's own ``start``.
         """
         with self._changing:
             for backend in list(self._by_id.values()):
                 self.start_one(backend)
 
     def start_one(self, backend: RegisteredBackend) -> None:
-        """Start one, unless that has been done."""
+        """Start one backend, unless it is running."""
         with self._changing:
             if backend.is_started:
                 return
             backend.start(self._context.facade)
             backend.is_started = True
-            if not self._stops_at_exit:  # a program that serves getWSGI() by other means never stops the server
+            if not self._stops_at_exit:  # a program that serves getWSGI() on its own never calls stop()
                 self._stops_at_exit = True
                 atexit.register(stop_at_exit, weakref.ref(self))
 
     @in_hub
     def stop(self, timeout_s: float = _EXIT_TIMEOUT_S, allowed: int = 0) -> None:
-        """Stop all that have been started, and count what they lose.
+        """Stop all running backends and count the notifications that they lose.
 
         Args:
             timeout_s: How long to wait for all of them together, in seconds.
-            allowed: How many running dispatchers need not be waited for.
+            allowed: The number of running dispatchers that need not be waited for.
         """
         deadline = time.monotonic() + timeout_s
-        for backend in self._taken_out():  # not under the lock: a call that is waited for may ask for statistics
+        for backend in self._mark_stopped():  # not under the lock: a call that is waited for may read the statistics
             lost = backend.stop(self._context.facade, max(0.0, deadline - time.monotonic()), allowed)
             self._count_lost(backend._id, lost)
 
     def celery_app(self, backend_id: str | None = None) -> Any:
-        """Return the Celery application of a backend that has one.
+        """Return the Celery application of a backend.
 
         Args:
-            backend_id: Its ``_id``; None for the first of them.
+            backend_id: The ``_id`` of the backend; None for the first one that has an application.
 
         Raises:
-            ServerStateError: None of them has one, or this one has not.
+            ServerStateError: No backend has an application, or this one has none.
         """
         makers = {
             registered._id: registered.backend.celery_app
@@ -185,32 +193,35 @@ class ExecBackends:
 
     @in_hub
     def report(self, *, in_ms: bool) -> dict[str, Any]:
-        """Return the statistics of the started backends, merged into one dict."""
+        """Return the statistics of the running backends, merged into one dict."""
         with self._changing:
-            started = self._started()
+            running = self._running()
         merged: dict[str, Any] = {}
-        for backend in started:
+        for backend in running:
             merge(merged, backend.stats(in_ms))
         return merged
 
-    def _started(self) -> list[RegisteredBackend]:
+    def _running(self) -> list[RegisteredBackend]:
         return [backend for backend in self._by_id.values() if backend.is_started]
 
-    def _taken_out(self) -> list[RegisteredBackend]:
+    def _mark_stopped(self) -> list[RegisteredBackend]:
+        """Mark all running backends as stopped and return them: each is stopped once."""
         with self._changing:
-            started = self._started()
-            for backend in started:
+            running = self._running()
+            for backend in running:
                 backend.is_started = False
-            return started
+            return running
 
-    def _prepared(self, name: str) -> RegisteredBackend | None:
+    def _find(self, name: str) -> RegisteredBackend | None:
+        """Return the registered backend of the package that has this name, or None."""
         from . import execBackendMap
 
-        known = self._by_id.get(getattr(execBackendMap.get(name), "_id", name))
-        return known if known is not None and name in execBackendMap else None
+        if name not in execBackendMap:
+            return None
+        return self._by_id.get(getattr(execBackendMap[name], "_id", name))
 
-    def _count_lost(self, backend_id: str, lost: Any) -> None:
-        if isinstance(lost, int) and lost > 0:
+    def _count_lost(self, backend_id: str, lost: int | None) -> None:
+        if isinstance(lost, int) and lost > 0:  # a custom backend may return anything
             self._stats.count_lost(lost)
             self._context.log.write(
                 WARNING, f"exec backend {backend_id!r} stopped with {lost} notifications not finished"
@@ -226,5 +237,6 @@ def merge(target: dict[str, Any], update: Mapping[str, Any]) -> None:
 
 
 def stop_at_exit(reference: weakref.ref[ExecBackends]) -> None:
+    """Stop the backends of a server that still exists: the exit handler must not keep it alive."""
     if (backends := reference()) is not None:
         backends.stop()

@@ -1,4 +1,4 @@
-"""The backend that is none: a call runs in the thread that serves its request."""
+"""The backend ``simple``: a call runs in the thread that serves its request."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ __all__ = ["SimpleBackend"]
 
 
 class SimpleBackend:
-    """Runs calls inline, notifications too, so that their client's connection waits for them.
+    """Runs calls inline. Notifications too: the client's connection waits until they have run.
 
-    It has no queue and no threads of its own, hence nothing to start, to stop or to count: the pipeline calls the
-    dispatcher itself.
+    The class only carries the name. There is no queue and no thread to start, stop or count, so the pipeline calls the
+    dispatcher directly.
     """
 
     _id = "simple"

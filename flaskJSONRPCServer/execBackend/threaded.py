@@ -1,4 +1,4 @@
-"""The backends that run calls in threads of their own, a bounded number of them with a bounded queue."""
+"""The backends that run calls in a pool of threads, bounded in threads and in waiting calls."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from ..runtime.concurrency import make_event, start_native_thread, start_thread
 from ..runtime.interrupts import is_interrupt
 from ..runtime.thread_pool import ThreadPool
 from ..sansio_jsonrpc import JsonRpcError
-from .base import PreparedBackend, runs_already, stopped
+from .base import PreparedBackend, already_running_error, stopped_error
 
 __all__ = ["ThreadedBackend", "ThreadedNativeBackend"]
 
 
-class Job:
-    """One call, and its answer when there is one.
+class ThreadedCall:
+    """A call in the pool, and its answer once it has one.
 
     Args:
-        run: Makes the call.
-        is_notification: Whether nobody waits for the answer.
+        run: Runs the call and returns its answer.
+        is_notification: Whether the call is a notification: nothing waits for its answer.
     """
 
     def __init__(self, run: Callable[[], CallAnswer], *, is_notification: bool) -> None:
@@ -33,14 +33,14 @@ class Job:
         self._answer: CallAnswer = False, {}, None
 
     def run(self) -> None:
-        """Make the call, and keep whatever comes of it.
+        """Run the call and store its answer.
 
         Raises:
-            BaseException: A signal has interrupted the call, to end the program.
+            BaseException: A signal interrupted the call, to end the program.
         """
         try:
             self._answer = self._run()
-        except BaseException as exc:  # the edge of a thread: the exception is for the thread that waits for the answer
+        except BaseException as exc:  # the exception belongs to the thread that waits for the answer
             if is_interrupt(exc):
                 self._answer = False, {}, JsonRpcError(WORKER_LOST, "The program was interrupted in the call")
                 raise
@@ -49,12 +49,12 @@ class Job:
             self._done.set()
 
     def drop(self) -> None:
-        """Answer that the call was not run."""
-        self._answer = False, {}, stopped()
+        """Answer the call with the error that it was not run."""
+        self._answer = False, {}, stopped_error()
         self._done.set()
 
     def wait(self) -> CallAnswer:
-        """Wait for the answer."""
+        """Wait for the answer and return it."""
         self._done.wait()
         return self._answer
 
@@ -62,12 +62,12 @@ class Job:
 class ThreadedBackend(PreparedBackend):
     """Runs calls in a pool of threads; under gevent, of greenlets.
 
-    In a call that came through Flask, ``flask.request`` works in the thread: it has a copy of the context.
+    If the request came through Flask, the call's thread has a copy of its context: ``flask.request`` works there.
 
     Args:
-        pool_threads: The most threads; None: the setting ``exec_pool_threads``.
-        queue_calls: The most calls that wait for one; None: the setting ``max_exec_queue_calls``.
-        backend_id: Its name, for a second pool beside the prepared one.
+        pool_threads: The maximum number of threads; None for the setting ``exec_pool_threads``.
+        queue_calls: The maximum number of calls that wait for a thread; None for the setting ``max_exec_queue_calls``.
+        backend_id: The name of the backend. A second pool of a server needs its own.
     """
 
     _id = "threaded"
@@ -86,10 +86,10 @@ class ThreadedBackend(PreparedBackend):
         """Start the pool.
 
         Raises:
-            ServerStateError: It runs for a server already.
+            ServerStateError: The backend runs for a server already.
         """
         if self._pool is not None and self._context is not None:
-            raise runs_already(self._id, self._context)
+            raise already_running_error(self._id, self._context)
         settings = context.settings
         self._context = context
         self._queue = settings.max_exec_queue_calls if self._queue_calls is None else self._queue_calls
@@ -100,7 +100,7 @@ class ThreadedBackend(PreparedBackend):
         self, uniqueId: str, path: str, dataIn: dict[str, Any], request: Any, isJSONP: str | bool = False
     ) -> tuple[bool, Any, Any]:
         """Queue a call."""
-        import flask  # here: a child process of another backend does without it
+        import flask  # here: child processes of other backends import this module, and do without Flask
 
         pool, context = self._pool, self._context
         if pool is None or context is None:
@@ -110,17 +110,17 @@ class ThreadedBackend(PreparedBackend):
             return context.call_dispatcher(uniqueId, path, dataIn, request, isJSONP)
 
         in_context = flask.copy_current_request_context(run) if flask.has_request_context() else run
-        job = Job(in_context, is_notification=bool(dataIn.get("notify")))
-        if pool.submit(job):
-            return True, None, job
+        call = ThreadedCall(in_context, is_notification=bool(dataIn.get("notify")))
+        if pool.submit(call):
+            return True, None, call
         return False, f"Server busy: exec backend {self._id!r} has {self._queue} calls waiting already", None
 
-    def check(self, uniqueId: str, ticket: Job) -> CallAnswer:
-        """Wait for the answer."""
+    def check(self, uniqueId: str, ticket: ThreadedCall) -> CallAnswer:
+        """Wait for the answer of a call."""
         return ticket.wait()
 
     def stop(self, server: ServerFacade, timeout: float, processingDispatcherCountMax: int = 0) -> int:
-        """Finish what has been taken, within the timeout; return how many notifications were not."""
+        """Finish the accepted calls within the timeout; return how many notifications were not finished."""
         pool, self._pool = self._pool, None
         return 0 if pool is None else stop_pool(pool, timeout, processingDispatcherCountMax)
 
@@ -138,8 +138,8 @@ class ThreadedNativeBackend(ThreadedBackend):
 
 
 def stop_pool(pool: ThreadPool, timeout_s: float, allowed: int) -> int:
-    """Finish all jobs within the timeout, and drop the rest; return how many notifications are lost."""
-    dropped, running = cast("tuple[list[Job], list[Job]]", pool.stop(timeout_s, allowed))
-    for job in dropped:
-        job.drop()
-    return sum(job.is_notification for job in (*dropped, *running))
+    """Finish the calls of a pool within the timeout and drop the rest; return how many notifications are lost."""
+    dropped, running = cast("tuple[list[ThreadedCall], list[ThreadedCall]]", pool.stop(timeout_s, allowed))
+    for call in dropped:
+        call.drop()
+    return sum(call.is_notification for call in (*dropped, *running))

@@ -1,7 +1,7 @@
-"""What ``experimental=True`` adds: one large request does not stall the others.
+"""``experimental=True``: keep one large request from stalling the others.
 
-Reading, writing, compressing and hashing a large payload leaves the serving thread where that thread is shared, as
-under gevent; and JSON is read and written in pieces, between which the interpreter lets other threads run.
+Large payloads are read, written, compressed and hashed outside the serving thread if greenlets share that thread. Large
+JSON is read and written in pieces, between which the interpreter lets other threads run.
 """
 
 from __future__ import annotations
@@ -18,40 +18,41 @@ __all__ = ["OffloadedCodec", "patch"]
 
 _PATCHED = ("_compressGZIP", "_uncompressGZIP", "_sha1", "_sha256")
 
-# Deflate makes at most so many bytes of one (zlib's technical details): what a body becomes is not told before.
+# The largest expansion of deflate, in bytes per byte (zlib's technical details): the size of an expanded body is not
+# known in advance.
 _MOST_EXPANSION = 1032
 
 
 class OffloadedCodec(Codec):
-    """JSON by another codec as long as it is small, and else beside the other requests.
+    """JSON by another codec for small payloads, and outside the serving thread for large ones.
 
     Args:
-        codec: The other one.
-        limits: What a text may ask for.
-        large_bytes: From how many bytes on a payload is large.
+        codec: The other codec.
+        limits: The limits on texts.
+        large_bytes: The least size of a large payload.
     """
 
     def __init__(self, codec: Codec, *, limits: JsonLimits, large_bytes: int) -> None:
         self.writes_standard_form = codec.writes_standard_form
         self._codec = codec
-        self._patient = IncrementalCodec(codec, limits=limits, large_bytes=large_bytes)
+        self._large = IncrementalCodec(codec, limits=limits, large_bytes=large_bytes)
         self._large_bytes = large_bytes
 
     def loads(self, data: bytes) -> Any:
         """See :meth:`Codec.loads`."""
-        return self._codec.loads(data) if len(data) < self._large_bytes else call_natively(self._patient.loads, data)
+        return self._codec.loads(data) if len(data) < self._large_bytes else call_natively(self._large.loads, data)
 
     def loads_literals(self, data: bytes) -> Any:
         """See :meth:`Codec.loads_literals`."""
         if len(data) < self._large_bytes:
             return self._codec.loads_literals(data)
-        return call_natively(self._patient.loads_literals, data)
+        return call_natively(self._large.loads_literals, data)
 
     def dumps(self, value: Any) -> bytes:
         """See :meth:`Codec.dumps`."""
-        if not self._patient.is_large(value):
+        if not self._large.is_large(value):
             return self._codec.dumps(value)
-        written: bytes = call_natively(self._patient.dumps, value)
+        written: bytes = call_natively(self._large.dumps, value)
         return written
 
     def convert(self, value: Any) -> Any:
@@ -60,11 +61,11 @@ class OffloadedCodec(Codec):
 
 
 def patch(server: Any, settings: Settings) -> None:
-    """Let the documented methods that compress and hash do so beside the other requests, where their input is large.
+    """Replace the documented methods that compress and hash, so that large input does not block other requests.
 
     Args:
         server: The flaskJSONRPCServer.
-        settings: Its settings, which say what is large.
+        settings: Its settings, with the least size of large input.
     """
     for name in _PATCHED:
         expansion = _MOST_EXPANSION if name == "_uncompressGZIP" else 1
@@ -72,7 +73,7 @@ def patch(server: Any, settings: Settings) -> None:
 
 
 def offloaded(method: Callable[..., Any], settings: Settings, expansion: int) -> Callable[..., Any]:
-    """Return a method of one payload that runs beside the other requests if that may be large, once expanded."""
+    """Wrap a method of one payload to run in a native thread if the expanded payload may be large."""
 
     @functools.wraps(method)
     def method_or_native(payload: Any, *args: Any, **kwargs: Any) -> Any:

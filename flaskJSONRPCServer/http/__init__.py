@@ -1,1 +1,1 @@
-"""The WSGI edge: pure transforms between HTTP and the values that the rest of the package works with."""
+"""Pure transforms between HTTP and the values that the rest of the package works with."""

@@ -1,4 +1,4 @@
-"""Reading a request's body under a limit."""
+"""Read a request's body under a size limit."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from .refusals import BadEncoding, BadRequest, BodyTooLarge, LengthRequired, Req
 if TYPE_CHECKING:
     import werkzeug.wrappers
 
-__all__ = ["declared_length", "gunzip", "is_gzip", "read_body", "read_parsed_body"]
+__all__ = ["broken_off", "declared_length", "gunzip", "is_gzip", "read_body", "read_parsed_body", "too_large"]
 
 # wbits 16 + 15: a gzip header and trailer, with the largest window (zlib manual, inflateInit2).
 _GZIP_WBITS = 31
 _GZIP_MAGIC = b"\x1f\x8b"
 
-# How much is decompressed in one step, of input and of output; guessed.
+# The most input and output of one decompression step; guessed.
 _PIECE_BYTES = 64 * 1024
 
-# The server's limit on a body.
+# The setting with the server's limit.
 _SETTING = "max_body_bytes"
 
 
 class StreamConsumedError(RuntimeError):
-    """A hook of the Flask application has taken the body away. The message says what it should do instead."""
+    """A hook of the Flask application has consumed the body. The message names the alternative."""
 
 
 def declared_length(environ: dict[str, Any], limit_bytes: int, setting: str = _SETTING) -> int | None:
-    """Return the Content-Length, or None where the request has none.
+    """Return the Content-Length; None if the request has none.
 
     Raises:
-        BadRequest: It is not a plain decimal number, or stands beside a Transfer-Encoding.
-        BodyTooLarge: It is over the limit.
+        BadRequest: The value is not a plain decimal number, or the request has a Transfer-Encoding too.
+        BodyTooLarge: The value is over the limit.
 
     Source: RFC 9112, section 6.
     """
@@ -43,7 +43,7 @@ def declared_length(environ: dict[str, Any], limit_bytes: int, setting: str = _S
         raise BadRequest(f"Content-Length {text!r} is not a decimal number")
     if "HTTP_TRANSFER_ENCODING" in environ:
         raise BadRequest("Content-Length and Transfer-Encoding exclude each other")
-    # A number of more digits than this is over any limit, and int() would take long over it.
+    # A longer number is over any limit, and int() would be slow.
     if len(text) > 19 or (length := int(text)) > limit_bytes:
         raise too_large(limit_bytes, setting)
     return length
@@ -53,9 +53,9 @@ def read_body(environ: dict[str, Any], limit_bytes: int) -> bytes:
     """Read a request's body from ``wsgi.input``, still encoded.
 
     Raises:
-        BodyTooLarge: It is over the limit. No more than one byte past the limit has been read.
-        BadRequest: It is shorter than declared, or its length is not a number.
-        LengthRequired: It is chunked, and the serving program does not tell where it ends.
+        BodyTooLarge: The body is over the limit. At most one byte past the limit has been read.
+        BadRequest: The body is shorter than declared, or its length is not a number.
+        LengthRequired: The body is chunked, and the serving program does not mark its end.
         RequestTimeout: The client stopped sending.
     """
     length = declared_length(environ, limit_bytes)
@@ -69,11 +69,11 @@ def read_body(environ: dict[str, Any], limit_bytes: int) -> bytes:
 
 
 def read_parsed_body(parsed: werkzeug.wrappers.Request, environ: dict[str, Any], limit_bytes: int) -> bytes:
-    """Read a request's body through Werkzeug's view of it, since somebody else may have done so before, or will.
+    """Read a request's body through Werkzeug's request object, which hooks of the application may read it from too.
 
     Raises:
-        Refusal: As :func:`read_body`.
-        StreamConsumedError: Somebody has read the stream itself, which can be read only once.
+        Refusal: See :func:`read_body`.
+        StreamConsumedError: A hook has read the stream itself, which can be read only once.
     """
     from werkzeug.exceptions import ClientDisconnected
 
@@ -82,7 +82,7 @@ def read_parsed_body(parsed: werkzeug.wrappers.Request, environ: dict[str, Any],
     declared = declared_length(environ, limit_bytes, setting)
     if declared is None and not has_chunked_body(environ):
         return b""
-    # Werkzeug cuts a stream off at its maximum without a word: one byte more shows that there was more.
+    # Werkzeug truncates a stream at its maximum without an error: one byte more reveals a longer body.
     parsed.max_content_length = limit_bytes + 1
     try:
         body = parsed.get_data()
@@ -101,17 +101,17 @@ def read_parsed_body(parsed: werkzeug.wrappers.Request, environ: dict[str, Any],
 
 
 def smaller_limit(limit_bytes: int, max_content_length: int | None) -> tuple[int, str]:
-    """Return the smaller one of the server's limit and Flask's, and the name of its setting."""
+    """Return the smaller of the server's limit and Flask's, and the name of its setting."""
     if max_content_length is not None and max_content_length < limit_bytes:
         return max_content_length, "MAX_CONTENT_LENGTH"
     return limit_bytes, _SETTING
 
 
 def has_chunked_body(environ: dict[str, Any]) -> bool:
-    """Tell whether a request without a declared length has a body that can be read to its end.
+    """Return whether a request without a declared length has a body that can be read to its end.
 
     Raises:
-        LengthRequired: It has one, and the serving program does not end the stream where the body ends.
+        LengthRequired: The request has a body, but the serving program does not end the stream with it.
     """
     if environ.get("wsgi.input_terminated"):
         return True
@@ -121,7 +121,7 @@ def has_chunked_body(environ: dict[str, Any]) -> bool:
 
 
 def broken_off(exc: OSError | None) -> RequestTimeout | BadRequest:
-    """Return the refusal of a body that ended before its declared length, or in the middle of a chunk."""
+    """Return the refusal for a body that ended before its declared length or inside a chunk."""
     if isinstance(exc, TimeoutError):
         return RequestTimeout("the client stopped sending in the middle of the body")
     return BadRequest("the body ended before its declared length")
@@ -146,10 +146,10 @@ def read_to_end(stream: BinaryIO, limit_bytes: int) -> bytes:
 
 
 def is_gzip(content_encoding: str) -> bool:
-    """Tell whether a body with this Content-Encoding has to be decompressed.
+    """Return whether a body with this Content-Encoding has to be decompressed.
 
     Raises:
-        UnsupportedMediaType: It is neither one ``gzip`` nor none.
+        UnsupportedMediaType: The coding is neither a single ``gzip`` nor none.
     """
     coding = content_encoding.strip().lower()
     if coding in ("gzip", "x-gzip"):
@@ -168,7 +168,7 @@ def gunzip(body: bytes, *, limit_bytes: int) -> bytes:
 
     Raises:
         BodyTooLarge: The result would pass the limit. Answer 413.
-        BadEncoding: Truncated, corrupt, gzipped twice, or bytes follow the member. Answer 400.
+        BadEncoding: The body is truncated, corrupt or gzipped twice, or bytes follow the member. Answer 400.
 
     Source: RFC 1952, section 2.2.
     """
@@ -187,10 +187,10 @@ def gunzip(body: bytes, *, limit_bytes: int) -> bytes:
 
 
 def inflate(decompressor: zlib._Decompress, body: bytes, limit_bytes: int) -> bytes:
-    """Decompress in pieces, of which no more are held than the limit allows.
+    """Decompress in pieces, holding no more than the limit allows.
 
-    In one go zlib would hold a bomb twice at the end: in blocks, and joined. The input is cut too, since what is left
-    of it is copied after each piece.
+    In one step, zlib would hold a bomb twice: in blocks and joined. The input is cut too, since zlib copies the rest of
+    it after each piece.
     """
     pieces: list[bytes] = []
     left_bytes = limit_bytes
@@ -207,4 +207,5 @@ def inflate(decompressor: zlib._Decompress, body: bytes, limit_bytes: int) -> by
 
 
 def too_large(limit_bytes: int, setting: str = _SETTING) -> BodyTooLarge:
+    """Return the refusal for a body over the limit of a setting."""
     return BodyTooLarge(f"the body is over {setting} ({limit_bytes} bytes)")

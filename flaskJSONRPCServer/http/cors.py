@@ -1,4 +1,4 @@
-"""Cross-origin resource sharing: which pages of other origins may read an answer.
+"""Cross-origin resource sharing: allow pages of other origins to read answers.
 
 Source: the Fetch standard, section 3.3 (HTTP's CORS protocol).
 """
@@ -34,7 +34,7 @@ class Cors:
             ``maxAge`` (seconds that a browser may remember a preflight).
 
     Raises:
-        SettingsError: An unknown key, a value of the wrong type, or credentials for every origin.
+        SettingsError: A key is unknown, a value has the wrong type, or credentials are allowed for every origin.
     """
 
     def __init__(self, option: bool | Mapping[str, Any]) -> None:
@@ -53,7 +53,7 @@ class Cors:
             raise SettingsError("cors: browsers refuse credentials with origin '*'; name the origins")
 
     def headers(self, origin: str | None) -> Headers:
-        """Return the headers of an answer to a page of ``origin``, which is None where no Origin came."""
+        """Return the CORS headers of an answer to a page of ``origin``; None if the request has no Origin."""
         if _ANY in self._origins:
             return [("Access-Control-Allow-Origin", _ANY)]
         if origin not in self._origins:
@@ -66,7 +66,7 @@ class Cors:
 
         Args:
             origin: The Origin header.
-            requested_headers: Access-Control-Request-Headers, as it came.
+            requested_headers: The value of Access-Control-Request-Headers.
         """
         headers = self.headers(origin)
         if headers[0][0] != "Access-Control-Allow-Origin":
@@ -78,14 +78,17 @@ class Cors:
     def _allowed_headers(self, requested: str) -> str:
         if self._headers != _ANY:
             return self._headers
-        # "*" does not cover Authorization, and means nothing with credentials: what was asked for is named instead.
+        # "*" does not cover Authorization, and means nothing with credentials: list the requested headers instead.
         return requested if _HEADER_NAMES.fullmatch(requested) else ""
 
 
 def checked_origin(origin: str) -> str:
-    """Return an origin that a browser may send, or ``*``.
+    """Return the origin if a browser may send it, or if it is ``*``.
 
-    ``null`` is the origin of every sandboxed page, so naming it would name nobody.
+    ``null`` is refused: it is the origin of every sandboxed page, and identifies none of them.
+
+    Raises:
+        SettingsError: The value is not an origin.
 
     Source: RFC 6454, section 6.2.
     """

@@ -1,4 +1,8 @@
-"""What is refused before a request's body is read: too many headers, foreign hosts and origins, wrong media types."""
+"""Refuse requests by their head: too many headers, foreign hosts and origins, wrong media types.
+
+All checks that need no body come before the body is read. Their refusals are HTTP answers that name the setting. Later
+errors are JSON-RPC answers with status 200.
+"""
 
 from __future__ import annotations
 
@@ -12,18 +16,19 @@ from werkzeug.http import parse_options_header
 from ..settings import Settings
 from .refusals import BadRequest, Forbidden, Misdirected, TooManyHeaders, UnsupportedMediaType, UrlTooLong
 
-__all__ = ["Guard", "host_name", "is_cross_site"]
+__all__ = ["LOOPBACK_NAMES", "Guard", "host_name", "is_cross_site"]
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
-# A WSGI environ holds at least this many entries that are not header fields (PEP 3333): below the sum, nothing needs
-# counting.
+# A WSGI environ holds at least this many entries that are not header fields (PEP 3333). An environ with fewer entries
+# than this and the limit together needs no counting.
 _ENVIRON_BASE = 11
 
-# Bounds the memory of header values that were once found good; what does not fit is checked anew each time.
+# The most accepted header values to remember. Further values are checked each time.
 _REMEMBERED = 64
 
-# uri-host of RFC 9112, section 3.2, without the forms that no client sends. Two Host fields arrive joined by a comma.
+# uri-host of RFC 9112, section 3.2, without the forms that no client sends. Two Host fields arrive joined by a comma,
+# which does not match.
 _HOST = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::\d*)?")
 
 _UTF8_NAMES = frozenset({"utf-8", "utf8"})
@@ -34,7 +39,7 @@ class Guard:
 
     Args:
         settings: The frozen settings of the server.
-        allowed_hosts: Host names without ports that the server answers for; None for any.
+        allowed_hosts: The host names, without ports, that the server answers for; None for any.
         is_local_only: Whether only this machine can reach the server.
     """
 
@@ -53,7 +58,7 @@ class Guard:
         self._good_media_types: set[str | None] = set(settings.media_types)
 
     def check_head(self, environ: dict[str, Any]) -> None:
-        """Check what every request has.
+        """Check the URL, the number of headers, the Host and the Origin of a request.
 
         Raises:
             UrlTooLong, TooManyHeaders, BadRequest, Misdirected, Forbidden: See
@@ -75,24 +80,24 @@ class Guard:
         """Check the Content-Type of a body.
 
         Raises:
-            UnsupportedMediaType: It is missing, not one of ``media_types``, or has a charset other than UTF-8.
+            UnsupportedMediaType: It is missing, not in ``media_types``, or has a charset other than UTF-8.
         """
         content_type = environ.get("CONTENT_TYPE")
         if content_type not in self._good_media_types:
             self._check_media_type(content_type or "")
 
     def check_get(self, environ: dict[str, Any], *, is_shared: bool) -> None:
-        """Check that a GET may come from the page that makes it.
+        """Check that the page that makes a GET may make it.
 
-        A browser asks nobody before it sends a GET. On a loopback address it so lends every page of the web a way
-        to what only this machine can reach; anywhere, it may add the cookies of its user.
+        A browser sends a GET without a preflight. It thereby gives every page of the web access to loopback addresses,
+        which only this machine can reach. On any address it may add the cookies of its user.
 
         Args:
             environ: The head of the request.
-            is_shared: Whether the method was registered with a ``fallback`` of its own.
+            is_shared: Whether the method was registered with its own ``fallback``.
 
         Raises:
-            Forbidden: A page of another origin makes it, and nobody has said that it may.
+            Forbidden: A page of another origin makes the request, and no setting allows it.
         """
         if is_shared or not is_cross_site(environ):
             return
@@ -140,10 +145,10 @@ class Guard:
 
 
 def check_query(query: str) -> None:
-    """Check a query with raw bytes in it, which the environ has as Latin-1 (PEP 3333).
+    """Check a query with raw bytes, which the environ holds as Latin-1 (PEP 3333).
 
     Raises:
-        BadRequest: They are no UTF-8.
+        BadRequest: The bytes are not UTF-8.
     """
     try:
         query.encode("latin-1").decode()
@@ -157,7 +162,7 @@ def remember(good: set[str | None], value: str) -> None:
 
 
 def host_name(host: str) -> str:
-    """Return the name in a Host header, in lower case, without port, brackets and final dot.
+    """Return the host name from a Host header, in lower case, without port, brackets and final dot.
 
     >>> host_name("[::1]:8080"), host_name("Example.test.:80")
     ('::1', 'example.test')
@@ -168,15 +173,15 @@ def host_name(host: str) -> str:
 
 
 def own_origin(environ: dict[str, Any]) -> str:
-    """Return the origin that a page served by this very server has."""
+    """Return the origin of pages that this server serves."""
     return f"{environ['wsgi.url_scheme']}://{environ.get('HTTP_HOST', '')}"
 
 
 def is_cross_site(environ: dict[str, Any]) -> bool:
-    """Return whether a browser says that a page of another origin made this request.
+    """Return whether the headers of a browser say that a page of another origin made this request.
 
-    Browsers send Sec-Fetch-Site; older ones Origin or Referer. Where none of them came, no browser is at work. Another
-    port of the same host is ``same-site`` there, but another origin: another program serves it.
+    Browsers send Sec-Fetch-Site, older ones Origin or Referer. A request with none of them comes from no browser.
+    Another port of the same host is ``same-site`` but another origin: another program serves it.
 
     Source: W3C Fetch Metadata Request Headers, section 2.
     """

@@ -1,4 +1,4 @@
-"""gzip of answers, where the client takes it."""
+"""Compress answers with gzip if the client accepts it."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ _LEVEL = 6
 
 
 def accepts_gzip(accept_encoding: str) -> bool:
-    """Tell whether an Accept-Encoding header prefers gzip to no coding at all.
+    """Return whether an Accept-Encoding header prefers gzip to no coding.
 
-    Source: RFC 9110, section 12.5.3. A header that names neither gzip nor ``*`` takes none; a quality of 0 forbids.
+    Source: RFC 9110, section 12.5.3. A header that names neither gzip nor ``*`` does not accept gzip; a quality of 0
+    forbids it.
     """
     from werkzeug.datastructures import Accept
     from werkzeug.http import parse_accept_header
@@ -36,5 +37,5 @@ def explicit_quality(accepted: Accept, coding: str, *, default: float) -> float:
 
 
 def compress(body: bytes) -> bytes:
-    """Compress to one gzip member, the same bytes for the same input."""
+    """Compress to one gzip member. Equal input gives equal output."""
     return gzip.compress(body, compresslevel=_LEVEL, mtime=0)

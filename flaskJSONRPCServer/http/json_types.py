@@ -1,4 +1,4 @@
-"""The JSON form of common Python values that JSON itself lacks."""
+"""Convert common Python values that JSON has no type for."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["to_json_type"]
 
 
 def from_set(value: set[Any] | frozenset[Any]) -> list[Any]:
-    # Sorted where the members can be compared, so that equal sets give equal answers.
+    # Sorted if the members can be compared, so that equal sets give equal answers.
     try:
         return sorted(value)
     except TypeError:
@@ -31,7 +31,7 @@ def from_bytes(value: bytes | bytearray | memoryview) -> str:
     return base64.b64encode(value).decode("ascii")
 
 
-# The first match counts: datetime is a date, and an Enum may be anything.
+# The first match counts: a datetime is a date, and an Enum may subclass any type.
 _FORMS: tuple[tuple[type | tuple[type, ...], Callable[[Any], Any]], ...] = (
     (Enum, lambda value: value.value),
     ((datetime, date, time), lambda value: value.isoformat()),
@@ -44,7 +44,7 @@ _FORMS: tuple[tuple[type | tuple[type, ...], Callable[[Any], Any]], ...] = (
 
 
 def to_json_type(value: Any) -> Any:
-    """Return what stands for a value that JSON has no type for.
+    """Convert a value that JSON has no type for.
 
     ==============================  ======================================
     value                           its JSON form
@@ -53,13 +53,13 @@ def to_json_type(value: Any) -> Any:
     datetime, date, time            string, ISO 8601 as ``isoformat`` gives it
     timedelta                       number of seconds
     bytes, bytearray, memoryview    string, base64 (RFC 4648, section 4)
-    set, frozenset                  array, sorted where that is possible
+    set, frozenset                  array, sorted if possible
     Enum                            its value
     dataclass                       object of its fields
     ==============================  ======================================
 
     Raises:
-        TypeError: There is no such form; the message names the type.
+        TypeError: The type has no JSON form; the message names it.
     """
     for types, form in _FORMS:
         if isinstance(value, types):

@@ -1,4 +1,4 @@
-"""JSONP: an answer as a script, for pages of other origins that cannot use CORS."""
+"""JSONP: wrap an answer in a script, for pages of other origins that cannot use CORS."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ DEFAULT_FORMAT = f"{CALLBACK}({DATA});"
 _MAX_CALLBACK_LENGTH = 128
 _CALLBACK = re.compile(r"[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*|\[\d{1,9}\])*", re.ASCII)
 
-# Answers start with a comment, so that no callback name can make them look like another file type (Flash files begin
-# with CWS, for one). "</" could end a script element that the text is pasted into; U+2028 and U+2029 end a line in
-# scripts older than ECMAScript 2019.
+# Answers start with a comment, so that no callback name can make them look like another file type: Flash files begin
+# with CWS, for example. "</" could end a script element that contains the text. U+2028 and U+2029 end a line in scripts
+# older than ECMAScript 2019.
 _PREFIX = b"/**/"
 _ESCAPES = ((b"</", b"<\\/"), ("\u2028".encode(), b"\\u2028"), ("\u2029".encode(), b"\\u2029"))
 
 
 def check_callback(name: str) -> str:
-    """Return the callback name, if it is one.
+    """Check a callback name and return it.
 
     Raises:
-        BadRequest: It is not a JavaScript name (with dots and [digits]) in ASCII of at most 128 characters.
+        BadRequest: The name is not a JavaScript name (with dots and [digits]) of at most 128 ASCII characters.
     """
     if len(name) > _MAX_CALLBACK_LENGTH or not _CALLBACK.fullmatch(name):
         raise BadRequest("the JSONP callback must be a JavaScript name of at most 128 ASCII characters")
@@ -34,20 +34,20 @@ def check_callback(name: str) -> str:
 
 
 def is_output_format(text: str) -> bool:
-    """Tell whether a text says where the JSON goes: ``%(data)s``, or a bare ``%s``."""
+    """Return whether a text has a placeholder for the JSON: ``%(data)s`` or a bare ``%s``."""
     return DATA in text or "%s" in text
 
 
 def wrap(json: bytes, callback: str, output_format: str) -> bytes:
-    """Make a script of a JSON text.
+    """Wrap a JSON text in a script.
 
     Args:
         json: Valid JSON in UTF-8.
-        callback: A name that :func:`check_callback` has passed.
-        output_format: Text in which ``%(callback)s`` stands for the name and ``%(data)s``, or ``%s``, for the JSON.
+        callback: A name that :func:`check_callback` has accepted.
+        output_format: The script, with ``%(callback)s`` for the name and ``%(data)s``, or ``%s``, for the JSON.
 
     Raises:
-        ValueError: The format does not say where the JSON goes.
+        ValueError: The format has no placeholder for the JSON.
     """
     if not is_output_format(output_format):
         raise ValueError(f"JSONP output format {output_format!r} does not say where the JSON goes, {DATA}")

@@ -1,8 +1,8 @@
-"""What a client is told before a request is JSON-RPC: an HTTP status and one plain sentence.
+"""Refusals of requests before they are JSON-RPC: an HTTP status and one plain sentence.
 
     Refusal
     ├── BadRequest            400
-    │   └── BadEncoding       400  a body that is not what its Content-Encoding says
+    │   └── BadEncoding       400  the body does not match its Content-Encoding
     ├── Forbidden             403
     ├── RequestTimeout        408
     ├── LengthRequired        411
@@ -45,11 +45,11 @@ __all__ = [
 
 
 class Refusal(Exception):
-    """A request is refused as HTTP. The message is sent to the client: it never holds a secret."""
+    """A request is refused with an HTTP status. The message is sent to the client: it never holds a secret."""
 
     status: str
     retry_after_s: int | None = None
-    """In how many seconds the client may try again; None where that changes nothing, or nobody knows."""
+    """The seconds after which the client may retry; None if unknown, or if a retry would fail too."""
 
 
 class BadRequest(Refusal):
@@ -59,7 +59,7 @@ class BadRequest(Refusal):
 
 
 class BadEncoding(BadRequest):
-    """The body is not what its Content-Encoding says."""
+    """The body does not match its Content-Encoding."""
 
 
 class Forbidden(Refusal):
@@ -69,13 +69,13 @@ class Forbidden(Refusal):
 
 
 class RequestTimeout(Refusal):
-    """The client was silent for ``read_timeout_s`` in its body, or took over ``body_timeout_s`` for all of it."""
+    """The client paused for ``read_timeout_s`` in its body, or took longer than ``body_timeout_s`` for all of it."""
 
     status = "408 Request Timeout"
 
 
 class LengthRequired(Refusal):
-    """The body has no declared length, and the serving program does not tell where it ends."""
+    """The body has no declared length, and the serving program does not mark its end."""
 
     status = "411 Length Required"
 
@@ -93,7 +93,7 @@ class UrlTooLong(Refusal):
 
 
 class UnsupportedMediaType(Refusal):
-    """The body's media type, charset or content coding is not taken."""
+    """The body's media type, charset or content coding is not supported."""
 
     status = "415 Unsupported Media Type"
 
@@ -111,7 +111,7 @@ class Misdirected(Refusal):
 
 
 class TooManyRequests(Refusal):
-    """The client is beyond ``rateLimit``."""
+    """The client has exceeded ``rateLimit``."""
 
     status = "429 Too Many Requests"
 
@@ -127,19 +127,19 @@ class TooManyHeaders(Refusal):
 
 
 class MethodNotImplemented(Refusal):
-    """The HTTP method is one that no URL of any server like this takes."""
+    """No URL of this server takes this HTTP method."""
 
     status = "501 Not Implemented"
 
 
 class ServiceUnavailable(Refusal):
-    """The server is busy, or has stopped, and did nothing about the request: it may be sent again."""
+    """The server is busy or has stopped. It did not process the request, which may be sent again."""
 
     status = "503 Service Unavailable"
 
 
 class CallTimeout(Refusal):
-    """The call has begun and did not end within ``request_timeout_s``: it may still have its effect."""
+    """The call did not end within ``request_timeout_s``. It has begun, and may still take effect."""
 
     status = "504 Gateway Timeout"
 

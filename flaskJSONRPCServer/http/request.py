@@ -1,4 +1,4 @@
-"""One HTTP request, read only as far as somebody asks: from a WSGI environ, or as a serving backend has parsed it."""
+"""One HTTP request, parsed lazily: from a WSGI environ, or from the request that a serving backend has parsed."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ __all__ = ["CLIENT_SOCKET", "Environ", "ReceivedRequest", "Request", "RequestCop
 Environ = dict[str, Any]
 
 CLIENT_SOCKET = "flaskJSONRPCServer.socket"
-"""The key of a WSGI environ under which a serving backend tells the socket of the client, if it can."""
+"""The key of a WSGI environ for the client's socket, which serving backends set if they can."""
 
 _SOCKETS = (CLIENT_SOCKET, "werkzeug.socket", "gunicorn.socket")
 
 
 class ReceivedRequest(Protocol):
-    """A complete request, as a serving backend has it that answers RPC requests without WSGI."""
+    """A complete request of a serving backend that answers RPC requests without WSGI."""
 
     @property
     def head(self) -> Environ:
-        """The head as the CGI variables that an environ has (RFC 3875, section 4.1), and ``wsgi.url_scheme``."""
+        """The head as the CGI variables of an environ (RFC 3875, section 4.1), and ``wsgi.url_scheme``."""
 
     @property
     def environ(self) -> Environ:
-        """The WSGI environ, made when it is first asked for."""
+        """The WSGI environ, made on first access."""
 
     def body(self, limit_bytes: int) -> bytes:
         """Return the body.
 
         Raises:
-            BodyTooLarge: It is over the limit.
+            BodyTooLarge: The body is over the limit.
         """
 
 
@@ -46,13 +46,13 @@ class Request:
 
     Args:
         head: The WSGI environ (PEP 3333), which is kept, not copied; or the head of ``received``.
-        trusted_proxies: The peers whose X-Forwarded-For is believed.
-        parsed: Werkzeug's view of the same environ, where one has been made already.
-        new_id: Gives the request its id.
-        received: The request itself, where no environ has been made of it.
+        trusted_proxies: The peers whose X-Forwarded-For is trusted.
+        parsed: Werkzeug's request object for the same environ, if there is one already.
+        new_id: Returns the id of the request.
+        received: The request as the serving backend parsed it, if it has no environ.
 
     Attributes:
-        head: What the request says of itself, in the variables of an environ.
+        head: The head of the request, as the variables of an environ.
     """
 
     _read_body: Callable[[Environ, int], bytes] = staticmethod(read_body)
@@ -83,33 +83,33 @@ class Request:
 
     @cached_property
     def parsed(self) -> werkzeug.wrappers.Request:
-        """The request as Werkzeug parses it: ``headers``, ``cookies``, ``args``, ``url``."""
+        """The request as Werkzeug parses it, with ``headers``, ``cookies``, ``args`` and ``url``."""
         from werkzeug.wrappers import Request as ParsedRequest
 
         return ParsedRequest(self.environ)
 
     @cached_property
     def unique_id(self) -> str:
-        """The id of the request in logs and answers, made when it is first asked for."""
+        """The id of the request in logs and answers, made on first access."""
         return uuid.uuid4().hex if self._new_id is None else self._new_id()
 
     @cached_property
     def remote_addr(self) -> str | None:
-        """The client's IP address; None where the peer has none, as over a Unix socket."""
+        """The client's IP address; None if the peer has none, as over a Unix socket."""
         peer: str | None = self.head.get("REMOTE_ADDR") or None
         if peer not in self._trusted_proxies:
             return peer
         return forwarded_client(self.head.get("HTTP_X_FORWARDED_FOR", ""), self._trusted_proxies) or peer
 
     def read_through_parsed(self) -> None:
-        """Leave reading the body to :attr:`parsed`, which others read it from too: a hook of Flask, say."""
+        """Read the body through :attr:`parsed`, since others read it there too, such as hooks of Flask."""
         self._read_body = partial(read_parsed_body, self.parsed)
 
     def body(self, limit_bytes: int) -> bytes:
-        """Read the body once and keep it.
+        """Return the body, which is read once and kept.
 
         Raises:
-            Refusal: As :func:`~flaskJSONRPCServer.http.body.read_body`.
+            Refusal: See :func:`~flaskJSONRPCServer.http.body.read_body`.
         """
         if self._body is None:
             received = self._received
@@ -118,7 +118,7 @@ class Request:
 
 
 def forwarded_client(header: str, trusted: frozenset[str]) -> str | None:
-    """Return the nearest address in X-Forwarded-For that is not itself a trusted proxy, or None."""
+    """Return the last address in X-Forwarded-For that is not a trusted proxy; None if there is none."""
     hops = [hop.strip() for hop in header.split(",")]
     return next((hop for hop in reversed(hops) if hop and hop not in trusted), None)
 
@@ -132,11 +132,11 @@ _PARSED: Mapping[str, Callable[[werkzeug.wrappers.Request], Any]] = {
 
 
 class RequestCopy(dict[str, Any]):
-    """A request as a plain dictionary that outlives its thread; its keys can be read as attributes too.
+    """A request as a plain dictionary that outlives its thread. Its keys can be read as attributes too.
 
     Keys: ``headers`` and ``cookies`` (dict), ``environ`` (dict), ``remote_addr``, ``method``, ``url``, ``args`` (dict),
-    ``form`` (dict, empty), and ``data`` (bytes). What has to be parsed is parsed when it is first asked for, and
-    ``data`` is read from the client then.
+    ``form`` (dict, empty), and ``data`` (bytes). Parsed fields are parsed on first access, and ``data`` is read from
+    the client then.
     """
 
     def __init__(self, request: Request, limit_bytes: int) -> None:
@@ -151,38 +151,38 @@ class RequestCopy(dict[str, Any]):
     def _read_data(self) -> bytes:
         return self._request.body(self._limit_bytes)
 
-    def _whole(self) -> dict[str, Any]:
-        """Return it with all that is parsed; ``data`` is there only if it has been asked for."""
+    def _all_fields(self) -> dict[str, Any]:
+        """Return all fields, with ``data`` only if it has been read."""
         return {**{key: self[key] for key in _PARSED}, **dict(super().items())}
 
     def __contains__(self, key: object) -> bool:
         return key == "data" or key in _PARSED or super().__contains__(key)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._whole())
+        return iter(self._all_fields())
 
     def __len__(self) -> int:
-        return len(self._whole())
+        return len(self._all_fields())
 
     def __eq__(self, other: object) -> bool:
-        return self._whole() == other
+        return self._all_fields() == other
 
     __hash__ = None  # as of any dict
 
     def keys(self) -> Any:
         """Return the names of the fields."""
-        return self._whole().keys()
+        return self._all_fields().keys()
 
     def values(self) -> Any:
-        """Return the fields."""
-        return self._whole().values()
+        """Return the values of the fields."""
+        return self._all_fields().values()
 
     def items(self) -> Any:
-        """Return the fields with their names."""
-        return self._whole().items()
+        """Return the fields as pairs of name and value."""
+        return self._all_fields().items()
 
     def get(self, key: str, default: Any = None) -> Any:
-        """Return a field, or the default where there is none."""
+        """Return a field; the default if there is none."""
         try:
             return self[key]
         except KeyError:
@@ -196,9 +196,9 @@ class RequestCopy(dict[str, Any]):
 
 
 def client_of(environ: Environ) -> int | None:
-    """Return the descriptor of the client's connection, where the serving backend tells it."""
+    """Return the descriptor of the client's connection; None if the serving backend does not provide it."""
     for name in _SOCKETS:
-        if (connected := environ.get(name)) is not None:
-            descriptor: int = connected.fileno()
+        if (client_socket := environ.get(name)) is not None:
+            descriptor: int = client_socket.fileno()
             return descriptor if descriptor >= 0 else None
     return None

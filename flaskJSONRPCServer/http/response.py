@@ -1,4 +1,4 @@
-"""One HTTP answer: a status, headers and a body, and what a dispatcher adds to it."""
+"""One HTTP answer: its status, headers and body, and the additions of dispatchers."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ __all__ = [
     "server_error_response",
 ]
 
-JSON = "application/json"
-JAVASCRIPT = "text/javascript; charset=utf-8"
+_JSON_TYPE = "application/json"
+_JAVASCRIPT_TYPE = "text/javascript; charset=utf-8"
 
 Header = tuple[str, str]
 
-_JSON = ("Content-Type", JSON)
+_JSON = ("Content-Type", _JSON_TYPE)
 _TEXT = ("Content-Type", "text/plain; charset=utf-8")
 _NOSNIFF = ("X-Content-Type-Options", "nosniff")
 
@@ -42,29 +42,29 @@ _NOSNIFF = ("X-Content-Type-Options", "nosniff")
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
-# One that is no ASCII is sent in its ASCII form (RFC 5890).
+# A domain outside ASCII is sent in its ASCII form (RFC 5890).
 _DOMAIN = re.compile(r"[^\s,;:=/]+")
 
-# Who frames the message sets these: one from a dispatcher could contradict the body that is really sent. The same goes
-# for the hop-by-hop headers, which no WSGI application may set (PEP 3333).
+# Only the server sets these: a value from a dispatcher could contradict the actual body. The same holds for hop-by-hop
+# headers, which no WSGI application may set (PEP 3333).
 _FRAMING = frozenset({"content-encoding", "content-length", "trailer"})
 
-# What stands behind the value, with a semicolon before each.
+# The attributes after the value, each with a semicolon before it.
 _COOKIE_ATTRIBUTES = ("expires", "domain", "path", "secure", "httponly", "samesite")
 _COOKIE_KEYS = frozenset({"name", "value", *_COOKIE_ATTRIBUTES})
 
 
 class HeaderError(ValueError):
-    """A dispatcher set a header or a cookie that cannot be sent. The answer is 500 and holds none of it."""
+    """A dispatcher set a header or a cookie that cannot be sent. The answer is 500 and has none of them."""
 
 
 @dataclass(slots=True)
 class Response:
-    """An answer in the form that WSGI sends.
+    """An answer in the form of WSGI.
 
     Attributes:
-        status: Code and reason, such as ``200 OK``.
-        headers: Name and value pairs, in order.
+        status: The code and reason, such as ``200 OK``.
+        headers: The pairs of name and value, in order.
         body: The bytes after the headers.
     """
 
@@ -75,14 +75,14 @@ class Response:
 
 @dataclass(slots=True)
 class Outgoing:
-    """What the dispatchers of one request ask of its answer.
+    """The changes that the dispatchers of one request make to its answer.
 
     Attributes:
         allow_compress: Whether the body may be compressed.
         jsonp: The JSONP output format; False for plain JSON.
-        mime_type: The media type; None for the one that follows from ``jsonp``.
+        mime_type: The media type; None for the default, which depends on ``jsonp``.
         headers: Further header fields.
-        cookies: Cookies, as ``cookiesOut`` describes them.
+        cookies: Cookies in the form of ``cookiesOut``.
     """
 
     allow_compress: bool
@@ -94,23 +94,23 @@ class Outgoing:
     @property
     def content_type(self) -> str:
         """The media type of the answer."""
-        return self.mime_type or (JAVASCRIPT if self.jsonp else JSON)
+        return self.mime_type or (_JAVASCRIPT_TYPE if self.jsonp else _JSON_TYPE)
 
     def header_lines(self) -> list[Header]:
-        """Return the headers and Set-Cookie lines, checked.
+        """Check the headers and cookies and return them as header fields.
 
         Raises:
-            HeaderError: One of them cannot be sent.
+            HeaderError: A header or cookie cannot be sent.
         """
         lines = [checked_header(name, value) for name, value in self.headers.items()]
         return lines + [checked_header("Set-Cookie", set_cookie(cookie)) for cookie in self.cookies]
 
 
 def checked_header(name: object, value: object) -> Header:
-    """Return the header field as it is sent.
+    """Check a header field and return it as it is sent.
 
     Raises:
-        HeaderError: It is not one, or it is the server's own to set.
+        HeaderError: The name or the value is invalid, or only the server may set the field.
     """
     text = str(value)
     if not isinstance(name, str) or not _NAME.fullmatch(name):
@@ -126,7 +126,7 @@ def set_cookie(cookie: Mapping[str, Any]) -> str:
     """Return the Set-Cookie value for one entry of ``cookiesOut``.
 
     Raises:
-        HeaderError: It cannot be sent, or would say more than it was given for.
+        HeaderError: The cookie is invalid, or would set further attributes.
     """
     check_cookie(cookie)
     name, domain = str(cookie["name"]), cookie.get("domain")
@@ -154,7 +154,7 @@ def check_cookie(cookie: Mapping[str, Any]) -> None:
     if "name" not in cookie or "value" not in cookie:
         raise HeaderError(f"cookie {dict(cookie)!r} needs 'name' and 'value'")
     name = str(cookie["name"])
-    # Werkzeug would quote them in a value: harmless, but never what was meant.
+    # Werkzeug would quote them in a value: harmless, but never intended.
     if any(char < " " or char == "\x7f" for value in cookie.values() for char in str(value)):
         raise HeaderError(f"cookie {name!r} has a control character: {dict(cookie)!r}")
     if not _NAME.fullmatch(name):
@@ -172,7 +172,7 @@ def check_cookie_attributes(name: str, cookie: Mapping[str, Any]) -> None:
 
 
 def is_host_name(domain: str) -> bool:
-    """Return whether it is one as it is sent: IDNA makes a semicolon of U+FF1B."""
+    """Return whether a domain is a host name in its ASCII form: IDNA turns U+FF1B into a semicolon."""
     try:
         return _DOMAIN.fullmatch(domain.lstrip(".").encode("idna").decode("ascii")) is not None
     except UnicodeError:
@@ -201,36 +201,36 @@ def joined_vary(headers: list[Header], value: str) -> str:
 
 
 def json_response(reply: bytes) -> Response:
-    """Return the answer that holds a JSON-RPC message, or none: 204 where there is nothing to say."""
+    """Return the answer with a JSON-RPC message; 204 if the message is empty."""
     if not reply:
         return Response("204 No Content", [])
     return Response("200 OK", [_JSON, ("Content-Length", str(len(reply))), _NOSNIFF], reply)
 
 
 def encoded(response: Response, coding: str, body: bytes) -> Response:
-    """Return the answer with a body that stands for its own under a content coding."""
+    """Return the answer with its body replaced by the same body under a content coding."""
     framing = [("Content-Length", str(len(body))), ("Content-Encoding", coding)]
     return Response(response.status, merged_headers(response.headers, framing), body)
 
 
 def as_werkzeug(response: Response) -> werkzeug.wrappers.Response:
-    """Return the answer as an object of Werkzeug's."""
+    """Return the answer as a response object of Werkzeug."""
     from werkzeug.wrappers import Response as ParsedResponse
 
     return ParsedResponse(response.body, response.status, response.headers)
 
 
 def from_werkzeug(response: werkzeug.wrappers.Response) -> Response:
-    """Return the answer that an object of Werkzeug's, or of Flask's, stands for."""
+    """Return the answer for a response object of Werkzeug or Flask."""
     body = response.get_data()
-    made = Response(response.status, list(response.headers), body)
+    headers = list(response.headers)
     if body:
-        made.headers = merged_headers(made.headers, [("Content-Length", str(len(body)))])
-    return made
+        headers = merged_headers(headers, [("Content-Length", str(len(body)))])
+    return Response(response.status, headers, body)
 
 
 def compressed(response: werkzeug.wrappers.Response, compress: Callable[[bytes], bytes]) -> werkzeug.wrappers.Response:
-    """Compress an answer in its place, whatever its client takes: what the documented ``_compressResponse`` does."""
+    """Compress an answer in place, ignoring Accept-Encoding; implements the documented ``_compressResponse``."""
     response.set_data(compress(response.get_data()))
     response.headers["Content-Encoding"] = "gzip"
     response.vary.add("Accept-Encoding")
@@ -238,18 +238,19 @@ def compressed(response: werkzeug.wrappers.Response, compress: Callable[[bytes],
 
 
 def calculated_type(request: werkzeug.wrappers.Request) -> str:
-    """Return the media type of the answer to a request, unless a dispatcher says otherwise."""
-    return JAVASCRIPT if request.method in ("GET", "HEAD") and "jsonp" in request.args else JSON
+    """Return the default media type of the answer to a request."""
+    is_jsonp = request.method in ("GET", "HEAD") and "jsonp" in request.args
+    return _JAVASCRIPT_TYPE if is_jsonp else _JSON_TYPE
 
 
 def text_response(status: str, text: str) -> Response:
-    """Return an answer that is not JSON-RPC: one sentence as plain text."""
+    """Return an answer outside JSON-RPC: one sentence as plain text."""
     body = f"{text}\n".encode("ascii", "backslashreplace")
     return Response(status, [_TEXT, ("Content-Length", str(len(body))), _NOSNIFF], body)
 
 
 def refusal_response(refusal: Refusal) -> Response:
-    """Return the answer to a request that is refused as HTTP."""
+    """Return the answer to a refused request."""
     response = text_response(refusal.status, str(refusal))
     if refusal.retry_after_s is not None:
         response.headers.append(("Retry-After", str(refusal.retry_after_s)))
@@ -257,5 +258,5 @@ def refusal_response(refusal: Refusal) -> Response:
 
 
 def server_error_response(unique_id: str) -> Response:
-    """Return the answer to a request that failed for a reason of the server's, which stays in its log under the id."""
+    """Return the answer to a request that failed in the server. The log has the reason under the id."""
     return text_response("500 Internal Server Error", f"the server failed to answer; its log says why [{unique_id}]")

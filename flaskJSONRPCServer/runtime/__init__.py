@@ -1,1 +1,1 @@
-"""What keeps a server running: statistics, logging, garbage collection, limits of the process."""
+"""The process around the server: statistics, logging, threads and greenlets, garbage collection, limits, signals."""

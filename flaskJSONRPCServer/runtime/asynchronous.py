@@ -1,4 +1,4 @@
-"""A function in a native thread of its own, and the way of its result back."""
+"""Run a function in a native thread of its own and get its result."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _R = TypeVar("_R")
 
 
 class AsyncCall:
-    """A call that runs elsewhere: in a native thread of its own.
+    """A call that runs in a native thread of its own.
 
     Args:
-        target: What is called.
-        args: By position.
-        kwargs: By name.
-        start: Starts something else than a native thread to run it.
+        target: The function to call.
+        args: Its positional arguments.
+        kwargs: Its keyword arguments.
+        start: Starts the call by other means than a native thread.
     """
 
     def __init__(
@@ -50,18 +50,18 @@ class AsyncCall:
             start(self._run)
 
     def check(self) -> tuple[bool, Any, BaseException | None]:
-        """Return ``(done, result, error)``, at once."""
+        """Return ``(done, result, error)`` without waiting."""
         return self._done.is_set(), self._result, self._error
 
     def wait(self, sleep: Callable[[float], object] | None = None, sleep_s: float = 0) -> Any:
         """Wait for the result.
 
         Args:
-            sleep: Called with ``sleep_s`` again and again, instead of waiting for the end.
+            sleep: Called with ``sleep_s`` until the call ends, instead of a blocking wait.
             sleep_s: In seconds.
 
         Raises:
-            BaseException: What the function raised, with its traceback.
+            BaseException: The exception that the function raised, with its traceback.
         """
         if sleep is None:
             self._done.wait()
@@ -77,7 +77,7 @@ class AsyncCall:
     def _run(self) -> None:
         try:
             self._result = self._target(*self._args, **self._kwargs)
-        except BaseException as exc:  # noqa: BLE001  it is the caller's, whatever it is
+        except BaseException as exc:  # noqa: BLE001  wait() raises it in the caller
             self._error = exc
         finally:
             release_event_loop()
@@ -93,7 +93,7 @@ def call_async(
     sleep_s: float,
     return_checker: bool,
 ) -> Any:
-    """Run a function in a native thread: what the documented ``callAsync`` does."""
+    """Run a function in a native thread; implements the documented ``callAsync``."""
     if not callable(target):
         raise TypeError(f"{target!r} cannot be called; pass the function itself")
     call = AsyncCall(target, args or (), kwargs or {})
@@ -101,18 +101,20 @@ def call_async(
 
 
 def call_natively(target: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Run a function where it holds up no other request, and wait for it: here, unless this is a greenlet."""
+    """Run a function in a native thread if this is a greenlet, else in this thread, and return its result.
+
+    It never blocks the other greenlets.
+    """
     if not is_patched() or in_native_thread():
         return target(*args, **kwargs)
     return AsyncCall(target, args, kwargs).wait()
 
 
 def in_hub(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Make a function run where the server runs.
+    """Decorate a function to run in the hub of the thread that serves.
 
-    Called in a native thread of a process that gevent has patched, it runs in a greenlet of the thread that serves.
-    Only there can greenlets be started, and the locks be waited for that gevent has patched. Called anywhere else, it
-    runs right there.
+    If a native thread of a patched process calls the function, it runs in a greenlet of the serving thread: only there
+    can greenlets be started, and patched locks be waited for. Any other caller runs it directly.
     """
 
     @functools.wraps(function)
@@ -126,15 +128,15 @@ def in_hub(function: Callable[_P, _R]) -> Callable[_P, _R]:
 
 
 def read_line(prompt: str, *, force_native: bool) -> str:
-    """Read a line from the console, as :func:`input`.
+    """Read a line from the console, as :func:`input` does.
 
     Args:
-        prompt: What is written before.
-        force_native: Read in this thread. Otherwise, where gevent has patched the process, a native thread reads, and
-            greenlets go on.
+        prompt: Written before the input.
+        force_native: Read in this thread. Otherwise, if gevent has patched the process, a native thread reads, and the
+            greenlets keep running.
 
     Raises:
-        EOFError: There is none.
+        EOFError: The input has ended.
     """
     if force_native or not is_patched():
         return input(prompt)

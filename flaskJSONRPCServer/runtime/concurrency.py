@@ -1,8 +1,9 @@
-"""Threads, greenlets, and what both can wait on. The only module of this folder that knows gevent.
+"""Threads, greenlets, and primitives that both can wait on. The only module of this folder that imports gevent.
 
-gevent patches a whole process: its :mod:`threading` makes greenlets from then on, and its locks switch between them.
-Those primitives cannot be waited on in a native thread. Where native threads and greenlets meet, :func:`make_lock`,
-:func:`make_condition` and :func:`make_event` give what works for both.
+gevent patches a whole process: :mod:`threading` then makes greenlets, and its locks switch between them. A native
+thread cannot wait on those primitives, nor on gevent's own, such as its Event. Native threads and greenlets meet in few
+places: locks of dispatchers, calls of exec backends, statistics. There, :func:`make_lock`, :func:`make_condition` and
+:func:`make_event` work for both: a native lock that is held for moments only, and a waiter for each kind.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ __all__ = [
     "start_thread",
 ]
 
-# The hub that each native thread was started from, by the ident of the thread, while it runs.
+# The hub that started each running native thread, by the ident of the thread.
 _hubs: dict[int, Any] = {}
 
 
@@ -61,7 +62,7 @@ def require_gevent() -> None:
     """Check that gevent can be imported.
 
     Raises:
-        MissingExtraError: It cannot.
+        MissingExtraError: gevent is not installed.
     """
     try:
         importlib.import_module("gevent.monkey")
@@ -70,13 +71,13 @@ def require_gevent() -> None:
 
 
 def is_patched() -> bool:
-    """Tell whether gevent has patched this process, whoever asked for that."""
+    """Return whether gevent has patched this process, on request of the server or of the program."""
     monkey = sys.modules.get("gevent.monkey")
     return monkey is not None and monkey.is_module_patched("threading")
 
 
 def patch_process() -> None:
-    """Let gevent patch this process.
+    """Patch this process with gevent.
 
     Raises:
         MissingExtraError: gevent is not installed.
@@ -89,7 +90,7 @@ def patch_process() -> None:
 
 @functools.cache
 def native(module: str, name: str) -> Any:
-    """Return an object of the standard library as it is without the patch."""
+    """Return the unpatched object of a module of the standard library."""
     monkey = sys.modules.get("gevent.monkey")
     return getattr(importlib.import_module(module), name) if monkey is None else monkey.get_original(module, name)
 
@@ -98,10 +99,10 @@ class NativeThread:
     """A native thread in a patched process, where :class:`threading.Thread` makes greenlets. It starts at once.
 
     Args:
-        target: What it runs.
-        args: By position.
-        kwargs: By name.
-        name: Its name.
+        target: The function to run.
+        args: Its positional arguments.
+        kwargs: Its keyword arguments.
+        name: The name of the thread.
     """
 
     daemon = True
@@ -117,21 +118,21 @@ class NativeThread:
 
         self.name = name
         self._call = functools.partial(target, *args, **(kwargs or {}))
-        self._home = _hubs.get(native("_thread", "get_ident")()) or gevent.get_hub()
+        self._hub = _hubs.get(native("_thread", "get_ident")()) or gevent.get_hub()
         self._ended = Event()
         native("_thread", "start_new_thread")(self._run, ())
 
     def is_alive(self) -> bool:
-        """Tell whether it still runs."""
+        """Return whether the thread is still running."""
         return not self._ended.is_set()
 
     def join(self, timeout: float | None = None) -> None:
-        """Wait for its end, at most so many seconds; in a greenlet, others run meanwhile."""
+        """Wait up to ``timeout`` seconds for the thread to end; other greenlets keep running."""
         self._ended.wait(timeout)
 
     def _run(self) -> None:
         ident = native("_thread", "get_ident")()
-        _hubs[ident] = self._home
+        _hubs[ident] = self._hub
         try:
             self._call()
         finally:
@@ -141,9 +142,10 @@ class NativeThread:
 
 
 def release_event_loop() -> None:
-    """Release the event loop that this native thread may have by now: a patched function such as time.sleep makes one.
+    """Destroy the event loop of this native thread, if a patched function such as time.sleep has made one.
 
-    To be done before anybody is told that the thread is done: the process may end then, which is no time for it.
+    Call it before the thread reports that it is done: the process may exit then, and destroying a loop at exit is
+    unsafe.
     """
     if not in_native_thread():
         return
@@ -156,7 +158,7 @@ def release_event_loop() -> None:
 def start_native_thread(
     target: Callable[..., Any], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None, name: str = ""
 ) -> Any:
-    """Start a native daemon thread, whether the process is patched or not, and return it."""
+    """Start a native daemon thread, in a patched process too, and return it."""
     if is_patched():
         return NativeThread(target, args, kwargs, name)
     thread = threading.Thread(target=target, args=args, kwargs=kwargs, name=name or None, daemon=True)
@@ -169,7 +171,7 @@ def start_thread(
 ) -> Any:
     """Start a daemon thread, or in a patched process a greenlet, and return it.
 
-    In a native thread of a patched process it is another native one: greenlets need an event loop that runs.
+    A native thread of a patched process starts another native thread: greenlets need a running event loop.
     """
     if not is_patched() or in_native_thread():
         return start_native_thread(target, args, kwargs, name)
@@ -179,12 +181,12 @@ def start_thread(
 
 
 def in_native_thread() -> bool:
-    """Tell whether this thread was started natively in a patched process."""
+    """Return whether this is a native thread of a patched process."""
     return bool(_hubs) and native("_thread", "get_ident")() in _hubs
 
 
 def in_main_thread() -> bool:
-    """Return whether this is the thread in which Python runs signal handlers, also in one of its greenlets."""
+    """Return whether this is the thread that runs Python's signal handlers, or one of its greenlets."""
     if not is_patched():
         return threading.current_thread() is threading.main_thread()
     if in_native_thread():
@@ -195,7 +197,7 @@ def in_main_thread() -> bool:
 
 
 def runs_natively() -> bool:
-    """Tell whether a native thread runs this, rather than a greenlet."""
+    """Return whether the caller runs in a native thread, not in a greenlet."""
     if not is_patched():
         return True
     import gevent
@@ -204,18 +206,18 @@ def runs_natively() -> bool:
 
 
 def spawn_in_hub(target: Callable[[], object]) -> None:
-    """Run a function in a greenlet beside the one that started this native thread."""
+    """Run a function in a new greenlet of the hub that started this native thread."""
     import gevent
 
     _hubs[native("_thread", "get_ident")()].loop.run_callback_threadsafe(gevent.spawn, target)
 
 
 def sleep(seconds: float, *, force_native: bool = False) -> None:
-    """Sleep; in a greenlet, others run meanwhile.
+    """Sleep; other greenlets keep running.
 
     Args:
-        seconds: How long.
-        force_native: Sleep as without gevent, which holds up all greenlets.
+        seconds: The duration, in seconds.
+        force_native: Sleep without gevent, which blocks all greenlets.
     """
     if force_native or in_native_thread():
         native("time", "sleep")(seconds)
@@ -224,12 +226,12 @@ def sleep(seconds: float, *, force_native: bool = False) -> None:
 
 
 def is_socket(value: object) -> bool:
-    """Tell whether it is a socket, made before the patch or after it."""
+    """Return whether a value is a socket, of the patched or of the unpatched class."""
     return isinstance(value, (importlib.import_module("socket").socket, native("socket", "socket")))
 
 
 class ThreadWaiter:
-    """A native thread that waits."""
+    """Blocks a native thread until another thread wakes it."""
 
     def __init__(self) -> None:
         self._woken = native("_thread", "allocate_lock")()
@@ -246,7 +248,7 @@ class ThreadWaiter:
 
 
 class GreenletWaiter:
-    """A greenlet that waits. Its watcher keeps the event loop running, and may be told from any thread."""
+    """Blocks a greenlet. Its watcher keeps the event loop running, and any thread may signal it."""
 
     def __init__(self) -> None:
         import gevent
@@ -268,12 +270,12 @@ class GreenletWaiter:
 
 
 class Condition:
-    """A condition, as :class:`threading.Condition`, whose waiters may be greenlets and native threads.
+    """A condition like :class:`threading.Condition`, for greenlets and native threads.
 
-    Its lock is a native one. Whoever holds it must not switch to another greenlet, hence not wait, log or do I/O.
+    Its lock is native. Its holder must not switch to another greenlet: no waiting, logging or I/O under it.
 
     Args:
-        lock: A lock of :func:`make_lock`; None makes one.
+        lock: A lock from :func:`make_lock`; None makes one.
     """
 
     def __init__(self, lock: Any = None) -> None:
@@ -287,17 +289,17 @@ class Condition:
         self._lock.release()
 
     def wait_for(self, predicate: Callable[[], Any], timeout: float | None = None) -> Any:
-        """Wait until the predicate is true, at most so many seconds; return what it says at the end."""
+        """Wait up to ``timeout`` seconds for the predicate to become true; return its last result."""
         deadline = None if timeout is None else time.monotonic() + timeout
-        while not (said := predicate()):
+        while not (result := predicate()):
             left = None if deadline is None else deadline - time.monotonic()
             if left is not None and left <= 0:
                 break
             self.wait(left)
-        return said
+        return result
 
     def wait(self, timeout: float | None = None) -> None:
-        """Wait until woken, at most so many seconds."""
+        """Wait up to ``timeout`` seconds to be woken."""
         waiter = make_waiter()
         self._waiters.append(waiter)
         self._lock.release()
@@ -310,56 +312,56 @@ class Condition:
             waiter.close()
 
     def notify(self) -> None:
-        """Wake the one that has waited longest."""
+        """Wake the longest waiter."""
         if self._waiters:
             self._waiters.popleft().wake()
 
     def notify_all(self) -> None:
-        """Wake all that wait."""
+        """Wake all waiters."""
         while self._waiters:
             self.notify()
 
 
 class Event:
-    """An event, as :class:`threading.Event`, for greenlets and native threads."""
+    """An event like :class:`threading.Event`, for greenlets and native threads."""
 
     def __init__(self) -> None:
         self._changed = Condition()
         self._is_set = False  # guarded by _changed
 
     def is_set(self) -> bool:
-        """Tell whether it is set."""
+        """Return whether the event is set."""
         return self._is_set
 
     def set(self) -> None:
-        """Set it, and wake all that wait."""
+        """Set the event and wake all waiters."""
         with self._changed:
             self._is_set = True
             self._changed.notify_all()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until it is set, at most so many seconds; tell whether it is."""
+        """Wait up to ``timeout`` seconds for the event; return whether it is set."""
         with self._changed:
             return bool(self._changed.wait_for(self.is_set, timeout))
 
 
 def make_waiter() -> ThreadWaiter | GreenletWaiter:
-    """Return what the calling greenlet or native thread can wait on, and be woken by any other."""
+    """Return a waiter for the calling greenlet or native thread, which any other may wake."""
     return GreenletWaiter() if is_patched() and not in_native_thread() else ThreadWaiter()
 
 
 def make_lock() -> Any:
-    """Return a lock for greenlets and native threads, to be held without waiting for anything."""
+    """Return a lock for greenlets and native threads. Its holder must not wait for anything."""
     return native("_thread", "allocate_lock")()
 
 
 def make_reentrant_lock() -> Any:
-    """Return a lock as :func:`make_lock` does, which its thread may take again; all greenlets of a thread are one."""
+    """Return a reentrant lock, like :func:`make_lock`. All greenlets of a thread count as one holder."""
     return native("_thread", "RLock")()
 
 
 def make_condition(lock: Any = None) -> threading.Condition | Condition:
-    """Return a condition for greenlets and native threads, of a lock of :func:`make_lock` if one is given."""
+    """Return a condition for greenlets and native threads, on ``lock`` (from :func:`make_lock`) if one is passed."""
     return Condition(lock) if is_patched() else threading.Condition(lock)
 
 

@@ -1,4 +1,7 @@
-"""A context of context variables for each call, so that nothing crosses from one client's call to another's."""
+"""Give each call its own context variables, so that nothing leaks from one client's call into another's.
+
+Threads serve one client after the other. Values that a call sets in `contextvars` end with its context.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,7 @@ __all__ = ["own_context", "own_decimal_context"]
 
 
 def own_context() -> contextvars.Context:
-    """Return a context for one call: a copy of this thread's, so that what Flask has put there stays visible.
-
-    A thread serves one client after the other. A context variable that a call sets ends with its context.
-    """
+    """Return a context for one call: a copy of this thread's, so that Flask's context variables stay visible."""
     context = contextvars.copy_context()
     if context:
         own_decimal_context(context)
@@ -20,9 +20,10 @@ def own_context() -> contextvars.Context:
 
 
 def own_decimal_context(context: contextvars.Context) -> None:
-    """Give a copied context a decimal context of its own; nothing to do for an empty one, as a serving thread's is.
+    """Replace the decimal context in a copied context by a copy.
 
-    The copy is shallow, and the context of `decimal` is an object that is changed in place: `getcontext().prec = 3`.
+    Copying a context is shallow, and a decimal context is changed in place: `getcontext().prec = 3`. The context of a
+    serving thread is usually empty, and needs nothing.
     """
     if decimal.Context in map(type, context.values()):
         context.run(copy_decimal_context)

@@ -1,4 +1,4 @@
-"""What one thread has counted. Only that thread writes it; readers add up the counters of all threads."""
+"""The counters of one thread. Only that thread writes them; readers add up the counters of all threads."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Final
 
 __all__ = ["Calls", "Durations", "ThreadCounters"]
 
-# Bits of a duration that tell its bucket, the leading one among them: eight buckets for each power of two.
+# Bits of a duration that select its bucket, including the leading one: eight buckets for each power of two.
 _BUCKET_BITS: Final = 4
-# By the number of bits of a duration, a mask that keeps so many of them. The last one is for 292 years.
+# Masks that keep the leading bits, by the bit length of a duration. The last one is for 292 years.
 _LEADING_BITS: Final = [-1 << max(bits - _BUCKET_BITS, 0) for bits in range(64)]
 _LEAST: Final = 1 << (_BUCKET_BITS - 1)  # shorter durations have no bits to drop
 
@@ -18,8 +18,8 @@ _LEAST: Final = 1 << (_BUCKET_BITS - 1)  # shorter durations have no bits to dro
 class Calls:
     """The calls of one dispatcher, with a histogram of their durations.
 
-    A bucket is known by its least duration, in ns. Its width is an eighth of that at most, so its middle is never wrong
-    by more than a sixteenth. Only buckets that have something in them exist: at most eight for each power of two.
+    The key of a bucket is its least duration, in ns. Its width is at most an eighth of that, so its middle is wrong by
+    at most a sixteenth. Only buckets with calls in them exist: at most eight for each power of two.
     """
 
     __slots__ = ("buckets", "failed", "longest_ns", "started", "total_ns")
@@ -38,14 +38,14 @@ class Calls:
         bucket = duration_ns & _LEADING_BITS[duration_ns.bit_length()]
         try:
             self.buckets[bucket] += 1
-        except KeyError:  # once in the life of the bucket, where get() would cost each call
+        except KeyError:  # once in the life of a bucket; get() would cost every call
             self.buckets[bucket] = 1
         self.total_ns += duration_ns
 
     def add(self, part: Calls) -> None:
-        """Add what another thread has counted, which may go on counting meanwhile."""
-        # In the reverse order of the writing: what is seen of a call that ends meanwhile has nothing missing before it,
-        # so that a mean is never over the maximum, nor a count below zero.
+        """Add the counts of another thread, which may still be counting."""
+        # Read in the reverse order of writing. Then a call that ends during the copy is never half counted: no mean
+        # exceeds the maximum, and no count is below zero.
         self.total_ns += part.total_ns
         for bucket, count in part.buckets.copy().items():
             self.buckets[bucket] = self.buckets.get(bucket, 0) + count
@@ -55,20 +55,20 @@ class Calls:
 
     def done(self) -> int:
         """Return how many calls have ended."""
-        # A copy is made in one step, whatever the thread whose counts these are does meanwhile.
+        # Copying a dict is atomic, even while the thread that owns it counts on.
         return sum(self.buckets.copy().values())
 
     def running(self) -> int:
-        """Return how many calls have begun and not ended."""
+        """Return how many calls are running."""
         done = self.done()
         return self.started - done
 
     def mean_ns(self) -> float:
-        """Return the mean duration; 0 where no call has ended."""
+        """Return the mean duration; 0 if no call has ended."""
         return self.total_ns / done if (done := self.done()) else 0.0
 
     def percentiles_ns(self, percents: Iterable[int]) -> list[float]:
-        """Return for each percentage the duration that so many of the calls have not exceeded; 0 without calls."""
+        """Return the percentiles of the durations, one for each percentage; 0 without calls."""
         ordered = sorted(self.buckets.items())
         done = self.done()
         return [self._reached_ns(ordered, done * percent / 100) for percent in percents]
@@ -89,7 +89,7 @@ def middle(bucket: int) -> float:
 
 
 class Durations:
-    """Durations of one name of the user's own, in ms."""
+    """The durations recorded under one name that the user chose, in ms."""
 
     __slots__ = ("count", "longest_ms", "total_ms")
 
@@ -106,14 +106,14 @@ class Durations:
         self.total_ms += duration_ms
 
     def add(self, part: Durations) -> None:
-        """Add what another thread has counted; in the reverse order, as :meth:`Calls.add`."""
+        """Add the durations of another thread, in the reverse order of writing, as :meth:`Calls.add` does."""
         self.total_ms += part.total_ms
         self.count += part.count
         self.longest_ms = max(self.longest_ms, part.longest_ms)
 
 
 class CallsByUrl(dict[str, Calls]):
-    """The calls of each dispatcher, zero for one that has none yet."""
+    """The calls of each dispatcher by its URL; a missing one starts at zero."""
 
     def __missing__(self, url: str) -> Calls:
         calls = self[url] = Calls()
@@ -124,44 +124,44 @@ class ThreadCounters:
     """The counts of one thread.
 
     Attributes:
-        requests_started: The requests that have begun.
-        requests_done: Those of them that have been answered.
-        calls: By the URL of the dispatcher. Only dispatchers that the thread has called are there.
-        speeds: By the name that the user gave.
+        requests_started: The number of requests that have begun.
+        requests_done: The number of requests that have been answered.
+        calls: The calls by the URL of their dispatcher. Only dispatchers that the thread has called are listed.
+        durations: The user's durations by their name.
     """
 
-    __slots__ = ("calls", "requests_done", "requests_started", "speeds")
+    __slots__ = ("calls", "durations", "requests_done", "requests_started")
 
     def __init__(self) -> None:
         self.requests_started = 0
         self.requests_done = 0
         self.calls = CallsByUrl()
-        self.speeds: dict[str, Durations] = {}
+        self.durations: dict[str, Durations] = {}
 
     def calls_of(self, url: str) -> Calls:
         """Return the counts of one dispatcher."""
         return self.calls[url]
 
-    def speed_of(self, name: str) -> Durations:
-        """Return the durations of one name."""
-        speed = self.speeds.get(name)
-        if speed is None:
-            speed = self.speeds[name] = Durations()
-        return speed
+    def durations_of(self, name: str) -> Durations:
+        """Return the durations recorded under one name."""
+        durations = self.durations.get(name)
+        if durations is None:
+            durations = self.durations[name] = Durations()
+        return durations
 
-    def calling(self) -> int:
+    def calls_running(self) -> int:
         """Return how many calls are running."""
         return sum(calls.running() for calls in self.calls.copy().values())
 
     def calls_started(self) -> int:
-        """Return how many calls have begun."""
+        """Return how many calls have started."""
         return sum(calls.started for calls in self.calls.copy().values())
 
     def add(self, part: ThreadCounters) -> None:
-        """Add what another thread has counted, which may go on counting meanwhile."""
+        """Add the counts of another thread, which may still be counting."""
         self.requests_done += part.requests_done
         self.requests_started += part.requests_started
         for url, calls in part.calls.copy().items():
             self.calls_of(url).add(calls)
-        for name, speed in part.speeds.copy().items():
-            self.speed_of(name).add(speed)
+        for name, durations in part.durations.copy().items():
+            self.durations_of(name).add(durations)

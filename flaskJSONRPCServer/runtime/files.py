@@ -1,4 +1,4 @@
-"""Reading and writing whole files, and text files inside archives."""
+"""Read and write whole files, and read text files inside archives."""
 
 from __future__ import annotations
 
@@ -26,36 +26,36 @@ def read_file(path: str | os.PathLike[str], mode: str) -> str | bytes:
 
     Args:
         path: The file.
-        mode: ``"r"`` for text in UTF-8 or ``"rb"`` for bytes. Any other word is the name of a file inside, and the file
-            is a ZIP or TAR archive, compressed or not.
+        mode: ``"r"`` for text in UTF-8 or ``"rb"`` for bytes. Any other word names a member of the file, which is then
+            a ZIP or TAR archive, compressed or not.
 
     Raises:
-        OSError: The file cannot be read; FileNotFoundError also where the archive has no file of that name.
-        ValueError: The mode is none, and the file is no archive; or the text is not UTF-8.
+        OSError: The file cannot be read; FileNotFoundError also if the archive has no member of that name.
+        ValueError: The mode is unknown and the file is no archive, or the text is not UTF-8.
     """
     if mode in _READ_MODES:
-        return _content(Path(path), _READ_MODES[mode])
+        return content_of(Path(path), _READ_MODES[mode])
     if zipfile.is_zipfile(path):
-        return _zip_member(path, mode).decode()
-    import tarfile  # here and below: few servers read one, and it takes a millisecond to import
+        return zip_member(path, mode).decode()
+    import tarfile  # imported late, here and below: few servers read one, and the import takes a millisecond
 
     if tarfile.is_tarfile(path):
-        return _tar_member(path, mode).decode()
+        return tar_member(path, mode).decode()
     raise ValueError(f"mode {mode!r} is refused: it is neither 'r' nor 'rb', and {os.fspath(path)!r} is no archive")
 
 
 def write_file(path: str | os.PathLike[str], content: str | bytes, mode: str) -> str | bytes:
-    """Write a file, and return what has been written.
+    """Write a file, and return its new content.
 
     Args:
         path: The file.
-        content: Text, which is written as UTF-8, or bytes.
-        mode: ``"w"`` replaces a file, ``"a"`` appends to it, ``"x"`` refuses one that exists. A ``"b"`` may follow, and
-            turns the translation of line ends off.
+        content: Text, written as UTF-8, or bytes.
+        mode: ``"w"`` replaces a file, ``"a"`` appends to it, ``"x"`` fails if it exists. A following ``"b"`` turns off
+            the translation of line ends.
 
     Raises:
         OSError: The file cannot be written.
-        ValueError: It is no such mode.
+        ValueError: The mode is unknown.
     """
     if not _WRITE_MODE.fullmatch(mode):
         raise ValueError(f"mode {mode!r} is refused: it takes 'w', 'a' or 'x', with a 'b' for bytes")
@@ -68,31 +68,31 @@ def write_file(path: str | os.PathLike[str], content: str | bytes, mode: str) ->
     return content
 
 
-def _content(path: Path, mode: str) -> str | bytes:
+def content_of(path: Path, mode: str) -> str | bytes:
     return path.read_bytes() if mode == "rb" else path.read_text(encoding="utf-8")
 
 
-def _zip_member(path: str | os.PathLike[str], name: str) -> bytes:
+def zip_member(path: str | os.PathLike[str], name: str) -> bytes:
     with zipfile.ZipFile(path) as archive:
         try:
             return archive.read(name)
         except KeyError as exc:
-            raise _no_member(path, name) from exc
+            raise no_member(path, name) from exc
 
 
-def _tar_member(path: str | os.PathLike[str], name: str) -> bytes:
+def tar_member(path: str | os.PathLike[str], name: str) -> bytes:
     import tarfile
 
     with tarfile.open(path) as archive:
         try:
             member = archive.extractfile(name)
         except KeyError as exc:
-            raise _no_member(path, name) from exc
+            raise no_member(path, name) from exc
         if member is None:  # a folder or a device
-            raise _no_member(path, name)
+            raise no_member(path, name)
         with member:
             return member.read()
 
 
-def _no_member(path: str | os.PathLike[str], name: str) -> FileNotFoundError:
+def no_member(path: str | os.PathLike[str], name: str) -> FileNotFoundError:
     return FileNotFoundError(errno.ENOENT, "no such file in the archive", os.path.join(path, name))  # noqa: PTH118  a name to read, no path

@@ -1,4 +1,8 @@
-"""The difference between an exception that a dispatcher raises and one that a signal raises in its middle."""
+"""Tell an exception that a dispatcher raises from one that a signal raises in the middle of it.
+
+A call fails alone: the invoker catches BaseException, so that no exception of a dispatcher ends its thread or the other
+calls of a batch. Only an exception that a signal raises belongs to the program.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +21,11 @@ __all__ = ["is_interrupt"]
 
 
 def is_interrupt(exc: BaseException) -> bool:
-    """Return whether a signal has raised this exception, which is being handled.
+    """Return whether a signal has raised the exception being handled.
 
-    Python runs signal handlers in the main thread, between two instructions of whatever runs there. Ctrl-C may so be
-    raised in the middle of a dispatcher; it is meant for the program, and no failure of the call. A dispatcher that
-    raises KeyboardInterrupt or SystemExit by itself fails as with any other exception.
+    Python runs signal handlers in the main thread, between any two instructions. Ctrl-C may therefore be raised in the
+    middle of a dispatcher. It is meant for the program, and is not a failure of the call. If a dispatcher itself raises
+    KeyboardInterrupt or SystemExit, its call fails as with any other exception.
     """
     if not isinstance(exc, (KeyboardInterrupt, SystemExit)) or not in_main_thread():
         return False
@@ -35,7 +39,7 @@ def is_interrupt(exc: BaseException) -> bool:
 
 
 def has_own_handler() -> bool:
-    """Return whether the handler that Python itself installs for Ctrl-C is there: `serveForever` has another one."""
+    """Return whether Python's own handler for Ctrl-C is installed: `serveForever` installs another one."""
     return any(signal.getsignal(number) is signal.default_int_handler for number in signal.valid_signals())
 
 
@@ -59,8 +63,8 @@ def code_of(handler: Any) -> CodeType | None:
 def is_raised_by_statement(tb: TracebackType | None) -> bool:
     """Return whether a ``raise`` statement has raised the exception.
 
-    The handler that Python itself installs for Ctrl-C is written in C and has no frame: the innermost frame is the
-    interrupted one, at an instruction that is no ``raise``.
+    Python's own handler for Ctrl-C is written in C and has no frame: the innermost frame is the interrupted one, at an
+    instruction other than ``raise``.
     """
     while tb is not None and tb.tb_next is not None:
         tb = tb.tb_next

@@ -1,4 +1,4 @@
-"""Log lines that anybody on the network can cause, at a bounded rate."""
+"""Bound the rate of log lines that any client on the network can cause."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ from typing import Any
 
 __all__ = ["LimitedLog"]
 
-# So many lines of one kind in so many seconds; guessed.
+# The most lines of one kind in a window, and its length; guessed.
 _LINES = 20
 _WINDOW_S = 10.0
 
 
 class LimitedLog:
-    """Writes log lines, of each kind no more than a few in a while. The next one says how many were left out.
+    """Writes log lines, at most a few of each kind per window.
+
+    The first line of the next window says how many were left out.
 
     Args:
-        write: Takes the parts of a line.
+        write: Writes a line, given its parts.
         clock: Returns the time in seconds.
     """
 
@@ -26,10 +28,17 @@ class LimitedLog:
         self._write = write
         self._clock = clock
         self._lock = threading.Lock()
-        self._windows: dict[str, tuple[float, int]] = {}  # end and number of lines, by kind; guarded by _lock
+        self._windows: dict[
+            str, tuple[float, int]
+        ] = {}  # end of the window and number of lines, by kind; guarded by _lock
 
     def write(self, kind: str, *parts: Any) -> None:
-        """Write a line that begins with its kind: one of a few fixed texts, with nothing of the client's in it."""
+        """Write a line that begins with its kind.
+
+        Args:
+            kind: One of a few fixed texts. It must not hold any text of the client, since each kind takes memory.
+            parts: The rest of the line.
+        """
         with self._lock:
             now = self._clock()
             ends_at, count = self._windows.get(kind, (0.0, 0))

@@ -1,4 +1,7 @@
-"""The log of one server, on top of the standard :mod:`logging`."""
+"""The log of one server, on top of the standard :mod:`logging`.
+
+All records of the server go through its documented ``_logger``, so that a replacement gets every record.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,9 @@ __all__ = [
     "INFO",
     "WARNING",
     "ServerLog",
+    "TracebackText",
     "escaped",
-    "leave_console",
+    "remove_console_handler",
     "split_level",
     "traceback_of_handled",
 ]
@@ -37,9 +41,10 @@ _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 class StandardErrorHandler(logging.StreamHandler):  # type: ignore[type-arg]  # no subscript before Python 3.11
-    """Writes to ``sys.stderr`` where no other handler gets the record.
+    """Writes to ``sys.stderr`` if no other handler gets the record.
 
-    Both are looked up when a record comes: a redirection, or a configuration of :mod:`logging`, may be made later.
+    The stream and the handlers are looked up for each record: a program may redirect the stream or configure
+    :mod:`logging` later.
     """
 
     def __init__(self) -> None:
@@ -47,7 +52,7 @@ class StandardErrorHandler(logging.StreamHandler):  # type: ignore[type-arg]  # 
         self.setFormatter(logging.Formatter(_FORMAT))
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a record."""
+        """Write a record to standard error."""
         if all(handler is self for handler in handlers_of(logging.getLogger(record.name))):
             super().emit(record)
 
@@ -61,10 +66,10 @@ class StandardErrorHandler(logging.StreamHandler):  # type: ignore[type-arg]  # 
 
 
 class TracebackEscaper(logging.Filter):
-    """Gives each record with an exception the text of its traceback, which every formatter takes over."""
+    """Adds the escaped traceback to each record with an exception. Every formatter uses this text."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Add the text; let every record pass."""
+        """Add the traceback and accept the record."""
         if record.exc_info and record.exc_info[1] is not None and not record.exc_text:
             record.exc_text = escaped_traceback(record.exc_info[1])
         return True
@@ -75,10 +80,9 @@ _escaper = TracebackEscaper()
 
 
 class ServerLog:
-    """A logger of its own for each server: ``flaskJSONRPCServer.<name>``.
+    """The logger of one server: ``flaskJSONRPCServer.<name>``.
 
-    An application that configures :mod:`logging`, sooner or later, gets the records in its own handlers. As long as
-    nothing is configured, they go to standard error.
+    Once the application configures :mod:`logging`, its handlers get the records. Until then they go to standard error.
 
     Args:
         name: The server's name.
@@ -93,13 +97,13 @@ class ServerLog:
         logging.getLogger(_ROOT).addHandler(_console)
 
     def set_level(self, level: int | bool) -> None:
-        """Write from now on what is at least as grave as the level."""
-        self.logger.setLevel(_LEVELS[_number(level)])
+        """Set the least severe level that is written."""
+        self.logger.setLevel(_LEVELS[numeric_level(level)])
 
     def write_through(self, owner: Any) -> None:
-        """Hand every record to ``owner._logger(level, *parts)`` from now on, whatever that is by then.
+        """Pass every later record to ``owner._logger(level, *parts)``, looked up for each record.
 
-        The documented method gives it back to :meth:`emit`. One that a user has put in its place need not.
+        The documented method returns it to :meth:`emit`. A user's replacement need not.
         """
         self._owner = owner
 
@@ -108,20 +112,20 @@ class ServerLog:
 
         Args:
             level: 0 critical, 1 error, 2 warning, 3 info, 4 debug.
-            parts: The message, joined with spaces. Control characters are escaped, so that one call is one record.
-            traceback: Whether the exception being handled is added.
+            parts: The message, joined by spaces. Control characters are escaped, so that one call writes one record.
+            traceback: Whether to add the traceback of the exception being handled.
         """
         self.write_documented(level, (*parts, TracebackText.of_handled()) if traceback else parts)
 
     def write_documented(self, level: Any, args: tuple[Any, ...]) -> None:
-        """Write as the documented ``_logger(level, *args)`` does: without a level a message is critical."""
+        """Write a record as the documented ``_logger(level, *args)`` does: critical if it has no level."""
         if self._owner is None:
             self.emit(*split_level(level, args))
         else:
             self._owner._logger(level, *args)
 
     def emit(self, level: int, parts: Sequence[Any]) -> None:
-        """Give one record to :mod:`logging`; arguments as for :meth:`write`."""
+        """Pass one record to :mod:`logging`. The arguments are those of :meth:`write`."""
         if self.logger.isEnabledFor(_LEVELS[level]):
             raised = next((part.raised for part in parts if isinstance(part, TracebackText)), None)
             message = one_line([part for part in parts if not isinstance(part, TracebackText)])
@@ -132,13 +136,13 @@ class ServerLog:
         self.logger.log(level, "%s", message, exc_info=raised)
 
 
-def leave_console() -> None:
-    """Write no more to standard error: another one who runs this process has set up :mod:`logging`."""
+def remove_console_handler() -> None:
+    """Stop writing to standard error, in a process whose own program has configured :mod:`logging`."""
     logging.getLogger(_ROOT).removeHandler(_console)
 
 
 class TracebackText(str):
-    """The traceback of an exception, as a part of a message: text for whoever prints it, and the exception itself."""
+    """A traceback as a part of a message: the text, and the exception itself in ``raised``."""
 
     __slots__ = ("raised",)
 
@@ -154,47 +158,47 @@ class TracebackText(str):
 
 
 def traceback_of_handled() -> str:
-    """Return the traceback of the exception being handled, as text; empty where there is none."""
+    """Return the traceback of the exception being handled as text; empty if there is none."""
     return "" if sys.exc_info()[1] is None else traceback.format_exc()
 
 
 def escaped_traceback(exc: BaseException) -> str:
-    """Return a traceback of which no line can be taken for a record, and which cannot drive a terminal.
+    """Return a traceback that can neither forge a record nor send control sequences to a terminal.
 
-    Every line is indented: the text of an exception, its notes and its type's name may come from a client, and have
-    lines of their own.
+    Every line is indented: the text of an exception, its notes and the name of its type may come from a client and
+    contain line breaks.
     """
     lines = "".join(traceback.format_exception(exc)).rstrip("\n").split("\n")
     return "\n".join(f"  {escaped(line)}".rstrip() for line in lines)
 
 
 def handlers_of(logger: logging.Logger | None) -> Iterator[logging.Handler]:
-    """Yield the handlers that get the records of a logger."""
+    """Yield the handlers that receive the records of a logger."""
     while logger is not None:
         yield from logger.handlers
         logger = logger.parent if logger.propagate else None
 
 
-def _number(level: int | bool) -> int:
+def numeric_level(level: int | bool) -> int:
     if isinstance(level, bool):
         return INFO if level else CRITICAL
     return level
 
 
 def split_level(level: Any, args: Iterable[Any]) -> tuple[int, list[Any]]:
-    """Take the optional level off the arguments."""
+    """Split the optional level from the arguments."""
     if isinstance(level, int) and not isinstance(level, bool) and level in _LEVELS:
         return level, list(args)
     return CRITICAL, [level, *args]
 
 
 def one_line(parts: Sequence[Any]) -> str:
-    """Join the parts and escape what could forge a record or drive a terminal."""
+    """Join the parts by spaces and escape control characters."""
     return escaped(" ".join(map(str, parts)))
 
 
 def escaped(text: str) -> str:
-    """Escape what is not printable."""
+    """Escape the characters that are not printable: they could forge a record or control a terminal."""
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)

@@ -1,4 +1,4 @@
-"""The main program: its process, its module, its script."""
+"""The main program of the server: its process, its module, its script."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 from ..errors import ServerStateError
 
 __all__ = [
+    "TypeFilter",
     "copy_globals",
     "find_parent_module",
     "in_parent_only",
@@ -24,26 +25,26 @@ __all__ = [
 _PLAIN_TYPES = (int, float, complex, NoneType, str, bytes, bool, dict, list, tuple, ModuleType, FunctionType)
 
 TypeFilter = None | bool | type | Callable[[str, Any], Any] | Collection[type | None]
-"""Which values pass: all (None), those of plain types (True), those of given types, or what a callback lets pass."""
+"""Selects values: all (None), those of plain types (True), those of listed types, or those that a callback accepts."""
 
 
-class KnowsItsProcess(Protocol):
+class ForkAware(Protocol):
     def _inChild(self) -> bool: ...
 
 
-_Self = TypeVar("_Self", bound=KnowsItsProcess)
+_Self = TypeVar("_Self", bound=ForkAware)
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
 
 def in_parent_only(method: Callable[Concatenate[_Self, _P], _R]) -> Callable[Concatenate[_Self, _P], _R]:
-    """Make a method refuse to run in a forked child of the process in which its object was made.
+    """Decorate a method to fail in a forked child of the process that made its object.
 
-    A child has a copy of the routes, locks and counters, and none of the threads: what it changes reaches nobody, and
-    what it waits for never comes.
+    A forked child has a copy of the routes, locks and counters, and none of the threads: its changes have no effect,
+    and its waits never end.
 
     The method then raises:
-        ServerStateError: It is called in a child. Call it in the parent, or make a server in the child.
+        ServerStateError: It was called in a child. Call it in the parent, or make a server in the child.
     """
 
     @functools.wraps(method)
@@ -59,7 +60,7 @@ def in_parent_only(method: Callable[Concatenate[_Self, _P], _R]) -> Callable[Con
 
 
 def find_parent_module() -> ModuleType:
-    """Return the module of the main program; in a spawned process of :mod:`multiprocessing`, that of its parent."""
+    """Return the module of the main program; in a process spawned by :mod:`multiprocessing`, its parent's."""
     return sys.modules.get("__mp_main__") or sys.modules["__main__"]
 
 
@@ -71,17 +72,17 @@ def copy_globals(
     *,
     reverse_names: bool,
 ) -> MutableMapping[str, Any]:
-    """Copy the globals of a module that pass the filters into a scope, and return it.
+    """Copy the selected globals of a module into a scope, and return the scope.
 
     Args:
         module: The module.
-        scope: What they are added to; None makes a new dict.
+        scope: The mapping to update; None makes a new dict.
         type_of: See :func:`merge_globals`.
         names: See :func:`merge_globals`.
         reverse_names: See :func:`merge_globals`.
     """
     scope = {} if scope is None else scope
-    scope.update(selected(vars(module), type_of, names, reverse_names=reverse_names))
+    scope.update(select(vars(module), type_of, names, reverse_names=reverse_names))
     return scope
 
 
@@ -93,31 +94,31 @@ def merge_globals(
     *,
     reverse_names: bool,
 ) -> None:
-    """Make what passes the filters in a scope globals of a module.
+    """Set the selected values of a scope as globals of a module.
 
-    Names such as ``__name__``, which say what a module is, pass only where ``names`` lists them.
+    Names such as ``__name__``, which describe the module itself, are selected only if ``names`` lists them.
 
     Args:
         module: The module.
-        scope: Names with their values.
-        type_of: None lets every value pass. True lets numbers, texts, bytes, booleans, None, dicts, lists, tuples,
-            modules and functions pass. A callback ``(name, value)`` answers for each. A type or a collection of types
-            lets their instances pass, None standing for its own type.
-        names: The names that pass; None for all.
-        reverse_names: ``names`` are those that do not pass.
+        scope: The values by their names.
+        type_of: None selects every value. True selects numbers, texts, bytes, booleans, None, dicts, lists, tuples,
+            modules and functions. A callback ``(name, value)`` decides for each value. A type or a collection of types
+            selects their instances; None stands for its own type.
+        names: The selected names; None for all.
+        reverse_names: Select all names but ``names``.
 
     Raises:
         TypeError: ``type_of`` is none of these.
     """
-    vars(module).update(selected(scope, type_of, names, reverse_names=reverse_names))
+    vars(module).update(select(scope, type_of, names, reverse_names=reverse_names))
 
 
-def selected(
+def select(
     scope: Mapping[str, Any], type_of: TypeFilter, names: Iterable[str] | None, *, reverse_names: bool
 ) -> dict[str, Any]:
     passes_type = type_test(type_of)
     passes_name = name_test(names, reverse_names=reverse_names)
-    # A copy first: another thread may bind a global meanwhile.
+    # Copy first: another thread may bind a global during the iteration.
     return {name: value for name, value in dict(scope).items() if passes_name(name) and passes_type(name, value)}
 
 
@@ -140,19 +141,19 @@ def type_test(type_of: TypeFilter) -> Callable[[str, Any], Any]:
 
 
 def plain_types(type_of: TypeFilter) -> tuple[type, ...] | None:
-    """Return the types that a filter lists; None where it lists none."""
+    """Return the types that a filter lists; None if it is not a list of types."""
     if type_of is True:
         return _PLAIN_TYPES
     if isinstance(type_of, type):
         return (type_of,)
     if not isinstance(type_of, (list, tuple, set, frozenset)):
         return None
-    types = tuple(NoneType if each is None else each for each in type_of)
-    return types if all(isinstance(each, type) for each in types) else None
+    types = tuple(NoneType if kind is None else kind for kind in type_of)
+    return types if all(isinstance(kind, type) for kind in types) else None
 
 
 def script_path(module: ModuleType, *, real: bool) -> Path | None:
-    """Return the absolute path of a module's file, with ``real`` free of symbolic links; None where it has no file."""
+    """Return the absolute path of a module's file; None if it has none. ``real`` resolves symbolic links."""
     file = getattr(module, "__file__", None)
     if not file:  # an interactive session, or `python -c`
         return None
@@ -160,7 +161,7 @@ def script_path(module: ModuleType, *, real: bool) -> Path | None:
 
 
 def script_folder(module: ModuleType, *, full: bool, real: bool) -> str:
-    """Return the folder of a module's file, with ``full`` the file; without a file, the working directory."""
+    """Return the folder of a module's file, or with ``full`` the file. Without a file, return the working directory."""
     path = script_path(module, real=real)
     if path is None:
         return str(Path.cwd())
@@ -168,7 +169,7 @@ def script_folder(module: ModuleType, *, full: bool, real: bool) -> str:
 
 
 def script_name(module: ModuleType, *, with_extension: bool) -> str:
-    """Return the name of a module's file; empty where it has none."""
+    """Return the name of a module's file; empty if it has none."""
     path = script_path(module, real=True)
     if path is None:
         return ""

@@ -1,4 +1,4 @@
-"""The patch of the process, what came too early for it, and imports that go with it."""
+"""Patch the process with gevent, report objects that escaped the patch, and import patched modules."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _refusals: list[object] = []
 
 _REMEDY = "let `from gevent import monkey; monkey.patch_all()` be the first lines of the program"
 
-# What the patch replaces, and a module that has imported it by name keeps. Other names, such as threading.Condition,
-# are the same object before and after.
+# The names that the patch replaces. A module that imported one by name before the patch keeps the unpatched object.
+# Other names, such as threading.Condition, refer to the same object before and after.
 _REPLACED = {
     "_thread": ("allocate_lock", "get_ident", "start_new_thread"),
     "os": ("fork",),
@@ -35,20 +35,20 @@ _REPLACED = {
     "time": ("sleep",),
 }
 
-# The standard library is patched as a whole. It, and what this package itself depends on, keep locks that they hold for
-# moments only, never while they wait.
+# The standard library is patched as a whole. It and the dependencies of this package keep unpatched locks, but hold
+# them for moments only, never while they wait.
 _NEVER_EARLY = {*sys.stdlib_module_names, "gevent", "greenlet", "click", "flask", "jinja2", "psutil", "werkzeug"}
 
 
 def patch() -> list[str]:
-    """Let gevent patch this process, unless that has been done.
+    """Patch this process with gevent, unless it is patched already.
 
     Returns:
-        Sentences about what was there too early to be patched. None of it can be repaired from here.
+        Sentences about objects that are older than the patch and stay unpatched. They cannot be repaired from here.
 
     Raises:
         MissingExtraError: gevent is not installed.
-        SettingsError: The process is not to be patched any more.
+        SettingsError: The process serves already, without the patch.
     """
     if is_patched():
         return []
@@ -56,15 +56,15 @@ def patch() -> list[str]:
         raise SettingsError("gevent=True cannot change while the process runs; start it again")
     originals = replaced_objects()
     threads = [thread.name for thread in threading.enumerate() if thread is not threading.current_thread()]
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         patch_process()
-    return [*early_sentences(originals, threads), *(str(warning.message) for warning in told)]
+    return [*early_sentences(originals, threads), *(str(warning.message) for warning in caught)]
 
 
 @contextmanager
 def patch_refused() -> Iterator[None]:
-    """Refuse to patch the process in the block: it serves already, with locks and threads of the other kind."""
+    """Forbid patching the process inside the block: it serves already, with native locks and threads."""
     _refusals.append(None)
     try:
         yield
@@ -73,31 +73,35 @@ def patch_refused() -> Iterator[None]:
 
 
 def early_sentences(originals: Mapping[int, str], threads: Sequence[str]) -> list[str]:
-    early = {name: kept for name, module in list(sys.modules.items()) if (kept := kept_names(module, originals))}
+    early = {
+        name: unpatched
+        for name, module in list(sys.modules.items())
+        if (unpatched := unpatched_names(module, originals))
+    }
     sentences = []
     if early:
-        what = ", ".join(f"{name} ({', '.join(kept)})" for name, kept in sorted(early.items()))
-        sentences.append(f"imported before the process was patched, with names that block all greenlets: {what}")
+        modules = ", ".join(f"{name} ({', '.join(unpatched)})" for name, unpatched in sorted(early.items()))
+        sentences.append(f"imported before the process was patched, with names that block all greenlets: {modules}")
     if threads:
         sentences.append(f"started before the process was patched, and still native: {', '.join(threads)}")
     return [f"{sentence}; {_REMEDY}" for sentence in sentences]
 
 
 def replaced_objects() -> dict[int, str]:
-    """Return the names of what the patch replaces, by the ids of the unpatched objects."""
-    found = {}
+    """Return the names that the patch replaces, by the ids of the unpatched objects."""
+    replaced = {}
     for module, names in _REPLACED.items():
         present = vars(importlib.import_module(module))
-        found.update({id(native(module, name)): name for name in names if name in present})
-    return found
+        replaced.update({id(native(module, name)): name for name in names if name in present})
+    return replaced
 
 
-def kept_names(module: Any, originals: Mapping[int, str]) -> list[str]:
+def unpatched_names(module: Any, originals: Mapping[int, str]) -> list[str]:
     """Return the names under which a module outside the standard library holds unpatched objects."""
     if str(getattr(module, "__name__", "")).partition(".")[0] in _NEVER_EARLY:
         return []
-    held = list(vars(module).items()) if hasattr(module, "__dict__") else []
-    return [name for name, value in held if id(value) in originals]
+    attributes = list(vars(module).items()) if hasattr(module, "__dict__") else []
+    return [name for name, value in attributes if id(value) in originals]
 
 
 def import_into(
@@ -106,21 +110,22 @@ def import_into(
     *,
     afresh: bool,
 ) -> MutableMapping[str, Any]:
-    """Import modules, and bind them in a scope.
+    """Import modules and bind them in a scope.
 
-    A module of the standard library is patched in place, where the process is patched: it is never imported a second
-    time, which would undo that.
+    In a patched process, modules of the standard library are patched in place. They are never imported a second time,
+    which would undo the patch.
 
     Args:
-        modules: A module's name, names, or a dict of names with the names to bind them to. ``a.b`` is bound to ``b``.
-        scope: What they are added to; None makes a new dict.
-        afresh: Whether a module that was imported before the patch, and holds unpatched names, is imported once more.
+        modules: A module's name, a list of names, or a dict of names and the names to bind them to. ``a.b`` is bound to
+            ``b``.
+        scope: The mapping to update; None makes a new dict.
+        afresh: Whether to import a module again that was imported before the patch and holds unpatched names.
 
     Returns:
         The scope.
 
     Raises:
-        ImportError: There is none of this name. An older module is kept then.
+        ImportError: There is no module of this name. The older module is kept then.
     """
     scope = {} if scope is None else scope
     for name, alias in aliases(modules).items():
@@ -129,7 +134,7 @@ def import_into(
 
 
 def import_threading_into(scope: MutableMapping[str, Any] | None, *, afresh: bool) -> MutableMapping[str, Any]:
-    """Bind the modules ``threading`` and ``time``, and ``sleep`` of the latter, in a scope, and return that."""
+    """Bind ``threading``, ``time`` and ``time.sleep`` in a scope, and return the scope."""
     scope = import_into(["threading", "time"], scope, afresh=afresh)
     scope["sleep"] = time.sleep
     return scope
@@ -144,7 +149,7 @@ def aliases(modules: str | Iterable[str] | Mapping[str, str]) -> Mapping[str, st
 
 def import_afresh(name: str) -> Any:
     module = importlib.import_module(name)
-    if not is_patched() or not kept_names(module, replaced_objects()):
+    if not is_patched() or not unpatched_names(module, replaced_objects()):
         return module
     del sys.modules[name]
     try:

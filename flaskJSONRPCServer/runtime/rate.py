@@ -1,4 +1,7 @@
-"""Requests per second, from a total that is looked at now and then."""
+"""Requests per second, computed from samples of the total.
+
+A server that is only mounted has no timer, so its rate is sampled when ``stats()`` is called.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import Any
 __all__ = ["HISTORY_MINUTES", "Rate"]
 
 HISTORY_MINUTES = 60
-"""How many minutes the history has, the one that is not over among them."""
+"""The length of the history in minutes, including the current one."""
 
 _MINUTE_S = 60
 
@@ -20,9 +23,9 @@ class Minute:
 
     Attributes:
         begins_at: In seconds since 1970.
-        requests: How many came.
-        seconds: How many seconds of it have been counted.
-        highest: The most in one second.
+        requests: The number of requests.
+        seconds: The number of seconds counted so far.
+        highest: The most requests in one second.
     """
 
     begins_at: int
@@ -42,28 +45,28 @@ class Minute:
 class Rate:
     """Requests of the last full second, of the one before and of the busiest, and a history by minute.
 
-    What has come between two looks counts as evenly spread over that time. Who looks once a second gets each second's
-    own count, and the result does not depend on who else looks.
+    Requests between two samples count as evenly spread over that time. With one sample a second, each second gets its
+    own count. Further samples do not change the result.
 
     Args:
-        now_s: The wall clock, in seconds since 1970: the minutes of the history are the user's.
+        now_s: The wall clock, in seconds since 1970: the history has the minutes of the wall clock.
     """
 
     def __init__(self, now_s: float) -> None:
         self._at_s = now_s
         self._total = 0
-        self._unfinished = 0.0  # requests of the second that is not over
+        self._unfinished = 0.0  # requests of the current second
         self._now = self._old = self._max = 0.0
         self._minutes: deque[Minute] = deque(maxlen=HISTORY_MINUTES)
 
     def count(self, total: int, now_s: float) -> None:
-        """Take the number of all requests until now."""
+        """Take a sample: the number of all requests so far."""
         elapsed_s = now_s - self._at_s
-        if elapsed_s <= 0:  # the clock was set back: begin anew, with what has come counted at the next look
+        if elapsed_s <= 0:  # the clock was set back: start again, and count these requests at the next sample
             self._at_s = now_s
             return
         per_s = (total - self._total) / elapsed_s
-        # Whoever looks after days gets the last hour; there is no room for more.
+        # After days without a sample, only the last hour is computed: the history holds no more.
         at_s = max(self._at_s, now_s // 1 - HISTORY_MINUTES * _MINUTE_S)
         for second in range(int(at_s), int(now_s)):
             self._end_second(second, self._unfinished + per_s * (second + 1 - at_s))
@@ -72,7 +75,7 @@ class Rate:
         self._at_s, self._total = now_s, total
 
     def report(self) -> dict[str, Any]:
-        """Return the documented keys, and ``connPerSec_history``, the oldest minute first."""
+        """Return the documented keys and ``connPerSec_history``, oldest minute first."""
         return {
             "connPerSec_now": self._now,
             "connPerSec_old": self._old,

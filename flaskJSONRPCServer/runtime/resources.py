@@ -1,4 +1,4 @@
-"""What the operating system grants a process, and what the process uses of it: open files and memory."""
+"""Limits and usage of a process: open files and memory."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ __all__ = [
     "raise_descriptor_limit",
 ]
 
-_NEAR = 0.9  # of the limit; a guess: at the limit itself nothing can be opened any more, not even what a restart needs
+_NEAR = 0.9  # of the limit; a guess. At the limit itself nothing can be opened, not even the files that a restart needs
 
 
 def checked_limits(limits: object) -> tuple[int, int] | None:
-    """Return ``(soft, hard)`` of the ``tweakDescriptors`` option; None where it is off.
+    """Return ``(soft, hard)`` from the ``tweakDescriptors`` option; None if it is off.
 
     Raises:
-        SettingsError: It is not a pair of positive numbers.
+        SettingsError: The value is not a pair of positive numbers.
     """
     if not limits:
         return None
@@ -48,9 +48,9 @@ def checked_limits(limits: object) -> tuple[int, int] | None:
 
 
 def raise_descriptor_limit(soft: int, hard: int) -> tuple[int, int]:
-    """Raise the process's limit of open files towards ``(soft, hard)``; a higher one is left as it is.
+    """Raise the process's limit of open files towards ``(soft, hard)``; never lower it.
 
-    Without the privilege to raise the hard limit, the soft one is raised as far as it goes.
+    Without the privilege to raise the hard limit, the soft limit is raised up to the hard one.
 
     Returns:
         The limits in force afterwards.
@@ -70,7 +70,7 @@ def raise_descriptor_limit(soft: int, hard: int) -> tuple[int, int]:
 
 @contextmanager
 def descriptor_limit_kept() -> Iterator[None]:
-    """Undo what the body of the statement does to the process's limit of open files."""
+    """Restore the process's limit of open files after the block."""
     if resource is None:
         yield
         return
@@ -82,34 +82,34 @@ def descriptor_limit_kept() -> Iterator[None]:
 
 
 def count_descriptors(pid: int | str | None) -> int:
-    """Return how many descriptors a process has open; on Windows, how many handles.
+    """Return the number of open descriptors of a process; on Windows, of handles.
 
     Args:
         pid: The process; None for this one.
 
     Raises:
         ProcessLookupError: There is no such process.
-        PermissionError: It belongs to somebody else.
+        PermissionError: The process belongs to another user.
     """
     try:
         with process_of(pid) as process:
             count: int = process.num_handles() if os.name == "nt" else process.num_fds()  # type: ignore[attr-defined,unused-ignore]
             return count
     except OSError as exc:
-        # Counting needs a descriptor itself. When there is none left, this process has as many as it may.
+        # Counting needs a descriptor itself. If none is left, this process is at its limit.
         if exc.errno != errno.EMFILE or (limit := soft_descriptor_limit()) is None:
             raise
         return limit
 
 
 def is_near_descriptor_limit(count: int, factor: float) -> bool:
-    """Tell whether ``count`` times ``factor`` is at least 90 % of this process's soft limit of open files."""
+    """Return whether ``count`` times ``factor`` is at least 90 % of this process's soft limit of open files."""
     limit = soft_descriptor_limit()
     return limit is not None and count * factor >= limit * _NEAR
 
 
 def soft_descriptor_limit() -> int | None:
-    """Return this process's soft limit of open files; None where there is no limit."""
+    """Return this process's soft limit of open files; None if there is no limit."""
     if resource is None:
         return None
     soft: int = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
@@ -117,38 +117,38 @@ def soft_descriptor_limit() -> int | None:
 
 
 def free_descriptors() -> int | None:
-    """Return how many descriptors this process may still open; None where there is no limit."""
+    """Return the number of descriptors that this process may still open; None if there is no limit."""
     limit = soft_descriptor_limit()
     return None if limit is None else max(0, limit - count_descriptors(None))
 
 
 def count_memory(pid: int | str | None) -> dict[str, int]:
-    """Return the memory of a process that is in RAM (the resident set), in kilobytes of 1024 bytes.
+    """Return the resident set of a process, in kilobytes of 1024 bytes.
 
     Args:
         pid: The process; None for this one.
 
     Returns:
-        ``now``, and ``peak``, the most that it ever was. Where the system does not tell the peak of another process
-        (macOS), it is ``now``.
+        ``now``, and ``peak``, the largest resident set so far. If the system does not report the peak of another
+        process (macOS), ``peak`` equals ``now``.
 
     Raises:
         ProcessLookupError: There is no such process.
-        PermissionError: It belongs to somebody else.
+        PermissionError: The process belongs to another user.
     """
     with process_of(pid) as process:
         memory = process.memory_info()
         now = memory.rss // 1024
-        # A growth between the two looks must not make the peak the smaller one.
+        # If the process grows between the two readings, the peak must not be the smaller one.
         return {"peak": max(now, peak_memory_kb(process.pid, getattr(memory, "peak_wset", 0))), "now": now}
 
 
 def peak_memory_kb(pid: int, peak_wset_bytes: int) -> int:
-    """Return the largest resident set in kilobytes, as far as this system tells it; otherwise 0."""
+    """Return the largest resident set in kilobytes; 0 if this system does not report it."""
     if peak_wset_bytes:  # Windows
         return peak_wset_bytes // 1024
     if sys.platform == "linux":
-        # Not getrusage(): its maximum is inherited from the program that started this one.
+        # Not getrusage(): its maximum is inherited from the parent process.
         lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8", errors="replace").splitlines()
         return next((int(line.split()[1]) for line in lines if line.startswith("VmHWM:")), 0)
     if resource is None or pid != os.getpid():
@@ -159,15 +159,15 @@ def peak_memory_kb(pid: int, peak_wset_bytes: int) -> int:
 
 @contextmanager
 def process_of(pid: int | str | None) -> Iterator[psutil.Process]:
-    """Look at a process, and turn the exceptions of psutil into those of the standard library."""
-    import psutil  # not above: it would take a fifth of the time that the package takes to import
+    """Yield a process, and convert exceptions of psutil to those of the standard library."""
+    import psutil  # imported late: it would add a fifth to the import time of the package
 
     try:
         yield psutil.Process(None if pid is None else int(pid))
-    except (psutil.NoSuchProcess, FileNotFoundError) as exc:  # the latter where it ends under the reader's eyes
+    except (psutil.NoSuchProcess, FileNotFoundError) as exc:  # the latter if it ends during the reading
         raise ProcessLookupError(errno.ESRCH, f"there is no process {pid}") from exc
     except psutil.AccessDenied as exc:
-        raise PermissionError(errno.EPERM, f"process {pid} belongs to somebody else") from exc
+        raise PermissionError(errno.EPERM, f"process {pid} belongs to another user") from exc
 
 
 def larger(one: int, other: int) -> int:

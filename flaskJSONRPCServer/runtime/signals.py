@@ -1,4 +1,4 @@
-"""Waiting for the end of a server: by signal, or by another thread; and for SIGHUP meanwhile."""
+"""Wait until a signal or another thread ends the server, and report SIGHUP meanwhile."""
 
 from __future__ import annotations
 
@@ -17,47 +17,47 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class EndRequest:
-    """Lets one thread wait until anyone, a signal included, asks for the end.
+    """Blocks one thread until a signal or another thread requests the end.
 
-    It waits on a socket. The system may deliver a signal to any thread, and Python runs its handler in the main thread,
-    which would not wake from a lock for that; a byte on a socket wakes it in any case.
+    Why a socket and no lock: the system may deliver a signal to any thread, but Python runs the handler in the main
+    thread, and a signal does not wake that from a lock. A byte on a socket does.
     """
 
     def __init__(self) -> None:
         self._receiver, self._sender = socket.socketpair()
         self._sender.setblocking(False)
         self._requested = False
-        self._hung_up = False  # set by a signal handler and cleared by the thread that waits, which is the same thread
+        self._hangup_noted = False  # set by a signal handler, cleared by the waiting thread; both are the main thread
 
     def request(self) -> None:
-        """Ask for the end. A signal handler may call this."""
+        """Request the end. Safe to call from a signal handler."""
         self._requested = True
         self._wake()
 
     def note_hangup(self) -> None:
-        """Let :meth:`wait` return before the end. A signal handler may call this."""
-        self._hung_up = True
+        """Wake :meth:`wait` because of a SIGHUP. Safe to call from a signal handler."""
+        self._hangup_noted = True
         self._wake()
 
     def take_hangup(self) -> bool:
-        """Return whether a hangup has been noted since the last time."""
-        noted, self._hung_up = self._hung_up, False
+        """Return whether a hangup was noted since the last call, and clear it."""
+        noted, self._hangup_noted = self._hangup_noted, False
         return noted
 
     def _wake(self) -> None:
         try:
             self._sender.send(b"\0")
-        except OSError:  # full, so it wakes anyway; or closed, so nobody waits any more
+        except OSError:  # full: the thread wakes anyway; or closed: no thread waits any more
             return
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Block until the end has been asked for, a hangup noted, or the time is over.
+        """Block until the end is requested, a hangup is noted, or the timeout has passed.
 
         Returns:
-            Whether the end has been asked for.
+            Whether the end was requested.
         """
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        while not self._requested and not self._hung_up:
+        while not self._requested and not self._hangup_noted:
             self._receiver.settimeout(None if deadline is None else max(0.001, deadline - time.monotonic()))
             try:
                 self._receiver.recv(4096)
@@ -66,7 +66,7 @@ class EndRequest:
         return self._requested
 
     def fileno(self) -> int:
-        """The descriptor to which a byte is written to wake :meth:`wait` up."""
+        """Return the descriptor to write a byte to in order to wake :meth:`wait`."""
         return self._sender.fileno()
 
     def close(self) -> None:
@@ -77,12 +77,12 @@ class EndRequest:
 
 @contextmanager
 def ended_by_signals(*, notes_hangups: bool = False) -> Iterator[EndRequest]:
-    """Make the first Ctrl-C or SIGTERM inside the block a request for the end; the second one kills the process.
+    """Turn the first Ctrl-C or SIGTERM inside the block into a request for the end; the second kills the process.
 
-    Outside the main thread, where Python allows no signal handlers, signals are left as they are.
+    Outside the main thread Python allows no signal handlers, and the signals are left alone.
 
     Args:
-        notes_hangups: Whether SIGHUP wakes :meth:`EndRequest.wait` too, rather than end the process.
+        notes_hangups: Whether SIGHUP wakes :meth:`EndRequest.wait` instead of ending the process.
     """
     end = EndRequest()
     with ExitStack() as undo:
@@ -96,8 +96,8 @@ def ended_by_signals(*, notes_hangups: bool = False) -> Iterator[EndRequest]:
 
 def handle_signals(end: EndRequest, undo: ExitStack) -> None:
     def handle(number: int, frame: FrameType | None) -> None:
-        for each in _SIGNALS:
-            signal.signal(each, signal.SIG_DFL)
+        for ending in _SIGNALS:
+            signal.signal(ending, signal.SIG_DFL)
         end.request()
 
     for number in _SIGNALS:
@@ -106,9 +106,9 @@ def handle_signals(end: EndRequest, undo: ExitStack) -> None:
 
 
 def handle_hangups(end: EndRequest, undo: ExitStack) -> None:
-    """Note each SIGHUP, but end the program for the one that says that its terminal has been closed.
+    """Note each SIGHUP, but end the program if its terminal has been closed.
 
-    A program that is to outlive its terminal is started by nohup, which ignores the signal, or without a terminal.
+    A program that must outlive its terminal is started by nohup, which ignores the signal, or without a terminal.
     """
     before = signal.getsignal(signal.SIGHUP)
     ends_with_terminal = before is not signal.SIG_IGN and has_terminal()

@@ -1,4 +1,4 @@
-"""Loading a script again, as a fresh module that takes the place of the old one only when it is wanted."""
+"""Load a script again, as a fresh module that can be withdrawn until the reload is complete."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from typing import Any
 
 from ..errors import RegistrationError
 
-__all__ = ["FreshModules", "module_name", "script_file"]
+__all__ = ["FreshModules", "UncachedLoader", "module_name", "script_file"]
 
 _MAIN_NAMES = ("__main__", "__mp_main__")
 
-# While a module loads, sys.modules and sys.meta_path are the whole process's.
+# A load changes sys.modules and sys.meta_path, which the whole process shares.
 _loading = threading.RLock()
 _files_loading: list[Path] = []  # guarded by _loading
 
 
 def script_file(path: str | os.PathLike[str]) -> Path:
-    """Return the absolute path of a script, free of symbolic links.
+    """Return the absolute path of a script, with symbolic links resolved.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -43,8 +43,8 @@ def script_file(path: str | os.PathLike[str]) -> Path:
 def module_name(file: Path) -> str:
     """Return the name under which a script is loaded.
 
-    That of the module which has been imported from it; for a main program started by ``python -m``, the name given
-    there; for any other script one that belongs to its path, and to no installed module.
+    It is the name of the module that was imported from the script; for a main program started by ``python -m``, the
+    name on its command line; for any other script, a name derived from its path, which no installed module has.
     """
     for name, module in list(sys.modules.items()):
         if name not in _MAIN_NAMES and is_from(module, file):
@@ -53,22 +53,22 @@ def module_name(file: Path) -> str:
         spec = getattr(sys.modules.get(name), "__spec__", None)
         if spec is not None and spec.name not in _MAIN_NAMES and is_from(sys.modules[name], file):
             return str(spec.name)
-    # Without a dot, which would make it a part of a package.
+    # No dot: it would make the module a part of a package.
     stem = file.stem.replace(".", "_")
     return f"_reloaded_{stem}_{hashlib.sha256(os.fsencode(file)).hexdigest()[:12]}"
 
 
 def is_from(module: ModuleType, file: Path) -> bool:
-    # Looked up statically: asking a lazy module would load it. Compared by the last part first: there may be thousands
-    # of modules, and resolving asks the file system.
-    theirs = inspect.getattr_static(module, "__file__", None)
-    return isinstance(theirs, str) and theirs.endswith(file.name) and Path(theirs).resolve() == file
+    # Looked up statically: getattr() would load a lazy module. The names are compared first: there may be thousands of
+    # modules, and resolving a path asks the file system.
+    module_file = inspect.getattr_static(module, "__file__", None)
+    return isinstance(module_file, str) and module_file.endswith(file.name) and Path(module_file).resolve() == file
 
 
 class FreshModules:
-    """The modules of one reload: each script is loaded once, and stands in :data:`sys.modules` from then on.
+    """The modules of one reload. Each script is loaded once, and is in :data:`sys.modules` afterwards.
 
-    What a script imports in turn is not loaded again.
+    Modules that a script imports in turn are not loaded again.
     """
 
     def __init__(self) -> None:
@@ -76,30 +76,30 @@ class FreshModules:
         self._undo = ExitStack()
 
     def load(self, file: Path) -> ModuleType:
-        """Execute a script in a new module. A second time, return the same module.
+        """Execute a script in a new module; a second call returns the same module.
 
         Args:
-            file: What :func:`script_file` gives.
+            file: The path, from :func:`script_file`.
 
         Raises:
-            RegistrationError: The script is being loaded already, and asks for it itself.
-            BaseException: What the script raises, a SyntaxError included. The module before it is in its place then.
+            RegistrationError: The script loads itself while it is being loaded.
+            BaseException: Any exception of the script, including SyntaxError. The old module is restored then.
         """
         if file not in self._modules:
             with _loading, loading_once(file):
                 name = module_name(file)
-                place = Place(name)
+                binding = ModuleBinding(name)
                 try:
-                    self._modules[file] = imported_afresh(name, file)
+                    self._modules[file] = import_fresh(name, file)
                 except BaseException:
-                    place.restore()
+                    binding.restore()
                     raise
-                self._undo.callback(place.restore)
-                place.keep_other_attribute()
+                self._undo.callback(binding.restore)
+                binding.keep_other_attribute()
         return self._modules[file]
 
     def restore(self) -> None:
-        """Put the modules back that were there before."""
+        """Restore the modules from before the reload."""
         with _loading:
             self._modules.clear()
             self._undo.close()
@@ -109,8 +109,8 @@ class FreshModules:
 def loading_once(file: Path) -> Iterator[None]:
     if file in _files_loading:
         raise RegistrationError(
-            f"{str(file)!r} asks to be loaded while it is being loaded, which would never end: "
-            "let what reloads it stand in a function, or below if __name__ == '__main__'"
+            f"{str(file)!r} loads itself while it is being loaded, which would never end: "
+            "move the reload into a function, or below if __name__ == '__main__'"
         )
     _files_loading.append(file)
     try:
@@ -119,14 +119,14 @@ def loading_once(file: Path) -> Iterator[None]:
         _files_loading.remove(file)
 
 
-def imported_afresh(name: str, file: Path) -> ModuleType:
-    """Import a module from its source of now, whatever is cached.
+def import_fresh(name: str, file: Path) -> ModuleType:
+    """Import a module from its current source, ignoring caches.
 
-    The import system does it, so that other threads which import the same name wait for it to be complete.
+    It uses the import system, so that other threads which import the same name wait until the module is complete.
     """
     linecache.checkcache(str(file))
     importlib.invalidate_caches()
-    with found_first(spec_of(name, file)):
+    with finder_installed(spec_of(name, file)):
         sys.modules.pop(name, None)
         return importlib.import_module(name)
 
@@ -134,23 +134,23 @@ def imported_afresh(name: str, file: Path) -> ModuleType:
 def spec_of(name: str, file: Path) -> ModuleSpec:
     folders = [str(file.parent)] if file.name == "__init__.py" else None
     spec = importlib.util.spec_from_file_location(
-        name, file, loader=SourceOfNow(name, str(file)), submodule_search_locations=folders
+        name, file, loader=UncachedLoader(name, str(file)), submodule_search_locations=folders
     )
     assert spec is not None  # noqa: S101  it is None only without a loader
     return spec
 
 
-class SourceOfNow(SourceFileLoader):
-    """Compiles the source each time: the time stamp in a cached file is too coarse to tell two quick edits apart."""
+class UncachedLoader(SourceFileLoader):
+    """Compiles the source each time: the timestamp in a cached file cannot tell two quick edits apart."""
 
     def get_code(self, fullname: str) -> CodeType:
-        """Return the code of the module, as it stands in the file."""
+        """Compile the source file and return the code."""
         path = self.get_filename(fullname)
         code: CodeType = self.source_to_code(self.get_data(path), path)
         return code
 
     def exec_module(self, module: ModuleType) -> None:
-        """Execute the module; a package keeps the submodules that have been imported."""
+        """Execute the module. A package keeps its imported submodules as attributes."""
         prefix = f"{module.__name__}."
         for name, submodule in list(sys.modules.items()):
             if name.startswith(prefix) and "." not in name[len(prefix) :]:
@@ -158,8 +158,8 @@ class SourceOfNow(SourceFileLoader):
         super().exec_module(module)
 
 
-class OneSpec:
-    """A finder that knows one module."""
+class SpecFinder:
+    """A finder for one module."""
 
     def __init__(self, spec: ModuleSpec) -> None:
         self._spec = spec
@@ -167,13 +167,13 @@ class OneSpec:
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Return the spec of the module (PEP 451); None for any other."""
+        """Return the spec of the module (PEP 451); None for any other module."""
         return self._spec if fullname == self._spec.name else None
 
 
 @contextmanager
-def found_first(spec: ModuleSpec) -> Iterator[None]:
-    finder = OneSpec(spec)
+def finder_installed(spec: ModuleSpec) -> Iterator[None]:
+    finder = SpecFinder(spec)
     sys.meta_path.insert(0, finder)
     try:
         yield
@@ -181,8 +181,8 @@ def found_first(spec: ModuleSpec) -> Iterator[None]:
         sys.meta_path.remove(finder)
 
 
-class Place:
-    """Where a module stands: its name in :data:`sys.modules`, and the attribute of its package, as they are now."""
+class ModuleBinding:
+    """Saves the bindings of a module: its entry in :data:`sys.modules` and the attribute of its package."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -192,12 +192,12 @@ class Place:
         self._attribute = self._package.get(self._child)
 
     def keep_other_attribute(self) -> None:
-        """Undo what the import did to an attribute that is no module: a package may have a function of that name."""
+        """Restore an attribute that is no module: a package may have a function of that name."""
         if self._attribute is not None and self._attribute is not self._module:
             self._package[self._child] = self._attribute
 
     def restore(self) -> None:
-        """Make it as it was."""
+        """Restore the saved bindings."""
         set_or_drop(sys.modules, self._name, self._module)
         set_or_drop(self._package, self._child, self._attribute)
 

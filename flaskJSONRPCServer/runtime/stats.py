@@ -1,4 +1,7 @@
-"""Counters of one server, which cost the serving threads no lock."""
+"""The counters of one server. Counting takes no lock in the serving threads.
+
+Each thread counts in counters of its own, and a reader adds them up.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +18,11 @@ from .concurrency import make_condition, make_lock
 from .counters import Calls, ThreadCounters
 from .rate import Rate
 
-__all__ = ["Stats"]
+__all__ = ["Stats", "paired"]
 
 
 class ThreadEnd:
-    """Lives in a thread's local storage; reports the thread's counters when the thread is gone."""
+    """Reports the counters of a thread when the thread has ended. It lives in the thread's local storage."""
 
     __slots__ = ("_counters", "_ended")
 
@@ -28,18 +31,19 @@ class ThreadEnd:
         self._ended = ended
 
     def __del__(self) -> None:
-        # A finaliser may run anywhere, also under a lock that this thread holds: appending to a deque takes none.
+        # A finalizer may run anywhere, even while this thread holds a lock. Appending to a deque takes none.
         self._ended.append(self._counters)
 
 
 class Stats:
-    """Counts requests and calls, and keeps mean and maximum of named durations.
+    """Counts requests and calls, and the mean and maximum of named durations.
 
-    Every thread has its own :class:`~flaskJSONRPCServer.runtime.counters.ThreadCounters`. When a thread has ended, its
-    counters are folded into a total, so memory is bounded by the number of living threads.
+    Every thread has its own :class:`~flaskJSONRPCServer.runtime.counters.ThreadCounters`. When a thread has ended, the
+    next new thread folds its counters into a total, so memory is bounded by the number of living threads.
 
     Attributes:
-        awaiting_idle: How many wait for requests or calls to end. Whoever ends one then calls :meth:`wake_waiting`.
+        awaiting_idle: The number of threads that wait for requests or calls to end. If it is not 0, call
+            :meth:`wake_waiting` after ending one.
     """
 
     def __init__(self) -> None:
@@ -51,12 +55,12 @@ class Stats:
         self._ended_total = ThreadCounters()  # guarded by _lock
         self._rate = Rate(time.time())  # guarded by _lock
         self._idle = make_condition(self._lock)
-        self.awaiting_idle = 0  # written under _lock, read without it by those that wake them
+        self.awaiting_idle = 0  # written under _lock, read without it
         self._lost_notifications = 0  # guarded by _lock
         self._set_aside = 0  # guarded by _lock
 
     def thread_counters(self) -> ThreadCounters:
-        """Return the calling thread's own counts."""
+        """Return the counters of the calling thread."""
         try:
             counters: ThreadCounters = self._local.counters
         except AttributeError:
@@ -64,16 +68,16 @@ class Stats:
         return counters
 
     def is_calling(self) -> bool:
-        """Tell whether the calling thread is inside a dispatcher."""
-        return self.thread_counters().calling() > 0
+        """Return whether the calling thread is inside a dispatcher."""
+        return self.thread_counters().calls_running() > 0
 
     def remote_call_begins(self, url: str) -> None:
-        """Count a call as begun that runs in another process."""
+        """Count the start of a call that runs in another process."""
         with self._lock:
             self._remote.calls_of(url).started += 1
 
     def remote_call_ends(self, url: str, duration_ns: int, *, failed: bool) -> None:
-        """Count such a call as ended, in whichever thread its answer has come."""
+        """Count the end of a call that ran in another process. Any thread may do it."""
         with self._lock:
             calls = self._remote.calls_of(url)
             calls.failed += failed
@@ -81,18 +85,18 @@ class Stats:
         self.wake_waiting()
 
     def wake_waiting(self) -> None:
-        """Let those look again that wait for requests or calls to end."""
+        """Wake the threads that wait for requests or calls to end."""
         if self.awaiting_idle:
             with self._idle:
                 self._idle.notify_all()
 
     def count_lost(self, notifications: int) -> None:
-        """Count notifications that will not run, or were not finished."""
+        """Count notifications that did not run or did not finish."""
         with self._lock:
             self._lost_notifications += notifications
 
     def wait_idle(self, timeout_s: float, allowed: int = 0) -> int:
-        """Wait until no more than ``allowed`` requests are being processed.
+        """Wait until at most ``allowed`` requests are being processed.
 
         Returns:
             The number still being processed; more than ``allowed`` only after the timeout.
@@ -100,18 +104,21 @@ class Stats:
         return self._wait(self._in_flight, timeout_s, allowed)
 
     def wait_calls_idle(self, timeout_s: float, allowed: int = 0) -> int:
-        """Wait until no more than ``allowed`` dispatchers run, the calling thread's own not counted.
+        """Wait until at most ``allowed`` dispatchers run, not counting those of the calling thread.
 
         Returns:
             The number still running; more than ``allowed`` only after the timeout.
         """
-        own = self.thread_counters().calling()
-        return self._wait(lambda: self._calling() - own - self._set_aside, timeout_s, allowed)
+        own = self.thread_counters().calls_running()
+        return self._wait(lambda: self._calls_running() - own - self._set_aside, timeout_s, allowed)
 
     @contextmanager
     def set_aside(self) -> Iterator[None]:
-        """Let nobody wait for the calling thread's dispatchers, while these wait for somebody else's work to end."""
-        own = self.thread_counters().calling()
+        """Exclude the calling thread's dispatchers from :meth:`wait_calls_idle` inside the block.
+
+        They wait for other dispatchers there; waiting for each other would never end.
+        """
+        own = self.thread_counters().calls_running()
         with self._idle:
             self._set_aside += own
             self._idle.notify_all()
@@ -122,28 +129,29 @@ class Stats:
                 self._set_aside -= own
 
     def add_durations(self, names: str | Sequence[str], durations_ms: float | Sequence[float]) -> None:
-        """Count durations, in milliseconds: one under a name, several under a name, or one under each of several.
+        """Count durations in milliseconds: one or several under one name, or one under each of several names.
 
         Raises:
-            TypeError, ValueError: There is no such pairing, or a duration is no finite number. Nothing is counted then.
+            TypeError, ValueError: Names and durations do not match, or a duration is not a finite number. Nothing is
+                counted then.
         """
-        speed_of = self.thread_counters().speed_of
+        durations_of = self.thread_counters().durations_of
         for name, duration_ms in paired(names, durations_ms):
-            speed_of(name).end(duration_ms)
+            durations_of(name).end(duration_ms)
 
     def sample(self) -> None:
-        """Look at the rate of requests; to be called once a second where somebody can."""
+        """Sample the rate of requests. Call it once a second if the server has a timer."""
         with self._lock:
             self._sample()
 
     def served(self) -> tuple[int, int]:
-        """Return how many requests and how many calls have begun."""
+        """Return the number of requests and of calls that have begun."""
         with self._lock:
             calls = self._ended_total.calls_started() + sum(counters.calls_started() for counters in self._counters)
             return self._requests_started(), calls
 
     def totals(self) -> ThreadCounters:
-        """Return the sum over all threads, of now."""
+        """Return the current sum over all threads."""
         total = ThreadCounters()
         with self._lock:
             total.add(self._ended_total)
@@ -152,7 +160,7 @@ class Stats:
         return total
 
     def report(self, *, in_ms: bool) -> dict[str, Any]:
-        """Return the statistics; durations are in milliseconds with ``in_ms``, else in seconds."""
+        """Return the statistics, with durations in milliseconds if ``in_ms``, else in seconds."""
         totals = self.totals()
         with self._lock:
             self._sample()
@@ -163,10 +171,10 @@ class Stats:
             **rates,
             "requestCount": totals.requests_started,
             "dispatcherCount": totals.calls_started(),
-            "dispatcherErrorCount": sum(each.failed for each in calls.values()),
+            "dispatcherErrorCount": sum(calls_of_url.failed for calls_of_url in calls.values()),
             "notificationLostCount": lost,
             "processingRequestCount": totals.requests_started - totals.requests_done,
-            "processingDispatcherCount": totals.calling(),
+            "processingDispatcherCount": totals.calls_running(),
             "speedStats": speed_stats(totals, 1.0 if in_ms else 1e-3),
             "dispatchers": {url: calls_report(calls[url], 1e-6 if in_ms else 1e-9) for url in sorted(calls)},
         }
@@ -192,12 +200,12 @@ class Stats:
             self._ended_total.add(counters)
 
     def _in_flight(self) -> int:
-        everyone = [self._ended_total, *self._counters]
-        done = sum(counters.requests_done for counters in everyone)
-        return sum(counters.requests_started for counters in everyone) - done
+        every_thread = [self._ended_total, *self._counters]
+        done = sum(counters.requests_done for counters in every_thread)
+        return sum(counters.requests_started for counters in every_thread) - done
 
-    def _calling(self) -> int:
-        return self._ended_total.calling() + sum(counters.calling() for counters in self._counters)
+    def _calls_running(self) -> int:
+        return self._ended_total.calls_running() + sum(counters.calls_running() for counters in self._counters)
 
     def _wait(self, busy: Callable[[], int], timeout_s: float, allowed: int) -> int:
         with self._idle:
@@ -225,26 +233,26 @@ def calls_report(calls: Calls, factor: float) -> dict[str, float]:
 
 def speed_stats(totals: ThreadCounters, factor: float) -> dict[str, float]:
     speeds: dict[str, float] = {}
-    for name, speed in totals.speeds.items():
-        if speed.count == 0:  # another thread is about to count its first
+    for name, durations in totals.durations.items():
+        if durations.count == 0:  # another thread is about to count its first
             continue
-        speeds[f"{name}_max"] = speed.longest_ms * factor
-        speeds[f"{name}_average"] = speed.total_ms / speed.count * factor
+        speeds[f"{name}_max"] = durations.longest_ms * factor
+        speeds[f"{name}_average"] = durations.total_ms / durations.count * factor
     return speeds
 
 
 def paired(names: Any, durations_ms: Any) -> list[tuple[str, float]]:
-    """Return each name with its duration.
+    """Pair names with durations.
 
     Raises:
-        TypeError, ValueError: As :meth:`Stats.add_durations`.
+        TypeError, ValueError: See :meth:`Stats.add_durations`.
     """
     durations = durations_ms if isinstance(durations_ms, (list, tuple)) else [durations_ms]
     if not isinstance(names, (list, tuple)):
         names = [names] * len(durations)
     elif durations is not durations_ms or len(names) != len(durations):
         raise ValueError(f"{durations_ms!r} for the names {names!r} is refused: give a list with one duration for each")
-    return [(checked_name(name), checked_duration(each)) for name, each in zip(names, durations, strict=True)]
+    return [(checked_name(name), checked_duration(duration)) for name, duration in zip(names, durations, strict=True)]
 
 
 def checked_name(name: Any) -> str:

@@ -1,4 +1,4 @@
-"""Text: what lies between two marks, digests, and random text that is not taken."""
+"""Text helpers: the part between two markers, digests, and unique random text."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ __all__ = ["between", "digest", "random_text"]
 
 
 def between(text: str, prefix: str, suffix: str, start: int, default: Any) -> Any:
-    """Return what stands between a prefix and the first suffix behind it.
+    """Return the text between a prefix and the next suffix.
 
     Args:
-        text: Where to look.
-        prefix: What stands before; where it is empty, the part begins at ``start``.
-        suffix: What stands behind; where it is empty, the part ends with the text.
-        start: From which character on to look.
-        default: The answer where either is missing.
+        text: The text to search.
+        prefix: The text before the result; if empty, the result begins at ``start``.
+        suffix: The text after the result; if empty, the result ends with the text.
+        start: The index at which the search begins.
+        default: The result if the prefix or the suffix is missing.
     """
     begin = text.find(prefix, start)
     if begin < 0:
@@ -31,13 +31,13 @@ def between(text: str, prefix: str, suffix: str, start: int, default: Any) -> An
 
 
 def digest(algorithm: str, text: str | bytes, on_error: Any) -> Any:
-    """Return the digest of a text, in UTF-8, or of bytes, as lower-case hexadecimal digits.
+    """Return the digest of bytes, or of a text in UTF-8, as lower-case hexadecimal digits.
 
     Args:
         algorithm: A name that :mod:`hashlib` knows.
-        text: What to digest.
-        on_error: The answer where it is neither text nor bytes, or text that UTF-8 cannot encode. If it is callable, it
-            is called with the exception, and its result is the answer.
+        text: The text or bytes to digest.
+        on_error: The result if ``text`` is neither text nor bytes, or cannot be encoded in UTF-8. A callable is called
+            with the exception, and its result is returned.
     """
     try:
         data = text.encode() if isinstance(text, str) else text
@@ -56,18 +56,18 @@ def random_text(
 ) -> str | None:
     """Return a random number from 0 to ``largest`` as text, between a prefix and a suffix.
 
-    The numbers come from the system's source for secrets, so nobody can guess the next one.
+    The numbers come from the system's source for secrets, so the next one cannot be guessed.
 
     Args:
         largest: The largest number; None for :data:`sys.maxsize`.
-        taken: Results that are refused: a list, a set, the keys of a dict, or the parts of a text.
-        prefix: What stands before the number.
-        suffix: What stands behind it.
-        patience_s: For how many seconds to look for a result that is not taken.
-        on_impatience: Asked for a new ``largest`` after that time, with the old one; the search then begins anew.
+        taken: Results to exclude: a list, a set, the keys of a dict, or the substrings of a text.
+        prefix: The text before the number.
+        suffix: The text after the number.
+        patience_s: How long to search, in seconds.
+        on_impatience: Called with ``largest`` after that time; returns a new ``largest`` for another search, or None.
 
     Returns:
-        The text; None if none was found in time, and ``on_impatience`` is missing or returned None.
+        The text; None if the search failed, and ``on_impatience`` is missing or returned None.
 
     Raises:
         ValueError: ``largest`` is negative.
@@ -75,14 +75,14 @@ def random_text(
     limit: int | None = sys.maxsize if largest is None else largest
     while limit is not None:
         deadline = time.monotonic() + patience_s
-        found = _untaken(limit, taken or (), prefix, suffix, deadline)
-        if found is not None:
-            return found
+        text = free_text(limit, taken or (), prefix, suffix, deadline)
+        if text is not None:
+            return text
         limit = on_impatience(limit) if on_impatience is not None else None
     return None
 
 
-def _untaken(largest: int, taken: Container[str], prefix: str, suffix: str, deadline: float) -> str | None:
+def free_text(largest: int, taken: Container[str], prefix: str, suffix: str, deadline: float) -> str | None:
     if largest < 0:
         raise ValueError(f"mult={largest} is refused: it takes a number from 0 up")
     while True:

@@ -1,4 +1,7 @@
-"""A bounded pool of threads with a bounded queue: for the serving backend ``native`` and for ``threaded``."""
+"""A bounded pool of threads with a bounded queue.
+
+The serving backend ``native`` and the exec backend ``threaded`` use it.
+"""
 
 from __future__ import annotations
 
@@ -10,36 +13,36 @@ from .concurrency import make_condition, make_lock, make_waiter, start_native_th
 
 __all__ = ["AnyTask", "Task", "ThreadPool"]
 
-# How long a thread without work stays; guessed.
+# How long an idle thread lives; guessed.
 _IDLE_S = 30
 
 
 class Task(Protocol):
-    """What a pool runs."""
+    """A task that a pool runs."""
 
     def run(self) -> object:
-        """Do the work. Only an exception that ends the program leaves it."""
+        """Run the task. It raises only exceptions that end the program."""
 
 
 AnyTask = TypeVar("AnyTask", bound=Task)
 
 
 class ThreadPool:
-    """Threads that run tasks. They start when there is work, and end when there is none for a while.
+    """Threads that run tasks. They start on demand and end after some idle time.
 
-    Why no :class:`concurrent.futures.ThreadPoolExecutor`: its queue has no bound, a task costs a future and three
-    locks, a stop waits without a timeout and cannot say what was lost, its threads never end, the interpreter waits for
-    them at its exit, and it cannot run greenlets.
+    Why no :class:`concurrent.futures.ThreadPoolExecutor`: its queue is unbounded, each task costs a future and three
+    locks, its shutdown has no timeout and cannot report lost tasks, its threads never end, the interpreter waits for
+    them at exit, and it cannot run greenlets.
 
-    Why no :class:`queue.SimpleQueue`: it wakes a thread for each task. Many short tasks that come together are run by
-    one thread faster than by many which take the interpreter's lock from each other. So one thread is woken, and each
-    thread that takes a task wakes the next one if there are more: a task that blocks holds up none.
+    Why no :class:`queue.SimpleQueue`: it wakes a thread for each task. One thread runs many short tasks faster than
+    many threads that compete for the interpreter's lock. So the pool wakes one thread at a time, and each thread that
+    takes a task wakes the next one if there are more. A task that blocks does not delay the others.
 
     Args:
         max_threads: The most threads.
-        max_waiting: The most tasks that wait for one.
+        max_waiting: The most tasks that wait for a thread.
         name: The name of the threads.
-        start: Starts one thread: :func:`~.concurrency.start_native_thread` or :func:`~.concurrency.start_thread`.
+        start: Starts a thread: :func:`~.concurrency.start_native_thread` or :func:`~.concurrency.start_thread`.
     """
 
     def __init__(
@@ -53,8 +56,8 @@ class ThreadPool:
         self._ended = make_condition(self._lock)
         self._waiting: deque[Task] = deque()  # guarded by _lock, as all below
         self._unfinished: set[Task] = set()  # waiting or running
-        self._idle: list[Any] = []  # the waiters of threads without work; the last one is woken first
-        self._is_waking = False  # whether a thread has been woken or started and has not taken a task yet
+        self._idle: list[Any] = []  # the waiters of idle threads; the last one is woken first
+        self._is_waking = False  # whether a woken or new thread has not taken a task yet
         self._threads = self._done = self._refused = 0
         self._is_stopping = False
 
@@ -65,21 +68,21 @@ class ThreadPool:
 
     @property
     def has_room(self) -> bool:
-        """Whether another task would find a thread."""
+        """Whether a thread could run another task at once."""
         return len(self._unfinished) < self._max_threads
 
     def submit(self, task: Task, *, is_bounded: bool = True) -> bool:
-        """Run a task as soon as a thread is free.
+        """Queue a task for the next free thread.
 
         Args:
-            task: The task; the same one may not be given again before it has ended.
-            is_bounded: Whether the bound of the queue holds for it. False for the rest of a task that has begun.
+            task: The task. Do not submit it again before it has ended.
+            is_bounded: Whether the bound of the queue applies. False for the rest of a task that has begun.
 
         Raises:
-            RuntimeError: The system has no room for a thread, and there is none yet.
+            RuntimeError: The system cannot start a thread, and the pool has none.
 
         Returns:
-            False where the queue is full, or the pool has stopped: the task will not run.
+            False if the queue is full or the pool has stopped: the task will not run.
         """
         if is_bounded:
             return not self.submit_all((task,))
@@ -89,7 +92,7 @@ class ThreadPool:
         return True
 
     def submit_all(self, tasks: Iterable[AnyTask]) -> list[AnyTask]:
-        """Run tasks as soon as threads are free; return those for which there is no room: they will not run."""
+        """Queue tasks for the next free threads; return the refused ones, which will not run."""
         refused: list[AnyTask] = []
         with self._lock:
             for task in tasks:
@@ -102,21 +105,21 @@ class ThreadPool:
         return refused
 
     def adopt(self, task: Task) -> None:
-        """Count a task that a thread of somebody else's runs already, as one of those that run at once."""
+        """Count a task that a foreign thread runs already towards the bound of the pool."""
         with self._lock:
             self._unfinished.add(task)
 
     def release(self, task: Task) -> None:
-        """Count such a task no more: it has ended."""
+        """Stop counting an adopted task: it has ended."""
         with self._lock:
             self._end(task)
             self._wake_one()
 
     def stop(self, timeout_s: float, allowed: int = 0) -> tuple[list[Task], list[Task]]:
-        """Take no further task, and wait until no more than ``allowed`` are unfinished.
+        """Refuse further tasks and wait until at most ``allowed`` are unfinished.
 
         Returns:
-            The tasks that will not run, and those that are still running.
+            The tasks that will not run, and the tasks that are still running.
         """
         with self._lock:
             self._is_stopping = True
@@ -130,7 +133,7 @@ class ThreadPool:
         return dropped, running
 
     def counts(self) -> dict[str, int]:
-        """Return the counts by name."""
+        """Return the counts of threads and tasks by name."""
         with self._lock:
             return {
                 "poolSize": self._max_threads,
@@ -146,12 +149,12 @@ class ThreadPool:
         self._waiting.append(task)
 
     def _may_begin(self) -> bool:
-        """Return whether a task waits that may run: so many run at once at most, those of other threads included."""
+        """Return whether a waiting task may run now. Tasks of foreign threads count towards the bound too."""
         waiting = len(self._waiting)
         return waiting > 0 and len(self._unfinished) - waiting < self._max_threads
 
     def _wake_one(self) -> None:
-        """Wake or start a thread if there is work for another one; under the lock."""
+        """Wake or start a thread if there is work for another one. Called under the lock."""
         if self._is_waking or not self._may_begin():
             return
         if self._idle:
@@ -161,7 +164,7 @@ class ThreadPool:
             self._start_one()
 
     def _wake_one_or_withdraw(self) -> None:
-        """Wake one; where there is no thread at all, and will be none, nothing may stay behind that is taken later."""
+        """Wake a thread, or withdraw the waiting tasks if the pool has none and cannot start one."""
         try:
             self._wake_one()
         except RuntimeError:
@@ -172,7 +175,7 @@ class ThreadPool:
     def _start_one(self) -> None:
         try:
             self._start(self._serve, name=self._name)
-        except RuntimeError:  # the system has no room for another thread: those that there are do the work
+        except RuntimeError:  # the system cannot start another thread: the existing ones do the work
             if not self._threads:
                 raise
         else:
@@ -189,15 +192,15 @@ class ThreadPool:
                     task.run()
                 finally:
                     self._finished(task)
-                    del task  # while the thread waits, it keeps nothing alive
+                    del task  # a waiting thread must keep nothing alive
         finally:
             with self._lock:
                 self._threads -= 1
-                self._wake_one()  # where an interrupt has ended this one, another has to take what waits
+                self._wake_one()  # if an interrupt has ended this thread, another has to take the waiting tasks
             waiter.close()
 
     def _next(self, waiter: Any, *, is_woken: bool) -> Task | None:
-        """Return the next task, which is waited for; None where there is none for long, or none will come."""
+        """Wait for the next task and return it; None after the idle time, or if the pool stops."""
         with self._lock:
             while True:
                 if is_woken:
@@ -227,7 +230,7 @@ class ThreadPool:
             self._end(task)
 
     def _end(self, task: Task) -> None:
-        """Count a task as done; under the lock."""
+        """Count a task as done. Called under the lock."""
         self._unfinished.discard(task)
         self._done += 1
         if self._is_stopping:

@@ -1,4 +1,8 @@
-"""What a running server does once a second."""
+"""Run the periodic tasks of a server.
+
+One thread samples the rate of requests once a second and, with ``controlGC=True``, calls the documented ``_controlGC``.
+No request pays for either.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +17,14 @@ _EVERY_S = 1.0
 
 
 class Ticker:
-    """Calls functions once a second, in a thread of its own.
+    """Calls functions periodically, in a thread of its own.
 
     Args:
         name: The name of the thread.
-        tasks: What is called. An exception is logged, and the next time it is called again.
-        at_end: Called when the thread ends, whatever the reason.
-        log: Where exceptions are logged.
-        every_s: Seconds between two rounds.
+        tasks: The functions. Their exceptions are logged and do not stop the thread.
+        at_end: Called when the thread ends, for any reason.
+        log: The log for exceptions.
+        every_s: The interval, in seconds.
     """
 
     def __init__(
@@ -43,7 +47,7 @@ class Ticker:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread, and wait for that; one of the tasks may call this too."""
+        """Stop the thread and wait for its end. A task may call this too."""
         self._stopped.set()
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join()
@@ -59,5 +63,5 @@ class Ticker:
     def _call(self, task: Callable[[], object]) -> None:
         try:
             task()
-        except Exception:  # noqa: BLE001  it may be the user's, and the others must go on
+        except Exception:  # noqa: BLE001  it may be the user's code, and the other tasks must run
             self._log.write(ERROR, f"{task!r} raised", traceback=True)

@@ -1,4 +1,4 @@
-"""JSON-RPC 2.0 without I/O: bytes go in, messages come out; messages go in, bytes come out.
+"""JSON-RPC 2.0 without I/O: convert bytes to messages and messages to bytes.
 
 Only the standard library is imported here. `docs/sansio.md` explains how to use it.
 """

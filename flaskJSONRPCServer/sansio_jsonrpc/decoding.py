@@ -1,4 +1,4 @@
-"""From bytes to messages: what JSON-RPC 2.0, sections 4 to 6, asks of them is checked here."""
+"""Decode bytes to messages, and check them against JSON-RPC 2.0, sections 4 to 6."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from .messages import (
     RequestId,
 )
 
+__all__ = ["decode", "messages_of", "restore_ids"]
+
 # A custom implementation may read fractions as Decimal.
 _FRACTION_TYPES: Final = frozenset({float, Decimal})
 _WHOLE_ID_TYPES: Final = frozenset({str, int, type(None), Absent})
@@ -29,7 +31,7 @@ _STR: Final = frozenset({str})
 _INT: Final = frozenset({int})
 _PARAMS_TYPES: Final = frozenset({dict, list, Absent})
 _CONTAINER_TYPES: Final = frozenset({dict, list})
-# There is one request per call, and a constructor in Python takes half as long again.
+# Without __init__: there is one request per call, and a constructor in Python takes half as long again.
 _new_request: Final = JsonRpcRequest.__new__
 _TYPE_NAMES: Final = {
     dict: "an object",
@@ -46,57 +48,59 @@ _TYPE_NAMES: Final = {
 
 
 def decode(data: bytes, codec: Codec, *, max_batch_length: int | None = 1000) -> JsonRpcMessage | JsonRpcBatch:
-    """Turn one JSON text into one message, or into a batch of them.
+    """Decode one JSON text to one message or to a batch.
 
     Args:
         data: One JSON text.
-        codec: What reads it.
+        codec: The codec that reads it.
         max_batch_length: The most messages in a batch; None for no limit.
 
     Returns:
-        One message, or a batch. What is JSON but no message is a `JsonRpcInvalidMessage` in its place, so that its
-        neighbours in a batch can be answered.
+        One message or a batch. JSON that is not a message becomes a `JsonRpcInvalidMessage`, so that the other messages
+        of a batch can be answered.
 
     Raises:
-        JsonRpcParseError: It is not JSON. Answer it with the id null.
-        JsonRpcInvalidRequestError: The batch is empty or too long. Answer it with the id null; run nothing.
+        JsonRpcParseError: The text is not JSON. Answer with the id null.
+        JsonRpcInvalidRequestError: The batch is empty or too long. Answer with the id null; run nothing.
 
     Source: JSON-RPC 2.0, sections 4, 5 and 6.
     """
     try:
         tree = codec.loads(data)
-        return _decode_message(tree) if type(tree) is dict else _decode_tree(tree, _decode_message, max_batch_length)
+        return decode_message(tree) if type(tree) is dict else decode_tree(tree, decode_message, max_batch_length)
     except JsonRpcLongIntegerError as exc:
-        message = _decode_marked(exc, max_batch_length)
-    except _FractionIdError:
+        message = decode_marked(exc, max_batch_length)
+    except FractionIdError:
         message = messages_of(tree, max_batch_length=max_batch_length)
     restore_ids(message, data, codec)
     return message
 
 
 def messages_of(tree: Any, *, max_batch_length: int | None = 1000) -> JsonRpcMessage | JsonRpcBatch:
-    """Turn the value of a JSON text into one message, or into a batch of them.
+    """Convert the value of a JSON text to one message or to a batch.
 
     Args:
-        tree: What a JSON reader made of the text.
+        tree: The value, as a JSON decoder returns it.
         max_batch_length: The most messages in a batch; None for no limit.
 
     Returns:
-        As :func:`decode`.
+        See :func:`decode`.
 
     Raises:
-        JsonRpcInvalidRequestError: The batch is empty or too long. Answer it with the id null; run nothing.
+        JsonRpcInvalidRequestError: The batch is empty or too long. Answer with the id null; run nothing.
     """
-    return _decode_tree(tree, _decode_any, max_batch_length)
+    return decode_tree(tree, decode_any, max_batch_length)
 
 
 def restore_ids(message: JsonRpcMessage | JsonRpcBatch, data: bytes, codec: Codec) -> None:
-    """Replace ids that a float has rounded by the numbers of the text.
+    """Replace ids that a float has rounded by the exact numbers of the text.
+
+    The text is read a second time, keeping the characters of its numbers.
 
     Args:
-        message: The message or the batch of a text.
-        data: The text.
-        codec: The codec that has read it.
+        message: The message or the batch, which is changed in place.
+        data: The text that it was decoded from.
+        codec: The codec that decoded it.
 
     Source: JSON-RPC 2.0, section 5: the id of a response is the same as that of its request.
     """
@@ -110,20 +114,20 @@ def restore_ids(message: JsonRpcMessage | JsonRpcBatch, data: bytes, codec: Code
             single.id = exact_number(single.id, item.get("id") if isinstance(item, dict) else None)
 
 
-class _FractionIdError(Exception):
-    """An id may have been rounded. An exception, so that messages with other ids pay nothing for the check."""
+class FractionIdError(Exception):
+    """An id may have been rounded. It is an exception, so that messages with other ids do not pay for the check."""
 
 
-def _decode_tree(
+def decode_tree(
     tree: Any, decode_item: Callable[[Any], JsonRpcMessage], max_batch_length: int | None
 ) -> JsonRpcMessage | JsonRpcBatch:
     if isinstance(tree, list):
-        _check_length(tree, max_batch_length)
+        check_length(tree, max_batch_length)
         return JsonRpcBatch(map(decode_item, tree))
     return decode_item(tree)
 
 
-def _check_length(tree: list[Any], max_batch_length: int | None) -> None:
+def check_length(tree: list[Any], max_batch_length: int | None) -> None:
     if not tree:
         raise JsonRpcInvalidRequestError("Invalid Request: the batch is empty")
     if max_batch_length is not None and len(tree) > max_batch_length:
@@ -132,11 +136,11 @@ def _check_length(tree: list[Any], max_batch_length: int | None) -> None:
         )
 
 
-def _decode_message(item: Any) -> JsonRpcMessage:
-    """Decode a message, with a fast path for calls whose id no codec rounds.
+def decode_message(item: Any) -> JsonRpcMessage:
+    """Decode a message, with a fast path for calls whose id cannot be rounded.
 
     Raises:
-        _FractionIdError: The id may have been rounded.
+        FractionIdError: The id may have been rounded.
     """
     if isinstance(item, dict):
         method = item.get("method")
@@ -152,112 +156,112 @@ def _decode_message(item: Any) -> JsonRpcMessage:
             message.method, message.params, message.id = method, params, request_id
             return message
     if isinstance(item, dict) and type(item.get("id")) in _FRACTION_TYPES:
-        raise _FractionIdError
-    return _decode_any(item)
+        raise FractionIdError
+    return decode_any(item)
 
 
-def _decode_any(item: Any) -> JsonRpcMessage:
+def decode_any(item: Any) -> JsonRpcMessage:
     if not isinstance(item, dict):
-        return _invalid(None, f"a message must be an object, not {_type_name(item)}")
+        return invalid_message(None, f"a message must be an object, not {type_name(item)}")
     if "method" not in item:
-        return _decode_response(item)
-    fault = _fault_of_request(item)
+        return decode_response(item)
+    fault = fault_of_request(item)
     if fault:
-        return _invalid(_valid_id(item), fault)
+        return invalid_message(valid_id(item), fault)
     return JsonRpcRequest(item["method"], item.get("params"), item.get("id", ABSENT))
 
 
-def _decode_response(item: dict[str, Any]) -> JsonRpcMessage:
-    fault = _fault_of_response(item)
+def decode_response(item: dict[str, Any]) -> JsonRpcMessage:
+    fault = fault_of_response(item)
     if fault:
-        return _invalid(_valid_id(item), fault)
+        return invalid_message(valid_id(item), fault)
     if "error" not in item:
         return JsonRpcResponse(item["id"], item["result"])
     error = item["error"]
     return JsonRpcResponse(item["id"], error=JsonRpcError(error["code"], error["message"], error.get("data", ABSENT)))
 
 
-def _fault_of_request(item: dict[str, Any]) -> str:
+def fault_of_request(item: dict[str, Any]) -> str:
     return (
-        _fault_of_version(item)
-        or _fault(item, "method", _STR, "a string")
-        or _fault(item, "params", _PARAMS_TYPES, "an array or an object")
-        or _fault(item, "id", _ID_OR_ABSENT_TYPES, "a string, a number or null")
+        fault_of_version(item)
+        or fault_of_member(item, "method", _STR, "a string")
+        or fault_of_member(item, "params", _PARAMS_TYPES, "an array or an object")
+        or fault_of_member(item, "id", _ID_OR_ABSENT_TYPES, "a string, a number or null")
     )
 
 
-def _fault_of_response(item: dict[str, Any]) -> str:
+def fault_of_response(item: dict[str, Any]) -> str:
     if ("result" in item) == ("error" in item):
         return "a message must have one of method, result and error"
     return (
-        _fault_of_version(item)
-        or _fault(item, "id", _ID_TYPES, "a string, a number or null")
-        or _fault_of_error(item.get("error", ABSENT))
+        fault_of_version(item)
+        or fault_of_member(item, "id", _ID_TYPES, "a string, a number or null")
+        or fault_of_error(item.get("error", ABSENT))
     )
 
 
-def _fault_of_error(error: Any) -> str:
+def fault_of_error(error: Any) -> str:
     if error is ABSENT:
         return ""
     if not isinstance(error, dict):
-        return f"error must be an object, not {_type_name(error)}"
-    return _fault(error, "code", _INT, "an integer") or _fault(error, "message", _STR, "a string")
+        return f"error must be an object, not {type_name(error)}"
+    return fault_of_member(error, "code", _INT, "an integer") or fault_of_member(error, "message", _STR, "a string")
 
 
-def _fault_of_version(item: dict[str, Any]) -> str:
+def fault_of_version(item: dict[str, Any]) -> str:
     if item.get("jsonrpc") == "2.0":
         return ""
-    # Its notifications, errors and parameters differ: to guess which version is meant would answer some of it wrongly.
+    # Notifications, errors and parameters of 1.0 differ. Guessing the version would answer some messages wrongly.
     reason = "" if "jsonrpc" in item else "; without it this is JSON-RPC 1.0, which is not served"
     return f'jsonrpc must be "2.0"{reason}'
 
 
-def _fault(item: dict[str, Any], member: str, types: frozenset[object], expected: str) -> str:
+def fault_of_member(item: dict[str, Any], member: str, types: frozenset[object], expected: str) -> str:
     value = item.get(member, ABSENT)
-    return "" if type(value) in types else f"{member} must be {expected}, not {_type_name(value)}"
+    return "" if type(value) in types else f"{member} must be {expected}, not {type_name(value)}"
 
 
-def _type_name(value: Any) -> str:
+def type_name(value: Any) -> str:
     return _TYPE_NAMES.get(type(value), type(value).__name__)
 
 
-def _valid_id(item: dict[str, Any]) -> RequestId:
+def valid_id(item: dict[str, Any]) -> RequestId:
     request_id: RequestId = item.get("id")
     return request_id if type(request_id) in _ID_TYPES else None
 
 
-def _invalid(request_id: RequestId, fault: str) -> JsonRpcInvalidMessage:
+def invalid_message(request_id: RequestId, fault: str) -> JsonRpcInvalidMessage:
     return JsonRpcInvalidMessage(request_id, JsonRpcInvalidRequestError(f"Invalid Request: {fault}").get_error())
 
 
-def _decode_marked(exc: JsonRpcLongIntegerError, max_batch_length: int | None) -> JsonRpcMessage | JsonRpcBatch:
+def decode_marked(exc: JsonRpcLongIntegerError, max_batch_length: int | None) -> JsonRpcMessage | JsonRpcBatch:
     if isinstance(exc.tree, list):
-        _check_length(exc.tree, max_batch_length)
-        return JsonRpcBatch(_unmarked(_decode_any(item), exc) for item in exc.tree)
-    return _unmarked(_decode_any(exc.tree), exc)
+        check_length(exc.tree, max_batch_length)
+        return JsonRpcBatch(refuse_marked(decode_any(item), exc) for item in exc.tree)
+    return refuse_marked(decode_any(exc.tree), exc)
 
 
-def _unmarked(message: JsonRpcMessage, exc: JsonRpcLongIntegerError) -> JsonRpcMessage:
-    """Put an invalid message in the place of one that has the mark of a long integer in what is read of it."""
+def refuse_marked(message: JsonRpcMessage, exc: JsonRpcLongIntegerError) -> JsonRpcMessage:
+    """Return an invalid message for one with the mark of a long integer; return any other message unchanged."""
     fault = exc.message.removeprefix("Parse error: ")
-    if isinstance(message, JsonRpcRequest) and _has_mark(message.params):
+    if isinstance(message, JsonRpcRequest) and has_mark(message.params):
         return JsonRpcInvalidMessage(message.id, JsonRpcInvalidParamsError(f"Invalid params: {fault}").get_error())
-    if isinstance(message, JsonRpcResponse) and _has_mark([message.result, message.error and message.error.data]):
-        return _invalid(message.id, fault)
+    if isinstance(message, JsonRpcResponse) and has_mark([message.result, message.error and message.error.data]):
+        return invalid_message(message.id, fault)
     return message
 
 
-def _has_mark(value: Any) -> bool:
+def has_mark(value: Any) -> bool:
     unseen = [value]
     while unseen:
         value = unseen.pop()
         if value is LongInteger.MARK:
             return True
-        unseen.extend(_children(value))
+        unseen.extend(children_of(value))
     return False
 
 
-def _children(value: Any) -> Iterable[Any]:
+def children_of(value: Any) -> Iterable[Any]:
     if isinstance(value, dict):
         return value.values()
     return value if isinstance(value, list) else ()

@@ -1,4 +1,4 @@
-"""From values to the bytes of one message, members in the order jsonrpc, result or error, id."""
+"""Encode values to the bytes of one message, with the members in the order jsonrpc, result or error, id."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ from .codecs import Codec, NumberLiteral
 from .exceptions import JsonRpcSerializationError
 from .messages import ABSENT, JsonRpcError, OptionalId
 
+__all__ = ["encode_error", "encode_notification", "encode_object", "encode_request", "encode_result"]
+
 _PARAMS_TYPES: Final = (dict, list, tuple, type(None))
 
 
 def encode_request(codec: Codec, request_id: OptionalId, method: str, params: Any = None) -> bytes:
-    """Write a call.
+    """Encode a call.
 
     Args:
-        codec: What writes the values.
+        codec: The codec that writes the values.
         request_id: The id of the call; `ABSENT` makes a notification.
-        method: The name of what to call.
+        method: The name of the method.
         params: By name (dict), by position (list or tuple), or None for none.
 
     Raises:
-        TypeError: The id, the name or the parameters are of a type that the specification does not allow.
+        TypeError: The id, the name or the parameters have a type that the specification does not allow.
         JsonRpcSerializationError: The parameters cannot be written as JSON.
 
     Source: JSON-RPC 2.0, section 4.
@@ -33,28 +35,28 @@ def encode_request(codec: Codec, request_id: OptionalId, method: str, params: An
     if not isinstance(params, _PARAMS_TYPES):
         raise TypeError(f"params must be a dict, a list, a tuple or None, not {type(params).__name__}")
     params_member = b"" if params is None else b',"params":' + codec.dumps(params)
-    id_member = b"" if request_id is ABSENT else b',"id":' + _encode_id(codec, request_id)
+    id_member = b"" if request_id is ABSENT else b',"id":' + encode_id(codec, request_id)
     return b'{"jsonrpc":"2.0","method":%b%b%b}' % (codec.dumps(method), params_member, id_member)
 
 
 def encode_notification(codec: Codec, method: str, params: Any = None) -> bytes:
-    """Write a notification: see `encode_request`."""
+    """Encode a notification: see `encode_request`."""
     return encode_request(codec, ABSENT, method, params)
 
 
 def encode_result(codec: Codec, request_id: OptionalId, result: Any) -> bytes:
-    """Write the response of a call that succeeded.
+    """Encode the response to a call that succeeded.
 
     Args:
-        codec: What writes the values.
-        request_id: The id of the call, as it came.
-        result: Any JSON value, None included.
+        codec: The codec that writes the values.
+        request_id: The id of the call, unchanged.
+        result: Any JSON value, including None.
 
     Returns:
-        The response; b"" where the id is `ABSENT`: a notification has none.
+        The response; b"" if the id is `ABSENT`, since a notification has no response.
 
     Raises:
-        TypeError: The id is of a type that the specification does not allow.
+        TypeError: The id has a type that the specification does not allow.
         JsonRpcSerializationError: The result cannot be written as JSON. Answer with its `get_error()`.
 
     Source: JSON-RPC 2.0, section 5.
@@ -64,26 +66,26 @@ def encode_result(codec: Codec, request_id: OptionalId, result: Any) -> bytes:
             if type(result) is int and codec.writes_standard_form:
                 return b'{"jsonrpc":"2.0","result":%d,"id":%d}' % (result, request_id)
             return b'{"jsonrpc":"2.0","result":%b,"id":%d}' % (codec.dumps(result), request_id)
-        except ValueError:  # of too many digits: below it becomes what is documented
+        except ValueError:  # too many digits: the code below raises the documented exception
             pass
     if request_id is ABSENT:
         return b""
-    return b'{"jsonrpc":"2.0","result":%b,"id":%b}' % (codec.dumps(result), _encode_id(codec, request_id))
+    return b'{"jsonrpc":"2.0","result":%b,"id":%b}' % (codec.dumps(result), encode_id(codec, request_id))
 
 
 def encode_error(codec: Codec, request_id: OptionalId, error: JsonRpcError) -> bytes:
-    """Write the response of a call that failed.
+    """Encode the response to a call that failed.
 
     Args:
-        codec: What writes the values.
-        request_id: The id of the call; None where it is not known.
-        error: What went wrong.
+        codec: The codec that writes the values.
+        request_id: The id of the call; None if it is not known.
+        error: The error.
 
     Returns:
-        The response; b"" where the id is `ABSENT`: a notification has none.
+        The response; b"" if the id is `ABSENT`, since a notification has no response.
 
     Raises:
-        TypeError: The id is of a type that the specification does not allow.
+        TypeError: The id has a type that the specification does not allow.
         JsonRpcSerializationError: The error's data cannot be written as JSON.
 
     Source: JSON-RPC 2.0, section 5.1.
@@ -93,11 +95,11 @@ def encode_error(codec: Codec, request_id: OptionalId, error: JsonRpcError) -> b
     members = {"code": error.code, "message": error.message}
     if error.data is not ABSENT:
         members["data"] = error.data
-    return b'{"jsonrpc":"2.0","error":%b,"id":%b}' % (codec.dumps(members), _encode_id(codec, request_id))
+    return b'{"jsonrpc":"2.0","error":%b,"id":%b}' % (codec.dumps(members), encode_id(codec, request_id))
 
 
 def encode_object(codec: Codec, value: Any) -> bytes:
-    """Write a value as `codec.dumps` does; the id of a response object keeps its characters.
+    """Encode a value as `codec.dumps` does, but keep the characters of the id of a response object.
 
     Raises:
         JsonRpcSerializationError: The value has no JSON form.
@@ -105,28 +107,28 @@ def encode_object(codec: Codec, value: Any) -> bytes:
     if type(value) is not dict or not isinstance(value.get("id"), NumberLiteral):
         return codec.dumps(value)
     members = [
-        b'"id":' + _encode_id(codec, member) if name == "id" else codec.dumps({name: member}).strip()[1:-1]
+        b'"id":' + encode_id(codec, member) if name == "id" else codec.dumps({name: member}).strip()[1:-1]
         for name, member in value.items()
     ]
     return b"{%b}" % b",".join(members)
 
 
-def _encode_id(codec: Codec, request_id: OptionalId) -> bytes:
+def encode_id(codec: Codec, request_id: OptionalId) -> bytes:
     if type(request_id) is int:
         try:
             return b"%d" % request_id
-        except ValueError as exc:  # of too many digits
+        except ValueError as exc:  # too many digits
             raise JsonRpcSerializationError from exc
     if request_id is None:
         return b"null"
     if type(request_id) is str:
         return codec.dumps(request_id)
-    if isinstance(request_id, (float, Decimal)):  # not by the codec: a custom one may round it
-        return _encode_fraction(request_id)
+    if isinstance(request_id, (float, Decimal)):  # without the codec: a custom one may round it
+        return encode_fraction(request_id)
     raise TypeError(f"an id must be a str, an int, a float or None, not {type(request_id).__name__}")
 
 
-def _encode_fraction(number: float | Decimal) -> bytes:
+def encode_fraction(number: float | Decimal) -> bytes:
     if isinstance(number, NumberLiteral):
         return number.text.encode()
     if not isfinite(number):

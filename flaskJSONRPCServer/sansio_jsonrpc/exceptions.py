@@ -1,16 +1,16 @@
-"""Every exception of this library, and the way from an error to its exception and back.
+"""The exceptions of this library, and the conversion between errors and exceptions.
 
 JsonRpcException
  ├── JsonRpcParseError                     -32700
- │    ├── JsonRpcFramingError              -32700   the stream of bytes is broken for good
- │    └── JsonRpcLongIntegerError          -32700   a number with too many digits; `decode` turns it into messages
+ │    ├── JsonRpcFramingError              -32700   the stream of bytes cannot be read any further
+ │    └── JsonRpcLongIntegerError          -32700   a number with too many digits; `decode` converts it to messages
  ├── JsonRpcInvalidRequestError            -32600
  ├── JsonRpcMethodNotFoundError            -32601
  ├── JsonRpcInvalidParamsError             -32602
  ├── JsonRpcInternalError                  -32603
  │    └── JsonRpcSerializationError        -32603   a value cannot be written as JSON
- ├── JsonRpcReservedError                  any other from -32768 to -32000
- └── JsonRpcApplicationError               all the rest: the application's own
+ ├── JsonRpcReservedError                  all other codes from -32768 to -32000
+ └── JsonRpcApplicationError               all other codes: errors of the application
 
 Source: JSON-RPC 2.0, section 5.1.
 """
@@ -21,10 +21,24 @@ from typing import Any, ClassVar, Final
 
 from .messages import ABSENT, JsonRpcError, OptionalId
 
+__all__ = [
+    "JsonRpcApplicationError",
+    "JsonRpcException",
+    "JsonRpcFramingError",
+    "JsonRpcInternalError",
+    "JsonRpcInvalidParamsError",
+    "JsonRpcInvalidRequestError",
+    "JsonRpcLongIntegerError",
+    "JsonRpcMethodNotFoundError",
+    "JsonRpcParseError",
+    "JsonRpcReservedError",
+    "JsonRpcSerializationError",
+]
+
 _RESERVED_CODES: Final = range(-32768, -31999)
 _PREDEFINED_CODES: Final = frozenset({-32700, -32600, -32601, -32602, -32603})
 
-# Code to class. The last class defined for a code holds it, so that a module loaded again replaces its own.
+# Code to class. The class defined last for a code wins, so that a reloaded module replaces its own classes.
 _classes: Final[dict[int, type[JsonRpcException]]] = {}
 
 
@@ -33,10 +47,10 @@ class JsonRpcException(Exception):
 
     Attributes:
         ERROR_CODE: The code of the class.
-        ERROR_MESSAGE: What `message` falls back to.
+        ERROR_MESSAGE: The default of `message`.
         code: The code of this error.
-        message: One sentence, which the other side gets to read.
-        request_id: The id of the message that this is the answer to, else None; `ABSENT` for a notification.
+        message: One sentence, which is sent to the other side.
+        request_id: The id of the message that caused the error, if known, else None; `ABSENT` for a notification.
     """
 
     ERROR_CODE: ClassVar[int | None] = None
@@ -47,11 +61,11 @@ class JsonRpcException(Exception):
     request_id: OptionalId = None
     _data: Any
 
-    # What a class without a code of its own has.
+    # The code of a class without its own ERROR_CODE.
     _FALLBACK_CODE: ClassVar[int] = -32603
 
     def __new__(cls, *args: Any, **_: Any) -> JsonRpcException:
-        """Give the error the code and message of its class: the `__init__` of a subclass may not call this one's."""
+        """Set the code and message of the class: the `__init__` of a subclass need not call the base's."""
         exc = super().__new__(cls, *args)
         message = cls.__name__ if cls.ERROR_MESSAGE is None else cls.ERROR_MESSAGE
         exc._fill(cls._FALLBACK_CODE if cls.ERROR_CODE is None else cls.ERROR_CODE, message, ABSENT)
@@ -61,12 +75,12 @@ class JsonRpcException(Exception):
         """Make the error of this class.
 
         Args:
-            message: One sentence for the other side. None stands for the class's own.
-            data: Any JSON value that tells more. None stands for no such member.
-            request_id: The id of the message that this is the answer to.
+            message: One sentence for the other side. None for the message of the class.
+            data: Any JSON value with details. None for no such member.
+            request_id: The id of the message that caused the error.
 
         Raises:
-            TypeError: The class has no code, or there is no message. The text says what to add.
+            TypeError: The class has no code, or there is no message. The text names what is missing.
         """
         if self.ERROR_CODE is None:
             raise TypeError(f"{type(self).__qualname__} has no ERROR_CODE; raise one of its subclasses")
@@ -74,32 +88,32 @@ class JsonRpcException(Exception):
         self._fill(self.ERROR_CODE, self._message_or_default(message), ABSENT if data is None else data)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (type(self), self.args, self.__dict__.copy())
+        return restore, (type(self), self.args, self.__dict__.copy())
 
     @property
     def data(self) -> Any:
-        """The JSON value that tells more; None where there is none."""
+        """The JSON value with details; None if there is none."""
         return None if self._data is ABSENT else self._data
 
     def get_error(self) -> JsonRpcError:
-        """The value that travels for this exception."""
+        """Return the error to send for this exception."""
         return JsonRpcError(self.code, self.message, self._data)
 
     @staticmethod
     def exc_from_error(error: JsonRpcError) -> JsonRpcException:
         """Make the exception for an error that the other side sent.
 
-        The class is found by its code, the user's own classes included. Their `__init__` is not called: it may want
-        arguments that did not travel.
+        The code selects the class, including classes of the user. Their `__init__` is not called: it may require
+        arguments that were not sent.
 
         Args:
-            error: What came in a response.
+            error: The error of a response.
 
         Returns:
             An instance of the class that was defined last for this code; `JsonRpcReservedError` or
-            `JsonRpcApplicationError` where there is none. The caller raises it.
+            `JsonRpcApplicationError` if there is none. The caller raises it.
         """
-        cls = _class_for(error.code)
+        cls = class_for(error.code)
         exc = cls.__new__(cls)
         exc._fill(error.code, error.message, error.data)
         return exc
@@ -121,33 +135,33 @@ class JsonRpcException(Exception):
 
 
 class JsonRpcParseError(JsonRpcException):
-    """The bytes are not JSON, or pass a limit. A server answers with this error and the id null."""
+    """The bytes are not JSON, or exceed a limit. A server answers with this error and the id null."""
 
     ERROR_CODE = -32700
     ERROR_MESSAGE = "Parse error"
 
 
 class JsonRpcFramingError(JsonRpcParseError):
-    """The stream cannot be cut into messages any more. Answer if you can, then close the connection."""
+    """The stream can no longer be split into messages. Answer if you can, then close the connection."""
 
 
 class JsonRpcLongIntegerError(JsonRpcParseError):
     """The text is JSON, with an integer of more digits than the limit allows.
 
     Attributes:
-        tree: The text as Python values, with a mark in the place of each such integer.
+        tree: The text as Python values, with a mark in place of each such integer.
     """
 
     tree: Any
 
     def __init__(self, message: str, tree: Any) -> None:
-        """Keep the rest of the message, so that its id can be told."""
+        """Keep the rest of the message, so that its id can be answered."""
         super().__init__(message)
         self.tree = tree
 
 
 class JsonRpcInvalidRequestError(JsonRpcException):
-    """The JSON is not a JSON-RPC 2.0 message. `request_id` is its id where that is valid."""
+    """The JSON is not a JSON-RPC 2.0 message. `request_id` is its id if that is valid."""
 
     ERROR_CODE = -32600
     ERROR_MESSAGE = "Invalid Request"
@@ -161,7 +175,7 @@ class JsonRpcMethodNotFoundError(JsonRpcException):
 
 
 class JsonRpcInvalidParamsError(JsonRpcException):
-    """The method does not take these parameters."""
+    """The method does not accept these parameters."""
 
     ERROR_CODE = -32602
     ERROR_MESSAGE = "Invalid params"
@@ -175,13 +189,13 @@ class JsonRpcInternalError(JsonRpcException):
 
 
 class JsonRpcSerializationError(JsonRpcInternalError):
-    """A value cannot be written as strict JSON. The reason is the `__cause__`; it is not told to the other side."""
+    """A value cannot be written as strict JSON. The `__cause__` has the reason; it is not sent to the other side."""
 
     ERROR_MESSAGE = "Internal error: the value cannot be written as JSON"
 
 
-class _ChosenCodeError(JsonRpcException):
-    """An error whose code somebody chooses: the class, or whoever raises it."""
+class ChosenCodeError(JsonRpcException):
+    """An error whose code is chosen by its class or by the caller that raises it."""
 
     _IS_RESERVED: ClassVar[bool]
     _CODE_RULE: ClassVar[str]
@@ -196,9 +210,9 @@ class _ChosenCodeError(JsonRpcException):
         """Make an error.
 
         Args:
-            message: One sentence for the other side. None stands for `ERROR_MESSAGE`.
-            data: Any JSON value that tells more. None stands for no such member.
-            code: None stands for `ERROR_CODE`; where that is None too it is -1 for an application's error and -32000
+            message: One sentence for the other side. None for `ERROR_MESSAGE`.
+            data: Any JSON value with details. None for no such member.
+            code: The code. None for `ERROR_CODE`; if that is None too, -1 for an error of the application and -32000
                 for a reserved one.
 
         Raises:
@@ -221,8 +235,8 @@ class _ChosenCodeError(JsonRpcException):
         return code
 
 
-class JsonRpcReservedError(_ChosenCodeError):
-    """A code that the specification reserves and gives no meaning, such as -32099."""
+class JsonRpcReservedError(ChosenCodeError):
+    """An error with a code that the specification reserves without a meaning, such as -32099."""
 
     ERROR_MESSAGE = "Server error"
     _IS_RESERVED = True
@@ -230,8 +244,8 @@ class JsonRpcReservedError(_ChosenCodeError):
     _CODE_RULE = "one from -32768 to -32000 that is none of -32700, -32600, -32601, -32602, -32603"
 
 
-class JsonRpcApplicationError(_ChosenCodeError):
-    """An error of the application. Raise it as it is, or give a subclass `ERROR_CODE` and `ERROR_MESSAGE`.
+class JsonRpcApplicationError(ChosenCodeError):
+    """An error of the application. Raise it directly, or define a subclass with `ERROR_CODE` and `ERROR_MESSAGE`.
 
     `JsonRpcException.exc_from_error` finds such a subclass by its code.
     """
@@ -252,12 +266,12 @@ _classes.update(
 )
 
 
-def _class_for(code: int) -> type[JsonRpcException]:
+def class_for(code: int) -> type[JsonRpcException]:
     fallback = JsonRpcReservedError if code in _RESERVED_CODES else JsonRpcApplicationError
     return _classes.get(code, fallback)
 
 
-def _restore(cls: type[JsonRpcException], args: tuple[Any, ...], state: dict[str, Any]) -> JsonRpcException:
+def restore(cls: type[JsonRpcException], args: tuple[Any, ...], state: dict[str, Any]) -> JsonRpcException:
     exc = cls.__new__(cls)
     exc.args = args
     exc.__dict__.update(state)

@@ -1,7 +1,7 @@
-"""Framings: how messages stand in a stream of bytes, and how the stream is cut into them again.
+"""Framings: write messages to a stream of bytes, and split a stream into messages.
 
-A framing is a value, which connections may share. The state of one connection is in the reader that it makes. Readers
-look at each byte once, and hold at most one message that is not complete.
+A framing is an immutable value that connections may share. The state of one connection is in the reader that it makes.
+Readers look at each byte once, and hold at most one incomplete message.
 """
 
 from __future__ import annotations
@@ -14,22 +14,24 @@ from typing import Final
 
 from .exceptions import JsonRpcFramingError
 
-DEFAULT_LIMIT_BYTES: Final = 5 * 1024 * 1024
+__all__ = ["ConcatenatedFraming", "ContentLengthFraming", "FrameReader", "Framing", "NewlineFraming"]
+
+_DEFAULT_LIMIT_BYTES: Final = 5 * 1024 * 1024
 _WHITESPACE: Final = b" \t\r\n"
 
 
 @dataclass(frozen=True, slots=True)
 class Framing(ABC):
-    """How messages stand in a stream.
+    """How messages are delimited in a stream.
 
     Attributes:
-        limit_bytes: The longest message that is read, in bytes. A longer one ends the stream before it is held.
+        limit_bytes: The longest message to read, in bytes. A longer one breaks the stream before it is held.
 
     Raises:
         ValueError: The limit is below 1.
     """
 
-    limit_bytes: int = DEFAULT_LIMIT_BYTES
+    limit_bytes: int = _DEFAULT_LIMIT_BYTES
 
     def __post_init__(self) -> None:
         if self.limit_bytes < 1:
@@ -37,22 +39,22 @@ class Framing(ABC):
 
     @abstractmethod
     def frame(self, message: bytes) -> bytes:
-        """Make one message ready to be sent.
+        """Add the framing to one message.
 
         Args:
-            message: What a peer wrote. b"", the answer to a notification, stays b"".
+            message: A message from a peer. b"", the answer to a notification, stays b"".
 
         Raises:
-            ValueError: The message cannot be told from two in this framing.
+            ValueError: In this framing the message would read as two.
         """
 
     @abstractmethod
     def reader(self) -> FrameReader:
-        """Make the state of one connection."""
+        """Return a reader for one connection."""
 
 
 class FrameReader(ABC):
-    """Cuts the bytes of one connection into messages."""
+    """Splits the bytes of one connection into messages."""
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit_bytes = limit_bytes
@@ -60,7 +62,7 @@ class FrameReader(ABC):
 
     @abstractmethod
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Take the next bytes.
+        """Feed the next bytes.
 
         Args:
             data: Any slice of the stream; not b"".
@@ -69,15 +71,19 @@ class FrameReader(ABC):
             The messages that are complete now.
 
         Raises:
-            JsonRpcFramingError: The stream is broken after the messages given before. Do not use the reader again.
+            JsonRpcFramingError: The stream is broken after the messages returned so far. Discard the reader.
         """
 
     @abstractmethod
     def finish(self) -> Iterator[bytes]:
-        """Take the end of the stream: see `feed`."""
+        """Feed the end of the stream: see `feed`."""
 
     def _keep(self, data: bytes) -> None:
-        """Add to the message that is not complete, unless it gets too long."""
+        """Add bytes to the incomplete message.
+
+        Raises:
+            JsonRpcFramingError: The message is too long.
+        """
         self._check_length(len(self._partial) + len(data))
         self._partial += data
 
@@ -99,8 +105,8 @@ class FrameReader(ABC):
 class NewlineFraming(Framing):
     r"""One message per line (NDJSON, JSON Lines).
 
-    A line ends with \n; an \r before it is taken off and counts for the limit. Blank lines are skipped. The last line
-    may lack its end.
+    A line ends with \n. An \r before it is removed, but counts towards the limit. Blank lines are skipped. The last
+    line may lack its end.
     """
 
     __slots__ = ()
@@ -113,10 +119,10 @@ class NewlineFraming(Framing):
 
     def reader(self) -> FrameReader:
         """See `Framing.reader`."""
-        return _NewlineReader(self.limit_bytes)
+        return NewlineReader(self.limit_bytes)
 
 
-class _NewlineReader(FrameReader):
+class NewlineReader(FrameReader):
     def feed(self, data: bytes) -> Iterator[bytes]:
         *ends, rest = data.split(b"\n")
         for end in ends:
@@ -133,8 +139,8 @@ class _NewlineReader(FrameReader):
 class ConcatenatedFraming(Framing):
     """Messages one after the other, with nothing or white space between them.
 
-    An array or object ends where its brackets close. What is wrong inside one is found when it is decoded, and the
-    stream goes on after it. Other text between two of them ends the stream.
+    An array or object ends with its closing bracket. Errors inside it are found by the decoder, and the stream goes on
+    after it. Any other text between messages breaks the stream.
     """
 
     __slots__ = ()
@@ -145,15 +151,15 @@ class ConcatenatedFraming(Framing):
 
     def reader(self) -> FrameReader:
         """See `Framing.reader`."""
-        return _ConcatenatedReader(self.limit_bytes)
+        return ConcatenatedReader(self.limit_bytes)
 
 
 _OPENING: Final = b"[{"
 _DEPTH_STEPS: Final = {b"[": 1, b"{": 1, b"]": -1, b"}": -1}
 
 
-class _ConcatenatedReader(FrameReader):
-    # A backslash stands alone only at the end of a slice.
+class ConcatenatedReader(FrameReader):
+    # A backslash without a following byte occurs only at the end of a slice.
     _MARKS: Final = re.compile(rb'[][{}"]|\\.?', re.DOTALL)
 
     def __init__(self, limit_bytes: int) -> None:
@@ -166,7 +172,7 @@ class _ConcatenatedReader(FrameReader):
         start = 0
         for mark in self._marks(data):
             if self._depth == 0:
-                _refuse_text(data[start : mark.start()] + mark.group().lstrip(_OPENING))
+                refuse_text(data[start : mark.start()] + mark.group().lstrip(_OPENING))
                 start = mark.start()
             self._step(mark.group())
             if self._depth == 0:
@@ -196,18 +202,18 @@ class _ConcatenatedReader(FrameReader):
         if self._depth:
             self._keep(rest)
         else:
-            _refuse_text(rest)
+            refuse_text(rest)
 
 
-def _refuse_text(text: bytes) -> None:
+def refuse_text(text: bytes) -> None:
     if text.strip(_WHITESPACE):
         raise JsonRpcFramingError("Parse error: text between two messages")
 
 
 class ContentLengthFraming(Framing):
-    """A header with the length of the message before each one, as the Language Server Protocol has it.
+    """A header with the length before each message, as in the Language Server Protocol.
 
-    The length is in decimal digits, in bytes, and stands once. Other fields, such as Content-Type, are ignored.
+    Content-Length is required once, in bytes, in decimal digits. Other fields, such as Content-Type, are ignored.
 
     Source: Language Server Protocol 3.17, base protocol.
     """
@@ -220,16 +226,16 @@ class ContentLengthFraming(Framing):
 
     def reader(self) -> FrameReader:
         """See `Framing.reader`."""
-        return _ContentLengthReader(self.limit_bytes)
+        return ContentLengthReader(self.limit_bytes)
 
 
-class _ContentLengthReader(FrameReader):
+class ContentLengthReader(FrameReader):
     _HEADER_LIMIT_BYTES: Final = 4096
     _END: Final = b"\r\n\r\n"
 
     def __init__(self, limit_bytes: int) -> None:
         super().__init__(limit_bytes)
-        # The bytes of the message that are still to come; None in a header.
+        # The number of missing bytes of the message; None inside a header.
         self._missing: int | None = None
 
     def feed(self, data: bytes) -> Iterator[bytes]:
@@ -245,7 +251,7 @@ class _ContentLengthReader(FrameReader):
         yield from ()
 
     def _feed_header(self, data: memoryview) -> memoryview:
-        """Add to the header, and read it where it is complete. Returns the bytes behind it."""
+        """Add bytes to the header, and parse it when it is complete. Return the bytes after it."""
         known = len(self._partial)
         self._partial += data[: self._HEADER_LIMIT_BYTES - known]
         end = self._partial.find(self._END, max(0, known - len(self._END)))
@@ -266,7 +272,7 @@ class _ContentLengthReader(FrameReader):
             raise JsonRpcFramingError(f"Parse error: a header of more than {self._HEADER_LIMIT_BYTES} bytes")
 
     def _content_length(self, header: bytes) -> int:
-        fields = [_header_field(line) for line in header.split(b"\r\n")]
+        fields = [header_field(line) for line in header.split(b"\r\n")]
         lengths = [value for name, value in fields if name == b"content-length"]
         if len(lengths) != 1 or not lengths[0].isdigit():
             raise JsonRpcFramingError("Parse error: a header needs one Content-Length in decimal digits")
@@ -279,7 +285,7 @@ class _ContentLengthReader(FrameReader):
 _HEADER_FIELD: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([^\r\n\0]*)")
 
 
-def _header_field(line: bytes) -> tuple[bytes, bytes]:
+def header_field(line: bytes) -> tuple[bytes, bytes]:
     """Split a field into its name, in lower case, and its value (RFC 9110, section 5)."""
     field = _HEADER_FIELD.fullmatch(line)
     if field is None:

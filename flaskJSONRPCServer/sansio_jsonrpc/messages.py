@@ -1,4 +1,4 @@
-"""The messages of JSON-RPC 2.0 as values, and the sentinel for what is not there."""
+"""The messages of JSON-RPC 2.0 as values, and the sentinel for missing members."""
 
 from __future__ import annotations
 
@@ -6,9 +6,23 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, Literal, TypeAlias
 
+__all__ = [
+    "ABSENT",
+    "Absent",
+    "JsonRpcBatch",
+    "JsonRpcError",
+    "JsonRpcInvalidMessage",
+    "JsonRpcMessage",
+    "JsonRpcRequest",
+    "JsonRpcResponse",
+    "OptionalId",
+    "Params",
+    "RequestId",
+]
+
 
 class Absent(Enum):
-    """The type of `ABSENT`. An enumeration, so that pickle and copy give back the one member."""
+    """The type of `ABSENT`. An enumeration, so that pickle and copy preserve its identity."""
 
     ABSENT = "ABSENT"
 
@@ -20,12 +34,12 @@ class Absent(Enum):
 
 
 ABSENT: Final = Absent.ABSENT
-"""What stands for a member that a message does not have. It is false, and it is never null: null is None."""
+"""The sentinel for a member that a message does not have. It is false, and it is not null: null is None."""
 
 RequestId: TypeAlias = str | int | float | None
 """The id of a call. None is the id `null`, which is an id (JSON-RPC 2.0, section 4).
 
-A number that a float would round is a `NumberLiteral`, which is a float that keeps its characters.
+A number that a float would round is a `NumberLiteral`: a float that keeps its characters.
 """
 
 OptionalId: TypeAlias = RequestId | Literal[Absent.ABSENT]
@@ -37,12 +51,12 @@ Params: TypeAlias = dict[str, Any] | list[Any] | None
 
 @dataclass(frozen=True, slots=True)
 class JsonRpcError:
-    """The error that travels in a response.
+    """The error of a response.
 
     Attributes:
         code: Any integer. -32768 to -32000 belong to the specification.
         message: One sentence for a human.
-        data: Any JSON value; `ABSENT` where the member is not there.
+        data: Any JSON value; `ABSENT` if the member is missing.
 
     Source: JSON-RPC 2.0, section 5.1.
     """
@@ -55,12 +69,12 @@ class JsonRpcError:
 # Not frozen: the constructor of a frozen class takes 2.5 times as long, and there is one request per call.
 @dataclass(slots=True)
 class JsonRpcRequest:
-    """A call, or a notification where the id is `ABSENT`.
+    """A call, or a notification if the id is `ABSENT`.
 
     Attributes:
-        method: The name of what is to be called.
-        params: Parameters by name (dict), by position (list), or None where the member is not there.
-        id: What the response will carry; None is the id `null`; `ABSENT` asks for no response.
+        method: The name of the method.
+        params: Parameters by name (dict), by position (list), or None if the member is missing.
+        id: The id for the response; None is the id `null`; `ABSENT` requests no response.
 
     Source: JSON-RPC 2.0, section 4.
     """
@@ -80,9 +94,9 @@ class JsonRpcResponse:
     """The answer to a call.
 
     Attributes:
-        id: The id of the call; None also where the other side could not read it.
-        result: Any JSON value, null (None) included; `ABSENT` where there is an error.
-        error: What went wrong; None where there is a result.
+        id: The id of the call; None also if the other side could not read it.
+        result: Any JSON value, including null (None); `ABSENT` if there is an error.
+        error: The error; None if there is a result.
 
     Source: JSON-RPC 2.0, section 5.
     """
@@ -104,12 +118,12 @@ class JsonRpcResponse:
 
 @dataclass(slots=True)
 class JsonRpcInvalidMessage:
-    """What stands in the place of a message that was not one.
+    """A JSON value that was received in place of a message.
 
     Attributes:
-        id: The id of that message where it had a valid one, else None; `ABSENT` where it was a notification, which
-            must not be answered (section 4.1).
-        error: What a server answers with.
+        id: The id of the JSON if it has a valid one, else None; `ABSENT` for a notification, which must not be answered
+            (section 4.1).
+        error: The error for the answer.
     """
 
     id: OptionalId
@@ -122,13 +136,13 @@ class JsonRpcInvalidMessage:
 
 
 JsonRpcMessage: TypeAlias = JsonRpcRequest | JsonRpcResponse | JsonRpcInvalidMessage
-"""What one JSON object turns into."""
+"""The result of decoding one JSON object."""
 
 
 class JsonRpcBatch(tuple[JsonRpcMessage, ...]):
-    """The messages of one JSON array, in their order: an immutable sequence.
+    """The messages of one JSON array, in order: an immutable sequence.
 
-    Its type says that the answer has to be an array, even for one message (JSON-RPC 2.0, section 6).
+    The answer to it is an array, even for one message (JSON-RPC 2.0, section 6).
     """
 
     __slots__ = ()

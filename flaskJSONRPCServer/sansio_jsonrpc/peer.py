@@ -1,4 +1,4 @@
-"""The two roles of JSON-RPC 2.0 in one object, which never reads or writes a socket."""
+"""Both roles of JSON-RPC 2.0, client and server, in one object without I/O."""
 
 from __future__ import annotations
 
@@ -17,19 +17,21 @@ from .messages import (
     JsonRpcRequest,
 )
 
+__all__ = ["JsonRpcPeer"]
+
 
 class JsonRpcPeer:
-    """A client, a server, or both at once: bytes go in and messages come out, messages go in and bytes come out.
+    """A client, a server, or both at once. It converts bytes to messages and messages to bytes.
 
-    Threads may share one.
+    Threads may share a peer.
 
     Args:
         codec: A name for `make_codec`, or a codec.
-        limits: What a text may ask for; None stands for `JsonLimits()`. A codec brings its own.
-        max_batch_length: The most messages that are read in one batch; None for no limit.
+        limits: The limits on texts; None for `JsonLimits()`. A codec has its own.
+        max_batch_length: The most messages in one batch that is read; None for no limit.
 
     Raises:
-        TypeError: Limits were given beside a codec: give them to `make_codec`.
+        TypeError: Limits were passed with a codec: pass them to `make_codec`.
         ImportError: There is no JSON implementation of this name.
     """
 
@@ -44,14 +46,14 @@ class JsonRpcPeer:
             raise TypeError("limits= beside a Codec has no effect; pass them to make_codec")
         self.codec = codec if isinstance(codec, Codec) else make_codec(codec, limits=limits)
         self.max_batch_length = max_batch_length
-        # next() of a count is one step for all threads.
+        # next() of a count is atomic.
         self._ids = count(1)
 
     def request(self, method: str, params: Any = None, *, args: Any = None) -> tuple[int, bytes]:
-        """Write a call.
+        """Encode a call.
 
         Args:
-            method: The name of what to call.
+            method: The name of the method.
             params: By name (dict), by position (list or tuple), or None for none.
             args: Another name for `params`.
 
@@ -59,43 +61,44 @@ class JsonRpcPeer:
             The id, which the response will carry, and the bytes to send.
 
         Raises:
-            TypeError: `params` and `args` are both given, or of another type.
+            TypeError: Both `params` and `args` are passed, or they have another type.
             JsonRpcSerializationError: The parameters cannot be written as JSON.
         """
         request_id = next(self._ids)
-        return request_id, encode_request(self.codec, request_id, method, _only_one(params, args))
+        return request_id, encode_request(self.codec, request_id, method, only_one(params, args))
 
     def notify(self, method: str, params: Any = None, *, args: Any = None) -> bytes:
-        """Write a call that gets no response: the arguments are those of `request`."""
-        return encode_notification(self.codec, method, _only_one(params, args))
+        """Encode a notification: the arguments are those of `request`."""
+        return encode_notification(self.codec, method, only_one(params, args))
 
     def parse(self, data: bytes) -> Sequence[JsonRpcMessage]:
-        """Read what came in.
+        """Decode received bytes.
 
         Args:
             data: One JSON text: a message or a batch.
 
         Returns:
-            The messages: a tuple of one, or a `JsonRpcBatch`, which is to be answered with `respond_with_batch` even
-            if it is of one. In a batch, what is no message is a `JsonRpcInvalidMessage`.
+            The messages: a tuple of one message, or a `JsonRpcBatch`. Answer a batch with `respond_with_batch`, even if
+            it has one message. Invalid messages of a batch are `JsonRpcInvalidMessage`.
 
         Raises:
-            JsonRpcParseError: It is not JSON.
-            JsonRpcInvalidRequestError: It is not a message; `request_id` is its id where that is valid. Or the batch
+            JsonRpcParseError: The text is not JSON.
+            JsonRpcInvalidRequestError: The text is not a message; `request_id` is its id if that is valid. Or the batch
                 is empty or too long.
-            JsonRpcInvalidParamsError: The parameters hold an integer over the limit; `request_id` as before.
+            JsonRpcInvalidParamsError: The parameters have an integer over the limit; `request_id` is its id if that is
+                valid.
         """
         message = decode(data, self.codec, max_batch_length=self.max_batch_length)
         if isinstance(message, JsonRpcInvalidMessage):
-            raise _exception_for(message)
+            raise exception_for(message)
         return message if isinstance(message, tuple) else (message,)
 
     def respond_with_result(self, request: JsonRpcRequest, result: Any) -> bytes:
-        """Write the response of a call that succeeded.
+        """Encode the response to a call that succeeded.
 
         Args:
             request: The call.
-            result: Any JSON value, None included.
+            result: Any JSON value, including None.
 
         Returns:
             The bytes to send; b"" for a notification, which has no response.
@@ -106,11 +109,11 @@ class JsonRpcPeer:
         return encode_result(self.codec, request.id, result)
 
     def respond_with_error(self, request: JsonRpcRequest | JsonRpcInvalidMessage | None, error: JsonRpcError) -> bytes:
-        """Write the response of a call that failed.
+        """Encode the response to a call that failed.
 
         Args:
-            request: The call; None where it could not be read: the id is null then.
-            error: What went wrong, as `JsonRpcException.get_error` gives it.
+            request: The call; None if it could not be read, which makes the id null.
+            error: The error, such as the result of `JsonRpcException.get_error`.
 
         Returns:
             The bytes to send; b"" for a notification, which has no response.
@@ -124,10 +127,10 @@ class JsonRpcPeer:
         """Join calls into one batch.
 
         Args:
-            requests: What `request` and `notify` gave.
+            requests: The bytes from `request` and `notify`.
 
         Raises:
-            ValueError: There are none: an empty batch is not a message (section 6).
+            ValueError: There are no requests: an empty batch is not a message (section 6).
         """
         joined = self.respond_with_batch(requests)
         if not joined:
@@ -138,22 +141,22 @@ class JsonRpcPeer:
         """Join the responses to a batch.
 
         Args:
-            responses: What the respond methods gave, b"" included.
+            responses: The bytes from the respond methods, including b"".
 
         Returns:
-            The bytes to send; b"" where nothing is to be said, since an empty array must not be sent (section 6).
+            The bytes to send; b"" if there is no response, since an empty array must not be sent (section 6).
         """
         joined = b",".join(filter(None, responses))
         return b"[%b]" % joined if joined else b""
 
 
-def _only_one(params: Any, args: Any) -> Any:
+def only_one(params: Any, args: Any) -> Any:
     if params is not None and args is not None:
         raise TypeError("params and args are two names of one argument; pass one of them")
     return args if params is None else params
 
 
-def _exception_for(message: JsonRpcInvalidMessage) -> JsonRpcException:
+def exception_for(message: JsonRpcInvalidMessage) -> JsonRpcException:
     exc = JsonRpcException.exc_from_error(message.error)
     exc.request_id = message.id
     return exc

@@ -1,4 +1,4 @@
-"""A stream of bytes as a stream of messages."""
+"""Convert a stream of bytes to a stream of messages."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ from .framing import Framing
 from .messages import JsonRpcBatch, JsonRpcInvalidMessage, JsonRpcMessage
 from .peer import JsonRpcPeer
 
+__all__ = ["JsonRpcStream"]
+
 
 class JsonRpcStream:
-    """The messages of one connection: put in the bytes that came, then iterate over what is complete.
+    """The messages of one connection. Pass in received bytes, then iterate over the complete messages.
 
-    Not for several threads at once. It keeps the messages that were not pulled yet, so pull them before you read more
-    from the transport.
+    Threads must not share a stream. It keeps messages until they are pulled, so pull them before you read more from the
+    transport.
 
     Args:
-        framing: How messages stand in the stream.
-        peer: Its codec and its limits are used. Connections may share it.
+        framing: The framing of the stream.
+        peer: The peer whose codec and limits are used. Connections may share it.
     """
 
     def __init__(self, framing: Framing, peer: JsonRpcPeer) -> None:
@@ -32,13 +34,13 @@ class JsonRpcStream:
         self._ended = False
 
     def receive_data(self, data: bytes) -> None:
-        """Take what came from the transport. After the stream has failed it is dropped.
+        """Take received bytes. They are dropped after the stream has failed.
 
         Args:
             data: Any slice of the stream; b"" is its end.
 
         Raises:
-            RuntimeError: The end came before.
+            RuntimeError: The stream has ended.
         """
         if self._ended and data:
             raise RuntimeError("data after the end of the stream; make a new JsonRpcStream for a new connection")
@@ -47,13 +49,13 @@ class JsonRpcStream:
         self._ended = self._ended or not data
 
     def __iter__(self) -> Iterator[JsonRpcMessage | JsonRpcBatch]:
-        """Pull the messages that are complete; more may come when more data is received.
+        """Pull the complete messages. Iterate again after more data.
 
         Yields:
-            Messages and batches. What cannot be decoded is a `JsonRpcInvalidMessage` in its place.
+            Messages and batches. A frame that cannot be decoded becomes a `JsonRpcInvalidMessage`.
 
         Raises:
-            JsonRpcFramingError: The stream is broken after the messages given before: now and at each later pull.
+            JsonRpcFramingError: The stream is broken after the messages yielded so far. Later pulls raise it too.
         """
         while self._frames:
             yield self._decode(self._frames.popleft())
@@ -61,7 +63,7 @@ class JsonRpcStream:
             raise JsonRpcFramingError(self._failure)
 
     def frame(self, message: bytes) -> bytes:
-        """Make one message ready to be sent: see `Framing.frame`."""
+        """Add the framing to one message: see `Framing.frame`."""
         return self._framing.frame(message)
 
     def _collect(self, frames: Iterable[bytes]) -> None:

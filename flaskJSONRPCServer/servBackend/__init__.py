@@ -1,7 +1,10 @@
-"""Who speaks HTTP.
+"""The serving backends, which speak HTTP.
+
+All of them run inside the process. Locks, statistics, reloads and the gate of a restart are there too, so their meaning
+does not depend on the backend.
 
 Attributes:
-    servBackendMap: The prepared backends by the names that ``servBackend`` takes.
+    servBackendMap: Loads each built-in backend, by the name that ``servBackend`` takes.
 """
 
 from __future__ import annotations
@@ -20,14 +23,14 @@ __all__ = ["ServBackend", "find_serv_backend", "servBackendMap"]
 
 
 def load_native() -> ServBackend:
-    """Return the server's own backend."""
+    """Load the server's own HTTP front."""
     from .native.backend import NativeBackend
 
     return NativeBackend()
 
 
 def load_pywsgi() -> ServBackend:
-    """Return the backend that serves with gevent.
+    """Load the backend that serves with gevent.
 
     Raises:
         MissingExtraError: gevent is not installed.
@@ -39,14 +42,14 @@ def load_pywsgi() -> ServBackend:
 
 
 def load_granian() -> ServBackend:
-    """Return the backend that serves with granian.
+    """Load the backend that serves with granian.
 
     Raises:
         MissingExtraError: granian is not installed.
-        UnsupportedError: It is, in a version that cannot be used.
+        UnsupportedError: The installed version cannot be used.
     """
     try:
-        with descriptor_limit_kept():  # which granian raises when it is imported, whatever `tweakDescriptors` says
+        with descriptor_limit_kept():  # importing granian raises the limit, regardless of `tweakDescriptors`
             from .granian import GranianBackend
     except ModuleNotFoundError as exc:
         raise missing_extra("servBackend 'granian'", "fast", exc) from exc
@@ -57,7 +60,7 @@ def load_granian() -> ServBackend:
 
 
 def load_werkzeug() -> ServBackend:
-    """Return the backend that serves with Werkzeug."""
+    """Load the backend that serves with Werkzeug."""
     from .werkzeug import WerkzeugBackend
 
     return WerkzeugBackend()
@@ -72,31 +75,32 @@ servBackendMap: dict[str, Callable[[], ServBackend]] = {
 
 _AUTO = "auto"
 
-# Of the classes of the old server.
+# The class names of the first server began with this.
 _FORMER_PREFIX = "servBackend_"
 
 
-def find_serv_backend(wanted: Any, *, gevent: bool = False) -> ServBackend:
-    """Return the backend that ``servBackend`` asks for: a name, ``auto``, an object or a dict.
+def find_serv_backend(option: Any, *, gevent: bool = False) -> ServBackend:
+    """Return the backend for the option ``servBackend``.
 
     Args:
-        wanted: What was given for it.
+        option: A name, ``auto``, or a backend of the user as an object or a dict.
         gevent: Whether the server runs under gevent, which decides for ``auto``.
 
     Raises:
-        SettingsError: There is none of this name, or it lacks ``_id`` or ``start``.
-        MissingExtraError: It is not installed.
-        UnsupportedError: It is, in a version that cannot be used.
+        SettingsError: No backend has this name, or the backend lacks ``_id`` or ``start``.
+        MissingExtraError: The backend is not installed.
+        UnsupportedError: The installed version cannot be used.
     """
-    if wanted == _AUTO:
+    # `auto` does not look at the installed packages: it must mean the same backend on every machine.
+    if option == _AUTO:
         return load_pywsgi() if gevent else load_native()
-    if not isinstance(wanted, str):
-        return CustomBackend(wanted)
-    if wanted in former.SERV_BACKENDS:
-        raise SettingsError(f"unknown serving backend {wanted!r}: {former.SERV_BACKENDS[wanted]}")
-    if wanted not in servBackendMap:
-        raise SettingsError(unknown_name("serving backend", wanted, [_AUTO, *servBackendMap]))
-    return servBackendMap[wanted]()
+    if not isinstance(option, str):
+        return CustomBackend(option)
+    if option in former.SERV_BACKENDS:
+        raise SettingsError(f"unknown serving backend {option!r}: {former.SERV_BACKENDS[option]}")
+    if option not in servBackendMap:
+        raise SettingsError(unknown_name("serving backend", option, [_AUTO, *servBackendMap]))
+    return servBackendMap[option]()
 
 
 def __getattr__(name: str) -> Any:

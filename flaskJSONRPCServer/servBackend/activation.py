@@ -1,4 +1,4 @@
-"""Listening sockets that this process has inherited, from systemd or another supervisor."""
+"""Socket activation: listening sockets that this process inherits from systemd or another supervisor."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..errors import BindError
 
 __all__ = ["inherited_socket", "systemd_sockets"]
 
-# Where systemd begins to count: the first descriptor after the standard streams.
+# The first descriptor that systemd passes, after the standard streams.
 _FIRST_DESCRIPTOR = 3
 
 _VARIABLES = ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
@@ -20,33 +20,33 @@ _NO_SOCKETS = "start the service by its .socket unit (my-api.socket for my-api.s
 
 
 def systemd_sockets(environ: MutableMapping[str, str] = os.environ) -> list[socket.socket]:
-    """Return the listening sockets that systemd hands to this process, in the order of its unit.
+    """Return the listening sockets that systemd passes to this process, in the order of its unit.
 
-    The variables that tell of them are removed, so that no child process takes them for its own.
+    The ``LISTEN_`` variables are removed, so that no child process uses them.
 
     Args:
         environ: The environment of the process.
 
     Returns:
-        One socket at least, for ``bindAdress`` with ``multipleAdress=True``.
+        At least one socket, for ``bindAdress`` with ``multipleAdress=True``.
 
     Raises:
-        BindError: There are none, they are for another process, or one of them is none to listen on.
+        BindError: There are no sockets, they are for another process, or one of them cannot listen.
 
     Source: sd_listen_fds(3).
     """
-    count = read_count(environ)
+    count = read_socket_count(environ)
     sockets = [inherited_socket(_FIRST_DESCRIPTOR + number) for number in range(count)]
     for name in _VARIABLES:
         environ.pop(name, None)
     return sockets
 
 
-def read_count(environ: MutableMapping[str, str]) -> int:
-    """Return how many sockets systemd hands to this process.
+def read_socket_count(environ: MutableMapping[str, str]) -> int:
+    """Return how many sockets systemd passes to this process.
 
     Raises:
-        BindError: None.
+        BindError: There are no sockets for this process.
     """
     pid, count = environ.get("LISTEN_PID"), environ.get("LISTEN_FDS")
     if pid is None or count is None:
@@ -64,42 +64,42 @@ def read_count(environ: MutableMapping[str, str]) -> int:
 
 
 def inherited_socket(descriptor: int) -> socket.socket:
-    """Return the listening socket of a descriptor that this process has inherited. No child process inherits it again.
+    """Return the listening socket of an inherited descriptor. Child processes do not inherit it in turn.
 
     Args:
-        descriptor: Its number.
+        descriptor: The number of the descriptor.
 
     Raises:
-        BindError: It is not open, no stream socket, or a connection.
+        BindError: The descriptor is not open, is no stream socket, or is a connection.
     """
     try:
-        os.fstat(descriptor)  # socket() cuts a number off that is too large
+        os.fstat(descriptor)  # first, since socket() truncates a number that is too large
     except (OSError, OverflowError) as exc:
-        raise unusable(descriptor, errno.EBADF, "not open in this process") from exc
+        raise descriptor_error(descriptor, errno.EBADF, "not open in this process") from exc
     try:
-        found = socket.socket(fileno=descriptor)
+        sock = socket.socket(fileno=descriptor)
     except OSError as exc:
-        raise unusable(descriptor, exc.errno or errno.ENOTSOCK, "no socket") from exc
-    if found.type != socket.SOCK_STREAM:
-        # The descriptor stays open: it is not ours.
-        found.detach()
-        raise unusable(descriptor, errno.EPROTOTYPE, "no stream socket; use ListenStream= in the .socket unit")
-    if is_connected(found):
-        found.detach()
-        raise unusable(descriptor, errno.EISCONN, "a connection; use Accept=no in the .socket unit")
-    found.set_inheritable(False)
-    return found
+        raise descriptor_error(descriptor, exc.errno or errno.ENOTSOCK, "no socket") from exc
+    if sock.type != socket.SOCK_STREAM:
+        # The descriptor belongs to the caller, and stays open.
+        sock.detach()
+        raise descriptor_error(descriptor, errno.EPROTOTYPE, "no stream socket; use ListenStream= in the .socket unit")
+    if is_connected(sock):
+        sock.detach()
+        raise descriptor_error(descriptor, errno.EISCONN, "a connection; use Accept=no in the .socket unit")
+    sock.set_inheritable(False)
+    return sock
 
 
-def is_connected(found: socket.socket) -> bool:
+def is_connected(sock: socket.socket) -> bool:
     try:
-        found.getpeername()
+        sock.getpeername()
     except OSError:
         return False
     return True
 
 
-def unusable(descriptor: int, number: int, what: str) -> BindError:
+def descriptor_error(descriptor: int, number: int, what: str) -> BindError:
     return BindError(
         number, f"cannot listen on descriptor {descriptor}: it is {what}; hand down a socket that is bound and listens"
     )

@@ -1,4 +1,4 @@
-"""What a serving backend is."""
+"""The contract of a serving backend, and the adapter for backends of the user."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ class ServBackend(Protocol):
     """A serving backend: it speaks HTTP on one address and calls the WSGI application.
 
     Attributes:
-        _id: Its name in messages.
+        _id: The name of the backend in messages.
         _supportGevent: Whether it can serve with ``gevent=True``.
-        _supportNative: Whether it can serve without.
-        _supportRawSocket: Whether the server opens the listening sockets, and hands each to ``start``.
-        _supportTLS: Whether it serves with what :func:`~flaskJSONRPCServer.servBackend.tls.server_context` makes of
-            ``server.settings.ssl``.
-        _supportSSLContext: Whether ``ssl`` may be an :class:`ssl.SSLContext`, and not files alone.
+        _supportNative: Whether it can serve without gevent.
+        _supportRawSocket: Whether the server opens the listening sockets and passes each to ``start``.
+        _supportTLS: Whether it serves with the context that
+            :func:`~flaskJSONRPCServer.servBackend.tls.server_context` returns for ``server.settings.ssl``.
+        _supportSSLContext: Whether ``ssl`` may be an :class:`ssl.SSLContext`, not only files.
     """
 
     _id: str
@@ -34,14 +34,15 @@ class ServBackend(Protocol):
         """Listen, and serve in the background.
 
         Args:
-            bindAdress: With ``_supportRawSocket``, ``(ip or path, listening socket)``: it works on a duplicate, since
-                the server closes its own before it calls ``stop``. Otherwise ``[ip, port]``, to listen on.
+            bindAdress: With ``_supportRawSocket``, ``(ip or path, listening socket)``. The backend works on a duplicate
+                of the socket, since the server closes its own before it calls ``stop``. Otherwise ``[ip, port]``, to
+                listen on.
             wsgiApp: The WSGI callable.
             server: The flaskJSONRPCServer.
-            joinLoop: Always False: the server itself waits where its caller asked for that.
+            joinLoop: Always False: the server itself waits if its caller asked for that.
 
         Returns:
-            The running instance, which ``stop`` is given back. Its ``address``, if it has one, is shown to users.
+            The running instance, which is passed to ``stop``. If it has an ``address``, users see that.
 
         Raises:
             BindError: The address cannot be listened on.
@@ -49,31 +50,31 @@ class ServBackend(Protocol):
         """
 
     def stop(self, serverInstance: Any, serverIndex: int, server: Any, timeout: float) -> None:
-        """Stop accepting, finish what is being answered, and free the address.
+        """Stop accepting, finish the requests that are being answered, and free the address.
 
         Args:
-            serverInstance: What ``start`` returned.
-            serverIndex: Which of the server's addresses this is, from 0.
+            serverInstance: The instance that ``start`` returned.
+            serverIndex: The index of the address among those of the server, from 0.
             server: The flaskJSONRPCServer.
-            timeout: How long to wait for what is being answered, in seconds.
+            timeout: How long to wait for the requests, in seconds.
         """
 
 
 class CustomBackend:
-    """A user's backend: an object with the members of :class:`ServBackend`, or a dict with them as keys.
+    """Adapts a backend of the user: an object with the members of :class:`ServBackend`, or a dict with them as keys.
 
-    Without a ``stop``, what it serves ends with its process. Without the flags, it serves with gevent and without, on
-    addresses but not on sockets.
+    A backend without a ``stop`` serves until its process ends. Without the flags, it serves with gevent and without,
+    on addresses but not on sockets.
 
     Args:
-        given: The object or dict.
+        backend: The object or dict.
 
     Raises:
-        SettingsError: It lacks ``_id`` or ``start``.
+        SettingsError: The backend lacks ``_id`` or ``start``.
     """
 
-    def __init__(self, given: Any) -> None:
-        members = given if isinstance(given, Mapping) else MembersOf(given)
+    def __init__(self, backend: Any) -> None:
+        members = backend if isinstance(backend, Mapping) else MembersOf(backend)
         self._id = str(members.get("_id") or "")
         self._start = members.get("start")
         self._stop = members.get("stop")
@@ -83,7 +84,7 @@ class CustomBackend:
         self._supportTLS = bool(members.get("_supportTLS"))
         self._supportSSLContext = members.get("_supportSSLContext") is None or bool(members.get("_supportSSLContext"))
         if not self._id or not callable(self._start):
-            raise SettingsError(f"servBackend={given!r} is refused: a custom one has '_id' and a function 'start'")
+            raise SettingsError(f"servBackend={backend!r} is refused: a custom one has '_id' and a function 'start'")
 
     def start(self, bindAdress: Any, wsgiApp: Any, server: Any, joinLoop: bool) -> Any:
         """As :meth:`ServBackend.start`."""
@@ -96,7 +97,7 @@ class CustomBackend:
 
 
 class MembersOf:
-    """Reads an object's attributes as a dict's entries."""
+    """Reads the attributes of an object as the entries of a dict."""
 
     def __init__(self, owner: object) -> None:
         self._owner = owner

@@ -1,4 +1,4 @@
-"""The warning that a backend logs where it listens on an address that it is not fit for."""
+"""The warning about a backend that other machines can reach although it is not fit for that."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ __all__ = ["is_exposed", "warn_if_exposed"]
 
 
 def is_exposed(listener: socket.socket) -> bool:
-    """Return whether other machines may reach a listening socket: it is neither a Unix socket nor on loopback."""
+    """Return whether other machines may reach a listening socket: neither a Unix socket nor one on loopback."""
     return not is_unix(listener) and not is_loopback(listener.getsockname()[0])
 
 
 def warn_if_exposed(listener: socket.socket, log: ServerLog, backend_id: str, why: str) -> None:
-    """Log a warning where other machines may reach a backend that only this one, or a proxy, should talk to.
+    """Log a warning if other machines may reach a backend that only this machine or a proxy should talk to.
 
     Args:
         listener: The listening socket.
         log: The log of the server.
         backend_id: The name of the backend.
-        why: What the backend is for and what it lacks, as the rest of a sentence about it.
+        why: The purpose of the backend and its missing bounds, as the rest of a sentence about it.
     """
     if is_exposed(listener):
         where = Address(*listener.getsockname()[:2])

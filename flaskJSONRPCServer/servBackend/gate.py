@@ -1,4 +1,4 @@
-"""What stands between a serving backend and the application, so that a restart is not seen from outside."""
+"""The gate between a serving backend and the application, which hides a restart from clients."""
 
 from __future__ import annotations
 
@@ -19,37 +19,38 @@ class RpcApplication(Protocol):
     """A WSGI application that answers its RPC requests without WSGI too."""
 
     def respond(self, received: ReceivedRequest) -> Response | None:
-        """Answer one request; None where it has to be answered as WSGI."""
+        """Answer one request. Return None if it must be answered by WSGI."""
 
     def body_limit_bytes(self, head: dict[str, Any]) -> int | None:
-        """Return how large the body of an RPC request may be; None for any other request."""
+        """Return the limit of the body of an RPC request; None for any other request."""
 
     def refusal_headers(self, head: dict[str, Any]) -> list[tuple[str, str]]:
-        """Return the headers of an answer to an RPC request that the serving backend refuses."""
+        """Return the headers to add to the answer when the serving backend refuses an RPC request."""
 
 
 def service_unavailable(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Answer one request while there is no application."""
+    """Answer 503: a WSGI application for the time when there is no other."""
     start_response("503 Service Unavailable", [("Content-Type", "text/plain"), ("Content-Length", "0")])
     return []
 
 
 class Gate:
-    """A WSGI application that passes requests on to another one, and holds them back while there is a change.
+    """A WSGI application that passes requests on to another one, and holds them while that one is replaced.
 
-    The serving backend and its connections know this object only; so what is behind it may be replaced, and a request
-    that comes meanwhile waits: it is neither refused nor lost.
+    The serving backend and its connections know only this object. So the application behind it can be replaced without
+    touching sockets or connections, and requests that come meanwhile wait: none is refused or lost.
 
-    A request that need not wait takes no lock. It notes that it is inside before it looks whether requests are held,
-    and whoever holds them does so before looking who is inside: so one of the two sees the other.
+    A request that need not wait takes no lock. It registers itself as inside before it checks whether requests are
+    held. The thread that holds requests sets the flag before it checks who is inside. So one of the two always sees the
+    other.
     """
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
         self._app: WsgiApp = service_unavailable  # written under _condition
-        self._rpc: RpcApplication | None = None  # the same where it is one; written under _condition
+        self._rpc: RpcApplication | None = None  # the same application, if it is one; written under _condition
         self._held = False  # written under _condition
-        self._inside: set[int] = set()  # the threads whose requests are inside; each adds and removes itself alone
+        self._inside: set[int] = set()  # the threads whose requests are inside; each adds and removes only itself
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer one request (PEP 3333)."""
@@ -60,8 +61,8 @@ class Gate:
             self._leave()
 
     def respond(self, received: ReceivedRequest) -> Response | None:
-        """Answer one request without WSGI; None where it has to be answered by :meth:`__call__`."""
-        # As __call__, without its two steps: each request comes this way.
+        """Answer one request without WSGI. Return None if :meth:`__call__` must answer it."""
+        # The code of _enter() and _leave() is written out here for speed: each RPC request comes this way.
         thread = threading.get_ident()
         self._inside.add(thread)
         if self._held:
@@ -74,37 +75,43 @@ class Gate:
                 self._wake_waiting()
 
     def body_limit_bytes(self, head: dict[str, Any]) -> int | None:
-        """Return how large the body of an RPC request may be; None for any other request. Never waits."""
+        """Return the limit of the body of an RPC request; None for any other request. Never waits."""
         return None if self._rpc is None else self._rpc.body_limit_bytes(head)
 
     def refusal_headers(self, head: dict[str, Any]) -> list[tuple[str, str]]:
-        """Return what an answer that refuses an RPC request has to say. Never waits."""
+        """Return the headers to add to the answer that refuses an RPC request. Never waits."""
         return [] if self._rpc is None else self._rpc.refusal_headers(head)
 
     def open(self, app: WsgiApp) -> None:
-        """Pass requests on to this application, those too that were held."""
+        """Pass requests on to an application, including those that are held."""
         with self._condition:
             self._app, self._held = app, False
             self._rpc = app if isinstance(app, RpcApplication) else None
             self._condition.notify_all()
 
     def hold(self) -> None:
-        """Hold back whatever comes from now on."""
+        """Hold all requests that come from now on."""
         with self._condition:
             self._held = True
 
-    def wait_passed(self, timeout_s: float, allowed: int = 0) -> int:
-        """Wait until no more than ``allowed`` requests are inside.
+    def release(self) -> None:
+        """Undo :meth:`hold`: requests go on to the application that has served them until now."""
+        with self._condition:
+            self._held = False
+            self._condition.notify_all()
+
+    def drain(self, timeout_s: float, allowed: int = 0) -> int:
+        """Wait until no more than ``allowed`` requests are inside. Held requests do not count.
 
         Returns:
-            How many there are; more than ``allowed`` only after the timeout.
+            How many are inside; more than ``allowed`` only after the timeout.
         """
         with self._condition:
             self._condition.wait_for(lambda: len(self._inside) <= allowed, timeout_s)
             return len(self._inside)
 
     def is_inside(self) -> bool:
-        """Tell whether the calling thread is answering a request."""
+        """Return whether the calling thread is answering a request."""
         return threading.get_ident() in self._inside
 
     def _enter(self) -> None:

@@ -1,4 +1,4 @@
-"""Serving with granian, whose HTTP is written in Rust: kept-alive connections, and a pool of threads for the calls."""
+"""Serving with granian, which speaks HTTP in Rust, keeps connections alive, and calls from a pool of threads."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 from ..errors import UnsupportedError
 from ..runtime.logs import ERROR, WARNING
 from .exposure import warn_if_exposed
-from .granian_worker import LOGGER, Worker
+from .granian_worker import LOGGER, GranianWorker
 from .sockets import is_unix
 from .tls import server_context
 from .wsgi import CONSTANTS, close_body, server_variables
@@ -31,8 +31,8 @@ _EXPOSED = (
 _REFUSAL = b"The request is refused: its Transfer-Encoding is not 'chunked'.\n"
 
 
-class Answer:
-    """What an application passes to :meth:`start`, and what it writes by the function that this returns."""
+class WsgiResponse:
+    """Collects the status and headers that an application starts its response with, and the parts that it writes."""
 
     __slots__ = ("headers", "status", "written")
 
@@ -42,103 +42,106 @@ class Answer:
         self.written: list[bytes] = []
 
     def start(self, status: str, headers: Headers, exc_info: Any = None) -> Callable[[bytes], object]:
-        """Be the ``start_response`` of PEP 3333; granian sends the headers with the body, so they may still change."""
-        self.status = code_of(status)
+        """Store the status and headers: the ``start_response`` of PEP 3333.
+
+        Granian sends the headers with the body, so a second call may still replace them.
+        """
+        self.status = status_code(status)
         self.headers = headers
         return self.written.append
 
 
 @functools.lru_cache(maxsize=64)
-def code_of(status: str) -> int:
-    """Return the number in a status. An application says the same few again and again."""
+def status_code(status: str) -> int:
+    """Return the code of a status. Cached, since an application uses few of them."""
     return int(status[:3])
 
 
-class Chunks:
-    """A body that comes piece by piece.
+class StreamedBody:
+    """An iterator over the parts of a body, for granian.
 
     Args:
-        first: The pieces that are there already.
-        rest: What the application returned.
-        others: Gives the pieces after them.
+        first: The parts that the application has produced already.
+        rest: The iterator over the parts that follow.
+        body: The iterable that the application returned, to be closed at the end.
     """
 
-    def __init__(self, first: list[bytes], rest: Iterable[bytes], others: Iterator[bytes]) -> None:
+    def __init__(self, first: list[bytes], rest: Iterator[bytes], body: Iterable[bytes]) -> None:
         self._first = first[::-1]
         self._rest = rest
-        self._others = others
+        self._body = body
 
     def __next__(self) -> bytes:
-        return self._first.pop() if self._first else next(self._others)
+        return self._first.pop() if self._first else next(self._rest)
 
     def close(self) -> None:
-        """Tell the application that the body has been sent, or never will be."""
-        close_body(self._rest)
+        """Close the iterable of the application, whether or not all of it has been sent."""
+        close_body(self._body)
 
 
-class Caller:
-    """Calls the WSGI application for each of granian's requests.
+class WsgiAdapter:
+    """Answers the requests of granian by calling the WSGI application.
 
     Args:
         app: The application.
         listener: The listening socket.
 
     Attributes:
-        running: The threads that are answering a request. Each adds and removes only itself, in one step.
+        active_threads: The threads that are answering a request. Each adds and removes only itself, atomically.
     """
 
     def __init__(self, app: Callable[..., Iterable[bytes]], listener: socket.socket) -> None:
-        self.running: set[int] = set()
+        self.active_threads: set[int] = set()
         self._app = app
-        self._added = {**CONSTANTS, "wsgi.errors": sys.stderr}
-        if is_unix(listener):  # which has no name and port, and PEP 3333 wants them
-            self._added.update(server_variables(listener), REMOTE_ADDR="")
+        self._variables = {**CONSTANTS, "wsgi.errors": sys.stderr}
+        if is_unix(listener):  # granian sets no name and port for it, and PEP 3333 requires them
+            self._variables.update(server_variables(listener), REMOTE_ADDR="")
 
     def __call__(self, protocol: Any, environ: dict[str, Any]) -> None:
-        """Answer one request."""
+        """WsgiResponse one request."""
         thread = threading.get_ident()
-        self.running.add(thread)
+        self.active_threads.add(thread)
         try:
-            environ = {**environ, **self._added}  # faster than an update, which has to enlarge granian's dict
+            environ = {**environ, **self._variables}  # faster than update(), which would have to grow granian's dict
             if environ["SERVER_PROTOCOL"] != "HTTP/1.1":
-                mend_http_1_0(environ)
+                complete_http_1_0(environ)
             if "HTTP_TRANSFER_ENCODING" in environ and environ["HTTP_TRANSFER_ENCODING"].lower() != "chunked":
                 headers = [("Connection", "close"), ("Content-Type", "text/plain; charset=utf-8")]
                 protocol.response_bytes(400, headers, _REFUSAL)
             else:
                 self._answer(protocol, environ)
         finally:
-            self.running.discard(thread)
+            self.active_threads.discard(thread)
 
     def _answer(self, protocol: Any, environ: dict[str, Any]) -> None:
-        answer = Answer()
-        body = self._app(environ, answer.start)
+        response = WsgiResponse()
+        body = self._app(environ, response.start)
         if type(body) is list:
-            protocol.response_bytes(answer.status, answer.headers, b"".join([*answer.written, *body]))
+            protocol.response_bytes(response.status, response.headers, b"".join([*response.written, *body]))
         else:
-            self._stream(protocol, answer, body)
+            self._stream(protocol, response, body)
 
-    def _stream(self, protocol: Any, answer: Answer, body: Iterable[bytes]) -> None:
-        others = iter(body)
+    def _stream(self, protocol: Any, response: WsgiResponse, body: Iterable[bytes]) -> None:
+        rest = iter(body)
         try:
-            first = next(others, b"")  # an application may call start_response as late as here
+            first = next(rest, b"")  # an application may call start_response as late as its first part
         except BaseException:
             close_body(body)
             raise
-        protocol.response_iter(answer.status, answer.headers, Chunks([*answer.written, first], body, others))
+        protocol.response_iter(response.status, response.headers, StreamedBody([*response.written, first], rest, body))
 
 
-def mend_http_1_0(environ: dict[str, Any]) -> None:
-    """Give a request of HTTP/1.0 its version in full, and no Host where it has none."""
+def complete_http_1_0(environ: dict[str, Any]) -> None:
+    """Set the full version of an HTTP/1.0 request, and remove an empty Host: granian sets one if there is none."""
     environ["SERVER_PROTOCOL"] = "HTTP/1.0"
     if not environ["HTTP_HOST"]:
         del environ["HTTP_HOST"]
 
 
-class LogHandler(logging.Handler):
-    """Hands granian's errors and warnings to a server's log.
+class GranianLogHandler(logging.Handler):
+    """Passes granian's errors and warnings to the log of a server.
 
-    Granian does not tell which server they are about: where several run, each logs them.
+    Granian does not say which server a message is about: if several run, each logs it.
     """
 
     def __init__(self, server: Any) -> None:
@@ -151,41 +154,41 @@ class LogHandler(logging.Handler):
         self._server.log.write(level, "granian:", record.getMessage())
 
 
-class Running:
-    """A worker, and the log that it writes to while it runs."""
+class GranianServer:
+    """A running worker of granian, with its connection to the log."""
 
     def __init__(self, listener: socket.socket, app: Any, server: Any) -> None:
         settings = server.settings
-        server_context(settings.ssl)  # says what is wrong with the files
-        self._log = LogHandler(server)
+        server_context(settings.ssl)  # for its error messages about bad files
+        self._log = GranianLogHandler(server)
         self._logger = logging.getLogger(LOGGER)
         self._logger.propagate = False
-        # Its starts and stops are ours to tell; and logging keeps an entry for each native thread that it meets.
+        # The server itself logs starts and stops. Also, logging keeps an entry for each native thread that logs.
         self._logger.setLevel(logging.WARNING)
         self._logger.addHandler(self._log)
-        self._caller = Caller(app, listener)
-        self._worker = Worker(
+        self._adapter = WsgiAdapter(app, listener)
+        self._worker = GranianWorker(
             listener,
-            self._caller,
+            self._adapter,
             threads=settings.threads,
             backlog=settings.backlog,
             head_timeout_s=settings.read_timeout_s,
-            tls=files_of(settings.ssl),
+            tls=key_and_certificate(settings.ssl),
         )
 
     def stop(self, timeout_s: float) -> int | None:
-        """Stop accepting, then finish.
+        """Stop accepting, and wait for the requests that are being answered.
 
         Returns:
-            How many requests were still being answered when the time was over. None where all has ended.
+            None if all of them have ended; else how many were still being answered after the timeout.
         """
-        ended = self._worker.stop(timeout_s)
+        has_ended = self._worker.stop(timeout_s)
         self._logger.removeHandler(self._log)
-        return None if ended else len(self._caller.running)
+        return None if has_ended else len(self._adapter.active_threads)
 
 
-def files_of(ssl: Any) -> tuple[str, str] | None:
-    """Return the key file and the certificate file that ``ssl`` names."""
+def key_and_certificate(ssl: Any) -> tuple[str, str] | None:
+    """Return the paths of the key file and the certificate file of the option ``ssl``; None without TLS."""
     if not ssl:
         return None
     key, certificate = ssl
@@ -193,7 +196,7 @@ def files_of(ssl: Any) -> tuple[str, str] | None:
 
 
 class GranianBackend:
-    """Serves with granian's worker, in this process."""
+    """Serves with granian's worker in this process."""
 
     _id = "granian"
     _supportGevent = False
@@ -202,14 +205,14 @@ class GranianBackend:
     _supportTLS = True
     _supportSSLContext = False
 
-    def start(self, bindAdress: Any, wsgiApp: Callable[..., Any], server: Any, joinLoop: bool) -> Running:
+    def start(self, bindAdress: Any, wsgiApp: Callable[..., Any], server: Any, joinLoop: bool) -> GranianServer:
         """As :meth:`~flaskJSONRPCServer.servBackend.base.ServBackend.start`."""
         _, listener = bindAdress
         refuse_trusted_proxies(server.settings.trusted_proxies)
         warn_if_exposed(listener, server.log, self._id, _EXPOSED)
-        return Running(listener, wsgiApp, server)
+        return GranianServer(listener, wsgiApp, server)
 
-    def stop(self, serverInstance: Running, serverIndex: int, server: Any, timeout: float) -> None:
+    def stop(self, serverInstance: GranianServer, serverIndex: int, server: Any, timeout: float) -> None:
         """As :meth:`~flaskJSONRPCServer.servBackend.base.ServBackend.stop`."""
         cut_off = serverInstance.stop(timeout)
         if cut_off is not None:
@@ -217,12 +220,13 @@ class GranianBackend:
 
 
 def refuse_trusted_proxies(trusted_proxies: Sequence[str]) -> None:
-    """Check that no proxy is to be believed: the environ does not tell its X-Forwarded-For from X_Forwarded_For.
+    """Check that ``trusted_proxies`` is empty.
 
-    A proxy overwrites the one, and may pass the other on as the client has sent it.
+    Granian's environ does not distinguish the header X-Forwarded-For from X_Forwarded_For. A proxy overwrites the
+    first, but may pass on the second as the client has sent it.
 
     Raises:
-        UnsupportedError: One is.
+        UnsupportedError: There are trusted proxies.
     """
     if trusted_proxies:
         raise UnsupportedError(

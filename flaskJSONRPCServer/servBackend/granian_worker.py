@@ -1,7 +1,7 @@
-"""Granian's worker inside this process: the only module that touches names which granian does not publish.
+"""Granian's worker inside this process: the only module that uses private names of granian.
 
-Granian itself starts processes, and takes over signals and logging; its worker does neither. What this module takes for
-granted is checked when it is imported, and the extra ``fast`` holds the versions that it was tested with.
+Granian itself starts processes, and takes over signals and logging; its worker does neither. The import of this module
+checks the names that it uses, and the extra ``fast`` pins the versions that it was tested with.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from ..errors import UnsupportedError
 from ..extras import install_command
 from .sockets import is_unix
 
-__all__ = ["LOGGER", "Worker", "check_contract", "version"]
+__all__ = ["LOGGER", "GranianWorker", "check_contract", "version"]
 
-_native: Any = _granian  # its own annotations are behind what it takes
+_native: Any = _granian  # Any, since its own annotations are out of date
 
 LOGGER = "_granian"
 """The name of the :mod:`logging` logger that granian writes to."""
 
-# How long a thread of the pool stays without work, in seconds; granian's own default.
+# How long an idle thread of the pool lives, in seconds; granian's own default.
 _IDLE_S = 30
 
-# Granian accepts no more connections than this at once, idle ones included: the most that descriptors allow.
+# How many connections granian accepts at once, idle ones included. More than there can be descriptors: no limit.
 _CONNECTIONS = 1 << 20
 
-# No header comes later than this; stands for "no limit", which granian does not have.
+# Ten years, for "no limit", which granian does not offer.
 _FOREVER_S = 10 * 365 * 86400
 
-# How long the end of the process waits for the worker, in seconds. Its threads are not to outlive the interpreter.
+# How long the exit of the process waits for the worker, in seconds: its threads must not outlive the interpreter.
 _AT_EXIT_S = 1.0
 
 _CONTRACT = {
@@ -68,17 +68,17 @@ _CONTRACT = {
 
 
 def check_contract(module: Any = _native) -> None:
-    """Check that granian's names are what this module takes them for.
+    """Check that granian's private names exist and take the expected parameters.
 
     Raises:
-        UnsupportedError: One is missing, or takes something else; the message names it and the remedy.
+        UnsupportedError: A name is missing, or its parameters differ. The message names it and the remedy.
     """
     for name, expected in _CONTRACT.items():
         try:
-            found = list(inspect.signature(functools.reduce(getattr, name.split("."), module)).parameters)
+            parameters = list(inspect.signature(functools.reduce(getattr, name.split("."), module)).parameters)
         except (AttributeError, ValueError, TypeError):
-            found = None
-        if found != expected:
+            parameters = None
+        if parameters != expected:
             raise UnsupportedError(
                 f"granian {version} cannot be used here: its {name} is not what it was in the versions that this was "
                 f"tested with; install one of them: {install_command('fast', 'granian')}"
@@ -87,25 +87,25 @@ def check_contract(module: Any = _native) -> None:
 
 @functools.cache
 def closed_loop() -> asyncio.AbstractEventLoop:
-    """Return what the worker demands and, for WSGI, never runs: an event loop. A closed one holds no descriptors."""
+    """Return a closed event loop, which holds no descriptors. The worker requires a loop but never runs it for WSGI."""
     loop = asyncio.new_event_loop()
     loop.close()
     return loop
 
 
-class Worker:
-    """Accepts connections on one listening socket, and calls a function for each request, in threads of its own.
+class GranianWorker:
+    """Accepts connections on one listening socket, and calls a function for each request in its own threads.
 
     Args:
-        listener: The listening socket; it works on a duplicate.
-        callback: Called with granian's protocol, which takes the answer, and the environ.
+        listener: The listening socket. The worker works on a duplicate.
+        callback: Called with granian's protocol object, which sends the answer, and the environ.
         threads: How many calls run at once.
         backlog: How many connections may wait to be accepted.
-        head_timeout_s: How long the head of a request may take to come, in seconds; 0 for no limit.
+        head_timeout_s: How long the head of a request may take, in seconds; 0 for no limit.
         tls: The key file and the certificate file, or None.
 
     Attributes:
-        ended: Set when everything has ended: the threads, the connections, the socket.
+        ended: Set when the threads, the connections and the socket have ended.
     """
 
     def __init__(
@@ -122,10 +122,10 @@ class Worker:
         self._signal = _native.WorkerSignal()
         self._signal.add_cb(self.ended.set)
         serve = "serve_mtr_uds" if is_unix(listener) else "serve_mtr"
-        with listener.dup() as own:
+        with listener.dup() as duplicate:
             worker = _native.WSGIWorker(
                 worker_id=1,
-                sock=(None, _native.SocketHolder(own.fileno(), is_unix(listener), backlog)),
+                sock=(None, _native.SocketHolder(duplicate.fileno(), is_unix(listener), backlog)),
                 ipc=None,
                 py_threads=threads,
                 py_threads_idle_timeout=_IDLE_S,
@@ -138,16 +138,16 @@ class Worker:
                 ssl_protocol_min="tls1.2",
                 metrics=(None, None),
             )
-            own.detach()  # the worker closes it
+            duplicate.detach()  # the worker closes it
         loop = closed_loop()
         getattr(worker, serve)(_native.CallbackScheduler(loop, callback, None, None, None), loop, self._signal)
         atexit.register(self.stop, _AT_EXIT_S)
 
     def stop(self, timeout_s: float) -> bool:
-        """Accept no more, end the connections that ask for nothing, and wait for the others.
+        """Stop accepting, end the idle connections, and wait for the others.
 
         Returns:
-            Whether everything has ended in time. What has not goes on.
+            Whether all of them have ended in time. The others go on.
         """
         atexit.unregister(self.stop)
         self._signal.set()

@@ -1,4 +1,10 @@
-"""Serving with gevent's pywsgi: a greenlet a connection, and connections that are kept alive. Needs ``gevent=True``."""
+"""Serving with gevent's pywsgi: one greenlet for each connection, and kept-alive connections. Needs ``gevent=True``.
+
+A greenlet reads heads and bodies, and sends answers, at the pace of its client. It has one of the
+``max_concurrent_calls`` places only from the end of the body to the end of the function, so neither a slow sender nor a
+slow reader occupies one. The application begins before that, since it may refuse a body unread: reading the last byte
+waits for the place.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +23,7 @@ from ..runtime.logs import DEBUG, INFO, WARNING
 from .gate import RpcApplication
 from .native.limits import parser_limits
 from .pywsgi_calls import CallLimit
-from .pywsgi_handler import Handler
+from .pywsgi_handler import PywsgiHandler
 from .sockets import is_unix
 from .tls import server_context
 from .wsgi import CONSTANTS, server_variables
@@ -25,14 +31,19 @@ from .wsgi import CONSTANTS, server_variables
 __all__ = ["PywsgiBackend"]
 
 
-class Server(WSGIServer):
-    """pywsgi's server on a socket of ours, which can wait for the requests that it is answering.
+class PywsgiServer(WSGIServer):
+    """The server of pywsgi on an existing socket. It can wait for the requests that are being answered.
 
     Args:
-        listener: The listening socket; it works on a duplicate.
+        listener: The listening socket. The server works on a duplicate.
         app: The WSGI application.
-        write_log: Takes the parts of a message.
+        write_log: Logs a message, passed in parts.
         settings: The settings of the flaskJSONRPCServer.
+
+    Attributes:
+        calls: The limit on concurrent calls.
+        is_stopping: Whether each connection ends after its current request.
+        idle: The connections without a request in progress.
     """
 
     def __init__(self, listener: socket.socket, app: Any, write_log: Callable[..., None], settings: Any) -> None:
@@ -44,30 +55,33 @@ class Server(WSGIServer):
         self.calls = CallLimit(settings.max_concurrent_calls, settings.max_waiting_requests)
         self._tls = server_context(settings.ssl)
         self.is_stopping = False
-        self.silent: set[Any] = set()  # connections without a request in progress
+        self.idle: set[Any] = set()
         self._connections = Pool()
-        # gevent's own class, whatever the listener is of: a socket may have been given that was made before the patch.
-        own = gevent.socket.socket(fileno=os.dup(listener.fileno()))
-        # pywsgi would ask the name service for the name.
+        # gevent's own class in any case: the user may have passed a socket that was made before the patch.
+        duplicate = gevent.socket.socket(fileno=os.dup(listener.fileno()))
+        # Set here, since pywsgi would query the name service for the name.
         environ = {**CONSTANTS, **server_variables(listener)}
-        super().__init__(own, app, spawn=self._connections, log=None, handler_class=Handler, environ=environ)
+        super().__init__(
+            duplicate, app, spawn=self._connections, log=None, handler_class=PywsgiHandler, environ=environ
+        )
         self.environ["wsgi.url_scheme"] = "http" if self._tls is None else "https"
 
     def do_read(self) -> tuple[Any, Any] | None:  # type: ignore[override]  # the stubs leave None out
-        """Accept a connection; None where there is none any more."""
+        """Accept a connection. Return None if there is none any more."""
         try:
             accepted: tuple[Any, Any] | None = super().do_read()
         except OSError as exc:
             self.write_log("a connection cannot be accepted:", repr(exc))
-            # The base class pauses for whatever is raised here; of all exceptions, this one is not printed.
+            # The base class pauses after any exception raised here, and prints all but this one.
             raise gevent.GreenletExit from exc
         if accepted is not None:
-            self.silent.add(accepted[0])
+            self.idle.add(accepted[0])
         return accepted
 
     def handle(self, sock: Any, address: Any) -> None:
         """Serve one connection."""
-        if not is_unix(sock):  # else a client that is kept alive waits 40 ms for an answer in two segments
+        if not is_unix(sock):
+            # With Nagle's algorithm, a kept-alive client would wait 40 ms for an answer that takes two segments.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.settimeout(self.read_timeout_s)
         try:
@@ -76,42 +90,47 @@ class Server(WSGIServer):
             else:
                 self._handle_tls(self._tls, sock, address)
         finally:
-            self.silent.discard(sock)
+            self.idle.discard(sock)
 
     def _handle_tls(self, tls: ssl.SSLContext, sock: Any, address: Any) -> None:
-        with tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False) as secured:
-            self.silent.discard(sock)  # which has nothing to read from any more
-            self.silent.add(secured)
+        try:
+            wrapped = tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+        except OSError as exc:  # the client has gone already
+            self.write_log(f"no TLS with {address or 'a client'}: {exc!r}")
+            return
+        with wrapped as secured:
+            self.idle.discard(sock)  # wrap_socket() has detached it
+            self.idle.add(secured)
             try:
                 with gevent.Timeout(self.read_timeout_s, TimeoutError):
                     secured.do_handshake()
-            except OSError as exc:  # plain HTTP, an old version, no certificate, silence, a scan of ports
+            except OSError as exc:  # plain HTTP, an old version, no certificate, silence, a port scan
                 self.write_log(f"no TLS with {address or 'a client'}: {exc!r}")
             else:
                 super().handle(secured, address)
             finally:
-                self.silent.discard(secured)
+                self.idle.discard(secured)
 
     def finish(self, timeout_s: float) -> int:
-        """Stop accepting, end the connections that have asked for nothing, and wait for the others.
+        """Stop accepting, end the idle connections, and wait for the others.
 
         Returns:
-            How many were still being answered when the time was over.
+            How many connections were still being answered after the timeout.
         """
         self.is_stopping = True
         self.close()
-        for connection in self.silent:
-            end_reading(connection)
+        for connection in self.idle:
+            shut_down_reading(connection)
         self._connections.join(timeout_s)
         return len(self._connections)
 
 
-def end_reading(connection: Any) -> None:
-    """Let whoever reads a connection find its end, after what has come already."""
-    # Another object of the same connection: gevent's own would break off the read, whatever has come.
-    with gevent.socket.socket(fileno=os.dup(connection.fileno())) as same:
+def shut_down_reading(connection: Any) -> None:
+    """Shut down the receiving side of a connection: its reader gets EOF after the bytes that have come already."""
+    # Through a duplicate: gevent's own socket would cancel a pending read, even if bytes have come.
+    with gevent.socket.socket(fileno=os.dup(connection.fileno())) as duplicate:
         try:
-            same.shutdown(socket.SHUT_RD)
+            duplicate.shutdown(socket.SHUT_RD)
         except OSError:  # the client has gone already
             return
 
@@ -126,16 +145,16 @@ class PywsgiBackend:
     _supportTLS = True
     _supportSSLContext = True
 
-    def start(self, bindAdress: Any, wsgiApp: Callable[..., Any], server: Any, joinLoop: bool) -> Server:
+    def start(self, bindAdress: Any, wsgiApp: Callable[..., Any], server: Any, joinLoop: bool) -> PywsgiServer:
         """As :meth:`~flaskJSONRPCServer.servBackend.base.ServBackend.start`."""
         settings = server.settings
         _, listener = bindAdress
         level = INFO if settings.debug else DEBUG
-        running = Server(listener, wsgiApp, functools.partial(server.log.write, level), settings)
-        running.start()
-        return running
+        instance = PywsgiServer(listener, wsgiApp, functools.partial(server.log.write, level), settings)
+        instance.start()
+        return instance
 
-    def stop(self, serverInstance: Server, serverIndex: int, server: Any, timeout: float) -> None:
+    def stop(self, serverInstance: PywsgiServer, serverIndex: int, server: Any, timeout: float) -> None:
         """As :meth:`~flaskJSONRPCServer.servBackend.base.ServBackend.stop`."""
         cut_off = serverInstance.finish(timeout)
         if cut_off:

@@ -1,4 +1,7 @@
-"""One connection of gevent's pywsgi: what its own handler lets through, takes without end, or loses is mended here."""
+"""One connection of gevent's pywsgi, with stricter parsing, bounds and a clean end.
+
+The parser is that of the backend ``native``, so a request means the same on both backends.
+"""
 
 from __future__ import annotations
 
@@ -21,35 +24,35 @@ from ..runtime.interrupts import is_interrupt
 from .native.limits import Head
 from .native.messages import RETRY_AFTER_S
 from .native.parser import RequestParser
-from .pywsgi_body import Body, LengthBody
+from .pywsgi_body import LengthBody, TimedBody
 from .pywsgi_reader import ChunkedBody, RequestReader
-from .pywsgi_sockets import read_rest, send_some
+from .pywsgi_sockets import drain, send_some
 from .tls import send_close_notify
 from .wsgi import client_variables
 
 if TYPE_CHECKING:
-    from .pywsgi import Server
+    from .pywsgi import PywsgiServer
 
-__all__ = ["Handler"]
+__all__ = ["PywsgiHandler"]
 
-# What is left of a body, for the connection to be kept: more is not worth reading. Both are guesses.
-_DISCARDED_BYTES = 64 * 1024
-_DISCARDED_IN_S = 0.2
+# How much of an unread body is drained to keep the connection, and for how long; both guessed.
+_DISCARD_BYTES = 64 * 1024
+_DISCARD_S = 0.2
 
-# What a path may have beside letters and digits (RFC 3986, section 3.3).
-_LOGGED_AS_IT_IS = "/:@!$&'()*+,;=~"
+# The characters of a path that are logged as they are, beside letters and digits (RFC 3986, section 3.3).
+_UNQUOTED = "/:@!$&'()*+,;=~"
 
 
-class Handler(WSGIHandler):
-    """One connection. What it has to say goes to the server's log: info with ``debug=True``, else debug."""
+class PywsgiHandler(WSGIHandler):
+    """Handles one connection. It logs to the server's log: at level info with ``debug=True``, else debug."""
 
-    server: Server
+    server: PywsgiServer
     _reader: RequestReader
-    _body: Body
-    _is_calling = False  # whether it has a place among the calls that run at once
+    _body: TimedBody
+    _is_calling = False  # whether it occupies one of the places for concurrent calls
     _is_shed = False  # whether the request has been refused for want of such a place
     _is_broken = False  # whether an answer could not be sent
-    _has_answered = False  # whether an answer may be on its way
+    _has_answered = False  # whether anything has been sent
 
     def handle(self) -> None:
         """Answer requests until one side ends the connection."""
@@ -58,15 +61,16 @@ class Handler(WSGIHandler):
         except OSError as exc:
             self.server.write_log("a connection broke:", repr(exc))
         finally:
-            # The body knows its handler. With controlGC, what refers to each other would pile up for long.
+            # Breaks reference cycles, such as that of the body and its handler: with controlGC, they would pile up.
             self.__dict__.pop("_body", None)
             self.__dict__.pop("_reader", None)
             self.__dict__.pop("environ", None)
 
     def handle_one_request(self) -> Any:
-        """Answer one request; return True where another one may follow, else None.
+        """Answer one request. Return True if another one may follow, else None.
 
-        The base class would read the head by itself, leniently. Between two requests, a stop ends the connection.
+        This replaces the method of the base class, which parses the head leniently. Between two requests, a stop ends
+        the connection.
         """
         goes_on = False
         if self._await_request():
@@ -78,27 +82,30 @@ class Handler(WSGIHandler):
             finally:
                 self._reader.close()
         if goes_on:
-            self.server.silent.add(self.socket)
+            self.server.idle.add(self.socket)
             return True
         self._end_connection()
         return None
 
     def _await_request(self) -> bool:
-        """Return whether a request has begun to come. From then on it has a deadline, and a stop waits for it."""
+        """Wait for the first byte of a request. Return False at the end of the connection.
+
+        From that byte on, the request has a deadline, and a stop waits for it.
+        """
         try:
             has_come = bool(self.rfile.peek(1))
-        except OSError:  # a client that is silent for too long, or has gone
+        except OSError:  # a client that was silent for too long, or has gone
             return False
         if not has_come:
             return False
-        self.server.silent.discard(self.socket)
+        self.server.idle.discard(self.socket)
         return True
 
     def _read_head(self) -> bool:
-        """Return whether there is a request to be answered: one whose head has come, and is not refused."""
+        """Read the head of a request. Return whether to answer the request: False if it is refused, or breaks off."""
         self.requestline, self.response_length = "", 0
         try:
-            self._reader.read_piece()  # of what has come already: mostly all of the head, and no clock need run
+            self._reader.read_piece()  # usually the whole head has come already, and no timer is needed
             if not self._reader.has_head:
                 late = TimeoutError("the head did not come in time")
                 with gevent.Timeout(self.server.head_timeout_s, late):
@@ -118,7 +125,7 @@ class Handler(WSGIHandler):
         self.log_request()
 
     def _answer(self) -> bool:
-        """Answer the request whose head has been read; return whether another one may follow."""
+        """Answer the request whose head has been read. Return whether another one may follow."""
         self.environ = self.get_environ()
         self.application = self.server.application
         self.handle_one_response()
@@ -132,7 +139,7 @@ class Handler(WSGIHandler):
         self.close_connection = not parser.keeps_alive
         self._is_shed = False
         self._body = self._make_body(parser)
-        self.wsgi_input = Rest(self)  # type: ignore[assignment]  # all that is asked of it is there
+        self.wsgi_input = UnreadBody(self)  # type: ignore[assignment]  # the base class only calls its _discard()
         environ = {
             **self.server.get_environ(),
             **parser.head,
@@ -143,47 +150,53 @@ class Handler(WSGIHandler):
             environ["SSL_CLIENT_CERT"] = ssl.DER_cert_to_PEM_cert(certificate)
         return environ
 
-    def _make_body(self, parser: RequestParser) -> Body:
+    def _make_body(self, parser: RequestParser) -> TimedBody:
         raw: LengthBody | ChunkedBody | None = None
-        if "HTTP_TRANSFER_ENCODING" in parser.head:  # which is chunked: the head has been checked
+        if "HTTP_TRANSFER_ENCODING" in parser.head:  # always chunked: the parser refuses others
             raw = ChunkedBody(self._reader)
         elif not self._reader.is_complete:
             raw = LengthBody(self.rfile, int(parser.head["CONTENT_LENGTH"]))
-        timeout_s, waits = self.server.body_timeout_s, parser.awaits_continue
-        return Body(raw, timeout_s, self.socket, waits_for_100=waits, on_complete=self._begin_call)
+        return TimedBody(
+            raw,
+            self.server.body_timeout_s,
+            self.socket,
+            expects_continue=parser.awaits_continue,
+            on_complete=self._begin_call,
+        )
 
     def run_application(self) -> None:
-        """Let the application answer as soon as there is room for another call.
+        """Call the application as soon as there is room for another call.
 
-        A request with a body is begun at once, so that it may be refused unread; it waits when the body is complete. So
-        nobody takes up room by sending slowly.
+        For a request with a body, the application is called at once, so that it may refuse the body unread. The wait
+        for room comes when the body is complete. So a slow sender takes up no room.
         """
         try:
             if self._body.has_ended:
                 self._begin_call()
             else:
-                self._shedding(self.server.calls.check_room)
+                self._shed_without_room(self.server.calls.check_room)
             super().run_application()
         except Refusal as refusal:
-            if self.headers_sent:  # the answer has begun, and cannot become another one
+            if self.headers_sent:  # too late for another answer
                 raise
             response = refusal_response(refusal)
             self.start_response(response.status, response.headers)
-            self.result = [] if self.command == "HEAD" else [response.body]  # its bytes would be the next answer
+            # A HEAD request gets no body: the client would read its bytes as the next answer.
+            self.result = [] if self.command == "HEAD" else [response.body]
             super().process_result()
             self.result = None
         finally:
             self._end_call()
 
     def process_result(self) -> None:
-        """Send what the application has returned. A client that reads slowly takes up no room for calls."""
+        """Send the answer of the application. A client that reads slowly takes up no room for calls."""
         self._end_call()
         super().process_result()
 
     def start_response(self, status: str, headers: Any, exc_info: Any = None) -> Any:
-        """Begin an answer; with the status of the refusal where the request has been refused meanwhile.
+        """Begin an answer. If the request has been refused meanwhile, the status is that of the refusal.
 
-        An application that knows no refusals, such as a page of Flask, takes one for an error of its own.
+        An application that does not know refusals, such as a page of Flask, reports one as an internal error.
         """
         if self._is_shed:
             status, headers = ServiceUnavailable.status, [*headers, ("Retry-After", str(RETRY_AFTER_S))]
@@ -194,22 +207,22 @@ class Handler(WSGIHandler):
     def finalize_headers(self) -> None:
         """Tell the client when the connection ends."""
         super().finalize_headers()
-        if hasattr(self.result, "__len__"):  # what is made while it is sent may still read
+        if hasattr(self.result, "__len__"):  # an application that is still generating its answer may still read
             self.end_body()
         self.close_connection = self.close_connection or self.server.is_stopping
         if self.close_connection and self.request_version == "HTTP/1.1":
             self.response_headers.append((b"Connection", b"close"))  # type: ignore[union-attr,arg-type]  # bytes
 
     def end_body(self) -> None:
-        """Read what the application has left of the body, or end the connection with the answer.
+        """Drain the rest of the body, or close the connection after the answer.
 
-        What follows a body that is broken, or that nobody reads, must not be read as a request.
+        The bytes after a broken or unread body must not be parsed as a request.
         """
-        if not self._body.has_ended and not self._body.discard(_DISCARDED_BYTES, _DISCARDED_IN_S):
+        if not self._body.has_ended and not self._body.discard(_DISCARD_BYTES, _DISCARD_S):
             self.close_connection = True
 
     def _sendall(self, data: Any) -> None:
-        # sendall() has one timeout for all of it, which would cut off whoever reads a long answer slowly but steadily.
+        # Not sendall(): its one timeout for all bytes would cut off a client that reads a long answer slowly.
         self._has_answered = True
         left = memoryview(data)
         try:
@@ -222,18 +235,18 @@ class Handler(WSGIHandler):
             raise
 
     def _begin_call(self) -> None:
-        """Take up room for a call, once a request.
+        """Take a place for a call, once for each request.
 
         Raises:
-            ServiceUnavailable: There is none, nor room to wait.
+            ServiceUnavailable: There is no place, and no room to wait.
             ConnectionAbortedError: The client has gone while it waited.
         """
-        self._shedding(self.server.calls.acquire, self.socket)
+        self._shed_without_room(self.server.calls.acquire, self.socket)
         self._is_calling = True
 
-    def _shedding(self, ask: Callable[..., None], *args: Any) -> None:
+    def _shed_without_room(self, check: Callable[..., None], *args: Any) -> None:
         try:
-            ask(*args)
+            check(*args)
         except ServiceUnavailable:
             self._is_shed = True
             raise
@@ -244,32 +257,32 @@ class Handler(WSGIHandler):
             self.server.calls.release()
 
     def _end_connection(self) -> None:
-        """Say that nothing follows, and let the client read its answer though it may still be sending.
+        """End the sending side, and drain the receiving side for a while, so that the client reads its answer.
 
-        Where a connection is closed with unread data, the system resets it, and the client may lose the answer.
+        If a connection is closed with unread data, the system resets it, and the client may lose the answer.
         """
         if isinstance(self.socket, ssl.SSLSocket):
             send_close_notify(self.socket)
         if not self._has_answered or self._is_broken:
             return
         descriptor = os.dup(self.socket.fileno())
-        with gevent.socket.socket(fileno=descriptor) as same, contextlib.suppress(OSError):
-            same.shutdown(socket.SHUT_WR)
-            read_rest(same)
+        with gevent.socket.socket(fileno=descriptor) as duplicate, contextlib.suppress(OSError):
+            duplicate.shutdown(socket.SHUT_WR)
+            drain(duplicate)
 
     def log_request(self) -> None:
         """Log a request."""
         self.server.write_log(self._peer(), f'"{self.requestline or "-"}" {self.code or "-"}')
 
     def log_error(self, msg: str, *args: Any) -> None:
-        """Log one of pywsgi's messages."""
+        """Log a message of pywsgi."""
         self.server.write_log(self._peer(), msg % args if args else msg)
 
     def handle_error(self, t: Any, v: Any, tb: Any) -> None:
-        """Log what a connection broke on, in one line; the base class prints it.
+        """Log the exception that broke a connection, in one line; the base class prints it.
 
-        An exception that ends the program, as Ctrl-C raises it, goes on to the main greenlet. Whatever runs at that
-        moment gets it, and that may be this connection.
+        An exception that ends the program, such as that of Ctrl-C, is passed on to the main greenlet. It is raised in
+        the greenlet that runs at that moment, which may be this one.
         """
         if is_interrupt(v):
             gevent.get_hub().handle_system_error(t, v, tb)
@@ -284,10 +297,10 @@ class Handler(WSGIHandler):
         return self.client_address[0] if isinstance(self.client_address, tuple) else "-"
 
 
-class Rest:
-    """What pywsgi lets go after the answer: the body, as far as nobody has read it."""
+class UnreadBody:
+    """The unread rest of a body, for pywsgi to discard after the answer."""
 
-    def __init__(self, handler: Handler) -> None:
+    def __init__(self, handler: PywsgiHandler) -> None:
         self._handler = handler
 
     def _discard(self) -> None:
@@ -295,7 +308,7 @@ class Rest:
 
 
 def request_line(head: Head) -> str:
-    """Return a request line as it may be logged: a query may hold what is secret, a path line breaks."""
-    path = quote(head["PATH_INFO"], safe=_LOGGED_AS_IT_IS, encoding="latin-1")
+    """Return a request line for the log, without the query, which may hold secrets, and with the path quoted."""
+    path = quote(head["PATH_INFO"], safe=_UNQUOTED, encoding="latin-1")
     query = "?..." if head["QUERY_STRING"] else ""
     return f"{head['REQUEST_METHOD']} {path}{query} {head['SERVER_PROTOCOL']}"

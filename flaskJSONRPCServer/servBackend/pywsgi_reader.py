@@ -1,4 +1,7 @@
-"""From a connection of pywsgi to llhttp: one request, and nothing of what follows it."""
+"""Reading exactly one request from a connection of pywsgi, by llhttp.
+
+pywsgi reads a body only when the application asks for it, so the bytes after a request must stay unread.
+"""
 
 from __future__ import annotations
 
@@ -19,69 +22,69 @@ __all__ = ["ChunkedBody", "ParsedBytes", "RequestReader"]
 _EMPTY_LINE = b"\r\n\r\n"
 
 
-class ChunkedEnd:
-    """Tells whether a chunked body ends in some bytes, before they are parsed for good.
+class ChunkedEndFinder:
+    """Finds out whether a chunked body ends within some bytes, before :class:`RequestParser` parses them.
 
-    It is llhttp again, without a callback for what is in the body, so it costs next to nothing.
+    This is a second llhttp, without a callback for the data, so it costs next to nothing.
     """
 
     def __init__(self) -> None:
-        self._has_come = False
+        self._is_found = False
         self._parser: Any = httptools.HttpRequestParser(self)
         self._parser.feed_data(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n")
 
     def on_message_complete(self) -> None:
-        """Take the end of the body, as llhttp tells it."""
-        self._has_come = True
+        """Remember the end of the body; llhttp calls this."""
+        self._is_found = True
 
-    def is_in(self, data: bytes) -> bool:
-        """Return whether the end is in what comes next, or has come."""
-        if self._has_come:
+    def ends_within(self, data: bytes) -> bool:
+        """Return whether the body ends within the next bytes, or has ended."""
+        if self._is_found:
             return True
-        # The one that parses them for good refuses what is wrong. What follows the end may ask for another protocol.
+        # Errors are ignored here: RequestParser refuses them. The bytes after the end may be an upgrade request.
         with contextlib.suppress(httptools.HttpParserError, httptools.HttpParserUpgrade):
             self._parser.feed_data(data)
-        return self._has_come
+        return self._is_found
 
     def close(self) -> None:
-        """Let go of the parser, which refers back to this object."""
+        """Drop the parser, which refers back to this object."""
         self._parser = None
 
 
 class RequestReader:
     """Reads one request from a connection by llhttp.
 
-    What follows the request must stay unread: it is the next one, or a body that is read as it is. llhttp tells that a
-    head or a body has ended, but httptools does not tell where in the bytes that it was given. Both a head and a
-    chunked body end with an empty line (RFC 9112, sections 2.1 and 7.1), so where one ends, no piece goes beyond the
-    next empty line, and the end of the request is the end of a piece. In a body there may be many empty lines:
-    :class:`ChunkedEnd` tells whether one of them can be the end.
+    The bytes after the request must stay unread: they are the next request, or a body that is read without a parser.
+    llhttp reports that a head or a body has ended, but httptools does not report where in its input. Both a head and a
+    chunked body end with an empty line (RFC 9112, sections 2.1 and 7.1). So this class feeds the parser in pieces: if
+    the end may come, a piece stops at the next empty line, and the end of the request is the end of a piece. A body may
+    contain many empty lines: :class:`ChunkedEndFinder` says whether one of them can be the end.
 
     Args:
         source: The connection, at the beginning of the request.
-        limits: What a request may be.
-        variables: What the head of each request of this connection has too.
+        limits: The limits on the request.
+        variables: CGI variables to add to the head.
 
     Attributes:
-        parser: What has been made of the request so far.
+        parser: The parser, with the parts of the request that have been read.
     """
 
     def __init__(self, source: io.BufferedReader[Any], limits: ParserLimits, variables: Head) -> None:
         self.parser = RequestParser(limits, variables)
         self._source = source
         self._last = b""  # the last bytes of the pieces before: an empty line may have begun there
-        self._end: ChunkedEnd | None = None
+        self._end: ChunkedEndFinder | None = None
         self._has_begun = False
 
     @property
     def is_complete(self) -> bool:
-        """Whether all of the request has been read."""
+        """Whether the whole request has been read."""
         messages = self.parser.messages
         return bool(messages) and isinstance(messages[0], ParsedRequest)
 
     @property
     def has_head(self) -> bool:
-        """Whether all of the head has been read."""
+        """Whether the whole head has been read."""
         return self.is_complete or self.parser.is_in_body
 
     def read_head(self) -> None:
@@ -89,67 +92,68 @@ class RequestReader:
 
         Raises:
             Refusal: The request is refused.
-            OSError: The connection has broken.
+            OSError: The connection is broken.
         """
         while not self.has_head:
             self.read_piece()
 
     def read_piece(self) -> None:
-        """Read some more of the head or of a chunked body; wait where nothing has come.
+        """Read a further piece of the head or of a chunked body. Wait if no bytes have come.
 
         Raises:
-            Refusal: The request is refused, now or before, or the connection ended before the request did.
-            OSError: The connection has broken.
+            Refusal: The request is or was refused, or the connection ended before the request did.
+            OSError: The connection is broken.
         """
-        self._check()
+        self._raise_refusal()
         if self._has_begun:
-            gevent.sleep(0)  # bytes that are there already would let nobody else have a turn, nor a deadline
+            gevent.sleep(0)  # reading buffered bytes does not switch, and would starve other greenlets and the deadline
         self._has_begun = True
         piece = self._next_piece()
         if not piece:
-            raise self._broken_off()
+            raise self._eof_error()
         self.parser.feed(piece)
-        self._check()
+        self._raise_refusal()
 
     def close(self) -> None:
-        """Let go of the parsers."""
+        """Drop the parsers."""
         self.parser.close()
         if self._end is not None:
             self._end.close()
 
-    def _check(self) -> None:
+    def _raise_refusal(self) -> None:
         messages = self.parser.messages
         if messages and isinstance(messages[0], Refusal):
             raise messages[0]
 
-    def _broken_off(self) -> Exception:
+    def _eof_error(self) -> Exception:
         if self.parser.is_in_head or self.parser.is_in_body:
             return BadRequest("the request ended before it was complete")
         return ConnectionResetError("the connection ended after an empty line")
 
     def _next_piece(self) -> bytes:
-        arrived = self._source.peek(1)
-        count = self._count_to_empty_line(arrived) if self._may_end_in(arrived) else len(arrived)
-        self._last = (self._last + arrived[:count])[1 - len(_EMPTY_LINE) :]
+        buffered = self._source.peek(1)
+        count = self._count_to_empty_line(buffered) if self._may_end_in(buffered) else len(buffered)
+        self._last = (self._last + buffered[:count])[1 - len(_EMPTY_LINE) :]
         return self._source.read(count)
 
-    def _may_end_in(self, arrived: bytes) -> bool:
+    def _may_end_in(self, buffered: bytes) -> bool:
         if not self.parser.is_in_body:
             return True
         if self._end is None:
-            self._end = ChunkedEnd()
-        return self._end.is_in(arrived)
+            self._end = ChunkedEndFinder()
+        return self._end.ends_within(buffered)
 
-    def _count_to_empty_line(self, arrived: bytes) -> int:
-        found = (self._last + arrived).find(_EMPTY_LINE)
-        return len(arrived) if found < 0 else found + len(_EMPTY_LINE) - len(self._last)
+    def _count_to_empty_line(self, buffered: bytes) -> int:
+        position = (self._last + buffered).find(_EMPTY_LINE)
+        return len(buffered) if position < 0 else position + len(_EMPTY_LINE) - len(self._last)
 
 
 class ParsedBytes(ReceiveBuffer):
-    """The bytes of a body between its parser and its reader: those that have been read are forgotten.
+    """The bytes of a body between the parser and the reader. Bytes that have been read are dropped.
 
     Attributes:
-        size: How many bytes have come, those included that have been read.
+        size: How many bytes have come, including those that have been read.
+        unread: The bytes that have not been read yet.
     """
 
     __slots__ = ("unread",)
@@ -159,12 +163,12 @@ class ParsedBytes(ReceiveBuffer):
         self.unread = bytearray()
 
     def append(self, data: bytes) -> None:
-        """Add what has been parsed."""
+        """Add parsed bytes."""
         self.size += len(data)
         self.unread += data
 
     def readinto(self, buffer: memoryview) -> int:
-        """Move bytes into a buffer; return how many."""
+        """Move bytes into a buffer. Return how many."""
         count = min(len(buffer), len(self.unread))
         buffer[:count] = self.unread[:count]
         del self.unread[:count]
@@ -172,7 +176,7 @@ class ParsedBytes(ReceiveBuffer):
 
 
 class ChunkedBody(io.RawIOBase):
-    """The bytes of a chunked body, under the limits that its parser has.
+    """The bytes of a chunked body, under the limits of its parser.
 
     Args:
         reader: The reader of the request, at the end of its head.
@@ -184,19 +188,19 @@ class ChunkedBody(io.RawIOBase):
 
     @property
     def has_ended(self) -> bool:
-        """Whether all of it has been read, so that the next request may follow."""
+        """Whether the whole body has been read, so that the next request may follow."""
         return self._reader.is_complete and not self._parsed.unread
 
     def readable(self) -> bool:
-        """Tell that it can be read."""
+        """Return True: the body can be read."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Read some bytes; 0 at the end.
+        """Read bytes into a buffer. Return how many; 0 at the end.
 
         Raises:
-            Refusal: The chunking is malformed, or over a limit, or the connection ends in the middle of it.
-            OSError: The connection has broken.
+            Refusal: The chunking is malformed or exceeds a limit, or the connection ends in the middle of it.
+            OSError: The connection is broken.
         """
         while not self._parsed.unread and not self._reader.is_complete:
             self._reader.read_piece()

@@ -1,4 +1,4 @@
-"""Sending to clients that read slowly, and parting from those that still send, under pywsgi."""
+"""Sending to slow readers, and draining connections at their end, under pywsgi."""
 
 from __future__ import annotations
 
@@ -12,43 +12,43 @@ if sys.platform != "win32":
     import fcntl
     import termios
 
-__all__ = ["read_rest", "send_some"]
+__all__ = ["drain", "send_some"]
 
-# How long a client that is still sending is listened to after its last answer: without a byte, in all, and how many
-# bytes. Enough for 50 MB on their way from near by; guesses.
+# How long a connection is drained after its last answer: without a byte, and in all. And how many bytes: enough for an
+# upload of 50 MB from near by. All guessed.
 _LINGER_SILENT_S = 1.0
 _LINGER_S = 10.0
 _LINGER_BYTES = 64 * 1024 * 1024
 
 
-def read_rest(connection: Any) -> None:
-    """Read what a client still sends, until it stops, for a time and up to a size.
+def drain(connection: Any) -> None:
+    """Drain a connection until EOF, for a limited time and up to a limited size.
 
     Raises:
-        OSError: The connection has broken, or the time is over.
+        OSError: The connection is broken, or the time is over.
     """
     connection.settimeout(_LINGER_SILENT_S)
     left = _LINGER_BYTES
     with gevent.Timeout(_LINGER_S, TimeoutError):
-        while left > 0 and (read := len(connection.recv(65536))):
-            left -= read
-            gevent.sleep(0)  # a socket that is never empty would let nobody else have a turn
+        while left > 0 and (count := len(connection.recv(65536))):
+            left -= count
+            gevent.sleep(0)  # a socket that always has bytes does not switch, and would starve other greenlets
 
 
 def send_some(connection: Any, data: memoryview) -> int:
-    """Send what the system takes as soon as it takes anything; return how many bytes that are.
+    """Send as many bytes as the system accepts, and wait until it accepts any. Return how many.
 
     Raises:
-        TimeoutError: The client has read nothing for as long as the socket's timeout.
-        OSError: The connection has broken.
+        TimeoutError: The client has read nothing for the timeout of the socket.
+        OSError: The connection is broken.
     """
     while True:
         before = unsent_bytes(connection)
         try:
             sent: int = connection.send(data)
         except TimeoutError:
-            # The system takes more only when a third of its buffer is free, megabytes, which a slow reader may need
-            # longer for. It reads as long as the buffer becomes emptier.
+            # The system accepts more bytes only when a third of its buffer is free. That can be megabytes, for which a
+            # slow reader needs longer than the timeout. A client whose buffer shrinks is still reading.
             if before is None or before == unsent_bytes(connection):
                 raise
         else:
@@ -56,11 +56,11 @@ def send_some(connection: Any, data: memoryview) -> int:
 
 
 def unsent_bytes(connection: Any) -> int | None:
-    """Return how many bytes the system has still to send, or to see acknowledged; None where it does not tell."""
+    """Return how many bytes in the buffer of the system are unsent or unacknowledged; None if it does not report it."""
     if sys.platform == "win32":
         return None
     try:
-        counted = fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, struct.pack("i", 0))
-    except OSError:  # not every system tells it of a socket
+        packed = fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, struct.pack("i", 0))
+    except OSError:  # not every system supports this for a socket
         return None
-    return int(struct.unpack("i", counted)[0])
+    return int(struct.unpack("i", packed)[0])

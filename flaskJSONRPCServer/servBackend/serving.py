@@ -1,4 +1,4 @@
-"""The running serving backend of one server."""
+"""Running a serving backend on the addresses of one server."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from .tls import refuse_without_tls
 __all__ = ["SERVED_BY", "Serving", "refuse_unsupported"]
 
 SERVED_BY = "flaskJSONRPCServer.served_by"
-"""The key of a WSGI environ under which a :class:`ListenerApplication` tells which address a request came by."""
+"""The key of a WSGI environ under which a :class:`ListenerApplication` stores the address that a request came by."""
 
 Instance = tuple[ServBackend, Any, "Listener | None"]
 
 
 class ListenerApplication:
-    """The WSGI application as it is seen through one listening socket."""
+    """The WSGI application behind one listening socket, which it records for each request."""
 
     def __init__(self, gate: Gate, served_by: tuple[bool, str, Any]) -> None:
         self._gate = gate
@@ -37,7 +37,7 @@ class ListenerApplication:
         return self._gate(environ, start_response)
 
     def respond(self, received: ReceivedRequest) -> Response | None:
-        """Answer one request without WSGI; None where it has to be answered by :meth:`__call__`."""
+        """Answer one request without WSGI. Return None if :meth:`__call__` must answer it."""
         received.head[SERVED_BY] = self._served_by
         return self._gate.respond(received)
 
@@ -51,13 +51,13 @@ class ListenerApplication:
 
 
 class Serving:
-    """Starts a serving backend on each address, and stops what it started.
+    """Starts a serving backend on each address, and stops it again.
 
     Args:
-        server: The flaskJSONRPCServer, which backends are told.
+        server: The flaskJSONRPCServer to pass to backends.
 
     Attributes:
-        backend_id: The backend that was started last; empty before the first start.
+        backend_id: The name of the last started backend; empty before the first start.
     """
 
     def __init__(self, server: Any) -> None:
@@ -69,22 +69,22 @@ class Serving:
     @property
     def addresses(self) -> list[Any]:
         """The address of each instance that has one: ``(host, port)``, or the path of a Unix socket."""
-        found = [listener or instance for _, instance, listener in self._instances]
-        return [each.address for each in found if hasattr(each, "address")]
+        holders = [listener or instance for _, instance, listener in self._instances]
+        return [holder.address for holder in holders if hasattr(holder, "address")]
 
-    def start(self, backend: ServBackend, addresses: list[AnyAddress], given: list[Any], gate: Gate) -> None:
+    def start(self, backend: ServBackend, addresses: list[AnyAddress], bind_addresses: list[Any], gate: Gate) -> None:
         """Serve on all addresses, or on none.
 
         Args:
             backend: The backend.
             addresses: The addresses.
-            given: The same addresses as the user gave them, for a backend that opens its sockets itself.
+            bind_addresses: The same addresses as the user passed them, for a backend that opens its sockets itself.
             gate: The WSGI callable.
 
         Raises:
-            BindError: One cannot be listened on.
-            SettingsError: What ``ssl`` asks for cannot be used.
-            UnsupportedError: The backend takes no sockets, and one of the addresses needs that; or it has no TLS, and
+            BindError: The server cannot listen on one of the addresses.
+            SettingsError: The option ``ssl`` cannot be used.
+            UnsupportedError: The backend takes no sockets, and one of the addresses needs that. Or it has no TLS, and
                 ``ssl`` asks for it.
         """
         refuse_unsupported(backend, addresses, gevent=self._server.settings.gevent)
@@ -98,21 +98,21 @@ class Serving:
                     listeners[index] = opened = open_listener(address, self._server.settings.backlog)
                     undo.callback(opened.close)
             undo.callback(self._stop_instances, 0)
-            for listener, bind_address in zip(listeners, given, strict=True):
+            for listener, bind_address in zip(listeners, bind_addresses, strict=True):
                 app = gate if listener is None else ListenerApplication(gate, listener.served_by)
-                where = bind_address if listener is None else listener.raw_address
-                self._instances.append((backend, backend.start(where, app, self._server, False), listener))
+                target = bind_address if listener is None else listener.raw_address
+                self._instances.append((backend, backend.start(target, app, self._server, False), listener))
             undo.pop_all()
 
     def stop(self, timeout_s: float) -> None:
-        """Stop every instance, and release whoever waits in :meth:`join`."""
+        """Stop every instance, and release the callers of :meth:`join`."""
         try:
             self._stop_instances(timeout_s)
         finally:
             self._stopped.set()
 
     def join(self) -> None:
-        """Block until :meth:`stop` has been called and is done."""
+        """Block until :meth:`stop` has been called and has finished."""
         self._stopped.wait()
 
     def _stop_instances(self, timeout_s: float) -> None:
@@ -126,7 +126,7 @@ class Serving:
 
 
 def stop_all(instances: list[Instance], server: Any, timeout_s: float) -> None:
-    """Stop instances all at once, so that none goes on accepting while another one is waited for."""
+    """Stop all instances at once, so that none goes on accepting while another one is stopping."""
     with ThreadPoolExecutor(max(1, len(instances))) as pool:
         stops = [
             pool.submit(backend.stop, instance, index, server, timeout_s)
@@ -140,8 +140,8 @@ def refuse_unsupported(backend: ServBackend, addresses: list[AnyAddress], *, gev
     """Check that a backend can serve on addresses, with or without gevent.
 
     Raises:
-        UnsupportedError: It cannot serve with gevent, or without. Or it opens its sockets itself, and one of them is a
-            Unix socket or a socket that was given.
+        UnsupportedError: It cannot serve with gevent, or without. Or it opens its sockets itself, and one of the
+            addresses is a Unix socket or a socket of the user.
     """
     if gevent and not backend._supportGevent:
         raise UnsupportedError(
@@ -149,8 +149,9 @@ def refuse_unsupported(backend: ServBackend, addresses: list[AnyAddress], *, gev
         )
     if not gevent and not backend._supportNative:
         raise UnsupportedError(f"servBackend {backend._id!r} serves with gevent only; add gevent=True, or use 'auto'")
-    raw = [address for address in addresses if not isinstance(address, Address)]
-    if raw and not backend._supportRawSocket:
+    sockets = [address for address in addresses if not isinstance(address, Address)]
+    if sockets and not backend._supportRawSocket:
         raise UnsupportedError(
-            f"servBackend {backend._id!r} cannot serve on {raw[0]}: it takes no sockets; use [ip, port], or 'native'"
+            f"servBackend {backend._id!r} cannot serve on {sockets[0]}: "
+            "it takes no sockets; use [ip, port], or 'native'"
         )

@@ -1,4 +1,4 @@
-"""Listening sockets, opened by the server itself, so that every serving backend reports the same errors."""
+"""Opening listening sockets. The server does this itself, so that every serving backend reports the same errors."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import ipaddress
 import os
 import socket
 import stat
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +35,7 @@ _REMEDIES = {
     errno.EADDRNOTAVAIL: "this machine has no such address; use 127.0.0.1, or 0.0.0.0 for all",
 }
 
-_TAKES = "it takes [ip, port], such as ['127.0.0.1', 8080], the path of a Unix socket, or a socket"
+_ACCEPTED_FORMS = "it takes [ip, port], such as ['127.0.0.1', 8080], the path of a Unix socket, or a socket"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +57,10 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class UnixAddress:
-    """The path of a Unix socket, and the socket to bind to it, where one was given."""
+    """The path of a Unix socket, and the unbound socket to bind to it if the user passed one."""
 
     path: str
-    given: socket.socket | None = None
+    socket: socket.socket | None = None
 
     def __str__(self) -> str:
         return f"unix:{self.path}"
@@ -67,15 +68,15 @@ class UnixAddress:
 
 @dataclass(frozen=True, slots=True)
 class GivenSocket:
-    """A socket that is bound already, as a parent process or a supervisor hands it down."""
+    """A bound socket of the user, such as one inherited from a parent process or a supervisor."""
 
-    given: socket.socket
+    socket: socket.socket
 
     @property
     def bound_to(self) -> Address | UnixAddress:
-        """What it is bound to."""
-        name = self.given.getsockname()
-        return UnixAddress(os.fsdecode(name)) if is_unix(self.given) else Address(*name[:2])
+        """The address that the socket is bound to."""
+        name = self.socket.getsockname()
+        return UnixAddress(os.fsdecode(name)) if is_unix(self.socket) else Address(*name[:2])
 
     def __str__(self) -> str:
         return str(self.bound_to)
@@ -84,35 +85,51 @@ class GivenSocket:
 AnyAddress = Address | UnixAddress | GivenSocket
 
 
+_own_sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
+
+
+def close_in_child() -> None:
+    """Close the listening sockets in a forked process. Its copies would keep the address taken after a stop."""
+    for listener in list(_own_sockets):
+        if type(listener).__module__ == "socket":  # not gevent's, which belong to the hub of the parent
+            listener.close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=close_in_child)
+
+
 class Listener:
     """A listening socket of a server.
 
     Attributes:
-        socket: It listens.
-        address: What a client connects to: ``(ip, port)`` or the path of a Unix socket.
+        socket: The listening socket.
+        address: The address that clients connect to: ``(ip, port)`` or the path of a Unix socket.
         served_by: The documented ``(isRawSocket, ip or socketPath, port or socket)``.
 
     Args:
-        opened: The socket.
-        file: The socket file that ends with it; None where it is not the server's.
-        is_raw: Whether it is a Unix socket, or was given.
+        sock: The listening socket.
+        file: The socket file to remove at the end; None if there is none, or it is not the server's.
+        is_raw: Whether the socket is a Unix socket, or a socket of the user.
     """
 
-    def __init__(self, opened: socket.socket, file: SocketFile | None, *, is_raw: bool) -> None:
-        self.socket = opened
+    def __init__(self, sock: socket.socket, file: SocketFile | None, *, is_raw: bool) -> None:
+        self.socket = sock
         self._file = file
-        name = opened.getsockname()
-        self.address: Any = os.fsdecode(name) if is_unix(opened) else name[:2]
-        host = self.address if is_unix(opened) else name[0]
-        self.served_by = (True, host, opened) if is_raw else (False, host, name[1])
+        name = sock.getsockname()
+        self.address: Any = os.fsdecode(name) if is_unix(sock) else name[:2]
+        host = self.address if is_unix(sock) else name[0]
+        self.served_by = (True, host, sock) if is_raw else (False, host, name[1])
+        if file is not None or not is_raw:  # a socket that the user gave stays theirs, in a forked process too
+            _own_sockets.add(sock)
 
     @property
     def raw_address(self) -> tuple[str, socket.socket]:
-        """What a backend that takes sockets is given: ``(ip or path, socket)``."""
+        """The ``(ip or path, socket)`` to pass to a backend that takes sockets."""
         return self.served_by[1], self.socket
 
     def close(self) -> None:
-        """Listen no more, and remove the socket file."""
+        """Stop listening, and remove the socket file."""
         if self._file is not None:
             self._file.remove()
         self.socket.close()
@@ -123,69 +140,69 @@ class SocketFile:
 
     def __init__(self, path: str) -> None:
         self._path = Path(path).absolute()
-        self._made = self._identity()
+        self._own_identity = self._identity()
 
     def remove(self) -> None:
-        """Remove it, unless another program's has taken its place."""
+        """Remove the file, unless another program has replaced it."""
         try:
-            if self._identity() == self._made:
+            if self._identity() == self._own_identity:
                 self._path.unlink()
         except FileNotFoundError:
             return
 
     def _identity(self) -> tuple[int, int]:
-        found = self._path.lstat()
-        return found.st_dev, found.st_ino
+        status = self._path.lstat()
+        return status.st_dev, status.st_ino
 
 
 def parse_addresses(bind_address: Any, *, multiple: bool) -> list[AnyAddress]:
-    """Read the ``bindAdress`` option, a list of addresses where ``multipleAdress`` says so.
+    """Parse the option ``bindAdress``, which is a list of addresses with ``multipleAdress``.
 
     Raises:
-        SettingsError: It is none, or one of them is none.
+        SettingsError: The option is no list, or one of its items is no address.
     """
     if not multiple:
         return [parse_address(bind_address)]
     if not isinstance(bind_address, Sequence) or isinstance(bind_address, str) or not bind_address:
         raise SettingsError(f"bindAdress={bind_address!r} is refused: with multipleAdress it takes a list of addresses")
-    return [parse_address(each) for each in bind_address]
+    return [parse_address(item) for item in bind_address]
 
 
 def parse_address(bind_address: Any) -> AnyAddress:
-    """Read one address.
+    """Parse one address.
 
     Raises:
         SettingsError: It is neither a pair of a host and a port, nor a path, nor a socket.
-        UnsupportedError: It is a Unix socket, and the system has none.
+        UnsupportedError: It is a Unix socket, and the system does not support them.
     """
     match bind_address:
         case _ if is_socket(bind_address):
-            return parse_given(None, bind_address)
-        case [str(path), given] if is_socket(given):
-            return parse_given(path, given)
+            return parse_socket(None, bind_address)
+        case [str(path), sock] if is_socket(sock):
+            return parse_socket(path, sock)
         case str(path) | [str(path), None] if "/" in path:
             if not hasattr(socket, "AF_UNIX"):
                 raise UnsupportedError(f"bindAdress={bind_address!r} is refused: this system has no Unix sockets")
             return UnixAddress(path)
         case [str(host), port] if host and "/" not in host:
             return Address(host, parse_port(port))
-    remedy = "; for several addresses give multipleAdress=True" if are_several(bind_address) else ""
-    raise SettingsError(f"bindAdress={bind_address!r} is refused: {_TAKES}{remedy}")
+    remedy = "; for several addresses give multipleAdress=True" if is_list_of_addresses(bind_address) else ""
+    raise SettingsError(f"bindAdress={bind_address!r} is refused: {_ACCEPTED_FORMS}{remedy}")
 
 
-def are_several(bind_address: Any) -> bool:
-    return isinstance(bind_address, (list, tuple)) and any(isinstance(each, (list, tuple)) for each in bind_address)
+def is_list_of_addresses(bind_address: Any) -> bool:
+    return isinstance(bind_address, (list, tuple)) and any(isinstance(item, (list, tuple)) for item in bind_address)
 
 
-def parse_given(path: str | None, given: socket.socket) -> UnixAddress | GivenSocket:
-    if given.type != socket.SOCK_STREAM or given.fileno() < 0:
-        raise SettingsError(f"bindAdress={given!r} is refused: the socket is closed, or is no stream socket")
-    name = given.getsockname()
-    if name and (is_unix(given) or name[1]):
-        return GivenSocket(given)
-    if path is None or not is_unix(given):
-        raise SettingsError(f"bindAdress={given!r} is refused: the socket is not bound; bind() it first")
-    return UnixAddress(path, given)
+def parse_socket(path: str | None, sock: socket.socket) -> UnixAddress | GivenSocket:
+    if sock.type != socket.SOCK_STREAM or sock.fileno() < 0:
+        raise SettingsError(f"bindAdress={sock!r} is refused: the socket is closed, or is no stream socket")
+    name = sock.getsockname()
+    if name and (is_unix(sock) or name[1]):
+        return GivenSocket(sock)
+    if path is None or not is_unix(sock):
+        raise SettingsError(f"bindAdress={sock!r} is refused: the socket is not bound; bind() it first")
+    return UnixAddress(path, sock)
 
 
 def parse_port(port: Any) -> int:
@@ -195,13 +212,13 @@ def parse_port(port: Any) -> int:
     raise SettingsError(f"bindAdress: port {port!r} is refused: it takes a number from 0 to 65535")
 
 
-def is_unix(opened: socket.socket) -> bool:
-    """Return whether it is a Unix socket, which has no host and port."""
-    return opened.family == getattr(socket, "AF_UNIX", None)
+def is_unix(sock: socket.socket) -> bool:
+    """Return whether a socket is a Unix socket, which has no host and port."""
+    return sock.family == getattr(socket, "AF_UNIX", None)
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a host is this machine alone."""
+    """Return whether only this machine can reach a host."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -213,16 +230,16 @@ def open_listener(address: AnyAddress, backlog: int) -> Listener:
 
     Args:
         address: The address.
-        backlog: How many connections may wait to be accepted; the system may cap it.
+        backlog: How many connections may wait to be accepted. The system may lower it.
 
     Raises:
-        BindError: The system refuses; the message names the address and the remedy.
+        BindError: The system refuses. The message names the address and the remedy.
     """
     match address:
         case UnixAddress():
             return open_unix(address, backlog)
         case GivenSocket():
-            return take_over(address, backlog)
+            return open_given(address, backlog)
     return open_tcp(address, backlog)
 
 
@@ -245,7 +262,7 @@ def open_tcp(address: Address, backlog: int) -> Listener:
 
 
 def open_unix(address: UnixAddress, backlog: int) -> Listener:
-    listener = address.given or socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener = address.socket or socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         remove_stale(address)
         listener.bind(address.path)
@@ -254,7 +271,7 @@ def open_unix(address: UnixAddress, backlog: int) -> Listener:
         listener.close()
         raise cannot_listen(address, exc) from exc
     try:
-        # Nobody can connect before listen(), so at no time can anybody else.
+        # Nobody can connect before listen(), so other users never can.
         Path(address.path).chmod(0o600)
         listener.listen(backlog)
     except OSError as exc:
@@ -264,10 +281,10 @@ def open_unix(address: UnixAddress, backlog: int) -> Listener:
     return Listener(listener, file, is_raw=True)
 
 
-def take_over(address: GivenSocket, backlog: int) -> Listener:
+def open_given(address: GivenSocket, backlog: int) -> Listener:
     try:
-        # The caller's own stays open and his.
-        listener = address.given.dup()
+        # A duplicate, since the user keeps the socket, open, after the stop.
+        listener = address.socket.dup()
         listener.listen(backlog)
     except OSError as exc:
         raise cannot_listen(address, exc) from exc
@@ -275,10 +292,10 @@ def take_over(address: GivenSocket, backlog: int) -> Listener:
 
 
 def remove_stale(address: UnixAddress) -> None:
-    """Remove the file of a socket that nobody listens on any more.
+    """Remove a socket file that no program listens on any more.
 
     Raises:
-        BindError: Somebody listens on it, or it is no socket.
+        BindError: A program listens on it, or it is no socket.
     """
     path = Path(address.path)
     try:
@@ -287,16 +304,16 @@ def remove_stale(address: UnixAddress) -> None:
         return
     if not stat.S_ISSOCK(mode):
         raise BindError(errno.EEXIST, f"cannot listen on {address}: there is a file that is no socket; choose another")
-    if is_live(address.path):
+    if is_listened_on(address.path):
         raise BindError(
             errno.EADDRINUSE, f"cannot listen on {address}: another program listens there; stop it, or choose another"
         )
     path.unlink(missing_ok=True)
 
 
-def is_live(path: str) -> bool:
+def is_listened_on(path: str) -> bool:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.setblocking(False)  # where the queue of a live one is full, connecting would wait
+        probe.setblocking(False)  # connecting to a socket with a full queue would block
         return probe.connect_ex(path) not in (errno.ECONNREFUSED, errno.ENOENT)
 
 

@@ -1,4 +1,4 @@
-"""Request targets (RFC 9112, section 3.2)."""
+"""Parsing request targets (RFC 9112, section 3.2)."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ _DEFAULT_PORTS = {b"http": 80, b"https": 443}
 def origin_form(target: str, host: str | None) -> str:
     """Return the path and query of a request target that does not begin with a slash.
 
-    RFC 9112 says that the authority of a whole URL replaces the Host. One that differs is refused, since a proxy in
-    front may have decided by the other. The default port of the scheme is the same as none (RFC 9110, section 4.2.3).
+    By RFC 9112, the authority of an absolute URL replaces the Host. This function refuses one that differs, since a
+    proxy in front may have routed by the other. The default port of the scheme equals no port (RFC 9110, section
+    4.2.3).
 
     Args:
         target: The target, such as ``http://a.test/api?b=c``, or ``*``.
-        host: The Host field; None where there is none.
+        host: The Host field; None if there is none.
 
     Raises:
-        BadRequest: It is no URL of HTTP, or its authority is not the Host. Answer 400.
+        BadRequest: The target is no HTTP URL, or its authority differs from the Host. Answer 400.
 
     Source: RFC 9112, sections 3.2.2, 3.2.4 and 3.3.
     """
@@ -42,11 +43,11 @@ def origin_form(target: str, host: str | None) -> str:
 
 def is_authority_of(url: Any, host: str, default_port: int) -> bool:
     """Return whether a Host field names the host and the port of a URL."""
-    own = parse_url(f"http://{host}")
-    if not own.path is own.query is own.fragment is own.userinfo is None:
+    host_url = parse_url(f"http://{host}")
+    if not host_url.path is host_url.query is host_url.fragment is host_url.userinfo is None:
         return False
-    url_port, own_port = (default_port if each.port is None else each.port for each in (url, own))
-    return bool(url.host.lower() == own.host.lower() and url_port == own_port)
+    url_port, host_port = (default_port if part.port is None else part.port for part in (url, host_url))
+    return bool(url.host.lower() == host_url.host.lower() and url_port == host_port)
 
 
 def parse_url(url: str) -> Any:

@@ -1,7 +1,11 @@
-"""Serving with Werkzeug's threaded server, for development: a thread and a connection for each request.
+"""Serving with Werkzeug's threaded server, for development: one thread and one connection for each request.
 
-Nothing bounds the number of threads, and requests are parsed by Python's :mod:`http.server`, which takes more than
+Nothing bounds the number of threads, and Python's :mod:`http.server` parses the requests, which accepts more than
 RFC 9112 allows. docs/security.md compares the backends.
+
+This module adds only the few lines that the life cycle of the server needs: it counts the requests that are being
+answered, so that a stop can wait for them, moves handshakes out of the accepting thread, and logs. Bounds would be a
+second implementation of ``native``. Instead, a start where other machines can reach the server logs a warning.
 """
 
 from __future__ import annotations
@@ -31,10 +35,10 @@ __all__ = ["WerkzeugBackend"]
 
 _EXPOSED = "is for development: it bounds neither threads nor slow clients, and does not refuse ambiguous requests"
 
-# How often the accepting thread looks whether it is to stop: socketserver has no other way.
+# How often the accepting thread checks whether to stop; socketserver offers no other way.
 _POLL_S = 0.1
 
-# How long what a client still sends is read after the last answer, so that it finds that rather than a reset; guessed.
+# How long a connection is drained after its answer, so that the client reads that and not a reset; guessed.
 _LINGER_S = 2.0
 
 _RECEIVE_BYTES = 64 * 1024
@@ -42,36 +46,36 @@ _RECEIVE_BYTES = 64 * 1024
 _QUERY = re.compile(r"\?\S*")
 
 
-class RequestHandler(WSGIRequestHandler):
-    """One request. What Werkzeug logs goes to the server's log: info with ``debug=True``, else debug."""
+class WerkzeugHandler(WSGIRequestHandler):
+    """Handles one request. It logs to the server's log: at level info with ``debug=True``, else debug."""
 
-    server: HTTPServer
+    server: WerkzeugServer
 
     def setup(self) -> None:
-        """Open the connection's files."""
+        """Open the files of the connection."""
         super().setup()
-        self._received = self.rfile
+        self._socket_file = self.rfile
 
     def finish(self) -> None:
-        """Close them."""
+        """Close the files of the connection."""
         super().finish()
-        self._received.close()
+        self._socket_file.close()
 
     def parse_request(self) -> bool:
-        """Read the head. From here on, a stop waits for the answer."""
-        is_read = super().parse_request()
-        if is_read:
-            self.server.begin(self.connection)
-            # Werkzeug would encode what is raw in the target a second time.
+        """Parse the head. From here on, a stop waits for the answer."""
+        is_parsed = super().parse_request()
+        if is_parsed:
+            self.server.mark_answering(self.connection)
+            # Quoted here, since Werkzeug would encode raw bytes of the target a second time.
             self.path = "".join(char if char.isascii() else f"%{ord(char):02X}" for char in self.path)
-        return is_read
+        return is_parsed
 
     def make_environ(self) -> dict[str, Any]:
-        """Return the environ; PEP 3333 wants a server name over a Unix socket too."""
+        """Return the environ. PEP 3333 requires a server name over a Unix socket too."""
         environ = super().make_environ()
         if is_unix(self.connection):
             environ.update(server_variables(self.connection), REMOTE_ADDR="")
-        self.rfile = io.BytesIO()  # after the answer, Werkzeug would read from it until the client closes
+        self.rfile = io.BytesIO()  # else Werkzeug would read from the socket after the answer until the client closes
         return environ
 
     def connection_dropped(self, error: BaseException, environ: dict[str, Any] | None = None) -> None:
@@ -79,20 +83,20 @@ class RequestHandler(WSGIRequestHandler):
         self.server.write_log("a connection broke:", repr(error))
 
     def log(self, type: str, message: str, *args: Any) -> None:
-        """Log one of Werkzeug's messages."""
+        """Log a message of Werkzeug."""
         self.server.write_log(self.address_string(), without_query(message % args))
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Log a request, without Werkzeug's colours."""
-        number = int(code) if isinstance(code, int) else code  # an HTTPStatus has another text on Python 3.10
-        self.log("info", '"%s" %s', self.requestline, number)
+        """Log a request, without the colours of Werkzeug."""
+        status = int(code) if isinstance(code, int) else code  # an HTTPStatus prints differently on Python 3.10
+        self.log("info", '"%s" %s', self.requestline, status)
 
 
-class HTTPServer(ThreadedWSGIServer):
-    """Werkzeug's server on a socket of ours, which can wait for the requests that it is answering.
+class WerkzeugServer(ThreadedWSGIServer):
+    """The server of Werkzeug on an existing socket. It can wait for the requests that are being answered.
 
     Args:
-        listener: The listening socket; it works on a duplicate.
+        listener: The listening socket. The server works on a duplicate.
         app: The WSGI application.
         server: The flaskJSONRPCServer.
     """
@@ -105,65 +109,65 @@ class HTTPServer(ThreadedWSGIServer):
         self._name = f"{server.name}-werkzeug"
         self._timeout_s = settings.read_timeout_s or None
         self._changed = threading.Condition()
-        self._answering: dict[socket.socket, bool] = {}  # by open connection; guarded by _changed
+        self._answering: dict[socket.socket, bool] = {}  # by open connection: has it a request; guarded by _changed
         self._is_stopping = False  # guarded by _changed
         name = listener.getsockname()
         host, port = (f"unix://{os.fsdecode(name)}", 0) if is_unix(listener) else name[:2]
-        super().__init__(host, port, app, RequestHandler, fd=listener.fileno())
-        self.ssl_context = self._tls  # not given to the base class, whose accepting thread would do the handshakes
+        super().__init__(host, port, app, WerkzeugHandler, fd=listener.fileno())
+        self.ssl_context = self._tls  # not passed to the base class, whose accepting thread would do the handshakes
         self._thread = threading.Thread(target=self.serve_forever, args=(_POLL_S,), name=self._name, daemon=True)
         self._thread.start()
 
     def get_request(self) -> tuple[Any, Any]:
         """Accept a connection."""
-        opened, address = super().get_request()
-        opened.settimeout(self._timeout_s)
+        sock, address = super().get_request()
+        sock.settimeout(self._timeout_s)
         if self._tls is None:
-            return opened, address
+            return sock, address
         try:
-            return self._tls.wrap_socket(opened, server_side=True, do_handshake_on_connect=False), address
+            return self._tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False), address
         except OSError:  # the client has gone already
-            opened.close()
+            sock.close()
             raise
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Serve a connection in a thread of its own."""
+        """Start a thread for a connection."""
         with self._changed:
             self._answering[request] = False
         super().process_request(request, client_address)
 
     def finish_request(self, request: Any, client_address: Any) -> None:
-        """Do the handshake, and answer; in the thread of the connection."""
+        """Do the handshake, and answer, in the thread of the connection."""
         threading.current_thread().name = self._name
         try:
             if self._tls is None or self._do_handshake(request, client_address):
                 super().finish_request(request, client_address)
-        except BaseException:  # noqa: BLE001  of a page; the interpreter would print it
+        except BaseException:  # noqa: BLE001  raised by a page; the interpreter would print it
             self.handle_error(request, client_address)
 
     def _do_handshake(self, request: ssl.SSLSocket, client_address: Any) -> bool:
         try:
             request.do_handshake()
-        except OSError as exc:  # plain HTTP, an old version, no certificate, silence, a scan of ports
+        except OSError as exc:  # plain HTTP, an old version, no certificate, silence, a port scan
             self.write_log(f"no TLS with {client_address or 'a client'}: {exc!r}")
             return False
         return True
 
-    def begin(self, connection: Any) -> None:
-        """Note that a request is being answered."""
+    def mark_answering(self, connection: Any) -> None:
+        """Mark a connection as one with a request, which a stop waits for."""
         with self._changed:
             self._answering[connection] = True
 
     def shutdown_request(self, request: Any) -> None:
-        """End a connection, after what the client still sends: closed before that, it may lose the answer."""
+        """End a connection, and drain it: if it were closed with unread bytes, the client might lose the answer."""
         with self._changed:
             self._answering[request] = False
             if self._is_stopping:
-                end_reading(request)
+                shut_down_reading(request)
         if isinstance(request, ssl.SSLSocket):
             send_close_notify(request)
-        with contextlib.suppress(OSError):  # the client has gone, or its time is over
-            socket.socket.shutdown(request, socket.SHUT_WR)  # that of an SSLSocket would drop the TLS
+        with contextlib.suppress(OSError):  # the client has gone, or the time is over
+            socket.socket.shutdown(request, socket.SHUT_WR)  # not SSLSocket.shutdown(), which would drop the TLS
             drain(request, time.monotonic() + _LINGER_S)
         self.close_request(request)
 
@@ -175,21 +179,21 @@ class HTTPServer(ThreadedWSGIServer):
             self._changed.notify_all()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Log what a connection broke on; the base class prints it."""
+        """Log the exception that broke a connection; the base class prints it."""
         self.log("error", "")
 
     def log(self, type: str, message: str, *args: Any) -> None:
-        """Log the exception that is being handled: of TLS in one line, any other one with its traceback."""
+        """Log the current exception: one of TLS in one line, any other one with its traceback."""
         if isinstance(exc := sys.exc_info()[1], ssl.SSLError):
             self.write_log("a connection broke:", repr(exc))
         else:
             self._log.write(ERROR, "an answer broke off", traceback=True)
 
     def finish(self, timeout_s: float) -> int:
-        """Stop accepting, end the connections that have asked for nothing, and wait for the others.
+        """Stop accepting, end the idle connections, and wait for the others.
 
         Returns:
-            How many were still being answered when the time was over.
+            How many connections were still being answered after the timeout.
         """
         self.shutdown()
         self._thread.join()
@@ -197,16 +201,16 @@ class HTTPServer(ThreadedWSGIServer):
             self._is_stopping = True
             for connection, is_answering in self._answering.items():
                 if not is_answering:
-                    end_reading(connection)
+                    shut_down_reading(connection)
             self._changed.wait_for(lambda: not self._answering, timeout_s)
             return sum(self._answering.values())
 
 
 def drain(connection: socket.socket, deadline: float) -> None:
-    """Read until the client closes its side, without TLS, which has been ended.
+    """Drain a connection until EOF. TLS has ended before, so its records are not decrypted.
 
     Raises:
-        OSError: The connection broke, or the deadline has passed.
+        OSError: The connection is broken, or the deadline has passed.
     """
     while (left_s := deadline - time.monotonic()) > 0:
         connection.settimeout(left_s)
@@ -215,12 +219,12 @@ def drain(connection: socket.socket, deadline: float) -> None:
 
 
 def without_query(message: str) -> str:
-    """Return a message without the queries in it: they may hold what is secret."""
+    """Return a message without the queries in it, which may hold secrets."""
     return _QUERY.sub("?...", message)
 
 
-def end_reading(connection: socket.socket) -> None:
-    """Let the thread that reads a connection find its end, after what has come already."""
+def shut_down_reading(connection: socket.socket) -> None:
+    """Shut down the receiving side of a connection: its reader gets EOF after the bytes that have come already."""
     with contextlib.suppress(OSError):  # the client has gone already
         socket.socket.shutdown(connection, socket.SHUT_RD)
 
@@ -235,13 +239,13 @@ class WerkzeugBackend:
     _supportTLS = True
     _supportSSLContext = True
 
-    def start(self, bindAdress: Any, wsgiApp: Callable[..., Any], server: Any, joinLoop: bool) -> HTTPServer:
+    def start(self, bindAdress: Any, wsgiApp: Callable[..., Any], server: Any, joinLoop: bool) -> WerkzeugServer:
         """As :meth:`~flaskJSONRPCServer.servBackend.base.ServBackend.start`."""
         _, listener = bindAdress
         warn_if_exposed(listener, server.log, self._id, _EXPOSED)
-        return HTTPServer(listener, wsgiApp, server)
+        return WerkzeugServer(listener, wsgiApp, server)
 
-    def stop(self, serverInstance: HTTPServer, serverIndex: int, server: Any, timeout: float) -> None:
+    def stop(self, serverInstance: WerkzeugServer, serverIndex: int, server: Any, timeout: float) -> None:
         """As :meth:`~flaskJSONRPCServer.servBackend.base.ServBackend.stop`."""
         cut_off = serverInstance.finish(timeout)
         if cut_off:

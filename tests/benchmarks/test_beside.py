@@ -1,4 +1,4 @@
-"""The benchmark of small calls beside a large one gives its table, of right answers only."""
+"""The benchmark of small calls during a large one prints its table, and accepts only right answers."""
 
 import gzip
 import json
@@ -39,12 +39,12 @@ def test_wrong_large_answer_is_not_timed():
         check_large(b'{"error": 1}', text)
 
 
-def test_percentile_is_a_value_that_was_measured():
+def test_percentile_is_a_measured_value():
     assert [percentile([1.0, 2.0, 3.0, 4.0], percent) for percent in (50, 75, 99)] == [2.0, 3.0, 4.0]
     assert percentile([1.0], 50) == 1.0
 
 
-def test_ratios_are_taken_in_each_round():
+def test_ratios_are_computed_in_each_round():
     rounds = [
         {
             ALONE: Sample([1.0], 1.0, None),

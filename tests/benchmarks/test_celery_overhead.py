@@ -1,4 +1,4 @@
-"""The benchmark of Celery gives its figures. How fast anything is, no test says."""
+"""The benchmark of Celery gives its figures. No test checks speeds."""
 
 import re
 import subprocess

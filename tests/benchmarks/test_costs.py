@@ -1,4 +1,4 @@
-"""The benchmark of costs tells who has spent what. How much that is, no test says."""
+"""The benchmark of costs reports the cost of each program. No test checks the figures."""
 
 import re
 
@@ -14,7 +14,7 @@ PROGRAMS = {
 
 
 @pytest.mark.parametrize("backend", PROGRAMS)
-def test_each_program_that_takes_part_is_told(backend, capsys, monkeypatch):
+def test_each_program_is_listed(backend, capsys, monkeypatch):
     def load(url, body, **_):
         for _ in range(300):
             costs.post(url.removeprefix("http://").removesuffix("/api"), body)

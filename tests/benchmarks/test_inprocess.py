@@ -1,4 +1,4 @@
-"""The benchmark gives its table, and times nothing but right answers. How fast anything is, no test says."""
+"""The benchmark gives its table, and times nothing but right answers. No test checks speeds."""
 
 import json
 import subprocess
@@ -36,7 +36,7 @@ def run(*arguments):
 
 @pytest.fixture(scope="module")
 def tiny_run(tmp_path_factory):
-    """The command's standard output, and the file that it was told to write."""
+    """The command's standard output and its output file."""
     file = tmp_path_factory.mktemp("benchmark") / "figures.json"
     done = run(*TINY, f"--json={file}")
     assert (done.returncode, done.stderr) == (0, "")
@@ -86,7 +86,7 @@ def test_exchange_closes_what_an_application_returns():
     assert parts.closed
 
 
-def test_ratios_are_taken_in_each_round_without_the_harness():
+def test_ratios_are_computed_in_each_round_without_the_harness():
     race = Race("json", WORKLOADS[0], 0.001)
     race._lanes["harness"].samples_us = [1.0, 2.0, 1.0]
     race._lanes["direct"].samples_us = [7.0, 5.0, 3.0]
@@ -105,7 +105,7 @@ def test_only_single_direct_calls_with_the_default_module_are_held_to_a_ratio():
     assert held == {("simplejson", name, (DIRECT, other)) for name in names for other in ("bare WSGI", "Flask view")}
 
 
-def test_verdict_shows_the_bound_and_whether_it_is_kept():
+def test_verdict_shows_the_bound_and_whether_it_is_met():
     assert str(Verdict("", 2.5, 2.5)) == "<= 2.5: pass"
     assert str(Verdict("", 2.51, 2.5)) == "<= 2.5: FAIL"
     assert memory_verdict({"growth_mb": 2.0}).passed
@@ -120,7 +120,7 @@ def test_table_has_one_row_for_each_json_module_and_workload(tiny_run):
     assert [(name, rest.split("  ")[0]) for name, rest in starts] == expected
 
 
-def test_bounds_stand_beside_the_figures_that_have_them(tiny_run):
+def test_bounds_are_printed_beside_their_figures(tiny_run):
     lines = tiny_run[0].splitlines()
     held = [line for line in lines if "<= 2.5:" in line and "<= 0.2:" in line]
     assert len(held) == 2

@@ -1,4 +1,4 @@
-"""Counting instructions: how counts become figures, and how those are held to the ones that are kept."""
+"""Counting instructions: computing figures from counts, and comparing them with the kept ones."""
 
 import json
 import subprocess
@@ -25,11 +25,11 @@ LOG = """\
 
 
 def figures(**changed):
-    """Make figures of 1,000 instructions for everything, but for what is given by contestant."""
+    """Make figures of 1,000 instructions for all contestants but those in the arguments."""
     return {name: changed.get(name.rpartition(", ")[2].replace(" ", "_"), 1000) for name in NAMES}
 
 
-def test_figure_is_what_two_processes_differ_by_for_one_request():
+def test_figure_is_the_difference_of_two_processes_per_request():
     assert per_request('["orjson, call, direct", 150, [15, 17]]\n', LOG) == {"orjson, call, direct": 103}
 
 
@@ -48,7 +48,7 @@ def test_only_growth_of_ours_beyond_the_tolerance_is_a_fault():
     assert faults[0] == "simplejson, call, direct: 1,031 instructions instead of 1,000 (+3.1%)"
 
 
-def test_case_that_is_not_kept_is_no_fault():
+def test_case_without_kept_figures_is_no_fault():
     assert grown(figures(direct=9999), {}) == []
 
 
@@ -79,19 +79,19 @@ def test_cost_of_a_context_is_what_a_call_in_it_takes_more():
 
 @pytest.fixture
 def kept(tmp_path, monkeypatch):
-    """Keep figures in a file of the test's own, and count without valgrind."""
+    """Keep figures in a temporary file, and count without valgrind."""
     monkeypatch.setattr(overhead, "KEPT", tmp_path / "overhead.json")
     monkeypatch.setattr(overhead, "count", lambda: figures(direct=1100))
     return tmp_path / "overhead.json"
 
 
-def test_check_fails_where_figures_have_grown_and_names_the_remedy(kept, capsys):
+def test_check_fails_for_grown_figures_and_names_the_remedy(kept, capsys):
     kept.write_text(json.dumps({overhead.key(): figures()}))
     assert overhead.check() == 1
     assert "1,100 instructions instead of 1,000 (+10.0%); if that is meant, keep it: make" in capsys.readouterr().out
 
 
-def test_check_passes_in_silence_where_they_have_not(kept, capsys):
+def test_check_passes_silently_without_growth(kept, capsys):
     overhead.keep(figures(direct=1100))
     assert overhead.check() == 0
     assert capsys.readouterr().out == ""
@@ -114,13 +114,13 @@ def cannot_count():
     raise CannotCountError("valgrind is not installed")
 
 
-def test_missing_valgrind_is_told(monkeypatch):
+def test_missing_valgrind_is_reported(monkeypatch):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(CannotCountError, match="valgrind is not installed"):
         overhead.count()
 
 
-def test_keeping_leaves_the_figures_of_others(kept):
+def test_keeping_does_not_change_figures_of_other_cases(kept):
     kept.write_text(json.dumps({"another Python": {"a": 1}}))
     overhead.keep(figures())
     assert json.loads(kept.read_text()) == {"another Python": {"a": 1}, overhead.key(): figures()}
@@ -129,7 +129,7 @@ def test_keeping_leaves_the_figures_of_others(kept):
 def test_kept_figures_cover_every_case():
     stored = json.loads((ROOT / "benchmarks" / "overhead.json").read_text())
     assert stored
-    assert all(sorted(each) == sorted(NAMES) for each in stored.values())
+    assert all(sorted(figures) == sorted(NAMES) for figures in stored.values())
 
 
 def test_contestants_are_those_that_are_timed():

@@ -1,4 +1,4 @@
-"""The benchmark of the pool of processes prints its ratios. How fast anything is, no test says."""
+"""The benchmark of the pool of processes prints its ratios. No test checks speeds."""
 
 import re
 import subprocess
@@ -14,11 +14,11 @@ def test_ratios_are_printed():
 
     lines = done.stdout.splitlines()
     assert (done.returncode, done.stderr) == (0, "")
-    assert [re.split(r" {2,}", each)[0] for each in lines[1:]] == [
+    assert [re.split(r" {2,}", line)[0] for line in lines[1:]] == [
         "call",
         "call through the WSGI callable",
         "1 MB there and back",
         "gain of two processes over one",
         "the same with bare loky",
     ]
-    assert all(float(re.findall(r" (\d+\.\d\d) ", each)[0]) > 0 for each in lines[1:])
+    assert all(float(re.findall(r" (\d+\.\d\d) ", line)[0]) > 0 for line in lines[1:])

@@ -1,4 +1,4 @@
-"""The soak run: what it calls growth, what it calls lost, and a short run of it against a real server."""
+"""The soak run: its criteria for growth and lost calls, and a short run against a real server."""
 
 import json
 import random
@@ -25,7 +25,7 @@ COUNT = 450
 
 
 def noisy(level, noise, rise=0.0, seed=0):
-    """Samples with a noise in which each resembles the one before, as those of a real process do."""
+    """Samples with autocorrelated noise, as those of a real process have."""
     chance = random.Random(seed)
     values, drift = [], 0.0
     for number in range(COUNT):
@@ -35,7 +35,7 @@ def noisy(level, noise, rise=0.0, seed=0):
 
 
 def sawtooth(level, height, rise=0.0, period=15):
-    """Garbage that is collected now and then."""
+    """Garbage that is collected occasionally."""
     return [level + height * (number % period) / period + rise * number / COUNT for number in range(COUNT)]
 
 
@@ -74,7 +74,7 @@ def test_noise_alone_is_seldom_growth():
     ],
     ids=["constant", "falls", "a burst", "an outlier", "too little to matter"],
 )
-def test_what_does_not_grow_is_flat(values):
+def test_constant_figure_is_flat(values):
     assert not trend_of(values).is_growth(1)
 
 
@@ -102,27 +102,35 @@ def test_too_few_samples_are_refused():
 
 
 def sample(number, **figures):
-    given = {"rss_mb": 80, "uss_mb": 60, "descriptors": 20, "connections": 15, "threads": 25}
-    given |= {"requests_per_s": 800, "p50_ms": 1, "p99_ms": 30, "unavailable": 0}
-    return Sample(at_s=2.0 * (number + 1), **(given | figures))
+    defaults = {"rss_mb": 80, "uss_mb": 60, "descriptors": 20, "connections": 15, "threads": 25}
+    defaults |= {"requests_per_s": 800, "p50_ms": 1, "p99_ms": 30, "unavailable": 0}
+    return Sample(at_s=2.0 * (number + 1), **(defaults | figures))
 
 
 @pytest.mark.parametrize("name", TOLERANCES)
-def test_leak_in_the_second_half_is_told_with_its_name(name):
+def test_leak_in_the_second_half_is_reported_by_name(name):
     flat = [sample(number) for number in range(200)]
     early = [sample(number, **{name: min(number, 90)}) for number in range(200)]
     leaking = [sample(number, **{name: 20 + number / 20}) for number in range(200)]
 
     assert growths(trends(flat)) == growths(trends(early)) == []
-    [told] = growths(trends(leaking))
-    assert told.startswith(f"{name} grew by 4.")
-    assert "beyond chance" in told
+    [sentence] = growths(trends(leaking))
+    assert sentence.startswith(f"{name} grew by 4.")
+    assert "beyond chance" in sentence
 
 
 def figures(**changed):
-    given = {"threads": 5, "descriptors": 14, "children": 0, "modules": 500, "memory_mb": 60.0, "notes": 0, "kills": 0}
-    given |= {"reloads": 0, "locks": 0, "restarts": 0, "requestCount": 0, "notificationLostCount": 0}
-    return given | {"processingRequestCount": 0, "processingDispatcherCount": 0} | changed
+    defaults = {
+        "threads": 5,
+        "descriptors": 14,
+        "children": 0,
+        "modules": 500,
+        "memory_mb": 60.0,
+        "notes": 0,
+        "kills": 0,
+    }
+    defaults |= {"reloads": 0, "locks": 0, "restarts": 0, "requestCount": 0, "notificationLostCount": 0}
+    return defaults | {"processingRequestCount": 0, "processingDispatcherCount": 0} | changed
 
 
 @pytest.mark.parametrize(
@@ -139,11 +147,11 @@ def figures(**changed):
         ({}, {"processingRequestCount": 1}, ["processingRequestCount is 1 at the end"]),
     ],
 )
-def test_what_was_lost_or_left_behind_is_a_fault(counts, after, faults):
+def test_lost_calls_and_leftovers_are_faults(counts, after, faults):
     assert faults_of(Counter(counts), figures(), figures(**after)) == faults
 
 
-def test_stall_explains_what_was_under_way_and_shortly_after():
+def test_stall_explains_running_and_following_requests():
     watch = StallWatch()
     watch.noticed(0.3, 100.0)
     assert (watch.count, watch.total_s) == (0, 0.0)
@@ -156,7 +164,7 @@ def test_stall_explains_what_was_under_way_and_shortly_after():
     assert not watch.explains(206.0)
 
 
-def test_recorder_forgets_what_it_has_given():
+def test_recorder_clears_returned_samples():
     recorder = Recorder()
     for duration_s in (0.3, 0.1):
         recorder.answered(duration_s)
@@ -166,7 +174,7 @@ def test_recorder_forgets_what_it_has_given():
     assert recorder.take() == ([], 0)
 
 
-def test_percentiles_are_durations_that_were_measured():
+def test_percentiles_are_measured_durations():
     assert [percentile_ms([0.001, 0.002, 0.003, 0.004], share) for share in (0.5, 0.99)] == [2.0, 4.0]
     assert percentile_ms([], 0.99) == 0.0
 
@@ -203,7 +211,7 @@ def test_results_are_held_to_what_was_asked(data, results, message):
         (b"", True, r"\[\], not one of"),
     ],
 )
-def test_refusals_are_held_to_their_status_and_their_end(data, ended, message):
+def test_refusals_are_checked_for_status_and_end_of_connection(data, ended, message):
     received = Received(data, ended=ended, seconds=0.0)
     if message is None:
         assert_refused(received, 413)
@@ -212,7 +220,7 @@ def test_refusals_are_held_to_their_status_and_their_end(data, ended, message):
             assert_refused(received, 413)
 
 
-def test_figures_take_their_place_on_the_page():
+def test_figures_are_inserted_into_the_page():
     samples = [sample(number) for number in range(200)]
     run = page.Run(6.7, Counter(calls=3), figures(), figures(reloads=7), samples, trends(samples), ["one fault"])
 
@@ -241,10 +249,10 @@ def test_short_run_ends_with_its_tables_and_its_samples(tmp_path, backend):
         check=False,
     )
 
-    # gevent prints a traceback where a client is gone before its handshake.
+    # gevent prints a traceback if a client disconnects before its handshake.
     assert backend or done.stderr == ""
     run = json.loads((tmp_path / "run.json").read_text(encoding="utf-8"))
-    # Seconds are too short for what is left behind and for what grows: only what was answered is judged here.
+    # A few seconds are too short to judge growth and leftovers: only the answers are judged here.
     left = [fault for fault in run["faults"] if " grew " not in fault]
     assert left == []
     assert run["counts"]["calls"] > 0

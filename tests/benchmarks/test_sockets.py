@@ -1,4 +1,4 @@
-"""The benchmark over sockets: how it reads wrk, serves contestants and reports. How fast any is, no test says."""
+"""The benchmark over sockets: how it reads wrk, serves contestants and reports. No test checks speeds."""
 
 import json
 import math
@@ -15,10 +15,10 @@ from benchmarks.sockets.results import Results
 from benchmarks.sockets.roster import BACKENDS, PEER, chosen, contestants_on, roster
 from benchmarks.sockets.run import Run
 from benchmarks.sockets.serving import Pins, in_order, serving
-from benchmarks.sockets.wanted import Verdict, verdicts
+from benchmarks.sockets.targets import Verdict, verdicts
 from benchmarks.sockets.wrk import LoadError, Sample, parse
 
-# What wrk 4.1.0 printed, with our script, for a server of which some answers had the status 500.
+# The output of wrk 4.1.0 with our script, for a server that answered some requests with status 500.
 OUTPUT = """\
 Running 60m test @ http://127.0.0.1:9501/api
   1 threads and 16 connections
@@ -49,8 +49,8 @@ def results_of(*figures):
     """Make results of triples: contestant, workload, the requests per second of each round."""
     results = Results()
     for contestant, load, rounds in figures:
-        for each in rounds:
-            results.add(contestant, load, sample(each))
+        for requests_per_s in rounds:
+            results.add(contestant, load, sample(requests_per_s))
     return results
 
 
@@ -73,7 +73,7 @@ def test_missing_wrk_is_an_error_with_the_remedy(monkeypatch):
         wrk.find_wrk()
 
 
-def test_what_ends_early_is_not_waited_for():
+def test_early_end_is_not_waited_for():
     assert wrk.run_for(3600, [sys.executable, "-c", "print('done')"]) == "done\n"
 
 
@@ -85,7 +85,7 @@ def test_loads_have_the_sizes_in_their_titles():
 
 
 @pytest.mark.parametrize("contestant", WERKZEUG, ids=lambda contestant: contestant.name)
-def test_ours_and_the_bare_ones_answer_what_they_are_asked(contestant):
+def test_ours_and_the_bare_ones_answer_correctly(contestant):
     with serving(contestant, RUNNER, Pins()) as served:
         assert [load for load in contestant.loads if not served.answers(load)] == []
         assert served.memory_mb() > 1
@@ -97,7 +97,7 @@ def test_ours_and_the_bare_ones_answer_under_gevent(contestant):
         assert served.answers(NAP)
 
 
-def test_wrong_answer_is_told_from_the_right_one():
+def test_wrong_answer_is_distinguished_from_the_right_one():
     with serving(OURS, RUNNER, Pins()) as served:
         assert not served.answers(type(SINGLE)("wrong", "", SINGLE.message, {**SINGLE.expected, "result": 4}))
     assert not served.answers(SINGLE)
@@ -108,7 +108,7 @@ def test_answers_of_a_batch_may_come_in_any_order():
     assert in_order(SINGLE.expected) == SINGLE.expected
 
 
-def test_server_that_does_not_come_up_is_left_out_with_its_last_words():
+def test_server_that_does_not_start_is_left_out_with_its_last_output():
     unknown = contestants_on("granite")[0]
     with pytest.raises(LeftOutError, match="unknown serving backend 'granite'"), serving(unknown, RUNNER, Pins()):
         pass
@@ -121,7 +121,7 @@ def test_whole_roster_has_every_backend_once_and_every_peer():
     assert all(one.loads == MAIN for one in everybody if one.kind == PEER)
 
 
-def test_versions_that_are_shown_are_known():
+def test_shown_versions_are_known():
     for one in roster(["werkzeug"]):
         missing = [name for name in one.shows if name not in versions(one.environment)]
         assert missing == []
@@ -145,7 +145,7 @@ def test_turn_measures_each_load_and_the_memory(monkeypatch):
     assert turn.results.memory_mb[OURS.name] > 1
 
 
-def test_contestant_that_fails_is_left_out_from_then_on(monkeypatch):
+def test_failing_contestant_is_left_out_afterwards(monkeypatch):
     starts = []
     monkeypatch.setattr(run, "serving", lambda contestant, *_: starts.append(contestant) or fails())
 
@@ -158,12 +158,12 @@ def test_contestant_that_fails_is_left_out_from_then_on(monkeypatch):
     assert turn.results.left_out == {OURS.name: "it has no wheels"}
 
 
-def test_load_without_the_right_answer_is_left_out_and_the_others_measured(monkeypatch):
+def test_load_with_a_wrong_answer_is_left_out_and_the_others_are_measured(monkeypatch):
     monkeypatch.setattr(run, "measure", lambda *_, **__: sample(7))
     wrong = type(SINGLE)("wrong", "one wrong call", SINGLE.message, None)
     turn = Run(rounds=1, seconds=0.01, pins=Pins(), runners={"ours": RUNNER})
     turn.measure_rounds([(BARE, [wrong, SINGLE])])
-    assert turn.results.left_out == {f"{BARE.name}: one wrong call": "it gives no right answer"}
+    assert turn.results.left_out == {f"{BARE.name}: one wrong call": "its answer is wrong"}
     assert turn.results.has(BARE, SINGLE)
 
 
@@ -172,7 +172,7 @@ def test_rounds_end_before_the_limit(monkeypatch):
     assert Run(rounds=5, seconds=0.01, pins=Pins()).measure_rounds([]) == 1
 
 
-def test_environment_that_cannot_be_had_leaves_its_contestants_out(monkeypatch):
+def test_missing_environment_leaves_its_contestants_out(monkeypatch):
     monkeypatch.setenv("PATH", "")
     prepared = Run(rounds=1, seconds=0.01, pins=Pins())
     assert prepared.prepare([(JAYSON, [SINGLE]), (OURS, [SINGLE])]) == [(OURS, [SINGLE])]
@@ -212,14 +212,14 @@ def test_environment_that_cannot_be_built_says_why(monkeypatch, tmp_path):
         environments.install("one", pins, lambda: [[sys.executable, "-c", "raise SystemExit('no such package')"]])
 
 
-def test_ratios_are_taken_in_each_round():
+def test_ratios_are_computed_in_each_round():
     results = results_of((OURS, SINGLE, [100, 30, 50]), (BARE, SINGLE, [200, 40, 100]), (OURS, BATCH, [10, 10, 10]))
     assert results.ratio(OURS, BARE, SINGLE) == 0.5
     assert results.ratio_of_loads(OURS, BATCH, SINGLE) == 1000 / 50
     assert results.calls_per_s(OURS, BATCH) == 1000
 
 
-def test_ratio_to_who_answers_nothing_is_no_number_and_meets_no_bound():
+def test_ratio_to_a_contestant_without_answers_is_nan_and_meets_no_bound():
     results = results_of((OURS, SINGLE, [100, 100]), (JAYSON, SINGLE, [50, 0]))
     ratio = results.ratio(OURS, JAYSON, SINGLE)
     assert math.isnan(ratio)
@@ -227,13 +227,13 @@ def test_ratio_to_who_answers_nothing_is_no_number_and_meets_no_bound():
     assert not Verdict("", ratio, 1, at_most=True).is_met
 
 
-def test_fastest_of_ours_stands_for_us():
+def test_fastest_of_ours_represents_us():
     results = results_of((SIMPLEJSON, SINGLE, [8]), (OURS, SINGLE, [9]), (BARE, SINGLE, [99]), (JAYSON, SINGLE, [50]))
     assert results.champion() == OURS
     assert Results().champion() is None
 
 
-def test_everything_measured_is_held_to_what_is_wanted_of_it():
+def test_every_measured_figure_is_compared_with_its_target():
     results = results_of(
         (OURS, SINGLE, [82]),
         (BARE, SINGLE, [100]),
@@ -281,12 +281,12 @@ def test_report_has_a_table_for_each_load_with_the_fastest_first():
     assert rows[2].startswith("| jayson, Node http | 4,936 | 1.00 | 2.00 |  | 0.25 | 0 | jayson ")
     assert rows[3].startswith(f"| {OURS.name} | 1,234 | 1.00 | 2.00 | 34 | 1.00 | 0 | flaskJSONRPCServer ")
     titles = [line for line in written.splitlines() if line.startswith("### ")]
-    assert titles == ["### One call", "### 64 connections, 5 ms", "### Wanted", "### Left out"]
+    assert titles == ["### One call", "### 64 connections, 5 ms", "### Targets", "### Left out"]
     assert written.startswith("two cores\n\na chart\n\n### One call")
     assert written.endswith("- somebody: it was ill")
 
 
-def test_only_what_stands_between_the_marks_is_replaced():
+def test_only_the_text_between_the_marks_is_replaced():
     text = f"before\n{page.BEGIN}\nold\n{page.END}\nafter\n"
     once = page.replace_between(text, "new")
     assert once == f"before\n{page.BEGIN}\n\nnew\n\n{page.END}\nafter\n"
@@ -295,17 +295,17 @@ def test_only_what_stands_between_the_marks_is_replaced():
         page.replace_between("before", "new")
 
 
-def test_page_has_the_marks():
+def test_page_has_the_markers():
     text = page.PAGE.read_text()
     assert text.count(page.BEGIN) == text.count(page.END) == 1
 
 
-def test_cores_are_told():
+def test_cores_are_printed():
     assert str(Pins(("taskset", "-c", "0"), ("taskset", "-c", "1"))) == "the server on core 0, the load on core 1"
     assert "fewer than two cores" in str(Pins())
 
 
-def test_memory_is_measured_around_the_calls_that_are_wanted(monkeypatch):
+def test_memory_is_measured_around_the_counted_calls(monkeypatch):
     put = []
 
     def measure(url, body, *, connections, seconds, prefix):

@@ -1,4 +1,4 @@
-"""A started server on a real socket, with dispatchers that note what was called."""
+"""A server on a real socket, with dispatchers that record their calls."""
 
 import contextlib
 import threading
@@ -9,14 +9,14 @@ PATIENCE_S = 20
 
 
 class Teapot(JsonRpcApplicationError):
-    """An error with a code of the application's own."""
+    """An error with a code of the application."""
 
     ERROR_CODE = 418
     ERROR_MESSAGE = "I am a teapot"
 
 
 class Api:
-    """The functions of the tests, and what they were called with.
+    """The functions of the tests, with a record of their arguments.
 
     Attributes:
         calls: The names of the methods that have run, in order.

@@ -15,7 +15,7 @@ from tests.examples.processes import example, running
 
 EMPTY_PAGE = b"<!doctype html><meta charset=utf-8><title>a page</title>"
 
-# Call the API as a page does. A failure is told by the exception's name: a page learns no more of it.
+# Call the API from a page. A failure gives the name of the exception, which is all that a page learns.
 FETCH = """async ([url, options]) => {
     try {
         const response = await fetch(url, options);
@@ -25,7 +25,7 @@ FETCH = """async ([url, options]) => {
     }
 }"""
 
-# Load a script; tell whether it loaded, what it called, and what it defined.
+# Load a script; return whether it loaded, its calls and its definitions.
 LOAD_SCRIPT = """(url) => new Promise((resolve) => {
     window.answers = [];
     window.show = (...parameters) => answers.push(parameters);
@@ -64,7 +64,7 @@ class PageHandler(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def page_port():
-    """Serve empty pages on a port of their own."""
+    """Serve empty pages on another port."""
     with ThreadingHTTPServer(("127.0.0.1", 0), PageHandler) as pages:
         thread = threading.Thread(target=pages.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
@@ -83,13 +83,13 @@ def origin(page_port):
 
 @pytest.fixture
 def foreign_origin(page_port):
-    """Return another site's origin for the same pages."""
+    """Return the origin of another site for the same pages."""
     return f"http://localhost:{page_port}"
 
 
 @pytest.fixture
 def visit(page, origin):
-    """Open a page of another origin: `visit()`, or `visit(foreign_origin)` for one of another site."""
+    """Open a page of another origin: `visit()`, or `visit(foreign_origin)` for another site."""
 
     def open_page(where=origin):
         page.goto(f"{where}/")
@@ -118,7 +118,7 @@ def test_any_page_may_call_where_cors_is_true(serve, visit):
     assert api.calls == ["subtract"]
 
 
-def test_page_may_send_headers_of_its_own_and_a_token(serve, visit):
+def test_page_may_send_custom_headers_and_a_token(serve, visit):
     api = serve(cors=True, auth=lambda server, path, request, method: is_preflight_or_authorised(request))
     options = call("subtract", 3)
     options["headers"] |= {"Authorization": "Bearer sesame", "X-Page": "1"}
@@ -130,8 +130,8 @@ def is_preflight_or_authorised(request):
     return request.method == "OPTIONS" or request.headers.get("Authorization") == "Bearer sesame"
 
 
-def test_page_may_read_that_it_was_refused(serve, visit):
-    """The status of a refusal is for the page to see too: a bare TypeError would tell its author nothing."""
+def test_page_may_read_its_refusal(serve, visit):
+    """Pages may read the status of a refusal: a bare TypeError would not help their authors."""
     api = serve(cors=True, auth=lambda server, path, request, method: request.method == "OPTIONS")
 
     status = visit().evaluate(
@@ -166,8 +166,8 @@ def test_page_of_another_origin_may_not_call(serve, visit, origin, foreign_origi
     assert api.calls == []
 
 
-def test_get_is_sent_without_a_preflight_and_its_answer_withheld(serve, visit, origin, foreign_origin):
-    """CORS withholds answers; it does not keep simple requests from running. `allowed_origins` and `fallback` do."""
+def test_get_is_sent_without_a_preflight_and_its_answer_is_withheld(serve, visit, origin, foreign_origin):
+    """CORS withholds answers, but does not prevent simple requests. `allowed_origins` and `fallback` do."""
     api = serve(cors={"origin": origin}, fallback=True)
 
     assert visit().evaluate(FETCH, [f"{api.url}/echo?value=1", {}]) == result("1", None)
@@ -217,7 +217,7 @@ def test_compressed_answer_is_read(serve, visit):
     assert visit().evaluate(FETCH, [api.url, call("large")]) == result("x" * 50_000)
 
 
-def test_notification_has_nothing_to_read(serve, visit):
+def test_notification_returns_nothing(serve, visit):
     api = serve(cors=True)
     options = call("nothing")
     options["body"] = json.dumps({"jsonrpc": "2.0", "method": "nothing"})
@@ -262,7 +262,7 @@ def test_error_calls_back_too(serve, visit):
     "callback",
     ["hacked=1;show", "(()=>{hacked=1})", "show(1);hacked=1//", "show%0Ahacked=1//", "deep[%22list%22]", "", "1show"],
 )
-def test_callback_that_is_no_name_is_not_executed(serve, visit, callback):
+def test_invalid_callback_is_not_executed(serve, visit, callback):
     api = serve(fallback=True)
     loaded = visit().evaluate(LOAD_SCRIPT, f"{api.url}/echo?value=1&jsonp={callback}")
 
@@ -270,8 +270,8 @@ def test_callback_that_is_no_name_is_not_executed(serve, visit, callback):
     assert api.calls == []
 
 
-def test_answer_without_a_callback_is_no_script(serve, visit):
-    """JSON is sent with its own media type and `nosniff`, so that a browser executes none of it."""
+def test_answer_without_a_callback_is_json(serve, visit):
+    """JSON is sent with its own media type and `nosniff`, so that browsers never execute it."""
     api = serve(fallback=True)
     loaded = visit().evaluate(LOAD_SCRIPT, f"{api.url}/echo?value=1")
 
@@ -283,11 +283,11 @@ def let_in(server, path, request, method):
 
 
 def sign_in(page, api):
-    """Give the browser a session cookie of the API's, such as a user has who is signed in."""
+    """Give the browser a session cookie of the API, as if the user were signed in."""
     page.context.add_cookies([{"name": "session", "value": "abc", "url": api.origin}])
 
 
-def test_script_of_another_origin_is_refused_what_the_users_cookie_opens(serve, visit):
+def test_script_of_another_origin_cannot_use_the_users_cookie(serve, visit):
     api = serve(auth=let_in, fallback=True)
     page = visit()
     sign_in(page, api)
@@ -308,7 +308,7 @@ def test_script_of_the_same_origin_may_use_the_users_cookie(serve, page):
     assert loaded["answers"] == [[result("secret", None)]]
 
 
-def test_fallback_of_its_own_shares_a_method_with_every_page(serve, visit):
+def test_method_registered_with_fallback_is_shared_with_every_page(serve, visit):
     api = serve(auth=let_in)
     api.server.registerFunction(lambda: "known to all", path="/api", name="shared", fallback=True)
     page = visit()
@@ -319,7 +319,7 @@ def test_fallback_of_its_own_shares_a_method_with_every_page(serve, visit):
     assert loaded["answers"] == [[result("known to all", None)]]
 
 
-# Pages of other origins, at a server that only this machine can reach and that was not given `fallback=True`
+# Pages of other origins that call a server on loopback without `fallback=True`
 
 LOAD_IMAGE = """(url) => new Promise((resolve) => {
     const image = new Image();
@@ -335,7 +335,7 @@ FETCH_OPAQUE = (
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "evil.localhost"])
 @pytest.mark.parametrize("script", [LOAD_SCRIPT, LOAD_IMAGE, FETCH_OPAQUE], ids=["script", "image", "fetch"])
 def test_get_of_a_page_on_another_origin_does_not_run(api, visit, page_port, host, script):
-    """Another port of 127.0.0.1 is the same site to a browser, and another program all the same."""
+    """Another port of 127.0.0.1 is the same site to a browser, but another program."""
     visit(f"http://{host}:{page_port}").evaluate(script, f"{api.url}/echo?value=1&jsonp=show")
 
     assert api.calls == []
@@ -359,7 +359,7 @@ def test_url_that_the_user_types_runs(api, page):
     assert api.calls == ["echo"]
 
 
-# Forms, and requests that a page may send without asking
+# Forms, and requests that a page may send without a preflight
 
 
 @pytest.mark.parametrize("enctype", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])
@@ -387,8 +387,8 @@ def test_post_without_a_preflight_is_not_run(serve, visit, cors, content_type):
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "application/json-rpc", "application/jsonrequest"])
-def test_no_media_type_that_is_taken_can_be_sent_without_a_preflight(api, visit, content_type):
-    """The page asks for a simple request; the browser puts text/plain in the place of the type, and that is refused."""
+def test_every_accepted_media_type_needs_a_preflight(api, visit, content_type):
+    """The page makes a simple request: the browser replaces the type by text/plain, which is refused."""
     options = {**call("nothing"), "mode": "no-cors", "headers": {"Content-Type": content_type}}
 
     assert visit().evaluate(FETCH, [api.url, options]) == "opaque"
@@ -406,7 +406,7 @@ def test_beacon_of_another_site_is_not_run(api, visit, foreign_origin):
 
 
 def test_page_of_a_rebound_host_name_is_not_answered(api, page):
-    """A name that an attacker points at 127.0.0.1 makes their page the API's own origin; its Host gives it away."""
+    """DNS rebinding makes an attacker's page the same origin as the API. Its Host header reveals it."""
     port = api.server.addresses[0][1]
     page.goto(f"http://rebound.localhost:{port}/api/echo?value=1")
 
@@ -475,7 +475,7 @@ READ_REFUSAL = """async ([url, options]) => {
         ("/api", {"method": "POST", "body": "{}"}, 415, "media_types"),
     ],
 )
-def test_page_of_another_origin_reads_why_it_was_refused(page, page_port, serve, target, options, status, reason):
+def test_page_of_another_origin_may_read_its_refusal(page, page_port, serve, target, options, status, reason):
     api = serve(cors=True, max_body_bytes=1000)
     page.goto(f"http://127.0.0.1:{page_port}/")
     root = api.url.removesuffix("/api")

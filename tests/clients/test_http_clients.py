@@ -1,4 +1,4 @@
-"""Plain HTTP clients: requests, httpx and curl, each with what it sends of its own accord."""
+"""Plain HTTP clients: requests, httpx and curl, with their default headers."""
 
 import gzip
 import json
@@ -26,13 +26,13 @@ def http(request):
 
 
 def post_bytes(http, url, body, headers):
-    """POST bytes as they are; the argument for them is the one thing that the two clients do not share."""
+    """POST raw bytes. Only the argument for them differs between the two clients."""
     argument = "content" if isinstance(http, httpx.Client) else "data"
     return http.post(url, headers=headers, **{argument: body})
 
 
 def curl(*arguments, body=None):
-    """Run curl; return what it printed. Proxies and a .curlrc of the user's have no say."""
+    """Run curl without proxies and without the user's .curlrc; return its output."""
     command = [shutil.which("curl") or "curl", "--disable", "--silent", "--show-error", "--noproxy", "*", *arguments]
     done = subprocess.run(command, input=body, capture_output=True, timeout=30, check=False)
     assert done.returncode == 0, done.stderr.decode()
@@ -82,7 +82,7 @@ def test_cookie_is_kept_by_the_session(api, http):
     assert http.post(api.url, json=sign_in).json()["result"] == "abc"
 
 
-def test_answer_is_compressed_without_the_client_being_asked(serve, http):
+def test_answer_is_compressed_regardless_of_accept_encoding(serve, http):
     api = serve(allowCompress=True, compressMinSize=1000)
 
     answer = http.post(api.url, json=LARGE)
@@ -92,7 +92,7 @@ def test_answer_is_compressed_without_the_client_being_asked(serve, http):
     assert answer.json()["result"] == "x" * 50_000
 
 
-def test_compressed_request_is_taken(api, http):
+def test_compressed_request_is_accepted(api, http):
     headers = {**JSON, "Content-Encoding": "gzip"}
 
     answer = post_bytes(http, api.url, gzip.compress(json.dumps(CALL).encode()), headers)
@@ -100,7 +100,7 @@ def test_compressed_request_is_taken(api, http):
     assert answer.json() == ANSWER
 
 
-def test_localhost_is_as_good_as_the_address(api, http):
+def test_localhost_is_accepted_like_the_address(api, http):
     answer = http.post(api.url, json=CALL, headers={"Host": f"localhost:{api.server.addresses[0][1]}"})
 
     assert answer.json() == ANSWER
@@ -149,13 +149,13 @@ def test_curl_get(api):
 
 
 def test_curl_option_json(api):
-    """What `--json` stands for, in words that a curl older than 7.82 knows too."""
+    """The equivalent of `--json` for curl older than 7.82."""
     headers = ("-H", "Content-Type: application/json", "-H", "Accept: application/json")
 
     assert json.loads(curl(*headers, "--data-binary", json.dumps(CALL), api.url)) == ANSWER
 
 
-def test_curl_without_a_content_type_is_told_what_to_send(api):
+def test_curl_without_a_content_type_gets_the_accepted_types(api):
     assert curl_status("-d", json.dumps(CALL), api.url) == 415
     assert b"send application/json" in curl("-d", json.dumps(CALL), api.url)
     assert api.calls == []
@@ -207,7 +207,7 @@ def test_curl_head_of_a_method_is_a_get_without_its_body(api):
 
 
 def test_curl_old_http(api):
-    """HTTP/1.0 needs no Host; curl sends one all the same."""
+    """HTTP/1.0 needs no Host; curl sends one anyway."""
     printed = curl("--http1.0", "-H", "Content-Type: application/json", "-d", json.dumps(CALL), api.url)
 
     assert json.loads(printed) == ANSWER

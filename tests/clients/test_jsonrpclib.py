@@ -19,7 +19,7 @@ def proxy(api):
 
 @pytest.fixture
 def connections_left_open():
-    """Collect what the client leaves open after any status but 200, lest it be a warning in some later test."""
+    """Collect the connections that the client leaves open after any status but 200: they would warn in a later test."""
     yield
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
@@ -27,7 +27,7 @@ def connections_left_open():
 
 
 class SilenceIsGold(Transport):
-    """A transport that takes 204 for what it is: an answer with nothing in it."""
+    """A transport that accepts 204 as an empty answer."""
 
     def single_request(self, *args, **kwargs):
         try:
@@ -59,7 +59,7 @@ def test_call_without_parameters_whose_result_is_null(proxy):
 
 
 @pytest.mark.parametrize("value", [0, "Grüße, 世界 🎉", [1, [2, {"a": None}]], {"key": True}, 2**60 + 1, 0.1])
-def test_value_comes_back_as_it_was(proxy, value):
+def test_value_survives_a_round_trip(proxy, value):
     assert proxy.echo([value]) == [value]
 
 
@@ -123,7 +123,7 @@ def test_batch_of_notifications_is_run(api, patient):
 
 
 @pytest.mark.usefixtures("connections_left_open")
-def test_notification_is_run_even_where_the_client_takes_204_for_a_failure(serve):
+def test_notification_is_run_even_if_the_client_treats_204_as_a_failure(serve):
     api = serve(servBackend="werkzeug")  # after that, the library cannot use a connection that is kept alive
     proxy = jsonrpclib.ServerProxy(api.url)
     with contextlib.suppress(TransportError):  # the transport that the library comes with knows no status but 200

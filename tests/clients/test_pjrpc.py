@@ -1,4 +1,4 @@
-"""pjrpc: its clients on requests and on httpx, the asynchronous one included."""
+"""pjrpc: its clients on requests and on httpx, including the asynchronous one."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +9,7 @@ import pytest
 import requests
 from pjrpc.client import exceptions
 
-# All three are used in one way: `settle` is given what a client returns, and awaits it where that is called for.
+# All three are used alike: `settle` takes the result of a client, and awaits it if necessary.
 CLIENTS = {
     "requests": pjrpc.client.backend.requests.Client,
     "httpx": pjrpc.client.backend.httpx.Client,
@@ -37,7 +37,7 @@ def test_call_through_the_proxy(client):
 
 
 @pytest.mark.parametrize("value", ["Grüße, 世界 🎉", [1, [2, {"a": None}]], 2**60 + 1, 0.1, None])
-def test_value_comes_back_as_it_was(client, value):
+def test_value_survives_a_round_trip(client, value):
     assert client.call("echo", value) == value
 
 
@@ -116,7 +116,7 @@ def test_asynchronous_client(api):
                 await client.call("no_such_method")
             return results, batch.get_results()
 
-    # In a thread of its own: where a browser test went before, Playwright's event loop runs in this one.
+    # In another thread: after a browser test, Playwright's event loop runs in this one.
     with ThreadPoolExecutor(1) as threads:
         assert threads.submit(asyncio.run, talk()).result() == (list(range(-1, 9)), [19])
     assert api.calls.count("echo") == 1

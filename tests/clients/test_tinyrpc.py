@@ -1,4 +1,4 @@
-"""tinyrpc, whose HTTP transport sends no Content-Type by itself.
+"""tinyrpc, whose HTTP transport sends no Content-Type by default.
 
 It has an environment of its own: its package installs a top-level module `tests`.
 """
@@ -31,7 +31,7 @@ except InvalidReplyError:  # it takes the sentence of the 415 for JSON
 
 
 @pytest.mark.timeout(180)
-def test_calls_and_notifications_work_with_the_header_that_the_page_names(api, tmp_path):
+def test_calls_and_notifications_work_with_the_documented_header(api, tmp_path):
     venv.create(tmp_path / "environment")
     python = str(tmp_path / "environment" / "bin" / "python")
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", python, "install", "-q"]

@@ -1,4 +1,4 @@
-"""How each kind of callable is called, and that no client can make it fail by its parameters."""
+"""The plans of callables of every kind: no parameters of a client make a call fail with a traceback."""
 
 import functools
 import inspect
@@ -170,7 +170,7 @@ def word_only(function):
         ([with_user, functools.cache], {"word": "hello"}, "hello, ada!"),
     ],
 )
-def test_decorated_function_is_called_as_its_decorator_takes_it(decorators, params, result):
+def test_decorated_function_is_called_through_its_decorator(decorators, params, result):
     function = functools.reduce(lambda decorated, decorator: decorator(decorated), reversed(decorators), greeting)
 
     assert result_of(served(function), "function", params) == result
@@ -218,7 +218,7 @@ def by_position(a, b, /):
         (by_position, {"a": 1, "b": 2}, "'a', 'b' only by position"),
     ],
 )
-def test_wrong_call_behind_a_decorator_is_worded_as_any_other(function, params, message):
+def test_wrong_call_behind_a_decorator_has_the_message_of_any_other(function, params, message):
     assert message_of(served(passing_on(function)), params) == f"Invalid params: {message}"
 
 
@@ -367,7 +367,7 @@ has_no_signature.__signature__ = "nonsense"
         (leads_to_itself, "wrapper loop"),
     ],
 )
-def test_what_cannot_be_called_is_refused_at_registration(function, why):
+def test_uncallable_function_is_refused_at_registration(function, why):
     with pytest.raises(RegistrationError, match=why):
         served(function)
 

@@ -39,18 +39,18 @@ TOOLS = ("lockThis", "unlockThis", "waitThis", "lock", "unlock", "wait", "sleep"
 
 
 def seen(inspect, request=None, target="/api", **options):
-    """Call a dispatcher that gives its connection to `inspect`. Return what that returned, and the answer."""
+    """Call a dispatcher that passes its connection to `inspect`; return the result of `inspect`, and the answer."""
     server = flaskJSONRPCServer(None, log=options.pop("log", False), name="theirs", **options)
-    found = []
+    inspected = []
 
     def dispatcher(_connection):
-        found.append(inspect(_connection))
+        inspected.append(inspect(_connection))
         return True
 
     server.registerFunction(dispatcher, path="/api")
     answer = call_wsgi(server.getWSGI(), request or post(rpc("dispatcher"), target))
-    assert found, answer
-    return found[0], server, dispatcher, answer
+    assert inspected, answer
+    return inspected[0], server, dispatcher, answer
 
 
 @pytest.mark.parametrize("name", FIELDS)
@@ -124,7 +124,7 @@ def test_unique_id_stays_through_a_request_and_changes_with_it():
     assert re.fullmatch("[0-9a-f]{40}", second)
 
 
-def test_notification_is_told():
+def test_notification_is_notify():
     notification = post({"jsonrpc": "2.0", "method": "dispatcher"})
 
     assert seen(lambda c: c.notify, notification)[0] is True
@@ -147,7 +147,7 @@ def test_ip_without_peer_is_none():
     assert seen(lambda c: c.ip, post(rpc("dispatcher"), environ={"REMOTE_ADDR": ""}))[0] is None
 
 
-def test_served_by_without_a_port_is_told_all_the_same():
+def test_served_by_without_a_port_has_the_host():
     request = post(rpc("dispatcher"), environ={"SERVER_NAME": "/run/api.sock", "SERVER_PORT": ""})
 
     assert seen(lambda c: c.servedBy, request)[0][1] == "/run/api.sock"

@@ -1,4 +1,4 @@
-"""The call itself: what becomes of exceptions, and what is counted and logged."""
+"""The call of a function: the errors of its exceptions, its counts and its log."""
 
 import asyncio
 import contextvars
@@ -145,7 +145,7 @@ def exit_on_signal(number, frame):
 @pytest.mark.parametrize(
     ("handler", "raised"), [(signal.default_int_handler, KeyboardInterrupt), (exit_on_signal, SystemExit)]
 )
-def test_signals_to_the_program_go_through_and_are_counted(handler, raised):
+def test_signals_to_the_program_propagate_and_are_counted(handler, raised):
     server = flaskJSONRPCServer(None, log=False)
     server.registerFunction(lambda: signal.raise_signal(signal.SIGINT), name="interrupted", path="/api")
     before = signal.signal(signal.SIGINT, handler)
@@ -167,7 +167,7 @@ STRANGE = [KeyboardInterrupt, GeneratorExit, SystemExit, asyncio.CancelledError,
 
 
 def raise_by_name(name):
-    raise {each.__name__: each for each in STRANGE}[name]("a secret")
+    raise {kind.__name__: kind for kind in STRANGE}[name]("a secret")
 
 
 @pytest.mark.parametrize("strange", STRANGE)
@@ -187,7 +187,7 @@ def test_exception_of_any_kind_fails_its_call_alone(strange, caplog):
 
     batch = [rpc("one", None, 1), {**failing, "id": 2}, notification, rpc("one", None, 3)]
     answers = call_wsgi(server.getWSGI(), post(batch)).json()
-    assert [(each["id"], each.get("result")) for each in answers] == [(1, 1), (2, None), (3, 1)]
+    assert [(answer["id"], answer.get("result")) for answer in answers] == [(1, 1), (2, None), (3, 1)]
     assert call_wsgi(server.getWSGI(), post(notification)).code == 204
 
 
@@ -211,7 +211,7 @@ def test_context_variables_of_a_call_end_with_it(batch):
     if batch:
         answers = call_wsgi(server.getWSGI(), post(calls)).json()
     else:
-        answers = [call_wsgi(server.getWSGI(), post(each)).json() for each in calls]
+        answers = [call_wsgi(server.getWSGI(), post(payload)).json() for payload in calls]
 
     assert [answer["result"] for answer in answers] == [["unset", 28]] * 3
     assert (VARIABLE.get(), decimal.getcontext().prec) == ("unset", 28)
@@ -251,7 +251,7 @@ class Setting(flaskJSONRPCServer):
         return [before, precision]
 
 
-def test_what_the_conversion_of_a_result_sets_ends_with_it():
+def test_context_variables_of_a_conversion_end_with_it():
     server = Setting(None)
     server.registerFunction(lambda: object(), path="/api", name="converted")  # noqa: PLW0108  a class is refused
     server.registerFunction(read_and_set, path="/api")
@@ -304,7 +304,7 @@ class WithoutStatus(HTTPException):
 @pytest.mark.parametrize(
     "odd", [WithoutText, WithoutError, OddCode, WithoutResponse, WithoutDescription, WithoutStatus]
 )
-def test_exception_that_overrides_what_it_is_asked_for_fails_its_call_alone(odd, caplog):
+def test_exception_with_overridden_members_fails_its_call_alone(odd, caplog):
     def fail():
         raise odd
 

@@ -1,12 +1,13 @@
 """Locks on the server and on dispatchers."""
 
 import functools
+import gc
 import threading
 
 import pytest
 
 from flaskJSONRPCServer import flaskJSONRPCServer
-from flaskJSONRPCServer.dispatch.locks import Locks, lock_key, optional_lock_key
+from flaskJSONRPCServer.dispatch.locks import Locks, ReplacedKeys, by_ids, lock_key, optional_lock_key
 from tests.helpers import call_wsgi, get, result_of
 
 JOIN_S = 20
@@ -80,7 +81,7 @@ def test_nothing_is_locked_at_first():
     locks.wait()
 
 
-def test_lock_on_a_dispatcher_holds_that_one():
+def test_lock_on_a_dispatcher_holds_only_that_dispatcher():
     locks = Locks()
     locks.lock("a")
 
@@ -123,7 +124,7 @@ def test_lock_is_a_switch():
     assert not locks.is_locked("a")
 
 
-def test_unlock_of_what_is_not_locked_changes_nothing():
+def test_unlock_without_a_lock_changes_nothing():
     locks = Locks()
     locks.unlock("a")
     locks.unlock()
@@ -184,14 +185,14 @@ def test_own_sleep_method_is_called_until_the_lock_is_gone(key):
 
 
 @pytest.mark.parametrize("locked", [True, False])
-def test_status_is_told_at_once(server, locked):
+def test_status_is_returned_at_once(server, locked):
     if locked:
         server.lock(one)
 
     assert server.wait(one, returnStatus=True) is locked
 
 
-def test_own_sleep_method_is_asked_to_sleep_as_the_setting_says(server):
+def test_own_sleep_method_gets_the_time_of_the_setting(server):
     slept = []
 
     def sleep(seconds):
@@ -205,7 +206,7 @@ def test_own_sleep_method_is_asked_to_sleep_as_the_setting_says(server):
 
 
 class Waiters:
-    """Threads that wait for keys, and tell when they are about to and when they have."""
+    """Threads that wait for keys, and record the keys for which the wait has ended."""
 
     def __init__(self, locks, keys):
         self._passed = threading.Condition()
@@ -233,7 +234,7 @@ class Waiters:
         return not any(thread.is_alive() for thread in self.threads)
 
 
-def test_one_unlock_wakes_all_that_wait():
+def test_one_unlock_wakes_all_waiting_threads():
     locks = Locks()
     locks.lock()
     waiters = Waiters(locks, ["a", "b", "c", "a"])
@@ -243,7 +244,7 @@ def test_one_unlock_wakes_all_that_wait():
     assert waiters.join()
 
 
-def test_only_those_that_may_run_are_let_go():
+def test_only_dispatchers_that_may_run_are_released():
     locks = Locks()
     locks.lock()
     waiters = Waiters(locks, ["a", "b"])
@@ -342,13 +343,13 @@ def test_deep_lock_and_holds_close_and_only_their_own_end_opens():
     locks.hold_requests()
     locks.unlock()
     locks.deep_unlock()
-    locks.let_requests_go()
+    locks.release_requests()
     assert locks.closed
     assert not locks.engaged
-    locks.let_requests_go()
+    locks.release_requests()
 
     assert not locks.closed
-    locks.wait_open()
+    locks.wait_until_open()
 
 
 def test_deep_lock_is_a_switch():
@@ -370,7 +371,7 @@ def test_deep_lock_holds_calls_and_pages_until_its_own_end(flask_context):
     held = [InThread(result_of, application, "one"), InThread(call_wsgi, application, get("/page"))]
     server.unlock()
     late = InThread(result_of, application, "one")
-    assert not any(each.is_done() for each in [*held, late])
+    assert not any(call.is_done() for call in [*held, late])
     server._deepUnlock()
 
     assert held[0].join() == late.join() == 1
@@ -389,14 +390,100 @@ def test_dispatcher_that_deep_locks_does_not_hold_itself():
     assert held.join() is None
 
 
-def test_wait_that_is_given_up_ends_when_it_is_told():
-    locks, given_up = Locks(), threading.Event()
+def test_abandoned_wait_ends_when_it_is_woken():
+    locks, abandoned = Locks(), threading.Event()
     locks.lock()
-    thread = threading.Thread(target=locks.wait_in_period, args=(None, given_up.is_set))
+    thread = threading.Thread(target=locks.wait_in_period, args=(None, abandoned.is_set))
     thread.start()
-    given_up.set()
+    abandoned.set()
     locks.wake_waiting()
     thread.join(JOIN_S)
 
     assert not thread.is_alive()
     assert locks.is_locked()
+
+
+# Keys of replaced dispatchers
+
+
+class Owner:
+    def method(self):
+        pass
+
+
+class SlottedOwner:
+    __slots__ = ()
+
+    def method(self):
+        pass
+
+
+def make_function():
+    return lambda: None
+
+
+MAKERS = [make_function, lambda: Owner().method, lambda: SlottedOwner().method]
+
+
+def replace(replaced, old, new):
+    replaced.add((old, lock_key(old)), (new, lock_key(new)))
+
+
+@pytest.mark.parametrize("make", MAKERS)
+def test_key_of_every_replaced_dispatcher_leads_to_the_latest(make):
+    replaced = ReplacedKeys()
+    first, second, third = make(), make(), make()
+    replace(replaced, first, second)
+    replace(replaced, second, third)
+
+    assert [replaced.current(lock_key(function)) for function in (first, second, third)] == [
+        by_ids(lock_key(third))
+    ] * 3
+
+
+def test_key_that_was_never_replaced_is_its_own():
+    assert ReplacedKeys().current(None) is None
+    assert ReplacedKeys().current(5) == 5
+
+
+def test_two_functions_may_replace_each_other_in_turn():
+    replaced = ReplacedKeys()
+    first, second = make_function(), make_function()
+    replace(replaced, first, second)
+    replace(replaced, second, first)
+
+    assert [replaced.current(lock_key(function)) for function in (first, second)] == [lock_key(first)] * 2
+
+
+@pytest.mark.parametrize("make", MAKERS[:2])
+@pytest.mark.parametrize("ends", ["old", "new"])
+def test_keys_of_collected_functions_are_forgotten(make, ends):
+    replaced = ReplacedKeys()
+    pair = {"old": make(), "new": make()}
+    replace(replaced, pair["old"], pair["new"])
+    del pair[ends]
+    gc.collect()
+
+    assert replaced._current == {}
+
+
+def test_exclusive_permission_passes_to_the_replacement():
+    locks, old, new = Locks(), make_function(), make_function()
+    locks.lock()
+    locks.unlock(lock_key(old), exclusive=True)
+    locks.replace_key(old, new)
+
+    assert not locks.is_locked(lock_key(new))
+    assert not locks.is_locked(lock_key(old))
+    locks.lock()
+    assert locks.is_locked(lock_key(new))
+
+
+def test_function_that_replaces_itself_changes_nothing():
+    locks, function = Locks(), make_function()
+    locks.lock(lock_key(function))
+    locks.replace_key(function, function)
+
+    assert locks.is_locked(lock_key(function))
+    locks.unlock(lock_key(function))
+    assert not locks.is_locked(lock_key(function))

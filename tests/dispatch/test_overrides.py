@@ -1,407 +1,214 @@
-"""A documented underscore method that a user replaces takes effect in what a client sees, however it is replaced."""
+"""The steps of a pipeline: the server's own functions, or the methods with which a user overrides them."""
 
-import base64
-import functools
 import gzip
 import json
 
-import flask
 import pytest
+import werkzeug.wrappers
 
-from flaskJSONRPCServer import SettingsError, UnsupportedError, flaskJSONRPCServer
-from flaskJSONRPCServer.sansio_jsonrpc import JsonRpcApplicationError, JsonRpcError
-from tests.helpers import call_socket, call_wsgi, get, post, rpc
+from flaskJSONRPCServer import flaskJSONRPCServer
+from flaskJSONRPCServer.dispatch.overrides import (
+    OVERRIDABLE,
+    Overrides,
+    error_from,
+    messages_from,
+    parsed_request,
+    prepared_response,
+    replacement,
+)
+from flaskJSONRPCServer.http.request import RequestCopy
+from flaskJSONRPCServer.http.response import Response
+from flaskJSONRPCServer.sansio_jsonrpc import (
+    ABSENT,
+    JsonRpcApplicationError,
+    JsonRpcBatch,
+    JsonRpcError,
+    JsonRpcException,
+    JsonRpcInvalidMessage,
+    JsonRpcRequest,
+    make_codec,
+)
+from flaskJSONRPCServer.settings import Settings
+from tests.dispatch.parts import make_exchange
+from tests.helpers import post, rpc
 
-LONG = "x" * 500
-ADDRESS = ["127.0.0.1", 0]
-
-
-def echo(value):
-    return value
-
-
-def fail(value=None):
-    raise JsonRpcApplicationError("failed", code=7, data=value)
-
-
-def describe(_connection):
-    return {"id": _connection.uniqueId, "path": _connection.path, "type": _connection.mimeType}
-
-
-def register_all(server):
-    for function in (echo, fail, describe):
-        server.registerFunction(function, path="/api")
-
-
-def subclass(replaced, **options):
-    methods = {
-        name: (lambda self, *args, _name=name, _replace=replace, **kwargs: _replace(
-            functools.partial(getattr(flaskJSONRPCServer, _name), self), *args, **kwargs
-        ))
-        for name, replace in replaced.items()
-    }  # fmt: skip
-    server = type("Server", (flaskJSONRPCServer,), methods)(ADDRESS, log=False, **options)
-    register_all(server)
-    server.start()
-    return server
+CODEC = make_codec("json")
 
 
-def instance(replaced, **options):
-    server = flaskJSONRPCServer(ADDRESS, log=False, **options)
-    register_all(server)
-    assign(server, replaced)
-    server.start()
-    return server
+def make(methods=None, **settings):
+    """Return the overrides of a server whose class has these methods."""
+    cls = type("Overriding", (flaskJSONRPCServer,), methods or {})
+    return Overrides(cls(None, log=False), flaskJSONRPCServer, Settings(**settings), CODEC)
 
 
-def running(replaced, **options):
-    server = flaskJSONRPCServer(ADDRESS, log=False, **options)
-    register_all(server)
-    server.start()
-    assert call_socket(server.addresses[0], post(rpc("echo", [1]))).json()["result"] == 1
-    assign(server, replaced)
-    return server
+@pytest.mark.parametrize("name", sorted(OVERRIDABLE))
+def test_method_counts_as_overridden_by_a_subclass_and_by_an_instance_only(name):
+    def mine(self, *args):
+        return "mine"
+
+    plain, assigned = (flaskJSONRPCServer(None, log=False) for _ in range(2))
+    subclassed = type("Overriding", (flaskJSONRPCServer,), {name: mine})(None, log=False)
+    setattr(assigned, name, mine)
+
+    assert replacement(plain, flaskJSONRPCServer, name) is None
+    assert replacement(assigned, flaskJSONRPCServer, name) is mine
+    assert replacement(subclassed, flaskJSONRPCServer, name)() == "mine"
 
 
-def assign(server, replaced):
-    for name, replace in replaced.items():
-        setattr(server, name, functools.partial(replace, getattr(server, name)))
+def test_reader_parses_by_the_codec():
+    assert make().reader()(b'{"jsonrpc":"2.0","method":"a","id":1}') == JsonRpcRequest("a", None, id=1)
 
 
-@pytest.fixture(params=[subclass, instance, running])
-def serve(request):
-    """Serve with replaced methods, each a function of the original and its arguments; gives what sends a request."""
-    servers = []
-
-    def start(options=None, **replaced):
-        servers.append(request.param(replaced, **(options or {})))
-        return lambda sent: call_socket(servers[-1].addresses[0], sent)
-
-    yield start
-    for server in servers:
-        server.stop()
+def test_reader_bounds_the_length_of_a_batch():
+    with pytest.raises(JsonRpcException) as refused:
+        make(max_batch_length=1).reader()(json.dumps([rpc("a"), rpc("b")]).encode())
+    assert refused.value.code == -32600
 
 
-def test_parse_json(serve):
-    send = serve(_parseJSON=lambda original, data: original(base64.b64decode(data)))
+def test_reader_of_an_overridden_parse_request_keeps_ids_that_a_float_would_round():
+    overrides = make({"_parseRequest": lambda self, data: (True, [json.loads(data)])})
 
-    answer = send(post(base64.b64encode(json.dumps(rpc("echo", ["hidden"])).encode())))
-
-    assert answer.json()["result"] == "hidden"
-
-
-def test_parse_json_that_fails_is_a_parse_error(serve):
-    def refuse(original, data):
-        raise RuntimeError("a secret")
-
-    assert serve(_parseJSON=refuse)(post(rpc("echo", [1]))).json() == {
-        "jsonrpc": "2.0",
-        "error": {"code": -32700, "message": "Parse error"},
-        "id": None,
-    }
+    message = overrides.reader()(b'{"jsonrpc":"2.0","method":"a","id":0.10000000000000000001}')
+    assert overrides.result_writer()(message.id, 1) == b'{"jsonrpc":"2.0","result":1,"id":0.10000000000000000001}'
 
 
-def test_serialize_json_is_given_whole_responses(serve):
-    seen = []
+def test_writers_without_overrides():
+    overrides = make()
 
-    def serialize(original, data):
-        seen.append(data)
-        return original({**data, "signed": True})
-
-    send = serve(_serializeJSON=serialize)
-
-    assert send(post(rpc("echo", [1]))).json() == {"jsonrpc": "2.0", "result": 1, "id": 1, "signed": True}
-    assert send(post([rpc("fail", request_id=2), rpc("echo", [3], request_id=3)])).json() == [
-        {"jsonrpc": "2.0", "error": {"code": 7, "message": "failed"}, "id": 2, "signed": True},
-        {"jsonrpc": "2.0", "result": 3, "id": 3, "signed": True},
-    ]
-    assert {"jsonrpc": "2.0", "result": 3, "id": 3} in seen
-
-
-def test_serialize_json_that_fails_is_an_internal_error(serve):
-    def serialize(original, data):
-        return original(data) if "error" in data else original(object())
-
-    assert serve(_serializeJSON=serialize)(post(rpc("echo", [1]))).json()["error"]["code"] == -32603
-
-
-def test_fix_json(serve):
-    send = serve(_fixJSON=lambda original, value: sorted(value) if isinstance(value, set) else original(value))
-
-    assert send(post(rpc("echo", [[1]]))).json()["result"] == [1]
-
-
-@pytest.mark.parametrize("payload", [rpc("ECHO", [1]), [rpc("ECHO", [1])], [rpc("ECHO", [1]), rpc("ECHO", [1])]])
-def test_parse_request_may_change_the_requests(serve, payload):
-    def parse(original, data):
-        status, requests = original(data)
-        return status, [{**each, "method": each["method"].lower()} for each in requests]
-
-    answer = serve(_parseRequest=parse)(post(payload)).json()
-
-    assert isinstance(answer, list) == isinstance(payload, list)
-    assert [each["result"] for each in (answer if isinstance(answer, list) else [answer])] in ([1], [1, 1])
+    assert overrides.result_writer()(1, [2]) == b'{"jsonrpc":"2.0","result":[2],"id":1}'
+    assert overrides.error_writer()(None, JsonRpcError(5, "five", [])) == (
+        b'{"jsonrpc":"2.0","error":{"code":5,"message":"five","data":[]},"id":null}'
+    )
+    assert overrides.codec is CODEC
 
 
 @pytest.mark.parametrize(
-    ("told", "code", "message"),
+    ("methods", "written"),
     [
-        ("no trust", -32600, "Invalid Request: no trust"),
-        (JsonRpcError(5, "five"), 5, "five"),
-        (JsonRpcApplicationError("six", code=6), 6, "six"),
+        ({"_serializeJSON": lambda self, data: f"<{data['result']}>"}, b"<2>"),
+        ({"_prepResponse": lambda self, data, isError=False: {**data, "isError": isError}}, None),
     ],
 )
-def test_parse_request_may_refuse(serve, told, code, message):
-    error = serve(_parseRequest=lambda original, data: (False, told))(post(rpc("echo", [1]))).json()
+def test_writers_with_overrides(methods, written):
+    overrides = make(methods)
+    expected = b'{"id":1,"result":2,"isError":false}' if written is None else written
 
-    assert error == {"jsonrpc": "2.0", "error": {"code": code, "message": message}, "id": None}
-
-
-def test_parse_request_passes_on_what_is_wrong(serve):
-    send = serve(_parseRequest=lambda original, data: original(data))
-
-    assert send(post(b"{")).json()["error"]["code"] == -32700
-    assert send(post([])).json()["error"]["code"] == -32600
-    assert [each["error"]["code"] for each in send(post([1, rpc("nothing")])).json()] == [-32600, -32601]
+    assert overrides.result_writer()(1, 2) == expected
+    assert overrides.result_writer()(ABSENT, 2) == b""
 
 
-def test_prep_response(serve):
-    send = serve(_prepResponse=lambda original, data, isError=False: {**original(data, isError), "error_seen": isError})
+def test_error_writer_of_an_overridden_prep_response_gets_the_members():
+    overrides = make({"_prepResponse": lambda self, data, isError=False: {**data, "isError": isError}})
 
-    assert send(post(rpc("echo", [1]))).json() == {"jsonrpc": "2.0", "result": 1, "id": 1, "error_seen": False}
-    assert send(post(rpc("fail", [2]))).json() == {
-        "jsonrpc": "2.0",
-        "error": {"code": 7, "message": "failed", "data": 2},
+    assert json.loads(overrides.error_writer()(1, JsonRpcError(5, "five"))) == {
         "id": 1,
-        "error_seen": True,
+        "code": 5,
+        "message": "five",
+        "isError": True,
     }
-    assert send(post({"jsonrpc": "2.0", "method": "echo", "params": [1]})).body == b""
 
 
-def test_call_dispatcher_of_inline_calls(serve):
-    seen = []
+def test_unwritable_part_is_found_by_the_json_backend():
+    overrides = make({"_serializeJSON": lambda self, data: "never asked"})
 
-    def call(original, uniqueId, path, data, request, *args):
-        seen.append((path, data["method"], data["id"], data["notify"], request["method"]))
-        status, params, result = original(uniqueId, path, data, request, *args)
-        return (status, params, [result]) if status else (status, params, result)
-
-    send = serve(_callDispatcher=call)
-    notification = {"jsonrpc": "2.0", "method": "echo", "params": [1]}
-
-    assert send(post(rpc("echo", [1]))).json()["result"] == [1]
-    assert send(post(rpc("fail", [1]))).json()["error"] == {"code": 7, "message": "failed", "data": 1}
-    assert send(post([notification, rpc("echo", {"value": 2})])).json()[0]["result"] == [2]
-    assert send(get("/api/echo?value=3&jsonp=f")).body == b'/**/f({"jsonrpc":"2.0","result":["3"],"id":null});'
-    assert seen == [
-        ("/api/", "echo", 1, False, "POST"),
-        ("/api/", "fail", 1, False, "POST"),
-        ("/api/", "echo", None, True, "POST"),
-        ("/api/", "echo", 1, False, "POST"),
-        ("/api/", "echo", None, False, "GET"),
-    ]
-
-
-def test_call_dispatcher_of_calls_in_a_pool(serve):
-    send = serve(
-        {"dispatcherBackend": "threaded"},
-        _callDispatcher=lambda original, *args: (True, {}, original(*args)[2] + 1),
+    assert str(overrides.find_unwritable({"result": [1, {"a": object()}]}, TypeError("no"))).startswith(
+        'result[1]["a"]: '
     )
 
-    assert send(post(rpc("echo", [1]))).json()["result"] == 2
+
+def test_compressor_uses_the_overridden_gzip():
+    overrides = make({"_compressGZIP": lambda self, data: b"<" + data + b">"})
+    response = overrides.compressor()(Response("200 OK", [("Content-Length", "4")], b"text"))
+
+    assert response.body == b"<text>"
+    assert dict(response.headers) == {"Content-Length": "6", "Content-Encoding": "gzip"}
 
 
-def test_call_dispatcher_that_fails_is_an_internal_error(serve):
-    def call(original, *args):
-        raise RuntimeError("a secret")
+def test_overridden_compressor_gets_a_werkzeug_response():
+    def compress(self, response):
+        assert isinstance(response, werkzeug.wrappers.Response)
+        response.set_data(response.get_data()[::-1])
+        return response
 
-    assert serve(_callDispatcher=call)(post(rpc("echo", [1]))).json()["error"]["code"] == -32603
+    assert make({"_compressResponse": compress}).compressor()(Response("200 OK", [], b"text")).body == b"txet"
 
 
-def test_compress_gzip(serve):
-    send = serve(
-        {"allowCompress": True, "compressMinSize": 100}, _compressGZIP=lambda original, data: gzip.compress(data[::-1])
+def test_gunzip_is_bounded_by_the_settings_of_the_server():
+    assert make().gunzip(gzip.compress(b"text")) == b"text"
+
+
+def test_copy_of_a_request_is_the_servers_own_or_that_of_the_override():
+    exchange = make_exchange(post(b"body"))
+
+    own = make().copy_request(exchange)
+    assert type(own) is RequestCopy
+    assert own["data"] == b"body"
+    mine = make({"_copyRequestContext": lambda self, request: {"read": request.get_data()}})
+    assert mine.copy_request(make_exchange(post(b"body"))) == {"read": b"body"}
+
+
+def test_request_ids_are_unique_and_made_by_sha1():
+    own, mine = make(), make({"_sha1": lambda self, text, onError=None: text.hex()})
+    ids = {own.new_request_id() for _ in range(100)}
+
+    assert len(ids) == 100
+    assert {len(unique_id) for unique_id in ids} == {40}
+    assert len(mine.new_request_id()) == 32
+
+
+@pytest.mark.parametrize(
+    ("text", "requests"),
+    [(b'{"a":1}', [{"a": 1}]), (b"[{},5]", [{}, 5]), ('{"a":1}', [{"a": 1}])],
+)
+def test_parsed_request_is_a_list_of_values(text, requests):
+    assert parsed_request(CODEC.loads, text.encode() if isinstance(text, str) else text, max_batch_length=2) == (
+        True,
+        requests,
     )
 
-    answer = send(post(rpc("echo", [LONG]), headers={"Accept-Encoding": "gzip"}))
 
-    assert json.loads(gzip.decompress(answer.body)[::-1])["result"] == LONG
-    assert answer.header("Content-Length") == str(len(answer.body))
+@pytest.mark.parametrize(("text", "code"), [(b"{", -32700), (b"[]", -32600), (b"[1,2,3]", -32600)])
+def test_parsed_request_that_is_invalid_is_an_error(text, code):
+    status, error = parsed_request(CODEC.loads, text, max_batch_length=2)
 
-
-def test_uncompress_gzip(serve):
-    send = serve(_uncompressGZIP=lambda original, data: original(data).replace(b"ping", b"pong"))
-
-    body = gzip.compress(json.dumps(rpc("echo", ["ping"])).encode())
-
-    assert send(post(body, headers={"Content-Encoding": "gzip"})).json()["result"] == "pong"
+    assert (status, type(error), error.code) == (False, JsonRpcError, code)
 
 
-def test_compress_response(serve):
-    def compress(original, response):
-        response.headers["X-Plain-Length"] = str(len(response.get_data()))
-        return original(response)
-
-    send = serve({"allowCompress": True, "compressMinSize": 100}, _compressResponse=compress)
-
-    answer = send(post(rpc("echo", [LONG]), headers={"Accept-Encoding": "gzip"}))
-    plain = gzip.decompress(answer.body)
-
-    assert json.loads(plain)["result"] == LONG
-    assert answer.header("X-Plain-Length") == str(len(plain))
-    assert (answer.header("Content-Encoding"), answer.header("Vary")) == ("gzip", "Accept-Encoding")
-    assert send(post(rpc("echo", [1]), headers={"Accept-Encoding": "gzip"})).header("X-Plain-Length") is None
-    assert send(post(rpc("echo", [LONG]))).header("Content-Encoding") is None
+CALL = JsonRpcRequest("a", None, id=1)
 
 
-def test_calc_mime_type(serve):
-    def calculate(original, request):
-        return f"{original(request)}; seen={request.method}"
+@pytest.mark.parametrize(
+    ("requests", "text", "messages"),
+    [
+        ([rpc("a")], b"{}", CALL),
+        ([rpc("a")], b" [{}]", JsonRpcBatch([CALL])),
+        ([rpc("a"), rpc("a")], b"{}", JsonRpcBatch([CALL, CALL])),
+    ],
+)
+def test_messages_are_a_batch_if_the_text_is_an_array_or_not_exactly_one(requests, text, messages):
+    result = messages_from((True, requests), text, None)
 
-    send = serve(_calcMimeType=calculate)
-
-    assert send(post(rpc("echo", [1]))).header("Content-Type") == "application/json; seen=POST"
-    assert send(get("/api/echo?value=1")).header("Content-Type") == "application/json; seen=GET"
-    assert send(get("/api/echo?value=1&jsonp=f")).header("Content-Type") == "text/javascript; charset=utf-8; seen=GET"
-    assert send(post(rpc("describe"))).json()["result"]["type"] == "application/json; seen=POST"
-    assert send(post({"jsonrpc": "2.0", "method": "echo", "params": [1]})).header("Content-Type") is None
-
-
-def test_copy_request_context(serve):
-    seen = []
-
-    def auth(server, path, request, method):
-        seen.append((request.get("tenant"), request["data"]))
-        return True
-
-    def copy(original, request):
-        copied = original(request)
-        copied["tenant"] = request.headers["X-Tenant"]
-        return copied
-
-    send = serve({"auth": auth, "dispatcherBackend": "threaded"}, _copyRequestContext=copy)
-    sent = post(rpc("echo", [1]), headers={"X-Tenant": "one"})
-    seen.clear()
-
-    assert send(sent).json()["result"] == 1
-    assert seen == [("one", sent.body)]
+    assert type(result) is type(messages)
+    assert result == messages
 
 
-def test_sha1_makes_the_ids_of_requests(serve):
-    send = serve(_sha1=lambda original, text, onError=None: "id-" + original(text, onError)[:8])
-
-    first, second = (send(post(rpc("describe"))).json()["result"]["id"] for _ in range(2))
-
-    assert first != second
-    assert first.startswith("id-")
-    assert len(first) == 11
+def test_invalid_request_is_an_invalid_message():
+    assert isinstance(messages_from((True, [5]), b"5", None), JsonRpcInvalidMessage)
 
 
-def test_request_handler_answers_for_flask_request(serve):
-    def handle(original, path, method=None):
-        response = original(path, method)
-        response.headers["X-Handled"] = f"{flask.request.method} {path} {method}"
-        return response
-
-    send = serve(_requestHandler=handle)
-
-    answer = send(post(rpc("echo", [1])))
-    assert (answer.json()["result"], answer.header("X-Handled")) == (1, "POST /api/ None")
-    answer = send(get("/api/echo?value=1"))
-    assert (answer.json()["result"], answer.header("X-Handled")) == ("1", "GET /api/ echo")
-    assert send(get("/api/nothing")).code == 404
-    assert send(get("/nothing")).header("X-Handled") is None
-
-
-def test_request_handler_may_send_a_request_elsewhere(serve):
-    send = serve(_requestHandler=lambda original, path, method=None: original("/api/", "describe" if method else None))
-
-    assert send(get("/api/echo?value=1")).json()["error"]["code"] == -32602
-    assert send(get("/api/echo")).json()["result"]["path"] == "/api/"
-
-
-def test_request_handler_may_answer_as_a_view_function_does(serve):
-    assert serve(_requestHandler=lambda original, path, method=None: ("gone", 410))(post(rpc("echo", [1]))).code == 410
-
-
-def test_request_process_is_inside_error_handling_and_cors(serve):
-    def process(original, path, method):
-        if flask.request.headers.get("X-Fail"):
-            raise RuntimeError("a secret")
-        response = original(path, method)
-        response.headers["X-Processed"] = f"{path} {method}"
-        return response
-
-    send = serve({"cors": True}, _requestProcess=process)
-
-    answer = send(post(rpc("echo", [1]), headers={"Origin": "http://a.test"}))
-    assert (answer.json()["result"], answer.header("X-Processed")) == (1, "/api/ None")
-    assert answer.header("Access-Control-Allow-Origin") == "*"
-    failed = send(post(rpc("echo", [1]), headers={"X-Fail": "1"}))
-    assert failed.code == 500
-    assert b"secret" not in failed.body
-    assert send(post(b"{}", headers={"Content-Type": "text/plain"})).code == 415
-    assert send(get("/api/echo?value=2")).header("X-Processed") == "/api/ echo"
-
-
-def test_method_that_is_taken_back_has_no_more_effect():
-    server = flaskJSONRPCServer(None, log=False)
-    register_all(server)
-    application = server.getWSGI()
-
-    server._callDispatcher = lambda *args: (True, {}, "mine")
-    assert call_wsgi(application, post(rpc("echo", [1]))).json()["result"] == "mine"
-    del server._callDispatcher
-    assert call_wsgi(application, post(rpc("echo", [1]))).json()["result"] == 1
-
-
-def test_method_assigned_before_the_constructor_has_run():
-    class Server(flaskJSONRPCServer):
-        def __init__(self, *args, **options):
-            self._callDispatcher = lambda *args: (True, {}, "mine")
-            super().__init__(*args, **options)
-
-    server = Server(None, log=False)
-    register_all(server)
-
-    assert call_wsgi(server.getWSGI(), post(rpc("echo", [1]))).json()["result"] == "mine"
-
-
-def test_format_path_of_a_subclass_is_used_at_registration():
-    class Server(flaskJSONRPCServer):
-        def _formatPath(self, path=""):
-            return super()._formatPath(f"v1{path}")
-
-    server = Server(None, log=False)
-    server.registerFunction(echo, path="/api")
-
-    assert call_wsgi(server.getWSGI(), post(rpc("echo", [1]), "/v1/api")).json()["result"] == 1
-
-
-def test_life_cycle_calls_the_documented_methods():
-    seen = []
-
-    class Server(flaskJSONRPCServer):
-        def _tweakLimit(self, descriptors=(65536, 65536)):
-            seen.append(("limit", *descriptors))
-            return super()._tweakLimit(descriptors)
-
-        def _startExecBackends(self):
-            seen.append("start backends")
-            super()._startExecBackends()
-
-        def _stopExecBackends(self, timeout=20, processingDispatcherCountMax=0):
-            seen.append("stop backends")
-            super()._stopExecBackends(timeout, processingDispatcherCountMax)
-
-    server = Server(ADDRESS, log=False, tweakDescriptors=[64, 128])
-    server.start()
-    server.restart()
-    server.stop()
-
-    assert seen[0] == ("limit", 64, 128)
-    assert seen[1:4] == ["start backends", "stop backends", "start backends"]
-    assert set(seen[4:]) == {"stop backends"}
+@pytest.mark.parametrize(
+    ("reason", "error"),
+    [
+        (JsonRpcError(5, "five"), JsonRpcError(5, "five")),
+        (JsonRpcApplicationError("six", code=6), JsonRpcError(6, "six")),
+        ("no trust", JsonRpcError(-32600, "Invalid Request: no trust")),
+    ],
+)
+def test_error_of_a_refused_request(reason, error):
+    assert error_from(reason) == error
+    with pytest.raises(JsonRpcException) as refused:
+        messages_from((False, reason), b"{}", None)
+    assert refused.value.get_error() == error
 
 
 @pytest.mark.parametrize(
@@ -414,6 +221,7 @@ def test_life_cycle_calls_the_documented_methods():
 )
 def test_documented_prep_response(value, is_error, prepared):
     assert flaskJSONRPCServer(None)._prepResponse(value, is_error) == prepared
+    assert prepared_response(value, is_error=is_error) == prepared
 
 
 def test_documented_parse_request():
@@ -426,35 +234,3 @@ def test_documented_parse_request():
     assert (status, error.code) == (False, -32700)
     status, error = server._parseRequest("[]")
     assert (status, error.code) == (False, -32600)
-
-
-def test_documented_compress_response():
-    server = flaskJSONRPCServer(None)
-    response = flask.Response("text" * 100)
-
-    assert server._compressResponse(response) is response
-    assert gzip.decompress(response.get_data()) == b"text" * 100
-    assert response.headers["Content-Encoding"] == "gzip"
-    assert response.headers["Content-Length"] == str(len(response.get_data()))
-
-
-def test_documented_serving_backend_is_registered_for_the_next_start():
-    calls = []
-    backend = {"_id": "mine", "start": lambda *args: calls.append(args[0])}
-    server = flaskJSONRPCServer(ADDRESS, log=False)
-
-    assert server._registerServBackend("werkzeug") == "werkzeug"
-    assert server._registerServBackend(backend) == "mine"
-    server.start()
-    server.stop()
-
-    assert calls == [ADDRESS]
-
-
-def test_documented_serving_backend_is_refused_as_by_the_constructor(tmp_path):
-    server = flaskJSONRPCServer(str(tmp_path / "socket"), log=False)
-
-    with pytest.raises(SettingsError, match="unknown serving backend 'werkzeg'"):
-        server._registerServBackend("werkzeg")
-    with pytest.raises(UnsupportedError, match="it takes no sockets"):
-        server._registerServBackend({"_id": "mine", "start": print})

@@ -1,4 +1,4 @@
-"""What may be registered, under which names, and why something may not."""
+"""The registration of functions and instances: names, paths and refusals."""
 
 import functools
 import math
@@ -141,7 +141,7 @@ def test_name_and_path_of_a_function(registrar, options, expected):
 
 
 @pytest.mark.parametrize(
-    ("given", "name"),
+    ("registered", "name"),
     [
         (functools.partial(function), "function"),
         (functools.partial(functools.partial(function)), "function"),
@@ -152,8 +152,8 @@ def test_name_and_path_of_a_function(registrar, options, expected):
         (math.sqrt, "sqrt"),
     ],
 )
-def test_own_name(registrar, given, name):
-    assert names_of(registrar.function_routes(given)) == [("/", name)]
+def test_own_name(registrar, registered, name):
+    assert names_of(registrar.function_routes(registered)) == [("/", name)]
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_fallback(server, own, output_format, shares_secrets):
 
 
 @pytest.mark.parametrize(
-    ("given", "options", "message"),
+    ("registered", "options", "message"),
     [
         (None, {}, "None cannot be called; register a function"),
         ("function", {}, "'function' cannot be called; register a function"),
@@ -237,9 +237,9 @@ def test_fallback(server, own, output_format, shares_secrets):
         (lambda _connection, /: 1, {"name": "n"}, "cannot be a positional-only parameter"),
     ],
 )
-def test_refused_function(registrar, given, options, message):
+def test_refused_function(registrar, registered, options, message):
     with pytest.raises(RegistrationError) as raised:
-        registrar.function_routes(given, **options)
+        registrar.function_routes(registered, **options)
 
     assert message in str(raised.value)
 
@@ -274,7 +274,7 @@ def test_methods_of_an_instance_answer():
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("registered", "message"),
     [
         (Instance, "is not an instance; create one and register that"),
         (math, "is not an instance"),
@@ -283,11 +283,11 @@ def test_methods_of_an_instance_answer():
         (5, "has no public method to register"),
     ],
 )
-def test_refused_instance(registrar, given, message):
-    if given == 5:
-        given = WithCall()
+def test_refused_instance(registrar, registered, message):
+    if registered == 5:
+        registered = WithCall()
     with pytest.raises(RegistrationError) as raised:
-        registrar.instance_routes(given)
+        registrar.instance_routes(registered)
 
     assert message in str(raised.value)
 
@@ -320,7 +320,7 @@ def test_same_function_under_several_names_and_paths():
         assert result_of(application, "other", target=target) == "function"
 
 
-def test_two_instances_on_one_path_are_refused_and_on_two_taken():
+def test_two_instances_on_one_path_are_refused_and_on_two_accepted():
     server = flaskJSONRPCServer(None, log=False)
     server.registerInstance(Slots(), path="/a")
     server.registerInstance(Slots(), path="/b")

@@ -1,4 +1,4 @@
-"""Calls that run in other processes: what the server knows of them."""
+"""Calls that run in other processes: their checks, their counts and their outcomes."""
 
 import json
 
@@ -40,7 +40,7 @@ def server():
     return server
 
 
-def travelled(server, method, params=None):
+def outcome_of(server, method, params=None):
     """Make a call, and let its outcome travel as JSON."""
     data = {"method": method, "params": params, "id": 1}
     outcome = outcome_of_answer(server._callDispatcher("id", "/api/", data, REQUEST), "_connection")
@@ -48,11 +48,11 @@ def travelled(server, method, params=None):
 
 
 def test_result_travels(server):
-    assert travelled(server, "add", [1, 2]) == (True, {}, 3)
+    assert outcome_of(server, "add", [1, 2]) == (True, {}, 3)
 
 
-def test_what_a_dispatcher_says_about_the_response_travels(server):
-    status, params, result = travelled(server, "describe", [7])
+def test_response_fields_travel(server):
+    status, params, result = outcome_of(server, "describe", [7])
 
     assert (status, result) == (True, 7)
     assert params["_connection"] == {
@@ -65,7 +65,7 @@ def test_what_a_dispatcher_says_about_the_response_travels(server):
 
 
 def test_error_travels_with_its_code_and_data(server):
-    status, _, error = travelled(server, "fail")
+    status, _, error = outcome_of(server, "fail")
 
     assert status is False
     assert isinstance(error, JsonRpcException)
@@ -76,7 +76,7 @@ def test_error_travels_with_its_code_and_data(server):
     ("method", "params", "error"),
     [("nothing", None, JsonRpcMethodNotFoundError), ("add", [], JsonRpcInvalidParamsError)],
 )
-def test_wrong_call_never_leaves(server, method, params, error):
+def test_wrong_call_never_leaves_the_process(server, method, params, error):
     with pytest.raises(error):
         server._backend_context.remote_calls.begin("/api/", {"method": method, "params": params})
 
@@ -96,7 +96,7 @@ def test_call_is_counted_as_running_until_its_end(server):
     assert server._waitProcessingDispatchers(timeout=0) is True
 
 
-def test_call_that_runs_elsewhere_is_not_one_of_the_thread_that_sent_it(server):
+def test_remote_call_is_not_a_call_of_the_thread_that_sent_it(server):
     call = server._backend_context.remote_calls.begin("/api/", {"method": "add", "params": [1]})
 
     assert server._engine.stats.is_calling() is False

@@ -1,4 +1,4 @@
-"""A value that JSON cannot say: the client gets an error, and the log one traceback and the place in the value."""
+"""Values without a JSON form: the client gets an error, the log one traceback and the place in the value."""
 
 import dataclasses
 import json
@@ -111,7 +111,7 @@ def test_log_has_one_traceback_and_the_place(address, caplog, name, method, begi
 def test_neighbours_in_a_batch_are_answered(address):
     calls = [rpc("give", ["nothing"], 1), rpc("give", ["NaN"], 2), rpc("unknown", None, 3)]
 
-    assert [(each["id"], each["error"]["code"]) for each in call_socket(address, post(calls)).json()] == [
+    assert [(reply["id"], reply["error"]["code"]) for reply in call_socket(address, post(calls)).json()] == [
         (1, -32603),
         (2, -32603),
         (3, -32601),
@@ -120,7 +120,7 @@ def test_neighbours_in_a_batch_are_answered(address):
 
 @pytest.fixture
 def serve():
-    """Start a server of this class; gives what sends a request."""
+    """Start a server; yields a function that sends a request to it."""
     servers = []
 
     def start(server):
@@ -133,7 +133,7 @@ def serve():
         server.stop()
 
 
-def test_message_of_an_error_may_be_what_cannot_be_sent(serve, caplog):
+def test_message_of_an_error_may_be_unwritable(serve, caplog):
     def refuse(*data):
         raise JsonRpcApplicationError("\ud800", code=7, data=data or None)
 
@@ -195,11 +195,11 @@ def test_own_dumps_that_always_raises(serve, caplog, raised):
     check_logged_once(caplog, error["data"]["correlationId"], "the result of 'answer' cannot be sent as JSON: result: ")
     assert send(rpc("unknown", None, "a"))["error"]["code"] == -32601
     assert send(b"{")["error"]["code"] == -32700
-    assert [each["id"] for each in send([rpc("answer", None, 1.5), 5])] == [1.5, None]
+    assert [reply["id"] for reply in send([rpc("answer", None, 1.5), 5])] == [1.5, None]
 
 
 @pytest.mark.parametrize("raised", RAISED[1:], ids=lambda kind: kind.__name__)
-def test_own_loads_that_raises_what_is_no_exception(serve, caplog, raised):
+def test_own_loads_that_raises_a_base_exception(serve, caplog, raised):
     error = serve(make(jsonBackend=FailingJSON(raised, ["loads"])))(rpc("give", ["NaN"]))["error"]
 
     assert error["code"] == -32603
@@ -214,7 +214,7 @@ def test_own_loads_that_raises_an_exception_refuses_the_text(serve):
 
 @pytest.mark.parametrize("name", ["_prepResponse", "_serializeJSON", "_parseRequest", "_parseJSON"])
 @pytest.mark.parametrize("raised", RAISED[1:], ids=lambda kind: kind.__name__)
-def test_replaced_methods_may_raise_anything(serve, name, raised):
+def test_overridden_methods_may_raise_anything(serve, name, raised):
     def fail(self, *args):
         raise raised(SECRET)
 

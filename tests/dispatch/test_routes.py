@@ -1,4 +1,4 @@
-"""Which function a URL and a name lead to."""
+"""The routes from a URL and a name to a function."""
 
 import threading
 
@@ -78,10 +78,10 @@ def test_endpoint_has_the_bytes_of_its_path_as_wsgi_gives_them():
     ],
 )
 def test_endpoint_of_a_method(wsgi_path, path, name):
-    table = RouteTable().with_routes([route("a", each) for each in ("/", "/api/", "/x/y/")])
+    table = RouteTable().with_routes([route("a", path) for path in ("/", "/api/", "/x/y/")])
 
-    endpoint, found = table.endpoint_of_method(wsgi_path)
-    assert (endpoint and endpoint.path, found) == (path, name)
+    endpoint, method = table.endpoint_of_method(wsgi_path)
+    assert (endpoint and endpoint.path, method) == (path, name)
 
 
 def test_new_table_leaves_the_old_one_as_it_was():
@@ -123,11 +123,11 @@ def test_router_adds_all_routes_or_none():
     assert router.table is before
 
 
-def test_exchange_drops_and_adds_in_one_step():
+def test_table_drops_and_adds_in_one_step():
     old = RouteTable().with_routes([route("a", "/x/"), route("b", "/x/"), route("a", "/y/")])
-    new = old.exchanging([route("a", "/x/", two), route("c", "/z/", two)], lambda each: each.path == "/y/")
+    new = old.with_replaced([route("a", "/x/", two), route("c", "/z/", two)], lambda old: old.path == "/y/")
 
-    assert [(each.path, each.name, each.function) for each in new.routes()] == [
+    assert [(added.path, added.name, added.function) for added in new.routes()] == [
         ("/x/", "a", two),
         ("/x/", "b", one),
         ("/z/", "c", two),
@@ -137,19 +137,19 @@ def test_exchange_drops_and_adds_in_one_step():
     assert (new.find("/y/", "a"), new.find("/x/", "z")) == (None, None)
 
 
-def test_exchange_refuses_two_functions_of_one_name():
+def test_table_refuses_two_functions_of_one_name():
     with pytest.raises(RegistrationError, match="'a' on '/' is already"):
-        RouteTable().exchanging([route("a"), route("a", "/", two)], lambda each: True)
+        RouteTable().with_replaced([route("a"), route("a", "/", two)], lambda old: True)
 
 
-def test_router_tells_the_paths_that_are_left_once_the_table_is_exchanged():
+def test_router_reports_the_remaining_paths_after_a_replacement():
     seen = []
     router = Router(
         lambda paths: seen.append(("before", paths, router.table.paths())),
         lambda paths: seen.append(("after", paths, router.table.paths())),
     )
-    router.exchange([route("a", "/x/")], lambda each: False)
-    router.exchange([route("a", "/y/")], lambda each: True)
+    router.replace([route("a", "/x/")], lambda old: False)
+    router.replace([route("a", "/y/")], lambda old: True)
 
     assert seen == [
         ("before", ["/x/"], []),
@@ -159,7 +159,7 @@ def test_router_tells_the_paths_that_are_left_once_the_table_is_exchanged():
     ]
 
 
-def test_router_tells_the_paths_before_the_table_is_used():
+def test_router_reports_the_paths_before_the_table_is_used():
     seen = []
     router = Router(lambda paths: seen.append((paths, router.table.paths())))
     router.add([route("a", "/x/")])
@@ -174,8 +174,8 @@ def test_router_loses_no_route_that_threads_add_at_once():
 
     def add(number):
         barrier.wait()
-        for each in range(20):
-            router.add([route(f"m{number}_{each}")])
+        for index in range(20):
+            router.add([route(f"m{number}_{index}")])
 
     threads = [threading.Thread(target=add, args=(number,)) for number in range(8)]
     for thread in threads:

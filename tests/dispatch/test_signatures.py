@@ -80,8 +80,8 @@ def two(a, b):
     return a, b
 
 
-def other_names(**given):
-    return given
+def other_names(**values):
+    return values
 
 
 other_names.__signature__ = inspect.signature(two)
@@ -219,7 +219,7 @@ def test_takes_name(function, name, takes):
     assert plan_of(function, "ctx").takes(name) is takes
 
 
-def test_given_parameters_are_left_as_they_are():
+def test_parameters_are_not_changed():
     values, names = [1], {"a": 1}
     bind(magic_middle, values)
     bind(magic_middle, names)

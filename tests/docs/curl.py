@@ -1,4 +1,4 @@
-"""As much of curl as the documentation uses, so that its examples run on machines without one."""
+"""The part of curl that the documentation uses, so that its examples run on machines without curl."""
 
 import argparse
 import http.client

@@ -1,4 +1,4 @@
-"""The pages of the documentation as the tests see them: fenced blocks and table rows."""
+"""Readers of the documentation: its pages, their fenced blocks and table rows."""
 
 import re
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ class Block:
 
     Attributes:
         page: The file's name.
-        line: The number of the line of its fence.
-        language: What stands behind the fence.
-        text: What stands between the fences.
+        line: The line number of its opening fence.
+        language: The text after the opening fence.
+        text: The text between the fences.
     """
 
     page: str
@@ -27,7 +27,7 @@ class Block:
 
 
 def pages():
-    """Return every page that is written by hand; the changelog and the guide for contributors have no examples."""
+    """Return README and the pages of docs/."""
     candidates = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
     return [path for path in candidates if path.exists()]
 
@@ -36,22 +36,22 @@ def blocks(path):
     """Return the fenced blocks of a page, in order."""
     text = path.read_text(encoding="utf-8")
     return [
-        Block(path.name, text.count("\n", 0, found.start()) + 1, found["language"].strip(), found["text"])
-        for found in _FENCE.finditer(text)
+        Block(path.name, text.count("\n", 0, match.start()) + 1, match["language"].strip(), match["text"])
+        for match in _FENCE.finditer(text)
     ]
 
 
 def rows(page):
-    """Return the rows of all tables of a page in docs/: lists of cells, where a first cell is one name in backticks.
+    """Return the table rows of a page in docs/ whose first cell is one name in backticks.
 
     Returns:
-        The remaining cells by that name.
+        For each name, the remaining cells.
     """
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
-    found = {}
+    cells_of = {}
     for line in text.splitlines():
         cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip().strip("|"))]
         name = re.fullmatch(r"`(\w+)`", cells[0])
         if name and len(cells) > 1:
-            found[name[1]] = cells[1:]
-    return found
+            cells_of[name[1]] = cells[1:]
+    return cells_of

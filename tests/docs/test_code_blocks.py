@@ -1,4 +1,4 @@
-"""Every example of the documentation runs, and prints what the page says that it prints."""
+"""Every example of the documentation runs, and prints the output that the page shows."""
 
 import contextlib
 import doctest
@@ -26,7 +26,7 @@ _FIELD_NAME = re.compile(r"^[A-Za-z-]+(?=: )", re.MULTILINE)  # a header's: its 
 
 
 def free_port():
-    """Find a port that nobody listens on, below those that the kernel hands out meanwhile."""
+    """Return a free port, below those that the kernel assigns in the meantime."""
     while True:
         port = 20_000 + secrets.randbelow(10_000)
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
@@ -34,7 +34,7 @@ def free_port():
 
 
 class Reader:
-    """Does with a page what its reader would do, on ports that are free."""
+    """Follows the instructions of a page, on free ports."""
 
     def __init__(self, directory):
         self.directory = directory
@@ -53,37 +53,37 @@ class Reader:
                 self.call(block, text)
 
     def with_free_ports(self, text):
-        """Replace the ports of a page by ports that are free, each by the same one throughout."""
-        return _PORT.sub(lambda found: str(self.ports.setdefault(found[0], free_port())), text)
+        """Replace the ports of a page by free ones, each by the same one throughout."""
+        return _PORT.sub(lambda port: str(self.ports.setdefault(port[0], free_port())), text)
 
     def run(self, block, text):
-        """Execute a block among the names of the blocks before it, and compare what it prints."""
+        """Execute a block with the names of the blocks before it, and compare its output."""
         code = compile("\n" * block.line + text, block.page, "exec")
         with contextlib.redirect_stdout(io.StringIO()) as printed:
             exec(code, self.namespace)
-        wanted = "\n".join(_PRINTS.findall(text))
-        if wanted:
-            assert same_output(wanted, printed.getvalue()), f"{block.page}:{block.line} prints\n{printed.getvalue()}"
+        expected = "\n".join(_PRINTS.findall(text))
+        if expected:
+            assert same_output(expected, printed.getvalue()), f"{block.page}:{block.line} prints\n{printed.getvalue()}"
 
     def call(self, block, text):
-        """Run the curl commands of a block, and compare what they print."""
-        for command, wanted in commands(text):
+        """Run the curl commands of a block, and compare their output."""
+        for command, expected in commands(text):
             if command.startswith("openssl req "):
-                make_certificates(self.directory)  # under the names that the page uses, where there is no openssl too
-            if not command.startswith("curl "):  # pip, make, or a server that is not ours
+                make_certificates(self.directory)  # under the page's names; works without openssl
+            if not command.startswith("curl "):  # pip, make, or another server
                 continue
-            got = curl(command)
-            assert same_output(wanted, got), f"{block.page}:{block.line}: {command}\n{got}"
+            output = curl(command)
+            assert same_output(expected, output), f"{block.page}:{block.line}: {command}\n{output}"
 
     def serve(self, text):
-        """Start a program that serves until it is told to end."""
+        """Start a program that serves until SIGTERM."""
         script = self.directory / "serve.py"
         script.write_text(text, encoding="utf-8")
         process = subprocess.Popen(
             [sys.executable, str(script)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         )
         self.processes.append(process)
-        # It tells when it listens; its log goes to standard error.
+        # The log goes to standard error. Its first line says that the server listens.
         line = process.stderr.readline()
         assert "listens on" in line, line + process.stderr.read()
 
@@ -105,14 +105,14 @@ def commands(text):
         yield command, output
 
 
-def same_output(wanted, got):
-    wanted, got = (_FIELD_NAME.sub(lambda name: name[0].lower(), text.strip()) for text in (wanted, got))
-    return _CHECK.check_output(wanted + "\n", got + "\n", doctest.ELLIPSIS)
+def same_output(expected, output):
+    expected, output = (_FIELD_NAME.sub(lambda name: name[0].lower(), text.strip()) for text in (expected, output))
+    return _CHECK.check_output(expected + "\n", output + "\n", doctest.ELLIPSIS)
 
 
 @pytest.fixture
 def connections_left_open():
-    """Collect what a client on a page leaves open, lest it be a warning in some later test."""
+    """Collect the connections that a page's client leaves open, so that no later test gets their warning."""
     yield
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
@@ -122,13 +122,13 @@ def connections_left_open():
 @pytest.mark.usefixtures("connections_left_open")
 @pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 @pytest.mark.parametrize("path", pages(), ids=lambda path: path.name)
-def test_examples_run_and_print_what_the_page_says(path, tmp_path, monkeypatch):
+def test_examples_run_and_print_the_output_of_the_page(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with contextlib.closing(Reader(tmp_path)) as reader:
         reader.follow(blocks(path))
 
 
-def test_no_example_is_written_in_a_way_that_nothing_runs():
+def test_every_block_has_a_known_language():
     languages = {block.language for path in pages() for block in blocks(path)}
 
     assert languages <= {

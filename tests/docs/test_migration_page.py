@@ -1,4 +1,4 @@
-"""The page for users of the old server has a row for each thing that they know, and none for what does not exist."""
+"""The page for users of the old server has one row for each name that they know, and no others."""
 
 import inspect
 import re
@@ -15,14 +15,14 @@ from tests.docs.pages import ROOT
 
 PAGE = (ROOT / "docs" / "migration.md").read_text(encoding="utf-8")
 
-# What the page explains in two tables under one heading: the names there, and the contract of one's own.
-NAMES, CONTRACT = 0, 1
+# The two tables under the heading of a kind of backends: the built-in ones, and the members of a user's own.
+BUILT_IN, MEMBERS = 0, 1
 
-# The reference of 0.9.2 has none of these, and nothing else marks them as new.
+# Methods that the reference of 0.9.2 lacks. Nothing else marks them as new.
 NEW_METHODS = {"getWSGI", "init_app"}
 NEW_UNDERSCORE_METHODS = {"_deepUnlock"}
 
-# The reference of 0.9.2 lists no settings beside the parameters; these are those that the old server had.
+# The settings of the old server. The reference of 0.9.2 lists only the parameters.
 OLD_SETTINGS = [
     "backlog",
     "sleepTime_checkProcessingCount",
@@ -38,19 +38,19 @@ OLD_SETTINGS = [
 
 
 def section(title):
-    """Return what stands below a heading, up to the next one of its level or above."""
+    """Return the text below a heading, up to the next one of its level or above."""
     marks = re.search(rf"^(#+) {re.escape(title)}$", PAGE, re.MULTILINE)
     return re.split(rf"^#{{1,{len(marks[1])}}} ", PAGE[marks.end() :], maxsplit=1, flags=re.MULTILINE)[0]
 
 
 def tables(text):
     """Return the tables with a column of names: for each, its rows as lists of cells."""
-    found = re.findall(r"^\| name \|.*\n\|[-|]+\|\n((?:\|.*\|\n)+)", text, re.MULTILINE)
-    return [[[cell.strip() for cell in line.strip("|").split(" | ")] for line in rows.splitlines()] for rows in found]
+    matches = re.findall(r"^\| name \|.*\n\|[-|]+\|\n((?:\|.*\|\n)+)", text, re.MULTILINE)
+    return [[[cell.strip() for cell in line.strip("|").split(" | ")] for line in rows.splitlines()] for rows in matches]
 
 
 def names(rows):
-    """Return the names that rows are about."""
+    """Return the name in each row's first cell."""
     return [re.fullmatch(r"`([\w.-]+)`", cells[0])[1] for cells in rows]
 
 
@@ -69,33 +69,35 @@ UNDERSCORE = set(METHODS) - PUBLIC - NEW_METHODS
 
 def parameters(method):
     return [
-        each.name for each in inspect.signature(method).parameters.values() if each.kind is each.POSITIONAL_OR_KEYWORD
+        parameter.name
+        for parameter in inspect.signature(method).parameters.values()
+        if parameter.kind is parameter.POSITIONAL_OR_KEYWORD
     ]
 
 
-def further_members():
-    """Return what else users find at a server."""
+def other_members():
+    """Return the public attributes of a server besides its methods."""
     of_class = {name for name in vars(flaskJSONRPCServer) if not name.startswith("_")} - PUBLIC
     of_instance = {name for name in vars(flaskJSONRPCServer(None)) if not name.startswith("_")}
     return of_class | of_instance | {"_parentModule"}
 
 
 def fields_of_the_magic_variable():
-    """Return what a dispatcher finds in its connection."""
+    """Return the names of the fields that a dispatcher finds in its connection."""
     server = flaskJSONRPCServer(None, log=0)
-    found = []
+    fields = []
 
-    def look(_connection):
-        found.extend([*_connection, *(f"call.{name}" for name in _connection.call)])
+    def list_fields(_connection):
+        fields.extend([*_connection, *(f"call.{name}" for name in _connection.call)])
 
-    server.registerFunction(look)
-    server.flaskApp.test_client().post("/", json={"jsonrpc": "2.0", "method": "look", "id": 1})
-    return found
+    server.registerFunction(list_fields)
+    server.flaskApp.test_client().post("/", json={"jsonrpc": "2.0", "method": "list_fields", "id": 1})
+    return fields
 
 
-def members(contract):
-    """Return what a backend of a user's own may have."""
-    return {*contract.__annotations__, *(name for name in functions(contract) if not name.startswith("_"))}
+def members(protocol):
+    """Return the members that a user's own backend may have."""
+    return {*protocol.__annotations__, *(name for name in functions(protocol) if not name.startswith("_"))}
 
 
 def flags_of_the_command_line():
@@ -105,9 +107,9 @@ def flags_of_the_command_line():
     return [*flags, *commands]
 
 
-def check(rows, wanted):
-    """Each name that is wanted has one row, and no row is about anything else."""
-    assert Counter(names(rows)) == Counter(list(wanted))
+def check(rows, expected):
+    """Assert that each expected name has one row, and that there are no other rows."""
+    assert Counter(names(rows)) == Counter(list(expected))
 
 
 def test_every_parameter_of_the_constructor_has_one_row():
@@ -122,21 +124,22 @@ def test_every_public_method_and_attribute_has_one_row():
     methods, rest = tables(section("Public methods"))
 
     check(methods, PUBLIC)
-    check(rest, further_members())
+    check(rest, other_members())
 
 
 @pytest.mark.parametrize("name", sorted(PUBLIC))
 def test_row_of_a_public_method_names_each_of_its_parameters(name):
     row = next(row for row in rows_of("Public methods") if names([row]) == [name])
 
-    assert {each for each in parameters(METHODS[name])[1:] if f"`{each}" not in " ".join(row[1:])} == set()
+    text = " ".join(row[1:])
+    assert [parameter for parameter in parameters(METHODS[name])[1:] if f"`{parameter}" not in text] == []
 
 
 def test_every_underscore_method_has_one_row():
     check(rows_of("Underscore methods"), UNDERSCORE)
 
 
-def test_everything_of_the_reference_is_there():
+def test_page_has_as_many_names_as_the_old_reference():
     assert len(parameters(flaskJSONRPCServer.__init__)[1:]) == 21
     assert len(PUBLIC) == 12
     assert len(UNDERSCORE - NEW_UNDERSCORE_METHODS) == 64
@@ -146,7 +149,7 @@ def test_every_setting_that_the_old_server_had_has_one_row():
     check(rows_of("Settings"), OLD_SETTINGS)
 
 
-def test_every_setting_of_the_old_server_is_one_of_this_server():
+def test_every_setting_of_the_old_server_exists():
     assert set(OLD_SETTINGS) <= set(OPTIONS)
 
 
@@ -154,27 +157,27 @@ def test_every_field_of_the_magic_variable_has_one_row():
     check(rows_of("The magic variable"), fields_of_the_magic_variable())
 
 
-def test_every_prepared_backend_has_one_row():
-    check(tables(section("Exec backends"))[NAMES], execBackendCollection.execBackendMap)
-    check(tables(section("Serving backends"))[NAMES], ["auto", *servBackendCollection.servBackendMap])
+def test_every_built_in_backend_has_one_row():
+    check(tables(section("Exec backends"))[BUILT_IN], execBackendCollection.execBackendMap)
+    check(tables(section("Serving backends"))[BUILT_IN], ["auto", *servBackendCollection.servBackendMap])
 
 
-@pytest.mark.parametrize(("title", "contract"), [("Exec backends", ExecBackend), ("Serving backends", ServBackend)])
-def test_every_member_of_a_backend_of_ones_own_has_one_row(title, contract):
-    check(tables(section(title))[CONTRACT], members(contract))
+@pytest.mark.parametrize(("title", "protocol"), [("Exec backends", ExecBackend), ("Serving backends", ServBackend)])
+def test_every_member_of_a_custom_backend_has_one_row(title, protocol):
+    check(tables(section(title))[MEMBERS], members(protocol))
 
 
 def test_every_flag_and_command_has_one_row():
     check(rows_of("The command line"), flags_of_the_command_line())
 
 
-def test_every_row_says_what_is_here_and_what_differs():
+def test_every_row_has_three_filled_cells():
     rows = [row for rows in tables(PAGE) for row in rows]
 
     assert [row for row in rows if len(row) != 3 or not all(row)] == []
 
 
-def test_the_reference_shows_every_underscore_method():
+def test_reference_shows_every_underscore_method():
     reference = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
     shown = re.search(r":private-members:((?: *[\w, ]*\n)+)", reference)
 

@@ -1,4 +1,4 @@
-"""The page of the quickstart works in a browser, on an origin of its own."""
+"""The page of the quickstart works in a browser, on another origin than the server."""
 
 import contextlib
 import functools
@@ -28,9 +28,9 @@ def folder_served_on(port, folder):
 
 
 def test_quickstart_page_shows_both_answers(page, tmp_path):
-    of_page = blocks(ROOT / "docs" / "quickstart.md")
-    html = next(block for block in of_page if block.language == "html")
-    program = next(block for block in of_page if "serveForever()" in block.text)
+    page_blocks = blocks(ROOT / "docs" / "quickstart.md")
+    html = next(block for block in page_blocks if block.language == "html")
+    program = next(block for block in page_blocks if "serveForever()" in block.text)
     with contextlib.closing(Reader(tmp_path)) as reader:
         reader.follow([program])
         port = reader.ports["8000"]

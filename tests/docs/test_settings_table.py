@@ -1,4 +1,4 @@
-"""The tables of settings and limits say what the package does."""
+"""The tables of settings and limits agree with the package."""
 
 import ast
 import dataclasses
@@ -65,7 +65,7 @@ BEYOND = {
 
 
 @pytest.mark.parametrize("name", BEYOND)
-def test_a_client_beyond_a_limit_gets_what_the_table_says(name):
+def test_client_beyond_a_limit_gets_the_answer_of_the_table(name):
     server = flaskJSONRPCServer(None, log=0)
     server.registerFunction(lambda count=1: "x" * count, path="/api", name="repeat")
 
@@ -76,9 +76,9 @@ def test_a_client_beyond_a_limit_gets_what_the_table_says(name):
     assert f"`{text}`" in LIMITS[name][2]
 
 
-def test_every_limit_of_a_request_is_tried():
-    # What is beyond a queue needs calls that are held: tests/execBackend, tests/gevent. Others need the serving
-    # backend: tests/servBackend/native.
+def test_every_limit_of_a_request_is_tested():
+    # A full queue needs held calls: tests/execBackend, tests/gevent. Other limits need the serving backend:
+    # tests/servBackend/native.
     assert set(BEYOND) == {name for name in LIMITS if name.startswith("max_")} - {
         "max_exec_queue_calls",
         "max_concurrent_calls",

@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
 
-# Long enough for a loaded machine; whoever waits that long fails.
+# Long enough for a loaded machine; a longer wait is a failure.
 PATIENCE_S = 40
 
 # In a greeting, or in the server's log: http://127.0.0.1:8080/, ('127.0.0.1', 8080)
@@ -39,7 +39,7 @@ class Program:
         self._lines.put(None)
 
     def _next_line(self):
-        """Wait for a line and add it to the output; return None at the end of it, again and again."""
+        """Wait for a line and add it to the output; return None at the end, and on later calls."""
         line = None if self._is_read else self._lines.get(timeout=PATIENCE_S)
         self._is_read = line is None
         self.output += line or ""
@@ -50,15 +50,15 @@ class Program:
             pass
 
     def line_with(self, pattern):
-        """Wait for a line in which the pattern is found; return the match."""
+        """Wait for a line that matches the pattern; return the match."""
         while True:
             line = self._next_line()
             assert line is not None, f"it ended with status {self.process.wait(PATIENCE_S)}"
-            if found := re.search(pattern, line):
-                return found
+            if match := re.search(pattern, line):
+                return match
 
     def url(self):
-        """Wait until the program says where it listens; return that as `http://127.0.0.1:port`."""
+        """Wait until the program prints its address; return it as `http://127.0.0.1:port`."""
         return f"http://127.0.0.1:{self.line_with(_ADDRESS)[1]}"
 
     def wait(self):
@@ -68,7 +68,7 @@ class Program:
         return status
 
     def kill(self):
-        """End the program and what it started; print what it said, for the report of a test that failed."""
+        """End the program and its children; print its output for the report of a failed test."""
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.wait()
@@ -84,7 +84,7 @@ class Program:
 
 @contextlib.contextmanager
 def running(command, cwd=ROOT, pass_fds=(), **environment):
-    """Start a program in a folder, in a session of its own, and kill it at the end of the block."""
+    """Start a program in a folder, in its own session, and kill it at the end of the block."""
     process = subprocess.Popen(
         command,
         cwd=cwd,
@@ -110,20 +110,20 @@ def example(name, *arguments):
 
 
 def inherited_environment():
-    """Return the environment without what would give a program another port, another make or an output held back."""
+    """Return the environment without variables that change the port, the make or the buffering of output."""
     dropped = ("PORT", "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "FLASK_APP", "FLASK_DEBUG", "FLASK_RUN_PORT", "API_TOKEN")
     kept = {name: value for name, value in os.environ.items() if name not in dropped}
     return {**kept, "PYTHONUNBUFFERED": "1", "NO_PROXY": "*"}
 
 
 def curl_commands(text, url=_DEFAULT_URL):
-    """Return the curl commands that a text shows on lines of their own, aimed at the url."""
+    """Return the curl commands on separate lines of a text, with their URL replaced."""
     lines = (line.strip() for line in text.splitlines())
     return [shlex.split(line.replace(_DEFAULT_URL, url)) for line in lines if line.startswith("curl ")]
 
 
 def run(command):
-    """Run a command to its end, which has to be a good one; return what it printed."""
+    """Run a command that must succeed; return its output."""
     done = subprocess.run(
         command,
         cwd=ROOT,
@@ -139,5 +139,5 @@ def run(command):
 
 
 def run_curl(command):
-    """Run a curl command as it stands, without its progress meter."""
+    """Run a curl command without its progress meter."""
     return run([command[0], "--silent", "--show-error", "--fail", *command[1:]])

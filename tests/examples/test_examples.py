@@ -1,4 +1,4 @@
-"""All the other examples, run as a newcomer would: by the commands that they show."""
+"""All other examples, run by the commands in their docstrings."""
 
 import ast
 import http.client
@@ -74,7 +74,10 @@ def docstring(name):
         ("restart.py", ['{"jsonrpc":"2.0","result":"it restarts after this answer","id":null}']),
         (
             "reload_script.py",
-            [f'{{"jsonrpc":"2.0","result":{each},"id":null}}' for each in ('"Hello, Ann!"', "true", '"Hello, Ann!"')],
+            [
+                f'{{"jsonrpc":"2.0","result":{result},"id":null}}'
+                for result in ('"Hello, Ann!"', "true", '"Hello, Ann!"')
+            ],
         ),
         (
             "reload_globals.py",
@@ -86,7 +89,7 @@ def docstring(name):
         ),
         (
             "reload_state.py",
-            [f'{{"jsonrpc":"2.0","result":{each},"id":null}}' for each in ('["Ann"]', "true", '["Ann","Bob"]')],
+            [f'{{"jsonrpc":"2.0","result":{result},"id":null}}' for result in ('["Ann"]', "true", '["Ann","Bob"]')],
         ),
         ("jsonp_page.py", ['/**/show({"jsonrpc":"2.0","result":"Hello, Ann!","id":null});']),
     ],
@@ -99,7 +102,7 @@ def test_curl_commands_in_the_file_work(launch, name, printed):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
 @pytest.mark.parametrize("name", SERVED)
-def test_signal_ends_it_well(launch, name, number):
+def test_signal_ends_it_cleanly(launch, name, number):
     program = start(launch, name)
     program.url()
 
@@ -108,7 +111,7 @@ def test_signal_ends_it_well(launch, name, number):
     assert "Error" not in program.output
 
 
-def test_primes_example_computes_beside_the_server_and_tells_its_progress(launch):
+def test_primes_example_computes_outside_the_server_and_reports_progress(launch):
     url = start(launch, "primes.py").url()
 
     def result_of(call):
@@ -183,16 +186,14 @@ def test_client_example_without_a_server_says_what_to_do(launch):
     program = launch(example("client.py", "http://127.0.0.1:1/api"))
 
     assert program.wait() == 1
-    assert program.output.endswith("start examples/simple.py before, or give the URL of a server that runs\n")
+    assert program.output.endswith("start examples/simple.py first, or give the URL of a running server\n")
 
 
 def test_auth_example_without_a_token_says_what_to_do(launch):
     program = launch(example("auth.py", "0"))
 
     assert program.wait() == 1
-    assert (
-        program.output == "set API_TOKEN, such as to sesame; the token of the clients does not belong in the source\n"
-    )
+    assert program.output == "set API_TOKEN, for example to sesame; a token does not belong in the source\n"
 
 
 def test_merged_page_and_api_share_the_session(launch):

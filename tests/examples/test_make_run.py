@@ -1,4 +1,4 @@
-"""`make run`: what somebody types first."""
+"""`make run`: the first command of a newcomer."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from tests.examples.processes import curl_commands, run_curl
 
 
 def make_run(*variables):
-    """Return the command for the environment that the tests run in, which is taken as up to date."""
+    """Return the command for the environment that the tests run in, which is assumed to be up to date."""
     make = shutil.which("make") or "make"
     return [make, f"--old-file={sys.prefix}/.installed-core", "run", f"VENV={sys.prefix}", *variables]
 

@@ -1,4 +1,4 @@
-"""examples/simple.py, what `make run` serves, and examples/client.py, which calls it."""
+"""examples/simple.py, which `make run` serves, and examples/client.py, which calls it."""
 
 import json
 import socket
@@ -11,7 +11,7 @@ from tests.examples.processes import curl_commands, example, run, run_curl
 
 @pytest.fixture
 def simple(launch):
-    """Run the example on a port that the system chose. It has said where it listens."""
+    """Run the example on a port that the system chose, and wait until it listens."""
     program = launch(example("simple.py", "0"))
     program.line_with("Ctrl-C")
     return program
@@ -58,7 +58,7 @@ def test_alias_and_object_are_callable(url, path, result):
         assert json.load(answer)["result"] == result
 
 
-def test_whoami_is_told_the_caller(url):
+def test_whoami_returns_the_caller(url):
     asking = urllib.request.Request(f"{url}/api/whoami", headers={"User-Agent": "a test"})
     with urllib.request.urlopen(asking, timeout=10) as answer:
         assert json.load(answer)["result"] == {"ip": "127.0.0.1", "agent": "a test"}
@@ -75,7 +75,7 @@ def test_port_may_come_from_the_environment(launch):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         program = launch(example("simple.py"), PORT=str(taken.getsockname()[1]))
 
-        # That it fails for this port shows that it is the one it wants.
+        # The failure for this port shows that the example uses it.
         assert program.wait() == 1
         assert f"127.0.0.1:{taken.getsockname()[1]}" in program.output
 

@@ -1,6 +1,6 @@
 """The dispatchers that the contract suite calls. Worker processes import this module too.
 
-Whoever calls them may be in another process, so they tell what they do, and wait for what is to come, through files.
+A dispatcher may run in another process than its test. So both report and wait through files.
 """
 
 import contextvars
@@ -34,7 +34,7 @@ def leave():
 
 
 class Panic(BaseException):
-    """As a Rust extension raises it."""
+    """An exception like the panic of a Rust extension."""
 
 
 STRANGE = {
@@ -47,7 +47,7 @@ STRANGE = {
     "SystemExit": "builtins",
     "Timeout": "gevent",
 }
-"""Exceptions that end more than a call where nobody thinks of them: the name of each, and its module."""
+"""Exceptions that end more than the call if nothing stops them: their names and modules."""
 
 
 def raise_strange(name):
@@ -111,8 +111,8 @@ def where():
 
 
 def note(folder, _connection):
-    """Tell that the call has run, and whether it is a notification."""
-    tell(folder, "noted", f"{_connection.notify} {_connection.uniqueId}")
+    """Report that the call has run, and whether it is a notification."""
+    report(folder, "noted", f"{_connection.notify} {_connection.uniqueId}")
 
 
 def note_and_fail(folder, _connection):
@@ -121,24 +121,24 @@ def note_and_fail(folder, _connection):
 
 
 def hold(folder):
-    """Run until the file `go` is there."""
-    tell(folder, "begun")
+    """Run until the file `go` exists."""
+    report(folder, "begun")
     return wait_for(folder, "go")
 
 
 def meet(folder, own, other):
-    """Run until the call that tells `other` runs too."""
-    tell(folder, own)
+    """Run until the call that reports `other` runs too."""
+    report(folder, own)
     return wait_for(folder, other)
 
 
 def is_alone(_connection):
-    """Tell whether the server has no dispatcher running but this one."""
+    """Return whether this is the only running dispatcher of the server."""
     return _connection.server._waitProcessingDispatchers(timeout=0)
 
 
 def end_server(_connection):
-    """Try to end the server and its backends, and return what is said about that."""
+    """Try to end the server and its backends; return the refusals."""
     return [refusal_of(_connection.server.stop), refusal_of(_connection.server._stopExecBackends)]
 
 
@@ -169,7 +169,7 @@ FUNCTIONS = (
 )
 
 
-def tell(folder, name, text=""):
+def report(folder, name, text=""):
     written = Path(folder, f"{name}.{os.getpid()}.{threading.get_ident()}")
     written.write_text(text)
     written.rename(Path(folder, name))

@@ -1,4 +1,4 @@
-"""The backends that the contract suite runs over, those of a user's own included."""
+"""The backends that the contract suite runs over: those of the package, and a custom one."""
 
 import contextlib
 import threading
@@ -9,7 +9,7 @@ from tests.execBackend.celery.processes import broker_running, new_queue, worker
 
 
 class OwnBackend:
-    """A thread for each call; it notes how often it was started and stopped."""
+    """A custom backend with a thread for each call. It records its starts and stops."""
 
     _id = "own"
 
@@ -68,7 +68,7 @@ NAMES = (*MAKERS, "celery")
 
 @contextlib.contextmanager
 def maker_of(name):
-    """Give what makes a backend of this name. Where it needs other processes, they run meanwhile."""
+    """Yield a factory of backends of this name. Processes that the backend needs run meanwhile."""
     if name != "celery":
         yield MAKERS[name]
         return
@@ -81,4 +81,4 @@ def maker_of(name):
 
 
 IN_PROCESS = ("simple", "threaded", "threadedNative", "threaded object")
-"""Those that run a call in the process, and with the request, of the server."""
+"""The backends that run a call in the server's process, where the request is."""

@@ -1,4 +1,4 @@
-"""What every exec backend keeps: to a client, and at start and stop, all are alike."""
+"""The contract of exec backends: to a client, and at start and stop, all of them behave the same."""
 
 import contextlib
 import decimal
@@ -26,7 +26,7 @@ def serving(server):
 
 @contextlib.contextmanager
 def calling_hold(server, folder, *, expects_answer=True):
-    """Call `hold` over a socket; go on when it runs, and at the end wait for its answer."""
+    """Call `hold` over a socket and run the block meanwhile; wait for the answer at the end of the block."""
     answers = []
 
     def call():
@@ -69,7 +69,7 @@ def inline():
         yield address
 
 
-ASKED = {"X-Asked": "yes", "Cookie": "c=d"}
+HEADERS = {"X-Asked": "yes", "Cookie": "c=d"}
 
 REQUESTS = {
     "by position": post(rpc("add", [1, 2])),
@@ -86,15 +86,15 @@ REQUESTS = {
     "unexpected parameter": post(rpc("add", {"c": 1})),
     "magic by name": post(rpc("describe", {"value": 1, "_connection": 1})),
     "application error": post(rpc("chosen")),
-    "magic variable": post(rpc("describe", [7]), headers=ASKED),
-    "magic variable, by name": post(rpc("describe", {"value": 7}), headers=ASKED),
+    "magic variable": post(rpc("describe", [7]), headers=HEADERS),
+    "magic variable, by name": post(rpc("describe", {"value": 7}), headers=HEADERS),
     "notification": post({"jsonrpc": "2.0", "method": "add", "params": [1]}),
     "failing notification": post({"jsonrpc": "2.0", "method": "fail"}),
     "get": get("/api/add?a=1&b=2"),
     "jsonp": get("/api/add?a=1&b=2&jsonp=show"),
     "jsonp error": get("/api/chosen?jsonp=show"),
     "jsonp format": get("/api/reformat?jsonp=show"),
-    "jsonp magic": get("/api/describe?value=1&jsonp=show", ASKED),
+    "jsonp magic": get("/api/describe?value=1&jsonp=show", HEADERS),
     "batch": post([rpc("add", [number, 1], number) for number in range(20)]),
     "mixed batch": post(
         [
@@ -111,16 +111,16 @@ REQUESTS = {
     "batch of notifications": post([{"jsonrpc": "2.0", "method": "add", "params": [1]}] * 3),
     "batch of one": post([rpc("add", [1, 2])]),
     "empty batch": post([]),
-    "batch that sets headers": post([rpc("describe", [number], number) for number in range(5)], headers=ASKED),
+    "batch that sets headers": post([rpc("describe", [number], number) for number in range(5)], headers=HEADERS),
 }
 
 
 @pytest.mark.parametrize("name", REQUESTS)
 def test_answer_is_that_of_the_serving_thread(name, address, inline):
-    assert told(call_socket(address, REQUESTS[name])) == told(call_socket(inline, REQUESTS[name]))
+    assert comparable(call_socket(address, REQUESTS[name])) == comparable(call_socket(inline, REQUESTS[name]))
 
 
-def told(answer):
+def comparable(answer):
     return answer.status, sorted(answer.headers), answer.body
 
 
@@ -151,7 +151,7 @@ def test_exception_of_any_kind_fails_its_call_alone(strange, address):
 def test_context_variables_of_a_call_end_with_it(address):
     calls = [rpc("read_and_set", [number], number) for number in range(20)]
     batch = call_socket(address, post(calls)).json()
-    singles = [call_socket(address, post(each)).json() for each in calls[:4]]
+    singles = [call_socket(address, post(single)).json() for single in calls[:4]]
 
     assert [answer["result"] for answer in [*batch, *singles]] == [["unset", decimal.DefaultContext.prec]] * 24
 
@@ -165,7 +165,7 @@ def test_unique_id_of_the_connection_is_the_correlation_id(backend, use_flask, t
     assert (tmp_path / "noted").read_text() == f"False {answer['error']['data']['correlationId']}"
 
 
-def test_notification_runs_and_gives_nothing_to_the_answer(backend, tmp_path):
+def test_notification_runs_and_has_no_answer(backend, tmp_path):
     server = make("simple", notifBackend=backend())
     answer = call_wsgi(server.getWSGI(), notification("note", [str(tmp_path)]))
 
@@ -175,7 +175,7 @@ def test_notification_runs_and_gives_nothing_to_the_answer(backend, tmp_path):
     assert (tmp_path / "noted").read_text().startswith("True ")
 
 
-def test_wrong_notification_is_not_lost_but_wrong(backend):
+def test_invalid_notification_does_not_count_as_lost(backend):
     server = make("simple", notifBackend=backend())
     answers = [call_wsgi(server.getWSGI(), notification(*call)) for call in (("add", []), ("nothing", None))]
     stats = server.stats()
@@ -186,13 +186,13 @@ def test_wrong_notification_is_not_lost_but_wrong(backend):
 
 
 @pytest.mark.parametrize("name", IN_PROCESS)
-def test_request_of_flask_is_there_for_a_call_through_flask(name):
+def test_request_of_flask_works_in_a_call_through_flask(name):
     server = flaskJSONRPCServer(None, log=False, dispatcherBackend=MAKERS[name](), flaskContext=True)
     server.registerFunction(lambda: flask.request.headers["X-Asked"], path="/api", name="asked")
     server.registerFunction(lambda: flask.session.get("a", "none"), path="/api", name="session")
     server.flaskApp.secret_key = "x"
 
-    answers = [call_wsgi(server.getWSGI(), post(rpc(name), headers=ASKED)).json() for name in ("asked", "session")]
+    answers = [call_wsgi(server.getWSGI(), post(rpc(name), headers=HEADERS)).json() for name in ("asked", "session")]
     server.stop()
     assert [answer["result"] for answer in answers] == ["yes", "none"]
 
@@ -224,7 +224,7 @@ def test_calls_of_a_batch_run_at_the_same_time(backend, tmp_path):
     answer = call_wsgi(server.getWSGI(), post(batch))
     server.stop()
 
-    assert [(each["id"], each["result"]) for each in answer.json()] == [(1, True), (2, True)]
+    assert [(member["id"], member["result"]) for member in answer.json()] == [(1, True), (2, True)]
 
 
 def test_lock_holds_the_calls(backend):
@@ -250,7 +250,7 @@ def test_start_and_stop_may_be_repeated(backend):
             assert call_socket(address, post(rpc("add", [1, 2]))).json()["result"] == 3
 
 
-def test_stop_finishes_what_has_begun(backend, tmp_path):
+def test_stop_finishes_running_calls(backend, tmp_path):
     server = make(backend(), ["127.0.0.1", 0])
     server.start()
     with calling_hold(server, tmp_path) as answers:
@@ -275,7 +275,7 @@ def test_stop_gives_up_after_its_timeout(backend, tmp_path):
     assert has_stopped
 
 
-def test_restart_finishes_what_has_begun_and_goes_on(backend, tmp_path):
+def test_restart_finishes_running_calls_and_serves_again(backend, tmp_path):
     server = make(backend(), ["127.0.0.1", 0])
     with serving(server) as address:
         with calling_hold(server, tmp_path) as answers:
@@ -310,7 +310,7 @@ def test_end_of_the_server_from_a_dispatcher_is_refused(backend):
 
 
 REACHING = [name for name in NAMES if name != "celery"]
-"""Those whose dispatchers can look at the server, and run what it reloads. A Celery worker has a server of its own."""
+"""The backends whose dispatchers reach the server and run reloaded code. A Celery worker has its own server."""
 
 
 @pytest.mark.parametrize("backend", REACHING, indirect=True)

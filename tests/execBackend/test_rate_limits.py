@@ -1,4 +1,4 @@
-"""Rate limits hold before a call is given to an exec backend, whichever that is."""
+"""Rate limits apply before a call goes to an exec backend, on every backend."""
 
 import pytest
 
@@ -13,12 +13,12 @@ def backend(request):
         yield make_backend()
 
 
-def test_members_beyond_the_limit_are_not_handed_over(backend):
+def test_members_beyond_the_limit_are_not_submitted(backend):
     server = make(backend, ["127.0.0.1", 0], rateLimit={"methods": {"add": "3/day"}})
     server.start()
     try:
         address = server.addresses[0]
-        batch = [rpc("add", [1, each], each) for each in range(3)]
+        batch = [rpc("add", [1, number], number) for number in range(3)]
         assert [reply.get("result") for reply in call_socket(address, post(batch)).json()] == [1, 2, 3]
         replies = call_socket(address, post([rpc("add", [1, 1]), rpc("missing"), rpc("plus", [1, 1])])).json()
         assert [reply["error"]["code"] for reply in replies] == [429, -32601, 429]

@@ -1,4 +1,4 @@
-"""The pools of threads: that calls run at the same time, and what happens at their limits."""
+"""The pools of threads: calls run at the same time, up to the limits."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ PATIENCE_S = 20
 
 
 class Gate:
-    """A dispatcher that is held until the test opens it."""
+    """A dispatcher that blocks until the test opens the gate."""
 
     def __init__(self):
         self.begun = threading.Semaphore(0)
@@ -56,7 +56,7 @@ def in_thread(application, request):
 
 
 @pytest.mark.parametrize(("old", "new"), [("threadPool", "threaded"), ("threadPoolNative", "threadedNative")])
-def test_old_names_are_the_same_backends(old, new):
+def test_names_of_the_original_server_are_the_same_backends(old, new):
     assert execBackendMap[old] is execBackendMap[new]
     server = flaskJSONRPCServer(None, log=False)
     assert server._registerExecBackend(old, False) == server._registerExecBackend(new, True) == new
@@ -78,7 +78,7 @@ def test_calls_of_a_batch_run_at_the_same_time_in_their_order():
     assert [(answer["id"], answer["result"]) for answer in answers] == [(number, number) for number in range(5)]
 
 
-def test_accepted_notification_does_not_hold_its_client():
+def test_accepted_notification_does_not_block_its_client():
     gate = Gate()
     server = make(gate)
 
@@ -90,7 +90,7 @@ def test_accepted_notification_does_not_hold_its_client():
 
 
 def full_pool(gate, **options):
-    """Return an application with one call running and one waiting, which is all that it takes."""
+    """Return a server and its application with one call running and one waiting: the pool is full."""
     backend = ThreadedBackend(pool_threads=1, queue_calls=1, backend_id="tiny")
     server = make(gate, backend, **options)
     application = server.getWSGI()
@@ -117,7 +117,7 @@ def test_call_beyond_the_queue_is_refused():
     assert server.stats()["dispatcherCount"] == 3
 
 
-def test_settings_bound_the_prepared_pools():
+def test_settings_limit_the_pools_of_the_package():
     gate = Gate()
     server = make(gate, exec_pool_threads=1, max_exec_queue_calls=0)
     application = server.getWSGI()
@@ -140,7 +140,7 @@ def test_notification_beyond_the_queue_is_counted_and_logged_as_lost(caplog):
     server.stop()
 
 
-def test_stop_after_its_timeout_drops_what_waits_and_counts_it(caplog):
+def test_stop_after_its_timeout_drops_waiting_calls_and_counts_them(caplog):
     gate = Gate()
     server, _ = full_pool(gate, log=3)
     server.stop(timeout=0)
@@ -150,7 +150,7 @@ def test_stop_after_its_timeout_drops_what_waits_and_counts_it(caplog):
     gate.open()
 
 
-def test_call_that_waits_at_the_stop_is_answered_with_an_error():
+def test_call_that_waits_at_the_stop_gets_an_error():
     gate = Gate()
     backend = ThreadedBackend(pool_threads=1, queue_calls=1, backend_id="tiny")
     server = make(gate, backend)
@@ -232,7 +232,7 @@ atexit.register(exiting.set)
 """
 
 
-def test_end_of_the_process_finishes_notifications_of_a_server_that_nobody_stops():
+def test_end_of_the_process_finishes_notifications_of_a_server_that_is_not_stopped():
     done = subprocess.run([sys.executable, "-c", UNSTOPPED], capture_output=True, text=True, timeout=40, check=False)
 
     assert (done.returncode, done.stdout, done.stderr) == (0, "finished\n", "")

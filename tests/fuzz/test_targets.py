@@ -1,4 +1,4 @@
-"""The targets of the fuzzers, without the fuzzers: each takes what it begins with, and any bytes."""
+"""The fuzz targets without the fuzzers: they accept their seeds, and any bytes."""
 
 import subprocess
 import sys
@@ -20,13 +20,13 @@ def test_every_target_has_seeds_and_a_name_for_the_command_line():
 
 
 @pytest.mark.parametrize(("name", "seed"), [(name, seed) for name, seeds in SEEDS.items() for seed in seeds])
-def test_target_takes_its_seeds_and_every_beginning_of_them(name, seed):
+def test_target_accepts_its_seeds_and_all_prefixes(name, seed):
     for end in range(len(seed) + 1):
         TARGETS[name](seed[:end])
 
 
 @pytest.mark.parametrize("name", TARGETS)
-def test_target_takes_any_bytes(name):
+def test_target_accepts_any_bytes(name):
     seeds = st.sampled_from(SEEDS[name])
     pieces = st.lists(st.binary(max_size=20) | st.sampled_from(WORDS) | seeds).map(b"".join)
 
@@ -36,11 +36,11 @@ def test_target_takes_any_bytes(name):
 @pytest.mark.parametrize(
     ("name", "attribute", "stand_in"),
     [
-        ("connection", "parsed", len),
-        ("body", "decoded", lambda data, codec: repr(codec)),
+        ("connection", "parse", len),
+        ("body", "decode_to_text", lambda data, codec: repr(codec)),
     ],
 )
-def test_target_tells_a_difference(monkeypatch, name, attribute, stand_in):
+def test_target_reports_a_difference(monkeypatch, name, attribute, stand_in):
     monkeypatch.setattr(f"fuzz.targets.{attribute}", stand_in)
     with pytest.raises(AssertionError, match=r"is .*else|the same"):
         TARGETS[name](b"\x00abc")
@@ -67,7 +67,7 @@ def test_outcome_is_read_from_the_output(output, status, runs, fault):
     assert bool(outcome.fault) is bool(fault)
 
 
-def test_fuzzer_that_fails_is_told_with_the_end_of_its_output():
+def test_fault_of_a_fuzzer_is_the_end_of_its_output():
     code = "import sys; print('Done 7 runs'); sys.exit('found')"
 
     assert run_command("a", ["-c", "print('Done 7 runs')"], 10) == Outcome("a", 7, "")
@@ -75,7 +75,7 @@ def test_fuzzer_that_fails_is_told_with_the_end_of_its_output():
 
 
 def test_file_of_a_target_is_run_again(tmp_path):
-    """As a crash is, and with the target that fails: bytes of one are not those of another."""
+    """A crash is run again with the name of its target, since inputs of different targets differ."""
     path = tmp_path / "crash-1"
     path.write_bytes(SEEDS["body"][0])
     command = [sys.executable, "-m", "fuzz", "--input", str(path)]

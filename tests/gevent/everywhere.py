@@ -1,45 +1,48 @@
-"""A pytest plugin for a process that gevent has patched: every server of the tests is made with `gevent=True`."""
+"""A pytest plugin for a process that gevent has patched: every server of the tests gets `gevent=True`."""
 
 import functools
 import re
 
 from flaskJSONRPCServer import flaskJSONRPCServer
 
-# What says something else under gevent: names of tests, with a pattern of their parameters.
+# Tests that expect something else under gevent: their names, with a pattern of their parameters.
 DESELECTED = {
-    # A backend that answers one request a connection, where pywsgi keeps connections alive.
+    # They expect a backend that answers one request for each connection; pywsgi keeps connections alive.
     "test_each_connection_is_closed_after_its_answer": "",
-    "test_what_follows_a_request_is_neither_answered_nor_waited_for": "",
+    "test_input_after_a_request_is_neither_answered_nor_awaited": "",
     "test_chunked_body_is_read": "",
-    "test_client_is_told_that_nothing_was_cut_off": "",
+    "test_close_notify_ends_each_connection": "",
     "test_several_addresses_and_a_unix_socket_are_served": "werkzeug",  # over TLS
     "test_restart_keeps_connections": "",
-    # It counts the threads of the other backend.
-    "test_whoever_stalls_a_handshake_holds_nobody_up": "",
-    # Threads that never wait for anything, where greenlets would never take turns.
+    # It counts the threads of another backend.
+    "test_stalled_handshakes_block_no_other_connection": "",
+    # Their threads never wait, so greenlets in their place would never switch.
     "test_registering_while_requests_run_is_safe": "",
     "test_reports_while_threads_count_are_never_negative": "",
-    # It looks for the thread among those of `threading`, which does not list native ones.
+    # It searches the threads of `threading`, which does not list native ones.
     "test_watching_ends_with_the_server": "",
-    # Other machines may reach pywsgi.
+    # pywsgi may be exposed.
     "test_start_on_an_exposed_address_is_one_warning_with_the_remedy": "",
-    # It registers the other backend by its name.
+    # It registers another backend by its name.
     "test_documented_serving_backend_is_registered_for_the_next_start": "",
-    # `_connection.nativeThread` is one thing in a greenlet and another in a native thread.
+    # `_connection.nativeThread` differs between a greenlet and a native thread.
     "test_answer_is_that_of_the_serving_thread": "magic|sets headers",
     # They start processes without gevent.
     "test_signal_finishes_20_calls_in_flight": "",
     "test_signal_ends_serve_forever_cleanly": "",
     "test_signal_lets_the_call_in_flight_finish": "",
     "test_second_signal_ends_at_once": "",
-    # They only run a command, in a process of its own, which is the same one without gevent.
+    # They only run a command in a separate process, which does not depend on gevent.
     "test_name_that_celerys_own_command_cannot_find_is_an_error": "",
     "test_module_that_serves_at_its_import_is_refused": "",
-    "test_what_cannot_work_is_one_clear_line": "",
-    "test_missing_module_is_told_with_the_command_that_installs_it": "",
-    "test_nobody_pays_for_celery_who_does_not_use_it": "",
-    "test_worker_that_must_end_says_so_by_its_status": "",
-    "test_unknown_backend_is_told_with_those_that_there_are": "",
+    "test_worker_that_cannot_start_is_one_clear_line": "",
+    "test_missing_module_is_an_error_with_the_command_that_installs_it": "",
+    "test_celery_is_imported_only_where_it_is_used": "",
+    "test_worker_that_is_forced_to_end_has_a_status_other_than_0": "",
+    "test_unknown_backend_is_an_error_that_lists_the_known_ones": "",
+    "test_version_of_kombu_that_lacks_a_name_is_one_clear_error": "",
+    "test_missing_module_is_an_error_of_the_server": "",
+    "test_modules_outside_of_workers_get_no_getattr": "",
 }
 
 
@@ -59,13 +62,13 @@ def pytest_collection_modifyitems(items):
     items[:] = [item for item in items if not is_deselected(item)]
 
 
-# Their dispatchers wait for primitives of `threading` in native threads, which the patch does not allow for.
-# test_threads.py has what can be asked of these backends. Of the serving backends, pywsgi takes the place of one.
+# Their dispatchers wait for primitives of `threading` in native threads, which the patch does not support.
+# test_threads.py tests these backends under gevent. pywsgi takes the place of the serving backends.
 NATIVE = re.compile(r"\bthreadedNative\b|\bnative\b|\bgranian\b")
 
 
 def is_deselected(item):
     name = item.name.partition("[")[0]
-    if item.path.name == "test_granian.py":  # which cannot serve with gevent
+    if item.path.name == "test_granian.py":  # granian cannot serve with gevent
         return True
     return bool(NATIVE.search(item.name)) or (name in DESELECTED and re.search(DESELECTED[name], item.name) is not None)

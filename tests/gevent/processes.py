@@ -1,4 +1,4 @@
-"""Scripts in processes of their own: the patch of a process cannot be undone."""
+"""Running scripts in separate processes, since the patch of a process cannot be undone."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# Every script begins with this; `call` sends JSON-RPC over a connection, which it leaves open.
+# Every script begins with this.
 PRELUDE = """
 from flaskJSONRPCServer import flaskJSONRPCServer
 server = flaskJSONRPCServer(["127.0.0.1", 0], log=2, gevent=True, **OPTIONS)
@@ -38,12 +38,12 @@ def until(condition):
 """
 
 
-def run(script, *, prelude=PRELUDE, options="{}", given="", folder=ROOT):
-    """Run a script. Return what it writes to stdout and to stderr, without the ends of their last lines."""
+def run(script, *, prelude=PRELUDE, options="{}", stdin="", folder=ROOT):
+    """Run a script. Return its stdout and its stderr, each without the last line end."""
     source = f"OPTIONS = {options}\n{prelude}\n{textwrap.dedent(script)}"
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", source],
-        input=given,
+        input=stdin,
         capture_output=True,
         text=True,
         timeout=50,
@@ -55,7 +55,7 @@ def run(script, *, prelude=PRELUDE, options="{}", given="", folder=ROOT):
 
 
 def lines_of(script, **options):
-    """Run a script that writes nothing to stderr. Return the lines that it writes to stdout."""
+    """Run a script that writes nothing to stderr. Return the lines of its stdout."""
     out, err = run(script, **options)
     assert err == "", err
     return out.split("\n")

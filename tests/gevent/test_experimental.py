@@ -1,4 +1,4 @@
-"""experimental=True under gevent: small calls are answered while a large payload is worked on, and else none is."""
+"""experimental=True under gevent: small calls are answered while a large payload is processed; without it, none is."""
 
 import json
 
@@ -6,8 +6,8 @@ import pytest
 
 from tests.gevent.processes import lines_of
 
-# Each kind of work on a payload of the large request notes how many small calls were answered between its begin and its
-# end. With experimental=True it does not end before some were.
+# Each kind of work on the large payload records how many small calls were answered between its begin and its end. With
+# experimental=True, it does not end before some were.
 SCRIPT = """
 import gzip
 from flaskJSONRPCServer import documented
@@ -23,7 +23,7 @@ def watch(kind):
     before = len(answered)
     deadline = time.monotonic() + 30
     while experimental and len(answered) < before + 3:
-        assert time.monotonic() < deadline, f"nothing was answered beside: {kind}"
+        assert time.monotonic() < deadline, f"nothing was answered meanwhile: {kind}"
         native_sleep(0.001)
     yield
     seen[kind] = len(answered) - before
@@ -72,14 +72,14 @@ KINDS = {"decompressed", "read", "written", "compressed"}
 
 
 @pytest.mark.parametrize("json_module", ["json", "simplejson"])
-def test_small_calls_are_answered_while_a_large_payload_is_worked_on(json_module):
+def test_small_calls_are_answered_while_a_large_payload_is_processed(json_module):
     right, seen = seen_beside(experimental=True, json_module=json_module)
     assert right == "True"
     assert set(seen) == KINDS
     assert min(seen.values()) >= 3
 
 
-def test_no_call_is_answered_meanwhile_without_it():
+def test_no_call_is_answered_meanwhile_without_the_option():
     assert seen_beside(experimental=False, json_module="json") == ("True", dict.fromkeys(KINDS, 0))
 
 

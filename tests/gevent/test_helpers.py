@@ -1,4 +1,4 @@
-"""The documented helpers of sleep, threads, sockets, console and imports, with gevent and without."""
+"""The documented helpers for sleep, threads, sockets, console and imports, with gevent and without."""
 
 import socket
 import sys
@@ -40,17 +40,17 @@ def test_thread_is_a_greenlet_unless_it_is_native():
 main = native_ident()
 idents = []
 
-def note(*args, **kwargs):
+def record(*args, **kwargs):
     idents.append(native_ident() == main)
     print(args, kwargs)
 
-greenlet = server._thread(note, [1], {"a": 2})
+greenlet = server._thread(record, [1], {"a": 2})
 print(isinstance(greenlet, gevent.Greenlet))
 greenlet.join()
-native = server._thread(note, forceNative=True)
+native = server._thread(record, forceNative=True)
 native.join()
 print(native.is_alive(), native.daemon, isinstance(native, gevent.Greenlet), idents)
-inner = server.callAsync(server._thread, [note])
+inner = server.callAsync(server._thread, [record])
 inner.join()
 print(idents)
 """
@@ -129,7 +129,7 @@ print(sorted(server._import({"os.path": "p", "json": "j"})), sorted(server._impo
     ]
 
 
-def test_module_that_came_too_early_is_imported_afresh(tmp_path):
+def test_module_imported_before_the_patch_is_imported_again(tmp_path):
     (tmp_path / "early.py").write_text("from time import sleep\nruns = True\n")
     script = f"""
 import sys; sys.path.insert(0, {str(tmp_path)!r})

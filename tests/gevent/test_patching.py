@@ -1,4 +1,4 @@
-"""The patch of the process, and what came too early for it."""
+"""The patch of the process, and the modules and threads that came before it."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.gevent.processes import ROOT, lines_of, run
 MAKE = 'server = flaskJSONRPCServer(["127.0.0.1", 0], gevent=True)'
 IMPORT = "from flaskJSONRPCServer import *"
 REMEDY = "let `from gevent import monkey; monkey.patch_all()` be the first lines of the program"
-TELL = "from gevent import monkey; print(monkey.is_module_patched('threading'))"
+PRINT_PATCHED = "from gevent import monkey; print(monkey.is_module_patched('threading'))"
 
 BLOCKED = """
 import sys
@@ -25,8 +25,8 @@ def script(*lines):
     return "\n".join(lines)
 
 
-def test_process_is_patched_without_a_warning_where_nothing_came_too_early():
-    assert lines_of(script(IMPORT, MAKE, TELL), prelude="") == ["True"]
+def test_process_is_patched_without_a_warning():
+    assert lines_of(script(IMPORT, MAKE, PRINT_PATCHED), prelude="") == ["True"]
 
 
 def test_process_is_not_patched_without_gevent():
@@ -42,7 +42,7 @@ def test_warning_names_the_module_and_the_names_that_it_holds(tmp_path):
             "import database; from time import sleep",
             IMPORT,
             MAKE,
-            TELL,
+            PRINT_PATCHED,
         ),
         prelude="",
     )
@@ -63,15 +63,15 @@ def test_warning_names_threads_that_run():
     assert err.endswith(f"started before the process was patched, and still native: poller; {REMEDY}")
 
 
-def test_process_that_is_patched_already_is_left_alone():
+def test_patched_process_is_not_patched_again():
     early = "from time import sleep\nfrom gevent import monkey; monkey.patch_all()"
-    assert lines_of(script(early, IMPORT, MAKE, TELL), prelude="") == ["True"]
+    assert lines_of(script(early, IMPORT, MAKE, PRINT_PATCHED), prelude="") == ["True"]
 
 
 def test_patch_by_hand_is_done_once():
     make = "server = flaskJSONRPCServer(None)"
     by_hand = "server._patchWithGevent(); server._patchWithGevent()"
-    assert lines_of(script(IMPORT, make, by_hand, TELL), prelude="") == ["True"]
+    assert lines_of(script(IMPORT, make, by_hand, PRINT_PATCHED), prelude="") == ["True"]
 
 
 @pytest.mark.parametrize("options", ["gevent=True", "servBackend='pywsgi'"])

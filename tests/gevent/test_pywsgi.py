@@ -25,13 +25,13 @@ def test_accepted_connections_have_no_delay_and_are_kept_alive():
 import socket
 from flaskJSONRPCServer.servBackend import pywsgi
 
-handle = pywsgi.Handler.handle
+handle = pywsgi.PywsgiHandler.handle
 
-def noted(self):
+def recorded(self):
     print("accepted", self.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0)
     handle(self)
 
-pywsgi.Handler.handle = noted
+pywsgi.PywsgiHandler.handle = recorded
 server.start()
 with contextlib.closing(connect()) as connection:
     for number in range(3):
@@ -177,7 +177,7 @@ for client in (idle, silent, busy):
     assert out == ["b'' b'' False", "1 True"]
 
 
-def test_stop_gives_up_after_its_timeout_and_says_so():
+def test_stop_gives_up_after_its_timeout_and_logs_it():
     _, err = run(
         RAW
         + """
@@ -240,9 +240,9 @@ from flaskJSONRPCServer import UnsupportedError
 own = {"_id": "own", "start": lambda *args: print("started"), "_supportGevent": False}
 for backend in ("werkzeug", own, {**own, "_supportGevent": True}, {"_id": "own", "start": own["start"]}):
     try:
-        made = flaskJSONRPCServer(["127.0.0.1", 0], gevent=True, servBackend=backend, log=0)
-        made.start()
-        made.stop()
+        other = flaskJSONRPCServer(["127.0.0.1", 0], gevent=True, servBackend=backend, log=0)
+        other.start()
+        other.stop()
     except UnsupportedError as exc:
         print(exc)
 """

@@ -1,11 +1,11 @@
-"""What pywsgi bounds: calls at once, requests that wait, times of heads and bodies, what follows a refusal."""
+"""The bounds of pywsgi: concurrent calls, waiting requests, times of heads and bodies, input after a refusal."""
 
 import pytest
 
 from tests.gevent.processes import lines_of
 from tests.gevent.test_pywsgi import RAW
 
-# Adds to the scripts of test_pywsgi: a method that holds its calls, and what the server counts.
+# The script of test_pywsgi, with a method that holds its calls, and the counts of the server.
 HELD = (
     RAW
     + """
@@ -99,7 +99,7 @@ server.stop()
     )
 
 
-def test_queue_of_none_refuses_what_cannot_run_at_once_and_a_head_without_a_body():
+def test_empty_queue_refuses_calls_that_cannot_run_at_once():
     out = lines_of(
         HELD
         + """
@@ -232,7 +232,7 @@ def outlive_the_head_timeout(begun_with, drop):
     with opened(begun_with) as client, dripping(client, drop):
         return receive(client)
 
-with opened() as idle:  # before a request and between two of them, nothing of a head is there
+with opened() as idle:  # no deadline of a head runs before a request, or between two
     for begun_with, drop in ((b"GET /", b"x"), (b"", b"\\r\\n"), (HEAD, b"x"), (HEAD, b"X: 1\\r\\n")):
         print(outlive_the_head_timeout(begun_with, drop))
         idle.sendall(SECOND)
@@ -278,7 +278,7 @@ with socket.socket() as client:
     begun_at, received = time.monotonic(), 0
     while data := client.recv(250_000):
         received += len(data)
-        if time.monotonic() - begun_at < 0.9:  # longer than the timeout, which is one of silence
+        if time.monotonic() - begun_at < 0.9:  # longer than the timeout, which is for silence
             time.sleep(0.05)
     print(received > SIZE)
 with opened(request) as silent:
@@ -292,7 +292,7 @@ server.stop()
     assert out == ["True", "True"]
 
 
-# What follows a refusal
+# Input after a refusal
 
 
 def test_request_hidden_in_a_refused_body_never_runs():
@@ -305,7 +305,7 @@ for offset in (0, 1, 4095, 8191, 8192, 16384, 20_000, 65_536, 120_000):
     body = b"x" * offset + hidden + b"y" * (130_000 - offset)
     for head in (HEAD.replace(b"application/json", b"text/plain"), HEAD, HEAD.replace(b"/api", b"/none")):
         answers.append(statuses(post(body, head=head)[:-1]))
-    # Broken chunking, and an undeclared rest.
+    # Malformed chunks, and a rest without a declared length.
     answers.append(statuses(HEAD + b"Transfer-Encoding: chunked\\r\\n\\r\\n%x\\r\\n" % offset + body))
 print({len(codes) for codes in answers}, ran)
 server.stop()
@@ -373,7 +373,7 @@ server.stop()
     assert out == ["1"]
 
 
-def test_body_that_is_not_read_is_not_asked_for():
+def test_continue_is_not_sent_for_an_unread_body():
     out = lines_of(
         HELD
         + """
@@ -393,7 +393,7 @@ server.stop()
 # Heads
 
 
-def test_whole_url_in_the_request_line_is_answered_where_it_agrees_with_the_host():
+def test_absolute_url_is_answered_if_it_agrees_with_the_host():
     out = lines_of(
         HELD
         + """

@@ -1,4 +1,4 @@
-"""What pywsgi makes of bytes: the same as native, by the same parser."""
+"""Reading requests under pywsgi: the same results as native, by the same parser."""
 
 import pytest
 
@@ -13,7 +13,7 @@ from flaskJSONRPCServer.servBackend.pywsgi_reader import ChunkedBody, RequestRea
 from tests.servBackend.native.samples import ACCEPTED, GET, LIMITS, REFUSED, parse
 
 class Pieces(io.RawIOBase):
-    # Gives so many bytes at a time.
+    # Returns a limited number of bytes at a time.
 
     def __init__(self, data, size):
         self.data, self.size = data, size
@@ -52,7 +52,7 @@ def read(data, size):
 
 
 def lines_of_reader(code):
-    """Run code that has what is in READER; return the lines that it prints."""
+    """Run code after READER. Return the lines that it prints."""
     return lines_of(READER + code, prelude="")
 
 
@@ -61,15 +61,15 @@ def test_request_is_read_up_to_its_end_and_no_further():
         """
 for data, expected in ACCEPTED:
     for size in (1, 2, 3, 5, 7, 10_000):
-        got = read(data + GET, size)
-        assert got == (expected, GET), (data, size, got)
+        result = read(data + GET, size)
+        assert result == (expected, GET), (data, size, result)
 print(len(ACCEPTED) > 20)
 """
     )
     assert out == ["True"]
 
 
-def test_request_behind_a_chunked_body_may_want_another_protocol():
+def test_request_after_a_chunked_body_may_be_an_upgrade_request():
     out = lines_of_reader(
         """
 from tests.servBackend.native.samples import chunked
@@ -82,15 +82,15 @@ print("read")
     assert out == ["read"]
 
 
-def test_request_to_change_the_protocol_has_the_same_end():
+def test_upgrade_request_has_the_same_end():
     out = lines_of_reader(
         """
 for data, expected in ACCEPTED:
     version, fields = b" HTTP/1.1\\r\\n", b"Upgrade: h2c\\r\\nConnection: upgrade\\r\\n"
     if version in data and b"Connection" not in data:
         for size in (1, 10_000):
-            got = read(data.replace(version, version + fields) + GET, size)
-            assert got == (expected, GET), (data, size, got)
+            result = read(data.replace(version, version + fields) + GET, size)
+            assert result == (expected, GET), (data, size, result)
 """
     )
     assert out == [""]
@@ -103,8 +103,8 @@ for data, status in REFUSED:
     [expected] = parse(data)
     assert expected[0] == status
     for size in (1, 100, 10_000):
-        got, _ = read(data, size)
-        assert got == expected or size == 1 and got[0] == status, (data[:100], size, got, expected)
+        refusal, _ = read(data, size)
+        assert refusal == expected or size == 1 and refusal[0] == status, (data[:100], size, refusal, expected)
 print(len(REFUSED) > 50)
 """
     )
@@ -171,7 +171,7 @@ server.stop()
     assert out == ["[]"]
 
 
-def test_refusal_tells_a_page_of_another_origin_why():
+def test_refusal_is_readable_for_pages_of_other_origins():
     out = lines_of(
         RAW
         + """
@@ -203,7 +203,7 @@ server.start()
 head = HEAD.replace(b"/api", b"/page") + b"Transfer-Encoding: chunked\\r\\n\\r\\n"
 print(*statuses(head + b"5\\r\\nabcde\\r\\n0\\r\\n\\r\\n" + SECOND.replace(b"Host", b"Connection: close\\r\\nHost")))
 import logging
-logging.disable()  # Flask logs what it takes for an error of the page
+logging.disable()  # Flask logs the refusal as an error of the page
 print(*statuses(head + b"5\\r\\nabcdefg\\r\\n" + SECOND), *statuses(head + b"3000\\r\\n" + b"x" * 0x3000), ran)
 server.stop()
 """,
@@ -224,7 +224,7 @@ import dataclasses
 import gevent
 
 class Endless(Pieces):
-    # Has always something to read at once.
+    # Always has bytes to read.
 
     def readinto(self, buffer):
         self.data += {flood} * 2048

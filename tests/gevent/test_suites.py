@@ -1,4 +1,4 @@
-"""What the server does without gevent it does under gevent: the same tests, in a process that gevent has patched."""
+"""The same tests under gevent, in a patched process."""
 
 import subprocess
 import sys
@@ -30,7 +30,7 @@ SUITES = {
 }
 
 
-NOT_FOR_GEVENT = ["--ignore=tests/servBackend/native"]  # it serves without
+NOT_FOR_GEVENT = ["--ignore=tests/servBackend/native"]  # native cannot serve with gevent
 
 
 @pytest.mark.timeout(300)

@@ -1,10 +1,10 @@
-"""Greenlets and native threads beside each other."""
+"""Greenlets and native threads in one process."""
 
 import json
 
 from tests.gevent.processes import lines_of, run
 
-# All of `number` native threads are inside `meet` at once, or it fails.
+# `meet` returns only if `number` native threads are inside it at once.
 MEET = """
 inside = []
 
@@ -29,19 +29,19 @@ def hold():
     gate.acquire()
     return "held"
 
-def go_on(_connection):
+def release(_connection):
     gate.release()
     return _connection.nativeThread
 
 server.registerFunction(meet, path="/api", dispatcherBackend="threadedNative")
 server.registerFunction(hold, path="/api", dispatcherBackend="threadedNative")
-server.registerFunction(go_on, path="/api", dispatcherBackend="threaded")
+server.registerFunction(release, path="/api", dispatcherBackend="threaded")
 server.start()
-print([each.get() for each in [gevent.spawn(call, "meet", 20) for _ in range(20)]] == [[True, True]] * 20)
+print([caller.get() for caller in [gevent.spawn(call, "meet", 20) for _ in range(20)]] == [[True, True]] * 20)
 print(len(set(inside)))
 holding = gevent.spawn(call, "hold")
 until(lambda: server.stats()["threadedNative_running"])
-print(call("go_on"), holding.get())
+print(call("release"), holding.get())
 server.stop()
 """
     )
@@ -133,7 +133,7 @@ print()
     assert out[0].split() == ["native", "greenlet"] * 20
 
 
-def test_call_waits_in_its_native_thread_for_a_lock_that_comes_late():
+def test_call_waits_in_its_native_thread_for_a_lock_that_it_took():
     out = lines_of(
         """
 def held(_connection):
@@ -167,10 +167,10 @@ def echo(value):
 server.registerFunction(restart, path="/api", dispatcherBackend="threadedNative")
 server.registerFunction(echo, path="/api")
 server.callAsync(server.start)
-said = []
-server._logger = lambda level, *args: said.append(args)
+messages = []
+server._logger = lambda level, *args: messages.append(args)
 print(call("restart"))
-until(lambda: any("has restarted" in str(args) for args in said))
+until(lambda: any("has restarted" in str(args) for args in messages))
 server.callAsync(server.restart)
 print(call("echo", 1))
 with contextlib.closing(connect()) as idle:
@@ -205,7 +205,7 @@ def client(seed):
     return wrong
 
 greenlets = [gevent.spawn(client, seed) for seed in range(10)]
-print(sum(each.get() for each in greenlets))
+print(sum(greenlet.get() for greenlet in greenlets))
 stats = server.stats()
 print(stats["dispatcherCount"], stats["requestCount"], stats["threadedNative_done"])
 print(stats["processingRequestCount"], stats["processingDispatcherCount"])
@@ -240,7 +240,7 @@ ran = []
 
 def step(number):
     ran.append(number)
-    deadline = time.monotonic() + 0.002  # computes, so that nothing switches
+    deadline = time.monotonic() + 0.002  # a busy loop, so that no greenlet switches
     while time.monotonic() < deadline:
         pass
 
@@ -267,7 +267,7 @@ server.stop()
     assert out == ["True", "50 True"]
 
 
-def test_long_batch_without_a_pause_holds_other_calls_up():
+def test_long_batch_without_a_pause_blocks_other_calls():
     out = lines_of(
         """
 ran = []
@@ -292,15 +292,15 @@ def test_blocking_processes_one_request_at_a_time():
         """
 running, most = [], []
 
-def note():
+def overlap():
     running.append(1)
     most.append(len(running))
     time.sleep(0.001)
     running.pop()
 
-server.registerFunction(note, path="/api")
+server.registerFunction(overlap, path="/api")
 server.start()
-gevent.joinall([gevent.spawn(call, "note") for _ in range(20)], raise_error=True)
+gevent.joinall([gevent.spawn(call, "overlap") for _ in range(20)], raise_error=True)
 print(len(most), max(most))
 server.stop()
 """,

@@ -1,4 +1,4 @@
-"""Reading a body under a limit."""
+"""Reading a body under a size limit."""
 
 import gzip
 import random
@@ -27,18 +27,18 @@ def test_declared_length(text, length):
 
 
 @pytest.mark.parametrize("text", ["+5", "-5", "1_0", "5, 5", " 5", "5 ", "0x5", "5.0", "five", "²", "٣", "\n5"])
-def test_declared_length_that_is_no_decimal_number(text):
+def test_declared_length_that_is_not_a_decimal_number_is_refused(text):
     with pytest.raises(BadRequest, match="is not a decimal number"):
         declared_length({"CONTENT_LENGTH": text}, 10)
 
 
 @pytest.mark.parametrize("text", ["11", "99999999999999999999", "9" * 100_000])
-def test_declared_length_over_the_limit(text):
+def test_declared_length_over_the_limit_is_refused(text):
     with pytest.raises(BodyTooLarge, match=r"^the body is over max_body_bytes \(10 bytes\)$"):
         declared_length({"CONTENT_LENGTH": text}, 10)
 
 
-def test_declared_length_beside_a_transfer_encoding():
+def test_declared_length_with_a_transfer_encoding_is_refused():
     with pytest.raises(BadRequest, match="exclude each other"):
         declared_length({"CONTENT_LENGTH": "5", "HTTP_TRANSFER_ENCODING": "chunked"}, 10)
 
@@ -74,7 +74,7 @@ def test_terminated_body_is_read_one_byte_past_the_limit_at_most(slice_bytes):
     assert stream.taken == 11
 
 
-def test_body_that_ends_early():
+def test_body_that_ends_early_is_refused():
     with pytest.raises(BadRequest, match="the body ended before its declared length"):
         read_body({"CONTENT_LENGTH": "10", "wsgi.input": OneShotStream(b"123")}, 10)
 
@@ -83,12 +83,12 @@ def test_body_that_ends_early():
     ("failure", "refusal"), [(TimeoutError, RequestTimeout), (ConnectionResetError, BadRequest), (OSError, BadRequest)]
 )
 @pytest.mark.parametrize("framing", [{"CONTENT_LENGTH": "5"}, {"wsgi.input_terminated": True}])
-def test_body_whose_connection_fails(failure, refusal, framing):
+def test_body_with_a_failing_connection_is_refused(failure, refusal, framing):
     with pytest.raises(refusal):
         read_body({"wsgi.input": BrokenStream(failure), **framing}, 10)
 
 
-def test_chunked_body_whose_end_nobody_tells():
+def test_chunked_body_without_a_marked_end_is_refused():
     stream = OneShotStream(b"{}")
 
     with pytest.raises(LengthRequired, match="send Content-Length"):
@@ -142,23 +142,23 @@ WHOLE = gzip.compress(b"0123456789", mtime=0)
         (zlib.compress(b"0123456789"), "the body is not valid gzip"),
     ],
 )
-def test_gunzip_of_what_is_no_gzip(body, message):
+def test_gunzip_refuses_invalid_gzip(body, message):
     with pytest.raises(BadEncoding, match=f"^{message}$"):
         gunzip(body, limit_bytes=10)
 
 
 @pytest.mark.parametrize("coding", ["", " ", "identity", "Identity"])
-def test_coding_that_is_none(coding):
+def test_missing_coding_is_detected(coding):
     assert not is_gzip(coding)
 
 
 @pytest.mark.parametrize("coding", ["gzip", "GZip", " gzip\t", "x-gzip"])
-def test_coding_that_is_gzip(coding):
+def test_gzip_coding_is_detected(coding):
     assert is_gzip(coding)
 
 
 @pytest.mark.parametrize("coding", ["deflate", "br", "gzip, gzip", "gzip,identity", "gzipp", "*"])
-def test_body_in_another_coding_is_refused(coding):
+def test_body_with_an_unknown_coding_is_refused(coding):
     with pytest.raises(UnsupportedMediaType, match="is not taken; send gzip or none"):
         is_gzip(coding)
 

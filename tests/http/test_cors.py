@@ -37,7 +37,7 @@ def allowed(origin):
         ({"origin": A, "credentials": False}, A, allowed(A)),
     ],
 )
-def test_headers_of_an_answer(option, origin, headers):
+def test_answer_has_cors_headers(option, origin, headers):
     assert Cors(option).headers(origin) == headers
 
 
@@ -67,7 +67,7 @@ def test_headers_of_an_answer(option, origin, headers):
         ),
     ],
 )
-def test_headers_of_a_preflight(option, origin, requested, added):
+def test_preflight_has_cors_headers(option, origin, requested, added):
     assert dict(Cors(option).preflight_headers(origin, requested)) == {ANY[0]: "*", **added}
 
 
@@ -83,7 +83,7 @@ def test_preflight_allows_the_headers_that_are_asked_for(requested):
 
 
 @pytest.mark.parametrize("requested", ["a b", "a,,b", ",", "a;b", "a\r\nb", "é", "a:", '"a"', "a" * 100_000 + ":"])
-def test_preflight_ignores_what_names_no_headers(requested):
+def test_preflight_ignores_invalid_header_names(requested):
     assert "Access-Control-Allow-Headers" not in dict(Cors(True).preflight_headers(A, requested))
 
 

@@ -1,4 +1,4 @@
-"""What is refused before a body is read."""
+"""Requests that are refused before the body is read."""
 
 import pytest
 
@@ -13,7 +13,7 @@ from flaskJSONRPCServer.http.refusals import (
     UrlTooLong,
 )
 
-# The keys that PEP 3333 asks of every server, and no others.
+# Exactly the keys that PEP 3333 requires of every server.
 REQUIRED = (
     "REQUEST_METHOD",
     "SERVER_NAME",
@@ -56,7 +56,7 @@ def test_host_name(host, name):
 
 
 @pytest.mark.parametrize("count", [0, 1, 2])
-def test_header_fields_up_to_the_limit_are_taken(count):
+def test_header_fields_up_to_the_limit_are_accepted(count):
     assert guard(max_header_count=3).check_head(environ(**{f"HTTP_X_{number}": "1" for number in range(count)})) is None
 
 
@@ -68,7 +68,7 @@ def test_one_header_field_over_the_limit_is_refused(more):
         guard(max_header_count=3).check_head(head)
 
 
-def test_entries_of_the_server_are_no_header_fields():
+def test_environ_entries_of_the_server_do_not_count_as_header_fields():
     assert guard(max_header_count=3).check_head(environ(**{f"server.{number}": 1 for number in range(50)})) is None
 
 
@@ -82,7 +82,7 @@ def test_url_over_the_limit_is_refused():
 
 
 @pytest.mark.parametrize("host", ["a.test", "A.TEST:1", "b.test."])
-def test_allowed_host_is_taken_again_and_again(host):
+def test_allowed_host_is_accepted_repeatedly(host):
     checked = guard(["a.test", "B.test"])
 
     for _ in range(3):
@@ -116,12 +116,12 @@ def test_missing_host_is_refused_also_after_a_request_of_http_1_0(allowed):
 @pytest.mark.parametrize(
     "host", ["", " ", "a.test b", "a@b", "a.test:x", "[::1", "a,b", "a/b", "a\0", "a" * 100_000 + "@"]
 )
-def test_malformed_host_is_refused_where_any_is_taken(host):
+def test_malformed_host_is_refused_even_if_any_host_is_accepted(host):
     with pytest.raises(BadRequest, match="is not one host name"):
         guard().check_head(environ(HTTP_HOST=host))
 
 
-def test_remembered_hosts_are_bounded_and_still_right():
+def test_remembered_hosts_are_bounded_and_correct():
     checked = guard(["a.test"])
 
     for port in range(1000):
@@ -131,7 +131,7 @@ def test_remembered_hosts_are_bounded_and_still_right():
 
 
 @pytest.mark.parametrize(("origin", "host"), [("https://a.test", "x"), ("http://own.test:8080", "own.test:8080")])
-def test_allowed_and_own_origins_are_taken(origin, host):
+def test_allowed_and_own_origins_are_accepted(origin, host):
     assert guard(allowed_origins=["https://a.test"]).check_head(environ(HTTP_ORIGIN=origin, HTTP_HOST=host)) is None
 
 
@@ -141,14 +141,14 @@ def test_other_origin_is_refused(origin):
         guard(allowed_origins=["https://a.test"]).check_head(environ(HTTP_ORIGIN=origin, HTTP_HOST="own.test"))
 
 
-def test_no_origin_is_taken():
+def test_missing_origin_is_accepted():
     assert guard(allowed_origins=[]).check_head(environ()) is None
 
 
 @pytest.mark.parametrize(
     "content_type", ["application/json", "APPLICATION/JSON", "application/json;charset=UTF-8", "application/json-rpc"]
 )
-def test_media_type_is_taken_again_and_again(content_type):
+def test_media_type_is_accepted_repeatedly(content_type):
     checked = guard()
 
     for _ in range(3):
@@ -212,7 +212,7 @@ def test_cross_site(headers, foreign):
         ({}, False, False, {"HTTP_COOKIE": "a=b", "HTTP_AUTHORIZATION": "Bearer x"}, None),
     ],
 )
-def test_get_of_another_origin(options, is_local_only, is_shared, headers, reason):
+def test_get_of_another_origin_is_refused(options, is_local_only, is_shared, headers, reason):
     checks = Guard(Settings(**options), None, is_local_only=is_local_only)
     head = environ(HTTP_SEC_FETCH_SITE="cross-site", **headers)
 
@@ -223,7 +223,7 @@ def test_get_of_another_origin(options, is_local_only, is_shared, headers, reaso
             checks.check_get(head, is_shared=is_shared)
 
 
-def test_get_of_another_origin_where_fallback_was_passed():
+def test_get_of_another_origin_is_allowed_if_fallback_was_passed():
     settings = Settings()
     settings.fallback = True
 
@@ -234,7 +234,7 @@ def test_get_of_another_origin_where_fallback_was_passed():
 
 
 @pytest.mark.parametrize("query", ["a=\xff", "a=\xc3", "\xa0"])
-def test_query_with_raw_bytes_that_are_no_utf_8_is_refused(query):
+def test_query_with_invalid_utf_8_is_refused(query):
     with pytest.raises(BadRequest, match="the query is not UTF-8; percent-encode it"):
         guard().check_head(environ(QUERY_STRING=query))
 

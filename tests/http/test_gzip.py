@@ -24,7 +24,7 @@ def test_not_accepted(accept):
 
 
 @pytest.mark.parametrize("body", [b"", b"x", b"x" * 10_000])
-def test_compressed_body_is_read_by_others(body):
+def test_compressed_body_is_read_by_the_gzip_module(body):
     assert standard.decompress(compress(body)) == body
 
 

@@ -1,4 +1,4 @@
-"""The JSON form of values that JSON lacks."""
+"""The JSON form of types that JSON lacks."""
 
 import uuid
 from dataclasses import dataclass
@@ -55,13 +55,13 @@ CASES = [
 
 @pytest.mark.parametrize(("value", "form"), CASES, ids=[type(value).__name__ for value, _ in CASES])
 def test_form(value, form):
-    made = to_json_type(value)
+    converted = to_json_type(value)
 
-    assert made == form
-    assert type(made) is type(form)
+    assert converted == form
+    assert type(converted) is type(form)
 
 
-def test_members_that_cannot_be_ordered_are_all_there():
+def test_unordered_members_are_all_converted():
     assert sorted(map(str, to_json_type({1, "a"}))) == ["1", "a"]
 
 

@@ -1,4 +1,4 @@
-"""JSONP: names of callbacks, and the script around an answer."""
+"""JSONP: names of callbacks, and the script with the answer."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from flaskJSONRPCServer.http.refusals import BadRequest
 
 
 @pytest.mark.parametrize("name", ["a", "$", "_", "a1", "a.b.c", "a[0]", "a[0][12].b", "jQuery_123", "x" * 128])
-def test_callback_is_taken(name):
+def test_callback_is_accepted(name):
     assert check_callback(name) == name
 
 

@@ -1,4 +1,4 @@
-"""A request, read as far as somebody asks."""
+"""A request is parsed lazily."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from flaskJSONRPCServer.http.request import Request, RequestCopy
 from tests.helpers import UnreadableStream, environ_of, get, post
 
 
-def made(request, trusted=(), **environ):
+def make_request(request, trusted=(), **environ):
     return Request({**environ_of(request), **environ}, frozenset(trusted))
 
 
@@ -30,11 +30,11 @@ def made(request, trusted=(), **environ):
 def test_remote_addr(peer, forwarded, trusted, client):
     headers = {} if forwarded is None else {"X-Forwarded-For": forwarded}
 
-    assert made(get("/", headers), trusted, REMOTE_ADDR=peer).remote_addr == client
+    assert make_request(get("/", headers), trusted, REMOTE_ADDR=peer).remote_addr == client
 
 
 def test_body_is_read_once_and_kept():
-    request = made(post(b"{}"))
+    request = make_request(post(b"{}"))
 
     assert request.body(10) == b"{}"
     assert request.body(10) == b"{}"
@@ -42,11 +42,13 @@ def test_body_is_read_once_and_kept():
 
 def test_body_over_the_limit_is_refused():
     with pytest.raises(BodyTooLarge):
-        made(post(b"{}")).body(1)
+        make_request(post(b"{}")).body(1)
 
 
 def test_copy_is_a_dict_that_has_everything_but_the_body():
-    request = made(get("/api/m?a=1&b=2", {"Cookie": "c=3; d=4", "X-Some": "e"}), **{"wsgi.input": UnreadableStream()})
+    request = make_request(
+        get("/api/m?a=1&b=2", {"Cookie": "c=3; d=4", "X-Some": "e"}), **{"wsgi.input": UnreadableStream()}
+    )
     copy = RequestCopy(request, 10)
 
     assert isinstance(copy, dict)
@@ -59,8 +61,8 @@ def test_copy_is_a_dict_that_has_everything_but_the_body():
     assert copy["environ"]["PATH_INFO"] == "/api/m"
 
 
-def test_copy_reads_the_body_when_it_is_asked_for():
-    request = made(post(b"{}"))
+def test_copy_reads_the_body_on_first_access():
+    request = make_request(post(b"{}"))
     copy = RequestCopy(request, 10)
 
     assert copy["data"] == b"{}"
@@ -69,7 +71,7 @@ def test_copy_reads_the_body_when_it_is_asked_for():
 
 
 def test_copy_reads_as_attributes_too():
-    copy = RequestCopy(made(get("/?a=1")), 10)
+    copy = RequestCopy(make_request(get("/?a=1")), 10)
 
     assert copy.args == {"a": "1"}
     assert copy.form == {}
@@ -78,20 +80,20 @@ def test_copy_reads_as_attributes_too():
 
 @pytest.mark.parametrize(("field", "value"), [("data", b"{}"), ("form", {}), ("method", "POST")])
 def test_every_field_of_a_copy_is_found_as_in_any_dict(field, value):
-    copy = RequestCopy(made(post(b"{}")), 10)
+    copy = RequestCopy(make_request(post(b"{}")), 10)
 
     assert field in copy
     assert copy.get(field) == value
 
 
-def test_a_copy_that_is_asked_whether_it_has_data_does_not_read_it():
-    copy = RequestCopy(made(post(b"{}"), **{"wsgi.input": UnreadableStream()}), 10)
+def test_testing_a_copy_for_data_does_not_read_the_body():
+    copy = RequestCopy(make_request(post(b"{}"), **{"wsgi.input": UnreadableStream()}), 10)
 
     assert "data" in copy
 
 
 def test_copy_has_nothing_else():
-    copy = RequestCopy(made(get("/")), 10)
+    copy = RequestCopy(make_request(get("/")), 10)
 
     with pytest.raises(KeyError, match="no_such"):
         copy["no_such"]
@@ -101,8 +103,8 @@ def test_copy_has_nothing_else():
     assert copy.get("no_such", "none") == "none"
 
 
-def test_copy_is_its_own():
-    request = made(get("/?a=1"))
+def test_copy_is_independent_of_the_request():
+    request = make_request(get("/?a=1"))
     copy = RequestCopy(request, 10)
     copy["args"]["a"] = "changed"
     copy["environ"]["PATH_INFO"] = "changed"
@@ -117,12 +119,12 @@ NAMES = {"headers", "cookies", "environ", "remote_addr", "method", "url", "args"
 @pytest.mark.parametrize(
     "names", [list, dict, lambda copy: copy.keys(), lambda copy: dict(copy.items()), lambda copy: {**copy}]
 )
-def test_copy_is_whole_where_it_is_gone_through(names):
-    assert set(names(RequestCopy(made(get("/?a=1")), 10))) == NAMES
+def test_iterating_a_copy_yields_all_fields(names):
+    assert set(names(RequestCopy(make_request(get("/?a=1")), 10))) == NAMES
 
 
 def test_copy_is_as_long_as_it_has_fields_and_equal_to_a_dict_of_them():
-    copy = RequestCopy(made(get("/?a=1")), 10)
+    copy = RequestCopy(make_request(get("/?a=1")), 10)
 
     assert len(copy) == len(copy.values()) == len(NAMES)
     assert copy == dict(copy)
@@ -130,8 +132,8 @@ def test_copy_is_as_long_as_it_has_fields_and_equal_to_a_dict_of_them():
     assert copy.get("args") == {"a": "1"}
 
 
-def test_what_is_set_in_a_copy_stays():
-    copy = RequestCopy(made(get("/?a=1")), 10)
+def test_change_of_a_copy_does_not_leak():
+    copy = RequestCopy(make_request(get("/?a=1")), 10)
     copy["args"]["b"] = "2"
     copy["cookies"] = {}
 

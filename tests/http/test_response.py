@@ -1,4 +1,4 @@
-"""An answer and what a dispatcher adds to it."""
+"""Answers, and the additions of dispatchers."""
 
 import pytest
 
@@ -18,18 +18,18 @@ from flaskJSONRPCServer.http.response import (
     ("name", "value", "sent"),
     [("X-A", "b", "b"), ("x!#$%&'*+.^_`|~9", "", ""), ("X-A", 5, "5"), ("X-A", "\té", "\té"), ("X-A", True, "True")],
 )
-def test_header_is_taken(name, value, sent):
+def test_header_is_accepted(name, value, sent):
     assert checked_header(name, value) == (name, sent)
 
 
 @pytest.mark.parametrize("char", ["\r", "\n", "\r\n", "\0", "\x0b", "\x1b", "\x7f", "\u0100", "\u2028", "\ud800"])
-def test_header_value_with_a_character_that_no_header_can_hold(char):
+def test_header_value_with_an_invalid_character_is_refused(char):
     with pytest.raises(HeaderError, match=r"^header 'X-A' has a character that no header can hold"):
         checked_header("X-A", f"a{char}b")
 
 
 @pytest.mark.parametrize("name", ["", "X A", "X:A", "X\r\nA", "é", "X(A)", "X\0", None, 5, b"X-A"])
-def test_header_name_that_is_no_token(name):
+def test_header_name_that_is_not_a_token_is_refused(name):
     with pytest.raises(HeaderError, match="is not a token"):
         checked_header(name, "a")
 
@@ -49,7 +49,7 @@ def test_header_name_that_is_no_token(name):
         "Proxy-Authorization",
     ],
 )
-def test_header_that_frames_the_message(name):
+def test_framing_header_is_refused(name):
     with pytest.raises(HeaderError, match="is set by the server alone"):
         checked_header(name, "a")
 
@@ -98,7 +98,7 @@ def test_cookie(cookie, line):
         ({"name": "a", "value": "b", "expires": "x\r\n"}, ""),
     ],
 )
-def test_cookie_that_cannot_be_sent(cookie, message):
+def test_invalid_cookie_is_refused(cookie, message):
     with pytest.raises(HeaderError) as raised:
         Outgoing(False, cookies=[cookie]).header_lines()
 
@@ -198,7 +198,7 @@ def test_refusal_escapes_what_is_not_ascii():
     assert refusal_response(refusals.BadRequest("a\u2028ж")).body == b"a\\u2028\\u0436\n"
 
 
-def test_server_error_tells_nothing():
+def test_server_error_reveals_nothing():
     response = server_error_response("an id")
 
     assert response.status == "500 Internal Server Error"

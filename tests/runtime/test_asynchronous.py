@@ -1,4 +1,4 @@
-"""callAsync: a function in a thread of its own."""
+"""callAsync: a function in its own native thread."""
 
 import threading
 import traceback
@@ -34,12 +34,12 @@ def test_exception_comes_back_with_its_traceback(server):
     assert "fail" in [frame.name for frame in traceback.extract_tb(raised.value.__traceback__)]
 
 
-def test_exit_in_the_function_is_an_exception_too(server):
+def test_system_exit_of_the_function_is_raised_in_the_caller(server):
     with pytest.raises(SystemExit):
         server.callAsync(exit)
 
 
-def test_checker_tells_at_once_and_then_the_result(server):
+def test_checker_returns_immediately_and_later_has_the_result(server):
     go_on = threading.Event()
     checker = server.callAsync(go_on.wait, [PATIENCE_S], returnChecker=True)
 
@@ -49,7 +49,7 @@ def test_checker_tells_at_once_and_then_the_result(server):
     assert checker() == (True, True, None)
 
 
-def test_checker_tells_the_error(server):
+def test_checker_returns_the_error(server):
     checker = server.callAsync(fail, returnChecker=True)
     wait_for(checker)
     done, result, error = checker()
@@ -73,7 +73,7 @@ def test_many_run_at_once(server):
     assert sorted(checker()[1] for checker in checkers) == list(range(20))
 
 
-def test_own_sleep_method_is_called_until_the_end(server):
+def test_custom_sleep_method_is_called_until_the_end(server):
     go_on = threading.Event()
     slept = []
 
@@ -87,6 +87,6 @@ def test_own_sleep_method_is_called_until_the_end(server):
     assert len(slept) >= 3
 
 
-def test_what_cannot_be_called_is_refused(server):
+def test_object_that_is_not_callable_is_refused(server):
     with pytest.raises(TypeError, match="5 cannot be called; pass the function itself"):
         server.callAsync(5)

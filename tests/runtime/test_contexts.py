@@ -1,4 +1,4 @@
-"""A context of its own for each call."""
+"""Each call has its own context variables."""
 
 import contextvars
 import decimal
@@ -17,7 +17,7 @@ def in_new_thread(function):
     return results[0]
 
 
-def test_what_is_set_before_is_visible_and_what_is_set_inside_is_not():
+def test_variables_set_before_are_visible_and_variables_set_inside_do_not_leak():
     def run():
         VARIABLE.set(1)
         seen = own_context().run(VARIABLE.get)
@@ -31,7 +31,7 @@ def set_precision(precision):
     decimal.getcontext().prec = precision
 
 
-def test_decimal_context_is_a_copy_where_the_thread_has_one():
+def test_decimal_context_of_the_thread_is_copied():
     def run():
         set_precision(7)
         seen = own_context().run(lambda: decimal.getcontext().prec)
@@ -41,7 +41,7 @@ def test_decimal_context_is_a_copy_where_the_thread_has_one():
     assert in_new_thread(run) == (7, 7)
 
 
-def test_decimal_context_is_new_where_the_thread_has_none():
+def test_decimal_context_is_new_if_the_thread_has_none():
     def run():
         own_context().run(set_precision, 3)
         return decimal.getcontext().prec

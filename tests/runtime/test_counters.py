@@ -1,4 +1,4 @@
-"""The counts of one thread: calls, their durations, percentiles."""
+"""The counters of one thread: calls, durations, percentiles."""
 
 import math
 
@@ -35,10 +35,10 @@ def nearest_rank(durations_ns, percent):
 
 @given(st.lists(st.integers(0, 2 * HOUR_NS), min_size=1), st.integers(1, 100))
 def test_percentile_is_right_within_a_sixteenth(durations_ns, percent):
-    (told,) = calls_of(durations_ns).percentiles_ns([percent])
+    (percentile_ns,) = calls_of(durations_ns).percentiles_ns([percent])
 
-    assert told == pytest.approx(nearest_rank(durations_ns, percent), rel=1 / 16)
-    assert told <= max(durations_ns)
+    assert percentile_ns == pytest.approx(nearest_rank(durations_ns, percent), rel=1 / 16)
+    assert percentile_ns <= max(durations_ns)
 
 
 def test_percentiles_of_an_even_spread():
@@ -50,7 +50,7 @@ def test_percentiles_of_an_even_spread():
 
 
 def test_number_of_buckets_is_bounded():
-    # Every power of two, and all that its next three bits can be, and more.
+    # Every power of two, with all combinations of its next three bits, and more.
     calls = calls_of((1 << power) * step // 64 for power in range(43) for step in range(64, 128))
 
     assert HOUR_NS < 1 << 42
@@ -70,7 +70,7 @@ def test_sum_of_parts_is_the_whole(parts):
         assert getattr(total.calls_of("/api/echo"), name) == getattr(whole, name)
 
 
-def test_parts_stay_as_they_are_when_they_are_added():
+def test_adding_parts_does_not_change_them():
     part, total = ThreadCounters(), ThreadCounters()
     part.calls["/api/echo"] = calls_of([5])
     total.add(part)

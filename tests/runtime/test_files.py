@@ -45,7 +45,7 @@ def test_file_inside_an_archive_is_read_by_its_name(make, tmp_path):
 
 @pytest.mark.parametrize("make", [make_zip, make_tar])
 @pytest.mark.parametrize("name", ["other.txt", "folder", "../inner/text.txt"])
-def test_name_that_an_archive_does_not_have(make, name, tmp_path):
+def test_missing_archive_member_is_an_error(make, name, tmp_path):
     make(tmp_path / "archive")
 
     with pytest.raises(FileNotFoundError, match="no such file in the archive"):
@@ -53,7 +53,7 @@ def test_name_that_an_archive_does_not_have(make, name, tmp_path):
 
 
 @pytest.mark.parametrize("mode", ["w", "a", "r+", "name.txt", ""])
-def test_mode_that_does_not_read_is_refused_and_harms_nothing(mode, tmp_path):
+def test_invalid_read_mode_is_refused_without_side_effects(mode, tmp_path):
     (tmp_path / "file").write_text(TEXT, encoding="utf-8")
 
     with pytest.raises(ValueError, match="neither 'r' nor 'rb'"):
@@ -62,7 +62,7 @@ def test_mode_that_does_not_read_is_refused_and_harms_nothing(mode, tmp_path):
 
 
 @pytest.mark.parametrize("mode", ["r", "rb", "name.txt"])
-def test_file_that_is_missing(mode, tmp_path):
+def test_missing_file_is_an_error(mode, tmp_path):
     with pytest.raises(FileNotFoundError):
         read_file(tmp_path / "missing", mode)
 
@@ -96,7 +96,7 @@ def test_exclusive_mode_refuses_a_file_that_exists(tmp_path):
 
 
 @pytest.mark.parametrize("mode", ["r", "r+", "w+", "", "write"])
-def test_mode_that_does_not_write_is_refused(mode, tmp_path):
+def test_invalid_write_mode_is_refused(mode, tmp_path):
     with pytest.raises(ValueError, match="it takes 'w', 'a' or 'x'"):
         write_file(tmp_path / "file", "new", mode)
     assert not (tmp_path / "file").exists()

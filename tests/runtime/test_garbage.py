@@ -1,4 +1,4 @@
-"""Garbage collection by hand."""
+"""Manual garbage collection."""
 
 import gc
 import os
@@ -14,12 +14,12 @@ from flaskJSONRPCServer.runtime.garbage import GarbageControl
 from flaskJSONRPCServer.runtime.stats import Stats
 from flaskJSONRPCServer.settings import Settings
 
-# Python 3.12 freezes some hundred objects of its own.
+# Python 3.12 itself freezes some hundred objects.
 FEW = 1000
 
 
 class Node:
-    """Garbage that only a collection finds."""
+    """Garbage that only a collection frees."""
 
     def __init__(self):
         self.itself = self
@@ -54,9 +54,11 @@ def clock(monkeypatch):
     return now
 
 
-def make(stats=None, **limits):
+def make(stats=None, gc_every_objects=10**9, **limits):
     limits = {"everySeconds": 3600, "everyRequestCount": 300, "everyDispatcherCount": 50, **limits}
-    settings = Settings(**{f"controlGC_{name}": value for name, value in limits.items()})
+    settings = Settings(
+        gc_every_objects=gc_every_objects, **{f"controlGC_{name}": value for name, value in limits.items()}
+    )
     return GarbageControl((stats or Stats()).served, settings)
 
 
@@ -92,7 +94,23 @@ def test_each_threshold_collects_once(reason, collected, clock):
     assert control.collect() is False
 
 
-def test_start_counts_anew(collected, clock):
+def test_objects_that_no_request_is_counted_for_are_collected():
+    control = make(gc_every_objects=5_000)
+    control.start()
+    try:
+        assert control.collect() is False
+        node = weakref.ref(Node())
+        for _ in range(5_000):
+            Node()
+
+        assert control.collect() is True
+        assert node() is None
+        assert control.collect() is False
+    finally:
+        control.stop()
+
+
+def test_start_resets_the_thresholds(collected, clock):
     control = make()
     clock[0] += 3600
     control.start()
@@ -102,7 +120,7 @@ def test_start_counts_anew(collected, clock):
         control.stop()
 
 
-def test_collection_by_hand_frees_cycles():
+def test_manual_collection_frees_cycles():
     gc.disable()
     node = weakref.ref(Node())
     assert node() is not None
@@ -112,7 +130,7 @@ def test_collection_by_hand_frees_cycles():
 
 
 @pytest.mark.parametrize(("in_ms", "factor"), [(True, 1), (False, 0.001)])
-def test_pauses_are_told(in_ms, factor, collected, monkeypatch):
+def test_pauses_are_reported(in_ms, factor, collected, monkeypatch):
     ticks = iter([0.0, 0.004, 10.0, 10.002])
     monkeypatch.setattr(garbage.time, "perf_counter", lambda: next(ticks))
     control = make()
@@ -129,18 +147,18 @@ def test_pauses_are_told(in_ms, factor, collected, monkeypatch):
     }
 
 
-def test_no_pauses_are_told_before_the_first():
+def test_no_pauses_are_reported_before_the_first():
     assert set(make().report(in_ms=True).values()) == {0}
 
 
-def test_what_was_there_at_the_start_is_frozen_until_the_stop(control):
+def test_objects_from_the_start_are_frozen_until_the_stop(control):
     assert gc.get_freeze_count() > FEW
     control.stop()
 
     assert gc.get_freeze_count() < FEW
 
 
-def test_thorough_collection_finds_what_was_there_at_the_start():
+def test_thorough_collection_finds_objects_from_the_start():
     stats, node = Stats(), Node()
     control = make(stats)
     control.start()
@@ -182,7 +200,7 @@ def test_collection_without_a_start_freezes_nothing():
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 def test_forked_child_has_its_automatic_collection_back():
-    # In an interpreter of its own: a process that has threads should not fork.
+    # In a separate interpreter: a process that has threads should not fork.
     program = """
         import gc, os
         from flaskJSONRPCServer.runtime.garbage import GarbageControl
@@ -200,7 +218,7 @@ def test_forked_child_has_its_automatic_collection_back():
     assert run.stdout == "7 False\n"
 
 
-def test_automatic_collection_is_off_while_it_runs_and_on_again_after():
+def test_automatic_collection_is_off_between_start_and_stop():
     control = make()
     control.start()
     try:
@@ -210,7 +228,7 @@ def test_automatic_collection_is_off_while_it_runs_and_on_again_after():
     assert gc.isenabled()
 
 
-def test_last_one_gives_the_collection_back():
+def test_last_holder_turns_automatic_collection_on():
     first, second = make(), make()
     first.start()
     second.start()
@@ -221,7 +239,7 @@ def test_last_one_gives_the_collection_back():
     assert gc.isenabled()
 
 
-def test_collection_that_was_off_stays_off():
+def test_disabled_collection_stays_disabled():
     gc.disable()
     control = make()
     control.start()
@@ -244,10 +262,23 @@ def test_stop_twice_and_without_start_changes_nothing():
     assert gc.isenabled()
 
 
-def test_it_can_be_started_again():
+def test_ticker_can_be_started_again():
     control = make()
     for _ in range(3):
         control.start()
         assert not gc.isenabled()
         control.stop()
         assert gc.isenabled()
+
+
+def test_old_garbage_of_the_time_before_a_restart_is_collected():
+    control = make()
+    control.start()
+    node = weakref.ref(Node())
+    gc.freeze()  # as a collection by requests does with what survives it
+    control.stop()
+    control.start()
+    try:
+        assert node() is None
+    finally:
+        control.stop()

@@ -1,4 +1,4 @@
-"""What a signal raises, and what code raises by itself."""
+"""Exceptions raised by signals, as opposed to exceptions raised by code."""
 
 import functools
 import signal
@@ -31,7 +31,7 @@ class Handler:
 
 
 def interrupted(handler):
-    """Raise in the handler of a signal; the handler is still in place when the exception is looked at."""
+    """Raise in a signal handler that is still installed when the exception is examined."""
     before = signal.signal(signal.SIGTERM, handler)
     try:
         return caught(lambda: signal.raise_signal(signal.SIGTERM))
@@ -82,12 +82,12 @@ def raise_(exc):
         functools.partial(raise_, GeneratorExit()),
     ],
 )
-def test_exception_that_code_raises_is_none(function):
+def test_exception_raised_by_code_is_no_interrupt(function):
     assert not caught(function)
 
 
 @pytest.mark.parametrize(("handler", "is_one"), [(signal.default_int_handler, True), (leave, False)])
-def test_interrupt_that_no_statement_raises_is_one_where_python_handles_the_signal(handler, is_one):
+def test_keyboard_interrupt_without_a_raise_is_an_interrupt_under_pythons_handler(handler, is_one):
     before = signal.signal(signal.SIGINT, handler)
     try:
         assert caught(lambda: (_ for _ in ()).throw(KeyboardInterrupt)) is is_one
@@ -95,7 +95,7 @@ def test_interrupt_that_no_statement_raises_is_one_where_python_handles_the_sign
         signal.signal(signal.SIGINT, before)
 
 
-def test_exception_of_another_thread_is_none():
+def test_exception_of_another_thread_is_no_interrupt():
     results = []
     thread = threading.Thread(target=lambda: results.append(caught(functools.partial(leave, 0, None))))
     before = signal.signal(signal.SIGTERM, leave)

@@ -1,4 +1,4 @@
-"""Telling kinds of values apart."""
+"""The predicates on kinds of values."""
 
 import decimal
 import functools
@@ -51,11 +51,11 @@ VALUES = {
     ],
 )
 def test_kinds(helper, kinds):
-    tells = getattr(flaskJSONRPCServer(None, log=False), helper)
+    predicate = getattr(flaskJSONRPCServer(None, log=False), helper)
 
-    assert {name for name, value in VALUES.items() if tells(value) is True} == kinds
-    assert {name for name, value in VALUES.items() if tells(value) is False} == set(VALUES) - kinds
+    assert {name for name, value in VALUES.items() if predicate(value) is True} == kinds
+    assert {name for name, value in VALUES.items() if predicate(value) is False} == set(VALUES) - kinds
 
 
-def test_subclass_is_of_the_kind_of_its_base():
+def test_instance_of_a_subclass_has_the_kind_of_its_base():
     assert flaskJSONRPCServer(None, log=False)._isModule(type("M", (types.ModuleType,), {})("m"))

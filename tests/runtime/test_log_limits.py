@@ -3,7 +3,7 @@
 from flaskJSONRPCServer.runtime.log_limits import LimitedLog
 
 
-def test_lines_beyond_the_bound_are_left_out_and_counted():
+def test_lines_over_the_bound_are_left_out_and_counted():
     lines, now = [], [0.0]
     log = LimitedLog(lambda *parts: lines.append(parts), clock=lambda: now[0])
     for number in range(25):

@@ -1,4 +1,4 @@
-"""The log: levels, one record for one call, nothing that could forge another."""
+"""The log: levels, one record for each call, no forged records."""
 
 import io
 import logging
@@ -100,7 +100,7 @@ def test_false_shows_critical_only(name, caplog):
     assert [record.getMessage() for record in caplog.records] == ["shown"]
 
 
-def test_what_is_not_shown_is_not_even_made_text(name):
+def test_suppressed_record_is_not_formatted(name):
     formatted = []
 
     class Noticing:
@@ -145,7 +145,7 @@ def test_documented_preparation_splits_off_the_level(name):
 
 
 class Recording(flaskJSONRPCServer):
-    """A server whose log is a list."""
+    """A server that logs to a list."""
 
     def __init__(self, *args, **options):
         self.written = []
@@ -164,7 +164,7 @@ def log_and_fail(_connection):
     fail()
 
 
-def test_logger_of_a_subclass_gets_what_the_server_writes_with_tracebacks_as_text(name, caplog):
+def test_logger_of_a_subclass_gets_records_with_tracebacks_as_text(name, caplog):
     server = Recording(None, log=False, name=name)
     server.registerFunction(log_and_fail, path="/api")
     call(server.getWSGI(), "log_and_fail")
@@ -178,7 +178,7 @@ def test_logger_of_a_subclass_gets_what_the_server_writes_with_tracebacks_as_tex
     assert not caplog.records
 
 
-def test_logger_put_on_an_instance_may_give_its_records_to_the_documented_one(name, caplog):
+def test_logger_assigned_to_an_instance_may_call_the_documented_one(name, caplog):
     server = flaskJSONRPCServer(None, log=3, name=name)
     documented = server._logger
     server._logger = lambda level, *args: documented(level, "[mine]", *args)
@@ -191,7 +191,7 @@ def test_logger_put_on_an_instance_may_give_its_records_to_the_documented_one(na
     assert record.exc_info[0] is LookupError
 
 
-def test_preparation_put_on_an_instance_decides_on_the_level(name, caplog):
+def test_preparation_assigned_to_an_instance_decides_on_the_level(name, caplog):
     server = flaskJSONRPCServer(None, log=4, name=name)
     server._loggerPrep = lambda level, args: (WARNING, ["prepared", level, *args])
     server._logger(INFO, "text")
@@ -296,7 +296,7 @@ CONFIGURE = {
 
 @pytest.mark.parametrize("configure", CONFIGURE)
 @pytest.mark.parametrize("is_first", [False, True], ids=["after", "before"])
-def test_each_record_appears_once_whenever_logging_is_configured(configure, is_first):
+def test_record_appears_once_regardless_of_when_logging_is_configured(configure, is_first):
     first, then = ("configure()", "") if is_first else ("", "configure()")
     program = PROGRAM.format(configure=CONFIGURE[configure], first=first, then=then)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -58,7 +58,7 @@ def server():
 
 
 @pytest.mark.parametrize(("filters", "names"), FILTERS)
-def test_globals_are_imported_as_the_filters_say(filters, names, server):
+def test_globals_are_imported_according_to_the_filters(filters, names, server):
     vars(server._parentModule).update(GLOBALS)
     scope = {"mine": 5, "text": "old"}
 
@@ -68,7 +68,7 @@ def test_globals_are_imported_as_the_filters_say(filters, names, server):
 
 
 @pytest.mark.parametrize(("filters", "names"), FILTERS)
-def test_scope_is_merged_as_the_filters_say(filters, names, server):
+def test_scope_is_merged_according_to_the_filters(filters, names, server):
     before = dict(vars(server._parentModule))
 
     server._mergeGlobalsToParent(GLOBALS, **filters)
@@ -76,7 +76,7 @@ def test_scope_is_merged_as_the_filters_say(filters, names, server):
     assert vars(server._parentModule) == {**before, **{name: GLOBALS[name] for name in names}}
 
 
-def test_what_a_module_is_passes_only_where_it_is_listed(server):
+def test_names_that_describe_a_module_are_selected_only_if_listed(server):
     assert server._importGlobalsFromParent() == {}
     assert server._importGlobalsFromParent(filterByName=["__name__"]) == {"__name__": "program"}
 
@@ -87,7 +87,7 @@ def test_what_a_module_is_passes_only_where_it_is_listed(server):
 
 
 @pytest.mark.parametrize("type_of", [5, "int", ["int"], [1], object()])
-def test_filter_that_is_none_is_refused(type_of, server):
+def test_invalid_filter_is_refused(type_of, server):
     with pytest.raises(TypeError, match="it takes None, True, a callback"):
         server._importGlobalsFromParent(typeOf=type_of)
 
@@ -154,7 +154,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize(("method", "args"), CHANGES.items())
-def test_methods_that_change_the_server_refuse_in_a_child(method, args, server):
+def test_methods_that_change_the_server_fail_in_a_forked_child(method, args, server):
     server._inChild = lambda: True
 
     with pytest.raises(ServerStateError, match=rf"{method}\(\) is called in a forked child"):
@@ -162,8 +162,8 @@ def test_methods_that_change_the_server_refuse_in_a_child(method, args, server):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
-def test_forked_child_is_told_from_its_parent():
-    # In an interpreter of its own: a process that has threads should not fork.
+def test_forked_child_is_distinguished_from_its_parent():
+    # In a separate interpreter: a process that has threads should not fork.
     program = """
         import os, sys
         from flaskJSONRPCServer import ServerStateError, flaskJSONRPCServer

@@ -1,4 +1,4 @@
-"""Requests per second, with a clock of the test's own."""
+"""Requests per second, with a clock that the test controls."""
 
 import pytest
 
@@ -10,17 +10,17 @@ def rates(rate):
     return [report[f"connPerSec_{name}"] for name in ("now", "old", "max")]
 
 
-def test_now_and_old_are_the_last_two_full_seconds():
+def test_now_and_old_cover_the_last_two_full_seconds():
     rate = Rate(60)
-    told = []
+    reported = []
     for now_s, total in [(61, 10), (62, 13), (62.9, 113), (63, 113), (64, 113)]:
         rate.count(total, now_s)
-        told.append(rates(rate))
+        reported.append(rates(rate))
 
-    assert told == [[10, 0, 10], [3, 10, 10], [3, 10, 10], [pytest.approx(100), 3, 100], [0, 100, 100]]
+    assert reported == [[10, 0, 10], [3, 10, 10], [3, 10, 10], [pytest.approx(100), 3, 100], [0, 100, 100]]
 
 
-def test_further_looks_change_nothing():
+def test_further_samples_change_nothing():
     often, once = Rate(0), Rate(0)
     for tenth in range(1, 41):
         often.count(tenth * 7, tenth / 10)
@@ -31,7 +31,7 @@ def test_further_looks_change_nothing():
     assert rates(often) == pytest.approx([70, 70, 70])
 
 
-def test_what_came_between_two_looks_is_spread_evenly():
+def test_requests_between_two_samples_are_spread_evenly():
     rate = Rate(10.5)
     rate.count(40, 14.5)
 
@@ -67,12 +67,12 @@ def test_history_is_bounded(look_every_s):
     history = rate.report()["connPerSec_history"]
 
     assert len(history) == HISTORY_MINUTES
-    minutes = [each["minute"] for each in history]
+    minutes = [minute["minute"] for minute in history]
     assert minutes == list(range(minutes[0], minutes[0] + HISTORY_MINUTES * 60, 60))
-    assert [each["max"] for each in history] == pytest.approx([1] * HISTORY_MINUTES)
+    assert [minute["max"] for minute in history] == pytest.approx([1] * HISTORY_MINUTES)
 
 
-def test_clock_that_is_set_back_loses_no_request():
+def test_clock_set_back_loses_no_request():
     rate = Rate(1000)
     rate.count(5, 1001)
     rate.count(10, 400)
@@ -82,7 +82,7 @@ def test_clock_that_is_set_back_loses_no_request():
     assert rates(rate) == [10, 5, 10]
 
 
-def test_two_looks_at_the_same_moment():
+def test_two_samples_at_the_same_moment():
     rate = Rate(50)
     rate.count(5, 50)
     rate.count(5, 51)

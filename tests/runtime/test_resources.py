@@ -1,4 +1,4 @@
-"""The process's limits of open files, and what it uses of files and memory."""
+"""The process's limit of open files, and its usage of files and memory."""
 
 import contextlib
 import errno
@@ -17,7 +17,7 @@ from flaskJSONRPCServer.runtime.resources import checked_limits, raise_descripto
 
 
 class FakeResource:
-    """A system with limits of its own; without privilege the hard limit only falls."""
+    """A fake system with limits; without privilege the hard limit can only be lowered."""
 
     RLIMIT_NOFILE = 7
     RLIM_INFINITY = -1
@@ -54,7 +54,7 @@ class FakeResource:
         ((1024, 4096), True, (2**21, 2**21), (4096, 4096)),
     ],
 )
-def test_limits_are_raised_as_far_as_it_goes_and_never_lowered(now, privileged, wanted, after, monkeypatch):
+def test_limits_are_raised_as_far_as_possible_and_never_lowered(now, privileged, wanted, after, monkeypatch):
     system = FakeResource(*now, privileged=privileged)
     monkeypatch.setattr(resources, "resource", system)
 
@@ -62,7 +62,7 @@ def test_limits_are_raised_as_far_as_it_goes_and_never_lowered(now, privileged, 
     assert system.limits == after
 
 
-def test_system_without_such_limits(monkeypatch):
+def test_system_without_descriptor_limits(monkeypatch):
     monkeypatch.setattr(resources, "resource", None)
 
     assert raise_descriptor_limit(10, 20) == (10, 20)
@@ -77,21 +77,21 @@ def test_documented_helper_raises_the_limits(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("given", "limits"),
+    ("option", "limits"),
     [((1, 2), (1, 2)), ([65536, 65536], (65536, 65536)), (False, None), (None, None), ((), None)],
 )
-def test_option(given, limits):
-    assert checked_limits(given) == limits
+def test_option(option, limits):
+    assert checked_limits(option) == limits
 
 
 @pytest.mark.parametrize(
-    "given", [True, 5, "12", (1,), (1, 2, 3), (0, 1), (-1, 5), (2, 1), ("1", "2"), (1.0, 2.0), {1: 2}]
+    "option", [True, 5, "12", (1,), (1, 2, 3), (0, 1), (-1, 5), (2, 1), ("1", "2"), (1.0, 2.0), {1: 2}]
 )
-def test_option_that_is_refused(given):
+def test_invalid_option_is_refused(option):
     with pytest.raises(SettingsError, match=r"it takes \[soft limit, hard limit\], or False"):
-        checked_limits(given)
+        checked_limits(option)
     with pytest.raises(SettingsError, match="tweakDescriptors="):
-        flaskJSONRPCServer(None, tweakDescriptors=given)
+        flaskJSONRPCServer(None, tweakDescriptors=option)
 
 
 @pytest.fixture
@@ -126,24 +126,24 @@ def test_open_files_of_another_process_are_counted_by_number_and_by_text(server,
 
 
 @pytest.mark.parametrize("helper", ["_countFileDescriptor", "_countMemory"])
-def test_process_that_is_not_there(helper, server, other_process):
+def test_missing_process_is_a_lookup_error(helper, server, other_process):
     other_process.communicate()
 
     with pytest.raises(ProcessLookupError, match=f"there is no process {other_process.pid}"):
         getattr(server, helper)(other_process.pid)
 
 
-def test_process_of_somebody_else(server, monkeypatch):
+def test_process_of_another_user_is_a_permission_error(server, monkeypatch):
     def refuse(pid):
         raise psutil.AccessDenied(pid)
 
     monkeypatch.setattr(psutil, "Process", refuse)
 
-    with pytest.raises(PermissionError, match="process 1 belongs to somebody else"):
+    with pytest.raises(PermissionError, match="process 1 belongs to another user"):
         server._countFileDescriptor(1)
 
 
-def test_counting_without_a_descriptor_left_answers_the_limit(server, monkeypatch):
+def test_counting_without_a_free_descriptor_returns_the_limit(server, monkeypatch):
     def fail(pid):
         raise OSError(errno.EMFILE, "too many open files")
 
@@ -184,7 +184,7 @@ def test_other_failure_of_counting_is_raised(server, monkeypatch):
     ("count", "args", "near"),
     [(89, (), False), (90, (), True), (100, (), True), (44, (2.0,), False), (45, (2.0,), True), (100, (0.5,), False)],
 )
-def test_limit_is_near_from_nine_tenths_on(count, args, near, server, monkeypatch):
+def test_limit_is_near_from_nine_tenths(count, args, near, server, monkeypatch):
     monkeypatch.setattr(resources, "resource", FakeResource(100, 200))
     server._countFileDescriptor = lambda: count
 
@@ -199,7 +199,7 @@ def test_without_a_limit_it_is_never_near(system, server, monkeypatch):
     assert server._checkFileDescriptor() is False
 
 
-def test_memory_of_this_process_grows_by_what_is_held(server):
+def test_memory_of_this_process_grows_with_held_data(server):
     before = server._countMemory()
     block = b"x" * (64 << 20)
     held = server._countMemory()
@@ -209,7 +209,7 @@ def test_memory_of_this_process_grows_by_what_is_held(server):
     assert held["peak"] >= held["now"]
 
 
-def test_peak_stays_when_memory_is_given_back(server):
+def test_peak_remains_after_memory_is_released(server):
     block = b"x" * (64 << 20)
     del block
     memory = server._countMemory()

@@ -1,4 +1,4 @@
-"""A script is loaded again, as a fresh module."""
+"""Loading a script again as a fresh module."""
 
 import importlib
 import sys
@@ -48,7 +48,7 @@ def test_link_leads_to_its_script(script, tmp_path):
     assert script_file(tmp_path / "link.py") == script
 
 
-def test_script_is_executed_once_in_a_module_of_its_own(script):
+def test_script_is_executed_once_in_its_own_module(script):
     fresh = FreshModules()
     module = fresh.load(script)
 
@@ -60,7 +60,7 @@ def test_script_is_executed_once_in_a_module_of_its_own(script):
     assert module_name(script) == module.__name__
 
 
-def test_next_load_takes_the_same_place(script):
+def test_next_load_replaces_the_module_again(script):
     first = FreshModules().load(script)
     count = len(sys.modules)
     script.write_text("version = 2", encoding="utf-8")
@@ -92,7 +92,7 @@ def test_cached_bytecode_is_neither_read_nor_written(package):
     assert (sorted(cached.glob("plain*")) if cached.exists() else []) == before
 
 
-def test_module_of_a_package_takes_its_place_there(package):
+def test_module_of_a_package_becomes_its_attribute(package):
     import package_for_sources.plain
 
     old = package_for_sources.plain
@@ -106,7 +106,7 @@ def test_module_of_a_package_takes_its_place_there(package):
     assert package_for_sources.plain is sys.modules["package_for_sources.plain"] is old
 
 
-def test_attribute_of_a_package_that_hides_its_module_stays(package):
+def test_package_attribute_that_hides_its_module_is_kept(package):
     import package_for_sources
 
     function = package_for_sources.part
@@ -129,7 +129,7 @@ def test_package_keeps_its_submodules(package):
     assert module is sys.modules["package_for_sources"]
 
 
-def test_main_program_of_a_package_has_the_name_that_it_was_started_by(package, monkeypatch):
+def test_main_program_of_a_package_has_the_name_from_its_command_line(package, monkeypatch):
     importlib.import_module("package_for_sources")
 
     main = types.ModuleType("__main__")
@@ -143,7 +143,7 @@ def test_main_program_of_a_package_has_the_name_that_it_was_started_by(package, 
 
 
 @pytest.mark.parametrize("text", ["version =", "1 / 0", "raise SystemExit", "import no_such_module_anywhere"])
-def test_failure_leaves_the_module_before_it(script, text):
+def test_failed_load_restores_the_old_module(script, text):
     first = FreshModules().load(script)
     modules, finders = dict(sys.modules), list(sys.meta_path)
     script.write_text(text, encoding="utf-8")
@@ -164,7 +164,7 @@ def test_restore_undoes_a_first_load(script):
     assert sys.modules == modules
 
 
-def test_traceback_shows_the_line_as_it_is_now(script):
+def test_traceback_shows_the_current_line(script):
     for line in ("raise ValueError('first line')", "\nraise ValueError('other line, further down')"):
         script.write_text(line, encoding="utf-8")
         with pytest.raises(ValueError, match="line") as caught:

@@ -1,4 +1,4 @@
-"""Text between marks, digests, random text."""
+"""Text between markers, digests, random text."""
 
 import sys
 
@@ -8,7 +8,7 @@ from flaskJSONRPCServer.runtime.text import between, digest, random_text
 
 
 @pytest.mark.parametrize(
-    ("prefix", "suffix", "start", "found"),
+    ("prefix", "suffix", "start", "expected"),
     [
         ("<b>", "</b>", 0, "one"),
         ("<b>", "</b>", 3, "two"),
@@ -23,11 +23,11 @@ from flaskJSONRPCServer.runtime.text import between, digest, random_text
         ("", "", 99, None),
     ],
 )
-def test_part_between_two_marks(prefix, suffix, start, found):
-    assert between("a <b>one</b> <b>two</b> z", prefix, suffix, start, None) == found
+def test_part_between_two_markers(prefix, suffix, start, expected):
+    assert between("a <b>one</b> <b>two</b> z", prefix, suffix, start, None) == expected
 
 
-def test_default_where_nothing_is_found():
+def test_default_is_returned_without_a_match():
     assert between("text", "(", ")", 0, "nothing") == "nothing"
 
 
@@ -44,37 +44,37 @@ def test_digest(algorithm, text, wanted):
     assert digest(algorithm, text, None) == wanted
 
 
-def test_digest_of_text_is_that_of_its_utf_8():
+def test_digest_of_text_uses_utf_8():
     assert digest("sha1", "ß", None) == digest("sha1", b"\xc3\x9f", None)
 
 
 @pytest.mark.parametrize("text", [None, 5, ["abc"], "\ud800"])
-def test_what_cannot_be_digested_is_answered_by_the_value_or_the_callable(text):
+def test_on_error_supplies_the_result_for_invalid_input(text):
     assert digest("sha1", text, None) is None
     assert digest("sha1", text, "no digest") == "no digest"
     assert digest("sha1", text, lambda exc: type(exc).__name__) in ("TypeError", "UnicodeEncodeError")
 
 
 def test_random_text_is_a_number_between_prefix_and_suffix():
-    found = {random_text(3, None, "<", ">", 0.1, None) for _ in range(200)}
+    texts = {random_text(3, None, "<", ">", 0.1, None) for _ in range(200)}
 
-    assert found == {"<0>", "<1>", "<2>", "<3>"}
+    assert texts == {"<0>", "<1>", "<2>", "<3>"}
 
 
-def test_largest_is_that_of_the_machine_without_one():
+def test_default_range_is_sys_maxsize():
     assert 0 <= int(random_text(None, None, "", "", 0.1, None)) <= sys.maxsize
 
 
 @pytest.mark.parametrize("taken", [["a0", "a2"], {"a0": 1, "a2": 2}, {"a0", "a2"}, "a0 a2"])
-def test_what_is_taken_is_not_given(taken):
+def test_taken_results_are_not_returned(taken):
     assert {random_text(2, taken, "a", "", 5, None) for _ in range(20)} == {"a1"}
 
 
-def test_nothing_is_given_when_all_is_taken_for_too_long():
+def test_search_fails_if_every_result_is_taken():
     assert random_text(1, ["0", "1"], "", "", 0, None) is None
 
 
-def test_callback_gives_a_larger_range_after_too_long_or_ends_the_search():
+def test_callback_enlarges_the_range_or_ends_the_search():
     asked = []
 
     def larger(largest):

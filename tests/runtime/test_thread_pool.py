@@ -20,25 +20,25 @@ def gate():
 
 @pytest.fixture
 def pools():
-    """Return a function that makes a pool, all of which end with the test."""
-    made = []
+    """Return a function that makes pools, which end with the test."""
+    pools = []
 
     def make(*args, **options):
-        made.append(ThreadPool(*args, "test-pool", **options))
-        return made[-1]
+        pools.append(ThreadPool(*args, "test-pool", **options))
+        return pools[-1]
 
     yield make
-    for pool in made:
+    for pool in pools:
         pool.stop(PATIENCE_S)
         wait_until(lambda: pool.counts()["threads"] == 0)  # noqa: B023  called at once
 
 
 def counts(pool, *names):
-    found = pool.counts()
-    return tuple(found[name] for name in names)
+    counts = pool.counts()
+    return tuple(counts[name] for name in names)
 
 
-def test_task_that_blocks_holds_up_none_of_those_that_came_with_it(pools, gate):
+def test_blocking_task_does_not_delay_the_others(pools, gate):
     pool = pools(4, 100)
     blocking = [Task(gate) for _ in range(3)]
     quick = [Task() for _ in range(50)]
@@ -51,7 +51,7 @@ def test_task_that_blocks_holds_up_none_of_those_that_came_with_it(pools, gate):
     wait_until(lambda: counts(pool, "waiting", "running", "done") == (0, 0, 53))
 
 
-def test_blocking_tasks_use_all_threads_and_no_more(pools, gate):
+def test_blocking_tasks_use_exactly_all_threads(pools, gate):
     pool = pools(4, 100)
     tasks = [Task(gate) for _ in range(10)]
     pool.submit_all(tasks)
@@ -81,7 +81,7 @@ def test_tasks_beyond_the_bound_are_returned_and_do_not_run(pools, gate):
     assert pool.submit_all([]) == []
 
 
-def test_pool_may_have_room(pools, gate):
+def test_pool_reports_free_threads(pools, gate):
     pool = pools(2, 3)
     pool.submit(Task(gate))
     assert pool.has_room
@@ -89,7 +89,7 @@ def test_pool_may_have_room(pools, gate):
     assert not pool.has_room
 
 
-def test_task_that_another_thread_runs_counts_among_those_that_run_at_once(pools, gate):
+def test_adopted_task_counts_towards_the_bound(pools, gate):
     pool = pools(1, 3)
     first, adopted, last = Task(), Task(), Task(gate)
     pool.submit(first)  # so that there is a thread, which waits
@@ -103,7 +103,7 @@ def test_task_that_another_thread_runs_counts_among_those_that_run_at_once(pools
     assert last.begun.wait(PATIENCE_S)
 
 
-def test_task_that_another_thread_runs_is_told_of_by_the_stop(pools):
+def test_adopted_task_is_returned_by_the_stop(pools):
     pool, adopted = pools(2, 3), Task()
     pool.adopt(adopted)
     assert pool.stop(0) == ([], [adopted])
@@ -163,7 +163,7 @@ def test_no_task_is_lost_while_threads_end(pools, monkeypatch):
         assert all(task.ended.wait(PATIENCE_S) for task in tasks)
 
 
-def test_stop_waits_for_what_is_unfinished_and_refuses_what_comes(pools, gate):
+def test_stop_waits_for_unfinished_tasks_and_refuses_new_ones(pools, gate):
     pool = pools(1, 10)
     running, waiting = Task(gate), Task()
     pool.submit_all([running, waiting])
@@ -179,7 +179,7 @@ def test_stop_waits_for_what_is_unfinished_and_refuses_what_comes(pools, gate):
     assert waiting.ended.is_set()
 
 
-def test_stop_tells_what_will_not_run_and_what_still_does(pools, gate):
+def test_stop_returns_dropped_and_running_tasks(pools, gate):
     pool = pools(2, 10)
     tasks = [Task(gate) for _ in range(5)]
     pool.submit_all(tasks)
@@ -194,7 +194,7 @@ def test_stop_tells_what_will_not_run_and_what_still_does(pools, gate):
     assert not any(task.begun.is_set() for task in tasks[2:])
 
 
-def test_stop_may_leave_the_task_that_asks_for_it(pools):
+def test_stop_may_be_called_by_a_task(pools):
     pool, results = pools(1, 10), []
 
     class Stopping(Task):
@@ -216,7 +216,7 @@ def test_rest_of_a_task_runs_after_the_stop(pools):
     assert rest.ended.wait(PATIENCE_S)
 
 
-def test_interrupt_ends_its_thread_and_another_takes_what_waits(pools, gate, monkeypatch):
+def test_interrupt_ends_its_thread_and_another_runs_the_waiting_tasks(pools, gate, monkeypatch):
     ended = []
     monkeypatch.setattr(threading, "excepthook", lambda args: ended.append(args.exc_type))
     pool = pools(1, 10)
@@ -231,7 +231,7 @@ def test_interrupt_ends_its_thread_and_another_takes_what_waits(pools, gate, mon
 
 
 class Scarce:
-    """Starts threads while the system has room."""
+    """Starts threads until the system has no more."""
 
     def __init__(self, room):
         self.room = room
@@ -243,7 +243,7 @@ class Scarce:
         return start_native_thread(target, name=name)
 
 
-def test_where_the_system_has_no_further_thread_the_others_do_the_work(pools, gate):
+def test_existing_threads_do_the_work_if_the_system_has_no_further_thread(pools, gate):
     pool = pools(4, 100, start=Scarce(1))
     tasks = [Task() for _ in range(20)]
     assert pool.submit_all([Task(gate), *tasks]) == []
@@ -253,7 +253,7 @@ def test_where_the_system_has_no_further_thread_the_others_do_the_work(pools, ga
 
 
 @pytest.mark.parametrize("is_bounded", [True, False])
-def test_where_the_system_has_no_thread_the_caller_is_told_and_nothing_stays(pools, is_bounded):
+def test_submission_fails_without_leftovers_if_the_system_has_no_thread(pools, is_bounded):
     scarce = Scarce(0)
     pool = pools(4, 100, start=scarce)
     refused = Task()

@@ -1,4 +1,4 @@
-"""What is called again and again."""
+"""The periodic tasks."""
 
 import threading
 
@@ -30,7 +30,7 @@ def make(ended):
 
 
 def ticks(count):
-    """Return a task, and an event that is set when it has been called so often."""
+    """Return a task, and an event that is set after that many calls."""
     reached, calls = threading.Event(), []
 
     def task():
@@ -54,7 +54,7 @@ def test_tasks_are_called_until_the_stop(make, ended):
     assert ended.is_set()
 
 
-def test_failing_task_is_logged_and_stops_nothing(make, ended, caplog):
+def test_failing_task_is_logged_and_does_not_stop_the_others(make, ended, caplog):
     def fail():
         raise ValueError("no luck")
 
@@ -68,7 +68,7 @@ def test_failing_task_is_logged_and_stops_nothing(make, ended, caplog):
     assert "fail" in caplog.records[0].getMessage()
 
 
-def test_end_of_the_thread_is_told_also_where_a_task_ends_it(make, ended, monkeypatch):
+def test_at_end_is_called_even_if_a_task_ends_the_thread(make, ended, monkeypatch):
     left = []
     monkeypatch.setattr(threading, "excepthook", left.append)
 
@@ -80,7 +80,7 @@ def test_end_of_the_thread_is_told_also_where_a_task_ends_it(make, ended, monkey
     assert ended.wait(WAIT_S)
     ticker.stop()
 
-    assert [each.exc_type for each in left] == [SystemExit]
+    assert [unraisable.exc_type for unraisable in left] == [SystemExit]
 
 
 def test_task_may_stop_its_own_ticker(make, ended):

@@ -1,4 +1,4 @@
-"""The content of watched files is noticed when it changes."""
+"""Changes of watched files are reported."""
 
 import os
 import queue
@@ -15,7 +15,7 @@ PATIENCE_S = 40
 
 
 def put(path, text):
-    """Change a file in one step, so that nobody sees it half written."""
+    """Change a file atomically, so that it is never half written."""
     new = path.with_suffix(".new")
     new.write_text(text, encoding="utf-8")
     new.replace(path)
@@ -29,7 +29,7 @@ def file(tmp_path):
 
 
 class Watching:
-    """A watch whose changes can be waited for."""
+    """A watch with a method to wait for changes."""
 
     def __init__(self, *files):
         self.files = set(files)
@@ -47,7 +47,7 @@ class Watching:
         return self.changes.get(timeout=PATIENCE_S)
 
 
-def test_change_is_told(file):
+def test_change_is_reported(file):
     with Watching(file) as watching:
         file.write_text("2", encoding="utf-8")
         assert watching.next() == file
@@ -55,14 +55,14 @@ def test_change_is_told(file):
         assert watching.next() == file
 
 
-def test_change_by_a_rename_is_told(file):
+def test_change_by_a_rename_is_reported(file):
     with Watching(file) as watching:
         for text in ("2", "3"):
             put(file, text)
             assert watching.next() == file
 
 
-def test_file_that_was_removed_and_comes_back_is_told(file):
+def test_file_that_was_removed_and_restored_is_reported(file):
     with Watching(file) as watching:
         file.unlink()
         put(file, "2")
@@ -79,8 +79,8 @@ def test_same_content_and_other_files_are_not_told(file):
     assert watching.changes.empty()
 
 
-def test_change_before_the_system_tells_is_seen_though_others_change_all_the_time(file, monkeypatch):
-    """The change falls between a look and the moment from which the system tells of changes."""
+def test_early_change_is_seen_despite_constant_changes_of_other_files(file, monkeypatch):
+    """The change comes after a check and before the system reports changes."""
     tell, done = watching_module.import_watch(), threading.Event()
 
     def change_and_tell(*folders, **options):
@@ -103,7 +103,7 @@ def test_change_before_the_system_tells_is_seen_though_others_change_all_the_tim
         others.join()
 
 
-def test_change_during_a_callback_is_told(file):
+def test_change_during_a_callback_is_reported(file):
     changes, at_work, go_on = queue.SimpleQueue(), threading.Event(), threading.Event()
 
     def on_change(path):
@@ -135,7 +135,7 @@ def test_file_in_another_folder_may_come_later(file, tmp_path):
         assert watching.next() == later
 
 
-def test_nothing_to_watch_yet(file):
+def test_watching_starts_without_files(file):
     with Watching() as watching:
         watching.files.add(file)
         while file not in watching.watch._digests:

@@ -1,4 +1,4 @@
-"""The codecs that every shared table of cases runs over."""
+"""The codecs that the shared tables of cases run over."""
 
 import json
 from types import SimpleNamespace
@@ -11,7 +11,7 @@ PREPARED = ("json", "simplejson", "orjson", "msgspec", "rapidjson")
 
 
 def build_codec(name, **options):
-    """Make the codec of this name; "custom" is an object that is as lax as the json module."""
+    """Make the codec of this name; "custom" is an object as lax as the json module."""
     if name == "incremental":
         return IncrementalCodec(
             make_codec("json", **options), limits=options.get("limits") or JsonLimits(), large_bytes=0

@@ -42,7 +42,7 @@ def test_one_object_is_one_message(codec, text, message):
 
 
 @pytest.mark.parametrize("id_text", ["1", "1.0", "-0.0", "1e2", '"1"', "null", "12345678901234567890123"])
-def test_an_id_keeps_its_value_and_type(codec, id_text):
+def test_id_keeps_its_value_and_type(codec, id_text):
     request = decode(b'{"jsonrpc":"2.0","method":"a","id":%b}' % id_text.encode(), codec)
     expected = codec.loads(id_text.encode())
     assert (request.id, type(request.id)) == (expected, type(expected))
@@ -82,13 +82,13 @@ ONE_OF = "a message must have one of method, result and error"
         ('{"jsonrpc":"2.0","error":{"code":1,"message":null},"id":1}', 1, "message must be a string, not null"),
     ],
 )
-def test_what_is_no_message_says_why(codec, text, request_id, fault):
+def test_invalid_message_has_a_reason(codec, text, request_id, fault):
     invalid = JsonRpcInvalidMessage(request_id, JsonRpcError(-32600, f"Invalid Request: {fault}"))
     assert decode(text.encode(), codec) == invalid
     assert decode(b"[%b]" % text.encode(), codec) == JsonRpcBatch([invalid])
 
 
-def test_a_batch_keeps_its_order_and_its_good_messages(codec):
+def test_batch_keeps_its_order_and_its_good_messages(codec):
     text = b'[{"jsonrpc":"2.0","method":"a"},1,{"jsonrpc":"2.0","result":2,"id":3}]'
     batch = decode(text, codec)
     assert type(batch) is JsonRpcBatch
@@ -104,7 +104,7 @@ def test_a_batch_keeps_its_order_and_its_good_messages(codec):
         (b"[1,2,%b]" % LONG.encode(), 2, "Invalid Request: a batch of 3; at most 2 are read"),
     ],
 )
-def test_an_empty_or_too_long_batch_is_one_error(codec, text, limit, message):
+def test_empty_or_too_long_batch_is_one_error(codec, text, limit, message):
     with pytest.raises(JsonRpcInvalidRequestError) as refused:
         decode(text, codec, max_batch_length=limit)
     assert refused.value.get_error() == JsonRpcError(-32600, message)
@@ -112,11 +112,11 @@ def test_an_empty_or_too_long_batch_is_one_error(codec, text, limit, message):
 
 
 @pytest.mark.parametrize(("limit", "length"), [(2, 2), (None, 1500), (1000, 1000)])
-def test_a_batch_up_to_the_limit_is_read(codec, limit, length):
+def test_batch_up_to_the_limit_is_read(codec, limit, length):
     assert len(decode(b"[" + b",".join([b"1"] * length) + b"]", codec, max_batch_length=limit)) == length
 
 
-def test_what_is_no_json_is_a_parse_error(codec):
+def test_invalid_json_is_a_parse_error(codec):
     with pytest.raises(JsonRpcParseError):
         decode(b"{", codec)
 
@@ -152,7 +152,7 @@ def test_what_is_no_json_is_a_parse_error(codec):
         ),
     ],
 )
-def test_a_long_integer_costs_its_message_only(codec, text, request_id, code, message):
+def test_long_integer_invalidates_only_its_own_message(codec, text, request_id, code, message):
     invalid = JsonRpcInvalidMessage(request_id, JsonRpcError(code, message))
     neighbour = JsonRpcRequest("b", [1], 2)
     assert decode(text.encode(), codec) == invalid
@@ -167,11 +167,11 @@ def test_a_long_integer_costs_its_message_only(codec, text, request_id, code, me
         f'{{"jsonrpc":"2.0","method":"a","id":{LONG},"id":1}}',
     ],
 )
-def test_a_long_integer_that_nobody_reads_does_no_harm(codec, text):
+def test_long_integer_outside_the_members_of_a_message_is_harmless(codec, text):
     assert decode(text.encode(), codec) == JsonRpcRequest("a", None, 1)
 
 
-def test_a_long_integer_is_found_beside_good_responses(codec):
+def test_long_integer_is_found_beside_good_responses(codec):
     text = (
         f'[{{"jsonrpc":"2.0","result":{{"a":[1]}},"id":1}},{{"jsonrpc":"2.0","method":"a","params":[{LONG}],"id":2}}]'
     )

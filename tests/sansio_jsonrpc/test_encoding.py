@@ -39,7 +39,7 @@ def test_another_type_of_id_is_refused(codec, request_id):
 
 
 @pytest.mark.parametrize("request_id", [10**5000, float("nan"), "\ud800"], ids=["long", "nan", "surrogate"])
-def test_an_id_that_json_cannot_say_is_refused(codec, request_id):
+def test_id_without_a_json_form_is_refused(codec, request_id):
     with pytest.raises(JsonRpcSerializationError):
         encode_result(codec, request_id, 1)
 
@@ -55,7 +55,7 @@ def test_an_id_that_json_cannot_say_is_refused(codec, request_id):
         ({"a": 1}, b',"params":{"a":1}'),
     ],
 )
-def test_params_are_written_where_there_are_any(codec, params, member):
+def test_params_are_written_if_passed(codec, params, member):
     assert encode_request(codec, 1, "add", params) == b'{"jsonrpc":"2.0","method":"add"%b,"id":1}' % member
     assert encode_notification(codec, "add", params) == b'{"jsonrpc":"2.0","method":"add"%b}' % member
 
@@ -66,7 +66,7 @@ def test_other_params_are_refused(codec, params):
         encode_request(codec, 1, "add", params)
 
 
-def test_a_method_is_a_string(codec):
+def test_method_is_a_string(codec):
     with pytest.raises(TypeError, match="method must be a str, not int"):
         encode_notification(codec, 1)
 
@@ -76,13 +76,13 @@ def test_null_data_is_written_and_absent_data_is_not(codec):
     assert b"data" not in encode_error(codec, 1, JsonRpcError(5, "no"))
 
 
-def test_a_notification_has_no_response(codec):
+def test_notification_has_no_response(codec):
     assert encode_result(codec, ABSENT, object()) == b""
     assert encode_error(codec, ABSENT, JsonRpcError(5, "no")) == b""
 
 
 @pytest.mark.parametrize("value", [object(), float("nan"), {1, 2}])
-def test_a_value_that_json_lacks_is_a_serialization_error(codec, value):
+def test_value_without_a_json_form_is_a_serialization_error(codec, value):
     for encode in (
         lambda: encode_request(codec, 1, "add", [value]),
         lambda: encode_result(codec, 1, value),
@@ -93,10 +93,10 @@ def test_a_value_that_json_lacks_is_a_serialization_error(codec, value):
 
 
 @pytest.mark.parametrize("result", [0, -7, 2**64 - 1, -(2**63), 2**80, True, None, "3", 3.0])
-def test_a_result_is_written_as_the_codec_writes_it(codec, result):
+def test_result_is_written_by_the_codec(codec, result):
     assert encode_result(codec, 1, result) == b'{"jsonrpc":"2.0","result":%b,"id":1}' % codec.dumps(result)
 
 
-def test_a_custom_implementation_writes_integers_its_own_way():
+def test_custom_implementation_writes_integers_its_own_way():
     implementation = SimpleNamespace(loads=json.loads, dumps=lambda value: f" {json.dumps(value)}")
     assert encode_result(make_codec(implementation), 1, 3) == b'{"jsonrpc":"2.0","result": 3,"id":1}'

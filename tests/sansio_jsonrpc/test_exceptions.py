@@ -64,7 +64,7 @@ def classes_as_before(monkeypatch):
         (ThrottledError(code=-32043), JsonRpcError(-32043, "Slow down")),
     ],
 )
-def test_an_exception_gives_its_error(exc, error):
+def test_exception_gives_its_error(exc, error):
     assert exc.get_error() == error
     assert (exc.code, exc.message, str(exc)) == (error.code, error.message, error.message)
     assert exc.data == (None if error.data is ABSENT else error.data)
@@ -88,7 +88,7 @@ def test_an_exception_gives_its_error(exc, error):
     ],
 )
 @pytest.mark.parametrize("data", [ABSENT, None, [1]])
-def test_an_error_gives_its_exception(code, cls, data):
+def test_error_gives_its_exception(code, cls, data):
     error = JsonRpcError(code, "text of the other side", data)
     exc = JsonRpcException.exc_from_error(error)
     assert type(exc) is cls
@@ -96,7 +96,7 @@ def test_an_error_gives_its_exception(code, cls, data):
     assert exc.request_id is None
 
 
-def test_a_later_class_replaces_an_earlier_one_which_is_let_go():
+def test_later_class_replaces_an_earlier_one_which_can_be_collected():
     def define():
         class ReloadedError(JsonRpcApplicationError):
             ERROR_CODE = 4712
@@ -110,7 +110,7 @@ def test_a_later_class_replaces_an_earlier_one_which_is_let_go():
     assert earlier() is None
 
 
-def test_a_class_between_needs_no_code():
+def test_intermediate_class_needs_no_code():
     class ShopError(JsonRpcApplicationError):
         ERROR_CODE = None
 
@@ -139,7 +139,7 @@ def test_a_class_between_needs_no_code():
         (JsonRpcReservedError, 1.0, TypeError, "the code 1.0 is not an integer"),
     ],
 )
-def test_a_code_out_of_range_is_refused(base, code, refusal, message):
+def test_code_out_of_range_is_refused(base, code, refusal, message):
     with pytest.raises(refusal, match=message):
         type("WrongError", (base,), {"ERROR_CODE": code})
     with pytest.raises(refusal, match=message):
@@ -147,12 +147,12 @@ def test_a_code_out_of_range_is_refused(base, code, refusal, message):
 
 
 @pytest.mark.parametrize("make", [JsonRpcApplicationError, lambda: JsonRpcParseError(5)])
-def test_a_message_is_needed(make):
+def test_message_is_needed(make):
     with pytest.raises(TypeError, match="is not a message; pass a str, or give the class an ERROR_MESSAGE"):
         make()
 
 
-def test_the_base_cannot_be_raised():
+def test_base_exception_cannot_be_raised():
     with pytest.raises(TypeError, match="JsonRpcException has no ERROR_CODE; raise one of its subclasses"):
         JsonRpcException("text")
 

@@ -16,7 +16,7 @@ OVER_9 = "Parse error: a message of more than 9 bytes"
 
 
 def cut(framing, *slices):
-    """Give the frames, and the message of the failure where there is one."""
+    """Return the frames, and the message of the failure if there is one."""
     reader = framing.reader()
     frames = []
     try:
@@ -92,7 +92,7 @@ def cut(framing, *slices):
     ],
     ids=lambda case: repr(case)[:50],
 )
-def test_a_stream_is_cut_the_same_however_it_is_sliced(framing, stream, frames, failure):
+def test_slicing_of_a_stream_does_not_change_its_messages(framing, stream, frames, failure):
     assert cut(framing, *[stream] * bool(stream)) == (frames, failure)
     assert cut(framing, *[bytes([byte]) for byte in stream]) == (frames, failure)
     assert cut(framing, *[stream[start : start + 3] for start in range(0, len(stream), 3)]) == (frames, failure)
@@ -106,27 +106,27 @@ def test_a_stream_is_cut_the_same_however_it_is_sliced(framing, stream, frames, 
         (ContentLengthFraming(), b'Content-Length: 7\r\n\r\n{"a":1}'),
     ],
 )
-def test_a_message_is_framed(framing, framed):
+def test_message_is_framed(framing, framed):
     assert framing.frame(b'{"a":1}') == framed
     assert framing.frame(b"") == b""
 
 
-def test_a_message_of_two_lines_does_not_go_on_one():
+def test_message_with_a_line_feed_is_refused():
     with pytest.raises(ValueError, match="a message with a line feed cannot go on one line"):
         NewlineFraming().frame(b"{\n}")
 
 
 @pytest.mark.parametrize("framing", [NewlineFraming, ConcatenatedFraming, ContentLengthFraming])
-def test_a_limit_is_at_least_one_byte(framing):
+def test_limit_is_at_least_one_byte(framing):
     assert framing().limit_bytes == 5 * 1024 * 1024
     with pytest.raises(ValueError, match="limit_bytes=0; choose 1 or more"):
         framing(limit_bytes=0)
 
 
 @pytest.mark.parametrize("framing", [NewlineFraming(), ConcatenatedFraming(), ContentLengthFraming()])
-def test_a_megabyte_byte_by_byte_is_linear(framing):
+def test_megabyte_byte_by_byte_is_linear(framing):
     message = b'["' + b"\\\\x" * 110_000 + b'"]'
-    # A second look at what came before would take hours here, and the test's timeout would end it.
+    # Looking at earlier bytes again would take hours here, and exceed the timeout of the test.
     assert cut(framing, *[bytes([byte]) for byte in framing.frame(message)])[0] == [message]
 
 

@@ -1,4 +1,4 @@
-"""An id comes back as the number that it was, also where a float would round it (JSON-RPC 2.0, section 5)."""
+"""A response has the exact id of its request, even if a float would round it (JSON-RPC 2.0, section 5)."""
 
 import copy
 import json
@@ -49,7 +49,7 @@ def request_with(id_text, members='"method":"m"'):
 
 
 @pytest.mark.parametrize(("came", "comes_back"), COMING_BACK.items(), ids=lambda text: text[:30])
-def test_the_id_of_a_response_is_the_number_that_came(codec, came, comes_back):
+def test_id_of_a_response_is_the_exact_number_of_the_request(codec, came, comes_back):
     request = decode(request_with(came), codec)
 
     assert encode_result(codec, request.id, 1) == b'{"jsonrpc":"2.0","result":1,"id":%b}' % comes_back.encode()
@@ -57,7 +57,7 @@ def test_the_id_of_a_response_is_the_number_that_came(codec, came, comes_back):
 
 
 @pytest.mark.parametrize("text", HELD)
-def test_what_a_float_holds_is_a_float(codec, text):
+def test_exactly_representable_number_is_a_float(codec, text):
     assert type(decode(request_with(text), codec).id) is float
 
 
@@ -72,36 +72,36 @@ def test_what_a_float_holds_is_a_float(codec, text):
         ('"method":"m","text":"\\"id\\":1.5"', JsonRpcRequest),
     ],
 )
-def test_it_is_the_id_of_the_message_itself_whatever_the_message(codec, members, kind):
+def test_exact_id_is_that_of_the_message_itself(codec, members, kind):
     message = decode(request_with(ROUNDED[0], members), codec)
 
     assert type(message) is kind
     assert message.id == NumberLiteral(ROUNDED[0])
 
 
-def test_parameters_are_read_as_without_such_an_id(codec):
+def test_parameters_are_unaffected_by_a_long_id(codec):
     params = b'{"jsonrpc":"2.0","method":"m","params":[1e-400,1.5,2,"1.5"],"id":%b}'
     assert decode(params % b"1e-400", codec).params == decode(params % b"1", codec).params
     assert type(decode(params % b"1e-400", codec).params[0]) is float
 
 
-def test_each_message_of_a_batch_has_its_own(codec):
+def test_each_message_of_a_batch_has_its_own_id(codec):
     ids = ["1e-400", "1", "1E-400", '"1e-400"', "2.5", "null"]
     batch = decode(b"[%b,5]" % b",".join(map(request_with, ids)), codec)
 
     assert type(batch) is JsonRpcBatch
-    assert [encode_result(codec, each.id, 1)[28:-1] for each in batch[:-1]] == [
+    assert [encode_result(codec, message.id, 1)[28:-1] for message in batch[:-1]] == [
         b'"id":%b' % id_.encode() for id_ in ids
     ]
     assert batch[-1].id is None
 
 
-def test_it_is_kept_beside_an_integer_of_too_many_digits(codec):
+def test_id_is_kept_beside_an_integer_of_too_many_digits(codec):
     long = '"method":"m","params":[%s]' % ("7" * 5000)
     batch = decode(b"[%b,%b]" % (request_with("1e-400", long), request_with(ROUNDED[0])), codec)
 
-    assert [type(each) for each in batch] == [JsonRpcInvalidMessage, JsonRpcRequest]
-    assert [each.id for each in batch] == [NumberLiteral("1e-400"), NumberLiteral(ROUNDED[0])]
+    assert [type(message) for message in batch] == [JsonRpcInvalidMessage, JsonRpcRequest]
+    assert [message.id for message in batch] == [NumberLiteral("1e-400"), NumberLiteral(ROUNDED[0])]
 
 
 OWN = {
@@ -112,26 +112,26 @@ OWN = {
 
 @pytest.mark.parametrize("loads", OWN.values(), ids=OWN)
 @pytest.mark.parametrize("text", ["1.5", "1e-400", ROUNDED[0], "7", "-0.0"])
-def test_a_users_own_codec_may_make_other_numbers_of_it(loads, text):
+def test_custom_codec_may_read_other_number_types(loads, text):
     own = make_codec(SimpleNamespace(loads=loads, dumps=lambda value: json.dumps(value) if value else "0"))
 
     assert encode_result(own, decode(request_with(text), own).id, 1).endswith(b'"id":%b}' % text.encode())
 
 
-def test_a_users_own_codec_may_read_another_format():
+def test_custom_codec_may_read_another_format():
     own = make_codec(SimpleNamespace(loads=lambda text: json.loads(text[1:]), dumps=json.dumps))
 
     assert decode(b"!" + request_with("1e-400"), own).id == 0.0
 
 
-def test_a_decimal_is_an_id(codec):
+def test_decimal_is_an_id(codec):
     message = messages_of({"jsonrpc": "2.0", "method": "m", "id": Decimal("1.50")})
 
     assert encode_result(codec, message.id, 1) == b'{"jsonrpc":"2.0","result":1,"id":1.50}'
 
 
 @pytest.mark.parametrize("number", [Decimal("NaN"), float("inf")])
-def test_a_number_that_json_lacks_is_no_id(codec, number):
+def test_number_without_a_json_form_is_refused_as_an_id(codec, number):
     with pytest.raises(JsonRpcSerializationError) as refused:
         encode_result(codec, number, 1)
     assert str(refused.value.__cause__) == f"an id cannot be {number}: JSON has no such number"
@@ -144,14 +144,14 @@ def test_large_texts_are_read_in_pieces_again():
     assert decode(request_with("1e-400", large), codec).id == NumberLiteral("1e-400")
 
 
-def test_peer_answers_with_it():
+def test_peer_answers_with_the_exact_id():
     peer = JsonRpcPeer()
     (request,) = peer.parse(request_with("1e-400"))
 
     assert peer.respond_with_result(request, None) == b'{"jsonrpc":"2.0","result":null,"id":1e-400}'
 
 
-def test_number_literal_is_a_float_that_equals_its_own_characters_alone():
+def test_number_literal_equals_only_the_same_characters():
     literal = NumberLiteral("1234567890123456789.5")
 
     assert float(literal) == 1234567890123456789.5
@@ -163,11 +163,11 @@ def test_number_literal_is_a_float_that_equals_its_own_characters_alone():
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))])
-def test_number_literal_is_copied_whole(copied):
+def test_number_literal_survives_copy_and_pickle(copied):
     assert copied(NumberLiteral("1e-400")).text == "1e-400"
 
 
-def test_an_object_is_written_with_its_id_as_it_came(codec):
+def test_object_is_written_with_an_unchanged_id(codec):
     response = {"id": NumberLiteral("1e-400"), "result": [1, {"id": 2.5}]}
 
     assert encode_object(codec, response) == b'{"id":1e-400,"result":[1,{"id":2.5}]}'

@@ -21,7 +21,7 @@ def test_absent_is_false_and_not_none():
 
 
 @pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))])
-def test_absent_stays_itself(again):
+def test_absent_survives_pickle_and_copy(again):
     assert again(ABSENT) is ABSENT
 
 
@@ -39,7 +39,7 @@ def test_only_a_request_without_an_id_is_a_notification(request_id, is_notificat
         (JsonRpcResponse(1, error=JsonRpcError(1, "no")), False),
     ],
 )
-def test_a_response_without_an_error_is_a_success(response, is_success):
+def test_response_without_an_error_is_a_success(response, is_success):
     assert response.is_success is response.success is is_success
 
 
@@ -57,7 +57,7 @@ def test_messages_are_equal_by_value_and_can_be_pickled(message):
     assert type(copy.copy(message)) is type(message)
 
 
-def test_a_batch_is_an_immutable_sequence():
+def test_batch_is_an_immutable_sequence():
     batch = JsonRpcBatch([JsonRpcRequest("add")])
     assert isinstance(batch, Sequence)
     assert repr(batch) == "JsonRpcBatch((JsonRpcRequest(method='add', params=None, id=ABSENT),))"
@@ -65,6 +65,6 @@ def test_a_batch_is_an_immutable_sequence():
         batch[0] = JsonRpcRequest("sub")
 
 
-def test_an_error_cannot_be_changed():
+def test_error_cannot_be_changed():
     with pytest.raises(AttributeError):
         JsonRpcError(1, "no").code = 2

@@ -34,7 +34,7 @@ def test_ids_differ_between_threads():
     assert sorted(ids) == list(range(1, 1001))
 
 
-def test_a_notification_has_no_id():
+def test_notification_has_no_id():
     assert JsonRpcPeer().notify("add", args=[1]) == b'{"jsonrpc":"2.0","method":"add","params":[1]}'
 
 
@@ -44,11 +44,11 @@ def test_params_and_args_exclude_each_other(call):
         getattr(JsonRpcPeer(), call)("add", [], args=[])
 
 
-def test_one_message_is_parsed_into_a_tuple_of_one():
+def test_one_message_is_parsed_to_a_tuple_of_one():
     assert JsonRpcPeer().parse(b'{"jsonrpc":"2.0","method":"add"}') == (JsonRpcRequest("add"),)
 
 
-def test_an_array_of_one_is_a_batch():
+def test_array_of_one_is_a_batch():
     messages = JsonRpcPeer().parse(b'[{"jsonrpc":"2.0","result":1,"id":1}]')
     assert type(messages) is JsonRpcBatch
     assert messages == (JsonRpcResponse(1, 1),)
@@ -83,17 +83,17 @@ def test_one_bad_message_raises_with_its_id(data, cls, request_id):
         (None, b"null"),
     ],
 )
-def test_an_error_carries_the_id_of_its_request(request_or_none, id_text):
+def test_error_has_the_id_of_its_request(request_or_none, id_text):
     response = JsonRpcPeer().respond_with_error(request=request_or_none, error=ERROR)
     assert response == b'{"jsonrpc":"2.0","error":{"code":5,"message":"no"},"id":%b}' % id_text
 
 
-def test_a_result_may_be_null():
+def test_result_may_be_null():
     request = JsonRpcRequest("add", None, 1)
     assert JsonRpcPeer().respond_with_result(request=request, result=None) == b'{"jsonrpc":"2.0","result":null,"id":1}'
 
 
-def test_a_notification_is_not_answered():
+def test_notification_is_not_answered():
     peer = JsonRpcPeer()
     assert peer.respond_with_result(JsonRpcRequest("add"), 1) == b""
     assert peer.respond_with_error(JsonRpcRequest("add"), ERROR) == b""
@@ -104,7 +104,7 @@ def test_calls_are_joined_into_a_batch():
     assert JsonRpcPeer().batch([b"1", b"2"]) == b"[1,2]"
 
 
-def test_an_empty_batch_is_refused():
+def test_empty_batch_is_refused():
     with pytest.raises(ValueError, match="a batch needs at least one request"):
         JsonRpcPeer().batch(iter(()))
 
@@ -116,7 +116,7 @@ def test_responses_are_joined_where_there_are_any(responses, joined):
     assert JsonRpcPeer().respond_with_batch(responses) == joined
 
 
-def test_a_codec_brings_its_own_limits():
+def test_codec_brings_its_own_limits():
     codec = make_codec(limits=JsonLimits(max_depth=1))
     assert JsonRpcPeer(codec).codec is codec
     with pytest.raises(TypeError, match="pass them to make_codec"):

@@ -1,4 +1,4 @@
-"""What holds for any input."""
+"""Properties that hold for any input."""
 
 import json
 
@@ -99,7 +99,7 @@ def test_any_bytes_give_messages_or_a_documented_exception(codec, data):
 
 
 def outcome(codec, data):
-    """What reading gives, as text: 1, 1.0 and -0.0 differ there."""
+    """Return the decoded value as text, in which 1, 1.0 and -0.0 differ."""
     try:
         return repr(codec.loads(data))
     except JsonRpcParseError as exc:
@@ -108,7 +108,7 @@ def outcome(codec, data):
 
 @modest
 @given(data=json_like | values.map(lambda value: json.dumps(value).encode()))
-def test_every_codec_reads_as_the_standard_one(codec, data):
+def test_every_codec_reads_like_the_standard_one(codec, data):
     assert outcome(codec, data) == outcome(JsonRpcPeer("json").codec, data)
 
 

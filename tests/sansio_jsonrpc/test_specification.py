@@ -1,4 +1,4 @@
-"""The example of the documentation, and those of JSON-RPC 2.0, section 7, played by a server of eight lines."""
+"""The examples of the documentation and of JSON-RPC 2.0, section 7, answered by a server of eight lines."""
 
 import json
 
@@ -42,14 +42,14 @@ for response in client.parse(reply):
 """
 
 
-def test_the_example_ends_in_success(capsys):
+def test_example_ends_in_success(capsys):
     names = {"handle_request": lambda request: f"{request.params['employee']} may pass"}
     exec(EXAMPLE, names)
     assert capsys.readouterr().out == "success: Mark may pass\n"
     assert names["response"].id == names["request_id"]
 
 
-def test_the_example_ends_in_the_exception_of_the_server():
+def test_example_ends_in_the_exception_of_the_server():
     def handle_request(request):
         raise JsonRpcMethodNotFoundError(data=request.method)
 
@@ -165,7 +165,7 @@ def test_examples_of_section_7(request_text, response_text):
 
 
 def without_reasons(data):
-    """Cut what follows the specification's own message: it says what is wrong."""
+    """Remove the details after the message of the specification."""
 
     def cut(members):
         message = members.get("message")

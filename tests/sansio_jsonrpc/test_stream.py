@@ -33,7 +33,7 @@ def test_messages_come_when_they_are_complete(framing):
     assert list(stream) == [REQUEST]
 
 
-def test_a_bad_message_is_told_in_its_place_and_the_stream_goes_on():
+def test_invalid_message_is_reported_in_its_place_and_the_stream_goes_on():
     stream = make_stream(max_batch_length=1)
     stream.receive_data(b"{\n" + CALL + b"\n[]\n[1,2]\n[" + CALL + b"]\n5\n")
     broken, request, empty, too_long, batch, number = stream
@@ -45,7 +45,7 @@ def test_a_bad_message_is_told_in_its_place_and_the_stream_goes_on():
     assert number.error.message == "Invalid Request: a message must be an object, not a number"
 
 
-def test_a_failure_comes_after_the_messages_before_it_and_for_ever():
+def test_failure_is_raised_after_the_complete_messages_and_on_each_later_pull():
     stream = make_stream(NewlineFraming(limit_bytes=50))
     stream.receive_data(CALL + b"\n" + b"x" * 51)
     stream.receive_data(b"\n" + CALL + b"\n")
@@ -58,7 +58,7 @@ def test_a_failure_comes_after_the_messages_before_it_and_for_ever():
         list(stream)
 
 
-def test_the_end_inside_a_message_is_a_failure():
+def test_end_inside_a_message_is_a_failure():
     stream = make_stream(ConcatenatedFraming())
     stream.receive_data(CALL[:-1])
     assert list(stream) == []
@@ -67,7 +67,7 @@ def test_the_end_inside_a_message_is_a_failure():
         list(stream)
 
 
-def test_nothing_may_follow_the_end():
+def test_no_data_is_accepted_after_the_end():
     stream = make_stream()
     stream.receive_data(CALL)
     stream.receive_data(b"")

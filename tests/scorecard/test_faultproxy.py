@@ -1,4 +1,4 @@
-"""What the proxy does to the bytes that pass it."""
+"""The faults that the proxy simulates."""
 
 import contextlib
 import socket
@@ -12,7 +12,7 @@ from scorecard.faultproxy import Cut, Delay, Drip, FaultProxy, HalfClose
 
 @pytest.fixture
 def server():
-    """Accept one connection, and return what it was sent, with the size of each piece."""
+    """Accept one connection, and record the received pieces and how the connection ended."""
     listener = socket.create_server(("127.0.0.1", 0))
     seen = {"pieces": [], "ended": None}
 
@@ -50,7 +50,7 @@ def test_bytes_pass_unchanged_both_ways(server):
     assert b"".join(server["pieces"]) == b"x" * 100_000
 
 
-def test_delay_holds_them_back(server):
+def test_delay_holds_bytes_back(server):
     with FaultProxy(server["address"], upward=Delay(0.05)) as proxy:
         began = time.monotonic()
         assert exchange(proxy.address, b"hello") == b"answer"
@@ -70,7 +70,7 @@ def test_cut_resets_both_sides(server):
             exchange(proxy.address, b"hello")
         server["thread"].join()
     assert server["ended"] == "reset"
-    assert b"".join(server["pieces"]) in (b"", b"hel")  # a reset may overtake what was sent
+    assert b"".join(server["pieces"]) in (b"", b"hel")  # a reset may overtake sent bytes
 
 
 def test_half_close_ends_one_direction_and_the_other_goes_on(server):

@@ -1,4 +1,4 @@
-"""What check 40 runs for ten minutes, for an input or two: it has to fit the package as it is."""
+"""The target of check 40 with a few inputs, so that a change of the package cannot break it unnoticed."""
 
 import pytest
 
@@ -17,7 +17,7 @@ def target():
     ("method", "path", "headers", "body"),
     [("POST", "api", HEADERS, CALL), ("POST", "api", HEADERS, b"\xff"), ("GET", "api/echo?value=1", {}, b"")],
 )
-def test_request_is_answered_as_it_may_be(target, method, path, headers, body):
+def test_request_gets_an_expected_status(target, method, path, headers, body):
     before = target.count
 
     target.request(method, path, headers, body)
@@ -36,7 +36,7 @@ def test_request_is_answered_as_it_may_be(target, method, path, headers, body):
     ],
     ids=["nothing", "a request", "in pieces", "malformed"],
 )
-def test_connection_takes_bytes(target, pieces, ends):
+def test_connection_accepts_bytes(target, pieces, ends):
     before = target.count
 
     target.connection(pieces, ends)

@@ -1,4 +1,4 @@
-"""The quick checks of the scorecard, over every serving backend: they fail where the table of known reasons says so."""
+"""The quick checks of the scorecard on every serving backend: they fail only as the table of known reasons says."""
 
 import pytest
 
@@ -18,7 +18,7 @@ def cases():
 
 
 @pytest.mark.parametrize(("check", "backend"), list(cases()))
-def test_check_has_the_outcome_that_is_known(check, backend):
+def test_check_has_the_known_outcome(check, backend):
     result = run_check(check, backend)
 
     assert result.passed, result.text
@@ -29,7 +29,7 @@ def test_every_number_has_its_check():
     assert [check.number for check in all_checks()] == list(range(1, 51))
 
 
-def test_known_reasons_are_about_checks_and_backends_that_there_are():
+def test_known_reasons_name_existing_checks_and_backends():
     scopes = {check.number: check.scope for check in all_checks()}
 
     for number, backend in KNOWN:

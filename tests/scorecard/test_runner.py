@@ -1,4 +1,4 @@
-"""Which checks run where, and what becomes of one that cannot run."""
+"""Planning and running checks, and the results of those that cannot run."""
 
 import pytest
 
@@ -51,7 +51,7 @@ def test_check_that_needs_one_backend_runs_on_the_first_that_is_named():
     assert plan([ONCE], ["granian", "native"], named=True) == [(ONCE, "granian")]
 
 
-def test_what_needs_a_long_measurement_comes_last():
+def test_checks_with_a_long_measurement_come_last():
     long = make(0, beforehand=lambda start: None)
 
     assert [check for check, _ in plan([long, ONCE], ["native"], named=True)] == [ONCE, long]
@@ -64,7 +64,7 @@ def test_measurement_beforehand_reaches_its_check():
     assert (row.number, row.backend, row.result) == (1, "native", Result(True, "measured"))
 
 
-def test_backend_that_does_not_start_is_a_failure_and_no_skip():
+def test_backend_that_does_not_start_is_a_failure_not_a_skip():
     check = Check(1, "", lambda start: Result(True, str(start(no_such_option=1).address)))
     result = run_check(check, "native")
 
@@ -73,22 +73,22 @@ def test_backend_that_does_not_start_is_a_failure_and_no_skip():
     assert "no_such_option" in result.faults[0]
 
 
-def test_check_that_breaks_off_is_a_failure():
-    def break_off(start):
+def test_check_that_raises_is_a_failure():
+    def fail(start):
         raise ZeroDivisionError("by zero")
 
-    assert run_check(Check(1, "", break_off), "native").faults == ("broke off: ZeroDivisionError: by zero",)
+    assert run_check(Check(1, "", fail), "native").faults == ("broke off: ZeroDivisionError: by zero",)
 
 
 def test_check_that_has_measured_nothing_has_not_passed():
     assert Findings().result() == Result(False, "", ("nothing was measured",))
 
 
-def test_fault_fails_the_check_and_stands_before_the_figure():
-    found = Findings()
-    found.measure("3 ms")
-    found.require(True, "is kept")
-    found.require(False, "is broken")
+def test_fault_fails_the_check_and_precedes_the_figure():
+    findings = Findings()
+    findings.measure("3 ms")
+    findings.require(True, "is kept")
+    findings.require(False, "is broken")
 
-    assert found.result() == Result(False, "3 ms", ("is broken",))
-    assert found.result().text == "FAULT: is broken; 3 ms"
+    assert findings.result() == Result(False, "3 ms", ("is broken",))
+    assert findings.result().text == "FAULT: is broken; 3 ms"

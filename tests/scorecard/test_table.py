@@ -1,4 +1,4 @@
-"""The rows as text, and how they are held against the table of known reasons."""
+"""The rows as text, and their comparison with the table of known reasons."""
 
 from scorecard.known import Known
 from scorecard.results import Result, Row
@@ -6,7 +6,7 @@ from scorecard.table import as_line, as_page, unexpected
 
 GREEN = Row(2, "A | b", "native", Result(True, "1 < 2"), 1.25)
 RED = Row(1, "C", "granian", Result(False, "3", ("is *broken*",)))
-KNOWN = {(1, "granian"): Known("it is made so", "a proxy")}
+KNOWN = {(1, "granian"): Known("by design", "a proxy")}
 
 
 def test_line_of_a_terminal():
@@ -22,16 +22,16 @@ def test_page_has_the_rows_in_the_order_of_their_numbers_and_the_reasons():
         "| 1 | C | granian | FAULT: is \\*broken\\*; 3 | **fail** |",
         "| 2 | A \\| b | native | 1 &lt; 2 | pass |",
         "| | backend | why | in front |",
-        "| 1 | granian | it is made so | a proxy |",
+        "| 1 | granian | by design | a proxy |",
     ]
 
 
 def test_page_without_a_red_cell_has_no_second_table():
-    assert "What is red" not in as_page([GREEN], KNOWN)
+    assert "Failed checks" not in as_page([GREEN], KNOWN)
 
 
 def test_red_cell_without_a_known_reason_says_so():
-    assert "| 1 | granian | not known yet | do not use it for strangers |" in as_page([RED], {})
+    assert "| 1 | granian | not known yet | do not put it on the internet |" in as_page([RED], {})
 
 
 def test_failure_that_is_not_known_is_unexpected():

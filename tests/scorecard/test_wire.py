@@ -1,4 +1,4 @@
-"""Reading answers, figures of loads, and the cases of others."""
+"""Reading answers, figures of loads, and test cases of other projects."""
 
 import socket
 
@@ -13,7 +13,7 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 @pytest.mark.parametrize("data", [OK, CONTINUE + OK, CONTINUE + CONTINUE + OK])
-def test_interim_responses_are_left_out(data):
+def test_interim_responses_are_skipped(data):
     received = Received(data, True, 0)
 
     assert (received.statuses, received.body, received.fields("x-a")) == ([200], b'{"result": 1}', ["1"])
@@ -50,7 +50,7 @@ def test_escapes_of_cases_are_undone(text, data):
 
 
 @pytest.mark.parametrize("ends", [True, False])
-def test_receive_tells_whether_the_connection_has_ended(ends):
+def test_receive_returns_whether_the_connection_has_ended(ends):
     ours, theirs = socket.socketpair()
     with ours, theirs:
         theirs.sendall(b"x")

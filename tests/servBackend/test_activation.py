@@ -1,4 +1,4 @@
-"""Listening sockets that a process inherits, as systemd hands them down."""
+"""Socket activation: listening sockets that a process inherits from systemd."""
 
 import contextlib
 import http.client
@@ -39,14 +39,14 @@ SERVED = """
         server.registerFunction(function, path="/api")
 """
 
-# What systemd does between its fork and its exec: the sockets come to lie from 3 on, and it says for which process.
+# Does the work of systemd between fork and exec: moves the sockets to descriptors from 3 on, and sets the variables.
 LAUNCHER = """
     import os, sys
     descriptors, pid, *command = sys.argv[1:]
     held = [os.dup(int(number)) for number in descriptors.split(",")]
     for place, descriptor in enumerate(held, 3):
         os.dup2(descriptor, place)
-        os.set_inheritable(place, True)  # which dup2() leaves alone where both are the same
+        os.set_inheritable(place, True)  # dup2() does not do this if both are the same
     os.environ["LISTEN_FDS"] = str(len(held))
     os.environ["LISTEN_PID"] = pid or str(os.getpid())
     os.execv(command[0], command)
@@ -68,15 +68,16 @@ def listening(address=("127.0.0.1", 0), family=socket.AF_INET):
 
 
 def activated(folder, listeners, *bind, pid=""):
-    """Serve in a process that inherits sockets."""
+    """Run a server in a process that inherits sockets."""
     descriptors = ",".join(str(listener.fileno()) for listener in listeners)
-    command = [sys.executable, "-m", "flaskJSONRPCServer", "serve", "served", *(f"--bind={each}" for each in bind)]
+    options = [f"--bind={address}" for address in bind]
+    command = [sys.executable, "-m", "flaskJSONRPCServer", "serve", "served", *options]
     launcher = [sys.executable, "-c", textwrap.dedent(LAUNCHER), descriptors, pid, *command]
     return running(launcher, cwd=folder, pass_fds=[listener.fileno() for listener in listeners])
 
 
 def ask(listener, method, *params):
-    """Call by a connection to a listening socket of this process, which the other one serves."""
+    """Call a method over a connection to a listening socket of this process, which the other process serves."""
     connection = http.client.HTTPConnection("localhost", timeout=30)
     connection.sock = socket.socket(listener.family)
     connection.sock.settimeout(30)
@@ -114,13 +115,13 @@ def test_clients_wait_while_the_service_is_started_anew(folder):
         with activated(folder, [listener], "systemd") as program:
             assert ask(listener, "came_by") == "tcp"
             assert program.end(signal.SIGTERM) == 0, program.output
-        with socket.create_connection(listener.getsockname(), timeout=30) as client:  # taken by the kernel
+        with socket.create_connection(listener.getsockname(), timeout=30) as client:  # accepted by the kernel
             client.sendall(b"GET /api/came_by HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             with activated(folder, [listener], "systemd"), client.makefile("rb") as answer:
                 assert answer.read().endswith(b'"result":"tcp","id":null}')
 
 
-def test_no_child_process_inherits_the_sockets_or_is_told_of_them(folder):
+def test_child_processes_get_neither_the_sockets_nor_the_variables(folder):
     with listening() as listener, activated(folder, [listener], "systemd"):
         assert ask(listener, "variables") == []
         assert ask(listener, "child_has", 3) is False
@@ -153,18 +154,18 @@ def test_one_socket_is_not_taken_twice(folder):
         ({"LISTEN_PID": "self", "LISTEN_FDS": "two"}, "LISTEN_FDS='two' is no number"),
     ],
 )
-def test_missing_sockets_of_systemd_are_told(environ, message):
-    given = {name: str(os.getpid()) if value == "self" else value for name, value in environ.items()}
+def test_missing_sockets_of_systemd_are_a_clear_error(environ, message):
+    variables = {name: str(os.getpid()) if value == "self" else value for name, value in environ.items()}
     with pytest.raises(BindError, match=message):
-        systemd_sockets(given)
+        systemd_sockets(variables)
 
 
 def test_inherited_socket_is_the_same_one():
     with listening() as listener:
-        found = inherited_socket(os.dup(listener.fileno()))
-        with found:
-            assert found.getsockname() == listener.getsockname()
-            assert not found.get_inheritable()
+        sock = inherited_socket(os.dup(listener.fileno()))
+        with sock:
+            assert sock.getsockname() == listener.getsockname()
+            assert not sock.get_inheritable()
 
 
 @pytest.mark.parametrize("number", [1 << 20, 1 << 32, 1 << 70])
@@ -175,7 +176,7 @@ def test_descriptor_that_is_not_open_is_refused(number):
 
 @pytest.fixture(params=["file", "datagram", "connection"])
 def unsuitable(request, tmp_path):
-    """Something open, and what is said of it."""
+    """An open file or socket that cannot listen, and the message about it."""
     with contextlib.ExitStack() as stack:
         if request.param == "file":
             yield stack.enter_context((tmp_path / "file").open("w")), "no socket; hand down"
@@ -186,7 +187,7 @@ def unsuitable(request, tmp_path):
             yield first, "a connection; use Accept=no"
 
 
-def test_what_is_no_listening_socket_is_refused_and_stays_open(unsuitable):
+def test_descriptor_that_cannot_listen_is_refused_and_stays_open(unsuitable):
     opened, message = unsuitable
     with pytest.raises(BindError, match=f"cannot listen on descriptor {opened.fileno()}: it is {message}"):
         inherited_socket(opened.fileno())

@@ -1,4 +1,4 @@
-"""What every serving backend does, over real sockets. Under gevent the same file runs with pywsgi."""
+"""The contract of all serving backends, over real sockets. Under gevent, the same file runs with pywsgi."""
 
 import contextlib
 import functools
@@ -26,20 +26,20 @@ BACKENDS = ["pywsgi"] if is_patched() else ["native", "werkzeug", "granian"]
 
 @dataclass(frozen=True)
 class Abilities:
-    """What a backend can do; every test asks this table alone what it may expect.
+    """The abilities of a backend. Tests take their expectations from this table alone.
 
     Attributes:
         keeps_alive: It answers further requests over the same connection.
         bounds_threads: No more calls run at once than `threads`.
-        spares_threads: Half-sent bodies keep no other call from its thread.
-        ends_dripping_heads: A head has a deadline, however steadily its bytes come; else silence alone has one.
+        spares_threads: Half-sent bodies occupy no thread that other calls need.
+        ends_dripping_heads: A head has a deadline even if its bytes come steadily; else only silence has one.
         answers_half_closed: A client that ends its side before the answer gets it.
         refuses_raw_bytes: A raw byte in the target that is no UTF-8 is a bad request.
         takes_raw_utf_8: Raw UTF-8 in the target is read as if it were percent-encoded; else it is a bad request.
-        delivers_refusals: A refusal always reaches a client that sends all of its body before it reads; else it may be
-            lost at the end of the connection.
-        takes: The malformed requests that it answers otherwise than by a refusal or an end: their statuses, and what
-            the dispatcher was called with.
+        delivers_refusals: A refusal always reaches a client that sends its whole body before it reads; else it may be
+            lost when the connection ends.
+        takes: The malformed requests that it neither refuses nor ends the connection for: the statuses of its answers,
+            and the arguments of the dispatcher's calls.
     """
 
     keeps_alive: bool = True
@@ -54,7 +54,7 @@ class Abilities:
 
 
 ABILITIES = {
-    "native": Abilities(),  # all of them
+    "native": Abilities(),  # has all of them
     "pywsgi": Abilities(delivers_refusals=False),
     "werkzeug": Abilities(  # for development
         keeps_alive=False,
@@ -131,7 +131,7 @@ def connect(server):
 
 
 def receive_all(client):
-    """Return what comes until the end; a reset after an answer is an end too."""
+    """Return all bytes until EOF. A reset after an answer counts as EOF."""
     received = bytearray()
     with contextlib.suppress(ConnectionError):
         while chunk := client.recv(65536):
@@ -200,7 +200,7 @@ def test_exception_of_any_kind_fails_its_call_alone(serve, strange):
     batch = b"[" + ECHO + b"," + failing + b"," + ECHO + b"]"
 
     assert [post(server, failing)[0], post(server, batch)[0], post(server)] == [200, 200, (200, ANSWER)]
-    assert [each.get("result") for each in json.loads(post(server, batch)[1])] == ["a", None, "a"]
+    assert [item.get("result") for item in json.loads(post(server, batch)[1])] == ["a", None, "a"]
     assert b'"code":-32603' in post(server, failing)[1]
 
 
@@ -224,7 +224,7 @@ def test_page_of_flask_that_raises_while_it_is_sent_takes_no_thread(serve, stran
     server = serve(threads=2)
     server.flaskApp.add_url_rule("/page", "page", parts)
 
-    for _ in range(4):  # more than there are threads
+    for _ in range(4):  # more requests than threads
         answer = exchange(server, b"GET /page HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
         assert statuses(answer) == [200]
     assert post(server) == (200, ANSWER)
@@ -248,7 +248,7 @@ def test_other_methods_and_urls(serve, line, status, end):
     assert answer.endswith(end)
 
 
-def test_connection_is_kept_alive_or_said_to_end(serve, able):
+def test_connection_is_kept_alive_or_announces_its_end(serve, able):
     server = serve()
     with connect(server) as client:
         client.sendall(whole() + whole() + LAST())
@@ -311,7 +311,7 @@ def test_client_that_half_closes_is_answered(serve, able):
 STALLS = [b"", b"POST /api HTTP/1.1\r\nHost: a\r\n", whole()[:-1]]
 
 
-def test_stalled_requests_hold_nobody_up(serve, able):
+def test_stalled_requests_block_no_other_request(serve, able):
     server = serve(threads=2)
     kinds = STALLS if able.spares_threads else STALLS[:2]
     with contextlib.ExitStack() as stack:
@@ -344,7 +344,7 @@ def test_dripping_head_has_a_deadline_or_is_answered_when_it_is_complete(serve, 
 
 @contextlib.contextmanager
 def dripping(client, drops, pause_s=0.02):
-    """Let a client send drop by drop, which takes longer than the timeouts of the test."""
+    """Send drop by drop in the background, for longer than the timeouts of the test."""
     stop = threading.Event()
 
     def drip():
@@ -405,21 +405,21 @@ def test_malformed_request_runs_nothing_and_ends_the_connection(serve, able, kin
         assert answered in ([], [400], [501], [505])
 
 
-class Inside:
-    """A dispatcher that holds its calls until it is told, and counts them."""
+class HeldCalls:
+    """A dispatcher that holds its calls until the test releases them, and counts them."""
 
     def __init__(self, most):
         self._lock = threading.Lock()
         self.now = self.maximum = 0
         self._most = most
-        self.leave = threading.Event()
+        self.release = threading.Event()
 
     def wait(self):
         with self._lock:
             self.now += 1
             self.maximum = max(self.maximum, self.now)
         try:
-            return self.leave.wait(PATIENCE_S)
+            return self.release.wait(PATIENCE_S)
         finally:
             with self._lock:
                 self.now -= 1
@@ -431,31 +431,31 @@ def many(count, function, *args):
 
 
 def test_calls_beyond_the_threads_wait_where_these_are_bounded(serve, able):
-    inside = Inside(8)
+    inside = HeldCalls(8)
     server = serve(threads=8, max_concurrent_calls=8)
     server.registerFunction(inside.wait, path="/api", name="wait")
     pool, calls = many(32, post, server, rpc("wait"))
     wait_until(lambda: inside.now == (8 if able.bounds_threads else 32))
-    inside.leave.set()
+    inside.release.set()
     with pool:
         assert [call.result()[0] for call in calls] == [200] * 32
     assert inside.maximum == (8 if able.bounds_threads else 32)
 
 
 def test_200_calls_run_64_at_once(serve, able):
-    inside = Inside(64)
+    inside = HeldCalls(64)
     server = serve(threads=64, max_concurrent_calls=64)
     server.registerFunction(inside.wait, path="/api", name="wait")
     pool, calls = many(200, post, server, rpc("wait"))
     wait_until(lambda: inside.now >= 64)
-    inside.leave.set()
+    inside.release.set()
     with pool:
         assert [call.result()[0] for call in calls] == [200] * 200
     assert inside.maximum == 64 or not able.bounds_threads
 
 
 def test_stop_answers_the_calls_in_flight_and_ends_idle_connections(serve):
-    inside = Inside(5)
+    inside = HeldCalls(5)
     server = serve()
     server.registerFunction(inside.wait, path="/api", name="wait")
     with connect(server) as idle, connect(server) as kept:
@@ -467,7 +467,7 @@ def test_stop_answers_the_calls_in_flight_and_ends_idle_connections(serve):
         stopper = threading.Thread(target=server.stop)
         stopper.start()
         wait_until(lambda: is_refused(address))
-        inside.leave.set()
+        inside.release.set()
         stopper.join()
         with pool:
             assert [call.result()[0] for call in calls] == [200] * 5
@@ -479,7 +479,7 @@ def is_refused(address):
         return probe.connect_ex(address) != 0
 
 
-def test_restart_under_load_refuses_nobody(serve):
+def test_restart_under_load_refuses_no_call(serve):
     server = serve()
     done = threading.Event()
 
@@ -494,11 +494,11 @@ def test_restart_under_load_refuses_nobody(serve):
         server.restart()
     done.set()
     with pool:
-        answers = [answer for each in loads for answer in each.result()]
+        answers = [answer for load in loads for answer in load.result()]
     assert set(answers) == {(200, ANSWER)}
 
 
-@pytest.mark.parametrize("backend", [each for each in BACKENDS if each != "granian"])  # which has a test of its own
+@pytest.mark.parametrize("backend", [name for name in BACKENDS if name != "granian"])  # see test_granian.py
 def test_starts_and_stops_leave_no_thread_and_no_descriptor(serve, backend):
     server = serve()
     post(server)
@@ -511,7 +511,7 @@ def test_starts_and_stops_leave_no_thread_and_no_descriptor(serve, backend):
     wait_until(lambda: threading.active_count() <= before[0] and server._countFileDescriptor() <= before[1])
 
 
-def test_held_call_is_let_go_by_another_one_over_http(serve):
+def test_held_call_is_released_by_another_call_over_http(serve):
     server = serve()
 
     def free(_connection):
@@ -531,11 +531,11 @@ def test_blocking_runs_one_at_a_time(serve):
     lock = threading.Lock()
 
     def alone():
-        got = lock.acquire(blocking=False)
+        is_alone = lock.acquire(blocking=False)
         try:
-            return got
+            return is_alone
         finally:
-            if got:
+            if is_alone:
                 lock.release()
 
     server = serve(alone, blocking=True)
@@ -578,6 +578,6 @@ def test_signal_finishes_20_calls_in_flight(backend):
         assert process.stdout.readline() == "full\n"
         process.terminate()
         with pool:
-            assert [each.result() for each in calls] == [200] * 20
+            assert [call.result() for call in calls] == [200] * 20
         assert process.stdout.readline() == "stopped\n"
         assert process.wait(PATIENCE_S) == 0

@@ -1,4 +1,4 @@
-"""What is logged where a backend listens on an address that it is not fit for."""
+"""The warning about a backend that other machines can reach although it is not fit for that."""
 
 import socket
 
@@ -42,7 +42,7 @@ def test_address_is_exposed_unless_it_is_loopback(host, exposed):
 
 
 def test_unix_socket_is_not_exposed(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)  # the path of a Unix socket is short
+    monkeypatch.chdir(tmp_path)  # the path of a Unix socket must be short
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind("a.sock")
         assert not is_exposed(listener)

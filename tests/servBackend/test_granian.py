@@ -1,4 +1,4 @@
-"""What is granian's own, over real sockets; tests/servBackend/test_contract.py has what holds for every backend."""
+"""The special behaviour of granian, over real sockets. test_contract.py tests the contract of all backends."""
 
 import contextlib
 import http.client
@@ -16,7 +16,7 @@ from wsgiref.validate import validator
 import pytest
 
 from flaskJSONRPCServer import UnsupportedError, flaskJSONRPCServer
-from flaskJSONRPCServer.servBackend.granian import GranianBackend, LogHandler
+from flaskJSONRPCServer.servBackend.granian import GranianBackend, GranianLogHandler
 from flaskJSONRPCServer.servBackend.serving import refuse_unsupported
 from tests.helpers import rpc, wait_until
 
@@ -40,15 +40,15 @@ def started(server):
 
 @contextlib.contextmanager
 def wsgi_served(app, listener=None):
-    """Serve a WSGI application of the test's own."""
+    """Serve a WSGI application of the test."""
     server = make(log=1)
-    with listener or socket.create_server(("127.0.0.1", 0)) as opened:
-        address = opened.getsockname()
-        running = GranianBackend().start((address, opened), app, server, False)
+    with listener or socket.create_server(("127.0.0.1", 0)) as sock:
+        address = sock.getsockname()
+        instance = GranianBackend().start((address, sock), app, server, False)
     try:
         yield address
     finally:
-        GranianBackend().stop(running, 0, server, 30)
+        GranianBackend().stop(instance, 0, server, 30)
 
 
 @contextlib.contextmanager
@@ -74,7 +74,7 @@ def fetch(address, path="/"):
 
 
 def exchange(address, request):
-    """Send bytes, and return all that comes until the server closes the connection."""
+    """Send bytes, and return all bytes until the server closes the connection."""
     with socket.create_connection(address, timeout=30) as client:
         client.sendall(request)
         return b"".join(iter(lambda: client.recv(65536), b""))
@@ -87,8 +87,8 @@ def in_threads(count, target):
     return threads
 
 
-def of_the_process():
-    """Count the threads, those of other languages too, and the descriptors of this process."""
+def count_threads_and_descriptors():
+    """Count the threads of this process, including those of granian, and its descriptors."""
     return [len(list(Path("/proc/self", kind).iterdir())) for kind in ("task", "fd")]
 
 
@@ -101,12 +101,12 @@ def test_connection_is_kept_alive():
 
 
 def test_no_more_calls_run_at_once_than_there_are_threads():
-    running, most, leave = [], [], threading.Semaphore(0)
+    running, most, proceed = [], [], threading.Semaphore(0)
 
     def slow():
         running.append(1)
         most.append(len(running))
-        leave.acquire(timeout=30)
+        proceed.acquire(timeout=30)
         running.pop()
 
     def caller():
@@ -118,7 +118,7 @@ def test_no_more_calls_run_at_once_than_there_are_threads():
     with started(server) as address:
         callers = in_threads(5, caller)
         wait_until(lambda: len(running) == 2)
-        leave.release(5)
+        proceed.release(5)
         for thread in callers:
             thread.join()
     assert len(most) == 5
@@ -126,11 +126,11 @@ def test_no_more_calls_run_at_once_than_there_are_threads():
 
 
 def test_all_calls_in_flight_are_answered_by_a_stop():
-    leave, entered, answers = threading.Event(), threading.Semaphore(0), []
+    proceed, entered, answers = threading.Event(), threading.Semaphore(0), []
 
     def slow():
         entered.release()
-        return leave.wait(30)
+        return proceed.wait(30)
 
     def caller():
         with connected(address) as connection:
@@ -145,7 +145,7 @@ def test_all_calls_in_flight_are_answered_by_a_stop():
         assert entered.acquire(timeout=30)
     stopper = threading.Thread(target=server.stop)
     stopper.start()
-    leave.set()
+    proceed.set()
     for thread in [*callers, stopper]:
         thread.join()
     assert answers == [True] * 20
@@ -169,11 +169,11 @@ def test_starts_and_stops_leave_no_thread_and_no_descriptor():
         with started(server) as address, connected(address) as connection:
             call(connection)
 
-    cycle()  # what is made once in a process
-    before = of_the_process()
+    cycle()  # creates the objects that a process has once
+    before = count_threads_and_descriptors()
     for _ in range(50):
         cycle()
-    wait_until(lambda: all(now <= then for now, then in zip(of_the_process(), before, strict=True)))
+    wait_until(lambda: all(now <= then for now, then in zip(count_threads_and_descriptors(), before, strict=True)))
 
 
 def test_several_servers_run_beside_each_other():
@@ -184,7 +184,7 @@ def test_several_servers_run_beside_each_other():
         assert fetch(first, "/api/echo?text=x")[0] == 200
 
 
-def test_environ_is_as_pep_3333_wants_it():
+def test_environ_follows_pep_3333():
     seen = []
 
     def app(environ, start_response):
@@ -202,11 +202,11 @@ def test_environ_is_as_pep_3333_wants_it():
     assert (environ["SERVER_NAME"], environ["SERVER_PORT"]) == (address[0], str(address[1]))
     assert environ["REMOTE_ADDR"] == "127.0.0.1"
     assert environ["wsgi.multithread"] is True
-    assert "PATH" not in environ, "the environment of the process is not the client's business"
+    assert "PATH" not in environ, "the environ must not contain the environment of the process"
 
 
 @pytest.mark.parametrize(("head", "host"), [(b"", None), (b"Host: x\r\n", "x")])
-def test_http_1_0_is_named_in_full_and_needs_no_host(head, host):
+def test_http_1_0_has_its_full_version_and_needs_no_host(head, host):
     seen = []
 
     def app(environ, start_response):
@@ -220,7 +220,7 @@ def test_http_1_0_is_named_in_full_and_needs_no_host(head, host):
 
 
 def test_unix_socket_has_a_server_name_and_no_peer(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)  # a path of a Unix socket is short
+    monkeypatch.chdir(tmp_path)  # the path of a Unix socket must be short
     seen = []
 
     def app(environ, start_response):
@@ -239,7 +239,7 @@ def test_unix_socket_has_a_server_name_and_no_peer(tmp_path, monkeypatch):
 
 
 class Pieces:
-    """A body that comes piece by piece, and is told of its end."""
+    """A body in pieces, which records that it is closed."""
 
     def __init__(self, start_response=None, broken=False):
         self.closed = threading.Event()
@@ -286,8 +286,8 @@ def test_application_that_fails_is_500_and_in_the_log_of_the_server_and_nowhere_
     assert record.levelname == "ERROR"
     assert record.getMessage().endswith("RuntimeError: no such luck")
     assert not logging.getLogger("_granian").propagate
-    handlers = logging.getLogger("_granian").handlers  # those of pytest may be among them
-    assert not any(isinstance(handler, LogHandler) for handler in handlers)
+    handlers = logging.getLogger("_granian").handlers  # some may be pytest's
+    assert not any(isinstance(handler, GranianLogHandler) for handler in handlers)
 
 
 def test_text_after_the_status_code_and_bytes_in_lists_are_joined():
@@ -347,7 +347,7 @@ def test_ssl_context_is_refused_where_granian_is_named():
 
 def test_gevent_is_refused_where_granian_is_named():
     with pytest.raises(UnsupportedError, match="'granian' cannot serve with gevent=True"):
-        refuse_unsupported(GranianBackend(), [], gevent=True)  # a server would have the process patched first
+        refuse_unsupported(GranianBackend(), [], gevent=True)  # a server would first patch the process
 
 
 def test_trusted_proxies_are_refused_at_the_start_with_the_remedy():
@@ -387,12 +387,12 @@ def test_process_that_ends_while_it_serves_ends_the_worker_first():
 
         workers = []
 
-        class Noted(granian_worker.Worker):
+        class Recorded(granian_worker.GranianWorker):
             def __init__(self, *args, **options):
                 workers.append(self)
                 super().__init__(*args, **options)
 
-        granian_worker.Worker = Noted
+        granian_worker.GranianWorker = Recorded
         atexit.register(lambda: print([worker.ended.is_set() for worker in workers]))
         flaskJSONRPCServer(["127.0.0.1", 0], servBackend="granian", log=0).start()
     """

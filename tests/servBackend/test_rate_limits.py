@@ -1,4 +1,4 @@
-"""Rate limits behind each serving backend, over real sockets: who the client is, and who gets the last unit."""
+"""Rate limits behind each serving backend, over real sockets: identifying clients, and sharing units."""
 
 import contextlib
 import http.client
@@ -29,7 +29,7 @@ def serve(request):
 
 
 def ask(server, payload=CALL, source="127.0.0.1", **headers):
-    """Post over a connection of its own; return the status, Retry-After and the body."""
+    """Post over a new connection. Return the status, Retry-After and the body."""
     connection = http.client.HTTPConnection(*server.addresses[0], timeout=PATIENCE_S, source_address=(source, 0))
     with contextlib.closing(connection):
         connection.request("POST", "/api", json.dumps(payload), {"Content-Type": "application/json", **headers})
@@ -37,7 +37,7 @@ def ask(server, payload=CALL, source="127.0.0.1", **headers):
         return response.status, response.headers["Retry-After"], response.read()
 
 
-def test_clients_are_told_apart_by_their_addresses(serve):
+def test_clients_are_identified_by_their_addresses(serve):
     server = serve(rateLimit="1/day")
 
     assert ask(server)[0] == 200
@@ -49,7 +49,7 @@ def test_clients_are_told_apart_by_their_addresses(serve):
 
 
 @pytest.mark.parametrize("serve", [backend for backend in BACKENDS if backend != "granian"], indirect=True)
-def test_clients_behind_a_proxy_are_told_apart_by_what_it_says(serve):
+def test_clients_behind_a_proxy_are_identified_by_its_header(serve):
     server = serve(rateLimit="1/day", trusted_proxies=["127.0.0.1"])
     clients = ["192.0.2.1", "192.0.2.2", "192.0.2.1"]
 

@@ -1,4 +1,4 @@
-"""Request targets that do not begin with a slash."""
+"""Parsing request targets that do not begin with a slash."""
 
 import pytest
 
@@ -22,7 +22,7 @@ from flaskJSONRPCServer.servBackend.targets import origin_form
         ("http://a:8080/api", None, "/api"),
     ],
 )
-def test_target_is_read_as_a_path(target, host, path):
+def test_target_becomes_a_path(target, host, path):
     assert origin_form(target, host) == path
 
 

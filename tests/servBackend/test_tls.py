@@ -1,4 +1,4 @@
-"""What the option `ssl` takes, and how it refuses the rest."""
+"""The option `ssl`: its forms, and its errors."""
 
 import shutil
 import ssl
@@ -11,42 +11,42 @@ from flaskJSONRPCServer.servBackend.tls import server_context
 from tests.certificates import make_certificates
 
 
-def make(wanted, **options):
-    return flaskJSONRPCServer(["127.0.0.1", 0], log=0, ssl=wanted, **options)
+def make(option, **options):
+    return flaskJSONRPCServer(["127.0.0.1", 0], log=0, ssl=option, **options)
 
 
-@pytest.mark.parametrize("wanted", [False, None])
-def test_nothing_wanted_is_no_context(wanted):
-    assert server_context(wanted) is None
+@pytest.mark.parametrize("option", [False, None])
+def test_disabled_tls_has_no_context(option):
+    assert server_context(option) is None
 
 
 @pytest.mark.parametrize("form", [list, tuple], ids=["list", "tuple"])
-@pytest.mark.parametrize("each", [str, lambda path: path], ids=["str", "path"])
-def test_files_make_a_context_of_tls_1_2_and_later(certificates, form, each):
-    context = server_context(form(map(each, certificates.files)))
+@pytest.mark.parametrize("convert", [str, lambda path: path], ids=["str", "path"])
+def test_files_make_a_context_of_tls_1_2_and_later(certificates, form, convert):
+    context = server_context(form(map(convert, certificates.files)))
 
     assert context.protocol == ssl.PROTOCOL_TLS_SERVER
     assert context.minimum_version == ssl.TLSVersion.TLSv1_2
     assert context.maximum_version == ssl.TLSVersion.MAXIMUM_SUPPORTED
 
 
-def test_given_context_is_used_as_it_is():
+def test_context_is_used_as_it_is():
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
 
     assert server_context(context) is context
 
 
 @pytest.mark.parametrize(
-    "wanted",
+    "option",
     [True, 5, "cert.pem", ["cert.pem"], ["a", "b", "c"], [], [b"a", b"b"], ["a", None], {"a": "b"}, "ab"],
     ids=repr,
 )
-def test_anything_else_is_refused_by_the_constructor(wanted):
+def test_other_values_are_refused_by_the_constructor(option):
     with pytest.raises(SettingsError) as raised:
-        make(wanted)
+        make(option)
 
     assert str(raised.value) == (
-        f"ssl={wanted!r} is refused: it takes [key file, certificate file], an ssl.SSLContext, or False"
+        f"ssl={option!r} is refused: it takes [key file, certificate file], an ssl.SSLContext, or False"
     )
 
 
@@ -62,19 +62,19 @@ def test_context_for_clients_is_refused(changed):
 
 @pytest.fixture
 def files(certificates, tmp_path):
-    """Copies by name, and what is wrong in one way or another."""
-    made = {name: tmp_path / f"{name}.pem" for name in ("key", "cert", "other", "text", "encrypted", "missing")}
-    shutil.copy(certificates.key, made["key"])
-    shutil.copy(certificates.certificate, made["cert"])
+    """Copies of the files by name, and files with one fault each."""
+    paths = {name: tmp_path / f"{name}.pem" for name in ("key", "cert", "other", "text", "encrypted", "missing")}
+    shutil.copy(certificates.key, paths["key"])
+    shutil.copy(certificates.certificate, paths["cert"])
     (tmp_path / "another").mkdir()
-    shutil.copy(make_certificates(tmp_path / "another").key, made["other"])
-    made["text"].write_text("no PEM", encoding="utf-8")
+    shutil.copy(make_certificates(tmp_path / "another").key, paths["other"])
+    paths["text"].write_text("no PEM", encoding="utf-8")
     key = serialization.load_pem_private_key(certificates.key.read_bytes(), None)
     locked = serialization.BestAvailableEncryption(b"secret")
-    made["encrypted"].write_bytes(
+    paths["encrypted"].write_bytes(
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, locked)
     )
-    return {**made, "folder": tmp_path}
+    return {**paths, "folder": tmp_path}
 
 
 BAD_FILES = [
@@ -97,11 +97,11 @@ def test_files_that_cannot_be_used_are_named_by_the_constructor(files, key, cert
     with pytest.raises(SettingsError) as raised:
         make([key, certificate])
 
-    wanted = message.format(key=key, certificate=certificate)
-    assert str(raised.value) == f"ssl=[{key!r}, {certificate!r}] is refused: {wanted}"
+    option = message.format(key=key, certificate=certificate)
+    assert str(raised.value) == f"ssl=[{key!r}, {certificate!r}] is refused: {option}"
 
 
-def test_what_openssl_alone_knows_is_told_in_its_words(files):
+def test_unknown_fault_is_described_by_openssl(files):
     text = files["key"].read_bytes()
     files["key"].write_bytes(text[:100] + b"\n" + text[-50:])
 
@@ -151,8 +151,8 @@ def test_custom_backend_without_tls_is_refused(certificates):
 def test_custom_backend_with_tls_is_started(certificates, form):
     backend = Backend()
     backend._supportTLS = True
-    given = backend if form == "object" else {"_id": "mine", "start": backend.start, "_supportTLS": True}
-    server = make(certificates.files, servBackend=given)
+    server_backend = backend if form == "object" else {"_id": "mine", "start": backend.start, "_supportTLS": True}
+    server = make(certificates.files, servBackend=server_backend)
     server.start()
     server.stop()
 

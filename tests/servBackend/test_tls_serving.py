@@ -87,9 +87,9 @@ def test_call_over_each_version(serve, certificates, version, name):
 
 def old_client(certificates):
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # for naming a version of this age
+        warnings.simplefilter("ignore", DeprecationWarning)  # naming an old version
         context = certificates.client(minimum_version=ssl.TLSVersion.TLSv1, maximum_version=ssl.TLSVersion.TLSv1_1)
-    context.set_ciphers("DEFAULT:@SECLEVEL=0")  # else the client itself would refuse
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")  # else the client itself would refuse the version
     return context
 
 
@@ -119,8 +119,8 @@ def test_client_that_does_not_trust_the_authority_refuses(serve):
         call(address, ssl.create_default_context())
 
 
-def test_whoever_stalls_a_handshake_holds_nobody_up(serve, certificates):
-    """Fifty connections say nothing, five stop in the middle of their first message."""
+def test_stalled_handshakes_block_no_other_connection(serve, certificates):
+    """Fifty clients send nothing, five stop in the middle of their first message."""
     server = serve()
     [address] = server.addresses
     context = certificates.client()
@@ -131,7 +131,7 @@ def test_whoever_stalls_a_handshake_holds_nobody_up(serve, certificates):
             client.sendall(hello[: len(hello) // 2])
 
         assert [call(address, context) for _ in range(5)] == [ANSWER] * 5
-        # Who stalls has none: there are the one that accepts, and those that have answered. werkzeug has one for each.
+        # native has the manager's thread, and those that have answered; werkzeug has a thread for each connection.
         assert serving_threads(server) <= (1 + 5 if server.settings.servBackend == "native" else 1 + 60)
         server.stop(timeout=60)
         assert not any(b"HTTP" in receive_all(client) for client in clients)  # an alert of TLS at most
@@ -160,7 +160,7 @@ def test_silence_after_the_handshake_ends_after_the_read_timeout(serve, certific
             assert receive_all(client)[:13] in (b"", b"HTTP/1.1 408 ")
 
 
-def test_stop_ends_at_once_what_has_asked_for_nothing_after_its_handshake(serve, certificates):
+def test_stop_ends_connections_without_a_request_at_once(serve, certificates):
     server = serve()
     [address] = server.addresses
     with connect(address, certificates.client()) as idle:
@@ -170,11 +170,11 @@ def test_stop_ends_at_once_what_has_asked_for_nothing_after_its_handshake(serve,
 
 
 def test_stop_finishes_the_call_in_flight(serve, certificates):
-    entered, leave = threading.Event(), threading.Event()
+    entered, proceed = threading.Event(), threading.Event()
 
     def slow():
         entered.set()
-        return leave.wait(30)
+        return proceed.wait(30)
 
     server = serve(dispatchers=[slow])
     [address] = server.addresses
@@ -183,41 +183,41 @@ def test_stop_finishes_the_call_in_flight(serve, certificates):
         assert entered.wait(30)
         stopper = threading.Thread(target=server.stop)
         stopper.start()
-        leave.set()
+        proceed.set()
         assert receive_all(client).endswith(b'"result":true,"id":1}')
         stopper.join()
 
 
 @pytest.mark.parametrize("version", ["TLSv1_2", "TLSv1_3"])
-def test_client_is_told_that_nothing_was_cut_off(serve, certificates, version):
-    """Without close_notify, OpenSSL reports an unexpected end."""
+def test_close_notify_ends_each_connection(serve, certificates, version):
+    """Without close_notify, OpenSSL reports an unexpected EOF."""
     context = certificates.client(maximum_version=ssl.TLSVersion[version])
     with connect(serve().addresses[0], context, suppress_ragged_eofs=False) as client:
         client.sendall(REQUEST)
         assert receive_all(client).endswith(ANSWER[1])
 
 
-def test_client_that_has_said_its_end_is_answered(serve, certificates):
-    said = threading.Event()
+def test_client_that_has_sent_close_notify_is_answered(serve, certificates):
+    ended = threading.Event()
 
     def slow():
-        return said.wait(30)
+        return ended.wait(30)
 
     with connect(serve(dispatchers=[slow]).addresses[0], certificates.client()) as client:
         client.sendall(HEAD % len(SLOW) + SLOW)
         client.settimeout(0)
-        with pytest.raises(ssl.SSLWantReadError):  # close_notify is sent, and that of the server awaited
+        with pytest.raises(ssl.SSLWantReadError):  # close_notify has been sent, and that of the server is awaited
             client.unwrap()
-        said.set()  # an answer before that would be an error for unwrap()
+        ended.set()  # an answer before that would be an error for unwrap()
         client.settimeout(30)
         received = bytearray()
-        with contextlib.suppress(ssl.SSLZeroReturnError):  # both have said it
+        with contextlib.suppress(ssl.SSLZeroReturnError):  # both sides have sent close_notify
             while chunk := client.recv(65536):
                 received += chunk
         assert received.endswith(b'"result":true,"id":1}')
 
 
-def test_client_that_half_closes_without_a_word_of_tls_is_answered(serve, certificates):
+def test_client_that_half_closes_without_close_notify_is_answered(serve, certificates):
     with connect(serve().addresses[0], certificates.client()) as client:
         client.sendall(REQUEST)
         socket.socket.shutdown(client, socket.SHUT_WR)
@@ -257,12 +257,12 @@ def speak_an_old_version(address, certificates):
         connect(address, old_client(certificates))
 
 
-def distrust(address, certificates):
+def reject_certificate(address, certificates):
     with pytest.raises(ssl.SSLError):
         connect(address, ssl.create_default_context())
 
 
-@pytest.mark.parametrize("fail", [abort, speak_plain_http, speak_an_old_version, distrust])
+@pytest.mark.parametrize("fail", [abort, speak_plain_http, speak_an_old_version, reject_certificate])
 @pytest.mark.parametrize(("debug", "level"), [(False, "DEBUG"), (True, "INFO")])
 def test_failed_handshake_is_one_line_in_the_log(serve, certificates, caplog, capfd, fail, debug, level):
     server = serve(log=4, debug=debug)
@@ -317,7 +317,7 @@ def came_by(_connection):
 
 
 def test_several_addresses_and_a_unix_socket_are_served(serve, certificates, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)  # the path of a Unix socket is short
+    monkeypatch.chdir(tmp_path)  # the path of a Unix socket must be short
     server = serve([["127.0.0.1", 0], ["::1", 0], "./api.sock"], multipleAdress=True, dispatchers=[came_by])
     body = b'{"jsonrpc":"2.0","method":"came_by","id":1}'
     answers = [call(address, certificates.client(), body) for address in server.addresses[:2]]
@@ -333,19 +333,19 @@ def test_several_addresses_and_a_unix_socket_are_served(serve, certificates, tmp
     assert json.loads(last)["result"] == [True, "./api.sock", "socket"]
 
 
-def test_given_context_may_ask_for_a_client_certificate(serve, certificates, tmp_path):
+def test_context_may_require_a_client_certificate(serve, certificates, tmp_path):
     clients = make_certificates(tmp_path)
-    given = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    given.load_cert_chain(certificates.certificate, certificates.key)
-    given.verify_mode = ssl.CERT_REQUIRED
-    clients.authority.configure_trust(given)
+    context_of_server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context_of_server.load_cert_chain(certificates.certificate, certificates.key)
+    context_of_server.verify_mode = ssl.CERT_REQUIRED
+    clients.authority.configure_trust(context_of_server)
     seen = []
 
     def auth(server, path, request, method):
         seen.append(request.environ["SSL_CLIENT_CERT"])
         return True
 
-    [address] = serve(ssl=given, auth=auth).addresses
+    [address] = serve(ssl=context_of_server, auth=auth).addresses
 
     with pytest.raises(OSError, match=r"(?i)certificate.required|reset|broken|eof"):
         call(address, certificates.client())
@@ -382,11 +382,11 @@ def test_renewed_files_are_served_after_stop_and_start(serve, tmp_path):
 
 
 @pytest.mark.parametrize("serve", ["native"], indirect=True)
-def test_client_that_says_that_it_ends_hears_the_same(serve, certificates):
+def test_close_notify_is_answered_by_close_notify(serve, certificates):
     [address] = serve().addresses
     with connect(address, certificates.client()) as client:
         client.sendall(REQUEST.replace(b"Connection: close\r\n", b""))
         received = b""
         while not received.endswith(ANSWER[1]):
             received += client.recv(65536)
-        client.unwrap().close()  # raises where the server ends without a word
+        client.unwrap().close()  # raises if the server ends without close_notify

@@ -17,11 +17,11 @@ CALL = b'{"jsonrpc":"2.0","method":"echo","params":["a"],"id":1}'
 
 @pytest.fixture
 def server():
-    made = flaskJSONRPCServer(["127.0.0.1", 0], log=0, servBackend="werkzeug")
-    made.registerFunction(lambda text: text, path="/api", name="echo")
-    made.start()
-    yield made
-    made.stop()
+    new_server = flaskJSONRPCServer(["127.0.0.1", 0], log=0, servBackend="werkzeug")
+    new_server.registerFunction(lambda text: text, path="/api", name="echo")
+    new_server.start()
+    yield new_server
+    new_server.stop()
 
 
 def post(address, body=CALL):
@@ -90,7 +90,7 @@ def test_foreign_address_is_one_clear_error(address):
     "address",
     ["127.0.0.1", ["127.0.0.1"], ["127.0.0.1", -1], ["127.0.0.1", 65536], ["", 1], [1, 2], 5, ["a/b", 1], ["", None]],
 )
-def test_address_that_is_none_is_refused_at_construction(address):
+def test_invalid_address_is_refused_at_construction(address):
     with pytest.raises(SettingsError, match="bindAdress"):
         flaskJSONRPCServer(address, log=0)
 
@@ -112,7 +112,7 @@ def test_each_connection_is_closed_after_its_answer(server):
     assert b"\r\nConnection: close\r\n" in answer
 
 
-def test_what_follows_a_request_is_neither_answered_nor_waited_for(server):
+def test_input_after_a_request_is_neither_answered_nor_awaited(server):
     with socket.create_connection(server.addresses[0], timeout=30) as client:
         client.sendall(head(len(CALL)) + CALL + head(100))
         assert receive_all(client).count(b"HTTP/1.1 ") == 1
@@ -120,13 +120,13 @@ def test_what_follows_a_request_is_neither_answered_nor_waited_for(server):
 
 @pytest.mark.parametrize(("sent", "status"), [(b"", b""), (HEAD, b""), (head(len(CALL)) + CALL[:-1], b"HTTP/1.1 408 ")])
 def test_silent_client_is_ended_after_the_read_timeout(sent, status):
-    made = flaskJSONRPCServer(["127.0.0.1", 0], log=0, servBackend="werkzeug", read_timeout_s=0.05)
-    made.registerFunction(lambda text: text, path="/api", name="echo")
-    made.start()
-    with socket.create_connection(made.addresses[0], timeout=30) as client:
+    server = flaskJSONRPCServer(["127.0.0.1", 0], log=0, servBackend="werkzeug", read_timeout_s=0.05)
+    server.registerFunction(lambda text: text, path="/api", name="echo")
+    server.start()
+    with socket.create_connection(server.addresses[0], timeout=30) as client:
         client.sendall(sent)
         assert receive_all(client)[: len(status) or None] == status
-    made.stop()
+    server.stop()
 
 
 def test_stop_answers_a_request_whose_body_is_still_coming(server):
@@ -148,11 +148,11 @@ def test_body_that_ends_early_is_400(server):
 
 
 def test_stop_gives_up_on_a_call_after_its_timeout(caplog):
-    entered, leave = threading.Event(), threading.Event()
+    entered, proceed = threading.Event(), threading.Event()
 
     def slow():
         entered.set()
-        return leave.wait(30)
+        return proceed.wait(30)
 
     server = flaskJSONRPCServer(["127.0.0.1", 0], servBackend="werkzeug", log=3)
     server.registerFunction(slow, path="/api")
@@ -163,7 +163,7 @@ def test_stop_gives_up_on_a_call_after_its_timeout(caplog):
     assert entered.wait(30)
     server.stop(timeout=0)
     assert "1 connections were still being answered after 0" in caplog.text
-    leave.set()
+    proceed.set()
     caller.join()
 
 

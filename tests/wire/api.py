@@ -412,18 +412,18 @@ def register_api(server):
 
 
 def authorise(server, path, request, method):
-    """Answer what the header X-Auth says; the truth about the other arguments is part of the answer."""
-    wanted = {"yes": True, "one": 1, "text": "yes", "none": None, "no": False}
+    """Return the value that the header X-Auth names, or check the other arguments."""
+    values = {"yes": True, "one": 1, "text": "yes", "none": None, "no": False}
     token = request.headers.get("X-Auth", "no")
     if token == "raise":
         raise RuntimeError(SECRET)
     if token == "body":
         return b'"echo"' in request["data"]
     if token == "arguments":
-        post = path == "/api/" and method is None and request.method == "POST"
-        got = path == "/api/" and method == "echo" and request.method == "GET" and request.args == {"value": "1"}
-        return server.name == "table" and request.remote_addr == "127.0.0.1" and (post or got)
-    return wanted[token]
+        is_post = path == "/api/" and method is None and request.method == "POST"
+        is_get = path == "/api/" and method == "echo" and request.method == "GET" and request.args == {"value": "1"}
+        return server.name == "table" and request.remote_addr == "127.0.0.1" and (is_post or is_get)
+    return values[token]
 
 
 CUSTOM_JSON = SimpleNamespace(

@@ -32,14 +32,14 @@ REASONS = {
 
 @dataclass(frozen=True)
 class Case:
-    """The headers of the answer are compared as a set of lines: their order is no promise.
+    """One case. The headers of the answer are compared as a set of lines: their order is not promised.
 
     Attributes:
-        name: Its name.
-        request: What is sent.
-        answer: What comes back.
-        configuration: The name of the configuration of the server that is asked.
-        over_native: What comes back from the native front, where that differs. Few cases have it, and say why.
+        name: The name of the case.
+        request: The request.
+        answer: The expected answer.
+        configuration: The name of the configuration of the server.
+        over_native: The expected answer of the native front, if it differs. Few cases have it, and say why.
     """
 
     name: str
@@ -63,7 +63,7 @@ def json_answer(body, *extra, content_type=JSON):
 
 
 def without_body(answer):
-    """Return the answer to a HEAD."""
+    """Return the answer to the same request by HEAD."""
     return Answer(answer.status, answer.headers, b"")
 
 
@@ -82,12 +82,12 @@ def not_found_answer():
 
 
 def result(value, request_id="1"):
-    """Write a response; value and id are JSON texts."""
+    """Return a response; value and id are JSON texts."""
     return f'{{"jsonrpc":"2.0","result":{value},"id":{request_id}}}'
 
 
 def error(code, message, request_id="1", data=None):
-    """Write an error response; id and data are JSON texts."""
+    """Return an error response; id and data are JSON texts."""
     data = "" if data is None else f',"data":{data}'
     return f'{{"jsonrpc":"2.0","error":{{"code":{code},"message":{json.dumps(message)}{data}}},"id":{request_id}}}'
 
@@ -97,21 +97,21 @@ def internal_error(request_id="1"):
 
 
 def text_of(method, params=None, request_id="1"):
-    """Write a call as JSON text; params and id are JSON texts, an id of None makes a notification."""
+    """Return a call as JSON text. Params and id are JSON texts; an id of None makes a notification."""
     params = "" if params is None else f',"params":{params}'
     request_id = "" if request_id is None else f',"id":{request_id}'
     return f'{{"jsonrpc":"2.0","method":{json.dumps(method, ensure_ascii=False)}{params}{request_id}}}'
 
 
 def call_case(name, method, params, answer, configuration="plain", **options):
-    """A call by POST whose answer is a JSON text."""
+    """Return a case of a call by POST whose answer is a JSON text."""
     return Case(name, post(text_of(method, params).encode(), **options), json_answer(answer), configuration)
 
 
 def body_case(name, body, answer, configuration="plain", **options):
-    """A POST of any text whose answer is a JSON text, or none."""
-    answered = json_answer(answer) if answer else nothing_answer()
-    return Case(name, post(bytes_of(body), **options), answered, configuration)
+    """Return a case of a POST of any text whose answer is a JSON text, or empty."""
+    expected = json_answer(answer) if answer else nothing_answer()
+    return Case(name, post(bytes_of(body), **options), expected, configuration)
 
 
 def get_case(name, target, answer, *extra, configuration="plain", headers=(), content_type=JSON, **options):

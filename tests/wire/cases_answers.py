@@ -1,4 +1,4 @@
-"""What a dispatcher and the settings make of an answer: headers, cookies, media type, gzip, size."""
+"""Answers that a dispatcher and the settings change: headers, cookies, media type, gzip, size."""
 
 import gzip
 import json
@@ -30,7 +30,7 @@ ACCEPT = {"Accept-Encoding": "gzip"}
 
 
 def asked(name, method, argument, *extra, content_type=JSON, configuration="plain", **options):
-    """A call whose answer bears what it asked for."""
+    """Return a case of a call that changes its own answer."""
     request = post(text_of(method, json.dumps([argument])).encode(), **options)
     return Case(name, request, json_answer(TRUE, *extra, content_type=content_type), configuration)
 
@@ -91,8 +91,8 @@ HEADER_CASES = [
 ]
 
 
-def cookie(name, given, line):
-    return asked(f"cookie_{name}", "set_cookies", [given], ("Set-Cookie", line))
+def cookie(name, options, line):
+    return asked(f"cookie_{name}", "set_cookies", [options], ("Set-Cookie", line))
 
 
 COOKIE_CASES = [
@@ -187,7 +187,7 @@ def zipped_answer(body, *extra, vary=VARY):
 
 
 def at_size(size):
-    """Return a request and its answer of so many bytes."""
+    """Return a request and its answer of ``size`` bytes."""
     count = size - len(result('""'))
     return blob(str(count)), result(f'"{"x" * count}"')
 

@@ -1,4 +1,4 @@
-"""What browsers need and what other sites must not get: JSONP, CORS, cookies of foreign pages."""
+"""Requests of browsers, and of pages of other sites: JSONP, CORS, cookies of foreign pages."""
 
 from urllib.parse import quote
 

@@ -100,7 +100,7 @@ METHOD_CASES = [
     not_found_case("options_of_an_unknown_path", Request("OPTIONS", "/no/such/path")),
 ]
 
-# A server with these dispatchers takes no other HTTP method at these URLs.
+# A server with these dispatchers accepts no other HTTP method at these URLs.
 WRONG_METHODS = [
     ("GET", "/api", {"OPTIONS", "POST"}),
     ("HEAD", "/api/", {"OPTIONS", "POST"}),
@@ -193,10 +193,10 @@ BODY_ENDED = "the body ended before its declared length"
 
 
 def malformed(reason):
-    """Return how the native front refuses a length by which no body can be found.
+    """Return the refusal of the native front for a length that does not determine a body.
 
-    Its parser, llhttp, ends there and does not pass the field on, so that only its own words can say why. A serving
-    backend that passes the field on leaves it to the application, which tells the value.
+    Its parser, llhttp, stops there and does not pass the field on, so the text is llhttp's own. A serving backend that
+    passes the field on leaves it to the application, whose refusal names the value.
     """
     return text_answer(400, f"malformed request: {reason}")
 
@@ -327,7 +327,7 @@ CODING_CASES = [
     ),
 ]
 
-# Host, Content-Type and Content-Length are three.
+# Host, Content-Type and Content-Length are three more.
 HEADERS_AT_LIMIT = {"X-A": "1", "X-B": "2", "X-C": "3"}
 URL_START = "/api/echo?value="
 VALUE_AT_LIMIT = "x" * (60 - len(URL_START) + 1)  # the question mark does not count

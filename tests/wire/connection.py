@@ -1,4 +1,4 @@
-"""A client of the wire table that speaks HTTP/1.1 over a socket, to the byte: no library puts anything right."""
+"""A client of the wire table over a raw socket, so that no library changes a byte."""
 
 import socket
 
@@ -6,15 +6,15 @@ from tests.helpers import Answer, BrokenStream, UnreadableStream, check_answer
 
 _PATIENCE_S = 30
 
-# How the connection goes on, and when the answer was sent: only the serving backend can say.
-_SERVER_OWN = {"Date", "Connection"}
+# Headers that only the serving backend sets.
+_BACKEND_HEADERS = {"Date", "Connection"}
 
-# A body that is not to be read has this many bytes at most, which are sent; of a longer one nothing is.
-_MOST_UNREAD_BYTES = 100
+# A body that must not be read is sent up to this size; a longer one is not sent at all.
+_MAX_UNREAD_BYTES = 100
 
 
 def call_connection(address, request):
-    """Send a request over a connection of its own. Return its answer, after holding it against RFC 9110 and 9112."""
+    """Send a request over a new connection. Check its answer by RFC 9110 and 9112, and return it."""
     source = (request.environ.get("REMOTE_ADDR", "127.0.0.1"), 0)
     with socket.create_connection(address, _PATIENCE_S, source) as client, client.makefile("rb") as stream:
         head, body = message_of(request)
@@ -23,26 +23,27 @@ def call_connection(address, request):
             client.shutdown(socket.SHUT_WR)
         answer = read_answer(stream, request.method)
         check_end(client, stream, answer, has_more=is_followed_by_more(request, body))
-    answer = Answer(answer.status, tuple(line for line in answer.headers if line[0] not in _SERVER_OWN), answer.body)
+    headers = tuple(line for line in answer.headers if line[0] not in _BACKEND_HEADERS)
+    answer = Answer(answer.status, headers, answer.body)
     check_answer(answer, request.method)
     return answer
 
 
-def why_unsayable(request):
-    """Return why no client can send this request over a connection; None where one can."""
+def why_unsendable(request):
+    """Return why no client can send this request over a connection; None if one can."""
     stream = request.environ.get("wsgi.input")
     if isinstance(stream, BrokenStream) and issubclass(stream.failure, ConnectionError):
         return "a connection that is reset carries no answer"
     headers = dict(header_lines(request))
     if not request.chunked and "Transfer-Encoding" in headers and "Content-Length" not in headers:
-        return "the native front always knows where a chunked body ends"
+        return "the native front always finds the end of a chunked body"
     if headers.get("Content-Length", "").strip(" \t") != headers.get("Content-Length", ""):
-        return "white space around a value is no part of it (RFC 9110, section 5.5)"
+        return "white space around a value is not part of it (RFC 9110, section 5.5)"
     return None
 
 
 def message_of(request):
-    """Return the head and the body as they are sent."""
+    """Return the head and the body as bytes."""
     version = request.environ.get("SERVER_PROTOCOL", "HTTP/1.1")
     lines = [f"{request.method} {request.target} {version}", *map(": ".join, header_lines(request))]
     return "\r\n".join([*lines, "", ""]).encode("latin-1"), body_of(request)
@@ -58,17 +59,17 @@ def header_lines(request):
 
 
 def body_of(request):
-    """Return what follows the head: half of a body that breaks off, any bytes for one that nobody is to look at."""
+    """Return the bytes after the head: half of a body that breaks off, blanks for one that must not be read."""
     stream = request.environ.get("wsgi.input")
     if isinstance(stream, UnreadableStream):
         length = number_of(request.headers["Content-Length"])
-        return b" " * length if length <= _MOST_UNREAD_BYTES else b""
+        return b" " * length if length <= _MAX_UNREAD_BYTES else b""
     body = framed(request.body, is_chunked=request.chunked)
     return body[: len(body) // 2] if isinstance(stream, BrokenStream) else body
 
 
 def framed(body, *, is_chunked):
-    """Return a body as it is sent; where it is chunked, in two chunks."""
+    """Return a body as it is sent: if it is chunked, in two chunks."""
     if not is_chunked:
         return body
     chunks = [chunk for chunk in (body[:5], body[5:]) if chunk]
@@ -84,12 +85,12 @@ def is_cut_short(request):
 
 
 def is_followed_by_more(request, body):
-    """Return whether the client sends more than the request has: the server takes it for another request."""
+    """Return whether the client sends bytes after the request, which the server parses as another request."""
     return not request.chunked and len(body) > number_of(dict(header_lines(request)).get("Content-Length"))
 
 
 def number_of(length):
-    """Return a Content-Length as a number; 0 where it is none, or has more digits than one that counts."""
+    """Return a Content-Length as a number; 0 if it is no number, or has too many digits."""
     return int(length) if length and length.isdecimal() and len(length) < 20 else 0
 
 
@@ -116,7 +117,7 @@ def read_line(stream):
 
 
 def check_end(client, stream, answer, *, has_more):
-    """Check that nothing follows the answer, but the refusal of what followed the request."""
+    """Check that nothing follows the answer, except the refusal of bytes after the request."""
     if answer.header("Connection") is None:
         client.shutdown(socket.SHUT_WR)
     rest = stream.read()

@@ -1,4 +1,4 @@
-"""Section 7 of the JSON-RPC 2.0 specification, every example of it, over a real socket."""
+"""Every example of section 7 of the JSON-RPC 2.0 specification, over a real socket."""
 
 import json
 
@@ -33,8 +33,8 @@ def address():
     server.stop()
 
 
-def says(address, text):
-    """Send a JSON text as the specification prints it. Return the JSON of the answer; None where there is no body."""
+def send(address, text):
+    """Send a JSON text as the specification prints it. Return the JSON of the answer; None if there is no body."""
     answer = call_socket(address, post(text.encode(), "/"))
     if answer.code == 204:
         assert answer.body == b""
@@ -52,13 +52,13 @@ def error(code, message, request_id):
     return {"jsonrpc": "2.0", "error": {"code": code, "message": message}, "id": request_id}
 
 
-def same(given, expected):
-    """Compare responses; the specification fixes codes, and calls its texts short descriptions."""
-    given, expected = json.loads(json.dumps(given)), json.loads(json.dumps(expected))
-    for response in given if isinstance(given, list) else [given]:
+def is_same(answer, expected):
+    """Compare responses, without the details in messages: the specification fixes only codes."""
+    answer, expected = json.loads(json.dumps(answer)), json.loads(json.dumps(expected))
+    for response in answer if isinstance(answer, list) else [answer]:
         if "error" in response:
             response["error"]["message"] = response["error"]["message"].partition(":")[0]
-    return unordered(given) == unordered(expected) if isinstance(expected, list) else given == expected
+    return unordered(answer) == unordered(expected) if isinstance(expected, list) else answer == expected
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def same(given, expected):
     ],
 )
 def test_call_with_positional_and_named_parameters(address, text, result, request_id):
-    assert says(address, text) == {"jsonrpc": "2.0", "result": result, "id": request_id}
+    assert send(address, text) == {"jsonrpc": "2.0", "result": result, "id": request_id}
 
 
 @pytest.mark.parametrize(
@@ -79,29 +79,29 @@ def test_call_with_positional_and_named_parameters(address, text, result, reques
     ['{"jsonrpc": "2.0", "method": "update", "params": [1,2,3,4,5]}', '{"jsonrpc": "2.0", "method": "foobar"}'],
 )
 def test_notification(address, text):
-    assert says(address, text) is None
+    assert send(address, text) is None
 
 
 def test_call_of_a_method_that_does_not_exist(address):
-    answer = says(address, '{"jsonrpc": "2.0", "method": "foobar", "id": "1"}')
+    answer = send(address, '{"jsonrpc": "2.0", "method": "foobar", "id": "1"}')
 
     assert answer == error(-32601, "Method not found", "1")
 
 
 def test_call_with_invalid_json(address):
-    answer = says(address, '{"jsonrpc": "2.0", "method": "foobar, "params": "bar", "baz]')
+    answer = send(address, '{"jsonrpc": "2.0", "method": "foobar, "params": "bar", "baz]')
 
-    assert same(answer, error(-32700, "Parse error", None))
+    assert is_same(answer, error(-32700, "Parse error", None))
 
 
 def test_call_with_an_invalid_request_object(address):
-    answer = says(address, '{"jsonrpc": "2.0", "method": 1, "params": "bar"}')
+    answer = send(address, '{"jsonrpc": "2.0", "method": 1, "params": "bar"}')
 
-    assert same(answer, error(-32600, "Invalid Request", None))
+    assert is_same(answer, error(-32600, "Invalid Request", None))
 
 
 def test_batch_with_invalid_json(address):
-    answer = says(
+    answer = send(
         address,
         """[
   {"jsonrpc": "2.0", "method": "sum", "params": [1,2,4], "id": "1"},
@@ -109,20 +109,20 @@ def test_batch_with_invalid_json(address):
 ]""",
     )
 
-    assert same(answer, error(-32700, "Parse error", None))
+    assert is_same(answer, error(-32700, "Parse error", None))
 
 
 def test_empty_array(address):
-    assert same(says(address, "[]"), error(-32600, "Invalid Request", None))
+    assert is_same(send(address, "[]"), error(-32600, "Invalid Request", None))
 
 
 @pytest.mark.parametrize(("text", "count"), [("[1]", 1), ("[1,2,3]", 3)])
 def test_invalid_batch(address, text, count):
-    assert same(says(address, text), [error(-32600, "Invalid Request", None)] * count)
+    assert is_same(send(address, text), [error(-32600, "Invalid Request", None)] * count)
 
 
 def test_batch(address):
-    answer = says(
+    answer = send(
         address,
         """[
         {"jsonrpc": "2.0", "method": "sum", "params": [1,2,4], "id": "1"},
@@ -134,7 +134,7 @@ def test_batch(address):
     ]""",
     )
 
-    assert same(
+    assert is_same(
         answer,
         [
             {"jsonrpc": "2.0", "result": 7, "id": "1"},
@@ -152,4 +152,4 @@ def test_batch_of_notifications(address):
         {"jsonrpc": "2.0", "method": "notify_hello", "params": [7]}
     ]"""
 
-    assert says(address, text) is None
+    assert send(address, text) is None

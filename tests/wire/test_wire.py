@@ -1,4 +1,4 @@
-"""One table of requests, each with its exact answer, over every way to a server."""
+"""One table of requests with exact answers, checked over every way to a server."""
 
 import contextlib
 import re
@@ -10,25 +10,25 @@ from tests.helpers import Request, post
 from tests.wire.api import echo
 from tests.wire.cases import CASES
 from tests.wire.cases_http import CALL, DOUBLE_SLASHES, WRONG_METHODS
-from tests.wire.connection import why_unsayable
+from tests.wire.connection import why_unsendable
 from tests.wire.ways import WAYS, Servers
 
 _CORRELATION_ID = re.compile(rb'"correlationId":"[0-9a-f]{40}"')
 _ID_OF_A_FAILURE = re.compile(rb"\[[0-9a-f]{40}\]")
 _TRACEBACK = re.compile(rb'"traceback":"Traceback \(most recent call last\):(?:[^"\\]|\\.)*"')
 
-_MOST_UNSAYABLE = 4
-_MOST_DIFFERENCES = 12
+_MAX_UNSENDABLE = 4
+_MAX_DIFFERENCES = 12
 
 
 @pytest.fixture(scope="module")
 def servers():
-    with contextlib.closing(Servers()) as made:
-        yield made
+    with contextlib.closing(Servers()) as all_servers:
+        yield all_servers
 
 
 def comparable(answer, *, ordered=False):
-    """Put placeholders in the place of what is new each time, and the headers in a fixed order."""
+    """Replace values that differ each time by placeholders, and sort the headers."""
     body = _TRACEBACK.sub(b'"traceback":"<traceback>"', answer.body)
     body = _CORRELATION_ID.sub(b'"correlationId":"<id>"', body)
     body = _ID_OF_A_FAILURE.sub(b"[<id>]", body)
@@ -40,8 +40,8 @@ def comparable(answer, *, ordered=False):
 
 
 def ways_of(case):
-    """Return the ways by which a case can go."""
-    return [way for way in WAYS if not (way.is_native and why_unsayable(case.request))]
+    """Return the ways on which a case can be sent."""
+    return [way for way in WAYS if not (way.is_native and why_unsendable(case.request))]
 
 
 def expected(case, way):
@@ -55,16 +55,16 @@ def test_the_table_is_large_enough_and_names_are_unique():
     assert sorted(names) == sorted(set(names))
 
 
-def test_all_but_a_few_cases_go_over_a_connection_and_are_answered_there_as_everywhere():
-    unsayable = {case.name: why for case in CASES if (why := why_unsayable(case.request))}
+def test_nearly_all_cases_can_be_sent_over_a_connection_with_the_same_answer():
+    unsendable = {case.name: why for case in CASES if (why := why_unsendable(case.request))}
     differing = [case.name for case in CASES if case.over_native]
 
-    assert len(unsayable) <= _MOST_UNSAYABLE, unsayable
-    assert len(differing) <= _MOST_DIFFERENCES, differing
+    assert len(unsendable) <= _MAX_UNSENDABLE, unsendable
+    assert len(differing) <= _MAX_DIFFERENCES, differing
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_answer_is_exactly_as_the_table_says_by_all_ways_and_in_the_same_order(case, servers):
+def test_answer_is_exactly_that_of_the_table_on_all_ways(case, servers):
     answers = {way: servers.ask(way, case.configuration, case.request) for way in ways_of(case)}
 
     for way, answer in answers.items():
@@ -93,7 +93,7 @@ def server_of_one_path(**options):
 
 @pytest.fixture(scope="module")
 def callers(servers):
-    """Return for each way what sends requests to a server of one path."""
+    """Return for each way a function that sends requests to a server of one path."""
     return {way: servers.caller_of(way, server_of_one_path) for way in WAYS}
 
 
@@ -108,7 +108,7 @@ def test_wrong_http_method_is_405_with_the_right_ones(method, target, allowed, w
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.name)
 @pytest.mark.parametrize("target", ["/no", "/apii", "/api/no_such", "/api/.."])
-def test_post_to_an_unknown_path_is_404_although_a_get_of_a_method_would_look_like_it(target, way, servers):
+def test_post_to_the_url_of_a_method_is_404(target, way, servers):
     assert servers.ask(way, "plain", post(CALL, target)).code == 404
 
 

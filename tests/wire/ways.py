@@ -22,7 +22,7 @@ class Way:
         name: Its name.
         is_native: Whether requests go over a connection to the native front; else they are WSGI environs.
         goes_through_flask: Whether Flask dispatches the request.
-        is_mounted: Whether the server is mounted in a Flask application that somebody else made.
+        is_mounted: Whether the server is mounted in an existing Flask application.
     """
 
     name: str
@@ -48,14 +48,14 @@ WAYS = (
 
 
 class Servers:
-    """The servers of the table, each made when it is first asked, and kept until all of them end."""
+    """The servers of the table. Each is made at its first request, and kept until the end of all."""
 
     def __init__(self):
         self._stack = contextlib.ExitStack()
         self._caller_of = functools.cache(self._make_caller)
 
     def ask(self, way, configuration, request):
-        """Send a request of the table. Return its answer."""
+        """Send a request of the table, and return its answer."""
         return self._caller_of(way, configuration)(request)
 
     def caller_of(self, way, make, **options):
@@ -75,8 +75,8 @@ class Servers:
     def _serve(self, server, application):
         """Serve an application as a started server does, and return the address.
 
-        The server itself is not started: the table's are only mounted. One that listens on a loopback address takes
-        names of this machine alone, and pages of no other origin; that is a configuration of its own.
+        The server itself is not started: those of the table are only mounted. A server that listens on a loopback
+        address accepts only loopback names and no foreign origins; that is a separate configuration.
         """
         gate = Gate()
         gate.open(application)

@@ -1,4 +1,4 @@
-"""Limits on how often each client may call: the option ``rateLimit``, by the library ``limits``.
+"""The rate limits of each client: the option ``rateLimit``, with the library ``limits``.
 
-Nothing here is loaded by a server that has none, and ``limits`` is imported when the first limit is read.
+A server without rate limits loads nothing of this package, and ``limits`` is imported when the first limit is parsed.
 """

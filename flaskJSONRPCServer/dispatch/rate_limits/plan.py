@@ -1,4 +1,4 @@
-"""The option ``rateLimit``, read and checked once."""
+"""The option ``rateLimit``, parsed and checked once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ IN_MEMORY: Final = "memory"
 """The scheme of the storage in this process."""
 
 SHARED: Final = ("redis", "redis+unix", "rediss", "valkey", "valkey+unix", "valkeys")
-"""The schemes of the storages that several processes share."""
+"""The schemes of the storages that several processes can share."""
 
 _DEFAULT_STORAGE: Final = f"{IN_MEMORY}://"
 
@@ -33,20 +33,20 @@ _ACCEPTS: Final = (
     "second, minute, hour, day, month and year"
 )
 
-# ``limits`` reads "5/0 minute" as "5/minute".
+# ``limits`` parses "5/0 minute" as "5/minute".
 _EVERY_ZERO: Final = re.compile(r"(?:/|per)\s*0+\s*[a-z]", re.IGNORECASE)
 
-# A client may use as many addresses as it likes; a counter takes some 350 bytes.
+# A bound on memory, since a client may have any number of addresses. A counter takes some 350 bytes.
 _DEFAULT_MAX_COUNTERS: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """The limits that hold for one scope, for each client apart.
+    """The limits of each client in one scope.
 
     Attributes:
-        scope: What they hold for, as the keys of counters have it: ``server``, ``path /api/``, ``method login``.
-        items: The limits, the shortest window first: a burst that this one refuses is not counted by the longer ones.
+        scope: The scope, as in the keys of counters: ``server``, ``path /api/``, ``method login``.
+        items: The limits, the shortest window first: a burst that it refuses is not counted by the longer windows.
     """
 
     scope: str
@@ -54,22 +54,22 @@ class Rule:
 
 
 def registered_rule(path: str, name: str, items: tuple[RateLimitItem, ...]) -> Rule:
-    """Return the limits that a dispatcher was registered with, under a formatted path and its main name."""
+    """Return the rule of a dispatcher with registered limits, for a formatted path and its main name."""
     return Rule(f"registered {path}{name}", items)
 
 
 @dataclass(frozen=True, slots=True)
 class RateLimitPlan:
-    """What the option ``rateLimit`` asks for.
+    """The parsed option ``rateLimit``.
 
     Attributes:
-        server: For all calls.
-        paths: By formatted path, for the calls on it.
-        methods: By the name of a method, on all paths, or by path and name, such as ``/api/login``.
-        identity: Names the client of a request, given as ``auth`` gets it; None for its address.
-        storage: Where the counters are, as a URI.
-        strategy: How they count; one of ``STRATEGIES``.
-        max_counters: The most counters in memory.
+        server: The rule for all calls.
+        paths: The rules for the calls on a path, by formatted path.
+        methods: The rules for a method: by its name, for all paths, or by path and name, such as ``/api/login``.
+        identity: Returns the name of the client of a request, which is copied as for ``auth``; None for its address.
+        storage: The URI of the storage of the counters.
+        strategy: The counting strategy; one of ``STRATEGIES``.
+        max_counters: The maximum number of counters in memory.
     """
 
     server: Rule | None = None
@@ -82,34 +82,34 @@ class RateLimitPlan:
 
 
 def read_plan(option: Any, format_path: Callable[[str], str]) -> RateLimitPlan:
-    """Return what an option asks for; None asks for nothing.
+    """Parse the option; None means no limits.
 
     Args:
         option: None, a limit, a list of limits, or a dict with any of ``limits``, ``paths``, ``methods``,
             ``identity``, ``storage``, ``strategy`` and ``maxCounters``.
-        format_path: Gives a path a slash at both ends.
+        format_path: Adds a slash at both ends of a path.
 
     Raises:
-        SettingsError: A value is refused; the message names it.
+        SettingsError: A value is invalid; the message names it.
         MissingExtraError: ``limits`` is not installed.
     """
     if option is None:
         return RateLimitPlan()
-    given = option if isinstance(option, Mapping) else {"limits": option}
-    for key in given:
+    values = option if isinstance(option, Mapping) else {"limits": option}
+    for key in values:
         if key not in _KEYS:
             raise SettingsError(unknown_name("key of rateLimit", key, _KEYS))
-    if not any(key in given and given[key] != {} for key in ("limits", "methods", "paths")):
+    if not any(key in values and values[key] != {} for key in ("limits", "methods", "paths")):
         raise SettingsError("rateLimit is refused: it sets no limit; give it any of limits, paths and methods")
-    what = "rateLimit" if given is not option else "rateLimit['limits']"
+    what = "rateLimit" if values is not option else "rateLimit['limits']"
     plan = RateLimitPlan(
-        server=Rule("server", limits_of(what, given["limits"])) if "limits" in given else None,
-        paths=dict(path_rules(given.get("paths", {}), format_path)),
-        methods=dict(method_rules(given.get("methods", {}))),
-        identity=checked_identity(given.get("identity")),
-        storage=checked_storage(given.get("storage", _DEFAULT_STORAGE)),
-        strategy=checked_strategy(given.get("strategy", STRATEGIES[0])),
-        max_counters=checked_count(given.get("maxCounters", _DEFAULT_MAX_COUNTERS)),
+        server=Rule("server", limits_of(what, values["limits"])) if "limits" in values else None,
+        paths=dict(path_rules(values.get("paths", {}), format_path)),
+        methods=dict(method_rules(values.get("methods", {}))),
+        identity=checked_identity(values.get("identity")),
+        storage=checked_storage(values.get("storage", _DEFAULT_STORAGE)),
+        strategy=checked_strategy(values.get("strategy", STRATEGIES[0])),
+        max_counters=checked_count(values.get("maxCounters", _DEFAULT_MAX_COUNTERS)),
     )
     if plan.strategy == "moving-window" and scheme_of(plan.storage) == IN_MEMORY:
         remedy = "choose 'sliding-window-counter', or a storage such as 'redis://127.0.0.1:6379/0'"
@@ -118,24 +118,24 @@ def read_plan(option: Any, format_path: Callable[[str], str]) -> RateLimitPlan:
 
 
 def limits_of(what: str, value: Any) -> tuple[RateLimitItem, ...]:
-    """Return the limits that a string or a list of strings says, the shortest window first, each once.
+    """Parse a string or a list of strings into limits: the shortest window first, without duplicates.
 
     Args:
-        what: The option that has the value, for the error.
-        value: The value.
+        what: The name of the option, for error messages.
+        value: The value of the option.
 
     Raises:
-        SettingsError: It is neither, or one of them is no limit.
+        SettingsError: The value has another type, or a string that is no limit.
         MissingExtraError: ``limits`` is not installed.
     """
     texts = [value] if isinstance(value, str) else value
     if not isinstance(texts, (list, tuple)) or not texts:
         raise SettingsError(f"{what}={value!r} is refused: {_ACCEPTS}")
-    items = [item for text in texts for item in parsed(what, text)]
+    items = [item for text in texts for item in parse_limits(what, text)]
     return tuple(sorted(dict.fromkeys(items), key=lambda item: item.get_expiry()))
 
 
-def parsed(what: str, text: Any) -> Sequence[RateLimitItem]:
+def parse_limits(what: str, text: Any) -> Sequence[RateLimitItem]:
     try:
         from limits import parse_many
     except ImportError as exc:
@@ -148,17 +148,19 @@ def parsed(what: str, text: Any) -> Sequence[RateLimitItem]:
     if _EVERY_ZERO.search(text):
         raise refused
     if any(item.amount < 1 for item in items):
-        raise SettingsError(f"{what}={text!r} is refused: a limit is at least 1; what nobody may call, do not register")
+        raise SettingsError(
+            f"{what}={text!r} is refused: a limit is at least 1; do not register a method that nobody may call"
+        )
     return items
 
 
 def path_rules(value: Any, format_path: Callable[[str], str]) -> Iterator[tuple[str, Rule]]:
-    seen = set()
+    formatted_paths = set()
     for path, limits in named_limits("paths", value):
         formatted = format_path(path)
-        if formatted in seen:
+        if formatted in formatted_paths:
             raise SettingsError(f"rateLimit['paths'] is refused: it names the path {formatted!r} twice")
-        seen.add(formatted)
+        formatted_paths.add(formatted)
         yield formatted, Rule(f"path {formatted}", limits)
 
 
@@ -175,7 +177,11 @@ def named_limits(key: str, value: Any) -> Iterator[tuple[str, tuple[RateLimitIte
 
 
 def checked_identity(identity: Callable[[Any], object] | None) -> Callable[[Any], object] | None:
-    """Return the function, if it can be called with one argument by position."""
+    """Return the identity function.
+
+    Raises:
+        SettingsError: It cannot be called with one positional argument.
+    """
     if identity is None:
         return None
     accepts = "it takes a plain function of one parameter, the request, that returns a string or None"
@@ -213,7 +219,7 @@ def checked_count(value: Any) -> int:
 
 
 def scheme_of(uri: str) -> str:
-    """Return the scheme of a URI, which is all of it that may be shown."""
+    """Return the scheme of a URI, its only part that messages may show."""
     try:
         return urlsplit(uri).scheme
     except ValueError:

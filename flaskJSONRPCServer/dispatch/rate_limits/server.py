@@ -1,4 +1,4 @@
-"""The rate limits of one server, from one start to the next."""
+"""The rate limits of one server, which outlive its restarts."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ __all__ = ["ServerRateLimits"]
 
 
 class ServerRateLimits:
-    """Makes the limiter of each pipeline, and keeps the counters: a restart gives no client new units.
+    """Makes the limiter of each pipeline, and keeps the counters, so that a restart gives no client new units.
 
     Args:
         log: The log of the server.
-        format_path: Gives a path a slash at both ends.
-        name: What servers have in common that share counters in one storage.
+        format_path: Adds a slash at both ends of a path.
+        name: The common name of the servers that share counters in one storage.
     """
 
     def __init__(self, log: ServerLog, format_path: Callable[[str], str], name: str) -> None:
@@ -39,25 +39,25 @@ class ServerRateLimits:
         """Check the option ``rateLimit``.
 
         Raises:
-            SettingsError: It has a value that it cannot have.
+            SettingsError: The option has an invalid value.
             MissingExtraError: ``limits`` is not installed, or the client library of the storage.
         """
         if option is not None:
-            self._made_counters(read_plan(option, self._format_path))
+            self._make_counters(read_plan(option, self._format_path))
 
-    def note(self, routes: Iterable[Route]) -> bool:
-        """Return whether one of these routes has a limit, while there is no limiter for want of one."""
+    def add_routes(self, routes: Iterable[Route]) -> bool:
+        """Record new routes; return whether they have the first limit of any route, so that a limiter is needed now."""
         if self._has_limited_routes or not any(route.rate_limit for route in routes):
             return False
         self._has_limited_routes = True
         return True
 
     def limiter(self, option: Any, copy_request: Callable[[Request], Any]) -> RateLimiter | None:
-        """Return what holds requests against the limits; None where there are none.
+        """Return the limiter of a pipeline; None without limits.
 
         Args:
-            option: The option ``rateLimit``, of which the caller changes nothing afterwards.
-            copy_request: Makes the copy of a request that the identity function is given.
+            option: The option ``rateLimit``. The caller must not change it afterwards.
+            copy_request: Copies a request for the identity function.
 
         Raises:
             SettingsError, MissingExtraError: As :meth:`check`.
@@ -66,16 +66,16 @@ class ServerRateLimits:
             return None
         if self._counters is None or option != self._option:
             self._plan = read_plan(option, self._format_path)
-            self._counters = self._made_counters(self._plan)
+            self._counters = self._make_counters(self._plan)
             self._option = option
         return RateLimiter(self._plan, self._counters, self._log, copy_request, self._name)
 
     def report(self) -> dict[str, int]:
-        """Return how many calls were refused, for the statistics; nothing where there are no limits."""
+        """Return the number of refused calls, for the statistics; an empty dict without limits."""
         return {} if self._counters is None else {"rateLimitedCount": self._counters.refused}
 
     def unmatched(self, routes: Sequence[Route]) -> list[str]:
-        """Return the paths and methods of the option that none of the routes has, in words: they limit nothing."""
+        """Describe the paths and methods of the option that no route has: they limit nothing."""
         paths = {route.path for route in routes}
         methods = {name for route in routes for name in names_of(route)}
         return [
@@ -83,7 +83,7 @@ class ServerRateLimits:
             *(f"the method {name!r}" for name in self._plan.methods if name not in methods),
         ]
 
-    def _made_counters(self, plan: RateLimitPlan) -> Counters:
+    def _make_counters(self, plan: RateLimitPlan) -> Counters:
         from .counters import Counters
 
         return Counters(plan, self._log)

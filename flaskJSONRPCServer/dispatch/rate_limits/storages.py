@@ -1,4 +1,4 @@
-"""Storages that several processes share: Redis and Valkey, by the client libraries that ``limits`` knows."""
+"""Storages that several processes share: Redis and Valkey, with the client libraries that ``limits`` supports."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from .plan import scheme_of
 __all__ = ["STORAGE_TIMEOUT_S", "shared_storage"]
 
 STORAGE_TIMEOUT_S: Final = 1.0
-"""How long a shared storage may take to connect, and to answer. A guess: it is in the same network, and calls wait."""
+"""The timeout of a shared storage, to connect and to answer. A guess: it is in the same network, and calls wait."""
 
 
 def shared_storage(uri: str) -> Storage:
-    """Return the storage of a URI with one of the schemes of ``SHARED``. It connects with the first call.
+    """Return the storage of a URI with one of the ``SHARED`` schemes. It connects at the first call.
 
     Raises:
-        SettingsError: The URI cannot be read. No message has it, since it may hold a password.
+        SettingsError: The URI cannot be parsed. No message shows it, since it may contain a password.
         MissingExtraError: The client library is not installed.
     """
     scheme = scheme_of(uri)
@@ -33,7 +33,7 @@ def shared_storage(uri: str) -> Storage:
         storage = storage_from_string(
             uri,
             wrap_exceptions=True,
-            # Neither has a timeout by default. What the URI says, such as ?socket_timeout=0.2, counts more.
+            # Neither client has a timeout by default. One in the URI, such as ?socket_timeout=0.2, takes precedence.
             socket_timeout=STORAGE_TIMEOUT_S,
             socket_connect_timeout=STORAGE_TIMEOUT_S,
         )

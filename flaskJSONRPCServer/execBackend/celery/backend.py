@@ -1,4 +1,4 @@
-"""The backend that runs calls in Celery workers, which may be on other machines. This is the server's side of it."""
+"""The server's side of the Celery backend. The calls run in workers, which may be on other machines."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from ...dispatch.backends import CallAnswer
 from ...dispatch.context import BackendContext
 from ...dispatch.facade import ServerFacade
 from ...errors import SettingsError
-from ..base import PreparedBackend, runs_already
-from .app import Application, Options, from_environment, make_app
-from .run import Run, Ticket
-from .worker import attach, let_celery_follow_dots
+from ..base import PreparedBackend, already_running_error
+from .app import CeleryApplication, make_app
+from .command_line import resolve_dotted_names
+from .options import Options, from_environment
+from .session import CallSession, PendingCall
+from .tasks import register_tasks
 
 __all__ = ["DEFAULT_HEADERS", "CeleryBackend"]
 
 DEFAULT_HEADERS = ("Accept-Language", "Content-Type", "Host", "User-Agent")
-"""The header fields that workers are told, unless the backend is given others."""
+"""The header fields that travel to workers by default."""
 
 _TIMEOUT_S = 60.0
 _QUEUE = "flaskJSONRPCServer"
@@ -27,30 +29,30 @@ _QUEUE = "flaskJSONRPCServer"
 class CeleryBackend(PreparedBackend):
     """Runs calls in Celery workers: ``python -m flaskJSONRPCServer worker module:server``.
 
-    The answers of calls are waited for. A notification is answered as soon as the broker has it; it runs at least once,
-    though workers are killed.
+    A call waits for its answer. A notification is answered as soon as the broker has it, and runs at least once, even
+    if workers are killed.
 
     Args:
-        broker: The URL of the message broker, Redis or RabbitMQ; None: the environment variable
+        broker: The URL of the message broker, Redis or RabbitMQ; None for the environment variable
             ``FLASKJSONRPC_CELERY_BROKER`` or ``CELERY_BROKER_URL``.
-        backend: The URL of another broker for the answers; None: ``FLASKJSONRPC_CELERY_BACKEND`` or
-            ``CELERY_RESULT_BACKEND``, else the broker itself, which ``rpc://`` stands for too.
-        queue: The queue of the calls; None: ``FLASKJSONRPC_CELERY_QUEUE``, else ``flaskJSONRPCServer``.
-        timeout: How long a call may take until its answer is there, in seconds; None: ``FLASKJSONRPC_CELERY_TIMEOUT``,
-            else 60.
+        backend: The URL of another broker for the answers; None for ``FLASKJSONRPC_CELERY_BACKEND`` or
+            ``CELERY_RESULT_BACKEND``. If neither is set, or it is ``rpc://``, answers travel by ``broker``.
+        queue: The queue of the calls; None for ``FLASKJSONRPC_CELERY_QUEUE``, else ``flaskJSONRPCServer``.
+        timeout: How long the answer of a call may take, in seconds; None for ``FLASKJSONRPC_CELERY_TIMEOUT``, else 60.
         enqueue_timeout: How long the broker may take to accept a call, in seconds.
-        tries: How often a notification is begun before it is put into the queue of dead ones.
-        redeliver_after: After how many seconds Redis gives a notification to another worker, if the first one has
-            given no sign of life.
-        repeat_lost_calls: Run a call again whose worker was lost, as notifications are. False: answer -32005.
-        headers: The names of the request's header fields that workers are told.
-        cookies: The names of the cookies that workers are told.
-        connections: The most connections to the broker for sending.
+        tries: How often a notification is begun before it goes to the dead letter queue.
+        redeliver_after: After how many seconds without a heartbeat of its worker Redis gives a notification to another
+            one.
+        repeat_lost_calls: Whether a call whose worker was lost runs again, like a notification. False: the answer is
+            the error -32005.
+        headers: The names of the header fields that travel to workers.
+        cookies: The names of the cookies that travel to workers.
+        connections: The maximum number of connections for sending.
         options: Further settings of the Celery application.
-        backend_id: Its name, for a second one beside the prepared one.
+        backend_id: The name of the backend. A second one of a server needs its own.
 
     Raises:
-        SettingsError: There is no broker, or an option has a value that it cannot have.
+        SettingsError: There is no broker, or an option has an invalid value.
     """
 
     def __init__(
@@ -87,75 +89,75 @@ class CeleryBackend(PreparedBackend):
             connections=connections,
             celery=dict(options or {}),
         )
-        let_celery_follow_dots()
+        resolve_dotted_names()
         self._making = threading.Lock()
-        self._app: Application | None = None  # made when first asked for; guarded by _making
-        self._context: BackendContext | None = None  # whose application it is; guarded by _making
-        self._run: Run | None = None
+        self._app: CeleryApplication | None = None  # made on first use; guarded by _making
+        self._context: BackendContext | None = None  # of the server that uses the application; guarded by _making
+        self._session: CallSession | None = None
 
-    def celery_app(self, context: BackendContext) -> Application:
+    def celery_app(self, context: BackendContext) -> CeleryApplication:
         """Return the Celery application, for the server and for its workers.
 
         Raises:
-            ServerStateError: Another server has it.
+            ServerStateError: Another server uses the backend.
         """
         with self._making:
             if self._app is None:
                 self._app = make_app(f"{context.name}-{self._id}", self.options)
                 self._context = context
-                attach(self._app, context, self.options)
+                register_tasks(self._app, context, self.options)
             if self._context is not None and self._context is not context:
-                raise runs_already(self._id, self._context)
+                raise already_running_error(self._id, self._context)
             return self._app
 
     def begin(self, context: BackendContext) -> None:
-        """Begin to receive answers. The broker need not be there yet.
+        """Start to receive answers. The broker may come up later.
 
         Raises:
-            ServerStateError: It runs for a server already.
+            ServerStateError: The backend runs for a server already.
         """
-        if self._run is not None and self._context is not None:
-            raise runs_already(self._id, self._context)
-        self._run = Run(self.celery_app(context), context, self.options)
+        if self._session is not None and self._context is not None:
+            raise already_running_error(self._id, self._context)
+        self._session = CallSession(self.celery_app(context), context, self.options)
 
     def add(
         self, uniqueId: str, path: str, dataIn: dict[str, Any], request: Any, isJSONP: str | bool = False
     ) -> tuple[bool, Any, Any]:
-        """Give a call to the broker."""
-        run = self._run
-        if run is None:
+        """Send a call to the broker."""
+        session = self._session
+        if session is None:
             return False, f"exec backend {self._id!r} has stopped", None
-        return run.add(uniqueId, path, dataIn, request, isJSONP)
+        return session.add(uniqueId, path, dataIn, request, isJSONP)
 
-    def check(self, uniqueId: str, ticket: Ticket) -> CallAnswer:
-        """Wait for the answer, until the timeout."""
+    def check(self, uniqueId: str, ticket: PendingCall) -> CallAnswer:
+        """Wait for the answer of a call, until its timeout."""
         return ticket.wait()
 
     def stop(self, server: ServerFacade, timeout: float, processingDispatcherCountMax: int = 0) -> int:
-        """Wait for the answers of all calls, within the timeout. No notification is lost: the broker has them."""
-        run, self._run = self._run, None
-        if run is not None:
-            run.stop(timeout, processingDispatcherCountMax)
+        """Wait for the answers of all calls, within the timeout; return 0: notifications are safe in the broker."""
+        session, self._session = self._session, None
+        if session is not None:
+            session.stop(timeout, processingDispatcherCountMax)
         return 0
 
     def stats(self, inMS: bool = False) -> dict[str, Any]:
         """Return ``<id>_queue``, ``_running``, ``_done``, ``_failed``, ``_retried``, ``_dead``, ``_workers``, ``_age``.
 
-        What the broker and the workers tell is not asked for by each call of this: ``_age`` says how old it is.
+        The values of the broker and the workers are not read by each call of this: ``_age`` is their age in seconds.
         """
-        run = self._run
-        if run is None:
+        session = self._session
+        if session is None:
             return {}
-        return {f"{self._id}_{name}": told for name, told in run.counts().items()}
+        return {f"{self._id}_{name}": count for name, count in session.counts().items()}
 
 
 def lowered(names: Collection[str]) -> frozenset[str]:
-    """Return the names of header fields or cookies as they are compared."""
+    """Return names of header fields or cookies in lower case, as they are compared."""
     return frozenset(name.lower() for name in names)
 
 
-def seconds(given: str) -> float:
+def seconds(text: str) -> float:
     try:
-        return float(given)
+        return float(text)
     except ValueError as exc:
-        raise SettingsError(f"timeout={given!r} is refused: it takes a number of seconds") from exc
+        raise SettingsError(f"timeout={text!r} is refused: it takes a number of seconds") from exc

@@ -1,9 +1,8 @@
-"""Taking messages off a queue of Redis so that none is lost with its worker.
+"""Reliable receiving from a queue of Redis: a message is not lost with its worker.
 
-kombu takes a message by BRPOP and writes it down as taken afterwards. A worker that is killed between the two, or while
-Redis sends it a message, takes that message with it. Here a message is moved to another list, ``<queue>.taken``, until
-it has been written down; what lies there too long is put back. This builds on names that kombu does not publish, which
-is why the extra ``celery`` names the versions.
+kombu pops a message with BRPOP and records it as unacknowledged afterwards. A worker that is killed in between, or
+while Redis sends it a message, takes that message with it. Here BLMOVE moves a message to a second list,
+``<queue>.taken``, where it stays until it is recorded. A message that stays there too long is requeued.
 """
 
 from __future__ import annotations
@@ -11,8 +10,6 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Collection
-from queue import Empty
-from time import monotonic
 from typing import Any
 
 from kombu.transport import redis
@@ -20,21 +17,23 @@ from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import loads
 
 from ...runtime.logs import escaped
-from .shapes import misfit_of_envelope
+from .internals import MovingReceive, acquire_client, transport_options_of
+from .validation import envelope_misfit
 
-__all__ = ["CAREFUL_QUEUE", "DEAD_QUEUE", "careful", "put_back"]
+__all__ = ["DEAD_LETTER_QUEUE", "RELIABLE_QUEUE", "reliable", "requeue_orphans"]
 
 _log = logging.getLogger("flaskJSONRPCServer.worker")
 
-CAREFUL_QUEUE = "careful_queue"
+RELIABLE_QUEUE = "reliable_queue"
 """The transport option that names the queue."""
 
-DEAD_QUEUE = "dead_queue"
-"""The transport option that names the queue of what cannot be run."""
+DEAD_LETTER_QUEUE = "dead_letter_queue"
+"""The transport option that names the dead letter queue."""
 
-_MOST_SHOWN = 60
+_LOGGED_BYTES = 60
 
-_PUT_BACK = """
+# A message that was recorded meanwhile has left the list, and is not requeued.
+_REQUEUE = """
 if redis.call('LREM', KEYS[1], 1, ARGV[1]) == 1 then
     redis.call('RPUSH', KEYS[2], ARGV[1])
 end
@@ -42,92 +41,69 @@ end
 
 
 @functools.cache
-def careful(transport: Any) -> Any:
-    """Return a transport of Redis that takes messages in this way; any other transport as it is."""
+def reliable(transport: Any) -> Any:
+    """Return a subclass of a transport of Redis that receives reliably. Return any other transport unchanged."""
     if not issubclass(transport, redis.Transport):
         return transport
-    channel = type("CarefulChannel", (ReliableReceive, transport.Channel), {})
-    return type("CarefulTransport", (transport,), {"Channel": channel})
+    channel = type("ReliableChannel", (ReliableReceive, transport.Channel), {})
+    return type("ReliableTransport", (transport,), {"Channel": channel})
 
 
 def taken_list(queue: str) -> str:
+    """Return the name of the list of messages that are received and not recorded yet."""
     return f"{queue}.taken"
 
 
-def put_back(client: Any, queue: str, seen: Collection[bytes]) -> set[bytes]:
-    """Put back what has been moved and not been written down since the last look.
+def requeue_orphans(client: Any, queue: str, seen: Collection[bytes]) -> set[bytes]:
+    """Requeue messages that were received and still not recorded at the second look: their worker is dead.
 
     Args:
-        client: Of Redis.
+        client: A Redis client.
         queue: The queue.
-        seen: What was there at the last look.
+        seen: The messages that were in the list at the last look.
 
     Returns:
-        What is there now.
+        The messages that are new in the list.
     """
-    found = set(client.lrange(taken_list(queue), 0, -1))
-    for item in found.intersection(seen):
-        client.eval(_PUT_BACK, 2, taken_list(queue), queue, item)
-    return found.difference(seen)
+    taken = set(client.lrange(taken_list(queue), 0, -1))
+    for item in taken.intersection(seen):
+        client.eval(_REQUEUE, 2, taken_list(queue), queue, item)
+    return taken.difference(seen)
 
 
-class ReliableReceive:
-    """What a channel does otherwise. It is for a channel that consumes the one queue; others work as ever."""
+class ReliableReceive(MovingReceive):
+    """Mixin for the channel that consumes the queue of calls. Channels of other queues receive as usual."""
 
-    _moves: str | None = None  # the queue from which the command that was sent moves a message; None: it is BRPOP
+    def lists_of_move(self) -> tuple[str, str] | None:
+        """Return the queue of calls and the list of messages that are not recorded yet."""
+        queue = transport_options_of(self).get(RELIABLE_QUEUE)
+        return None if queue is None else (queue, taken_list(queue))
 
-    def _brpop_start(self: Any, timeout: float | None = None) -> None:
-        queue = self.connection.client.transport_options.get(CAREFUL_QUEUE)
-        self._moves = queue if self.active_queues == [queue] and not self.global_keyprefix else None
-        if self._moves is None:
-            super()._brpop_start(timeout)  # type: ignore[misc]
-            return
-        self._in_poll = self.client.connection
-        self._brpop_sent_at = monotonic()
-        wait_s = self.brpop_timeout if timeout is None else timeout
-        self.client.connection.send_command("BLMOVE", queue, taken_list(queue), "RIGHT", "LEFT", wait_s)
-
-    def _brpop_read(self: Any, **options: Any) -> bool:
-        if self._moves is None:
-            return super()._brpop_read(**options)  # type: ignore[misc,no-any-return]
-        try:
-            return self._read_moved(self._moves, **options)  # type: ignore[no-any-return]
-        finally:
-            self._in_poll = None
-            self._flush_brpop_reauth()
-
-    def _read_moved(self: Any, queue: str, **options: Any) -> bool:
-        try:
-            item = self.client.parse_response(self.client.connection, "BLMOVE", **options)
-        except self.connection_errors:
-            self.client.connection.disconnect()  # the next round connects again
-            raise
-        if item is None:
-            raise Empty
+    def receive(self, item: bytes, queue: str) -> None:
+        """Deliver a message, which records it, and remove it from the list."""
         message, misfit = read_envelope(item)
         if misfit is None:
-            self.connection._deliver(message, queue)  # which writes it down
+            self.deliver(message, queue)
         else:
             self._dead_letter(item, misfit)
-        with self.conn_or_acquire() as client:
+        with acquire_client(self) as client:
             client.lrem(taken_list(queue), 1, item)
-        return True
 
     def _dead_letter(self: Any, item: bytes, misfit: str) -> None:
-        """Put what is no message into the queue of dead ones, as the body of a message."""
-        dead = self.connection.client.transport_options[DEAD_QUEUE]
+        """Publish an item that is not a message to the dead letter queue, as the body of a message."""
+        queue = transport_options_of(self)[DEAD_LETTER_QUEUE]
         message = self.prepare_message(
             item, content_type="application/octet-stream", content_encoding="binary", headers={"misfit": misfit}
         )
-        self.basic_publish(message, exchange="", routing_key=dead)
-        shown = escaped(item[:_MOST_SHOWN].decode(errors="replace"))
-        _log.error("%s bytes on the queue are no message: %s; they are in %r now: %s", len(item), misfit, dead, shown)
+        self.basic_publish(message, exchange="", routing_key=queue)
+        start = escaped(item[:_LOGGED_BYTES].decode(errors="replace"))
+        _log.error("%s bytes on the queue are no message: %s; they are in %r now: %s", len(item), misfit, queue, start)
 
 
 def read_envelope(item: bytes) -> tuple[Any, str | None]:
-    """Return what lies in a list of Redis, and why it is no message, if it is none."""
+    """Return the message that an item of a Redis list holds, and why it is not a message, if it is not."""
     try:
         message = loads(bytes_to_str(item))
-    except Exception as exc:  # noqa: BLE001  no UTF-8, no JSON, nested too deep, and whatever comes of it in a decoder
+    except Exception as exc:  # noqa: BLE001  not UTF-8, not JSON, nested too deep, or any other error of the decoder
         return None, f"it cannot be read ({type(exc).__name__})"
-    return message, misfit_of_envelope(message)
+    return message, envelope_misfit(message)

@@ -17,7 +17,7 @@ from ...http.request import client_of
 from ...runtime.logs import DEBUG
 from ...runtime.parent import copy_globals
 from ...sansio_jsonrpc import JsonRpcException
-from ..base import PreparedBackend, runs_already
+from ..base import PreparedBackend, already_running_error
 from .channel import ChannelSession
 from .job import Job
 from .messages import make_call_message, make_setup
@@ -83,7 +83,7 @@ class ParallelBackend(PreparedBackend):
             UnsupportedError: The system has no posix_spawn.
         """
         if self._pool is not None and self._context is not None:
-            raise runs_already(self._id, self._context)
+            raise already_running_error(self._id, self._context)
         loky = import_extra()
         require_posix_spawn()
         self._pool = self._make_pool(context, self._pool_size or loky.cpu_count())

@@ -8,16 +8,14 @@ from collections.abc import Callable, Hashable, Iterable
 from typing import Any, cast
 
 from ...dispatch.callables import plan_of
-from ...dispatch.connection import Connection, ServerFacts
-from ...dispatch.exchange import Exchange
-from ...dispatch.execution import described
+from ...dispatch.connection import ServerFacts
+from ...dispatch.execution import CopiedExchange
 from ...dispatch.facade import ServerFacade
 from ...dispatch.invoker import Invoker
 from ...dispatch.locks import Locks, lock_key, optional_lock_key
 from ...dispatch.remote import outcome_of_answer, parts_of_outcome
 from ...dispatch.routes import Route
 from ...errors import ServerStateError
-from ...http import jsonp
 from ...runtime.logs import ServerLog, TracebackText, split_level
 from ...runtime.stats import Stats
 from ...sansio_jsonrpc import ABSENT, JsonRpcException, JsonRpcInternalError, JsonRpcRequest, find_unwritable
@@ -62,7 +60,7 @@ class ChildServer:
         # mypy does not see the methods that only the parent has: they are set after the class.
         facade = cast("ServerFacade", self.facade)
         facts = ServerFacts(setup.name, facade, self.log, self.locks, lambda environ: NOT_SERVED, ParentMain(channel))
-        self._invoker = Invoker(facts, self.stats, debug=settings["debug"], connect=ChildConnection)
+        self._invoker = Invoker(facts, self.stats, debug=settings["debug"])
 
     def call(self, call_message: CallMessage, function: Callable[..., Any]) -> dict[str, Any]:
         """Make a call, in this thread.
@@ -80,9 +78,9 @@ class ChildServer:
         exchange = ChildExchange(call_message, self)
         try:
             result = self._invoker.invoke(route, call, exchange)
-            return outcome_of_answer((True, exchange.connection_by_name, result), self.magic_name)
+            return outcome_of_answer((True, exchange.connection_by_name(self.magic_name), result), self.magic_name)
         except JsonRpcException as exc:
-            return outcome_of_answer((False, exchange.connection_by_name, exc), self.magic_name)
+            return outcome_of_answer((False, exchange.connection_by_name(self.magic_name), exc), self.magic_name)
 
     def pack(self, call_message: CallMessage, outcome: dict[str, Any]) -> tuple[bytes, bool]:
         """Return an outcome pickled, and whether it is an error.
@@ -120,41 +118,34 @@ class ChildServer:
         return route
 
 
-class ChildExchange(Exchange):
+class ChildExchange(CopiedExchange):
     """The exchange of a call in a child, with as much of its request as was sent here.
 
     Args:
         call_message: The call.
         child: The server in this process.
-
-    Attributes:
-        connection_by_name: The connection under the name of its parameter, once there is one.
     """
 
     def __init__(self, call_message: CallMessage, child: ChildServer) -> None:
-        super().__init__({"REQUEST_METHOD": "POST"})
-        self.__dict__["unique_id"] = call_message.unique_id
-        self.counters = child.stats.thread_counters()
-        self.allow_compress = child.allow_compress
-        self.call_message = call_message
-        self.child = child
-        self.connection_by_name: dict[str, Any] = {}
-        output_format = jsonp.DEFAULT_FORMAT if call_message.is_jsonp is True else call_message.is_jsonp or ""
-        self.wrap_in("" if output_format else None, output_format)
+        super().__init__(
+            call_message.unique_id,
+            call_message.request,
+            child.stats.thread_counters(),
+            allow_compress=child.allow_compress,
+            is_jsonp=call_message.is_jsonp,
+            native_thread=True,
+        )
+        self._call_message = call_message
+        self._setup = child.setup
 
-
-class ChildConnection(Connection):
-    """The magic variable of a call in a child."""
-
-    def __init__(self, exchange: ChildExchange, route: Route, server: ServerFacts, *, notify: bool) -> None:
-        super().__init__(exchange, route, server, notify=notify)
-        call_message, setup = exchange.call_message, exchange.child.setup
-        described(self, call_message.request, native_thread=True)
-        self.servedBy = call_message.served_by
-        self.parallelType = "parallel"
-        self.parallelPoolSize = setup.pool_size
-        self.parallelId = setup.number
-        exchange.connection_by_name[exchange.child.magic_name] = self
+    def make_connection(self, route: Route, server: ServerFacts, *, notify: bool) -> Any:
+        """Make the connection of the call, with the fields that only a call in a child has."""
+        connection = super().make_connection(route, server, notify=notify)
+        connection.servedBy = self._call_message.served_by
+        connection.parallelType = "parallel"
+        connection.parallelPoolSize = self._setup.pool_size
+        connection.parallelId = self._setup.number
+        return connection
 
 
 class ChildLocks(Locks):
@@ -200,7 +191,7 @@ class ChildLocks(Locks):
         """As :meth:`Locks.is_locked`."""
         return bool(self._ask("isLocked", {"dispatcher": key}))
 
-    def wait_in_period(self, key: Hashable | None, is_given_up: Callable[[], bool] = lambda: False) -> bool:
+    def wait_in_period(self, key: Hashable | None, is_abandoned: Callable[[], bool] = lambda: False) -> bool:
         """Block until the dispatcher may run.
 
         Raises:

@@ -160,7 +160,7 @@ class ChildFacade(MessageHelpers):
 
     def _waitProcessingDispatchers(self, timeout: float = 20, processingDispatcherCountMax: int = 0) -> bool:
         """Wait until at most so many dispatchers run, this thread's own not counted; return whether they do."""
-        own = self._stats.thread_counters().calling()
+        own = self._stats.thread_counters().calls_running()
         allowed = processingDispatcherCountMax + own
         return bool(self._ask("waitProcessingDispatchers", {"timeout": timeout, "allowed": allowed}))
 

@@ -24,7 +24,7 @@ import cloudpickle
 from ...dispatch.context import BackendContext
 from ...dispatch.facade import ServerFacade
 from ...runtime.concurrency import make_reentrant_lock
-from ...runtime.sources import SourceOfNow
+from ...runtime.sources import UncachedLoader
 from .function_cache import Warn, fill_function, load_module, load_server, make_cached, make_code, make_function
 
 __all__ = ["FunctionPickler", "ModuleGlobals", "PickledFunction"]
@@ -315,7 +315,7 @@ def global_names(code: CodeType) -> Iterator[str]:
 
 
 def is_reloaded(module: ModuleType) -> bool:
-    return isinstance(getattr(getattr(module, "__spec__", None), "loader", None), SourceOfNow)
+    return isinstance(getattr(getattr(module, "__spec__", None), "loader", None), UncachedLoader)
 
 
 def is_dunder(name: str) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from ...runtime.concurrency import make_condition, make_lock, start_native_thread
 from ...runtime.logs import WARNING
 from ...sansio_jsonrpc import JsonRpcError
-from ..base import stopped
+from ..base import stopped_error
 from .job import Job
 from .slot import Limits, PoolParts, Slot
 
@@ -72,7 +72,7 @@ class Pool:
             if not self._is_stopping:
                 self._assign(job)
                 return True
-        job.fail(stopped())
+        job.fail(stopped_error())
         return False
 
     def _assign(self, job: Job) -> None:
@@ -111,7 +111,7 @@ class Pool:
                 if self._idle:
                     self._assign(self._waiting.popleft())
                 return
-        job.fail(stopped())
+        job.fail(stopped_error())
 
     def has_no_work_for(self, slot: Slot) -> bool:
         """Return whether the pool stops, and no job is left for a slot."""
@@ -165,7 +165,7 @@ class Pool:
             self.is_dropping = True
             self._wake_all()
         for job in dropped:
-            job.fail(stopped())
+            job.fail(stopped_error())
         for slot in self._slots:
             slot.end(unfinished)
         for slot, thread in zip(self._slots, self._threads, strict=True):

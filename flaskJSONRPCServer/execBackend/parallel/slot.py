@@ -17,7 +17,7 @@ from ...dispatch.locks import CALL_NOT_RUN
 from ...dispatch.remote import CALL_TIMED_OUT, WORKER_LOST
 from ...runtime.logs import ERROR, WARNING, ServerLog
 from ...sansio_jsonrpc import JsonRpcError
-from ..base import stopped
+from ..base import stopped_error
 from .job import Job
 from .pickling import FunctionPickler, PickledFunction
 from .process import ChildLostError, ChildProcess, ClientGoneError, OpenSession, TooLateError, Wakeup, is_closed
@@ -222,7 +222,7 @@ class Slot:
 
     def _run(self, job: Job) -> None:
         if self._queue.is_dropping:
-            self._fail(job, stopped())
+            self._fail(job, stopped_error())
             return
         if job.client is not None and is_closed(job.client):
             self._queue.increment("cancelled")

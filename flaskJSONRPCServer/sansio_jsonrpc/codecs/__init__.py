@@ -1,4 +1,4 @@
-"""Codecs: JSON in and out, with the same answers from every implementation."""
+"""Codecs: read and write JSON, with the same results from every implementation."""
 
 from .base import Codec, JsonLimits
 from .factory import make_codec

@@ -1,4 +1,4 @@
-"""What every codec promises, and the limits that it keeps."""
+"""The interface of all codecs, and the limits that they enforce."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ from typing import Any, Final
 
 from .literals import read_literals
 
+__all__ = ["Codec", "JsonLimits"]
+
 _MAX_DEPTH_CEILING: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
 class JsonLimits:
-    """What a JSON text may ask of the process that reads it.
+    """Limits on the JSON texts that are read.
 
     Attributes:
-        max_depth: The deepest nesting of arrays and objects that is read, 1 to 500. Beyond, Python's own recursion
-            limit would decide, which depends on the caller's stack.
-        max_integer_digits: The longest integer that is read, in digits. The time to convert one grows with the square
-            of its length. Where `sys.set_int_max_str_digits` allows fewer, that counts.
+        max_depth: The deepest nesting of arrays and objects, 1 to 500. Beyond that, Python's recursion limit would
+            decide, which depends on the stack of the caller.
+        max_integer_digits: The longest integer, in digits. The time to convert one grows with the square of its length.
+            A lower limit of `sys.set_int_max_str_digits` takes precedence.
 
     Raises:
         ValueError: A limit is out of range.
@@ -37,17 +39,17 @@ class JsonLimits:
 
     @property
     def integer_digits(self) -> int:
-        """The digits that can be read: this limit or the interpreter's, the lower."""
-        get_interpreters = getattr(sys, "get_int_max_str_digits", int)  # new in 3.10.7; int() is 0, no limit
+        """The most digits that can be read: the lower of this limit and the interpreter's."""
+        get_interpreters = getattr(sys, "get_int_max_str_digits", int)  # new in 3.10.7; int() returns 0, no limit
         return min(self.max_integer_digits, get_interpreters() or self.max_integer_digits)
 
 
 class Codec(ABC):
-    """Turns bytes into Python values and back: strict JSON, always UTF-8. Safe to share between threads.
+    """Converts between strict JSON in UTF-8 and Python values. Threads may share a codec.
 
     Attributes:
-        writes_standard_form: Whether an integer is written as its decimal digits, so that there is no need to ask. A
-            custom implementation may write another form.
+        writes_standard_form: Whether integers are written as their decimal digits, so that a caller may write them
+            without the codec. A custom implementation may write another form.
     """
 
     writes_standard_form: bool = False
@@ -63,19 +65,19 @@ class Codec(ABC):
             dict, list, str, int, float, bool or None.
 
         Raises:
-            JsonRpcParseError: It is not strict JSON in UTF-8, or passes a limit. Nothing else is raised.
+            JsonRpcParseError: The text is not strict JSON in UTF-8, or exceeds a limit. Nothing else is raised.
 
         Source: RFC 8259.
         """
 
     def loads_literals(self, data: bytes) -> Any:
-        """Read a text a second time, after `loads`, with a `NumberText` in the place of each number.
+        """Read a text again after `loads`, with a `NumberText` in place of each number.
 
         Args:
             data: The whole text.
 
         Returns:
-            Its value; None where it is no JSON: a custom implementation may read other formats.
+            Its value; None if it is not JSON: a custom implementation may read other formats.
         """
         return read_literals(data)
 
@@ -84,19 +86,20 @@ class Codec(ABC):
         """Write one value as JSON.
 
         Args:
-            value: What JSON can say: also tuples, and keys that are int, float, bool or None.
+            value: A value with a JSON form. Tuples are allowed, and so are keys that are int, float, bool or None.
 
         Returns:
             UTF-8, on one line, without spaces.
 
         Raises:
-            JsonRpcSerializationError: It has no JSON form; `__cause__` is the reason. No other `Exception` is raised.
+            JsonRpcSerializationError: The value has no JSON form; `__cause__` is the reason. No other `Exception` is
+                raised.
         """
 
     def convert(self, value: Any) -> Any:
-        """Return the value that the hook gives for one that JSON has no type for; without a hook, the same value.
+        """Convert a value that JSON has no type for by the hook; without a hook, return it unchanged.
 
         Raises:
-            Exception: What the hook raises.
+            Exception: Any exception of the hook.
         """
         return value

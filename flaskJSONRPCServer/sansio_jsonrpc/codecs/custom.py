@@ -1,4 +1,4 @@
-"""The codec on an object of the user's, which has loads and dumps as the json module has."""
+"""The codec for a JSON implementation of the user, with `loads` and `dumps` like the json module."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ from .base import Codec, JsonLimits
 from .guards import exceeds_depth, has_digit_run, utf8_text
 from .standard import Default, StandardCodec
 
-# What a lax implementation lets through: no finite number, half a surrogate pair, NUL.
+__all__ = ["CustomCodec"]
+
+# Errors that a lax implementation accepts: numbers that are not finite, half a surrogate pair, NUL.
 _SUSPICIOUS: Final = re.compile(r"NaN|Infinity|[0-9][eE]\+?[0-9]{3}|[0-9]{200}|\\u[dD][89a-fA-F]|\0")
 
 
 class CustomCodec(Codec):
-    """JSON by the user's own implementation, with the checks around it that it may lack.
+    """JSON by an implementation of the user, with the checks that it may lack.
 
     Args:
-        backend: Has `loads(str)` and `dumps(value)`, which gives str or bytes.
-        default: Where given, and where `dumps` takes it, it is passed on: `dumps(value, default=default)`.
-        limits: What a text may ask for.
+        backend: The implementation, with `loads(str)` and `dumps(value)`, which returns str or bytes.
+        default: The hook for other types. It is passed on if `dumps` accepts it: `dumps(value, default=default)`.
+        limits: The limits on texts.
 
     Raises:
         TypeError: `loads` or `dumps` is missing.
@@ -33,7 +35,7 @@ class CustomCodec(Codec):
         if missing:
             raise TypeError(f"the JSON backend {backend!r} has no {' and no '.join(missing)}; it needs loads and dumps")
         self._backend = backend
-        self._options = {"default": default} if default is not None and _takes_default(backend.dumps) else {}
+        self._options = {"default": default} if default is not None and takes_default(backend.dumps) else {}
         self._max_depth = limits.max_depth
         self._long_run = b"0" * (limits.integer_digits + 1)
         self._standard = StandardCodec(default=default, limits=limits)
@@ -61,7 +63,7 @@ class CustomCodec(Codec):
         return self._standard.convert(value) if self._options else value
 
     def _is_unusual(self, data: bytes) -> bool:
-        """Whether the standard codec has to decide: too deep, a byte order mark, an integer that is too long."""
+        """Return whether the standard codec has to decide: deep nesting, a byte order mark, a long integer."""
         return (
             data.startswith(b"\xef\xbb\xbf")
             or exceeds_depth(data, self._max_depth)
@@ -78,9 +80,9 @@ class CustomCodec(Codec):
             self._standard.loads(data)
 
 
-def _takes_default(dumps: Callable[..., Any]) -> bool:
+def takes_default(dumps: Callable[..., Any]) -> bool:
     try:
         parameters = inspect.signature(dumps).parameters
-    except ValueError:  # a built-in that does not tell
+    except ValueError:  # a built-in without a signature
         return True
-    return "default" in parameters or any(each.kind is each.VAR_KEYWORD for each in parameters.values())
+    return "default" in parameters or any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())

@@ -1,7 +1,7 @@
-"""Codecs on other engines.
+"""Codecs that use other JSON libraries as engines.
 
-Each tries its engine first. Where the engine refuses, or is known to answer differently, the standard codec decides: so
-all codecs give the same answers, and an engine only makes the common case faster.
+Each codec tries its engine first. If the engine fails, or is known to differ for this text, the standard codec decides.
+So all codecs give the same results: `jsonBackend` changes the speed and not the answers.
 """
 
 from __future__ import annotations
@@ -16,23 +16,25 @@ from .base import Codec, JsonLimits
 from .guards import JSON_WHITESPACE, exceeds_depth, finite_float, has_digit_run, refuse_constant
 from .standard import Default, StandardCodec, refuse_type
 
+__all__ = ["MsgspecCodec", "OrjsonCodec", "RapidjsonCodec", "SimplejsonCodec"]
+
 _LARGE_EXPONENT: Final = re.compile(rb"[0-9][eE]\+?[0-9]{3}")
 _DIGITS: Final = frozenset(b"0123456789")
-# Bytes are searched for one byte five times as fast as for several: that rules most texts out.
+# Searching for one byte is five times as fast as for several, and rules most texts out.
 _BACKSLASH: Final = ord("\\")
 _N: Final = ord("n")
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 
 
 class EngineCodec(Codec):
-    """JSON by an engine, with the standard codec behind it.
+    """JSON by an engine, with the standard codec as the fallback.
 
-    An engine's class has `loads` and `dumps` of its own, which call the engine with no function between.
+    Each subclass defines `loads` and `dumps`, which call the engine without a function in between, for speed.
 
     Args:
-        default: The hook with which the standard codec writes what the engine writes.
-        limits: What a text may ask for.
-        inexact_digits: So many digits in a row the engine may read as another value; None where it does not.
+        default: The hook that makes the standard codec write the same output as the engine.
+        limits: The limits on texts.
+        inexact_digits: The number of consecutive digits that the engine may read inexactly; None if it never does.
     """
 
     writes_standard_form = True
@@ -41,7 +43,7 @@ class EngineCodec(Codec):
         self._standard = StandardCodec(default=default, limits=limits)
         self._max_depth = limits.max_depth
         self._long_run = b"0" * min(limits.integer_digits + 1, inexact_digits or limits.integer_digits + 1)
-        # A text of no more bytes is neither too deep nor has it too many digits.
+        # A text of at most this length cannot be too deep or have too many digits.
         self._harmless_bytes = min(limits.max_depth, len(self._long_run) - 1)
 
     def convert(self, value: Any) -> Any:
@@ -49,16 +51,16 @@ class EngineCodec(Codec):
         return self._standard.convert(value)
 
     def _is_unsure(self, data: bytes) -> bool:
-        """Whether the engine might take what the standard codec refuses, or read it as another value."""
+        """Return whether the engine might accept an invalid text, or read another value."""
         return exceeds_depth(data, self._max_depth) or (
             len(data) >= len(self._long_run) and has_digit_run(data, self._long_run)
         )
 
 
 class SimplejsonCodec(EngineCodec):
-    """JSON by simplejson. It takes lone surrogates, which only an escape can make.
+    """JSON by simplejson. It accepts lone surrogates, which only an escape can produce.
 
-    It reads alone: its encoder would be built anew for each value, and what it writes is the same.
+    It is used for reading only: it builds an encoder for each value, and writes the same output as the standard codec.
     """
 
     def __init__(self, *, default: Default | None, limits: JsonLimits) -> None:
@@ -85,21 +87,21 @@ class SimplejsonCodec(EngineCodec):
 class OrjsonCodec(EngineCodec):
     """JSON by orjson. It reads an integer of more than 64 bits as a float, and writes NaN as null.
 
-    It writes `enum.Enum` by its value and `uuid.UUID` as text before it asks the hook.
+    It writes `enum.Enum` by value and `uuid.UUID` as text without calling the hook.
     """
 
     def __init__(self, *, default: Default | None, limits: JsonLimits) -> None:
         orjson = importlib.import_module("orjson")
-        super().__init__(_orjson_types_first(default or refuse_type), limits, inexact_digits=19)
+        super().__init__(orjson_types_first(default or refuse_type), limits, inexact_digits=19)
         self._read = orjson.loads
         self._write = orjson.dumps
-        self._hook = _plain_types_first(default or refuse_type)
+        self._hook = plain_types_first(default or refuse_type)
         self._option = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
         self._nth = slice(len(self._long_run) - 1, None, len(self._long_run))
 
     def loads(self, data: bytes) -> Any:
         """See `Codec.loads`."""
-        # Of as many digits in a row as make it unsure, one stands at an nth place.
+        # A run of that many digits has one digit at an nth position.
         if (len(data) > self._max_depth and exceeds_depth(data, self._max_depth)) or (
             not _DIGITS.isdisjoint(data[self._nth]) and has_digit_run(data, self._long_run)
         ):
@@ -113,18 +115,18 @@ class OrjsonCodec(EngineCodec):
         """See `Codec.dumps`."""
         try:
             written: bytes = self._write(value, self._hook, self._option)
-            # A null may stand for NaN, which is not equal to what is read back.
+            # A null may come from NaN, which does not equal the value that is read back.
             if _N not in written or b"null" not in written or value is None or self._read(written) == value:
                 return written
-        except Exception:  # noqa: BLE001, S110  the user's hook may raise anything, and is asked again
+        except Exception:  # noqa: BLE001, S110  the user's hook may raise anything, and is called again below
             pass
         return self._standard.dumps(value)
 
 
 class MsgspecCodec(EngineCodec):
-    """JSON by msgspec. It writes NaN as null, and many types in forms of its own before it would ask the hook.
+    """JSON by msgspec. It writes NaN as null, and many types in its own forms without calling the hook.
 
-    So it is given what JSON has types for, and the standard codec writes everything else.
+    So it writes only the types of JSON, and the standard codec writes everything else.
     """
 
     def __init__(self, *, default: Default | None, limits: JsonLimits) -> None:
@@ -146,9 +148,9 @@ class MsgspecCodec(EngineCodec):
     def dumps(self, value: Any) -> bytes:
         """See `Codec.dumps`."""
         try:
-            if _is_plain(value):
+            if is_plain(value):
                 written: bytes = self._write(value)
-                # A null may stand for NaN, which is not equal to what is read back.
+                # A null may come from NaN, which does not equal the value that is read back.
                 if _N not in written or b"null" not in written or value is None or self._read(written) == value:
                     return written
         except (ValueError, RecursionError):
@@ -157,12 +159,12 @@ class MsgspecCodec(EngineCodec):
 
 
 class RapidjsonCodec(EngineCodec):
-    """JSON by python-rapidjson. It ends at a NUL as C does, and reads some numbers that are too large as infinity."""
+    """JSON by python-rapidjson. It stops at a NUL, and reads some numbers that are too large as infinity."""
 
     def __init__(self, *, default: Default | None, limits: JsonLimits) -> None:
         rapidjson = importlib.import_module("rapidjson")
         super().__init__(default or refuse_type, limits, inexact_digits=200)
-        hook = staticmethod(_plain_types_first(default or refuse_type))
+        hook = staticmethod(plain_types_first(default or refuse_type))
         self._read = rapidjson.Decoder(number_mode=0)
         self._write = type("Encoder", (rapidjson.Encoder,), {"default": hook})(
             ensure_ascii=False,
@@ -185,15 +187,15 @@ class RapidjsonCodec(EngineCodec):
         """See `Codec.dumps`."""
         try:
             written: bytes = self._write(value).encode()
-        except Exception:  # noqa: BLE001, S110  the user's hook may raise anything, and is asked again
+        except Exception:  # noqa: BLE001, S110  the user's hook may raise anything, and is called again below
             pass
         else:
             return written
         return self._standard.dumps(value)
 
 
-def _is_plain(value: Any) -> bool:
-    """Whether a value is made of JSON's own types alone, with no subclass of them, and str as keys."""
+def is_plain(value: Any) -> bool:
+    """Return whether a value has only types of JSON, without subclasses, and only str as keys."""
     kind = type(value)
     if kind in _SCALARS:
         return True
@@ -205,13 +207,13 @@ def _is_plain(value: Any) -> bool:
     elif kind is not list and kind is not tuple:
         return False
     for element in value:  # noqa: SIM110  all() over a generator takes twice as long
-        if type(element) not in _SCALARS and not _is_plain(element):
+        if type(element) not in _SCALARS and not is_plain(element):
             return False
     return True
 
 
-def _plain_types_first(default: Default) -> Default:
-    """Let the subclasses of JSON's own types be written as those: these engines ask the hook about them."""
+def plain_types_first(default: Default) -> Default:
+    """Wrap a hook to convert subclasses of the types of JSON: these engines call the hook for them."""
 
     def convert(value: Any) -> Any:
         if isinstance(value, tuple):
@@ -223,7 +225,9 @@ def _plain_types_first(default: Default) -> Default:
     return convert
 
 
-def _orjson_types_first(default: Default) -> Default:
+def orjson_types_first(default: Default) -> Default:
+    """Wrap a hook to convert the types that orjson converts without it."""
+
     def convert(value: Any) -> Any:
         if isinstance(value, Enum):
             return value.value

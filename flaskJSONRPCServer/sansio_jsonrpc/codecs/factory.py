@@ -1,4 +1,4 @@
-"""The choice of a codec."""
+"""Make the codec for a JSON implementation."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from .custom import CustomCodec
 from .engines import MsgspecCodec, OrjsonCodec, RapidjsonCodec, SimplejsonCodec
 from .standard import Default, StandardCodec
 
+__all__ = ["make_codec"]
+
 _ENGINES: Final[dict[str, Callable[..., Codec]]] = {
     "simplejson": SimplejsonCodec,
     "orjson": OrjsonCodec,
@@ -21,13 +23,13 @@ _ENGINES: Final[dict[str, Callable[..., Codec]]] = {
 
 
 def make_codec(backend: Any = "json", *, default: Default | None = None, limits: JsonLimits | None = None) -> Codec:
-    """Make the codec on a JSON implementation.
+    """Make the codec for a JSON implementation.
 
     Args:
-        backend: The name of a module, or a module or object with `loads` and `dumps`. Five are prepared, and give the
-            same answers: json, simplejson, orjson, msgspec, rapidjson.
-        default: Converts a value of a type that JSON lacks into one that it has, or raises.
-        limits: What a text may ask for; None stands for `JsonLimits()`.
+        backend: The name of a module, or a module or object with `loads` and `dumps`. Five modules give the same
+            results: json, simplejson, orjson, msgspec, rapidjson.
+        default: Converts a value of a type that JSON lacks, or raises.
+        limits: The limits on texts; None for `JsonLimits()`.
 
     Raises:
         ImportError: There is no module of this name. Install it, or choose another.

@@ -1,4 +1,4 @@
-"""Checks of a JSON text before or beside its decoder. Each takes time in proportion to the text."""
+"""Checks of a JSON text that decoders may lack. The time of each grows linearly with the text."""
 
 from __future__ import annotations
 
@@ -10,6 +10,17 @@ from typing import Any, Final
 
 from ..exceptions import JsonRpcParseError
 
+__all__ = [
+    "JSON_WHITESPACE",
+    "describe_failure",
+    "exceeds_depth",
+    "finite_float",
+    "has_digit_run",
+    "refuse_constant",
+    "refuse_lone_surrogates",
+    "utf8_text",
+]
+
 JSON_WHITESPACE: Final = " \t\n\r"
 
 _UTF16_OR_32_MARKS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -19,8 +30,8 @@ _NO_BRACKETS_OR_QUOTES: Final = bytes(byte for byte in range(256) if byte not in
 _DIGITS_AS_ZEROS: Final = bytes(48 if 48 <= byte <= 57 else 32 for byte in range(256))
 
 _CHUNK: Final = 256 * 1024
-# So many times the innermost brackets are taken away before the depth is counted bracket by bracket. A guess: a batch
-# of calls with flat parameters has three levels.
+# How often to remove the innermost brackets before counting the depth bracket by bracket. A guess: a batch of calls
+# with flat parameters has three levels.
 _PEELINGS: Final = 4
 _PAIR_LENGTH: Final = len(r"\ud83d\ude00")
 
@@ -34,7 +45,7 @@ def utf8_text(data: bytes) -> str:
     """Decode strict UTF-8.
 
     Raises:
-        JsonRpcParseError: It is something else; the message says what.
+        JsonRpcParseError: The bytes are not UTF-8; the message says what they are.
 
     Source: RFC 8259, section 8.1.
     """
@@ -46,7 +57,7 @@ def utf8_text(data: bytes) -> str:
 
 
 def describe_failure(data: bytes, reason: str = "") -> str:
-    """The message for a text that could not be read: a wrong encoding is named, whatever the decoder made of it."""
+    """Return the message for a text that could not be read. It names a wrong encoding first."""
     if data.startswith(codecs.BOM_UTF8):
         reason = "byte order mark"
     elif data.startswith(_UTF16_OR_32_MARKS) or b"\0" in data[:4]:
@@ -55,23 +66,22 @@ def describe_failure(data: bytes, reason: str = "") -> str:
 
 
 def exceeds_depth(data: bytes, max_depth: int) -> bool:
-    """Whether arrays and objects nest deeper than allowed. Few brackets need no look at where they stand."""
+    """Return whether arrays and objects nest deeper than allowed. A text with few brackets needs no exact count."""
     if len(data) <= _CHUNK:
-        return not _is_shallow(data, max_depth) and _depth(data) > max_depth
-    return data.count(b"[") + data.count(b"{") > max_depth and _depth(data) > max_depth
+        return not is_shallow(data, max_depth) and nesting_depth(data) > max_depth
+    return data.count(b"[") + data.count(b"{") > max_depth and nesting_depth(data) > max_depth
 
 
-def _is_shallow(data: bytes, max_depth: int) -> bool:
-    """Whether a text surely nests no deeper than allowed: a third of the time that its depth takes."""
+def is_shallow(data: bytes, max_depth: int) -> bool:
+    """Return whether a text surely nests no deeper than allowed, in a third of the time of counting its depth."""
     marks = data.translate(None, _NO_BRACKETS_OR_QUOTES)
     brackets = marks.translate(None, b'"')
     if len(brackets) <= max_depth:
         return True
-    # Where the two quotes of each string stand side by side, there is no bracket between them. Backslashes may escape
-    # some.
+    # If the two quotes of each string are adjacent, no string contains a bracket. Backslashes may escape quotes.
     if b"\\" in data or 2 * marks.count(b'""') < len(marks) - len(brackets):
         return False
-    # Each replacement takes one level at most.
+    # Each replacement removes at most one level.
     for peeled in range(2, 2 * _PEELINGS + 1, 2):
         brackets = brackets.replace(b"{}", b"").replace(b"[]", b"")
         if len(brackets) + peeled <= max_depth:
@@ -79,14 +89,15 @@ def _is_shallow(data: bytes, max_depth: int) -> bool:
     return False
 
 
-def _depth(data: bytes) -> int:
+def nesting_depth(data: bytes) -> int:
+    """Return the deepest nesting of arrays and objects."""
     without_escapes = data.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in data else data
     depth = deepest = 0
     is_inside_string = False
-    # Chunk by chunk, so that a large text is never a long time at a stretch.
+    # Chunk by chunk, so that other threads can run during a large text.
     for start in range(0, len(without_escapes), _CHUNK):
         marks = without_escapes[start : start + _CHUNK].translate(None, _NO_BRACKETS_OR_QUOTES)
-        # Two quotes with nothing between them change nothing for what follows: most strings go at once.
+        # Remove adjacent quotes first: they do not affect the rest, and most strings end up as such a pair.
         between_quotes = marks.replace(b'""', b"").split(b'"')
         outside_strings = b"".join(between_quotes[is_inside_string::2])
         steps = outside_strings.translate(_BRACKET_STEPS)
@@ -97,9 +108,12 @@ def _depth(data: bytes) -> int:
 
 
 def has_digit_run(data: bytes, run: bytes) -> bool:
-    """Whether as many digits follow each other as `run`, a string of zeros, is long. They may stand in a string."""
+    """Return whether a text has as many consecutive digits as `run`, a string of zeros, is long.
+
+    Digits inside strings count too.
+    """
     step = len(run) // 3
-    # Three of so many digits stand a third of the run apart: a part of the text rules most texts out.
+    # Such a run has three digits at a distance of a third of its length: a sample rules most texts out.
     if step and data[step - 1 :: step].translate(_DIGITS_AS_ZEROS).find(b"000") < 0:
         return False
     return data.translate(_DIGITS_AS_ZEROS).find(run) >= 0
@@ -109,24 +123,24 @@ def refuse_lone_surrogates(text: str) -> None:
     r"""Check the \u escapes of a JSON text.
 
     Raises:
-        JsonRpcParseError: Half of a surrogate pair stands alone. Python would make a str that no UTF-8 can carry.
+        JsonRpcParseError: A surrogate has no partner. Python would make a str that UTF-8 cannot encode.
 
     Source: RFC 8259, section 8.2.
     """
     if "\\ud" not in text and "\\uD" not in text:
         return
     text = text.replace("\\\\", "  ")
-    for start in range(0, len(text), _CHUNK):  # as in _depth
-        found = _LONE_SURROGATE.search(text, start, start + _CHUNK + _PAIR_LENGTH)
-        if found and found.start() < start + _CHUNK:
+    for start in range(0, len(text), _CHUNK):  # as in nesting_depth
+        match = _LONE_SURROGATE.search(text, start, start + _CHUNK + _PAIR_LENGTH)
+        if match and match.start() < start + _CHUNK:
             raise JsonRpcParseError("Parse error: lone surrogate")
 
 
 def finite_float(digits: str) -> float:
-    """Convert the text of a number.
+    """Convert the text of a number to a float.
 
     Raises:
-        JsonRpcParseError: It is beyond the range of a double, such as 1e400.
+        JsonRpcParseError: The number exceeds the range of a double, such as 1e400.
     """
     value = float(digits)
     return value if isfinite(value) else refuse_constant(digits)

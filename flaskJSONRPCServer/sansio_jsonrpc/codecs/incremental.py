@@ -1,7 +1,7 @@
-"""The codec for large texts beside which other threads have to go on: slower, and never long at a stretch.
+"""The codec for large texts that must not block other threads. It is slower, and works in small steps.
 
-C code that reads or writes a large text holds the interpreter's lock all the while. What is done here goes through
-Python code again and again, where the interpreter lets other threads run.
+C code that reads or writes a large text holds the interpreter's lock all the time. This codec returns to Python code
+again and again, where the interpreter lets other threads run.
 """
 
 from __future__ import annotations
@@ -18,21 +18,23 @@ from .guards import finite_float, refuse_constant
 from .literals import NumberText, Scan, read_literals
 from .standard import StandardCodec
 
-# A piece of this size is written within about a millisecond.
+__all__ = ["IncrementalCodec"]
+
+# Writing a piece of this size takes about a millisecond.
 _PIECE_BYTES: Final = 64 * 1024
-# The message, its params and each of them. Below, the elements of an array are read by C code, which comes back to
-# Python for each object and each number.
+# The message, its params and each of them. Below that, C code reads the elements of an array, and returns to Python for
+# each object and each number.
 _PYTHON_DEPTH: Final = 3
 _DEEPEST: Final = 100
 
 
 class IncrementalCodec(StandardCodec):
-    """JSON by another codec as long as it is small. What is large is read and written in pieces.
+    """JSON by another codec for small payloads. Large payloads are read and written in pieces.
 
     Args:
-        codec: The other one, which also writes the pieces.
-        limits: What a text may ask for.
-        large_bytes: What is large: the length of a text, or about the length that a value would have.
+        codec: The other codec, which also writes the pieces.
+        limits: The limits on texts.
+        large_bytes: The least size of a large payload: the length of a text, or the estimated length of a value.
     """
 
     def __init__(self, codec: Codec, *, limits: JsonLimits, large_bytes: int) -> None:
@@ -40,11 +42,11 @@ class IncrementalCodec(StandardCodec):
         self.writes_standard_form = codec.writes_standard_form
         self._codec = codec
         self._large_bytes = large_bytes
-        self._scan = _patient_scan(
-            parse_int=_integer, parse_float=finite_float, parse_constant=refuse_constant, object_hook=_unchanged
+        self._scan = incremental_scan(
+            parse_int=parse_integer, parse_float=finite_float, parse_constant=refuse_constant, object_hook=unchanged
         )
-        self._scan_literals = _patient_scan(
-            parse_int=_number_text, parse_float=_number_text, parse_constant=_number_text, object_hook=_unchanged
+        self._scan_literals = incremental_scan(
+            parse_int=number_text, parse_float=number_text, parse_constant=number_text, object_hook=unchanged
         )
 
     def loads(self, data: bytes) -> Any:
@@ -66,25 +68,25 @@ class IncrementalCodec(StandardCodec):
         return self._codec.convert(value)
 
     def is_large(self, value: Any) -> bool:
-        """Tell whether a value is written in pieces."""
-        return _weight_of(value, self._large_bytes) >= self._large_bytes
+        """Return whether a value is written in pieces."""
+        return estimated_bytes(value, self._large_bytes) >= self._large_bytes
 
     def _pieces(self, value: Any, depth: int) -> Iterator[bytes]:
         if depth < _DEEPEST and type(value) in (list, tuple):
-            return _enclosed(b"[", self._elements(value, depth), b"]")
+            return enclosed(b"[", self._elements(value, depth), b"]")
         if depth < _DEEPEST and type(value) is dict:
-            return _enclosed(b"{", self._members(value, depth), b"}")
+            return enclosed(b"{", self._members(value, depth), b"}")
         return iter([self._codec.dumps(value)])
 
     def _elements(self, array: Iterable[Any], depth: int) -> Iterator[Iterable[bytes]]:
-        for group in _groups(array, lambda element: element):
+        for group in grouped(array, lambda element: element):
             if len(group) == 1:
                 yield self._pieces(group[0], depth + 1)
             else:
                 yield [self._codec.dumps(group)[1:-1]]
 
     def _members(self, members: dict[Any, Any], depth: int) -> Iterator[Iterable[bytes]]:
-        for group in _groups(members.items(), lambda member: member[1]):
+        for group in grouped(members.items(), lambda member: member[1]):
             if len(group) == 1:
                 ((key, value),) = group
                 name = self._codec.dumps({key: None})[1 : -len(b"null}")]
@@ -93,20 +95,20 @@ class IncrementalCodec(StandardCodec):
                 yield [self._codec.dumps(dict(group))[1:-1]]
 
 
-def _patient_scan(**hooks: Any) -> Scan:
-    """Return a reader of the JSON value at a place in a text, which gives it with the place behind it.
+def incremental_scan(**hooks: Any) -> Scan:
+    """Return a function that reads the JSON value at an index of a text, and returns it with the index after it.
 
     Args:
-        hooks: Those of JSONDecoder, as Python functions: in each of them other threads get their turn.
+        hooks: The hooks of JSONDecoder, as Python functions: other threads can run during each call.
     """
     below = json.JSONDecoder(**hooks).scan_once  # type: ignore[attr-defined]
     scan: Scan = below
     for _ in range(_PYTHON_DEPTH):
-        scan = partial(_scan_container, scan, below)
+        scan = partial(scan_container, scan, below)
     return scan
 
 
-def _scan_container(inner: Scan, scalar: Scan, text: str, index: int) -> tuple[Any, int]:
+def scan_container(inner: Scan, scalar: Scan, text: str, index: int) -> tuple[Any, int]:
     first = text[index : index + 1]
     if first == "[":
         array: tuple[Any, int] = JSONArray((text, index + 1), inner)
@@ -117,24 +119,24 @@ def _scan_container(inner: Scan, scalar: Scan, text: str, index: int) -> tuple[A
     return scalar(text, index)
 
 
-def _unchanged(members: dict[str, Any]) -> dict[str, Any]:
+def unchanged(members: dict[str, Any]) -> dict[str, Any]:
     return members
 
 
-def _integer(digits: str) -> int:
+def parse_integer(digits: str) -> int:
     return int(digits)
 
 
-def _number_text(digits: str) -> NumberText:
+def number_text(digits: str) -> NumberText:
     return NumberText(digits)
 
 
-def _groups(items: Iterable[Any], value_of: Callable[[Any], Any]) -> Iterator[list[Any]]:
-    """Put items together that make one piece; a heavy one is a group of its own."""
+def grouped(items: Iterable[Any], value_of: Callable[[Any], Any]) -> Iterator[list[Any]]:
+    """Group items to pieces; a large item is a group on its own."""
     group: list[Any] = []
     room = _PIECE_BYTES
     for item in items:
-        weight = _weight_of(value_of(item), _PIECE_BYTES)
+        weight = estimated_bytes(value_of(item), _PIECE_BYTES)
         if group and weight > room:
             yield group
             group, room = [], _PIECE_BYTES
@@ -144,7 +146,7 @@ def _groups(items: Iterable[Any], value_of: Callable[[Any], Any]) -> Iterator[li
         yield group
 
 
-def _enclosed(opening: bytes, parts: Iterable[Iterable[bytes]], closing: bytes) -> Iterator[bytes]:
+def enclosed(opening: bytes, parts: Iterable[Iterable[bytes]], closing: bytes) -> Iterator[bytes]:
     yield opening
     separator = b""
     for part in parts:
@@ -154,8 +156,8 @@ def _enclosed(opening: bytes, parts: Iterable[Iterable[bytes]], closing: bytes) 
     yield closing
 
 
-def _weight_of(value: Any, limit: int) -> int:
-    """Estimate how many bytes a value takes as JSON; counting ends at the limit."""
+def estimated_bytes(value: Any, limit: int) -> int:
+    """Estimate the length of a value as JSON, in bytes; counting ends at the limit."""
     weight = 0
     unseen = [value]
     while unseen and weight <= limit:

@@ -1,4 +1,4 @@
-"""Keep the characters of numbers that a float would round: an id must come back the same."""
+"""Keep the characters of numbers that a float would round: the id of a response must equal that of its request."""
 
 from __future__ import annotations
 
@@ -9,19 +9,21 @@ from typing import Any, Final
 
 from .guards import JSON_WHITESPACE
 
+__all__ = ["NumberLiteral", "NumberText", "Scan", "exact_number", "read_literals"]
+
 Scan = Callable[[str, int], tuple[Any, int]]
 
 
 class NumberLiteral(float):
-    """A number that a float rounds: the nearest float, with the number's own characters.
+    """A number that a float rounds: the nearest float, with the characters of the number.
 
-    It is equal to a number with the same characters alone, so that two ids with the same float stay two.
+    It equals only a number with the same characters, so that two ids with the same float stay distinct.
 
     Args:
         text: A JSON number.
 
     Attributes:
-        text: The same.
+        text: The characters of the number.
     """
 
     __slots__ = ("text",)
@@ -40,7 +42,7 @@ class NumberLiteral(float):
     def __eq__(self, other: object) -> bool:
         return isinstance(other, NumberLiteral) and other.text == self.text
 
-    def __ne__(self, other: object) -> bool:  # float has its own, which Python would use
+    def __ne__(self, other: object) -> bool:  # float defines its own, which Python would use
         return not self == other
 
     def __hash__(self) -> int:
@@ -51,7 +53,7 @@ class NumberLiteral(float):
 
 
 class NumberText(str):
-    """The characters of a number, which are no JSON string."""
+    """The characters of a number, as opposed to those of a JSON string."""
 
     __slots__ = ()
 
@@ -62,14 +64,14 @@ _scan: Final[Scan] = json.JSONDecoder(  # type: ignore[attr-defined]  # the stub
 
 
 def read_literals(data: bytes, scan: Scan = _scan) -> Any:
-    """Read a text that has been read before, with a `NumberText` in the place of each number.
+    """Read a text again, with a `NumberText` in place of each number.
 
     Args:
         data: The text. Its depth has been checked.
         scan: Reads one value.
 
     Returns:
-        Its value; None where it is no JSON: a custom implementation may read other formats.
+        Its value; None if it is not JSON: a custom implementation may read other formats.
     """
     try:
         value, _end = scan(data.decode().strip(JSON_WHITESPACE), 0)
@@ -82,23 +84,23 @@ def exact_number(value: float | Decimal, text: Any) -> float:
     """Return a number without rounding.
 
     Args:
-        value: What a codec made of the number.
-        text: The number's characters, a `NumberText`. Anything else, and characters of another number, are ignored.
+        value: The number as a codec has read it.
+        text: Its characters, a `NumberText`. Other types and the characters of another number are ignored.
 
     Returns:
-        A float that holds it, or a `NumberLiteral`.
+        A float if it equals the number, else a `NumberLiteral`.
     """
     if isinstance(text, NumberText) and float(text) == float(value):
-        return _float_or_literal(str(text))
-    return _float_or_literal(str(value)) if isinstance(value, Decimal) else value
+        return float_or_literal(str(text))
+    return float_or_literal(str(value)) if isinstance(value, Decimal) else value
 
 
-def _float_or_literal(text: str) -> float:
+def float_or_literal(text: str) -> float:
     number = float(text)
     try:
-        is_held = Decimal(text) == Decimal(repr(number))
-    except InvalidOperation:  # an exponent beyond those of Decimal
-        is_held = False
+        is_exact = Decimal(text) == Decimal(repr(number))
+    except InvalidOperation:  # the exponent exceeds the range of Decimal
+        is_exact = False
     # A custom implementation may read an integer as a float, which would be written with a point.
     is_integer = text.removeprefix("-").isdigit()
-    return number if is_held and not is_integer else NumberLiteral(text)
+    return number if is_exact and not is_integer else NumberLiteral(text)

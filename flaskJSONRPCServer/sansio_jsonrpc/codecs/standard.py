@@ -1,4 +1,4 @@
-"""The codec on the standard library's json. It is the reference: where another codec is unsure, this one decides."""
+"""The codec of the standard library's json. It is the reference: if another codec is unsure, this one decides."""
 
 from __future__ import annotations
 
@@ -20,27 +20,29 @@ from .guards import (
     utf8_text,
 )
 
+__all__ = ["Default", "LongInteger", "StandardCodec", "refuse_type"]
+
 Default: TypeAlias = Callable[[Any], Any]
-"""A hook for a type that JSON lacks: takes the value, gives one that JSON has, or raises."""
+"""A hook for types that JSON lacks: takes the value, returns one that JSON has, or raises."""
 
 
 class LongInteger(Enum):
-    """What stands in the place of an integer of too many digits."""
+    """The mark in place of an integer of too many digits."""
 
     MARK = "an integer of too many digits"
 
 
 def refuse_type(value: Any) -> Any:
-    """Be the hook where the user gave none."""
+    """Raise TypeError for a value that JSON has no type for: the hook if the user passed none."""
     raise TypeError(f"{type(value).__name__} is not a JSON type; pass make_codec a default= that converts it")
 
 
 class StandardCodec(Codec):
-    """JSON by the standard library, with its encoder and decoder built once and its laxities taken away.
+    """JSON by the standard library, in strict form. The encoder and decoder are built once.
 
     Args:
-        default: Converts what JSON lacks.
-        limits: What a text may ask for.
+        default: Converts values of types that JSON lacks.
+        limits: The limits on texts.
     """
 
     writes_standard_form = True
@@ -50,9 +52,9 @@ class StandardCodec(Codec):
         self._max_digits = limits.integer_digits
         self._long_run = b"0" * (self._max_digits + 1)
         self._default = default or refuse_type
-        self._iterencode = _build_encoder(self._default)
+        self._iterencode = build_encoder(self._default)
         decoder = json.JSONDecoder(parse_float=finite_float, parse_constant=refuse_constant)
-        # decode() would search for white space twice. The stubs leave scan_once out.
+        # scan_once, since decode() would search for white space twice. The stubs leave it out.
         self._scan: Callable[[str, int], tuple[Any, int]] = decoder.scan_once  # type: ignore[attr-defined]
 
     def loads(self, data: bytes) -> Any:
@@ -87,7 +89,11 @@ class StandardCodec(Codec):
         return value
 
     def _loads_marked(self, text: str) -> Any:
-        """Read a text that may have integers of too many digits, as a tree with marks in their places."""
+        """Read a text that may have integers of too many digits.
+
+        Raises:
+            JsonRpcLongIntegerError: It has one. The exception has the value with marks in place of such integers.
+        """
         marked = False
 
         def parse_int(digits: str) -> int | LongInteger:
@@ -105,15 +111,15 @@ class StandardCodec(Codec):
         return tree
 
 
-def _build_encoder(default: Default) -> Callable[[Any, int], Iterable[str]]:
-    """Build the encoder once: JSONEncoder.encode builds another for each value, at a microsecond each."""
+def build_encoder(default: Default) -> Callable[[Any, int], Iterable[str]]:
+    """Build the encoder, once for a codec: JSONEncoder.encode builds one for each value, at a microsecond each."""
     make_encoder = getattr(json.encoder, "c_make_encoder", None)
     if make_encoder is None:
         encode = json.JSONEncoder(
             ensure_ascii=False, check_circular=False, allow_nan=False, separators=(",", ":"), default=default
         ).encode
         return lambda value, _indent_level: [encode(value)]
-    # No dict of markers: threads share the encoder, and a circle ends in a RecursionError all the same.
+    # No dict of markers, since threads share the encoder. A circular reference still ends in a RecursionError.
     encoder: Callable[[Any, int], Iterable[str]] = make_encoder(
         None, default, json.encoder.encode_basestring, None, ":", ",", False, False, False
     )

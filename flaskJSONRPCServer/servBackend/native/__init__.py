@@ -1,4 +1,4 @@
-"""Serving with the server's own HTTP front: one thread for all connections, bounded threads for the calls."""
+"""The server's own HTTP front: one thread for all connections, a bounded pool of threads for the calls."""
 
 from .backend import NativeBackend
 

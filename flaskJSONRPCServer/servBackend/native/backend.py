@@ -1,4 +1,4 @@
-"""The serving backend ``native``: what the connections of one address share, its start and its stop."""
+"""The serving backend ``native``: its start, its stop, and the state that all connections of one address share."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 from ...http.refusals import ServiceUnavailable
 from ...http.response import Response
 from ...runtime.log_limits import LimitedLog
-from ...runtime.logs import DEBUG, INFO, WARNING, ServerLog
+from ...runtime.logs import DEBUG, ERROR, INFO, WARNING, ServerLog
 from ...runtime.thread_pool import ThreadPool
 from ...settings import Settings
 from ..gate import RpcApplication
 from ..tls import server_context
 from ..wsgi import CONSTANTS, client_variables, server_variables
-from .accepting import ConnectionLimits
+from .acceptor import ConnectionLimits
 from .client_connection import ClientConnection
 from .connections import ConnectionManager
 from .known_heads import KnownHeads
@@ -34,22 +34,21 @@ __all__ = ["FrontServer", "NativeBackend"]
 
 
 class FrontServer:
-    """What all connections of one address share.
+    """The settings, threads and limits that all connections of one address share.
 
     Args:
         settings: The settings of the flaskJSONRPCServer.
         log: Its log.
-        wsgi_app: The WSGI application. Where it is an :class:`~..gate.RpcApplication`, it is asked first to answer
-            without WSGI.
+        wsgi_app: The WSGI application. An :class:`~..gate.RpcApplication` is first asked to answer without WSGI.
         listener: The listening socket.
         name: The name of the threads.
 
     Attributes:
-        respond: Answers without WSGI; None where the application cannot.
-        environ: What is in the environ of every request.
-        pool: The threads that answer.
-        short_calls: Says which calls need none of them.
-        busy, no_room: What requests are refused with.
+        respond: Answers a request without WSGI. None if the application cannot do that.
+        environ: The variables that the environ of every request contains.
+        pool: The threads that answer requests.
+        short_calls: Predicts which calls are short enough for the manager's thread.
+        busy_refusal, memory_refusal: The refusals for want of a thread, and for want of memory.
     """
 
     def __init__(
@@ -64,8 +63,10 @@ class FrontServer:
         self.wsgi_app = wsgi_app
         rpc = wsgi_app if isinstance(wsgi_app, RpcApplication) else None
         self.respond: Callable[[HttpExchange], Response | None] | None = None if rpc is None else rpc.respond
-        # About single connections: whoever can reach the server can cause any number of them.
+        # Messages about single connections, rate-limited: anyone who can reach the server can cause any number of them.
         self.write_log = LimitedLog(functools.partial(log.write, INFO if settings.debug else DEBUG)).write
+        # A step that fails may do so again at once, and for ever.
+        self.write_failure = LimitedLog(functools.partial(log.write, ERROR, traceback=True)).write
         self.short_calls = ShortCalls()
         self.pool = ThreadPool(settings.threads, settings.max_waiting_requests, name)
         self.tls: ssl.SSLContext | None = server_context(settings.ssl)
@@ -77,23 +78,23 @@ class FrontServer:
             frozenset(settings.trusted_proxies),
         )
         self.environ = {**CONSTANTS, **server_variables(listener)}
-        most = self.max_short_calls = settings.max_waiting_requests
-        self.busy = ServiceUnavailable(f"max_waiting_requests ({most}) requests are waiting already")
-        self.no_room = ServiceUnavailable("the server is busy: max_buffered_bytes is reached")
+        limit = self.max_short_calls = settings.max_waiting_requests
+        self.busy_refusal = ServiceUnavailable(f"max_waiting_requests ({limit}) requests are waiting already")
+        self.memory_refusal = ServiceUnavailable("the server is busy: max_buffered_bytes is reached")
         self._known_heads = KnownHeads()
         self._parser_limits = parser_limits(settings, rpc)
         self._variables = {"wsgi.url_scheme": "http" if self.tls is None else "https"}
 
     def make_connection(
-        self, manager: ConnectionManager, opened: socket.socket, address: Any, client: str
+        self, manager: ConnectionManager, sock: socket.socket, address: Any, client: str
     ) -> ClientConnection:
-        """Return the connection of a socket that has just been accepted.
+        """Make the connection of a socket that has just been accepted.
 
         Raises:
-            OSError: It has gone already.
+            OSError: The client has gone already.
         """
         if self.tls is not None:
-            opened = self.tls.wrap_socket(opened, server_side=True, do_handshake_on_connect=False)
+            sock = self.tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
         variables: dict[str, Any] = self._variables | client_variables(address)
         is_tls = self.tls is not None
         http = HttpConnection(
@@ -104,11 +105,11 @@ class FrontServer:
             is_tls=is_tls,
             known_heads=self._known_heads,
         )
-        return ClientConnection(manager, opened, address, client, http)
+        return ClientConnection(manager, sock, address, client, http)
 
 
 class NativeBackend:
-    """Serves with llhttp as the parser, one thread for all connections, and a pool of threads for the calls."""
+    """Serves with llhttp as its parser, one thread for all connections, and a pool of threads for the calls."""
 
     _id = "native"
     _supportGevent = False

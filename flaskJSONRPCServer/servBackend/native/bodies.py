@@ -1,8 +1,9 @@
-"""Answers of WSGI applications whose bodies come in parts (PEP 3333)."""
+"""Bodies that a WSGI application returns in parts (PEP 3333)."""
 
 from __future__ import annotations
 
 import contextvars
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -13,18 +14,21 @@ from ..wsgi import close_body
 if TYPE_CHECKING:
     from .exchange import HttpExchange
 
-__all__ = ["DeclaredBody", "IterableBody", "nothing"]
+# How long an iterable may send nothing to a client that has ended its side, in seconds; guessed.
+SILENCE_S = 2.0
+
+__all__ = ["DeclaredBody", "IterableBody", "no_body"]
 
 
 class IterableBody:
-    """Sends the body that a WSGI application returned as an iterable: as fast as the client takes it.
+    """Sends the body that a WSGI application returned as an iterable, at the pace of the client.
 
-    It holds a thread only while the application computes. While the client is slow, the thread is free.
+    It occupies a thread only while the application computes. While the client is slow, the thread is free.
 
     Args:
         exchange: The request and its answer.
-        body: What the application returned.
-        context: The context variables that it runs with.
+        body: The iterable that the application returned.
+        context: The context variables of the application.
     """
 
     def __init__(self, exchange: HttpExchange, body: Iterable[bytes], context: contextvars.Context) -> None:
@@ -33,79 +37,102 @@ class IterableBody:
         self._parts: Iterator[bytes] | None = None
         self._context = context
         self._frame: Callable[[bytes], bytes] | None = None
+        self._silent_since: float | None = None
 
     @classmethod
-    def continuing(cls, begun: IterableBody) -> IterableBody:
-        """Return the rest as a task of its own, since the one that has begun has not ended yet."""
-        rest = cls(begun._exchange, begun._body, begun._context)
-        rest._parts, rest._frame = begun._parts, begun._frame
+    def continuation_of(cls, body: IterableBody) -> IterableBody:
+        """Return a new task that sends the rest, since the current one has not ended yet."""
+        rest = cls(body._exchange, body._body, body._context)
+        rest._parts, rest._frame = body._parts, body._frame
         return rest
 
     def run(self) -> None:
-        """Send parts until the client is slower, or there are no more."""
+        """Send parts until the client falls behind, or there are no more."""
         try:
             is_done = self._context.run(self._send_parts)
             if is_done:
                 self._close()
                 self._exchange.end_body(self._frame or bytes)
         except BaseException as exc:
-            self._exchange.break_off()
+            self._exchange.fail()
             self._close_quietly()
             if is_interrupt(exc):
                 raise
             return
-        if not is_done:  # only now: another thread may continue at once, and a context is entered by one
-            self._exchange.connection.when_drained(IterableBody.continuing(self))
+        if not is_done:  # only now: another thread may continue at once, and only one at a time can enter a context
+            self._exchange.connection.run_when_drained(IterableBody.continuation_of(self))
 
     def _send_parts(self) -> bool:
-        """Send parts; returns whether it was the last one."""
-        exchange = self._exchange
+        """Send parts until the client falls behind. Return whether the last one has been sent."""
         if self._parts is None:
             self._parts = iter(self._body)
-        while True:
-            if exchange.connection.has_broken_off:
-                return True
+        while not self._exchange.connection.is_broken:
             part = next(self._parts, None)
-            if self._frame is None:  # an application may call start_response as late as here
-                self._frame = exchange.begin_body()
-                part = b"".join([*exchange.written, part or b""]) if exchange.written else part
-                if part is None:
-                    return True
-            elif part is None:
+            if self._frame is None:  # an application may call start_response as late as its first part
+                part = self._begin(part)
+            if part is None or self._frame is no_body:
                 return True
-            if part and not exchange.connection.send(self._frame(part)):
+            if not self._send_part(part):
                 return False
+        return True
+
+    def _begin(self, part: bytes | None) -> bytes | None:
+        """Send the head, and return the first part, with what was written before it."""
+        self._frame = self._exchange.begin_body()
+        written = self._exchange.written
+        return b"".join([*written, part or b""]) if written else part
+
+    def _send_part(self, part: bytes) -> bool:
+        """Send a part; return whether the client has room for more."""
+        if part and self._frame is not None:
+            self._silent_since = None
+            return self._exchange.connection.send(self._frame(part))
+        if self._is_unheard():
+            self._exchange.connection.abort()
+        return True
+
+    def _is_unheard(self) -> bool:
+        """Return whether the client has ended its side, and nothing has been sent to it for :data:`SILENCE_S`.
+
+        Only a send tells a client that has gone from one that still reads, and an empty part sends nothing.
+        """
+        if not self._exchange.connection.has_ended:
+            return False
+        now = time.monotonic()
+        if self._silent_since is None:
+            self._silent_since = now
+        return now - self._silent_since >= SILENCE_S
 
     def _close(self) -> None:
-        body, self._body = self._body, ()  # closed once, even where that raises (PEP 3333)
+        body, self._body = self._body, ()  # closed once, even if that raises (PEP 3333)
         self._context.run(close_body, body)
 
     def _close_quietly(self) -> None:
-        """Close after a failure that has been logged."""
+        """Close the body after a failure that has been logged."""
         try:
             self._close()
-        except Exception:  # noqa: BLE001  the user's own; the thread goes on
+        except Exception:  # noqa: BLE001  code of the user; the thread goes on
             self._exchange.connection.server.log.write(ERROR, "closing an answer failed", traceback=True)
 
 
 class DeclaredBody:
-    """Frames the parts of a body of declared length: as they are.
+    """Passes on the parts of a body of declared length, and checks that they do not exceed it.
 
     Args:
-        length: The length.
+        length: The declared length, in bytes.
 
     Attributes:
-        left_bytes: How many bytes are left to be sent.
+        left_bytes: How many bytes are still to be sent.
     """
 
     def __init__(self, length: int) -> None:
         self.left_bytes = length
 
     def __call__(self, part: bytes) -> bytes:
-        """Frame a part.
+        """Return the part as it is.
 
         Raises:
-            ValueError: It does not fit: the client would take the rest for its next answer.
+            ValueError: The part exceeds the declared length. The client would read the rest as its next answer.
         """
         self.left_bytes -= len(part)
         if self.left_bytes < 0:
@@ -113,6 +140,6 @@ class DeclaredBody:
         return part
 
 
-def nothing(part: bytes) -> bytes:
-    """Frame a part of a body that is not sent."""
+def no_body(part: bytes) -> bytes:
+    """Return no bytes for a part: the answer has no body."""
     return b""

@@ -1,7 +1,8 @@
-"""The bytes of a request's body as they come, and those of an answer as they go."""
+"""Buffers for the body of a request and for the unsent bytes of an answer."""
 
 from __future__ import annotations
 
+import contextlib
 import io
 import tempfile
 from collections import deque
@@ -11,11 +12,11 @@ __all__ = ["ReceiveBuffer", "SendBuffer"]
 
 
 class ReceiveBuffer:
-    """The body of one request. Beyond a size it moves to a temporary file, which no name leads to.
+    """The body of one request. Beyond a size, it moves to a temporary file without a name.
 
     Args:
-        spool_bytes: The most that is held in memory.
-        first: What has come already, no more than ``spool_bytes``.
+        spool_bytes: The largest body that is held in memory.
+        first: The bytes that have come already, no more than ``spool_bytes``.
 
     Attributes:
         size: How many bytes have come.
@@ -27,17 +28,17 @@ class ReceiveBuffer:
         self.size = len(first)
         self._spool_bytes = spool_bytes
         self._first = first
-        # One buffer, since a client may send two bytes at a time: each pair would be an object of 35 bytes.
+        # One buffer, not a list of pieces: a client may send two bytes at a time, and each pair would take 35 bytes.
         self._rest: bytearray | None = None
         self._file: BinaryIO | None = None
 
     @property
     def memory_bytes(self) -> int:
-        """How many of the bytes are held in memory."""
+        """How many bytes are held in memory."""
         return len(self._first) + (len(self._rest) if self._rest else 0)
 
     def append(self, data: bytes) -> None:
-        """Add what has come.
+        """Add received bytes.
 
         Raises:
             OSError: The temporary file cannot be written.
@@ -53,6 +54,15 @@ class ReceiveBuffer:
         else:
             self._write(data)
 
+    def complete(self) -> None:
+        """Write out what a temporary file has in its own buffer, while the client can still be told that it failed.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        if self._file is not None:
+            self._file.flush()
+
     def read(self) -> bytes:
         """Return the whole body.
 
@@ -65,21 +75,22 @@ class ReceiveBuffer:
         return self._file.read()
 
     def open(self) -> BinaryIO:
-        """Return a stream from the beginning of the body; the file, where there is one, is the buffer's own."""
+        """Return a stream from the beginning of the body. A temporary file stays the buffer's, which closes it."""
         if self._file is None:
             return io.BytesIO(self.read())
         self._file.seek(0)
         return self._file
 
     def close(self) -> None:
-        """Forget the body; a temporary file ends with that."""
+        """Drop the body, and delete its temporary file."""
         self._first, self._rest = b"", None
         if self._file is not None:
-            self._file.close()
+            with contextlib.suppress(OSError):  # what is still in its buffer found no room, and nobody wants it
+                self._file.close()
 
     def _write(self, data: bytes) -> None:
         if self._file is None:
-            self._file = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as the request
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115  closed with the request
             self._file.write(self._first)
             self._file.write(self._rest or b"")
             self._first, self._rest = b"", None
@@ -87,11 +98,11 @@ class ReceiveBuffer:
 
 
 class SendBuffer:
-    """What a socket has not taken yet, in order.
+    """The bytes that a socket has not accepted yet, in order.
 
     Attributes:
-        size: How many bytes there are.
-        sent_bytes: How many have ever been taken out.
+        size: How many bytes are waiting.
+        sent_bytes: How many bytes have been removed since the connection began.
     """
 
     __slots__ = ("_parts", "sent_bytes", "size")
@@ -101,17 +112,17 @@ class SendBuffer:
         self._parts: deque[memoryview] = deque()
 
     def append(self, data: bytes | memoryview) -> None:
-        """Add some bytes at the end."""
+        """Add bytes at the end."""
         if len(data):
             self._parts.append(memoryview(data))
             self.size += len(data)
 
     def first(self) -> memoryview:
-        """Return the bytes to be sent next; only where there are any."""
+        """Return the bytes to send next. The buffer must not be empty."""
         return self._parts[0]
 
     def consume(self, count: int) -> None:
-        """Remove bytes of :meth:`first` that have been sent."""
+        """Remove the leading bytes of :meth:`first`, which have been sent."""
         self.size -= count
         self.sent_bytes += count
         if count == len(self._parts[0]):
@@ -120,6 +131,6 @@ class SendBuffer:
             self._parts[0] = self._parts[0][count:]
 
     def clear(self) -> None:
-        """Forget what has not been sent."""
+        """Drop all unsent bytes."""
         self._parts.clear()
         self.size = 0

@@ -1,4 +1,4 @@
-"""One connection and its socket, as its manager and the thread that answers share it."""
+"""One connection and its socket, shared by the manager and the thread that answers."""
 
 from __future__ import annotations
 
@@ -21,38 +21,38 @@ if TYPE_CHECKING:
     from .connections import ConnectionManager
     from .streams import Stream
 
-__all__ = ["NOT_YET", "ClientConnection"]
+__all__ = ["WOULD_BLOCK", "ClientConnection"]
 
-NOT_YET = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
-"""What a socket raises that has nothing to receive, or no room to send."""
+WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+"""The exceptions of a non-blocking socket that has nothing to receive, or no room to send."""
 
 RECEIVE_BYTES = 64 * 1024
 SEND_BYTES = 256 * 1024
-TLS_RECORD_BYTES = 16 * 1024  # the largest, by RFC 8446, section 5.1; SEND_BYTES is a multiple
+TLS_RECORD_BYTES = 16 * 1024  # the largest record (RFC 8446, section 5.1); SEND_BYTES is a multiple of it
 
 
 class ClientConnection:
     """A connection and its socket. The manager and the thread that answers share it, under its lock.
 
     Args:
-        manager: Its manager.
-        opened: The socket, which does not block.
-        address: The client's address, as ``accept()`` gives it.
-        client: Its host; empty where it has none of its own.
-        http: Its state.
+        manager: The manager of the connection.
+        sock: The non-blocking socket.
+        address: The address of the client, as ``accept()`` returns it.
+        client: The host of the client; empty over a Unix socket.
+        http: The state of the connection.
 
     Attributes:
-        server: What all connections of the address share.
+        server: The state that all connections of the address share.
         socket: The socket.
-        is_closed: Whether nothing can be sent any more.
-        stream: The stream that answers the request under way.
-        certificate_variables: What the environ says of the client's certificate.
-        exchange: The request under way.
-        http: Its state.
+        is_closed: Whether the socket is closed.
+        stream: The stream that answers the current request.
+        certificate_variables: The variables of the environ for the certificate of the client.
+        exchange: The current request.
+        http: The state of the connection.
         client: As given.
-        scheduled_at: When the manager looks at its deadline next.
-        registered: The events that the manager waits for.
-        counted_bytes: How many bytes the manager counts for it, of bodies and unsent answers.
+        scheduled_at: When the manager checks the deadline next.
+        registered: The events that the selector waits for.
+        counted_bytes: How many bytes of bodies and unsent answers the manager counts for this connection.
     """
 
     __slots__ = (
@@ -76,10 +76,10 @@ class ClientConnection:
     )
 
     def __init__(
-        self, manager: ConnectionManager, opened: socket.socket, address: Any, client: str, http: HttpConnection
+        self, manager: ConnectionManager, sock: socket.socket, address: Any, client: str, http: HttpConnection
     ) -> None:
         self.server = manager.server
-        self.socket = opened
+        self.socket = sock
         self.address = address
         self.client = client
         self.http = http
@@ -90,83 +90,93 @@ class ClientConnection:
         self.scheduled_at = float("inf")
         self.registered = self.counted_bytes = 0
         self._manager = manager
-        self._tls = opened if isinstance(opened, ssl.SSLSocket) else None
+        self._tls = sock if isinstance(sock, ssl.SSLSocket) else None
         self._lock = threading.Lock()
         self._handshake_awaits_write = False
         self._task_when_drained: Task | None = None
 
     @property
     def unsent_bytes(self) -> int:
-        """How many bytes wait for the client."""
+        """How many bytes of answers are waiting to be sent."""
         return self.http.outgoing.size
 
-    # What the thread that answers calls.
+    # The thread that answers calls these methods.
 
     @property
-    def has_broken_off(self) -> bool:
-        """Whether what is sent from now on goes nowhere; the manager may not have closed the socket yet."""
+    def is_broken(self) -> bool:
+        """Whether further bytes cannot reach the client. The manager may not have closed the socket yet."""
         return self.is_closed or self.http.phase is not RUNNING
 
     def is_gone(self) -> bool:
-        """Return whether nobody waits for the answer any more: the client has gone, or its time is over."""
+        """Return whether nobody waits for the answer any more: the client has gone, or the request has timed out."""
         http = self.http
         if self.is_closed or http.phase is not RUNNING:
             return True
-        if not http.has_ended:
+        if not http.has_eof:
             return False
-        with self._lock:  # so that a probe has been sent completely, or never will be
+        with self._lock:  # so that a probe is either complete or never sent
             return self.is_closed or self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether the client has ended its side, or the connection is broken."""
+        return self.http.has_eof or self.is_broken
+
+    @property
+    def notices_end(self) -> bool:
+        """Whether the end of the client would be noticed. It is not while unread data waits in the socket."""
+        return not self.has_ended and self.http.wants_to_receive
+
     def send(self, data: bytes) -> bool:
-        """Send some bytes, as many as the socket takes; the manager sends the rest.
+        """Send as many bytes as the socket accepts; the manager sends the rest.
 
         Returns:
-            Whether nothing is left to be sent.
+            Whether all bytes have been sent.
         """
         with self._lock:
             is_sent = self._send(data, time.monotonic())
             is_broken = self.http.phase is CLOSED
-        if is_broken or not is_sent:  # nothing may be awaited of a client that has ended its side: no event would come
-            self._manager.attend(self)
+        if is_broken or not is_sent:  # the manager may wait for no event of a client that has ended its side
+            self._manager.schedule_update(self)
         return is_sent
 
     def complete(self, message: bytes, *, keeps_alive: bool) -> None:
-        """Send a whole answer, and go on.
+        """Send a complete answer, and finish the request.
 
-        Where other requests wait for a thread, the manager sends the answers of all in turn: a thread that sends one
-        would lose the interpreter's lock, and get it back late.
+        While other requests wait for a thread, the manager sends all answers in turn. A thread that sends releases
+        the interpreter's lock for the system call, and gets it back late when many threads want it.
         """
         if self.server.pool.has_waiting:
             self._manager.deliver(self, message, keeps_alive=keeps_alive)
         elif not self.deliver(message, time.monotonic(), keeps_alive=keeps_alive):
-            self._manager.attend(self)
+            self._manager.schedule_update(self)
 
-    def when_drained(self, task: Task) -> None:
-        """Have a task run in the pool when all has been sent, or the connection has ended."""
+    def run_when_drained(self, task: Task) -> None:
+        """Submit a task to the pool when all bytes have been sent, or the connection has ended."""
         with self._lock:
             is_closed = self.is_closed
             if not is_closed:
                 self._task_when_drained = task
-        if is_closed:  # nobody would look after it any more
+        if is_closed:  # the manager no longer looks at this connection
             self.server.pool.submit(task, is_bounded=False)
         else:
-            self._manager.attend(self)
+            self._manager.schedule_update(self)
 
-    def answered(self, *, keeps_alive: bool) -> None:
-        """Go on after an answer, all of which has been given to :meth:`send`."""
+    def finish_answer(self, *, keeps_alive: bool) -> None:
+        """Finish the request, after all of its answer has been passed to :meth:`send`."""
         self.deliver(b"", time.monotonic(), keeps_alive=keeps_alive)
-        self._manager.attend(self)
+        self._manager.schedule_update(self)
 
     def abort(self) -> None:
-        """End the connection without another byte."""
+        """End the connection without sending another byte."""
         with self._lock:
             self.http.abort()
-        self._manager.attend(self)
+        self._manager.schedule_update(self)
 
-    # What the manager calls.
+    # The manager calls these methods.
 
     def receive(self, now: float) -> None:
-        """Take what has come.
+        """Receive bytes, and pass them to the state of the connection.
 
         Raises:
             OSError: The connection is broken.
@@ -180,31 +190,33 @@ class ClientConnection:
                 if data is None:
                     return
                 if not data:
-                    http.receive_end(now)
-                    if self.stream is not None:  # who hears a stream has no reason to end one side alone
+                    http.receive_eof(now)
+                    if self.stream is not None:  # a client that listens to a stream has no reason to half-close
                         http.abort()
                     self._probe(now)
                     return
                 http.receive_data(data, now)
+                if self.stream is not None and not self.notices_end:
+                    http.abort()
                 if self._tls is None or not self._tls.pending():
                     return
 
     def deliver(self, message: bytes, now: float, *, keeps_alive: bool) -> bool:
-        """Send the last part of an answer, and go on; returns whether nothing else has to be done."""
+        """Send the last part of an answer, and finish the request. Return whether the manager need not act."""
         http = self.http
         with self._lock:
             is_sent = self._send(message, now)
             self.exchange = None
-            is_quiet = http.answered(now, keeps_alive=keeps_alive)
+            is_quiet = http.finish_answer(now, keeps_alive=keeps_alive)
             return is_quiet and is_sent and self.registered == selectors.EVENT_READ and not self.counted_bytes
 
     @property
     def is_quiet(self) -> bool:
-        """Whether the manager has all that it needs to know, and waits for the next request."""
+        """Whether the manager need not act before the next request comes."""
         return self.http.is_quiet and self.registered == selectors.EVENT_READ and not self.counted_bytes
 
     def flush(self, now: float) -> None:
-        """Send what waits.
+        """Send the waiting bytes.
 
         Raises:
             OSError: The connection is broken.
@@ -213,15 +225,15 @@ class ClientConnection:
             outgoing = self.http.outgoing
             while outgoing.size and not self.is_closed:
                 first = outgoing.first()[:SEND_BYTES]
-                taken = self._send_now(first)
-                if self.http.phase is CLOSED:  # the client has gone, and nothing is left to be sent
+                count = self._send_now(first)
+                if self.http.phase is CLOSED:  # the client has gone, and nothing is left to send
                     return
-                self.http.sent(taken, now)
-                if taken < len(first):
+                self.http.mark_sent(count, now)
+                if count < len(first):
                     return
 
     def take_request(self, now: float) -> HttpExchange | None:
-        """Return the next request, to be given to the pool."""
+        """Return the next request to answer, or None."""
         with self._lock:
             request = self.http.next_request(now)
             if request is None:
@@ -230,20 +242,20 @@ class ClientConnection:
             return self.exchange
 
     def shed(self, refusal: Refusal, now: float) -> None:
-        """Refuse a request that has come for want of a thread; the connection goes on."""
+        """Refuse the current request for want of a thread or memory; the connection goes on."""
         with self._lock:
             exchange, self.exchange = self.exchange, None
             if exchange is not None:
                 self.http.shed(refusal, exchange.request, now)
 
     def refuse(self, refusal: Refusal, now: float) -> None:
-        """Refuse what is coming, and end."""
+        """Refuse the request that is coming, and end the connection."""
         with self._lock:
             self.http.refuse(refusal, now)
 
     @property
     def wanted_events(self) -> int:
-        """The events of the socket that have to be waited for."""
+        """The events to wait for in the selector."""
         http = self.http
         awaits_write = http.outgoing.size or self._handshake_awaits_write
         return (selectors.EVENT_READ if http.wants_to_receive else 0) | (selectors.EVENT_WRITE if awaits_write else 0)
@@ -254,7 +266,7 @@ class ClientConnection:
         return self.http.phase is RUNNING or self.http.outgoing.size > 0
 
     def expire(self, now: float) -> None:
-        """Do what a deadline is for, if it is over."""
+        """Act on the deadline if it has passed."""
         with self._lock:
             http, exchange = self.http, self.exchange
             if exchange is None or not http.is_request_late(now):
@@ -269,20 +281,20 @@ class ClientConnection:
                 )
 
     def stop(self, now: float) -> None:
-        """End as soon as nothing is being answered."""
+        """End the connection as soon as no request is being answered."""
         with self._lock:
             self.http.stop(now)
 
     def end_writing(self) -> None:
-        """Tell the client that nothing more comes."""
+        """Shut down the sending side, so that the client reads EOF."""
         with self._lock, contextlib.suppress(OSError):
             if self._tls is not None:
                 send_close_notify(self._tls)
                 self._tls = None
-            socket.socket.shutdown(self.socket, socket.SHUT_WR)  # not its own, which would drop the TLS
+            socket.socket.shutdown(self.socket, socket.SHUT_WR)  # not SSLSocket.shutdown(), which would drop the TLS
 
     def close(self) -> None:
-        """Close the socket. Whoever still answers finds that out."""
+        """Close the socket. A thread that still answers finds out at its next step."""
         with self._lock:
             self.is_closed = True
             if self._tls is not None and self.http.is_complete:
@@ -296,8 +308,8 @@ class ClientConnection:
         if task is not None:
             self.server.pool.submit(task, is_bounded=False)
 
-    def drained_task(self) -> Task | None:
-        """Return the task that waits until all has been sent, if it may go on."""
+    def take_drained_task(self) -> Task | None:
+        """Return the task that waits for all bytes to be sent, once they are; else None."""
         if self._task_when_drained is None or self.http.outgoing.size:
             return None
         with self._lock:
@@ -305,14 +317,14 @@ class ClientConnection:
             return task
 
     def _send(self, data: bytes, now: float) -> bool:
-        """Send what the socket takes, and keep the rest; returns whether nothing is left."""
+        """Send as many bytes as the socket accepts, and queue the rest. Return whether all bytes have been sent."""
         http = self.http
         if self.is_closed or http.phase is not RUNNING:
             return True
-        taken = 0 if http.outgoing.size else self._send_now(data)
-        if taken == len(data):
+        count = 0 if http.outgoing.size else self._send_now(data)
+        if count == len(data):
             return not http.outgoing.size
-        http.queue(memoryview(data)[taken:], now)
+        http.queue(memoryview(data)[count:], now)
         return False
 
     def _do_handshake(self, now: float) -> None:
@@ -325,46 +337,47 @@ class ClientConnection:
                 raise
             if certificate := self._tls.getpeercert(binary_form=True):
                 self.certificate_variables = {"SSL_CLIENT_CERT": ssl.DER_cert_to_PEM_cert(certificate)}
-        self.http.handshake_done(now)
+        self.http.finish_handshake(now)
 
     def _receive_now(self) -> bytes | None:
-        """Receive; None where nothing has come."""
+        """Receive bytes. Return None if none have come."""
         try:
             if self._tls is None:
                 return socket.socket.recv(self.socket, RECEIVE_BYTES)
             return self._tls.recv(RECEIVE_BYTES)
-        except NOT_YET:
+        except WOULD_BLOCK:
             return None
 
     def _send_now(self, data: bytes | memoryview) -> int:
-        """Send; returns how many bytes the socket took."""
+        """Send bytes. Return how many the socket accepted."""
         try:
             return self.socket.send(data) if self._tls is None else self._send_records(self._tls, data)
-        except NOT_YET:
+        except WOULD_BLOCK:
             return 0
         except OSError:
             self.http.abort()
             return len(data)
 
     def _send_records(self, tls: ssl.SSLSocket, data: bytes | memoryview) -> int:
-        """Send record by record. OpenSSL wants all that it could not send offered again, with no byte less.
+        """Send one TLS record at a time. Return how many bytes the socket accepted.
 
-        Of a longer piece it would have sent a part without telling how much. A record goes as a whole or not at all.
+        OpenSSL wants a write that it could not complete repeated with the same bytes. Of several records it may have
+        sent some without reporting how many. A single record is sent as a whole or not at all.
         """
         sent, view = 0, memoryview(data)
-        with contextlib.suppress(*NOT_YET):
+        with contextlib.suppress(*WOULD_BLOCK):
             while sent < len(view):
                 sent += tls.send(view[sent : sent + TLS_RECORD_BYTES])
         return sent
 
     def _probe(self, now: float) -> None:
-        """Ask a client that has sent its last byte whether it still reads, while its request waits for a thread.
+        """Find out whether a client that has ended its side still reads, while its request waits for a thread.
 
-        A connection that is closed looks the same as one that is half closed, until something is sent: then the one
-        that is gone is reset. An interim answer may be sent before any other (RFC 9110, section 15.2).
+        A closed connection looks the same as a half-closed one until something is sent: then the closed one is reset.
+        An interim answer may precede any other (RFC 9110, section 15.2).
         """
         exchange = self.exchange
         if exchange is None or exchange.has_begun or exchange.head["SERVER_PROTOCOL"] != "HTTP/1.1":
             return
-        if not self.http.outgoing.size:  # else it would come into the middle of an earlier answer
+        if not self.http.outgoing.size:  # else the probe would end up inside an earlier answer
             self._send(CONTINUE, now)

@@ -1,27 +1,33 @@
 """All connections of one address, from accept to close, in one thread.
 
-The manager's thread accepts, shakes hands for TLS, receives, and sends what a socket did not take at once. A thread of
-the pool gets a complete request, computes, and hands the answer back. So a client that is silent, slow or gone costs a
-descriptor and bounded memory, and no thread.
+The manager's thread accepts, does TLS handshakes, receives, and sends the bytes that a socket did not accept at once. A
+thread of the pool gets a complete request, computes, and returns the answer. So a client that is silent, slow or gone
+costs a descriptor and bounded memory, but no thread.
+
+While requests wait for a thread, the manager sends the answers too. A thread that sends releases the interpreter's lock
+and would lose it at each answer. For the same reason the pool wakes one thread at a time, and each thread that takes a
+task wakes the next.
 """
 
 from __future__ import annotations
 
 import math
+import os
 import selectors
 import socket
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ...runtime.logs import ERROR
-from .accepting import Acceptor
-from .client_connection import NOT_YET, ClientConnection
+from .acceptor import Acceptor
+from .client_connection import WOULD_BLOCK, ClientConnection
 from .deadlines import Deadlines
 from .exchange import HttpExchange
 from .leadership import Leadership
-from .memory import FREE_BYTES, MemoryBudget
+from .memory import UNCOUNTED_BYTES, MemoryBudget
 from .protocol import BODY, CLOSED, HANDSHAKE, RUNNING
 from .request_queue import RequestQueue
 from .wakeup import Wakeup
@@ -31,31 +37,47 @@ if TYPE_CHECKING:
 
 __all__ = ["ConnectionManager"]
 
-# How long an answer may wait to be sent with others, while requests wait for threads. Below what anybody notices, and
+# How long an answer may wait to be sent together with others, while requests wait for threads. Too short to notice, and
 # long enough for many answers.
 _DELIVERY_S = 0.001
 
-# How many connections are accepted before others have their turn; guessed.
+# The longest wait for events: epoll takes no more than 24 days. A deadline may be further away.
+LONGEST_WAIT_S = 3600.0
+
+# How many connections are accepted before the open ones have their turn; guessed.
 ACCEPT_AT_ONCE = 64
 
-# How long the listener pauses when descriptors run out, unless a connection of this server ends; guessed.
+# How long the listener pauses when descriptors run out, unless a connection of this server ends before; guessed.
 PAUSE_S = 0.5
 
-# How long a request that is coming may take when the server stops; guessed.
+# How long the rest of an incomplete request may take when the server stops; guessed.
 STOP_GRACE_S = 1.0
 
 
+_managers: weakref.WeakSet[ConnectionManager] = weakref.WeakSet()
+
+
+def close_in_child() -> None:
+    """Close all sockets in a forked process. Its copies would keep the connections open and the address taken."""
+    for manager in list(_managers):
+        manager.close_in_child()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=close_in_child)
+
+
 class ConnectionManager:
-    """Accepts connections, and has their requests answered in threads.
+    """Owns all connections of one address, and passes their requests to threads.
 
     Args:
-        server: What all connections share.
-        listener: The listening socket; it works on a duplicate.
-        name: The name of its thread.
+        server: The state that all connections share.
+        listener: The listening socket. The manager works on a duplicate.
+        name: The name of the manager's thread.
 
     Attributes:
         server: As given.
-        is_stopping: Whether no further request is to come over a connection.
+        is_stopping: Whether each connection ends after its current request.
     """
 
     def __init__(self, server: FrontServer, listener: socket.socket, name: str) -> None:
@@ -64,61 +86,70 @@ class ConnectionManager:
         self._acceptor = Acceptor(listener, server.limits)
         self._selector = selectors.DefaultSelector()
         self._wakeup = Wakeup()
-        self._attended: deque[ClientConnection] = deque()  # appended to by any thread
+        self._to_update: deque[ClientConnection] = deque()  # appended to by any thread
         self._answers: deque[tuple[ClientConnection, bytes, bool]] = deque()  # appended to by any thread
-        self._waits_long = True  # written by the manager's thread
-        # A connection that is looked at within this time need not be scheduled when a request begins to run.
-        self._look_within_s = server.timeouts.idle_timeout_s
+        self._needs_wakeup = True  # written by the manager's thread
+        # A connection whose deadline is checked within this time need not be scheduled when a request begins to run.
+        self._next_check_within_s = server.timeouts.idle_timeout_s
         if server.timeouts.request_timeout_s < math.inf:
-            self._look_within_s = -math.inf
-        # The manager's thread has all below for itself.
+            self._next_check_within_s = -math.inf
+        # Only the manager's thread uses the attributes below.
         self._connections: set[ClientConnection] = set()
         self._now = time.monotonic()
         self._deadlines: Deadlines[ClientConnection] = Deadlines()
         self._memory = MemoryBudget(server.limits.max_buffered_bytes)
         self._stop_at = self._grace_ends_at = math.inf
-        self._cut_off = 0  # connections that had an answer on its way at the end of a stop
-        self._leadership = Leadership(self._manage, server.pool, name, self._lost_lead)
+        self._cut_off = 0  # connections that still had an answer to send when the stop ended
+        self._leadership = Leadership(self._manage, server.pool, name, self._on_lead_lost)
         self._queue = RequestQueue(server, self._leadership, self._refuse_busy)
+        _managers.add(self)
 
     def start(self) -> None:
-        """Begin to accept."""
+        """Start to accept connections."""
         self._selector.register(self._wakeup.receiver, selectors.EVENT_READ, self._wakeup)
         self._leadership.start()
 
     def stop(self, timeout_s: float) -> int:
-        """Accept no more, let what is being answered end, and close the rest.
+        """Stop accepting, finish the requests that are being answered, and close all connections.
 
         Returns:
-            How many requests were still being answered when the time was over.
+            How many requests were still being answered after the timeout.
         """
         self._stop_at = time.monotonic() + timeout_s
         self.is_stopping = True
         self._wakeup.send()
         self._leadership.join()
-        dropped, running = self.server.pool.stop(0)
-        for task in dropped:  # all connections are closed: what is left of each is to let go, and to tell of it
+        # A call whose client has gone may still run; it has the same time to end as the others.
+        dropped, running = self.server.pool.stop(max(0.0, self._stop_at - time.monotonic()))
+        for task in dropped:  # their connections are closed: each task only releases its request and closes its stream
             self.server.pool.submit(task, is_bounded=False)
         return max(len(running), self._cut_off)
 
-    def attend(self, connection: ClientConnection) -> None:
-        """Look after a connection that another thread has changed."""
-        self._attended.append(connection)
+    def close_in_child(self) -> None:
+        """Close the sockets that a forked process has inherited; the parent goes on with its own."""
+        for connection in list(self._connections):
+            connection.socket.close()
+        self._acceptor.close_in_child()
+        self._wakeup.close()
+
+    def schedule_update(self, connection: ClientConnection) -> None:
+        """Have the manager's thread update a connection that another thread has changed."""
+        self._to_update.append(connection)
         self._wakeup.send()
 
     def deliver(self, connection: ClientConnection, message: bytes, *, keeps_alive: bool) -> None:
-        """Send a whole answer: at the latest when no other request waits for a thread, or after a moment."""
+        """Have the manager's thread send a complete answer, together with others, within ``_DELIVERY_S``."""
         self._answers.append((connection, message, keeps_alive))
-        if self._waits_long or not self.server.pool.has_waiting:
+        if self._needs_wakeup or not self.server.pool.has_waiting:
             self._wakeup.send()
 
     def _manage(self) -> bool:
-        """Do all that there is to do, until the stop; False where another thread does it meanwhile."""
+        """Run the event loop until the stop. Return False if another thread has taken the lead."""
         while not self._has_stopped():
             try:
                 self._step()
-            except Exception:  # noqa: BLE001  the edge of the thread without which nothing is served
-                self.server.log.write(ERROR, "the connection manager failed at a step", traceback=True)
+            except Exception:  # noqa: BLE001  without this thread, nothing is served
+                self.server.write_failure("the connection manager failed at a step")
             if not self._queue.answer_short():
                 return False
         self._close()
@@ -128,29 +159,30 @@ class ConnectionManager:
         now = time.monotonic()
         if self.is_stopping and self._grace_ends_at == math.inf:
             self._begin_stop(now)
-            return  # whether anything is left is looked at before anything is waited for
+            return  # so that the loop checks whether anything is left before it waits
         if not self.is_stopping and self._acceptor.may_listen(len(self._connections), now):
             self._acceptor.listen(self._selector)
         for key, mask in self._wait(now):
             if isinstance(key.data, ClientConnection):
-                self._advance(key.data, mask)
+                self._process_events(key.data, mask)
             else:
                 self._handle(key)
         while self._answers:
             connection, message, keeps_alive = self._answers.popleft()
-            self._guarded(self._send_answer, connection, message, keeps_alive)
-        while self._attended:
-            self._guarded(self._update, self._attended.popleft())
+            self._run_step(self._send_answer, connection, message, keeps_alive)
+        while self._to_update:
+            self._run_step(self._update, self._to_update.popleft())
         for connection in self._deadlines.due(self._now):
-            self._guarded(self._expire, connection)
+            self._run_step(self._expire, connection)
         self._queue.submit()
 
     def _wait(self, now: float) -> list[tuple[selectors.SelectorKey, int]]:
-        """Wait until there is something to do, and return the events of the sockets."""
-        self._waits_long = True  # before it is looked whether there are answers: one that comes later wakes this thread
-        patience = self._patience(now)
-        self._waits_long = patience != _DELIVERY_S
-        events = self._selector.select(patience)
+        """Wait for events of the sockets, a wakeup or a deadline, and return the events."""
+        # Set before _wait_timeout() looks for answers: one that is delivered after that wakes this thread.
+        self._needs_wakeup = True
+        timeout_s = self._wait_timeout(now)
+        self._needs_wakeup = timeout_s != _DELIVERY_S
+        events = self._selector.select(timeout_s)
         self._now = time.monotonic()
         return events
 
@@ -160,25 +192,25 @@ class ConnectionManager:
         else:
             self._accept()
 
-    def _guarded(self, step: Callable[..., None], connection: ClientConnection, *args: Any) -> None:
-        """Take a step for one connection; whatever goes wrong ends that one alone."""
+    def _run_step(self, step: Callable[..., None], connection: ClientConnection, *args: Any) -> None:
+        """Run a step for one connection. An exception ends that connection alone."""
         if connection.is_closed:
             return
         try:
             step(connection, *args)
         except Exception as exc:  # noqa: BLE001  the edge: the other connections must not notice
-            self._failed(connection, exc)
+            self._handle_failure(connection, exc)
 
-    def _failed(self, connection: ClientConnection, exc: Exception) -> None:
+    def _handle_failure(self, connection: ClientConnection, exc: Exception) -> None:
         if isinstance(exc, OSError):
-            self._broke(connection, exc)
+            self._log_broken(connection, exc)
         else:
             self.server.log.write(ERROR, "a connection failed", traceback=True)
-            self._forget(connection)
+            self._drop_connection(connection)
 
-    def _patience(self, now: float) -> float | None:
-        """Return how long nothing has to be done, in seconds; None for ever."""
-        if self._attended or self._answers or not self._queue.is_empty:
+    def _wait_timeout(self, now: float) -> float | None:
+        """Return how long the selector may wait, in seconds; None for no limit."""
+        if self._to_update or self._answers or not self._queue.is_empty:
             return 0
         if self.server.pool.has_waiting:
             return _DELIVERY_S
@@ -187,10 +219,10 @@ class ConnectionManager:
             until = min(self._deadlines.next, self._stop_at, grace_ends_at)
         else:
             until = min(self._deadlines.next, self._acceptor.resumes_at)
-        return None if until == math.inf else max(0.0, until - now)
+        return None if until == math.inf else min(max(0.0, until - now), LONGEST_WAIT_S)
 
-    def _advance(self, connection: ClientConnection, mask: int) -> None:
-        """Take what has come over a connection, and send what waits; whatever goes wrong ends that one alone."""
+    def _process_events(self, connection: ClientConnection, mask: int) -> None:
+        """Receive and send on the events of a connection. An exception ends that connection alone."""
         if connection.is_closed:
             return
         now = self._now
@@ -202,11 +234,11 @@ class ConnectionManager:
                     mask & selectors.EVENT_READ or connection.http.phase is HANDSHAKE
                 ):
                     connection.receive(now)
-            except NOT_YET:  # it goes on with the next event
+            except WOULD_BLOCK:  # the handshake goes on with the next event
                 pass
             self._update(connection)
         except Exception as exc:  # noqa: BLE001  the edge: the other connections must not notice
-            self._failed(connection, exc)
+            self._handle_failure(connection, exc)
 
     def _send_answer(self, connection: ClientConnection, message: bytes, keeps_alive: bool) -> None:
         if not connection.deliver(message, self._now, keeps_alive=keeps_alive):
@@ -216,60 +248,60 @@ class ConnectionManager:
         connection.expire(self._now)
         self._update(connection)
 
-    def _lost_lead(self, exchange: HttpExchange) -> None:
-        self._queue.distrust(exchange)
+    def _on_lead_lost(self, exchange: HttpExchange) -> None:
+        self._queue.on_lead_lost(exchange)
 
     def _refuse_busy(self, connection: ClientConnection) -> None:
-        self._guarded(self._shed, connection)
+        self._run_step(self._shed, connection)
 
     def _shed(self, connection: ClientConnection) -> None:
-        connection.shed(self.server.busy, self._now)
+        connection.shed(self.server.busy_refusal, self._now)
         self._update(connection)
 
     def _update(self, connection: ClientConnection) -> None:
-        """Do what follows from the state of a connection."""
+        """Act on the state of a connection: take its request, and register what it waits for."""
         now = self._now
         http, server = connection.http, self.server
-        if self.is_stopping and not http.is_stopping:  # before a request is taken, whose answer then says so
+        if self.is_stopping and not http.is_stopping:  # before a request is taken: its answer says Connection: close
             connection.stop(now)
         if (exchange := connection.take_request(now)) is not None and self._begin_request(connection, exchange):
             return
-        if (task := connection.drained_task()) is not None:
+        if (task := connection.take_drained_task()) is not None:
             server.pool.submit(task, is_bounded=False)
-        if self._memory.count(connection):
-            self._relieve(connection, now)
+        if self._memory.update(connection):
+            self._free_memory(connection, now)
         if http.last_refusal is not None:
             server.write_log("refused:", connection.client or "a client", str(http.last_refusal))
             http.last_refusal = None
         if http.should_end_writing:
             connection.end_writing()
         if http.phase is CLOSED:
-            self._forget(connection)
+            self._drop_connection(connection)
         else:
             self._register(connection)
             self._schedule(connection, now)
 
     def _begin_request(self, connection: ClientConnection, exchange: HttpExchange) -> bool:
-        """Have a request answered; returns whether nothing else has to be done for its connection."""
-        is_small = exchange.body_bytes <= FREE_BYTES
+        """Queue a request. Return whether its connection needs no further update."""
+        is_small = exchange.body_bytes <= UNCOUNTED_BYTES
         if is_small or self._memory.has_room(connection):
             self._queue.add(exchange, self._now, is_small=is_small)
         else:
             exchange.discard()
-            connection.shed(self.server.no_room, self._now)
-            self.attend(connection)  # for what has come behind it
-        # The deadline is looked at in time where an earlier one is, and a running request has none of its own.
-        return is_small and connection.scheduled_at <= self._now + self._look_within_s and connection.is_quiet
+            connection.shed(self.server.memory_refusal, self._now)
+            self.schedule_update(connection)  # for the requests behind it
+        # A running request has no deadline of its own, so an earlier scheduled check is enough.
+        return is_small and connection.scheduled_at <= self._now + self._next_check_within_s and connection.is_quiet
 
     def _may_receive(self, connection: ClientConnection) -> bool:
-        """Return whether a connection may be read: not ahead of the request under way where memory is short."""
+        """Return whether to read a connection. While memory is short, no request is read ahead of the current one."""
         return not self._memory.is_exceeded or connection.http.phase is not RUNNING
 
     def _schedule(self, connection: ClientConnection, now: float) -> None:
         deadline = connection.http.deadline
         if connection.http.phase is RUNNING:
-            # The thread that answers does not tell when it is done, which saves a wakeup: the time between two requests
-            # is noticed at the latest when it is over.
+            # The thread that answers does not report that it has finished, which saves a wakeup. The idle time that
+            # begins then is checked at the latest when it is over.
             deadline = min(deadline, now + self.server.timeouts.idle_timeout_s)
         self._deadlines.add(deadline, connection)
 
@@ -287,19 +319,19 @@ class ConnectionManager:
             self._selector.unregister(connection.socket)
         connection.registered = wanted
 
-    def _relieve(self, connection: ClientConnection, now: float) -> None:
-        """Refuse the body that finds no room; or end the connection that has read nothing for longest."""
+    def _free_memory(self, connection: ClientConnection, now: float) -> None:
+        """Refuse the body that found no room, or end the connection that has read nothing for the longest time."""
         if connection.http.phase is BODY:
-            connection.refuse(self.server.no_room, now)
+            connection.refuse(self.server.memory_refusal, now)
             return
         slowest = min(
-            (each for each in self._connections if each.unsent_bytes > FREE_BYTES),
-            key=lambda each: each.http.deadline,
+            (other for other in self._connections if other.unsent_bytes > UNCOUNTED_BYTES),
+            key=lambda other: other.http.deadline,
             default=None,
         )
         if slowest is not None:
             self.server.write_log("cut off, since max_buffered_bytes is reached:", slowest.client or "a client")
-            self._forget(slowest)
+            self._drop_connection(slowest)
 
     def _accept(self) -> None:
         for _ in range(ACCEPT_AT_ONCE):
@@ -307,41 +339,41 @@ class ConnectionManager:
                 self._acceptor.pause(self._selector)
                 return
             try:
-                opened, address = self._acceptor.accept()
-            except (BlockingIOError, ConnectionAbortedError):  # another process was faster, or the client has gone
+                sock, address = self._acceptor.accept()
+            except (BlockingIOError, ConnectionAbortedError):  # another process has accepted it, or the client has gone
                 return
             except OSError as exc:
                 self.server.write_log("a connection cannot be accepted:", repr(exc))
                 self._acceptor.pause(self._selector, until=time.monotonic() + PAUSE_S)
                 return
-            self._begin(opened, address)
+            self._add_connection(sock, address)
 
-    def _begin(self, opened: socket.socket, address: Any) -> None:
-        """Begin with a connection that has been accepted."""
-        client = self._acceptor.client_of(address)
+    def _add_connection(self, sock: socket.socket, address: Any) -> None:
+        """Add an accepted connection, unless its client has too many."""
+        client = self._acceptor.client_host(address)
         if not self._acceptor.admit(client):
             self.server.write_log("refused, since max_connections_per_client is reached:", client)
-            opened.close()
+            sock.close()
             return
         try:
-            connection = self.server.make_connection(self, opened, address, client)
+            connection = self.server.make_connection(self, sock, address, client)
         except OSError as exc:  # the client has gone already
             self.server.write_log("a connection broke:", repr(exc))
-            self._acceptor.leave(client)
-            opened.close()
+            self._acceptor.release(client)
+            sock.close()
             return
         self._connections.add(connection)
-        self._advance(connection, selectors.EVENT_READ)
+        self._process_events(connection, selectors.EVENT_READ)
 
-    def _broke(self, connection: ClientConnection, exc: OSError) -> None:
-        if connection.http.phase is HANDSHAKE:  # plain HTTP, an old version, no certificate, a scan of ports
+    def _log_broken(self, connection: ClientConnection, exc: OSError) -> None:
+        if connection.http.phase is HANDSHAKE:  # plain HTTP, an old version, no certificate, a port scan
             self.server.write_log("no TLS with", f"{connection.address or 'a client'}: {exc!r}")
         else:
             self.server.write_log("a connection broke:", repr(exc))
-        self._forget(connection)
+        self._drop_connection(connection)
 
-    def _forget(self, connection: ClientConnection) -> None:
-        """Close a connection, once: one that has to make room for itself is come by twice."""
+    def _drop_connection(self, connection: ClientConnection) -> None:
+        """Close a connection once. The slowest one may be dropped while it is being updated, which drops it again."""
         if connection not in self._connections:
             return
         if connection.registered:
@@ -350,29 +382,29 @@ class ConnectionManager:
         self._connections.remove(connection)
         self._deadlines.discard(connection)
         self._memory.release(connection)
-        self._acceptor.leave(connection.client)
+        self._acceptor.release(connection.client)
         connection.close()
 
     def _begin_stop(self, now: float) -> None:
         self._grace_ends_at = min(now + STOP_GRACE_S, self._stop_at)
         self._acceptor.close(self._selector)
         for connection in list(self._connections):
-            self._advance(connection, selectors.EVENT_READ)  # what has come by now is answered
+            self._process_events(connection, selectors.EVENT_READ)  # requests that have come by now are answered
         self._queue.submit()
 
     def _has_stopped(self) -> bool:
-        """Return whether a stop has been asked for, and nothing that is being answered is left."""
+        """Return whether a stop is under way and no request is left to answer."""
         if not self.is_stopping or self._grace_ends_at == math.inf:
             return False
         now = time.monotonic()
         if not self._connections or now >= self._stop_at:
             return True
-        return now >= self._grace_ends_at and not any(each.is_busy for each in self._connections)
+        return now >= self._grace_ends_at and not any(connection.is_busy for connection in self._connections)
 
     def _close(self) -> None:
         self._cut_off = sum(connection.is_busy for connection in self._connections)
         for connection in list(self._connections):
-            self._forget(connection)
+            self._drop_connection(connection)
         self._queue.discard()
         self._deadlines.clear()
         self._selector.close()

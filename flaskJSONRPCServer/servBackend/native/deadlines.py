@@ -1,4 +1,4 @@
-"""A queue of deadlines that may move."""
+"""A priority queue of deadlines that move."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ __all__ = ["Deadlines"]
 
 _NEVER = float("inf")
 
+# How many entries without an item are kept beside as many as there are with one; guessed.
+_FREE_ENTRIES = 1024
+
 
 class Scheduled(Protocol):
-    """Something with a deadline. ``scheduled_at`` is when it is looked at next: the queue's to set."""
+    """Something with a deadline. ``scheduled_at`` is when it is checked next; only the queue sets it."""
 
     scheduled_at: float
 
@@ -21,21 +24,26 @@ Item = TypeVar("Item", bound=Scheduled)
 
 
 class Deadlines(Generic[Item]):
-    """Finds what is due. A deadline that moves on costs nothing: it is found out when the earlier one is due."""
+    """Finds the items that are due.
+
+    An item stays queued under its earliest deadline. One that moves to a later time costs nothing until then: the
+    owner looks at the item, finds that it is not due, and adds it again.
+    """
 
     def __init__(self) -> None:
-        # Each entry: a time; a number, since items have no order; the item, or None where another entry is its own.
+        # Each entry: a time; a number that breaks ties, since items have no order; the item, or None if discarded.
         self._heap: list[list[Any]] = []
         self._entries: dict[Item, list[Any]] = {}
         self._numbers = itertools.count()
+        self._let_go = 0  # entries without an item
 
     @property
     def next(self) -> float:
-        """When the first item is due; infinity where there is none."""
+        """When the first item is due. Infinity if there is none."""
         return float(self._heap[0][0]) if self._heap else _NEVER
 
     def add(self, at: float, item: Item) -> None:
-        """Look at an item at this time, unless it is looked at earlier."""
+        """Schedule an item at a time, unless it is scheduled earlier already."""
         if at < item.scheduled_at:
             self.discard(item)
             item.scheduled_at = at
@@ -43,23 +51,36 @@ class Deadlines(Generic[Item]):
             heapq.heappush(self._heap, entry)
 
     def discard(self, item: Item) -> None:
-        """Look at an item no more, and let go of it."""
+        """Unschedule an item, and drop the reference to it."""
         item.scheduled_at = _NEVER
         entry = self._entries.pop(item, None)
         if entry is not None:
             entry[2] = None
+            self._let_go += 1
+            if self._let_go > len(self._entries) + _FREE_ENTRIES:
+                self._compact()
 
     def due(self, now: float) -> list[Item]:
-        """Remove and return the items that are due. Those whose deadline has moved have to be added again."""
+        """Remove and return the items that are due. The caller adds those again whose deadline has moved."""
         items: list[Item] = []
         while self._heap and self._heap[0][0] <= now:
             item = heapq.heappop(self._heap)[2]
-            if item is not None:
-                self.discard(item)
+            if item is None:
+                self._let_go -= 1
+            else:
+                item.scheduled_at = _NEVER
+                del self._entries[item]
                 items.append(item)
         return items
 
+    def _compact(self) -> None:
+        """Remove the entries without an item: their times may be days away."""
+        self._heap = [entry for entry in self._heap if entry[2] is not None]
+        heapq.heapify(self._heap)
+        self._let_go = 0
+
     def clear(self) -> None:
-        """Forget all."""
+        """Remove all items."""
         self._heap.clear()
+        self._let_go = 0
         self._entries.clear()

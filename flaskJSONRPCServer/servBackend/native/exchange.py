@@ -1,4 +1,4 @@
-"""One request on its way through a thread, and its answer."""
+"""One request and its answer, as a task of the thread pool."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ...http.response import Response, server_error_response
 from ...runtime.interrupts import is_interrupt
 from ...runtime.logs import ERROR
 from ..wsgi import close_body
-from .bodies import DeclaredBody, IterableBody, nothing
+from .bodies import DeclaredBody, IterableBody, no_body
 from .messages import LAST_CHUNK, Header, chunk, has_no_body, head_message, rpc_message, whole_message
 from .streams import Stream
 
@@ -31,14 +31,16 @@ EXCHANGE = "flaskJSONRPCServer.exchange"
 _CLOSE = "Connection: close\r\n"
 _CHUNKED = "Transfer-Encoding: chunked\r\n"
 
-# Headers of a WSGI application that are the server's to set (PEP 3333 forbids them, frameworks send them all the same).
-_OWN_HEADERS = frozenset({"connection", "transfer-encoding", "keep-alive", "date"})
+# Headers that only the server sets. PEP 3333 forbids them to applications, but frameworks send them.
+_SERVER_HEADERS = frozenset({"connection", "transfer-encoding", "keep-alive", "date"})
 
 _NOTHING_WRITTEN: list[bytes] = []  # never appended to
 
 
 class HttpExchange:
     """A request and its answer: a task of the thread pool.
+
+    The pipeline reads the request here directly. An environ is made only when something asks for it.
 
     Args:
         connection: The connection that the request came by.
@@ -47,15 +49,15 @@ class HttpExchange:
     Attributes:
         head: The head of the request, as CGI variables.
         connection, request: As given.
-        has_begun: Whether a thread has taken it.
-        has_sent_head: Whether an answer has begun.
+        has_begun: Whether a thread has begun to answer.
+        has_sent_head: Whether the head of the answer has been sent.
     """
 
     has_begun = False
     has_sent_head = False
     _environ: dict[str, Any] | None = None
     _stream: Stream | None = None
-    # Of a WSGI application, which most requests do not come to.
+    # Set by a WSGI application, which most requests do not reach.
     _status = ""
     _headers: Sequence[Header] = ()
     _written: list[bytes] = _NOTHING_WRITTEN
@@ -66,32 +68,32 @@ class HttpExchange:
         self.request = request
         self._keeps_alive = request.keeps_alive
 
-    # What the pipeline asks for, which answers without WSGI.
+    # The pipeline, which answers without WSGI, uses these.
 
     @property
     def environ(self) -> dict[str, Any]:
-        """The WSGI environ (PEP 3333), made when it is first asked for."""
+        """The WSGI environ (PEP 3333), made at the first access."""
         if self._environ is None:
             self._environ = self._make_environ()
         return self._environ
 
     @property
     def body_bytes(self) -> int:
-        """How large the body is."""
+        """The size of the body."""
         return self.request.body.size
 
     def body(self, limit_bytes: int) -> bytes:
         """Return the body.
 
         Raises:
-            BodyTooLarge: It is over the limit.
+            BodyTooLarge: It exceeds the limit.
         """
         body = self.request.body
         if body.size > limit_bytes:
             raise too_large(limit_bytes)
         return body.read()
 
-    # What applications ask for.
+    # Applications use this.
 
     def open_stream(
         self,
@@ -102,42 +104,43 @@ class HttpExchange:
         when_full: str = "close",
         on_close: Callable[[], object] | None = None,
     ) -> Stream:
-        """Answer with a stream, which holds no thread: parts are sent from any thread, as they arise.
+        """Answer with a stream. It occupies no thread: any thread may send the next part at any time.
 
-        What the application returns after that is ignored. To be called once, before anything has been sent.
+        The application must call this at most once, before it sends anything. Its return value is then ignored.
 
         Args:
             status: Code and reason, such as ``200 OK``.
             headers: Names and values, such as ``("Content-Type", "text/event-stream")``.
-            buffer_bytes: The most bytes that wait for a client that reads too slowly.
-            when_full: What happens to a part that finds no room: ``"close"`` ends the connection, ``"drop"`` leaves the
-                part out.
+            buffer_bytes: How many unsent bytes may wait for a slow client.
+            when_full: How to treat a part that finds no room: ``"close"`` ends the connection, ``"drop"`` drops the
+                part.
             on_close: Called once, in a thread of the pool, when the client has gone or the stream has been closed.
 
         Raises:
-            ValueError: ``when_full`` is neither, or a header cannot be sent, or declares a length.
-            RuntimeError: An answer has begun.
+            ValueError: ``when_full`` is neither of the two, or a header cannot be sent or declares a length.
+            RuntimeError: The answer has begun.
         """
         if self.has_sent_head or self._stream is not None:
             raise RuntimeError("the answer has begun; open the stream before anything is sent, and once")
-        if declared_length(headers) is not None:
+        if content_length(headers) is not None:
             raise ValueError("a stream has no Content-Length; return a body of known length instead")
         framing, is_chunked = ("", False) if has_no_body(status) else self._framing()
-        head = head_message(status, sendable(headers), framing + self._further())
+        head = head_message(status, sendable(headers), framing + self._connection_line())
         stream = Stream(self, is_chunked=is_chunked, buffer_bytes=buffer_bytes, when_full=when_full, on_close=on_close)
         self._stream = stream
         self.has_sent_head = True
         self.connection.send(head)
         if has_no_body(status) or self.head["REQUEST_METHOD"] == "HEAD":
             stream.end_without_body()
-        if self.connection.has_broken_off:  # the client went before the connection knew the stream
+        if not self.connection.notices_end:  # the client went before the connection knew the stream
+            self.connection.abort()
             stream.client_gone()
         return stream
 
-    # What a thread of the pool does.
+    # A thread of the pool runs these.
 
     def run(self) -> None:
-        """Answer, unless the client has gone while the request waited for a thread."""
+        """Answer the request, unless the client has gone while it waited for a thread."""
         self.has_begun = True
         connection = self.connection
         if connection.is_gone():
@@ -146,12 +149,12 @@ class HttpExchange:
         try:
             self._answer()
         except BaseException as exc:
-            self.break_off()
+            self.fail()
             if is_interrupt(exc):
                 raise
 
     def start_response(self, status: str, headers: list[Header], exc_info: Any = None) -> Callable[[bytes], object]:
-        """Be the ``start_response`` of PEP 3333."""
+        """Store the status and headers: the ``start_response`` of PEP 3333."""
         if exc_info is not None and self.has_sent_head:
             raise exc_info[1].with_traceback(exc_info[2])
         self._status, self._headers = status, headers
@@ -160,18 +163,18 @@ class HttpExchange:
         return self._written.append
 
     def finish(self, *, keeps_alive: bool) -> None:
-        """Let the connection go on, or end."""
+        """Finish the answer, and keep or end the connection."""
         self.discard()
-        self.connection.answered(keeps_alive=keeps_alive)
+        self.connection.finish_answer(keeps_alive=keeps_alive)
 
     def discard(self) -> None:
-        """Let go of the request."""
+        """Release the body and the environ of the request."""
         self.request.body.close()
         if self._environ is not None:
-            self._environ.pop(EXCHANGE, None)  # which refers to it: the collector may come late
+            self._environ.pop(EXCHANGE, None)  # breaks a reference cycle; the garbage collector may come late
 
     def abort(self) -> None:
-        """End the connection, since the answer cannot be completed."""
+        """End the connection because the answer cannot be completed."""
         self.connection.abort()
         self.finish(keeps_alive=False)
 
@@ -181,18 +184,18 @@ class HttpExchange:
             began = perf_counter()
             response = server.respond(self)
             if response is not None:
-                server.short_calls.note(self.head["PATH_INFO"], began, perf_counter())
+                server.short_calls.record(self.head["PATH_INFO"], began, perf_counter())
                 self._send_response(response)
                 return
-        # A generator of the application's may be continued in another thread: it keeps its context variables.
+        # A generator of the application may be continued in another thread: it must see the same context variables.
         context = contextvars.copy_context()
         body = context.run(server.wsgi_app, self.environ, self.start_response)
         if self._stream is not None:
             close_body(body)
-            if self._status.startswith("5"):  # what Flask makes of an exception: nobody will complete the stream
+            if self._status.startswith("5"):  # Flask turned an exception into this; nobody will complete the stream
                 self.connection.abort()
                 self._stream.client_gone()
-            self._stream.answer_returned()
+            self._stream.application_returned()
         elif isinstance(body, (list, tuple)):
             self._send_whole(b"".join([*self._written, *body]))
         else:
@@ -204,35 +207,35 @@ class HttpExchange:
         self.connection.complete(message, keeps_alive=self._keeps_alive)
 
     def _send_response(self, response: Response) -> None:
-        """Send an answer of the pipeline's, as one buffer."""
-        is_usual = self._keeps_alive and self.request.is_http_1_1
-        further = "" if is_usual else self._further()
-        self._complete(rpc_message(response, further, is_head=self.head["REQUEST_METHOD"] == "HEAD"))
+        """Send an answer of the pipeline as one buffer."""
+        is_default = self._keeps_alive and self.request.is_http_1_1
+        extra_lines = "" if is_default else self._connection_line()
+        self._complete(rpc_message(response, extra_lines, is_head=self.head["REQUEST_METHOD"] == "HEAD"))
 
     def _send_whole(self, body: bytes) -> None:
-        self._keeps_alive = self._keeps_alive and not asks_to_close(self._headers)
+        self._keeps_alive = self._keeps_alive and not wants_close(self._headers)
         headers = sendable(self._headers)
-        declared = declared_length(headers)
+        declared = content_length(headers)
         is_head = self.head["REQUEST_METHOD"] == "HEAD"
         if declared is not None and declared != len(body) and not is_head and not has_no_body(self._status):
             raise ValueError(f"the application declared Content-Length {declared} and returned {len(body)} bytes")
-        message = whole_message(self._status, headers, body, self._further(), is_head=is_head)
+        message = whole_message(self._status, headers, body, self._connection_line(), is_head=is_head)
         self._complete(message)
 
     def begin_body(self) -> Callable[[bytes], bytes]:
-        """Send the head of an answer whose body comes in parts; returns what frames a part."""
-        self._keeps_alive = self._keeps_alive and not asks_to_close(self._headers)
+        """Send the head of an answer whose body comes in parts. Return the function that frames each part."""
+        self._keeps_alive = self._keeps_alive and not wants_close(self._headers)
         headers = sendable(self._headers)
-        declared = declared_length(headers)
+        declared = content_length(headers)
         if has_no_body(self._status) or declared is not None:
             framing, is_chunked = "", False
         else:
             framing, is_chunked = self._framing()
-        message = head_message(self._status, headers, framing + self._further())
+        message = head_message(self._status, headers, framing + self._connection_line())
         self.has_sent_head = True
         self.connection.send(message)
         if has_no_body(self._status) or self.head["REQUEST_METHOD"] == "HEAD":
-            return nothing
+            return no_body
         if declared is not None:
             return DeclaredBody(declared)
         return chunk if is_chunked else bytes
@@ -241,9 +244,9 @@ class HttpExchange:
         """Complete an answer whose body came in parts.
 
         Raises:
-            ValueError: It is shorter than was declared, and the client would wait for the rest.
+            ValueError: It is shorter than declared: the client would wait for the rest.
         """
-        if isinstance(frame, DeclaredBody) and frame.left_bytes and not self.connection.has_broken_off:
+        if isinstance(frame, DeclaredBody) and frame.left_bytes and not self.connection.is_broken:
             raise ValueError(f"the application returned {frame.left_bytes} bytes less than its Content-Length")
         if frame is chunk:
             self.connection.send(LAST_CHUNK)
@@ -256,17 +259,17 @@ class HttpExchange:
 
     @property
     def written(self) -> list[bytes]:
-        """What the application wrote by the callable that ``start_response`` returned."""
+        """The parts that the application wrote by the callable that ``start_response`` returned."""
         return self._written
 
-    def break_off(self) -> None:
-        """Log the exception that is being handled, and answer 500, or end where an answer has begun."""
+    def fail(self) -> None:
+        """Log the current exception. Answer 500, or end the connection if the answer has begun."""
         unique_id = uuid.uuid4().hex
         self.connection.server.log.write(ERROR, f"[{unique_id}] an answer broke off", traceback=True)
         if self._stream is not None:
             self.connection.abort()
             self._stream.client_gone()
-            self._stream.answer_returned()
+            self._stream.application_returned()
             return
         if self.has_sent_head:
             self.abort()
@@ -274,7 +277,7 @@ class HttpExchange:
         self._keeps_alive = False
         self._send_response(server_error_response(unique_id))
 
-    def _further(self) -> str:
+    def _connection_line(self) -> str:
         if not self._keeps_alive:
             return _CLOSE
         return "" if self.request.is_http_1_1 else "Connection: keep-alive\r\n"
@@ -283,7 +286,7 @@ class HttpExchange:
         """Return the header lines that frame a body of unknown length, and whether it is chunked."""
         if self.request.is_http_1_1:
             return _CHUNKED, True
-        self._keeps_alive = False  # in HTTP/1.0, the end of the connection ends it
+        self._keeps_alive = False  # in HTTP/1.0, the end of the connection ends the body
         return "", False
 
     def _make_environ(self) -> dict[str, Any]:
@@ -300,13 +303,23 @@ class HttpExchange:
 
 
 def sendable(headers: Sequence[Header]) -> list[Header]:
-    """Return the headers without those that the server sets itself."""
-    return [header for header in headers if header[0].lower() not in _OWN_HEADERS]
+    """Return the headers without those that only the server sets."""
+    return [header for header in headers if header[0].lower() not in _SERVER_HEADERS]
 
 
-def asks_to_close(headers: Sequence[Header]) -> bool:
+def wants_close(headers: Sequence[Header]) -> bool:
     return any(name.lower() == "connection" and "close" in value.lower() for name, value in headers)
 
 
-def declared_length(headers: Sequence[Header]) -> int | None:
-    return next((int(value) for name, value in headers if name.lower() == "content-length"), None)
+def content_length(headers: Sequence[Header]) -> int | None:
+    """Return the length that an application declares for its body; None where it declares none.
+
+    Raises:
+        ValueError: It is not a plain number, or is declared twice: the client would read another one.
+    """
+    values = [value for name, value in headers if name.lower() == "content-length"]
+    if not values:
+        return None
+    if len(values) > 1 or not (values[0].isascii() and values[0].isdigit()):
+        raise ValueError(f"the application declared Content-Length {', '.join(values)}; declare one number")
+    return int(values[0])

@@ -1,4 +1,8 @@
-"""Heads that have come before: what was parsed of some bytes once need not be parsed again."""
+"""A cache of parsed heads: a head that has come twice is not parsed a third time.
+
+Clients that keep a connection send the same head again and again. The same bytes mean the same only at the same place:
+between two requests, with the whole request in one read. Nothing inside a head is looked at here.
+"""
 
 from __future__ import annotations
 
@@ -8,22 +12,22 @@ from typing import Any
 
 __all__ = ["KnownHead", "KnownHeads"]
 
-# Both bound the memory, some MB for all connections of an address; guessed.
-_MOST_HEADS = 1000
-_LONGEST_HEAD_BYTES = 1024
+# Together these bound the cache to a few MB for all connections of an address. Both are guesses.
+_MAX_HEADS = 1000
+_MAX_HEAD_BYTES = 1024
 
-# What makes the way to the body depend on more than the head's bytes and the body's length.
+# With these, reading the body depends on more than its declared length.
 _NOT_PLAIN = frozenset({"HTTP_TRANSFER_ENCODING", "HTTP_EXPECT", "HTTP_UPGRADE"})
 
 
 @dataclass(frozen=True, slots=True)
 class KnownHead:
-    """What the bytes of a head say.
+    """A parsed head.
 
     Attributes:
-        variables: The CGI variables, without those of a connection.
-        body_bytes: How long the body is.
-        is_http_1_1: Whether the request is HTTP/1.1; else HTTP/1.0.
+        variables: The CGI variables, without those of the connection.
+        body_bytes: The length of the body.
+        is_http_1_1: Whether the request is HTTP/1.1, not HTTP/1.0.
     """
 
     variables: Mapping[str, Any]
@@ -32,33 +36,34 @@ class KnownHead:
 
 
 class KnownHeads:
-    """The heads that clients have sent, by their bytes. A client that stays sends the same one again and again.
+    """The parsed heads, by their bytes.
 
-    A head is known when it has come twice: most of those that differ each time come once.
+    A head is kept when it comes a second time: heads that differ from request to request never do, and would fill the
+    cache. The heads stay in memory with all that they contain, tokens included.
     """
 
     def __init__(self) -> None:
         self._heads: dict[bytes, KnownHead] = {}
-        self._hashes: set[int] = set()  # of those that have come once
+        self._hashes: set[int] = set()  # of the heads that have come once
         self.find = self._heads.get
 
     def learn(self, head: bytes, variables: Mapping[str, Any], connection_variables: Mapping[str, Any]) -> None:
-        """Note the head of a complete request whose connection goes on, and whose body was as long as it says.
+        """Remember the head of a complete request that keeps its connection alive and came with its whole body.
 
         Args:
-            head: Its bytes, from the first one of the request line to the empty line.
-            variables: What the parser made of it.
-            connection_variables: What of that is the connection's.
+            head: Its bytes, from the request line to the empty line.
+            variables: The CGI variables that the parser returned.
+            connection_variables: Those among them that belong to the connection.
         """
-        if len(head) > _LONGEST_HEAD_BYTES or not _NOT_PLAIN.isdisjoint(variables):
+        if len(head) > _MAX_HEAD_BYTES or not _NOT_PLAIN.isdisjoint(variables):
             return
-        seen = hash(head)
-        if seen not in self._hashes:
-            if len(self._hashes) >= _MOST_HEADS:
+        head_hash = hash(head)
+        if head_hash not in self._hashes:
+            if len(self._hashes) >= _MAX_HEADS:
                 self._hashes.clear()
-            self._hashes.add(seen)
+            self._hashes.add(head_hash)
             return
-        if len(self._heads) >= _MOST_HEADS:
+        if len(self._heads) >= _MAX_HEADS:
             self._heads.clear()
         self._heads[head] = KnownHead(
             {name: value for name, value in variables.items() if name not in connection_variables},

@@ -1,4 +1,4 @@
-"""What a request may be, whichever server reads it by llhttp."""
+"""The limits on one request, for every backend that parses with llhttp."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ Head = dict[str, Any]
 
 
 def no_headers(head: Head) -> list[tuple[str, str]]:
-    """Return no headers, whatever the head is."""
+    """Return no headers for any head."""
     return []
 
 
 @dataclass(frozen=True, slots=True)
 class ParserLimits:
-    """What a request may be.
+    """The limits on one request.
 
     Attributes:
         max_head_bytes: The largest head, in bytes.
         max_url_bytes: The longest request target, without the question mark.
-        max_header_count: The most fields, and the most trailers.
-        max_body_bytes: The largest body that is taken without asking ``body_limit``.
+        max_header_count: The largest number of header fields, and of trailers.
+        max_body_bytes: The largest body that is accepted without a call of ``body_limit``.
         spool_body_bytes: The largest body that is held in memory.
-        refusal_headers: Says for a head what an answer that refuses it has among its headers.
-        body_limit: Says for a head how large its body may be, and the name of the setting that says so.
+        body_limit: Returns for a head the limit of its body in bytes, and the name of the setting that sets it.
+        refusal_headers: Returns for a head the headers to add to an answer that refuses it.
     """
 
     max_head_bytes: int
@@ -43,11 +43,11 @@ class ParserLimits:
 
 
 def parser_limits(settings: Settings, rpc: RpcApplication | None) -> ParserLimits:
-    """Return the limits of a server's requests.
+    """Return the limits of a server.
 
     Args:
         settings: Its settings.
-        rpc: Its application, where that answers RPC requests; else None.
+        rpc: Its application if that answers RPC requests; else None.
     """
 
     def body_limit(head: Head) -> tuple[int, str]:

@@ -1,8 +1,9 @@
-"""Answers as bytes (RFC 9112, section 4)."""
+"""Serializing answers (RFC 9112, section 4)."""
 
 from __future__ import annotations
 
 import email.utils
+import re
 import time
 from collections.abc import Sequence
 
@@ -25,50 +26,59 @@ __all__ = [
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 LAST_CHUNK = b"0\r\n\r\n"
 
-# When a client that was refused for want of room may ask again, in seconds; guessed.
+# When a client that was refused for want of room may try again, in seconds; guessed.
 RETRY_AFTER_S = 1
 
 Header = tuple[str, str]
 
+_STATUS = re.compile(r"[1-9][0-9]{2}( .*)?", re.DOTALL)
+_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+
 _LINE = "%s: %s\r\n"
 
-_date: tuple[int, str] = (0, "")  # replaced as one, so that threads need no lock
+_date: tuple[int, str] = (0, "")  # replaced in one assignment, so that threads need no lock
 
 
-def head_message(status: str, headers: Sequence[Header], further: str) -> bytes:
+def head_message(status: str, headers: Sequence[Header], extra_lines: str) -> bytes:
     """Return the head of an answer.
 
     Args:
         status: Code and reason.
         headers: Names and values.
-        further: Complete lines that follow them.
+        extra_lines: Complete header lines to append.
 
     Raises:
-        ValueError: One of them has a line break, which would begin another header, or a character that is no Latin-1.
+        ValueError: The status or a name is malformed, or there is a line break, which would begin another header, or a
+            character that is not Latin-1.
     """
+    if not _STATUS.fullmatch(status):
+        raise ValueError(f"the status {status!r} is not a code and a reason, such as '200 OK'")
+    for name, _ in headers:
+        if not _TOKEN.fullmatch(name):
+            raise ValueError(f"the header name {name!r} is not a token (RFC 9110, section 5.6.2)")
     lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
     text = f"HTTP/1.1 {status}\r\n{lines}"
     if text.count("\n") != len(headers) + 1 or text.count("\r") != len(headers) + 1 or "\0" in text:
         raise ValueError("the status or a header has a line break or NUL")
-    return f"{text}{further}{date_line()}\r\n".encode("latin-1")
+    return f"{text}{extra_lines}{date_line()}\r\n".encode("latin-1")
 
 
-def whole_message(status: str, headers: Sequence[Header], body: bytes, further: str, *, is_head: bool) -> bytes:
-    """Return an answer with its body. For a HEAD request, the length is that of the body that GET would have got.
+def whole_message(status: str, headers: Sequence[Header], body: bytes, extra_lines: str, *, is_head: bool) -> bytes:
+    """Return a complete answer. For a HEAD request, Content-Length is the length of the body that GET would return.
 
     Raises:
         ValueError: As :func:`head_message`.
     """
     if not has_no_body(status) and not any(name.lower() == "content-length" for name, _ in headers):
-        further = f"Content-Length: {len(body)}\r\n{further}"
-    head = head_message(status, headers, further)
+        extra_lines = f"Content-Length: {len(body)}\r\n{extra_lines}"
+    head = head_message(status, headers, extra_lines)
     return head if is_head or has_no_body(status) else head + body
 
 
-def rpc_message(response: Response, further: str, *, is_head: bool) -> bytes:
-    """Return an answer of the pipeline's, which has checked the headers and declared the length."""
+def rpc_message(response: Response, extra_lines: str, *, is_head: bool) -> bytes:
+    """Return an answer of the pipeline, which has checked the headers and declared the length already."""
     lines = "".join(map(_LINE.__mod__, response.headers))
-    head = f"HTTP/1.1 {response.status}\r\n{lines}{further}{date_line()}\r\n".encode("latin-1")
+    head = f"HTTP/1.1 {response.status}\r\n{lines}{extra_lines}{date_line()}\r\n".encode("latin-1")
     return head if is_head else head + response.body
 
 
@@ -78,24 +88,24 @@ def has_no_body(status: str) -> bool:
 
 
 def chunk(data: bytes) -> bytes:
-    """Return a part of a body as a chunk."""
+    """Frame a part of a body as a chunk (RFC 9112, section 7.1)."""
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
 def refusal_message(
     refusal: Refusal, headers: Sequence[Header] = (), *, is_head: bool = False, keeps_alive: bool = False
 ) -> bytes:
-    """Return the answer that refuses a request; usually the connection ends with it."""
+    """Return the answer that refuses a request. By default, it closes the connection."""
     response = refusal_response(refusal)
-    further = "" if keeps_alive else "Connection: close\r\n"
+    extra_lines = "" if keeps_alive else "Connection: close\r\n"
     if isinstance(refusal, ServiceUnavailable):
-        further += f"Retry-After: {RETRY_AFTER_S}\r\n"
-    head = head_message(response.status, [*response.headers, *headers], further)
+        extra_lines += f"Retry-After: {RETRY_AFTER_S}\r\n"
+    head = head_message(response.status, [*response.headers, *headers], extra_lines)
     return head if is_head else head + response.body
 
 
 def date_line() -> str:
-    global _date  # noqa: PLW0603  a cache of one entry
+    global _date  # noqa: PLW0603  a cache with one entry
     second = int(time.time())
     if _date[0] != second:
         _date = second, f"Date: {email.utils.formatdate(second, usegmt=True)}\r\n"

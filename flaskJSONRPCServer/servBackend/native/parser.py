@@ -1,7 +1,7 @@
-"""From the bytes of a connection to requests (RFC 9112).
+"""Parsing the bytes of a connection into requests (RFC 9112).
 
-The grammar is llhttp's, strict as it is by default. Here is what it lets pass and a server on the open internet must
-refuse or bound: a version other than 1.0 and 1.1, no Host or two, a transfer coding other than ``chunked``, the number
+llhttp parses the grammar, in its strict default mode. This module refuses or bounds the rest, as a server on the open
+internet must: a version other than 1.0 and 1.1, no Host or two, a transfer coding other than ``chunked``, the number
 and size of header fields and trailers, the overhead of chunks, bodies without an end, CONNECT.
 """
 
@@ -33,25 +33,25 @@ from .messages import refusal_message
 
 __all__ = ["ParsedRequest", "ParserLimits", "RequestParser"]
 
-# How many bytes of chunk framing (sizes, extensions) a body may have: some in any case, and so many for each byte of
-# data. A client that sends byte by byte has 5 for each; 10 leaves room for extensions that somebody may really use.
+# How many bytes of chunk framing (sizes, extensions) a body may have: a fixed allowance, plus a factor for each byte of
+# data. A client that sends one-byte chunks has 5 bytes of framing for each; 10 leaves room for real extensions.
 _FREE_OVERHEAD_BYTES = 16 * 1024
 _OVERHEAD_FACTOR = 10
 
-# Bound the cache of field names; clients choose these.
-_MOST_NAMES = 1000
-_LONGEST_NAME_BYTES = 64
+# Bounds of the cache of field names, which clients choose.
+_MAX_NAMES = 1000
+_MAX_NAME_BYTES = 64
 
-# Fields whose repetition would say two things about one request. Of Content-Length, llhttp refuses a second one.
-_SINGLE = frozenset({"HTTP_HOST", "CONTENT_TYPE", "HTTP_AUTHORIZATION", "HTTP_EXPECT", "HTTP_ORIGIN"})
+# Fields that must not be repeated (RFC 9110, section 5.5). llhttp itself refuses a second Content-Length.
+_SINGLETON_FIELDS = frozenset({"HTTP_HOST", "CONTENT_TYPE", "HTTP_AUTHORIZATION", "HTTP_EXPECT", "HTTP_ORIGIN"})
 
-_SEPARATORS = {"HTTP_COOKIE": "; "}  # RFC 9113, section 8.2.3; other lists are joined by commas
+_SEPARATORS = {"HTTP_COOKIE": "; "}  # RFC 9113, section 8.2.3; other lists are joined with commas
 
 _VERSIONS = ("1.1", "1.0")
 
 _END_OF_HEAD = b"\r\n\r\n"
 
-# None stands for a name with an underscore: as a CGI variable it would pass for another field.
+# None marks a name with an underscore: as a CGI variable, it would be mistaken for another field.
 _variables: dict[bytes, str | None] = {b"Content-Type": "CONTENT_TYPE", b"Content-Length": "CONTENT_LENGTH"}
 
 
@@ -60,10 +60,10 @@ class ParsedRequest:
     """A complete request.
 
     Attributes:
-        head: Its head as the CGI variables that a WSGI environ has (RFC 3875, section 4.1; PEP 3333).
-        body: Its body.
-        is_http_1_1: Whether it is HTTP/1.1; else HTTP/1.0.
-        keeps_alive: Whether the connection is to go on: at first, whether the client wants that.
+        head: The head as the CGI variables of a WSGI environ (RFC 3875, section 4.1; PEP 3333).
+        body: The body.
+        is_http_1_1: Whether the request is HTTP/1.1, not HTTP/1.0.
+        keeps_alive: Whether the connection goes on after the answer. At first, the wish of the client.
     """
 
     head: Head
@@ -76,17 +76,17 @@ class RequestParser:
     """Parses the requests of one connection.
 
     Args:
-        limits: What a request may be.
-        connection_variables: What the head of each request of this connection has too.
-        known_heads: The heads that all connections of an address have parsed; None to parse each one.
+        limits: The limits on one request.
+        connection_variables: CGI variables to add to the head of each request of this connection.
+        known_heads: The cache of heads that all connections of an address share; None to parse every head.
 
     Attributes:
-        messages: The complete requests in order, and at the end the refusal of what came after them.
-        is_in_head: Whether a head has begun and is not complete.
-        is_in_body: Whether a body has begun and is not complete.
+        messages: The complete requests in order, followed by a refusal if the input after them is refused.
+        is_in_head: Whether a head has begun and is incomplete.
+        is_in_body: Whether a body has begun and is incomplete.
         awaits_continue: Whether the client sends the body only after ``100 Continue``.
-        is_finished: Whether nothing more is parsed: a request was the last one, or was refused.
-        body: The body that is coming, or came last.
+        is_finished: Whether further input is ignored: a request was the last one, or was refused.
+        body: The current or latest body.
     """
 
     def __init__(self, limits: ParserLimits, connection_variables: Head, known_heads: KnownHeads | None = None) -> None:
@@ -102,22 +102,22 @@ class RequestParser:
         self._unparsed_bytes = self._body_wire_bytes = self._dataless_bytes = self._body_limit = 0
         self._body_setting = ""
         self._is_http_1_1 = True
-        self._body_head = b""  # what begins the body of a request to change the protocol
+        self._body_head = b""  # a head for the parser that reads the body of an upgrade request
         self._refusal: Refusal | None = None
         self._parser: Any = httptools.HttpRequestParser(self)
 
     @property
     def head(self) -> Head:
-        """The head that is coming or came last, as CGI variables."""
+        """The current or latest head, as CGI variables."""
         return self._head
 
     @property
     def keeps_alive(self) -> bool:
-        """Whether the client wants the connection to go on after the request whose head came last."""
+        """Whether the client wants the connection to go on after the latest request."""
         return self._parser.should_keep_alive() if self.is_in_body else not self.is_finished
 
     def feed(self, data: bytes) -> None:
-        """Parse what has come."""
+        """Parse received bytes."""
         known = self._known_heads
         if known is None or self.is_in_head or self.is_in_body or self.is_finished or self.messages:
             self._feed_all(data)
@@ -132,18 +132,23 @@ class RequestParser:
         """Return the answer that refuses a request.
 
         Args:
-            refusal: What it says.
-            head: The head of the request; None for the one that is coming or came last, as far as it is known.
+            refusal: The reason.
+            head: The head of the request; None for the current or latest one, as far as it has been parsed.
             keeps_alive: Whether the connection goes on.
         """
         if head is None:
-            head = {"REQUEST_METHOD": self._parser.get_method().decode("latin-1"), **self._head}
+            # Before a target, llhttp has the method of the request before.
+            method = self._parser.get_method().decode("latin-1") if self._target else ""
+            head = {"REQUEST_METHOD": method, **self._head}
         headers = self._limits.refusal_headers(head) if "PATH_INFO" in head else []
-        # To a HEAD request, the bytes of a body would be the next answer.
+        # A HEAD request gets no body: the client would read its bytes as the next answer.
         return refusal_message(refusal, headers, is_head=head["REQUEST_METHOD"] == "HEAD", keeps_alive=keeps_alive)
 
     def close(self) -> None:
-        """Let go of the parser, which refers back to this object; the collector may come late."""
+        """Drop the llhttp parser and all bodies.
+
+        The llhttp parser refers back to this object, and the garbage collector may come late.
+        """
         self._parser = None
         if self.body is not None and self.is_in_body:
             self.body.close()
@@ -159,9 +164,9 @@ class RequestParser:
             data = self._feed(data)
 
     def _take_known(self, head_bytes: bytes, data: bytes, known_heads: KnownHeads) -> bool:
-        """Take a whole request whose head has come before; False where it has to be parsed.
+        """Take a complete request with a known head. Return False if it must be parsed.
 
-        llhttp does not notice: it is between two requests before and after.
+        This leaves llhttp untouched: it is between two requests before and after.
         """
         known = known_heads.find(head_bytes)
         end = len(head_bytes)
@@ -173,34 +178,35 @@ class RequestParser:
         return True
 
     def _learn(self, head_bytes: bytes, data: bytes, known_heads: KnownHeads) -> None:
-        """Note the head, where the data is one request and nothing else."""
+        """Remember the head if the data is exactly one request."""
         request = self.messages[0]
         if (
             isinstance(request, ParsedRequest)
             and request.keeps_alive
             and not (self.is_in_head or self.is_in_body or len(self.messages) > 1)
-            and data[:1] not in b"\r\n"  # which llhttp skips before a request line
+            and data[:1] not in b"\r\n"  # llhttp skips empty lines before a request line
             and request.body.size <= min(self._limits.max_body_bytes, self._limits.spool_body_bytes)
             and len(head_bytes) + request.body.size == len(data)
         ):
             known_heads.learn(head_bytes, request.head, self._connection_variables)
 
     def _feed(self, data: bytes) -> bytes:
-        """Parse, and return what is left for another parser."""
+        """Parse bytes. Return those that a new parser must parse."""
         began_in_head, began_in_body = self.is_in_head, self.is_in_body
         head, body_bytes = self._head, self.body.size if self.body is not None else 0
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as exc:
-            # A request to change the protocol may be ignored (RFC 9110, section 7.8). llhttp stops behind its head.
+            # A server may ignore Upgrade (RFC 9110, section 7.8), and this one does. But llhttp stops after such a
+            # head, so a new parser goes on, beginning with a head that frames the body.
             self._parser = httptools.HttpRequestParser(self)
             return self._body_head + data[exc.args[0] :]
         except httptools.HttpParserError as exc:
-            # Behind the last request, llhttp refuses whatever comes: it is not read.
+            # After the last request, llhttp refuses any input, which is to be ignored.
             if not self.is_finished:
                 self._refuse(self._refusal or BadRequest(f"malformed request: {exc}"))
             return b""
-        if self._head is head:  # else another request has begun, and most of the data may have been before it
+        if self._head is head:  # else another request has begun, and most of the data may belong to the one before
             if began_in_head and self.is_in_head:
                 self._count_head(len(data))
             elif began_in_body and self.is_in_body:
@@ -210,35 +216,39 @@ class RequestParser:
     def _refuse(self, refusal: Refusal) -> None:
         if self.is_in_body and self.body is not None:
             self.body.close()
+        if not (self.is_in_head or self.is_in_body):  # nothing of a request has come: the last head is not of this one
+            self._head = {**self._connection_variables, "REQUEST_METHOD": ""}
+        # Its frames refer to this object, and the collector may come late.
+        refusal.__traceback__ = refusal.__context__ = None
         self.is_finished = True
         self.is_in_head = self.is_in_body = self.awaits_continue = False
         self.messages.append(refusal)
 
     def _stop(self, refusal: Refusal) -> None:
-        """Refuse from inside a callback: llhttp stops when it raises."""
+        """Refuse from inside a callback, which stops llhttp by raising."""
         self._refusal = refusal
         raise refusal
 
     def _count_head(self, unparsed_bytes: int) -> None:
-        """Bound a field or target that does not end: llhttp passes it on only when it is complete."""
+        """Bound a field or target that does not end: llhttp reports it only when it is complete."""
         self._unparsed_bytes += unparsed_bytes
         if self._unparsed_bytes > self._limits.max_head_bytes:
             self._refuse(head_too_large(self._limits))
 
     def _count_body(self, wire_bytes: int, bytes_before: int) -> None:
-        """Bound what stands around the data of chunks, and behind it."""
+        """Bound the framing of chunks, and the trailers."""
         self._body_wire_bytes += wire_bytes
         data_bytes = self.body.size if self.body is not None else 0
         self._dataless_bytes = self._dataless_bytes + wire_bytes if data_bytes == bytes_before else 0
-        if self._dataless_bytes > self._limits.max_head_bytes:  # llhttp keeps a trailer until it is complete
+        if self._dataless_bytes > self._limits.max_head_bytes:  # llhttp buffers a trailer until it is complete
             self._refuse(TooManyHeaders(f"the trailers are over max_head_bytes ({self._limits.max_head_bytes} bytes)"))
         elif self._body_wire_bytes > _FREE_OVERHEAD_BYTES + _OVERHEAD_FACTOR * data_bytes:
             self._refuse(BadRequest("the body has more chunk framing than data"))
 
-    # What llhttp calls, in this order.
+    # llhttp calls these methods, in this order.
 
     def on_message_begin(self) -> None:
-        """Begin with a request."""
+        """Begin a request."""
         if self._body_head:
             return
         self.is_in_head = True
@@ -248,14 +258,14 @@ class RequestParser:
         self._unparsed_bytes = 0
 
     def on_url(self, url: bytes) -> None:
-        """Take the request target, or a part of it."""
+        """Receive the request target, or a part of it."""
         self._target = target = self._target + url
         limit = self._limits.max_url_bytes
-        if len(target) > limit and len(target) - (b"?" in target) > limit:  # path and query; the mark is of neither
+        if len(target) > limit and len(target) - (b"?" in target) > limit:  # the question mark does not count
             self._stop(UrlTooLong(f"the URL is over max_url_bytes ({limit} bytes)"))
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header field; behind the body, a trailer, which nobody asks for (RFC 9110, section 6.5.1)."""
+        """Receive a header field, or after the body a trailer, which is then ignored (RFC 9110, section 6.5.1)."""
         fields = self._fields
         fields.append((name, value))
         if len(fields) > self._limits.max_header_count:
@@ -263,7 +273,7 @@ class RequestParser:
             self._stop(TooManyHeaders(f"more than max_header_count ({limit}) header fields"))
 
     def on_headers_complete(self) -> None:
-        """Check the head, and plan the body."""
+        """Check the head, and prepare for the body."""
         if self._body_head:
             self._body_head, self._fields = b"", []
             return
@@ -277,11 +287,11 @@ class RequestParser:
             self._body_head, self._target = self._make_body_head(), b""
         self.is_in_head = False
         self.is_in_body = True
-        self._fields = []  # from now on of trailers
+        self._fields = []  # from here on, trailers
         self._body_wire_bytes = self._dataless_bytes = 0
 
     def on_body(self, data: bytes) -> None:
-        """Take a part of the body."""
+        """Receive a part of the body."""
         body = self.body
         self.awaits_continue = False
         if body is not None:
@@ -289,23 +299,28 @@ class RequestParser:
                 self._stop(too_large(self._body_limit, self._body_setting))
             try:
                 body.append(data)
-            except OSError as exc:  # no room for a temporary file
-                self._stop(ServiceUnavailable(f"the body cannot be stored: {exc.strerror}"))
+            except OSError as exc:
+                self._stop(not_stored(exc))
 
     def on_message_complete(self) -> None:
-        """Pass the request on."""
+        """Append the complete request to the messages."""
         if self._body_head:
             return
         keeps_alive = self._parser.should_keep_alive()
+        if self.body is not None and self.body.size > self._limits.spool_body_bytes:
+            try:
+                self.body.complete()
+            except OSError as exc:
+                self._stop(not_stored(exc))
         self.messages.append(ParsedRequest(self._head, self.body, self._is_http_1_1, keeps_alive))  # type: ignore[arg-type]
         self.is_in_body = self.awaits_continue = False
         self.is_finished = not keeps_alive
 
     def _make_body_head(self) -> bytes:
-        """Return a head for another parser to read a body by; empty where there is none.
+        """Return a head by which a new parser reads the body of an upgrade request; empty if it has no body.
 
-        llhttp takes no body of a request to change the protocol: its bytes would be the next request. Java's
-        ``java.net.http`` sends each first request so, also a POST.
+        llhttp does not parse the body of an upgrade request: it would read its bytes as the next request. Java's
+        ``java.net.http`` sends ``Upgrade: h2c`` with each first request, POST included.
         """
         if "HTTP_TRANSFER_ENCODING" in self._head:
             framing = "Transfer-Encoding: chunked"
@@ -321,18 +336,22 @@ class RequestParser:
         head, size = self._head, 0
         for name, value in self._fields:
             size += len(name) + len(value)
-            variable = _variables[name] if name in _variables else variable_of(name)
+            variable = _variables[name] if name in _variables else cgi_variable(name)
             if variable is None:
                 continue
-            text = value.decode("latin-1").rstrip(" \t")  # RFC 9112, section 5.1; llhttp removes what is before it only
-            head[variable] = self._combined(variable, text) if variable in head else text
+            text = value.decode("latin-1").rstrip(" \t")  # RFC 9112, section 5.1; llhttp strips leading space only
+            head[variable] = self._combine(variable, text) if variable in head else text
         if size > self._limits.max_head_bytes:
             raise head_too_large(self._limits)
 
-    def _combined(self, variable: str, value: str) -> str:
-        """Return the value of a field that comes again."""
-        if variable in _SINGLE:
-            raise BadRequest(f"more than one {field_of(variable)} field")
+    def _combine(self, variable: str, value: str) -> str:
+        """Join the values of a repeated field.
+
+        Raises:
+            BadRequest: The field must not be repeated.
+        """
+        if variable in _SINGLETON_FIELDS:
+            raise BadRequest(f"more than one {field_name(variable)} field")
         return f"{self._head[variable]}{_SEPARATORS.get(variable, ', ')}{value}"
 
     def _add_request_line(self) -> None:
@@ -376,10 +395,15 @@ def head_too_large(limits: ParserLimits) -> TooManyHeaders:
     return TooManyHeaders(f"the head is over max_head_bytes ({limits.max_head_bytes} bytes)")
 
 
-def variable_of(name: bytes) -> str | None:
-    """Return the CGI variable of a header field, and remember it."""
+def not_stored(exc: OSError) -> ServiceUnavailable:
+    """Return the refusal of a body for which there is no room on the disk."""
+    return ServiceUnavailable(f"the body cannot be stored: {exc.strerror}")
+
+
+def cgi_variable(name: bytes) -> str | None:
+    """Return the CGI variable of a header field; None for a name with an underscore. The result is cached."""
     variable = None if b"_" in name else cgi_name(name.decode("latin-1"))
-    if len(_variables) < _MOST_NAMES and len(name) <= _LONGEST_NAME_BYTES:
+    if len(_variables) < _MAX_NAMES and len(name) <= _MAX_NAME_BYTES:
         _variables[name] = variable
     return variable
 
@@ -389,5 +413,5 @@ def cgi_name(name: str) -> str:
     return upper if upper in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{upper}"
 
 
-def field_of(variable: str) -> str:
+def field_name(variable: str) -> str:
     return variable.removeprefix("HTTP_").replace("_", "-").title()

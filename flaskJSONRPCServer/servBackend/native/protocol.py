@@ -1,7 +1,8 @@
-"""One HTTP connection without its socket: bytes and clock readings in, requests and bytes out.
+"""The state of one HTTP connection, Sans-I/O: bytes and clock readings in, requests and bytes out.
 
-Nothing here waits, reads a clock or touches a socket, so that every interleaving can be tested by calls alone. Whoever
-owns the socket passes on what it gives, sends what is in :attr:`HttpConnection.outgoing`, and closes it when told.
+Nothing here waits, reads a clock or touches a socket, so tests can reproduce every interleaving by calls alone. The
+owner of the socket passes on the bytes that it receives, sends the bytes in :attr:`HttpConnection.outgoing`, and closes
+the socket in phase ``CLOSED``.
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ from .timeouts import HttpTimeouts, RateWindow
 
 __all__ = ["BODY", "CLOSED", "HANDSHAKE", "RUNNING", "HttpConnection", "Phase"]
 
-# After the last answer, what a client still sends is read and dropped, so that it finds the answer rather than a reset
-# (RFC 9112, section 9.6). http.client and urllib send a whole body before they look: 64 MiB covers their uploads.
+# After the last answer, input is read and dropped for a while, so that the client reads the answer and not a reset
+# (RFC 9112, section 9.6). http.client and urllib send a whole body before they read: 64 MiB covers their uploads.
 LINGER_BYTES = 64 * 1024 * 1024
 LINGER_S = 30.0
 LINGER_SILENCE_S = 2.0
 
-# How much is parsed before it is looked whether a request is complete. The head of a request of 25 bytes takes some 400
-# as a dict: a client that sends thousands at once has them kept as bytes. Guessed, as the two below.
+# How much input is parsed before the check whether a request is complete. A head of 25 bytes takes some 400 as a dict,
+# so thousands of requests that a client sends at once stay unparsed bytes. Guessed, as the two below.
 PARSE_BYTES = 8 * 1024
 
 # How much of the next body is read while a request is being answered.
@@ -39,7 +40,7 @@ UNSENT_BYTES = 256 * 1024
 
 
 class Phase(enum.Enum):
-    """What a connection is in the middle of."""
+    """The phase of a connection."""
 
     HANDSHAKE = enum.auto()
     IDLE = enum.auto()
@@ -48,11 +49,11 @@ class Phase(enum.Enum):
     RUNNING = enum.auto()
     """A request is being answered, or waits for a thread."""
     LINGERING = enum.auto()
-    """The last answer is on its way or sent; what comes is dropped."""
+    """The last answer is being sent, or has been. Further input is dropped."""
     CLOSED = enum.auto()
 
 
-# Python 3.11 takes ten times as long for a member of an enumeration as for a global name.
+# Python 3.11 takes ten times as long to look up a member of an enumeration as a global name.
 HANDSHAKE, IDLE, HEAD, BODY, RUNNING, LINGERING, CLOSED = Phase
 
 
@@ -60,20 +61,20 @@ class HttpConnection:
     """The state of one connection. Its owner calls one method at a time.
 
     Args:
-        limits: What a request may be.
-        timeouts: The limits on time.
-        variables: What the head of each of its requests has beside what the client sends, such as REMOTE_ADDR.
+        limits: The limits on one request.
+        timeouts: The time limits.
+        variables: CGI variables to add to the head of each request, such as REMOTE_ADDR.
         now: The time, by the monotonic clock.
-        is_tls: Whether it begins with a handshake.
-        known_heads: The heads that all connections of an address have parsed.
+        is_tls: Whether the connection begins with a TLS handshake.
+        known_heads: The cache of heads that all connections of an address share.
 
     Attributes:
-        phase: What it is in the middle of.
-        outgoing: What has to be sent.
-        has_ended: Whether the client has said that it sends no more.
-        is_stopping: Whether the request under way is the last one.
-        is_complete: Whether both sides have said all, so that nothing was cut off by the end.
-        last_refusal: Why a request was refused; the owner may take note of it and set it to None.
+        phase: The current phase.
+        outgoing: The bytes to send.
+        has_eof: Whether the client has ended its side.
+        is_stopping: Whether the current request is the last one.
+        is_complete: Whether both sides have ended, so that nothing was cut off.
+        last_refusal: Why a request was refused. The owner may log it and set it to None.
     """
 
     def __init__(
@@ -88,34 +89,37 @@ class HttpConnection:
     ) -> None:
         self.phase = HANDSHAKE if is_tls else IDLE
         self.outgoing = SendBuffer()
-        self.has_ended = self.is_stopping = self.is_complete = False
+        self.has_eof = self.is_stopping = self.is_complete = False
         self.last_refusal: Refusal | None = None
         self._parser = RequestParser(limits, variables, known_heads)
         self._timeouts = timeouts
         self._since = self._last_received = now
         self._request_count = 0
-        self._unparsed = b""  # while a request that has come waits for its turn
+        self._unparsed = b""  # input behind a complete request that waits for its turn
         self._received_bytes = self._dropped_bytes = self._running_bytes = 0
         self._body_rate = RateWindow(timeouts.min_body_rate, timeouts.rate_grace_s)
         self._answer_rate = RateWindow(timeouts.min_answer_rate, timeouts.rate_grace_s)
 
     @property
     def wants_to_receive(self) -> bool:
-        """Whether the socket should be read. One complete request is read ahead of the one that is being answered."""
+        """Whether to read the socket. One complete request is read ahead of the one that is being answered."""
         parser = self._parser
-        if self.has_ended or parser.messages or self._unparsed or self._dropped_bytes > LINGER_BYTES:
+        if self.has_eof or self._dropped_bytes > LINGER_BYTES:
             return False
+        if parser.messages or self._unparsed:
+            # Only to notice the end of a client that has sent its next request already.
+            return self.phase is RUNNING and len(self._unparsed) < PARSE_BYTES
         if self.phase is RUNNING and parser.is_in_body and parser.body is not None:
             return parser.body.size < READ_AHEAD_BYTES
         return True
 
     @property
     def is_quiet(self) -> bool:
-        """Whether nothing has to be done before the next request comes, or the one under way has been answered."""
+        """Whether the owner need not act before the next request comes, or the current one has been answered."""
         parser = self._parser
         return (self.phase is RUNNING or self.phase is IDLE) and not (
             self.outgoing.size
-            or self.has_ended
+            or self.has_eof
             or self.is_stopping
             or self._unparsed
             or parser.messages
@@ -125,32 +129,32 @@ class HttpConnection:
 
     @property
     def should_end_writing(self) -> bool:
-        """Whether the client should be told that nothing more will be sent to it."""
+        """Whether to shut down the sending side: all answers have been sent."""
         return self.phase is LINGERING and not self.outgoing.size
 
     @property
     def memory_bytes(self) -> int:
-        """How many bytes of bodies, complete or not, and of what has not been parsed are held in memory."""
+        """How many bytes of bodies, complete or not, and of unparsed input are held in memory."""
         parser, body = self._parser, self._parser.body
-        held = self._running_bytes + len(self._unparsed)
+        total = self._running_bytes + len(self._unparsed)
         if parser.is_in_body and body is not None:
-            held += body.memory_bytes
+            total += body.memory_bytes
         if parser.messages:
-            held += sum(each.body.memory_bytes for each in parser.messages if isinstance(each, ParsedRequest))
-        return held
+            total += sum(request.body.memory_bytes for request in parser.messages if isinstance(request, ParsedRequest))
+        return total
 
     @property
     def deadline(self) -> float:
-        """When :meth:`expire` has to be called, unless something happens before; by the same clock."""
-        sending = self._answer_rate.ends_at if self.outgoing.size else math.inf
-        return min(sending, self._phase_deadline())
+        """When to call :meth:`expire`, by the same clock, unless something else happens before."""
+        send_deadline = self._answer_rate.ends_at if self.outgoing.size else math.inf
+        return min(send_deadline, self._phase_deadline())
 
-    def handshake_done(self, now: float) -> None:
-        """Go on with the first request."""
+    def finish_handshake(self, now: float) -> None:
+        """Begin to wait for the first request, after the TLS handshake."""
         self._enter(IDLE, now)
 
     def receive_data(self, data: bytes, now: float) -> None:
-        """Take what has come."""
+        """Process received bytes."""
         self._last_received = now
         self._received_bytes += len(data)
         if self.phase is LINGERING or self.phase is CLOSED:
@@ -165,9 +169,9 @@ class HttpConnection:
         if self.phase is not RUNNING:
             self._follow_parser(now)
 
-    def receive_end(self, now: float) -> None:
-        """Take the end of what the client sends: it may still wait for an answer."""
-        self.has_ended = True
+    def receive_eof(self, now: float) -> None:
+        """Process the end of the input. The client may still be waiting for an answer."""
+        self.has_eof = True
         if self.phase is LINGERING:
             self._close_if_done()
         elif self.phase is not RUNNING and not self._parser.messages:
@@ -179,9 +183,10 @@ class HttpConnection:
                 self._begin_lingering(now)
 
     def next_request(self, now: float) -> ParsedRequest | None:
-        """Return the request that is to be answered now, if there is one; it says whether the connection goes on.
+        """Return the next request to answer, or None.
 
-        There is none while another one is being answered, or the client does not read the answers that it has got.
+        Its ``keeps_alive`` says whether the connection goes on after it. There is no next request while another one is
+        being answered, or while the client does not read its earlier answers.
         """
         messages, phase = self._parser.messages, self.phase
         if not messages or phase is RUNNING or phase is LINGERING or phase is CLOSED:
@@ -199,19 +204,19 @@ class HttpConnection:
         self.phase, self._since = RUNNING, now
         return message
 
-    def answered(self, now: float, *, keeps_alive: bool) -> bool:
-        """Go on after an answer, all of which is in :attr:`outgoing` or has been sent; return :attr:`is_quiet`."""
+    def finish_answer(self, now: float, *, keeps_alive: bool) -> bool:
+        """Finish an answer, all of which is in :attr:`outgoing` or has been sent. Return :attr:`is_quiet`."""
         self._running_bytes = 0
         if self.phase is not RUNNING:
             return False
         parser = self._parser
-        if keeps_alive and self.is_quiet and not parser.is_in_head:  # as nearly always
+        if keeps_alive and self.is_quiet and not parser.is_in_head:  # nearly always
             self.phase, self._since = IDLE, now
             return True
         if keeps_alive and self._unparsed:
             self._parse()
         is_coming = parser.is_in_head or parser.is_in_body
-        is_over = not parser.messages and (self.has_ended or (self.is_stopping and not is_coming))
+        is_over = not parser.messages and (self.has_eof or (self.is_stopping and not is_coming))
         if is_over or not keeps_alive:
             self._begin_lingering(now)
         else:
@@ -220,62 +225,62 @@ class HttpConnection:
         return self.is_quiet
 
     def queue(self, data: bytes | memoryview, now: float) -> None:
-        """Have some bytes sent."""
+        """Append bytes to :attr:`outgoing`."""
         if self.phase is CLOSED:
             return
         if not self.outgoing.size:
             self._answer_rate.start(self.outgoing.sent_bytes, now)
         self.outgoing.append(data)
 
-    def sent(self, count: int, now: float) -> None:
-        """Note that the first bytes of :attr:`outgoing` have been sent."""
-        if self.phase is CLOSED:  # the client went while they were
+    def mark_sent(self, count: int, now: float) -> None:
+        """Remove the first bytes of :attr:`outgoing`, which have been sent."""
+        if self.phase is CLOSED:  # the client went during the send
             return
         self.outgoing.consume(count)
         if not self.outgoing.size:
             self._answer_rate.stop()
             if self.phase is LINGERING:
-                self._since = self._last_received = now  # the client's turn to close begins here
+                self._since = self._last_received = now  # from here on, it is the client's turn to close
                 self._close_if_done()
             elif self.phase is IDLE:
                 self._since = now
 
     def refuse(self, refusal: Refusal, now: float, head: Head | None = None) -> None:
-        """Answer with a refusal instead of whatever comes, and end.
+        """Refuse the current request, and end the connection.
 
         Args:
-            refusal: What it says.
+            refusal: The reason.
             now: The time.
-            head: The head of the request; None for the one that is coming or came last.
+            head: The head of the request; None for the current or latest one of the parser.
         """
         if self.phase is not LINGERING and self.phase is not CLOSED:
             self._refuse(refusal, now, head)
 
     def shed(self, refusal: Refusal, request: ParsedRequest, now: float) -> None:
-        """Refuse the request under way, and go on with the next one."""
+        """Refuse the request that is being answered, and go on with the next one."""
         if self.phase is RUNNING:  # else it has been refused already
             self.queue(self._parser.refusal_answer(refusal, request.head, keeps_alive=request.keeps_alive), now)
-            self.answered(now, keeps_alive=request.keeps_alive)
+            self.finish_answer(now, keeps_alive=request.keeps_alive)
 
     def stop(self, now: float) -> None:
-        """End after the request that is being answered or coming; at once where there is none."""
+        """End after the request that is being received or answered; at once if there is none."""
         self.is_stopping = True
         if self.phase in (HANDSHAKE, IDLE) and not self._parser.messages:
             self._begin_lingering(now)
 
     def abort(self) -> None:
-        """End without another byte, and let go of everything."""
+        """End without sending another byte, and release all buffers."""
         self.phase = CLOSED
         self.outgoing.clear()
         self._parser.close()
         self._unparsed = b""
 
     def is_request_late(self, now: float) -> bool:
-        """Return whether a request is under way whose time is over."""
+        """Return whether a request is being answered and has exceeded ``request_timeout_s``."""
         return self.phase is RUNNING and now >= self._since + self._timeouts.request_timeout_s
 
     def expire(self, now: float) -> None:
-        """Do what the deadline is for, if it is over."""
+        """Act on the deadline if it has passed."""
         is_rated = self.outgoing.size and now >= self._answer_rate.ends_at
         if is_rated and not self._answer_rate.keeps_up(self.outgoing.sent_bytes, now):
             self.abort()
@@ -284,9 +289,9 @@ class HttpConnection:
             return
         if self.phase is BODY and not self._is_late(now) and self._body_rate.keeps_up(self._received_bytes, now):
             return
-        self._give_up(now)
+        self._time_out(now)
 
-    def _give_up(self, now: float) -> None:
+    def _time_out(self, now: float) -> None:
         if self.phase is HEAD:
             self._refuse(RequestTimeout("the head of the request did not come in time"), now)
         elif self.phase is BODY:
@@ -304,20 +309,20 @@ class HttpConnection:
                 deadline = since + timeouts.request_timeout_s
             case Phase.IDLE:
                 idle_s = timeouts.idle_timeout_s if self._request_count else timeouts.head_timeout_s
-                deadline = math.inf if self.outgoing.size else since + idle_s  # it is not idle while it reads
+                deadline = math.inf if self.outgoing.size else since + idle_s  # a client that reads is not idle
             case Phase.HEAD:
                 deadline = min(since + timeouts.head_timeout_s, last + timeouts.read_timeout_s)
             case Phase.BODY:
                 deadline = min(since + timeouts.body_timeout_s, last + timeouts.read_timeout_s, self._body_rate.ends_at)
             case Phase.LINGERING:
-                # An answer on its way has a lowest rate, and no time for the whole of it, however long it is.
+                # An answer that is being sent has a minimum rate, but no limit on its whole time, however long it is.
                 deadline = math.inf if self.outgoing.size else min(since + LINGER_S, last + LINGER_SILENCE_S)
             case Phase.HANDSHAKE:
                 deadline = since + timeouts.handshake_timeout_s
         return deadline
 
     def _parse(self) -> None:
-        """Parse what has come, until a request is complete: those behind it have time."""
+        """Parse input until a request is complete. Those behind it can wait."""
         parser = self._parser
         while self._unparsed and not parser.messages:
             if parser.is_finished:
@@ -327,12 +332,12 @@ class HttpConnection:
             parser.feed(piece)
 
     def _is_late(self, now: float) -> bool:
-        """Return whether a body is late by another limit than its rate."""
+        """Return whether a body exceeds a time limit other than its rate."""
         timeouts = self._timeouts
         return now >= min(self._since + timeouts.body_timeout_s, self._last_received + timeouts.read_timeout_s)
 
     def _follow_parser(self, now: float) -> None:
-        """Enter the phase that the parser is in, and tell a client that waits for it that its body will be read."""
+        """Enter the phase of the parser, and send 100 Continue to a client that waits for it."""
         parser = self._parser
         if parser.messages:
             return
@@ -354,12 +359,12 @@ class HttpConnection:
     def _begin_lingering(self, now: float) -> None:
         self._enter(LINGERING, now)
         self._last_received = now
-        self._parser.close()  # what has come beyond is not answered
+        self._parser.close()  # further requests are not answered
         self._dropped_bytes, self._unparsed = len(self._unparsed), b""
         self._close_if_done()
 
     def _close_if_done(self) -> None:
-        if self.has_ended and not self.outgoing.size:
+        if self.has_eof and not self.outgoing.size:
             self.phase, self.is_complete = CLOSED, True
 
     def _drop(self, count: int) -> None:

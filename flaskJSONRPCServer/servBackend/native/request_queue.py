@@ -1,4 +1,4 @@
-"""Complete requests on their way to the thread that answers them."""
+"""The queue of complete requests, between the connections and the threads that answer."""
 
 from __future__ import annotations
 
@@ -17,22 +17,23 @@ if TYPE_CHECKING:
 
 __all__ = ["RequestQueue"]
 
-# How long requests are answered in the leading thread before it looks at the connections again; guessed.
+# How long the leading thread answers requests before it looks at the connections again; guessed.
 SHORT_CALLS_S = 0.001
 
-# How often at most a call that blocks may cost the lead, whatever the number of paths; guessed.
-LOSSES_APART_S = 0.1
+# The least time between two calls that cost the lead, over all paths; guessed.
+MIN_LOSS_INTERVAL_S = 0.1
 
 
 class RequestQueue:
-    """What has come between two looks at the connections: for the pool, or short enough for the leading thread.
+    """Collects the requests of one turn: for the pool, or short enough for the leading thread.
 
-    The leading thread has it for itself.
+    Only the leading thread uses it. That thread answers short calls only while the pool has room, so no more calls run
+    at once than there are threads.
 
     Args:
-        server: What all connections share.
-        leadership: The threads that lead.
-        refuse: Called with the connection of a request for which the pool has no room.
+        server: The state that all connections share.
+        leadership: The leading thread and its follower.
+        refuse: Called with the connection of each request that the pool has no room for.
     """
 
     def __init__(
@@ -46,42 +47,42 @@ class RequestQueue:
         self._refuse = refuse
         self._requests: list[HttpExchange] = []
         self._short: deque[HttpExchange] = deque()
-        self._most_short = server.max_short_calls
-        self._trusts_at = 0.0  # when this thread answers requests again, after one has cost the lead
+        self._max_short = server.max_short_calls
+        self._short_allowed_at = 0.0  # until then, no request is answered in this thread: one has cost the lead
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing waits here."""
+        """Whether no request is waiting."""
         return not (self._requests or self._short)
 
     def add(self, exchange: HttpExchange, now: float, *, is_small: bool) -> None:
-        """Add a request; only a small one may be answered by the leading thread."""
+        """Add a request. Only a small one may be answered by the leading thread."""
         is_short = (
             is_small
-            and self._server.short_calls.has(exchange.head["PATH_INFO"])
-            and len(self._short) < self._most_short
-            and now >= self._trusts_at
+            and self._server.short_calls.is_short(exchange.head["PATH_INFO"])
+            and len(self._short) < self._max_short
+            and now >= self._short_allowed_at
         )
         (self._short if is_short else self._requests).append(exchange)
 
     def submit(self) -> None:
-        """Give the pool what is for it, all at once."""
+        """Submit the requests for the pool, all at once."""
         while self._requests:
             requests, self._requests = self._requests, []
             for exchange in self._submit(requests):
-                exchange.discard()  # also where the client has gone meanwhile
+                exchange.discard()  # also if the client has gone meanwhile
                 self._refuse(exchange.connection)
 
     def answer_short(self) -> bool:
-        """Answer requests in this thread, for a moment; returns whether it still leads.
+        """Answer short calls in this thread, for a moment. Return whether it still leads.
 
         Raises:
-            BaseException: An interrupt that is to end the thread.
+            BaseException: An interrupt that ends the thread.
         """
         if not self._short:
             return True
-        if not (self._server.pool.has_room and self._leadership.has_follower()):
-            self._give_short_to_pool()
+        if not (self._server.pool.has_room and self._leadership.ensure_follower()):
+            self._defer_short_calls()
             self.submit()
             return True
         until = time.monotonic() + SHORT_CALLS_S
@@ -92,24 +93,25 @@ class RequestQueue:
                 break
         return True
 
-    def distrust(self, exchange: HttpExchange) -> None:
-        """Note that a call was not as short as it should have been; for a moment, all others go to the pool."""
-        self._server.short_calls.distrust(exchange.head["PATH_INFO"], time.perf_counter())
-        self._trusts_at = time.monotonic() + LOSSES_APART_S
-        self._give_short_to_pool()
+    def on_lead_lost(self, exchange: HttpExchange) -> None:
+        """Mark a call as long after it cost the lead. For a moment, all calls go to the pool."""
+        self._server.short_calls.mark_long(exchange.head["PATH_INFO"], time.perf_counter())
+        self._short_allowed_at = time.monotonic() + MIN_LOSS_INTERVAL_S
+        self._defer_short_calls()
 
     def discard(self) -> None:
-        """Let go of what will not be answered."""
-        self._give_short_to_pool()
+        """Drop the requests that will not be answered."""
+        self._defer_short_calls()
         while self._requests:
             self._requests.pop().discard()
 
-    def _give_short_to_pool(self) -> None:
+    def _defer_short_calls(self) -> None:
+        """Move the short calls to those for the pool."""
         self._requests.extend(self._short)
         self._short.clear()
 
     def _submit(self, requests: list[HttpExchange]) -> list[HttpExchange]:
-        """Give requests to the pool; return those that will not run."""
+        """Submit requests to the pool. Return those that will not run."""
         try:
             return self._server.pool.submit_all(requests)
         except RuntimeError:

@@ -1,20 +1,26 @@
-"""Which calls are short enough for the thread that manages the connections."""
+"""Predicting which calls are short enough for the thread that manages the connections.
+
+Handing a call to another thread, and its answer back, costs more than most calls do themselves. So the native front
+measures the calls of each path, and answers those that are short in the manager's thread. The prediction may be wrong:
+user code may block. Then another thread takes the lead, see :mod:`.leadership`, and the path is not predicted to be
+short again for a while.
+"""
 
 from __future__ import annotations
 
 __all__ = ["ShortCalls"]
 
-# All guessed. To hand a call to another thread and back takes some 15 us, with two cores.
-SHORT_S = 0.000_2  # so long calls may take, on average
-LONG_S = 0.001  # a single one that takes longer counts by itself
-FIRST_AVERAGE_S = 10 * SHORT_S  # so that some forty have to be short before the first one is taken for short
-WEIGHT = 1 / 16  # of the latest call in the average
+# All guessed. Handing a call to another thread and back takes some 15 us on two cores.
+SHORT_S = 0.000_2  # the longest average of a path whose calls are short
+LONG_S = 0.001  # a single call that takes longer makes its path long
+FIRST_AVERAGE_S = 10 * SHORT_S  # so that some forty calls must be short before the path is
+WEIGHT = 1 / 16  # the weight of the latest call in the average
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 60.0
 
 
 class PathTimes:
-    """How long the calls of one path take."""
+    """The measured durations of the calls of one path."""
 
     __slots__ = ("average_s", "is_short", "pause_s", "resumes_at")
 
@@ -26,24 +32,24 @@ class PathTimes:
 
 
 class ShortCalls:
-    """Learns from the calls of each path whether the next one will be short.
+    """Predicts from the past calls of each path whether the next one will be short.
 
-    A path whose calls are short as a rule, and long now and then, is found out each time it is trusted: so it is not
-    trusted for a while, which is twice as long each time.
+    Each wrong prediction pauses the path, twice as long each time: a path whose calls are usually short and sometimes
+    long would hold up other requests again and again.
 
-    Any thread may note a call; what is lost where two do so at once does not matter.
+    Any thread may record a call, without a lock: an update that two threads lose to each other does not matter.
     """
 
     def __init__(self) -> None:
         self._paths: dict[str, PathTimes] = {}
 
-    def has(self, path: str) -> bool:
-        """Return whether a call of this path will be short, for all that is known."""
+    def is_short(self, path: str) -> bool:
+        """Return whether the next call of a path is predicted to be short."""
         times = self._paths.get(path)
         return times is not None and times.is_short
 
-    def note(self, path: str, began: float, ended: float) -> None:
-        """Note a call; the times are in seconds, by one clock."""
+    def record(self, path: str, began: float, ended: float) -> None:
+        """Record a call. Both times are in seconds, by the same clock."""
         times = self._paths.get(path)
         if times is None:
             times = self._paths[path] = PathTimes()
@@ -52,12 +58,12 @@ class ShortCalls:
         if not times.is_short:
             times.is_short = average_s < SHORT_S and ended >= times.resumes_at
         elif duration_s > LONG_S:
-            self.distrust(path, ended)
+            self.mark_long(path, ended)
         elif average_s > SHORT_S:
             times.is_short = False
 
-    def distrust(self, path: str, now: float) -> None:
-        """Take calls of this path for long ones, for a while."""
+    def mark_long(self, path: str, now: float) -> None:
+        """Predict long calls for a path, for a while."""
         times = self._paths[path]
         was_long_ago = now - times.resumes_at > 10 * times.pause_s
         times.pause_s = FIRST_PAUSE_S if was_long_ago else min(2 * times.pause_s, LONGEST_PAUSE_S)

@@ -1,4 +1,4 @@
-"""Answers that are sent part by part from any thread, and hold none."""
+"""Answers that any thread sends part by part, and that occupy no thread in between."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _POLICIES = ("close", "drop")
 
 
 class Stream:
-    """An answer under way, as :meth:`~.exchange.HttpExchange.open_stream` makes it.
+    """An open answer, as :meth:`~.exchange.HttpExchange.open_stream` returns it.
 
     Args:
         exchange: The request and its answer.
         is_chunked: Whether parts are framed as chunks.
-        buffer_bytes: The most bytes that wait for the client.
+        buffer_bytes: How many unsent bytes may wait for the client.
         when_full: ``"close"`` or ``"drop"``.
         on_close: Called once, when the stream has ended.
 
     Raises:
-        ValueError: ``when_full`` is neither.
+        ValueError: ``when_full`` is neither of the two.
     """
 
     def __init__(
@@ -56,14 +56,14 @@ class Stream:
 
     @property
     def is_closed(self) -> bool:
-        """Whether nothing more can be sent: the client has gone, or :meth:`close` was called."""
+        """Whether the stream accepts no more parts: the client has gone, or :meth:`close` was called."""
         return self._is_closed
 
     def send(self, data: bytes) -> bool:
         """Send a part, without waiting for the client.
 
         Returns:
-            Whether it is on its way. False where the stream is closed, or there was no room for it.
+            Whether the part will be sent. False if the stream is closed, or the buffer has no room for it.
         """
         if not data:
             return not self._is_closed
@@ -80,7 +80,7 @@ class Stream:
         return False
 
     def close(self) -> None:
-        """End the answer. What was sent before still reaches the client."""
+        """End the answer. Parts that were sent before still reach the client."""
         with self._lock:
             if self._is_closed:
                 return
@@ -90,21 +90,21 @@ class Stream:
         self._end(keeps_alive=True)
 
     def end_without_body(self) -> None:
-        """Close since the answer has no body, as one to HEAD."""
+        """Close the stream of an answer without a body, such as one to HEAD."""
         with self._lock:
             self._is_closed = True
         self._end(keeps_alive=True)
 
     def client_gone(self) -> None:
-        """Close because there is nobody to send to; the connection's to call."""
+        """Close the stream because its client has gone. The connection calls this."""
         with self._lock:
             if self._is_closed:
                 return
             self._is_closed = True
         self._end(keeps_alive=False)
 
-    def answer_returned(self) -> None:
-        """Note that the application has returned from the call that opened the stream."""
+    def application_returned(self) -> None:
+        """Mark the return of the application from the call that opened the stream."""
         with self._lock:
             self._has_returned = True
             is_over = self._is_closed
@@ -112,14 +112,14 @@ class Stream:
             self._release(keeps_alive=True)
 
     def _end(self, *, keeps_alive: bool) -> None:
-        # Until the application has returned, the thread still has the request: answer_returned() lets go of it.
+        # Until the application has returned, its thread uses the request: application_returned() then releases it.
         with self._lock:
             has_returned = self._has_returned
         if has_returned:
             self._release(keeps_alive=keeps_alive)
         if self._on_close is not None:
             server = self._connection.server
-            server.pool.submit(Notice(self._on_close, server.log), is_bounded=False)
+            server.pool.submit(CallbackTask(self._on_close, server.log), is_bounded=False)
 
     def _release(self, *, keeps_alive: bool) -> None:
         with self._lock:
@@ -129,15 +129,15 @@ class Stream:
             exchange.finish(keeps_alive=keeps_alive and exchange.keeps_alive)
 
 
-class Notice:
-    """A user's callback as a task of the thread pool: none of the server's own threads runs it."""
+class CallbackTask:
+    """A callback of the user as a task of the thread pool, so that it cannot block the manager's thread."""
 
     def __init__(self, callback: Callable[[], object], log: ServerLog) -> None:
         self._callback = callback
         self._log = log
 
     def run(self) -> None:
-        """Call it."""
+        """Call the callback, and log its failure."""
         try:
             self._callback()
         except BaseException as exc:

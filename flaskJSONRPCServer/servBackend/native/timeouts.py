@@ -1,4 +1,4 @@
-"""The limits on time of one connection."""
+"""The time limits of one connection."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["HttpTimeouts", "RateWindow", "timeouts_of"]
 
 @dataclass(frozen=True, slots=True)
 class HttpTimeouts:
-    """The limits on time, in seconds; infinity for none. Each has the name of its setting."""
+    """The time limits, in seconds; infinity for none. Each has the name of its setting."""
 
     handshake_timeout_s: float
     head_timeout_s: float
@@ -27,41 +27,44 @@ class HttpTimeouts:
 
 
 class RateWindow:
-    """Tells whether bytes keep up with a lowest rate, over windows of equal length.
+    """Checks that bytes flow at a minimum rate, over windows of equal length.
 
-    An average from the beginning would let a client that was fast once be silent for hours.
+    An average since the beginning would let a client that was fast once stay silent for hours.
 
     Args:
-        bytes_per_s: The lowest rate.
-        window_s: How long a window is.
+        bytes_per_s: The minimum rate.
+        window_s: The length of a window.
+
+    Attributes:
+        ends_at: When the current window ends. Infinity if no window is open, or there is no minimum.
     """
 
-    __slots__ = ("_base", "_wanted", "_window_s", "ends_at")
+    __slots__ = ("_base", "_min_bytes", "_window_s", "ends_at")
 
     def __init__(self, bytes_per_s: int, window_s: float) -> None:
         self._window_s = window_s
-        self._wanted = bytes_per_s * window_s
+        self._min_bytes = bytes_per_s * window_s
         self._base = 0
         self.ends_at = math.inf
 
     def start(self, count: int, now: float) -> None:
-        """Begin a window when so many bytes have passed already."""
+        """Begin a window, after ``count`` bytes in all."""
         self._base = count
-        self.ends_at = now + self._window_s if self._wanted else math.inf
+        self.ends_at = now + self._window_s if self._min_bytes else math.inf
 
     def stop(self) -> None:
-        """Let there be no deadline."""
+        """Close the window, which leaves no deadline."""
         self.ends_at = math.inf
 
     def keeps_up(self, count: int, now: float) -> bool:
-        """Return whether enough bytes have passed in the window that ends; begin the next one."""
-        is_enough = count - self._base >= self._wanted
+        """Return whether enough bytes have passed in the window that ends, and begin the next one."""
+        is_enough = count - self._base >= self._min_bytes
         self.start(count, now)
         return is_enough
 
 
 def timeouts_of(settings: Settings) -> HttpTimeouts:
-    """Return the limits on time; a setting of 0 is none."""
+    """Return the time limits of the settings. A setting of 0 means no limit."""
     return HttpTimeouts(
         handshake_timeout_s=settings.handshake_timeout_s or math.inf,
         head_timeout_s=settings.head_timeout_s or math.inf,

@@ -1,4 +1,4 @@
-"""Waking a thread that waits for sockets."""
+"""Waking a thread that waits in a selector."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ __all__ = ["Wakeup"]
 
 
 class Wakeup:
-    """A socket that becomes readable when another thread says so.
+    """A pair of sockets, one of which becomes readable when another thread calls :meth:`send`.
 
     Attributes:
-        receiver: To be waited for.
+        receiver: The socket to register with the selector.
     """
 
     def __init__(self) -> None:
@@ -22,16 +22,16 @@ class Wakeup:
         self._is_sent = False  # written by any thread: at worst a wakeup is sent twice
 
     def send(self) -> None:
-        """Wake the thread, now or when it waits next."""
+        """Wake the thread, now or at its next wait."""
         if not self._is_sent:
             self._is_sent = True
-            with contextlib.suppress(OSError):  # it is awake in any case where there is no room; or it has ended
+            with contextlib.suppress(OSError):  # a full buffer wakes it anyway; or the thread has ended
                 self._sender.send(b"\0")
 
     def receive(self) -> None:
-        """Take note of the wakeup. What it was sent for has to be looked at after that."""
-        # In this order: a wakeup that were sent between the two, the other way round, would be taken here and count as
-        # sent for ever, so that no other would be.
+        """Consume the wakeup. Look at the reasons for it only after this."""
+        # Receive first, then reset the flag. The other way round, a wakeup sent between the two would be received here
+        # while the flag stays set, and no wakeup would ever be sent again.
         with contextlib.suppress(BlockingIOError):
             self.receiver.recv(4096)
         self._is_sent = False

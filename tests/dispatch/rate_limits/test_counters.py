@@ -52,7 +52,7 @@ def storage(request):
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_a_batch_gets_what_is_left(storage, strategy):
+def test_batch_gets_the_units_that_are_left(storage, strategy):
     counters, limit = make_counters(storage, strategy=strategy), parse("10/hour")
 
     assert counters.take(limit, KEY, 7).units == 7
@@ -60,7 +60,7 @@ def test_a_batch_gets_what_is_left(storage, strategy):
     assert rest.units == 3
     assert 0 < rest.retry_ms <= 3_600_000
     assert counters.take(limit, KEY, 7).units == 0
-    assert counters.take(limit, ("", "server", "b"), 10) == module.Taken(10)
+    assert counters.take(limit, ("", "server", "b"), 10) == module.Grant(10)
 
 
 def test_moving_window_counts_in_a_shared_storage(broker):
@@ -112,7 +112,7 @@ class Clock:
         return self.now_s
 
 
-def test_process_counts_for_itself_while_the_storage_fails(caplog):
+def test_process_counts_on_its_own_while_the_storage_fails(caplog):
     clock = Clock()
     with broker_running(password="correct-horse") as broker, caplog.at_level(logging.INFO):
         counters, limit = make_counters(broker.url, clock=clock), parse("3/day")
@@ -136,7 +136,7 @@ def test_process_counts_for_itself_while_the_storage_fails(caplog):
         assert "correct-horse" not in caplog.text
 
 
-def test_storage_that_stays_away_is_asked_once_a_pause_and_logged_once(caplog, monkeypatch):
+def test_failing_storage_is_tried_once_a_pause_and_logged_once(caplog, monkeypatch):
     clock, asked = Clock(), []
     counters, limit = make_counters(f"valkey://127.0.0.1:{free_port()}/0", clock=clock), parse("100/day")
     hit = counters._shared.hit
@@ -168,7 +168,7 @@ def test_call_that_began_before_a_failure_does_not_end_the_pause(monkeypatch, ca
 
 
 @pytest.mark.parametrize("scheme", ["redis", "valkey"])
-def test_storage_that_does_not_answer_is_given_up(scheme, caplog):
+def test_storage_that_does_not_answer_times_out(scheme, caplog):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         uri = f"{scheme}://127.0.0.1:{silent.getsockname()[1]}/0?socket_timeout=0.05"
 
@@ -182,9 +182,9 @@ def test_units_lost_to_another_process_are_not_granted(monkeypatch):
     stats = limiter.get_window_stats
 
     def stats_before_another_takes_all(*args):
-        found = stats(*args)
+        before = stats(*args)
         limiter.hit(limit, *KEY, cost=5)
-        return found
+        return before
 
     monkeypatch.setattr(limiter, "get_window_stats", stats_before_another_takes_all)
     assert counters.take(limit, KEY, 3).units == 0

@@ -1,4 +1,4 @@
-"""What clients within and beyond their limits get, on every way to a server."""
+"""The answers to clients within and beyond their limits, on every way to a server."""
 
 import logging
 
@@ -114,7 +114,7 @@ def test_members_beyond_the_limit_are_errors_and_do_not_run(way):
     assert server.stats()["rateLimitedCount"] == 2
 
 
-def test_batch_is_priced_before_any_member_runs():
+def test_batch_takes_its_units_before_any_member_runs():
     server = make(rateLimit={"methods": {"one": "2/day"}})
     counted_at = []
     server.registerFunction(lambda: counted_at.append(server.stats()["rateLimitedCount"]), path="/api", name="look")
@@ -140,7 +140,7 @@ def test_notifications_invalid_messages_and_unknown_methods_count():
     response = {"jsonrpc": "2.0", "result": 1, "id": 7}
     answer = call_wsgi(server.getWSGI(), post([notification, 5, rpc("no"), response, rpc("one"), rpc("one", None, 2)]))
 
-    assert [each.get("error", {}).get("code") for each in answer.json()] == [-32600, -32601, -32600, None, 429]
+    assert [reply.get("error", {}).get("code") for reply in answer.json()] == [-32600, -32601, -32600, None, 429]
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b"[" + b"1," * 1000 + b"1]"])
@@ -170,7 +170,7 @@ def test_refused_request_is_not_read():
     assert call_environ(application, environ).code == 429
 
 
-def test_auth_is_not_asked_more_often_than_the_limit_says(way):
+def test_auth_is_not_called_beyond_the_limit(way):
     guesses = []
 
     def auth(server, path, request, method):
@@ -178,7 +178,7 @@ def test_auth_is_not_asked_more_often_than_the_limit_says(way):
         return False
 
     application = way(make(rateLimit="3/day", auth=auth))
-    codes = [call_wsgi(application, post(rpc("one"), headers={"X-Password": str(each)})).code for each in range(6)]
+    codes = [call_wsgi(application, post(rpc("one"), headers={"X-Password": str(number)})).code for number in range(6)]
 
     assert codes == [403, 403, 403, 429, 429, 429]
     assert guesses == ["0", "1", "2"]
@@ -224,7 +224,7 @@ def test_limit_of_a_method_holds_for_all_its_names_together(name):
     server.registerFunction(aliased, path="/api")
     application = server.getWSGI()
 
-    codes = [call_wsgi(application, post(rpc(each))).code for each in ("aliased", "sign_in", "enter", "aliased")]
+    codes = [call_wsgi(application, post(rpc(name))).code for name in ("aliased", "sign_in", "enter", "aliased")]
     assert codes == [200, 200, 429, 429]
 
 
@@ -233,7 +233,7 @@ def test_registered_limit_holds_without_one_of_the_server(way):
     server.registerFunction(aliased, path="/api", rateLimit="2/day")
     application = way(server)
 
-    codes = [call_wsgi(application, post(rpc(each))).code for each in ("aliased", "sign_in", "enter", "one")]
+    codes = [call_wsgi(application, post(rpc(name))).code for name in ("aliased", "sign_in", "enter", "one")]
     assert codes == [200, 200, 429, 200]
     answers = call_wsgi(application, post([rpc("one"), rpc("enter")])).json()
     assert rounded(answers) == [result("one"), member("2 per day")]
@@ -294,7 +294,7 @@ def test_several_windows_hold_together():
     application = make(rateLimit="5/day; 2/hour").getWSGI()
 
     answers = call_wsgi(application, post([rpc("one")] * 4)).json()
-    assert [each.get("error", {}).get("message") for each in answers] == [
+    assert [reply.get("error", {}).get("message") for reply in answers] == [
         *(None, None),
         *["Not run: over rateLimit (2 per hour)"] * 2,
     ]
@@ -333,7 +333,7 @@ def test_addresses_of_one_ipv6_network_are_one_client():
         ("un:known:", "un:known:"),
     ],
 )
-def test_client_is_known_by_the_part_of_its_address_that_it_cannot_choose(address, network):
+def test_client_goes_by_the_part_of_its_address_that_it_cannot_choose(address, network):
     assert network_of(address) == network
 
 
@@ -380,7 +380,7 @@ def test_address_counts_where_the_identity_function_fails(identity, caplog):
     assert codes == [200, 200, 429]
     # Once a minute, and not for each request.
     messages = [record.getMessage() for record in caplog.records]
-    assert messages == ["rateLimit['identity'] failed; the address counts"]
+    assert messages == ["rateLimit['identity'] failed; the client goes by its address"]
 
 
 def test_identity_function_that_reads_the_body_is_bound_to_its_limit():
@@ -392,7 +392,7 @@ def test_identity_function_that_reads_the_body_is_bound_to_its_limit():
     assert call_wsgi(application, post(rpc("one", [1]))).code == 429
 
 
-def test_limit_that_is_for_nothing_registered_is_warned_about(caplog):
+def test_limit_of_unknown_names_is_a_warning(caplog):
     server = make(rateLimit={"paths": {"/apii": "1/day"}, "methods": {"one": "1/day", "/api/won": "1/day"}}, log=2)
     with caplog.at_level(logging.WARNING):
         server.getWSGI()
@@ -403,7 +403,7 @@ def test_limit_that_is_for_nothing_registered_is_warned_about(caplog):
     ]
 
 
-def test_replaced_request_process_is_counted_once():
+def test_overridden_request_process_is_counted_once():
     class Server(flaskJSONRPCServer):
         def _requestProcess(self, path, method):
             return super()._requestProcess(path, method)

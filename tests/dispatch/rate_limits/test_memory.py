@@ -1,4 +1,4 @@
-"""The storage in memory: its windows, by a clock that the test moves, and its bound."""
+"""The storage in memory: its windows, on a clock that the test moves, and its bound."""
 
 import time
 
@@ -58,7 +58,7 @@ def test_sliding_window_gives_units_back_little_by_little(storage, clock):
     assert limiter.get_window_stats(limit, "a").remaining == 4
 
 
-def test_more_counters_than_the_bound_push_out_the_one_asked_for_longest_ago(storage):
+def test_counter_beyond_the_bound_replaces_the_least_recently_used(storage):
     limiter, limit = FixedWindowRateLimiter(storage), parse("1/minute")
     for client in "abc":
         limiter.hit(limit, client)
@@ -78,7 +78,7 @@ def test_counters_never_pass_the_bound():
         assert len(storage) <= 100
 
 
-def test_ended_counters_go_while_others_come(clock):
+def test_expired_counters_are_dropped_while_others_are_added(clock):
     storage = BoundedMemoryStorage(1000, clock)
     limiter, limit = FixedWindowRateLimiter(storage), parse("1/minute")
     for client in range(500):
@@ -90,7 +90,7 @@ def test_ended_counters_go_while_others_come(clock):
     assert len(storage) == 300
 
 
-def test_counter_is_forgotten_on_demand(storage):
+def test_counter_can_be_cleared(storage):
     fixed, sliding = FixedWindowRateLimiter(storage), SlidingWindowCounterRateLimiter(storage)
     fixed.hit(parse("1/minute"), "a")
     sliding.hit(parse("1/hour"), "a")

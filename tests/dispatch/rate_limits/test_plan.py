@@ -1,4 +1,4 @@
-"""What the option `rateLimit` takes, and how it refuses the rest."""
+"""The values of the option `rateLimit`, and the refusals of all others."""
 
 import sys
 
@@ -14,7 +14,7 @@ def words(items):
 
 
 @pytest.mark.parametrize(
-    ("value", "wanted"),
+    ("value", "expected"),
     [
         ("100/minute", ["100 per 1 minute"]),
         ("5 per 2 hours", ["5 per 2 hour"]),
@@ -23,11 +23,11 @@ def words(items):
         (("5/minute", "5 per minute"), ["5 per 1 minute"]),
     ],
 )
-def test_limits_are_read_with_the_shortest_window_first(value, wanted):
-    assert words(limits_of("rateLimit", value)) == wanted
+def test_limits_are_read_with_the_shortest_window_first(value, expected):
+    assert words(limits_of("rateLimit", value)) == expected
 
 
-def test_dict_says_what_each_limit_is_for():
+def test_dict_has_limits_by_scope():
     plan = read_plan(
         {"limits": "9/minute", "paths": {"/api": "8/minute", "": "7/minute"}, "methods": {"login": ["6/minute"]}},
         format_path,
@@ -96,7 +96,7 @@ def test_wrong_value_is_refused_at_the_registration(value):
         server.registerFunction(lambda: 1, name="one", rateLimit=value)
 
 
-def test_missing_library_is_told_with_its_command(monkeypatch):
+def test_missing_library_is_named_with_its_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "limits", None)
 
     with pytest.raises(MissingExtraError) as missing:
@@ -104,7 +104,7 @@ def test_missing_library_is_told_with_its_command(monkeypatch):
     assert str(missing.value) == "rateLimit needs limits; install it: pip install 'limits>=5.0'"
 
 
-def test_missing_client_of_a_storage_is_told_with_its_command(monkeypatch):
+def test_missing_client_of_a_storage_is_named_with_its_command(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
 
     with pytest.raises(MissingExtraError) as missing:

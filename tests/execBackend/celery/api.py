@@ -1,4 +1,4 @@
-"""What the tests of Celery call, in the server as in the workers: `python -m flaskJSONRPCServer worker` imports it."""
+"""The functions that the tests of Celery call. The server and the workers import this module."""
 
 import dataclasses
 import datetime
@@ -75,16 +75,16 @@ def crash():
     raise KeyError("a secret of the worker")
 
 
-def tell(_connection, names):
+def read_fields(_connection, names):
     return {name: _connection[name] for name in names}
 
 
-def say(_connection):
-    _connection.headersOut["X-Said"] = "yes"
-    _connection.cookiesOut.append({"name": "said", "value": "yes", "path": "/"})
+def set_fields(_connection):
+    _connection.headersOut["X-Set"] = "yes"
+    _connection.cookiesOut.append({"name": "set", "value": "yes", "path": "/"})
     _connection.mimeType = "text/plain"
     _connection.allowCompress = False
-    return "said"
+    return "set"
 
 
 def wrap(_connection):
@@ -110,7 +110,7 @@ def pid():
 
 
 def die(seconds=0.3):
-    time.sleep(seconds)  # so that Celery knows of the process, and sees its end at once
+    time.sleep(seconds)  # until Celery knows of the process; then it notices its end at once
     os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -123,19 +123,19 @@ def die_once(folder):
 
 
 def note(folder, name, seconds=0):
-    """Leave a file for each time that this is run to its end."""
+    """Leave a file for each complete run."""
     time.sleep(seconds)
     pathlib.Path(folder, f"{name}.{uuid.uuid4().hex}").touch()
 
 
 def note_begin(folder, name, seconds):
-    """Leave a file for each time that this begins."""
+    """Leave a file for each run that begins."""
     pathlib.Path(folder, f"{name}.{uuid.uuid4().hex}").touch()
     time.sleep(seconds)
 
 
 def note_both(folder, name, gate):
-    """Leave one file at the beginning and one at the end; there is no end before the gate exists."""
+    """Leave one file at the beginning and one at the end. The end waits until the gate exists."""
     pathlib.Path(folder, f"begun.{name}").touch()
     while not pathlib.Path(folder, gate).exists():
         time.sleep(0.01)
@@ -143,7 +143,21 @@ def note_both(folder, name, gate):
 
 
 FUNCTIONS = (
-    *(echo, value, deep, add, no_json, refuse, crash, tell, say, wrap, use_call, use_server, log_and_sleep),
+    *(
+        echo,
+        value,
+        deep,
+        add,
+        no_json,
+        refuse,
+        crash,
+        read_fields,
+        set_fields,
+        wrap,
+        use_call,
+        use_server,
+        log_and_sleep,
+    ),
     *(pid, die, die_once, note, note_begin, note_both),
 )
 
@@ -155,12 +169,12 @@ def populate(server, **options):
 
 
 def make_server():
-    """Return the server as a worker has it: the environment says which broker it is for."""
+    """Return the server of a worker. The environment names its broker."""
     return populate(flaskJSONRPCServer(None, log=4, name="test", dispatcherBackend="celery", notifBackend="celery"))
 
 
 def make_repeating():
-    """Return one whose calls are run again when their worker is lost."""
+    """Return a server whose calls run again when their worker is lost."""
     from flaskJSONRPCServer.execBackend.celery import CeleryBackend
 
     backend = CeleryBackend(repeat_lost_calls=True)
@@ -168,7 +182,7 @@ def make_repeating():
 
 
 def make_impatient():
-    """Return one whose broker gives a notification to another worker soon."""
+    """Return a server whose broker soon gives a notification to another worker."""
     from flaskJSONRPCServer.execBackend.celery import CeleryBackend
 
     backend = CeleryBackend(redeliver_after=1, tries=3)
@@ -176,7 +190,7 @@ def make_impatient():
 
 
 def make_other():
-    """Return one whose functions are not those of the server."""
+    """Return a server whose functions differ from those of the test's server."""
     server = flaskJSONRPCServer(None, log=4, name="test", dispatcherBackend="celery", notifBackend="celery")
     server.registerFunction(echo, path="/api")
     server.registerFunction(lambda a: a, path="/api", name="add")

@@ -1,4 +1,4 @@
-"""A real broker and real workers, for the tests of Celery. Each ends with the test, or the session, that started it."""
+"""A real broker and real workers, for the tests of Celery. Each ends with the test or the session that starts it."""
 
 import contextlib
 import secrets
@@ -16,11 +16,13 @@ from tests.examples.processes import running
 from tests.helpers import wait_until
 
 API = "tests.execBackend.celery.api"
+QUEUES = "tests.execBackend.celery.queues:make"
+WORKER_COMMAND = (sys.executable, "-m", "flaskJSONRPCServer", "worker")
 _END_S = 30
 QUICKLY = ("--without-mingle", "--without-gossip", "--without-heartbeat")
 
 
-# Below the ports that systems give to clients, so that none of these takes it between a kill and the next start.
+# Below the ports that the system gives to clients: a client must not take the port between a kill and the next start.
 _PORTS = range(20_000, 30_000)
 
 
@@ -94,8 +96,8 @@ def new_queue():
 
 @contextlib.contextmanager
 def worker_running(broker, queue, *options, api=API, make="make_server", ready=True, command=None, **environment):
-    """Start a worker as its users do, and wait until it takes calls."""
-    command = command or [sys.executable, "-m", "flaskJSONRPCServer", "worker", f"{api}:{make}"]
+    """Start a worker as users do, and wait until it accepts calls."""
+    command = command or [*WORKER_COMMAND, f"{api}:{make}"]
     name = f"w{uuid.uuid4().hex[:8]}"
     variables = {"FLASKJSONRPC_CELERY_BROKER": broker.url, "FLASKJSONRPC_CELERY_QUEUE": queue, **environment}
     with running([*command, *options, *QUICKLY, "-l", "info", "-n", f"{name}@%h"], **variables) as program:

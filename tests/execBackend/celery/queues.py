@@ -1,4 +1,4 @@
-"""A server with two queues, which its workers import too."""
+"""A server with two queues. Its workers import this module too."""
 
 import os
 

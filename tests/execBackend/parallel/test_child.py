@@ -115,7 +115,7 @@ def test_call_that_asks_nothing_sends_nothing(server, methods, child_server):
     methods.waiting.clear()
 
     assert run_call(server, child_server, "add", [1, 2]) == {"result": 3}
-    assert "said" in run_call(server, child_server, "see"), "a call with a connection sends nothing either"
+    assert "response" in run_call(server, child_server, "see"), "a call with a connection sends nothing either"
 
 
 def test_function_that_has_been_replaced_is_called_with_its_own_signature(server, child_server):
@@ -231,7 +231,7 @@ def test_connection_has_the_fields_of_the_request_and_the_pool(server, child_ser
 def test_options_of_the_answer_travel(server, child_server):
     outcome = run_call(server, child_server, "say", is_jsonp=True)
 
-    assert outcome["said"] == {
+    assert outcome["response"] == {
         "headersOut": {"X-Said": "yes"},
         "cookiesOut": [{"name": "said", "value": "yes"}],
         "mimeType": "text/plain",
@@ -276,7 +276,7 @@ def test_bound_methods_are_locked_by_their_own_call_and_by_others(server, child_
 
     assert run_call(server, child_server, "lock_own", path="/object/") == {
         "result": None,
-        "said": run_call(server, child_server, "see")["said"],
+        "response": run_call(server, child_server, "see")["response"],
     }
     assert server.wait(own.function, returnStatus=True) is True
     assert server.wait(table.find("/other/", "lock_own").function, returnStatus=True) is False

@@ -13,16 +13,16 @@ from flaskJSONRPCServer.sansio_jsonrpc import (
 )
 
 
-def test_a_module_is_the_same_as_its_name():
+def test_module_is_the_same_as_its_name():
     assert type(make_codec(json)) is type(make_codec("json")) is type(make_codec())
 
 
-def test_an_unknown_module_is_an_import_error():
+def test_unknown_module_is_an_import_error():
     with pytest.raises(ImportError, match="no_such_json_module"):
         make_codec("no_such_json_module")
 
 
-def test_another_module_is_found_by_its_name(monkeypatch):
+def test_other_module_is_imported_by_name(monkeypatch):
     module = ModuleType("other_json")
     module.loads, module.dumps = json.loads, json.dumps
     monkeypatch.setitem(sys.modules, "other_json", module)
@@ -37,24 +37,24 @@ def test_another_module_is_found_by_its_name(monkeypatch):
         (SimpleNamespace(loads=1, dumps=json.dumps), "no loads"),
     ],
 )
-def test_what_an_object_lacks_is_named(backend, missing):
+def test_missing_methods_of_an_object_are_named(backend, missing):
     with pytest.raises(TypeError, match=f"{missing}; it needs loads and dumps"):
         make_codec(backend)
 
 
-def test_a_custom_object_may_write_bytes():
+def test_custom_object_may_write_bytes():
     backend = SimpleNamespace(loads=json.loads, dumps=lambda value: b"[ ]")
     assert make_codec(backend).dumps(1) == b"[ ]"
 
 
 @pytest.mark.parametrize("written", [b"\xff", "\ud800", '"\\ud800"', "NaN", "1e999", None])
-def test_what_a_custom_object_writes_is_checked(written):
+def test_output_of_a_custom_object_is_checked(written):
     backend = SimpleNamespace(loads=json.loads, dumps=lambda value: written)
     with pytest.raises(JsonRpcSerializationError):
         make_codec(backend).dumps(1)
 
 
-def test_whatever_a_custom_object_raises_is_a_parse_error():
+def test_any_exception_of_a_custom_object_is_a_parse_error():
     failure = LookupError("no such thing")
 
     def fail(text):
@@ -65,7 +65,7 @@ def test_whatever_a_custom_object_raises_is_a_parse_error():
     assert refused.value.__cause__ is failure
 
 
-def test_the_encoder_in_python_gives_the_same(monkeypatch):
+def test_encoder_in_python_gives_the_same(monkeypatch):
     monkeypatch.setattr("json.encoder.c_make_encoder", None)
     codec = make_codec("json")
     assert codec.dumps({"a": [1, "\xe9"]}) == '{"a":[1,"\xe9"]}'.encode()
@@ -89,12 +89,12 @@ def test_limits_out_of_range_are_refused(limits, message):
 @pytest.mark.parametrize(
     ("wanted", "of_interpreter", "counts"), [(4300, 640, 640), (700, 4300, 700), (9999, 4300, 4300), (9999, 0, 9999)]
 )
-def test_the_lower_limit_of_digits_counts(monkeypatch, wanted, of_interpreter, counts):
+def test_lower_limit_of_digits_counts(monkeypatch, wanted, of_interpreter, counts):
     monkeypatch.setattr(sys, "get_int_max_str_digits", lambda: of_interpreter)
     assert JsonLimits(max_integer_digits=wanted).integer_digits == counts
 
 
-def test_a_codec_of_ones_own_can_be_written():
+def test_user_can_write_a_codec():
     class Fixed(Codec):
         def loads(self, data):
             return data.decode()

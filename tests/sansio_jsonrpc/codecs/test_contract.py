@@ -1,4 +1,4 @@
-"""One table of exact answers, for every codec."""
+"""One table of exact results for every codec."""
 
 import collections
 import dataclasses
@@ -208,7 +208,7 @@ def test_refuses_to_write(codec, value):
 
 
 @pytest.mark.parametrize("name", ["json", "simplejson", "orjson", "msgspec", "rapidjson"])
-def test_the_prepared_codecs_refuse_nan_as_a_key(name):
+def test_prepared_codecs_refuse_nan_as_a_key(name):
     with pytest.raises(JsonRpcSerializationError):
         make_codec(name).dumps({math.nan: 1})
 
@@ -245,11 +245,11 @@ class Colour(enum.Enum):
     ],
     ids=lambda case: repr(case)[:40],
 )
-def test_default_converts_what_json_lacks(make, value, text):
+def test_default_converts_types_that_json_lacks(make, value, text):
     assert make(default=convert).dumps(value) == text
 
 
-def test_what_default_raises_is_the_cause(make):
+def test_exception_of_default_is_the_cause(make):
     failure = LookupError("no such thing")
 
     def fail(value):
@@ -260,10 +260,10 @@ def test_what_default_raises_is_the_cause(make):
     assert refused.value.__cause__ is failure
 
 
-@pytest.mark.parametrize("given", [math.nan, "\ud800", object()], ids=["nan", "surrogate", "itself"])
-def test_what_default_gives_is_checked_too(make, given):
+@pytest.mark.parametrize("result", [math.nan, "\ud800", object()], ids=["nan", "surrogate", "itself"])
+def test_result_of_default_is_checked(make, result):
     with pytest.raises(JsonRpcSerializationError):
-        make(default=lambda value: given).dumps({1})
+        make(default=lambda value: result).dumps({1})
 
 
 def test_limits_can_be_chosen(make):

@@ -1,4 +1,4 @@
-"""The codec that works in pieces: the same texts and values as the other ones, and other threads run meanwhile."""
+"""The incremental codec gives the results of the other codecs, and lets other threads run."""
 
 import gc
 import json
@@ -31,7 +31,7 @@ def make(large_bytes=1000, codec=None, **limits):
 
 @pytest.mark.parametrize("value", LARGE.values(), ids=LARGE)
 @pytest.mark.parametrize("engine", ["json", "simplejson", "orjson", "msgspec"])
-def test_large_value_is_written_and_read_as_by_the_codec_itself(value, engine):
+def test_large_value_is_written_and_read_like_the_wrapped_codec_does(value, engine):
     codec = make_codec(engine)
     written = codec.dumps(value)
 
@@ -53,7 +53,7 @@ def test_value_without_a_json_form_is_converted_as_by_the_codec():
 
 
 @pytest.mark.parametrize("value", [[LONG, object()], {"a": LONG, "b": {1, 2}}, [LONG, float("nan")]])
-def test_large_value_that_json_cannot_say(value):
+def test_large_value_without_a_json_form(value):
     with pytest.raises(JsonRpcSerializationError):
         make().dumps(value)
 
@@ -66,7 +66,7 @@ def test_circle_is_refused():
         make().dumps(circle)
 
 
-def test_small_payloads_are_left_to_the_codec():
+def test_small_payloads_use_the_wrapped_codec():
     class Refusing:
         loads = dumps = None
         writes_standard_form = True
@@ -81,7 +81,7 @@ def test_small_payloads_are_left_to_the_codec():
 
 
 def steps_of(work, *args):
-    """Count how often the interpreter calls a function, or comes back from one: there it lets other threads run."""
+    """Count the calls and returns of Python functions, at which the interpreter lets other threads run."""
     steps = 0
 
     def count(*_):
@@ -99,7 +99,7 @@ def steps_of(work, *args):
 
 
 @pytest.mark.parametrize("kind", ["rows", "numbers", "texts", "nested", "members"])
-def test_interpreter_is_never_left_for_a_large_part_of_a_payload(kind):
+def test_c_code_never_processes_a_large_part_of_a_payload(kind):
     value = {"jsonrpc": "2.0", "method": "m", "params": [LARGE[kind]], "id": 1}
     text = json.dumps(value).encode()
     plain = make_codec("json")

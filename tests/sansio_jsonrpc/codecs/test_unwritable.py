@@ -98,20 +98,20 @@ def find(codec, value):
 
 
 @pytest.mark.parametrize(("value", "text"), FOUND.values(), ids=FOUND)
-def test_says_where_and_why(make, value, text):
+def test_names_the_path_and_the_reason(make, value, text):
     assert str(find(make(default=convert), value)) == text
 
 
 @pytest.mark.parametrize(("value", "begin"), PLACES.values(), ids=PLACES)
-def test_says_where_and_lets_the_codec_say_why(make, value, begin):
-    found = str(find(make(default=convert), value))
+def test_names_the_path_and_keeps_the_codecs_reason(make, value, begin):
+    unwritable = str(find(make(default=convert), value))
 
-    assert found.startswith(begin)
-    assert len(found) > len(begin)
+    assert unwritable.startswith(begin)
+    assert len(unwritable) > len(begin)
 
 
 @pytest.mark.parametrize("name", ["itself", "attribute", "set", "circle"])
-def test_reason_brings_no_other_exception_along(make, name):
+def test_reason_has_no_context(make, name):
     reason = find(make(default=convert), FOUND[name][0]).reason
 
     assert (reason.__context__, reason.__cause__) == (None, None)
@@ -122,9 +122,9 @@ def test_hook_may_raise_anything(make, raised):
     def fail(value):
         raise raised
 
-    found = find_unwritable(make(default=fail), {"result": {"a": [Unknown()]}}, raised)
+    unwritable = find_unwritable(make(default=fail), {"result": {"a": [Unknown()]}}, raised)
 
-    assert (found.path, found.reason) == ('result["a"][0]', raised)
+    assert (unwritable.path, unwritable.reason) == ('result["a"][0]', raised)
 
 
 def test_ctrl_c_ends_the_search(make):
@@ -136,9 +136,9 @@ def test_ctrl_c_ends_the_search(make):
 
 
 def test_hook_without_end(make):
-    found = find(make(default=Wrapped), {"a": Unknown()})
+    unwritable = find(make(default=Wrapped), {"a": Unknown()})
 
-    assert str(found) == 'result["a"]...: nested deeper than Python\'s recursion limit allows'
+    assert str(unwritable) == 'result["a"]...: nested deeper than Python\'s recursion limit allows'
 
 
 def test_value_that_can_be_written_the_second_time_keeps_the_first_reason(make):
@@ -156,7 +156,7 @@ def test_exception_without_a_text_is_named():
     assert str(find_unwritable(make_codec("json"), {"result": 1}, KeyError())) == "result: KeyError"
 
 
-def test_object_of_a_users_own_decides_what_it_writes():
+def test_custom_object_decides_on_its_output():
     def dumps(value):
         if 3 in (value if isinstance(value, list) else [value]):
             raise ValueError("no threes here")
@@ -170,6 +170,6 @@ def test_object_of_a_users_own_decides_what_it_writes():
 def test_first_of_several_values_is_named():
     codec = make_codec("json", default=convert)
 
-    found = find_unwritable(codec, {"result": [1], "data": [Unknown()]}, ValueError("first"))
-    assert str(found) == f"data[0]: {NO_FORM}"
+    unwritable = find_unwritable(codec, {"result": [1], "data": [Unknown()]}, ValueError("first"))
+    assert str(unwritable) == f"data[0]: {NO_FORM}"
     assert str(find_unwritable(codec, {"result": 1}, ValueError("first"))) == "result: first"

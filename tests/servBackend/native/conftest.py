@@ -13,7 +13,7 @@ PATIENCE_S = 30
 
 
 class Front:
-    """A WSGI application, served on a port of the kernel's choice."""
+    """A WSGI application, served on a port that the kernel chooses."""
 
     def __init__(self, app, settings):
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=2000)
@@ -24,7 +24,7 @@ class Front:
         self.manager.start()
 
     def connect(self, data=b""):
-        """Return a client that has sent some bytes."""
+        """Connect a client, and send bytes."""
         client = self._clients.enter_context(socket.create_connection(self.listener.getsockname(), timeout=PATIENCE_S))
         if data:
             client.sendall(data)
@@ -43,7 +43,7 @@ class Front:
 
 @pytest.fixture
 def serve():
-    """Return a function that serves a WSGI application with these settings."""
+    """Return a function that serves a WSGI application with settings."""
     with contextlib.ExitStack() as stop:
 
         def start(app, **options):
@@ -58,7 +58,7 @@ def serve():
 
 
 class Calls:
-    """A WSGI application whose calls wait until the test lets them go on."""
+    """A WSGI application whose slow calls wait until the test opens the gate."""
 
     def __init__(self):
         self.begun = []
@@ -77,13 +77,13 @@ class Calls:
         return [body]
 
     def wait_begun(self, count):
-        """Wait until so many calls have begun."""
+        """Wait until ``count`` calls have begun."""
         with self.changed:
             assert self.changed.wait_for(lambda: len(self.begun) >= count, PATIENCE_S)
 
 
 @pytest.fixture
 def calls():
-    made = Calls()
-    yield made
-    made.gate.set()
+    application = Calls()
+    yield application
+    application.gate.set()

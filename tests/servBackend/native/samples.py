@@ -32,7 +32,7 @@ GET = b"GET /api HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
 def post(body=b"abc", *fields, target=b"/api", version=b"1.1"):
-    """Return a POST with a length."""
+    """Return a POST with Content-Length."""
     return head(*fields, b"Content-Length: %d" % len(body), target=target, version=version) + body
 
 
@@ -42,13 +42,13 @@ def head(*fields, method=b"POST", target=b"/api", version=b"1.1", host=b"Host: a
 
 
 def chunked(*chunks, trailers=b"", fields=()):
-    """Return a chunked POST; each chunk is data, or data and an extension."""
+    """Return a chunked POST. A chunk is data, or a pair of data and an extension."""
     parts = [chunk if isinstance(chunk, tuple) else (chunk, b"") for chunk in chunks]
     body = b"".join(b"%x%b\r\n%b\r\n" % (len(data), extension, data) for data, extension in parts)
     return head(*fields, b"Transfer-Encoding: chunked") + body + b"0\r\n" + trailers + b"\r\n"
 
 
-# Requests, and what is made of them: method, target, body, whether the connection goes on.
+# Requests with their parsed form: method, target, body, whether the connection goes on.
 ACCEPTED = [
     (GET, ("GET", "/api", b"", True)),
     (b"\r\n\r\n" + GET, ("GET", "/api", b"", True)),
@@ -77,7 +77,7 @@ ACCEPTED = [
     (chunked(b"a\r\n\r\n\r\nb\r\n", b"\r\n\r\n"), ("POST", "/api", b"a\r\n\r\n\r\nb\r\n\r\n\r\n", True)),
 ]
 
-# Requests that are refused, each with the status.
+# Refused requests with the status.
 REFUSED = [
     (head(b"Content-Length: 1", b"Content-Length: 1"), 400),
     (head(b"Content-Length: 43", b"Content-Length: 0"), 400),
@@ -147,7 +147,7 @@ REFUSED = [
 
 
 def parse(*pieces, limits=LIMITS):
-    """Return what a parser makes of pieces: ``(method, target, body, keeps_alive)``, and ``(status, text)``."""
+    """Parse pieces. Return ``(method, target, body, keeps_alive)`` for requests, ``(status, text)`` for a refusal."""
     parser = RequestParser(limits, {"REMOTE_ADDR": "192.0.2.1"})
     for piece in pieces:
         parser.feed(piece)
@@ -170,15 +170,25 @@ def get(path="/api", *fields):
 
 
 def receive_all(client):
-    """Return what comes until the end."""
+    """Return all bytes until EOF."""
     received = bytearray()
     while data := client.recv(65536):
         received += data
     return bytes(received)
 
 
+def receive_all_until(client, end):
+    """Return the bytes up to an end that a test expects."""
+    received = bytearray()
+    while not received.endswith(end):
+        data = client.recv(65536)
+        assert data
+        received += data
+    return bytes(received)
+
+
 def receive_answer(client):
-    """Return the status, the head and the body of one answer that has a length."""
+    """Return the status, the fields and the body of one answer with Content-Length."""
     received = b""
     while b"\r\n\r\n" not in received:
         data = client.recv(65536)
@@ -186,7 +196,7 @@ def receive_answer(client):
         received += data
     beginning, _, body = received.partition(b"\r\n\r\n")
     if beginning.startswith(b"HTTP/1.1 100 "):
-        assert not body, "an answer came with the interim one; the test reads one at a time"
+        assert not body, "an answer came together with the interim one; the test reads one at a time"
         return receive_answer(client)
     lines = beginning.decode("latin-1").split("\r\n")
     fields = dict(line.split(": ", 1) for line in lines[1:])

@@ -1,7 +1,7 @@
-"""What h11 makes of the bytes that the parser takes: the same requests, with the same ends.
+"""The parser against h11: both find the same requests, with the same ends.
 
-Two parsers that see different requests in the same bytes are how a request is hidden in another one. Where h11 refuses
-what is taken here, or the other way round, nothing is hidden; the test says where that is, and why.
+A request can be hidden in another one if two parsers see different requests in the same bytes. A request that only one
+of the two refuses hides nothing; a test lists these, with the reasons.
 """
 
 import h11
@@ -80,15 +80,15 @@ def requests(draw):
 
 
 def by_native(data):
-    """Return the complete requests, and why the next one is refused."""
+    """Return the complete requests, and the refusal of the next one."""
     parser = RequestParser(LIMITS, {})
     parser.feed(data)
     requests = [
-        (each.head["REQUEST_METHOD"].encode(), fields_of(each.head), each.body.read())
-        for each in parser.messages
-        if not isinstance(each, Refusal)
+        (message.head["REQUEST_METHOD"].encode(), fields_of(message.head), message.body.read())
+        for message in parser.messages
+        if not isinstance(message, Refusal)
     ]
-    refusals = [each for each in parser.messages if isinstance(each, Refusal)]
+    refusals = [message for message in parser.messages if isinstance(message, Refusal)]
     parser.close()
     return requests, refusals[0] if refusals else None
 
@@ -98,7 +98,7 @@ def fields_of(head):
 
 
 def by_h11(data):
-    """Return the complete requests, and what h11 says of the next one."""
+    """Return the complete requests, and the error of h11 about the next one."""
     connection = h11.Connection(h11.SERVER, max_incomplete_event_size=MIB)
     connection.receive_data(data)
     requests = []
@@ -131,33 +131,33 @@ def by_h11(data):
 @example(head(b"Content-Length: 3", b"Transfer-Encoding: chunked") + b"0\r\n\r\n" + GET)
 @example(GET * 3)
 def test_requests_are_those_that_h11_finds(data):
-    taken, _ = by_native(data)
-    others, refused = by_h11(data)
-    both = min(len(taken), len(others))
+    ours, _ = by_native(data)
+    theirs, error = by_h11(data)
+    count = min(len(ours), len(theirs))
 
-    assert [(method, body) for method, _, body in taken[:both]] == others[:both]
-    if len(taken) > len(others):
-        assert refused is not None, "a request where h11 sees none"
+    assert [(method, body) for method, _, body in ours[:count]] == theirs[:count]
+    if len(ours) > len(theirs):
+        assert error is not None, "a request where h11 sees none"
 
 
 @pytest.mark.parametrize(
     ("data", "by"),
     [
-        # h11 takes what a server on the open internet should not.
+        # h11 accepts these; a server on the open internet should not.
         (GET.replace(b"\r\n", b"\n"), "h11"),
-        (post(b"abc", b"Content-Length: 3"), "h11"),  # RFC 9112, section 6.3: equal lengths may be taken as one
+        (post(b"abc", b"Content-Length: 3"), "h11"),  # RFC 9112, section 6.3: equal lengths may count as one
         (head(b"Content-Length: 3, 3") + b"abc", "h11"),
         (head(b"Content-Length: 3", b"Transfer-Encoding: chunked") + b"0\r\n\r\n", "h11"),
         (head(b"A: b", b" folded", method=b"GET"), "h11"),
         (head(method=b"GET", target=b"http://b/"), "h11"),  # it leaves the authority to the application
-        (head(method=b"get"), "h11"),  # it takes any token for a method
+        (head(method=b"get"), "h11"),  # it accepts any token as a method
         (head(b"Transfer-Encoding: chunked", version=b"1.0") + b"0\r\n\r\n", "h11"),
-        # llhttp takes these, and no parser sees another request in them.
+        # No parser sees another request in these.
         (head(method=b"GET", target=b"/a\x7f"), "neither"),
         (b"\r\n\r\n\r\n" + GET, "native"),  # h11 skips one empty line
     ],
 )
-def test_requests_that_one_of_the_two_takes(data, by):
+def test_requests_that_only_one_parser_accepts(data, by):
     native, h11s = len(by_native(data)[0]), len(by_h11(data)[0])
 
     assert {(0, 0): "neither", (1, 0): "native", (0, 1): "h11", (1, 1): "both"}[native, h11s] == by

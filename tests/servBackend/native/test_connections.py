@@ -64,7 +64,7 @@ def test_requests_beyond_those_that_may_wait_are_refused_at_once(serve, calls):
     running = [front.connect(get("/slow")) for _ in range(2)]
     calls.wait_begun(2)
     others = [front.connect(get("/slow")) for _ in range(10)]
-    # The refusals come while all threads are held: nothing else could have sent them.
+    # The refusals come while all threads are busy, so the manager has sent them.
     refused = []
     with selectors.DefaultSelector() as ready:
         for client in others:
@@ -85,14 +85,15 @@ def test_requests_beyond_those_that_may_wait_are_refused_at_once(serve, calls):
     assert receive_answer(refused[0])[2] == b"/again"
 
 
-def test_head_that_finds_no_place_in_the_queue_gets_no_body_which_would_be_the_next_answer(serve, calls):
+def test_head_request_refused_by_a_full_queue_gets_no_body(serve, calls):
     front = serve(calls, threads=1, max_waiting_requests=0)
     running = front.connect(get("/slow"))
     calls.wait_begun(1)
     client = front.connect(head(method=b"HEAD"))
-    assert client.recv(65536).endswith(b"\r\n\r\n")
+    assert client.recv(65536).endswith(b"\r\n\r\n")  # bytes of a body would be read as the next answer
     calls.gate.set()
     assert receive_answer(running)[2] == b"/slow"
+    wait_until(lambda: front.server.pool.counts()["running"] == 0)
     client.sendall(get("/next", b"Connection: close"))
     assert receive_all(client).startswith(b"HTTP/1.1 200 ")
 
@@ -105,10 +106,10 @@ def test_call_whose_client_has_gone_does_not_begin_and_a_half_closed_one_is_answ
     half_closed = front.connect(get("/half"))
     wait_until(lambda: front.server.pool.counts()["waiting"] == 6)
     half_closed.shutdown(socket.SHUT_WR)
-    assert half_closed.recv(65536).startswith(b"HTTP/1.1 100 ")  # sent to find out who is gone
+    assert half_closed.recv(65536).startswith(b"HTTP/1.1 100 ")  # the probe
     for client in gone:
         client.close()
-    wait_until(lambda: sum(each.http.has_ended for each in list(front.manager._connections)) == 6)
+    wait_until(lambda: sum(connection.http.has_eof for connection in list(front.manager._connections)) == 6)
     calls.gate.set()
 
     assert receive_answer(running)[2] == b"/slow"
@@ -128,7 +129,7 @@ def test_connections_beyond_the_limit_wait_until_there_is_room(serve, calls):
     assert receive_answer(waiting)[2] == b"/2"
 
 
-def test_probe_does_not_come_into_an_earlier_answer(serve, calls):
+def test_probe_waits_for_the_end_of_an_earlier_answer(serve, calls):
     front = serve(calls)
     ours, client = socket.socketpair()
     ours.setblocking(False)
@@ -150,13 +151,13 @@ def test_probe_does_not_come_into_an_earlier_answer(serve, calls):
 
 
 @pytest.mark.parametrize(("runs", "status"), [(True, 504), (False, 503)])
-def test_call_that_takes_too_long_is_told(serve, calls, runs, status):
+def test_call_that_takes_too_long_is_refused(serve, calls, runs, status):
     front = serve(calls, threads=1, request_timeout_s=0.2)
     first = front.connect(get("/slow"))
     calls.wait_begun(1)
     client = first if runs else front.connect(get("/second"))
-    got, _, body = receive_answer(client)
-    assert got == status
+    answer_status, _, body = receive_answer(client)
+    assert answer_status == status
     assert b"request_timeout_s" in body
     calls.gate.set()
     assert ends(client)
@@ -164,7 +165,7 @@ def test_call_that_takes_too_long_is_told(serve, calls, runs, status):
     assert calls.begun == ["/slow", "/next"]
 
 
-def test_bodies_that_find_no_room_are_refused_and_the_rest_are_taken(serve, calls):
+def test_bodies_without_room_are_refused_and_the_others_accepted(serve, calls):
     front = serve(calls, max_buffered_bytes=250_000, spool_body_bytes=MIB)
     half_sent = [front.connect(head(b"Content-Length: 100001", target=b"/body") + b"x" * 100_000) for _ in range(2)]
     wait_until(lambda: front.manager._memory.used_bytes == 200_000)
@@ -219,7 +220,7 @@ def test_request_hidden_in_a_refused_body_does_not_run(serve, calls):
     assert calls.begun == []
 
 
-def test_request_hidden_in_the_body_of_a_change_of_protocol_does_not_run(serve, calls):
+def test_request_hidden_in_the_body_of_an_upgrade_request_does_not_run(serve, calls):
     client = serve(calls).connect(post(get("/hidden"), b"Connection: upgrade, close", b"Upgrade: h2c", target=b"/body"))
     assert receive_all(client).endswith(get("/hidden"))
     assert calls.begun == ["/body"]
@@ -240,24 +241,24 @@ def test_requests_are_refused_where_no_thread_can_be_started(serve, calls, caplo
     assert len(caplog.records) == 1
 
 
-def test_stop_lets_calls_end_and_refuses_what_comes(serve, calls):
+def test_stop_finishes_calls_and_ends_idle_connections(serve, calls):
     front = serve(calls, threads=4)
     running = [front.connect(get("/slow")) for _ in range(4)]
     calls.wait_begun(4)
     waiting = front.connect(get("/waiting"))
     wait_until(lambda: front.server.pool.counts()["waiting"] == 1)  # it has been received
-    silent = front.connect()
-    left = []
-    stopping = threading.Thread(target=lambda: left.append(front.manager.stop(PATIENCE_S)))
+    idle = front.connect()
+    cut_off = []
+    stopping = threading.Thread(target=lambda: cut_off.append(front.manager.stop(PATIENCE_S)))
     stopping.start()
-    assert ends(silent)
+    assert ends(idle)
     calls.gate.set()
     for client in running:
         assert receive_answer(client)[2] == b"/slow"
         assert ends(client)
     assert receive_answer(waiting)[2] == b"/waiting"
     stopping.join(PATIENCE_S)
-    assert left == [0]
+    assert cut_off == [0]
 
 
 def test_stop_waits_for_nothing_where_no_connection_is_left(serve, calls):
@@ -265,12 +266,12 @@ def test_stop_waits_for_nothing_where_no_connection_is_left(serve, calls):
     manager, select = front.manager, front.manager._selector.select
     waits = []
 
-    def noted_select(patience):
+    def recording_select(timeout_s):
         if manager._grace_ends_at < math.inf:  # the stop has begun
-            waits.append(patience)
-        return select(patience)
+            waits.append(timeout_s)
+        return select(timeout_s)
 
-    manager._selector.select = noted_select
+    manager._selector.select = recording_select
     client = front.connect(get("/1", b"Connection: close"))
     receive_all(client)
     client.close()
@@ -279,7 +280,7 @@ def test_stop_waits_for_nothing_where_no_connection_is_left(serve, calls):
     assert waits == []
 
 
-def test_stop_tells_how_many_calls_it_has_cut_off(serve, calls):
+def test_stop_returns_how_many_calls_it_has_cut_off(serve, calls):
     front = serve(calls, threads=4)
     clients = [front.connect(get("/slow")) for _ in range(3)]
     calls.wait_begun(3)
@@ -287,19 +288,19 @@ def test_stop_tells_how_many_calls_it_has_cut_off(serve, calls):
     assert all(ends(client) for client in clients)
 
 
-def test_manager_rests_while_it_waits_for_the_last_call_of_a_stop(serve, calls, monkeypatch):
+def test_manager_sleeps_while_it_waits_for_the_last_call_of_a_stop(serve, calls, monkeypatch):
     monkeypatch.setattr("flaskJSONRPCServer.servBackend.native.connections.STOP_GRACE_S", 0.05)
     assert STOP_GRACE_S > 0.05
     front = serve(calls)
     client = front.connect(get("/slow"))
     calls.wait_begun(1)
-    patiences = []
+    timeouts = []
     select = front.manager._selector.select
-    front.manager._selector.select = lambda patience: patiences.append(patience) or select(patience)
+    front.manager._selector.select = lambda timeout_s: timeouts.append(timeout_s) or select(timeout_s)
     stopping = threading.Thread(target=front.manager.stop, args=(PATIENCE_S,))
     stopping.start()
-    wait_until(lambda: patiences and patiences[-1] is not None and patiences[-1] > 1)
-    assert len(patiences) < 20
+    wait_until(lambda: timeouts and timeouts[-1] is not None and timeouts[-1] > 1)
+    assert len(timeouts) < 20
     calls.gate.set()
     assert receive_answer(client)[2] == b"/slow"
     stopping.join(PATIENCE_S)
@@ -341,7 +342,7 @@ server.stop()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such limit")
-def test_at_the_descriptor_limit_the_server_rests_and_then_goes_on():
+def test_server_sleeps_at_the_descriptor_limit_and_recovers():
     with subprocess.Popen(
         [sys.executable, "-c", AT_THE_LIMIT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as server:
@@ -399,8 +400,8 @@ def test_request_that_is_late_is_refused_once(serve, calls):
     [connection] = front.manager._connections
     late = time.monotonic() + 2000
     connection.expire(late)
-    connection.shed(front.server.busy, late)  # as where it had waited among others for which there is no thread
-    front.manager.attend(connection)
+    connection.shed(front.server.busy_refusal, late)  # as if the pool had refused it
+    front.manager.schedule_update(connection)
     received = receive_all(client)
     assert received.count(b"HTTP/1.1 ") == 1
     assert received.startswith(b"HTTP/1.1 504 ")
@@ -413,7 +414,7 @@ def test_late_request_is_refused_behind_an_answer_that_the_client_has_not_read(s
     [connection] = front.manager._connections
     connection.http.queue(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", time.monotonic())
     connection.expire(time.monotonic() + 2000)
-    front.manager.attend(connection)
+    front.manager.schedule_update(connection)
     received = receive_all(client)
     assert received.startswith(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nHTTP/1.1 504 ")
 
@@ -426,7 +427,7 @@ def test_connection_that_falls_silent_after_an_answer_ends_though_others_have_mo
     assert [client.recv(1) for client in clients] == [b""] * 8
 
 
-def test_stop_tells_of_a_stream_that_it_has_cut_off(serve):
+def test_stop_counts_a_stream_that_it_has_cut_off(serve):
     opened = threading.Event()
 
     def app(environ, start_response):
@@ -441,13 +442,13 @@ def test_stop_tells_of_a_stream_that_it_has_cut_off(serve):
     assert not receive_all(client).endswith(b"0\r\n\r\n")
 
 
-def test_page_takes_no_larger_body_than_its_setting_says(serve, calls):
+def test_body_of_a_page_is_limited_by_its_setting(serve, calls):
     client = serve(calls, max_page_body_bytes=50).connect(post(b"x" * 100, target=b"/body"))
     status, _, body = receive_answer(client)
     assert (status, body) == (413, b"the body is over max_page_body_bytes (50 bytes)\n")
 
 
-def test_connection_that_has_ended_is_let_go_of_before_its_deadline(serve, calls):
+def test_connection_that_has_ended_is_released_before_its_deadline(serve, calls):
     front = serve(calls, idle_timeout_s=1000, head_timeout_s=1000)
     client = front.connect(get("/1"))
     assert receive_answer(client)[2] == b"/1"
@@ -456,3 +457,86 @@ def test_connection_that_has_ended_is_let_go_of_before_its_deadline(serve, calls
     del connection
     client.close()
     wait_until(lambda: gone() is None)
+
+
+def test_deadlines_in_years_are_waited_for(serve, calls, caplog):
+    timeouts = ("head_timeout_s", "idle_timeout_s", "body_timeout_s", "read_timeout_s")
+    client = serve(calls, **dict.fromkeys(timeouts, 1e9)).connect(get("/1"))
+    assert receive_answer(client)[2] == b"/1"
+    client.sendall(get("/2"))
+    assert receive_answer(client)[2] == b"/2"
+    assert caplog.records == []
+
+
+def test_stop_waits_for_a_call_whose_client_has_gone(serve, calls):
+    front = serve(calls)
+    client = front.connect(get("/slow"))
+    calls.wait_begun(1)
+    client.close()
+    wait_until(lambda: not front.manager._connections or all(one.http.has_eof for one in front.manager._connections))
+    stop = threading.Thread(target=lambda: results.append(front.stop(PATIENCE_S)))
+    results = []
+    stop.start()
+    wait_until(lambda: front.manager.is_stopping)
+    calls.gate.set()
+    stop.join()
+    assert results == [0]
+    assert front.server.pool.counts()["running"] == 0
+
+
+def test_forked_process_keeps_neither_the_address_nor_connections(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(FORKING)
+    done = subprocess.run([sys.executable, program], capture_output=True, text=True, timeout=120, check=False)
+    assert (done.stdout, done.stderr) == ("refused\nended\nstarted\n", "")
+
+
+FORKING = """
+import os, signal, socket
+from flaskJSONRPCServer import flaskJSONRPCServer
+
+CALL = b'{"jsonrpc":"2.0","method":"%b","params":[],"id":1}'
+LINES = [b"POST /api HTTP/1.1", b"Host: 127.0.0.1", b"Content-Type: application/json", b"Content-Length: %d"]
+HEAD = b"\\r\\n".join([*LINES, b"", b""])
+ends = os.pipe()
+children = []
+
+def fork():
+    child = os.fork()
+    if child == 0:
+        os.read(ends[0], 1)
+        os._exit(0)
+    children.append(child)
+
+def ask(client, method):
+    body = CALL % method
+    client.sendall(HEAD % len(body) + body)
+    assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+with socket.create_server(("127.0.0.1", 0)) as free:
+    port = free.getsockname()[1]
+server = flaskJSONRPCServer(["127.0.0.1", port], log=1)
+server.registerFunction(fork, path="/api", name="fork")
+server.registerFunction(lambda: None, path="/api", name="ping")
+server.start()
+try:
+    stays = socket.create_connection(("127.0.0.1", port), timeout=60)
+    ask(stays, b"ping")
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
+        ask(client, b"fork")
+    ask(stays, b"ping")  # the parent's connections are as they were
+    server.stop()
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=60)
+    except ConnectionRefusedError:
+        print("refused")
+    if stays.recv(65536) == b"":
+        print("ended")
+    server.start()
+    print("started")
+    server.stop()
+finally:
+    for child in children:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+"""

@@ -1,4 +1,4 @@
-"""The queue of deadlines that may move."""
+"""The queue of deadlines that move."""
 
 import math
 import weakref
@@ -29,7 +29,7 @@ def test_items_are_due_in_order_and_once():
     assert deadlines.due(math.inf) == []
 
 
-def test_earlier_deadline_counts_and_a_later_one_is_found_out_then():
+def test_earlier_deadline_replaces_a_later_one_only():
     deadlines, item = Deadlines(), Item()
     deadlines.add(5, item)
     deadlines.add(9, item)
@@ -46,7 +46,7 @@ def test_item_without_a_deadline_is_not_kept():
     assert deadlines.next == math.inf
 
 
-def test_item_that_is_discarded_is_let_go_of_at_once_and_never_due():
+def test_discarded_item_is_released_at_once_and_never_due():
     deadlines, kept, item = Deadlines(), Item("kept"), Item()
     gone = weakref.ref(item)
     deadlines.add(7, kept)
@@ -60,7 +60,7 @@ def test_item_that_is_discarded_is_let_go_of_at_once_and_never_due():
     assert deadlines.due(math.inf) == [kept]
 
 
-def test_nothing_is_due_after_all_is_forgotten():
+def test_nothing_is_due_after_clear():
     deadlines = Deadlines()
     deadlines.add(1, Item())
     deadlines.clear()
@@ -69,16 +69,28 @@ def test_nothing_is_due_after_all_is_forgotten():
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 50), st.booleans()), max_size=60))
 def test_no_deadline_is_overlooked(steps):
-    # Whatever is added: each item is looked at no later than at the earliest of its deadlines since the last look.
+    # Every item is returned no later than at the earliest of its deadlines since it was last returned.
     deadlines, items, now = Deadlines(), [Item() for _ in range(4)], 0
     earliest = dict.fromkeys(items, math.inf)
-    for index, in_s, looks in steps:
+    for index, in_s, checks in steps:
         deadlines.add(now + in_s, items[index])
         earliest[items[index]] = min(earliest[items[index]], now + in_s)
-        if not looks:
+        if not checks:
             continue
         now += 10
         due = deadlines.due(now)
         assert len(due) == len(set(due))
         assert set(due) == {item for item, at in earliest.items() if at <= now}
         earliest.update(dict.fromkeys(due, math.inf))
+
+
+def test_entries_of_items_that_are_gone_do_not_pile_up():
+    deadlines, stays = Deadlines(), Item("stays")
+    deadlines.add(7, stays)
+    for _ in range(10_000):
+        item = Item()
+        deadlines.add(86_400, item)
+        deadlines.discard(item)
+
+    assert len(deadlines._heap) < 2000
+    assert deadlines.due(math.inf) == [stays]

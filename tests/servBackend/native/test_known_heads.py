@@ -1,4 +1,4 @@
-"""Heads that have come before are not parsed again, and mean the same."""
+"""Known heads are not parsed again, and mean the same."""
 
 import pytest
 
@@ -17,18 +17,18 @@ LIMITS = ParserLimits(
 )
 
 
-def take(parser, data):
-    """Have some bytes parsed, and return what they mean."""
+def parse(parser, data):
+    """Parse bytes, and return the messages as values."""
     parser.feed(data)
-    taken = []
+    values = []
     while parser.messages:
         message = parser.messages.popleft()
         if isinstance(message, Refusal):
-            taken.append((type(message), str(message)))
+            values.append((type(message), str(message)))
         else:
-            taken.append((message.head, message.body.read(), message.is_http_1_1, message.keeps_alive))
+            values.append((message.head, message.body.read(), message.is_http_1_1, message.keeps_alive))
             message.body.close()
-    return taken
+    return values
 
 
 def connection(known, port="1"):
@@ -36,15 +36,15 @@ def connection(known, port="1"):
 
 
 class Counting(KnownHeads):
-    """Counts how often a head was known."""
+    """Counts how often a head is known."""
 
     def __init__(self):
         super().__init__()
         self.hits = 0
-        found = self.find
+        original_find = self.find
 
         def find(head):
-            known = found(head)
+            known = original_find(head)
             self.hits += known is not None
             return known
 
@@ -63,28 +63,28 @@ PLAIN = {
 
 @pytest.mark.parametrize("name", PLAIN)
 def test_known_head_means_what_it_has_always_meant(name):
-    [first] = take(connection(KnownHeads()), PLAIN[name])
+    [first] = parse(connection(KnownHeads()), PLAIN[name])
     known = Counting()
     parser = connection(known)
     for _ in range(5):
-        assert take(parser, PLAIN[name]) == [first]
+        assert parse(parser, PLAIN[name]) == [first]
     assert known.hits == 3  # known from the third time on
 
 
-def test_known_head_is_known_to_other_connections_without_what_is_the_connections():
+def test_known_head_is_shared_without_the_variables_of_a_connection():
     known = Counting()
     for _ in range(2):
-        take(connection(known), post(b"abc"))
-    [(head, body, _, _)] = take(connection(known, port="2"), post(b"xyz"))
+        parse(connection(known), post(b"abc"))
+    [(head, body, _, _)] = parse(connection(known, port="2"), post(b"xyz"))
     assert (known.hits, head["REMOTE_PORT"], body) == (1, "2", b"xyz")
 
 
 def test_head_of_one_request_is_not_that_of_another():
     parser = connection(KnownHeads())
     for _ in range(3):
-        [(head, *_)] = take(parser, post(b"abc"))
+        [(head, *_)] = parse(parser, post(b"abc"))
         head["HTTP_X_MORE"] = "of the application"
-    [(head, *_)] = take(parser, post(b"abc"))
+    [(head, *_)] = parse(parser, post(b"abc"))
     assert "HTTP_X_MORE" not in head
 
 
@@ -106,53 +106,53 @@ NEVER_KNOWN = {
 def test_other_heads_are_parsed_each_time(name):
     known = Counting()
     for _ in range(5):
-        take(connection(known), NEVER_KNOWN[name])
+        parse(connection(known), NEVER_KNOWN[name])
     assert known.hits == 0
 
 
 @pytest.mark.parametrize(("data", "status"), REFUSED)
-def test_what_is_refused_is_refused_each_time(data, status):
+def test_refused_request_is_refused_each_time(data, status):
     known = Counting()
-    for _ in range(2):  # so that what comes before it is known
-        take(connection(known), post(b"abc"))
-    first = take(connection(KnownHeads()), post(b"abc"))[:1] + take(connection(KnownHeads()), data)
+    for _ in range(2):  # so that the request before it is known
+        parse(connection(known), post(b"abc"))
+    first = parse(connection(KnownHeads()), post(b"abc"))[:1] + parse(connection(KnownHeads()), data)
     assert issubclass(first[-1][0], Refusal)
     for _ in range(3):
         parser = connection(known)
-        assert take(parser, post(b"abc"))[:1] + take(parser, data) == first
+        assert parse(parser, post(b"abc"))[:1] + parse(parser, data) == first
 
 
 def test_known_head_in_pieces_or_with_more_behind_it_is_parsed():
     known, whole = Counting(), post(b"abc")
     for _ in range(2):
-        take(connection(known), whole)
+        parse(connection(known), whole)
     for cut in range(1, len(whole)):
         parser = connection(known)
-        assert take(parser, whole[:cut]) == []
-        assert len(take(parser, whole[cut:])) == 1
-    assert len(take(connection(known), whole + whole)) == 2
-    assert known.hits == len(b"abc") + 1  # looked up, where only the body was cut, and not taken
-    assert len(take(connection(known), whole)) == 1
+        assert parse(parser, whole[:cut]) == []
+        assert len(parse(parser, whole[cut:])) == 1
+    assert len(parse(connection(known), whole + whole)) == 2
+    assert known.hits == len(b"abc") + 1  # looked up but not used, when only the body was cut
+    assert len(parse(connection(known), whole)) == 1
 
 
 def test_parser_goes_on_behind_a_known_head():
     known = Counting()
     parser = connection(known)
     for _ in range(4):
-        take(parser, post(b"abc"))
+        parse(parser, post(b"abc"))
     assert known.hits == 2
-    [(_, body, _, _)] = take(parser, post(b"another"))
+    [(_, body, _, _)] = parse(parser, post(b"another"))
     assert body == b"another"
-    [(refusal, _)] = take(parser, b"GET / HTTP/1.1\r\nBad Header: 1\r\n\r\n")
+    [(refusal, _)] = parse(parser, b"GET / HTTP/1.1\r\nBad Header: 1\r\n\r\n")
     assert issubclass(refusal, Refusal)
 
 
 def test_number_of_known_heads_is_bounded(monkeypatch):
-    monkeypatch.setattr("flaskJSONRPCServer.servBackend.native.known_heads._MOST_HEADS", 10)
+    monkeypatch.setattr("flaskJSONRPCServer.servBackend.native.known_heads._MAX_HEADS", 10)
     known = KnownHeads()
     parser = connection(known)
     for number in range(100):
         for _ in range(2):
-            take(parser, b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % number)
+            parse(parser, b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % number)
     assert len(known._heads) <= 10
     assert len(known._hashes) <= 10

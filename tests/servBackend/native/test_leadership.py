@@ -1,4 +1,4 @@
-"""The lead goes to the follower while a task keeps the leader."""
+"""The follower takes the lead while a task blocks the leader."""
 
 import os
 import threading
@@ -13,7 +13,7 @@ from tests.tasks import PATIENCE_S, Task
 
 
 class Work:
-    """What a leader does: it runs tasks that the test puts in, until it is to stop."""
+    """The work of a leader: it runs the tasks that a test adds, until the stop."""
 
     def __init__(self):
         self.pool = ThreadPool(4, 10, "test-pool")
@@ -43,7 +43,7 @@ class Work:
                 if not self._tasks:
                     return True
                 task = self._tasks.pop(0)
-            assert self.leadership.has_follower()
+            assert self.leadership.ensure_follower()
             if not self.leadership.run(task):
                 return False
 
@@ -57,10 +57,10 @@ def gate():
 
 @pytest.fixture
 def work(gate):
-    made = Work()
-    yield made
+    new_work = Work()
+    yield new_work
     gate.set()
-    made.stop()
+    new_work.stop()
 
 
 def running(work):
@@ -71,12 +71,12 @@ def test_leader_runs_its_tasks(work):
     tasks = [Task() for _ in range(100)]
     work.put(*tasks)
     assert all(task.ended.wait(PATIENCE_S) for task in tasks)
-    # On a machine that halts everything for long, a follower may have taken over.
+    # If the machine pauses all threads for long, a follower may have taken over.
     assert {task.thread for task in tasks} <= set(work.leaders)
     assert len(work.leaders) == 1 + len(work.losses)
 
 
-def test_follower_leads_while_a_task_keeps_the_leader(work, gate):
+def test_follower_takes_the_lead_while_a_task_blocks_the_leader(work, gate):
     long, others = Task(gate), [Task() for _ in range(10)]
     work.put(long, *others)
     assert all(task.ended.wait(PATIENCE_S) for task in others)
@@ -85,7 +85,7 @@ def test_follower_leads_while_a_task_keeps_the_leader(work, gate):
     assert running(work) == 1
     gate.set()
     wait_until(lambda: running(work) == 0)
-    wait_until(lambda: not long.thread.is_alive())  # it leads no more, and its work is done
+    wait_until(lambda: not long.thread.is_alive())  # it no longer leads, so its thread ends
 
 
 def test_each_long_task_passes_the_lead_on(work, gate):
@@ -94,7 +94,7 @@ def test_each_long_task_passes_the_lead_on(work, gate):
     last = Task()
     work.put(last)
     assert last.ended.wait(PATIENCE_S)
-    assert [each for each in work.losses if each in longs] == longs
+    assert [task for task in work.losses if task in longs] == longs
     assert len({task.thread for task in longs}) == 5
     gate.set()
     wait_until(lambda: running(work) == 0)
@@ -104,12 +104,12 @@ def test_follower_sleeps_and_is_woken(work, gate):
     for _ in range(3):
         work.put(task := Task())
         assert task.ended.wait(PATIENCE_S)
-        wait_until(lambda: work.leadership._is_asleep)
+        wait_until(lambda: work.leadership._is_follower_asleep)
     work.put(Task(gate), last := Task())
     assert last.ended.wait(PATIENCE_S)
 
 
-def test_stop_ends_both_threads_and_does_not_wait_for_what_keeps_a_former_leader(work, gate):
+def test_join_does_not_wait_for_a_former_leader(work, gate):
     long, last = Task(gate), Task()
     work.put(long, last)
     assert last.ended.wait(PATIENCE_S)
@@ -144,9 +144,9 @@ def test_leader_runs_no_task_where_no_follower_can_be_started(monkeypatch):
             raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(leadership_module.threading, "Thread", NoRoom)
-    assert not leadership.has_follower()
+    assert not leadership.ensure_follower()
     monkeypatch.undo()
-    assert leadership.has_follower()
+    assert leadership.ensure_follower()
     leadership.start()
     leadership.join()
 
@@ -172,7 +172,7 @@ def test_task_that_ends_while_another_thread_runs_one_is_counted_as_ended(work, 
         """Runs in the follower, while the task that cost the leader its lead ends."""
 
         def run(self):
-            monkeypatch.setattr(leadership_module, "LOOK_EVERY_S", PATIENCE_S)  # this one is to keep the lead
+            monkeypatch.setattr(leadership_module, "CHECK_INTERVAL_S", PATIENCE_S)  # this task must keep the lead
             gate.set()
             self.thread_of_first = first.thread
             first.thread.join(PATIENCE_S)

@@ -1,4 +1,4 @@
-"""What the native front does beyond its limits, over real sockets."""
+"""The answers of the native front beyond its limits, over real sockets."""
 
 import contextlib
 import json
@@ -18,7 +18,7 @@ PATIENCE_S = 30
 
 @pytest.fixture
 def serve():
-    """Return a function that starts a server with `echo`, `hold` and a page that takes uploads."""
+    """Return a function that starts a server with `echo`, `hold` and a page for uploads."""
     with contextlib.ExitStack() as stop:
 
         def start(**options):
@@ -36,7 +36,7 @@ def serve():
 
 
 class Held:
-    """A dispatcher whose calls wait until they are told to go on."""
+    """A dispatcher whose calls wait until the test releases them."""
 
     def __init__(self):
         self.go_on = threading.Event()
@@ -48,11 +48,11 @@ class Held:
         return name
 
 
-def post(method, *params, path=b"/api", more=b""):
+def post(method, *params, path=b"/api", fields=b""):
     body = json.dumps({"jsonrpc": "2.0", "method": method, "params": params, "id": 1}).encode()
     return (
         b"POST %b HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n%bContent-Length: %d\r\n\r\n%b"
-        % (path, more, len(body), body)
+        % (path, fields, len(body), body)
     )
 
 
@@ -61,7 +61,7 @@ def connect(server):
 
 
 def answer(client):
-    """Return the status of one answer, and what came."""
+    """Return the status of one answer, and the received bytes."""
     received = b""
     while b"\r\n\r\n" not in received and (chunk := client.recv(65536)):
         received += chunk
@@ -78,7 +78,7 @@ def text_of(received):
     return received.partition(b"\r\n\r\n")[2].decode().strip()
 
 
-def test_request_that_finds_no_place_in_the_queue_gets_what_the_table_says(serve):
+def test_request_refused_by_a_full_queue_gets_the_documented_answer(serve):
     server, held = serve(threads=1, max_waiting_requests=0)
     with connect(server) as running, connect(server) as refused:
         running.sendall(post("hold", "running"))
@@ -117,11 +117,11 @@ def test_connection_ends_after_its_last_request(serve):
 @pytest.mark.parametrize(
     ("name", "options", "data"),
     [
-        ("max_head_bytes", {}, post("echo", more=b"X: " + b"x" * 33_000 + b"\r\n")),
+        ("max_head_bytes", {}, post("echo", fields=b"X: " + b"x" * 33_000 + b"\r\n")),
         ("max_page_body_bytes", {}, b"POST /upload HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 67108865\r\n\r\n"),
     ],
 )
-def test_request_beyond_a_limit_gets_what_the_table_says(serve, name, options, data):
+def test_request_beyond_a_limit_gets_the_documented_answer(serve, name, options, data):
     status, received = ask(serve(**options)[0], data)
 
     assert status in LIMITS[name][2]

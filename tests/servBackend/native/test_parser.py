@@ -1,9 +1,12 @@
-"""What llhttp and the checks behind it make of bytes."""
+"""Parsing requests by llhttp and the checks after it."""
 
 import dataclasses
+import gc
+import weakref
 
 import pytest
 
+from flaskJSONRPCServer.http.refusals import Refusal
 from flaskJSONRPCServer.servBackend.native.parser import ParsedRequest, RequestParser
 from tests.servBackend.native.samples import ACCEPTED, GET, KIB, LIMITS, REFUSED, chunked, head, parse, post
 
@@ -22,16 +25,16 @@ def first_head(data):
 
 
 @pytest.mark.parametrize(("data", "expected"), ACCEPTED)
-def test_request_is_read_and_its_end_is_found(data, expected):
-    again = [NEXT] if expected[3] else []  # what follows the last request of a connection is not read
+def test_request_is_parsed_up_to_its_end(data, expected):
+    following = [NEXT] if expected[3] else []  # input after the last request of a connection is ignored
 
-    assert parse(data + GET) == [expected, *again]
-    assert parse(*[bytes([byte]) for byte in data + GET]) == [expected, *again]
+    assert parse(data + GET) == [expected, *following]
+    assert parse(*[bytes([byte]) for byte in data + GET]) == [expected, *following]
 
 
 @pytest.mark.parametrize("method", [b"GET", b"POST"])
 @pytest.mark.parametrize("framed", [post(GET, *UPGRADE), chunked(GET, fields=UPGRADE)], ids=["length", "chunked"])
-def test_body_of_a_request_to_change_the_protocol_is_its_body(method, framed):
+def test_body_of_an_upgrade_request_is_parsed(method, framed):
     data = framed.replace(b"POST", method)
     expected = [(method.decode(), "/api", GET, True), NEXT]
 
@@ -49,14 +52,14 @@ def test_body_of_a_request_to_change_the_protocol_is_its_body(method, framed):
     ],
 )
 @pytest.mark.parametrize("body", [None, b"", b"abc"])
-def test_request_to_change_the_protocol_keeps_its_wish_for_the_connection(fields, version, keeps_alive, body):
+def test_upgrade_request_keeps_its_connection_option(fields, version, keeps_alive, body):
     fields = (*fields, b"Upgrade: websocket")
     data = head(*fields, version=version) if body is None else post(body, *fields, version=version)
 
     assert parse(data) == [("POST", "/api", body or b"", keeps_alive)]
 
 
-def test_request_to_change_the_protocol_has_the_same_limits():
+def test_upgrade_request_has_the_same_limits():
     fields = (b"Connection: Upgrade", b"Upgrade: h2c")
     fitting = post(b"abc", *fields, *[b"A: b"] * 16, target=b"/" * KIB)
 
@@ -65,7 +68,7 @@ def test_request_to_change_the_protocol_has_the_same_limits():
     assert parse(chunked(b"x" * 101 * KIB, fields=fields) + GET)[0][0] == 413
 
 
-def test_head_is_told_in_the_variables_of_an_environ():
+def test_head_becomes_cgi_variables():
     fields = (
         b"X-One:  a b \t",
         b"x-one: c",
@@ -171,16 +174,16 @@ def test_head_that_does_not_end_is_cut(beginning, size):
     ],
     ids=["endless trailer", "extensions", "trailer behind data"],
 )
-def test_what_stands_around_the_data_of_a_body_is_bounded(framing, most_bytes):
+def test_framing_of_a_body_is_bounded(framing, most_bytes):
     parser = RequestParser(LIMITS, {})
     parser.feed(head(b"Transfer-Encoding: chunked"))
     parser.feed(framing)
-    taken = 0
+    count = 0
     while not parser.messages:
         parser.feed(framing if most_bytes else b"b" * 100)
-        taken += 1
+        count += 1
 
-    assert taken * 100 <= LIMITS.max_head_bytes + most_bytes + 200
+    assert count * 100 <= LIMITS.max_head_bytes + most_bytes + 200
 
 
 def test_large_body_does_not_allow_a_large_trailer():
@@ -219,7 +222,7 @@ def test_bytes_before_a_body_are_not_counted_for_it():
 
 @pytest.mark.parametrize("data", [head(b"Content-Length: 9"), head(b"Transfer-Encoding: chunked")])
 @pytest.mark.parametrize(("version", "awaits"), [(b"1.1", True), (b"1.0", False)])
-def test_client_that_asks_first_is_waited_for(data, version, awaits):
+def test_expect_makes_the_parser_await_continue(data, version, awaits):
     if version == b"1.0" and b"chunked" in data:
         return  # refused
     parser = RequestParser(LIMITS, {})
@@ -230,7 +233,7 @@ def test_client_that_asks_first_is_waited_for(data, version, awaits):
     assert not parser.awaits_continue
 
 
-def test_body_of_a_refused_request_is_forgotten():
+def test_body_of_a_refused_request_is_released():
     parser = RequestParser(LIMITS, {})
     parser.feed(head(b"Transfer-Encoding: chunked") + b"%x\r\n" % (90 * KIB) + b"x" * 90 * KIB)
     spooled = parser.body.open()
@@ -240,7 +243,7 @@ def test_body_of_a_refused_request_is_forgotten():
     assert not parser.is_in_body
 
 
-def test_close_lets_go_of_bodies_that_nobody_has_taken():
+def test_close_releases_bodies_of_untaken_requests():
     parser = RequestParser(LIMITS, {})
     parser.feed(post(b"x" * 90 * KIB) + head(b"Content-Length: 99999") + b"x" * 90 * KIB)
     files = [parser.messages[0].body.open(), parser.body.open()]
@@ -269,3 +272,32 @@ def test_last_request_is_the_last_one():
     [message] = parser.messages
     assert isinstance(message, ParsedRequest)
     assert parser.is_finished
+
+
+def test_refusal_of_bytes_that_begin_no_request_has_a_body_of_its_own():
+    parser = RequestParser(LIMITS, {})
+    parser.feed(head(method=b"HEAD"))
+    parser.messages.clear()
+    parser.feed(b"post /api HTTP/1.1\r\n\r\n")
+    refusal = parser.messages.popleft()
+
+    _, _, body = parser.refusal_answer(refusal).partition(b"\r\n\r\n")
+    assert body.startswith(b"malformed request")
+
+
+@pytest.mark.parametrize(
+    "data", [b"GET / HTTP/1.1\r\n\r\n", head(b"Expect: nothing"), head(b"Content-Length: 999999999"), b"\0"]
+)
+def test_refusal_leaves_nothing_to_the_collector(data):
+    gc.collect()
+    gc.disable()
+    try:
+        parser = RequestParser(LIMITS, {})
+        parser.feed(data)
+        assert isinstance(parser.messages[0], Refusal)
+        parser.close()
+        gone = weakref.ref(parser)
+        del parser
+        assert gone() is None
+    finally:
+        gc.enable()

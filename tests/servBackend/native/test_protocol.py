@@ -1,4 +1,4 @@
-"""The state of one connection: bytes and clock readings in, requests and bytes out."""
+"""The state of one connection, without a socket: bytes and clock readings in, requests and bytes out."""
 
 import dataclasses
 import math
@@ -9,14 +9,13 @@ from flaskJSONRPCServer.http.refusals import CallTimeout, ServiceUnavailable
 from flaskJSONRPCServer.servBackend.native import protocol
 from flaskJSONRPCServer.servBackend.native.messages import CONTINUE
 from flaskJSONRPCServer.servBackend.native.protocol import HttpConnection, Phase
-from flaskJSONRPCServer.servBackend.native.timeouts import RateWindow
 from tests.servBackend.native.samples import GET, KIB, LIMITS, TIMEOUTS, chunked, head, plain, post
 
 ASKS = (b"Expect: 100-continue",)
 
 
 class Wire:
-    """A connection, and the answers that a test gives."""
+    """A connection, answered by the test."""
 
     def __init__(self, *, is_tls=False, **timeouts):
         self.http = HttpConnection(LIMITS, dataclasses.replace(TIMEOUTS, **timeouts), {}, 0.0, is_tls=is_tls)
@@ -27,7 +26,7 @@ class Wire:
         return self
 
     def next(self, now=0.0):
-        """Return the next request as a value."""
+        """Take the next request, and return it as a value."""
         request = self.http.next_request(now)
         if request is None:
             return None
@@ -35,24 +34,24 @@ class Wire:
         return plain(request)
 
     def answer(self, data=b"answer", now=0.0, *, keeps_alive=None):
-        """Answer the request, and have the answer sent."""
+        """Answer the request, and send the answer. Return all sent bytes."""
         if keeps_alive is None:
             keeps_alive = self.request.keeps_alive
         self.http.queue(data, now)
-        self.http.answered(now, keeps_alive=keeps_alive)
+        self.http.finish_answer(now, keeps_alive=keeps_alive)
         return self.sent(now)
 
     def sent(self, now=0.0):
-        """Have all sent, and return it."""
+        """Send all outgoing bytes, and return them."""
         data = b""
         while self.http.outgoing.size:
             first = self.http.outgoing.first()
             data += bytes(first)
-            self.http.sent(len(first), now)
+            self.http.mark_sent(len(first), now)
         return data
 
     def status(self, now=0.0):
-        """Return the status of the answer that waits; None where none does."""
+        """Send all outgoing bytes, and return the status of the first answer; None if there is none."""
         data = self.sent(now)
         return int(data[9:12]) if data else None
 
@@ -68,14 +67,14 @@ class Wire:
         (GET, Phase.IDLE, 15),
     ],
 )
-def test_phase_and_deadline_follow_from_what_has_come(received, phase, deadline):
+def test_input_determines_phase_and_deadline(received, phase, deadline):
     wire = Wire().receive(received, now=1.0)
 
     assert wire.http.phase is phase
     assert wire.http.deadline == deadline
 
 
-def test_body_has_a_time_of_its_own_behind_a_head_that_came_in_pieces():
+def test_body_after_a_head_in_pieces_has_its_own_deadline():
     wire = Wire().receive(b"POST ", now=1.0)
     assert (wire.http.phase, wire.http.deadline) == (Phase.HEAD, 16)
     wire.receive(post(b"abc")[5:-1], now=9.0)
@@ -85,7 +84,7 @@ def test_body_has_a_time_of_its_own_behind_a_head_that_came_in_pieces():
 def test_connection_goes_through_its_phases():
     wire = Wire(is_tls=True)
     assert (wire.http.phase, wire.http.deadline) == (Phase.HANDSHAKE, 3)
-    wire.http.handshake_done(1.0)
+    wire.http.finish_handshake(1.0)
     assert (wire.http.phase, wire.http.deadline) == (Phase.IDLE, 16)
     wire.receive(GET, now=2.0)
     assert wire.next(2.0) == ("GET", "/api", b"", True)
@@ -97,7 +96,7 @@ def test_connection_goes_through_its_phases():
     assert wire.answer(now=5.0) == b"answer"
     assert (wire.http.phase, wire.http.deadline) == (Phase.LINGERING, 7)
     assert wire.http.should_end_writing
-    wire.http.receive_end(6.0)
+    wire.http.receive_eof(6.0)
     assert (wire.http.phase, wire.http.deadline) == (Phase.CLOSED, math.inf)
 
 
@@ -110,7 +109,7 @@ def test_connection_goes_through_its_phases():
         (head(b"Transfer-Encoding: chunked"), 10, 408),
     ],
 )
-def test_client_that_is_silent_is_told_at_the_deadline(beginning, deadline, status):
+def test_silent_client_is_answered_at_the_deadline(beginning, deadline, status):
     wire = Wire().receive(beginning)
     wire.http.expire(math.nextafter(deadline, 0))
     assert wire.http.phase is not Phase.LINGERING
@@ -120,7 +119,7 @@ def test_client_that_is_silent_is_told_at_the_deadline(beginning, deadline, stat
     assert wire.status() == status
 
 
-def test_client_that_drips_a_head_is_told_at_the_deadline():
+def test_dripping_head_is_answered_at_the_deadline():
     wire = Wire().receive(b"GET /", now=1.0)
     for second in range(2, 16):
         wire.receive(b"a", now=second)
@@ -138,7 +137,7 @@ def test_silence_in_a_head_is_bounded_where_that_is_shorter():
 @pytest.mark.parametrize(
     ("rate", "status", "ended_at"), [(99, 408, 10), (100, 408, 60), (200, 408, 60)], ids=["slow", "enough", "fast"]
 )
-def test_body_has_a_lowest_rate_and_a_longest_time(rate, status, ended_at):
+def test_body_has_a_minimum_rate_and_a_time_limit(rate, status, ended_at):
     wire = Wire().receive(head(b"Content-Length: 90000"))
     for second in range(1, 100):
         wire.receive(b"x" * rate, now=second)
@@ -157,7 +156,7 @@ def test_body_that_was_fast_once_is_not_trusted_for_long():
     assert wire.status() == 408
 
 
-def test_without_lowest_rates_silence_and_the_whole_time_bound_a_body():
+def test_without_minimum_rates_two_timeouts_bound_a_body():
     wire = Wire(min_body_rate=0, min_answer_rate=0).receive(head(b"Content-Length: 9"))
     assert wire.http.deadline == 30.0
     wire.receive(b"x", now=29.0)
@@ -170,12 +169,12 @@ def test_client_that_does_not_read_its_answer_is_cut_off():
     wire = Wire().receive(GET)
     wire.next()
     wire.http.queue(b"x" * 10_000, 5.0)
-    wire.http.answered(5.0, keeps_alive=True)
+    wire.http.finish_answer(5.0, keeps_alive=True)
     assert wire.http.deadline == 15.0
-    wire.http.sent(2000, 14.0)
+    wire.http.mark_sent(2000, 14.0)
     wire.http.expire(15.0)
     assert (wire.http.phase, wire.http.deadline) == (Phase.IDLE, 25.0)
-    wire.http.sent(1999, 24.0)
+    wire.http.mark_sent(1999, 24.0)
     wire.http.expire(25.0)
     assert wire.http.phase is Phase.CLOSED
     assert not wire.http.outgoing.size
@@ -185,9 +184,9 @@ def test_client_that_reads_a_long_answer_is_not_idle():
     wire = Wire().receive(GET)
     wire.next()
     wire.http.queue(b"x" * 100_000, 0.0)
-    wire.http.answered(0.0, keeps_alive=True)
+    wire.http.finish_answer(0.0, keeps_alive=True)
     for second in range(1, 101):
-        wire.http.sent(1000, second)
+        wire.http.mark_sent(1000, second)
         wire.http.expire(second)
 
     assert (wire.http.phase, wire.http.deadline) == (Phase.IDLE, 150)
@@ -200,7 +199,7 @@ def test_call_has_a_deadline_where_one_is_set():
     wire.http.refuse(CallTimeout("too long"), 9.0)
     assert wire.status(9.0) == 504
     wire.http.queue(b"late", 10.0)
-    wire.http.answered(10.0, keeps_alive=True)
+    wire.http.finish_answer(10.0, keeps_alive=True)
     assert wire.http.phase is Phase.LINGERING
 
 
@@ -215,7 +214,7 @@ def test_refusal_of_a_head_has_no_body(data):
     if wire.next():
         wire.answer()
         wire.next()
-    wire.http.receive_end(0.0)
+    wire.http.receive_eof(0.0)
     answer = wire.sent()
     assert answer.startswith(b"HTTP/1.1 4")
     assert answer.endswith(b"\r\n\r\n")
@@ -234,7 +233,7 @@ def test_pipelined_requests_are_answered_in_order_one_at_a_time():
     wire = Wire().receive(post(b"1") + post(b"2"), post(b"3"))
     assert wire.next() == ("POST", "/api", b"1", True)
     assert wire.next() is None
-    assert not wire.http.wants_to_receive
+    assert wire.http.wants_to_receive  # for the end of the client
     assert wire.answer(b"one") == b"one"
     assert wire.next() == ("POST", "/api", b"2", True)
     assert wire.answer(b"two") == b"two"
@@ -268,7 +267,7 @@ def test_refusal_comes_after_the_answers_to_earlier_requests():
 
 
 @pytest.mark.parametrize("data", [head(*ASKS, b"Content-Length: 3"), head(*ASKS, b"Transfer-Encoding: chunked")])
-def test_client_that_asks_is_told_to_go_on_once(data):
+def test_continue_is_sent_once(data):
     wire = Wire().receive(data)
     assert wire.sent() == CONTINUE
     for piece in (b"3\r\n", b"abc\r\n", b"0\r\n\r\n"):
@@ -276,7 +275,7 @@ def test_client_that_asks_is_told_to_go_on_once(data):
         assert wire.sent() == b""
 
 
-def test_client_that_asks_while_another_request_is_answered_is_told_after_that():
+def test_continue_waits_for_the_answer_to_the_current_request():
     wire = Wire().receive(GET + head(*ASKS, b"Content-Length: 3"))
     wire.next()
     assert wire.sent() == b""
@@ -293,7 +292,7 @@ def test_client_that_asks_while_another_request_is_answered_is_told_after_that()
         (head(*ASKS, b"Content-Length: 3", version=b"1.0"), None),
     ],
 )
-def test_client_is_not_told_to_go_on_where_it_should_not_or_need_not(data, status):
+def test_continue_is_not_sent_for_a_refusal_or_without_need(data, status):
     wire = Wire().receive(data)
     wire.next()
 
@@ -323,7 +322,7 @@ def test_client_that_is_silent_after_the_last_answer_is_closed():
     assert wire.http.phase is Phase.CLOSED
 
 
-def test_what_comes_after_the_last_answer_is_bounded(monkeypatch):
+def test_input_after_the_last_answer_is_bounded(monkeypatch):
     monkeypatch.setattr(protocol, "LINGER_BYTES", 1000)
     wire = Wire().receive(head(b"Content-Length: 999999"))
     wire.next()
@@ -333,7 +332,7 @@ def test_what_comes_after_the_last_answer_is_bounded(monkeypatch):
     assert wire.http.phase is Phase.CLOSED
 
 
-def test_what_comes_behind_a_last_request_is_bounded_while_that_is_answered(monkeypatch):
+def test_input_behind_a_last_request_is_bounded(monkeypatch):
     monkeypatch.setattr(protocol, "LINGER_BYTES", 1000)
     wire = Wire().receive(post(b"abc", b"Connection: close"))
     wire.next()
@@ -348,7 +347,7 @@ def test_what_comes_behind_a_last_request_is_bounded_while_that_is_answered(monk
 @pytest.mark.parametrize("data", [b"", b"\r\n"])
 def test_end_between_requests_closes(data):
     wire = Wire().receive(data)
-    wire.http.receive_end(0.0)
+    wire.http.receive_eof(0.0)
     assert wire.http.phase is Phase.CLOSED
 
 
@@ -362,7 +361,7 @@ def test_end_between_requests_closes(data):
 )
 def test_end_in_the_middle_of_a_request_is_refused(data, text):
     wire = Wire().receive(data)
-    wire.http.receive_end(0.0)
+    wire.http.receive_eof(0.0)
     assert str(wire.http.last_refusal) == text
     assert wire.status() == 400
     assert wire.http.phase is Phase.CLOSED
@@ -371,7 +370,7 @@ def test_end_in_the_middle_of_a_request_is_refused(data, text):
 @pytest.mark.parametrize("rest", [b"", b"GET /"])
 def test_client_that_ends_its_side_is_answered(rest):
     wire = Wire().receive(post(b"1") + post(b"2") + rest)
-    wire.http.receive_end(0.0)
+    wire.http.receive_eof(0.0)
     for number in (b"1", b"2"):
         assert wire.next()[2] == number
         assert wire.http.phase is Phase.RUNNING
@@ -382,7 +381,7 @@ def test_client_that_ends_its_side_is_answered(rest):
 def test_end_while_a_call_runs_is_followed_by_the_answer_and_the_end():
     wire = Wire().receive(GET)
     wire.next()
-    wire.http.receive_end(0.0)
+    wire.http.receive_eof(0.0)
     assert not wire.http.wants_to_receive
     assert wire.answer() == b"answer"
     assert wire.http.phase is Phase.CLOSED
@@ -440,14 +439,14 @@ def test_next_request_waits_for_a_client_that_does_not_read():
     wire = Wire().receive(GET * 2)
     wire.next()
     wire.http.queue(b"x" * (protocol.UNSENT_BYTES + 1), 0.0)
-    wire.http.answered(0.0, keeps_alive=True)
+    wire.http.finish_answer(0.0, keeps_alive=True)
     assert wire.next() is None
     assert not wire.http.wants_to_receive
-    wire.http.sent(1, 1.0)
+    wire.http.mark_sent(1, 1.0)
     assert wire.next() is not None
 
 
-def test_memory_is_counted_wherever_a_body_is():
+def test_memory_counts_bodies_in_every_phase():
     wire = Wire().receive(head(b"Content-Length: 5000") + b"x" * 4000)
     assert wire.http.memory_bytes == 4000
     wire.receive(b"x" * 1000)
@@ -503,13 +502,13 @@ def test_nothing_is_sent_after_the_end():
     wire.next()
     wire.http.queue(b"x" * 100, 0.0)
     wire.http.abort()
-    wire.http.sent(100, 0.0)  # the send that found out
+    wire.http.mark_sent(100, 0.0)  # the send during which the connection broke
     wire.http.queue(b"late", 0.0)
     assert not wire.http.outgoing.size
     wire.http.refuse(ServiceUnavailable("late"), 0.0)
-    wire.http.answered(0.0, keeps_alive=True)
+    wire.http.finish_answer(0.0, keeps_alive=True)
     wire.receive(GET)
-    wire.http.receive_end(0.0)
+    wire.http.receive_eof(0.0)
     wire.http.stop(0.0)
     wire.http.expire(math.inf)
 
@@ -518,13 +517,37 @@ def test_nothing_is_sent_after_the_end():
     assert wire.next() is None
 
 
-@pytest.mark.parametrize(("counts", "kept"), [((99,), False), ((100,), True), ((100, 199), False), ((500, 600), True)])
-def test_rate_is_measured_window_by_window(counts, kept):
-    window = RateWindow(10, 10.0)
-    assert window.ends_at == math.inf
-    window.start(0, 5.0)
-    assert window.ends_at == 15.0
-    assert [window.keeps_up(count, 15.0) for count in counts][-1] is kept
-    assert window.ends_at == 25.0
-    window.stop()
-    assert window.ends_at == math.inf
+def lingering(size):
+    """Return a connection that has been sending its last answer, of ``size`` bytes, since 0 s."""
+    wire = Wire().receive(head(b"Connection: close", method=b"GET"))
+    wire.next()
+    wire.http.queue(b"x" * size, 0.0)
+    wire.http.finish_answer(0.0, keeps_alive=False)
+    return wire.http
+
+
+def test_answer_that_keeps_its_rate_has_all_the_time_that_it_needs():
+    http = lingering(size=100_000)
+    for now in range(1, 100):
+        http.mark_sent(1000, float(now))
+        http.expire(float(now))
+        assert http.phase is Phase.LINGERING
+
+
+def test_answer_that_is_not_read_is_aborted():
+    http = lingering(size=100_000)
+    assert http.deadline == 10.0
+    http.expire(10.0)
+    assert http.phase is Phase.CLOSED
+
+
+def test_client_has_its_time_to_close_from_the_end_of_the_answer_on():
+    http = lingering(size=100_000)
+    for now in range(1, 101):
+        http.mark_sent(1000, float(now))
+    assert http.deadline == 102.0
+    http.receive_data(b"x", 101.0)
+    assert http.deadline == 103.0
+    for now in range(102, 130):
+        http.receive_data(b"x", float(now))
+    assert http.deadline == 130.0

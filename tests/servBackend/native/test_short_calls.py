@@ -1,4 +1,4 @@
-"""Which calls are taken for short ones."""
+"""Predicting short calls."""
 
 from flaskJSONRPCServer.servBackend.native.short_calls import (
     FIRST_PAUSE_S,
@@ -9,8 +9,8 @@ from flaskJSONRPCServer.servBackend.native.short_calls import (
 )
 
 
-class Noted:
-    """Calls of one path, one after the other by a clock of the test's own."""
+class Recorder:
+    """Records calls of one path, one after another by a simulated clock."""
 
     def __init__(self):
         self.calls = ShortCalls()
@@ -18,12 +18,12 @@ class Noted:
 
     def call(self, duration_s, count=1):
         for _ in range(count):
-            self.calls.note("/api", self.now, self.now + duration_s)
+            self.calls.record("/api", self.now, self.now + duration_s)
             self.now += duration_s + 0.001  # and a pause
-        return self.calls.has("/api")
+        return self.calls.is_short("/api")
 
     def call_until_short(self):
-        """Make short calls until they are taken for that; return how many it took."""
+        """Record short calls until the next one is predicted to be short. Return how many it took."""
         count = 1
         while not self.call(SHORT_S / 10):
             count += 1
@@ -31,55 +31,55 @@ class Noted:
 
 
 def test_path_that_nobody_has_called_has_no_short_calls():
-    assert not ShortCalls().has("/api")
+    assert not ShortCalls().is_short("/api")
 
 
-def test_calls_are_short_when_many_have_been():
-    noted = Noted()
-    assert not noted.call(SHORT_S / 10, 10)
-    assert 20 < noted.call_until_short() < 100
-    assert not noted.calls.has("/other")
+def test_calls_are_short_after_many_short_ones():
+    recorder = Recorder()
+    assert not recorder.call(SHORT_S / 10, 10)
+    assert 20 < recorder.call_until_short() < 100
+    assert not recorder.calls.is_short("/other")
 
 
 def test_calls_that_are_long_on_average_are_never_short():
-    noted = Noted()
+    recorder = Recorder()
     for _ in range(1000):
-        assert not noted.call(2 * SHORT_S)
+        assert not recorder.call(2 * SHORT_S)
 
 
-def test_average_that_grows_ends_it():
-    noted = Noted()
-    noted.call_until_short()
-    assert not noted.call(2 * SHORT_S, 100)
+def test_growing_average_makes_calls_long():
+    recorder = Recorder()
+    recorder.call_until_short()
+    assert not recorder.call(2 * SHORT_S, 100)
 
 
-def test_single_long_call_ends_it_for_a_while():
-    noted = Noted()
-    noted.call_until_short()
-    assert not noted.call(2 * LONG_S)
-    began = noted.now
-    noted.call_until_short()
-    assert noted.now - began >= FIRST_PAUSE_S
+def test_single_long_call_makes_calls_long_for_a_while():
+    recorder = Recorder()
+    recorder.call_until_short()
+    assert not recorder.call(2 * LONG_S)
+    began = recorder.now
+    recorder.call_until_short()
+    assert recorder.now - began >= FIRST_PAUSE_S
 
 
-def pause_after(noted):
-    noted.call_until_short()
-    noted.call(2 * LONG_S)
-    began = noted.now
-    noted.call_until_short()
-    return noted.now - began
+def pause_after(recorder):
+    recorder.call_until_short()
+    recorder.call(2 * LONG_S)
+    began = recorder.now
+    recorder.call_until_short()
+    return recorder.now - began
 
 
-def test_pause_grows_with_each_long_call_and_has_an_end():
-    noted = Noted()
-    pauses = [pause_after(noted) for _ in range(14)]
+def test_pause_doubles_with_each_long_call_up_to_a_limit():
+    recorder = Recorder()
+    pauses = [pause_after(recorder) for _ in range(14)]
     assert pauses[1] > 1.5 * pauses[0]
     assert pauses[2] > 1.5 * pauses[1]
     assert max(pauses) < 1.1 * LONGEST_PAUSE_S
 
 
 def test_long_call_long_ago_is_forgiven():
-    noted = Noted()
-    first, second = pause_after(noted), pause_after(noted)
-    noted.now += 100 * second
-    assert pause_after(noted) < 1.1 * first
+    recorder = Recorder()
+    first, second = pause_after(recorder), pause_after(recorder)
+    recorder.now += 100 * second
+    assert pause_after(recorder) < 1.1 * first

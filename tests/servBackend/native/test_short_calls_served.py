@@ -1,4 +1,4 @@
-"""Calls of a path that is trusted to be short run in the manager's thread, until one of them is not."""
+"""Short calls run in the manager's thread, until one of them is long."""
 
 import contextlib
 import http.client
@@ -16,7 +16,7 @@ PATIENCE_S = 30
 
 
 class Api:
-    """Functions that tell how they are run."""
+    """Functions that report how they run."""
 
     def __init__(self):
         self.gate, self.begun = threading.Event(), threading.Semaphore(0)
@@ -35,7 +35,7 @@ class Api:
         with self._counting:
             self.running += 1
             self.most_running = max(self.most_running, self.running)
-        time.sleep(seconds)  # the work: what counts is what runs meanwhile
+        time.sleep(seconds)  # the work; the test counts the calls that run meanwhile
         with self._counting:
             self.running -= 1
 
@@ -51,8 +51,8 @@ class Served:
     def client(self, path="/api"):
         return Client(self.server.addresses[0], path)
 
-    def trust(self):
-        """Call until the calls are run by the manager's thread."""
+    def wait_until_short(self):
+        """Call until the calls run in the manager's thread."""
         with self.client() as client:
             wait_until(lambda: client.call("thread").partition("-follower")[0] == "served-native-connections")
 
@@ -83,7 +83,7 @@ class Client:
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch):
-    """Trust also what a loaded machine delays, for as long as a test takes."""
+    """Count calls as short even if a loaded machine delays them."""
     monkeypatch.setattr(short_calls, "SHORT_S", 0.02)
     monkeypatch.setattr(short_calls, "FIRST_AVERAGE_S", 0.1)
     monkeypatch.setattr(short_calls, "LONG_S", 0.5)
@@ -104,12 +104,12 @@ def serve():
 
 
 def test_short_calls_run_in_the_thread_of_the_connections(serve):
-    serve().trust()
+    serve().wait_until_short()
 
 
-def test_call_that_blocks_holds_nobody_up(serve):
+def test_call_that_blocks_delays_no_other_call(serve):
     served = serve()
-    served.trust()
+    served.wait_until_short()
     with contextlib.ExitStack() as stack:
         blocked = [stack.enter_context(served.client()) for _ in range(5)]
         for client in blocked:
@@ -124,12 +124,12 @@ def test_call_that_blocks_holds_nobody_up(serve):
 
 def test_requests_behind_a_call_that_blocks_are_answered_before_it_ends(serve):
     served = serve()
-    served.trust()
+    served.wait_until_short()
     with contextlib.ExitStack() as stack:
         clients = [stack.enter_context(served.client()) for _ in range(20)]
         blocked, *others = clients
         blocked.send("block")
-        for client in others:  # some of these come into the same turn of the manager
+        for client in others:  # some of these come in the same turn of the manager
             client.send("thread")
         assert all(client.receive().startswith("served-native") for client in others)
         assert not served.api.gate.is_set()
@@ -140,7 +140,7 @@ def test_requests_behind_a_call_that_blocks_are_answered_before_it_ends(serve):
 @pytest.mark.parametrize("threads", [1, 2])
 def test_no_more_calls_run_at_once_than_there_are_threads(serve, threads):
     served = serve(threads=threads)
-    served.trust()
+    served.wait_until_short()
 
     def call_all():
         with served.client() as client:
@@ -157,7 +157,7 @@ def test_no_more_calls_run_at_once_than_there_are_threads(serve, threads):
 
 def test_stop_waits_for_a_call_that_has_cost_the_lead(serve):
     served = serve()
-    served.trust()
+    served.wait_until_short()
     with served.client() as client:
         client.send("block")
         assert served.api.begun.acquire(timeout=PATIENCE_S)
@@ -166,12 +166,12 @@ def test_stop_waits_for_a_call_that_has_cost_the_lead(serve):
         served.api.gate.set()
         assert client.receive() == "went on"
         stop.join()
-    wait_until(lambda: not [each for each in threading.enumerate() if each.name.startswith("served-native")])
+    wait_until(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("served-native")])
 
 
-def test_stop_leaves_a_call_behind_that_does_not_end(serve):
+def test_stop_gives_up_on_a_call_that_does_not_end(serve):
     served = serve()
-    served.trust()
+    served.wait_until_short()
     with served.client() as client:
         client.send("block")
         assert served.api.begun.acquire(timeout=PATIENCE_S)
@@ -179,17 +179,17 @@ def test_stop_leaves_a_call_behind_that_does_not_end(serve):
         with pytest.raises((ConnectionError, http.client.HTTPException)):
             client.receive()
         served.api.gate.set()
-    wait_until(lambda: not [each for each in threading.enumerate() if each.name.startswith("served-native")])
+    wait_until(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("served-native")])
 
 
 def test_notifications_and_batches_are_answered_alike(serve):
     served = serve()
-    served.trust()
+    served.wait_until_short()
     batch = [{"jsonrpc": "2.0", "method": "overlap", "id": number} for number in range(3)]
     with served.client() as client:
         for _ in range(3):
             client._connection.request("POST", "/api", json.dumps(batch), {"Content-Type": "application/json"})
-            assert [each["id"] for each in json.loads(client._connection.getresponse().read())] == [0, 1, 2]
+            assert [item["id"] for item in json.loads(client._connection.getresponse().read())] == [0, 1, 2]
             notification = json.dumps({"jsonrpc": "2.0", "method": "overlap"})
             client._connection.request("POST", "/api", notification, {"Content-Type": "application/json"})
             answer = client._connection.getresponse()
@@ -197,31 +197,36 @@ def test_notifications_and_batches_are_answered_alike(serve):
 
 
 def test_requests_queued_behind_a_call_that_blocks_cost_the_lead_no_second_time(serve, monkeypatch):
-    losses, distrust = [], short_calls.ShortCalls.distrust
-    monkeypatch.setattr(short_calls.ShortCalls, "distrust", lambda *args: losses.append(args[1]) or distrust(*args))
-    monkeypatch.setattr(leadership, "LOOK_EVERY_S", 0.2)
+    long_paths, mark_long = [], short_calls.ShortCalls.mark_long
+
+    def recording_mark_long(self, path, now):
+        long_paths.append(path)
+        mark_long(self, path, now)
+
+    monkeypatch.setattr(short_calls.ShortCalls, "mark_long", recording_mark_long)
+    monkeypatch.setattr(leadership, "CHECK_INTERVAL_S", 0.2)
     served = serve()
-    held, go_on = threading.Event(), threading.Event()
+    held, release = threading.Event(), threading.Event()
 
     def hold(wait=True):
         if wait:
             held.set()
-            assert go_on.wait(PATIENCE_S)
+            assert release.wait(PATIENCE_S)
 
     served.server.registerFunction(hold, path="/hold")
-    served.trust()
+    served.wait_until_short()
     with contextlib.ExitStack() as stack:
         holder = stack.enter_context(served.client("/hold"))
-        for _ in range(200):  # so that this path is trusted too
+        for _ in range(200):  # so that the calls of this path are short too
             holder.call("hold", False)
         holder.send("hold")
         assert held.wait(PATIENCE_S)
         clients = [stack.enter_context(served.client()) for _ in range(30)]
-        for client in clients:  # all of these come at the manager's next look
+        for client in clients:  # all of them come in the manager's next turn
             client.send("block")
-        go_on.set()
+        release.set()
         for _ in clients:
             assert served.api.begun.acquire(timeout=PATIENCE_S)
         served.api.gate.set()
         assert [client.receive() for client in clients] == ["went on"] * 30
-    assert losses.count("/api") == 1
+    assert long_paths.count("/api") == 1

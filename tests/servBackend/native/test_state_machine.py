@@ -1,4 +1,4 @@
-"""Every interleaving of what a client, a clock, a socket and the threads that answer do to one connection."""
+"""Interleavings of the actions of a client, a clock, a socket and the answering threads on one connection."""
 
 import dataclasses
 import math
@@ -43,16 +43,16 @@ BAD = (
     b"\x00\xff" * 50,
 )
 
-# What ends a connection comes seldom, so that something happens before.
-SELDOM = st.integers(0, 14).map(lambda number: number == 14)
+# Events that end a connection are rare, so that something happens before.
+RARELY = st.integers(0, 14).map(lambda number: number == 14)
 
-# A next body is read ahead up to a bound, and the piece that passes it, of at most this many bytes.
-MOST_PIECE = 64 * KIB
-MOST_MEMORY = 2 * LIMITS.spool_body_bytes + protocol.READ_AHEAD_BYTES + 2 * MOST_PIECE
+# The next body is read ahead up to a bound, plus the piece that exceeds it, of at most this many bytes.
+MAX_PIECE = 64 * KIB
+MAX_MEMORY = 2 * LIMITS.spool_body_bytes + protocol.READ_AHEAD_BYTES + 2 * MAX_PIECE
 
 
 class Connection(RuleBasedStateMachine):
-    """Numbers the good requests; they have to be answered in this order, none twice, and none behind a bad one."""
+    """Numbers the good requests: they must be answered in order, none twice, and none behind a bad one."""
 
     def __init__(self):
         super().__init__()
@@ -80,7 +80,7 @@ class Connection(RuleBasedStateMachine):
         self.number += 1
         self.incoming += data
 
-    @rule(data=st.sampled_from(BAD), happens=SELDOM)
+    @rule(data=st.sampled_from(BAD), happens=RARELY)
     def client_sends_what_is_refused(self, data, happens):
         if not happens:
             return
@@ -88,19 +88,19 @@ class Connection(RuleBasedStateMachine):
             self.last = self.number
         self.incoming += data
 
-    @rule(size=st.just(MOST_PIECE) | st.integers(1, MOST_PIECE) | st.integers(1, 40))
+    @rule(size=st.just(MAX_PIECE) | st.integers(1, MAX_PIECE) | st.integers(1, 40))
     @precondition(lambda self: self.incoming and self.http.wants_to_receive)
     def bytes_come(self, size):
         piece, self.incoming = self.incoming[:size], self.incoming[size:]
         self.http.receive_data(piece, self.now)
 
-    @rule(happens=SELDOM)
-    @precondition(lambda self: not self.http.has_ended and self.http.wants_to_receive)
+    @rule(happens=RARELY)
+    @precondition(lambda self: not self.http.has_eof and self.http.wants_to_receive)
     def client_ends(self, happens):
         if not happens:
             return
         self.incoming = b""
-        self.http.receive_end(self.now)
+        self.http.receive_eof(self.now)
 
     @rule(seconds=st.sampled_from([0.0, 0.5, 1.0, 2.0]))
     def time_passes(self, seconds):
@@ -110,7 +110,7 @@ class Connection(RuleBasedStateMachine):
         if before is not Phase.CLOSED and self.http.phase is not Phase.RUNNING:
             assert self.http.deadline > self.now, "the deadline is over, and nothing came of it"
 
-    @rule(happens=SELDOM)
+    @rule(happens=RARELY)
     def deadline_comes(self, happens):
         if happens and self.http.deadline < math.inf:
             self.now = max(self.now, self.http.deadline)
@@ -134,14 +134,14 @@ class Connection(RuleBasedStateMachine):
         self.expected += 1
         self.request = request
 
-    @rule(wishes_to_close=SELDOM, size=st.sampled_from([0, 10, 500_000]))
+    @rule(wishes_to_close=RARELY, size=st.sampled_from([0, 10, 500_000]))
     @precondition(lambda self: self.request is not None)
     def request_is_answered(self, wishes_to_close, size):
         keeps_alive = self.request.keeps_alive and not wishes_to_close
         if self.http.phase is Phase.RUNNING:
             self.is_over = not keeps_alive
             self.http.queue(b"x" * size, self.now)
-        self.http.answered(self.now, keeps_alive=keeps_alive)
+        self.http.finish_answer(self.now, keeps_alive=keeps_alive)
         assert keeps_alive or self.http.phase in (Phase.LINGERING, Phase.CLOSED)
         self.request.body.close()
         self.request = None
@@ -151,14 +151,14 @@ class Connection(RuleBasedStateMachine):
     def socket_takes_bytes(self, share):
         first = self.http.outgoing.first()
         self.continues += bytes(first) == protocol.CONTINUE
-        self.http.sent(math.ceil(len(first) * share), self.now)
+        self.http.mark_sent(math.ceil(len(first) * share), self.now)
 
-    @rule(happens=SELDOM)
+    @rule(happens=RARELY)
     def server_stops(self, happens):
         if happens:
             self.http.stop(self.now)
 
-    @rule(happens=SELDOM)
+    @rule(happens=RARELY)
     @precondition(lambda self: self.request is not None)
     def call_takes_too_long(self, happens):
         if not happens:
@@ -167,7 +167,7 @@ class Connection(RuleBasedStateMachine):
             self.is_over = True
         self.http.refuse(CallTimeout("too long"), self.now)
 
-    @rule(happens=SELDOM)
+    @rule(happens=RARELY)
     def connection_breaks(self, happens):
         if happens:
             self.http.abort()
@@ -184,7 +184,7 @@ class Connection(RuleBasedStateMachine):
 
     @invariant()
     def memory_is_bounded(self):
-        assert 0 <= self.http.memory_bytes <= MOST_MEMORY
+        assert 0 <= self.http.memory_bytes <= MAX_MEMORY
 
     @invariant()
     def nothing_is_kept_behind_the_last_answer(self):
@@ -201,4 +201,4 @@ class Connection(RuleBasedStateMachine):
 
 
 TestConnection = Connection.TestCase
-TestConnection.settings = settings(stateful_step_count=100)  # how many examples, the profile says
+TestConnection.settings = settings(stateful_step_count=100)  # the profile sets the number of examples

@@ -1,4 +1,4 @@
-"""Answers in parts: streams from any thread, and bodies that a WSGI application returns as iterables."""
+"""Streams, which any thread sends."""
 
 import contextlib
 import resource
@@ -6,19 +6,21 @@ import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import flask
 import pytest
 
+from flaskJSONRPCServer import flaskJSONRPCServer
 from flaskJSONRPCServer.runtime.resources import raise_descriptor_limit
 from flaskJSONRPCServer.servBackend.native.exchange import EXCHANGE
 from tests.helpers import wait_until
 from tests.servBackend.native.conftest import PATIENCE_S
-from tests.servBackend.native.samples import get, head, receive_all, receive_answer
+from tests.servBackend.native.samples import get, head, receive_all, receive_all_until, receive_answer
 
 TEXT = [("Content-Type", "text/plain")]
 
 
 class Streams:
-    """A WSGI application that opens a stream for each request of ``/stream``, and answers all others."""
+    """A WSGI application that opens a stream for each request of ``/stream``, and answers all other requests."""
 
     def __init__(self, **options):
         self.opened = []
@@ -37,7 +39,7 @@ class Streams:
         stream = exchange.open_stream("200 OK", TEXT, on_close=self.on_close, **self._options)
         with self._lock:
             self.opened.append(stream)
-        return [b"this is ignored"]
+        return [b"ignored"]
 
     def on_close(self):
         with self._lock:
@@ -131,12 +133,12 @@ def test_stream_whose_client_has_gone_before_it_is_opened_is_closed(serve):
     front = serve(streams)
     client = None
 
-    def leave(exchange):
+    def disconnect(exchange):
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         client.close()
         wait_until(lambda: exchange.connection.is_closed)
 
-    streams.before_open = leave
+    streams.before_open = disconnect
     client = front.connect()
     client.sendall(get("/stream"))
     stream = streams.wait_opened()
@@ -147,7 +149,7 @@ def test_stream_whose_client_has_gone_before_it_is_opened_is_closed(serve):
 
 
 @pytest.mark.parametrize("policy", ["close", "drop"])
-def test_client_that_does_not_read_is_dealt_with_by_policy(serve, policy):
+def test_client_that_does_not_read_is_handled_by_policy(serve, policy):
     streams = Streams(buffer_bytes=100_000, when_full=policy)
     front = serve(streams)
     client = front.connect(get("/stream"))
@@ -156,7 +158,7 @@ def test_client_that_does_not_read_is_dealt_with_by_policy(serve, policy):
     while stream.send(b"=" * 10_000):
         sent += 1
         assert sent < 10_000
-    assert all(each.unsent_bytes <= 100_000 for each in list(front.manager._connections))
+    assert all(connection.unsent_bytes <= 100_000 for connection in list(front.manager._connections))
     if policy == "close":
         assert stream.is_closed
         assert streams.closed.acquire(timeout=PATIENCE_S)
@@ -169,16 +171,7 @@ def test_client_that_does_not_read_is_dealt_with_by_policy(serve, policy):
     assert received.count(b"=") == sent * 10_000
 
 
-def receive_all_until(client, end):
-    received = bytearray()
-    while not received.endswith(end):
-        data = client.recv(65536)
-        assert data
-        received += data
-    return bytes(received)
-
-
-def test_streams_are_told_of_a_stop(serve):
+def test_stop_closes_streams(serve):
     streams = Streams()
     front = serve(streams)
     client = front.connect(get("/stream"))
@@ -197,19 +190,19 @@ def test_streams_are_told_of_a_stop(serve):
         ([], {"when_full": "wait"}, "'wait'"),
     ],
 )
-def test_stream_that_cannot_be_is_refused(serve, headers, options, text):
-    said = []
+def test_invalid_stream_is_refused(serve, headers, options, text):
+    errors = []
 
     def app(environ, start_response):
         try:
             environ[EXCHANGE].open_stream("200 OK", headers, **options)
         except ValueError as exc:
-            said.append(str(exc))
+            errors.append(str(exc))
         start_response("200 OK", TEXT)
         return [b"answer"]
 
     assert receive_answer(serve(app).connect(get()))[2] == b"answer"
-    assert text in said[0]
+    assert text in errors[0]
 
 
 def test_stream_cannot_be_opened_twice(serve):
@@ -222,114 +215,8 @@ def test_stream_cannot_be_opened_twice(serve):
     assert receive_all(serve(app).connect(get("/", b"Connection: close"))).endswith(b"0\r\n\r\n")
 
 
-class Parts:
-    """A body in parts, which notes how it is used."""
-
-    def __init__(self, parts, *, fails_to_close=False):
-        self._parts = iter(parts)
-        self._fails_to_close = fails_to_close
-        self.taken = self.closed = 0
-
-    def __iter__(self):
-        return self
-
-    def __next__(self):
-        part = next(self._parts)
-        self.taken += 1
-        return part
-
-    def close(self):
-        self.closed += 1
-        if self._fails_to_close:
-            raise ValueError("close failed")
-
-
-def app_of(body, headers=()):
-    def app(environ, start_response):
-        if environ["PATH_INFO"] == "/call":
-            start_response("200 OK", TEXT)
-            return [b"answer"]
-        start_response("200 OK", [*TEXT, *headers])
-        return body
-
-    return app
-
-
-def test_iterables_to_slow_clients_hold_no_thread(serve):
-    bodies = [Parts([b"=" * 100_000] * 200) for _ in range(8)]
-
-    def app(environ, start_response):
-        start_response("200 OK", TEXT)
-        path = environ["PATH_INFO"]
-        return [b"answer"] if path == "/call" else bodies[int(path[1:])]
-
-    front = serve(app, threads=2)
-    clients = [front.connect(get(f"/{number}", b"Connection: close")) for number in range(8)]
-    wait_until(lambda: all(0 < body.taken < 200 for body in bodies))
-    caller = front.connect()
-    for _ in range(20):
-        caller.sendall(get("/call"))
-        assert receive_answer(caller)[2] == b"answer"
-    assert all(body.taken < 200 for body in bodies)
-    for client in clients[:4]:
-        assert receive_all(client).count(b"=") == 20_000_000
-    for client in clients[4:]:
-        client.close()
-    wait_until(lambda: all(body.closed for body in bodies))
-    assert [body.closed for body in bodies] == [1] * 8
-    assert all(body.taken < 200 for body in bodies[4:])
-
-
-@pytest.mark.parametrize(
-    ("parts", "length", "is_whole"),
-    [([b"ab", b"c"], 3, True), ([b"ab"], 3, False), ([b"ab", b"cd"], 3, False), ([], 0, True)],
-)
-def test_iterable_that_is_not_as_long_as_declared_ends_the_connection(serve, caplog, parts, length, is_whole):
-    body = Parts(parts)
-    client = serve(app_of(body, [("Content-Length", str(length))])).connect(get() + get("/call"))
-    if is_whole:
-        assert receive_all_until(client, b"answer").count(b"HTTP/1.1 200 OK") == 2
-    else:
-        with contextlib.suppress(ConnectionError):
-            assert receive_all(client).count(b"HTTP/1.1 ") <= 1
-        assert "Content-Length" in caplog.text
-    wait_until(lambda: body.closed)
-    assert body.closed == 1
-
-
-@pytest.mark.parametrize("parts", [[b"="], [b"=" * 100_000] * 100], ids=["at once", "in turns"])
-def test_iterable_that_cannot_be_closed_ends_its_connection_alone(serve, caplog, parts):
-    body = Parts(parts, fails_to_close=True)
-    front = serve(app_of(body), threads=1)
-    client = front.connect(get())
-    with contextlib.suppress(ConnectionError):
-        receive_all(client)
-    assert body.closed == 1
-    assert "close failed" in caplog.text
-    assert receive_answer(front.connect(get("/call")))[2] == b"answer"
-    assert front.server.pool.counts()["running"] == 0 or wait_until(lambda: front.server.pool.counts()["running"] == 0)
-
-
-@pytest.mark.parametrize("parts", [0, 1, 50])
-def test_iterable_that_fails_is_told_where_that_can_be(serve, caplog, parts):
-    def body():
-        for _ in range(parts):
-            yield b"=" * 100_000
-        raise ValueError("the body failed")
-
-    front = serve(app_of(body()), threads=1)
-    received = b""
-    with contextlib.suppress(ConnectionError):
-        received = receive_all(front.connect(get()))
-    assert not received.endswith(b"0\r\n\r\n")
-    if parts == 0:
-        assert received.startswith(b"HTTP/1.1 500 ")
-    assert "the body failed" in caplog.text
-    assert receive_answer(front.connect(get("/call")))[2] == b"answer"
-
-
 def test_error_page_after_a_stream_was_opened_ends_the_connection(serve):
-    """What Flask answers where a view raises after it has opened a stream: nobody is left to close that."""
+    """Flask answers this if a view raises after it has opened a stream, which nobody would close then."""
     closed = threading.Event()
 
     def app(environ, start_response):
@@ -343,3 +230,46 @@ def test_error_page_after_a_stream_was_opened_ends_the_connection(serve):
         received = receive_all(client)
     assert b"error" not in received
     assert closed.wait(PATIENCE_S)
+
+
+@pytest.mark.parametrize("behind", [b"", get("/call"), get("/call") * 1000], ids=["nothing", "a call", "many calls"])
+def test_stream_is_told_that_its_client_has_gone_whatever_was_sent_behind_it(serve, behind):
+    streams = Streams()
+    client = serve(streams).connect(get("/stream") + behind)
+    stream = streams.wait_opened()
+    client.close()
+    assert streams.closed.acquire(timeout=PATIENCE_S)
+    assert stream.is_closed
+
+
+def test_stream_whose_client_has_ended_its_side_before_it_is_opened_is_closed(serve):
+    streams = Streams()
+    streams.before_open = lambda exchange: wait_until(lambda: exchange.connection.http.has_eof)
+    client = serve(streams).connect(get("/stream"))
+    client.shutdown(socket.SHUT_WR)
+    assert streams.closed.acquire(timeout=PATIENCE_S)
+    with contextlib.suppress(ConnectionError):
+        receive_all(client)  # to its end
+    assert not streams.opened[0].send(b"part")
+
+
+def test_send_to_a_client_that_has_gone_closes_the_stream():
+    opened, closed = [], threading.Event()
+    server = flaskJSONRPCServer(["127.0.0.1", 0], servBackend="native", log=0)
+
+    @server.flaskApp.get("/stream")
+    def stream():
+        exchange = flask.request.environ["flaskJSONRPCServer.exchange"]
+        opened.append(exchange.open_stream("200 OK", [("Content-Type", "text/plain")], on_close=closed.set))
+        return ""
+
+    server.start()
+    try:
+        with socket.create_connection(server.addresses[0], timeout=20) as client:
+            client.sendall(b"GET /stream HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
+        wait_until(lambda: opened and not opened[0].send(b"x"))
+        assert closed.wait(20)
+        assert opened[0].is_closed
+    finally:
+        server.stop()

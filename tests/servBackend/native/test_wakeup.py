@@ -1,4 +1,4 @@
-"""Waking the manager's thread: no wakeup is lost, whatever comes between two steps of it."""
+"""Waking the manager's thread: no wakeup is lost, even between two steps of a receive."""
 
 import select
 
@@ -10,7 +10,7 @@ def is_readable(wakeup):
 
 
 class BusyReceiver:
-    """The receiving end, while another thread sends at the moment before or after it is read."""
+    """The receiving end, with another thread that sends immediately before or after a read."""
 
     def __init__(self, wakeup, *, before):
         self._wakeup = wakeup
@@ -27,7 +27,7 @@ class BusyReceiver:
                 self._wakeup.send()
 
 
-def test_wakeup_is_seen_once_and_taken_once():
+def test_wakeup_is_received_once():
     wakeup = Wakeup()
     assert not is_readable(wakeup)
     for _ in range(3):
@@ -39,7 +39,7 @@ def test_wakeup_is_seen_once_and_taken_once():
     wakeup.close()
 
 
-def test_wakeup_after_one_that_came_while_another_was_taken_is_not_lost():
+def test_wakeup_during_a_receive_does_not_suppress_the_next():
     for before in (True, False):
         wakeup = Wakeup()
         receiver = wakeup.receiver
