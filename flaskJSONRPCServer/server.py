@@ -80,32 +80,33 @@ class flaskJSONRPCServer(DocumentedHelpers):
         debug: Log the messages of the serving backend, and show clients the traceback of unexpected exceptions.
         log: 0 (critical only), 1 (error), 2 (warning), 3 (info), 4 (debug), or False for critical only.
         fallback: Answer GET: JSONP with a callback, plain JSON without. Where only this machine can reach the server,
-            pages of other origins are answered only if True is given here, or at the registration.
-        allowCompress: Compress answers, for clients that take gzip.
+            pages of other origins are answered only if True is passed here or at the registration.
+        allowCompress: Compress answers for clients that accept gzip.
         ssl: ``[key file, certificate file]``, PEM files in this order, or an ``ssl.SSLContext``: serve with TLS.
-        tweakDescriptors: ``[soft, hard]`` limit of open files that ``start()`` raises the process to; False leaves it.
-        compressMinSize: The largest answer that is never compressed, in bytes.
-        jsonBackend: The module that reads and writes JSON, by name (``simplejson``, ``json``, ``orjson``,
+        tweakDescriptors: ``[soft, hard]`` limit of open files to which ``start()`` raises the process; False leaves it.
+        compressMinSize: Answers up to this size, in bytes, are never compressed.
+        jsonBackend: The name of the module that reads and writes JSON (``simplejson``, ``json``, ``orjson``,
             ``msgspec``, ``rapidjson``), or an object with ``loads`` and ``dumps``. A missing module is replaced by
             ``json``, with a warning.
         notifBackend: The exec backend for notifications: ``'simple'`` (in the serving thread), ``'threaded'``,
             ``'threadedNative'``, ``'parallel'``, ``'celery'``, or one of your own.
         dispatcherBackend: The exec backend for calls, as with ``notifBackend``.
-        auth: ``auth(server, path, request, method)``, asked for every request before its body is read; only a return of
-            exactly True lets it in.
-        experimental: Large payloads are read, written, compressed and hashed beside the other requests, so that these
-            do not stall.
-        controlGC: While the server runs, collect garbage by hand: every so many minutes, requests or calls.
-        magicVarForDispatcher: The parameter by which a dispatcher is given its connection.
-        name: The server's name, also of its logger; None makes one up.
+        auth: ``auth(server, path, request, method)``, called for every request before its body is read. The request is
+            admitted only if it returns exactly True.
+        experimental: Read, write, compress and hash large payloads beside the other requests, so that these do not
+            stall.
+        controlGC: Replace automatic garbage collection while the server runs: collect after a time, or a number of
+            requests, calls or objects.
+        magicVarForDispatcher: The name of the parameter that receives the connection of a call.
+        name: The name of the server and of its logger; None generates one.
         servBackend: The backend that speaks HTTP: ``'native'``; ``'pywsgi'`` with ``gevent=True``; ``'auto'`` for
             whichever of these two fits; ``'werkzeug'`` for development; ``'granian'`` behind a proxy; or one of yours.
         **options: Any further option of :class:`~flaskJSONRPCServer.settings.Settings`.
 
     Raises:
         SettingsError: An option is unknown or has a value that it cannot have.
-        UnsupportedError: An option is documented, and this version does not have it. Or the serving backend cannot
-            serve with gevent, or without.
+        UnsupportedError: This version does not have a documented option, or the serving backend cannot serve with
+            gevent, or without it.
         MissingExtraError: ``gevent=True``, and gevent is not installed.
     """
 
@@ -162,14 +163,14 @@ class flaskJSONRPCServer(DocumentedHelpers):
             servBackend=servBackend,
             **options,
         )
-        early = patch() if self.settings.gevent else []  # before any lock or thread of the server is made
+        early = patch() if self.settings.gevent else []  # before the server makes any lock or thread
         self._engine = Engine(self.settings, self, DocumentedHelpers)
-        for sentence in early:
-            self._engine.log.write(WARNING, sentence)
+        for warning in early:
+            self._engine.log.write(WARNING, warning)
         self._lifecycle = Lifecycle(self._engine, self)
         self._reloader = Reloader(self._engine, self)
 
-    if not TYPE_CHECKING:  # a type checker that sees it accepts every name
+    if not TYPE_CHECKING:  # a type checker would accept every name
 
         def __getattr__(self, name: str) -> Any:
             remedy = remedy_for_attribute(name)
@@ -194,15 +195,15 @@ class flaskJSONRPCServer(DocumentedHelpers):
 
     @property
     def addresses(self) -> list[Any]:
-        """Where the server listens: what a client connects to. Empty while it does not run.
+        """The addresses that clients connect to; empty while the server does not run.
 
-        ``(ip, port)``, with the real port where 0 was asked for, or the path of a Unix socket.
+        Each is ``(ip, port)``, with the real port for port 0, or the path of a Unix socket.
         """
         return self._lifecycle.addresses
 
     @property
     def flaskApp(self) -> flask.Flask:
-        """The Flask application that has all URLs that are not RPC. Another one may be assigned before ``start()``."""
+        """The Flask application for all URLs that are not RPC. Assign another one before ``start()``."""
         return self._engine.flask_app
 
     @flaskApp.setter
@@ -219,16 +220,16 @@ class flaskJSONRPCServer(DocumentedHelpers):
         return self._engine.exec_backends.celery_app()
 
     def getWSGI(self) -> Application:
-        """Return the WSGI callable, for a serving program of your own choice."""
+        """Return the WSGI callable, for any WSGI server."""
         return self._engine.application()
 
     def init_app(self, app: flask.Flask | flask.Blueprint, url_prefix: str = "") -> None:
-        """Mount the RPC URLs, those registered later too, on a Flask application that somebody else serves.
+        """Mount the RPC URLs, later ones included, on a Flask application with a WSGI server of its own.
 
         Args:
-            app: The application; or a blueprint, which mounts them on each application that registers it, below its own
-                ``url_prefix`` and with its hooks.
-            url_prefix: What stands before each path, such as ``/v1``.
+            app: The application. Or a blueprint: every application that registers it has the URLs, below the
+                blueprint's ``url_prefix`` and with its hooks.
+            url_prefix: The prefix of each path, such as ``/v1``.
 
         Raises:
             SettingsError: ``app`` is neither, or the prefix does not begin with a slash.
@@ -250,18 +251,18 @@ class flaskJSONRPCServer(DocumentedHelpers):
     ) -> None:
         """Make a function callable.
 
-        An attribute ``_alias`` of the function, a string or a list, gives it further names.
+        An attribute ``_alias`` of the function, a string or a list of strings, adds names.
 
         Args:
-            dispatcher: Any callable but a class, a coroutine function or a generator function.
+            dispatcher: Any callable except a class, a coroutine function or a generator function.
             path: The path prefix of its URL: ``/api`` is answered on ``/api`` and ``/api/``.
             fallback: Whether it answers GET; a string is the JSONP output format, with ``%(callback)s`` and
-                ``%(data)s``. Pages of other origins are then answered too. None: as the server.
-            name: Its name in requests; None for the function's own.
-            dispatcherBackend: Where its calls run; None: as the server.
-            notifBackend: Where its notifications run; None: as the server.
-            rateLimit: How often each client may call it, such as ``'5/minute'``, or a list of limits; besides what the
-                server's own ``rateLimit`` says. Needs the extra ``limits``.
+                ``%(data)s``. Pages of other origins are then answered too. None: the server's ``fallback``.
+            name: Its name in requests; None: ``__name__``.
+            dispatcherBackend: Where its calls run; None: the server's ``dispatcherBackend``.
+            notifBackend: Where its notifications run; None: the server's ``notifBackend``.
+            rateLimit: How often each client may call it, such as ``'5/minute'``, or a list of limits. They apply
+                besides the server's ``rateLimit``. Needs the extra ``limits``.
 
         Raises:
             MissingExtraError: ``rateLimit`` is given, and ``limits`` is not installed.
@@ -286,11 +287,11 @@ class flaskJSONRPCServer(DocumentedHelpers):
         """Make the public methods of an object callable.
 
         Args:
-            dispatcher: The object. Underscore names, properties, classes, and what every object has are left out.
+            dispatcher: The object. Underscore names, properties, classes, and members of ``object`` are left out.
             path: The path prefix of their URLs.
             fallback: Whether they answer GET, as with :meth:`registerFunction`.
-            dispatcherBackend: Where their calls run; None: as the server.
-            notifBackend: Where their notifications run; None: as the server.
+            dispatcherBackend: Where their calls run; None: the server's ``dispatcherBackend``.
+            notifBackend: Where their notifications run; None: the server's ``notifBackend``.
             rateLimit: How often each client may call each of them, as with :meth:`registerFunction`.
 
         Raises:
@@ -311,36 +312,36 @@ class flaskJSONRPCServer(DocumentedHelpers):
     ) -> bool:
         """Replace dispatchers by newer ones, without stopping.
 
-        Scripts are loaded first. Then requests are held at the door and running dispatchers waited for, all routes
-        change in one step, and the requests go on: each call is run by the old code or by the new, and none is lost.
+        The scripts are loaded first. Then the server holds new requests, waits for running dispatchers, changes all
+        routes in one step, and lets the requests go on. Each call runs the old code or the new, and none is lost.
 
         An entry of ``api`` is a dict:
 
-        - ``dispatcher``: a name in the script, which is loaded again; or a function or an instance, as it is.
-        - ``scriptPath``: the script; the main program's without one. All entries of a script share one fresh module.
-        - ``name``, also ``dispatcherName``: the dispatcher that is replaced, if it has another name; for an instance,
-          the replaced one's class.
-        - ``isInstance``: the public methods of an instance are meant; a class is instantiated.
-        - ``overload``: a dict of attributes to set in the module before; a callback ``(server, module, dispatcher)``
-          that is called before, with the freshly loaded function or instance; or a list of these.
+        - ``dispatcher``: a name in the script, which is loaded again; or a function or instance, used as it is.
+        - ``scriptPath``: the script; by default the main program's. All entries of a script share one fresh module.
+        - ``name`` or ``dispatcherName``: the dispatcher to replace, if its name differs; for an instance, the class of
+          the one to replace.
+        - ``isInstance``: replace the public methods of an instance; a class is instantiated.
+        - ``overload``: a dict of attributes to set in the module first; or a callback ``(server, module, dispatcher)``
+          to call first, with the freshly loaded function or instance; or a list of these.
         - ``path``: the path prefix of its URL.
         - ``scriptName``: without effect. Any other key is ignored, with a warning.
 
-        What an entry cannot say (JSONP, backends) is taken from the dispatcher that it replaces.
+        The new dispatcher inherits JSONP and backends from the one that it replaces.
 
         Args:
             api: An entry, or a list of entries.
-            clearOld: Remove every other dispatcher, on all paths.
-            timeout: How long to wait for running dispatchers, in seconds; those still running end with the old code.
-            processingDispatcherCountMax: How many of them need not be waited for. The one that calls this never is.
-            safely: Undo and log any failure. False: raise it; the routes are as they were in any case.
+            clearOld: Remove all other dispatchers, on all paths.
+            timeout: How long to wait for running dispatchers, in seconds; later ones end with the old code.
+            processingDispatcherCountMax: How many of them it does not wait for. It never waits for its caller.
+            safely: Undo and log a failure. False: raise it. The routes stay as they were in both cases.
 
         Returns:
             Whether the new dispatchers are in place.
 
         Raises:
-            RegistrationError: An entry cannot be meant, ``safely`` or not. Nothing has happened then.
-            BaseException: What a script or a callback raised, with ``safely=False``.
+            RegistrationError: An entry is invalid, with ``safely`` too. Nothing has changed.
+            BaseException: With ``safely=False``, the exception of a script or a callback.
         """
         return self._reload(api, clearOld, timeout, processingDispatcherCountMax, safely)
 
@@ -349,11 +350,11 @@ class flaskJSONRPCServer(DocumentedHelpers):
         """Start serving.
 
         Args:
-            joinLoop: True: return when the server has been stopped. False: return when it accepts requests.
+            joinLoop: True: return when the server has stopped. False: return when it accepts requests.
 
         Raises:
-            ServerStateError: It runs already, or has no address.
-            BindError: The address cannot be listened on; the message says why and what to do.
+            ServerStateError: The server runs already, or has no address.
+            BindError: The server cannot listen on the address; the message says why and what to do.
         """
         self._lifecycle.start()
         if joinLoop:
@@ -367,16 +368,16 @@ class flaskJSONRPCServer(DocumentedHelpers):
         *,
         on_start: Callable[[flaskJSONRPCServer], object] | None = None,
     ) -> None:
-        """Serve until Ctrl-C, SIGTERM or :meth:`stop` from another thread. To be called from the main thread.
+        """Serve until Ctrl-C, SIGTERM or :meth:`stop` from another thread. Call it in the main thread.
 
-        It starts the server, unless :meth:`start` has done so. Requests being processed are finished at the end; a
-        second signal ends the process at once.
+        It starts the server if necessary. Running requests are finished at the end; a second signal ends the process
+        at once.
 
         Args:
             restartOn: When to :meth:`restart`: a function of the server that returns True, the word
                 ``'checkFileDescriptor'`` (nearly all file descriptors are in use), or a list of these.
-            sleep: Seconds between two looks at ``restartOn``.
-            on_start: Called with the server once it accepts requests, when :attr:`addresses` tells the real port.
+            sleep: Seconds between two checks of ``restartOn``.
+            on_start: Called with the server once it accepts requests and :attr:`addresses` has the real port.
 
         Raises:
             ServerStateError, BindError: As :meth:`start`.
@@ -391,29 +392,29 @@ class flaskJSONRPCServer(DocumentedHelpers):
         werkzeugTimeout: float = 3,
         joinLoop: bool = False,
     ) -> None:
-        """Stop and start again, without a client noticing: sockets stay open, and requests that come meanwhile wait.
+        """Restart the server unnoticed by clients: sockets stay open, and new requests wait.
 
-        From inside a dispatcher it returns at once, and happens after the answer. A server that does not run is
+        In a dispatcher it returns at once, and the server restarts after the answer. A server that does not run is
         started.
 
         Args:
-            timeout: How long to wait for requests being processed, in seconds; they are answered in any case.
-            processingDispatcherCountMax: How many of them need not be waited for.
-            werkzeugTimeout: Without effect: no address has to become free again.
+            timeout: How long to wait for running requests, in seconds; they are answered in any case.
+            processingDispatcherCountMax: How many of them it does not wait for.
+            werkzeugTimeout: Without effect: the address stays taken.
             joinLoop: True: return when the server has been stopped for good.
 
         Raises:
-            ServerStateError: ``joinLoop`` inside a dispatcher, which would wait for itself.
+            ServerStateError: ``joinLoop`` in a dispatcher, which would wait for itself.
         """
         self._lifecycle.restart(timeout, processingDispatcherCountMax, join=joinLoop)
 
     @in_parent_only
     def stop(self, timeout: float = 20, processingDispatcherCountMax: int = 0) -> None:
-        """Stop serving, after the requests being processed. Where nothing runs, nothing happens.
+        """Stop serving after the running requests. Does nothing if the server does not run.
 
         Args:
-            timeout: How long to wait for them, in seconds.
-            processingDispatcherCountMax: How many of them need not be waited for.
+            timeout: How long to wait for running requests, in seconds.
+            processingDispatcherCountMax: How many of them it does not wait for.
 
         Raises:
             ServerStateError: It is called from a dispatcher.
@@ -432,7 +433,7 @@ class flaskJSONRPCServer(DocumentedHelpers):
             ``processingRequestCount``, ``processingDispatcherCount``, ``requestCount``, ``dispatcherCount``,
             ``dispatcherErrorCount`` and ``notificationLostCount``; ``dispatchers`` with the figures of each;
             ``speedStats`` with ``<name>_max`` and ``<name>_average``; ``gc`` with the pauses of the garbage
-            collection; and what the exec backends tell of themselves. The page on statistics describes each.
+            collection; and the figures of the exec backends. The page on statistics describes each.
         """
         return self._engine.report(in_ms=inMS)
 
@@ -446,21 +447,21 @@ class flaskJSONRPCServer(DocumentedHelpers):
         sleepMethod: Callable[[float], Any] | None = None,
         returnChecker: bool = False,
     ) -> Any:
-        """Run a function in a native thread of its own, and wait for it.
+        """Run a function in a new native thread, and wait for it.
 
         Args:
             target: The function.
             args: Its parameters by position.
             kwargs: Its parameters by name.
             sleepTime: How long ``sleepMethod`` is asked to sleep, in seconds.
-            sleepMethod: A sleep of your own, called again and again instead of waiting for the end.
-            returnChecker: Do not wait; return a function that tells ``(done, result, error)`` at once.
+            sleepMethod: A sleep function, called repeatedly instead of waiting for the end.
+            returnChecker: Do not wait; return a function that returns ``(done, result, error)`` at once.
 
         Returns:
             What the function returns, or the checker.
 
         Raises:
-            BaseException: What the function raises, with its traceback.
+            BaseException: The exception of the function, with its traceback.
         """
         return call_async(target, args, kwargs, sleep=sleepMethod, sleep_s=sleepTime, return_checker=returnChecker)
 
@@ -490,8 +491,8 @@ class flaskJSONRPCServer(DocumentedHelpers):
 
         Args:
             dispatcher: The dispatcher; None for the server.
-            sleepMethod: A sleep of your own, called with ``sleepTime_waitLock`` seconds again and again
-                instead of waiting for the change.
-            returnStatus: Answer at once instead: True while it is locked.
+            sleepMethod: A sleep function, called repeatedly with ``sleepTime_waitLock`` seconds instead of waiting for
+                the change.
+            returnStatus: Do not wait; return at once whether it is locked.
         """
         return self._engine.wait(dispatcher, sleepMethod, return_status=returnStatus)
