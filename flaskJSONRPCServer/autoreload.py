@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from .dispatch.facade import ServerFacade
 from .dispatch.locks import lock_key
 from .dispatch.registration import aliases_of, public_methods
 from .dispatch.routes import Route, RouteTable
@@ -40,7 +41,7 @@ class AutoReload:
         MissingExtraError: watchfiles is not installed.
     """
 
-    def __init__(self, engine: Engine, facade: Any) -> None:
+    def __init__(self, engine: Engine, facade: ServerFacade) -> None:
         self._engine = engine
         self._facade = facade
         paths = engine.settings.reloadOnChange

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from .dispatch.facade import ServerFacade
 from .dispatch.locks import lock_key
 from .dispatch.rate_limits.plan import registered_rule
 from .dispatch.registration import aliases_of, public_methods
@@ -118,7 +119,7 @@ class Reloader:
         facade: The server object.
     """
 
-    def __init__(self, engine: Engine, facade: Any) -> None:
+    def __init__(self, engine: Engine, facade: ServerFacade) -> None:
         self._engine = engine
         self._facade = facade
         self._reload_lock = threading.RLock()  # one reload at a time

@@ -9,7 +9,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
 
 from .asynchronous import in_hub
 
@@ -79,6 +79,13 @@ _console = StandardErrorHandler()
 _escaper = TracebackEscaper()
 
 
+class LogOwner(Protocol):
+    """An object with the documented method ``_logger``."""
+
+    def _logger(self, level: Any, *args: Any) -> None:
+        """Write a record."""
+
+
 class ServerLog:
     """The logger of one server: ``flaskJSONRPCServer.<name>``.
 
@@ -90,7 +97,7 @@ class ServerLog:
     """
 
     def __init__(self, name: str, level: int | bool) -> None:
-        self._owner: Any = None
+        self._owner: LogOwner | None = None
         self.logger = logging.getLogger(f"{_ROOT}.{name}")
         self.logger.addFilter(_escaper)
         self.set_level(level)
@@ -100,7 +107,7 @@ class ServerLog:
         """Set the least severe level that is written."""
         self.logger.setLevel(_LEVELS[numeric_level(level)])
 
-    def write_through(self, owner: Any) -> None:
+    def write_through(self, owner: LogOwner) -> None:
         """Pass every later record to ``owner._logger(level, *parts)``, looked up for each record.
 
         The documented method returns it to :meth:`emit`. A user's replacement need not.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Protocol
 
+from ..dispatch.facade import ServerFacade
 from ..errors import SettingsError
+from ..runtime.members import member_of
 
 __all__ = ["CustomBackend", "ServBackend"]
 
@@ -30,7 +31,7 @@ class ServBackend(Protocol):
     _supportTLS: bool
     _supportSSLContext: bool
 
-    def start(self, bindAdress: Any, wsgiApp: Any, server: Any, joinLoop: bool) -> Any:
+    def start(self, bindAdress: Any, wsgiApp: Any, server: ServerFacade, joinLoop: bool) -> Any:
         """Listen, and serve in the background.
 
         Args:
@@ -49,7 +50,7 @@ class ServBackend(Protocol):
             SettingsError: The files that ``ssl`` names cannot be used any more.
         """
 
-    def stop(self, serverInstance: Any, serverIndex: int, server: Any, timeout: float) -> None:
+    def stop(self, serverInstance: Any, serverIndex: int, server: ServerFacade, timeout: float) -> None:
         """Stop accepting, finish the requests that are being answered, and free the address.
 
         Args:
@@ -74,33 +75,27 @@ class CustomBackend:
     """
 
     def __init__(self, backend: Any) -> None:
-        members = backend if isinstance(backend, Mapping) else MembersOf(backend)
-        self._id = str(members.get("_id") or "")
-        self._start = members.get("start")
-        self._stop = members.get("stop")
-        self._supportGevent = members.get("_supportGevent") is None or bool(members.get("_supportGevent"))
-        self._supportNative = members.get("_supportNative") is None or bool(members.get("_supportNative"))
-        self._supportRawSocket = bool(members.get("_supportRawSocket"))
-        self._supportTLS = bool(members.get("_supportTLS"))
-        self._supportSSLContext = members.get("_supportSSLContext") is None or bool(members.get("_supportSSLContext"))
+        self._id = str(member_of(backend, "_id") or "")
+        self._start = member_of(backend, "start")
+        self._stop = member_of(backend, "stop")
+        self._supportGevent = flag_of(backend, "_supportGevent", default=True)
+        self._supportNative = flag_of(backend, "_supportNative", default=True)
+        self._supportRawSocket = flag_of(backend, "_supportRawSocket", default=False)
+        self._supportTLS = flag_of(backend, "_supportTLS", default=False)
+        self._supportSSLContext = flag_of(backend, "_supportSSLContext", default=True)
         if not self._id or not callable(self._start):
             raise SettingsError(f"servBackend={backend!r} is refused: a custom one has '_id' and a function 'start'")
 
-    def start(self, bindAdress: Any, wsgiApp: Any, server: Any, joinLoop: bool) -> Any:
+    def start(self, bindAdress: Any, wsgiApp: Any, server: ServerFacade, joinLoop: bool) -> Any:
         """As :meth:`ServBackend.start`."""
         return self._start(bindAdress, wsgiApp, server, joinLoop)  # type: ignore[misc]
 
-    def stop(self, serverInstance: Any, serverIndex: int, server: Any, timeout: float) -> None:
+    def stop(self, serverInstance: Any, serverIndex: int, server: ServerFacade, timeout: float) -> None:
         """As :meth:`ServBackend.stop`."""
         if self._stop is not None:
             self._stop(serverInstance, serverIndex, server, timeout)
 
 
-class MembersOf:
-    """Reads the attributes of an object as the entries of a dict."""
-
-    def __init__(self, owner: object) -> None:
-        self._owner = owner
-
-    def get(self, name: str) -> Any:
-        return getattr(self._owner, name, None)
+def flag_of(backend: Any, name: str, *, default: bool) -> bool:
+    flag = member_of(backend, name)
+    return default if flag is None else bool(flag)

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from ..dispatch.facade import ServerFacade
 from ..errors import UnsupportedError
 from ..runtime.logs import ERROR, WARNING
 from .exposure import warn_if_exposed
@@ -144,7 +145,7 @@ class GranianLogHandler(logging.Handler):
     Granian does not say which server a message is about: if several run, each logs it.
     """
 
-    def __init__(self, server: Any) -> None:
+    def __init__(self, server: ServerFacade) -> None:
         super().__init__()
         self._server = server
 
@@ -157,7 +158,7 @@ class GranianLogHandler(logging.Handler):
 class GranianServer:
     """A running worker of granian, with its connection to the log."""
 
-    def __init__(self, listener: socket.socket, app: Any, server: Any) -> None:
+    def __init__(self, listener: socket.socket, app: Any, server: ServerFacade) -> None:
         settings = server.settings
         server_context(settings.ssl)  # for its error messages about bad files
         self._log = GranianLogHandler(server)
@@ -205,14 +206,16 @@ class GranianBackend:
     _supportTLS = True
     _supportSSLContext = False
 
-    def start(self, bindAdress: Any, wsgiApp: Callable[..., Any], server: Any, joinLoop: bool) -> GranianServer:
+    def start(
+        self, bindAdress: Any, wsgiApp: Callable[..., Any], server: ServerFacade, joinLoop: bool
+    ) -> GranianServer:
         """As :meth:`~flaskJSONRPCServer.servBackend.base.ServBackend.start`."""
         _, listener = bindAdress
         refuse_trusted_proxies(server.settings.trusted_proxies)
         warn_if_exposed(listener, server.log, self._id, _EXPOSED)
         return GranianServer(listener, wsgiApp, server)
 
-    def stop(self, serverInstance: GranianServer, serverIndex: int, server: Any, timeout: float) -> None:
+    def stop(self, serverInstance: GranianServer, serverIndex: int, server: ServerFacade, timeout: float) -> None:
         """As :meth:`~flaskJSONRPCServer.servBackend.base.ServBackend.stop`."""
         cut_off = serverInstance.stop(timeout)
         if cut_off is not None:

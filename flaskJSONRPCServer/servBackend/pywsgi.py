@@ -19,6 +19,7 @@ import gevent
 from gevent.pool import Pool
 from gevent.pywsgi import WSGIServer
 
+from ..dispatch.facade import ServerFacade
 from ..runtime.logs import DEBUG, INFO, WARNING
 from .gate import RpcApplication
 from .native.limits import parser_limits
@@ -145,7 +146,7 @@ class PywsgiBackend:
     _supportTLS = True
     _supportSSLContext = True
 
-    def start(self, bindAdress: Any, wsgiApp: Callable[..., Any], server: Any, joinLoop: bool) -> PywsgiServer:
+    def start(self, bindAdress: Any, wsgiApp: Callable[..., Any], server: ServerFacade, joinLoop: bool) -> PywsgiServer:
         """As :meth:`~flaskJSONRPCServer.servBackend.base.ServBackend.start`."""
         settings = server.settings
         _, listener = bindAdress
@@ -154,7 +155,7 @@ class PywsgiBackend:
         instance.start()
         return instance
 
-    def stop(self, serverInstance: PywsgiServer, serverIndex: int, server: Any, timeout: float) -> None:
+    def stop(self, serverInstance: PywsgiServer, serverIndex: int, server: ServerFacade, timeout: float) -> None:
         """As :meth:`~flaskJSONRPCServer.servBackend.base.ServBackend.stop`."""
         cut_off = serverInstance.finish(timeout)
         if cut_off:

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 
+from ..dispatch.facade import ServerFacade
 from ..errors import UnsupportedError
 from ..http.request import ReceivedRequest
 from ..http.response import Response
@@ -60,7 +61,7 @@ class Serving:
         backend_id: The name of the last started backend; empty before the first start.
     """
 
-    def __init__(self, server: Any) -> None:
+    def __init__(self, server: ServerFacade) -> None:
         self._server = server
         self.backend_id = ""
         self._instances: list[Instance] = []
@@ -125,7 +126,7 @@ class Serving:
             self._instances.clear()
 
 
-def stop_all(instances: list[Instance], server: Any, timeout_s: float) -> None:
+def stop_all(instances: list[Instance], server: ServerFacade, timeout_s: float) -> None:
     """Stop all instances at once, so that none goes on accepting while another one is stopping."""
     with ThreadPoolExecutor(max(1, len(instances))) as pool:
         stops = [

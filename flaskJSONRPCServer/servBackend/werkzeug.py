@@ -25,6 +25,7 @@ from typing import Any
 
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
+from ..dispatch.facade import ServerFacade
 from ..runtime.logs import DEBUG, ERROR, INFO, WARNING
 from .exposure import warn_if_exposed
 from .sockets import is_unix
@@ -101,7 +102,7 @@ class WerkzeugServer(ThreadedWSGIServer):
         server: The flaskJSONRPCServer.
     """
 
-    def __init__(self, listener: socket.socket, app: Callable[..., Any], server: Any) -> None:
+    def __init__(self, listener: socket.socket, app: Callable[..., Any], server: ServerFacade) -> None:
         settings = server.settings
         self._tls = server_context(settings.ssl)
         self._log = server.log
@@ -239,13 +240,15 @@ class WerkzeugBackend:
     _supportTLS = True
     _supportSSLContext = True
 
-    def start(self, bindAdress: Any, wsgiApp: Callable[..., Any], server: Any, joinLoop: bool) -> WerkzeugServer:
+    def start(
+        self, bindAdress: Any, wsgiApp: Callable[..., Any], server: ServerFacade, joinLoop: bool
+    ) -> WerkzeugServer:
         """As :meth:`~flaskJSONRPCServer.servBackend.base.ServBackend.start`."""
         _, listener = bindAdress
         warn_if_exposed(listener, server.log, self._id, _EXPOSED)
         return WerkzeugServer(listener, wsgiApp, server)
 
-    def stop(self, serverInstance: WerkzeugServer, serverIndex: int, server: Any, timeout: float) -> None:
+    def stop(self, serverInstance: WerkzeugServer, serverIndex: int, server: ServerFacade, timeout: float) -> None:
         """As :meth:`~flaskJSONRPCServer.servBackend.base.ServBackend.stop`."""
         cut_off = serverInstance.finish(timeout)
         if cut_off:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from ...dispatch.facade import ServerFacade
 from ...http.refusals import ServiceUnavailable
 from ...http.response import Response
 from ...runtime.log_limits import LimitedLog
@@ -118,7 +119,9 @@ class NativeBackend:
     _supportTLS = True
     _supportSSLContext = True
 
-    def start(self, bindAdress: Any, wsgiApp: Callable[..., Any], server: Any, joinLoop: bool) -> ConnectionManager:
+    def start(
+        self, bindAdress: Any, wsgiApp: Callable[..., Any], server: ServerFacade, joinLoop: bool
+    ) -> ConnectionManager:
         """As :meth:`~flaskJSONRPCServer.servBackend.base.ServBackend.start`."""
         _, listener = bindAdress
         name = f"{server.name}-{self._id}"
@@ -127,7 +130,7 @@ class NativeBackend:
         manager.start()
         return manager
 
-    def stop(self, serverInstance: ConnectionManager, serverIndex: int, server: Any, timeout: float) -> None:
+    def stop(self, serverInstance: ConnectionManager, serverIndex: int, server: ServerFacade, timeout: float) -> None:
         """As :meth:`~flaskJSONRPCServer.servBackend.base.ServBackend.stop`."""
         cut_off = serverInstance.stop(timeout)
         if cut_off:
