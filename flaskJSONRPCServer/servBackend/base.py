@@ -88,7 +88,7 @@ class CustomBackend:
 
     def start(self, bindAdress: Any, wsgiApp: Any, server: ServerFacade, joinLoop: bool) -> Any:
         """As :meth:`ServBackend.start`."""
-        return self._start(bindAdress, wsgiApp, server, joinLoop)  # type: ignore[misc]
+        return self._start(bindAdress, wsgiApp, server, joinLoop)
 
     def stop(self, serverInstance: Any, serverIndex: int, server: ServerFacade, timeout: float) -> None:
         """As :meth:`ServBackend.stop`."""
