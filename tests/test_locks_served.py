@@ -42,7 +42,7 @@ def is_inside(frame, code):
 
 
 def held():
-    return threads_in(Locks._hold)
+    return threads_in(Locks._block_while)
 
 
 @pytest.fixture
