@@ -150,7 +150,7 @@ def check() -> int:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.overhead", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--check", action="store_true", help=f"only print growth of more than {TOLERANCE:.0%}")
+    parser.add_argument("--check", action="store_true", help=f"only print growth of more than {TOLERANCE * 100:.0f} %%")
     parser.add_argument("--keep", action="store_true", help="keep the figures, for this Python and these libraries")
     arguments = parser.parse_args()
     if arguments.check:
