@@ -143,7 +143,7 @@ class Engine:
         self._app.view_functions.update({f"{self.name}{url}": view for url, view in views.items()})
         add_rules(self._app, [make_rule(url, f"{self.name}{url}", methods) for url in views])
 
-    def register_serv_backend(self, wanted: Any) -> str:
+    def register_serv_backend(self, backend_option: Any) -> str:
         """Choose the serving backend of the next start.
 
         Returns:
@@ -154,9 +154,9 @@ class Engine:
             UnsupportedError: It cannot serve on the server's addresses.
             ServerStateError: The server is in use.
         """
-        backend = find_serv_backend(wanted, gevent=self.settings.gevent)
+        backend = find_serv_backend(backend_option, gevent=self.settings.gevent)
         refuse_unsupported(backend, addresses_of(self.settings), gevent=self.settings.gevent)
-        self.settings.servBackend = wanted
+        self.settings.servBackend = backend_option
         return backend._id
 
     def offers(self) -> str:
@@ -187,13 +187,13 @@ class Engine:
         """Return the route with the backends of the settings."""
         return dataclasses.replace(route, backends=self._register_backends(None, None))
 
-    def register_exec_backend(self, wanted: Any, *, notif: bool) -> str:
+    def register_exec_backend(self, backend_option: Any, *, notif: bool) -> str:
         """Add an exec backend; the next start of the server starts it.
 
         Raises:
             SettingsError: It is unknown or incomplete, or another one has its ``_id``.
         """
-        registered = self.exec_backends.register(wanted, notif=notif)
+        registered = self.exec_backends.register(backend_option, notif=notif)
         return SimpleBackend._id if registered is None else registered._id
 
     def stop_exec_backends(self, timeout_s: float, allowed: int) -> None:

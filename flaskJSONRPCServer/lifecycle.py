@@ -103,7 +103,7 @@ class Lifecycle:
 
     @property
     def addresses(self) -> list[Any]:
-        """Where the server listens: ``(host, port)``, with the real port, or the path of a Unix socket."""
+        """The addresses that the server listens on: ``(host, port)`` with the real port, or the path of a Unix socket."""
         return self._serving.addresses
 
     @property
@@ -373,11 +373,11 @@ class Lifecycle:
         self._open_gate()
         undo.callback(self._stop_watching)
         self._watch_scripts()
-        given: list[Any] = [settings.bindAdress]
+        bind_addresses: list[Any] = [settings.bindAdress]
         if settings.multipleAdress:
-            given = list(cast("Sequence[Any]", settings.bindAdress))
+            bind_addresses = list(cast("Sequence[Any]", settings.bindAdress))
         backend = find_serv_backend(settings.servBackend, gevent=settings.gevent)
-        self._serving.start(backend, addresses_of(settings), given, self._gate)
+        self._serving.start(backend, addresses_of(settings), bind_addresses, self._gate)
         undo.callback(self._serving.stop, 0)  # in case a stop is interrupted before it gets there
 
     def _watch_scripts(self) -> None:

@@ -36,8 +36,8 @@ Dispatcher = Callable[..., Any]
 _P = ParamSpec("_P")
 
 
-def suggesting_names(init: Callable[_P, None]) -> Callable[_P, None]:
-    """Let the constructor suggest a name for a misspelt option, where Python would only miss ``bindAdress``."""
+def suggest_names(init: Callable[_P, None]) -> Callable[_P, None]:
+    """Wrap the constructor to suggest a name for a misspelt option; Python would only miss ``bindAdress``."""
 
     @functools.wraps(init)
     def checked(*args: _P.args, **kwargs: _P.kwargs) -> None:
@@ -48,18 +48,18 @@ def suggesting_names(init: Callable[_P, None]) -> Callable[_P, None]:
     return checked
 
 
-def noting_fallback(init: Callable[_P, None]) -> Callable[_P, None]:
-    """Let the settings know whether the constructor was given ``fallback``, which its default would hide."""
+def record_fallback(init: Callable[_P, None]) -> Callable[_P, None]:
+    """Wrap the constructor to record whether ``fallback`` was passed, which its default would hide."""
     position = list(inspect.signature(init).parameters).index("fallback")
 
     @functools.wraps(init)
-    def noted(*args: _P.args, **kwargs: _P.kwargs) -> None:
+    def recorded(*args: _P.args, **kwargs: _P.kwargs) -> None:
         init(*args, **kwargs)
         if "fallback" in kwargs or len(args) > position:
             server = cast("flaskJSONRPCServer", args[0])
             server.settings.mark_fallback_explicit()
 
-    return noted
+    return recorded
 
 
 class flaskJSONRPCServer(DocumentedHelpers):
@@ -110,8 +110,8 @@ class flaskJSONRPCServer(DocumentedHelpers):
         MissingExtraError: ``gevent=True``, and gevent is not installed.
     """
 
-    @suggesting_names
-    @noting_fallback
+    @suggest_names
+    @record_fallback
     def __init__(
         self,
         bindAdress: BindAdress,

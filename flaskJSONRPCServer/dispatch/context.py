@@ -61,7 +61,7 @@ class BackendContext:
 
     @property
     def codec(self) -> Codec:
-        """What writes parameters and results as JSON."""
+        """The codec of ``jsonBackend``."""
         return self.get_codec()
 
     @property
