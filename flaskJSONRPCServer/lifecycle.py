@@ -103,7 +103,7 @@ class Lifecycle:
 
     @property
     def addresses(self) -> list[Any]:
-        """The addresses that the server listens on: ``(host, port)`` with the real port, or the path of a Unix socket."""
+        """The addresses of the server: ``(host, port)`` with the real port, or the path of a Unix socket."""
         return self._serving.addresses
 
     @property

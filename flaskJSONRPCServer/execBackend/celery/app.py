@@ -17,7 +17,7 @@ from celery.app.amqp import AMQP
 from kombu.pools import ProducerPool
 
 from .internals import CachedQueue
-from .options import DEAD_LETTER_SUFFIX, Options, is_amqp
+from .options import DEAD_LETTER_SUFFIX, CeleryOptions, is_amqp
 from .redis import DEAD_LETTER_QUEUE, RELIABLE_QUEUE, reliable
 
 __all__ = [
@@ -73,10 +73,10 @@ class CeleryApplication(Celery):
     """A Celery application that knows the options of its backend."""
 
     amqp_cls = f"{__name__}:BrokerAmqp"
-    rpc_options: Options
+    rpc_options: CeleryOptions
 
 
-def make_app(name: str, options: Options) -> CeleryApplication:
+def make_app(name: str, options: CeleryOptions) -> CeleryApplication:
     """Return a new Celery application. It is not Celery's current application, and it accepts JSON only."""
     app = CeleryApplication(name, set_as_current=False, broker=options.broker, backend=_REPLY_BACKEND, fixups=[])
     app.conf.update(
@@ -103,13 +103,13 @@ def make_app(name: str, options: Options) -> CeleryApplication:
     return app
 
 
-def transport_options(url: str, options: Options) -> dict[str, Any]:
+def transport_options(url: str, options: CeleryOptions) -> dict[str, Any]:
     """Return the transport options for a broker. Those that the user set for their broker take precedence."""
     own = options.celery.get("broker_transport_options", {}) if url == options.broker else {}
     return {**timeouts(url, options), **own}
 
 
-def timeouts(url: str, options: Options) -> dict[str, Any]:
+def timeouts(url: str, options: CeleryOptions) -> dict[str, Any]:
     """Return the transport options that bound each step, so that nothing waits forever for a frozen broker."""
     step_s = options.enqueue_timeout_s / 2  # a message takes two steps: connect and send
     if is_amqp(url):
@@ -134,7 +134,7 @@ def timeouts(url: str, options: Options) -> dict[str, Any]:
     }
 
 
-def call_queue(options: Options) -> kombu.Queue:
+def call_queue(options: CeleryOptions) -> kombu.Queue:
     """Return the queue of calls. On RabbitMQ it is a quorum queue, which counts how often it delivers a message."""
     exchange = kombu.Exchange(options.queue, type="direct")
     if options.is_redis:

@@ -13,7 +13,7 @@ from ...errors import SettingsError
 from ..base import PreparedBackend, already_running_error
 from .app import CeleryApplication, make_app
 from .command_line import resolve_dotted_names
-from .options import Options, from_environment
+from .options import CeleryOptions, from_environment
 from .session import CallSession, PendingCall
 from .tasks import register_tasks
 
@@ -75,7 +75,7 @@ class CeleryBackend(PreparedBackend):
         self._id = backend_id
         url = from_environment(broker, "FLASKJSONRPC_CELERY_BROKER", "CELERY_BROKER_URL")
         answers = from_environment(backend, "FLASKJSONRPC_CELERY_BACKEND", "CELERY_RESULT_BACKEND", default="rpc://")
-        self.options = Options(
+        self.options = CeleryOptions(
             broker=url,
             answers=url if answers == "rpc://" else answers,
             queue=from_environment(queue, "FLASKJSONRPC_CELERY_QUEUE", default=_QUEUE),

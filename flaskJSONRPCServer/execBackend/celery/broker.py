@@ -13,7 +13,7 @@ from ...runtime.concurrency import make_lock, start_thread
 from ...runtime.logs import INFO, WARNING, ServerLog
 from .app import END_COMMAND, CeleryApplication, make_producers
 from .internals import WorkerControl, close_producers
-from .options import Options, masked
+from .options import CeleryOptions, masked
 
 __all__ = ["STOPPED", "BrokerClient", "BrokerUnavailable"]
 
@@ -39,7 +39,7 @@ class BrokerClient:
     """
 
     def __init__(
-        self, app: CeleryApplication, options: Options, log: ServerLog, describe: Callable[[BaseException], str]
+        self, app: CeleryApplication, options: CeleryOptions, log: ServerLog, describe: Callable[[BaseException], str]
     ) -> None:
         self._app = app
         self._options = options

@@ -54,7 +54,7 @@ def run_worker(app: CeleryApplication, options: Sequence[str]) -> int:
 
     Args:
         app: The application.
-        options: Options of Celery's worker.
+        options: CeleryOptions of Celery's worker.
     """
     workers: list[Any] = []
 

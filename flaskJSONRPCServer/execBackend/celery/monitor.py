@@ -10,7 +10,7 @@ from kombu.exceptions import ChannelError
 
 from ...runtime.concurrency import make_condition, start_thread
 from .broker import BrokerClient, BrokerUnavailable
-from .options import Options
+from .options import CeleryOptions
 
 __all__ = ["BrokerMonitor"]
 
@@ -27,7 +27,7 @@ class BrokerMonitor:
         broker: The client of the broker.
     """
 
-    def __init__(self, options: Options, broker: BrokerClient) -> None:
+    def __init__(self, options: CeleryOptions, broker: BrokerClient) -> None:
         self._options = options
         self._broker = broker
         self._changed = make_condition()

@@ -13,7 +13,7 @@ from kombu.utils.url import maybe_sanitize_url
 
 from ...errors import SettingsError
 
-__all__ = ["DEAD_LETTER_SUFFIX", "Options", "from_environment", "is_amqp", "masked", "without_secrets"]
+__all__ = ["DEAD_LETTER_SUFFIX", "CeleryOptions", "from_environment", "is_amqp", "masked", "without_secrets"]
 
 DEAD_LETTER_SUFFIX = ".dead"
 """The suffix of the dead letter queue: its name is that of the queue with this."""
@@ -22,7 +22,7 @@ _BROKERS = ("redis", "rediss", "redis+socket", "sentinel", "valkey", "amqp", "am
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class CeleryOptions:
     """The options of a :class:`~flaskJSONRPCServer.execBackend.celery.CeleryBackend`, which documents them.
 
     Attributes:

@@ -26,7 +26,7 @@ from .app import CALL, NOTIFY, CeleryApplication, reply_queue, transport_options
 from .broker import STOPPED, BrokerClient, BrokerUnavailable
 from .calls import DispatcherSignatures, context_of
 from .monitor import BrokerMonitor
-from .options import Options, masked, without_secrets
+from .options import CeleryOptions, masked, without_secrets
 from .replies import ReplyReceiver
 
 __all__ = ["CallSession", "PendingCall"]
@@ -87,7 +87,7 @@ class CallSession:
         options: The options.
     """
 
-    def __init__(self, app: CeleryApplication, context: BackendContext, options: Options) -> None:
+    def __init__(self, app: CeleryApplication, context: BackendContext, options: CeleryOptions) -> None:
         self._app = app
         self._options = options
         self._context = context

@@ -30,7 +30,7 @@ from .consumer import Heartbeat
 from .dead_letters import dead_letter_notification
 from .deliveries import Deliveries
 from .internals import PoolMaintenance, end_tasks
-from .options import Options
+from .options import CeleryOptions
 from .tools import WorkerTools, refuse_locks
 
 __all__ = ["WORKER_DIFFERS", "register_tasks"]
@@ -39,7 +39,7 @@ WORKER_DIFFERS: Final = -32007
 """Code of the error if a worker does not have the dispatcher of the server, or has it with other parameters."""
 
 
-def register_tasks(app: CeleryApplication, context: BackendContext, options: Options) -> None:
+def register_tasks(app: CeleryApplication, context: BackendContext, options: CeleryOptions) -> None:
     """Register the tasks that run the server's dispatchers, and the steps of the worker."""
     tasks = WorkerTasks(app, context, options)
     repeat = options.repeat_lost_calls
@@ -68,7 +68,7 @@ class WorkerTasks:
         options: The options of the backend.
     """
 
-    def __init__(self, app: CeleryApplication, context: BackendContext, options: Options) -> None:
+    def __init__(self, app: CeleryApplication, context: BackendContext, options: CeleryOptions) -> None:
         self._app = app
         self._context = context
         self._options = options

@@ -28,8 +28,8 @@ __all__ = [
     "ChildProcess",
     "ClientGoneError",
     "OpenSession",
+    "SlotWakeup",
     "TooLateError",
-    "Wakeup",
     "is_closed",
 ]
 
@@ -65,7 +65,7 @@ class TooLateError(Exception):
     """The child did not answer in time."""
 
 
-class Wakeup:
+class SlotWakeup:
     """Wakes the thread that waits for its child. Any thread and any greenlet may call :meth:`wake`."""
 
     def __init__(self) -> None:
@@ -112,7 +112,7 @@ class ChildProcess:
         open_session: Returns the session that answers the questions of the child.
     """
 
-    def __init__(self, setup: bytes, wakeup: Wakeup, open_session: OpenSession) -> None:
+    def __init__(self, setup: bytes, wakeup: SlotWakeup, open_session: OpenSession) -> None:
         self._wakeup = wakeup
         self._lock = make_lock()
         self._is_reaped = False  # guarded by _lock: afterwards its number may belong to another process

@@ -20,7 +20,7 @@ from ...sansio_jsonrpc import JsonRpcError
 from ..base import stopped_error
 from .job import Job
 from .pickling import FunctionPickler, PickledFunction
-from .process import ChildLostError, ChildProcess, ClientGoneError, OpenSession, TooLateError, Wakeup, is_closed
+from .process import ChildLostError, ChildProcess, ClientGoneError, OpenSession, SlotWakeup, TooLateError, is_closed
 from .wire import MessageType
 
 __all__ = ["JobQueue", "Limits", "PoolParts", "Slot"]
@@ -110,7 +110,7 @@ class Slot:
 
     def __init__(self, queue: JobQueue, parts: PoolParts, number: int, setup: bytes) -> None:
         self.number = number
-        self.wakeup = Wakeup()
+        self.wakeup = SlotWakeup()
         self.assigned: Job | None = None  # guarded by the lock of the pool
         self.is_alive = False  # written by its thread
         self._queue = queue

@@ -23,8 +23,8 @@ from flaskJSONRPCServer.execBackend.parallel.process import (
     ChildLostError,
     ChildProcess,
     ClientGoneError,
+    SlotWakeup,
     TooLateError,
-    Wakeup,
     is_closed,
     open_pidfd,
     reap,
@@ -51,7 +51,7 @@ def test_lost_child_is_noticed_while_its_fork_lives_on():
 
 @pytest.fixture
 def wakeup():
-    wakeup = Wakeup()
+    wakeup = SlotWakeup()
     yield wakeup
     wakeup.close()
 
