@@ -160,9 +160,9 @@ class Lifecycle:
                 self._facade._stopExecBackends(timeout_s, allowed_requests)
                 return
             timeout_s = capped_timeout(timeout_s)  # before anything is undone
-            undo, self._started = self._started, None
             try:
-                with undo:
+                with self._started:
+                    self._started = None
                     self._stop_serving(timeout_s, allowed_requests)
             finally:  # a second Ctrl-C ends the waiting; what has not been undone by then would serve for ever
                 self._gate.open(service_unavailable)
@@ -222,8 +222,8 @@ class Lifecycle:
         Where the waiting is interrupted, requests go on to what has served them until now.
         """
         timeout_s = capped_timeout(timeout_s)
-        self._gate.hold()
         try:
+            self._gate.hold()
             return self._gate.drain(timeout_s, allowed_requests)
         except BaseException:
             self._gate.release()
