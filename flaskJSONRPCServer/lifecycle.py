@@ -13,6 +13,7 @@ from .dispatch.facade import ServerFacade
 from .engine import Engine, addresses_of, is_local_only
 from .errors import ServerStateError, SettingsError
 from .runtime.asynchronous import in_hub
+from .runtime.concurrency import make_event, start_thread
 from .runtime.interrupts import is_interrupt
 from .runtime.logs import ERROR, INFO, WARNING
 from .runtime.resources import checked_limits
@@ -160,6 +161,7 @@ class Lifecycle:
                 self._facade._stopExecBackends(timeout_s, allowed_requests)
                 return
             timeout_s = capped_timeout(timeout_s)  # before anything is undone
+            check_allowed(allowed_requests)
             try:
                 with self._started:
                     self._started = None
@@ -172,14 +174,37 @@ class Lifecycle:
 
     def _stop_serving(self, timeout_s: float, allowed_requests: int) -> None:
         deadline = latest = time.monotonic() + timeout_s
-        # What is held by a lock then gets its answer within the timeout too.
-        self._engine.locks.end_period(timeout_s - min(_ANSWER_S, timeout_s / 10))
-        if allowed_requests:
-            self._engine.stats.wait_idle(timeout_s, allowed_requests)
-            self._engine.locks.end_period(0)
-            deadline = time.monotonic()
-        self._serving.stop(max(0.0, deadline - time.monotonic()))
-        self._facade._stopExecBackends(max(0.0, latest - time.monotonic()), allowed_requests)
+        # Calls that a lock or an exec backend still has then get their answers within the timeout too.
+        answers_from_s = timeout_s - min(_ANSWER_S, timeout_s / 10)
+        self._engine.locks.end_period(answers_from_s)
+        try:
+            with self._backend_calls_ended(answers_from_s, allowed_requests):
+                if allowed_requests:
+                    self._engine.stats.wait_idle(timeout_s, allowed_requests)
+                    self._engine.locks.end_period(0)
+                    deadline = time.monotonic()
+                self._serving.stop(max(0.0, deadline - time.monotonic()))
+        except BaseException:
+            latest = 0.0  # interrupted: nothing is waited for any more
+            raise
+        finally:
+            self._facade._stopExecBackends(max(0.0, latest - time.monotonic()), allowed_requests)
+
+    @contextmanager
+    def _backend_calls_ended(self, in_s: float, allowed_requests: int) -> Iterator[None]:
+        """Stop the exec backends after a time, unless the block ends before: their answers need open connections."""
+        is_over = make_event()
+
+        def end_calls() -> None:
+            if not is_over.wait(in_s):
+                self._facade._stopExecBackends(0, allowed_requests)
+
+        thread = start_thread(end_calls, name=f"{self._engine.name}-stop")
+        try:
+            yield
+        finally:
+            is_over.set()
+            thread.join()
 
     def restart(self, timeout_s: float, allowed_requests: int, *, join: bool = False) -> None:
         """Restart everything but the serving backend, whose sockets and connections stay.
@@ -201,7 +226,8 @@ class Lifecycle:
                 raise ServerStateError(
                     "restart(joinLoop=True) cannot be called from a dispatcher: it waits for the end"
                 )
-            self._restart_later(timeout_s, allowed_requests)
+            check_allowed(allowed_requests)
+            self._restart_later(capped_timeout(timeout_s), allowed_requests)
             return
         self._restart_now(timeout_s, allowed_requests)
         if join:
@@ -222,6 +248,7 @@ class Lifecycle:
         Where the waiting is interrupted, requests go on to what has served them until now.
         """
         timeout_s = capped_timeout(timeout_s)
+        check_allowed(allowed_requests)
         try:
             self._gate.hold()
             return self._gate.drain(timeout_s, allowed_requests)
@@ -431,6 +458,12 @@ def capped_timeout(timeout_s: float) -> float:
     if not isinstance(timeout_s, (int, float)):
         raise TypeError(f"timeout={timeout_s!r} is refused: it takes a number of seconds")
     return min(timeout_s, threading.TIMEOUT_MAX)
+
+
+def check_allowed(allowed_requests: int) -> None:
+    """Raise TypeError if ``processingDispatcherCountMax`` is not a whole number."""
+    if not isinstance(allowed_requests, int):
+        raise TypeError(f"processingDispatcherCountMax={allowed_requests!r} is refused: it takes a whole number")
 
 
 def make_auto_reload(engine: Engine, facade: ServedFacade) -> AutoReload:

@@ -240,6 +240,19 @@ def test_restart_may_wait_for_ever(server):
     assert ask(address, "held") is True
 
 
+@pytest.mark.parametrize("arguments", [(1, "1"), (1, 0.5)])
+def test_count_that_is_no_number_changes_nothing(server, arguments):
+    server.registerFunction(lambda: "pong", path="/api", name="ping")
+    server.registerFunction(lambda: server.restart(*arguments), path="/api", name="restart")
+    server.start()
+    for method in (server.restart, server.stop):
+        with pytest.raises(TypeError, match=r"processingDispatcherCountMax=.* is refused: it takes a whole number"):
+            method(*arguments)
+    assert ask(server.addresses[0], "ping") == "pong"
+    with pytest.raises(KeyError):  # an error, in the place of a result
+        ask(server.addresses[0], "restart")
+
+
 @pytest.mark.parametrize("timeout", [None, "3"])
 def test_timeout_that_is_no_number_changes_nothing(server, timeout):
     server.registerFunction(lambda: "pong", path="/api", name="ping")

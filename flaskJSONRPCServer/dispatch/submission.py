@@ -97,8 +97,8 @@ class BackendCalls:
         """
         what = f"the exec backend failed in check() for {pending.call.method!r}"
         with internal_errors(self._invoker, what, exchange):
-            answer = pending.backend.check(exchange.unique_id, pending.ticket)
-        return self.result_from(answer, pending.call.method, exchange)
+            status, params, result = pending.backend.check(exchange.unique_id, pending.ticket)
+        return self.result_from((status, params, result), pending.call.method, exchange)
 
     def result_from(self, answer: CallAnswer, method: str, exchange: Exchange) -> Any:
         """Return the result in the answer to a call, and apply its response fields.

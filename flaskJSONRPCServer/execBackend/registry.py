@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import atexit
+import inspect
 import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from typing import Any
 
 from ..dispatch.backend_context import BackendContext
@@ -76,16 +78,25 @@ class RegisteredBackend:
     def stats(self, inMS: bool) -> dict[str, Any]:
         """Return the statistics of the backend; empty if it has none."""
         stats = member_of(self.backend, "stats")
-        return (stats(inMS) if stats else None) or {}
+        report = (stats(inMS) if stats else None) or {}
+        if not isinstance(report, dict):
+            raise TypeError(f"stats() of the exec backend {self._id!r} returned {report!r}; it returns a dict")
+        return report
 
 
 def check_complete(backend: BackendObject, *, notif: bool) -> None:
-    """Raise SettingsError for a backend that lacks ``_id``, ``add`` or ``check``."""
+    """Raise SettingsError for a backend that lacks ``_id``, ``add`` or ``check``, or is a class, not an object."""
     option = "notifBackend" if notif else "dispatcherBackend"
+    if isinstance(backend, type) and inspect.isfunction(inspect.getattr_static(backend, "add", None)):
+        raise SettingsError(f"{option}={backend.__name__} is refused: it is a class; give it {backend.__name__}()")
     if not member_of(backend, "_id") or not callable(member_of(backend, "add")):
         raise SettingsError(f"{option}={backend!r} is refused: a custom one has '_id' and a function 'add'")
     if not notif and not callable(member_of(backend, "check")):
         raise SettingsError(f"{option}={backend!r} is refused: without a function 'check' it runs notifications only")
+    for name in ("start", "stop", "stats"):
+        member = member_of(backend, name)
+        if member is not None and not callable(member):
+            raise SettingsError(f"{option}={backend!r} is refused: its {name!r} is {member!r}, which is no function")
 
 
 class ExecBackends:
@@ -161,11 +172,19 @@ class ExecBackends:
         Args:
             timeout_s: How long to wait for all of them together, in seconds.
             allowed: The number of running dispatchers that need not be waited for.
+
+        Raises:
+            BaseException: An exception of a backend's own ``stop``; the others have been stopped too.
         """
         deadline = time.monotonic() + timeout_s
-        for backend in self._mark_stopped():  # not under the lock: a call that is waited for may read the statistics
-            lost = backend.stop(self._context.facade, max(0.0, deadline - time.monotonic()), allowed)
-            self._count_lost(backend._id, lost)
+        with ExitStack() as stops:  # it goes on after a failure, and raises the last one at its end
+            for backend in self._mark_stopped():
+                stops.callback(self._stop_one, backend, deadline, allowed)
+
+    def _stop_one(self, backend: RegisteredBackend, deadline: float, allowed: int) -> None:
+        # Not under the lock: a call that is waited for may read the statistics.
+        lost = backend.stop(self._context.facade, max(0.0, deadline - time.monotonic()), allowed)
+        self._count_lost(backend._id, lost)
 
     def celery_app(self, backend_id: str | None = None) -> Any:
         """Return the Celery application of a backend.

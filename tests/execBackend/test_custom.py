@@ -155,3 +155,17 @@ def test_call_dispatcher_returns_the_error():
     status, params, result = server._callDispatcher("id", "/api/", {"method": "none"}, {})
 
     assert (status, params, result.code) == (False, {}, -32601)
+
+
+@pytest.mark.parametrize("answer", [None, (True, {}), 5])
+def test_answer_that_is_no_triple_costs_its_own_call_alone(answer, caplog):
+    broken = {"_id": "broken", "add": lambda *call: (True, None, None), "check": lambda *call: answer}
+    server = flaskJSONRPCServer(None, log=1)
+    server.registerFunction(lambda: 1, path="/api", name="one")
+    server.registerFunction(lambda: 2, path="/api", name="two", dispatcherBackend=broken)
+    batch = [rpc("one", request_id=1), rpc("two", request_id=2)]
+    answers = call_wsgi(server.getWSGI(), post(batch)).json()
+
+    assert answers[0]["result"] == 1
+    assert answers[1]["error"]["code"] == -32603
+    assert "the exec backend failed in check() for 'two'" in caplog.text

@@ -150,3 +150,41 @@ def test_first_backend_with_an_application_is_asked_for_it():
     assert (server.celery, backends.celery_app("two")) == ("one of theirs", "two of theirs")
     with pytest.raises(ServerStateError, match="unknown celery backend 'three'"):
         backends.celery_app("three")
+
+
+def test_backend_whose_stop_raises_does_not_keep_the_others_running():
+    first, last = OwnBackend(), OwnBackend()
+    last._id = "last"
+    broken = {**dict.fromkeys(("add", "check"), len), "_id": "broken", "stop": lambda *arguments: 1 / 0}
+    server = flaskJSONRPCServer(["127.0.0.1", 0], log=False, dispatcherBackend=first, notifBackend=broken)
+    server.registerFunction(len, path="/api", dispatcherBackend=last)
+    server.start()
+    with pytest.raises(ZeroDivisionError):
+        server.stop()
+
+    assert (first.events, last.events) == (["start", "stop"], ["start", "stop"])
+    assert server.addresses == []
+
+
+@pytest.mark.parametrize("backend", [ThreadedBackend, OwnBackend])
+def test_class_in_the_place_of_an_object_is_refused(backend):
+    with pytest.raises(SettingsError, match=rf"is a class; give it {backend.__name__}\(\)"):
+        flaskJSONRPCServer(None, dispatcherBackend=backend)
+
+
+@pytest.mark.parametrize("name", ["start", "stop", "stats"])
+def test_member_that_is_no_function_is_refused(name):
+    backend = {**dict.fromkeys(("add", "check"), len), "_id": "odd", name: 5}
+    with pytest.raises(SettingsError, match=f"its '{name}' is 5, which is no function"):
+        flaskJSONRPCServer(None, dispatcherBackend=backend)
+
+
+def test_statistics_that_are_no_dict_are_an_error_with_the_backend():
+    backend = {**dict.fromkeys(("add", "check"), len), "_id": "odd", "stats": lambda in_ms: [1]}
+    server = flaskJSONRPCServer(["127.0.0.1", 0], log=False, dispatcherBackend=backend)
+    server.start()
+    try:
+        with pytest.raises(TypeError, match=r"stats\(\) of the exec backend 'odd' returned \[1\]"):
+            server.stats()
+    finally:
+        server.stop()

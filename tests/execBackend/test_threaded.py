@@ -1,5 +1,7 @@
 """The pools of threads: calls run at the same time, up to the limits."""
 
+import contextlib
+import http.client
 import subprocess
 import sys
 import threading
@@ -8,7 +10,7 @@ import pytest
 
 from flaskJSONRPCServer import ServerStateError, flaskJSONRPCServer
 from flaskJSONRPCServer.execBackend import ThreadedBackend, execBackendMap
-from tests.helpers import call_wsgi, post, rpc
+from tests.helpers import call_socket, call_wsgi, post, rpc, wait_until
 
 PATIENCE_S = 20
 
@@ -261,3 +263,27 @@ def test_calls_and_restarts_of_a_pool_leave_nothing_waiting():
     assert not any(thread.is_alive() for thread in threads)
     assert outcomes <= {True, -32002}
     assert True in outcomes
+
+
+def test_calls_that_wait_at_the_end_of_a_stop_are_answered_that_they_did_not_run():
+    begun, go, answers = threading.Event(), threading.Event(), []
+    server = flaskJSONRPCServer(["127.0.0.1", 0], log=0, dispatcherBackend=ThreadedBackend(pool_threads=1))
+    server.registerFunction(lambda: begun.set() or go.wait(PATIENCE_S), path="/api", name="hold")
+    server.start()
+    address = server.addresses[0]
+
+    def ask():
+        with contextlib.suppress(OSError, http.client.HTTPException):  # of the call that runs
+            answers.append(call_socket(address, post(rpc("hold"))).json())
+
+    clients = [threading.Thread(target=ask) for _ in range(3)]
+    for client in clients:
+        client.start()
+    assert begun.wait(PATIENCE_S)
+    wait_until(lambda: server.stats()["threaded_waiting"] == 2)
+    server.stop(timeout=1)
+    go.set()
+    for client in clients:
+        client.join(PATIENCE_S)
+
+    assert [answer["error"]["code"] for answer in answers if "error" in answer] == [-32003, -32003]

@@ -129,7 +129,10 @@ def difference_of(path: str, parameters: Sequence[str] | None) -> str | None:
         return "is missing"
     if parameters is None:
         return None
-    names = list(inspect.signature(value).parameters)
+    try:
+        names = list(inspect.signature(value).parameters)
+    except (TypeError, ValueError):
+        return f"is {value!r}, which has no parameters"
     return None if names == parameters else f"takes ({', '.join(names)}) instead of ({', '.join(parameters)})"
 
 

@@ -53,6 +53,13 @@ def test_method_with_other_parameters_is_an_error(monkeypatch, path):
         internals.check_contract()
 
 
+@pytest.mark.parametrize("path", METHODS[:1])
+def test_name_that_is_no_method_any_more_is_an_error(monkeypatch, path):
+    monkeypatch.setattr(*owner_of(path), 5)
+    with pytest.raises(UnsupportedError, match="is 5, which has no parameters"):
+        internals.check_contract()
+
+
 @pytest.mark.parametrize("module", ["celery.bin.celery", "celery.worker.state", "kombu.pidbox"])
 def test_missing_module_is_an_error_of_the_server(module):
     script = f"""
