@@ -13,8 +13,8 @@ import werkzeug.wrappers
 from werkzeug.local import LocalProxy
 
 from .dispatch.answers import Answerer
+from .dispatch.backend_context import BackendContext
 from .dispatch.connection import ServerFacts
-from .dispatch.context import BackendContext
 from .dispatch.execution import Execution, ExecutionOptions
 from .dispatch.facade import ServerFacade
 from .dispatch.invoker import Invoker
@@ -27,26 +27,34 @@ from .dispatch.registration import Registrar
 from .dispatch.remote import RemoteCalls
 from .dispatch.rendering import Renderer
 from .dispatch.routes import Backends, Route, Router, format_path
-from .dispatch.submission import BackendCalls, DocumentedInvoker
+from .dispatch.submission import BackendCalls, OverriddenInvoker
 from .errors import ServerStateError, SettingsError
 from .execBackend import ExecBackends, SimpleBackend, find_exec_backend, merge
 from .experimental import OffloadedCodec, patch
 from .http.cors import Cors
 from .http.guard import LOOPBACK_NAMES, Guard
 from .http.request import Request, RequestCopy
-from .http.response import Response, from_werkzeug
 from .runtime.asynchronous import in_hub
 from .runtime.contexts import own_context
 from .runtime.garbage import GarbageControl
 from .runtime.logs import WARNING, ServerLog
-from .runtime.main_program import ModuleOfMain
+from .runtime.main_program import MainModule
 from .runtime.stats import Stats
 from .sansio_jsonrpc import Codec, JsonLimits, make_codec
 from .servBackend import find_serv_backend
 from .servBackend.serving import SERVED_BY, refuse_unsupported
-from .servBackend.sockets import Address, AnyAddress, GivenSocket, is_loopback, parse_addresses
+from .servBackend.sockets import Address, AnyAddress, UserSocket, is_loopback, parse_addresses
 from .settings import Settings
-from .wsgi import Application, FlaskMount, OwnFlask, add_rules, checked_prefix, is_let_through, make_rule
+from .wsgi import (
+    Application,
+    DefaultFlask,
+    FlaskMount,
+    add_rules,
+    checked_prefix,
+    flask_answers_by,
+    make_rule,
+    report_to_flask,
+)
 
 if TYPE_CHECKING:
     from flask.sansio.blueprints import BlueprintSetupState
@@ -86,7 +94,7 @@ class Engine:
         self._rate_limits.check(settings.rateLimit)
         self.router = Router(self._mount_paths, self._unmount_other_paths)
         self._standard = standard
-        main = ModuleOfMain(lambda: facade._parentModule)
+        main = MainModule(lambda: facade._parentModule)
         self.facts = ServerFacts(self.name, facade, self.log, self.locks, served_by, main)
         self.backend_context = BackendContext(
             self.facts, settings, self.router, RemoteCalls(self.stats, self.router), lambda: self.codec
@@ -95,7 +103,7 @@ class Engine:
         self._register_backends(None, None)
         self._execution: Execution | None = None  # replaced in one step, so threads need no lock
         self.codec = self._make_codec(settings)
-        self._app: flask.Flask = OwnFlask(self.name)
+        self._app: flask.Flask = DefaultFlask(self.name)
         self._app_is_users = False
         self._mounts = [self._mounted_on(self._app)]
         self._making = threading.Lock()
@@ -229,7 +237,7 @@ class Engine:
         options = ExecutionOptions(settings.magicVarForDispatcher, settings.debug, settings.allowCompress)
         execution = self._execution
         if execution is None or execution.options != options:
-            execution = Execution(self.facts, self.stats, self.router, options, should_propagate=is_let_through)
+            execution = Execution(self.facts, self.stats, self.router, options, should_propagate=report_to_flask)
             self._execution = execution
         return execution
 
@@ -276,7 +284,7 @@ class Engine:
         steps = self._steps(settings)
         for name in self._rate_limits.unmatched(self.router.table.routes()):
             self.log.write(WARNING, f"rateLimit limits nothing by {name}: nothing is registered there")
-        return Pipeline(settings, self.facts, self.router, guard, self.stats, steps, should_propagate=is_let_through)
+        return Pipeline(settings, self.facts, self.router, guard, self.stats, steps, should_propagate=report_to_flask)
 
     def _steps(self, settings: Settings) -> Steps:
         overrides = Overrides(self._facade, self._standard, settings, self.codec)
@@ -289,16 +297,16 @@ class Engine:
             copy_request=overrides.copy_request,
             gunzip=overrides.gunzip,
             mime_type=overrides.replaced("_calcMimeType"),
-            process=process and processed_by(process),
-            handler=overrides.replaced("_requestHandler"),
+            custom_process=process and flask_answers_by(process),
+            custom_view=overrides.replaced("_requestHandler"),
             limiter=limiter,
         )
 
     def _answerer(self, settings: Settings, overrides: Overrides, limiter: RateLimiter | None) -> Answerer:
-        invoker = Invoker(self.facts, self.stats, debug=settings.debug, should_propagate=is_let_through)
+        invoker = Invoker(self.facts, self.stats, debug=settings.debug, should_propagate=report_to_flask)
         backend_calls = BackendCalls(settings, self.facts, invoker, self.stats, overrides.copy_request)
         replaced = overrides.replaced("_callDispatcher")
-        caller = invoker if replaced is None else DocumentedInvoker(replaced, backend_calls, invoker)
+        caller = invoker if replaced is None else OverriddenInvoker(replaced, backend_calls, invoker)
         return Answerer(settings, overrides, caller, backend_calls, limiter)
 
     def _register_backends(self, dispatcher_backend: Any, notif_backend: Any) -> Backends | None:
@@ -372,11 +380,6 @@ def addresses_of(settings: Settings) -> list[AnyAddress]:
     return parse_addresses(settings.bindAdress, multiple=bool(settings.multipleAdress))
 
 
-def processed_by(process: Callable[..., Any]) -> Callable[[str, str | None], Response]:
-    """Return a function that answers ``flask.request`` by the user's ``_requestProcess``."""
-    return lambda path, method: from_werkzeug(flask.current_app.make_response(process(path, method)))
-
-
 def served_by(environ: Mapping[str, Any]) -> tuple[bool, str | None, Any]:
     """Return ``(isRawSocket, ip or socketPath, port or socket)`` of a request."""
     if SERVED_BY in environ:
@@ -424,5 +427,5 @@ def hosts_of(settings: Settings) -> list[str]:
 
 def host_of(address: AnyAddress) -> str | None:
     """Return the host that an address is on; None for a Unix socket, which only this machine can reach."""
-    bound_to = address.bound_to if isinstance(address, GivenSocket) else address
+    bound_to = address.bound_to if isinstance(address, UserSocket) else address
     return bound_to.host if isinstance(bound_to, Address) else None

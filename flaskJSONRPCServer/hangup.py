@@ -90,7 +90,7 @@ class ModuleReload:
             if new is old:  # another module made it, which has not been loaded again
                 new.restart()
                 return
-            self._lifecycle.exchange(new._engine, new)
+            self._lifecycle.replace_server(new._engine, new)
         except BaseException:
             fresh.restore()
             raise

@@ -159,10 +159,10 @@ class Lifecycle:
             if self._started is None:  # exec backends may run for getWSGI() or init_app()
                 self._facade._stopExecBackends(timeout_s, allowed_requests)
                 return
-            timeout_s = waitable(timeout_s)  # before anything is undone
-            undo, self._started = self._started, None
+            timeout_s = capped_timeout(timeout_s)  # before anything is undone
             try:
-                with undo:
+                with self._started:
+                    self._started = None
                     self._stop_serving(timeout_s, allowed_requests)
             finally:  # a second Ctrl-C ends the waiting; what has not been undone by then would serve for ever
                 self._gate.open(service_unavailable)
@@ -221,9 +221,9 @@ class Lifecycle:
 
         Where the waiting is interrupted, requests go on to what has served them until now.
         """
-        timeout_s = waitable(timeout_s)
-        self._gate.hold()
+        timeout_s = capped_timeout(timeout_s)
         try:
+            self._gate.hold()
             return self._gate.drain(timeout_s, allowed_requests)
         except BaseException:
             self._gate.release()
@@ -240,7 +240,7 @@ class Lifecycle:
             self.stop(0, 0)
             raise
 
-    def exchange(self, engine: Engine, facade: ServedFacade, timeout_s: float = 20) -> None:
+    def replace_server(self, engine: Engine, facade: ServedFacade, timeout_s: float = 20) -> None:
         """Serve another server behind the same sockets; both facades then refer to this life cycle.
 
         New requests wait, as in a restart. The serving backend keeps its settings. A stopped server stays stopped.
@@ -263,10 +263,10 @@ class Lifecycle:
                 return
             if still_running := self._hold_requests(timeout_s):
                 self._engine.log.write(WARNING, f"exchanged while {still_running} requests are being processed")
-            self._exchange_behind(engine, facade)
+            self._replace_behind(engine, facade)
         engine.log.write(INFO, f"server {engine.name!r} serves now:", engine.offers())
 
-    def _exchange_behind(self, engine: Engine, facade: ServedFacade) -> None:
+    def _replace_behind(self, engine: Engine, facade: ServedFacade) -> None:
         before, other_lifecycle = (self._engine, self._facade), facade._lifecycle
         self._stop_watching()
         try:
@@ -422,7 +422,7 @@ class Lifecycle:
         self._facade._controlGC()  # looked up at each call: the user may override it
 
 
-def waitable(timeout_s: float) -> float:
+def capped_timeout(timeout_s: float) -> float:
     """Return the timeout, capped at the longest one that the system can wait for.
 
     Raises:

@@ -246,7 +246,7 @@ class Reloader:
         return dataclasses.replace(
             route,
             output_format=replaced.output_format,
-            shares_secrets=replaced.shares_secrets,
+            allows_cross_site_get=replaced.allows_cross_site_get,
             backends=replaced.backends,
             rate_limit=limit and registered_rule(route.path, route.names[0], limit.items),
         )

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, ParamSpec, cast
 
 import flask
 
-from .dispatch.context import BackendContext
+from .dispatch.backend_context import BackendContext
 from .dispatch.locks import optional_lock_key
 from .documented import DocumentedHelpers
 from .engine import Engine
-from .former import remedy_for_attribute
 from .lifecycle import Lifecycle
 from .reloading import Reloader
+from .removed_names import remedy_for_attribute
 from .runtime.asynchronous import call_async
 from .runtime.logs import WARNING, ServerLog
 from .runtime.parent import in_parent_only

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
-from . import former
+from . import removed_names
 from .errors import ServerStateError, SettingsError, unknown_name
 
 if TYPE_CHECKING:
@@ -300,8 +300,8 @@ class Settings:
     def refuse_unknown(cls, options: Iterable[str]) -> None:
         """Raise SettingsError for the first name that is not an option."""
         for name in options:
-            if name in former.OPTIONS:
-                raise SettingsError(f"unknown option {name!r}: {former.OPTIONS[name]}")
+            if name in removed_names.OPTIONS:
+                raise SettingsError(f"unknown option {name!r}: {removed_names.OPTIONS[name]}")
             if name not in OPTIONS:
                 raise SettingsError(unknown_name("option", name, OPTIONS))
 

@@ -24,20 +24,21 @@ from .dispatch.pipeline import METHOD_URL_METHODS, PATH_METHODS, Pipeline
 from .dispatch.routes import wsgi_encoded
 from .errors import RegistrationError, SettingsError
 from .http.request import Environ, ReceivedRequest, Request
-from .http.response import Response, merged_headers
+from .http.response import Response, from_werkzeug, merged_headers
 from .runtime.interrupts import is_interrupt
 
 __all__ = [
     "Application",
+    "DefaultFlask",
     "FlaskMount",
-    "OwnFlask",
     "add_rules",
     "answer_of_flask",
     "checked_prefix",
     "environ_at",
-    "is_let_through",
+    "flask_answers_by",
     "make_rule",
     "process_of_flask",
+    "report_to_flask",
 ]
 
 _SIGNALS = (
@@ -134,7 +135,7 @@ def sent(response: Response, environ: Environ, start_response: Callable[..., Any
     return [] if environ["REQUEST_METHOD"] == "HEAD" else [response.body]
 
 
-class OwnFlask(flask.Flask):
+class DefaultFlask(flask.Flask):
     """The application that a server makes if the user passes none.
 
     It calls its mounts before and after a request directly. As registered hooks, they would send every RPC request
@@ -249,7 +250,7 @@ class FlaskMount:
         return response
 
     def _hook_into(self, app: flask.Flask) -> None:
-        if isinstance(app, OwnFlask):
+        if isinstance(app, DefaultFlask):
             app.mounts.append(self)
         else:
             app.before_request(self.explain_refusal)
@@ -269,14 +270,14 @@ class FlaskMount:
 
     def _view(self, method: str | None = None, **_: Any) -> flask.Response:
         pipeline, request = self._pipeline(), current_request()
-        handler, environ = pipeline.steps.handler, request.environ
+        custom_view, environ = pipeline.steps.custom_view, request.environ
         if self._prefix and request.url_rule is not None:
             environ = environ_at(self._path_of_rule[request.url_rule.rule], method)
-        target = None if handler is None else pipeline.find(Request(environ))
-        if handler is None or target is None:
+        target = None if custom_view is None else pipeline.find(Request(environ))
+        if custom_view is None or target is None:
             return answer_of_flask(pipeline, environ)
         endpoint, route = target
-        return self.app.make_response(handler(endpoint.path, None if route is None else route.name))
+        return self.app.make_response(custom_view(endpoint.path, None if route is None else route.name))
 
 
 def checked_prefix(url_prefix: str) -> str:
@@ -325,6 +326,11 @@ def answer_of_flask(pipeline: Pipeline, environ: Environ) -> flask.Response:
     return flask_response(response)
 
 
+def flask_answers_by(process: Callable[..., Any]) -> Callable[[str, str | None], Response]:
+    """Return a function that answers ``flask.request`` by the user's ``_requestProcess``."""
+    return lambda path, method: from_werkzeug(flask.current_app.make_response(process(path, method)))
+
+
 def process_of_flask(pipeline: Pipeline, environ: Environ) -> flask.Response:
     """Answer ``flask.request`` with this environ, without the error handling and CORS of :meth:`Pipeline.answer`.
 
@@ -344,7 +350,7 @@ def refuse(pipeline: Pipeline, environ: Environ) -> NoReturn:
     raise MethodNotAllowed(allowed, explanation(flask.request.path, allowed)) if allowed else NotFound
 
 
-def is_let_through(exc: BaseException) -> bool:
+def report_to_flask(exc: BaseException) -> bool:
     """Report an unexpected exception to Flask, and return whether Flask propagates it.
 
     Flask propagates it if ``PROPAGATE_EXCEPTIONS``, ``TESTING`` or ``DEBUG`` is set, and sends its signal itself then.

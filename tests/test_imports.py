@@ -30,7 +30,7 @@ LAYERS = (
     {"dispatch", "helpers"},
     {"runtime", "http", "sansio_jsonrpc"},
     {"settings", "extras"},
-    {"errors", "former"},
+    {"errors", "removed_names"},
 )
 HEIGHT = {unit: -depth for depth, row in enumerate(LAYERS) for unit in row}
 

@@ -323,9 +323,9 @@ def test_options_of_the_replaced_dispatcher_are_inherited(server, script):
     for name, route in old.items():
         new = table.find("/api/", name)
         assert new.function is not route.function
-        assert (new.output_format, new.shares_secrets, new.backends) == (
+        assert (new.output_format, new.allows_cross_site_get, new.backends) == (
             route.output_format,
-            route.shares_secrets,
+            route.allows_cross_site_get,
             route.backends,
         )
     assert old["echo"].backends is not None

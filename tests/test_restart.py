@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import json
+import os
 import signal
 import threading
 
@@ -186,8 +187,7 @@ def test_descriptor_limit_is_checked_by_the_server(is_near):
 @pytest.fixture
 def interrupt_main_thread():
     """Return a function that presses Ctrl-C, as the main thread sees it."""
-    main = threading.main_thread().ident
-    return lambda: signal.pthread_kill(main, signal.SIGINT)
+    return lambda: os.kill(os.getpid(), signal.SIGINT)
 
 
 def hold_a_call(server):

@@ -10,9 +10,9 @@ from ..http import jsonp
 from ..runtime.counters import ThreadCounters
 from ..runtime.stats import Stats
 from ..sansio_jsonrpc import ABSENT, JsonRpcException, JsonRpcMethodNotFoundError, JsonRpcRequest
-from .backends import CallAnswer
 from .connection import ServerFacts
 from .exchange import Exchange
+from .exec_backend import CallAnswer
 from .invoker import Invoker
 from .routes import Route, Router
 

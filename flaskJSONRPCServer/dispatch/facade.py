@@ -10,8 +10,8 @@ from ..runtime.logs import ServerLog
 from ..settings import Settings
 
 if TYPE_CHECKING:
-    from .backends import CallAnswer
-    from .context import BackendContext
+    from .backend_context import BackendContext
+    from .exec_backend import CallAnswer
 
 __all__ = ["ServerFacade"]
 

@@ -146,7 +146,7 @@ class Overrides:
         if self.replaced("_parseJSON") is None and self.replaced("_serializeJSON") is None:
             return codec
         limits = JsonLimits(max_depth=settings.max_nesting_depth, max_integer_digits=settings.max_integer_digits)
-        return make_codec(DocumentedJson(self._facade), limits=limits)
+        return make_codec(OverriddenJson(self._facade), limits=limits)
 
     def _writes_members(self) -> bool:
         return self.replaced("_prepResponse") is None and self.replaced("_serializeJSON") is None
@@ -165,7 +165,7 @@ class Overrides:
         return messages
 
 
-class DocumentedJson:
+class OverriddenJson:
     """A JSON backend that calls the documented methods of a server."""
 
     def __init__(self, facade: ServerFacade) -> None:

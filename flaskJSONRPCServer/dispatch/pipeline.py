@@ -1,4 +1,4 @@
-"""The one way of a request: from a WSGI environ to status, headers and body.
+"""How a request is handled: from its head, a WSGI environ or what a parser has read, to status, headers and body.
 
 The head comes before the body: everything that can refuse a request without its body is checked first, ``auth``
 included. A request that is refused before it is JSON-RPC gets an HTTP status and a sentence that names the setting.
@@ -48,7 +48,7 @@ Process = Callable[[Exchange, Endpoint, "Route | None"], Response]
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """The steps of a pipeline that depend on what the user has overridden.
+    """The parts of a pipeline that change while it is in use: when the user overrides a method or adds a rate limit.
 
     Attributes:
         answerer: Answers messages.
@@ -57,8 +57,8 @@ class Steps:
         copy_request: Copies a request for ``auth``.
         gunzip: Decompresses a body.
         mime_type: Returns the media type of the answer to a request; None for the default type.
-        process: Replaces :meth:`Pipeline.process`: ``(path, name of the method or None) -> Response``.
-        handler: Replaces the view function, for ``flask.request``: ``(path, name of the method or None)``.
+        custom_process: The user's ``_requestProcess``, in the place of :meth:`Pipeline.process`.
+        custom_view: The user's ``_requestHandler``; the view function of the RPC URLs in a Flask application calls it.
         limiter: Checks requests against the rate limits; None without rate limits.
     """
 
@@ -68,8 +68,8 @@ class Steps:
     copy_request: Callable[[Request], Any]
     gunzip: Callable[[bytes], bytes]
     mime_type: Callable[[Any], str] | None
-    process: Callable[[str, str | None], Response] | None
-    handler: Callable[[str, str | None], Any] | None
+    custom_process: Callable[[str, str | None], Response] | None
+    custom_view: Callable[[str, str | None], Any] | None
     limiter: RateLimiter | None = None
 
 
@@ -122,8 +122,8 @@ class Pipeline:
     def rebuild(self, steps: Steps) -> None:
         """Replace the steps, from the next request on."""
         self.steps = steps
-        self.needs_flask = steps.process is not None or steps.handler is not None
-        process = self.process if steps.process is None else with_names(steps.process)
+        self.needs_flask = steps.custom_process is not None or steps.custom_view is not None
+        process = self.process if steps.custom_process is None else with_names(steps.custom_process)
         if self._auth is not None:  # its context variables are there for the dispatchers, but not for the next request
             process = with_own_context(process)
         self._process = process if self._blocking_lock is None else with_lock(process, self._blocking_lock)
@@ -268,7 +268,7 @@ class Pipeline:
             self.steps.limiter.admit(exchange, endpoint, route)
         if self._auth is not None:
             self._authorise(self._auth, exchange, endpoint.path, route.name)
-        self._guard.check_get(exchange.head, is_shared=route.shares_secrets)
+        self._guard.check_get(exchange.head, is_shared=route.allows_cross_site_get)
         if route.output_format is None:
             raise Forbidden("this method takes no GET; POST a JSON-RPC request")
         params = query_params(exchange, route)

@@ -74,7 +74,7 @@ class Registrar:
                 plan=plan,
                 lock_key=lock_key(function),
                 output_format=self._output_format(fallback),
-                shares_secrets=bool(fallback),
+                allows_cross_site_get=bool(fallback),
                 names=names,
                 rate_limit=limits,
             )

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from ..runtime.stats import Stats
 from ..sansio_jsonrpc import ABSENT, JsonRpcError, JsonRpcException, JsonRpcMethodNotFoundError
-from .backends import CallAnswer
+from .exec_backend import CallAnswer
 from .routes import Route, Router
 
 __all__ = [

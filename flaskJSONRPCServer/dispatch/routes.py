@@ -13,8 +13,8 @@ from types import MappingProxyType
 from typing import Any
 
 from ..errors import RegistrationError
-from .backends import ExecBackend
 from .callables import Plan
+from .exec_backend import ExecBackend
 from .rate_limits.plan import Rule
 
 __all__ = ["Backends", "Endpoint", "Route", "RouteTable", "Router", "format_path", "wsgi_encoded"]
@@ -44,8 +44,8 @@ class Route:
         plan: Binds the parameters.
         lock_key: The key of the function in the locks.
         output_format: The format of its JSONP answers; None refuses every GET.
-        shares_secrets: Whether it was registered to answer GET, so that a page of another site may call it, by JSONP
-            and with the user's cookies.
+        allows_cross_site_get: Whether it was registered to answer GET, so that a page of another site may call it by
+            JSONP with the user's cookies.
         backends: Its exec backends; None if everything runs in the serving thread.
         names: All names of the registration, this one included; empty in a child process, which does not need them.
         rate_limit: The rate limit of each client, for all names together; None for the server's limits only.
@@ -58,7 +58,7 @@ class Route:
     plan: Plan
     lock_key: Hashable
     output_format: str | None
-    shares_secrets: bool
+    allows_cross_site_get: bool
     backends: Backends | None = None
     names: tuple[str, ...] = ()
     rate_limit: Rule | None = None

@@ -18,9 +18,9 @@ from ..runtime.logs import WARNING
 from ..runtime.stats import Stats
 from ..sansio_jsonrpc import ABSENT, JsonRpcError, JsonRpcException, JsonRpcRequest
 from ..settings import Settings
-from .backends import CallAnswer, ExecBackend
 from .connection import ServerFacts
 from .exchange import Exchange
+from .exec_backend import CallAnswer, ExecBackend
 from .invoker import Invoker
 from .routes import Route
 
@@ -28,7 +28,7 @@ __all__ = [
     "BACKEND_REFUSED",
     "AnyInvoker",
     "BackendCalls",
-    "DocumentedInvoker",
+    "OverriddenInvoker",
     "Pending",
     "server_exception",
 ]
@@ -138,7 +138,7 @@ class BackendCalls:
             return self._invoker.internal_error(f"the exec backend failed to run {method!r}", exchange)
 
 
-class DocumentedInvoker:
+class OverriddenInvoker:
     """Makes calls in the serving thread by the documented ``_callDispatcher``, which the user has overridden.
 
     Args:
@@ -162,7 +162,7 @@ class DocumentedInvoker:
         return self._backend_calls.result_from(answer, route.name, exchange)
 
 
-AnyInvoker = Invoker | DocumentedInvoker
+AnyInvoker = Invoker | OverriddenInvoker
 """Makes calls in the serving thread."""
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..dispatch.backends import ExecBackend
+from ..dispatch.exec_backend import ExecBackend
 from ..errors import SettingsError, unknown_name
 from ..extras import missing_extra
 from .parallel import ParallelBackend

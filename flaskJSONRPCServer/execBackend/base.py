@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from ..dispatch.context import BackendContext
+from ..dispatch.backend_context import BackendContext
 from ..dispatch.facade import ServerFacade
 from ..dispatch.locks import CALL_NOT_RUN
 from ..errors import ServerStateError

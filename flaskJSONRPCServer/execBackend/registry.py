@@ -9,8 +9,8 @@ import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..dispatch.backends import CallAnswer, ExecBackend
-from ..dispatch.context import BackendContext
+from ..dispatch.backend_context import BackendContext
+from ..dispatch.exec_backend import CallAnswer, ExecBackend
 from ..dispatch.facade import ServerFacade
 from ..errors import ServerStateError, SettingsError, unknown_name
 from ..runtime.asynchronous import in_hub
@@ -34,7 +34,7 @@ class RegisteredBackend:
 
     Args:
         backend: The object or dict that the user gave; see
-            :class:`~flaskJSONRPCServer.dispatch.backends.ExecBackend`.
+            :class:`~flaskJSONRPCServer.dispatch.exec_backend.ExecBackend`.
         owner: The backends of the server.
         notif: Whether the backend is for notifications only.
 
@@ -58,7 +58,7 @@ class RegisteredBackend:
     def add(
         self, uniqueId: str, path: str, dataIn: dict[str, Any], request: Any, isJSONP: str | bool = False
     ) -> tuple[bool, Any, Any]:
-        """Submit a call, as :meth:`~flaskJSONRPCServer.dispatch.backends.ExecBackend.add`."""
+        """Submit a call, as :meth:`~flaskJSONRPCServer.dispatch.exec_backend.ExecBackend.add`."""
         if not self.is_started:
             self._owner.start_one(self)
         return self._add(uniqueId, path, dataIn, request, isJSONP)

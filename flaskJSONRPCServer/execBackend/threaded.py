@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
-from ..dispatch.backends import CallAnswer
-from ..dispatch.context import BackendContext
+from ..dispatch.backend_context import BackendContext
+from ..dispatch.exec_backend import CallAnswer
 from ..dispatch.facade import ServerFacade
 from ..dispatch.remote import WORKER_LOST
 from ..runtime.concurrency import make_event, start_native_thread, start_thread

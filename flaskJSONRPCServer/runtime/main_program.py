@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any, Protocol
 
-__all__ = ["MainProgram", "ModuleOfMain"]
+__all__ = ["MainModule", "MainProgram"]
 
 
 class MainProgram(Protocol):
@@ -22,7 +22,7 @@ class MainProgram(Protocol):
         """Execute statements."""
 
 
-class ModuleOfMain:
+class MainModule:
     """The main program, accessed in its own process.
 
     Args:

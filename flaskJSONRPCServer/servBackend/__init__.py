@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .. import former
+from .. import removed_names
 from ..errors import SettingsError, UnsupportedError, unknown_name
 from ..extras import install_command, missing_extra
 from ..runtime.concurrency import require_gevent
@@ -96,8 +96,8 @@ def find_serv_backend(option: Any, *, gevent: bool = False) -> ServBackend:
         return load_pywsgi() if gevent else load_native()
     if not isinstance(option, str):
         return CustomBackend(option)
-    if option in former.SERV_BACKENDS:
-        raise SettingsError(f"unknown serving backend {option!r}: {former.SERV_BACKENDS[option]}")
+    if option in removed_names.SERV_BACKENDS:
+        raise SettingsError(f"unknown serving backend {option!r}: {removed_names.SERV_BACKENDS[option]}")
     if option not in servBackendMap:
         raise SettingsError(unknown_name("serving backend", option, [_AUTO, *servBackendMap]))
     return servBackendMap[option]()

@@ -16,7 +16,11 @@ WsgiApp = Callable[..., Iterable[bytes]]
 
 @runtime_checkable
 class RpcApplication(Protocol):
-    """A WSGI application that answers its RPC requests without WSGI too."""
+    """A WSGI application that answers its RPC requests without WSGI too.
+
+    Three are behind each other: the application of one listening socket (``serving.ListenerApplication``), which a
+    serving backend is given, then :class:`Gate`, then :class:`~flaskJSONRPCServer.wsgi.Application`.
+    """
 
     def respond(self, received: ReceivedRequest) -> Response | None:
         """Answer one request. Return None if it must be answered by WSGI."""
@@ -37,8 +41,9 @@ def service_unavailable(environ: dict[str, Any], start_response: Callable[..., A
 class Gate:
     """A WSGI application that passes requests on to another one, and holds them while that one is replaced.
 
-    The serving backend and its connections know only this object. So the application behind it can be replaced without
-    touching sockets or connections, and requests that come meanwhile wait: none is refused or lost.
+    The serving backend and its connections know only this object, through a ``ListenerApplication``. So the application
+    behind it can be replaced without touching sockets or connections. Requests that come meanwhile wait: none is
+    refused or lost.
 
     A request that need not wait takes no lock. It registers itself as inside before it checks whether requests are
     held. The thread that holds requests sets the flag before it checks who is inside. So one of the two always sees the

@@ -19,9 +19,9 @@ from ..runtime.concurrency import is_socket
 __all__ = [
     "Address",
     "AnyAddress",
-    "GivenSocket",
     "Listener",
     "UnixAddress",
+    "UserSocket",
     "is_loopback",
     "is_unix",
     "open_listener",
@@ -67,7 +67,7 @@ class UnixAddress:
 
 
 @dataclass(frozen=True, slots=True)
-class GivenSocket:
+class UserSocket:
     """A bound socket of the user, such as one inherited from a parent process or a supervisor."""
 
     socket: socket.socket
@@ -82,7 +82,7 @@ class GivenSocket:
         return str(self.bound_to)
 
 
-AnyAddress = Address | UnixAddress | GivenSocket
+AnyAddress = Address | UnixAddress | UserSocket
 
 
 _own_sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
@@ -194,12 +194,12 @@ def is_list_of_addresses(bind_address: Any) -> bool:
     return isinstance(bind_address, (list, tuple)) and any(isinstance(item, (list, tuple)) for item in bind_address)
 
 
-def parse_socket(path: str | None, sock: socket.socket) -> UnixAddress | GivenSocket:
+def parse_socket(path: str | None, sock: socket.socket) -> UnixAddress | UserSocket:
     if sock.type != socket.SOCK_STREAM or sock.fileno() < 0:
         raise SettingsError(f"bindAdress={sock!r} is refused: the socket is closed, or is no stream socket")
     name = sock.getsockname()
     if name and (is_unix(sock) or name[1]):
-        return GivenSocket(sock)
+        return UserSocket(sock)
     if path is None or not is_unix(sock):
         raise SettingsError(f"bindAdress={sock!r} is refused: the socket is not bound; bind() it first")
     return UnixAddress(path, sock)
@@ -238,7 +238,7 @@ def open_listener(address: AnyAddress, backlog: int) -> Listener:
     match address:
         case UnixAddress():
             return open_unix(address, backlog)
-        case GivenSocket():
+        case UserSocket():
             return open_given(address, backlog)
     return open_tcp(address, backlog)
 
@@ -281,7 +281,7 @@ def open_unix(address: UnixAddress, backlog: int) -> Listener:
     return Listener(listener, file, is_raw=True)
 
 
-def open_given(address: GivenSocket, backlog: int) -> Listener:
+def open_given(address: UserSocket, backlog: int) -> Listener:
     try:
         # A duplicate, since the user keeps the socket, open, after the stop.
         listener = address.socket.dup()

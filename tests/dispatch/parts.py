@@ -22,7 +22,7 @@ def make_route(function, path="/api/", name=None, **options):
         plan=plan_of(function, MAGIC_NAME),
         lock_key=lock_key(function),
         output_format=None,
-        shares_secrets=False,
+        allows_cross_site_get=False,
         **options,
     )
 

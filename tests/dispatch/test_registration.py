@@ -178,7 +178,7 @@ def test_aliases_stand_beside_an_alternative_name(registrar):
 
 
 @pytest.mark.parametrize(
-    ("server", "own", "output_format", "shares_secrets"),
+    ("server", "own", "output_format", "allows_cross_site_get"),
     [
         (True, None, "%(callback)s(%(data)s);", False),
         (False, None, None, False),
@@ -188,10 +188,10 @@ def test_aliases_stand_beside_an_alternative_name(registrar):
         (True, "x(%(data)s)", "x(%(data)s)", True),
     ],
 )
-def test_fallback(server, own, output_format, shares_secrets):
+def test_fallback(server, own, output_format, allows_cross_site_get):
     (route,) = Registrar(Settings(fallback=server)).function_routes(function, fallback=own)
 
-    assert (route.output_format, route.shares_secrets) == (output_format, shares_secrets)
+    assert (route.output_format, route.allows_cross_site_get) == (output_format, allows_cross_site_get)
 
 
 @pytest.mark.parametrize(

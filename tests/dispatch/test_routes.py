@@ -26,7 +26,7 @@ def route(name, path="/", function=one):
         plan=plan_of(function, "_connection"),
         lock_key=lock_key(function),
         output_format=None,
-        shares_secrets=False,
+        allows_cross_site_get=False,
     )
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from flaskJSONRPCServer.dispatch.invoker import Invoker
 from flaskJSONRPCServer.dispatch.locks import lock_key
-from flaskJSONRPCServer.dispatch.submission import BACKEND_REFUSED, BackendCalls, DocumentedInvoker
+from flaskJSONRPCServer.dispatch.submission import BACKEND_REFUSED, BackendCalls, OverriddenInvoker
 from flaskJSONRPCServer.runtime.stats import Stats
 from flaskJSONRPCServer.sansio_jsonrpc import (
     ABSENT,
@@ -200,7 +200,7 @@ class Documented:
 
     def __init__(self, answer):
         self.calls, self.answer, self.arguments = Calls(), answer, []
-        self.invoker = DocumentedInvoker(self.call_dispatcher, self.calls.backend_calls, self.calls.invoker)
+        self.invoker = OverriddenInvoker(self.call_dispatcher, self.calls.backend_calls, self.calls.invoker)
 
     def call_dispatcher(self, *arguments):
         self.arguments.append(arguments)

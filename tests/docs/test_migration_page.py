@@ -77,7 +77,7 @@ def parameters(method):
 
 def other_members():
     """Return the public attributes of a server besides its methods."""
-    of_class = {name for name in vars(flaskJSONRPCServer) if not name.startswith("_")} - PUBLIC
+    of_class = {name for name in dir(flaskJSONRPCServer) if not name.startswith("_")} - PUBLIC
     of_instance = {name for name in vars(flaskJSONRPCServer(None)) if not name.startswith("_")}
     return of_class | of_instance | {"_parentModule"}
 

@@ -10,7 +10,7 @@ from tests.gevent.processes import lines_of
 # experimental=True, it does not end before some were.
 SCRIPT = """
 import gzip
-from flaskJSONRPCServer import documented
+from flaskJSONRPCServer import message_helpers
 from flaskJSONRPCServer.sansio_jsonrpc.codecs.standard import StandardCodec
 
 experimental = OPTIONS["experimental"]
@@ -41,9 +41,9 @@ def fix(value):
         return "fixed"
 
 StandardCodec.loads = watched("read", StandardCodec.loads, lambda codec, data: data == text)
-documented.gunzip = watched("decompressed", documented.gunzip, lambda data: data == body)
-compress = documented.gzip.compress
-documented.gzip.compress = watched("compressed", compress, lambda data: len(data) > 300_000)
+message_helpers.gunzip = watched("decompressed", message_helpers.gunzip, lambda data: data == body)
+compress = message_helpers.gzip.compress
+message_helpers.gzip.compress = watched("compressed", compress, lambda data: len(data) > 300_000)
 server._fixJSON = fix
 server.registerFunction(lambda value: [*value, object()], path="/api", name="large")
 server.registerFunction(lambda: "small", path="/api", name="small")

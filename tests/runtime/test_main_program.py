@@ -4,7 +4,7 @@ from types import ModuleType
 
 import pytest
 
-from flaskJSONRPCServer.runtime.main_program import ModuleOfMain
+from flaskJSONRPCServer.runtime.main_program import MainModule
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def module():
 
 @pytest.fixture
 def main_program(module):
-    return ModuleOfMain(lambda: module)
+    return MainModule(lambda: module)
 
 
 def test_one_global_is_returned_by_its_name(main_program):
@@ -45,7 +45,7 @@ def test_statements_change_the_globals(main_program, module):
 
 def test_module_is_looked_up_at_each_access(main_program, module):
     modules = [module]
-    current = ModuleOfMain(lambda: modules[-1])
+    current = MainModule(lambda: modules[-1])
     modules.append(ModuleType("newer_main_of_tests"))
     modules[-1].LIMIT = 5
     assert current.copy_global("LIMIT") == 5

@@ -53,7 +53,7 @@ Message = JsonRpcRequest | JsonRpcResponse | JsonRpcInvalidMessage
 
 
 @dataclass(frozen=True, slots=True)
-class Excess:
+class LimitExceeded:
     """The reason why a call may not run.
 
     Attributes:
@@ -149,9 +149,9 @@ class RateLimiter:
             for index, member in enumerate(messages)
         )
 
-    def _excesses(self, messages: Sequence[Message], endpoint: Endpoint, client: str) -> dict[int, Excess]:
+    def _excesses(self, messages: Sequence[Message], endpoint: Endpoint, client: str) -> dict[int, LimitExceeded]:
         """Return the messages that may not run: by their index, the reason."""
-        excesses: dict[int, Excess] = {}
+        excesses: dict[int, LimitExceeded] = {}
         all_indexes = range(len(messages))
         # admit() has taken the unit of the first remaining message.
         for rule in self._wide_rules(endpoint):
@@ -160,14 +160,14 @@ class RateLimiter:
             self._take_each(rule, [index for index in indexes if index not in excesses], client, excesses)
         return excesses
 
-    def _take_each(self, rule: Rule, indexes: list[int], client: str, excesses: dict[int, Excess]) -> None:
+    def _take_each(self, rule: Rule, indexes: list[int], client: str, excesses: dict[int, LimitExceeded]) -> None:
         """Take a unit for each message in their order, and add the messages that get none to ``excesses``."""
         if indexes:
             units, excess = self._take(rule, client, len(indexes))
             if excess is not None:
                 excesses.update(dict.fromkeys(indexes[units:], excess))
 
-    def _take(self, rule: Rule, client: str, count: int) -> tuple[int, Excess | None]:
+    def _take(self, rule: Rule, client: str, count: int) -> tuple[int, LimitExceeded | None]:
         """Take up to ``count`` units of a rule; return the number granted, and the reason if it is lower."""
         excess = None
         key = (self._name, rule.scope, client)
@@ -175,7 +175,9 @@ class RateLimiter:
             grant = self._counters.take(item, key, count)
             if grant.units < count:
                 count = grant.units
-                excess = max(excess or Excess(item, 0), Excess(item, grant.retry_ms), key=attrgetter("retry_ms"))
+                excess = max(
+                    excess or LimitExceeded(item, 0), LimitExceeded(item, grant.retry_ms), key=attrgetter("retry_ms")
+                )
             if not count:
                 break
         return count, excess
@@ -232,7 +234,7 @@ class RateLimiter:
             self._log.write(ERROR, "rateLimit['identity'] failed; the client goes by its address", traceback=True)
 
 
-def refusal_of(message: Message, excess: Excess) -> JsonRpcInvalidMessage:
+def refusal_of(message: Message, excess: LimitExceeded) -> JsonRpcInvalidMessage:
     """Return the message in place of one that may not run. A notification gets no answer either way."""
     return JsonRpcInvalidMessage(None if isinstance(message, JsonRpcResponse) else message.id, excess.error)
 

@@ -6,8 +6,8 @@ import threading
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from ...dispatch.backends import CallAnswer
-from ...dispatch.context import BackendContext
+from ...dispatch.backend_context import BackendContext
+from ...dispatch.exec_backend import CallAnswer
 from ...dispatch.facade import ServerFacade
 from ...errors import SettingsError
 from ..base import PreparedBackend, already_running_error

@@ -16,8 +16,8 @@ from typing import Any
 import kombu
 from celery import states
 
-from ...dispatch.backends import CallAnswer
-from ...dispatch.context import BackendContext
+from ...dispatch.backend_context import BackendContext
+from ...dispatch.exec_backend import CallAnswer
 from ...dispatch.remote import CALL_TIMED_OUT, WORKER_LOST, RemoteCall, answer_of_outcome
 from ...runtime.concurrency import make_condition, make_event
 from ...runtime.logs import ERROR, WARNING

@@ -16,8 +16,8 @@ from celery import signals
 from celery.exceptions import Ignore, Reject
 from celery.worker.control import control_command
 
-from ...dispatch.backends import CallAnswer
-from ...dispatch.context import BackendContext
+from ...dispatch.backend_context import BackendContext
+from ...dispatch.exec_backend import CallAnswer
 from ...dispatch.invoker import logged_error
 from ...dispatch.remote import WORKER_LOST, outcome_of_answer, parts_of_outcome
 from ...dispatch.submission import server_exception

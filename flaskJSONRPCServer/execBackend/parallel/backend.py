@@ -7,8 +7,8 @@ import pickle
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from ...dispatch.backends import CallAnswer
-from ...dispatch.context import BackendContext
+from ...dispatch.backend_context import BackendContext
+from ...dispatch.exec_backend import CallAnswer
 from ...dispatch.facade import ServerFacade
 from ...dispatch.remote import answer_of_outcome
 from ...errors import SettingsError, UnsupportedError, unknown_name

@@ -113,7 +113,7 @@ class ChildServer:
         route = self._routes.get((path, name))
         if route is None or route.function is not function:
             plan = plan_of(function, self.magic_name)
-            route = Route(name, path, function, plan, lock_key(function), None, shares_secrets=False)
+            route = Route(name, path, function, plan, lock_key(function), None, allows_cross_site_get=False)
             self._routes[path, name] = route
         return route
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ...dispatch.backends import CallAnswer
+from ...dispatch.exec_backend import CallAnswer
 from ...dispatch.remote import RemoteCall
 from ...runtime.concurrency import make_event
 from ...sansio_jsonrpc import JsonRpcException

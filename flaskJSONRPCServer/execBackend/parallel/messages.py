@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
-from ...dispatch.context import BackendContext
+from ...dispatch.backend_context import BackendContext
 from ...dispatch.routes import Route
 
 __all__ = ["NOT_SERVED", "CallMessage", "ChildSetup", "make_call_message", "make_setup"]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, Final
 
-from ...dispatch.context import BackendContext
+from ...dispatch.backend_context import BackendContext
 from ...dispatch.routes import Route
 from ...errors import ServerStateError
 from ...runtime.interrupts import is_interrupt

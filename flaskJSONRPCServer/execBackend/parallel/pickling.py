@@ -21,7 +21,7 @@ from typing import Any
 
 import cloudpickle
 
-from ...dispatch.context import BackendContext
+from ...dispatch.backend_context import BackendContext
 from ...dispatch.facade import ServerFacade
 from ...runtime.concurrency import make_reentrant_lock
 from ...runtime.sources import UncachedLoader

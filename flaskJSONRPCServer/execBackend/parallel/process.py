@@ -24,12 +24,12 @@ from .channel import ChannelSession
 from .wire import MessageType, Wire
 
 __all__ = [
+    "CallTimeoutError",
     "ChildLostError",
     "ChildProcess",
-    "ClientGoneError",
+    "ClientDisconnectedError",
     "OpenSession",
     "SlotWakeup",
-    "TooLateError",
     "is_closed",
 ]
 
@@ -57,11 +57,11 @@ class ChildLostError(Exception):
     """The child has ended."""
 
 
-class ClientGoneError(Exception):
+class ClientDisconnectedError(Exception):
     """The client closed its connection before its call was answered."""
 
 
-class TooLateError(Exception):
+class CallTimeoutError(Exception):
     """The child did not answer in time."""
 
 
@@ -158,13 +158,13 @@ class ChildProcess:
 
         Raises:
             ChildLostError: The child has ended.
-            TooLateError: The child does not take the message before the deadline.
+            CallTimeoutError: The child does not take the message before the deadline.
         """
         try:
             self._limit(deadline)
             self._wire.send(message_type, body)
         except TimeoutError as exc:
-            raise TooLateError from exc
+            raise CallTimeoutError from exc
         except OSError as exc:
             raise ChildLostError from exc
 
@@ -177,15 +177,15 @@ class ChildProcess:
 
         Raises:
             ChildLostError: The child has ended.
-            TooLateError: No message came before the deadline.
-            ClientGoneError: The client closed its connection before.
+            CallTimeoutError: No message came before the deadline.
+            ClientDisconnectedError: The client closed its connection before.
         """
         with self._watched(client):
             self._ready = set()
             while not self.is_readable:
                 self._wait_until(deadline)
                 if client in self._ready and not self.is_readable:
-                    raise ClientGoneError
+                    raise ClientDisconnectedError
         # A message that it sent is there even if it has ended since. If only the pidfd is ready, there is no message,
         # though a program that it started may keep its socket open.
         if self._socket.fileno() not in self._ready:
@@ -194,7 +194,7 @@ class ChildProcess:
             self._limit(deadline)
             return self._wire.receive()
         except TimeoutError as exc:
-            raise TooLateError from exc
+            raise CallTimeoutError from exc
         except (OSError, EOFError) as exc:
             raise ChildLostError from exc
 
@@ -208,7 +208,7 @@ class ChildProcess:
 
     def end(self) -> None:
         """Let it end on its own, and kill it if it does not; release its resources."""
-        with contextlib.suppress(ChildLostError, TooLateError):
+        with contextlib.suppress(ChildLostError, CallTimeoutError):
             self.send(MessageType.END, b"", time.monotonic() + _END_S)
             self.receive(time.monotonic() + _END_S)
         self.discard()
@@ -230,7 +230,7 @@ class ChildProcess:
     def _wait_until(self, deadline: float | None) -> None:
         left_s = None if deadline is None else deadline - time.monotonic()
         if left_s is not None and left_s <= 0:
-            raise TooLateError
+            raise CallTimeoutError
         self.wait(left_s)
 
     @contextlib.contextmanager

@@ -20,7 +20,15 @@ from ...sansio_jsonrpc import JsonRpcError
 from ..base import stopped_error
 from .job import Job
 from .pickling import FunctionPickler, PickledFunction
-from .process import ChildLostError, ChildProcess, ClientGoneError, OpenSession, SlotWakeup, TooLateError, is_closed
+from .process import (
+    CallTimeoutError,
+    ChildLostError,
+    ChildProcess,
+    ClientDisconnectedError,
+    OpenSession,
+    SlotWakeup,
+    is_closed,
+)
 from .wire import MessageType
 
 __all__ = ["JobQueue", "Limits", "PoolParts", "Slot"]
@@ -191,7 +199,7 @@ class Slot:
             self._queue.increment("restarted")
         self._starts += 1
         self._failed_starts = 0
-        with contextlib.suppress(ChildLostError, TooLateError):  # the first call notices
+        with contextlib.suppress(ChildLostError, CallTimeoutError):  # the first call notices
             self._send_globals(child, time.monotonic() + _BOOT_S)
 
     def _is_ready(self, child: ChildProcess) -> bool:
@@ -201,7 +209,7 @@ class Slot:
                 return False
         try:
             return child.receive(deadline)[0] == MessageType.READY
-        except (ChildLostError, TooLateError):
+        except (ChildLostError, CallTimeoutError):
             return False
 
     def _start_later(self, why: str) -> None:
@@ -247,17 +255,17 @@ class Slot:
         except NotSentError:
             self._lose(child)
             self._queue.requeue(job)
-        except (ChildLostError, ClientGoneError, TooLateError) as exc:
+        except (ChildLostError, ClientDisconnectedError, CallTimeoutError) as exc:
             self._fail(job, self._error_for(exc, self._lose(child), timeout_s))
         else:
             self._take_answer(job, *answer)
             self._retire_when_due(child)
 
     def _error_for(self, exc: Exception, how: str, timeout_s: float | None) -> JsonRpcError:
-        if isinstance(exc, TooLateError):
+        if isinstance(exc, CallTimeoutError):
             self._queue.increment("killed")
             return JsonRpcError(CALL_TIMED_OUT, f"The call took longer than {timeout_s:g} s, and was ended")
-        if isinstance(exc, ClientGoneError):
+        if isinstance(exc, ClientDisconnectedError):
             self._queue.increment("cancelled")
             return JsonRpcError(WORKER_LOST, "The call was ended: its client has closed the connection")
         return JsonRpcError(WORKER_LOST, f"The process that ran the call was lost: {how}")

@@ -31,10 +31,10 @@ from .timeouts import timeouts_of
 if TYPE_CHECKING:
     from .exchange import HttpExchange
 
-__all__ = ["FrontServer", "NativeBackend"]
+__all__ = ["NativeBackend", "SharedState"]
 
 
-class FrontServer:
+class SharedState:
     """The settings, threads and limits that all connections of one address share.
 
     Args:
@@ -125,7 +125,7 @@ class NativeBackend:
         """As :meth:`~flaskJSONRPCServer.servBackend.base.ServBackend.start`."""
         _, listener = bindAdress
         name = f"{server.name}-{self._id}"
-        front = FrontServer(server.settings, server.log, wsgiApp, listener, name)
+        front = SharedState(server.settings, server.log, wsgiApp, listener, name)
         manager = ConnectionManager(front, listener, f"{name}-connections")
         manager.start()
         return manager

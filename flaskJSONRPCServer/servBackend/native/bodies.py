@@ -87,11 +87,11 @@ class IterableBody:
         if part and self._frame is not None:
             self._silent_since = None
             return self._exchange.connection.send(self._frame(part))
-        if self._is_unheard():
+        if self._client_is_silent():
             self._exchange.connection.abort()
         return True
 
-    def _is_unheard(self) -> bool:
+    def _client_is_silent(self) -> bool:
         """Return whether the client has ended its side, and nothing has been sent to it for :data:`SILENCE_S`.
 
         Only a send tells a client that has gone from one that still reads, and an empty part sends nothing.
@@ -112,7 +112,7 @@ class IterableBody:
         try:
             self._close()
         except Exception:  # noqa: BLE001  code of the user; the thread goes on
-            self._exchange.connection.server.log.write(ERROR, "closing an answer failed", traceback=True)
+            self._exchange.connection.shared.log.write(ERROR, "closing an answer failed", traceback=True)
 
 
 class DeclaredBody:

@@ -15,7 +15,7 @@ from ...runtime.thread_pool import Task
 from ..tls import send_close_notify
 from .exchange import HttpExchange
 from .messages import CONTINUE
-from .protocol import CLOSED, HANDSHAKE, RUNNING, HttpConnection
+from .protocol import CLOSED, HANDSHAKE, PENDING, HttpConnection
 
 if TYPE_CHECKING:
     from .connections import ConnectionManager
@@ -42,7 +42,7 @@ class ClientConnection:
         http: The state of the connection.
 
     Attributes:
-        server: The state that all connections of the address share.
+        shared: The state that all connections of the address share.
         socket: The socket.
         is_closed: Whether the socket is closed.
         stream: The stream that answers the current request.
@@ -70,7 +70,7 @@ class ClientConnection:
         "is_closed",
         "registered",
         "scheduled_at",
-        "server",
+        "shared",
         "socket",
         "stream",
     )
@@ -78,7 +78,7 @@ class ClientConnection:
     def __init__(
         self, manager: ConnectionManager, sock: socket.socket, address: Any, client: str, http: HttpConnection
     ) -> None:
-        self.server = manager.server
+        self.shared = manager.shared
         self.socket = sock
         self.address = address
         self.client = client
@@ -105,12 +105,12 @@ class ClientConnection:
     @property
     def is_broken(self) -> bool:
         """Whether further bytes cannot reach the client. The manager may not have closed the socket yet."""
-        return self.is_closed or self.http.phase is not RUNNING
+        return self.is_closed or self.http.phase is not PENDING
 
     def is_gone(self) -> bool:
         """Return whether nobody waits for the answer any more: the client has gone, or the request has timed out."""
         http = self.http
-        if self.is_closed or http.phase is not RUNNING:
+        if self.is_closed or http.phase is not PENDING:
             return True
         if not http.has_eof:
             return False
@@ -146,9 +146,9 @@ class ClientConnection:
         While other requests wait for a thread, the manager sends all answers in turn. A thread that sends releases
         the interpreter's lock for the system call, and gets it back late when many threads want it.
         """
-        if self.server.pool.has_waiting:
-            self._manager.deliver(self, message, keeps_alive=keeps_alive)
-        elif not self.deliver(message, time.monotonic(), keeps_alive=keeps_alive):
+        if self.shared.pool.has_waiting:
+            self._manager.queue_answer(self, message, keeps_alive=keeps_alive)
+        elif not self.send_last_part(message, time.monotonic(), keeps_alive=keeps_alive):
             self._manager.schedule_update(self)
 
     def run_when_drained(self, task: Task) -> None:
@@ -158,13 +158,13 @@ class ClientConnection:
             if not is_closed:
                 self._task_when_drained = task
         if is_closed:  # the manager no longer looks at this connection
-            self.server.pool.submit(task, is_bounded=False)
+            self.shared.pool.submit(task, is_bounded=False)
         else:
             self._manager.schedule_update(self)
 
     def finish_answer(self, *, keeps_alive: bool) -> None:
         """Finish the request, after all of its answer has been passed to :meth:`send`."""
-        self.deliver(b"", time.monotonic(), keeps_alive=keeps_alive)
+        self.send_last_part(b"", time.monotonic(), keeps_alive=keeps_alive)
         self._manager.schedule_update(self)
 
     def abort(self) -> None:
@@ -201,19 +201,19 @@ class ClientConnection:
                 if self._tls is None or not self._tls.pending():
                     return
 
-    def deliver(self, message: bytes, now: float, *, keeps_alive: bool) -> bool:
+    def send_last_part(self, message: bytes, now: float, *, keeps_alive: bool) -> bool:
         """Send the last part of an answer, and finish the request. Return whether the manager need not act."""
         http = self.http
         with self._lock:
             is_sent = self._send(message, now)
             self.exchange = None
-            is_quiet = http.finish_answer(now, keeps_alive=keeps_alive)
-            return is_quiet and is_sent and self.registered == selectors.EVENT_READ and not self.counted_bytes
+            needs_no_update = http.finish_answer(now, keeps_alive=keeps_alive)
+            return needs_no_update and is_sent and self.registered == selectors.EVENT_READ and not self.counted_bytes
 
     @property
-    def is_quiet(self) -> bool:
+    def needs_no_update(self) -> bool:
         """Whether the manager need not act before the next request comes."""
-        return self.http.is_quiet and self.registered == selectors.EVENT_READ and not self.counted_bytes
+        return self.http.needs_no_update and self.registered == selectors.EVENT_READ and not self.counted_bytes
 
     def flush(self, now: float) -> None:
         """Send the waiting bytes.
@@ -263,7 +263,7 @@ class ClientConnection:
     @property
     def is_busy(self) -> bool:
         """Whether a request is being answered, or an answer is being sent."""
-        return self.http.phase is RUNNING or self.http.outgoing.size > 0
+        return self.http.phase is PENDING or self.http.outgoing.size > 0
 
     def expire(self, now: float) -> None:
         """Act on the deadline if it has passed."""
@@ -306,7 +306,7 @@ class ClientConnection:
         if stream is not None:
             stream.client_gone()
         if task is not None:
-            self.server.pool.submit(task, is_bounded=False)
+            self.shared.pool.submit(task, is_bounded=False)
 
     def take_drained_task(self) -> Task | None:
         """Return the task that waits for all bytes to be sent, once they are; else None."""
@@ -319,7 +319,7 @@ class ClientConnection:
     def _send(self, data: bytes, now: float) -> bool:
         """Send as many bytes as the socket accepts, and queue the rest. Return whether all bytes have been sent."""
         http = self.http
-        if self.is_closed or http.phase is not RUNNING:
+        if self.is_closed or http.phase is not PENDING:
             return True
         count = 0 if http.outgoing.size else self._send_now(data)
         if count == len(data):

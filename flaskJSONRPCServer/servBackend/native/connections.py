@@ -1,4 +1,4 @@
-"""All connections of one address, from accept to close, in one thread.
+"""All connections of one address, from accept to close, in one thread at a time.
 
 The manager's thread accepts, does TLS handshakes, receives, and sends the bytes that a socket did not accept at once. A
 thread of the pool gets a complete request, computes, and returns the answer. So a client that is silent, slow or gone
@@ -7,6 +7,9 @@ costs a descriptor and bounded memory, but no thread.
 While requests wait for a thread, the manager sends the answers too. A thread that sends releases the interpreter's lock
 and would lose it at each answer. For the same reason the pool wakes one thread at a time, and each thread that takes a
 task wakes the next.
+
+"The manager's thread" is whichever thread leads, see :mod:`.leadership`. The lead passes on when a short call
+blocks, and only between two steps, so one thread alone uses the manager at any time.
 """
 
 from __future__ import annotations
@@ -28,12 +31,12 @@ from .deadlines import Deadlines
 from .exchange import HttpExchange
 from .leadership import Leadership
 from .memory import UNCOUNTED_BYTES, MemoryBudget
-from .protocol import BODY, CLOSED, HANDSHAKE, RUNNING
+from .protocol import BODY, CLOSED, HANDSHAKE, PENDING
 from .request_queue import RequestQueue
 from .wakeup import Wakeup
 
 if TYPE_CHECKING:
-    from .backend import FrontServer
+    from .backend import SharedState
 
 __all__ = ["ConnectionManager"]
 
@@ -71,37 +74,37 @@ class ConnectionManager:
     """Owns all connections of one address, and passes their requests to threads.
 
     Args:
-        server: The state that all connections share.
+        shared: The state that all connections share.
         listener: The listening socket. The manager works on a duplicate.
         name: The name of the manager's thread.
 
     Attributes:
-        server: As given.
+        shared: As given.
         is_stopping: Whether each connection ends after its current request.
     """
 
-    def __init__(self, server: FrontServer, listener: socket.socket, name: str) -> None:
-        self.server = server
+    def __init__(self, shared: SharedState, listener: socket.socket, name: str) -> None:
+        self.shared = shared
         self.is_stopping = False
-        self._acceptor = Acceptor(listener, server.limits)
+        self._acceptor = Acceptor(listener, shared.limits)
         self._selector = selectors.DefaultSelector()
         self._wakeup = Wakeup()
         self._to_update: deque[ClientConnection] = deque()  # appended to by any thread
         self._answers: deque[tuple[ClientConnection, bytes, bool]] = deque()  # appended to by any thread
         self._needs_wakeup = True  # written by the manager's thread
         # A connection whose deadline is checked within this time need not be scheduled when a request begins to run.
-        self._next_check_within_s = server.timeouts.idle_timeout_s
-        if server.timeouts.request_timeout_s < math.inf:
+        self._next_check_within_s = shared.timeouts.idle_timeout_s
+        if shared.timeouts.request_timeout_s < math.inf:
             self._next_check_within_s = -math.inf
         # Only the manager's thread uses the attributes below.
         self._connections: set[ClientConnection] = set()
         self._now = time.monotonic()
         self._deadlines: Deadlines[ClientConnection] = Deadlines()
-        self._memory = MemoryBudget(server.limits.max_buffered_bytes)
+        self._memory = MemoryBudget(shared.limits.max_buffered_bytes)
         self._stop_at = self._grace_ends_at = math.inf
         self._cut_off = 0  # connections that still had an answer to send when the stop ended
-        self._leadership = Leadership(self._manage, server.pool, name, self._on_lead_lost)
-        self._queue = RequestQueue(server, self._leadership, self._refuse_busy)
+        self._leadership = Leadership(self._manage, shared.pool, name, self._on_lead_lost)
+        self._queue = RequestQueue(shared, self._leadership, self._refuse_busy)
         _managers.add(self)
 
     def start(self) -> None:
@@ -120,9 +123,9 @@ class ConnectionManager:
         self._wakeup.send()
         self._leadership.join()
         # A call whose client has gone may still run; it has the same time to end as the others.
-        dropped, running = self.server.pool.stop(max(0.0, self._stop_at - time.monotonic()))
+        dropped, running = self.shared.pool.stop(max(0.0, self._stop_at - time.monotonic()))
         for task in dropped:  # their connections are closed: each task only releases its request and closes its stream
-            self.server.pool.submit(task, is_bounded=False)
+            self.shared.pool.submit(task, is_bounded=False)
         return max(len(running), self._cut_off)
 
     def close_in_child(self) -> None:
@@ -137,10 +140,10 @@ class ConnectionManager:
         self._to_update.append(connection)
         self._wakeup.send()
 
-    def deliver(self, connection: ClientConnection, message: bytes, *, keeps_alive: bool) -> None:
+    def queue_answer(self, connection: ClientConnection, message: bytes, *, keeps_alive: bool) -> None:
         """Have the manager's thread send a complete answer, together with others, within ``_DELIVERY_S``."""
         self._answers.append((connection, message, keeps_alive))
-        if self._needs_wakeup or not self.server.pool.has_waiting:
+        if self._needs_wakeup or not self.shared.pool.has_waiting:
             self._wakeup.send()
 
     def _manage(self) -> bool:
@@ -149,7 +152,7 @@ class ConnectionManager:
             try:
                 self._step()
             except Exception:  # noqa: BLE001  without this thread, nothing is served
-                self.server.write_failure("the connection manager failed at a step")
+                self.shared.write_failure("the connection manager failed at a step")
             if not self._queue.answer_short():
                 return False
         self._close()
@@ -178,9 +181,10 @@ class ConnectionManager:
 
     def _wait(self, now: float) -> list[tuple[selectors.SelectorKey, int]]:
         """Wait for events of the sockets, a wakeup or a deadline, and return the events."""
-        # Set before _wait_timeout() looks for answers: one that is delivered after that wakes this thread.
+        # Set before _wait_timeout() looks for answers: one that is queued after that wakes this thread.
         self._needs_wakeup = True
         timeout_s = self._wait_timeout(now)
+        # So short a wait needs no wakeup: it lets answers go out together.
         self._needs_wakeup = timeout_s != _DELIVERY_S
         events = self._selector.select(timeout_s)
         self._now = time.monotonic()
@@ -205,14 +209,14 @@ class ConnectionManager:
         if isinstance(exc, OSError):
             self._log_broken(connection, exc)
         else:
-            self.server.log.write(ERROR, "a connection failed", traceback=True)
+            self.shared.log.write(ERROR, "a connection failed", traceback=True)
             self._drop_connection(connection)
 
     def _wait_timeout(self, now: float) -> float | None:
         """Return how long the selector may wait, in seconds; None for no limit."""
         if self._to_update or self._answers or not self._queue.is_empty:
             return 0
-        if self.server.pool.has_waiting:
+        if self.shared.pool.has_waiting:
             return _DELIVERY_S
         if self.is_stopping:
             grace_ends_at = self._grace_ends_at if now < self._grace_ends_at else math.inf
@@ -241,7 +245,7 @@ class ConnectionManager:
             self._handle_failure(connection, exc)
 
     def _send_answer(self, connection: ClientConnection, message: bytes, keeps_alive: bool) -> None:
-        if not connection.deliver(message, self._now, keeps_alive=keeps_alive):
+        if not connection.send_last_part(message, self._now, keeps_alive=keeps_alive):
             self._update(connection)
 
     def _expire(self, connection: ClientConnection) -> None:
@@ -255,23 +259,23 @@ class ConnectionManager:
         self._run_step(self._shed, connection)
 
     def _shed(self, connection: ClientConnection) -> None:
-        connection.shed(self.server.busy_refusal, self._now)
+        connection.shed(self.shared.busy_refusal, self._now)
         self._update(connection)
 
     def _update(self, connection: ClientConnection) -> None:
         """Act on the state of a connection: take its request, and register what it waits for."""
         now = self._now
-        http, server = connection.http, self.server
+        http, shared = connection.http, self.shared
         if self.is_stopping and not http.is_stopping:  # before a request is taken: its answer says Connection: close
             connection.stop(now)
         if (exchange := connection.take_request(now)) is not None and self._begin_request(connection, exchange):
             return
         if (task := connection.take_drained_task()) is not None:
-            server.pool.submit(task, is_bounded=False)
+            shared.pool.submit(task, is_bounded=False)
         if self._memory.update(connection):
             self._free_memory(connection, now)
         if http.last_refusal is not None:
-            server.write_log("refused:", connection.client or "a client", str(http.last_refusal))
+            shared.write_log("refused:", connection.client or "a client", str(http.last_refusal))
             http.last_refusal = None
         if http.should_end_writing:
             connection.end_writing()
@@ -288,21 +292,23 @@ class ConnectionManager:
             self._queue.add(exchange, self._now, is_small=is_small)
         else:
             exchange.discard()
-            connection.shed(self.server.memory_refusal, self._now)
+            connection.shed(self.shared.memory_refusal, self._now)
             self.schedule_update(connection)  # for the requests behind it
         # A running request has no deadline of its own, so an earlier scheduled check is enough.
-        return is_small and connection.scheduled_at <= self._now + self._next_check_within_s and connection.is_quiet
+        return (
+            is_small and connection.scheduled_at <= self._now + self._next_check_within_s and connection.needs_no_update
+        )
 
     def _may_receive(self, connection: ClientConnection) -> bool:
         """Return whether to read a connection. While memory is short, no request is read ahead of the current one."""
-        return not self._memory.is_exceeded or connection.http.phase is not RUNNING
+        return not self._memory.is_exceeded or connection.http.phase is not PENDING
 
     def _schedule(self, connection: ClientConnection, now: float) -> None:
         deadline = connection.http.deadline
-        if connection.http.phase is RUNNING:
+        if connection.http.phase is PENDING:
             # The thread that answers does not report that it has finished, which saves a wakeup. The idle time that
             # begins then is checked at the latest when it is over.
-            deadline = min(deadline, now + self.server.timeouts.idle_timeout_s)
+            deadline = min(deadline, now + self.shared.timeouts.idle_timeout_s)
         self._deadlines.add(deadline, connection)
 
     def _register(self, connection: ClientConnection) -> None:
@@ -322,7 +328,7 @@ class ConnectionManager:
     def _free_memory(self, connection: ClientConnection, now: float) -> None:
         """Refuse the body that found no room, or end the connection that has read nothing for the longest time."""
         if connection.http.phase is BODY:
-            connection.refuse(self.server.memory_refusal, now)
+            connection.refuse(self.shared.memory_refusal, now)
             return
         slowest = min(
             (other for other in self._connections if other.unsent_bytes > UNCOUNTED_BYTES),
@@ -330,7 +336,7 @@ class ConnectionManager:
             default=None,
         )
         if slowest is not None:
-            self.server.write_log("cut off, since max_buffered_bytes is reached:", slowest.client or "a client")
+            self.shared.write_log("cut off, since max_buffered_bytes is reached:", slowest.client or "a client")
             self._drop_connection(slowest)
 
     def _accept(self) -> None:
@@ -343,7 +349,7 @@ class ConnectionManager:
             except (BlockingIOError, ConnectionAbortedError):  # another process has accepted it, or the client has gone
                 return
             except OSError as exc:
-                self.server.write_log("a connection cannot be accepted:", repr(exc))
+                self.shared.write_log("a connection cannot be accepted:", repr(exc))
                 self._acceptor.pause(self._selector, until=time.monotonic() + PAUSE_S)
                 return
             self._add_connection(sock, address)
@@ -352,13 +358,13 @@ class ConnectionManager:
         """Add an accepted connection, unless its client has too many."""
         client = self._acceptor.client_host(address)
         if not self._acceptor.admit(client):
-            self.server.write_log("refused, since max_connections_per_client is reached:", client)
+            self.shared.write_log("refused, since max_connections_per_client is reached:", client)
             sock.close()
             return
         try:
-            connection = self.server.make_connection(self, sock, address, client)
+            connection = self.shared.make_connection(self, sock, address, client)
         except OSError as exc:  # the client has gone already
-            self.server.write_log("a connection broke:", repr(exc))
+            self.shared.write_log("a connection broke:", repr(exc))
             self._acceptor.release(client)
             sock.close()
             return
@@ -367,9 +373,9 @@ class ConnectionManager:
 
     def _log_broken(self, connection: ClientConnection, exc: OSError) -> None:
         if connection.http.phase is HANDSHAKE:  # plain HTTP, an old version, no certificate, a port scan
-            self.server.write_log("no TLS with", f"{connection.address or 'a client'}: {exc!r}")
+            self.shared.write_log("no TLS with", f"{connection.address or 'a client'}: {exc!r}")
         else:
-            self.server.write_log("a connection broke:", repr(exc))
+            self.shared.write_log("a connection broke:", repr(exc))
         self._drop_connection(connection)
 
     def _drop_connection(self, connection: ClientConnection) -> None:

@@ -35,7 +35,7 @@ class Deadlines(Generic[Item]):
         self._heap: list[list[Any]] = []
         self._entries: dict[Item, list[Any]] = {}
         self._numbers = itertools.count()
-        self._let_go = 0  # entries without an item
+        self._discarded = 0  # entries without an item
 
     @property
     def next(self) -> float:
@@ -56,8 +56,8 @@ class Deadlines(Generic[Item]):
         entry = self._entries.pop(item, None)
         if entry is not None:
             entry[2] = None
-            self._let_go += 1
-            if self._let_go > len(self._entries) + _FREE_ENTRIES:
+            self._discarded += 1
+            if self._discarded > len(self._entries) + _FREE_ENTRIES:
                 self._compact()
 
     def due(self, now: float) -> list[Item]:
@@ -66,7 +66,7 @@ class Deadlines(Generic[Item]):
         while self._heap and self._heap[0][0] <= now:
             item = heapq.heappop(self._heap)[2]
             if item is None:
-                self._let_go -= 1
+                self._discarded -= 1
             else:
                 item.scheduled_at = _NEVER
                 del self._entries[item]
@@ -77,10 +77,10 @@ class Deadlines(Generic[Item]):
         """Remove the entries without an item: their times may be days away."""
         self._heap = [entry for entry in self._heap if entry[2] is not None]
         heapq.heapify(self._heap)
-        self._let_go = 0
+        self._discarded = 0
 
     def clear(self) -> None:
         """Remove all items."""
         self._heap.clear()
-        self._let_go = 0
+        self._discarded = 0
         self._entries.clear()

@@ -38,16 +38,17 @@ _NOTHING_WRITTEN: list[bytes] = []  # never appended to
 
 
 class HttpExchange:
-    """A request and its answer: a task of the thread pool.
+    """A request and its answer, as HTTP: a task of the thread pool.
 
-    The pipeline reads the request here directly. An environ is made only when something asks for it.
+    The pipeline reads the request here directly. It makes an ``Exchange`` of it (``dispatch/exchange.py``): the same
+    request, as JSON-RPC. An environ is made only when something asks for it.
 
     Args:
         connection: The connection that the request came by.
         request: The request.
 
     Attributes:
-        head: The head of the request, as CGI variables.
+        head: The head of the request, as CGI variables; and the address that it came to.
         connection, request: As given.
         has_begun: Whether a thread has begun to answer.
         has_sent_head: Whether the head of the answer has been sent.
@@ -179,17 +180,18 @@ class HttpExchange:
         self.finish(keeps_alive=False)
 
     def _answer(self) -> None:
-        server = self.connection.server
-        if server.respond is not None:
+        shared = self.connection.shared
+        if shared.respond is not None:
             began = perf_counter()
-            response = server.respond(self)
+            response = shared.respond(self)
             if response is not None:
-                server.short_calls.record(self.head["PATH_INFO"], began, perf_counter())
+                shared.short_calls.record(self.head["PATH_INFO"], began, perf_counter())
                 self._send_response(response)
                 return
+        # Not RPC, or Flask has to see it: as WSGI, it passes the gate once more.
         # A generator of the application may be continued in another thread: it must see the same context variables.
         context = contextvars.copy_context()
-        body = context.run(server.wsgi_app, self.environ, self.start_response)
+        body = context.run(shared.wsgi_app, self.environ, self.start_response)
         if self._stream is not None:
             close_body(body)
             if self._status.startswith("5"):  # Flask turned an exception into this; nobody will complete the stream
@@ -265,7 +267,7 @@ class HttpExchange:
     def fail(self) -> None:
         """Log the current exception. Answer 500, or end the connection if the answer has begun."""
         unique_id = uuid.uuid4().hex
-        self.connection.server.log.write(ERROR, f"[{unique_id}] an answer broke off", traceback=True)
+        self.connection.shared.log.write(ERROR, f"[{unique_id}] an answer broke off", traceback=True)
         if self._stream is not None:
             self.connection.abort()
             self._stream.client_gone()
@@ -291,7 +293,7 @@ class HttpExchange:
 
     def _make_environ(self) -> dict[str, Any]:
         environ = {
-            **self.connection.server.environ,
+            **self.connection.shared.environ,
             **self.head,
             "wsgi.input": self.request.body.open(),
             "wsgi.errors": sys.stderr,

@@ -1,7 +1,8 @@
 """A cache of parsed heads: a head that has come twice is not parsed a third time.
 
 Clients that keep a connection send the same head again and again. The same bytes mean the same only at the same place:
-between two requests, with the whole request in one read. Nothing inside a head is looked at here.
+between two requests, with the whole request in one read. Nothing inside a head is looked at here. Each
+request gets a copy of the variables, because what answers it writes to them.
 """
 
 from __future__ import annotations

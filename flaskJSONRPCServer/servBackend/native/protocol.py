@@ -20,7 +20,7 @@ from .messages import CONTINUE
 from .parser import ParsedRequest, ParserLimits, RequestParser
 from .timeouts import HttpTimeouts, RateWindow
 
-__all__ = ["BODY", "CLOSED", "HANDSHAKE", "RUNNING", "HttpConnection", "Phase"]
+__all__ = ["BODY", "CLOSED", "HANDSHAKE", "PENDING", "HttpConnection", "Phase"]
 
 # After the last answer, input is read and dropped for a while, so that the client reads the answer and not a reset
 # (RFC 9112, section 9.6). http.client and urllib send a whole body before they read: 64 MiB covers their uploads.
@@ -46,7 +46,7 @@ class Phase(enum.Enum):
     IDLE = enum.auto()
     HEAD = enum.auto()
     BODY = enum.auto()
-    RUNNING = enum.auto()
+    PENDING = enum.auto()
     """A request is being answered, or waits for a thread."""
     LINGERING = enum.auto()
     """The last answer is being sent, or has been. Further input is dropped."""
@@ -54,7 +54,7 @@ class Phase(enum.Enum):
 
 
 # Python 3.11 takes ten times as long to look up a member of an enumeration as a global name.
-HANDSHAKE, IDLE, HEAD, BODY, RUNNING, LINGERING, CLOSED = Phase
+HANDSHAKE, IDLE, HEAD, BODY, PENDING, LINGERING, CLOSED = Phase
 
 
 class HttpConnection:
@@ -108,16 +108,16 @@ class HttpConnection:
             return False
         if parser.messages or self._unparsed:
             # Only to notice the end of a client that has sent its next request already.
-            return self.phase is RUNNING and len(self._unparsed) < PARSE_BYTES
-        if self.phase is RUNNING and parser.is_in_body and parser.body is not None:
+            return self.phase is PENDING and len(self._unparsed) < PARSE_BYTES
+        if self.phase is PENDING and parser.is_in_body and parser.body is not None:
             return parser.body.size < READ_AHEAD_BYTES
         return True
 
     @property
-    def is_quiet(self) -> bool:
+    def needs_no_update(self) -> bool:
         """Whether the owner need not act before the next request comes, or the current one has been answered."""
         parser = self._parser
-        return (self.phase is RUNNING or self.phase is IDLE) and not (
+        return (self.phase is PENDING or self.phase is IDLE) and not (
             self.outgoing.size
             or self.has_eof
             or self.is_stopping
@@ -166,7 +166,7 @@ class HttpConnection:
             self._parse()
         else:
             parser.feed(data)
-        if self.phase is not RUNNING:
+        if self.phase is not PENDING:
             self._follow_parser(now)
 
     def receive_eof(self, now: float) -> None:
@@ -174,7 +174,7 @@ class HttpConnection:
         self.has_eof = True
         if self.phase is LINGERING:
             self._close_if_done()
-        elif self.phase is not RUNNING and not self._parser.messages:
+        elif self.phase is not PENDING and not self._parser.messages:
             if self._parser.is_in_body:
                 self._refuse(broken_off(None), now)
             elif self._parser.is_in_head:
@@ -189,7 +189,7 @@ class HttpConnection:
         being answered, or while the client does not read its earlier answers.
         """
         messages, phase = self._parser.messages, self.phase
-        if not messages or phase is RUNNING or phase is LINGERING or phase is CLOSED:
+        if not messages or phase is PENDING or phase is LINGERING or phase is CLOSED:
             return None
         if self.outgoing.size > UNSENT_BYTES:
             return None
@@ -201,16 +201,16 @@ class HttpConnection:
         if self.is_stopping or self._request_count >= self._timeouts.max_requests_per_connection:
             message.keeps_alive = False
         self._running_bytes = message.body.memory_bytes
-        self.phase, self._since = RUNNING, now
+        self.phase, self._since = PENDING, now
         return message
 
     def finish_answer(self, now: float, *, keeps_alive: bool) -> bool:
-        """Finish an answer, all of which is in :attr:`outgoing` or has been sent. Return :attr:`is_quiet`."""
+        """Finish an answer, all of which is in :attr:`outgoing` or has been sent. Return :attr:`needs_no_update`."""
         self._running_bytes = 0
-        if self.phase is not RUNNING:
+        if self.phase is not PENDING:
             return False
         parser = self._parser
-        if keeps_alive and self.is_quiet and not parser.is_in_head:  # nearly always
+        if keeps_alive and self.needs_no_update and not parser.is_in_head:  # nearly always
             self.phase, self._since = IDLE, now
             return True
         if keeps_alive and self._unparsed:
@@ -222,7 +222,7 @@ class HttpConnection:
         else:
             self._enter(IDLE, now)
             self._follow_parser(now)
-        return self.is_quiet
+        return self.needs_no_update
 
     def queue(self, data: bytes | memoryview, now: float) -> None:
         """Append bytes to :attr:`outgoing`."""
@@ -258,7 +258,7 @@ class HttpConnection:
 
     def shed(self, refusal: Refusal, request: ParsedRequest, now: float) -> None:
         """Refuse the request that is being answered, and go on with the next one."""
-        if self.phase is RUNNING:  # else it has been refused already
+        if self.phase is PENDING:  # else it has been refused already
             self.queue(self._parser.refusal_answer(refusal, request.head, keeps_alive=request.keeps_alive), now)
             self.finish_answer(now, keeps_alive=request.keeps_alive)
 
@@ -277,7 +277,7 @@ class HttpConnection:
 
     def is_request_late(self, now: float) -> bool:
         """Return whether a request is being answered and has exceeded ``request_timeout_s``."""
-        return self.phase is RUNNING and now >= self._since + self._timeouts.request_timeout_s
+        return self.phase is PENDING and now >= self._since + self._timeouts.request_timeout_s
 
     def expire(self, now: float) -> None:
         """Act on the deadline if it has passed."""
@@ -305,7 +305,7 @@ class HttpConnection:
         since, last, timeouts = self._since, self._last_received, self._timeouts
         deadline = math.inf
         match self.phase:
-            case Phase.RUNNING:
+            case Phase.PENDING:
                 deadline = since + timeouts.request_timeout_s
             case Phase.IDLE:
                 idle_s = timeouts.idle_timeout_s if self._request_count else timeouts.head_timeout_s

@@ -11,7 +11,7 @@ from ...runtime.logs import ERROR
 from .leadership import Leadership
 
 if TYPE_CHECKING:
-    from .backend import FrontServer
+    from .backend import SharedState
     from .client_connection import ClientConnection
     from .exchange import HttpExchange
 
@@ -31,23 +31,23 @@ class RequestQueue:
     at once than there are threads.
 
     Args:
-        server: The state that all connections share.
+        shared: The state that all connections share.
         leadership: The leading thread and its follower.
         refuse: Called with the connection of each request that the pool has no room for.
     """
 
     def __init__(
         self,
-        server: FrontServer,
+        shared: SharedState,
         leadership: Leadership[HttpExchange],
         refuse: Callable[[ClientConnection], None],
     ) -> None:
-        self._server = server
+        self._shared = shared
         self._leadership = leadership
         self._refuse = refuse
         self._requests: list[HttpExchange] = []
         self._short: deque[HttpExchange] = deque()
-        self._max_short = server.max_short_calls
+        self._max_short = shared.max_short_calls
         self._short_allowed_at = 0.0  # until then, no request is answered in this thread: one has cost the lead
 
     @property
@@ -59,7 +59,7 @@ class RequestQueue:
         """Add a request. Only a small one may be answered by the leading thread."""
         is_short = (
             is_small
-            and self._server.short_calls.is_short(exchange.head["PATH_INFO"])
+            and self._shared.short_calls.is_short(exchange.head["PATH_INFO"])
             and len(self._short) < self._max_short
             and now >= self._short_allowed_at
         )
@@ -81,7 +81,7 @@ class RequestQueue:
         """
         if not self._short:
             return True
-        if not (self._server.pool.has_room and self._leadership.ensure_follower()):
+        if not (self._shared.pool.has_room and self._leadership.ensure_follower()):
             self._defer_short_calls()
             self.submit()
             return True
@@ -95,7 +95,7 @@ class RequestQueue:
 
     def on_lead_lost(self, exchange: HttpExchange) -> None:
         """Mark a call as long after it cost the lead. For a moment, all calls go to the pool."""
-        self._server.short_calls.mark_long(exchange.head["PATH_INFO"], time.perf_counter())
+        self._shared.short_calls.mark_long(exchange.head["PATH_INFO"], time.perf_counter())
         self._short_allowed_at = time.monotonic() + MIN_LOSS_INTERVAL_S
         self._defer_short_calls()
 
@@ -113,7 +113,7 @@ class RequestQueue:
     def _submit(self, requests: list[HttpExchange]) -> list[HttpExchange]:
         """Submit requests to the pool. Return those that will not run."""
         try:
-            return self._server.pool.submit_all(requests)
+            return self._shared.pool.submit_all(requests)
         except RuntimeError:
-            self._server.log.write(ERROR, "no thread can be started, so requests are refused", traceback=True)
+            self._shared.log.write(ERROR, "no thread can be started, so requests are refused", traceback=True)
             return requests

@@ -37,6 +37,8 @@ class ShortCalls:
     Each wrong prediction pauses the path, twice as long each time: a path whose calls are usually short and sometimes
     long would hold up other requests again and again.
 
+    The paths are those of calls that were answered, so there are no more of them than registered ones.
+
     Any thread may record a call, without a lock: an update that two threads lose to each other does not matter.
     """
 

@@ -118,8 +118,8 @@ class Stream:
         if has_returned:
             self._release(keeps_alive=keeps_alive)
         if self._on_close is not None:
-            server = self._connection.server
-            server.pool.submit(CallbackTask(self._on_close, server.log), is_bounded=False)
+            shared = self._connection.shared
+            shared.pool.submit(CallbackTask(self._on_close, shared.log), is_bounded=False)
 
     def _release(self, *, keeps_alive: bool) -> None:
         with self._lock:

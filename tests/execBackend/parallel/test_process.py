@@ -20,11 +20,11 @@ from flaskJSONRPCServer.execBackend.parallel.channel import ChannelSession
 from flaskJSONRPCServer.execBackend.parallel.messages import make_setup
 from flaskJSONRPCServer.execBackend.parallel.methods import ParentMethods
 from flaskJSONRPCServer.execBackend.parallel.process import (
+    CallTimeoutError,
     ChildLostError,
     ChildProcess,
-    ClientGoneError,
+    ClientDisconnectedError,
     SlotWakeup,
-    TooLateError,
     is_closed,
     open_pidfd,
     reap,
@@ -95,7 +95,7 @@ def test_message_that_does_not_come_in_time_is_too_late(child):
     child.receive(deadline())
 
     assert child.wait(0) is False
-    with pytest.raises(TooLateError):
+    with pytest.raises(CallTimeoutError):
         child.receive(time.monotonic())
 
 
@@ -106,7 +106,7 @@ def test_client_that_goes_ends_the_wait_for_the_answer(child):
         assert is_closed(ours.fileno()) is False
         theirs.close()
         assert is_closed(ours.fileno()) is True
-        with pytest.raises(ClientGoneError):
+        with pytest.raises(ClientDisconnectedError):
             child.receive(deadline(), ours.fileno())
 
 

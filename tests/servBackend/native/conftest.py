@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from flaskJSONRPCServer.runtime.logs import ServerLog
-from flaskJSONRPCServer.servBackend.native.backend import FrontServer
+from flaskJSONRPCServer.servBackend.native.backend import SharedState
 from flaskJSONRPCServer.servBackend.native.connections import ConnectionManager
 from flaskJSONRPCServer.settings import Settings
 
@@ -17,8 +17,8 @@ class Front:
 
     def __init__(self, app, settings):
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=2000)
-        self.server = FrontServer(settings, ServerLog("native-test", 2), app, self.listener, "test")
-        self.manager = ConnectionManager(self.server, self.listener, "test-connections")
+        self.shared = SharedState(settings, ServerLog("native-test", 2), app, self.listener, "test")
+        self.manager = ConnectionManager(self.shared, self.listener, "test-connections")
         self._clients = contextlib.ExitStack()
         self._is_stopped = False
         self.manager.start()

@@ -98,7 +98,7 @@ def test_iterable_that_cannot_be_closed_ends_its_connection_alone(serve, caplog,
     assert body.closed == 1
     assert "close failed" in caplog.text
     assert receive_answer(front.connect(get("/call")))[2] == b"answer"
-    assert front.server.pool.counts()["running"] == 0 or wait_until(lambda: front.server.pool.counts()["running"] == 0)
+    assert front.shared.pool.counts()["running"] == 0 or wait_until(lambda: front.shared.pool.counts()["running"] == 0)
 
 
 @pytest.mark.parametrize("parts", [0, 1, 50])

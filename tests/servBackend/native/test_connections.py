@@ -93,7 +93,7 @@ def test_head_request_refused_by_a_full_queue_gets_no_body(serve, calls):
     assert client.recv(65536).endswith(b"\r\n\r\n")  # bytes of a body would be read as the next answer
     calls.gate.set()
     assert receive_answer(running)[2] == b"/slow"
-    wait_until(lambda: front.server.pool.counts()["running"] == 0)
+    wait_until(lambda: front.shared.pool.counts()["running"] == 0)
     client.sendall(get("/next", b"Connection: close"))
     assert receive_all(client).startswith(b"HTTP/1.1 200 ")
 
@@ -104,7 +104,7 @@ def test_call_whose_client_has_gone_does_not_begin_and_a_half_closed_one_is_answ
     calls.wait_begun(1)
     gone = [front.connect(get("/gone")) for _ in range(5)]
     half_closed = front.connect(get("/half"))
-    wait_until(lambda: front.server.pool.counts()["waiting"] == 6)
+    wait_until(lambda: front.shared.pool.counts()["waiting"] == 6)
     half_closed.shutdown(socket.SHUT_WR)
     assert half_closed.recv(65536).startswith(b"HTTP/1.1 100 ")  # the probe
     for client in gone:
@@ -134,7 +134,7 @@ def test_probe_waits_for_the_end_of_an_earlier_answer(serve, calls):
     ours, client = socket.socketpair()
     ours.setblocking(False)
     client.setblocking(False)
-    connection = front.server.make_connection(front.manager, ours, ("127.0.0.1", 1), "127.0.0.1")
+    connection = front.shared.make_connection(front.manager, ours, ("127.0.0.1", 1), "127.0.0.1")
     connection.http.receive_data(get(), 0.0)
     exchange = connection.take_request(0.0)
     connection.http.queue(b"rest of an earlier answer", 0.0)
@@ -231,10 +231,10 @@ def test_requests_are_refused_where_no_thread_can_be_started(serve, calls, caplo
         raise RuntimeError("can't start new thread")
 
     front = serve(calls)
-    front.server.pool._start, start = refuse, front.server.pool._start
+    front.shared.pool._start, start = refuse, front.shared.pool._start
     client = front.connect(get("/1"))
     assert receive_answer(client)[0] == 503
-    front.server.pool._start = start
+    front.shared.pool._start = start
     client.sendall(get("/2"))
     assert receive_answer(client)[2] == b"/2"
     assert calls.begun == ["/2"]
@@ -246,7 +246,7 @@ def test_stop_finishes_calls_and_ends_idle_connections(serve, calls):
     running = [front.connect(get("/slow")) for _ in range(4)]
     calls.wait_begun(4)
     waiting = front.connect(get("/waiting"))
-    wait_until(lambda: front.server.pool.counts()["waiting"] == 1)  # it has been received
+    wait_until(lambda: front.shared.pool.counts()["waiting"] == 1)  # it has been received
     idle = front.connect()
     cut_off = []
     stopping = threading.Thread(target=lambda: cut_off.append(front.manager.stop(PATIENCE_S)))
@@ -400,7 +400,7 @@ def test_request_that_is_late_is_refused_once(serve, calls):
     [connection] = front.manager._connections
     late = time.monotonic() + 2000
     connection.expire(late)
-    connection.shed(front.server.busy_refusal, late)  # as if the pool had refused it
+    connection.shed(front.shared.busy_refusal, late)  # as if the pool had refused it
     front.manager.schedule_update(connection)
     received = receive_all(client)
     assert received.count(b"HTTP/1.1 ") == 1
@@ -481,7 +481,7 @@ def test_stop_waits_for_a_call_whose_client_has_gone(serve, calls):
     calls.gate.set()
     stop.join()
     assert results == [0]
-    assert front.server.pool.counts()["running"] == 0
+    assert front.shared.pool.counts()["running"] == 0
 
 
 def test_forked_process_keeps_neither_the_address_nor_connections(tmp_path):

@@ -88,7 +88,7 @@ def test_connection_goes_through_its_phases():
     assert (wire.http.phase, wire.http.deadline) == (Phase.IDLE, 16)
     wire.receive(GET, now=2.0)
     assert wire.next(2.0) == ("GET", "/api", b"", True)
-    assert (wire.http.phase, wire.http.deadline) == (Phase.RUNNING, math.inf)
+    assert (wire.http.phase, wire.http.deadline) == (Phase.PENDING, math.inf)
     assert wire.answer(now=3.0) == b"answer"
     assert (wire.http.phase, wire.http.deadline) == (Phase.IDLE, 53)
     wire.receive(head(b"Connection: close", method=b"GET"), now=4.0)
@@ -340,7 +340,7 @@ def test_input_behind_a_last_request_is_bounded(monkeypatch):
     assert wire.http.wants_to_receive
     wire.receive(b"x")
     assert not wire.http.wants_to_receive
-    assert wire.http.phase is Phase.RUNNING
+    assert wire.http.phase is Phase.PENDING
     assert wire.answer() == b"answer"
 
 
@@ -373,7 +373,7 @@ def test_client_that_ends_its_side_is_answered(rest):
     wire.http.receive_eof(0.0)
     for number in (b"1", b"2"):
         assert wire.next()[2] == number
-        assert wire.http.phase is Phase.RUNNING
+        assert wire.http.phase is Phase.PENDING
         assert wire.answer(number) == number
     assert wire.http.phase is Phase.CLOSED
 

@@ -107,7 +107,7 @@ class Connection(RuleBasedStateMachine):
         self.now += seconds
         before = self.http.phase
         self.http.expire(self.now)
-        if before is not Phase.CLOSED and self.http.phase is not Phase.RUNNING:
+        if before is not Phase.CLOSED and self.http.phase is not Phase.PENDING:
             assert self.http.deadline > self.now, "the deadline is over, and nothing came of it"
 
     @rule(happens=RARELY)
@@ -117,7 +117,7 @@ class Connection(RuleBasedStateMachine):
             before = self.http.phase
             self.http.expire(self.now)
             assert self.http.deadline > self.now
-            assert self.http.phase is not Phase.RUNNING or before is Phase.RUNNING
+            assert self.http.phase is not Phase.PENDING or before is Phase.PENDING
 
     @rule()
     def request_is_taken(self):
@@ -138,7 +138,7 @@ class Connection(RuleBasedStateMachine):
     @precondition(lambda self: self.request is not None)
     def request_is_answered(self, wishes_to_close, size):
         keeps_alive = self.request.keeps_alive and not wishes_to_close
-        if self.http.phase is Phase.RUNNING:
+        if self.http.phase is Phase.PENDING:
             self.is_over = not keeps_alive
             self.http.queue(b"x" * size, self.now)
         self.http.finish_answer(self.now, keeps_alive=keeps_alive)
@@ -163,7 +163,7 @@ class Connection(RuleBasedStateMachine):
     def call_takes_too_long(self, happens):
         if not happens:
             return
-        if self.http.phase is Phase.RUNNING:
+        if self.http.phase is Phase.PENDING:
             self.is_over = True
         self.http.refuse(CallTimeout("too long"), self.now)
 
@@ -180,7 +180,7 @@ class Connection(RuleBasedStateMachine):
 
     @invariant()
     def deadline_is_finite_unless_a_call_runs(self):
-        assert self.http.phase in (Phase.RUNNING, Phase.CLOSED) or self.http.deadline < math.inf
+        assert self.http.phase in (Phase.PENDING, Phase.CLOSED) or self.http.deadline < math.inf
 
     @invariant()
     def memory_is_bounded(self):
@@ -197,7 +197,7 @@ class Connection(RuleBasedStateMachine):
 
     @invariant()
     def running_is_whose_request_is_out(self):
-        assert self.http.phase is not Phase.RUNNING or self.request is not None
+        assert self.http.phase is not Phase.PENDING or self.request is not None
 
 
 TestConnection = Connection.TestCase

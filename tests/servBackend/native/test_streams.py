@@ -60,7 +60,7 @@ def test_thousand_streams_are_open_on_four_threads_while_calls_are_answered(serv
         front = serve(streams, threads=4)
         clients = [front.connect(get("/stream")) for _ in range(count)]
         streams.wait_opened(count)
-        assert front.server.pool.counts()["threads"] <= 4
+        assert front.shared.pool.counts()["threads"] <= 4
         caller = front.connect()
         for _ in range(100):
             caller.sendall(get("/call"))

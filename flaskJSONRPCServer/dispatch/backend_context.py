@@ -9,8 +9,8 @@ from types import ModuleType
 from ..runtime.logs import ServerLog
 from ..sansio_jsonrpc import Codec
 from ..settings import Settings
-from .backends import CallAnswer
 from .connection import ServerFacts
+from .exec_backend import CallAnswer
 from .facade import ServerFacade
 from .locks import Locks
 from .remote import RemoteCalls
