@@ -32,7 +32,7 @@ DESELECTED = {
     "test_signal_ends_serve_forever_cleanly": "",
     "test_signal_lets_the_call_in_flight_finish": "",
     "test_second_signal_ends_at_once": "",
-    # gevent delivers Ctrl-C to its hub, which passes it to the main greenlet only while that one waits in the hub.
+    # Python handles a signal in whichever greenlet runs: here in the one that sends it.
     "test_interrupted_restart_leaves_the_server_answering": "",
     "test_interrupted_stop_leaves_nothing_that_serves": "",
     # They only run a command in a separate process, which does not depend on gevent.
