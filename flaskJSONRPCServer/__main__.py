@@ -25,7 +25,7 @@ _DEFAULT_EXAMPLE = "simple"
 _DEFAULT_ATTRIBUTE = "server"
 
 
-class CannotServe(Exception):
+class CannotServeError(Exception):
     """The command cannot be carried out. The message is for the user of the command line."""
 
 
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.command is not None:
         try:
             options.run(options)
-        except CannotServe as exc:
+        except CannotServeError as exc:
             parser.exit(2, f"{parser.prog} {options.command}: error: {exc}\n")
     elif options.list:
         print_examples()
@@ -139,14 +139,14 @@ def work(target: str, backend_id: str | None, options: Sequence[str]) -> None:
         options: Options of Celery's worker.
 
     Raises:
-        CannotServe: There is no server, it has no backend with workers, or its module starts it.
+        CannotServeError: There is no server, it has no backend with workers, or its module starts it.
     """
     try:
         with contextlib.suppress(ImportError):  # the server will say what is missing
             importlib.import_module("flaskJSONRPCServer.execBackend.celery.command_line").become_worker()
         app = find_server(target, "worker")._engine.exec_backends.celery_app(backend_id)
     except ServerError as exc:
-        raise CannotServe(exc) from exc
+        raise CannotServeError(exc) from exc
     from .execBackend.celery.command_line import run_worker
 
     sys.exit(run_worker(app, options))
@@ -161,7 +161,7 @@ def serve(target: str, bind: Sequence[str] | None, serv_backend: str | None) -> 
         serv_backend: A serving backend that replaces its own.
 
     Raises:
-        CannotServe: There is no server, or it cannot be started.
+        CannotServeError: There is no server, or it cannot be started.
     """
     addresses = [address for text in bind or () for address in read_addresses(text)]
     server = find_server(target, "serve")
@@ -180,7 +180,7 @@ def serve(target: str, bind: Sequence[str] | None, serv_backend: str | None) -> 
     except ServerError as exc:
         if started:
             raise
-        raise CannotServe(exc.strerror if isinstance(exc, BindError) else exc) from exc
+        raise CannotServeError(exc.strerror if isinstance(exc, BindError) else exc) from exc
 
 
 def announced(server: flaskJSONRPCServer) -> flaskJSONRPCServer:
@@ -195,7 +195,7 @@ def configure(server: flaskJSONRPCServer, addresses: list[Any], serv_backend: st
 
     Raises:
         SettingsError, ServerStateError: The settings cannot be set.
-        CannotServe: There is no address.
+        CannotServeError: There is no address.
     """
     settings = server.settings
     if serv_backend is not None:
@@ -204,14 +204,14 @@ def configure(server: flaskJSONRPCServer, addresses: list[Any], serv_backend: st
         settings.multipleAdress = len(addresses) > 1
         settings.bindAdress = addresses if settings.multipleAdress else addresses[0]
     if settings.bindAdress is None:
-        raise CannotServe(f"server {server.name!r} has bindAdress=None; give an address by --bind")
+        raise CannotServeError(f"server {server.name!r} has bindAdress=None; give an address by --bind")
 
 
 def read_addresses(text: str) -> list[Any]:
     """Parse a value of ``--bind``: an address, ``fd://N``, or ``systemd``, which may give several.
 
     Raises:
-        CannotServe: The text is no address, or the process has not inherited the socket.
+        CannotServeError: The text is no address, or the process has not inherited the socket.
     """
     number = text.removeprefix("fd://")
     try:
@@ -220,7 +220,7 @@ def read_addresses(text: str) -> list[Any]:
         if number != text and number.isascii() and number.isdecimal():
             return [inherited_socket(int(number))]
     except BindError as exc:
-        raise CannotServe(f"--bind {text!r}: {exc.strerror}") from exc
+        raise CannotServeError(f"--bind {text!r}: {exc.strerror}") from exc
     return [read_address(text)]
 
 
@@ -228,7 +228,7 @@ def read_address(text: str) -> list[Any] | str:
     """Parse ``HOST:PORT``, ``[IPV6]:PORT``, ``unix:PATH``, or a path with a slash, to a value for ``bindAdress``.
 
     Raises:
-        CannotServe: The text is none of these.
+        CannotServeError: The text is none of these.
     """
     path = text.removeprefix("unix:")
     if path and (path != text or "/" in text) and not text.startswith("fd://"):
@@ -237,7 +237,7 @@ def read_address(text: str) -> list[Any] | str:
     bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     is_host = bool(bare) and (bare != host or ":" not in host)
     if not is_host or not (port.isascii() and port.isdecimal()) or int(port) > 65535:
-        raise CannotServe(
+        raise CannotServeError(
             f"--bind {text!r} is no address; it takes HOST:PORT with a port from 0 to 65535, such as 127.0.0.1:8080, "
             "[IPV6]:PORT, unix:PATH, fd://N, or systemd"
         )
@@ -252,7 +252,7 @@ def find_server(target: str, command: str) -> flaskJSONRPCServer:
         command: The command that imports the module; errors name it.
 
     Raises:
-        CannotServe: There is no such module, no such name in it, or the object is not a server that could be started.
+        CannotServeError: The module or the name does not exist, or the object is not a server that can start.
     """
     module_name, _, attribute = target.partition(":")
     try:
@@ -261,9 +261,9 @@ def find_server(target: str, command: str) -> flaskJSONRPCServer:
             if callable(server):
                 server = call_factory(server, target)
     except StartRefusedError as exc:
-        raise CannotServe(exc) from exc
+        raise CannotServeError(exc) from exc
     if not isinstance(server, flaskJSONRPCServer):
-        raise CannotServe(f"{target!r} is no flaskJSONRPCServer but of type {type(server).__name__!r}")
+        raise CannotServeError(f"{target!r} is no flaskJSONRPCServer but of type {type(server).__name__!r}")
     return server
 
 
@@ -271,10 +271,12 @@ def import_named(name: str) -> Any:
     """Import a module of the current directory, or an installed one. Exceptions of the module itself propagate.
 
     Raises:
-        CannotServe: There is no such module.
+        CannotServeError: There is no such module.
     """
     if not all(part.isidentifier() for part in name.split(".")) or is_script(name):
-        raise CannotServe(f"{name!r} is not the name of a module; it takes MODULE:SERVER, such as my_server:server")
+        raise CannotServeError(
+            f"{name!r} is not the name of a module; it takes MODULE:SERVER, such as my_server:server"
+        )
     if sys.path[0] != str(Path.cwd()):
         sys.path.insert(0, str(Path.cwd()))
     try:
@@ -282,7 +284,7 @@ def import_named(name: str) -> Any:
     except ModuleNotFoundError as exc:
         if exc.name is None or not f"{name}.".startswith(f"{exc.name}."):
             raise
-        raise CannotServe(f"there is no module {exc.name!r} in {Path.cwd()}, nor an installed one") from exc
+        raise CannotServeError(f"there is no module {exc.name!r} in {Path.cwd()}, nor an installed one") from exc
 
 
 def is_script(name: str) -> bool:
@@ -293,12 +295,12 @@ def attribute_of(owner: Any, dotted: str) -> Any:
     """Return the attribute of a module under a dotted name.
 
     Raises:
-        CannotServe: There is no such attribute.
+        CannotServeError: There is no such attribute.
     """
     for name in dotted.split("."):
         if not hasattr(owner, name):
             known = [attribute for attribute in dir(owner) if not attribute.startswith("_")]
-            raise CannotServe(unknown_name("name", name, known))
+            raise CannotServeError(unknown_name("name", name, known))
         owner = getattr(owner, name)
     return owner
 
@@ -307,12 +309,12 @@ def call_factory(make: Callable[..., Any], target: str) -> Any:
     """Call a function without parameters and return its result.
 
     Raises:
-        CannotServe: The function has required parameters.
+        CannotServeError: The function has required parameters.
     """
     try:
         inspect.signature(make).bind()
     except TypeError as exc:
-        raise CannotServe(
+        raise CannotServeError(
             f"{target!r} is of type {type(make).__name__!r} and cannot be called without parameters ({exc}); "
             "it takes a flaskJSONRPCServer, or a function without parameters that returns one"
         ) from exc

@@ -61,7 +61,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Engine", "addresses_of"]
 
-_STANDARD_CODEC = "json"
+_STANDARD_JSON = "json"
 
 # How many paths a line of the log names.
 _MOST_LISTED = 10
@@ -268,7 +268,7 @@ class Engine:
         """Drop the pipeline and unfreeze the settings."""
         with self._making:
             self._pipeline = None
-            self.settings.thaw()
+            self.settings.unfreeze()
 
     def request_copy(self, request: werkzeug.wrappers.Request) -> RequestCopy:
         """Return a Werkzeug request as a dict that outlives its thread."""
@@ -398,8 +398,8 @@ def make_codec_or_standard(backend: Any, fix_json: Callable[[Any], Any], limits:
     try:
         return make_codec(backend, default=fix_json, limits=limits)
     except ImportError as exc:
-        log.write(WARNING, f"jsonBackend={backend!r} cannot be imported ({exc}); using {_STANDARD_CODEC!r}")
-        return make_codec(_STANDARD_CODEC, default=fix_json, limits=limits)
+        log.write(WARNING, f"jsonBackend={backend!r} cannot be imported ({exc}); using {_STANDARD_JSON!r}")
+        return make_codec(_STANDARD_JSON, default=fix_json, limits=limits)
     except TypeError as exc:
         raise SettingsError(f"jsonBackend={backend!r} is refused: {exc}") from exc
 

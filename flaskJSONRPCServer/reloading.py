@@ -32,7 +32,7 @@ from .runtime.sources import FreshModules, script_file
 
 __all__ = ["Reloader"]
 
-Overload = Mapping[str, Any] | Callable[[Any, Any, Any], object]
+ModuleOverload = Mapping[str, Any] | Callable[[Any, Any, Any], object]
 
 _KEYS = ("dispatcher", "name", "dispatcherName", "scriptPath", "scriptName", "isInstance", "overload", "path")
 
@@ -56,7 +56,7 @@ class Entry:
     name: str
     script: Path | None
     is_instance: bool
-    overload: tuple[Overload, ...]
+    overload: tuple[ModuleOverload, ...]
     path: str
 
     @property
@@ -357,7 +357,7 @@ def read_script(path: Any) -> Path:
         ) from exc
 
 
-def read_overload(overload: Any) -> tuple[Overload, ...]:
+def read_overload(overload: Any) -> tuple[ModuleOverload, ...]:
     overloads = overload if isinstance(overload, (list, tuple)) else [] if overload is None else [overload]
     for item in overloads:
         if not callable(item) and not isinstance(item, Mapping):

@@ -310,10 +310,10 @@ class Settings:
         self.__dict__["fallback_is_explicit"] = True
 
     def freeze(self) -> None:
-        """Refuse every further assignment until :meth:`thaw`."""
+        """Refuse every further assignment until :meth:`unfreeze`."""
         self.__dict__["frozen"] = True
 
-    def thaw(self) -> None:
+    def unfreeze(self) -> None:
         """Allow assignments again."""
         self.__dict__["frozen"] = False
 

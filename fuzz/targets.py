@@ -46,7 +46,7 @@ def parse(pieces: list[bytes]) -> list[Any]:
         parser.feed(piece)
     results = [
         message.status if isinstance(message, Refusal) else (message.head, message.body.read(), message.keeps_alive)
-        for message in parser.messages
+        for message in parser.completed
     ]
     parser.close()
     return results
@@ -112,7 +112,7 @@ def head(data: bytes) -> None:
     target, _, fields = data.partition(b"\n")
     parser = RequestParser(_LIMITS, {"wsgi.url_scheme": "http"})
     parser.feed(b"GET /" + target + b" HTTP/1.1\r\nHost: a.test\r\n" + fields + b"\r\n\r\n")
-    environs += [message.head for message in parser.messages if not isinstance(message, Refusal)]
+    environs += [message.head for message in parser.completed if not isinstance(message, Refusal)]
     parser.close()
     for environ in environs:
         for check in (_GUARD.check_head, _GUARD.check_media_type, check_get):

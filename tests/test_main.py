@@ -293,5 +293,5 @@ def test_refused_start_names_the_command_that_imports_the_module(tmp_path, monke
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
 
-    with pytest.raises(command_line.CannotServe, match="server 'early' while 'worker' imports it"):
+    with pytest.raises(command_line.CannotServeError, match="server 'early' while 'worker' imports it"):
         command_line.find_server("started_early", "worker")

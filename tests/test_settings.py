@@ -192,7 +192,7 @@ def test_frozen_settings_refuse_every_change():
     ):
         settings.log = 4
     assert settings.log == 3
-    settings.thaw()
+    settings.unfreeze()
     settings.log = 4
     assert settings.log == 4
 

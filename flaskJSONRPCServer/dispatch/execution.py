@@ -18,7 +18,7 @@ from .routes import Route, Router
 
 __all__ = ["CopiedExchange", "Execution", "ExecutionOptions"]
 
-Overload = Mapping[str, Any] | Callable[[Any], Any] | None
+ConnectionOverload = Mapping[str, Any] | Callable[[Any], Any] | None
 
 
 class CopiedExchange(Exchange):
@@ -48,7 +48,7 @@ class CopiedExchange(Exchange):
         allow_compress: bool,
         is_jsonp: str | bool,
         native_thread: bool | None = None,
-        overload: Overload = None,
+        overload: ConnectionOverload = None,
     ) -> None:
         super().__init__({"REQUEST_METHOD": "POST", **(request.get("environ") or {})}, counters, allow_compress)
         self.unique_id = unique_id
@@ -124,7 +124,7 @@ class Execution:
         *,
         is_jsonp: str | bool,
         native_thread: bool | None,
-        overload: Overload,
+        overload: ConnectionOverload,
     ) -> CallAnswer:
         """Make a call in this thread.
 
@@ -168,7 +168,7 @@ class Execution:
         return {**params, **exchange.connection_by_name(self.options.magic_name)}
 
 
-def apply_overload(connection: Any, overload: Overload) -> Any:
+def apply_overload(connection: Any, overload: ConnectionOverload) -> Any:
     """Return the connection with the user's fields set, or the object that the user's function puts in its place."""
     if callable(overload):
         replacement = overload(connection)

@@ -61,26 +61,26 @@ class ProcessCollection:
             self._holders.remove(holder)
             if not self._holders:
                 self._was_released = True
-                self.thaw()
+                self.unfreeze()
                 self._enable()
 
     def collect(self, *, thoroughly: bool) -> int:
         """Collect, including frozen objects if ``thoroughly``, and return how many objects were garbage."""
         with self._lock:
             if thoroughly:
-                self.thaw()
+                self.unfreeze()
             count = gc.collect()
             self._freeze()
             return count
 
-    def thaw(self) -> None:
+    def unfreeze(self) -> None:
         """Include frozen objects in the next collection."""
         with self._lock:
             if self._is_frozen:
                 gc.unfreeze()
                 self._is_frozen = False
 
-    def give_back_in_child(self) -> None:
+    def restore_in_child(self) -> None:
         """Turn automatic collection on in a forked child, where no thread collects by hand."""
         self._lock = make_reentrant_lock()  # another thread of the parent may have held it
         if self._holders:
@@ -99,7 +99,7 @@ class ProcessCollection:
 
 _process = ProcessCollection()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_process.give_back_in_child)
+    os.register_at_fork(after_in_child=_process.restore_in_child)
 
 
 class GarbageControl:
@@ -128,9 +128,9 @@ class GarbageControl:
         """Turn the automatic collection of the process on, if this was the last holder."""
         _process.release(self)
 
-    def thaw(self) -> None:
+    def unfreeze(self) -> None:
         """Include the objects of the start in the next collection. Call it when these are replaced."""
-        _process.thaw()
+        _process.unfreeze()
 
     def collect(self, *, force: bool = False) -> bool:
         """Collect if due or forced; return whether it collected.

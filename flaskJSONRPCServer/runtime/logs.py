@@ -122,7 +122,7 @@ class ServerLog:
             parts: The message, joined by spaces. Control characters are escaped, so that one call writes one record.
             traceback: Whether to add the traceback of the exception being handled.
         """
-        self.write_documented(level, (*parts, TracebackText.of_handled()) if traceback else parts)
+        self.write_documented(level, (*parts, TracebackText.from_current_exception()) if traceback else parts)
 
     def write_documented(self, level: Any, args: tuple[Any, ...]) -> None:
         """Write a record as the documented ``_logger(level, *args)`` does: critical if it has no level."""
@@ -156,7 +156,7 @@ class TracebackText(str):
     raised: BaseException | None
 
     @classmethod
-    def of_handled(cls) -> TracebackText:
+    def from_current_exception(cls) -> TracebackText:
         """Return the traceback of the exception being handled."""
         raised = sys.exc_info()[1]
         text = cls("" if raised is None else escaped_traceback(raised))

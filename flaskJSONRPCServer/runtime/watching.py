@@ -86,14 +86,14 @@ class FileWatch:
         self._checked_at = time.monotonic()
         watched = set(self._files())
         for file in sorted(watched):
-            now = digest(file)
-            before = self._digests.get(file, now)
-            if now != before:
-                now = self._settled(file, now)
-            if now is None:
+            current = digest(file)
+            before = self._digests.get(file, current)
+            if current != before:
+                current = self._settled(file, current)
+            if current is None:
                 continue
-            self._digests[file] = now
-            if now != before and not self._stopped.is_set():
+            self._digests[file] = current
+            if current != before and not self._stopped.is_set():
                 self._on_change(file)
         return watched
 

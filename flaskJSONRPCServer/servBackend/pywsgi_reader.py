@@ -79,7 +79,7 @@ class RequestReader:
     @property
     def is_complete(self) -> bool:
         """Whether the whole request has been read."""
-        messages = self.parser.messages
+        messages = self.parser.completed
         return bool(messages) and isinstance(messages[0], ParsedRequest)
 
     @property
@@ -121,7 +121,7 @@ class RequestReader:
             self._end.close()
 
     def _raise_refusal(self) -> None:
-        messages = self.parser.messages
+        messages = self.parser.completed
         if messages and isinstance(messages[0], Refusal):
             raise messages[0]
 

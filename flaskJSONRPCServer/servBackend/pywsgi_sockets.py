@@ -15,7 +15,7 @@ if sys.platform != "win32":
 __all__ = ["drain", "send_some"]
 
 # How long a connection is drained after its last answer: without a byte, and in all. And how many bytes: enough for an
-# upload of 50 MB from near by. All guessed.
+# upload of 50 MB from near by. All guessed; shorter than in native/protocol.py, since each takes a greenlet meanwhile.
 _LINGER_SILENT_S = 1.0
 _LINGER_S = 10.0
 _LINGER_BYTES = 64 * 1024 * 1024

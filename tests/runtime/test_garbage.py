@@ -182,7 +182,7 @@ def test_after_a_thaw_any_collection_finds_it():
     try:
         seen = weakref.ref(node)
         del node
-        control.thaw()
+        control.unfreeze()
         gc.collect()
         assert seen() is None
         assert gc.get_freeze_count() < FEW

@@ -15,13 +15,13 @@ from .app import END_COMMAND, CeleryApplication, make_producers
 from .internals import WorkerControl, close_producers
 from .options import CeleryOptions, masked
 
-__all__ = ["STOPPED", "BrokerClient", "BrokerUnavailable"]
+__all__ = ["STOPPED", "BrokerClient", "BrokerUnavailableError"]
 
 STOPPED = "the exec backend has stopped"
 """The refusal of a message that was on its way when the backend stopped."""
 
 
-class BrokerUnavailable(Exception):
+class BrokerUnavailableError(Exception):
     """The broker did not accept a message. The text names the broker, without its password."""
 
 
@@ -59,7 +59,7 @@ class BrokerClient:
         """Send a message, and return when the broker has it.
 
         Raises:
-            BrokerUnavailable: The broker did not accept it within the timeout.
+            BrokerUnavailableError: The broker did not accept it within the timeout.
         """
         with self._admitted(), self.producer() as producer:
             self._app.send_task(
@@ -77,12 +77,12 @@ class BrokerClient:
         """Admit a message, unless the broker is gone and another message is trying it.
 
         Raises:
-            BrokerUnavailable: The message is not admitted.
+            BrokerUnavailableError: The message is not admitted.
         """
         if (failure := self._failure) is None:
             yield
         elif not self._trying.acquire(blocking=False):
-            raise BrokerUnavailable(failure)
+            raise BrokerUnavailableError(failure)
         else:
             try:
                 yield
@@ -94,16 +94,16 @@ class BrokerClient:
         """Lend a producer of the pool, and note whether the broker works.
 
         Raises:
-            BrokerUnavailable: The block failed, or the client is closed.
+            BrokerUnavailableError: The block failed, or the client is closed.
         """
         producers = self._producers  # read before _is_closed: the pool that close() leaves behind must not be used
         if self._is_closed:
-            raise BrokerUnavailable(STOPPED)
+            raise BrokerUnavailableError(STOPPED)
         try:
             with producers.acquire(block=True, timeout=self._options.enqueue_timeout_s) as producer:
                 yield producer
         except Exception as exc:
-            raise BrokerUnavailable(self._fail(producers, exc)) from exc
+            raise BrokerUnavailableError(self._fail(producers, exc)) from exc
         finally:
             if producers is not self._producers:  # replaced while this one was in use
                 close_producers(producers)
@@ -143,7 +143,7 @@ class BrokerClient:
 
     def _revoke_all(self) -> None:
         while task_ids := self._next_to_revoke():
-            with contextlib.suppress(BrokerUnavailable), self.producer() as producer:
+            with contextlib.suppress(BrokerUnavailableError), self.producer() as producer:
                 self.control.broadcast(END_COMMAND, {"task_ids": task_ids}, connection=producer.connection, reply=False)
 
     def _next_to_revoke(self) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 from kombu.exceptions import ChannelError
 
 from ...runtime.concurrency import make_condition, start_thread
-from .broker import BrokerClient, BrokerUnavailable
+from .broker import BrokerClient, BrokerUnavailableError
 from .options import CeleryOptions
 
 __all__ = ["BrokerMonitor"]
@@ -59,7 +59,7 @@ class BrokerMonitor:
 
     def _read(self) -> None:
         reading: dict[str, Any] = {"queue": None, "dead": None, "workers": []}
-        with contextlib.suppress(BrokerUnavailable):
+        with contextlib.suppress(BrokerUnavailableError):
             reading = self._ask()
         with self._changed:
             self._reading, self._read_at, self._is_reading = reading, time.monotonic(), False

@@ -23,7 +23,7 @@ from ...runtime.concurrency import make_condition, make_event
 from ...runtime.logs import ERROR, WARNING
 from ...sansio_jsonrpc import JsonRpcError, JsonRpcException, JsonRpcInternalError
 from .app import CALL, NOTIFY, CeleryApplication, reply_queue, transport_options
-from .broker import STOPPED, BrokerClient, BrokerUnavailable
+from .broker import STOPPED, BrokerClient, BrokerUnavailableError
 from .calls import DispatcherSignatures, context_of
 from .monitor import BrokerMonitor
 from .options import CeleryOptions, masked, without_secrets
@@ -140,7 +140,7 @@ class CallSession:
         try:
             self._send(NOTIFY, str(uuid.uuid4()), message)
             failed = False
-        except BrokerUnavailable as exc:
+        except BrokerUnavailableError as exc:
             return False, str(exc), None
         finally:
             call.end(failed=failed)
@@ -152,9 +152,9 @@ class CallSession:
         try:
             self._register(pending)
             if self._replies.failure is not None:
-                raise BrokerUnavailable(self._replies.failure)
+                raise BrokerUnavailableError(self._replies.failure)
             self._send(CALL, pending.task_id, message, expires=self._options.timeout_s)
-        except BrokerUnavailable as exc:
+        except BrokerUnavailableError as exc:
             self._finish(pending.task_id, lambda: (False, {}, None), failed=True)
             return False, str(exc), None
         return True, None, pending
@@ -163,7 +163,7 @@ class CallSession:
         with self._ended:
             self._pending[pending.task_id] = pending
             if self._is_stopped:  # stop() has looked at the pending calls already
-                raise BrokerUnavailable(STOPPED)
+                raise BrokerUnavailableError(STOPPED)
 
     def _send(self, task: str, task_id: str, message: dict[str, Any], **options: Any) -> None:
         self._broker.send(
@@ -282,7 +282,7 @@ class CallSession:
         if not self._options.is_one_broker:  # sent to the other broker, it would stay there forever
             return
         name = self._replies.name
-        with contextlib.suppress(BrokerUnavailable), self._broker.producer() as producer:
+        with contextlib.suppress(BrokerUnavailableError), self._broker.producer() as producer:
             producer.publish({}, exchange="", routing_key=name, serializer="json", declare=[reply_queue(name)])
 
     def _connect(self) -> kombu.Connection:

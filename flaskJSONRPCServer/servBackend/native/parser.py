@@ -81,7 +81,7 @@ class RequestParser:
         known_heads: The cache of heads that all connections of an address share; None to parse every head.
 
     Attributes:
-        messages: The complete requests in order, followed by a refusal if the input after them is refused.
+        completed: The complete requests in order, followed by a refusal if the input after them is refused.
         is_in_head: Whether a head has begun and is incomplete.
         is_in_body: Whether a body has begun and is incomplete.
         awaits_continue: Whether the client sends the body only after ``100 Continue``.
@@ -90,7 +90,7 @@ class RequestParser:
     """
 
     def __init__(self, limits: ParserLimits, connection_variables: Head, known_heads: KnownHeads | None = None) -> None:
-        self.messages: deque[ParsedRequest | Refusal] = deque()
+        self.completed: deque[ParsedRequest | Refusal] = deque()
         self.is_in_head = self.is_in_body = self.awaits_continue = self.is_finished = False
         self.body: ReceiveBuffer | None = None
         self._limits = limits
@@ -119,13 +119,13 @@ class RequestParser:
     def feed(self, data: bytes) -> None:
         """Parse received bytes."""
         known = self._known_heads
-        if known is None or self.is_in_head or self.is_in_body or self.is_finished or self.messages:
+        if known is None or self.is_in_head or self.is_in_body or self.is_finished or self.completed:
             self._feed_all(data)
             return
         head_bytes = data[: data.find(_END_OF_HEAD) + len(_END_OF_HEAD)]
         if not self._take_known(head_bytes, data, known):
             self._feed_all(data)
-            if self.messages:
+            if self.completed:
                 self._learn(head_bytes, data, known)
 
     def refusal_answer(self, refusal: Refusal, head: Head | None = None, *, keeps_alive: bool = False) -> bytes:
@@ -152,10 +152,10 @@ class RequestParser:
         self._parser = None
         if self.body is not None and self.is_in_body:
             self.body.close()
-        for message in self.messages:
+        for message in self.completed:
             if isinstance(message, ParsedRequest):
                 message.body.close()
-        self.messages.clear()
+        self.completed.clear()
         self.is_in_head = self.is_in_body = self.awaits_continue = False
         self.is_finished = True
 
@@ -174,16 +174,16 @@ class RequestParser:
             return False
         self._head = {**known.variables, **self._connection_variables}
         self.body = ReceiveBuffer(self._limits.spool_body_bytes, data[end:])
-        self.messages.append(ParsedRequest(self._head, self.body, known.is_http_1_1, keeps_alive=True))
+        self.completed.append(ParsedRequest(self._head, self.body, known.is_http_1_1, keeps_alive=True))
         return True
 
     def _learn(self, head_bytes: bytes, data: bytes, known_heads: KnownHeads) -> None:
         """Remember the head if the data is exactly one request."""
-        request = self.messages[0]
+        request = self.completed[0]
         if (
             isinstance(request, ParsedRequest)
             and request.keeps_alive
-            and not (self.is_in_head or self.is_in_body or len(self.messages) > 1)
+            and not (self.is_in_head or self.is_in_body or len(self.completed) > 1)
             and data[:1] not in b"\r\n"  # llhttp skips empty lines before a request line
             and request.body.size <= min(self._limits.max_body_bytes, self._limits.spool_body_bytes)
             and len(head_bytes) + request.body.size == len(data)
@@ -222,7 +222,7 @@ class RequestParser:
         refusal.__traceback__ = refusal.__context__ = None
         self.is_finished = True
         self.is_in_head = self.is_in_body = self.awaits_continue = False
-        self.messages.append(refusal)
+        self.completed.append(refusal)
 
     def _stop(self, refusal: Refusal) -> None:
         """Refuse from inside a callback, which stops llhttp by raising."""
@@ -303,7 +303,7 @@ class RequestParser:
                 self._stop(not_stored(exc))
 
     def on_message_complete(self) -> None:
-        """Append the complete request to the messages."""
+        """Append the complete request."""
         if self._body_head:
             return
         keeps_alive = self._parser.should_keep_alive()
@@ -312,7 +312,7 @@ class RequestParser:
                 self.body.complete()
             except OSError as exc:
                 self._stop(not_stored(exc))
-        self.messages.append(ParsedRequest(self._head, self.body, self._is_http_1_1, keeps_alive))  # type: ignore[arg-type]
+        self.completed.append(ParsedRequest(self._head, self.body, self._is_http_1_1, keeps_alive))  # type: ignore[arg-type]
         self.is_in_body = self.awaits_continue = False
         self.is_finished = not keeps_alive
 

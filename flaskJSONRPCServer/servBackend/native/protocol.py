@@ -106,7 +106,7 @@ class HttpConnection:
         parser = self._parser
         if self.has_eof or self._dropped_bytes > LINGER_BYTES:
             return False
-        if parser.messages or self._unparsed:
+        if parser.completed or self._unparsed:
             # Only to notice the end of a client that has sent its next request already.
             return self.phase is PENDING and len(self._unparsed) < PARSE_BYTES
         if self.phase is PENDING and parser.is_in_body and parser.body is not None:
@@ -122,7 +122,7 @@ class HttpConnection:
             or self.has_eof
             or self.is_stopping
             or self._unparsed
-            or parser.messages
+            or parser.completed
             or parser.is_in_body
             or parser.is_finished
         )
@@ -139,8 +139,10 @@ class HttpConnection:
         total = self._running_bytes + len(self._unparsed)
         if parser.is_in_body and body is not None:
             total += body.memory_bytes
-        if parser.messages:
-            total += sum(request.body.memory_bytes for request in parser.messages if isinstance(request, ParsedRequest))
+        if parser.completed:
+            total += sum(
+                request.body.memory_bytes for request in parser.completed if isinstance(request, ParsedRequest)
+            )
         return total
 
     @property
@@ -161,7 +163,7 @@ class HttpConnection:
             self._drop(len(data))
             return
         parser = self._parser
-        if self._unparsed or len(data) > PARSE_BYTES or parser.messages or parser.is_finished:
+        if self._unparsed or len(data) > PARSE_BYTES or parser.completed or parser.is_finished:
             self._unparsed += data
             self._parse()
         else:
@@ -174,7 +176,7 @@ class HttpConnection:
         self.has_eof = True
         if self.phase is LINGERING:
             self._close_if_done()
-        elif self.phase is not PENDING and not self._parser.messages:
+        elif self.phase is not PENDING and not self._parser.completed:
             if self._parser.is_in_body:
                 self._refuse(broken_off(None), now)
             elif self._parser.is_in_head:
@@ -188,7 +190,7 @@ class HttpConnection:
         Its ``keeps_alive`` says whether the connection goes on after it. There is no next request while another one is
         being answered, or while the client does not read its earlier answers.
         """
-        messages, phase = self._parser.messages, self.phase
+        messages, phase = self._parser.completed, self.phase
         if not messages or phase is PENDING or phase is LINGERING or phase is CLOSED:
             return None
         if self.outgoing.size > UNSENT_BYTES:
@@ -216,7 +218,7 @@ class HttpConnection:
         if keeps_alive and self._unparsed:
             self._parse()
         is_coming = parser.is_in_head or parser.is_in_body
-        is_over = not parser.messages and (self.has_eof or (self.is_stopping and not is_coming))
+        is_over = not parser.completed and (self.has_eof or (self.is_stopping and not is_coming))
         if is_over or not keeps_alive:
             self._begin_lingering(now)
         else:
@@ -265,7 +267,7 @@ class HttpConnection:
     def stop(self, now: float) -> None:
         """End after the request that is being received or answered; at once if there is none."""
         self.is_stopping = True
-        if self.phase in (HANDSHAKE, IDLE) and not self._parser.messages:
+        if self.phase in (HANDSHAKE, IDLE) and not self._parser.completed:
             self._begin_lingering(now)
 
     def abort(self) -> None:
@@ -324,7 +326,7 @@ class HttpConnection:
     def _parse(self) -> None:
         """Parse input until a request is complete. Those behind it can wait."""
         parser = self._parser
-        while self._unparsed and not parser.messages:
+        while self._unparsed and not parser.completed:
             if parser.is_finished:
                 self._drop(len(self._unparsed))
                 self._unparsed = b""
@@ -339,7 +341,7 @@ class HttpConnection:
     def _follow_parser(self, now: float) -> None:
         """Enter the phase of the parser, and send 100 Continue to a client that waits for it."""
         parser = self._parser
-        if parser.messages:
+        if parser.completed:
             return
         if parser.is_in_body:
             if self.phase is not BODY:

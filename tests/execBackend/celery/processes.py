@@ -67,11 +67,11 @@ class Broker:
     def freeze(self):
         self._process.send_signal(signal.SIGSTOP)
 
-    def thaw(self):
+    def unfreeze(self):
         self._process.send_signal(signal.SIGCONT)
 
     def end(self):
-        self.thaw()
+        self.unfreeze()
         self.kill()
 
     def _answers(self):

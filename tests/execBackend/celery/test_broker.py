@@ -39,7 +39,7 @@ def test_frozen_broker_is_a_clear_error_until_it_goes_on(breakable):
         inline = result_of(app, "add", [1], target="/inline")
         assert server.stats()["celery_queue"] is None
     finally:
-        broker.thaw()
+        broker.unfreeze()
 
     assert f"broker {broker.address} does not take messages" in error["message"]
     assert inline == 2
@@ -57,7 +57,7 @@ def test_threads_do_not_pile_up_in_front_of_a_frozen_broker(breakable):
             answers = [future.result() for future in [threads.submit(call, app, "echo", [1]) for _ in range(300)]]
             took_s = time.monotonic() - begun
     finally:
-        broker.thaw()
+        broker.unfreeze()
 
     assert {answer["error"]["code"] for answer in answers} == {first["code"]}
     assert took_s < 30  # 300 of them one after the other would wait for 150 seconds at least

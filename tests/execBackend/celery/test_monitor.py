@@ -5,7 +5,7 @@ import threading
 import kombu
 
 from flaskJSONRPCServer.execBackend.celery import monitor as monitor_module
-from flaskJSONRPCServer.execBackend.celery.broker import BrokerUnavailable
+from flaskJSONRPCServer.execBackend.celery.broker import BrokerUnavailableError
 from flaskJSONRPCServer.execBackend.celery.monitor import BrokerMonitor, length_of
 from tests.execBackend.celery.processes import new_queue
 from tests.helpers import result_of, wait_until
@@ -45,7 +45,7 @@ def test_reading_is_used_again_while_it_is_fresh():
 
 def test_broker_that_cannot_be_asked_has_no_lengths():
     def fail():
-        raise BrokerUnavailable
+        raise BrokerUnavailableError
 
     reading, age_s = monitor_of(fail).report()
 

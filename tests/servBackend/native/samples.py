@@ -151,7 +151,7 @@ def parse(*pieces, limits=LIMITS):
     parser = RequestParser(limits, {"REMOTE_ADDR": "192.0.2.1"})
     for piece in pieces:
         parser.feed(piece)
-    messages = [plain(message) for message in parser.messages]
+    messages = [plain(message) for message in parser.completed]
     parser.close()
     return messages
 

@@ -85,10 +85,10 @@ def by_native(data):
     parser.feed(data)
     requests = [
         (message.head["REQUEST_METHOD"].encode(), fields_of(message.head), message.body.read())
-        for message in parser.messages
+        for message in parser.completed
         if not isinstance(message, Refusal)
     ]
-    refusals = [message for message in parser.messages if isinstance(message, Refusal)]
+    refusals = [message for message in parser.completed if isinstance(message, Refusal)]
     parser.close()
     return requests, refusals[0] if refusals else None
 

@@ -21,8 +21,8 @@ def parse(parser, data):
     """Parse bytes, and return the messages as values."""
     parser.feed(data)
     values = []
-    while parser.messages:
-        message = parser.messages.popleft()
+    while parser.completed:
+        message = parser.completed.popleft()
         if isinstance(message, Refusal):
             values.append((type(message), str(message)))
         else:

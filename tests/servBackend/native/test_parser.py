@@ -21,7 +21,7 @@ NEXT = ("GET", "/api", b"", True)
 def first_head(data):
     parser = RequestParser(LIMITS, {"REMOTE_ADDR": "192.0.2.1"})
     parser.feed(data)
-    return parser.messages[0].head
+    return parser.completed[0].head
 
 
 @pytest.mark.parametrize(("data", "expected"), ACCEPTED)
@@ -157,7 +157,7 @@ def test_head_that_does_not_end_is_cut(beginning, size):
     parser = RequestParser(LIMITS, {})
     parser.feed(beginning)
     pieces = 0
-    while not parser.messages:
+    while not parser.completed:
         parser.feed(b"a" * size)
         pieces += 1
 
@@ -179,7 +179,7 @@ def test_framing_of_a_body_is_bounded(framing, most_bytes):
     parser.feed(head(b"Transfer-Encoding: chunked"))
     parser.feed(framing)
     count = 0
-    while not parser.messages:
+    while not parser.completed:
         parser.feed(framing if most_bytes else b"b" * 100)
         count += 1
 
@@ -191,10 +191,10 @@ def test_large_body_does_not_allow_a_large_trailer():
     parser = RequestParser(LIMITS, {})
     parser.feed(chunked(b"x" * 90 * KIB)[:-2] + b"A: ")
     parser.feed(b"b" * 4 * KIB)
-    assert not parser.messages
+    assert not parser.completed
     parser.feed(b"b")
 
-    assert str(parser.messages[0]) == "the trailers are over max_head_bytes (4096 bytes)"
+    assert str(parser.completed[0]) == "the trailers are over max_head_bytes (4096 bytes)"
 
 
 def test_byte_by_byte_chunks_are_taken():
@@ -246,13 +246,13 @@ def test_body_of_a_refused_request_is_released():
 def test_close_releases_bodies_of_untaken_requests():
     parser = RequestParser(LIMITS, {})
     parser.feed(post(b"x" * 90 * KIB) + head(b"Content-Length: 99999") + b"x" * 90 * KIB)
-    files = [parser.messages[0].body.open(), parser.body.open()]
+    files = [parser.completed[0].body.open(), parser.body.open()]
     parser.close()
 
     assert [file.closed for file in files] == [True, True]
-    assert not parser.messages
+    assert not parser.completed
     parser.feed(GET)
-    assert not parser.messages
+    assert not parser.completed
 
 
 def test_body_that_cannot_be_stored_is_refused(monkeypatch):
@@ -269,7 +269,7 @@ def test_last_request_is_the_last_one():
     parser.feed(post(b"abc", b"Connection: close") + GET)
     parser.feed(GET)
 
-    [message] = parser.messages
+    [message] = parser.completed
     assert isinstance(message, ParsedRequest)
     assert parser.is_finished
 
@@ -277,9 +277,9 @@ def test_last_request_is_the_last_one():
 def test_refusal_of_bytes_that_begin_no_request_has_a_body_of_its_own():
     parser = RequestParser(LIMITS, {})
     parser.feed(head(method=b"HEAD"))
-    parser.messages.clear()
+    parser.completed.clear()
     parser.feed(b"post /api HTTP/1.1\r\n\r\n")
-    refusal = parser.messages.popleft()
+    refusal = parser.completed.popleft()
 
     _, _, body = parser.refusal_answer(refusal).partition(b"\r\n\r\n")
     assert body.startswith(b"malformed request")
@@ -294,7 +294,7 @@ def test_refusal_leaves_nothing_to_the_collector(data):
     try:
         parser = RequestParser(LIMITS, {})
         parser.feed(data)
-        assert isinstance(parser.messages[0], Refusal)
+        assert isinstance(parser.completed[0], Refusal)
         parser.close()
         gone = weakref.ref(parser)
         del parser
