@@ -29,11 +29,11 @@ from .stalls import StallWatch
 from .trends import BLOCKS
 
 # The most growth of a process between an idle moment near the start and one at the end.
-MOST_GROWTH = {"threads": 0, "descriptors": 0, "children": 0, "modules": 0, "memory_mb": 3.0}
+MOST_GROWTH = {"threads": 0, "descriptors": 0, "children": 0, "modules": 0, "memory_mb": 3.0, "blocks": 5000}
 
-# Without this, glibc keeps a freed block of some megabytes in the arena of each thread, which hides the memory that is
+# Without these, glibc keeps freed blocks of some megabytes in an arena for each thread, which hides the memory that is
 # really in use.
-_ENVIRON = {"MALLOC_MMAP_THRESHOLD_": "262144"}
+_ENVIRON = {"MALLOC_MMAP_THRESHOLD_": "262144", "MALLOC_ARENA_MAX": "2"}
 
 MANNERS = (
     *[Manner(0.005)] * 6,

@@ -86,7 +86,7 @@ def trend_cells(name: str, trend: Trend | None) -> list[str]:
 
 
 def idle_rows(run: Run) -> list[list[str]]:
-    names = ("threads", "descriptors", "children", "modules", "memory_mb")
+    names = ("threads", "descriptors", "children", "modules", "memory_mb", "blocks")
     return [[name, f"{run.before[name]:,.5g}", f"{run.after[name]:,.5g}"] for name in names]
 
 

@@ -240,6 +240,7 @@ def figures(servers: list[flaskJSONRPCServer], notes: Notes, disturber: Disturbe
         "descriptors": process.num_fds(),
         "children": len(process.children()),
         "memory_mb": process.memory_info().rss / 1e6,
+        "blocks": sys.getallocatedblocks(),  # of Python's objects: they grow with a leak, and not by fragmentation
         "modules": len(sys.modules),
         **{name: sum(server_stats[name] for server_stats in stats) for name in counts},
         "p99_ms": {url: round(calls["p99"], 3) for url, calls in stats[0]["dispatchers"].items()},

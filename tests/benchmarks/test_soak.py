@@ -126,6 +126,7 @@ def figures(**changed):
         "children": 0,
         "modules": 500,
         "memory_mb": 60.0,
+        "blocks": 300_000,
         "notes": 0,
         "kills": 0,
     }
