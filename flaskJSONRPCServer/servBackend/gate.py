@@ -48,6 +48,9 @@ class Gate:
     A request that need not wait takes no lock. It registers itself as inside before it checks whether requests are
     held. The thread that holds requests sets the flag before it checks who is inside. So one of the two always sees the
     other.
+
+    In ``native``, the leading thread may wait here with a short call. It then loses the lead, as with any other call
+    that blocks.
     """
 
     def __init__(self) -> None:

@@ -17,6 +17,7 @@ FIRST_AVERAGE_S = 10 * SHORT_S  # so that some forty calls must be short before 
 WEIGHT = 1 / 16  # the weight of the latest call in the average
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 60.0
+MOST_PATHS = 10_000
 
 
 class PathTimes:
@@ -37,7 +38,8 @@ class ShortCalls:
     Each wrong prediction pauses the path, twice as long each time: a path whose calls are usually short and sometimes
     long would hold up other requests again and again.
 
-    The paths are those of calls that were answered, so there are no more of them than registered ones.
+    The paths are those of requests that the pipeline has answered: nearly always registered ones. A request that a stop
+    refuses may have any path, so they are bounded.
 
     Any thread may record a call, without a lock: an update that two threads lose to each other does not matter.
     """
@@ -54,6 +56,8 @@ class ShortCalls:
         """Record a call. Both times are in seconds, by the same clock."""
         times = self._paths.get(path)
         if times is None:
+            if len(self._paths) >= MOST_PATHS:
+                return
             times = self._paths[path] = PathTimes()
         duration_s = ended - began
         average_s = times.average_s = times.average_s + (duration_s - times.average_s) * WEIGHT

@@ -4,6 +4,7 @@ from flaskJSONRPCServer.servBackend.native.short_calls import (
     FIRST_PAUSE_S,
     LONG_S,
     LONGEST_PAUSE_S,
+    MOST_PATHS,
     SHORT_S,
     ShortCalls,
 )
@@ -83,3 +84,10 @@ def test_long_call_long_ago_is_forgiven():
     first, second = pause_after(recorder), pause_after(recorder)
     recorder.now += 100 * second
     assert pause_after(recorder) < 1.1 * first
+
+
+def test_number_of_paths_is_bounded():
+    calls = ShortCalls()
+    for number in range(MOST_PATHS + 100):
+        calls.record(f"/{number}", 0.0, SHORT_S)
+    assert len(calls._paths) == MOST_PATHS
