@@ -41,8 +41,8 @@ class HttpExchange:
     """A request and its answer, as HTTP: a task of the thread pool.
 
     The pipeline reads the request here directly. It makes an ``Exchange`` of it (``dispatch/exchange.py``): the same
-    request, as JSON-RPC. To the pipeline this is the ``ReceivedRequest`` of ``http/request.py``. An environ is made only
-    when something asks for it.
+    request, as JSON-RPC. To the pipeline this is the ``ReceivedRequest`` of ``http/request.py``. An environ is made
+    only when something asks for it.
 
     Args:
         connection: The connection that the request came by.
