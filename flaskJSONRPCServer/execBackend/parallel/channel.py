@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from ...errors import ServerStateError
 from ...runtime.concurrency import in_native_thread, make_event, native, spawn_in_hub, start_native_thread, start_thread
+from ...runtime.interrupts import is_interrupt
 from ...runtime.logs import WARNING, ServerLog
 from ...sansio_jsonrpc import (
     JsonRpcError,
@@ -133,8 +134,11 @@ class ChannelSession:
             check_size(f"the answer of {request.method!r}", answer)
         except JsonRpcException as exc:
             answer = _PEER.respond_with_error(request, exc.get_error())
-        except Exception as exc:  # noqa: BLE001  the child that asked raises it again
+        except BaseException as exc:  # the child that asked raises it again
             answer = _PEER.respond_with_error(request, error_for(exc))
+            if is_interrupt(exc):
+                self._send(answer)  # first: the interrupt may end this session
+                raise
         self._send(answer)
 
     def _send(self, message: bytes) -> None:
@@ -299,7 +303,7 @@ def shut_down(connected: socket.socket) -> None:
         connected.shutdown(socket.SHUT_RDWR)
 
 
-def error_for(exc: Exception) -> JsonRpcError:
+def error_for(exc: BaseException) -> JsonRpcError:
     """Return the error by which a child learns of an exception."""
     for name, exception_class in _RAISED.items():
         if isinstance(exc, exception_class):

@@ -17,6 +17,7 @@ from flaskJSONRPCServer.execBackend.parallel import channel as channel_module
 from flaskJSONRPCServer.execBackend.parallel.channel import ChannelClient
 from flaskJSONRPCServer.execBackend.parallel.process import socket_pair
 from flaskJSONRPCServer.runtime.concurrency import is_patched
+from flaskJSONRPCServer.sansio_jsonrpc import JsonRpcRequest
 from tests.helpers import wait_until
 
 PATIENCE_S = 20
@@ -81,6 +82,34 @@ def test_other_exceptions_come_as_runtime_errors_with_their_name(server, ask):
 
     with pytest.raises(RuntimeError, match="KeyError: 'disk full'"):
         ask("log", {"level": 1, "parts": []})
+
+
+def test_exit_that_an_override_raises_costs_its_question_alone(server, ask):
+    def exit_at_once(level, *parts):
+        raise SystemExit("by the override")
+
+    server._logger = exit_at_once
+
+    with pytest.raises(RuntimeError, match="SystemExit: by the override"):
+        ask("log", {"level": 1, "parts": []})
+    assert ask("urls", {}) == server._getServerUrl()
+
+
+def test_interrupted_question_is_answered_before_the_interrupt_goes_on(connect):
+    def interrupted(params, is_gone):
+        (_ for _ in ()).throw(KeyboardInterrupt("by a signal"))  # without a raise statement, as Python's own handler
+
+    session, theirs = connect()
+    with socket.socket(fileno=theirs.detach()) as client:
+        client.settimeout(PATIENCE_S)
+        client.sendall(message("urls", {}, id="first"))
+        assert json.loads(client.recv(65536))["id"] == "first"
+        with pytest.raises(KeyboardInterrupt, match="by a signal"):
+            session._run(interrupted, JsonRpcRequest("urls", {}, "second"))
+        answer = json.loads(client.recv(65536))
+
+    assert answer["id"] == "second"
+    assert answer["error"]["message"] == "KeyboardInterrupt: by a signal"
 
 
 def test_result_that_is_not_json_is_an_error(server, ask):
