@@ -63,29 +63,43 @@ class ChannelSession:
         connected: The socket, one that gevent has not patched. The session closes it.
         methods: The methods that the child may call.
         log: The server's log.
+
+    Raises:
+        OSError: There are too many descriptors.
     """
 
     def __init__(self, connected: socket.socket, methods: ParentMethods, log: ServerLog) -> None:
         self._socket = connected
+        # Of the patched class under gevent, so only serve() makes the socket, in its hub. The descriptor is made here:
+        # a child without one would start, and never get an answer.
+        self._duplicate = os.dup(connected.fileno())
         self._methods = methods
         self._log = log
         self._is_gone = False  # set once, by the first of serve() and end()
         self._sending = threading.Lock()
-        self._stream: socket.socket  # its second descriptor, of the patched class under gevent; set by serve()
+        self._stream: socket.socket  # on the duplicate; set by serve()
         self._has_ended = make_event()
         self._thread: Any = None
 
     def start(self) -> None:
-        """Start the thread that answers."""
-        if in_native_thread():
-            spawn_in_hub(self.serve)
-        else:
-            self._thread = start_thread(self.serve, name="channel")
+        """Start the thread that answers.
+
+        Raises:
+            RuntimeError: There are too many threads.
+        """
+        try:
+            if in_native_thread():
+                spawn_in_hub(self.serve)
+            else:
+                self._thread = start_thread(self.serve, name="channel")
+        except BaseException:
+            native("os", "close")(self._duplicate)  # at once: gevent's leaves it to its loop
+            raise
 
     def serve(self) -> None:
         """Answer questions until the child or :meth:`end` closes the channel."""
         try:
-            with socket.socket(fileno=os.dup(self._socket.fileno())) as self._stream:
+            with socket.socket(fileno=self._duplicate) as self._stream:
                 for message in messages_from(self._stream):
                     self._answer(message)
         except OSError:  # the child was killed while it wrote
