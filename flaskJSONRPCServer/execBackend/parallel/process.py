@@ -66,15 +66,21 @@ class CallTimeoutError(Exception):
 
 
 class SlotWakeup:
-    """Wakes the thread that waits for its child. Any thread and any greenlet may call :meth:`wake`."""
+    """Wakes the thread that waits for its child. Any thread and any greenlet may call :meth:`wake`.
+
+    The caller holds a lock around :meth:`wake` and :meth:`close`: the descriptor may belong to another file afterwards.
+    """
 
     def __init__(self) -> None:
+        self._is_closed = False
         self._read, self._write = os.pipe()
         os.set_blocking(self._read, False)
         os.set_blocking(self._write, False)
 
     def wake(self) -> None:
-        """End the wait; if no thread waits, end the next wait."""
+        """End the wait; if no thread waits, end the next wait. Do nothing once it is closed."""
+        if self._is_closed:
+            return
         with contextlib.suppress(BlockingIOError):  # the pipe is full, and that wakes too
             os.write(self._write, b"\0")
 
@@ -95,7 +101,10 @@ class SlotWakeup:
             os.read(self._read, 4096)
 
     def close(self) -> None:
-        """Close the pipe. Do not use the wakeup afterwards."""
+        """Close the pipe, once. Do not wait afterwards."""
+        if self._is_closed:
+            return
+        self._is_closed = True
         for descriptor in (self._read, self._write):
             close(descriptor)
 

@@ -1,15 +1,20 @@
 """The queue of the pool, and its stop."""
 
+import gc
+import threading
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from flaskJSONRPCServer.execBackend import ParallelBackend
+from flaskJSONRPCServer.execBackend.parallel import pool as pool_module
 from flaskJSONRPCServer.execBackend.parallel.job import Job
 from flaskJSONRPCServer.execBackend.parallel.pool import Pool
 from flaskJSONRPCServer.execBackend.parallel.slot import Limits, PoolParts
 from tests.execBackend.parallel import dispatchers
 from tests.execBackend.parallel.pools import calls_in, counts, error_of, is_gone, release, running, wait_for_hold
+from tests.execBackend.parallel.pools import make as make_server
 from tests.helpers import call_wsgi, post, wait_until
 
 
@@ -48,6 +53,41 @@ def pool():
     """Return a pool without slots, so that its queue stays as the test leaves it."""
     parts = PoolParts(Limits(slots=0, queue_calls=2, timeout_s=None, calls_per_child=None), None, None, None)
     return Pool(parts, lambda number: b"", "empty")
+
+
+def start_that_fails(monkeypatch, name, exc, after):
+    """Start a pool in which a part cannot be made after so many; return the descriptors and children it leaves."""
+    make, made = getattr(pool_module, name), []
+
+    def refuse_later(*args, **options):
+        if len(made) == after:
+            raise exc
+        made.append(make(*args, **options))
+        return made[-1]
+
+    server = make_server(ParallelBackend(poolSize=3))
+    before = count_descriptors(), threading.active_count()
+    monkeypatch.setattr(pool_module, name, refuse_later)
+    with pytest.raises(type(exc), match=str(exc)):
+        server._startExecBackends()
+    monkeypatch.undo()
+    return count_descriptors() - before[0], threading.active_count() - before[1]
+
+
+def count_descriptors():
+    gc.collect()
+    return len(list(Path("/dev/fd").iterdir()))
+
+
+@pytest.mark.parametrize("after", [0, 1, 2])
+def test_start_without_a_thread_for_each_slot_leaves_nothing(monkeypatch, after):
+    exc = RuntimeError("can't start new thread")
+
+    assert start_that_fails(monkeypatch, "start_native_thread", exc, after) == (0, 0)
+
+
+def test_start_without_a_descriptor_for_each_slot_leaves_nothing(monkeypatch):
+    assert start_that_fails(monkeypatch, "Slot", OSError("Too many open files"), 2) == (0, 0)
 
 
 def make_job(*, is_notification=False):
