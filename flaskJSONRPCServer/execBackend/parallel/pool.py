@@ -45,6 +45,7 @@ class Pool:
         self._running: set[Job] = set()
         self._idle: list[Slot] = []  # the last one has worked last
         self._counts = dict.fromkeys(("done", "failed", "killed", "restarted", "refused", "cancelled"), 0)
+        self._dropped: list[Job] = []
         self._is_stopping = False
         self.is_dropping = False
         self._slots: list[Slot] = []  # complete before a thread starts
@@ -159,7 +160,7 @@ class Pool:
     def stop(self, timeout_s: float, allowed: int) -> int:
         """Finish all jobs within the timeout, and drop the rest; return how many notifications are lost.
 
-        The children end; those that still run a job are killed.
+        The children end; those that still run a job are killed. After an interrupt, another call does the rest.
 
         Args:
             timeout_s: How long to wait for the jobs, in seconds.
@@ -169,8 +170,9 @@ class Pool:
             self._is_stopping = True
             self._wake_all()
             self._ended.wait_for(lambda: len(self._waiting) + len(self._running) <= allowed, timeout_s)
-            dropped, unfinished = list(self._waiting), list(self._running)
+            self._dropped += self._waiting
             self._waiting.clear()
+            dropped, unfinished = list(self._dropped), list(self._running)
             self.is_dropping = True
             self._wake_all()
         for job in dropped:
