@@ -16,6 +16,7 @@ from ...dispatch.locks import Locks, lock_key, optional_lock_key
 from ...dispatch.remote import outcome_of_answer, parts_of_outcome
 from ...dispatch.routes import Route
 from ...errors import ServerStateError
+from ...runtime.interrupts import is_raised_by_handler
 from ...runtime.logs import ServerLog, TracebackText, split_level
 from ...runtime.stats import Stats
 from ...sansio_jsonrpc import ABSENT, JsonRpcException, JsonRpcInternalError, JsonRpcRequest, find_unwritable
@@ -228,13 +229,34 @@ class ParentMain:
 
         Raises:
             BaseException: The exception that the code raised there.
-            ServerStateError: The value or the exception cannot be pickled.
+            ServerStateError: The value or the exception cannot be pickled there, or loaded here.
         """
         answer = self._channel.request(method, {"text": text})
-        value = pickle.loads(base64.b64decode(answer["pickled"]))  # noqa: S301  the parent sends it  # nosec B301
+        kind = "exception" if answer["raised"] else "value"
+        value = load_copy(answer["pickled"], f"the {kind} of {method}({text!r:.200})")
         if answer["raised"]:
             raise value
         return value
+
+
+def load_copy(pickled: str, name: str) -> Any:
+    """Load an object that the parent has pickled.
+
+    Args:
+        pickled: The object, pickled and in base64.
+        name: The name of the object in the error.
+
+    Raises:
+        ServerStateError: It cannot be loaded.
+    """
+    try:
+        return pickle.loads(base64.b64decode(pickled))  # noqa: S301  the parent sends it  # nosec B301
+    except BaseException as exc:  # the object's own code may raise anything
+        if is_raised_by_handler(exc):
+            raise
+        raise ServerStateError(
+            f"{name} cannot be loaded in a child process ({type(exc).__name__}: {exc}); ask for plain values"
+        ) from exc
 
 
 class ParentLog:
