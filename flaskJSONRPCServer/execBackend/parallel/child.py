@@ -192,6 +192,20 @@ class ChildLocks(Locks):
         """As :meth:`Locks.is_locked`."""
         return bool(self._ask("isLocked", {"dispatcher": key}))
 
+    def wait(
+        self, key: Hashable | None = None, sleep: Callable[[float], object] | None = None, sleep_s: float = 0.1
+    ) -> None:
+        """As :meth:`Locks.wait`, but not beyond the stop of the server.
+
+        Raises:
+            ServerStateError: The server stops before.
+        """
+        if sleep is None:
+            self.wait_in_period(key)
+            return
+        while self._ask("isLocked", {"dispatcher": key, "waits": True}):
+            sleep(sleep_s)
+
     def wait_in_period(self, key: Hashable | None, is_abandoned: Callable[[], bool] = lambda: False) -> bool:
         """Block until the dispatcher may run.
 

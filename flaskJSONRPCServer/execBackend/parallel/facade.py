@@ -127,10 +127,7 @@ class ChildFacade(MessageHelpers):
         key = self._locks.key_of(dispatcher)
         if returnStatus:
             return self._locks.is_locked(key)
-        if sleepMethod is None:
-            self._locks.wait_in_period(key)
-        else:
-            self._locks.wait(key, sleepMethod, self.settings.sleepTime_waitLock)
+        self._locks.wait(key, sleepMethod, self.settings.sleepTime_waitLock)
         return None
 
     def stats(self, inMS: bool = False) -> dict[str, Any]:

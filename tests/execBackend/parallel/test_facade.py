@@ -82,6 +82,24 @@ def test_sleep_method_is_called_instead_of_waiting(server, child_server):
     assert slept == [server.settings.sleepTime_waitLock]
 
 
+def test_sleep_method_is_not_called_beyond_the_stop_of_the_server(server, child_server):
+    slept = []
+
+    def sleep(seconds):
+        slept.append(seconds)
+        assert len(slept) < 3
+        if len(slept) == 2:
+            server._engine.locks.end_period(0)
+
+    server.getWSGI()
+    server.lock(add)
+    with pytest.raises(ServerStateError, match="the server stops, and what this dispatcher waits for is still locked"):
+        child_server.facade.wait(add, sleepMethod=sleep)
+    assert child_server.facade.wait(add, returnStatus=True) is True
+    server.unlock(add)
+    assert child_server.facade.wait(add, sleepMethod=sleep) is None
+
+
 @pytest.mark.parametrize("value", ["add", 5])
 def test_value_that_is_no_function_cannot_be_locked(child_server, value):
     with pytest.raises(TypeError, match="is not a dispatcher; pass the function itself"):
