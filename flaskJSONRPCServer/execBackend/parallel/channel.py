@@ -31,6 +31,7 @@ from ...sansio_jsonrpc import (
     JsonRpcStream,
     NewlineFraming,
 )
+from .forks import release_in_forks
 from .methods import Method, ParentMethods
 
 __all__ = ["ChannelClient", "ChannelSession"]
@@ -70,14 +71,15 @@ class ChannelSession:
 
     def __init__(self, connected: socket.socket, methods: ParentMethods, log: ServerLog) -> None:
         self._socket = connected
-        # Of the patched class under gevent, so only serve() makes the socket, in its hub. The descriptor is made here:
-        # a child without one would start, and never get an answer.
-        self._duplicate = os.dup(connected.fileno())
+        # Made here, because a child whose session lacks a descriptor would start, and never get an answer. Under gevent
+        # serve() makes a socket of the patched class of it, in its hub.
+        self._duplicate = connected.dup()
+        release_in_forks(self._duplicate)
         self._methods = methods
         self._log = log
         self._is_gone = False  # set once, by the first of serve() and end()
         self._sending = threading.Lock()
-        self._stream: socket.socket  # on the duplicate; set by serve()
+        self._stream: socket.socket  # it has the descriptor of the duplicate; set by serve()
         self._has_ended = make_event()
         self._thread: Any = None
 
@@ -93,13 +95,14 @@ class ChannelSession:
             else:
                 self._thread = start_thread(self.serve, name="channel")
         except BaseException:
-            native("os", "close")(self._duplicate)  # at once: gevent's leaves it to its loop
+            self._duplicate.close()
             raise
 
     def serve(self) -> None:
         """Answer questions until the child or :meth:`end` closes the channel."""
         try:
-            with socket.socket(fileno=self._duplicate) as self._stream:
+            with socket.socket(fileno=self._duplicate.detach()) as self._stream:
+                release_in_forks(self._stream)
                 for message in messages_from(self._stream):
                     self._answer(message)
         except OSError:  # the child was killed while it wrote

@@ -22,6 +22,7 @@ from typing import Any
 
 from ...runtime.concurrency import make_lock, native
 from .channel import ChannelSession
+from .forks import release_in_forks
 from .wire import MessageType, Wire
 
 __all__ = [
@@ -267,6 +268,7 @@ def socket_pair(undo: contextlib.ExitStack) -> tuple[Any, Any]:
     """
     ours, theirs = (native("socket", "socket")(fileno=patched.detach()) for patched in socket.socketpair())
     for connected in (ours, theirs):
+        release_in_forks(connected)
         undo.enter_context(connected)
         connected.settimeout(None)
     return ours, theirs

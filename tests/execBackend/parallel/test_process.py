@@ -132,12 +132,12 @@ def test_start_that_fails_leaves_no_descriptor_and_no_thread(wakeup, monkeypatch
 
 
 def test_child_whose_channel_lacks_a_descriptor_does_not_start(wakeup, monkeypatch):
-    def refuse(descriptor):
+    def refuse(connected):
         raise OSError(errno.EMFILE, "Too many open files")
 
     server = flaskJSONRPCServer(None, name="none", log=False)
     context = server._backend_context
-    monkeypatch.setattr(os, "dup", refuse)
+    monkeypatch.setattr(socket.socket, "dup", refuse)
     before = count_descriptors(), threading.active_count()
 
     with pytest.raises(OSError, match="Too many open files"):
