@@ -17,8 +17,16 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from ...errors import ServerStateError
-from ...runtime.concurrency import in_native_thread, make_event, native, spawn_in_hub, start_native_thread, start_thread
-from ...runtime.interrupts import is_interrupt
+from ...runtime.concurrency import (
+    in_native_thread,
+    is_patched,
+    make_event,
+    native,
+    spawn_in_hub,
+    start_native_thread,
+    start_thread,
+)
+from ...runtime.interrupts import is_interrupt, is_raised_by_handler
 from ...runtime.logs import WARNING, ServerLog
 from ...sansio_jsonrpc import (
     JsonRpcError,
@@ -214,8 +222,9 @@ class ChannelClient:
         return answer.result
 
     def _answer_to(self, method: str, question_id: int, text: bytes) -> JsonRpcResponse | None:
-        question = self._unanswered[question_id] = Question()
+        question = Question()
         try:
+            self._unanswered[question_id] = question
             if self._is_closed:  # read after the question is there: the reader fails it, or this does
                 raise ServerStateError(
                     f"a child process cannot ask {method!r}: the server has stopped, or ended the connection"
@@ -258,17 +267,45 @@ class Question:
 
     def __init__(self) -> None:
         self._answer: JsonRpcResponse | None = None
-        self._has_ended = make_event()
+        self._end = make_event() if is_patched() else LockEvent()
 
     def end(self, answer: JsonRpcResponse | None) -> None:
-        """End the wait; None: there is no answer."""
-        self._answer = answer
-        self._has_ended.set()
+        """End the wait; None: there is no answer. For the reader alone, and only the first answer counts."""
+        if not self._end.is_set():
+            self._answer = answer
+            self._end.set()
 
     def wait(self) -> JsonRpcResponse | None:
         """Wait for the answer, and return it."""
-        self._has_ended.wait()
+        self._end.wait()
         return self._answer
+
+
+class LockEvent:
+    """An event that one thread sets once, and another waits for once.
+
+    Signal handlers run in the thread that waits, at any instruction of it. The locks inside a :class:`threading.Event`
+    are then in any state. If a handler raises, the wait may raise another exception in its place. If it asks a question
+    of its own, it may wait for a lock that its own thread holds. A plain lock has no steps in between.
+    """
+
+    def __init__(self) -> None:
+        self._is_set = False
+        self._lock = native("_thread", "allocate_lock")()
+        self._lock.acquire()
+
+    def is_set(self) -> bool:
+        """Return whether it is set."""
+        return self._is_set
+
+    def set(self) -> None:
+        """End the wait."""
+        self._is_set = True
+        self._lock.release()
+
+    def wait(self) -> None:
+        """Wait until it is set."""
+        self._lock.acquire()
 
 
 def thread_ident() -> int:
@@ -286,6 +323,9 @@ def make_question(method: str, params: dict[str, Any]) -> tuple[int, bytes]:
     try:
         question_id, text = _PEER.request(method, params)
     except JsonRpcSerializationError as exc:
+        reason = exc.__cause__
+        if reason is not None and is_raised_by_handler(reason):  # a signal came while the text was made
+            raise reason from reason.__cause__
         raise TypeError(f"{method!r} cannot take {params!r} to the server's process: it is not JSON") from exc
     check_size(f"the question {method!r}", text)
     return question_id, text
