@@ -191,6 +191,11 @@ class Locks:
         """
         return self._block_while(lambda: self._is_locked(key) and not is_abandoned())
 
+    def period_has_ended(self) -> bool:
+        """Return whether the server has stopped, so that calls which are still held fail."""
+        with self._changed:
+            return not self._period.seconds_left()
+
     def wake_waiting(self) -> None:
         """Let all waiting threads check their locks again."""
         with self._changed:

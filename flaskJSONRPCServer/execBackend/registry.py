@@ -112,6 +112,7 @@ class ExecBackends:
         self._stats = stats
         self._changing = threading.RLock()  # reentrant: a backend's start may register another
         self._by_id: dict[str, RegisteredBackend] = {}  # guarded by _changing
+        self._unfinished: list[RegisteredBackend] = []  # an interrupted stop has left them; guarded by _changing
         self._stops_at_exit = False  # guarded by _changing
 
     @in_hub
@@ -169,6 +170,8 @@ class ExecBackends:
     def stop(self, timeout_s: float = _EXIT_TIMEOUT_S, allowed: int = 0) -> None:
         """Stop all running backends and count the notifications that they lose.
 
+        If it is interrupted, the next call finishes it. A backend whose own stop raises is not stopped again.
+
         Args:
             timeout_s: How long to wait for all of them together, in seconds.
             allowed: The number of running dispatchers that need not be waited for.
@@ -178,12 +181,18 @@ class ExecBackends:
         """
         deadline = time.monotonic() + timeout_s
         with ExitStack() as stops:  # it goes on after a failure, and raises the last one at its end
-            for backend in self._mark_stopped():
+            for backend in reversed(self._mark_stopped()):
                 stops.callback(self._stop_one, backend, deadline, allowed)
 
     def _stop_one(self, backend: RegisteredBackend, deadline: float, allowed: int) -> None:
         # Not under the lock: a call that is waited for may read the statistics.
-        lost = backend.stop(self._context.facade, max(0.0, deadline - time.monotonic()), allowed)
+        try:
+            lost = backend.stop(self._context.facade, max(0.0, deadline - time.monotonic()), allowed)
+        except BaseException as exc:
+            if not isinstance(exc, Exception):  # interrupted: the next stop goes on with it
+                with self._changing:
+                    self._unfinished.append(backend)
+            raise
         self._count_lost(backend._id, lost)
 
     def celery_app(self, backend_id: str | None = None) -> Any:
@@ -224,12 +233,14 @@ class ExecBackends:
         return [backend for backend in self._by_id.values() if backend.is_started]
 
     def _mark_stopped(self) -> list[RegisteredBackend]:
-        """Mark all running backends as stopped and return them: each is stopped once."""
+        """Mark all running backends as stopped and return them, and those that an earlier stop left."""
         with self._changing:
             running = self._running()
             for backend in running:
                 backend.is_started = False
-            return running
+            left = [backend for backend in self._unfinished if backend not in running]
+            self._unfinished.clear()
+            return left + running
 
     def _find(self, name: str) -> RegisteredBackend | None:
         """Return the registered backend of the package that has this name, or None."""

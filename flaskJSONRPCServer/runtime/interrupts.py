@@ -17,7 +17,7 @@ from typing import Any
 
 from .concurrency import in_main_thread
 
-__all__ = ["is_interrupt"]
+__all__ = ["is_interrupt", "is_raised_by_handler"]
 
 
 def is_interrupt(exc: BaseException) -> bool:
@@ -29,13 +29,17 @@ def is_interrupt(exc: BaseException) -> bool:
     """
     if not isinstance(exc, (KeyboardInterrupt, SystemExit)) or not in_main_thread():
         return False
-    frames = list(traceback.walk_tb(exc.__traceback__))
-    if not frames:
+    if exc.__traceback__ is None:
         return False
-    handlers = set(handler_codes())
-    if any(frame.f_code in handlers for frame, _ in frames):
+    if is_raised_by_handler(exc):
         return True
     return isinstance(exc, KeyboardInterrupt) and has_own_handler() and not is_raised_by_statement(exc.__traceback__)
+
+
+def is_raised_by_handler(exc: BaseException) -> bool:
+    """Return whether a signal handler that is written in Python has raised an exception, of any kind."""
+    handlers = set(handler_codes())
+    return any(frame.f_code in handlers for frame, _ in traceback.walk_tb(exc.__traceback__))
 
 
 def has_own_handler() -> bool:

@@ -124,6 +124,26 @@ def test_stop_returns_lost_notifications_of_an_object_and_of_a_dict(caplog):
     assert "exec backend 'dict' stopped with 2 notifications not finished" in caplog.text
 
 
+@pytest.mark.parametrize(("exc", "stops"), [(KeyboardInterrupt, ["stop", "stop"]), (RuntimeError, ["stop"])])
+def test_next_stop_finishes_an_interrupted_one_and_no_failed_one(exc, stops):
+    class Failing(OwnBackend):
+        def stop(self, server, timeout, processingDispatcherCountMax):
+            if super().stop(server, timeout, processingDispatcherCountMax) or self.events.count("stop") == 1:
+                raise exc("in the first stop")
+
+    failing, later = Failing(), {**as_dict(last := OwnBackend()), "_id": "later"}
+    server = flaskJSONRPCServer(None, log=False, dispatcherBackend=failing, notifBackend=later)
+    server._startExecBackends()
+    with pytest.raises(exc, match="in the first stop"):
+        server._stopExecBackends()
+    assert last.events == ["start", "stop"]
+    for _ in range(2):
+        server._stopExecBackends()
+
+    assert failing.events == ["start", *stops]
+    assert last.events == ["start", "stop"]
+
+
 def test_name_of_the_original_server_is_the_factory_of_the_backend():
     from flaskJSONRPCServer import execBackend
 

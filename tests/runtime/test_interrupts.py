@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from flaskJSONRPCServer.runtime.interrupts import is_interrupt
+from flaskJSONRPCServer.runtime.interrupts import is_interrupt, is_raised_by_handler
 
 
 def caught(function):
@@ -46,6 +46,22 @@ def interrupted(handler):
 )
 def test_exception_of_a_signal_handler_is_an_interrupt(handler):
     assert interrupted(handler)
+
+
+def test_exception_of_any_kind_is_known_to_come_from_a_handler():
+    def refuse(number, frame):
+        raise ValueError
+
+    before = signal.signal(signal.SIGTERM, refuse)
+    try:
+        with pytest.raises(ValueError) as by_handler:  # noqa: PT011  it has no text
+            signal.raise_signal(signal.SIGTERM)
+        with pytest.raises(ValueError) as by_code:  # noqa: PT011  it has one of Python's
+            int("x")
+        assert is_raised_by_handler(by_handler.value)
+        assert not is_raised_by_handler(by_code.value)
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_interrupt_of_a_loop_is_an_interrupt():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -73,6 +74,7 @@ class ParallelBackend(PreparedBackend):
         self._queue_calls = queue_calls
         self._context: BackendContext | None = None
         self._pool: Pool | None = None
+        self._ending: list[Pool] = []  # pools whose stop has not returned, such as one that Ctrl-C interrupted
 
     def begin(self, context: BackendContext) -> None:
         """Start the processes; calls wait until they are ready.
@@ -156,9 +158,18 @@ class ParallelBackend(PreparedBackend):
         return answer
 
     def stop(self, server: ServerFacade, timeout: float, processingDispatcherCountMax: int = 0) -> int:
-        """Finish the calls within the timeout, and end the processes; return how many notifications are lost."""
-        pool, self._pool = self._pool, None  # a call that comes now starts another pool, while this one ends
-        return 0 if pool is None else pool.stop(timeout, processingDispatcherCountMax)
+        """Finish the calls within the timeout, and end the processes; return how many notifications are lost.
+
+        If a stop was interrupted, the next one finishes it.
+        """
+        if self._pool is not None:
+            self._ending.append(self._pool)
+        self._pool = None  # a call that comes now starts another pool, while this one ends
+        deadline, lost = time.monotonic() + timeout, 0
+        while self._ending:
+            lost += self._ending[0].stop(max(0.0, deadline - time.monotonic()), processingDispatcherCountMax)
+            self._ending.pop(0)
+        return lost
 
     def stats(self, inMS: bool = False) -> dict[str, Any]:
         """Return the counts of the pool, each under ``<id>_<name>``.

@@ -17,7 +17,16 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from ...errors import ServerStateError
-from ...runtime.concurrency import in_native_thread, make_event, native, spawn_in_hub, start_native_thread, start_thread
+from ...runtime.concurrency import (
+    in_native_thread,
+    is_patched,
+    make_event,
+    native,
+    spawn_in_hub,
+    start_native_thread,
+    start_thread,
+)
+from ...runtime.interrupts import is_interrupt, is_raised_by_handler
 from ...runtime.logs import WARNING, ServerLog
 from ...sansio_jsonrpc import (
     JsonRpcError,
@@ -30,6 +39,7 @@ from ...sansio_jsonrpc import (
     JsonRpcStream,
     NewlineFraming,
 )
+from .forks import release_in_forks
 from .methods import Method, ParentMethods
 
 __all__ = ["ChannelClient", "ChannelSession"]
@@ -62,29 +72,45 @@ class ChannelSession:
         connected: The socket, one that gevent has not patched. The session closes it.
         methods: The methods that the child may call.
         log: The server's log.
+
+    Raises:
+        OSError: There are too many descriptors.
     """
 
     def __init__(self, connected: socket.socket, methods: ParentMethods, log: ServerLog) -> None:
         self._socket = connected
+        # Made here, because a child whose session lacks a descriptor would start, and never get an answer. Under gevent
+        # serve() makes a socket of the patched class of it, in its hub.
+        self._duplicate = connected.dup()
+        release_in_forks(self._duplicate)
         self._methods = methods
         self._log = log
         self._is_gone = False  # set once, by the first of serve() and end()
         self._sending = threading.Lock()
-        self._stream: socket.socket  # its second descriptor, of the patched class under gevent; set by serve()
+        self._stream: socket.socket  # it has the descriptor of the duplicate; set by serve()
         self._has_ended = make_event()
         self._thread: Any = None
 
     def start(self) -> None:
-        """Start the thread that answers."""
-        if in_native_thread():
-            spawn_in_hub(self.serve)
-        else:
-            self._thread = start_thread(self.serve, name="channel")
+        """Start the thread that answers.
+
+        Raises:
+            RuntimeError: There are too many threads.
+        """
+        try:
+            if in_native_thread():
+                spawn_in_hub(self.serve)
+            else:
+                self._thread = start_thread(self.serve, name="channel")
+        except BaseException:
+            self._duplicate.close()
+            raise
 
     def serve(self) -> None:
         """Answer questions until the child or :meth:`end` closes the channel."""
         try:
-            with socket.socket(fileno=os.dup(self._socket.fileno())) as self._stream:
+            with socket.socket(fileno=self._duplicate.detach()) as self._stream:
+                release_in_forks(self._stream)
                 for message in messages_from(self._stream):
                     self._answer(message)
         except OSError:  # the child was killed while it wrote
@@ -133,8 +159,11 @@ class ChannelSession:
             check_size(f"the answer of {request.method!r}", answer)
         except JsonRpcException as exc:
             answer = _PEER.respond_with_error(request, exc.get_error())
-        except Exception as exc:  # noqa: BLE001  the child that asked raises it again
+        except BaseException as exc:  # the child that asked raises it again
             answer = _PEER.respond_with_error(request, error_for(exc))
+            if is_interrupt(exc):
+                self._send(answer)  # first: the interrupt may end this session
+                raise
         self._send(answer)
 
     def _send(self, message: bytes) -> None:
@@ -193,8 +222,9 @@ class ChannelClient:
         return answer.result
 
     def _answer_to(self, method: str, question_id: int, text: bytes) -> JsonRpcResponse | None:
-        question = self._unanswered[question_id] = Question()
+        question = Question()
         try:
+            self._unanswered[question_id] = question
             if self._is_closed:  # read after the question is there: the reader fails it, or this does
                 raise ServerStateError(
                     f"a child process cannot ask {method!r}: the server has stopped, or ended the connection"
@@ -237,17 +267,45 @@ class Question:
 
     def __init__(self) -> None:
         self._answer: JsonRpcResponse | None = None
-        self._has_ended = make_event()
+        self._end = make_event() if is_patched() else LockEvent()
 
     def end(self, answer: JsonRpcResponse | None) -> None:
-        """End the wait; None: there is no answer."""
-        self._answer = answer
-        self._has_ended.set()
+        """End the wait; None: there is no answer. For the reader alone, and only the first answer counts."""
+        if not self._end.is_set():
+            self._answer = answer
+            self._end.set()
 
     def wait(self) -> JsonRpcResponse | None:
         """Wait for the answer, and return it."""
-        self._has_ended.wait()
+        self._end.wait()
         return self._answer
+
+
+class LockEvent:
+    """An event that one thread sets once, and another waits for once.
+
+    Signal handlers run in the thread that waits, at any instruction of it. The locks inside a :class:`threading.Event`
+    are then in any state. If a handler raises, the wait may raise another exception in its place. If it asks a question
+    of its own, it may wait for a lock that its own thread holds. A plain lock has no steps in between.
+    """
+
+    def __init__(self) -> None:
+        self._is_set = False
+        self._lock = native("_thread", "allocate_lock")()
+        self._lock.acquire()
+
+    def is_set(self) -> bool:
+        """Return whether it is set."""
+        return self._is_set
+
+    def set(self) -> None:
+        """End the wait."""
+        self._is_set = True
+        self._lock.release()
+
+    def wait(self) -> None:
+        """Wait until it is set."""
+        self._lock.acquire()
 
 
 def thread_ident() -> int:
@@ -265,6 +323,9 @@ def make_question(method: str, params: dict[str, Any]) -> tuple[int, bytes]:
     try:
         question_id, text = _PEER.request(method, params)
     except JsonRpcSerializationError as exc:
+        reason = exc.__cause__
+        if reason is not None and is_raised_by_handler(reason):  # a signal came while the text was made
+            raise reason from reason.__cause__
         raise TypeError(f"{method!r} cannot take {params!r} to the server's process: it is not JSON") from exc
     check_size(f"the question {method!r}", text)
     return question_id, text
@@ -299,7 +360,7 @@ def shut_down(connected: socket.socket) -> None:
         connected.shutdown(socket.SHUT_RDWR)
 
 
-def error_for(exc: Exception) -> JsonRpcError:
+def error_for(exc: BaseException) -> JsonRpcError:
     """Return the error by which a child learns of an exception."""
     for name, exception_class in _RAISED.items():
         if isinstance(exc, exception_class):

@@ -16,6 +16,7 @@ from ...dispatch.locks import Locks, lock_key, optional_lock_key
 from ...dispatch.remote import outcome_of_answer, parts_of_outcome
 from ...dispatch.routes import Route
 from ...errors import ServerStateError
+from ...runtime.interrupts import is_raised_by_handler
 from ...runtime.logs import ServerLog, TracebackText, split_level
 from ...runtime.stats import Stats
 from ...sansio_jsonrpc import ABSENT, JsonRpcException, JsonRpcInternalError, JsonRpcRequest, find_unwritable
@@ -191,6 +192,20 @@ class ChildLocks(Locks):
         """As :meth:`Locks.is_locked`."""
         return bool(self._ask("isLocked", {"dispatcher": key}))
 
+    def wait(
+        self, key: Hashable | None = None, sleep: Callable[[float], object] | None = None, sleep_s: float = 0.1
+    ) -> None:
+        """As :meth:`Locks.wait`, but not beyond the stop of the server.
+
+        Raises:
+            ServerStateError: The server stops before.
+        """
+        if sleep is None:
+            self.wait_in_period(key)
+            return
+        while self._ask("isLocked", {"dispatcher": key, "waits": True}):
+            sleep(sleep_s)
+
     def wait_in_period(self, key: Hashable | None, is_abandoned: Callable[[], bool] = lambda: False) -> bool:
         """Block until the dispatcher may run.
 
@@ -228,13 +243,34 @@ class ParentMain:
 
         Raises:
             BaseException: The exception that the code raised there.
-            ServerStateError: The value or the exception cannot be pickled.
+            ServerStateError: The value or the exception cannot be pickled there, or loaded here.
         """
         answer = self._channel.request(method, {"text": text})
-        value = pickle.loads(base64.b64decode(answer["pickled"]))  # noqa: S301  the parent sends it  # nosec B301
+        kind = "exception" if answer["raised"] else "value"
+        value = load_copy(answer["pickled"], f"the {kind} of {method}({text!r:.200})")
         if answer["raised"]:
             raise value
         return value
+
+
+def load_copy(pickled: str, name: str) -> Any:
+    """Load an object that the parent has pickled.
+
+    Args:
+        pickled: The object, pickled and in base64.
+        name: The name of the object in the error.
+
+    Raises:
+        ServerStateError: It cannot be loaded.
+    """
+    try:
+        return pickle.loads(base64.b64decode(pickled))  # noqa: S301  the parent sends it  # nosec B301
+    except BaseException as exc:  # the object's own code may raise anything
+        if is_raised_by_handler(exc):
+            raise
+        raise ServerStateError(
+            f"{name} cannot be loaded in a child process ({type(exc).__name__}: {exc}); ask for plain values"
+        ) from exc
 
 
 class ParentLog:

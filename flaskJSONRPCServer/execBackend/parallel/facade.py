@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NoReturn, cast
 
@@ -127,10 +128,7 @@ class ChildFacade(MessageHelpers):
         key = self._locks.key_of(dispatcher)
         if returnStatus:
             return self._locks.is_locked(key)
-        if sleepMethod is None:
-            self._locks.wait_in_period(key)
-        else:
-            self._locks.wait(key, sleepMethod, self.settings.sleepTime_waitLock)
+        self._locks.wait(key, sleepMethod, self.settings.sleepTime_waitLock)
         return None
 
     def stats(self, inMS: bool = False) -> dict[str, Any]:
@@ -162,7 +160,8 @@ class ChildFacade(MessageHelpers):
         """Wait until at most so many dispatchers run, this thread's own not counted; return whether they do."""
         own = self._stats.thread_counters().calls_running()
         allowed = processingDispatcherCountMax + own
-        return bool(self._ask("waitProcessingDispatchers", {"timeout": timeout, "allowed": allowed}))
+        timeout_s = min(timeout, threading.TIMEOUT_MAX)  # JSON has no infinity
+        return bool(self._ask("waitProcessingDispatchers", {"timeout": timeout_s, "allowed": allowed}))
 
     def _speedStatsAdd(self, name: str | Sequence[str], val: float | Sequence[float]) -> None:
         """Add durations in milliseconds to ``stats()['speedStats']``."""

@@ -41,7 +41,7 @@ class ParentMethods:
             "addresses": lambda params, _: server.addresses,
             "deepLock": lambda params, _: server._deepLock(),
             "deepUnlock": lambda params, _: server._deepUnlock(),
-            "isLocked": lambda params, _: self._locks.is_locked(self._key(params)),
+            "isLocked": self._is_locked,
             "lock": lambda params, _: self._locks.lock(self._key(params)),
             "log": self._write,
             "speedStatsAdd": lambda params, _: server._speedStatsAdd(params["names"], params["durations"]),
@@ -76,15 +76,26 @@ class ParentMethods:
             raise ServerStateError(f"the server has no dispatcher {path}{name} any more, so it cannot be locked")
         return route.lock_key
 
+    def _is_locked(self, params: dict[str, Any], _: Callable[[], bool]) -> bool:
+        is_locked = self._locks.is_locked(self._key(params))
+        if is_locked and params.get("waits") and self._locks.period_has_ended():
+            raise stopping_error()
+        return is_locked
+
     def _wait(self, params: dict[str, Any], is_gone: Callable[[], bool]) -> None:
         if not self._locks.wait_in_period(self._key(params), is_gone):
-            raise ServerStateError("the server stops, and what this dispatcher waits for is still locked")
+            raise stopping_error()
 
     def _write(self, params: dict[str, Any], _: Callable[[], bool]) -> None:
         parts = list(params["parts"])
         if (text := params.get("traceback")) is not None:
             parts.append(ChildTraceback.as_part(text))
         self._server._logger(params["level"], *parts)
+
+
+def stopping_error() -> ServerStateError:
+    """Return the error of a dispatcher that waits for a lock until the server stops."""
+    return ServerStateError("the server stops, and what this dispatcher waits for is still locked")
 
 
 class ChildTraceback(Exception):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -44,10 +45,19 @@ class Pool:
         self._running: set[Job] = set()
         self._idle: list[Slot] = []  # the last one has worked last
         self._counts = dict.fromkeys(("done", "failed", "killed", "restarted", "refused", "cancelled"), 0)
+        self._dropped: list[Job] = []
         self._is_stopping = False
         self.is_dropping = False
-        self._slots = [Slot(self, parts, number, setup(number)) for number in range(parts.limits.slots)]
-        self._threads = [start_native_thread(slot.serve, name=f"{name}-{slot.number}") for slot in self._slots]
+        self._slots: list[Slot] = []  # complete before a thread starts
+        self._threads: list[Any] = []  # of the first slots, in their order; of all if the pool could start
+        try:
+            for number in range(parts.limits.slots):
+                self._slots.append(Slot(self, parts, number, setup(number)))
+            for slot in self._slots:
+                self._threads.append(start_native_thread(slot.serve, name=f"{name}-{slot.number}"))
+        except BaseException:  # too many descriptors, processes or threads; or an interrupt
+            self.stop(0, 0)
+            raise
 
     def reserve(self) -> bool:
         """Reserve a place for a job; return False if the queue is full, or the pool has stopped."""
@@ -150,7 +160,7 @@ class Pool:
     def stop(self, timeout_s: float, allowed: int) -> int:
         """Finish all jobs within the timeout, and drop the rest; return how many notifications are lost.
 
-        The children end; those that still run a job are killed.
+        The children end; those that still run a job are killed. After an interrupt, another call does the rest.
 
         Args:
             timeout_s: How long to wait for the jobs, in seconds.
@@ -160,24 +170,31 @@ class Pool:
             self._is_stopping = True
             self._wake_all()
             self._ended.wait_for(lambda: len(self._waiting) + len(self._running) <= allowed, timeout_s)
-            dropped, unfinished = list(self._waiting), list(self._running)
+            self._dropped += self._waiting
             self._waiting.clear()
+            dropped, unfinished = list(self._dropped), list(self._running)
             self.is_dropping = True
             self._wake_all()
         for job in dropped:
             job.fail(stopped_error())
         for slot in self._slots:
             slot.end(unfinished)
-        for slot, thread in zip(self._slots, self._threads, strict=True):
+        for slot, thread in itertools.zip_longest(self._slots, self._threads):
             self._join(slot, thread)
         return sum(job.is_notification for job in [*dropped, *unfinished])
 
     def _join(self, slot: Slot, thread: Any) -> None:
+        if thread is None:  # it could not be started
+            self.release(slot)
+            return
         thread.join(_JOIN_S)
         if thread.is_alive():
             slot.kill()
             thread.join(_JOIN_S)
-        if not thread.is_alive():
+
+    def release(self, slot: Slot) -> None:
+        """Close the wakeup of a slot that runs no more jobs."""
+        with self._lock:
             slot.wakeup.close()
 
     def _wake_all(self) -> None:

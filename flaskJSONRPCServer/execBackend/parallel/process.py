@@ -9,6 +9,7 @@ trackers outlive the stop of the server.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import select
 import signal
@@ -21,6 +22,7 @@ from typing import Any
 
 from ...runtime.concurrency import make_lock, native
 from .channel import ChannelSession
+from .forks import release_in_forks
 from .wire import MessageType, Wire
 
 __all__ = [
@@ -66,15 +68,21 @@ class CallTimeoutError(Exception):
 
 
 class SlotWakeup:
-    """Wakes the thread that waits for its child. Any thread and any greenlet may call :meth:`wake`."""
+    """Wakes the thread that waits for its child. Any thread and any greenlet may call :meth:`wake`.
+
+    The caller holds a lock around :meth:`wake` and :meth:`close`: the descriptor may belong to another file afterwards.
+    """
 
     def __init__(self) -> None:
+        self._is_closed = False
         self._read, self._write = os.pipe()
         os.set_blocking(self._read, False)
         os.set_blocking(self._write, False)
 
     def wake(self) -> None:
-        """End the wait; if no thread waits, end the next wait."""
+        """End the wait; if no thread waits, end the next wait. Do nothing once it is closed."""
+        if self._is_closed:
+            return
         with contextlib.suppress(BlockingIOError):  # the pipe is full, and that wakes too
             os.write(self._write, b"\0")
 
@@ -95,7 +103,10 @@ class SlotWakeup:
             os.read(self._read, 4096)
 
     def close(self) -> None:
-        """Close the pipe. Do not use the wakeup afterwards."""
+        """Close the pipe, once. Do not wait afterwards."""
+        if self._is_closed:
+            return
+        self._is_closed = True
         for descriptor in (self._read, self._write):
             close(descriptor)
 
@@ -257,6 +268,7 @@ def socket_pair(undo: contextlib.ExitStack) -> tuple[Any, Any]:
     """
     ours, theirs = (native("socket", "socket")(fileno=patched.detach()) for patched in socket.socketpair())
     for connected in (ours, theirs):
+        release_in_forks(connected)
         undo.enter_context(connected)
         connected.settimeout(None)
     return ours, theirs
@@ -292,13 +304,46 @@ def spawn(calls: int, channel: int) -> int:
         calls: The descriptor of the socket for its calls, which becomes its standard input.
         channel: The descriptor of its end of the channel, whose number there is its first argument.
     """
+    with contextlib.ExitStack() as undo:
+        return spawn_above(*(above_standard_streams(descriptor, undo) for descriptor in (calls, channel)))
+
+
+def spawn_above(calls: int, channel: int) -> int:
+    """Start the interpreter of :func:`spawn` with descriptors above the standard streams."""
     options = [*(f"-W{option}" for option in sys.warnoptions), *(["-O"] * sys.flags.optimize)]
     program = os.fsdecode(get_executable())
     inherited = 4 if channel == 3 else 3  # another number: on some systems only a new one is inherited
     arguments = [program, *options, "-c", _BOOT, str(inherited), *sys.path]
-    actions = [(os.POSIX_SPAWN_DUP2, calls, 0), (os.POSIX_SPAWN_DUP2, channel, inherited)]
+    actions: list[tuple[Any, ...]] = [
+        (os.POSIX_SPAWN_DUP2, calls, 0),
+        (os.POSIX_SPAWN_DUP2, channel, inherited),
+        # Otherwise a socket of the child would take the free number, and what C code writes to stderr would go there.
+        *((os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in (1, 2) if not is_inherited(number)),
+    ]
     pid: int = native("os", "posix_spawn")(program, arguments, os.environ, file_actions=actions, setpgroup=0)
     return pid
+
+
+def above_standard_streams(descriptor: int, undo: contextlib.ExitStack) -> int:
+    """Return a descriptor of the same file above 2. It is 0 to 2 if this process has closed its standard streams.
+
+    Args:
+        descriptor: The descriptor.
+        undo: Closes the descriptor that is returned, if it is another one.
+    """
+    if descriptor > 2:
+        return descriptor
+    duplicate = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
+    undo.callback(close, duplicate)
+    return duplicate
+
+
+def is_inherited(descriptor: int) -> bool:
+    """Return whether a program that this process starts has a descriptor too."""
+    try:
+        return os.get_inheritable(descriptor)
+    except OSError:  # it is closed
+        return False
 
 
 def reap(pid: int) -> str:

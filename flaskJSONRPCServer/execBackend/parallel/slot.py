@@ -105,6 +105,9 @@ class JobQueue(Protocol):
     def fail(self, job: Job, error: Any) -> None:
         """Answer a job that has been counted as failed."""
 
+    def release(self, slot: Slot) -> None:
+        """Close the wakeup of a slot that runs no more jobs."""
+
 
 class Slot:
     """A place for a child.
@@ -139,8 +142,11 @@ class Slot:
         finally:
             child, self._child = self._child, None
             self.is_alive = False
-            if child is not None:
-                child.end()
+            try:
+                if child is not None:
+                    child.end()
+            finally:
+                self._queue.release(self)
 
     @property
     def cannot_start(self) -> bool:

@@ -2,12 +2,14 @@
 
 import concurrent.futures
 import contextlib
+import itertools
 import json
 import logging
 import os
 import pickle
 import signal
 import socket
+import sys
 import threading
 
 import pytest
@@ -17,6 +19,7 @@ from flaskJSONRPCServer.execBackend.parallel import channel as channel_module
 from flaskJSONRPCServer.execBackend.parallel.channel import ChannelClient
 from flaskJSONRPCServer.execBackend.parallel.process import socket_pair
 from flaskJSONRPCServer.runtime.concurrency import is_patched
+from flaskJSONRPCServer.sansio_jsonrpc import JsonRpcRequest
 from tests.helpers import wait_until
 
 PATIENCE_S = 20
@@ -81,6 +84,34 @@ def test_other_exceptions_come_as_runtime_errors_with_their_name(server, ask):
 
     with pytest.raises(RuntimeError, match="KeyError: 'disk full'"):
         ask("log", {"level": 1, "parts": []})
+
+
+def test_exit_that_an_override_raises_costs_its_question_alone(server, ask):
+    def exit_at_once(level, *parts):
+        raise SystemExit("by the override")
+
+    server._logger = exit_at_once
+
+    with pytest.raises(RuntimeError, match="SystemExit: by the override"):
+        ask("log", {"level": 1, "parts": []})
+    assert ask("urls", {}) == server._getServerUrl()
+
+
+def test_interrupted_question_is_answered_before_the_interrupt_goes_on(connect):
+    def interrupted(params, is_gone):
+        (_ for _ in ()).throw(KeyboardInterrupt("by a signal"))  # without a raise statement, as Python's own handler
+
+    session, theirs = connect()
+    with socket.socket(fileno=theirs.detach()) as client:
+        client.settimeout(PATIENCE_S)
+        client.sendall(message("urls", {}, id="first"))
+        assert json.loads(client.recv(65536))["id"] == "first"
+        with pytest.raises(KeyboardInterrupt, match="by a signal"):
+            session._run(interrupted, JsonRpcRequest("urls", {}, "second"))
+        answer = json.loads(client.recv(65536))
+
+    assert answer["id"] == "second"
+    assert answer["error"]["message"] == "KeyboardInterrupt: by a signal"
 
 
 def test_result_that_is_not_json_is_an_error(server, ask):
@@ -286,6 +317,87 @@ def test_signal_handler_may_ask_while_its_thread_waits(server, ask, waits):
         killing.join()
     finally:
         signal.signal(signal.SIGUSR1, former)
+
+
+def call_at_instruction(number, action, function):
+    """Call a function, and at one instruction of it an action, as a signal handler may run there.
+
+    Returns:
+        The number of instructions of the function, all functions that it calls included.
+    """
+    instructions = 0
+
+    def trace(frame, event, argument):
+        nonlocal instructions
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            instructions += 1
+            if instructions == number + 1:
+                action()
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        function()
+    finally:
+        sys.settrace(before)
+    return instructions
+
+
+class Interrupt(BaseException):
+    pass
+
+
+@pytest.mark.skipif(is_patched(), reason="gevent runs signal handlers in its loop")
+def test_signal_handler_may_raise_at_any_instruction_of_a_question(ask):
+    def interrupt():
+        raise Interrupt
+
+    for number in itertools.count():
+        with contextlib.suppress(Interrupt):
+            instructions = call_at_instruction(number, interrupt, lambda: ask("isLocked", {"dispatcher": None}))
+            break
+
+    assert instructions == number, "no exception was lost"
+    assert number > 100
+    assert ask("isLocked", {"dispatcher": None}) is False
+
+
+@pytest.mark.skipif(is_patched(), reason="gevent runs signal handlers in its loop")
+def test_signal_handler_may_ask_at_any_instruction_of_a_question(ask):
+    answers = []
+
+    def ask_once():
+        answers.append(ask("isLocked", {"dispatcher": None}))
+
+    for number in itertools.count():
+        if call_at_instruction(number, ask_once, ask_once) == number:
+            break
+
+    assert answers == [False] * (2 * number + 1)
+    assert number > 100
+
+
+class SendsSignal(dict):
+    def items(self):
+        signal.raise_signal(signal.SIGUSR1)
+        return super().items()
+
+
+@pytest.mark.skipif(is_patched(), reason="gevent runs signal handlers in its loop")
+def test_exception_of_a_signal_handler_is_not_taken_for_a_failure_to_write_json(ask):
+    def interrupt(number, frame):
+        raise ValueError("by the handler") from OSError("its reason")
+
+    former = signal.signal(signal.SIGUSR1, interrupt)
+    try:
+        with pytest.raises(ValueError, match="by the handler") as raised:
+            ask("log", SendsSignal(level=1, parts=[]))
+    finally:
+        signal.signal(signal.SIGUSR1, former)
+
+    assert str(raised.value.__cause__) == "its reason"
 
 
 def test_finalizer_in_a_thread_of_the_channel_cannot_ask(channel):

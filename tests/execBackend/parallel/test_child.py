@@ -4,15 +4,17 @@ import functools
 import logging
 import pickle
 import re
+import sys
 import threading
+from types import SimpleNamespace
 
 import pytest
 
-from flaskJSONRPCServer import JsonRpcApplicationError, flaskJSONRPCServer
+from flaskJSONRPCServer import JsonRpcApplicationError, ServerStateError, flaskJSONRPCServer
 from flaskJSONRPCServer.dispatch.connection import ABOUT
 from flaskJSONRPCServer.dispatch.remote import answer_of_outcome
 from flaskJSONRPCServer.execBackend import ParallelBackend
-from flaskJSONRPCServer.execBackend.parallel.child import ChildServer
+from flaskJSONRPCServer.execBackend.parallel.child import ChildServer, ParentMain
 from flaskJSONRPCServer.execBackend.parallel.messages import make_setup
 from tests.execBackend.parallel import dispatchers
 from tests.execBackend.parallel.child_calls import call_message_for, run_call
@@ -24,6 +26,45 @@ from tests.helpers import call, result_of
 def shared():
     with running() as (server, application):
         yield server, application
+
+
+class Unloadable:
+    def __reduce__(self):
+        return int, ("no number",)
+
+
+class UnloadableError(Exception):
+    def __init__(self, first, second):
+        super().__init__(first)
+
+
+class ExitsWhenLoaded:
+    def __reduce__(self):
+        return sys.exit, (3,)
+
+
+@pytest.mark.parametrize(
+    ("expression", "error"),
+    [
+        ("Unloadable()", "the value of eval('Unloadable()') cannot be loaded in a child process (ValueError: "),
+        (
+            "ExitsWhenLoaded()",
+            "the value of eval('ExitsWhenLoaded()') cannot be loaded in a child process (SystemExit: ",
+        ),
+        ("fail(1, 2)", "the exception of eval('fail(1, 2)') cannot be loaded in a child process (TypeError: "),
+    ],
+)
+def test_object_of_the_parent_that_cannot_be_loaded_is_named(server, channel, expression, error):
+    def fail_with_two(*args):
+        raise UnloadableError(*args)
+
+    scope = {"Unloadable": Unloadable, "ExitsWhenLoaded": ExitsWhenLoaded, "fail": fail_with_two}
+    server._parentModule = SimpleNamespace(**scope)
+    main = ParentMain(channel.client)
+
+    with pytest.raises(ServerStateError, match=re.escape(error)):
+        main.evaluate(expression)
+    assert main.evaluate("1 + 1") == 2
 
 
 class TooMuchError(JsonRpcApplicationError):

@@ -1,5 +1,6 @@
 """The server, as dispatchers see it in a child."""
 
+import concurrent.futures
 import functools
 import inspect
 
@@ -80,6 +81,34 @@ def test_sleep_method_is_called_instead_of_waiting(server, child_server):
     child_server.facade.wait(sleepMethod=sleep)
 
     assert slept == [server.settings.sleepTime_waitLock]
+
+
+def test_sleep_method_is_not_called_beyond_the_stop_of_the_server(server, child_server):
+    slept = []
+
+    def sleep(seconds):
+        slept.append(seconds)
+        assert len(slept) < 3
+        if len(slept) == 2:
+            server._engine.locks.end_period(0)
+
+    server.getWSGI()
+    server.lock(add)
+    with pytest.raises(ServerStateError, match="the server stops, and what this dispatcher waits for is still locked"):
+        child_server.facade.wait(add, sleepMethod=sleep)
+    assert child_server.facade.wait(add, returnStatus=True) is True
+    server.unlock(add)
+    assert child_server.facade.wait(add, sleepMethod=sleep) is None
+
+
+def test_wait_for_dispatchers_may_have_no_end(server, child_server):
+    call = server._backend_context.remote_calls.begin("/api/", {"method": "add", "params": [1]})
+    with concurrent.futures.ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(child_server.facade._waitProcessingDispatchers, float("inf"))
+        wait_until(lambda: server._engine.stats.awaiting_idle or waiting.done())
+        call.end(failed=False)
+
+        assert waiting.result() is True
 
 
 @pytest.mark.parametrize("value", ["add", 5])

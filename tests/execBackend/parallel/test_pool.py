@@ -1,16 +1,21 @@
 """The queue of the pool, and its stop."""
 
+import gc
+import threading
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from flaskJSONRPCServer.execBackend import ParallelBackend
+from flaskJSONRPCServer.execBackend.parallel import pool as pool_module
 from flaskJSONRPCServer.execBackend.parallel.job import Job
 from flaskJSONRPCServer.execBackend.parallel.pool import Pool
 from flaskJSONRPCServer.execBackend.parallel.slot import Limits, PoolParts
 from tests.execBackend.parallel import dispatchers
 from tests.execBackend.parallel.pools import calls_in, counts, error_of, is_gone, release, running, wait_for_hold
-from tests.helpers import call_wsgi, post, wait_until
+from tests.execBackend.parallel.pools import make as make_server
+from tests.helpers import call_wsgi, post, result_of, wait_until
 
 
 def test_call_beyond_the_queue_is_refused(tmp_path):
@@ -48,6 +53,41 @@ def pool():
     """Return a pool without slots, so that its queue stays as the test leaves it."""
     parts = PoolParts(Limits(slots=0, queue_calls=2, timeout_s=None, calls_per_child=None), None, None, None)
     return Pool(parts, lambda number: b"", "empty")
+
+
+def start_that_fails(monkeypatch, name, exc, after):
+    """Start a pool in which a part cannot be made after so many; return the descriptors and children it leaves."""
+    make, made = getattr(pool_module, name), []
+
+    def refuse_later(*args, **options):
+        if len(made) == after:
+            raise exc
+        made.append(make(*args, **options))
+        return made[-1]
+
+    server = make_server(ParallelBackend(poolSize=3))
+    before = count_descriptors(), threading.active_count()
+    monkeypatch.setattr(pool_module, name, refuse_later)
+    with pytest.raises(type(exc), match=str(exc)):
+        server._startExecBackends()
+    monkeypatch.undo()
+    return count_descriptors() - before[0], threading.active_count() - before[1]
+
+
+def count_descriptors():
+    gc.collect()
+    return len(list(Path("/dev/fd").iterdir()))
+
+
+@pytest.mark.parametrize("after", [0, 1, 2])
+def test_start_without_a_thread_for_each_slot_leaves_nothing(monkeypatch, after):
+    exc = RuntimeError("can't start new thread")
+
+    assert start_that_fails(monkeypatch, "start_native_thread", exc, after) == (0, 0)
+
+
+def test_start_without_a_descriptor_for_each_slot_leaves_nothing(monkeypatch):
+    assert start_that_fails(monkeypatch, "Slot", OSError("Too many open files"), 2) == (0, 0)
 
 
 def make_job(*, is_notification=False):
@@ -116,6 +156,61 @@ def test_job_that_comes_back_to_a_stopped_pool_is_not_run(pool):
     pool.stop(0, 0)
     pool.requeue(job)
 
+    assert wait_for(job)[2].code == -32003
+
+
+def interrupt_once(monkeypatch, pool):
+    """Interrupt the next stop of a pool while it waits for its jobs."""
+    wait_for = pool._ended.wait_for
+
+    def interrupted(*args):
+        monkeypatch.setattr(pool._ended, "wait_for", wait_for)
+        raise KeyboardInterrupt("while it waits")
+
+    monkeypatch.setattr(pool._ended, "wait_for", interrupted)
+
+
+def test_interrupted_stop_is_finished_by_the_next(monkeypatch, tmp_path):
+    before = count_descriptors(), threading.active_count()
+    with running(ParallelBackend(poolSize=2)) as (server, application):
+        with calls_in(application, ("hold", [str(tmp_path), "n"])) as (held,):
+            pid = wait_for_hold(tmp_path, "n")
+            interrupt_once(monkeypatch, server.settings.dispatcherBackend._pool)
+            with pytest.raises(KeyboardInterrupt, match="while it waits"):
+                server._stopExecBackends(timeout=0)
+            assert not held.done()
+            server._stopExecBackends(timeout=0)
+            assert held.result()["error"]["code"] == -32005
+        assert is_gone(pid)
+        assert (count_descriptors(), threading.active_count()) == before
+
+
+def test_server_starts_again_after_an_interrupted_stop(monkeypatch):
+    before = count_descriptors(), threading.active_count()
+    with running(ParallelBackend(poolSize=2)) as (server, application):
+        interrupt_once(monkeypatch, server.settings.dispatcherBackend._pool)
+        with pytest.raises(KeyboardInterrupt, match="while it waits"):
+            server._stopExecBackends(timeout=0)
+        server._startExecBackends()
+        assert result_of(application, "add", [1]) == 2
+    assert (count_descriptors(), threading.active_count()) == before
+
+
+def test_jobs_that_an_interrupted_stop_dropped_are_failed_by_the_next(monkeypatch, pool):
+    job = make_job(is_notification=True)
+    pool.reserve()
+    pool.submit(job)
+    fail = job.fail
+
+    def interrupted(error):
+        job.fail = fail
+        raise KeyboardInterrupt("while it drops")
+
+    job.fail = interrupted
+    with pytest.raises(KeyboardInterrupt, match="while it drops"):
+        pool.stop(0, 0)
+
+    assert pool.stop(0, 0) == 1
     assert wait_for(job)[2].code == -32003
 
 

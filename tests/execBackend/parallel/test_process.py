@@ -1,6 +1,7 @@
 """One child process, without a pool: how it starts, how it is waited for, and how its end is noticed."""
 
 import contextlib
+import errno
 import os
 import pickle
 import select
@@ -15,7 +16,7 @@ import pytest
 
 from flaskJSONRPCServer import flaskJSONRPCServer
 from flaskJSONRPCServer.execBackend import ParallelBackend
-from flaskJSONRPCServer.execBackend.parallel import process
+from flaskJSONRPCServer.execBackend.parallel import channel, process
 from flaskJSONRPCServer.execBackend.parallel.channel import ChannelSession
 from flaskJSONRPCServer.execBackend.parallel.messages import make_setup
 from flaskJSONRPCServer.execBackend.parallel.methods import ParentMethods
@@ -128,6 +129,34 @@ def test_start_that_fails_leaves_no_descriptor_and_no_thread(wakeup, monkeypatch
     with pytest.raises(FileNotFoundError):
         ChildProcess(b"", wakeup, lambda ours: ChannelSession(ours, ParentMethods(context), context.log))
     assert (count_descriptors(), threading.active_count()) == before
+
+
+def test_child_whose_channel_lacks_a_descriptor_does_not_start(wakeup, monkeypatch):
+    def refuse(connected):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    server = flaskJSONRPCServer(None, name="none", log=False)
+    context = server._backend_context
+    monkeypatch.setattr(socket.socket, "dup", refuse)
+    before = count_descriptors(), threading.active_count()
+
+    with pytest.raises(OSError, match="Too many open files"):
+        ChildProcess(b"", wakeup, lambda ours: ChannelSession(ours, ParentMethods(context), context.log))
+    assert (count_descriptors(), threading.active_count()) == before
+
+
+def test_child_whose_channel_lacks_a_thread_does_not_start(wakeup, monkeypatch):
+    def refuse(*args, **options):
+        raise RuntimeError("can't start new thread")
+
+    server = flaskJSONRPCServer(None, name="none", log=False)
+    context = server._backend_context
+    monkeypatch.setattr(channel, "start_thread", refuse)
+    before = count_descriptors()
+
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        ChildProcess(b"", wakeup, lambda ours: ChannelSession(ours, ParentMethods(context), context.log))
+    assert count_descriptors() == before
 
 
 def count_descriptors():

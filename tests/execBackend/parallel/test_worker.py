@@ -80,6 +80,43 @@ def test_child_inherits_nothing_but_the_output(tmp_path):
     assert (done.stdout, done.stderr) == ("[6, '', True]\n", "")
 
 
+WITHOUT_STREAMS = """
+import os, sys
+from flaskJSONRPCServer import flaskJSONRPCServer
+from flaskJSONRPCServer.execBackend import ParallelBackend
+from tests.helpers import call
+
+def described():
+    empty = os.stat(os.devnull)
+    for number in (1, 2):
+        if os.path.samestat(os.fstat(number), empty):
+            os.write(number, b"not a message")
+    return [number for number in (0, 1, 2) if os.path.samestat(os.fstat(number), empty)]
+
+def asked(_connection):
+    return _connection.server.addresses
+
+os.dup2(1, 100)
+for number in sys.argv[1:]:
+    os.close(int(number))
+server = flaskJSONRPCServer(None, log=False, dispatcherBackend=ParallelBackend(poolSize=1))
+for function in (described, asked):
+    server.registerFunction(function, path="/api")
+application = server.getWSGI()
+answers = [call(application, method)["result"] for method in ("described", "asked", "described")]
+os.write(100, repr(answers).encode())
+server.stop()
+"""
+
+
+@pytest.mark.parametrize("closed", [(), (0,), (1,), (2,), (0, 1), (1, 2), (0, 1, 2)])
+def test_child_of_a_server_without_standard_streams_has_empty_ones(tmp_path, closed):
+    done = run(write_program(tmp_path, WITHOUT_STREAMS), *map(str, closed))
+    empty = sorted({0, *closed})
+
+    assert done.stdout == str([empty, [], empty])
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signal_to_all_processes_lets_the_call_finish(tmp_path, number):
     with serve_program(write_program(tmp_path, SPINNING)) as (process, address):
