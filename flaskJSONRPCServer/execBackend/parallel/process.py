@@ -267,8 +267,8 @@ def socket_pair(undo: contextlib.ExitStack) -> tuple[Any, Any]:
         undo: Closes them unless the caller succeeds.
     """
     ours, theirs = (native("socket", "socket")(fileno=patched.detach()) for patched in socket.socketpair())
+    release_in_forks(ours)
     for connected in (ours, theirs):
-        release_in_forks(connected)
         undo.enter_context(connected)
         connected.settimeout(None)
     return ours, theirs
