@@ -30,7 +30,7 @@ from .dispatch.routes import Backends, Route, Router, format_path
 from .dispatch.submission import BackendCalls, OverriddenInvoker
 from .errors import ServerStateError, SettingsError
 from .execBackend import ExecBackends, SimpleBackend, find_exec_backend, merge
-from .experimental import OffloadedCodec, patch
+from .experimental import OffloadedCodec, offload_methods
 from .http.cors import Cors
 from .http.guard import LOOPBACK_NAMES, Guard
 from .http.request import Request, RequestCopy
@@ -111,7 +111,7 @@ class Engine:
         self._frozen = settings  # what the pipeline was made of; guarded by _making
         self.log.write_through(facade)
         if settings.experimental:
-            patch(facade, settings)
+            offload_methods(facade, settings)
 
     @property
     def flask_app(self) -> flask.Flask:

@@ -10,11 +10,12 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+from ..dispatch.facade import ServerFacade
 from ..runtime.asynchronous import call_natively
 from ..sansio_jsonrpc import Codec, IncrementalCodec, JsonLimits
 from ..settings import Settings
 
-__all__ = ["OffloadedCodec", "patch"]
+__all__ = ["OffloadedCodec", "offload_methods"]
 
 _PATCHED = ("_compressGZIP", "_uncompressGZIP", "_sha1", "_sha256")
 
@@ -60,7 +61,7 @@ class OffloadedCodec(Codec):
         return self._codec.convert(value)
 
 
-def patch(server: Any, settings: Settings) -> None:
+def offload_methods(server: ServerFacade, settings: Settings) -> None:
     """Replace the documented methods that compress and hash, so that large input does not block other requests.
 
     Args:

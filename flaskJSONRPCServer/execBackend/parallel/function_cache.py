@@ -36,7 +36,7 @@ class FunctionCache:
         warn: Called for each global that cannot be loaded.
     """
 
-    def __init__(self, server: Any, warn: Warn) -> None:
+    def __init__(self, server: object, warn: Warn) -> None:
         self._functions: dict[int, Any] = {}
         self._warn = warn
         _Loaded.server = server
@@ -79,12 +79,12 @@ class FunctionCache:
 class _Loaded:
     """The objects that pickles refer to. They are global because a pickle can reach nothing else."""
 
-    server: Any = None
+    server: object = None
     modules: dict[int, ModuleType] = {}  # noqa: RUF012  one for the process; guarded by lock
     lock = threading.Lock()
 
 
-def load_server() -> Any:
+def load_server() -> object:
     """Return the server's stand-in."""
     return _Loaded.server
 
