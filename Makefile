@@ -27,14 +27,14 @@ run: $(CORE)  ## serve the demo API, examples/simple.py
 
 test: $(DEV)  ## run the whole suite, in parallel and in random order; ARGS goes to pytest
 	@tools/install-browser $(BIN)/python
-	@$(BIN)/python -m pytest -n auto $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 test-all:  ## run the suite on every Python from 3.10 to 3.14 that this machine has
 	@MAKE="$(MAKE)" tools/test-all
 
 coverage: $(DEV)  ## run the suite and list the lines and branches that it does not reach
 	@tools/install-browser $(BIN)/python
-	@$(BIN)/python -m pytest -n auto --cov --cov-report=term $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term $(ARGS)
 
 check: $(DEV)  ## ruff, mypy --strict, bandit, pip-audit, the imports, the documentation, the overhead; all, even after a failure
 	@$(MAKE) --keep-going lint types security imports docs overhead
