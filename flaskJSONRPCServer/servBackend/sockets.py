@@ -7,7 +7,6 @@ import ipaddress
 import os
 import socket
 import stat
-import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 from ..errors import BindError, SettingsError, UnsupportedError
 from ..runtime.concurrency import is_socket
+from ..runtime.forks import release_in_forks
 
 __all__ = [
     "Address",
@@ -85,20 +85,6 @@ class UserSocket:
 AnyAddress = Address | UnixAddress | UserSocket
 
 
-_own_sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
-
-
-def close_in_child() -> None:
-    """Close the listening sockets in a forked process. Its copies would keep the address taken after a stop."""
-    for listener in list(_own_sockets):
-        if type(listener).__module__ == "socket":  # not gevent's, which belong to the hub of the parent
-            listener.close()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=close_in_child)
-
-
 class Listener:
     """A listening socket of a server.
 
@@ -120,8 +106,9 @@ class Listener:
         self.address: Any = os.fsdecode(name) if is_unix(sock) else name[:2]
         host = self.address if is_unix(sock) else name[0]
         self.served_by = (True, host, sock) if is_raw else (False, host, name[1])
-        if file is not None or not is_raw:  # a socket that the user gave stays theirs, in a forked process too
-            _own_sockets.add(sock)
+        is_users = is_raw and file is None  # it stays theirs, in a forked process too
+        if not is_users and type(sock).__module__ == "socket":  # a socket of gevent's belongs to the hub of the parent
+            release_in_forks(sock)
 
     @property
     def raw_address(self) -> tuple[str, socket.socket]:

@@ -26,6 +26,7 @@ from ...runtime.concurrency import (
     start_native_thread,
     start_thread,
 )
+from ...runtime.forks import release_in_forks
 from ...runtime.interrupts import is_interrupt, is_raised_by_handler
 from ...runtime.logs import WARNING, ServerLog
 from ...sansio_jsonrpc import (
@@ -39,7 +40,6 @@ from ...sansio_jsonrpc import (
     JsonRpcStream,
     NewlineFraming,
 )
-from .forks import release_in_forks
 from .methods import Method, ParentMethods
 
 __all__ = ["ChannelClient", "ChannelSession"]

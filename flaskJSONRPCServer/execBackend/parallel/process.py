@@ -21,8 +21,8 @@ from multiprocessing.spawn import get_executable
 from typing import Any
 
 from ...runtime.concurrency import make_lock, native
+from ...runtime.forks import release_in_forks
 from .channel import ChannelSession
-from .forks import release_in_forks
 from .wire import MessageType, Wire
 
 __all__ = [

@@ -14,6 +14,7 @@ import traceback
 from pathlib import Path
 from types import FrameType, ModuleType
 
+from ...runtime.forks import release_in_forks
 from ...runtime.logs import DEBUG
 from .channel import ChannelClient
 from .child import ChildServer
@@ -41,7 +42,7 @@ def serve(channel: int) -> None:
     server.facade._parentModule = main_module(setup.script)
     worker = ChildWorker(wire, server)
     for connected in (calls, channel_socket):  # a forked process must not use them, nor keep them open
-        os.register_at_fork(after_in_child=connected.close)
+        release_in_forks(connected)
     threading.Thread(target=end_with_parent, args=(calls, worker), name="parent", daemon=True).start()
     run_until_end(worker)
 

@@ -9,6 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
+from ...runtime.forks import release_in_forks
 from ...runtime.resources import free_descriptors
 from ..sockets import is_unix
 
@@ -51,6 +52,7 @@ class Acceptor:
 
     def __init__(self, listener: socket.socket, limits: ConnectionLimits) -> None:
         self._listener = listener.dup()
+        release_in_forks(self._listener)
         self._was_blocking = listener.getblocking()
         self._listener.setblocking(False)
         self._has_addresses = not is_unix(listener)
@@ -118,10 +120,6 @@ class Acceptor:
             self._per_client[client] = count
         else:
             del self._per_client[client]
-
-    def close_in_child(self) -> None:
-        """Close the listener in a forked process, without a word to the selector, which it shares with its parent."""
-        self._listener.close()
 
     def close(self, selector: selectors.BaseSelector) -> None:
         """Close the listener."""

@@ -15,15 +15,14 @@ blocks, and only between two steps, so one thread alone uses the manager at any 
 from __future__ import annotations
 
 import math
-import os
 import selectors
 import socket
 import time
-import weakref
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ...runtime.forks import release_in_forks
 from ...runtime.logs import ERROR
 from .acceptor import Acceptor
 from .client_connection import WOULD_BLOCK, ClientConnection
@@ -55,19 +54,6 @@ PAUSE_S = 0.5
 
 # How long the rest of an incomplete request may take when the server stops; guessed.
 STOP_GRACE_S = 1.0
-
-
-_managers: weakref.WeakSet[ConnectionManager] = weakref.WeakSet()
-
-
-def close_in_child() -> None:
-    """Close all sockets in a forked process. Its copies would keep the connections open and the address taken."""
-    for manager in list(_managers):
-        manager.close_in_child()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=close_in_child)
 
 
 class ConnectionManager:
@@ -105,7 +91,6 @@ class ConnectionManager:
         self._cut_off = 0  # connections that still had an answer to send when the stop ended
         self._leadership = Leadership(self._manage, shared.pool, name, self._on_lead_lost)
         self._queue = RequestQueue(shared, self._leadership, self._refuse_busy)
-        _managers.add(self)
 
     def start(self) -> None:
         """Start to accept connections."""
@@ -127,13 +112,6 @@ class ConnectionManager:
         for task in dropped:  # their connections are closed: each task only releases its request and closes its stream
             self.shared.pool.submit(task, is_bounded=False)
         return max(len(running), self._cut_off)
-
-    def close_in_child(self) -> None:
-        """Close the sockets that a forked process has inherited; the parent goes on with its own."""
-        for connection in list(self._connections):
-            connection.socket.close()
-        self._acceptor.close_in_child()
-        self._wakeup.close()
 
     def schedule_update(self, connection: ClientConnection) -> None:
         """Have the manager's thread update a connection that another thread has changed."""
@@ -368,6 +346,7 @@ class ConnectionManager:
             self._acceptor.release(client)
             sock.close()
             return
+        release_in_forks(connection.socket)
         self._connections.add(connection)
         self._process_events(connection, selectors.EVENT_READ)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import socket
 
+from ...runtime.forks import release_in_forks
+
 __all__ = ["Wakeup"]
 
 
@@ -19,6 +21,8 @@ class Wakeup:
         self.receiver, self._sender = socket.socketpair()
         self.receiver.setblocking(False)
         self._sender.setblocking(False)
+        release_in_forks(self.receiver)
+        release_in_forks(self._sender)
         self._is_sent = False  # written by any thread: at worst a wakeup is sent twice
 
     def send(self) -> None:

@@ -2,17 +2,9 @@
 
 import os
 import signal
-import socket
 
-import pytest
-
-from flaskJSONRPCServer.execBackend.parallel.forks import release_in_forks
 from tests.execBackend.parallel.pools import is_gone, serve_program, write_program
 from tests.helpers import call_socket, post, rpc, wait_until
-
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
-
-PATIENCE_S = 20
 
 FORKING = """
 import os, time
@@ -54,25 +46,3 @@ def test_children_end_with_their_parent_while_its_fork_lives_on(tmp_path):
             assert not is_gone(forked)
         finally:
             os.kill(forked, signal.SIGKILL)
-
-
-def test_forked_process_has_no_copy_of_a_released_socket():
-    ours, theirs = socket.socketpair()
-    kept = socket.socket()
-    with ours, theirs, kept:
-        release_in_forks(ours)
-        release_in_forks(closed := socket.socket())
-        closed.close()
-        theirs.settimeout(PATIENCE_S)
-        read, write = os.pipe()
-        if (forked := os.fork()) == 0:
-            os.close(write)
-            os.read(read, 1)
-            os._exit(ours.fileno() < 0 or kept.fileno() < 0)
-        os.close(read)
-        ours.close()
-        try:
-            assert theirs.recv(1) == b"", "this process has had the only copy"
-        finally:
-            os.close(write)
-            assert os.waitstatus_to_exitcode(os.waitpid(forked, 0)[1]) == 0

@@ -1,7 +1,7 @@
-"""Releases sockets of the parent in each process that it forks.
+"""Releases sockets of this process in each process that it forks.
 
-A child ends when the parent's ends of its sockets are closed, so that no child outlives a parent that was killed. A
-forked process has copies of these ends, and would keep the children alive.
+A forked process has copies of all sockets. As long as it lives, they would keep a stopped server's address taken, its
+clients' connections open, and the children of the exec backend ``parallel`` alive after their parent was killed.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 import weakref
 from typing import Any
 
-from ...runtime.concurrency import native
+from .concurrency import native
 
 __all__ = ["release_in_forks"]
 
@@ -34,10 +34,15 @@ def release_all() -> None:
     descriptors = [descriptor for connected in list(_sockets) if (descriptor := connected.fileno()) >= 0]
     if not descriptors:
         return
-    null = os.open(os.devnull, os.O_RDWR)
+    close = native("os", "close")  # at once: gevent's leaves it to its loop
     for descriptor in descriptors:
-        os.dup2(null, descriptor, inheritable=False)
-    native("os", "close")(null)  # at once: gevent's leaves it to its loop
+        close(descriptor)
+    null = os.open(os.devnull, os.O_RDWR)  # after that, so that there is a descriptor for it, however many are open
+    for descriptor in descriptors:
+        if descriptor != null:
+            os.dup2(null, descriptor, inheritable=False)
+    if null not in descriptors:
+        close(null)
 
 
 if hasattr(os, "register_at_fork"):
