@@ -144,7 +144,7 @@ def refusal_arrives(start: Start) -> Result:
         for size, length in _SIZES.items():
             outcomes[f"{name} {size}"] = attempt(post, subject, url, length)
     arrived = [name for name, text in outcomes.items() if text.startswith("413")]
-    findings.measure(f"{len(arrived)} of {len(outcomes)} clients were told 413")
+    findings.measure(f"{len(arrived)} of {len(outcomes)} clients got 413")
     for name, text in outcomes.items():
         findings.require(name in arrived, f"{name}: {text}")
     findings.require(subject.ran() == 0, "a dispatcher ran")

@@ -74,7 +74,7 @@ class ServerFacade(Protocol):
         """Return the path with a slash at both ends."""
 
     def _fixJSON(self, o: Any) -> Any:
-        """Return what stands for a value that JSON has no type for."""
+        """Return the JSON form of a value that JSON has no type for."""
 
     def _parseJSON(self, data: str | bytes) -> Any:
         """Return the value of a JSON text."""

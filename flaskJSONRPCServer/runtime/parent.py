@@ -103,7 +103,7 @@ def merge_globals(
         scope: The values by their names.
         type_of: None selects every value. True selects numbers, texts, bytes, booleans, None, dicts, lists, tuples,
             modules and functions. A callback ``(name, value)`` decides for each value. A type or a collection of types
-            selects their instances; None stands for its own type.
+            selects their instances; None selects its own type.
         names: The selected names; None for all.
         reverse_names: Select all names but ``names``.
 

@@ -35,6 +35,11 @@ DESELECTED = {
     "test_signal_lets_the_call_in_flight_finish": "",
     "test_second_signal_ends_at_once": "",
     # Python handles a signal in whichever greenlet runs: here in the one that sends it.
+    "test_signal_handler_that_raises_ends_its_question_alone": "",
+    "test_signal_handler_may_ask_while_its_thread_waits": "",
+    "test_signal_handler_may_raise_at_any_instruction_of_a_question": "",
+    "test_signal_handler_may_ask_at_any_instruction_of_a_question": "",
+    "test_exception_of_a_signal_handler_is_not_taken_for_a_failure_to_write_json": "",
     "test_interrupted_restart_leaves_the_server_answering": "",
     "test_interrupted_stop_leaves_nothing_that_serves": "",
     # They only run a command in a separate process, which does not depend on gevent.

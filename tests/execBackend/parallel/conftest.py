@@ -11,6 +11,14 @@ from flaskJSONRPCServer.execBackend.parallel.messages import make_setup
 from flaskJSONRPCServer.execBackend.parallel.methods import ParentMethods
 from flaskJSONRPCServer.execBackend.parallel.process import socket_pair
 from tests.execBackend.parallel.children import Child, record_waits, send_setup
+from tests.execBackend.parallel.pools import running
+
+
+@pytest.fixture(scope="module")
+def shared():
+    """Return a server with a pool of processes and its application, for the tests of one file."""
+    with running() as (server, application):
+        yield server, application
 
 
 @pytest.fixture

@@ -29,12 +29,6 @@ from tests.execBackend.parallel.pools import (
 from tests.helpers import call_socket, call_wsgi, post, result_of, rpc, wait_until
 
 
-@pytest.fixture(scope="module")
-def shared():
-    with running() as (server, application):
-        yield server, application
-
-
 @pytest.fixture
 def application(shared):
     return shared[1]

@@ -18,7 +18,6 @@ from flaskJSONRPCServer import ServerStateError, flaskJSONRPCServer
 from flaskJSONRPCServer.execBackend.parallel import channel as channel_module
 from flaskJSONRPCServer.execBackend.parallel.channel import ChannelClient
 from flaskJSONRPCServer.execBackend.parallel.process import socket_pair
-from flaskJSONRPCServer.runtime.concurrency import is_patched
 from flaskJSONRPCServer.sansio_jsonrpc import JsonRpcRequest
 from tests.helpers import wait_until
 
@@ -285,7 +284,6 @@ def test_large_questions_and_answers_of_many_threads_do_not_block_each_other(ser
     assert lengths == [1_000_000] * 8
 
 
-@pytest.mark.skipif(is_patched(), reason="gevent runs signal handlers in its loop")
 def test_signal_handler_that_raises_ends_its_question_alone(server, ask, waits):
     server.lock()
 
@@ -306,7 +304,6 @@ def test_signal_handler_that_raises_ends_its_question_alone(server, ask, waits):
     assert ask("urls", {}) == server._getServerUrl()
 
 
-@pytest.mark.skipif(is_patched(), reason="gevent runs signal handlers in its loop")
 def test_signal_handler_may_ask_while_its_thread_waits(server, ask, waits):
     server.lock()
     former = signal.signal(signal.SIGUSR1, lambda *_: ask("unlock", {"dispatcher": None, "exclusive": False}))
@@ -349,7 +346,6 @@ class Interrupt(BaseException):
     pass
 
 
-@pytest.mark.skipif(is_patched(), reason="gevent runs signal handlers in its loop")
 def test_signal_handler_may_raise_at_any_instruction_of_a_question(ask):
     def interrupt():
         raise Interrupt
@@ -364,7 +360,6 @@ def test_signal_handler_may_raise_at_any_instruction_of_a_question(ask):
     assert ask("isLocked", {"dispatcher": None}) is False
 
 
-@pytest.mark.skipif(is_patched(), reason="gevent runs signal handlers in its loop")
 def test_signal_handler_may_ask_at_any_instruction_of_a_question(ask):
     answers = []
 
@@ -385,7 +380,6 @@ class SendsSignal(dict):
         return super().items()
 
 
-@pytest.mark.skipif(is_patched(), reason="gevent runs signal handlers in its loop")
 def test_exception_of_a_signal_handler_is_not_taken_for_a_failure_to_write_json(ask):
     def interrupt(number, frame):
         raise ValueError("by the handler") from OSError("its reason")
@@ -474,7 +468,6 @@ def test_threads_of_the_client_end_with_the_channel(connect):
     wait_until(lambda: threading.active_count() == before)
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 def test_forked_process_gets_a_clear_error(server, child):
     child.ask("server.lock()")
     program = (

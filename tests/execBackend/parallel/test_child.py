@@ -22,12 +22,6 @@ from tests.execBackend.parallel.pools import counts, error_of, running
 from tests.helpers import call, result_of
 
 
-@pytest.fixture(scope="module")
-def shared():
-    with running() as (server, application):
-        yield server, application
-
-
 class Unloadable:
     def __reduce__(self):
         return int, ("no number",)

@@ -28,12 +28,6 @@ from tests.execBackend.parallel.pools import (
 from tests.helpers import call, call_socket, call_wsgi, post, result_of, rpc, wait_until
 
 
-@pytest.fixture(scope="module")
-def shared():
-    with running() as (server, application):
-        yield server, application
-
-
 @pytest.mark.parametrize(
     ("method", "how"),
     [

@@ -23,12 +23,6 @@ from tests.execBackend.parallel.pools import (
 from tests.helpers import call_socket, post, result_of, rpc, wait_until
 
 
-@pytest.fixture(scope="module")
-def shared():
-    with running() as (server, application):
-        yield server, application
-
-
 def test_forked_process_answers_no_call():
     with running(ParallelBackend(poolSize=1)) as (server, application):
         for function in (dispatchers.fork, dispatchers.release_fork):
