@@ -35,21 +35,16 @@ class RegisteredBackend:
     """An exec backend of one server. The first call starts it, unless the server has.
 
     Args:
-        backend: The object or dict that the user gave; see
+        backend: The object or dict, which :func:`check_complete` has checked; see
             :class:`~flaskJSONRPCServer.dispatch.exec_backend.ExecBackend`.
         owner: The backends of the server.
-        notif: Whether the backend is for notifications only.
 
     Attributes:
         _id: The name of the backend.
         backend: The object or dict.
-
-    Raises:
-        SettingsError: The backend lacks ``_id``, ``add`` or ``check``.
     """
 
-    def __init__(self, backend: BackendObject, owner: ExecBackends, *, notif: bool) -> None:
-        check_complete(backend, notif=notif)
+    def __init__(self, backend: BackendObject, owner: ExecBackends) -> None:
         self.backend = backend
         self._id = str(member_of(backend, "_id"))
         self.is_started = False  # written under the owner's lock, read without it
@@ -138,7 +133,7 @@ class ExecBackends:
             backend = find_exec_backend(option, notif=notif)
             if backend is None:
                 return None
-            new = RegisteredBackend(backend, self, notif=notif)
+            new = RegisteredBackend(backend, self)
             registered = self._by_id.setdefault(new._id, new)
             if registered.backend is not backend and not isinstance(option, str):
                 raise SettingsError(f"another exec backend has the _id {new._id!r} already; give this one its own")
