@@ -160,8 +160,7 @@ class Lifecycle:
             if self._started is None:  # exec backends may run for getWSGI() or init_app()
                 self._facade._stopExecBackends(timeout_s, allowed_requests)
                 return
-            timeout_s = capped_timeout(timeout_s)  # before anything is undone
-            check_allowed(allowed_requests)
+            timeout_s = checked_timeout(timeout_s, allowed_requests)  # before anything is undone
             try:
                 with self._started:
                     self._started = None
@@ -226,8 +225,7 @@ class Lifecycle:
                 raise ServerStateError(
                     "restart(joinLoop=True) cannot be called from a dispatcher: it waits for the end"
                 )
-            check_allowed(allowed_requests)
-            self._restart_later(capped_timeout(timeout_s), allowed_requests)
+            self._restart_later(checked_timeout(timeout_s, allowed_requests), allowed_requests)
             return
         self._restart_now(timeout_s, allowed_requests)
         if join:
@@ -247,8 +245,7 @@ class Lifecycle:
 
         Where the waiting is interrupted, requests go on to what has served them until now.
         """
-        timeout_s = capped_timeout(timeout_s)
-        check_allowed(allowed_requests)
+        timeout_s = checked_timeout(timeout_s, allowed_requests)
         try:
             self._gate.hold()
             return self._gate.drain(timeout_s, allowed_requests)
@@ -449,21 +446,17 @@ class Lifecycle:
         self._facade._controlGC()  # looked up at each call: the user may override it
 
 
-def capped_timeout(timeout_s: float) -> float:
-    """Return the timeout, capped at the longest one that the system can wait for.
+def checked_timeout(timeout_s: float, allowed_requests: int) -> float:
+    """Return the timeout of a stop or restart, capped at the longest one that the system can wait for.
 
     Raises:
-        TypeError: It is not a number.
+        TypeError: It is not a number, or ``processingDispatcherCountMax`` is not a whole one.
     """
     if not isinstance(timeout_s, (int, float)):
         raise TypeError(f"timeout={timeout_s!r} is refused: it takes a number of seconds")
-    return min(timeout_s, threading.TIMEOUT_MAX)
-
-
-def check_allowed(allowed_requests: int) -> None:
-    """Raise TypeError if ``processingDispatcherCountMax`` is not a whole number."""
     if not isinstance(allowed_requests, int):
         raise TypeError(f"processingDispatcherCountMax={allowed_requests!r} is refused: it takes a whole number")
+    return min(timeout_s, threading.TIMEOUT_MAX)
 
 
 def make_auto_reload(engine: Engine, facade: ServedFacade) -> AutoReload:
