@@ -19,7 +19,7 @@ from .dispatch.execution import Execution, ExecutionOptions
 from .dispatch.facade import ServerFacade
 from .dispatch.invoker import Invoker
 from .dispatch.locks import Locks, optional_lock_key
-from .dispatch.overrides import Overrides, replacement
+from .dispatch.overrides import Overrides, json_limits, replacement
 from .dispatch.pipeline import Pipeline, Steps
 from .dispatch.rate_limits.limiter import RateLimiter
 from .dispatch.rate_limits.server import ServerRateLimits
@@ -320,7 +320,7 @@ class Engine:
         return backends if backends.dispatcher or backends.notif else None
 
     def _make_codec(self, settings: Settings) -> Codec:
-        limits = JsonLimits(max_depth=settings.max_nesting_depth, max_integer_digits=settings.max_integer_digits)
+        limits = json_limits(settings)
         codec = make_codec_or_standard(settings.jsonBackend, self._fix_json, limits, self.log)
         if not settings.experimental:
             return codec

@@ -37,7 +37,7 @@ from ..settings import Settings
 from .facade import ServerFacade
 from .remote import members_of
 
-__all__ = ["OVERRIDABLE", "Overrides", "parsed_request", "prepared_response", "replacement"]
+__all__ = ["OVERRIDABLE", "Overrides", "json_limits", "parsed_request", "prepared_response", "replacement"]
 
 OVERRIDABLE = frozenset(
     {
@@ -60,6 +60,11 @@ def replacement(facade: ServerFacade, standard: type, name: str) -> Callable[...
     """Return the user's override of a documented method; None if it is not overridden."""
     method: Callable[..., Any] = getattr(facade, name)
     return None if getattr(method, "__func__", method) is getattr(standard, name) else method
+
+
+def json_limits(settings: Settings) -> JsonLimits:
+    """Return the limits of the settings on JSON texts."""
+    return JsonLimits(max_depth=settings.max_nesting_depth, max_integer_digits=settings.max_integer_digits)
 
 
 class Overrides:
@@ -145,7 +150,7 @@ class Overrides:
     def _codec(self, settings: Settings, codec: Codec) -> Codec:
         if self.replaced("_parseJSON") is None and self.replaced("_serializeJSON") is None:
             return codec
-        limits = JsonLimits(max_depth=settings.max_nesting_depth, max_integer_digits=settings.max_integer_digits)
+        limits = json_limits(settings)
         return make_codec(OverriddenJson(self._facade), limits=limits)
 
     def _writes_members(self) -> bool:

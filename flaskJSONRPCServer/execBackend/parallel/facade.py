@@ -7,12 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NoReturn, cast
 
 from ...dispatch.locks import Locks
+from ...dispatch.overrides import json_limits
 from ...errors import ServerStateError
 from ...message_helpers import MessageHelpers
 from ...runtime.asynchronous import call_async
 from ...runtime.logs import ServerLog
 from ...runtime.stats import Stats, paired
-from ...sansio_jsonrpc import Codec, JsonLimits, make_codec
+from ...sansio_jsonrpc import Codec, make_codec
 from ...settings import Settings
 from .channel import ChannelClient
 from .messages import ChildSetup
@@ -70,7 +71,7 @@ class ChildFacade(MessageHelpers):
         # Made when first used: most dispatchers never need it, and its module takes a while to import.
         if self._codec_if_made is None:
             settings = self.settings
-            limits = JsonLimits(max_depth=settings.max_nesting_depth, max_integer_digits=settings.max_integer_digits)
+            limits = json_limits(settings)
             self._codec_if_made = make_codec(settings.jsonBackend, default=self._fixJSON, limits=limits)
         return self._codec_if_made
 
