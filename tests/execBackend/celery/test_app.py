@@ -63,9 +63,16 @@ def test_forked_process_has_connections_of_its_own(broker, monkeypatch):
 def test_closed_producers_leave_no_connection(broker):
     options = CeleryBackend(broker.url).options
     with broker.client() as client:
-        before = len(client.client_list())
+        before = ids_of_clients(client)
         producers = make_producers(make_app("mine", options), options.broker)
         with producers.acquire() as producer:
             assert producer.channel.client.ping()
+            opened = ids_of_clients(client) - before
             close_producers(producers)
-        wait_until(lambda: len(client.client_list()) == before)
+        assert opened
+        wait_until(lambda: opened.isdisjoint(ids_of_clients(client)))
+
+
+def ids_of_clients(client):
+    """Return the ids of all connections of a broker, those of other tests included."""
+    return {connection["id"] for connection in client.client_list()}
