@@ -325,6 +325,21 @@ def test_malformed_head_is_400_and_closed(bad):
         assert exchange(address, HEAD + bad + b"\r\n\r\n").startswith(b"HTTP/1.1 400 ")
 
 
+def test_client_that_still_sends_gets_its_refusal_or_the_end_of_its_connection():
+    large = "x" * 1_000_000
+    server = make(rateLimit="1/day")
+    calls = []
+    server.registerFunction(calls.append, path="/api", name="record")
+    with started(server) as address:
+        with connected(address) as connection:
+            assert call(connection, "record", [large]) is None
+        with connected(address) as connection, contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            body = json.dumps(rpc("record", [large]))
+            connection.request("POST", "/api", body, {"Content-Type": "application/json"})
+            assert connection.getresponse().status == 429
+    assert calls == [large]
+
+
 def test_head_that_does_not_come_in_time_is_cut_off():
     with started(make(read_timeout_s=0.05)) as address:
         exchange(address, HEAD)

@@ -88,6 +88,9 @@ def test_batches_at_once_share_what_is_left(serve):
         assert sum(pool.map(results, range(clients))) == 10
 
 
+@pytest.mark.parametrize(
+    "serve", [name for name in BACKENDS if name != "granian"], indirect=True
+)  # see test_granian.py
 def test_refusal_reaches_a_client_that_still_sends(serve):
     server = serve(rateLimit="1/day")
     large = {**CALL, "params": ["x" * 1_000_000]}
