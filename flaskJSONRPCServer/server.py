@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ParamSpec, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 import flask
 
+from .contract.options import MethodOptions, Visible
 from .dispatch.backend_context import BackendContext
 from .dispatch.locks import optional_lock_key
 from .documented import DocumentedHelpers
@@ -34,6 +35,8 @@ __all__ = ["flaskJSONRPCServer"]
 
 Dispatcher = Callable[..., Any]
 _P = ParamSpec("_P")
+_F = TypeVar("_F", bound=Callable[..., Any])
+_T = TypeVar("_T")
 
 
 def suggest_names(init: Callable[_P, None]) -> Callable[_P, None]:
@@ -66,7 +69,9 @@ class flaskJSONRPCServer(DocumentedHelpers):
     """A JSON-RPC 2.0 server over HTTP.
 
     >>> server = flaskJSONRPCServer(["127.0.0.1", 8080])
-    >>> server.registerFunction(lambda text: text, path="/api", name="echo")
+    >>> @server.method("/api")
+    ... def echo(text: str) -> str:
+    ...     return text
     >>> server.serveForever()  # doctest: +SKIP
 
     Args:
@@ -240,7 +245,7 @@ class flaskJSONRPCServer(DocumentedHelpers):
     @in_parent_only
     def registerFunction(
         self,
-        dispatcher: Dispatcher,
+        dispatcher: _F,
         path: str = "",
         fallback: bool | str | None = None,
         name: str | None = None,
@@ -248,10 +253,18 @@ class flaskJSONRPCServer(DocumentedHelpers):
         notifBackend: Any = None,
         *,
         rateLimit: str | Sequence[str] | None = None,
-    ) -> None:
+        validate: bool | None = None,
+        validateResult: bool | None = None,
+        title: str | None = None,
+        tags: Sequence[str] | None = None,
+        deprecated: bool | None = None,
+        examples: Sequence[Mapping[str, Any]] | None = None,
+        visible: Visible | None = None,
+    ) -> _F:
         """Make a function callable.
 
-        An attribute ``_alias`` of the function, a string or a list of strings, adds names.
+        An attribute ``_alias`` of the function, a string or a list of strings, adds names. Parameters with type hints
+        are checked and converted before each call.
 
         Args:
             dispatcher: Any callable except a class, a coroutine function or a generator function.
@@ -263,28 +276,70 @@ class flaskJSONRPCServer(DocumentedHelpers):
             notifBackend: Where its notifications run; None: the server's ``notifBackend``.
             rateLimit: How often each client may call it, such as ``'5/minute'``, or a list of limits. They apply
                 besides the server's ``rateLimit``. Needs the extra ``limits``.
+            validate: Whether parameters are checked against their hints; None: the server's ``validate``.
+            validateResult: Whether the result is checked against its hint; None: the server's ``validateResult``.
+            title: A title for people.
+            tags: Words to group methods by.
+            deprecated: Whether callers should move away from it; None: whether the docstring says so.
+            examples: Calls with their results, each a dict of ``params``, ``result``, and optionally ``name``,
+                ``summary`` and ``description``. See :meth:`checkExamples`.
+            visible: Whether the documents show it: True, False, or a function of the caller's request.
+
+        Returns:
+            The function itself.
 
         Raises:
             MissingExtraError: ``rateLimit`` is given, and ``limits`` is not installed.
             RegistrationError: It cannot be registered; the message says why.
         """
+        options = MethodOptions.read(
+            validate=validate,
+            validateResult=validateResult,
+            title=title,
+            tags=tags,
+            deprecated=deprecated,
+            examples=examples,
+            visible=visible,
+        )
         routes = self._engine.registrar.function_routes(
-            dispatcher, path=path, fallback=fallback, name=name, rate_limit=rateLimit
+            dispatcher, path=path, fallback=fallback, name=name, rate_limit=rateLimit, options=options
         )
         self._engine.register(routes, dispatcherBackend, notifBackend)
+        return dispatcher
+
+    def method(self, path: Any = "", **options: Any) -> Any:
+        """Decorate a function to register it: ``@server.method("/api", name="add")``, or ``@server.method`` alone.
+
+        Args:
+            path: The path prefix of its URL.
+            **options: As with :meth:`registerFunction`.
+
+        Raises:
+            MissingExtraError, RegistrationError: As :meth:`registerFunction`.
+        """
+        if callable(path):
+            return self.registerFunction(path)
+        return functools.partial(self.registerFunction, path=path, **options)
 
     @in_parent_only
     def registerInstance(
         self,
-        dispatcher: object,
+        dispatcher: _T,
         path: str = "",
         fallback: bool | str | None = None,
         dispatcherBackend: Any = None,
         notifBackend: Any = None,
         *,
         rateLimit: str | Sequence[str] | None = None,
-    ) -> None:
+        validate: bool | None = None,
+        validateResult: bool | None = None,
+        tags: Sequence[str] | None = None,
+        deprecated: bool | None = None,
+        visible: Visible | None = None,
+    ) -> _T:
         """Make the public methods of an object callable.
+
+        The decorator :func:`~flaskJSONRPCServer.rpc` sets the names and options of single methods.
 
         Args:
             dispatcher: The object. Underscore names, properties, classes, and members of ``object`` are left out.
@@ -293,13 +348,27 @@ class flaskJSONRPCServer(DocumentedHelpers):
             dispatcherBackend: Where their calls run; None: the server's ``dispatcherBackend``.
             notifBackend: Where their notifications run; None: the server's ``notifBackend``.
             rateLimit: How often each client may call each of them, as with :meth:`registerFunction`.
+            validate: Whether parameters are checked against their hints; None: the server's ``validate``.
+            validateResult: Whether results are checked against their hints; None: the server's ``validateResult``.
+            tags: Words to group methods by.
+            deprecated: Whether callers should move away from them.
+            visible: Whether the documents show them, as with :meth:`registerFunction`.
+
+        Returns:
+            The object itself.
 
         Raises:
             MissingExtraError: ``rateLimit`` is given, and ``limits`` is not installed.
             RegistrationError: It has no public methods, or one of them cannot be registered.
         """
-        routes = self._engine.registrar.instance_routes(dispatcher, path=path, fallback=fallback, rate_limit=rateLimit)
+        options = MethodOptions.read(
+            validate=validate, validateResult=validateResult, tags=tags, deprecated=deprecated, visible=visible
+        )
+        routes = self._engine.registrar.instance_routes(
+            dispatcher, path=path, fallback=fallback, rate_limit=rateLimit, options=options
+        )
         self._engine.register(routes, dispatcherBackend, notifBackend)
+        return dispatcher
 
     @in_parent_only
     def reload(

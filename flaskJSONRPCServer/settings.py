@@ -183,6 +183,10 @@ class Settings:
 
     flaskContext: bool = flag(False)
     """Whether every call goes through Flask's request handling, so that ``flask.request`` works in a dispatcher."""
+    validate: bool = flag(True)
+    """Whether the parameters of calls are checked against the type hints of the function."""
+    validateResult: bool = flag(False)
+    """Whether the results of calls are checked against the type hint of the function."""
 
     max_body_bytes: int = count(5 * _MIB, unit="number of bytes")
     """The largest request body, before and after gunzip."""
@@ -336,6 +340,8 @@ class Options(TypedDict, total=False):
     """The keyword-only options of the constructor, for type checkers. :class:`Settings` documents them."""
 
     flaskContext: bool
+    validate: bool
+    validateResult: bool
     max_body_bytes: int
     max_response_bytes: int
     max_batch_length: int | None

@@ -14,6 +14,8 @@ import pytest
 PACKAGE = "flaskJSONRPCServer"
 ROOT = Path(__file__).resolve().parents[1] / PACKAGE
 
+NEWER_STDLIB = {"annotationlib"}  # since Python 3.14
+
 # From top to bottom. Units in one row do not import each other.
 LAYERS = (
     {"__main__"},
@@ -28,7 +30,8 @@ LAYERS = (
     # Below execBackend: the server's stand-in in a child process has these helpers too.
     {"message_helpers"},
     {"dispatch", "helpers"},
-    {"runtime", "http", "sansio_jsonrpc"},
+    {"contract", "runtime", "http"},
+    {"sansio_jsonrpc"},
     {"settings", "extras"},
     {"errors", "removed_names"},
 )
@@ -37,7 +40,7 @@ HEIGHT = {unit: -depth for depth, row in enumerate(LAYERS) for unit in row}
 # These import nothing else of the package. Outside the standard library they import only the packages in PLACES.
 SELF_CONTAINED = {"sansio_jsonrpc"}
 
-CORE_DEPENDENCIES = {"flask", "httptools", "psutil", "simplejson", "werkzeug"}
+CORE_DEPENDENCIES = {"flask", "httptools", "psutil", "pydantic", "simplejson", "werkzeug"}
 
 _CELERY = {
     f"execBackend/celery/{part}.py"
@@ -61,8 +64,11 @@ PLACES = {
     "kombu": _CELERY,
     "limits": {f"dispatch/rate_limits/{part}.py" for part in ("counters", "limiter", "memory", "plan", "storages")},
     "loky": {"execBackend/parallel/backend.py"},
-    "msgspec": _ENGINES,
+    "msgspec": {*_ENGINES, "contract/structs.py"},
     "orjson": _ENGINES,
+    # Loaded with the first hint.
+    "pydantic": {"contract/schemas.py", "contract/structs.py", "contract/types.py"},
+    "pydantic_core": {"contract/schemas.py", "contract/structs.py", "contract/types.py"},
     "rapidjson": _ENGINES,
     "redis": {"execBackend/celery/internals.py"},
     "simplejson": _ENGINES,
@@ -146,7 +152,7 @@ def _fault_inside(unit, target):
 
 
 def _fault_outside(unit, file, name):
-    if name in sys.stdlib_module_names:
+    if name in sys.stdlib_module_names or name in NEWER_STDLIB:
         return None
     if file in PLACES.get(name, ()):
         return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import re
 import traceback
 from collections.abc import Callable
@@ -11,11 +10,12 @@ from inspect import Parameter
 from types import CodeType, FunctionType, MappingProxyType, MethodType
 from typing import Any
 
+from ..contract.hints import read_signature
 from ..errors import RegistrationError
 from ..sansio_jsonrpc import JsonRpcInvalidParamsError
 from .signatures import Arguments, SignaturePlan, is_nameable, is_positional, is_required, is_variadic, quoted
 
-__all__ = ["DecoratedPlan", "Plan", "parameters_of", "plan_of"]
+__all__ = ["BindingPlan", "DecoratedPlan", "parameters_of", "plan_of"]
 
 Function = Callable[..., Any]
 
@@ -90,6 +90,14 @@ class DecoratedPlan:
                 return self._outer.bind(params, magic)
         return self._outer.bind(params, magic)
 
+    def fits(self, params: list[Any] | dict[str, Any]) -> bool:
+        """Return whether parameters fit the function as they are, without the ones that a decorator may add."""
+        try:
+            self._inner.bind(params)
+        except JsonRpcInvalidParamsError:
+            return False
+        return True
+
     def by_name(self, params: list[Any] | dict[str, Any] | None) -> dict[str, Any]:
         """Return the parameters of a call by their names in the function."""
         return self._inner.by_name(params)
@@ -125,11 +133,11 @@ def names_in(text: str) -> list[str]:
     return [name for name in re.findall(r"\w+", text) if name != "and"]
 
 
-Plan = SignaturePlan | DecoratedPlan
+BindingPlan = SignaturePlan | DecoratedPlan
 """A plan that binds the parameters of calls."""
 
 
-def plan_of(function: Function, magic_name: str) -> Plan:
+def plan_of(function: Function, magic_name: str) -> BindingPlan:
     """Return the call plan of a function, made from the signature of the outermost callable.
 
     Args:
@@ -169,7 +177,7 @@ def parameters_of(function: Function, *, follow_wrapped: bool = True) -> list[Pa
         RegistrationError: More arguments are bound already than the function takes, as in a method without ``self``.
     """
     try:
-        return list(inspect.signature(function, follow_wrapped=follow_wrapped).parameters.values())
+        return list(read_signature(function, follow_wrapped=follow_wrapped).parameters.values())
     except (TypeError, ValueError) as exc:
         if called_function(function)[0] is not None:
             raise RegistrationError(
@@ -204,7 +212,7 @@ def names_bound_in(function: Function) -> frozenset[str]:
     called, bound = called_function(function)
     if called is None:
         return frozenset()
-    positional = [p for p in inspect.signature(called, follow_wrapped=False).parameters.values() if is_positional(p)]
+    positional = [p for p in read_signature(called, follow_wrapped=False).parameters.values() if is_positional(p)]
     return frozenset(p.name for p in positional[:bound] if is_nameable(p))
 
 

@@ -10,6 +10,7 @@ from ..http import jsonp
 from ..runtime.counters import ThreadCounters
 from ..runtime.stats import Stats
 from ..sansio_jsonrpc import ABSENT, JsonRpcException, JsonRpcMethodNotFoundError, JsonRpcRequest
+from .call_data import params_of
 from .connection import ServerFacts
 from .exchange import Exchange
 from .exec_backend import CallAnswer
@@ -141,7 +142,7 @@ class Execution:
             ``(status, params, result)``: ``params`` are the arguments of the dispatcher by name, the connection
             included; with a False status, the result is the JsonRpcException.
         """
-        call = JsonRpcRequest(data["method"], data.get("params"), ABSENT if data.get("notify") else None)
+        call = JsonRpcRequest(data["method"], params_of(data), ABSENT if data.get("notify") else None)
         exchange = CopiedExchange(
             unique_id,
             request,

@@ -52,7 +52,8 @@ class Invoker:
         self._stats = stats
         self._debug = debug
 
-    def invoke(self, route: Route, call: JsonRpcRequest, exchange: Exchange) -> Any:
+    # In one piece: a call of each step would cost every request.
+    def invoke(self, route: Route, call: JsonRpcRequest, exchange: Exchange) -> Any:  # noqa: C901
         """Bind the parameters, wait for the locks, and call the function in a context of its own.
 
         Returns:
@@ -67,7 +68,14 @@ class Invoker:
         connection = None
         if plan.takes_magic:
             connection = exchange.make_connection(route, self._server, notify=call.is_notification)
-        args, kwargs = plan.bind(call.params, connection)
+        try:
+            args, kwargs = plan.bind(call.params, connection)
+        except JsonRpcException:
+            raise
+        except BaseException as exc:  # a validator of the user's has failed
+            if is_interrupt(exc) or self.should_propagate(exc):
+                raise
+            raise self.internal_error(f"the check of the parameters of {route.url} raised", exchange) from exc
         if self._locks.engaged:
             self._hold(route, call)
         calls = exchange.counters.calls[route.url]
@@ -77,7 +85,7 @@ class Invoker:
             context = copy_context()  # own_context(), without the cost of its call
             if context:
                 own_decimal_context(context)
-            return context.run(call_with, route.function, args, kwargs)
+            return context.run(call_with, route.target, args, kwargs)
         except JsonRpcException as exc:
             calls.failed += 1
             if is_sendable(exc):

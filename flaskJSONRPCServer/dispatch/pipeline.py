@@ -28,6 +28,7 @@ from ..runtime.stats import Stats
 from ..sansio_jsonrpc import JsonRpcRequest
 from ..settings import Settings
 from .answers import Answerer
+from .checked_plan import CheckedPlan
 from .connection import ServerFacts
 from .exchange import Exchange
 from .rate_limits.limiter import RateLimiter
@@ -273,12 +274,13 @@ class Pipeline:
             raise Forbidden("this method takes no GET; POST a JSON-RPC request")
         params = query_params(exchange, route)
         callback = jsonp.check_callback(params.pop("jsonp")) if "jsonp" in params else None
+        values = route.plan.query_values(params) if isinstance(route.plan, CheckedPlan) else params
         exchange.use_jsonp(callback, route.output_format)
         steps = self.steps
         if steps.mime_type is not None:
             exchange.outgoing.mime_type = steps.mime_type(exchange.parsed)
         exchange.outgoing.headers["Cache-Control"] = "no-store"
-        call = JsonRpcRequest(route.name, params, id=None)
+        call = JsonRpcRequest(route.name, values, id=None)
         return steps.renderer.render(steps.answerer.answer_message(call, endpoint, exchange), exchange)
 
     def _authorise(self, auth: Callable[..., Any], exchange: Exchange, path: str, method: str | None) -> None:

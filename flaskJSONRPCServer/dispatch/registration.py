@@ -11,10 +11,13 @@ import types
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from ..contract.method import contract_of
+from ..contract.options import MethodOptions, declared_options
 from ..errors import RegistrationError, SettingsError
 from ..http import jsonp
 from ..settings import Settings
-from .callables import plan_of
+from .callables import parameters_of, plan_of
+from .checked_plan import CheckedPlan
 from .locks import lock_key
 from .rate_limits.plan import limits_of, registered_rule
 from .routes import Route, format_path
@@ -24,6 +27,7 @@ __all__ = ["Registrar", "aliases_of", "public_methods"]
 Function = Callable[..., Any]
 
 _RESERVED_PREFIX = "rpc."
+_NO_OPTIONS = MethodOptions()
 
 
 class Registrar:
@@ -46,6 +50,7 @@ class Registrar:
         fallback: bool | str | None = None,
         name: str | None = None,
         rate_limit: str | Sequence[str] | None = None,
+        options: MethodOptions = _NO_OPTIONS,
     ) -> list[Route]:
         """Return the routes of a function: one for its name, and one for each alias.
 
@@ -55,31 +60,44 @@ class Registrar:
             fallback: Whether it answers GET; a string is the JSONP output format; None for the server's default.
             name: Its name in requests; None for the name of the function.
             rate_limit: The rate limit of each client, for all its names together; None for the server's limits only.
+            options: The options of this registration; they take precedence over those of the function's decorator.
 
         Raises:
             MissingExtraError: The function has a rate limit, and ``limits`` is not installed.
             RegistrationError: The function cannot be registered; the message says why.
         """
         refuse_uncallable(function)
-        main_name = own_name(function) if name is None else name
-        names = tuple(map(checked_name, dict.fromkeys([main_name, *aliases_of(function)])))
+        options = options.over(declared_options(function)).over(self._defaults())
+        chosen = options.name if name is None else name
+        main_name = own_name(function) if chosen is None else chosen
+        aliases = [*aliases_of(function), *listed_aliases("alias", options.alias, function)]
+        names = tuple(map(checked_name, dict.fromkeys([main_name, *aliases])))
         formatted = self._format_path(checked_path(path))
         limits = None if rate_limit is None else registered_rule(formatted, main_name, checked_limits(rate_limit))
         plan = plan_of(function, self._settings.magicVarForDispatcher)
+        contract = contract_of(function, self._client_parameters(function), options)
         return [
             Route(
                 name=route_name,
                 path=formatted,
                 function=function,
-                plan=plan,
+                plan=plan if contract.checks is None else CheckedPlan(plan, contract.checks),
                 lock_key=lock_key(function),
                 output_format=self._output_format(fallback),
                 allows_cross_site_get=bool(fallback),
                 names=names,
                 rate_limit=limits,
+                contract=contract,
             )
             for route_name in names
         ]
+
+    def _defaults(self) -> MethodOptions:
+        return MethodOptions(validate=self._settings.validate, validate_result=self._settings.validateResult)
+
+    def _client_parameters(self, function: Function) -> list[inspect.Parameter]:
+        magic_name = self._settings.magicVarForDispatcher
+        return [parameter for parameter in parameters_of(function) if parameter.name != magic_name]
 
     def instance_routes(
         self,
@@ -88,6 +106,7 @@ class Registrar:
         path: str = "",
         fallback: bool | str | None = None,
         rate_limit: str | Sequence[str] | None = None,
+        options: MethodOptions = _NO_OPTIONS,
     ) -> list[Route]:
         """Return the routes of an instance's public methods.
 
@@ -96,6 +115,7 @@ class Registrar:
             path: The path prefix of their URLs.
             fallback: As for a function.
             rate_limit: As for a function; each method is limited separately.
+            options: As for a function; they are those of each method.
 
         Raises:
             RegistrationError: A class, a module, a function, or an object without public methods.
@@ -104,11 +124,18 @@ class Registrar:
             raise RegistrationError(f"{instance!r} is a function; register it with registerFunction")
         if isinstance(instance, (type, types.ModuleType)):
             raise RegistrationError(f"{instance!r} is not an instance; create one and register that")
-        methods = list(public_methods(instance))
+        methods = [(name, method) for name, method in public_methods(instance) if not declared_options(method).hidden]
         if not methods:
             raise RegistrationError(f"{instance!r} has no public method to register")
         routes = [
-            self.function_routes(method, path=path, fallback=fallback, name=name, rate_limit=rate_limit)
+            self.function_routes(
+                method,
+                path=path,
+                fallback=fallback,
+                name=declared_options(method).name or name,
+                rate_limit=rate_limit,
+                options=options,
+            )
             for name, method in methods
         ]
         return [route for method_routes in routes for route in method_routes]
@@ -148,11 +175,14 @@ def aliases_of(function: Function) -> list[str]:
     Raises:
         RegistrationError: ``_alias`` is neither a string nor a list.
     """
-    aliases = getattr(function, "_alias", [])
-    if isinstance(aliases, str):
-        return [aliases]
+    return listed_aliases("_alias", getattr(function, "_alias", None), function)
+
+
+def listed_aliases(what: str, aliases: Any, function: Function) -> list[str]:
+    if aliases is None or isinstance(aliases, str):
+        return [] if aliases is None else [aliases]
     if not isinstance(aliases, (list, tuple)):
-        raise RegistrationError(f"_alias of {function!r} is {aliases!r}; it takes a string or a list of strings")
+        raise RegistrationError(f"{what} of {function!r} is {aliases!r}; it takes a string or a list of strings")
     return list(aliases)
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from ..runtime.stats import Stats
 from ..sansio_jsonrpc import ABSENT, JsonRpcError, JsonRpcException, JsonRpcMethodNotFoundError
+from .call_data import params_of
 from .exec_backend import CallAnswer
 from .routes import Route, Router
 
@@ -76,7 +77,7 @@ class RemoteCalls:
         route = self._router.table.find(path, data["method"])
         if route is None:
             raise JsonRpcMethodNotFoundError
-        route.plan.bind(data.get("params"))
+        route.plan.bind(params_of(data))
         return RemoteCall(route, self._stats)
 
 

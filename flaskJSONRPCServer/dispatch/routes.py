@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from ..contract.method import Contract
+from ..contract.results import result_writer, with_written_result
 from ..errors import RegistrationError
-from .callables import Plan
+from .checked_plan import Plan
 from .exec_backend import ExecBackend
 from .rate_limits.plan import Rule
 
@@ -41,7 +43,7 @@ class Route:
         name: The method name in a request.
         path: The formatted path, such as ``/api/``.
         function: The function to call.
-        plan: Binds the parameters.
+        plan: Binds the parameters, and checks those with hints.
         lock_key: The key of the function in the locks.
         output_format: The format of its JSONP answers; None refuses every GET.
         allows_cross_site_get: Whether it was registered to answer GET, so that a page of another site may call it by
@@ -49,7 +51,10 @@ class Route:
         backends: Its exec backends; None if everything runs in the serving thread.
         names: All names of the registration, this one included; empty in a child process, which does not need them.
         rate_limit: The rate limit of each client, for all names together; None for the server's limits only.
+        contract: The types, documentation and errors of the function; None in a child process, where they are not used.
         url: The path and the name: its key in the statistics.
+        write_result: Returns the JSON form of a result; None if results are written as they are.
+        target: The callable that a call runs: the function, with its result written.
     """
 
     name: str
@@ -62,10 +67,17 @@ class Route:
     backends: Backends | None = None
     names: tuple[str, ...] = ()
     rate_limit: Rule | None = None
+    contract: Contract | None = None
     url: str = field(init=False)
+    write_result: Callable[[Any], Any] | None = field(init=False)
+    target: Callable[..., Any] = field(init=False)
 
     def __post_init__(self) -> None:
+        write = None if self.contract is None else result_writer(self.contract)
+        target = self.function if write is None else with_written_result(self.function, write)
         object.__setattr__(self, "url", self.path + self.name)
+        object.__setattr__(self, "write_result", write)
+        object.__setattr__(self, "target", target)
 
 
 @dataclass(frozen=True, slots=True)

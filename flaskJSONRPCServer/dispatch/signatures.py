@@ -14,12 +14,24 @@ from typing import Any
 from ..errors import RegistrationError
 from ..sansio_jsonrpc import JsonRpcInvalidParamsError
 
-__all__ = ["SignaturePlan", "is_nameable", "is_positional", "is_required", "is_variadic", "quoted"]
+__all__ = ["MisfitError", "SignaturePlan", "is_nameable", "is_positional", "is_required", "is_variadic", "quoted"]
 
 Arguments = tuple[Sequence[Any], Mapping[str, Any]]
 
 _NO_NAMES: dict[str, Any] = {}
 _UNBOUNDED = 2**63
+
+
+class MisfitError(JsonRpcInvalidParamsError):
+    """Parameters that do not fit the signature.
+
+    Attributes:
+        problems: What is wrong with each named parameter, such as ``("a", "missing")``; empty if only their number is.
+    """
+
+    def __init__(self, message: str, problems: Iterable[tuple[str, str]] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems)
 
 
 class SignaturePlan:
@@ -114,7 +126,7 @@ class SignaturePlan:
             return self._bind_names(params, magic)
         values = params or []
         if self._required_keywords or not self._min_positional <= len(values) <= self._max_positional:
-            raise JsonRpcInvalidParamsError(self._describe_misfit(len(values)))
+            raise self._misfit(len(values))
         if not self.takes_magic:
             return values, _NO_NAMES
         if len(values) <= self._magic_place:
@@ -136,28 +148,38 @@ class SignaturePlan:
     def _bind_names(self, params: dict[str, Any], magic: Any) -> Arguments:
         names = params.keys()
         if self._required_by_position:
-            raise JsonRpcInvalidParamsError(f"Invalid params: {quoted(self._required_by_position)} only by position")
+            raise misfit("only by position", self._required_by_position)
         if names != self._names:  # equal if every parameter is passed
             self._check_names(names)
         return (), {**params, self._magic_name: magic} if self.takes_magic else params
 
     def _check_names(self, names: Set[str]) -> None:
+        lacking = sorted(self._required_names - names)
         if not names <= self._names and (unexpected := self._unexpected(names)):
-            raise JsonRpcInvalidParamsError(f"Invalid params: unexpected {quoted(unexpected)}")
-        if not self._required_names <= names:
-            raise JsonRpcInvalidParamsError(f"Invalid params: missing {quoted(sorted(self._required_names - names))}")
+            problems = [*((name, "unexpected") for name in unexpected), *((name, "missing") for name in lacking)]
+            raise MisfitError(f"Invalid params: unexpected {quoted(unexpected)}", problems)
+        if lacking:
+            raise missing(lacking)
 
     def _unexpected(self, names: Iterable[str]) -> list[str]:
         if self._takes_any_name:
             return [name for name in names if name in self._not_by_name]
         return [name for name in names if name not in self._names]
 
-    def _describe_misfit(self, count: int) -> str:
+    def _misfit(self, count: int) -> MisfitError:
         if self._required_keywords:
-            return f"Invalid params: {quoted(self._required_keywords)} only by name"
+            return misfit("only by name", self._required_keywords)
         if count < self._min_positional:
-            return f"Invalid params: missing {quoted(self._positional[count : self._min_positional])}"
-        return f"Invalid params: {count} given, at most {self._max_positional} taken"
+            return missing(self._positional[count : self._min_positional])
+        return MisfitError(f"Invalid params: {count} given, at most {self._max_positional} taken")
+
+
+def missing(names: Sequence[str]) -> MisfitError:
+    return MisfitError(f"Invalid params: missing {quoted(names)}", [(name, "missing") for name in names])
+
+
+def misfit(problem: str, names: Sequence[str]) -> MisfitError:
+    return MisfitError(f"Invalid params: {quoted(names)} {problem}", [(name, problem) for name in names])
 
 
 def values_getter(names: Sequence[str]) -> Callable[[dict[str, Any]], Sequence[Any]]:

@@ -18,6 +18,8 @@ from ..runtime.logs import WARNING
 from ..runtime.stats import Stats
 from ..sansio_jsonrpc import ABSENT, JsonRpcError, JsonRpcException, JsonRpcRequest
 from ..settings import Settings
+from .call_data import CallData, call_data
+from .checked_plan import CheckedPlan
 from .connection import ServerFacts
 from .exchange import Exchange
 from .exec_backend import CallAnswer, ExecBackend
@@ -121,7 +123,11 @@ class BackendCalls:
         return request["uniqueId"], route.path, call_data(call, route), request, exchange.output_format
 
     def _add(self, backend: ExecBackend, route: Route, call: JsonRpcRequest, exchange: Exchange) -> Any:
-        arguments = self.arguments(route, call, exchange)
+        unique_id, path, data, request, is_jsonp = self.arguments(route, call, exchange)
+        if isinstance(route.plan, CheckedPlan):
+            with internal_errors(self._invoker, f"the check of the parameters of {route.url} raised", exchange):
+                data = CallData(data, checked_params=route.plan.checked(call.params))
+        arguments = unique_id, path, data, request, is_jsonp
         with internal_errors(self._invoker, f"the exec backend failed in add() for {call.method!r}", exchange):
             status, info, ticket = backend.add(*arguments)
         if not status:
@@ -177,13 +183,6 @@ def internal_errors(invoker: AnyInvoker, what: str, exchange: Exchange) -> Itera
         if is_interrupt(exc) or invoker.should_propagate(exc):
             raise
         raise invoker.internal_error(what, exchange) from exc
-
-
-def call_data(call: JsonRpcRequest, route: Route) -> dict[str, Any]:
-    """Return a call as the documented dict: ``method``, ``params``, ``id``, ``notify``."""
-    is_notification = call.id is ABSENT
-    call_id = None if is_notification else call.id
-    return {"method": route.name, "params": call.params, "id": call_id, "notify": is_notification}
 
 
 def exception_of(info: Any) -> JsonRpcException | None:

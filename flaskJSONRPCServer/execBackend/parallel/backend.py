@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from ...contract.results import InvalidResultError
 from ...dispatch.backend_context import BackendContext
 from ...dispatch.exec_backend import CallAnswer
 from ...dispatch.facade import ServerFacade
@@ -154,8 +155,8 @@ class ParallelBackend(PreparedBackend):
 
     def check(self, uniqueId: str, ticket: Any) -> CallAnswer:
         """Wait for the answer."""
-        answer: CallAnswer = ticket.wait(self._decode)
-        return answer
+        job: Job = ticket
+        return written_answer(job, job.wait(self._decode))
 
     def stop(self, server: ServerFacade, timeout: float, processingDispatcherCountMax: int = 0) -> int:
         """Finish the calls within the timeout, and end the processes; return how many notifications are lost.
@@ -198,6 +199,18 @@ class ParallelBackend(PreparedBackend):
                 reverse_names=filters.get("filterByNameReversed", False),
             )
         )
+
+
+def written_answer(job: Job, answer: CallAnswer) -> CallAnswer:
+    """Return an answer with its result written by its hint, which only the parent knows."""
+    status, params, result = answer
+    write = None if job.call is None else job.call.route.write_result
+    if not status or write is None:
+        return answer
+    try:
+        return True, params, write(result)
+    except InvalidResultError as exc:
+        return False, params, exc
 
 
 def import_extra() -> Any:

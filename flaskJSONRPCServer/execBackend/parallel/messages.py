@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from ...dispatch.backend_context import BackendContext
+from ...dispatch.call_data import params_of
 from ...dispatch.routes import Route
 
 __all__ = ["NOT_SERVED", "CallMessage", "ChildSetup", "make_call_message", "make_setup"]
@@ -40,7 +41,7 @@ class CallMessage:
     Attributes:
         unique_id: The id of the request that the call belongs to.
         path: The path of the dispatcher, such as ``/api/``.
-        data: The call: ``method``, ``params``, ``id`` and ``notify``.
+        data: The call: ``method``, ``params`` (checked and converted by their hints), ``id`` and ``notify``.
         request: ``headers``, ``cookies`` and ``remote_addr`` of the request; empty if the dispatcher does not take its
             connection.
         is_jsonp: The JSONP output format; False for plain JSON.
@@ -90,6 +91,7 @@ def make_call_message(
         request: The copy of the request, as ``add`` gets it.
         is_jsonp: The JSONP output format, as ``add`` gets it.
     """
+    data = {**data, "params": params_of(data)}
     if not route.plan.takes_magic:
         return CallMessage(unique_id, route.path, data, {}, is_jsonp, NOT_SERVED)
     is_raw, host, port = context.facts.served_by(request.get("environ") or {})

@@ -1,0 +1,136 @@
+"""The type hints of a function's parameters and result, as types rather than as text.
+
+Hints are read from the signature that calls are bound to. Text in a hint (``from __future__ import annotations``,
+forward references) is evaluated where the function was defined.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from inspect import Parameter
+from typing import Any
+
+from ..errors import RegistrationError
+
+__all__ = ["UNHINTED", "function_below", "hint_of_result", "hints_of", "read_signature"]
+
+UNHINTED = Parameter.empty
+"""The hint of a parameter that has none."""
+
+
+def hints_of(function: Callable[..., Any], parameters: Iterable[Parameter], *, strict: bool = True) -> dict[str, Any]:
+    """Return the hints of parameters by name; parameters without a hint are left out.
+
+    Args:
+        function: The registered callable.
+        parameters: Its parameters, with their annotations.
+        strict: Whether a hint that cannot be evaluated is an error; it is left out otherwise.
+
+    Raises:
+        RegistrationError: A hint cannot be evaluated; the message names the parameter.
+    """
+    scope = scope_of(function)
+    hints = {}
+    for parameter in parameters:
+        if parameter.annotation is not UNHINTED:
+            hint = evaluated(parameter.annotation, scope, f"parameter {parameter.name!r} of {function!r}", strict)
+            if hint is not UNHINTED:
+                hints[parameter.name] = hint
+    return hints
+
+
+def hint_of_result(function: Callable[..., Any], *, strict: bool = True) -> Any:
+    """Return the hint of a function's result; :data:`UNHINTED` without one.
+
+    Raises:
+        RegistrationError: The hint cannot be evaluated.
+    """
+    try:
+        annotation = read_signature(function).return_annotation
+    except (TypeError, ValueError):  # a built-in function
+        return UNHINTED
+    if annotation is UNHINTED:
+        return UNHINTED
+    return evaluated(annotation, scope_of(function), f"the result of {function!r}", strict)
+
+
+def read_signature(function: Callable[..., Any], *, follow_wrapped: bool = True) -> inspect.Signature:
+    """Return the signature of a function, with hints that may still be text.
+
+    Raises:
+        TypeError, ValueError: It has none, as some built-in functions.
+    """
+    if sys.version_info >= (3, 14):  # hints are evaluated when they are read there (PEP 649), and a name may be missing
+        import annotationlib
+
+        text = annotationlib.Format.FORWARDREF
+        return inspect.signature(function, follow_wrapped=follow_wrapped, annotation_format=text)
+    return inspect.signature(function, follow_wrapped=follow_wrapped)
+
+
+def function_below(function: Any) -> types.FunctionType | None:
+    """Return the Python function that holds the hints: below partials, methods, callable objects and decorators."""
+    seen = 0
+    while not isinstance(function, types.FunctionType) or hasattr(function, "__wrapped__"):
+        seen += 1
+        if seen > _MOST_WRAPPINGS:
+            return None
+        if isinstance(function, functools.partial):
+            function = function.func
+        elif isinstance(function, types.MethodType):
+            function = function.__func__
+        elif hasattr(function, "__wrapped__"):
+            function = function.__wrapped__
+        elif isinstance(getattr(function, "__call__", None), (types.FunctionType, types.MethodType)):  # noqa: B004
+            function = function.__call__
+        else:
+            return None
+    return function
+
+
+# A decorator that wraps itself would never end.
+_MOST_WRAPPINGS = 1000
+
+
+def scope_of(function: Callable[..., Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the globals of a function, and the names that its closure and its type parameters add."""
+    below = function_below(function)
+    if below is None:
+        return {}, {}
+    names = dict(zip(below.__code__.co_freevars, below.__closure__ or (), strict=True))
+    local = {name: cell.cell_contents for name, cell in names.items() if has_contents(cell)}
+    local.update({parameter.__name__: parameter for parameter in getattr(below, "__type_params__", ())})
+    return below.__globals__, local
+
+
+def has_contents(cell: types.CellType) -> bool:
+    try:
+        cell.cell_contents  # noqa: B018  an empty cell raises
+    except ValueError:
+        return False
+    return True
+
+
+def evaluated(annotation: Any, scope: tuple[Mapping[str, Any], Mapping[str, Any]], what: str, strict: bool) -> Any:
+    if annotation is None:
+        return type(None)
+    globals_, local = scope
+    holder = types.SimpleNamespace(__annotations__={"hint": annotation})
+    try:
+        return typing.get_type_hints(holder, dict(globals_), dict(local), include_extras=True)["hint"]
+    except Exception as exc:  # evaluating a hint runs the user's code
+        if not strict:
+            return UNHINTED
+        raise RegistrationError(
+            f"the hint of {what} cannot be resolved: {describe(annotation)}: {type(exc).__name__}: {exc}; import the "
+            "name where the function is defined, outside TYPE_CHECKING, or register with validate=False"
+        ) from exc
+
+
+def describe(annotation: Any) -> str:
+    return annotation if isinstance(annotation, str) else repr(annotation)

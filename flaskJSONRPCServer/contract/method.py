@@ -1,0 +1,77 @@
+"""The contract of one method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from inspect import Parameter
+from typing import TYPE_CHECKING, Any
+
+from ..errors import RegistrationError
+from .checks import ParameterChecks
+from .hints import UNHINTED, hint_of_result, hints_of
+from .options import MethodOptions
+
+if TYPE_CHECKING:
+    from .types import HintedType
+
+__all__ = ["Contract", "contract_of"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contract:
+    """All that the author of a method has written down about it.
+
+    Attributes:
+        function: The registered callable, for its docstring.
+        parameters: The parameters that a client may pass.
+        types: The types of the parameters that have hints, by name.
+        result: The type of the result; None without a hint.
+        options: The options of the registration.
+        checks: Checks the parameters of a call; None if they are not checked.
+    """
+
+    function: Callable[..., Any]
+    parameters: tuple[Parameter, ...]
+    types: dict[str, HintedType]
+    result: HintedType | None
+    options: MethodOptions
+    checks: ParameterChecks | None
+
+    @property
+    def writes_result(self) -> bool:
+        """Whether the hint of the result says more than the result does, or the result is checked."""
+        return self.result is not None and (not self.result.is_native or bool(self.options.validate_result))
+
+
+def contract_of(function: Callable[..., Any], parameters: Sequence[Parameter], options: MethodOptions) -> Contract:
+    """Return the contract of a function.
+
+    Args:
+        function: The registered callable.
+        parameters: Its parameters without the magic one.
+        options: The options of its registration, with the server's defaults.
+
+    Raises:
+        RegistrationError: A hint cannot be resolved or used; the message names the parameter. Only with ``validate``.
+    """
+    strict = bool(options.validate)
+    hints = hints_of(function, parameters, strict=strict)
+    types = {name: hinted_type(hint, f"parameter {name!r} of {function!r}", strict) for name, hint in hints.items()}
+    usable = {name: hinted for name, hinted in types.items() if hinted is not None}
+    hint = hint_of_result(function, strict=strict)
+    result = None if hint is UNHINTED else hinted_type(hint, f"the result of {function!r}", strict)
+    checks = ParameterChecks(parameters, usable) if usable and options.validate else None
+    return Contract(function, tuple(parameters), usable, result, options, checks)
+
+
+def hinted_type(hint: Any, what: str, strict: bool) -> HintedType | None:
+    """Return the type of a hint; None if it is unusable and need not be used."""
+    from .types import HintedType  # it imports pydantic, which functions without hints do not need
+
+    try:
+        return HintedType(hint, what)
+    except RegistrationError:
+        if strict:
+            raise
+        return None

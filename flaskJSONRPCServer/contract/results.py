@@ -1,0 +1,47 @@
+"""The result of a method, written by its hint."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from .method import Contract
+
+__all__ = ["InvalidResultError", "result_writer", "with_written_result"]
+
+
+class InvalidResultError(Exception):
+    """A result that is not of the type of its hint. The client gets -32603, and the log has the message."""
+
+
+def result_writer(contract: Contract) -> Callable[[Any], Any] | None:
+    """Return a function that returns the JSON form of a result; None if the result is written as it is.
+
+    The function raises :class:`InvalidResultError` if results are checked.
+    """
+    if contract.result is None or not contract.writes_result:
+        return None
+    from .types import TypeMismatch, Unwritable
+
+    written = contract.result.result_checked if contract.options.validate_result else contract.result.written
+
+    def write(result: Any) -> Any:
+        try:
+            return written(result)
+        except TypeMismatch as exc:
+            raise InvalidResultError(f"the result is not of its type {contract.result.hint!r}: {exc}") from None  # type: ignore[union-attr]
+        except Unwritable:  # the writer of the answer says why
+            return result
+
+    return write
+
+
+def with_written_result(function: Callable[..., Any], write: Callable[[Any], Any]) -> Callable[..., Any]:
+    """Return a function whose results are written."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return write(function(*args, **kwargs))
+
+    return call

@@ -1,0 +1,233 @@
+"""Type hints as pydantic checks and writes them. This module alone imports pydantic; it is loaded with the first hint.
+
+A value has come from JSON, so only JSON's types count: a string is no number, true is no integer, and 3.0 is the
+integer 3. pydantic's strict mode for JSON means nearly that. It reads text, so a value is written as JSON again for it.
+Hints of JSON's own types (:func:`is_native`) need not: for them, strict Python values are the same.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import TypeAdapter
+from pydantic_core import (
+    PydanticCustomError,
+    PydanticSerializationError,
+    SchemaValidator,
+    ValidationError,
+    core_schema,
+    to_json,
+)
+
+from ..errors import RegistrationError
+from .structs import with_structs
+
+__all__ = ["HintedType", "TypeMismatch", "Unwritable"]
+
+Unwritable = PydanticSerializationError
+"""The exception for a value that cannot be written as JSON."""
+
+# A number that may be an integer in another spelling: 3.0, 1e3.
+_MAY_BE_INTEGRAL = re.compile(rb"\d(?:\.0|[eE])")
+
+_NATIVE_TYPES = frozenset(
+    {"any", "none", "bool", "int", "float", "str", "list", "dict", "nullable", "union", "literal"}
+)
+
+_INNER_SCHEMAS = ("schema", "items_schema", "keys_schema", "values_schema")
+
+# The keys of a core schema under which there are values of the user's, or further schemas for writing.
+_NOT_SCHEMAS = frozenset({"metadata", "serialization", "config", "cls", "default", "expected", "members", "ref"})
+
+
+_NOT_UNICODE = {"loc": (), "msg": "Input should be valid Unicode text", "type": "string_unicode"}
+
+
+class TypeMismatch(ValueError):
+    """A value that is not of its type.
+
+    Attributes:
+        errors: pydantic's errors: each a dict of ``loc``, ``msg`` and ``type``.
+    """
+
+    def __init__(self, errors: list[dict[str, Any]]) -> None:
+        super().__init__("; ".join(error["msg"] for error in errors))
+        self.errors = errors
+
+
+class HintedType:
+    """A type hint that values are checked against, and results are written by.
+
+    Args:
+        hint: The hint, without text.
+        what: The parameter or result, for the message of an error.
+
+    Attributes:
+        adapter: pydantic's view of the hint.
+        check: Returns a value of the type from a JSON value. Raises pydantic's ValidationError, or any exception of a
+            validator of the user's; see :meth:`mismatch_of`.
+
+    Raises:
+        RegistrationError: pydantic cannot use the hint.
+    """
+
+    __slots__ = ("_validator", "adapter", "check", "hint", "is_native")
+
+    check: Callable[[Any], Any]
+
+    def __init__(self, hint: Any, what: str) -> None:
+        self.hint = hint
+        self.adapter = adapter_of(hint, what)
+        schema = self.adapter.core_schema
+        self.is_native = is_native(schema)
+        self._validator: Any
+        if self.is_native:
+            self._validator = SchemaValidator(schema, core_schema.CoreConfig(strict=True))
+            self.check = self._validator.validate_python
+            return
+        changed = without_bool_choices(schema)
+        # Not prebuilt: pydantic would take the validators that the models have already, and ignore the change.
+        self._validator = self.adapter.validator if changed is schema else SchemaValidator(changed, _use_prebuilt=False)
+        self.check = self._check_json
+
+    def checked(self, value: Any) -> Any:
+        """Return a value of the type from a JSON value.
+
+        Raises:
+            TypeMismatch: It is none.
+            BaseException: An exception of a validator of the user's.
+        """
+        try:
+            return self.check(value)
+        except ValidationError as exc:
+            # Not before: a float that is an integer is rare, and looking for one would cost every call.
+            changed = with_integers(value) if self.is_native else value
+            if changed is value:
+                raise mismatch_of(exc) from None
+        except (UnicodeEncodeError, PydanticSerializationError):  # a lone surrogate: JSON has them, Unicode has not
+            raise TypeMismatch([_NOT_UNICODE]) from None
+        return self.checked(changed)
+
+    def accepts(self, value: Any) -> bool:
+        """Return whether a JSON value is of the type."""
+        try:
+            self.checked(value)
+        except TypeMismatch:
+            return False
+        return True
+
+    def written(self, value: Any) -> Any:
+        """Return the JSON form of a result; a value of another type is written as its own type is.
+
+        Raises:
+            PydanticSerializationError: It cannot be written.
+        """
+        return self.adapter.dump_python(value, mode="json", by_alias=True, warnings=False)
+
+    def result_checked(self, value: Any) -> Any:
+        """Return the JSON form of a result.
+
+        Raises:
+            TypeMismatch: It is not of the type.
+        """
+        written = self.written(value)
+        self.checked(written)
+        return written
+
+    def _check_json(self, value: Any) -> Any:
+        text = to_json(value)
+        if _MAY_BE_INTEGRAL.search(text):
+            text = to_json(with_integers(value))
+        return self._validator.validate_json(text, strict=True)
+
+
+def adapter_of(hint: Any, what: str) -> TypeAdapter[Any]:
+    """Return pydantic's view of a hint.
+
+    Raises:
+        RegistrationError: pydantic cannot use it; the message names ``what``.
+    """
+    try:
+        adapter: TypeAdapter[Any] = TypeAdapter(with_structs(hint))
+        adapter.core_schema  # noqa: B018  complete only now, or it raises
+        return adapter
+    except Exception as exc:  # pydantic's own errors, and those of classes that describe themselves to it
+        raise RegistrationError(
+            f"the hint of {what} cannot be used: {hint!r}: {first_line(exc)}; use a type that pydantic can read from "
+            "JSON, or register with validate=False"
+        ) from exc
+
+
+def first_line(exc: BaseException) -> str:
+    return (str(exc).strip() or type(exc).__name__).splitlines()[0].rstrip(".")
+
+
+def mismatch_of(exc: ValidationError) -> TypeMismatch:
+    errors = exc.errors(include_url=False, include_input=False, include_context=False)
+    return TypeMismatch([dict(error) for error in errors])
+
+
+def with_integers(value: Any) -> Any:
+    """Return a JSON value with integers in the place of floats without a fraction; the value itself if it has none."""
+    if type(value) is float:
+        return int(value) if value.is_integer() else value
+    if isinstance(value, dict):
+        changed = {key: with_integers(item) for key, item in value.items()}
+        return changed if any(changed[key] is not item for key, item in value.items()) else value
+    if isinstance(value, list):
+        items = [with_integers(item) for item in value]
+        return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
+    return value
+
+
+def is_native(schema: Any) -> bool:
+    """Return whether a core schema has only types that JSON has too."""
+    if schema["type"] not in _NATIVE_TYPES or "serialization" in schema:
+        return False
+    if schema["type"] == "literal":
+        return all(isinstance(choice, str) for choice in schema["expected"])
+    if schema["type"] == "union":
+        return all(is_native(choice[0] if isinstance(choice, tuple) else choice) for choice in schema["choices"])
+    return all(is_native(schema[key]) for key in _INNER_SCHEMAS if key in schema)
+
+
+def without_bool_choices(schema: Any) -> Any:
+    """Return a core schema in which true is none of the integers of a literal or an enum, as Python has it.
+
+    The schema itself is returned if that changes nothing.
+    """
+    if isinstance(schema, dict):
+        changed = {key: value if key in _NOT_SCHEMAS else without_bool_choices(value) for key, value in schema.items()}
+        if has_integer_choices(schema):
+            return refusing_bool(changed)
+        return changed if any(changed[key] is not value for key, value in schema.items()) else schema
+    if isinstance(schema, (list, tuple)):
+        items = [without_bool_choices(item) for item in schema]
+        return type(schema)(items) if any(new is not old for new, old in zip(items, schema, strict=True)) else schema
+    return schema
+
+
+def has_integer_choices(schema: dict[str, Any]) -> bool:
+    """Return whether a literal or an enum has one of the integers that equal a bool, but not the bool."""
+    if schema.get("type") == "literal" and "expected" in schema:
+        values = schema["expected"]
+    elif schema.get("type") == "enum" and "members" in schema:
+        values = [member.value for member in schema["members"] if isinstance(member, enum.Enum)]
+    else:
+        return False
+    choices = [value for value in values if isinstance(value, int) and value in (0, 1)]
+    return bool(choices) and not any(isinstance(choice, bool) for choice in choices)
+
+
+def refusing_bool(schema: dict[str, Any]) -> Any:
+    reference = schema.pop("ref", None)
+    return core_schema.no_info_before_validator_function(refuse_bool, schema, ref=reference)
+
+
+def refuse_bool(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise PydanticCustomError("literal_error", "Input should be one of the choices, and none of them is a boolean")
+    return value

@@ -1,0 +1,37 @@
+"""A call as the documented dict that exec backends get."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..sansio_jsonrpc import ABSENT, JsonRpcRequest
+from .routes import Route
+
+__all__ = ["CallData", "call_data", "params_of"]
+
+
+class CallData(dict[str, Any]):
+    """A call as the documented dict, with its parameters as the function gets them.
+
+    ``params`` stays what the client sent: a backend may write it as JSON.
+
+    Attributes:
+        checked_params: The checked and converted parameters.
+    """
+
+    def __init__(self, data: Mapping[str, Any], checked_params: Any) -> None:
+        super().__init__(data)
+        self.checked_params = checked_params
+
+
+def params_of(data: Mapping[str, Any]) -> Any:
+    """Return the parameters of a call: checked ones, if the call has been checked in this process already."""
+    return data.checked_params if isinstance(data, CallData) else data.get("params")
+
+
+def call_data(call: JsonRpcRequest, route: Route) -> dict[str, Any]:
+    """Return a call as the documented dict: ``method``, ``params``, ``id``, ``notify``."""
+    is_notification = call.id is ABSENT
+    call_id = None if is_notification else call.id
+    return {"method": route.name, "params": call.params, "id": call_id, "notify": is_notification}
