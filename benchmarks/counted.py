@@ -12,10 +12,12 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from flaskJSONRPCServer import flaskJSONRPCServer
+from flaskJSONRPCServer.dispatch.checked_plan import Plan
 from flaskJSONRPCServer.runtime.contexts import own_context
 
 from .contestants import CONTESTANTS, check_answer, exchange, ignore_response, make_application
-from .workloads import WORKLOADS, Workload, add
+from .workloads import PATH, WORKLOADS, Workload, add
 
 JSON_MODULES = ("simplejson", "orjson")
 
@@ -26,6 +28,8 @@ _WARM_UP = 20
 
 PLAIN_CALL = "step: a plain call"
 CALL_IN_CONTEXT = "step: a call in a context of its own"
+THREE_PARAMETERS = "step: three parameters"
+THREE_CHECKED = "step: three checked parameters"
 
 _STEP_COUNTS = (500, 2000)
 
@@ -69,7 +73,35 @@ def call_in_context(args: tuple[int, ...], kwargs: dict[str, int]) -> int:
     return own_context().run(add, *args, **kwargs)
 
 
-STEPS = {PLAIN_CALL: call_plainly, CALL_IN_CONTEXT: call_in_context}
+def bind_plainly(_args: tuple[int, ...], _kwargs: dict[str, int]) -> object:
+    return _PLAIN_PLAN.bind([1, 2, 3])
+
+
+def bind_checked(_args: tuple[int, ...], _kwargs: dict[str, int]) -> object:
+    return _CHECKED_PLAN.bind([1, 2, 3])
+
+
+def add_three(a: int, b: int, c: int) -> int:
+    return a + b + c
+
+
+def plan_of_three(*, validate: bool) -> Plan:
+    server = flaskJSONRPCServer(None, validate=validate)
+    server.registerFunction(add_three, path=PATH)
+    route = server._backend_context.router.table.find(f"{PATH}/", "add_three")
+    if route is None:
+        raise LookupError("add_three")
+    return route.plan
+
+
+_PLAIN_PLAN, _CHECKED_PLAN = plan_of_three(validate=False), plan_of_three(validate=True)
+
+STEPS = {
+    PLAIN_CALL: call_plainly,
+    CALL_IN_CONTEXT: call_in_context,
+    THREE_PARAMETERS: bind_plainly,
+    THREE_CHECKED: bind_checked,
+}
 """The variants of one step of a request, whose difference is its cost."""
 
 

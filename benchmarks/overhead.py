@@ -18,7 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from .contestants import BARE, CONTESTANTS, DIRECT, FLASK_VIEW, NATIVE, VIA_FLASK
-from .counted import CALL_IN_CONTEXT, PLAIN_CALL, STEPS
+from .counted import CALL_IN_CONTEXT, PLAIN_CALL, STEPS, THREE_CHECKED, THREE_PARAMETERS
 
 KEPT = Path(__file__).with_name("overhead.json")
 
@@ -88,8 +88,12 @@ def table(figures: Figures, kept: Figures) -> str:
 
 
 def steps(figures: Figures) -> str:
-    """Return a sentence on the cost of a single step."""
-    return f"A context of its own adds {figures[CALL_IN_CONTEXT] - figures[PLAIN_CALL]:,} instructions to a call."
+    """Return a sentence on the cost of each single step."""
+    context, checks = figures[CALL_IN_CONTEXT] - figures[PLAIN_CALL], figures[THREE_CHECKED] - figures[THREE_PARAMETERS]
+    return (
+        f"A context of its own adds {context:,} instructions to a call.\n"
+        f"The check of three integers adds {checks:,} instructions to a call."
+    )
 
 
 def requests_of(figures: Figures) -> list[str]:

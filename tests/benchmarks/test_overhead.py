@@ -9,7 +9,16 @@ import pytest
 
 from benchmarks import overhead
 from benchmarks.contestants import CONTESTANTS
-from benchmarks.counted import CALL_IN_CONTEXT, JSON_MODULES, PLAIN_CALL, STEPS, cases, name_of
+from benchmarks.counted import (
+    CALL_IN_CONTEXT,
+    JSON_MODULES,
+    PLAIN_CALL,
+    STEPS,
+    THREE_CHECKED,
+    THREE_PARAMETERS,
+    cases,
+    name_of,
+)
 from benchmarks.overhead import CannotCountError, grown, per_request, steps, table
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -72,9 +81,12 @@ def test_table_has_ratios_and_changes():
     assert table(figures(), {}).splitlines()[1].endswith("none, none, none")
 
 
-def test_cost_of_a_context_is_what_a_call_in_it_takes_more():
-    counts = {PLAIN_CALL: 1000, CALL_IN_CONTEXT: 2500}
-    assert steps(counts) == "A context of its own adds 1,500 instructions to a call."
+def test_cost_of_a_step_is_what_a_call_with_it_takes_more():
+    counts = {PLAIN_CALL: 1000, CALL_IN_CONTEXT: 2500, THREE_PARAMETERS: 300, THREE_CHECKED: 900}
+    assert steps(counts) == (
+        "A context of its own adds 1,500 instructions to a call.\n"
+        "The check of three integers adds 600 instructions to a call."
+    )
 
 
 @pytest.fixture
