@@ -15,8 +15,8 @@ from tests.sources import copy_sources
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "flaskJSONRPCServer"
-CORE = {"flask", "httptools", "psutil", "simplejson", "werkzeug"}
-OPTIONAL = {"celery", "gevent", "granian", "loky", "msgspec", "orjson", "rapidjson"}
+CORE = {"flask", "httptools", "psutil", "pydantic", "simplejson", "werkzeug"}
+OPTIONAL = {"celery", "gevent", "granian", "loky", "msgspec", "orjson", "pydantic", "rapidjson"}
 
 # Each takes a millisecond or more to import.
 LARGE = {
