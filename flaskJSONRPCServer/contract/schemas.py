@@ -1,0 +1,118 @@
+"""JSON Schemas of hints, in the dialects draft-07 (OpenRPC) and 2020-12."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
+from pydantic_core import core_schema
+
+from .types import HintedType
+
+__all__ = ["Dialect", "Mode", "Schemas", "schemas_of"]
+
+Dialect = Literal["draft-07", "2020-12"]
+
+Mode = JsonSchemaMode
+"""``validation`` for a parameter, ``serialization`` for a result: some types are written in another form than read."""
+
+REFERENCE = "#/components/schemas/{model}"
+
+# The text of a decimal number, as the constructor of Decimal takes it from JSON.
+_DECIMAL = r"^(?!^[-+.]*$)[+-]?0*\d*\.?\d*$"
+
+
+class Schemas:
+    """The schemas of some types, with the shared ones apart.
+
+    Args:
+        by_type: The schema of each type and mode.
+        components: The shared schemas by name; the others refer to them at ``#/components/schemas/``.
+    """
+
+    def __init__(self, by_type: Mapping[tuple[Any, Mode], Any], components: dict[str, Any]) -> None:
+        self._by_type = by_type
+        self.components = components
+
+    def schema(self, hinted: HintedType | None, mode: Mode) -> Any:
+        """Return the schema of a type; that of any value for None."""
+        return {} if hinted is None else self._by_type[key_of(hinted), mode]
+
+
+def schemas_of(types: Iterable[tuple[HintedType, Mode]], dialect: Dialect) -> Schemas:
+    """Return the schemas of types, each for parameters or for results.
+
+    Two classes of one name get names with their modules. The names depend on the types alone, and not on their order.
+    """
+    distinct = {(key_of(hinted), mode): hinted for hinted, mode in types}
+    inputs = [(key, mode, hinted.adapter.core_schema) for (key, mode), hinted in distinct.items()]
+    generator = SchemaGenerator(ref_template=REFERENCE)
+    by_type, components = generator.generate_definitions(inputs)
+    if dialect == "draft-07":
+        return Schemas({key: as_draft_07(schema) for key, schema in by_type.items()}, as_draft_07(components))
+    return Schemas(by_type, {str(name): schema for name, schema in components.items()})
+
+
+def key_of(hinted: HintedType) -> Any:
+    """Return a key that equal hints share: a thousand methods have few distinct types."""
+    try:
+        hash(hinted.hint)
+    except TypeError:  # metadata of Annotated may be unhashable
+        return id(hinted)
+    return str(hinted.hint), hinted.hint  # the text too: Literal[1] equals Literal[True]
+
+
+class SchemaGenerator(GenerateJsonSchema):
+    """Generates schemas that say exactly what is accepted."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        """Return False: a title made of the name says nothing."""
+        return False
+
+    def handle_invalid_for_json_schema(self, schema: Any, error_info: str) -> JsonSchemaValue:
+        """Return the schema of any value for a type that no schema describes."""
+        return {}
+
+    def decimal_schema(self, schema: core_schema.DecimalSchema) -> JsonSchemaValue:
+        """Return the schema of a decimal number, or of its text."""
+        written = super().decimal_schema(schema)
+        choices = written.get("anyOf", [written])
+        texts = [choice for choice in choices if choice.get("type") == "string"]
+        for text in texts:
+            text.setdefault("pattern", _DECIMAL)
+        return written
+
+    def set_schema(self, schema: core_schema.SetSchema) -> JsonSchemaValue:
+        """Return the schema of a set; a parameter may name an item twice."""
+        return self._without_uniqueness(super().set_schema(schema))
+
+    def frozenset_schema(self, schema: core_schema.FrozenSetSchema) -> JsonSchemaValue:
+        """Return the schema of a set; a parameter may name an item twice."""
+        return self._without_uniqueness(super().frozenset_schema(schema))
+
+    def _without_uniqueness(self, written: JsonSchemaValue) -> JsonSchemaValue:
+        if self.mode == "validation":
+            written.pop("uniqueItems", None)
+        return written
+
+
+def as_draft_07(schema: Any) -> Any:
+    """Return a schema of the dialect 2020-12 in draft-07: the few keywords that pydantic writes and it lacks."""
+    if isinstance(schema, list):
+        return [as_draft_07(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    changed = {key: value if key in _VALUES else as_draft_07(value) for key, value in schema.items()}
+    if isinstance(changed.get("prefixItems"), list):
+        rest = changed.pop("items", None)
+        changed["items"] = changed.pop("prefixItems")
+        if rest is not None:
+            changed["additionalItems"] = rest
+    if isinstance(changed.get("$ref"), str) and len(changed) > 1:  # keywords beside a $ref are ignored there
+        changed = {"allOf": [{"$ref": changed.pop("$ref")}], **changed}
+    return changed
+
+
+# Keywords whose value is a value of the user's, and no schema.
+_VALUES = frozenset({"const", "enum", "default", "examples", "required"})
