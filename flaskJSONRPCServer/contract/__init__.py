@@ -1,1 +1,1 @@
-"""The contract of a method: its types, its documentation and its errors, read once from what its author wrote."""
+"""The contract of a method: its types, its documentation, its OpenRPC document, and how two of them compare."""
