@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import execBackend as execBackendCollection
     from . import servBackend as servBackendCollection
+    from .contract.errors import raises
     from .dispatch.connection import Connection
     from .errors import (
         BindError,
@@ -40,6 +41,7 @@ __all__ = [
     "UnsupportedError",
     "execBackendCollection",
     "flaskJSONRPCServer",
+    "raises",
     "servBackendCollection",
 ]
 
@@ -49,6 +51,7 @@ _MODULES = {
     "Settings": "settings",
     "execBackendCollection": "execBackend",
     "flaskJSONRPCServer": "server",
+    "raises": "contract.errors",
     "servBackendCollection": "servBackend",
 }
 

@@ -28,6 +28,7 @@ LAYERS = (
     # Below execBackend: the server's stand-in in a child process has these helpers too.
     {"message_helpers"},
     {"dispatch", "helpers"},
+    {"contract"},
     {"runtime", "http", "sansio_jsonrpc"},
     {"settings", "extras"},
     {"errors", "removed_names"},

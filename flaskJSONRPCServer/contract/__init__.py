@@ -1,0 +1,1 @@
+"""The contract of a method: what its author declares about it."""
