@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from . import execBackend as execBackendCollection
     from . import servBackend as servBackendCollection
+    from .contract.errors import raises
     from .contract.options import rpc
     from .dispatch.connection import Connection
     from .errors import (
@@ -41,6 +42,7 @@ __all__ = [
     "UnsupportedError",
     "execBackendCollection",
     "flaskJSONRPCServer",
+    "raises",
     "rpc",
     "servBackendCollection",
 ]
@@ -52,6 +54,7 @@ _MODULES = {
     "execBackendCollection": "execBackend",
     "flaskJSONRPCServer": "server",
     "rpc": "contract.options",
+    "raises": "contract.errors",
     "servBackendCollection": "servBackend",
 }
 
