@@ -61,14 +61,14 @@ class DocumentedHelpers(MessageHelpers):
 
         See :func:`~flaskJSONRPCServer.wsgi.answer_of_flask`.
         """
-        return answer_of_flask(self._engine.pipeline(), environ_at(path, method))
+        return answer_of_flask(self._engine.pipeline(), environ_at("", path, method))
 
     def _requestProcess(self, path: str, method: str | None) -> flask.Response:
         """Answer ``flask.request``, and raise errors to the caller.
 
         See :func:`~flaskJSONRPCServer.wsgi.process_of_flask`.
         """
-        return process_of_flask(self._engine.pipeline(), environ_at(path, method))
+        return process_of_flask(self._engine.pipeline(), environ_at("", path, method))
 
     def _copyRequestContext(self, request: Any) -> RequestCopy:
         """Return a Flask or Werkzeug request as the dict that ``auth`` gets, which outlives the request's thread."""

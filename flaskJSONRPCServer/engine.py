@@ -15,6 +15,8 @@ from werkzeug.local import LocalProxy
 from .dispatch.answers import Answerer
 from .dispatch.backend_context import BackendContext
 from .dispatch.connection import ServerFacts
+from .dispatch.discovery import Discovery
+from .dispatch.documents import Documents, DocumentSources
 from .dispatch.execution import Execution, ExecutionOptions
 from .dispatch.facade import ServerFacade
 from .dispatch.invoker import Invoker
@@ -63,6 +65,9 @@ __all__ = ["Engine", "addresses_of"]
 
 _STANDARD_JSON = "json"
 
+# The Info Object of a server that says nothing about itself.
+_API_TITLE, _API_VERSION = "JSON-RPC API", "1.0.0"
+
 # How many paths a line of the log names.
 _MOST_LISTED = 10
 
@@ -92,7 +97,11 @@ class Engine:
         # Servers without a name share their counters: they are taken for processes of the same program.
         self._rate_limits = ServerRateLimits(self.log, self._format_path, settings.name or "")
         self._rate_limits.check(settings.rateLimit)
-        self.router = Router(self._mount_paths, self._unmount_other_paths)
+        sources = DocumentSources(lambda: self.router.table, self._info, lambda route: ())
+        self.documents = Documents(sources)
+        self._discovery = self._make_discovery() if settings.discover else None
+        built_in = None if self._discovery is None else self._discovery.route
+        self.router = Router(self._mount_paths, self._unmount_other_paths, built_in)
         self._standard = standard
         main = MainModule(lambda: facade._parentModule)
         self.facts = ServerFacts(self.name, facade, self.log, self.locks, served_by, main)
@@ -300,6 +309,7 @@ class Engine:
             custom_process=process and flask_answers_by(process),
             custom_view=overrides.replaced("_requestHandler"),
             limiter=limiter,
+            discovery=self._discovery,
         )
 
     def _answerer(self, settings: Settings, overrides: Overrides, limiter: RateLimiter | None) -> Answerer:
@@ -308,6 +318,17 @@ class Engine:
         replaced = overrides.replaced("_callDispatcher")
         caller = invoker if replaced is None else OverriddenInvoker(replaced, backend_calls, invoker)
         return Answerer(settings, overrides, caller, backend_calls, limiter)
+
+    def _make_discovery(self) -> Discovery:
+        def copy_request(request: Request) -> Any:
+            return self.pipeline().steps.copy_request(request)
+
+        return Discovery(self.documents, self.settings.magicVarForDispatcher, self.log, copy_request)
+
+    def _info(self) -> dict[str, Any]:
+        """Return the Info Object of the documents."""
+        named = {"title": self.settings.name or _API_TITLE, "version": _API_VERSION}
+        return {**named, **(self.settings.api_info or {})}
 
     def _register_backends(self, dispatcher_backend: Any, notif_backend: Any) -> Backends | None:
         """Register the backends, the defaults for None; return None if both are the serving thread."""
@@ -343,7 +364,8 @@ class Engine:
         return self._mounted_on(app, prefix, f"{blueprint}.rpc")  # Flask finds the blueprint's hooks by the endpoint
 
     def _mounted_on(self, app: flask.Flask, url_prefix: str = "", endpoint: str = "") -> FlaskMount:
-        mount = FlaskMount(app, endpoint or f"{self.name}.rpc", self.pipeline, url_prefix)
+        document_name = self.settings.discover_url if self.settings.discover else None
+        mount = FlaskMount(app, endpoint or f"{self.name}.rpc", self.pipeline, url_prefix, document_name)
         mount.mount(self.router.table.paths())
         return mount
 

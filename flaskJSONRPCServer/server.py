@@ -260,6 +260,7 @@ class flaskJSONRPCServer(DocumentedHelpers):
         deprecated: bool | None = None,
         examples: Sequence[Mapping[str, Any]] | None = None,
         visible: Visible | None = None,
+        notification: bool | None = None,
     ) -> _F:
         """Make a function callable.
 
@@ -284,6 +285,7 @@ class flaskJSONRPCServer(DocumentedHelpers):
             examples: Calls with their results, each a dict of ``params``, ``result``, and optionally ``name``,
                 ``summary`` and ``description``. See :meth:`checkExamples`.
             visible: Whether the documents show it: True, False, or a function of the caller's request.
+            notification: Whether callers send it as a notification only; the documents then show no result.
 
         Returns:
             The function itself.
@@ -300,6 +302,7 @@ class flaskJSONRPCServer(DocumentedHelpers):
             deprecated=deprecated,
             examples=examples,
             visible=visible,
+            notification=notification,
         )
         routes = self._engine.registrar.function_routes(
             dispatcher, path=path, fallback=fallback, name=name, rate_limit=rateLimit, options=options

@@ -106,6 +106,10 @@ def is_paths(value: Any) -> bool:
     )
 
 
+def is_segment(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9._~-]+", value) is not None and value not in (".", "..")
+
+
 def is_ip_address(value: str) -> bool:
     try:
         ipaddress.ip_address(value)
@@ -187,6 +191,14 @@ class Settings:
     """Whether the parameters of calls are checked against the type hints of the function."""
     validateResult: bool = flag(False)
     """Whether the results of calls are checked against the type hint of the function."""
+    discover: bool = flag(True, fixed=True)
+    """Whether the server describes its methods: ``rpc.discover``, and the URLs of its OpenRPC documents."""
+    discover_url: str = option("openrpc.json", "a segment of a URL", is_segment, fixed=True)
+    """The last segment of the URLs of the documents."""
+    api_info: Mapping[str, Any] | None = option(
+        None, "a dict or None", lambda value: value is None or isinstance(value, Mapping)
+    )
+    """The Info Object of the documents: ``title``, ``version``, ``description`` and so on."""
 
     max_body_bytes: int = count(5 * _MIB, unit="number of bytes")
     """The largest request body, before and after gunzip."""
@@ -342,6 +354,9 @@ class Options(TypedDict, total=False):
     flaskContext: bool
     validate: bool
     validateResult: bool
+    discover: bool
+    discover_url: str
+    api_info: Mapping[str, Any] | None
     max_body_bytes: int
     max_response_bytes: int
     max_batch_length: int | None

@@ -168,13 +168,21 @@ class FlaskMount:
         endpoint: The endpoint of all rules.
         pipeline: Returns the current pipeline.
         url_prefix: The prefix of each path, such as ``/v1``.
+        document_name: The last segment of the URL of the server's OpenRPC document; None for no such URL.
 
     Raises:
         SettingsError: ``app`` is not a Flask application.
         RegistrationError: The application has a server with this endpoint already.
     """
 
-    def __init__(self, app: flask.Flask, endpoint: str, pipeline: Callable[[], Pipeline], url_prefix: str = "") -> None:
+    def __init__(
+        self,
+        app: flask.Flask,
+        endpoint: str,
+        pipeline: Callable[[], Pipeline],
+        url_prefix: str = "",
+        document_name: str | None = None,
+    ) -> None:
         if not isinstance(app, flask.Flask):
             raise SettingsError(
                 f"{app!r} is refused as an application: it takes a flask.Flask, and init_app() a flask.Blueprint too"
@@ -184,6 +192,8 @@ class FlaskMount:
         self._endpoint = endpoint
         self._pipeline = pipeline
         self._prefix = checked_prefix(url_prefix)
+        self._document_url = None if document_name is None else f"{self._prefix}/{document_name}"
+        self._document_endpoint = f"{endpoint}_document"
         self._path_of_rule: dict[str, str] = {}
         self._neighbours: dict[str, FlaskMount] = app.extensions.setdefault("flaskJSONRPCServer", {})
         if endpoint in self._neighbours:
@@ -191,6 +201,7 @@ class FlaskMount:
             raise RegistrationError(f"{app!r} has a server {name!r} already; mount it once, or give the other a name=")
         self._neighbours[endpoint] = self
         app.view_functions[endpoint] = self._view
+        app.view_functions[self._document_endpoint] = self._document_view
         self._hook_into(app)
 
     def mount(self, paths: Iterable[str]) -> None:
@@ -206,7 +217,15 @@ class FlaskMount:
         rules = {path: rules_of(self._prefix + path, self._endpoint) for path in missing}
         add_rules(self.app, [rule for of_path in rules.values() for rule in of_path])
         self._path_of_rule.update({rule.rule: path for path in missing for rule in rules[path]})
+        if missing:
+            self._mount_document()
         self.paths.update(missing)
+
+    def _mount_document(self) -> None:
+        """Add the URL of the server's document, unless the application has a page there."""
+        url = self._document_url
+        if url is not None and all(rule.rule != url for rule in self.app.url_map.iter_rules()):
+            add_rules(self.app, [make_rule(url, self._document_endpoint, ("GET", "HEAD"))])
 
     def has_url(self, path: str) -> bool:
         """Return whether this mount has a path, including its prefix."""
@@ -272,12 +291,21 @@ class FlaskMount:
         pipeline, request = self._pipeline(), current_request()
         custom_view, environ = pipeline.steps.custom_view, request.environ
         if self._prefix and request.url_rule is not None:
-            environ = environ_at(self._path_of_rule[request.url_rule.rule], method)
+            environ = environ_at(self._prefix, self._path_of_rule[request.url_rule.rule], method)
         target = None if custom_view is None else pipeline.find(Request(environ))
         if custom_view is None or target is None:
             return answer_of_flask(pipeline, environ)
         endpoint, route = target
         return self.app.make_response(custom_view(endpoint.path, None if route is None else route.name))
+
+    def _document_view(self) -> flask.Response:
+        request = current_request()
+        environ = environ_at(self._prefix, "/", None) if self._prefix else request.environ
+        response = self._pipeline().answer_document(environ, request)
+        if response is None:
+            raise NotFound
+        request.environ[_ANSWERED] = True
+        return flask_response(response)
 
 
 def checked_prefix(url_prefix: str) -> str:
@@ -307,9 +335,11 @@ def current_request() -> flask.Request:
     return request
 
 
-def environ_at(path: str, method: str | None) -> Environ:
-    """Return the environ of ``flask.request`` with the path replaced by this one, or by the URL of the method."""
-    return {**current_request().environ, "PATH_INFO": wsgi_encoded(path if method is None else path + method)}
+def environ_at(prefix: str, path: str, method: str | None) -> Environ:
+    """Return the environ of ``flask.request`` with the path split into the prefix and this one, or a method's URL."""
+    environ = current_request().environ
+    script_name = environ.get("SCRIPT_NAME", "") + wsgi_encoded(prefix)
+    return {**environ, "SCRIPT_NAME": script_name, "PATH_INFO": wsgi_encoded(path if method is None else path + method)}
 
 
 def answer_of_flask(pipeline: Pipeline, environ: Environ) -> flask.Response:

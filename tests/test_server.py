@@ -47,7 +47,8 @@ DOCUMENTED = {
 METHODS = {
     "registerFunction": (
         "(dispatcher, path='', fallback=None, name=None, dispatcherBackend=None, notifBackend=None, *, rateLimit=None, "
-        "validate=None, validateResult=None, title=None, tags=None, deprecated=None, examples=None, visible=None)"
+        "validate=None, validateResult=None, title=None, tags=None, deprecated=None, examples=None, visible=None, "
+        "notification=None)"
     ),
     "registerInstance": (
         "(dispatcher, path='', fallback=None, dispatcherBackend=None, notifBackend=None, *, rateLimit=None, "

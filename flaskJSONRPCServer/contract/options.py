@@ -54,6 +54,7 @@ class MethodOptions:
         deprecated: Whether callers should move away from it.
         examples: Calls with their results.
         visible: Whether the documents show it.
+        notification: Whether callers send it as a notification only: the documents show no result.
     """
 
     name: str | None = None
@@ -66,6 +67,7 @@ class MethodOptions:
     deprecated: bool | None = None
     examples: tuple[Example, ...] | None = None
     visible: Visible | None = None
+    notification: bool | None = None
 
     def over(self, other: MethodOptions) -> MethodOptions:
         """Return these options; those that are not given are taken from another."""
@@ -79,7 +81,7 @@ class MethodOptions:
         Raises:
             RegistrationError: A value is not accepted; the message names it.
         """
-        for name in ("hidden", "validate", "validateResult", "deprecated"):
+        for name in ("hidden", "validate", "validateResult", "deprecated", "notification"):
             refuse_unless(name, options.get(name), bool, "True or False")
         for name in ("name", "title"):
             refuse_unless(name, options.get(name), str, "a string")
@@ -103,6 +105,7 @@ def rpc(
     deprecated: bool | None = None,
     examples: Sequence[Mapping[str, Any]] | None = None,
     visible: Visible | None = None,
+    notification: bool | None = None,
 ) -> Callable[[F], F]:
     """Decorate a function or method with the options of its registration.
 
@@ -121,6 +124,7 @@ def rpc(
         examples: Calls with their results, each a dict of ``params``, ``result``, and optionally ``name``, ``summary``
             and ``description``.
         visible: Whether the documents show the method: True, False, or a function of the caller's request.
+        notification: Whether callers send it as a notification only; the documents then show no result.
 
     Raises:
         RegistrationError: A value is not accepted.
@@ -136,6 +140,7 @@ def rpc(
         deprecated=deprecated,
         examples=examples,
         visible=visible,
+        notification=notification,
     )
 
     def decorate(function: F) -> F:

@@ -127,6 +127,13 @@ class HintedType:
         """
         return self.adapter.dump_python(value, mode="json", by_alias=True, warnings=False)
 
+    def default_written(self, value: Any) -> list[Any]:
+        """Return the JSON form of a default in a list; an empty list if it has none."""
+        try:
+            return [self.adapter.dump_python(value, mode="json", by_alias=True, warnings="error")]
+        except Exception:  # noqa: BLE001  a default need not be of the type, and may be any object
+            return [None] if value is None else []
+
     def result_checked(self, value: Any) -> Any:
         """Return the JSON form of a result.
 

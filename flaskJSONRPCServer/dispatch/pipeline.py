@@ -7,6 +7,7 @@ Everything later is a JSON-RPC answer with status 200.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from ..settings import Settings
 from .answers import Answerer
 from .checked_plan import CheckedPlan
 from .connection import ServerFacts
+from .discovery import DISCOVER, Discovery, document_response
 from .exchange import Exchange
 from .rate_limits.limiter import RateLimiter
 from .rendering import Renderer, cors_headers, with_cors
@@ -61,6 +63,7 @@ class Steps:
         custom_process: The user's ``_requestProcess``, in the place of :meth:`Pipeline.process`.
         custom_view: The user's ``_requestHandler``; the view function of the RPC URLs in a Flask application calls it.
         limiter: Checks requests against the rate limits; None without rate limits.
+        discovery: Makes the documents of the server; None if it shows none.
     """
 
     answerer: Answerer
@@ -72,6 +75,7 @@ class Steps:
     custom_process: Callable[[str, str | None], Response] | None
     custom_view: Callable[[str, str | None], Any] | None
     limiter: RateLimiter | None = None
+    discovery: Discovery | None = None
 
 
 class Pipeline:
@@ -117,6 +121,7 @@ class Pipeline:
         self._cors = None if settings.cors is False else Cors(settings.cors)
         self._max_body_bytes = settings.max_body_bytes
         self._trusted_proxies = frozenset(settings.trusted_proxies)
+        self._document_name = settings.discover_url
         self._blocking_lock = threading.Lock() if settings.blocking else None
         self.rebuild(steps)
 
@@ -175,6 +180,39 @@ class Pipeline:
                 self._stats.wake_waiting()
         return response if self._cors is None else with_cors(response, exchange, self._cors)
 
+    def answer_document(self, environ: Environ, parsed: werkzeug.wrappers.Request) -> Response | None:
+        """Answer a GET of the document of the whole server; None if it shows none."""
+        exchange = self.make_exchange(environ, parsed)
+        if self.steps.discovery is None:
+            return None
+        try:
+            response = self._server_document(self.steps.discovery, exchange)
+        except Refusal as refusal:
+            response = refusal_response(refusal)
+        return response if self._cors is None else with_cors(response, exchange, self._cors)
+
+    def _server_document(self, discovery: Discovery, exchange: Exchange) -> Response:
+        self._guard.check_head(exchange.head)
+        paths = self._router.table.paths()
+        if self._auth is not None:
+            paths = self._allowed_paths(self._auth, exchange, paths)
+        return document_response(discovery.document_of_server(exchange, paths), exchange, self.steps.renderer)
+
+    def _allowed_paths(self, auth: Callable[..., Any], exchange: Exchange, paths: list[str]) -> list[str]:
+        """Return the paths that ``auth`` allows the caller to ask.
+
+        Raises:
+            Forbidden: It allows none.
+        """
+        allowed = []
+        for path in paths:
+            with contextlib.suppress(Forbidden):
+                self._authorise(auth, exchange, path, DISCOVER)
+                allowed.append(path)
+        if not allowed:
+            raise Forbidden("not authorised")
+        return allowed
+
     def cors_headers(self, request: Request) -> list[tuple[str, str]]:
         """Return the CORS headers of the answer to a request; none without the setting ``cors``."""
         return [] if self._cors is None else cors_headers(request, self._cors)
@@ -222,7 +260,7 @@ class Pipeline:
         if wsgi_path in table.endpoints:
             return PATH_METHODS
         endpoint, name = table.endpoint_of_method(wsgi_path)
-        return METHOD_URL_METHODS if endpoint is not None and name in endpoint.routes else ()
+        return () if endpoint is None or self._route_of_url(endpoint, name) is None else METHOD_URL_METHODS
 
     def find(self, request: Request) -> tuple[Endpoint, Route | None] | None:
         """Return the endpoint of a POST, or the endpoint and route of a GET; None if this is no RPC request."""
@@ -231,10 +269,15 @@ class Pipeline:
         if endpoint is not None and request.method == "POST":
             return endpoint, None
         parent, name = table.endpoint_of_method(request.wsgi_path)
-        route = None if parent is None else parent.routes.get(name)
+        route = None if parent is None else self._route_of_url(parent, name)
         if parent is not None and route is not None and request.method in METHOD_URL_METHODS:
             return parent, route
         return (endpoint, None) if endpoint is not None and request.method == "OPTIONS" else None
+
+    def _route_of_url(self, endpoint: Endpoint, name: str) -> Route | None:
+        """Return the route that a URL below an endpoint's path names: that of a method, or of the document."""
+        route = endpoint.routes.get(name)
+        return endpoint.built_in if route is None and name == self._document_name else route
 
     def process(self, exchange: Exchange, endpoint: Endpoint, route: Route | None) -> Response:
         """Answer a POST to an endpoint, or a GET to a route.
@@ -269,6 +312,10 @@ class Pipeline:
             self.steps.limiter.admit(exchange, endpoint, route)
         if self._auth is not None:
             self._authorise(self._auth, exchange, endpoint.path, route.name)
+        if route is endpoint.built_in and self.steps.discovery is not None:
+            return document_response(
+                self.steps.discovery.document(exchange, endpoint.path), exchange, self.steps.renderer
+            )
         self._guard.check_get(exchange.head, is_shared=route.allows_cross_site_get)
         if route.output_format is None:
             raise Forbidden("this method takes no GET; POST a JSON-RPC request")

@@ -19,7 +19,7 @@ from .checked_plan import Plan
 from .exec_backend import ExecBackend
 from .rate_limits.plan import Rule
 
-__all__ = ["Backends", "Endpoint", "Route", "RouteTable", "Router", "format_path", "wsgi_encoded"]
+__all__ = ["Backends", "BuiltIn", "Endpoint", "Route", "RouteTable", "Router", "format_path", "wsgi_encoded"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,23 +80,29 @@ class Route:
         object.__setattr__(self, "target", target)
 
 
+BuiltIn = Callable[[str], Route]
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """One path and the routes below it, by name.
 
     Attributes:
         has_backends: Whether one of the routes has exec backends.
-        find: Returns the route of a name, or None. It is ``get`` of the dict itself, which takes half the time of
-            ``get`` of the read-only ``routes``.
+        built_in: The route of the server's own method; None without one.
+        find: Returns the route of a name, the built-in one included, or None. It is ``get`` of the dict itself, which
+            takes half the time of ``get`` of the read-only ``routes``.
     """
 
     path: str
     routes: Mapping[str, Route]
     has_backends: bool = False
+    built_in: Route | None = None
     find: Callable[[str], Route | None] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "find", self.routes.get)
+        all_routes = {**self.routes, **({} if self.built_in is None else {self.built_in.name: self.built_in})}
+        object.__setattr__(self, "find", all_routes.get)
         object.__setattr__(self, "routes", MappingProxyType(self.routes))
 
 
@@ -106,6 +112,8 @@ class RouteTable:
 
     endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
     """The endpoints by path, as WSGI encodes it; with and without the final slash."""
+    built_in: BuiltIn | None = None
+    """Returns the route of the server's own method on a path."""
 
     def with_routes(self, routes: Iterable[Route]) -> RouteTable:
         """Return a table with further routes.
@@ -118,7 +126,7 @@ class RouteTable:
             names = by_path.setdefault(route.path, {})
             refuse_other(names.get(route.name), route)
             names[route.name] = route
-        return RouteTable(endpoints_of(by_path))
+        return RouteTable(endpoints_of(by_path, self.built_in), self.built_in)
 
     def with_replaced(self, new: Iterable[Route], is_dropped: Callable[[Route], bool]) -> RouteTable:
         """Return a table without the dropped routes, and with the new ones, which replace routes of the same name.
@@ -131,12 +139,12 @@ class RouteTable:
         by_path: dict[str, dict[str, Route]] = {}
         for route in [*(route for route in self.routes() if not is_dropped(route)), *new]:
             by_path.setdefault(route.path, {})[route.name] = route
-        return RouteTable(endpoints_of(by_path))
+        return RouteTable(endpoints_of(by_path, self.built_in), self.built_in)
 
     def find(self, path: str, name: str) -> Route | None:
         """Return the route of a formatted path and a name."""
         endpoint = self.endpoints.get(wsgi_encoded(path))
-        return None if endpoint is None else endpoint.routes.get(name)
+        return None if endpoint is None else endpoint.find(name)
 
     def routes(self) -> list[Route]:
         """Return all routes, each once."""
@@ -155,10 +163,11 @@ class RouteTable:
         return list(dict.fromkeys(endpoint.path for endpoint in self.endpoints.values()))
 
 
-def endpoints_of(by_path: Mapping[str, dict[str, Route]]) -> Mapping[str, Endpoint]:
+def endpoints_of(by_path: Mapping[str, dict[str, Route]], built_in: BuiltIn | None) -> Mapping[str, Endpoint]:
     endpoints = {}
     for path, names in by_path.items():
-        endpoint = Endpoint(path, names, any(route.backends for route in names.values()))
+        has_backends = any(route.backends for route in names.values())
+        endpoint = Endpoint(path, names, has_backends, None if built_in is None else built_in(path))
         for form in (path, path.rstrip("/") or "/"):
             endpoints[wsgi_encoded(form)] = endpoint
     return endpoints
@@ -196,12 +205,16 @@ class Router:
     Args:
         on_paths: Called with the formatted paths of each new table, before the table is used.
         on_paths_left: Called with the formatted paths of a table that has replaced another, and may have fewer.
+        built_in: Returns the route of the server's own method on a path; None without one.
     """
 
     def __init__(
-        self, on_paths: Callable[[list[str]], None], on_paths_left: Callable[[list[str]], None] = lambda paths: None
+        self,
+        on_paths: Callable[[list[str]], None],
+        on_paths_left: Callable[[list[str]], None] = lambda paths: None,
+        built_in: BuiltIn | None = None,
     ) -> None:
-        self.table = RouteTable()  # replaced under _changing, read without it
+        self.table = RouteTable({}, built_in)  # replaced under _changing, read without it
         self._changing = threading.Lock()
         self._on_paths = on_paths
         self._on_paths_left = on_paths_left

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import quote
 
 from .body import read_body, read_parsed_body
 
@@ -18,6 +20,11 @@ Environ = dict[str, Any]
 
 CLIENT_SOCKET = "flaskJSONRPCServer.socket"
 """The key of a WSGI environ for the client's socket, which serving backends set if they can."""
+
+# The values of the X-Forwarded fields that a URL may be made of.
+_SCHEME = re.compile(r"https?")
+_AUTHORITY = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::\d+)?")
+_PREFIX = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+=:@-]*)+")
 
 _SOCKETS = (CLIENT_SOCKET, "werkzeug.socket", "gunicorn.socket")
 
@@ -101,6 +108,20 @@ class Request:
             return peer
         return forwarded_client(self.head.get("HTTP_X_FORWARDED_FOR", ""), self._trusted_proxies) or peer
 
+    @cached_property
+    def base_url(self) -> str:
+        """The URL of the application, without a slash at its end: as the client has it, if a trusted proxy says so."""
+        head = self.head
+        scheme, host = head.get("wsgi.url_scheme", "http"), head.get("HTTP_HOST", "")
+        prefix = head.get("SCRIPT_NAME", "")
+        if head.get("REMOTE_ADDR") in self._trusted_proxies:
+            scheme = first_of(head.get("HTTP_X_FORWARDED_PROTO"), _SCHEME) or scheme
+            host = first_of(head.get("HTTP_X_FORWARDED_HOST"), _AUTHORITY) or host
+            prefix = first_of(head.get("HTTP_X_FORWARDED_PREFIX"), _PREFIX) or prefix
+        if not host:
+            host = f"{head.get('SERVER_NAME', 'localhost')}:{head.get('SERVER_PORT', '80')}"
+        return f"{scheme}://{host}{quote(prefix.rstrip('/').encode('latin-1'))}"
+
     def read_through_parsed(self) -> None:
         """Read the body through :attr:`parsed`, since others read it there too, such as hooks of Flask."""
         self._read_body = partial(read_parsed_body, self.parsed)
@@ -115,6 +136,12 @@ class Request:
             received = self._received
             self._body = self._read_body(self.head, limit_bytes) if received is None else received.body(limit_bytes)
         return self._body
+
+
+def first_of(header: str | None, form: re.Pattern[str]) -> str | None:
+    """Return the first value of a header with a list, if it has the form."""
+    value = (header or "").partition(",")[0].strip()
+    return value if form.fullmatch(value) else None
 
 
 def forwarded_client(header: str, trusted: frozenset[str]) -> str | None:

@@ -1,0 +1,94 @@
+"""How a server tells callers what it offers: ``rpc.discover`` on every path, and the URLs of its OpenRPC documents."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from inspect import Parameter
+from typing import Any
+
+from ..http.request import Request
+from ..http.response import Response, merged_headers
+from ..runtime.interrupts import is_interrupt
+from ..runtime.logs import ERROR, ServerLog
+from .documents import Document, Documents
+from .exchange import Exchange
+from .rendering import Renderer
+from .routes import Route
+from .signatures import SignaturePlan
+
+__all__ = ["DISCOVER", "Discovery", "document_response"]
+
+DISCOVER = "rpc.discover"
+"""The method that returns the document of its path (OpenRPC 1.4.1, service discovery)."""
+
+
+class Discovery:
+    """Answers callers who ask for a document.
+
+    Args:
+        documents: Makes the documents.
+        magic_name: The name of the magic parameter.
+        log: Gets the failures of functions that decide on visibility.
+        copy_request: Copies a request for these functions.
+    """
+
+    def __init__(
+        self, documents: Documents, magic_name: str, log: ServerLog, copy_request: Callable[[Request], Any]
+    ) -> None:
+        self._documents = documents
+        self._magic_name = magic_name
+        self._log = log
+        self._copy_request = copy_request
+
+    def route(self, path: str) -> Route:
+        """Return the route of :data:`DISCOVER` on a formatted path."""
+
+        def discover(**arguments: Any) -> dict[str, Any]:
+            request: Request = arguments[self._magic_name]._request
+            return self.document(request, path).tree(request.base_url)
+
+        plan = SignaturePlan([Parameter(self._magic_name, Parameter.KEYWORD_ONLY)], self._magic_name)
+        return Route(DISCOVER, path, discover, plan, discover, None, allows_cross_site_get=False)
+
+    def document(self, request: Request, path: str) -> Document:
+        """Return the document of a formatted path, as a caller sees it."""
+        return self._documents.of_path(path, self._sight(request))
+
+    def document_of_server(self, request: Request, paths: Sequence[str]) -> Document:
+        """Return the document with the methods of all these paths, as a caller sees it."""
+        return self._documents.of_server(paths, self._sight(request))
+
+    def _sight(self, request: Request) -> Callable[[Route], bool]:
+        copies: list[Any] = []  # one copy of the request, if any function needs it
+
+        def is_visible(route: Route) -> bool:
+            visible = None if route.contract is None else route.contract.options.visible
+            if not callable(visible):
+                return visible is not False
+            if not copies:
+                copies.append(self._copy_request(request))
+            return self._decide(visible, copies[0], route)
+
+        return is_visible
+
+    def _decide(self, visible: Callable[[Any], bool], request: Any, route: Route) -> bool:
+        try:
+            return visible(request) is True
+        except BaseException as exc:
+            if is_interrupt(exc):
+                raise
+            self._log.write(ERROR, f"visible of {route.url} raised; the method is not shown", traceback=True)
+            return False
+
+
+def document_response(document: Document, exchange: Exchange, renderer: Renderer) -> Response:
+    """Return the answer to a GET of a document: 304 if the client has it already."""
+    body = document.encoded(exchange.base_url)
+    tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    headers = [("ETag", tag), ("Cache-Control", "private, no-cache")]
+    if tag in exchange.head.get("HTTP_IF_NONE_MATCH", ""):
+        return Response("304 Not Modified", headers)
+    response = renderer.render(body, exchange)
+    response.headers = merged_headers(response.headers, headers)
+    return response
