@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .dispatch.connection import Connection
     from .errors import (
         BindError,
+        ExampleError,
         MissingExtraError,
         RegistrationError,
         ServerError,
@@ -32,6 +33,7 @@ __version__ = "1.0.0.dev0"
 __all__ = [
     "BindError",
     "Connection",
+    "ExampleError",
     "JsonRpcApplicationError",
     "MissingExtraError",
     "RegistrationError",

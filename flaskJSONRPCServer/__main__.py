@@ -7,6 +7,7 @@ import ast
 import contextlib
 import importlib
 import inspect
+import json
 import runpy
 import sys
 from collections.abc import Callable, Sequence
@@ -82,6 +83,7 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     add_serve(commands)
     add_worker(commands)
+    add_openrpc(commands)
     return parser
 
 
@@ -108,6 +110,20 @@ def add_serve(commands: Any) -> None:
     )
     command.add_argument("--serv-backend", metavar="NAME", help="serve by this backend instead of the server's own")
     command.set_defaults(run=lambda options: serve(options.server, options.bind, options.serv_backend))
+
+
+def add_openrpc(commands: Any) -> None:
+    """Add the command ``openrpc`` to the parser's commands."""
+    command = commands.add_parser(
+        "openrpc",
+        help="print the OpenRPC document of one of your servers; see openrpc -h",
+        description="Print the OpenRPC document of a server, which is not started.",
+    )
+    command.add_argument("server", metavar="MODULE[:SERVER]", help="the server, as with serve")
+    command.add_argument("-o", "--output", metavar="FILE", help="write the document there instead")
+    command.add_argument("--path", help="only the methods of this path")
+    command.add_argument("--url", default="", help="the URL of the server, for the URLs in the document")
+    command.set_defaults(run=write_openrpc)
 
 
 def add_worker(commands: Any) -> None:
@@ -181,6 +197,22 @@ def serve(target: str, bind: Sequence[str] | None, serv_backend: str | None) -> 
         if started:
             raise
         raise CannotServeError(exc.strerror if isinstance(exc, BindError) else exc) from exc
+
+
+def write_openrpc(options: argparse.Namespace) -> None:
+    """Write the OpenRPC document of a server."""
+    try:
+        document = find_server(options.server, options.command).openrpc(options.path, options.url)
+    except ServerError as exc:
+        raise CannotServeError(str(exc)) from exc
+    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    if options.output is None:
+        sys.stdout.write(text)
+        return
+    try:
+        Path(options.output).write_text(text, encoding="utf-8")
+    except OSError as exc:
+        raise CannotServeError(f"{options.output} cannot be written: {exc}") from exc
 
 
 def announced(server: flaskJSONRPCServer) -> flaskJSONRPCServer:

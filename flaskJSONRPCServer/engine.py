@@ -16,7 +16,8 @@ from .dispatch.answers import Answerer
 from .dispatch.backend_context import BackendContext
 from .dispatch.connection import ServerFacts
 from .dispatch.discovery import Discovery
-from .dispatch.documents import Documents, DocumentSources
+from .dispatch.documents import Documents, DocumentSources, main_routes
+from .dispatch.examples import check_examples
 from .dispatch.execution import Execution, ExecutionOptions
 from .dispatch.facade import ServerFacade
 from .dispatch.invoker import Invoker
@@ -30,7 +31,7 @@ from .dispatch.remote import RemoteCalls
 from .dispatch.rendering import Renderer
 from .dispatch.routes import Backends, Route, Router, format_path
 from .dispatch.submission import BackendCalls, OverriddenInvoker
-from .errors import ServerStateError, SettingsError
+from .errors import RegistrationError, ServerStateError, SettingsError, unknown_name
 from .execBackend import ExecBackends, SimpleBackend, find_exec_backend, merge
 from .experimental import OffloadedCodec, offload_methods
 from .http.cors import Cors
@@ -249,6 +250,28 @@ class Engine:
             execution = Execution(self.facts, self.stats, self.router, options, should_propagate=report_to_flask)
             self._execution = execution
         return execution
+
+    def openrpc(self, path: str | None, url: str) -> dict[str, Any]:
+        """Return the OpenRPC document of a path, or of the server for None, with all methods that are ever visible.
+
+        Raises:
+            RegistrationError: Nothing is registered on the path.
+        """
+
+        def is_visible(route: Route) -> bool:
+            return route.contract is not None and route.contract.options.visible is not False
+
+        paths = self.router.table.paths()
+        if path is None:
+            return self.documents.of_server(paths, is_visible).tree(url)
+        formatted = self._format_path(path)
+        if formatted not in paths:
+            raise RegistrationError(unknown_name("path", formatted, paths))
+        return self.documents.of_path(formatted, is_visible).tree(url)
+
+    def check_examples(self) -> int:
+        """Call all methods with their examples; see :func:`~flaskJSONRPCServer.dispatch.examples.check_examples`."""
+        return check_examples(main_routes(self.router.table), self.execution(), self.codec)
 
     def application(self) -> Application:
         """Return the WSGI callable."""

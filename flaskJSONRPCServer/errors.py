@@ -6,7 +6,8 @@
     ├── ServerStateError      also a RuntimeError: a valid call at the wrong time
     ├── UnsupportedError      also a NotImplementedError: a combination of options is not supported
     ├── MissingExtraError     also an ImportError: an optional dependency is not installed
-    └── BindError             also an OSError: the server cannot listen on an address
+    ├── BindError             also an OSError: the server cannot listen on an address
+    └── ExampleError          also an AssertionError: an example of a method is wrong
 
 The errors for clients are in :mod:`flaskJSONRPCServer.sansio_jsonrpc` (JSON-RPC errors) and in
 :mod:`flaskJSONRPCServer.http.refusals` (HTTP statuses).
@@ -19,6 +20,7 @@ from collections.abc import Iterable
 
 __all__ = [
     "BindError",
+    "ExampleError",
     "MissingExtraError",
     "RegistrationError",
     "ServerError",
@@ -58,6 +60,10 @@ class MissingExtraError(ServerError, ImportError):
 
 class BindError(ServerError, OSError):
     """The server cannot listen on an address. The message names it and the remedy; ``errno`` is the system's."""
+
+
+class ExampleError(ServerError, AssertionError):
+    """Examples of methods do not give the results that they show. The message lists them."""
 
 
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> str:

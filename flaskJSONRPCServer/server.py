@@ -374,6 +374,33 @@ class flaskJSONRPCServer(DocumentedHelpers):
         return dispatcher
 
     @in_parent_only
+    def openrpc(self, path: str | None = None, url: str = "") -> dict[str, Any]:
+        """Return an OpenRPC 1.4.1 document of the registered methods.
+
+        Args:
+            path: The path whose methods it has; None for those of all paths, each with its URL.
+            url: The URL of the server, which those of the methods begin with.
+
+        Raises:
+            RegistrationError: Nothing is registered on the path.
+        """
+        return self._engine.openrpc(path, url)
+
+    @in_parent_only
+    def checkExamples(self) -> int:
+        """Call all methods with the examples of their registrations, and compare the results; for your tests.
+
+        The calls run in this thread, without ``auth``. Their parameters are checked, and results are compared as JSON.
+
+        Returns:
+            The number of examples.
+
+        Raises:
+            ExampleError: Some results differ, or some calls fail. The message lists all of them.
+        """
+        return self._engine.check_examples()
+
+    @in_parent_only
     def reload(
         self,
         api: Mapping[str, Any] | Sequence[Mapping[str, Any]],

@@ -17,7 +17,7 @@ from ..contract.errors import DeclaredError
 from ..contract.openrpc import MethodFacts, document_of
 from .routes import Route, RouteTable
 
-__all__ = ["Document", "DocumentSources", "Documents"]
+__all__ = ["Document", "DocumentSources", "Documents", "main_routes"]
 
 # How many documents are kept, for callers who see different methods; guessed.
 _MOST_KEPT = 64
