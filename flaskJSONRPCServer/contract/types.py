@@ -37,6 +37,7 @@ _NATIVE_TYPES = frozenset(
     {"any", "none", "bool", "int", "float", "str", "list", "dict", "nullable", "union", "literal"}
 )
 
+_ANY_TEXT = {"type": "str"}
 _INNER_SCHEMAS = ("schema", "items_schema", "keys_schema", "values_schema")
 
 # The keys of a core schema under which there are values of the user's, or further schemas for writing.
@@ -88,7 +89,7 @@ class HintedType:
             self._validator = SchemaValidator(schema, core_schema.CoreConfig(strict=True))
             self.check = self._validator.validate_python
             return
-        changed = without_bool_choices(schema)
+        changed = with_exact_choices(schema)
         # Not prebuilt: pydantic would take the validators that the models have already, and ignore the change.
         self._validator = self.adapter.validator if changed is schema else SchemaValidator(changed, _use_prebuilt=False)
         self.check = self._check_json
@@ -198,43 +199,44 @@ def is_native(schema: Any) -> bool:
         return all(isinstance(choice, str) for choice in schema["expected"])
     if schema["type"] == "union":
         return all(is_native(choice[0] if isinstance(choice, tuple) else choice) for choice in schema["choices"])
+    if schema["type"] == "dict" and schema.get("keys_schema", _ANY_TEXT)["type"] not in ("any", "str"):
+        return False  # JSON has only texts as keys
     return all(is_native(schema[key]) for key in _INNER_SCHEMAS if key in schema)
 
 
-def without_bool_choices(schema: Any) -> Any:
-    """Return a core schema in which true is none of the integers of a literal or an enum, as Python has it.
+def with_exact_choices(schema: Any) -> Any:
+    """Return a core schema in which true is not the integer 1 of a literal or an enum, nor 1 true, as Python has it.
 
     The schema itself is returned if that changes nothing.
     """
     if isinstance(schema, dict):
-        changed = {key: value if key in _NOT_SCHEMAS else without_bool_choices(value) for key, value in schema.items()}
-        if has_integer_choices(schema):
-            return refusing_bool(changed)
+        changed = {key: value if key in _NOT_SCHEMAS else with_exact_choices(value) for key, value in schema.items()}
+        kinds = {type(choice) for choice in choices_in(schema) if isinstance(choice, int) and choice in (0, 1)}
+        if len(kinds) == 1:
+            return of_kind(changed, is_bool=kinds == {bool})
         return changed if any(changed[key] is not value for key, value in schema.items()) else schema
     if isinstance(schema, (list, tuple)):
-        items = [without_bool_choices(item) for item in schema]
+        items = [with_exact_choices(item) for item in schema]
         return type(schema)(items) if any(new is not old for new, old in zip(items, schema, strict=True)) else schema
     return schema
 
 
-def has_integer_choices(schema: dict[str, Any]) -> bool:
-    """Return whether a literal or an enum has one of the integers that equal a bool, but not the bool."""
-    if schema.get("type") == "literal" and "expected" in schema:
-        values = schema["expected"]
-    elif schema.get("type") == "enum" and "members" in schema:
-        values = [member.value for member in schema["members"] if isinstance(member, enum.Enum)]
-    else:
-        return False
-    choices = [value for value in values if isinstance(value, int) and value in (0, 1)]
-    return bool(choices) and not any(isinstance(choice, bool) for choice in choices)
+def choices_in(schema: dict[str, Any]) -> list[Any]:
+    """Return the values of a literal or an enum; none for any other schema."""
+    if schema.get("type") == "literal":
+        return list(schema.get("expected", ()))
+    if schema.get("type") == "enum":
+        return [member.value for member in schema.get("members", ()) if isinstance(member, enum.Enum)]
+    return []
 
 
-def refusing_bool(schema: dict[str, Any]) -> Any:
+def of_kind(schema: dict[str, Any], *, is_bool: bool) -> Any:
+    """Return a schema that refuses booleans, or only them out of all integers."""
+
+    def check(value: Any) -> Any:
+        if isinstance(value, int) and isinstance(value, bool) is not is_bool:
+            raise PydanticCustomError("literal_error", "Input should be one of the choices")
+        return value
+
     reference = schema.pop("ref", None)
-    return core_schema.no_info_before_validator_function(refuse_bool, schema, ref=reference)
-
-
-def refuse_bool(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise PydanticCustomError("literal_error", "Input should be one of the choices, and none of them is a boolean")
-    return value
+    return core_schema.no_info_before_validator_function(check, schema, ref=reference)

@@ -67,15 +67,15 @@ NAMES = (*MAKERS, "celery")
 
 
 @contextlib.contextmanager
-def maker_of(name):
-    """Yield a factory of backends of this name. Processes that the backend needs run meanwhile."""
+def maker_of(name, api="tests.execBackend.api"):
+    """Yield a factory of backends of this name. Processes that it needs run meanwhile, with the server of a module."""
     if name != "celery":
         yield MAKERS[name]
         return
     queue = new_queue()
     with (
         broker_running() as broker,
-        worker_running(broker, queue, "-c", "3", api="tests.execBackend.api", make="make_for_worker"),
+        worker_running(broker, queue, "-c", "3", api=api, make="make_for_worker"),
     ):
         yield lambda: CeleryBackend(broker.url, queue=queue, headers=["X-Asked"], cookies=["c"])
 
