@@ -19,7 +19,8 @@ Mode = JsonSchemaMode
 
 REFERENCE = "#/components/schemas/{model}"
 
-# The text of a decimal number, as the constructor of Decimal takes it from JSON.
+# Texts that are read as numbers.
+_INTEGER = r"^[-+]?\d+$"
 _DECIMAL = r"^(?!^[-+.]*$)[+-]?0*\d*\.?\d*$"
 
 
@@ -81,6 +82,13 @@ class SchemaGenerator(GenerateJsonSchema):
         texts = [choice for choice in choices if choice.get("type") == "string"]
         for text in texts:
             text.setdefault("pattern", _DECIMAL)
+        return written
+
+    def dict_schema(self, schema: core_schema.DictSchema) -> JsonSchemaValue:
+        """Return the schema of an object; its names may have to be numbers."""
+        written = super().dict_schema(schema)
+        if schema.get("keys_schema", {}).get("type") == "int":
+            written.setdefault("propertyNames", {"pattern": _INTEGER})
         return written
 
     def set_schema(self, schema: core_schema.SetSchema) -> JsonSchemaValue:
