@@ -28,7 +28,7 @@ LAYERS = (
     # Below execBackend: the server's stand-in in a child process has these helpers too.
     {"message_helpers"},
     {"dispatch", "helpers"},
-    {"runtime", "http", "sansio_jsonrpc"},
+    {"contract", "runtime", "http", "sansio_jsonrpc"},
     {"settings", "extras"},
     {"errors", "removed_names"},
 )
@@ -56,6 +56,7 @@ _ENGINES = {"sansio_jsonrpc/codecs/engines.py"}
 PLACES = {
     "celery": _CELERY,
     "cloudpickle": {"execBackend/parallel/child.py", "execBackend/parallel/pickling.py"},
+    "docstring_parser": {"contract/docstrings.py"},
     "gevent": {"runtime/concurrency.py", *_PYWSGI},
     "granian": {"servBackend/granian_worker.py"},
     "kombu": _CELERY,
@@ -210,6 +211,7 @@ def test_arrow_that_does_not_point_down_is_reported(tmp_path, file, source, arro
         ("sansio_jsonrpc/peer.py", "from .. import errors", "should import nothing of the package"),
         ("sansio_jsonrpc/peer.py", "import simplejson", "should import the standard library only"),
         ("runtime/stats.py", "import gevent.event", "outside runtime/concurrency.py, servBackend/pywsgi.py"),
+        ("contract/types.py", "import docstring_parser", "docstring_parser is imported outside contract/docstrings.py"),
         ("runtime/stats.py", "from loky import x", "loky is imported outside execBackend/parallel/backend.py"),
         ("server.py", "import requests", "requests is neither a core dependency nor an optional one"),
         ("unheard_of.py", "import sys", "unheard_of has no place in the layers"),
@@ -234,6 +236,7 @@ def test_other_forbidden_import_is_reported(tmp_path, file, source, fault):
         ("sansio_jsonrpc/__init__.py", "from ._messages import x\nimport json"),
         ("servBackend/pywsgi.py", "from gevent import pywsgi"),
         ("servBackend/granian_worker.py", "import granian"),
+        ("contract/docstrings.py", "def f():\n    import docstring_parser"),
         ("runtime/resources.py", "import psutil"),
         ("sansio_jsonrpc/codecs/engines.py", "def f():\n    import simplejson, orjson"),
         ("runtime/concurrency.py", "import importlib\nimportlib.import_module('gevent.monkey')"),

@@ -15,12 +15,13 @@ from tests.sources import copy_sources
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "flaskJSONRPCServer"
-CORE = {"flask", "httptools", "psutil", "simplejson", "werkzeug"}
+CORE = {"docstring-parser", "flask", "httptools", "psutil", "simplejson", "werkzeug"}
 OPTIONAL = {"celery", "gevent", "granian", "loky", "msgspec", "orjson", "rapidjson"}
 
 # Each takes a millisecond or more to import.
 LARGE = {
     "asyncio",
+    "docstring_parser",
     "flaskJSONRPCServer.autoreload",
     "flaskJSONRPCServer.servBackend.native.backend",
     "flaskJSONRPCServer.servBackend.werkzeug",

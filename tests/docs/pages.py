@@ -51,7 +51,7 @@ def rows(page):
     cells_of = {}
     for line in text.splitlines():
         cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip().strip("|"))]
-        name = re.fullmatch(r"`(\w+)`", cells[0])
+        name = re.fullmatch(r"`([\w-]+)`", cells[0])
         if name and len(cells) > 1:
             cells_of[name[1]] = cells[1:]
     return cells_of
