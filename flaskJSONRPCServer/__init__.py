@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .dispatch.connection import Connection
     from .errors import (
         BindError,
+        ContractError,
         MissingExtraError,
         RegistrationError,
         ServerError,
@@ -30,6 +31,7 @@ __version__ = "1.0.0.dev0"
 __all__ = [
     "BindError",
     "Connection",
+    "ContractError",
     "JsonRpcApplicationError",
     "MissingExtraError",
     "RegistrationError",

@@ -6,6 +6,7 @@
     ├── ServerStateError      also a RuntimeError: a valid call at the wrong time
     ├── UnsupportedError      also a NotImplementedError: a combination of options is not supported
     ├── MissingExtraError     also an ImportError: an optional dependency is not installed
+    ├── ContractError         also a ValueError: an OpenRPC document cannot be read
     └── BindError             also an OSError: the server cannot listen on an address
 
 The errors for clients are in :mod:`flaskJSONRPCServer.sansio_jsonrpc` (JSON-RPC errors) and in
@@ -19,6 +20,7 @@ from collections.abc import Iterable
 
 __all__ = [
     "BindError",
+    "ContractError",
     "MissingExtraError",
     "RegistrationError",
     "ServerError",
@@ -54,6 +56,10 @@ class UnsupportedError(ServerError, NotImplementedError):
 
 class MissingExtraError(ServerError, ImportError):
     """A required optional dependency is not installed. The message has the pip command."""
+
+
+class ContractError(ServerError, ValueError):
+    """An OpenRPC document, or a schema in it, is malformed. The message says where, and names the accepted values."""
 
 
 class BindError(ServerError, OSError):
