@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .dispatch.connection import Connection
     from .errors import (
         BindError,
+        ContractError,
         ExampleError,
         MissingExtraError,
         RegistrationError,
@@ -33,6 +34,7 @@ __version__ = "1.0.0.dev0"
 __all__ = [
     "BindError",
     "Connection",
+    "ContractError",
     "ExampleError",
     "JsonRpcApplicationError",
     "MissingExtraError",

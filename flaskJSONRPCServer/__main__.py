@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from . import __version__, flaskJSONRPCServer
-from .errors import BindError, ServerError, unknown_name
+from .errors import BindError, ContractError, ServerError, unknown_name
 from .hangup import ModuleReload
 from .lifecycle import StartRefusedError, starts_refused
 from .servBackend.activation import inherited_socket, systemd_sockets
@@ -84,6 +84,7 @@ def make_parser() -> argparse.ArgumentParser:
     add_serve(commands)
     add_worker(commands)
     add_openrpc(commands)
+    add_openrpc_diff(commands)
     return parser
 
 
@@ -144,6 +145,37 @@ def add_worker(commands: Any) -> None:
         help="options of Celery's worker, such as -c 4 -l info -P threads",
     )
     command.set_defaults(run=lambda options: work(options.server, options.backend, options.options))
+
+
+def add_openrpc_diff(commands: Any) -> None:
+    """Add the command ``openrpc-diff`` to the parser's commands."""
+    command = commands.add_parser(
+        "openrpc-diff",
+        help="compare two OpenRPC documents; see openrpc-diff -h",
+        description="Print the differences that matter to callers, and the verdict: equal, compatible or breaking. "
+        "The exit status is 1 if a difference breaks callers, and 2 if a document cannot be read.",
+    )
+    command.add_argument("old", metavar="OLD", help="the file of the document that callers use; - is standard input")
+    command.add_argument("new", metavar="NEW", help="the file of the document that is to replace it")
+    command.add_argument("--json", action="store_true", help="print one JSON object for programs")
+    command.set_defaults(run=lambda options: print_comparison(options.old, options.new, as_json=options.json))
+
+
+def print_comparison(old: str, new: str, *, as_json: bool) -> None:
+    """Compare the OpenRPC documents of two files and print the outcome. Exit with status 1 if it is breaking.
+
+    Raises:
+        CannotServeError: A document cannot be read.
+    """
+    from .contract.diff import Verdict, compare_files
+
+    try:
+        comparison = compare_files(old, new)
+    except ContractError as exc:
+        raise CannotServeError(exc) from exc
+    print(json.dumps(comparison.as_json(), indent=2) if as_json else "\n".join(comparison.lines()))
+    if comparison.verdict is Verdict.BREAKING:
+        sys.exit(1)
 
 
 def work(target: str, backend_id: str | None, options: Sequence[str]) -> None:

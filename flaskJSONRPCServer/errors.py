@@ -7,6 +7,7 @@
     ├── UnsupportedError      also a NotImplementedError: a combination of options is not supported
     ├── MissingExtraError     also an ImportError: an optional dependency is not installed
     ├── BindError             also an OSError: the server cannot listen on an address
+    ├── ContractError         also a ValueError: an OpenRPC document cannot be read
     └── ExampleError          also an AssertionError: an example of a method is wrong
 
 The errors for clients are in :mod:`flaskJSONRPCServer.sansio_jsonrpc` (JSON-RPC errors) and in
@@ -20,6 +21,7 @@ from collections.abc import Iterable
 
 __all__ = [
     "BindError",
+    "ContractError",
     "ExampleError",
     "MissingExtraError",
     "RegistrationError",
@@ -56,6 +58,10 @@ class UnsupportedError(ServerError, NotImplementedError):
 
 class MissingExtraError(ServerError, ImportError):
     """A required optional dependency is not installed. The message has the pip command."""
+
+
+class ContractError(ServerError, ValueError):
+    """An OpenRPC document, or a schema in it, is malformed. The message says where, and names the accepted values."""
 
 
 class BindError(ServerError, OSError):

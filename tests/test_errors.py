@@ -14,6 +14,7 @@ from flaskJSONRPCServer import errors
         ("ServerStateError", RuntimeError),
         ("UnsupportedError", NotImplementedError),
         ("MissingExtraError", ImportError),
+        ("ContractError", ValueError),
         ("BindError", OSError),
     ],
 )

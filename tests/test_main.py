@@ -1,5 +1,6 @@
 """The command line."""
 
+import json
 import runpy
 import signal
 import subprocess
@@ -36,7 +37,7 @@ def test_help_names_every_flag_and_is_shown_without_arguments(capsys):
     assert capsys.readouterr().out == text
     assert text.startswith("usage: python -m flaskJSONRPCServer ")
     assert all(f"\n  {flag}" in text for flag in ("-h", "-v", "-l", "-x", "-d")), text
-    assert "\n    serve " in text
+    assert all(f"\n    {command} " in text for command in ("serve", "worker", "openrpc-diff"))
 
 
 def test_list_has_a_line_for_each_example(capsys):
@@ -295,3 +296,99 @@ def test_refused_start_names_the_command_that_imports_the_module(tmp_path, monke
 
     with pytest.raises(command_line.CannotServeError, match="server 'early' while 'worker' imports it"):
         command_line.find_server("started_early", "worker")
+
+
+def openrpc_document(*names, **parameter):
+    """Return a document as JSON text, whose methods have one parameter."""
+    params = [{"name": "a", "schema": {"type": "integer"}, **parameter}]
+    methods = [{"name": name, "params": params, "result": {"name": "r", "schema": True}} for name in names]
+    return json.dumps({"openrpc": "1.4.1", "info": {"title": "T", "version": "1"}, "methods": methods})
+
+
+@pytest.fixture
+def documents(tmp_path, monkeypatch):
+    """The current directory, with OpenRPC documents of one API in several versions."""
+    monkeypatch.chdir(tmp_path)
+    contents = {
+        "old": openrpc_document("add"),
+        "more": openrpc_document("add", "subtract"),
+        "required": openrpc_document("add", required=True),
+        "broken": '{"openrpc": ',
+        "list": "[]",
+        "nan": '{"openrpc": NaN}',
+        "type": openrpc_document("add", schema={"type": "strnig"}),
+    }
+    for name, text in contents.items():
+        Path(f"{name}.json").write_text(text, encoding="utf-8")
+    Path("binary.json").write_bytes(b"\xff\xfe\x00\xff")
+    Path("deep.json").write_text("[" * 200_000, encoding="utf-8")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("new", "status", "lines"),
+    [
+        ("old", None, ["equal"]),
+        ("more", None, ["compatible: subtract: the method is new", "compatible"]),
+        ("required", 1, ["breaking: add: params.a: the parameter was optional and is required", "breaking"]),
+    ],
+)
+@pytest.mark.parametrize("as_json", [False, True])
+@pytest.mark.usefixtures("documents")
+def test_openrpc_diff_prints_the_findings_and_the_verdict(new, status, lines, as_json, capsys):
+    command = ["openrpc-diff", *(["--json"] if as_json else []), "old.json", f"{new}.json"]
+    if status is None:
+        command_line.main(command)
+    else:
+        with pytest.raises(SystemExit) as ended:
+            command_line.main(command)
+        assert ended.value.code == status
+
+    printed = capsys.readouterr().out
+    if not as_json:
+        assert printed.splitlines() == lines
+        return
+    comparison = json.loads(printed)
+    found = [": ".join(filter(None, finding.values())) for finding in comparison["findings"]]
+    assert [*found, comparison["verdict"]] == lines
+    assert all(finding.keys() == {"kind", "method", "place", "text"} for finding in comparison["findings"])
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("missing.json", "old.json", "missing.json: No such file or directory"),
+        ("old.json", ".", ".: Is a directory"),
+        ("old.json", "broken.json", "broken.json is no JSON: "),
+        ("old.json", "binary.json", "binary.json is no JSON: "),
+        ("old.json", "deep.json", "deep.json is no JSON: "),
+        ("list.json", "old.json", "old document: the document is []; it takes an object"),
+        ("old.json", "nan.json", "new document: the number nan is not finite"),
+        ("old.json", "type.json", "method 'add': params.a: type is \"strnig\"; it takes "),
+        ("-", "-", "only one of the two documents can be standard input"),
+    ],
+)
+@pytest.mark.usefixtures("documents")
+def test_openrpc_diff_that_cannot_read_a_document_ends_with_status_2(old, new, message, capsys):
+    with pytest.raises(SystemExit) as ended:
+        command_line.main(["openrpc-diff", old, new])
+
+    assert ended.value.code == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith(f"python -m flaskJSONRPCServer openrpc-diff: error: {message}")
+    assert printed.err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text", "status", "verdict"),
+    [
+        (["old.json", "-"], openrpc_document("add", required=True), 1, "breaking"),
+        (["-", "old.json"], openrpc_document("add", required=True), 0, "compatible"),
+    ],
+)
+def test_openrpc_diff_reads_a_document_from_standard_input(documents, arguments, text, status, verdict):
+    command = [sys.executable, "-m", "flaskJSONRPCServer", "openrpc-diff", *arguments]
+    run = subprocess.run(command, input=text, cwd=documents, capture_output=True, text=True, timeout=30, check=False)
+
+    assert (run.returncode, run.stdout.splitlines()[-1], run.stderr) == (status, verdict, "")

@@ -75,7 +75,8 @@ class Documentation:
 
     Attributes:
         summary: The first paragraph, on one line.
-        description: The paragraphs between the summary and the sections.
+        description: The paragraphs between the summary and the sections. Sections of other kinds, such as examples, are
+            left out.
         parameters: The description of each documented parameter, by its name without asterisks.
         returns: The description of the result.
         raises: The declared exceptions, in their order.
@@ -128,7 +129,8 @@ def is_callable_object(function: Any) -> bool:
     """Return whether a callable is an instance of a class that defines ``__call__`` in Python."""
     if isinstance(function, (FunctionType, type)):
         return False
-    return isinstance(inspect.unwrap(type(function).__call__), FunctionType)
+    call = type(function).__call__
+    return isinstance(call, FunctionType) or attribute_of(call, "__wrapped__") is not None
 
 
 def docstring_of(candidate: Any) -> str:

@@ -300,6 +300,19 @@ class DecoratedCall:
         """Add."""
 
 
+class CachedCall:
+    @functools.cache  # noqa: B019
+    def __call__(self):
+        """Add."""
+
+
+class CyclicCall:
+    def __call__(self):
+        pass
+
+    __call__.__wrapped__ = __call__
+
+
 def described(function, text):
     function.__doc__ = text
     return function
@@ -333,6 +346,8 @@ def described(function, text):
         (CallableRecord(), ""),
         (CallableTuple(), ""),
         (DecoratedCall(), "Add."),
+        (CachedCall(), "Add."),
+        (CyclicCall(), ""),
         (functools.partial(Callable()), "Add."),
         (described(CallableClass(), "Mine."), "Mine."),
         (Callable, "The class."),
