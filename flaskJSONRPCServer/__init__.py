@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .dispatch.connection import Connection
     from .errors import (
         BindError,
+        BreakingChangeError,
         ContractError,
         ExampleError,
         MissingExtraError,
@@ -33,6 +34,7 @@ __version__ = "1.0.0.dev0"
 
 __all__ = [
     "BindError",
+    "BreakingChangeError",
     "Connection",
     "ContractError",
     "ExampleError",

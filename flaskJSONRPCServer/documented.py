@@ -157,10 +157,17 @@ class DocumentedHelpers(MessageHelpers):
         timeout: float = 60,
         processingDispatcherCountMax: int = 0,
         safely: bool = True,
+        *,
+        contract: str | None = None,
     ) -> bool:
         """Replace dispatchers by newer ones; see :meth:`~flaskJSONRPCServer.reloading.Reloader.reload`."""
         return self._reloader.reload(
-            api, clear_old=clearOld, timeout_s=timeout, allowed=processingDispatcherCountMax, safely=safely
+            api,
+            clear_old=clearOld,
+            timeout_s=timeout,
+            allowed=processingDispatcherCountMax,
+            safely=safely,
+            contract=contract,
         )
 
     def _speedStatsAdd(self, name: str | Sequence[str], val: float | Sequence[float]) -> None:

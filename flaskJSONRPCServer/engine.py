@@ -16,7 +16,7 @@ from .dispatch.answers import Answerer
 from .dispatch.backend_context import BackendContext
 from .dispatch.connection import ServerFacts
 from .dispatch.discovery import Discovery
-from .dispatch.documents import Documents, DocumentSources, main_routes
+from .dispatch.documents import Documents, DocumentSources, is_shown, main_routes
 from .dispatch.examples import check_examples
 from .dispatch.execution import Execution, ExecutionOptions
 from .dispatch.facade import ServerFacade
@@ -257,17 +257,13 @@ class Engine:
         Raises:
             RegistrationError: Nothing is registered on the path.
         """
-
-        def is_visible(route: Route) -> bool:
-            return route.contract is not None and route.contract.options.visible is not False
-
         paths = self.router.table.paths()
         if path is None:
-            return self.documents.of_server(paths, is_visible).tree(url)
+            return self.documents.of_server(paths, is_shown).tree(url)
         formatted = self._format_path(path)
         if formatted not in paths:
             raise RegistrationError(unknown_name("path", formatted, paths))
-        return self.documents.of_path(formatted, is_visible).tree(url)
+        return self.documents.of_path(formatted, is_shown).tree(url)
 
     def check_examples(self) -> int:
         """Call all methods with their examples; see :func:`~flaskJSONRPCServer.dispatch.examples.check_examples`."""

@@ -8,6 +8,7 @@
     ├── MissingExtraError     also an ImportError: an optional dependency is not installed
     ├── BindError             also an OSError: the server cannot listen on an address
     ├── ContractError         also a ValueError: an OpenRPC document cannot be read
+    │    └── BreakingChangeError   a reload would break callers
     └── ExampleError          also an AssertionError: an example of a method is wrong
 
 The errors for clients are in :mod:`flaskJSONRPCServer.sansio_jsonrpc` (JSON-RPC errors) and in
@@ -21,6 +22,7 @@ from collections.abc import Iterable
 
 __all__ = [
     "BindError",
+    "BreakingChangeError",
     "ContractError",
     "ExampleError",
     "MissingExtraError",
@@ -66,6 +68,10 @@ class ContractError(ServerError, ValueError):
 
 class BindError(ServerError, OSError):
     """The server cannot listen on an address. The message names it and the remedy; ``errno`` is the system's."""
+
+
+class BreakingChangeError(ContractError):
+    """A reload was refused because its dispatchers would break callers. The message lists the changes."""
 
 
 class ExampleError(ServerError, AssertionError):

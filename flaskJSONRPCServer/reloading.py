@@ -17,13 +17,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from .contract.diff import Verdict, compare
+from .contract.options import MethodOptions
 from .dispatch.facade import ServerFacade
 from .dispatch.locks import lock_key
 from .dispatch.rate_limits.plan import registered_rule
 from .dispatch.registration import aliases_of, public_methods
 from .dispatch.routes import Route, RouteTable
 from .engine import Engine
-from .errors import RegistrationError, unknown_name
+from .errors import BreakingChangeError, RegistrationError, unknown_name
 from .runtime.asynchronous import in_hub
 from .runtime.function_sources import owner_of, without_partials
 from .runtime.interrupts import is_interrupt
@@ -35,6 +37,8 @@ __all__ = ["Reloader"]
 ModuleOverload = Mapping[str, Any] | Callable[[Any, Any, Any], object]
 
 _KEYS = ("dispatcher", "name", "dispatcherName", "scriptPath", "scriptName", "isInstance", "overload", "path")
+
+_COMPATIBLE = "compatible"
 
 _MISSING: Any = object()
 
@@ -125,7 +129,16 @@ class Reloader:
         self._reload_lock = threading.RLock()  # one reload at a time
 
     @in_hub
-    def reload(self, api: Any, *, clear_old: bool, timeout_s: float, allowed: int, safely: bool) -> bool:
+    def reload(
+        self,
+        api: Any,
+        *,
+        clear_old: bool,
+        timeout_s: float,
+        allowed: int,
+        safely: bool,
+        contract: str | None = None,
+    ) -> bool:
         """Load the entries, wait for running dispatchers, and exchange the routes in one step.
 
         Args:
@@ -134,18 +147,22 @@ class Reloader:
             timeout_s: How long to wait for running dispatchers, in seconds. The exchange follows in any case.
             allowed: The number of dispatchers that may still run at the exchange.
             safely: Whether to undo and log a failure instead of raising it.
+            contract: ``"compatible"`` refuses dispatchers that would break callers; None accepts all.
 
         Returns:
             Whether the reload succeeded.
 
         Raises:
-            RegistrationError: An entry is invalid. Nothing has changed.
+            RegistrationError: An entry or ``contract`` is invalid. Nothing has changed.
+            BreakingChangeError: The dispatchers would break callers, if not ``safely``.
             BaseException: Any exception of a script or a callback, if not ``safely``. The routes have not changed.
         """
+        if contract not in (None, _COMPATIBLE):
+            raise RegistrationError(f"contract={contract!r} is refused: it takes {_COMPATIBLE!r} or None")
         entries = [self._read(entry) for entry in ([api] if isinstance(api, Mapping) else checked_list(api))]
         with self._in_turn():
             try:
-                new = self._load_and_exchange(entries, clear_old, timeout_s, allowed, safely)
+                new = self._load_and_exchange(entries, clear_old, timeout_s, allowed, safely, contract)
             except BaseException as exc:
                 if not safely or is_interrupt(exc):
                     raise
@@ -167,7 +184,7 @@ class Reloader:
             yield
 
     def _load_and_exchange(
-        self, entries: list[Entry], clear_old: bool, timeout_s: float, allowed: int, safely: bool
+        self, entries: list[Entry], clear_old: bool, timeout_s: float, allowed: int, safely: bool, contract: str | None
     ) -> list[Route]:
         # Apply overloads only when no dispatcher runs: a callback may transfer state, and live modules may change.
         with undone_on_failure(enabled=safely) as undo:
@@ -179,7 +196,7 @@ class Reloader:
                 for loaded_entry in loaded:
                     self._overload(loaded_entry, undo_overload)
                 changes = [self._change(loaded_entry.entry, loaded_entry.dispatcher()) for loaded_entry in loaded]
-                return self._exchange(changes, clear_old)
+                return self._exchange(changes, clear_old, contract)
 
     @contextmanager
     def _requests_held(self, timeout_s: float, allowed: int) -> Iterator[None]:
@@ -216,6 +233,10 @@ class Reloader:
         name = entry.name or (entry.attribute if entry.script else None)
         routes = self._engine.registrar.function_routes(function, path=entry.path, name=name)
         replaced = table.find(routes[0].path, routes[0].name)
+        if replaced is not None and registered_options(replaced) != MethodOptions():
+            routes = self._engine.registrar.function_routes(
+                function, path=entry.path, name=name, options=registered_options(replaced)
+            )
         gone = set() if replaced is None else aliases_beside(replaced, table)
         return Change(
             [self._inherit_options(route, table.find(route.path, route.name) or replaced) for route in routes], gone
@@ -233,6 +254,10 @@ class Reloader:
             for route in routes_of(owner, others)
         ]
         sibling = old[0] if old else None
+        if sibling is not None and registered_options(sibling) != MethodOptions():
+            routes = self._engine.registrar.instance_routes(
+                instance, path=entry.path, options=registered_options(sibling)
+            )
         return Change(
             [self._inherit_options(route, table.find(path, route.name) or sibling) for route in routes],
             {(route.path, route.name) for route in old},
@@ -251,16 +276,28 @@ class Reloader:
             rate_limit=limit and registered_rule(route.path, route.names[0], limit.items),
         )
 
-    def _exchange(self, changes: list[Change], clear_old: bool) -> list[Route]:
+    def _exchange(self, changes: list[Change], clear_old: bool, contract: str | None) -> list[Route]:
         new = [route for change in changes for route in change.new]
         gone = {place for change in changes for place in change.gone}
+
+        def is_dropped(route: Route) -> bool:
+            return clear_old or (route.path, route.name) in gone
+
         table = self._engine.router.table
+        if contract is not None:
+            self._refuse_breaking(table, table.with_replaced(new, is_dropped))
         replaced = [(table.find(route.path, route.name), route) for route in new]
-        self._engine.router.replace(new, lambda route: clear_old or (route.path, route.name) in gone)
+        self._engine.router.replace(new, is_dropped)
         for old, route in replaced:
             if old is not None:
                 self._engine.locks.replace_key(old.function, route.function)
         return new
+
+    def _refuse_breaking(self, old: RouteTable, new: RouteTable) -> None:
+        comparison = compare(self._engine.documents.tree_of(old), self._engine.documents.tree_of(new))
+        if comparison.verdict is Verdict.BREAKING:
+            changes = "\n".join(comparison.lines())
+            raise BreakingChangeError(f"the reload is refused, since it would break callers:\n{changes}")
 
     def _read(self, entry: Any) -> Entry:
         """Read an entry of ``api``.
@@ -302,6 +339,11 @@ def undone_on_failure(*, enabled: bool) -> Iterator[ExitStack]:
                 undo.pop_all()
             raise
         undo.pop_all()
+
+
+def registered_options(route: Route) -> MethodOptions:
+    """Return the options of a route's registration, which its newer version inherits."""
+    return MethodOptions() if route.contract is None else route.contract.registered
 
 
 def checked_list(api: Any) -> list[Any]:

@@ -408,6 +408,8 @@ class flaskJSONRPCServer(DocumentedHelpers):
         timeout: float = 60,
         processingDispatcherCountMax: int = 0,
         safely: bool = True,
+        *,
+        contract: str | None = None,
     ) -> bool:
         """Replace dispatchers by newer ones, without stopping.
 
@@ -434,15 +436,18 @@ class flaskJSONRPCServer(DocumentedHelpers):
             timeout: How long to wait for running dispatchers, in seconds; later ones end with the old code.
             processingDispatcherCountMax: How many of them it does not wait for. It never waits for its caller.
             safely: Undo and log a failure. False: raise it. The routes stay as they were in both cases.
+            contract: ``"compatible"`` refuses new dispatchers that would break callers, by the rules of
+                ``openrpc-diff``. None accepts all.
 
         Returns:
             Whether the new dispatchers are in place.
 
         Raises:
-            RegistrationError: An entry is invalid, with ``safely`` too. Nothing has changed.
+            RegistrationError: An entry or ``contract`` is invalid, with ``safely`` too. Nothing has changed.
+            BreakingChangeError: With ``safely=False``, the new dispatchers would break callers; the message says how.
             BaseException: With ``safely=False``, the exception of a script or a callback.
         """
-        return self._reload(api, clearOld, timeout, processingDispatcherCountMax, safely)
+        return self._reload(api, clearOld, timeout, processingDispatcherCountMax, safely, contract=contract)
 
     @in_parent_only
     def start(self, joinLoop: bool = False) -> None:

@@ -27,7 +27,8 @@ class Contract:
         parameters: The parameters that a client may pass.
         types: The types of the parameters that have hints, by name.
         result: The type of the result; None without a hint.
-        options: The options of the registration.
+        options: The options of the registration, of the function's decorator, and of the server.
+        registered: The options of the registration alone, which a newer version of the function inherits.
         checks: Checks the parameters of a call; None if they are not checked.
     """
 
@@ -36,6 +37,7 @@ class Contract:
     types: dict[str, HintedType]
     result: HintedType | None
     options: MethodOptions
+    registered: MethodOptions
     checks: ParameterChecks | None
 
     @property
@@ -44,13 +46,16 @@ class Contract:
         return self.result is not None and (not self.result.is_native or bool(self.options.validate_result))
 
 
-def contract_of(function: Callable[..., Any], parameters: Sequence[Parameter], options: MethodOptions) -> Contract:
+def contract_of(
+    function: Callable[..., Any], parameters: Sequence[Parameter], options: MethodOptions, registered: MethodOptions
+) -> Contract:
     """Return the contract of a function.
 
     Args:
         function: The registered callable.
         parameters: Its parameters without the magic one.
-        options: The options of its registration, with the server's defaults.
+        options: The options of its registration, of its decorator, and of the server.
+        registered: The options of its registration alone.
 
     Raises:
         RegistrationError: A hint cannot be resolved or used; the message names the parameter. Only with ``validate``.
@@ -62,7 +67,7 @@ def contract_of(function: Callable[..., Any], parameters: Sequence[Parameter], o
     hint = hint_of_result(function, strict=strict)
     result = None if hint is UNHINTED else hinted_type(hint, f"the result of {function!r}", strict)
     checks = ParameterChecks(parameters, usable) if usable and options.validate else None
-    return Contract(function, tuple(parameters), usable, result, options, checks)
+    return Contract(function, tuple(parameters), usable, result, options, registered, checks)
 
 
 def hinted_type(hint: Any, what: str, strict: bool) -> HintedType | None:

@@ -17,7 +17,7 @@ from ..contract.errors import DeclaredError
 from ..contract.openrpc import MethodFacts, document_of
 from .routes import Route, RouteTable
 
-__all__ = ["Document", "DocumentSources", "Documents", "main_routes"]
+__all__ = ["Document", "DocumentSources", "Documents", "is_shown", "main_routes"]
 
 # How many documents are kept, for callers who see different methods; guessed.
 _MOST_KEPT = 64
@@ -81,6 +81,10 @@ class Documents:
         """Return the document of all these paths, whose methods name their URLs."""
         return self._document(None, paths, is_visible)
 
+    def tree_of(self, table: RouteTable) -> dict[str, Any]:
+        """Return the document of all paths of a table, which need not be in use; for a comparison."""
+        return self._made(None, [route for route in main_routes(table) if is_shown(route)]).tree("")
+
     def forget(self) -> None:
         """Make all documents anew, after one of their parts has changed."""
         with self._making:
@@ -119,6 +123,11 @@ def main_routes(table: RouteTable) -> list[Route]:
     """Return the routes by path and name, without those of aliases."""
     routes = [route for route in table.routes() if route.contract is not None and route.name == route.names[0]]
     return sorted(routes, key=lambda route: (route.path, route.name))
+
+
+def is_shown(route: Route) -> bool:
+    """Return whether any caller may see a method."""
+    return route.contract is not None and route.contract.options.visible is not False
 
 
 def named(routes: Iterable[Route]) -> list[tuple[str, Route]]:

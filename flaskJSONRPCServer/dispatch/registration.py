@@ -67,7 +67,7 @@ class Registrar:
             RegistrationError: The function cannot be registered; the message says why.
         """
         refuse_uncallable(function)
-        options = options.over(declared_options(function)).over(self._defaults())
+        registered, options = options, options.over(declared_options(function)).over(self._defaults())
         chosen = options.name if name is None else name
         main_name = own_name(function) if chosen is None else chosen
         aliases = [*aliases_of(function), *listed_aliases("alias", options.alias, function)]
@@ -75,7 +75,7 @@ class Registrar:
         formatted = self._format_path(checked_path(path))
         limits = None if rate_limit is None else registered_rule(formatted, main_name, checked_limits(rate_limit))
         plan = plan_of(function, self._settings.magicVarForDispatcher)
-        contract = contract_of(function, self._client_parameters(function), options)
+        contract = contract_of(function, self._client_parameters(function), options, registered)
         return [
             Route(
                 name=route_name,
