@@ -58,14 +58,17 @@ def contract_of(
         registered: The options of its registration alone.
 
     Raises:
-        RegistrationError: A hint cannot be resolved or used; the message names the parameter. Only with ``validate``.
+        RegistrationError: A hint cannot be resolved or used; the message names the parameter. Parameters only with
+            ``validate``, and the result only with ``validate_result``.
     """
     strict = bool(options.validate)
     hints = hints_of(function, parameters, strict=strict)
     types = {name: hinted_type(hint, f"parameter {name!r} of {function!r}", strict) for name, hint in hints.items()}
     usable = {name: hinted for name, hinted in types.items() if hinted is not None}
-    hint = hint_of_result(function, strict=strict)
-    result = None if hint is UNHINTED else hinted_type(hint, f"the result of {function!r}", strict)
+    # A result need not be of a type that pydantic knows: the user's own JSON backend may write it.
+    is_checked = bool(options.validate_result)
+    hint = hint_of_result(function, strict=is_checked)
+    result = None if hint is UNHINTED else hinted_type(hint, f"the result of {function!r}", is_checked)
     checks = ParameterChecks(parameters, usable) if usable and options.validate else None
     return Contract(function, tuple(parameters), usable, result, options, registered, checks)
 
