@@ -94,7 +94,7 @@ class Engine:
         self.stats = Stats()
         self.garbage = GarbageControl(self.stats.served, settings)
         self.locks = Locks()
-        self.registrar = Registrar(settings, self._format_path)
+        self.registrar = Registrar(settings, self._format_path, self._has_own_json_forms)
         # Servers without a name share their counters: they are taken for processes of the same program.
         self._rate_limits = ServerRateLimits(self.log, self._format_path, settings.name or "")
         self._rate_limits.check(settings.rateLimit)
@@ -343,6 +343,9 @@ class Engine:
             return self.pipeline().steps.copy_request(request)
 
         return Discovery(self.documents, self.settings.magicVarForDispatcher, self.log, copy_request)
+
+    def _has_own_json_forms(self) -> bool:
+        return replacement(self._facade, self._standard, "_fixJSON") is not None
 
     def _info(self) -> dict[str, Any]:
         """Return the Info Object of the documents."""

@@ -69,7 +69,7 @@ PLACES = {
     "orjson": _ENGINES,
     # Loaded with the first hint.
     "pydantic": {"contract/schemas.py", "contract/structs.py", "contract/types.py"},
-    "pydantic_core": {"contract/schemas.py", "contract/structs.py", "contract/types.py"},
+    "pydantic_core": {"contract/json_forms.py", "contract/schemas.py", "contract/structs.py", "contract/types.py"},
     "rapidjson": _ENGINES,
     "redis": {"execBackend/celery/internals.py"},
     "simplejson": _ENGINES,

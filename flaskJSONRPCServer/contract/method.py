@@ -30,6 +30,7 @@ class Contract:
         options: The options of the registration, of the function's decorator, and of the server.
         registered: The options of the registration alone, which a newer version of the function inherits.
         checks: Checks the parameters of a call; None if they are not checked.
+        has_own_forms: Returns whether the user's ``_fixJSON`` gives values their JSON forms.
     """
 
     function: Callable[..., Any]
@@ -39,6 +40,7 @@ class Contract:
     options: MethodOptions
     registered: MethodOptions
     checks: ParameterChecks | None
+    has_own_forms: Callable[[], bool]
 
     @property
     def writes_result(self) -> bool:
@@ -47,7 +49,11 @@ class Contract:
 
 
 def contract_of(
-    function: Callable[..., Any], parameters: Sequence[Parameter], options: MethodOptions, registered: MethodOptions
+    function: Callable[..., Any],
+    parameters: Sequence[Parameter],
+    options: MethodOptions,
+    registered: MethodOptions,
+    has_own_forms: Callable[[], bool],
 ) -> Contract:
     """Return the contract of a function.
 
@@ -56,6 +62,7 @@ def contract_of(
         parameters: Its parameters without the magic one.
         options: The options of its registration, of its decorator, and of the server.
         registered: The options of its registration alone.
+        has_own_forms: As in :class:`Contract`.
 
     Raises:
         RegistrationError: A hint cannot be resolved or used; the message names the parameter. Parameters only with
@@ -70,7 +77,7 @@ def contract_of(
     hint = hint_of_result(function, strict=is_checked)
     result = None if hint is UNHINTED else hinted_type(hint, f"the result of {function!r}", is_checked)
     checks = ParameterChecks(parameters, usable) if usable and options.validate else None
-    return Contract(function, tuple(parameters), usable, result, options, registered, checks)
+    return Contract(function, tuple(parameters), usable, result, options, registered, checks, has_own_forms)
 
 
 def hinted_type(hint: Any, what: str, strict: bool) -> HintedType | None:

@@ -16,7 +16,7 @@ class InvalidResultError(Exception):
 
 
 def result_writer(contract: Contract) -> Callable[[Any], Any] | None:
-    """Return a function that returns the JSON form of a result; None if the result is written as it is.
+    """Return a function that returns a result as its hint says; None if the result stays as it is.
 
     The function raises :class:`InvalidResultError` if results are checked.
     """
@@ -24,13 +24,15 @@ def result_writer(contract: Contract) -> Callable[[Any], Any] | None:
         return None
     from .types import TypeMismatch, Unwritable
 
-    written = contract.result.result_checked if contract.options.validate_result else contract.result.written
+    hinted, is_checked, has_own_forms = contract.result, contract.options.validate_result, contract.has_own_forms
 
     def write(result: Any) -> Any:
         try:
-            return written(result)
+            if is_checked:
+                hinted.check_result(result)
+            return hinted.unpacked(result) if has_own_forms() else hinted.written(result)
         except TypeMismatch as exc:
-            raise InvalidResultError(f"the result is not of its type {contract.result.hint!r}: {exc}") from None  # type: ignore[union-attr]
+            raise InvalidResultError(f"the result is not of its type {hinted.hint!r}: {exc}") from None
         except Unwritable:  # the writer of the answer says why
             return result
 

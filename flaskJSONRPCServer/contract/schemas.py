@@ -19,7 +19,8 @@ Mode = JsonSchemaMode
 
 REFERENCE = "#/components/schemas/{model}"
 
-# Texts that are read as numbers.
+# Texts that are read as bytes or numbers.
+_BASE64 = r"^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
 _INTEGER = r"^[-+]?\d+$"
 _DECIMAL = r"^(?!^[-+.]*$)[+-]?0*\d*\.?\d*$"
 
@@ -83,6 +84,15 @@ class SchemaGenerator(GenerateJsonSchema):
         for text in texts:
             text.setdefault("pattern", _DECIMAL)
         return written
+
+    def bytes_schema(self, schema: core_schema.BytesSchema) -> JsonSchemaValue:
+        """Return the schema of base64."""
+        return {"type": "string", "contentEncoding": "base64", "pattern": _BASE64}
+
+    def timedelta_schema(self, schema: core_schema.TimedeltaSchema) -> JsonSchemaValue:
+        """Return the schema of a number of seconds; a parameter may be an ISO 8601 duration too."""
+        seconds = {"type": "number"}
+        return {"anyOf": [seconds, {"type": "string", "format": "duration"}]} if self.mode == "validation" else seconds
 
     def dict_schema(self, schema: core_schema.DictSchema) -> JsonSchemaValue:
         """Return the schema of an object; its names may have to be numbers."""

@@ -7,15 +7,14 @@ Hints of JSON's own types (:func:`is_native`) need not: for them, strict Python 
 
 from __future__ import annotations
 
-import enum
 import re
 from collections.abc import Callable
 from typing import Any
 
 from pydantic import TypeAdapter
 from pydantic_core import (
-    PydanticCustomError,
     PydanticSerializationError,
+    SchemaSerializer,
     SchemaValidator,
     ValidationError,
     core_schema,
@@ -23,6 +22,7 @@ from pydantic_core import (
 )
 
 from ..errors import RegistrationError
+from .json_forms import with_json_forms
 from .structs import with_structs
 
 __all__ = ["HintedType", "TypeMismatch", "Unwritable"]
@@ -39,10 +39,6 @@ _NATIVE_TYPES = frozenset(
 
 _ANY_TEXT = {"type": "str"}
 _INNER_SCHEMAS = ("schema", "items_schema", "keys_schema", "values_schema")
-
-# The keys of a core schema under which there are values of the user's, or further schemas for writing.
-_NOT_SCHEMAS = frozenset({"metadata", "serialization", "config", "cls", "default", "expected", "members", "ref"})
-
 
 _NOT_UNICODE = {"loc": (), "msg": "Input should be valid Unicode text", "type": "string_unicode"}
 
@@ -75,7 +71,7 @@ class HintedType:
         RegistrationError: pydantic cannot use the hint.
     """
 
-    __slots__ = ("_validator", "adapter", "check", "hint", "is_native")
+    __slots__ = ("_serializer", "_validator", "adapter", "check", "hint", "is_native")
 
     check: Callable[[Any], Any]
 
@@ -85,13 +81,17 @@ class HintedType:
         schema = self.adapter.core_schema
         self.is_native = is_native(schema)
         self._validator: Any
+        self._serializer: Any = self.adapter.serializer
         if self.is_native:
             self._validator = SchemaValidator(schema, core_schema.CoreConfig(strict=True))
             self.check = self._validator.validate_python
             return
-        changed = with_exact_choices(schema)
-        # Not prebuilt: pydantic would take the validators that the models have already, and ignore the change.
-        self._validator = self.adapter.validator if changed is schema else SchemaValidator(changed, _use_prebuilt=False)
+        changed = with_json_forms(schema)
+        if changed is schema:
+            self._validator, self._serializer = self.adapter.validator, self.adapter.serializer
+        else:  # not prebuilt: pydantic would take what the models have already, and ignore the change
+            self._validator = SchemaValidator(changed, _use_prebuilt=False)
+            self._serializer = SchemaSerializer(changed, _use_prebuilt=False)
         self.check = self._check_json
 
     def checked(self, value: Any) -> Any:
@@ -126,24 +126,26 @@ class HintedType:
         Raises:
             PydanticSerializationError: It cannot be written.
         """
-        return self.adapter.dump_python(value, mode="json", by_alias=True, warnings=False)
+        return self._serializer.to_python(value, mode="json", by_alias=True, warnings=False)
+
+    def unpacked(self, value: Any) -> Any:
+        """Return a result as Python values without models; the writer of the answer gives them their JSON forms."""
+        return self._serializer.to_python(value, mode="python", by_alias=True, warnings=False)
 
     def default_written(self, value: Any) -> list[Any]:
         """Return the JSON form of a default in a list; an empty list if it has none."""
         try:
-            return [self.adapter.dump_python(value, mode="json", by_alias=True, warnings="error")]
+            return [self._serializer.to_python(value, mode="json", by_alias=True, warnings="error")]
         except Exception:  # noqa: BLE001  a default need not be of the type, and may be any object
             return [None] if value is None else []
 
-    def result_checked(self, value: Any) -> Any:
-        """Return the JSON form of a result.
+    def check_result(self, value: Any) -> None:
+        """Check that the JSON form of a result is of the type.
 
         Raises:
-            TypeMismatch: It is not of the type.
+            TypeMismatch: It is not.
         """
-        written = self.written(value)
-        self.checked(written)
-        return written
+        self.checked(self.written(value))
 
     def _check_json(self, value: Any) -> Any:
         text = to_json(value)
@@ -202,41 +204,3 @@ def is_native(schema: Any) -> bool:
     if schema["type"] == "dict" and schema.get("keys_schema", _ANY_TEXT)["type"] not in ("any", "str"):
         return False  # JSON has only texts as keys
     return all(is_native(schema[key]) for key in _INNER_SCHEMAS if key in schema)
-
-
-def with_exact_choices(schema: Any) -> Any:
-    """Return a core schema in which true is not the integer 1 of a literal or an enum, nor 1 true, as Python has it.
-
-    The schema itself is returned if that changes nothing.
-    """
-    if isinstance(schema, dict):
-        changed = {key: value if key in _NOT_SCHEMAS else with_exact_choices(value) for key, value in schema.items()}
-        kinds = {type(choice) for choice in choices_in(schema) if isinstance(choice, int) and choice in (0, 1)}
-        if len(kinds) == 1:
-            return of_kind(changed, is_bool=kinds == {bool})
-        return changed if any(changed[key] is not value for key, value in schema.items()) else schema
-    if isinstance(schema, (list, tuple)):
-        items = [with_exact_choices(item) for item in schema]
-        return type(schema)(items) if any(new is not old for new, old in zip(items, schema, strict=True)) else schema
-    return schema
-
-
-def choices_in(schema: dict[str, Any]) -> list[Any]:
-    """Return the values of a literal or an enum; none for any other schema."""
-    if schema.get("type") == "literal":
-        return list(schema.get("expected", ()))
-    if schema.get("type") == "enum":
-        return [member.value for member in schema.get("members", ()) if isinstance(member, enum.Enum)]
-    return []
-
-
-def of_kind(schema: dict[str, Any], *, is_bool: bool) -> Any:
-    """Return a schema that refuses booleans, or only them out of all integers."""
-
-    def check(value: Any) -> Any:
-        if isinstance(value, int) and isinstance(value, bool) is not is_bool:
-            raise PydanticCustomError("literal_error", "Input should be one of the choices")
-        return value
-
-    reference = schema.pop("ref", None)
-    return core_schema.no_info_before_validator_function(check, schema, ref=reference)

@@ -36,10 +36,17 @@ class Registrar:
     Args:
         settings: The settings of the server: the name of the magic variable, and the default of ``fallback``.
         format_path: Adds a slash at both ends of a path.
+        has_own_forms: Returns whether the user's ``_fixJSON`` gives values their JSON forms.
     """
 
-    def __init__(self, settings: Settings, format_path: Callable[[str], str] = format_path) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        format_path: Callable[[str], str] = format_path,
+        has_own_forms: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._settings = settings
+        self._has_own_forms = has_own_forms
         self._format_path = format_path
 
     def function_routes(
@@ -75,7 +82,7 @@ class Registrar:
         formatted = self._format_path(checked_path(path))
         limits = None if rate_limit is None else registered_rule(formatted, main_name, checked_limits(rate_limit))
         plan = plan_of(function, self._settings.magicVarForDispatcher)
-        contract = contract_of(function, self._client_parameters(function), options, registered)
+        contract = contract_of(function, self._client_parameters(function), options, registered, self._has_own_forms)
         return [
             Route(
                 name=route_name,
