@@ -164,7 +164,7 @@ def refuse_unless(name: str, value: Any, accepted: type, words: str) -> None:
 def read_tags(tags: Any) -> tuple[str, ...] | None:
     if tags is None:
         return None
-    if isinstance(tags, str) or not all(isinstance(tag, str) and tag for tag in tags):
+    if not isinstance(tags, (list, tuple)) or not all(isinstance(tag, str) and tag for tag in tags):
         raise RegistrationError(f"tags={tags!r} is refused: it takes a list of strings")
     return tuple(dict.fromkeys(tags))
 
@@ -172,7 +172,7 @@ def read_tags(tags: Any) -> tuple[str, ...] | None:
 def read_examples(examples: Any) -> tuple[Example, ...] | None:
     if examples is None:
         return None
-    if isinstance(examples, (str, Mapping)):
+    if not isinstance(examples, (list, tuple)):
         raise RegistrationError(f"examples={examples!r} is refused: it takes a list of dicts")
     return tuple(read_example(example, number) for number, example in enumerate(examples, 1))
 

@@ -145,7 +145,7 @@ class HintedType:
         Raises:
             TypeMismatch: It is not.
         """
-        self.checked(self.written(value))
+        self.checked(value if self.is_native else self.written(value))
 
     def _check_json(self, value: Any) -> Any:
         text = to_json(value)

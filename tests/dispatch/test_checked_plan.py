@@ -1,0 +1,175 @@
+"""The error of a call whose parameters are not of their types."""
+
+import datetime
+from typing import Annotated, Literal
+
+import pytest
+from pydantic import AfterValidator, BaseModel, Field
+
+from flaskJSONRPCServer import flaskJSONRPCServer
+from flaskJSONRPCServer.contract.types import HintedType, TypeMismatch
+from tests.helpers import call_wsgi, post, rpc
+
+
+class Address(BaseModel):
+    city: str
+    lines: list[str] = []
+
+
+class User(BaseModel):
+    name: str
+    age: int
+    address: Address | None = None
+
+
+class Cat(BaseModel):
+    kind: Literal["cat"]
+
+
+class Dog(BaseModel):
+    kind: Literal["dog"]
+    age: int
+
+
+@pytest.fixture
+def call():
+    server = flaskJSONRPCServer(None, log=False)
+
+    def register(function, params):
+        server.registerFunction(function, path="/api", name=function.__name__)
+        answer = call_wsgi(server.getWSGI(), post(rpc(function.__name__, params)))
+        return answer.json()
+
+    return register
+
+
+def errors_of(answer):
+    assert answer["error"]["code"] == -32602
+    return answer["error"]["data"]["errors"]
+
+
+def paths_of(answer):
+    return [error["path"] for error in errors_of(answer)]
+
+
+def greet(user: User, day: datetime.date, times: int = 1, *, loud: bool = False):
+    return True
+
+
+def test_all_errors_are_listed_in_the_order_of_the_signature(call):
+    user = {"name": 1, "age": "x", "address": {"lines": ["a", 2, None]}}
+    answer = call(greet, {"loud": 1, "times": None, "day": 3, "user": user})
+
+    assert paths_of(answer) == [
+        ["user", "name"],
+        ["user", "age"],
+        ["user", "address", "city"],
+        ["user", "address", "lines", 1],
+        ["user", "address", "lines", 2],
+        ["day"],
+        ["times"],
+        ["loud"],
+    ]
+    assert [set(error) for error in errors_of(answer)] == [{"path", "message", "type"}] * 8
+    assert answer["error"]["message"] == "Invalid params: user/name: Input should be a valid string"
+
+
+def test_what_does_not_fit_the_signature_is_listed_too(call):
+    answer = call(greet, {"user": {"name": "a", "age": 1}, "times": "x", "more": 1})
+
+    assert errors_of(answer) == [
+        {"path": ["day"], "message": "missing", "type": "missing"},
+        {"path": ["times"], "message": "Input should be a valid integer", "type": "int_type"},
+        {"path": ["more"], "message": "unexpected", "type": "unexpected"},
+    ]
+    assert answer["error"]["message"] == "Invalid params: unexpected 'more'"
+
+
+@pytest.mark.parametrize(
+    ("params", "entry"),
+    [
+        ([], {"path": ["user"], "message": "missing", "type": "missing"}),
+        ([1] * 9, {"path": [], "message": "9 given, at most 3 taken", "type": "count"}),
+    ],
+)
+def test_misfit_of_positional_parameters_is_listed(call, params, entry):
+    assert entry in errors_of(call(greet, params))
+
+
+def test_values_are_not_repeated(call):
+    secret = "s3cret-value"
+
+    def function(
+        number: int, choice: Literal["a", "b"], pet: Annotated[Cat | Dog, Field(discriminator="kind")], short: User
+    ):
+        return True
+
+    answer = call(function, [secret, secret, {"kind": secret}, {"name": secret, "age": secret}])
+
+    assert len(errors_of(answer)) == 4
+    assert secret not in str(answer)
+
+
+def test_list_of_errors_is_bounded(call):
+    def function(numbers: list[int]):
+        return True
+
+    answer = call(function, [["x" * 100] * 5_000])
+
+    assert len(errors_of(answer)) == 20
+    assert len(str(answer)) < 5_000
+
+
+def test_long_keys_and_texts_are_cut(call):
+    def fail(value: int) -> int:
+        raise ValueError("m" * 100_000)
+
+    def function(numbers: dict[str, Annotated[int, AfterValidator(fail)]]):
+        return True
+
+    (error,) = errors_of(call(function, [{"k" * 100_000: 1}]))
+    assert (len(error["path"][1]), len(error["message"])) == (200, 200)
+
+
+def test_path_has_no_names_of_choices(call):
+    def function(value: list[int] | dict[str, int] | Address):
+        return True
+
+    assert {tuple(path) for path in paths_of(call(function, [["a"]]))} == {("value",), ("value", 0)}
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyError, SystemExit, KeyboardInterrupt, StopIteration])
+def test_exception_of_a_validator_fails_its_call_alone(call, error, caplog):
+    def fail(value: int) -> int:
+        raise error("a secret")
+
+    def function(value: Annotated[int, AfterValidator(fail)]):
+        return True
+
+    answer = call(function, [1])
+    assert (answer["error"]["code"], answer["error"]["message"]) == (-32603, "Internal error")
+    assert "a secret" not in str(answer)
+
+
+def test_half_a_surrogate_pair_is_no_text():
+    hinted = HintedType(User, "a parameter")
+
+    with pytest.raises(TypeMismatch, match="valid Unicode"):
+        hinted.checked({"name": "\ud800", "age": 1})
+
+
+def test_large_value_is_checked_as_a_whole(call):
+    def function(numbers: list[int], texts: dict[str, list[datetime.date]]):
+        return len(numbers) + sum(map(len, texts.values()))
+
+    numbers = list(range(50_000))
+    texts = {str(number): ["2024-01-01"] * 10 for number in range(1_000)}
+    assert call(function, [numbers, texts])["result"] == 60_000
+    assert paths_of(call(function, [[*numbers, "x"], texts])) == [["numbers", 50_000]]
+
+
+def test_function_without_hints_has_no_data_in_its_error(call):
+    def function(a, b):
+        return True
+
+    assert call(function, [1])["error"] == {"code": -32602, "message": "Invalid params: missing 'b'"}
