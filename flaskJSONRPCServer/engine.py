@@ -12,9 +12,11 @@ import flask
 import werkzeug.wrappers
 from werkzeug.local import LocalProxy
 
+from .contract.errors import DeclaredError
 from .dispatch.answers import Answerer
 from .dispatch.backend_context import BackendContext
 from .dispatch.connection import ServerFacts
+from .dispatch.exception_map import checked_error, checked_exception
 from .dispatch.execution import Execution, ExecutionOptions
 from .dispatch.facade import ServerFacade
 from .dispatch.invoker import Invoker
@@ -23,12 +25,12 @@ from .dispatch.overrides import Overrides, json_limits, replacement
 from .dispatch.pipeline import Pipeline, Steps
 from .dispatch.rate_limits.limiter import RateLimiter
 from .dispatch.rate_limits.server import ServerRateLimits
-from .dispatch.registration import Registrar
+from .dispatch.registration import Registrar, checked_name, checked_path
 from .dispatch.remote import RemoteCalls
 from .dispatch.rendering import Renderer
 from .dispatch.routes import Backends, Route, Router, format_path
 from .dispatch.submission import BackendCalls, OverriddenInvoker
-from .errors import ServerStateError, SettingsError
+from .errors import RegistrationError, ServerStateError, SettingsError
 from .execBackend import ExecBackends, SimpleBackend, find_exec_backend, merge
 from .experimental import OffloadedCodec, offload_methods
 from .http.cors import Cors
@@ -190,6 +192,31 @@ class Engine:
         if self._rate_limits.add_routes(routes):
             self.rebuild()
         self.router.add([dataclasses.replace(route, backends=backends) for route in routes])
+
+    def map_exception(
+        self, exception: Any, code: Any, message: Any, data: Any, path: str | None, name: str | None
+    ) -> None:
+        """Map the exceptions of a class to an error, for the server, a path or a method.
+
+        Raises:
+            RegistrationError: The class, the code, the message, the path or the name has an invalid value.
+        """
+        cls, error = checked_exception(exception), checked_error(code, message, data)
+        if path is None and name is not None:
+            raise RegistrationError(f"name={name!r} without a path is refused: give path= too, '' for the root")
+        formatted = None if path is None else self._format_path(checked_path(path))
+        self.facts.exceptions.add(cls, error, formatted, None if name is None else checked_name(name))
+
+    def mapped_errors(self, path: str, name: str) -> tuple[DeclaredError, ...]:
+        """Return the errors that exceptions of a method may become.
+
+        Args:
+            path: The path of the method, such as ``/api``.
+            name: One of its names.
+        """
+        formatted = self._format_path(path)
+        route = self.router.table.find(formatted, name)
+        return self.facts.exceptions.declared(formatted, (name,) if route is None else route.names)
 
     def with_default_backends(self, route: Route) -> Route:
         """Return the route with the backends of the settings."""

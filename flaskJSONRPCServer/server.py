@@ -302,6 +302,39 @@ class flaskJSONRPCServer(DocumentedHelpers):
         self._engine.register(routes, dispatcherBackend, notifBackend)
 
     @in_parent_only
+    def mapException(
+        self,
+        exception: type[BaseException],
+        *,
+        code: int,
+        message: str | Callable[[Any], str],
+        data: Any = None,
+        path: str | None = None,
+        name: str | None = None,
+    ) -> None:
+        """Make exceptions of a class an error with a code of yours, instead of -32603.
+
+        Exceptions of subclasses too. The narrowest place that has the class of an exception, or a base of it, decides:
+        the method before its path, the path before the server. In one place the nearest class decides, and a later
+        mapping of the same class replaces an earlier one. It applies from the next exception on, on every exec backend.
+        JSON-RPC errors are never mapped. An HTTP exception, such as that of ``flask.abort``, is mapped only by its own
+        class or by another HTTP exception.
+
+        Args:
+            exception: The class.
+            code: Any integer outside -32768 to -32000.
+            message: One sentence for the client, or a function that returns it for the exception. Without such a
+                function the text of the exception stays in the server.
+            data: A JSON value for the client, or a function that returns it for the exception; None for none.
+            path: Only for methods on this path; None for all.
+            name: Only for the method of this name on ``path``, by any of its names.
+
+        Raises:
+            RegistrationError: An argument has an invalid value; the message names it and the remedy.
+        """
+        self._engine.map_exception(exception, code, message, data, path, name)
+
+    @in_parent_only
     def reload(
         self,
         api: Mapping[str, Any] | Sequence[Mapping[str, Any]],

@@ -15,7 +15,7 @@ from typing import Any
 
 from ..runtime.contexts import own_decimal_context
 from ..runtime.interrupts import is_interrupt
-from ..runtime.logs import ERROR, WARNING, ServerLog
+from ..runtime.logs import DEBUG, ERROR, WARNING, ServerLog
 from ..runtime.stats import Stats
 from ..sansio_jsonrpc import JsonRpcException, JsonRpcInternalError, JsonRpcInvalidParamsError, JsonRpcRequest
 from .connection import ServerFacts
@@ -48,6 +48,7 @@ class Invoker:
         self._should_propagate = should_propagate
         self._server = server
         self._log = server.log
+        self._exceptions = server.exceptions
         self._locks = server.locks
         self._stats = stats
         self._debug = debug
@@ -78,17 +79,12 @@ class Invoker:
             if context:
                 own_decimal_context(context)
             return context.run(call_with, route.function, args, kwargs)
-        except JsonRpcException as exc:
-            calls.failed += 1
-            if is_sendable(exc):
-                raise
-            raise self.internal_error(f"dispatcher {route.path}{route.name} raised", exchange) from exc
         except BaseException as exc:  # of any kind: only this call has failed
             calls.failed += 1
-            error = self._expected_error(exc, route)
-            if error is None and (is_interrupt(exc) or self.should_propagate(exc)):
+            error = self.error_of(exc, f"dispatcher {route.url} raised", route, exchange)
+            if error is None:
                 raise
-            raise error or self.internal_error(f"dispatcher {route.path}{route.name} raised", exchange) from exc
+            raise error from exc
         finally:
             calls.end(perf_counter_ns() - started_ns)
 
@@ -101,10 +97,44 @@ class Invoker:
                 self._log.write(WARNING, f"notification {route.path}{route.name} is lost:", exc.message)
             raise
 
-    def _expected_error(self, exc: BaseException, route: Route) -> JsonRpcException | None:
-        """Return the error that an exception means to the client; None for an unexpected exception."""
-        misfit = route.plan.misfit(exc)
-        return error_of_http(exc) if misfit is None else JsonRpcInvalidParamsError(misfit)
+    def error_of(self, exc: BaseException, event: str, route: Route, exchange: Exchange) -> JsonRpcException | None:
+        """Return the error that an exception in a call means to the client, and log it if it is unexpected.
+
+        Args:
+            exc: The exception, which is being handled.
+            event: The failure, in words, for the log.
+            route: The route that is called.
+            exchange: The request of the call.
+
+        Returns:
+            The error; None if the exception is to propagate as it is: it is a JSON-RPC error itself, a signal has
+            raised it, or ``should_propagate`` asks for it.
+        """
+        if isinstance(exc, JsonRpcException):
+            return None if is_sendable(exc) else self.internal_error(event, exchange)
+        if (misfit := route.plan.misfit(exc)) is not None:
+            return JsonRpcInvalidParamsError(misfit)
+        if is_interrupt(exc):
+            return None
+        expected = self._mapped_error(exc, event, route, exchange) or error_of_http(exc)
+        if expected is None and self.should_propagate(exc):
+            return None
+        return expected or self.internal_error(event, exchange)
+
+    def _mapped_error(
+        self, exc: BaseException, event: str, route: Route, exchange: Exchange
+    ) -> JsonRpcException | None:
+        """Return the error that an exception is mapped to; None if it is not mapped."""
+        try:
+            error = self._exceptions.error_of(route, exc)
+        except BaseException as failure:  # in a function of the user's
+            if is_interrupt(failure):
+                raise
+            return self.internal_error(f"{event} {type(exc).__name__}, and mapException failed for it", exchange)
+        if error is not None and self._log.is_enabled(DEBUG):
+            mapped = f"{event} {type(exc).__name__}, which is mapped to {error.code}"
+            self._log.write(DEBUG, mapped, f"[{exchange.unique_id}]", traceback=True)
+        return error
 
     def should_propagate(self, exc: BaseException) -> bool:
         """Return whether an unexpected exception propagates to the caller; False if that question itself raises."""

@@ -134,6 +134,49 @@ def test_unexpected_exception_is_an_internal_error(method, address):
     assert b"secret" not in answer.body
 
 
+MAPPED = {
+    "server": ("/api", "fail_mapped", [5], 2001, "Library", {"detail": 5, "class": "LibraryChildError"}),
+    "path": ("/mapped", "fail_on_path", [5], 2002, "library: 5", ["fixed"]),
+    "method": ("/mapped", "fail_by_name", {"detail": 5}, 2003, "By name", None),
+    "alias of the method": ("/mapped", "fail_by_alias", [5], 2003, "By name", None),
+    "no Exception": ("/api", "fail_with", ["Halt"], 2006, "Halt", None),
+}
+
+
+@pytest.mark.parametrize("name", MAPPED)
+def test_mapped_exception_is_its_error(name, address):
+    path, method, params, code, message, data = MAPPED[name]
+    expected = {"code": code, "message": message} | ({} if data is None else {"data": data})
+
+    single = call_socket(address, post(rpc(method, params), path))
+    batch = [rpc(method, params, 1), notification_of(method, params), rpc(method, params, 2)]
+    answers = call_socket(address, post(batch, path)).json()
+
+    assert single.json()["error"] == expected
+    assert [(answer["id"], answer["error"]) for answer in answers] == [(1, expected), (2, expected)]
+    assert call_socket(address, post(notification_of(method, params), path)).code == 204
+
+
+@pytest.mark.parametrize("name", ["KeyError", "IndexError"])
+def test_mapping_that_fails_is_an_internal_error(name, address):
+    answer = call_socket(address, post(rpc("fail_with", [name])))
+
+    error = answer.json()["error"]
+    assert (error["code"], error["message"]) == (-32603, "Internal error")
+    assert len(error["data"]["correlationId"]) == 40
+    assert b"secret" not in answer.body
+
+
+def test_mapped_exception_counts_as_an_error(backend):
+    server = make(backend())
+    error = call_wsgi(server.getWSGI(), post(rpc("fail_mapped", [1]))).json()["error"]
+    stats = server.stats()
+    server.stop()
+
+    assert error["code"] == 2001
+    assert (stats["dispatcherCount"], stats["dispatcherErrorCount"]) == (1, 1)
+
+
 @pytest.mark.parametrize("strange", STRANGE)
 def test_exception_of_any_kind_fails_its_call_alone(strange, address):
     failing = rpc("raise_strange", [strange], 2)

@@ -141,6 +141,7 @@ CHANGES = {
     "wait": (),
     "registerFunction": (len,),
     "registerInstance": (object(),),
+    "mapException": (ValueError,),
     "_registerServerUrl": ({},),
     "_mergeGlobalsToParent": ({},),
     "restart": (),
