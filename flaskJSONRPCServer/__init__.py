@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from . import servBackend as servBackendCollection
     from .contract.errors import raises
     from .dispatch.connection import Connection
+    from .dispatch.middleware import Call
     from .errors import (
         BindError,
         MissingExtraError,
@@ -30,6 +31,7 @@ __version__ = "1.0.0.dev0"
 
 __all__ = [
     "BindError",
+    "Call",
     "Connection",
     "JsonRpcApplicationError",
     "MissingExtraError",
@@ -46,6 +48,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "Call": "dispatch.middleware",
     "Connection": "dispatch.connection",
     "JsonRpcApplicationError": "sansio_jsonrpc",
     "Settings": "settings",

@@ -6,6 +6,7 @@ import dataclasses
 import threading
 import uuid
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import flask
@@ -21,6 +22,8 @@ from .dispatch.execution import Execution, ExecutionOptions
 from .dispatch.facade import ServerFacade
 from .dispatch.invoker import Invoker
 from .dispatch.locks import Locks, optional_lock_key
+from .dispatch.middleware import MiddlewareRegistry, checked_middleware
+from .dispatch.middleware_chains import MiddlewareBackendCalls, MiddlewareChains, MiddlewareInvoker
 from .dispatch.overrides import Overrides, json_limits, replacement
 from .dispatch.pipeline import Pipeline, Steps
 from .dispatch.rate_limits.limiter import RateLimiter
@@ -37,7 +40,7 @@ from .http.cors import Cors
 from .http.guard import LOOPBACK_NAMES, Guard
 from .http.request import Request, RequestCopy
 from .runtime.asynchronous import in_hub
-from .runtime.contexts import own_context
+from .runtime.contexts import CurrentContext, own_context
 from .runtime.garbage import GarbageControl
 from .runtime.logs import WARNING, ServerLog
 from .runtime.main_program import MainModule
@@ -94,6 +97,7 @@ class Engine:
         # Servers without a name share their counters: they are taken for processes of the same program.
         self._rate_limits = ServerRateLimits(self.log, self._format_path, settings.name or "")
         self._rate_limits.check(settings.rateLimit)
+        self._middleware = MiddlewareRegistry()
         self.router = Router(self._mount_paths, self._unmount_other_paths)
         self._standard = standard
         main = MainModule(lambda: facade._parentModule)
@@ -218,6 +222,20 @@ class Engine:
         route = self.router.table.find(formatted, name)
         return self.facts.exceptions.declared(formatted, (name,) if route is None else route.names)
 
+    def use(self, middleware: Any, path: Any) -> None:
+        """Run calls through a middleware, from the next request on.
+
+        Args:
+            middleware: The middleware.
+            path: Only on this path; None for all.
+
+        Raises:
+            RegistrationError: It is no middleware, or the path is invalid.
+        """
+        checked = checked_middleware(middleware)
+        self._middleware.add(checked, None if path is None else self._format_path(checked_path(path)))
+        self.rebuild()
+
     def with_default_backends(self, route: Route) -> Route:
         """Return the route with the backends of the settings."""
         return dataclasses.replace(route, backends=self._register_backends(None, None))
@@ -309,9 +327,14 @@ class Engine:
         self._frozen = settings
         guard = Guard(settings, allowed_hosts(settings), is_local_only=is_local_only(settings))
         steps = self._steps(settings)
-        for name in self._rate_limits.unmatched(self.router.table.routes()):
-            self.log.write(WARNING, f"rateLimit limits nothing by {name}: nothing is registered there")
+        self._warn_of_unmatched(self.router.table.routes())
         return Pipeline(settings, self.facts, self.router, guard, self.stats, steps, should_propagate=report_to_flask)
+
+    def _warn_of_unmatched(self, routes: list[Route]) -> None:
+        """Warn of paths and names that have an effect on no route: they may be misspelt."""
+        limits = [f"rateLimit limits nothing by {name}" for name in self._rate_limits.unmatched(routes)]
+        for name in (*limits, *self._middleware.unmatched(routes), *self.facts.exceptions.unmatched(routes)):
+            self.log.write(WARNING, f"{name}: nothing is registered there")
 
     def _steps(self, settings: Settings) -> Steps:
         overrides = Overrides(self._facade, self._standard, settings, self.codec)
@@ -334,7 +357,12 @@ class Engine:
         backend_calls = BackendCalls(settings, self.facts, invoker, self.stats, overrides.copy_request)
         replaced = overrides.replaced("_callDispatcher")
         caller = invoker if replaced is None else OverriddenInvoker(replaced, backend_calls, invoker)
-        return Answerer(settings, overrides, caller, backend_calls, limiter)
+        if not self._middleware.entries:
+            return Answerer(settings, overrides, caller, backend_calls, limiter)
+        chains = MiddlewareChains(self._middleware, invoker, self.facts)
+        inner = partial(invoker.invoke, make_context=CurrentContext) if replaced is None else caller.invoke
+        through = MiddlewareInvoker(chains, caller, inner)
+        return Answerer(settings, overrides, through, MiddlewareBackendCalls(chains, backend_calls), limiter)
 
     def _register_backends(self, dispatcher_backend: Any, notif_backend: Any) -> Backends | None:
         """Register the backends, the defaults for None; return None if both are the serving thread."""

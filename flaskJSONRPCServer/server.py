@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ParamSpec, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 import flask
 
 from .dispatch.backend_context import BackendContext
 from .dispatch.locks import optional_lock_key
+from .dispatch.middleware import Middleware
 from .documented import DocumentedHelpers
 from .engine import Engine
 from .lifecycle import Lifecycle
@@ -34,6 +35,7 @@ __all__ = ["flaskJSONRPCServer"]
 
 Dispatcher = Callable[..., Any]
 _P = ParamSpec("_P")
+_Middleware = TypeVar("_Middleware", bound=Middleware)
 
 
 def suggest_names(init: Callable[_P, None]) -> Callable[_P, None]:
@@ -300,6 +302,28 @@ class flaskJSONRPCServer(DocumentedHelpers):
         """
         routes = self._engine.registrar.instance_routes(dispatcher, path=path, fallback=fallback, rate_limit=rateLimit)
         self._engine.register(routes, dispatcherBackend, notifBackend)
+
+    @in_parent_only
+    def use(self, middleware: _Middleware, path: str | None = None) -> _Middleware:
+        """Run calls through a middleware; also a decorator.
+
+        ``middleware(call, proceed)`` runs in the place of each call of a registered method, and returns its result. It
+        gets the :class:`~flaskJSONRPCServer.Call`; ``proceed()`` runs the rest and returns the result, or raises the
+        error that the client would get. The first middleware is the outermost, whether it is for the server or for a
+        path. It applies from the next request on.
+
+        Args:
+            middleware: A plain function, or an object that is called like one.
+            path: Only for calls on this path; None for all.
+
+        Returns:
+            The middleware.
+
+        Raises:
+            RegistrationError: It is asynchronous, or takes other parameters, or the path is invalid.
+        """
+        self._engine.use(middleware, path)
+        return middleware
 
     @in_parent_only
     def mapException(

@@ -51,6 +51,7 @@ METHODS = {
     "registerInstance": (
         "(dispatcher, path='', fallback=None, dispatcherBackend=None, notifBackend=None, *, rateLimit=None)"
     ),
+    "use": "(middleware, path=None)",
     "mapException": "(exception, *, code, message, data=None, path=None, name=None)",
     "start": "(joinLoop=False)",
     "stop": "(timeout=20, processingDispatcherCountMax=0)",

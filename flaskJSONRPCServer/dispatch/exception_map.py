@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -168,6 +168,16 @@ class ExceptionMap:
         """
         mapping = self._mappings.of_method(path, names)
         return () if mapping is None else mapping.declared()
+
+    def unmatched(self, routes: Collection[Route]) -> list[str]:
+        """Describe the mappings that apply to none of these routes."""
+        paths = {route.path for route in routes}
+        methods = {(route.path, name) for route in routes for name in route.names}
+        return [
+            f"mapException maps nothing on {path}{name or ''}"
+            for path, name in self._mappings.by_place
+            if path is not None and (path not in paths if name is None else (path, name) not in methods)
+        ]
 
     def error_of(self, route: Route, exc: BaseException) -> JsonRpcException | None:
         """Return the error for an exception in a call of a route; None if it is not mapped.

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from time import perf_counter_ns
 from typing import Any
 
-from ..runtime.contexts import own_decimal_context
+from ..runtime.contexts import CurrentContext, own_decimal_context
 from ..runtime.interrupts import is_interrupt
 from ..runtime.logs import DEBUG, ERROR, WARNING, ServerLog
 from ..runtime.stats import Stats
@@ -53,8 +53,20 @@ class Invoker:
         self._stats = stats
         self._debug = debug
 
-    def invoke(self, route: Route, call: JsonRpcRequest, exchange: Exchange) -> Any:
-        """Bind the parameters, wait for the locks, and call the function in a context of its own.
+    def invoke(
+        self,
+        route: Route,
+        call: JsonRpcRequest,
+        exchange: Exchange,
+        make_context: Callable[[], Context | CurrentContext] = copy_context,
+    ) -> Any:
+        """Bind the parameters, wait for the locks, and call the function, by default in a context of its own.
+
+        Args:
+            route: The route of the function.
+            call: The call.
+            exchange: The request of the call.
+            make_context: Returns the context to call the function in.
 
         Returns:
             The function's result.
@@ -75,16 +87,14 @@ class Invoker:
         calls.started += 1
         started_ns = perf_counter_ns()
         try:
-            context = copy_context()  # own_context(), without the cost of its call
+            context = make_context()  # by default as own_context(), without the cost of its call
             if context:
                 own_decimal_context(context)
             return context.run(call_with, route.function, args, kwargs)
         except BaseException as exc:  # of any kind: only this call has failed
             calls.failed += 1
-            error = self.error_of(exc, f"dispatcher {route.url} raised", route, exchange)
-            if error is None:
-                raise
-            raise error from exc
+            self.raise_error_of(exc, f"dispatcher {route.url} raised", route, exchange)
+            raise
         finally:
             calls.end(perf_counter_ns() - started_ns)
 
@@ -97,8 +107,11 @@ class Invoker:
                 self._log.write(WARNING, f"notification {route.path}{route.name} is lost:", exc.message)
             raise
 
-    def error_of(self, exc: BaseException, event: str, route: Route, exchange: Exchange) -> JsonRpcException | None:
-        """Return the error that an exception in a call means to the client, and log it if it is unexpected.
+    def raise_error_of(self, exc: BaseException, event: str, route: Route, exchange: Exchange) -> None:
+        """Raise the error that an exception in a call means to the client; log the exception if it is unexpected.
+
+        Return if the exception is to propagate as it is: it is a JSON-RPC error itself, a signal has raised it, or
+        ``should_propagate`` asks for it.
 
         Args:
             exc: The exception, which is being handled.
@@ -106,10 +119,19 @@ class Invoker:
             route: The route that is called.
             exchange: The request of the call.
 
-        Returns:
-            The error; None if the exception is to propagate as it is: it is a JSON-RPC error itself, a signal has
-            raised it, or ``should_propagate`` asks for it.
+        Raises:
+            JsonRpcException: The error.
         """
+        error = self._error_of(exc, event, route, exchange)
+        if error is None:
+            return
+        try:
+            raise error from exc
+        finally:
+            del error  # this frame is in its traceback, so they would keep each other alive
+
+    def _error_of(self, exc: BaseException, event: str, route: Route, exchange: Exchange) -> JsonRpcException | None:
+        """Return the error for :meth:`raise_error_of`; None if the exception is to propagate."""
         if isinstance(exc, JsonRpcException):
             return None if is_sendable(exc) else self.internal_error(event, exchange)
         if (misfit := route.plan.misfit(exc)) is not None:

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from ..http.request import Request
 from ..runtime.interrupts import is_interrupt
 from ..runtime.logs import WARNING
 from ..runtime.stats import Stats
-from ..sansio_jsonrpc import ABSENT, JsonRpcError, JsonRpcException, JsonRpcRequest
+from ..sansio_jsonrpc import ABSENT, JsonRpcError, JsonRpcException, JsonRpcInternalError, JsonRpcRequest
 from ..settings import Settings
 from .connection import ServerFacts
 from .exchange import Exchange
@@ -26,6 +26,7 @@ from .routes import Route
 
 __all__ = [
     "BACKEND_REFUSED",
+    "AnyBackendCalls",
     "AnyInvoker",
     "BackendCalls",
     "OverriddenInvoker",
@@ -162,8 +163,27 @@ class OverriddenInvoker:
         return self._backend_calls.result_from(answer, route.name, exchange)
 
 
-AnyInvoker = Invoker | OverriddenInvoker
-"""Makes calls in the serving thread."""
+class AnyInvoker(Protocol):
+    """Makes calls in the serving thread, as :class:`~flaskJSONRPCServer.dispatch.invoker.Invoker` does."""
+
+    def invoke(self, route: Route, call: JsonRpcRequest, exchange: Exchange) -> Any:
+        """Make a call."""
+
+    def should_propagate(self, exc: BaseException) -> bool:
+        """Return whether an unexpected exception propagates to the caller."""
+
+    def internal_error(self, what: str, exchange: Exchange) -> JsonRpcInternalError:
+        """Log the exception that is being handled, and return the error for the client."""
+
+
+class AnyBackendCalls(Protocol):
+    """Makes calls on exec backends, as :class:`BackendCalls` does."""
+
+    def submit(self, backend: ExecBackend, route: Route, call: JsonRpcRequest, exchange: Exchange) -> Pending:
+        """Submit a call to its backend."""
+
+    def result(self, pending: Pending, exchange: Exchange) -> Any:
+        """Wait for the result of a call."""
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import contextlib
 import decimal
 import http.client
+import os
 import threading
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import flask
 import pytest
 
 from flaskJSONRPCServer import flaskJSONRPCServer
+from flaskJSONRPCServer.sansio_jsonrpc import JsonRpcException
 from tests.execBackend.api import PATIENCE_S, STRANGE, add, make
 from tests.execBackend.backends import IN_PROCESS, MAKERS, NAMES, maker_of
 from tests.helpers import call_socket, call_wsgi, get, post, rpc, wait_until
@@ -240,6 +242,100 @@ def test_request_of_flask_works_in_a_call_through_flask(name):
     assert [answer["result"] for answer in answers] == ["yes", "none"]
 
 
+def served_with(make_backend, *middleware, **options):
+    server = make(make_backend(), **options)
+    for function in middleware:
+        server.use(function, path="/api")
+    return server
+
+
+def test_middleware_surrounds_each_call(backend):
+    seen = []
+
+    def change(call, proceed):
+        seen.append((call.is_notification, os.getpid()))
+        return [call.id, proceed([*call.params, 10])]
+
+    server = served_with(backend, change)
+    application = server.getWSGI()
+    single = call_wsgi(application, post(rpc("add", [1], "a"))).json()["result"]
+    batch = [rpc("add", [number], number) for number in range(3)]
+    answers = call_wsgi(application, post([*batch, notification_of("add", [5])])).json()
+    elsewhere = call_wsgi(application, post(rpc("twice", [4]), "/math")).json()["result"]
+    server.stop()
+
+    assert single == ["a", 11]
+    assert [answer["result"] for answer in answers] == [[0, 10], [1, 11], [2, 12]]
+    assert sorted(seen) == [(False, os.getpid())] * 4 + [(True, os.getpid())]
+    assert elsewhere == 8
+
+
+def test_middleware_gets_the_error_of_the_call_and_may_try_again(backend):
+    errors = []
+
+    def repeat(call, proceed):
+        try:
+            return proceed()
+        except JsonRpcException as exc:
+            errors.append((exc.code, exc.message, exc.data))
+            return proceed({"a": 1}) if call.method == "add" else proceed()
+
+    server = served_with(backend, repeat)
+    application = server.getWSGI()
+    repaired = call_wsgi(application, post(rpc("add", {"b": 1}))).json()["result"]
+    failed = call_wsgi(application, post([rpc("chosen", None, 1), rpc("fail_mapped", [2], 2)])).json()
+    server.stop()
+
+    assert repaired == 2
+    assert [answer["error"]["code"] for answer in failed] == [5, 2001]
+    assert [code for code, *_ in errors] == [-32602, 5, 2001]
+    assert errors[1:] == [(5, "chosen", {"why": 1}), (2001, "Library", {"detail": 2, "class": "LibraryChildError"})]
+
+
+def test_middleware_that_does_not_proceed_runs_nothing(backend, tmp_path):
+    def refuse(call, proceed):
+        if call.id == 1:
+            return "kept"
+        raise KeyError
+
+    chosen = backend()
+    server = served_with(lambda: chosen, refuse, notifBackend=chosen)
+    folder = str(tmp_path)
+    batch = [rpc("note", [folder], 1), rpc("note", [folder], 2), notification_of("note", [folder])]
+    kept, mapped = call_wsgi(server.getWSGI(), post(batch)).json()
+    stats = server.stats()
+    server.stop()
+
+    assert kept["result"] == "kept"
+    assert mapped["error"]["code"] == -32603, "the message function of KeyError fails"
+    assert list(tmp_path.iterdir()) == []
+    assert (stats["dispatcherCount"], stats["notificationLostCount"]) == (0, 0)
+
+
+def test_middleware_of_a_notification_returns_when_the_backend_has_it(backend, tmp_path):
+    results = []
+    server = make("simple", notifBackend=backend())
+    server.use(lambda call, proceed: results.append(proceed()))
+    answer = call_wsgi(server.getWSGI(), notification("note", [str(tmp_path)]))
+
+    wait_until((tmp_path / "noted").exists)
+    server.stop()
+    assert (answer.code, results) == (204, [None])
+
+
+def test_magic_variable_and_middleware_set_fields_of_one_answer(backend):
+    def sign(call, proceed):
+        call.connection.headersOut["X-Signed"] = "yes"
+        return proceed()
+
+    server = served_with(backend, sign)
+    answer = call_wsgi(server.getWSGI(), post(rpc("describe", [7]), headers=HEADERS))
+    server.stop()
+
+    headers = dict(answer.headers)
+    assert (headers["X-Signed"], headers["X-Value"]) == ("yes", "7")
+
+
 def test_backend_is_chosen_for_each_dispatcher(backend):
     chosen = backend()
     server = make(chosen)
@@ -263,6 +359,7 @@ def test_instance_may_have_a_backend(backend):
 @pytest.mark.parametrize("backend", [name for name in NAMES if name != "simple"], indirect=True)
 def test_calls_of_a_batch_run_at_the_same_time(backend, tmp_path):
     server = make(backend())
+    server.use(lambda call, proceed: proceed(), path="/there")
     batch = [rpc("meet", [str(tmp_path), "left", "right"], 1), rpc("meet", [str(tmp_path), "right", "left"], 2)]
     answer = call_wsgi(server.getWSGI(), post(batch))
     server.stop()

@@ -142,6 +142,7 @@ CHANGES = {
     "registerFunction": (len,),
     "registerInstance": (object(),),
     "mapException": (ValueError,),
+    "use": (len,),
     "_registerServerUrl": ({},),
     "_mergeGlobalsToParent": ({},),
     "restart": (),
