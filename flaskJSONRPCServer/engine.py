@@ -362,7 +362,8 @@ class Engine:
         chains = MiddlewareChains(self._middleware, invoker, self.facts)
         inner = partial(invoker.invoke, make_context=CurrentContext) if replaced is None else caller.invoke
         through = MiddlewareInvoker(chains, caller, inner)
-        return Answerer(settings, overrides, through, MiddlewareBackendCalls(chains, backend_calls), limiter)
+        through_backends = MiddlewareBackendCalls(chains, backend_calls, settings.exec_pool_threads)
+        return Answerer(settings, overrides, through, through_backends, limiter)
 
     def _register_backends(self, dispatcher_backend: Any, notif_backend: Any) -> Backends | None:
         """Register the backends, the defaults for None; return None if both are the serving thread."""

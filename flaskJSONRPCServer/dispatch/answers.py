@@ -151,7 +151,7 @@ class Answerer:
         if route is None or backend is None:
             return self._reply(message, endpoint, exchange)
         try:
-            return self._backend_calls.submit(backend, route, message, exchange)
+            return self._backend_calls.begin(backend, route, message, exchange)
         except JsonRpcException as exc:
             error = exc.get_error()
         return self._reply_with_error(message, error, exchange)

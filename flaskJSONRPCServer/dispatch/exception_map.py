@@ -20,6 +20,9 @@ Message = str | Callable[[Any], str]
 
 _UNKNOWN_MESSAGE: Final = "Application error"
 
+# JSON-RPC 2.0, section 5.1.
+_RESERVED_CODES: Final = range(-32768, -31999)
+
 
 @dataclass(frozen=True, slots=True)
 class MappedError:
@@ -212,10 +215,8 @@ def checked_error(code: Any, message: Any, data: Any) -> MappedError:
         raise RegistrationError(
             f"message={message!r} is refused: it takes a string, or a function that returns one for the exception"
         )
-    try:
-        JsonRpcApplicationError("", code=code)
-    except (TypeError, ValueError) as exc:
+    if not isinstance(code, int) or isinstance(code, bool) or code in _RESERVED_CODES:
         raise RegistrationError(
             f"code={code!r} is refused: it takes an integer outside -32768 to -32000, the range that JSON-RPC keeps"
-        ) from exc
+        )
     return MappedError(int(code), message, data)

@@ -40,7 +40,7 @@ class Call:
         self.connection_if_made: Connection | None = None
 
     def __repr__(self) -> str:
-        return f"<Call {self._route.url}>"
+        return f"<Call {self.url}>"
 
     @property
     def method(self) -> str:
@@ -51,6 +51,11 @@ class Call:
     def path(self) -> str:
         """The path that was called, such as ``/api/``."""
         return self._route.path
+
+    @property
+    def url(self) -> str:
+        """The path and the name: its key in the statistics."""
+        return self._route.url
 
     @property
     def function(self) -> Callable[..., Any]:
@@ -92,8 +97,9 @@ class Call:
     def connection(self) -> Connection:
         """The magic variable of the call: the one that the function gets, if it runs in the serving thread."""
         if self.connection_if_made is None:
-            self.connection_if_made = self._exchange.make_connection(
-                self._route, self._server, notify=self.is_notification
+            # Not by make_connection(): this may be another thread than that of the exchange and its `connection`.
+            self.connection_if_made = Connection(
+                self._exchange, self._exchange.outgoing, self._route, self._server, notify=self.is_notification
             )
         return self.connection_if_made
 

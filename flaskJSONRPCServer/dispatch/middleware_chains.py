@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from ..runtime.asynchronous import AsyncCall
+from ..runtime.concurrency import make_lock, start_thread
 from ..runtime.contexts import own_context
 from ..sansio_jsonrpc import ABSENT, Absent, JsonRpcRequest, Params
 from .connection import ServerFacts
 from .exchange import Exchange
-from .exec_backend import ExecBackend
+from .exec_backend import CallAnswer, ExecBackend
 from .invoker import Invoker
 from .middleware import Call, Middleware, MiddlewareRegistry, Proceed, name_of
 from .routes import Route
-from .submission import AnyBackendCalls, AnyInvoker, Pending
+from .submission import AnyInvoker, BackendCalls, Pending
 
 __all__ = ["MiddlewareBackendCalls", "MiddlewareChains", "MiddlewareInvoker"]
 
@@ -49,22 +52,20 @@ class MiddlewareChains:
             self._by_path[path] = chain
         return chain
 
-    def run(self, route: Route, request: JsonRpcRequest, exchange: Exchange, perform: Perform) -> Any:
-        """Run a call through the middleware of its path, all in one context of its own; return the result.
+    def runner(self, route: Route, request: JsonRpcRequest, exchange: Exchange, perform: Perform) -> Callable[[], Any]:
+        """Return a function that runs a call through the middleware of its path, all in one context of its own.
 
-        Raises:
-            JsonRpcException: The error of the call.
-            BaseException: As with :meth:`~flaskJSONRPCServer.dispatch.invoker.Invoker.invoke`.
+        The context is a copy of that of this thread. The function may be called once, by any thread. It returns the
+        result of the call, and raises the exceptions of
+        :meth:`~flaskJSONRPCServer.dispatch.invoker.Invoker.invoke`.
         """
-        event = f"in a call of {route.url}"
-        call = Call(request, route, exchange, self._server)
         chain = CallChain(
             self.of_path(route.path),
-            call,
+            Call(request, route, exchange, self._server),
             perform,
-            lambda exc, who: self._errors.raise_error_of(exc, f"middleware {who} raised {event}", route, exchange),
+            lambda exc, event: self._errors.raise_error_of(exc, event, route, exchange),
         )
-        return own_context().run(chain.run, 0)
+        return partial(own_context().run, chain.run, 0)
 
 
 class CallChain:
@@ -75,7 +76,7 @@ class CallChain:
         call: The call.
         perform: Makes the call.
         raise_error_of: Raises the error that an exception of middleware means; returns if it is to propagate. It takes
-            the exception and the name of the middleware.
+            the exception, and the failure in words.
     """
 
     def __init__(
@@ -98,7 +99,7 @@ class CallChain:
         try:
             return middleware(self._call, self._proceed_to(index + 1))
         except BaseException as exc:
-            self._raise_error_of(exc, name_of(middleware))
+            self._raise_error_of(exc, f"middleware {name_of(middleware)} raised in a call of {self._call.url}")
             raise
 
     def _proceed_to(self, index: int) -> Proceed:
@@ -132,7 +133,7 @@ class MiddlewareInvoker:
         """Make a call, as :meth:`~flaskJSONRPCServer.dispatch.invoker.Invoker.invoke` does."""
         if not self._chains.of_path(route.path):
             return self._plain.invoke(route, call, exchange)
-        return self._chains.run(route, call, exchange, lambda seen: self._perform(route, seen, exchange))
+        return self._chains.runner(route, call, exchange, lambda seen: self._perform(route, seen, exchange))()
 
     def _perform(self, route: Route, call: Call, exchange: Exchange) -> Any:
         exchange.connection = call.connection_if_made
@@ -149,32 +150,87 @@ class Finished(Pending):
     result: Any
 
 
-class MiddlewareBackendCalls:
-    """Makes calls on exec backends, through middleware, which runs in the serving thread.
+@dataclass(frozen=True, slots=True)
+class Running(Pending):
+    """A call of a batch whose middleware runs in a thread of its own, with the answers that it has got so far."""
 
-    The calls of a batch that have middleware run one after the other: a middleware that waits for a result occupies the
-    thread. All others still run at the same time.
+    run: AsyncCall
+    answers: list[CallAnswer]
+
+
+class MiddlewareBackendCalls:
+    """Makes calls on exec backends, through middleware, which runs in the process of the server.
+
+    A middleware that waits for a result occupies its thread. So the calls of a batch get threads of their own, to run
+    at the same time on the backend. While the most are in use, further calls run one after the other in the thread that
+    serves: waiting for a free one could wait for ever, if the calls that use them make calls themselves.
 
     Args:
         chains: Runs calls through middleware.
         plain: Submits calls, and returns their results.
+        threads: The most threads for calls of batches.
     """
 
-    def __init__(self, chains: MiddlewareChains, plain: AnyBackendCalls) -> None:
+    def __init__(self, chains: MiddlewareChains, plain: BackendCalls, threads: int) -> None:
         self._chains = chains
         self._plain = plain
+        self._lock = make_lock()
+        self._threads_left = threads  # guarded by _lock
 
     def submit(self, backend: ExecBackend, route: Route, call: JsonRpcRequest, exchange: Exchange) -> Pending:
         """Submit a call, as :meth:`BackendCalls.submit`; with middleware, wait for its result too."""
         if not self._chains.of_path(route.path):
             return self._plain.submit(backend, route, call, exchange)
-        result = self._chains.run(route, call, exchange, lambda seen: self._perform(backend, route, seen, exchange))
-        return Finished(call, backend, None, result)
+
+        def perform(seen: Call) -> Any:
+            pending = self._plain.submit(backend, route, seen.request, exchange)
+            return None if seen.is_notification else self._plain.result(pending, exchange)
+
+        return Finished(call, backend, None, self._chains.runner(route, call, exchange, perform)())
+
+    def begin(self, backend: ExecBackend, route: Route, call: JsonRpcRequest, exchange: Exchange) -> Pending:
+        """Submit a call of a batch, as :meth:`BackendCalls.begin`; with middleware, in a thread if one is left."""
+        if not self._chains.of_path(route.path) or not self._takes_thread():
+            return self.submit(backend, route, call, exchange)
+        answers: list[CallAnswer] = []
+
+        def perform(seen: Call) -> Any:
+            pending = self._plain.submit(backend, route, seen.request, exchange)
+            answers.append(self._plain.answer(pending, exchange))
+            return self._plain.value_of(answers[-1], route.name, exchange)
+
+        self._plain.make_shared(exchange)
+        run = self._chains.runner(route, call, exchange, perform)
+        try:
+            return Running(call, backend, None, AsyncCall(self._run_in_thread, [run], {}, start_thread), answers)
+        except RuntimeError:  # the system has no thread left
+            self._return_thread()
+            return self.submit(backend, route, call, exchange)
 
     def result(self, pending: Pending, exchange: Exchange) -> Any:
         """Return the result of a call, as :meth:`BackendCalls.result`."""
-        return pending.result if isinstance(pending, Finished) else self._plain.result(pending, exchange)
+        if isinstance(pending, Finished):
+            return pending.result
+        if not isinstance(pending, Running):
+            return self._plain.result(pending, exchange)
+        try:
+            return pending.run.wait()
+        finally:  # here, so that the fields are applied in the order of the batch
+            for answer in pending.answers:
+                self._plain.apply_fields(answer, exchange)
 
-    def _perform(self, backend: ExecBackend, route: Route, call: Call, exchange: Exchange) -> Any:
-        pending = self._plain.submit(backend, route, call.request, exchange)
-        return None if call.is_notification else self._plain.result(pending, exchange)
+    def _takes_thread(self) -> bool:
+        with self._lock:
+            is_left = self._threads_left > 0
+            self._threads_left -= is_left
+            return is_left
+
+    def _run_in_thread(self, run: Callable[[], Any]) -> Any:
+        try:
+            return run()
+        finally:
+            self._return_thread()
+
+    def _return_thread(self) -> None:
+        with self._lock:
+            self._threads_left += 1

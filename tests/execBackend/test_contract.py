@@ -11,6 +11,7 @@ import flask
 import pytest
 
 from flaskJSONRPCServer import flaskJSONRPCServer
+from flaskJSONRPCServer.dispatch import middleware_chains
 from flaskJSONRPCServer.sansio_jsonrpc import JsonRpcException
 from tests.execBackend.api import PATIENCE_S, STRANGE, add, make
 from tests.execBackend.backends import IN_PROCESS, MAKERS, NAMES, maker_of
@@ -312,6 +313,59 @@ def test_middleware_that_does_not_proceed_runs_nothing(backend, tmp_path):
     assert (stats["dispatcherCount"], stats["notificationLostCount"]) == (0, 0)
 
 
+def test_fields_of_a_batch_with_middleware_are_applied_in_its_order(backend):
+    server = served_with(backend, passes)
+    request = REQUESTS["batch that sets headers"]
+    answers = [call_wsgi(server.getWSGI(), request) for _ in range(5)]
+    server.stop()
+
+    for answer in answers:
+        fields = [(name, value) for name, value in answer.headers if name in ("X-Value", "Set-Cookie", "Content-Type")]
+        cookies = [("Set-Cookie", f"value={number}; Path=/") for number in range(5)]
+        assert sorted(fields) == [("Content-Type", "text/plain"), *cookies, ("X-Value", "4")]
+        assert [field for field in fields if field[0] == "Set-Cookie"] == cookies
+
+
+def test_batch_has_all_its_answers_when_no_thread_is_left_for_its_middleware(backend):
+    server = served_with(backend, passes, exec_pool_threads=1)
+    application = server.getWSGI()
+    batch = [rpc("add", [number], number) for number in range(20)]
+    answers = [call_wsgi(application, post(batch)).json() for _ in range(3)]
+    server.stop()
+
+    assert [[answer["result"] for answer in answers_of_batch] for answers_of_batch in answers] == [[*range(1, 21)]] * 3
+
+
+def refuse_thread(*args, **kwargs):
+    raise RuntimeError("can't start new thread")
+
+
+def test_batch_has_all_its_answers_when_the_system_has_no_thread_for_its_middleware(monkeypatch):
+    server = served_with(lambda: "threaded", passes)
+    application = server.getWSGI()
+    batch = post([rpc("add", [number], number) for number in range(40)])
+    call_wsgi(application, post(rpc("add", [1])))  # the pool of the backend has its thread
+    with monkeypatch.context() as patch:
+        patch.setattr(middleware_chains, "start_thread", refuse_thread)
+        answers = [answer["result"] for answer in call_wsgi(application, batch).json()]
+    again = [answer["result"] for answer in call_wsgi(application, batch).json()]
+    server.stop()
+
+    assert answers == again == [*range(1, 41)]
+
+
+@pytest.mark.parametrize("name", IN_PROCESS)
+def test_request_of_flask_works_in_middleware_of_a_batch(name):
+    server = flaskJSONRPCServer(None, log=False, dispatcherBackend=MAKERS[name](), flaskContext=True)
+    server.registerFunction(lambda: flask.request.headers["X-Asked"], path="/api", name="asked")
+    server.use(lambda call, proceed: [flask.request.headers["X-Asked"], proceed()])
+
+    batch = [rpc("asked", None, number) for number in range(5)]
+    answers = call_wsgi(server.getWSGI(), post(batch, headers=HEADERS)).json()
+    server.stop()
+    assert [answer["result"] for answer in answers] == [["yes", "yes"]] * 5
+
+
 def test_middleware_of_a_notification_returns_when_the_backend_has_it(backend, tmp_path):
     results = []
     server = make("simple", notifBackend=backend())
@@ -356,10 +410,14 @@ def test_instance_may_have_a_backend(backend):
     assert answer["result"] == 8
 
 
+def passes(call, proceed):
+    return proceed()
+
+
+@pytest.mark.parametrize("middleware", [(), (passes, passes)], ids=["plain", "middleware"])
 @pytest.mark.parametrize("backend", [name for name in NAMES if name != "simple"], indirect=True)
-def test_calls_of_a_batch_run_at_the_same_time(backend, tmp_path):
-    server = make(backend())
-    server.use(lambda call, proceed: proceed(), path="/there")
+def test_calls_of_a_batch_run_at_the_same_time(backend, middleware, tmp_path):
+    server = served_with(backend, *middleware)
     batch = [rpc("meet", [str(tmp_path), "left", "right"], 1), rpc("meet", [str(tmp_path), "right", "left"], 2)]
     answer = call_wsgi(server.getWSGI(), post(batch))
     server.stop()
