@@ -190,16 +190,19 @@ class MiddlewareBackendCalls:
 
     def begin(self, backend: ExecBackend, route: Route, call: JsonRpcRequest, exchange: Exchange) -> Pending:
         """Submit a call of a batch, as :meth:`BackendCalls.begin`; with middleware, in a thread if one is left."""
-        if not self._chains.of_path(route.path) or not self._takes_thread():
+        if not self._chains.of_path(route.path):
+            return self._plain.begin(backend, route, call, exchange)
+        self._plain.make_shared(exchange)
+        if not self._takes_thread():
             return self.submit(backend, route, call, exchange)
         answers: list[CallAnswer] = []
 
         def perform(seen: Call) -> Any:
             pending = self._plain.submit(backend, route, seen.request, exchange)
-            answers.append(self._plain.answer(pending, exchange))
-            return self._plain.value_of(answers[-1], route.name, exchange)
+            answer = self._plain.answer(pending, exchange)
+            answers.append(answer)
+            return self._plain.value_of(answer, route.name, exchange)
 
-        self._plain.make_shared(exchange)
         run = self._chains.runner(route, call, exchange, perform)
         try:
             return Running(call, backend, None, AsyncCall(self._run_in_thread, [run], {}, start_thread), answers)

@@ -290,10 +290,8 @@ def test_middleware_gets_the_error_of_the_call_and_may_try_again(backend):
     assert repaired == 2
     assert [answer["error"]["code"] for answer in failed] == [5, 2001]
     assert errors[0][0] == -32602
-    assert sorted(errors[1:]) == [
-        (5, "chosen", {"why": 1}),
-        (2001, "Library", {"detail": 2, "class": "LibraryChildError"}),
-    ]
+    mapped = (2001, "Library", {"detail": 2, "class": "LibraryChildError"})
+    assert sorted(errors[1:]) == [(5, "chosen", {"why": 1}), mapped]
 
 
 def test_middleware_that_does_not_proceed_runs_nothing(backend, tmp_path):
@@ -355,6 +353,21 @@ def test_batch_has_all_its_answers_when_the_system_has_no_thread_for_its_middlew
     server.stop()
 
     assert answers == again == [*range(1, 41)]
+
+
+def test_copy_of_a_request_that_fails_takes_no_thread_of_the_batches(tmp_path):
+    server = served_with(MAKERS["threaded object"], passes, exec_pool_threads=1)
+    application = server.getWSGI()
+    batch = [rpc("meet", [str(tmp_path), "left", "right"], 1), rpc("meet", [str(tmp_path), "right", "left"], 2)]
+    standard = server._copyRequestContext
+    server._copyRequestContext = lambda request: 1 / 0
+    failed = call_wsgi(application, post(batch)).code
+    server._copyRequestContext = standard
+    answers = call_wsgi(application, post(batch)).json()
+    server.stop()
+
+    assert failed == 500
+    assert [answer["result"] for answer in answers] == [True, True], "one in the thread, one in the serving thread"
 
 
 @pytest.mark.parametrize("name", IN_PROCESS)
