@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .contract.errors import raises
     from .contract.options import rpc
     from .dispatch.connection import Connection
+    from .dispatch.middleware import Call
     from .errors import (
         BindError,
         BreakingChangeError,
@@ -35,6 +36,7 @@ __version__ = "1.0.0.dev0"
 __all__ = [
     "BindError",
     "BreakingChangeError",
+    "Call",
     "Connection",
     "ContractError",
     "ExampleError",
@@ -54,6 +56,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "Call": "dispatch.middleware",
     "Connection": "dispatch.connection",
     "JsonRpcApplicationError": "sansio_jsonrpc",
     "Settings": "settings",

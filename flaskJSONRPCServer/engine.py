@@ -6,27 +6,32 @@ import dataclasses
 import threading
 import uuid
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import flask
 import werkzeug.wrappers
 from werkzeug.local import LocalProxy
 
+from .contract.errors import DeclaredError
 from .dispatch.answers import Answerer
 from .dispatch.backend_context import BackendContext
 from .dispatch.connection import ServerFacts
 from .dispatch.discovery import Discovery
 from .dispatch.documents import Documents, DocumentSources, is_shown, main_routes
 from .dispatch.examples import check_examples
+from .dispatch.exception_map import checked_error, checked_exception
 from .dispatch.execution import Execution, ExecutionOptions
 from .dispatch.facade import ServerFacade
 from .dispatch.invoker import Invoker
 from .dispatch.locks import Locks, optional_lock_key
+from .dispatch.middleware import MiddlewareRegistry, checked_middleware
+from .dispatch.middleware_chains import MiddlewareBackendCalls, MiddlewareChains, MiddlewareInvoker
 from .dispatch.overrides import Overrides, json_limits, replacement
 from .dispatch.pipeline import Pipeline, Steps
 from .dispatch.rate_limits.limiter import RateLimiter
 from .dispatch.rate_limits.server import ServerRateLimits
-from .dispatch.registration import Registrar
+from .dispatch.registration import Registrar, checked_name, checked_path
 from .dispatch.remote import RemoteCalls
 from .dispatch.rendering import Renderer
 from .dispatch.routes import Backends, Route, Router, format_path
@@ -38,7 +43,7 @@ from .http.cors import Cors
 from .http.guard import LOOPBACK_NAMES, Guard
 from .http.request import Request, RequestCopy
 from .runtime.asynchronous import in_hub
-from .runtime.contexts import own_context
+from .runtime.contexts import CurrentContext, own_context
 from .runtime.garbage import GarbageControl
 from .runtime.logs import WARNING, ServerLog
 from .runtime.main_program import MainModule
@@ -98,11 +103,12 @@ class Engine:
         # Servers without a name share their counters: they are taken for processes of the same program.
         self._rate_limits = ServerRateLimits(self.log, self._format_path, settings.name or "")
         self._rate_limits.check(settings.rateLimit)
-        sources = DocumentSources(lambda: self.router.table, self._info, lambda route: ())
+        sources = DocumentSources(lambda: self.router.table, self._info, self._mapped_errors_of)
         self.documents = Documents(sources)
         self._discovery = self._make_discovery() if settings.discover else None
         built_in = None if self._discovery is None else self._discovery.route
         self.router = Router(self._mount_paths, self._unmount_other_paths, built_in)
+        self._middleware = MiddlewareRegistry()
         self._standard = standard
         main = MainModule(lambda: facade._parentModule)
         self.facts = ServerFacts(self.name, facade, self.log, self.locks, served_by, main)
@@ -200,6 +206,49 @@ class Engine:
         if self._rate_limits.add_routes(routes):
             self.rebuild()
         self.router.add([dataclasses.replace(route, backends=backends) for route in routes])
+
+    def map_exception(
+        self, exception: Any, code: Any, message: Any, data: Any, path: str | None, name: str | None
+    ) -> None:
+        """Map the exceptions of a class to an error, for the server, a path or a method.
+
+        Raises:
+            RegistrationError: The class, the code, the message, the path or the name has an invalid value.
+        """
+        cls, error = checked_exception(exception), checked_error(code, message, data)
+        if path is None and name is not None:
+            raise RegistrationError(f"name={name!r} without a path is refused: give path= too, '' for the root")
+        formatted = None if path is None else self._format_path(checked_path(path))
+        self.facts.exceptions.add(cls, error, formatted, None if name is None else checked_name(name))
+        self.documents.forget()
+
+    def mapped_errors(self, path: str, name: str) -> tuple[DeclaredError, ...]:
+        """Return the errors that exceptions of a method may become.
+
+        Args:
+            path: The path of the method, such as ``/api``.
+            name: One of its names.
+        """
+        formatted = self._format_path(path)
+        route = self.router.table.find(formatted, name)
+        return self.facts.exceptions.declared(formatted, (name,)) if route is None else self._mapped_errors_of(route)
+
+    def _mapped_errors_of(self, route: Route) -> tuple[DeclaredError, ...]:
+        return self.facts.exceptions.declared(route.path, route.names)
+
+    def use(self, middleware: Any, path: Any) -> None:
+        """Run calls through a middleware, from the next request on.
+
+        Args:
+            middleware: The middleware.
+            path: Only on this path; None for all.
+
+        Raises:
+            RegistrationError: It is no middleware, or the path is invalid.
+        """
+        checked = checked_middleware(middleware)
+        self._middleware.add(checked, None if path is None else self._format_path(checked_path(path)))
+        self.rebuild()
 
     def with_default_backends(self, route: Route) -> Route:
         """Return the route with the backends of the settings."""
@@ -310,9 +359,14 @@ class Engine:
         self._frozen = settings
         guard = Guard(settings, allowed_hosts(settings), is_local_only=is_local_only(settings))
         steps = self._steps(settings)
-        for name in self._rate_limits.unmatched(self.router.table.routes()):
-            self.log.write(WARNING, f"rateLimit limits nothing by {name}: nothing is registered there")
+        self._warn_of_unmatched(self.router.table.routes())
         return Pipeline(settings, self.facts, self.router, guard, self.stats, steps, should_propagate=report_to_flask)
+
+    def _warn_of_unmatched(self, routes: list[Route]) -> None:
+        """Warn of paths and names that have an effect on no route: they may be misspelt."""
+        limits = [f"rateLimit limits nothing by {name}" for name in self._rate_limits.unmatched(routes)]
+        for name in (*limits, *self._middleware.unmatched(routes), *self.facts.exceptions.unmatched(routes)):
+            self.log.write(WARNING, f"{name}: nothing is registered there")
 
     def _steps(self, settings: Settings) -> Steps:
         overrides = Overrides(self._facade, self._standard, settings, self.codec)
@@ -336,7 +390,13 @@ class Engine:
         backend_calls = BackendCalls(settings, self.facts, invoker, self.stats, overrides.copy_request)
         replaced = overrides.replaced("_callDispatcher")
         caller = invoker if replaced is None else OverriddenInvoker(replaced, backend_calls, invoker)
-        return Answerer(settings, overrides, caller, backend_calls, limiter)
+        if not self._middleware.entries:
+            return Answerer(settings, overrides, caller, backend_calls, limiter)
+        chains = MiddlewareChains(self._middleware, invoker, self.facts)
+        inner = partial(invoker.invoke, make_context=CurrentContext) if replaced is None else caller.invoke
+        through = MiddlewareInvoker(chains, caller, inner)
+        through_backends = MiddlewareBackendCalls(chains, backend_calls, settings.exec_pool_threads)
+        return Answerer(settings, overrides, through, through_backends, limiter)
 
     def _make_discovery(self) -> Discovery:
         def copy_request(request: Request) -> Any:

@@ -1,7 +1,7 @@
 """The exceptions that the package raises for its users.
 
     ServerError
-    ├── RegistrationError     also a ValueError: a dispatcher, name or path cannot be registered
+    ├── RegistrationError     also a ValueError: a dispatcher, middleware, exception, name or path cannot be registered
     ├── SettingsError         also a ValueError: an option has an invalid value
     ├── ServerStateError      also a RuntimeError: a valid call at the wrong time
     ├── UnsupportedError      also a NotImplementedError: a combination of options is not supported
@@ -43,7 +43,7 @@ class ServerError(Exception):
 
 
 class RegistrationError(ServerError, ValueError):
-    """A dispatcher, name or path cannot be registered. The message says which and why."""
+    """A dispatcher, middleware, mapped exception, name or path cannot be registered. The message says which and why."""
 
 
 class SettingsError(ServerError, ValueError):

@@ -12,6 +12,7 @@ import flask
 from .contract.options import MethodOptions, Visible
 from .dispatch.backend_context import BackendContext
 from .dispatch.locks import optional_lock_key
+from .dispatch.middleware import Middleware
 from .documented import DocumentedHelpers
 from .engine import Engine
 from .lifecycle import Lifecycle
@@ -37,6 +38,7 @@ Dispatcher = Callable[..., Any]
 _P = ParamSpec("_P")
 _F = TypeVar("_F", bound=Callable[..., Any])
 _T = TypeVar("_T")
+_Middleware = TypeVar("_Middleware", bound=Middleware)
 
 
 def suggest_names(init: Callable[_P, None]) -> Callable[_P, None]:
@@ -399,6 +401,61 @@ class flaskJSONRPCServer(DocumentedHelpers):
             ExampleError: Some results differ, or some calls fail. The message lists all of them.
         """
         return self._engine.check_examples()
+
+    @in_parent_only
+    def use(self, middleware: _Middleware, path: str | None = None) -> _Middleware:
+        """Run calls through a middleware; also a decorator.
+
+        ``middleware(call, proceed)`` runs in the place of each call of a registered method, and returns its result. It
+        gets the :class:`~flaskJSONRPCServer.Call`; ``proceed()`` runs the rest and returns the result, or raises the
+        error that the client would get. The first middleware is the outermost, whether it is for the server or for a
+        path. It applies from the next request on.
+
+        Args:
+            middleware: A plain function, or an object that is called like one.
+            path: Only for calls on this path; None for all.
+
+        Returns:
+            The middleware.
+
+        Raises:
+            RegistrationError: It is asynchronous, or takes other parameters, or the path is invalid.
+        """
+        self._engine.use(middleware, path)
+        return middleware
+
+    @in_parent_only
+    def mapException(
+        self,
+        exception: type[BaseException],
+        *,
+        code: int,
+        message: str | Callable[[Any], str],
+        data: Any = None,
+        path: str | None = None,
+        name: str | None = None,
+    ) -> None:
+        """Make exceptions of a class an error with a code of yours, instead of -32603.
+
+        Exceptions of subclasses too. The narrowest place that has the class of an exception, or a base of it, decides:
+        the method before its path, the path before the server. In one place the nearest class decides, and a later
+        mapping of the same class replaces an earlier one. It applies from the next exception on, on every exec backend.
+        JSON-RPC errors are never mapped. An HTTP exception, such as that of ``flask.abort``, is mapped only by its own
+        class or by another HTTP exception.
+
+        Args:
+            exception: The class.
+            code: Any integer outside -32768 to -32000.
+            message: One sentence for the client, or a function that returns it for the exception. Without such a
+                function the text of the exception stays in the server.
+            data: A JSON value for the client, or a function that returns it for the exception; None for none.
+            path: Only for methods on this path; None for all.
+            name: Only for the method of this name on ``path``, by any of its names.
+
+        Raises:
+            RegistrationError: An argument has an invalid value; the message names it and the remedy.
+        """
+        self._engine.map_exception(exception, code, message, data, path, name)
 
     @in_parent_only
     def reload(

@@ -54,6 +54,8 @@ METHODS = {
         "(dispatcher, path='', fallback=None, dispatcherBackend=None, notifBackend=None, *, rateLimit=None, "
         "validate=None, validateResult=None, tags=None, deprecated=None, visible=None)"
     ),
+    "use": "(middleware, path=None)",
+    "mapException": "(exception, *, code, message, data=None, path=None, name=None)",
     "start": "(joinLoop=False)",
     "stop": "(timeout=20, processingDispatcherCountMax=0)",
     "serveForever": "(restartOn=False, sleep=10, *, on_start=None)",

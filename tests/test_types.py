@@ -7,9 +7,10 @@ import sys
 import pytest
 
 PRELUDE = """\
+from collections.abc import Callable
 from typing import Any
 
-from flaskJSONRPCServer import Connection, flaskJSONRPCServer
+from flaskJSONRPCServer import Call, Connection, JsonRpcApplicationError, flaskJSONRPCServer, raises
 
 
 def authenticate(server: Any, path: str, request: Any, method: str | None) -> bool:
@@ -33,6 +34,29 @@ flaskJSONRPCServer("/run/api.sock", log=False)
 flaskJSONRPCServer([["127.0.0.1", 8080], "/run/api.sock"], multipleAdress=True)
 server.settings.threads = 4
 server.registerFunction(whoami, path="/api")
+server.mapException(KeyError, code=1, message="m", data=lambda exc: exc.args, path="/api", name="whoami")
+
+
+@server.use
+def middleware(call: Call, proceed: Callable[..., Any]) -> Any:
+    call.params = [call.ip, call.connection.uniqueId]
+    return proceed(None) if call.is_notification else proceed()
+
+
+server.use(lambda call, proceed: [call.method, proceed(call.params)], path="/api")
+counted: Callable[..., Any] = middleware
+
+
+class Missing(JsonRpcApplicationError):
+    ERROR_CODE = 1
+
+
+@raises(Missing)
+def find(name: str) -> int:
+    return 1
+
+
+found: int = find("a")
 """
 
 # A line of a program, and the error of mypy.
@@ -46,6 +70,10 @@ WRONG = {
     "flaskJSONRPCServer(cors=True)": 'Missing positional argument "bindAdress"',
     "flaskJSONRPCServer(None).settings.nope = 1": '"Settings" has no attribute "nope"',
     "flaskJSONRPCServer(None).settings.threads = 'x'": "Incompatible types in assignment",
+    "flaskJSONRPCServer(None).use(lambda call: 1)": r'of "use" .* cannot be "Callable\[\[Any\], int\]"',
+    "flaskJSONRPCServer(None).mapException(KeyError, code='1', message='m')": 'Argument "code" .* type "str"',
+    "flaskJSONRPCServer(None).mapException(int, code=1, message='m')": 'Argument 1 .* incompatible type "type.int."',
+    "raises(ValueError)": 'Argument 1 to "raises" has incompatible type',
     "def one(_connection: Connection) -> int: return _connection.ip": "Incompatible return value type",
     "def two(_connection: Connection) -> None: _connection.cookie": '"Connection" has no attribute "cookie"',
 }

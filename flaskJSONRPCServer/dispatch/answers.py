@@ -23,7 +23,7 @@ from .overrides import Overrides
 from .rate_limits.limiter import RateLimiter
 from .replies import ReplyWriter
 from .routes import Backends, Endpoint, Route
-from .submission import AnyInvoker, BackendCalls, Pending
+from .submission import AnyBackendCalls, AnyInvoker, Pending
 
 __all__ = ["RESPONSE_TOO_LARGE", "Answerer"]
 
@@ -55,7 +55,7 @@ class Answerer:
         settings: Settings,
         overrides: Overrides,
         invoker: AnyInvoker,
-        backend_calls: BackendCalls,
+        backend_calls: AnyBackendCalls,
         limiter: RateLimiter | None = None,
     ) -> None:
         self._read = overrides.reader()
@@ -151,7 +151,7 @@ class Answerer:
         if route is None or backend is None:
             return self._reply(message, endpoint, exchange)
         try:
-            return self._backend_calls.submit(backend, route, message, exchange)
+            return self._backend_calls.begin(backend, route, message, exchange)
         except JsonRpcException as exc:
             error = exc.get_error()
         return self._reply_with_error(message, error, exchange)

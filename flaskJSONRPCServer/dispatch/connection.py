@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +13,7 @@ from ..http.response import Outgoing
 from ..runtime.concurrency import runs_natively, sleep
 from ..runtime.logs import ServerLog
 from ..runtime.main_program import MainProgram
+from .exception_map import ExceptionMap
 from .facade import ServerFacade
 from .locks import Locks
 from .routes import Route
@@ -73,6 +74,7 @@ class ServerFacts:
         served_by: Returns the documented ``(isRawSocket, ip or socketPath, port or socket)`` for the environ of a
             request.
         main: The main program.
+        exceptions: The errors that exceptions of dispatchers become.
     """
 
     name: str
@@ -81,6 +83,7 @@ class ServerFacts:
     locks: Locks
     served_by: Callable[[dict[str, Any]], tuple[bool, str | None, Any]]
     main: MainProgram
+    exceptions: ExceptionMap = field(default_factory=ExceptionMap)
 
 
 class FieldsAsKeys:

@@ -34,12 +34,14 @@ class Exchange(Request):
         allow_compress: Whether the answer may be compressed, unless a dispatcher decides otherwise.
         callback: The name of the JSONP callback; None for a plain JSON answer.
         client_key: The client's key in the counters of the rate limits; empty without rate limits.
+        connection: The magic variable of the next call, if middleware has made it already.
         outgoing_if_any: The :attr:`outgoing`, if something has used it; None means a plain JSON answer.
     """
 
     # Class-level defaults: most requests never change them, and each assignment in __init__ would cost every request.
     callback: str | None = None
     client_key = ""
+    connection: Any = None
     outgoing_if_any: Outgoing | None = None
     _output_format = ""
     _copy: dict[str, Any] | None = None
@@ -66,7 +68,7 @@ class Exchange(Request):
             server: The server, as connections show it.
             notify: Whether the call is a notification.
         """
-        return Connection(self, self.outgoing, route, server, notify=notify)
+        return self.connection or Connection(self, self.outgoing, route, server, notify=notify)
 
     def use_jsonp(self, callback: str | None, output_format: str) -> None:
         """Make the answer JSONP, unless a dispatcher decides otherwise.

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from ..sansio_jsonrpc import JsonRpcError, JsonRpcException
 
-__all__ = ["HTTP_ERROR", "error_of_http", "error_of_response"]
+__all__ = ["HTTP_ERROR", "error_of_http", "error_of_response", "http_exception_class"]
 
 HTTP_ERROR: Final = -32008
 """Error code of a dispatcher that ended with an HTTP error, which ``data`` describes. The answer itself is 200."""
@@ -20,14 +20,20 @@ def error_of_http(exc: BaseException) -> JsonRpcException | None:
     Return None too if the exception has no status, or if its own code raises here. The ``data`` of the error has
     ``status`` and ``name``, and the ``description`` of the exception, if any.
     """
-    exceptions = sys.modules.get("werkzeug.exceptions")  # not imported here: then nothing has raised one
-    if exceptions is None or not isinstance(exc, exceptions.HTTPException):
+    http_exception: Any = http_exception_class()
+    if http_exception is None or not isinstance(exc, http_exception):
         return None
     try:
         status = exc.get_response().status_code if exc.code is None else exc.code
         return http_error(status, exc.description)
     except BaseException:  # noqa: BLE001  a subclass of the user's may override both
         return None
+
+
+def http_exception_class() -> type[BaseException] | None:
+    """Return Werkzeug's ``HTTPException``; None if it has not been imported, so that nothing can have raised one."""
+    exceptions = sys.modules.get("werkzeug.exceptions")
+    return None if exceptions is None else exceptions.HTTPException
 
 
 def error_of_response(result: object) -> JsonRpcException | None:

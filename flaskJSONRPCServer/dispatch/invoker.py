@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from time import perf_counter_ns
 from typing import Any
 
-from ..runtime.contexts import own_decimal_context
+from ..runtime.contexts import CurrentContext, own_decimal_context
 from ..runtime.interrupts import is_interrupt
-from ..runtime.logs import ERROR, WARNING, ServerLog
+from ..runtime.logs import DEBUG, ERROR, WARNING, ServerLog
 from ..runtime.stats import Stats
 from ..sansio_jsonrpc import JsonRpcException, JsonRpcInternalError, JsonRpcInvalidParamsError, JsonRpcRequest
 from .connection import ServerFacts
@@ -48,13 +48,25 @@ class Invoker:
         self._should_propagate = should_propagate
         self._server = server
         self._log = server.log
+        self._exceptions = server.exceptions
         self._locks = server.locks
         self._stats = stats
         self._debug = debug
 
-    # In one piece: a call of each step would cost every request.
-    def invoke(self, route: Route, call: JsonRpcRequest, exchange: Exchange) -> Any:  # noqa: C901
-        """Bind the parameters, wait for the locks, and call the function in a context of its own.
+    def invoke(
+        self,
+        route: Route,
+        call: JsonRpcRequest,
+        exchange: Exchange,
+        make_context: Callable[[], Context | CurrentContext] = copy_context,
+    ) -> Any:
+        """Bind the parameters, wait for the locks, and call the function, by default in a context of its own.
+
+        Args:
+            route: The route of the function.
+            call: The call.
+            exchange: The request of the call.
+            make_context: Returns the context to call the function in.
 
         Returns:
             The function's result.
@@ -70,33 +82,23 @@ class Invoker:
             connection = exchange.make_connection(route, self._server, notify=call.is_notification)
         try:
             args, kwargs = plan.bind(call.params, connection)
-        except JsonRpcException:
+        except BaseException as exc:  # the parameters do not fit, or a validator of the user's has failed
+            self.raise_error_of(exc, f"the check of the parameters of {route.url} raised", route, exchange)
             raise
-        except BaseException as exc:  # a validator of the user's has failed
-            if is_interrupt(exc) or self.should_propagate(exc):
-                raise
-            raise self.internal_error(f"the check of the parameters of {route.url} raised", exchange) from exc
         if self._locks.engaged:
             self._hold(route, call)
         calls = exchange.counters.calls[route.url]
         calls.started += 1
         started_ns = perf_counter_ns()
         try:
-            context = copy_context()  # own_context(), without the cost of its call
+            context = make_context()  # by default as own_context(), without the cost of its call
             if context:
                 own_decimal_context(context)
             return context.run(call_with, route.target, args, kwargs)
-        except JsonRpcException as exc:
-            calls.failed += 1
-            if is_sendable(exc):
-                raise
-            raise self.internal_error(f"dispatcher {route.path}{route.name} raised", exchange) from exc
         except BaseException as exc:  # of any kind: only this call has failed
             calls.failed += 1
-            error = self._expected_error(exc, route)
-            if error is None and (is_interrupt(exc) or self.should_propagate(exc)):
-                raise
-            raise error or self.internal_error(f"dispatcher {route.path}{route.name} raised", exchange) from exc
+            self.raise_error_of(exc, f"dispatcher {route.url} raised", route, exchange)
+            raise
         finally:
             calls.end(perf_counter_ns() - started_ns)
 
@@ -109,10 +111,56 @@ class Invoker:
                 self._log.write(WARNING, f"notification {route.path}{route.name} is lost:", exc.message)
             raise
 
-    def _expected_error(self, exc: BaseException, route: Route) -> JsonRpcException | None:
-        """Return the error that an exception means to the client; None for an unexpected exception."""
-        misfit = route.plan.misfit(exc)
-        return error_of_http(exc) if misfit is None else JsonRpcInvalidParamsError(misfit)
+    def raise_error_of(self, exc: BaseException, event: str, route: Route, exchange: Exchange) -> None:
+        """Raise the error that an exception in a call means to the client; log the exception if it is unexpected.
+
+        Return if the exception is to propagate as it is: it is a JSON-RPC error itself, a signal has raised it, or
+        ``should_propagate`` asks for it.
+
+        Args:
+            exc: The exception, which is being handled.
+            event: The failure, in words, for the log.
+            route: The route that is called.
+            exchange: The request of the call.
+
+        Raises:
+            JsonRpcException: The error.
+        """
+        error = self._error_of(exc, event, route, exchange)
+        if error is None:
+            return
+        try:
+            raise error from exc
+        finally:
+            del error  # this frame is in its traceback, so they would keep each other alive
+
+    def _error_of(self, exc: BaseException, event: str, route: Route, exchange: Exchange) -> JsonRpcException | None:
+        """Return the error for :meth:`raise_error_of`; None if the exception is to propagate."""
+        if isinstance(exc, JsonRpcException):
+            return None if is_sendable(exc) else self.internal_error(event, exchange)
+        if (misfit := route.plan.misfit(exc)) is not None:
+            return JsonRpcInvalidParamsError(misfit)
+        if is_interrupt(exc):
+            return None
+        expected = self._mapped_error(exc, event, route, exchange) or error_of_http(exc)
+        if expected is None and self.should_propagate(exc):
+            return None
+        return expected or self.internal_error(event, exchange)
+
+    def _mapped_error(
+        self, exc: BaseException, event: str, route: Route, exchange: Exchange
+    ) -> JsonRpcException | None:
+        """Return the error that an exception is mapped to; None if it is not mapped."""
+        try:
+            error = self._exceptions.error_of(route, exc)
+        except BaseException as failure:  # in a function of the user's
+            if is_interrupt(failure):
+                raise
+            return self.internal_error(f"{event} {type(exc).__name__}, and mapException failed for it", exchange)
+        if error is not None and self._log.is_enabled(DEBUG):
+            mapped = f"{event} {type(exc).__name__}, which is mapped to {error.code}"
+            self._log.write(DEBUG, mapped, f"[{exchange.unique_id}]", traceback=True)
+        return error
 
     def should_propagate(self, exc: BaseException) -> bool:
         """Return whether an unexpected exception propagates to the caller; False if that question itself raises."""

@@ -22,7 +22,7 @@ from .locks import lock_key
 from .rate_limits.plan import limits_of, registered_rule
 from .routes import Route, format_path
 
-__all__ = ["Registrar", "aliases_of", "public_methods"]
+__all__ = ["Registrar", "aliases_of", "checked_name", "checked_path", "public_methods"]
 
 Function = Callable[..., Any]
 
@@ -209,6 +209,11 @@ def checked_name(name: Any) -> str:
 
 
 def checked_path(path: Any) -> str:
+    """Return a path prefix that a URL can have.
+
+    Raises:
+        RegistrationError: It is no string, or has segments that no client sends as they are.
+    """
     if not isinstance(path, str):
         raise RegistrationError(f"path={path!r} is refused: it takes a string such as '/api'")
     segments = path.strip("/").split("/")

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from ..http.request import Request
 from ..runtime.interrupts import is_interrupt
 from ..runtime.logs import WARNING
 from ..runtime.stats import Stats
-from ..sansio_jsonrpc import ABSENT, JsonRpcError, JsonRpcException, JsonRpcRequest
+from ..sansio_jsonrpc import ABSENT, JsonRpcError, JsonRpcException, JsonRpcInternalError, JsonRpcRequest
 from ..settings import Settings
 from .call_data import CallData, call_data
 from .checked_plan import CheckedPlan
@@ -28,6 +28,7 @@ from .routes import Route
 
 __all__ = [
     "BACKEND_REFUSED",
+    "AnyBackendCalls",
     "AnyInvoker",
     "BackendCalls",
     "OverriddenInvoker",
@@ -91,16 +92,28 @@ class BackendCalls:
                 self._log.write(WARNING, f"notification {route.path}{route.name} is lost:", exc.message)
             raise
 
+    def begin(self, backend: ExecBackend, route: Route, call: JsonRpcRequest, exchange: Exchange) -> Pending:
+        """Submit a call of a batch, as :meth:`submit`; the calls after it begin before its result is awaited."""
+        return self.submit(backend, route, call, exchange)
+
     def result(self, pending: Pending, exchange: Exchange) -> Any:
         """Wait for the result of a call, and apply its response fields.
 
         Raises:
             JsonRpcException: The error of the call, or -32603 if the backend itself failed.
         """
+        return self.result_from(self.answer(pending, exchange), pending.call.method, exchange)
+
+    def answer(self, pending: Pending, exchange: Exchange) -> CallAnswer:
+        """Wait for the answer to a call.
+
+        Raises:
+            JsonRpcException: The backend itself failed: -32603.
+        """
         what = f"the exec backend failed in check() for {pending.call.method!r}"
         with internal_errors(self._invoker, what, exchange):
             status, params, result = pending.backend.check(exchange.unique_id, pending.ticket)
-        return self.result_from((status, params, result), pending.call.method, exchange)
+        return status, params, result
 
     def result_from(self, answer: CallAnswer, method: str, exchange: Exchange) -> Any:
         """Return the result in the answer to a call, and apply its response fields.
@@ -108,14 +121,32 @@ class BackendCalls:
         Raises:
             JsonRpcException: The error of the call.
         """
-        status, params, result = answer
+        self.apply_fields(answer, exchange)
+        return self.value_of(answer, method, exchange)
+
+    def apply_fields(self, answer: CallAnswer, exchange: Exchange) -> None:
+        """Apply the response fields in the answer to a call."""
+        _, params, _ = answer
         fields = params.get(self._magic_name) if isinstance(params, Mapping) else None
         if fields is not None:
             exchange.apply_response_fields(fields)
+
+    def value_of(self, answer: CallAnswer, method: str, exchange: Exchange) -> Any:
+        """Return the result in the answer to a call.
+
+        Raises:
+            JsonRpcException: The error of the call.
+        """
+        status, _, result = answer
         if not status:
             known = exception_of(result)
             raise self._failure(result, method, exchange) if known is None else known
         return result
+
+    def make_shared(self, exchange: Exchange) -> None:
+        """Make what the calls of a request share, and what would otherwise be made by the first that needs it."""
+        exchange.request_copy(self._copy_request)
+        _ = exchange.outgoing
 
     def arguments(self, route: Route, call: JsonRpcRequest, exchange: Exchange) -> tuple[Any, ...]:
         """Return the arguments of ``add`` and ``_callDispatcher``: ``uniqueId, path, data, request, isJSONP``."""
@@ -168,8 +199,30 @@ class OverriddenInvoker:
         return self._backend_calls.result_from(answer, route.name, exchange)
 
 
-AnyInvoker = Invoker | OverriddenInvoker
-"""Makes calls in the serving thread."""
+class AnyInvoker(Protocol):
+    """Makes calls in the serving thread, as :class:`~flaskJSONRPCServer.dispatch.invoker.Invoker` does."""
+
+    def invoke(self, route: Route, call: JsonRpcRequest, exchange: Exchange) -> Any:
+        """Make a call."""
+
+    def should_propagate(self, exc: BaseException) -> bool:
+        """Return whether an unexpected exception propagates to the caller."""
+
+    def internal_error(self, what: str, exchange: Exchange) -> JsonRpcInternalError:
+        """Log the exception that is being handled, and return the error for the client."""
+
+
+class AnyBackendCalls(Protocol):
+    """Makes calls on exec backends, as :class:`BackendCalls` does."""
+
+    def begin(self, backend: ExecBackend, route: Route, call: JsonRpcRequest, exchange: Exchange) -> Pending:
+        """Submit a call of a batch."""
+
+    def submit(self, backend: ExecBackend, route: Route, call: JsonRpcRequest, exchange: Exchange) -> Pending:
+        """Submit a call to its backend."""
+
+    def result(self, pending: Pending, exchange: Exchange) -> Any:
+        """Wait for the result of a call."""
 
 
 @contextmanager

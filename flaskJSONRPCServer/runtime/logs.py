@@ -107,6 +107,10 @@ class ServerLog:
         """Set the least severe level that is written."""
         self.logger.setLevel(_LEVELS[numeric_level(level)])
 
+    def is_enabled(self, level: int) -> bool:
+        """Return whether records of this level are written."""
+        return self.logger.isEnabledFor(_LEVELS[level])
+
     def write_through(self, owner: LogOwner) -> None:
         """Pass every later record to ``owner._logger(level, *parts)``, looked up for each record.
 

@@ -74,6 +74,61 @@ def unserialisable():
     return object()
 
 
+class LibraryError(Exception):
+    def __init__(self, detail):
+        super().__init__("a secret", detail)
+        self.detail = detail
+
+
+class LibraryChildError(LibraryError):
+    pass
+
+
+def fail_mapped(detail):
+    raise LibraryChildError(detail)
+
+
+def fail_on_path(detail):
+    raise LibraryChildError(detail)
+
+
+def fail_by_name(detail):
+    raise LibraryChildError(detail)
+
+
+fail_by_name._alias = "fail_by_alias"
+
+
+class Halt(BaseException):
+    pass
+
+
+def fail_with(name):
+    raise {"KeyError": KeyError, "IndexError": IndexError, "Halt": Halt}[name]("a secret")
+
+
+def message_of(exc):
+    return f"library: {exc.detail}"
+
+
+def data_of(exc):
+    return {"detail": exc.detail, "class": type(exc).__name__}
+
+
+def fail_too(exc):
+    raise RuntimeError("another secret")
+
+
+def map_exceptions(server):
+    """Map the exceptions of the dispatchers above."""
+    server.mapException(LibraryError, code=2001, message="Library", data=data_of)
+    server.mapException(LibraryError, code=2002, message=message_of, data=["fixed"], path="/mapped")
+    server.mapException(Exception, code=2003, message="By name", path="/mapped", name="fail_by_name")
+    server.mapException(KeyError, code=2004, message=fail_too)
+    server.mapException(IndexError, code=2005, message="Unwritable", data=lambda exc: object())
+    server.mapException(Halt, code=2006, message="Halt")
+
+
 class Panicking(list):
     def __iter__(self):
         raise Panic
@@ -150,6 +205,8 @@ class Math:
 FUNCTIONS = (
     add,
     fail,
+    fail_mapped,
+    fail_with,
     leave,
     raise_strange,
     read_and_set,
@@ -198,6 +255,9 @@ def make(backend, address=None, **options):
     for function in FUNCTIONS:
         server.registerFunction(function, path="/api")
     server.registerInstance(Math(), path="/math")
+    for function in (fail_on_path, fail_by_name):
+        server.registerFunction(function, path="/mapped")
+    map_exceptions(server)
     server.registerFunction(where, path="/there", dispatcherBackend=backend)
     server.registerFunction(where, path="/here", dispatcherBackend="simple")
     return server

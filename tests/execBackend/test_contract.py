@@ -3,6 +3,7 @@
 import contextlib
 import decimal
 import http.client
+import os
 import threading
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import flask
 import pytest
 
 from flaskJSONRPCServer import flaskJSONRPCServer
+from flaskJSONRPCServer.dispatch import middleware_chains
+from flaskJSONRPCServer.sansio_jsonrpc import JsonRpcException
 from tests.execBackend.api import PATIENCE_S, STRANGE, add, make
 from tests.execBackend.backends import IN_PROCESS, MAKERS, NAMES, maker_of
 from tests.helpers import call_socket, call_wsgi, get, post, rpc, wait_until
@@ -134,6 +137,49 @@ def test_unexpected_exception_is_an_internal_error(method, address):
     assert b"secret" not in answer.body
 
 
+MAPPED = {
+    "server": ("/api", "fail_mapped", [5], 2001, "Library", {"detail": 5, "class": "LibraryChildError"}),
+    "path": ("/mapped", "fail_on_path", [5], 2002, "library: 5", ["fixed"]),
+    "method": ("/mapped", "fail_by_name", {"detail": 5}, 2003, "By name", None),
+    "alias of the method": ("/mapped", "fail_by_alias", [5], 2003, "By name", None),
+    "no Exception": ("/api", "fail_with", ["Halt"], 2006, "Halt", None),
+}
+
+
+@pytest.mark.parametrize("name", MAPPED)
+def test_mapped_exception_is_its_error(name, address):
+    path, method, params, code, message, data = MAPPED[name]
+    expected = {"code": code, "message": message} | ({} if data is None else {"data": data})
+
+    single = call_socket(address, post(rpc(method, params), path))
+    batch = [rpc(method, params, 1), notification_of(method, params), rpc(method, params, 2)]
+    answers = call_socket(address, post(batch, path)).json()
+
+    assert single.json()["error"] == expected
+    assert [(answer["id"], answer["error"]) for answer in answers] == [(1, expected), (2, expected)]
+    assert call_socket(address, post(notification_of(method, params), path)).code == 204
+
+
+@pytest.mark.parametrize("name", ["KeyError", "IndexError"])
+def test_mapping_that_fails_is_an_internal_error(name, address):
+    answer = call_socket(address, post(rpc("fail_with", [name])))
+
+    error = answer.json()["error"]
+    assert (error["code"], error["message"]) == (-32603, "Internal error")
+    assert len(error["data"]["correlationId"]) == 40
+    assert b"secret" not in answer.body
+
+
+def test_mapped_exception_counts_as_an_error(backend):
+    server = make(backend())
+    error = call_wsgi(server.getWSGI(), post(rpc("fail_mapped", [1]))).json()["error"]
+    stats = server.stats()
+    server.stop()
+
+    assert error["code"] == 2001
+    assert (stats["dispatcherCount"], stats["dispatcherErrorCount"]) == (1, 1)
+
+
 @pytest.mark.parametrize("strange", STRANGE)
 def test_exception_of_any_kind_fails_its_call_alone(strange, address):
     failing = rpc("raise_strange", [strange], 2)
@@ -197,6 +243,188 @@ def test_request_of_flask_works_in_a_call_through_flask(name):
     assert [answer["result"] for answer in answers] == ["yes", "none"]
 
 
+def served_with(make_backend, *middleware, **options):
+    server = make(make_backend(), **options)
+    for function in middleware:
+        server.use(function, path="/api")
+    return server
+
+
+def test_middleware_surrounds_each_call(backend):
+    seen = []
+
+    def change(call, proceed):
+        seen.append((call.is_notification, os.getpid()))
+        return [call.id, proceed([*call.params, 10])]
+
+    server = served_with(backend, change)
+    application = server.getWSGI()
+    single = call_wsgi(application, post(rpc("add", [1], "a"))).json()["result"]
+    batch = [rpc("add", [number], number) for number in range(3)]
+    answers = call_wsgi(application, post([*batch, notification_of("add", [5])])).json()
+    elsewhere = call_wsgi(application, post(rpc("twice", [4]), "/math")).json()["result"]
+    server.stop()
+
+    assert single == ["a", 11]
+    assert [answer["result"] for answer in answers] == [[0, 10], [1, 11], [2, 12]]
+    assert sorted(seen) == [(False, os.getpid())] * 4 + [(True, os.getpid())]
+    assert elsewhere == 8
+
+
+def test_middleware_gets_the_error_of_the_call_and_may_try_again(backend):
+    errors = []
+
+    def repeat(call, proceed):
+        try:
+            return proceed()
+        except JsonRpcException as exc:
+            errors.append((exc.code, exc.message, exc.data))
+            return proceed({"a": 1}) if call.method == "add" else proceed()
+
+    server = served_with(backend, repeat)
+    application = server.getWSGI()
+    repaired = call_wsgi(application, post(rpc("add", {"b": 1}))).json()["result"]
+    failed = call_wsgi(application, post([rpc("chosen", None, 1), rpc("fail_mapped", [2], 2)])).json()
+    server.stop()
+
+    assert repaired == 2
+    assert [answer["error"]["code"] for answer in failed] == [5, 2001]
+    assert errors[0][0] == -32602
+    mapped = (2001, "Library", {"detail": 2, "class": "LibraryChildError"})
+    assert sorted(errors[1:]) == [(5, "chosen", {"why": 1}), mapped]
+
+
+def test_middleware_that_does_not_proceed_runs_nothing(backend, tmp_path):
+    def refuse(call, proceed):
+        if call.id == 1:
+            return "kept"
+        raise KeyError
+
+    chosen = backend()
+    server = served_with(lambda: chosen, refuse, notifBackend=chosen)
+    folder = str(tmp_path)
+    batch = [rpc("note", [folder], 1), rpc("note", [folder], 2), notification_of("note", [folder])]
+    kept, mapped = call_wsgi(server.getWSGI(), post(batch)).json()
+    stats = server.stats()
+    server.stop()
+
+    assert kept["result"] == "kept"
+    assert mapped["error"]["code"] == -32603, "the message function of KeyError fails"
+    assert list(tmp_path.iterdir()) == []
+    assert (stats["dispatcherCount"], stats["notificationLostCount"]) == (0, 0)
+
+
+def test_fields_of_a_batch_with_middleware_are_applied_in_its_order(backend):
+    server = served_with(backend, passes)
+    request = REQUESTS["batch that sets headers"]
+    answers = [call_wsgi(server.getWSGI(), request) for _ in range(5)]
+    server.stop()
+
+    for answer in answers:
+        fields = [(name, value) for name, value in answer.headers if name in ("X-Value", "Set-Cookie", "Content-Type")]
+        cookies = [("Set-Cookie", f"value={number}; Path=/") for number in range(5)]
+        assert sorted(fields) == [("Content-Type", "text/plain"), *cookies, ("X-Value", "4")]
+        assert [field for field in fields if field[0] == "Set-Cookie"] == cookies
+
+
+def test_batch_has_all_its_answers_when_no_thread_is_left_for_its_middleware(backend):
+    server = served_with(backend, passes, exec_pool_threads=1)
+    application = server.getWSGI()
+    batch = [rpc("add", [number], number) for number in range(20)]
+    answers = [call_wsgi(application, post(batch)).json() for _ in range(3)]
+    server.stop()
+
+    assert [[answer["result"] for answer in answers_of_batch] for answers_of_batch in answers] == [[*range(1, 21)]] * 3
+
+
+def refuse_thread(*args, **kwargs):
+    raise RuntimeError("can't start new thread")
+
+
+def test_batch_has_all_its_answers_when_the_system_has_no_thread_for_its_middleware(monkeypatch):
+    server = served_with(lambda: "threaded", passes)
+    application = server.getWSGI()
+    batch = post([rpc("add", [number], number) for number in range(40)])
+    call_wsgi(application, post(rpc("add", [1])))  # the pool of the backend has its thread
+    with monkeypatch.context() as patch:
+        patch.setattr(middleware_chains, "start_thread", refuse_thread)
+        answers = [answer["result"] for answer in call_wsgi(application, batch).json()]
+    again = [answer["result"] for answer in call_wsgi(application, batch).json()]
+    server.stop()
+
+    assert answers == again == [*range(1, 41)]
+
+
+def test_copy_of_a_request_that_fails_takes_no_thread_of_the_batches(tmp_path):
+    server = served_with(MAKERS["threaded object"], passes, exec_pool_threads=1)
+    application = server.getWSGI()
+    batch = [rpc("meet", [str(tmp_path), "left", "right"], 1), rpc("meet", [str(tmp_path), "right", "left"], 2)]
+    standard = server._copyRequestContext
+    server._copyRequestContext = lambda request: 1 / 0
+    failed = call_wsgi(application, post(batch)).code
+    server._copyRequestContext = standard
+    answers = call_wsgi(application, post(batch)).json()
+    server.stop()
+
+    assert failed == 500
+    assert [answer["result"] for answer in answers] == [True, True], "one in the thread, one in the serving thread"
+
+
+@pytest.mark.parametrize("name", IN_PROCESS)
+def test_request_of_flask_works_in_middleware_of_a_batch(name):
+    server = flaskJSONRPCServer(None, log=False, dispatcherBackend=MAKERS[name](), flaskContext=True)
+    server.registerFunction(lambda: flask.request.headers["X-Asked"], path="/api", name="asked")
+    server.use(lambda call, proceed: [flask.request.headers["X-Asked"], proceed()])
+
+    batch = [rpc("asked", None, number) for number in range(5)]
+    answers = call_wsgi(server.getWSGI(), post(batch, headers=HEADERS)).json()
+    server.stop()
+    assert [answer["result"] for answer in answers] == [["yes", "yes"]] * 5
+
+
+@pytest.mark.parametrize("ending", ["stop", "restart"])
+def test_end_of_a_period_finishes_the_calls_of_a_batch_with_middleware(backend, ending, tmp_path):
+    server = make(backend(), ["127.0.0.1", 0])
+    server.use(passes)
+    answers = []
+    batch = [rpc("hold", [str(tmp_path)], 1), rpc("add", [1], 2), rpc("hold", [str(tmp_path)], 3)]
+    with serving(server) as address:
+        calling = threading.Thread(target=lambda: answers.append(call_socket(address, post(batch)).json()))
+        calling.start()
+        wait_until((tmp_path / "begun").exists)
+        end = threading.Thread(target=getattr(server, ending))
+        end.start()
+        (tmp_path / "go").touch()
+        end.join(PATIENCE_S)
+        calling.join(PATIENCE_S)
+
+    assert [answer["result"] for answer in answers[0]] == [True, 2, True]
+
+
+def test_middleware_of_a_notification_returns_when_the_backend_has_it(backend, tmp_path):
+    results = []
+    server = make("simple", notifBackend=backend())
+    server.use(lambda call, proceed: results.append(proceed()))
+    answer = call_wsgi(server.getWSGI(), notification("note", [str(tmp_path)]))
+
+    wait_until((tmp_path / "noted").exists)
+    server.stop()
+    assert (answer.code, results) == (204, [None])
+
+
+def test_magic_variable_and_middleware_set_fields_of_one_answer(backend):
+    def sign(call, proceed):
+        call.connection.headersOut["X-Signed"] = "yes"
+        return proceed()
+
+    server = served_with(backend, sign)
+    answer = call_wsgi(server.getWSGI(), post(rpc("describe", [7]), headers=HEADERS))
+    server.stop()
+
+    headers = dict(answer.headers)
+    assert (headers["X-Signed"], headers["X-Value"]) == ("yes", "7")
+
+
 def test_backend_is_chosen_for_each_dispatcher(backend):
     chosen = backend()
     server = make(chosen)
@@ -217,9 +445,14 @@ def test_instance_may_have_a_backend(backend):
     assert answer["result"] == 8
 
 
+def passes(call, proceed):
+    return proceed()
+
+
+@pytest.mark.parametrize("middleware", [(), (passes, passes)], ids=["plain", "middleware"])
 @pytest.mark.parametrize("backend", [name for name in NAMES if name != "simple"], indirect=True)
-def test_calls_of_a_batch_run_at_the_same_time(backend, tmp_path):
-    server = make(backend())
+def test_calls_of_a_batch_run_at_the_same_time(backend, middleware, tmp_path):
+    server = served_with(backend, *middleware)
     batch = [rpc("meet", [str(tmp_path), "left", "right"], 1), rpc("meet", [str(tmp_path), "right", "left"], 2)]
     answer = call_wsgi(server.getWSGI(), post(batch))
     server.stop()

@@ -141,6 +141,8 @@ CHANGES = {
     "wait": (),
     "registerFunction": (len,),
     "registerInstance": (object(),),
+    "mapException": (ValueError,),
+    "use": (len,),
     "_registerServerUrl": ({},),
     "_mergeGlobalsToParent": ({},),
     "restart": (),

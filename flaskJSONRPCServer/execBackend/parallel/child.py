@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from ...dispatch.callables import plan_of
 from ...dispatch.connection import ServerFacts
+from ...dispatch.exception_map import ExceptionMap, ExceptionMapping
 from ...dispatch.execution import CopiedExchange
 from ...dispatch.facade import ServerFacade
 from ...dispatch.invoker import Invoker
@@ -44,6 +45,7 @@ class ChildServer:
         facade: The server, as dispatchers see it.
         allow_compress: Whether answers may be compressed, unless a dispatcher decides otherwise.
         magic_name: The name of the magic variable.
+        exceptions: The errors that exceptions of the next call become.
     """
 
     def __init__(self, setup: ChildSetup, channel: ChannelClient) -> None:
@@ -60,7 +62,9 @@ class ChildServer:
         self._routes: dict[tuple[str, str], Route] = {}  # each change is one step
         # mypy does not see the methods that only the parent has: they are set after the class.
         facade = cast("ServerFacade", self.facade)
-        facts = ServerFacts(setup.name, facade, self.log, self.locks, lambda environ: NOT_SERVED, ParentMain(channel))
+        self.exceptions = ChildExceptions()
+        main = ParentMain(channel)
+        facts = ServerFacts(setup.name, facade, self.log, self.locks, lambda environ: NOT_SERVED, main, self.exceptions)
         self._invoker = Invoker(facts, self.stats, debug=settings["debug"])
 
     def call(self, call_message: CallMessage, function: Callable[..., Any]) -> dict[str, Any]:
@@ -147,6 +151,24 @@ class ChildExchange(CopiedExchange):
         connection.parallelPoolSize = self._setup.pool_size
         connection.parallelId = self._setup.number
         return connection
+
+
+class ChildExceptions(ExceptionMap):
+    """The errors that exceptions of one call become: the parent sends them before the call. A child runs one at a time.
+
+    Attributes:
+        load: Returns the mapping that the parent has sent; None if nothing is mapped for the call.
+    """
+
+    load: Callable[[], Callable[..., Any]] | None = None
+
+    def of_route(self, route: Route) -> ExceptionMapping | None:
+        """Return the mapping of the call.
+
+        Raises:
+            Exception: It cannot be loaded here.
+        """
+        return None if self.load is None else cast("ExceptionMapping", self.load())
 
 
 class ChildLocks(Locks):

@@ -196,6 +196,7 @@ PARENT_ONLY: Final = (
     "_stopExecBackends",
     "getWSGI",
     "init_app",
+    "mapException",
     "registerFunction",
     "registerInstance",
     "reload",
@@ -203,6 +204,7 @@ PARENT_ONLY: Final = (
     "serveForever",
     "start",
     "stop",
+    "use",
 )
 """The methods that work in the parent only: they change its routes and backends, or need its modules."""
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from ...dispatch.exec_backend import CallAnswer
 from ...dispatch.remote import RemoteCall
+from ...dispatch.routes import Route
 from ...runtime.concurrency import make_event
 from ...sansio_jsonrpc import JsonRpcException
 from .messages import CallMessage
@@ -48,10 +49,10 @@ class Job:
         self._outcome: bytearray | None = None
 
     @property
-    def function(self) -> Callable[..., Any]:
-        """The dispatcher."""
+    def route(self) -> Route:
+        """The route that is called."""
         assert self.call is not None  # noqa: S101  a job without a call is never run
-        return self.call.route.function
+        return self.call.route
 
     @classmethod
     def failed(cls, error: JsonRpcException) -> Job:

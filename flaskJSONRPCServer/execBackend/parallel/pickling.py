@@ -23,6 +23,7 @@ import cloudpickle
 
 from ...dispatch.backend_context import BackendContext
 from ...dispatch.facade import ServerFacade
+from ...dispatch.routes import Route
 from ...runtime.concurrency import make_reentrant_lock
 from ...runtime.sources import UncachedLoader
 from .function_cache import Warn, fill_function, load_module, load_server, make_cached, make_code, make_function
@@ -127,6 +128,7 @@ class FunctionPickler:
         self._server = context.facade
         self._warn = warn
         self._router = context.router
+        self._exceptions = context.facts.exceptions
         self._lock = make_reentrant_lock()
         self._table = self._router.table  # guarded by _lock, as all below
         self._pickled: dict[int, PickledFunction] = {}
@@ -153,6 +155,20 @@ class FunctionPickler:
             if pickled is None:
                 pickled = self._pickled[id(function)] = self._pickle(function)
             return pickled
+
+    def pickle_mapping(self, route: Route) -> PickledFunction | None:
+        """Return the mapping of the exceptions of a route, pickled as a function; None if nothing is mapped for it.
+
+        Raises:
+            PicklingError: It cannot be pickled.
+        """
+        mapping = self._exceptions.of_route(route)
+        if mapping is None:
+            return None
+        try:
+            return self.pickle_function(mapping)
+        except Exception as exc:
+            raise pickle.PicklingError(f"its mapException has a function that cannot be pickled: {exc}") from exc
 
     def dumps(self, value: Any) -> bytes:
         """Return a value pickled."""

@@ -243,20 +243,22 @@ class Slot:
             self._fail(job, JsonRpcError(CALL_NOT_RUN, "Not run: its client has closed the connection"))
             return
         try:
-            function = self._parts.pickler.pickle_function(job.function)
-            body = pickle.dumps((function.number, job.call_message), protocol=5)
+            function = self._parts.pickler.pickle_function(job.route.function)
+            mapping = self._parts.pickler.pickle_mapping(job.route)
+            mapping_number = None if mapping is None else mapping.number
+            body = pickle.dumps((function.number, mapping_number, job.call_message), protocol=5)
         except Exception as exc:  # noqa: BLE001  the user's own __reduce__, among others
             self._fail(job, cannot_be_sent(job, exc))
             return
-        self._exchange(job, function, body)
+        self._exchange(job, function, [function] if mapping is None else [function, mapping], body)
 
-    def _exchange(self, job: Job, function: PickledFunction, body: bytes) -> None:
+    def _exchange(self, job: Job, function: PickledFunction, functions: list[PickledFunction], body: bytes) -> None:
         child = self._child
         assert child is not None  # noqa: S101  a slot without a child takes no job
         timeout_s = self._parts.limits.timeout_s if function.timeout_s is None else function.timeout_s
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         try:
-            self._send(child, job, function, body, deadline)
+            self._send(child, job, functions, body, deadline)
             answer = child.receive(deadline, job.client)
         except NotSentError:
             self._lose(child)
@@ -277,11 +279,12 @@ class Slot:
         return JsonRpcError(WORKER_LOST, f"The process that ran the call was lost: {how}")
 
     def _send(
-        self, child: ChildProcess, job: Job, function: PickledFunction, body: bytes, deadline: float | None
+        self, child: ChildProcess, job: Job, functions: list[PickledFunction], body: bytes, deadline: float | None
     ) -> None:
         try:
             self._send_globals(child, deadline)
-            self._send_function(child, function, deadline)
+            for function in functions:
+                self._send_function(child, function, deadline)
             child.send(MessageType.CALL, body, deadline)
         except ChildLostError as exc:
             job.times_not_sent += 1

@@ -11,6 +11,7 @@ import socket
 import sys
 import threading
 import traceback
+from functools import partial
 from pathlib import Path
 from types import FrameType, ModuleType
 
@@ -94,11 +95,14 @@ class ChildWorker:
             else:
                 self.is_ending = True
 
-    def _answer(self, number: int, call_message: CallMessage) -> tuple[MessageType, bytes]:
+    def _answer(self, number: int, mapping_number: int | None, call_message: CallMessage) -> tuple[MessageType, bytes]:
         try:
             function = self._functions.function(number)
         except Exception as exc:  # noqa: BLE001  the user's own code runs in it
             return MessageType.NOT_RUN, repr(exc).encode(errors="replace")
+        self._server.exceptions.load = (
+            None if mapping_number is None else partial(self._functions.function, mapping_number)
+        )
         body, failed = self._server.pack(call_message, self._server.call(call_message, function))
         return MessageType.FAILED if failed else MessageType.DONE, body
 
