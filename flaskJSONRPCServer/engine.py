@@ -15,6 +15,7 @@ from werkzeug.local import LocalProxy
 from .dispatch.answers import Answerer
 from .dispatch.backend_context import BackendContext
 from .dispatch.connection import ServerFacts
+from .dispatch.coroutines import Coroutines
 from .dispatch.execution import Execution, ExecutionOptions
 from .dispatch.facade import ServerFacade
 from .dispatch.invoker import Invoker
@@ -36,6 +37,7 @@ from .http.guard import LOOPBACK_NAMES, Guard
 from .http.request import Request, RequestCopy
 from .runtime.asynchronous import in_hub
 from .runtime.contexts import own_context
+from .runtime.event_loop import EventLoopThread
 from .runtime.garbage import GarbageControl
 from .runtime.logs import WARNING, ServerLog
 from .runtime.main_program import MainModule
@@ -88,7 +90,8 @@ class Engine:
         self.stats = Stats()
         self.garbage = GarbageControl(self.stats.served, settings)
         self.locks = Locks()
-        self.registrar = Registrar(settings, self._format_path)
+        self.event_loop = EventLoopThread(f"{self.name}-event-loop", self.log)
+        self.registrar = Registrar(settings, self._format_path, Coroutines(self.event_loop, self.stats).target_of)
         # Servers without a name share their counters: they are taken for processes of the same program.
         self._rate_limits = ServerRateLimits(self.log, self._format_path, settings.name or "")
         self._rate_limits.check(settings.rateLimit)

@@ -77,7 +77,7 @@ class Invoker:
             context = copy_context()  # own_context(), without the cost of its call
             if context:
                 own_decimal_context(context)
-            return context.run(call_with, route.function, args, kwargs)
+            return context.run(call_with, route.target, args, kwargs)
         except JsonRpcException as exc:
             calls.failed += 1
             if is_sendable(exc):

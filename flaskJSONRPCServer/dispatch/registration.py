@@ -15,6 +15,7 @@ from ..errors import RegistrationError, SettingsError
 from ..http import jsonp
 from ..settings import Settings
 from .callables import plan_of
+from .coroutines import is_asynchronous
 from .locks import lock_key
 from .rate_limits.plan import limits_of, registered_rule
 from .routes import Route, format_path
@@ -25,6 +26,9 @@ Function = Callable[..., Any]
 
 _RESERVED_PREFIX = "rpc."
 
+_CACHED = type(functools.cache(len))
+"""The class of a function with ``functools.cache`` or ``lru_cache``."""
+
 
 class Registrar:
     """Makes the routes of functions and instances.
@@ -32,11 +36,19 @@ class Registrar:
     Args:
         settings: The settings of the server: the name of the magic variable, and the default of ``fallback``.
         format_path: Adds a slash at both ends of a path.
+        target_of: Returns the callable to call for a function; by default the function itself, which does not run
+            coroutines.
     """
 
-    def __init__(self, settings: Settings, format_path: Callable[[str], str] = format_path) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        format_path: Callable[[str], str] = format_path,
+        target_of: Callable[[Function], Function] = lambda function: function,
+    ) -> None:
         self._settings = settings
         self._format_path = format_path
+        self._target_of = target_of
 
     def function_routes(
         self,
@@ -50,7 +62,7 @@ class Registrar:
         """Return the routes of a function: one for its name, and one for each alias.
 
         Args:
-            function: Any callable, except a class, a coroutine function or a generator function.
+            function: Any callable, except a class or a generator function.
             path: The path prefix of its URL.
             fallback: Whether it answers GET; a string is the JSONP output format; None for the server's default.
             name: Its name in requests; None for the name of the function.
@@ -66,6 +78,7 @@ class Registrar:
         formatted = self._format_path(checked_path(path))
         limits = None if rate_limit is None else registered_rule(formatted, main_name, checked_limits(rate_limit))
         plan = plan_of(function, self._settings.magicVarForDispatcher)
+        target = self._target_of(function)
         return [
             Route(
                 name=route_name,
@@ -77,6 +90,7 @@ class Registrar:
                 allows_cross_site_get=bool(fallback),
                 names=names,
                 rate_limit=limits,
+                target=target,
             )
             for route_name in names
         ]
@@ -127,10 +141,16 @@ def refuse_uncallable(function: Any) -> None:
         raise RegistrationError(f"{function!r} cannot be called; register a function")
     cached = function.__wrapped__ if hasattr(function, "cache_info") and hasattr(function, "__wrapped__") else None
     for target in (function, type(function).__call__, cached):
-        if inspect.iscoroutinefunction(target) or inspect.isasyncgenfunction(target):
-            raise RegistrationError(f"{function!r} is asynchronous; register a plain function that runs it to its end")
+        if inspect.isasyncgenfunction(target):
+            raise RegistrationError(
+                f"{function!r} is an asynchronous generator function; register an async function that returns a list"
+            )
         if inspect.isgeneratorfunction(target):
             raise RegistrationError(f"{function!r} is a generator function; register a function that returns a list")
+    if isinstance(function, _CACHED) and is_asynchronous(function):
+        raise RegistrationError(
+            f"{function!r} caches coroutines, and each can be awaited only once; cache the results instead"
+        )
 
 
 def own_name(function: Function) -> str:

@@ -40,7 +40,7 @@ class Route:
     Attributes:
         name: The method name in a request.
         path: The formatted path, such as ``/api/``.
-        function: The function to call.
+        function: The registered function.
         plan: Binds the parameters.
         lock_key: The key of the function in the locks.
         output_format: The format of its JSONP answers; None refuses every GET.
@@ -49,6 +49,8 @@ class Route:
         backends: Its exec backends; None if everything runs in the serving thread.
         names: All names of the registration, this one included; empty in a child process, which does not need them.
         rate_limit: The rate limit of each client, for all names together; None for the server's limits only.
+        target: The callable that the invoker calls: the function itself, or for a coroutine function the
+            :class:`~.coroutines.CoroutineCaller` that waits for it.
         url: The path and the name: its key in the statistics.
     """
 
@@ -62,9 +64,12 @@ class Route:
     backends: Backends | None = None
     names: tuple[str, ...] = ()
     rate_limit: Rule | None = None
+    target: Callable[..., Any] = None  # type: ignore[assignment]  # the function, unless it is passed
     url: str = field(init=False)
 
     def __post_init__(self) -> None:
+        if self.target is None:
+            object.__setattr__(self, "target", self.function)
         object.__setattr__(self, "url", self.path + self.name)
 
 
