@@ -5,6 +5,7 @@ import contextvars
 import decimal
 import functools
 import gc
+import itertools
 import os
 import signal
 import threading
@@ -492,6 +493,36 @@ def test_restart_keeps_the_loop_also_from_inside(server, address):
     server.restart()
 
     assert call_socket(address, post(rpc("running_loop_id"))).json()["result"] == before
+
+
+def test_restarts_lose_no_call_of_a_coroutine(server, address):
+    async def echo(number):
+        await asyncio.sleep(0.001)
+        return [number, id(asyncio.get_running_loop())]
+
+    def hammer(numbers):
+        while not done.is_set():
+            number = next(numbers)
+            answers.append((number, call_socket(address, post(rpc("echo", [number]))).json().get("result")))
+
+    server.registerFunction(echo, path="/api")
+    done, answers = threading.Event(), []
+    clients = [threading.Thread(target=hammer, args=(itertools.count(first, 4),)) for first in range(4)]
+    for client in clients:
+        client.start()
+    for restarts in range(1, 11):
+        server.restart()
+        wait_until(functools.partial(has_more_than, answers, 4 * restarts))
+    done.set()
+    for client in clients:
+        client.join(PATIENCE_S)
+
+    assert all(result[0] == number for number, result in answers)
+    assert len({loop for _, (_, loop) in answers}) == 1
+
+
+def has_more_than(answers, count):
+    return len(answers) > count
 
 
 def threads_of_the_loop():
