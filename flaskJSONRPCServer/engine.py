@@ -17,6 +17,7 @@ from .contract.errors import DeclaredError
 from .dispatch.answers import Answerer
 from .dispatch.backend_context import BackendContext
 from .dispatch.connection import ServerFacts
+from .dispatch.coroutines import Coroutines
 from .dispatch.discovery import Discovery
 from .dispatch.documents import Documents, DocumentSources, is_shown, main_routes
 from .dispatch.examples import check_examples
@@ -44,6 +45,7 @@ from .http.guard import LOOPBACK_NAMES, Guard
 from .http.request import Request, RequestCopy
 from .runtime.asynchronous import in_hub
 from .runtime.contexts import CurrentContext, own_context
+from .runtime.event_loop import EventLoopThread
 from .runtime.garbage import GarbageControl
 from .runtime.logs import WARNING, ServerLog
 from .runtime.main_program import MainModule
@@ -99,7 +101,9 @@ class Engine:
         self.stats = Stats()
         self.garbage = GarbageControl(self.stats.served, settings)
         self.locks = Locks()
-        self.registrar = Registrar(settings, self._format_path, self._has_own_json_forms)
+        self.event_loop = EventLoopThread(f"{self.name}-event-loop", self.log)
+        coroutines = Coroutines(self.event_loop, self.stats)
+        self.registrar = Registrar(settings, self._format_path, self._has_own_json_forms, coroutines.caller_of)
         # Servers without a name share their counters: they are taken for processes of the same program.
         self._rate_limits = ServerRateLimits(self.log, self._format_path, settings.name or "")
         self._rate_limits.check(settings.rateLimit)

@@ -150,17 +150,22 @@ class Lifecycle:
         Raises:
             ServerStateError: It is called from a dispatcher, which would wait for itself.
         """
-        if self._engine.stats.is_calling():
+        if self._is_in_dispatcher():
             raise ServerStateError("stop() cannot be called from a dispatcher: it waits for running dispatchers to end")
         self._stop_now(timeout_s, allowed_requests)
 
+    def _is_in_dispatcher(self) -> bool:
+        """Return whether the calling thread runs dispatchers: the one of the event loop may run several at once."""
+        return self._engine.stats.is_calling() or self._engine.event_loop.is_current_thread
+
     @in_hub
     def _stop_now(self, timeout_s: float, allowed_requests: int) -> None:
+        timeout_s = checked_timeout(timeout_s, allowed_requests)  # before anything is undone
         with self._changing:
-            if self._started is None:  # exec backends may run for getWSGI() or init_app()
-                self._facade._stopExecBackends(timeout_s, allowed_requests)
+            if self._started is None:  # exec backends and the event loop may run for getWSGI() or init_app()
+                with self._event_loop_ended(timeout_s):
+                    self._facade._stopExecBackends(timeout_s, allowed_requests)
                 return
-            timeout_s = checked_timeout(timeout_s, allowed_requests)  # before anything is undone
             try:
                 with self._started:
                     self._started = None
@@ -187,15 +192,30 @@ class Lifecycle:
             latest = 0.0  # interrupted: nothing is waited for any more
             raise
         finally:
-            self._facade._stopExecBackends(max(0.0, latest - time.monotonic()), allowed_requests)
+            timeout_s = max(0.0, latest - time.monotonic())
+            with self._event_loop_ended(timeout_s):
+                self._facade._stopExecBackends(timeout_s, allowed_requests)
+
+    @contextmanager
+    def _event_loop_ended(self, timeout_s: float) -> Iterator[None]:
+        """End the event loop after the block, whose calls may need it, and within the same timeout."""
+        deadline = time.monotonic() + timeout_s
+        try:
+            yield
+        finally:
+            self._engine.event_loop.stop(max(0.0, deadline - time.monotonic()))
 
     @contextmanager
     def _backend_calls_ended(self, in_s: float, allowed_requests: int) -> Iterator[None]:
-        """Stop the exec backends after a time, unless the block ends before: their answers need open connections."""
+        """Stop the exec backends and cancel coroutines after a time, unless the block ends before.
+
+        Their answers need open connections.
+        """
         is_over = make_event()
 
         def end_calls() -> None:
             if not is_over.wait(in_s):
+                self._engine.event_loop.cancel_calls()
                 self._facade._stopExecBackends(0, allowed_requests)
 
         thread = start_thread(end_calls, name=f"{self._engine.name}-stop")
@@ -220,7 +240,7 @@ class Lifecycle:
         Raises:
             ServerStateError, SettingsError: The server cannot be started again, and is stopped.
         """
-        if self._engine.stats.is_calling() or self._gate.is_inside():
+        if self._is_in_dispatcher() or self._gate.is_inside():
             if join:
                 raise ServerStateError(
                     "restart(joinLoop=True) cannot be called from a dispatcher: it waits for the end"
@@ -287,7 +307,9 @@ class Lifecycle:
                 return
             if still_running := self._hold_requests(timeout_s):
                 self._engine.log.write(WARNING, f"exchanged while {still_running} requests are being processed")
+            replaced = self._engine
             self._replace_behind(engine, facade)
+            replaced.event_loop.retire()
         engine.log.write(INFO, f"server {engine.name!r} serves now:", engine.offers())
 
     def _replace_behind(self, engine: Engine, facade: ServedFacade) -> None:

@@ -270,7 +270,8 @@ class flaskJSONRPCServer(DocumentedHelpers):
         are checked and converted before each call.
 
         Args:
-            dispatcher: Any callable except a class, a coroutine function or a generator function.
+            dispatcher: Any callable except a class or a generator function. A coroutine function runs on the event loop
+                of the server.
             path: The path prefix of its URL: ``/api`` is answered on ``/api`` and ``/api/``.
             fallback: Whether it answers GET; a string is the JSONP output format, with ``%(callback)s`` and
                 ``%(data)s``. Pages of other origins are then answered too. None: the server's ``fallback``.

@@ -129,9 +129,11 @@ def is_origin(value: str) -> bool:
 
 
 def is_auth(value: Any) -> bool:
-    """Return whether a value is None or can be called with four positional arguments."""
+    """Return whether a value is None, or a plain function that takes four positional arguments."""
     if value is None or not callable(value):
         return value is None
+    if inspect.iscoroutinefunction(value) or inspect.iscoroutinefunction(value.__call__):
+        return False
     try:
         inspect.signature(value).bind(*range(4))
     except TypeError:
@@ -174,7 +176,9 @@ class Settings:
     jsonBackend: Any = anything("simplejson", "a module's name, or an object with loads and dumps")
     notifBackend: Any = anything("simple", "the name of an exec backend, or an exec backend")
     dispatcherBackend: Any = anything("simple", "the name of an exec backend, or an exec backend")
-    auth: Auth | None = option(None, "a function of four parameters (server, path, request, method), or None", is_auth)
+    auth: Auth | None = option(
+        None, "a plain function of four parameters (server, path, request, method), or None", is_auth
+    )
     experimental: bool = option(False, "True or False", lambda value: isinstance(value, (bool, int)), fixed=True)
     controlGC: bool = flag(True)
     magicVarForDispatcher: str = option(

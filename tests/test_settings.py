@@ -109,7 +109,7 @@ REFUSED = [
     ("compressMinSize", -1, "a number of bytes of at least 0"),
     ("compressMinSize", 1.5, "a number of bytes of at least 0"),
     ("compressMinSize", True, "a number of bytes of at least 0"),
-    ("auth", True, "a function of four parameters"),
+    ("auth", True, "a plain function of four parameters"),
     ("magicVarForDispatcher", "a b", "a Python identifier"),
     ("magicVarForDispatcher", "", "a Python identifier"),
     ("magicVarForDispatcher", None, "a Python identifier"),
@@ -250,11 +250,28 @@ def test_auth_that_takes_four_arguments_is_accepted(auth):
     assert Settings(auth=auth).auth is auth
 
 
+async def asynchronous_auth(server, path, request, method):
+    return True
+
+
+class AsynchronousAuth:
+    async def __call__(self, server, path, request, method):
+        return True
+
+
+@pytest.mark.parametrize(
+    "auth", [asynchronous_auth, functools.partial(asynchronous_auth), AsynchronousAuth(), AsynchronousAuth().__call__]
+)
+def test_asynchronous_auth_is_refused(auth):
+    with pytest.raises(SettingsError, match=r"it takes a plain function of four parameters"):
+        flaskJSONRPCServer(None, auth=auth)
+
+
 @pytest.mark.parametrize(
     "auth", [lambda: True, lambda request: True, lambda a, b, c, d, e: True, lambda *, request: True, "secret", True]
 )
 def test_auth_that_takes_other_arguments_is_refused(auth):
-    with pytest.raises(SettingsError, match=r"a function of four parameters \(server, path, request, method\)"):
+    with pytest.raises(SettingsError, match=r"a plain function of four parameters \(server, path, request, method\)"):
         flaskJSONRPCServer(None, auth=auth)
 
 

@@ -18,6 +18,7 @@ from ..http import jsonp
 from ..settings import Settings
 from .callables import parameters_of, plan_of
 from .checked_plan import CheckedPlan
+from .coroutines import is_asynchronous
 from .locks import lock_key
 from .rate_limits.plan import limits_of, registered_rule
 from .routes import Route, format_path
@@ -29,6 +30,9 @@ Function = Callable[..., Any]
 _RESERVED_PREFIX = "rpc."
 _NO_OPTIONS = MethodOptions()
 
+_CACHED = type(functools.cache(len))
+"""The class of a function with ``functools.cache`` or ``lru_cache``."""
+
 
 class Registrar:
     """Makes the routes of functions and instances.
@@ -37,6 +41,8 @@ class Registrar:
         settings: The settings of the server: the name of the magic variable, and the default of ``fallback``.
         format_path: Adds a slash at both ends of a path.
         has_own_forms: Returns whether the user's ``_fixJSON`` gives values their JSON forms.
+        caller_of: Returns the callable to call for a function; by default the function itself, which does not run
+            coroutines.
     """
 
     def __init__(
@@ -44,10 +50,12 @@ class Registrar:
         settings: Settings,
         format_path: Callable[[str], str] = format_path,
         has_own_forms: Callable[[], bool] = lambda: False,
+        caller_of: Callable[[Function], Function] = lambda function: function,
     ) -> None:
         self._settings = settings
         self._has_own_forms = has_own_forms
         self._format_path = format_path
+        self._caller_of = caller_of
 
     def function_routes(
         self,
@@ -62,7 +70,7 @@ class Registrar:
         """Return the routes of a function: one for its name, and one for each alias.
 
         Args:
-            function: Any callable, except a class, a coroutine function or a generator function.
+            function: Any callable, except a class or a generator function.
             path: The path prefix of its URL.
             fallback: Whether it answers GET; a string is the JSONP output format; None for the server's default.
             name: Its name in requests; None for the name of the function.
@@ -83,6 +91,7 @@ class Registrar:
         limits = None if rate_limit is None else registered_rule(formatted, main_name, checked_limits(rate_limit))
         plan = plan_of(function, self._settings.magicVarForDispatcher)
         contract = contract_of(function, self._client_parameters(function), options, registered, self._has_own_forms)
+        caller = self._caller_of(function)
         return [
             Route(
                 name=route_name,
@@ -95,6 +104,7 @@ class Registrar:
                 names=names,
                 rate_limit=limits,
                 contract=contract,
+                caller=caller,
             )
             for route_name in names
         ]
@@ -161,10 +171,16 @@ def refuse_uncallable(function: Any) -> None:
         raise RegistrationError(f"{function!r} cannot be called; register a function")
     cached = function.__wrapped__ if hasattr(function, "cache_info") and hasattr(function, "__wrapped__") else None
     for target in (function, type(function).__call__, cached):
-        if inspect.iscoroutinefunction(target) or inspect.isasyncgenfunction(target):
-            raise RegistrationError(f"{function!r} is asynchronous; register a plain function that runs it to its end")
+        if inspect.isasyncgenfunction(target):
+            raise RegistrationError(
+                f"{function!r} is an asynchronous generator function; register an async function that returns a list"
+            )
         if inspect.isgeneratorfunction(target):
             raise RegistrationError(f"{function!r} is a generator function; register a function that returns a list")
+    if isinstance(function, _CACHED) and is_asynchronous(function):
+        raise RegistrationError(
+            f"{function!r} caches coroutines, and each can be awaited only once; cache the results instead"
+        )
 
 
 def own_name(function: Function) -> str:

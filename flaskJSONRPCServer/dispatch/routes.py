@@ -42,7 +42,7 @@ class Route:
     Attributes:
         name: The method name in a request.
         path: The formatted path, such as ``/api/``.
-        function: The function to call.
+        function: The registered function.
         plan: Binds the parameters, and checks those with hints.
         lock_key: The key of the function in the locks.
         output_format: The format of its JSONP answers; None refuses every GET.
@@ -52,9 +52,11 @@ class Route:
         names: All names of the registration, this one included; empty in a child process, which does not need them.
         rate_limit: The rate limit of each client, for all names together; None for the server's limits only.
         contract: The types, documentation and errors of the function; None in a child process, where they are not used.
+        caller: The function itself, or for a coroutine function the :class:`~.coroutines.CoroutineCaller` that waits
+            for it.
         url: The path and the name: its key in the statistics.
         write_result: Returns the JSON form of a result; None if results are written as they are.
-        target: The callable that a call runs: the function, with its result written.
+        target: The callable that the invoker calls: the caller, with its result written.
     """
 
     name: str
@@ -68,13 +70,16 @@ class Route:
     names: tuple[str, ...] = ()
     rate_limit: Rule | None = None
     contract: Contract | None = None
+    caller: Callable[..., Any] = None  # type: ignore[assignment]  # the function, unless it is passed
     url: str = field(init=False)
     write_result: Callable[[Any], Any] | None = field(init=False)
     target: Callable[..., Any] = field(init=False)
 
     def __post_init__(self) -> None:
+        if self.caller is None:
+            object.__setattr__(self, "caller", self.function)
         write = None if self.contract is None else result_writer(self.contract)
-        target = self.function if write is None else with_written_result(self.function, write)
+        target = self.caller if write is None else with_written_result(self.caller, write)
         object.__setattr__(self, "url", self.path + self.name)
         object.__setattr__(self, "write_result", write)
         object.__setattr__(self, "target", target)

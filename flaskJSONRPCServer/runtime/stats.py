@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from numbers import Real
 from typing import Any
 
@@ -19,6 +20,9 @@ from .counters import Calls, ThreadCounters
 from .rate import Rate
 
 __all__ = ["Stats", "paired"]
+
+# The counters of the thread that waits for a coroutine, in the coroutine's context: the event loop has another thread.
+_waiting: ContextVar[ThreadCounters | None] = ContextVar("_waiting", default=None)
 
 
 class ThreadEnd:
@@ -69,7 +73,18 @@ class Stats:
 
     def is_calling(self) -> bool:
         """Return whether the calling thread is inside a dispatcher."""
-        return self.thread_counters().calls_running() > 0
+        return self.own_calls() > 0
+
+    def own_calls(self) -> int:
+        """Return how many calls the calling thread runs; in a coroutine, the thread that waits for it."""
+        counters = _waiting.get()
+        if counters is None or counters not in self._counters:  # of another server, or of a thread that has ended
+            counters = self.thread_counters()
+        return counters.calls_running()
+
+    def mark_waiting(self) -> None:
+        """Attribute what runs in this context to the calling thread, which is about to wait for it."""
+        _waiting.set(self.thread_counters())
 
     def remote_call_begins(self, url: str) -> None:
         """Count the start of a call that runs in another process."""
@@ -109,7 +124,7 @@ class Stats:
         Returns:
             The number still running; more than ``allowed`` only after the timeout.
         """
-        own = self.thread_counters().calls_running()
+        own = self.own_calls()
         return self._wait(lambda: self._calls_running() - own - self._set_aside, timeout_s, allowed)
 
     @contextmanager
@@ -118,7 +133,7 @@ class Stats:
 
         They wait for other dispatchers there; waiting for each other would never end.
         """
-        own = self.thread_counters().calls_running()
+        own = self.own_calls()
         with self._idle:
             self._set_aside += own
             self._idle.notify_all()

@@ -358,7 +358,7 @@ has_no_signature.__signature__ = "nonsense"
 @pytest.mark.parametrize(
     ("function", "why"),
     [
-        (cached_coroutine, "is asynchronous"),
+        (cached_coroutine, "caches coroutines, and each can be awaited only once; cache the results instead"),
         (cached_generator, "is a generator function"),
         (has_no_signature, "cannot be called: unexpected object 'nonsense'"),
         (positional_magic(names_magic), r"needs '_connection', and its decorator cannot take it; add \*\*kwargs"),

@@ -85,10 +85,6 @@ class WithCall:
         return value
 
 
-async def coroutine():
-    return 1
-
-
 def generator():
     yield 1
 
@@ -97,9 +93,9 @@ async def async_generator():
     yield 1
 
 
-class AsyncCall:
+class AsyncGeneratorCall:
     async def __call__(self):
-        return 1
+        yield 1
 
 
 class GeneratorCall:
@@ -202,12 +198,15 @@ def test_fallback(server, own, output_format, allows_cross_site_get):
         (Instance(), {}, "cannot be called; register a function"),
         (Instance, {}, "is a class; register a function, or an instance with registerInstance"),
         (int, {}, "is a class"),
-        (coroutine, {}, "is asynchronous; register a plain function that runs it to its end"),
-        (async_generator, {}, "is asynchronous"),
+        (
+            async_generator,
+            {},
+            "is an asynchronous generator function; register an async function that returns a list",
+        ),
         (generator, {}, "is a generator function; register a function that returns a list"),
-        (AsyncCall(), {"name": "n"}, "is asynchronous"),
+        (AsyncGeneratorCall(), {"name": "n"}, "is an asynchronous generator function"),
         (GeneratorCall(), {"name": "n"}, "is a generator function"),
-        (functools.partial(coroutine), {}, "is asynchronous"),
+        (functools.partial(async_generator), {}, "is an asynchronous generator function"),
         (functools.partial(generator), {}, "is a generator function"),
         (lambda: 1, {}, "has no name of its own; give name=..."),
         (WithCall(), {}, "has no name of its own; give name=..."),
@@ -298,10 +297,10 @@ def test_instance_with_one_bad_method_registers_nothing():
             return 1
 
         async def bad(self):
-            return 2
+            yield 2
 
     server = flaskJSONRPCServer(None, log=False)
-    with pytest.raises(RegistrationError, match="is asynchronous"):
+    with pytest.raises(RegistrationError, match="is an asynchronous generator function"):
         server.registerInstance(Bad())
 
     server.registerFunction(function)

@@ -3,6 +3,7 @@
 A dispatcher may run in another process than its test. So both report and wait through files.
 """
 
+import asyncio
 import contextvars
 import decimal
 import importlib
@@ -187,6 +188,52 @@ def meet(folder, own, other):
     return wait_for(folder, other)
 
 
+async def add_later(a, b=1):
+    await asyncio.sleep(0)
+    return add(a, b)
+
+
+add_later._alias = "plus_later"
+
+
+async def fail_later():
+    await asyncio.sleep(0)
+    fail()
+
+
+async def raise_strange_later(name):
+    await asyncio.sleep(0)
+    raise_strange(name)
+
+
+async def describe_later(value, _connection):
+    await asyncio.sleep(0)
+    return describe(value, _connection) | {"native": None}  # gevent's greenlets wait for a native thread
+
+
+async def read_and_set_later(value):
+    await asyncio.sleep(0)
+    return read_and_set(value)
+
+
+async def where_later():
+    """Return the process, the thread and the event loop that run the call."""
+    return [*where(), id(asyncio.get_running_loop())]
+
+
+async def is_alone_later(_connection):
+    return is_alone(_connection)
+
+
+async def end_server_later(_connection):
+    return end_server(_connection)
+
+
+async def hold_later(folder):
+    """As `hold`, without blocking the event loop."""
+    return await asyncio.to_thread(hold, folder)
+
+
 def is_alone(_connection):
     """Return whether this is the only running dispatcher of the server."""
     return _connection.server._waitProcessingDispatchers(timeout=0)
@@ -223,6 +270,15 @@ FUNCTIONS = (
     meet,
     is_alone,
     end_server,
+    add_later,
+    fail_later,
+    raise_strange_later,
+    describe_later,
+    read_and_set_later,
+    where_later,
+    is_alone_later,
+    end_server_later,
+    hold_later,
 )
 
 

@@ -28,13 +28,13 @@ def serving(server):
 
 
 @contextlib.contextmanager
-def calling_hold(server, folder, *, expects_answer=True):
+def calling_hold(server, folder, *, method="hold", expects_answer=True):
     """Call `hold` over a socket and run the block meanwhile; wait for the answer at the end of the block."""
     answers = []
 
     def call():
         with contextlib.nullcontext() if expects_answer else contextlib.suppress(OSError, http.client.HTTPException):
-            answers.append(call_socket(address, post(rpc("hold", [str(folder)]))))
+            answers.append(call_socket(address, post(rpc(method, [str(folder)]))))
 
     address = server.addresses[0]
     calling = threading.Thread(target=call)
@@ -114,6 +114,14 @@ REQUESTS = {
     "batch of notifications": post([{"jsonrpc": "2.0", "method": "add", "params": [1]}] * 3),
     "batch of one": post([rpc("add", [1, 2])]),
     "empty batch": post([]),
+    "coroutine": post(rpc("add_later", [1, 2])),
+    "coroutine, by name": post(rpc("plus_later", {"a": 1})),
+    "coroutine, wrong parameters": post(rpc("add_later", {"c": 1})),
+    "coroutine, magic variable": post(rpc("describe_later", [7]), headers=HEADERS),
+    "coroutine, notification": post({"jsonrpc": "2.0", "method": "add_later", "params": [1]}),
+    "coroutine, get": get("/api/add_later?a=1&b=2"),
+    "coroutine, jsonp": get("/api/add_later?a=1&b=2&jsonp=show"),
+    "coroutines in a batch": post([rpc("add_later", [1, number], number) for number in range(20)] + [rpc("add", [1])]),
     "batch that sets headers": post([rpc("describe", [number], number) for number in range(5)], headers=HEADERS),
 }
 
@@ -127,7 +135,7 @@ def comparable(answer):
     return answer.status, sorted(answer.headers), answer.body
 
 
-@pytest.mark.parametrize("method", ["fail", "leave", "type_error", "unserialisable", "panicking"])
+@pytest.mark.parametrize("method", ["fail", "fail_later", "leave", "type_error", "unserialisable", "panicking"])
 def test_unexpected_exception_is_an_internal_error(method, address):
     answer = call_socket(address, post(rpc(method)))
 
@@ -180,10 +188,11 @@ def test_mapped_exception_counts_as_an_error(backend):
     assert (stats["dispatcherCount"], stats["dispatcherErrorCount"]) == (1, 1)
 
 
+@pytest.mark.parametrize("method", ["raise_strange", "raise_strange_later"])
 @pytest.mark.parametrize("strange", STRANGE)
-def test_exception_of_any_kind_fails_its_call_alone(strange, address):
-    failing = rpc("raise_strange", [strange], 2)
-    batch = [rpc("add", [1], 1), failing, notification_of("raise_strange", [strange]), rpc("add", [2], 3)]
+def test_exception_of_any_kind_fails_its_call_alone(strange, method, address):
+    failing = rpc(method, [strange], 2)
+    batch = [rpc("add", [1], 1), failing, notification_of(method, [strange]), rpc("add_later", [2], 3)]
 
     single = call_socket(address, post(failing)).json()
     answers = call_socket(address, post(batch)).json()
@@ -191,15 +200,25 @@ def test_exception_of_any_kind_fails_its_call_alone(strange, address):
     assert (single["error"]["code"], single["error"]["message"]) == (-32603, "Internal error")
     assert [answer.get("result") for answer in answers] == [2, None, 3]
     assert answers[1]["error"]["code"] == -32603
-    assert call_socket(address, post(notification_of("raise_strange", [strange]))).code == 204
+    assert call_socket(address, post(notification_of(method, [strange]))).code == 204
 
 
-def test_context_variables_of_a_call_end_with_it(address):
-    calls = [rpc("read_and_set", [number], number) for number in range(20)]
+@pytest.mark.parametrize("method", ["read_and_set", "read_and_set_later"])
+def test_context_variables_of_a_call_end_with_it(method, address):
+    calls = [rpc(method, [number], number) for number in range(20)]
     batch = call_socket(address, post(calls)).json()
     singles = [call_socket(address, post(single)).json() for single in calls[:4]]
 
     assert [answer["result"] for answer in [*batch, *singles]] == [["unset", decimal.DefaultContext.prec]] * 24
+
+
+def test_coroutines_of_a_process_share_one_loop_in_a_thread_of_its_own(address):
+    batch = [rpc(("where_later", "where")[number % 2], None, number) for number in range(20)]
+    places = [answer["result"] for answer in call_socket(address, post(batch)).json()]
+    loops, threads = {tuple(place) for place in places[::2]}, {tuple(place) for place in places[1::2]}
+
+    assert len(loops) == len({process for process, _, _ in loops})
+    assert threads.isdisjoint((process, thread) for process, thread, _ in loops)
 
 
 @pytest.mark.parametrize("use_flask", [False, True])
@@ -483,10 +502,11 @@ def test_start_and_stop_may_be_repeated(backend):
             assert call_socket(address, post(rpc("add", [1, 2]))).json()["result"] == 3
 
 
-def test_stop_finishes_running_calls(backend, tmp_path):
+@pytest.mark.parametrize("method", ["hold", "hold_later"])
+def test_stop_finishes_running_calls(method, backend, tmp_path):
     server = make(backend(), ["127.0.0.1", 0])
     server.start()
-    with calling_hold(server, tmp_path) as answers:
+    with calling_hold(server, tmp_path, method=method) as answers:
         stopping = threading.Thread(target=server.stop)
         stopping.start()
         (tmp_path / "go").touch()
@@ -534,9 +554,10 @@ def test_calls_are_counted(backend):
     assert (stats["processingDispatcherCount"], stats["notificationLostCount"]) == (0, 0)
 
 
-def test_end_of_the_server_from_a_dispatcher_is_refused(backend):
+@pytest.mark.parametrize("method", ["end_server", "end_server_later"])
+def test_end_of_the_server_from_a_dispatcher_is_refused(method, backend):
     server = make(backend())
-    refusals = call_wsgi(server.getWSGI(), post(rpc("end_server"))).json()["result"]
+    refusals = call_wsgi(server.getWSGI(), post(rpc(method))).json()["result"]
     server.stop()
 
     assert all(refusals), "it was done"
@@ -561,10 +582,11 @@ def test_reload_replaces_what_runs(backend, tmp_path):
     assert versions == ["old", "new"]
 
 
+@pytest.mark.parametrize("method", ["is_alone", "is_alone_later"])
 @pytest.mark.parametrize("backend", REACHING, indirect=True)
-def test_own_call_of_a_dispatcher_is_not_waited_for(backend):
+def test_own_call_of_a_dispatcher_is_not_waited_for(method, backend):
     server = make(backend())
-    answer = call_wsgi(server.getWSGI(), post(rpc("is_alone"))).json()
+    answer = call_wsgi(server.getWSGI(), post(rpc(method))).json()
     server.stop()
 
     assert answer["result"] is True

@@ -19,8 +19,13 @@ DESELECTED = {
     # Their threads never wait, so greenlets in their place would never switch.
     "test_registering_while_requests_run_is_safe": "",
     "test_reports_while_threads_count_are_never_negative": "",
-    # It searches the threads of `threading`, which does not list native ones.
+    # They search the threads of `threading`, which does not list native ones.
     "test_watching_ends_with_the_server": "",
+    "test_stop_ends_the_loop_and_a_start_makes_another": "",
+    "test_stop_of_a_mounted_server_ends_the_loop": "",
+    "test_dropped_server_ends_its_loop": "",
+    "test_server_that_is_replaced_finishes_its_coroutines": "",
+    "test_coroutine_that_outlasts_the_stop_is_cancelled_and_answered": "",
     # pywsgi may be exposed.
     "test_start_on_an_exposed_address_is_one_warning_with_the_remedy": "",
     # It registers another backend by its name.
@@ -42,6 +47,7 @@ DESELECTED = {
     "test_exception_of_a_signal_handler_is_not_taken_for_a_failure_to_write_json": "",
     "test_interrupted_restart_leaves_the_server_answering": "",
     "test_interrupted_stop_leaves_nothing_that_serves": "",
+    "test_signal_that_interrupts_the_wait_cancels_the_coroutine": "",
     # They only run a command in a separate process, which does not depend on gevent.
     "test_name_that_celerys_own_command_cannot_find_is_an_error": "",
     "test_module_that_serves_at_its_import_is_refused": "",

@@ -143,6 +143,8 @@ CHANGES = {
     "registerInstance": (object(),),
     "mapException": (ValueError,),
     "use": (len,),
+    "openrpc": (),
+    "checkExamples": (),
     "_registerServerUrl": ({},),
     "_mergeGlobalsToParent": ({},),
     "restart": (),

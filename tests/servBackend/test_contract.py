@@ -1,5 +1,6 @@
 """The contract of all serving backends, over real sockets. Under gevent, the same file runs with pywsgi."""
 
+import asyncio
 import contextlib
 import functools
 import http.client
@@ -164,6 +165,23 @@ def test_calls_batches_and_notifications(serve):
     assert post(server) == (200, ANSWER)
     assert post(server, b"[" + ECHO + b"," + notification + b"]") == (200, b"[" + ANSWER + b"]")
     assert post(server, notification) == (204, b"")
+
+
+def test_coroutines_of_several_clients_wait_at_the_same_time(serve):
+    async def meet():
+        event = events.setdefault("everyone", asyncio.Event())
+        arrived.append(asyncio.get_running_loop())
+        if len(arrived) == 8:
+            event.set()
+        await event.wait()
+        return len(set(arrived))
+
+    events, arrived = {}, []
+    server = serve(meet)
+    with ThreadPoolExecutor(8) as clients:
+        answers = list(clients.map(lambda _: json.loads(post(server, rpc("meet"))[1]), range(8)))
+
+    assert [answer["result"] for answer in answers] == [1] * 8
 
 
 RAW_UTF_8 = "é".encode()

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from ...dispatch.callables import plan_of
 from ...dispatch.connection import ServerFacts
+from ...dispatch.coroutines import Coroutines
 from ...dispatch.exception_map import ExceptionMap, ExceptionMapping
 from ...dispatch.execution import CopiedExchange
 from ...dispatch.facade import ServerFacade
@@ -17,6 +18,7 @@ from ...dispatch.locks import Locks, lock_key, optional_lock_key
 from ...dispatch.remote import outcome_of_answer, parts_of_outcome
 from ...dispatch.routes import Route
 from ...errors import ServerStateError
+from ...runtime.event_loop import EventLoopThread
 from ...runtime.interrupts import is_raised_by_handler
 from ...runtime.logs import ServerLog, TracebackText, split_level
 from ...runtime.stats import Stats
@@ -42,6 +44,7 @@ class ChildServer:
         locks: The locks of the parent.
         stats: The counts of this process.
         log: Writes to the parent's log.
+        event_loop: The event loop of this process.
         facade: The server, as dispatchers see it.
         allow_compress: Whether answers may be compressed, unless a dispatcher decides otherwise.
         magic_name: The name of the magic variable.
@@ -58,6 +61,8 @@ class ChildServer:
         self.stats = Stats()
         self.log = ServerLog(setup.name, settings["log"])
         self.log.write_through(ParentLog(channel, self.log))
+        self.event_loop = EventLoopThread(f"{setup.name}-event-loop", self.log)
+        self._coroutines = Coroutines(self.event_loop, self.stats)
         self.facade = ChildFacade(setup, channel, self.locks, self.stats, self.log)
         self._routes: dict[tuple[str, str], Route] = {}  # each change is one step
         # mypy does not see the methods that only the parent has: they are set after the class.
@@ -118,7 +123,10 @@ class ChildServer:
         route = self._routes.get((path, name))
         if route is None or route.function is not function:
             plan = plan_of(function, self.magic_name)
-            route = Route(name, path, function, plan, lock_key(function), None, allows_cross_site_get=False)
+            caller = self._coroutines.caller_of(function)
+            route = Route(
+                name, path, function, plan, lock_key(function), None, allows_cross_site_get=False, caller=caller
+            )
             self._routes[path, name] = route
         return route
 

@@ -159,7 +159,7 @@ class ChildFacade(MessageHelpers):
 
     def _waitProcessingDispatchers(self, timeout: float = 20, processingDispatcherCountMax: int = 0) -> bool:
         """Wait until at most so many dispatchers run, this thread's own not counted; return whether they do."""
-        own = self._stats.thread_counters().calls_running()
+        own = self._stats.own_calls()
         allowed = processingDispatcherCountMax + own
         timeout_s = min(timeout, threading.TIMEOUT_MAX)  # JSON has no infinity
         return bool(self._ask("waitProcessingDispatchers", {"timeout": timeout_s, "allowed": allowed}))
@@ -194,9 +194,12 @@ PARENT_ONLY: Final = (
     "_requestProcess",
     "_startExecBackends",
     "_stopExecBackends",
+    "checkExamples",
     "getWSGI",
     "init_app",
     "mapException",
+    "method",
+    "openrpc",
     "registerFunction",
     "registerInstance",
     "reload",

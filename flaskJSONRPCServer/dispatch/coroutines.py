@@ -1,0 +1,103 @@
+"""Coroutine functions as dispatchers: they run on the event loop of the server, and the calling thread waits."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from types import MappingProxyType, MethodType
+from typing import Any
+
+from ..runtime.event_loop import EventLoopEndedError, EventLoopThread, LoopCall
+from ..runtime.stats import Stats
+from .remote import WORKER_LOST
+from .submission import server_exception
+
+__all__ = ["CoroutineCaller", "Coroutines", "is_asynchronous"]
+
+Function = Callable[..., Any]
+
+
+class Coroutines:
+    """Makes the callers of routes: see :attr:`~.routes.Route.caller`.
+
+    Args:
+        event_loop: The event loop of the server.
+        stats: Counts the calls.
+    """
+
+    def __init__(self, event_loop: EventLoopThread, stats: Stats) -> None:
+        self._event_loop = event_loop
+        self._stats = stats
+
+    def caller_of(self, function: Function) -> Function:
+        """Return the function itself, or for a coroutine function a callable that waits for its result."""
+        return CoroutineCaller(function, self._event_loop, self._stats) if is_asynchronous(function) else function
+
+
+class CoroutineCaller:
+    """Calls a coroutine function, and waits for its result.
+
+    The function itself is called in the calling thread: if a decorator runs the coroutine to its end, with
+    ``asyncio.run()``, it must not find a running loop. Only what it returns is awaited on the loop.
+
+    Args:
+        function: The coroutine function, or one that decorates it.
+        event_loop: The event loop of the server.
+        stats: Counts the calls.
+    """
+
+    __slots__ = ("_event_loop", "_function", "_stats")
+
+    def __init__(self, function: Function, event_loop: EventLoopThread, stats: Stats) -> None:
+        self._function = function
+        self._event_loop = event_loop
+        self._stats = stats
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function in the context of a call, and return its result.
+
+        Raises:
+            JsonRpcException: The server has stopped in the middle of the coroutine.
+            BaseException: The exception of the function.
+        """
+        try:
+            return self.begin(*args, **kwargs).result()
+        except EventLoopEndedError as exc:
+            raise server_exception(WORKER_LOST, "The server has stopped in the call") from exc
+
+    def begin(self, *args: Any, **kwargs: Any) -> LoopCall:
+        """Call the function in the context of a call, and return the coroutine that runs on the loop."""
+        awaitable = self._function(*args, **kwargs)
+        if not inspect.isawaitable(awaitable):  # a decorator has run the coroutine
+            return LoopCall.finished(awaitable)
+        self._stats.mark_waiting()
+        return self._event_loop.submit(awaitable)
+
+
+def is_asynchronous(function: Function) -> bool:
+    """Return whether a callable is a coroutine function, or decorates one."""
+    return any(map(inspect.iscoroutinefunction, layers_of(function)))
+
+
+def layers_of(function: Any) -> Iterator[Any]:
+    """Yield a callable and those below it: in a partial, a bound method, and by ``functools.wraps``.
+
+    The functions that ``functools.singledispatch`` chooses from are among them.
+    """
+    seen: set[int] = set()
+    while function is not None and id(function) not in seen:
+        seen.add(id(function))
+        yield function
+        yield type(function).__call__
+        if isinstance(choice := getattr(function, "registry", None), MappingProxyType):
+            yield from choice.values()
+        function = layer_below(function)
+
+
+def layer_below(function: Any) -> Any:
+    if isinstance(function, functools.partial):
+        return function.func
+    if isinstance(function, MethodType):
+        return function.__func__
+    return getattr(function, "__wrapped__", None)
