@@ -12,7 +12,7 @@ import weakref
 
 import pytest
 
-from flaskJSONRPCServer import RegistrationError, flaskJSONRPCServer
+from flaskJSONRPCServer import BreakingChangeError, RegistrationError, flaskJSONRPCServer
 from tests.helpers import call, call_wsgi, get, result_of, wait_until
 
 VERSION = """
@@ -612,3 +612,88 @@ def test_mounted_server_is_reloaded_too(script):
     assert server.reload(entry("echo", script), clearOld=True)
     assert call(app.wsgi_app, "echo", [1])["result"] == ["old", 1]
     assert call_wsgi(app.wsgi_app, get("/gone")).code == 404
+
+
+TYPED = "def add(a: int) -> int: return a\n"
+
+
+@pytest.fixture
+def typed(server, script):
+    """Return a function that reloads another text of `add`, if it does not break callers."""
+    script.write_text(TYPED, encoding="utf-8")
+    assert server.reload(entry("add", script))
+
+    def reload(text, **options):
+        script.write_text(text, encoding="utf-8")
+        return server.reload(entry("add", script), contract="compatible", **options)
+
+    return reload
+
+
+@pytest.mark.parametrize(
+    "text",
+    [TYPED, "def add(a: int, b: int = 1) -> int: return a + b\n", "def add(a: float) -> int: return 1\n"],
+)
+def test_compatible_reload_is_made(server, typed, text):
+    assert typed(text) is True
+
+
+@pytest.mark.parametrize(
+    ("text", "change"),
+    [
+        ("def add(a: int, b: int) -> int: return a + b\n", "add: params.b: the new parameter is required"),
+        ("def add(a: str) -> int: return 1\n", "breaking: add: params.a"),
+        ("def add(b: int) -> int: return 1\n", "breaking: add"),
+        ("def add(a: int) -> int | None: return None\n", "breaking: add: result"),
+    ],
+)
+def test_breaking_reload_is_refused_with_the_changes(server, typed, text, change, caplog):
+    document = server.openrpc("/api")
+    server.log.set_level(1)
+
+    with caplog.at_level(logging.ERROR):
+        assert typed(text) is False
+    assert change in caplog.text
+    with pytest.raises(BreakingChangeError, match="the reload is refused") as raised:
+        typed(text, safely=False)
+
+    assert change in str(raised.value)
+    assert result_of(server.getWSGI(), "add", [5]) == 5
+    assert server.openrpc("/api") == document
+
+
+def test_reload_that_removes_methods_is_refused_if_it_must_be_compatible(server, script):
+    assert server.reload([entry("echo", script), entry("twice", script)])
+
+    assert server.reload(entry("echo", script), clearOld=True, contract="compatible") is False
+    assert names(server) == ["echo", "twice"]
+    assert server.reload(entry("echo", script), clearOld=True) is True
+
+
+def test_unknown_contract_is_refused(server, script):
+    with pytest.raises(RegistrationError, match="contract='equal' is refused: it takes 'compatible' or None"):
+        server.reload(entry("echo", script), contract="equal")
+
+
+def test_reload_keeps_the_options_of_the_registration(server, script):
+    script.write_text(TYPED, encoding="utf-8")
+    namespace = {}
+    exec(TYPED, namespace)
+    server.registerFunction(namespace["add"], path="/api", title="Add", tags=["math"], validate=False)
+
+    assert server.reload(entry("add", script))
+    (method,) = server.openrpc("/api")["methods"]
+    assert (method["summary"], method["tags"]) == ("Add", [{"name": "math"}])
+    assert result_of(server.getWSGI(), "add", ["unchecked"]) == "unchecked"
+
+
+def test_reload_changes_the_checks_and_the_document(server, script):
+    script.write_text(TYPED, encoding="utf-8")
+    assert server.reload(entry("add", script))
+    application = server.getWSGI()
+    assert call(application, "add", ["x"])["error"]["code"] == -32602
+
+    script.write_text(TYPED.replace("a: int", "a: str"), encoding="utf-8")
+    assert server.reload(entry("add", script))
+    assert result_of(application, "add", ["x"]) == "x"
+    assert server.openrpc("/api")["methods"][0]["params"][0]["schema"] == {"type": "string"}
