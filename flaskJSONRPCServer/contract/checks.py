@@ -25,13 +25,26 @@ class ParameterChecks:
     Args:
         parameters: The parameters that a client may pass.
         types: The types of those with hints, by name.
+
+    Attributes:
+        may_run_user_code: Whether a check may run code of the user's, such as a validator or ``__post_init__``.
     """
 
-    __slots__ = ("_by_name", "_by_position", "_order", "_other_names", "_rest", "_rest_name", "_types")
+    __slots__ = (
+        "_by_name",
+        "_by_position",
+        "_order",
+        "_other_names",
+        "_rest",
+        "_rest_name",
+        "_types",
+        "may_run_user_code",
+    )
 
     def __init__(self, parameters: Iterable[Parameter], types: Mapping[str, HintedType]) -> None:
         parameters = list(parameters)
         self._types = types
+        self.may_run_user_code = not all(hinted.is_native for hinted in types.values())
         self._order = [parameter.name for parameter in parameters]
         positional = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
         self._by_position: list[Check | None] = [check_of(types, name) for name in positional]

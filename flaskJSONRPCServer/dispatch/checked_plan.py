@@ -6,6 +6,7 @@ from typing import Any
 
 from ..contract.checks import ParameterChecks
 from ..contract.mismatches import error_entry, errors_data
+from ..runtime.contexts import own_context
 from ..sansio_jsonrpc import JsonRpcInvalidParamsError
 from .callables import BindingPlan, DecoratedPlan
 from .signatures import Arguments, MisfitError
@@ -91,6 +92,8 @@ class CheckedPlan:
         if isinstance(self._plan, DecoratedPlan) and isinstance(params, list) and not self._plan.fits(params):
             return params  # the decorator adds or takes parameters, so their names are unknown
         try:
+            if self._checks.may_run_user_code:  # its context variables end with the check
+                return own_context().run(self._checks.converted, params)
             return self._checks.converted(params)
         except JsonRpcInvalidParamsError as exc:
             self._add_misfit(params, exc)

@@ -76,16 +76,17 @@ class BackendCalls:
         self._stats = stats
 
     def submit(self, backend: ExecBackend, route: Route, call: JsonRpcRequest, exchange: Exchange) -> Pending:
-        """Wait for the locks, and submit a call to its backend.
+        """Check the parameters, wait for the locks, and submit a call to its backend.
 
         Raises:
-            JsonRpcException: The server stops, or the backend refuses the call or fails. A notification then counts
-                as lost.
+            JsonRpcException: The parameters are wrong; or the server stops, or the backend refuses the call or fails.
+                A notification then counts as lost, unless its parameters are wrong.
         """
+        arguments = self._checked_arguments(route, call, exchange)
         try:
             if self._locks.engaged:  # here, since a call that waited in the backend would keep others from running
                 self._locks.hold_call(route.lock_key)
-            return Pending(call, backend, self._add(backend, route, call, exchange))
+            return Pending(call, backend, self._add(backend, route, arguments, exchange))
         except JsonRpcException as exc:
             if call.id is ABSENT:
                 self._stats.count_lost(1)
@@ -153,13 +154,18 @@ class BackendCalls:
         request = exchange.request_copy(self._copy_request)
         return request["uniqueId"], route.path, call_data(call, route), request, exchange.output_format
 
-    def _add(self, backend: ExecBackend, route: Route, call: JsonRpcRequest, exchange: Exchange) -> Any:
-        unique_id, path, data, request, is_jsonp = self.arguments(route, call, exchange)
-        if isinstance(route.plan, CheckedPlan):
-            with internal_errors(self._invoker, f"the check of the parameters of {route.url} raised", exchange):
-                data = CallData(data, checked_params=route.plan.checked(call.params))
-        arguments = unique_id, path, data, request, is_jsonp
-        with internal_errors(self._invoker, f"the exec backend failed in add() for {call.method!r}", exchange):
+    def _checked_arguments(self, route: Route, call: JsonRpcRequest, exchange: Exchange) -> tuple[Any, ...]:
+        """Return the arguments of ``add``; the call carries its parameters as the function gets them."""
+        arguments = self.arguments(route, call, exchange)
+        if not isinstance(route.plan, CheckedPlan):
+            return arguments
+        unique_id, path, data, request, is_jsonp = arguments
+        with internal_errors(self._invoker, f"the check of the parameters of {route.url} raised", exchange):
+            data = CallData(data, checked_params=route.plan.checked(call.params))
+        return unique_id, path, data, request, is_jsonp
+
+    def _add(self, backend: ExecBackend, route: Route, arguments: tuple[Any, ...], exchange: Exchange) -> Any:
+        with internal_errors(self._invoker, f"the exec backend failed in add() for {route.name!r}", exchange):
             status, info, ticket = backend.add(*arguments)
         if not status:
             raise exception_of(info) or server_exception(BACKEND_REFUSED, str(info or "Server busy"))

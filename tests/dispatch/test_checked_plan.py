@@ -1,5 +1,6 @@
 """The error of a call whose parameters are not of their types."""
 
+import contextvars
 import datetime
 from typing import Annotated, Literal
 
@@ -173,3 +174,38 @@ def test_function_without_hints_has_no_data_in_its_error(call):
         return True
 
     assert call(function, [1])["error"] == {"code": -32602, "message": "Invalid params: missing 'b'"}
+
+
+def test_context_variables_of_a_validator_end_with_the_check():
+    variable = contextvars.ContextVar("variable", default="unset")
+
+    def set_variable(value: int) -> int:
+        variable.set("set by a validator")
+        return value
+
+    def function(value: Annotated[int, AfterValidator(set_variable)]):
+        return variable.get()
+
+    server = flaskJSONRPCServer(None, log=False)
+    server.registerFunction(function, path="/api")
+    server.registerFunction(lambda: variable.get(), path="/api", name="later")
+    batch = [rpc("function", [1], 1), rpc("later", [], 2)]
+
+    answers = call_wsgi(server.getWSGI(), post(batch)).json()
+    assert [answer["result"] for answer in answers] == ["unset", "unset"]
+    assert variable.get() == "unset"
+
+
+@pytest.mark.parametrize("backend", ["simple", "threaded"])
+def test_notification_with_wrong_parameters_is_not_lost(backend, caplog):
+    def function(value: int):
+        return value
+
+    server = flaskJSONRPCServer(None, log=3, notifBackend=backend)
+    server.registerFunction(function, path="/api")
+    notification = {"jsonrpc": "2.0", "method": "function", "params": ["x"]}
+
+    assert call_wsgi(server.getWSGI(), post(notification)).code == 204
+    server.stop()
+    assert server.stats()["notificationLostCount"] == 0
+    assert "lost" not in caplog.text
