@@ -188,7 +188,7 @@ def test_context_variables_of_a_validator_end_with_the_check():
 
     server = flaskJSONRPCServer(None, log=False)
     server.registerFunction(function, path="/api")
-    server.registerFunction(lambda: variable.get(), path="/api", name="later")
+    server.registerFunction(variable.get, path="/api", name="later")
     batch = [rpc("function", [1], 1), rpc("later", [], 2)]
 
     answers = call_wsgi(server.getWSGI(), post(batch)).json()
