@@ -248,6 +248,7 @@ class flaskJSONRPCServer(DocumentedHelpers):
         notifBackend: Any = None,
         *,
         rateLimit: str | Sequence[str] | None = None,
+        timeout: float | None = None,
     ) -> None:
         """Make a function callable.
 
@@ -263,6 +264,8 @@ class flaskJSONRPCServer(DocumentedHelpers):
             notifBackend: Where its notifications run; None: the server's ``notifBackend``.
             rateLimit: How often each client may call it, such as ``'5/minute'``, or a list of limits. They apply
                 besides the server's ``rateLimit``. Needs the extra ``limits``.
+            timeout: How long a call may take, in seconds from the arrival of its request; then the client gets the
+                error -32006. None: the server's ``timeout``; ``math.inf``: no limit.
 
         Raises:
             MissingExtraError: ``rateLimit`` is given, and ``limits`` is not installed.
@@ -271,7 +274,7 @@ class flaskJSONRPCServer(DocumentedHelpers):
         routes = self._engine.registrar.function_routes(
             dispatcher, path=path, fallback=fallback, name=name, rate_limit=rateLimit
         )
-        self._engine.register(routes, dispatcherBackend, notifBackend)
+        self._engine.register(routes, dispatcherBackend, notifBackend, timeout)
 
     @in_parent_only
     def registerInstance(
@@ -283,6 +286,7 @@ class flaskJSONRPCServer(DocumentedHelpers):
         notifBackend: Any = None,
         *,
         rateLimit: str | Sequence[str] | None = None,
+        timeout: float | None = None,
     ) -> None:
         """Make the public methods of an object callable.
 
@@ -293,13 +297,14 @@ class flaskJSONRPCServer(DocumentedHelpers):
             dispatcherBackend: Where their calls run; None: the server's ``dispatcherBackend``.
             notifBackend: Where their notifications run; None: the server's ``notifBackend``.
             rateLimit: How often each client may call each of them, as with :meth:`registerFunction`.
+            timeout: How long a call may take, as with :meth:`registerFunction`.
 
         Raises:
             MissingExtraError: ``rateLimit`` is given, and ``limits`` is not installed.
             RegistrationError: It has no public methods, or one of them cannot be registered.
         """
         routes = self._engine.registrar.instance_routes(dispatcher, path=path, fallback=fallback, rate_limit=rateLimit)
-        self._engine.register(routes, dispatcherBackend, notifBackend)
+        self._engine.register(routes, dispatcherBackend, notifBackend, timeout)
 
     @in_parent_only
     def reload(
@@ -431,7 +436,8 @@ class flaskJSONRPCServer(DocumentedHelpers):
         Returns:
             ``connPerSec_now``, ``connPerSec_old``, ``connPerSec_max`` and ``connPerSec_history``;
             ``processingRequestCount``, ``processingDispatcherCount``, ``requestCount``, ``dispatcherCount``,
-            ``dispatcherErrorCount`` and ``notificationLostCount``; ``dispatchers`` with the figures of each;
+            ``dispatcherErrorCount``, ``notificationLostCount``, ``abandonedCallCount`` and
+            ``processingAbandonedCallCount``; ``dispatchers`` with the figures of each;
             ``speedStats`` with ``<name>_max`` and ``<name>_average``; ``gc`` with the pauses of the garbage
             collection; and the figures of the exec backends. The page on statistics describes each.
         """

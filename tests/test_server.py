@@ -46,10 +46,12 @@ DOCUMENTED = {
 
 METHODS = {
     "registerFunction": (
-        "(dispatcher, path='', fallback=None, name=None, dispatcherBackend=None, notifBackend=None, *, rateLimit=None)"
+        "(dispatcher, path='', fallback=None, name=None, dispatcherBackend=None, notifBackend=None, *, rateLimit=None, "
+        "timeout=None)"
     ),
     "registerInstance": (
-        "(dispatcher, path='', fallback=None, dispatcherBackend=None, notifBackend=None, *, rateLimit=None)"
+        "(dispatcher, path='', fallback=None, dispatcherBackend=None, notifBackend=None, *, rateLimit=None, "
+        "timeout=None)"
     ),
     "start": "(joinLoop=False)",
     "stop": "(timeout=20, processingDispatcherCountMax=0)",

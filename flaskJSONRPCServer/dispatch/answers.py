@@ -190,10 +190,11 @@ class Answerer:
     def _result_from_backend(self, route: Route, backends: Backends, call: JsonRpcRequest, exchange: Exchange) -> Any:
         is_notification = call.id is ABSENT
         backend = backends.notif if is_notification else backends.dispatcher
-        if backend is None:
+        is_awaited = backend is None or not is_notification
+        if backend is None and (backend := backends.timed) is None:
             return self._invoker.invoke(route, call, exchange)
         pending = self._backend_calls.submit(backend, route, call, exchange)
-        return None if is_notification else self._backend_calls.result(pending, exchange)
+        return self._backend_calls.result(pending, exchange) if is_awaited else None
 
     def _refuse(self, message: Message, error: JsonRpcError | None = None) -> bytes:
         """Answer a message with an error: by default that the reply is too large, whether or not the call has run."""

@@ -34,12 +34,14 @@ class Exchange(Request):
         allow_compress: Whether the answer may be compressed, unless a dispatcher decides otherwise.
         callback: The name of the JSONP callback; None for a plain JSON answer.
         client_key: The client's key in the counters of the rate limits; empty without rate limits.
+        deadline: The deadline of the call that the exchange was made for, on the monotonic clock; None without one.
         outgoing_if_any: The :attr:`outgoing`, if something has used it; None means a plain JSON answer.
     """
 
     # Class-level defaults: most requests never change them, and each assignment in __init__ would cost every request.
     callback: str | None = None
     client_key = ""
+    deadline: float | None = None
     outgoing_if_any: Outgoing | None = None
     _output_format = ""
     _copy: dict[str, Any] | None = None

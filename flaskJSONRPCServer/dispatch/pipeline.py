@@ -60,6 +60,7 @@ class Steps:
         custom_process: The user's ``_requestProcess``, in the place of :meth:`Pipeline.process`.
         custom_view: The user's ``_requestHandler``; the view function of the RPC URLs in a Flask application calls it.
         limiter: Checks requests against the rate limits; None without rate limits.
+        has_timeouts: Whether calls may have deadlines, so that the arrival of each request matters.
     """
 
     answerer: Answerer
@@ -71,6 +72,7 @@ class Steps:
     custom_process: Callable[[str, str | None], Response] | None
     custom_view: Callable[[str, str | None], Any] | None
     limiter: RateLimiter | None = None
+    has_timeouts: bool = False
 
 
 class Pipeline:
@@ -126,7 +128,9 @@ class Pipeline:
         process = self.process if steps.custom_process is None else with_names(steps.custom_process)
         if self._auth is not None:  # its context variables are there for the dispatchers, but not for the next request
             process = with_own_context(process)
-        self._process = process if self._blocking_lock is None else with_lock(process, self._blocking_lock)
+        if self._blocking_lock is not None:
+            process = with_lock(process, self._blocking_lock)
+        self._process = with_arrival(process) if steps.has_timeouts else process
 
     def answer(
         self,
@@ -184,6 +188,7 @@ class Pipeline:
         Returns:
             The answer to the request if the server has stopped meanwhile, else None.
         """
+        _ = request.arrived_at  # the time that it is held counts towards the deadlines of its calls
         try:
             self._locks.wait_until_open()
         except Refusal as refusal:
@@ -323,6 +328,16 @@ def with_lock(process: Process, lock: threading.Lock) -> Process:
             return process(exchange, endpoint, route)
 
     return process_with_lock
+
+
+def with_arrival(process: Process) -> Process:
+    """Return a step that notes the arrival of each request before anything can hold it up."""
+
+    def process_with_arrival(exchange: Exchange, endpoint: Endpoint, route: Route | None) -> Response:
+        _ = exchange.arrived_at
+        return process(exchange, endpoint, route)
+
+    return process_with_arrival
 
 
 def query_params(request: Request, route: Route) -> dict[str, str]:

@@ -27,10 +27,15 @@ class Backends:
     Attributes:
         dispatcher: The backend of its calls.
         notif: The backend of its notifications.
+        timeout_s: How long its calls may take, in seconds from the arrival of the request; None for no limit.
+        timed: The backend in place of the serving thread for a route with a timeout, so that this thread can answer at
+            the deadline; None without a timeout.
     """
 
     dispatcher: ExecBackend | None
     notif: ExecBackend | None
+    timeout_s: float | None = None
+    timed: ExecBackend | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,7 +51,7 @@ class Route:
         output_format: The format of its JSONP answers; None refuses every GET.
         allows_cross_site_get: Whether it was registered to answer GET, so that a page of another site may call it by
             JSONP with the user's cookies.
-        backends: Its exec backends; None if everything runs in the serving thread.
+        backends: Its exec backends and its timeout; None if everything runs in the serving thread, without a timeout.
         names: All names of the registration, this one included; empty in a child process, which does not need them.
         rate_limit: The rate limit of each client, for all names together; None for the server's limits only.
         url: The path and the name: its key in the statistics.
@@ -66,6 +71,11 @@ class Route:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "url", self.path + self.name)
+
+    @property
+    def timeout_s(self) -> float | None:
+        """How long its calls may take, in seconds from the arrival of the request; None for no limit."""
+        return None if self.backends is None else self.backends.timeout_s
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from ..runtime.stats import Stats
 from ..sansio_jsonrpc import ABSENT, JsonRpcError, JsonRpcException, JsonRpcRequest
 from ..settings import Settings
 from .connection import ServerFacts
+from .deadlines import deadline_exception, deadline_of, has_passed
 from .exchange import Exchange
 from .exec_backend import CallAnswer, ExecBackend
 from .invoker import Invoker
@@ -76,13 +77,17 @@ class BackendCalls:
         """Wait for the locks, and submit a call to its backend.
 
         Raises:
-            JsonRpcException: The server stops, or the backend refuses the call or fails. A notification then counts
-                as lost.
+            JsonRpcException: The server stops, the deadline of the call passes, or the backend refuses the call or
+                fails. A notification then counts as lost.
         """
         try:
+            timeout_s = route.timeout_s
+            deadline = None if timeout_s is None else deadline_of(exchange.arrived_at, timeout_s)
+            if has_passed(deadline):
+                raise deadline_exception("not started")
             if self._locks.engaged:  # here, since a call that waited in the backend would keep others from running
-                self._locks.hold_call(route.lock_key)
-            return Pending(call, backend, self._add(backend, route, call, exchange))
+                self._locks.hold_call(route.lock_key, deadline)
+            return Pending(call, backend, self._add(backend, route, call, exchange, deadline))
         except JsonRpcException as exc:
             if call.id is ABSENT:
                 self._stats.count_lost(1)
@@ -115,13 +120,17 @@ class BackendCalls:
             raise self._failure(result, method, exchange) if known is None else known
         return result
 
-    def arguments(self, route: Route, call: JsonRpcRequest, exchange: Exchange) -> tuple[Any, ...]:
+    def arguments(
+        self, route: Route, call: JsonRpcRequest, exchange: Exchange, deadline: float | None = None
+    ) -> tuple[Any, ...]:
         """Return the arguments of ``add`` and ``_callDispatcher``: ``uniqueId, path, data, request, isJSONP``."""
         request = exchange.request_copy(self._copy_request)
-        return request["uniqueId"], route.path, call_data(call, route), request, exchange.output_format
+        return request["uniqueId"], route.path, call_data(call, route, deadline), request, exchange.output_format
 
-    def _add(self, backend: ExecBackend, route: Route, call: JsonRpcRequest, exchange: Exchange) -> Any:
-        arguments = self.arguments(route, call, exchange)
+    def _add(
+        self, backend: ExecBackend, route: Route, call: JsonRpcRequest, exchange: Exchange, deadline: float | None
+    ) -> Any:
+        arguments = self.arguments(route, call, exchange, deadline)
         with internal_errors(self._invoker, f"the exec backend failed in add() for {call.method!r}", exchange):
             status, info, ticket = backend.add(*arguments)
         if not status:
@@ -179,11 +188,12 @@ def internal_errors(invoker: AnyInvoker, what: str, exchange: Exchange) -> Itera
         raise invoker.internal_error(what, exchange) from exc
 
 
-def call_data(call: JsonRpcRequest, route: Route) -> dict[str, Any]:
-    """Return a call as the documented dict: ``method``, ``params``, ``id``, ``notify``."""
+def call_data(call: JsonRpcRequest, route: Route, deadline: float | None = None) -> dict[str, Any]:
+    """Return a call as the documented dict: ``method``, ``params``, ``id``, ``notify``; ``deadline`` if it has one."""
     is_notification = call.id is ABSENT
     call_id = None if is_notification else call.id
-    return {"method": route.name, "params": call.params, "id": call_id, "notify": is_notification}
+    data = {"method": route.name, "params": call.params, "id": call_id, "notify": is_notification}
+    return data if deadline is None else {**data, "deadline": deadline}
 
 
 def exception_of(info: Any) -> JsonRpcException | None:

@@ -17,8 +17,9 @@ import kombu
 from celery import states
 
 from ...dispatch.backend_context import BackendContext
+from ...dispatch.deadlines import CALL_TIMED_OUT
 from ...dispatch.exec_backend import CallAnswer
-from ...dispatch.remote import CALL_TIMED_OUT, WORKER_LOST, RemoteCall, answer_of_outcome
+from ...dispatch.remote import WORKER_LOST, RemoteCall, answer_of_outcome
 from ...runtime.concurrency import make_condition, make_event
 from ...runtime.logs import ERROR, WARNING
 from ...sansio_jsonrpc import JsonRpcError, JsonRpcException, JsonRpcInternalError

@@ -13,8 +13,9 @@ import time
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from ...dispatch.deadlines import CALL_TIMED_OUT
 from ...dispatch.locks import CALL_NOT_RUN
-from ...dispatch.remote import CALL_TIMED_OUT, WORKER_LOST
+from ...dispatch.remote import WORKER_LOST
 from ...runtime.logs import ERROR, WARNING, ServerLog
 from ...sansio_jsonrpc import JsonRpcError
 from ..base import stopped_error
