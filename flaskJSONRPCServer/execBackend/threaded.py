@@ -25,6 +25,9 @@ __all__ = ["ThreadedBackend", "ThreadedNativeBackend"]
 # a lock, knows best what happened to it. Guessed; an answer may be 50 ms late.
 _GRACE_S = 0.005
 
+# How long a greenlet may take to end after an exception was raised in it; guessed.
+_CANCEL_S = 0.02
+
 
 class ThreadedCall:
     """A call in the pool, and its answer once it has one.
@@ -120,7 +123,7 @@ class TimedCall(ThreadedCall):
             self._expire()
             return self._answer
         is_cancelled = self._cancel()
-        if self._done.wait(_GRACE_S):
+        if self._done.wait(_CANCEL_S if is_cancelled else _GRACE_S):
             return late_answer("cancelled") if is_cancelled and not self._answer[0] else self._answer
         return late_answer("abandoned") if self._pool.abandon(self) else self._answer
 
