@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import threading
 import uuid
 from collections.abc import Callable, Collection, Mapping
@@ -333,7 +332,7 @@ class Engine:
             self.exec_backends.register(for_notifications, notif=True),
         )
         timeout = self.settings.timeout if timeout is None else timeout
-        if timeout is not None and timeout < math.inf:
+        if timeout is not None and timeout < threading.TIMEOUT_MAX:  # nothing can wait longer: 292 years
             threads = self.exec_backends.register(self._deadline_backend, notif=False)
             assert threads is not None  # noqa: S101  only `simple` is None
             return with_timeout(backends, timeout, threads)

@@ -25,8 +25,10 @@ __all__ = ["ThreadedBackend", "ThreadedNativeBackend"]
 # a lock, knows best what happened to it. Guessed; an answer may be 50 ms late.
 _GRACE_S = 0.005
 
-# How long a greenlet may take to end after an exception was raised in it; guessed.
+# How long after its deadline a greenlet may take to end, once an exception was raised in it; guessed.
 _CANCEL_S = 0.02
+
+_LEAST_S = 0.001  # so that an exception reaches its greenlet in any case
 
 
 class ThreadedCall:
@@ -123,7 +125,8 @@ class TimedCall(ThreadedCall):
             self._expire()
             return self._answer
         is_cancelled = self._cancel()
-        if self._done.wait(_CANCEL_S if is_cancelled else _GRACE_S):
+        # Not so long for each: the thread may wait for a whole batch, and be late itself.
+        if self._done.wait(max(_LEAST_S, remaining_s(self._deadline + (_CANCEL_S if is_cancelled else _GRACE_S)))):
             return late_answer("cancelled") if is_cancelled and not self._answer[0] else self._answer
         return late_answer("abandoned") if self._pool.abandon(self) else self._answer
 

@@ -12,8 +12,11 @@ import flask
 import pytest
 
 from flaskJSONRPCServer import RegistrationError, SettingsError, flaskJSONRPCServer
-from flaskJSONRPCServer.execBackend import ParallelBackend, ThreadedBackend
+from flaskJSONRPCServer.dispatch.deadlines import deadline_error
+from flaskJSONRPCServer.execBackend import ParallelBackend, ThreadedBackend, threaded
+from flaskJSONRPCServer.runtime.abandoning_pool import AbandoningPool
 from flaskJSONRPCServer.runtime.concurrency import is_patched
+from flaskJSONRPCServer.runtime.stats import Stats
 from tests.execBackend.api import TIMEOUT_S, make_timed
 from tests.execBackend.backends import NAMES, OwnBackend, maker_of
 from tests.helpers import call_socket, call_wsgi, get, post, result_of, rpc, wait_until
@@ -404,6 +407,34 @@ def test_reload_keeps_the_timeout():
     assert server.reload(new)
     assert 90 < result_of(server.getWSGI(), "left") <= 100
     server.stop()
+
+
+def test_timeout_that_no_thread_could_wait_for_is_no_limit():
+    server = flaskJSONRPCServer(None, log=False, timeout=10**12)
+    server.registerFunction(lambda _connection: _connection.remaining, path="/api", name="left")
+    assert result_of(server.getWSGI(), "left") is None
+
+
+@not_in_greenlets
+def test_call_whose_deadline_passed_long_ago_is_not_waited_for(monkeypatch, gate):
+    monkeypatch.setattr(threaded, "_GRACE_S", 500)  # a thread that waits for a batch may come to its last call late
+    stats = Stats()
+    pool = AbandoningPool(1, 0, "test-pool", stats=stats, max_abandoned=1)
+    call = threaded.TimedCall(
+        gate.held,
+        is_notification=False,
+        deadline=time.monotonic() + 1000,
+        pool=pool,
+        stats=stats,
+        on_lost=gate.open,
+    )
+    assert pool.submit(call)
+    assert gate.begun.acquire(timeout=PATIENCE_S)
+    call._deadline -= 2000
+
+    assert call.wait()[2] == deadline_error("abandoned")
+    gate.open()
+    pool.stop(PATIENCE_S)
 
 
 @pytest.mark.parametrize("timeout", [0, -1, True, "1", float("nan"), [1]])

@@ -134,7 +134,7 @@ class TimedJob(Job):
         if not self._done.wait(remaining_s(self.deadline)):
             if self._withdraw(self):
                 self.expire()
-            elif not self._done.wait(_GRACE_S):
+            elif not self._done.wait(remaining_s(self.deadline + _GRACE_S)):
                 # The slot has yet to notice. It sends no call after the deadline, and kills the child of a sent one.
                 return False, {}, deadline_error("killed" if self.has_begun else "not started")
         return super().wait(decode)
