@@ -18,6 +18,10 @@ from .threaded import ThreadedBackend, TimedCall
 
 __all__ = ["DeadlineBackend", "TimedBackend", "with_timeout"]
 
+# How long after a deadline a backend that knows it, such as celery, may take to say what happens to the work. Guessed;
+# an answer may be 50 ms late.
+_GRACE_S = 0.02
+
 
 class DeadlineBackend(ThreadedBackend):
     """Runs the calls with a timeout that would run in the serving thread, each in another thread.
@@ -53,6 +57,7 @@ class DeadlineBackend(ThreadedBackend):
             stats=context.stats,
             on_lost=lambda: None,
             can_cancel=False,
+            grace_s=_GRACE_S,
         )
         if not (pool.may_abandon and pool.submit(call)):
             raise server_exception(BACKEND_REFUSED, self._too_many_abandoned(context))

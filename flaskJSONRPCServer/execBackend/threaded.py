@@ -83,6 +83,7 @@ class TimedCall(ThreadedCall):
         stats: Counts it.
         on_lost: Called if it is a notification, and expires before it begins.
         can_cancel: Whether its greenlet may be ended at the deadline.
+        grace_s: How long after its deadline it may still answer itself, in seconds; None for hardly any time.
 
     Attributes:
         counters: The counters of the thread that runs it; None before it has begun.
@@ -98,6 +99,7 @@ class TimedCall(ThreadedCall):
         stats: Stats,
         on_lost: Callable[[], object],
         can_cancel: bool = True,
+        grace_s: float | None = None,
     ) -> None:
         super().__init__(run, is_notification=is_notification)
         self.counters: ThreadCounters | None = None
@@ -106,6 +108,7 @@ class TimedCall(ThreadedCall):
         self._stats = stats
         self._on_lost = on_lost
         self._can_cancel = can_cancel
+        self._grace_s = _GRACE_S if grace_s is None else grace_s
         self._greenlet: Any = None
 
     def run(self) -> None:
@@ -126,7 +129,7 @@ class TimedCall(ThreadedCall):
             return self._answer
         is_cancelled = self._cancel()
         # Not so long for each: the thread may wait for a whole batch, and be late itself.
-        if self._done.wait(max(_LEAST_S, remaining_s(self._deadline + (_CANCEL_S if is_cancelled else _GRACE_S)))):
+        if self._done.wait(max(_LEAST_S, remaining_s(self._deadline + (_CANCEL_S if is_cancelled else self._grace_s)))):
             return late_answer("cancelled") if is_cancelled and not self._answer[0] else self._answer
         return late_answer("abandoned") if self._pool.abandon(self) else self._answer
 

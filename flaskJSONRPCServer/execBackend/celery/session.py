@@ -11,6 +11,7 @@ import json
 import math
 import time
 import uuid
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -108,6 +109,8 @@ class CallSession:
         self._pending: dict[str, PendingCall] = {}  # by the ids of their tasks; guarded by _ended
         self._is_stopped = False  # guarded by _ended
         self._done = self._failed = self._retried = 0  # guarded by _ended
+        # Celery reports one that its time limit has ended twice, one report after the other. Guarded by _ended.
+        self._failed_notifications: deque[str] = deque(maxlen=100)
         self._broker = BrokerClient(app, options, context.log, self._describe)
         name = f"{options.queue}.answers.{uuid.uuid4().hex}"
         self._replies = ReplyReceiver(
@@ -124,7 +127,9 @@ class CallSession:
             call = self._calls.begin(path, data)
         except JsonRpcException as exc:
             return True, None, self._answered((False, {}, exc))
-        return self._notify(call, message) if message["notify"] else self._send_call(call, message)
+        if message["notify"]:
+            return self._notify(call, message)
+        return self._send_call(call, message, data.get("deadline"))
 
     def _message(
         self, unique_id: str, path: str, data: dict[str, Any], request: Any, is_jsonp: str | bool
@@ -157,12 +162,14 @@ class CallSession:
             call.end(failed=failed)
         return True, None, None
 
-    def _send_call(self, call: RemoteCall, message: dict[str, Any]) -> tuple[bool, Any, Any]:
+    def _send_call(self, call: RemoteCall, message: dict[str, Any], deadline: float | None) -> tuple[bool, Any, Any]:
         self._replies.wait_settled(self._options.enqueue_timeout_s)
         timeout_s = self._options.timeout_s
         has_deadline = message.get("remaining", math.inf) < timeout_s
         limits = limits_of(message) if has_deadline else {"expires": timeout_s}
-        pending = PendingCall(str(uuid.uuid4()), call, limits["expires"], self._give_up, has_deadline=has_deadline)
+        if has_deadline and deadline is not None:
+            timeout_s = remaining_s(deadline)
+        pending = PendingCall(str(uuid.uuid4()), call, timeout_s, self._give_up, has_deadline=has_deadline)
         try:
             self._register(pending)
             if self._replies.failure is not None:
@@ -215,7 +222,7 @@ class CallSession:
         elif status == states.SUCCESS:
             self._finish(message["task_id"], lambda: self._read(result[1]), failed=result[0])
         elif message.get("task") == NOTIFY:
-            self._fail_notification(str(message.get("url")), status)
+            self._fail_notification(message["task_id"], str(message.get("url")), status)
         else:
             self._finish(message["task_id"], lambda: self._read_failure(status, result), failed=True)
 
@@ -228,9 +235,12 @@ class CallSession:
             queue = self._options.dead_letter_queue
             self._context.log.write(ERROR, f"{notification}; it is in the queue {queue!r} now")
 
-    def _fail_notification(self, url: str, status: str) -> None:
+    def _fail_notification(self, task_id: str, url: str, status: str) -> None:
         """Count a notification that Celery itself reports as failed: it has not come to its end."""
         with self._ended:
+            if task_id in self._failed_notifications:
+                return
+            self._failed_notifications.append(task_id)
             self._count(failed=True)
         if status == states.REVOKED:  # it has expired in the queue
             self._context.lose_expired(url)
