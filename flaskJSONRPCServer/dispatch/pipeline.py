@@ -29,6 +29,7 @@ from ..sansio_jsonrpc import JsonRpcRequest
 from ..settings import Settings
 from .answers import Answerer
 from .connection import ServerFacts
+from .deadlines import deadline_of
 from .exchange import Exchange
 from .rate_limits.limiter import RateLimiter
 from .rendering import Renderer, cors_headers, with_cors
@@ -206,6 +207,26 @@ class Pipeline:
     def body_limit_bytes(self, head: Environ) -> int | None:
         """Return the largest body of a request for an RPC URL; None for any other URL."""
         return self._max_body_bytes if head["PATH_INFO"] in self._router.table.endpoints else None
+
+    def expires_at(self, received: ReceivedRequest) -> float | None:
+        """Return when the deadlines of all calls of a request have passed; None if they never do.
+
+        From then on none of its calls runs, so it can be answered beyond the bounds on running calls.
+        """
+        head = received.head
+        if not self.steps.has_timeouts or "HTTP_CONTENT_ENCODING" in head:
+            return None
+        target = self.find(Request(head))
+        if target is None:
+            return None
+        endpoint, route = target
+        if route is not None:
+            timeout_s = route.timeout_s
+        elif head["REQUEST_METHOD"] == "POST" and endpoint.has_backends:
+            timeout_s = self.steps.answerer.longest_timeout_s(received.body(self._max_body_bytes), endpoint)
+        else:
+            timeout_s = None
+        return None if timeout_s is None else deadline_of(received.arrived_at, timeout_s)
 
     def refusal_headers(self, head: Environ) -> list[tuple[str, str]]:
         """Return the CORS headers for a refusal by the serving backend; none for a URL that is no RPC URL."""

@@ -54,16 +54,6 @@ class AbandoningPool(ThreadPool):
         """Whether another task could be abandoned and give up its place."""
         return len(self._abandoned) < self._max_abandoned
 
-    def withdraw(self, task: Task) -> bool:
-        """Remove a task that waits for a thread; return False if it has begun or ended."""
-        with self._lock:
-            if task not in self._waiting:
-                return False
-            self._waiting.remove(task)
-            self._unfinished.discard(task)
-            self._ended.notify_all()
-            return True
-
     def abandon(self, task: AbandonableTask) -> bool:
         """Stop counting a running task, and let another thread take its place; return False if it has ended.
 
