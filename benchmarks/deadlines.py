@@ -108,7 +108,8 @@ def sample_of(connection: http.client.HTTPConnection) -> Sample:
     connection.request("POST", "/api", _CALL, {"Content-Type": "application/json"})
     reply = json.loads(connection.getresponse().read())
     late_ms = (time.perf_counter() - begun - TIMEOUT_S) * 1000
-    return late_ms, reply["error"]["data"]["work"]
+    error = reply["error"]
+    return late_ms, error["data"]["work"] if "data" in error else f"{error['code']} {error['message']}"
 
 
 def report(case: tuple[str, str], samples: list[Sample], oversleep_ms: float) -> bool:
