@@ -32,13 +32,14 @@ from .dispatch.overrides import Overrides, json_limits, replacement
 from .dispatch.pipeline import Pipeline, Steps
 from .dispatch.rate_limits.limiter import RateLimiter
 from .dispatch.rate_limits.server import ServerRateLimits
-from .dispatch.registration import Registrar, checked_name, checked_path
+from .dispatch.registration import Registrar, checked_name, checked_path, checked_timeout
 from .dispatch.remote import RemoteCalls
 from .dispatch.rendering import Renderer
 from .dispatch.routes import Backends, Route, Router, format_path
 from .dispatch.submission import BackendCalls, OverriddenInvoker
 from .errors import RegistrationError, ServerStateError, SettingsError, unknown_name
 from .execBackend import ExecBackends, SimpleBackend, find_exec_backend, merge
+from .execBackend.deadline import DeadlineBackend, with_timeout
 from .experimental import OffloadedCodec, offload_methods
 from .http.cors import Cors
 from .http.guard import LOOPBACK_NAMES, Guard
@@ -117,9 +118,11 @@ class Engine:
         main = MainModule(lambda: facade._parentModule)
         self.facts = ServerFacts(self.name, facade, self.log, self.locks, served_by, main)
         self.backend_context = BackendContext(
-            self.facts, settings, self.router, RemoteCalls(self.stats, self.router), lambda: self.codec
+            self.facts, settings, self.router, RemoteCalls(self.stats, self.router), self.stats, lambda: self.codec
         )
         self.exec_backends = ExecBackends(self.backend_context, self.stats)
+        self._deadline_backend = DeadlineBackend()
+        self._has_timeouts = False  # whether any registration has a timeout; set once
         self._register_backends(None, None)
         self._execution: Execution | None = None  # replaced in one step, so threads need no lock
         self.codec = self._make_codec(settings)
@@ -204,10 +207,18 @@ class Engine:
         return [rule.rule for rule in self._app.url_map.iter_rules()]
 
     @in_hub
-    def register(self, routes: list[Route], dispatcher_backend: Any, notif_backend: Any) -> None:
-        """Add routes; their calls run on these backends, or on the server's defaults for None."""
-        backends = self._register_backends(dispatcher_backend, notif_backend)
-        if self._rate_limits.add_routes(routes):
+    def register(
+        self, routes: list[Route], dispatcher_backend: Any, notif_backend: Any, timeout: float | None = None
+    ) -> None:
+        """Add routes; their calls run on these backends, with this timeout, or with the server's defaults for None.
+
+        Raises:
+            RegistrationError: The timeout is invalid, or another function has one of the names already.
+        """
+        backends = self._register_backends(dispatcher_backend, notif_backend, checked_timeout(timeout))
+        is_first_timeout = not self._has_timeouts and backends is not None and backends.timeout_s is not None
+        self._has_timeouts |= is_first_timeout
+        if self._rate_limits.add_routes(routes) or is_first_timeout:
             self.rebuild()
         self.router.add([dataclasses.replace(route, backends=backends) for route in routes])
 
@@ -387,6 +398,7 @@ class Engine:
             custom_view=overrides.replaced("_requestHandler"),
             limiter=limiter,
             discovery=self._discovery,
+            has_timeouts=self._has_timeouts or settings.timeout is not None,
         )
 
     def _answerer(self, settings: Settings, overrides: Overrides, limiter: RateLimiter | None) -> Answerer:
@@ -416,14 +428,21 @@ class Engine:
         named = {"title": self.settings.name or _API_TITLE, "version": _API_VERSION}
         return {**named, **(self.settings.api_info or {})}
 
-    def _register_backends(self, dispatcher_backend: Any, notif_backend: Any) -> Backends | None:
-        """Register the backends, the defaults for None; return None if both are the serving thread."""
+    def _register_backends(
+        self, dispatcher_backend: Any, notif_backend: Any, timeout: float | None = None
+    ) -> Backends | None:
+        """Register the backends, the defaults for None; return None for the serving thread without a timeout."""
         for_calls = self.settings.dispatcherBackend if dispatcher_backend is None else dispatcher_backend
         for_notifications = self.settings.notifBackend if notif_backend is None else notif_backend
         backends = Backends(
             self.exec_backends.register(for_calls, notif=False),
             self.exec_backends.register(for_notifications, notif=True),
         )
+        timeout = self.settings.timeout if timeout is None else timeout
+        if timeout is not None and timeout < threading.TIMEOUT_MAX:  # nothing can wait longer: 292 years
+            threads = self.exec_backends.register(self._deadline_backend, notif=False)
+            assert threads is not None  # noqa: S101  only `simple` is None
+            return with_timeout(backends, timeout, threads)
         return backends if backends.dispatcher or backends.notif else None
 
     def _make_codec(self, settings: Settings) -> Codec:

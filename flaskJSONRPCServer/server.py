@@ -255,6 +255,7 @@ class flaskJSONRPCServer(DocumentedHelpers):
         notifBackend: Any = None,
         *,
         rateLimit: str | Sequence[str] | None = None,
+        timeout: float | None = None,
         validate: bool | None = None,
         validateResult: bool | None = None,
         title: str | None = None,
@@ -280,6 +281,8 @@ class flaskJSONRPCServer(DocumentedHelpers):
             notifBackend: Where its notifications run; None: the server's ``notifBackend``.
             rateLimit: How often each client may call it, such as ``'5/minute'``, or a list of limits. They apply
                 besides the server's ``rateLimit``. Needs the extra ``limits``.
+            timeout: How long a call may take, in seconds from the arrival of its request; then the client gets the
+                error -32006. None: the server's ``timeout``; ``math.inf``: no limit.
             validate: Whether parameters are checked against their hints; None: the server's ``validate``.
             validateResult: Whether the result is checked against its hint; None: the server's ``validateResult``.
             title: A title for people.
@@ -310,7 +313,7 @@ class flaskJSONRPCServer(DocumentedHelpers):
         routes = self._engine.registrar.function_routes(
             dispatcher, path=path, fallback=fallback, name=name, rate_limit=rateLimit, options=options
         )
-        self._engine.register(routes, dispatcherBackend, notifBackend)
+        self._engine.register(routes, dispatcherBackend, notifBackend, timeout)
         return dispatcher
 
     def method(self, path: Any = "", **options: Any) -> Any:
@@ -337,6 +340,7 @@ class flaskJSONRPCServer(DocumentedHelpers):
         notifBackend: Any = None,
         *,
         rateLimit: str | Sequence[str] | None = None,
+        timeout: float | None = None,
         validate: bool | None = None,
         validateResult: bool | None = None,
         tags: Sequence[str] | None = None,
@@ -354,6 +358,7 @@ class flaskJSONRPCServer(DocumentedHelpers):
             dispatcherBackend: Where their calls run; None: the server's ``dispatcherBackend``.
             notifBackend: Where their notifications run; None: the server's ``notifBackend``.
             rateLimit: How often each client may call each of them, as with :meth:`registerFunction`.
+            timeout: How long a call may take, as with :meth:`registerFunction`.
             validate: Whether parameters are checked against their hints; None: the server's ``validate``.
             validateResult: Whether results are checked against their hints; None: the server's ``validateResult``.
             tags: Words to group methods by.
@@ -373,7 +378,7 @@ class flaskJSONRPCServer(DocumentedHelpers):
         routes = self._engine.registrar.instance_routes(
             dispatcher, path=path, fallback=fallback, rate_limit=rateLimit, options=options
         )
-        self._engine.register(routes, dispatcherBackend, notifBackend)
+        self._engine.register(routes, dispatcherBackend, notifBackend, timeout)
         return dispatcher
 
     @in_parent_only
@@ -593,7 +598,8 @@ class flaskJSONRPCServer(DocumentedHelpers):
         Returns:
             ``connPerSec_now``, ``connPerSec_old``, ``connPerSec_max`` and ``connPerSec_history``;
             ``processingRequestCount``, ``processingDispatcherCount``, ``requestCount``, ``dispatcherCount``,
-            ``dispatcherErrorCount`` and ``notificationLostCount``; ``dispatchers`` with the figures of each;
+            ``dispatcherErrorCount``, ``notificationLostCount``, ``abandonedCallCount`` and
+            ``processingAbandonedCallCount``; ``dispatchers`` with the figures of each;
             ``speedStats`` with ``<name>_max`` and ``<name>_average``; ``gc`` with the pauses of the garbage
             collection; and the figures of the exec backends. The page on statistics describes each.
         """

@@ -231,6 +231,15 @@ class Settings:
         None, "a limit such as '100/minute', a list of limits, a dict, or None for no limit"
     )
     """How often each client may call."""
+    timeout: float | None = option(
+        None,
+        "a number of seconds above 0, or None: no limit",
+        lambda value: value is None or (is_number(value) and value > 0),
+    )
+    """How long a call may take, in seconds from the arrival of its request."""
+    max_abandoned_calls: int = count(64)
+    """The most calls on each pool of threads that may still run after their deadlines. Guessed: a thread costs some
+    kilobytes and perhaps a connection to a database."""
 
     backlog: int = count(10_000, most=2**31 - 1)
     read_timeout_s: float = duration(30, "seconds")
@@ -373,6 +382,8 @@ class Options(TypedDict, total=False):
     media_types: Sequence[str]
     trusted_proxies: Sequence[str]
     rateLimit: str | Sequence[str] | Mapping[str, Any] | None
+    timeout: float | None
+    max_abandoned_calls: int
     backlog: int
     read_timeout_s: float
     threads: int

@@ -100,6 +100,10 @@ class Application:
         """Answer a request without WSGI; return None if only :meth:`__call__` can answer it."""
         return None if self._is_observed() else self._pipeline.answer(received.head, received=received)
 
+    def expires_at(self, received: ReceivedRequest) -> float | None:
+        """Return when the deadlines of all calls of a request have passed; None if they never do."""
+        return None if self._is_observed() else self._pipeline.expires_at(received)
+
     def body_limit_bytes(self, head: Environ) -> int | None:
         """Return the size limit of the body of an RPC request; None for another URL."""
         return self._pipeline.body_limit_bytes(head)

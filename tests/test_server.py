@@ -47,12 +47,12 @@ DOCUMENTED = {
 METHODS = {
     "registerFunction": (
         "(dispatcher, path='', fallback=None, name=None, dispatcherBackend=None, notifBackend=None, *, rateLimit=None, "
-        "validate=None, validateResult=None, title=None, tags=None, deprecated=None, examples=None, visible=None, "
-        "notification=None)"
+        "timeout=None, validate=None, validateResult=None, title=None, tags=None, deprecated=None, examples=None, "
+        "visible=None, notification=None)"
     ),
     "registerInstance": (
         "(dispatcher, path='', fallback=None, dispatcherBackend=None, notifBackend=None, *, rateLimit=None, "
-        "validate=None, validateResult=None, tags=None, deprecated=None, visible=None)"
+        "timeout=None, validate=None, validateResult=None, tags=None, deprecated=None, visible=None)"
     ),
     "use": "(middleware, path=None)",
     "mapException": "(exception, *, code, message, data=None, path=None, name=None)",

@@ -104,6 +104,18 @@ class Answerer:
         reply = self._reply(message, endpoint, exchange)
         return reply if len(reply) <= self._max_response_bytes else self._refuse(message)
 
+    def longest_timeout_s(self, text: bytes, endpoint: Endpoint) -> float | None:
+        """Return the longest timeout of the calls in a request; None if one of them has none, or cannot be read."""
+        try:
+            message = self._read(text)
+        except BaseException as exc:
+            if is_interrupt(exc):
+                raise
+            return None
+        messages = message if isinstance(message, JsonRpcBatch) else (message,)
+        timeouts = [timeout_of(message, endpoint) for message in messages]
+        return None if None in timeouts else max(filter(None, timeouts), default=None)
+
     def _answer_batch(self, batch: JsonRpcBatch, endpoint: Endpoint, exchange: Exchange) -> bytes:
         replies: list[bytes] = []
         bytes_left = self._max_response_bytes
@@ -190,15 +202,22 @@ class Answerer:
     def _result_from_backend(self, route: Route, backends: Backends, call: JsonRpcRequest, exchange: Exchange) -> Any:
         is_notification = call.id is ABSENT
         backend = backends.notif if is_notification else backends.dispatcher
-        if backend is None:
+        is_awaited = backend is None or not is_notification
+        if backend is None and (backend := backends.timed) is None:
             return self._invoker.invoke(route, call, exchange)
         pending = self._backend_calls.submit(backend, route, call, exchange)
-        return None if is_notification else self._backend_calls.result(pending, exchange)
+        return self._backend_calls.result(pending, exchange) if is_awaited else None
 
     def _refuse(self, message: Message, error: JsonRpcError | None = None) -> bytes:
         """Answer a message with an error: by default that the reply is too large, whether or not the call has run."""
         call_id = None if isinstance(message, JsonRpcResponse) else message.id
         return self._reply_with_own_error(call_id, error or self._too_large)
+
+
+def timeout_of(message: Message, endpoint: Endpoint) -> float | None:
+    """Return the timeout of a call in seconds; None if it has none, or cannot run."""
+    route = endpoint.find(message.method) if isinstance(message, JsonRpcRequest) else None
+    return None if route is None else route.timeout_s
 
 
 def join_replies(replies: list[bytes]) -> bytes:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
 
-from ..runtime.logs import ServerLog
+from ..runtime.logs import WARNING, ServerLog
+from ..runtime.stats import Stats
 from ..sansio_jsonrpc import Codec
 from ..settings import Settings
 from .connection import ServerFacts
@@ -30,6 +31,7 @@ class BackendContext:
         settings: Its settings; they do not change while it is in use.
         router: Its routes.
         remote_calls: Counts the calls that run in other processes.
+        stats: The counters of the server.
         get_codec: Returns the codec of ``jsonBackend``, which the server makes anew when it starts.
     """
 
@@ -37,7 +39,17 @@ class BackendContext:
     settings: Settings
     router: Router
     remote_calls: RemoteCalls
+    stats: Stats
     get_codec: Callable[[], Codec]
+
+    def lose_expired(self, url: str) -> None:
+        """Count and log a notification whose deadline passed before it began.
+
+        Args:
+            url: The path and the name of its dispatcher.
+        """
+        self.stats.count_lost(1)
+        self.log.write(WARNING, f"notification {url} is lost: Deadline exceeded")
 
     @property
     def name(self) -> str:

@@ -30,8 +30,9 @@ def params_of(data: Mapping[str, Any]) -> Any:
     return data.checked_params if isinstance(data, CallData) else data.get("params")
 
 
-def call_data(call: JsonRpcRequest, route: Route) -> dict[str, Any]:
-    """Return a call as the documented dict: ``method``, ``params``, ``id``, ``notify``."""
+def call_data(call: JsonRpcRequest, route: Route, deadline: float | None = None) -> dict[str, Any]:
+    """Return a call as the documented dict: ``method``, ``params``, ``id``, ``notify``; ``deadline`` if it has one."""
     is_notification = call.id is ABSENT
     call_id = None if is_notification else call.id
-    return {"method": route.name, "params": call.params, "id": call_id, "notify": is_notification}
+    data = {"method": route.name, "params": call.params, "id": call_id, "notify": is_notification}
+    return data if deadline is None else {**data, "deadline": deadline}

@@ -13,6 +13,7 @@ from ..http.response import Outgoing
 from ..runtime.concurrency import runs_natively, sleep
 from ..runtime.logs import ServerLog
 from ..runtime.main_program import MainProgram
+from .deadlines import remaining_s
 from .exception_map import ExceptionMap
 from .facade import ServerFacade
 from .locks import Locks
@@ -31,6 +32,8 @@ Of the request
     uniqueId        str         the request's id, also in the log
     path            str         the path that was called, as '/api/'
     notify          bool        whether the client awaits no answer
+    deadline        float|None  when the call has to be answered, by time.monotonic(); None without a timeout
+    remaining       float|None  the seconds until then, 0 once it has passed; it cannot be written
 
 Of the answer
     headersOut      dict        header fields to send
@@ -187,6 +190,9 @@ class Connection(FieldsAsKeys):
     parallelPoolSize: int
     parallelId: Any
 
+    deadline: float | None = None
+    """When the call has to be answered, on the clock of :func:`time.monotonic`; None without a timeout."""
+
     def __init__(
         self, request: Request, outgoing: Outgoing, route: Route, server: ServerFacts, *, notify: bool
     ) -> None:
@@ -200,6 +206,11 @@ class Connection(FieldsAsKeys):
         self.notify = notify
         self.server = server.facade
         self.serverName = server.name
+
+    @property
+    def remaining(self) -> float | None:
+        """The seconds until :attr:`deadline`, 0 once it has passed; None without a timeout."""
+        return None if self.deadline is None else remaining_s(self.deadline)
 
     @cached_property
     def headers(self) -> dict[str, str]:

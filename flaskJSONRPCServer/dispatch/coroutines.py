@@ -10,12 +10,16 @@ from typing import Any
 
 from ..runtime.event_loop import EventLoopEndedError, EventLoopThread, LoopCall
 from ..runtime.stats import Stats
+from .deadlines import current_deadline, deadline_exception, remaining_s
 from .remote import WORKER_LOST
 from .submission import server_exception
 
 __all__ = ["CoroutineCaller", "Coroutines", "is_asynchronous"]
 
 Function = Callable[..., Any]
+
+# How long a coroutine may take to end after its cancellation, for its call to count as cancelled; guessed.
+_CANCEL_S = 0.015
 
 
 class Coroutines:
@@ -58,11 +62,16 @@ class CoroutineCaller:
         """Call the function in the context of a call, and return its result.
 
         Raises:
-            JsonRpcException: The server has stopped in the middle of the coroutine.
+            JsonRpcException: The server has stopped in the middle of the coroutine, or the deadline of the call has
+                passed: the coroutine is cancelled then.
             BaseException: The exception of the function.
         """
         try:
-            return self.begin(*args, **kwargs).result()
+            call, deadline = self.begin(*args, **kwargs), current_deadline()
+            if deadline is not None and not call.wait(remaining_s(deadline)):
+                call.cancel()
+                raise deadline_exception("cancelled" if call.wait(_CANCEL_S) else "abandoned")
+            return call.result()
         except EventLoopEndedError as exc:
             raise server_exception(WORKER_LOST, "The server has stopped in the call") from exc
 

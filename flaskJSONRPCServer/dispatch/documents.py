@@ -143,6 +143,8 @@ def extensions_of(route: Route) -> Iterable[tuple[str, Any]]:
     """Yield the members of a Method Object that OpenRPC does not know."""
     if len(route.names) > 1:
         yield "x-aliases", list(route.names[1:])
+    if route.timeout_s is not None:
+        yield "x-timeout", route.timeout_s
     backends = route.backends
     if backends is not None and backends.dispatcher is not None:
         yield "x-exec-backend", backends.dispatcher._id

@@ -35,6 +35,7 @@ class Exchange(Request):
         callback: The name of the JSONP callback; None for a plain JSON answer.
         client_key: The client's key in the counters of the rate limits; empty without rate limits.
         connection: The magic variable of the next call, if middleware has made it already.
+        deadline: The deadline of the call that the exchange was made for, on the monotonic clock; None without one.
         outgoing_if_any: The :attr:`outgoing`, if something has used it; None means a plain JSON answer.
     """
 
@@ -42,6 +43,7 @@ class Exchange(Request):
     callback: str | None = None
     client_key = ""
     connection: Any = None
+    deadline: float | None = None
     outgoing_if_any: Outgoing | None = None
     _output_format = ""
     _copy: dict[str, Any] | None = None

@@ -32,7 +32,8 @@ class ExecBackend(Protocol):
             uniqueId: The id of the request; the calls of a batch share it.
             path: The path of the dispatcher, such as ``/api/``.
             dataIn: ``method``, ``params`` (a list, a dict or None) and ``id``; ``notify`` is True for a notification,
-                the id of which is None.
+                the id of which is None; ``deadline`` is when the call has to be answered, by :func:`time.monotonic`,
+                and is missing without a timeout.
             request: The copy of the request, a dict. The calls of a batch share it.
             isJSONP: The JSONP output format; False for plain JSON.
 

@@ -12,6 +12,7 @@ from ..runtime.stats import Stats
 from ..sansio_jsonrpc import ABSENT, JsonRpcException, JsonRpcMethodNotFoundError, JsonRpcRequest
 from .call_data import params_of
 from .connection import ServerFacts
+from .deadlines import within_deadline
 from .exchange import Exchange
 from .exec_backend import CallAnswer
 from .invoker import Invoker
@@ -33,6 +34,7 @@ class CopiedExchange(Exchange):
         is_jsonp: The JSONP output format; True for the default format; False for plain JSON.
         native_thread: The value of ``_connection.nativeThread``; None detects it.
         overload: A dict of fields to set on the connection, or a function that gets it and may return another.
+        deadline: The deadline of the call, on the monotonic clock; None for none.
 
     Attributes:
         connection: The magic variable of the call; None until the dispatcher needs one.
@@ -50,12 +52,14 @@ class CopiedExchange(Exchange):
         is_jsonp: str | bool,
         native_thread: bool | None = None,
         overload: ConnectionOverload = None,
+        deadline: float | None = None,
     ) -> None:
         super().__init__({"REQUEST_METHOD": "POST", **(request.get("environ") or {})}, counters, allow_compress)
         self.unique_id = unique_id
         self._request = request
         self._native_thread = native_thread
         self._overload = overload
+        self.deadline = deadline
         output_format = jsonp.DEFAULT_FORMAT if is_jsonp is True else is_jsonp or ""
         self.use_jsonp("" if output_format else None, output_format)
 
@@ -68,6 +72,7 @@ class CopiedExchange(Exchange):
         connection.ip = self._request.get("remote_addr")
         if self._native_thread is not None:
             connection.nativeThread = self._native_thread
+        connection.deadline = self.deadline
         self.connection = apply_overload(connection, self._overload)
         return self.connection
 
@@ -132,7 +137,8 @@ class Execution:
         Args:
             unique_id: The id of its request.
             path: The path of the dispatcher, such as ``/api/``.
-            data: The call: ``method``, ``params``, ``id``; ``notify`` is True for a notification.
+            data: The call: ``method``, ``params``, ``id``; ``notify`` is True for a notification; ``deadline``, if it
+                has one.
             request: As with :class:`CopiedExchange`.
             is_jsonp: As with :class:`CopiedExchange`.
             native_thread: As with :class:`CopiedExchange`.
@@ -151,12 +157,14 @@ class Execution:
             is_jsonp=is_jsonp,
             native_thread=native_thread,
             overload=overload,
+            deadline=data.get("deadline"),
         )
         route = self._router.table.find(path, call.method)
         try:
             if route is None:
                 raise JsonRpcMethodNotFoundError
-            result = self._invoker.invoke(route, call, exchange)
+            with within_deadline(exchange.deadline):
+                result = self._invoker.invoke(route, call, exchange)
             return True, self._params(route, call, exchange), result
         except JsonRpcException as exc:
             return False, self._params(route, call, exchange), exc

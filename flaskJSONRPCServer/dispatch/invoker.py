@@ -19,6 +19,7 @@ from ..runtime.logs import DEBUG, ERROR, WARNING, ServerLog
 from ..runtime.stats import Stats
 from ..sansio_jsonrpc import JsonRpcException, JsonRpcInternalError, JsonRpcInvalidParamsError, JsonRpcRequest
 from .connection import ServerFacts
+from .deadlines import has_passed
 from .exchange import Exchange
 from .http_errors import error_of_http
 from .routes import Route
@@ -73,7 +74,7 @@ class Invoker:
 
         Raises:
             JsonRpcException: Wrong parameters; the function's own error; -32003 if the server stopped while the call
-                waited; or -32603 for any other exception.
+                waited; -32006 if its deadline passed meanwhile; or -32603 for any other exception.
             BaseException: A signal has interrupted the call to end the program, or ``should_propagate`` asks for it.
         """
         plan = route.plan
@@ -86,7 +87,7 @@ class Invoker:
             self.raise_error_of(exc, f"the check of the parameters of {route.url} raised", route, exchange)
             raise
         if self._locks.engaged:
-            self._hold(route, call)
+            self._hold(route, call, exchange)
         calls = exchange.counters.calls[route.url]
         calls.started += 1
         started_ns = perf_counter_ns()
@@ -102,9 +103,9 @@ class Invoker:
         finally:
             calls.end(perf_counter_ns() - started_ns)
 
-    def _hold(self, route: Route, call: JsonRpcRequest) -> None:
+    def _hold(self, route: Route, call: JsonRpcRequest, exchange: Exchange) -> None:
         try:
-            self._locks.hold_call(route.lock_key)
+            self._locks.hold_call(route.lock_key, exchange.deadline)
         except JsonRpcException as exc:
             if call.is_notification:
                 self._stats.count_lost(1)
@@ -175,9 +176,11 @@ class Invoker:
     def internal_error(self, what: str, exchange: Exchange) -> JsonRpcInternalError:
         """Log the exception that is being handled, and return the error for the client.
 
-        The client gets a correlation id; the log has the traceback under that id.
+        The client gets a correlation id; the log has the traceback under that id. After the deadline of its call, an
+        exception is logged at level debug: no client gets the id.
         """
-        return logged_error(self._log, what, exchange.unique_id, debug=self._debug)
+        level = DEBUG if has_passed(exchange.deadline) else ERROR
+        return logged_error(self._log, what, exchange.unique_id, debug=self._debug, level=level)
 
 
 def call_with(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
@@ -194,7 +197,7 @@ def is_sendable(exc: JsonRpcException) -> bool:
     return isinstance(error.code, int) and isinstance(error.message, str)
 
 
-def logged_error(log: ServerLog, what: str, unique_id: str, *, debug: bool) -> JsonRpcInternalError:
+def logged_error(log: ServerLog, what: str, unique_id: str, *, debug: bool, level: int = ERROR) -> JsonRpcInternalError:
     """Log the exception that is being handled, under the id of its request, and return the error for the client.
 
     Args:
@@ -202,8 +205,9 @@ def logged_error(log: ServerLog, what: str, unique_id: str, *, debug: bool) -> J
         what: The failure, in words.
         unique_id: The id of the request.
         debug: Whether the client may see the traceback.
+        level: The level of the log entry.
     """
-    log.write(ERROR, what, f"[{unique_id}]", traceback=True)
+    log.write(level, what, f"[{unique_id}]", traceback=True)
     data = {"correlationId": unique_id}
     if debug:
         data["traceback"] = traceback.format_exc()

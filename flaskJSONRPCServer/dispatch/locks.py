@@ -16,6 +16,7 @@ from typing import Any
 from ..http.refusals import ServiceUnavailable
 from ..runtime.concurrency import make_condition
 from ..sansio_jsonrpc import JsonRpcError, JsonRpcException
+from .deadlines import deadline_exception, has_passed
 
 __all__ = ["CALL_NOT_RUN", "Locks", "ReplacedKeys", "lock_key", "optional_lock_key"]
 
@@ -173,13 +174,19 @@ class Locks:
         while self.is_locked(key):
             sleep(sleep_s)
 
-    def hold_call(self, key: Hashable | None) -> None:
+    def hold_call(self, key: Hashable | None, deadline: float | None = None) -> None:
         """Block the call of a request until its dispatcher may run.
 
+        Args:
+            key: The dispatcher.
+            deadline: The deadline of the call, on the monotonic clock; None for none.
+
         Raises:
-            JsonRpcException: -32003: the server has stopped meanwhile.
+            JsonRpcException: -32003: the server has stopped meanwhile; -32006: the deadline has passed meanwhile.
         """
-        if not self.wait_in_period(key):
+        if not self._block_while(lambda: self._is_locked(key), math.inf if deadline is None else deadline):
+            if has_passed(deadline):
+                raise deadline_exception("not started")
             raise JsonRpcException.exc_from_error(JsonRpcError(CALL_NOT_RUN, "Not run: the server has stopped"))
 
     def wait_in_period(self, key: Hashable | None, is_abandoned: Callable[[], bool] = lambda: False) -> bool:
@@ -213,13 +220,13 @@ class Locks:
             self._period.ends_at = time.monotonic() + in_s
             self._changed.notify_all()
 
-    def _block_while(self, is_held: Callable[[], bool]) -> bool:
-        """Block while ``is_held()``, and return True; return False if the period ends first."""
+    def _block_while(self, is_held: Callable[[], bool], deadline: float = math.inf) -> bool:
+        """Block while ``is_held()``, and return True; return False if the period ends or the deadline passes first."""
         with self._changed:
             period = self._period
             while is_held():
-                seconds_left = period.seconds_left()
-                if not seconds_left:
+                seconds_left = min(period.seconds_left(), deadline - time.monotonic())
+                if seconds_left <= 0:
                     return False
                 self._changed.wait(None if seconds_left == math.inf else seconds_left)
             return True

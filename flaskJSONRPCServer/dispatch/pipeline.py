@@ -31,6 +31,7 @@ from ..settings import Settings
 from .answers import Answerer
 from .checked_plan import CheckedPlan
 from .connection import ServerFacts
+from .deadlines import deadline_of
 from .discovery import DISCOVER, Discovery, document_response
 from .exchange import Exchange
 from .rate_limits.limiter import RateLimiter
@@ -64,6 +65,7 @@ class Steps:
         custom_view: The user's ``_requestHandler``; the view function of the RPC URLs in a Flask application calls it.
         limiter: Checks requests against the rate limits; None without rate limits.
         discovery: Makes the documents of the server; None if it shows none.
+        has_timeouts: Whether calls may have deadlines, so that the arrival of each request matters.
     """
 
     answerer: Answerer
@@ -76,6 +78,7 @@ class Steps:
     custom_view: Callable[[str, str | None], Any] | None
     limiter: RateLimiter | None = None
     discovery: Discovery | None = None
+    has_timeouts: bool = False
 
 
 class Pipeline:
@@ -132,7 +135,9 @@ class Pipeline:
         process = self.process if steps.custom_process is None else with_names(steps.custom_process)
         if self._auth is not None:  # its context variables are there for the dispatchers, but not for the next request
             process = with_own_context(process)
-        self._process = process if self._blocking_lock is None else with_lock(process, self._blocking_lock)
+        if self._blocking_lock is not None:
+            process = with_lock(process, self._blocking_lock)
+        self._process = with_arrival(process) if steps.has_timeouts else process
 
     def answer(
         self,
@@ -223,6 +228,7 @@ class Pipeline:
         Returns:
             The answer to the request if the server has stopped meanwhile, else None.
         """
+        _ = request.arrived_at  # the time that it is held counts towards the deadlines of its calls
         try:
             self._locks.wait_until_open()
         except Refusal as refusal:
@@ -240,6 +246,26 @@ class Pipeline:
     def body_limit_bytes(self, head: Environ) -> int | None:
         """Return the largest body of a request for an RPC URL; None for any other URL."""
         return self._max_body_bytes if head["PATH_INFO"] in self._router.table.endpoints else None
+
+    def expires_at(self, received: ReceivedRequest) -> float | None:
+        """Return when the deadlines of all calls of a request have passed; None if they never do.
+
+        From then on none of its calls runs, so it can be answered beyond the bounds on running calls.
+        """
+        head = received.head
+        if not self.steps.has_timeouts or "HTTP_CONTENT_ENCODING" in head:
+            return None
+        target = self.find(Request(head))
+        if target is None:
+            return None
+        endpoint, route = target
+        if route is not None:
+            timeout_s = route.timeout_s
+        elif head["REQUEST_METHOD"] == "POST" and endpoint.has_backends:
+            timeout_s = self.steps.answerer.longest_timeout_s(received.body(self._max_body_bytes), endpoint)
+        else:
+            timeout_s = None
+        return None if timeout_s is None else deadline_of(received.arrived_at, timeout_s)
 
     def refusal_headers(self, head: Environ) -> list[tuple[str, str]]:
         """Return the CORS headers for a refusal by the serving backend; none for a URL that is no RPC URL."""
@@ -372,6 +398,16 @@ def with_lock(process: Process, lock: threading.Lock) -> Process:
             return process(exchange, endpoint, route)
 
     return process_with_lock
+
+
+def with_arrival(process: Process) -> Process:
+    """Return a step that notes the arrival of each request before anything can hold it up."""
+
+    def process_with_arrival(exchange: Exchange, endpoint: Endpoint, route: Route | None) -> Response:
+        _ = exchange.arrived_at
+        return process(exchange, endpoint, route)
+
+    return process_with_arrival
 
 
 def query_params(request: Request, route: Route) -> dict[str, str]:

@@ -13,7 +13,6 @@ from .exec_backend import CallAnswer
 from .routes import Route, Router
 
 __all__ = [
-    "CALL_TIMED_OUT",
     "WORKER_LOST",
     "RemoteCall",
     "RemoteCalls",
@@ -24,9 +23,6 @@ __all__ = [
 
 WORKER_LOST: Final = -32005
 """Error code of a call whose process ended before it answered. The call may have done its work."""
-
-CALL_TIMED_OUT: Final = -32006
-"""Error code of a call that ran longer than its backend allows. It was ended, and may have done its work."""
 
 RESPONSE_FIELDS: Final = ("headersOut", "cookiesOut", "mimeType", "jsonp", "allowCompress")
 """The fields of the magic variable with which a dispatcher changes the response."""

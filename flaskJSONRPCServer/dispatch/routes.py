@@ -29,10 +29,15 @@ class Backends:
     Attributes:
         dispatcher: The backend of its calls.
         notif: The backend of its notifications.
+        timeout_s: How long its calls may take, in seconds from the arrival of the request; None for no limit.
+        timed: The backend in place of the serving thread for a route with a timeout, so that this thread can answer at
+            the deadline; None without a timeout.
     """
 
     dispatcher: ExecBackend | None
     notif: ExecBackend | None
+    timeout_s: float | None = None
+    timed: ExecBackend | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,7 +53,7 @@ class Route:
         output_format: The format of its JSONP answers; None refuses every GET.
         allows_cross_site_get: Whether it was registered to answer GET, so that a page of another site may call it by
             JSONP with the user's cookies.
-        backends: Its exec backends; None if everything runs in the serving thread.
+        backends: Its exec backends and its timeout; None if everything runs in the serving thread, without a timeout.
         names: All names of the registration, this one included; empty in a child process, which does not need them.
         rate_limit: The rate limit of each client, for all names together; None for the server's limits only.
         contract: The types, documentation and errors of the function; None in a child process, where they are not used.
@@ -83,6 +88,11 @@ class Route:
         object.__setattr__(self, "url", self.path + self.name)
         object.__setattr__(self, "write_result", write)
         object.__setattr__(self, "target", target)
+
+    @property
+    def timeout_s(self) -> float | None:
+        """How long its calls may take, in seconds from the arrival of the request; None for no limit."""
+        return None if self.backends is None else self.backends.timeout_s
 
 
 BuiltIn = Callable[[str], Route]

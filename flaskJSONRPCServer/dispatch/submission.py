@@ -21,6 +21,7 @@ from ..settings import Settings
 from .call_data import CallData, call_data
 from .checked_plan import CheckedPlan
 from .connection import ServerFacts
+from .deadlines import deadline_exception, deadline_of, has_passed
 from .exchange import Exchange
 from .exec_backend import CallAnswer, ExecBackend
 from .invoker import Invoker
@@ -79,13 +80,17 @@ class BackendCalls:
         """Check the parameters, wait for the locks, and submit a call to its backend.
 
         Raises:
-            JsonRpcException: The parameters are wrong; or the server stops, or the backend refuses the call or fails.
-                A notification then counts as lost, unless its parameters are wrong.
+            JsonRpcException: The parameters are wrong; or the server stops, the deadline of the call passes, or the
+                backend refuses the call or fails. A notification then counts as lost, unless its parameters are wrong.
         """
-        arguments = self._checked_arguments(route, call, exchange)
+        timeout_s = route.timeout_s
+        deadline = None if timeout_s is None else deadline_of(exchange.arrived_at, timeout_s)
+        arguments = self._checked_arguments(route, call, exchange, deadline)
         try:
+            if has_passed(deadline):
+                raise deadline_exception("not started")
             if self._locks.engaged:  # here, since a call that waited in the backend would keep others from running
-                self._locks.hold_call(route.lock_key)
+                self._locks.hold_call(route.lock_key, deadline)
             return Pending(call, backend, self._add(backend, route, arguments, exchange))
         except JsonRpcException as exc:
             if call.id is ABSENT:
@@ -149,14 +154,18 @@ class BackendCalls:
         exchange.request_copy(self._copy_request)
         _ = exchange.outgoing
 
-    def arguments(self, route: Route, call: JsonRpcRequest, exchange: Exchange) -> tuple[Any, ...]:
+    def arguments(
+        self, route: Route, call: JsonRpcRequest, exchange: Exchange, deadline: float | None = None
+    ) -> tuple[Any, ...]:
         """Return the arguments of ``add`` and ``_callDispatcher``: ``uniqueId, path, data, request, isJSONP``."""
         request = exchange.request_copy(self._copy_request)
-        return request["uniqueId"], route.path, call_data(call, route), request, exchange.output_format
+        return request["uniqueId"], route.path, call_data(call, route, deadline), request, exchange.output_format
 
-    def _checked_arguments(self, route: Route, call: JsonRpcRequest, exchange: Exchange) -> tuple[Any, ...]:
+    def _checked_arguments(
+        self, route: Route, call: JsonRpcRequest, exchange: Exchange, deadline: float | None
+    ) -> tuple[Any, ...]:
         """Return the arguments of ``add``; the call carries its parameters as the function gets them."""
-        arguments = self.arguments(route, call, exchange)
+        arguments = self.arguments(route, call, exchange, deadline)
         if not isinstance(route.plan, CheckedPlan):
             return arguments
         unique_id, path, data, request, is_jsonp = arguments

@@ -14,7 +14,13 @@ __all__ = ["PreparedBackend", "already_running_error", "stopped_error"]
 
 
 class PreparedBackend(ABC):
-    """Base class of the exec backends of the package: they start with the parts of a server, not with the server."""
+    """Base class of the exec backends of the package: they start with the parts of a server, not with the server.
+
+    Attributes:
+        keeps_deadlines: Whether ``add`` does not block, and ``check`` answers each call at its deadline.
+    """
+
+    keeps_deadlines = False
 
     def start(self, server: ServerFacade) -> None:
         """Start the backend, as the documented contract has it; see :meth:`begin`."""

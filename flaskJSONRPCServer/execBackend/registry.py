@@ -42,10 +42,12 @@ class RegisteredBackend:
     Attributes:
         _id: The name of the backend.
         backend: The object or dict.
+        keeps_deadlines: Whether the backend itself answers each call at its deadline.
     """
 
     def __init__(self, backend: BackendObject, owner: ExecBackends) -> None:
         self.backend = backend
+        self.keeps_deadlines = member_of(backend, "keeps_deadlines") is True
         self._id = str(member_of(backend, "_id"))
         self.is_started = False  # written under the owner's lock, read without it
         self.check: Callable[[str, Any], CallAnswer] = member_of(backend, "check")
@@ -59,6 +61,11 @@ class RegisteredBackend:
         if not self.is_started:
             self._owner.start_one(self)
         return self._add(uniqueId, path, dataIn, request, isJSONP)
+
+    def ensure_started(self) -> None:
+        """Start the backend, unless it is running."""
+        if not self.is_started:
+            self._owner.start_one(self)
 
     def start(self, server: ServerFacade) -> None:
         """Start the backend, if it has a ``start``."""

@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from ..dispatch.backend_context import BackendContext
+from ..dispatch.coroutines import CoroutineCaller
+from ..dispatch.deadlines import Work, deadline_error, has_passed, remaining_s
 from ..dispatch.exec_backend import CallAnswer
 from ..dispatch.facade import ServerFacade
 from ..dispatch.remote import WORKER_LOST
-from ..runtime.concurrency import make_event, start_native_thread, start_thread
+from ..dispatch.routes import Route
+from ..runtime.abandoning_pool import AbandoningPool
+from ..runtime.concurrency import current_greenlet, make_event, start_native_thread, start_thread, throw_into
+from ..runtime.counters import ThreadCounters
 from ..runtime.interrupts import is_interrupt
+from ..runtime.stats import Stats
 from ..runtime.thread_pool import ThreadPool
 from ..sansio_jsonrpc import JsonRpcError
 from .base import PreparedBackend, already_running_error, stopped_error
 
 __all__ = ["ThreadedBackend", "ThreadedNativeBackend"]
+
+# How long after its deadline a call may still answer itself: one that notices its deadline, such as where it waits for
+# a lock, knows best what happened to it. Guessed; an answer may be 50 ms late.
+_GRACE_S = 0.005
+
+# How long after its deadline a greenlet or a coroutine may take to end, once an exception was raised in it; guessed.
+_CANCEL_S = 0.02
+
+_LEAST_S = 0.001  # so that an exception reaches its greenlet in any case
 
 
 class ThreadedCall:
@@ -59,6 +74,81 @@ class ThreadedCall:
         return self._answer
 
 
+class TimedCall(ThreadedCall):
+    """A call with a deadline: its answer comes then, whether or not it has ended.
+
+    Args:
+        run: Runs the call and returns its answer.
+        is_notification: Whether the call is a notification.
+        deadline: When it has to be answered, on the monotonic clock.
+        pool: The pool that runs it.
+        stats: Counts it.
+        on_lost: Called if it is a notification, and expires before it begins.
+        can_cancel: Whether its greenlet may be ended at the deadline.
+        grace_s: How long after its deadline it may still answer itself, in seconds; None for hardly any time.
+
+    Attributes:
+        counters: The counters of the thread that runs it; None before it has begun.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[], CallAnswer],
+        *,
+        is_notification: bool,
+        deadline: float,
+        pool: AbandoningPool,
+        stats: Stats,
+        on_lost: Callable[[], object],
+        can_cancel: bool = True,
+        grace_s: float | None = None,
+    ) -> None:
+        super().__init__(run, is_notification=is_notification)
+        self.counters: ThreadCounters | None = None
+        self._deadline = deadline
+        self._pool = pool
+        self._stats = stats
+        self._on_lost = on_lost
+        self._can_cancel = can_cancel
+        self._grace_s = _GRACE_S if grace_s is None else grace_s
+        self._greenlet: Any = None
+
+    def run(self) -> None:
+        """Run the call, unless it has expired while it waited for a thread."""
+        if has_passed(self._deadline):
+            self._expire()
+            return
+        self._greenlet = current_greenlet() if self._can_cancel else None
+        self.counters = self._stats.thread_counters()
+        super().run()
+
+    def wait(self) -> CallAnswer:
+        """Wait for the answer until the deadline, and return it, or the error that says how far the call has come."""
+        if self._done.wait(remaining_s(self._deadline)):
+            return self._answer
+        if self._pool.withdraw(self):
+            self._expire()
+            return self._answer
+        is_cancelled = self._cancel()
+        # Not so long for each: the thread may wait for a whole batch, and be late itself.
+        if self._done.wait(max(_LEAST_S, remaining_s(self._deadline + (_CANCEL_S if is_cancelled else self._grace_s)))):
+            return late_answer("cancelled") if is_cancelled and not self._answer[0] else self._answer
+        return late_answer("abandoned") if self._pool.abandon(self) else self._answer
+
+    def _cancel(self) -> bool:
+        """Raise an exception in the greenlet that runs the call; return False if it runs in a native thread."""
+        if self._greenlet is None:
+            return False
+        throw_into(self._greenlet, lambda: not self._done.is_set())
+        return True
+
+    def _expire(self) -> None:
+        self._answer = late_answer("not started")
+        if self.is_notification:
+            self._on_lost()
+        self._done.set()
+
+
 class ThreadedBackend(PreparedBackend):
     """Runs calls in a pool of threads; under gevent, of greenlets.
 
@@ -71,6 +161,7 @@ class ThreadedBackend(PreparedBackend):
     """
 
     _id = "threaded"
+    keeps_deadlines = True
     _start_thread = staticmethod(start_thread)
 
     def __init__(
@@ -80,7 +171,7 @@ class ThreadedBackend(PreparedBackend):
         self._pool_threads = pool_threads
         self._queue_calls = queue_calls
         self._context: BackendContext | None = None
-        self._pool: ThreadPool | None = None
+        self._pool: AbandoningPool | None = None
 
     def begin(self, context: BackendContext) -> None:
         """Start the pool.
@@ -88,20 +179,28 @@ class ThreadedBackend(PreparedBackend):
         Raises:
             ServerStateError: The backend runs for a server already.
         """
+        settings = context.settings
+        queue_calls = settings.max_exec_queue_calls if self._queue_calls is None else self._queue_calls
+        self._begin(context, self._pool_threads or settings.exec_pool_threads, queue_calls)
+
+    def _begin(self, context: BackendContext, threads: int, queue_calls: int) -> None:
         if self._pool is not None and self._context is not None:
             raise already_running_error(self._id, self._context)
-        settings = context.settings
         self._context = context
-        self._queue = settings.max_exec_queue_calls if self._queue_calls is None else self._queue_calls
-        threads = self._pool_threads or settings.exec_pool_threads
-        self._pool = ThreadPool(threads, self._queue, f"{context.name}-{self._id}", self._start_thread)
+        self._queue = queue_calls
+        self._pool = AbandoningPool(
+            threads,
+            queue_calls,
+            f"{context.name}-{self._id}",
+            self._start_thread,
+            stats=context.stats,
+            max_abandoned=context.settings.max_abandoned_calls,
+        )
 
     def add(
         self, uniqueId: str, path: str, dataIn: dict[str, Any], request: Any, isJSONP: str | bool = False
     ) -> tuple[bool, Any, Any]:
         """Queue a call."""
-        import flask  # here: child processes of other backends import this module, and do without Flask
-
         pool, context = self._pool, self._context
         if pool is None or context is None:
             return False, f"exec backend {self._id!r} has stopped", None
@@ -109,11 +208,46 @@ class ThreadedBackend(PreparedBackend):
         def run() -> CallAnswer:
             return context.call_dispatcher(uniqueId, path, dataIn, request, isJSONP)
 
-        in_context = flask.copy_current_request_context(run) if flask.has_request_context() else run
-        call = ThreadedCall(in_context, is_notification=bool(dataIn.get("notify")))
+        call = self._make_call(pool, context, self._in_context(run), path, dataIn)
+        if call is None:
+            return False, self._too_many_abandoned(context), None
         if pool.submit(call):
             return True, None, call
         return False, f"Server busy: exec backend {self._id!r} has {self._queue} calls waiting already", None
+
+    def _make_call(
+        self,
+        pool: AbandoningPool,
+        context: BackendContext,
+        run: Callable[[], CallAnswer],
+        path: str,
+        data: Mapping[str, Any],
+    ) -> ThreadedCall | None:
+        """Return a call; None if it has a deadline, and too many threads were left behind at theirs."""
+        is_notification, deadline = bool(data.get("notify")), data.get("deadline")
+        if deadline is None:
+            return ThreadedCall(run, is_notification=is_notification)
+        if not pool.may_abandon:
+            return None
+        return TimedCall(
+            run,
+            is_notification=is_notification,
+            deadline=deadline,
+            pool=pool,
+            stats=context.stats,
+            on_lost=lambda: context.lose_expired(path + data["method"]),
+            grace_s=_CANCEL_S if is_coroutine(context.router.table.find(path, data["method"])) else None,
+        )
+
+    def _too_many_abandoned(self, context: BackendContext) -> str:
+        limit = context.settings.max_abandoned_calls
+        return f"Server busy: {limit} calls on exec backend {self._id!r} still run after their deadlines"
+
+    def _in_context(self, run: Callable[[], CallAnswer]) -> Callable[[], CallAnswer]:
+        """Return the function in a copy of the request's Flask context, if it has one."""
+        import flask  # here: child processes of other backends import this module, and do without Flask
+
+        return flask.copy_current_request_context(run) if flask.has_request_context() else run
 
     def check(self, uniqueId: str, ticket: ThreadedCall) -> CallAnswer:
         """Wait for the answer of a call."""
@@ -125,7 +259,10 @@ class ThreadedBackend(PreparedBackend):
         return 0 if pool is None else stop_pool(pool, timeout, processingDispatcherCountMax)
 
     def stats(self, inMS: bool = False) -> dict[str, Any]:
-        """Return ``<id>_poolSize``, ``_threads``, ``_waiting``, ``_running``, ``_done`` and ``_refused``."""
+        """Return the counts of the pool, each under ``<id>_<name>``.
+
+        The names are ``poolSize``, ``threads``, ``waiting``, ``running``, ``done``, ``refused`` and ``abandoned``.
+        """
         counts = {} if self._pool is None else self._pool.counts()
         return {f"{self._id}_{name}": count for name, count in counts.items()}
 
@@ -135,6 +272,16 @@ class ThreadedNativeBackend(ThreadedBackend):
 
     _id = "threadedNative"
     _start_thread = staticmethod(start_native_thread)
+
+
+def is_coroutine(route: Route | None) -> bool:
+    """Return whether a call of a route awaits a coroutine, which can be cancelled."""
+    return route is not None and isinstance(route.caller, CoroutineCaller)
+
+
+def late_answer(work: Work) -> CallAnswer:
+    """Return the answer of a call whose deadline has passed."""
+    return False, {}, deadline_error(work)
 
 
 def stop_pool(pool: ThreadPool, timeout_s: float, allowed: int) -> int:

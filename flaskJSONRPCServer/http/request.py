@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property, partial
@@ -14,7 +15,7 @@ from .body import read_body, read_parsed_body
 if TYPE_CHECKING:
     import werkzeug.wrappers
 
-__all__ = ["CLIENT_SOCKET", "Environ", "ReceivedRequest", "Request", "RequestCopy", "client_of"]
+__all__ = ["ARRIVED_AT", "CLIENT_SOCKET", "Environ", "ReceivedRequest", "Request", "RequestCopy", "client_of"]
 
 Environ = dict[str, Any]
 
@@ -25,6 +26,8 @@ CLIENT_SOCKET = "flaskJSONRPCServer.socket"
 _SCHEME = re.compile(r"https?")
 _AUTHORITY = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::\d+)?")
 _PREFIX = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+=:@-]*)+")
+ARRIVED_AT = "flaskJSONRPCServer.arrived_at"
+"""The key of a WSGI environ for the arrival of the request, by :func:`time.monotonic`; backends may leave it out."""
 
 _SOCKETS = (CLIENT_SOCKET, "werkzeug.socket", "gunicorn.socket")
 
@@ -39,6 +42,10 @@ class ReceivedRequest(Protocol):
     @property
     def environ(self) -> Environ:
         """The WSGI environ, made on first access."""
+
+    @property
+    def arrived_at(self) -> float:
+        """When the request arrived, by :func:`time.monotonic`."""
 
     def body(self, limit_bytes: int) -> bytes:
         """Return the body.
@@ -94,6 +101,17 @@ class Request:
         from werkzeug.wrappers import Request as ParsedRequest
 
         return ParsedRequest(self.environ)
+
+    @cached_property
+    def arrived_at(self) -> float:
+        """When the request arrived, by :func:`time.monotonic`; the first access, if the serving backend does not know.
+
+        Only the deadlines of calls need it, so a request without them reads no clock.
+        """
+        if self._received is not None:
+            return self._received.arrived_at
+        arrived_at: float | None = self.head.get(ARRIVED_AT)
+        return time.monotonic() if arrived_at is None else arrived_at
 
     @cached_property
     def unique_id(self) -> str:

@@ -25,6 +25,7 @@ __all__ = [
     "Event",
     "NativeThread",
     "can_import_gevent",
+    "current_greenlet",
     "in_main_thread",
     "in_native_thread",
     "is_patched",
@@ -43,6 +44,7 @@ __all__ = [
     "spawn_in_hub",
     "start_native_thread",
     "start_thread",
+    "throw_into",
 ]
 
 # The hub that started each running native thread, by the ident of the thread.
@@ -203,6 +205,30 @@ def runs_natively() -> bool:
     import gevent
 
     return not isinstance(gevent.getcurrent(), gevent.Greenlet)
+
+
+def current_greenlet() -> Any:
+    """Return the calling greenlet; None if the caller runs in a native thread."""
+    if runs_natively():
+        return None
+    import gevent
+
+    return gevent.getcurrent()
+
+
+def throw_into(greenlet: Any, is_wanted: Callable[[], bool]) -> None:
+    """Raise GreenletExit in a greenlet where it waits, unless it is no longer wanted by then. Any thread may do it.
+
+    Unlike gevent's ``kill``, this cannot hit what the greenlet does next: nothing runs between the check and the
+    exception.
+    """
+    import gevent
+
+    def throw() -> None:
+        if is_wanted():
+            greenlet.throw(gevent.GreenletExit("the deadline of the call has passed"))
+
+    greenlet.parent.loop.run_callback_threadsafe(throw)
 
 
 def spawn_in_hub(target: Callable[[], object]) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from numbers import Real
-from typing import Any
+from typing import Any, Protocol
 
 from .concurrency import make_condition, make_lock
 from .counters import Calls, ThreadCounters
@@ -39,6 +39,14 @@ class ThreadEnd:
         self._ended.append(self._counters)
 
 
+class Abandoned(Protocol):
+    """A call that was answered at its deadline, while its thread runs on."""
+
+    @property
+    def counters(self) -> ThreadCounters | None:
+        """The counters of its thread; None before it has begun."""
+
+
 class Stats:
     """Counts requests and calls, and the mean and maximum of named durations.
 
@@ -62,6 +70,8 @@ class Stats:
         self.awaiting_idle = 0  # written under _lock, read without it
         self._lost_notifications = 0  # guarded by _lock
         self._set_aside = 0  # guarded by _lock
+        self._abandoned: set[Abandoned] = set()  # guarded by _lock
+        self._abandoned_total = 0  # guarded by _lock
 
     def thread_counters(self) -> ThreadCounters:
         """Return the counters of the calling thread."""
@@ -77,10 +87,13 @@ class Stats:
 
     def own_calls(self) -> int:
         """Return how many calls the calling thread runs; in a coroutine, the thread that waits for it."""
+        return self._own_counters().calls_running()
+
+    def _own_counters(self) -> ThreadCounters:
         counters = _waiting.get()
         if counters is None or counters not in self._counters:  # of another server, or of a thread that has ended
-            counters = self.thread_counters()
-        return counters.calls_running()
+            return self.thread_counters()
+        return counters
 
     def mark_waiting(self) -> None:
         """Attribute what runs in this context to the calling thread, which is about to wait for it."""
@@ -110,6 +123,21 @@ class Stats:
         with self._lock:
             self._lost_notifications += notifications
 
+    def abandon(self, call: Abandoned) -> None:
+        """Count a call that was answered at its deadline, while its thread runs on.
+
+        :meth:`wait_calls_idle` does not wait for it: it may never end.
+        """
+        with self._idle:
+            self._abandoned.add(call)
+            self._abandoned_total += 1
+            self._idle.notify_all()
+
+    def end_abandoned(self, call: Abandoned) -> None:
+        """Count an abandoned call as ended."""
+        with self._lock:
+            self._abandoned.discard(call)
+
     def wait_idle(self, timeout_s: float, allowed: int = 0) -> int:
         """Wait until at most ``allowed`` requests are being processed.
 
@@ -124,8 +152,13 @@ class Stats:
         Returns:
             The number still running; more than ``allowed`` only after the timeout.
         """
-        own = self.own_calls()
-        return self._wait(lambda: self._calls_running() - own - self._set_aside, timeout_s, allowed)
+        counters = self._own_counters()
+        own = counters.calls_running()
+        return self._wait(
+            lambda: self._calls_running() - own - self._set_aside - self._abandoned_running(counters),
+            timeout_s,
+            allowed,
+        )
 
     @contextmanager
     def set_aside(self) -> Iterator[None]:
@@ -181,6 +214,7 @@ class Stats:
             self._sample()
             rates = self._rate.report()
             lost = self._lost_notifications
+            abandoned, abandoned_total = len(self._abandoned), self._abandoned_total
         calls = totals.calls
         return {
             **rates,
@@ -188,8 +222,10 @@ class Stats:
             "dispatcherCount": totals.calls_started(),
             "dispatcherErrorCount": sum(calls_of_url.failed for calls_of_url in calls.values()),
             "notificationLostCount": lost,
+            "abandonedCallCount": abandoned_total,
             "processingRequestCount": totals.requests_started - totals.requests_done,
             "processingDispatcherCount": totals.calls_running(),
+            "processingAbandonedCallCount": abandoned,
             "speedStats": speed_stats(totals, 1.0 if in_ms else 1e-3),
             "dispatchers": {url: calls_report(calls[url], 1e-6 if in_ms else 1e-9) for url in sorted(calls)},
         }
@@ -221,6 +257,11 @@ class Stats:
 
     def _calls_running(self) -> int:
         return self._ended_total.calls_running() + sum(counters.calls_running() for counters in self._counters)
+
+    def _abandoned_running(self, own: ThreadCounters) -> int:
+        """Return how many abandoned dispatchers run, not counting those of the thread with these counters."""
+        every_thread = [call.counters for call in self._abandoned]
+        return sum(counters.calls_running() for counters in every_thread if counters and counters is not own)
 
     def _wait(self, busy: Callable[[], int], timeout_s: float, allowed: int) -> int:
         with self._idle:

@@ -104,6 +104,17 @@ class ThreadPool:
             self._wake_one_or_withdraw()
         return refused
 
+    def withdraw(self, task: Task) -> bool:
+        """Remove a task that waits for a thread; return False if it has begun or ended."""
+        with self._lock:
+            if task not in self._waiting:
+                return False
+            self._waiting.remove(task)
+            self._unfinished.discard(task)
+            if self._is_stopping:
+                self._ended.notify_all()
+            return True
+
     def adopt(self, task: Task) -> None:
         """Count a task that a foreign thread runs already towards the bound of the pool."""
         with self._lock:

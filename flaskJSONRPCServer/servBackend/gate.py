@@ -25,6 +25,9 @@ class RpcApplication(Protocol):
     def respond(self, received: ReceivedRequest) -> Response | None:
         """Answer one request. Return None if it must be answered by WSGI."""
 
+    def expires_at(self, received: ReceivedRequest) -> float | None:
+        """Return when the deadlines of all calls of a request have passed; None if they never do."""
+
     def body_limit_bytes(self, head: dict[str, Any]) -> int | None:
         """Return the limit of the body of an RPC request; None for any other request."""
 
@@ -81,6 +84,10 @@ class Gate:
             self._inside.discard(thread)
             if self._held:
                 self._wake_waiting()
+
+    def expires_at(self, received: ReceivedRequest) -> float | None:
+        """Return when the deadlines of all calls of a request have passed; None if they never do. Never waits."""
+        return None if self._rpc is None else self._rpc.expires_at(received)
 
     def body_limit_bytes(self, head: dict[str, Any]) -> int | None:
         """Return the limit of the body of an RPC request; None for any other request. Never waits."""

@@ -10,6 +10,7 @@ import io
 import os
 import socket
 import ssl
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -18,7 +19,7 @@ import gevent
 from gevent.pywsgi import WSGIHandler
 
 from ..http.refusals import Refusal, ServiceUnavailable
-from ..http.request import CLIENT_SOCKET
+from ..http.request import ARRIVED_AT, CLIENT_SOCKET
 from ..http.response import refusal_response
 from ..runtime.interrupts import is_interrupt
 from .native.limits import Head
@@ -143,6 +144,7 @@ class PywsgiHandler(WSGIHandler):
         environ = {
             **self.server.get_environ(),
             **parser.head,
+            ARRIVED_AT: time.monotonic(),  # before it waits for room
             CLIENT_SOCKET: self.socket,
             "wsgi.input": io.BufferedReader(self._body),
         }

@@ -42,6 +42,10 @@ class ListenerApplication:
         received.head[SERVED_BY] = self._served_by
         return self._gate.respond(received)
 
+    def expires_at(self, received: ReceivedRequest) -> float | None:
+        """As :meth:`.gate.Gate.expires_at`."""
+        return self._gate.expires_at(received)
+
     def body_limit_bytes(self, head: dict[str, Any]) -> int | None:
         """As :meth:`.gate.Gate.body_limit_bytes`."""
         return self._gate.body_limit_bytes(head)

@@ -23,12 +23,14 @@ FIELDS = (
     "call",
     "nativeThread",
     "notify",
+    "deadline",
+    "remaining",
     "dispatcher",
     "path",
     "dispatcherName",
 )
 WRITTEN = {
-    **dict.fromkeys(FIELDS, "written"),
+    **{name: "written" for name in FIELDS if name != "remaining"},  # it follows from the deadline
     "headersOut": {"X-A": "a"},
     "cookiesOut": [{"name": "a", "value": "b"}],
     "allowCompress": True,
@@ -62,7 +64,7 @@ def test_field_is_the_same_as_attribute_and_as_key(name):
     assert contained
 
 
-@pytest.mark.parametrize("name", FIELDS)
+@pytest.mark.parametrize("name", WRITTEN)
 def test_field_is_written_as_attribute(name):
     def write(connection):
         setattr(connection, name, WRITTEN[name])
@@ -71,7 +73,7 @@ def test_field_is_written_as_attribute(name):
     assert seen(write)[0] == WRITTEN[name]
 
 
-@pytest.mark.parametrize("name", FIELDS)
+@pytest.mark.parametrize("name", WRITTEN)
 def test_field_is_written_as_key(name):
     def write(connection):
         connection[name] = WRITTEN[name]
@@ -102,6 +104,8 @@ def test_values_of_a_post():
         "servedBy": (False, "127.0.0.9", 1234),
         "nativeThread": True,
         "notify": False,
+        "deadline": None,
+        "remaining": None,
         "dispatcher": dispatcher,
         "path": "/api/",
         "dispatcherName": "dispatcher",

@@ -122,8 +122,10 @@ def test_counts():
         "requestCount": 6,
         "dispatcherCount": 4,
         "dispatcherErrorCount": 3,
+        "abandonedCallCount": 0,
         "processingRequestCount": 0,
         "processingDispatcherCount": 0,
+        "processingAbandonedCallCount": 0,
     }
 
 

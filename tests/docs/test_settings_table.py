@@ -35,6 +35,7 @@ def test_every_limit_is_in_the_table_of_limits():
     limits = {name for name in OPTIONS if name.startswith("max_") or name.endswith("_timeout_s")} | {
         "backlog",
         "threads",
+        "timeout",
     }
 
     assert set(LIMITS) == limits
@@ -80,6 +81,7 @@ def test_every_limit_of_a_request_is_tested():
     # A full queue needs held calls: tests/execBackend, tests/gevent. Other limits need the serving backend:
     # tests/servBackend/native.
     assert set(BEYOND) == {name for name in LIMITS if name.startswith("max_")} - {
+        "max_abandoned_calls",
         "max_exec_queue_calls",
         "max_concurrent_calls",
         "max_waiting_requests",

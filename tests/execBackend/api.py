@@ -319,6 +319,32 @@ def make(backend, address=None, **options):
     return server
 
 
+def time_left(_connection):
+    """Return how far off the deadline is, and the field that says the same."""
+    if _connection.deadline is None:
+        return [None, _connection.remaining]
+    return [_connection.deadline - time.monotonic(), _connection.remaining]
+
+
+TIMEOUT_S = 1.5
+TIMED = (add, fail, hold, note, time_left)
+
+
+def make_timed(backend, address=None, **options):
+    """Return a server whose methods on the path `/timed` have a timeout."""
+    server = make(backend, address, **options)
+    server.registerFunction(time_left, path="/api")
+    for function in TIMED:
+        server.registerFunction(
+            function, path="/timed", timeout=TIMEOUT_S, dispatcherBackend=backend, notifBackend=backend
+        )
+    return server
+
+
 def make_for_worker():
     """Return the server that a Celery worker imports."""
     return make("celery", notifBackend="celery")
+
+
+def make_timed_for_worker():
+    return make_timed("celery")

@@ -67,15 +67,21 @@ NAMES = (*MAKERS, "celery")
 
 
 @contextlib.contextmanager
-def maker_of(name, api="tests.execBackend.api"):
-    """Yield a factory of backends of this name. Processes that it needs run meanwhile, with the server of a module."""
+def maker_of(name, api="tests.execBackend.api", make="make_for_worker"):
+    """Yield a factory of backends of this name. Processes that the backend needs run meanwhile.
+
+    Args:
+        name: The name.
+        api: The module whose server a Celery worker runs.
+        make: The function of the module that makes the server of a Celery worker.
+    """
     if name != "celery":
         yield MAKERS[name]
         return
     queue = new_queue()
     with (
         broker_running() as broker,
-        worker_running(broker, queue, "-c", "3", api=api, make="make_for_worker"),
+        worker_running(broker, queue, "-c", "3", api=api, make=make),
     ):
         yield lambda: CeleryBackend(broker.url, queue=queue, headers=["X-Asked"], cookies=["c"])
 

@@ -33,8 +33,10 @@ NOTHING = {
     "dispatcherCount": 0,
     "dispatcherErrorCount": 0,
     "notificationLostCount": 0,
+    "abandonedCallCount": 0,
     "processingRequestCount": 0,
     "processingDispatcherCount": 0,
+    "processingAbandonedCallCount": 0,
 }
 
 

@@ -30,6 +30,9 @@ class RpcApplication(Application):
     def respond(self, received):
         return self(received, lambda status, headers: None)[0]
 
+    def expires_at(self, received):
+        return 5.0
+
     def body_limit_bytes(self, head):
         return 100
 
@@ -73,6 +76,7 @@ def test_gate_answers_503_until_it_is_opened(gate):
     assert statuses == ["503 Service Unavailable"]
     assert gate.respond({}) is None
     assert gate.body_limit_bytes({}) is None
+    assert gate.expires_at({}) is None
     assert gate.refusal_headers({}) == []
 
 
@@ -85,6 +89,7 @@ def test_requests_without_wsgi_are_only_for_applications_that_support_them(gate)
     gate.open(rpc)
     assert gate.respond({}) == "rpc"
     assert gate.body_limit_bytes({}) == 100
+    assert gate.expires_at({}) == 5.0
     assert gate.refusal_headers({}) == [("A", "b")]
 
 

@@ -42,9 +42,11 @@ class ReplyBackend(RPCBackend):
         reply_to = getattr(request, "reply_to", None)
         if not reply_to:
             return result
+        # The server knows a notification that Celery itself has ended by these alone.
+        about = {} if state == states.SUCCESS else {"task": request.task, "url": request.shadow}
         with self._producers.acquire() as producer:
             producer.publish(
-                {"task_id": task_id, "status": state, "result": self.encode_result(result, state)},
+                {"task_id": task_id, "status": state, "result": self.encode_result(result, state), **about},
                 exchange="",
                 routing_key=reply_to,
                 correlation_id=task_id,

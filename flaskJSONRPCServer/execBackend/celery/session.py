@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import time
 import uuid
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,8 +19,9 @@ import kombu
 from celery import states
 
 from ...dispatch.backend_context import BackendContext
+from ...dispatch.deadlines import CALL_TIMED_OUT, deadline_error, remaining_s
 from ...dispatch.exec_backend import CallAnswer
-from ...dispatch.remote import CALL_TIMED_OUT, WORKER_LOST, RemoteCall, answer_of_outcome
+from ...dispatch.remote import WORKER_LOST, RemoteCall, answer_of_outcome
 from ...runtime.concurrency import make_condition, make_event
 from ...runtime.logs import ERROR, WARNING
 from ...sansio_jsonrpc import JsonRpcError, JsonRpcException, JsonRpcInternalError
@@ -40,14 +43,22 @@ class PendingCall:
         call: The count of the call in the server's statistics; None for a call that was never sent.
         timeout_s: How long its answer may take, in seconds.
         give_up: Called when the answer takes longer; returns an answer instead.
+        has_deadline: Whether the timeout is the deadline of the call, rather than the timeout of the backend.
     """
 
-    __slots__ = ("_arrived", "_call", "_deadline", "_give_up", "_read", "task_id")
+    __slots__ = ("_arrived", "_call", "_deadline", "_give_up", "_read", "has_deadline", "task_id")
 
     def __init__(
-        self, task_id: str, call: RemoteCall | None, timeout_s: float, give_up: Callable[[PendingCall], CallAnswer]
+        self,
+        task_id: str,
+        call: RemoteCall | None,
+        timeout_s: float,
+        give_up: Callable[[PendingCall], CallAnswer],
+        *,
+        has_deadline: bool = False,
     ) -> None:
         self.task_id = task_id
+        self.has_deadline = has_deadline
         self._call = call
         self._deadline = time.monotonic() + timeout_s
         self._give_up = give_up
@@ -98,6 +109,8 @@ class CallSession:
         self._pending: dict[str, PendingCall] = {}  # by the ids of their tasks; guarded by _ended
         self._is_stopped = False  # guarded by _ended
         self._done = self._failed = self._retried = 0  # guarded by _ended
+        # Celery reports one that its time limit has ended twice, one report after the other. Guarded by _ended.
+        self._failed_notifications: deque[str] = deque(maxlen=100)
         self._broker = BrokerClient(app, options, context.log, self._describe)
         name = f"{options.queue}.answers.{uuid.uuid4().hex}"
         self._replies = ReplyReceiver(
@@ -114,14 +127,16 @@ class CallSession:
             call = self._calls.begin(path, data)
         except JsonRpcException as exc:
             return True, None, self._answered((False, {}, exc))
-        return self._notify(call, message) if message["notify"] else self._send_call(call, message)
+        if message["notify"]:
+            return self._notify(call, message)
+        return self._send_call(call, message, data.get("deadline"))
 
     def _message(
         self, unique_id: str, path: str, data: dict[str, Any], request: Any, is_jsonp: str | bool
     ) -> dict[str, Any]:
         url = path + data["method"]
-        params = data.get("params")
-        return {
+        params, deadline = data.get("params"), data.get("deadline")
+        message = {
             "uniqueId": unique_id,
             "path": path,
             "method": data["method"],
@@ -134,11 +149,12 @@ class CallSession:
             "signature": self._signatures.signature(url),
             "fingerprint": self._signatures.fingerprint,
         }
+        return message if deadline is None else {**message, "remaining": remaining_s(deadline)}
 
     def _notify(self, call: RemoteCall, message: dict[str, Any]) -> tuple[bool, Any, Any]:
         failed = True
         try:
-            self._send(NOTIFY, str(uuid.uuid4()), message)
+            self._send(NOTIFY, str(uuid.uuid4()), message, **limits_of(message))
             failed = False
         except BrokerUnavailableError as exc:
             return False, str(exc), None
@@ -146,14 +162,19 @@ class CallSession:
             call.end(failed=failed)
         return True, None, None
 
-    def _send_call(self, call: RemoteCall, message: dict[str, Any]) -> tuple[bool, Any, Any]:
+    def _send_call(self, call: RemoteCall, message: dict[str, Any], deadline: float | None) -> tuple[bool, Any, Any]:
         self._replies.wait_settled(self._options.enqueue_timeout_s)
-        pending = PendingCall(str(uuid.uuid4()), call, self._options.timeout_s, self._give_up)
+        timeout_s = self._options.timeout_s
+        has_deadline = message.get("remaining", math.inf) < timeout_s
+        limits = limits_of(message) if has_deadline else {"expires": timeout_s}
+        if has_deadline and deadline is not None:
+            timeout_s = remaining_s(deadline)
+        pending = PendingCall(str(uuid.uuid4()), call, timeout_s, self._give_up, has_deadline=has_deadline)
         try:
             self._register(pending)
             if self._replies.failure is not None:
                 raise BrokerUnavailableError(self._replies.failure)
-            self._send(CALL, pending.task_id, message, expires=self._options.timeout_s)
+            self._send(CALL, pending.task_id, message, **limits)
         except BrokerUnavailableError as exc:
             self._finish(pending.task_id, lambda: (False, {}, None), failed=True)
             return False, str(exc), None
@@ -184,9 +205,9 @@ class CallSession:
     def _give_up(self, pending: PendingCall) -> CallAnswer:
         if self._take(pending.task_id, failed=True) is None:  # the answer has arrived at the last moment
             return pending.read()
-        answer = error_answer(
-            CALL_TIMED_OUT, f"Call timed out after {self._options.timeout_s:g} s; it may have been run"
-        )
+        text = f"Call timed out after {self._options.timeout_s:g} s; it may have been run"
+        error = deadline_error("killed") if pending.has_deadline else JsonRpcError(CALL_TIMED_OUT, text)
+        answer: CallAnswer = False, {}, error
         pending.finish(lambda: answer, failed=True)
         self._broker.revoke(pending.task_id)
         return answer
@@ -200,6 +221,8 @@ class CallSession:
             self._count_notification(result[0], result[1])
         elif status == states.SUCCESS:
             self._finish(message["task_id"], lambda: self._read(result[1]), failed=result[0])
+        elif message.get("task") == NOTIFY:
+            self._fail_notification(message["task_id"], str(message.get("url")), status)
         else:
             self._finish(message["task_id"], lambda: self._read_failure(status, result), failed=True)
 
@@ -211,6 +234,18 @@ class CallSession:
             notification = f"notification {report['url']} {report['dead']}"
             queue = self._options.dead_letter_queue
             self._context.log.write(ERROR, f"{notification}; it is in the queue {queue!r} now")
+
+    def _fail_notification(self, task_id: str, url: str, status: str) -> None:
+        """Count a notification that Celery itself reports as failed: it has not come to its end."""
+        with self._ended:
+            if task_id in self._failed_notifications:
+                return
+            self._failed_notifications.append(task_id)
+            self._count(failed=True)
+        if status == states.REVOKED:  # it has expired in the queue
+            self._context.lose_expired(url)
+        else:
+            self._context.log.write(WARNING, f"notification {url} failed: it was ended in its worker")
 
     def _count(self, *, failed: bool) -> None:
         self._done += 1
@@ -303,6 +338,15 @@ class CallSession:
     def _describe(self, exc: BaseException) -> str:
         text = f"{type(exc).__name__}: {str(exc) or repr(exc.__cause__)}"
         return without_secrets(text, self._options.broker, self._options.answers)
+
+
+def limits_of(message: Mapping[str, Any]) -> dict[str, Any]:
+    """Return Celery's options for a message with a deadline: it does not begin later, and its process is killed.
+
+    The worker counts the second from the begin of the call. A call is ended sooner, at the server's request.
+    """
+    remaining = message.get("remaining")
+    return {} if remaining is None else {"expires": remaining, "time_limit": remaining}
 
 
 def error_answer(code: int, text: str) -> CallAnswer:

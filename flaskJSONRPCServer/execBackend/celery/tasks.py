@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -154,6 +155,8 @@ class WorkerTasks:
             "id": message["id"],
             "notify": message["notify"],
         }
+        if (remaining := message.get("remaining")) is not None:  # this machine has another monotonic clock
+            data["deadline"] = time.monotonic() + remaining
         request = request_of(message["request"])
         overload = self._overload(message)
         answer: CallAnswer = self._context.call_dispatcher(

@@ -21,6 +21,8 @@ _CALL: Final[dict[str, tuple[type, ...]]] = {
     "fingerprint": (str,),
 }
 
+_OPTIONAL: Final[dict[str, tuple[type, ...]]] = {"remaining": (int, float)}
+
 
 def envelope_misfit(message: Any) -> str | None:
     """Return why the JSON value of an item of a Redis list is not a message of kombu; None if it is."""
@@ -71,5 +73,7 @@ def call_misfit(payload: Any) -> str | None:
     args, kwargs, _ = payload
     if len(args) != 1 or kwargs or not isinstance(args[0], dict):
         return "its arguments are no call"
-    wrong = [name for name, types in _CALL.items() if not isinstance(args[0].get(name, ...), types)]
+    call = args[0]
+    wrong = [name for name, types in _CALL.items() if not isinstance(call.get(name, ...), types)]
+    wrong += [name for name, types in _OPTIONAL.items() if name in call and not isinstance(call[name], types)]
     return f"its call lacks {', '.join(wrong)}" if wrong else None

@@ -21,7 +21,7 @@ from ...runtime.parent import copy_globals
 from ...sansio_jsonrpc import JsonRpcException
 from ..base import PreparedBackend, already_running_error
 from .channel import ChannelSession
-from .job import Job
+from .job import Job, TimedJob
 from .messages import make_call_message, make_setup
 from .methods import ParentMethods
 
@@ -51,6 +51,7 @@ class ParallelBackend(PreparedBackend):
     """
 
     _id = "parallel"
+    keeps_deadlines = True
 
     def __init__(
         self,
@@ -124,7 +125,7 @@ class ParallelBackend(PreparedBackend):
             waiting = pool.limits.queue_calls
             return False, f"Server busy: exec backend {self._id!r} has {waiting} calls waiting already", None
         try:
-            job = self._make_job(uniqueId, path, dataIn, request, isJSONP)
+            job = self._make_job(pool, uniqueId, path, dataIn, request, isJSONP)
         except BaseException:
             pool.cancel_reservation()
             raise
@@ -137,7 +138,9 @@ class ParallelBackend(PreparedBackend):
     def _has_stopped(self) -> str:
         return f"exec backend {self._id!r} has stopped"
 
-    def _make_job(self, unique_id: str, path: str, data: dict[str, Any], request: Any, is_jsonp: str | bool) -> Job:
+    def _make_job(
+        self, pool: Pool, unique_id: str, path: str, data: dict[str, Any], request: Any, is_jsonp: str | bool
+    ) -> Job:
         context = self._context
         assert context is not None  # noqa: S101  there is a pool
         try:
@@ -151,7 +154,17 @@ class ParallelBackend(PreparedBackend):
         except BaseException:
             call.end(failed=True)
             raise
-        return Job(call, call_message, is_notification=is_notification, client=client)
+        if (deadline := data.get("deadline")) is None:
+            return Job(call, call_message, is_notification=is_notification, client=client)
+        return TimedJob(
+            call,
+            call_message,
+            is_notification=is_notification,
+            client=client,
+            deadline=deadline,
+            withdraw=pool.withdraw,
+            on_lost=lambda: context.lose_expired(call.route.url),
+        )
 
     def check(self, uniqueId: str, ticket: Any) -> CallAnswer:
         """Wait for the answer."""

@@ -147,6 +147,7 @@ class ChildExchange(CopiedExchange):
             allow_compress=child.allow_compress,
             is_jsonp=call_message.is_jsonp,
             native_thread=True,
+            deadline=call_message.data.get("deadline"),
         )
         self._call_message = call_message
         self._setup = child.setup

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ...dispatch.deadlines import deadline_error, remaining_s
 from ...dispatch.exec_backend import CallAnswer
 from ...dispatch.remote import RemoteCall
 from ...dispatch.routes import Route
@@ -12,7 +13,11 @@ from ...runtime.concurrency import make_event
 from ...sansio_jsonrpc import JsonRpcException
 from .messages import CallMessage
 
-__all__ = ["Decode", "Job"]
+__all__ = ["Decode", "Job", "TimedJob"]
+
+# How long after the deadline of a call its slot may take to kill the child and report, before the thread that waits
+# answers without it. Guessed; an answer may be 50 ms late.
+_GRACE_S = 0.02
 
 Decode = Callable[[bytearray], CallAnswer]
 """Returns the answer of a call from the bytes of its outcome."""
@@ -28,8 +33,13 @@ class Job:
         client: The descriptor of the client's connection; None if it is not known.
 
     Attributes:
+        deadline: When the call has to be answered, on the monotonic clock; None for no deadline.
+        has_begun: Whether a child was sent the call. Its slot sets it just before.
         times_not_sent: How many children ended before they were sent the call.
     """
+
+    deadline: float | None = None
+    has_begun = False
 
     def __init__(
         self,
@@ -76,9 +86,56 @@ class Job:
         self._done.wait()
         return self._answer if self._outcome is None else decode(self._outcome)
 
+    def expire(self) -> None:
+        """Answer that the deadline passed before the call began. It has been counted as failed."""
+        self.fail(deadline_error("not started"))
+
     def _end(self, *, failed: bool) -> None:
         if self._done.is_set():
             return
         if self.call is not None:
             self.call.end(failed=failed)
         self._done.set()
+
+
+class TimedJob(Job):
+    """A call with a deadline.
+
+    Args:
+        call, call_message, is_notification, client: As with :class:`Job`.
+        deadline: The deadline.
+        withdraw: Removes the job from the queue of its pool, and counts it as failed; returns False if a slot has it.
+        on_lost: Called if it is a notification, and expires before it begins.
+    """
+
+    def __init__(
+        self,
+        call: RemoteCall,
+        call_message: CallMessage,
+        *,
+        is_notification: bool,
+        client: int | None,
+        deadline: float,
+        withdraw: Callable[[Job], bool],
+        on_lost: Callable[[], object],
+    ) -> None:
+        super().__init__(call, call_message, is_notification=is_notification, client=client)
+        self.deadline: float = deadline
+        self._withdraw = withdraw
+        self._on_lost = on_lost
+
+    def expire(self) -> None:
+        """Answer that the deadline passed before the call began; a notification counts as lost."""
+        if self.is_notification:
+            self._on_lost()
+        super().expire()
+
+    def wait(self, decode: Decode) -> CallAnswer:
+        """Wait for the answer until the deadline, and return it. The slot of a running call ends it then."""
+        if not self._done.wait(remaining_s(self.deadline)):
+            if self._withdraw(self):
+                self.expire()
+            elif not self._done.wait(remaining_s(self.deadline + _GRACE_S)):
+                # The slot has yet to notice. It sends no call after the deadline, and kills the child of a sent one.
+                return False, {}, deadline_error("killed" if self.has_begun else "not started")
+        return super().wait(decode)

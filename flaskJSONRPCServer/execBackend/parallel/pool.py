@@ -94,6 +94,16 @@ class Pool:
         slot.assigned = job
         slot.wakeup.wake()
 
+    def withdraw(self, job: Job) -> bool:
+        """Remove a waiting job, and count it as failed; return False if a slot has it, or it has ended."""
+        with self._lock:
+            if job not in self._waiting:
+                return False
+            self._waiting.remove(job)
+            self._counts["failed"] += 1
+            self._ended.notify_all()
+            return True
+
     def next_job_for(self, slot: Slot) -> Job | None:
         """Return the job that has waited longest; None if there is none, and the slot is idle then."""
         with self._lock:

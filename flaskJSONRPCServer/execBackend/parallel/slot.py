@@ -13,8 +13,9 @@ import time
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from ...dispatch.deadlines import CALL_TIMED_OUT, deadline_error, has_passed
 from ...dispatch.locks import CALL_NOT_RUN
-from ...dispatch.remote import CALL_TIMED_OUT, WORKER_LOST
+from ...dispatch.remote import WORKER_LOST
 from ...runtime.logs import ERROR, WARNING, ServerLog
 from ...sansio_jsonrpc import JsonRpcError
 from ..base import stopped_error
@@ -238,6 +239,9 @@ class Slot:
         if self._queue.is_dropping:
             self._fail(job, stopped_error())
             return
+        if has_passed(job.deadline):
+            self._expire(job)
+            return
         if job.client is not None and is_closed(job.client):
             self._queue.increment("cancelled")
             self._fail(job, JsonRpcError(CALL_NOT_RUN, "Not run: its client has closed the connection"))
@@ -256,7 +260,7 @@ class Slot:
         child = self._child
         assert child is not None  # noqa: S101  a slot without a child takes no job
         timeout_s = self._parts.limits.timeout_s if function.timeout_s is None else function.timeout_s
-        deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        deadline = job.deadline if timeout_s is None else earlier(time.monotonic() + timeout_s, job.deadline)
         try:
             self._send(child, job, functions, body, deadline)
             answer = child.receive(deadline, job.client)
@@ -264,10 +268,27 @@ class Slot:
             self._lose(child)
             self._queue.requeue(job)
         except (ChildLostError, ClientDisconnectedError, CallTimeoutError) as exc:
+            if isinstance(exc, CallTimeoutError) and deadline == job.deadline:
+                self._end_late(job, child)
+                return
             self._fail(job, self._error_for(exc, self._lose(child), timeout_s))
         else:
             self._take_answer(job, *answer)
             self._retire_when_due(child)
+
+    def _expire(self, job: Job) -> None:
+        self._queue.count(job, failed=True)
+        job.expire()
+
+    def _end_late(self, job: Job, child: ChildProcess) -> None:
+        """Answer a call whose deadline has passed, and replace its child."""
+        child.kill()  # the rest takes a while, and the answer is due
+        if job.has_begun:
+            self._queue.increment("killed")
+            self._fail(job, deadline_error("killed"))
+        else:
+            self._expire(job)
+        self._lose(child)
 
     def _error_for(self, exc: Exception, how: str, timeout_s: float | None) -> JsonRpcError:
         if isinstance(exc, CallTimeoutError):
@@ -285,6 +306,9 @@ class Slot:
             self._send_globals(child, deadline)
             for function in functions:
                 self._send_function(child, function, deadline)
+            if has_passed(job.deadline):
+                raise CallTimeoutError
+            job.has_begun = True
             child.send(MessageType.CALL, body, deadline)
         except ChildLostError as exc:
             job.times_not_sent += 1
@@ -329,6 +353,11 @@ class Slot:
         how = child.discard()
         self._parts.log.write(WARNING, f"child process {self.number} (pid {child.pid}) is lost: {how}")
         return how
+
+
+def earlier(deadline: float, other: float | None) -> float:
+    """Return the earlier of two deadlines, the second of which may be missing."""
+    return deadline if other is None else min(deadline, other)
 
 
 class NotSentError(Exception):

@@ -22,6 +22,7 @@ from ..wsgi import CONSTANTS, client_variables, server_variables
 from .acceptor import ConnectionLimits
 from .client_connection import ClientConnection
 from .connections import ConnectionManager
+from .expiry import Expiry
 from .known_heads import KnownHeads
 from .limits import parser_limits
 from .protocol import HttpConnection
@@ -48,6 +49,7 @@ class SharedState:
         respond: Answers a request without WSGI. None if the application cannot do that.
         environ: The variables that the environ of every request contains.
         pool: The threads that answer requests.
+        expiry: Answers requests whose deadlines pass in the queue of the pool; None if the application has none.
         short_calls: Predicts which calls are short enough for the manager's thread.
         busy_refusal, memory_refusal: The refusals for want of a thread, and for want of memory.
     """
@@ -70,6 +72,7 @@ class SharedState:
         self.write_failure = LimitedLog(functools.partial(log.write, ERROR, traceback=True)).write
         self.short_calls = ShortCalls()
         self.pool = ThreadPool(settings.threads, settings.max_waiting_requests, name)
+        self.expiry = None if rpc is None else Expiry(self.pool, rpc.expires_at, f"{name}-expiry")
         self.tls: ssl.SSLContext | None = server_context(settings.ssl)
         self.timeouts = timeouts_of(settings)
         self.limits = ConnectionLimits(

@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from ...http.body import too_large
-from ...http.request import CLIENT_SOCKET
+from ...http.request import ARRIVED_AT, CLIENT_SOCKET
 from ...http.response import Response, server_error_response
 from ...runtime.interrupts import is_interrupt
 from ...runtime.logs import ERROR
@@ -78,6 +78,11 @@ class HttpExchange:
         if self._environ is None:
             self._environ = self._make_environ()
         return self._environ
+
+    @property
+    def arrived_at(self) -> float:
+        """When the request arrived, by the monotonic clock. Only valid until it has been answered."""
+        return self.connection.http.arrived_at
 
     @property
     def body_bytes(self) -> int:
@@ -298,6 +303,7 @@ class HttpExchange:
             **self.head,
             "wsgi.input": self.request.body.open(),
             "wsgi.errors": sys.stderr,
+            ARRIVED_AT: self.arrived_at,
             CLIENT_SOCKET: self.connection.socket,
             EXCHANGE: self,
         }

@@ -75,6 +75,7 @@ class HttpConnection:
         is_stopping: Whether the current request is the last one.
         is_complete: Whether both sides have ended, so that nothing was cut off.
         last_refusal: Why a request was refused. The owner may log it and set it to None.
+        arrived_at: When the last request of :meth:`next_request` arrived: its head or, in one piece, all of it.
     """
 
     def __init__(
@@ -93,7 +94,7 @@ class HttpConnection:
         self.last_refusal: Refusal | None = None
         self._parser = RequestParser(limits, variables, known_heads)
         self._timeouts = timeouts
-        self._since = self._last_received = now
+        self._since = self._last_received = self.arrived_at = now
         self._request_count = 0
         self._unparsed = b""  # input behind a complete request that waits for its turn
         self._received_bytes = self._dropped_bytes = self._running_bytes = 0
@@ -203,6 +204,8 @@ class HttpConnection:
         if self.is_stopping or self._request_count >= self._timeouts.max_requests_per_connection:
             message.keeps_alive = False
         self._running_bytes = message.body.memory_bytes
+        # In phase IDLE it came in one piece, perhaps while the one before it was being answered.
+        self.arrived_at = self._last_received if phase is IDLE else self._since
         self.phase, self._since = PENDING, now
         return message
 

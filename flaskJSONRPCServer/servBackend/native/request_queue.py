@@ -113,7 +113,10 @@ class RequestQueue:
     def _submit(self, requests: list[HttpExchange]) -> list[HttpExchange]:
         """Submit requests to the pool. Return those that will not run."""
         try:
-            return self._shared.pool.submit_all(requests)
+            refused = self._shared.pool.submit_all(requests)
         except RuntimeError:
             self._shared.log.write(ERROR, "no thread can be started, so requests are refused", traceback=True)
             return requests
+        if self._shared.pool.has_waiting and (expiry := self._shared.expiry) is not None:
+            expiry.watch(requests)
+        return refused
