@@ -78,22 +78,20 @@ class ParameterChecks:
         """Return the texts of a query as JSON values: a text that is not of its type is read as JSON."""
         return {name: self._query_value(name, text) for name, text in query.items()}
 
+    def order_of(self, entry: Mapping[str, Any]) -> int:
+        """Return the place of an error's parameter in the signature; errors of other names come last."""
+        return self._place(entry["path"][0] if entry["path"] else "")
+
     def _converted_names(self, params: dict[str, Any]) -> dict[str, Any]:
         if self._other_names is not None:
             return self._converted_singly(params)  # type: ignore[return-value]  # a dict gives a dict
         checks = self._by_name
         return {name: checks[name](value) if name in checks else value for name, value in params.items()}
 
-    def order_of(self, entry: Mapping[str, Any]) -> int:
-        """Return the place of an error's parameter in the signature; errors of other names come last."""
-        return self._place(entry["path"][0] if entry["path"] else "")
-
     def _converted_singly(self, params: Params) -> Params:
         mismatches: list[ParameterMismatch] = []
         if isinstance(params, dict):
-            names = sorted(
-                params, key=lambda name: self._order.index(name) if name in self._order else len(self._order)
-            )
+            names = sorted(params, key=self._place)
             converted = {name: self._checked(self._type_of(name), (name,), params[name], mismatches) for name in names}
             result: Params = {name: converted[name] for name in params}
         else:

@@ -1,4 +1,4 @@
-"""Type hints as pydantic checks and writes them. This module alone imports pydantic; it is loaded with the first hint.
+"""Type hints as pydantic checks and writes them. This module is loaded with the first hint, and pydantic with it.
 
 A value has come from JSON, so only JSON's types count: a string is no number, true is no integer, and 3.0 is the
 integer 3. pydantic's strict mode for JSON means nearly that. It reads text, so a value is written as JSON again for it.
@@ -64,8 +64,10 @@ class HintedType:
 
     Attributes:
         adapter: pydantic's view of the hint.
-        check: Returns a value of the type from a JSON value. Raises pydantic's ValidationError, or any exception of a
-            validator of the user's; see :meth:`mismatch_of`.
+        check: Returns a value of the type from a JSON value, in the quickest way. It may refuse a float that is an
+            integer; after an exception, :meth:`checked` decides.
+        hint: The hint.
+        is_native: Whether it has only types that JSON has too.
 
     Raises:
         RegistrationError: pydantic cannot use the hint.
