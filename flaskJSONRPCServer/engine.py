@@ -259,11 +259,11 @@ class Engine:
         """
         paths = self.router.table.paths()
         if path is None:
-            return self.documents.of_server(paths, is_shown).tree(url)
+            return self.documents.of_server(paths, is_shown).at(url).tree()
         formatted = self._format_path(path)
         if formatted not in paths:
             raise RegistrationError(unknown_name("path", formatted, paths))
-        return self.documents.of_path(formatted, is_shown).tree(url)
+        return self.documents.of_path(formatted, is_shown).at(url).tree()
 
     def check_examples(self) -> int:
         """Call all methods with their examples; see :func:`~flaskJSONRPCServer.dispatch.examples.check_examples`."""
@@ -336,7 +336,7 @@ class Engine:
         backend_calls = BackendCalls(settings, self.facts, invoker, self.stats, overrides.copy_request)
         replaced = overrides.replaced("_callDispatcher")
         caller = invoker if replaced is None else OverriddenInvoker(replaced, backend_calls, invoker)
-        return Answerer(settings, overrides, caller, backend_calls, limiter)
+        return Answerer(settings, overrides, caller, invoker, backend_calls, limiter)
 
     def _make_discovery(self) -> Discovery:
         def copy_request(request: Request) -> Any:

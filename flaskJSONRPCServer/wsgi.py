@@ -192,7 +192,8 @@ class FlaskMount:
         self._endpoint = endpoint
         self._pipeline = pipeline
         self._prefix = checked_prefix(url_prefix)
-        self._document_url = None if document_name is None else f"{self._prefix}/{document_name}"
+        # With a converter, so that a page of the application at the same URL wins, even if it is added later.
+        self._document_rule = None if document_name is None else f'{self._prefix}/<any("{document_name}"):document>'
         self._document_endpoint = f"{endpoint}_document"
         self._path_of_rule: dict[str, str] = {}
         self._neighbours: dict[str, FlaskMount] = app.extensions.setdefault("flaskJSONRPCServer", {})
@@ -222,8 +223,8 @@ class FlaskMount:
         self.paths.update(missing)
 
     def _mount_document(self) -> None:
-        """Add the URL of the server's document, unless the application has a page there."""
-        url = self._document_url
+        """Add the URL of the server's document. A page of the application there takes precedence."""
+        url = self._document_rule
         if url is not None and all(rule.rule != url for rule in self.app.url_map.iter_rules()):
             add_rules(self.app, [make_rule(url, self._document_endpoint, ("GET", "HEAD"))])
 
@@ -298,7 +299,7 @@ class FlaskMount:
         endpoint, route = target
         return self.app.make_response(custom_view(endpoint.path, None if route is None else route.name))
 
-    def _document_view(self) -> flask.Response:
+    def _document_view(self, **_: Any) -> flask.Response:
         request = current_request()
         environ = environ_at(self._prefix, "/", None) if self._prefix else request.environ
         response = self._pipeline().answer_document(environ, request)

@@ -110,7 +110,7 @@ def merged(
 
 
 def layers_of(function: Any) -> Iterator[Any]:
-    """Yield a callable, and the callables inside it, if it is a partial, a method, an object or a decorated function."""
+    """Yield a callable and the callables inside it, if it is a partial, a method, an object or a decorated function."""
     seen: set[int] = set()
     while function is not None and id(function) not in seen:
         seen.add(id(function))  # a __wrapped__ may lead back

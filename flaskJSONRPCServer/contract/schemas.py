@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
-from pydantic_core import core_schema
+from pydantic_core import PydanticSerializationError, core_schema
 
 from .types import HintedType
 
@@ -18,6 +19,8 @@ Mode = JsonSchemaMode
 """``validation`` for a parameter, ``serialization`` for a result: some types are written in another form than read."""
 
 REFERENCE = "#/components/schemas/{model}"
+
+_INFINITE = (float("inf"), float("-inf"))
 
 # Texts that are read as numbers.
 _INTEGER = r"^[-+]?\d+$"
@@ -67,6 +70,9 @@ def key_of(hinted: HintedType) -> Any:
 class SchemaGenerator(GenerateJsonSchema):
     """Generates schemas that say exactly what is accepted."""
 
+    # A default that JSON cannot write is left out, without a warning on the user's console.
+    ignored_warning_kinds = frozenset({"skipped-choice", "non-serializable-default"})  # type: ignore[assignment]
+
     def field_title_should_be_set(self, schema: Any) -> bool:
         """Return False: a title made of the name says nothing."""
         return False
@@ -74,6 +80,24 @@ class SchemaGenerator(GenerateJsonSchema):
     def handle_invalid_for_json_schema(self, schema: Any, error_info: str) -> JsonSchemaValue:
         """Return the schema of any value for a type that no schema describes."""
         return {}
+
+    def encode_default(self, dft: Any) -> Any:
+        """Return a default as a JSON value.
+
+        Raises:
+            PydanticSerializationError: JSON cannot write it.
+        """
+        encoded = super().encode_default(dft)
+        try:
+            json.dumps(encoded, allow_nan=False)
+        except ValueError as exc:  # an infinite number
+            raise PydanticSerializationError(str(exc)) from exc
+        return encoded
+
+    def float_schema(self, schema: core_schema.FloatSchema) -> JsonSchemaValue:
+        """Return the schema of a number; an infinite bound is none."""
+        written = super().float_schema(schema)
+        return {name: value for name, value in written.items() if value not in _INFINITE}
 
     def decimal_schema(self, schema: core_schema.DecimalSchema) -> JsonSchemaValue:
         """Return the schema of a decimal number, or of its text."""
