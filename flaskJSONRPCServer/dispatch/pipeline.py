@@ -45,6 +45,8 @@ PATH_METHODS = ("OPTIONS", "POST")
 METHOD_URL_METHODS = ("GET", "HEAD", "OPTIONS")
 """The HTTP methods of the URL of one JSON-RPC method."""
 
+# The endpoint of the document of the whole server, for the rate limits.
+_ALL_PATHS = Endpoint("/", {})
 
 Process = Callable[[Exchange, Endpoint, "Route | None"], Response]
 
@@ -186,6 +188,8 @@ class Pipeline:
             return None
         exchange = self.make_exchange(environ, parsed)
         try:
+            if self.steps.limiter is not None:
+                self.steps.limiter.admit(exchange, _ALL_PATHS, None)
             response = self._server_document(self.steps.discovery, exchange)
         except Refusal as refusal:
             response = refusal_response(refusal)

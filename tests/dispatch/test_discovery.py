@@ -277,6 +277,15 @@ def test_guard_refuses_a_foreign_host(target):
     )
 
 
+@pytest.mark.parametrize("target", ["/openrpc.json", "/api/openrpc.json"])
+@pytest.mark.parametrize("way", [{}, {"flaskContext": True}])
+def test_documents_count_for_the_rate_limit(target, way):
+    application = make(rateLimit="2/hour", **way).getWSGI()
+    codes = [call_wsgi(application, get(target)).code for _ in range(3)]
+
+    assert codes == [200, 200, 429]
+
+
 # The URL of the server
 
 
@@ -498,19 +507,17 @@ def test_documents_while_methods_are_registered_are_whole():
     server = make()
     application = server.getWSGI()
     before = {"add", "echo", "shop/deep/add"}
-    stop = threading.Event()
+    start = threading.Barrier(3)
 
     def ask():
-        seen = []
-        while not stop.is_set() or not seen:
-            seen.append(set(names_in(document_of(application))))
-        return seen
+        start.wait(30)
+        return [set(names_in(document_of(application))) for _ in range(30)]
 
-    with ThreadPoolExecutor(3) as pool:
+    with ThreadPoolExecutor(2) as pool:
         asking = [pool.submit(ask) for _ in range(2)]
+        start.wait(30)
         for number in range(30):
             server.registerFunction(add, path="/api", name=f"new{number}")
-        stop.set()
         seen = [names for task in asking for names in task.result(60)]
 
     assert all(before <= names for names in seen)
