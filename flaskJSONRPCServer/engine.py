@@ -57,6 +57,7 @@ from .wsgi import (
     flask_answers_by,
     make_rule,
     report_to_flask,
+    url_of_rule,
 )
 
 if TYPE_CHECKING:
@@ -191,7 +192,7 @@ class Engine:
 
     def urls(self) -> list[str]:
         """Return the rules of the served application."""
-        return [rule.rule for rule in self._app.url_map.iter_rules()]
+        return [url_of_rule(rule) for rule in self._app.url_map.iter_rules()]
 
     @in_hub
     def register(self, routes: list[Route], dispatcher_backend: Any, notif_backend: Any) -> None:
