@@ -36,8 +36,8 @@ async function transport(url, method, params) {
 function faultOf(call) {
   if (call.requestError) return `the request failed: ${call.requestError.message}`;
   if (call.error && REFUSALS.includes(call.error.code)) return `refused: ${JSON.stringify(call.error)}`;
-  if (!call.valid) return call.reason || `expected ${JSON.stringify(call.expectedResult)}, not ${JSON.stringify(call.error)}`;
-  return null;
+  if (call.valid) return null;
+  return call.reason || `expected ${JSON.stringify(call.expectedResult)}, not ${JSON.stringify(call.error)}`;
 }
 
 async function main() {

@@ -3,6 +3,7 @@
 import gzip
 import json
 import threading
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -539,6 +540,44 @@ def test_reload_makes_a_new_document():
     assert [len(document["methods"][0]["params"]) for document in (old, new)] == [2, 3]
     assert new["methods"][0]["summary"] == "Add three numbers."
     assert document_of(application)["methods"][-1]["summary"] == "Add two numbers."
+
+
+def test_document_during_reloads_and_restarts_is_of_one_version():
+    def version(number):
+        def add(*args): ...
+
+        add.__doc__ = f"Version {number}."
+        return [{"dispatcher": add, "path": path, "name": "add"} for path in ("/api", "/shop/deep")]
+
+    server = make(bindAdress=["127.0.0.1", 0])
+    server.reload(version(0))
+    server.start()
+    (host, port), *_ = server.addresses
+    start = threading.Barrier(3)
+
+    def ask():
+        start.wait(30)
+        seen = []
+        for _ in range(25):
+            with urllib.request.urlopen(f"http://{host}:{port}/openrpc.json", timeout=30) as answer:
+                methods = json.load(answer)["methods"]
+            seen.append({method["summary"] for method in methods if method["name"].endswith("add")})
+        return seen
+
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            asking = [pool.submit(ask) for _ in range(2)]
+            start.wait(30)
+            for number in range(1, 6):
+                assert server.reload(version(number))
+            server.restart()
+            seen = [summaries for task in asking for summaries in task.result(60)]
+    finally:
+        server.stop()
+
+    assert all(len(summaries) == 1 for summaries in seen)
+    assert names_in(server.openrpc()) == ["add", "echo", "shop/deep/add"]
+    assert server.openrpc()["methods"][0]["summary"] == "Version 5."
 
 
 # Overridden methods of the server
