@@ -14,7 +14,7 @@ DEV := $(VENV)/.installed-dev
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all coverage check lint types security docs images imports overhead bench bench-overhead soak hard fuzz wheel format venv clean
+.PHONY: help run test test-all coverage check lint types security docs images imports overhead bench bench-overhead soak hard openrpc fuzz wheel format venv clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/\1 \2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -75,9 +75,13 @@ bench-overhead: $(DEV)  ## time the WSGI callable in-process, and count its inst
 soak: $(DEV)  ## ten minutes of mixed load with restarts, floods and hostile clients; ends with what was lost or grew
 	@$(BIN)/python -m benchmarks.soak $(ARGS)
 
-hard: $(DEV)  ## every check of the scorecard, into docs/scorecard.md; CHECK="1 2" BACKEND="native pywsgi" only prints
+hard: $(DEV)  ## every check of the scorecard, into docs/scorecard.md, and openrpc; CHECK="1 2" BACKEND="native" only prints
 	@$(BIN)/python -m scorecard $(if $(CHECK),--check $(CHECK)) $(if $(BACKEND),--backend $(BACKEND)) \
 		$(if $(CHECK)$(BACKEND)$(ARGS),,--write) $(ARGS)
+	@$(if $(CHECK)$(BACKEND)$(ARGS),,$(MAKE) openrpc)
+
+openrpc: $(DEV)  ## call the methods of all examples by their OpenRPC documents, with a judge from npm; ARGS="simple" for one
+	@$(BIN)/python tools/openrpc-coverage $(ARGS)
 
 fuzz: $(DEV)  ## each target of fuzz/ for a minute, by atheris; ARGS="--seconds 600" for longer, ARGS="body" for one
 	@$(BIN)/python -m fuzz $(ARGS)

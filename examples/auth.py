@@ -31,14 +31,18 @@ def secret():
     return "the treasure is under the palm tree"
 
 
+def make_server(port, token):
+    server = flaskJSONRPCServer(["127.0.0.1", port], auth=BearerToken(token), name="auth")
+    server.registerFunction(secret, path="/api")
+    return server
+
+
 def main():
     token = os.environ.get("API_TOKEN")
     if not token:
         sys.exit("set API_TOKEN, for example to sesame; a token does not belong in the source")
     port = int(sys.argv[1]) if len(sys.argv) > 1 else 8080
-    server = flaskJSONRPCServer(["127.0.0.1", port], auth=BearerToken(token), name="auth")
-    server.registerFunction(secret, path="/api")
-    server.serveForever()
+    make_server(port, token).serveForever()
 
 
 if __name__ == "__main__":

@@ -11,10 +11,21 @@ import hashlib
 import sys
 import time
 
-from flaskJSONRPCServer import JsonRpcApplicationError, flaskJSONRPCServer
+from flaskJSONRPCServer import JsonRpcApplicationError, flaskJSONRPCServer, rpc
 
 ROUNDS = 50_000
 PATIENCE_S = 30
+
+
+TEA = {"name": "tea", "params": ["tea"], "result": "8f75906e95b3085b"}
+MILK = {"name": "milk", "params": ["milk"], "result": {"milk": "35c733ad418ee507"}}
+
+
+class NoText(JsonRpcApplicationError):
+    """The text is empty."""
+
+    ERROR_CODE = 1002
+    ERROR_MESSAGE = "no text"
 
 
 def slow_digest(text):
@@ -24,15 +35,23 @@ def slow_digest(text):
     return hashlib.pbkdf2_hmac("sha256", text.encode(), b"example", ROUNDS).hex()[:16]
 
 
-def digest(text, _connection):
+@rpc(examples=[TEA])
+def digest(text: str, _connection) -> str:
+    """Return the digest of a text.
+
+    Raises:
+        NoText: The text is empty.
+    """
     # callAsync waits for the result. An exception is raised here, with the traceback of the thread.
     try:
         return _connection.server.callAsync(slow_digest, [text])
     except ValueError as error:
-        raise JsonRpcApplicationError(str(error), code=1002) from error
+        raise NoText from error
 
 
-def digest_in_time(text, _connection):
+@rpc(examples=[TEA])
+def digest_in_time(text: str, _connection) -> str:
+    """Return the digest of a text, or "not in time"."""
     # With a checker, the call can do other work meanwhile: here, enforce a timeout.
     check = _connection.server.callAsync(slow_digest, kwargs={"text": text}, returnChecker=True)
     give_up_at = time.monotonic() + PATIENCE_S
@@ -45,7 +64,9 @@ def digest_in_time(text, _connection):
     return result if done else "not in time"
 
 
-def digests(texts, _connection):
+@rpc(examples=[MILK])
+def digests(texts: str, _connection) -> dict[str, str | None]:
+    """Return the digests of several texts, separated by commas; None for an empty one."""
     words = texts.split(",")
     checkers = [_connection.server.callAsync(slow_digest, [word], returnChecker=True) for word in words]
     while not all(check()[0] for check in checkers):

@@ -38,14 +38,18 @@ def visits():
     return {"visits": flask.session["visits"], "endpoint": flask.request.path}
 
 
-def main():
-    port = int(sys.argv[1]) if len(sys.argv) > 1 else 8080
+def make_server(port):
     server = flaskJSONRPCServer(["127.0.0.1", port], name="merged")
     # fallback=False: no GET. A method that uses the session needs POST, which pages of other sites cannot send
     # without a preflight.
     server.registerFunction(visits, path="/api", fallback=False)
     server.flaskApp = app  # before the start
-    server.serveForever()
+    return server
+
+
+def main():
+    port = int(sys.argv[1]) if len(sys.argv) > 1 else 8080
+    make_server(port).serveForever()
 
 
 if __name__ == "__main__":

@@ -26,12 +26,10 @@ def home():
     return "the API is at /api\n"
 
 
+@server.method("/api")  # functions registered after init_app() are mounted too
 def whoami():
     # The call runs inside its Flask request, so flask.request, g and session work.
     return {"ip": flask.request.remote_addr, "path": flask.request.path}
-
-
-server.registerFunction(whoami, path="/api")  # functions registered after init_app() are mounted too
 
 
 def main():

@@ -30,13 +30,17 @@ def greet(name):
     return f"Hello, {name}!"  # parameters of a GET are always strings
 
 
-def main():
-    port = int(sys.argv[1]) if len(sys.argv) > 1 else 8080
+def make_server(port):
     server = flaskJSONRPCServer(["127.0.0.1", port], name="jsonp")
     # fallback=True: the method answers GET. Every page on the web can read its answers: return no secrets.
     server.registerFunction(greet, path="/api", fallback=True)
     server.flaskApp.add_url_rule("/", view_func=lambda: PAGE)
-    server.serveForever()
+    return server
+
+
+def main():
+    port = int(sys.argv[1]) if len(sys.argv) > 1 else 8080
+    make_server(port).serveForever()
 
 
 if __name__ == "__main__":

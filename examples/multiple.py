@@ -19,15 +19,19 @@ def where(_connection):
     return "the Unix socket" if is_raw_socket else ip_or_path
 
 
-def main():
-    port = int(sys.argv[1]) if len(sys.argv) > 1 else 8080
+def make_server(port):
     path = Path(tempfile.gettempdir()) / f"multiple-{os.getpid()}.sock"
     # If one address fails, the server does not start. Port 0 lets the system choose one.
     server = flaskJSONRPCServer(
         [["127.0.0.1", port], ["127.0.0.1", 0], str(path)], multipleAdress=True, name="multiple"
     )
     server.registerFunction(where, path="/api")
-    server.serveForever()
+    return server
+
+
+def main():
+    port = int(sys.argv[1]) if len(sys.argv) > 1 else 8080
+    make_server(port).serveForever()
 
 
 if __name__ == "__main__":

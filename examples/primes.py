@@ -15,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from flaskJSONRPCServer import MissingExtraError, flaskJSONRPCServer
+from flaskJSONRPCServer import MissingExtraError, flaskJSONRPCServer, rpc
 
 
 def is_prime(number):
@@ -26,18 +26,25 @@ class Primes:
     def __init__(self, folder):
         self._progress = Path(folder) / "progress"
 
-    def largest(self, below, count=10):
-        """Return the largest primes below a number; runs in a process of the pool."""
+    @rpc(tags=["search"], examples=[{"name": "the two below 100", "params": [100, 2], "result": [97, 89]}])
+    def largest(self, below: int, count: int = 10) -> list[int]:
+        """Return the largest primes below a number; runs in a process of the pool.
+
+        Args:
+            below: All primes are smaller. Larger numbers take longer.
+            count: The number of primes.
+        """
         primes = []
-        for number in range(int(below) - 1, 1, -1):
-            if len(primes) == int(count):
+        for number in range(below - 1, 1, -1):
+            if len(primes) == count:
                 break
             if is_prime(number):
                 primes.append(number)
-                self._report(100 * len(primes) // int(count))
+                self._report(100 * len(primes) // count)
         return primes
 
-    def progress(self):
+    @rpc(tags=["search"])
+    def progress(self) -> int:
         """Return the progress of the latest search in percent; runs in the server's own process."""
         return int(self._progress.read_text()) if self._progress.exists() else 0
 

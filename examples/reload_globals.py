@@ -23,12 +23,16 @@ def set_tax(percent, label, _connection):
     return _connection.server.reload({"dispatcher": "price", "path": "/api", "overload": globals_of_price})
 
 
-def main():
-    port = int(sys.argv[1]) if len(sys.argv) > 1 else 8080
+def make_server(port):
     server = flaskJSONRPCServer(["127.0.0.1", port], name="reload_globals")
     server.registerFunction(price, path="/api")
     server.registerFunction(set_tax, path="/api")
-    server.serveForever()
+    return server
+
+
+def main():
+    port = int(sys.argv[1]) if len(sys.argv) > 1 else 8080
+    make_server(port).serveForever()
 
 
 if __name__ == "__main__":

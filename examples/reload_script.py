@@ -23,12 +23,16 @@ def upgrade(_connection):
     return _connection.server.reload([{"dispatcher": name, "path": "/api"} for name in ("greet", "upgrade")])
 
 
-def main():
-    port = int(sys.argv[1]) if len(sys.argv) > 1 else 8080
+def make_server(port):
     server = flaskJSONRPCServer(["127.0.0.1", port], name="reload_script")
     server.registerFunction(greet, path="/api")
     server.registerFunction(upgrade, path="/api")
-    server.serveForever()
+    return server
+
+
+def main():
+    port = int(sys.argv[1]) if len(sys.argv) > 1 else 8080
+    make_server(port).serveForever()
 
 
 if __name__ == "__main__":

@@ -31,11 +31,15 @@ class Visits:
 api = Visits()
 
 
-def main():
-    port = int(sys.argv[1]) if len(sys.argv) > 1 else 8080
+def make_server(port):
     server = flaskJSONRPCServer(["127.0.0.1", port], name="reload_state")
     server.registerInstance(api, path="/api")
-    server.serveForever()
+    return server
+
+
+def main():
+    port = int(sys.argv[1]) if len(sys.argv) > 1 else 8080
+    make_server(port).serveForever()
 
 
 if __name__ == "__main__":

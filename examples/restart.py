@@ -33,11 +33,15 @@ class EveryDay:
         return True
 
 
-def main():
-    port = int(sys.argv[1]) if len(sys.argv) > 1 else 8080
+def make_server(port):
     server = flaskJSONRPCServer(["127.0.0.1", port], name="restart")
     server.registerFunction(restart, path="/api")
-    server.serveForever(restartOn=[EveryDay(), "checkFileDescriptor"], sleep=10)
+    return server
+
+
+def main():
+    port = int(sys.argv[1]) if len(sys.argv) > 1 else 8080
+    make_server(port).serveForever(restartOn=[EveryDay(), "checkFileDescriptor"], sleep=10)
 
 
 if __name__ == "__main__":

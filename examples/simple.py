@@ -3,12 +3,18 @@
     python examples/simple.py [PORT]
 
 The port may also come from the environment variable PORT; 0 lets the system choose one.
+
+Type hints, docstrings and examples describe the methods to clients, and parameters are checked against the hints:
+
+    curl http://127.0.0.1:8080/openrpc.json
+    curl 'http://127.0.0.1:8080/api/add?a=two'
 """
 
 import os
 import sys
+from dataclasses import dataclass
 
-from flaskJSONRPCServer import BindError, JsonRpcApplicationError, flaskJSONRPCServer
+from flaskJSONRPCServer import BindError, JsonRpcApplicationError, flaskJSONRPCServer, rpc
 
 # A page that calls the API with fetch(), so that there is something to see at the URL.
 PAGE = """<!doctype html>
@@ -43,7 +49,9 @@ call("whoami").then((me) => { document.getElementById("whoami").value = me.ip; }
 
 
 class OutOfStock(JsonRpcApplicationError):
-    """Clients get an error with this code and message. Other exceptions are reported without details."""
+    """The shop has less of the item."""
+
+    # Clients get an error with this code and message. Other exceptions are reported without details.
 
     ERROR_CODE = 1001
     ERROR_MESSAGE = "Out of stock"
@@ -55,10 +63,24 @@ class Shop:
     def __init__(self):
         self._stock = {"tea": 3, "coffee": 0}
 
-    def stock(self):
+    def stock(self) -> dict[str, int]:
+        """Return the items in stock, with their numbers."""
         return self._stock
 
-    def buy(self, item, amount=1):
+    @rpc(examples=[{"name": "one tea", "params": {"item": "tea"}, "result": 2}])
+    def buy(self, item: str, amount: int = 1) -> int:
+        """Buy an item.
+
+        Args:
+            item: The name of the item.
+            amount: The number to buy.
+
+        Returns:
+            The number that is left.
+
+        Raises:
+            OutOfStock: Fewer are left.
+        """
         # Requests are served in threads. A race is harmless in this demo; use a lock in production.
         if self._stock.get(item, 0) < amount:
             raise OutOfStock(data={"item": item, "left": self._stock.get(item, 0)})
@@ -67,19 +89,38 @@ class Shop:
 
 
 def echo(value):
+    """Return the value. Without a type hint, it may be any."""
     return value
 
 
-def add(a, b=1):
+@rpc(
+    alias="plus",  # callable under a second name too
+    examples=[
+        {"name": "by position", "params": [2, 3], "result": 5},
+        {"name": "by name", "params": {"a": 40, "b": 2}, "result": 42},
+        {"name": "with the default", "params": [0.5], "result": 1.5},
+    ],
+)
+def add(a: int | float, b: int | float = 1) -> int | float:
+    """Add two numbers.
+
+    Args:
+        a: The first number.
+        b: The second number.
+    """
     return a + b
 
 
-add._alias = "plus"  # callable under a second name too
+@dataclass
+class Caller:
+    ip: str | None  # None over a Unix socket
+    agent: str | None
 
 
-def whoami(_connection):
+def whoami(_connection) -> Caller:
+    """Return the address of the caller, and the name of its program."""
     # The server fills the parameter of this name; clients do not see it.
-    return {"ip": _connection.ip, "agent": _connection.headers.get("User-Agent")}
+    return Caller(_connection.ip, _connection.headers.get("User-Agent"))
 
 
 def make_server(port):

@@ -238,11 +238,12 @@ def write_openrpc(options: argparse.Namespace) -> None:
     except ServerError as exc:
         raise CannotServeError(str(exc)) from exc
     text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    encoded = text.encode(errors="backslashreplace")  # UTF-8 (RFC 8259, section 8.1), whatever the console has
     if options.output is None:
-        sys.stdout.write(text)
+        sys.stdout.buffer.write(encoded)
         return
     try:
-        Path(options.output).write_text(text, encoding="utf-8")
+        Path(options.output).write_bytes(encoded)
     except OSError as exc:
         raise CannotServeError(f"{options.output} cannot be written: {exc}") from exc
 

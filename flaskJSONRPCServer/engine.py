@@ -65,6 +65,7 @@ from .wsgi import (
     flask_answers_by,
     make_rule,
     report_to_flask,
+    url_of_rule,
 )
 
 if TYPE_CHECKING:
@@ -204,7 +205,7 @@ class Engine:
 
     def urls(self) -> list[str]:
         """Return the rules of the served application."""
-        return [rule.rule for rule in self._app.url_map.iter_rules()]
+        return [url_of_rule(rule) for rule in self._app.url_map.iter_rules()]
 
     @in_hub
     def register(
@@ -323,11 +324,11 @@ class Engine:
         """
         paths = self.router.table.paths()
         if path is None:
-            return self.documents.of_server(paths, is_shown).tree(url)
+            return self.documents.of_server(paths, is_shown).at(url).tree()
         formatted = self._format_path(path)
         if formatted not in paths:
             raise RegistrationError(unknown_name("path", formatted, paths))
-        return self.documents.of_path(formatted, is_shown).tree(url)
+        return self.documents.of_path(formatted, is_shown).at(url).tree()
 
     def check_examples(self) -> int:
         """Call all methods with their examples; see :func:`~flaskJSONRPCServer.dispatch.examples.check_examples`."""
@@ -407,12 +408,12 @@ class Engine:
         replaced = overrides.replaced("_callDispatcher")
         caller = invoker if replaced is None else OverriddenInvoker(replaced, backend_calls, invoker)
         if not self._middleware.entries:
-            return Answerer(settings, overrides, caller, backend_calls, limiter)
+            return Answerer(settings, overrides, caller, invoker, backend_calls, limiter)
         chains = MiddlewareChains(self._middleware, invoker, self.facts)
         inner = partial(invoker.invoke, make_context=CurrentContext) if replaced is None else caller.invoke
         through = MiddlewareInvoker(chains, caller, inner)
         through_backends = MiddlewareBackendCalls(chains, backend_calls, settings.exec_pool_threads)
-        return Answerer(settings, overrides, through, through_backends, limiter)
+        return Answerer(settings, overrides, through, invoker, through_backends, limiter)
 
     def _make_discovery(self) -> Discovery:
         def copy_request(request: Request) -> Any:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import inspect
 import ipaddress
+import json
 import math
 import os
 import re
@@ -110,6 +111,17 @@ def is_segment(value: Any) -> bool:
     return isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9._~-]+", value) is not None and value not in (".", "..")
 
 
+def is_info(value: Any) -> bool:
+    """Return whether a value is None or a dict that JSON can write, whose title and version are strings."""
+    if not isinstance(value, Mapping):
+        return value is None
+    try:
+        json.dumps(dict(value), allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return all(isinstance(value.get(name, ""), str) for name in ("title", "version"))
+
+
 def is_ip_address(value: str) -> bool:
     try:
         ipaddress.ip_address(value)
@@ -200,7 +212,7 @@ class Settings:
     discover_url: str = option("openrpc.json", "a segment of a URL", is_segment, fixed=True)
     """The last segment of the URLs of the documents."""
     api_info: Mapping[str, Any] | None = option(
-        None, "a dict or None", lambda value: value is None or isinstance(value, Mapping)
+        None, "a dict of JSON values with 'title' and 'version' as strings, or None", is_info
     )
     """The Info Object of the documents: ``title``, ``version``, ``description`` and so on."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import re
 from collections.abc import Callable, Collection, Iterable
 from typing import Any, NoReturn, cast
 
@@ -39,6 +40,7 @@ __all__ = [
     "make_rule",
     "process_of_flask",
     "report_to_flask",
+    "url_of_rule",
 ]
 
 _SIGNALS = (
@@ -51,6 +53,8 @@ _SIGNALS = (
     signals.appcontext_tearing_down,
 )
 
+
+_DOCUMENT_SEGMENT = re.compile(r'/<any\("([^"]+)"\):document>$')
 
 # The key in an environ for the mount that has the URL, if Flask has found no rule.
 _MOUNT = "flaskJSONRPCServer.mount"
@@ -196,7 +200,7 @@ class FlaskMount:
         self._endpoint = endpoint
         self._pipeline = pipeline
         self._prefix = checked_prefix(url_prefix)
-        self._document_url = None if document_name is None else f"{self._prefix}/{document_name}"
+        self._document_rule = None if document_name is None else self._prefix + document_segment(document_name)
         self._document_endpoint = f"{endpoint}_document"
         self._path_of_rule: dict[str, str] = {}
         self._neighbours: dict[str, FlaskMount] = app.extensions.setdefault("flaskJSONRPCServer", {})
@@ -226,8 +230,8 @@ class FlaskMount:
         self.paths.update(missing)
 
     def _mount_document(self) -> None:
-        """Add the URL of the server's document, unless the application has a page there."""
-        url = self._document_url
+        """Add the URL of the server's document. A page of the application there takes precedence."""
+        url = self._document_rule
         if url is not None and all(rule.rule != url for rule in self.app.url_map.iter_rules()):
             add_rules(self.app, [make_rule(url, self._document_endpoint, ("GET", "HEAD"))])
 
@@ -302,7 +306,7 @@ class FlaskMount:
         endpoint, route = target
         return self.app.make_response(custom_view(endpoint.path, None if route is None else route.name))
 
-    def _document_view(self) -> flask.Response:
+    def _document_view(self, **_: Any) -> flask.Response:
         request = current_request()
         environ = environ_at(self._prefix, "/", None) if self._prefix else request.environ
         response = self._pipeline().answer_document(environ, request)
@@ -310,6 +314,19 @@ class FlaskMount:
             raise NotFound
         request.environ[_ANSWERED] = True
         return flask_response(response)
+
+
+def document_segment(name: str) -> str:
+    """Return the rule of a document at the root.
+
+    It has a converter, so that a page of the application at the same URL wins, even if it is added later.
+    """
+    return f'/<any("{name}"):document>'
+
+
+def url_of_rule(rule: Rule) -> str:
+    """Return the rule as users know it."""
+    return _DOCUMENT_SEGMENT.sub(r"/\1", rule.rule)
 
 
 def checked_prefix(url_prefix: str) -> str:

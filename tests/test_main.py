@@ -1,6 +1,7 @@
 """The command line."""
 
 import json
+import os
 import runpy
 import signal
 import subprocess
@@ -37,7 +38,7 @@ def test_help_names_every_flag_and_is_shown_without_arguments(capsys):
     assert capsys.readouterr().out == text
     assert text.startswith("usage: python -m flaskJSONRPCServer ")
     assert all(f"\n  {flag}" in text for flag in ("-h", "-v", "-l", "-x", "-d")), text
-    assert all(f"\n    {command} " in text for command in ("serve", "worker", "openrpc-diff"))
+    assert all(f"\n    {command} " in text for command in ("serve", "worker", "openrpc", "openrpc-diff"))
 
 
 def test_list_has_a_line_for_each_example(capsys):
@@ -323,6 +324,115 @@ def documents(tmp_path, monkeypatch):
     Path("binary.json").write_bytes(b"\xff\xfe\x00\xff")
     Path("deep.json").write_text("[" * 200_000, encoding="utf-8")
     return tmp_path
+
+
+DESCRIBED = """
+    from flaskJSONRPCServer import flaskJSONRPCServer
+
+    def add(a: int, b: int = 1) -> int:
+        \"\"\"Add b\u00fccher.\"\"\"
+
+    def make_server():
+        made = flaskJSONRPCServer(["127.0.0.1", 0], log=0, name="described")
+        made.registerFunction(add, path="/api")
+        made.registerFunction(add, path="/other", name="sum")
+        made.registerFunction(add, path="/api", name="hidden", visible=False)
+        return made
+
+    server = make_server()
+    silent = flaskJSONRPCServer(None, log=0, discover=False)
+    silent.registerFunction(add, path="/api")
+"""
+
+
+@pytest.fixture
+def described(tmp_path, monkeypatch):
+    """Work in a folder with the module `described`."""
+    (tmp_path / "described.py").write_text(textwrap.dedent(DESCRIBED), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield tmp_path
+    sys.modules.pop("described", None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "urls"),
+    [
+        (["described"], ["/api", "/other"]),
+        (["described:server"], ["/api", "/other"]),
+        (["described:make_server", "--url", "https://a.test/v1"], ["https://a.test/v1/api", "https://a.test/v1/other"]),
+        (["described:silent"], ["/api"]),
+    ],
+)
+def test_openrpc_prints_the_document(described, arguments, urls, capsys):
+    command_line.main(["openrpc", *arguments])
+
+    document = json.loads(capsys.readouterr().out)
+    assert [method["servers"][0]["url"] for method in document["methods"]] == urls
+    assert [method["name"] for method in document["methods"]] == ["add", "sum"][: len(urls)]
+
+
+def test_openrpc_prints_the_document_of_a_path(described, capsys):
+    command_line.main(["openrpc", "described", "--path", "other"])
+
+    document = json.loads(capsys.readouterr().out)
+    assert document["servers"] == [{"url": "/other"}]
+    assert [method["name"] for method in document["methods"]] == ["sum"]
+
+
+@pytest.mark.parametrize("option", ["-o", "--output"])
+def test_openrpc_writes_the_document_to_a_file(described, option, capsys):
+    command_line.main(["openrpc", "described", option, "openrpc.json"])
+    command_line.main(["openrpc", "described"])
+
+    written = (described / "openrpc.json").read_text(encoding="utf-8")
+    assert "Add b\u00fccher." in written
+    assert capsys.readouterr().out == written
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["missing"], "missing"),
+        (["described:other"], "other"),
+        (["described", "--path", "/apu"], "unknown path '/apu/'; did you mean '/api/'?"),
+        (["described", "-o", "no/such/folder"], "no/such/folder cannot be written: "),
+        (["described", "-o", "."], ". cannot be written: "),
+    ],
+)
+def test_openrpc_that_fails_says_why_in_one_line(described, arguments, message, capsys):
+    with pytest.raises(SystemExit) as ended:
+        command_line.main(["openrpc", *arguments])
+
+    assert ended.value.code == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert message in printed.err
+    assert printed.err.startswith("python -m flaskJSONRPCServer openrpc: error: ")
+
+
+def test_openrpc_is_utf_8_on_any_console(described):
+    done = subprocess.run(
+        [sys.executable, "-m", "flaskJSONRPCServer", "openrpc", "described"],
+        env={**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONPATH": str(EXAMPLES.parent)},
+        capture_output=True,
+        check=True,
+    )
+
+    assert "Add b\u00fccher." in done.stdout.decode("utf-8")
+    assert done.stderr == b""
+
+
+def test_document_compares_with_that_of_a_newer_version(described, capsys):
+    command_line.main(["openrpc", "described", "-o", "old.json"])
+    newer = DESCRIBED.replace("b: int = 1", "b: int")
+    (described / "newer.py").write_text(textwrap.dedent(newer), encoding="utf-8")
+    command_line.main(["openrpc", "newer", "-o", "new.json"])
+    with pytest.raises(SystemExit) as ended:
+        command_line.main(["openrpc-diff", "old.json", "new.json"])
+
+    assert ended.value.code == 1
+    assert capsys.readouterr().out.splitlines()[-1] == "breaking"
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,8 @@ def test_setting_has_its_documented_default(name):
 
 
 TAKEN = [
+    ("api_info", None),
+    ("api_info", {"title": "Shop", "version": "2.1.0", "license": {"name": "MIT"}}),
     ("cors", {"origin": "*"}),
     ("log", 0),
     ("log", 4),
@@ -95,6 +97,13 @@ def test_value_is_accepted(name, value):
 
 
 REFUSED = [
+    ("api_info", "Shop", "a dict of JSON values with 'title' and 'version' as strings, or None"),
+    ("api_info", {"version": 2}, "a dict of JSON values"),
+    ("api_info", {"x-limit": float("inf")}, "a dict of JSON values"),
+    ("api_info", {"x-team": {1, 2}}, "a dict of JSON values"),
+    ("discover_url", "a/b", "a segment of a URL"),
+    ("discover_url", "..", "a segment of a URL"),
+    ("discover_url", "", "a segment of a URL"),
     ("blocking", "yes", "True or False"),
     ("blocking", None, "True or False"),
     ("cors", "https://a.test", "True, False or a dict"),

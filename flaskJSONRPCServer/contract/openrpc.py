@@ -5,7 +5,8 @@ Source: https://spec.open-rpc.org, version 1.4.1.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from inspect import Parameter
 from typing import TYPE_CHECKING, Any
@@ -101,6 +102,7 @@ class MethodObject:
         options, documentation = self._contract.options, self._documentation
         structure = structure_of(self._contract.parameters)
         params = [self._param(parameter) for parameter in listed(self._contract.parameters, structure)]
+        errors = self._errors()
         members = {
             "name": self._method.name,
             "summary": options.title or documentation.summary,
@@ -111,8 +113,9 @@ class MethodObject:
             "result": None if options.notification else self._result(),
             "deprecated": documentation.is_deprecated if options.deprecated is None else options.deprecated,
             "servers": list(self._method.servers),
-            "errors": list(self._errors()),
+            "errors": [{"code": error.code, "message": error.message} for error in errors],
             "examples": [self._example(example) for example in options.examples or ()],
+            "x-error-descriptions": {str(error.code): error.description for error in errors if error.description},
             **self._method.extensions,
         }
         return {name: value for name, value in members.items() if value or name in ("params", "name")}
@@ -130,9 +133,9 @@ class MethodObject:
         if parameter.default is parameter.empty:
             return []
         hinted = self._contract.types.get(parameter.name)
-        if hinted is None:
-            return [parameter.default] if isinstance(parameter.default, _JSON_SCALARS) else []
-        return hinted.default_written(parameter.default)
+        if hinted is not None:
+            return writable(hinted.default_written(parameter.default))
+        return writable([parameter.default]) if isinstance(parameter.default, _JSON_SCALARS) else []
 
     def _result(self) -> dict[str, Any]:
         schema = self._schema(self._contract.result, "serialization")
@@ -141,11 +144,10 @@ class MethodObject:
     def _schema(self, hinted: HintedType | None, mode: Any) -> Any:
         return {} if self._schemas is None else self._schemas.schema(hinted, mode)
 
-    def _errors(self) -> Iterable[dict[str, Any]]:
+    def _errors(self) -> list[DeclaredError]:
         names = [raised.type_name for raised in self._documentation.raises]
         declared = declared_errors(self._contract.function, names)
-        for error in dict.fromkeys([*declared, *self._method.errors]):
-            yield {"code": error.code, "message": error.message, **described(error.description, "x-description")}
+        return list(dict.fromkeys([*declared, *self._method.errors]))
 
     def _example(self, example: Example) -> dict[str, Any]:
         members = {
@@ -197,6 +199,15 @@ def full_text(title: str | None, documentation: Documentation) -> str:
     """Return the description; with a title, the summary of the docstring is part of it."""
     parts = [documentation.summary if title else "", documentation.description]
     return "\n\n".join(filter(None, parts))
+
+
+def writable(values: list[Any]) -> list[Any]:
+    """Return some values; an empty list if JSON cannot write them, as with an infinite number."""
+    try:
+        json.dumps(values, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        return []
+    return values
 
 
 def described(text: str, name: str = "description") -> dict[str, str]:

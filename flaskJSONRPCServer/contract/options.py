@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
@@ -164,17 +165,22 @@ def refuse_unless(name: str, value: Any, accepted: type, words: str) -> None:
 def read_tags(tags: Any) -> tuple[str, ...] | None:
     if tags is None:
         return None
-    if not isinstance(tags, (list, tuple)) or not all(isinstance(tag, str) and tag for tag in tags):
+    listed = tuple(tags) if is_list(tags) else (None,)
+    if not all(isinstance(tag, str) and tag for tag in listed):
         raise RegistrationError(f"tags={tags!r} is refused: it takes a list of strings")
-    return tuple(dict.fromkeys(tags))
+    return tuple(dict.fromkeys(listed))
 
 
 def read_examples(examples: Any) -> tuple[Example, ...] | None:
     if examples is None:
         return None
-    if not isinstance(examples, (list, tuple)):
+    if not is_list(examples):
         raise RegistrationError(f"examples={examples!r} is refused: it takes a list of dicts")
     return tuple(read_example(example, number) for number, example in enumerate(examples, 1))
+
+
+def is_list(value: Any) -> bool:
+    return isinstance(value, Iterable) and not isinstance(value, (str, Mapping))
 
 
 def read_example(example: Any, number: int) -> Example:
@@ -188,10 +194,23 @@ def read_example(example: Any, number: int) -> Example:
     params = example.get("params", [])
     if not isinstance(params, (list, tuple, dict)):
         raise RegistrationError(f"params={params!r} of an example is refused: it takes a list or a dict")
+    name = str(example.get("name", f"example {number}"))
     return Example(
-        name=str(example.get("name", f"example {number}")),
-        params=list(params) if isinstance(params, tuple) else params,
-        result=example.get("result"),
+        name=name,
+        params=json_copy(params, f"params={params!r} of {name!r}"),
+        result=json_copy(example.get("result"), f"result={example.get('result')!r} of {name!r}"),
         summary=str(example.get("summary", "")),
         description=str(example.get("description", "")),
     )
+
+
+def json_copy(value: Any, what: str) -> Any:
+    """Return a copy of a JSON value.
+
+    Raises:
+        RegistrationError: It is no JSON value.
+    """
+    try:
+        return json.loads(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as exc:
+        raise RegistrationError(f"{what} has no JSON form: {exc}") from exc

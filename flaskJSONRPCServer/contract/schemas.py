@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
-from pydantic_core import core_schema
+from pydantic_core import PydanticSerializationError, core_schema
 
 from .types import HintedType
 
@@ -21,6 +22,9 @@ REFERENCE = "#/components/schemas/{model}"
 
 # Texts that are read as bytes or numbers.
 _BASE64 = r"^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
+_INFINITE = (float("inf"), float("-inf"))
+
+# Texts that are read as numbers.
 _INTEGER = r"^[-+]?\d+$"
 _DECIMAL = r"^(?!^[-+.]*$)[+-]?0*\d*\.?\d*$"
 
@@ -68,6 +72,9 @@ def key_of(hinted: HintedType) -> Any:
 class SchemaGenerator(GenerateJsonSchema):
     """Generates schemas that say exactly what is accepted."""
 
+    # A default that JSON cannot write is left out, without a warning on the user's console.
+    ignored_warning_kinds = frozenset({"skipped-choice", "non-serializable-default"})  # type: ignore[assignment]
+
     def field_title_should_be_set(self, schema: Any) -> bool:
         """Return False: a title made of the name says nothing."""
         return False
@@ -75,6 +82,24 @@ class SchemaGenerator(GenerateJsonSchema):
     def handle_invalid_for_json_schema(self, schema: Any, error_info: str) -> JsonSchemaValue:
         """Return the schema of any value for a type that no schema describes."""
         return {}
+
+    def encode_default(self, dft: Any) -> Any:
+        """Return a default as a JSON value.
+
+        Raises:
+            PydanticSerializationError: JSON cannot write it.
+        """
+        encoded = super().encode_default(dft)
+        try:
+            json.dumps(encoded, allow_nan=False)
+        except ValueError as exc:  # an infinite number
+            raise PydanticSerializationError(str(exc)) from exc
+        return encoded
+
+    def float_schema(self, schema: core_schema.FloatSchema) -> JsonSchemaValue:
+        """Return the schema of a number; an infinite bound is none."""
+        written = super().float_schema(schema)
+        return {name: value for name, value in written.items() if value not in _INFINITE}
 
     def decimal_schema(self, schema: core_schema.DecimalSchema) -> JsonSchemaValue:
         """Return the schema of a decimal number, or of its text."""

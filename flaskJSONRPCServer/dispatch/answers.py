@@ -19,6 +19,7 @@ from ..sansio_jsonrpc import (
 from ..settings import Settings
 from .antifreeze import BATCH_ENDED, batch_limiter_for
 from .exchange import Exchange
+from .invoker import Invoker
 from .overrides import Overrides
 from .rate_limits.limiter import RateLimiter
 from .replies import ReplyWriter
@@ -46,6 +47,7 @@ class Answerer:
         settings: The frozen settings of the server.
         overrides: Makes the functions that read and write messages.
         invoker: Makes calls in the serving thread.
+        own_invoker: Makes the calls of the server's own method.
         backend_calls: Makes calls on exec backends.
         limiter: Checks messages against the rate limits; None without rate limits.
     """
@@ -55,6 +57,7 @@ class Answerer:
         settings: Settings,
         overrides: Overrides,
         invoker: AnyInvoker,
+        own_invoker: Invoker,
         backend_calls: AnyBackendCalls,
         limiter: RateLimiter | None = None,
     ) -> None:
@@ -63,7 +66,9 @@ class Answerer:
         self._reply_with_result = replies.result
         self._reply_with_error = replies.error
         self._reply_with_own_error = replies.own_error
+        self._reply_with_document = replies.document
         self._invoker = invoker
+        self._own_invoker = own_invoker
         self._backend_calls = backend_calls
         self._limiter = limiter
         self._make_batch_limiter = batch_limiter_for(settings)
@@ -182,7 +187,7 @@ class Answerer:
         try:
             route = endpoint.find(message.method)
             if route is None:
-                raise JsonRpcMethodNotFoundError
+                return self._reply_to_built_in(message, endpoint, exchange)
             if route.backends is None:
                 result = self._invoker.invoke(route, message, exchange)
             else:
@@ -192,6 +197,17 @@ class Answerer:
             error = exc.get_error()
         # Outside the except block: if the error cannot be written, the log has the reason for that alone.
         return self._reply_with_error(message, error, exchange)
+
+    def _reply_to_built_in(self, call: JsonRpcRequest, endpoint: Endpoint, exchange: Exchange) -> bytes:
+        """Answer a call of the server's own method, which no exec backend runs, and no ``_callDispatcher``.
+
+        Raises:
+            JsonRpcException: It has another name, parameters, or fails.
+        """
+        if endpoint.built_in is None or call.method != endpoint.built_in.name:
+            raise JsonRpcMethodNotFoundError
+        document = self._own_invoker.invoke(endpoint.built_in, call, exchange)
+        return b"" if call.id is ABSENT else self._reply_with_document(call, document, exchange)
 
     def _reply_to_other(self, message: JsonRpcResponse | JsonRpcInvalidMessage) -> bytes:
         if isinstance(message, JsonRpcInvalidMessage):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from inspect import Parameter
 from typing import Any
@@ -11,13 +10,15 @@ from ..http.request import Request
 from ..http.response import Response, merged_headers
 from ..runtime.interrupts import is_interrupt
 from ..runtime.logs import ERROR, ServerLog
-from .documents import Document, Documents
+from .documents import Documents, WrittenDocument
 from .exchange import Exchange
 from .rendering import Renderer
 from .routes import Route
 from .signatures import SignaturePlan
 
 __all__ = ["DISCOVER", "Discovery", "document_response"]
+
+_CACHING = ("Cache-Control", "private, no-cache")
 
 DISCOVER = "rpc.discover"
 """The method that returns the document of its path (OpenRPC 1.4.1, service discovery)."""
@@ -42,22 +43,21 @@ class Discovery:
         self._copy_request = copy_request
 
     def route(self, path: str) -> Route:
-        """Return the route of :data:`DISCOVER` on a formatted path."""
+        """Return the route of :data:`DISCOVER` on a formatted path. Its result is a WrittenDocument."""
 
-        def discover(**arguments: Any) -> dict[str, Any]:
-            request: Request = arguments[self._magic_name]._request
-            return self.document(request, path).tree(request.base_url)
+        def discover(**arguments: Any) -> WrittenDocument:
+            return self.document(arguments[self._magic_name]._request, path)
 
         plan = SignaturePlan([Parameter(self._magic_name, Parameter.KEYWORD_ONLY)], self._magic_name)
         return Route(DISCOVER, path, discover, plan, discover, None, allows_cross_site_get=False)
 
-    def document(self, request: Request, path: str) -> Document:
+    def document(self, request: Request, path: str) -> WrittenDocument:
         """Return the document of a formatted path, as a caller sees it."""
-        return self._documents.of_path(path, self._sight(request))
+        return self._documents.of_path(path, self._sight(request)).at(request.base_url)
 
-    def document_of_server(self, request: Request, paths: Sequence[str]) -> Document:
+    def document_of_server(self, request: Request, paths: Sequence[str]) -> WrittenDocument:
         """Return the document with the methods of all these paths, as a caller sees it."""
-        return self._documents.of_server(paths, self._sight(request))
+        return self._documents.of_server(paths, self._sight(request)).at(request.base_url)
 
     def _sight(self, request: Request) -> Callable[[Route], bool]:
         copies: list[Any] = []  # one copy of the request, if any function needs it
@@ -82,13 +82,16 @@ class Discovery:
             return False
 
 
-def document_response(document: Document, exchange: Exchange, renderer: Renderer) -> Response:
+def document_response(document: WrittenDocument, exchange: Exchange, renderer: Renderer) -> Response:
     """Return the answer to a GET of a document: 304 if the client has it already."""
-    body = document.encoded(exchange.base_url)
-    tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-    headers = [("ETag", tag), ("Cache-Control", "private, no-cache")]
-    if tag in exchange.head.get("HTTP_IF_NONE_MATCH", ""):
+    headers = [("ETag", document.tag), _CACHING]
+    if is_known(document.tag, exchange.head.get("HTTP_IF_NONE_MATCH", "")):
         return Response("304 Not Modified", headers)
-    response = renderer.render(body, exchange)
+    response = renderer.render(document.text, exchange)
     response.headers = merged_headers(response.headers, headers)
     return response
+
+
+def is_known(tag: str, if_none_match: str) -> bool:
+    """Return whether a client has the entity of a weak tag already (RFC 9110, section 13.1.2)."""
+    return if_none_match.strip() == "*" or tag.removeprefix("W/") in if_none_match

@@ -1,43 +1,79 @@
 """The OpenRPC documents of a server: one for each path, and one for all.
 
 A document is made once for a route table, and written as JSON with a mark in the place of the server's URL, which
-differs between requests. Callers who see different methods get different documents.
+differs between requests. It is kept as bytes for the URLs that were asked for last. Callers who see different methods
+get different documents.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from ..contract.errors import DeclaredError
 from ..contract.openrpc import MethodFacts, document_of
 from .routes import Route, RouteTable
 
-__all__ = ["Document", "DocumentSources", "Documents", "is_shown", "main_routes"]
+__all__ = ["Document", "DocumentSources", "Documents", "WrittenDocument", "is_shown", "main_routes"]
 
 # How many documents are kept, for callers who see different methods; guessed.
 _MOST_KEPT = 64
 
+# How many URLs of the server a document is kept for. Clients choose the host of the URL, so there must be a limit.
+_MOST_URLS = 4
+
 
 @dataclass(frozen=True, slots=True)
-class Document:
-    """A document as JSON, with a mark in the place of the server's URL."""
+class WrittenDocument:
+    """The document of a server at one URL.
 
-    text: str
-    mark: str
+    Attributes:
+        text: The document as JSON.
+        tag: Its entity tag (RFC 9110, section 8.8.3). It is weak, since a compressed answer has other bytes.
+    """
 
-    def encoded(self, base_url: str) -> bytes:
-        """Return the document of a server at this URL, as JSON."""
-        return self.text.replace(self.mark, json.dumps(base_url)[1:-1]).encode()
+    text: bytes
+    tag: str
 
-    def tree(self, base_url: str) -> dict[str, Any]:
-        """Return the document of a server at this URL, as JSON values."""
-        tree: dict[str, Any] = json.loads(self.encoded(base_url))
+    def tree(self) -> dict[str, Any]:
+        """Return the document as JSON values."""
+        tree: dict[str, Any] = json.loads(self.text)
         return tree
+
+
+class Document:
+    """A document for any URL of the server.
+
+    Args:
+        text: The document as JSON, with a mark in the place of the server's URL.
+        mark: The mark.
+    """
+
+    def __init__(self, text: str, mark: str) -> None:
+        self._text = text
+        self._mark = mark
+        self._by_url: dict[str, WrittenDocument] = {}  # any thread may write an entry again: they are equal
+
+    def at(self, base_url: str) -> WrittenDocument:
+        """Return the document of a server at this URL."""
+        written = self._by_url.get(base_url)
+        if written is None:
+            written = self._written(base_url)
+            if len(self._by_url) >= _MOST_URLS:
+                self._by_url = {}
+            self._by_url[base_url] = written
+        return written
+
+    def _written(self, base_url: str) -> WrittenDocument:
+        text = self._text.replace(self._mark, json.dumps(base_url)[1:-1])
+        encoded = text.encode(errors="backslashreplace")  # a lone surrogate becomes its escape in JSON
+        return WrittenDocument(encoded, f'W/"{hashlib.sha256(encoded).hexdigest()[:32]}"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +91,25 @@ class DocumentSources:
     mapped_errors: Callable[[Route], Sequence[DeclaredError]]
 
 
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The methods of a table.
+
+    Attributes:
+        routes: The routes that documents may show, in their order.
+        conditional: Those that only some callers see.
+    """
+
+    routes: tuple[Route, ...] = ()
+    conditional: tuple[Route, ...] = ()
+
+    @classmethod
+    def of(cls, table: RouteTable) -> Listing:
+        """Return the methods of a table."""
+        routes = tuple(route for route in main_routes(table) if is_shown(route))
+        return cls(routes, tuple(route for route in routes if is_conditional(route)))
+
+
 class Documents:
     """Makes and keeps the documents of a server.
 
@@ -67,13 +122,14 @@ class Documents:
         self._making = threading.Lock()
         self._kept: dict[Any, Document] = {}  # changed under _making; the last one is the one that was asked for last
         self._table: RouteTable | None = None  # of the kept documents; changed under _making
+        self._listing = Listing()  # of the table; changed under _making
 
     def of_path(self, path: str, is_visible: Callable[[Route], bool]) -> Document:
         """Return the document of a formatted path.
 
         Args:
             path: The path.
-            is_visible: Returns whether the caller sees a method.
+            is_visible: Returns whether the caller sees a method that only some callers see.
         """
         return self._document(path, (path,), is_visible)
 
@@ -83,7 +139,7 @@ class Documents:
 
     def tree_of(self, table: RouteTable) -> dict[str, Any]:
         """Return the document of all paths of a table, which need not be in use; for a comparison."""
-        return self._made(None, [route for route in main_routes(table) if is_shown(route)]).tree("")
+        return self._made(None, Listing.of(table).routes).at("").tree()
 
     def forget(self) -> None:
         """Make all documents anew, after one of their parts has changed."""
@@ -92,23 +148,36 @@ class Documents:
 
     def _document(self, path: str | None, paths: Sequence[str], is_visible: Callable[[Route], bool]) -> Document:
         table = self._sources.table()
-        routes = [route for route in main_routes(table) if route.path in paths and is_visible(route)]
-        key = path, tuple(route.url for route in routes)
+        listing = self._listing_of(table)
+        shown = frozenset(paths)
+        hidden = frozenset(
+            route for route in listing.conditional if route.path in shown and not is_visible(route)
+        )  # without the lock: the user's functions decide
+        with self._making:
+            kept = self._kept if self._table is table else {}
+            key = path, shown, hidden
+            document = kept.pop(key, None)
+            if document is None:
+                routes = [route for route in listing.routes if route.path in shown and route not in hidden]
+                document = self._made(path, routes)
+            kept[key] = document
+            if len(kept) > _MOST_KEPT:
+                kept.pop(next(iter(kept)))
+        return document
+
+    def _listing_of(self, table: RouteTable) -> Listing:
         with self._making:
             if self._table is not table:
-                self._kept, self._table = {}, table
-            document = self._kept.pop(key, None) or self._made(path, routes)
-            self._kept[key] = document
-            if len(self._kept) > _MOST_KEPT:
-                self._kept.pop(next(iter(self._kept)))
-        return document
+                self._kept, self._table, self._listing = {}, table, Listing.of(table)
+            return self._listing
 
     def _made(self, path: str | None, routes: Sequence[Route]) -> Document:
         mark = uuid.uuid4().hex
         methods = [self._facts(route, name, mark if path is None else None) for name, route in named(routes)]
         servers = [{"url": url_of(mark, path or "/")}]
         document = document_of(methods, self._sources.info(), servers)
-        return Document(json.dumps(document, ensure_ascii=False, allow_nan=False), mark)
+        text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return Document(text, mark)
 
     def _facts(self, route: Route, name: str, mark: str | None) -> MethodFacts:
         assert route.contract is not None  # noqa: S101  it was registered here
@@ -130,11 +199,18 @@ def is_shown(route: Route) -> bool:
     return route.contract is not None and route.contract.options.visible is not False
 
 
+def is_conditional(route: Route) -> bool:
+    """Return whether only some callers see a method."""
+    return route.contract is not None and callable(route.contract.options.visible)
+
+
 def named(routes: Iterable[Route]) -> list[tuple[str, Route]]:
     """Return the routes with unique names: if two paths have one name, its later methods are named by their paths."""
     taken: dict[str, Route] = {}
     for route in routes:
-        name = route.name if route.name not in taken else f"{route.path[1:]}{route.name}"
+        name = route.name
+        while name in taken:  # more than once if a name looks like a path with a name
+            name = f"{route.path[1:]}{name}"
         taken[name] = route
     return list(taken.items())
 
@@ -151,4 +227,4 @@ def extensions_of(route: Route) -> Iterable[tuple[str, Any]]:
 
 
 def url_of(mark: str, path: str) -> str:
-    return f"{mark}{path.rstrip('/')}" if path != "/" else f"{mark}/"
+    return f"{mark}{quote(path.rstrip('/') or '/')}"

@@ -28,6 +28,7 @@ from ..sansio_jsonrpc import (
     encode_error,
     encode_object,
     encode_result,
+    encode_result_text,
     find_unwritable,
     make_codec,
     messages_of,
@@ -108,6 +109,10 @@ class Overrides:
         if self._writes_members():
             return MethodType(encode_result, self.codec)  # faster to call than a partial
         return lambda call_id, result: self._write(call_id, {"result": result}, is_error=False)
+
+    def text_writer(self) -> Callable[[OptionalId, bytes], bytes] | None:
+        """Return the function that writes a result which is JSON already; None if an override has to see its value."""
+        return MethodType(encode_result_text, self.codec) if self._writes_members() else None
 
     def error_writer(self) -> Callable[[OptionalId, JsonRpcError], bytes]:
         """Return the function that writes an error; it raises as that of :meth:`result_writer`, about the data."""

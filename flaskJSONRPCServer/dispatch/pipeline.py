@@ -46,6 +46,8 @@ PATH_METHODS = ("OPTIONS", "POST")
 METHOD_URL_METHODS = ("GET", "HEAD", "OPTIONS")
 """The HTTP methods of the URL of one JSON-RPC method."""
 
+# The endpoint of the document of the whole server, for the rate limits.
+_ALL_PATHS = Endpoint("/", {})
 
 Process = Callable[[Exchange, Endpoint, "Route | None"], Response]
 
@@ -187,10 +189,12 @@ class Pipeline:
 
     def answer_document(self, environ: Environ, parsed: werkzeug.wrappers.Request) -> Response | None:
         """Answer a GET of the document of the whole server; None if it shows none."""
-        exchange = self.make_exchange(environ, parsed)
         if self.steps.discovery is None:
             return None
+        exchange = self.make_exchange(environ, parsed)
         try:
+            if self.steps.limiter is not None:
+                self.steps.limiter.admit(exchange, _ALL_PATHS, None)
             response = self._server_document(self.steps.discovery, exchange)
         except Refusal as refusal:
             response = refusal_response(refusal)
@@ -336,12 +340,13 @@ class Pipeline:
     def _get(self, exchange: Exchange, endpoint: Endpoint, route: Route) -> Response:
         if self.steps.limiter is not None:
             self.steps.limiter.admit(exchange, endpoint, route)
+        if route is endpoint.built_in and endpoint.path == "/" and self.steps.discovery is not None:
+            return self._server_document(self.steps.discovery, exchange)
         if self._auth is not None:
             self._authorise(self._auth, exchange, endpoint.path, route.name)
         if route is endpoint.built_in and self.steps.discovery is not None:
-            return document_response(
-                self.steps.discovery.document(exchange, endpoint.path), exchange, self.steps.renderer
-            )
+            document = self.steps.discovery.document(exchange, endpoint.path)
+            return document_response(document, exchange, self.steps.renderer)
         self._guard.check_get(exchange.head, is_shared=route.allows_cross_site_get)
         if route.output_format is None:
             raise Forbidden("this method takes no GET; POST a JSON-RPC request")

@@ -17,6 +17,7 @@ from ..sansio_jsonrpc import (
     encode_error,
     make_codec,
 )
+from .documents import WrittenDocument
 from .exchange import Exchange
 from .http_errors import error_of_response
 from .overrides import Overrides
@@ -44,6 +45,7 @@ class ReplyWriter:
     def __init__(self, overrides: Overrides, invoker: AnyInvoker) -> None:
         self._write_result = overrides.result_writer()
         self._write_error = overrides.error_writer()
+        self._write_text = overrides.text_writer()
         self._find_unwritable = overrides.find_unwritable
         self._invoker = invoker
 
@@ -64,6 +66,12 @@ class ReplyWriter:
             return self.error(call, refused.get_error(), exchange)
         what = f"the result of {call.method!r} cannot be sent as JSON"
         return self.own_error(call.id, self._logged(what, {"result": result}, failure, exchange))
+
+    def document(self, call: JsonRpcRequest, document: WrittenDocument, exchange: Exchange) -> bytes:
+        """Return the reply to a call whose result is a document."""
+        if self._write_text is None:
+            return self.result(call, document.tree(), exchange)
+        return self._write_text(call.id, document.text)
 
     def error(self, call: JsonRpcRequest, error: JsonRpcError, exchange: Exchange) -> bytes:
         """Return the reply to a call that failed; -32603 if the error cannot be written."""

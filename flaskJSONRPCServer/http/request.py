@@ -137,7 +137,8 @@ class Request:
             host = first_of(head.get("HTTP_X_FORWARDED_HOST"), _AUTHORITY) or host
             prefix = first_of(head.get("HTTP_X_FORWARDED_PREFIX"), _PREFIX) or prefix
         if not host:
-            host = f"{head.get('SERVER_NAME', 'localhost')}:{head.get('SERVER_PORT', '80')}"
+            name = head.get("SERVER_NAME", "localhost")
+            host = f"{f'[{name}]' if ':' in name else name}:{head.get('SERVER_PORT', '80')}"
         return f"{scheme}://{host}{quote(prefix.rstrip('/').encode('latin-1'))}"
 
     def read_through_parsed(self) -> None:

@@ -13,7 +13,14 @@ from .codecs import (
     make_codec,
 )
 from .decoding import decode, messages_of, restore_ids
-from .encoding import encode_error, encode_notification, encode_object, encode_request, encode_result
+from .encoding import (
+    encode_error,
+    encode_notification,
+    encode_object,
+    encode_request,
+    encode_result,
+    encode_result_text,
+)
 from .exceptions import (
     JsonRpcApplicationError,
     JsonRpcException,
@@ -82,6 +89,7 @@ __all__ = [
     "encode_object",
     "encode_request",
     "encode_result",
+    "encode_result_text",
     "find_unwritable",
     "make_codec",
     "messages_of",

@@ -10,7 +10,14 @@ from .codecs import Codec, NumberLiteral
 from .exceptions import JsonRpcSerializationError
 from .messages import ABSENT, JsonRpcError, OptionalId
 
-__all__ = ["encode_error", "encode_notification", "encode_object", "encode_request", "encode_result"]
+__all__ = [
+    "encode_error",
+    "encode_notification",
+    "encode_object",
+    "encode_request",
+    "encode_result",
+    "encode_result_text",
+]
 
 _PARAMS_TYPES: Final = (dict, list, tuple, type(None))
 
@@ -71,6 +78,22 @@ def encode_result(codec: Codec, request_id: OptionalId, result: Any) -> bytes:
     if request_id is ABSENT:
         return b""
     return b'{"jsonrpc":"2.0","result":%b,"id":%b}' % (codec.dumps(result), encode_id(codec, request_id))
+
+
+def encode_result_text(codec: Codec, request_id: OptionalId, result: bytes) -> bytes:
+    """Encode the response to a call whose result is JSON already.
+
+    Args:
+        codec: The codec that writes the id.
+        request_id: The id of the call, unchanged.
+        result: The result as JSON, in UTF-8.
+
+    Returns:
+        The response; b"" if the id is `ABSENT`, since a notification has no response.
+    """
+    if request_id is ABSENT:
+        return b""
+    return b'{"jsonrpc":"2.0","result":%b,"id":%b}' % (result, encode_id(codec, request_id))
 
 
 def encode_error(codec: Codec, request_id: OptionalId, error: JsonRpcError) -> bytes:

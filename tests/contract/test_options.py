@@ -1,154 +1,168 @@
-"""The options of a method: by decorator, by registration, by the server."""
+"""The options of a method: at its registration, by the decorator `rpc`, and both."""
+
+import datetime
+import math
 
 import pytest
 
 from flaskJSONRPCServer import RegistrationError, flaskJSONRPCServer, rpc
-from tests.helpers import call_wsgi, post
-from tests.helpers import rpc as request
+from flaskJSONRPCServer.contract.options import Example, MethodOptions, declared_options
 
 
-def make(**options):
-    return flaskJSONRPCServer(None, log=False, **options)
+def make():
+    return flaskJSONRPCServer(None, log=False)
 
 
-def ask(server, method, params=(), path="/api"):
-    return call_wsgi(server.getWSGI(), post(request(method, list(params)), path)).json()
+def described(server):
+    (method,) = server.openrpc()["methods"]
+    return method
 
 
-def described(server, name, path="/api"):
-    return next(method for method in server.openrpc(path)["methods"] if method["name"] == name)
+def test_decorator_returns_the_function_itself():
+    def function(): ...
+
+    assert rpc(title="T")(function) is function
+    assert declared_options(function).title == "T"
+    assert declared_options(make) == MethodOptions()
 
 
-def test_registration_returns_the_function_and_the_instance():
-    server, instance = make(), type("Thing", (), {"go": lambda self: 1})()
+def test_registration_takes_precedence_over_the_decorator():
+    @rpc(title="decorator", tags=["decorator"], deprecated=True)
+    def function(): ...
 
-    assert server.registerFunction(len, path="/api") is len
-    assert server.registerInstance(instance, path="/thing") is instance
-
-
-def test_registration_is_a_decorator():
     server = make()
+    server.registerFunction(function, path="/api", title="registration", deprecated=False)
+    method = described(server)
 
-    @server.registerFunction
-    def plain():
-        return "plain"
+    assert method["summary"] == "registration"
+    assert method["tags"] == [{"name": "decorator"}]
+    assert "deprecated" not in method
 
-    @server.method
-    def bare():
-        return "bare"
 
-    @server.method("/api")
-    def placed():
-        return "placed"
+def test_decorator_names_a_function():
+    @rpc(name="sum", alias=["plus", "total"])
+    def add(a, b):
+        return a + b
 
-    @server.method("/api", name="other.name", dispatcherBackend="threaded", tags=["t"])
-    def named():
-        return named.__name__
+    server = make()
+    server.registerFunction(add, path="/api")
+    method = described(server)
 
-    @server.method(path="/api", deprecated=True)
-    def by_keyword():
-        return 1
-
-    assert ask(server, "plain", path="/")["result"] == "plain"
-    assert ask(server, "bare", path="/")["result"] == "bare"
-    assert ask(server, "placed")["result"] == "placed"
-    assert described(server, "other.name")["tags"] == [{"name": "t"}]
-    assert described(server, "by_keyword")["deprecated"] is True
-    assert named() == "named"
+    assert (method["name"], method["x-aliases"]) == ("sum", ["plus", "total"])
 
 
 class Shop:
-    @rpc(name="stock.count", alias=["stock.size"], title="Count", tags=["stock"], validate=False)
-    def count(self, item: str):
+    @rpc(name="order", tags=["write"], examples=[{"params": ["tea"], "result": "tea"}])
+    def buy(self, item: str) -> str:
         return item
 
-    @rpc(alias="amount")
-    def total(self):
-        return 9
-
     @rpc(hidden=True)
-    def close(self):
-        return None
+    def internal(self): ...
 
-    @rpc(hidden=False)
-    def open(self):
-        return True
+    @rpc(visible=False)
+    def unlisted(self): ...
 
     @staticmethod
     @rpc(title="Static")
-    def still():
-        return 1
+    def static(): ...
 
-    @classmethod
-    @rpc(title="Class")
-    def common(cls):
-        return 2
+    def plain(self): ...
 
 
-def test_methods_of_an_instance_have_their_own_names_and_options():
+def test_decorator_on_the_methods_of_a_class():
     server = make()
-    server.registerInstance(Shop(), path="/api", tags=["all"])
+    server.registerInstance(Shop(), path="/api", tags=["shop"])
+    methods = {method["name"]: method for method in server.openrpc()["methods"]}
 
-    names = [method["name"] for method in server.openrpc("/api")["methods"]]
-    assert names == ["common", "open", "still", "stock.count", "total"]
-    assert ask(server, "stock.count", [5])["result"] == ask(server, "stock.size", [5])["result"] == 5
-    assert ask(server, "amount")["result"] == ask(server, "total")["result"] == 9
-    assert [ask(server, name)["error"]["code"] for name in ("count", "close")] == [-32601, -32601]
-    assert described(server, "stock.count")["summary"] == "Count"
-    assert described(server, "still")["summary"] == "Static"
-    assert described(server, "stock.count")["tags"] == [{"name": "all"}]
+    assert sorted(methods) == ["order", "plain", "static"]
+    assert methods["static"]["summary"] == "Static"
+    assert methods["plain"]["tags"] == [{"name": "shop"}]
+    assert server.checkExamples() == 1
 
 
-def test_options_of_the_registration_take_precedence():
-    @rpc(name="own", title="Own", tags=["own"], deprecated=True)
-    def function(a: int):
-        return a
-
-    server = make()
-    server.registerFunction(function, path="/api", name="given", title="Given", deprecated=False)
-
-    method = described(server, "given")
-    assert (method["summary"], method["tags"], "deprecated" in method) == ("Given", [{"name": "own"}], False)
+def by_registration(server, **options):
+    server.registerFunction(lambda: None, path="/api", name="f", **options)
 
 
-def test_hidden_function_can_be_registered_itself():
-    server = make()
-    server.registerFunction(Shop().close, path="/api")
-
-    assert ask(server, "close")["result"] is None
+def by_decorator(server, **options):
+    rpc(**options)(lambda: None)
 
 
-def test_instance_whose_methods_are_all_hidden_is_refused():
-    class Empty:
-        @rpc(hidden=True)
-        def close(self):
-            return None
-
-    with pytest.raises(RegistrationError, match="no public method"):
-        make().registerInstance(Empty())
-
-
+@pytest.mark.parametrize("give", [by_registration, by_decorator])
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"validate": "yes"}, "validate='yes' is refused: it takes True or False"),
-        ({"validateResult": 1}, "validateResult=1 is refused"),
-        ({"title": 5}, "title=5 is refused: it takes a string"),
-        ({"tags": "a"}, "tags='a' is refused: it takes a list of strings"),
-        ({"tags": [1]}, r"tags=\[1\] is refused"),
-        ({"tags": 5}, "tags=5 is refused"),
+        ({"title": 1}, "title=1 is refused: it takes a string"),
+        ({"deprecated": 1}, "deprecated=1 is refused: it takes True or False"),
+        ({"notification": "yes"}, "notification='yes' is refused: it takes True or False"),
+        ({"validate": 0}, "validate=0 is refused: it takes True or False"),
+        ({"visible": "yes"}, "visible='yes' is refused: it takes True, False, or a function of a request"),
+        ({"tags": "one"}, "tags='one' is refused: it takes a list of strings"),
+        ({"tags": [1]}, "tags=[1] is refused: it takes a list of strings"),
+        ({"tags": [""]}, "tags=[''] is refused: it takes a list of strings"),
+        ({"tags": 5}, "tags=5 is refused: it takes a list of strings"),
         ({"examples": {"params": []}}, "is refused: it takes a list of dicts"),
-        ({"examples": 5}, "examples=5 is refused"),
-        ({"examples": [5]}, "the example 5 is refused"),
-        ({"examples": [{"parms": []}]}, "unknown key of an example 'parms'; did you mean 'params'"),
-        ({"examples": [{"params": 5}]}, "params=5 of an example is refused"),
-        ({"visible": "no"}, "visible='no' is refused"),
-        ({"deprecated": "since 2"}, "deprecated='since 2' is refused"),
-        ({"notification": 1}, "notification=1 is refused"),
+        ({"examples": "ab"}, "examples='ab' is refused: it takes a list of dicts"),
+        ({"examples": 5}, "examples=5 is refused: it takes a list of dicts"),
+        ({"examples": [1]}, "the example 1 is refused: it takes a dict with 'params' and 'result'"),
+        ({"examples": [{"param": []}]}, "'param'; did you mean 'params'?"),
+        ({"examples": [{"params": "ab"}]}, "params='ab' of an example is refused: it takes a list or a dict"),
+        ({"examples": [{"params": [math.nan]}]}, "of 'example 1' has no JSON form"),
+        ({"examples": [{"result": datetime.date.max, "name": "day"}]}, "of 'day' has no JSON form"),
     ],
+    ids=range(17),
 )
-def test_invalid_option_is_refused_with_its_value(options, message):
-    with pytest.raises(RegistrationError, match=message):
-        make().registerFunction(lambda: 1, name="f", **options)
-    with pytest.raises(RegistrationError, match=message):
-        rpc(**options)
+def test_wrong_option_is_refused(give, options, message):
+    server = make()
+    with pytest.raises(RegistrationError) as refused:
+        give(server, **options)
+
+    assert message in str(refused.value)
+    assert server.openrpc()["methods"] == []
+
+
+def test_tags_are_listed_once():
+    server = make()
+    server.registerFunction(lambda: None, path="/api", name="f", tags=("b", "a", "b"))
+
+    assert described(server)["tags"] == [{"name": "b"}, {"name": "a"}]
+
+
+def test_examples_are_independent_of_later_changes():
+    params = [[1]]
+    example = {"params": params, "result": {"a": []}}
+    server = make()
+    server.registerFunction(lambda value: {"a": []}, path="/api", name="f", examples=[example])
+    params.append(2)
+    params[0].append(3)
+    example["result"]["a"].append(1)
+
+    assert described(server)["examples"][0]["params"] == [{"name": "value", "value": [1]}]
+    assert server.checkExamples() == 1
+
+
+def test_example_may_be_an_example():
+    server = make()
+    server.registerFunction(lambda: 1, path="/api", name="f", examples=[Example("one", [], 1, "s", "d")])
+
+    assert described(server)["examples"] == [
+        {"name": "one", "summary": "s", "description": "d", "params": [], "result": {"name": "result", "value": 1}}
+    ]
+
+
+def test_registering_is_decorating():
+    server = make()
+
+    @server.method("/api", name="sum", title="Sum")
+    def add(a, b):
+        return a + b
+
+    @server.method
+    def echo(value):
+        return value
+
+    assert add(1, 2) == 3
+    assert [(method["name"], method["servers"][0]["url"]) for method in server.openrpc()["methods"]] == [
+        ("echo", "/"),
+        ("sum", "/api"),
+    ]

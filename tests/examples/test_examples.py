@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.examples.processes import EXAMPLES, PATIENCE_S, curl_commands, example, run_curl
+from tests.examples.servers import server_of
 
 SERVED = [
     "auth.py",
@@ -146,6 +147,11 @@ def test_every_example_is_in_the_table_once():
 
     assert all(name == target for name, target in linked)
     assert sorted(name for name, _ in linked) == sorted(path.name for path in EXAMPLES.glob("*.py"))
+
+
+@pytest.mark.parametrize(("name", "count"), [("simple", 4), ("primes", 1), ("call_async", 3)])
+def test_examples_of_methods_are_true(name, count, tmp_path):
+    assert server_of(name, tmp_path).checkExamples() == count
 
 
 def status(url, headers):

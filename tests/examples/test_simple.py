@@ -51,7 +51,7 @@ def test_page_is_html(url):
 
 @pytest.mark.parametrize(
     ("path", "result"),
-    [("plus?a=a&b=b", "ab"), ("shop/stock", {"tea": 3, "coffee": 0})],
+    [("plus?a=2&b=3", 5), ("shop/stock", {"tea": 3, "coffee": 0})],
 )
 def test_alias_and_object_are_callable(url, path, result):
     with urllib.request.urlopen(f"{url}/api/{path}", timeout=10) as answer:
@@ -62,6 +62,25 @@ def test_whoami_returns_the_caller(url):
     asking = urllib.request.Request(f"{url}/api/whoami", headers={"User-Agent": "a test"})
     with urllib.request.urlopen(asking, timeout=10) as answer:
         assert json.load(answer)["result"] == {"ip": "127.0.0.1", "agent": "a test"}
+
+
+def test_printed_hints_are_checked(url):
+    with urllib.request.urlopen(f"{url}/api/add?a=two", timeout=10) as answer:
+        error = json.load(answer)["error"]
+
+    assert error["code"] == -32602
+    assert {tuple(fault["path"]) for fault in error["data"]["errors"]} == {("a",)}
+
+
+def test_document_describes_the_methods(url):
+    with urllib.request.urlopen(f"{url}/openrpc.json", timeout=10) as answer:
+        methods = {method["name"]: method for method in json.load(answer)["methods"]}
+
+    assert sorted(methods) == ["add", "buy", "echo", "stock", "whoami"]
+    assert methods["add"]["x-aliases"] == ["plus"]
+    assert methods["buy"]["servers"] == [{"url": f"{url}/api/shop"}]
+    assert methods["buy"]["errors"] == [{"code": 1001, "message": "Out of stock"}]
+    assert methods["whoami"]["result"]["schema"] == {"$ref": "#/components/schemas/Caller"}
 
 
 def test_underscore_attributes_of_the_object_are_not_callable(url):

@@ -599,3 +599,68 @@ def test_signal_finishes_20_calls_in_flight(backend):
             assert [call.result() for call in calls] == [200] * 20
         assert process.stdout.readline() == "stopped\n"
         assert process.wait(PATIENCE_S) == 0
+
+
+# OpenRPC documents
+
+
+def ask(server, method, target, **headers):
+    """Send a request without a body, and return status, headers and body."""
+    host, port = server.addresses[0]
+    connection = http.client.HTTPConnection(host, port, timeout=PATIENCE_S)
+    with contextlib.closing(connection):
+        connection.request(method, target, headers={name.replace("_", "-"): value for name, value in headers.items()})
+        answer = connection.getresponse()
+        return answer.status, answer.headers, answer.read()
+
+
+@pytest.mark.parametrize("target", ["/openrpc.json", "/api/openrpc.json"])
+def test_documents_are_served(serve, target):
+    server = serve()
+    host, port = server.addresses[0]
+    status, headers, body = ask(server, "GET", target)
+
+    assert status == 200
+    assert headers["Content-Type"] == "application/json"
+    document = json.loads(body)
+    assert document["methods"][0]["name"] == "echo"
+    urls = [document["servers"][0]["url"], *(server["url"] for server in document["methods"][0].get("servers", ()))]
+    assert urls[-1] == f"http://{host}:{port}/api"
+    assert ask(server, "GET", target)[2] == body
+
+
+@pytest.mark.parametrize("target", ["/openrpc.json", "/api/openrpc.json"])
+def test_document_that_the_client_has_is_not_sent(serve, target):
+    server = serve()
+    _, headers, body = ask(server, "GET", target)
+    status, head, nothing = ask(server, "HEAD", target)
+    known = ask(server, "GET", target, If_None_Match=headers["ETag"])
+
+    assert (status, nothing, head["ETag"]) == (200, b"", headers["ETag"])
+    assert int(head["Content-Length"]) == len(body)
+    assert (known[0], known[2], known[1]["ETag"]) == (304, b"", headers["ETag"])
+    assert ask(server, "GET", target)[2] == body
+
+
+def test_discover_is_answered_in_a_batch(serve):
+    server = serve()
+    body = json.dumps([json.loads(rpc("rpc.discover")), json.loads(ECHO)]).encode()
+    _, _, answer = exchange(server, whole(body, b"Connection: close")).partition(b"\r\n\r\n")
+    first, second = json.loads(answer)
+
+    assert first["result"] == json.loads(ask(server, "GET", "/api/openrpc.json", Host="127.0.0.1")[2])
+    assert second["result"] == "a"
+
+
+def test_connection_lasts_after_a_document_that_is_not_sent(serve, able):
+    if not able.keeps_alive:
+        return
+    server = serve()
+    host, port = server.addresses[0]
+    tag = ask(server, "GET", "/api/openrpc.json")[1]["ETag"]
+    connection = http.client.HTTPConnection(host, port, timeout=PATIENCE_S)
+    with contextlib.closing(connection):
+        for _ in range(3):
+            connection.request("GET", "/api/openrpc.json", headers={"If-None-Match": tag})
+            with connection.getresponse() as answer:
+                assert (answer.status, answer.read()) == (304, b"")

@@ -75,7 +75,7 @@ PARAMETER_CASES = [
 HIDDEN_NAMES = ("_hidden", "__class__", "__init__", "plus.__self__", "secret", "attribute", "Inner", "start")
 NOT_FOUND_CASES = [
     call_case(f"hidden_{name}", name, None, error(NO_METHOD, "Method not found"), target="/counter")
-    for name in (*HIDDEN_NAMES, "callable_attribute", "", "plus ", "PLUS", "rpc.discover", "add")
+    for name in (*HIDDEN_NAMES, "callable_attribute", "", "plus ", "PLUS", "rpc.other", "add")
 ]
 
 
