@@ -53,6 +53,7 @@ _PYWSGI = {
     f"servBackend/{module}.py"
     for module in ("pywsgi", "pywsgi_body", "pywsgi_calls", "pywsgi_handler", "pywsgi_reader", "pywsgi_sockets")
 }
+_HINTS = {f"contract/{part}.py" for part in ("core_schemas", "reading", "schemas", "structs", "types", "writing")}
 _ENGINES = {"sansio_jsonrpc/codecs/engines.py"}
 
 # The only modules that may import a package which is optional there.
@@ -68,8 +69,8 @@ PLACES = {
     "msgspec": {*_ENGINES, "contract/structs.py"},
     "orjson": _ENGINES,
     # Loaded with the first hint.
-    "pydantic": {"contract/schemas.py", "contract/structs.py", "contract/types.py"},
-    "pydantic_core": {"contract/json_forms.py", "contract/schemas.py", "contract/structs.py", "contract/types.py"},
+    "pydantic": _HINTS,
+    "pydantic_core": _HINTS,
     "rapidjson": _ENGINES,
     "redis": {"execBackend/celery/internals.py"},
     "simplejson": _ENGINES,

@@ -67,7 +67,7 @@ def shown_path(path: Sequence[str | int]) -> str:
     return f"{'/'.join(map(str, path))[:_MOST_CHARACTERS]}: " if path else ""
 
 
-def json_path(value: Any, location: Sequence[str | int], *, is_missing: bool) -> list[str | int]:
+def json_path(value: Any, location: Sequence[str | int], *, is_missing: bool = False) -> list[str | int]:
     """Return where an error is within a value.
 
     pydantic's location also has the names of unions' choices and of validators, which no part of the value has.

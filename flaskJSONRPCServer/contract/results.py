@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from .method import Contract
@@ -28,8 +28,10 @@ def result_writer(contract: Contract) -> Callable[[Any], Any] | None:
 
     def write(result: Any) -> Any:
         try:
+            if isinstance(result, Iterator):  # it can be read only once
+                result = list(result)
             if is_checked:
-                hinted.check_result(result)
+                hinted.checked(result)
             return hinted.unpacked(result) if has_own_forms() else hinted.written(result)
         except TypeMismatch as exc:
             raise InvalidResultError(f"the result is not of its type {hinted.hint!r}: {exc}") from None

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
 from pydantic_core import PydanticSerializationError, core_schema
 
+from .reading import BASE64, DECIMAL, INTEGER
 from .types import HintedType
 
 __all__ = ["Dialect", "Mode", "Schemas", "schemas_of"]
@@ -20,13 +21,7 @@ Mode = JsonSchemaMode
 
 REFERENCE = "#/components/schemas/{model}"
 
-# Texts that are read as bytes or numbers.
-_BASE64 = r"^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
 _INFINITE = (float("inf"), float("-inf"))
-
-# Texts that are read as numbers.
-_INTEGER = r"^[-+]?\d+$"
-_DECIMAL = r"^(?!^[-+.]*$)[+-]?0*\d*\.?\d*$"
 
 
 class Schemas:
@@ -107,12 +102,12 @@ class SchemaGenerator(GenerateJsonSchema):
         choices = written.get("anyOf", [written])
         texts = [choice for choice in choices if choice.get("type") == "string"]
         for text in texts:
-            text.setdefault("pattern", _DECIMAL)
+            text.setdefault("pattern", DECIMAL)
         return written
 
     def bytes_schema(self, schema: core_schema.BytesSchema) -> JsonSchemaValue:
         """Return the schema of base64."""
-        return {"type": "string", "contentEncoding": "base64", "pattern": _BASE64}
+        return {"type": "string", "contentEncoding": "base64", "pattern": BASE64}
 
     def timedelta_schema(self, schema: core_schema.TimedeltaSchema) -> JsonSchemaValue:
         """Return the schema of a number of seconds; a parameter may be an ISO 8601 duration too."""
@@ -123,7 +118,7 @@ class SchemaGenerator(GenerateJsonSchema):
         """Return the schema of an object; its names may have to be numbers."""
         written = super().dict_schema(schema)
         if schema.get("keys_schema", {}).get("type") == "int":
-            written.setdefault("propertyNames", {"pattern": _INTEGER})
+            written.setdefault("propertyNames", {"pattern": INTEGER})
         return written
 
     def set_schema(self, schema: core_schema.SetSchema) -> JsonSchemaValue:

@@ -1,14 +1,8 @@
-"""Type hints as pydantic checks and writes them. This module is loaded with the first hint, and pydantic with it.
-
-A value has come from JSON, so only JSON's types count: a string is no number, true is no integer, and 3.0 is the
-integer 3. pydantic's strict mode for JSON means nearly that. It reads text, so a value is written as JSON again for it.
-Hints of JSON's own types (:func:`is_native`) need not: for them, strict Python values are the same.
-"""
+"""Type hints as pydantic checks and writes them. This module is loaded with the first hint, and pydantic with it."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -18,20 +12,22 @@ from pydantic_core import (
     SchemaValidator,
     ValidationError,
     core_schema,
-    to_json,
 )
 
 from ..errors import RegistrationError
-from .json_forms import with_json_forms
+from .core_schemas import failing_fast, nodes_of
+from .mismatches import json_path
+from .reading import for_reading
 from .structs import with_structs
+from .writing import for_writing
 
 __all__ = ["HintedType", "TypeMismatch", "Unwritable"]
 
 Unwritable = PydanticSerializationError
 """The exception for a value that cannot be written as JSON."""
 
-# A number that may be an integer in another spelling: 3.0, 1e3.
-_MAY_BE_INTEGRAL = re.compile(rb"\d(?:\.0|[eE])")
+# The most items of a value of which all errors are listed; guessed.
+_MOST_ITEMS = 1000
 
 _NATIVE_TYPES = frozenset(
     {"any", "none", "bool", "int", "float", "str", "list", "dict", "nullable", "union", "literal"}
@@ -39,8 +35,6 @@ _NATIVE_TYPES = frozenset(
 
 _ANY_TEXT = {"type": "str"}
 _INNER_SCHEMAS = ("schema", "items_schema", "keys_schema", "values_schema")
-
-_NOT_UNICODE = {"loc": (), "msg": "Input should be valid Unicode text", "type": "string_unicode"}
 
 
 class TypeMismatch(ValueError):
@@ -70,10 +64,10 @@ class HintedType:
         is_native: Whether it has only types that JSON has too.
 
     Raises:
-        RegistrationError: pydantic cannot use the hint.
+        RegistrationError: pydantic cannot use the hint, or no JSON value is of it.
     """
 
-    __slots__ = ("_serializer", "_validator", "adapter", "check", "hint", "is_native")
+    __slots__ = ("_serializer", "_validate", "adapter", "check", "hint", "is_native")
 
     check: Callable[[Any], Any]
 
@@ -82,37 +76,33 @@ class HintedType:
         self.adapter = adapter_of(hint, what)
         schema = self.adapter.core_schema
         self.is_native = is_native(schema)
-        self._validator: Any
-        self._serializer: Any = self.adapter.serializer
-        if self.is_native:
-            self._validator = SchemaValidator(schema, core_schema.CoreConfig(strict=True))
-            self.check = self._validator.validate_python
-            return
-        changed = with_json_forms(schema)
-        if changed is schema:
-            self._validator, self._serializer = self.adapter.validator, self.adapter.serializer
-        else:  # not prebuilt: pydantic would take what the models have already, and ignore the change
-            self._validator = SchemaValidator(changed, _use_prebuilt=False)
-            self._serializer = SchemaSerializer(changed, _use_prebuilt=False)
-        self.check = self._check_json
+        # Not prebuilt: pydantic would take what the models have already, without our changes.
+        reading = for_reading(schema)
+        self._validate = SchemaValidator(reading, _use_prebuilt=False).validate_python
+        self.check = SchemaValidator(failing_fast(reading), _use_prebuilt=False).validate_python
+        config = core_schema.CoreConfig(ser_json_inf_nan="constants")
+        self._serializer = SchemaSerializer(for_writing(schema), config, _use_prebuilt=False)
 
     def checked(self, value: Any) -> Any:
-        """Return a value of the type from a JSON value.
+        """Return a value of the type from a JSON value, or from a result.
 
         Raises:
             TypeMismatch: It is none.
             BaseException: An exception of a validator of the user's.
         """
+        # All errors of a large value would take as much memory and time as a client likes.
+        validate = self._validate if is_small(value) else self.check
         try:
-            return self.check(value)
+            return validate(value)
         except ValidationError as exc:
-            # Not before: a float that is an integer is rare, and looking for one would cost every call.
-            changed = with_integers(value) if self.is_native else value
-            if changed is value:
-                raise mismatch_of(exc) from None
-        except (UnicodeEncodeError, PydanticSerializationError):  # a lone surrogate: JSON has them, Unicode has not
-            raise TypeMismatch([_NOT_UNICODE]) from None
-        return self.checked(changed)
+            mismatch = mismatch_of(exc)
+        changed = with_integers(value, mismatch.errors)
+        if changed is value:
+            raise mismatch
+        try:
+            return validate(changed)
+        except ValidationError as exc:
+            raise mismatch_of(exc) from None
 
     def accepts(self, value: Any) -> bool:
         """Return whether a JSON value is of the type."""
@@ -141,36 +131,28 @@ class HintedType:
         except Exception:  # noqa: BLE001  a default need not be of the type, and may be any object
             return [None] if value is None else []
 
-    def check_result(self, value: Any) -> None:
-        """Check that the JSON form of a result is of the type.
-
-        Raises:
-            TypeMismatch: It is not.
-        """
-        self.checked(value if self.is_native else self.written(value))
-
-    def _check_json(self, value: Any) -> Any:
-        text = to_json(value)
-        if _MAY_BE_INTEGRAL.search(text):
-            text = to_json(with_integers(value))
-        return self._validator.validate_json(text, strict=True)
-
 
 def adapter_of(hint: Any, what: str) -> TypeAdapter[Any]:
     """Return pydantic's view of a hint.
 
     Raises:
-        RegistrationError: pydantic cannot use it; the message names ``what``.
+        RegistrationError: pydantic cannot use it, or no JSON value is of it; the message names ``what``.
     """
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(with_structs(hint))
-        adapter.core_schema  # noqa: B018  complete only now, or it raises
-        return adapter
+        nodes = nodes_of(adapter.core_schema)
     except Exception as exc:  # pydantic's own errors, and those of classes that describe themselves to it
-        raise RegistrationError(
-            f"the hint of {what} cannot be used: {hint!r}: {first_line(exc)}; use a type that pydantic can read from "
-            "JSON, or register with validate=False"
-        ) from exc
+        raise unusable(hint, what, first_line(exc)) from exc
+    if any(node.get("type") in ("callable", "is-subclass") for node in nodes):
+        raise unusable(hint, what, "no JSON value is a function or a class")
+    return adapter
+
+
+def unusable(hint: Any, what: str, reason: str) -> RegistrationError:
+    return RegistrationError(
+        f"the hint of {what} cannot be used: {hint!r}: {reason}; use a type that pydantic can read from JSON, or "
+        "register with validate=False"
+    )
 
 
 def first_line(exc: BaseException) -> str:
@@ -178,21 +160,63 @@ def first_line(exc: BaseException) -> str:
 
 
 def mismatch_of(exc: ValidationError) -> TypeMismatch:
+    if exc.error_count() > _MOST_ITEMS:  # of an object; a dict for each error would take seconds
+        return TypeMismatch([{"loc": (), "msg": f"Input has {exc.error_count()} errors", "type": "too_many_errors"}])
     errors = exc.errors(include_url=False, include_input=False, include_context=False)
     return TypeMismatch([dict(error) for error in errors])
 
 
-def with_integers(value: Any) -> Any:
-    """Return a JSON value with integers in the place of floats without a fraction; the value itself if it has none."""
+def is_small(value: Any) -> bool:
+    """Return whether a JSON value has so few items that all their errors may be listed."""
+    left, queue = _MOST_ITEMS, [value]
+    while queue and left >= 0:
+        item = queue.pop()
+        if isinstance(item, (list, dict)):
+            left -= len(item)
+            if left >= 0:
+                queue.extend(item.values() if isinstance(item, dict) else item)
+    return left >= 0
+
+
+def with_integers(value: Any, errors: Sequence[dict[str, Any]]) -> Any:
+    """Return a JSON value with integers in the place of floats without a fraction, where an integer is missing.
+
+    Args:
+        value: The value, which is not changed.
+        errors: What pydantic says about it.
+
+    Returns:
+        The value itself if that changes nothing. Of a large value, of which not all errors are known, all floats
+        without a fraction are changed.
+    """
+    paths = [json_path(value, error["loc"]) for error in errors if error["type"] == "int_type"]
+    if not paths:
+        return value
+    if not is_small(value):
+        return with_all_integers(value)
+    for path in paths:
+        value = with_integer_at(value, path)
+    return value
+
+
+def with_integer_at(value: Any, path: Sequence[str | int]) -> Any:
+    if not path:
+        return int(value) if type(value) is float and value.is_integer() else value
+    old = value[path[0]]
+    new = with_integer_at(old, path[1:])
+    if new is old:
+        return value
+    changed = value.copy()
+    changed[path[0]] = new
+    return changed
+
+
+def with_all_integers(value: Any) -> Any:
     if type(value) is float:
         return int(value) if value.is_integer() else value
     if isinstance(value, dict):
-        changed = {key: with_integers(item) for key, item in value.items()}
-        return changed if any(changed[key] is not item for key, item in value.items()) else value
-    if isinstance(value, list):
-        items = [with_integers(item) for item in value]
-        return items if any(new is not old for new, old in zip(items, value, strict=True)) else value
-    return value
+        return {key: with_all_integers(item) for key, item in value.items()}
+    return [with_all_integers(item) for item in value] if isinstance(value, list) else value
 
 
 def is_native(schema: Any) -> bool:
