@@ -34,13 +34,13 @@ def hints_of(function: Callable[..., Any], parameters: Iterable[Parameter], *, s
     Raises:
         RegistrationError: A hint cannot be evaluated; the message names the parameter.
     """
-    scope = scope_of(function)
+    scope, types_of_class = scope_of(function), types_of_instance(function)
     hints = {}
     for parameter in parameters:
         if parameter.annotation is not UNHINTED:
             hint = evaluated(parameter.annotation, scope, f"parameter {parameter.name!r} of {function!r}", strict)
             if hint is not UNHINTED:
-                hints[parameter.name] = hint
+                hints[parameter.name] = substituted(hint, types_of_class)
     return hints
 
 
@@ -56,7 +56,8 @@ def hint_of_result(function: Callable[..., Any], *, strict: bool = True) -> Any:
         return UNHINTED
     if annotation is UNHINTED:
         return UNHINTED
-    return evaluated(annotation, scope_of(function), f"the result of {function!r}", strict)
+    hint = evaluated(annotation, scope_of(function), f"the result of {function!r}", strict)
+    return substituted(hint, types_of_instance(function))
 
 
 def read_signature(function: Callable[..., Any], *, follow_wrapped: bool = True) -> inspect.Signature:
@@ -106,6 +107,31 @@ def scope_of(function: Callable[..., Any]) -> tuple[dict[str, Any], dict[str, An
     local = {name: cell.cell_contents for name, cell in names.items() if has_contents(cell)}
     local.update({parameter.__name__: parameter for parameter in getattr(below, "__type_params__", ())})
     return below.__globals__, local
+
+
+def types_of_instance(function: Any) -> dict[Any, Any]:
+    """Return the types that the class of a bound method gives the type variables of its generic bases.
+
+    In a class ``IntRepo(Repo[int])``, the variable of ``Repo`` is ``int``.
+    """
+    owner = getattr(function, "__self__", None)
+    types_by_variable: dict[Any, Any] = {}
+    for cls in (owner if isinstance(owner, type) else type(owner)).__mro__:
+        for base in getattr(cls, "__orig_bases__", ()):
+            variables = getattr(typing.get_origin(base), "__parameters__", ())
+            for variable, argument in zip(variables, typing.get_args(base), strict=False):
+                types_by_variable.setdefault(variable, substituted(argument, types_by_variable))
+    return types_by_variable
+
+
+def substituted(hint: Any, types_by_variable: Mapping[Any, Any]) -> Any:
+    """Return a hint with types in the place of type variables."""
+    if isinstance(hint, typing.TypeVar):
+        return types_by_variable.get(hint, hint)
+    variables = getattr(hint, "__parameters__", ())
+    if isinstance(hint, type) or not any(variable in types_by_variable for variable in variables):
+        return hint
+    return hint[tuple(types_by_variable.get(variable, variable) for variable in variables)]
 
 
 def has_contents(cell: types.CellType) -> bool:

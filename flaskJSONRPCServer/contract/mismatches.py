@@ -15,6 +15,12 @@ _MOST_ERRORS = 20
 _MOST_STEPS = 32
 _MOST_CHARACTERS = 200
 
+# The shortest text that is no coincidence in another one; guessed.
+_LEAST_REPEATED = 4
+
+# The texts of these types have the accepted values, which may begin like the value.
+_TEXTS_OF_CHOICES = frozenset({"enum", "literal_error"})
+
 # pydantic's texts for these types have a part of the value, which an answer must not repeat.
 _TEXTS = {
     "union_tag_invalid": "Input has an unknown tag",
@@ -41,8 +47,33 @@ class ParameterMismatch:
     def entries(self) -> Iterable[dict[str, Any]]:
         """Yield the errors as the client gets them."""
         for error in self.errors:
-            path = [*self.path, *json_path(self.value, error["loc"], is_missing="missing" in error["type"])]
-            yield error_entry(path, _TEXTS.get(error["type"], error["msg"]), error["type"])
+            inner = json_path(self.value, error["loc"], is_missing="missing" in error["type"])
+            yield error_entry([*self.path, *inner], self._text_of(error, inner), error["type"])
+
+    def _text_of(self, error: dict[str, Any], path: Sequence[str | int]) -> str:
+        text: str = _TEXTS.get(error["type"], error["msg"])
+        if error["type"] in _TEXTS_OF_CHOICES or not repeats(text, value_at(self.value, path)):
+            return text
+        return "Input is not valid"
+
+
+def value_at(value: Any, path: Sequence[str | int]) -> Any:
+    """Return the value at a path, as far as it has one."""
+    for step in path:
+        if not isinstance(value, (list, dict)):
+            return None
+        try:
+            value = value[step]  # type: ignore[index]  # a path of json_path() fits the value
+        except (KeyError, IndexError):  # it is missing
+            return None
+    return value
+
+
+def repeats(text: str, value: Any) -> bool:
+    """Return whether a text has a value in it: an answer must not repeat what the client sent."""
+    if isinstance(value, str):
+        return repr(value) in text or (len(value) >= _LEAST_REPEATED and value in text)
+    return isinstance(value, (list, dict)) and bool(value) and repr(value) in text
 
 
 def invalid_params(mismatches: Iterable[ParameterMismatch]) -> JsonRpcInvalidParamsError:

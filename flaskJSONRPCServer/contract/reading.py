@@ -200,10 +200,14 @@ def listed(values: Any) -> str:
 
 
 def either_form(node: Node) -> Any:
-    """Return the node that reads the JSON form or takes Python's own value."""
+    """Return the node that reads the JSON form, or takes Python's own value."""
     kept = {key: node[key] for key in ("ref", "metadata") if key in node}
-    choices = [node["json_schema"], node["python_schema"]]
-    return {"type": "union", "mode": "left_to_right", "choices": choices, **kept}
+    choices = {"json": node["json_schema"], "python": node["python_schema"]}
+    return {"type": "tagged-union", "choices": choices, "discriminator": form_of, **kept}
+
+
+def form_of(value: Any) -> str:
+    return "json" if value is None or isinstance(value, (str, int, float, list, dict)) else "python"
 
 
 def strict_form(node: Node) -> Any:

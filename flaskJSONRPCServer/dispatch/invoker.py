@@ -13,7 +13,8 @@ from contextvars import Context, copy_context
 from time import perf_counter_ns
 from typing import Any
 
-from ..runtime.contexts import CurrentContext, own_decimal_context
+from ..contract.results import InvalidResultError
+from ..runtime.contexts import CurrentContext, own_context, own_decimal_context
 from ..runtime.interrupts import is_interrupt
 from ..runtime.logs import DEBUG, ERROR, WARNING, ServerLog
 from ..runtime.stats import Stats
@@ -143,6 +144,8 @@ class Invoker:
             return JsonRpcInvalidParamsError(misfit)
         if is_interrupt(exc):
             return None
+        if isinstance(exc, InvalidResultError):  # a fault of the method, whatever Exception is mapped to
+            return self.internal_error(event, exchange)
         expected = self._mapped_error(exc, event, route, exchange) or error_of_http(exc)
         if expected is None and self.should_propagate(exc):
             return None
@@ -153,7 +156,7 @@ class Invoker:
     ) -> JsonRpcException | None:
         """Return the error that an exception is mapped to; None if it is not mapped."""
         try:
-            error = self._exceptions.error_of(route, exc)
+            error = own_context().run(self._exceptions.error_of, route, exc)  # it may call functions of the user's
         except BaseException as failure:  # in a function of the user's
             if is_interrupt(failure):
                 raise

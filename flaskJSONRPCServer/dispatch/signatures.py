@@ -21,6 +21,10 @@ Arguments = tuple[Sequence[Any], Mapping[str, Any]]
 _NO_NAMES: dict[str, Any] = {}
 _UNBOUNDED = 2**63
 
+# The most names in an error message, and the longest; guessed.
+_MOST_NAMES = 20
+_MOST_CHARACTERS = 200
+
 
 class MisfitError(JsonRpcInvalidParamsError):
     """Parameters that do not fit the signature.
@@ -210,5 +214,8 @@ def is_variadic(parameter: Parameter) -> bool:
 
 
 def quoted(names: Iterable[str]) -> str:
-    """Return names as an error message shows them."""
-    return ", ".join(map(repr, names))
+    """Return names as an error message shows them: not all of many, nor all of a long one."""
+    listed = list(names)
+    shown = ", ".join(repr(name[:_MOST_CHARACTERS]) for name in listed[:_MOST_NAMES])
+    more = len(listed) - _MOST_NAMES
+    return shown if more <= 0 else f"{shown} and {more} more"

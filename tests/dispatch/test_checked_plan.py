@@ -2,13 +2,17 @@
 
 import contextvars
 import datetime
-from typing import Annotated, Literal
+import ipaddress
+import zoneinfo
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import pytest
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
 
 from flaskJSONRPCServer import flaskJSONRPCServer
 from tests.helpers import call_wsgi, post, rpc
+
+T = TypeVar("T")
 
 
 class Address(BaseModel):
@@ -199,3 +203,124 @@ def test_notification_with_wrong_parameters_is_not_lost(backend, caplog):
     server.stop()
     assert server.stats()["notificationLostCount"] == 0
     assert "lost" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("hint", "value"),
+    [
+        (ipaddress.IPv4Address, "s3cret"),
+        (zoneinfo.ZoneInfo, {"key": "s3cret"}),
+        (Annotated[str, AfterValidator(lambda value: 1 / 0 if value == "" else int(value))], "s3cret"),
+        (dict[str, ipaddress.IPv4Address], {"a": "s3cret"}),
+    ],
+)
+def test_text_of_a_type_that_repeats_the_value_is_replaced(call, hint, value):
+    def function(value):
+        return True
+
+    function.__annotations__ = {"value": hint}
+    answer = call(function, [value])
+    assert errors_of(answer)
+    assert "s3cret" not in str(answer)
+
+
+def test_text_of_a_type_that_does_not_repeat_the_value_stays(call):
+    def refuse(value: str) -> str:
+        raise ValueError("the shop is closed")
+
+    def function(value: Annotated[str, AfterValidator(refuse)], kind: Literal["longer than it"]):
+        return True
+
+    texts = [error["message"] for error in errors_of(call(function, ["s3cret", "longer"]))]
+    assert texts == ["Value error, the shop is closed", "Input should be 'longer than it'"]
+
+
+def test_names_in_the_message_are_bounded(call):
+    def function(value: int):
+        return True
+
+    def unhinted(value):
+        return True
+
+    params = {f"name{number}" * 100: 1 for number in range(5_000)}
+    for registered in (function, unhinted):
+        assert len(str(call(registered, params))) < 20_000
+
+
+def test_wrong_large_value_stops_at_its_first_wrong_item(call):
+    checked = []
+
+    def check(value: int) -> int:
+        checked.append(value)
+        raise ValueError("wrong")
+
+    def function(values: list[Annotated[int, AfterValidator(check)]]):
+        return True
+
+    (error,) = errors_of(call(function, [[1] * 100_000]))
+    assert error["path"] == ["values", 0]
+    assert len(checked) < 10
+
+
+def test_object_with_many_wrong_members_has_one_error(call):
+    def function(values: dict[str, int]):
+        return True
+
+    (error,) = errors_of(call(function, [{str(number): "x" for number in range(5_000)}]))
+    assert (error["path"], error["message"], error["type"]) == (["values"], "Input has 5000 errors", "too_many_errors")
+
+
+def test_value_of_a_validator_before_a_type_is_checked(call):
+    class Event(BaseModel):
+        day: datetime.date
+
+        @model_validator(mode="before")
+        @classmethod
+        def of_text(cls, value):
+            return {"day": value} if isinstance(value, str) else value
+
+    def function(event: Event, day: Annotated[datetime.date, BeforeValidator(str.strip)]):
+        return [event.day, day]
+
+    assert call(function, ["2024-01-01", " 2024-01-02 "])["result"] == ["2024-01-01", "2024-01-02"]
+    assert [path[0] for path in paths_of(call(function, ["x", "y"]))] == ["event", "day"]
+
+
+def test_floats_that_are_no_integers_of_the_hint_stay_floats(call):
+    class Data(BaseModel):
+        count: int
+        values: dict[str, Any]
+        number: int | float = 0
+
+    def function(data: Data):
+        return [repr(value) for value in (data.count, data.values, data.number)]
+
+    data = {"count": 2.0, "values": {"a": 1.0, "b": -0.0}, "number": 1.0}
+    assert call(function, [data])["result"] == ["2", "{'a': 1.0, 'b': -0.0}", "1.0"]
+
+
+def test_method_of_a_generic_class_is_checked_by_the_type_of_the_subclass():
+    class Repo(Generic[T]):
+        def put(self, item: T, more: list[T]) -> T:
+            return item
+
+    class IntRepo(Repo[int]):
+        pass
+
+    server = flaskJSONRPCServer(None, log=False)
+    server.registerInstance(IntRepo(), path="/api")
+    application = server.getWSGI()
+
+    assert call_wsgi(application, post(rpc("put", [1, [2]]))).json()["result"] == 1
+    assert paths_of(call_wsgi(application, post(rpc("put", ["x", [2, "y"]]))).json()) == [["item"], ["more", 1]]
+
+
+def test_wrong_result_is_not_mapped():
+    def function() -> int:
+        return "three"
+
+    server = flaskJSONRPCServer(None, log=False)
+    server.registerFunction(function, path="/api", validateResult=True)
+    server.mapException(Exception, code=5, message="mapped")
+
+    assert call_wsgi(server.getWSGI(), post(rpc("function"))).json()["error"]["code"] == -32603
