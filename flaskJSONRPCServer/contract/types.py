@@ -23,7 +23,7 @@ from pydantic_core import (
 
 from ..errors import RegistrationError
 from .json_forms import with_json_forms
-from .structs import with_structs
+from .structs import StructAdapter, adapter_with_structs
 
 __all__ = ["HintedType", "TypeMismatch", "Unwritable"]
 
@@ -156,16 +156,14 @@ class HintedType:
         return self._validator.validate_json(text, strict=True)
 
 
-def adapter_of(hint: Any, what: str) -> TypeAdapter[Any]:
+def adapter_of(hint: Any, what: str) -> TypeAdapter[Any] | StructAdapter:
     """Return pydantic's view of a hint.
 
     Raises:
         RegistrationError: pydantic cannot use it; the message names ``what``.
     """
     try:
-        adapter: TypeAdapter[Any] = TypeAdapter(with_structs(hint))
-        adapter.core_schema  # noqa: B018  complete only now, or it raises
-        return adapter
+        return adapter_with_structs(hint)
     except Exception as exc:  # pydantic's own errors, and those of classes that describe themselves to it
         raise RegistrationError(
             f"the hint of {what} cannot be used: {hint!r}: {first_line(exc)}; use a type that pydantic can read from "
