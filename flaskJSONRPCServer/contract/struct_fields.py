@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import functools
 import inspect
 import sys
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, Literal, NoReturn, TypeVar, Union, get_args, get_origin
 
@@ -30,6 +31,26 @@ _EMPTY = (list, dict, set)
 
 
 @dataclass(frozen=True, slots=True)
+class Default:
+    """The default of a field.
+
+    Attributes:
+        make: Returns it.
+        is_made: Whether each struct has a default of its own.
+    """
+
+    make: Callable[[], Any]
+    is_made: bool
+
+    def is_equal(self, value: Any) -> bool:
+        """Return whether a value is the default."""
+        if self.is_made:  # as msgspec does: a factory of the user's may be dear, or have effects
+            return self.make in _EMPTY and type(value) is self.make and not value
+        default = self.make()
+        return value is default or (type(value) is type(default) and bool(value == default))
+
+
+@dataclass(frozen=True, slots=True)
 class StructField:
     """A field of a struct.
 
@@ -37,35 +58,26 @@ class StructField:
         name: Its name in Python.
         encoded_name: Its name in JSON.
         hint: Its type, with pydantic's constraints.
-        required: Whether it has no default.
         may_be_unset: Whether it may be ``UNSET``, which JSON does not have: it is left out then.
-        default_factory: Returns its default; None without one.
-        is_made: Whether each struct has a default of its own.
+        default: Its default; None if the field is required.
     """
 
     name: str
     encoded_name: str
     hint: Any
-    required: bool
     may_be_unset: bool
-    default_factory: Any
-    is_made: bool
-
-    def is_default(self, value: Any) -> bool:
-        """Return whether a value is the default."""
-        if self.default_factory is None:
-            return False
-        if self.is_made:  # as msgspec does: a factory of the user's may be dear, or have effects
-            return self.default_factory in _EMPTY and type(value) is self.default_factory and not value
-        default = self.default_factory()
-        return value is default or (type(value) is type(default) and bool(value == default))
+    default: Default | None
 
 
 def is_struct(hint: Any) -> bool:
     """Return whether a hint is a class of structs."""
     import msgspec
 
-    return isinstance(hint, type) and issubclass(hint, msgspec.Struct)
+    return is_class(hint) and issubclass(hint, msgspec.Struct)
+
+
+def is_class(hint: Any) -> bool:
+    return issubclass(type(hint), type)  # list[int] is an instance of type in Python 3.10
 
 
 def fields_of(struct: Any) -> list[StructField]:
@@ -77,22 +89,37 @@ def fields_of(struct: Any) -> list[StructField]:
     Raises:
         TypeError: A hint is text that cannot be resolved.
     """
-    import msgspec
-
+    klass = get_origin(struct) or struct
     hints = field_hints(struct)
-    fields = [field_of(field, hints[field.name]) for field in msgspec.structs.fields(get_origin(struct) or struct)]
+    defaults: list[Default | None] = [None] * (len(klass.__struct_fields__) - len(klass.__struct_defaults__))
+    defaults += map(default_of, klass.__struct_defaults__)
+    # Not msgspec.structs.fields: it looks for the names in hints among globals only.
+    names = zip(klass.__struct_fields__, klass.__struct_encode_fields__, defaults, strict=True)
+    fields = [field_of(name, encoded_name, hints[name], default) for name, encoded_name, default in names]
     return [field for field in fields if field.hint is not NoReturn]  # one that is always unset
 
 
-def field_of(field: Any, hint: Any) -> StructField:
+def field_of(name: str, encoded_name: str, hint: Any, default: Default | None) -> StructField:
+    set_hint = without_unset(hint)
+    return StructField(name, encoded_name, set_hint, set_hint is not hint, default)
+
+
+def default_of(value: Any) -> Default | None:
+    """Return a default as msgspec has it in a class; None for a required field, which may follow optional ones."""
     import msgspec
 
-    set_hint = without_unset(hint)
-    default, factory = field.default, field.default_factory
-    is_made = factory is not msgspec.NODEFAULT
-    if not is_made:
-        factory = None if field.required else lambda: default
-    return StructField(field.name, field.encode_name, set_hint, field.required, set_hint is not hint, factory, is_made)
+    if value is msgspec.NODEFAULT:
+        return None
+    return Default(value.factory, True) if isinstance(value, factory_type()) else Default(lambda: value, False)
+
+
+@functools.cache
+def factory_type() -> Any:
+    """Return the class of default factories, which msgspec does not name: it has one for an empty list."""
+    import msgspec
+
+    [factory] = msgspec.defstruct("Made", [("field", list, [])]).__struct_defaults__
+    return type(factory)
 
 
 def field_hints(struct: Any) -> dict[str, Any]:
@@ -133,7 +160,7 @@ def parameters_of(struct: Any) -> dict[Any, dict[Any, Any]]:
     klass = get_origin(struct) or struct
     values = dict(zip(getattr(klass, "__parameters__", ()), get_args(struct), strict=False))
     found = {klass: values}
-    for base in getattr(klass, "__orig_bases__", ()):
+    for base in vars(klass).get("__orig_bases__", klass.__bases__):
         if get_origin(base) is not Generic:
             found.update(parameters_of(substituted(base, values)))
     return found
@@ -143,7 +170,7 @@ def substituted(hint: Any, values: Mapping[Any, Any]) -> Any:
     """Return a hint with values in the place of type parameters."""
     if isinstance(hint, TypeVar):
         return values.get(hint, hint)
-    parameters = () if isinstance(hint, type) else getattr(hint, "__parameters__", ())
+    parameters = () if is_class(hint) else getattr(hint, "__parameters__", ())
     return hint[tuple(values.get(parameter, parameter) for parameter in parameters)] if parameters and values else hint
 
 

@@ -58,12 +58,12 @@ def struct_schema(struct: Any, reference: str, schemas_of: Callable[[Sequence[An
 
 def with_default(field: StructField, schema: Any) -> Any:
     """Return the schema of a field, with its default."""
-    if field.default_factory is None:
+    if field.default is None:
         return schema
-    default = None if field.is_made else field.default_factory()
-    if not field.is_made and isinstance(default, _SHOWN_DEFAULTS):
+    default = None if field.default.is_made else field.default.make()
+    if not field.default.is_made and isinstance(default, _SHOWN_DEFAULTS):
         return core_schema.with_default_schema(schema, default=default)
-    return core_schema.with_default_schema(schema, default_factory=field.default_factory)
+    return core_schema.with_default_schema(schema, default_factory=field.default.make)
 
 
 def writer(klass: type) -> Callable[[Any, Callable[[Any], Any]], Any]:
@@ -84,15 +84,15 @@ def writer(klass: type) -> Callable[[Any, Callable[[Any], Any]], Any]:
 class AsDataclass:
     """A struct that pydantic takes for a dataclass: outside unions it looks at this attribute alone."""
 
-    __slots__ = ("_struct",)
+    __slots__ = ("__struct",)
 
     __dataclass_fields__: Mapping[str, Any] = {}
 
     def __init__(self, struct: Any) -> None:
-        self._struct = struct
+        self.__struct = struct
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._struct, name)
+        return getattr(self.__struct, name)
 
 
 class StructForm:
@@ -140,7 +140,7 @@ class ObjectForm(StructForm):
         if self._tag is not None:
             members[self._tag_name] = core_schema.typed_dict_field(core_schema.literal_schema([self._tag]))
         for field, schema in zip(self._fields, map(with_default, self._fields, self._schemas), strict=True):
-            required = field.required and (is_read or not field.may_be_unset)
+            required = field.default is None and (is_read or not field.may_be_unset)
             members[field.encoded_name] = core_schema.typed_dict_field(schema, required=required)
         extra: Any = "forbid" if self._forbids_others else "ignore"
         return core_schema.typed_dict_schema(members, cls=self._class, extra_behavior=extra)
@@ -156,7 +156,8 @@ class ObjectForm(StructForm):
 
     def _is_omitted(self, field: StructField, values: Mapping[str, Any]) -> bool:
         value = values[field.name]
-        return is_unset(value) or (self._omits_defaults and field.is_default(value))
+        is_default = self._omits_defaults and field.default is not None and field.default.is_equal(value)
+        return is_default or is_unset(value)
 
 
 class ArrayForm(StructForm):
@@ -180,7 +181,7 @@ class ArrayForm(StructForm):
 
     def _items(self) -> Iterator[Any]:
         """Yield the schemas of the fields; a default before a required field is never used in an array."""
-        last_required = max((i for i, field in enumerate(self._fields) if field.required), default=-1)
+        last_required = max((i for i, field in enumerate(self._fields) if field.default is None), default=-1)
         for i, (field, schema) in enumerate(zip(self._fields, self._schemas, strict=True)):
             yield schema if i < last_required else with_default(field, schema)
 
