@@ -13,12 +13,14 @@ import threading
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from ..contract.errors import DeclaredError
-from ..contract.openrpc import MethodFacts, document_of
 from .routes import Route, RouteTable
+
+if TYPE_CHECKING:
+    from ..contract.openrpc import MethodFacts
 
 __all__ = ["Document", "DocumentSources", "Documents", "WrittenDocument", "is_shown", "main_routes"]
 
@@ -172,6 +174,8 @@ class Documents:
             return self._listing
 
     def _made(self, path: str | None, routes: Sequence[Route]) -> Document:
+        from ..contract.openrpc import document_of  # with the first document: a server that shows none needs no parser
+
         mark = uuid.uuid4().hex
         methods = [self._facts(route, name, mark if path is None else None) for name, route in named(routes)]
         servers = [{"url": url_of(mark, path or "/")}]
@@ -180,6 +184,8 @@ class Documents:
         return Document(text, mark)
 
     def _facts(self, route: Route, name: str, mark: str | None) -> MethodFacts:
+        from ..contract.openrpc import MethodFacts
+
         assert route.contract is not None  # noqa: S101  it was registered here
         extensions = dict(extensions_of(route))
         if name != route.name:
