@@ -17,7 +17,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from .contract.diff import Verdict, compare
 from .contract.options import MethodOptions
 from .dispatch.facade import ServerFacade
 from .dispatch.locks import lock_key
@@ -294,6 +293,8 @@ class Reloader:
         return new
 
     def _refuse_breaking(self, old: RouteTable, new: RouteTable) -> None:
+        from .contract.diff import Verdict, compare  # few reloads ask for it, and it takes milliseconds to import
+
         comparison = compare(self._engine.documents.tree_of(old), self._engine.documents.tree_of(new))
         if comparison.verdict is Verdict.BREAKING:
             changes = "\n".join(comparison.lines())

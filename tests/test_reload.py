@@ -670,6 +670,76 @@ def test_reload_that_removes_methods_is_refused_if_it_must_be_compatible(server,
     assert server.reload(entry("echo", script), clearOld=True) is True
 
 
+def test_reload_under_another_path_is_refused_if_it_must_be_compatible(server, typed, script):
+    moved = {**entry("add", script), "path": "/other"}
+    application = server.getWSGI()
+
+    assert server.reload(moved, clearOld=True, contract="compatible") is False
+    assert result_of(application, "add", [5]) == 5
+    assert server.reload([moved, entry("add", script)], clearOld=True, contract="compatible") is True
+    assert result_of(application, "add", [5], target="/other") == result_of(application, "add", [5]) == 5
+
+
+@pytest.mark.parametrize("visible", [False, lambda request: False])
+def test_methods_that_no_document_shows_have_callers_too(server, script, visible):
+    namespace = {}
+    exec(TYPED, namespace)
+    server.registerFunction(namespace["add"], path="/api", visible=visible)
+    script.write_text(TYPED.replace("int", "str"), encoding="utf-8")
+
+    assert server.reload(entry("add", script), contract="compatible") is False
+    assert result_of(server.getWSGI(), "add", [5]) == 5
+    script.write_text(TYPED.replace("a: int", "a: float"), encoding="utf-8")
+    assert server.reload(entry("add", script), contract="compatible") is True
+
+
+def test_method_that_is_checked_from_now_on_is_refused(server, script):
+    """A replaced function that was never checked keeps this option; one from its decorator is its own."""
+    unchecked = "from flaskJSONRPCServer import rpc\n@rpc(validate=False)\n" + TYPED
+    script.write_text(unchecked, encoding="utf-8")
+    assert server.reload(entry("add", script))
+    application = server.getWSGI()
+
+    script.write_text(TYPED, encoding="utf-8")
+    assert server.reload(entry("add", script), contract="compatible") is False
+    assert result_of(application, "add", ["unchecked"]) == "unchecked"
+    script.write_text(unchecked.replace("a: int", "a: int = 1"), encoding="utf-8")
+    assert server.reload(entry("add", script), contract="compatible") is True
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "is_made"),
+    [
+        ("a", "a, *, b=1", True),
+        ("a", "a, *args, **kwargs", True),
+        ("*args, verbose=0", "*args", False),
+        ("*args, **kwargs", "*args", False),
+        ("*args, k: float = 1", "*args, k: int = 1", False),
+    ],
+)
+def test_all_ways_of_passing_parameters_are_compared(server, script, old, new, is_made):
+    script.write_text(f"def add({old}): return 1\n", encoding="utf-8")
+    assert server.reload(entry("add", script))
+    script.write_text(f"def add({new}): return 2\n", encoding="utf-8")
+
+    assert server.reload(entry("add", script), contract="compatible") is is_made
+    assert result_of(server.getWSGI(), "add", [1]) == (2 if is_made else 1)
+
+
+def test_reload_that_takes_an_alias_away_is_refused(server, script):
+    script.write_text(source("old", aliases=["later"]), encoding="utf-8")
+    assert server.reload(entry("late", script))
+    script.write_text(source("new"), encoding="utf-8")
+
+    assert server.reload(entry("late", script), contract="compatible") is False
+    assert result_of(server.getWSGI(), "later") == "old"
+
+
+def test_new_method_beside_one_of_the_same_name_on_another_path_is_compatible(server, typed, script):
+    for path in ("/a", "/z"):
+        assert server.reload({**entry("add", script), "path": path}, contract="compatible") is True
+
+
 def test_unknown_contract_is_refused(server, script):
     with pytest.raises(RegistrationError, match="contract='equal' is refused: it takes 'compatible' or None"):
         server.reload(entry("echo", script), contract="equal")

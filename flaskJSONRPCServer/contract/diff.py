@@ -13,7 +13,8 @@ from ..errors import ContractError
 from .compatibility.files import read_json
 from .compatibility.findings import Comparison, Finding, Kind, Verdict
 from .compatibility.json_values import canonical
-from .compatibility.openrpc import OpenRpcDocument, read_document
+from .compatibility.methods import OpenRpcDocument
+from .compatibility.openrpc import read_document
 from .compatibility.rules import document_findings
 
 __all__ = ["Comparison", "Finding", "Kind", "Verdict", "compare", "compare_files"]

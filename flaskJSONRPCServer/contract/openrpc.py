@@ -116,9 +116,19 @@ class MethodObject:
             "errors": [{"code": error.code, "message": error.message} for error in errors],
             "examples": [self._example(example) for example in options.examples or ()],
             "x-error-descriptions": {str(error.code): error.description for error in errors if error.description},
+            **self._other_params(structure),
             **self._method.extensions,
         }
-        return {name: value for name, value in members.items() if value or name in ("params", "name")}
+        members = {name: value for name, value in members.items() if value or name in ("params", "name")}
+        return members if self._is_checked() else {**members, "x-validate": False}
+
+    def _other_params(self, structure: str) -> dict[str, Any]:
+        """Return the parameters of calls that pass them in the other way, if such calls work too."""
+        name, parameters = other_way(self._contract.parameters, structure)
+        return {name: [self._param(parameter) for parameter in parameters]} if parameters else {}
+
+    def _is_checked(self) -> bool:
+        return self._contract.checks is not None or not self._contract.types
 
     def _param(self, parameter: Parameter) -> dict[str, Any]:
         schema = self._schema(self._contract.types.get(parameter.name), "validation")
@@ -187,12 +197,34 @@ def listed(parameters: Sequence[Parameter], structure: str) -> list[Parameter]:
     """Return the parameters that can be passed in this way, the required ones first, as OpenRPC wants it."""
     if structure == "by-position":
         return [p for p in parameters if is_positional(p) or p.kind is p.VAR_POSITIONAL]
-    nameable = [p for p in parameters if p.kind is not p.VAR_POSITIONAL]
+    nameable = [p for p in parameters if is_nameable(p) or is_required_by_position(p)]
     return sorted(nameable, key=lambda p: p.default is not p.empty or p.kind is p.VAR_KEYWORD)
+
+
+def other_way(parameters: Sequence[Parameter], structure: str) -> tuple[str, list[Parameter]]:
+    """Return the way of passing parameters that the structure leaves out, and the parameters that can be passed so.
+
+    OpenRPC has one list of parameters for both ways. ``f(a, *, b=1)`` takes ``b`` only by name, and ``a`` by position.
+    """
+    if structure == "by-position":
+        is_possible = not any(is_required_by_position(p) for p in parameters)
+        return "x-by-name", [p for p in parameters if is_nameable(p)] if is_possible else []
+    if structure == "by-name":
+        is_possible = not any(p.kind is p.KEYWORD_ONLY and p.default is p.empty for p in parameters)
+        return "x-by-position", listed(parameters, "by-position") if is_possible else []
+    return "", []
 
 
 def is_positional(parameter: Parameter) -> bool:
     return parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+
+
+def is_nameable(parameter: Parameter) -> bool:
+    return parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY, parameter.VAR_KEYWORD)
+
+
+def is_required_by_position(parameter: Parameter) -> bool:
+    return parameter.kind is parameter.POSITIONAL_ONLY and parameter.default is parameter.empty
 
 
 def full_text(title: str | None, documentation: Documentation) -> str:

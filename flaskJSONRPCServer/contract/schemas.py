@@ -6,10 +6,11 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
+from pydantic.json_schema import JsonSchemaMode, JsonSchemaValue
 from pydantic_core import PydanticSerializationError, core_schema
 
 from .reading import BASE64, DECIMAL, INTEGER
+from .schema_extensions import ALIASES, CHECKS, ExtendedGenerator
 from .types import HintedType
 
 __all__ = ["Dialect", "Mode", "Schemas", "schemas_of"]
@@ -64,7 +65,7 @@ def key_of(hinted: HintedType) -> Any:
     return str(hinted.hint), hinted.hint  # the text too: Literal[1] equals Literal[True]
 
 
-class SchemaGenerator(GenerateJsonSchema):
+class SchemaGenerator(ExtendedGenerator):
     """Generates schemas that say exactly what is accepted."""
 
     # A default that JSON cannot write is left out, without a warning on the user's console.
@@ -118,7 +119,7 @@ class SchemaGenerator(GenerateJsonSchema):
         """Return the schema of an object; its names may have to be numbers."""
         written = super().dict_schema(schema)
         if schema.get("keys_schema", {}).get("type") == "int":
-            written.setdefault("propertyNames", {"pattern": INTEGER})
+            written["propertyNames"] = {**written.get("propertyNames", {}), "pattern": INTEGER}
         return written
 
     def set_schema(self, schema: core_schema.SetSchema) -> JsonSchemaValue:
@@ -153,4 +154,4 @@ def as_draft_07(schema: Any) -> Any:
 
 
 # Keywords whose value is a value of the user's, and no schema.
-_VALUES = frozenset({"const", "enum", "default", "examples", "required"})
+_VALUES = frozenset({"const", "enum", "default", "examples", "required", ALIASES, CHECKS})

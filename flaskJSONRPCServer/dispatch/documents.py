@@ -11,14 +11,17 @@ import hashlib
 import json
 import threading
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from ..contract.errors import DeclaredError
-from ..contract.openrpc import MethodFacts, document_of
 from .routes import Route, RouteTable
+
+if TYPE_CHECKING:
+    from ..contract.openrpc import MethodFacts
 
 __all__ = ["Document", "DocumentSources", "Documents", "WrittenDocument", "is_shown", "main_routes"]
 
@@ -138,8 +141,15 @@ class Documents:
         return self._document(None, paths, is_visible)
 
     def tree_of(self, table: RouteTable) -> dict[str, Any]:
-        """Return the document of all paths of a table, which need not be in use; for a comparison."""
-        return self._made(None, Listing.of(table).routes).at("").tree()
+        """Return the document of all paths of a table, which need not be in use; for a comparison.
+
+        It has all methods, visible or not, since callers may know them all. Each alias is a method of its own: it may
+        have been replaced apart from the others.
+        """
+        tree = self._made(None, sorted_routes(table)).at("").tree()
+        for method in tree["methods"]:
+            method.pop("x-aliases", None)
+        return tree
 
     def forget(self) -> None:
         """Make all documents anew, after one of their parts has changed."""
@@ -172,6 +182,8 @@ class Documents:
             return self._listing
 
     def _made(self, path: str | None, routes: Sequence[Route]) -> Document:
+        from ..contract.openrpc import document_of  # with the first document: a server that shows none needs no parser
+
         mark = uuid.uuid4().hex
         methods = [self._facts(route, name, mark if path is None else None) for name, route in named(routes)]
         servers = [{"url": url_of(mark, path or "/")}]
@@ -180,6 +192,8 @@ class Documents:
         return Document(text, mark)
 
     def _facts(self, route: Route, name: str, mark: str | None) -> MethodFacts:
+        from ..contract.openrpc import MethodFacts
+
         assert route.contract is not None  # noqa: S101  it was registered here
         extensions = dict(extensions_of(route))
         if name != route.name:
@@ -190,7 +204,11 @@ class Documents:
 
 def main_routes(table: RouteTable) -> list[Route]:
     """Return the routes by path and name, without those of aliases."""
-    routes = [route for route in table.routes() if route.contract is not None and route.name == route.names[0]]
+    return [route for route in sorted_routes(table) if route.name == route.names[0]]
+
+
+def sorted_routes(table: RouteTable) -> list[Route]:
+    routes = [route for route in table.routes() if route.contract is not None]
     return sorted(routes, key=lambda route: (route.path, route.name))
 
 
@@ -205,14 +223,22 @@ def is_conditional(route: Route) -> bool:
 
 
 def named(routes: Iterable[Route]) -> list[tuple[str, Route]]:
-    """Return the routes with unique names: if two paths have one name, its later methods are named by their paths."""
-    taken: dict[str, Route] = {}
-    for route in routes:
-        name = route.name
-        while name in taken:  # more than once if a name looks like a path with a name
-            name = f"{route.path[1:]}{name}"
-        taken[name] = route
-    return list(taken.items())
+    """Return the routes with unique names: those of one name on several paths are all named by their paths.
+
+    So the names do not depend on the order of the paths. A name that looks like one with a path has its path too.
+    """
+    routes = list(routes)
+    counts = Counter(route.name for route in routes)
+    with_paths = {name_with_path(route): route for route in routes}
+    return [
+        (route.name if counts[route.name] == 1 and with_paths.get(route.name, route) is route else name, route)
+        for name, route in with_paths.items()
+    ]
+
+
+def name_with_path(route: Route) -> str:
+    """Return a name that no other route of a table has: after the last slash is the name, whose slashes are quoted."""
+    return f"{route.path[1:]}{route.name.replace('%', '%25').replace('/', '%2F')}"
 
 
 def extensions_of(route: Route) -> Iterable[tuple[str, Any]]:

@@ -38,7 +38,17 @@ def findings(old, new):
 
 BY_NAME, BY_POSITION = {"paramStructure": "by-name"}, {"paramStructure": "by-position"}
 A, B, C = param("a"), param("b"), param("c")
+REST = param("rest", **{"x-variadic": True})
+LISTED_BY_POSITION = "the document now lists the parameters by-position; calls may pass them as before"
+UNCHECKED = {"x-validate": False}
+STRING = param("a", STR)
 OBJECT = {"type": "object", "properties": {"age": INT}}
+
+
+def named(name, *aliases, schema=INT, **others):
+    """Return the schema of an object with a member of several names."""
+    return {"type": "object", "properties": {name: {**schema, "x-aliases": [*aliases]}}, **others}
+
 
 RULES = [
     # Parameters
@@ -134,6 +144,152 @@ RULES = [
     ),
     (method(), method(**BY_NAME), []),
     (method(A), method(A, paramStructure="either"), []),
+    # Both ways, if one list of parameters cannot say them
+    (
+        method(A),
+        method(A, B, **BY_NAME, **{"x-by-position": [A]}),
+        [
+            "compatible: paramStructure: the document now lists the parameters by-name; calls may pass them as before",
+            "compatible: params.b: the new parameter is optional",
+        ],
+    ),
+    (
+        method(A, B),
+        method(A, B, **BY_NAME, **{"x-by-position": [A]}),
+        [
+            "compatible: paramStructure: the document now lists the parameters by-name; calls may pass them as before",
+            "breaking: params.b: the parameter can no longer be passed by position",
+        ],
+    ),
+    (
+        method(A, B, **BY_NAME, **{"x-by-position": [A]}),
+        method(A, B),
+        [
+            "compatible: paramStructure: the document now lists the parameters either; calls may pass them as before",
+            "compatible: params.b: the parameter can now be passed by position too",
+        ],
+    ),
+    (
+        method(A, B, **BY_POSITION, **{"x-by-name": [B]}),
+        method(A, B),
+        [
+            "compatible: paramStructure: the document now lists the parameters either; calls may pass them as before",
+            "compatible: params.a: the parameter can now be passed by name too",
+        ],
+    ),
+    (
+        method(A, B, **BY_NAME, **{"x-by-position": [B, A]}),
+        method(A, B, **BY_NAME, **{"x-by-position": [A, B]}),
+        [
+            "breaking: params.b: the parameter moved to position 1",
+            "breaking: params.a: the parameter moved to position 0",
+        ],
+    ),
+    (
+        method(REST, **BY_POSITION, **{"x-by-name": [A]}),
+        method(REST, **BY_POSITION),
+        [
+            "breaking: paramStructure: parameters were passed either, and are now passed by-position",
+            "breaking: params.a: the parameter is removed",
+        ],
+    ),
+    (
+        method(REST, **BY_POSITION, **{"x-by-name": [param("a", NUM)]}),
+        method(REST, **BY_POSITION, **{"x-by-name": [A]}),
+        ["breaking: params.a: the type is narrowed: it may refuse numbers with a fraction"],
+    ),
+    # Variadic parameters
+    (
+        method(REST, **BY_POSITION),
+        method({**REST, "name": "others"}, **BY_POSITION),
+        ["compatible: params.rest: the parameter is renamed to 'others', and calls do not name it"],
+    ),
+    (method(A, REST, **BY_POSITION), method(A, **BY_POSITION), ["breaking: params.rest: the parameter is removed"]),
+    (
+        method(A, B, **BY_POSITION),
+        method(A, REST, **BY_POSITION),
+        [
+            "compatible: params.b: the parameter is removed, and its values are now some of 'rest'",
+            "compatible: params.rest: the new parameter is optional",
+        ],
+    ),
+    (
+        method(A, param("b", STR), **BY_NAME),
+        method(A, REST, **BY_NAME),
+        [
+            "compatible: params.b: the parameter is removed, and its values are now some of 'rest'",
+            "breaking: params.b: cannot be shown to be compatible: it may refuse strings",
+            "compatible: params.rest: the new parameter is optional",
+        ],
+    ),
+    (
+        method(A, B),
+        method(A, REST, **BY_POSITION, **{"x-by-name": [A]}),
+        [
+            f"compatible: paramStructure: {LISTED_BY_POSITION}",
+            "breaking: params.b: the parameter is removed",
+            "compatible: params.rest: the new parameter is optional",
+        ],
+    ),
+    (
+        method(A, B, REST, **BY_POSITION),
+        method(REST, **BY_POSITION),
+        [
+            "compatible: params.a: the parameter is removed, and its values are now some of 'rest'",
+            "compatible: params.b: the parameter is removed, and its values are now some of 'rest'",
+        ],
+    ),
+    (
+        method(REST, **BY_POSITION),
+        method(param("b", STR), REST, **BY_POSITION),
+        [
+            "compatible: params.b: the new parameter is optional",
+            "breaking: params.b: values of 'rest' are now those of this parameter, and it may refuse numbers",
+        ],
+    ),
+    (
+        method(REST, **BY_NAME),
+        method(param("b", STR), REST, **BY_NAME),
+        [
+            "compatible: params.b: the new parameter is optional",
+            "breaking: params.b: values of 'rest' are now those of this parameter, and it may refuse numbers",
+        ],
+    ),
+    (
+        method(REST, **BY_NAME),
+        method(B, REST, **BY_NAME),
+        ["compatible: params.b: the new parameter is optional"],
+    ),
+    # Whether values are checked
+    (
+        method(A, **UNCHECKED),
+        method(A),
+        ["breaking: x-validate: values of 'a' were not checked against their types, and now are"],
+    ),
+    (method(param("a", {}), **UNCHECKED), method(param("a", {})), []),
+    (
+        method(A, **UNCHECKED),
+        method(A, B),
+        [
+            "compatible: params.b: the new parameter is optional",
+            "breaking: x-validate: values of 'a' were not checked against their types, and now are",
+        ],
+    ),
+    (
+        method(A, **UNCHECKED, **BY_NAME),
+        method(REST, **BY_NAME),
+        [
+            "compatible: params.a: the parameter is removed, and its values are now some of 'rest'",
+            "compatible: params.rest: the new parameter is optional",
+            "breaking: x-validate: values of 'rest' were not checked against their types, and now are",
+        ],
+    ),
+    (method(A), method(A, **UNCHECKED), ["compatible: x-validate: values are no longer checked against the types"]),
+    (
+        method(A, **UNCHECKED),
+        method(param("a", STR), **UNCHECKED),
+        ["breaking: params.a: cannot be shown to be compatible: it may refuse numbers"],
+    ),
     # Types of parameters
     (method(A), method(param("a", NUM)), ["compatible: params.a: the type is widened"]),
     (
@@ -160,6 +316,78 @@ RULES = [
         method(param("a", OBJECT)),
         method(param("a", {**OBJECT, "required": ["age"]})),
         ['breaking: params.a: the type is narrowed: it may refuse objects without the member "age"'],
+    ),
+    (
+        method(param("a", {"type": "object", "required": ["age"]})),
+        method(param("a", {**OBJECT, "required": ["age"]})),
+        ["breaking: params.a.age: the type is narrowed: it may refuse null"],
+    ),
+    (
+        method(param("a", {"type": "object", "propertyNames": {"enum": ["age"]}})),
+        method(param("a", {**OBJECT, "propertyNames": {"enum": ["age"]}})),
+        ["breaking: params.a.age: the type is narrowed: it may refuse null"],
+    ),
+    # Further checks, and names of members
+    (
+        method(A),
+        method(param("a", {**INT, "x-checks": ["even"]})),
+        ["breaking: params.a: the type is narrowed: it may refuse values that the check 'even' refuses"],
+    ),
+    (method(param("a", {**INT, "x-checks": ["even"]})), method(A), ["compatible: params.a: the type is widened"]),
+    (
+        method(param("a", {**INT, "x-checks": ["even", "small"]})),
+        method(param("a", {"allOf": [INT], "x-checks": ["small", "even"]})),
+        [],
+    ),
+    (
+        method(param("a", {**INT, "x-checks": ["even"]})),
+        method(param("a", {**INT, "x-checks": ["odd"]})),
+        ["breaking: params.a: cannot be shown to be compatible: it may refuse values that the check 'odd' refuses"],
+    ),
+    (
+        method(param("a", {"enum": [1, 2]})),
+        method(param("a", {"enum": [1, 2], "x-checks": ["even"]})),
+        ["breaking: params.a: the type is narrowed: it may refuse values that the check 'even' refuses"],
+    ),
+    (
+        method(param("a", {"anyOf": [STR, {**INT, "x-checks": ["even"]}]})),
+        method(param("a", {"anyOf": [{**INT, "x-checks": ["even"]}, STR, {"type": "null"}]})),
+        ["compatible: params.a: the type is widened"],
+    ),
+    (
+        method(param("a", {})),
+        method(param("a", {"x-checks": ["is-instance Image"]})),
+        ["breaking: params.a: the type is narrowed: it may refuse values that the check 'is-instance Image' refuses"],
+    ),
+    (
+        method(param("a", {"type": "object"})),
+        method(param("a", {"type": "object", "propertyNames": {"x-checks": ["boolean"]}})),
+        ["breaking: params.a: the type is narrowed: it may refuse members with other names"],
+    ),
+    (
+        method(param("a", named("age", "years"))),
+        method(param("a", named("age"))),
+        ['breaking: params.a: the type is narrowed: it may refuse objects with the member "years"'],
+    ),
+    (
+        method(param("a", named("age", "years", required=["age"]))),
+        method(param("a", named("age", required=["age"]))),
+        ['breaking: params.a: the type is narrowed: it may refuse objects without the member "age"'],
+    ),
+    (
+        method(param("a", named("age"))),
+        method(param("a", named("age", "years"))),
+        ["compatible: params.a: the type is widened"],
+    ),
+    (
+        method(param("a", named("age", "years", required=["age"]))),
+        method(param("a", named("years", "age", required=["years"]))),
+        [],
+    ),
+    (
+        method(param("a", named("age", "years"))),
+        method(param("a", named("years", "age", schema=STR))),
+        ["breaking: params.a.age: cannot be shown to be compatible: it may refuse numbers"],
     ),
     # Results
     (method(result=NUM), method(result=INT), ["compatible: result: the type is narrowed"]),
@@ -283,6 +511,76 @@ def test_methods_and_aliases_are_compared_by_the_names_that_callers_use():
     ]
 
 
+def at(*urls):
+    return {"servers": [{"url": url} for url in urls]}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (at("/b"), at("/c"), ["breaking: add: servers: the method was called at '/b', and is now called at '/c'"]),
+        (at("/b"), {}, ["breaking: add: servers: the method was called at '/b', and is now called at '/'"]),
+        ({}, at("/b"), ["breaking: add: servers: the method was called at '/', and is now called at '/b'"]),
+        (
+            at("/b", "/c"),
+            at("/c"),
+            ["breaking: add: servers: the method was called at '/b', and is now called at '/c'"],
+        ),
+        (at("/b"), at("/b", "/c"), ["compatible: add: documentation changed: servers"]),
+        (at("/b"), at("/b/"), ["compatible: add: documentation changed: servers"]),
+        ({}, at("/"), ["compatible: add: documentation changed: servers"]),
+    ],
+)
+def test_method_that_moves_to_another_url_breaks_its_callers(old, new, expected):
+    assert [*map(str, compare(document(method(**old)), document(method(**new))).findings)] == expected
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (("http://a", "http://a/api"), ("https://b/v2/", "https://b/v2/api")),
+        (("http://a", "http://a/api"), ("http://a/api", None)),
+        (("http://a/api", None), ("http://a/", "http://a/api")),
+        (("/", "/api"), ("http://a/", "http://a/api")),
+    ],
+)
+def test_documents_of_one_server_may_begin_at_other_urls(old, new):
+    first, second = (document(method(**(at(url) if url else {})), **at(base)) for base, url in (old, new))
+
+    assert compare(first, second).verdict is not Verdict.BREAKING
+    elsewhere = document(method(**at("http://a/other")), **at("http://a"))
+    assert compare(first, elsewhere).verdict is Verdict.BREAKING
+
+
+def test_methods_are_compared_by_their_urls_and_their_names_in_requests():
+    """The names in documents are labels: here the two methods have exchanged them."""
+    old = document(method(**at("/b")), method(STRING, name="c/add", **at("/c"), **{"x-method": "add"}))
+    new = document(method(STRING, **at("/c")), method(name="b/add", **at("/b"), **{"x-method": "add"}))
+
+    assert [*map(str, compare(old, new).findings)] == [
+        "compatible: add: name: the document now names it 'b/add'; calls do not",
+        "compatible: c/add: name: the document now names it 'add'; calls do not",
+    ]
+
+
+def test_new_method_of_the_same_name_at_another_url_is_new():
+    old = document(method(**at("/b")))
+    new = document(method(STRING, name="a/add", **at("/a"), **{"x-method": "add"}), method(**at("/b")))
+
+    assert [*map(str, compare(old, new).findings)] == ["compatible: a/add: the method is new"]
+
+
+def test_alias_at_another_url_is_no_substitute():
+    old = document(method(name="sum", **at("/a")))
+    new = document(method(**at("/b"), **{"x-aliases": ["sum"]}))
+
+    assert [*map(str, compare(old, new).findings)] == [
+        "breaking: sum: the method is removed",
+        "compatible: add: the method is new",
+        "compatible: sum: the alias of 'add' is new",
+    ]
+
+
 def test_new_method_is_compatible():
     comparison = compare(document(method()), document(method(name="first"), method()))
 
@@ -361,6 +659,13 @@ def test_schemas_that_methods_share_are_compared_once(monkeypatch):
         (document(method(errors=[{"code": True}])), "methods[0] (add).errors[0].code is true"),
         (document(method(**{"x-aliases": [1]})), "methods[0] (add).x-aliases is 1; it takes a list of strings"),
         (document(method(**{"x-timeout": 0})), "methods[0] (add).x-timeout is 0; it takes seconds, or null"),
+        (document(method(**{"x-method": 1})), "methods[0] (add).x-method is 1; it takes a string"),
+        (document(method(**{"x-validate": 0})), "methods[0] (add).x-validate is 0; it takes true or false"),
+        (document(method(servers={})), "methods[0] (add).servers is {}; it takes a list"),
+        (document(method(servers=[{"url": 1}])), "methods[0] (add).servers[0].url is 1; it takes a string"),
+        (document(servers=[1]), "servers[0] is 1; it takes an object"),
+        (document(method(**BY_NAME, **{"x-by-position": 1})), "methods[0] (add).x-by-position is 1; it takes a list"),
+        (document(method(param("a", **{"x-variadic": 1}))), "methods[0] (add).params[0].x-variadic is 1"),
         (document(method(**{"x-timeout": "1"})), 'methods[0] (add).x-timeout is "1"'),
         (document(info={"x": float("nan")}), "the number nan is not finite"),
         (document(info={"x": {1, 2}}), "{1, 2} in the document is no JSON value"),
@@ -394,12 +699,15 @@ KEYWORDS = st.sampled_from(["$ref", "type", "anyOf", "items", "properties", "req
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-2, 2) | st.text(max_size=2),
     lambda inner: (
-        st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["$ref", "type", "anyOf", "items"]), inner)
+        st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["$ref", "type", "x-checks", "items"]), inner)
     ),
     max_leaves=4,
 )
 PLACES = st.sampled_from(
-    ["name", "params", "result", "errors", "paramStructure", "x-aliases", "x-timeout", "deprecated"]
+    [
+        *("name", "params", "result", "errors", "paramStructure", "x-aliases", "x-timeout", "deprecated", "servers"),
+        *("x-method", "x-validate", "x-by-name", "x-by-position"),
+    ]
 )
 
 

@@ -59,7 +59,7 @@ def test_document_of_the_server_has_all_paths():
     assert [
         (method["name"], method["servers"][0]["url"], method.get("x-method")) for method in document["methods"]
     ] == [
-        ("add", "http://127.0.0.1:8080/api", None),
+        ("api/add", "http://127.0.0.1:8080/api", "add"),
         ("echo", "http://127.0.0.1:8080/api", None),
         ("shop/deep/add", "http://127.0.0.1:8080/shop/deep", "add"),
     ]
@@ -154,7 +154,7 @@ def test_path_of_the_root_shares_its_url_with_the_server():
     server.registerFunction(add, path="/", name="rooted")
     application = server.getWSGI()
 
-    assert names_in(document_of(application)) == ["add", "echo", "rooted", "shop/deep/add"]
+    assert names_in(document_of(application)) == ["api/add", "echo", "rooted", "shop/deep/add"]
     assert names_in(result_of(application, DISCOVER, target="/")) == ["rooted"]
 
 
@@ -171,7 +171,7 @@ def test_path_outside_ascii_is_quoted_in_urls():
 def test_another_name_of_the_document():
     application = make(discover_url="api.json").getWSGI()
 
-    assert names_in(document_of(application, "/api.json")) == ["add", "echo", "shop/deep/add"]
+    assert names_in(document_of(application, "/api.json")) == ["api/add", "echo", "shop/deep/add"]
     assert names_in(document_of(application, "/api/api.json")) == ["add", "echo"]
     assert call_wsgi(application, get("/openrpc.json")).code == 404
     assert call_wsgi(application, get("/api/openrpc.json")).code == 404
@@ -193,7 +193,7 @@ def test_without_discovery_there_is_none():
 
 
 def test_server_without_discovery_still_describes_itself_to_its_own_program():
-    assert names_in(make(discover=False).openrpc()) == ["add", "echo", "shop/deep/add"]
+    assert names_in(make(discover=False).openrpc()) == ["api/add", "echo", "shop/deep/add"]
 
 
 # The head of an answer
@@ -408,7 +408,7 @@ def test_documents_of_two_clients_differ_by_what_auth_admits_them_to():
 
     for _ in range(2):
         assert names_in(document_of(application)) == ["add", "echo"]
-        assert names_in(document_of(application, headers=TOKEN)) == ["add", "echo", "shop/deep/add"]
+        assert names_in(document_of(application, headers=TOKEN)) == ["api/add", "echo", "shop/deep/add"]
 
 
 # visible
@@ -507,7 +507,7 @@ def test_many_clients_at_once_get_the_same_document():
 def test_documents_while_methods_are_registered_are_whole():
     server = make()
     application = server.getWSGI()
-    before = {"add", "echo", "shop/deep/add"}
+    before = {"api/add", "echo", "shop/deep/add"}
     start = threading.Barrier(3)
 
     def ask():
@@ -576,7 +576,7 @@ def test_document_during_reloads_and_restarts_is_of_one_version():
         server.stop()
 
     assert all(len(summaries) == 1 for summaries in seen)
-    assert names_in(server.openrpc()) == ["add", "echo", "shop/deep/add"]
+    assert names_in(server.openrpc()) == ["api/add", "echo", "shop/deep/add"]
     assert server.openrpc()["methods"][0]["summary"] == "Version 5."
 
 

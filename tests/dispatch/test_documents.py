@@ -6,6 +6,7 @@ from collections import Counter
 import pytest
 
 from flaskJSONRPCServer import flaskJSONRPCServer
+from flaskJSONRPCServer.contract import openrpc
 from flaskJSONRPCServer.contract.errors import DeclaredError
 from flaskJSONRPCServer.dispatch import documents as documents_module
 from flaskJSONRPCServer.dispatch.documents import Document, Documents, DocumentSources, is_shown, main_routes
@@ -35,13 +36,13 @@ def names_in(document, url="http://h"):
 def made(monkeypatch):
     """Count the documents that are made, by their methods."""
     counts = Counter()
-    original = documents_module.document_of
+    original = openrpc.document_of
 
     def document_of(methods, *args):
         counts[tuple(method.name for method in methods)] += 1
         return original(methods, *args)
 
-    monkeypatch.setattr(documents_module, "document_of", document_of)
+    monkeypatch.setattr(openrpc, "document_of", document_of)
     return counts
 
 
@@ -132,25 +133,6 @@ def test_tags_differ_by_url():
     assert document.at("http://a").tag != document.at("http://b").tag
 
 
-@pytest.mark.parametrize(
-    ("registered", "names"),
-    [
-        ([("/a", "m"), ("/b", "m")], ["b/m", "m"]),
-        ([("/", "m"), ("/b", "m")], ["b/m", "m"]),
-        ([("/a", "m"), ("/b", "m"), ("/c", "m")], ["b/m", "c/m", "m"]),
-        ([("/a", "b/m"), ("/a", "m"), ("/b", "m")], ["b/b/m", "b/m", "m"]),
-        ([("/a/b", "m"), ("/a/b/c", "m")], ["a/b/c/m", "m"]),
-    ],
-)
-def test_methods_of_one_name_are_named_by_their_paths(registered, names):
-    server = server_with(*registered)
-    document = server.openrpc()
-
-    assert [method["name"] for method in document["methods"]] == names
-    pairs = {(method["servers"][0]["url"], method.get("x-method", method["name"])) for method in document["methods"]}
-    assert pairs == {(path if path == "/" else path.rstrip("/"), name) for path, name in registered}
-
-
 def test_aliases_are_members_of_their_method():
     server = flaskJSONRPCServer(None, log=False)
 
@@ -182,10 +164,24 @@ def test_mark_is_in_no_document():
 
 def test_methods_that_nobody_sees_are_left_out():
     server = server_with(("/api", "a"), visible=False)
-    table = server._engine.router.table
+    documents, table = documents_of(server), server._engine.router.table
 
     assert [is_shown(route) for route in main_routes(table)] == [False]
-    assert documents_of(server).tree_of(table)["methods"] == []
+    assert names_in(documents.of_path("/api/", everything)) == []
+    assert [method["name"] for method in documents.tree_of(table)["methods"]] == ["a"]  # it may be called
+
+
+def test_document_for_comparisons_has_each_name_as_a_method():
+    server = flaskJSONRPCServer(None, log=False)
+
+    def size(): ...
+
+    size._alias = "length"
+    server.registerFunction(size, path="/api")
+    methods = documents_of(server).tree_of(server._engine.router.table)["methods"]
+
+    assert [method["name"] for method in methods] == ["length", "size"]
+    assert not any("x-aliases" in method for method in methods)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """Clauses: sets of JSON values of one type, which schemas are expanded into.
 
 A schema accepts a value if one of its clauses does. Each class says whether it accepts a value, and returns its
-intersection with another clause. Schemas of items and members stay unexpanded, so a recursive schema has finitely many
+intersection with another clause. ``further`` names the checks that JSON Schema does not know, of ``x-checks``; they may
+refuse any value. Schemas of items and members stay unexpanded, so a recursive schema has finitely many
 clauses.
 """
 
@@ -52,6 +53,7 @@ class ValuesClause:
     """
 
     values: Mapping[str, Any]
+    further: frozenset[str] = frozenset()
 
     def accepts(self, value: Any) -> bool:
         """Return whether this is one of the values."""
@@ -71,6 +73,7 @@ class NumberClause:
     lower: Bound = Bound(-math.inf)
     upper: Bound = Bound(math.inf)
     multiples: frozenset[Fraction] = frozenset()
+    further: frozenset[str] = frozenset()
 
     def accepts(self, value: Any) -> bool:
         """Return whether this is such a number."""
@@ -111,6 +114,7 @@ class StringClause:
     at_least: Number = 0
     at_most: Number = math.inf
     checks: frozenset[tuple[str, str]] = frozenset()
+    further: frozenset[str] = frozenset()
 
     def accepts(self, value: Any) -> bool | None:
         """Return whether this is such a string; None if a further check decides."""
@@ -138,6 +142,7 @@ class ArrayClause:
     is_unique: bool = False
     items: tuple[Schema, ...] = ()
     rest: Schema = True
+    further: frozenset[str] = frozenset()
 
     def accepts(self, value: Any) -> bool | None:
         """Return whether this is such an array; None if that depends on its items."""
@@ -176,6 +181,7 @@ class ObjectClause:
         is_open: Whether nothing is said about other members.
         required: The names of the members that each object has.
         names: The schema of the names.
+        aliases: Other names of declared members, of ``x-aliases``.
     """
 
     at_least: Number = 0
@@ -185,6 +191,8 @@ class ObjectClause:
     is_open: bool = True
     required: frozenset[str] = frozenset()
     names: Schema = True
+    aliases: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    further: frozenset[str] = frozenset()
 
     def accepts(self, value: Any) -> bool | None:
         """Return whether this is such an object; None if that depends on its members."""
@@ -196,8 +204,18 @@ class ObjectClause:
         return True if all(schema is True for schema in schemas) else None
 
     def member(self, name: str) -> Schema:
-        """Return the schema of a member."""
-        return self.members.get(name, self.others)
+        """Return the schema of a member, by one of its names."""
+        return self.members.get(self.listed_name(name), self.others)
+
+    def listed_name(self, name: str) -> str:
+        """Return the name under which a member is declared; the name itself for any other member."""
+        if name in self.members:
+            return name
+        return next((member for member, names in self.aliases.items() if name in names), name)
+
+    def names_of(self, name: str) -> frozenset[str]:
+        """Return all names of a member."""
+        return frozenset({name}) | self.aliases.get(name, frozenset())
 
     def intersection(self, other: ObjectClause) -> ObjectClause:
         """Return the objects of both."""
@@ -210,6 +228,7 @@ class ObjectClause:
             self.is_open and other.is_open,
             self.required | other.required,
             combined(self.names, other.names),
+            {**other.aliases, **self.aliases},
         )
 
     def fewest_members(self) -> Number:
@@ -239,11 +258,12 @@ def intersection(first: Clause, second: Clause, *, keeps_unknown: bool) -> Claus
     if isinstance(first, ValuesClause):
         accepted = (True, None) if keeps_unknown else (True,)
         values = {text: value for text, value in first.values.items() if second.accepts(value) in accepted}
-        return ValuesClause(values) if values else None
+        return ValuesClause(values, first.further | second.further) if values else None
     if type(first) is not type(second):
         return None
     both: Clause | None = first.intersection(second)  # type: ignore[arg-type]  # they have one class
-    return both
+    further = first.further | second.further
+    return replace(both, further=further) if both and further else both
 
 
 def exact(number: Number) -> Fraction:

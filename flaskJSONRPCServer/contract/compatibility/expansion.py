@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -26,7 +27,7 @@ from .clauses import (
     intersection,
 )
 from .json_values import canonical, kind_of, shown
-from .schema_documents import Schema, SchemaDocument, checked_schema
+from .schema_documents import ALIASES, CHECKS, Schema, SchemaDocument, checked_schema
 
 __all__ = ["Expansion", "NotComparable"]
 
@@ -152,7 +153,8 @@ def own_clauses(schema: Mapping[str, Any]) -> list[Clause]:
     """
     kinds = types_of(schema)
     clauses = (make(schema) for kind, make in _MAKERS.items() if kind in kinds)
-    return [clause for clause in clauses if clause is not None]
+    further = texts_in(schema, CHECKS)
+    return [replace(clause, further=further) if further else clause for clause in clauses if clause is not None]
 
 
 def types_of(schema: Mapping[str, Any]) -> set[str]:
@@ -233,6 +235,7 @@ def objects_of(schema: Mapping[str, Any]) -> Clause:
         is_open=not has_patterns and "additionalProperties" not in schema,
         required=frozenset(map(str, list_of(schema, "required"))),
         names=checked_schema(schema.get("propertyNames", True)),
+        aliases={name: names for name, member in members.items() if (names := texts_in(member, ALIASES))},
     )
 
 
@@ -256,6 +259,12 @@ def list_of(schema: Mapping[str, Any], keyword: str) -> Sequence[Any]:
     if not isinstance(value, list):
         raise ContractError(f"{keyword} is {shown(value)}; it takes a list")
     return value
+
+
+def texts_in(schema: Schema, keyword: str) -> frozenset[str]:
+    """Return the strings of one of the keywords of our own; other documents may use it for anything."""
+    texts = schema.get(keyword) if isinstance(schema, dict) else None
+    return frozenset(text for text in texts if isinstance(text, str)) if isinstance(texts, list) else frozenset()
 
 
 def number_of(schema: Mapping[str, Any], keyword: str, default: Number) -> Number:

@@ -1,4 +1,4 @@
-"""OpenRPC documents, as far as a caller depends on them.
+"""The reading of OpenRPC documents.
 
 Source: the OpenRPC specification, versions 1.2.6 to 1.4.1.
 """
@@ -7,103 +7,28 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ...errors import ContractError
 from .json_values import canonical, shown
-from .schema_documents import Schema, SchemaDocument, checked_schema
+from .methods import Members, Method, OpenRpcDocument, Parameter, ParamStructure, Urls
+from .schema_documents import SchemaDocument, checked_schema
 
-__all__ = ["Method", "OpenRpcDocument", "ParamStructure", "Parameter", "read_document"]
+__all__ = ["read_document"]
 
 _VERSION = re.compile(r"1\.[2-4]\.\d+")
 _MOST_LEVELS = 200
 
 _STRUCTURES = ("either", "by-name", "by-position")
-_READ_OF_METHOD = {"name", "params", "paramStructure", "result", "errors", "x-aliases", "x-timeout"}
-_READ_OF_PARAMETER = {"name", "required", "schema"}
+_OTHER_WAYS = {"by-name": "x-by-position", "by-position": "x-by-name"}
+_READ_OF_METHOD = {
+    *("name", "params", "paramStructure", "result", "errors", "servers", "x-aliases", "x-timeout", "x-method"),
+    *("x-validate", *_OTHER_WAYS.values()),
+}
+_READ_OF_PARAMETER = {"name", "required", "schema", "x-variadic"}
 _READ_OF_DOCUMENT = {"openrpc", "methods", "components"}
-
-Members = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class ParamStructure:
-    """How the parameters of a method may be passed."""
-
-    name: str
-
-    @property
-    def takes_names(self) -> bool:
-        """Whether a call may pass them by name."""
-        return self.name != "by-position"
-
-    @property
-    def takes_positions(self) -> bool:
-        """Whether a call may pass them by position."""
-        return self.name != "by-name"
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """A parameter or the result of a method: a Content Descriptor.
-
-    Attributes:
-        others: All other members; they are documentation.
-    """
-
-    name: str
-    schema: Schema
-    is_required: bool
-    others: Members
-
-
-@dataclass(frozen=True, slots=True)
-class Method:
-    """A method of a document.
-
-    Attributes:
-        aliases: Other names under which it can be called.
-        parameters: The parameters in their order.
-        result: Its result; None if it takes notifications only.
-        errors: The declared errors by their code; a code may have several.
-        timeout_s: The deadline of its calls; infinite without one.
-        others: All other members; they are documentation.
-    """
-
-    name: str
-    aliases: tuple[str, ...]
-    parameters: tuple[Parameter, ...]
-    structure: ParamStructure
-    result: Parameter | None
-    errors: Mapping[int, tuple[str, ...]]
-    timeout_s: float
-    others: Members
-
-
-@dataclass(frozen=True, slots=True)
-class OpenRpcDocument:
-    """An OpenRPC document.
-
-    Attributes:
-        schemas: The tree that the schemas of its methods refer to.
-        methods: The methods by name, in their order.
-        by_name: The methods by name and alias.
-        others: All members but the methods and the components; they are documentation.
-    """
-
-    schemas: SchemaDocument
-    methods: Mapping[str, Method]
-    others: Members
-    by_name: Mapping[str, Method] = field(init=False)
-
-    def __post_init__(self) -> None:
-        by_name = {}
-        for name, method in self.methods.items():
-            by_name[name] = method
-            by_name.update((alias, method) for alias in method.aliases if alias not in self.methods)
-        object.__setattr__(self, "by_name", by_name)
 
 
 def read_document(tree: Any) -> OpenRpcDocument:
@@ -120,17 +45,24 @@ def read_document(tree: Any) -> OpenRpcDocument:
     if not isinstance(version, str) or not _VERSION.fullmatch(version):
         raise ContractError(f"openrpc is {shown(version)}; known are the versions 1.2.0 to 1.4.x")
     schemas = SchemaDocument(tree)
+    servers = [*read_urls(schemas, tree.get("servers", []), "servers")] or [""]
     methods: dict[str, Method] = {}
     for index, value in enumerate(expect(list, tree.get("methods"), "methods", "a list")):
-        method = read_method(schemas, value, f"methods[{index}]")
+        method = read_method(schemas, value, f"methods[{index}]", servers)
         if method.name in methods:
             raise ContractError(f"methods[{index}]: there are two methods {method.name!r}")
         methods[method.name] = method
     return OpenRpcDocument(schemas, methods, without(tree, _READ_OF_DOCUMENT))
 
 
-def read_method(schemas: SchemaDocument, value: Any, place: str) -> Method:
+def read_method(schemas: SchemaDocument, value: Any, place: str, servers: Sequence[str]) -> Method:
     """Read a Method Object, or the one that a reference leads to.
+
+    Args:
+        schemas: The document.
+        value: The Method Object.
+        place: Where it is, for the message of an error.
+        servers: The URLs of the whole document.
 
     Raises:
         ContractError: It is malformed.
@@ -139,18 +71,72 @@ def read_method(schemas: SchemaDocument, value: Any, place: str) -> Method:
     name = expect(str, members.get("name"), f"{place}.name", "a string")
     place = f"{place} ({name})"
     result = members.get("result")
+    structure = read_structure(members.get("paramStructure", "either"), f"{place}.paramStructure")
+    has_other_way = _OTHER_WAYS.get(structure.name) in members
     return Method(
         name,
+        expect(str, members.get("x-method", name), f"{place}.x-method", "a string"),
         tuple(
             expect(str, alias, f"{place}.x-aliases", "a list of strings")
             for alias in expect(list, members.get("x-aliases", []), f"{place}.x-aliases", "a list of strings")
         ),
-        read_parameters(schemas, members.get("params"), f"{place}.params"),
-        read_structure(members.get("paramStructure", "either"), f"{place}.paramStructure"),
+        read_method_urls(schemas, members.get("servers", []), f"{place}.servers", servers),
+        read_both_ways(schemas, members, structure, place),
+        structure,
+        ParamStructure("either") if has_other_way else structure,
+        expect(bool, members.get("x-validate", True), f"{place}.x-validate", "true or false"),
         None if result is None else read_parameter(schemas, result, f"{place}.result"),
         read_errors(schemas, members.get("errors", []), f"{place}.errors"),
         read_timeout(members.get("x-timeout"), f"{place}.x-timeout"),
         without(members, _READ_OF_METHOD),
+    )
+
+
+def read_urls(schemas: SchemaDocument, value: Any, place: str) -> Iterator[str]:
+    """Yield the URLs of Server Objects, without a final slash.
+
+    Raises:
+        ContractError: They are malformed.
+    """
+    for index, item in enumerate(expect(list, value, place, "a list")):
+        url = read_object(schemas, item, f"{place}[{index}]").get("url", "")
+        yield expect(str, url, f"{place}[{index}].url", "a string").rstrip("/")
+
+
+def read_method_urls(schemas: SchemaDocument, value: Any, place: str, servers: Sequence[str]) -> Urls:
+    """Read the URLs of a method; without any, it is called at those of the whole document.
+
+    Raises:
+        ContractError: They are malformed.
+    """
+    urls = [*read_urls(schemas, value, place)] or servers
+    return Urls({url: relative_url(url, servers) for url in urls}, canonical(value))
+
+
+def relative_url(url: str, servers: Sequence[str]) -> str:
+    """Return the part of a URL that follows the longest one of the servers; the URL itself if it follows none."""
+    bases = [base for base in servers if url == base or url.startswith(f"{base}/")]
+    return url[max(map(len, bases), default=0) :]
+
+
+def read_both_ways(
+    schemas: SchemaDocument, members: Members, structure: ParamStructure, place: str
+) -> tuple[Parameter, ...]:
+    """Read the parameters of a method, with the ways in which they may be passed.
+
+    Raises:
+        ContractError: They are malformed.
+    """
+    params = read_parameters(schemas, members.get("params"), f"{place}.params")
+    other = _OTHER_WAYS.get(structure.name, "")
+    others = read_parameters(schemas, members.get(other, []), f"{place}.{other}") if other else ()
+    by_position = params if structure.takes_positions else others
+    nameable = {parameter.name for parameter in (params if structure.takes_names else others)}
+    positions = {parameter.name: index for index, parameter in enumerate(by_position)}
+    listed = {parameter.name: parameter for parameter in (*params, *others)} | {p.name: p for p in params}
+    return tuple(
+        replace(parameter, position=positions.get(name), is_nameable=name in nameable)
+        for name, parameter in listed.items()
     )
 
 
@@ -187,6 +173,7 @@ def read_parameter(schemas: SchemaDocument, value: Any, place: str) -> Parameter
         schema,
         expect(bool, members.get("required", False), f"{place}.required", "true or false"),
         without(members, _READ_OF_PARAMETER),
+        expect(bool, members.get("x-variadic", False), f"{place}.x-variadic", "true or false"),
     )
 
 

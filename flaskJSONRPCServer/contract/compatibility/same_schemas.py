@@ -6,6 +6,8 @@ from typing import Any
 
 from .json_values import canonical
 from .schema_documents import (
+    ALIASES,
+    CHECKS,
     LISTS_OF_SCHEMAS,
     MAPS_OF_SCHEMAS,
     SCHEMAS,
@@ -16,7 +18,7 @@ from .schema_documents import (
 
 __all__ = ["SameSchemas"]
 
-_UNORDERED = frozenset({"enum", "required", "type"})
+_UNORDERED = frozenset({"enum", "required", "type", ALIASES, CHECKS})
 
 
 class SameSchemas:

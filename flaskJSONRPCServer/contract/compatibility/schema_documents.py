@@ -11,6 +11,8 @@ from ...errors import ContractError
 from .json_values import canonical, shown
 
 __all__ = [
+    "ALIASES",
+    "CHECKS",
     "LISTS_OF_SCHEMAS",
     "MAPS_OF_SCHEMAS",
     "SCHEMAS",
@@ -40,6 +42,9 @@ _ANNOTATIONS = frozenset(
     }
 )
 """Keywords that refuse no value."""
+
+CHECKS, ALIASES = "x-checks", "x-aliases"
+"""The members of our own documents for what JSON Schema cannot say: further checks, and further names of a member."""
 
 _MOST_REFERENCES = 100
 
@@ -112,7 +117,7 @@ def constraints_of(schema: Mapping[str, Any]) -> dict[str, Any]:
     return {
         keyword: value
         for keyword, value in schema.items()
-        if keyword not in _ANNOTATIONS and not keyword.startswith("x-")
+        if keyword in (CHECKS, ALIASES) or (keyword not in _ANNOTATIONS and not keyword.startswith("x-"))
     }
 
 

@@ -6,7 +6,7 @@ The comparison is a proof: a result of "subset" holds for every value, and what 
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,6 +110,15 @@ class Subsumption:
         return first_gap(self._uncovered(clause, theirs, path) for clause in ours)
 
     def _uncovered(self, clause: Clause, theirs: list[Clause], path: str) -> Gap | None:
+        """Return a gap of a clause; their further checks have to be among its own."""
+        known = [other for other in theirs if other.further <= clause.further]
+        gap = self._uncovered_by(clause, known, path)
+        if gap is None or len(known) == len(theirs) or self._uncovered_by(clause, theirs, path) is not None:
+            return gap
+        checks = frozenset().union(*(other.further for other in theirs)) - clause.further
+        return Gap(path, f"values that the check {min(checks)!r} refuses")
+
+    def _uncovered_by(self, clause: Clause, theirs: list[Clause], path: str) -> Gap | None:
         """Return a gap if neither one of their clauses accepts all of a clause, nor each listed value is accepted."""
         if isinstance(clause, ValuesClause):
             refused = [value for value in clause.values.values() if not any(c.accepts(value) for c in theirs)]
@@ -148,8 +157,8 @@ class Subsumption:
         if values := objects_left(ours, theirs):
             return Gap(path, values)
         names = [*ours.members, *(name for name in theirs.members if name not in ours.members)]
-        if ours.is_open and self._ignores_undeclared:
-            names = [*ours.members]
+        if ours.is_open and self._ignores_undeclared and ours.names is True:
+            names = [name for name in names if name in ours.members or name in ours.required]
         gap = first_gap(self._gap(ours.member(name), theirs.member(name), f"{path}.{name}") for name in names)
         gap = gap or self._gap(ours.others, theirs.others, f"{path}.*")
         return gap or self._gap_of_names(ours, theirs, path)
@@ -210,11 +219,27 @@ def arrays_left(ours: ArrayClause, theirs: ArrayClause, most: float) -> str:
 
 def objects_left(ours: ObjectClause, theirs: ObjectClause) -> str:
     """Return which of our objects are not among theirs, whatever their members; empty if all are."""
-    if missing := sorted(theirs.required - ours.required):
+    if missing := sorted(name for name in theirs.required if not is_in_each(name, ours, theirs)):
         return f"objects without the member {shown(missing[0])}"
+    if lost := next(lost_aliases(ours, theirs), None):
+        return f"objects with the member {shown(lost)}"
     if ours.fewest_members() < theirs.at_least:
         return f"objects of fewer than {theirs.at_least} members"
     return f"objects of more than {theirs.at_most} members" if ours.most_members() > theirs.at_most else ""
+
+
+def is_in_each(name: str, ours: ObjectClause, theirs: ObjectClause) -> bool:
+    """Return whether each of our objects has a member that is required by them, under one of their names for it."""
+    accepted = theirs.names_of(name)
+    return any(ours.names_of(required) <= accepted for required in ours.required)
+
+
+def lost_aliases(ours: ObjectClause, theirs: ObjectClause) -> Iterator[str]:
+    """Yield our names of members that are declared by them, and that are not among their names for it."""
+    for member in ours.aliases:
+        listed_name = theirs.listed_name(member)
+        if listed_name in theirs.members:
+            yield from sorted(ours.names_of(member) - theirs.names_of(listed_name))
 
 
 def plural_of(clause: Clause) -> str:

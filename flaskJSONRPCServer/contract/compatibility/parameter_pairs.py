@@ -1,0 +1,46 @@
+"""Which parameters of two methods belong together, by name, by position, or as one of a variadic parameter."""
+
+from __future__ import annotations
+
+from .methods import Method, Parameter
+
+__all__ = ["counterparts_of", "takers_of", "takes_over"]
+
+
+def counterparts_of(old: Method, new: Method) -> dict[str, Parameter]:
+    """Return the new parameter of each old one by its name.
+
+    It has the same name. If calls pass a parameter only by position, it may have a new name at the same position. The
+    name of a variadic one does not matter.
+    """
+    by_name = {parameter.name: parameter for parameter in new.parameters if not parameter.is_variadic}
+    fixed = [parameter for parameter in old.parameters if not parameter.is_variadic]
+    found = {parameter.name: by_name[parameter.name] for parameter in fixed if parameter.name in by_name}
+    known = {parameter.name for parameter in fixed}
+    for before, after in zip(old.by_position(), new.by_position(), strict=False):
+        if not before.is_nameable and before.name not in by_name and after.name not in known:
+            found[before.name] = after
+    variadic = ((parameter.name, new.rest_of(parameter)) for parameter in old.parameters if parameter.is_variadic)
+    return found | {name: rest for name, rest in variadic if rest is not None}
+
+
+def takers_of(parameter: Parameter, new: Method) -> list[Parameter]:
+    """Return the variadic parameters that take the values of a removed one; empty if some call of it fails."""
+    if parameter.is_variadic:
+        return []
+    rests: list[Parameter | None] = []
+    if parameter.position is not None and new.ways.takes_positions:
+        rests.append(new.rest_by_position() if parameter.position >= len(new.by_position()) else None)
+    if parameter.is_nameable and new.ways.takes_names:
+        rests.append(new.rest_by_name())
+    return [] if None in rests else [rest for rest in rests if rest is not None]
+
+
+def takes_over(parameter: Parameter, rest: Parameter, old: Method) -> bool:
+    """Return whether a new parameter gets values that the old variadic one got."""
+    if parameter.is_variadic:
+        return False
+    at, since = parameter.position, rest.position
+    is_at_rest = at is not None and since is not None and at >= since
+    named = {other.name for other in old.parameters if other.is_nameable and not other.is_variadic}
+    return is_at_rest or (rest.is_nameable and parameter.is_nameable and parameter.name not in named)

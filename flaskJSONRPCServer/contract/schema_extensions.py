@@ -1,0 +1,137 @@
+"""Members of JSON Schemas for what JSON Schema cannot say: further checks of values, and further names of members.
+
+``x-checks`` names checks that may refuse a value of the schema, such as validators of the user's. ``x-aliases`` of a
+member lists the other names that are accepted for it. Comparisons of documents need both: without them, a type that
+refuses more values than before looks the same.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+
+__all__ = ["ALIASES", "CHECKS", "ExtendedGenerator"]
+
+CHECKS = "x-checks"
+ALIASES = "x-aliases"
+
+_FUNCTIONS = frozenset({"function-before", "function-after", "function-wrap", "function-plain"})
+_OWN_PACKAGES = frozenset({"flaskJSONRPCServer", "pydantic", "pydantic_core"})
+
+# Constraints of core schemas that pydantic leaves out of JSON Schemas, by the type of the core schema.
+_LEFT_OUT = {
+    "date": ("now_op",),
+    "datetime": ("now_op", "tz_constraint"),
+    "time": ("tz_constraint",),
+    "url": ("allowed_schemes", "host_required"),
+    "multi-host-url": ("allowed_schemes", "host_required"),
+}
+
+
+class ExtendedGenerator(GenerateJsonSchema):
+    """Generates JSON Schemas; those of parameters have the members of this module."""
+
+    def generate_inner(self, schema: Any) -> JsonSchemaValue:
+        """Return the schema of a core schema, with its further checks."""
+        written = super().generate_inner(schema)
+        return written if self.mode == "serialization" else with_checks(written, checks_of(schema))
+
+    def dict_schema(self, schema: Any) -> JsonSchemaValue:
+        """Return the schema of an object, with the check of names that are read as other values than strings."""
+        written = super().dict_schema(schema)
+        if self.mode == "validation" and "keys_schema" in schema:
+            names = self.generate_inner(schema["keys_schema"])
+            if is_left_out(names, written):
+                written["propertyNames"] = {CHECKS: [text_of(names)]}
+        return written
+
+    def model_schema(self, schema: Any) -> JsonSchemaValue:
+        """Return the schema of a model."""
+        return self._with_aliases(super().model_schema(schema), schema)
+
+    def dataclass_schema(self, schema: Any) -> JsonSchemaValue:
+        """Return the schema of a dataclass."""
+        return self._with_aliases(super().dataclass_schema(schema), schema)
+
+    def typed_dict_schema(self, schema: Any) -> JsonSchemaValue:
+        """Return the schema of a TypedDict."""
+        return self._with_aliases(super().typed_dict_schema(schema), schema)
+
+    def _with_aliases(self, written: JsonSchemaValue, schema: Mapping[str, Any]) -> JsonSchemaValue:
+        members = dict(written.get("properties", {}))
+        for names in () if self.mode == "serialization" else accepted_names(schema):
+            listed = next((name for name in names if name in members), None)
+            if listed is not None and len(names) > 1:
+                members[listed] = {**members[listed], ALIASES: [name for name in names if name != listed]}
+        return {**written, "properties": members} if members else written
+
+
+def with_checks(written: JsonSchemaValue, names: Iterable[str]) -> JsonSchemaValue:
+    names = dict.fromkeys([*written.get(CHECKS, ()), *names])
+    return {**written, CHECKS: [*names]} if names else written
+
+
+def checks_of(schema: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the names of the checks of a core schema that are not in its JSON Schema."""
+    kind = schema["type"]
+    if kind in _FUNCTIONS:
+        yield from names_of_function(schema["function"]["function"])
+    elif kind in ("is-instance", "is-subclass"):
+        yield f"{kind} {getattr(schema['cls'], '__qualname__', schema.get('cls_repr', 'class'))}"
+    elif kind == "callable":
+        yield kind
+    elif kind == "dataclass" and schema.get("post_init"):
+        yield "__post_init__"
+    for constraint in _LEFT_OUT.get(kind, ()):
+        if schema.get(constraint) is not None:
+            yield f"{constraint}={json.dumps(schema[constraint], default=str)}"
+
+
+def names_of_function(function: Any) -> Iterator[str]:
+    """Yield the name of a validator of the user's; nothing for those by which pydantic reads its own types.
+
+    The module is left out: a reload loads it again under another name.
+    """
+    while isinstance(function, functools.partial):
+        function = function.func
+    package = (getattr(function, "__module__", None) or "").partition(".")[0]
+    if package not in _OWN_PACKAGES:
+        yield getattr(function, "__qualname__", type(function).__qualname__)
+
+
+def is_left_out(names: Mapping[str, Any], written: Mapping[str, Any]) -> bool:
+    """Return whether the schema of an object's names is left out, since it is not that of strings.
+
+    The names of integers have a pattern.
+    """
+    is_known = not names or names in ({"type": "string"}, {"type": "integer"})
+    return not is_known and not {"propertyNames", "patternProperties"} & written.keys()
+
+
+def text_of(names: Mapping[str, Any]) -> str:
+    return str(names["type"]) if names.keys() == {"type"} else json.dumps(names, sort_keys=True)
+
+
+def accepted_names(schema: Mapping[str, Any]) -> Iterator[list[str]]:
+    """Yield the names that are accepted for each field of a core schema; a path into other members has dots."""
+    config = schema.get("config") or {}
+    while "fields" not in schema or schema["type"] == "dataclass":
+        if "schema" not in schema:
+            return
+        schema = schema["schema"]
+    fields = schema["fields"]
+    for name, field in fields.items() if isinstance(fields, dict) else ((field["name"], field) for field in fields):
+        aliases = aliases_in(field.get("validation_alias", name)) if config.get("validate_by_alias", True) else []
+        is_by_name = config.get("validate_by_name") or config.get("populate_by_name")
+        yield [*dict.fromkeys([*aliases, *([name] if is_by_name else [])])]
+
+
+def aliases_in(alias: Any) -> list[str]:
+    if isinstance(alias, str):
+        return [alias]
+    paths = alias if isinstance(alias[0], list) else [alias]
+    return [".".join(map(str, path)) for path in paths]
