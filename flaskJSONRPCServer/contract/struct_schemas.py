@@ -9,6 +9,7 @@ from __future__ import annotations
 import decimal
 import enum
 import inspect
+import types
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, get_args, get_origin
@@ -74,14 +75,15 @@ def with_default(field: StructField, schema: Any) -> Any:
     return core_schema.with_default_schema(schema, default_factory=field.default.make)
 
 
-def writer(klass: type) -> Callable[[Any, Callable[[Any], Any]], Any]:
+def writer(klass: Any) -> Callable[[Any, Callable[[Any], Any]], Any]:
     """Return a function that writes a struct as pydantic writes dataclasses."""
+    from msgspec.structs import asdict
 
     def write(value: Any, write_fields: Callable[[Any], Any]) -> Any:
         if not isinstance(value, klass):
             raise PydanticSerializationUnexpectedValue(f"Expected `{klass.__name__}`")
         try:
-            return write_fields(AsDataclass(value))
+            return write_fields(AsDataclass(**asdict(value)))
         except PydanticSerializationUnexpectedValue:
             # In a union, pydantic looks at the class: first for the very one, then for one that it derives from.
             return write_fields(value)
@@ -89,18 +91,10 @@ def writer(klass: type) -> Callable[[Any, Callable[[Any], Any]], Any]:
     return write
 
 
-class AsDataclass:
-    """A struct that pydantic takes for a dataclass: outside unions it looks at this attribute alone."""
-
-    __slots__ = ("__struct",)
+class AsDataclass(types.SimpleNamespace):
+    """The fields of a struct, which pydantic takes for a dataclass: outside unions it looks at this attribute alone."""
 
     __dataclass_fields__: Mapping[str, Any] = {}
-
-    def __init__(self, struct: Any) -> None:
-        self.__struct = struct
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.__struct, name)
 
 
 class StructForm:
@@ -147,7 +141,13 @@ class ObjectForm(StructForm):
         """Return the schema that reads the form, and the one that writes the values of the fields by name."""
         make, write = core_schema.no_info_after_validator_function, core_schema.wrap_serializer_function_ser_schema
         read = make(self._read, self._members(is_read=True))
-        return read, {**self._members(is_read=False), "serialization": write(self._write)}
+        members = self._members(is_read=False)
+        return read, members if self._is_plain() else {**members, "serialization": write(self._write)}
+
+    def _is_plain(self) -> bool:
+        """Return whether the members of the object are always just the fields, and need not be arranged."""
+        is_arranged = self._tag is not None or self._omits_defaults
+        return not is_arranged and all(f.name == f.encoded_name and not f.may_be_unset for f in self._fields)
 
     def _members(self, *, is_read: bool) -> Any:
         members: dict[str, core_schema.TypedDictField] = {}

@@ -227,6 +227,28 @@ def test_result_that_is_no_struct_is_written_as_it_is(result):
     assert answer(application_of(Base, lambda: result))["result"] == result
 
 
+def circular():
+    node = Node(1)
+    node.next = node
+    return node
+
+
+def deep():
+    node = None
+    for value in range(5000):
+        node = Node(value, node)
+    return node
+
+
+@pytest.mark.parametrize("is_checked", [False, True])
+@pytest.mark.parametrize("make", [circular, deep])
+def test_result_without_an_end_is_an_internal_error(make, is_checked):
+    result = make()
+    application = application_of(Node, lambda: result, validateResult=is_checked)
+
+    assert answer(application)["error"]["code"] == -32603
+
+
 def test_unset_field_without_a_default_is_left_out_of_a_result():
     assert answer(application_of(MuchUnset, lambda: MuchUnset(UNSET)))["result"] == {}
     with pytest.raises(TypeMismatch):
