@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         SettingsError,
         UnsupportedError,
     )
-    from .sansio_jsonrpc import JsonRpcApplicationError
+    from .sansio_jsonrpc import JsonRpcApplicationError, JsonRpcException
     from .server import flaskJSONRPCServer
     from .settings import Settings
 
@@ -41,6 +41,7 @@ __all__ = [
     "ContractError",
     "ExampleError",
     "JsonRpcApplicationError",
+    "JsonRpcException",
     "MissingExtraError",
     "RegistrationError",
     "ServerError",
@@ -59,6 +60,7 @@ _MODULES = {
     "Call": "dispatch.middleware",
     "Connection": "dispatch.connection",
     "JsonRpcApplicationError": "sansio_jsonrpc",
+    "JsonRpcException": "sansio_jsonrpc",
     "Settings": "settings",
     "execBackendCollection": "execBackend",
     "flaskJSONRPCServer": "server",

@@ -14,6 +14,7 @@ import werkzeug.wrappers
 from werkzeug.local import LocalProxy
 
 from .contract.errors import DeclaredError
+from .contract.options import refuse_unless_timeout
 from .dispatch.answers import Answerer
 from .dispatch.backend_context import BackendContext
 from .dispatch.connection import ServerFacts
@@ -32,7 +33,7 @@ from .dispatch.overrides import Overrides, json_limits, replacement
 from .dispatch.pipeline import Pipeline, Steps
 from .dispatch.rate_limits.limiter import RateLimiter
 from .dispatch.rate_limits.server import ServerRateLimits
-from .dispatch.registration import Registrar, checked_name, checked_path, checked_timeout
+from .dispatch.registration import Registrar, checked_name, checked_path
 from .dispatch.remote import RemoteCalls
 from .dispatch.rendering import Renderer
 from .dispatch.routes import Backends, Route, Router, format_path
@@ -216,12 +217,21 @@ class Engine:
         Raises:
             RegistrationError: The timeout is invalid, or another function has one of the names already.
         """
-        backends = self._register_backends(dispatcher_backend, notif_backend, checked_timeout(timeout))
-        is_first_timeout = not self._has_timeouts and backends is not None and backends.timeout_s is not None
+        refuse_unless_timeout(timeout)
+        new = [self._with_backends(route, dispatcher_backend, notif_backend, timeout) for route in routes]
+        is_first_timeout = not self._has_timeouts and any(route.timeout_s is not None for route in new)
         self._has_timeouts |= is_first_timeout
         if self._rate_limits.add_routes(routes) or is_first_timeout:
             self.rebuild()
-        self.router.add([dataclasses.replace(route, backends=backends) for route in routes])
+        self.router.add(new)
+
+    def _with_backends(
+        self, route: Route, dispatcher_backend: Any, notif_backend: Any, timeout: float | None = None
+    ) -> Route:
+        """Return the route with these backends and this timeout; None means those of its decorator, or the server's."""
+        if timeout is None and route.contract is not None:
+            timeout = route.contract.options.timeout
+        return dataclasses.replace(route, backends=self._register_backends(dispatcher_backend, notif_backend, timeout))
 
     def map_exception(
         self, exception: Any, code: Any, message: Any, data: Any, path: str | None, name: str | None
@@ -268,7 +278,7 @@ class Engine:
 
     def with_default_backends(self, route: Route) -> Route:
         """Return the route with the backends of the settings."""
-        return dataclasses.replace(route, backends=self._register_backends(None, None))
+        return self._with_backends(route, None, None)
 
     def register_exec_backend(self, backend_option: Any, *, notif: bool) -> str:
         """Add an exec backend; the next start of the server starts it.
@@ -324,11 +334,11 @@ class Engine:
         """
         paths = self.router.table.paths()
         if path is None:
-            return self.documents.of_server(paths, is_shown).at(url).tree()
+            return self.documents.of_server(paths, is_shown).at(url.rstrip("/")).tree()
         formatted = self._format_path(path)
         if formatted not in paths:
             raise RegistrationError(unknown_name("path", formatted, paths))
-        return self.documents.of_path(formatted, is_shown).at(url).tree()
+        return self.documents.of_path(formatted, is_shown).at(url.rstrip("/")).tree()
 
     def check_examples(self) -> int:
         """Call all methods with their examples; see :func:`~flaskJSONRPCServer.dispatch.examples.check_examples`."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast, overload
 
 import flask
 
-from .contract.options import MethodOptions, Visible
+from .contract.options import MethodOptions, RegistrationKeywords, Visible
 from .dispatch.backend_context import BackendContext
 from .dispatch.locks import optional_lock_key
 from .dispatch.middleware import Middleware
@@ -315,6 +315,12 @@ class flaskJSONRPCServer(DocumentedHelpers):
         )
         self._engine.register(routes, dispatcherBackend, notifBackend, timeout)
         return dispatcher
+
+    @overload
+    def method(self, path: _F) -> _F: ...
+
+    @overload
+    def method(self, path: str = "", **options: Unpack[RegistrationKeywords]) -> Callable[[_F], _F]: ...
 
     def method(self, path: Any = "", **options: Any) -> Any:
         """Decorate a function to register it: ``@server.method("/api", name="add")``, or ``@server.method`` alone.

@@ -21,6 +21,8 @@ DECLARED: Final = "__rpc_errors__"
 
 _DOTTED_NAME: Final = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 
+_NO_DESCRIPTIONS: Final[Mapping[str, str]] = {}
+
 _Declarer = TypeVar("_Declarer")
 
 
@@ -67,13 +69,16 @@ def raises(*errors: type[JsonRpcApplicationError]) -> Callable[[_Declarer], _Dec
     return declare
 
 
-def declared_errors(function: Callable[..., Any], raises: Iterable[str] = ()) -> tuple[DeclaredError, ...]:
+def declared_errors(
+    function: Callable[..., Any], raises: Iterable[str] = (), descriptions: Mapping[str, str] = _NO_DESCRIPTIONS
+) -> tuple[DeclaredError, ...]:
     """Return the errors that a function declares, each once: those of :func:`raises`, then those of its docstring.
 
     Args:
         function: Any callable: also a partial, a method, a decorated function.
         raises: The names in the Raises section of its docstring, such as ``NotFoundError`` or ``errors.NotFoundError``.
             A name that means no subclass of JsonRpcApplicationError with a code is ignored.
+        descriptions: The descriptions there, by name. They take precedence over the docstring of the class.
     """
     layers = list(layers_of(function))
     by_decorator = [error for layer in layers for error in getattr(layer, DECLARED, ())]
@@ -84,7 +89,8 @@ def declared_errors(function: Callable[..., Any], raises: Iterable[str] = ()) ->
         for name in _DOTTED_NAME.findall(text)
         if (error := error_named(name, scopes)) is not None
     ]
-    return tuple(description_of(error) for error in merged(by_decorator, by_docstring))
+    texts = {error_named(name, scopes): text for name, text in descriptions.items() if text}
+    return tuple(description_of(error, texts.get(error, "")) for error in merged(by_decorator, by_docstring))
 
 
 def checked_error(error: Any) -> type[JsonRpcApplicationError]:
@@ -152,8 +158,8 @@ def looked_up(name: str, scope: Mapping[str, Any]) -> Any:
     return value
 
 
-def description_of(error: type[JsonRpcApplicationError]) -> DeclaredError:
+def description_of(error: type[JsonRpcApplicationError], text: str) -> DeclaredError:
     assert error.ERROR_CODE is not None  # noqa: S101  is_declarable() says so
     message = error.__name__ if error.ERROR_MESSAGE is None else error.ERROR_MESSAGE
     own_doc = vars(error).get("__doc__") or ""  # the docstring of its base describes the base
-    return DeclaredError(int(error.ERROR_CODE), message, inspect.cleandoc(own_doc).partition("\n\n")[0])
+    return DeclaredError(int(error.ERROR_CODE), message, text or inspect.cleandoc(own_doc).partition("\n\n")[0])

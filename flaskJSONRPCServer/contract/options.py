@@ -5,11 +5,39 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar
 
 from ..errors import RegistrationError, unknown_name
 
-__all__ = ["Example", "MethodOptions", "Visible", "declared_options", "rpc"]
+__all__ = [
+    "Example",
+    "MethodOptions",
+    "RegistrationKeywords",
+    "Visible",
+    "declared_options",
+    "refuse_unless_timeout",
+    "rpc",
+]
+
+
+class RegistrationKeywords(TypedDict, total=False):
+    """The keywords of ``server.method``, for type checkers. ``registerFunction`` documents them."""
+
+    fallback: bool | str | None
+    name: str | None
+    dispatcherBackend: Any
+    notifBackend: Any
+    rateLimit: str | Sequence[str] | None
+    timeout: float | None
+    validate: bool | None
+    validateResult: bool | None
+    title: str | None
+    tags: Sequence[str] | None
+    deprecated: bool | None
+    examples: Sequence[Mapping[str, Any]] | None
+    visible: bool | Callable[[Any], bool] | None
+    notification: bool | None
+
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -56,6 +84,7 @@ class MethodOptions:
         examples: Calls with their results.
         visible: Whether the documents show it.
         notification: Whether callers send it as a notification only: the documents show no result.
+        timeout: How long a call may take, in seconds from the arrival of its request.
     """
 
     name: str | None = None
@@ -69,6 +98,7 @@ class MethodOptions:
     examples: tuple[Example, ...] | None = None
     visible: Visible | None = None
     notification: bool | None = None
+    timeout: float | None = None
 
     def over(self, other: MethodOptions) -> MethodOptions:
         """Return these options; those that are not given are taken from another."""
@@ -86,6 +116,11 @@ class MethodOptions:
             refuse_unless(name, options.get(name), bool, "True or False")
         for name in ("name", "title"):
             refuse_unless(name, options.get(name), str, "a string")
+        timeout = options.get("timeout")
+        if timeout is not None and (
+            isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout > 0
+        ):
+            raise RegistrationError(f"timeout={timeout!r} is refused: it takes a number of seconds above 0, or None")
         visible = options.get("visible")
         if visible is not None and not isinstance(visible, bool) and not callable(visible):
             raise RegistrationError(f"visible={visible!r} is refused: it takes True, False, or a function of a request")
@@ -107,6 +142,7 @@ def rpc(
     examples: Sequence[Mapping[str, Any]] | None = None,
     visible: Visible | None = None,
     notification: bool | None = None,
+    timeout: float | None = None,
 ) -> Callable[[F], F]:
     """Decorate a function or method with the options of its registration.
 
@@ -126,6 +162,7 @@ def rpc(
             and ``description``.
         visible: Whether the documents show the method: True, False, or a function of the caller's request.
         notification: Whether callers send it as a notification only; the documents then show no result.
+        timeout: How long a call may take, in seconds from the arrival of its request; None for the server's.
 
     Raises:
         RegistrationError: A value is not accepted.
@@ -142,6 +179,7 @@ def rpc(
         examples=examples,
         visible=visible,
         notification=notification,
+        timeout=timeout,
     )
 
     def decorate(function: F) -> F:
@@ -155,6 +193,19 @@ def declared_options(function: Any) -> MethodOptions:
     """Return the options that :func:`rpc` has set on a function; none of them is given without it."""
     options = getattr(function, _ATTRIBUTE, None)
     return options if isinstance(options, MethodOptions) else MethodOptions()
+
+
+def refuse_unless_timeout(timeout: Any) -> None:
+    """Check the timeout of a registration.
+
+    Raises:
+        RegistrationError: It is neither None nor a number above 0.
+    """
+    is_number = isinstance(timeout, (int, float)) and not isinstance(timeout, bool)
+    if timeout is not None and not (is_number and timeout > 0):
+        raise RegistrationError(
+            f"timeout={timeout!r} is refused: it takes a number of seconds above 0, or None: the server's timeout"
+        )
 
 
 def refuse_unless(name: str, value: Any, accepted: type, words: str) -> None:

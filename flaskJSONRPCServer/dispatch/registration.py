@@ -23,7 +23,7 @@ from .locks import lock_key
 from .rate_limits.plan import limits_of, registered_rule
 from .routes import Route, format_path
 
-__all__ = ["Registrar", "aliases_of", "checked_name", "checked_path", "checked_timeout", "public_methods"]
+__all__ = ["Registrar", "aliases_of", "checked_name", "checked_path", "public_methods"]
 
 Function = Callable[..., Any]
 
@@ -245,19 +245,6 @@ def checked_limits(limits: Any) -> tuple[Any, ...]:
         return limits_of("rateLimit", limits)
     except SettingsError as exc:
         raise RegistrationError(str(exc)) from exc
-
-
-def checked_timeout(timeout: Any) -> float | None:
-    """Return the timeout of a registration.
-
-    Raises:
-        RegistrationError: It is neither None nor a number above 0.
-    """
-    if timeout is None or (isinstance(timeout, (int, float)) and not isinstance(timeout, bool) and timeout > 0):
-        return timeout
-    raise RegistrationError(
-        f"timeout={timeout!r} is refused: it takes a number of seconds above 0, or None: the server's timeout"
-    )
 
 
 def checked_output_format(text: str) -> str:

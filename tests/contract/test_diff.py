@@ -636,7 +636,7 @@ def test_schemas_that_methods_share_are_compared_once(monkeypatch):
     ("tree", "message"),
     [
         ([], "the document is []; it takes an object"),
-        ({}, "openrpc is null; known are the versions 1.2.0 to 1.4.x"),
+        ({}, "openrpc is null; known are the versions 1.2.6 to 1.4.1"),
         ({"openrpc": "2.0.0", "methods": []}, 'openrpc is "2.0.0"'),
         ({"openrpc": "1.4.1"}, "methods is null; it takes a list"),
         (document(5), "methods[0] is 5; it takes an object"),

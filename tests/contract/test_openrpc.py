@@ -183,7 +183,7 @@ def test_method_with_everything():
                 "result": {"name": "result", "value": 1},
             }
         ],
-        "x-error-descriptions": {"1410": "The order was cancelled."},
+        "x-error-descriptions": {"1410": "It is gone.", "1411": "Nobody knows."},
         "x-aliases": ["purchase"],
     }
 

@@ -152,3 +152,24 @@ def test_invalid_option_is_refused_with_its_value(options, message):
         make().registerFunction(lambda: 1, name="f", **options)
     with pytest.raises(RegistrationError, match=message):
         rpc(**options)
+
+
+def test_timeout_of_a_method_is_set_by_the_decorator():
+    class Slow:
+        @rpc(timeout=2.5)
+        def limited(self):
+            return 1
+
+        def free(self):
+            return 2
+
+    server = make()
+    server.registerInstance(Slow(), path="/api")
+    server.registerFunction(Slow().limited, path="/other", timeout=9)
+
+    assert described(server, "limited")["x-timeout"] == 2.5
+    assert "x-timeout" not in described(server, "free")
+    assert described(server, "limited", "/other")["x-timeout"] == 9
+    assert ask(server, "limited")["result"] == 1
+    with pytest.raises(RegistrationError, match="timeout=0 is refused"):
+        rpc(timeout=0)

@@ -43,7 +43,7 @@ def read_document(tree: Any) -> OpenRpcDocument:
     refuse_extremes(tree)
     version = expect(dict, tree, "the document", "an object").get("openrpc")
     if not isinstance(version, str) or not _VERSION.fullmatch(version):
-        raise ContractError(f"openrpc is {shown(version)}; known are the versions 1.2.0 to 1.4.x")
+        raise ContractError(f"openrpc is {shown(version)}; known are the versions 1.2.6 to 1.4.1")
     schemas = SchemaDocument(tree)
     servers = [*read_urls(schemas, tree.get("servers", []), "servers")] or [""]
     methods: dict[str, Method] = {}
