@@ -53,7 +53,8 @@ _PYWSGI = {
     f"servBackend/{module}.py"
     for module in ("pywsgi", "pywsgi_body", "pywsgi_calls", "pywsgi_handler", "pywsgi_reader", "pywsgi_sockets")
 }
-_HINTS = {f"contract/{part}.py" for part in ("core_schemas", "reading", "schemas", "structs", "types", "writing")}
+_HINT_PARTS = ("core_schemas", "reading", "schemas", "struct_fields", "struct_schemas", "structs", "types", "writing")
+_HINTS = {f"contract/{part}.py" for part in _HINT_PARTS}
 _ENGINES = {"sansio_jsonrpc/codecs/engines.py"}
 
 # The only modules that may import a package which is optional there.
@@ -66,7 +67,7 @@ PLACES = {
     "kombu": _CELERY,
     "limits": {f"dispatch/rate_limits/{part}.py" for part in ("counters", "limiter", "memory", "plan", "storages")},
     "loky": {"execBackend/parallel/backend.py"},
-    "msgspec": {*_ENGINES, "contract/structs.py"},
+    "msgspec": {*_ENGINES, "contract/struct_fields.py", "contract/struct_schemas.py"},
     "orjson": _ENGINES,
     # Loaded with the first hint.
     "pydantic": _HINTS,

@@ -18,7 +18,7 @@ from ..errors import RegistrationError
 from .core_schemas import failing_fast, nodes_of
 from .mismatches import json_path
 from .reading import for_reading
-from .structs import with_structs
+from .structs import StructAdapter, adapter_with_structs
 from .writing import for_writing
 
 __all__ = ["HintedType", "TypeMismatch", "Unwritable"]
@@ -132,14 +132,14 @@ class HintedType:
             return [None] if value is None else []
 
 
-def adapter_of(hint: Any, what: str) -> TypeAdapter[Any]:
+def adapter_of(hint: Any, what: str) -> TypeAdapter[Any] | StructAdapter:
     """Return pydantic's view of a hint.
 
     Raises:
         RegistrationError: pydantic cannot use it, or no JSON value is of it; the message names ``what``.
     """
     try:
-        adapter: TypeAdapter[Any] = TypeAdapter(with_structs(hint))
+        adapter = adapter_with_structs(hint)
         nodes = nodes_of(adapter.core_schema)
     except Exception as exc:  # pydantic's own errors, and those of classes that describe themselves to it
         raise unusable(hint, what, first_line(exc)) from exc

@@ -229,6 +229,7 @@ class ThreadedBackend(PreparedBackend):
             return ThreadedCall(run, is_notification=is_notification)
         if not pool.may_abandon:
             return None
+        cancels_itself = is_coroutine(context.router.table.find(path, data["method"]))
         return TimedCall(
             run,
             is_notification=is_notification,
@@ -236,7 +237,8 @@ class ThreadedBackend(PreparedBackend):
             pool=pool,
             stats=context.stats,
             on_lost=lambda: context.lose_expired(path + data["method"]),
-            grace_s=_CANCEL_S if is_coroutine(context.router.table.find(path, data["method"])) else None,
+            can_cancel=not cancels_itself,
+            grace_s=_CANCEL_S if cancels_itself else None,
         )
 
     def _too_many_abandoned(self, context: BackendContext) -> str:
@@ -275,7 +277,7 @@ class ThreadedNativeBackend(ThreadedBackend):
 
 
 def is_coroutine(route: Route | None) -> bool:
-    """Return whether a call of a route awaits a coroutine, which can be cancelled."""
+    """Return whether a call of a route awaits a coroutine, which its caller cancels at the deadline."""
     return route is not None and isinstance(route.caller, CoroutineCaller)
 
 

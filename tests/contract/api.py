@@ -99,6 +99,68 @@ class Struct(msgspec.Struct):
     when: datetime.date | None = None
 
 
+class Node(msgspec.Struct):
+    value: int
+    next: "Node | None" = None
+
+
+class Partial(msgspec.Struct, rename="camel", forbid_unknown_fields=True):
+    max_size: int | msgspec.UnsetType = msgspec.UNSET
+    min_size: Annotated[int | msgspec.UnsetType | None, msgspec.Meta(ge=0)] = msgspec.UNSET
+
+
+class Row(msgspec.Struct, array_like=True, tag="row"):
+    day: datetime.date
+    length: datetime.timedelta | None = None
+
+
+class ClosedRow(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
+    a: int = 0
+
+
+class Checked(msgspec.Struct, frozen=True, kw_only=True):
+    low: int = 0
+    high: int
+
+    def __post_init__(self):
+        if self.low > self.high:
+            raise ValueError("low is above high")
+
+
+class Circle(msgspec.Struct, tag=True):
+    size: float
+
+
+class Square(msgspec.Struct, tag=True):
+    size: float
+
+
+class Items(msgspec.Struct, Generic[T]):
+    items: list[T] = []
+
+
+class Numbers(Items[int]):
+    total: int = 0
+
+
+@dataclasses.dataclass
+class Holder:
+    node: Node
+    items: Items[int] | None = None
+
+
+class HolderDict(TypedDict):
+    node: Node
+
+
+class HolderTuple(NamedTuple):
+    node: Node
+
+
+class HolderModel(pydantic.BaseModel, arbitrary_types_allowed=True):
+    nodes: list[Node]
+
+
 def even(value: int) -> int:
     if value % 2:
         raise ValueError("odd")
@@ -285,6 +347,41 @@ CASES = [
     (Struct, {"a": 1, "when": "2024-02-29"}, Struct(1, DAY)),
     (Struct, {"a": "1"}, REFUSED),
     (list[Struct], [{"a": 1.0}], [Struct(1)]),
+    (dict[str, Struct | None], {"x": {"a": 1}, "y": None}, {"x": Struct(1), "y": None}),
+    (Node, {"value": 1, "next": {"value": 2.0}}, Node(1, Node(2))),
+    (Node, {"value": 1, "next": {"value": "2"}}, REFUSED),
+    (Node, [1], REFUSED),
+    (Partial, {}, Partial()),
+    (Partial, {"maxSize": 1, "minSize": None}, Partial(1, None)),
+    (Partial, {"maxSize": None}, REFUSED),
+    (Partial, {"minSize": -1}, REFUSED),
+    (Partial, {"max_size": 1}, REFUSED),
+    (Row, ["row", "2024-02-29"], Row(DAY)),
+    (Row, ["row", "2024-02-29", 90, "more"], Row(DAY, datetime.timedelta(seconds=90))),
+    (Row, ["row"], REFUSED),
+    (Row, ["column", "2024-02-29"], REFUSED),
+    (Row, {"type": "row", "day": "2024-02-29"}, REFUSED),
+    (ClosedRow, [], ClosedRow()),
+    (ClosedRow, [1.0], ClosedRow(1)),
+    (ClosedRow, [1, 2], REFUSED),
+    (ClosedRow, {}, REFUSED),
+    (Checked, {"high": 1}, Checked(high=1)),
+    (Circle | Square, {"type": "Square", "size": 2}, Square(2.0)),
+    (Circle | Square, {"type": "Line", "size": 2}, REFUSED),
+    (Circle | Square, {"size": 2}, REFUSED),
+    (Items[datetime.date], {"items": ["2024-02-29"]}, Items([DAY])),
+    (Items[int], {"items": ["1"]}, REFUSED),
+    (Items, {"items": ["1", 2]}, Items(["1", 2])),
+    (Numbers, {"items": [1.0]}, Numbers([1])),
+    (Numbers, {"items": ["1"]}, REFUSED),
+    (Holder, {"node": {"value": 1}, "items": {"items": [2.0]}}, Holder(Node(1), Items([2]))),
+    (Holder, {"node": {"value": 1}, "items": {"items": ["2"]}}, REFUSED),
+    (HolderDict, {"node": {"value": 1}}, {"node": Node(1)}),
+    (HolderDict, {"node": {"value": "1"}}, REFUSED),
+    (HolderTuple, [{"value": 1}], HolderTuple(Node(1))),
+    (HolderTuple, [{"value": "1"}], REFUSED),
+    (HolderModel, {"nodes": [{"value": 1}]}, HolderModel(nodes=[Node(1)])),
+    (HolderModel, {"nodes": [{"value": "1"}]}, REFUSED),
 ]
 
 

@@ -11,11 +11,11 @@ from jsonschema import Draft7Validator, Draft202012Validator
 
 from flaskJSONRPCServer.contract.schemas import schemas_of
 from flaskJSONRPCServer.contract.types import HintedType
-from tests.contract.api import CASES, Even
+from tests.contract.api import CASES, Checked, Even
 from tests.contract.schema_values import values_of
 
 # Their checks are Python code, which no schema shows.
-_BEYOND_SCHEMAS = (Even, re.Pattern)
+_BEYOND_SCHEMAS = (Even, Checked, re.Pattern)
 
 HINTS = list({str(hint): hint for hint, _, _ in CASES if hint not in _BEYOND_SCHEMAS}.values())
 VALIDATORS = {"draft-07": Draft7Validator, "2020-12": Draft202012Validator}

@@ -264,10 +264,6 @@ def gated(gate, backend="simple", **options):
     return server
 
 
-not_in_greenlets = pytest.mark.skipif(is_patched(), reason="greenlets are cancelled")
-
-
-@not_in_greenlets
 @pytest.mark.parametrize("backend", ["simple", "threaded", "threadedNative"])
 def test_abandoned_calls_are_counted_until_they_end(gate, backend):
     server = gated(gate, backend)
@@ -286,7 +282,6 @@ def test_abandoned_calls_are_counted_until_they_end(gate, backend):
     server.stop()
 
 
-@not_in_greenlets
 @pytest.mark.parametrize("backend", ["simple", "threaded"])
 def test_beyond_max_abandoned_calls_calls_with_a_deadline_are_refused(gate, backend):
     server = gated(gate, backend, max_abandoned_calls=2)
@@ -306,7 +301,6 @@ def test_beyond_max_abandoned_calls_calls_with_a_deadline_are_refused(gate, back
     server.stop()
 
 
-@not_in_greenlets
 def test_abandoned_call_gives_its_place_to_another(gate):
     server = gated(gate, ThreadedBackend(pool_threads=1, backend_id="one"))
     app = server.getWSGI()
@@ -316,7 +310,6 @@ def test_abandoned_call_gives_its_place_to_another(gate):
     server.stop()
 
 
-@not_in_greenlets
 @pytest.mark.parametrize("outcome", ["done", "raise"])
 def test_outcome_of_an_abandoned_call_is_dropped_and_logged_at_level_debug(gate, outcome, caplog):
     server = gated(gate, log=4)
@@ -331,7 +324,6 @@ def test_outcome_of_an_abandoned_call_is_dropped_and_logged_at_level_debug(gate,
     assert ("nobody hears this" in caplog.text) == (outcome == "raise")
 
 
-@not_in_greenlets
 def test_stop_restart_and_reload_do_not_wait_for_abandoned_calls(gate):
     server = gated(gate, bindAdress=["127.0.0.1", 0])
     server.start()
@@ -345,7 +337,6 @@ def test_stop_restart_and_reload_do_not_wait_for_abandoned_calls(gate):
     server.stop(timeout=1000)
 
 
-@not_in_greenlets
 def test_late_answer_of_an_abandoned_call_changes_no_response(gate):
     def slow(_connection):
         gate.held()
@@ -416,7 +407,6 @@ def test_timeout_that_no_thread_could_wait_for_is_no_limit():
     assert result_of(server.getWSGI(), "left") is None
 
 
-@not_in_greenlets
 def test_call_whose_deadline_passed_long_ago_is_not_waited_for(monkeypatch, gate):
     monkeypatch.setattr(threaded, "_GRACE_S", 500)  # a thread that waits for a batch may come to its last call late
     stats = Stats()

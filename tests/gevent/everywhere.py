@@ -48,6 +48,14 @@ DESELECTED = {
     "test_interrupted_restart_leaves_the_server_answering": "",
     "test_interrupted_stop_leaves_nothing_that_serves": "",
     "test_signal_that_interrupts_the_wait_cancels_the_coroutine": "",
+    # Greenlets are cancelled at a deadline, and threads are abandoned.
+    "test_abandoned_calls_are_counted_until_they_end": "",
+    "test_beyond_max_abandoned_calls_calls_with_a_deadline_are_refused": "",
+    "test_abandoned_call_gives_its_place_to_another": "",
+    "test_outcome_of_an_abandoned_call_is_dropped_and_logged_at_level_debug": "",
+    "test_stop_restart_and_reload_do_not_wait_for_abandoned_calls": "",
+    "test_late_answer_of_an_abandoned_call_changes_no_response": "",
+    "test_call_whose_deadline_passed_long_ago_is_not_waited_for": "",
     # They only run a command in a separate process, which does not depend on gevent.
     "test_name_that_celerys_own_command_cannot_find_is_an_error": "",
     "test_module_that_serves_at_its_import_is_refused": "",

@@ -234,7 +234,7 @@ def test_page_of_flask_that_raises_any_exception_is_a_server_error(serve, strang
 
 
 @pytest.mark.parametrize("strange", STRANGE)
-def test_page_of_flask_that_raises_while_it_is_sent_takes_no_thread(serve, strange, capfd):
+def test_page_of_flask_that_raises_while_it_is_sent_takes_no_thread(serve, backend, strange, capfd):
     def parts():
         yield "begun"
         raise_strange(strange)
@@ -244,7 +244,8 @@ def test_page_of_flask_that_raises_while_it_is_sent_takes_no_thread(serve, stran
 
     for _ in range(4):  # more requests than threads
         answer = exchange(server, b"GET /page HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
-        assert statuses(answer) == [200]
+        # Granian may end the connection before it has sent what has come before the exception.
+        assert statuses(answer) == [200] or (backend == "granian" and answer == b"")
     assert post(server) == (200, ANSWER)
     assert "Exception in thread" not in capfd.readouterr().err
 
