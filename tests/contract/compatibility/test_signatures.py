@@ -4,7 +4,7 @@ import itertools
 from inspect import Parameter, Signature
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from flaskJSONRPCServer import flaskJSONRPCServer
@@ -38,6 +38,8 @@ def parameters(draw):
         listed.append(Parameter("args", Parameter.VAR_POSITIONAL, annotation=draw(HINTS)))
     if draw(st.booleans()):
         listed.append(Parameter("kwargs", Parameter.VAR_KEYWORD, annotation=draw(HINTS)))
+    required = {parameter.kind for parameter in listed if parameter.default is Parameter.empty}
+    assume(not {Parameter.POSITIONAL_ONLY, Parameter.KEYWORD_ONLY} <= required)  # no call can pass both
     return sorted(listed, key=lambda parameter: parameter.kind)
 
 
