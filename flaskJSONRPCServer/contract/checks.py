@@ -33,6 +33,7 @@ class ParameterChecks:
     __slots__ = (
         "_by_name",
         "_by_position",
+        "_nameable",
         "_order",
         "_other_names",
         "_rest",
@@ -49,6 +50,7 @@ class ParameterChecks:
         positional = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
         self._by_position: list[Check | None] = [check_of(types, name) for name in positional]
         nameable = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+        self._nameable = frozenset(nameable)
         self._by_name = {name: types[name].check for name in nameable if name in types}
         self._rest_name = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), "")
         self._rest = types.get(self._rest_name)
@@ -124,7 +126,7 @@ class ParameterChecks:
         return self._order.index(name) if name in self._order else len(self._order)
 
     def _type_of(self, name: str) -> HintedType | None:
-        return self._types[name] if name in self._by_name else self._other_names
+        return self._types.get(name) if name in self._nameable else self._other_names
 
     def _query_value(self, name: str, text: str) -> Any:
         hinted = self._type_of(name)

@@ -22,13 +22,19 @@ ALIASES = "x-aliases"
 _FUNCTIONS = frozenset({"function-before", "function-after", "function-wrap", "function-plain"})
 _OWN_PACKAGES = frozenset({"flaskJSONRPCServer", "pydantic", "pydantic_core"})
 
-# Constraints of core schemas that pydantic leaves out of JSON Schemas, by the type of the core schema.
+_BOUNDS = ("gt", "ge", "lt", "le")
+_URL = ("allowed_schemes", "host_required")
+
+# Constraints of core schemas that are left out of JSON Schemas, by the type of the core schema.
 _LEFT_OUT = {
-    "date": ("now_op",),
-    "datetime": ("now_op", "tz_constraint"),
-    "time": ("tz_constraint",),
-    "url": ("allowed_schemes", "host_required"),
-    "multi-host-url": ("allowed_schemes", "host_required"),
+    "bytes": ("min_length", "max_length"),
+    "date": ("now_op", *_BOUNDS),
+    "datetime": ("now_op", "tz_constraint", *_BOUNDS),
+    "decimal": ("max_digits", "decimal_places"),
+    "multi-host-url": _URL,
+    "time": ("tz_constraint", *_BOUNDS),
+    "timedelta": _BOUNDS,
+    "url": _URL,
 }
 
 
@@ -80,6 +86,10 @@ def checks_of(schema: Mapping[str, Any]) -> Iterator[str]:
     kind = schema["type"]
     if kind in _FUNCTIONS:
         yield from names_of_function(schema["function"]["function"])
+        inner = schema.get("schema", {})
+        yield from checks_of(inner) if inner.get("type") in ("url", "multi-host-url") else ()  # pydantic hides these
+    elif kind == "model" and schema.get("post_init"):
+        yield from names_of_function(schema["cls"].model_post_init)
     elif kind in ("is-instance", "is-subclass"):
         yield f"{kind} {getattr(schema['cls'], '__qualname__', schema.get('cls_repr', 'class'))}"
     elif kind == "callable":

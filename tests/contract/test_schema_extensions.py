@@ -45,6 +45,19 @@ class Checked:
             raise ValueError("negative")
 
 
+class Unprepared(pydantic.BaseModel):
+    _cache: dict[str, int] = pydantic.PrivateAttr(default_factory=dict)
+    a: int
+
+
+class Prepared(pydantic.BaseModel):
+    a: int
+
+    def model_post_init(self, context):
+        if self.a < 0:
+            raise ValueError("negative")
+
+
 def server_of(hint, **options):
     def method(value): ...
 
@@ -103,6 +116,14 @@ def test_types_without_further_checks_have_no_members_of_our_own():
         (Annotated[list[int], AfterValidator(sorted)], list[int]),
         (pydantic.FutureDate, datetime.date),
         (pydantic.AwareDatetime, datetime.datetime),
+        (Annotated[datetime.date, Field(ge=datetime.date(2024, 1, 1))], datetime.date),
+        (Annotated[datetime.datetime, Field(lt=datetime.datetime(2024, 1, 1))], datetime.datetime),
+        (Annotated[datetime.time, Field(gt=datetime.time(8))], datetime.time),
+        (Annotated[datetime.timedelta, Field(le=datetime.timedelta(days=1))], datetime.timedelta),
+        (Annotated[bytes, Field(max_length=3)], bytes),
+        (Annotated[decimal.Decimal, Field(max_digits=3)], decimal.Decimal),
+        (Annotated[decimal.Decimal, Field(decimal_places=2)], decimal.Decimal),
+        (Prepared, Unprepared),
         (Image, Any),
         (Image, None | Any),
         *((dict[names, int], dict[str, int]) for names in (bool, int, float, decimal.Decimal, Color, pathlib.Path)),
@@ -122,6 +143,7 @@ def test_more_checks_break_callers_and_fewer_do_not(narrow, wide):
     [
         (Annotated[int, AfterValidator(even)], Annotated[int, AfterValidator(abs)]),
         (pydantic.PastDate, pydantic.FutureDate),
+        (pydantic.FileUrl, pydantic.WebsocketUrl),
         (dict[bool, int], dict[decimal.Decimal, int]),
     ],
 )

@@ -324,3 +324,15 @@ def test_wrong_result_is_not_mapped():
     server.mapException(Exception, code=5, message="mapped")
 
     assert call_wsgi(server.getWSGI(), post(rpc("function"))).json()["error"]["code"] == -32603
+
+
+def test_parameter_without_a_hint_is_not_of_the_type_of_further_names(call):
+    def tag(name, /, size=1, **counts: int):
+        return [size, counts]
+
+    def note(size=1, **counts: int):
+        return [size, counts]
+
+    assert call(note, {"size": "large", "a": 1.0})["result"] == ["large", {"a": 1}]
+    assert [error["path"] for error in errors_of(call(note, {"size": "large", "a": "x"}))] == [["a"]]
+    assert call(tag, ["x", "large"])["result"] == ["large", {}]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 from .methods import Method, Parameter
 
-__all__ = ["counterparts_of", "takers_of", "takes_over"]
+__all__ = ["counterparts_of", "receivers_of", "taken_over", "takers_of"]
 
 
 def counterparts_of(old: Method, new: Method) -> dict[str, Parameter]:
@@ -36,11 +38,20 @@ def takers_of(parameter: Parameter, new: Method) -> list[Parameter]:
     return [] if None in rests else [rest for rest in rests if rest is not None]
 
 
-def takes_over(parameter: Parameter, rest: Parameter, old: Method) -> bool:
-    """Return whether a new parameter gets values that the old variadic one got."""
-    if parameter.is_variadic:
-        return False
-    at, since = parameter.position, rest.position
-    is_at_rest = at is not None and since is not None and at >= since
+def taken_over(rest: Parameter, old: Method, new: Method) -> Iterator[Parameter]:
+    """Yield the parameters of the new method that get values which a variadic one of the old method got."""
     named = {other.name for other in old.parameters if other.is_nameable and not other.is_variadic}
-    return is_at_rest or (rest.is_nameable and parameter.is_nameable and parameter.name not in named)
+    for parameter in new.parameters:
+        at, since = parameter.position, rest.position
+        is_at_rest = at is not None and since is not None and at >= since
+        is_named = rest.is_nameable and parameter.is_nameable and parameter.name not in named
+        if not parameter.is_variadic and (is_at_rest or is_named):
+            yield parameter
+
+
+def receivers_of(old: Method, new: Method, counterparts: Mapping[str, Parameter]) -> Iterator[Parameter]:
+    """Yield the parameters of the new method that get values of calls which the old one takes; some more than once."""
+    yield from counterparts.values()
+    for parameter in old.parameters:
+        yield from takers_of(parameter, new)
+        yield from taken_over(parameter, old, new) if parameter.is_variadic else ()

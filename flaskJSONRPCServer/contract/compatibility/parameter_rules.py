@@ -8,7 +8,7 @@ from .findings import Finding
 from .json_values import canonical
 from .method_findings import MethodFindings
 from .methods import Method, Parameter
-from .parameter_pairs import counterparts_of, takers_of, takes_over
+from .parameter_pairs import counterparts_of, receivers_of, taken_over, takers_of
 from .schema_pairs import SchemaDifference
 from .subsumption import Relation
 
@@ -88,9 +88,9 @@ class ParameterRules(MethodFindings):
     def _former_rests(self, old: Method, new: Method) -> Iterator[Finding]:
         """Yield the new parameters that refuse values which a variadic one took at their position or by their name."""
         for rest in filter(None, (old.rest_by_position(), old.rest_by_name())):
-            for parameter in new.parameters:
+            for parameter in taken_over(rest, old, new):
                 place = f"params.{parameter.name}"
-                if takes_over(parameter, rest, old) and (lost := self._difference(place, rest, parameter).lost):
+                if lost := self._difference(place, rest, parameter).lost:
                     text = f"values of {rest.name!r} are now those of this parameter, and it may refuse {lost.values}"
                     yield self._breaking(f"{place}{lost.path}", text)
 
@@ -98,8 +98,7 @@ class ParameterRules(MethodFindings):
         if old.is_checked and not new.is_checked:
             yield self._compatible("x-validate", "values are no longer checked against the types")
         if new.is_checked and not old.is_checked:
-            takers = (taker for parameter in old.parameters for taker in takers_of(parameter, new))
-            strict = {p.name: None for p in (*counterparts.values(), *takers) if self._may_refuse(p)}
+            strict = {p.name: None for p in receivers_of(old, new, counterparts) if self._may_refuse(p)}
             if strict:
                 text = f"values of {', '.join(map(repr, strict))} were not checked against their types, and now are"
                 yield self._breaking("x-validate", text)
