@@ -53,7 +53,7 @@ class SignaturePlan:
         takes_magic: Whether the function has the magic parameter.
 
     Raises:
-        RegistrationError: The magic parameter is positional-only.
+        RegistrationError: The magic parameter is positional-only, or no call can pass all required parameters.
 
     Source: JSON-RPC 2.0, section 4.2.
     """
@@ -110,6 +110,11 @@ class SignaturePlan:
         self._required_keywords = [p.name for p in required if p.kind is Parameter.KEYWORD_ONLY]
         self._required_by_position = [p.name for p in required if p.kind is Parameter.POSITIONAL_ONLY]
         self._takes_any_name = Parameter.VAR_KEYWORD in kinds
+        if self._required_by_position and self._required_keywords:
+            raise RegistrationError(
+                f"{quoted(self._required_by_position)} is taken by position only, and {quoted(self._required_keywords)} by "
+                "name only: JSON-RPC passes all parameters of a call in one way; give one of them a default, or drop / or *"
+            )
 
     def bind(self, params: list[Any] | dict[str, Any] | None, magic: Any = None) -> Arguments:
         """Return ``(args, kwargs)`` for the call.

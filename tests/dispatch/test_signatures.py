@@ -233,3 +233,12 @@ def test_magic_parameter_that_is_positional_only_is_refused():
 
     with pytest.raises(RegistrationError, match="'ctx' is passed by name: it cannot be a positional-only parameter"):
         plan_of(function, "ctx")
+
+
+def test_parameters_that_no_call_can_pass_together_are_refused():
+    def function(a, /, b, *, c):
+        return a, b, c
+
+    with pytest.raises(RegistrationError, match="'a' is taken by position only, and 'c' by name only"):
+        plan_of(function, "ctx")
+    assert plan_of(lambda a, /, *, ctx: a, "ctx").takes_magic
