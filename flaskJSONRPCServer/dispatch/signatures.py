@@ -111,9 +111,10 @@ class SignaturePlan:
         self._required_by_position = [p.name for p in required if p.kind is Parameter.POSITIONAL_ONLY]
         self._takes_any_name = Parameter.VAR_KEYWORD in kinds
         if self._required_by_position and self._required_keywords:
+            only_first, only_last = quoted(self._required_by_position), quoted(self._required_keywords)
             raise RegistrationError(
-                f"{quoted(self._required_by_position)} is taken by position only, and {quoted(self._required_keywords)} by "
-                "name only: JSON-RPC passes all parameters of a call in one way; give one of them a default, or drop / or *"
+                f"{only_first} is taken by position only, and {only_last} by name only: a call of JSON-RPC passes all its "
+                "parameters in one way; give them defaults, or drop / or *"
             )
 
     def bind(self, params: list[Any] | dict[str, Any] | None, magic: Any = None) -> Arguments:
