@@ -113,8 +113,8 @@ class SignaturePlan:
         if self._required_by_position and self._required_keywords:
             only_first, only_last = quoted(self._required_by_position), quoted(self._required_keywords)
             raise RegistrationError(
-                f"{only_first} is taken by position only, and {only_last} by name only: a call of JSON-RPC passes all its "
-                "parameters in one way; give them defaults, or drop / or *"
+                f"{only_first} is taken by position only, and {only_last} by name only: a call of JSON-RPC passes all "
+                "its parameters in one way; give them defaults, or drop / or *"
             )
 
     def bind(self, params: list[Any] | dict[str, Any] | None, magic: Any = None) -> Arguments:
