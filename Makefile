@@ -5,6 +5,8 @@ VENV ?= .venv
 ARGS ?=
 CHECK ?=
 BACKEND ?=
+# One more than there are cores: many tests wait for a deadline, a process or a socket.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(len(os.sched_getaffinity(0)) + 1)' 2>/dev/null || echo auto)
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -27,7 +29,7 @@ run: $(CORE)  ## serve the demo API, examples/simple.py
 
 test: $(DEV)  ## run the whole suite, in parallel and in random order; ARGS goes to pytest
 	@tools/install-browser $(BIN)/python
-	@$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 test-all:  ## run the suite on every Python from 3.10 to 3.14 that this machine has
 	@MAKE="$(MAKE)" tools/test-all

@@ -28,7 +28,10 @@ JSON = st.recursive(
     max_leaves=4,
 )
 
-ONCE = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+# A few for each of some seventy hints; --hypothesis-profile=thorough tries many.
+ONCE = settings(
+    max_examples=max(12, settings.default.max_examples // 10), deadline=None, suppress_health_check=list(HealthCheck)
+)
 
 
 def schema_of(hinted, dialect):

@@ -62,7 +62,7 @@ def takes(server, params):
     return True
 
 
-@settings(max_examples=max(500, settings.default.max_examples))
+@settings(max_examples=max(200, settings.default.max_examples))
 @given(parameters(), parameters(), st.booleans())
 def test_calls_of_the_old_function_fail_only_if_the_change_is_breaking(old, new, validate):
     first, second = server_of(old, validate=validate), server_of(new)

@@ -119,7 +119,7 @@ def is_subset(first, second):
     return Subsumption(root(first[0]), root(second[0])).gap(first[1], second[1]) is None
 
 
-@settings(max_examples=4 * settings.default.max_examples)
+@settings(max_examples=2 * settings.default.max_examples)
 @given(pairs(), st.lists(VALUES, min_size=15, max_size=30))
 def test_values_of_a_subset_are_valid_in_the_superset(pair, values):
     first, second = pair
