@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic_core import core_schema
 
-__all__ = ["Adapt", "Node", "before", "failing_fast", "nodes_of", "rewritten", "written_by"]
+__all__ = ["Adapt", "Node", "before", "failing_fast", "rewritten", "written_by"]
 
 Node = dict[str, Any]
 
@@ -33,14 +33,6 @@ def rewritten(schema: Any, adapters: Mapping[str, Adapt]) -> Any:
     if isinstance(schema, (list, tuple)):
         return type(schema)([rewritten(item, adapters) for item in schema])
     return schema
-
-
-def nodes_of(schema: Any) -> list[Node]:
-    """Return all nodes of a core schema."""
-    if isinstance(schema, dict):
-        inner = [node for key, value in schema.items() if key not in _NOT_SCHEMAS for node in nodes_of(value)]
-        return [schema, *inner]
-    return [node for item in schema for node in nodes_of(item)] if isinstance(schema, (list, tuple)) else []
 
 
 def failing_fast(schema: Any) -> Any:

@@ -15,7 +15,7 @@ from pydantic_core import (
 )
 
 from ..errors import RegistrationError
-from .core_schemas import failing_fast, nodes_of
+from .core_schemas import failing_fast
 from .mismatches import json_path
 from .reading import for_reading
 from .structs import StructAdapter, adapter_with_structs
@@ -140,12 +140,21 @@ def adapter_of(hint: Any, what: str) -> TypeAdapter[Any] | StructAdapter:
     """
     try:
         adapter = adapter_with_structs(hint)
-        nodes = nodes_of(adapter.core_schema)
+        schema = adapter.core_schema
     except Exception as exc:  # pydantic's own errors, and those of classes that describe themselves to it
         raise unusable(hint, what, first_line(exc)) from exc
-    if any(node.get("type") in ("callable", "is-subclass") for node in nodes):
+    if is_unreadable(schema):
         raise unusable(hint, what, "no JSON value is a function or a class")
     return adapter
+
+
+def is_unreadable(schema: Any) -> bool:
+    """Return whether a core schema takes functions or classes alone, which no JSON value is."""
+    while "schema" in schema and schema["type"] != "nullable":
+        schema = schema["schema"]
+    if schema["type"] == "union":
+        return all(is_unreadable(choice[0] if isinstance(choice, tuple) else choice) for choice in schema["choices"])
+    return schema["type"] in ("callable", "is-subclass")
 
 
 def unusable(hint: Any, what: str, reason: str) -> RegistrationError:

@@ -2,6 +2,7 @@
 
 import functools
 import sqlite3
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Generic, TypeVar
 
 import pytest
@@ -250,3 +251,22 @@ def test_parametrised_model_is_checked_inside():
     call = served(function)
     assert call([{"content": 3.0}])["result"] == 3
     assert is_refused(call([{"content": "3"}]))
+
+
+@pytest.mark.parametrize("hint", [Callable[[int], int], type[int], Callable | type[int]])
+def test_hint_that_no_json_value_is_of_is_refused(hint):
+    def function(value):
+        return value
+
+    function.__annotations__ = {"value": hint}
+    with pytest.raises(RegistrationError, match="no JSON value is a function or a class"):
+        served(function)
+
+
+def test_hint_that_some_json_values_are_of_is_taken():
+    def function(value: type[int] | None, other: Callable | str = ""):
+        return [value, other]
+
+    call = served(function)
+    assert call([None, "a"])["result"] == [None, "a"]
+    assert is_refused(call(["int"]))
