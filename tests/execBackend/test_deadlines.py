@@ -19,10 +19,12 @@ from flaskJSONRPCServer.runtime.abandoning_pool import AbandoningPool
 from flaskJSONRPCServer.runtime.concurrency import is_patched
 from flaskJSONRPCServer.runtime.stats import Stats
 from tests.execBackend.api import TIMEOUT_S, make_timed
-from tests.execBackend.backends import NAMES, OwnBackend, maker_of
+from tests.execBackend.backends import OwnBackend, maker_of
 from tests.helpers import call_socket, call_wsgi, get, post, result_of, rpc, wait_until
 
 PATIENCE_S = 30
+# One backend of each kind: each call waits for its deadline.
+KINDS = ("simple", "threaded", "threadedNative", "parallel", "own object", "celery")
 IN_GREENLETS = ("simple", "threaded", "threaded object") if is_patched() else ()
 
 
@@ -46,7 +48,7 @@ def notification(method, *params):
     return {"jsonrpc": "2.0", "method": method, "params": params}
 
 
-@pytest.fixture(params=NAMES, scope="module")
+@pytest.fixture(params=KINDS, scope="module")
 def name(request):
     return request.param
 

@@ -11,8 +11,8 @@ PYTEST = "from gevent import monkey; monkey.patch_all(); import pytest, sys; sys
 
 SUITES = {
     "calls": ["tests/dispatch", "tests/execBackend/test_contract.py", "tests/execBackend/test_custom.py"],
-    # The other backends do not run calls in greenlets.
-    "deadlines": ["tests/execBackend/test_deadlines.py", "-k", "not parallel and not celery and not own"],
+    # These two do not run calls in greenlets.
+    "deadlines": ["tests/execBackend/test_deadlines.py", "-k", "not parallel and not celery"],
     "threads": ["tests/execBackend/test_threaded.py", "tests/runtime/test_garbage.py", "tests/runtime/test_stats.py"],
     "processes": ["tests/execBackend/parallel"],
     "celery": ["tests/execBackend/celery"],
