@@ -37,7 +37,10 @@ def server():
 def exchange(address, data):
     with socket.create_connection(address, timeout=20) as client:
         client.sendall(data)
-        client.shutdown(socket.SHUT_WR)
+        try:
+            client.shutdown(socket.SHUT_WR)
+        except OSError as exc:  # the reset has come already
+            raise ConnectionResetError from exc
         received = b""
         while chunk := client.recv(65536):
             received += chunk
