@@ -1,7 +1,7 @@
 """Core schemas that read JSON values, as the page on contracts says.
 
 pydantic's strict mode for Python refuses a string for a date; its lax mode accepts ``"3"`` for an integer; its strict
-mode for JSON reads text only, and refuses what a validator of the user's returns. So each type is told here what it
+mode for JSON reads text only, and refuses what a validator of the user's returns. So this module defines what each type
 takes: JSON values of its form, and Python's own values, which validators of the user's may return.
 """
 

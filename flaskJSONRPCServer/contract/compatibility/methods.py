@@ -37,7 +37,7 @@ class Parameter:
 
     Attributes:
         others: All other members; they are documentation.
-        is_variadic: Whether it stands for any number of values: those of all further positions, or names.
+        is_variadic: Whether it takes any number of values: those of all further positions, or names.
         position: Its position in a call that passes parameters by position; None if it cannot be passed so.
         is_nameable: Whether a call may pass it by name.
     """
