@@ -11,6 +11,7 @@ import pytest
 
 from flaskJSONRPCServer import ServerStateError, SettingsError, flaskJSONRPCServer
 from flaskJSONRPCServer.lifecycle import near_descriptor_limit, read_reasons
+from flaskJSONRPCServer.servBackend.sockets import Listener
 
 RESTARTS = 20
 
@@ -286,6 +287,29 @@ def test_interrupted_stop_leaves_nothing_that_serves(server, interrupt_main_thre
         ask(address, "held")
     server.start()
     assert len(server.addresses) == 1
+
+
+@pytest.mark.parametrize("backend", ["native", "werkzeug", "granian"])
+def test_stop_that_is_interrupted_before_its_backend_stops_leaves_nothing_that_serves(backend, monkeypatch):
+    server = flaskJSONRPCServer(["127.0.0.1", 0], log=0, servBackend=backend)
+    server.registerFunction(lambda: "pong", path="/api", name="ping")
+    server.start()
+    address = server.addresses[0]
+    closings = iter([KeyboardInterrupt])
+    close = Listener.close
+
+    def close_after_interrupt(listener):
+        for interrupt in closings:
+            raise interrupt
+        close(listener)
+
+    monkeypatch.setattr(Listener, "close", close_after_interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        server.stop()
+
+    with pytest.raises(ConnectionRefusedError):
+        ask(address, "ping")
+    assert server.addresses == []
 
 
 def ask_quietly(address, method):

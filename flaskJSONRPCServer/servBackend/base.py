@@ -53,6 +53,8 @@ class ServBackend(Protocol):
     def stop(self, serverInstance: Any, serverIndex: int, server: ServerFacade, timeout: float) -> None:
         """Stop accepting, finish the requests that are being answered, and free the address.
 
+        If Ctrl-C interrupts the caller, this is called again with a timeout of 0, while the first call may still wait.
+
         Args:
             serverInstance: The instance that ``start`` returned.
             serverIndex: The index of the address among those of the server, from 0.

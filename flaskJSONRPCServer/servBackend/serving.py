@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Any
 
 from ..dispatch.facade import ServerFacade
@@ -22,7 +23,29 @@ __all__ = ["SERVED_BY", "Serving", "refuse_unsupported"]
 SERVED_BY = "flaskJSONRPCServer.served_by"
 """The key of a WSGI environ under which a :class:`ListenerApplication` stores the address that a request came by."""
 
-Instance = tuple[ServBackend, Any, "Listener | None"]
+
+@dataclass(slots=True)
+class Instance:
+    """A serving backend that serves on one address.
+
+    Attributes:
+        backend: The backend.
+        handle: What its ``start`` returned.
+        listener: The listening socket that it was given, if any.
+        is_stopped: Whether its ``stop`` has returned, or raised.
+    """
+
+    backend: ServBackend
+    handle: Any
+    listener: Listener | None
+    is_stopped: bool = False
+
+    def stop(self, index: int, server: ServerFacade, timeout_s: float) -> None:
+        """Stop it, as the instance of the address with this index."""
+        try:
+            self.backend.stop(self.handle, index, server, timeout_s)
+        finally:
+            self.is_stopped = True
 
 
 class ListenerApplication:
@@ -74,7 +97,7 @@ class Serving:
     @property
     def addresses(self) -> list[Any]:
         """The address of each instance that has one: ``(host, port)``, or the path of a Unix socket."""
-        holders = [listener or instance for _, instance, listener in self._instances]
+        holders = [instance.listener or instance.handle for instance in self._instances]
         return [holder.address for holder in holders if hasattr(holder, "address")]
 
     def start(self, backend: ServBackend, addresses: list[AnyAddress], bind_addresses: list[Any], gate: Gate) -> None:
@@ -106,11 +129,15 @@ class Serving:
             for listener, bind_address in zip(listeners, bind_addresses, strict=True):
                 app = gate if listener is None else ListenerApplication(gate, listener.served_by)
                 target = bind_address if listener is None else listener.raw_address
-                self._instances.append((backend, backend.start(target, app, self._server, False), listener))
+                handle = backend.start(target, app, self._server, False)
+                self._instances.append(Instance(backend, handle, listener))
             undo.pop_all()
 
     def stop(self, timeout_s: float) -> None:
-        """Stop every instance, and release the callers of :meth:`join`."""
+        """Stop every instance, and release the callers of :meth:`join`.
+
+        After an interrupt in the middle, another call stops the instances that have not stopped yet.
+        """
         try:
             self._stop_instances(timeout_s)
         finally:
@@ -122,21 +149,18 @@ class Serving:
 
     def _stop_instances(self, timeout_s: float) -> None:
         try:
-            for _, _, listener in self._instances:
-                if listener is not None:
-                    listener.close()
+            for instance in self._instances:
+                if instance.listener is not None:
+                    instance.listener.close()
             stop_all(self._instances, self._server, timeout_s)
         finally:
-            self._instances.clear()
+            self._instances = [instance for instance in self._instances if not instance.is_stopped]
 
 
 def stop_all(instances: list[Instance], server: ServerFacade, timeout_s: float) -> None:
     """Stop all instances at once, so that none goes on accepting while another one is stopping."""
     with ThreadPoolExecutor(max(1, len(instances))) as pool:
-        stops = [
-            pool.submit(backend.stop, instance, index, server, timeout_s)
-            for index, (backend, instance, _) in enumerate(instances)
-        ]
+        stops = [pool.submit(instance.stop, index, server, timeout_s) for index, instance in enumerate(instances)]
     for stop in stops:
         stop.result()
 

@@ -20,7 +20,7 @@ def hold(value=None):
     return value
 
 server.registerFunction(hold, path="/api")
-[(_, instance, _)] = server._lifecycle._serving._instances
+instance = server._lifecycle._serving._instances[0].handle
 
 def waiting():
     return instance.calls.waiting
