@@ -1,5 +1,7 @@
 """Configuration of all tests: Hypothesis profiles and a browser."""
 
+import signal
+
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -27,6 +29,11 @@ settings.register_profile(
 )
 settings.register_profile("thorough", settings.get_profile("default"), max_examples=2_000)
 settings.load_profile("default")
+
+
+def pytest_configure():
+    """Undo what a shell does to a command in the background, which then ignores Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
