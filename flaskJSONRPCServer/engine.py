@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 import uuid
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,12 +17,14 @@ from .contract.errors import DeclaredError
 from .contract.options import refuse_unless_timeout
 from .dispatch.answers import Answerer
 from .dispatch.backend_context import BackendContext
+from .dispatch.built_in import BuiltInUrl, BuiltInUrls
 from .dispatch.connection import ServerFacts
 from .dispatch.coroutines import Coroutines
 from .dispatch.discovery import Discovery
 from .dispatch.documents import Documents, DocumentSources, is_shown, main_routes
 from .dispatch.examples import check_examples
 from .dispatch.exception_map import checked_error, checked_exception
+from .dispatch.exchange import Exchange
 from .dispatch.execution import Execution, ExecutionOptions
 from .dispatch.facade import ServerFacade
 from .dispatch.invoker import Invoker
@@ -45,6 +47,7 @@ from .experimental import OffloadedCodec, offload_methods
 from .http.cors import Cors
 from .http.guard import LOOPBACK_NAMES, Guard
 from .http.request import Request, RequestCopy
+from .http.response import Response
 from .runtime.asynchronous import in_hub
 from .runtime.contexts import CurrentContext, own_context
 from .runtime.event_loop import EventLoopThread
@@ -66,7 +69,7 @@ from .wsgi import (
     flask_answers_by,
     make_rule,
     report_to_flask,
-    url_of_rule,
+    urls_of_rule,
 )
 
 if TYPE_CHECKING:
@@ -113,6 +116,7 @@ class Engine:
         sources = DocumentSources(lambda: self.router.table, self._info, self._mapped_errors_of)
         self.documents = Documents(sources)
         self._discovery = self._make_discovery() if settings.discover else None
+        self.built_in_urls = BuiltInUrls(*self._make_built_in_urls())
         built_in = None if self._discovery is None else self._discovery.route
         self.router = Router(self._mount_paths, self._unmount_other_paths, built_in)
         self._middleware = MiddlewareRegistry()
@@ -206,7 +210,7 @@ class Engine:
 
     def urls(self) -> list[str]:
         """Return the rules of the served application."""
-        return [url_of_rule(rule) for rule in self._app.url_map.iter_rules()]
+        return [url for rule in self._app.url_map.iter_rules() for url in urls_of_rule(rule)]
 
     @in_hub
     def register(
@@ -347,7 +351,7 @@ class Engine:
     def application(self) -> Application:
         """Return the WSGI callable."""
         always_flask = self.settings.flaskContext or self._app_is_users
-        return Application(self._app, self.pipeline(), self.locks, always_flask=always_flask)
+        return Application(self._app, self.pipeline(), self.locks, self._mounts[0], always_flask=always_flask)
 
     def pipeline(self) -> Pipeline:
         """Return the pipeline; freeze the settings and build it on the first call."""
@@ -410,6 +414,7 @@ class Engine:
             limiter=limiter,
             discovery=self._discovery,
             has_timeouts=self._has_timeouts or settings.timeout is not None,
+            built_in_urls=self.built_in_urls,
         )
 
     def _answerer(self, settings: Settings, overrides: Overrides, limiter: RateLimiter | None) -> Answerer:
@@ -430,6 +435,13 @@ class Engine:
             return self.pipeline().steps.copy_request(request)
 
         return Discovery(self.documents, self.settings.magicVarForDispatcher, self.log, copy_request)
+
+    def _make_built_in_urls(self) -> Iterator[BuiltInUrl]:
+        if self._discovery is not None:  # auth is asked for each path of the document instead
+            yield BuiltInUrl(self.settings.discover_url, self._answer_document, needs_auth=False)
+
+    def _answer_document(self, exchange: Exchange, _: str) -> Response:
+        return self.pipeline().server_document(exchange)
 
     def _has_own_json_forms(self) -> bool:
         return replacement(self._facade, self._standard, "_fixJSON") is not None
@@ -480,8 +492,7 @@ class Engine:
         return self._mounted_on(app, prefix, f"{blueprint}.rpc")  # Flask finds the blueprint's hooks by the endpoint
 
     def _mounted_on(self, app: flask.Flask, url_prefix: str = "", endpoint: str = "") -> FlaskMount:
-        document_name = self.settings.discover_url if self.settings.discover else None
-        mount = FlaskMount(app, endpoint or f"{self.name}.rpc", self.pipeline, url_prefix, document_name)
+        mount = FlaskMount(app, endpoint or f"{self.name}.rpc", self.pipeline, url_prefix, self.built_in_urls)
         mount.mount(self.router.table.paths())
         return mount
 

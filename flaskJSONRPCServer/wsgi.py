@@ -20,6 +20,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.local import LocalProxy
 from werkzeug.routing import Map, Rule
 
+from .dispatch.built_in import BuiltInUrl
 from .dispatch.locks import Locks
 from .dispatch.pipeline import METHOD_URL_METHODS, PATH_METHODS, Pipeline
 from .dispatch.routes import wsgi_encoded
@@ -40,7 +41,7 @@ __all__ = [
     "make_rule",
     "process_of_flask",
     "report_to_flask",
-    "url_of_rule",
+    "urls_of_rule",
 ]
 
 _SIGNALS = (
@@ -54,7 +55,7 @@ _SIGNALS = (
 )
 
 
-_DOCUMENT_SEGMENT = re.compile(r'/<any\("([^"]+)"\):document>$')
+_BUILT_IN = re.compile(r"/<any\(([^)]+)\):built_in>")
 
 # The key in an environ for the mount that has the URL, if Flask has found no rule.
 _MOUNT = "flaskJSONRPCServer.mount"
@@ -70,11 +71,15 @@ class Application:
         app: The Flask application, which answers all other requests.
         pipeline: The pipeline, which answers RPC requests.
         locks: The locks that hold requests back, including those for pages of the application.
+        mount: The URLs of the server in the application.
         always_flask: Whether RPC requests always go through Flask.
     """
 
-    def __init__(self, app: flask.Flask, pipeline: Pipeline, locks: Locks, *, always_flask: bool) -> None:
+    def __init__(
+        self, app: flask.Flask, pipeline: Pipeline, locks: Locks, mount: FlaskMount, *, always_flask: bool
+    ) -> None:
         self._app = app
+        self._mount = mount
         self._pipeline = pipeline
         self._locks = locks
         self._always_flask = always_flask
@@ -95,7 +100,7 @@ class Application:
         if self._is_observed():
             response = self._pipeline.wait_until_open(Request(environ)) if self._locks.closed else None
         else:
-            response = self._pipeline.answer(environ)
+            response = self._pipeline.answer(environ) or self._answer_built_in(environ)
         if response is None:
             return self._answer_of_flask(environ, start_response)
         return sent(response, environ, start_response)
@@ -103,6 +108,13 @@ class Application:
     def respond(self, received: ReceivedRequest) -> Response | None:
         """Answer a request without WSGI; return None if only :meth:`__call__` can answer it."""
         return None if self._is_observed() else self._pipeline.answer(received.head, received=received)
+
+    def _answer_built_in(self, environ: Environ) -> Response | None:
+        """Answer a request for a built-in URL; None if there is none, or a page of the application has the URL."""
+        found = self._pipeline.steps.built_in_urls.find(environ["PATH_INFO"])
+        if found is None or not self._mount.has_built_in(environ):
+            return None
+        return self._pipeline.answer_built_in(environ)
 
     def expires_at(self, received: ReceivedRequest) -> float | None:
         """Return when the deadlines of all calls of a request have passed; None if they never do."""
@@ -176,7 +188,7 @@ class FlaskMount:
         endpoint: The endpoint of all rules.
         pipeline: Returns the current pipeline.
         url_prefix: The prefix of each path, such as ``/v1``.
-        document_name: The last segment of the URL of the server's OpenRPC document; None for no such URL.
+        built_in_urls: The URLs that the server answers itself.
 
     Raises:
         SettingsError: ``app`` is not a Flask application.
@@ -189,7 +201,7 @@ class FlaskMount:
         endpoint: str,
         pipeline: Callable[[], Pipeline],
         url_prefix: str = "",
-        document_name: str | None = None,
+        built_in_urls: Iterable[BuiltInUrl] = (),
     ) -> None:
         if not isinstance(app, flask.Flask):
             raise SettingsError(
@@ -200,8 +212,8 @@ class FlaskMount:
         self._endpoint = endpoint
         self._pipeline = pipeline
         self._prefix = checked_prefix(url_prefix)
-        self._document_rule = None if document_name is None else self._prefix + document_segment(document_name)
-        self._document_endpoint = f"{endpoint}_document"
+        self._built_in_urls = list(built_in_urls)
+        self._built_in_endpoint = f"{endpoint}_built_in"
         self._path_of_rule: dict[str, str] = {}
         self._neighbours: dict[str, FlaskMount] = app.extensions.setdefault("flaskJSONRPCServer", {})
         if endpoint in self._neighbours:
@@ -209,7 +221,7 @@ class FlaskMount:
             raise RegistrationError(f"{app!r} has a server {name!r} already; mount it once, or give the other a name=")
         self._neighbours[endpoint] = self
         app.view_functions[endpoint] = self._view
-        app.view_functions[self._document_endpoint] = self._document_view
+        app.view_functions[self._built_in_endpoint] = self._built_in_view
         self._hook_into(app)
 
     def mount(self, paths: Iterable[str]) -> None:
@@ -226,14 +238,22 @@ class FlaskMount:
         add_rules(self.app, [rule for of_path in rules.values() for rule in of_path])
         self._path_of_rule.update({rule.rule: path for path in missing for rule in rules[path]})
         if missing:
-            self._mount_document()
+            self._mount_built_in_urls()
         self.paths.update(missing)
 
-    def _mount_document(self) -> None:
-        """Add the URL of the server's document. A page of the application there takes precedence."""
-        url = self._document_rule
-        if url is not None and all(rule.rule != url for rule in self.app.url_map.iter_rules()):
-            add_rules(self.app, [make_rule(url, self._document_endpoint, ("GET", "HEAD"))])
+    def _mount_built_in_urls(self) -> None:
+        """Add the rules of the built-in URLs that no other server of the application has."""
+        known = {url for rule in self.app.url_map.iter_rules() for url in urls_of_rule(rule)}
+        urls = [url for url in self._built_in_urls if f"{self._prefix}/{url.segment}" not in known]
+        add_rules(self.app, built_in_rules(self._prefix, urls, self._built_in_endpoint))
+
+    def has_built_in(self, environ: Environ) -> bool:
+        """Return whether Flask finds the built-in URL of this mount by a request: pages at the same URL win."""
+        try:
+            endpoint, _ = self.app.url_map.bind_to_environ(environ).match()
+        except HTTPException:
+            return False
+        return bool(endpoint == self._built_in_endpoint)
 
     def has_url(self, path: str) -> bool:
         """Return whether this mount has a path, including its prefix."""
@@ -306,27 +326,45 @@ class FlaskMount:
         endpoint, route = target
         return self.app.make_response(custom_view(endpoint.path, None if route is None else route.name))
 
-    def _document_view(self, **_: Any) -> flask.Response:
+    def _built_in_view(self, built_in: str, rest: str | None = None, **_: Any) -> flask.Response:
         request = current_request()
-        environ = environ_at(self._prefix, "/", None) if self._prefix else request.environ
-        response = self._pipeline().answer_document(environ, request)
+        path = f"/{built_in}" if rest is None else f"/{built_in}/{rest}"
+        environ = environ_at(self._prefix, path, None) if self._prefix else request.environ
+        response = self._pipeline().answer_built_in(environ, parsed=request)
         if response is None:
             raise NotFound
         request.environ[_ANSWERED] = True
         return flask_response(response)
 
 
-def document_segment(name: str) -> str:
-    """Return the rule of a document at the root.
+def built_in_rules(prefix: str, urls: list[BuiltInUrl], endpoint: str) -> list[Rule]:
+    """Return the rules of built-in URLs, one for all that take the same methods: each costs every server some time.
 
-    It has a converter, so that a page of the application at the same URL wins, even if it is added later.
+    They have converters, so that a page of the application at the same URL wins, even if it is added later.
     """
-    return f'/<any("{name}"):document>'
+    by_methods: dict[tuple[str, ...], list[str]] = {}
+    for url in urls:
+        by_methods.setdefault(url.methods, []).append(url.segment)
+    rules = [make_rule(f"{prefix}{any_of(segments)}", endpoint, methods) for methods, segments in by_methods.items()]
+    for url in urls:
+        if url.has_children:
+            rule = f"{prefix}{any_of([url.segment])}/"
+            rules += [make_rule(f"{rule}{rest}", endpoint, url.methods) for rest in ("<path:rest>", "")]
+    return rules
 
 
-def url_of_rule(rule: Rule) -> str:
-    """Return the rule as users know it."""
-    return _DOCUMENT_SEGMENT.sub(r"/\1", rule.rule)
+def any_of(segments: list[str]) -> str:
+    names = ",".join(f'"{segment}"' for segment in segments)
+    return f"/<any({names}):built_in>"
+
+
+def urls_of_rule(rule: Rule) -> list[str]:
+    """Return the URLs of a rule as users know them: that of built-in URLs has several."""
+    match = _BUILT_IN.search(rule.rule)
+    if match is None:
+        return [rule.rule]
+    before, after = rule.rule[: match.start()], rule.rule[match.end() :]
+    return [f"{before}/{segment}{after}" for segment in match[1].strip('"').split('","')]
 
 
 def checked_prefix(url_prefix: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import werkzeug.wrappers
@@ -29,6 +29,7 @@ from ..runtime.stats import Stats
 from ..sansio_jsonrpc import JsonRpcRequest
 from ..settings import Settings
 from .answers import Answerer
+from .built_in import BuiltInUrl, BuiltInUrls
 from .checked_plan import CheckedPlan
 from .connection import ServerFacts
 from .deadlines import deadline_of
@@ -46,7 +47,7 @@ PATH_METHODS = ("OPTIONS", "POST")
 METHOD_URL_METHODS = ("GET", "HEAD", "OPTIONS")
 """The HTTP methods of the URL of one JSON-RPC method."""
 
-# The endpoint of the document of the whole server, for the rate limits.
+# The endpoint of all built-in URLs, for the rate limits.
 _ALL_PATHS = Endpoint("/", {})
 
 Process = Callable[[Exchange, Endpoint, "Route | None"], Response]
@@ -68,6 +69,7 @@ class Steps:
         limiter: Checks requests against the rate limits; None without rate limits.
         discovery: Makes the documents of the server; None if it shows none.
         has_timeouts: Whether calls may have deadlines, so that the arrival of each request matters.
+        built_in_urls: The URLs that the server answers itself.
     """
 
     answerer: Answerer
@@ -81,6 +83,7 @@ class Steps:
     limiter: RateLimiter | None = None
     discovery: Discovery | None = None
     has_timeouts: bool = False
+    built_in_urls: BuiltInUrls = field(default_factory=BuiltInUrls)
 
 
 class Pipeline:
@@ -187,21 +190,46 @@ class Pipeline:
                 self._stats.wake_waiting()
         return response if self._cors is None else with_cors(response, exchange, self._cors)
 
-    def answer_document(self, environ: Environ, parsed: werkzeug.wrappers.Request) -> Response | None:
-        """Answer a GET of the document of the whole server; None if it shows none."""
-        if self.steps.discovery is None:
+    def answer_built_in(
+        self,
+        head: Environ,
+        *,
+        parsed: werkzeug.wrappers.Request | None = None,
+        received: ReceivedRequest | None = None,
+    ) -> Response | None:
+        """Answer a request for a built-in URL; the arguments are those of :meth:`answer`. None if there is none."""
+        found = self.steps.built_in_urls.find(head.get("PATH_INFO", ""))
+        if found is None or head["REQUEST_METHOD"] not in found[0].methods:
             return None
-        exchange = self.make_exchange(environ, parsed)
+        exchange = self.make_exchange(head, parsed, received)
         try:
-            if self.steps.limiter is not None:
-                self.steps.limiter.admit(exchange, _ALL_PATHS, None)
-            response = self._server_document(self.steps.discovery, exchange)
+            response = self._process_built_in(exchange, *found)
         except Refusal as refusal:
             response = refusal_response(refusal)
+        except BaseException as exc:  # as for a method: the client learns only that the request failed
+            if is_interrupt(exc) or self._should_propagate(exc):
+                raise
+            response = self.server_error(exchange)
         return response if self._cors is None else with_cors(response, exchange, self._cors)
 
-    def _server_document(self, discovery: Discovery, exchange: Exchange) -> Response:
+    def _process_built_in(self, exchange: Exchange, url: BuiltInUrl, rest: str) -> Response:
         self._guard.check_head(exchange.head)
+        if self.steps.limiter is not None:
+            self.steps.limiter.admit(exchange, _ALL_PATHS, None)
+        if url.needs_auth and self._auth is not None:
+            self._authorise(self._auth, exchange, url.path, None)
+        return url.answer(exchange, rest)
+
+    def server_document(self, exchange: Exchange) -> Response:
+        """Answer a GET of the document of the whole server.
+
+        Raises:
+            Refusal: The request gets an HTTP error.
+        """
+        assert self.steps.discovery is not None  # noqa: S101  without it, no URL leads here
+        return self._server_document(self.steps.discovery, exchange)
+
+    def _server_document(self, discovery: Discovery, exchange: Exchange) -> Response:
         paths = self._router.table.paths()
         if self._auth is not None:
             paths = self._allowed_paths(self._auth, exchange, paths)

@@ -1,0 +1,57 @@
+"""URLs that a server answers itself, beside its methods: the OpenRPC document of the whole server, and others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from ..http.response import Response
+from .exchange import Exchange
+
+__all__ = ["BuiltInUrl", "BuiltInUrls"]
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltInUrl:
+    """A URL that the server answers, unless a page of the Flask application has it.
+
+    Attributes:
+        segment: The only segment of its path, such as ``openrpc.json``.
+        answer: Answers a request. It is called with the rest of the path: empty, or ``/`` and more segments.
+        methods: The HTTP methods that it takes.
+        needs_auth: Whether ``auth`` is asked first, with the path of the URL and None as the method.
+        has_children: Whether it has all URLs below it too.
+    """
+
+    segment: str
+    answer: Callable[[Exchange, str], Response]
+    methods: tuple[str, ...] = ("GET", "HEAD")
+    needs_auth: bool = True
+    has_children: bool = False
+
+    @property
+    def path(self) -> str:
+        """The path, with a slash at its end as those of methods have it."""
+        return f"/{self.segment}/"
+
+
+class BuiltInUrls:
+    """The built-in URLs of one server, by their segments.
+
+    Args:
+        urls: The URLs.
+    """
+
+    def __init__(self, *urls: BuiltInUrl) -> None:
+        self._by_segment = {url.segment: url for url in urls}
+
+    def __iter__(self) -> Iterator[BuiltInUrl]:
+        return iter(self._by_segment.values())
+
+    def find(self, wsgi_path: str) -> tuple[BuiltInUrl, str] | None:
+        """Return the built-in URL of a path and the rest of the path; None if there is none."""
+        segment, slash, rest = wsgi_path[1:].partition("/")
+        url = self._by_segment.get(segment)
+        if url is None or (slash and not url.has_children):
+            return None
+        return url, slash + rest
