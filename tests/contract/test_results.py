@@ -4,6 +4,7 @@ import dataclasses
 import datetime
 import decimal
 import ipaddress
+import itertools
 import uuid
 
 import pytest
@@ -59,8 +60,8 @@ def function_of(hint, result):
     return function
 
 
-def call(function, json_backend="simplejson", **options):
-    server = flaskJSONRPCServer(None, log=False, jsonBackend=json_backend)
+def call(function, json_backend="simplejson", log=False, **options):
+    server = flaskJSONRPCServer(None, log=log, jsonBackend=json_backend)
     server.registerFunction(function, path="/api", **options)
     return call_wsgi(server.getWSGI(), post(rpc("function"))).json()
 
@@ -115,7 +116,7 @@ def test_types_with_a_documented_form_are_written_like_those_without_hints():
         (None, 5),
     ],
 )
-def test_wrong_result_is_an_internal_error_if_results_are_checked(hint, result, caplog):
+def test_wrong_result_is_an_internal_error_if_results_are_checked(hint, result):
     answer = call(function_of(hint, result), validateResult=True)
 
     assert (answer["error"]["code"], answer["error"]["message"]) == (-32603, "Internal error")
@@ -129,9 +130,21 @@ def test_right_result_passes_the_check(hint, result):
     assert "result" in call(function_of(hint, result), validateResult=True)
 
 
-def test_exception_of_the_function_is_not_hidden_by_the_check():
-    answer = call(function_of(int, JsonRpcApplicationError("sold out", code=7)), validateResult=True)
-    assert answer["error"] == {"code": 7, "message": "sold out"}
+@pytest.mark.parametrize(
+    ("hint", "backend"),
+    [*itertools.product([int, Visit, list[Visit], None], ["simple", "threaded"]), (Visit, "parallel")],
+)
+def test_error_of_the_function_is_not_hidden_by_the_check(hint, backend):
+    error = JsonRpcApplicationError("sold out", code=7, data={"left": 0})
+    answer = call(function_of(hint, error), validateResult=True, dispatcherBackend=backend)
+    assert answer["error"] == {"code": 7, "message": "sold out", "data": {"left": 0}}
+
+
+def test_unexpected_exception_of_the_function_is_logged_rather_than_a_wrong_result(caplog):
+    answer = call(function_of(Visit, ZeroDivisionError("of the function")), log=1, validateResult=True)
+    assert answer["error"]["code"] == -32603
+    assert "of the function" in caplog.text
+    assert "InvalidResultError" not in caplog.text
 
 
 def test_own_json_forms_decide():
