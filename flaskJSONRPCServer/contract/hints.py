@@ -129,7 +129,8 @@ def substituted(hint: Any, types_by_variable: Mapping[Any, Any]) -> Any:
     if isinstance(hint, typing.TypeVar):
         return types_by_variable.get(hint, hint)
     variables = getattr(hint, "__parameters__", ())
-    if isinstance(hint, type) or not any(variable in types_by_variable for variable in variables):
+    is_class = issubclass(type(hint), type)  # list[T] is an instance of type in Python 3.10
+    if is_class or not any(variable in types_by_variable for variable in variables):
         return hint
     return hint[tuple(types_by_variable.get(variable, variable) for variable in variables)]
 
