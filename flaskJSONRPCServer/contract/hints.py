@@ -7,8 +7,7 @@ forward references) is evaluated where the function was defined.
 from __future__ import annotations
 
 import functools
-import inspect
-import sys
+import re
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
@@ -16,11 +15,15 @@ from inspect import Parameter
 from typing import Any
 
 from ..errors import RegistrationError
+from ..inspection import read_signature
 
-__all__ = ["UNHINTED", "function_below", "hint_of_result", "hints_of", "read_signature"]
+__all__ = ["UNHINTED", "function_below", "hint_of_result", "hints_of"]
 
 UNHINTED = Parameter.empty
 """The hint of a parameter that has none."""
+
+
+_FORWARD_REFERENCE = re.compile(r"ForwardRef\((['\"])(.*?)\1(?:, [^)]*)?\)")
 
 
 def hints_of(function: Callable[..., Any], parameters: Iterable[Parameter], *, strict: bool = True) -> dict[str, Any]:
@@ -58,20 +61,6 @@ def hint_of_result(function: Callable[..., Any], *, strict: bool = True) -> Any:
         return UNHINTED
     hint = evaluated(annotation, scope_of(function), f"the result of {function!r}", strict)
     return substituted(hint, types_of_instance(function))
-
-
-def read_signature(function: Callable[..., Any], *, follow_wrapped: bool = True) -> inspect.Signature:
-    """Return the signature of a function, with hints that may still be text.
-
-    Raises:
-        TypeError, ValueError: It has none, as some built-in functions.
-    """
-    if sys.version_info >= (3, 14):  # hints are evaluated when they are read there (PEP 649), and a name may be missing
-        import annotationlib
-
-        text = annotationlib.Format.FORWARDREF
-        return inspect.signature(function, follow_wrapped=follow_wrapped, annotation_format=text)
-    return inspect.signature(function, follow_wrapped=follow_wrapped)
 
 
 def function_below(function: Any) -> types.FunctionType | None:
@@ -160,4 +149,5 @@ def evaluated(annotation: Any, scope: tuple[Mapping[str, Any], Mapping[str, Any]
 
 
 def describe(annotation: Any) -> str:
-    return annotation if isinstance(annotation, str) else repr(annotation)
+    """Return a hint as its author wrote it, without the scopes of forward references that Python 3.14 adds."""
+    return annotation if isinstance(annotation, str) else _FORWARD_REFERENCE.sub(r"\2", repr(annotation))
