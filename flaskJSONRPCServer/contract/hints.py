@@ -94,7 +94,9 @@ def scope_of(function: Callable[..., Any]) -> tuple[dict[str, Any], dict[str, An
         return {}, {}
     names = dict(zip(below.__code__.co_freevars, below.__closure__ or (), strict=True))
     local = {name: cell.cell_contents for name, cell in names.items() if has_contents(cell)}
-    local.update({parameter.__name__: parameter for parameter in getattr(below, "__type_params__", ())})
+    holders = [cls for cls in classes_of(function) if below.__qualname__ == f"{cls.__qualname__}.{below.__name__}"]
+    for holder in (*holders, below):  # a class `Repo[T]` gives its methods T, which their globals do not have
+        local.update({parameter.__name__: parameter for parameter in getattr(holder, "__type_params__", ())})
     return below.__globals__, local
 
 
@@ -103,14 +105,19 @@ def types_of_instance(function: Any) -> dict[Any, Any]:
 
     In a class ``IntRepo(Repo[int])``, the variable of ``Repo`` is ``int``.
     """
-    owner = getattr(function, "__self__", None)
     types_by_variable: dict[Any, Any] = {}
-    for cls in (owner if isinstance(owner, type) else type(owner)).__mro__:
+    for cls in classes_of(function):
         for base in getattr(cls, "__orig_bases__", ()):
             variables = getattr(typing.get_origin(base), "__parameters__", ())
             for variable, argument in zip(variables, typing.get_args(base), strict=False):
                 types_by_variable.setdefault(variable, substituted(argument, types_by_variable))
     return types_by_variable
+
+
+def classes_of(method: Any) -> tuple[type, ...]:
+    """Return the class that a method is bound to, or whose object it is bound to, and the bases of that class."""
+    owner = getattr(method, "__self__", None)
+    return (owner if isinstance(owner, type) else type(owner)).__mro__
 
 
 def substituted(hint: Any, types_by_variable: Mapping[Any, Any]) -> Any:
