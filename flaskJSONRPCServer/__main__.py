@@ -6,7 +6,6 @@ import argparse
 import ast
 import contextlib
 import importlib
-import inspect
 import json
 import runpy
 import sys
@@ -17,6 +16,7 @@ from typing import Any
 from . import __version__, flaskJSONRPCServer
 from .errors import BindError, ContractError, ServerError, unknown_name
 from .hangup import ModuleReload
+from .inspection import read_signature
 from .lifecycle import StartRefusedError, starts_refused
 from .servBackend.activation import inherited_socket, systemd_sockets
 
@@ -377,7 +377,7 @@ def call_factory(make: Callable[..., Any], target: str) -> Any:
         CannotServeError: The function has required parameters.
     """
     try:
-        inspect.signature(make).bind()
+        read_signature(make).bind()
     except TypeError as exc:
         raise CannotServeError(
             f"{target!r} is of type {type(make).__name__!r} and cannot be called without parameters ({exc}); "

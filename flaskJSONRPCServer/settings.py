@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
 from . import removed_names
 from .errors import ServerStateError, SettingsError, unknown_name
+from .inspection import read_signature
 
 if TYPE_CHECKING:
     import socket
@@ -147,7 +148,7 @@ def is_auth(value: Any) -> bool:
     if inspect.iscoroutinefunction(value) or inspect.iscoroutinefunction(value.__call__):
         return False
     try:
-        inspect.signature(value).bind(*range(4))
+        read_signature(value).bind(*range(4))
     except TypeError:
         return False
     except ValueError:  # a built-in without a signature

@@ -33,7 +33,7 @@ LAYERS = (
     {"contract", "runtime", "http"},
     {"sansio_jsonrpc"},
     {"settings", "extras"},
-    {"errors", "removed_names"},
+    {"errors", "inspection", "removed_names"},
 )
 HEIGHT = {unit: -depth for depth, row in enumerate(LAYERS) for unit in row}
 

@@ -7,8 +7,7 @@ forward references) is evaluated where the function was defined.
 from __future__ import annotations
 
 import functools
-import inspect
-import sys
+import re
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
@@ -16,11 +15,15 @@ from inspect import Parameter
 from typing import Any
 
 from ..errors import RegistrationError
+from ..inspection import read_signature
 
-__all__ = ["UNHINTED", "function_below", "hint_of_result", "hints_of", "read_signature"]
+__all__ = ["UNHINTED", "function_below", "hint_of_result", "hints_of"]
 
 UNHINTED = Parameter.empty
 """The hint of a parameter that has none."""
+
+
+_FORWARD_REFERENCE = re.compile(r"ForwardRef\((['\"])(.*?)\1(?:, [^)]*)?\)")
 
 
 def hints_of(function: Callable[..., Any], parameters: Iterable[Parameter], *, strict: bool = True) -> dict[str, Any]:
@@ -60,20 +63,6 @@ def hint_of_result(function: Callable[..., Any], *, strict: bool = True) -> Any:
     return substituted(hint, types_of_instance(function))
 
 
-def read_signature(function: Callable[..., Any], *, follow_wrapped: bool = True) -> inspect.Signature:
-    """Return the signature of a function, with hints that may still be text.
-
-    Raises:
-        TypeError, ValueError: It has none, as some built-in functions.
-    """
-    if sys.version_info >= (3, 14):  # hints are evaluated when they are read there (PEP 649), and a name may be missing
-        import annotationlib
-
-        text = annotationlib.Format.FORWARDREF
-        return inspect.signature(function, follow_wrapped=follow_wrapped, annotation_format=text)
-    return inspect.signature(function, follow_wrapped=follow_wrapped)
-
-
 def function_below(function: Any) -> types.FunctionType | None:
     """Return the Python function that holds the hints: below partials, methods, callable objects and decorators."""
     seen = 0
@@ -105,7 +94,9 @@ def scope_of(function: Callable[..., Any]) -> tuple[dict[str, Any], dict[str, An
         return {}, {}
     names = dict(zip(below.__code__.co_freevars, below.__closure__ or (), strict=True))
     local = {name: cell.cell_contents for name, cell in names.items() if has_contents(cell)}
-    local.update({parameter.__name__: parameter for parameter in getattr(below, "__type_params__", ())})
+    holders = [cls for cls in classes_of(function) if below.__qualname__ == f"{cls.__qualname__}.{below.__name__}"]
+    for holder in (*holders, below):  # a class `Repo[T]` gives its methods T, which their globals do not have
+        local.update({parameter.__name__: parameter for parameter in getattr(holder, "__type_params__", ())})
     return below.__globals__, local
 
 
@@ -114,9 +105,8 @@ def types_of_instance(function: Any) -> dict[Any, Any]:
 
     In a class ``IntRepo(Repo[int])``, the variable of ``Repo`` is ``int``.
     """
-    owner = getattr(function, "__self__", None)
     types_by_variable: dict[Any, Any] = {}
-    for cls in (owner if isinstance(owner, type) else type(owner)).__mro__:
+    for cls in classes_of(function):
         for base in getattr(cls, "__orig_bases__", ()):
             variables = getattr(typing.get_origin(base), "__parameters__", ())
             for variable, argument in zip(variables, typing.get_args(base), strict=False):
@@ -124,12 +114,19 @@ def types_of_instance(function: Any) -> dict[Any, Any]:
     return types_by_variable
 
 
+def classes_of(method: Any) -> tuple[type, ...]:
+    """Return the class that a method is bound to, or whose object it is bound to, and the bases of that class."""
+    owner = getattr(method, "__self__", None)
+    return (owner if isinstance(owner, type) else type(owner)).__mro__
+
+
 def substituted(hint: Any, types_by_variable: Mapping[Any, Any]) -> Any:
     """Return a hint with types in the place of type variables."""
     if isinstance(hint, typing.TypeVar):
         return types_by_variable.get(hint, hint)
     variables = getattr(hint, "__parameters__", ())
-    if isinstance(hint, type) or not any(variable in types_by_variable for variable in variables):
+    is_class = issubclass(type(hint), type)  # list[T] is an instance of type in Python 3.10
+    if is_class or not any(variable in types_by_variable for variable in variables):
         return hint
     return hint[tuple(types_by_variable.get(variable, variable) for variable in variables)]
 
@@ -159,4 +156,5 @@ def evaluated(annotation: Any, scope: tuple[Mapping[str, Any], Mapping[str, Any]
 
 
 def describe(annotation: Any) -> str:
-    return annotation if isinstance(annotation, str) else repr(annotation)
+    """Return a hint as its author wrote it, without the scopes of forward references that Python 3.14 adds."""
+    return annotation if isinstance(annotation, str) else _FORWARD_REFERENCE.sub(r"\2", repr(annotation))

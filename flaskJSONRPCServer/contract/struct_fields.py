@@ -5,8 +5,6 @@ from __future__ import annotations
 import datetime
 import decimal
 import functools
-import inspect
-import sys
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
@@ -14,6 +12,8 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Generic, Literal, NoReturn, TypeVar, Union, get_args, get_origin
 
 from pydantic import Field, GetCoreSchemaHandler
+
+from ..inspection import read_annotations
 
 __all__ = ["StructField", "constrained", "fields_of", "is_struct"]
 
@@ -127,7 +127,7 @@ def field_hints(struct: Any) -> dict[str, Any]:
     hints: dict[str, Any] = {}
     parameters = parameters_of(struct)
     for klass in reversed((get_origin(struct) or struct).__mro__):
-        own = own_annotations(klass)
+        own = read_annotations(klass)
         if own:
             known = resolved_hints(klass)
             hints.update({name: substituted(known[name], parameters.get(klass, {})) for name in own})
@@ -144,15 +144,6 @@ def resolved_hints(klass: type) -> dict[str, Any]:
         return typing.get_type_hints(klass, localns={klass.__name__: klass}, include_extras=True)
     except NameError as exc:
         raise TypeError(f"a hint of the struct {klass.__qualname__} cannot be resolved: {exc}") from exc
-
-
-def own_annotations(klass: type) -> Any:
-    """Return the annotations of a class without those that it inherits."""
-    if sys.version_info >= (3, 14):  # they are evaluated when they are read there, and a name may be missing
-        import annotationlib
-
-        return annotationlib.get_annotations(klass, format=annotationlib.Format.FORWARDREF)
-    return inspect.get_annotations(klass)
 
 
 def parameters_of(struct: Any) -> dict[Any, dict[Any, Any]]:

@@ -59,7 +59,8 @@ def adapter_with_structs(hint: Any) -> TypeAdapter[Any] | StructAdapter:
 
 
 def completed(adapter: TypeAdapter[Any]) -> TypeAdapter[Any]:
-    adapter.core_schema  # noqa: B018  complete only now, or it raises
+    if not adapter.pydantic_complete:  # a name inside a model, a dataclass or an alias was missing when it was defined
+        adapter.rebuild(raise_errors=True)
     return adapter
 
 

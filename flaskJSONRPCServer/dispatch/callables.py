@@ -10,8 +10,8 @@ from inspect import Parameter
 from types import CodeType, FunctionType, MappingProxyType, MethodType
 from typing import Any
 
-from ..contract.hints import read_signature
 from ..errors import RegistrationError
+from ..inspection import read_annotations, read_signature
 from ..sansio_jsonrpc import JsonRpcInvalidParamsError
 from .signatures import Arguments, SignaturePlan, is_nameable, is_positional, is_required, is_variadic, quoted
 
@@ -174,17 +174,31 @@ def parameters_of(function: Function, *, follow_wrapped: bool = True) -> list[Pa
         follow_wrapped: Whether to return the parameters of the decorated function, rather than its decorator's.
 
     Raises:
-        RegistrationError: More arguments are bound already than the function takes, as in a method without ``self``.
+        RegistrationError: More arguments are bound already than the function takes, as in a method without ``self``;
+            or its hints cannot be read.
     """
     try:
         return list(read_signature(function, follow_wrapped=follow_wrapped).parameters.values())
-    except (TypeError, ValueError) as exc:
-        if called_function(function)[0] is not None:
+    except Exception as exc:
+        called = called_function(function)[0]
+        if called is None and isinstance(exc, (TypeError, ValueError)):
+            return [Parameter("args", Parameter.VAR_POSITIONAL), Parameter("kwargs", Parameter.VAR_KEYWORD)]
+        if called is None or not has_readable_hints(called):
             raise RegistrationError(
-                f"{function!r} cannot be called: {exc}; a method takes self or is a @staticmethod, and a partial binds "
-                "what its function takes"
+                f"the hints of {function!r} cannot be read: {type(exc).__name__}: {exc}; the traceback shows the hint"
             ) from exc
-        return [Parameter("args", Parameter.VAR_POSITIONAL), Parameter("kwargs", Parameter.VAR_KEYWORD)]
+        raise RegistrationError(
+            f"{function!r} cannot be called: {exc}; a method takes self or is a @staticmethod, and a partial binds "
+            "what its function takes"
+        ) from exc
+
+
+def has_readable_hints(function: FunctionType) -> bool:
+    try:
+        read_annotations(function)
+    except Exception:  # noqa: BLE001  evaluating a hint runs the user's code
+        return False
+    return True
 
 
 def called_function(function: Any) -> tuple[FunctionType | None, int]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 from typing import Any, Protocol
 
 from ..errors import RegistrationError
+from ..inspection import read_signature
 from ..sansio_jsonrpc import ABSENT, Absent, JsonRpcRequest, Params, RequestId
 from .connection import Connection, ServerFacts
 from .exchange import Exchange
@@ -177,7 +178,7 @@ def checked_middleware(middleware: Any) -> Middleware:
 
 def refuse_other_parameters(middleware: Callable[..., Any]) -> None:
     try:
-        signature = inspect.signature(middleware)
+        signature = read_signature(middleware)
     except (TypeError, ValueError):  # it is not written in Python
         return
     try:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from ...errors import SettingsError, unknown_name
 from ...extras import missing_extra
+from ...inspection import read_signature
 
 if TYPE_CHECKING:
     from limits import RateLimitItem
@@ -189,7 +190,7 @@ def checked_identity(identity: Callable[[Any], object] | None) -> Callable[[Any]
     if not callable(identity) or inspect.iscoroutinefunction(identity):
         raise refused
     try:
-        inspect.signature(identity).bind(None)
+        read_signature(identity).bind(None)
     except TypeError as exc:
         raise refused from exc
     except ValueError:  # a built-in that has no signature

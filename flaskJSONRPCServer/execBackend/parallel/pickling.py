@@ -318,7 +318,7 @@ def contents_of(cell: CellType) -> list[Any]:
 def annotations_of(function: FunctionType) -> dict[str, Any]:
     try:
         return function.__annotations__
-    except NameError:  # since Python 3.14 they are evaluated here
+    except Exception:  # noqa: BLE001  since Python 3.14, the user's hints are evaluated here
         return {}
 
 

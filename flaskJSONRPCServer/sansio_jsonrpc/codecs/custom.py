@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from ..exceptions import JsonRpcParseError, JsonRpcSerializationError
@@ -82,7 +83,15 @@ class CustomCodec(Codec):
 
 def takes_default(dumps: Callable[..., Any]) -> bool:
     try:
-        parameters = inspect.signature(dumps).parameters
+        parameters = parameters_of(dumps)
     except ValueError:  # a built-in without a signature
         return True
     return "default" in parameters or any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+
+
+def parameters_of(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
+    if sys.version_info >= (3, 14):  # as text, since a name in a hint may be missing (PEP 649)
+        from annotationlib import Format
+
+        return inspect.signature(function, annotation_format=Format.STRING).parameters
+    return inspect.signature(function).parameters

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json.encoder
+import sys
 from collections.abc import Callable, Iterable
 from enum import Enum
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from ..exceptions import JsonRpcLongIntegerError, JsonRpcParseError, JsonRpcSerializationError
 from .base import Codec, JsonLimits
@@ -24,6 +25,11 @@ __all__ = ["Default", "LongInteger", "StandardCodec", "refuse_type"]
 
 Default: TypeAlias = Callable[[Any], Any]
 """A hook for types that JSON lacks: takes the value, returns one that JSON has, or raises."""
+
+
+# C code recurses 10,000 levels in Python 3.13, and as deep as the stack allows since 3.14: some 65,000. A value that
+# contains itself would be written as often, with its long texts, until no memory is left.
+_RECURSES_DEEPLY: Final = sys.version_info >= (3, 13)
 
 
 class LongInteger(Enum):
@@ -112,15 +118,22 @@ class StandardCodec(Codec):
 
 
 def build_encoder(default: Default) -> Callable[[Any, int], Iterable[str]]:
-    """Build the encoder, once for a codec: JSONEncoder.encode builds one for each value, at a microsecond each."""
+    """Build the encoder, once for a codec where it may be: JSONEncoder.encode builds one for each value."""
     make_encoder = getattr(json.encoder, "c_make_encoder", None)
     if make_encoder is None:
         encode = json.JSONEncoder(
             ensure_ascii=False, check_circular=False, allow_nan=False, separators=(",", ":"), default=default
         ).encode
         return lambda value, _indent_level: [encode(value)]
-    # No dict of markers, since threads share the encoder. A circular reference still ends in a RecursionError.
-    encoder: Callable[[Any, int], Iterable[str]] = make_encoder(
-        None, default, json.encoder.encode_basestring, None, ":", ",", False, False, False
-    )
-    return encoder
+
+    def build(markers: dict[int, Any] | None) -> Callable[[Any, int], Iterable[str]]:
+        encoder: Callable[[Any, int], Iterable[str]] = make_encoder(
+            markers, default, json.encoder.encode_basestring, None, ":", ",", False, False, False
+        )
+        return encoder
+
+    def encode_with_markers(value: Any, indent_level: int) -> Iterable[str]:
+        return build({})(value, indent_level)  # threads may write one value at the same time, and must not share them
+
+    # Without markers, a circular reference still ends in a RecursionError.
+    return encode_with_markers if _RECURSES_DEEPLY else build(None)

@@ -4,6 +4,7 @@ import collections
 import dataclasses
 import json
 import math
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -139,6 +140,18 @@ def test_hook_without_end(make):
     unwritable = find(make(default=Wrapped), {"a": Unknown()})
 
     assert str(unwritable) == 'result["a"]...: nested deeper than Python\'s recursion limit allows'
+
+
+@pytest.mark.parametrize("engine", ["json", "simplejson", "orjson", "msgspec"])
+def test_circle_is_not_written_more_often_than_the_recursion_limit_says(engine):
+    conversions = []
+    codec = make_codec(engine, default=lambda value: conversions.append(value) or [])
+    circle = [Unknown()]
+    circle.append(circle)
+
+    with pytest.raises(JsonRpcSerializationError):
+        codec.dumps(circle)
+    assert len(conversions) <= 2 * sys.getrecursionlimit()
 
 
 def test_value_that_can_be_written_the_second_time_keeps_the_first_reason(make):
