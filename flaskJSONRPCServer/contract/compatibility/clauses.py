@@ -25,6 +25,7 @@ __all__ = [
     "ObjectClause",
     "StringClause",
     "ValuesClause",
+    "conditions_of",
     "intersection",
 ]
 
@@ -50,14 +51,28 @@ class ValuesClause:
 
     Attributes:
         values: The values by their canonical text.
+        conditions: For some of the texts, clauses that may refuse the value: it is in this set only if they all accept
+            it, which nobody has checked.
     """
 
     values: Mapping[str, Any]
+    conditions: Mapping[str, tuple[Clause, ...]] = field(default_factory=dict)
     further: frozenset[str] = frozenset()
 
-    def accepts(self, value: Any) -> bool:
-        """Return whether this is one of the values."""
-        return canonical(value) in self.values
+    def accepts(self, value: Any) -> bool | None:
+        """Return whether this is one of the values; None if that depends on its conditions."""
+        text = canonical(value)
+        return text in self.values and (None if text in self.conditions else True)
+
+    def intersection(self, other: Clause) -> ValuesClause:
+        """Return the values that another clause, of any type, accepts or may accept."""
+        accepted = {text: other.accepts(value) for text, value in self.values.items()}
+        values = {text: value for text, value in self.values.items() if accepted[text] is not False}
+        conditions = {
+            text: (*self.conditions.get(text, ()), *(conditions_of(other, text) if accepted[text] is None else ()))
+            for text in values
+        }
+        return ValuesClause(values, {text: clauses for text, clauses in conditions.items() if clauses})
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,25 +260,25 @@ class ObjectClause:
 Clause = ValuesClause | NumberClause | StringClause | ArrayClause | ObjectClause
 
 
-def intersection(first: Clause, second: Clause, *, keeps_unknown: bool) -> Clause | None:
-    """Return the values that two clauses accept; None if there are none.
-
-    Args:
-        first: A clause.
-        second: Another.
-        keeps_unknown: Whether to keep a listed value if it is unknown whether the other clause accepts it.
-    """
+def intersection(first: Clause, second: Clause) -> Clause | None:
+    """Return the values that two clauses accept; None if there are none."""
     if isinstance(second, ValuesClause):
         first, second = second, first
+    both: Clause | None
     if isinstance(first, ValuesClause):
-        accepted = (True, None) if keeps_unknown else (True,)
-        values = {text: value for text, value in first.values.items() if second.accepts(value) in accepted}
-        return ValuesClause(values, first.further | second.further) if values else None
-    if type(first) is not type(second):
+        listed = first.intersection(second)
+        both = listed if listed.values else None
+    elif type(first) is not type(second):
         return None
-    both: Clause | None = first.intersection(second)  # type: ignore[arg-type]  # they have one class
+    else:
+        both = first.intersection(second)  # type: ignore[arg-type]  # they have one class
     further = first.further | second.further
     return replace(both, further=further) if both and further else both
+
+
+def conditions_of(clause: Clause, text: str) -> tuple[Clause, ...]:
+    """Return the clauses that decide whether a clause accepts a value, given by its canonical text."""
+    return clause.conditions.get(text, ()) if isinstance(clause, ValuesClause) else (clause,)
 
 
 def exact(number: Number) -> Fraction:

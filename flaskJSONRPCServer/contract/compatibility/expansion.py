@@ -93,7 +93,7 @@ class Expansion:
             pairs = [(first, second) for first in product for second in clauses]
             if len(pairs) > _MOST_CLAUSES**2:
                 raise NotComparable("values of a schema with too many alternatives")
-            both = (intersection(first, second, keeps_unknown=self._is_upper) for first, second in pairs)
+            both = (intersection(first, second) for first, second in pairs)
             product = [clause for clause in both if clause is not None]
         if len(product) > _MOST_CLAUSES:
             raise NotComparable("values of a schema with too many alternatives")
@@ -133,7 +133,7 @@ class Expansion:
 
     def _are_clauses_disjoint(self, first: Clause, second: Clause, levels: int) -> bool:
         if not isinstance(first, ObjectClause) or not isinstance(second, ObjectClause):
-            return intersection(first, second, keeps_unknown=True) is None
+            return intersection(first, second) is None
         return levels > 0 and any(
             self.are_disjoint(first.member(name), second.member(name), levels - 1)
             for name in sorted(first.required | second.required)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from .clauses import ArrayClause, Clause, NumberClause, ObjectClause, StringClause, ValuesClause
+from .clauses import ArrayClause, Clause, NumberClause, ObjectClause, StringClause, ValuesClause, conditions_of
 from .expansion import Expansion, NotComparable
 from .json_values import canonical, shown
 from .same_schemas import SameSchemas
@@ -121,7 +121,11 @@ class Subsumption:
     def _uncovered_by(self, clause: Clause, theirs: list[Clause], path: str) -> Gap | None:
         """Return a gap if neither one of their clauses accepts all of a clause, nor each listed value is accepted."""
         if isinstance(clause, ValuesClause):
-            refused = [value for value in clause.values.values() if not any(c.accepts(value) for c in theirs)]
+            refused = [
+                value
+                for text, value in clause.values.items()
+                if not any(self._is_accepted(other, text, value, clause, path) for other in theirs)
+            ]
             return Gap(path, listed(refused)) if refused else None
         gaps = []
         for other in theirs:
@@ -131,6 +135,17 @@ class Subsumption:
                     return None
                 gaps.append(gap)
         return gaps[0] if len(gaps) == 1 else Gap(path, plural_of(clause))
+
+    def _is_accepted(self, other: Clause, text: str, value: Any, ours: ValuesClause, path: str) -> bool:
+        """Return whether it can be shown that one of their clauses accepts one of our listed values."""
+        accepted = other.accepts(value)
+        if accepted is None:  # by conditions: each follows from one of ours, or not
+            known = ours.conditions.get(text, ())
+            return all(
+                any(type(own) is type(needed) and self._gap_between(own, needed, path) is None for own in known)
+                for needed in conditions_of(other, text)
+            )
+        return accepted
 
     def _gap_between(self, ours: Any, theirs: Any, path: str) -> Gap | None:
         match ours:

@@ -157,6 +157,22 @@ def test_alternatives_include_each_of_them(definitions, first, second):
     assert is_subset((definitions, {"allOf": [first, second]}), (definitions, second))
 
 
+@pytest.mark.parametrize(
+    ("inner", "outer", "is_one"),
+    [
+        ({"enum": ["b"], "pattern": "^a"}, {"anyOf": [{"enum": ["b"], "pattern": "^a"}, {"type": "null"}]}, True),
+        ({"allOf": [{"enum": ["b"]}, {"pattern": "^a"}]}, {"pattern": "^a"}, True),
+        ({"enum": ["b"], "pattern": "^a"}, {"enum": ["b"]}, True),
+        ({"enum": [[1]], "items": {"type": "string"}}, {"items": {"minLength": 0}}, True),
+        ({"enum": ["b"]}, {"pattern": "^a"}, False),
+        ({"enum": ["b"]}, {"enum": ["b"], "pattern": "^a"}, False),
+        ({"enum": ["b"], "pattern": "^a"}, {"enum": ["b"], "pattern": "^b"}, False),
+    ],
+)
+def test_listed_value_under_a_condition_is_accepted_by_what_the_condition_implies(inner, outer, is_one):
+    assert is_subset(({}, inner), ({}, outer)) is is_one
+
+
 @pytest.mark.parametrize("count", [300])
 def test_enough_pairs_are_comparable(count):
     """The soundness test means something: of the pairs it draws, many are in a relation."""
