@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import inspect
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import FunctionType, ModuleType
 from typing import Any, Final, TypeVar
 
 from ..errors import RegistrationError
 from ..sansio_jsonrpc import JsonRpcApplicationError
+from .layers import layers_of
 
 __all__ = ["DECLARED", "DeclaredError", "declared_errors", "raises"]
 
@@ -113,25 +113,6 @@ def merged(
 ) -> tuple[type[JsonRpcApplicationError], ...]:
     """Return the errors in order, each once."""
     return tuple(dict.fromkeys([*first, *second]))
-
-
-def layers_of(function: Any) -> Iterator[Any]:
-    """Yield a callable, and the callables inside it: those of partials, methods, objects and decorated functions."""
-    seen: set[int] = set()
-    while function is not None and id(function) not in seen:
-        seen.add(id(function))  # a __wrapped__ may lead back
-        yield function
-        function = inner_of(function)
-
-
-def inner_of(function: Any) -> Any:
-    if isinstance(function, functools.partial):
-        return function.func
-    for attribute in ("__func__", "__wrapped__"):
-        if (inner := getattr(function, attribute, None)) is not None:
-            return inner
-    call = inspect.getattr_static(type(function), "__call__", None)
-    return call if isinstance(call, FunctionType) else None
 
 
 def scope_of(function: FunctionType) -> Mapping[str, Any]:

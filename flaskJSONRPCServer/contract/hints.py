@@ -6,7 +6,6 @@ forward references) is evaluated where the function was defined.
 
 from __future__ import annotations
 
-import functools
 import inspect
 import sys
 import types
@@ -16,6 +15,7 @@ from inspect import Parameter
 from typing import Any
 
 from ..errors import RegistrationError
+from .layers import attribute_of, layers_of
 
 __all__ = ["UNHINTED", "function_below", "hint_of_result", "hints_of", "read_signature"]
 
@@ -76,26 +76,10 @@ def read_signature(function: Callable[..., Any], *, follow_wrapped: bool = True)
 
 def function_below(function: Any) -> types.FunctionType | None:
     """Return the Python function that holds the hints: below partials, methods, callable objects and decorators."""
-    seen = 0
-    while not isinstance(function, types.FunctionType) or hasattr(function, "__wrapped__"):
-        seen += 1
-        if seen > _MOST_WRAPPINGS:
-            return None
-        if isinstance(function, functools.partial):
-            function = function.func
-        elif isinstance(function, types.MethodType):
-            function = function.__func__
-        elif hasattr(function, "__wrapped__"):
-            function = function.__wrapped__
-        elif isinstance(getattr(function, "__call__", None), (types.FunctionType, types.MethodType)):  # noqa: B004
-            function = function.__call__
-        else:
-            return None
-    return function
-
-
-# A decorator that wraps itself would never end.
-_MOST_WRAPPINGS = 1000
+    *_, below = layers_of(function)
+    if isinstance(below, type):  # its parameters are those of its __init__
+        below = attribute_of(below, "__init__")
+    return below if isinstance(below, types.FunctionType) else None
 
 
 def scope_of(function: Callable[..., Any]) -> tuple[dict[str, Any], dict[str, Any]]:

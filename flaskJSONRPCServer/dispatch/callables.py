@@ -7,10 +7,11 @@ import re
 import traceback
 from collections.abc import Callable
 from inspect import Parameter
-from types import CodeType, FunctionType, MappingProxyType, MethodType
+from types import CodeType, FunctionType, MethodType
 from typing import Any
 
 from ..contract.hints import read_signature
+from ..contract.layers import choices_of, layers_of
 from ..errors import RegistrationError
 from ..sansio_jsonrpc import JsonRpcInvalidParamsError
 from .signatures import Arguments, SignaturePlan, is_nameable, is_positional, is_required, is_variadic, quoted
@@ -192,19 +193,14 @@ def called_function(function: Any) -> tuple[FunctionType | None, int]:
 
     The function is None if it is not written in Python.
     """
-    bound = 0
-    while not isinstance(function, FunctionType):
-        if isinstance(function, functools.partial):
-            bound += len(function.args)
-            function = function.func
-        elif isinstance(function, MethodType):
-            bound += 1
-            function = function.__func__
-        elif isinstance(getattr(function, "__call__", None), (FunctionType, MethodType)):  # noqa: B004  its value is used
-            function = function.__call__
-        else:
-            return None, bound
-    return function, bound
+    layers = list(layers_of(function, follow_wrapped=False))
+    called = layers[-1]
+    return called if isinstance(called, FunctionType) else None, sum(map(bound_by, layers))
+
+
+def bound_by(layer: Any) -> int:
+    """Return the number of arguments that a partial or a method passes before those of a call."""
+    return len(layer.args) if isinstance(layer, functools.partial) else isinstance(layer, MethodType)
 
 
 def names_bound_in(function: Function) -> frozenset[str]:
@@ -223,8 +219,7 @@ def decorated_functions(function: Function) -> list[Function]:
     """
     functions: list[Function] = []
     while (wrapped := wrapped_by(function)) is not None:
-        if isinstance(choice := getattr(function, "registry", None), MappingProxyType):
-            functions += choice.values()
+        functions += choices_of(function)
         function = wrapped
         functions.append(called_function(wrapped)[0] or wrapped)
     return [candidate for candidate in functions if hasattr(candidate, "__qualname__")]

@@ -15,6 +15,7 @@ from ..contract.method import contract_of
 from ..contract.options import MethodOptions, declared_options
 from ..errors import RegistrationError, SettingsError
 from ..http import jsonp
+from ..runtime.function_sources import without_partials
 from ..settings import Settings
 from .callables import parameters_of, plan_of
 from .checked_plan import CheckedPlan
@@ -184,9 +185,7 @@ def refuse_uncallable(function: Any) -> None:
 
 
 def own_name(function: Function) -> str:
-    while isinstance(function, functools.partial):
-        function = function.func
-    name: str = getattr(function, "__name__", "")
+    name: str = getattr(without_partials(function), "__name__", "")
     if not name.isidentifier():
         raise RegistrationError(f"{function!r} has no name of its own; give name=...")
     return name
