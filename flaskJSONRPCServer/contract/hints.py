@@ -17,47 +17,54 @@ from typing import Any
 from ..errors import RegistrationError
 from .layers import attribute_of, layers_of
 
-__all__ = ["UNHINTED", "function_below", "hint_of_result", "hints_of", "read_signature"]
+__all__ = ["UNHINTED", "HintReader", "read_signature"]
 
 UNHINTED = Parameter.empty
-"""The hint of a parameter that has none."""
+"""The hint of a parameter or a result that has none."""
 
 
-def hints_of(function: Callable[..., Any], parameters: Iterable[Parameter], *, strict: bool = True) -> dict[str, Any]:
-    """Return the hints of parameters by name; parameters without a hint are left out.
+class HintReader:
+    """Reads the hints of one function.
 
     Args:
         function: The registered callable.
-        parameters: Its parameters, with their annotations.
-        strict: Whether a hint that cannot be evaluated is an error; it is left out otherwise.
-
-    Raises:
-        RegistrationError: A hint cannot be evaluated; the message names the parameter.
     """
-    scope, types_of_class = scope_of(function), types_of_instance(function)
-    hints = {}
-    for parameter in parameters:
-        if parameter.annotation is not UNHINTED:
-            hint = evaluated(parameter.annotation, scope, f"parameter {parameter.name!r} of {function!r}", strict)
-            if hint is not UNHINTED:
-                hints[parameter.name] = substituted(hint, types_of_class)
-    return hints
 
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        self._scope = scope_of(function)
+        self._types_by_variable = types_of_instance(function)
 
-def hint_of_result(function: Callable[..., Any], *, strict: bool = True) -> Any:
-    """Return the hint of a function's result; :data:`UNHINTED` without one.
+    def of_parameters(self, parameters: Iterable[Parameter], *, strict: bool) -> dict[str, Any]:
+        """Return the hints of parameters by name; parameters without a hint are left out.
 
-    Raises:
-        RegistrationError: The hint cannot be evaluated.
-    """
-    try:
-        annotation = read_signature(function).return_annotation
-    except (TypeError, ValueError):  # a built-in function
-        return UNHINTED
-    if annotation is UNHINTED:
-        return UNHINTED
-    hint = evaluated(annotation, scope_of(function), f"the result of {function!r}", strict)
-    return substituted(hint, types_of_instance(function))
+        Args:
+            parameters: Parameters of the function, with their annotations.
+            strict: Whether a hint that cannot be evaluated is an error; it is left out otherwise.
+
+        Raises:
+            RegistrationError: A hint cannot be evaluated; the message names the parameter.
+        """
+        hints = {p.name: self._hint(p.annotation, f"parameter {p.name!r}", strict) for p in parameters}
+        return {name: hint for name, hint in hints.items() if hint is not UNHINTED}
+
+    def of_result(self, *, strict: bool) -> Any:
+        """Return the hint of the function's result; :data:`UNHINTED` without one.
+
+        Raises:
+            RegistrationError: The hint cannot be evaluated, if ``strict``.
+        """
+        try:
+            annotation = read_signature(self._function).return_annotation
+        except (TypeError, ValueError):  # a built-in function
+            return UNHINTED
+        return self._hint(annotation, "the result", strict)
+
+    def _hint(self, annotation: Any, what: str, strict: bool) -> Any:
+        if annotation is UNHINTED:
+            return UNHINTED
+        hint = evaluated(annotation, self._scope, f"{what} of {self._function!r}", strict)
+        return substituted(hint, self._types_by_variable)
 
 
 def read_signature(function: Callable[..., Any], *, follow_wrapped: bool = True) -> inspect.Signature:

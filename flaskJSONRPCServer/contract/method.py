@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import RegistrationError
 from .checks import ParameterChecks
-from .hints import UNHINTED, hint_of_result, hints_of
+from .hints import UNHINTED, HintReader
 from .options import MethodOptions
 
 if TYPE_CHECKING:
@@ -69,12 +69,13 @@ def contract_of(
             ``validate``, and the result only with ``validate_result``.
     """
     strict = bool(options.validate)
-    hints = hints_of(function, parameters, strict=strict)
+    reader = HintReader(function)
+    hints = reader.of_parameters(parameters, strict=strict)
     types = {name: hinted_type(hint, f"parameter {name!r} of {function!r}", strict) for name, hint in hints.items()}
     usable = {name: hinted for name, hinted in types.items() if hinted is not None}
     # A result need not be of a type that pydantic knows: the user's own JSON backend may write it.
     is_checked = bool(options.validate_result)
-    hint = hint_of_result(function, strict=is_checked)
+    hint = reader.of_result(strict=is_checked)
     result = None if hint is UNHINTED else hinted_type(hint, f"the result of {function!r}", is_checked)
     checks = ParameterChecks(parameters, usable) if usable and options.validate else None
     return Contract(function, tuple(parameters), usable, result, options, registered, checks, has_own_forms)
