@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -12,6 +11,7 @@ from typing import Any, Final, TypeVar
 
 from ..errors import RegistrationError
 from ..sansio_jsonrpc import JsonRpcApplicationError
+from .hints import scope_of
 from .layers import layers_of
 
 __all__ = ["DECLARED", "DeclaredError", "declared_errors", "raises"]
@@ -82,7 +82,8 @@ def declared_errors(
     """
     layers = list(layers_of(function))
     by_decorator = [error for layer in layers for error in getattr(layer, DECLARED, ())]
-    scopes = [scope_of(layer) for layer in layers if isinstance(layer, FunctionType)]
+    functions = [layer for layer in layers if isinstance(layer, FunctionType)]
+    scopes = [{**globals_, **local} for globals_, local in map(scope_of, functions)]
     by_docstring = [
         error
         for text in raises
@@ -113,15 +114,6 @@ def merged(
 ) -> tuple[type[JsonRpcApplicationError], ...]:
     """Return the errors in order, each once."""
     return tuple(dict.fromkeys([*first, *second]))
-
-
-def scope_of(function: FunctionType) -> Mapping[str, Any]:
-    """Return the names that a function can use: its globals, and the variables of the functions around it."""
-    scope = dict(function.__globals__)
-    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-        with contextlib.suppress(ValueError):  # the variable has no value yet
-            scope[name] = cell.cell_contents
-    return scope
 
 
 def error_named(name: str, scopes: Iterable[Mapping[str, Any]]) -> type[JsonRpcApplicationError] | None:

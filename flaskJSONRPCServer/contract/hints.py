@@ -6,6 +6,7 @@ forward references) is evaluated where the function was defined.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import sys
 import types
@@ -17,7 +18,7 @@ from typing import Any
 from ..errors import RegistrationError
 from .layers import attribute_of, layers_of
 
-__all__ = ["UNHINTED", "HintReader", "read_signature"]
+__all__ = ["UNHINTED", "HintReader", "read_signature", "scope_of"]
 
 UNHINTED = Parameter.empty
 """The hint of a parameter or a result that has none."""
@@ -32,7 +33,8 @@ class HintReader:
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self._function = function
-        self._scope = scope_of(function)
+        below = function_below(function)
+        self._scope = ({}, {}) if below is None else scope_of(below)
         self._types_by_variable = types_of_instance(function)
 
     def of_parameters(self, parameters: Iterable[Parameter], *, strict: bool) -> dict[str, Any]:
@@ -89,15 +91,14 @@ def function_below(function: Any) -> types.FunctionType | None:
     return below if isinstance(below, types.FunctionType) else None
 
 
-def scope_of(function: Callable[..., Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def scope_of(function: types.FunctionType) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     """Return the globals of a function, and the names that its closure and its type parameters add."""
-    below = function_below(function)
-    if below is None:
-        return {}, {}
-    names = dict(zip(below.__code__.co_freevars, below.__closure__ or (), strict=True))
-    local = {name: cell.cell_contents for name, cell in names.items() if has_contents(cell)}
-    local.update({parameter.__name__: parameter for parameter in getattr(below, "__type_params__", ())})
-    return below.__globals__, local
+    local: dict[str, Any] = {}
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        with contextlib.suppress(ValueError):  # the variable has no value yet
+            local[name] = cell.cell_contents
+    local.update({parameter.__name__: parameter for parameter in getattr(function, "__type_params__", ())})
+    return function.__globals__, local
 
 
 def types_of_instance(function: Any) -> dict[Any, Any]:
@@ -123,14 +124,6 @@ def substituted(hint: Any, types_by_variable: Mapping[Any, Any]) -> Any:
     if isinstance(hint, type) or not any(variable in types_by_variable for variable in variables):
         return hint
     return hint[tuple(types_by_variable.get(variable, variable) for variable in variables)]
-
-
-def has_contents(cell: types.CellType) -> bool:
-    try:
-        cell.cell_contents  # noqa: B018  an empty cell raises
-    except ValueError:
-        return False
-    return True
 
 
 def evaluated(annotation: Any, scope: tuple[Mapping[str, Any], Mapping[str, Any]], what: str, strict: bool) -> Any:
