@@ -21,7 +21,7 @@ DECLARED: Final = "__rpc_errors__"
 
 _DOTTED_NAME: Final = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 
-_NO_DESCRIPTIONS: Final[Mapping[str, str]] = {}
+_NONE_DOCUMENTED: Final[Mapping[str, str]] = {}
 
 _Declarer = TypeVar("_Declarer")
 
@@ -70,15 +70,15 @@ def raises(*errors: type[JsonRpcApplicationError]) -> Callable[[_Declarer], _Dec
 
 
 def declared_errors(
-    function: Callable[..., Any], raises: Iterable[str] = (), descriptions: Mapping[str, str] = _NO_DESCRIPTIONS
+    function: Callable[..., Any], documented: Mapping[str, str] = _NONE_DOCUMENTED
 ) -> tuple[DeclaredError, ...]:
     """Return the errors that a function declares, each once: those of :func:`raises`, then those of its docstring.
 
     Args:
         function: Any callable: also a partial, a method, a decorated function.
-        raises: The names in the Raises section of its docstring, such as ``NotFoundError`` or ``errors.NotFoundError``.
-            A name that means no subclass of JsonRpcApplicationError with a code is ignored.
-        descriptions: The descriptions there, by name. They take precedence over the docstring of the class.
+        documented: The descriptions in the Raises section of its docstring, by name, such as ``NotFoundError`` or
+            ``errors.NotFoundError``. A name that means no subclass of JsonRpcApplicationError with a code is ignored. A
+            description that is not empty takes precedence over the docstring of the class.
     """
     layers = list(layers_of(function))
     by_decorator = [error for layer in layers for error in getattr(layer, DECLARED, ())]
@@ -86,11 +86,11 @@ def declared_errors(
     scopes = [{**globals_, **local} for globals_, local in map(scope_of, functions)]
     by_docstring = [
         error
-        for text in raises
+        for text in documented
         for name in _DOTTED_NAME.findall(text)
         if (error := error_named(name, scopes)) is not None
     ]
-    texts = {error_named(name, scopes): text for name, text in descriptions.items() if text}
+    texts = {error_named(name, scopes): text for name, text in documented.items() if text}
     return tuple(description_of(error, texts.get(error, "")) for error in merged(by_decorator, by_docstring))
 
 
