@@ -16,6 +16,7 @@ from pydantic_core import (
 
 from ..errors import RegistrationError
 from .core_schemas import failing_fast
+from .integers import with_all_integers, with_integer_at
 from .mismatches import json_path
 from .reading import for_reading
 from .structs import StructAdapter, adapter_with_structs
@@ -206,26 +207,6 @@ def with_integers(value: Any, errors: Sequence[dict[str, Any]]) -> Any:
     for path in paths:
         value = with_integer_at(value, path)
     return value
-
-
-def with_integer_at(value: Any, path: Sequence[str | int]) -> Any:
-    if not path:
-        return int(value) if type(value) is float and value.is_integer() else value
-    old = value[path[0]]
-    new = with_integer_at(old, path[1:])
-    if new is old:
-        return value
-    changed = value.copy()
-    changed[path[0]] = new
-    return changed
-
-
-def with_all_integers(value: Any) -> Any:
-    if type(value) is float:
-        return int(value) if value.is_integer() else value
-    if isinstance(value, dict):
-        return {key: with_all_integers(item) for key, item in value.items()}
-    return [with_all_integers(item) for item in value] if isinstance(value, list) else value
 
 
 def is_native(schema: Any) -> bool:
