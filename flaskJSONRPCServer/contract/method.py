@@ -42,11 +42,6 @@ class Contract:
     checks: ParameterChecks | None
     has_own_forms: Callable[[], bool]
 
-    @property
-    def writes_result(self) -> bool:
-        """Whether the hint of the result says more than the result does, or the result is checked."""
-        return self.result is not None and (not self.result.is_native or bool(self.options.validate_result))
-
 
 def contract_of(
     function: Callable[..., Any],
