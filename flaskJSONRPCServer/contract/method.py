@@ -72,17 +72,17 @@ def contract_of(
     is_checked = bool(options.validate_result)
     hint = reader.of_result(strict=is_checked)
     result = None if hint is UNHINTED else hinted_type(hint, f"the result of {function!r}", is_checked)
-    checks = ParameterChecks(parameters, usable) if usable and options.validate else None
+    checks = ParameterChecks(parameters, usable) if usable and strict else None
     return Contract(function, tuple(parameters), usable, result, options, registered, checks, has_own_forms)
 
 
-def hinted_type(hint: Any, what: str, strict: bool) -> HintedType | None:
-    """Return the type of a hint; None if it is unusable and need not be used."""
+def hinted_type(hint: Any, what: str, is_checked: bool) -> HintedType | None:
+    """Return the type of a hint; None if it is unusable and need not be used, because no value is checked."""
     from .types import HintedType  # it imports pydantic, which functions without hints do not need
 
     try:
-        return HintedType(hint, what)
+        return HintedType(hint, what, is_checked=is_checked)
     except RegistrationError:
-        if strict:
+        if is_checked:
             raise
         return None

@@ -56,11 +56,12 @@ class HintedType:
     Args:
         hint: The hint, without text.
         what: The parameter or result, for the message of an error.
+        is_checked: Whether values are checked against it. If not, it only describes and writes them.
 
     Attributes:
         adapter: pydantic's view of the hint.
         check: Returns a value of the type from a JSON value, in the quickest way. It may refuse a float that is an
-            integer; after an exception, :meth:`checked` decides.
+            integer; after an exception, :meth:`checked` decides. Without ``is_checked`` there are neither.
         hint: The hint.
         is_native: Whether it has only types that JSON has too.
 
@@ -72,15 +73,16 @@ class HintedType:
 
     check: Callable[[Any], Any]
 
-    def __init__(self, hint: Any, what: str) -> None:
+    def __init__(self, hint: Any, what: str, *, is_checked: bool = True) -> None:
         self.hint = hint
         self.adapter = adapter_of(hint, what)
         schema = self.adapter.core_schema
         self.is_native = is_native(schema)
         # Not prebuilt: pydantic would take what the models have already, without our changes.
-        reading = for_reading(schema)
-        self._validate = SchemaValidator(reading, _use_prebuilt=False).validate_python
-        self.check = SchemaValidator(failing_fast(reading), _use_prebuilt=False).validate_python
+        if is_checked:
+            reading = for_reading(schema)
+            self._validate = SchemaValidator(reading, _use_prebuilt=False).validate_python
+            self.check = SchemaValidator(failing_fast(reading), _use_prebuilt=False).validate_python
         config = core_schema.CoreConfig(ser_json_inf_nan="constants")
         self._serializer = SchemaSerializer(for_writing(schema), config, _use_prebuilt=False)
 
