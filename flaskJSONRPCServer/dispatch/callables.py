@@ -138,17 +138,19 @@ BindingPlan = SignaturePlan | DecoratedPlan
 """A plan that binds the parameters of calls."""
 
 
-def plan_of(function: Function, magic_name: str) -> BindingPlan:
+def plan_of(function: Function, magic_name: str, parameters: list[Parameter] | None = None) -> BindingPlan:
     """Return the call plan of a function, made from the signature of the outermost callable.
 
     Args:
         function: Any callable. A built-in without a signature takes any parameters.
         magic_name: The name of the magic parameter, which the server passes if the function has it.
+        parameters: Its :func:`parameters_of`, if they have been read already.
 
     Raises:
         RegistrationError: No call could ever succeed; the message says why.
     """
-    inner, outer = parameters_of(function), parameters_of(function, follow_wrapped=False)
+    inner = parameters_of(function) if parameters is None else parameters
+    outer = parameters_of(function, follow_wrapped=False)
     bound_names = names_bound_in(function)
     functions = decorated_functions(function)
     if not functions:

@@ -90,8 +90,10 @@ class Registrar:
         names = tuple(map(checked_name, dict.fromkeys([main_name, *aliases])))
         formatted = self._format_path(checked_path(path))
         limits = None if rate_limit is None else registered_rule(formatted, main_name, checked_limits(rate_limit))
-        plan = plan_of(function, self._settings.magicVarForDispatcher)
-        contract = contract_of(function, self._client_parameters(function), options, registered, self._has_own_forms)
+        parameters, magic_name = parameters_of(function), self._settings.magicVarForDispatcher
+        plan = plan_of(function, magic_name, parameters)
+        from_client = [parameter for parameter in parameters if parameter.name != magic_name]
+        contract = contract_of(function, from_client, options, registered, self._has_own_forms)
         caller = self._caller_of(function)
         return [
             Route(
@@ -112,10 +114,6 @@ class Registrar:
 
     def _defaults(self) -> MethodOptions:
         return MethodOptions(validate=self._settings.validate, validate_result=self._settings.validateResult)
-
-    def _client_parameters(self, function: Function) -> list[inspect.Parameter]:
-        magic_name = self._settings.magicVarForDispatcher
-        return [parameter for parameter in parameters_of(function) if parameter.name != magic_name]
 
     def instance_routes(
         self,
