@@ -24,7 +24,7 @@ from .locks import lock_key
 from .rate_limits.plan import limits_of, registered_rule
 from .routes import Route, format_path
 
-__all__ = ["Registrar", "aliases_of", "checked_name", "checked_path", "methods_of", "names_of", "public_methods"]
+__all__ = ["Registrar", "aliases_of", "checked_name", "methods_of", "names_of", "public_methods"]
 
 Function = Callable[..., Any]
 
