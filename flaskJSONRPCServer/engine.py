@@ -35,7 +35,7 @@ from .dispatch.overrides import Overrides, json_limits, replacement
 from .dispatch.pipeline import Pipeline, Steps
 from .dispatch.rate_limits.limiter import RateLimiter
 from .dispatch.rate_limits.server import ServerRateLimits
-from .dispatch.registration import Registrar, checked_name, checked_path
+from .dispatch.registration import Registrar, checked_name
 from .dispatch.remote import RemoteCalls
 from .dispatch.rendering import Renderer
 from .dispatch.routes import Backends, Route, Router, format_path
@@ -248,7 +248,7 @@ class Engine:
         cls, error = checked_exception(exception), checked_error(code, message, data)
         if path is None and name is not None:
             raise RegistrationError(f"name={name!r} without a path is refused: give path= too, '' for the root")
-        formatted = None if path is None else self._format_path(checked_path(path))
+        formatted = None if path is None else self.registrar.formatted(path)
         self.facts.exceptions.add(cls, error, formatted, None if name is None else checked_name(name))
         self.documents.forget()
 
@@ -277,7 +277,7 @@ class Engine:
             RegistrationError: It is no middleware, or the path is invalid.
         """
         checked = checked_middleware(middleware)
-        self._middleware.add(checked, None if path is None else self._format_path(checked_path(path)))
+        self._middleware.add(checked, None if path is None else self.registrar.formatted(path))
         self.rebuild()
 
     def with_default_backends(self, route: Route) -> Route:

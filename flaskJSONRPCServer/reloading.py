@@ -21,7 +21,7 @@ from .contract.options import MethodOptions
 from .dispatch.facade import ServerFacade
 from .dispatch.locks import lock_key
 from .dispatch.rate_limits.plan import registered_rule
-from .dispatch.registration import aliases_of, public_methods
+from .dispatch.registration import aliases_of, methods_of, names_of, public_methods
 from .dispatch.routes import Route, RouteTable
 from .engine import Engine
 from .errors import BreakingChangeError, RegistrationError, unknown_name
@@ -228,24 +228,21 @@ class Reloader:
         return self._change_of_instance(entry, dispatcher)
 
     def _change_of_function(self, entry: Entry, function: Callable[..., Any]) -> Change:
-        table = self._engine.router.table
+        table, registrar = self._engine.router.table, self._engine.registrar
         name = entry.name or (entry.attribute if entry.script else None)
-        routes = self._engine.registrar.function_routes(function, path=entry.path, name=name)
-        replaced = table.find(routes[0].path, routes[0].name)
-        if replaced is not None and registered_options(replaced) != MethodOptions():
-            routes = self._engine.registrar.function_routes(
-                function, path=entry.path, name=name, options=registered_options(replaced)
-            )
+        main_name, *_ = names_of(function, name)
+        replaced = table.find(registrar.formatted(entry.path), main_name)
+        options = registered_options(replaced)
+        routes = registrar.function_routes(function, path=entry.path, name=name, options=options)
         gone = set() if replaced is None else aliases_beside(replaced, table)
         return Change(
             [self._inherit_options(route, table.find(route.path, route.name) or replaced) for route in routes], gone
         )
 
     def _change_of_instance(self, entry: Entry, instance: Any) -> Change:
-        table = self._engine.router.table
-        routes = self._engine.registrar.instance_routes(instance, path=entry.path)
-        path = routes[0].path
-        names = {route.name for route in routes}
+        table, registrar = self._engine.router.table, self._engine.registrar
+        names = {name for own_name, method in methods_of(instance) for name in names_of(method, own_name)}
+        path = registrar.formatted(entry.path)
         others = [route for route in table.routes() if route.path == path]
         old = [
             route
@@ -253,10 +250,7 @@ class Reloader:
             for route in routes_of(owner, others)
         ]
         sibling = old[0] if old else None
-        if sibling is not None and registered_options(sibling) != MethodOptions():
-            routes = self._engine.registrar.instance_routes(
-                instance, path=entry.path, options=registered_options(sibling)
-            )
+        routes = registrar.instance_routes(instance, path=entry.path, options=registered_options(sibling))
         return Change(
             [self._inherit_options(route, table.find(path, route.name) or sibling) for route in routes],
             {(route.path, route.name) for route in old},
@@ -342,9 +336,9 @@ def undone_on_failure(*, enabled: bool) -> Iterator[ExitStack]:
         undo.pop_all()
 
 
-def registered_options(route: Route) -> MethodOptions:
-    """Return the options of a route's registration, which its newer version inherits."""
-    return MethodOptions() if route.contract is None else route.contract.registered
+def registered_options(route: Route | None) -> MethodOptions:
+    """Return the options of a route's registration, which its newer version inherits; none without a route."""
+    return MethodOptions() if route is None or route.contract is None else route.contract.registered
 
 
 def checked_list(api: Any) -> list[Any]:

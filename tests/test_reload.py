@@ -757,6 +757,27 @@ def test_reload_keeps_the_options_of_the_registration(server, script):
     assert result_of(server.getWSGI(), "add", ["unchecked"]) == "unchecked"
 
 
+UNCHECKED = """
+def show(value: "Missing"): return ["{version}", value]
+class Api:
+    def show(self, value: "Missing"): return ["{version}", value]
+"""
+
+
+@pytest.mark.parametrize("is_instance", [False, True])
+def test_hint_that_cannot_be_used_stays_unchecked_after_a_reload(server, script, is_instance):
+    namespace = {}
+    exec(UNCHECKED.format(version="old"), namespace)
+    if is_instance:
+        server.registerInstance(namespace["Api"](), path="/api", validate=False)
+    else:
+        server.registerFunction(namespace["show"], path="/api", validate=False)
+
+    script.write_text(UNCHECKED.format(version="new"), encoding="utf-8")
+    assert server.reload(entry("Api" if is_instance else "show", script, isInstance=is_instance))
+    assert result_of(server.getWSGI(), "show", [1]) == ["new", 1]
+
+
 def test_reload_changes_the_checks_and_the_document(server, script):
     script.write_text(TYPED, encoding="utf-8")
     assert server.reload(entry("add", script))

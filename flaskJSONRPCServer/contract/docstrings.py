@@ -6,21 +6,19 @@ is split here, which takes a tenth of the time and does not import the parser.
 
 from __future__ import annotations
 
-import functools
 import inspect
+import itertools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
+
+from .layers import attribute_of, layers_of
 
 if TYPE_CHECKING:
     from docstring_parser import Docstring
 
 __all__ = ["Documentation", "RaisedError", "documentation_of"]
-
-_MOST_WRAPPERS = 100
-"""An object whose ``__getattr__`` answers every name has an endless chain of ``__wrapped__``."""
 
 _SECTIONS = re.compile(
     r"""
@@ -109,28 +107,11 @@ def documentation_of(function: Any) -> Documentation:
 
 def documented_objects(function: Any) -> Iterator[Any]:
     """Yield the objects whose docstring may document a callable, the outermost first."""
-    for _ in range(_MOST_WRAPPERS):
-        yield function
-        if isinstance(function, functools.partial):
-            function = function.func
-        elif isinstance(function, MethodType):
-            function = function.__func__
-        elif (wrapped := attribute_of(function, "__wrapped__")) is not None:
-            function = wrapped
-        elif is_callable_object(function):
-            yield from documented_objects(type(function).__call__)
-            yield type(function)
-            return
-        else:
-            return
-
-
-def is_callable_object(function: Any) -> bool:
-    """Return whether a callable is an instance of a class that defines ``__call__`` in Python."""
-    if isinstance(function, (FunctionType, type)):
-        return False
-    call = type(function).__call__
-    return isinstance(call, FunctionType) or attribute_of(call, "__wrapped__") is not None
+    layers = list(layers_of(function))
+    yield from layers
+    for layer, below in reversed(list(itertools.pairwise(layers))):
+        if below == attribute_of(layer, "__call__"):
+            yield type(layer)
 
 
 def docstring_of(candidate: Any) -> str:
@@ -145,14 +126,6 @@ def is_generated(cls: type, text: str) -> bool:
     """Return whether the docstring of a class is the signature that ``dataclass`` or ``NamedTuple`` wrote."""
     is_record = hasattr(cls, "__dataclass_fields__") or hasattr(cls, "_fields")
     return is_record and text.startswith(f"{cls.__name__}(") and "\n" not in text
-
-
-def attribute_of(candidate: Any, name: str) -> Any:
-    """Return an attribute; None if it is missing, or if reading it fails."""
-    try:
-        return getattr(candidate, name, None)
-    except Exception:  # noqa: BLE001  a property of a user's class
-        return None
 
 
 def parse_docstring(text: str, *, is_deprecated: bool = False) -> Documentation:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import inspect
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import FunctionType, ModuleType
 from typing import Any, Final, TypeVar
 
 from ..errors import RegistrationError
 from ..sansio_jsonrpc import JsonRpcApplicationError
+from .hints import scope_of
+from .layers import layers_of
 
 __all__ = ["DECLARED", "DeclaredError", "declared_errors", "raises"]
 
@@ -21,7 +21,7 @@ DECLARED: Final = "__rpc_errors__"
 
 _DOTTED_NAME: Final = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 
-_NO_DESCRIPTIONS: Final[Mapping[str, str]] = {}
+_NONE_DOCUMENTED: Final[Mapping[str, str]] = {}
 
 _Declarer = TypeVar("_Declarer")
 
@@ -70,26 +70,27 @@ def raises(*errors: type[JsonRpcApplicationError]) -> Callable[[_Declarer], _Dec
 
 
 def declared_errors(
-    function: Callable[..., Any], raises: Iterable[str] = (), descriptions: Mapping[str, str] = _NO_DESCRIPTIONS
+    function: Callable[..., Any], documented: Mapping[str, str] = _NONE_DOCUMENTED
 ) -> tuple[DeclaredError, ...]:
     """Return the errors that a function declares, each once: those of :func:`raises`, then those of its docstring.
 
     Args:
         function: Any callable: also a partial, a method, a decorated function.
-        raises: The names in the Raises section of its docstring, such as ``NotFoundError`` or ``errors.NotFoundError``.
-            A name that means no subclass of JsonRpcApplicationError with a code is ignored.
-        descriptions: The descriptions there, by name. They take precedence over the docstring of the class.
+        documented: The descriptions in the Raises section of its docstring, by name, such as ``NotFoundError`` or
+            ``errors.NotFoundError``. A name that means no subclass of JsonRpcApplicationError with a code is ignored. A
+            description that is not empty takes precedence over the docstring of the class.
     """
     layers = list(layers_of(function))
     by_decorator = [error for layer in layers for error in getattr(layer, DECLARED, ())]
-    scopes = [scope_of(layer) for layer in layers if isinstance(layer, FunctionType)]
+    functions = [layer for layer in layers if isinstance(layer, FunctionType)]
+    scopes = [{**globals_, **local} for globals_, local in map(scope_of, functions)]
     by_docstring = [
         error
-        for text in raises
+        for text in documented
         for name in _DOTTED_NAME.findall(text)
         if (error := error_named(name, scopes)) is not None
     ]
-    texts = {error_named(name, scopes): text for name, text in descriptions.items() if text}
+    texts = {error_named(name, scopes): text for name, text in documented.items() if text}
     return tuple(description_of(error, texts.get(error, "")) for error in merged(by_decorator, by_docstring))
 
 
@@ -113,34 +114,6 @@ def merged(
 ) -> tuple[type[JsonRpcApplicationError], ...]:
     """Return the errors in order, each once."""
     return tuple(dict.fromkeys([*first, *second]))
-
-
-def layers_of(function: Any) -> Iterator[Any]:
-    """Yield a callable, and the callables inside it: those of partials, methods, objects and decorated functions."""
-    seen: set[int] = set()
-    while function is not None and id(function) not in seen:
-        seen.add(id(function))  # a __wrapped__ may lead back
-        yield function
-        function = inner_of(function)
-
-
-def inner_of(function: Any) -> Any:
-    if isinstance(function, functools.partial):
-        return function.func
-    for attribute in ("__func__", "__wrapped__"):
-        if (inner := getattr(function, attribute, None)) is not None:
-            return inner
-    call = inspect.getattr_static(type(function), "__call__", None)
-    return call if isinstance(call, FunctionType) else None
-
-
-def scope_of(function: FunctionType) -> Mapping[str, Any]:
-    """Return the names that a function can use: its globals, and the variables of the functions around it."""
-    scope = dict(function.__globals__)
-    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-        with contextlib.suppress(ValueError):  # the variable has no value yet
-            scope[name] = cell.cell_contents
-    return scope
 
 
 def error_named(name: str, scopes: Iterable[Mapping[str, Any]]) -> type[JsonRpcApplicationError] | None:

@@ -6,7 +6,7 @@ forward references) is evaluated where the function was defined.
 
 from __future__ import annotations
 
-import functools
+import contextlib
 import re
 import types
 import typing
@@ -16,88 +16,86 @@ from typing import Any
 
 from ..errors import RegistrationError
 from ..inspection import read_signature
+from .layers import attribute_of, layers_of
 
-__all__ = ["UNHINTED", "function_below", "hint_of_result", "hints_of"]
+__all__ = ["UNHINTED", "HintReader", "scope_of"]
 
 UNHINTED = Parameter.empty
-"""The hint of a parameter that has none."""
+"""The hint of a parameter or a result that has none."""
 
 
 _FORWARD_REFERENCE = re.compile(r"ForwardRef\((['\"])(.*?)\1(?:, [^)]*)?\)")
 
 
-def hints_of(function: Callable[..., Any], parameters: Iterable[Parameter], *, strict: bool = True) -> dict[str, Any]:
-    """Return the hints of parameters by name; parameters without a hint are left out.
+class HintReader:
+    """Reads the hints of one function.
 
     Args:
         function: The registered callable.
-        parameters: Its parameters, with their annotations.
-        strict: Whether a hint that cannot be evaluated is an error; it is left out otherwise.
-
-    Raises:
-        RegistrationError: A hint cannot be evaluated; the message names the parameter.
     """
-    scope, types_of_class = scope_of(function), types_of_instance(function)
-    hints = {}
-    for parameter in parameters:
-        if parameter.annotation is not UNHINTED:
-            hint = evaluated(parameter.annotation, scope, f"parameter {parameter.name!r} of {function!r}", strict)
-            if hint is not UNHINTED:
-                hints[parameter.name] = substituted(hint, types_of_class)
-    return hints
 
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        below = function_below(function)
+        self._scope = ({}, {}) if below is None else scope_of(below, classes_of(function))
+        self._types_by_variable = types_of_instance(function)
 
-def hint_of_result(function: Callable[..., Any], *, strict: bool = True) -> Any:
-    """Return the hint of a function's result; :data:`UNHINTED` without one.
+    def of_parameters(self, parameters: Iterable[Parameter], *, strict: bool) -> dict[str, Any]:
+        """Return the hints of parameters by name; parameters without a hint are left out.
 
-    Raises:
-        RegistrationError: The hint cannot be evaluated.
-    """
-    try:
-        annotation = read_signature(function).return_annotation
-    except (TypeError, ValueError):  # a built-in function
-        return UNHINTED
-    if annotation is UNHINTED:
-        return UNHINTED
-    hint = evaluated(annotation, scope_of(function), f"the result of {function!r}", strict)
-    return substituted(hint, types_of_instance(function))
+        Args:
+            parameters: Parameters of the function, with their annotations.
+            strict: Whether a hint that cannot be evaluated is an error; it is left out otherwise.
+
+        Raises:
+            RegistrationError: A hint cannot be evaluated; the message names the parameter.
+        """
+        hints = {p.name: self._hint(p.annotation, f"parameter {p.name!r}", strict) for p in parameters}
+        return {name: hint for name, hint in hints.items() if hint is not UNHINTED}
+
+    def of_result(self, *, strict: bool) -> Any:
+        """Return the hint of the function's result; :data:`UNHINTED` without one.
+
+        Raises:
+            RegistrationError: The hint cannot be evaluated, if ``strict``.
+        """
+        try:
+            annotation = read_signature(self._function).return_annotation
+        except (TypeError, ValueError):  # a built-in function
+            return UNHINTED
+        return self._hint(annotation, "the result", strict)
+
+    def _hint(self, annotation: Any, what: str, strict: bool) -> Any:
+        if annotation is UNHINTED:
+            return UNHINTED
+        hint = evaluated(annotation, self._scope, f"{what} of {self._function!r}", strict)
+        return substituted(hint, self._types_by_variable)
 
 
 def function_below(function: Any) -> types.FunctionType | None:
     """Return the Python function that holds the hints: below partials, methods, callable objects and decorators."""
-    seen = 0
-    while not isinstance(function, types.FunctionType) or hasattr(function, "__wrapped__"):
-        seen += 1
-        if seen > _MOST_WRAPPINGS:
-            return None
-        if isinstance(function, functools.partial):
-            function = function.func
-        elif isinstance(function, types.MethodType):
-            function = function.__func__
-        elif hasattr(function, "__wrapped__"):
-            function = function.__wrapped__
-        elif isinstance(getattr(function, "__call__", None), (types.FunctionType, types.MethodType)):  # noqa: B004
-            function = function.__call__
-        else:
-            return None
-    return function
+    *_, below = layers_of(function)
+    if isinstance(below, type):  # its parameters are those of its __init__
+        below = attribute_of(below, "__init__")
+    return below if isinstance(below, types.FunctionType) else None
 
 
-# A decorator that wraps itself would never end.
-_MOST_WRAPPINGS = 1000
+def scope_of(function: types.FunctionType, classes: Iterable[type] = ()) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Return the globals of a function, and the names that its closure and type parameters add.
 
-
-def scope_of(function: Callable[..., Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the globals of a function, and the names that its closure and its type parameters add."""
-    below = function_below(function)
-    if below is None:
-        return {}, {}
-    names = dict(zip(below.__code__.co_freevars, below.__closure__ or (), strict=True))
-    local = {name: cell.cell_contents for name, cell in names.items() if has_contents(cell)}
-    holders = [cls for cls in classes_of(function) if below.__qualname__ == f"{cls.__qualname__}.{below.__name__}"]
-    for holder in (*holders, below):  # a class `Repo[T]` gives its methods T, which their globals do not have
+    Args:
+        function: The function.
+        classes: The classes that it may be a method of. A class ``Repo[T]`` gives its methods the name T, which their
+            globals do not have.
+    """
+    local: dict[str, Any] = {}
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        with contextlib.suppress(ValueError):  # the variable has no value yet
+            local[name] = cell.cell_contents
+    holders = [cls for cls in classes if function.__qualname__ == f"{cls.__qualname__}.{function.__name__}"]
+    for holder in (*holders, function):
         local.update({parameter.__name__: parameter for parameter in getattr(holder, "__type_params__", ())})
-    return below.__globals__, local
+    return function.__globals__, local
 
 
 def types_of_instance(function: Any) -> dict[Any, Any]:
@@ -129,14 +127,6 @@ def substituted(hint: Any, types_by_variable: Mapping[Any, Any]) -> Any:
     if is_class or not any(variable in types_by_variable for variable in variables):
         return hint
     return hint[tuple(types_by_variable.get(variable, variable) for variable in variables)]
-
-
-def has_contents(cell: types.CellType) -> bool:
-    try:
-        cell.cell_contents  # noqa: B018  an empty cell raises
-    except ValueError:
-        return False
-    return True
 
 
 def evaluated(annotation: Any, scope: tuple[Mapping[str, Any], Mapping[str, Any]], what: str, strict: bool) -> Any:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import RegistrationError
 from .checks import ParameterChecks
-from .hints import UNHINTED, hint_of_result, hints_of
+from .hints import UNHINTED, HintReader
 from .options import MethodOptions
 
 if TYPE_CHECKING:
@@ -42,11 +42,6 @@ class Contract:
     checks: ParameterChecks | None
     has_own_forms: Callable[[], bool]
 
-    @property
-    def writes_result(self) -> bool:
-        """Whether the hint of the result says more than the result does, or the result is checked."""
-        return self.result is not None and (not self.result.is_native or bool(self.options.validate_result))
-
 
 def contract_of(
     function: Callable[..., Any],
@@ -69,24 +64,25 @@ def contract_of(
             ``validate``, and the result only with ``validate_result``.
     """
     strict = bool(options.validate)
-    hints = hints_of(function, parameters, strict=strict)
+    reader = HintReader(function)
+    hints = reader.of_parameters(parameters, strict=strict)
     types = {name: hinted_type(hint, f"parameter {name!r} of {function!r}", strict) for name, hint in hints.items()}
     usable = {name: hinted for name, hinted in types.items() if hinted is not None}
     # A result need not be of a type that pydantic knows: the user's own JSON backend may write it.
     is_checked = bool(options.validate_result)
-    hint = hint_of_result(function, strict=is_checked)
+    hint = reader.of_result(strict=is_checked)
     result = None if hint is UNHINTED else hinted_type(hint, f"the result of {function!r}", is_checked)
-    checks = ParameterChecks(parameters, usable) if usable and options.validate else None
+    checks = ParameterChecks(parameters, usable) if usable and strict else None
     return Contract(function, tuple(parameters), usable, result, options, registered, checks, has_own_forms)
 
 
-def hinted_type(hint: Any, what: str, strict: bool) -> HintedType | None:
-    """Return the type of a hint; None if it is unusable and need not be used."""
+def hinted_type(hint: Any, what: str, is_checked: bool) -> HintedType | None:
+    """Return the type of a hint; None if it is unusable and need not be used, because no value is checked."""
     from .types import HintedType  # it imports pydantic, which functions without hints do not need
 
     try:
-        return HintedType(hint, what)
+        return HintedType(hint, what, is_checked=is_checked)
     except RegistrationError:
-        if strict:
+        if is_checked:
             raise
         return None

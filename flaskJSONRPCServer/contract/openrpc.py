@@ -155,8 +155,8 @@ class MethodObject:
         return {} if self._schemas is None else self._schemas.schema(hinted, mode)
 
     def _errors(self) -> list[DeclaredError]:
-        descriptions = {raised.type_name: raised.description for raised in self._documentation.raises}
-        declared = declared_errors(self._contract.function, descriptions, descriptions)
+        documented = {raised.type_name: raised.description for raised in self._documentation.raises}
+        declared = declared_errors(self._contract.function, documented)
         return list(dict.fromkeys([*declared, *self._method.errors]))
 
     def _example(self, example: Example) -> dict[str, Any]:

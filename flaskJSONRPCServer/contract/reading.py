@@ -57,6 +57,11 @@ def finite(node: Node) -> Any:
     return {"strict": True, "allow_inf_nan": False, **node}
 
 
+def read_by(read: Callable[[Any], Any], mode: Callable[[Node], Any] = lax) -> Callable[[Node], Any]:
+    """Return an adapter for a class whose values a function reads first."""
+    return lambda node: before(mode(node), read)
+
+
 def text_of(cls: type, form: re.Pattern[str], name: str, text: str) -> Callable[[Node], Any]:
     """Return an adapter for a class whose JSON form is a text of this form."""
 
@@ -65,11 +70,7 @@ def text_of(cls: type, form: re.Pattern[str], name: str, text: str) -> Callable[
             return value if form.fullmatch(value) else refuse(f"{name}_parsing", f"Input should be {text} in ISO 8601")
         return value if isinstance(value, cls) else refuse(f"{name}_type", f"Input should be {text}")
 
-    return lambda node: before(lax(node), check)
-
-
-def duration(node: Node) -> Any:
-    return before(lax(node), read_duration)
+    return read_by(check)
 
 
 def read_duration(value: Any) -> Any:
@@ -85,10 +86,6 @@ def read_duration(value: Any) -> Any:
     return value
 
 
-def decimal_number(node: Node) -> Any:
-    return before(lax(node), read_decimal)
-
-
 def read_decimal(value: Any) -> Any:
     if isinstance(value, str) and not re.fullmatch(DECIMAL, value):
         refuse("decimal_parsing", "Input should be a valid decimal")
@@ -97,16 +94,8 @@ def read_decimal(value: Any) -> Any:
     return value
 
 
-def identifier(node: Node) -> Any:
-    return before(lax(node), read_uuid)
-
-
 def read_uuid(value: Any) -> Any:
     return value if isinstance(value, (str, uuid.UUID)) else refuse("uuid_type", "Input should be a string")
-
-
-def base64_bytes(node: Node) -> Any:
-    return before(strict(node), read_bytes)
 
 
 def read_bytes(value: Any) -> Any:
@@ -124,7 +113,7 @@ def array(*classes: type) -> Callable[[Node], Any]:
     def check(value: Any) -> Any:
         return value if isinstance(value, (list, *classes)) else refuse("list_type", "Input should be a valid array")
 
-    return lambda node: before(lax(node), check)
+    return read_by(check)
 
 
 def eager(node: Node) -> Any:
@@ -199,11 +188,15 @@ def listed(values: Any) -> str:
     return " or ".join(map(repr, values))
 
 
+def kept(node: Node) -> Node:
+    """Return the keys of a node that another one in its place has too."""
+    return {key: node[key] for key in ("ref", "metadata") if key in node}
+
+
 def either_form(node: Node) -> Any:
     """Return the node that reads the JSON form, or takes Python's own value."""
-    kept = {key: node[key] for key in ("ref", "metadata") if key in node}
     choices = {"json": node["json_schema"], "python": node["python_schema"]}
-    return {"type": "tagged-union", "choices": choices, "discriminator": form_of, **kept}
+    return {"type": "tagged-union", "choices": choices, "discriminator": form_of, **kept(node)}
 
 
 def form_of(value: Any) -> str:
@@ -211,18 +204,18 @@ def form_of(value: Any) -> str:
 
 
 def strict_form(node: Node) -> Any:
-    kept = {key: node[key] for key in ("ref", "metadata") if key in node}
-    return {**node["strict_schema"], **kept}
+    """Return the node that takes the values of the strict mode only."""
+    return {**node["strict_schema"], **kept(node)}
 
 
 _ADAPTERS: dict[str, Callable[[Node], Any]] = {
     "bool": strict,
-    "bytes": base64_bytes,
+    "bytes": read_by(read_bytes, strict),
     "call": array(tuple),
     "dataclass": lax,
     "date": text_of(datetime.date, _DATE, "date", "a valid date"),
     "datetime": text_of(datetime.datetime, _DATETIME, "datetime", "a valid datetime"),
-    "decimal": decimal_number,
+    "decimal": read_by(read_decimal),
     "deque": array(),
     "dict": dictionary,
     "enum": member,
@@ -239,8 +232,8 @@ _ADAPTERS: dict[str, Callable[[Node], Any]] = {
     "set": array(set, frozenset),
     "str": strict,
     "time": text_of(datetime.time, _TIME, "time", "a valid time"),
-    "timedelta": duration,
+    "timedelta": read_by(read_duration),
     "tuple": array(tuple),
     "typed-dict": lax,
-    "uuid": identifier,
+    "uuid": read_by(read_uuid),
 }

@@ -20,11 +20,10 @@ def result_writer(contract: Contract) -> Callable[[Any], Any] | None:
 
     The function raises :class:`InvalidResultError` if results are checked.
     """
-    if contract.result is None or not contract.writes_result:
+    hinted, is_checked, has_own_forms = contract.result, contract.options.validate_result, contract.has_own_forms
+    if hinted is None or (hinted.is_native and not is_checked):  # JSON has all that the hint says
         return None
     from .types import TypeMismatch, Unwritable
-
-    hinted, is_checked, has_own_forms = contract.result, contract.options.validate_result, contract.has_own_forms
 
     def write(result: Any) -> Any:
         try:

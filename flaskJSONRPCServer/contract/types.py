@@ -16,6 +16,7 @@ from pydantic_core import (
 
 from ..errors import RegistrationError
 from .core_schemas import failing_fast
+from .integers import with_all_integers, with_integer_at
 from .mismatches import json_path
 from .reading import for_reading
 from .structs import StructAdapter, adapter_with_structs
@@ -55,11 +56,12 @@ class HintedType:
     Args:
         hint: The hint, without text.
         what: The parameter or result, for the message of an error.
+        is_checked: Whether values are checked against it. If not, it only describes and writes them.
 
     Attributes:
         adapter: pydantic's view of the hint.
         check: Returns a value of the type from a JSON value, in the quickest way. It may refuse a float that is an
-            integer; after an exception, :meth:`checked` decides.
+            integer; after an exception, :meth:`checked` decides. Without ``is_checked`` there are neither.
         hint: The hint.
         is_native: Whether it has only types that JSON has too.
 
@@ -71,15 +73,16 @@ class HintedType:
 
     check: Callable[[Any], Any]
 
-    def __init__(self, hint: Any, what: str) -> None:
+    def __init__(self, hint: Any, what: str, *, is_checked: bool = True) -> None:
         self.hint = hint
         self.adapter = adapter_of(hint, what)
         schema = self.adapter.core_schema
         self.is_native = is_native(schema)
         # Not prebuilt: pydantic would take what the models have already, without our changes.
-        reading = for_reading(schema)
-        self._validate = SchemaValidator(reading, _use_prebuilt=False).validate_python
-        self.check = SchemaValidator(failing_fast(reading), _use_prebuilt=False).validate_python
+        if is_checked:
+            reading = for_reading(schema)
+            self._validate = SchemaValidator(reading, _use_prebuilt=False).validate_python
+            self.check = SchemaValidator(failing_fast(reading), _use_prebuilt=False).validate_python
         config = core_schema.CoreConfig(ser_json_inf_nan="constants")
         self._serializer = SchemaSerializer(for_writing(schema), config, _use_prebuilt=False)
 
@@ -206,26 +209,6 @@ def with_integers(value: Any, errors: Sequence[dict[str, Any]]) -> Any:
     for path in paths:
         value = with_integer_at(value, path)
     return value
-
-
-def with_integer_at(value: Any, path: Sequence[str | int]) -> Any:
-    if not path:
-        return int(value) if type(value) is float and value.is_integer() else value
-    old = value[path[0]]
-    new = with_integer_at(old, path[1:])
-    if new is old:
-        return value
-    changed = value.copy()
-    changed[path[0]] = new
-    return changed
-
-
-def with_all_integers(value: Any) -> Any:
-    if type(value) is float:
-        return int(value) if value.is_integer() else value
-    if isinstance(value, dict):
-        return {key: with_all_integers(item) for key, item in value.items()}
-    return [with_all_integers(item) for item in value] if isinstance(value, list) else value
 
 
 def is_native(schema: Any) -> bool:

@@ -7,9 +7,10 @@ import re
 import traceback
 from collections.abc import Callable
 from inspect import Parameter
-from types import CodeType, FunctionType, MappingProxyType, MethodType
+from types import CodeType, FunctionType, MethodType
 from typing import Any
 
+from ..contract.layers import choices_of, layers_of
 from ..errors import RegistrationError
 from ..inspection import read_annotations, read_signature
 from ..sansio_jsonrpc import JsonRpcInvalidParamsError
@@ -137,17 +138,19 @@ BindingPlan = SignaturePlan | DecoratedPlan
 """A plan that binds the parameters of calls."""
 
 
-def plan_of(function: Function, magic_name: str) -> BindingPlan:
+def plan_of(function: Function, magic_name: str, parameters: list[Parameter] | None = None) -> BindingPlan:
     """Return the call plan of a function, made from the signature of the outermost callable.
 
     Args:
         function: Any callable. A built-in without a signature takes any parameters.
         magic_name: The name of the magic parameter, which the server passes if the function has it.
+        parameters: Its :func:`parameters_of`, if they have been read already.
 
     Raises:
         RegistrationError: No call could ever succeed; the message says why.
     """
-    inner, outer = parameters_of(function), parameters_of(function, follow_wrapped=False)
+    inner = parameters_of(function) if parameters is None else parameters
+    outer = parameters_of(function, follow_wrapped=False)
     bound_names = names_bound_in(function)
     functions = decorated_functions(function)
     if not functions:
@@ -206,19 +209,14 @@ def called_function(function: Any) -> tuple[FunctionType | None, int]:
 
     The function is None if it is not written in Python.
     """
-    bound = 0
-    while not isinstance(function, FunctionType):
-        if isinstance(function, functools.partial):
-            bound += len(function.args)
-            function = function.func
-        elif isinstance(function, MethodType):
-            bound += 1
-            function = function.__func__
-        elif isinstance(getattr(function, "__call__", None), (FunctionType, MethodType)):  # noqa: B004  its value is used
-            function = function.__call__
-        else:
-            return None, bound
-    return function, bound
+    layers = list(layers_of(function, follow_wrapped=False))
+    called = layers[-1]
+    return called if isinstance(called, FunctionType) else None, sum(map(bound_by, layers))
+
+
+def bound_by(layer: Any) -> int:
+    """Return the number of arguments that a partial or a method passes before those of a call."""
+    return len(layer.args) if isinstance(layer, functools.partial) else isinstance(layer, MethodType)
 
 
 def names_bound_in(function: Function) -> frozenset[str]:
@@ -237,8 +235,7 @@ def decorated_functions(function: Function) -> list[Function]:
     """
     functions: list[Function] = []
     while (wrapped := wrapped_by(function)) is not None:
-        if isinstance(choice := getattr(function, "registry", None), MappingProxyType):
-            functions += choice.values()
+        functions += choices_of(function)
         function = wrapped
         functions.append(called_function(wrapped)[0] or wrapped)
     return [candidate for candidate in functions if hasattr(candidate, "__qualname__")]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 from collections.abc import Callable, Iterator
-from types import MappingProxyType, MethodType
 from typing import Any
 
+from ..contract.layers import attribute_of, choices_of, layers_of
 from ..runtime.event_loop import EventLoopEndedError, EventLoopThread, LoopCall
 from ..runtime.stats import Stats
 from .deadlines import current_deadline, deadline_exception, remaining_s
@@ -86,27 +85,12 @@ class CoroutineCaller:
 
 def is_asynchronous(function: Function) -> bool:
     """Return whether a callable is a coroutine function, or decorates one."""
-    return any(map(inspect.iscoroutinefunction, layers_of(function)))
+    return any(map(inspect.iscoroutinefunction, callables_in(function)))
 
 
-def layers_of(function: Any) -> Iterator[Any]:
-    """Yield a callable and those below it: in a partial, a bound method, and by ``functools.wraps``.
-
-    The functions that ``functools.singledispatch`` chooses from are among them.
-    """
-    seen: set[int] = set()
-    while function is not None and id(function) not in seen:
-        seen.add(id(function))
-        yield function
-        yield type(function).__call__
-        if isinstance(choice := getattr(function, "registry", None), MappingProxyType):
-            yield from choice.values()
-        function = layer_below(function)
-
-
-def layer_below(function: Any) -> Any:
-    if isinstance(function, functools.partial):
-        return function.func
-    if isinstance(function, MethodType):
-        return function.__func__
-    return getattr(function, "__wrapped__", None)
+def callables_in(function: Function) -> Iterator[Any]:
+    """Yield the callables of which one is a coroutine function if a callable is asynchronous."""
+    for layer in layers_of(function):
+        yield layer
+        yield attribute_of(type(layer), "__call__")  # a decorator may be an object, with its function below it
+        yield from choices_of(layer)

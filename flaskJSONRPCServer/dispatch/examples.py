@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from ..contract.integers import with_all_integers
 from ..contract.options import Example
 from ..errors import ExampleError
 from ..sansio_jsonrpc import Codec, JsonRpcException
@@ -58,15 +59,6 @@ def fault_of(route: Route, example: Example, execution: Execution, codec: Codec)
 def as_json(value: Any, codec: Codec) -> str:
     """Return a value as JSON in one form, so that equal values give equal texts."""
     try:
-        return json.dumps(with_integers(json.loads(codec.dumps(value))), sort_keys=True)
+        return json.dumps(with_all_integers(json.loads(codec.dumps(value))), sort_keys=True)
     except JsonRpcException:  # no JSON, so the call would have failed
         return repr(value)
-
-
-def with_integers(value: Any) -> Any:
-    """Return a JSON value with integers in the place of floats without a fraction, which JSON does not tell apart."""
-    if isinstance(value, float):
-        return int(value) if value.is_integer() else value
-    if isinstance(value, dict):
-        return {key: with_integers(item) for key, item in value.items()}
-    return [with_integers(item) for item in value] if isinstance(value, list) else value

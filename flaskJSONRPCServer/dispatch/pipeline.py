@@ -368,13 +368,10 @@ class Pipeline:
     def _get(self, exchange: Exchange, endpoint: Endpoint, route: Route) -> Response:
         if self.steps.limiter is not None:
             self.steps.limiter.admit(exchange, endpoint, route)
-        if route is endpoint.built_in and endpoint.path == "/" and self.steps.discovery is not None:
-            return self._server_document(self.steps.discovery, exchange)
+        if route is endpoint.built_in and self.steps.discovery is not None:
+            return self._get_document(self.steps.discovery, exchange, endpoint.path)
         if self._auth is not None:
             self._authorise(self._auth, exchange, endpoint.path, route.name)
-        if route is endpoint.built_in and self.steps.discovery is not None:
-            document = self.steps.discovery.document(exchange, endpoint.path)
-            return document_response(document, exchange, self.steps.renderer)
         self._guard.check_get(exchange.head, is_shared=route.allows_cross_site_get)
         if route.output_format is None:
             raise Forbidden("this method takes no GET; POST a JSON-RPC request")
@@ -388,6 +385,13 @@ class Pipeline:
         exchange.outgoing.headers["Cache-Control"] = "no-store"
         call = JsonRpcRequest(route.name, values, id=None)
         return steps.renderer.render(steps.answerer.answer_message(call, endpoint, exchange), exchange)
+
+    def _get_document(self, discovery: Discovery, exchange: Exchange, path: str) -> Response:
+        if path == "/":
+            return self._server_document(discovery, exchange)
+        if self._auth is not None:
+            self._authorise(self._auth, exchange, path, DISCOVER)
+        return document_response(discovery.document(exchange, path), exchange, self.steps.renderer)
 
     def _authorise(self, auth: Callable[..., Any], exchange: Exchange, path: str, method: str | None) -> None:
         """Call ``auth``, before the body is read.

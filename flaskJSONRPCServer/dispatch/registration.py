@@ -15,6 +15,7 @@ from ..contract.method import contract_of
 from ..contract.options import MethodOptions, declared_options
 from ..errors import RegistrationError, SettingsError
 from ..http import jsonp
+from ..runtime.function_sources import without_partials
 from ..settings import Settings
 from .callables import parameters_of, plan_of
 from .checked_plan import CheckedPlan
@@ -23,7 +24,7 @@ from .locks import lock_key
 from .rate_limits.plan import limits_of, registered_rule
 from .routes import Route, format_path
 
-__all__ = ["Registrar", "aliases_of", "checked_name", "checked_path", "public_methods"]
+__all__ = ["Registrar", "aliases_of", "checked_name", "methods_of", "names_of", "public_methods"]
 
 Function = Callable[..., Any]
 
@@ -81,16 +82,13 @@ class Registrar:
             MissingExtraError: The function has a rate limit, and ``limits`` is not installed.
             RegistrationError: The function cannot be registered; the message says why.
         """
-        refuse_uncallable(function)
+        names, formatted = names_of(function, name), self.formatted(path)
         registered, options = options, options.over(declared_options(function)).over(self._defaults())
-        chosen = options.name if name is None else name
-        main_name = own_name(function) if chosen is None else chosen
-        aliases = [*aliases_of(function), *listed_aliases("alias", options.alias, function)]
-        names = tuple(map(checked_name, dict.fromkeys([main_name, *aliases])))
-        formatted = self._format_path(checked_path(path))
-        limits = None if rate_limit is None else registered_rule(formatted, main_name, checked_limits(rate_limit))
-        plan = plan_of(function, self._settings.magicVarForDispatcher)
-        contract = contract_of(function, self._client_parameters(function), options, registered, self._has_own_forms)
+        limits = None if rate_limit is None else registered_rule(formatted, names[0], checked_limits(rate_limit))
+        parameters, magic_name = parameters_of(function), self._settings.magicVarForDispatcher
+        plan = plan_of(function, magic_name, parameters)
+        from_client = [parameter for parameter in parameters if parameter.name != magic_name]
+        contract = contract_of(function, from_client, options, registered, self._has_own_forms)
         caller = self._caller_of(function)
         return [
             Route(
@@ -109,12 +107,16 @@ class Registrar:
             for route_name in names
         ]
 
+    def formatted(self, path: Any) -> str:
+        """Return a path prefix with a slash at both ends.
+
+        Raises:
+            RegistrationError: No URL can have it; the message says why.
+        """
+        return self._format_path(checked_path(path))
+
     def _defaults(self) -> MethodOptions:
         return MethodOptions(validate=self._settings.validate, validate_result=self._settings.validateResult)
-
-    def _client_parameters(self, function: Function) -> list[inspect.Parameter]:
-        magic_name = self._settings.magicVarForDispatcher
-        return [parameter for parameter in parameters_of(function) if parameter.name != magic_name]
 
     def instance_routes(
         self,
@@ -137,23 +139,11 @@ class Registrar:
         Raises:
             RegistrationError: A class, a module, a function, or an object without public methods.
         """
-        if inspect.isroutine(instance) or isinstance(instance, functools.partial):
-            raise RegistrationError(f"{instance!r} is a function; register it with registerFunction")
-        if isinstance(instance, (type, types.ModuleType)):
-            raise RegistrationError(f"{instance!r} is not an instance; create one and register that")
-        methods = [(name, method) for name, method in public_methods(instance) if not declared_options(method).hidden]
-        if not methods:
-            raise RegistrationError(f"{instance!r} has no public method to register")
         routes = [
             self.function_routes(
-                method,
-                path=path,
-                fallback=fallback,
-                name=declared_options(method).name or name,
-                rate_limit=rate_limit,
-                options=options,
+                method, path=path, fallback=fallback, name=name, rate_limit=rate_limit, options=options
             )
-            for name, method in methods
+            for name, method in methods_of(instance)
         ]
         return [route for method_routes in routes for route in method_routes]
 
@@ -162,6 +152,41 @@ class Registrar:
             return checked_output_format(fallback)
         allowed = self._settings.fallback if fallback is None else fallback
         return jsonp.DEFAULT_FORMAT if allowed else None
+
+
+def names_of(function: Any, name: str | None = None) -> tuple[str, ...]:
+    """Return the names of a function in requests: its name, then its aliases.
+
+    Args:
+        function: Any callable, except a class or a generator function.
+        name: Its name; None for the one that its decorator declares, or else its own.
+
+    Raises:
+        RegistrationError: It cannot be registered, or not by these names; the message says why.
+    """
+    refuse_uncallable(function)
+    declared = declared_options(function)
+    chosen = declared.name if name is None else name
+    main_name = own_name(function) if chosen is None else chosen
+    aliases = [*aliases_of(function), *listed_aliases("alias", declared.alias, function)]
+    return tuple(map(checked_name, dict.fromkeys([main_name, *aliases])))
+
+
+def methods_of(instance: Any) -> list[tuple[str, Function]]:
+    """Return the methods of an instance to register, with their names.
+
+    Raises:
+        RegistrationError: A class, a module, a function, or an object without public methods.
+    """
+    if inspect.isroutine(instance) or isinstance(instance, functools.partial):
+        raise RegistrationError(f"{instance!r} is a function; register it with registerFunction")
+    if isinstance(instance, (type, types.ModuleType)):
+        raise RegistrationError(f"{instance!r} is not an instance; create one and register that")
+    methods = [(name, method, declared_options(method)) for name, method in public_methods(instance)]
+    chosen = [(declared.name or name, method) for name, method, declared in methods if not declared.hidden]
+    if not chosen:
+        raise RegistrationError(f"{instance!r} has no public method to register")
+    return chosen
 
 
 def refuse_uncallable(function: Any) -> None:
@@ -184,9 +209,7 @@ def refuse_uncallable(function: Any) -> None:
 
 
 def own_name(function: Function) -> str:
-    while isinstance(function, functools.partial):
-        function = function.func
-    name: str = getattr(function, "__name__", "")
+    name: str = getattr(without_partials(function), "__name__", "")
     if not name.isidentifier():
         raise RegistrationError(f"{function!r} has no name of its own; give name=...")
     return name

@@ -9,11 +9,11 @@ from typing import Any, ParamSpec, TypeVar
 from .concurrency import (
     in_native_thread,
     is_patched,
-    make_event,
     release_event_loop,
     spawn_in_hub,
     start_native_thread,
 )
+from .waitable import WaitableCall
 
 __all__ = ["AsyncCall", "call_async", "call_natively", "in_hub", "read_line"]
 
@@ -21,7 +21,7 @@ _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
 
-class AsyncCall:
+class AsyncCall(WaitableCall):
     """A call that runs in a native thread of its own.
 
     Args:
@@ -38,12 +38,10 @@ class AsyncCall:
         kwargs: Mapping[str, Any],
         start: Callable[[Callable[[], None]], object] | None = None,
     ) -> None:
+        super().__init__()
         self._target = target
         self._args = args
         self._kwargs = kwargs
-        self._done = make_event()
-        self._result: Any = None
-        self._error: BaseException | None = None
         if start is None:
             start_native_thread(self._run, name=f"callAsync-{target!r}")
         else:
@@ -67,12 +65,7 @@ class AsyncCall:
             self._done.wait()
         while not self._done.is_set():
             sleep(sleep_s)  # type: ignore[misc]  # waited for above without one
-        try:
-            if self._error is not None:
-                raise self._error
-            return self._result
-        finally:
-            self._error = None  # its traceback holds this frame, which holds it
+        return self._outcome()
 
     def _run(self) -> None:
         try:

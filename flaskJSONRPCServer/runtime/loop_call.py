@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
-from .concurrency import make_event
+from .waitable import WaitableCall
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Task
@@ -21,7 +21,7 @@ class EventLoopEndedError(RuntimeError):
     """The event loop has ended before the coroutine has."""
 
 
-class LoopCall:
+class LoopCall(WaitableCall):
     """A coroutine on an event loop, and its outcome once there is one.
 
     The coroutine runs in a copy of the context variables of the thread that makes this object. Any thread, and any
@@ -35,11 +35,9 @@ class LoopCall:
     """
 
     def __init__(self, awaitable: Awaitable[Any]) -> None:
+        super().__init__()
         self.context = copy_context()
         self._awaitable: Awaitable[Any] | None = awaitable
-        self._done = make_event()
-        self._result: Any = None
-        self._error: BaseException | None = None
         self._call_soon: CallSoon | None = None
         self._task: Task[None] | None = None  # used in the loop's thread only
         self._is_ended_by_loop = False  # used in the loop's thread only
@@ -48,7 +46,8 @@ class LoopCall:
     def finished(cls, result: Any) -> LoopCall:
         """Return a call that has a result already, and needs no loop."""
         call = cls.__new__(cls)
-        call._done, call._result, call._error, call._call_soon = make_event(), result, None, None
+        WaitableCall.__init__(call)
+        call._result, call._call_soon = result, None
         call._done.set()
         return call
 
@@ -70,12 +69,7 @@ class LoopCall:
         except BaseException:
             self.cancel()
             raise
-        try:
-            if self._error is not None:
-                raise self._error
-            return self._result
-        finally:
-            self._error = None  # its traceback holds this frame, which holds it
+        return self._outcome()
 
     def cancel(self) -> None:
         """Cancel the coroutine, unless it has ended. Returns at once; the coroutine may catch the CancelledError."""

@@ -306,6 +306,12 @@ class CachedCall:
         """Add."""
 
 
+class CallOfClass:
+    @classmethod
+    def __call__(cls):
+        """Add."""
+
+
 class CyclicCall:
     def __call__(self):
         pass
@@ -347,6 +353,7 @@ def described(function, text):
         (CallableTuple(), ""),
         (DecoratedCall(), "Add."),
         (CachedCall(), "Add."),
+        (CallOfClass(), "Add."),
         (CyclicCall(), ""),
         (functools.partial(Callable()), "Add."),
         (described(CallableClass(), "Mine."), "Mine."),

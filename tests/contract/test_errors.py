@@ -183,7 +183,7 @@ def test_object_that_takes_no_attributes_is_refused():
     ("names", "expected"),
     [
         (["MissingError"], (MISSING,)),
-        (["QuotaError", "MissingError", "QuotaError"], (QUOTA, MISSING)),
+        (["QuotaError", "MissingError", "Errors.Missing"], (QUOTA, MISSING)),
         ([":exc:`MissingError`"], (MISSING,)),
         (["MissingError, QuotaError"], (MISSING, QUOTA)),
         (["Errors.Missing"], (MISSING,)),
@@ -193,7 +193,13 @@ def test_object_that_takes_no_attributes_is_refused():
     ],
 )
 def test_names_of_the_docstring_are_resolved_and_unknown_ones_ignored(names, expected):
-    assert declared_errors(lambda: 1, names) == expected
+    assert declared_errors(lambda: 1, dict.fromkeys(names, "")) == expected
+
+
+def test_description_of_the_docstring_takes_precedence_over_that_of_the_class():
+    documented = {"MissingError": "It was sold.", "QuotaError": ""}
+
+    assert declared_errors(lambda: 1, documented) == (DeclaredError(40_401, "Missing", "It was sold."), QUOTA)
 
 
 def test_names_are_resolved_in_the_closure_first():
@@ -203,14 +209,14 @@ def test_names_are_resolved_in_the_closure_first():
     def function():
         raise MissingError
 
-    assert declared_errors(function, ["MissingError"]) == (DeclaredError(40_407, "MissingError"),)
+    assert declared_errors(function, {"MissingError": ""}) == (DeclaredError(40_407, "MissingError"),)
 
 
 def test_variable_of_the_closure_without_a_value_is_ignored():
     def function():
         raise LaterError
 
-    assert declared_errors(function, ["LaterError"]) == ()
+    assert declared_errors(function, {"LaterError": ""}) == ()
 
     class LaterError(JsonRpcApplicationError):
         ERROR_CODE = 40_408
@@ -219,14 +225,14 @@ def test_variable_of_the_closure_without_a_value_is_ignored():
 def test_names_are_resolved_in_the_module_of_a_decorated_function():
     decorated = functools.wraps(declared)(eval("lambda: 1", {}))  # the decorator is of another module
 
-    assert declared_errors(decorated, ["InnerQuotaError"]) == (MISSING, QUOTA, DeclaredError(40_404, "Over quota"))
+    assert declared_errors(decorated, {"InnerQuotaError": ""}) == (MISSING, QUOTA, DeclaredError(40_404, "Over quota"))
 
 
 def test_names_are_resolved_through_modules():
     function = eval("lambda: 1", {"own": __import__(__name__, fromlist=["x"]), "json": json})
 
-    assert declared_errors(function, ["own.MissingError", "json.MissingError"]) == (MISSING,)
+    assert declared_errors(function, {"own.MissingError": "", "json.MissingError": ""}) == (MISSING,)
 
 
 def test_names_of_a_method_are_resolved():
-    assert declared_errors(Methods().plain, ["QuotaError"]) == (MISSING, QUOTA)
+    assert declared_errors(Methods().plain, {"QuotaError": ""}) == (MISSING, QUOTA)

@@ -104,6 +104,16 @@ def greeted(user: str, count: int):
     return [user, count]
 
 
+class Constructed:
+    def __init__(self, value: "int"):
+        self.value = value
+
+
+@functools.wraps(Constructed)
+def constructing(*args, **kwargs):
+    return Constructed(*args, **kwargs).value
+
+
 CALLABLES = {
     "text": text_hint,
     "Annotated with text": annotated_hint,
@@ -115,6 +125,7 @@ CALLABLES = {
     "decorated": passed_on(text_hint),
     "decorated twice": passed_on(passed_on(text_hint)),
     "cached": functools.lru_cache(text_hint),
+    "decorated class": constructing,
     "default": with_default,
 }
 CALLABLES["partial"].func.__annotations__ = {"value": int}

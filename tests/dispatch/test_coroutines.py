@@ -89,6 +89,12 @@ class Callable:
         return a + b
 
 
+class PassingOn:
+    @passing_on
+    async def __call__(self, a, b=2):
+        return a + b
+
+
 @functools.singledispatch
 def chosen_by_type(a, /, b=2):
     return a + b
@@ -123,6 +129,7 @@ KINDS = {
     "partial method": Api().partial_method,
     "callable object": Callable(),
     "partial of a callable object": functools.partial(Callable(), b=2),
+    "callable object with a decorated call": PassingOn(),
     "decorated": decorated,
     "passed on": passed_on,
     "decorated twice": passing_on(passing_on(add)),
