@@ -38,16 +38,15 @@ class ProcessCollection:
         self._holders: set[object] = set()  # guarded by _lock, as all below
         self._was_enabled = False
         self._is_frozen = False
-        self._was_released = False
 
-    def hold(self, holder: object) -> None:
-        """Turn automatic collection off for a holder."""
+    def hold(self, holder: object, *, again: bool) -> None:
+        """Turn automatic collection off for a holder, again if it has released it before."""
         with self._lock:
             if not self._holders:
                 self._was_enabled = gc.isenabled()
             self._holders.add(holder)
             gc.disable()
-            if self._was_released:  # a restart: the parts of before have grown old, and would be frozen as garbage
+            if again:  # a restart: the parts of before have grown old, and would be frozen as garbage
                 gc.collect()
             else:
                 gc.collect(_YOUNG)
@@ -60,7 +59,6 @@ class ProcessCollection:
                 return
             self._holders.remove(holder)
             if not self._holders:
-                self._was_released = True
                 self.unfreeze()
                 self._enable()
 
@@ -115,13 +113,15 @@ class GarbageControl:
         self._settings = settings
         self._lock = make_reentrant_lock()  # reentrant: a collection runs finalizers, which may request one
         self._collected_at, self._collected = time.monotonic(), served()  # guarded by _lock, as all below
+        self._has_run = False
         self._count = self._garbage = 0
         self._total_s = self._longest_s = self._last_s = 0.0
 
     def start(self) -> None:
         """Turn the automatic collection of the process off."""
         with self._lock:
-            _process.hold(self)
+            _process.hold(self, again=self._has_run)
+            self._has_run = True
             self._collected, self._collected_at = self._served(), time.monotonic()
 
     def stop(self) -> None:
