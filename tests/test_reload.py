@@ -582,7 +582,7 @@ def test_nothing_grows_by_reloads(server, script):
     server.start()
     address = server.addresses[0]
     seen = []
-    for number in range(100):
+    for number in range(40):
         script.write_text(source(number), encoding="utf-8")
         assert server.reload(api)
         assert ask(address, "echo", 1) == [number, 1]
