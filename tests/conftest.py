@@ -1,5 +1,6 @@
 """Configuration of all tests: Hypothesis profiles and a browser."""
 
+import os
 import signal
 
 import pytest
@@ -34,6 +35,21 @@ settings.load_profile("default")
 def pytest_configure():
     """Undo what a shell does to a command in the background, which then ignores Ctrl-C."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(trylast=True)  # after pytest-randomly
+def pytest_collection_modifyitems(items):
+    """Begin with the tests that have a longer timeout: one that began last would keep a single worker busy."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    long = [item for item in items if item.get_closest_marker("timeout") is not None]
+    short = [item for item in items if item.get_closest_marker("timeout") is None]
+    share = -(-len(short) // workers)
+    # xdist gives each worker an equal share of consecutive tests.
+    items[:] = [
+        item
+        for worker in range(workers)
+        for item in (*long[worker::workers], *short[worker * share : (worker + 1) * share])
+    ]
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,8 @@ from tests.gevent.processes import ROOT
 PYTEST = "from gevent import monkey; monkey.patch_all(); import pytest, sys; sys.exit(pytest.main())"
 
 SUITES = {
-    "calls": ["tests/dispatch", "tests/execBackend/test_contract.py", "tests/execBackend/test_custom.py"],
+    "dispatch": ["tests/dispatch"],
+    "backends": ["tests/execBackend/test_contract.py", "tests/execBackend/test_custom.py"],
     # These two do not run calls in greenlets.
     "deadlines": ["tests/execBackend/test_deadlines.py", "-k", "not parallel and not celery"],
     "threads": ["tests/execBackend/test_threaded.py", "tests/runtime/test_garbage.py", "tests/runtime/test_stats.py"],
