@@ -250,6 +250,7 @@ def test_stream_whose_client_has_ended_its_side_before_it_is_opened_is_closed(se
     assert streams.closed.acquire(timeout=PATIENCE_S)
     with contextlib.suppress(ConnectionError):
         receive_all(client)  # to its end
+    wait_until(lambda: streams.opened)  # the stream is closed before its view has it
     assert not streams.opened[0].send(b"part")
 
 
