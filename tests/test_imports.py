@@ -25,7 +25,7 @@ LAYERS = (
     {"documented", "lifecycle"},
     {"autoreload", "reloading"},
     {"engine"},
-    {"wsgi"},
+    {"wsgi", "telemetry"},
     {"execBackend", "servBackend", "experimental"},
     # Below execBackend: the server's stand-in in a child process has these helpers too.
     {"message_helpers"},
@@ -68,6 +68,7 @@ PLACES = {
     "limits": {f"dispatch/rate_limits/{part}.py" for part in ("counters", "limiter", "memory", "plan", "storages")},
     "loky": {"execBackend/parallel/backend.py"},
     "msgspec": {*_ENGINES, "contract/struct_fields.py", "contract/struct_schemas.py"},
+    "opentelemetry": {"dispatch/trace_context.py", "telemetry/tracing.py"},
     "orjson": _ENGINES,
     # Loaded with the first hint.
     "pydantic": _HINTS,
