@@ -1,1 +1,1 @@
-"""What operators see of a server: its traces."""
+"""Traces of requests and calls, for those who operate a server."""
