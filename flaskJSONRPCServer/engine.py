@@ -541,7 +541,7 @@ def tracing_of(settings: Settings) -> Tracing | None:
         from .telemetry.tracing import Tracing
     except ImportError as exc:
         raise missing_extra("tracing", "otel", exc) from exc
-    return Tracing.of_setting(settings.tracing)
+    return Tracing.of_setting(settings.tracing, served_by)
 
 
 def execution_class(settings: Settings) -> type[Execution]:

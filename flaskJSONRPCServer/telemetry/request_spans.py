@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 from opentelemetry import propagate, trace
 from opentelemetry.context import Context, get_current
@@ -15,7 +16,11 @@ from ..dispatch.trace_context import ActiveSpan, extracted, mark_raised
 from ..http.refusals import Refusal
 from ..http.request import Environ
 
-__all__ = ["HeadContexts", "RequestSpan", "head_attributes", "record_status", "request_attributes"]
+__all__ = ["HeadContexts", "RequestSpan", "ServedBy", "head_attributes", "record_status", "request_attributes"]
+
+
+ServedBy = Callable[[Environ], tuple[bool, str | None, Any]]
+"""Returns ``(isRawSocket, ip or socketPath, port or socket)`` for the environ of a request."""
 
 
 class HeadGetter(Getter[Environ]):
@@ -99,8 +104,13 @@ def request_attributes(exchange: Exchange, endpoint: Endpoint, route: Route | No
     return f"{exchange.method} {url}", {"http.request.method": exchange.method, "http.route": url}
 
 
-def head_attributes(exchange: Exchange) -> dict[str, str | int]:
-    """Return the attributes of a request. The query is not among them: it has the parameters of a GET."""
+def head_attributes(exchange: Exchange, served_by: ServedBy) -> dict[str, str | int]:
+    """Return the attributes of a request. The query is not among them: it has the parameters of a GET.
+
+    Args:
+        exchange: The request.
+        served_by: As with :class:`~flaskJSONRPCServer.dispatch.connection.ServerFacts`.
+    """
     head = exchange.head
     path = (head.get("SCRIPT_NAME", "") + exchange.wsgi_path).encode("latin-1").decode(errors="replace")
     attributes: dict[str, str | int] = {
@@ -110,8 +120,9 @@ def head_attributes(exchange: Exchange) -> dict[str, str | int]:
     }
     if exchange.remote_addr:
         attributes["client.address"] = exchange.remote_addr
-    if head.get("SERVER_NAME"):
-        attributes["server.address"] = head["SERVER_NAME"]
-    if str(port := head.get("SERVER_PORT", "")).isdecimal():
-        attributes["server.port"] = int(port)
+    _, address, port = served_by(head)
+    if address:
+        attributes["server.address"] = address
+    if isinstance(port, int):  # else a Unix socket
+        attributes["server.port"] = port
     return attributes

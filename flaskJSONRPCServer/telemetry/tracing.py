@@ -38,7 +38,7 @@ from ..http.response import Response
 from ..sansio_jsonrpc import JsonRpcBatch, JsonRpcError, JsonRpcRequest
 from .answers import TracedAnswerer
 from .call_spans import CURRENT, OTHER, CallTrace, RequestTrace, known_method
-from .request_spans import HeadContexts, RequestSpan, head_attributes, record_status, request_attributes
+from .request_spans import HeadContexts, RequestSpan, ServedBy, head_attributes, record_status, request_attributes
 
 __all__ = ["Tracing"]
 
@@ -59,6 +59,7 @@ class Tracing:
     """Makes the spans of a server.
 
     Args:
+        served_by: As with :class:`~flaskJSONRPCServer.dispatch.connection.ServerFacts`.
         params: Whether spans have the parameters of the calls.
         messages: Whether spans have the messages of errors.
 
@@ -66,7 +67,8 @@ class Tracing:
         call_parts: The parts that run calls within their spans.
     """
 
-    def __init__(self, *, params: bool = False, messages: bool = False) -> None:
+    def __init__(self, served_by: ServedBy, *, params: bool = False, messages: bool = False) -> None:
+        self._served_by = served_by
         self._has_params = params
         self._has_messages = messages
         self._tracer = trace.get_tracer(INSTRUMENTATION)
@@ -84,9 +86,9 @@ class Tracing:
         self._of_metrics: dict[str, dict[str, str]] = {}
 
     @classmethod
-    def of_setting(cls, setting: bool | Mapping[str, bool]) -> Tracing:
+    def of_setting(cls, setting: bool | Mapping[str, bool], served_by: ServedBy) -> Tracing:
         """Return the traces of a server with the setting ``tracing``, if it is not False."""
-        return cls(**setting) if isinstance(setting, Mapping) else cls()
+        return cls(served_by, **(setting if isinstance(setting, Mapping) else {}))
 
     def traced(self, process: Process) -> Process:
         """Return a step that answers each request within its span."""
@@ -104,7 +106,7 @@ class Tracing:
                     return process(exchange, endpoint, route)
                 with RequestSpan(span, context):
                     if span.is_recording():
-                        span.set_attributes(head_attributes(exchange))
+                        span.set_attributes(head_attributes(exchange, self._served_by))
                     response = process(exchange, endpoint, route)
                     record_status(span, response.status)
                     return response

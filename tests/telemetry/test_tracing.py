@@ -479,6 +479,8 @@ def test_clients_at_the_same_time_have_traces_of_their_own():
 
         with ThreadPoolExecutor(4) as clients:
             list(clients.map(ask, range(1, 5)))
+        attributes = [span["attributes"] for span in api.finished() if span["name"] == "POST /api"]
+        assert {(names["server.address"], names["server.port"]) for names in attributes} == {address}
         server.restart(joinLoop=False)
         assert call_socket(address, post(rpc("seen"), headers=CONTINUED)).json()["result"][0] == TRACE
     finally:
