@@ -8,7 +8,7 @@ from typing import Any, Final
 from opentelemetry import propagate, trace
 from opentelemetry.context import Context, get_current
 from opentelemetry.propagators.textmap import Getter
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+from opentelemetry.trace import NonRecordingSpan, Span, SpanKind, Status, StatusCode
 
 from ..dispatch.exchange import Exchange
 from ..dispatch.routes import Endpoint, Route
@@ -51,17 +51,25 @@ class HeadContexts:
         self._known: tuple[object, tuple[str, ...]] = (None, ())  # a propagator, and the keys of its fields
 
     def context_of(self, head: Environ) -> tuple[Context, SpanKind]:
-        """Return the context that the span of a request has as its parent, and the kind of the span.
-
-        An instrumentation around the server, such as that of Flask, has begun the span of the request already.
-        """
+        """Return the context that the span of a request has as its parent, and the kind of the span."""
         current = get_current()
-        if current and trace.get_current_span(current).get_span_context().is_valid:
-            return current, SpanKind.INTERNAL
         for key in self._keys():
             if key in head:
-                return extracted(head, current, _HEADS), SpanKind.SERVER
-        return current, SpanKind.SERVER
+                return self._context_around(current, extracted(head, current, _HEADS))
+        return self._context_around(current, current) if current else (current, SpanKind.SERVER)
+
+    def _context_around(self, current: Context, received: Context) -> tuple[Context, SpanKind]:
+        """Choose between the current context and that of the header fields.
+
+        An instrumentation around the server, such as that of Flask, may have begun the span of the request already,
+        with the same trace. Another span may only be left from the start of the server: greenlets inherit contexts.
+        """
+        around = trace.get_current_span(current)
+        same = around.get_span_context().trace_id == trace.get_current_span(received).get_span_context().trace_id
+        if not same or not around.get_span_context().is_valid:
+            return received, SpanKind.SERVER
+        has_ended = not (around.is_recording() or isinstance(around, NonRecordingSpan))
+        return (Context(), SpanKind.SERVER) if has_ended else (current, SpanKind.INTERNAL)
 
     def _keys(self) -> tuple[str, ...]:
         propagator = propagate.get_global_textmap()

@@ -415,13 +415,43 @@ def test_middleware_runs_within_the_span_of_the_call(backend):
     server.stop(timeout=10)
 
 
-def test_span_of_an_instrumentation_around_the_server_is_the_parent(app):
-    with trace.get_tracer("outer").start_as_current_span("outer"):
-        result_of(app, "add", [1], headers=CONTINUED)
+@pytest.mark.parametrize("headers", [{}, CONTINUED, {"traceparent": "malformed"}])
+def test_span_of_an_instrumentation_around_the_server_is_the_parent(app, headers):
+    with trace.get_tracer("outer").start_as_current_span("outer", propagate.extract(headers)):
+        result_of(app, "add", [1], headers=headers)
 
     found = spans(3)
     assert tree(found) == [("outer", [("POST /api", [("add", [])])])]
     assert named(found, "POST /api")["kind"] == "INTERNAL"
+
+
+def test_span_around_the_server_is_no_parent_of_the_trace_of_a_client(app):
+    with trace.get_tracer("outer").start_as_current_span("outer"):
+        result_of(app, "add", [1], headers=CONTINUED)
+
+    request = named(spans(3), "POST /api")
+    assert (request["parent_id"], request["trace_id"], request["kind"]) == (REMOTE, TRACE, "SERVER")
+
+
+def test_span_around_the_start_of_the_server_is_no_parent_of_requests():
+    server = make_server(bindAdress=["127.0.0.1", 0])
+    with trace.get_tracer("outer").start_as_current_span("outer"):
+        server.start(joinLoop=False)
+    try:
+        call_socket(server.addresses[0], post(rpc("add", [1])))
+    finally:
+        server.stop(timeout=10)
+
+    assert tree(spans(3)) == [("POST /api", [("add", [])]), ("outer", [])]
+
+
+def test_span_that_has_ended_is_no_parent(app):
+    with trace.get_tracer("outer").start_as_current_span("outer") as outer:
+        pass
+    with trace.use_span(outer, end_on_exit=False):
+        result_of(app, "add", [1])
+
+    assert tree(spans(3)) == [("POST /api", [("add", [])]), ("outer", [])]
 
 
 def test_request_through_flask_has_the_same_spans():
