@@ -142,7 +142,7 @@ class Tracing:
             if not request.is_live:
                 return
         span = request.call_span if request is not None and request.call_span is not None else trace.get_current_span()
-        mark_failed(span, error.code, error.message if self._has_messages else None)
+        mark_failed(span, error.code, exportable(error.message) if self._has_messages else None)
 
     def record_duration(self, started_ns: int, method: str, code: str | None) -> None:
         """Record the duration of a call that ends now.
@@ -194,3 +194,11 @@ def params_text(params: Any) -> str:
         if len(text) > _LONGEST_PARAMS:
             return text[:_LONGEST_PARAMS] + "…"
     return text
+
+
+def exportable(text: str) -> str:
+    """Return the text of a dispatcher with its lone surrogates replaced, as in the name of a file.
+
+    UTF-8 has no form for them, so an exporter would fail for all spans that it sends together.
+    """
+    return text.encode(errors="replace").decode()

@@ -1,6 +1,7 @@
 import functools
 import json
 import logging
+import queue
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ from opentelemetry.propagators.textmap import TextMapPropagator
 from flaskJSONRPCServer import flaskJSONRPCServer
 from flaskJSONRPCServer.errors import MissingExtraError, SettingsError
 from flaskJSONRPCServer.execBackend import ParallelBackend
+from flaskJSONRPCServer.sansio_jsonrpc import JsonRpcApplicationError
 from tests.helpers import call, call_socket, call_wsgi, get, post, result_of, rpc, wait_until
 from tests.telemetry import api
 
@@ -299,6 +301,52 @@ def test_parameters_and_messages_are_recorded_if_asked(apps):
     assert first["attributes"]["flaskjsonrpcserver.params"] == json.dumps({"secret": SECRET})
     assert first["text"] == f"no: {SECRET}"
     assert len(second["attributes"]["flaskjsonrpcserver.params"]) == 1025
+
+
+def test_message_that_utf_8_cannot_write_is_recorded_without_it():
+    server = make_server(tracing={"messages": True})
+
+    def refuse_file():
+        raise JsonRpcApplicationError("no \udcff", code=5)
+
+    server.registerFunction(refuse_file, path="/api")
+    call(server.getWSGI(), "refuse_file")
+
+    failed = named(spans(2), "refuse_file")
+    assert failed["status"] == "ERROR"
+    assert failed["text"].encode()
+
+
+class QueueBackend:
+    """An exec backend of the user's: its calls travel as JSON."""
+
+    _id = "queue"
+
+    def start(self, server):
+        self._server = server
+
+    def add(self, uniqueId, path, dataIn, request, isJSONP=False):
+        answers = queue.Queue()
+        text = json.dumps(dataIn)
+
+        def run():
+            answers.put(self._server._callDispatcher(uniqueId, path, json.loads(text), request, isJSONP))
+
+        threading.Thread(target=run).start()
+        return True, None, answers
+
+    def check(self, uniqueId, ticket):
+        return ticket.get(timeout=30)
+
+
+def test_trace_goes_on_through_an_exec_backend_of_the_users():
+    server = make_server(QueueBackend())
+
+    trace_id, _, _ = result_of(server.getWSGI(), "seen", headers=CONTINUED)
+
+    assert trace_id == TRACE
+    assert tree(spans(4)) == [("POST /api", [("seen", [("run seen", [("inner", [])])])])]
+    server.stop(timeout=10)
 
 
 @pytest.mark.parametrize(
