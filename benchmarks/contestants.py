@@ -18,9 +18,11 @@ BARE, FLASK_VIEW, NATIVE, DIRECT, VIA_FLASK = "bare WSGI", "Flask view", "native
 CONTESTANTS = (BARE, NATIVE, DIRECT, FLASK_VIEW, VIA_FLASK)
 
 
-def server_application(json_module: str, *, flask_context: bool) -> Application:
-    """Return the WSGI callable of a typical server: with an address, and all options at their defaults."""
-    server = flaskJSONRPCServer(["127.0.0.1", 8080], jsonBackend=json_module, flaskContext=flask_context)
+def server_application(json_module: str, *, flask_context: bool = False, tracing: bool = False) -> Application:
+    """Return the WSGI callable of a typical server: with an address, and all other options at their defaults."""
+    server = flaskJSONRPCServer(
+        ["127.0.0.1", 8080], jsonBackend=json_module, flaskContext=flask_context, tracing=tracing
+    )
     server.registerFunction(add, path=PATH, validate=False)  # the others check no types either
     return server.getWSGI()
 
@@ -36,9 +38,9 @@ class Received:
         return body
 
 
-def native_application(json_module: str) -> Application:
+def native_application(json_module: str, *, tracing: bool = False) -> Application:
     """Return an application that calls a server like ``native``: with the parsed request, without WSGI."""
-    server = server_application(json_module, flask_context=False)
+    server = server_application(json_module, tracing=tracing)
 
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         response = server.respond(Received(environ))

@@ -16,7 +16,7 @@ from flaskJSONRPCServer import flaskJSONRPCServer
 from flaskJSONRPCServer.dispatch.checked_plan import Plan
 from flaskJSONRPCServer.runtime.contexts import own_context
 
-from .contestants import CONTESTANTS, check_answer, exchange, ignore_response, make_application
+from .contestants import CONTESTANTS, check_answer, exchange, ignore_response, make_application, native_application
 from .workloads import PATH, WORKLOADS, Workload, add
 
 JSON_MODULES = ("simplejson", "orjson")
@@ -30,6 +30,10 @@ PLAIN_CALL = "step: a plain call"
 CALL_IN_CONTEXT = "step: a call in a context of its own"
 THREE_PARAMETERS = "step: three parameters"
 THREE_CHECKED = "step: three checked parameters"
+
+UNTRACED_REQUEST = "step: a request"
+TRACED_REQUEST = "step: a request with tracing"
+CONTINUED_REQUEST = "step: a request with tracing and a traceparent"
 
 _STEP_COUNTS = (500, 2000)
 
@@ -96,11 +100,22 @@ def plan_of_three(*, validate: bool) -> Plan:
 
 _PLAIN_PLAN, _CHECKED_PLAN = plan_of_three(validate=False), plan_of_three(validate=True)
 
+
+def sender(*, tracing: bool, **fields: str) -> Callable[..., object]:
+    """Return a function that sends a call to a server, with further fields of its environ."""
+    [load] = [load for load in WORKLOADS if load.style == "named" and load.kind == "call"]
+    app, environ = native_application("orjson", tracing=tracing), {**load.environ(), **fields}
+    return lambda _args, _kwargs: exchange(app, environ, load.body, ignore_response)
+
+
 STEPS = {
     PLAIN_CALL: call_plainly,
     CALL_IN_CONTEXT: call_in_context,
     THREE_PARAMETERS: bind_plainly,
     THREE_CHECKED: bind_checked,
+    UNTRACED_REQUEST: sender(tracing=False),
+    TRACED_REQUEST: sender(tracing=True),
+    CONTINUED_REQUEST: sender(tracing=True, HTTP_TRACEPARENT=f"00-{'a' * 32}-{'b' * 16}-01"),
 }
 """The variants of one step of a request, whose difference is its cost."""
 

@@ -18,12 +18,24 @@ from importlib.metadata import version
 from pathlib import Path
 
 from .contestants import BARE, CONTESTANTS, DIRECT, FLASK_VIEW, NATIVE, VIA_FLASK
-from .counted import CALL_IN_CONTEXT, PLAIN_CALL, STEPS, THREE_CHECKED, THREE_PARAMETERS
+from .counted import (
+    CALL_IN_CONTEXT,
+    CONTINUED_REQUEST,
+    PLAIN_CALL,
+    STEPS,
+    THREE_CHECKED,
+    THREE_PARAMETERS,
+    TRACED_REQUEST,
+    UNTRACED_REQUEST,
+)
 
 KEPT = Path(__file__).with_name("overhead.json")
 
 # Ten times the observed difference of two runs.
 TOLERANCE = 0.03
+
+# What tracing may add to a call if nothing records its spans: 6 us on our machines.
+TRACING_LIMIT = 30_000
 
 OURS = (NATIVE, DIRECT, VIA_FLASK)
 
@@ -90,10 +102,18 @@ def table(figures: Figures, kept: Figures) -> str:
 def steps(figures: Figures) -> str:
     """Return a sentence on the cost of each single step."""
     context, checks = figures[CALL_IN_CONTEXT] - figures[PLAIN_CALL], figures[THREE_CHECKED] - figures[THREE_PARAMETERS]
+    continued = figures[CONTINUED_REQUEST] - figures[UNTRACED_REQUEST]
     return (
         f"A context of its own adds {context:,} instructions to a call.\n"
-        f"The check of three integers adds {checks:,} instructions to a call."
+        f"The check of three integers adds {checks:,} instructions to a call.\n"
+        f"Tracing without an SDK adds {tracing_cost(figures):,} instructions to a call, and {continued:,} if the "
+        "client sends its trace."
     )
+
+
+def tracing_cost(figures: Figures) -> int:
+    """Return the instructions that tracing without an SDK adds to a call."""
+    return figures[TRACED_REQUEST] - figures[UNTRACED_REQUEST]
 
 
 def requests_of(figures: Figures) -> list[str]:
@@ -121,11 +141,19 @@ def grown(figures: Figures, kept: Figures) -> list[str]:
     """Return a sentence for each of our figures that has grown by more than the tolerance."""
     ours = [name for name in figures if name.endswith(tuple(f", {contestant}" for contestant in OURS))]
     changes = [(name, change(name, figures, kept)) for name in ours]
-    return [
+    faults = [
         f"{name}: {figures[name]:,} instructions instead of {kept[name]:,} ({by:+.1%})"
         for name, by in changes
         if by is not None and by > TOLERANCE
     ]
+    return faults + beyond_limit(figures)
+
+
+def beyond_limit(figures: Figures) -> list[str]:
+    """Return a sentence if tracing adds more than it may."""
+    if TRACED_REQUEST not in figures or tracing_cost(figures) <= TRACING_LIMIT:
+        return []
+    return [f"tracing: {tracing_cost(figures):,} instructions instead of at most {TRACING_LIMIT:,}"]
 
 
 def read_kept() -> dict[str, Figures]:

@@ -18,6 +18,7 @@ from .contract.options import refuse_unless_timeout
 from .dispatch.answers import Answerer
 from .dispatch.backend_context import BackendContext
 from .dispatch.built_in import BuiltInUrl, BuiltInUrls
+from .dispatch.call_parts import CallParts
 from .dispatch.connection import ServerFacts
 from .dispatch.coroutines import Coroutines
 from .dispatch.discovery import Discovery
@@ -27,7 +28,6 @@ from .dispatch.exception_map import checked_error, checked_exception
 from .dispatch.exchange import Exchange
 from .dispatch.execution import Execution, ExecutionOptions
 from .dispatch.facade import ServerFacade
-from .dispatch.invoker import Invoker
 from .dispatch.locks import Locks, optional_lock_key
 from .dispatch.middleware import MiddlewareRegistry, checked_middleware
 from .dispatch.middleware_chains import MiddlewareBackendCalls, MiddlewareChains, MiddlewareInvoker
@@ -39,11 +39,12 @@ from .dispatch.registration import Registrar, checked_name
 from .dispatch.remote import RemoteCalls
 from .dispatch.rendering import Renderer
 from .dispatch.routes import Backends, Route, Router, format_path
-from .dispatch.submission import BackendCalls, OverriddenInvoker
+from .dispatch.submission import OverriddenInvoker
 from .errors import RegistrationError, ServerStateError, SettingsError, unknown_name
 from .execBackend import ExecBackends, SimpleBackend, find_exec_backend, merge
 from .execBackend.deadline import DeadlineBackend, with_timeout
 from .experimental import OffloadedCodec, offload_methods
+from .extras import missing_extra
 from .http.cors import Cors
 from .http.guard import LOOPBACK_NAMES, Guard
 from .http.request import Request, RequestCopy
@@ -74,6 +75,8 @@ from .wsgi import (
 
 if TYPE_CHECKING:
     from flask.sansio.blueprints import BlueprintSetupState
+
+    from .telemetry.tracing import Tracing
 
 __all__ = ["Engine", "addresses_of"]
 
@@ -325,8 +328,9 @@ class Engine:
         settings = self.settings
         options = ExecutionOptions(settings.magicVarForDispatcher, settings.debug, settings.allowCompress)
         execution = self._execution
-        if execution is None or execution.options != options:
-            execution = Execution(self.facts, self.stats, self.router, options, should_propagate=report_to_flask)
+        make_execution = execution_class(settings)
+        if execution is None or execution.options != options or type(execution) is not make_execution:
+            execution = make_execution(self.facts, self.stats, self.router, options, should_propagate=report_to_flask)
             self._execution = execution
         return execution
 
@@ -402,8 +406,9 @@ class Engine:
         overrides = Overrides(self._facade, self._standard, settings, self.codec)
         process = overrides.replaced("_requestProcess")
         limiter = self._rate_limits.limiter(settings.rateLimit, overrides.copy_request)
+        tracing = tracing_of(settings)
         return Steps(
-            answerer=self._answerer(settings, overrides, limiter),
+            answerer=self._answerer(settings, overrides, limiter, tracing),
             renderer=Renderer(settings, overrides.compressor()),
             new_id=overrides.new_request_id,
             copy_request=overrides.copy_request,
@@ -415,20 +420,24 @@ class Engine:
             discovery=self._discovery,
             has_timeouts=self._has_timeouts or settings.timeout is not None,
             built_in_urls=self.built_in_urls,
+            traced=None if tracing is None else tracing.traced,
         )
 
-    def _answerer(self, settings: Settings, overrides: Overrides, limiter: RateLimiter | None) -> Answerer:
-        invoker = Invoker(self.facts, self.stats, debug=settings.debug, should_propagate=report_to_flask)
-        backend_calls = BackendCalls(settings, self.facts, invoker, self.stats, overrides.copy_request)
+    def _answerer(
+        self, settings: Settings, overrides: Overrides, limiter: RateLimiter | None, tracing: Tracing | None
+    ) -> Answerer:
+        parts = CallParts() if tracing is None else tracing.call_parts
+        invoker = parts.invoker(self.facts, self.stats, debug=settings.debug, should_propagate=report_to_flask)
+        backend_calls = parts.backend_calls(settings, self.facts, invoker, self.stats, overrides.copy_request)
         replaced = overrides.replaced("_callDispatcher")
         caller = invoker if replaced is None else OverriddenInvoker(replaced, backend_calls, invoker)
         if not self._middleware.entries:
-            return Answerer(settings, overrides, caller, invoker, backend_calls, limiter)
+            return parts.answerer(settings, overrides, caller, invoker, backend_calls, limiter)
         chains = MiddlewareChains(self._middleware, invoker, self.facts)
         inner = partial(invoker.invoke, make_context=CurrentContext) if replaced is None else caller.invoke
         through = MiddlewareInvoker(chains, caller, inner)
         through_backends = MiddlewareBackendCalls(chains, backend_calls, settings.exec_pool_threads)
-        return Answerer(settings, overrides, through, invoker, through_backends, limiter)
+        return parts.answerer(settings, overrides, through, invoker, through_backends, limiter)
 
     def _make_discovery(self) -> Discovery:
         def copy_request(request: Request) -> Any:
@@ -510,12 +519,38 @@ def check_settings(settings: Settings) -> None:
 
     Raises:
         SettingsError, UnsupportedError: An option has an unusable value.
+        MissingExtraError: An option needs an extra that is not installed.
     """
     addresses_of(settings)
+    tracing_of(settings)
     find_exec_backend(settings.dispatcherBackend, notif=False)
     find_exec_backend(settings.notifBackend, notif=True)
     if settings.cors is not False:
         Cors(settings.cors)
+
+
+def tracing_of(settings: Settings) -> Tracing | None:
+    """Return the traces of a server; None without ``tracing``.
+
+    Raises:
+        MissingExtraError: The extra ``otel`` is not installed.
+    """
+    if not settings.tracing:
+        return None
+    try:
+        from .telemetry.tracing import Tracing
+    except ImportError as exc:
+        raise missing_extra("tracing", "otel", exc) from exc
+    return Tracing.of_setting(settings.tracing, served_by)
+
+
+def execution_class(settings: Settings) -> type[Execution]:
+    """Return the class that makes calls for exec backends."""
+    if not settings.tracing:
+        return Execution
+    from .dispatch.trace_context import TracedExecution
+
+    return TracedExecution
 
 
 def addresses_of(settings: Settings) -> list[AnyAddress]:

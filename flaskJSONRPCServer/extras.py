@@ -17,9 +17,14 @@ REQUIREMENTS: Final[dict[str, tuple[str, ...]]] = {
     "msgspec": ("msgspec>=0.19",),
     "reload": ("watchfiles>=0.24",),
     "limits": ("limits>=5.0",),
+    "otel": ("opentelemetry-api>=1.30",),
 }
 """The packages of each extra, as in ``pyproject.toml``. Errors name the packages and not the extra: the package index
 has an old and incompatible release under the name of this package."""
+
+
+# The packages of modules with other names.
+_PACKAGES: Final = {"opentelemetry": "opentelemetry-api"}
 
 
 def install_command(extra: str, module: str = "") -> str:
@@ -46,6 +51,7 @@ def missing_extra(what: str, extra: str, exc: ImportError) -> MissingExtraError:
             the extra again would not help then, so the message names that module.
     """
     module = (exc.name or "").partition(".")[0]
+    module = _PACKAGES.get(module, module)
     if module and module not in map(name_of, REQUIREMENTS[extra]):
         return MissingExtraError(f"{what} needs the module {module!r}, which is missing: pip install {module}")
     return MissingExtraError(f"{what} needs {module or extra}; install it: {install_command(extra)}")

@@ -156,6 +156,12 @@ def is_auth(value: Any) -> bool:
     return True
 
 
+def is_tracing(value: Any) -> bool:
+    if not isinstance(value, Mapping):
+        return isinstance(value, bool)
+    return set(value) <= {"params", "messages"} and all(isinstance(flag, bool) for flag in value.values())
+
+
 def is_log_level(value: Any) -> bool:
     return isinstance(value, bool) or (isinstance(value, int) and 0 <= value <= 4)
 
@@ -216,6 +222,11 @@ class Settings:
         None, "a dict of JSON values with 'title' and 'version' as strings, or None", is_info
     )
     """The Info Object of the documents: ``title``, ``version``, ``description`` and so on."""
+
+    tracing: bool | Mapping[str, bool] = option(
+        False, "True, False, or a dict with 'params' and 'messages' as True or False", is_tracing
+    )
+    """Whether calls are traced by OpenTelemetry; a dict also says whether spans have parameters and error messages."""
 
     max_body_bytes: int = count(5 * _MIB, unit="number of bytes")
     """The largest request body, before and after gunzip."""
@@ -383,6 +394,7 @@ class Options(TypedDict, total=False):
     discover: bool
     discover_url: str
     api_info: Mapping[str, Any] | None
+    tracing: bool | Mapping[str, bool]
     max_body_bytes: int
     max_response_bytes: int
     max_batch_length: int | None

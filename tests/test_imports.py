@@ -25,7 +25,7 @@ LAYERS = (
     {"documented", "lifecycle"},
     {"autoreload", "reloading"},
     {"engine"},
-    {"wsgi"},
+    {"wsgi", "telemetry"},
     {"execBackend", "servBackend", "experimental"},
     # Below execBackend: the server's stand-in in a child process has these helpers too.
     {"message_helpers"},
@@ -55,6 +55,7 @@ _PYWSGI = {
 }
 _HINT_PARTS = ("core_schemas", "reading", "schemas", "struct_fields", "struct_schemas", "structs", "types", "writing")
 _HINTS = {f"contract/{part}.py" for part in _HINT_PARTS}
+_TRACES = {f"telemetry/{part}.py" for part in ("call_spans", "request_spans", "tracing")}
 _ENGINES = {"sansio_jsonrpc/codecs/engines.py"}
 
 # The only modules that may import a package which is optional there.
@@ -68,6 +69,7 @@ PLACES = {
     "limits": {f"dispatch/rate_limits/{part}.py" for part in ("counters", "limiter", "memory", "plan", "storages")},
     "loky": {"execBackend/parallel/backend.py"},
     "msgspec": {*_ENGINES, "contract/struct_fields.py", "contract/struct_schemas.py"},
+    "opentelemetry": {"dispatch/trace_context.py", *_TRACES},
     "orjson": _ENGINES,
     # Loaded with the first hint.
     "pydantic": _HINTS,

@@ -19,6 +19,7 @@ from ..sansio_jsonrpc import (
 from ..settings import Settings
 from .antifreeze import BATCH_ENDED, batch_limiter_for
 from .exchange import Exchange
+from .exec_backend import ExecBackend
 from .invoker import Invoker
 from .overrides import Overrides
 from .rate_limits.limiter import RateLimiter
@@ -26,7 +27,7 @@ from .replies import ReplyWriter
 from .routes import Backends, Endpoint, Route
 from .submission import AnyBackendCalls, AnyInvoker, Pending
 
-__all__ = ["RESPONSE_TOO_LARGE", "Answerer"]
+__all__ = ["RESPONSE_TOO_LARGE", "Answerer", "Message"]
 
 RESPONSE_TOO_LARGE = -32001
 """Error code of a call whose reply would not fit into ``max_response_bytes``."""
@@ -62,7 +63,7 @@ class Answerer:
         limiter: RateLimiter | None = None,
     ) -> None:
         self._read = overrides.reader()
-        replies = ReplyWriter(overrides, invoker)
+        replies = self.make_replies(overrides, invoker)
         self._reply_with_result = replies.result
         self._reply_with_error = replies.error
         self._reply_with_own_error = replies.own_error
@@ -79,6 +80,10 @@ class Answerer:
         self._ended = JsonRpcError(
             BATCH_ENDED, f"Not run: the batch took over antifreeze_batchMaxTime ({settings.antifreeze_batchMaxTime} ms)"
         )
+
+    def make_replies(self, overrides: Overrides, invoker: AnyInvoker) -> ReplyWriter:
+        """Return the writer of replies."""
+        return ReplyWriter(overrides, invoker)
 
     def answer_text(self, text: bytes, endpoint: Endpoint, exchange: Exchange) -> bytes:
         """Answer the text of a request; the answer is empty if it has only notifications.
@@ -167,11 +172,17 @@ class Answerer:
         backend = None if route is None or route.backends is None else route.backends.dispatcher
         if route is None or backend is None:
             return self._reply(message, endpoint, exchange)
+        return self._submit(backend, route, message, endpoint, exchange)
+
+    def _submit(
+        self, backend: ExecBackend, route: Route, call: JsonRpcRequest, endpoint: Endpoint, exchange: Exchange
+    ) -> bytes | Pending:
+        """Submit a call of a batch to its backend; return an error if that fails."""
         try:
-            return self._backend_calls.begin(backend, route, message, exchange)
+            return self._backend_calls.begin(backend, route, call, exchange)
         except JsonRpcException as exc:
             error = exc.get_error()
-        return self._reply_with_error(message, error, exchange)
+        return self._reply_with_error(call, error, exchange)
 
     def _finish(self, pending: Pending, exchange: Exchange) -> bytes:
         try:

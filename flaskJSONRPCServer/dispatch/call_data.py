@@ -8,7 +8,10 @@ from typing import Any
 from ..sansio_jsonrpc import ABSENT, JsonRpcRequest
 from .routes import Route
 
-__all__ = ["CallData", "call_data", "params_of"]
+__all__ = ["TRACE", "CallData", "call_data", "params_of"]
+
+TRACE = "trace"
+"""The key of a call's trace, if the server traces calls: a dict of texts, such as ``traceparent``."""
 
 
 class CallData(dict[str, Any]):

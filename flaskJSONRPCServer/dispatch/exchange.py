@@ -36,6 +36,7 @@ class Exchange(Request):
         client_key: The client's key in the counters of the rate limits; empty without rate limits.
         connection: The magic variable of the next call, if middleware has made it already.
         deadline: The deadline of the call that the exchange was made for, on the monotonic clock; None without one.
+        trace: The trace of the request; None without ``tracing``.
         outgoing_if_any: The :attr:`outgoing`, if something has used it; None means a plain JSON answer.
     """
 
@@ -45,6 +46,7 @@ class Exchange(Request):
     connection: Any = None
     deadline: float | None = None
     outgoing_if_any: Outgoing | None = None
+    trace: Any = None
     _output_format = ""
     _copy: dict[str, Any] | None = None
 

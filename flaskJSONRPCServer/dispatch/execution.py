@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from ..http import jsonp
 from ..runtime.counters import ThreadCounters
@@ -107,6 +107,8 @@ class Execution:
         should_propagate: As with :class:`~flaskJSONRPCServer.dispatch.invoker.Invoker`.
     """
 
+    make_invoker: ClassVar[type[Invoker]] = Invoker
+
     def __init__(
         self,
         server: ServerFacts,
@@ -119,7 +121,7 @@ class Execution:
         self.options = options
         self._stats = stats
         self._router = router
-        self._invoker = Invoker(server, stats, debug=options.debug, should_propagate=should_propagate)
+        self._invoker = self.make_invoker(server, stats, debug=options.debug, should_propagate=should_propagate)
 
     def call(
         self,

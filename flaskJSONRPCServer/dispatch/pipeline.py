@@ -39,7 +39,7 @@ from .rate_limits.limiter import RateLimiter
 from .rendering import Renderer, cors_headers, with_cors
 from .routes import Endpoint, Route, Router
 
-__all__ = ["METHOD_URL_METHODS", "PATH_METHODS", "Pipeline", "Steps"]
+__all__ = ["METHOD_URL_METHODS", "PATH_METHODS", "Pipeline", "Process", "Steps"]
 
 PATH_METHODS = ("OPTIONS", "POST")
 """The HTTP methods of a registered path."""
@@ -70,6 +70,7 @@ class Steps:
         discovery: Makes the documents of the server; None if it shows none.
         has_timeouts: Whether calls may have deadlines, so that the arrival of each request matters.
         built_in_urls: The URLs that the server answers itself.
+        traced: Returns a step that answers each request within a span; None without ``tracing``.
     """
 
     answerer: Answerer
@@ -84,6 +85,7 @@ class Steps:
     discovery: Discovery | None = None
     has_timeouts: bool = False
     built_in_urls: BuiltInUrls = field(default_factory=BuiltInUrls)
+    traced: Callable[[Process], Process] | None = None
 
 
 class Pipeline:
@@ -142,6 +144,8 @@ class Pipeline:
             process = with_own_context(process)
         if self._blocking_lock is not None:
             process = with_lock(process, self._blocking_lock)
+        if steps.traced is not None:
+            process = steps.traced(process)
         self._process = with_arrival(process) if steps.has_timeouts else process
 
     def answer(

@@ -11,11 +11,14 @@ from benchmarks import overhead
 from benchmarks.contestants import CONTESTANTS
 from benchmarks.counted import (
     CALL_IN_CONTEXT,
+    CONTINUED_REQUEST,
     JSON_MODULES,
     PLAIN_CALL,
     STEPS,
     THREE_CHECKED,
     THREE_PARAMETERS,
+    TRACED_REQUEST,
+    UNTRACED_REQUEST,
     cases,
     name_of,
 )
@@ -82,11 +85,22 @@ def test_table_has_ratios_and_changes():
 
 
 def test_cost_of_a_step_is_what_a_call_with_it_takes_more():
-    counts = {PLAIN_CALL: 1000, CALL_IN_CONTEXT: 2500, THREE_PARAMETERS: 300, THREE_CHECKED: 900}
+    counts = {PLAIN_CALL: 1000, CALL_IN_CONTEXT: 2500, THREE_PARAMETERS: 300, THREE_CHECKED: 900, **requests(700)}
     assert steps(counts) == (
         "A context of its own adds 1,500 instructions to a call.\n"
-        "The check of three integers adds 600 instructions to a call."
+        "The check of three integers adds 600 instructions to a call.\n"
+        "Tracing without an SDK adds 700 instructions to a call, and 1,400 if the client sends its trace."
     )
+
+
+def requests(tracing):
+    return {UNTRACED_REQUEST: 5000, TRACED_REQUEST: 5000 + tracing, CONTINUED_REQUEST: 5000 + 2 * tracing}
+
+
+def test_tracing_beyond_its_limit_is_a_fault():
+    limit = overhead.TRACING_LIMIT
+    assert grown(requests(limit), {}) == []
+    assert grown(requests(limit + 1), {}) == ["tracing: 30,001 instructions instead of at most 30,000"]
 
 
 @pytest.fixture

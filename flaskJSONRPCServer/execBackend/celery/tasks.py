@@ -18,6 +18,7 @@ from celery.exceptions import Ignore, Reject
 from celery.worker.control import control_command
 
 from ...dispatch.backend_context import BackendContext
+from ...dispatch.call_data import TRACE
 from ...dispatch.exec_backend import CallAnswer
 from ...dispatch.invoker import logged_error
 from ...dispatch.remote import WORKER_LOST, outcome_of_answer, parts_of_outcome
@@ -157,6 +158,8 @@ class WorkerTasks:
         }
         if (remaining := message.get("remaining")) is not None:  # this machine has another monotonic clock
             data["deadline"] = time.monotonic() + remaining
+        if (trace := message.get(TRACE)) is not None:
+            data[TRACE] = trace
         request = request_of(message["request"])
         overload = self._overload(message)
         answer: CallAnswer = self._context.call_dispatcher(

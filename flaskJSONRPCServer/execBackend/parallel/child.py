@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import pickle
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from types import ModuleType
 from typing import Any, cast
 
 from ...dispatch.callables import plan_of
@@ -70,7 +71,9 @@ class ChildServer:
         self.exceptions = ChildExceptions()
         main = ParentMain(channel)
         facts = ServerFacts(setup.name, facade, self.log, self.locks, lambda environ: NOT_SERVED, main, self.exceptions)
-        self._invoker = Invoker(facts, self.stats, debug=settings["debug"])
+        self._tracing = tracing_of(settings)
+        make_invoker = Invoker if self._tracing is None else self._tracing.TracedInvoker
+        self._invoker = make_invoker(facts, self.stats, debug=settings["debug"])
 
     def call(self, call_message: CallMessage, function: Callable[..., Any]) -> dict[str, Any]:
         """Make a call, in this thread.
@@ -82,6 +85,15 @@ class ChildServer:
         Returns:
             The outcome, in the form of :func:`~flaskJSONRPCServer.dispatch.remote.outcome_of_answer`.
         """
+        if self._tracing is None:
+            return self._call(call_message, function)
+        with self._tracing.run_span(call_message.data) as span:
+            outcome = self._call(call_message, function)
+            if "error" in outcome:
+                self._tracing.mark_failed(span, outcome["error"]["code"])
+            return outcome
+
+    def _call(self, call_message: CallMessage, function: Callable[..., Any]) -> dict[str, Any]:
         data = call_message.data
         call = JsonRpcRequest(data["method"], data.get("params"), ABSENT if data.get("notify") else None)
         route = self._route(call_message.path, call.method, function)
@@ -129,6 +141,15 @@ class ChildServer:
             )
             self._routes[path, name] = route
         return route
+
+
+def tracing_of(settings: Mapping[str, Any]) -> ModuleType | None:
+    """Return the module that continues the traces of calls; None without ``tracing``."""
+    if not settings.get("tracing"):
+        return None
+    from ...dispatch import trace_context
+
+    return trace_context
 
 
 class ChildExchange(CopiedExchange):

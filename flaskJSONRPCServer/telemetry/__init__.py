@@ -1,0 +1,1 @@
+"""Traces of requests and calls, for those who operate a server."""
