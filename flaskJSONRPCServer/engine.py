@@ -19,7 +19,7 @@ from .dispatch.answers import Answerer
 from .dispatch.backend_context import BackendContext
 from .dispatch.built_in import BuiltInUrl, BuiltInUrls
 from .dispatch.connection import ServerFacts
-from .dispatch.coroutines import Coroutines
+from .dispatch.coroutines import Coroutines, is_asynchronous
 from .dispatch.discovery import Discovery
 from .dispatch.documents import Documents, DocumentSources, is_shown, main_routes
 from .dispatch.examples import check_examples
@@ -60,6 +60,8 @@ from .servBackend import find_serv_backend
 from .servBackend.serving import SERVED_BY, refuse_unsupported
 from .servBackend.sockets import Address, AnyAddress, UserSocket, is_loopback, parse_addresses
 from .settings import Settings
+from .telemetry.call_records import RecordedAnswerer, RecordedOverrides
+from .telemetry.health import Health
 from .wsgi import (
     Application,
     DefaultFlask,
@@ -103,7 +105,7 @@ class Engine:
         self._facade = facade
         self.settings = settings
         self.name: str = settings.name or f"server_{uuid.uuid4().hex[:8]}"
-        self.log = ServerLog(self.name, settings.log)
+        self.log = ServerLog(self.name, settings.log, settings.logFormat)
         self.stats = Stats()
         self.garbage = GarbageControl(self.stats.served, settings)
         self.locks = Locks()
@@ -116,6 +118,7 @@ class Engine:
         sources = DocumentSources(lambda: self.router.table, self._info, self._mapped_errors_of)
         self.documents = Documents(sources)
         self._discovery = self._make_discovery() if settings.discover else None
+        self.health = Health(self.locks, self._backend_checks, self.log)
         self.built_in_urls = BuiltInUrls(*self._make_built_in_urls())
         built_in = None if self._discovery is None else self._discovery.route
         self.router = Router(self._mount_paths, self._unmount_other_paths, built_in)
@@ -266,6 +269,22 @@ class Engine:
     def _mapped_errors_of(self, route: Route) -> tuple[DeclaredError, ...]:
         return self.facts.exceptions.declared(route.path, route.names)
 
+    def add_readiness_check(self, check: Any, name: str | None) -> None:
+        """Add a check of ``/readyz``.
+
+        Raises:
+            RegistrationError: It is not callable, or its name is invalid or taken.
+        """
+        name = getattr(check, "__name__", None) if name is None else name
+        self.health.add_check(self._awaited(check) if is_asynchronous(check) else check, name)
+
+    def _backend_checks(self) -> dict[str, Callable[[], object]]:
+        return self.exec_backends.readiness_checks()
+
+    def _awaited(self, function: Callable[[], Any]) -> Callable[[], Any]:
+        """Return a function that runs a coroutine function on the event loop, and waits for its result."""
+        return lambda: self.event_loop.submit(function()).result()
+
     def use(self, middleware: Any, path: Any) -> None:
         """Run calls through a middleware, from the next request on.
 
@@ -399,7 +418,8 @@ class Engine:
             self.log.write(WARNING, f"{name}: nothing is registered there")
 
     def _steps(self, settings: Settings) -> Steps:
-        overrides = Overrides(self._facade, self._standard, settings, self.codec)
+        make_overrides = RecordedOverrides if settings.accessLog else Overrides
+        overrides = make_overrides(self._facade, self._standard, settings, self.codec)
         process = overrides.replaced("_requestProcess")
         limiter = self._rate_limits.limiter(settings.rateLimit, overrides.copy_request)
         return Steps(
@@ -422,13 +442,14 @@ class Engine:
         backend_calls = BackendCalls(settings, self.facts, invoker, self.stats, overrides.copy_request)
         replaced = overrides.replaced("_callDispatcher")
         caller = invoker if replaced is None else OverriddenInvoker(replaced, backend_calls, invoker)
+        make_answerer = RecordedAnswerer if settings.accessLog else Answerer
         if not self._middleware.entries:
-            return Answerer(settings, overrides, caller, invoker, backend_calls, limiter)
+            return make_answerer(settings, overrides, caller, invoker, backend_calls, limiter)
         chains = MiddlewareChains(self._middleware, invoker, self.facts)
         inner = partial(invoker.invoke, make_context=CurrentContext) if replaced is None else caller.invoke
         through = MiddlewareInvoker(chains, caller, inner)
         through_backends = MiddlewareBackendCalls(chains, backend_calls, settings.exec_pool_threads)
-        return Answerer(settings, overrides, through, invoker, through_backends, limiter)
+        return make_answerer(settings, overrides, through, invoker, through_backends, limiter)
 
     def _make_discovery(self) -> Discovery:
         def copy_request(request: Request) -> Any:
@@ -439,6 +460,8 @@ class Engine:
     def _make_built_in_urls(self) -> Iterator[BuiltInUrl]:
         if self._discovery is not None:  # auth is asked for each path of the document instead
             yield BuiltInUrl(self.settings.discover_url, self._answer_document, needs_auth=False)
+        if self.settings.health:
+            yield from self.health.urls()
 
     def _answer_document(self, exchange: Exchange, _: str) -> Response:
         return self.pipeline().server_document(exchange)

@@ -48,6 +48,8 @@ _FRONT_SETTINGS = (
     "max_head_bytes",
     "max_header_count",
     "max_url_bytes",
+    "accessLog",
+    "accessLogFormat",
 )
 
 

@@ -415,6 +415,27 @@ class flaskJSONRPCServer(DocumentedHelpers):
         return self._engine.check_examples()
 
     @in_parent_only
+    @in_parent_only
+    def addReadinessCheck(self, check: _F, name: str | None = None) -> _F:
+        """Let ``/readyz`` answer 503 while a check fails: because of a database that is gone, or a cache that is cold.
+
+        It runs in a thread of its own, at most once a second and only while someone asks. ``/readyz`` waits for it half
+        a second, and then goes by its last outcome; if it runs for more than 5 seconds, it fails until it ends.
+
+        Args:
+            check: A function without parameters, or a coroutine function. It fails if it raises, or returns something
+                false other than None.
+            name: Its name in the answer; None: ``__name__``.
+
+        Returns:
+            The function itself, so that this is a decorator.
+
+        Raises:
+            RegistrationError: It is not callable, or its name is invalid or taken.
+        """
+        self._engine.add_readiness_check(check, name)
+        return check
+
     def use(self, middleware: _Middleware, path: str | None = None) -> _Middleware:
         """Run calls through a middleware; also a decorator.
 

@@ -16,7 +16,7 @@ SUITES = {
     "threads": ["tests/execBackend/test_threaded.py", "tests/runtime/test_garbage.py", "tests/runtime/test_stats.py"],
     "processes": ["tests/execBackend/parallel"],
     "celery": ["tests/execBackend/celery"],
-    "serving": ["tests/servBackend"],
+    "serving": ["tests/servBackend", "tests/telemetry"],
     "server": [
         "tests/test_autoreload.py",
         "tests/test_engine.py",

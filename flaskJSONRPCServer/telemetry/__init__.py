@@ -1,0 +1,1 @@
+"""Signals for those who operate a server: its health."""
