@@ -31,7 +31,7 @@ LAYERS = (
     {"message_helpers"},
     {"dispatch", "helpers"},
     {"contract", "runtime", "http"},
-    {"sansio_jsonrpc"},
+    {"sansio_jsonrpc", "configuration"},
     {"settings", "extras"},
     {"errors", "removed_names"},
 )

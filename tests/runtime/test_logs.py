@@ -1,5 +1,6 @@
 """The log: levels, one record for each call, no forged records."""
 
+import contextlib
 import io
 import json
 import logging
@@ -310,20 +311,26 @@ def test_record_appears_once_regardless_of_when_logging_is_configured(configure,
 # logFormat
 
 
-@pytest.fixture
-def unconfigured(monkeypatch):
+@contextlib.contextmanager
+def standard_error(capsys):
     """Remove the handlers of the test runner, so that records go to standard error."""
-    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    root = logging.getLogger()
+    handlers, root.handlers[:] = root.handlers[:], []
+    capsys.readouterr()
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
 
 
-@pytest.mark.usefixtures("unconfigured")
 def test_json_records_are_one_line_each(capsys):
     log = ServerLog("json-lines", 4, "json")
-    log.write(2, 'a\r\n"b"\x1b\u2028\ud800', "c" * 10_000)
-    try:
-        raise ValueError("d\ne")
-    except ValueError:
-        log.write(1, "failed", traceback=True)
+    with standard_error(capsys):
+        log.write(2, 'a\r\n"b"\x1b\u2028\ud800', "c" * 10_000)
+        try:
+            raise ValueError("d\ne")
+        except ValueError:
+            log.write(1, "failed", traceback=True)
     first, second = map(json.loads, capsys.readouterr().err.splitlines())
 
     assert (first["level"], first["logger"]) == ("WARNING", "flaskJSONRPCServer.json-lines")
@@ -332,23 +339,23 @@ def test_json_records_are_one_line_each(capsys):
     assert "characters left out" in first["message"]
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", first["time"])
     assert second["message"] == "failed"
-    assert second["exception"].endswith("\n    e")
+    assert second["exception"].endswith("\n  e")
 
 
-@pytest.mark.usefixtures("unconfigured")
 def test_access_lines_are_bare_text_or_json(capsys):
-    ServerLog("text-access", 0).write_access("the line", {"status": 200})
-    ServerLog("json-access", 0, "json").write_access("the line", {"status": 200})
+    with standard_error(capsys):
+        ServerLog("text-access", 0).write_access("the line", {"status": 200})
+        ServerLog("json-access", 0, "json").write_access("the line", {"status": 200})
     text, as_json = capsys.readouterr().err.splitlines()
 
     assert text == "the line"
     assert json.loads(as_json)["status"] == 200
 
 
-@pytest.mark.usefixtures("unconfigured")
 def test_next_server_of_the_name_has_its_own_format(capsys):
-    ServerLog("same-name", 3, "json")
-    ServerLog("same-name", 3).write(3, "text")
+    with standard_error(capsys):
+        ServerLog("same-name", 3, "json")
+        ServerLog("same-name", 3).write(3, "text")
 
     assert capsys.readouterr().err.endswith(" INFO flaskJSONRPCServer.same-name: text\n")
 

@@ -178,7 +178,7 @@ def test_not_ready_without_the_broker():
     with broker_running() as broker:
         url = broker.url
     server = flaskJSONRPCServer(None, log=0, dispatcherBackend=CeleryBackend(broker=url, enqueue_timeout=1))
-    server.registerFunction(int, "/api")
+    server.registerFunction(lambda: 1, "/api", name="one")
     answer = wait_until(lambda: (answer := call_wsgi(server.getWSGI(), get("/readyz"))).code == 503 and answer)
 
     assert answer.json()["checks"]["execBackend.celery"] == "unavailable"
