@@ -12,13 +12,14 @@ import runpy
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from . import __version__, flaskJSONRPCServer
 from .configuration import ConfigurationError, configured_by, parse_address, read
 from .errors import BindError, ContractError, ServerError, unknown_name
 from .hangup import ModuleReload
 from .lifecycle import StartRefusedError, starts_refused
+from .runtime.progress import progress
 from .servBackend.activation import inherited_socket, systemd_sockets
 
 __all__ = ["main"]
@@ -205,12 +206,15 @@ def work(target: str, backend_id: str | None, options: Sequence[str], config: st
     try:
         with contextlib.suppress(ImportError):  # the server will say what is missing
             importlib.import_module("flaskJSONRPCServer.execBackend.celery.command_line").become_worker()
-        with configured_by(read(config)):
+        with configured_by(read(config)), progress(f"loading {target}"):
             app = find_server(target, "worker")._engine.exec_backends.celery_app(backend_id)
     except ServerError as exc:
         raise CannotServeError(exc) from exc
     from .execBackend.celery.command_line import run_worker
+    from .execBackend.celery.options import masked
 
+    queue, broker = app.rpc_options.queue, masked(app.rpc_options.broker)
+    print(f"running the calls of {target} from queue {queue!r} on {broker}", flush=True)
     sys.exit(run_worker(app, options))
 
 
@@ -228,10 +232,13 @@ def serve(target: str, bind: Sequence[str] | None, serv_backend: str | None, con
     """
     addresses = [address for text in bind or () for address in read_addresses(text)]
     try:
-        with configured_by(read(config)):
+        with configured_by(read(config)), progress(f"loading {target}"):
             server = find_server(target, "serve")
     except ConfigurationError as exc:
         raise CannotServeError(exc) from exc
+
+    def current() -> flaskJSONRPCServer:
+        return cast("flaskJSONRPCServer", server._lifecycle.facade)  # SIGHUP may have replaced it
 
     def find_configured() -> flaskJSONRPCServer:
         new = find_server(target, "serve")
@@ -245,11 +252,18 @@ def serve(target: str, bind: Sequence[str] | None, serv_backend: str | None, con
         server._lifecycle.on_hangup = ModuleReload(
             server._lifecycle, target.partition(":")[0], find_configured, lambda: configured_by(read(config))
         )
+        server._lifecycle.around_stop = lambda: progress(lambda: stopping(current()))
         server.serveForever(on_start=lambda server: started.append(announced(server)))
     except ServerError as exc:
         if started:
             raise
         raise CannotServeError(exc.strerror if isinstance(exc, BindError) else exc) from exc
+
+
+def stopping(server: flaskJSONRPCServer) -> str:
+    """Return what the stop of a server waits for."""
+    running = server._engine.stats.report(in_ms=False)["processingRequestCount"]
+    return f"stopping {server.name!r}: {running} request{'s' * (running != 1)} to be answered; Ctrl-C ends it at once"
 
 
 def write_openrpc(options: argparse.Namespace) -> None:

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from .dispatch.facade import ServerFacade
@@ -69,6 +69,7 @@ class Lifecycle:
 
     Attributes:
         on_hangup: Called by `serve_forever` at SIGHUP, in the main thread; None leaves the signal alone.
+        around_stop: Returns a context manager in which `serve_forever` stops the server.
 
     Raises:
         SettingsError: The serving backend, the files of ``ssl``, the descriptor limits, or a script of
@@ -89,6 +90,7 @@ class Lifecycle:
         self._serving = Serving(facade)
         self._changing = threading.RLock()
         self.on_hangup: Callable[[], object] | None = None
+        self.around_stop: Callable[[], AbstractContextManager[None]] = nullcontext
         self._started: ExitStack | None = None  # undoes a start; guarded by _changing
         self._gate = Gate()
         self._behind: ExitStack | None = None  # undoes what is behind the gate; guarded by _changing
@@ -401,7 +403,8 @@ class Lifecycle:
                     self.on_hangup()
                 elif any(self._applies(reason) for reason in reasons):
                     self._restart_if_running(timeout_s, 0)
-            self.stop(timeout_s, 0)
+            with self.around_stop():
+                self.stop(timeout_s, 0)
 
     def _applies(self, reason: Callable[[Any], object]) -> bool:
         try:
