@@ -7,6 +7,7 @@ import json
 import logging
 import re
 import socket
+import struct
 import threading
 
 import pytest
@@ -40,8 +41,8 @@ class Lines(logging.Handler):
         self.logger = logging.getLogger(f"flaskJSONRPCServer.{name}.access")
 
     def emit(self, record):
-        self.lines.append(record.getMessage())
         self.json_lines.append(JsonFormatter().format(record))
+        self.lines.append(record.getMessage())  # last: tests wait for it
 
     def take(self, count=1):
         """Wait for so many lines, and return their fields."""
@@ -264,6 +265,23 @@ def test_request_that_finds_no_thread_is_one_line():
         server.release.set()
         caller.join()
         assert [line["status"] for line in server.lines.take()] == ["200"]
+
+
+@pytest.mark.skipif(is_patched(), reason="only native notices it")
+def test_request_whose_client_has_gone_is_one_line():
+    with serving("native", threads=1) as server:
+        caller = threading.Thread(target=post, args=(server, rpc("wait")))
+        caller.start()
+        assert server.entered.acquire(timeout=PATIENCE_S)
+        with socket.create_connection(server.addresses[0], timeout=PATIENCE_S) as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset at its end
+            client.sendall(b"GET /api/echo HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            assert ask(server, "GET", "/healthz")[0] == 200  # so that the request has been read
+        assert ask(server, "GET", "/healthz")[0] == 200
+        server.release.set()
+        caller.join()
+
+        assert sorted(line["status"] for line in server.lines.take(4)) == ["200", "200", "200", "499"]
 
 
 @pytest.mark.skipif(is_patched(), reason="only native has request_timeout_s")

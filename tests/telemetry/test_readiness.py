@@ -25,6 +25,13 @@ def log():
     return Log()
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch):
+    """Let a loaded machine have its time."""
+    monkeypatch.setattr(readiness, "WAIT_S", PATIENCE_S)
+    monkeypatch.setattr(readiness, "TIMEOUT_S", PATIENCE_S)
+
+
 @pytest.fixture
 def always_due(monkeypatch):
     monkeypatch.setattr(readiness, "FRESH_S", 0)
