@@ -20,6 +20,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from flaskJSONRPCServer.runtime.progress import progress
+
 from .report import machine
 from .soak.running import running_server
 from .soak.server import PATH
@@ -40,7 +42,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     arguments = parser.parse_args()
     text = large_text(arguments.megabytes)
-    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+    sending = progress(f"sending {len(text) / 1e6:.1f} MB beside small calls, {arguments.rounds} times")
+    with sending, tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         plain, experimental = (
             stack.enter_context(serving(Path(folder) / name, options, gevent=arguments.gevent))
             for name, options in (("plain", []), ("experimental", ["--experimental"]))

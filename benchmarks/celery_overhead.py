@@ -14,6 +14,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
+from flaskJSONRPCServer.runtime.progress import progress
+
 from .broker import broker_running
 from .contestants import exchange, ignore_response
 from .report import machine
@@ -29,7 +31,7 @@ def main() -> int:
     parser.add_argument("--calls", type=int, default=2000, help="the number of calls of each")
     parser.add_argument("--check", action="store_true", help=f"exit with status 1 if the ratio exceeds {BOUND}")
     arguments = parser.parse_args()
-    with broker_running() as (url, _):
+    with progress("timing calls in Celery workers"), broker_running() as (url, _):
         os.environ["CELERY_OVERHEAD_BROKER"] = url
         apps = importlib.import_module("benchmarks.celery_apps")
         with worker("bare"), worker("celery"):

@@ -19,6 +19,8 @@ from typing import Any
 
 import psutil
 
+from flaskJSONRPCServer.runtime.progress import progress
+
 from .broker import broker_running
 from .report import machine
 from .sockets.wrk import measure
@@ -38,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     print(machine(), f"{options.connections} connections, {options.seconds:g} s each")
     print("processor time of a call, in µs:")
     for backend in options.only or BACKENDS:
-        with running(backend) as (address, programs):
+        with progress(f"loading {backend}"), running(backend) as (address, programs):
             calls, spent = load(address, programs, options.seconds, options.connections)
         parts = "   ".join(f"{name} {seconds / calls * 1e6:.0f}" for name, seconds in spent.items())
         print(f"{backend:10} {calls / options.seconds:8,.0f} calls/s   {parts}")

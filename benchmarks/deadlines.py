@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 
+from flaskJSONRPCServer.runtime.progress import progress
+
 from .broker import broker_running
 from .deadlines_server import TIMEOUT_S
 from .report import machine
@@ -50,7 +52,7 @@ def main() -> int:
         environ = {**os.environ, "FLASKJSONRPC_CELERY_BROKER": url}
         for case in CASES:
             if arguments.only in (None, *case):
-                with ThreadPoolExecutor() as beside:
+                with progress(f"measuring {' '.join(case)}"), ThreadPoolExecutor() as beside:
                     naps = beside.submit(oversleeps_ms, arguments.calls)
                     samples = measure(case, environ, arguments.clients, arguments.calls)
                 passed &= report(case, samples, max(naps.result()))

@@ -10,6 +10,8 @@ import json
 import sys
 from pathlib import Path
 
+from flaskJSONRPCServer.runtime.progress import progress
+
 from . import memory, report
 from .timing import run_races
 
@@ -31,8 +33,10 @@ def parse_arguments() -> argparse.Namespace:
 
 def main() -> int:
     arguments = parse_arguments()
-    races = [] if arguments.memory else run_races(arguments.rounds, arguments.sample_ms)
-    growth = memory.measure_apart(arguments.calls)
+    with progress("timing calls of each application"):
+        races = [] if arguments.memory else run_races(arguments.rounds, arguments.sample_ms)
+    with progress("measuring the memory of many calls"):
+        growth = memory.measure_apart(arguments.calls)
     if races:
         print(report.table(races), "", report.notes(races), sep="\n")
     print(report.memory_line(growth))

@@ -16,6 +16,7 @@ from io import BytesIO
 from typing import Any, Literal
 
 from flaskJSONRPCServer import flaskJSONRPCServer
+from flaskJSONRPCServer.runtime.progress import progress
 
 from .bare import Application
 from .contestants import exchange, ignore_response
@@ -144,7 +145,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--methods", type=int, default=METHODS, help="the number of methods")
     parser.add_argument("--rounds", type=int, default=20, help="how often each way is measured")
     options = parser.parse_args(arguments)
-    durations, size = measure(options.methods, options.rounds)
+    with progress(f"making documents of {options.methods} methods"):
+        durations, size = measure(options.methods, options.rounds)
     print(machine(), f"{options.methods} methods, a document of {size:,} bytes, median of {options.rounds}")
     passed = True
     for way, samples in durations.items():

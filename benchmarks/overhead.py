@@ -17,6 +17,8 @@ import tempfile
 from importlib.metadata import version
 from pathlib import Path
 
+from flaskJSONRPCServer.runtime.progress import progress
+
 from .contestants import BARE, CONTESTANTS, DIRECT, FLASK_VIEW, NATIVE, VIA_FLASK
 from .counted import (
     CALL_IN_CONTEXT,
@@ -188,7 +190,8 @@ def main() -> int:
     if arguments.check:
         return check()
     try:
-        figures = count()
+        with progress("counting instructions with valgrind"):
+            figures = count()
     except CannotCountError as exc:
         print(f"instructions are not counted: {exc}")
         return 0

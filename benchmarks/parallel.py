@@ -20,6 +20,7 @@ import loky
 
 from flaskJSONRPCServer import flaskJSONRPCServer
 from flaskJSONRPCServer.execBackend import ParallelBackend
+from flaskJSONRPCServer.runtime.progress import progress
 
 from .contestants import exchange, ignore_response
 from .timing import Spread
@@ -169,7 +170,8 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="take fewer and shorter samples")
     parser.add_argument("--check", action="store_true", help="exit with status 1 if a bound is missed")
     arguments = parser.parse_args()
-    figures, gain, bare_gain = measure(*((3, 20_000) if arguments.quick else (15, 2_000_000)))
+    with progress("timing calls in child processes"):
+        figures, gain, bare_gain = measure(*((3, 20_000) if arguments.quick else (15, 2_000_000)))
     print("time of a call, divided by that of a bare loky submit:")
     for name, (median, ratio) in figures.items():
         print(line(name, ratio), f" {median:,.0f} us")

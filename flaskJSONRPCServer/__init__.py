@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         SettingsError,
         UnsupportedError,
     )
+    from .runtime.json_log import JsonFormatter
     from .sansio_jsonrpc import JsonRpcApplicationError, JsonRpcException
     from .server import flaskJSONRPCServer
     from .settings import Settings
@@ -40,6 +41,7 @@ __all__ = [
     "Connection",
     "ContractError",
     "ExampleError",
+    "JsonFormatter",
     "JsonRpcApplicationError",
     "JsonRpcException",
     "MissingExtraError",
@@ -59,6 +61,7 @@ __all__ = [
 _MODULES = {
     "Call": "dispatch.middleware",
     "Connection": "dispatch.connection",
+    "JsonFormatter": "runtime.json_log",
     "JsonRpcApplicationError": "sansio_jsonrpc",
     "JsonRpcException": "sansio_jsonrpc",
     "Settings": "settings",

@@ -11,13 +11,15 @@ import runpy
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from . import __version__, flaskJSONRPCServer
+from .configuration import ConfigurationError, configured_by, parse_address, read
 from .errors import BindError, ContractError, ServerError, unknown_name
 from .hangup import ModuleReload
 from .inspection import read_signature
 from .lifecycle import StartRefusedError, starts_refused
+from .runtime.progress import progress
 from .servBackend.activation import inherited_socket, systemd_sockets
 
 __all__ = ["main"]
@@ -110,7 +112,17 @@ def add_serve(commands: Any) -> None:
         "may be repeated",
     )
     command.add_argument("--serv-backend", metavar="NAME", help="serve by this backend instead of the server's own")
-    command.set_defaults(run=lambda options: serve(options.server, options.bind, options.serv_backend))
+    add_config(command)
+    command.set_defaults(run=lambda options: serve(options.server, options.bind, options.serv_backend, options.config))
+
+
+def add_config(command: Any) -> None:
+    """Add the option ``--config`` to a command."""
+    command.add_argument(
+        "--config",
+        metavar="FILE",
+        help="a TOML file of settings, for those that the module does not choose; FJRPC_ variables come before it",
+    )
 
 
 def add_openrpc(commands: Any) -> None:
@@ -137,6 +149,7 @@ def add_worker(commands: Any) -> None:
     command.add_argument(
         "--backend", metavar="ID", help="run the calls of this celery backend of the server, rather than of its first"
     )
+    add_config(command)
     command.add_argument("server", metavar="MODULE[:SERVER]", help="the server, as with serve; it is not started")
     command.add_argument(
         "options",
@@ -144,7 +157,7 @@ def add_worker(commands: Any) -> None:
         metavar="OPTIONS",
         help="options of Celery's worker, such as -c 4 -l info -P threads",
     )
-    command.set_defaults(run=lambda options: work(options.server, options.backend, options.options))
+    command.set_defaults(run=lambda options: work(options.server, options.backend, options.options, options.config))
 
 
 def add_openrpc_diff(commands: Any) -> None:
@@ -178,13 +191,14 @@ def print_comparison(old: str, new: str, *, as_json: bool) -> None:
         sys.exit(1)
 
 
-def work(target: str, backend_id: str | None, options: Sequence[str]) -> None:
+def work(target: str, backend_id: str | None, options: Sequence[str], config: str | None = None) -> None:
     """Run a Celery worker for a server until a signal ends it.
 
     Args:
         target: The server, as ``MODULE[:SERVER]``.
         backend_id: The ``_id`` of the backend whose calls it runs; None for the first backend with workers.
         options: Options of Celery's worker.
+        config: A TOML file of settings.
 
     Raises:
         CannotServeError: There is no server, it has no backend with workers, or its module starts it.
@@ -192,27 +206,39 @@ def work(target: str, backend_id: str | None, options: Sequence[str]) -> None:
     try:
         with contextlib.suppress(ImportError):  # the server will say what is missing
             importlib.import_module("flaskJSONRPCServer.execBackend.celery.command_line").become_worker()
-        app = find_server(target, "worker")._engine.exec_backends.celery_app(backend_id)
+        with configured_by(read(config)), progress(f"loading {target}"):
+            app = find_server(target, "worker")._engine.exec_backends.celery_app(backend_id)
     except ServerError as exc:
         raise CannotServeError(exc) from exc
     from .execBackend.celery.command_line import run_worker
+    from .execBackend.celery.options import masked
 
+    queue, broker = app.rpc_options.queue, masked(app.rpc_options.broker)
+    print(f"running the calls of {target} from queue {queue!r} on {broker}", flush=True)
     sys.exit(run_worker(app, options))
 
 
-def serve(target: str, bind: Sequence[str] | None, serv_backend: str | None) -> None:
+def serve(target: str, bind: Sequence[str] | None, serv_backend: str | None, config: str | None = None) -> None:
     """Run a server until a signal ends it; on SIGHUP, load its module again.
 
     Args:
         target: The server, as ``MODULE[:SERVER]``.
         bind: Addresses that replace its own.
         serv_backend: A serving backend that replaces its own.
+        config: A TOML file of settings.
 
     Raises:
         CannotServeError: There is no server, or it cannot be started.
     """
     addresses = [address for text in bind or () for address in read_addresses(text)]
-    server = find_server(target, "serve")
+    try:
+        with configured_by(read(config)), progress(f"loading {target}"):
+            server = find_server(target, "serve")
+    except ConfigurationError as exc:
+        raise CannotServeError(exc) from exc
+
+    def current() -> flaskJSONRPCServer:
+        return cast("flaskJSONRPCServer", server._lifecycle.facade)  # SIGHUP may have replaced it
 
     def find_configured() -> flaskJSONRPCServer:
         new = find_server(target, "serve")
@@ -223,12 +249,21 @@ def serve(target: str, bind: Sequence[str] | None, serv_backend: str | None) -> 
     started: list[flaskJSONRPCServer] = []
     try:
         configure(server, addresses, serv_backend)
-        server._lifecycle.on_hangup = ModuleReload(server._lifecycle, target.partition(":")[0], find_configured)
+        server._lifecycle.on_hangup = ModuleReload(
+            server._lifecycle, target.partition(":")[0], find_configured, lambda: configured_by(read(config))
+        )
+        server._lifecycle.around_stop = lambda: progress(lambda: stopping(current()))
         server.serveForever(on_start=lambda server: started.append(announced(server)))
     except ServerError as exc:
         if started:
             raise
         raise CannotServeError(exc.strerror if isinstance(exc, BindError) else exc) from exc
+
+
+def stopping(server: flaskJSONRPCServer) -> str:
+    """Return what the stop of a server waits for."""
+    running = server._engine.stats.report(in_ms=False)["processingRequestCount"]
+    return f"stopping {server.name!r}: {running} request{'s' * (running != 1)} to be answered; Ctrl-C ends it at once"
 
 
 def write_openrpc(options: argparse.Namespace) -> None:
@@ -295,18 +330,13 @@ def read_address(text: str) -> list[Any] | str:
     Raises:
         CannotServeError: The text is none of these.
     """
-    path = text.removeprefix("unix:")
-    if path and (path != text or "/" in text) and not text.startswith("fd://"):
-        return path
-    host, _, port = text.rpartition(":")
-    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
-    is_host = bool(bare) and (bare != host or ":" not in host)
-    if not is_host or not (port.isascii() and port.isdecimal()) or int(port) > 65535:
+    address = parse_address(text)
+    if address is None:
         raise CannotServeError(
             f"--bind {text!r} is no address; it takes HOST:PORT with a port from 0 to 65535, such as 127.0.0.1:8080, "
             "[IPV6]:PORT, unix:PATH, fd://N, or systemd"
         )
-    return [bare, int(port)]
+    return address
 
 
 def find_server(target: str, command: str) -> flaskJSONRPCServer:

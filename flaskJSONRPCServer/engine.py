@@ -20,7 +20,7 @@ from .dispatch.backend_context import BackendContext
 from .dispatch.built_in import BuiltInUrl, BuiltInUrls
 from .dispatch.call_parts import CallParts
 from .dispatch.connection import ServerFacts
-from .dispatch.coroutines import Coroutines
+from .dispatch.coroutines import Coroutines, is_asynchronous
 from .dispatch.discovery import Discovery
 from .dispatch.documents import Documents, DocumentSources, is_shown, main_routes
 from .dispatch.examples import check_examples
@@ -61,6 +61,8 @@ from .servBackend import find_serv_backend
 from .servBackend.serving import SERVED_BY, refuse_unsupported
 from .servBackend.sockets import Address, AnyAddress, UserSocket, is_loopback, parse_addresses
 from .settings import Settings
+from .telemetry.call_records import RecordedAnswerer, RecordedOverrides
+from .telemetry.health import Health
 from .wsgi import (
     Application,
     DefaultFlask,
@@ -106,7 +108,7 @@ class Engine:
         self._facade = facade
         self.settings = settings
         self.name: str = settings.name or f"server_{uuid.uuid4().hex[:8]}"
-        self.log = ServerLog(self.name, settings.log)
+        self.log = ServerLog(self.name, settings.log, settings.logFormat)
         self.stats = Stats()
         self.garbage = GarbageControl(self.stats.served, settings)
         self.locks = Locks()
@@ -119,6 +121,7 @@ class Engine:
         sources = DocumentSources(lambda: self.router.table, self._info, self._mapped_errors_of)
         self.documents = Documents(sources)
         self._discovery = self._make_discovery() if settings.discover else None
+        self.health = Health(self.locks, self._backend_checks, self.log)
         self.built_in_urls = BuiltInUrls(*self._make_built_in_urls())
         built_in = None if self._discovery is None else self._discovery.route
         self.router = Router(self._mount_paths, self._unmount_other_paths, built_in)
@@ -269,6 +272,22 @@ class Engine:
     def _mapped_errors_of(self, route: Route) -> tuple[DeclaredError, ...]:
         return self.facts.exceptions.declared(route.path, route.names)
 
+    def add_readiness_check(self, check: Any, name: str | None) -> None:
+        """Add a check of ``/readyz``.
+
+        Raises:
+            RegistrationError: It is not callable, or its name is invalid or taken.
+        """
+        name = getattr(check, "__name__", None) if name is None else name
+        self.health.add_check(self._awaited(check) if is_asynchronous(check) else check, name)
+
+    def _backend_checks(self) -> dict[str, Callable[[], object]]:
+        return self.exec_backends.readiness_checks()
+
+    def _awaited(self, function: Callable[[], Any]) -> Callable[[], Any]:
+        """Return a function that runs a coroutine function on the event loop, and waits for its result."""
+        return lambda: self.event_loop.submit(function()).result()
+
     def use(self, middleware: Any, path: Any) -> None:
         """Run calls through a middleware, from the next request on.
 
@@ -403,12 +422,14 @@ class Engine:
             self.log.write(WARNING, f"{name}: nothing is registered there")
 
     def _steps(self, settings: Settings) -> Steps:
-        overrides = Overrides(self._facade, self._standard, settings, self.codec)
+        make_overrides = RecordedOverrides if settings.accessLog else Overrides
+        overrides = make_overrides(self._facade, self._standard, settings, self.codec)
         process = overrides.replaced("_requestProcess")
         limiter = self._rate_limits.limiter(settings.rateLimit, overrides.copy_request)
         tracing = tracing_of(settings)
+        answerer = self._answerer(settings, overrides, limiter, tracing)
         return Steps(
-            answerer=self._answerer(settings, overrides, limiter, tracing),
+            answerer=RecordedAnswerer(answerer) if settings.accessLog else answerer,
             renderer=Renderer(settings, overrides.compressor()),
             new_id=overrides.new_request_id,
             copy_request=overrides.copy_request,
@@ -448,6 +469,8 @@ class Engine:
     def _make_built_in_urls(self) -> Iterator[BuiltInUrl]:
         if self._discovery is not None:  # auth is asked for each path of the document instead
             yield BuiltInUrl(self.settings.discover_url, self._answer_document, needs_auth=False)
+        if self.settings.health:
+            yield from self.health.urls()
 
     def _answer_document(self, exchange: Exchange, _: str) -> Response:
         return self.pipeline().server_document(exchange)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +50,8 @@ _FRONT_SETTINGS = (
     "max_head_bytes",
     "max_header_count",
     "max_url_bytes",
+    "accessLog",
+    "accessLogFormat",
 )
 
 
@@ -60,19 +64,28 @@ class ModuleReload:
         lifecycle: The life cycle of the running server.
         module_name: The module that made the server.
         find: Returns the server of the module in :data:`sys.modules`, configured by the command line.
+        configured: Returns a context manager in which servers are made with the settings of the environment and a file.
     """
 
-    def __init__(self, lifecycle: Lifecycle, module_name: str, find: Callable[[], Any]) -> None:
+    def __init__(
+        self,
+        lifecycle: Lifecycle,
+        module_name: str,
+        find: Callable[[], Any],
+        configured: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
+    ) -> None:
         self._lifecycle = lifecycle
         self._module_name = module_name
         self._find = find
+        self._configured = configured
 
     def __call__(self) -> None:
         """Load the module and replace the server by the one that it makes."""
         log = self._lifecycle.facade.log
         log.write(INFO, f"SIGHUP: loading {self._module_name!r} again")
         try:
-            self._reload()
+            with self._configured():
+                self._reload()
         except BaseException as exc:  # including SystemExit: a module must not end the server
             if is_interrupt(exc):
                 raise

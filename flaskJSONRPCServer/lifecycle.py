@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from .dispatch.facade import ServerFacade
@@ -20,7 +20,7 @@ from .runtime.resources import checked_limits
 from .runtime.signals import EndRequest, ended_by_signals
 from .runtime.ticker import Ticker
 from .servBackend import find_serv_backend
-from .servBackend.gate import Gate, service_unavailable
+from .servBackend.gate import Gate, RpcApplication, service_unavailable
 from .servBackend.serving import Serving, refuse_unsupported
 from .servBackend.sockets import Address
 from .servBackend.tls import refuse_without_tls
@@ -69,6 +69,7 @@ class Lifecycle:
 
     Attributes:
         on_hangup: Called by `serve_forever` at SIGHUP, in the main thread; None leaves the signal alone.
+        around_stop: Returns a context manager in which `serve_forever` stops the server.
 
     Raises:
         SettingsError: The serving backend, the files of ``ssl``, the descriptor limits, or a script of
@@ -89,6 +90,7 @@ class Lifecycle:
         self._serving = Serving(facade)
         self._changing = threading.RLock()
         self.on_hangup: Callable[[], object] | None = None
+        self.around_stop: Callable[[], AbstractContextManager[None]] = nullcontext
         self._started: ExitStack | None = None  # undoes a start; guarded by _changing
         self._gate = Gate()
         self._behind: ExitStack | None = None  # undoes what is behind the gate; guarded by _changing
@@ -133,10 +135,19 @@ class Lifecycle:
                 raise ServerStateError(f"server {self._engine.name!r} runs already; stop() it first")
             if self._engine.settings.bindAdress is None:
                 raise ServerStateError("a server with bindAdress=None is only mounted: use init_app() or getWSGI()")
-            with ExitStack() as undo:
+            with self._not_running(), ExitStack() as undo:
                 self._start_all(undo)
                 self._started = undo.pop_all()
         self._announce()
+
+    @contextmanager
+    def _not_running(self) -> Iterator[None]:
+        """Let ``/readyz`` say in the block that the server starts, restarts or stops."""
+        self._engine.health.is_running = False
+        try:
+            yield
+        finally:  # of the engine that serves by then; after a stop, the server may still be mounted somewhere
+            self._engine.health.is_running = True
 
     def stop(self, timeout_s: float, allowed_requests: int) -> None:
         """Stop accepting requests, wait for the running ones, and undo the start. Does nothing before a start.
@@ -161,7 +172,7 @@ class Lifecycle:
     @in_hub
     def _stop_now(self, timeout_s: float, allowed_requests: int) -> None:
         timeout_s = checked_timeout(timeout_s, allowed_requests)  # before anything is undone
-        with self._changing:
+        with self._changing, self._not_running():
             if self._started is None:  # exec backends and the event loop may run for getWSGI() or init_app()
                 with self._event_loop_ended(timeout_s):
                     self._facade._stopExecBackends(timeout_s, allowed_requests)
@@ -257,7 +268,8 @@ class Lifecycle:
             if self._started is None:
                 self.start()
                 return
-            self._renew(self._hold_requests(timeout_s, allowed_requests))
+            with self._not_running():
+                self._renew(self._hold_requests(timeout_s, allowed_requests))
         self._engine.log.write(INFO, f"server {self._engine.name!r} has restarted")
 
     def _hold_requests(self, timeout_s: float, allowed_requests: int = 0) -> int:
@@ -305,11 +317,12 @@ class Lifecycle:
         with self._changing:
             if self._started is None:
                 return
-            if still_running := self._hold_requests(timeout_s):
-                self._engine.log.write(WARNING, f"exchanged while {still_running} requests are being processed")
-            replaced = self._engine
-            self._replace_behind(engine, facade)
-            replaced.event_loop.retire()
+            with self._not_running():
+                if still_running := self._hold_requests(timeout_s):
+                    self._engine.log.write(WARNING, f"exchanged while {still_running} requests are being processed")
+                replaced = self._engine
+                self._replace_behind(engine, facade)
+                replaced.event_loop.retire()
         engine.log.write(INFO, f"server {engine.name!r} serves now:", engine.offers())
 
     def _replace_behind(self, engine: Engine, facade: ServedFacade) -> None:
@@ -390,7 +403,8 @@ class Lifecycle:
                     self.on_hangup()
                 elif any(self._applies(reason) for reason in reasons):
                     self._restart_if_running(timeout_s, 0)
-            self.stop(timeout_s, 0)
+            with self.around_stop():
+                self.stop(timeout_s, 0)
 
     def _applies(self, reason: Callable[[Any], object]) -> bool:
         try:
@@ -423,8 +437,18 @@ class Lifecycle:
         if settings.multipleAdress:
             bind_addresses = list(cast("Sequence[Any]", settings.bindAdress))
         backend = find_serv_backend(settings.servBackend, gevent=settings.gevent)
-        self._serving.start(backend, addresses_of(settings), bind_addresses, self._gate)
+        self._serving.start(backend, addresses_of(settings), bind_addresses, self._gate, self._access_log())
         undo.callback(self._serving.stop, 0)  # in case a stop is interrupted before it gets there
+
+    def _access_log(self) -> Callable[[RpcApplication], RpcApplication] | None:
+        """Return the function that puts the access log around an application; None without ``accessLog``."""
+        if not self._engine.settings.accessLog:
+            return None
+        from .telemetry.access_log import AccessLog
+        from .telemetry.logged_application import LoggedApplication
+
+        log = AccessLog(self._engine.settings, self._engine.log)
+        return lambda app: LoggedApplication(app, log)
 
     def _watch_scripts(self) -> None:
         if self._engine.settings.reloadOnChange:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast, overload
 
 import flask
 
+from .configuration import configured_by, current_configuration, read
 from .contract.options import MethodOptions, RegistrationKeywords, Visible
 from .dispatch.backend_context import BackendContext
 from .dispatch.locks import optional_lock_key
@@ -28,7 +30,7 @@ from .wsgi import Application
 if TYPE_CHECKING:
     from ssl import SSLContext
 
-    from typing_extensions import Unpack
+    from typing_extensions import Self, Unpack
 
     from .settings import BindAdress
 
@@ -51,6 +53,23 @@ def suggest_names(init: Callable[_P, None]) -> Callable[_P, None]:
         init(*args, **kwargs)
 
     return checked
+
+
+def complete_options(init: Callable[_P, None]) -> Callable[_P, None]:
+    """Wrap the constructor to add the options of the environment and of a file, where these are read."""
+    names = list(inspect.signature(init).parameters)
+
+    @functools.wraps(init)
+    def completed(*args: _P.args, **kwargs: _P.kwargs) -> None:
+        configuration = current_configuration()
+        if configuration is None:
+            init(*args, **kwargs)
+            return
+        passed: dict[str, Any] = {**dict(zip(names[1:], args[1:], strict=False)), **kwargs}
+        with configuration.named(passed):
+            cast("Callable[..., None]", init)(args[0], **configuration.completed(passed))
+
+    return completed
 
 
 def record_fallback(init: Callable[_P, None]) -> Callable[_P, None]:
@@ -117,6 +136,7 @@ class flaskJSONRPCServer(DocumentedHelpers):
         MissingExtraError: ``gevent=True``, and gevent is not installed.
     """
 
+    @complete_options
     @suggest_names
     @record_fallback
     def __init__(
@@ -184,6 +204,24 @@ class flaskJSONRPCServer(DocumentedHelpers):
             if remedy is None:
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
             raise AttributeError(f"{name!r} is gone: {remedy}")
+
+    @classmethod
+    def fromConfig(cls, file: str | os.PathLike[str] | None = None, **options: Any) -> Self:
+        """Make a server with the settings of a TOML file and of the environment.
+
+        Options that are passed come first, then the environment variables ``FJRPC_<SETTING>``, then the file, then the
+        defaults.
+
+        Args:
+            file: The file, whose keys are names of settings; None for the environment alone.
+            **options: As with the constructor.
+
+        Raises:
+            SettingsError: A name is unknown, or a value invalid. The message names the variable, or the key and the
+                file.
+        """
+        with configured_by(read(file)):
+            return cls(options.pop("bindAdress", None), **options)
 
     @property
     def name(self) -> str:
@@ -415,6 +453,27 @@ class flaskJSONRPCServer(DocumentedHelpers):
         return self._engine.check_examples()
 
     @in_parent_only
+    @in_parent_only
+    def addReadinessCheck(self, check: _F, name: str | None = None) -> _F:
+        """Let ``/readyz`` answer 503 while a check fails: because of a database that is gone, or a cache that is cold.
+
+        It runs in a thread of its own, at most once a second and only while someone asks. ``/readyz`` waits for it half
+        a second, and then goes by its last outcome; if it runs for more than 5 seconds, it fails until it ends.
+
+        Args:
+            check: A function without parameters, or a coroutine function. It fails if it raises, or returns something
+                false other than None.
+            name: Its name in the answer; None: ``__name__``.
+
+        Returns:
+            The function itself, so that this is a decorator.
+
+        Raises:
+            RegistrationError: It is not callable, or its name is invalid or taken.
+        """
+        self._engine.add_readiness_check(check, name)
+        return check
+
     def use(self, middleware: _Middleware, path: str | None = None) -> _Middleware:
         """Run calls through a middleware; also a decorator.
 

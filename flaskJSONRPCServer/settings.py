@@ -14,6 +14,7 @@ import json
 import math
 import os
 import re
+import string
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     BindAdress: TypeAlias = str | os.PathLike[str] | socket.socket | Sequence[Any] | None
 
-__all__ = ["DEFAULT_MEDIA_TYPES", "OPTIONS", "Auth", "Options", "Settings", "is_origin"]
+__all__ = ["ACCESS_FIELDS", "DEFAULT_MEDIA_TYPES", "OPTIONS", "Auth", "Options", "Settings", "is_origin"]
 
 # (server, path, request, method); the request is a copy, a dict.
 Auth = Callable[[Any, str, Any, "str | None"], object]
@@ -40,6 +41,12 @@ _MIB = 1024 * _KIB
 # Existing clients of JSON-RPC over HTTP use these three. A browser cannot send any of them across sites without a
 # preflight; other types are therefore refused by default.
 DEFAULT_MEDIA_TYPES = ("application/json", "application/json-rpc", "application/jsonrequest")
+
+ACCESS_FIELDS = (
+    *("host", "user", "time", "request", "status", "bytes", "referer", "agent"),
+    *("method", "code", "duration_ms", "id"),
+)
+"""The fields of the access log: those of the Combined Log Format, then those of JSON-RPC."""
 
 Check = Callable[[Any], bool]
 
@@ -162,6 +169,20 @@ def is_tracing(value: Any) -> bool:
     return set(value) <= {"params", "messages"} and all(isinstance(flag, bool) for flag in value.values())
 
 
+def is_access_format(value: Any) -> bool:
+    """Return whether a value names a format of the access log, or is one: a text with plain fields in braces."""
+    if not isinstance(value, str) or not value.isprintable():
+        return False
+    try:
+        parts = list(string.Formatter().parse(value))
+    except ValueError:
+        return False
+    fields = [(name, bool(spec or conversion)) for _, name, spec, conversion in parts if name is not None]
+    if any(name not in ACCESS_FIELDS or is_converted for name, is_converted in fields):
+        return False
+    return bool(fields) or value in ("common", "combined")
+
+
 def is_log_level(value: Any) -> bool:
     return isinstance(value, bool) or (isinstance(value, int) and 0 <= value <= 4)
 
@@ -227,6 +248,18 @@ class Settings:
         False, "True, False, or a dict with 'params' and 'messages' as True or False", is_tracing
     )
     """Whether calls are traced by OpenTelemetry; a dict also says whether spans have parameters and error messages."""
+    health: bool = flag(True, fixed=True)
+    """Whether the server answers ``/healthz`` and ``/readyz``."""
+    accessLog: bool = flag(False)
+    """Whether each request is a line of the access log."""
+    accessLogFormat: str = option(
+        "combined",
+        f"'common', 'combined', or a format of {', '.join(f'{{{name}}}' for name in ACCESS_FIELDS)}",
+        is_access_format,
+    )
+    """The form of these lines."""
+    logFormat: str = option("text", "'text' or 'json'", lambda value: value in ("text", "json"), fixed=True)
+    """The form of all lines of the log on standard error."""
 
     max_body_bytes: int = count(5 * _MIB, unit="number of bytes")
     """The largest request body, before and after gunzip."""
@@ -395,6 +428,10 @@ class Options(TypedDict, total=False):
     discover_url: str
     api_info: Mapping[str, Any] | None
     tracing: bool | Mapping[str, bool]
+    health: bool
+    accessLog: bool
+    accessLogFormat: str
+    logFormat: str
     max_body_bytes: int
     max_response_bytes: int
     max_batch_length: int | None

@@ -60,6 +60,9 @@ _BUILT_IN = re.compile(r"/<any\(([^)]+)\):built_in>")
 # The key in an environ for the mount that has the URL, if Flask has found no rule.
 _MOUNT = "flaskJSONRPCServer.mount"
 
+# What an environ has and a head may lack.
+_UNKNOWN_SERVER = {"SERVER_NAME": "localhost", "SERVER_PORT": "80", "SCRIPT_NAME": "", "QUERY_STRING": ""}
+
 # The key in an environ that says that the pipeline has answered the request.
 _ANSWERED = "flaskJSONRPCServer.answered"
 
@@ -98,7 +101,9 @@ class Application:
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer one request (PEP 3333)."""
         if self._is_observed():
-            response = self._pipeline.wait_until_open(Request(environ)) if self._locks.closed else None
+            response = self._answer_beside_flask(environ)
+        elif self._locks.closed and self.is_immediate(environ):
+            response = self._pipeline.answer_built_in(environ)
         else:
             response = self._pipeline.answer(environ) or self._answer_built_in(environ)
         if response is None:
@@ -107,7 +112,19 @@ class Application:
 
     def respond(self, received: ReceivedRequest) -> Response | None:
         """Answer a request without WSGI; return None if only :meth:`__call__` can answer it."""
-        return None if self._is_observed() else self._pipeline.answer(received.head, received=received)
+        if self._is_observed() or (self._locks.closed and self.is_immediate(received.head)):
+            return None
+        return self._pipeline.answer(received.head, received=received)
+
+    def is_immediate(self, head: Environ) -> bool:
+        """Return whether a request is for a built-in URL that is answered immediately."""
+        return self._pipeline.is_immediate(head) and self._mount.has_built_in(head)
+
+    def _answer_beside_flask(self, environ: Environ) -> Response | None:
+        """Answer a request that need not or must not reach the application, though the application sees all others."""
+        if self.is_immediate(environ):  # a hook that asks for a login must not make the server look dead
+            return self._pipeline.answer_built_in(environ)
+        return self._pipeline.wait_until_open(Request(environ)) if self._locks.closed else None
 
     def _answer_built_in(self, environ: Environ) -> Response | None:
         """Answer a request for a built-in URL; None if there is none, or a page of the application has the URL."""
@@ -247,10 +264,10 @@ class FlaskMount:
         urls = [url for url in self._built_in_urls if f"{self._prefix}/{url.segment}" not in known]
         add_rules(self.app, built_in_rules(self._prefix, urls, self._built_in_endpoint))
 
-    def has_built_in(self, environ: Environ) -> bool:
+    def has_built_in(self, head: Environ) -> bool:
         """Return whether Flask finds the built-in URL of this mount by a request: pages at the same URL win."""
         try:
-            endpoint, _ = self.app.url_map.bind_to_environ(environ).match()
+            endpoint, _ = self.app.url_map.bind_to_environ({**_UNKNOWN_SERVER, **head}).match()
         except HTTPException:
             return False
         return bool(endpoint == self._built_in_endpoint)

@@ -25,13 +25,13 @@ LAYERS = (
     {"documented", "lifecycle"},
     {"autoreload", "reloading"},
     {"engine"},
-    {"wsgi", "telemetry"},
+    {"wsgi", "console", "telemetry"},
     {"execBackend", "servBackend", "experimental"},
     # Below execBackend: the server's stand-in in a child process has these helpers too.
     {"message_helpers"},
     {"dispatch", "helpers"},
     {"contract", "runtime", "http"},
-    {"sansio_jsonrpc"},
+    {"sansio_jsonrpc", "configuration"},
     {"settings", "extras"},
     {"errors", "inspection", "removed_names"},
 )

@@ -2,11 +2,14 @@
 
 import json
 import os
+import pty
+import re
 import runpy
 import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import urllib.request
 from pathlib import Path
 
@@ -502,3 +505,49 @@ def test_openrpc_diff_reads_a_document_from_standard_input(documents, arguments,
     run = subprocess.run(command, input=text, cwd=documents, capture_output=True, text=True, timeout=30, check=False)
 
     assert (run.returncode, run.stdout.splitlines()[-1], run.stderr) == (status, verdict, "")
+
+
+def test_stop_that_waits_says_so_on_a_terminal(tmp_path):
+    (tmp_path / "slow.py").write_text(
+        textwrap.dedent(
+            """
+            import threading
+            from flaskJSONRPCServer import flaskJSONRPCServer
+            from flaskJSONRPCServer.runtime import progress
+
+            progress._AFTER_S = 0.01
+            server = flaskJSONRPCServer(["127.0.0.1", 0], name="slow", log=0)
+            wait = lambda: print("called", flush=True) or threading.Event().wait(2)
+            server.registerFunction(wait, "/api", name="wait")
+            """
+        ),
+        encoding="utf-8",
+    )
+    leader, follower = pty.openpty()
+    command = [sys.executable, "-m", "flaskJSONRPCServer", "serve", "slow"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdin=follower, stdout=follower, stderr=follower)
+    os.close(follower)
+    try:
+        shown = read_until(leader, rb"(http://127\.0\.0\.1:\d+/)\r?\n")
+        url = re.findall(rb"http://127\.0\.0\.1:\d+/", shown)[-1].decode()
+        caller = threading.Thread(target=lambda: urllib.request.urlopen(f"{url}api/wait", timeout=30).close())
+        caller.start()
+        read_until(leader, rb"called")
+        process.send_signal(signal.SIGINT)
+        read_until(leader, rb"stopping 'slow': 1 request to be answered; Ctrl-C ends it at once \.\.\. \d s")
+        caller.join()
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.wait()
+        os.close(leader)
+
+
+def read_until(descriptor, pattern):
+    """Read from a terminal until the pattern has come, and return all that has come."""
+    shown = b""
+    while not re.search(pattern, shown):
+        part = os.read(descriptor, 4096)
+        assert part, shown
+        shown += part
+    return shown

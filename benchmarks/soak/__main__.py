@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.sockets.environments import ROOT, LeftOutError
+from flaskJSONRPCServer.runtime.progress import progress
 
 from . import page
 from .clients import CUT, Client, Flood, Manner, Target
@@ -54,13 +55,16 @@ def main() -> None:
         running_server("soak.server", Path(folder), *options, gevent=arguments.gevent, environ=_ENVIRON) as server,
     ):
         target = target_of(server, Path(folder))
-        load_for(arguments.warm_up_s, target, server, Recorder(), gevent=arguments.gevent)
-        before = server.idle_figures(arguments.idle_s)
+        with progress(f"warming up for {arguments.warm_up_s:g} s"):
+            load_for(arguments.warm_up_s, target, server, Recorder(), gevent=arguments.gevent)
+        with progress(f"idle for {arguments.idle_s:g} s before the first figures"):
+            before = server.idle_figures(arguments.idle_s)
         recorder = Recorder()
         sampler = Sampler(server.pid, recorder, arguments.every_s)
-        with sampler.running():
+        with progress(lambda: loading(arguments.minutes, sampler)), sampler.running():
             counts, faults = load_for(arguments.minutes * 60, target, server, recorder, gevent=arguments.gevent)
-        after = server.idle_figures(arguments.idle_s)
+        with progress(f"idle for {arguments.idle_s:g} s before the last figures"):
+            after = server.idle_figures(arguments.idle_s)
     found_trends = trends(sampler.samples)
     faults += [*faults_of(counts, before, after), *growths(found_trends)]
     run = page.Run(arguments.minutes, counts, before, after, sampler.samples, found_trends, faults)
@@ -90,6 +94,12 @@ def parse_arguments() -> argparse.Namespace:
             f"{arguments.minutes:g} minutes are too few for a trend; give --minutes {arguments.every_s * BLOCKS / 12:g}"
         )
     return arguments
+
+
+def loading(minutes: float, sampler: Sampler) -> str:
+    """Return a line on the load for a terminal."""
+    memory = f", {sampler.samples[-1].uss_mb:.0f} MB" if sampler.samples else ""
+    return f"loading for {minutes:g} minutes, {len(sampler.samples)} samples{memory}"
 
 
 def target_of(server: Server, folder: Path) -> Target:

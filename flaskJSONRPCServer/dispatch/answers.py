@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
 from ..runtime.interrupts import is_interrupt
 from ..sansio_jsonrpc import (
@@ -27,12 +28,26 @@ from .replies import ReplyWriter
 from .routes import Backends, Endpoint, Route
 from .submission import AnyBackendCalls, AnyInvoker, Pending
 
-__all__ = ["RESPONSE_TOO_LARGE", "Answerer", "Message"]
+__all__ = ["RESPONSE_TOO_LARGE", "Answerer", "AnyAnswerer", "Message"]
 
 RESPONSE_TOO_LARGE = -32001
 """Error code of a call whose reply would not fit into ``max_response_bytes``."""
 
 Message = JsonRpcRequest | JsonRpcResponse | JsonRpcInvalidMessage
+
+
+class AnyAnswerer(Protocol):
+    """Answers JSON-RPC messages: an :class:`Answerer`, or what wraps one."""
+
+    def answer_text(self, text: bytes, endpoint: Endpoint, exchange: Exchange) -> bytes:
+        """Answer the text of a request."""
+
+    def answer_message(self, message: Message, endpoint: Endpoint, exchange: Exchange) -> bytes:
+        """Answer one message."""
+
+    @property
+    def longest_timeout_s(self) -> Callable[[bytes, Endpoint], float | None]:
+        """Return the longest timeout of the calls in a text."""
 
 
 class Answerer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from ..http.request import Environ
 from ..http.response import Response
 from .exchange import Exchange
 
@@ -21,6 +22,8 @@ class BuiltInUrl:
         methods: The HTTP methods that it takes.
         needs_auth: Whether ``auth`` is asked first, with the path of the URL and None as the method.
         has_children: Whether it has all URLs below it too.
+        is_immediate: Whether it is answered although all threads are busy and requests are held. It has neither
+            ``auth`` nor rate limits, takes every Host, and must not wait for long.
     """
 
     segment: str
@@ -28,6 +31,7 @@ class BuiltInUrl:
     methods: tuple[str, ...] = ("GET", "HEAD")
     needs_auth: bool = True
     has_children: bool = False
+    is_immediate: bool = False
 
     @property
     def path(self) -> str:
@@ -55,3 +59,8 @@ class BuiltInUrls:
         if url is None or (slash and not url.has_children):
             return None
         return url, slash + rest
+
+    def is_immediate(self, head: Environ) -> bool:
+        """Return whether a request is for a URL that is answered immediately."""
+        found = self.find(head.get("PATH_INFO", ""))
+        return found is not None and found[0].is_immediate and head["REQUEST_METHOD"] in found[0].methods

@@ -15,7 +15,8 @@ CallAnswer = tuple[bool, Any, Any]
 class ExecBackend(Protocol):
     """An exec backend: it runs dispatchers, each by ``server._callDispatcher()``. An object, or a dict with these keys.
 
-    ``start``, ``stop`` and ``stats`` may be missing, and ``check`` too where only notifications are given to it.
+    ``start``, ``stop`` and ``stats`` may be missing, and ``check`` too where only notifications are given to it. It may
+    have a function ``is_ready``, which takes nothing and returns whether it can take calls now: a check of ``/readyz``.
 
     Attributes:
         _id: Its name, which no other backend of the server has.

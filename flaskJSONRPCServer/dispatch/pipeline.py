@@ -28,7 +28,7 @@ from ..runtime.logs import ERROR, WARNING
 from ..runtime.stats import Stats
 from ..sansio_jsonrpc import JsonRpcRequest
 from ..settings import Settings
-from .answers import Answerer
+from .answers import AnyAnswerer
 from .built_in import BuiltInUrl, BuiltInUrls
 from .checked_plan import CheckedPlan
 from .connection import ServerFacts
@@ -73,7 +73,7 @@ class Steps:
         traced: Returns a step that answers each request within a span; None without ``tracing``.
     """
 
-    answerer: Answerer
+    answerer: AnyAnswerer
     renderer: Renderer
     new_id: Callable[[], str]
     copy_request: Callable[[Request], Any]
@@ -216,7 +216,13 @@ class Pipeline:
             response = self.server_error(exchange)
         return response if self._cors is None else with_cors(response, exchange, self._cors)
 
+    def is_immediate(self, head: Environ) -> bool:
+        """Return whether a request is for a built-in URL that is answered immediately; a method at that URL wins."""
+        return self.steps.built_in_urls.is_immediate(head) and self.find(Request(head)) is None
+
     def _process_built_in(self, exchange: Exchange, url: BuiltInUrl, rest: str) -> Response:
+        if url.is_immediate:  # a load balancer asks by the server's address, as often as it likes
+            return url.answer(exchange, rest)
         self._guard.check_head(exchange.head)
         if self.steps.limiter is not None:
             self.steps.limiter.admit(exchange, _ALL_PATHS, None)

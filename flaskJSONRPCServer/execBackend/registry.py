@@ -197,6 +197,11 @@ class ExecBackends:
             raise
         self._count_lost(backend._id, lost)
 
+    def readiness_checks(self) -> dict[str, Callable[[], object]]:
+        """Return the functions of the backends that say whether they can take calls, by the backends' names."""
+        checks = {backend._id: member_of(backend.backend, "is_ready") for backend in list(self._by_id.values())}
+        return {name: check for name, check in checks.items() if callable(check)}
+
     def celery_app(self, backend_id: str | None = None) -> Any:
         """Return the Celery application of a backend.
 

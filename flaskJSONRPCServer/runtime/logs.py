@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol, TextIO
 
 from .asynchronous import in_hub
+from .json_log import ACCESS, JsonFormatter
 
 __all__ = [
     "CRITICAL",
@@ -37,6 +38,7 @@ _LEVELS = {
     DEBUG: logging.DEBUG,
 }
 _ROOT = "flaskJSONRPCServer"
+_IS_JSON = "flaskJSONRPCServer_is_json"
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
@@ -50,6 +52,12 @@ class StandardErrorHandler(logging.StreamHandler):  # type: ignore[type-arg]  # 
     def __init__(self) -> None:
         logging.Handler.__init__(self)
         self.setFormatter(logging.Formatter(_FORMAT))
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line of a record: JSON with that ``logFormat``, and the bare line of an access log."""
+        if getattr(record, _IS_JSON, False):
+            return _json.format(record)
+        return record.getMessage() if hasattr(record, ACCESS) else super().format(record)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write a record to standard error."""
@@ -75,8 +83,19 @@ class TracebackEscaper(logging.Filter):
         return True
 
 
+class JsonMarker(logging.Filter):
+    """Marks each record of a server whose ``logFormat`` is ``json``."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Mark the record and accept it."""
+        setattr(record, _IS_JSON, True)
+        return True
+
+
 _console = StandardErrorHandler()
 _escaper = TracebackEscaper()
+_marker = JsonMarker()
+_json = JsonFormatter()
 
 
 class LogOwner(Protocol):
@@ -94,12 +113,23 @@ class ServerLog:
     Args:
         name: The server's name.
         level: 0 (critical only) to 4 (debug); False is 0 and True is 3.
+        log_format: ``text``, or ``json`` for one object a line on standard error.
+
+    Attributes:
+        logger: The logger.
+        access: Its child ``flaskJSONRPCServer.<name>.access``, which writes whatever the level is.
     """
 
-    def __init__(self, name: str, level: int | bool) -> None:
+    def __init__(self, name: str, level: int | bool, log_format: str = "text") -> None:
         self._owner: LogOwner | None = None
         self.logger = logging.getLogger(f"{_ROOT}.{name}")
+        self.access = self.logger.getChild("access")
+        self.access.setLevel(logging.INFO)
         self.logger.addFilter(_escaper)
+        for logger in (self.logger, self.access):  # another server of this name may have had the other format
+            logger.removeFilter(_marker)
+            if log_format == "json":
+                logger.addFilter(_marker)
         self.set_level(level)
         logging.getLogger(_ROOT).addHandler(_console)
 
@@ -141,6 +171,16 @@ class ServerLog:
             raised = next((part.raised for part in parts if isinstance(part, TracebackText)), None)
             message = one_line([part for part in parts if not isinstance(part, TracebackText)])
             self._record(_LEVELS[level], message, raised)
+
+    @in_hub
+    def write_access(self, line: object, fields: dict[str, Any]) -> None:
+        """Write a record to the access log.
+
+        Args:
+            line: Its text, made by ``str()`` only if a formatter asks for it.
+            fields: Its fields, for :class:`.json_log.JsonFormatter` and other formatters: ``record.access``.
+        """
+        self.access.info(line, extra={ACCESS: fields})
 
     @in_hub  # handlers have locks
     def _record(self, level: int, message: str, raised: BaseException | None) -> None:

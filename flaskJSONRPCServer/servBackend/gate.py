@@ -6,10 +6,19 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol, runtime_checkable
 
+from ..http.refusals import Refusal
 from ..http.request import ReceivedRequest
 from ..http.response import Response
 
-__all__ = ["Gate", "RpcApplication", "service_unavailable"]
+__all__ = [
+    "Gate",
+    "RefusalObserver",
+    "RpcApplication",
+    "ignore_refusal",
+    "never_immediate",
+    "refusal_observer",
+    "service_unavailable",
+]
 
 WsgiApp = Callable[..., Iterable[bytes]]
 
@@ -28,6 +37,9 @@ class RpcApplication(Protocol):
     def expires_at(self, received: ReceivedRequest) -> float | None:
         """Return when the deadlines of all calls of a request have passed; None if they never do."""
 
+    def is_immediate(self, head: dict[str, Any]) -> bool:
+        """Return whether to answer a request by WSGI although no thread is free for it."""
+
     def body_limit_bytes(self, head: dict[str, Any]) -> int | None:
         """Return the limit of the body of an RPC request; None for any other request."""
 
@@ -39,6 +51,33 @@ def service_unavailable(environ: dict[str, Any], start_response: Callable[..., A
     """Answer 503: a WSGI application for the time when there is no other."""
     start_response("503 Service Unavailable", [("Content-Type", "text/plain"), ("Content-Length", "0")])
     return []
+
+
+@runtime_checkable
+class RefusalObserver(Protocol):
+    """An application that wants to know of the requests which the serving backend refuses before they reach it."""
+
+    def observe_refusal(self, head: dict[str, Any], refusal: Refusal) -> None:
+        """Note a refusal.
+
+        Args:
+            head: The head of the request, as far as it is known.
+            refusal: The reason.
+        """
+
+
+def refusal_observer(app: object) -> Callable[[dict[str, Any], Refusal], None]:
+    """Return the function of an application that notes refusals; one without effect if it has none."""
+    return app.observe_refusal if isinstance(app, RefusalObserver) else ignore_refusal
+
+
+def ignore_refusal(head: dict[str, Any], refusal: Refusal) -> None:
+    """Do nothing."""
+
+
+def never_immediate(head: dict[str, Any]) -> bool:
+    """Return False: an application of the user has no URLs that are answered immediately."""
+    return False
 
 
 class Gate:
@@ -65,6 +104,8 @@ class Gate:
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer one request (PEP 3333)."""
+        if self._held and self.is_immediate(environ):
+            return self._app(environ, start_response)
         self._enter()
         try:
             return self._app(environ, start_response)
@@ -76,7 +117,7 @@ class Gate:
         # The code of _enter() and _leave() is written out here for speed: each RPC request comes this way.
         thread = threading.get_ident()
         self._inside.add(thread)
-        if self._held:
+        if self._held and not self.is_immediate(received.head):
             self._wait_outside(thread)
         try:
             return None if self._rpc is None else self._rpc.respond(received)
@@ -84,6 +125,10 @@ class Gate:
             self._inside.discard(thread)
             if self._held:
                 self._wake_waiting()
+
+    def is_immediate(self, head: dict[str, Any]) -> bool:
+        """Return whether to answer a request although no thread is free, and also while requests are held."""
+        return self._rpc is not None and self._rpc.is_immediate(head)
 
     def expires_at(self, received: ReceivedRequest) -> float | None:
         """Return when the deadlines of all calls of a request have passed; None if they never do. Never waits."""

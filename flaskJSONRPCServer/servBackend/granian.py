@@ -13,8 +13,10 @@ from typing import Any
 
 from ..dispatch.facade import ServerFacade
 from ..errors import UnsupportedError
+from ..http.refusals import BadRequest
 from ..runtime.logs import ERROR, WARNING
 from .exposure import warn_if_exposed
+from .gate import refusal_observer
 from .granian_worker import LOGGER, GranianWorker
 from .sockets import is_unix
 from .tls import server_context
@@ -94,6 +96,7 @@ class WsgiAdapter:
     def __init__(self, app: Callable[..., Iterable[bytes]], listener: socket.socket) -> None:
         self.active_threads: set[int] = set()
         self._app = app
+        self._observe_refusal = refusal_observer(app)
         self._variables = {**CONSTANTS, "wsgi.errors": sys.stderr}
         if is_unix(listener):  # granian sets no name and port for it, and PEP 3333 requires them
             self._variables.update(server_variables(listener), REMOTE_ADDR="")
@@ -109,6 +112,7 @@ class WsgiAdapter:
             if "HTTP_TRANSFER_ENCODING" in environ and environ["HTTP_TRANSFER_ENCODING"].lower() != "chunked":
                 headers = [("Connection", "close"), ("Content-Type", "text/plain; charset=utf-8")]
                 protocol.response_bytes(400, headers, _REFUSAL)
+                self._observe_refusal(environ, BadRequest("its Transfer-Encoding is not 'chunked'"))
             else:
                 self._answer(protocol, environ)
         finally:

@@ -21,7 +21,7 @@ from gevent.pywsgi import WSGIServer
 
 from ..dispatch.facade import ServerFacade
 from ..runtime.logs import DEBUG, INFO, WARNING
-from .gate import RpcApplication
+from .gate import RpcApplication, never_immediate
 from .native.limits import parser_limits
 from .pywsgi_calls import CallLimit
 from .pywsgi_handler import PywsgiHandler
@@ -42,6 +42,7 @@ class PywsgiServer(WSGIServer):
         settings: The settings of the flaskJSONRPCServer.
 
     Attributes:
+        is_immediate: Returns whether a request, by its environ, is answered beyond that limit.
         calls: The limit on concurrent calls.
         is_stopping: Whether each connection ends after its current request.
         idle: The connections without a request in progress.
@@ -53,6 +54,7 @@ class PywsgiServer(WSGIServer):
         self.head_timeout_s = settings.head_timeout_s or None
         self.body_timeout_s = settings.body_timeout_s or None
         self.parser_limits = parser_limits(settings, app if isinstance(app, RpcApplication) else None)
+        self.is_immediate = app.is_immediate if isinstance(app, RpcApplication) else never_immediate
         self.calls = CallLimit(settings.max_concurrent_calls, settings.max_waiting_requests)
         self._tls = server_context(settings.ssl)
         self.is_stopping = False

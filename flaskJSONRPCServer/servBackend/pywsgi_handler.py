@@ -170,17 +170,18 @@ class PywsgiHandler(WSGIHandler):
         """Call the application as soon as there is room for another call.
 
         For a request with a body, the application is called at once, so that it may refuse the body unread. The wait
-        for room comes when the body is complete. So a slow sender takes up no room.
+        for room comes when the body is complete. So a slow sender takes up no room. A probe does not wait for room.
         """
         try:
-            if self._body.has_ended:
-                self._begin_call()
-            else:
+            if not self._body.has_ended:
                 self._shed_without_room(self.server.calls.check_room)
+            elif self.server.calls.free or not self.server.is_immediate(self.environ or {}):
+                self._begin_call()
             super().run_application()
         except Refusal as refusal:
             if self.headers_sent:  # too late for another answer
                 raise
+            self.server.parser_limits.observe_refusal(self.environ or {}, refusal)
             response = refusal_response(refusal)
             self.start_response(response.status, response.headers)
             # A HEAD request gets no body: the client would read its bytes as the next answer.

@@ -14,7 +14,7 @@ from ..errors import UnsupportedError
 from ..http.request import ReceivedRequest
 from ..http.response import Response
 from .base import ServBackend
-from .gate import Gate
+from .gate import Gate, RpcApplication
 from .sockets import Address, AnyAddress, Listener, open_listener
 from .tls import refuse_without_tls
 
@@ -65,6 +65,10 @@ class ListenerApplication:
         received.head[SERVED_BY] = self._served_by
         return self._gate.respond(received)
 
+    def is_immediate(self, head: dict[str, Any]) -> bool:
+        """As :meth:`.gate.Gate.is_immediate`."""
+        return self._gate.is_immediate(head)
+
     def expires_at(self, received: ReceivedRequest) -> float | None:
         """As :meth:`.gate.Gate.expires_at`."""
         return self._gate.expires_at(received)
@@ -100,7 +104,14 @@ class Serving:
         holders = [instance.listener or instance.handle for instance in self._instances]
         return [holder.address for holder in holders if hasattr(holder, "address")]
 
-    def start(self, backend: ServBackend, addresses: list[AnyAddress], bind_addresses: list[Any], gate: Gate) -> None:
+    def start(
+        self,
+        backend: ServBackend,
+        addresses: list[AnyAddress],
+        bind_addresses: list[Any],
+        gate: Gate,
+        wrap: Callable[[RpcApplication], RpcApplication] | None = None,
+    ) -> None:
         """Serve on all addresses, or on none.
 
         Args:
@@ -108,6 +119,7 @@ class Serving:
             addresses: The addresses.
             bind_addresses: The same addresses as the user passed them, for a backend that opens its sockets itself.
             gate: The WSGI callable.
+            wrap: Returns the application that the backend is given, for the application of one address.
 
         Raises:
             BindError: The server cannot listen on one of the addresses.
@@ -127,7 +139,8 @@ class Serving:
                     undo.callback(opened.close)
             undo.callback(self._stop_instances, 0)
             for listener, bind_address in zip(listeners, bind_addresses, strict=True):
-                app = gate if listener is None else ListenerApplication(gate, listener.served_by)
+                app: RpcApplication = gate if listener is None else ListenerApplication(gate, listener.served_by)
+                app = app if wrap is None else wrap(app)
                 target = bind_address if listener is None else listener.raw_address
                 handle = backend.start(target, app, self._server, False)
                 self._instances.append(Instance(backend, handle, listener))

@@ -26,8 +26,10 @@ from typing import Any
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
 from ..dispatch.facade import ServerFacade
+from ..http.refusals import BadRequest
 from ..runtime.logs import DEBUG, ERROR, INFO, WARNING
 from .exposure import warn_if_exposed
+from .gate import refusal_observer
 from .sockets import is_unix
 from .tls import send_close_notify, server_context
 from .wsgi import server_variables
@@ -71,6 +73,13 @@ class WerkzeugHandler(WSGIRequestHandler):
             self.path = "".join(char if char.isascii() else f"%{ord(char):02X}" for char in self.path)
         return is_parsed
 
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Refuse a request whose head cannot be parsed."""
+        super().send_error(code, message, explain)
+        refusal = BadRequest(message or "")
+        refusal.status = str(int(code))
+        self.server.observe_refusal({"REQUEST_METHOD": "", "REMOTE_ADDR": self.address_string()}, refusal)
+
     def make_environ(self) -> dict[str, Any]:
         """Return the environ. PEP 3333 requires a server name over a Unix socket too."""
         environ = super().make_environ()
@@ -106,6 +115,7 @@ class WerkzeugServer(ThreadedWSGIServer):
         settings = server.settings
         self._tls = server_context(settings.ssl)
         self._log = server.log
+        self.observe_refusal = refusal_observer(app)
         self.write_log = functools.partial(server.log.write, INFO if settings.debug else DEBUG)
         self._name = f"{server.name}-werkzeug"
         self._timeout_s = settings.read_timeout_s or None

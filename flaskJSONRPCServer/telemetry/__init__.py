@@ -1,1 +1,1 @@
-"""Traces of requests and calls, for those who operate a server."""
+"""Signals for those who operate a server: health, the access log, traces."""

@@ -5,7 +5,7 @@ from importlib.metadata import requires
 
 from tests.docs.pages import rows
 
-_REQUIREMENT = re.compile(r'([\w-]+)[^;]*(?:; extra == "(\w+)")?')
+_REQUIREMENT = re.compile(r'([\w-]+)[^;]*(?:; python_version[^;]*)?(?:; extra == "(\w+)")?')
 
 
 def test_page_has_every_package_with_its_extra():

@@ -19,7 +19,9 @@ PAGE = (ROOT / "docs" / "migration.md").read_text(encoding="utf-8")
 BUILT_IN, MEMBERS = 0, 1
 
 # Methods that the reference of 0.9.2 lacks. Nothing else marks them as new.
-NEW_METHODS = {"checkExamples", "getWSGI", "init_app", "mapException", "method", "openrpc", "use"}
+NEW_METHODS = {
+    *("addReadinessCheck", "checkExamples", "getWSGI", "init_app", "mapException", "method", "openrpc", "use"),
+}
 NEW_UNDERSCORE_METHODS = {"_deepUnlock"}
 
 # The settings of the old server. The reference of 0.9.2 lists only the parameters.

@@ -17,8 +17,8 @@ SUITES = {
     "threads": ["tests/execBackend/test_threaded.py", "tests/runtime/test_garbage.py", "tests/runtime/test_stats.py"],
     "processes": ["tests/execBackend/parallel"],
     "celery": ["tests/execBackend/celery"],
-    "tracing": ["tests/telemetry", "-k", "goes_on or coroutine or notification or same_time or middleware or around"],
     "serving": ["tests/servBackend"],
+    "telemetry": ["tests/telemetry"],
     "server": [
         "tests/test_autoreload.py",
         "tests/test_engine.py",

@@ -1,7 +1,10 @@
 """The log: levels, one record for each call, no forged records."""
 
+import contextlib
 import io
+import json
 import logging
+import re
 import subprocess
 import sys
 import uuid
@@ -9,6 +12,7 @@ import uuid
 import pytest
 
 from flaskJSONRPCServer import flaskJSONRPCServer
+from flaskJSONRPCServer.runtime.json_log import JsonFormatter
 from flaskJSONRPCServer.runtime.logs import CRITICAL, DEBUG, ERROR, INFO, WARNING, ServerLog
 from tests.helpers import call
 
@@ -302,3 +306,61 @@ def test_record_appears_once_regardless_of_when_logging_is_configured(configure,
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
     assert [done.stderr.count(word) for word in ("once", "too")] == [1, 1], done.stderr
+
+
+# logFormat
+
+
+@contextlib.contextmanager
+def standard_error(capsys):
+    """Remove the handlers of the test runner, so that records go to standard error."""
+    root = logging.getLogger()
+    handlers, root.handlers[:] = root.handlers[:], []
+    capsys.readouterr()
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+
+
+def test_json_records_are_one_line_each(capsys):
+    log = ServerLog("json-lines", 4, "json")
+    with standard_error(capsys):
+        log.write(2, 'a\r\n"b"\x1b\u2028\ud800', "c" * 10_000)
+        try:
+            raise ValueError("d\ne")
+        except ValueError:
+            log.write(1, "failed", traceback=True)
+    first, second = map(json.loads, capsys.readouterr().err.splitlines())
+
+    assert (first["level"], first["logger"]) == ("WARNING", "flaskJSONRPCServer.json-lines")
+    assert first["message"].startswith('a\\r\\n"b"\\x1b\\u2028\\ud800 ccc')
+    assert len(first["message"]) < 5000
+    assert "characters left out" in first["message"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", first["time"])
+    assert second["message"] == "failed"
+    assert second["exception"].endswith("\n  e")
+
+
+def test_access_lines_are_bare_text_or_json(capsys):
+    with standard_error(capsys):
+        ServerLog("text-access", 0).write_access("the line", {"status": 200})
+        ServerLog("json-access", 0, "json").write_access("the line", {"status": 200})
+    text, as_json = capsys.readouterr().err.splitlines()
+
+    assert text == "the line"
+    assert json.loads(as_json)["status"] == 200
+
+
+def test_next_server_of_the_name_has_its_own_format(capsys):
+    with standard_error(capsys):
+        ServerLog("same-name", 3, "json")
+        ServerLog("same-name", 3).write(3, "text")
+
+    assert capsys.readouterr().err.endswith(" INFO flaskJSONRPCServer.same-name: text\n")
+
+
+def test_json_formatter_serves_other_handlers_and_records():
+    record = logging.LogRecord("mine", logging.INFO, "", 1, "%s is %s", ("a", object), None)
+
+    assert json.loads(JsonFormatter().format(record))["message"] == "a is <class 'object'>"

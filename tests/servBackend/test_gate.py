@@ -1,6 +1,7 @@
 """The gate: requests wait behind it while the application is replaced."""
 
 import threading
+from types import MappingProxyType
 
 import pytest
 
@@ -24,6 +25,10 @@ class Application:
         return [self.name]
 
 
+class Received:
+    head = MappingProxyType({})
+
+
 class RpcApplication(Application):
     """The same, which answers without WSGI too."""
 
@@ -33,6 +38,9 @@ class RpcApplication(Application):
     def expires_at(self, received):
         return 5.0
 
+    def is_immediate(self, head):
+        return head.get("PATH_INFO") == "/healthz"
+
     def body_limit_bytes(self, head):
         return 100
 
@@ -40,12 +48,29 @@ class RpcApplication(Application):
         return [("A", "b")]
 
 
+def test_probe_is_answered_while_requests_are_held(gate):
+    app = RpcApplication("only")
+    app.released.set()
+    gate.open(app)
+    gate.hold()
+
+    assert gate.is_immediate({"PATH_INFO": "/healthz"})
+    assert not gate.is_immediate({"PATH_INFO": "/api"})
+    assert gate({"PATH_INFO": "/healthz"}, lambda status, headers: None) == ["only"]
+    assert gate.drain(0) == 0
+    gate.release()
+
+
+def test_closed_gate_has_no_probes(gate):
+    assert not gate.is_immediate({"PATH_INFO": "/healthz"})
+
+
 def call_wsgi(gate):
     return gate({}, lambda status, headers: None)[0]
 
 
 def call_directly(gate):
-    return gate.respond({})
+    return gate.respond(Received())
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ __all__ = [
     "ProcessProducers",
     "make_app",
     "make_producers",
+    "once",
     "reply_queue",
     "transport_options",
 ]
@@ -164,11 +165,15 @@ def reply_queue(name: str) -> kombu.Queue:
     return CachedQueue(name, durable=False, expires=_KEEP_ANSWERS_S)
 
 
+def once(url: str, options: CeleryOptions) -> dict[str, Any]:
+    """Return the transport options for a broker of connections that are tried once."""
+    return {**transport_options(url, options), "max_retries": 0, "interval_start": 0, "interval_step": 0}
+
+
 def make_producers(app: CeleryApplication, url: str) -> ProducerPool:
     """Return a pool of producers with their own connections, which fail at once instead of trying again."""
     options = app.rpc_options
-    no_retries = {"max_retries": 0, "interval_start": 0, "interval_step": 0}
-    connection = app.connection_for_write(url, transport_options={**transport_options(url, options), **no_retries})
+    connection = app.connection_for_write(url, transport_options=once(url, options))
     return ProducerPool(connection.Pool(options.connections), limit=options.connections)
 
 

@@ -11,7 +11,7 @@ from ...dispatch.exec_backend import CallAnswer
 from ...dispatch.facade import ServerFacade
 from ...errors import SettingsError
 from ..base import PreparedBackend, already_running_error
-from .app import CeleryApplication, make_app
+from .app import CeleryApplication, make_app, once
 from .command_line import resolve_dotted_names
 from .options import CeleryOptions, from_environment
 from .session import CallSession, PendingCall
@@ -132,6 +132,17 @@ class CeleryBackend(PreparedBackend):
     def check(self, uniqueId: str, ticket: PendingCall) -> CallAnswer:
         """Wait for the answer of a call, until its timeout."""
         return ticket.wait()
+
+    def is_ready(self) -> bool:
+        """Return whether the broker can be reached, by a new connection.
+
+        Raises:
+            Exception: It cannot.
+        """
+        app = self._app or make_app(self._id, self.options)
+        connection = app.connection_for_write(transport_options=once(self.options.broker, self.options))
+        with connection, connection.channel():  # only a channel makes kombu ask Redis for an answer
+            return True
 
     def stop(self, server: ServerFacade, timeout: float, processingDispatcherCountMax: int = 0) -> int:
         """Wait for the answers of all calls, within the timeout; return 0: notifications are safe in the broker."""

@@ -16,7 +16,7 @@ from ...runtime.log_limits import LimitedLog
 from ...runtime.logs import DEBUG, ERROR, INFO, WARNING, ServerLog
 from ...runtime.thread_pool import ThreadPool
 from ...settings import Settings
-from ..gate import RpcApplication
+from ..gate import RpcApplication, never_immediate, refusal_observer
 from ..tls import server_context
 from ..wsgi import CONSTANTS, client_variables, server_variables
 from .acceptor import ConnectionLimits
@@ -35,6 +35,11 @@ if TYPE_CHECKING:
 __all__ = ["NativeBackend", "SharedState"]
 
 
+# The threads that answer probes while all other threads are busy, and how many of these may wait; guessed.
+_IMMEDIATE_THREADS = 2
+_IMMEDIATE_WAITING = 1000
+
+
 class SharedState:
     """The settings, threads and limits that all connections of one address share.
 
@@ -49,6 +54,9 @@ class SharedState:
         respond: Answers a request without WSGI. None if the application cannot do that.
         environ: The variables that the environ of every request contains.
         pool: The threads that answer requests.
+        immediate_pool: The threads that answer requests which must not wait for one of these.
+        is_immediate: Returns whether a request, by its head, is one that must not wait.
+        observe_refusal: Called with the head of a request that is not answered, and the reason.
         expiry: Answers requests whose deadlines pass in the queue of the pool; None if the application has none.
         short_calls: Predicts which calls are short enough for the manager's thread.
         busy_refusal, memory_refusal: The refusals for want of a thread, and for want of memory.
@@ -72,6 +80,10 @@ class SharedState:
         self.write_failure = LimitedLog(functools.partial(log.write, ERROR, traceback=True)).write
         self.short_calls = ShortCalls()
         self.pool = ThreadPool(settings.threads, settings.max_waiting_requests, name)
+        # More than one, since a readiness check may occupy one for a moment.
+        self.immediate_pool = ThreadPool(_IMMEDIATE_THREADS, _IMMEDIATE_WAITING, f"{name}-immediate")
+        self.is_immediate: Callable[[dict[str, Any]], bool] = never_immediate if rpc is None else rpc.is_immediate
+        self.observe_refusal = refusal_observer(wsgi_app)
         self.expiry = None if rpc is None else Expiry(self.pool, rpc.expires_at, f"{name}-expiry")
         self.tls: ssl.SSLContext | None = server_context(settings.ssl)
         self.timeouts = timeouts_of(settings)

@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from ...http.body import too_large
+from ...http.refusals import Refusal
 from ...http.request import ARRIVED_AT, CLIENT_SOCKET
 from ...http.response import Response, server_error_response
 from ...runtime.interrupts import is_interrupt
@@ -35,6 +36,12 @@ _CHUNKED = "Transfer-Encoding: chunked\r\n"
 _SERVER_HEADERS = frozenset({"connection", "transfer-encoding", "keep-alive", "date"})
 
 _NOTHING_WRITTEN: list[bytes] = []  # never appended to
+
+
+class ClientGone(Refusal):
+    """The client has gone before its request was answered. Nothing is sent; the access log has the status of nginx."""
+
+    status = "499 Client Closed Request"
 
 
 class HttpExchange:
@@ -151,6 +158,7 @@ class HttpExchange:
         self.has_begun = True
         connection = self.connection
         if connection.is_gone():
+            connection.shared.observe_refusal(self.head, ClientGone("the client has gone"))
             self.finish(keeps_alive=False)
             return
         try:

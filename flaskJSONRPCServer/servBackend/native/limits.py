@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ...http.refusals import Refusal
 from ...settings import Settings
-from ..gate import RpcApplication
+from ..gate import RpcApplication, ignore_refusal, refusal_observer
 
 __all__ = ["Head", "ParserLimits", "no_headers", "parser_limits"]
 
@@ -31,6 +32,7 @@ class ParserLimits:
         spool_body_bytes: The largest body that is held in memory.
         body_limit: Returns for a head the limit of its body in bytes, and the name of the setting that sets it.
         refusal_headers: Returns for a head the headers to add to an answer that refuses it.
+        observe_refusal: Called with the head, as far as it is known, of each request that is refused.
     """
 
     max_head_bytes: int
@@ -40,6 +42,7 @@ class ParserLimits:
     spool_body_bytes: int
     body_limit: Callable[[Head], tuple[int, str]]
     refusal_headers: Callable[[Head], list[tuple[str, str]]] = no_headers
+    observe_refusal: Callable[[Head, Refusal], None] = ignore_refusal
 
 
 def parser_limits(settings: Settings, rpc: RpcApplication | None) -> ParserLimits:
@@ -64,4 +67,5 @@ def parser_limits(settings: Settings, rpc: RpcApplication | None) -> ParserLimit
         spool_body_bytes=settings.spool_body_bytes,
         body_limit=body_limit,
         refusal_headers=no_headers if rpc is None else rpc.refusal_headers,
+        observe_refusal=refusal_observer(rpc),
     )

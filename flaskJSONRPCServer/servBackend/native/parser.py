@@ -140,6 +140,7 @@ class RequestParser:
             # Before a target, llhttp has the method of the request before.
             method = self._parser.get_method().decode("latin-1") if self._target else ""
             head = {"REQUEST_METHOD": method, **self._head}
+        self._limits.observe_refusal(head, refusal)
         headers = self._limits.refusal_headers(head) if "PATH_INFO" in head else []
         # A HEAD request gets no body: the client would read its bytes as the next answer.
         return refusal_message(refusal, headers, is_head=head["REQUEST_METHOD"] == "HEAD", keeps_alive=keeps_alive)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ...runtime.logs import ERROR
+from ...runtime.thread_pool import ThreadPool
 from .leadership import Leadership
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class RequestQueue:
         self._leadership = leadership
         self._refuse = refuse
         self._requests: list[HttpExchange] = []
+        self._immediate: list[HttpExchange] = []
         self._short: deque[HttpExchange] = deque()
         self._max_short = shared.max_short_calls
         self._short_allowed_at = 0.0  # until then, no request is answered in this thread: one has cost the lead
@@ -53,7 +55,7 @@ class RequestQueue:
     @property
     def is_empty(self) -> bool:
         """Whether no request is waiting."""
-        return not (self._requests or self._short)
+        return not (self._requests or self._short or self._immediate)
 
     def add(self, exchange: HttpExchange, now: float, *, is_small: bool) -> None:
         """Add a request. Only a small one may be answered by the leading thread."""
@@ -63,13 +65,21 @@ class RequestQueue:
             and len(self._short) < self._max_short
             and now >= self._short_allowed_at
         )
-        (self._short if is_short else self._requests).append(exchange)
+        if is_short:
+            self._short.append(exchange)
+        elif exchange.head["REQUEST_METHOD"] != "POST" and self._shared.is_immediate(exchange.head):
+            self._immediate.append(exchange)
+        else:
+            self._requests.append(exchange)
 
     def submit(self) -> None:
-        """Submit the requests for the pool, all at once."""
-        while self._requests:
+        """Submit the requests for the pools, all at once."""
+        while self._requests or self._immediate:
             requests, self._requests = self._requests, []
-            for exchange in self._submit(requests):
+            immediate, self._immediate = self._immediate, []
+            refused = self._submit(requests, self._shared.pool) if requests else []
+            refused += self._submit(immediate, self._shared.immediate_pool) if immediate else []
+            for exchange in refused:
                 exchange.discard()  # also if the client has gone meanwhile
                 self._refuse(exchange.connection)
 
@@ -104,19 +114,21 @@ class RequestQueue:
         self._defer_short_calls()
         while self._requests:
             self._requests.pop().discard()
+        while self._immediate:
+            self._immediate.pop().discard()
 
     def _defer_short_calls(self) -> None:
         """Move the short calls to those for the pool."""
         self._requests.extend(self._short)
         self._short.clear()
 
-    def _submit(self, requests: list[HttpExchange]) -> list[HttpExchange]:
-        """Submit requests to the pool. Return those that will not run."""
+    def _submit(self, requests: list[HttpExchange], pool: ThreadPool) -> list[HttpExchange]:
+        """Submit requests to a pool. Return those that will not run."""
         try:
-            refused = self._shared.pool.submit_all(requests)
+            refused = pool.submit_all(requests)
         except RuntimeError:
             self._shared.log.write(ERROR, "no thread can be started, so requests are refused", traceback=True)
             return requests
-        if self._shared.pool.has_waiting and (expiry := self._shared.expiry) is not None:
+        if pool is self._shared.pool and pool.has_waiting and (expiry := self._shared.expiry) is not None:
             expiry.watch(requests)
         return refused

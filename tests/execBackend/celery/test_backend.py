@@ -6,6 +6,7 @@ import pytest
 
 from flaskJSONRPCServer import flaskJSONRPCServer
 from flaskJSONRPCServer.errors import ServerStateError
+from flaskJSONRPCServer.execBackend.celery import CeleryBackend
 from tests.execBackend.celery import api
 from tests.execBackend.celery.processes import QUEUES, WORKER_COMMAND, broker_running, new_queue, worker_running
 from tests.execBackend.celery.queues import make
@@ -165,3 +166,19 @@ def test_calls_work_under_gevent(broker, worker):
     fields = "{'nativeThread': True, 'parallelType': 'celery'}"
 
     assert lines_of(script, prelude=prelude, options=options) == ["here", "True", fields, "True", "True"]
+
+
+def test_ready_while_the_broker_can_be_reached(broker):
+    backend = CeleryBackend(broker=broker.url, queue=new_queue())
+
+    assert backend.is_ready()
+
+
+def test_not_ready_without_the_broker():
+    with broker_running() as broker:
+        url = broker.url
+    server = flaskJSONRPCServer(None, log=0, dispatcherBackend=CeleryBackend(broker=url, enqueue_timeout=1))
+    server.registerFunction(lambda: 1, "/api", name="one")
+    answer = wait_until(lambda: (answer := call_wsgi(server.getWSGI(), get("/readyz"))).code == 503 and answer)
+
+    assert answer.json()["checks"]["execBackend.celery"] == "unavailable"

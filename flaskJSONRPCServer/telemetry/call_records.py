@@ -1,0 +1,124 @@
+"""What the access log says of the calls in a request: their names, their error codes and the id of the request.
+
+With ``accessLog``, these classes take the places of those of the pipeline, so a server without it pays nothing. The
+record of the current request is in a context variable, since the functions that read and write messages do not know
+their request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+from ..dispatch.answers import AnyAnswerer, Message
+from ..dispatch.exchange import Exchange
+from ..dispatch.overrides import Overrides
+from ..dispatch.routes import Endpoint
+from ..sansio_jsonrpc import (
+    JsonRpcBatch,
+    JsonRpcError,
+    JsonRpcMessage,
+    JsonRpcRequest,
+    OptionalId,
+)
+
+__all__ = ["CallRecord", "RecordedAnswerer", "RecordedOverrides", "current_record"]
+
+# The most names and codes of one batch that are kept.
+_MOST_KEPT = 8
+
+
+@dataclass(slots=True)
+class CallRecord:
+    """The calls of one request.
+
+    Attributes:
+        methods: The names of the first ones.
+        count: The number of all messages.
+        codes: The first error codes, each once.
+        request_id: The id of the request; None if nothing has asked for it.
+    """
+
+    methods: list[str] = field(default_factory=list)
+    count: int = 0
+    codes: list[int] = field(default_factory=list)
+    request_id: str | None = None
+
+    def add_message(self, message: object) -> None:
+        """Note a message of the request."""
+        self.count += 1
+        if isinstance(message, JsonRpcRequest) and len(self.methods) < _MOST_KEPT:
+            self.methods.append(message.method)
+
+    def add_error(self, code: int) -> None:
+        """Note an error of the answer."""
+        if code not in self.codes and len(self.codes) < _MOST_KEPT:
+            self.codes.append(code)
+
+
+current_record: ContextVar[CallRecord | None] = ContextVar("current_record", default=None)
+"""The record of the request that is being answered; None if it is not recorded."""
+
+
+class RecordedOverrides(Overrides):
+    """The functions of a pipeline, which also record messages, errors and ids."""
+
+    def reader(self) -> Callable[[bytes], JsonRpcMessage | JsonRpcBatch]:
+        """Return the function that reads the text of a request."""
+        read = super().reader()
+
+        def recorded(text: bytes) -> JsonRpcMessage | JsonRpcBatch:
+            message = read(text)
+            record = current_record.get()
+            if record is not None:
+                for each in message if isinstance(message, JsonRpcBatch) else (message,):
+                    record.add_message(each)
+            return message
+
+        return recorded
+
+    def error_writer(self) -> Callable[[OptionalId, JsonRpcError], bytes]:
+        """Return the function that writes an error."""
+        write = super().error_writer()
+
+        def recorded(call_id: OptionalId, error: JsonRpcError) -> bytes:
+            record = current_record.get()
+            if record is not None:
+                record.add_error(error.code)
+            return write(call_id, error)
+
+        return recorded
+
+    def new_request_id(self) -> str:
+        """Return the id of a request."""
+        request_id = super().new_request_id()
+        record = current_record.get()
+        if record is not None:
+            record.request_id = request_id
+        return request_id
+
+
+class RecordedAnswerer:
+    """Answers through another answerer, gives each request an id, and records a call by GET.
+
+    Args:
+        answerer: The answerer.
+    """
+
+    def __init__(self, answerer: AnyAnswerer) -> None:
+        self._answerer = answerer
+        self.longest_timeout_s = answerer.longest_timeout_s
+
+    def answer_text(self, text: bytes, endpoint: Endpoint, exchange: Exchange) -> bytes:
+        """Answer the text of a request."""
+        _ = exchange.unique_id
+        return self._answerer.answer_text(text, endpoint, exchange)
+
+    def answer_message(self, message: Message, endpoint: Endpoint, exchange: Exchange) -> bytes:
+        """Answer one message."""
+        _ = exchange.unique_id
+        record = current_record.get()
+        if record is not None:
+            record.add_message(message)
+        return self._answerer.answer_message(message, endpoint, exchange)

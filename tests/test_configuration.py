@@ -1,0 +1,314 @@
+"""Settings from the environment and from a TOML file."""
+
+import contextlib
+import json
+import signal
+import socket
+import sys
+import textwrap
+
+import pytest
+
+from flaskJSONRPCServer import SettingsError, configuration, flaskJSONRPCServer
+from flaskJSONRPCServer import __main__ as command_line
+from flaskJSONRPCServer.configuration import Configuration, configured_by, current_configuration, variable_of
+from flaskJSONRPCServer.settings import OPTIONS, Settings
+from tests.examples.processes import running
+from tests.helpers import call_wsgi, get
+
+
+@pytest.fixture(autouse=True)
+def _no_variables(monkeypatch):
+    for name in OPTIONS:
+        monkeypatch.delenv(variable_of(name), raising=False)
+
+
+def from_environment(**variables):
+    return configuration.read(None, {f"FJRPC_{name}": text for name, text in variables.items()}).values
+
+
+def file_of(folder, text):
+    path = folder / "api.toml"
+    path.write_text(textwrap.dedent(text), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "name", "value"),
+    [
+        ("THREADS", "64", "threads", 64),
+        ("threads", " 64 ", "threads", 64),
+        ("MAX_BODY_BYTES", "1_000", "max_body_bytes", 1000),
+        ("MaxBodyBytes", "5", "max_body_bytes", 5),
+        ("DISPATCHER_BACKEND", "threaded", "dispatcherBackend", "threaded"),
+        ("DISPATCHERBACKEND", "threaded", "dispatcherBackend", "threaded"),
+        ("dispatcherBackend", "threaded", "dispatcherBackend", "threaded"),
+        ("CONTROL_GC_EVERY_SECONDS", "0.5", "controlGC_everySeconds", 0.5),
+        ("DEBUG", "true", "debug", True),
+        ("DEBUG", "False", "debug", False),
+        ("DEBUG", "1", "debug", 1),
+        ("LOG", "4", "log", 4),
+        ("NAME", "5", "name", "5"),
+        ("NAME", "a b", "name", "a b"),
+        ("NAME", "None", "name", None),
+        ("NAME", '"none"', "name", "none"),
+        ("MAX_BATCH_LENGTH", "none", "max_batch_length", None),
+        ("TIMEOUT", "2.5", "timeout", 2.5),
+        ("TIMEOUT", "inf", "timeout", float("inf")),
+        ("BIND_ADRESS", "127.0.0.1:8080", "bindAdress", ["127.0.0.1", 8080]),
+        ("BINDADRESS", "[::1]:0", "bindAdress", ["::1", 0]),
+        ("BINDADRESS", '["::1", 0]', "bindAdress", ["::1", 0]),
+        ("BINDADRESS", "unix:api.sock", "bindAdress", "api.sock"),
+        ("BINDADRESS", "/run/api.sock", "bindAdress", "/run/api.sock"),
+        ("ALLOWED_HOSTS", "a.test", "allowed_hosts", ["a.test"]),
+        ("ALLOWED_HOSTS", "a.test, b.test,", "allowed_hosts", ["a.test", "b.test"]),
+        ("ALLOWED_HOSTS", '["a.test"]', "allowed_hosts", ["a.test"]),
+        ("ALLOWED_HOSTS", "[]", "allowed_hosts", []),
+        ("SSL", "key.pem,certificate.pem", "ssl", ["key.pem", "certificate.pem"]),
+        ("SSL", "false", "ssl", False),
+        ("TWEAK_DESCRIPTORS", "1024,4096", "tweakDescriptors", [1024, 4096]),
+        ("RATE_LIMIT", "5/minute", "rateLimit", "5/minute"),
+        ("RATE_LIMIT", "5/minute,1/second", "rateLimit", ["5/minute", "1/second"]),
+        ("RATE_LIMIT", '{default = "5/minute"}', "rateLimit", {"default": "5/minute"}),
+        ("CORS", '{origin = "https://a.test"}', "cors", {"origin": "https://a.test"}),
+        ("API_INFO", '{title = "Shop", version = "2"}', "api_info", {"title": "Shop", "version": "2"}),
+        ("RELOAD_ON_CHANGE", "true", "reloadOnChange", True),
+        ("RELOAD_ON_CHANGE", "a.py,b.py", "reloadOnChange", ["a.py", "b.py"]),
+        ("ACCESS_LOG_FORMAT", "{host} {id}", "accessLogFormat", "{host} {id}"),
+        ("AUTH", "package.module:check", "auth", "package.module:check"),
+    ],
+)
+def test_value_of_a_variable(variable, text, name, value):
+    values = from_environment(**{variable: text})
+
+    assert values == {name: value}
+    assert type(values[name]) is type(value)
+
+
+def test_each_setting_has_a_variable_of_its_own():
+    assert len({variable_of(name).replace("_", "").lower() for name in OPTIONS}) == len(OPTIONS)
+    assert all(configuration.option_of(variable_of(name)) == name for name in OPTIONS)
+
+
+def test_empty_and_other_variables_are_ignored():
+    assert configuration.read(None, {"FJRPC_THREADS": " ", "FJRPCTHREADS": "x", "fjrpc_threads": "x"}).values == {}
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        (
+            {"THREADS": "many"},
+            "threads='many' is refused: it takes a whole number of at least 1; change .*FJRPC_THREADS",
+        ),
+        ({"THREADS": "0"}, "threads='0' is refused"),
+        ({"THREADS": "none"}, "threads='none' is refused"),
+        ({"DEBUG": "maybe"}, "debug='maybe' is refused: it takes True or False; change .* variable FJRPC_DEBUG"),
+        ({"THREADS": "1\nb = 2"}, "threads='1.*' is refused"),
+        ({"THREDS": "5"}, "unknown environment variable 'FJRPC_THREDS'; did you mean 'FJRPC_THREADS'"),
+        ({"DISPATCHR_BACKEND": "x"}, "did you mean 'FJRPC_DISPATCHER_BACKEND'"),
+        ({"": "x"}, "unknown environment variable 'FJRPC_'"),
+        ({"THREADS": "5", "threads": "6"}, "FJRPC_THREADS and FJRPC_threads set the same: threads"),
+    ],
+)
+def test_variable_that_cannot_be_used_is_named_with_the_remedy(variables, message):
+    with pytest.raises(SettingsError, match=message):
+        from_environment(**variables)
+
+
+def test_values_of_a_file(tmp_path):
+    path = file_of(
+        tmp_path,
+        """
+        bindAdress = "127.0.0.1:0"
+        threads = 8
+        max_batch_length = "none"
+        allowed_hosts = ["a.test"]
+        dispatcherBackend = "threaded"
+
+        [cors]
+        origin = "https://a.test"
+        """,
+    )
+    assert configuration.read(path, {}).values == {
+        "bindAdress": ["127.0.0.1", 0],
+        "threads": 8,
+        "max_batch_length": None,
+        "allowed_hosts": ["a.test"],
+        "dispatcherBackend": "threaded",
+        "cors": {"origin": "https://a.test"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('threads = "8"', "threads='8' is refused: it takes a whole number .*; change the key 'threads' of .*api.toml"),
+        ("threads = 1979-05-27", "threads=.* is refused"),
+        ("threds = 8", "the key 'threds' of .*api.toml: unknown option 'threds'; did you mean 'threads'"),
+        ("THREADS = 8", "did you mean 'threads'"),
+        ("[server]\nthreads = 8", "the key 'server' of .*api.toml: unknown option"),
+        ("threads = ", "api.toml is no TOML: Invalid value"),
+        ("threads = 1\nthreads = 2", "api.toml is no TOML"),
+        ('accessLogFormat = "{nothing}"', "accessLogFormat=.* is refused"),
+    ],
+)
+def test_file_that_cannot_be_used_is_named_with_the_remedy(tmp_path, text, message):
+    with pytest.raises(SettingsError, match=message):
+        configuration.read(file_of(tmp_path, text), {})
+
+
+@pytest.mark.parametrize("content", [None, b"\xff = 1"])
+def test_file_that_cannot_be_read(tmp_path, content):
+    path = tmp_path / "api.toml"
+    if content is not None:
+        path.write_bytes(content)
+
+    with pytest.raises(SettingsError, match=r"api\.toml"):
+        configuration.read(path, {})
+
+
+def test_keywords_before_the_environment_before_the_file_before_the_defaults(tmp_path, monkeypatch):
+    path = file_of(tmp_path, "threads = 2\nbacklog = 2\nmax_head_bytes = 2048\nname = 'filed'")
+    monkeypatch.setenv("FJRPC_THREADS", "3")
+    monkeypatch.setenv("FJRPC_BACKLOG", "3")
+    monkeypatch.setenv("FJRPC_LOG", "0")
+    settings = flaskJSONRPCServer.fromConfig(path, threads=4, log=1).settings
+
+    assert (settings.threads, settings.backlog, settings.max_head_bytes) == (4, 3, 2048)
+    assert settings.max_url_bytes == Settings().max_url_bytes
+    assert (settings.log, settings.name, settings.bindAdress) == (1, "filed", None)
+
+
+def test_settings_that_matter_at_the_registration_are_in_force_by_then(tmp_path):
+    server = flaskJSONRPCServer.fromConfig(file_of(tmp_path, "timeout = 2.5\nhealth = false\nfallback = true\nlog = 0"))
+    server.registerFunction(lambda: 1, "/api", name="one")
+
+    assert server._engine.router.table.find("/api/", "one").timeout_s == 2.5
+    assert call_wsgi(server.getWSGI(), get("/healthz")).code == 404
+    assert server.settings.fallback_is_explicit
+
+
+def test_plain_constructor_reads_nothing(monkeypatch):
+    monkeypatch.setenv("FJRPC_THREADS", "3")
+    monkeypatch.setenv("FJRPC_NONSENSE", "3")
+
+    assert flaskJSONRPCServer(None).settings.threads == 64
+    assert current_configuration() is None
+
+
+def test_configuration_ends_with_its_block():
+    with contextlib.suppress(ZeroDivisionError), configured_by(Configuration({"threads": 2}, {"threads": "a test"})):
+        assert flaskJSONRPCServer(None).settings.threads == 2
+        raise ZeroDivisionError
+    assert flaskJSONRPCServer(None).settings.threads == 64
+
+
+@pytest.mark.parametrize("bind", [{}, {"bindAdress": None}])
+def test_address_of_a_server_that_chooses_none(monkeypatch, bind):
+    monkeypatch.setenv("FJRPC_BINDADRESS", "127.0.0.1:1")
+
+    assert flaskJSONRPCServer.fromConfig(**bind).settings.bindAdress == ["127.0.0.1", 1]
+    assert flaskJSONRPCServer.fromConfig(bindAdress=["::1", 2]).settings.bindAdress == ["::1", 2]
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "error"),
+    [
+        ("BINDADRESS", "nonsense", SettingsError),
+        ("SERV_BACKEND", "natve", SettingsError),
+        ("SSL", "/no/key.pem,/no/certificate.pem", SettingsError),
+        ("TWEAK_DESCRIPTORS", "few", SettingsError),
+        ("DISPATCHER_BACKEND", "treaded", SettingsError),
+    ],
+)
+def test_error_of_a_later_check_names_the_variable(monkeypatch, variable, text, error):
+    monkeypatch.setenv("FJRPC_BINDADRESS", "127.0.0.1:0")
+    monkeypatch.setenv(f"FJRPC_{variable}", text)
+
+    with pytest.raises(error, match=f"is set by the environment variable FJRPC_{variable}"):
+        flaskJSONRPCServer.fromConfig()
+
+
+def test_error_of_a_keyword_names_no_variable(monkeypatch):
+    monkeypatch.setenv("FJRPC_SERV_BACKEND", "native")
+
+    with pytest.raises(SettingsError) as refused:
+        flaskJSONRPCServer.fromConfig(servBackend="natve")
+    assert "FJRPC" not in str(refused.value)
+
+
+def test_function_of_auth_is_imported(monkeypatch, tmp_path):
+    (tmp_path / "guards.py").write_text("class Guard:\n    @staticmethod\n    def check(*_):\n        return False\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("FJRPC_AUTH", "guards:Guard.check")
+    server = flaskJSONRPCServer.fromConfig(log=0)
+    server.registerFunction(lambda: 1, "/api", name="one")
+
+    assert call_wsgi(server.getWSGI(), get("/api/one")).code == 403
+
+
+@pytest.mark.parametrize("path", ["nothing", "nothing:check", "json:nothing", "json:", ":check", "json:decoder"])
+def test_auth_that_is_no_function_is_refused(monkeypatch, path):
+    monkeypatch.setenv("FJRPC_AUTH", path)
+
+    with pytest.raises(SettingsError, match=r"auth=.* is refused: .*FJRPC_AUTH"):
+        flaskJSONRPCServer.fromConfig(log=0)
+
+
+def test_subclass_is_made(tmp_path):
+    class Mine(flaskJSONRPCServer):
+        pass
+
+    assert type(Mine.fromConfig(file_of(tmp_path, "threads = 3"))) is Mine
+
+
+# The command line
+
+MODULE = """
+    from flaskJSONRPCServer import flaskJSONRPCServer
+
+    server = flaskJSONRPCServer(None, name="served", log=3)
+    server.registerFunction(lambda: [server.settings.threads, server.settings.backlog], path="/api", name="show")
+"""
+
+
+def write_module(folder, text=MODULE):
+    (folder / "served.py").write_text(textwrap.dedent(text), encoding="utf-8")
+
+
+def show(url):
+    port = int(url.rpartition(":")[2].strip("/"))
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as client:
+        client.sendall(b"GET /api/show HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+        return json.loads(client.makefile("rb").read().partition(b"\r\n\r\n")[2])["result"]
+
+
+SERVE = [sys.executable, "-m", "flaskJSONRPCServer", "serve", "served"]
+
+
+def test_serve_takes_the_file_and_the_environment_and_reads_them_again_at_sighup(tmp_path):
+    write_module(tmp_path)
+    path = file_of(tmp_path, "threads = 5\nbacklog = 5\nbindAdress = '127.0.0.1:0'\n")
+    with running([*SERVE, "--config", str(path)], tmp_path, FJRPC_BACKLOG="6") as program:
+        url = program.url()
+        assert show(url) == [5, 6]
+        path.write_text("thread = 7\n", encoding="utf-8")
+        program.process.send_signal(signal.SIGHUP)
+        program.line_with("did you mean 'threads'")
+        path.write_text("threads = 7\nbindAdress = '127.0.0.1:0'\n", encoding="utf-8")
+        program.process.send_signal(signal.SIGHUP)
+        program.line_with("serves now")
+        assert show(url) == [7, 6]
+
+
+@pytest.mark.parametrize("command", ["serve", "worker"])
+def test_command_ends_with_the_reason(tmp_path, monkeypatch, capsys, command):
+    write_module(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    path = file_of(tmp_path, "threds = 5\n")
+    with pytest.raises(SystemExit) as ended:
+        command_line.main([command, "--config", str(path), "served"])
+
+    assert ended.value.code == 2
+    assert "did you mean 'threads'" in capsys.readouterr().err
