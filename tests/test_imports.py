@@ -25,7 +25,7 @@ LAYERS = (
     {"documented", "lifecycle"},
     {"autoreload", "reloading"},
     {"engine"},
-    {"wsgi"},
+    {"telemetry", "wsgi"},
     {"execBackend", "servBackend", "experimental"},
     # Below execBackend: the server's stand-in in a child process has these helpers too.
     {"message_helpers"},
@@ -70,6 +70,7 @@ PLACES = {
     "msgspec": {*_ENGINES, "contract/struct_fields.py", "contract/struct_schemas.py"},
     "orjson": _ENGINES,
     # Loaded with the first hint.
+    "prometheus_client": {"telemetry/exposition.py"},
     "pydantic": _HINTS,
     "pydantic_core": _HINTS,
     "rapidjson": _ENGINES,

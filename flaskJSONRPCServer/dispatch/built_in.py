@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from ..http.guard import Guard
 from ..http.response import Response
+from ..settings import Auth
 from .exchange import Exchange
 
-__all__ = ["BuiltInUrl", "BuiltInUrls"]
+__all__ = ["BuiltInSite", "BuiltInUrl", "BuiltInUrls"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,7 @@ class BuiltInUrl:
         methods: The HTTP methods that it takes.
         needs_auth: Whether ``auth`` is asked first, with the path of the URL and None as the method.
         has_children: Whether it has all URLs below it too.
+        auth: A function that is asked instead of ``auth``; None for that.
     """
 
     segment: str
@@ -28,6 +31,7 @@ class BuiltInUrl:
     methods: tuple[str, ...] = ("GET", "HEAD")
     needs_auth: bool = True
     has_children: bool = False
+    auth: Auth | None = None
 
     @property
     def path(self) -> str:
@@ -55,3 +59,16 @@ class BuiltInUrls:
         if url is None or (slash and not url.has_children):
             return None
         return url, slash + rest
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltInSite:
+    """The built-in URLs of an address of their own.
+
+    Attributes:
+        urls: The URLs.
+        guard: Checks the head of each request.
+    """
+
+    urls: BuiltInUrls
+    guard: Guard

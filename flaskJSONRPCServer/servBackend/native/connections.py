@@ -92,6 +92,10 @@ class ConnectionManager:
         self._leadership = Leadership(self._manage, shared.pool, name, self._on_lead_lost)
         self._queue = RequestQueue(shared, self._leadership, self._refuse_busy)
 
+    def counts(self) -> dict[str, int]:
+        """Return the number of connections, and the counts of the pool. Any thread may ask."""
+        return {**self.shared.pool.counts(), "connections": len(self._connections)}
+
     def start(self) -> None:
         """Start to accept connections."""
         self._selector.register(self._wakeup.receiver, selectors.EVENT_READ, self._wakeup)
