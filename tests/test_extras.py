@@ -43,6 +43,7 @@ OPTIONS = {
     "msgspec": "jsonBackend='msgspec'",
     "reload": "reloadOnChange=True",
     "limits": "rateLimit='1/minute'",
+    "metrics": "metrics=True",
 }
 
 

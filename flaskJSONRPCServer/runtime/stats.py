@@ -171,6 +171,11 @@ class Stats:
         with self._lock:
             self._lost_notifications += notifications
 
+    def count_refusal(self, status: str) -> None:
+        """Count a request that the serving backend has answered with an HTTP error, such as ``408 Request Timeout``."""
+        with self._lock:
+            self._remote.count_refusal(status)
+
     def count_reload(self, *, succeeded: bool) -> None:
         """Count a reload of dispatchers."""
         with self._lock:

@@ -53,11 +53,11 @@ class WorkerGroup:
         self._progress = progress
         self._log = log
         self._joining = threading.Lock()
-        self._pid: int | None = None  # of the process that has tried to join; written under _joining, as all below
+        self._pid: int | None = None  # of the process that has tried to join; written under _joining, as two below
         self._files: GroupFiles | None = None
         self._listener: socket.socket | None = None
-        self._written: object = None  # the progress at the last write
         self._writing = threading.Lock()
+        self._written: object = None  # the progress at the last write; guarded by _writing
 
     def begin_in_child(self) -> None:
         """Leave the group of the parent process in a fork of it."""
@@ -68,13 +68,16 @@ class WorkerGroup:
         """Join the group of the other workers, if this process is one; once in each process."""
         if self._pid == os.getpid():
             return
-        with self._joining:
+        failure = None
+        with self._joining:  # other threads wait: without the group, they would answer a scrape with too little
             if self._pid != os.getpid():
-                self._pid = os.getpid()
                 try:
                     self._join()
                 except OSError as exc:
-                    self._log.write(WARNING, f"metrics count this process only: {exc}")
+                    failure = exc
+                self._pid = os.getpid()
+        if failure is not None:
+            self._log.write(WARNING, f"metrics count this process only: {failure}")
 
     def _join(self) -> None:
         parent = process_identity(os.getppid())
@@ -85,6 +88,7 @@ class WorkerGroup:
         try:
             listener.bind(str(files.socket_path))
             listener.listen()
+            listener.settimeout(_WRITE_EVERY_S)
         except OSError:
             listener.close()
             raise
@@ -100,6 +104,8 @@ class WorkerGroup:
             files, listener = self._files, self._listener
             self._files = self._listener = None
         if files is not None and listener is not None:
+            with contextlib.suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)  # its thread ends at once
             listener.close()
             with self._writing:
                 files.remove_worker()
@@ -122,7 +128,6 @@ class WorkerGroup:
 
     def _serve(self, files: GroupFiles, listener: socket.socket) -> None:
         """Write the counts when another worker asks for it, and from time to time."""
-        listener.settimeout(_WRITE_EVERY_S)
         with contextlib.suppress(OSError):  # the listener is closed, or released in a fork
             while self._listener is listener:
                 self._serve_one(files, listener)
