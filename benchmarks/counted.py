@@ -16,7 +16,7 @@ from flaskJSONRPCServer import flaskJSONRPCServer
 from flaskJSONRPCServer.dispatch.checked_plan import Plan
 from flaskJSONRPCServer.runtime.contexts import own_context
 
-from .contestants import CONTESTANTS, check_answer, exchange, ignore_response, make_application
+from .contestants import CONTESTANTS, check_answer, exchange, ignore_response, make_application, typical_server
 from .workloads import PATH, WORKLOADS, Workload, add
 
 JSON_MODULES = ("simplejson", "orjson")
@@ -30,6 +30,8 @@ PLAIN_CALL = "step: a plain call"
 CALL_IN_CONTEXT = "step: a call in a context of its own"
 THREE_PARAMETERS = "step: three parameters"
 THREE_CHECKED = "step: three checked parameters"
+WITHOUT_METRICS = "step: a request without metrics"
+WITH_METRICS = "step: a request with metrics"
 
 _STEP_COUNTS = (500, 2000)
 
@@ -96,11 +98,26 @@ def plan_of_three(*, validate: bool) -> Plan:
 
 _PLAIN_PLAN, _CHECKED_PLAN = plan_of_three(validate=False), plan_of_three(validate=True)
 
+
+def request_without_metrics(_args: tuple[int, ...], _kwargs: dict[str, int]) -> object:
+    return exchange(_PLAIN_APPLICATION, _CALL.environ(), _CALL.body, ignore_response)
+
+
+def request_with_metrics(_args: tuple[int, ...], _kwargs: dict[str, int]) -> object:
+    return exchange(_MEASURED_APPLICATION, _CALL.environ(), _CALL.body, ignore_response)
+
+
+_CALL = next(load for load in WORKLOADS if load.name == "call, named")
+_PLAIN_APPLICATION = typical_server("orjson").getWSGI()
+_MEASURED_APPLICATION = typical_server("orjson", metrics=True).getWSGI()
+
 STEPS = {
     PLAIN_CALL: call_plainly,
     CALL_IN_CONTEXT: call_in_context,
     THREE_PARAMETERS: bind_plainly,
     THREE_CHECKED: bind_checked,
+    WITHOUT_METRICS: request_without_metrics,
+    WITH_METRICS: request_with_metrics,
 }
 """The variants of one step of a request, whose difference is its cost."""
 

@@ -18,12 +18,23 @@ from importlib.metadata import version
 from pathlib import Path
 
 from .contestants import BARE, CONTESTANTS, DIRECT, FLASK_VIEW, NATIVE, VIA_FLASK
-from .counted import CALL_IN_CONTEXT, PLAIN_CALL, STEPS, THREE_CHECKED, THREE_PARAMETERS
+from .counted import (
+    CALL_IN_CONTEXT,
+    PLAIN_CALL,
+    STEPS,
+    THREE_CHECKED,
+    THREE_PARAMETERS,
+    WITH_METRICS,
+    WITHOUT_METRICS,
+)
 
 KEPT = Path(__file__).with_name("overhead.json")
 
 # Ten times the observed difference of two runs.
 TOLERANCE = 0.03
+
+# What metrics may add to a request, in instructions: about a microsecond.
+METRICS_LIMIT = 5000
 
 OURS = (NATIVE, DIRECT, VIA_FLASK)
 
@@ -92,8 +103,20 @@ def steps(figures: Figures) -> str:
     context, checks = figures[CALL_IN_CONTEXT] - figures[PLAIN_CALL], figures[THREE_CHECKED] - figures[THREE_PARAMETERS]
     return (
         f"A context of its own adds {context:,} instructions to a call.\n"
-        f"The check of three integers adds {checks:,} instructions to a call."
+        f"The check of three integers adds {checks:,} instructions to a call.\n"
+        f"Metrics add {metrics_cost(figures):,} instructions to a request."
     )
+
+
+def metrics_cost(figures: Figures) -> int:
+    """Return how many instructions metrics add to a request."""
+    return figures[WITH_METRICS] - figures[WITHOUT_METRICS]
+
+
+def costly(figures: Figures) -> list[str]:
+    """Return a sentence if metrics add more than they may."""
+    cost = metrics_cost(figures)
+    return [f"metrics: {cost:,} instructions, more than {METRICS_LIMIT:,}"] if cost > METRICS_LIMIT else []
 
 
 def requests_of(figures: Figures) -> list[str]:
@@ -143,10 +166,11 @@ def check() -> int:
         print(f"overhead: not compared: {KEPT.name} has no figures for {key()}")
         return 0
     try:
-        faults = grown(count(), kept)
+        figures = count()
     except CannotCountError as exc:
         print(f"overhead: not compared: {exc}")
         return 0
+    faults = [*grown(figures, kept), *costly(figures)]
     for fault in faults:
         print(f"overhead: {fault}; if that is meant, keep it: make overhead ARGS=--keep")
     return int(bool(faults))

@@ -16,10 +16,12 @@ from benchmarks.counted import (
     STEPS,
     THREE_CHECKED,
     THREE_PARAMETERS,
+    WITH_METRICS,
+    WITHOUT_METRICS,
     cases,
     name_of,
 )
-from benchmarks.overhead import CannotCountError, grown, per_request, steps, table
+from benchmarks.overhead import CannotCountError, costly, grown, per_request, steps, table
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -83,10 +85,17 @@ def test_table_has_ratios_and_changes():
 
 def test_cost_of_a_step_is_what_a_call_with_it_takes_more():
     counts = {PLAIN_CALL: 1000, CALL_IN_CONTEXT: 2500, THREE_PARAMETERS: 300, THREE_CHECKED: 900}
+    counts |= {WITHOUT_METRICS: 60_000, WITH_METRICS: 60_010}
     assert steps(counts) == (
         "A context of its own adds 1,500 instructions to a call.\n"
-        "The check of three integers adds 600 instructions to a call."
+        "The check of three integers adds 600 instructions to a call.\n"
+        "Metrics add 10 instructions to a request."
     )
+
+
+def test_metrics_that_cost_more_than_a_microsecond_are_a_fault():
+    assert costly({WITHOUT_METRICS: 60_000, WITH_METRICS: 65_000}) == []
+    assert costly({WITHOUT_METRICS: 60_000, WITH_METRICS: 65_001}) == ["metrics: 5,001 instructions, more than 5,000"]
 
 
 @pytest.fixture

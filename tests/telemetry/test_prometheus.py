@@ -129,6 +129,4 @@ def test_prometheus_counts_exactly_what_was_called_under_load(server, prometheus
     expected = str(calls_before + 500)
     wait_until(lambda: [found["value"][1] for found in ask_prometheus(prometheus, query) or ()] == [expected])
     assert [found["value"][1] for found in ask_prometheus(prometheus, "up")] == ["1"]
-    assert [
-        ask_prometheus(prometheus, expr) for expr in dashboard_queries() if ask_prometheus(prometheus, expr) is None
-    ] == []
+    assert [expr for expr in dashboard_queries() if ask_prometheus(prometheus, expr) is None] == []

@@ -75,9 +75,10 @@ def test_counts_of_ended_workers_are_kept_once_and_their_levels_are_not(memory):
 def test_interruption_before_the_files_are_removed_counts_nothing_twice(memory, monkeypatch):
     files = GroupFiles(OWN, "api")
     as_worker(files, ENDED).write(counted(5))
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt), files.locked():
+    with monkeypatch.context() as patched, files.locked():
         patched.setattr(group_files.Path, "unlink", interrupt)
-        files.others()
+        with pytest.raises(KeyboardInterrupt):
+            files.others()
 
     with files.locked():
         assert values_of(files.others()) == {"calls": 5}
