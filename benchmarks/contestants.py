@@ -20,11 +20,14 @@ CONTESTANTS = (BARE, NATIVE, DIRECT, FLASK_VIEW, VIA_FLASK)
 
 def server_application(json_module: str, *, flask_context: bool = False, tracing: bool = False) -> Application:
     """Return the WSGI callable of a typical server: with an address, and all other options at their defaults."""
-    server = flaskJSONRPCServer(
-        ["127.0.0.1", 8080], jsonBackend=json_module, flaskContext=flask_context, tracing=tracing
-    )
+    return typical_server(json_module, flaskContext=flask_context, tracing=tracing).getWSGI()
+
+
+def typical_server(json_module: str, **options: Any) -> flaskJSONRPCServer:
+    """Return a typical server with further options."""
+    server = flaskJSONRPCServer(["127.0.0.1", 8080], jsonBackend=json_module, **options)
     server.registerFunction(add, path=PATH, validate=False)  # the others check no types either
-    return server.getWSGI()
+    return server
 
 
 class Received:

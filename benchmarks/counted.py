@@ -16,7 +16,15 @@ from flaskJSONRPCServer import flaskJSONRPCServer
 from flaskJSONRPCServer.dispatch.checked_plan import Plan
 from flaskJSONRPCServer.runtime.contexts import own_context
 
-from .contestants import CONTESTANTS, check_answer, exchange, ignore_response, make_application, native_application
+from .contestants import (
+    CONTESTANTS,
+    check_answer,
+    exchange,
+    ignore_response,
+    make_application,
+    native_application,
+    typical_server,
+)
 from .workloads import PATH, WORKLOADS, Workload, add
 
 JSON_MODULES = ("simplejson", "orjson")
@@ -30,6 +38,8 @@ PLAIN_CALL = "step: a plain call"
 CALL_IN_CONTEXT = "step: a call in a context of its own"
 THREE_PARAMETERS = "step: three parameters"
 THREE_CHECKED = "step: three checked parameters"
+WITHOUT_METRICS = "step: a request without metrics"
+WITH_METRICS = "step: a request with metrics"
 
 UNTRACED_REQUEST = "step: a request"
 TRACED_REQUEST = "step: a request with tracing"
@@ -108,6 +118,18 @@ def sender(*, tracing: bool, **fields: str) -> Callable[..., object]:
     return lambda _args, _kwargs: exchange(app, environ, load.body, ignore_response)
 
 
+def request_without_metrics(_args: tuple[int, ...], _kwargs: dict[str, int]) -> object:
+    return exchange(_PLAIN_APPLICATION, _CALL.environ(), _CALL.body, ignore_response)
+
+
+def request_with_metrics(_args: tuple[int, ...], _kwargs: dict[str, int]) -> object:
+    return exchange(_MEASURED_APPLICATION, _CALL.environ(), _CALL.body, ignore_response)
+
+
+_CALL = next(load for load in WORKLOADS if load.name == "call, named")
+_PLAIN_APPLICATION = typical_server("orjson").getWSGI()
+_MEASURED_APPLICATION = typical_server("orjson", metrics=True).getWSGI()
+
 STEPS = {
     PLAIN_CALL: call_plainly,
     CALL_IN_CONTEXT: call_in_context,
@@ -116,6 +138,8 @@ STEPS = {
     UNTRACED_REQUEST: sender(tracing=False),
     TRACED_REQUEST: sender(tracing=True),
     CONTINUED_REQUEST: sender(tracing=True, HTTP_TRACEPARENT=f"00-{'a' * 32}-{'b' * 16}-01"),
+    WITHOUT_METRICS: request_without_metrics,
+    WITH_METRICS: request_with_metrics,
 }
 """The variants of one step of a request, whose difference is its cost."""
 

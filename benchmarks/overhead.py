@@ -29,6 +29,8 @@ from .counted import (
     THREE_PARAMETERS,
     TRACED_REQUEST,
     UNTRACED_REQUEST,
+    WITH_METRICS,
+    WITHOUT_METRICS,
 )
 
 KEPT = Path(__file__).with_name("overhead.json")
@@ -38,6 +40,8 @@ TOLERANCE = 0.03
 
 # What tracing may add to a call if nothing records its spans: 6 us on our machines.
 TRACING_LIMIT = 30_000
+# What metrics may add to a request, in instructions: about a microsecond.
+METRICS_LIMIT = 5000
 
 OURS = (NATIVE, DIRECT, VIA_FLASK)
 
@@ -109,13 +113,25 @@ def steps(figures: Figures) -> str:
         f"A context of its own adds {context:,} instructions to a call.\n"
         f"The check of three integers adds {checks:,} instructions to a call.\n"
         f"Tracing without an SDK adds {tracing_cost(figures):,} instructions to a call, and {continued:,} if the "
-        "client sends its trace."
+        "client sends its trace.\n"
+        f"Metrics add {metrics_cost(figures):,} instructions to a request."
     )
 
 
 def tracing_cost(figures: Figures) -> int:
     """Return the instructions that tracing without an SDK adds to a call."""
     return figures[TRACED_REQUEST] - figures[UNTRACED_REQUEST]
+
+
+def metrics_cost(figures: Figures) -> int:
+    """Return how many instructions metrics add to a request."""
+    return figures[WITH_METRICS] - figures[WITHOUT_METRICS]
+
+
+def costly(figures: Figures) -> list[str]:
+    """Return a sentence if metrics add more than they may."""
+    cost = metrics_cost(figures)
+    return [f"metrics: {cost:,} instructions, more than {METRICS_LIMIT:,}"] if cost > METRICS_LIMIT else []
 
 
 def requests_of(figures: Figures) -> list[str]:
@@ -173,10 +189,11 @@ def check() -> int:
         print(f"overhead: not compared: {KEPT.name} has no figures for {key()}")
         return 0
     try:
-        faults = grown(count(), kept)
+        figures = count()
     except CannotCountError as exc:
         print(f"overhead: not compared: {exc}")
         return 0
+    faults = [*grown(figures, kept), *costly(figures)]
     for fault in faults:
         print(f"overhead: {fault}; if that is meant, keep it: make overhead ARGS=--keep")
     return int(bool(faults))

@@ -17,7 +17,7 @@ from .contract.errors import DeclaredError
 from .contract.options import refuse_unless_timeout
 from .dispatch.answers import Answerer
 from .dispatch.backend_context import BackendContext
-from .dispatch.built_in import BuiltInUrl, BuiltInUrls
+from .dispatch.built_in import BuiltInSite, BuiltInUrl, BuiltInUrls
 from .dispatch.call_parts import CallParts
 from .dispatch.connection import ServerFacts
 from .dispatch.coroutines import Coroutines, is_asynchronous
@@ -61,8 +61,11 @@ from .servBackend import find_serv_backend
 from .servBackend.serving import SERVED_BY, refuse_unsupported
 from .servBackend.sockets import Address, AnyAddress, UserSocket, is_loopback, parse_addresses
 from .settings import Settings
+from .telemetry.address import metrics_address_of, metrics_site
 from .telemetry.call_records import RecordedAnswerer, RecordedOverrides
+from .telemetry.collection import MetricsSources
 from .telemetry.health import Health
+from .telemetry.metrics import Metrics, package_version
 from .wsgi import (
     Application,
     DefaultFlask,
@@ -122,6 +125,8 @@ class Engine:
         self.documents = Documents(sources)
         self._discovery = self._make_discovery() if settings.discover else None
         self.health = Health(self.locks, self._backend_checks, self.log)
+        self.serving_counts: Callable[[], Mapping[str, int]] = dict  # of the serving backend, once there is one
+        self.metrics = self._make_metrics() if settings.metrics else None
         self.built_in_urls = BuiltInUrls(*self._make_built_in_urls())
         built_in = None if self._discovery is None else self._discovery.route
         self.router = Router(self._mount_paths, self._unmount_other_paths, built_in)
@@ -471,6 +476,34 @@ class Engine:
             yield BuiltInUrl(self.settings.discover_url, self._answer_document, needs_auth=False)
         if self.settings.health:
             yield from self.health.urls()
+        if self.metrics is not None and self.settings.metrics_address is None:
+            yield self.metrics.url(self.settings.metrics_auth)
+
+    def _make_metrics(self) -> Metrics:
+        sources = MetricsSources(
+            version=package_version(),
+            settings=self.settings,
+            stats=self.stats,
+            locks=self.locks,
+            garbage=self.garbage,
+            exec_backends=self._exec_backend_reports,
+            rate_limits=self._rate_limits.report,
+            serving=self._serving_counts,
+        )
+        return Metrics(self.settings.name, sources, self.log)
+
+    def _exec_backend_reports(self) -> Mapping[str, Mapping[str, Any]]:
+        return self.exec_backends.reports()  # there are none yet when the metrics are made
+
+    def _serving_counts(self) -> Mapping[str, int]:
+        return self.serving_counts()
+
+    def metrics_site(self) -> BuiltInSite | None:
+        """Return the URLs of ``metrics_address``; None without that."""
+        address = metrics_address_of(self.settings)
+        if self.metrics is None or address is None:
+            return None
+        return metrics_site(self.settings, address, self.metrics.url(self.settings.metrics_auth))
 
     def _answer_document(self, exchange: Exchange, _: str) -> Response:
         return self.pipeline().server_document(exchange)
@@ -546,6 +579,7 @@ def check_settings(settings: Settings) -> None:
     """
     addresses_of(settings)
     tracing_of(settings)
+    metrics_address_of(settings)
     find_exec_backend(settings.dispatcherBackend, notif=False)
     find_exec_backend(settings.notifBackend, notif=True)
     if settings.cors is not False:

@@ -18,6 +18,7 @@ REQUIREMENTS: Final[dict[str, tuple[str, ...]]] = {
     "reload": ("watchfiles>=0.24",),
     "limits": ("limits>=5.0",),
     "otel": ("opentelemetry-api>=1.30",),
+    "metrics": ("prometheus_client>=0.22",),
 }
 """The packages of each extra, as in ``pyproject.toml``. Errors name the packages and not the extra: the package index
 has an old and incompatible release under the name of this package."""

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from .dispatch.facade import ServerFacade
 from .engine import Engine, addresses_of, is_local_only
 from .errors import ServerStateError, SettingsError
+from .http.request import Environ
+from .http.response import Response
 from .runtime.asynchronous import in_hub
 from .runtime.concurrency import make_event, start_thread
 from .runtime.interrupts import is_interrupt
@@ -24,6 +26,7 @@ from .servBackend.gate import Gate, RpcApplication, service_unavailable
 from .servBackend.serving import Serving, refuse_unsupported
 from .servBackend.sockets import Address
 from .servBackend.tls import refuse_without_tls
+from .telemetry.address import MetricsAddress, metrics_address_of
 
 if TYPE_CHECKING:
     from .autoreload import AutoReload
@@ -88,6 +91,7 @@ class Lifecycle:
         self._engine = engine
         self._facade = facade
         self._serving = Serving(facade)
+        self._metrics = MetricsAddress(facade, self._answer_metrics)
         self._changing = threading.RLock()
         self.on_hangup: Callable[[], object] | None = None
         self.around_stop: Callable[[], AbstractContextManager[None]] = nullcontext
@@ -108,6 +112,11 @@ class Lifecycle:
     def addresses(self) -> list[Any]:
         """The addresses of the server: ``(host, port)`` with the real port, or the path of a Unix socket."""
         return self._serving.addresses
+
+    @property
+    def metrics_address(self) -> Any:
+        """Where the metrics are served, if that is an address of their own: ``(host, port)`` with the real port."""
+        return self._metrics.address
 
     @property
     def urls(self) -> list[str]:
@@ -439,6 +448,14 @@ class Lifecycle:
         backend = find_serv_backend(settings.servBackend, gevent=settings.gevent)
         self._serving.start(backend, addresses_of(settings), bind_addresses, self._gate, self._access_log())
         undo.callback(self._serving.stop, 0)  # in case a stop is interrupted before it gets there
+        if (metrics_address := metrics_address_of(settings)) is not None:
+            undo.callback(self._metrics.stop)
+            self._metrics.start(metrics_address)
+
+    def _answer_metrics(self, environ: Environ) -> Response | None:
+        """Answer a request to ``metrics_address``; None if there is no such URL."""
+        site = self._engine.metrics_site()
+        return None if site is None else self._engine.pipeline().answer_built_in(environ, site=site)
 
     def _access_log(self) -> Callable[[RpcApplication], RpcApplication] | None:
         """Return the function that puts the access log around an application; None without ``accessLog``."""
@@ -464,6 +481,9 @@ class Lifecycle:
         """Start the parts behind the gate, and pass requests on to them."""
         with ExitStack() as behind:
             behind.callback(self._engine.release)
+            self._engine.serving_counts = self._serving.counts
+            if self._engine.metrics is not None:
+                self._engine.metrics.serve_alone()
             application = self._engine.application()
             behind.callback(self._facade._stopExecBackends)
             self._facade._startExecBackends()

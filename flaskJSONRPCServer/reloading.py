@@ -163,6 +163,7 @@ class Reloader:
             try:
                 new = self._load_and_exchange(entries, clear_old, timeout_s, allowed, safely, contract)
             except BaseException as exc:
+                self._engine.stats.count_reload(succeeded=False)
                 if not safely or is_interrupt(exc):
                     raise
                 dispatchers = ", ".join(f"{entry.attribute!r} on {entry.path!r}" for entry in entries)
@@ -171,6 +172,7 @@ class Reloader:
             finally:
                 # A module and its functions form cycles. With controlGC, the old ones would accumulate for a long time.
                 self._facade._controlGC(force=True)
+        self._engine.stats.count_reload(succeeded=True)
         self._engine.log.write(INFO, "reloaded", ", ".join(f"{route.path}{route.name}" for route in new))
         return True
 

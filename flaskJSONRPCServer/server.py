@@ -247,6 +247,12 @@ class flaskJSONRPCServer(DocumentedHelpers):
         return self._lifecycle.addresses
 
     @property
+    def metrics_address(self) -> tuple[str, int] | None:
+        """The address of the setting ``metrics_address`` with the real port; None while it is not served."""
+        address: tuple[str, int] | None = self._lifecycle.metrics_address
+        return address
+
+    @property
     def flaskApp(self) -> flask.Flask:
         """The Flask application for all URLs that are not RPC. Assign another one before ``start()``."""
         return self._engine.flask_app

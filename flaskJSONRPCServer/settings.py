@@ -260,6 +260,14 @@ class Settings:
     """The form of these lines."""
     logFormat: str = option("text", "'text' or 'json'", lambda value: value in ("text", "json"), fixed=True)
     """The form of all lines of the log on standard error."""
+    metrics: bool = flag(False, fixed=True)
+    """Whether the server answers ``GET /metrics``."""
+    metrics_auth: Auth | None = option(
+        None, "a plain function of four parameters (server, path, request, method), or None", is_auth, fixed=True
+    )
+    """Who may read the metrics, as ``auth``; None for ``auth`` itself."""
+    metrics_address: Sequence[Any] | None = anything(None, "[ip, port], or None for the addresses of the server")
+    """Where the metrics are served, and nothing else; then they are not on the addresses of the server."""
 
     max_body_bytes: int = count(5 * _MIB, unit="number of bytes")
     """The largest request body, before and after gunzip."""
@@ -432,6 +440,9 @@ class Options(TypedDict, total=False):
     accessLog: bool
     accessLogFormat: str
     logFormat: str
+    metrics: bool
+    metrics_auth: Auth | None
+    metrics_address: Sequence[Any] | None
     max_body_bytes: int
     max_response_bytes: int
     max_batch_length: int | None

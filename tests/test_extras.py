@@ -44,6 +44,7 @@ OPTIONS = {
     "reload": "reloadOnChange=True",
     "limits": "rateLimit='1/minute'",
     "otel": "tracing=True",
+    "metrics": "metrics=True",
 }
 
 

@@ -72,6 +72,7 @@ PLACES = {
     "opentelemetry": {"dispatch/trace_context.py", *_TRACES},
     "orjson": _ENGINES,
     # Loaded with the first hint.
+    "prometheus_client": {"telemetry/exposition.py"},
     "pydantic": _HINTS,
     "pydantic_core": _HINTS,
     "rapidjson": _ENGINES,

@@ -109,25 +109,27 @@ class Answerer:
         try:
             message = self._read(text)
         except JsonRpcException as exc:  # not JSON, or an empty or too long batch
-            return self._reply_with_own_error(None, exc.get_error())
+            return self._refuse_text(exc.get_error(), exchange)
         except BaseException as exc:
             if is_interrupt(exc):
                 raise
-            error = self._invoker.internal_error("the request cannot be read", exchange).get_error()
-            return self._reply_with_own_error(None, error)
+            return self._refuse_text(
+                self._invoker.internal_error("the request cannot be read", exchange).get_error(), exchange
+            )
         if self._limiter is not None:
             message = self._limiter.admit_messages(message, endpoint, exchange)
         if isinstance(message, JsonRpcBatch):
+            exchange.counters.batches += 1
             if endpoint.has_backends or self._make_batch_limiter is not None:
                 return self._answer_batch_with_backends(message, endpoint, exchange)
             return self._answer_batch(message, endpoint, exchange)
         reply = self._reply(message, endpoint, exchange)  # answer_message(), without the cost of its call
-        return reply if len(reply) <= self._max_response_bytes else self._refuse(message)
+        return reply if len(reply) <= self._max_response_bytes else self._refuse(message, endpoint, exchange)
 
     def answer_message(self, message: Message, endpoint: Endpoint, exchange: Exchange) -> bytes:
         """Answer one message; the answer to a notification is empty."""
         reply = self._reply(message, endpoint, exchange)
-        return reply if len(reply) <= self._max_response_bytes else self._refuse(message)
+        return reply if len(reply) <= self._max_response_bytes else self._refuse(message, endpoint, exchange)
 
     def longest_timeout_s(self, text: bytes, endpoint: Endpoint) -> float | None:
         """Return the longest timeout of the calls in a request; None if one of them has none, or cannot be read."""
@@ -148,7 +150,8 @@ class Answerer:
             reply = self._reply(message, endpoint, exchange)
             bytes_left -= len(reply)
             if bytes_left < 0:  # this call has run; the rest of the batch does not
-                return join_replies([*replies, *map(self._refuse, batch[len(replies) :])])
+                refused = [self._refuse(message, endpoint, exchange) for message in batch[len(replies) :]]
+                return join_replies([*replies, *refused])
             replies.append(reply)
         return join_replies(replies)
 
@@ -158,9 +161,9 @@ class Answerer:
         replies: list[bytes] = []
         bytes_left = self._max_response_bytes
         for message, part in zip(batch, parts, strict=True):
-            reply = self._finish(part, exchange) if isinstance(part, Pending) else part
+            reply = self._finish(part, endpoint, exchange) if isinstance(part, Pending) else part
             bytes_left -= len(reply)
-            replies.append(reply if bytes_left >= 0 else self._refuse(message))
+            replies.append(reply if bytes_left >= 0 else self._refuse(message, endpoint, exchange))
         return join_replies(replies)
 
     def _begin_all(self, batch: JsonRpcBatch, endpoint: Endpoint, exchange: Exchange) -> list[bytes | Pending]:
@@ -170,9 +173,9 @@ class Answerer:
         parts: list[bytes | Pending] = []
         for message in batch:
             if bytes_left < 0:
-                part: bytes | Pending = self._refuse(message)
+                part: bytes | Pending = self._refuse(message, endpoint, exchange)
             elif limiter is not None and not limiter.may_continue():
-                part = self._refuse(message, self._ended)
+                part = self._refuse(message, endpoint, exchange, self._ended)
             else:
                 part = self._begin(message, endpoint, exchange)
             bytes_left -= 0 if isinstance(part, Pending) else len(part)
@@ -197,19 +200,19 @@ class Answerer:
             return self._backend_calls.begin(backend, route, call, exchange)
         except JsonRpcException as exc:
             error = exc.get_error()
-        return self._reply_with_error(call, error, exchange)
+        return self._fail(call, error, endpoint, exchange)
 
-    def _finish(self, pending: Pending, exchange: Exchange) -> bytes:
+    def _finish(self, pending: Pending, endpoint: Endpoint, exchange: Exchange) -> bytes:
         try:
             result = self._backend_calls.result(pending, exchange)
-            return self._reply_with_result(pending.call, result, exchange)
+            return self._reply_with_result(pending.call, result, exchange, url_of(pending.call, endpoint))
         except JsonRpcException as exc:
             error = exc.get_error()
-        return self._reply_with_error(pending.call, error, exchange)
+        return self._fail(pending.call, error, endpoint, exchange)
 
     def _reply(self, message: Message, endpoint: Endpoint, exchange: Exchange) -> bytes:
         if not isinstance(message, JsonRpcRequest):
-            return self._reply_to_other(message)
+            return self._reply_to_other(message, exchange)
         try:
             route = endpoint.find(message.method)
             if route is None:
@@ -218,11 +221,20 @@ class Answerer:
                 result = self._invoker.invoke(route, message, exchange)
             else:
                 result = self._result_from_backend(route, route.backends, message, exchange)
-            return b"" if message.id is ABSENT else self._reply_with_result(message, result, exchange)
+            if message.id is ABSENT:
+                exchange.counters.notifications += 1
+                return b""
+            return self._reply_with_result(message, result, exchange, route.url)
         except JsonRpcException as exc:
             error = exc.get_error()
         # Outside the except block: if the error cannot be written, the log has the reason for that alone.
-        return self._reply_with_error(message, error, exchange)
+        return self._fail(message, error, endpoint, exchange)
+
+    def _fail(self, call: JsonRpcRequest, error: JsonRpcError, endpoint: Endpoint, exchange: Exchange) -> bytes:
+        """Count the error of a call, and answer with it."""
+        exchange.counters.notifications += call.id is ABSENT
+        exchange.counters.count_error(url_of(call, endpoint), error.code)
+        return self._reply_with_error(call, error, exchange)
 
     def _reply_to_built_in(self, call: JsonRpcRequest, endpoint: Endpoint, exchange: Exchange) -> bytes:
         """Answer a call of the server's own method, which no exec backend runs, and no ``_callDispatcher``.
@@ -235,11 +247,17 @@ class Answerer:
         document = self._own_invoker.invoke(endpoint.built_in, call, exchange)
         return b"" if call.id is ABSENT else self._reply_with_document(call, document, exchange)
 
-    def _reply_to_other(self, message: JsonRpcResponse | JsonRpcInvalidMessage) -> bytes:
+    def _reply_to_other(self, message: JsonRpcResponse | JsonRpcInvalidMessage, exchange: Exchange) -> bytes:
         if isinstance(message, JsonRpcInvalidMessage):
+            exchange.counters.count_error("", message.error.code)
             return self._reply_with_own_error(message.id, message.error)
         refused = JsonRpcInvalidRequestError("Invalid Request: this is a response, and nothing was asked")
-        return self._reply_with_own_error(None, refused.get_error())
+        return self._refuse_text(refused.get_error(), exchange)
+
+    def _refuse_text(self, error: JsonRpcError, exchange: Exchange) -> bytes:
+        """Answer a text that is no request with an error."""
+        exchange.counters.count_error("", error.code)
+        return self._reply_with_own_error(None, error)
 
     def _result_from_backend(self, route: Route, backends: Backends, call: JsonRpcRequest, exchange: Exchange) -> Any:
         is_notification = call.id is ABSENT
@@ -250,10 +268,20 @@ class Answerer:
         pending = self._backend_calls.submit(backend, route, call, exchange)
         return self._backend_calls.result(pending, exchange) if is_awaited else None
 
-    def _refuse(self, message: Message, error: JsonRpcError | None = None) -> bytes:
+    def _refuse(
+        self, message: Message, endpoint: Endpoint, exchange: Exchange, error: JsonRpcError | None = None
+    ) -> bytes:
         """Answer a message with an error: by default that the reply is too large, whether or not the call has run."""
+        error = error or self._too_large
         call_id = None if isinstance(message, JsonRpcResponse) else message.id
-        return self._reply_with_own_error(call_id, error or self._too_large)
+        exchange.counters.count_error(url_of(message, endpoint), error.code)
+        return self._reply_with_own_error(call_id, error)
+
+
+def url_of(message: Message, endpoint: Endpoint) -> str:
+    """Return the URL of the dispatcher that a message calls; empty if there is none."""
+    route = endpoint.find(message.method) if isinstance(message, JsonRpcRequest) else None
+    return "" if route is None else route.url
 
 
 def timeout_of(message: Message, endpoint: Endpoint) -> float | None:

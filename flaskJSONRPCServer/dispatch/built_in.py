@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from ..http.guard import Guard
 from ..http.request import Environ
 from ..http.response import Response
+from ..settings import Auth
 from .exchange import Exchange
 
-__all__ = ["BuiltInUrl", "BuiltInUrls"]
+__all__ = ["BuiltInSite", "BuiltInUrl", "BuiltInUrls"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,7 @@ class BuiltInUrl:
         has_children: Whether it has all URLs below it too.
         is_immediate: Whether it is answered although all threads are busy and requests are held. It has neither
             ``auth`` nor rate limits, takes every Host, and must not wait for long.
+        auth: A function that is asked instead of ``auth``; None for that.
     """
 
     segment: str
@@ -32,6 +35,7 @@ class BuiltInUrl:
     needs_auth: bool = True
     has_children: bool = False
     is_immediate: bool = False
+    auth: Auth | None = None
 
     @property
     def path(self) -> str:
@@ -64,3 +68,16 @@ class BuiltInUrls:
         """Return whether a request is for a URL that is answered immediately."""
         found = self.find(head.get("PATH_INFO", ""))
         return found is not None and found[0].is_immediate and head["REQUEST_METHOD"] in found[0].methods
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltInSite:
+    """The built-in URLs of an address of their own.
+
+    Attributes:
+        urls: The URLs.
+        guard: Checks the head of each request.
+    """
+
+    urls: BuiltInUrls
+    guard: Guard

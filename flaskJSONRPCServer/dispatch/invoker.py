@@ -15,6 +15,7 @@ from typing import Any
 
 from ..contract.results import InvalidResultError
 from ..runtime.contexts import CurrentContext, own_context, own_decimal_context
+from ..runtime.counters import Histogram
 from ..runtime.interrupts import is_interrupt
 from ..runtime.logs import DEBUG, ERROR, WARNING, ServerLog
 from ..runtime.stats import Stats
@@ -89,7 +90,8 @@ class Invoker:
             raise
         if self._locks.engaged:
             self._hold(route, call, exchange)
-        calls = exchange.counters.calls[route.url]
+        ended: Histogram
+        ended = calls = exchange.counters.calls[route.url]
         calls.started += 1
         started_ns = perf_counter_ns()
         try:
@@ -97,12 +99,19 @@ class Invoker:
             if context:
                 own_decimal_context(context)
             return context.run(call_with, route.target, args, kwargs)
-        except BaseException as exc:  # of any kind: only this call has failed
+        except BaseException as exc:  # noqa: BLE001  of any kind: only this call has failed
             calls.failed += 1
-            self.raise_error_of(exc, f"dispatcher {route.url} raised", route, exchange)
-            raise
+            code = None
+            try:
+                self.raise_error_of(exc, f"dispatcher {route.url} raised", route, exchange)
+                raise
+            except JsonRpcException as error:
+                code = exchange.counters.codes.known(error.get_error().code)
+                raise
+            finally:
+                ended = calls.failures_with(code)
         finally:
-            calls.end(perf_counter_ns() - started_ns)
+            ended.end(perf_counter_ns() - started_ns)
 
     def _hold(self, route: Route, call: JsonRpcRequest, exchange: Exchange) -> None:
         try:

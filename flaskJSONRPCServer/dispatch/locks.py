@@ -11,6 +11,7 @@ import math
 import time
 import weakref
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from typing import Any
 
 from ..http.refusals import ServiceUnavailable
@@ -61,6 +62,21 @@ class ServingPeriod:
     def seconds_left(self) -> float:
         """Return how long a request may still be held, in seconds."""
         return max(0.0, self.ends_at - time.monotonic())
+
+
+@dataclass(frozen=True, slots=True)
+class HeldLocks:
+    """What is locked.
+
+    Attributes:
+        is_server_locked: Whether every dispatcher is locked.
+        is_deep_locked: Whether every request is held.
+        locked_dispatchers: How many dispatchers are locked one by one.
+    """
+
+    is_server_locked: bool
+    is_deep_locked: bool
+    locked_dispatchers: int
 
 
 class Locks:
@@ -151,6 +167,11 @@ class Locks:
         """
         if not self._block_while(lambda: self.closed):
             raise ServiceUnavailable("the server has stopped")
+
+    def held(self) -> HeldLocks:
+        """Return what is locked now."""
+        with self._changed:
+            return HeldLocks(self._is_server_locked, self._is_deep_locked, len(self._locked_keys))
 
     def is_locked(self, key: Hashable | None = None) -> bool:
         """Return whether a dispatcher, or the server, is locked."""

@@ -29,7 +29,7 @@ from ..runtime.stats import Stats
 from ..sansio_jsonrpc import JsonRpcRequest
 from ..settings import Settings
 from .answers import AnyAnswerer
-from .built_in import BuiltInUrl, BuiltInUrls
+from .built_in import BuiltInSite, BuiltInUrl, BuiltInUrls
 from .checked_plan import CheckedPlan
 from .connection import ServerFacts
 from .deadlines import deadline_of
@@ -183,11 +183,13 @@ class Pipeline:
         try:
             response = self._process(exchange, endpoint, route)
         except Refusal as refusal:
+            counters.count_refusal(refusal.status)
             response = refusal_response(refusal)
         except BaseException as exc:  # the WSGI edge: the client learns only that the request failed
             if is_interrupt(exc) or self._should_propagate(exc):
                 raise
             response = self.server_error(exchange)
+            counters.count_refusal(response.status)
         finally:
             counters.requests_done += 1
             if self._stats.awaiting_idle:
@@ -200,14 +202,23 @@ class Pipeline:
         *,
         parsed: werkzeug.wrappers.Request | None = None,
         received: ReceivedRequest | None = None,
+        site: BuiltInSite | None = None,
     ) -> Response | None:
-        """Answer a request for a built-in URL; the arguments are those of :meth:`answer`. None if there is none."""
-        found = self.steps.built_in_urls.find(head.get("PATH_INFO", ""))
+        """Answer a request for a built-in URL; None if there is none.
+
+        Args:
+            head: As with :meth:`answer`.
+            parsed: As with :meth:`answer`.
+            received: As with :meth:`answer`.
+            site: The URLs of another address than those of the server; None for the server's own.
+        """
+        urls = self.steps.built_in_urls if site is None else site.urls
+        found = urls.find(head.get("PATH_INFO", ""))
         if found is None or head["REQUEST_METHOD"] not in found[0].methods:
             return None
         exchange = self.make_exchange(head, parsed, received)
         try:
-            response = self._process_built_in(exchange, *found)
+            response = self._process_built_in(exchange, *found, self._guard if site is None else site.guard)
         except Refusal as refusal:
             response = refusal_response(refusal)
         except BaseException as exc:  # as for a method: the client learns only that the request failed
@@ -220,14 +231,15 @@ class Pipeline:
         """Return whether a request is for a built-in URL that is answered immediately; a method at that URL wins."""
         return self.steps.built_in_urls.is_immediate(head) and self.find(Request(head)) is None
 
-    def _process_built_in(self, exchange: Exchange, url: BuiltInUrl, rest: str) -> Response:
+    def _process_built_in(self, exchange: Exchange, url: BuiltInUrl, rest: str, guard: Guard) -> Response:
         if url.is_immediate:  # a load balancer asks by the server's address, as often as it likes
             return url.answer(exchange, rest)
-        self._guard.check_head(exchange.head)
+        guard.check_head(exchange.head)
         if self.steps.limiter is not None:
             self.steps.limiter.admit(exchange, _ALL_PATHS, None)
-        if url.needs_auth and self._auth is not None:
-            self._authorise(self._auth, exchange, url.path, None)
+        auth = url.auth or self._auth
+        if url.needs_auth and auth is not None:
+            self._authorise(auth, exchange, url.path, None)
         return url.answer(exchange, rest)
 
     def server_document(self, exchange: Exchange) -> Response:

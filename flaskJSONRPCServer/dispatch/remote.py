@@ -42,9 +42,15 @@ class RemoteCall:
         self._started_ns = time.perf_counter_ns()
         stats.remote_call_begins(route.url)
 
-    def end(self, *, failed: bool) -> None:
-        """Count the call as ended. Call this once, from any thread."""
-        self._stats.remote_call_ends(self.route.url, time.perf_counter_ns() - self._started_ns, failed=failed)
+    def end(self, *, failed: bool, code: int | None = None) -> None:
+        """Count the call as ended. Call this once, from any thread.
+
+        Args:
+            failed: Whether it failed.
+            code: The code of its error, if that is known.
+        """
+        duration_ns = time.perf_counter_ns() - self._started_ns
+        self._stats.remote_call_ends(self.route.url, duration_ns, failed=failed, code=code)
 
 
 class RemoteCalls:

@@ -49,8 +49,14 @@ class ReplyWriter:
         self._find_unwritable = overrides.find_unwritable
         self._invoker = invoker
 
-    def result(self, call: JsonRpcRequest, result: object, exchange: Exchange) -> bytes:
+    def result(self, call: JsonRpcRequest, result: object, exchange: Exchange, url: str = "") -> bytes:
         """Return the reply to a call that succeeded; -32603 if its result cannot be written.
+
+        Args:
+            call: The call.
+            result: Its result.
+            exchange: The request of the call.
+            url: The URL of the dispatcher, under which an error is counted.
 
         Raises:
             JsonRpcException: An overridden ``_prepResponse`` raised it.
@@ -63,9 +69,12 @@ class ReplyWriter:
             failure = exc
         # Outside the except block, so that the log has the reason alone, without this failure as its context.
         if (refused := error_of_response(result)) is not None:
+            exchange.counters.count_error(url, refused.get_error().code)
             return self.error(call, refused.get_error(), exchange)
         what = f"the result of {call.method!r} cannot be sent as JSON"
-        return self.own_error(call.id, self._logged(what, {"result": result}, failure, exchange))
+        error = self._logged(what, {"result": result}, failure, exchange)
+        exchange.counters.count_error(url, error.code)
+        return self.own_error(call.id, error)
 
     def document(self, call: JsonRpcRequest, document: WrittenDocument, exchange: Exchange) -> bytes:
         """Return the reply to a call whose result is a document."""

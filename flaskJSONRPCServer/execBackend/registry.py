@@ -16,7 +16,8 @@ from ..dispatch.exec_backend import CallAnswer, ExecBackend
 from ..dispatch.facade import ServerFacade
 from ..errors import ServerStateError, SettingsError, unknown_name
 from ..runtime.asynchronous import in_hub
-from ..runtime.logs import WARNING
+from ..runtime.interrupts import is_interrupt
+from ..runtime.logs import ERROR, WARNING
 from ..runtime.members import member_of
 from ..runtime.stats import Stats
 
@@ -235,6 +236,23 @@ class ExecBackends:
         for backend in running:
             merge(merged, backend.stats(in_ms))
         return merged
+
+    @in_hub
+    def reports(self) -> dict[str, dict[str, Any]]:
+        """Return the statistics of each running backend by its ``_id``, without that in their names."""
+        with self._changing:
+            running = self._running()
+        return {backend._id: self._report_of(backend) for backend in running}
+
+    def _report_of(self, backend: RegisteredBackend) -> dict[str, Any]:
+        try:
+            report = backend.stats(inMS=False)
+        except BaseException as exc:  # of a custom backend
+            if is_interrupt(exc):
+                raise
+            self._context.log.write(ERROR, f"stats() of the exec backend {backend._id!r} raised", traceback=True)
+            return {}
+        return {str(name).removeprefix(f"{backend._id}_"): value for name, value in report.items()}
 
     def _running(self) -> list[RegisteredBackend]:
         return [backend for backend in self._by_id.values() if backend.is_started]

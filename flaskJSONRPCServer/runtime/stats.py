@@ -12,14 +12,15 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from numbers import Real
 from typing import Any, Protocol
 
 from .concurrency import make_condition, make_lock
-from .counters import Calls, ThreadCounters
+from .counters import Calls, ErrorCodes, ThreadCounters
 from .rate import Rate
 
-__all__ = ["Stats", "paired"]
+__all__ = ["Events", "Stats", "paired"]
 
 # The counters of the thread that waits for a coroutine, in the coroutine's context: the event loop has another thread.
 _waiting: ContextVar[ThreadCounters | None] = ContextVar("_waiting", default=None)
@@ -47,6 +48,25 @@ class Abandoned(Protocol):
         """The counters of its thread; None before it has begun."""
 
 
+@dataclass(frozen=True, slots=True)
+class Events:
+    """Counts of what happens seldom.
+
+    Attributes:
+        lost_notifications: The notifications that did not run or did not finish.
+        abandoned_calls: The calls that were answered at their deadlines, while their threads ran on.
+        abandoned_running: Those of them that still run.
+        reloads: The reloads that have succeeded.
+        failed_reloads: The reloads that have not.
+    """
+
+    lost_notifications: int
+    abandoned_calls: int
+    abandoned_running: int
+    reloads: int
+    failed_reloads: int
+
+
 class Stats:
     """Counts requests and calls, and the mean and maximum of named durations.
 
@@ -56,15 +76,23 @@ class Stats:
     Attributes:
         awaiting_idle: The number of threads that wait for requests or calls to end. If it is not 0, call
             :meth:`wake_waiting` after ending one.
+        on_first_count: Called in each thread before it counts for the first time; None for nothing.
+        started_at: When counting began, in seconds since 1970.
     """
 
     def __init__(self) -> None:
+        self.started_at = time.time()
+        self.on_first_count: Callable[[], object] | None = None
+        self._codes = ErrorCodes()
+        self._begin()
+
+    def _begin(self) -> None:
         self._local = threading.local()
         self._lock = make_lock()
-        self._remote = ThreadCounters()  # written under _lock, since no thread owns it
+        self._remote = ThreadCounters(self._codes)  # written under _lock, since no thread owns it
         self._counters: set[ThreadCounters] = {self._remote}  # guarded by _lock
         self._ended: deque[ThreadCounters] = deque()
-        self._ended_total = ThreadCounters()  # guarded by _lock
+        self._ended_total = ThreadCounters(self._codes)  # guarded by _lock
         self._rate = Rate(time.time())  # guarded by _lock
         self._idle = make_condition(self._lock)
         self.awaiting_idle = 0  # written under _lock, read without it
@@ -72,6 +100,16 @@ class Stats:
         self._set_aside = 0  # guarded by _lock
         self._abandoned: set[Abandoned] = set()  # guarded by _lock
         self._abandoned_total = 0  # guarded by _lock
+        self._reloads = {True: 0, False: 0}  # by whether they have succeeded; guarded by _lock
+
+    def begin_in_child(self) -> None:
+        """Count from zero in a forked process: its parent has the counts until then.
+
+        No other thread has come along, so that no lock is needed; another thread may have held it at the fork.
+        """
+        self.started_at = time.time()
+        self._codes = ErrorCodes()
+        self._begin()
 
     def thread_counters(self) -> ThreadCounters:
         """Return the counters of the calling thread."""
@@ -104,12 +142,22 @@ class Stats:
         with self._lock:
             self._remote.calls_of(url).started += 1
 
-    def remote_call_ends(self, url: str, duration_ns: int, *, failed: bool) -> None:
-        """Count the end of a call that ran in another process. Any thread may do it."""
+    def remote_call_ends(self, url: str, duration_ns: int, *, failed: bool, code: int | None = None) -> None:
+        """Count the end of a call that ran in another process. Any thread may do it.
+
+        Args:
+            url: The URL of the dispatcher.
+            duration_ns: How long it took.
+            failed: Whether it failed.
+            code: The code of its error, if that is known.
+        """
         with self._lock:
             calls = self._remote.calls_of(url)
-            calls.failed += failed
-            calls.end(duration_ns)
+            if failed:
+                calls.failed += 1
+                calls.failures_with(None if code is None else self._codes.known(code)).end(duration_ns)
+            else:
+                calls.end(duration_ns)
         self.wake_waiting()
 
     def wake_waiting(self) -> None:
@@ -122,6 +170,16 @@ class Stats:
         """Count notifications that did not run or did not finish."""
         with self._lock:
             self._lost_notifications += notifications
+
+    def count_refusal(self, status: str) -> None:
+        """Count a request that the serving backend has answered with an HTTP error, such as ``408 Request Timeout``."""
+        with self._lock:
+            self._remote.count_refusal(status)
+
+    def count_reload(self, *, succeeded: bool) -> None:
+        """Count a reload of dispatchers."""
+        with self._lock:
+            self._reloads[succeeded] += 1
 
     def abandon(self, call: Abandoned) -> None:
         """Count a call that was answered at its deadline, while its thread runs on.
@@ -198,14 +256,31 @@ class Stats:
             calls = self._ended_total.calls_started() + sum(counters.calls_started() for counters in self._counters)
             return self._requests_started(), calls
 
+    def progress(self) -> tuple[int, ...]:
+        """Return a value that changes whenever a request or a call begins or ends."""
+        totals = self.totals()
+        ended = sum(calls.done() for calls in totals.calls.values())
+        return totals.requests_started, totals.requests_done, totals.calls_started(), ended
+
     def totals(self) -> ThreadCounters:
         """Return the current sum over all threads."""
-        total = ThreadCounters()
+        total = ThreadCounters(self._codes)
         with self._lock:
             total.add(self._ended_total)
             for counters in self._counters:
                 total.add(counters)
         return total
+
+    def events(self) -> Events:
+        """Return the counts that no thread owns."""
+        with self._lock:
+            return Events(
+                self._lost_notifications,
+                self._abandoned_total,
+                len(self._abandoned),
+                self._reloads[True],
+                self._reloads[False],
+            )
 
     def report(self, *, in_ms: bool) -> dict[str, Any]:
         """Return the statistics, with durations in milliseconds if ``in_ms``, else in seconds."""
@@ -237,7 +312,9 @@ class Stats:
         return self._ended_total.requests_started + sum(counters.requests_started for counters in self._counters)
 
     def _new_counters(self) -> ThreadCounters:
-        counters = self._local.counters = ThreadCounters()
+        if self.on_first_count is not None:
+            self.on_first_count()
+        counters = self._local.counters = ThreadCounters(self._codes)
         self._local.thread_end = ThreadEnd(counters, self._ended)
         with self._lock:
             self._fold_ended()
@@ -274,13 +351,14 @@ class Stats:
 
 
 def calls_report(calls: Calls, factor: float) -> dict[str, float]:
-    p50, p90, p99 = calls.percentiles_ns((50, 90, 99))
+    ended = calls.ended()
+    p50, p90, p99 = ended.percentiles_ns((50, 90, 99))
     return {
         "calls": calls.started,
         "errors": calls.failed,
         "processing": calls.running(),
-        "mean": calls.mean_ns() * factor,
-        "max": calls.longest_ns * factor,
+        "mean": ended.mean_ns() * factor,
+        "max": ended.longest_ns * factor,
         "p50": p50 * factor,
         "p90": p90 * factor,
         "p99": p99 * factor,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from ..dispatch.facade import ServerFacade
 from ..errors import UnsupportedError
@@ -22,6 +23,14 @@ __all__ = ["SERVED_BY", "Serving", "refuse_unsupported"]
 
 SERVED_BY = "flaskJSONRPCServer.served_by"
 """The key of a WSGI environ under which a :class:`ListenerApplication` stores the address that a request came by."""
+
+
+@runtime_checkable
+class Counting(Protocol):
+    """A running instance that counts its connections and threads."""
+
+    def counts(self) -> dict[str, int]:
+        """Return the counts by name: of ``connections``, ``threads``, ``running``, ``waiting`` and ``refused``."""
 
 
 @dataclass(slots=True)
@@ -155,6 +164,14 @@ class Serving:
             self._stop_instances(timeout_s)
         finally:
             self._stopped.set()
+
+    def counts(self) -> dict[str, int]:
+        """Return the sum of the counts of all instances that have any, by name."""
+        total: Counter[str] = Counter()
+        for instance in self._instances:
+            if isinstance(instance.handle, Counting):
+                total.update(instance.handle.counts())
+        return dict(total)
 
     def join(self) -> None:
         """Block until :meth:`stop` has been called and has finished."""

@@ -1,1 +1,1 @@
-"""Signals for those who operate a server: health, the access log, traces."""
+"""Signals for those who operate a server: metrics, health, the access log, traces."""

@@ -54,13 +54,11 @@ class TracedPending(Pending):
         pending: The call without its trace.
         trace: The trace.
         started_ns: When the call began.
-        endpoint: The path of the call.
     """
 
     pending: Pending
     trace: CallTrace
     started_ns: int
-    endpoint: Endpoint
 
 
 class TracedAnswerer(Answerer):
@@ -128,14 +126,14 @@ class TracedAnswerer(Answerer):
             if not isinstance(part, Pending):
                 self._end(trace_of_call, call, endpoint, started_ns)
         if isinstance(part, Pending):
-            return TracedPending(call, backend, None, part, trace_of_call, started_ns, endpoint)
+            return TracedPending(call, backend, None, part, trace_of_call, started_ns)
         return part
 
-    def _finish(self, pending: Pending, exchange: Exchange) -> bytes:
+    def _finish(self, pending: Pending, endpoint: Endpoint, exchange: Exchange) -> bytes:
         if not isinstance(pending, TracedPending):
-            return super()._finish(pending, exchange)
+            return super()._finish(pending, endpoint, exchange)
         try:
             with pending.trace:
-                return super()._finish(pending.pending, exchange)
+                return super()._finish(pending.pending, endpoint, exchange)
         finally:
-            self._end(pending.trace, pending.call, pending.endpoint, pending.started_ns)
+            self._end(pending.trace, pending.call, endpoint, pending.started_ns)

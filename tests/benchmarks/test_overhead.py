@@ -19,10 +19,12 @@ from benchmarks.counted import (
     THREE_PARAMETERS,
     TRACED_REQUEST,
     UNTRACED_REQUEST,
+    WITH_METRICS,
+    WITHOUT_METRICS,
     cases,
     name_of,
 )
-from benchmarks.overhead import CannotCountError, grown, per_request, steps, table
+from benchmarks.overhead import CannotCountError, costly, grown, per_request, steps, table
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -86,10 +88,12 @@ def test_table_has_ratios_and_changes():
 
 def test_cost_of_a_step_is_what_a_call_with_it_takes_more():
     counts = {PLAIN_CALL: 1000, CALL_IN_CONTEXT: 2500, THREE_PARAMETERS: 300, THREE_CHECKED: 900, **requests(700)}
+    counts |= {WITHOUT_METRICS: 60_000, WITH_METRICS: 60_010}
     assert steps(counts) == (
         "A context of its own adds 1,500 instructions to a call.\n"
         "The check of three integers adds 600 instructions to a call.\n"
-        "Tracing without an SDK adds 700 instructions to a call, and 1,400 if the client sends its trace."
+        "Tracing without an SDK adds 700 instructions to a call, and 1,400 if the client sends its trace.\n"
+        "Metrics add 10 instructions to a request."
     )
 
 
@@ -101,6 +105,11 @@ def test_tracing_beyond_its_limit_is_a_fault():
     limit = overhead.TRACING_LIMIT
     assert grown(requests(limit), {}) == []
     assert grown(requests(limit + 1), {}) == ["tracing: 30,001 instructions instead of at most 30,000"]
+
+
+def test_metrics_that_cost_more_than_a_microsecond_are_a_fault():
+    assert costly({WITHOUT_METRICS: 60_000, WITH_METRICS: 65_000}) == []
+    assert costly({WITHOUT_METRICS: 60_000, WITH_METRICS: 65_001}) == ["metrics: 5,001 instructions, more than 5,000"]
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flaskJSONRPCServer.runtime.counters import Calls, ThreadCounters
+from flaskJSONRPCServer.runtime.counters import Calls, ErrorCodes, ThreadCounters
 
 HOUR_NS = 3600 * 10**9
 
@@ -78,3 +78,34 @@ def test_adding_parts_does_not_change_them():
 
     assert total.calls["/api/echo"].buckets == {5: 2}
     assert part.calls["/api/echo"].buckets == {5: 1}
+
+
+def test_failed_calls_are_timed_by_their_code_and_count_as_ended():
+    calls = Calls()
+    calls.started += 3
+    calls.end(1000)
+    calls.failures_with(7).end(2000)
+    calls.failures_with(None).end(4000)
+
+    assert (calls.done(), calls.running(), calls.count()) == (3, 0, 1)
+    ended = calls.ended()
+    assert (ended.count(), ended.total_ns, ended.longest_ns) == (3, 7000, 4000)
+
+
+def test_only_so_many_error_codes_are_counted_apart():
+    codes = ErrorCodes(most=2)
+    assert [codes.known(code) for code in (5, 6, 7, 5, 7, 6)] == [5, 6, None, 5, None, 6]
+
+
+def test_errors_and_refusals_of_threads_are_added():
+    part, total = ThreadCounters(), ThreadCounters()
+    for _ in range(2):
+        part.count_error("/api/f", 7)
+        part.count_refusal("413 Content Too Large")
+        part.batches += 1
+        part.notifications += 2
+    total.add(part)
+    total.add(part)
+
+    assert (total.errors, total.refusals) == ({("/api/f", 7): 4}, {"413": 4})
+    assert (total.batches, total.notifications) == (4, 8)

@@ -66,16 +66,17 @@ class PendingCall:
         self._arrived = make_event()
         self._read: Callable[[], CallAnswer]
 
-    def finish(self, read: Callable[[], CallAnswer], *, failed: bool) -> None:
+    def finish(self, read: Callable[[], CallAnswer], *, failed: bool, code: int | None = None) -> None:
         """Wake the waiting thread. To be called once.
 
         Args:
             read: Returns the answer. It is called in the waiting thread, so that decoding does not hold up others.
             failed: Whether the call counts as failed.
+            code: The code of its error, if that is known.
         """
         self._read = read
         if self._call is not None:
-            self._call.end(failed=failed)
+            self._call.end(failed=failed, code=code)
         self._arrived.set()
 
     def wait(self) -> CallAnswer:
@@ -211,7 +212,7 @@ class CallSession:
         text = f"Call timed out after {self._options.timeout_s:g} s; it may have been run"
         error = deadline_error("killed") if pending.has_deadline else JsonRpcError(CALL_TIMED_OUT, text)
         answer: CallAnswer = False, {}, error
-        pending.finish(lambda: answer, failed=True)
+        pending.finish(lambda: answer, failed=True, code=error.code)
         self._broker.revoke(pending.task_id)
         return answer
 
@@ -223,7 +224,8 @@ class CallSession:
         if status == states.SUCCESS and isinstance(result[1], dict):
             self._count_notification(result[0], result[1])
         elif status == states.SUCCESS:
-            self._finish(message["task_id"], lambda: self._read(result[1]), failed=result[0])
+            code = code_of(result[1]) if result[0] else None
+            self._finish(message["task_id"], lambda: self._read(result[1]), failed=result[0], code=code)
         elif message.get("task") == NOTIFY:
             self._fail_notification(message["task_id"], str(message.get("url")), status)
         else:
@@ -254,9 +256,9 @@ class CallSession:
         self._done += 1
         self._failed += failed
 
-    def _finish(self, task_id: str, read: Callable[[], CallAnswer], *, failed: bool) -> None:
+    def _finish(self, task_id: str, read: Callable[[], CallAnswer], *, failed: bool, code: int | None = None) -> None:
         if (pending := self._take(task_id, failed=failed)) is not None:
-            pending.finish(read, failed=failed)
+            pending.finish(read, failed=failed, code=code)
 
     def _take(self, task_id: str, *, failed: bool) -> PendingCall | None:
         """Remove a call from the pending ones and count it; return None if another thread has done so."""
@@ -360,3 +362,12 @@ def served_by(context: BackendContext, request: Mapping[str, Any]) -> list[Any]:
     """Return the value of ``_connection.servedBy`` for a worker. A socket cannot travel, so its place is None."""
     is_raw, host, port = context.facts.served_by(request.get("environ") or {})
     return [is_raw, host, port if isinstance(port, int) else None]
+
+
+def code_of(text: str) -> int | None:
+    """Return the code of the error in the text of an outcome; None if there is none."""
+    try:
+        code = json.loads(text)["error"]["code"]
+    except (ValueError, LookupError, TypeError):  # whoever waits for the answer fails to read it, and logs that
+        return None
+    return code if type(code) is int else None

@@ -18,7 +18,7 @@ from ...extras import missing_extra
 from ...http.request import client_of
 from ...runtime.logs import DEBUG
 from ...runtime.parent import copy_globals
-from ...sansio_jsonrpc import JsonRpcException
+from ...sansio_jsonrpc import JsonRpcException, JsonRpcInternalError
 from ..base import PreparedBackend, already_running_error
 from .channel import ChannelSession
 from .job import Job, TimedJob
@@ -152,7 +152,7 @@ class ParallelBackend(PreparedBackend):
             call_message = make_call_message(context, call.route, unique_id, data, request, is_jsonp)
             client = None if is_notification else client_of(request.get("environ") or {})
         except BaseException:
-            call.end(failed=True)
+            call.end(failed=True, code=JsonRpcInternalError.ERROR_CODE)
             raise
         if (deadline := data.get("deadline")) is None:
             return Job(call, call_message, is_notification=is_notification, client=client)

@@ -104,18 +104,18 @@ class ChildServer:
         except JsonRpcException as exc:
             return outcome_of_answer((False, exchange.connection_by_name(self.magic_name), exc), self.magic_name)
 
-    def pack(self, call_message: CallMessage, outcome: dict[str, Any]) -> tuple[bytes, bool]:
-        """Return an outcome pickled, and whether it is an error.
+    def pack(self, call_message: CallMessage, outcome: dict[str, Any]) -> tuple[bytes, int | None]:
+        """Return an outcome pickled, and the code of its error; None for a result.
 
         An outcome that cannot be pickled becomes the error of an unexpected exception.
         """
         try:
-            return pickle_result(outcome), "error" in outcome
+            return pickle_result(outcome), outcome["error"]["code"] if "error" in outcome else None
         except BaseException as exc:  # noqa: BLE001  a method of the result may raise anything
             failure = exc
         # Outside the except block, so that the log has the reason alone.
         error = self._unpicklable(call_message, outcome, failure)
-        return pickle.dumps(outcome_of_answer((False, {}, error), self.magic_name)), True
+        return pickle.dumps(outcome_of_answer((False, {}, error), self.magic_name)), error.code
 
     def _unpicklable(
         self, call_message: CallMessage, outcome: dict[str, Any], failure: BaseException

@@ -10,7 +10,7 @@ from ...dispatch.exec_backend import CallAnswer
 from ...dispatch.remote import RemoteCall
 from ...dispatch.routes import Route
 from ...runtime.concurrency import make_event
-from ...sansio_jsonrpc import JsonRpcException
+from ...sansio_jsonrpc import JsonRpcException, JsonRpcInternalError
 from .messages import CallMessage
 
 __all__ = ["Decode", "Job", "TimedJob"]
@@ -71,15 +71,21 @@ class Job:
         job.fail(error)
         return job
 
-    def finish(self, outcome: bytearray, *, failed: bool) -> None:
-        """Keep the outcome that the child sent. The waiting thread decodes it, so that the slot is free at once."""
+    def finish(self, outcome: bytearray, *, failed: bool, code: int | None = None) -> None:
+        """Keep the outcome that the child sent. The waiting thread decodes it, so that the slot is free at once.
+
+        Args:
+            outcome: The outcome, pickled.
+            failed: Whether it is an error.
+            code: The code of the error.
+        """
         self._outcome = outcome
-        self._end(failed=failed)
+        self._end(failed=failed, code=code)
 
     def fail(self, result: Any) -> None:
         """Answer with an error: a JSON-RPC error as it is, any other exception as an unexpected one."""
         self._answer = False, {}, result
-        self._end(failed=True)
+        self._end(failed=True, code=getattr(result, "code", JsonRpcInternalError.ERROR_CODE))
 
     def wait(self, decode: Decode) -> CallAnswer:
         """Wait for the answer, and return it."""
@@ -90,11 +96,11 @@ class Job:
         """Answer that the deadline passed before the call began. It has been counted as failed."""
         self.fail(deadline_error("not started"))
 
-    def _end(self, *, failed: bool) -> None:
+    def _end(self, *, failed: bool, code: int | None) -> None:
         if self._done.is_set():
             return
         if self.call is not None:
-            self.call.end(failed=failed)
+            self.call.end(failed=failed, code=code)
         self._done.set()
 
 

@@ -30,7 +30,7 @@ from .process import (
     SlotWakeup,
     is_closed,
 )
-from .wire import MessageType
+from .wire import MessageType, code_of
 
 __all__ = ["JobQueue", "Limits", "PoolParts", "Slot"]
 
@@ -334,9 +334,9 @@ class Slot:
         if message_type == MessageType.NOT_RUN:
             self._fail(job, cannot_be_sent(job, body.decode()))
             return
-        failed = message_type == MessageType.FAILED
-        self._queue.count(job, failed=failed)
-        job.finish(body, failed=failed)
+        code = code_of(body) if message_type == MessageType.FAILED else None
+        self._queue.count(job, failed=code is not None)
+        job.finish(body, failed=code is not None, code=code)
 
     def _fail(self, job: Job, error: Any) -> None:
         self._queue.count(job, failed=True)

@@ -9,9 +9,12 @@ import socket
 import struct
 from enum import IntEnum
 
-__all__ = ["MessageType", "Wire"]
+__all__ = ["MessageType", "Wire", "code_of", "with_code"]
 
 _HEAD = struct.Struct("<BQ")
+
+# The code of an error, after the pickled outcome: a reader of that ignores what follows it.
+_CODE = struct.Struct("<q")
 
 # Head and body of a message below this size are joined: copying them costs less than a second system call. Guessed.
 _JOINED_BYTES = 16 * 1024
@@ -35,7 +38,7 @@ class MessageType(IntEnum):
     DONE = 6
     """From the child: the outcome of a call that returned."""
     FAILED = 7
-    """From the child: the outcome of a call that raised."""
+    """From the child: the outcome of a call that raised, and the code of its error."""
     NOT_RUN = 8
     """From the child: why the function could not be loaded."""
 
@@ -82,3 +85,14 @@ class Wire:
                 raise EOFError
             missing = missing[count:]
         return data
+
+
+def with_code(outcome: bytes, code: int) -> bytes:
+    """Return the body of a FAILED message. A code beyond 64 bits becomes the nearest one that fits."""
+    return outcome + _CODE.pack(min(max(code, -(2**63)), 2**63 - 1))
+
+
+def code_of(body: bytearray) -> int:
+    """Return the code of the error in the body of a FAILED message."""
+    code: int = _CODE.unpack_from(body, len(body) - _CODE.size)[0]
+    return code

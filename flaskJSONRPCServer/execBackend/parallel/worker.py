@@ -21,7 +21,7 @@ from .channel import ChannelClient
 from .child import ChildServer
 from .function_cache import FunctionCache
 from .messages import CallMessage
-from .wire import MessageType, Wire
+from .wire import MessageType, Wire, with_code
 
 __all__ = ["ChildWorker", "serve"]
 
@@ -103,8 +103,8 @@ class ChildWorker:
         self._server.exceptions.load = (
             None if mapping_number is None else partial(self._functions.function, mapping_number)
         )
-        body, failed = self._server.pack(call_message, self._server.call(call_message, function))
-        return MessageType.FAILED if failed else MessageType.DONE, body
+        body, code = self._server.pack(call_message, self._server.call(call_message, function))
+        return (MessageType.DONE, body) if code is None else (MessageType.FAILED, with_code(body, code))
 
 
 def take_stdin() -> socket.socket:

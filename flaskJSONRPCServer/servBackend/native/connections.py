@@ -92,6 +92,10 @@ class ConnectionManager:
         self._leadership = Leadership(self._manage, shared.pool, name, self._on_lead_lost)
         self._queue = RequestQueue(shared, self._leadership, self._refuse_busy)
 
+    def counts(self) -> dict[str, int]:
+        """Return the number of connections, and the counts of the pool. Any thread may ask."""
+        return {**self.shared.pool.counts(), "connections": len(self._connections)}
+
     def start(self) -> None:
         """Start to accept connections."""
         self._selector.register(self._wakeup.receiver, selectors.EVENT_READ, self._wakeup)
@@ -241,6 +245,7 @@ class ConnectionManager:
 
     def _shed(self, connection: ClientConnection) -> None:
         connection.shed(self.shared.busy_refusal, self._now)
+        self.shared.count_refusal(self.shared.busy_refusal.status)
         self._update(connection)
 
     def _update(self, connection: ClientConnection) -> None:
@@ -257,6 +262,7 @@ class ConnectionManager:
             self._free_memory(connection, now)
         if http.last_refusal is not None:
             shared.write_log("refused:", connection.client or "a client", str(http.last_refusal))
+            shared.count_refusal(http.last_refusal.status)
             http.last_refusal = None
         if http.should_end_writing:
             connection.end_writing()

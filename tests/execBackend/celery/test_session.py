@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from flaskJSONRPCServer.execBackend.celery.session import PendingCall
+from flaskJSONRPCServer.execBackend.celery.session import PendingCall, code_of
 from tests.execBackend.celery import api
 from tests.execBackend.celery.processes import broker_running, files, new_queue, wait_for_files, worker_running
 from tests.execBackend.celery.servers import notify, server_for, session_of
@@ -202,8 +202,23 @@ def test_call_without_an_answer_in_time_gets_the_answer_of_giving_up():
 @pytest.mark.parametrize("failed", [True, False])
 def test_end_of_a_call_is_counted_once(failed):
     ends = []
-    pending = PendingCall("id", SimpleNamespace(end=lambda *, failed: ends.append(failed)), 20, lambda _: LATE)
-    pending.finish(lambda: ANSWER, failed=failed)
+    counted = SimpleNamespace(end=lambda *, failed, code: ends.append((failed, code)))
+    pending = PendingCall("id", counted, 20, lambda _: LATE)
+    pending.finish(lambda: ANSWER, failed=failed, code=7 if failed else None)
 
     assert pending.wait() == ANSWER
-    assert ends == [failed]
+    assert ends == [(failed, 7 if failed else None)]
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ('{"error": {"code": 7, "message": "no"}}', 7),
+        ('{"error": {"code": "7"}}', None),
+        ('{"result": 5}', None),
+        ("[]", None),
+        ("no JSON", None),
+    ],
+)
+def test_code_of_a_failed_call_is_read_if_there_is_one(text, code):
+    assert code_of(text) == code

@@ -14,7 +14,7 @@ class Call:
     def __init__(self):
         self.ends = []
 
-    def end(self, *, failed):
+    def end(self, *, failed, code=None):
         self.ends.append(failed)
 
 

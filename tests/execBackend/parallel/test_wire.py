@@ -1,11 +1,12 @@
 """Messages over a pair of sockets."""
 
+import pickle
 import socket
 import threading
 
 import pytest
 
-from flaskJSONRPCServer.execBackend.parallel.wire import MessageType, Wire
+from flaskJSONRPCServer.execBackend.parallel.wire import MessageType, Wire, code_of, with_code
 
 
 @pytest.fixture
@@ -68,3 +69,11 @@ def test_message_to_an_end_that_is_gone_fails(ends):
 
     with pytest.raises(OSError, match="Broken pipe"):
         Wire(ends[0]).send(MessageType.END, b"")
+
+
+@pytest.mark.parametrize(("code", "read"), [(-32603, -32603), (7, 7), (10**30, 2**63 - 1), (-(10**30), -(2**63))])
+def test_code_of_an_error_follows_its_outcome_which_is_read_as_before(code, read):
+    body = bytearray(with_code(pickle.dumps({"error": code}), code))
+
+    assert code_of(body) == read
+    assert pickle.loads(body) == {"error": code}
