@@ -266,7 +266,9 @@ class Settings:
         None, "a plain function of four parameters (server, path, request, method), or None", is_auth, fixed=True
     )
     """Who may read the metrics, as ``auth``; None for ``auth`` itself."""
-    metrics_address: Sequence[Any] | None = anything(None, "[ip, port], or None for the addresses of the server")
+    metrics_address: Sequence[Any] | None = option(
+        None, "[ip, port], or None for the addresses of the server", lambda value: True, fixed=True
+    )
     """Where the metrics are served, and nothing else; then they are not on the addresses of the server."""
 
     max_body_bytes: int = count(5 * _MIB, unit="number of bytes")

@@ -26,6 +26,7 @@ __all__ = ["GroupFiles", "UnsafeFolderError", "is_forked_from_parent", "process_
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108  the folder below it is checked  # nosec B108
 
 _DEAD: Final = "dead"
+_NEW: Final = ".new"
 _PROC: Final = Path("/proc")
 
 # After the name of the program, which may have spaces: the start is the twentieth of these fields (proc(5)).
@@ -134,20 +135,21 @@ class GroupFiles:
         files = {path.stem: path for path in self._folder.glob("*-*.json") if path.stem != self.worker}
         running = {worker: path for worker, path in files.items() if is_running(worker)}
         ended = {worker: path for worker, path in files.items() if worker not in running}
-        return [*(from_json(read_json(path)) for path in running.values()), self._add_ended(ended)]
+        return [*map(read_families, running.values()), self._add_ended(ended)]
 
     def _add_ended(self, ended: Mapping[str, Path]) -> list[Family]:
         """Add the counts of workers that have ended to those of the earlier ones, and return the sum."""
         dead, counted = self._read_dead()
         if not ended:
             return dead
-        new = [kept_after_death(from_json(read_json(path))) for worker, path in ended.items() if worker not in counted]
+        new = [kept_after_death(read_families(path)) for worker, path in ended.items() if worker not in counted]
         dead = merged([dead, *new])
         # With their names, so that an interruption before their files are removed counts none of them twice.
         write_json(self._folder / f"{_DEAD}.json", [as_json(dead), list(ended)])
         for path in ended.values():
             path.unlink(missing_ok=True)
-            path.with_suffix(".sock").unlink(missing_ok=True)
+            for suffix in (".sock", _NEW):
+                path.with_suffix(suffix).unlink(missing_ok=True)
         return dead
 
     def _read_dead(self) -> tuple[list[Family], list[str]]:
@@ -173,10 +175,18 @@ def remove_ended_groups(base: Path) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Replace a file in one step, so that a reader never sees a part of it."""
-    new = path.with_suffix(".new")
+    new = path.with_suffix(_NEW)
     new.write_text(json.dumps(value), encoding="utf-8")
     new.replace(path)
 
 
 def read_json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def read_families(path: Path) -> list[Family]:
+    """Return the counts in a file; none if its worker has just left."""
+    try:
+        return from_json(read_json(path))
+    except FileNotFoundError:
+        return []

@@ -139,31 +139,29 @@ class WorkerGroup:
             self._write_if_changed(files)
             return
         with asking, contextlib.suppress(OSError):
-            self._write_or_log(files)
+            self._write(files)
             asking.sendall(_WRITTEN)
 
     def _write_if_changed(self, files: GroupFiles) -> None:
         if self._progress() != self._written:
-            self._write_or_log(files)
-
-    def _write_or_log(self, files: GroupFiles) -> None:
-        try:
             self._write(files)
-        except OSError as exc:  # such as a full memory: the next write may succeed
-            self._log.write(WARNING, f"the counts of this worker cannot be written: {exc}")
 
     def _write(self, files: GroupFiles) -> list[Family]:
+        """Write what this worker has counted, and return that."""
         with self._writing:
             progress, families = self._progress(), self._families()
-            if self._files is files:  # it has not left meanwhile
-                files.write(families)
-                self._written = progress
+            try:
+                if self._files is files:  # it has not left meanwhile
+                    files.write(families)
+                    self._written = progress
+            except OSError as exc:  # such as a full memory: the next write may succeed
+                self._log.write(WARNING, f"the counts of this worker cannot be written: {exc}")
             return families
 
     def _end(self, files: GroupFiles) -> None:
         """Write for the last time, at the end of the process."""
         if self._files is files and self._pid == os.getpid():
-            self._write_or_log(files)
+            self._write(files)
             files.socket_path.unlink(missing_ok=True)
 
 

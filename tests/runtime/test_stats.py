@@ -332,3 +332,63 @@ def test_setting_a_call_aside_ends_the_wait():
     assert stats.wait_calls_idle(30) == 0
     leave.set()
     thread.join()
+
+
+def test_forked_process_counts_from_zero():
+    stats = Stats()
+    stats.thread_counters().requests_started += 1
+    stats.remote_call_begins("/api/f")
+    stats.remote_call_ends("/api/f", 5, failed=True, code=7)
+    stats.count_lost(1)
+    stats.count_reload(succeeded=True)
+    stats.begin_in_child()
+
+    totals, events = stats.totals(), stats.events()
+    assert (totals.requests_started, dict(totals.calls)) == (0, {})
+    assert (events.lost_notifications, events.reloads) == (0, 0)
+    stats.thread_counters().requests_started += 1
+    assert stats.totals().requests_started == 1
+
+
+def test_each_thread_is_announced_before_it_counts():
+    stats, seen = Stats(), []
+    stats.on_first_count = lambda: seen.append(stats.totals().requests_started)
+
+    def count():
+        for _ in range(2):
+            stats.thread_counters().requests_started += 1
+
+    for _ in range(2):
+        thread = threading.Thread(target=count)
+        thread.start()
+        thread.join()
+    assert seen == [0, 2]
+
+
+def test_rare_events_are_counted():
+    stats = Stats()
+    stats.count_refusal("408 Request Timeout")
+    for succeeded in (True, False, True):
+        stats.count_reload(succeeded=succeeded)
+    stats.count_lost(3)
+
+    events = stats.events()
+    assert (events.reloads, events.failed_reloads, events.lost_notifications) == (2, 1, 3)
+    assert stats.totals().refusals == {"408": 1}
+
+
+def test_progress_changes_when_a_request_or_a_call_begins_or_ends():
+    stats = Stats()
+    counters = stats.thread_counters()
+    calls = counters.calls_of("/api/f")
+    seen = [stats.progress()]
+    counters.requests_started += 1
+    seen.append(stats.progress())
+    calls.started += 1
+    seen.append(stats.progress())
+    calls.failures_with(7).end(1)
+    seen.append(stats.progress())
+    counters.requests_done += 1
+    seen.append(stats.progress())
+
+    assert len(set(seen)) == len(seen)

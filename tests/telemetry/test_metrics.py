@@ -38,6 +38,7 @@ class Busy:
 def server():
     """A server for all tests; each test counts methods of its own."""
     server = flaskJSONRPCServer(["127.0.0.1", 0], log=False, metrics=True, max_body_bytes=100_000)
+    server.registerFunction(abs, path="/first", name="abs")
     server.start()
     yield server
     server.stop()
@@ -303,6 +304,19 @@ def test_statistics_of_a_custom_exec_backend_are_shown():
     assert value(samples, "exec_backend_waiting_calls", backend="own") == 3
     assert value(samples, "exec_backend_statistic", backend="own", name="depth") == 4.5
     assert value(samples, "exec_backend_statistic", backend="own") == 4.5
+
+
+@pytest.mark.parametrize("options", [{}, {"flaskContext": True}])
+def test_metrics_are_below_the_prefix_of_a_mounted_server(options):
+    app = flask.Flask("pages")
+    server = mounted(**options)
+    server.init_app(app, url_prefix="/rpc")
+    client = app.test_client()
+    client.post("/rpc/api", json=rpc("abs", [-1]))
+
+    assert client.get("/metrics").status_code == 404
+    answer = client.get("/rpc/metrics", headers={"Accept": OPENMETRICS})
+    assert calls(samples_in(answer.text), "/api/abs") == 1
 
 
 def test_page_of_the_application_at_the_same_url_wins():

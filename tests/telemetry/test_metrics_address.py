@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from flaskJSONRPCServer import BindError, flaskJSONRPCServer
+from tests.certificates import make_certificates
 from tests.telemetry.scraping import WAIT_S, ask, calls, get, scrape, value
 
 
@@ -95,6 +96,18 @@ def test_authorisation_and_host_are_checked(make):
     assert get(address)[0] == 403
     assert get(address, Authorization="Bearer sesame")[0] == 200
     assert get(address, Authorization="Bearer sesame", Host="evil.test")[0] == 421
+
+
+def test_address_has_the_tls_of_the_server(make, tmp_path):
+    certificates = make_certificates(tmp_path)
+    server = make(ssl=certificates.files)
+    server.start()
+    host, port = server.metrics_address
+    connection = http.client.HTTPSConnection(host, port, timeout=WAIT_S, context=certificates.client())
+    connection.request("GET", "/metrics")
+    answer = connection.getresponse()
+    assert (answer.status, b"build_info" in answer.read()) == (200, True)
+    connection.close()
 
 
 def test_taken_address_is_refused_and_the_server_does_not_run(make):
