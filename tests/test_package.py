@@ -15,7 +15,7 @@ from tests.sources import copy_sources
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "flaskJSONRPCServer"
-CORE = {"docstring-parser", "flask", "httptools", "psutil", "pydantic", "simplejson", "werkzeug"}
+CORE = {"docstring-parser", "flask", "httptools", "psutil", "pydantic", "simplejson", "tomli", "werkzeug"}
 OPTIONAL = {"celery", "gevent", "granian", "loky", "msgspec", "orjson", "pydantic", "rapidjson"}
 
 # Each takes a millisecond or more to import.

@@ -28,7 +28,8 @@ class RpcApplication(Protocol):
     """A WSGI application that answers its RPC requests without WSGI too.
 
     Three are behind each other: the application of one listening socket (``serving.ListenerApplication``), which a
-    serving backend is given, then :class:`Gate`, then :class:`~flaskJSONRPCServer.wsgi.Application`.
+    serving backend is given, perhaps with an access log around it, then :class:`Gate`, then
+    :class:`~flaskJSONRPCServer.wsgi.Application`.
     """
 
     def respond(self, received: ReceivedRequest) -> Response | None:
