@@ -56,6 +56,7 @@ _SIGNALS = (
 
 
 _BUILT_IN = re.compile(r"/<any\(([^)]+)\):built_in>")
+_SEGMENT = re.compile(r'"([^"]*)"')
 
 # The key in an environ for the mount that has the URL, if Flask has found no rule.
 _MOUNT = "flaskJSONRPCServer.mount"
@@ -248,12 +249,16 @@ class FlaskMount:
         add_rules(self.app, built_in_rules(self._prefix, urls, self._built_in_endpoint))
 
     def has_built_in(self, environ: Environ) -> bool:
-        """Return whether Flask finds the built-in URL of this mount by a request: pages at the same URL win."""
+        """Return whether Flask finds the built-in URL of this mount by a request: pages at the same URL win.
+
+        Call it for a request that is no RPC request. With methods on the path ``/``, Flask may find the rule of
+        these methods first.
+        """
         try:
             endpoint, _ = self.app.url_map.bind_to_environ(environ).match()
         except HTTPException:
             return False
-        return bool(endpoint == self._built_in_endpoint)
+        return endpoint in (self._built_in_endpoint, self._endpoint)
 
     def has_url(self, path: str) -> bool:
         """Return whether this mount has a path, including its prefix."""
@@ -364,7 +369,7 @@ def urls_of_rule(rule: Rule) -> list[str]:
     if match is None:
         return [rule.rule]
     before, after = rule.rule[: match.start()], rule.rule[match.end() :]
-    return [f"{before}/{segment}{after}" for segment in match[1].strip('"').split('","')]
+    return [f"{before}/{segment}{after}" for segment in _SEGMENT.findall(match[1])]
 
 
 def checked_prefix(url_prefix: str) -> str:
@@ -408,7 +413,7 @@ def answer_of_flask(pipeline: Pipeline, environ: Environ) -> flask.Response:
         NotFound, MethodNotAllowed: The request is not an RPC request.
     """
     request = current_request()
-    response = pipeline.answer(environ, parsed=request)
+    response = pipeline.answer(environ, parsed=request) or pipeline.answer_built_in(environ, parsed=request)
     if response is None:
         refuse(pipeline, environ)
     request.environ[_ANSWERED] = True
