@@ -244,7 +244,8 @@ class FlaskMount:
 
     def _mount_built_in_urls(self) -> None:
         """Add the rules of the built-in URLs that no other server of the application has."""
-        known = {url for rule in self.app.url_map.iter_rules() for url in urls_of_rule(rule)}
+        rules = [rule for rule in self.app.url_map.iter_rules() if rule.endpoint != self._endpoint]
+        known = {url for rule in rules for url in urls_of_rule(rule)}
         urls = [url for url in self._built_in_urls if f"{self._prefix}/{url.segment}" not in known]
         add_rules(self.app, built_in_rules(self._prefix, urls, self._built_in_endpoint))
 
@@ -333,7 +334,7 @@ class FlaskMount:
 
     def _built_in_view(self, built_in: str, rest: str | None = None, **_: Any) -> flask.Response:
         request = current_request()
-        path = f"/{built_in}" if rest is None else f"/{built_in}/{rest}"
+        path = built_in_path(built_in, rest, request.path)
         environ = environ_at(self._prefix, path, None) if self._prefix else request.environ
         response = self._pipeline().answer_built_in(environ, parsed=request)
         if response is None:
@@ -356,6 +357,13 @@ def built_in_rules(prefix: str, urls: list[BuiltInUrl], endpoint: str) -> list[R
             rule = f"{prefix}{any_of([url.segment])}/"
             rules += [make_rule(f"{rule}{rest}", endpoint, url.methods) for rest in ("<path:rest>", "")]
     return rules
+
+
+def built_in_path(segment: str, rest: str | None, url: str) -> str:
+    """Return the path below the mount of a built-in URL, with the slash at the end that the URL has."""
+    if rest is not None:
+        return f"/{segment}/{rest}"
+    return f"/{segment}/" if segment and url.endswith("/") else f"/{segment}"
 
 
 def any_of(segments: list[str]) -> str:
