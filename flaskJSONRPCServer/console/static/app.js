@@ -139,7 +139,7 @@ function themeButton() {
     const apply = () => {
         if (theme === "auto") delete document.documentElement.dataset.theme;
         else document.documentElement.dataset.theme = theme;
-        node.textContent = theme[0].toUpperCase() + theme.slice(1);
+        node.textContent = `◐ ${theme}`;
         node.setAttribute("aria-label", `Colours: ${theme}`);
         dispatchEvent(new Event("theme"));
     };
@@ -187,8 +187,9 @@ function begin() {
         list.search.focus();
         list.search.select();
     });
+    // Not while the request for the document waits for this authorisation itself.
     onAuthorisation(() => {
-        if (!api) load();
+        if (problem) load();
     });
     load();
 }
