@@ -1,5 +1,6 @@
 """The files of the console as a client gets them, and where the console is."""
 
+import dataclasses
 import gzip
 import http.client
 import re
@@ -11,7 +12,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.serving import make_server as serve_wsgi
 
 from flaskJSONRPCServer import SettingsError, flaskJSONRPCServer
-from flaskJSONRPCServer.console.files import read_files
+from flaskJSONRPCServer.console.files import condensed, read_files
 from tests.console.conftest import opened
 from tests.helpers import call_socket, call_wsgi, get, post
 
@@ -190,18 +191,11 @@ def test_catch_all_of_an_application_keeps_its_urls():
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
 def test_files_are_only_read(method):
-    answer = call_wsgi(
-        make().getWSGI(), post(b"", "/console/app.js", headers=HOST, **{}) if method == "POST" else replaced(method)
-    )
+    request = dataclasses.replace(get("/console/app.js", HOST), method=method)
+    answer = call_wsgi(make().getWSGI(), request)
 
     assert answer.code == 405
     assert set(answer.header("Allow").split(", ")) <= {"GET", "HEAD", "OPTIONS"}
-
-
-def replaced(method):
-    import dataclasses
-
-    return dataclasses.replace(get("/console/app.js", HOST), method=method)
 
 
 def test_files_need_no_authorisation_and_methods_do():
@@ -242,8 +236,9 @@ def test_console_takes_a_flag_or_none(value):
         make(console=value)
 
 
-def test_files_are_served_over_sockets():
-    server = make()
+@pytest.mark.parametrize("backend", ["native", "werkzeug"])
+def test_files_are_served_over_sockets(backend):
+    server = make(servBackend=backend)
     server.start()
     try:
         page = call_socket(server.addresses[0], get("/console/"))
@@ -267,6 +262,21 @@ def test_head_has_the_headers_of_get():
         connection.close()
     finally:
         server.stop()
+
+
+@pytest.mark.parametrize(
+    ("source", "sent"),
+    [
+        ("// why\n  let a = [\n    1,\n  ];\n", "let a = [1];"),
+        ("/** Return. */\nf(a, {\n  b: 1, // one\n});\n", None),
+        ("/**\n * Return.\n */\nlet s = `x`;\n", "let s = `x`;"),
+        ("let s = `\n  // text\n`;\n", None),
+        ("*, ::before {\n    color: red;\n}\n/* why */\n", "*, ::before {color: red;}"),
+        ('let u = "https://a.test";\n', 'let u = "https://a.test";'),
+    ],
+)
+def test_files_are_sent_without_what_only_people_read(source, sent):
+    assert condensed(source).strip() == (source if sent is None else sent).strip()
 
 
 def test_console_is_small():
