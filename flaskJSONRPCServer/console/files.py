@@ -26,14 +26,15 @@ _MEDIA_TYPES = {
 
 # What a browser would load for nothing, a tenth of our own files: comments, indentation, and the line ends and last
 # commas between brackets.
+_BEHIND_CODE = re.compile(r"(?<=[;,(){}\[\]]) +// [^\"'`\n]*$", re.MULTILINE)  # without quotes, it is in no text
+_FULL_LINES = re.compile(r"^[ \t]*(?:(?://|/\*).*\n|\*(?:[ /].*)?\n)?", re.MULTILINE)
 _UNSENT = (
-    (re.compile(r"^[ \t]*(?:(?://|/\*).*\n|\*(?:[ /].*)?\n)?", re.MULTILINE), ""),
     (re.compile(r",?\n+([)\]}])"), r"\1"),
     (re.compile(r"([,({\[;])\n+"), r"\1"),
 )
 
-# Where these changes could change the meaning: a text over several lines, a comment behind code.
-_LEFT_ALONE = re.compile(r"^[^`\n]*(?:`[^`\n]*`[^`\n]*)*`[^`\n]*$|\S.* // ", re.MULTILINE)
+# Where they could change the meaning: a text over several lines, a comment behind code.
+_UNCLEAR = re.compile(r"^[^`\n]*(?:`[^`\n]*`[^`\n]*)*`[^`\n]*$|\S.* // ", re.MULTILINE)
 
 # The best one: a file is compressed once in the life of a process.
 _LEVEL = 9
@@ -83,12 +84,13 @@ def content_of(path: Path) -> bytes:
 
 
 def condensed(text: str) -> str:
-    """Return a script or a style sheet without its comments and indentation."""
-    if _LEFT_ALONE.search(text):
+    """Return a script or a style sheet without its comments and indentation; unchanged where that is not safe."""
+    sent = _BEHIND_CODE.sub("", text)
+    if _UNCLEAR.search(_FULL_LINES.sub("", sent)):
         return text
-    for pattern, replacement in _UNSENT:
-        text = pattern.sub(replacement, text)
-    return text
+    for pattern, replacement in ((_FULL_LINES, ""), *_UNSENT):
+        sent = pattern.sub(replacement, sent)
+    return sent
 
 
 def with_replaced(file: StaticFile, replace: Callable[[str], str]) -> StaticFile:

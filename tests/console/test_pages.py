@@ -268,7 +268,9 @@ def test_head_has_the_headers_of_get():
     ("source", "sent"),
     [
         ("// why\n  let a = [\n    1,\n  ];\n", "let a = [1];"),
-        ("/** Return. */\nf(a, {\n  b: 1, // one\n});\n", None),
+        ("/** Return. */\nf(a, {\n  b: 1, // one\n});\n", "f(a, {b: 1});"),
+        ("let a = b // one\n;\n", None),
+        ('f("a, // b", 1);\n', None),
         ("/**\n * Return.\n */\nlet s = `x`;\n", "let s = `x`;"),
         ("let s = `\n  // text\n`;\n", None),
         ("*, ::before {\n    color: red;\n}\n/* why */\n", "*, ::before {color: red;}"),

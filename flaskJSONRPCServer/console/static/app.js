@@ -100,7 +100,7 @@ function message(text) {
 let hasDashboardStyle = false;
 
 async function showDashboard(current) {
-    const place = h("div.dashboard");
+    const place = h("div.pane");
     main.replaceChildren(place);
     if (!hasDashboardStyle) document.head.append(h("link", { rel: "stylesheet", href: "dashboard.css" }));
     hasDashboardStyle = true;
