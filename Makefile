@@ -16,7 +16,7 @@ DEV := $(VENV)/.installed-dev
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all coverage check lint types security docs images imports overhead bench bench-overhead soak hard openrpc fuzz wheel format venv clean
+.PHONY: help run test test-all coverage check lint types security docs images screenshots imports overhead bench bench-overhead soak hard openrpc fuzz wheel format venv clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/\1 \2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -64,6 +64,10 @@ docs: $(DEV)  ## build the documentation into docs/_build/html, warnings being e
 
 images:  ## draw the picture of the README, docs/images/request.svg
 	@$(PYTHON) tools/draw-images
+
+screenshots: $(DEV)  ## take the pictures of the console, docs/images/console-light.png and -dark.png
+	@tools/install-browser $(BIN)/python
+	@$(BIN)/python tools/take-screenshots
 
 overhead: $(DEV)  ## hold the instructions of a request to benchmarks/overhead.json, with valgrind; ARGS=--keep writes that
 	@$(BIN)/python -m benchmarks.overhead $(or $(ARGS),--check)

@@ -4,7 +4,8 @@
 
 The port may also come from the environment variable PORT; 0 lets the system choose one.
 
-Type hints, docstrings and examples describe the methods to clients, and parameters are checked against the hints:
+Open http://127.0.0.1:8080/ in a browser: it leads to the console, which shows the methods and calls them. Type hints,
+docstrings and examples describe the methods to it and to other clients, and parameters are checked against the hints:
 
     curl http://127.0.0.1:8080/openrpc.json
     curl 'http://127.0.0.1:8080/api/add?a=two'
@@ -15,37 +16,6 @@ import sys
 from dataclasses import dataclass
 
 from flaskJSONRPCServer import BindError, JsonRpcApplicationError, flaskJSONRPCServer, rpc
-
-# A page that calls the API with fetch(), so that there is something to see at the URL.
-PAGE = """<!doctype html>
-<meta charset="utf-8">
-<title>flaskJSONRPCServer</title>
-<style>body { font: 16px/1.5 system-ui, sans-serif; max-width: 42em; margin: 3em auto } input { width: 5em }</style>
-<h1>It runs</h1>
-<form>
-  <input name="a" type="number" value="2"> + <input name="b" type="number" value="3">
-  <button>call <code>add</code></button> <output name="sum"></output>
-</form>
-<p>You are <output id="whoami">…</output>.</p>
-<script>
-async function call(method, params) {
-  const response = await fetch("/api", {
-    method: "POST",
-    headers: {"Content-Type": "application/json"},
-    body: JSON.stringify({jsonrpc: "2.0", method, params, id: 1}),
-  });
-  const answer = await response.json();
-  if (answer.error) throw new Error(answer.error.message);
-  return answer.result;
-}
-document.forms[0].addEventListener("submit", async (event) => {
-  event.preventDefault();
-  const {a, b, sum} = event.target.elements;
-  sum.value = "= " + await call("add", [a.valueAsNumber, b.valueAsNumber]);
-});
-call("whoami").then((me) => { document.getElementById("whoami").value = me.ip; });
-</script>
-"""
 
 
 class OutOfStock(JsonRpcApplicationError):
@@ -125,11 +95,11 @@ def whoami(_connection) -> Caller:
 
 def make_server(port):
     # cors=True: pages of every origin may call. Use it only for an API without secrets.
-    server = flaskJSONRPCServer(["127.0.0.1", port], cors=True, name="simple")
+    info = {"title": "Demo shop", "version": "1.0.0", "description": "Some functions, and a shop that keeps its stock."}
+    server = flaskJSONRPCServer(["127.0.0.1", port], cors=True, name="simple", api_info=info)
     for function in (echo, add, whoami):
         server.registerFunction(function, path="/api")
     server.registerInstance(Shop(), path="/api/shop")
-    server.flaskApp.add_url_rule("/", view_func=lambda: PAGE)
     return server
 
 

@@ -13,6 +13,7 @@ import flask
 import werkzeug.wrappers
 from werkzeug.local import LocalProxy
 
+from .console import console_urls
 from .contract.errors import DeclaredError
 from .contract.options import refuse_unless_timeout
 from .dispatch.answers import Answerer
@@ -478,6 +479,7 @@ class Engine:
             yield from self.health.urls()
         if self.metrics is not None and self.settings.metrics_address is None:
             yield self.metrics.url(self.settings.metrics_auth)
+        yield from console_urls(self.settings, lambda: is_behind_loopback(self.settings))
 
     def _make_metrics(self) -> Metrics:
         sources = MetricsSources(
@@ -659,6 +661,15 @@ def allowed_hosts(settings: Settings) -> Collection[str] | None:
 def is_local_only(settings: Settings) -> bool:
     """Return whether only this machine can reach the server: its addresses are loopback or Unix sockets."""
     return settings.bindAdress is not None and all(map(is_loopback, hosts_of(settings)))
+
+
+def is_behind_loopback(settings: Settings) -> bool:
+    """Return whether only browsers of this machine reach the server: no other address, no Unix socket, no proxy."""
+    if settings.trusted_proxies:
+        return False
+    addresses = addresses_of(settings)
+    hosts = [host_of(address) for address in addresses]
+    return bool(hosts) and all(host is not None and is_loopback(host) for host in hosts)
 
 
 def hosts_of(settings: Settings) -> list[str]:

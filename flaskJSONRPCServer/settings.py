@@ -148,6 +148,11 @@ def is_origin(value: str) -> bool:
     return _ORIGIN.fullmatch(value) is not None
 
 
+def is_plain_origin(value: str) -> bool:
+    """Return whether a text is an origin without the marks that separate the parts of a policy (CSP 3, section 2.2)."""
+    return is_origin(value) and not any(mark in value for mark in ";,'\"") and value.isascii()
+
+
 def is_auth(value: Any) -> bool:
     """Return whether a value is None, or a plain function that takes four positional arguments."""
     if value is None or not callable(value):
@@ -181,6 +186,10 @@ def is_access_format(value: Any) -> bool:
     if any(name not in ACCESS_FIELDS or is_converted for name, is_converted in fields):
         return False
     return bool(fields) or value in ("common", "combined")
+
+
+def is_flag_or_none(value: Any) -> bool:
+    return value is None or isinstance(value, bool)
 
 
 def is_log_level(value: Any) -> bool:
@@ -243,6 +252,12 @@ class Settings:
         None, "a dict of JSON values with 'title' and 'version' as strings, or None", is_info
     )
     """The Info Object of the documents: ``title``, ``version``, ``description`` and so on."""
+    console: bool | None = option(
+        None, "True, False, or None: where the server listens on loopback only", is_flag_or_none, fixed=True
+    )
+    """Whether browsers see the methods and call them on the page ``/console/``."""
+    console_origins: Sequence[str] = names((), "a list of origins such as 'https://a.test'", is_plain_origin)
+    """The origins of other servers that the page may call, beside its own."""
 
     tracing: bool | Mapping[str, bool] = option(
         False, "True, False, or a dict with 'params' and 'messages' as True or False", is_tracing
@@ -437,6 +452,8 @@ class Options(TypedDict, total=False):
     discover: bool
     discover_url: str
     api_info: Mapping[str, Any] | None
+    console: bool | None
+    console_origins: Sequence[str]
     tracing: bool | Mapping[str, bool]
     health: bool
     accessLog: bool

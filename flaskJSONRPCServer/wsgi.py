@@ -56,6 +56,7 @@ _SIGNALS = (
 
 
 _BUILT_IN = re.compile(r"/<any\(([^)]+)\):built_in>")
+_SEGMENT = re.compile(r'"([^"]*)"')
 
 # The key in an environ for the mount that has the URL, if Flask has found no rule.
 _MOUNT = "flaskJSONRPCServer.mount"
@@ -260,17 +261,22 @@ class FlaskMount:
 
     def _mount_built_in_urls(self) -> None:
         """Add the rules of the built-in URLs that no other server of the application has."""
-        known = {url for rule in self.app.url_map.iter_rules() for url in urls_of_rule(rule)}
+        rules = [rule for rule in self.app.url_map.iter_rules() if rule.endpoint != self._endpoint]
+        known = {url for rule in rules for url in urls_of_rule(rule)}
         urls = [url for url in self._built_in_urls if f"{self._prefix}/{url.segment}" not in known]
         add_rules(self.app, built_in_rules(self._prefix, urls, self._built_in_endpoint))
 
     def has_built_in(self, head: Environ) -> bool:
-        """Return whether Flask finds the built-in URL of this mount by a request: pages at the same URL win."""
+        """Return whether Flask finds the built-in URL of this mount by a request: pages at the same URL win.
+
+        Call it for a request that is no RPC request. With methods on the path ``/``, Flask may find the rule of
+        these methods first.
+        """
         try:
             endpoint, _ = self.app.url_map.bind_to_environ({**_UNKNOWN_SERVER, **head}).match()
         except HTTPException:
             return False
-        return bool(endpoint == self._built_in_endpoint)
+        return endpoint in (self._built_in_endpoint, self._endpoint)
 
     def has_url(self, path: str) -> bool:
         """Return whether this mount has a path, including its prefix."""
@@ -345,7 +351,7 @@ class FlaskMount:
 
     def _built_in_view(self, built_in: str, rest: str | None = None, **_: Any) -> flask.Response:
         request = current_request()
-        path = f"/{built_in}" if rest is None else f"/{built_in}/{rest}"
+        path = built_in_path(built_in, rest, request.path)
         environ = environ_at(self._prefix, path, None) if self._prefix else request.environ
         response = self._pipeline().answer_built_in(environ, parsed=request)
         if response is None:
@@ -370,6 +376,13 @@ def built_in_rules(prefix: str, urls: list[BuiltInUrl], endpoint: str) -> list[R
     return rules
 
 
+def built_in_path(segment: str, rest: str | None, url: str) -> str:
+    """Return the path below the mount of a built-in URL, with the slash at the end that the URL has."""
+    if rest is not None:
+        return f"/{segment}/{rest}"
+    return f"/{segment}/" if segment and url.endswith("/") else f"/{segment}"
+
+
 def any_of(segments: list[str]) -> str:
     names = ",".join(f'"{segment}"' for segment in segments)
     return f"/<any({names}):built_in>"
@@ -381,7 +394,7 @@ def urls_of_rule(rule: Rule) -> list[str]:
     if match is None:
         return [rule.rule]
     before, after = rule.rule[: match.start()], rule.rule[match.end() :]
-    return [f"{before}/{segment}{after}" for segment in match[1].strip('"').split('","')]
+    return [f"{before}/{segment}{after}" for segment in _SEGMENT.findall(match[1])]
 
 
 def checked_prefix(url_prefix: str) -> str:
@@ -425,7 +438,7 @@ def answer_of_flask(pipeline: Pipeline, environ: Environ) -> flask.Response:
         NotFound, MethodNotAllowed: The request is not an RPC request.
     """
     request = current_request()
-    response = pipeline.answer(environ, parsed=request)
+    response = pipeline.answer(environ, parsed=request) or pipeline.answer_built_in(environ, parsed=request)
     if response is None:
         refuse(pipeline, environ)
     request.environ[_ANSWERED] = True

@@ -121,6 +121,15 @@ def test_wheel_holds_every_module_and_the_marker_of_types(wheel):
     assert not [name for name in wheel.namelist() if name.startswith(("tests/", "tools/", "docs/", "benchmarks/"))]
 
 
+def test_wheel_holds_the_files_of_the_console(wheel):
+    files = {
+        file.relative_to(ROOT).as_posix() for file in (PACKAGE / "console" / "static").rglob("*") if file.is_file()
+    }
+
+    assert "flaskJSONRPCServer/console/static/index.html" in files
+    assert files <= set(wheel.namelist())
+
+
 def test_wheel_declares_its_version_licence_and_core_dependencies(wheel):
     metadata = next(name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
     lines = wheel.read(metadata).decode().partition("\n\n")[0].splitlines()

@@ -19,7 +19,7 @@ class BuiltInUrl:
     """A URL that the server answers, unless a page of the Flask application has it.
 
     Attributes:
-        segment: The only segment of its path, such as ``openrpc.json``.
+        segment: The only segment of its path, such as ``openrpc.json``; empty for the root.
         answer: Answers a request. It is called with the rest of the path: empty, or ``/`` and more segments.
         methods: The HTTP methods that it takes.
         needs_auth: Whether ``auth`` is asked first, with the path of the URL and None as the method.
@@ -40,7 +40,7 @@ class BuiltInUrl:
     @property
     def path(self) -> str:
         """The path, with a slash at its end as those of methods have it."""
-        return f"/{self.segment}/"
+        return f"/{self.segment}/" if self.segment else "/"
 
 
 class BuiltInUrls:

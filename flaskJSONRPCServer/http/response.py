@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import werkzeug.wrappers
 
 __all__ = [
+    "Header",
     "HeaderError",
     "Outgoing",
     "Response",
@@ -27,6 +28,7 @@ __all__ = [
     "merged_headers",
     "refusal_response",
     "server_error_response",
+    "text_response",
 ]
 
 _JSON_TYPE = "application/json"

@@ -1,0 +1,103 @@
+"""The files of the console: read once, compressed once, each with a strong entity tag."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+__all__ = ["INDEX", "StaticFile", "is_known", "read_files"]
+
+INDEX = "index.html"
+"""The name of the page."""
+
+_FOLDER = Path(__file__).with_name("static")
+
+_MEDIA_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+
+# What a browser would load for nothing, a tenth of our own files: comments, indentation, and the line ends and last
+# commas between brackets.
+_BEHIND_CODE = re.compile(r"(?<=[;,(){}\[\]]) +// [^\"'`\n]*$", re.MULTILINE)  # without quotes, it is in no text
+_FULL_LINES = re.compile(r"^[ \t]*(?:(?://|/\*).*\n|\*(?:[ /].*)?\n)?", re.MULTILINE)
+_UNSENT = (
+    (re.compile(r",?\n+([)\]}])"), r"\1"),
+    (re.compile(r"([,({\[;])\n+"), r"\1"),
+)
+
+# Where they could change the meaning: a text over several lines, a comment behind code.
+_UNCLEAR = re.compile(r"^[^`\n]*(?:`[^`\n]*`[^`\n]*)*`[^`\n]*$|\S.* // ", re.MULTILINE)
+
+# The best one: a file is compressed once in the life of a process.
+_LEVEL = 9
+
+
+@dataclass(frozen=True, slots=True)
+class StaticFile:
+    """One file as it is sent.
+
+    Attributes:
+        media_type: Its Content-Type.
+        body: Its bytes.
+        compressed: The same under gzip.
+        tag: The strong entity tag of ``body`` (RFC 9110, section 8.8.3).
+        compressed_tag: That of ``compressed``. Strong tags of two encodings differ.
+    """
+
+    media_type: str
+    body: bytes
+    compressed: bytes
+    tag: str
+    compressed_tag: str
+
+    @classmethod
+    def of(cls, body: bytes, media_type: str) -> StaticFile:
+        """Return the file with this content."""
+        digest = hashlib.sha256(body).hexdigest()[:32]
+        compressed = gzip.compress(body, compresslevel=_LEVEL, mtime=0)
+        return cls(media_type, body, compressed, f'"{digest}"', f'"{digest}-gzip"')
+
+
+@cache
+def read_files() -> dict[str, StaticFile]:
+    """Return the files of the console by their names; those in folders by their paths, such as ``vendor/x.js``."""
+    return {
+        path.relative_to(_FOLDER).as_posix(): StaticFile.of(content_of(path), _MEDIA_TYPES[path.suffix])
+        for path in sorted(_FOLDER.rglob("*"))
+        if path.suffix in _MEDIA_TYPES
+    }
+
+
+def content_of(path: Path) -> bytes:
+    """Return the bytes of a file as they are sent."""
+    if path.suffix not in (".css", ".js") or path.parent != _FOLDER:  # a library's comment names its licence
+        return path.read_bytes()
+    return condensed(path.read_text(encoding="utf-8")).encode()
+
+
+def condensed(text: str) -> str:
+    """Return a script or a style sheet without its comments and indentation; unchanged where that is not safe."""
+    sent = _BEHIND_CODE.sub("", text)
+    if _UNCLEAR.search(_FULL_LINES.sub("", sent)):
+        return text
+    for pattern, replacement in ((_FULL_LINES, ""), *_UNSENT):
+        sent = pattern.sub(replacement, sent)
+    return sent
+
+
+def with_replaced(file: StaticFile, replace: Callable[[str], str]) -> StaticFile:
+    """Return a file with another text."""
+    return StaticFile.of(replace(file.body.decode()).encode(), file.media_type)
+
+
+def is_known(tag: str, if_none_match: str) -> bool:
+    """Return whether a client has the entity of a tag already (RFC 9110, section 13.1.2)."""
+    return if_none_match.strip() == "*" or tag in if_none_match
