@@ -207,6 +207,11 @@ class Stats:
                 total.add(counters)
         return total
 
+    def losses(self) -> tuple[int, int]:
+        """Return the numbers of lost notifications and of abandoned calls."""
+        with self._lock:
+            return self._lost_notifications, self._abandoned_total
+
     def report(self, *, in_ms: bool) -> dict[str, Any]:
         """Return the statistics, with durations in milliseconds if ``in_ms``, else in seconds."""
         totals = self.totals()
