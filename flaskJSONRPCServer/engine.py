@@ -13,6 +13,7 @@ import flask
 import werkzeug.wrappers
 from werkzeug.local import LocalProxy
 
+from .console.dashboard import Dashboard, DashboardSources
 from .contract.errors import DeclaredError
 from .contract.options import refuse_unless_timeout
 from .dispatch.answers import Answerer
@@ -46,12 +47,14 @@ from .execBackend.deadline import DeadlineBackend, with_timeout
 from .experimental import OffloadedCodec, offload_methods
 from .http.cors import Cors
 from .http.guard import LOOPBACK_NAMES, Guard
+from .http.refusals import NotFound
 from .http.request import Request, RequestCopy
 from .http.response import Response
 from .runtime.asynchronous import in_hub
 from .runtime.contexts import CurrentContext, own_context
 from .runtime.event_loop import EventLoopThread
 from .runtime.garbage import GarbageControl
+from .runtime.lifetime import Lifetime
 from .runtime.logs import WARNING, ServerLog
 from .runtime.main_program import MainModule
 from .runtime.stats import Stats
@@ -107,6 +110,7 @@ class Engine:
         self.stats = Stats()
         self.garbage = GarbageControl(self.stats.served, settings)
         self.locks = Locks()
+        self.lifetime = Lifetime()
         self.event_loop = EventLoopThread(f"{self.name}-event-loop", self.log)
         coroutines = Coroutines(self.event_loop, self.stats)
         self.registrar = Registrar(settings, self._format_path, self._has_own_json_forms, coroutines.caller_of)
@@ -116,7 +120,6 @@ class Engine:
         sources = DocumentSources(lambda: self.router.table, self._info, self._mapped_errors_of)
         self.documents = Documents(sources)
         self._discovery = self._make_discovery() if settings.discover else None
-        self.built_in_urls = BuiltInUrls(*self._make_built_in_urls())
         built_in = None if self._discovery is None else self._discovery.route
         self.router = Router(self._mount_paths, self._unmount_other_paths, built_in)
         self._middleware = MiddlewareRegistry()
@@ -127,6 +130,8 @@ class Engine:
             self.facts, settings, self.router, RemoteCalls(self.stats, self.router), self.stats, lambda: self.codec
         )
         self.exec_backends = ExecBackends(self.backend_context, self.stats)
+        self.dashboard = self._make_dashboard() if is_console_on(settings) else None
+        self.built_in_urls = BuiltInUrls(*self._make_built_in_urls())
         self._deadline_backend = DeadlineBackend()
         self._has_timeouts = False  # whether any registration has a timeout; set once
         self._register_backends(None, None)
@@ -440,6 +445,36 @@ class Engine:
         if self._discovery is not None:  # auth is asked for each path of the document instead
             yield BuiltInUrl(self.settings.discover_url, self._answer_document, needs_auth=False)
 
+        if self.dashboard is not None:  # it asks auth itself, since some of its answers need another method name
+            methods = ("GET", "HEAD", "POST")
+            yield BuiltInUrl("console", self._answer_console, methods, needs_auth=False, has_children=True)
+
+    def _make_dashboard(self) -> Dashboard:
+        return Dashboard(
+            DashboardSources(
+                self.facts,
+                self.settings,
+                self.stats,
+                self.garbage,
+                self.router,
+                self.lifetime,
+                self.exec_backends,
+                lambda exchange, path, method: self.pipeline().authorise(exchange, path, method),
+                lambda: is_local_only(self.settings),
+            )
+        )
+
+    def _answer_console(self, exchange: Exchange, rest: str) -> Response:
+        dashboard = self.shown_dashboard()
+        response = None if dashboard is None else dashboard.live_answer(exchange, rest)
+        if response is None:
+            raise NotFound("there is nothing at this URL")
+        return response
+
+    def shown_dashboard(self) -> Dashboard | None:
+        """Return the dashboard; None without a console, or if the address has been changed to a public one."""
+        return self.dashboard if is_console_on(self.settings) else None
+
     def _answer_document(self, exchange: Exchange, _: str) -> Response:
         return self.pipeline().server_document(exchange)
 
@@ -567,6 +602,20 @@ def allowed_hosts(settings: Settings) -> Collection[str] | None:
 def is_local_only(settings: Settings) -> bool:
     """Return whether only this machine can reach the server: its addresses are loopback or Unix sockets."""
     return settings.bindAdress is not None and all(map(is_loopback, hosts_of(settings)))
+
+
+def is_console_on(settings: Settings) -> bool:
+    """Return whether the server has its console."""
+    return is_behind_loopback(settings) if settings.console is None else settings.console
+
+
+def is_behind_loopback(settings: Settings) -> bool:
+    """Return whether only browsers of this machine reach the server: no other address, no Unix socket, no proxy."""
+    if settings.trusted_proxies:
+        return False
+    addresses = addresses_of(settings)
+    hosts = [host_of(address) for address in addresses]
+    return bool(hosts) and all(host is not None and is_loopback(host) for host in hosts)
 
 
 def hosts_of(settings: Settings) -> list[str]:

@@ -165,12 +165,14 @@ class Reloader:
             except BaseException as exc:
                 if not safely or is_interrupt(exc):
                     raise
+                self._engine.lifetime.note_reload(succeeded=False)
                 dispatchers = ", ".join(f"{entry.attribute!r} on {entry.path!r}" for entry in entries)
                 self._engine.log.write(ERROR, f"reload of {dispatchers} failed; all is as before", traceback=True)
                 return False
             finally:
                 # A module and its functions form cycles. With controlGC, the old ones would accumulate for a long time.
                 self._facade._controlGC(force=True)
+        self._engine.lifetime.note_reload(succeeded=True)
         self._engine.log.write(INFO, "reloaded", ", ".join(f"{route.path}{route.name}" for route in new))
         return True
 

@@ -155,6 +155,10 @@ def is_auth(value: Any) -> bool:
     return True
 
 
+def is_flag_or_none(value: Any) -> bool:
+    return value is None or isinstance(value, bool)
+
+
 def is_log_level(value: Any) -> bool:
     return isinstance(value, bool) or (isinstance(value, int) and 0 <= value <= 4)
 
@@ -215,6 +219,12 @@ class Settings:
         None, "a dict of JSON values with 'title' and 'version' as strings, or None", is_info
     )
     """The Info Object of the documents: ``title``, ``version``, ``description`` and so on."""
+    console: bool | None = option(
+        None, "True, False, or None: where the server listens on loopback only", is_flag_or_none, fixed=True
+    )
+    """Whether browsers see the methods and call them on the page ``/console/``."""
+    consoleActions: bool = flag(False)
+    """Whether the page may lock, reload, restart and collect garbage, each if ``auth`` allows it."""
 
     max_body_bytes: int = count(5 * _MIB, unit="number of bytes")
     """The largest request body, before and after gunzip."""
@@ -382,6 +392,8 @@ class Options(TypedDict, total=False):
     discover: bool
     discover_url: str
     api_info: Mapping[str, Any] | None
+    console: bool | None
+    consoleActions: bool
     max_body_bytes: int
     max_response_bytes: int
     max_batch_length: int | None

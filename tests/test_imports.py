@@ -25,7 +25,7 @@ LAYERS = (
     {"documented", "lifecycle"},
     {"autoreload", "reloading"},
     {"engine"},
-    {"wsgi"},
+    {"wsgi", "console"},
     {"execBackend", "servBackend", "experimental"},
     # Below execBackend: the server's stand-in in a child process has these helpers too.
     {"message_helpers"},

@@ -4,6 +4,7 @@
     ├── BadRequest            400
     │   └── BadEncoding       400  the body does not match its Content-Encoding
     ├── Forbidden             403
+    ├── NotFound              404
     ├── RequestTimeout        408
     ├── LengthRequired        411
     ├── BodyTooLarge          413
@@ -33,6 +34,7 @@ __all__ = [
     "LengthRequired",
     "MethodNotImplemented",
     "Misdirected",
+    "NotFound",
     "Refusal",
     "RequestTimeout",
     "ServiceUnavailable",
@@ -66,6 +68,12 @@ class Forbidden(Refusal):
     """The request is understood and not allowed."""
 
     status = "403 Forbidden"
+
+
+class NotFound(Refusal):
+    """There is nothing at the URL."""
+
+    status = "404 Not Found"
 
 
 class RequestTimeout(Refusal):
