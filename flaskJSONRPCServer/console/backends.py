@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from numbers import Real
 from typing import Any, Protocol
@@ -64,10 +65,19 @@ def figures(backend_id: str, stats: Mapping[str, Any]) -> dict[str, Any]:
     """Return the counts of a backend by their common names, and its other numbers under ``others``."""
     prefix = f"{backend_id}_"
     counts = {
-        str(name).removeprefix(prefix): value
-        for name, value in stats.items()
-        if isinstance(value, Real) and not isinstance(value, bool)
+        str(name).removeprefix(prefix): count for name, value in stats.items() if (count := count_of(value)) is not None
     }
     common = {name: next((counts[count] for count in names if count in counts), None) for name, names in _NAMES.items()}
-    others = [(name, float(value)) for name, value in counts.items() if name not in _KNOWN][:_MOST_OTHERS]
+    others = [(name, count) for name, count in counts.items() if name not in _KNOWN][:_MOST_OTHERS]
     return {"name": backend_id, **common, "others": dict(others)}
+
+
+def count_of(value: Any) -> float | None:
+    """Return a value as a number that JSON has; None if it is not one."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None

@@ -24,7 +24,7 @@ from ..http.response import Response
 from ..runtime.concurrency import make_lock
 from ..runtime.garbage import GarbageControl
 from ..runtime.lifetime import Lifetime
-from ..runtime.resources import measure_usage
+from ..runtime.resources import ProcessUsage, measure_usage
 from ..runtime.stats import Stats
 from ..settings import Settings
 from .actions import Actions
@@ -39,6 +39,8 @@ CONSOLE_PATH = "/console/"
 
 # How old a sample is when no timer runs that takes the next one: a server that is only mounted has none.
 _STALE_S = 1.5
+
+_UNKNOWN = ProcessUsage(0.0, 0, 0, 0)
 
 # The longest number in a query: larger ones name no sample.
 _MOST_DIGITS = 15
@@ -170,7 +172,7 @@ class Dashboard:
     def _sample(self, clock_s: float) -> History:
         sources, last = self._sources, self._last
         gc_s = sources.garbage.report(in_ms=False)["total"]
-        sample = Sample(clock_s, sources.stats.totals(), gc_s, measure_usage())
+        sample = Sample(clock_s, sources.stats.totals(), gc_s, usage_or(_UNKNOWN if last is None else last.usage))
         history = self._history
         if history is None:
             history = self._history = History(clock_s, time.time())
@@ -228,6 +230,14 @@ class Dashboard:
         on_server = [lock_row("server", [], held.server), lock_row("deep", [], held.deep)]
         on_dispatchers = [lock_row("dispatcher", urls_by_key[key], lock) for key, lock in held.dispatchers.items()]
         return {"waiting": held.waiting, "held": [row for row in (*on_server, *on_dispatchers) if row is not None]}
+
+
+def usage_or(last: ProcessUsage) -> ProcessUsage:
+    """Return what the process uses; the last reading if it has no descriptor left to read it with."""
+    try:
+        return measure_usage()
+    except OSError:
+        return last
 
 
 def lock_row(kind: str, urls: list[str], lock: HeldLock | None) -> dict[str, Any] | None:

@@ -436,7 +436,7 @@ class Plot {
 function extended(before, part) {
   if (!before) return part;
   return Object.fromEntries(Object.entries(part).map(([key, values]) =>
-    [key, before[key].concat?.(values).slice(-part.length)]));
+    [key, Array.isArray(values) ? [...before[key], ...values].slice(-part.length) : values]));
 }
 
 function last(data, key) {
