@@ -22,6 +22,7 @@ from ..http.guard import is_cross_site
 from ..http.refusals import BadRequest, Forbidden, Refusal
 from ..http.response import Response
 from ..runtime.concurrency import make_lock
+from ..runtime.counters import ThreadCounters
 from ..runtime.garbage import GarbageControl
 from ..runtime.lifetime import Lifetime
 from ..runtime.resources import ProcessUsage, measure_usage
@@ -172,7 +173,8 @@ class Dashboard:
     def _sample(self, clock_s: float) -> History:
         sources, last = self._sources, self._last
         gc_s = sources.garbage.report(in_ms=False)["total"]
-        sample = Sample(clock_s, sources.stats.totals(), gc_s, usage_or(_UNKNOWN if last is None else last.usage))
+        totals = sources.stats.totals_after(ThreadCounters() if last is None else last.totals)
+        sample = Sample(clock_s, totals, gc_s, usage_or(_UNKNOWN if last is None else last.usage))
         history = self._history
         if history is None:
             history = self._history = History(clock_s, time.time())

@@ -225,8 +225,8 @@ def calls_between(before: Mapping[str, Calls], now: Mapping[str, Calls]) -> dict
     """Return the calls that have begun or ended between two samples, by their method; only those with any."""
     parts = {}
     for name, calls in now.items():
-        part = difference(before.get(name, _NO_CALLS), calls)
-        if part.started or part.buckets:
+        earlier = before.get(name, _NO_CALLS)
+        if calls is not earlier and ((part := difference(earlier, calls)).started or part.buckets):
             parts[name] = part
     return parts
 

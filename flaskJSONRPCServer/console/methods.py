@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..runtime.counters import Calls
-from .history import difference, plain
+from .history import plain
 
 __all__ = ["MethodFigures"]
 
@@ -30,10 +30,9 @@ class MethodFigures:
             sequence: The number of the sample.
         """
         for name, now in calls.items():
-            part = difference(self._before.get(name, _NO_CALLS), now)
-            was_called = name not in self._rows or bool(self._rows[name][1]["calls_per_s"])
-            if part.started or part.buckets or was_called:
-                self._rows[name] = sequence, figures(name, now, part.started / elapsed_s)
+            before = self._before.get(name, _NO_CALLS)
+            if now is not before or self._rows[name][1]["calls_per_s"]:
+                self._rows[name] = sequence, figures(name, now, (now.started - before.started) / elapsed_s)
         self._before = calls
 
     def since(self, sequence: int) -> list[dict[str, Any]]:
