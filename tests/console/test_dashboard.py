@@ -156,6 +156,10 @@ def test_answer_is_not_kept_by_anyone(application):
     assert answer.header("X-Content-Type-Options") == "nosniff"
 
 
+def test_answer_to_head_has_no_body(application):
+    assert call_wsgi(application, Request("HEAD", LIVE)).code == 200
+
+
 def test_hostile_method_name_comes_back_as_it_is(server, application):
     name = '</script><img src=x onerror="alert(1)">%s&amp;{{1}}'
     server.registerFunction(echo, path="/api", name=name)
@@ -215,7 +219,9 @@ def test_running_server_samples_once_a_second_and_keeps_its_history(server):
         server.stop()
 
 
-def test_restart_by_an_action_comes_after_its_answer(server):
+@pytest.mark.parametrize("backend", ["auto", "werkzeug", "granian"])
+def test_restart_by_an_action_comes_after_its_answer(backend):
+    server = make(consoleActions=True, servBackend=backend)
     server.start()
     try:
         answer = call_socket(server.addresses[0], post({"action": "restart"}, ACTIONS))
