@@ -1,4 +1,4 @@
-// The dashboard: a server now and in the last hour. Texts of the API become text nodes.
+// The dashboard: a server now and in the last hour. Texts of the API become text nodes only.
 
 import uPlot from "./vendor/uplot.js";
 
@@ -281,7 +281,7 @@ class Dashboard {
     setText(this.methodNote, !this.methods.size ? "No method has been called yet."
       : !found.length ? "No method matches the filter." : more ? `${number(more)} more: filter them.` : "");
     const { method } = this, isOther = this.data?.method?.name !== method;
-    setText(this.shown, method === null ? "" : `Above: ${method}${isOther ? ", with others that have no history of their own" : ""}`);
+    setText(this.shown, method === null ? "" : `Above: ${method}${isOther ? " and others" : ""}`);
   }
 
   methodRow(row, canLock, isLocked) {
@@ -466,12 +466,9 @@ function memory(kb) {
   return kb == null ? NONE : kb < 2 ** 20 ? `${number(kb / 1024)} MiB` : `${number(kb / 2 ** 20)} GiB`;
 }
 
-/** Return a duration by its two largest units. */
 function span(seconds) {
-  const s = Math.max(0, Math.floor(seconds));
-  const units = [[s / 86400, "d"], [s / 3600 % 24, "h"], [s / 60 % 60, "min"], [s % 60, "s"]].map(([n, unit]) => [Math.floor(n), unit]);
-  const first = units.findIndex(([n]) => n);
-  return units.slice(first, first < 0 ? undefined : first + 2).map((pair) => pair.join(" ")).join(" ");
+  const days = Math.floor(seconds / 86400), time = new Date(Math.max(0, seconds) * 1000).toISOString().slice(11, 19);
+  return days > 0 ? `${days} d ${time}` : time;
 }
 
 function clock(time) {
