@@ -281,7 +281,7 @@ class Dashboard {
     setText(this.methodNote, !this.methods.size ? "No method has been called yet."
       : !found.length ? "No method matches the filter." : more ? `${number(more)} more: filter them.` : "");
     const { method } = this, isOther = this.data?.method?.name !== method;
-    setText(this.shown, method === null ? "" : `Above: ${method}${isOther ? " and others" : ""}`);
+    setText(this.shown, method === null ? "" : `In the plots: ${method}${isOther ? " and others" : ""}`);
   }
 
   methodRow(row, canLock, isLocked) {
@@ -375,7 +375,7 @@ class Plot {
     if (!this.plot) this.draw(data);
     else this.plot.setData(data);
     this.describe(data);
-    this.legend(null);
+    this.legend(this.plot.cursor.idx);
   }
 
   describe(data) {
