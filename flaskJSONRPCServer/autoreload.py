@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import os
-import sysconfig
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from .dispatch.facade import ServerFacade
-from .dispatch.locks import lock_key
-from .dispatch.registration import aliases_of, public_methods
+from .dispatch.reloadable import api_of, is_named, is_users
 from .dispatch.routes import Route, RouteTable
 from .engine import Engine
 from .errors import SettingsError
@@ -24,9 +21,6 @@ __all__ = ["AutoReload"]
 
 # Dispatchers that run longer end with the old code. The timeout is short, since stop() waits for a running reload.
 _TIMEOUT_S = 20
-
-_OURS = Path(__file__).resolve().parent
-_INSTALLED = [Path(sysconfig.get_path(kind)).resolve() for kind in ("stdlib", "platstdlib", "purelib", "platlib")]
 
 
 class AutoReload:
@@ -98,40 +92,6 @@ def existing(path: str | os.PathLike[str]) -> Path:
         return script_file(path)
     except FileNotFoundError as exc:
         raise SettingsError(f"reloadOnChange names {str(path)!r}, which is no file; give paths of scripts") from exc
-
-
-def is_users(file: Path) -> bool:
-    """Return whether a file belongs to the user, and not to Python, an installed package or this package."""
-    return not any(file.is_relative_to(folder) for folder in (_OURS, *_INSTALLED))
-
-
-def is_named(route: Route, source: FunctionSource, table: RouteTable) -> bool:
-    """Return whether a reload by name gives the same routes. For a method, its whole instance must be registered."""
-    if source.name is None:
-        return False
-    if source.owner is None:
-        return True
-    routes = ((table.find(route.path, name), method) for name, method in public_methods(source.owner))
-    return all(same is not None and same.lock_key == lock_key(method) for same, method in routes)
-
-
-def api_of(named: list[tuple[Route, FunctionSource]], table: RouteTable) -> list[dict[str, Any]]:
-    """Return the entries of a reload: one for each function and name, and one for each instance."""
-    entries: dict[Any, dict[str, Any]] = {}
-    for route, source in named:
-        entry = {"dispatcher": source.name, "scriptPath": str(source.file), "path": route.path}
-        if source.owner is not None:
-            entries[route.path, id(source.owner)] = {**entry, "isInstance": True, "name": type(source.owner).__name__}
-        elif not is_alias(route, table):
-            entries[route.path, route.name] = {**entry, "name": route.name}
-    return list(entries.values())
-
-
-def is_alias(route: Route, table: RouteTable) -> bool:
-    """Return whether a route is an alias that the reload of another route adds too."""
-    aliases = aliases_of(route.function)
-    same = (other for other in table.routes() if other.path == route.path and other.lock_key == route.lock_key)
-    return route.name in aliases and any(other.name not in aliases for other in same)
 
 
 def listed(routes: Iterable[tuple[Route, FunctionSource]]) -> str:

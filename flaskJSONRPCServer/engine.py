@@ -13,7 +13,8 @@ import flask
 import werkzeug.wrappers
 from werkzeug.local import LocalProxy
 
-from .console import console_urls
+from .console import console_urls, has_console
+from .console.dashboard import Dashboard, DashboardSources
 from .contract.errors import DeclaredError
 from .contract.options import refuse_unless_timeout
 from .dispatch.answers import Answerer
@@ -54,6 +55,7 @@ from .runtime.asynchronous import in_hub
 from .runtime.contexts import CurrentContext, own_context
 from .runtime.event_loop import EventLoopThread
 from .runtime.garbage import GarbageControl
+from .runtime.lifetime import Lifetime
 from .runtime.logs import WARNING, ServerLog
 from .runtime.main_program import MainModule
 from .runtime.stats import Stats
@@ -116,6 +118,7 @@ class Engine:
         self.stats = Stats()
         self.garbage = GarbageControl(self.stats.served, settings)
         self.locks = Locks()
+        self.lifetime = Lifetime()
         self.event_loop = EventLoopThread(f"{self.name}-event-loop", self.log)
         coroutines = Coroutines(self.event_loop, self.stats)
         self.registrar = Registrar(settings, self._format_path, self._has_own_json_forms, coroutines.caller_of)
@@ -128,7 +131,6 @@ class Engine:
         self.health = Health(self.locks, self._backend_checks, self.log)
         self.serving_counts: Callable[[], Mapping[str, int]] = dict  # of the serving backend, once there is one
         self.metrics = self._make_metrics() if settings.metrics else None
-        self.built_in_urls = BuiltInUrls(*self._make_built_in_urls())
         built_in = None if self._discovery is None else self._discovery.route
         self.router = Router(self._mount_paths, self._unmount_other_paths, built_in)
         self._middleware = MiddlewareRegistry()
@@ -139,6 +141,8 @@ class Engine:
             self.facts, settings, self.router, RemoteCalls(self.stats, self.router), self.stats, lambda: self.codec
         )
         self.exec_backends = ExecBackends(self.backend_context, self.stats)
+        self.dashboard = self._make_dashboard() if has_console(settings, self._is_behind_loopback) else None
+        self.built_in_urls = BuiltInUrls(*self._make_built_in_urls())
         self._deadline_backend = DeadlineBackend()
         self._has_timeouts = False  # whether any registration has a timeout; set once
         self._register_backends(None, None)
@@ -479,7 +483,7 @@ class Engine:
             yield from self.health.urls()
         if self.metrics is not None and self.settings.metrics_address is None:
             yield self.metrics.url(self.settings.metrics_auth)
-        yield from console_urls(self.settings, lambda: is_behind_loopback(self.settings))
+        yield from console_urls(self.settings, self._is_behind_loopback, self._answer_live)
 
     def _make_metrics(self) -> Metrics:
         sources = MetricsSources(
@@ -506,6 +510,31 @@ class Engine:
         if self.metrics is None or address is None:
             return None
         return metrics_site(self.settings, address, self.metrics.url(self.settings.metrics_auth))
+
+    def _make_dashboard(self) -> Dashboard:
+        return Dashboard(
+            DashboardSources(
+                self.facts,
+                self.settings,
+                self.stats,
+                self.garbage,
+                self.router,
+                self.lifetime,
+                self.exec_backends,
+                lambda exchange, path, method: self.pipeline().authorise(exchange, path, method),
+                lambda: is_local_only(self.settings),
+            )
+        )
+
+    def _answer_live(self, exchange: Exchange, rest: str) -> Response | None:
+        return None if self.dashboard is None else self.dashboard.live_answer(exchange, rest)
+
+    def _is_behind_loopback(self) -> bool:
+        return is_behind_loopback(self.settings)
+
+    def shown_dashboard(self) -> Dashboard | None:
+        """Return the dashboard; None without a console, or if the address has been changed to a public one."""
+        return self.dashboard if has_console(self.settings, self._is_behind_loopback) else None
 
     def _answer_document(self, exchange: Exchange, _: str) -> Response:
         return self.pipeline().server_document(exchange)

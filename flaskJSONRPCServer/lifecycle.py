@@ -304,6 +304,7 @@ class Lifecycle:
             self._gate.open(service_unavailable)
             self.stop(0, 0)
             raise
+        self._engine.lifetime.note_restart()
 
     def replace_server(self, engine: Engine, facade: ServedFacade, timeout_s: float = 20) -> None:
         """Serve another server behind the same sockets; both facades then refer to this life cycle.
@@ -436,6 +437,7 @@ class Lifecycle:
 
     def _start_all(self, undo: ExitStack) -> None:
         settings = self._engine.settings
+        self._engine.lifetime.note_start()
         if (limits := checked_limits(settings.tweakDescriptors)) is not None:
             self._facade._tweakLimit(limits)
         undo.callback(self._close_behind)
@@ -500,6 +502,8 @@ class Lifecycle:
         """Sample the rate of requests once a second, and check with ``controlGC`` whether to collect garbage."""
         engine, garbage = self._engine, self._engine.garbage
         tasks: list[Callable[[], object]] = [engine.stats.sample]
+        if (dashboard := engine.shown_dashboard()) is not None:
+            tasks.append(dashboard.sample)
         if engine.settings.controlGC:
             behind.callback(garbage.stop)  # before the start, which may fail halfway
             garbage.start()

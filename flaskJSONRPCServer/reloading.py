@@ -173,6 +173,7 @@ class Reloader:
                 # A module and its functions form cycles. With controlGC, the old ones would accumulate for a long time.
                 self._facade._controlGC(force=True)
         self._engine.stats.count_reload(succeeded=True)
+        self._engine.lifetime.note_reload()
         self._engine.log.write(INFO, "reloaded", ", ".join(f"{route.path}{route.name}" for route in new))
         return True
 

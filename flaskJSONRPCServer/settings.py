@@ -256,6 +256,8 @@ class Settings:
         None, "True, False, or None: where the server listens on loopback only", is_flag_or_none, fixed=True
     )
     """Whether browsers see the methods and call them on the page ``/console/``."""
+    consoleActions: bool = flag(False)
+    """Whether the page may lock, reload, restart and collect garbage, each if ``auth`` allows it."""
     console_origins: Sequence[str] = names((), "a list of origins such as 'https://a.test'", is_plain_origin)
     """The origins of other servers that the page may call, beside its own."""
 
@@ -453,6 +455,7 @@ class Options(TypedDict, total=False):
     discover_url: str
     api_info: Mapping[str, Any] | None
     console: bool | None
+    consoleActions: bool
     console_origins: Sequence[str]
     tracing: bool | Mapping[str, bool]
     health: bool

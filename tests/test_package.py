@@ -118,6 +118,8 @@ def test_wheel_holds_every_module_and_the_marker_of_types(wheel):
 
     assert "flaskJSONRPCServer/py.typed" in files
     assert {file.relative_to(ROOT).as_posix() for file in PACKAGE.rglob("*.py")} <= files
+    static = PACKAGE / "console" / "static"
+    assert {file.relative_to(ROOT).as_posix() for file in static.rglob("*") if file.is_file()} <= files
     assert not [name for name in wheel.namelist() if name.startswith(("tests/", "tools/", "docs/", "benchmarks/"))]
 
 

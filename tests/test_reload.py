@@ -353,6 +353,7 @@ def test_clear_old_removes_all_others_and_their_paths(server, script):
     for target in ("/other", "/other/", "/other/len", "/", "/len"):
         assert call_wsgi(application, get(target)).code == 404
     urls = ["/static/<path:filename>", "/api/<method>/", "/api/<method>", "/api/", "/api", "/openrpc.json"]
+    urls += ["/console", "/console/", "/console/<path:rest>"]
     assert sorted(server._getServerUrl()) == sorted(urls)
     server.registerFunction(len, path="/other")
     assert result_of(application, "len", ["ab"], target="/other") == 2

@@ -3,6 +3,6 @@
 It is made of static files, without a build step and without a framework.
 """
 
-from .pages import console_urls
+from .pages import console_urls, has_console
 
-__all__ = ["console_urls"]
+__all__ = ["console_urls", "has_console"]

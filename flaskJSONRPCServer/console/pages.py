@@ -19,7 +19,7 @@ from ..http.response import Header, Response, merged_headers, text_response
 from ..settings import Settings
 from .files import INDEX, StaticFile, is_known, read_files, with_replaced
 
-__all__ = ["console_urls"]
+__all__ = ["console_urls", "has_console"]
 
 SEGMENT = "console"
 
@@ -33,11 +33,18 @@ class ConsolePages:
     Args:
         settings: The settings of the server.
         is_on: Returns whether the server shows the console now: ``bindAdress`` may change before the start.
+        answer_live: Answers the requests of the dashboard; None for any other request.
     """
 
-    def __init__(self, settings: Settings, is_on: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        is_on: Callable[[], bool],
+        answer_live: Callable[[Exchange, str], Response | None],
+    ) -> None:
         self._settings = settings
         self._is_on = is_on
+        self._answer_live = answer_live
         self._index: StaticFile | None = None  # any thread may make it again: they are equal
 
     def answer(self, exchange: Exchange, rest: str) -> Response:
@@ -52,6 +59,11 @@ class ConsolePages:
         """
         if not self._is_on():
             raise NotFound("this server shows no console; pass console=True to it")
+        live = self._answer_live(exchange, rest)
+        if live is not None:
+            return live
+        if exchange.method == "POST":
+            raise NotFound("the console has no such action")
         if not rest:  # the URLs in the page are relative to the folder
             return self._redirect(f"{SEGMENT}/")
         return self._file_response(self._find(rest[1:]), exchange)
@@ -128,20 +140,24 @@ def security_headers(origins: Iterable[str]) -> list[Header]:
     ]
 
 
-def console_urls(settings: Settings, is_local: Callable[[], bool]) -> Iterator[BuiltInUrl]:
+def console_urls(
+    settings: Settings, is_local: Callable[[], bool], answer_live: Callable[[Exchange, str], Response | None]
+) -> Iterator[BuiltInUrl]:
     """Yield the URLs of the console.
 
     Args:
         settings: The settings of the server.
         is_local: Returns whether the server listens on loopback addresses only.
+        answer_live: Answers the requests of the dashboard; None for any other request. It asks ``auth`` itself.
     """
-    if settings.console is False or (settings.console is None and not is_local()):
+    if not has_console(settings, is_local):
         return
-    pages = ConsolePages(settings, partial(is_shown, settings, is_local))
-    yield BuiltInUrl(SEGMENT, pages.answer, needs_auth=False, has_children=True)
+    pages = ConsolePages(settings, partial(has_console, settings, is_local), answer_live)
+    yield BuiltInUrl(SEGMENT, pages.answer, ("GET", "HEAD", "POST"), needs_auth=False, has_children=True)
     if is_local():
         yield BuiltInUrl("", pages.answer_root, needs_auth=False)
 
 
-def is_shown(settings: Settings, is_local: Callable[[], bool]) -> bool:
+def has_console(settings: Settings, is_local: Callable[[], bool]) -> bool:
+    """Return whether a server shows the console."""
     return bool(settings.console) or (settings.console is None and is_local())

@@ -124,7 +124,8 @@ class FieldsAsKeys:
 class CallTools(FieldsAsKeys):
     """The functions that a dispatcher may call: ``_connection.call``."""
 
-    def __init__(self, server: ServerFacts, function: Callable[..., Any]) -> None:
+    def __init__(self, server: ServerFacts, function: Callable[..., Any], url: str) -> None:
+        self._url = url
         self._locks = server.locks
         self._log = server.log
         self._main = server.main
@@ -132,7 +133,7 @@ class CallTools(FieldsAsKeys):
 
     def lockThis(self) -> None:
         """Hold further calls of this dispatcher."""
-        self._locks.lock(self._key)
+        self._locks.lock(self._key, by=self._url)
 
     def unlockThis(self, exclusive: bool = False) -> None:
         """Release calls of this dispatcher; with ``exclusive``, even while the server is locked."""
@@ -144,7 +145,7 @@ class CallTools(FieldsAsKeys):
 
     def lock(self, dispatcher: Callable[..., Any] | None = None) -> None:
         """Hold further calls of a dispatcher, or of all dispatchers."""
-        self._locks.lock(self._locks.key_of(dispatcher))
+        self._locks.lock(self._locks.key_of(dispatcher), by=self._url)
 
     def unlock(self, dispatcher: Callable[..., Any] | None = None, exclusive: bool = False) -> None:
         """Release calls of a dispatcher, or of all dispatchers; as :meth:`Locks.unlock`."""
@@ -240,7 +241,7 @@ class Connection(FieldsAsKeys):
     @cached_property
     def call(self) -> CallTools:
         """The functions that a dispatcher may call."""
-        return CallTools(self._server, self.dispatcher)
+        return CallTools(self._server, self.dispatcher, f"{self.path}{self.dispatcherName}")
 
     @property
     def headersOut(self) -> dict[str, str]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import functools
 import math
+import threading
 import time
 import weakref
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,7 @@ from ..runtime.concurrency import make_condition
 from ..sansio_jsonrpc import JsonRpcError, JsonRpcException
 from .deadlines import deadline_exception, has_passed
 
-__all__ = ["CALL_NOT_RUN", "Locks", "ReplacedKeys", "lock_key", "optional_lock_key"]
+__all__ = ["CALL_NOT_RUN", "HeldLock", "HeldLocks", "Locks", "ReplacedKeys", "lock_key", "optional_lock_key"]
 
 CALL_NOT_RUN = -32003
 """Error code of a call that was accepted, but not run because the server or the backend stopped first."""
@@ -49,6 +50,38 @@ def optional_lock_key(function: Callable[..., Any] | None) -> Hashable | None:
     return None if function is None else lock_key(function)
 
 
+@dataclass(frozen=True, slots=True)
+class HeldLock:
+    """A lock that has not been released yet.
+
+    Attributes:
+        since_s: When it was taken, in seconds since 1970.
+        by: The dispatcher, the thread or the client that took it.
+    """
+
+    since_s: float
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeldLocks:
+    """The locks of a server at one moment.
+
+    Attributes:
+        server: The lock on the server; None without one.
+        deep: The deep lock; None without one.
+        dispatchers: The locks on dispatchers, by the keys that were asked for.
+        dispatcher_count: How many dispatchers are locked one by one.
+        waiting: The number of calls and requests that wait for a lock.
+    """
+
+    server: HeldLock | None
+    deep: HeldLock | None
+    dispatchers: dict[Hashable, HeldLock]
+    dispatcher_count: int
+    waiting: int
+
+
 class ServingPeriod:
     """The time from a start of the server to its stop. Held requests belong to one period, and end with it.
 
@@ -62,21 +95,6 @@ class ServingPeriod:
     def seconds_left(self) -> float:
         """Return how long a request may still be held, in seconds."""
         return max(0.0, self.ends_at - time.monotonic())
-
-
-@dataclass(frozen=True, slots=True)
-class HeldLocks:
-    """What is locked.
-
-    Attributes:
-        is_server_locked: Whether every dispatcher is locked.
-        is_deep_locked: Whether every request is held.
-        locked_dispatchers: How many dispatchers are locked one by one.
-    """
-
-    is_server_locked: bool
-    is_deep_locked: bool
-    locked_dispatchers: int
 
 
 class Locks:
@@ -93,11 +111,12 @@ class Locks:
     def __init__(self) -> None:
         self.engaged = False  # written under _changed, read without it
         self._changed = make_condition()
-        self._is_server_locked = False  # guarded by _changed
-        self._locked_keys: set[Hashable] = set()  # guarded by _changed
+        self._server_lock: HeldLock | None = None  # guarded by _changed
+        self._locked_keys: dict[Hashable, HeldLock] = {}  # guarded by _changed
         self._exclusive_keys: set[Hashable] = set()  # guarded by _changed
         self.closed = False  # written under _changed, read without it
-        self._is_deep_locked = False  # guarded by _changed
+        self._deep_lock: HeldLock | None = None  # guarded by _changed
+        self._waiting = 0  # guarded by _changed
         self._request_holds = 0  # guarded by _changed
         self._period = ServingPeriod()  # guarded by _changed
         self._replaced = ReplacedKeys()  # written under _changed
@@ -106,15 +125,20 @@ class Locks:
         """Return the key of a dispatcher; see :func:`optional_lock_key`."""
         return optional_lock_key(function)
 
-    def lock(self, key: Hashable | None = None) -> None:
-        """Hold a dispatcher, or every dispatcher. A lock on the server ends all exclusive permissions."""
+    def lock(self, key: Hashable | None = None, *, by: str = "") -> None:
+        """Hold a dispatcher, or every dispatcher. A lock on the server ends all exclusive permissions.
+
+        Args:
+            key: The dispatcher; None for the server.
+            by: Who takes the lock, for :meth:`held`; empty for the name of the thread.
+        """
         with self._changed:
             if key is None:
-                self._is_server_locked = True
+                self._server_lock = self._server_lock or new_lock(by)
                 self._exclusive_keys.clear()
             else:
                 key = self._replaced.current(key)
-                self._locked_keys.add(key)
+                self._locked_keys.setdefault(key, new_lock(by))
                 self._exclusive_keys.discard(key)
             self._update()
 
@@ -127,24 +151,24 @@ class Locks:
         """
         with self._changed:
             if key is None:
-                self._is_server_locked = False
+                self._server_lock = None
                 self._exclusive_keys.clear()
             else:
                 key = self._replaced.current(key)
-                self._locked_keys.discard(key)
-                self._exclusive_keys |= {key} if exclusive and self._is_server_locked else set()
+                self._locked_keys.pop(key, None)
+                self._exclusive_keys |= {key} if exclusive and self._server_lock else set()
             self._update()
 
     def deep_lock(self) -> None:
         """Hold every new request. Requests that are being processed continue."""
         with self._changed:
-            self._is_deep_locked = True
+            self._deep_lock = self._deep_lock or new_lock("")
             self._update()
 
     def deep_unlock(self) -> None:
         """End the deep lock."""
         with self._changed:
-            self._is_deep_locked = False
+            self._deep_lock = None
             self._update()
 
     def hold_requests(self) -> None:
@@ -168,10 +192,12 @@ class Locks:
         if not self._block_while(lambda: self.closed):
             raise ServiceUnavailable("the server has stopped")
 
-    def held(self) -> HeldLocks:
-        """Return what is locked now."""
+    def held(self, keys: Iterable[Hashable] = ()) -> HeldLocks:
+        """Return the locks that are held: on the server, and on the dispatchers with these keys."""
         with self._changed:
-            return HeldLocks(self._is_server_locked, self._is_deep_locked, len(self._locked_keys))
+            current = {key: self._replaced.current(key) for key in keys} if self._locked_keys else {}
+            dispatchers = {key: self._locked_keys[now] for key, now in current.items() if now in self._locked_keys}
+            return HeldLocks(self._server_lock, self._deep_lock, dispatchers, len(self._locked_keys), self._waiting)
 
     def is_locked(self, key: Hashable | None = None) -> bool:
         """Return whether a dispatcher, or the server, is locked."""
@@ -245,12 +271,16 @@ class Locks:
         """Block while ``is_held()``, and return True; return False if the period ends or the deadline passes first."""
         with self._changed:
             period = self._period
-            while is_held():
-                seconds_left = min(period.seconds_left(), deadline - time.monotonic())
-                if seconds_left <= 0:
-                    return False
-                self._changed.wait(None if seconds_left == math.inf else seconds_left)
-            return True
+            self._waiting += 1
+            try:
+                while is_held():
+                    seconds_left = min(period.seconds_left(), deadline - time.monotonic())
+                    if seconds_left <= 0:
+                        return False
+                    self._changed.wait(None if seconds_left == math.inf else seconds_left)
+                return True
+            finally:
+                self._waiting -= 1
 
     def replace_key(self, old: Callable[..., Any], new: Callable[..., Any]) -> None:
         """Replace a dispatcher by another. A lock on either holds both from now on, and so does an existing lock."""
@@ -259,22 +289,29 @@ class Locks:
         with self._changed:
             old_key = self._replaced.current(lock_key(old))
             self._replaced.add((old, lock_key(old)), (new, lock_key(new)))
-            for keys in (self._locked_keys, self._exclusive_keys):
-                if old_key in keys:
-                    keys.remove(old_key)
-                    keys.add(self._replaced.current(old_key))
+            new_key = self._replaced.current(old_key)
+            if (held := self._locked_keys.pop(old_key, None)) is not None:
+                self._locked_keys.setdefault(new_key, held)
+            if old_key in self._exclusive_keys:
+                self._exclusive_keys.remove(old_key)
+                self._exclusive_keys.add(new_key)
             self._update()
 
     def _is_locked(self, key: Hashable | None) -> bool:
         """Return whether a dispatcher, or the server, is locked; the caller holds ``_changed``."""
         key = self._replaced.current(key)
-        return key in self._locked_keys or (self._is_server_locked and key not in self._exclusive_keys)
+        return key in self._locked_keys or (self._server_lock is not None and key not in self._exclusive_keys)
 
     def _update(self) -> None:
         """Set the public attributes after a change, and wake all waiting threads; the caller holds ``_changed``."""
-        self.engaged = self._is_server_locked or bool(self._locked_keys)
-        self.closed = self._is_deep_locked or self._request_holds > 0
+        self.engaged = self._server_lock is not None or bool(self._locked_keys)
+        self.closed = self._deep_lock is not None or self._request_holds > 0
         self._changed.notify_all()
+
+
+def new_lock(by: str) -> HeldLock:
+    """Return a lock that is taken now, by the calling thread unless someone else is named."""
+    return HeldLock(time.time(), by or threading.current_thread().name)
 
 
 class ReplacedKeys:

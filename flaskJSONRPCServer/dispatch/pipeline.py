@@ -242,6 +242,15 @@ class Pipeline:
             self._authorise(auth, exchange, url.path, None)
         return url.answer(exchange, rest)
 
+    def authorise(self, exchange: Exchange, path: str, method: str | None) -> None:
+        """Ask ``auth``, if there is one, whether a client may do something on a path.
+
+        Raises:
+            Forbidden: It may not.
+        """
+        if self._auth is not None:
+            self._authorise(self._auth, exchange, path, method)
+
     def server_document(self, exchange: Exchange) -> Response:
         """Answer a GET of the document of the whole server.
 

@@ -230,12 +230,16 @@ class ExecBackends:
     @in_hub
     def report(self, *, in_ms: bool) -> dict[str, Any]:
         """Return the statistics of the running backends, merged into one dict."""
-        with self._changing:
-            running = self._running()
         merged: dict[str, Any] = {}
-        for backend in running:
+        for backend in self.running():
             merge(merged, backend.stats(in_ms))
         return merged
+
+    @in_hub
+    def running(self) -> list[RegisteredBackend]:
+        """Return the backends that are running."""
+        with self._changing:
+            return self._running()
 
     @in_hub
     def reports(self) -> dict[str, dict[str, Any]]:

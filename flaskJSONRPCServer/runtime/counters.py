@@ -115,6 +115,11 @@ class Calls(Histogram):
             total.add_durations(histogram)
         return total
 
+    def progress(self) -> int:
+        """Return a number that grows whenever a call begins or ends. That of a sum is the sum of those of its parts."""
+        failed_ns = sum(histogram.total_ns for histogram in self.failures.copy().values())
+        return self.started + self.failed + self.total_ns + failed_ns
+
     def done(self) -> int:
         """Return how many calls have ended."""
         return self.count() + sum(histogram.count() for histogram in self.failures.copy().values())

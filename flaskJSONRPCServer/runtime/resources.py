@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,16 +22,44 @@ except ImportError:  # Windows has no such limits
     resource = None  # type: ignore[assignment]
 
 __all__ = [
+    "ProcessUsage",
     "checked_limits",
     "count_descriptors",
     "count_memory",
     "descriptor_limit_kept",
     "free_descriptors",
     "is_near_descriptor_limit",
+    "measure_usage",
     "raise_descriptor_limit",
 ]
 
 _NEAR = 0.9  # of the limit; a guess. At the limit itself nothing can be opened, not even the files that a restart needs
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessUsage:
+    """What this process uses at one moment.
+
+    Attributes:
+        cpu_s: The processor time so far, in seconds.
+        memory_kb: The resident set, in kilobytes of 1024 bytes.
+        descriptors: The number of open descriptors; on Windows, of handles.
+        threads: The number of native threads.
+    """
+
+    cpu_s: float
+    memory_kb: int
+    descriptors: int
+    threads: int
+
+
+def measure_usage() -> ProcessUsage:
+    """Return what this process uses now."""
+    descriptors = count_descriptors(None)
+    with process_of(None) as process:
+        times = process.cpu_times()
+        memory_kb = process.memory_info().rss // 1024
+        return ProcessUsage(times.user + times.system, memory_kb, descriptors, process.num_threads())
 
 
 def checked_limits(limits: object) -> tuple[int, int] | None:

@@ -9,7 +9,7 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -282,6 +282,28 @@ class Stats:
                 self._reloads[False],
             )
 
+    def totals_after(self, before: ThreadCounters) -> ThreadCounters:
+        """Return the current sums of requests and calls, for a reader that comes often.
+
+        Histograms are added up only for methods with calls since the sums before; the others are taken from there. So
+        a thousand methods of which few are called cost little.
+
+        Args:
+            before: The sums that this method returned the last time; empty counters the first time.
+        """
+        total = ThreadCounters()
+        with self._lock:
+            every_thread = [self._ended_total, *self._counters]
+            changed = changed_urls(every_thread, before)
+            for counters in every_thread:
+                total.requests_done += counters.requests_done
+                total.requests_started += counters.requests_started
+                for url in changed & counters.calls.keys():
+                    total.calls_of(url).add(counters.calls[url])
+        for url in before.calls.keys() - changed:
+            total.calls[url] = before.calls[url]
+        return total
+
     def report(self, *, in_ms: bool) -> dict[str, Any]:
         """Return the statistics, with durations in milliseconds if ``in_ms``, else in seconds."""
         totals = self.totals()
@@ -348,6 +370,15 @@ class Stats:
                 return busy()
             finally:
                 self.awaiting_idle -= 1
+
+
+def changed_urls(every_thread: Iterable[ThreadCounters], before: ThreadCounters) -> set[str]:
+    """Return the URLs of the methods whose counts differ from earlier sums."""
+    sums: dict[str, int] = {}
+    for counters in every_thread:
+        for url, calls in counters.calls.copy().items():
+            sums[url] = sums.get(url, 0) + calls.progress()
+    return {url for url, total in sums.items() if url not in before.calls or total != before.calls[url].progress()}
 
 
 def calls_report(calls: Calls, factor: float) -> dict[str, float]:

@@ -189,9 +189,9 @@ def event_families(sources: MetricsSources) -> Iterator[Family]:
 def lock_families(locks: Locks) -> Iterator[Family]:
     """Return the metrics of locks."""
     held = locks.held()
-    yield gauge(f"{PREFIX}locked", "Whether all dispatchers are locked.", ({}, held.is_server_locked))
-    yield gauge(f"{PREFIX}deep_locked", "Whether all requests are held.", ({}, held.is_deep_locked))
-    yield gauge(f"{PREFIX}locked_dispatchers", "Dispatchers that are locked one by one.", ({}, held.locked_dispatchers))
+    yield gauge(f"{PREFIX}locked", "Whether all dispatchers are locked.", ({}, held.server is not None))
+    yield gauge(f"{PREFIX}deep_locked", "Whether all requests are held.", ({}, held.deep is not None))
+    yield gauge(f"{PREFIX}locked_dispatchers", "Dispatchers that are locked one by one.", ({}, held.dispatcher_count))
 
 
 def garbage_families(garbage: GarbageControl) -> Iterator[Family]:

@@ -7,8 +7,9 @@ import threading
 import pytest
 
 from flaskJSONRPCServer import flaskJSONRPCServer
-from flaskJSONRPCServer.dispatch.locks import Locks, ReplacedKeys, by_ids, lock_key, optional_lock_key
-from tests.helpers import call_wsgi, get, result_of
+from flaskJSONRPCServer.dispatch.locks import HeldLock, Locks, ReplacedKeys, by_ids, lock_key, optional_lock_key
+from flaskJSONRPCServer.sansio_jsonrpc import JsonRpcException
+from tests.helpers import call_wsgi, get, result_of, wait_until
 
 JOIN_S = 20
 
@@ -388,6 +389,78 @@ def test_dispatcher_that_deep_locks_does_not_hold_itself():
     assert not held.is_done()
     server._deepUnlock()
     assert held.join() is None
+
+
+def test_held_locks_are_told_with_their_time_and_holder(monkeypatch):
+    times_s = iter((10.0, 20.0, 30.0))
+    monkeypatch.setattr("flaskJSONRPCServer.dispatch.locks.time.time", lambda: next(times_s))
+    locks = Locks()
+    locks.lock("a", by="/api/rebuild")
+    locks.lock()
+    locks.deep_lock()
+    held = locks.held(["a", "b"])
+
+    assert held.dispatchers == {"a": HeldLock(10.0, "/api/rebuild")}
+    assert held.server == HeldLock(20.0, threading.current_thread().name)
+    assert held.deep == HeldLock(30.0, threading.current_thread().name)
+    assert held.waiting == 0
+
+
+def test_second_lock_on_the_same_does_not_change_its_holder(monkeypatch):
+    locks = Locks()
+    for by in ("first", "second"):
+        locks.lock("a", by=by)
+        locks.lock(by=by)
+    held = locks.held(["a"])
+
+    assert (held.dispatchers["a"].by, held.server.by) == ("first", "first")
+
+
+def test_released_locks_are_not_held():
+    locks = Locks()
+    locks.lock("a")
+    locks.lock()
+    locks.deep_lock()
+    locks.unlock("a")
+    locks.unlock()
+    locks.deep_unlock()
+    held = locks.held(["a"])
+
+    assert (held.server, held.deep, held.dispatchers) == (None, None, {})
+
+
+def test_lock_of_a_replaced_dispatcher_keeps_its_holder():
+    locks = Locks()
+    locks.lock(lock_key(one), by="me")
+    locks.replace_key(one, two)
+    held = locks.held([lock_key(one), lock_key(two)])
+
+    assert {lock.by for lock in held.dispatchers.values()} == {"me"}
+    assert len(held.dispatchers) == 2
+
+
+def test_waiting_threads_are_counted_until_they_leave():
+    locks = Locks()
+    locks.lock("a")
+    threads = [threading.Thread(target=locks.hold_call, args=("a",)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: locks.held().waiting == 3)
+    locks.unlock("a")
+    for thread in threads:
+        thread.join(JOIN_S)
+
+    assert locks.held().waiting == 0
+
+
+def test_wait_that_fails_is_not_counted_any_more():
+    locks = Locks()
+    locks.lock("a")
+    locks.end_period(0)
+    with pytest.raises(JsonRpcException):
+        locks.hold_call("a")
+
+    assert locks.held().waiting == 0
 
 
 def test_abandoned_wait_ends_when_it_is_woken():

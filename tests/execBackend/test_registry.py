@@ -64,6 +64,16 @@ def test_statistics_are_merged_without_replacing_those_of_the_server():
     assert stats["speedStats"] == {"theirs_max": 5, "theirs_average": 5, "own_max": 1}
 
 
+def test_backends_are_running_between_start_and_stop():
+    server = flaskJSONRPCServer(None, log=False, dispatcherBackend="threaded")
+    backends = server._engine.exec_backends
+    assert backends.running() == []
+    backends.start()
+    assert [backend._id for backend in backends.running()] == ["threaded"]
+    backends.stop()
+    assert backends.running() == []
+
+
 def test_two_backends_with_one_id_are_refused():
     server = flaskJSONRPCServer(None, log=False, dispatcherBackend=OwnBackend())
     with pytest.raises(SettingsError, match="another exec backend has the _id 'own' already"):

@@ -30,6 +30,7 @@ SUITES = {
         "tests/test_server.py",
         "tests/test_statistics.py",
         "tests/test_wsgi.py",
+        "tests/console/test_dashboard.py",
     ],
 }
 

@@ -239,3 +239,12 @@ def test_peak_on_other_systems(platform, pid, peak_wset_bytes, peak, monkeypatch
     monkeypatch.setattr(resources.sys, "platform", platform)
 
     assert resources.peak_memory_kb(os.getpid() if pid is None else pid, peak_wset_bytes) == peak
+
+
+def test_usage_of_this_process_is_that_of_the_single_counts():
+    usage = resources.measure_usage()
+
+    assert usage.memory_kb == pytest.approx(resources.count_memory(None)["now"], rel=0.2)
+    assert usage.descriptors == pytest.approx(resources.count_descriptors(None), abs=2)
+    assert usage.threads >= 1
+    assert 0 < usage.cpu_s <= resources.measure_usage().cpu_s

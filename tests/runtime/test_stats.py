@@ -8,6 +8,7 @@ import time
 import pytest
 
 from flaskJSONRPCServer import flaskJSONRPCServer
+from flaskJSONRPCServer.runtime.counters import ThreadCounters
 from flaskJSONRPCServer.runtime.stats import Stats
 from tests.helpers import call_wsgi, post, rpc
 
@@ -392,3 +393,38 @@ def test_progress_changes_when_a_request_or_a_call_begins_or_ends():
     seen.append(stats.progress())
 
     assert len(set(seen)) == len(seen)
+
+
+def counted(totals):
+    return {url: (calls.started, calls.failed, calls.buckets) for url, calls in totals.calls.items()}
+
+
+def test_sums_after_earlier_ones_equal_the_sums_of_all():
+    stats = Stats()
+    before = ThreadCounters()
+    for number in range(20):
+        calls = stats.thread_counters().calls_of(f"/api/{number % 3}")
+        calls.started += 1
+        calls.failed += number % 2
+        calls.end(number * 1000)
+        stats.thread_counters().requests_started += 1
+        thread = threading.Thread(target=lambda: stats.thread_counters().calls_of("/api/0").end(5000))
+        thread.start()
+        thread.join()  # its counters are folded into the total of ended threads
+        before = stats.totals_after(before)
+        assert counted(before) == counted(stats.totals())
+
+    assert before.requests_started == 20
+
+
+def test_sums_of_methods_without_new_calls_are_not_added_up_again():
+    stats = Stats()
+    for url in ("/api/busy", "/api/idle"):
+        stats.thread_counters().calls_of(url).started += 1
+    before = stats.totals_after(ThreadCounters())
+    stats.thread_counters().calls_of("/api/busy").end(1)
+    after = stats.totals_after(before)
+
+    assert after.calls["/api/idle"] is before.calls["/api/idle"]
+    assert after.calls["/api/busy"] is not before.calls["/api/busy"]
+    assert before.calls["/api/busy"].done() == 0

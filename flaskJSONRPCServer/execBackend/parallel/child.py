@@ -232,9 +232,9 @@ class ChildLocks(Locks):
             raise ServerStateError(f"{function!r} has no name by which the server's process could find it; {REMEDY}")
         return key
 
-    def lock(self, key: Hashable | None = None) -> None:
+    def lock(self, key: Hashable | None = None, *, by: str = "") -> None:
         """As :meth:`Locks.lock`."""
-        self._ask("lock", {"dispatcher": key})
+        self._ask("lock", {"dispatcher": key, "by": by})
 
     def unlock(self, key: Hashable | None = None, *, exclusive: bool = False) -> None:
         """As :meth:`Locks.unlock`."""

@@ -42,7 +42,7 @@ class ParentMethods:
             "deepLock": lambda params, _: server._deepLock(),
             "deepUnlock": lambda params, _: server._deepUnlock(),
             "isLocked": self._is_locked,
-            "lock": lambda params, _: self._locks.lock(self._key(params)),
+            "lock": lambda params, _: self._locks.lock(self._key(params), by=params.get("by") or "a child process"),
             "log": self._write,
             "speedStatsAdd": lambda params, _: server._speedStatsAdd(params["names"], params["durations"]),
             "stats": lambda params, _: server.stats(params["inMS"]),

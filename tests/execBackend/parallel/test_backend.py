@@ -12,6 +12,7 @@ import threading
 import pytest
 
 from flaskJSONRPCServer import MissingExtraError, ServerStateError, SettingsError, UnsupportedError, flaskJSONRPCServer
+from flaskJSONRPCServer.dispatch.locks import lock_key
 from flaskJSONRPCServer.execBackend import ParallelBackend, execBackendMap
 from tests.execBackend.parallel import dispatchers
 from tests.execBackend.parallel.pools import (
@@ -100,6 +101,8 @@ def test_dispatcher_may_lock_itself_and_ask_the_server(shared):
     server, application = shared
     assert result_of(application, "lock_itself") is True
     assert server.wait(dispatchers.lock_itself, returnStatus=True) is True
+    (lock,) = server._engine.locks.held([lock_key(dispatchers.lock_itself)]).dispatchers.values()
+    assert lock.by == "/api/lock_itself"
     server.unlock(dispatchers.lock_itself)
     assert result_of(application, "counted") == server.stats()["dispatcherCount"]
 
