@@ -62,6 +62,15 @@ def is_forked_from_parent() -> bool:
         return False
 
 
+def folder_name() -> str:
+    """Return the name of the folder of this user, and of its namespace of processes.
+
+    Containers may share the memory, but not the ids of processes: each would take the workers of the other for ended.
+    The first process of the namespace tells them apart; its identity can be read also without privileges.
+    """
+    return f"flaskJSONRPCServer-{os.geteuid()}-{process_identity(1)}"
+
+
 def base_folder() -> Path:
     """Return the folder of this user, and make it if there is none.
 
@@ -69,7 +78,7 @@ def base_folder() -> Path:
         UnsafeFolderError: Another user owns it, or can write to it.
     """
     parent = _MEMORY if os.access(_MEMORY, os.W_OK) else Path(tempfile.gettempdir())
-    folder = parent / f"flaskJSONRPCServer-{os.geteuid()}"
+    folder = parent / folder_name()
     with contextlib.suppress(FileExistsError):
         folder.mkdir(mode=0o700)
     found = folder.lstat()

@@ -45,7 +45,7 @@ def memory(monkeypatch):
     """The folder of this user, in a folder whose path is short: that of a Unix socket has a limit."""
     with tempfile.TemporaryDirectory(prefix="m") as folder:
         monkeypatch.setattr(group_files, "_MEMORY", Path(folder))
-        yield Path(folder) / f"flaskJSONRPCServer-{os.geteuid()}"
+        yield Path(folder) / group_files.folder_name()
 
 
 def counted(count):
