@@ -243,7 +243,7 @@ class CallSession:
             self._failed_notifications.append(task_id)
             self._count(failed=True)
         if status == states.REVOKED:  # it has expired in the queue
-            self._context.lose_expired(url)
+            self._context.lose(url)
         else:
             self._context.log.write(WARNING, f"notification {url} failed: it was ended in its worker")
 
