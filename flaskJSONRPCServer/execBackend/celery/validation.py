@@ -21,7 +21,7 @@ _CALL: Final[dict[str, tuple[type, ...]]] = {
     "fingerprint": (str,),
 }
 
-_OPTIONAL: Final[dict[str, tuple[type, ...]]] = {"remaining": (int, float)}
+_OPTIONAL: Final[dict[str, tuple[type, ...]]] = {"remaining": (int, float), "expiresAt": (int, float)}
 
 
 def envelope_misfit(message: Any) -> str | None:
