@@ -12,6 +12,7 @@ from flaskJSONRPCServer.execBackend.celery.broker import BrokerClient
 from flaskJSONRPCServer.execBackend.celery.deliveries import NOT_KILLED, Deliveries
 from flaskJSONRPCServer.execBackend.celery.internals import close_producers
 from flaskJSONRPCServer.execBackend.celery.tasks import WorkerTasks
+from flaskJSONRPCServer.runtime.logs import ServerLog
 from tests.execBackend.celery.processes import files, new_queue, worker_running
 from tests.execBackend.celery.servers import server_for
 from tests.helpers import call, result_of, wait_until
@@ -72,6 +73,12 @@ def test_call_that_the_server_has_given_up_does_not_begin_whatever_the_clock_of_
     assert client.give_up("begun") == "abandoned"  # the pool of that worker is not known to be prefork
     client.close()
     close_producers(tasks._deliveries._producers._pool[1])
+
+
+def test_rabbitmq_does_not_know_whether_a_call_has_begun():
+    options = CeleryBackend("amqp://nowhere").options
+
+    assert BrokerClient(make_app("test", options), options, ServerLog("test", 0), repr).give_up("any") == "abandoned"
 
 
 def test_tries_are_counted_from_the_second_one(deliveries, broker):
