@@ -119,7 +119,9 @@ class Engine:
         self.garbage = GarbageControl(self.stats.served, settings)
         self.locks = Locks()
         self.lifetime = Lifetime()
-        self.event_loop = EventLoopThread(f"{self.name}-event-loop", self.log)
+        self.event_loop = EventLoopThread(
+            f"{self.name}-event-loop", self.log, self.stats, lambda: settings.max_abandoned_calls
+        )
         coroutines = Coroutines(self.event_loop, self.stats)
         self.registrar = Registrar(settings, self._format_path, self._has_own_json_forms, coroutines.caller_of)
         # Servers without a name share their counters: they are taken for processes of the same program.

@@ -199,10 +199,10 @@ class Lifecycle:
     def _stop_serving(self, timeout_s: float, allowed_requests: int) -> None:
         deadline = latest = time.monotonic() + timeout_s
         # Calls that a lock or an exec backend still has then get their answers within the timeout too.
-        answers_from_s = timeout_s - min(_ANSWER_S, timeout_s / 10)
+        answers_from_s = timeout_s - min(_ANSWER_S, timeout_s / 5)
         self._engine.locks.end_period(answers_from_s)
         try:
-            with self._backend_calls_ended(answers_from_s, allowed_requests):
+            with self._backend_calls_ended(answers_from_s, timeout_s, allowed_requests):
                 if allowed_requests:
                     self._engine.stats.wait_idle(timeout_s, allowed_requests)
                     self._engine.locks.end_period(0)
@@ -226,10 +226,10 @@ class Lifecycle:
             self._engine.event_loop.stop(max(0.0, deadline - time.monotonic()))
 
     @contextmanager
-    def _backend_calls_ended(self, in_s: float, allowed_requests: int) -> Iterator[None]:
+    def _backend_calls_ended(self, in_s: float, timeout_s: float, allowed_requests: int) -> Iterator[None]:
         """Stop the exec backends and cancel coroutines after a time, unless the block ends before.
 
-        Their answers need open connections.
+        Their answers need open connections, until the timeout. So coroutines that go on all the same are given up.
         """
         is_over = make_event()
 
@@ -237,6 +237,8 @@ class Lifecycle:
             if not is_over.wait(in_s):
                 self._engine.event_loop.cancel_calls()
                 self._facade._stopExecBackends(0, allowed_requests)
+                is_over.wait((timeout_s - in_s) / 2)
+                self._engine.event_loop.fail_calls()
 
         thread = start_thread(end_calls, name=f"{self._engine.name}-stop")
         try:

@@ -459,7 +459,6 @@ class flaskJSONRPCServer(DocumentedHelpers):
         return self._engine.check_examples()
 
     @in_parent_only
-    @in_parent_only
     def addReadinessCheck(self, check: _F, name: str | None = None) -> _F:
         """Let ``/readyz`` answer 503 while a check fails: because of a database that is gone, or a cache that is cold.
 
@@ -480,6 +479,7 @@ class flaskJSONRPCServer(DocumentedHelpers):
         self._engine.add_readiness_check(check, name)
         return check
 
+    @in_parent_only
     def use(self, middleware: _Middleware, path: str | None = None) -> _Middleware:
         """Run calls through a middleware; also a decorator.
 

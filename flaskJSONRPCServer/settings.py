@@ -322,8 +322,8 @@ class Settings:
     )
     """How long a call may take, in seconds from the arrival of its request."""
     max_abandoned_calls: int = count(64)
-    """The most calls on each pool of threads that may still run after their deadlines. Guessed: a thread costs some
-    kilobytes and perhaps a connection to a database."""
+    """How many calls may still run after their deadlines before a pool of threads begins no more calls with a timeout.
+    Guessed: a thread costs some kilobytes and perhaps a connection to a database."""
 
     backlog: int = count(10_000, most=2**31 - 1)
     read_timeout_s: float = duration(30, "seconds")

@@ -63,10 +63,16 @@ class ConsolePages:
         if live is not None:
             return live
         if exchange.method == "POST":
-            raise NotFound("the console has no such action")
+            return self._post_refused()
         if not rest:  # the URLs in the page are relative to the folder
             return self._redirect(f"{SEGMENT}/")
         return self._file_response(self._find(rest[1:]), exchange)
+
+    @staticmethod
+    def _post_refused() -> Response:
+        response = text_response("405 Method Not Allowed", "files of the console are only read")
+        response.headers.append(("Allow", "GET, HEAD"))
+        return response
 
     def answer_root(self, exchange: Exchange, _: str) -> Response:
         """Lead to the console from the root of the server."""

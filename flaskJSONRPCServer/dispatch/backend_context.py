@@ -42,14 +42,15 @@ class BackendContext:
     stats: Stats
     get_codec: Callable[[], Codec]
 
-    def lose_expired(self, url: str) -> None:
-        """Count and log a notification whose deadline passed before it began.
+    def lose(self, url: str, why: str = "Deadline exceeded") -> None:
+        """Count and log a notification that will not begin.
 
         Args:
             url: The path and the name of its dispatcher.
+            why: The reason; by default, its deadline has passed.
         """
         self.stats.count_lost(1)
-        self.log.write(WARNING, f"notification {url} is lost: Deadline exceeded")
+        self.log.write(WARNING, f"notification {url} is lost: {why}")
 
     @property
     def name(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,16 +10,13 @@ from typing import Any
 from ..contract.layers import attribute_of, choices_of, layers_of
 from ..runtime.event_loop import EventLoopEndedError, EventLoopThread, LoopCall
 from ..runtime.stats import Stats
-from .deadlines import current_deadline, deadline_exception, remaining_s
+from .deadlines import Work, current_deadline, deadline_exception, has_passed, remaining_s
 from .remote import WORKER_LOST
 from .submission import server_exception
 
 __all__ = ["CoroutineCaller", "Coroutines", "is_asynchronous"]
 
 Function = Callable[..., Any]
-
-# How long a coroutine may take to end after its cancellation, for its call to count as cancelled; guessed.
-_CANCEL_S = 0.015
 
 
 class Coroutines:
@@ -67,20 +65,44 @@ class CoroutineCaller:
         """
         try:
             call, deadline = self.begin(*args, **kwargs), current_deadline()
-            if deadline is not None and not call.wait(remaining_s(deadline)):
-                call.cancel()
-                raise deadline_exception("cancelled" if call.wait(_CANCEL_S) else "abandoned")
-            return call.result()
+            if deadline is None or call.wait(remaining_s(deadline)):
+                return call.result()
+            raise deadline_exception(leave(call))
         except EventLoopEndedError as exc:
             raise server_exception(WORKER_LOST, "The server has stopped in the call") from exc
+
+    @property
+    def may_abandon(self) -> bool:
+        """Whether the threads of the loop could leave another function behind, and others take its place."""
+        return self._event_loop.may_abandon
 
     def begin(self, *args: Any, **kwargs: Any) -> LoopCall:
         """Call the function in the context of a call, and return the coroutine that runs on the loop."""
         awaitable = self._function(*args, **kwargs)
         if not inspect.isawaitable(awaitable):  # a decorator has run the coroutine
+            if has_passed(current_deadline()):
+                raise deadline_exception("abandoned")
             return LoopCall.finished(awaitable)
         self._stats.mark_waiting()
         return self._event_loop.submit(awaitable)
+
+
+def leave(call: LoopCall) -> Work:
+    """End the coroutine of a call at its deadline, and return what has happened to its work.
+
+    If the coroutine goes on after its cancellation, this waits for it, in the thread that the backend then abandons: so
+    the call counts until the coroutine ends, as that of a function which goes on in its thread.
+
+    Raises:
+        BaseException: The coroutine ended with another exception. No client hears of it, but the log.
+    """
+    from asyncio import CancelledError
+
+    if not call.leave():
+        return "not started"
+    with contextlib.suppress(CancelledError):
+        call.result()
+    return "cancelled"
 
 
 def is_asynchronous(function: Function) -> bool:

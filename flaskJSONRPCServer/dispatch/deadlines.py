@@ -7,7 +7,7 @@ travel the remaining seconds.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Final, Literal
@@ -24,6 +24,8 @@ __all__ = [
     "has_passed",
     "remaining_s",
     "within_deadline",
+    "work_in",
+    "work_of",
 ]
 
 CALL_TIMED_OUT: Final = -32006
@@ -33,7 +35,7 @@ Work = Literal["not started", "killed", "cancelled", "abandoned"]
 """What happened to the work of a call whose deadline has passed.
 
 ``not started``: it was not run, and will not be. ``killed``: its process was killed. ``cancelled``: an exception was
-raised inside it, and it has ended. ``abandoned``: its thread cannot be ended and may still run; the result is dropped.
+raised inside it, and it has ended. ``abandoned``: nothing ends it, and it may still run; the result is dropped.
 """
 
 
@@ -73,6 +75,27 @@ def remaining_s(deadline: float) -> float:
 def has_passed(deadline: float | None) -> bool:
     """Return whether there is a deadline, and it has passed."""
     return deadline is not None and time.monotonic() >= deadline
+
+
+def work_of(answer: object) -> str | None:
+    """Return what happened to the work of a call, if its answer is the error of a deadline; None for any other answer.
+
+    Args:
+        answer: ``(status, params, result)``, or what an exec backend of the user's has returned instead.
+    """
+    match answer:
+        case [False, _, (JsonRpcError() | JsonRpcException()) as error]:
+            return work_in(error)
+    return None
+
+
+def work_in(error: JsonRpcError | JsonRpcException) -> str | None:
+    """Return what happened to the work of a call, from the error of its deadline; None for any other error."""
+    try:
+        is_late = error.code == CALL_TIMED_OUT and isinstance(error.data, Mapping)
+        return error.data.get("work") if is_late else None
+    except Exception:  # noqa: BLE001  a class of the user's may have properties that raise
+        return None
 
 
 def deadline_error(work: Work) -> JsonRpcError:

@@ -21,7 +21,7 @@ from ..runtime.logs import DEBUG, ERROR, WARNING, ServerLog
 from ..runtime.stats import Stats
 from ..sansio_jsonrpc import JsonRpcException, JsonRpcInternalError, JsonRpcInvalidParamsError, JsonRpcRequest
 from .connection import ServerFacts
-from .deadlines import has_passed
+from .deadlines import has_passed, work_in
 from .exchange import Exchange
 from .http_errors import error_of_http
 from .routes import Route
@@ -101,6 +101,8 @@ class Invoker:
             return context.run(call_with, route.target, args, kwargs)
         except BaseException as exc:  # noqa: BLE001  of any kind: only this call has failed
             calls.failed += 1
+            if call.is_notification and isinstance(exc, JsonRpcException) and work_in(exc) == "not started":
+                self._lose(route, exc.message)
             code = None
             try:
                 self.raise_error_of(exc, f"dispatcher {route.url} raised", route, exchange)
@@ -118,9 +120,12 @@ class Invoker:
             self._locks.hold_call(route.lock_key, exchange.deadline)
         except JsonRpcException as exc:
             if call.is_notification:
-                self._stats.count_lost(1)
-                self._log.write(WARNING, f"notification {route.path}{route.name} is lost:", exc.message)
+                self._lose(route, exc.message)
             raise
+
+    def _lose(self, route: Route, why: str) -> None:
+        self._stats.count_lost(1)
+        self._log.write(WARNING, f"notification {route.url} is lost:", why)
 
     def raise_error_of(self, exc: BaseException, event: str, route: Route, exchange: Exchange) -> None:
         """Raise the error that an exception in a call means to the client; log the exception if it is unexpected.

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from ..dispatch.backend_context import BackendContext
+from ..dispatch.deadlines import Work, work_of
 from ..dispatch.exec_backend import CallAnswer, ExecBackend
 from ..dispatch.facade import ServerFacade
 from ..dispatch.routes import Backends
@@ -20,7 +21,7 @@ __all__ = ["DeadlineBackend", "TimedBackend", "with_timeout"]
 
 # How long after a deadline a backend that knows it, such as celery, may take to say what happens to the work. Guessed;
 # an answer may be 50 ms late.
-_GRACE_S = 0.02
+_GRACE_S = 0.03
 
 
 class DeadlineBackend(ThreadedBackend):
@@ -40,8 +41,13 @@ class DeadlineBackend(ThreadedBackend):
         """
         self._begin(context, sys.maxsize, 0)
 
-    def run_until(self, deadline: float, function: Callable[[], Any]) -> TimedCall:
+    def run_until(self, deadline: float, function: Callable[[], Any], expired_work: Work = "not started") -> TimedCall:
         """Run a function in another thread. The answer of the returned call has its result.
+
+        Args:
+            deadline: The deadline.
+            function: The function.
+            expired_work: What has happened to the work if the deadline passes before the function begins.
 
         Raises:
             JsonRpcException: -32002: too many threads were left behind.
@@ -49,8 +55,14 @@ class DeadlineBackend(ThreadedBackend):
         pool, context = self._pool, self._context
         if pool is None or context is None:
             raise server_exception(BACKEND_REFUSED, f"exec backend {self._id!r} has stopped")
+
+        def run() -> CallAnswer:
+            result = function()
+            # The backend itself may know what has happened to the work of a late call.
+            return (True, {}, result) if work_of(result) is None else result
+
         call = TimedCall(
-            lambda: (True, {}, function()),
+            run,
             is_notification=False,
             deadline=deadline,
             pool=pool,
@@ -58,6 +70,7 @@ class DeadlineBackend(ThreadedBackend):
             on_lost=lambda: None,
             can_cancel=False,
             grace_s=_GRACE_S,
+            expired_work=expired_work,
         )
         if not (pool.may_abandon and pool.submit(call)):
             raise server_exception(BACKEND_REFUSED, self._too_many_abandoned(context))
@@ -100,7 +113,8 @@ class TimedBackend:
         if not status or dataIn.get("notify"):
             return status, info, None
         # Begun here: the thread that calls check() may be late, after other calls of its batch.
-        return True, info, self._run_until(deadline, functools.partial(self._backend.check, uniqueId, ticket))
+        check = functools.partial(self._backend.check, uniqueId, ticket)
+        return True, info, self._run_until(deadline, check, "abandoned")
 
     def check(self, uniqueId: str, ticket: Any) -> CallAnswer:
         """Wait for the answer of a call, until its deadline.
@@ -123,9 +137,9 @@ class TimedBackend:
         """Return the statistics of the other backend."""
         return self._backend.stats(inMS)
 
-    def _run_until(self, deadline: float, function: Callable[[], Any]) -> TimedCall:
+    def _run_until(self, deadline: float, function: Callable[[], Any], expired_work: Work = "not started") -> TimedCall:
         self._threads.ensure_started()
-        return cast("DeadlineBackend", self._threads.backend).run_until(deadline, function)
+        return cast("DeadlineBackend", self._threads.backend).run_until(deadline, function, expired_work)
 
 
 def result_of(call: TimedCall) -> Any:

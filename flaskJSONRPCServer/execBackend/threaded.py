@@ -7,11 +7,11 @@ from typing import Any, cast
 
 from ..dispatch.backend_context import BackendContext
 from ..dispatch.coroutines import CoroutineCaller
-from ..dispatch.deadlines import Work, deadline_error, has_passed, remaining_s
+from ..dispatch.deadlines import Work, deadline_error, has_passed, remaining_s, work_of
 from ..dispatch.exec_backend import CallAnswer
 from ..dispatch.facade import ServerFacade
 from ..dispatch.remote import WORKER_LOST
-from ..dispatch.routes import Route
+from ..dispatch.submission import BACKEND_REFUSED
 from ..runtime.abandoning_pool import AbandoningPool
 from ..runtime.concurrency import current_greenlet, make_event, start_native_thread, start_thread, throw_into
 from ..runtime.counters import ThreadCounters
@@ -61,7 +61,10 @@ class ThreadedCall:
                 raise
             self._answer = False, {}, exc
         finally:
-            self._done.set()
+            self._end()
+
+    def _end(self) -> None:
+        self._done.set()
 
     def drop(self) -> None:
         """Answer the call with the error that it was not run."""
@@ -85,7 +88,10 @@ class TimedCall(ThreadedCall):
         stats: Counts it.
         on_lost: Called if it is a notification, and expires before it begins.
         can_cancel: Whether its greenlet may be ended at the deadline.
-        grace_s: How long after its deadline it may still answer itself, in seconds; None for hardly any time.
+        grace_s: How long after its deadline it may still say what has happened to its work, in seconds; None for hardly
+            any time.
+        late_work: What has happened to its work if it ends in that time, and does not say it.
+        expired_work: What has happened to its work if its deadline passes while it waits for a thread.
 
     Attributes:
         counters: The counters of the thread that runs it; None before it has begun.
@@ -102,6 +108,8 @@ class TimedCall(ThreadedCall):
         on_lost: Callable[[], object],
         can_cancel: bool = True,
         grace_s: float | None = None,
+        late_work: Work = "abandoned",
+        expired_work: Work = "not started",
     ) -> None:
         super().__init__(run, is_notification=is_notification)
         self.counters: ThreadCounters | None = None
@@ -111,6 +119,8 @@ class TimedCall(ThreadedCall):
         self._on_lost = on_lost
         self._can_cancel = can_cancel
         self._grace_s = _GRACE_S if grace_s is None else grace_s
+        self._late_work = late_work
+        self._expired_work = expired_work
         self._greenlet: Any = None
 
     def run(self) -> None:
@@ -124,26 +134,40 @@ class TimedCall(ThreadedCall):
 
     def wait(self) -> CallAnswer:
         """Wait for the answer until the deadline, and return it, or the error that says how far the call has come."""
-        if self._done.wait(remaining_s(self._deadline)):
-            return self._answer
-        if self._pool.withdraw(self):
-            self._expire()
-            return self._answer
-        is_cancelled = self._cancel()
-        # Not so long for each: the thread may wait for a whole batch, and be late itself.
-        if self._done.wait(max(_LEAST_S, remaining_s(self._deadline + (_CANCEL_S if is_cancelled else self._grace_s)))):
-            return late_answer("cancelled") if is_cancelled and not self._answer[0] else self._answer
-        return late_answer("abandoned") if self._pool.abandon(self) else self._answer
+        if not self._done.wait(remaining_s(self._deadline)):
+            if self._pool.withdraw(self):
+                self._expire()
+            elif not self._has_ended_late() and self._pool.abandon(self):
+                return late_answer("abandoned")
+        if work_of(self._answer) == "abandoned":  # it has ended just now; it counts all the same
+            self._stats.abandon(self)
+            self._stats.end_abandoned(self)
+        return self._answer
 
-    def _cancel(self) -> bool:
-        """Raise an exception in the greenlet that runs the call; return False if it runs in a native thread."""
-        if self._greenlet is None:
-            return False
-        throw_into(self._greenlet, lambda: not self._done.is_set())
-        return True
+    def _has_ended_late(self) -> bool:
+        """Cancel the call if that is possible, and wait a moment for its end; return whether it has ended."""
+        grace_s = self._grace_s
+        if self._greenlet is not None:
+            throw_into(self._greenlet, self._may_cancel)
+            grace_s = _CANCEL_S
+        # Not so long for each: the thread may wait for a whole batch, and be late itself.
+        return self._done.wait(max(_LEAST_S, remaining_s(self._deadline + grace_s)))
+
+    def _may_cancel(self) -> bool:
+        """Return whether the call still runs; an exception is raised in it then."""
+        if not self._done.is_set():
+            self._late_work = "cancelled"
+        return not self._done.is_set()
+
+    def _end(self) -> None:
+        try:
+            if has_passed(self._deadline) and work_of(self._answer) is None:
+                self._answer = late_answer(self._late_work)  # in place of a result that comes too late
+        finally:
+            super()._end()
 
     def _expire(self) -> None:
-        self._answer = late_answer("not started")
+        self._answer = late_answer(self._expired_work)
         if self.is_notification:
             self._on_lost()
         self._done.set()
@@ -206,11 +230,15 @@ class ThreadedBackend(PreparedBackend):
             return False, f"exec backend {self._id!r} has stopped", None
 
         def run() -> CallAnswer:
-            return context.call_dispatcher(uniqueId, path, dataIn, request, isJSONP)
+            if (why := self._refusal(pool, context, path, dataIn)) is None:
+                return context.call_dispatcher(uniqueId, path, dataIn, request, isJSONP)
+            if dataIn.get("notify"):
+                context.lose(path + dataIn["method"], why)
+            return False, {}, JsonRpcError(BACKEND_REFUSED, why)
 
+        if (why := self._refusal(pool, context, path, dataIn)) is not None:
+            return False, why, None
         call = self._make_call(pool, context, self._in_context(run), path, dataIn)
-        if call is None:
-            return False, self._too_many_abandoned(context), None
         if pool.submit(call):
             return True, None, call
         return False, f"Server busy: exec backend {self._id!r} has {self._queue} calls waiting already", None
@@ -222,24 +250,34 @@ class ThreadedBackend(PreparedBackend):
         run: Callable[[], CallAnswer],
         path: str,
         data: Mapping[str, Any],
-    ) -> ThreadedCall | None:
-        """Return a call; None if it has a deadline, and too many threads were left behind at theirs."""
+    ) -> ThreadedCall:
         is_notification, deadline = bool(data.get("notify")), data.get("deadline")
         if deadline is None:
             return ThreadedCall(run, is_notification=is_notification)
-        if not pool.may_abandon:
-            return None
-        cancels_itself = is_coroutine(context.router.table.find(path, data["method"]))
+        is_coroutine = coroutine_caller(context, path, data) is not None
         return TimedCall(
             run,
             is_notification=is_notification,
             deadline=deadline,
             pool=pool,
             stats=context.stats,
-            on_lost=lambda: context.lose_expired(path + data["method"]),
-            can_cancel=not cancels_itself,
-            grace_s=_CANCEL_S if cancels_itself else None,
+            on_lost=lambda: context.lose(path + data["method"]),
+            can_cancel=not is_coroutine,  # its caller cancels it
+            grace_s=_CANCEL_S if is_coroutine else None,
+            late_work="cancelled" if is_coroutine else "abandoned",
         )
+
+    def _refusal(self, pool: AbandoningPool, context: BackendContext, path: str, data: Mapping[str, Any]) -> str | None:
+        """Return why a call with a deadline must not begin: too many were left behind at theirs. None if it may."""
+        if data.get("deadline") is None:
+            return None
+        if not pool.may_abandon:
+            return self._too_many_abandoned(context)
+        caller = coroutine_caller(context, path, data)
+        if caller is None or caller.may_abandon:
+            return None
+        limit = context.settings.max_abandoned_calls
+        return f"Server busy: {limit} functions in threads of coroutines still run after the deadlines of their calls"
 
     def _too_many_abandoned(self, context: BackendContext) -> str:
         limit = context.settings.max_abandoned_calls
@@ -276,9 +314,11 @@ class ThreadedNativeBackend(ThreadedBackend):
     _start_thread = staticmethod(start_native_thread)
 
 
-def is_coroutine(route: Route | None) -> bool:
-    """Return whether a call of a route awaits a coroutine, which its caller cancels at the deadline."""
-    return route is not None and isinstance(route.caller, CoroutineCaller)
+def coroutine_caller(context: BackendContext, path: str, data: Mapping[str, Any]) -> CoroutineCaller | None:
+    """Return the caller of a call's coroutine; None for a plain function."""
+    route = context.router.table.find(path, data["method"])
+    caller = None if route is None else route.caller
+    return caller if isinstance(caller, CoroutineCaller) else None
 
 
 def late_answer(work: Work) -> CallAnswer:

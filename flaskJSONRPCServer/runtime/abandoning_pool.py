@@ -26,12 +26,13 @@ class AbandoningPool(ThreadPool):
     """A pool that can abandon tasks: Python cannot end a thread from outside.
 
     An abandoned task no longer counts towards the bound of the pool, and a stop does not wait for it. Its thread
-    returns to the pool when the task has ended. So there are at most ``max_threads + max_abandoned`` threads.
+    returns to the pool when the task has ended. If no task that may be abandoned begins unless :attr:`may_abandon`, at
+    most ``max_threads + max_abandoned`` tasks are abandoned at once: all that ran when the limit was reached.
 
     Args:
         max_threads, max_waiting, name, start: As with :class:`~.thread_pool.ThreadPool`.
         stats: Counts the abandoned calls.
-        max_abandoned: The most abandoned tasks whose places others take.
+        max_abandoned: From how many abandoned tasks on no other task should begin that may be abandoned.
     """
 
     def __init__(
@@ -47,29 +48,25 @@ class AbandoningPool(ThreadPool):
         super().__init__(max_threads, max_waiting, name, start)
         self._stats = stats
         self._max_abandoned = max_abandoned
-        self._abandoned: set[Task] = set()  # guarded by _lock; those that are in _unfinished too kept their places
+        self._abandoned: set[Task] = set()  # guarded by _lock
 
     @property
     def may_abandon(self) -> bool:
-        """Whether another task could be abandoned and give up its place."""
+        """Whether a task may begin that may be abandoned."""
         return len(self._abandoned) < self._max_abandoned
 
     def abandon(self, task: AbandonableTask) -> bool:
-        """Stop counting a running task, and let another thread take its place; return False if it has ended.
-
-        Beyond ``max_abandoned``, it keeps its place: the pool runs fewer tasks at once until one ends.
-        """
+        """Stop counting a running task, and let another thread take its place; return False if it has ended."""
         with self._lock:
             if task not in self._unfinished:
-                return False
-            if self.may_abandon:
-                self._unfinished.discard(task)
-                self._threads -= 1
-                with contextlib.suppress(RuntimeError):  # the system cannot start a thread now; this one returns
-                    self._wake_one()
-                self._ended.notify_all()
+                return task in self._abandoned
+            self._unfinished.discard(task)
             self._abandoned.add(task)
             self._stats.abandon(task)
+            self._threads -= 1
+            with contextlib.suppress(RuntimeError):  # the system cannot start a thread now; this one returns
+                self._wake_one()
+            self._ended.notify_all()
             return True
 
     def counts(self) -> dict[str, int]:
@@ -80,6 +77,5 @@ class AbandoningPool(ThreadPool):
         if task in self._abandoned:
             self._abandoned.discard(task)
             self._stats.end_abandoned(cast("AbandonableTask", task))
-            if task not in self._unfinished:
-                self._threads += 1  # its thread returns
+            self._threads += 1  # its thread returns
         super()._end(task)

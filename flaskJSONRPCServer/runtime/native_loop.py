@@ -9,30 +9,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from collections.abc import Callable
 from typing import Any
 
-from .concurrency import native, release_event_loop, start_native_thread
-from .thread_pool import ThreadPool
+from .concurrency import native, release_event_loop
+from .loop_threads import LoopThreads, awaitable_error
 
 __all__ = ["NativeEventLoop"]
-
-# As the default executor of asyncio.
-_MAX_THREADS = min(32, (os.cpu_count() or 1) + 4)
 
 
 class NativeEventLoop(asyncio.SelectorEventLoop):
     """An event loop without greenlets.
 
     Args:
-        name: The name of the threads of its pool.
+        threads: Its threads.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, threads: LoopThreads) -> None:
         super().__init__(native("selectors", "DefaultSelector")())
-        self._pool = ThreadPool(_MAX_THREADS, 0, name, start_native_thread)
-        self._is_pool_stopped = False
+        self._loop_threads = threads
+        self._is_stopped = False
 
     def run_in_executor(  # type: ignore[override]  # its types need syntax of Python 3.11
         self, executor: Any, func: Callable[..., Any], *args: Any
@@ -40,20 +36,20 @@ class NativeEventLoop(asyncio.SelectorEventLoop):
         """Run a function in a native thread; an executor of the user's runs it as with any loop."""
         if executor is not None:
             return super().run_in_executor(executor, func, *args)
-        if self._is_pool_stopped:
+        if self._is_stopped:
             raise RuntimeError("the event loop ends, and runs no more functions in threads")
-        task = PoolTask(self, func, args)
-        self._pool.submit(task, is_bounded=False)
-        return task.future
+        function = ThreadFunction(self, func, args)
+        self._loop_threads.submit(function)
+        return function.future
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
-        """End the pool after the functions that it runs."""
-        self._is_pool_stopped = True
-        self._pool.stop(1e6 if timeout is None else timeout)
+        """Wait for the functions in threads, as :meth:`~.loop_threads.LoopThreads.stop`."""
+        self._is_stopped = True
+        self._loop_threads.stop()
 
 
-class PoolTask:
-    """A function in the pool of the loop.
+class ThreadFunction:
+    """A function for a thread of the loop.
 
     Args:
         loop: The loop.
@@ -70,7 +66,7 @@ class PoolTask:
         self._function = function
         self._args = args
 
-    def run(self) -> None:
+    def __call__(self) -> None:
         """Run the function, unless its future was cancelled, and pass its outcome to the loop."""
         if self.future.cancelled():
             return
@@ -90,7 +86,5 @@ def settle(future: asyncio.Future[Any], result: Any, error: BaseException | None
         return
     if error is None:
         future.set_result(result)
-    elif isinstance(error, StopIteration):  # a future refuses it: it would end the coroutine that awaits it
-        future.set_exception(RuntimeError(f"the function raised {error!r}"))
     else:
-        future.set_exception(error)
+        future.set_exception(awaitable_error(error))

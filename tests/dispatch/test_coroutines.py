@@ -1,6 +1,7 @@
 """Coroutine functions as dispatchers."""
 
 import asyncio
+import contextlib
 import contextvars
 import decimal
 import functools
@@ -10,12 +11,15 @@ import os
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import flask
 import pytest
 
 from flaskJSONRPCServer import JsonRpcApplicationError, RegistrationError, ServerStateError, flaskJSONRPCServer
 from flaskJSONRPCServer.dispatch.coroutines import is_asynchronous
+from flaskJSONRPCServer.runtime import running_loop
+from flaskJSONRPCServer.runtime.concurrency import is_patched
 from tests.helpers import call, call_socket, call_wsgi, get, post, result_of, rpc, wait_until
 
 PATIENCE_S = 30
@@ -614,6 +618,55 @@ def test_coroutine_that_outlasts_the_stop_is_cancelled_and_answered(server, back
 
     assert holding.answers[0]["error"] == {"code": -32005, "message": "The server has stopped in the call"}
     assert threads_of_the_loop() == []
+
+
+NOT_PATCHED = [("native", "threaded"), ("werkzeug", "simple"), ("granian", "simple")]
+ON_BACKENDS = [("pywsgi", "threaded")] if is_patched() else NOT_PATCHED
+
+
+@pytest.mark.parametrize(("serv_backend", "backend"), ON_BACKENDS)
+def test_coroutine_that_blocks_the_loop_is_answered_by_the_end_of_the_stop(serv_backend, backend):
+    async def block():
+        begun.append(True)
+        while not go:
+            time.sleep(0.001)
+
+    begun, go = [], []
+    server = flaskJSONRPCServer(["127.0.0.1", 0], log=0, servBackend=serv_backend)
+    server.registerFunction(block, path="/api", dispatcherBackend=backend)
+    server.start()
+    try:
+        with ThreadPoolExecutor() as clients:
+            answer = clients.submit(call_socket, server.addresses[0], post(rpc("block")))
+            wait_until(lambda: begun)
+            server.stop(timeout=1)
+            error = answer.result(PATIENCE_S).json()["error"]
+    finally:
+        go.append(True)
+
+    assert error == {"code": -32005, "message": "The server has stopped in the call"}
+    wait_until(lambda: threads_of_the_loop() == [])
+
+
+def test_coroutine_that_goes_on_after_its_cancellation_is_answered_by_the_end_of_the_stop(monkeypatch):
+    async def insist():
+        begun.append(True)
+        while not go:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(0.001)
+
+    begun, go = [], []
+    monkeypatch.setattr(running_loop, "_CLEANUP_S", 0.01)
+    server = flaskJSONRPCServer(["127.0.0.1", 0], log=0)
+    server.registerFunction(insist, path="/api")
+    server.start()
+    with ThreadPoolExecutor() as clients:
+        answer = clients.submit(call_socket, server.addresses[0], post(rpc("insist")))
+        wait_until(lambda: begun)
+        server.stop(timeout=1)
+        error = answer.result(PATIENCE_S).json()["error"]
+
+    assert error == {"code": -32005, "message": "The server has stopped in the call"}
 
 
 def test_server_that_is_replaced_finishes_its_coroutines(server):

@@ -12,6 +12,7 @@ from flaskJSONRPCServer.dispatch.deadlines import (
     deadline_of,
     has_passed,
     remaining_s,
+    work_of,
 )
 from flaskJSONRPCServer.dispatch.locks import Locks
 from flaskJSONRPCServer.http.request import ARRIVED_AT, Request
@@ -42,6 +43,33 @@ def test_error_says_what_happened_to_the_work(work):
 
     assert deadline_error(work) == error
     assert deadline_exception(work).get_error() == error
+
+
+class Raising(JsonRpcException):
+    """An exception with the code of a deadline, but without a class for this code: all tests would get that."""
+
+    data = property(lambda self: 1 / 0)
+
+    def __init__(self):
+        self.code = -32006
+
+
+@pytest.mark.parametrize(
+    ("answer", "work"),
+    [
+        ((False, {}, deadline_error("killed")), "killed"),
+        ([False, None, deadline_exception("not started")], "not started"),
+        ((True, {}, deadline_error("killed")), None),
+        ((False, {}, JsonRpcError(-32006, "Call timed out")), None),
+        ((False, {}, JsonRpcError(-32005, "lost", {"work": "killed"})), None),
+        ((False, {}, Raising()), None),
+        ((False, {}, "text"), None),
+        ((False, deadline_error("killed")), None),
+        (None, None),
+    ],
+)
+def test_work_is_read_from_the_answer_of_any_backend(answer, work):
+    assert work_of(answer) == work
 
 
 def test_arrival_is_that_which_the_serving_backend_knows():

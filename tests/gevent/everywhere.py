@@ -52,6 +52,7 @@ DESELECTED = {
     "test_abandoned_calls_are_counted_until_they_end": "",
     "test_beyond_max_abandoned_calls_calls_with_a_deadline_are_refused": "",
     "test_abandoned_call_gives_its_place_to_another": "",
+    "test_queued_call_does_not_begin_once_too_many_calls_are_left_behind": "",
     "test_outcome_of_an_abandoned_call_is_dropped_and_logged_at_level_debug": "",
     "test_stop_restart_and_reload_do_not_wait_for_abandoned_calls": "",
     "test_late_answer_of_an_abandoned_call_changes_no_response": "",

@@ -48,11 +48,11 @@ print(call("stubborn")["data"], exceptions)
 print(server.stats()["processingAbandonedCallCount"])
 go.set()
 until(lambda: server.stats()["processingAbandonedCallCount"] == 0)
-print(call("stubborn"))  # it ends just after its deadline, and its result is welcome
+print(call("stubborn")["data"])  # it ends just after its deadline, and its result is dropped
 server.stop()
 """
     )
-    assert out == ["{'work': 'abandoned'} ['the deadline of the call has passed']", "1", "done"]
+    assert out == ["{'work': 'abandoned'} ['the deadline of the call has passed']", "1", "{'work': 'cancelled'}"]
 
 
 def test_greenlet_that_has_ended_its_call_is_not_cancelled_in_the_next_one():

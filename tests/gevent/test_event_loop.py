@@ -243,3 +243,21 @@ print("end", flush=True)
     )
     assert out == "end\ncleaned up"
     assert "event loop" not in err
+
+
+def test_function_that_hangs_in_a_thread_is_left_behind_and_ends_with_the_program():
+    out, err = run(
+        """
+import asyncio
+
+async def hang():
+    await asyncio.to_thread(native_sleep, 1000)
+
+server.registerFunction(hang, path="/api", timeout=0.1)
+server.start()
+print(call("hang")["code"], server.stats()["processingAbandonedCallCount"])
+server.stop(timeout=1000)
+print("end")
+"""
+    )
+    assert (out, err) == ("-32006 1\nend", "")

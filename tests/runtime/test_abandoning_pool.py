@@ -124,17 +124,19 @@ def test_returning_threads_run_no_more_tasks_at_once_than_the_pool_may(make, sta
     assert second.ended.wait(PATIENCE_S)
 
 
-def test_beyond_the_bound_an_abandoned_task_keeps_its_place(make, stats, gate):
+def test_beyond_the_bound_no_task_may_begin_and_an_abandoned_one_gives_its_place_all_the_same(make, stats, gate):
     pool = make(max_abandoned=1)
     pool.abandon(begin(pool, stats, gate))
     assert not pool.may_abandon
-    assert pool.abandon(begin(pool, stats, gate))
+    task = begin(pool, stats, gate)
+    assert [pool.abandon(task), pool.abandon(task)] == [True, True]
 
-    waiting = CountedTask(stats)
-    pool.submit(waiting)
-    assert counts(pool, "abandoned", "running", "waiting") == (2, 1, 1)
+    other = CountedTask(stats)
+    pool.submit(other)
+    assert other.ended.wait(PATIENCE_S)
+    assert counts(pool, "abandoned") == (2,)
+    assert abandoned(stats) == (2, 2)
     gate.set()
-    assert waiting.ended.wait(PATIENCE_S)
     wait_until(lambda: counts(pool, "abandoned", "running") == (0, 0))
     assert pool.may_abandon
 

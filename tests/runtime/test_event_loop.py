@@ -15,9 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from flaskJSONRPCServer.runtime import event_loop as module
+from flaskJSONRPCServer.runtime import event_loop
+from flaskJSONRPCServer.runtime import running_loop as module
 from flaskJSONRPCServer.runtime.event_loop import EventLoopEndedError, EventLoopThread
 from flaskJSONRPCServer.runtime.logs import ServerLog
+from flaskJSONRPCServer.runtime.stats import Stats
 from tests.helpers import wait_until
 
 PATIENCE_S = 30
@@ -33,9 +35,9 @@ class LoopOfTest(EventLoopThread):
 @pytest.fixture
 def loop():
     """An event loop that is stopped at the end of the test."""
-    event_loop = LoopOfTest("tested-loop", ServerLog("tested", 3))
-    yield event_loop
-    event_loop.stop(0)
+    tested = LoopOfTest("tested-loop", ServerLog("tested", 3), Stats(), lambda: 1)
+    yield tested
+    tested.stop(0)
 
 
 def threads():
@@ -367,7 +369,7 @@ def test_stop_ends_everything_and_the_next_call_makes_a_new_loop(loop):
         loop.stop(PATIENCE_S)
 
         assert sorted(ended) == ["generator", "task", "thread"]
-        assert (descriptors(), threading.active_count()) == before
+        wait_until(lambda: (descriptors(), threading.active_count()) == before)
         assert not loop.is_running
 
 
@@ -401,19 +403,18 @@ def test_function_in_a_thread_that_outlasts_the_stop_is_left_behind(loop, monkey
     def hold():
         begun.set()
         go_on.wait(PATIENCE_S)
+        ended.set()
 
-    monkeypatch.setattr(module, "_JOIN_S", 0.01)
     monkeypatch.setattr(module, "_CLEANUP_S", 0.01)
-    begun, go_on = threading.Event(), threading.Event()
+    begun, go_on, ended = threading.Event(), threading.Event(), threading.Event()
     loop.run(use_thread())
     assert begun.wait(PATIENCE_S)
-    (thread,) = threads()
     loop.stop(0)
 
-    assert "something blocks the end of the event loop" in caplog.text
+    assert "1 functions in threads of the event loop go on, and are left behind" in caplog.text
+    assert threads() == []
     go_on.set()
-    thread.join(PATIENCE_S)
-    assert not thread.is_alive()
+    assert ended.wait(PATIENCE_S)
 
 
 def test_stop_cancels_the_calls_that_its_timeout_does_not_suffice_for(loop):
@@ -488,6 +489,181 @@ def test_task_that_refuses_to_be_cancelled_is_dropped(loop, monkeypatch, caplog)
     assert threads() == []
 
 
+class Stubborn:
+    """A coroutine that goes on after its cancellation, until the test ends."""
+
+    def __init__(self, loop):
+        self.begun = threading.Event()
+        self._is_over = False
+        self.call = loop.submit(self._run())
+        assert self.begun.wait(PATIENCE_S)
+
+    async def _run(self):
+        self.begun.set()
+        while not self._is_over:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(0.001)
+
+    def end(self):
+        self._is_over = True
+
+
+def abandoned(loop):
+    report = loop._stats.report(in_ms=False)
+    return report["abandonedCallCount"], report["processingAbandonedCallCount"]
+
+
+# These stops return long before their timeouts, which are longer than that of a test.
+
+
+def test_stop_does_not_wait_for_a_coroutine_that_was_left(loop, caplog):
+    stubborn = Stubborn(loop)
+    assert stubborn.call.leave()
+    loop.stop(1000)
+
+    assert "1 tasks go on after their cancellation, and are dropped" in caplog.text
+    assert threads() == []
+
+
+def test_stop_waits_for_a_coroutine_until_it_is_left(loop):
+    stubborn = Stubborn(loop)
+    stopped = in_thread(lambda: loop.stop(1000))
+    wait_until(lambda: not loop.is_running)
+    stubborn.call.leave()
+
+    assert stopped() is None
+
+
+def test_stop_does_not_wait_for_a_coroutine_that_was_left_and_blocks_the_loop(loop, caplog):
+    async def block():
+        blocked.set()
+        go_on.wait(PATIENCE_S)
+
+    blocked, go_on = threading.Event(), threading.Event()
+    call = loop.submit(block())
+    assert blocked.wait(PATIENCE_S)
+    (thread,) = threads()
+    assert call.leave()
+    loop.stop(1000)
+
+    assert "something blocks the end of the event loop" in caplog.text
+    with pytest.raises(EventLoopEndedError):
+        call.result()
+    go_on.set()
+    thread.join(PATIENCE_S)
+    assert not thread.is_alive()
+
+
+def test_coroutine_that_is_left_before_it_begins_never_does(loop):
+    async def block():
+        blocked.set()
+        go_on.wait(PATIENCE_S)
+
+    async def mark():
+        ran.append(True)
+
+    blocked, go_on, ran = threading.Event(), threading.Event(), []
+    blocking = loop.submit(block())
+    assert blocked.wait(PATIENCE_S)
+    waiting = loop.submit(mark())
+
+    assert not waiting.leave()
+    go_on.set()
+    blocking.result()
+    assert waiting.wait(PATIENCE_S)
+    assert ran == []
+
+
+def test_function_in_a_thread_is_abandoned_when_its_call_is_left(loop, monkeypatch):
+    def hold(begun):
+        begun.set()
+        go_on.wait(PATIENCE_S)
+
+    async def hold_and_go_on():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.to_thread(hold, first)
+        await asyncio.to_thread(hold, second)
+
+    monkeypatch.setattr(event_loop, "_MAX_THREADS", 1)
+    first, second, go_on = threading.Event(), threading.Event(), threading.Event()
+    call = loop.submit(hold_and_go_on())
+    assert first.wait(PATIENCE_S)
+    assert loop.may_abandon
+    call.leave()
+
+    assert second.wait(PATIENCE_S), "it has the place of the first one"
+    wait_until(lambda: abandoned(loop) == (2, 2))
+    assert not loop.may_abandon
+    assert loop.run(asyncio.to_thread(int, "7")) == 7
+    loop.stop(1000)
+    go_on.set()
+    wait_until(lambda: abandoned(loop) == (2, 0))
+
+
+def test_function_in_a_thread_whose_call_ended_in_time_is_not_abandoned(loop):
+    async def begin_two():
+        asyncio.get_running_loop().run_in_executor(None, go_on.wait, PATIENCE_S)
+        return await asyncio.to_thread(int, "7")
+
+    go_on = threading.Event()
+    assert loop.run(begin_two()) == 7
+    go_on.set()
+    loop.stop(PATIENCE_S)
+
+    assert abandoned(loop) == (0, 0)
+
+
+@pytest.mark.parametrize("strange", [RuntimeError, SystemExit])
+def test_task_factory_that_raises_fails_the_call_alone(loop, strange):
+    def fail_to_make(running, coroutine, **options):
+        raise strange("factory")
+
+    async def use_factory(factory):
+        asyncio.get_running_loop().set_task_factory(factory)
+        return asyncio.get_running_loop()
+
+    running = loop.run(use_factory(fail_to_make))
+    for _ in range(2):
+        with pytest.raises(strange, match="factory"):
+            loop.run(running_loop())
+    running.call_soon_threadsafe(running.set_task_factory, None)
+    assert loop.run(use_factory(fail_to_make)) is running
+    loop.stop(PATIENCE_S)
+
+    assert threads() == []
+
+
+def test_failed_calls_are_not_waited_for_and_the_loop_goes_on(loop, monkeypatch):
+    monkeypatch.setattr(module, "_CLEANUP_S", 0.01)
+    before = loop.run(running_loop())
+    stubborn = Stubborn(loop)
+    loop.fail_calls()
+
+    with pytest.raises(EventLoopEndedError):
+        stubborn.call.result()
+    assert loop.run(running_loop()) is before
+    loop.stop(1000)
+
+
+def test_coroutine_that_cleans_up_when_the_loop_ends_is_cancelled_once(loop):
+    async def clean_up():
+        try:
+            await for_ever(begun)
+        finally:
+            cleaning.set()
+            await asyncio.sleep(0.01)
+            cleaned.append(True)
+
+    begun, cleaning, cleaned = threading.Event(), threading.Event(), []
+    loop.submit(clean_up())
+    assert begun.wait(PATIENCE_S)
+    loop.cancel_calls()
+    assert cleaning.wait(PATIENCE_S)
+    loop.stop(0)
+
+    assert cleaned == [True]
+
+
 def test_retired_loop_ends_after_its_calls(loop):
     async def make_event():
         return asyncio.Event(), asyncio.get_running_loop()
@@ -506,7 +682,7 @@ def test_retired_loop_ends_after_its_calls(loop):
 
 
 def test_loop_ends_when_its_owner_is_dropped():
-    event_loop = LoopOfTest("tested-loop", ServerLog("tested", 3))
+    event_loop = LoopOfTest("tested-loop", ServerLog("tested", 3), Stats())
     event_loop.run(running_loop())
     (thread,) = threads()
     del event_loop
@@ -564,6 +740,7 @@ PROGRAM = """
 import asyncio, sys
 from flaskJSONRPCServer.runtime.event_loop import EventLoopThread
 from flaskJSONRPCServer.runtime.logs import ServerLog
+from flaskJSONRPCServer.runtime.stats import Stats
 
 async def background():
     try:
@@ -576,7 +753,7 @@ async def begin():
     await asyncio.sleep(0)
 
 tasks = []
-loop = EventLoopThread("name", ServerLog("name", 3))
+loop = EventLoopThread("name", ServerLog("name", 3), Stats())
 assert "asyncio" in sys.modules  # of this program: the package has not imported it
 loop.submit(begin()).result()
 print("end", flush=True)
@@ -588,3 +765,33 @@ def test_program_that_does_not_stop_the_loop_ends_cleanly():
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=PATIENCE_S, check=False)
 
     assert (done.returncode, done.stdout, done.stderr) == (0, "end\ncleaned up\n", "")
+
+
+HANGING = """
+import asyncio, threading
+from flaskJSONRPCServer.runtime import running_loop
+from flaskJSONRPCServer.runtime.event_loop import EventLoopThread
+from flaskJSONRPCServer.runtime.logs import ServerLog
+from flaskJSONRPCServer.runtime.stats import Stats
+
+def hang():
+    begun.set()
+    threading.Event().wait(1000)
+
+begun = threading.Event()
+running_loop._CLEANUP_S = 0.01
+loop = EventLoopThread("name", ServerLog("name", 0), Stats())
+call = loop.submit(asyncio.to_thread(hang))
+begun.wait()
+if leave:
+    call.leave()
+print("end", flush=True)
+"""
+
+
+@pytest.mark.parametrize("leave", [True, False])
+def test_function_in_a_thread_does_not_keep_the_program_from_ending(leave):
+    command = [sys.executable, "-W", "error", "-c", f"leave = {leave}{HANGING}"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=PATIENCE_S, check=False)
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "end\n", "")

@@ -9,10 +9,12 @@ from typing import Any
 import kombu
 from kombu.pools import ProducerPool
 
+from ...dispatch.deadlines import Work
 from ...runtime.concurrency import make_lock, start_thread
 from ...runtime.logs import INFO, WARNING, ServerLog
 from .app import END_COMMAND, CeleryApplication, make_producers
-from .internals import WorkerControl, close_producers
+from .deliveries import GIVEN_UP, KILLED, claim_call
+from .internals import WorkerControl, acquire_client, close_producers
 from .options import CeleryOptions, masked
 
 __all__ = ["STOPPED", "BrokerClient", "BrokerUnavailableError"]
@@ -131,6 +133,23 @@ class BrokerClient:
                 return
             self._producers = make_producers(self._app, self._options.broker)
         close_producers(producers)
+
+    def give_up(self, task_id: str) -> Work:
+        """Keep workers from beginning a call at its deadline; return what happens to its work, as far as is known.
+
+        Only Redis records whether a call has begun.
+        """
+        if not self._options.is_redis:
+            return "abandoned"
+        try:
+            # The client that sends messages: another one would have to connect first, and the answer is due.
+            with self.producer() as producer, acquire_client(producer.channel) as client:
+                claim = claim_call(client, self._options, task_id, GIVEN_UP)
+        except BrokerUnavailableError:
+            return "abandoned"
+        if claim is None:
+            return "not started"
+        return "killed" if claim == KILLED else "abandoned"
 
     def revoke(self, task_id: str) -> None:
         """Ask the workers to drop or end a call, as soon as the broker can pass that on. Return at once."""

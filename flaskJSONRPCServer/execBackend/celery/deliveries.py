@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from .app import CeleryApplication, ProcessProducers
 from .internals import client_of
+from .options import CeleryOptions
 
-__all__ = ["Deliveries"]
+__all__ = ["GIVEN_UP", "KILLED", "NOT_KILLED", "Deliveries", "claim_call"]
 
 _KEEP_TRIES_S = 7 * 24 * 60 * 60
 _KEEP_CLAIMS_S = 60  # longer than the timeout of a call, after which no worker runs it, for clocks that differ
+
+GIVEN_UP: Final = "given up"
+"""The claim of a server, at the deadline of a call that has not begun: no worker begins it any more."""
+
+KILLED: Final = "killed"
+"""The claim of a worker that kills the process of a call at its deadline. It has begun the call."""
+
+NOT_KILLED: Final = "abandoned"
+"""The claim of a worker that cannot do so. It has begun the call."""
 
 
 class Deliveries:
@@ -26,11 +36,10 @@ class Deliveries:
         self._options = app.rpc_options
         self._producers = ProcessProducers(app, app.rpc_options.broker)
 
-    def claim(self, task_id: str) -> bool:
-        """Claim a call; return whether this worker is the first. A message may be delivered twice."""
+    def claim(self, task_id: str, claim: str) -> str | None:
+        """Claim a call; return the claim before, None if this is the first. A message may be delivered twice."""
         with self._client() as client:
-            keep_s = int(self._options.timeout_s) + _KEEP_CLAIMS_S
-            return bool(client.set(f"{self._options.queue}.begun.{task_id}", 1, nx=True, ex=keep_s))
+            return claim_call(client, self._options, task_id, claim)
 
     def count_try(self, task_id: str) -> int:
         """Count another try of a message that was delivered before; return the number of tries."""
@@ -44,3 +53,17 @@ class Deliveries:
     def _client(self) -> Iterator[Any]:
         with self._producers.acquire() as producer:
             yield client_of(producer.channel)
+
+
+def claim_call(client: Any, options: CeleryOptions, task_id: str, claim: str) -> str | None:
+    """Claim a call; return the claim before, None if this is the first.
+
+    Args:
+        client: The Redis client.
+        options: The options of the backend.
+        task_id: The id of the task of the call.
+        claim: :data:`KILLED` or :data:`NOT_KILLED` for a worker, :data:`GIVEN_UP` for a server.
+    """
+    keep_s = int(options.timeout_s) + _KEEP_CLAIMS_S
+    before: bytes | None = client.set(f"{options.queue}.begun.{task_id}", claim, get=True, ex=keep_s)
+    return None if before is None else before.decode()

@@ -42,6 +42,7 @@ __all__ = [
     "close_producers",
     "end_tasks",
     "exit_status",
+    "kills_processes",
     "refresh_visibility",
     "transport_options_of",
 ]
@@ -67,6 +68,7 @@ _CONTRACT: Final[dict[str, list[str] | None]] = {
     ],
     "celery.concurrency.base:BasePool.maintain_pool": ["self", "args", "kwargs"],
     "celery.concurrency.base:BasePool.terminate_job": ["self", "pid", "signal"],
+    "celery.concurrency.prefork:TaskPool": None,
     "celery.worker.components:Pool": None,
     "celery.worker.consumer.consumer:Consumer.Blueprint.default_steps": None,
     "celery.worker.consumer.consumer:Consumer.create_task_handler": ["self", "promise"],
@@ -142,6 +144,7 @@ check_contract()
 from celery import bootsteps  # noqa: E402
 from celery.app.control import Control  # noqa: E402
 from celery.concurrency.base import BasePool  # noqa: E402
+from celery.concurrency.prefork import TaskPool as PreforkPool  # noqa: E402
 from celery.worker import state as worker_state  # noqa: E402
 from celery.worker.consumer import Consumer  # noqa: E402
 from celery.worker.control import revoke  # type: ignore[attr-defined]  # noqa: E402
@@ -311,6 +314,12 @@ def end_tasks(state: Any, task_ids: list[str]) -> Any:
     terminate_job = getattr(state.consumer.pool.terminate_job, "__func__", None)
     can_end = terminate_job is not BasePool.terminate_job
     return revoke(state, task_ids, terminate=can_end, signal="SIGKILL")
+
+
+def kills_processes(worker: Any) -> bool:
+    """Return whether a worker ends a call by killing its process."""
+    pool = getattr(worker, "pool_cls", None)
+    return isinstance(pool, type) and issubclass(pool, PreforkPool)
 
 
 def exit_status(workers: Iterable[Any]) -> int:

@@ -191,6 +191,8 @@ class CallSession:
                 raise BrokerUnavailableError(STOPPED)
 
     def _send(self, task: str, task_id: str, message: dict[str, Any], **options: Any) -> None:
+        if "expires" in options:  # Celery looks at this before its pool takes the call, but not afterwards
+            message = {**message, "expiresAt": time.time() + options["expires"]}
         self._broker.send(
             task,
             message,
@@ -210,7 +212,9 @@ class CallSession:
         if self._take(pending.task_id, failed=True) is None:  # the answer has arrived at the last moment
             return pending.read()
         text = f"Call timed out after {self._options.timeout_s:g} s; it may have been run"
-        error = deadline_error("killed") if pending.has_deadline else JsonRpcError(CALL_TIMED_OUT, text)
+        error = JsonRpcError(CALL_TIMED_OUT, text)
+        if pending.has_deadline:
+            error = deadline_error(self._broker.give_up(pending.task_id))
         answer: CallAnswer = False, {}, error
         pending.finish(lambda: answer, failed=True, code=error.code)
         self._broker.revoke(pending.task_id)
@@ -235,6 +239,8 @@ class CallSession:
         with self._ended:
             self._count(failed=failed)
             self._retried += report["tries"] - 1
+        if report.get("expired"):
+            self._context.lose(report["url"])
         if report["dead"]:
             notification = f"notification {report['url']} {report['dead']}"
             queue = self._options.dead_letter_queue
@@ -248,7 +254,7 @@ class CallSession:
             self._failed_notifications.append(task_id)
             self._count(failed=True)
         if status == states.REVOKED:  # it has expired in the queue
-            self._context.lose_expired(url)
+            self._context.lose(url)
         else:
             self._context.log.write(WARNING, f"notification {url} failed: it was ended in its worker")
 

@@ -7,6 +7,7 @@ after it has run, so it runs at least once.
 from __future__ import annotations
 
 import json
+import math
 import os
 import socket
 import time
@@ -19,6 +20,7 @@ from celery.worker.control import control_command
 
 from ...dispatch.backend_context import BackendContext
 from ...dispatch.call_data import TRACE
+from ...dispatch.deadlines import CALL_TIMED_OUT
 from ...dispatch.exec_backend import CallAnswer
 from ...dispatch.invoker import logged_error
 from ...dispatch.remote import WORKER_LOST, outcome_of_answer, parts_of_outcome
@@ -30,8 +32,8 @@ from .app import CALL, END_COMMAND, NOTIFY, CeleryApplication
 from .calls import DispatcherSignatures, request_of
 from .consumer import Heartbeat
 from .dead_letters import dead_letter_notification
-from .deliveries import Deliveries
-from .internals import PoolMaintenance, end_tasks
+from .deliveries import GIVEN_UP, KILLED, NOT_KILLED, Deliveries
+from .internals import PoolMaintenance, end_tasks, kills_processes
 from .options import CeleryOptions
 from .tools import WorkerTools, refuse_locks
 
@@ -79,47 +81,58 @@ class WorkerTasks:
         self._warned_fingerprints: set[str] = set()
         self._host = socket.gethostname()
         self._pool_size = 1
+        self._claim = NOT_KILLED
 
     def prepare(self, sender: str, instance: Any, **_: Any) -> None:
         """Prepare the main process of a worker, before it starts its pool."""
         if instance.app is not self._app:
             return
         self._host, self._pool_size = sender, instance.concurrency
+        self._claim = KILLED if kills_processes(instance) else NOT_KILLED
         remove_console_handler()  # Celery has set up the log of the process
         register_end_command()
         refuse_locks(self._context.facade)
 
     def call(self, request: Any, message: dict[str, Any]) -> list[Any]:
         """Run a call; return whether it failed, and its outcome as JSON text."""
-        if (refusal := self._refusal(request)) is not None:
-            return [True, self._text({"error": {"code": WORKER_LOST, "message": refusal}}, message)]
+        if (refusal := self._refusal(request, message)) is not None:
+            return [True, self._text(outcome_of_answer((False, {}, refusal), ""), message)]
         status, params, result = self._answer(message)
         outcome = outcome_of_answer((status, params, result), self._context.settings.magicVarForDispatcher)
         return [not status, self._text(outcome, message)]
 
-    def _refusal(self, request: Any) -> str | None:
-        """Return why a call must not run: it may have run before, or was tried too often; None if it may run.
+    def _refusal(self, request: Any, message: Mapping[str, Any]) -> JsonRpcException | None:
+        """Return the error of a call that must not run; None if it may run.
+
+        It must not if its time is over, if it may have run before, or if it was tried too often.
 
         Raises:
             Ignore: Another worker has claimed the call, and gives the answer.
         """
+        if has_expired(message):
+            return expired()
+        claim = self._deliveries.claim(request.id, self._claim) if self._options.is_redis else None
+        if claim == GIVEN_UP:
+            return expired()
         is_redelivered = request.delivery_info.get("redelivered")
         if self._options.repeat_lost_calls:
             is_hopeless = is_redelivered and self._tries(request) > self._options.tries
-            return f"Worker lost: this has happened {self._options.tries} times" if is_hopeless else None
+            return worker_lost(f"this has happened {self._options.tries} times") if is_hopeless else None
         if not self._options.is_redis:
             return (
-                "Worker lost: the call was given to another one before, which may have run it"
+                worker_lost("the call was given to another one before, which may have run it")
                 if is_redelivered
                 else None
             )
-        if not self._deliveries.claim(request.id):
+        if claim is not None:
             self._context.log.write(WARNING, f"a call was delivered twice, and is run once: {request.id}")
             raise Ignore
         return None
 
     def notify(self, request: Any, message: dict[str, Any]) -> list[Any]:
-        """Run a notification, or move it to the dead letter queue; return whether it failed, and a report."""
+        """Run a notification, drop it, or move it to the dead letter queue; return whether it failed, and a report."""
+        if has_expired(message):
+            return [True, {"url": message["path"] + message["method"], "tries": 1, "dead": None, "expired": True}]
         tries = self._tries(request) if request.delivery_info.get("redelivered") else 1
         reason = self._dead_letter_reason(tries, message)
         report = {"url": message["path"] + message["method"], "tries": tries, "dead": reason}
@@ -254,6 +267,22 @@ class WorkerTasks:
         notification = f"notification {message['path']}{message['method']} [{message['uniqueId']}]"
         queue = self._options.dead_letter_queue
         self._context.log.write(ERROR, f"{notification} {reason}; it is in the queue {queue!r} now")
+
+
+def has_expired(message: Mapping[str, Any]) -> bool:
+    """Return whether the time of a call is over: it must not begin any more."""
+    expires_at: float = message.get("expiresAt", math.inf)
+    return time.time() >= expires_at
+
+
+def expired() -> JsonRpcException:
+    """Return the exception of a call whose time was over before it began."""
+    return server_exception(CALL_TIMED_OUT, "Call timed out before it began; it was not run")
+
+
+def worker_lost(why: str) -> JsonRpcException:
+    """Return the exception of a call whose worker was lost."""
+    return server_exception(WORKER_LOST, f"Worker lost: {why}")
 
 
 def register_end_command() -> None:

@@ -21,7 +21,11 @@ _CALL: Final[dict[str, tuple[type, ...]]] = {
     "fingerprint": (str,),
 }
 
-_OPTIONAL: Final[dict[str, tuple[type, ...]]] = {"remaining": (int, float), "trace": (dict,)}
+_OPTIONAL: Final[dict[str, tuple[type, ...]]] = {
+    "remaining": (int, float),
+    "expiresAt": (int, float),
+    "trace": (dict,),
+}
 
 
 def envelope_misfit(message: Any) -> str | None:

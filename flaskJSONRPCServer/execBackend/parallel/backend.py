@@ -163,7 +163,7 @@ class ParallelBackend(PreparedBackend):
             client=client,
             deadline=deadline,
             withdraw=pool.withdraw,
-            on_lost=lambda: context.lose_expired(call.route.url),
+            on_lost=lambda: context.lose(call.route.url),
         )
 
     def check(self, uniqueId: str, ticket: Any) -> CallAnswer:

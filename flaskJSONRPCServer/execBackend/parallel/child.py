@@ -62,7 +62,7 @@ class ChildServer:
         self.stats = Stats()
         self.log = ServerLog(setup.name, settings["log"])
         self.log.write_through(ParentLog(channel, self.log))
-        self.event_loop = EventLoopThread(f"{setup.name}-event-loop", self.log)
+        self.event_loop = EventLoopThread(f"{setup.name}-event-loop", self.log, self.stats)
         self._coroutines = Coroutines(self.event_loop, self.stats)
         self.facade = ChildFacade(setup, channel, self.locks, self.stats, self.log)
         self._routes: dict[tuple[str, str], Route] = {}  # each change is one step

@@ -1,13 +1,18 @@
 """The records of deliveries in Redis: no call runs twice unless that is wanted."""
 
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 
+from flaskJSONRPCServer import flaskJSONRPCServer
 from flaskJSONRPCServer.execBackend.celery import CeleryBackend
 from flaskJSONRPCServer.execBackend.celery.app import make_app
-from flaskJSONRPCServer.execBackend.celery.deliveries import Deliveries
+from flaskJSONRPCServer.execBackend.celery.broker import BrokerClient
+from flaskJSONRPCServer.execBackend.celery.deliveries import NOT_KILLED, Deliveries
 from flaskJSONRPCServer.execBackend.celery.internals import close_producers
+from flaskJSONRPCServer.execBackend.celery.tasks import WorkerTasks
+from flaskJSONRPCServer.runtime.logs import ServerLog
 from tests.execBackend.celery.processes import files, new_queue, worker_running
 from tests.execBackend.celery.servers import server_for
 from tests.helpers import call, result_of, wait_until
@@ -46,12 +51,34 @@ def deliveries(broker):
 
 
 def test_call_is_claimed_once(deliveries, broker):
-    claims = [deliveries.claim(task_id) for task_id in ("one", "one", "two")]
+    claims = [deliveries.claim(task_id, NOT_KILLED) for task_id in ("one", "one", "two")]
     (first, second) = sorted(broker.client().keys(f"{deliveries._options.queue}.begun.*"))
 
-    assert claims == [True, False, True]
+    assert claims == [None, NOT_KILLED, None]
     assert (first.rpartition(".")[2], second.rpartition(".")[2]) == ("one", "two")
     assert 5 < broker.client().ttl(first) <= 65  # the timeout of the call, and a minute for clocks that differ
+
+
+def test_call_that_the_server_has_given_up_does_not_begin_whatever_the_clock_of_the_worker_says(broker):
+    backend = CeleryBackend(broker.url, queue=new_queue())
+    context = flaskJSONRPCServer(None, log=False, dispatcherBackend=backend)._engine.backend_context
+    app = backend.celery_app(context)
+    tasks = WorkerTasks(app, context, backend.options)
+    client = BrokerClient(app, backend.options, context.log, repr)
+    request = SimpleNamespace(id="late", delivery_info={})
+
+    assert client.give_up("late") == "not started"
+    assert tasks._refusal(request, {}).message == "Call timed out before it began; it was not run"
+    assert tasks._refusal(SimpleNamespace(id="begun", delivery_info={}), {}) is None
+    assert client.give_up("begun") == "abandoned"  # the pool of that worker is not known to be prefork
+    client.close()
+    close_producers(tasks._deliveries._producers._pool[1])
+
+
+def test_rabbitmq_does_not_know_whether_a_call_has_begun():
+    options = CeleryBackend("amqp://nowhere").options
+
+    assert BrokerClient(make_app("test", options), options, ServerLog("test", 0), repr).give_up("any") == "abandoned"
 
 
 def test_tries_are_counted_from_the_second_one(deliveries, broker):
