@@ -204,9 +204,10 @@ def work(target: str, backend_id: str | None, options: Sequence[str], config: st
         CannotServeError: There is no server, it has no backend with workers, or its module starts it.
     """
     try:
+        configuration = read(config)  # first: what follows makes this process a worker
         with contextlib.suppress(ImportError):  # the server will say what is missing
             importlib.import_module("flaskJSONRPCServer.execBackend.celery.command_line").become_worker()
-        with configured_by(read(config)), progress(f"loading {target}"):
+        with configured_by(configuration), progress(f"loading {target}"):
             app = find_server(target, "worker")._engine.exec_backends.celery_app(backend_id)
     except ServerError as exc:
         raise CannotServeError(exc) from exc

@@ -8,7 +8,7 @@ from flaskJSONRPCServer import configuration
 from tests.docs.pages import blocks, pages
 
 _VARIABLE = re.compile(r"\bFJRPC_[A-Za-z_]+")
-_WRONG = {"FJRPC_THREDS"}  # an example of an error
+_WRONG = {"FJRPC_THREDS", "FJRPC_SERVICE_HOST"}  # examples of errors
 _TOML = [block for path in pages() for block in blocks(path) if block.language == "toml"]
 
 
