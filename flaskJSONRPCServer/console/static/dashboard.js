@@ -134,7 +134,7 @@ class Dashboard {
     }
     this.isPolling = false;
     if (this.ended.signal.aborted) return;
-    if (!this.since && !wait) return this.poll(); // a new history, or another method
+    if (!this.since && !wait) return this.poll(); // begin again
     this.timer = setTimeout(() => this.poll(), wait || (document.hidden ? HIDDEN_POLL_MS : POLL_MS));
   }
 
@@ -385,7 +385,7 @@ class Plot {
       if (!known.length) return [];
       return `${label}: now ${format(data[i + 1].at(-1))}, at most ${format(Math.max(...known))}`;
     });
-    const text = `${title} in the last ${this.dashboard.range.words}. ${parts.join(". ") || "Nothing yet"}.`;
+    const text = `${title} in the last ${this.dashboard.range.words}. ${parts.join(". ")}`;
     this.canvas.setAttribute("aria-label", text);
   }
 
