@@ -10,7 +10,8 @@ STATIC = Path(console.__file__).parent / "static"
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "form-action 'none'; frame-ancestors 'none'; base-uri 'none'"
+    "form-action 'none'; frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'; "
+    "trusted-types 'none'"
 )
 
 PAGE = """<!doctype html>
@@ -20,10 +21,9 @@ PAGE = """<!doctype html>
 <script type="module" src="/host/host.js"></script></body></html>"""
 
 STYLE = """
-:root { color-scheme: light; --bg: #ffffff; --fg: #1c2024; --muted: #5b6570; --line: #dde2e7; --accent: #1f5fbf;
-  --error: #b3261e; --ok: #1a7044; }
-@media (prefers-color-scheme: dark) { :root { color-scheme: dark; --bg: #14171a; --fg: #e6e9ec; --muted: #9aa5b0;
-  --line: #2c333a; --accent: #7fb0ff; --error: #ff8a80; --ok: #6fcf97; } }
+:root { color-scheme: light dark; --bg: light-dark(#ffffff, #14171a); --fg: light-dark(#1c2024, #e6e9ec);
+  --muted: light-dark(#5b6570, #9aa5b0); --line: light-dark(#dde2e7, #2c333a); --accent: light-dark(#1f5fbf, #7fb0ff);
+  --error: light-dark(#b3261e, #ff8a80); --ok: light-dark(#1a7044, #6fcf97); }
 body { background: var(--bg); color: var(--fg); font: 16px/1.5 system-ui, sans-serif; margin: 0; }
 main { padding: 1rem; }
 """

@@ -1,4 +1,4 @@
-// The dashboard: a server now and in the last hour. Texts of the API become text nodes only.
+// A server now and in the last hour. Texts of the API become text nodes.
 
 import uPlot from "./vendor/uplot.js";
 
@@ -134,7 +134,7 @@ class Dashboard {
     }
     this.isPolling = false;
     if (this.ended.signal.aborted) return;
-    if (!this.since && !wait) return this.poll(); // a new history, or another method
+    if (!this.since && !wait) return this.poll(); // begin again
     this.timer = setTimeout(() => this.poll(), wait || (document.hidden ? HIDDEN_POLL_MS : POLL_MS));
   }
 
@@ -229,8 +229,8 @@ class Dashboard {
     const { data } = this, { server } = data;
     this.status("Live", "live");
     const facts = { reloads: server.reloads, "failed reloads": server.failed_reloads, restarts: server.restarts, process: server.pid };
-    setText(this.facts, `${server.name} · up ${span(server.uptime_s)}${
-      Object.entries(facts).map(([name, value]) => ` · ${name} ${value}`).join("")} · Python ${server.python}`);
+    const counts = Object.entries(facts).map((pair) => pair.join(" "));
+    setText(this.facts, [server.name, `up ${span(server.uptime_s)}`, ...counts, `Python ${server.python}`].join(" · "));
     TILES.forEach(([, value, isBad], i) => setTile(this.tiles.children[i], value(data), isBad?.(data)));
     TOTALS.forEach(([, key], i) => setTile(this.totals.children[i], number(data.totals[key])));
     this.plots.forEach((plot) => plot.show());
@@ -385,7 +385,7 @@ class Plot {
       if (!known.length) return [];
       return `${label}: now ${format(data[i + 1].at(-1))}, at most ${format(Math.max(...known))}`;
     });
-    const text = `${title} in the last ${this.dashboard.range.words}. ${parts.join(". ") || "Nothing yet"}.`;
+    const text = `${title} in the last ${this.dashboard.range.words}. ${parts.join(". ")}`;
     this.canvas.setAttribute("aria-label", text);
   }
 
@@ -397,10 +397,10 @@ class Plot {
   draw(data = this.plot?.data) {
     if (!data) return;
     this.plot?.destroy();
-    const style = getComputedStyle(this.canvas);
-    const color = (name) => style.getPropertyValue(`--d-${name}`).trim();
-    const font = `11px ${style.fontFamily}`;
-    const axis = { stroke: color("muted"), font, ticks: { show: false }, grid: { stroke: color("line"), width: 1 } };
+    const style = getComputedStyle(this.root), legend = getComputedStyle(this.items[0]);
+    const colors = this.items.map((item) => getComputedStyle(item.firstChild).color); // resolved for the canvas
+    const axis = { stroke: legend.color, font: `11px ${style.fontFamily}`, ticks: { show: false },
+      grid: { stroke: style.borderTopColor, width: 1 } };
     this.plot = new uPlot({
       ...this.size(),
       legend: { show: false },
@@ -412,9 +412,9 @@ class Plot {
       },
       axes: [{ ...axis, grid: { show: false }, size: 26, incrs: MINUTES, space: 60, values: (_, times) => times.map(clock) },
         { ...axis, size: 60, space: 32, incrs: this.about.steps, values: (_, values) => values.map(this.about.format) }],
-      series: [{}, ...this.about.series.map((series) => ({
-        stroke: color(series.color), width: 1.5, dash: series.dash, points: { size: 4, show: lonely },
-        fill: series.fill && `${color(series.color)}22`,
+      series: [{}, ...this.about.series.map((series, i) => ({
+        stroke: colors[i], width: 1.5, dash: series.dash, points: { size: 4, show: lonely },
+        fill: series.fill && colors[i].replace(")", ", .13)"),
       }))],
       hooks: { setCursor: [(plot) => this.legend(plot.cursor.idx)] },
     }, data, this.canvas);
