@@ -53,7 +53,7 @@ def script(tmp_path):
 
 @pytest.fixture
 def server():
-    server = flaskJSONRPCServer(["127.0.0.1", 0], log=0)
+    server = flaskJSONRPCServer(["127.0.0.1", 0], log=0, console=False)
     yield server
     server.unlock()
     server.stop()
