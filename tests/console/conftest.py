@@ -124,6 +124,6 @@ def opened(browser, url, **options):
     console.page.on("console", lambda message: console.complaints.append(message.text))
     console.page.on("pageerror", lambda error: console.complaints.append(str(error)))
     console.page.on("dialog", lambda dialog: (console.complaints.append(dialog.message), dialog.dismiss()))
-    console.page.set_default_timeout(15_000)
+    console.page.set_default_timeout(40_000)
     yield console
     context.close()

@@ -236,3 +236,16 @@ def test_way_of_passing_changes_with_the_values(console):
     page.get_by_text("by name", exact=True).click()
 
     assert json.loads(console.params()) == {"a": 5, "b": 1}
+
+
+def test_item_that_is_not_sent_takes_those_behind_it_along(console):
+    page = console.method("positional")
+    page.get_by_label("params as JSON").fill("[1, 2, 3, 4]")
+    page.get_by_label("Send b").uncheck()
+    assert console.params() == "[1]"
+
+    page.get_by_role("button", name="Add rest").click()
+    assert console.params() == "[1, 2, 0]"
+    page.get_by_role("button", name="Remove rest 2").click()
+
+    assert console.params() == "[1, 2]"

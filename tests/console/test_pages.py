@@ -250,6 +250,11 @@ def test_files_are_served_over_sockets(backend):
     assert b"app.js" in page.body
 
 
+@pytest.mark.parametrize("target", ["/", "/console", "/console/", "/console/app.js", "/console/none"])
+def test_answer_is_the_same_through_flask(target):
+    assert ask(make(flaskContext=True), target) == ask(make(), target)
+
+
 def test_head_has_the_headers_of_get():
     server = make()
     server.start()

@@ -615,7 +615,7 @@ function union(form, schema, value, settings) {
 
 /** One member of an object or one item of an array: its name, its type, and its slot if it is sent. */
 class Row {
-    constructor(form, schema, name, { isRequired, value, has, removed, nameInput, before }) {
+    constructor(form, schema, name, { isRequired, value, has, removed, nameInput, switched }) {
         const resolved = form.schemas.resolve(schema);
         this.form = form;
         this.schema = schema;
@@ -623,7 +623,7 @@ class Row {
         this.place = h("div.value");
         const type = h("span.type", form.schemas.typeText(schema));
         const marks = [type, resolved.deprecated && h("span.badge.warn", "deprecated")];
-        const title = nameInput ?? (isRequired || removed ? h("span.name", name) : this.switch(name, has, before));
+        const title = nameInput ?? (isRequired || removed ? h("span.name", name) : this.switch(name, has, switched));
         const mark = isRequired && !removed ? h("span.required", { title: "required" }, "*") : null;
         const remove = removed && quiet("Remove", removed, `Remove ${name}`);
         this.fallback = this.defaultNote(resolved);
@@ -636,9 +636,9 @@ class Row {
         this.include(isRequired || has, value);
     }
 
-    switch(name, has, before) {
+    switch(name, has, switched) {
         const onchange = () => {
-            if (this.box.checked) before?.();
+            switched?.(this.box.checked);
             this.include(this.box.checked, this.form.schemas.initial(this.schema));
             this.form.changed();
         };
@@ -730,66 +730,85 @@ function object(form, schema, value, settings) {
     };
 }
 
-function array(form, schema, value, settings) {
-    const { fixed, rest } = itemsOf(schema);
-    const least = schema.minItems ?? fixed.length;
-    const rows = [];
-    const place = h("div.rows");
-    const nameOf = (index) =>
-        form.schemas.resolve(fixed[index] ?? {})["x-label"] ??
-        `${settings.isRoot && schema["x-variadic"] ? `${schema["x-variadic"]} ` : ""}${index}`;
-    const insert = (index, filling, isIncluded) => {
-        const isFree = index >= fixed.length;
-        const row = new Row(form, fixed[index] ?? (isObject(rest) ? rest : {}), nameOf(index), {
-            isRequired: index < Math.min(least, fixed.length) || (isFree && !removable),
-            value: filling,
-            has: isIncluded,
-            // Items before one that is sent are sent too.
-            before: () =>
-                rows
-                    .slice(0, index)
-                    .filter((other) => !other.slot)
-                    .forEach((other) => other.include(true, form.schemas.initial(other.schema))),
-            removed: isFree ? () => remove(row) : undefined,
-        });
-        if (row.box)
-            row.box.addEventListener(
-                "change",
-                () => !row.box.checked && rows.slice(index + 1).forEach((other) => other.include(false)),
-            );
-        rows.push(row);
-        place.append(row.node);
-        return row;
-    };
-    const removable = true;
-    const remove = (row) => {
-        const kept = rows.filter((other) => other !== row && other.slot).map((other) => other.slot.get());
-        refill(kept);
-        form.changed();
-    };
-    const refill = (items) => {
-        rows.length = 0;
-        place.replaceChildren();
-        const length = Math.max(items.length, fixed.length);
+/** A control for an array: first the items with a schema of their own, then any number of further ones. */
+class Items {
+    constructor(form, schema, value, settings) {
+        this.form = form;
+        this.schema = schema;
+        const { fixed, rest } = itemsOf(schema);
+        this.fixed = fixed;
+        this.rest = isObject(rest) ? rest : {};
+        this.prefix = settings.isRoot && schema["x-variadic"] ? `${schema["x-variadic"]} ` : "";
+        this.place = h("div.rows");
+        const isOpen = rest !== false && !(fixed.length && rest === undefined) && schema.maxItems !== fixed.length;
+        const add = isOpen && quiet(`Add ${schema["x-variadic"] ?? "item"}`, () => this.add());
+        this.node = group(settings, this.place, add);
+        this.refill(value);
+    }
+
+    get() {
+        return this.parts().map(([, slot]) => slot.get());
+    }
+
+    parts() {
+        return this.rows.filter((row) => row.slot).map((row, index) => [index, row.slot]);
+    }
+
+    refill(values) {
+        this.rows = [];
+        this.place.replaceChildren();
+        const length = Math.max(values.length, this.fixed.length);
         for (let index = 0; index < length; index++) {
-            const has = index < items.length;
-            insert(index, has ? items[index] : form.schemas.initial(fixed[index]), has);
+            const has = index < values.length;
+            this.append(has ? values[index] : this.form.schemas.initial(this.fixed[index]), has);
         }
-    };
-    refill(value);
-    const isOpen = rest !== false && !(fixed.length && rest === undefined) && schema.maxItems !== fixed.length;
-    const add =
-        isOpen &&
-        quiet(`Add ${schema["x-variadic"] ?? "item"}`, () => {
-            rows.filter((other) => !other.slot).forEach((other) =>
-                other.include(true, form.schemas.initial(other.schema)),
-            );
-            const row = insert(rows.length, form.schemas.initial(isObject(rest) ? rest : {}), true);
-            form.changed();
-            row.place.querySelector("input, textarea, select")?.focus();
+    }
+
+    append(value, has = true) {
+        const index = this.rows.length;
+        const schema = this.fixed[index] ?? this.rest;
+        const isFree = index >= this.fixed.length;
+        const row = new Row(this.form, schema, this.nameOf(index), {
+            isRequired: has && !isFree && index < (this.schema.minItems ?? this.fixed.length),
+            value,
+            has,
+            switched: (isSent) => (isSent ? this.include(index) : this.exclude(index)),
+            removed: isFree ? () => this.remove(row) : undefined,
         });
-    const sent = () => rows.filter((row) => row.slot).map((row, index) => [index, row.slot]);
-    return { node: group(settings, [], place, add), get: () => sent().map(([, slot]) => slot.get()), parts: sent };
+        this.rows.push(row);
+        this.place.append(row.node);
+        return row;
+    }
+
+    nameOf(index) {
+        return this.form.schemas.resolve(this.fixed[index] ?? {})["x-label"] ?? `${this.prefix}${index}`;
+    }
+
+    /** Send the items before one that is sent. */
+    include(index) {
+        for (const row of this.rows.slice(0, index))
+            if (!row.slot) row.include(true, this.form.schemas.initial(row.schema));
+    }
+
+    /** Send none of the items behind one that is not sent. */
+    exclude(index) {
+        const behind = this.rows.slice(index + 1);
+        for (const row of behind.slice(0, this.fixed.length - index - 1)) row.include(false);
+        for (const row of behind.slice(this.fixed.length - index - 1)) row.node.remove();
+        this.rows = this.rows.slice(0, this.fixed.length);
+    }
+
+    add() {
+        this.include(this.rows.length);
+        const row = this.append(this.form.schemas.initial(this.rest));
+        this.form.changed();
+        row.place.querySelector("input, textarea, select")?.focus();
+    }
+
+    remove(row) {
+        this.refill(this.rows.filter((other) => other !== row && other.slot).map((other) => other.slot.get()));
+        this.form.changed();
+    }
 }
 
 function group(settings, ...children) {
@@ -802,7 +821,7 @@ function group(settings, ...children) {
 
 const MAKERS = {
     any: anything,
-    array,
+    array: (...given) => new Items(...given),
     boolean: flag,
     choice,
     date: dated,
