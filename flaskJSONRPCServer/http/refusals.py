@@ -14,6 +14,7 @@
     ├── Misdirected           421
     ├── TooManyRequests       429
     ├── TooManyHeaders        431
+    ├── ClientGone            499  nothing is sent
     ├── MethodNotImplemented  501
     ├── ServiceUnavailable    503
     ├── CallTimeout           504
@@ -29,6 +30,7 @@ __all__ = [
     "BadRequest",
     "BodyTooLarge",
     "CallTimeout",
+    "ClientGone",
     "ExpectationFailed",
     "Forbidden",
     "LengthRequired",
@@ -132,6 +134,12 @@ class TooManyHeaders(Refusal):
     """There are more header fields than ``max_header_count``, or the head is over ``max_head_bytes``."""
 
     status = "431 Request Header Fields Too Large"
+
+
+class ClientGone(Refusal):
+    """The client has gone before its request was answered. Nothing is sent; the access log has the status of nginx."""
+
+    status = "499 Client Closed Request"
 
 
 class MethodNotImplemented(Refusal):

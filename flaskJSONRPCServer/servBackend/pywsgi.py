@@ -40,7 +40,6 @@ class PywsgiServer(WSGIServer):
         app: The WSGI application.
         write_log: Logs a message, passed in parts.
         settings: The settings of the flaskJSONRPCServer.
-        count_refusal: Called with the status of each request that is refused here.
 
     Attributes:
         is_immediate: Returns whether a request, by its environ, is answered beyond that limit.
@@ -55,10 +54,8 @@ class PywsgiServer(WSGIServer):
         app: Any,
         write_log: Callable[..., None],
         settings: Any,
-        count_refusal: Callable[[str], object] = lambda status: None,
     ) -> None:
         self.write_log = write_log
-        self.count_refusal = count_refusal
         self.read_timeout_s = settings.read_timeout_s or None
         self.head_timeout_s = settings.head_timeout_s or None
         self.body_timeout_s = settings.body_timeout_s or None
@@ -162,8 +159,7 @@ class PywsgiBackend:
         settings = server.settings
         _, listener = bindAdress
         level = INFO if settings.debug else DEBUG
-        count_refusal = server._backend_context.stats.count_refusal
-        instance = PywsgiServer(listener, wsgiApp, functools.partial(server.log.write, level), settings, count_refusal)
+        instance = PywsgiServer(listener, wsgiApp, functools.partial(server.log.write, level), settings)
         instance.start()
         return instance
 

@@ -121,7 +121,6 @@ class PywsgiHandler(WSGIHandler):
 
     def _refuse(self, refusal: Refusal) -> None:
         self.log_error("refused: %s", refusal)
-        self.server.count_refusal(refusal.status)
         self.code = int(refusal.status[:3])
         self._sendall(self._reader.parser.refusal_answer(refusal))
         self.log_request()
@@ -183,7 +182,6 @@ class PywsgiHandler(WSGIHandler):
             if self.headers_sent:  # too late for another answer
                 raise
             self.server.parser_limits.observe_refusal(self.environ or {}, refusal)
-            self.server.count_refusal(refusal.status)
             response = refusal_response(refusal)
             self.start_response(response.status, response.headers)
             # A HEAD request gets no body: the client would read its bytes as the next answer.

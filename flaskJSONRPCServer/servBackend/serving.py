@@ -12,6 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from ..dispatch.facade import ServerFacade
 from ..errors import UnsupportedError
+from ..http.refusals import ClientGone, Refusal
 from ..http.request import ReceivedRequest
 from ..http.response import Response
 from .base import ServBackend
@@ -58,11 +59,18 @@ class Instance:
 
 
 class ListenerApplication:
-    """The WSGI application behind one listening socket, which it records for each request."""
+    """The WSGI application behind one listening socket, which it records for each request.
 
-    def __init__(self, gate: Gate, served_by: tuple[bool, str, Any]) -> None:
+    Args:
+        gate: The gate to the application.
+        served_by: The address of the socket.
+        count_refusal: Called with the status of each request that the serving backend refuses.
+    """
+
+    def __init__(self, gate: Gate, served_by: tuple[bool, str, Any], count_refusal: Callable[[str], object]) -> None:
         self._gate = gate
         self._served_by = served_by
+        self._count_refusal = count_refusal
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer one request (PEP 3333)."""
@@ -89,6 +97,11 @@ class ListenerApplication:
     def refusal_headers(self, head: dict[str, Any]) -> list[tuple[str, str]]:
         """As :meth:`.gate.Gate.refusal_headers`."""
         return self._gate.refusal_headers(head)
+
+    def observe_refusal(self, head: dict[str, Any], refusal: Refusal) -> None:
+        """Count a request that the serving backend refuses; see :class:`.gate.RefusalObserver`."""
+        if not isinstance(refusal, ClientGone):
+            self._count_refusal(refusal.status)
 
 
 class Serving:
@@ -148,7 +161,10 @@ class Serving:
                     undo.callback(opened.close)
             undo.callback(self._stop_instances, 0)
             for listener, bind_address in zip(listeners, bind_addresses, strict=True):
-                app: RpcApplication = gate if listener is None else ListenerApplication(gate, listener.served_by)
+                app: RpcApplication = gate
+                if listener is not None:
+                    count_refusal = self._server._backend_context.stats.count_refusal
+                    app = ListenerApplication(gate, listener.served_by, count_refusal)
                 app = app if wrap is None else wrap(app)
                 target = bind_address if listener is None else listener.raw_address
                 handle = backend.start(target, app, self._server, False)

@@ -9,7 +9,7 @@ from typing import Any
 from ..http.refusals import Refusal
 from ..http.request import ARRIVED_AT, ReceivedRequest
 from ..http.response import Response
-from ..servBackend.gate import RpcApplication
+from ..servBackend.gate import RpcApplication, refusal_observer
 from ..servBackend.native.exchange import EXCHANGE
 from .access_log import AccessLog
 from .call_records import CallRecord, current_record
@@ -37,6 +37,7 @@ class LoggedApplication:
         self.expires_at = app.expires_at
         self.body_limit_bytes = app.body_limit_bytes
         self.refusal_headers = app.refusal_headers
+        self._observe_refusal = refusal_observer(app)
 
     def respond(self, received: ReceivedRequest) -> Response | None:
         """Answer one request without WSGI. Return None if :meth:`__call__` must answer it."""
@@ -78,7 +79,8 @@ class LoggedApplication:
         return LoggedBody(body, request)
 
     def observe_refusal(self, head: dict[str, Any], refusal: Refusal) -> None:
-        """Write the line of a request that the serving backend has refused."""
+        """Write the line of a request that the serving backend has refused, and pass it on."""
+        self._observe_refusal(head, refusal)
         request = LoggedRequest(self._log, head, head.get(ARRIVED_AT, time.monotonic()))
         request.status = refusal.status
         request.finish()

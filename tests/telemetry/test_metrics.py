@@ -1,6 +1,7 @@
 """``GET /metrics`` of one process, over real sockets."""
 
 import gzip
+import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -180,6 +181,23 @@ def test_locks_reloads_backends_and_durations_are_shown(server, address, tmp_pat
     assert value(samples, "connections") >= 1
     assert samples["process_threads", ()] > 1
     assert ("process_resident_memory_bytes", ()) in samples
+
+
+@pytest.mark.parametrize("backend", ["native", "werkzeug", "granian"])
+def test_request_that_the_serving_backend_refuses_is_counted(backend):
+    server = flaskJSONRPCServer(["127.0.0.1", 0], log=False, servBackend=backend)
+    server.registerFunction(abs, path="/api", name="abs")
+    server.start()
+    try:
+        coded = b"POST /api HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"
+        long = b"GET /" + 70_000 * b"a" + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+        with socket.create_connection(server.addresses[0], WAIT_S) as client:
+            client.sendall(coded if backend == "granian" else long)
+            status = client.recv(65536).split()[1].decode()
+        assert status in ("400", "414", "431")
+        wait_until(lambda: server._engine.stats.totals().refusals == {status: 1})
+    finally:
+        server.stop()
 
 
 @pytest.mark.parametrize(

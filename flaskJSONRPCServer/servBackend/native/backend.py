@@ -49,7 +49,6 @@ class SharedState:
         wsgi_app: The WSGI application. An :class:`~..gate.RpcApplication` is first asked to answer without WSGI.
         listener: The listening socket.
         name: The name of the threads.
-        count_refusal: Called with the status of each request that is refused here.
 
     Attributes:
         respond: Answers a request without WSGI. None if the application cannot do that.
@@ -70,10 +69,8 @@ class SharedState:
         wsgi_app: Callable[..., Iterable[bytes]],
         listener: socket.socket,
         name: str,
-        count_refusal: Callable[[str], object] = lambda status: None,
     ) -> None:
         self.log = log
-        self.count_refusal = count_refusal
         self.wsgi_app = wsgi_app
         rpc = wsgi_app if isinstance(wsgi_app, RpcApplication) else None
         self.respond: Callable[[HttpExchange], Response | None] | None = None if rpc is None else rpc.respond
@@ -143,8 +140,7 @@ class NativeBackend:
         """As :meth:`~flaskJSONRPCServer.servBackend.base.ServBackend.start`."""
         _, listener = bindAdress
         name = f"{server.name}-{self._id}"
-        count_refusal = server._backend_context.stats.count_refusal
-        front = SharedState(server.settings, server.log, wsgiApp, listener, name, count_refusal)
+        front = SharedState(server.settings, server.log, wsgiApp, listener, name)
         manager = ConnectionManager(front, listener, f"{name}-connections")
         manager.start()
         return manager

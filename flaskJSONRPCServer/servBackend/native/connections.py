@@ -245,7 +245,6 @@ class ConnectionManager:
 
     def _shed(self, connection: ClientConnection) -> None:
         connection.shed(self.shared.busy_refusal, self._now)
-        self.shared.count_refusal(self.shared.busy_refusal.status)
         self._update(connection)
 
     def _update(self, connection: ClientConnection) -> None:
@@ -262,7 +261,6 @@ class ConnectionManager:
             self._free_memory(connection, now)
         if http.last_refusal is not None:
             shared.write_log("refused:", connection.client or "a client", str(http.last_refusal))
-            shared.count_refusal(http.last_refusal.status)
             http.last_refusal = None
         if http.should_end_writing:
             connection.end_writing()

@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from ...http.body import too_large
-from ...http.refusals import Refusal
+from ...http.refusals import ClientGone
 from ...http.request import ARRIVED_AT, CLIENT_SOCKET
 from ...http.response import Response, server_error_response
 from ...runtime.interrupts import is_interrupt
@@ -36,12 +36,6 @@ _CHUNKED = "Transfer-Encoding: chunked\r\n"
 _SERVER_HEADERS = frozenset({"connection", "transfer-encoding", "keep-alive", "date"})
 
 _NOTHING_WRITTEN: list[bytes] = []  # never appended to
-
-
-class ClientGone(Refusal):
-    """The client has gone before its request was answered. Nothing is sent; the access log has the status of nginx."""
-
-    status = "499 Client Closed Request"
 
 
 class HttpExchange:
