@@ -65,7 +65,7 @@ docs: $(DEV)  ## build the documentation into docs/_build/html, warnings being e
 images:  ## draw the picture of the README, docs/images/request.svg
 	@$(PYTHON) tools/draw-images
 
-screenshots: $(DEV)  ## take the pictures of the console, docs/images/console-light.png and -dark.png
+screenshots: $(DEV)  ## take the pictures of the console and its dashboard, docs/images/console-*.png and dashboard-*.png
 	@tools/install-browser $(BIN)/python
 	@$(BIN)/python tools/take-screenshots
 
