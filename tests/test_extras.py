@@ -67,7 +67,7 @@ def make_environment(folder, *requirements):
     """Return the Python of a fresh environment with these packages and their dependencies."""
     venv.create(folder)
     python = str(folder / "bin" / "python")
-    pip("--python", python, "install", *requirements)
+    pip("--python", python, "install", "--no-compile", *requirements)
     return python
 
 

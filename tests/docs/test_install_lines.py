@@ -68,7 +68,20 @@ def test_install_lines_of_the_first_pages_work_in_an_empty_environment(tmp_path)
             continue  # tests/examples runs targets of the Makefile
         if arguments[1].startswith("dist/"):
             run([sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--wheel-dir", "dist", "."], clone)
-        run([sys.executable, "-m", "pip", "--python", str(python), *arguments, "-q", "--force-reinstall"], clone)
+        run(
+            [
+                sys.executable,
+                "-m",
+                "pip",
+                "--python",
+                str(python),
+                *arguments,
+                "-q",
+                "--no-compile",
+                "--force-reinstall",
+            ],
+            clone,
+        )
         run([python, "-c", "from flaskJSONRPCServer import flaskJSONRPCServer; flaskJSONRPCServer(None)"], tmp_path)
 
 

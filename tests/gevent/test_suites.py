@@ -9,8 +9,15 @@ from tests.gevent.processes import ROOT
 
 PYTEST = "from gevent import monkey; monkey.patch_all(); import pytest, sys; sys.exit(pytest.main())"
 
+# Of these folders, what only computes is left out: it does not depend on gevent.
+DISPATCH = (
+    *("answers", "antifreeze", "connection", "coroutines", "discovery", "exception_map", "execution", "invoker"),
+    *("locks", "middleware", "pipeline", "remote", "replies", "submission"),
+)
+TELEMETRY = ("access_log", "health", "readiness", "tracing")
+
 SUITES = {
-    "dispatch": ["tests/dispatch"],
+    "dispatch": [*(f"tests/dispatch/test_{name}.py" for name in DISPATCH), "tests/dispatch/rate_limits"],
     "backends": ["tests/execBackend/test_contract.py", "tests/execBackend/test_custom.py"],
     # These two do not run calls in greenlets.
     "deadlines": ["tests/execBackend/test_deadlines.py", "-k", "not parallel and not celery"],
@@ -18,7 +25,7 @@ SUITES = {
     "processes": ["tests/execBackend/parallel"],
     "celery": ["tests/execBackend/celery"],
     "serving": ["tests/servBackend"],
-    "telemetry": ["tests/telemetry"],
+    "telemetry": [f"tests/telemetry/test_{name}.py" for name in TELEMETRY],
     "server": [
         "tests/test_autoreload.py",
         "tests/test_engine.py",
