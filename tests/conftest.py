@@ -52,9 +52,13 @@ def pytest_collection_modifyitems(items):
     ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """Start a headless Chromium for each worker: a `playwright.sync_api.Browser`."""
+    """Start a headless Chromium: a `playwright.sync_api.Browser`.
+
+    For a module only: Playwright leaves an event loop running in the thread of the tests, where coroutines then cannot
+    run by `asyncio.run()`.
+    """
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

@@ -1,4 +1,4 @@
-"""Pages in a real browser: CORS, JSONP, forms of other sites, and the page of examples/simple.py.
+"""Pages in a real browser: CORS, JSONP, forms of other sites, and the console of examples/simple.py.
 
 The pages are on another origin than the API: on another port, or, where it has to be another site, under another name
 of this machine (`localhost` is not `127.0.0.1`).
@@ -424,19 +424,17 @@ def demo_url():
         yield program.url()
 
 
-def test_demo_page_calls_the_api(page, demo_url):
+def test_demo_opens_on_the_console_which_calls_the_api(page, demo_url):
     complaints = []
     page.on("pageerror", lambda error: complaints.append(error.message))
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    page.route("**/favicon.ico", lambda route: route.fulfill(status=204))
     page.goto(f"{demo_url}/")
+    page.get_by_text("add", exact=True).first.click()
+    page.get_by_label("params as JSON").fill('{"a": 40, "b": 2}')
+    page.get_by_role("button", name="Call", exact=True).click()
 
-    page.get_by_text("You are 127.0.0.1.").wait_for()
-    page.locator("[name=a]").fill("40")
-    page.locator("[name=b]").fill("2")
-    page.get_by_role("button").click()
-
-    page.get_by_text("= 42").wait_for()
+    page.locator(".answer").get_by_text("42").first.wait_for()
+    assert page.url.startswith(f"{demo_url}/console/")
     assert complaints == []
 
 

@@ -49,6 +49,7 @@ DESELECTED = {
     "test_interrupted_stop_leaves_nothing_that_serves": "",
     "test_signal_that_interrupts_the_wait_cancels_the_coroutine": "",
     # Greenlets are cancelled at a deadline, and threads are abandoned.
+    "test_deadline_ends_the_span_of_the_call": "simple|threaded",
     "test_abandoned_calls_are_counted_until_they_end": "",
     "test_beyond_max_abandoned_calls_calls_with_a_deadline_are_refused": "",
     "test_abandoned_call_gives_its_place_to_another": "",

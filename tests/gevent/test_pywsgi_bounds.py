@@ -419,7 +419,7 @@ print(ran)
 server.stop()
 """
     )
-    assert out == ["200 200 200 200 404 400 400 400 400 400 400 ['1', '2', '3', '4']"]
+    assert out == ["200 200 200 200 302 400 400 400 400 400 400 ['1', '2', '3', '4']"]
 
 
 def test_upgrade_changes_nothing_about_where_a_request_ends():

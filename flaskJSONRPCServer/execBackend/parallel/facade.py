@@ -97,6 +97,11 @@ class ChildFacade(MessageHelpers):
         raise parent_only("flaskApp")
 
     @property
+    def metrics_address(self) -> NoReturn:
+        """In the parent only."""
+        raise parent_only("metrics_address")
+
+    @property
     def celery(self) -> NoReturn:
         """In the parent only."""
         raise parent_only("celery")
@@ -194,7 +199,9 @@ PARENT_ONLY: Final = (
     "_requestProcess",
     "_startExecBackends",
     "_stopExecBackends",
+    "addReadinessCheck",
     "checkExamples",
+    "fromConfig",
     "getWSGI",
     "init_app",
     "mapException",
