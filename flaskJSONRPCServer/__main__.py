@@ -305,7 +305,9 @@ def configure(server: flaskJSONRPCServer, addresses: list[Any], serv_backend: st
         settings.multipleAdress = len(addresses) > 1
         settings.bindAdress = addresses if settings.multipleAdress else addresses[0]
     if settings.bindAdress is None:
-        raise CannotServeError(f"server {server.name!r} has bindAdress=None; give an address by --bind")
+        raise CannotServeError(
+            f"server {server.name!r} has bindAdress=None; give an address by --bind, FJRPC_BIND_ADRESS or the file of --config"
+        )
 
 
 def read_addresses(text: str) -> list[Any]:

@@ -38,6 +38,7 @@ PREFIX = "FJRPC_"
 """The beginning of the names of the environment variables."""
 
 _NONE = "none"
+_ADDRESSES = ("bindAdress", "metrics_address")
 _FLAGS = {"true": True, "false": False}
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
@@ -222,7 +223,7 @@ def checked(name: str, forms: list[Any], given: Any, source: str) -> Any:
 
 def forms_of_text(name: str, text: str) -> Iterator[Any]:
     """Yield the values that the text of a variable may mean, the most likely first."""
-    if name == "bindAdress" and (address := parse_address(text)) is not None:
+    if name in _ADDRESSES and (address := parse_address(text)) is not None:
         yield address
     yield from forms_of_word(text)
     if (value := toml_value(text)) is not None:
@@ -236,7 +237,7 @@ def forms_of_value(name: str, value: Any) -> Iterator[Any]:
     """Yield what a value of a file may mean, other than itself."""
     if value == _NONE:
         yield None
-    if name == "bindAdress" and isinstance(value, str) and (address := parse_address(value)) is not None:
+    if name in _ADDRESSES and isinstance(value, str) and (address := parse_address(value)) is not None:
         yield address
 
 

@@ -312,3 +312,16 @@ def test_command_ends_with_the_reason(tmp_path, monkeypatch, capsys, command):
 
     assert ended.value.code == 2
     assert "did you mean 'threads'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["127.0.0.1:0", '["127.0.0.1", 0]'])
+def test_address_of_the_metrics_has_the_forms_of_other_addresses(text, monkeypatch):
+    monkeypatch.setenv("FJRPC_METRICS", "true")
+    monkeypatch.setenv("FJRPC_METRICS_ADDRESS", text)
+    server = flaskJSONRPCServer.fromConfig(bindAdress=["127.0.0.1", 0])
+    assert list(server.settings.metrics_address) == ["127.0.0.1", 0]
+
+
+def test_wrong_address_of_the_metrics_is_named_by_its_own_name(monkeypatch):
+    with pytest.raises(SettingsError, match=r"metrics_address='nowhere' is refused: it takes \[ip, port\]"):
+        flaskJSONRPCServer(["127.0.0.1", 0], metrics=True, metrics_address="nowhere")

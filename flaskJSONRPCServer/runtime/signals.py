@@ -63,6 +63,9 @@ class EndRequest:
                 self._receiver.recv(4096)
             except TimeoutError:
                 break
+            except OSError:  # of Python: a second signal came while the handler of the first was being replaced
+                if not self._requested:
+                    raise
         return self._requested
 
     def fileno(self) -> int:

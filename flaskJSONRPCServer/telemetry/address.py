@@ -7,7 +7,7 @@ from typing import Any
 
 from ..dispatch.built_in import BuiltInSite, BuiltInUrl, BuiltInUrls
 from ..dispatch.facade import ServerFacade
-from ..errors import SettingsError
+from ..errors import SettingsError, UnsupportedError
 from ..http.guard import LOOPBACK_NAMES, Guard
 from ..http.request import Environ
 from ..http.response import Response, text_response
@@ -73,9 +73,13 @@ def metrics_address_of(settings: Settings) -> Address | None:
         return None
     if not settings.metrics:
         raise SettingsError("metrics_address is refused without metrics=True")
-    address = parse_address(settings.metrics_address)
+    refused = SettingsError(f"metrics_address={settings.metrics_address!r} is refused: it takes [ip, port]")
+    try:
+        address = parse_address(settings.metrics_address)
+    except (SettingsError, UnsupportedError):  # of bindAdress, by their texts
+        raise refused from None
     if not isinstance(address, Address):
-        raise SettingsError(f"metrics_address={settings.metrics_address!r} is refused: it takes [ip, port]")
+        raise refused
     return address
 
 

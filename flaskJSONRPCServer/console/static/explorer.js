@@ -487,10 +487,14 @@ export class CallPanel {
         this.problems = h("div.problems", { role: "alert" });
         this.answer = h("div.answer", { "aria-live": "polite" });
         this.formPlace = h("div");
+        // From anywhere on the page, until another method is shown.
+        const onKey = (event) =>
+            this.node.isConnected ? this.onKey(event) : document.removeEventListener("keydown", onKey);
+        document.addEventListener("keydown", onKey);
         this.makeForm(params);
         this.node = h(
             "section.try",
-            { "aria-label": "Call", onkeydown: (event) => this.onKey(event) },
+            { "aria-label": "Call" },
             h(
                 "div.card",
                 h("div.cardhead", h("h2", "Call"), this.ways()),
