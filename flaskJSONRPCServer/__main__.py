@@ -306,7 +306,7 @@ def configure(server: flaskJSONRPCServer, addresses: list[Any], serv_backend: st
         settings.bindAdress = addresses if settings.multipleAdress else addresses[0]
     if settings.bindAdress is None:
         raise CannotServeError(
-            f"server {server.name!r} has bindAdress=None; give an address by --bind, FJRPC_BIND_ADRESS or the file of --config"
+            f"server {server.name!r} has bindAdress=None; give an address by --bind, FJRPC_BIND_ADRESS or --config"
         )
 
 

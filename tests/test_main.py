@@ -220,7 +220,7 @@ def test_serve_listens_on_every_address_that_is_bound(folder):
         ),
         (
             ["served:unbound"],
-            "server 'unbound' has bindAdress=None; give an address by --bind, FJRPC_BIND_ADRESS or the file of --config",
+            "server 'unbound' has bindAdress=None; give an address by --bind, FJRPC_BIND_ADRESS or --config",
         ),
         (["served:frozen", "--bind", "127.0.0.1:0"], "cannot change while the server is in use"),
         (["served", "--bind", "8080"], "--bind '8080' is no address; it takes HOST:PORT"),
