@@ -38,6 +38,7 @@ PREFIX = "FJRPC_"
 """The beginning of the names of the environment variables."""
 
 _NONE = "none"
+_FUNCTIONS = ("auth", "metrics_auth")
 _ADDRESSES = ("bindAdress", "metrics_address")
 _FLAGS = {"true": True, "false": False}
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -75,8 +76,9 @@ class Configuration:
         """
         chosen = {name: value for name, value in passed.items() if name != "bindAdress" or value is not None}
         complete: dict[str, Any] = {"bindAdress": None, **self.values, **chosen}
-        if "auth" not in chosen and isinstance(complete.get("auth"), str):
-            complete["auth"] = imported_function(complete["auth"], self.sources["auth"])
+        for name in _FUNCTIONS:
+            if name not in chosen and isinstance(complete.get(name), str):
+                complete[name] = imported_function(name, complete[name], self.sources[name])
         return complete
 
     @contextlib.contextmanager
@@ -136,7 +138,7 @@ def read_file(path: Path) -> Configuration:
         table = _toml.loads(path.read_text(encoding="utf-8"))
     except OSError as exc:
         raise ConfigurationError(f"the configuration file {path} cannot be read: {exc.strerror or exc}") from exc
-    except ValueError as exc:  # of TOML or of UTF-8
+    except (ValueError, RecursionError) as exc:  # of TOML or of UTF-8
         raise ConfigurationError(f"the configuration file {path} is no TOML: {exc}") from exc
     values, sources = {}, {}
     for name, value in table.items():
@@ -215,7 +217,7 @@ def checked(name: str, forms: list[Any], given: Any, source: str) -> Any:
         SettingsError: It accepts none of them.
     """
     option = OPTIONS[name]
-    accepted = [form for form in forms if (name == "auth" and isinstance(form, str)) or option["check"](form)]
+    accepted = [form for form in forms if (name in _FUNCTIONS and isinstance(form, str)) or option["check"](form)]
     if not accepted:
         raise ConfigurationError(f"{name}={given!r} is refused: it takes {option['accepts']}; change {source}")
     return accepted[0]
@@ -260,7 +262,7 @@ def toml_value(text: str) -> Any:
     """Return the value of a text in TOML's syntax; None if it is none."""
     try:
         table: dict[str, Any] = _toml.loads(f"value = {text}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return table["value"] if len(table) == 1 else None
 
@@ -273,7 +275,7 @@ def parse_address(text: str) -> list[Any] | str | None:
     """
     path = text.removeprefix("unix:")
     if path and (path != text or "/" in text) and not text.startswith("fd://"):
-        return path
+        return path if "/" in path else f"./{path}"
     host, _, port = text.rpartition(":")
     bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     is_host = bool(bare) and (bare != host or ":" not in host)
@@ -282,8 +284,8 @@ def parse_address(text: str) -> list[Any] | str | None:
     return [bare, int(port)]
 
 
-def imported_function(path: str, source: str) -> Any:
-    """Import the function that ``module:function`` names.
+def imported_function(name: str, path: str, source: str) -> Any:
+    """Import the function that ``module:function`` names, for a setting.
 
     Raises:
         SettingsError: There is no such function.
@@ -295,6 +297,6 @@ def imported_function(path: str, source: str) -> Any:
         function: Any = importlib.import_module(module_name)
         for part in function_name.split("."):
             function = getattr(function, part)
-    except (ImportError, AttributeError, ValueError) as exc:
-        raise ConfigurationError(f"auth={path!r} is refused: {exc}; change {source}") from exc
+    except (ImportError, AttributeError, ValueError, TypeError) as exc:
+        raise ConfigurationError(f"{name}={path!r} is refused: {exc}; change {source}") from exc
     return function

@@ -524,7 +524,7 @@ class Engine:
                 self.lifetime,
                 self.exec_backends,
                 lambda exchange, path, method: self.pipeline().authorise(exchange, path, method),
-                lambda: is_local_only(self.settings),
+                self._is_behind_loopback,
             )
         )
 

@@ -58,7 +58,7 @@ def file_of(folder, text):
         ("BIND_ADRESS", "127.0.0.1:8080", "bindAdress", ["127.0.0.1", 8080]),
         ("BINDADRESS", "[::1]:0", "bindAdress", ["::1", 0]),
         ("BINDADRESS", '["::1", 0]', "bindAdress", ["::1", 0]),
-        ("BINDADRESS", "unix:api.sock", "bindAdress", "api.sock"),
+        ("BINDADRESS", "unix:api.sock", "bindAdress", "./api.sock"),
         ("BINDADRESS", "/run/api.sock", "bindAdress", "/run/api.sock"),
         ("ALLOWED_HOSTS", "a.test", "allowed_hosts", ["a.test"]),
         ("ALLOWED_HOSTS", "a.test, b.test,", "allowed_hosts", ["a.test", "b.test"]),
@@ -325,3 +325,26 @@ def test_address_of_the_metrics_has_the_forms_of_other_addresses(text, monkeypat
 def test_wrong_address_of_the_metrics_is_named_by_its_own_name(monkeypatch):
     with pytest.raises(SettingsError, match=r"metrics_address='nowhere' is refused: it takes \[ip, port\]"):
         flaskJSONRPCServer(["127.0.0.1", 0], metrics=True, metrics_address="nowhere")
+
+
+def test_name_of_a_unix_socket_may_have_no_slash(monkeypatch):
+    monkeypatch.setenv("FJRPC_BIND_ADRESS", "unix:api.sock")
+    assert flaskJSONRPCServer.fromConfig().settings.bindAdress == "./api.sock"
+
+
+def test_who_may_read_the_metrics_is_named_like_auth(monkeypatch):
+    monkeypatch.setenv("FJRPC_METRICS", "true")
+    monkeypatch.setenv("FJRPC_METRICS_AUTH", "tests.test_configuration:allow")
+    assert flaskJSONRPCServer.fromConfig().settings.metrics_auth is allow
+
+
+def allow(server, path, request, method):
+    return True
+
+
+@pytest.mark.parametrize("text", ["a=" + "[" * 5000, "auth = '.os:path'"])
+def test_strange_files_are_one_clear_error(text, tmp_path):
+    file = tmp_path / "server.toml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(SettingsError, match=r"server\.toml"):
+        flaskJSONRPCServer.fromConfig(file)

@@ -67,7 +67,7 @@ class DashboardSources:
         lifetime: Its starts and reloads.
         exec_backends: Its exec backends.
         authorise: Asks ``auth`` whether a client may do something on a path, under a method name or None.
-        is_local_only: Returns whether only this machine can reach the server.
+        is_local_only: Returns whether only browsers of this machine reach the server.
     """
 
     facts: ServerFacts

@@ -89,9 +89,7 @@ class AccessLine:
 
     def __str__(self) -> str:
         fields = self.fields
-        first = (
-            f"{fields['request_method']} {fields['target']} {fields['protocol']}" if fields["request_method"] else ""
-        )
+        first = f"{fields['request_method']} {fields['target']} {fields['protocol']}" if fields["target"] else ""
         texts = {name: escaped(str(value)) or _MISSING for name, value in fields.items()}
         # As in Apache, no bytes are a hyphen.
         texts |= {"bytes": str(fields["bytes"] or _MISSING), "status": f"{fields['status'] or _MISSING}"}

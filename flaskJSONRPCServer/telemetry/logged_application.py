@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from ..http.refusals import Refusal
+from ..http.refusals import ClientGone, Refusal
 from ..http.request import ARRIVED_AT, ReceivedRequest
-from ..http.response import Response
+from ..http.response import Response, refusal_response
 from ..servBackend.gate import RpcApplication, refusal_observer
 from ..servBackend.native.exchange import EXCHANGE
 from .access_log import AccessLog
@@ -83,6 +83,8 @@ class LoggedApplication:
         self._observe_refusal(head, refusal)
         request = LoggedRequest(self._log, head, head.get(ARRIVED_AT, time.monotonic()))
         request.status = refusal.status
+        if not isinstance(refusal, ClientGone):
+            request.add_bytes(refusal_response(refusal).body)
         request.finish()
 
 

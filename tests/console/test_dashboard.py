@@ -354,7 +354,8 @@ def test_own_page_may_read_and_act(application, headers):
 
 
 def test_page_behind_a_trusted_proxy_may_act():
-    application = make(consoleActions=True, console=True, trusted_proxies=["127.0.0.1"]).getWSGI()
+    server = make(consoleActions=True, console=True, trusted_proxies=["127.0.0.1"], auth=lambda *asked: True)
+    application = server.getWSGI()
     forwarded = {"X-Forwarded-Host": "shop.test", "X-Forwarded-Proto": "https", "X-Forwarded-For": "10.0.0.7"}
 
     assert act(application, "lock", Origin="https://shop.test", **forwarded).code == 200
@@ -398,8 +399,12 @@ def test_actions_are_off_by_default():
     assert not server.wait(returnStatus=True)
 
 
-def test_actions_need_auth_where_other_machines_can_reach_the_server():
-    server = make(("0.0.0.0", 0), console=True, consoleActions=True)
+@pytest.mark.parametrize(
+    ("address", "options"),
+    [(("0.0.0.0", 0), {}), (("127.0.0.1", 0), {"trusted_proxies": ["127.0.0.1"]}), (None, {})],
+)
+def test_actions_need_auth_where_other_machines_can_reach_the_server(address, options):
+    server = make(address, console=True, consoleActions=True, **options)
     answer = act(server.getWSGI(), "lock")
 
     assert (answer.code, "auth=" in answer.json()["error"]) == (403, True)
