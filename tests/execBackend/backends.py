@@ -28,8 +28,8 @@ class OwnBackend:
             ticket.append(self.server._callDispatcher(uniqueId, path, dataIn, request, isJSONP, True))
 
         thread = threading.Thread(target=run)
-        self._threads.append(thread)
         thread.start()
+        self._threads.append(thread)  # afterwards: stop() may come in between, and joins what has started
         return True, None, (thread, ticket)
 
     def check(self, uniqueId, ticket):

@@ -14,16 +14,18 @@ DISPATCH = (
     *("answers", "antifreeze", "connection", "coroutines", "discovery", "exception_map", "execution", "invoker"),
     *("locks", "middleware", "pipeline", "remote", "replies", "submission"),
 )
+# Their workers are processes of their own, without gevent: what only they do is left out too.
+CELERY = ("backend", "broker", "calls", "deadlines", "replies", "session", "tracing")
 TELEMETRY = ("access_log", "health", "readiness", "tracing")
 
 SUITES = {
     "dispatch": [*(f"tests/dispatch/test_{name}.py" for name in DISPATCH), "tests/dispatch/rate_limits"],
-    "backends": ["tests/execBackend/test_contract.py", "tests/execBackend/test_custom.py"],
+    "backends": ["tests/execBackend/test_contract.py", "tests/execBackend/test_custom.py", "-k", "not celery"],
     # These two do not run calls in greenlets.
     "deadlines": ["tests/execBackend/test_deadlines.py", "-k", "not parallel and not celery"],
     "threads": ["tests/execBackend/test_threaded.py", "tests/runtime/test_garbage.py", "tests/runtime/test_stats.py"],
     "processes": ["tests/execBackend/parallel"],
-    "celery": ["tests/execBackend/celery"],
+    "celery": [f"tests/execBackend/celery/test_{name}.py" for name in CELERY],
     "serving": ["tests/servBackend"],
     "telemetry": [f"tests/telemetry/test_{name}.py" for name in TELEMETRY],
     "server": [
