@@ -152,9 +152,9 @@ class Engine:
         self.codec = self._make_codec(settings)
         self._app: flask.Flask = DefaultFlask(self.name)
         self._app_is_users = False
-        self._mounts = [self._mounted_on(self._app)]
         self._making = threading.Lock()
         self._pipeline: Pipeline | None = None  # guarded by _making
+        self._mounts = [self._mounted_on(self._app)]
         self._frozen = settings  # what the pipeline was made of; guarded by _making
         self.log.write_through(facade)
         if settings.experimental:
@@ -196,7 +196,8 @@ class Engine:
     def add_urls(self, views: Mapping[str, Callable[..., Any]], methods: Collection[str]) -> None:
         """Add URLs with their view functions to the served application."""
         self._app.view_functions.update({f"{self.name}{url}": view for url, view in views.items()})
-        add_rules(self._app, [make_rule(url, f"{self.name}{url}", methods) for url in views])
+        rules = [make_rule(url, f"{self.name}{url}", methods) for url in views]
+        add_rules(self._app, rules, in_use=self._pipeline is not None)
 
     def register_serv_backend(self, backend_option: Any) -> str:
         """Choose the serving backend of the next start.
@@ -590,7 +591,14 @@ class Engine:
         return self._mounted_on(app, prefix, f"{blueprint}.rpc")  # Flask finds the blueprint's hooks by the endpoint
 
     def _mounted_on(self, app: flask.Flask, url_prefix: str = "", endpoint: str = "") -> FlaskMount:
-        mount = FlaskMount(app, endpoint or f"{self.name}.rpc", self.pipeline, url_prefix, self.built_in_urls)
+        mount = FlaskMount(
+            app,
+            endpoint or f"{self.name}.rpc",
+            self.pipeline,
+            url_prefix,
+            self.built_in_urls,
+            lambda: self._pipeline is not None,
+        )
         mount.mount(self.router.table.paths())
         return mount
 

@@ -207,6 +207,7 @@ class FlaskMount:
         pipeline: Returns the current pipeline.
         url_prefix: The prefix of each path, such as ``/v1``.
         built_in_urls: The URLs that the server answers itself.
+        is_in_use: Returns whether the server answers requests already.
 
     Raises:
         SettingsError: ``app`` is not a Flask application.
@@ -220,6 +221,7 @@ class FlaskMount:
         pipeline: Callable[[], Pipeline],
         url_prefix: str = "",
         built_in_urls: Iterable[BuiltInUrl] = (),
+        is_in_use: Callable[[], bool] = lambda: True,
     ) -> None:
         if not isinstance(app, flask.Flask):
             raise SettingsError(
@@ -231,6 +233,7 @@ class FlaskMount:
         self._pipeline = pipeline
         self._prefix = checked_prefix(url_prefix)
         self._built_in_urls = list(built_in_urls)
+        self._is_in_use = is_in_use
         self._built_in_endpoint = f"{endpoint}_built_in"
         self._path_of_rule: dict[str, str] = {}
         self._neighbours: dict[str, FlaskMount] = app.extensions.setdefault("flaskJSONRPCServer", {})
@@ -253,7 +256,7 @@ class FlaskMount:
             if any(mount.has_url(self._prefix + path) for mount in self._neighbours.values()):
                 raise RegistrationError(f"path {path!r} of {self.app!r} belongs to another server; choose another path")
         rules = {path: rules_of(self._prefix + path, self._endpoint) for path in missing}
-        add_rules(self.app, [rule for of_path in rules.values() for rule in of_path])
+        self._add_rules([rule for of_path in rules.values() for rule in of_path])
         self._path_of_rule.update({rule.rule: path for path in missing for rule in rules[path]})
         if missing:
             self._mount_built_in_urls()
@@ -264,7 +267,10 @@ class FlaskMount:
         rules = [rule for rule in self.app.url_map.iter_rules() if rule.endpoint != self._endpoint]
         known = {url for rule in rules for url in urls_of_rule(rule)}
         urls = [url for url in self._built_in_urls if f"{self._prefix}/{url.segment}" not in known]
-        add_rules(self.app, built_in_rules(self._prefix, urls, self._built_in_endpoint))
+        self._add_rules(built_in_rules(self._prefix, urls, self._built_in_endpoint))
+
+    def _add_rules(self, rules: list[Rule]) -> None:
+        add_rules(self.app, rules, in_use=self._is_in_use())
 
     def has_built_in(self, head: Environ) -> bool:
         """Return whether Flask finds the built-in URL of this mount by a request: pages at the same URL win.
@@ -495,11 +501,21 @@ def make_rule(rule: str, endpoint: str, methods: Collection[str] | None) -> Rule
     return Rule(rule, endpoint=endpoint, methods=methods, strict_slashes=False)
 
 
-def add_rules(app: flask.Flask, rules: list[Rule]) -> None:
-    """Add rules to an application, even while it serves."""
-    if rules:
-        # Werkzeug does not allow changing a map while it is matched: a larger map replaces it.
+def add_rules(app: flask.Flask, rules: list[Rule], *, in_use: bool) -> None:
+    """Add rules to an application.
+
+    Args:
+        app: The application.
+        rules: The rules.
+        in_use: Whether requests may be matched meanwhile.
+    """
+    if not rules:
+        return
+    if in_use or app._got_first_request:  # Werkzeug does not allow changing a map while it is matched
         app.url_map = map_of(app.url_map, [*app.url_map.iter_rules(), *rules])
+    else:  # as Flask itself adds rules until then: a new map would compile all rules again
+        for rule in rules:
+            app.url_map.add(rule)
 
 
 def remove_rules(app: flask.Flask, is_removed: Callable[[Rule], bool]) -> None:

@@ -812,3 +812,18 @@ def test_first_of_two_mounted_servers_has_the_document_of_the_application():
 
     assert names_at(application) == ["m0"]
     assert [names_at(application, f"/api{number}/openrpc.json") for number in range(2)] == [["m0"], ["m1"]]
+
+
+def test_paths_are_mounted_without_compiling_all_others_again(monkeypatch):
+    compiled = []
+    compile_rule = Rule.compile
+    monkeypatch.setattr(Rule, "compile", lambda rule: compiled.append(rule.rule) or compile_rule(rule))
+    server = flaskJSONRPCServer(None, log=False)
+    for number in range(20):
+        server.registerFunction(lambda: None, path=f"/api{number}", name="m")
+    assert len(compiled) == len(set(compiled))
+
+    application = server.getWSGI()
+    server.registerFunction(lambda: "late", path="/late", name="m")  # in use: a new map takes the place of the old one
+    assert call(application, "m", target="/late")["result"] == "late"
+    assert compiled.count("/api0") == 2
