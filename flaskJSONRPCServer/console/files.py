@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-__all__ = ["INDEX", "StaticFile", "is_known", "read_files"]
+__all__ = ["INDEX", "StaticFile", "read_files"]
 
 INDEX = "index.html"
 """The name of the page."""
@@ -96,8 +96,3 @@ def condensed(text: str) -> str:
 def with_replaced(file: StaticFile, replace: Callable[[str], str]) -> StaticFile:
     """Return a file with another text."""
     return StaticFile.of(replace(file.body.decode()).encode(), file.media_type)
-
-
-def is_known(tag: str, if_none_match: str) -> bool:
-    """Return whether a client has the entity of a tag already (RFC 9110, section 13.1.2)."""
-    return if_none_match.strip() == "*" or tag in if_none_match

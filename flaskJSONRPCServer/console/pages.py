@@ -13,11 +13,12 @@ from functools import partial
 
 from ..dispatch.built_in import BuiltInUrl
 from ..dispatch.exchange import Exchange
+from ..http.caching import is_known
 from ..http.gzip import accepts_gzip
 from ..http.refusals import NotFound
 from ..http.response import Header, Response, merged_headers, text_response
 from ..settings import Settings
-from .files import INDEX, StaticFile, is_known, read_files, with_replaced
+from .files import INDEX, StaticFile, read_files, with_replaced
 
 __all__ = ["console_urls", "has_console"]
 

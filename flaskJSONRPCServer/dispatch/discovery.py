@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from inspect import Parameter
 from typing import Any
 
+from ..http.caching import is_known
 from ..http.request import Request
 from ..http.response import Response, merged_headers
 from ..runtime.interrupts import is_interrupt
@@ -90,8 +91,3 @@ def document_response(document: WrittenDocument, exchange: Exchange, renderer: R
     response = renderer.render(document.text, exchange)
     response.headers = merged_headers(response.headers, headers)
     return response
-
-
-def is_known(tag: str, if_none_match: str) -> bool:
-    """Return whether a client has the entity of a weak tag already (RFC 9110, section 13.1.2)."""
-    return if_none_match.strip() == "*" or tag.removeprefix("W/") in if_none_match
