@@ -6,7 +6,6 @@ look at it share one sample. The statistics of exec backends may be the user's c
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import time
@@ -20,7 +19,7 @@ from ..dispatch.locks import HeldLock
 from ..dispatch.routes import Router
 from ..http.guard import is_cross_site
 from ..http.refusals import BadRequest, Forbidden, Refusal
-from ..http.response import Response
+from ..http.response import Response, json_document
 from ..runtime.concurrency import make_lock
 from ..runtime.counters import ThreadCounters
 from ..runtime.garbage import GarbageControl
@@ -133,13 +132,13 @@ class Dashboard:
             raise Forbidden("a page of another origin may not read this")
         self._sources.authorise(exchange, CONSOLE_PATH, None)
         query = exchange.parsed.args
-        return answer_of(self.report(read_sequence(query.get("since", "0")), query.get("method")))
+        return json_document(self.report(read_sequence(query.get("since", "0")), query.get("method")))
 
     def _answer_action(self, exchange: Exchange) -> Response:
         try:
-            return answer_of(self._actions.answer(exchange))
+            return json_document(self._actions.answer(exchange))
         except Refusal as refusal:
-            return answer_of({"error": str(refusal)}, refusal.status)
+            return json_document({"error": str(refusal)}, refusal.status)
 
     def report(self, since: int, method: str | None = None) -> dict[str, Any]:
         """Return what has changed after a sample; everything after sample 0, or one that has not been taken yet.
@@ -256,18 +255,3 @@ def read_sequence(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS):
         raise BadRequest(f"since={text!r} is refused: it takes the sequence of an earlier answer, or 0")
     return int(text)
-
-
-def answer_of(value: Any, status: str = "200 OK") -> Response:
-    """Return the answer with a JSON value, which nothing may keep."""
-    body = json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
-    return Response(
-        status,
-        [
-            ("Content-Type", "application/json"),
-            ("Content-Length", str(len(body))),
-            ("Cache-Control", "no-store"),
-            ("X-Content-Type-Options", "nosniff"),
-        ],
-        body,
-    )

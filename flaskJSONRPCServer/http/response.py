@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ __all__ = [
     "compressed",
     "encoded",
     "from_werkzeug",
+    "json_document",
     "json_response",
     "merged_headers",
     "refusal_response",
@@ -249,6 +251,12 @@ def text_response(status: str, text: str) -> Response:
     """Return an answer outside JSON-RPC: one sentence as plain text."""
     body = f"{text}\n".encode("ascii", "backslashreplace")
     return Response(status, [_TEXT, ("Content-Length", str(len(body))), _NOSNIFF], body)
+
+
+def json_document(value: Any, status: str = "200 OK") -> Response:
+    """Return an answer outside JSON-RPC: a JSON value, which nothing may keep."""
+    body = json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
+    return Response(status, [_JSON, ("Content-Length", str(len(body))), ("Cache-Control", "no-store"), _NOSNIFF], body)
 
 
 def refusal_response(refusal: Refusal) -> Response:

@@ -6,14 +6,13 @@ request waits for them only briefly, see :class:`.readiness.ReadinessChecks`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 
 from ..dispatch.built_in import BuiltInUrl
 from ..dispatch.exchange import Exchange
 from ..dispatch.locks import Locks
 from ..errors import RegistrationError
-from ..http.response import Response
+from ..http.response import Response, json_document
 from ..runtime.logs import ServerLog
 from .readiness import Check, ReadinessChecks
 
@@ -91,17 +90,8 @@ def answer_health(exchange: Exchange, _: str) -> Response:
 def health_response(outcomes: Mapping[str, bool]) -> Response:
     """Return the answer with the outcomes of checks: 200, or 503 if one of them fails."""
     is_ok = all(outcomes.values())
-    body = json.dumps(
-        {"status": word_of(is_ok), "checks": {name: word_of(passes) for name, passes in outcomes.items()}},
-        separators=(",", ":"),
-    ).encode()
-    headers = [
-        ("Content-Type", "application/json"),
-        ("Content-Length", str(len(body))),
-        ("Cache-Control", "no-store"),
-        ("X-Content-Type-Options", "nosniff"),
-    ]
-    return Response("200 OK" if is_ok else "503 Service Unavailable", headers, body)
+    checks = {name: word_of(passes) for name, passes in outcomes.items()}
+    return json_document({"status": word_of(is_ok), "checks": checks}, "200 OK" if is_ok else "503 Service Unavailable")
 
 
 def word_of(passes: bool) -> str:
