@@ -257,10 +257,8 @@ class Pipeline:
         Raises:
             Refusal: The request gets an HTTP error.
         """
-        assert self.steps.discovery is not None  # noqa: S101  without it, no URL leads here
-        return self._server_document(self.steps.discovery, exchange)
-
-    def _server_document(self, discovery: Discovery, exchange: Exchange) -> Response:
+        discovery = self.steps.discovery
+        assert discovery is not None  # noqa: S101  without it, no URL leads here
         paths = self._router.table.paths()
         if self._auth is not None:
             paths = self._allowed_paths(self._auth, exchange, paths)
@@ -401,8 +399,7 @@ class Pipeline:
             self.steps.limiter.admit(exchange, endpoint, route)
         if route is endpoint.built_in and self.steps.discovery is not None:
             return self._get_document(self.steps.discovery, exchange, endpoint.path)
-        if self._auth is not None:
-            self._authorise(self._auth, exchange, endpoint.path, route.name)
+        self.authorise(exchange, endpoint.path, route.name)
         self._guard.check_get(exchange.head, is_shared=route.allows_cross_site_get)
         if route.output_format is None:
             raise Forbidden("this method takes no GET; POST a JSON-RPC request")
@@ -419,9 +416,8 @@ class Pipeline:
 
     def _get_document(self, discovery: Discovery, exchange: Exchange, path: str) -> Response:
         if path == "/":
-            return self._server_document(discovery, exchange)
-        if self._auth is not None:
-            self._authorise(self._auth, exchange, path, DISCOVER)
+            return self.server_document(exchange)
+        self.authorise(exchange, path, DISCOVER)
         return document_response(discovery.document(exchange, path), exchange, self.steps.renderer)
 
     def _authorise(self, auth: Callable[..., Any], exchange: Exchange, path: str, method: str | None) -> None:

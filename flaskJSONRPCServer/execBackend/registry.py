@@ -244,9 +244,7 @@ class ExecBackends:
     @in_hub
     def reports(self) -> dict[str, dict[str, Any]]:
         """Return the statistics of each running backend by its ``_id``, without that in their names."""
-        with self._changing:
-            running = self._running()
-        return {backend._id: self._report_of(backend) for backend in running}
+        return {backend._id: self._report_of(backend) for backend in self.running()}
 
     def _report_of(self, backend: RegisteredBackend) -> dict[str, Any]:
         try:
