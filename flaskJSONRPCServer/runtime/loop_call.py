@@ -55,7 +55,7 @@ class LoopCall(WaitableCall):
         self.context.run(_current.set, weakref.ref(self))
         self.is_late = False
         self.task: Task[None] | None = None
-        self._unbegun = [awaitable]  # emptied in one step by whoever begins or drops it
+        self._unbegun = [awaitable]  # emptied in one step by the thread that begins or drops it
         self._in_threads: set[Abandonable] = set()  # its functions that run in threads; each change is one step
         self._call_soon: CallSoon | None = None
         self._on_left: Callable[[], object]  # set with _call_soon

@@ -26,7 +26,7 @@ from typing import Any
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
 from ..dispatch.facade import ServerFacade
-from ..http.refusals import BadRequest
+from ..http.refusals import Refusal
 from ..runtime.logs import DEBUG, ERROR, INFO, WARNING
 from .exposure import warn_if_exposed
 from .gate import refusal_observer
@@ -76,7 +76,7 @@ class WerkzeugHandler(WSGIRequestHandler):
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """Refuse a request whose head cannot be parsed."""
         super().send_error(code, message, explain)
-        refusal = BadRequest(message or "")
+        refusal = Refusal(message or "")
         refusal.status = str(int(code))
         self.server.observe_refusal({"REQUEST_METHOD": "", "REMOTE_ADDR": self.address_string()}, refusal)
 

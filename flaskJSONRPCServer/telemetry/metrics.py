@@ -28,7 +28,7 @@ _NO_STORE: Final = ("Cache-Control", "no-store")
 _NOSNIFF: Final = ("X-Content-Type-Options", "nosniff")
 _VARY: Final = ("Vary", "Accept, Accept-Encoding")
 
-# Servers without a name are told apart by the order in which their program makes them, in all workers the same.
+# Servers without a name have numbers, in the order in which their program makes them: the same in all workers.
 _numbers = itertools.count()
 
 _all: weakref.WeakSet[Metrics] = weakref.WeakSet()

@@ -374,6 +374,6 @@ def code_of(text: str) -> int | None:
     """Return the code of the error in the text of an outcome; None if there is none."""
     try:
         code = json.loads(text)["error"]["code"]
-    except (ValueError, LookupError, TypeError):  # whoever waits for the answer fails to read it, and logs that
+    except (ValueError, LookupError, TypeError):  # the thread that waits for the answer fails to read it, and logs that
         return None
     return code if type(code) is int else None
