@@ -277,16 +277,20 @@ def test_authorisation_of_metrics_is_asked_instead_of_that_of_calls():
     assert status_of(server) == 200
 
 
+class OwnBackend:
+    """A custom exec backend without its statistics."""
+
+    _id = "own"
+
+    def add(self, *args):
+        return True, None, None
+
+    def check(self, unique_id, ticket):
+        return True, {}, 5
+
+
 def test_failing_exec_backend_leaves_the_other_metrics():
-    class Backend:
-        _id = "own"
-
-        def add(self, *args):
-            return True, None, None
-
-        def check(self, unique_id, ticket):
-            return True, {}, 5
-
+    class Backend(OwnBackend):
         def stats(self, inMS):
             raise RuntimeError("no statistics")
 
@@ -301,15 +305,7 @@ def test_failing_exec_backend_leaves_the_other_metrics():
 
 
 def test_statistics_of_a_custom_exec_backend_are_shown():
-    class Backend:
-        _id = "own"
-
-        def add(self, *args):
-            return True, None, None
-
-        def check(self, unique_id, ticket):
-            return True, {}, 5
-
+    class Backend(OwnBackend):
         def stats(self, inMS):
             return {"own_waiting": 3, "own_depth": 4.5, "own_text": "no number", "own_flag": True}
 
