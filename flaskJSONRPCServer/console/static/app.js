@@ -97,13 +97,9 @@ function message(text) {
     return h("div.page", h("h1", { tabindex: "-1" }, "Console"), h("p.lead", { role: "status" }, text));
 }
 
-let hasDashboardStyle = false;
-
 async function showDashboard(current) {
     const place = h("div.pane");
     main.replaceChildren(place);
-    if (!hasDashboardStyle) document.head.append(h("link", { rel: "stylesheet", href: "dashboard.css" }));
-    hasDashboardStyle = true;
     try {
         const { mount } = await import("./dashboard.js");
         if (current === turn) mounted = mount(place, { request });

@@ -1,5 +1,6 @@
 // A server now and in the last hour. Texts of the API become text nodes.
 
+import { h } from "./dom.js";
 import uPlot from "./vendor/uplot.js";
 
 const POLL_MS = 1000, HIDDEN_POLL_MS = 15000, MOST_WAIT_MS = 30000, ANSWER_MS = 15000;
@@ -182,14 +183,14 @@ class Dashboard {
         this.statusLine = h("p", { class: "d-status", role: "status" }, "Loading"),
         this.facts = h("p", { class: "d-facts" }),
         this.ranges = h("div", { class: "d-buttons", role: "group", "aria-label": "Time range" },
-          RANGES.map((range) => h("button", { type: "button", click: () => this.setRange(range) }, range.label))),
+          RANGES.map((range) => h("button", { type: "button", onclick: () => this.setRange(range) }, range.label))),
         this.actions = h("div", { class: "d-buttons", role: "group", "aria-label": "Actions" })),
       this.noticeLine = h("p", { class: "d-notice", role: "status" }),
       this.tiles = h("dl", { class: "d-tiles" }, TILES.map(([label]) => tile(label))),
             h("div", { class: "d-plots" }, this.plots.map((plot) => plot.root)),
       card("Methods",
         this.filter = h("input", { type: "search", placeholder: "Filter", "aria-label": "Filter methods",
-          input: () => this.showMethods() }),
+          oninput: () => this.showMethods() }),
         this.shown = h("p", { class: "d-note" }),
         scrolled("Methods", this.methodTable()),
         this.methodNote = h("p", { class: "d-note" })),
@@ -202,7 +203,7 @@ class Dashboard {
 
   methodTable() {
     this.headers = METHOD_COLUMNS.map((column) => h("th", { scope: "col" },
-      h("button", { type: "button", click: () => this.sortBy(column.key) }, column.label)));
+      h("button", { type: "button", onclick: () => this.sortBy(column.key) }, column.label)));
     this.actionHeader = h("td", {});
     this.body = h("tbody", {});
     return h("table", { class: "d-table" }, h("thead", {}, h("tr", {}, this.headers, this.actionHeader)), this.body);
@@ -248,7 +249,7 @@ class Dashboard {
     this.actions.dataset.key = key;
     this.actions.replaceChildren(...shown.map(([action, label, confirms]) => {
       const reset = () => { button.textContent = label; button.classList.remove("d-primary"); };
-      const click = () => {
+      const onclick = () => {
         if (confirms && button.textContent === label) {
           button.textContent = `${label}: sure?`;
           return button.classList.add("d-primary");
@@ -256,7 +257,7 @@ class Dashboard {
         reset();
         this.act(action, null);
       };
-      const button = h("button", { type: "button", click, blur: reset }, label);
+      const button = h("button", { type: "button", onclick, onblur: reset }, label);
       return button;
     }));
   }
@@ -288,9 +289,9 @@ class Dashboard {
     const { name } = row;
     let parts = this.rows.get(name);
     if (!parts) {
-      const select = h("button", { type: "button", class: "d-name", click: () => this.select(name) }, name);
+      const select = h("button", { type: "button", class: "d-name", onclick: () => this.select(name) }, name);
       const cells = METHOD_COLUMNS.slice(1).map(() => h("td", {}));
-      const lock = h("button", { type: "button", click: () => this.act(lock.textContent.toLowerCase(), name) });
+      const lock = h("button", { type: "button", onclick: () => this.act(lock.textContent.toLowerCase(), name) });
       const lockCell = h("td", {}, lock);
       parts = { select, cells, lock, lockCell, tr: h("tr", {}, h("th", { scope: "row" }, select), cells, lockCell) };
       this.rows.set(name, parts);
@@ -325,7 +326,7 @@ class Dashboard {
       h("td", {}, by),
       canUnlock && h("td", {}, kind !== "deep" && h("button", { type: "button",
         "aria-label": `Unlock ${kind === "server" ? "the server" : dispatchers.join(", ")}`,
-        click: () => this.act("unlock", kind === "server" ? null : dispatchers[0]) }, "Unlock"))));
+        onclick: () => this.act("unlock", kind === "server" ? null : dispatchers[0]) }, "Unlock"))));
     const waiting = locks.waiting ? `${number(locks.waiting)} waiting` : "";
     this.replaceTable(this.locks, "Locks", ["Held", "For", "By", ...canUnlock ? [""] : []], rows, "No lock is held.", waiting);
   }
@@ -477,16 +478,6 @@ function clock(time) {
 
 // Elements
 
-function h(tag, attributes, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (typeof value === "function") element.addEventListener(name, value);
-    else if (value != null && value !== false) element.setAttribute(name, value);
-  }
-  element.append(...children.flat(9).filter((child) => child != null && child !== false));
-  return element;
-}
-
 function card(title, ...children) {
   return h("section", { class: "d-card" }, h("h3", {}, title), children);
 }
@@ -513,7 +504,7 @@ function loadStyles(file) {
   const url = new URL(file, import.meta.url).href;
   if ([...document.styleSheets].some((sheet) => sheet.href === url)) return null;
   return new Promise((resolve) => {
-    const link = h("link", { rel: "stylesheet", href: url, load: resolve, error: resolve });
+    const link = h("link", { rel: "stylesheet", href: url, onload: resolve, onerror: resolve });
     document.head.append(link);
   });
 }
