@@ -18,9 +18,9 @@ BARE, FLASK_VIEW, NATIVE, DIRECT, VIA_FLASK = "bare WSGI", "Flask view", "native
 CONTESTANTS = (BARE, NATIVE, DIRECT, FLASK_VIEW, VIA_FLASK)
 
 
-def server_application(json_module: str, *, flask_context: bool = False, tracing: bool = False) -> Application:
+def server_application(json_module: str, *, flask_context: bool) -> Application:
     """Return the WSGI callable of a typical server: with an address, and all other options at their defaults."""
-    return typical_server(json_module, flaskContext=flask_context, tracing=tracing).getWSGI()
+    return typical_server(json_module, flaskContext=flask_context).getWSGI()
 
 
 def typical_server(json_module: str, **options: Any) -> flaskJSONRPCServer:
@@ -41,9 +41,9 @@ class Received:
         return body
 
 
-def native_application(json_module: str, *, tracing: bool = False) -> Application:
+def native_application(json_module: str, **options: Any) -> Application:
     """Return an application that calls a server like ``native``: with the parsed request, without WSGI."""
-    server = server_application(json_module, tracing=tracing)
+    server = typical_server(json_module, **options).getWSGI()
 
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         response = server.respond(Received(environ))

@@ -9,7 +9,7 @@ import gc
 import json
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from flaskJSONRPCServer import flaskJSONRPCServer
@@ -23,7 +23,6 @@ from .contestants import (
     ignore_response,
     make_application,
     native_application,
-    typical_server,
 )
 from .workloads import PATH, WORKLOADS, Workload, add
 
@@ -38,12 +37,10 @@ PLAIN_CALL = "step: a plain call"
 CALL_IN_CONTEXT = "step: a call in a context of its own"
 THREE_PARAMETERS = "step: three parameters"
 THREE_CHECKED = "step: three checked parameters"
-WITHOUT_METRICS = "step: a request without metrics"
-WITH_METRICS = "step: a request with metrics"
-
-UNTRACED_REQUEST = "step: a request"
+PLAIN_REQUEST = "step: a request"
 TRACED_REQUEST = "step: a request with tracing"
 CONTINUED_REQUEST = "step: a request with tracing and a traceparent"
+MEASURED_REQUEST = "step: a request with metrics"
 
 _STEP_COUNTS = (500, 2000)
 
@@ -111,35 +108,22 @@ def plan_of_three(*, validate: bool) -> Plan:
 _PLAIN_PLAN, _CHECKED_PLAN = plan_of_three(validate=False), plan_of_three(validate=True)
 
 
-def sender(*, tracing: bool, **fields: str) -> Callable[..., object]:
-    """Return a function that sends a call to a server, with further fields of its environ."""
+def sender(further: Mapping[str, str] | None = None, **options: Any) -> Callable[..., object]:
+    """Return a function that sends a call to a server with these options, with further fields in its environ."""
     [load] = [load for load in WORKLOADS if load.style == "named" and load.kind == "call"]
-    app, environ = native_application("orjson", tracing=tracing), {**load.environ(), **fields}
+    app, environ = native_application("orjson", **options), {**load.environ(), **(further or {})}
     return lambda _args, _kwargs: exchange(app, environ, load.body, ignore_response)
 
-
-def request_without_metrics(_args: tuple[int, ...], _kwargs: dict[str, int]) -> object:
-    return exchange(_PLAIN_APPLICATION, _CALL.environ(), _CALL.body, ignore_response)
-
-
-def request_with_metrics(_args: tuple[int, ...], _kwargs: dict[str, int]) -> object:
-    return exchange(_MEASURED_APPLICATION, _CALL.environ(), _CALL.body, ignore_response)
-
-
-_CALL = next(load for load in WORKLOADS if load.name == "call, named")
-_PLAIN_APPLICATION = typical_server("orjson").getWSGI()
-_MEASURED_APPLICATION = typical_server("orjson", metrics=True).getWSGI()
 
 STEPS = {
     PLAIN_CALL: call_plainly,
     CALL_IN_CONTEXT: call_in_context,
     THREE_PARAMETERS: bind_plainly,
     THREE_CHECKED: bind_checked,
-    UNTRACED_REQUEST: sender(tracing=False),
+    PLAIN_REQUEST: sender(),
     TRACED_REQUEST: sender(tracing=True),
-    CONTINUED_REQUEST: sender(tracing=True, HTTP_TRACEPARENT=f"00-{'a' * 32}-{'b' * 16}-01"),
-    WITHOUT_METRICS: request_without_metrics,
-    WITH_METRICS: request_with_metrics,
+    CONTINUED_REQUEST: sender({"HTTP_TRACEPARENT": f"00-{'a' * 32}-{'b' * 16}-01"}, tracing=True),
+    MEASURED_REQUEST: sender(metrics=True),
 }
 """The variants of one step of a request, whose difference is its cost."""
 

@@ -23,14 +23,13 @@ from .contestants import BARE, CONTESTANTS, DIRECT, FLASK_VIEW, NATIVE, VIA_FLAS
 from .counted import (
     CALL_IN_CONTEXT,
     CONTINUED_REQUEST,
+    MEASURED_REQUEST,
     PLAIN_CALL,
+    PLAIN_REQUEST,
     STEPS,
     THREE_CHECKED,
     THREE_PARAMETERS,
     TRACED_REQUEST,
-    UNTRACED_REQUEST,
-    WITH_METRICS,
-    WITHOUT_METRICS,
 )
 
 KEPT = Path(__file__).with_name("overhead.json")
@@ -108,7 +107,7 @@ def table(figures: Figures, kept: Figures) -> str:
 def steps(figures: Figures) -> str:
     """Return a sentence on the cost of each single step."""
     context, checks = figures[CALL_IN_CONTEXT] - figures[PLAIN_CALL], figures[THREE_CHECKED] - figures[THREE_PARAMETERS]
-    continued = figures[CONTINUED_REQUEST] - figures[UNTRACED_REQUEST]
+    continued = figures[CONTINUED_REQUEST] - figures[PLAIN_REQUEST]
     return (
         f"A context of its own adds {context:,} instructions to a call.\n"
         f"The check of three integers adds {checks:,} instructions to a call.\n"
@@ -120,12 +119,12 @@ def steps(figures: Figures) -> str:
 
 def tracing_cost(figures: Figures) -> int:
     """Return the instructions that tracing without an SDK adds to a call."""
-    return figures[TRACED_REQUEST] - figures[UNTRACED_REQUEST]
+    return figures[TRACED_REQUEST] - figures[PLAIN_REQUEST]
 
 
 def metrics_cost(figures: Figures) -> int:
     """Return how many instructions metrics add to a request."""
-    return figures[WITH_METRICS] - figures[WITHOUT_METRICS]
+    return figures[MEASURED_REQUEST] - figures[PLAIN_REQUEST]
 
 
 def costly(figures: Figures) -> list[str]:

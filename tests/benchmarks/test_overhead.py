@@ -13,14 +13,13 @@ from benchmarks.counted import (
     CALL_IN_CONTEXT,
     CONTINUED_REQUEST,
     JSON_MODULES,
+    MEASURED_REQUEST,
     PLAIN_CALL,
+    PLAIN_REQUEST,
     STEPS,
     THREE_CHECKED,
     THREE_PARAMETERS,
     TRACED_REQUEST,
-    UNTRACED_REQUEST,
-    WITH_METRICS,
-    WITHOUT_METRICS,
     cases,
     name_of,
 )
@@ -88,7 +87,7 @@ def test_table_has_ratios_and_changes():
 
 def test_cost_of_a_step_is_what_a_call_with_it_takes_more():
     counts = {PLAIN_CALL: 1000, CALL_IN_CONTEXT: 2500, THREE_PARAMETERS: 300, THREE_CHECKED: 900, **requests(700)}
-    counts |= {WITHOUT_METRICS: 60_000, WITH_METRICS: 60_010}
+    counts[MEASURED_REQUEST] = 5010
     assert steps(counts) == (
         "A context of its own adds 1,500 instructions to a call.\n"
         "The check of three integers adds 600 instructions to a call.\n"
@@ -98,7 +97,7 @@ def test_cost_of_a_step_is_what_a_call_with_it_takes_more():
 
 
 def requests(tracing):
-    return {UNTRACED_REQUEST: 5000, TRACED_REQUEST: 5000 + tracing, CONTINUED_REQUEST: 5000 + 2 * tracing}
+    return {PLAIN_REQUEST: 5000, TRACED_REQUEST: 5000 + tracing, CONTINUED_REQUEST: 5000 + 2 * tracing}
 
 
 def test_tracing_beyond_its_limit_is_a_fault():
@@ -108,8 +107,8 @@ def test_tracing_beyond_its_limit_is_a_fault():
 
 
 def test_metrics_that_cost_more_than_a_microsecond_are_a_fault():
-    assert costly({WITHOUT_METRICS: 60_000, WITH_METRICS: 65_000}) == []
-    assert costly({WITHOUT_METRICS: 60_000, WITH_METRICS: 65_001}) == ["metrics: 5,001 instructions, more than 5,000"]
+    assert costly({PLAIN_REQUEST: 60_000, MEASURED_REQUEST: 65_000}) == []
+    assert costly({PLAIN_REQUEST: 60_000, MEASURED_REQUEST: 65_001}) == ["metrics: 5,001 instructions, more than 5,000"]
 
 
 @pytest.fixture
