@@ -48,8 +48,7 @@ class Histogram:
         # Read in the reverse order of writing. Then a call that ends during the copy is never half counted: no mean
         # exceeds the maximum, and no count is below zero.
         self.total_ns += part.total_ns
-        for bucket, count in part.buckets.copy().items():
-            self.buckets[bucket] = self.buckets.get(bucket, 0) + count
+        add_counts(self.buckets, part.buckets.copy())
         self.longest_ns = max(self.longest_ns, part.longest_ns)
 
     def count(self) -> int:
