@@ -22,7 +22,7 @@ __all__ = ["encoded_metrics", "process_families", "with_process_label"]
 _PLAIN = "text/plain; version=0.0.4; charset=utf-8"
 
 
-class Metrics:
+class CollectedFamilies:
     """Families in the form that the encoders of ``prometheus_client`` read."""
 
     def __init__(self, families: Iterable[Family]) -> None:
@@ -36,7 +36,7 @@ class Metrics:
 def encoded_metrics(families: Iterable[Family], accept: str) -> tuple[bytes, str]:
     """Return the text of metrics and its media type, in the form that an ``Accept`` header asks for."""
     encode, media_type = encoder_of(accept)
-    return encode(cast("Any", Metrics(families))), media_type
+    return encode(cast("Any", CollectedFamilies(families))), media_type
 
 
 def encoder_of(accept: str) -> tuple[Callable[[Any], bytes], str]:

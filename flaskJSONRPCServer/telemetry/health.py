@@ -62,7 +62,7 @@ class Health:
         """
         if not callable(check):
             raise RegistrationError(f"{check!r} is refused as a readiness check: it takes a function")
-        checked = checked_name(name)
+        checked = readiness_name(name)
         if checked in self._checks.names or checked in (_RUNNING, _UNLOCKED) or checked.startswith(_BACKEND):
             raise RegistrationError(f"there is a readiness check {checked!r} already; give this one another name=")
         self._checks.add(checked, check)
@@ -99,7 +99,7 @@ def word_of(passes: bool) -> str:
     return "ok" if passes else "unavailable"
 
 
-def checked_name(name: object) -> str:
+def readiness_name(name: object) -> str:
     """Return the name of a check.
 
     Raises:
