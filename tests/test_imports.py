@@ -5,6 +5,7 @@ functions, under TYPE_CHECKING, and by a literal `import_module("...")` count li
 """
 
 import ast
+import re
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -174,6 +175,21 @@ def _fault_outside(unit, file, name):
 def test_imports_of_the_package_point_down():
     assert sum(1 for _ in read_arrows(ROOT)) > 0, f"no import was read under {ROOT}"
     assert find_faults(ROOT) == []
+
+
+def layers_of_page():
+    """Return the rows of parts that the page on the architecture lists, from top to bottom."""
+    page = (ROOT.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    layers = []
+    for number, parts in re.findall(r"^\| (\d*) ?\| (`[^|]+) \| [^|]+ \|$", page, re.MULTILINE):
+        if number:
+            layers.append(set())
+        layers[-1] |= {name.removesuffix("/").removesuffix(".py") for name in re.findall(r"`([^`]+)`", parts)}
+    return layers
+
+
+def test_page_on_the_architecture_lists_the_same_layers():
+    assert layers_of_page() == list(LAYERS)
 
 
 def lay_tree(root, files):

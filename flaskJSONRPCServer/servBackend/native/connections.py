@@ -1,7 +1,8 @@
 """All connections of one address, from accept to close, in one thread at a time.
 
 The manager's thread accepts, does TLS handshakes, receives, and sends the bytes that a socket did not accept at once. A
-thread of the pool gets a complete request, computes, and returns the answer. So a client that is silent, slow or gone
+thread of the pool gets a complete request, computes, and sends the answer, or appends to a deque what the manager has
+to do: each step of the manager empties them. So a client that is silent, slow or gone
 costs a descriptor and bounded memory, but no thread.
 
 While requests wait for a thread, the manager sends the answers too. A thread that sends releases the interpreter's lock
