@@ -154,6 +154,7 @@ class Engine:
         self._app_is_users = False
         self._making = threading.Lock()
         self._pipeline: Pipeline | None = None  # guarded by _making
+        self._records_calls = False  # whether an access log needs them
         self._mounts = [self._mounted_on(self._app)]
         self._frozen = settings  # what the pipeline was made of; guarded by _making
         self.log.write_through(facade)
@@ -407,6 +408,12 @@ class Engine:
             if self._pipeline is not None:
                 self._pipeline.rebuild(self._steps(self._frozen))
 
+    def record_calls(self, *, enabled: bool) -> None:
+        """Record the calls of each request for an access log, or stop that."""
+        if enabled is not self._records_calls:
+            self._records_calls = enabled
+            self.rebuild()
+
     def release(self) -> None:
         """Drop the pipeline and unfreeze the settings."""
         with self._making:
@@ -435,14 +442,14 @@ class Engine:
             self.log.write(WARNING, f"{name}: nothing is registered there")
 
     def _steps(self, settings: Settings) -> Steps:
-        make_overrides = RecordedOverrides if settings.accessLog else Overrides
+        make_overrides = RecordedOverrides if self._records_calls else Overrides
         overrides = make_overrides(self._facade, self._standard, settings, self.codec)
         process = overrides.replaced("_requestProcess")
         limiter = self._rate_limits.limiter(settings.rateLimit, overrides.copy_request)
         tracing = tracing_of(settings)
         answerer = self._answerer(settings, overrides, limiter, tracing)
         return Steps(
-            answerer=RecordedAnswerer(answerer) if settings.accessLog else answerer,
+            answerer=RecordedAnswerer(answerer) if self._records_calls else answerer,
             renderer=Renderer(settings, overrides.compressor()),
             new_id=overrides.new_request_id,
             copy_request=overrides.copy_request,
