@@ -15,6 +15,7 @@ from ..dispatch.routes import Endpoint, Route
 from ..dispatch.trace_context import ActiveSpan, extracted, mark_raised
 from ..http.refusals import Refusal
 from ..http.request import Environ
+from .trace_fields import WELL_FORMED
 
 __all__ = ["HeadContexts", "RequestSpan", "ServedBy", "head_attributes", "record_status", "request_attributes"]
 
@@ -27,8 +28,10 @@ class HeadGetter(Getter[Environ]):
     """Reads the header fields of a request for the propagators."""
 
     def get(self, carrier: Environ, key: str) -> list[str] | None:
-        """Return the field of a name, as a list."""
+        """Return the well-formed part of the field of a name, as a list."""
         value = carrier.get(environ_key(key))
+        if value is not None and (well_formed := WELL_FORMED.get(key)) is not None:
+            value = well_formed(value)
         return None if value is None else [value]
 
     def keys(self, carrier: Environ) -> list[str]:
