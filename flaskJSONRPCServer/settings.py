@@ -50,7 +50,7 @@ ACCESS_FIELDS = (
 
 Check = Callable[[Any], bool]
 
-_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s?#@]+")
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s?#@\x00-\x1f\x7f]+")
 
 
 def option(default: Any, accepts: str, check: Check, *, fixed: bool = False) -> Any:
@@ -140,7 +140,7 @@ def is_ip_address(value: str) -> bool:
 
 def is_host(value: str) -> bool:
     """Return whether a text is the name or address of a host, without scheme, port and brackets."""
-    return is_ip_address(value) or not any(mark in value for mark in ":/[] ")
+    return is_ip_address(value) or (value.isprintable() and not any(mark in value for mark in ":/[] "))
 
 
 def is_origin(value: str) -> bool:
@@ -172,6 +172,11 @@ def is_tracing(value: Any) -> bool:
     if not isinstance(value, Mapping):
         return isinstance(value, bool)
     return set(value) <= {"params", "messages"} and all(isinstance(flag, bool) for flag in value.values())
+
+
+def is_name(value: Any) -> bool:
+    """Return whether a value is None or a text that cannot begin a new line of the log, which has it in each line."""
+    return value is None or (isinstance(value, str) and value.isprintable())
 
 
 def is_access_format(value: Any) -> bool:
@@ -233,9 +238,7 @@ class Settings:
     magicVarForDispatcher: str = option(
         "_connection", "a Python identifier", lambda value: isinstance(value, str) and value.isidentifier()
     )
-    name: str | None = option(
-        None, "a string or None", lambda value: value is None or isinstance(value, str), fixed=True
-    )
+    name: str | None = option(None, "a string without control characters, or None", is_name, fixed=True)
     servBackend: Any = anything("auto", "the name of a serving backend, or a serving backend")
 
     flaskContext: bool = flag(False)

@@ -58,6 +58,7 @@ def test_setting_has_its_documented_default(name):
 
 
 TAKEN = [
+    ("name", "Läden, nördlich"),
     ("api_info", None),
     ("api_info", {"title": "Shop", "version": "2.1.0", "license": {"name": "MIT"}}),
     ("cors", {"origin": "*"}),
@@ -122,7 +123,12 @@ REFUSED = [
     ("magicVarForDispatcher", "a b", "a Python identifier"),
     ("magicVarForDispatcher", "", "a Python identifier"),
     ("magicVarForDispatcher", None, "a Python identifier"),
-    ("name", 5, "a string or None"),
+    ("name", 5, "a string without control characters, or None"),
+    ("name", "a\nCRITICAL forged", "a string without control characters, or None"),
+    ("name", "\x1b[2J", "a string without control characters, or None"),
+    ("console_origins", ["https://a\x01.test"], "a list of origins"),
+    ("allowed_origins", ["https://a\x7f.test"], "a list of origins"),
+    ("allowed_hosts", ["a\nb"], "a list of host names"),
     ("max_body_bytes", 0, "a number of bytes of at least 1"),
     ("max_body_bytes", None, "a number of bytes of at least 1"),
     ("max_body_bytes", "5M", "a number of bytes of at least 1"),
