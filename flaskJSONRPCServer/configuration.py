@@ -41,6 +41,7 @@ _NONE = "none"
 _FUNCTIONS = ("auth", "metrics_auth")
 _ADDRESSES = ("bindAdress", "metrics_address")
 _FLAGS = {"true": True, "false": False}
+_DIGIT_FLAGS = {"1": True, "0": False}
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 _current: ContextVar[Configuration | None] = ContextVar("_current", default=None)
@@ -230,6 +231,8 @@ def forms_of_text(name: str, text: str) -> Iterator[Any]:
     yield from forms_of_word(text)
     if (value := toml_value(text)) is not None:
         yield value
+    if text in _DIGIT_FLAGS:
+        yield _DIGIT_FLAGS[text]
     parts = [part.strip() for part in text.split(",") if part.strip()]
     lists: list[Any] = [[scalar(part) for part in parts], parts]
     yield from [*lists, text] if len(parts) > 1 else [text, *lists]

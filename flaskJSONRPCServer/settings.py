@@ -67,7 +67,7 @@ def option(default: Any, accepts: str, check: Check, *, fixed: bool = False) -> 
 
 def flag(default: bool, *, fixed: bool = False) -> Any:
     """Declare an option that is True or False."""
-    return option(default, "True or False", lambda value: isinstance(value, (bool, int)), fixed=fixed)
+    return option(default, "True or False, also as 1 or 0", is_flag, fixed=fixed)
 
 
 def count(
@@ -99,6 +99,10 @@ def names(default: tuple[str, ...] | None, accepts: str, check_name: Check = lam
 def anything(default: Any, accepts: str) -> Any:
     """Declare an option that its user checks."""
     return option(default, accepts, lambda value: True)
+
+
+def is_flag(value: Any) -> bool:
+    return isinstance(value, int) and value in (0, 1)
 
 
 def is_number(value: Any) -> bool:
@@ -233,7 +237,7 @@ class Settings:
     auth: Auth | None = option(
         None, "a plain function of four parameters (server, path, request, method), or None", is_auth
     )
-    experimental: bool = option(False, "True or False", lambda value: isinstance(value, (bool, int)), fixed=True)
+    experimental: bool = flag(False, fixed=True)
     controlGC: bool = flag(True)
     magicVarForDispatcher: str = option(
         "_connection", "a Python identifier", lambda value: isinstance(value, str) and value.isidentifier()
