@@ -136,7 +136,7 @@ def read_file(path: Path) -> Configuration:
         SettingsError: It cannot be read, or has an unknown key or an invalid value.
     """
     try:
-        table = _toml.loads(path.read_text(encoding="utf-8"))
+        table = _toml.loads(path.read_text(encoding="utf-8-sig"))  # editors of Windows write a byte order mark
     except OSError as exc:
         raise ConfigurationError(f"the configuration file {path} cannot be read: {exc.strerror or exc}") from exc
     except (ValueError, RecursionError) as exc:  # of TOML or of UTF-8

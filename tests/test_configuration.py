@@ -183,6 +183,13 @@ def test_file_that_cannot_be_used_is_named_with_the_remedy(tmp_path, text, messa
         configuration.read(file_of(tmp_path, text), {})
 
 
+def test_file_may_begin_with_a_byte_order_mark(tmp_path):
+    path = tmp_path / "api.toml"
+    path.write_bytes(b"\xef\xbb\xbfname = '\xc3\xa4'\r\nthreads = 8\r\n")
+
+    assert configuration.read(path, {}).values == {"name": "ä", "threads": 8}
+
+
 @pytest.mark.parametrize("content", [None, b"\xff = 1"])
 def test_file_that_cannot_be_read(tmp_path, content):
     path = tmp_path / "api.toml"
