@@ -87,6 +87,8 @@ class Configuration:
         """Let an error in the block name the places of the settings that it mentions, unless they were passed."""
         try:
             yield
+        except ConfigurationError:  # it names the place already
+            raise
         except (SettingsError, UnsupportedError) as exc:
             names = [name for name in self.sources if passed.get(name) is None and self._is_mentioned(name, str(exc))]
             if not names:

@@ -284,8 +284,9 @@ def test_function_of_auth_is_imported(monkeypatch, tmp_path):
 def test_auth_that_is_no_function_is_refused(monkeypatch, path):
     monkeypatch.setenv("FJRPC_AUTH", path)
 
-    with pytest.raises(SettingsError, match=r"auth=.* is refused: .*FJRPC_AUTH"):
+    with pytest.raises(SettingsError, match=r"auth=.* is refused: .*FJRPC_AUTH") as refused:
         flaskJSONRPCServer.fromConfig(log=0)
+    assert str(refused.value).count("FJRPC_AUTH") == 1
 
 
 def test_subclass_is_made(tmp_path):
