@@ -67,7 +67,7 @@ from .settings import Settings
 from .telemetry.address import metrics_address_of, metrics_site
 from .telemetry.call_records import RecordedAnswerer, RecordedOverrides
 from .telemetry.collection import MetricsSources
-from .telemetry.health import Health
+from .telemetry.health import Health, name_of_check
 from .telemetry.metrics import Metrics, package_version
 from .wsgi import (
     Application,
@@ -290,9 +290,9 @@ class Engine:
         """Add a check of ``/readyz``.
 
         Raises:
-            RegistrationError: It is not callable, or its name is invalid or taken.
+            RegistrationError: It is no function, or its name is invalid or taken.
         """
-        name = getattr(check, "__name__", None) if name is None else name
+        name = name_of_check(check) if name is None else name
         self.health.add_check(self._awaited(check) if is_asynchronous(check) else check, name)
 
     def _backend_checks(self) -> dict[str, Callable[[], object]]:

@@ -468,13 +468,13 @@ class flaskJSONRPCServer(DocumentedHelpers):
         Args:
             check: A function without parameters, or a coroutine function. It fails if it raises, or returns something
                 false other than None.
-            name: Its name in the answer; None: ``__name__``.
+            name: Its name in the answer; None for that of the function, or of the class of a callable object.
 
         Returns:
             The function itself, so that this is a decorator.
 
         Raises:
-            RegistrationError: It is not callable, or its name is invalid or taken.
+            RegistrationError: It is no function, or its name is invalid or taken. A lambda has no name of its own.
         """
         self._engine.add_readiness_check(check, name)
         return check
