@@ -27,6 +27,8 @@ __all__ = ["ACTIONS", "Actions"]
 ACTIONS = ("lock", "unlock", "reload", "collectGarbage", "restart")
 """The actions by the names that ``auth`` is asked under."""
 
+_OF_DISPATCHERS = ("lock", "unlock")
+
 # Dispatchers that run longer end with the old code, as in an automatic reload.
 _RELOAD_TIMEOUT_S = 20
 
@@ -219,4 +221,6 @@ def read_order(exchange: Exchange, limit_bytes: int) -> Order:
         raise BadRequest(f"action {action!r} is unknown; known: {', '.join(ACTIONS)}")
     if dispatcher is not None and not isinstance(dispatcher, str):
         raise BadRequest(f"dispatcher {dispatcher!r} is refused: it takes a path and a name, or null for the server")
+    if dispatcher is not None and action not in _OF_DISPATCHERS:
+        raise BadRequest(f"dispatcher {dispatcher!r} is refused: {action!r} is for the whole server")
     return Order(action, dispatcher)

@@ -500,6 +500,9 @@ def test_mounted_server_does_not_restart(application):
         (b'{"action": "stop"}', "known: lock, unlock, reload, collectGarbage, restart"),
         (b'{"action": "lock", "dispatcher": 1}', "dispatcher 1 is refused"),
         (b'{"action": "lock", "dispatcher": "/api/nothing"}', "'/api/nothing' is unknown"),
+        (b'{"action": "reload", "dispatcher": "/api/echo"}', "'reload' is for the whole server"),
+        (b'{"action": "collectGarbage", "dispatcher": ""}', "'collectGarbage' is for the whole server"),
+        (b'{"action": "restart", "dispatcher": "/api/echo"}', "'restart' is for the whole server"),
     ],
 )
 def test_wrong_order_is_a_clear_error(server, application, body, part):
