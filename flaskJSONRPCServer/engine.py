@@ -44,6 +44,7 @@ from .dispatch.routes import Backends, Route, Router, format_path
 from .dispatch.submission import OverriddenInvoker
 from .errors import RegistrationError, ServerStateError, SettingsError, unknown_name
 from .execBackend import ExecBackends, SimpleBackend, find_exec_backend, merge
+from .execBackend.counts import Counts
 from .execBackend.deadline import DeadlineBackend, with_timeout
 from .experimental import OffloadedCodec, offload_methods
 from .extras import missing_extra
@@ -502,14 +503,14 @@ class Engine:
             stats=self.stats,
             locks=self.locks,
             garbage=self.garbage,
-            exec_backends=self._exec_backend_reports,
+            exec_backend_counts=self._exec_backend_counts,
             rate_limits=self._rate_limits.report,
             serving=self._serving_counts,
         )
         return Metrics(self.settings.name, sources, self.log)
 
-    def _exec_backend_reports(self) -> Mapping[str, Mapping[str, Any]]:
-        return self.exec_backends.reports()  # there are none yet when the metrics are made
+    def _exec_backend_counts(self) -> Mapping[str, Counts | None]:
+        return self.exec_backends.counts()  # there are none yet when the metrics are made
 
     def _serving_counts(self) -> Mapping[str, int]:
         return self.serving_counts()
@@ -530,7 +531,7 @@ class Engine:
                 self.garbage,
                 self.router,
                 self.lifetime,
-                self.exec_backends,
+                self.exec_backends.counts,
                 lambda exchange, path, method: self.pipeline().authorise(exchange, path, method),
                 self._is_behind_loopback,
             )

@@ -9,14 +9,15 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from ..dispatch.connection import ServerFacts
 from ..dispatch.exchange import Exchange
 from ..dispatch.locks import HeldLock
 from ..dispatch.routes import Router
+from ..execBackend.counts import Counts
 from ..http.guard import is_cross_site
 from ..http.refusals import BadRequest, Forbidden, Refusal
 from ..http.response import Response, json_document
@@ -28,7 +29,7 @@ from ..runtime.resources import ProcessUsage, measure_usage
 from ..runtime.stats import Stats
 from ..settings import Settings
 from .actions import Actions
-from .backends import BackendFigures, Reporting
+from .backends import backend_figures
 from .history import OTHER, History, Sample
 from .methods import MethodFigures
 
@@ -46,13 +47,6 @@ _UNKNOWN = ProcessUsage(0.0, 0, 0, 0)
 _MOST_DIGITS = 15
 
 
-class RunningBackends(Protocol):
-    """The exec backends of a server."""
-
-    def running(self) -> list[Any]:
-        """Return those that are running."""
-
-
 @dataclass(frozen=True, slots=True)
 class DashboardSources:
     """The parts of a server that the dashboard shows.
@@ -64,7 +58,7 @@ class DashboardSources:
         garbage: Its garbage collections.
         router: Its methods.
         lifetime: Its starts and reloads.
-        exec_backends: Its exec backends.
+        exec_backend_counts: Returns the counts of its exec backends, by their ``_id``.
         authorise: Asks ``auth`` whether a client may do something on a path, under a method name or None.
         is_local_only: Returns whether only browsers of this machine reach the server.
     """
@@ -75,7 +69,7 @@ class DashboardSources:
     garbage: GarbageControl
     router: Router
     lifetime: Lifetime
-    exec_backends: RunningBackends
+    exec_backend_counts: Callable[[], Mapping[str, Counts | None]]
     authorise: Callable[[Exchange, str, str | None], None]
     is_local_only: Callable[[], bool]
 
@@ -93,7 +87,6 @@ class Dashboard:
         self._history: History | None = None  # guarded by _lock, as all below; made with the first sample
         self._last: Sample | None = None
         self._methods = MethodFigures()
-        self._backend_figures = BackendFigures(sources.facts.log)
         self._actions = Actions(
             sources.facts,
             sources.settings,
@@ -200,11 +193,10 @@ class Dashboard:
     def _current(self) -> dict[str, Any]:
         """Return what is read for each request, without the lock: it may run the user's code."""
         sources = self._sources
-        backends: list[Reporting] = sources.exec_backends.running()
         return {
             "now_s": time.time(),
             "server": self._about_server(),
-            "backends": [self._backend_figures.of(backend) for backend in backends],
+            "backends": [backend_figures(*backend) for backend in sources.exec_backend_counts().items()],
             "locks": self._locks(),
             "gc": sources.garbage.report(in_ms=True),
             "actions": self._actions.offered(),

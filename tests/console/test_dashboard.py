@@ -276,7 +276,7 @@ def test_backend_that_cannot_tell_its_counts_does_not_hide_the_rest(failure, cap
     live(server.getWSGI())
 
     assert rows == [{"name": "mine", "unknown": True}]
-    assert [record.message for record in caplog.records] == ["console: stats() of exec backend 'mine' raised"]
+    assert [record.message for record in caplog.records] == ["stats() of exec backend 'mine' raised"]
 
 
 @pytest.mark.parametrize("count", [float("nan"), float("inf"), 10**400])
