@@ -22,7 +22,7 @@ from ..http.guard import is_cross_site
 from ..http.refusals import BadRequest, Forbidden, Refusal
 from ..http.response import Response, json_document
 from ..runtime.concurrency import make_lock
-from ..runtime.counters import ThreadCounters
+from ..runtime.counters import OTHER, ThreadCounters
 from ..runtime.garbage import GarbageControl
 from ..runtime.lifetime import Lifetime
 from ..runtime.resources import ProcessUsage, measure_usage
@@ -30,7 +30,7 @@ from ..runtime.stats import Stats
 from ..settings import Settings
 from .actions import Actions
 from .backends import backend_figures
-from .history import OTHER, History, Sample
+from .history import History, Sample
 from .methods import MethodFigures
 
 __all__ = ["CONSOLE_PATH", "Dashboard", "DashboardSources"]
@@ -138,7 +138,7 @@ class Dashboard:
 
         Args:
             since: The number of the sample.
-            method: The method whose history is wanted too; :data:`~.history.OTHER` for those without one.
+            method: The method whose history is wanted too; :data:`OTHER` for those without one.
         """
         with self._lock:
             history = self._sample_if_stale()

@@ -17,7 +17,7 @@ from typing import Any
 from ..runtime.counters import Calls, ThreadCounters
 from ..runtime.resources import ProcessUsage
 
-__all__ = ["METHOD_COLUMNS", "OTHER", "SERVER_COLUMNS", "History", "Sample", "Track"]
+__all__ = ["METHOD_COLUMNS", "SERVER_COLUMNS", "History", "Sample", "Track"]
 
 METHOD_COLUMNS = ("calls_per_s", "errors_per_s", "p50_ms", "p95_ms", "p99_ms")
 """The columns of one method."""
@@ -27,10 +27,6 @@ SERVER_COLUMNS = (
     *("gc_ms", "cpu_percent", "memory_kb", "descriptors", "threads"),
 )
 """The columns of the whole server."""
-
-OTHER = "_OTHER"
-"""The name of all methods together that have no columns of their own. No URL of a method is like it: these begin with
-a slash."""
 
 # How many methods have columns of their own. With all of them, a history takes 0.8 MB.
 _MOST_METHODS = 50
@@ -134,7 +130,7 @@ class Track:
         return {**self._frame(rows), **self._server.read(rows)}
 
     def method_since(self, name: str, sequence: int) -> dict[str, Any]:
-        """Return the rows of a method from after a sample on; those of all :data:`OTHER` methods if it has none."""
+        """Return the rows of a method from after a sample on; those of all others together if it has none."""
         rows = self._rows_since(sequence)
         return {**self._frame(rows), **self._methods.get(name, self._other).read(rows)}
 

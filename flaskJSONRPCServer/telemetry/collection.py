@@ -11,18 +11,15 @@ from typing import Final
 
 from ..dispatch.locks import Locks
 from ..execBackend.counts import Counts
-from ..runtime.counters import Durations, Histogram, ThreadCounters, upper_edge_ns
+from ..runtime.counters import OTHER, Durations, Histogram, ThreadCounters, upper_edge_ns
 from ..runtime.garbage import GarbageControl
 from ..runtime.stats import Stats
 from ..settings import Settings
 from .families import Family, SampleKey, counter, gauge, sample_key
 
-__all__ = ["BOUNDS_S", "OTHER", "PREFIX", "MetricsSources", "server_families"]
+__all__ = ["BOUNDS_S", "PREFIX", "MetricsSources", "server_families"]
 
 PREFIX: Final = "jsonrpc_server_"
-
-OTHER: Final = "_OTHER"
-"""The label of all methods that the server does not have, and of all error codes beyond the bound of their number."""
 
 BOUNDS_S: Final = (
     *(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025),

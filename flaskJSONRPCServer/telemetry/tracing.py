@@ -35,9 +35,10 @@ from ..dispatch.trace_context import (
     started,
 )
 from ..http.response import Response
+from ..runtime.counters import OTHER
 from ..sansio_jsonrpc import JsonRpcBatch, JsonRpcError, JsonRpcRequest
 from .answers import TracedAnswerer
-from .call_spans import CURRENT, OTHER, CallTrace, RequestTrace, known_method
+from .call_spans import CURRENT, CallTrace, RequestTrace, known_method
 from .request_spans import HeadContexts, RequestSpan, ServedBy, head_attributes, record_status, request_attributes
 
 __all__ = ["Tracing"]
