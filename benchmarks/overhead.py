@@ -37,7 +37,7 @@ KEPT = Path(__file__).with_name("overhead.json")
 # Ten times the observed difference of two runs.
 TOLERANCE = 0.03
 
-# The most instructions that a feature may add to a request: 6 us on our machines if nothing records the spans, and 1 us.
+# The most instructions that a feature may add to a request: 6 us on our machines without a recorder of spans, and 1 us.
 LIMITS = {TRACED_REQUEST: ("tracing", 30_000), MEASURED_REQUEST: ("metrics", 5000)}
 
 OURS = (NATIVE, DIRECT, VIA_FLASK)

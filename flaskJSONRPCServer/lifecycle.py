@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from .dispatch.facade import ServerFacade
-from .engine import Engine, addresses_of, is_local_only
+from .engine import Engine
 from .errors import ServerStateError, SettingsError
 from .http.request import Environ
 from .http.response import Response
@@ -23,6 +23,7 @@ from .runtime.resources import checked_limits
 from .runtime.signals import EndRequest, ended_by_signals
 from .runtime.ticker import Ticker
 from .servBackend import find_serv_backend
+from .servBackend.addresses import addresses_of, is_local_only
 from .servBackend.gate import Gate, RpcApplication, service_unavailable
 from .servBackend.serving import Serving, refuse_unsupported
 from .servBackend.sockets import Address
@@ -155,11 +156,11 @@ class Lifecycle:
     @contextmanager
     def _not_running(self) -> Iterator[None]:
         """Let ``/readyz`` say in the block that the server starts, restarts or stops."""
-        self._engine.health.is_running = False
+        self._engine.services.health.is_running = False
         try:
             yield
         finally:  # of the engine that serves by then; after a stop, the server may still be mounted somewhere
-            self._engine.health.is_running = True
+            self._engine.services.health.is_running = True
 
     def stop(self, timeout_s: float, allowed_requests: int) -> None:
         """Stop accepting requests, wait for the running ones, and undo the start. Does nothing before a start.
@@ -462,7 +463,7 @@ class Lifecycle:
 
     def _answer_metrics(self, environ: Environ) -> Response | None:
         """Answer a request to ``metrics_address``; None if there is no such URL."""
-        site = self._engine.metrics_site()
+        site = self._engine.services.metrics_site()
         return None if site is None else self._engine.pipeline().answer_built_in(environ, site=site)
 
     def _logged_application(self) -> Callable[[RpcApplication], RpcApplication] | None:
@@ -487,10 +488,10 @@ class Lifecycle:
         """Start the parts behind the gate, and pass requests on to them."""
         with ExitStack() as behind:
             behind.callback(self._engine.release)
-            self._engine.serving_counts = self._serving.counts
+            self._engine.services.serving_counts = self._serving.counts
             self._continue_access_log()
-            if self._engine.metrics is not None:
-                self._engine.metrics.serve_alone()
+            if self._engine.services.metrics is not None:
+                self._engine.services.metrics.serve_alone()
             application = self._engine.application()
             behind.callback(self._facade._stopExecBackends)
             self._facade._startExecBackends()
@@ -516,7 +517,7 @@ class Lifecycle:
         """Sample the rate of requests once a second, and check with ``controlGC`` whether to collect garbage."""
         engine, garbage = self._engine, self._engine.garbage
         tasks: list[Callable[[], object]] = [engine.stats.sample]
-        if (dashboard := engine.shown_dashboard()) is not None:
+        if (dashboard := engine.services.shown_dashboard()) is not None:
             tasks.append(dashboard.sample)
         if engine.settings.controlGC:
             behind.callback(garbage.stop)  # before the start, which may fail halfway

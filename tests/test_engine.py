@@ -5,8 +5,9 @@ import threading
 import pytest
 
 from flaskJSONRPCServer import ServerStateError, flaskJSONRPCServer
-from flaskJSONRPCServer.engine import allowed_hosts, is_loopback
 from flaskJSONRPCServer.http.guard import LOOPBACK_NAMES
+from flaskJSONRPCServer.servBackend.addresses import allowed_hosts
+from flaskJSONRPCServer.servBackend.sockets import is_loopback
 from flaskJSONRPCServer.settings import Settings
 from tests.helpers import call_wsgi, post, result_of, rpc
 

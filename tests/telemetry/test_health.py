@@ -155,7 +155,7 @@ def test_request_that_has_begun_before_the_stop_is_told_that_it_waits(serve):
         ask(server, "/healthz")  # so that the head has begun to be read
         stop = threading.Thread(target=server.stop)
         stop.start()
-        wait_until(lambda: not server._engine.health.is_running)
+        wait_until(lambda: not server._engine.services.health.is_running)
         client.sendall(b"Host: a\r\n\r\n")
         answer = client.makefile("rb").read()
     stop.join()
