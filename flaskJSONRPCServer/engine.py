@@ -5,10 +5,9 @@ from __future__ import annotations
 import dataclasses
 import threading
 import uuid
-from collections.abc import Callable, Collection, Mapping
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable
+from typing import Any
 
-import flask
 import werkzeug.wrappers
 from werkzeug.local import LocalProxy
 
@@ -36,6 +35,7 @@ from .errors import RegistrationError, ServerStateError, SettingsError, unknown_
 from .execBackend import ExecBackends, SimpleBackend, find_exec_backend, merge
 from .execBackend.deadline import DeadlineBackend, with_timeout
 from .experimental import OffloadedCodec, offload_methods
+from .flask_mounts import FlaskMounts
 from .http.cors import Cors
 from .http.guard import Guard
 from .http.request import Request, RequestCopy
@@ -57,18 +57,8 @@ from .telemetry.address import metrics_address_of
 from .telemetry.health import name_of_check
 from .wsgi import (
     Application,
-    DefaultFlask,
-    FlaskMount,
-    add_rules,
-    checked_prefix,
-    make_rule,
     report_to_flask,
-    urls_of_rule,
 )
-
-if TYPE_CHECKING:
-    from flask.sansio.blueprints import BlueprintSetupState
-
 
 __all__ = ["Engine"]
 
@@ -140,55 +130,16 @@ class Engine:
         self._register_backends(None, None)
         self._execution: Execution | None = None  # replaced in one step, so threads need no lock
         self.codec = self._make_codec(settings)
-        self._app: flask.Flask = DefaultFlask(self.name)
-        self._app_is_users = False
         self._making = threading.Lock()
         self._pipeline: Pipeline | None = None  # guarded by _making
         self._records_calls = False  # whether an access log needs them
-        self._mounts = [self._mounted_on(self._app)]
+        self.mounts = FlaskMounts(
+            self.name, self.router, self.services.urls, self.pipeline, lambda: self._pipeline is not None
+        )
         self._frozen = settings  # what the pipeline was made of; guarded by _making
         self.log.write_through(facade)
         if settings.experimental:
             offload_methods(facade, settings)
-
-    @property
-    def flask_app(self) -> flask.Flask:
-        """The Flask application that answers everything but RPC."""
-        return self._app
-
-    def use_flask_app(self, app: flask.Flask) -> None:
-        """Mount the RPC URLs on the user's application, and serve it.
-
-        Raises:
-            SettingsError: It is not a Flask application.
-            ServerStateError: The server is in use already.
-        """
-        if self._pipeline is not None:
-            raise ServerStateError("flaskApp cannot change while the server is in use; assign it before start()")
-        self._mounts[0] = self._mounted_on(app)
-        self._app, self._app_is_users = app, True
-
-    def mount(self, app: flask.Flask | flask.Blueprint, url_prefix: str) -> None:
-        """Mount the RPC URLs on an application with a server of its own, or on every application of a blueprint.
-
-        Raises:
-            SettingsError: It is neither.
-            RegistrationError: Another server has one of the paths there, or this server is mounted there already.
-            ServerStateError: The blueprint is registered already.
-        """
-        if isinstance(app, flask.Blueprint):
-            try:
-                app.record(lambda state: self._mounts.append(self._mounted_by(state, url_prefix)))
-            except AssertionError as exc:  # Flask raises it for a blueprint that is registered already
-                raise ServerStateError(f"{app!r} is registered already; call init_app() before that") from exc
-        else:
-            self._mounts.append(self._mounted_on(app, url_prefix))
-
-    def add_urls(self, views: Mapping[str, Callable[..., Any]], methods: Collection[str]) -> None:
-        """Add URLs with their view functions to the served application."""
-        self._app.view_functions.update({f"{self.name}{url}": view for url, view in views.items()})
-        rules = [make_rule(url, f"{self.name}{url}", methods) for url in views]
-        add_rules(self._app, rules, in_use=self._pipeline is not None)
 
     def register_serv_backend(self, backend_option: Any) -> str:
         """Choose the serving backend of the next start.
@@ -215,12 +166,7 @@ class Engine:
 
     def has_urls(self) -> bool:
         """Return whether there is any URL to ask for: a method or a Flask page."""
-        own_pages = any(rule.endpoint != "static" for rule in self._app.url_map.iter_rules())
-        return bool(self.router.table.endpoints) or self._app_is_users or own_pages
-
-    def urls(self) -> list[str]:
-        """Return the rules of the served application."""
-        return [url for rule in self._app.url_map.iter_rules() for url in urls_of_rule(rule)]
+        return bool(self.router.table.endpoints) or self.mounts.has_pages()
 
     @in_hub
     def register(
@@ -374,8 +320,8 @@ class Engine:
 
     def application(self) -> Application:
         """Return the WSGI callable."""
-        always_flask = self.settings.flaskContext or self._app_is_users
-        return Application(self._app, self.pipeline(), self.locks, self._mounts[0], always_flask=always_flask)
+        always_flask = self.settings.flaskContext or self.mounts.is_app_users
+        return Application(self.mounts.app, self.pipeline(), self.locks, self.mounts.served, always_flask=always_flask)
 
     def pipeline(self) -> Pipeline:
         """Return the pipeline; freeze the settings and build it on the first call."""
@@ -496,31 +442,11 @@ class Engine:
             return self._facade._fixJSON(value)
         return own_context().run(replaced, value)  # its context variables end with the call
 
-    def _mounted_by(self, state: BlueprintSetupState, url_prefix: str) -> FlaskMount:
-        prefix = (state.url_prefix or "").rstrip("/") + checked_prefix(url_prefix)
-        blueprint = f"{state.name_prefix}.{state.name}".lstrip(".")
-        app = cast("flask.Flask", state.app)  # a Flask blueprint has a Flask application
-        return self._mounted_on(app, prefix, f"{blueprint}.rpc")  # Flask finds the blueprint's hooks by the endpoint
-
-    def _mounted_on(self, app: flask.Flask, url_prefix: str = "", endpoint: str = "") -> FlaskMount:
-        mount = FlaskMount(
-            app,
-            endpoint or f"{self.name}.rpc",
-            self.pipeline,
-            url_prefix,
-            self.services.urls,
-            lambda: self._pipeline is not None,
-        )
-        mount.mount(self.router.table.paths())
-        return mount
-
     def _mount_paths(self, paths: list[str]) -> None:
-        for mount in self._mounts:
-            mount.mount(paths)
+        self.mounts.add_paths(paths)  # the mounts are made after the router
 
     def _unmount_other_paths(self, paths: list[str]) -> None:
-        for mount in self._mounts:
-            mount.unmount_others(paths)
+        self.mounts.remove_other_paths(paths)
 
 
 def check_settings(settings: Settings) -> None:

@@ -255,11 +255,11 @@ class flaskJSONRPCServer(DocumentedHelpers):
     @property
     def flaskApp(self) -> flask.Flask:
         """The Flask application for all URLs that are not RPC. Assign another one before ``start()``."""
-        return self._engine.flask_app
+        return self._engine.mounts.app
 
     @flaskApp.setter
     def flaskApp(self, app: flask.Flask) -> None:
-        self._engine.use_flask_app(app)
+        self._engine.mounts.use_app(app)
 
     @property
     def celery(self) -> Any:
@@ -286,7 +286,7 @@ class flaskJSONRPCServer(DocumentedHelpers):
             SettingsError: ``app`` is neither, or the prefix does not begin with a slash.
             RegistrationError: Another server has one of the paths there, or this one is mounted there already.
         """
-        self._engine.mount(app, url_prefix)
+        self._engine.mounts.mount(app, url_prefix)
 
     @in_parent_only
     def registerFunction(
