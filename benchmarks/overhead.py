@@ -26,6 +26,7 @@ from .counted import (
     MEASURED_REQUEST,
     PLAIN_CALL,
     PLAIN_REQUEST,
+    RECORDED_REQUEST,
     STEPS,
     THREE_CHECKED,
     THREE_PARAMETERS,
@@ -105,14 +106,16 @@ def table(figures: Figures, kept: Figures) -> str:
 def steps(figures: Figures) -> str:
     """Return a sentence on the cost of each single step."""
     context, checks = figures[CALL_IN_CONTEXT] - figures[PLAIN_CALL], figures[THREE_CHECKED] - figures[THREE_PARAMETERS]
-    traced, continued, measured = (
-        added(figures, request) for request in (TRACED_REQUEST, CONTINUED_REQUEST, MEASURED_REQUEST)
+    traced, continued, recorded, measured = (
+        added(figures, request) for request in (TRACED_REQUEST, CONTINUED_REQUEST, RECORDED_REQUEST, MEASURED_REQUEST)
     )
+    ratio = figures[RECORDED_REQUEST] / figures[PLAIN_REQUEST]
     return (
         f"A context of its own adds {context:,} instructions to a call.\n"
         f"The check of three integers adds {checks:,} instructions to a call.\n"
         f"Tracing without an SDK adds {traced:,} instructions to a call, and {continued:,} if the "
         "client sends its trace.\n"
+        f"Tracing with an SDK adds {recorded:,} instructions to a call for its two spans: {ratio:.1f} times as many.\n"
         f"Metrics add {measured:,} instructions to a request."
     )
 
