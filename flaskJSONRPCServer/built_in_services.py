@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 
 from .console import console_urls, has_console
 from .console.dashboard import Dashboard, DashboardSources
@@ -18,12 +17,11 @@ from .http.response import Response
 from .runtime.garbage import GarbageControl
 from .runtime.lifetime import Lifetime
 from .runtime.stats import Stats
-from .servBackend.addresses import is_behind_loopback
 from .settings import Settings
-from .telemetry.address import metrics_address_of, metrics_site
 from .telemetry.collection import MetricsSources
 from .telemetry.health import Health
 from .telemetry.metrics import Metrics, package_version
+from .telemetry.metrics_address import metrics_address_of, metrics_site
 
 __all__ = ["BuiltInServices", "ServiceSources"]
 
@@ -74,12 +72,11 @@ class BuiltInServices:
 
     def __init__(self, sources: ServiceSources) -> None:
         self._sources = sources
-        self._is_behind_loopback = partial(is_behind_loopback, sources.settings)  # ``bindAdress`` may change
         facts, settings = sources.facts, sources.settings
         self.serving_counts: Callable[[], Mapping[str, int]] = dict
         self.health = Health(facts.locks, sources.exec_backends.readiness_checks, facts.log)
         self.metrics = self._make_metrics() if settings.metrics else None
-        self.dashboard = self._make_dashboard() if has_console(settings, self._is_behind_loopback) else None
+        self.dashboard = self._make_dashboard() if has_console(settings) else None
         self.urls = BuiltInUrls(*self._urls())
 
     def metrics_site(self) -> BuiltInSite | None:
@@ -92,7 +89,7 @@ class BuiltInServices:
 
     def shown_dashboard(self) -> Dashboard | None:
         """Return the dashboard; None without a console, or if the address has been changed to a public one."""
-        return self.dashboard if has_console(self._sources.settings, self._is_behind_loopback) else None
+        return self.dashboard if has_console(self._sources.settings) else None
 
     def _urls(self) -> Iterator[BuiltInUrl]:
         settings = self._sources.settings
@@ -102,7 +99,7 @@ class BuiltInServices:
             yield from self.health.urls()
         if self.metrics is not None and settings.metrics_address is None:
             yield self.metrics.url(settings.metrics_auth)
-        yield from console_urls(settings, self._is_behind_loopback, self._answer_live)
+        yield from console_urls(settings, self._answer_live)
 
     def _make_metrics(self) -> Metrics:
         sources = self._sources
@@ -132,7 +129,6 @@ class BuiltInServices:
             lifetime=sources.lifetime,
             exec_backend_counts=sources.exec_backends.counts,
             authorise=lambda exchange, path, method: sources.pipeline().authorise(exchange, path, method),
-            is_local_only=self._is_behind_loopback,
         )
         return Dashboard(dashboard_sources)
 

@@ -53,8 +53,8 @@ from .servBackend import find_serv_backend
 from .servBackend.addresses import addresses_of, allowed_hosts, is_local_only
 from .servBackend.serving import refuse_unsupported, served_by
 from .settings import Settings
-from .telemetry.address import metrics_address_of
 from .telemetry.health import name_of_check
+from .telemetry.metrics_address import metrics_address_of
 from .wsgi import (
     Application,
     report_to_flask,

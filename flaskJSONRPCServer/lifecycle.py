@@ -29,7 +29,7 @@ from .servBackend.serving import Serving, refuse_unsupported
 from .servBackend.sockets import Address
 from .servBackend.tls import refuse_without_tls
 from .telemetry.access_log import AccessLog
-from .telemetry.address import MetricsAddress, metrics_address_of
+from .telemetry.metrics_address import MetricsAddress, metrics_address_of
 
 if TYPE_CHECKING:
     from .autoreload import AutoReload

@@ -20,6 +20,7 @@ from ..http.guard import is_cross_site
 from ..http.refusals import BadRequest, Forbidden, Refusal, UnsupportedMediaType
 from ..runtime.garbage import GarbageControl
 from ..runtime.logs import INFO, WARNING, ServerLog
+from ..servBackend.addresses import is_behind_loopback
 from ..settings import Settings
 
 __all__ = ["ACTIONS", "Actions"]
@@ -74,7 +75,6 @@ class Actions:
         router: Finds the dispatchers.
         garbage: Reports on collections.
         authorise: Asks ``auth`` whether a client may do something.
-        is_local_only: Returns whether only this machine can reach the server.
     """
 
     def __init__(
@@ -84,14 +84,12 @@ class Actions:
         router: Router,
         garbage: GarbageControl,
         authorise: Authorise,
-        is_local_only: Callable[[], bool],
     ) -> None:
         self._facts = facts
         self._settings = settings
         self._router = router
         self._garbage = garbage
         self._authorise = authorise
-        self._is_local_only = is_local_only
         self._run: Mapping[str, Callable[[Order, str], str]] = {
             "lock": self._lock,
             "unlock": self._unlock,
@@ -134,7 +132,7 @@ class Actions:
     def _reason_off(self) -> str | None:
         if not self._settings.consoleActions:
             return "actions are off; consoleActions=True allows them"
-        if self._settings.auth is None and not self._is_local_only():
+        if self._settings.auth is None and not is_behind_loopback(self._settings):
             return "actions need auth= where other machines can reach the server"
         return None
 

@@ -1,4 +1,4 @@
-"""What the dashboard asks a server for: its figures since a moment, and actions.
+"""The answers to the dashboard: the figures of a server since a moment, and actions.
 
 A timer samples the statistics once a second. So a call pays nothing for the dashboard, and any number of browsers that
 look at it share one sample. The statistics of exec backends may be the user's code, so they are read only for browsers.
@@ -60,7 +60,6 @@ class DashboardSources:
         lifetime: Its starts and reloads.
         exec_backend_counts: Returns the counts of its exec backends, by their ``_id``.
         authorise: Asks ``auth`` whether a client may do something on a path, under a method name or None.
-        is_local_only: Returns whether only browsers of this machine reach the server.
     """
 
     facts: ServerFacts
@@ -71,7 +70,6 @@ class DashboardSources:
     lifetime: Lifetime
     exec_backend_counts: Callable[[], Mapping[str, Counts | None]]
     authorise: Callable[[Exchange, str, str | None], None]
-    is_local_only: Callable[[], bool]
 
 
 class Dashboard:
@@ -93,7 +91,6 @@ class Dashboard:
             sources.router,
             sources.garbage,
             lambda exchange, action: sources.authorise(exchange, CONSOLE_PATH, action),
-            sources.is_local_only,
         )
 
     def sample(self) -> None:

@@ -17,9 +17,7 @@ from ..runtime.function_sources import without_partials
 from ..runtime.logs import ServerLog
 from .readiness import Check, ReadinessChecks
 
-__all__ = ["HEALTH_SEGMENT", "READINESS_SEGMENT", "Health", "name_of_check"]
-
-HEALTH_SEGMENT, READINESS_SEGMENT = "healthz", "readyz"
+__all__ = ["Health", "name_of_check"]
 
 # The names of the server's own checks.
 _RUNNING, _UNLOCKED = "running", "unlocked"
@@ -52,8 +50,8 @@ class Health:
 
     def urls(self) -> Iterator[BuiltInUrl]:
         """Yield the URLs."""
-        yield BuiltInUrl(HEALTH_SEGMENT, answer_health, needs_auth=False, is_immediate=True)
-        yield BuiltInUrl(READINESS_SEGMENT, self._answer_readiness, needs_auth=False, is_immediate=True)
+        yield BuiltInUrl("healthz", answer_health, needs_auth=False, is_immediate=True)
+        yield BuiltInUrl("readyz", self._answer_readiness, needs_auth=False, is_immediate=True)
 
     def add_check(self, check: Check, name: object) -> None:
         """Add a check of the user's.

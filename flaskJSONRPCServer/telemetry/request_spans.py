@@ -11,7 +11,7 @@ from opentelemetry.propagators.textmap import Getter
 from opentelemetry.trace import NonRecordingSpan, Span, SpanKind, Status, StatusCode
 
 from ..dispatch.exchange import Exchange
-from ..dispatch.routes import Endpoint, Route
+from ..dispatch.routes import Endpoint, Route, wsgi_decoded
 from ..dispatch.trace_context import ActiveSpan, extracted, mark_raised
 from ..http.refusals import Refusal
 from ..http.request import Environ
@@ -123,10 +123,9 @@ def head_attributes(exchange: Exchange, served_by: ServedBy) -> dict[str, str | 
         served_by: As with :class:`~flaskJSONRPCServer.dispatch.connection.ServerFacts`.
     """
     head = exchange.head
-    path = (head.get("SCRIPT_NAME", "") + exchange.wsgi_path).encode("latin-1").decode(errors="replace")
     attributes: dict[str, str | int] = {
         "url.scheme": head.get("wsgi.url_scheme", "http"),
-        "url.path": path,
+        "url.path": wsgi_decoded(head.get("SCRIPT_NAME", "") + exchange.wsgi_path),
         "network.protocol.version": head.get("SERVER_PROTOCOL", "HTTP/1.1").removeprefix("HTTP/"),
     }
     if exchange.remote_addr:
