@@ -40,6 +40,7 @@ THREE_CHECKED = "step: three checked parameters"
 PLAIN_REQUEST = "step: a request"
 TRACED_REQUEST = "step: a request with tracing"
 CONTINUED_REQUEST = "step: a request with tracing and a traceparent"
+RECORDED_REQUEST = "step: a request with tracing and an SDK"
 MEASURED_REQUEST = "step: a request with metrics"
 
 _STEP_COUNTS = (500, 2000)
@@ -115,6 +116,24 @@ def sender(further: Mapping[str, str] | None = None, **options: Any) -> Callable
     return lambda _args, _kwargs: exchange(app, environ, load.body, ignore_response)
 
 
+def recorded(send: Callable[..., object]) -> Callable[..., object]:
+    """Return a function that sends with an SDK that records spans, and exports none."""
+
+    def send_recorded(*arguments: Any) -> object:
+        set_sdk()  # here: each step has a process of its own, and a process has one SDK
+        return send(*arguments)
+
+    return send_recorded
+
+
+@functools.cache
+def set_sdk() -> None:
+    from opentelemetry import trace
+    from opentelemetry.sdk.trace import TracerProvider
+
+    trace.set_tracer_provider(TracerProvider())
+
+
 STEPS = {
     PLAIN_CALL: call_plainly,
     CALL_IN_CONTEXT: call_in_context,
@@ -123,6 +142,7 @@ STEPS = {
     PLAIN_REQUEST: sender(),
     TRACED_REQUEST: sender(tracing=True),
     CONTINUED_REQUEST: sender({"HTTP_TRACEPARENT": f"00-{'a' * 32}-{'b' * 16}-01"}, tracing=True),
+    RECORDED_REQUEST: recorded(sender(tracing=True)),
     MEASURED_REQUEST: sender(metrics=True),
 }
 """The variants of one step of a request, whose difference is its cost."""

@@ -41,6 +41,7 @@ _NONE = "none"
 _FUNCTIONS = ("auth", "metrics_auth")
 _ADDRESSES = ("bindAdress", "metrics_address")
 _FLAGS = {"true": True, "false": False}
+_DIGIT_FLAGS = {"1": True, "0": False}
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 _current: ContextVar[Configuration | None] = ContextVar("_current", default=None)
@@ -86,6 +87,8 @@ class Configuration:
         """Let an error in the block name the places of the settings that it mentions, unless they were passed."""
         try:
             yield
+        except ConfigurationError:  # it names the place already
+            raise
         except (SettingsError, UnsupportedError) as exc:
             names = [name for name in self.sources if passed.get(name) is None and self._is_mentioned(name, str(exc))]
             if not names:
@@ -135,7 +138,7 @@ def read_file(path: Path) -> Configuration:
         SettingsError: It cannot be read, or has an unknown key or an invalid value.
     """
     try:
-        table = _toml.loads(path.read_text(encoding="utf-8"))
+        table = _toml.loads(path.read_text(encoding="utf-8-sig"))  # editors of Windows write a byte order mark
     except OSError as exc:
         raise ConfigurationError(f"the configuration file {path} cannot be read: {exc.strerror or exc}") from exc
     except (ValueError, RecursionError) as exc:  # of TOML or of UTF-8
@@ -230,6 +233,8 @@ def forms_of_text(name: str, text: str) -> Iterator[Any]:
     yield from forms_of_word(text)
     if (value := toml_value(text)) is not None:
         yield value
+    if text in _DIGIT_FLAGS:
+        yield _DIGIT_FLAGS[text]
     parts = [part.strip() for part in text.split(",") if part.strip()]
     lists: list[Any] = [[scalar(part) for part in parts], parts]
     yield from [*lists, text] if len(parts) > 1 else [text, *lists]

@@ -47,14 +47,14 @@ class DocumentedHelpers(MessageHelpers):
 
     def _getServerUrl(self, *args: Any) -> list[str]:
         """Return the Flask rules of the served application, such as ``/api/<method>``."""
-        return self._engine.urls()
+        return self._engine.mounts.urls()
 
     @in_parent_only
     def _registerServerUrl(
         self, urlMap: Mapping[str, Callable[..., Any]], methods: Collection[str] | None = None
     ) -> None:
         """Add URLs with their view functions; see :meth:`~flaskJSONRPCServer.engine.Engine.add_urls`."""
-        self._engine.add_urls(urlMap, methods or ("GET", "OPTIONS", "POST"))
+        self._engine.mounts.add_pages(urlMap, methods or ("GET", "OPTIONS", "POST"))
 
     def _requestHandler(self, path: str, method: str | None = None) -> flask.Response:
         """Answer ``flask.request`` for a path, or by GET for a method.

@@ -5,54 +5,43 @@ from __future__ import annotations
 import dataclasses
 import threading
 import uuid
-from collections.abc import Callable, Collection, Iterator, Mapping
-from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable
+from typing import Any
 
-import flask
 import werkzeug.wrappers
 from werkzeug.local import LocalProxy
 
-from .console import console_urls, has_console
-from .console.dashboard import Dashboard, DashboardSources
+from .built_in_services import BuiltInServices, ServiceSources
 from .contract.errors import DeclaredError
 from .contract.options import refuse_unless_timeout
-from .dispatch.answers import Answerer
 from .dispatch.backend_context import BackendContext
-from .dispatch.built_in import BuiltInSite, BuiltInUrl, BuiltInUrls
-from .dispatch.call_parts import CallParts
 from .dispatch.connection import ServerFacts
 from .dispatch.coroutines import Coroutines, is_asynchronous
 from .dispatch.discovery import Discovery
 from .dispatch.documents import Documents, DocumentSources, is_shown, main_routes
 from .dispatch.examples import check_examples
 from .dispatch.exception_map import checked_error, checked_exception
-from .dispatch.exchange import Exchange
 from .dispatch.execution import Execution, ExecutionOptions
 from .dispatch.facade import ServerFacade
 from .dispatch.locks import Locks, optional_lock_key
 from .dispatch.middleware import MiddlewareRegistry, checked_middleware
-from .dispatch.middleware_chains import MiddlewareBackendCalls, MiddlewareChains, MiddlewareInvoker
-from .dispatch.overrides import Overrides, json_limits, replacement
+from .dispatch.overrides import json_limits, replacement
 from .dispatch.pipeline import Pipeline, Steps
-from .dispatch.rate_limits.limiter import RateLimiter
 from .dispatch.rate_limits.server import ServerRateLimits
 from .dispatch.registration import Registrar, checked_name
 from .dispatch.remote import RemoteCalls
-from .dispatch.rendering import Renderer
 from .dispatch.routes import Backends, Route, Router, format_path
-from .dispatch.submission import OverriddenInvoker
 from .errors import RegistrationError, ServerStateError, SettingsError, unknown_name
 from .execBackend import ExecBackends, SimpleBackend, find_exec_backend, merge
 from .execBackend.deadline import DeadlineBackend, with_timeout
 from .experimental import OffloadedCodec, offload_methods
-from .extras import missing_extra
+from .flask_mounts import FlaskMounts
 from .http.cors import Cors
-from .http.guard import LOOPBACK_NAMES, Guard
+from .http.guard import Guard
 from .http.request import Request, RequestCopy
-from .http.response import Response
+from .pipeline_steps import StepsMaker, tracing_of
 from .runtime.asynchronous import in_hub
-from .runtime.contexts import CurrentContext, own_context
+from .runtime.contexts import own_context
 from .runtime.event_loop import EventLoopThread
 from .runtime.garbage import GarbageControl
 from .runtime.lifetime import Lifetime
@@ -61,32 +50,17 @@ from .runtime.main_program import MainModule
 from .runtime.stats import Stats
 from .sansio_jsonrpc import Codec, JsonLimits, make_codec
 from .servBackend import find_serv_backend
-from .servBackend.serving import SERVED_BY, refuse_unsupported
-from .servBackend.sockets import Address, AnyAddress, UserSocket, is_loopback, parse_addresses
+from .servBackend.addresses import addresses_of, allowed_hosts, is_local_only
+from .servBackend.serving import refuse_unsupported, served_by
 from .settings import Settings
-from .telemetry.address import metrics_address_of, metrics_site
-from .telemetry.call_records import RecordedAnswerer, RecordedOverrides
-from .telemetry.collection import MetricsSources
-from .telemetry.health import Health
-from .telemetry.metrics import Metrics, package_version
+from .telemetry.health import name_of_check
+from .telemetry.metrics_address import metrics_address_of
 from .wsgi import (
     Application,
-    DefaultFlask,
-    FlaskMount,
-    add_rules,
-    checked_prefix,
-    flask_answers_by,
-    make_rule,
     report_to_flask,
-    urls_of_rule,
 )
 
-if TYPE_CHECKING:
-    from flask.sansio.blueprints import BlueprintSetupState
-
-    from .telemetry.tracing import Tracing
-
-__all__ = ["Engine", "addresses_of"]
+__all__ = ["Engine"]
 
 _STANDARD_JSON = "json"
 
@@ -130,9 +104,6 @@ class Engine:
         sources = DocumentSources(lambda: self.router.table, self._info, self._mapped_errors_of)
         self.documents = Documents(sources)
         self._discovery = self._make_discovery() if settings.discover else None
-        self.health = Health(self.locks, self._backend_checks, self.log)
-        self.serving_counts: Callable[[], Mapping[str, int]] = dict  # of the serving backend, once there is one
-        self.metrics = self._make_metrics() if settings.metrics else None
         built_in = None if self._discovery is None else self._discovery.route
         self.router = Router(self._mount_paths, self._unmount_other_paths, built_in)
         self._middleware = MiddlewareRegistry()
@@ -143,61 +114,32 @@ class Engine:
             self.facts, settings, self.router, RemoteCalls(self.stats, self.router), self.stats, lambda: self.codec
         )
         self.exec_backends = ExecBackends(self.backend_context, self.stats)
-        self.dashboard = self._make_dashboard() if has_console(settings, self._is_behind_loopback) else None
-        self.built_in_urls = BuiltInUrls(*self._make_built_in_urls())
+        self.services = self._make_services()
+        self._steps_maker = StepsMaker(
+            facade,
+            standard,
+            self.facts,
+            self.stats,
+            self._rate_limits,
+            self._middleware,
+            self._discovery,
+            self.services.urls,
+        )
         self._deadline_backend = DeadlineBackend()
         self._has_timeouts = False  # whether any registration has a timeout; set once
         self._register_backends(None, None)
         self._execution: Execution | None = None  # replaced in one step, so threads need no lock
         self.codec = self._make_codec(settings)
-        self._app: flask.Flask = DefaultFlask(self.name)
-        self._app_is_users = False
         self._making = threading.Lock()
         self._pipeline: Pipeline | None = None  # guarded by _making
-        self._mounts = [self._mounted_on(self._app)]
+        self._records_calls = False  # whether an access log needs them
+        self.mounts = FlaskMounts(
+            self.name, self.router, self.services.urls, self.pipeline, lambda: self._pipeline is not None
+        )
         self._frozen = settings  # what the pipeline was made of; guarded by _making
         self.log.write_through(facade)
         if settings.experimental:
             offload_methods(facade, settings)
-
-    @property
-    def flask_app(self) -> flask.Flask:
-        """The Flask application that answers everything but RPC."""
-        return self._app
-
-    def use_flask_app(self, app: flask.Flask) -> None:
-        """Mount the RPC URLs on the user's application, and serve it.
-
-        Raises:
-            SettingsError: It is not a Flask application.
-            ServerStateError: The server is in use already.
-        """
-        if self._pipeline is not None:
-            raise ServerStateError("flaskApp cannot change while the server is in use; assign it before start()")
-        self._mounts[0] = self._mounted_on(app)
-        self._app, self._app_is_users = app, True
-
-    def mount(self, app: flask.Flask | flask.Blueprint, url_prefix: str) -> None:
-        """Mount the RPC URLs on an application with a server of its own, or on every application of a blueprint.
-
-        Raises:
-            SettingsError: It is neither.
-            RegistrationError: Another server has one of the paths there, or this server is mounted there already.
-            ServerStateError: The blueprint is registered already.
-        """
-        if isinstance(app, flask.Blueprint):
-            try:
-                app.record(lambda state: self._mounts.append(self._mounted_by(state, url_prefix)))
-            except AssertionError as exc:  # Flask raises it for a blueprint that is registered already
-                raise ServerStateError(f"{app!r} is registered already; call init_app() before that") from exc
-        else:
-            self._mounts.append(self._mounted_on(app, url_prefix))
-
-    def add_urls(self, views: Mapping[str, Callable[..., Any]], methods: Collection[str]) -> None:
-        """Add URLs with their view functions to the served application."""
-        self._app.view_functions.update({f"{self.name}{url}": view for url, view in views.items()})
-        rules = [make_rule(url, f"{self.name}{url}", methods) for url in views]
-        add_rules(self._app, rules, in_use=self._pipeline is not None)
 
     def register_serv_backend(self, backend_option: Any) -> str:
         """Choose the serving backend of the next start.
@@ -224,12 +166,7 @@ class Engine:
 
     def has_urls(self) -> bool:
         """Return whether there is any URL to ask for: a method or a Flask page."""
-        own_pages = any(rule.endpoint != "static" for rule in self._app.url_map.iter_rules())
-        return bool(self.router.table.endpoints) or self._app_is_users or own_pages
-
-    def urls(self) -> list[str]:
-        """Return the rules of the served application."""
-        return [url for rule in self._app.url_map.iter_rules() for url in urls_of_rule(rule)]
+        return bool(self.router.table.endpoints) or self.mounts.has_pages()
 
     @in_hub
     def register(
@@ -289,13 +226,10 @@ class Engine:
         """Add a check of ``/readyz``.
 
         Raises:
-            RegistrationError: It is not callable, or its name is invalid or taken.
+            RegistrationError: It is no function, or its name is invalid or taken.
         """
-        name = getattr(check, "__name__", None) if name is None else name
-        self.health.add_check(self._awaited(check) if is_asynchronous(check) else check, name)
-
-    def _backend_checks(self) -> dict[str, Callable[[], object]]:
-        return self.exec_backends.readiness_checks()
+        name = name_of_check(check) if name is None else name
+        self.services.health.add_check(self._awaited(check) if is_asynchronous(check) else check, name)
 
     def _awaited(self, function: Callable[[], Any]) -> Callable[[], Any]:
         """Return a function that runs a coroutine function on the event loop, and waits for its result."""
@@ -386,8 +320,8 @@ class Engine:
 
     def application(self) -> Application:
         """Return the WSGI callable."""
-        always_flask = self.settings.flaskContext or self._app_is_users
-        return Application(self._app, self.pipeline(), self.locks, self._mounts[0], always_flask=always_flask)
+        always_flask = self.settings.flaskContext or self.mounts.is_app_users
+        return Application(self.mounts.app, self.pipeline(), self.locks, self.mounts.served, always_flask=always_flask)
 
     def pipeline(self) -> Pipeline:
         """Return the pipeline; freeze the settings and build it on the first call."""
@@ -406,6 +340,12 @@ class Engine:
         with self._making:
             if self._pipeline is not None:
                 self._pipeline.rebuild(self._steps(self._frozen))
+
+    def record_calls(self, *, enabled: bool) -> None:
+        """Record the calls of each request for an access log, or stop that."""
+        if enabled is not self._records_calls:
+            self._records_calls = enabled
+            self.rebuild()
 
     def release(self) -> None:
         """Drop the pipeline and unfreeze the settings."""
@@ -435,112 +375,30 @@ class Engine:
             self.log.write(WARNING, f"{name}: nothing is registered there")
 
     def _steps(self, settings: Settings) -> Steps:
-        make_overrides = RecordedOverrides if settings.accessLog else Overrides
-        overrides = make_overrides(self._facade, self._standard, settings, self.codec)
-        process = overrides.replaced("_requestProcess")
-        limiter = self._rate_limits.limiter(settings.rateLimit, overrides.copy_request)
-        tracing = tracing_of(settings)
-        answerer = self._answerer(settings, overrides, limiter, tracing)
-        return Steps(
-            answerer=RecordedAnswerer(answerer) if settings.accessLog else answerer,
-            renderer=Renderer(settings, overrides.compressor()),
-            new_id=overrides.new_request_id,
-            copy_request=overrides.copy_request,
-            gunzip=overrides.gunzip,
-            mime_type=overrides.replaced("_calcMimeType"),
-            custom_process=process and flask_answers_by(process),
-            custom_view=overrides.replaced("_requestHandler"),
-            limiter=limiter,
-            discovery=self._discovery,
-            has_timeouts=self._has_timeouts or settings.timeout is not None,
-            built_in_urls=self.built_in_urls,
-            traced=None if tracing is None else tracing.traced,
+        return self._steps_maker.steps(
+            settings, self.codec, has_timeouts=self._has_timeouts, records_calls=self._records_calls
         )
 
-    def _answerer(
-        self, settings: Settings, overrides: Overrides, limiter: RateLimiter | None, tracing: Tracing | None
-    ) -> Answerer:
-        parts = CallParts() if tracing is None else tracing.call_parts
-        invoker = parts.invoker(self.facts, self.stats, debug=settings.debug, should_propagate=report_to_flask)
-        backend_calls = parts.backend_calls(settings, self.facts, invoker, self.stats, overrides.copy_request)
-        replaced = overrides.replaced("_callDispatcher")
-        caller = invoker if replaced is None else OverriddenInvoker(replaced, backend_calls, invoker)
-        if not self._middleware.entries:
-            return parts.answerer(settings, overrides, caller, invoker, backend_calls, limiter)
-        chains = MiddlewareChains(self._middleware, invoker, self.facts)
-        inner = partial(invoker.invoke, make_context=CurrentContext) if replaced is None else caller.invoke
-        through = MiddlewareInvoker(chains, caller, inner)
-        through_backends = MiddlewareBackendCalls(chains, backend_calls, settings.exec_pool_threads)
-        return parts.answerer(settings, overrides, through, invoker, through_backends, limiter)
+    def _make_services(self) -> BuiltInServices:
+        return BuiltInServices(
+            ServiceSources(
+                facts=self.facts,
+                settings=self.settings,
+                stats=self.stats,
+                garbage=self.garbage,
+                router=self.router,
+                lifetime=self.lifetime,
+                exec_backends=self.exec_backends,
+                rate_limits=self._rate_limits.report,
+                pipeline=self.pipeline,
+            )
+        )
 
     def _make_discovery(self) -> Discovery:
         def copy_request(request: Request) -> Any:
             return self.pipeline().steps.copy_request(request)
 
         return Discovery(self.documents, self.settings.magicVarForDispatcher, self.log, copy_request)
-
-    def _make_built_in_urls(self) -> Iterator[BuiltInUrl]:
-        if self._discovery is not None:  # auth is asked for each path of the document instead
-            yield BuiltInUrl(self.settings.discover_url, self._answer_document, needs_auth=False)
-        if self.settings.health:
-            yield from self.health.urls()
-        if self.metrics is not None and self.settings.metrics_address is None:
-            yield self.metrics.url(self.settings.metrics_auth)
-        yield from console_urls(self.settings, self._is_behind_loopback, self._answer_live)
-
-    def _make_metrics(self) -> Metrics:
-        sources = MetricsSources(
-            version=package_version(),
-            settings=self.settings,
-            stats=self.stats,
-            locks=self.locks,
-            garbage=self.garbage,
-            exec_backends=self._exec_backend_reports,
-            rate_limits=self._rate_limits.report,
-            serving=self._serving_counts,
-        )
-        return Metrics(self.settings.name, sources, self.log)
-
-    def _exec_backend_reports(self) -> Mapping[str, Mapping[str, Any]]:
-        return self.exec_backends.reports()  # there are none yet when the metrics are made
-
-    def _serving_counts(self) -> Mapping[str, int]:
-        return self.serving_counts()
-
-    def metrics_site(self) -> BuiltInSite | None:
-        """Return the URLs of ``metrics_address``; None without that."""
-        address = metrics_address_of(self.settings)
-        if self.metrics is None or address is None:
-            return None
-        return metrics_site(self.settings, address, self.metrics.url(self.settings.metrics_auth))
-
-    def _make_dashboard(self) -> Dashboard:
-        return Dashboard(
-            DashboardSources(
-                self.facts,
-                self.settings,
-                self.stats,
-                self.garbage,
-                self.router,
-                self.lifetime,
-                self.exec_backends,
-                lambda exchange, path, method: self.pipeline().authorise(exchange, path, method),
-                self._is_behind_loopback,
-            )
-        )
-
-    def _answer_live(self, exchange: Exchange, rest: str) -> Response | None:
-        return None if self.dashboard is None else self.dashboard.live_answer(exchange, rest)
-
-    def _is_behind_loopback(self) -> bool:
-        return is_behind_loopback(self.settings)
-
-    def shown_dashboard(self) -> Dashboard | None:
-        """Return the dashboard; None without a console, or if the address has been changed to a public one."""
-        return self.dashboard if has_console(self.settings, self._is_behind_loopback) else None
-
-    def _answer_document(self, exchange: Exchange, _: str) -> Response:
-        return self.pipeline().server_document(exchange)
 
     def _has_own_json_forms(self) -> bool:
         return replacement(self._facade, self._standard, "_fixJSON") is not None
@@ -584,31 +442,11 @@ class Engine:
             return self._facade._fixJSON(value)
         return own_context().run(replaced, value)  # its context variables end with the call
 
-    def _mounted_by(self, state: BlueprintSetupState, url_prefix: str) -> FlaskMount:
-        prefix = (state.url_prefix or "").rstrip("/") + checked_prefix(url_prefix)
-        blueprint = f"{state.name_prefix}.{state.name}".lstrip(".")
-        app = cast("flask.Flask", state.app)  # a Flask blueprint has a Flask application
-        return self._mounted_on(app, prefix, f"{blueprint}.rpc")  # Flask finds the blueprint's hooks by the endpoint
-
-    def _mounted_on(self, app: flask.Flask, url_prefix: str = "", endpoint: str = "") -> FlaskMount:
-        mount = FlaskMount(
-            app,
-            endpoint or f"{self.name}.rpc",
-            self.pipeline,
-            url_prefix,
-            self.built_in_urls,
-            lambda: self._pipeline is not None,
-        )
-        mount.mount(self.router.table.paths())
-        return mount
-
     def _mount_paths(self, paths: list[str]) -> None:
-        for mount in self._mounts:
-            mount.mount(paths)
+        self.mounts.add_paths(paths)  # the mounts are made after the router
 
     def _unmount_other_paths(self, paths: list[str]) -> None:
-        for mount in self._mounts:
-            mount.unmount_others(paths)
+        self.mounts.remove_other_paths(paths)
 
 
 def check_settings(settings: Settings) -> None:
@@ -627,21 +465,6 @@ def check_settings(settings: Settings) -> None:
         Cors(settings.cors)
 
 
-def tracing_of(settings: Settings) -> Tracing | None:
-    """Return the traces of a server; None without ``tracing``.
-
-    Raises:
-        MissingExtraError: The extra ``otel`` is not installed.
-    """
-    if not settings.tracing:
-        return None
-    try:
-        from .telemetry.tracing import Tracing
-    except ImportError as exc:
-        raise missing_extra("tracing", "otel", exc) from exc
-    return Tracing.of_setting(settings.tracing, served_by)
-
-
 def execution_class(settings: Settings) -> type[Execution]:
     """Return the class that makes calls for exec backends."""
     if not settings.tracing:
@@ -649,26 +472,6 @@ def execution_class(settings: Settings) -> type[Execution]:
     from .dispatch.trace_context import TracedExecution
 
     return TracedExecution
-
-
-def addresses_of(settings: Settings) -> list[AnyAddress]:
-    """Return the addresses in ``bindAdress``; an empty list for a server that is only mounted.
-
-    Raises:
-        SettingsError: One of them is not an address.
-    """
-    if settings.bindAdress is None:
-        return []
-    return parse_addresses(settings.bindAdress, multiple=bool(settings.multipleAdress))
-
-
-def served_by(environ: Mapping[str, Any]) -> tuple[bool, str | None, Any]:
-    """Return ``(isRawSocket, ip or socketPath, port or socket)`` of a request."""
-    if SERVED_BY in environ:
-        address: tuple[bool, str | None, Any] = environ[SERVED_BY]
-        return address
-    port = str(environ.get("SERVER_PORT", ""))
-    return False, environ.get("SERVER_NAME"), int(port) if port.isdecimal() else None
 
 
 def make_codec_or_standard(backend: Any, fix_json: Callable[[Any], Any], limits: JsonLimits, log: ServerLog) -> Codec:
@@ -684,39 +487,3 @@ def make_codec_or_standard(backend: Any, fix_json: Callable[[Any], Any], limits:
         return make_codec(_STANDARD_JSON, default=fix_json, limits=limits)
     except TypeError as exc:
         raise SettingsError(f"jsonBackend={backend!r} is refused: {exc}") from exc
-
-
-def allowed_hosts(settings: Settings) -> Collection[str] | None:
-    """Return the host names that requests may carry; None for any.
-
-    A server that only this machine can reach accepts only the names of this machine. That prevents DNS rebinding, by
-    which a page of another site reaches it through the user's browser.
-    """
-    if settings.allowed_hosts is not None or not is_local_only(settings):
-        return settings.allowed_hosts
-    return [*hosts_of(settings), *LOOPBACK_NAMES]
-
-
-def is_local_only(settings: Settings) -> bool:
-    """Return whether only this machine can reach the server: its addresses are loopback or Unix sockets."""
-    return settings.bindAdress is not None and all(map(is_loopback, hosts_of(settings)))
-
-
-def is_behind_loopback(settings: Settings) -> bool:
-    """Return whether only browsers of this machine reach the server: no other address, no Unix socket, no proxy."""
-    if settings.trusted_proxies:
-        return False
-    addresses = addresses_of(settings)
-    hosts = [host_of(address) for address in addresses]
-    return bool(hosts) and all(host is not None and is_loopback(host) for host in hosts)
-
-
-def hosts_of(settings: Settings) -> list[str]:
-    """Return the hosts of the addresses that have one."""
-    return [host for address in addresses_of(settings) if (host := host_of(address)) is not None]
-
-
-def host_of(address: AnyAddress) -> str | None:
-    """Return the host that an address is on; None for a Unix socket, which only this machine can reach."""
-    bound_to = address.bound_to if isinstance(address, UserSocket) else address
-    return bound_to.host if isinstance(bound_to, Address) else None

@@ -51,7 +51,6 @@ _FRONT_SETTINGS = (
     "max_header_count",
     "max_url_bytes",
     "accessLog",
-    "accessLogFormat",
 )
 
 

@@ -7,10 +7,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from .dispatch.facade import ServerFacade
-from .engine import Engine, addresses_of, is_local_only
+from .engine import Engine
 from .errors import ServerStateError, SettingsError
 from .http.request import Environ
 from .http.response import Response
@@ -22,11 +23,13 @@ from .runtime.resources import checked_limits
 from .runtime.signals import EndRequest, ended_by_signals
 from .runtime.ticker import Ticker
 from .servBackend import find_serv_backend
+from .servBackend.addresses import addresses_of, is_local_only
 from .servBackend.gate import Gate, RpcApplication, service_unavailable
 from .servBackend.serving import Serving, refuse_unsupported
 from .servBackend.sockets import Address
 from .servBackend.tls import refuse_without_tls
-from .telemetry.address import MetricsAddress, metrics_address_of
+from .telemetry.access_log import AccessLog
+from .telemetry.metrics_address import MetricsAddress, metrics_address_of
 
 if TYPE_CHECKING:
     from .autoreload import AutoReload
@@ -97,6 +100,7 @@ class Lifecycle:
         self.around_stop: Callable[[], AbstractContextManager[None]] = nullcontext
         self._started: ExitStack | None = None  # undoes a start; guarded by _changing
         self._gate = Gate()
+        self._access_log: AccessLog | None = None  # of the serving backend; guarded by _changing
         self._behind: ExitStack | None = None  # undoes what is behind the gate; guarded by _changing
         self._watch: AutoReload | None = None  # guarded by _changing
         self._restart_requested = False  # by a dispatcher, and not begun yet; guarded by _requesting
@@ -152,11 +156,11 @@ class Lifecycle:
     @contextmanager
     def _not_running(self) -> Iterator[None]:
         """Let ``/readyz`` say in the block that the server starts, restarts or stops."""
-        self._engine.health.is_running = False
+        self._engine.services.health.is_running = False
         try:
             yield
         finally:  # of the engine that serves by then; after a stop, the server may still be mounted somewhere
-            self._engine.health.is_running = True
+            self._engine.services.health.is_running = True
 
     def stop(self, timeout_s: float, allowed_requests: int) -> None:
         """Stop accepting requests, wait for the running ones, and undo the start. Does nothing before a start.
@@ -442,6 +446,7 @@ class Lifecycle:
         self._engine.lifetime.note_start()
         if (limits := checked_limits(settings.tweakDescriptors)) is not None:
             self._facade._tweakLimit(limits)
+        self._access_log = AccessLog(settings, self._engine.log) if settings.accessLog else None
         undo.callback(self._close_behind)
         self._open_gate()
         undo.callback(self._stop_watching)
@@ -450,7 +455,7 @@ class Lifecycle:
         if settings.multipleAdress:
             bind_addresses = list(cast("Sequence[Any]", settings.bindAdress))
         backend = find_serv_backend(settings.servBackend, gevent=settings.gevent)
-        self._serving.start(backend, addresses_of(settings), bind_addresses, self._gate, self._access_log())
+        self._serving.start(backend, addresses_of(settings), bind_addresses, self._gate, self._logged_application())
         undo.callback(self._serving.stop, 0)  # in case a stop is interrupted before it gets there
         if (metrics_address := metrics_address_of(settings)) is not None:
             undo.callback(self._metrics.stop)
@@ -458,18 +463,16 @@ class Lifecycle:
 
     def _answer_metrics(self, environ: Environ) -> Response | None:
         """Answer a request to ``metrics_address``; None if there is no such URL."""
-        site = self._engine.metrics_site()
+        site = self._engine.services.metrics_site()
         return None if site is None else self._engine.pipeline().answer_built_in(environ, site=site)
 
-    def _access_log(self) -> Callable[[RpcApplication], RpcApplication] | None:
+    def _logged_application(self) -> Callable[[RpcApplication], RpcApplication] | None:
         """Return the function that puts the access log around an application; None without ``accessLog``."""
-        if not self._engine.settings.accessLog:
+        if self._access_log is None:
             return None
-        from .telemetry.access_log import AccessLog
-        from .telemetry.logged_application import LoggedApplication
+        from .telemetry.logged_application import LoggedApplication  # here: it loads the native backend
 
-        log = AccessLog(self._engine.settings, self._engine.log)
-        return lambda app: LoggedApplication(app, log)
+        return partial(LoggedApplication, log=self._access_log)
 
     def _watch_scripts(self) -> None:
         if self._engine.settings.reloadOnChange:
@@ -485,15 +488,25 @@ class Lifecycle:
         """Start the parts behind the gate, and pass requests on to them."""
         with ExitStack() as behind:
             behind.callback(self._engine.release)
-            self._engine.serving_counts = self._serving.counts
-            if self._engine.metrics is not None:
-                self._engine.metrics.serve_alone()
+            self._engine.services.serving_counts = self._serving.counts
+            self._continue_access_log()
+            if self._engine.services.metrics is not None:
+                self._engine.services.metrics.serve_alone()
             application = self._engine.application()
             behind.callback(self._facade._stopExecBackends)
             self._facade._startExecBackends()
             self._start_ticker(behind)
             self._behind = behind.pop_all()
         self._gate.open(application)
+
+    def _continue_access_log(self) -> None:
+        """Let the engine record the calls for the access log that the serving backend has, if it has one.
+
+        It was started with ``accessLog`` of another server, if a SIGHUP has replaced that.
+        """
+        if self._access_log is not None:
+            self._access_log.follow(self._engine.settings, self._engine.log)
+        self._engine.record_calls(enabled=self._access_log is not None)
 
     def _close_behind(self) -> None:
         behind, self._behind = self._behind, None
@@ -504,7 +517,7 @@ class Lifecycle:
         """Sample the rate of requests once a second, and check with ``controlGC`` whether to collect garbage."""
         engine, garbage = self._engine, self._engine.garbage
         tasks: list[Callable[[], object]] = [engine.stats.sample]
-        if (dashboard := engine.shown_dashboard()) is not None:
+        if (dashboard := engine.services.shown_dashboard()) is not None:
             tasks.append(dashboard.sample)
         if engine.settings.controlGC:
             behind.callback(garbage.stop)  # before the start, which may fail halfway

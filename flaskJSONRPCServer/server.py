@@ -255,11 +255,11 @@ class flaskJSONRPCServer(DocumentedHelpers):
     @property
     def flaskApp(self) -> flask.Flask:
         """The Flask application for all URLs that are not RPC. Assign another one before ``start()``."""
-        return self._engine.flask_app
+        return self._engine.mounts.app
 
     @flaskApp.setter
     def flaskApp(self, app: flask.Flask) -> None:
-        self._engine.use_flask_app(app)
+        self._engine.mounts.use_app(app)
 
     @property
     def celery(self) -> Any:
@@ -286,7 +286,7 @@ class flaskJSONRPCServer(DocumentedHelpers):
             SettingsError: ``app`` is neither, or the prefix does not begin with a slash.
             RegistrationError: Another server has one of the paths there, or this one is mounted there already.
         """
-        self._engine.mount(app, url_prefix)
+        self._engine.mounts.mount(app, url_prefix)
 
     @in_parent_only
     def registerFunction(
@@ -468,13 +468,13 @@ class flaskJSONRPCServer(DocumentedHelpers):
         Args:
             check: A function without parameters, or a coroutine function. It fails if it raises, or returns something
                 false other than None.
-            name: Its name in the answer; None: ``__name__``.
+            name: Its name in the answer; None for that of the function, or of the class of a callable object.
 
         Returns:
             The function itself, so that this is a decorator.
 
         Raises:
-            RegistrationError: It is not callable, or its name is invalid or taken.
+            RegistrationError: It is no function, or its name is invalid or taken. A lambda has no name of its own.
         """
         self._engine.add_readiness_check(check, name)
         return check

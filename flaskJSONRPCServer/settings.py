@@ -50,7 +50,7 @@ ACCESS_FIELDS = (
 
 Check = Callable[[Any], bool]
 
-_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s?#@]+")
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s?#@\x00-\x1f\x7f]+")
 
 
 def option(default: Any, accepts: str, check: Check, *, fixed: bool = False) -> Any:
@@ -67,7 +67,7 @@ def option(default: Any, accepts: str, check: Check, *, fixed: bool = False) -> 
 
 def flag(default: bool, *, fixed: bool = False) -> Any:
     """Declare an option that is True or False."""
-    return option(default, "True or False", lambda value: isinstance(value, (bool, int)), fixed=fixed)
+    return option(default, "True or False, also as 1 or 0", is_flag, fixed=fixed)
 
 
 def count(
@@ -99,6 +99,10 @@ def names(default: tuple[str, ...] | None, accepts: str, check_name: Check = lam
 def anything(default: Any, accepts: str) -> Any:
     """Declare an option that its user checks."""
     return option(default, accepts, lambda value: True)
+
+
+def is_flag(value: Any) -> bool:
+    return isinstance(value, int) and value in (0, 1)
 
 
 def is_number(value: Any) -> bool:
@@ -140,7 +144,7 @@ def is_ip_address(value: str) -> bool:
 
 def is_host(value: str) -> bool:
     """Return whether a text is the name or address of a host, without scheme, port and brackets."""
-    return is_ip_address(value) or not any(mark in value for mark in ":/[] ")
+    return is_ip_address(value) or (value.isprintable() and not any(mark in value for mark in ":/[] "))
 
 
 def is_origin(value: str) -> bool:
@@ -172,6 +176,11 @@ def is_tracing(value: Any) -> bool:
     if not isinstance(value, Mapping):
         return isinstance(value, bool)
     return set(value) <= {"params", "messages"} and all(isinstance(flag, bool) for flag in value.values())
+
+
+def is_name(value: Any) -> bool:
+    """Return whether a value is None or a text that cannot begin a new line of the log, which has it in each line."""
+    return value is None or (isinstance(value, str) and value.isprintable())
 
 
 def is_access_format(value: Any) -> bool:
@@ -228,14 +237,12 @@ class Settings:
     auth: Auth | None = option(
         None, "a plain function of four parameters (server, path, request, method), or None", is_auth
     )
-    experimental: bool = option(False, "True or False", lambda value: isinstance(value, (bool, int)), fixed=True)
+    experimental: bool = flag(False, fixed=True)
     controlGC: bool = flag(True)
     magicVarForDispatcher: str = option(
         "_connection", "a Python identifier", lambda value: isinstance(value, str) and value.isidentifier()
     )
-    name: str | None = option(
-        None, "a string or None", lambda value: value is None or isinstance(value, str), fixed=True
-    )
+    name: str | None = option(None, "a string without control characters, or None", is_name, fixed=True)
     servBackend: Any = anything("auto", "the name of a serving backend, or a serving backend")
 
     flaskContext: bool = flag(False)

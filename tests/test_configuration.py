@@ -47,6 +47,12 @@ def file_of(folder, text):
         ("DEBUG", "true", "debug", True),
         ("DEBUG", "False", "debug", False),
         ("DEBUG", "1", "debug", 1),
+        ("TRACING", "1", "tracing", True),
+        ("CONSOLE", "0", "console", False),
+        ("CORS", "1", "cors", True),
+        ("RELOAD_ON_CHANGE", "1", "reloadOnChange", True),
+        ("MAX_BATCH_LENGTH", "1", "max_batch_length", 1),
+        ("COMPRESS_MIN_SIZE", "0", "compressMinSize", 0),
         ("LOG", "4", "log", 4),
         ("NAME", "5", "name", "5"),
         ("NAME", "a b", "name", "a b"),
@@ -103,7 +109,10 @@ def test_empty_and_other_variables_are_ignored():
         ),
         ({"THREADS": "0"}, "threads='0' is refused"),
         ({"THREADS": "none"}, "threads='none' is refused"),
-        ({"DEBUG": "maybe"}, "debug='maybe' is refused: it takes True or False; change .* variable FJRPC_DEBUG"),
+        (
+            {"DEBUG": "maybe"},
+            "debug='maybe' is refused: it takes True or False, also as 1 or 0; change .* variable FJRPC_DEBUG",
+        ),
         ({"THREADS": "1\nb = 2"}, "threads='1.*' is refused"),
         ({"THREDS": "5"}, "unknown environment variable 'FJRPC_THREDS'; did you mean 'FJRPC_THREADS'"),
         ({"DISPATCHR_BACKEND": "x"}, "did you mean 'FJRPC_DISPATCHER_BACKEND'"),
@@ -114,6 +123,22 @@ def test_empty_and_other_variables_are_ignored():
 def test_variable_that_cannot_be_used_is_named_with_the_remedy(variables, message):
     with pytest.raises(SettingsError, match=message):
         from_environment(**variables)
+
+
+FLAGS = [name for name, option in OPTIONS.items() if "True" in option["accepts"] and name != "reloadOnChange"]
+
+
+@pytest.mark.parametrize("name", FLAGS)
+@pytest.mark.parametrize("text", ["2", "-1", "1.0", "yes", "on", "truth"])
+def test_flag_takes_no_other_words_and_numbers(name, text):
+    with pytest.raises(SettingsError, match=f"{name}='{text}' is refused: it takes True.* False"):
+        from_environment(**{name: text})
+
+
+@pytest.mark.parametrize("name", FLAGS)
+@pytest.mark.parametrize(("text", "value"), [("1", True), ("true", True), ("0", False), ("FALSE", False)])
+def test_each_flag_takes_the_same_words(name, text, value):
+    assert from_environment(**{name: text}) == {name: value}
 
 
 def test_values_of_a_file(tmp_path):
@@ -156,6 +181,13 @@ def test_values_of_a_file(tmp_path):
 def test_file_that_cannot_be_used_is_named_with_the_remedy(tmp_path, text, message):
     with pytest.raises(SettingsError, match=message):
         configuration.read(file_of(tmp_path, text), {})
+
+
+def test_file_may_begin_with_a_byte_order_mark(tmp_path):
+    path = tmp_path / "api.toml"
+    path.write_bytes(b"\xef\xbb\xbfname = '\xc3\xa4'\r\nthreads = 8\r\n")
+
+    assert configuration.read(path, {}).values == {"name": "ä", "threads": 8}
 
 
 @pytest.mark.parametrize("content", [None, b"\xff = 1"])
@@ -252,8 +284,9 @@ def test_function_of_auth_is_imported(monkeypatch, tmp_path):
 def test_auth_that_is_no_function_is_refused(monkeypatch, path):
     monkeypatch.setenv("FJRPC_AUTH", path)
 
-    with pytest.raises(SettingsError, match=r"auth=.* is refused: .*FJRPC_AUTH"):
+    with pytest.raises(SettingsError, match=r"auth=.* is refused: .*FJRPC_AUTH") as refused:
         flaskJSONRPCServer.fromConfig(log=0)
+    assert str(refused.value).count("FJRPC_AUTH") == 1
 
 
 def test_subclass_is_made(tmp_path):

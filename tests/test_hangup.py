@@ -190,8 +190,8 @@ def test_backend_that_cannot_start_leaves_the_old_server_serving(tmp_path):
 
 def test_settings_take_effect_but_those_of_the_sockets(tmp_path):
     with serving(tmp_path) as served:
-        served.write(2, "{'fallback': False, 'threads': 5, 'backlog': 7}")
-        served.hang_up("backlog, threads: as at the start of the process; start it again to change that")
+        served.write(2, "{'fallback': False, 'threads': 5, 'backlog': 7, 'accessLog': True}")
+        served.hang_up("backlog, threads, accessLog: as at the start of the process; start it again to change that")
         with contextlib.closing(http.client.HTTPConnection(*served.address, timeout=PATIENCE_S)) as connection:
             connection.request("GET", "/api/note?number=1")
             assert connection.getresponse().status == 403
@@ -201,7 +201,7 @@ def test_changed_settings_of_the_serving_backend_are_reported():
     """Check in the source that serving backends read their settings once."""
     backends = Path(flaskJSONRPCServer.servBackend.__file__).parent
     read = {name for file in backends.rglob("*.py") for name in re.findall(r"settings\.(\w+)", file.read_text("utf-8"))}
-    elsewhere_too = {"debug", "gevent", "max_body_bytes", "trusted_proxies"}
+    elsewhere_too = {"allowed_hosts", "debug", "gevent", "max_body_bytes", "trusted_proxies"}
     assert read - elsewhere_too <= set(_FRONT_SETTINGS)
 
 

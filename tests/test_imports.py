@@ -26,6 +26,7 @@ LAYERS = (
     {"documented", "lifecycle"},
     {"autoreload", "reloading"},
     {"engine"},
+    {"built_in_services", "flask_mounts", "pipeline_steps"},
     {"wsgi", "console", "telemetry"},
     {"execBackend", "servBackend", "experimental"},
     # Below execBackend: the server's stand-in in a child process has these helpers too.

@@ -122,7 +122,12 @@ REFUSED = [
     ("magicVarForDispatcher", "a b", "a Python identifier"),
     ("magicVarForDispatcher", "", "a Python identifier"),
     ("magicVarForDispatcher", None, "a Python identifier"),
-    ("name", 5, "a string or None"),
+    ("name", 5, "a string without control characters, or None"),
+    ("name", "a\nCRITICAL forged", "a string without control characters, or None"),
+    ("name", "\x1b[2J", "a string without control characters, or None"),
+    ("console_origins", ["https://a\x01.test"], "a list of origins"),
+    ("allowed_origins", ["https://a\x7f.test"], "a list of origins"),
+    ("allowed_hosts", ["a\nb"], "a list of host names"),
     ("max_body_bytes", 0, "a number of bytes of at least 1"),
     ("max_body_bytes", None, "a number of bytes of at least 1"),
     ("max_body_bytes", "5M", "a number of bytes of at least 1"),
@@ -180,11 +185,11 @@ def test_unknown_name_is_refused_with_the_nearest():
 
 
 def test_name_is_for_the_constructor_only():
-    settings = Settings(name="a server")
+    settings = Settings(name="ä server")
 
     with pytest.raises(ServerStateError, match=r"^setting 'name' is fixed; give it to the constructor$"):
         settings.name = "another"
-    assert settings.name == "a server"
+    assert settings.name == "ä server"
 
 
 def test_settings_error_is_a_value_error():

@@ -20,12 +20,15 @@ from ..http.guard import is_cross_site
 from ..http.refusals import BadRequest, Forbidden, Refusal, UnsupportedMediaType
 from ..runtime.garbage import GarbageControl
 from ..runtime.logs import INFO, WARNING, ServerLog
+from ..servBackend.addresses import is_behind_loopback
 from ..settings import Settings
 
 __all__ = ["ACTIONS", "Actions"]
 
 ACTIONS = ("lock", "unlock", "reload", "collectGarbage", "restart")
 """The actions by the names that ``auth`` is asked under."""
+
+_OF_DISPATCHERS = ("lock", "unlock")
 
 # Dispatchers that run longer end with the old code, as in an automatic reload.
 _RELOAD_TIMEOUT_S = 20
@@ -72,7 +75,6 @@ class Actions:
         router: Finds the dispatchers.
         garbage: Reports on collections.
         authorise: Asks ``auth`` whether a client may do something.
-        is_local_only: Returns whether only this machine can reach the server.
     """
 
     def __init__(
@@ -82,14 +84,12 @@ class Actions:
         router: Router,
         garbage: GarbageControl,
         authorise: Authorise,
-        is_local_only: Callable[[], bool],
     ) -> None:
         self._facts = facts
         self._settings = settings
         self._router = router
         self._garbage = garbage
         self._authorise = authorise
-        self._is_local_only = is_local_only
         self._run: Mapping[str, Callable[[Order, str], str]] = {
             "lock": self._lock,
             "unlock": self._unlock,
@@ -132,7 +132,7 @@ class Actions:
     def _reason_off(self) -> str | None:
         if not self._settings.consoleActions:
             return "actions are off; consoleActions=True allows them"
-        if self._settings.auth is None and not self._is_local_only():
+        if self._settings.auth is None and not is_behind_loopback(self._settings):
             return "actions need auth= where other machines can reach the server"
         return None
 
@@ -219,4 +219,6 @@ def read_order(exchange: Exchange, limit_bytes: int) -> Order:
         raise BadRequest(f"action {action!r} is unknown; known: {', '.join(ACTIONS)}")
     if dispatcher is not None and not isinstance(dispatcher, str):
         raise BadRequest(f"dispatcher {dispatcher!r} is refused: it takes a path and a name, or null for the server")
+    if dispatcher is not None and action not in _OF_DISPATCHERS:
+        raise BadRequest(f"dispatcher {dispatcher!r} is refused: {action!r} is for the whole server")
     return Order(action, dispatcher)

@@ -1,4 +1,4 @@
-"""What the dashboard asks a server for: its figures since a moment, and actions.
+"""The answers to the dashboard: the figures of a server since a moment, and actions.
 
 A timer samples the statistics once a second. So a call pays nothing for the dashboard, and any number of browsers that
 look at it share one sample. The statistics of exec backends may be the user's code, so they are read only for browsers.
@@ -9,27 +9,28 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from ..dispatch.connection import ServerFacts
 from ..dispatch.exchange import Exchange
 from ..dispatch.locks import HeldLock
 from ..dispatch.routes import Router
+from ..execBackend.counts import Counts
 from ..http.guard import is_cross_site
 from ..http.refusals import BadRequest, Forbidden, Refusal
 from ..http.response import Response, json_document
 from ..runtime.concurrency import make_lock
-from ..runtime.counters import ThreadCounters
+from ..runtime.counters import OTHER, ThreadCounters
 from ..runtime.garbage import GarbageControl
 from ..runtime.lifetime import Lifetime
 from ..runtime.resources import ProcessUsage, measure_usage
 from ..runtime.stats import Stats
 from ..settings import Settings
 from .actions import Actions
-from .backends import BackendFigures, Reporting
-from .history import OTHER, History, Sample
+from .backends import backend_figures
+from .history import History, Sample
 from .methods import MethodFigures
 
 __all__ = ["CONSOLE_PATH", "Dashboard", "DashboardSources"]
@@ -46,13 +47,6 @@ _UNKNOWN = ProcessUsage(0.0, 0, 0, 0)
 _MOST_DIGITS = 15
 
 
-class RunningBackends(Protocol):
-    """The exec backends of a server."""
-
-    def running(self) -> list[Any]:
-        """Return those that are running."""
-
-
 @dataclass(frozen=True, slots=True)
 class DashboardSources:
     """The parts of a server that the dashboard shows.
@@ -64,9 +58,8 @@ class DashboardSources:
         garbage: Its garbage collections.
         router: Its methods.
         lifetime: Its starts and reloads.
-        exec_backends: Its exec backends.
+        exec_backend_counts: Returns the counts of its exec backends, by their ``_id``.
         authorise: Asks ``auth`` whether a client may do something on a path, under a method name or None.
-        is_local_only: Returns whether only browsers of this machine reach the server.
     """
 
     facts: ServerFacts
@@ -75,9 +68,8 @@ class DashboardSources:
     garbage: GarbageControl
     router: Router
     lifetime: Lifetime
-    exec_backends: RunningBackends
+    exec_backend_counts: Callable[[], Mapping[str, Counts | None]]
     authorise: Callable[[Exchange, str, str | None], None]
-    is_local_only: Callable[[], bool]
 
 
 class Dashboard:
@@ -93,14 +85,12 @@ class Dashboard:
         self._history: History | None = None  # guarded by _lock, as all below; made with the first sample
         self._last: Sample | None = None
         self._methods = MethodFigures()
-        self._backend_figures = BackendFigures(sources.facts.log)
         self._actions = Actions(
             sources.facts,
             sources.settings,
             sources.router,
             sources.garbage,
             lambda exchange, action: sources.authorise(exchange, CONSOLE_PATH, action),
-            sources.is_local_only,
         )
 
     def sample(self) -> None:
@@ -145,7 +135,7 @@ class Dashboard:
 
         Args:
             since: The number of the sample.
-            method: The method whose history is wanted too; :data:`~.history.OTHER` for those without one.
+            method: The method whose history is wanted too; :data:`OTHER` for those without one.
         """
         with self._lock:
             history = self._sample_if_stale()
@@ -200,11 +190,10 @@ class Dashboard:
     def _current(self) -> dict[str, Any]:
         """Return what is read for each request, without the lock: it may run the user's code."""
         sources = self._sources
-        backends: list[Reporting] = sources.exec_backends.running()
         return {
             "now_s": time.time(),
             "server": self._about_server(),
-            "backends": [self._backend_figures.of(backend) for backend in backends],
+            "backends": [backend_figures(*backend) for backend in sources.exec_backend_counts().items()],
             "locks": self._locks(),
             "gc": sources.garbage.report(in_ms=True),
             "actions": self._actions.offered(),

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+from .condensing import condensed_script, condensed_style
 
 __all__ = ["INDEX", "StaticFile", "read_files"]
 
@@ -24,17 +25,8 @@ _MEDIA_TYPES = {
     ".svg": "image/svg+xml",
 }
 
-# What a browser would load for nothing, a tenth of our own files: comments, indentation, and the line ends and last
-# commas between brackets.
-_BEHIND_CODE = re.compile(r"(?<=[;,(){}\[\]]) +// [^\"'`\n]*$", re.MULTILINE)  # without quotes, it is in no text
-_FULL_LINES = re.compile(r"^[ \t]*(?:(?://|/\*).*\n|\*(?:[ /].*)?\n)?", re.MULTILINE)
-_UNSENT = (
-    (re.compile(r",?\n+([)\]}])"), r"\1"),
-    (re.compile(r"([,({\[;])\n+"), r"\1"),
-)
-
-# Where they could change the meaning: a text over several lines, a comment behind code.
-_UNCLEAR = re.compile(r"^[^`\n]*(?:`[^`\n]*`[^`\n]*)*`[^`\n]*$|\S.* // ", re.MULTILINE)
+# A browser would load the rest for nothing.
+_CONDENSE = {".css": condensed_style, ".js": condensed_script}
 
 # The best one: a file is compressed once in the life of a process.
 _LEVEL = 9
@@ -78,19 +70,10 @@ def read_files() -> dict[str, StaticFile]:
 
 def content_of(path: Path) -> bytes:
     """Return the bytes of a file as they are sent."""
-    if path.suffix not in (".css", ".js") or path.parent != _FOLDER:  # a library's comment names its licence
+    condense = _CONDENSE.get(path.suffix)
+    if condense is None or path.parent != _FOLDER:  # a library's comment names its licence
         return path.read_bytes()
-    return condensed(path.read_text(encoding="utf-8")).encode()
-
-
-def condensed(text: str) -> str:
-    """Return a script or a style sheet without its comments and indentation; unchanged where that is not safe."""
-    sent = _BEHIND_CODE.sub("", text)
-    if _UNCLEAR.search(_FULL_LINES.sub("", sent)):
-        return text
-    for pattern, replacement in ((_FULL_LINES, ""), *_UNSENT):
-        sent = pattern.sub(replacement, sent)
-    return sent
+    return condense(path.read_text(encoding="utf-8")).encode()
 
 
 def with_replaced(file: StaticFile, replace: Callable[[str], str]) -> StaticFile:

@@ -17,7 +17,7 @@ from typing import Any
 from ..runtime.counters import Calls, ThreadCounters
 from ..runtime.resources import ProcessUsage
 
-__all__ = ["METHOD_COLUMNS", "OTHER", "SERVER_COLUMNS", "History", "Sample", "Track"]
+__all__ = ["METHOD_COLUMNS", "NO_CALLS", "PERCENTS", "SERVER_COLUMNS", "History", "Sample", "Track", "plain"]
 
 METHOD_COLUMNS = ("calls_per_s", "errors_per_s", "p50_ms", "p95_ms", "p99_ms")
 """The columns of one method."""
@@ -27,10 +27,6 @@ SERVER_COLUMNS = (
     *("gc_ms", "cpu_percent", "memory_kb", "descriptors", "threads"),
 )
 """The columns of the whole server."""
-
-OTHER = "_OTHER"
-"""The name of all methods together that have no columns of their own. No URL of a method is like it: these begin with
-a slash."""
 
 # How many methods have columns of their own. With all of them, a history takes 0.8 MB.
 _MOST_METHODS = 50
@@ -44,7 +40,11 @@ _EARLY_S = 0.5
 # Enough digits for a plot, and for a memory of a terabyte in kB within a millionth.
 _DIGITS = 6
 
-_PERCENTS = (50, 95, 99)
+PERCENTS = (50, 95, 99)
+"""The percentiles that are shown."""
+
+NO_CALLS = Calls()
+"""The calls of a method before its first one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ class Track:
         return {**self._frame(rows), **self._server.read(rows)}
 
     def method_since(self, name: str, sequence: int) -> dict[str, Any]:
-        """Return the rows of a method from after a sample on; those of all :data:`OTHER` methods if it has none."""
+        """Return the rows of a method from after a sample on; those of all others together if it has none."""
         rows = self._rows_since(sequence)
         return {**self._frame(rows), **self._methods.get(name, self._other).read(rows)}
 
@@ -157,7 +157,7 @@ class Track:
         self._server.put(self._rows, server_row(before, now, sum_of(parts.values()), elapsed_s))
         with_columns = {name for name in parts if self._has_or_gets_columns(name)}
         for name, ring in self._methods.items():
-            ring.put(self._rows, method_row(parts.get(name, _NO_CALLS), elapsed_s))
+            ring.put(self._rows, method_row(parts.get(name, NO_CALLS), elapsed_s))
         others = sum_of(part for name, part in parts.items() if name not in with_columns)
         self._other.put(self._rows, method_row(others, elapsed_s))
 
@@ -218,14 +218,11 @@ class History:
         return all(track.has_method(name) for track in self._tracks)
 
 
-_NO_CALLS = Calls()
-
-
 def calls_between(before: Mapping[str, Calls], now: Mapping[str, Calls]) -> dict[str, Calls]:
     """Return the calls that have begun or ended between two samples, by their method; only those with any."""
     parts = {}
     for name, calls in now.items():
-        earlier = before.get(name, _NO_CALLS)
+        earlier = before.get(name, NO_CALLS)
         if calls is not earlier and ((part := difference(earlier, calls)).started or part.buckets):
             parts[name] = part
     return parts
@@ -271,7 +268,7 @@ def method_row(calls: Calls, elapsed_s: float) -> tuple[float, ...]:
     """Return the values of :data:`METHOD_COLUMNS`; no call that has ended has no percentiles."""
     if not calls.buckets:
         return calls.started / elapsed_s, calls.failed / elapsed_s, math.nan, math.nan, math.nan
-    percentiles_ms = (percentile_ns / 1e6 for percentile_ns in calls.percentiles_ns(_PERCENTS))
+    percentiles_ms = (percentile_ns / 1e6 for percentile_ns in calls.percentiles_ns(PERCENTS))
     return calls.started / elapsed_s, calls.failed / elapsed_s, *percentiles_ms
 
 

@@ -6,12 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..runtime.counters import Calls
-from .history import plain
+from .history import NO_CALLS, PERCENTS, plain
 
 __all__ = ["MethodFigures"]
-
-_PERCENTS = (50, 95, 99)
-_NO_CALLS = Calls()
 
 
 class MethodFigures:
@@ -30,7 +27,7 @@ class MethodFigures:
             sequence: The number of the sample.
         """
         for name, now in calls.items():
-            before = self._before.get(name, _NO_CALLS)
+            before = self._before.get(name, NO_CALLS)
             if now is not before or self._rows[name][1]["calls_per_s"]:
                 self._rows[name] = sequence, figures(name, now, (now.started - before.started) / elapsed_s)
         self._before = calls
@@ -43,7 +40,7 @@ class MethodFigures:
 def figures(name: str, calls: Calls, calls_per_s: float) -> dict[str, Any]:
     """Return the figures of a method since the server was made; those of the same names in ``stats()`` are equal."""
     ended = calls.ended()
-    p50, p95, p99 = (plain(percentile_ns / 1e6) for percentile_ns in ended.percentiles_ns(_PERCENTS))
+    p50, p95, p99 = (plain(percentile_ns / 1e6) for percentile_ns in ended.percentiles_ns(PERCENTS))
     return {
         "name": name,
         "calls": calls.started,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
 
 from ..dispatch.built_in import BuiltInUrl
 from ..dispatch.exchange import Exchange
@@ -17,6 +16,7 @@ from ..http.caching import is_known
 from ..http.gzip import accepts_gzip
 from ..http.refusals import NotFound
 from ..http.response import Header, Response, merged_headers, text_response
+from ..servBackend.addresses import is_behind_loopback
 from ..settings import Settings
 from .files import INDEX, StaticFile, read_files, with_replaced
 
@@ -33,18 +33,15 @@ class ConsolePages:
 
     Args:
         settings: The settings of the server.
-        is_on: Returns whether the server shows the console now: ``bindAdress`` may change before the start.
         answer_live: Answers the requests of the dashboard; None for any other request.
     """
 
     def __init__(
         self,
         settings: Settings,
-        is_on: Callable[[], bool],
         answer_live: Callable[[Exchange, str], Response | None],
     ) -> None:
         self._settings = settings
-        self._is_on = is_on
         self._answer_live = answer_live
         self._index: StaticFile | None = None  # any thread may make it again: they are equal
 
@@ -58,7 +55,7 @@ class ConsolePages:
         Raises:
             NotFound: There is no such file, or no console.
         """
-        if not self._is_on():
+        if not has_console(self._settings):
             raise NotFound("this server shows no console; pass console=True to it")
         live = self._answer_live(exchange, rest)
         if live is not None:
@@ -77,7 +74,7 @@ class ConsolePages:
 
     def answer_root(self, exchange: Exchange, _: str) -> Response:
         """Lead to the console from the root of the server."""
-        if not self._is_on():
+        if not has_console(self._settings):
             raise NotFound("there is no page here")
         return self._redirect(f"{SEGMENT}/")
 
@@ -147,24 +144,21 @@ def security_headers(origins: Iterable[str]) -> list[Header]:
     ]
 
 
-def console_urls(
-    settings: Settings, is_local: Callable[[], bool], answer_live: Callable[[Exchange, str], Response | None]
-) -> Iterator[BuiltInUrl]:
+def console_urls(settings: Settings, answer_live: Callable[[Exchange, str], Response | None]) -> Iterator[BuiltInUrl]:
     """Yield the URLs of the console.
 
     Args:
         settings: The settings of the server.
-        is_local: Returns whether the server listens on loopback addresses only.
         answer_live: Answers the requests of the dashboard; None for any other request. It asks ``auth`` itself.
     """
-    if not has_console(settings, is_local):
+    if not has_console(settings):
         return
-    pages = ConsolePages(settings, partial(has_console, settings, is_local), answer_live)
+    pages = ConsolePages(settings, answer_live)
     yield BuiltInUrl(SEGMENT, pages.answer, ("GET", "HEAD", "POST"), needs_auth=False, has_children=True)
-    if is_local():
+    if is_behind_loopback(settings):
         yield BuiltInUrl("", pages.answer_root, needs_auth=False)
 
 
-def has_console(settings: Settings, is_local: Callable[[], bool]) -> bool:
-    """Return whether a server shows the console."""
-    return bool(settings.console) or (settings.console is None and is_local())
+def has_console(settings: Settings) -> bool:
+    """Return whether a server shows the console now: ``bindAdress`` may change before the start."""
+    return bool(settings.console) or (settings.console is None and is_behind_loopback(settings))

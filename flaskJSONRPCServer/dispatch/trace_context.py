@@ -18,6 +18,7 @@ from opentelemetry.context import Context, attach, detach, get_current
 from opentelemetry.propagators.textmap import Getter
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 
+from ..runtime.log_limits import LimitedLog
 from ..sansio_jsonrpc import JsonRpcInternalError, JsonRpcRequest
 from .call_data import TRACE
 from .exchange import Exchange
@@ -46,6 +47,9 @@ INSTRUMENTATION: Final = "flaskJSONRPCServer"
 """The name of the tracer and of the meter."""
 
 _LOG: Final = logging.getLogger(f"{INSTRUMENTATION}.tracing")
+
+# A client may send what makes a propagator of the user's fail, as often as it likes.
+_FAILURES: Final = LimitedLog(lambda *parts: _LOG.exception(" ".join(["%s"] * len(parts)), *parts))
 
 # It uses the provider that is set, also if that happens later.
 _TRACER: Final = trace.get_tracer(INSTRUMENTATION)
@@ -104,7 +108,7 @@ def carrier_of_current() -> dict[str, str]:
     try:
         propagate.inject(carrier)
     except Exception:  # noqa: BLE001  of a propagator that the user has set
-        _LOG.exception("a trace cannot be written")
+        _FAILURES.write("a trace cannot be written")
     return carrier
 
 
@@ -113,7 +117,7 @@ def extracted(carrier: Any, context: Context, getter: Getter[Any]) -> Context:
     try:
         return propagate.extract(carrier, context, getter)
     except Exception:  # noqa: BLE001  of a propagator that the user has set
-        _LOG.exception("a trace cannot be read")
+        _FAILURES.write("a trace cannot be read")
         return context
 
 
@@ -122,7 +126,7 @@ def started(tracer: Tracer, name: str, context: Context, kind: SpanKind, attribu
     try:
         return tracer.start_span(name, context, kind, attributes)
     except Exception:  # noqa: BLE001  of the user's SDK
-        _LOG.exception("the span %r cannot be started", name)
+        _FAILURES.write("a span cannot be started:", repr(name))
         return trace.INVALID_SPAN
 
 
@@ -131,7 +135,7 @@ def end(span: Span) -> None:
     try:
         span.end()
     except Exception:  # noqa: BLE001  of the user's SDK
-        _LOG.exception("a span cannot be ended")
+        _FAILURES.write("a span cannot be ended")
 
 
 class ActiveSpan:

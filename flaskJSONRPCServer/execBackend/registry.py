@@ -16,10 +16,10 @@ from ..dispatch.exec_backend import CallAnswer, ExecBackend
 from ..dispatch.facade import ServerFacade
 from ..errors import ServerStateError, SettingsError, unknown_name
 from ..runtime.asynchronous import in_hub
-from ..runtime.interrupts import is_interrupt
-from ..runtime.logs import ERROR, WARNING
+from ..runtime.logs import WARNING
 from ..runtime.members import member_of
 from ..runtime.stats import Stats
+from .counts import CountReader, Counts
 
 __all__ = ["BackendObject", "BackendOption", "ExecBackends", "RegisteredBackend", "check_complete", "merge"]
 
@@ -113,6 +113,7 @@ class ExecBackends:
     def __init__(self, context: BackendContext, stats: Stats) -> None:
         self._context = context
         self._stats = stats
+        self._counts = CountReader(context.log)
         self._changing = threading.RLock()  # reentrant: a backend's start may register another
         self._by_id: dict[str, RegisteredBackend] = {}  # guarded by _changing
         self._unfinished: list[RegisteredBackend] = []  # an interrupted stop has left them; guarded by _changing
@@ -242,19 +243,9 @@ class ExecBackends:
             return self._running()
 
     @in_hub
-    def reports(self) -> dict[str, dict[str, Any]]:
-        """Return the statistics of each running backend by its ``_id``, without that in their names."""
-        return {backend._id: self._report_of(backend) for backend in self.running()}
-
-    def _report_of(self, backend: RegisteredBackend) -> dict[str, Any]:
-        try:
-            report = backend.stats(inMS=False)
-        except BaseException as exc:  # of a custom backend
-            if is_interrupt(exc):
-                raise
-            self._context.log.write(ERROR, f"stats() of the exec backend {backend._id!r} raised", traceback=True)
-            return {}
-        return {str(name).removeprefix(f"{backend._id}_"): value for name, value in report.items()}
+    def counts(self) -> dict[str, Counts | None]:
+        """Return the counts of each running backend by its ``_id``; None for one whose ``stats`` raises."""
+        return {backend._id: self._counts.read(backend) for backend in self.running()}
 
     def _running(self) -> list[RegisteredBackend]:
         return [backend for backend in self._by_id.values() if backend.is_started]

@@ -7,7 +7,10 @@ import threading
 from collections.abc import Iterable, Mapping
 from typing import Final, TypeVar
 
-__all__ = ["Calls", "Durations", "ErrorCodes", "Histogram", "ThreadCounters", "upper_edge_ns"]
+__all__ = ["OTHER", "Calls", "Durations", "ErrorCodes", "Histogram", "ThreadCounters", "upper_edge_ns"]
+
+OTHER: Final = "_OTHER"
+"""The name of all methods or codes together that have no figures of their own. No URL of a method is like it."""
 
 Key = TypeVar("Key")
 

@@ -1,4 +1,4 @@
-"""Text helpers: the part between two markers, digests, and unique random text."""
+"""Text helpers: the part between two markers, text for UTF-8, digests, and unique random text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Container
 from typing import Any
 
-__all__ = ["between", "digest", "random_text"]
+__all__ = ["between", "digest", "encodable", "random_text"]
 
 
 def between(text: str, prefix: str, suffix: str, start: int, default: Any) -> Any:
@@ -28,6 +28,11 @@ def between(text: str, prefix: str, suffix: str, start: int, default: Any) -> An
     begin += len(prefix)
     end = text.find(suffix, begin) if suffix else len(text)
     return default if end < 0 else text[begin:end]
+
+
+def encodable(text: str) -> str:
+    """Return a text with the characters escaped that UTF-8 cannot hold: lone surrogates, as in names of files."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def digest(algorithm: str, text: str | bytes, on_error: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -20,10 +20,19 @@ from .gate import Gate, RpcApplication
 from .sockets import Address, AnyAddress, Listener, open_listener
 from .tls import refuse_without_tls
 
-__all__ = ["SERVED_BY", "Serving", "refuse_unsupported"]
+__all__ = ["SERVED_BY", "Serving", "refuse_unsupported", "served_by"]
 
 SERVED_BY = "flaskJSONRPCServer.served_by"
 """The key of a WSGI environ under which a :class:`ListenerApplication` stores the address that a request came by."""
+
+
+def served_by(environ: Mapping[str, Any]) -> tuple[bool, str | None, Any]:
+    """Return ``(isRawSocket, ip or socketPath, port or socket)`` of a request."""
+    if SERVED_BY in environ:
+        address: tuple[bool, str | None, Any] = environ[SERVED_BY]
+        return address
+    port = str(environ.get("SERVER_PORT", ""))
+    return False, environ.get("SERVER_NAME"), int(port) if port.isdecimal() else None
 
 
 @runtime_checkable

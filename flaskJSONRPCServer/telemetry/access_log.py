@@ -33,7 +33,7 @@ Fields = dict[str, Any]
 
 
 class AccessLog:
-    """Writes the access log of one server.
+    """Writes the access log of a serving backend.
 
     Args:
         settings: The settings of the server.
@@ -41,6 +41,10 @@ class AccessLog:
     """
 
     def __init__(self, settings: Settings, log: ServerLog) -> None:
+        self.follow(settings, log)
+
+    def follow(self, settings: Settings, log: ServerLog) -> None:
+        """Write the next lines for a server that has replaced the first one behind the same sockets."""
         self._log = log
         self._format = _FORMATS.get(settings.accessLogFormat, settings.accessLogFormat)
         self._trusted_proxies = frozenset(settings.trusted_proxies)

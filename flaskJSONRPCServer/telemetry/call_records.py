@@ -1,4 +1,4 @@
-"""What the access log says of the calls in a request: their names, their error codes and the id of the request.
+"""The calls of a request as the access log shows them: their names, their error codes and the id of the request.
 
 With ``accessLog``, these classes take the places of those of the pipeline, so a server without it pays nothing. The
 record of the current request is in a context variable, since the functions that read and write messages do not know

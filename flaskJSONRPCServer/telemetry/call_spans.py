@@ -14,12 +14,10 @@ from ..dispatch.answers import Message
 from ..dispatch.exchange import Exchange
 from ..dispatch.routes import Endpoint
 from ..dispatch.trace_context import mark_raised
+from ..runtime.counters import OTHER
 from ..sansio_jsonrpc import JsonRpcRequest
 
-__all__ = ["CURRENT", "OTHER", "CallTrace", "RequestTrace", "known_method", "trace_of"]
-
-OTHER: Final = "_OTHER"
-"""The method of calls that no registered method answers: clients choose their names."""
+__all__ = ["CURRENT", "CallTrace", "RequestTrace", "known_method", "trace_of"]
 
 
 class RequestTrace:
@@ -88,7 +86,7 @@ def trace_of(exchange: Exchange) -> RequestTrace:
 
 
 def known_method(message: Message, endpoint: Endpoint) -> str:
-    """Return the method of a call if it is registered, else the name for all others."""
+    """Return the method of a call if it is registered; :data:`OTHER` for all names that clients make up."""
     if not isinstance(message, JsonRpcRequest):
         return OTHER
     method = message.method

@@ -7,21 +7,19 @@ import math
 import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from ..dispatch.locks import Locks
-from ..runtime.counters import Durations, Histogram, ThreadCounters, upper_edge_ns
+from ..execBackend.counts import Counts
+from ..runtime.counters import OTHER, Durations, Histogram, ThreadCounters, upper_edge_ns
 from ..runtime.garbage import GarbageControl
 from ..runtime.stats import Stats
 from ..settings import Settings
 from .families import Family, SampleKey, counter, gauge, sample_key
 
-__all__ = ["BOUNDS_S", "OTHER", "PREFIX", "MetricsSources", "server_families"]
+__all__ = ["BOUNDS_S", "PREFIX", "MetricsSources", "server_families"]
 
 PREFIX: Final = "jsonrpc_server_"
-
-OTHER: Final = "_OTHER"
-"""The label of all methods that the server does not have, and of all error codes beyond the bound of their number."""
 
 BOUNDS_S: Final = (
     *(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025),
@@ -78,7 +76,7 @@ class MetricsSources:
         stats: The statistics.
         locks: The locks.
         garbage: The garbage collection.
-        exec_backends: Returns the statistics of the exec backends, by their ``_id``.
+        exec_backend_counts: Returns the counts of the exec backends, by their ``_id``.
         rate_limits: Returns the statistics of the rate limits.
         serving: Returns the counts of the serving backend, over all addresses; empty if it has none.
     """
@@ -88,7 +86,7 @@ class MetricsSources:
     stats: Stats
     locks: Locks
     garbage: GarbageControl
-    exec_backends: Callable[[], Mapping[str, Mapping[str, Any]]]
+    exec_backend_counts: Callable[[], Mapping[str, Counts | None]]
     rate_limits: Callable[[], Mapping[str, int]]
     serving: Callable[[], Mapping[str, int]]
 
@@ -102,7 +100,7 @@ def server_families(sources: MetricsSources) -> list[Family]:
         *event_families(sources),
         *lock_families(sources.locks),
         *garbage_families(sources.garbage),
-        *backend_families(sources.exec_backends()),
+        *backend_families(sources.exec_backend_counts()),
         *serving_families(sources.serving()),
         *constant_families(sources),
     ]
@@ -204,26 +202,22 @@ def garbage_families(garbage: GarbageControl) -> Iterator[Family]:
     yield gauge(f"{PREFIX}gc_longest_pause_seconds", longest, ({}, report["max"]), merge="max")
 
 
-def backend_families(reports: Mapping[str, Mapping[str, Any]]) -> Iterator[Family]:
-    """Return the metrics of the exec backends."""
+def backend_families(counts: Mapping[str, Counts | None]) -> Iterator[Family]:
+    """Return the metrics of the exec backends; of one whose counts are unknown, there are none."""
+    known = {backend: found for backend, found in counts.items() if found is not None}
     for name, (metric, is_counter, documentation) in _BACKEND_METRICS.items():
-        values = [({"backend": backend}, counts[name]) for backend, counts in reports.items() if is_count(counts, name)]
+        values = [({"backend": backend}, found[name]) for backend, found in known.items() if name in found]
         if values:
             make = counter if is_counter else gauge
             yield make(f"{PREFIX}exec_backend_{metric}", documentation, *values)
     further = [
-        ({"backend": backend, "name": name}, counts[name])
-        for backend, counts in reports.items()
-        for name in counts
-        if name not in _BACKEND_METRICS and is_count(counts, name)
+        ({"backend": backend, "name": name}, count)
+        for backend, found in known.items()
+        for name, count in found.items()
+        if name not in _BACKEND_METRICS
     ]
     if further:
         yield gauge(f"{PREFIX}exec_backend_statistic", "Further statistics of custom exec backends.", *further)
-
-
-def is_count(counts: Mapping[str, Any], name: str) -> bool:
-    value = counts.get(name)
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def serving_families(counts: Mapping[str, int]) -> Iterator[Family]:

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from ..runtime.text import encodable
+
 __all__ = [
     "Family",
     "SampleKey",
@@ -49,11 +51,7 @@ class Family:
 
 def sample_key(suffix: str, labels: Mapping[str, object]) -> SampleKey:
     """Return the key of a sample. Characters that UTF-8 cannot hold are escaped in its labels."""
-    return suffix, tuple((name, printable(str(labels[name]))) for name in sorted(labels))
-
-
-def printable(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode()
+    return suffix, tuple((name, encodable(str(labels[name]))) for name in sorted(labels))
 
 
 def counter(name: str, documentation: str, *values: tuple[Mapping[str, object], float]) -> Family:

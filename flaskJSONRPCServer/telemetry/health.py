@@ -13,12 +13,11 @@ from ..dispatch.exchange import Exchange
 from ..dispatch.locks import Locks
 from ..errors import RegistrationError
 from ..http.response import Response, json_document
+from ..runtime.function_sources import without_partials
 from ..runtime.logs import ServerLog
 from .readiness import Check, ReadinessChecks
 
-__all__ = ["HEALTH_SEGMENT", "READINESS_SEGMENT", "Health"]
-
-HEALTH_SEGMENT, READINESS_SEGMENT = "healthz", "readyz"
+__all__ = ["Health", "name_of_check"]
 
 # The names of the server's own checks.
 _RUNNING, _UNLOCKED = "running", "unlocked"
@@ -51,16 +50,16 @@ class Health:
 
     def urls(self) -> Iterator[BuiltInUrl]:
         """Yield the URLs."""
-        yield BuiltInUrl(HEALTH_SEGMENT, answer_health, needs_auth=False, is_immediate=True)
-        yield BuiltInUrl(READINESS_SEGMENT, self._answer_readiness, needs_auth=False, is_immediate=True)
+        yield BuiltInUrl("healthz", answer_health, needs_auth=False, is_immediate=True)
+        yield BuiltInUrl("readyz", self._answer_readiness, needs_auth=False, is_immediate=True)
 
     def add_check(self, check: Check, name: object) -> None:
         """Add a check of the user's.
 
         Raises:
-            RegistrationError: It is not callable, or its name is invalid or taken.
+            RegistrationError: It is no function, or its name is invalid or taken.
         """
-        if not callable(check):
+        if isinstance(check, type) or not callable(check):
             raise RegistrationError(f"{check!r} is refused as a readiness check: it takes a function")
         checked = readiness_name(name)
         if checked in self._checks.names or checked in (_RUNNING, _UNLOCKED) or checked.startswith(_BACKEND):
@@ -97,6 +96,19 @@ def health_response(outcomes: Mapping[str, bool]) -> Response:
 def word_of(passes: bool) -> str:
     """Return the word for the outcome of a check."""
     return "ok" if passes else "unavailable"
+
+
+def name_of_check(check: object) -> str:
+    """Return the name that a check has by itself: that of the function, or of the class of a callable object.
+
+    Raises:
+        RegistrationError: It has none, as a lambda.
+    """
+    function = without_partials(check)
+    name = getattr(function, "__name__", type(function).__name__)
+    if not isinstance(name, str) or not name.isidentifier():
+        raise RegistrationError(f"{check!r} has no name of its own; give name=...")
+    return name
 
 
 def readiness_name(name: object) -> str:

@@ -1,4 +1,4 @@
-"""The application in front of which a serving backend stands, with an access log."""
+"""The access log around the application of a listening socket."""
 
 from __future__ import annotations
 

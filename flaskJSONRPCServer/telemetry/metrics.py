@@ -19,10 +19,7 @@ from .collection import MetricsSources, server_families
 from .families import Family
 from .workers import WorkerGroup
 
-__all__ = ["SEGMENT", "Metrics", "package_version"]
-
-SEGMENT: Final = "metrics"
-"""The path of the metrics, without its slash."""
+__all__ = ["Metrics", "package_version"]
 
 _NO_STORE: Final = ("Cache-Control", "no-store")
 _NOSNIFF: Final = ("X-Content-Type-Options", "nosniff")
@@ -64,7 +61,7 @@ class Metrics:
         Args:
             auth: A function that is asked instead of the server's ``auth``; None for that.
         """
-        return BuiltInUrl(SEGMENT, self.answer, auth=auth)
+        return BuiltInUrl("metrics", self.answer, auth=auth)
 
     def answer(self, exchange: Exchange, _: str) -> Response:
         """Answer a request for the metrics."""

@@ -9,7 +9,7 @@ from ..runtime.concurrency import make_condition, start_thread
 from ..runtime.interrupts import is_interrupt
 from ..runtime.logs import INFO, WARNING, ServerLog
 
-__all__ = ["TIMEOUT_S", "WAIT_S", "Check", "ReadinessChecks"]
+__all__ = ["Check", "ReadinessChecks"]
 
 Check = Callable[[], object]
 """A check of the user's. It fails if it raises, or returns something false other than None."""

@@ -11,10 +11,11 @@ from opentelemetry.propagators.textmap import Getter
 from opentelemetry.trace import NonRecordingSpan, Span, SpanKind, Status, StatusCode
 
 from ..dispatch.exchange import Exchange
-from ..dispatch.routes import Endpoint, Route
+from ..dispatch.routes import Endpoint, Route, wsgi_decoded
 from ..dispatch.trace_context import ActiveSpan, extracted, mark_raised
 from ..http.refusals import Refusal
 from ..http.request import Environ
+from .trace_fields import WELL_FORMED
 
 __all__ = ["HeadContexts", "RequestSpan", "ServedBy", "head_attributes", "record_status", "request_attributes"]
 
@@ -27,8 +28,10 @@ class HeadGetter(Getter[Environ]):
     """Reads the header fields of a request for the propagators."""
 
     def get(self, carrier: Environ, key: str) -> list[str] | None:
-        """Return the field of a name, as a list."""
+        """Return the well-formed part of the field of a name, as a list."""
         value = carrier.get(environ_key(key))
+        if value is not None and (well_formed := WELL_FORMED.get(key)) is not None:
+            value = well_formed(value)
         return None if value is None else [value]
 
     def keys(self, carrier: Environ) -> list[str]:
@@ -120,10 +123,9 @@ def head_attributes(exchange: Exchange, served_by: ServedBy) -> dict[str, str | 
         served_by: As with :class:`~flaskJSONRPCServer.dispatch.connection.ServerFacts`.
     """
     head = exchange.head
-    path = (head.get("SCRIPT_NAME", "") + exchange.wsgi_path).encode("latin-1").decode(errors="replace")
     attributes: dict[str, str | int] = {
         "url.scheme": head.get("wsgi.url_scheme", "http"),
-        "url.path": path,
+        "url.path": wsgi_decoded(head.get("SCRIPT_NAME", "") + exchange.wsgi_path),
         "network.protocol.version": head.get("SERVER_PROTOCOL", "HTTP/1.1").removeprefix("HTTP/"),
     }
     if exchange.remote_addr:

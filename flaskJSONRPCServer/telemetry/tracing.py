@@ -35,10 +35,12 @@ from ..dispatch.trace_context import (
     started,
 )
 from ..http.response import Response
+from ..runtime.counters import OTHER
+from ..runtime.text import encodable
 from ..sansio_jsonrpc import JsonRpcBatch, JsonRpcError, JsonRpcRequest
-from .answers import TracedAnswerer
-from .call_spans import CURRENT, OTHER, CallTrace, RequestTrace, known_method
+from .call_spans import CURRENT, CallTrace, RequestTrace, known_method
 from .request_spans import HeadContexts, RequestSpan, ServedBy, head_attributes, record_status, request_attributes
+from .traced_answers import TracedAnswerer
 
 __all__ = ["Tracing"]
 
@@ -142,7 +144,8 @@ class Tracing:
             if not request.is_live:
                 return
         span = request.call_span if request is not None and request.call_span is not None else trace.get_current_span()
-        mark_failed(span, error.code, exportable(error.message) if self._has_messages else None)
+        # Otherwise an exporter would fail for all spans that it sends together.
+        mark_failed(span, error.code, encodable(error.message) if self._has_messages else None)
 
     def record_duration(self, started_ns: int, method: str, code: str | None) -> None:
         """Record the duration of a call that ends now.
@@ -194,11 +197,3 @@ def params_text(params: Any) -> str:
         if len(text) > _LONGEST_PARAMS:
             return text[:_LONGEST_PARAMS] + "…"
     return text
-
-
-def exportable(text: str) -> str:
-    """Return the text of a dispatcher with its lone surrogates replaced, as in the name of a file.
-
-    UTF-8 has no form for them, so an exporter would fail for all spans that it sends together.
-    """
-    return text.encode(errors="replace").decode()

@@ -51,7 +51,7 @@ def live(application, query="", **headers):
 
 
 def sampled(server, application, query=""):
-    server._engine.dashboard.sample()
+    server._engine.services.dashboard.sample()
     return live(application, query)
 
 
@@ -135,7 +135,7 @@ def test_history_of_one_method_is_sent_if_it_is_asked_for(server, application):
 @pytest.mark.parametrize("since", ["0", "999999999"])
 def test_number_of_no_sample_gets_everything(server, application, since):
     result_of(application, "echo", [1])
-    server._engine.dashboard.sample()
+    server._engine.services.dashboard.sample()
 
     assert [row["name"] for row in live(application, f"?since={since}")["methods"]] == ["/api/echo"]
 
@@ -276,7 +276,7 @@ def test_backend_that_cannot_tell_its_counts_does_not_hide_the_rest(failure, cap
     live(server.getWSGI())
 
     assert rows == [{"name": "mine", "unknown": True}]
-    assert [record.message for record in caplog.records] == ["console: stats() of exec backend 'mine' raised"]
+    assert [record.message for record in caplog.records] == ["stats() of exec backend 'mine' raised"]
 
 
 @pytest.mark.parametrize("count", [float("nan"), float("inf"), 10**400])
@@ -500,6 +500,9 @@ def test_mounted_server_does_not_restart(application):
         (b'{"action": "stop"}', "known: lock, unlock, reload, collectGarbage, restart"),
         (b'{"action": "lock", "dispatcher": 1}', "dispatcher 1 is refused"),
         (b'{"action": "lock", "dispatcher": "/api/nothing"}', "'/api/nothing' is unknown"),
+        (b'{"action": "reload", "dispatcher": "/api/echo"}', "'reload' is for the whole server"),
+        (b'{"action": "collectGarbage", "dispatcher": ""}', "'collectGarbage' is for the whole server"),
+        (b'{"action": "restart", "dispatcher": "/api/echo"}', "'restart' is for the whole server"),
     ],
 )
 def test_wrong_order_is_a_clear_error(server, application, body, part):
@@ -549,12 +552,12 @@ def test_two_browsers_at_once_get_whole_answers(server, application):
         thread.start()
     for number in range(30):
         result_of(application, "echo", [number])
-        server._engine.dashboard.sample()
+        server._engine.services.dashboard.sample()
     for thread in threads:
         thread.join()
 
     assert failures == []
-    assert isinstance(server._engine.dashboard, Dashboard)
+    assert isinstance(server._engine.services.dashboard, Dashboard)
 
 
 def test_process_without_a_free_descriptor_is_sampled_all_the_same(server, application, monkeypatch):

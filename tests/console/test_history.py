@@ -5,8 +5,8 @@ import tracemalloc
 
 import pytest
 
-from flaskJSONRPCServer.console.history import METHOD_COLUMNS, OTHER, SERVER_COLUMNS, History, Sample, Track
-from flaskJSONRPCServer.runtime.counters import ThreadCounters
+from flaskJSONRPCServer.console.history import METHOD_COLUMNS, SERVER_COLUMNS, History, Sample, Track
+from flaskJSONRPCServer.runtime.counters import OTHER, ThreadCounters
 from flaskJSONRPCServer.runtime.resources import ProcessUsage
 
 BEGAN_S = 1_000_000.0  # since 1970

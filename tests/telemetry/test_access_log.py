@@ -317,6 +317,33 @@ def test_log_is_off_by_default():
         assert server.lines.lines == []
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("in_use", [False, True])
+def test_log_goes_on_with_the_server_that_replaces_another(backend, in_use):
+    name = next(NAMES)
+    newer = flaskJSONRPCServer(None, log=0, name=name, accessLogFormat="{method} {code} {id}")
+    newer.registerFunction(lambda: 1 / 0, "/api", name="newer")
+    if in_use:
+        newer.getWSGI()
+    with serving(backend) as server, lines_of(name) as lines:
+        server._lifecycle.replace_server(newer._engine, newer)
+        post(server, rpc("newer"))
+
+        wait_until(lambda: lines.lines)
+        assert re.fullmatch("newer -32603 [0-9a-f]{40}", lines.lines[0])
+        assert server.lines.lines == []
+
+
+def test_replacement_of_a_server_without_a_log_writes_none():
+    newer = flaskJSONRPCServer(None, log=0, name=next(NAMES), accessLog=True)
+    newer.registerFunction(lambda: 1, "/api", name="newer")
+    with serving(BACKENDS[0], accessLog=False) as server, lines_of(newer._engine.name) as lines:
+        server._lifecycle.replace_server(newer._engine, newer)
+        assert post(server, rpc("newer"))[0] == 200
+        server.stop()
+        assert lines.lines == []
+
+
 # In-process
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import http.client
 import json
 import socket
@@ -154,7 +155,7 @@ def test_request_that_has_begun_before_the_stop_is_told_that_it_waits(serve):
         ask(server, "/healthz")  # so that the head has begun to be read
         stop = threading.Thread(target=server.stop)
         stop.start()
-        wait_until(lambda: not server._engine.health.is_running)
+        wait_until(lambda: not server._engine.services.health.is_running)
         client.sendall(b"Host: a\r\n\r\n")
         answer = client.makefile("rb").read()
     stop.join()
@@ -283,21 +284,54 @@ def test_name_that_cannot_be_used_is_refused(mounted, name):
         mounted.addReadinessCheck(lambda: True, name)
 
 
-@pytest.mark.parametrize("check", [None, "check", 5])
+@pytest.mark.parametrize("check", [None, "check", 5, dict])
 def test_check_that_is_no_function_is_refused(mounted, check):
     with pytest.raises(RegistrationError, match="it takes a function"):
         mounted.addReadinessCheck(check, "a")
 
 
-def test_callable_without_a_name_needs_one(mounted):
-    class Check:
-        def __call__(self):
-            return True
+class Check:
+    def __call__(self):
+        return True
 
-    with pytest.raises(RegistrationError, match="name=None"):
-        mounted.addReadinessCheck(Check())
-    mounted.addReadinessCheck(Check(), "named")
-    wait_until(lambda: report_of(mounted)["named"] == OK)
+    def method(self):
+        return True
+
+
+class AsynchronousCheck:
+    async def __call__(self):
+        return True
+
+
+def takes_one(passes):
+    return passes
+
+
+async def waits(passes):
+    return passes
+
+
+@pytest.mark.parametrize(
+    ("check", "name"),
+    [
+        (Check(), "Check"),
+        (Check().method, "method"),
+        (AsynchronousCheck(), "AsynchronousCheck"),
+        (functools.partial(takes_one, True), "takes_one"),
+        (functools.partial(functools.partial(takes_one), True), "takes_one"),
+        (functools.partial(waits, True), "waits"),
+        (functools.partial(Check()), "Check"),
+    ],
+)
+def test_name_of_a_check_is_that_of_its_function_or_class(mounted, check, name):
+    assert mounted.addReadinessCheck(check) is check
+    wait_until(lambda: report_of(mounted)[name] == OK)
+
+
+@pytest.mark.parametrize("check", [lambda: True, functools.partial(lambda: True)])
+def test_check_without_a_name_needs_one(mounted, check):
+    with pytest.raises(RegistrationError, match=r"has no name of its own; give name="):
+        mounted.addReadinessCheck(check)
 
 
 def test_exec_backend_says_whether_it_is_ready():

@@ -4,6 +4,7 @@ import gzip
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
 
 import flask
 import pytest
@@ -307,7 +308,8 @@ def test_failing_exec_backend_leaves_the_other_metrics():
 def test_statistics_of_a_custom_exec_backend_are_shown():
     class Backend(OwnBackend):
         def stats(self, inMS):
-            return {"own_waiting": 3, "own_depth": 4.5, "own_text": "no number", "own_flag": True}
+            strange = {"own_huge": 10**400, "own_nothing": float("nan"), "own_text": "no number", "own_flag": True}
+            return {"own_waiting": 3, "own_depth": 4.5, "own_share": Fraction(1, 2), **strange}
 
     server = flaskJSONRPCServer(None, log=False, metrics=True)
     server.registerFunction(abs, path="/api", name="abs", dispatcherBackend=Backend())
@@ -317,7 +319,8 @@ def test_statistics_of_a_custom_exec_backend_are_shown():
 
     assert value(samples, "exec_backend_waiting_calls", backend="own") == 3
     assert value(samples, "exec_backend_statistic", backend="own", name="depth") == 4.5
-    assert value(samples, "exec_backend_statistic", backend="own") == 4.5
+    assert value(samples, "exec_backend_statistic", backend="own", name="share") == 0.5
+    assert value(samples, "exec_backend_statistic", backend="own") == 5.0
 
 
 @pytest.mark.parametrize("options", [{}, {"flaskContext": True}])

@@ -13,8 +13,10 @@ from opentelemetry import propagate, trace
 from opentelemetry.propagators.textmap import TextMapPropagator
 
 from flaskJSONRPCServer import flaskJSONRPCServer
+from flaskJSONRPCServer.dispatch import trace_context
 from flaskJSONRPCServer.errors import MissingExtraError, SettingsError
 from flaskJSONRPCServer.execBackend import ParallelBackend
+from flaskJSONRPCServer.runtime.log_limits import LimitedLog
 from flaskJSONRPCServer.sansio_jsonrpc import JsonRpcApplicationError
 from tests.helpers import call, call_socket, call_wsgi, get, post, result_of, rpc, wait_until
 from tests.telemetry import api
@@ -233,6 +235,70 @@ def test_malformed_trace_of_a_client_is_ignored(app, header):
     found = spans(2)
     assert named(found, "POST /api")["parent_id"] is None
     assert {TRACE} != {span["trace_id"] for span in found}
+
+
+PARENT = f"00-{TRACE}-{REMOTE}-01"
+
+TROUBLESOME = [
+    {"traceparent": "0" * 1000},
+    {"tracestate": "no"},
+    {"tracestate": "A=1"},
+    {"tracestate": "a=1,a=2"},
+    {"tracestate": ",".join(f"k{number}=1" for number in range(33))},
+    {"tracestate": "a=1," * 2100},
+    {"tracestate": " " * 8000 + "a"},
+    {"baggage": "no"},
+    {"baggage": "=1"},
+    {"baggage": "%20=1"},
+    {"baggage": "a b=1"},
+    {"baggage": 'a="1"'},
+    {"baggage": "a=1;;"},
+    {"baggage": "ä," * 2700},
+    {"baggage": "a," * 4000},
+    {"baggage": "a=1," * 2000},
+    {"baggage": ",".join(f"k{number}=1" for number in range(181))},
+    {"baggage": "a=" + "1" * 5000},
+    {"baggage": "a=" + "1" * 9000},
+    {"baggage": "a=" + "!" * 4000},
+    {"baggage": ",".join(f"k{number}=" + "!" * 900 for number in range(8))},
+    {"baggage": "a=" + " " * 8000 + "b c"},
+]
+
+
+@pytest.mark.parametrize("backend", ["simple", "threaded"])
+@pytest.mark.parametrize("fields", TROUBLESOME, ids=lambda fields: str(fields)[:40])
+def test_client_cannot_make_the_library_log(apps, backend, fields, caplog):
+    trace_id, _, _ = result_of(apps[backend], "seen", headers={"traceparent": PARENT, **fields})
+
+    assert (trace_id == TRACE) is ("traceparent" not in fields)
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize(
+    ("field", "seen"),
+    [
+        ("a = 1 , b=2", {"a": "1", "b": "2"}),
+        ("a=1,no,b=2", {"a": "1", "b": "2"}),
+        ("a=1;public;ttl=5", {"a": "1;public;ttl=5"}),
+        ("a%20b=%C3%A4%2C+x", {"a b": "ä, x"}),
+        ("a=b=c", {"a": "b=c"}),
+        ("a=", {"a": ""}),
+        ("a=1,a=2", {"a": "2"}),
+        ("", {}),
+    ],
+)
+@pytest.mark.parametrize("backend", ["simple", "threaded"])
+def test_baggage_that_is_well_formed_is_read(apps, backend, field, seen):
+    _, _, baggage = result_of(apps[backend], "seen", headers={"traceparent": PARENT, "baggage": field})
+
+    assert baggage == seen
+
+
+@pytest.mark.parametrize("state", ["a=1", "a=1, b@c=2", "a/b=x y,1a@b=~"])
+def test_state_that_is_well_formed_goes_on(app, state):
+    result_of(app, "seen", headers={"traceparent": PARENT, "tracestate": state})
+
+    assert {span["state"] for span in spans(3)} == {state.replace(", ", ",")}
 
 
 def test_client_may_choose_not_to_be_recorded(app):
@@ -635,6 +701,12 @@ def test_failing_processor_of_spans_is_logged_and_fails_no_call(apps, monkeypatc
     assert all(record.exc_info for record in logged)
 
 
+@pytest.fixture(autouse=True)
+def _no_lines_left_out(monkeypatch):
+    """Let no earlier test have used up the lines of a window."""
+    monkeypatch.setattr(trace_context, "_FAILURES", LimitedLog(trace_context._FAILURES._write, clock=lambda: 1))
+
+
 class FailingPropagator(TextMapPropagator):
     fields = frozenset({"traceparent"})
 
@@ -655,6 +727,18 @@ def test_failing_propagator_is_logged_and_fails_no_call(apps, caplog, backend):
 
     assert "a trace cannot be read" in [record.message for record in caplog.records]
     assert named(api.finished(), "POST /api")["parent_id"] is None
+
+
+def test_client_cannot_fill_the_log_by_a_propagator_that_fails(app, caplog):
+    usual = propagate.get_global_textmap()
+    propagate.set_global_textmap(FailingPropagator())
+    try:
+        for _ in range(40):
+            result_of(app, "add", [1], headers=CONTINUED)
+    finally:
+        propagate.set_global_textmap(usual)
+
+    assert 0 < len(caplog.records) <= 20
 
 
 @pytest.mark.parametrize("value", ["yes", 1, None, {"tokens": True}, {"params": "yes"}, ["params"]])

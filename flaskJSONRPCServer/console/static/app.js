@@ -1,9 +1,12 @@
 // The shell of the console: its header, its pages by the fragment of the URL, its keys.
 
 import { askForAuthorisation, fetchOwn, onAuthorisation, request } from "./api.js";
+import { CallPanel } from "./call.js";
+import { documentation } from "./documentation.js";
 import { h, quiet, store } from "./dom.js";
-import { askForDocument, batchPage, CallPanel, documentation, historyPage, MethodList, overview } from "./explorer.js";
 import { parse } from "./form.js";
+import { MethodList } from "./methods.js";
+import { askForDocument, batchPage, historyPage, overview } from "./pages.js";
 
 const THEMES = ["auto", "light", "dark"];
 

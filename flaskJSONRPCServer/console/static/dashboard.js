@@ -178,35 +178,35 @@ class Dashboard {
 
   build() {
     this.plots = PLOTS.map((about) => new Plot(about, this));
-    this.root = h("section", { class: "dash", "aria-label": "Dashboard" },
-      h("header", { class: "d-head" },
-        this.statusLine = h("p", { class: "d-status", role: "status" }, "Loading"),
-        this.facts = h("p", { class: "d-facts" }),
-        this.ranges = h("div", { class: "d-buttons", role: "group", "aria-label": "Time range" },
+    this.root = h("section.dash", { "aria-label": "Dashboard" },
+      h("header.d-head",
+        this.statusLine = h("p.d-status", { role: "status" }, "Loading"),
+        this.facts = h("p.d-facts"),
+        this.ranges = h("div.d-buttons", { role: "group", "aria-label": "Time range" },
           RANGES.map((range) => h("button", { type: "button", onclick: () => this.setRange(range) }, range.label))),
-        this.actions = h("div", { class: "d-buttons", role: "group", "aria-label": "Actions" })),
-      this.noticeLine = h("p", { class: "d-notice", role: "status" }),
-      this.tiles = h("dl", { class: "d-tiles" }, TILES.map(([label]) => tile(label))),
-            h("div", { class: "d-plots" }, this.plots.map((plot) => plot.root)),
+        this.actions = h("div.d-buttons", { role: "group", "aria-label": "Actions" })),
+      this.noticeLine = h("p.d-notice", { role: "status" }),
+      this.tiles = h("dl.d-tiles", TILES.map(([label]) => tile(label))),
+            h("div.d-plots", this.plots.map((plot) => plot.root)),
       card("Methods",
         this.filter = h("input", { type: "search", placeholder: "Filter", "aria-label": "Filter methods",
           oninput: () => this.showMethods() }),
-        this.shown = h("p", { class: "d-note" }),
+        this.shown = h("p.d-note"),
         scrolled("Methods", this.methodTable()),
-        this.methodNote = h("p", { class: "d-note" })),
-      h("div", { class: "d-pair" },
-        card("Exec backends", this.backends = h("div", {})),
-        card("Locks", this.locks = h("div", {}))),
-      card("Since the server was made", this.totals = h("dl", { class: "d-tiles" }, TOTALS.map(([label]) => tile(label)))));
+        this.methodNote = h("p.d-note")),
+      h("div.d-pair",
+        card("Exec backends", this.backends = h("div")),
+        card("Locks", this.locks = h("div"))),
+      card("Since the server was made", this.totals = h("dl.d-tiles", TOTALS.map(([label]) => tile(label)))));
     this.setRange(this.range);
   }
 
   methodTable() {
     this.headers = METHOD_COLUMNS.map((column) => h("th", { scope: "col" },
       h("button", { type: "button", onclick: () => this.sortBy(column.key) }, column.label)));
-    this.actionHeader = h("td", {});
-    this.body = h("tbody", {});
-    return h("table", { class: "d-table" }, h("thead", {}, h("tr", {}, this.headers, this.actionHeader)), this.body);
+    this.actionHeader = h("td");
+    this.body = h("tbody");
+    return h("table.d-table", h("thead", h("tr", this.headers, this.actionHeader)), this.body);
   }
 
   setRange(range) {
@@ -290,10 +290,10 @@ class Dashboard {
     let parts = this.rows.get(name);
     if (!parts) {
       const select = h("button", { type: "button", class: "d-name", onclick: () => this.select(name) }, name);
-      const cells = METHOD_COLUMNS.slice(1).map(() => h("td", {}));
+      const cells = METHOD_COLUMNS.slice(1).map(() => h("td"));
       const lock = h("button", { type: "button", onclick: () => this.act(lock.textContent.toLowerCase(), name) });
-      const lockCell = h("td", {}, lock);
-      parts = { select, cells, lock, lockCell, tr: h("tr", {}, h("th", { scope: "row" }, select), cells, lockCell) };
+      const lockCell = h("td", lock);
+      parts = { select, cells, lock, lockCell, tr: h("tr", h("th", { scope: "row" }, select), cells, lockCell) };
       this.rows.set(name, parts);
     }
     parts.select.setAttribute("aria-pressed", this.method === name);
@@ -310,9 +310,9 @@ class Dashboard {
 
   showBackends() {
     const rows = this.data.backends.map((backend) => backend.unknown
-      ? h("tr", {}, h("th", { scope: "row" }, backend.name),
+      ? h("tr", h("th", { scope: "row" }, backend.name),
         h("td", { colspan: BACKEND_COLUMNS.length - 1, class: "d-bad" }, "its stats() failed; see the log"))
-      : h("tr", {}, BACKEND_COLUMNS.map(([, value, isBad], i) =>
+      : h("tr", BACKEND_COLUMNS.map(([, value, isBad], i) =>
         h(i ? "td" : "th", { scope: i ? null : "row", class: isBad?.(backend) && "d-bad" }, value(backend)))));
     this.replaceTable(this.backends, "Exec backends", BACKEND_COLUMNS.map(([label]) => label), rows,
       "None is running: calls run in the serving threads.");
@@ -320,11 +320,11 @@ class Dashboard {
 
   showLocks() {
     const { locks, now_s, actions } = this.data, canUnlock = actions.includes("unlock");
-    const rows = locks.held.map(({ kind, dispatchers, since_s, by }) => h("tr", {},
+    const rows = locks.held.map(({ kind, dispatchers, since_s, by }) => h("tr",
       h("th", { scope: "row" }, kind === "server" ? "The server" : kind === "deep" ? "All requests" : dispatchers.join(", ")),
-      h("td", {}, `${span(now_s - since_s)}, since ${clock(since_s)}`),
-      h("td", {}, by),
-      canUnlock && h("td", {}, kind !== "deep" && h("button", { type: "button",
+      h("td", `${span(now_s - since_s)}, since ${clock(since_s)}`),
+      h("td", by),
+      canUnlock && h("td", kind !== "deep" && h("button", { type: "button",
         "aria-label": `Unlock ${kind === "server" ? "the server" : dispatchers.join(", ")}`,
         onclick: () => this.act("unlock", kind === "server" ? null : dispatchers[0]) }, "Unlock"))));
     const waiting = locks.waiting ? `${number(locks.waiting)} waiting` : "";
@@ -333,11 +333,11 @@ class Dashboard {
 
   // Rebuilt only if its text changes; the focus stays.
   replaceTable(parent, label, columns, rows, empty, note = "") {
-    const fresh = rows.length ? scrolled(label, h("table", { class: "d-table" },
-      h("thead", {}, h("tr", {}, columns.map((column) =>
-        column ? h("th", { scope: "col" }, column) : h("td", {})))), h("tbody", {}, rows)))
-      : h("p", { class: "d-note" }, empty);
-    const parts = note ? [fresh, h("p", { class: "d-note" }, note)] : [fresh];
+    const fresh = rows.length ? scrolled(label, h("table.d-table",
+      h("thead", h("tr", columns.map((column) =>
+        column ? h("th", { scope: "col" }, column) : h("td")))), h("tbody", rows)))
+      : h("p.d-note", empty);
+    const parts = note ? [fresh, h("p.d-note", note)] : [fresh];
     const text = parts.map((part) => part.textContent).join();
     if (parent.textContent === text) return;
     const focused = parent.contains(document.activeElement) && document.activeElement.getAttribute("aria-label");
@@ -350,12 +350,12 @@ class Plot {
   constructor(about, dashboard) {
     this.about = about;
     this.dashboard = dashboard;
-    this.values = about.series.map(() => h("b", {}, NONE));
+    this.values = about.series.map(() => h("b", NONE));
     this.items = about.series.map((series, i) => h("li", { "data-color": series.color },
       h("i", { "data-dash": series.dash }), `${series.label} `, this.values[i]));
-    this.root = h("figure", { class: "d-plot" },
-      h("figcaption", {}, h("h3", {}, about.title), h("ul", { class: "d-legend" }, this.items)),
-      this.canvas = h("div", { class: "d-canvas", role: "img" }));
+    this.root = h("figure.d-plot",
+      h("figcaption", h("h3", about.title), h("ul.d-legend", this.items)),
+      this.canvas = h("div.d-canvas", { role: "img" }));
     this.sizes = new ResizeObserver(() => this.plot?.setSize(this.size()));
     this.sizes.observe(this.canvas);
   }
@@ -479,16 +479,16 @@ function clock(time) {
 // Elements
 
 function card(title, ...children) {
-  return h("section", { class: "d-card" }, h("h3", {}, title), children);
+  return h("section.d-card", h("h3", title), children);
 }
 
 // Focusable, so that the keyboard can scroll it.
 function scrolled(label, table) {
-  return h("div", { class: "d-scroll", role: "region", tabindex: "0", "aria-label": `Table: ${label}` }, table);
+  return h("div.d-scroll", { role: "region", tabindex: "0", "aria-label": `Table: ${label}` }, table);
 }
 
 function tile(label) {
-  return h("div", {}, h("dt", {}, label), h("dd", {}, NONE));
+  return h("div", h("dt", label), h("dd", NONE));
 }
 
 function setTile(element, text, isBad) {

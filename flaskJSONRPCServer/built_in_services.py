@@ -1,0 +1,139 @@
+"""The services that one server answers by URLs of its own: its document, its health, its metrics and the console."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from .console import console_urls, has_console
+from .console.dashboard import Dashboard, DashboardSources
+from .dispatch.built_in import BuiltInSite, BuiltInUrl, BuiltInUrls
+from .dispatch.connection import ServerFacts
+from .dispatch.exchange import Exchange
+from .dispatch.pipeline import Pipeline
+from .dispatch.routes import Router
+from .execBackend import ExecBackends
+from .http.response import Response
+from .runtime.garbage import GarbageControl
+from .runtime.lifetime import Lifetime
+from .runtime.stats import Stats
+from .settings import Settings
+from .telemetry.collection import MetricsSources
+from .telemetry.health import Health
+from .telemetry.metrics import Metrics, package_version
+from .telemetry.metrics_address import metrics_address_of, metrics_site
+
+__all__ = ["BuiltInServices", "ServiceSources"]
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSources:
+    """The parts of a server that its services show.
+
+    Attributes:
+        facts: The server, its log and its locks.
+        settings: The settings.
+        stats: The counters.
+        garbage: The garbage collections.
+        router: The methods.
+        lifetime: The starts and reloads.
+        exec_backends: The exec backends.
+        rate_limits: Returns the statistics of the rate limits.
+        pipeline: Returns the pipeline.
+    """
+
+    facts: ServerFacts
+    settings: Settings
+    stats: Stats
+    garbage: GarbageControl
+    router: Router
+    lifetime: Lifetime
+    exec_backends: ExecBackends
+    rate_limits: Callable[[], Mapping[str, int]]
+    pipeline: Callable[[], Pipeline]
+
+
+class BuiltInServices:
+    """The services of one server, as its settings choose them, and their URLs.
+
+    Args:
+        sources: The parts of the server.
+
+    Raises:
+        MissingExtraError: An extra that one of them needs is not installed.
+
+    Attributes:
+        health: Whether the server is alive and ready.
+        metrics: The metrics; None without ``metrics``.
+        dashboard: What the dashboard shows; None without a console.
+        urls: The URLs on the addresses of the server.
+        serving_counts: Returns the counts of the serving backend; empty before there is one.
+    """
+
+    def __init__(self, sources: ServiceSources) -> None:
+        self._sources = sources
+        facts, settings = sources.facts, sources.settings
+        self.serving_counts: Callable[[], Mapping[str, int]] = dict
+        self.health = Health(facts.locks, sources.exec_backends.readiness_checks, facts.log)
+        self.metrics = self._make_metrics() if settings.metrics else None
+        self.dashboard = self._make_dashboard() if has_console(settings) else None
+        self.urls = BuiltInUrls(*self._urls())
+
+    def metrics_site(self) -> BuiltInSite | None:
+        """Return the URLs of ``metrics_address``; None without that."""
+        settings = self._sources.settings
+        address = metrics_address_of(settings)
+        if self.metrics is None or address is None:
+            return None
+        return metrics_site(settings, address, self.metrics.url(settings.metrics_auth))
+
+    def shown_dashboard(self) -> Dashboard | None:
+        """Return the dashboard; None without a console, or if the address has been changed to a public one."""
+        return self.dashboard if has_console(self._sources.settings) else None
+
+    def _urls(self) -> Iterator[BuiltInUrl]:
+        settings = self._sources.settings
+        if settings.discover:  # auth is asked for each path of the document instead
+            yield BuiltInUrl(settings.discover_url, self._answer_document, needs_auth=False)
+        if settings.health:
+            yield from self.health.urls()
+        if self.metrics is not None and settings.metrics_address is None:
+            yield self.metrics.url(settings.metrics_auth)
+        yield from console_urls(settings, self._answer_live)
+
+    def _make_metrics(self) -> Metrics:
+        sources = self._sources
+        metrics_sources = MetricsSources(
+            version=package_version(),
+            settings=sources.settings,
+            stats=sources.stats,
+            locks=sources.facts.locks,
+            garbage=sources.garbage,
+            exec_backend_counts=sources.exec_backends.counts,
+            rate_limits=sources.rate_limits,
+            serving=self._serving_counts,
+        )
+        return Metrics(sources.settings.name, metrics_sources, sources.facts.log)
+
+    def _serving_counts(self) -> Mapping[str, int]:
+        return self.serving_counts()  # it changes with each start
+
+    def _make_dashboard(self) -> Dashboard:
+        sources = self._sources
+        dashboard_sources = DashboardSources(
+            facts=sources.facts,
+            settings=sources.settings,
+            stats=sources.stats,
+            garbage=sources.garbage,
+            router=sources.router,
+            lifetime=sources.lifetime,
+            exec_backend_counts=sources.exec_backends.counts,
+            authorise=lambda exchange, path, method: sources.pipeline().authorise(exchange, path, method),
+        )
+        return Dashboard(dashboard_sources)
+
+    def _answer_live(self, exchange: Exchange, rest: str) -> Response | None:
+        return None if self.dashboard is None else self.dashboard.live_answer(exchange, rest)
+
+    def _answer_document(self, exchange: Exchange, _: str) -> Response:
+        return self._sources.pipeline().server_document(exchange)

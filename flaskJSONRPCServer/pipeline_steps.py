@@ -1,0 +1,125 @@
+"""The steps of a pipeline, put together as the settings, the overridden methods and the middleware ask for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from .dispatch.answers import Answerer
+from .dispatch.built_in import BuiltInUrls
+from .dispatch.call_parts import CallParts
+from .dispatch.connection import ServerFacts
+from .dispatch.discovery import Discovery
+from .dispatch.facade import ServerFacade
+from .dispatch.middleware import MiddlewareRegistry
+from .dispatch.middleware_chains import MiddlewareBackendCalls, MiddlewareChains, MiddlewareInvoker
+from .dispatch.overrides import Overrides
+from .dispatch.pipeline import Steps
+from .dispatch.rate_limits.limiter import RateLimiter
+from .dispatch.rate_limits.server import ServerRateLimits
+from .dispatch.rendering import Renderer
+from .dispatch.submission import OverriddenInvoker
+from .extras import missing_extra
+from .runtime.contexts import CurrentContext
+from .runtime.stats import Stats
+from .sansio_jsonrpc import Codec
+from .servBackend.serving import served_by
+from .settings import Settings
+from .telemetry.call_records import RecordedAnswerer, RecordedOverrides
+from .wsgi import flask_answers_by, report_to_flask
+
+if TYPE_CHECKING:
+    from .telemetry.tracing import Tracing
+
+__all__ = ["StepsMaker", "tracing_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class StepsMaker:
+    """Makes the steps of the pipelines of one server.
+
+    Attributes:
+        facade: The object that the user made.
+        standard: The class with the default documented methods, which the user may override.
+        facts: The server, its log and its locks.
+        stats: The counters.
+        rate_limits: The rate limits.
+        middleware: The middleware.
+        discovery: What answers ``rpc.discover``; None without it.
+        built_in_urls: The URLs of the server's own.
+    """
+
+    facade: ServerFacade
+    standard: type
+    facts: ServerFacts
+    stats: Stats
+    rate_limits: ServerRateLimits
+    middleware: MiddlewareRegistry
+    discovery: Discovery | None
+    built_in_urls: BuiltInUrls
+
+    def steps(self, settings: Settings, codec: Codec, *, has_timeouts: bool, records_calls: bool) -> Steps:
+        """Return the steps.
+
+        Args:
+            settings: The frozen settings.
+            codec: The codec.
+            has_timeouts: Whether any registration has a timeout.
+            records_calls: Whether an access log needs the calls of each request.
+
+        Raises:
+            MissingExtraError: The extra ``otel`` is not installed, with ``tracing``.
+        """
+        make_overrides = RecordedOverrides if records_calls else Overrides
+        overrides = make_overrides(self.facade, self.standard, settings, codec)
+        process = overrides.replaced("_requestProcess")
+        limiter = self.rate_limits.limiter(settings.rateLimit, overrides.copy_request)
+        tracing = tracing_of(settings)
+        answerer = self._answerer(settings, overrides, limiter, tracing)
+        return Steps(
+            answerer=RecordedAnswerer(answerer) if records_calls else answerer,
+            renderer=Renderer(settings, overrides.compressor()),
+            new_id=overrides.new_request_id,
+            copy_request=overrides.copy_request,
+            gunzip=overrides.gunzip,
+            mime_type=overrides.replaced("_calcMimeType"),
+            custom_process=process and flask_answers_by(process),
+            custom_view=overrides.replaced("_requestHandler"),
+            limiter=limiter,
+            discovery=self.discovery,
+            has_timeouts=has_timeouts or settings.timeout is not None,
+            built_in_urls=self.built_in_urls,
+            traced=None if tracing is None else tracing.traced,
+        )
+
+    def _answerer(
+        self, settings: Settings, overrides: Overrides, limiter: RateLimiter | None, tracing: Tracing | None
+    ) -> Answerer:
+        parts = CallParts() if tracing is None else tracing.call_parts
+        invoker = parts.invoker(self.facts, self.stats, debug=settings.debug, should_propagate=report_to_flask)
+        backend_calls = parts.backend_calls(settings, self.facts, invoker, self.stats, overrides.copy_request)
+        replaced = overrides.replaced("_callDispatcher")
+        caller = invoker if replaced is None else OverriddenInvoker(replaced, backend_calls, invoker)
+        if not self.middleware.entries:
+            return parts.answerer(settings, overrides, caller, invoker, backend_calls, limiter)
+        chains = MiddlewareChains(self.middleware, invoker, self.facts)
+        inner = partial(invoker.invoke, make_context=CurrentContext) if replaced is None else caller.invoke
+        through = MiddlewareInvoker(chains, caller, inner)
+        through_backends = MiddlewareBackendCalls(chains, backend_calls, settings.exec_pool_threads)
+        return parts.answerer(settings, overrides, through, invoker, through_backends, limiter)
+
+
+def tracing_of(settings: Settings) -> Tracing | None:
+    """Return the traces of a server; None without ``tracing``.
+
+    Raises:
+        MissingExtraError: The extra ``otel`` is not installed.
+    """
+    if not settings.tracing:
+        return None
+    try:
+        from .telemetry.tracing import Tracing
+    except ImportError as exc:
+        raise missing_extra("tracing", "otel", exc) from exc
+    return Tracing.of_setting(settings.tracing, served_by)
