@@ -32,6 +32,7 @@ def ask(address, method, *params):
         return json.loads(connection.getresponse().read())["result"]
 
 
+@pytest.mark.usefixtures("small_heap")
 def test_clients_notice_nothing_of_restarts(server):
     calls, answers, failures, done = [], [], [], threading.Event()
     server.registerFunction(lambda number: calls.append(number) or number, path="/api", name="count")
