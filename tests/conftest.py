@@ -7,6 +7,7 @@ import signal
 import pytest
 from hypothesis import HealthCheck, settings
 
+from flaskJSONRPCServer.runtime.garbage import _process
 from tests.browser import find_chromium
 
 _CHROMIUM_FLAGS = [
@@ -64,6 +65,17 @@ def small_heap(monkeypatch):
     gc.freeze()
     yield
     gc.unfreeze()
+
+
+@pytest.fixture
+def frozen_heap():
+    """Let collections pass over all objects of before the test, as while another server runs in the process.
+
+    For tests with many starts of one server: each but the first collects all objects.
+    """
+    _process.hold(frozen_heap, again=False)
+    yield
+    _process.release(frozen_heap)
 
 
 @pytest.fixture(scope="module")

@@ -147,6 +147,7 @@ def test_join_loop_returns_when_stopped(server):
     assert server.addresses == []
 
 
+@pytest.mark.usefixtures("frozen_heap")
 def test_nothing_is_left_behind_by_restarts(server):
     server.start()
     threads = threading.active_count()
