@@ -5,8 +5,8 @@ VENV ?= .venv
 ARGS ?=
 CHECK ?=
 BACKEND ?=
-# One more than there are cores: many tests wait for a deadline, a process or a socket.
-WORKERS ?= $(shell $(PYTHON) -c 'import os; print(len(os.sched_getaffinity(0)) + 1)' 2>/dev/null || echo auto)
+# Two more than there are cores: many tests wait for a deadline, a process or a socket.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(len(os.sched_getaffinity(0)) + 2)' 2>/dev/null || echo auto)
 
 BIN := $(VENV)/bin
 # The tests start hundreds of processes, which would all compile the package anew without its bytecode.
