@@ -5,10 +5,12 @@ VENV ?= .venv
 ARGS ?=
 CHECK ?=
 BACKEND ?=
-# One more than there are cores: many tests wait for a deadline, a process or a socket.
-WORKERS ?= $(shell $(PYTHON) -c 'import os; print(len(os.sched_getaffinity(0)) + 1)' 2>/dev/null || echo auto)
+# Two more than there are cores: many tests wait for a deadline, a process or a socket.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(len(os.sched_getaffinity(0)) + 2)' 2>/dev/null || echo auto)
 
 BIN := $(VENV)/bin
+# The tests start hundreds of processes, which would all compile the package anew without its bytecode.
+PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 CORE := $(VENV)/.installed-core
 DEV := $(VENV)/.installed-dev
@@ -30,7 +32,7 @@ run: $(CORE)  ## serve the demo API, examples/simple.py
 test: $(DEV)  ## run the whole suite, in parallel and in random order; ARGS goes to pytest
 	@tools/install-browser $(BIN)/python
 	@tools/install-prometheus $(VENV)/prometheus
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+	@$(PYTEST) -n $(WORKERS) --dist worksteal $(ARGS)
 
 test-all:  ## run the suite on every Python from 3.10 to 3.14 that this machine has
 	@MAKE="$(MAKE)" tools/test-all
@@ -38,7 +40,7 @@ test-all:  ## run the suite on every Python from 3.10 to 3.14 that this machine 
 coverage: $(DEV)  ## run the suite and list the lines and branches that it does not reach
 	@tools/install-browser $(BIN)/python
 	@tools/install-prometheus $(VENV)/prometheus
-	@$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term $(ARGS)
+	@$(PYTEST) -n auto --dist worksteal --cov --cov-report=term $(ARGS)
 
 check: $(DEV)  ## ruff, mypy --strict, bandit, pip-audit, the imports, the documentation, the overhead; all, even after a failure
 	@$(MAKE) --keep-going lint types security imports docs overhead

@@ -1,11 +1,13 @@
-"""Configuration of all tests: Hypothesis profiles and a browser."""
+"""Configuration of all tests: Hypothesis profiles, a small heap and a browser."""
 
+import gc
 import os
 import signal
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from flaskJSONRPCServer.runtime.garbage import _process
 from tests.browser import find_chromium
 
 _CHROMIUM_FLAGS = [
@@ -50,6 +52,30 @@ def pytest_collection_modifyitems(items):
         for worker in range(workers)
         for item in (*long[worker::workers], *short[worker * share : (worker + 1) * share])
     ]
+
+
+@pytest.fixture
+def small_heap(monkeypatch):
+    """Let collections pass over all objects of before the test, which are those of the thousands of tests.
+
+    For tests with many reloads or restarts: each thaws all objects and collects them, which takes 0.2 s here. The
+    server does not freeze objects meanwhile, so it has none to thaw, and collects all that the test makes.
+    """
+    monkeypatch.setattr("flaskJSONRPCServer.runtime.garbage.ProcessCollection._freeze", lambda self: None)
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.fixture
+def frozen_heap():
+    """Let collections pass over all objects of before the test, as while another server runs in the process.
+
+    For tests with many starts of one server: each but the first collects all objects.
+    """
+    _process.hold(frozen_heap, again=False)
+    yield
+    _process.release(frozen_heap)
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,12 @@
 """Each extra in its own environment: it is installed and imported, and serves a call."""
 
 import contextlib
+import fcntl
 import http.client
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import venv
@@ -54,20 +56,46 @@ def pip(*arguments):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("wheel")
+def bare_environ(home):
+    return {"PATH": os.environ["PATH"], "HOME": str(home)}
+
+
+def build_wheel_and_environment(folder):
+    """Build a wheel, and an environment with nothing but the wheel and what it requires, which pip finds."""
     copy_sources(folder / "source")
     pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(folder / "source"))
-    [built] = folder.glob("*.whl")
-    return built
+    [wheel] = folder.glob("*.whl")
+    python = folder / "environment" / "bin" / "python"
+    venv.create(folder / "environment")
+    pip("--python", str(python), "install", "--no-compile", str(wheel))
+    # Compile what a server imports, once for all copies.
+    serve_nothing = "from flaskJSONRPCServer import flaskJSONRPCServer; flaskJSONRPCServer(None)"
+    subprocess.run([python, "-c", serve_nothing], env=bare_environ(folder), check=True)
 
 
-def make_environment(folder, *requirements):
-    """Return the Python of a fresh environment with these packages and their dependencies."""
-    venv.create(folder)
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """Return the folder with the wheel and the environment. The first worker of pytest-xdist builds them for all."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    folder = folder / "extras"
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "complete").exists():
+            build_wheel_and_environment(folder)
+            (folder / "complete").touch()
+    return folder
+
+
+def make_environment(folder, built, extra):
+    """Return the Python of an environment with the package, an extra and what they require."""
+    shutil.copytree(built / "environment", folder, symlinks=True, copy_function=os.link)
     python = str(folder / "bin" / "python")
-    pip("--python", python, "install", "--no-compile", *requirements)
+    if extra:
+        [wheel] = built.glob("*.whl")
+        pip("--python", python, "install", "--no-compile", f"{wheel}[{extra}]")
     return python
 
 
@@ -108,12 +136,14 @@ def call(port):
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("extra", OPTIONS)
-def test_extra_works_if_nothing_else_is_installed(extra, wheel, tmp_path):
-    python = make_environment(tmp_path / "environment", f"{wheel}[{extra}]" if extra else str(wheel))
+def test_extra_works_if_nothing_else_is_installed(extra, built, tmp_path):
+    python = make_environment(tmp_path / "environment", built, extra)
     (tmp_path / "api.py").write_text(API.format(options=OPTIONS[extra]), encoding="utf-8")
-    bare = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
 
-    with needed_by(extra, python, tmp_path, bare) as environ, serving(python, tmp_path, environ) as port:
+    with (
+        needed_by(extra, python, tmp_path, bare_environ(tmp_path)) as environ,
+        serving(python, tmp_path, environ) as port,
+    ):
         answer = call(port)
     assert isinstance(answer.get("result"), int), answer
 

@@ -363,6 +363,7 @@ def test_descriptor_limit_is_unchanged_if_switched_off():
     server.stop()
 
 
+@pytest.mark.usefixtures("frozen_heap")
 def test_nothing_is_left_behind_by_start_and_stop(server):
     server.start()
     server.stop()

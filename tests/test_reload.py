@@ -51,12 +51,25 @@ def script(tmp_path):
             del sys.modules[name]
 
 
-@pytest.fixture
-def server():
+@contextlib.contextmanager
+def made():
     server = flaskJSONRPCServer(["127.0.0.1", 0], log=0, console=False)
     yield server
     server.unlock()
     server.stop()
+
+
+@pytest.fixture
+def server(small_heap):
+    with made() as server:
+        yield server
+
+
+@pytest.fixture
+def freezing_server():
+    """A server that freezes objects at its start, and thaws them at each reload."""
+    with made() as server:
+        yield server
 
 
 def ask(address, method, *params):
@@ -577,7 +590,8 @@ def test_lock_holds_on_through_reloads(server, script):
 
 
 @pytest.mark.timeout(180)  # each reload collects garbage, which takes long in the process of a test run
-def test_nothing_grows_by_reloads(server, script):
+def test_nothing_grows_by_reloads(freezing_server, script):
+    server = freezing_server
     api = [entry("echo", script), entry("ready", script, isInstance=True)]
     assert server.reload(api)
     server.start()

@@ -32,6 +32,7 @@ def ask(address, method, *params):
         return json.loads(connection.getresponse().read())["result"]
 
 
+@pytest.mark.usefixtures("small_heap")
 def test_clients_notice_nothing_of_restarts(server):
     calls, answers, failures, done = [], [], [], threading.Event()
     server.registerFunction(lambda number: calls.append(number) or number, path="/api", name="count")
@@ -146,6 +147,7 @@ def test_join_loop_returns_when_stopped(server):
     assert server.addresses == []
 
 
+@pytest.mark.usefixtures("frozen_heap")
 def test_nothing_is_left_behind_by_restarts(server):
     server.start()
     threads = threading.active_count()

@@ -34,7 +34,17 @@ except InvalidReplyError:  # it takes the sentence of the 415 for JSON
 def test_calls_and_notifications_work_with_the_documented_header(api, tmp_path):
     venv.create(tmp_path / "environment")
     python = str(tmp_path / "environment" / "bin" / "python")
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", python, "install", "-q"]
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--disable-pip-version-check",
+        "--python",
+        python,
+        "install",
+        "-q",
+        "--no-compile",
+    ]
     subprocess.run([*pip, "tinyrpc[httpclient]>=1.1"], check=True)
     done = subprocess.run([python, "-c", PROGRAM, api.url], capture_output=True, text=True, check=True)
 

@@ -506,6 +506,7 @@ def test_restart_keeps_the_loop_also_from_inside(server, address):
     assert call_socket(address, post(rpc("running_loop_id"))).json()["result"] == before
 
 
+@pytest.mark.usefixtures("frozen_heap")
 def test_restarts_lose_no_call_of_a_coroutine(server, address):
     async def echo(number):
         await asyncio.sleep(0.001)

@@ -542,6 +542,7 @@ def test_reload_makes_a_new_document():
     assert document_of(application)["methods"][-1]["summary"] == "Add two numbers."
 
 
+@pytest.mark.usefixtures("small_heap")
 def test_document_during_reloads_and_restarts_is_of_one_version():
     def version(number):
         def add(*args): ...

@@ -62,26 +62,17 @@ def test_install_lines_of_the_first_pages_work_in_an_empty_environment(tmp_path)
     first_pages = ("README.md", "docs/quickstart.md", "docs/migration.md")
     commands = list(dict.fromkeys(command for page in first_pages for command in installs(page)))
     assert "make wheel" in commands
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
+    pip_there = [*pip, "--python", str(python)]
     for command in commands:
         name, *arguments = shlex.split(command)
         if name == "make":
             continue  # tests/examples runs targets of the Makefile
         if arguments[1].startswith("dist/"):
-            run([sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--wheel-dir", "dist", "."], clone)
-        run(
-            [
-                sys.executable,
-                "-m",
-                "pip",
-                "--python",
-                str(python),
-                *arguments,
-                "-q",
-                "--no-compile",
-                "--force-reinstall",
-            ],
-            clone,
-        )
+            run([*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", "dist", "."], clone)
+            # pip would pass over a wheel of the installed version; it installs a folder in any case.
+            run([*pip_there, "uninstall", "--yes", "flaskJSONRPCServer"], clone)
+        run([*pip_there, *arguments, "--no-compile"], clone)
         run([python, "-c", "from flaskJSONRPCServer import flaskJSONRPCServer; flaskJSONRPCServer(None)"], tmp_path)
 
 

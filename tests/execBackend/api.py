@@ -12,7 +12,7 @@ import threading
 import time
 from pathlib import Path
 
-from flaskJSONRPCServer import JsonRpcApplicationError, ServerError, flaskJSONRPCServer
+from flaskJSONRPCServer import JsonRpcApplicationError, ServerError
 
 PATIENCE_S = 30
 
@@ -307,6 +307,8 @@ def refusal_of(method):
 
 def make(backend, address=None, **options):
     """Return a server whose calls run on a backend."""
+    from flaskJSONRPCServer import flaskJSONRPCServer  # here: the children import this module, and do without Flask
+
     server = flaskJSONRPCServer(address, name="theirs", log=False, dispatcherBackend=backend, **options)
     for function in FUNCTIONS:
         server.registerFunction(function, path="/api")

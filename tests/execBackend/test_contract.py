@@ -568,6 +568,7 @@ REACHING = [name for name in NAMES if name != "celery"]
 
 
 @pytest.mark.parametrize("backend", REACHING, indirect=True)
+@pytest.mark.usefixtures("small_heap")
 def test_reload_replaces_what_runs(backend, tmp_path):
     script = tmp_path / "script.py"
     server = make(backend())

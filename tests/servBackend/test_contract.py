@@ -518,6 +518,7 @@ def test_restart_under_load_refuses_no_call(serve):
 
 
 @pytest.mark.parametrize("backend", [name for name in BACKENDS if name != "granian"])  # see test_granian.py
+@pytest.mark.usefixtures("frozen_heap")
 def test_starts_and_stops_leave_no_thread_and_no_descriptor(serve, backend):
     server = serve()
     post(server)

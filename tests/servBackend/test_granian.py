@@ -162,6 +162,7 @@ def test_stop_does_not_wait_for_kept_alive_and_silent_connections():
         assert kept.sock.recv(1) == b""
 
 
+@pytest.mark.usefixtures("frozen_heap")
 def test_starts_and_stops_leave_no_thread_and_no_descriptor():
     server = make()
 
