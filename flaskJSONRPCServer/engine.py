@@ -30,6 +30,16 @@ from .dispatch.exception_map import checked_error, checked_exception
 from .dispatch.exchange import Exchange
 from .dispatch.execution import Execution, ExecutionOptions
 from .dispatch.facade import ServerFacade
+from .dispatch.idempotency.answerer import KeyedAnswerer
+from .dispatch.idempotency.callers import Callers, identity_of
+from .dispatch.idempotency.claims import Claims
+from .dispatch.idempotency.marks import (
+    MarkedBackendCalls,
+    MarkedInvoker,
+    OverriddenInContext,
+    ResultMarkingBackendCalls,
+    ResultMarkingInvoker,
+)
 from .dispatch.locks import Locks, optional_lock_key
 from .dispatch.middleware import MiddlewareRegistry, checked_middleware
 from .dispatch.middleware_chains import MiddlewareBackendCalls, MiddlewareChains, MiddlewareInvoker
@@ -41,7 +51,7 @@ from .dispatch.registration import Registrar, checked_name
 from .dispatch.remote import RemoteCalls
 from .dispatch.rendering import Renderer
 from .dispatch.routes import Backends, Route, Router, format_path
-from .dispatch.submission import OverriddenInvoker
+from .dispatch.submission import AnyInvoker, InnerBackendCalls, OverriddenInvoker
 from .errors import RegistrationError, ServerStateError, SettingsError, unknown_name
 from .execBackend import ExecBackends, SimpleBackend, find_exec_backend, merge
 from .execBackend.deadline import DeadlineBackend, with_timeout
@@ -118,6 +128,7 @@ class Engine:
         self.stats = Stats()
         self.garbage = GarbageControl(self.stats.served, settings)
         self.locks = Locks()
+        self.claims = Claims(settings, self.locks)
         self.lifetime = Lifetime()
         self.event_loop = EventLoopThread(
             f"{self.name}-event-loop", self.log, self.stats, lambda: settings.max_abandoned_calls
@@ -422,6 +433,7 @@ class Engine:
 
     def _make_pipeline(self, settings: Settings) -> Pipeline:
         self.codec = self._make_codec(settings)
+        self.claims.use(settings)
         self._frozen = settings
         guard = Guard(settings, allowed_hosts(settings), is_local_only=is_local_only(settings))
         steps = self._steps(settings)
@@ -441,9 +453,13 @@ class Engine:
         limiter = self._rate_limits.limiter(settings.rateLimit, overrides.copy_request)
         tracing = tracing_of(settings)
         answerer = self._answerer(settings, overrides, limiter, tracing)
+        renderer = Renderer(settings, overrides.compressor())
+        keyed = self._keyed_answerer(settings, overrides, renderer, limiter, tracing)
+        if keyed is not None:
+            answerer.use_keyed(keyed, overrides.reader(separates_keys=True))
         return Steps(
             answerer=RecordedAnswerer(answerer) if settings.accessLog else answerer,
-            renderer=Renderer(settings, overrides.compressor()),
+            renderer=renderer,
             new_id=overrides.new_request_id,
             copy_request=overrides.copy_request,
             gunzip=overrides.gunzip,
@@ -455,23 +471,61 @@ class Engine:
             has_timeouts=self._has_timeouts or settings.timeout is not None,
             built_in_urls=self.built_in_urls,
             traced=None if tracing is None else tracing.traced,
+            keyed=keyed,
         )
 
     def _answerer(
-        self, settings: Settings, overrides: Overrides, limiter: RateLimiter | None, tracing: Tracing | None
+        self,
+        settings: Settings,
+        overrides: Overrides,
+        limiter: RateLimiter | None,
+        tracing: Tracing | None,
+        *,
+        marks_runs: bool = False,
     ) -> Answerer:
+        """Return the answerer of a pipeline; with ``marks_runs``, its parts mark the calls that run."""
         parts = CallParts() if tracing is None else tracing.call_parts
         invoker = parts.invoker(self.facts, self.stats, debug=settings.debug, should_propagate=report_to_flask)
         backend_calls = parts.backend_calls(settings, self.facts, invoker, self.stats, overrides.copy_request)
         replaced = overrides.replaced("_callDispatcher")
         caller = invoker if replaced is None else OverriddenInvoker(replaced, backend_calls, invoker)
-        if not self._middleware.entries:
-            return parts.answerer(settings, overrides, caller, invoker, backend_calls, limiter)
-        chains = MiddlewareChains(self._middleware, invoker, self.facts)
         inner = partial(invoker.invoke, make_context=CurrentContext) if replaced is None else caller.invoke
-        through = MiddlewareInvoker(chains, caller, inner)
-        through_backends = MiddlewareBackendCalls(chains, backend_calls, settings.exec_pool_threads)
-        return parts.answerer(settings, overrides, through, invoker, through_backends, limiter)
+        calls: tuple[AnyInvoker, InnerBackendCalls] = caller, backend_calls
+        if marks_runs:
+            marked = MarkedInvoker(invoker if replaced is None else OverriddenInContext(caller), invoker)
+            inner = partial(marked.invoke, make_context=CurrentContext)
+            calls = marked, MarkedBackendCalls(backend_calls)
+        if not self._middleware.entries:
+            return parts.answerer(settings, overrides, calls[0], invoker, calls[1], limiter)
+        chains = MiddlewareChains(self._middleware, invoker, self.facts)
+        through = MiddlewareInvoker(chains, calls[0], inner)
+        through_backends = MiddlewareBackendCalls(chains, calls[1], settings.exec_pool_threads)
+        if not marks_runs:
+            return parts.answerer(settings, overrides, through, invoker, through_backends, limiter)
+        with_results = ResultMarkingInvoker(through), ResultMarkingBackendCalls(through_backends)
+        return parts.answerer(settings, overrides, with_results[0], invoker, with_results[1], limiter)
+
+    def _keyed_answerer(
+        self,
+        settings: Settings,
+        overrides: Overrides,
+        renderer: Renderer,
+        limiter: RateLimiter | None,
+        tracing: Tracing | None,
+    ) -> KeyedAnswerer | None:
+        """Return what answers the requests with idempotency keys; None without ``idempotency``."""
+        if settings.idempotency is False:
+            return None
+        identity, has_auth = identity_of(settings), settings.auth is not None
+        return KeyedAnswerer(
+            self._answerer(settings, overrides, limiter, tracing, marks_runs=True),
+            renderer,
+            overrides.reader(),
+            Callers(identity, overrides.copy_request, self.log, has_auth=has_auth),
+            self.claims,
+            limiter,
+            settings.max_response_bytes,
+        )
 
     def _make_discovery(self) -> Discovery:
         def copy_request(request: Request) -> Any:
@@ -621,6 +675,7 @@ def check_settings(settings: Settings) -> None:
     addresses_of(settings)
     tracing_of(settings)
     metrics_address_of(settings)
+    identity_of(settings)
     find_exec_backend(settings.dispatcherBackend, notif=False)
     find_exec_backend(settings.notifBackend, notif=True)
     if settings.cors is not False:

@@ -35,6 +35,7 @@ from .connection import ServerFacts
 from .deadlines import deadline_of
 from .discovery import DISCOVER, Discovery, document_response
 from .exchange import Exchange
+from .idempotency.answerer import KeyedAnswerer
 from .rate_limits.limiter import RateLimiter
 from .rendering import Renderer, cors_headers, with_cors
 from .routes import Endpoint, Route, Router
@@ -71,6 +72,7 @@ class Steps:
         has_timeouts: Whether calls may have deadlines, so that the arrival of each request matters.
         built_in_urls: The URLs that the server answers itself.
         traced: Returns a step that answers each request within a span; None without ``tracing``.
+        keyed: Answers requests with idempotency keys; None without ``idempotency``.
     """
 
     answerer: AnyAnswerer
@@ -86,6 +88,7 @@ class Steps:
     has_timeouts: bool = False
     built_in_urls: BuiltInUrls = field(default_factory=BuiltInUrls)
     traced: Callable[[Process], Process] | None = None
+    keyed: KeyedAnswerer | None = None
 
 
 class Pipeline:
@@ -387,6 +390,8 @@ class Pipeline:
             text = steps.gunzip(text)
         if steps.mime_type is not None:
             exchange.outgoing.mime_type = steps.mime_type(exchange.parsed)
+        if "HTTP_IDEMPOTENCY_KEY" in head and steps.keyed is not None:
+            return steps.keyed.answer(text, endpoint, exchange)
         return steps.renderer.render(steps.answerer.answer_text(text, endpoint, exchange), exchange)
 
     def _process_other(self, exchange: Exchange, endpoint: Endpoint, route: Route | None) -> Response:

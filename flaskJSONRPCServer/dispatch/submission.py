@@ -32,8 +32,10 @@ __all__ = [
     "AnyBackendCalls",
     "AnyInvoker",
     "BackendCalls",
+    "InnerBackendCalls",
     "OverriddenInvoker",
     "Pending",
+    "exception_of",
     "server_exception",
 ]
 
@@ -238,6 +240,22 @@ class AnyBackendCalls(Protocol):
 
     def result(self, pending: Pending, exchange: Exchange) -> Any:
         """Wait for the result of a call."""
+
+
+class InnerBackendCalls(AnyBackendCalls, Protocol):
+    """Makes calls on exec backends, and takes their answers apart, as :class:`BackendCalls` does."""
+
+    def answer(self, pending: Pending, exchange: Exchange) -> CallAnswer:
+        """Wait for the answer to a call."""
+
+    def apply_fields(self, answer: CallAnswer, exchange: Exchange) -> None:
+        """Apply the response fields in the answer to a call."""
+
+    def value_of(self, answer: CallAnswer, method: str, exchange: Exchange) -> Any:
+        """Return the result in the answer to a call."""
+
+    def make_shared(self, exchange: Exchange) -> None:
+        """Make what the calls of a request share."""
 
 
 @contextmanager
