@@ -455,7 +455,7 @@ class Engine:
         answerer = self._answerer(settings, overrides, limiter, tracing)
         renderer = Renderer(settings, overrides.compressor())
         keyed = self._keyed_answerer(settings, overrides, renderer, limiter, tracing)
-        if keyed is not None:
+        if keyed is not None and settings.idempotency is not False:
             answerer.use_keyed(keyed, overrides.reader(separates_keys=True))
         return Steps(
             answerer=RecordedAnswerer(answerer) if settings.accessLog else answerer,
@@ -513,8 +513,8 @@ class Engine:
         limiter: RateLimiter | None,
         tracing: Tracing | None,
     ) -> KeyedAnswerer | None:
-        """Return what answers the requests with idempotency keys; None without ``idempotency``."""
-        if settings.idempotency is False:
+        """Return what answers requests with idempotency keys or the time of their callers; None if neither counts."""
+        if settings.idempotency is False and not settings.caller_timeouts:
             return None
         identity, has_auth = identity_of(settings), settings.auth is not None
         return KeyedAnswerer(
@@ -524,7 +524,7 @@ class Engine:
             Callers(identity, overrides.copy_request, self.log, has_auth=has_auth),
             self.claims,
             limiter,
-            settings.max_response_bytes,
+            settings,
         )
 
     def _make_discovery(self) -> Discovery:

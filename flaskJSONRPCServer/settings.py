@@ -325,6 +325,8 @@ class Settings:
     """How many calls may still run after their deadlines before a pool of threads begins no more calls with a timeout.
     Guessed: a thread costs some kilobytes and perhaps a connection to a database."""
 
+    caller_timeouts: bool = flag(True)
+    """Whether the header Request-Timeout of a request shortens the deadlines of its calls."""
     idempotency: bool | Mapping[str, Any] = option(
         True, "True, False, or a dict with 'identity'", lambda value: isinstance(value, (bool, Mapping))
     )
@@ -492,6 +494,7 @@ class Options(TypedDict, total=False):
     rateLimit: str | Sequence[str] | Mapping[str, Any] | None
     timeout: float | None
     max_abandoned_calls: int
+    caller_timeouts: bool
     idempotency: bool | Mapping[str, Any]
     idempotency_timeout_s: float
     idempotency_lifetime_s: float

@@ -25,6 +25,7 @@ from ..sansio_jsonrpc import (
     OptionalId,
     Unwritable,
     decode,
+    decode_unkeyed,
     encode_error,
     encode_object,
     encode_result,
@@ -106,9 +107,9 @@ class Overrides:
         codec, limit = self.codec, self._max_batch_length
         if parse is not None:
             return lambda text: self._messages_from(parse(text), text, separates_keys=separates_keys)
-        if separates_keys:  # each lambda is faster than a partial with keywords
-            return lambda text: decode(text, codec, max_batch_length=limit, separates_keys=True)
-        return lambda text: decode(text, codec, max_batch_length=limit)
+        if separates_keys:
+            return lambda text: decode_unkeyed(text, codec, limit)
+        return lambda text: decode(text, codec, max_batch_length=limit)  # faster than a partial with keywords
 
     def result_writer(self) -> Callable[[OptionalId, Any], bytes]:
         """Return the function that writes a result; it raises JsonRpcSerializationError if JSON has no form for it."""

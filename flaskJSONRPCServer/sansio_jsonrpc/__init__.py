@@ -12,7 +12,7 @@ from .codecs import (
     find_unwritable,
     make_codec,
 )
-from .decoding import KeyedMessages, decode, messages_of, restore_ids, separate_keys
+from .decoding import KeyedMessages, decode, decode_unkeyed, messages_of, restore_ids, separate_keys
 from .encoding import (
     encode_error,
     encode_notification,
@@ -89,6 +89,7 @@ __all__ = [
     "RequestId",
     "Unwritable",
     "decode",
+    "decode_unkeyed",
     "encode_error",
     "encode_notification",
     "encode_object",

@@ -44,5 +44,5 @@ def test_instance_has_the_option_for_methods_that_do_not_say():
 
 @pytest.mark.parametrize("value", [1, "yes", []])
 def test_other_values_are_refused(value):
-    with pytest.raises(RegistrationError, match="idempotent=.* is refused: it takes True or False"):
+    with pytest.raises(RegistrationError, match=r"idempotent=.* is refused: it takes True or False"):
         flaskJSONRPCServer(None, log=0).registerFunction(lambda: 1, name="f", idempotent=value)

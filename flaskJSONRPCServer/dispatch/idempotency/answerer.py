@@ -20,7 +20,10 @@ from ...sansio_jsonrpc import (
     JsonRpcMessage,
     JsonRpcRequest,
 )
+from ...settings import Settings
 from ..answers import Answerer, Message, join_replies
+from ..caller_time import TIMEOUT_HEADER, caller_seconds
+from ..deadlines import deadline_of
 from ..exchange import Exchange
 from ..rate_limits.limiter import RateLimiter
 from ..rendering import Renderer
@@ -86,7 +89,7 @@ class Running:
 
 
 class KeyedAnswerer:
-    """Answers requests and calls with keys.
+    """Answers requests and calls with keys, and requests with the time of their callers.
 
     Args:
         answerer: Answers messages; its parts mark those that run.
@@ -95,7 +98,7 @@ class KeyedAnswerer:
         callers: Tells callers apart.
         claims: The keys.
         limiter: Checks messages against the rate limits; None without rate limits.
-        max_response_bytes: The setting.
+        settings: The frozen settings of the server.
     """
 
     def __init__(
@@ -106,7 +109,7 @@ class KeyedAnswerer:
         callers: Callers,
         claims: Claims,
         limiter: RateLimiter | None,
-        max_response_bytes: int,
+        settings: Settings,
     ) -> None:
         self._answerer = answerer
         self._renderer = renderer
@@ -114,15 +117,19 @@ class KeyedAnswerer:
         self._callers = callers
         self._claims = claims
         self._limiter = limiter
-        self._max_response_bytes = max_response_bytes
+        self._max_response_bytes = settings.max_response_bytes
+        self._takes_keys = settings.idempotency is not False
+        self._takes_time = bool(settings.caller_timeouts)
 
     def answer(self, text: bytes, endpoint: Endpoint, exchange: Exchange) -> Response:
-        """Answer a request whose header has a key.
+        """Answer a request whose head has a key, or the time of its caller, or both.
 
         Raises:
             Refusal: The request gets an HTTP error.
         """
-        _ = exchange.unique_id  # the access log shows it
+        self._note_time(exchange)
+        if not self._takes_keys or HEADER not in exchange.head:
+            return self._renderer.render(self._reply(text, endpoint, exchange, Running()), exchange)
         key, payload = key_of_request(exchange.head[HEADER]), digest(endpoint.path, text)
         slot = Slot(HEADER_NAME, digest(HEADER_NAME, self._callers.caller_of(exchange), key), payload)
         try:
@@ -133,6 +140,21 @@ class KeyedAnswerer:
         except ClaimRefusedError as exc:
             raise exc.refusal from None
         return self._renderer.for_client(kept.response(), exchange, may_compress=kept.may_compress)
+
+    def answer_call(self, call: JsonRpcRequest, endpoint: Endpoint, exchange: Exchange) -> bytes:
+        """Answer a call by GET, whose head has the time of its caller.
+
+        Raises:
+            BadRequest: The time is malformed.
+        """
+        self._note_time(exchange)
+        return self._single_reply(self._keyed(call, endpoint, exchange), endpoint, exchange)
+
+    def _note_time(self, exchange: Exchange) -> None:
+        _ = exchange.unique_id  # the access log shows it
+        value = exchange.head.get(TIMEOUT_HEADER) if self._takes_time else None
+        if value is not None:
+            exchange.begin_by = deadline_of(exchange.arrived_at, caller_seconds(value))
 
     def _run_request(self, entry: Entry, text: bytes, endpoint: Endpoint, exchange: Exchange) -> KeptResponse:
         """Answer a request that is the first with its key, and store the answer if any of its calls has run."""
@@ -198,7 +220,7 @@ class KeyedAnswerer:
         if not isinstance(message, JsonRpcRequest):
             return KeyedCall(message)
         marked = MarkedRequest(message.method, message.params, message.id)
-        if not isinstance(message, JsonRpcKeyedRequest):
+        if not isinstance(message, JsonRpcKeyedRequest) or not self._takes_keys:
             return KeyedCall(marked)
         try:
             key, caller = key_of_call(message), self._callers.caller_of(exchange)

@@ -681,3 +681,16 @@ def test_store_outlives_a_restart_of_the_pipeline():
 
     assert call_wsgi(server.getWSGI(), keyed(rpc("count"))) == first
     assert len(server.ran) == 1
+
+
+def test_key_beside_a_long_integer_and_a_rounded_id():
+    server = make()
+    application = server.getWSGI()
+    call, other = with_key(rpc("count", [7], 8)), rpc("count", [9], 8)
+    text = json.dumps([call, other]).replace("9", "9" * 5000).replace("8", "1.00000000000000000001").encode()
+
+    first = call_wsgi(application, post(text))
+    assert first.body.count(b'"id":1.00000000000000000001') == 2
+    assert b"-32602" in first.body
+    assert call_wsgi(application, post(text)) == first
+    assert server.ran == [7]
