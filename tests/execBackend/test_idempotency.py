@@ -85,6 +85,14 @@ def runs(tmp_path):
     return (tmp_path / "runs").read_text().count("\n")
 
 
+def test_call_of_a_caller_that_has_left_does_not_begin(address, name, tmp_path):
+    call = append_and_count(tmp_path)
+    late = post(call, headers={"Request-Timeout": "0.000000001", "Idempotency-Key": name})
+
+    assert call_socket(address, late).json()["error"]["data"] == {"work": "not started"}
+    assert call_socket(address, keyed(call, name)).json()["result"] == 1
+
+
 def test_hundred_clients_with_one_key_run_the_call_once(address, form, tmp_path):
     answers = together(address, [form(append_and_count(tmp_path))] * CLIENTS)
 

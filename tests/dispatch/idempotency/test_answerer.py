@@ -9,7 +9,7 @@ import pytest
 
 from flaskJSONRPCServer import JsonRpcApplicationError, flaskJSONRPCServer
 from flaskJSONRPCServer.sansio_jsonrpc import JsonRpcException, JsonRpcInvalidParamsError
-from tests.helpers import call_wsgi, get, post, rpc, wait_until
+from tests.helpers import Request, call_wsgi, get, post, rpc, wait_until
 
 
 class Functions:
@@ -694,3 +694,11 @@ def test_key_beside_a_long_integer_and_a_rounded_id():
     assert b"-32602" in first.body
     assert call_wsgi(application, post(text)) == first
     assert server.ran == [7]
+
+
+def test_preflight_allows_the_headers_of_keys_and_of_the_time():
+    asked = "idempotency-key,request-timeout"
+    headers = {"Origin": "https://a.test", "Access-Control-Request-Headers": asked}
+
+    answer = call_wsgi(make(cors=True).getWSGI(), Request("OPTIONS", "/api", headers))
+    assert answer.header("Access-Control-Allow-Headers") == asked
