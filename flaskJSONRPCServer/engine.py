@@ -353,6 +353,7 @@ class Engine:
         """Return the statistics of the server and its exec backends."""
         report = {**self.stats.report(in_ms=in_ms), "gc": self.garbage.report(in_ms=in_ms)}
         merge(report, self._rate_limits.report())
+        merge(report, self.claims.report())
         merge(report, self.exec_backends.report(in_ms=in_ms))
         return report
 

@@ -53,7 +53,7 @@ class AnyAnswerer(Protocol):
         """Return the longest timeout of the calls in a text."""
 
 
-class KeyedCalls(Protocol):
+class AnyKeyedAnswerer(Protocol):
     """Answers messages some of which have idempotency keys."""
 
     def reply(self, message: Message | JsonRpcBatch, endpoint: Endpoint, exchange: Exchange) -> bytes:
@@ -88,7 +88,7 @@ class Answerer:
         limiter: RateLimiter | None = None,
     ) -> None:
         self._read = overrides.reader()
-        self._keyed: KeyedCalls | None = None
+        self._keyed: AnyKeyedAnswerer | None = None
         replies = self.make_replies(overrides, invoker)
         self._reply_with_result = replies.result
         self._reply_with_error = replies.error
@@ -143,7 +143,7 @@ class Answerer:
             message = self._limiter.admit_messages(message, endpoint, exchange)
         return self._keyed.reply(message, endpoint, exchange)
 
-    def use_keyed(self, keyed: KeyedCalls, read: Callable[[bytes], JsonRpcMessage | JsonRpcBatch]) -> None:
+    def use_keyed(self, keyed: AnyKeyedAnswerer, read: Callable[[bytes], JsonRpcMessage | JsonRpcBatch]) -> None:
         """Let calls with idempotency keys be answered elsewhere.
 
         Args:

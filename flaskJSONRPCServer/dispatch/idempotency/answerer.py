@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -76,7 +77,7 @@ class KeyedCall:
         return isinstance(self.message, MarkedRequest) and self.message.mark.runs > 0
 
 
-class Running:
+class RequestCalls:
     """The messages of a request that run under the key of the request, to learn whether any of them has run."""
 
     def __init__(self) -> None:
@@ -129,9 +130,9 @@ class KeyedAnswerer:
         """
         self._note_time(exchange)
         if not self._takes_keys or HEADER not in exchange.head:
-            return self._renderer.render(self._reply(text, endpoint, exchange, Running()), exchange)
+            return self._renderer.render(self._reply(text, endpoint, exchange, RequestCalls()), exchange)
         key, payload = key_of_request(exchange.head[HEADER]), digest(endpoint.path, text)
-        slot = Slot(HEADER_NAME, digest(HEADER_NAME, self._callers.caller_of(exchange), key), payload)
+        slot = Slot(HEADER_NAME, digest(HEADER_NAME, self._caller(exchange), key), payload)
         try:
             entry, is_new = self._claims.claim(slot, exchange.begin_by)
             kept: KeptResponse = (
@@ -150,6 +151,12 @@ class KeyedAnswerer:
         self._note_time(exchange)
         return self._single_reply(self._keyed(call, endpoint, exchange), endpoint, exchange)
 
+    def _caller(self, exchange: Exchange) -> bytes:
+        """Return the caller of a request; the calls of a batch share one answer of the identity function."""
+        if exchange.caller is None:
+            exchange.caller = self._callers.caller_of(exchange)
+        return exchange.caller
+
     def _note_time(self, exchange: Exchange) -> None:
         _ = exchange.unique_id  # the access log shows it
         value = exchange.head.get(TIMEOUT_HEADER) if self._takes_time else None
@@ -158,18 +165,16 @@ class KeyedAnswerer:
 
     def _run_request(self, entry: Entry, text: bytes, endpoint: Endpoint, exchange: Exchange) -> KeptResponse:
         """Answer a request that is the first with its key, and store the answer if any of its calls has run."""
-        running = Running()
+        sent = RequestCalls()
         try:
-            response, may_compress = self._renderer.render_plain(
-                self._reply(text, endpoint, exchange, running), exchange
-            )
+            response, may_compress = self._renderer.render_plain(self._reply(text, endpoint, exchange, sent), exchange)
             kept = KeptResponse(response.status, tuple(response.headers), response.body, may_compress)
         except BaseException as exc:
             failed = failure_response(exc, exchange)
             kept = KeptResponse(failed.status, tuple(failed.headers), failed.body, may_compress=False)
-            self._end(entry, kept, kept.size_bytes, has_run=running.has_run)
+            self._end(entry, kept, kept.size_bytes, has_run=sent.has_run)
             raise
-        self._end(entry, kept, kept.size_bytes, has_run=running.has_run)
+        self._end(entry, kept, kept.size_bytes, has_run=sent.has_run)
         return kept
 
     def _end(self, entry: Entry, answer: Any, size_bytes: int, *, has_run: bool) -> None:
@@ -178,7 +183,7 @@ class KeyedAnswerer:
         else:
             self._claims.store.forget(entry)
 
-    def _reply(self, text: bytes, endpoint: Endpoint, exchange: Exchange, running: Running) -> bytes:
+    def _reply(self, text: bytes, endpoint: Endpoint, exchange: Exchange, sent: RequestCalls) -> bytes:
         """Answer the text of a request with a key.
 
         Raises:
@@ -192,10 +197,14 @@ class KeyedAnswerer:
             return self._answerer.answer_text(text, endpoint, exchange)  # which answers with this error
         if self._limiter is not None:
             message = self._limiter.admit_messages(message, endpoint, exchange)
-        return self.reply(message, endpoint, exchange, running)
+        return self.reply(message, endpoint, exchange, sent)
 
     def reply(
-        self, message: Message | JsonRpcBatch, endpoint: Endpoint, exchange: Exchange, running: Running | None = None
+        self,
+        message: Message | JsonRpcBatch,
+        endpoint: Endpoint,
+        exchange: Exchange,
+        sent: RequestCalls | None = None,
     ) -> bytes:
         """Answer a message or a batch whose calls may have keys of their own.
 
@@ -203,12 +212,12 @@ class KeyedAnswerer:
             message: The message or the batch.
             endpoint: Its endpoint.
             exchange: Its request.
-            running: Gets the calls, if the request itself has a key.
+            sent: Gets the calls, if the request itself has a key.
         """
         messages = message if isinstance(message, JsonRpcBatch) else (message,)
         calls = [self._keyed(each, endpoint, exchange) for each in messages]
-        if running is not None:
-            running.calls = calls
+        if sent is not None:
+            sent.calls = calls
         if not isinstance(message, JsonRpcBatch):
             return self._single_reply(calls[0], endpoint, exchange)
         exchange.counters.batches += 1
@@ -223,7 +232,7 @@ class KeyedAnswerer:
         if not isinstance(message, JsonRpcKeyedRequest) or not self._takes_keys:
             return KeyedCall(marked)
         try:
-            key, caller = key_of_call(message), self._callers.caller_of(exchange)
+            key, caller = key_of_call(message), self._caller(exchange)
         except JsonRpcException as exc:
             return KeyedCall(JsonRpcInvalidMessage(message.id, exc.get_error()))
         except BadRequest as exc:
@@ -265,11 +274,9 @@ class KeyedAnswerer:
                     claimed.append((call, entry))
                 else:
                     later[place] = now.pop(place)
-        replies = dict(
-            zip(now, self._run_all(claimed, list(now.values()), endpoint, exchange, is_batch=True), strict=True)
-        )
-        replies |= {place: self._single_reply(call, endpoint, exchange) for place, call in later.items()}
-        return replies
+        own = self._run_all(claimed, list(now.values()), endpoint, exchange, is_batch=True)
+        replies = {place: self._single_reply(call, endpoint, exchange) for place, call in later.items()}
+        return replies | dict(zip(now, own, strict=True))
 
     def _run_all(
         self,
@@ -283,20 +290,24 @@ class KeyedAnswerer:
         """Answer messages, and store the replies of those that have claimed their keys and have run."""
         places = {id(call): place for place, call in enumerate(calls)}
         replies: list[bytes] = []
-        try:
-            if is_batch:
-                replies = self._answerer.replies(JsonRpcBatch(call.message for call in calls), endpoint, exchange)
-            else:
-                replies = [self._answerer.answer_message(call.message, endpoint, exchange) for call in calls]
-        finally:
+        with contextlib.ExitStack() as ends:  # a key that is never given back could not be used again
             for call, entry in claimed:
-                reply = replies[places[id(call)]] if replies else self._failed(call, exchange)
-                self._end(entry, reply, len(reply), has_run=call.has_run)
+                ends.callback(self._end_call, entry, call, places[id(call)], replies, exchange)
+            if is_batch:
+                batch = JsonRpcBatch(call.message for call in calls)
+                replies += self._answerer.replies(batch, endpoint, exchange)
+            else:
+                replies += [self._answerer.answer_message(call.message, endpoint, exchange) for call in calls]
         return replies
 
-    def _failed(self, call: KeyedCall, exchange: Exchange) -> bytes:
-        """Return the reply to a call whose request breaks off: an exception is on its way to the serving program."""
-        return self._answerer.failure_reply(call.message, exchange)
+    def _end_call(
+        self, entry: Entry, call: KeyedCall, place: int, replies: Sequence[bytes], exchange: Exchange
+    ) -> None:
+        """End the entry of a call with its reply. There are none if the request ends with an exception."""
+        reply = b""
+        if call.has_run:
+            reply = replies[place] if replies else self._answerer.failure_reply(call.message, exchange)
+        self._end(entry, reply, len(reply), has_run=call.has_run)
 
     def _bounded(
         self, calls: Sequence[KeyedCall], replies: dict[int, bytes], endpoint: Endpoint, exchange: Exchange

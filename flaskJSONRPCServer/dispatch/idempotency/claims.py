@@ -141,6 +141,13 @@ class Claims:
         self.replayed += 1
         return answer
 
+    def report(self) -> dict[str, int]:
+        """Return the numbers of keys and of answers that were sent again, for the statistics; empty without any key."""
+        keys = self.store.counts()[0]
+        if not keys and not self.replayed:
+            return {}
+        return {"idempotencyKeyCount": keys, "idempotencyReplayCount": self.replayed}
+
     def _wait_for(self, entry: Entry, slot: Slot, deadline: float) -> None:
         """Wait for the end of a call.
 

@@ -702,3 +702,52 @@ def test_preflight_allows_the_headers_of_keys_and_of_the_time():
 
     answer = call_wsgi(make(cors=True).getWSGI(), Request("OPTIONS", "/api", headers))
     assert answer.header("Access-Control-Allow-Headers") == asked
+
+
+def test_statistics_count_keys_and_stored_answers():
+    server = make()
+    application = server.getWSGI()
+    assert "idempotencyKeyCount" not in server.stats()
+
+    for request in (keyed(rpc("count")), post(with_key(rpc("count"))), keyed(rpc("count", [1, 2, 3]), "b")):
+        for _ in range(3):
+            call_wsgi(application, request)
+    stats = server.stats()
+    assert (stats["idempotencyKeyCount"], stats["idempotencyReplayCount"]) == (2, 4)
+    assert stats["dispatchers"]["/api/count"]["calls"] == 2
+
+
+def test_identity_is_asked_once_for_a_batch():
+    asked = []
+    application = make(idempotency={"identity": lambda request: asked.append(request) or "ann"}).getWSGI()
+
+    batch = [with_key(rpc("count"), "a"), with_key(rpc("count"), "b")]
+    call_wsgi(application, post(batch, headers={"Idempotency-Key": "k"}))
+    assert len(asked) == 1
+
+
+class Propagating(Exception):
+    pass
+
+
+@pytest.mark.parametrize("is_batch", [False, True])
+def test_exception_that_propagates_leaves_no_key_under_way(is_batch):
+    server = make()
+
+    def fail_hard():
+        server.ran.append(None)
+        raise Propagating
+
+    server.registerFunction(fail_hard, path="/api")
+    application = flask.Flask("theirs")
+    application.testing = True  # Flask propagates exceptions
+    server.init_app(application)
+    call = with_key(rpc("fail_hard"))
+    payload = [rpc("count"), call] if is_batch else call
+
+    with pytest.raises(Propagating):
+        call_wsgi(application, keyed(payload))
+    assert call_wsgi(application, keyed(payload)).code == 500  # it has run, and its outcome is unknown
+    assert call_wsgi(application, post(call)).json()["error"]["code"] == -32603
+    assert len(server.ran) == 1 + is_batch
+    assert server._engine.claims.store.counts()[2] == 0
