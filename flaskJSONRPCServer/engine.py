@@ -23,6 +23,8 @@ from .dispatch.examples import check_examples
 from .dispatch.exception_map import checked_error, checked_exception
 from .dispatch.execution import Execution, ExecutionOptions
 from .dispatch.facade import ServerFacade
+from .dispatch.idempotency.callers import identity_of
+from .dispatch.idempotency.claims import Claims
 from .dispatch.locks import Locks, optional_lock_key
 from .dispatch.middleware import MiddlewareRegistry, checked_middleware
 from .dispatch.overrides import json_limits, replacement
@@ -92,6 +94,7 @@ class Engine:
         self.stats = Stats()
         self.garbage = GarbageControl(self.stats.served, settings)
         self.locks = Locks()
+        self.claims = Claims(settings, self.locks)
         self.lifetime = Lifetime()
         self.event_loop = EventLoopThread(
             f"{self.name}-event-loop", self.log, self.stats, lambda: settings.max_abandoned_calls
@@ -121,6 +124,7 @@ class Engine:
             self.facts,
             self.stats,
             self._rate_limits,
+            self.claims,
             self._middleware,
             self._discovery,
             self.services.urls,
@@ -276,6 +280,7 @@ class Engine:
         """Return the statistics of the server and its exec backends."""
         report = {**self.stats.report(in_ms=in_ms), "gc": self.garbage.report(in_ms=in_ms)}
         merge(report, self._rate_limits.report())
+        merge(report, self.claims.report())
         merge(report, self.exec_backends.report(in_ms=in_ms))
         return report
 
@@ -362,6 +367,7 @@ class Engine:
 
     def _make_pipeline(self, settings: Settings) -> Pipeline:
         self.codec = self._make_codec(settings)
+        self.claims.use(settings)
         self._frozen = settings
         guard = Guard(settings, allowed_hosts(settings), is_local_only=is_local_only(settings))
         steps = self._steps(settings)
@@ -459,6 +465,7 @@ def check_settings(settings: Settings) -> None:
     addresses_of(settings)
     tracing_of(settings)
     metrics_address_of(settings)
+    identity_of(settings)
     find_exec_backend(settings.dispatcherBackend, notif=False)
     find_exec_backend(settings.notifBackend, notif=True)
     if settings.cors is not False:

@@ -12,6 +12,16 @@ from .dispatch.call_parts import CallParts
 from .dispatch.connection import ServerFacts
 from .dispatch.discovery import Discovery
 from .dispatch.facade import ServerFacade
+from .dispatch.idempotency.answerer import KeyedAnswerer
+from .dispatch.idempotency.callers import Callers, identity_of
+from .dispatch.idempotency.claims import Claims
+from .dispatch.idempotency.marks import (
+    MarkedBackendCalls,
+    MarkedInvoker,
+    OverriddenInContext,
+    ResultMarkingBackendCalls,
+    ResultMarkingInvoker,
+)
 from .dispatch.middleware import MiddlewareRegistry
 from .dispatch.middleware_chains import MiddlewareBackendCalls, MiddlewareChains, MiddlewareInvoker
 from .dispatch.overrides import Overrides
@@ -19,7 +29,7 @@ from .dispatch.pipeline import Steps
 from .dispatch.rate_limits.limiter import RateLimiter
 from .dispatch.rate_limits.server import ServerRateLimits
 from .dispatch.rendering import Renderer
-from .dispatch.submission import OverriddenInvoker
+from .dispatch.submission import AnyInvoker, InnerBackendCalls, OverriddenInvoker
 from .extras import missing_extra
 from .runtime.contexts import CurrentContext
 from .runtime.stats import Stats
@@ -45,6 +55,7 @@ class StepsMaker:
         facts: The server, its log and its locks.
         stats: The counters.
         rate_limits: The rate limits.
+        claims: The idempotency keys in use.
         middleware: The middleware.
         discovery: What answers ``rpc.discover``; None without it.
         built_in_urls: The URLs of the server's own.
@@ -55,6 +66,7 @@ class StepsMaker:
     facts: ServerFacts
     stats: Stats
     rate_limits: ServerRateLimits
+    claims: Claims
     middleware: MiddlewareRegistry
     discovery: Discovery | None
     built_in_urls: BuiltInUrls
@@ -77,9 +89,13 @@ class StepsMaker:
         limiter = self.rate_limits.limiter(settings.rateLimit, overrides.copy_request)
         tracing = tracing_of(settings)
         answerer = self._answerer(settings, overrides, limiter, tracing)
+        renderer = Renderer(settings, overrides.compressor())
+        keyed = self._keyed_answerer(settings, overrides, renderer, limiter, tracing)
+        if keyed is not None and settings.idempotency is not False:
+            answerer.use_keyed(keyed, overrides.reader(separates_keys=True))
         return Steps(
             answerer=RecordedAnswerer(answerer) if records_calls else answerer,
-            renderer=Renderer(settings, overrides.compressor()),
+            renderer=renderer,
             new_id=overrides.new_request_id,
             copy_request=overrides.copy_request,
             gunzip=overrides.gunzip,
@@ -91,23 +107,61 @@ class StepsMaker:
             has_timeouts=has_timeouts or settings.timeout is not None,
             built_in_urls=self.built_in_urls,
             traced=None if tracing is None else tracing.traced,
+            keyed=keyed,
         )
 
     def _answerer(
-        self, settings: Settings, overrides: Overrides, limiter: RateLimiter | None, tracing: Tracing | None
+        self,
+        settings: Settings,
+        overrides: Overrides,
+        limiter: RateLimiter | None,
+        tracing: Tracing | None,
+        *,
+        marks_runs: bool = False,
     ) -> Answerer:
+        """Return the answerer of a pipeline; with ``marks_runs``, its parts mark the calls that run."""
         parts = CallParts() if tracing is None else tracing.call_parts
         invoker = parts.invoker(self.facts, self.stats, debug=settings.debug, should_propagate=report_to_flask)
         backend_calls = parts.backend_calls(settings, self.facts, invoker, self.stats, overrides.copy_request)
         replaced = overrides.replaced("_callDispatcher")
         caller = invoker if replaced is None else OverriddenInvoker(replaced, backend_calls, invoker)
-        if not self.middleware.entries:
-            return parts.answerer(settings, overrides, caller, invoker, backend_calls, limiter)
-        chains = MiddlewareChains(self.middleware, invoker, self.facts)
         inner = partial(invoker.invoke, make_context=CurrentContext) if replaced is None else caller.invoke
-        through = MiddlewareInvoker(chains, caller, inner)
-        through_backends = MiddlewareBackendCalls(chains, backend_calls, settings.exec_pool_threads)
-        return parts.answerer(settings, overrides, through, invoker, through_backends, limiter)
+        calls: tuple[AnyInvoker, InnerBackendCalls] = caller, backend_calls
+        if marks_runs:
+            marked = MarkedInvoker(invoker if replaced is None else OverriddenInContext(caller), invoker)
+            inner = partial(marked.invoke, make_context=CurrentContext)
+            calls = marked, MarkedBackendCalls(backend_calls)
+        if not self.middleware.entries:
+            return parts.answerer(settings, overrides, calls[0], invoker, calls[1], limiter)
+        chains = MiddlewareChains(self.middleware, invoker, self.facts)
+        through = MiddlewareInvoker(chains, calls[0], inner)
+        through_backends = MiddlewareBackendCalls(chains, calls[1], settings.exec_pool_threads)
+        if not marks_runs:
+            return parts.answerer(settings, overrides, through, invoker, through_backends, limiter)
+        with_results = ResultMarkingInvoker(through), ResultMarkingBackendCalls(through_backends)
+        return parts.answerer(settings, overrides, with_results[0], invoker, with_results[1], limiter)
+
+    def _keyed_answerer(
+        self,
+        settings: Settings,
+        overrides: Overrides,
+        renderer: Renderer,
+        limiter: RateLimiter | None,
+        tracing: Tracing | None,
+    ) -> KeyedAnswerer | None:
+        """Return what answers requests with idempotency keys or the time of their callers; None if neither counts."""
+        if settings.idempotency is False and not settings.caller_timeouts:
+            return None
+        identity, has_auth = identity_of(settings), settings.auth is not None
+        return KeyedAnswerer(
+            self._answerer(settings, overrides, limiter, tracing, marks_runs=True),
+            renderer,
+            overrides.reader(),
+            Callers(identity, overrides.copy_request, self.facts.log, has_auth=has_auth),
+            self.claims,
+            limiter,
+            settings,
+        )
 
 
 def tracing_of(settings: Settings) -> Tracing | None:

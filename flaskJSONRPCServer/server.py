@@ -308,6 +308,7 @@ class flaskJSONRPCServer(DocumentedHelpers):
         examples: Sequence[Mapping[str, Any]] | None = None,
         visible: Visible | None = None,
         notification: bool | None = None,
+        idempotent: bool | None = None,
     ) -> _F:
         """Make a function callable.
 
@@ -336,6 +337,8 @@ class flaskJSONRPCServer(DocumentedHelpers):
                 ``summary`` and ``description``. See :meth:`checkExamples`.
             visible: Whether the documents show it: True, False, or a function of the caller's request.
             notification: Whether callers send it as a notification only; the documents then show no result.
+            idempotent: Whether a second call with the same parameters changes nothing; the documents then tell clients
+                that they may try again.
 
         Returns:
             The function itself.
@@ -353,6 +356,7 @@ class flaskJSONRPCServer(DocumentedHelpers):
             examples=examples,
             visible=visible,
             notification=notification,
+            idempotent=idempotent,
         )
         routes = self._engine.registrar.function_routes(
             dispatcher, path=path, fallback=fallback, name=name, rate_limit=rateLimit, options=options
@@ -396,6 +400,7 @@ class flaskJSONRPCServer(DocumentedHelpers):
         tags: Sequence[str] | None = None,
         deprecated: bool | None = None,
         visible: Visible | None = None,
+        idempotent: bool | None = None,
     ) -> _T:
         """Make the public methods of an object callable.
 
@@ -414,6 +419,7 @@ class flaskJSONRPCServer(DocumentedHelpers):
             tags: Words to group methods by.
             deprecated: Whether callers should move away from them.
             visible: Whether the documents show them, as with :meth:`registerFunction`.
+            idempotent: Whether a second call of any of them changes nothing, as with :meth:`registerFunction`.
 
         Returns:
             The object itself.
@@ -423,7 +429,12 @@ class flaskJSONRPCServer(DocumentedHelpers):
             RegistrationError: It has no public methods, or one of them cannot be registered.
         """
         options = MethodOptions.read(
-            validate=validate, validateResult=validateResult, tags=tags, deprecated=deprecated, visible=visible
+            validate=validate,
+            validateResult=validateResult,
+            tags=tags,
+            deprecated=deprecated,
+            visible=visible,
+            idempotent=idempotent,
         )
         routes = self._engine.registrar.instance_routes(
             dispatcher, path=path, fallback=fallback, rate_limit=rateLimit, options=options

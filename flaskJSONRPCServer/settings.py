@@ -332,6 +332,21 @@ class Settings:
     """How many calls may still run after their deadlines before a pool of threads begins no more calls with a timeout.
     Guessed: a thread costs some kilobytes and perhaps a connection to a database."""
 
+    caller_timeouts: bool = flag(True)
+    """Whether the header Request-Timeout of a request shortens the deadlines of its calls."""
+    idempotency: bool | Mapping[str, Any] = option(
+        True, "True, False, or a dict with 'identity'", lambda value: isinstance(value, (bool, Mapping))
+    )
+    """Whether requests and calls with idempotency keys run once; a dict says who their callers are."""
+    idempotency_timeout_s: float = duration(30, "seconds")
+    """How long a request waits for the answer of another one with the same key; 0 answers 409 immediately."""
+    idempotency_lifetime_s: float = duration(24 * 60 * 60, "seconds")
+    """How long an answer is kept under its key."""
+    max_idempotency_keys: int = count(10_000)
+    """The most keys that are kept."""
+    max_idempotency_bytes: int = count(64 * _MIB, unit="number of bytes")
+    """The most memory for the answers of all keys."""
+
     backlog: int = count(10_000, most=2**31 - 1)
     read_timeout_s: float = duration(30, "seconds")
     """How long a client may pause in the middle of a request before its connection is closed."""
@@ -486,6 +501,12 @@ class Options(TypedDict, total=False):
     rateLimit: str | Sequence[str] | Mapping[str, Any] | None
     timeout: float | None
     max_abandoned_calls: int
+    caller_timeouts: bool
+    idempotency: bool | Mapping[str, Any]
+    idempotency_timeout_s: float
+    idempotency_lifetime_s: float
+    max_idempotency_keys: int
+    max_idempotency_bytes: int
     backlog: int
     read_timeout_s: float
     threads: int

@@ -116,6 +116,7 @@ class MethodObject:
             "errors": [{"code": error.code, "message": error.message} for error in errors],
             "examples": [self._example(example) for example in options.examples or ()],
             "x-error-descriptions": {str(error.code): error.description for error in errors if error.description},
+            "x-idempotent": bool(options.idempotent),
             **self._other_params(structure),
             **self._method.extensions,
         }

@@ -37,6 +37,7 @@ class RegistrationKeywords(TypedDict, total=False):
     examples: Sequence[Mapping[str, Any]] | None
     visible: bool | Callable[[Any], bool] | None
     notification: bool | None
+    idempotent: bool | None
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -85,6 +86,7 @@ class MethodOptions:
         visible: Whether the documents show it.
         notification: Whether callers send it as a notification only: the documents show no result.
         timeout: How long a call may take, in seconds from the arrival of its request.
+        idempotent: Whether a second call with the same parameters changes nothing, so that clients may try again.
     """
 
     name: str | None = None
@@ -99,6 +101,7 @@ class MethodOptions:
     visible: Visible | None = None
     notification: bool | None = None
     timeout: float | None = None
+    idempotent: bool | None = None
 
     def over(self, other: MethodOptions) -> MethodOptions:
         """Return these options; those that are not given are taken from another."""
@@ -112,7 +115,7 @@ class MethodOptions:
         Raises:
             RegistrationError: A value is not accepted; the message names it.
         """
-        for name in ("hidden", "validate", "validateResult", "deprecated", "notification"):
+        for name in ("hidden", "validate", "validateResult", "deprecated", "notification", "idempotent"):
             refuse_unless(name, options.get(name), bool, "True or False")
         for name in ("name", "title"):
             refuse_unless(name, options.get(name), str, "a string")
@@ -143,6 +146,7 @@ def rpc(
     visible: Visible | None = None,
     notification: bool | None = None,
     timeout: float | None = None,
+    idempotent: bool | None = None,
 ) -> Callable[[F], F]:
     """Decorate a function or method with the options of its registration.
 
@@ -163,6 +167,7 @@ def rpc(
         visible: Whether the documents show the method: True, False, or a function of the caller's request.
         notification: Whether callers send it as a notification only; the documents then show no result.
         timeout: How long a call may take, in seconds from the arrival of its request; None for the server's.
+        idempotent: Whether a second call with the same parameters changes nothing, so that clients may try again.
 
     Raises:
         RegistrationError: A value is not accepted.
@@ -180,6 +185,7 @@ def rpc(
         visible=visible,
         notification=notification,
         timeout=timeout,
+        idempotent=idempotent,
     )
 
     def decorate(function: F) -> F:

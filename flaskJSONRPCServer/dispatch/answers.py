@@ -11,11 +11,14 @@ from ..sansio_jsonrpc import (
     JsonRpcBatch,
     JsonRpcError,
     JsonRpcException,
+    JsonRpcInternalError,
     JsonRpcInvalidMessage,
     JsonRpcInvalidRequestError,
+    JsonRpcMessage,
     JsonRpcMethodNotFoundError,
     JsonRpcRequest,
     JsonRpcResponse,
+    KeyedMessages,
 )
 from ..settings import Settings
 from .antifreeze import BATCH_ENDED, batch_limiter_for
@@ -50,6 +53,13 @@ class AnyAnswerer(Protocol):
         """Return the longest timeout of the calls in a text."""
 
 
+class AnyKeyedAnswerer(Protocol):
+    """Answers messages some of which have idempotency keys."""
+
+    def reply(self, message: Message | JsonRpcBatch, endpoint: Endpoint, exchange: Exchange) -> bytes:
+        """Answer a message or a batch."""
+
+
 class Answerer:
     """Answers JSON-RPC messages by calling dispatchers.
 
@@ -78,6 +88,7 @@ class Answerer:
         limiter: RateLimiter | None = None,
     ) -> None:
         self._read = overrides.reader()
+        self._keyed: AnyKeyedAnswerer | None = None
         replies = self.make_replies(overrides, invoker)
         self._reply_with_result = replies.result
         self._reply_with_error = replies.error
@@ -110,6 +121,8 @@ class Answerer:
             message = self._read(text)
         except JsonRpcException as exc:  # not JSON, or an empty or too long batch
             return self._refuse_text(exc.get_error(), exchange)
+        except KeyedMessages as exc:
+            return self._reply_to_keyed(exc.message, endpoint, exchange)
         except BaseException as exc:
             if is_interrupt(exc):
                 raise
@@ -120,21 +133,50 @@ class Answerer:
             message = self._limiter.admit_messages(message, endpoint, exchange)
         if isinstance(message, JsonRpcBatch):
             exchange.counters.batches += 1
-            if endpoint.has_backends or self._make_batch_limiter is not None:
-                return self._answer_batch_with_backends(message, endpoint, exchange)
-            return self._answer_batch(message, endpoint, exchange)
+            return join_replies(self.replies(message, endpoint, exchange))
         reply = self._reply(message, endpoint, exchange)  # answer_message(), without the cost of its call
-        return reply if len(reply) <= self._max_response_bytes else self._refuse(message, endpoint, exchange)
+        return reply if len(reply) <= self._max_response_bytes else self.refuse(message, endpoint, exchange)
+
+    def _reply_to_keyed(self, message: Message | JsonRpcBatch, endpoint: Endpoint, exchange: Exchange) -> bytes:
+        assert self._keyed is not None  # noqa: S101  without it, keys are not separated
+        if self._limiter is not None:
+            message = self._limiter.admit_messages(message, endpoint, exchange)
+        return self._keyed.reply(message, endpoint, exchange)
+
+    def use_keyed(self, keyed: AnyKeyedAnswerer, read: Callable[[bytes], JsonRpcMessage | JsonRpcBatch]) -> None:
+        """Let calls with idempotency keys be answered elsewhere.
+
+        Args:
+            keyed: Answers them.
+            read: Reads the text of a request, and raises messages with keys.
+        """
+        self._keyed = keyed
+        self._read = read
+
+    def replies(self, batch: JsonRpcBatch, endpoint: Endpoint, exchange: Exchange) -> list[bytes]:
+        """Answer the messages of a batch; the reply to a notification is empty."""
+        if endpoint.has_backends or self._make_batch_limiter is not None:
+            return self._batch_with_backends(batch, endpoint, exchange)
+        return self._batch(batch, endpoint, exchange)
+
+    def failure_reply(self, message: Message, exchange: Exchange) -> bytes:
+        """Return the reply to a call whose request ends with an exception that is not the call's."""
+        if isinstance(message, JsonRpcResponse) or message.id is ABSENT:
+            return b""
+        error = JsonRpcInternalError(data={"correlationId": exchange.unique_id}).get_error()
+        return self._reply_with_own_error(message.id, error)
 
     def answer_message(self, message: Message, endpoint: Endpoint, exchange: Exchange) -> bytes:
         """Answer one message; the answer to a notification is empty."""
         reply = self._reply(message, endpoint, exchange)
-        return reply if len(reply) <= self._max_response_bytes else self._refuse(message, endpoint, exchange)
+        return reply if len(reply) <= self._max_response_bytes else self.refuse(message, endpoint, exchange)
 
     def longest_timeout_s(self, text: bytes, endpoint: Endpoint) -> float | None:
         """Return the longest timeout of the calls in a request; None if one of them has none, or cannot be read."""
         try:
             message = self._read(text)
+        except KeyedMessages as exc:
+            message = exc.message
         except BaseException as exc:
             if is_interrupt(exc):
                 raise
@@ -143,19 +185,19 @@ class Answerer:
         timeouts = [timeout_of(message, endpoint) for message in messages]
         return None if None in timeouts else max(filter(None, timeouts), default=None)
 
-    def _answer_batch(self, batch: JsonRpcBatch, endpoint: Endpoint, exchange: Exchange) -> bytes:
+    def _batch(self, batch: JsonRpcBatch, endpoint: Endpoint, exchange: Exchange) -> list[bytes]:
         replies: list[bytes] = []
         bytes_left = self._max_response_bytes
         for message in batch:
             reply = self._reply(message, endpoint, exchange)
             bytes_left -= len(reply)
             if bytes_left < 0:  # this call has run; the rest of the batch does not
-                refused = [self._refuse(message, endpoint, exchange) for message in batch[len(replies) :]]
-                return join_replies([*replies, *refused])
+                refused = [self.refuse(message, endpoint, exchange) for message in batch[len(replies) :]]
+                return [*replies, *refused]
             replies.append(reply)
-        return join_replies(replies)
+        return replies
 
-    def _answer_batch_with_backends(self, batch: JsonRpcBatch, endpoint: Endpoint, exchange: Exchange) -> bytes:
+    def _batch_with_backends(self, batch: JsonRpcBatch, endpoint: Endpoint, exchange: Exchange) -> list[bytes]:
         """Answer a batch whose calls on exec backends run while the other ones run here."""
         parts = self._begin_all(batch, endpoint, exchange)
         replies: list[bytes] = []
@@ -163,8 +205,8 @@ class Answerer:
         for message, part in zip(batch, parts, strict=True):
             reply = self._finish(part, endpoint, exchange) if isinstance(part, Pending) else part
             bytes_left -= len(reply)
-            replies.append(reply if bytes_left >= 0 else self._refuse(message, endpoint, exchange))
-        return join_replies(replies)
+            replies.append(reply if bytes_left >= 0 else self.refuse(message, endpoint, exchange))
+        return replies
 
     def _begin_all(self, batch: JsonRpcBatch, endpoint: Endpoint, exchange: Exchange) -> list[bytes | Pending]:
         """Answer the calls of a batch that run here, and submit the others."""
@@ -173,9 +215,9 @@ class Answerer:
         parts: list[bytes | Pending] = []
         for message in batch:
             if bytes_left < 0:
-                part: bytes | Pending = self._refuse(message, endpoint, exchange)
+                part: bytes | Pending = self.refuse(message, endpoint, exchange)
             elif limiter is not None and not limiter.may_continue():
-                part = self._refuse(message, endpoint, exchange, self._ended)
+                part = self.refuse(message, endpoint, exchange, self._ended)
             else:
                 part = self._begin(message, endpoint, exchange)
             bytes_left -= 0 if isinstance(part, Pending) else len(part)
@@ -268,7 +310,7 @@ class Answerer:
         pending = self._backend_calls.submit(backend, route, call, exchange)
         return self._backend_calls.result(pending, exchange) if is_awaited else None
 
-    def _refuse(
+    def refuse(
         self, message: Message, endpoint: Endpoint, exchange: Exchange, error: JsonRpcError | None = None
     ) -> bytes:
         """Answer a message with an error: by default that the reply is too large, whether or not the call has run."""

@@ -21,6 +21,7 @@ __all__ = [
     "deadline_error",
     "deadline_exception",
     "deadline_of",
+    "earlier",
     "has_passed",
     "remaining_s",
     "within_deadline",
@@ -65,6 +66,13 @@ def deadline_of(arrived_at: float, timeout_s: float) -> float:
         timeout_s: The timeout of the registration, in seconds.
     """
     return arrived_at + timeout_s
+
+
+def earlier(deadline: float | None, other: float | None) -> float | None:
+    """Return the earlier of two deadlines; None means that there is none."""
+    if deadline is None or other is None:
+        return other if deadline is None else deadline
+    return min(deadline, other)
 
 
 def remaining_s(deadline: float) -> float:

@@ -32,6 +32,8 @@ class Exchange(Request):
     Attributes:
         counters: The counters of the thread that answers the request.
         allow_compress: Whether the answer may be compressed, unless a dispatcher decides otherwise.
+        begin_by: When the caller stops waiting, on the monotonic clock: no call begins later. None if it has not said.
+        caller: The caller, hashed, if it has sent an idempotency key.
         callback: The name of the JSONP callback; None for a plain JSON answer.
         client_key: The client's key in the counters of the rate limits; empty without rate limits.
         connection: The magic variable of the next call, if middleware has made it already.
@@ -41,6 +43,8 @@ class Exchange(Request):
     """
 
     # Class-level defaults: most requests never change them, and each assignment in __init__ would cost every request.
+    begin_by: float | None = None
+    caller: bytes | None = None
     callback: str | None = None
     client_key = ""
     connection: Any = None

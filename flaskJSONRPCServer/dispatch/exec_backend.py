@@ -34,8 +34,9 @@ class ExecBackend(Protocol):
             path: The path of the dispatcher, such as ``/api/``.
             dataIn: ``method``, ``params`` (a list, a dict or None) and ``id``; ``notify`` is True for a notification,
                 the id of which is None; ``deadline`` is when the call has to be answered, by :func:`time.monotonic`,
-                and is missing without a timeout; ``trace`` is the trace of the call, a dict of texts, with the setting
-                ``tracing``.
+                and is missing without a timeout; ``begin_by`` is when it has to begin, by the same clock, if its caller
+                has said so, which ``_callDispatcher`` checks; ``trace`` is the trace of the call, a dict of texts, with
+                the setting ``tracing``.
             request: The copy of the request, a dict. The calls of a batch share it.
             isJSONP: The JSONP output format; False for plain JSON.
 

@@ -10,7 +10,7 @@ from ..http import jsonp
 from ..runtime.counters import ThreadCounters
 from ..runtime.stats import Stats
 from ..sansio_jsonrpc import ABSENT, JsonRpcException, JsonRpcMethodNotFoundError, JsonRpcRequest
-from .call_data import params_of
+from .call_data import params_of, refuse_late
 from .connection import ServerFacts
 from .deadlines import within_deadline
 from .exchange import Exchange
@@ -165,6 +165,7 @@ class Execution:
         try:
             if route is None:
                 raise JsonRpcMethodNotFoundError
+            self._refuse_late(data)
             with within_deadline(exchange.deadline):
                 result = self._invoker.invoke(route, call, exchange)
             return True, self._params(route, call, exchange), result
@@ -172,6 +173,13 @@ class Execution:
             return False, self._params(route, call, exchange), exc
         finally:
             self._stats.wake_waiting()
+
+    def _refuse_late(self, data: Mapping[str, Any]) -> None:
+        try:
+            refuse_late(data)
+        except JsonRpcException:
+            self._stats.count_lost(bool(data.get("notify")))
+            raise
 
     def _params(self, route: Route | None, call: JsonRpcRequest, exchange: CopiedExchange) -> dict[str, Any]:
         """Return the arguments of the dispatcher by name, its connection included."""

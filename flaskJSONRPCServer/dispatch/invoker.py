@@ -21,7 +21,7 @@ from ..runtime.logs import DEBUG, ERROR, WARNING, ServerLog
 from ..runtime.stats import Stats
 from ..sansio_jsonrpc import JsonRpcException, JsonRpcInternalError, JsonRpcInvalidParamsError, JsonRpcRequest
 from .connection import ServerFacts
-from .deadlines import has_passed, work_in
+from .deadlines import earlier, has_passed, work_in
 from .exchange import Exchange
 from .http_errors import error_of_http
 from .routes import Route
@@ -117,7 +117,7 @@ class Invoker:
 
     def _hold(self, route: Route, call: JsonRpcRequest, exchange: Exchange) -> None:
         try:
-            self._locks.hold_call(route.lock_key, exchange.deadline)
+            self._locks.hold_call(route.lock_key, earlier(exchange.deadline, exchange.begin_by))
         except JsonRpcException as exc:
             if call.is_notification:
                 self._lose(route, exc.message)

@@ -245,6 +245,15 @@ class Locks:
         """
         return self._block_while(lambda: self._is_locked(key) and not is_abandoned())
 
+    def wait_while(self, is_held: Callable[[], bool], deadline: float) -> bool:
+        """Block while ``is_held()``, and return True; return False if the server stops or the deadline passes first.
+
+        Args:
+            is_held: Called again after :meth:`wake_waiting`.
+            deadline: The end of the wait, on the monotonic clock.
+        """
+        return self._block_while(is_held, deadline)
+
     def period_has_ended(self) -> bool:
         """Return whether the server has stopped, so that calls which are still held fail."""
         with self._changed:

@@ -21,7 +21,7 @@ from .exec_backend import CallAnswer, ExecBackend
 from .invoker import Invoker
 from .middleware import Call, Middleware, MiddlewareRegistry, Proceed, name_of
 from .routes import Route
-from .submission import AnyInvoker, BackendCalls, Pending
+from .submission import AnyInvoker, InnerBackendCalls, Pending
 
 __all__ = ["MiddlewareBackendCalls", "MiddlewareChains", "MiddlewareInvoker"]
 
@@ -171,7 +171,7 @@ class MiddlewareBackendCalls:
         threads: The most threads for calls of batches.
     """
 
-    def __init__(self, chains: MiddlewareChains, plain: BackendCalls, threads: int) -> None:
+    def __init__(self, chains: MiddlewareChains, plain: InnerBackendCalls, threads: int) -> None:
         self._chains = chains
         self._plain = plain
         self._lock = make_lock()

@@ -25,6 +25,7 @@ from ..sansio_jsonrpc import (
     OptionalId,
     Unwritable,
     decode,
+    decode_unkeyed,
     encode_error,
     encode_object,
     encode_result,
@@ -33,6 +34,7 @@ from ..sansio_jsonrpc import (
     make_codec,
     messages_of,
     restore_ids,
+    separate_keys,
 )
 from ..settings import Settings
 from .facade import ServerFacade
@@ -93,16 +95,21 @@ class Overrides:
         """Return the user's override of a documented method; None if it is not overridden."""
         return replacement(self._facade, self._standard, name)
 
-    def reader(self) -> Callable[[bytes], JsonRpcMessage | JsonRpcBatch]:
+    def reader(self, *, separates_keys: bool = False) -> Callable[[bytes], JsonRpcMessage | JsonRpcBatch]:
         """Return the function that reads the text of a request.
 
         It raises the exceptions of :func:`~flaskJSONRPCServer.sansio_jsonrpc.decode`.
+
+        Args:
+            separates_keys: Whether it raises messages with idempotency keys.
         """
         parse = self.replaced("_parseRequest")
-        if parse is None:
-            codec, limit = self.codec, self._max_batch_length
-            return lambda text: decode(text, codec, max_batch_length=limit)  # faster than a partial with keywords
-        return lambda text: self._messages_from(parse(text), text)
+        codec, limit = self.codec, self._max_batch_length
+        if parse is not None:
+            return lambda text: self._messages_from(parse(text), text, separates_keys=separates_keys)
+        if separates_keys:
+            return lambda text: decode_unkeyed(text, codec, limit)
+        return lambda text: decode(text, codec, max_batch_length=limit)  # faster than a partial with keywords
 
     def result_writer(self) -> Callable[[OptionalId, Any], bytes]:
         """Return the function that writes a result; it raises JsonRpcSerializationError if JSON has no form for it."""
@@ -169,9 +176,13 @@ class Overrides:
             return encode_object(self.codec, response)
         return self.codec.dumps(response)
 
-    def _messages_from(self, parsed: tuple[bool, Any], text: bytes) -> JsonRpcMessage | JsonRpcBatch:
+    def _messages_from(
+        self, parsed: tuple[bool, Any], text: bytes, *, separates_keys: bool
+    ) -> JsonRpcMessage | JsonRpcBatch:
         messages = messages_from(parsed, text, self._max_batch_length)
         restore_ids(messages, text, self.codec)
+        if separates_keys:
+            separate_keys(messages)
         return messages
 
 

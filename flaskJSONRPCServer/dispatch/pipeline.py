@@ -30,11 +30,13 @@ from ..sansio_jsonrpc import JsonRpcRequest
 from ..settings import Settings
 from .answers import AnyAnswerer
 from .built_in import BuiltInSite, BuiltInUrl, BuiltInUrls
+from .caller_time import TIMEOUT_HEADER
 from .checked_plan import CheckedPlan
 from .connection import ServerFacts
 from .deadlines import deadline_of
 from .discovery import DISCOVER, Discovery, document_response
 from .exchange import Exchange
+from .idempotency.answerer import KeyedAnswerer
 from .rate_limits.limiter import RateLimiter
 from .rendering import Renderer, cors_headers, with_cors
 from .routes import Endpoint, Route, Router
@@ -71,6 +73,7 @@ class Steps:
         has_timeouts: Whether calls may have deadlines, so that the arrival of each request matters.
         built_in_urls: The URLs that the server answers itself.
         traced: Returns a step that answers each request within a span; None without ``tracing``.
+        keyed: Answers requests with idempotency keys or the time of their callers; None if neither counts.
     """
 
     answerer: AnyAnswerer
@@ -86,6 +89,7 @@ class Steps:
     has_timeouts: bool = False
     built_in_urls: BuiltInUrls = field(default_factory=BuiltInUrls)
     traced: Callable[[Process], Process] | None = None
+    keyed: KeyedAnswerer | None = None
 
 
 class Pipeline:
@@ -387,6 +391,9 @@ class Pipeline:
             text = steps.gunzip(text)
         if steps.mime_type is not None:
             exchange.outgoing.mime_type = steps.mime_type(exchange.parsed)
+        # Two literals: a set, or the constants of their modules, would take longer.
+        if ("HTTP_IDEMPOTENCY_KEY" in head or "HTTP_REQUEST_TIMEOUT" in head) and steps.keyed is not None:
+            return steps.keyed.answer(text, endpoint, exchange)
         return steps.renderer.render(steps.answerer.answer_text(text, endpoint, exchange), exchange)
 
     def _process_other(self, exchange: Exchange, endpoint: Endpoint, route: Route | None) -> Response:
@@ -412,6 +419,8 @@ class Pipeline:
             exchange.outgoing.mime_type = steps.mime_type(exchange.parsed)
         exchange.outgoing.headers["Cache-Control"] = "no-store"
         call = JsonRpcRequest(route.name, values, id=None)
+        if steps.keyed is not None and TIMEOUT_HEADER in exchange.head:
+            return steps.renderer.render(steps.keyed.answer_call(call, endpoint, exchange), exchange)
         return steps.renderer.render(steps.answerer.answer_message(call, endpoint, exchange), exchange)
 
     def _get_document(self, discovery: Discovery, exchange: Exchange, path: str) -> Response:

@@ -33,7 +33,7 @@ class Renderer:
         Raises:
             HeaderError: A dispatcher set a header or a cookie that cannot be sent.
         """
-        outgoing = exchange.outgoing_if_any
+        outgoing = exchange.outgoing_if_any  # render_plain() and for_client(), without the cost of their calls
         if outgoing is None:
             response, may_compress = json_response(reply), self._allow_compress
         else:
@@ -41,6 +41,23 @@ class Renderer:
         if may_compress and len(response.body) > self._compress_min_size:
             return self._compressed(response, exchange)
         return response
+
+    def render_plain(self, reply: bytes, exchange: Exchange) -> tuple[Response, bool]:
+        """Return the response as :meth:`render`, without gzip, and whether it may be compressed for a client.
+
+        Raises:
+            HeaderError: As :meth:`render`.
+        """
+        outgoing = exchange.outgoing_if_any
+        if outgoing is None:
+            response, may_compress = json_response(reply), self._allow_compress
+        else:
+            response, may_compress = custom_response(reply, outgoing, exchange.callback), outgoing.allow_compress
+        return response, may_compress and len(response.body) > self._compress_min_size
+
+    def for_client(self, response: Response, request: Request, *, may_compress: bool) -> Response:
+        """Return a plain response in the form that a client accepts."""
+        return self._compressed(response, request) if may_compress else response
 
     def _compressed(self, response: Response, request: Request) -> Response:
         """Compress the response if the client accepts gzip. Add Vary either way, since the answer depends on that."""

@@ -18,10 +18,11 @@ from ..runtime.logs import WARNING
 from ..runtime.stats import Stats
 from ..sansio_jsonrpc import ABSENT, JsonRpcError, JsonRpcException, JsonRpcInternalError, JsonRpcRequest
 from ..settings import Settings
-from .call_data import CallData, call_data
+from .call_data import BEGIN_BY, CallData, call_data
+from .caller_time import ShortenedCalls
 from .checked_plan import CheckedPlan
 from .connection import ServerFacts
-from .deadlines import deadline_exception, deadline_of, has_passed
+from .deadlines import deadline_exception, deadline_of, earlier, has_passed
 from .exchange import Exchange
 from .exec_backend import CallAnswer, ExecBackend
 from .invoker import Invoker
@@ -32,8 +33,10 @@ __all__ = [
     "AnyBackendCalls",
     "AnyInvoker",
     "BackendCalls",
+    "InnerBackendCalls",
     "OverriddenInvoker",
     "Pending",
+    "exception_of",
     "server_exception",
 ]
 
@@ -75,6 +78,8 @@ class BackendCalls:
         self._log = server.log
         self._invoker = invoker
         self._stats = stats
+        # Half, so that callers cannot keep calls with a timeout from beginning.
+        self._shortened = ShortenedCalls(stats, settings.max_abandoned_calls // 2)
 
     def submit(self, backend: ExecBackend, route: Route, call: JsonRpcRequest, exchange: Exchange) -> Pending:
         """Check the parameters, wait for the locks, and submit a call to its backend.
@@ -85,12 +90,50 @@ class BackendCalls:
         """
         timeout_s = route.timeout_s
         deadline = None if timeout_s is None else deadline_of(exchange.arrived_at, timeout_s)
-        arguments = self._checked_arguments(route, call, exchange, deadline)
+        if exchange.begin_by is None:
+            return self._submit(backend, route, call, exchange, deadline)
+        return self._submit_in_time(backend, route, call, exchange, deadline, exchange.begin_by)
+
+    def _submit_in_time(
+        self,
+        backend: ExecBackend,
+        route: Route,
+        call: JsonRpcRequest,
+        exchange: Exchange,
+        deadline: float | None,
+        begin_by: float,
+    ) -> Pending:
+        """Submit a call whose caller has said how long it waits: a deadline becomes earlier, if it may."""
+        is_shorter = deadline is not None and begin_by < deadline and call.id is not ABSENT
+        if not (is_shorter and self._shortened.take()):
+            return self._submit(backend, route, call, exchange, deadline, begin_by)
         try:
-            if has_passed(deadline):
+            pending = self._submit(backend, route, call, exchange, begin_by)
+        except BaseException:
+            self._shortened.give_back()
+            raise
+        self._shortened.note(pending)
+        return pending
+
+    def _submit(
+        self,
+        backend: ExecBackend,
+        route: Route,
+        call: JsonRpcRequest,
+        exchange: Exchange,
+        deadline: float | None,
+        begin_by: float | None = None,
+    ) -> Pending:
+        arguments = self._checked_arguments(route, call, exchange, deadline)
+        until = deadline
+        if begin_by is not None:
+            arguments[2][BEGIN_BY] = begin_by
+            until = earlier(deadline, begin_by)
+        try:
+            if has_passed(until):
                 raise deadline_exception("not started")
             if self._locks.engaged:  # here, since a call that waited in the backend would keep others from running
-                self._locks.hold_call(route.lock_key, deadline)
+                self._locks.hold_call(route.lock_key, until)
             return Pending(call, backend, self._add(backend, route, arguments, exchange))
         except JsonRpcException as exc:
             if call.id is ABSENT:
@@ -117,8 +160,11 @@ class BackendCalls:
             JsonRpcException: The backend itself failed: -32603.
         """
         what = f"the exec backend failed in check() for {pending.call.method!r}"
-        with internal_errors(self._invoker, what, exchange):
-            status, params, result = pending.backend.check(exchange.unique_id, pending.ticket)
+        try:
+            with internal_errors(self._invoker, what, exchange):
+                status, params, result = pending.backend.check(exchange.unique_id, pending.ticket)
+        finally:
+            self._shortened.end(pending)
         return status, params, result
 
     def result_from(self, answer: CallAnswer, method: str, exchange: Exchange) -> Any:
@@ -238,6 +284,22 @@ class AnyBackendCalls(Protocol):
 
     def result(self, pending: Pending, exchange: Exchange) -> Any:
         """Wait for the result of a call."""
+
+
+class InnerBackendCalls(AnyBackendCalls, Protocol):
+    """Makes calls on exec backends, and takes their answers apart, as :class:`BackendCalls` does."""
+
+    def answer(self, pending: Pending, exchange: Exchange) -> CallAnswer:
+        """Wait for the answer to a call."""
+
+    def apply_fields(self, answer: CallAnswer, exchange: Exchange) -> None:
+        """Apply the response fields in the answer to a call."""
+
+    def value_of(self, answer: CallAnswer, method: str, exchange: Exchange) -> Any:
+        """Return the result in the answer to a call."""
+
+    def make_shared(self, exchange: Exchange) -> None:
+        """Make what the calls of a request share."""
 
 
 @contextmanager

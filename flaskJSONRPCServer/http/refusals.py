@@ -6,12 +6,15 @@
     ├── Forbidden             403
     ├── NotFound              404
     ├── RequestTimeout        408
+    ├── Conflict              409
+    ├── Gone                  410
     ├── LengthRequired        411
     ├── BodyTooLarge          413
     ├── UrlTooLong            414
     ├── UnsupportedMediaType  415
     ├── ExpectationFailed     417
     ├── Misdirected           421
+    ├── KeyReused             422
     ├── TooManyRequests       429
     ├── TooManyHeaders        431
     ├── ClientGone            499  nothing is sent
@@ -31,8 +34,11 @@ __all__ = [
     "BodyTooLarge",
     "CallTimeout",
     "ClientGone",
+    "Conflict",
     "ExpectationFailed",
     "Forbidden",
+    "Gone",
+    "KeyReused",
     "LengthRequired",
     "MethodNotImplemented",
     "Misdirected",
@@ -84,6 +90,19 @@ class RequestTimeout(Refusal):
     status = "408 Request Timeout"
 
 
+class Conflict(Refusal):
+    """The first request with the same ``Idempotency-Key`` is still under way."""
+
+    status = "409 Conflict"
+    retry_after_s = 1
+
+
+class Gone(Refusal):
+    """The request has been answered under its ``Idempotency-Key``, and the answer is not kept."""
+
+    status = "410 Gone"
+
+
 class LengthRequired(Refusal):
     """The body has no declared length, and the serving program does not mark its end."""
 
@@ -118,6 +137,12 @@ class Misdirected(Refusal):
     """The Host is not one that this server answers for."""
 
     status = "421 Misdirected Request"
+
+
+class KeyReused(Refusal):
+    """The ``Idempotency-Key`` belongs to a request with another body."""
+
+    status = "422 Unprocessable Content"
 
 
 class TooManyRequests(Refusal):

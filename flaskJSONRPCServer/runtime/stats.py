@@ -196,6 +196,10 @@ class Stats:
         with self._lock:
             self._abandoned.discard(call)
 
+    def abandoned_now(self) -> int:
+        """Return how many abandoned calls still run."""
+        return len(self._abandoned)
+
     def wait_idle(self, timeout_s: float, allowed: int = 0) -> int:
         """Wait until at most ``allowed`` requests are being processed.
 

@@ -12,7 +12,7 @@ from .codecs import (
     find_unwritable,
     make_codec,
 )
-from .decoding import decode, messages_of, restore_ids
+from .decoding import KeyedMessages, decode, decode_unkeyed, messages_of, restore_ids, separate_keys
 from .encoding import (
     encode_error,
     encode_notification,
@@ -36,10 +36,12 @@ from .exceptions import (
 from .framing import ConcatenatedFraming, ContentLengthFraming, Framing, NewlineFraming
 from .messages import (
     ABSENT,
+    IDEMPOTENCY_KEY,
     Absent,
     JsonRpcBatch,
     JsonRpcError,
     JsonRpcInvalidMessage,
+    JsonRpcKeyedRequest,
     JsonRpcMessage,
     JsonRpcRequest,
     JsonRpcResponse,
@@ -52,6 +54,7 @@ from .stream import JsonRpcStream
 
 __all__ = [
     "ABSENT",
+    "IDEMPOTENCY_KEY",
     "Absent",
     "Codec",
     "ConcatenatedFraming",
@@ -68,6 +71,7 @@ __all__ = [
     "JsonRpcInvalidMessage",
     "JsonRpcInvalidParamsError",
     "JsonRpcInvalidRequestError",
+    "JsonRpcKeyedRequest",
     "JsonRpcMessage",
     "JsonRpcMethodNotFoundError",
     "JsonRpcParseError",
@@ -77,6 +81,7 @@ __all__ = [
     "JsonRpcResponse",
     "JsonRpcSerializationError",
     "JsonRpcStream",
+    "KeyedMessages",
     "NewlineFraming",
     "NumberLiteral",
     "OptionalId",
@@ -84,6 +89,7 @@ __all__ = [
     "RequestId",
     "Unwritable",
     "decode",
+    "decode_unkeyed",
     "encode_error",
     "encode_notification",
     "encode_object",
@@ -94,4 +100,5 @@ __all__ = [
     "make_codec",
     "messages_of",
     "restore_ids",
+    "separate_keys",
 ]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final, Literal, TypeAlias
 
 __all__ = [
     "ABSENT",
+    "IDEMPOTENCY_KEY",
     "Absent",
     "JsonRpcBatch",
     "JsonRpcError",
     "JsonRpcInvalidMessage",
+    "JsonRpcKeyedRequest",
     "JsonRpcMessage",
     "JsonRpcRequest",
     "JsonRpcResponse",
@@ -87,6 +89,26 @@ class JsonRpcRequest:
     def is_notification(self) -> bool:
         """Whether no response may be sent, not even an error (section 4.1)."""
         return self.id is ABSENT
+
+
+IDEMPOTENCY_KEY: Final = "idempotencyKey"
+"""The member of a call with its idempotency key. The specification leaves such members to the two sides."""
+
+
+@dataclass(slots=True)
+class JsonRpcKeyedRequest(JsonRpcRequest):
+    """A call with an idempotency key: a server that knows these runs it once, however often it is sent.
+
+    Attributes:
+        item: The JSON value of the whole call.
+    """
+
+    item: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> Any:
+        """The key: any JSON value, since nothing has checked it."""
+        return self.item.get(IDEMPOTENCY_KEY)
 
 
 @dataclass(slots=True)

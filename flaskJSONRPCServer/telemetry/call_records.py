@@ -20,6 +20,7 @@ from ..sansio_jsonrpc import (
     JsonRpcError,
     JsonRpcMessage,
     JsonRpcRequest,
+    KeyedMessages,
     OptionalId,
 )
 
@@ -64,16 +65,17 @@ current_record: ContextVar[CallRecord | None] = ContextVar("current_record", def
 class RecordedOverrides(Overrides):
     """The functions of a pipeline, which also record messages, errors and ids."""
 
-    def reader(self) -> Callable[[bytes], JsonRpcMessage | JsonRpcBatch]:
+    def reader(self, *, separates_keys: bool = False) -> Callable[[bytes], JsonRpcMessage | JsonRpcBatch]:
         """Return the function that reads the text of a request."""
-        read = super().reader()
+        read = super().reader(separates_keys=separates_keys)
 
         def recorded(text: bytes) -> JsonRpcMessage | JsonRpcBatch:
-            message = read(text)
-            record = current_record.get()
-            if record is not None:
-                for each in message if isinstance(message, JsonRpcBatch) else (message,):
-                    record.add_message(each)
+            try:
+                message = read(text)
+            except KeyedMessages as exc:
+                record_messages(exc.message)
+                raise
+            record_messages(message)
             return message
 
         return recorded
@@ -97,6 +99,14 @@ class RecordedOverrides(Overrides):
         if record is not None:
             record.request_id = request_id
         return request_id
+
+
+def record_messages(message: JsonRpcMessage | JsonRpcBatch) -> None:
+    """Note the messages of a request."""
+    record = current_record.get()
+    if record is not None:
+        for each in message if isinstance(message, JsonRpcBatch) else (message,):
+            record.add_message(each)
 
 
 class RecordedAnswerer:

@@ -100,13 +100,13 @@ class TracedAnswerer(Answerer):
         end(call.span)
         self._record_duration(started_ns, known_method(message, endpoint), call.code)
 
-    def _answer_batch(self, batch: JsonRpcBatch, endpoint: Endpoint, exchange: Exchange) -> bytes:
+    def _batch(self, batch: JsonRpcBatch, endpoint: Endpoint, exchange: Exchange) -> list[bytes]:
         with self._batch_span(batch, exchange):
-            return super()._answer_batch(batch, endpoint, exchange)
+            return super()._batch(batch, endpoint, exchange)
 
-    def _answer_batch_with_backends(self, batch: JsonRpcBatch, endpoint: Endpoint, exchange: Exchange) -> bytes:
+    def _batch_with_backends(self, batch: JsonRpcBatch, endpoint: Endpoint, exchange: Exchange) -> list[bytes]:
         with self._batch_span(batch, exchange):
-            return super()._answer_batch_with_backends(batch, endpoint, exchange)
+            return super()._batch_with_backends(batch, endpoint, exchange)
 
     def _batch_span(self, batch: JsonRpcBatch, exchange: Exchange) -> AbstractContextManager[Any]:
         if not (exchange.trace or trace_of(exchange)).is_live:

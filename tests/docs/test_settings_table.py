@@ -79,10 +79,12 @@ def test_client_beyond_a_limit_gets_the_answer_of_the_table(name):
 
 def test_every_limit_of_a_request_is_tested():
     # A full queue needs held calls: tests/execBackend, tests/gevent. Other limits need the serving backend:
-    # tests/servBackend/native.
+    # tests/servBackend/native. Those of idempotency keys need several requests: tests/dispatch/idempotency.
     assert set(BEYOND) == {name for name in LIMITS if name.startswith("max_")} - {
         "max_abandoned_calls",
         "max_exec_queue_calls",
+        "max_idempotency_bytes",
+        "max_idempotency_keys",
         "max_concurrent_calls",
         "max_waiting_requests",
         "max_connections",

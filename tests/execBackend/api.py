@@ -176,6 +176,14 @@ def note_and_fail(folder, _connection):
     raise ValueError
 
 
+def append(file):
+    """Append a line to a file; return the number of its lines."""
+    with Path(file).open("a+") as appended:
+        appended.write("line\n")
+        appended.seek(0)
+        return len(appended.readlines())
+
+
 def hold(folder):
     """Run until the file `go` exists."""
     report(folder, "begun")
@@ -266,6 +274,7 @@ FUNCTIONS = (
     where,
     note,
     note_and_fail,
+    append,
     hold,
     meet,
     is_alone,

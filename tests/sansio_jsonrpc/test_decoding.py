@@ -6,10 +6,13 @@ from flaskJSONRPCServer.sansio_jsonrpc import (
     JsonRpcError,
     JsonRpcInvalidMessage,
     JsonRpcInvalidRequestError,
+    JsonRpcKeyedRequest,
     JsonRpcParseError,
     JsonRpcRequest,
     JsonRpcResponse,
+    KeyedMessages,
     decode,
+    decode_unkeyed,
 )
 
 LONG = "1" * 4301
@@ -176,3 +179,23 @@ def test_long_integer_is_found_beside_good_responses(codec):
         f'[{{"jsonrpc":"2.0","result":{{"a":[1]}},"id":1}},{{"jsonrpc":"2.0","method":"a","params":[{LONG}],"id":2}}]'
     )
     assert decode(text.encode(), codec)[0] == JsonRpcResponse(1, {"a": [1]})
+
+
+KEYED = b'{"jsonrpc": "2.0", "method": "add", "id": 1, "idempotencyKey": "k"}'
+
+
+@pytest.mark.parametrize("text", [KEYED, KEYED.replace(b"Key", b"\\u004bey"), KEYED.replace(b"1,", b"1.5,")])
+def test_call_with_an_idempotency_key_is_a_request_of_its_own_kind(codec, text):
+    message = decode(text, codec)
+
+    assert isinstance(message, JsonRpcKeyedRequest)
+    assert (message.method, message.key, message.item["idempotencyKey"]) == ("add", "k", "k")
+
+
+def test_messages_with_keys_are_raised_on_request(codec):
+    batch = b"[" + KEYED + b', {"jsonrpc": "2.0", "method": "add"}, 5]'
+
+    with pytest.raises(KeyedMessages) as caught:
+        decode_unkeyed(batch, codec, None)
+    assert caught.value.message == decode(batch, codec)
+    assert decode_unkeyed(b'{"jsonrpc": "2.0", "method": "add"}', codec, None) == JsonRpcRequest("add")

@@ -19,7 +19,7 @@ import kombu
 from celery import states
 
 from ...dispatch.backend_context import BackendContext
-from ...dispatch.call_data import TRACE
+from ...dispatch.call_data import BEGIN_BY, TRACE
 from ...dispatch.deadlines import CALL_TIMED_OUT, deadline_error, remaining_s
 from ...dispatch.exec_backend import CallAnswer
 from ...dispatch.remote import WORKER_LOST, RemoteCall, answer_of_outcome
@@ -153,6 +153,8 @@ class CallSession:
         }
         if (trace := data.get(TRACE)) is not None:
             message[TRACE] = trace
+        if (begin_by := data.get(BEGIN_BY)) is not None:  # as with expiresAt, the machines need the same time
+            message["beginUntil"] = time.time() + remaining_s(begin_by)
         return message if deadline is None else {**message, "remaining": remaining_s(deadline)}
 
     def _notify(self, call: RemoteCall, message: dict[str, Any]) -> tuple[bool, Any, Any]:

@@ -20,7 +20,7 @@ from celery.worker.control import control_command
 
 from ...dispatch.backend_context import BackendContext
 from ...dispatch.call_data import TRACE
-from ...dispatch.deadlines import CALL_TIMED_OUT
+from ...dispatch.deadlines import CALL_TIMED_OUT, deadline_exception
 from ...dispatch.exec_backend import CallAnswer
 from ...dispatch.invoker import logged_error
 from ...dispatch.remote import WORKER_LOST, outcome_of_answer, parts_of_outcome
@@ -111,6 +111,8 @@ class WorkerTasks:
         """
         if has_expired(message):
             return expired()
+        if is_late(message):
+            return deadline_exception("not started")
         claim = self._deliveries.claim(request.id, self._claim) if self._options.is_redis else None
         if claim == GIVEN_UP:
             return expired()
@@ -131,7 +133,7 @@ class WorkerTasks:
 
     def notify(self, request: Any, message: dict[str, Any]) -> list[Any]:
         """Run a notification, drop it, or move it to the dead letter queue; return whether it failed, and a report."""
-        if has_expired(message):
+        if has_expired(message) or is_late(message):
             return [True, {"url": message["path"] + message["method"], "tries": 1, "dead": None, "expired": True}]
         tries = self._tries(request) if request.delivery_info.get("redelivered") else 1
         reason = self._dead_letter_reason(tries, message)
@@ -273,6 +275,12 @@ def has_expired(message: Mapping[str, Any]) -> bool:
     """Return whether the time of a call is over: it must not begin any more."""
     expires_at: float = message.get("expiresAt", math.inf)
     return time.time() >= expires_at
+
+
+def is_late(message: Mapping[str, Any]) -> bool:
+    """Return whether the caller of a call has stopped waiting: it must not begin any more."""
+    begin_until: float = message.get("beginUntil", math.inf)
+    return time.time() >= begin_until
 
 
 def expired() -> JsonRpcException:

@@ -22,6 +22,7 @@ _CALL: Final[dict[str, tuple[type, ...]]] = {
 }
 
 _OPTIONAL: Final[dict[str, tuple[type, ...]]] = {
+    "beginUntil": (int, float),
     "remaining": (int, float),
     "expiresAt": (int, float),
     "trace": (dict,),

@@ -8,6 +8,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from types import ModuleType
 from typing import Any, cast
 
+from ...dispatch.call_data import refuse_late
 from ...dispatch.callables import plan_of
 from ...dispatch.connection import ServerFacts
 from ...dispatch.coroutines import Coroutines
@@ -99,6 +100,7 @@ class ChildServer:
         route = self._route(call_message.path, call.method, function)
         exchange = ChildExchange(call_message, self)
         try:
+            refuse_late(data)
             result = self._invoker.invoke(route, call, exchange)
             return outcome_of_answer((True, exchange.connection_by_name(self.magic_name), result), self.magic_name)
         except JsonRpcException as exc:

@@ -1,0 +1,145 @@
+"""The callers that keys belong to: a key of one caller never leads to the answer of another."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from ...errors import SettingsError, unknown_name
+from ...http.refusals import BadRequest, Refusal, ServiceUnavailable
+from ...http.request import Request
+from ...inspection import read_signature
+from ...runtime.contexts import own_context
+from ...runtime.interrupts import is_interrupt
+from ...runtime.logs import ERROR, ServerLog
+from ...settings import Settings
+from .keys import HEADER_NAME
+
+__all__ = ["Callers", "Identity", "identity_of"]
+
+Identity = Callable[[Any], object]
+"""Returns the name of the caller of a request, which is copied as for ``auth``; None if it has none."""
+
+_KEYS: Final = ("identity",)
+
+_CREDENTIALS: Final = (
+    *("HTTP_AUTHORIZATION", "HTTP_COOKIE", "HTTP_X_API_KEY"),
+    *("REMOTE_USER", "SSL_CLIENT_CERT", "SSL_CLIENT_S_DN"),
+)
+"""The variables of an environ by which callers usually log in."""
+
+
+class Callers:
+    """Tells the callers of requests apart.
+
+    A caller is what the identity function returns; else the credentials in the request; else its address. An ``auth``
+    that reads anything else knows callers that the address does not tell apart, so keys are refused then.
+
+    Args:
+        identity: The identity function; None without one.
+        copy_request: Copies a request for it.
+        log: Gets its failures.
+        has_auth: Whether the server has an ``auth``.
+    """
+
+    def __init__(
+        self, identity: Identity | None, copy_request: Callable[[Request], Any], log: ServerLog, *, has_auth: bool
+    ) -> None:
+        self._identity = identity
+        self._copy_request = copy_request
+        self._log = log
+        self._has_auth = has_auth
+
+    def caller_of(self, request: Request) -> bytes:
+        """Return the caller of a request, as a hash.
+
+        Raises:
+            ServiceUnavailable: The identity function failed.
+            BadRequest: Nothing tells the callers of this server apart.
+        """
+        name = self._name_of(request)
+        if name is not None:
+            return digest("named", name)
+        credentials = dict(credentials_of(request))
+        if credentials:
+            return digest("credentials", *(part for pair in credentials.items() for part in pair))
+        if self._has_auth and self._identity is None:
+            raise BadRequest(
+                f"{HEADER_NAME} is refused: the request has no credentials by which this server tells callers apart; "
+                "its setting idempotency takes an 'identity'"
+            )
+        return digest("address", request.remote_addr or "")
+
+    def _name_of(self, request: Request) -> str | None:
+        if self._identity is None:
+            return None
+        try:
+            name = own_context().run(self._identity, self._copy_request(request))
+            if name is None or isinstance(name, str):
+                return name or None
+            raise TypeError(f"it returned a {type(name).__name__}; return a string, or None")
+        except Refusal:  # it has read the body, which is refused
+            raise
+        except BaseException as exc:
+            if is_interrupt(exc):
+                raise
+            self._log.write(ERROR, "the identity function of idempotency failed", traceback=True)
+            raise ServiceUnavailable("the caller cannot be identified; the log of the server says why") from exc
+
+
+def credentials_of(request: Request) -> Iterator[tuple[str, str]]:
+    """Yield the credentials in a request, by their variables."""
+    environ = request.environ
+    for name in _CREDENTIALS:
+        if value := environ.get(name):
+            yield name, str(value)
+
+
+def digest(*parts: str | bytes) -> bytes:
+    """Return the hash of a list of texts, so that stored keys have one length and show no secret."""
+    hashed = hashlib.blake2b(digest_size=24)
+    for part in parts:
+        data = part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part
+        hashed.update(len(data).to_bytes(8, "big"))
+        hashed.update(data)
+    return hashed.digest()
+
+
+def identity_of(settings: Settings) -> Identity | None:
+    """Return the identity function of ``idempotency``, or else of ``rateLimit``; None without one.
+
+    Raises:
+        SettingsError: The value of ``idempotency`` is invalid; the message names it.
+    """
+    option = settings.idempotency
+    if isinstance(option, Mapping):
+        for key in option:
+            if key not in _KEYS:
+                raise SettingsError(unknown_name("key of idempotency", key, _KEYS))
+        if option.get("identity") is not None:
+            return checked_identity(option["identity"])
+    limits = settings.rateLimit
+    identity: Identity | None = limits.get("identity") if isinstance(limits, Mapping) else None
+    return identity
+
+
+def checked_identity(identity: Any) -> Identity:
+    """Return an identity function.
+
+    Raises:
+        SettingsError: It cannot be called with one positional argument.
+    """
+    accepts = "it takes a plain function of one parameter, the request, that returns a string or None"
+    refused = SettingsError(f"idempotency['identity']={identity!r} is refused: {accepts}")
+    if not callable(identity) or inspect.iscoroutinefunction(identity):
+        raise refused
+    try:
+        read_signature(identity).bind(None)
+    except TypeError as exc:
+        raise refused from exc
+    except ValueError:  # a built-in that has no signature
+        pass
+    checked: Identity = identity
+    return checked
