@@ -26,6 +26,7 @@ __all__ = [
     "encoded",
     "from_werkzeug",
     "json_document",
+    "json_headers",
     "json_response",
     "merged_headers",
     "refusal_response",
@@ -62,19 +63,37 @@ class HeaderError(ValueError):
     """A dispatcher set a header or a cookie that cannot be sent. The answer is 500 and has none of them."""
 
 
-@dataclass(slots=True)
 class Response:
     """An answer in the form of WSGI.
 
-    Attributes:
+    Args:
         status: The code and reason, such as ``200 OK``.
-        headers: The pairs of name and value, in order.
+        headers: The pairs of name and value, in order; None for those of a plain JSON answer.
         body: The bytes after the headers.
+
+    Attributes:
+        status, body: As given.
+        headers_if_any: The :attr:`headers`, if something has used them; None means a plain JSON answer. ``native``
+            writes such an answer without them.
     """
 
-    status: str
-    headers: list[Header]
-    body: bytes = b""
+    __slots__ = ("body", "headers_if_any", "status")
+
+    def __init__(self, status: str, headers: list[Header] | None, body: bytes = b"") -> None:
+        self.status = status
+        self.headers_if_any = headers
+        self.body = body
+
+    @property
+    def headers(self) -> list[Header]:
+        """The pairs of name and value, in order."""
+        if self.headers_if_any is None:
+            self.headers_if_any = json_headers(str(len(self.body)))
+        return self.headers_if_any
+
+    @headers.setter
+    def headers(self, headers: list[Header]) -> None:
+        self.headers_if_any = headers
 
 
 @dataclass(slots=True)
@@ -208,7 +227,12 @@ def json_response(reply: bytes) -> Response:
     """Return the answer with a JSON-RPC message; 204 if the message is empty."""
     if not reply:
         return Response("204 No Content", [])
-    return Response("200 OK", [_JSON, ("Content-Length", str(len(reply))), _NOSNIFF], reply)
+    return Response("200 OK", None, reply)
+
+
+def json_headers(length: str) -> list[Header]:
+    """Return the headers of a plain JSON answer with a body of this length."""
+    return [_JSON, ("Content-Length", length), _NOSNIFF]
 
 
 def encoded(response: Response, coding: str, body: bytes) -> Response:

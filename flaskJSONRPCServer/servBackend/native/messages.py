@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import email.utils
+import math
 import re
 import time
 from collections.abc import Sequence
 
 from ...http.refusals import Refusal, ServiceUnavailable
-from ...http.response import Response, refusal_response
+from ...http.response import Response, json_headers, refusal_response
 
 __all__ = [
     "CONTINUE",
@@ -34,9 +35,7 @@ Header = tuple[str, str]
 _STATUS = re.compile(r"[1-9][0-9]{2}( .*)?", re.DOTALL)
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
-_LINE = "%s: %s\r\n"
-
-_date: tuple[int, str] = (0, "")  # replaced in one assignment, so that threads need no lock
+_date: tuple[float, bytes] = (-math.inf, b"")  # replaced in one assignment, so that threads need no lock
 
 
 def head_message(status: str, headers: Sequence[Header], extra_lines: str) -> bytes:
@@ -56,11 +55,20 @@ def head_message(status: str, headers: Sequence[Header], extra_lines: str) -> by
     for name, _ in headers:
         if not _TOKEN.fullmatch(name):
             raise ValueError(f"the header name {name!r} is not a token (RFC 9110, section 5.6.2)")
-    lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
-    text = f"HTTP/1.1 {status}\r\n{lines}"
+    text = head_text(status, headers)
     if text.count("\n") != len(headers) + 1 or text.count("\r") != len(headers) + 1 or "\0" in text:
         raise ValueError("the status or a header has a line break or NUL")
-    return f"{text}{extra_lines}{date_line()}\r\n".encode("latin-1")
+    return f"{text}{extra_lines}".encode("latin-1") + date_line() + b"\r\n"
+
+
+def head_text(status: str, headers: Sequence[Header]) -> str:
+    """Return the lines of a head, without the empty one at its end."""
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
+    return f"HTTP/1.1 {status}\r\n{lines}"
+
+
+# A plain JSON answer, as nearly all are: its length, the date, and its body are to be filled in.
+_JSON_ANSWER = b"%b%%b\r\n%%b" % head_text("200 OK", json_headers("%d")).encode()
 
 
 def whole_message(status: str, headers: Sequence[Header], body: bytes, extra_lines: str, *, is_head: bool) -> bytes:
@@ -77,9 +85,11 @@ def whole_message(status: str, headers: Sequence[Header], body: bytes, extra_lin
 
 def rpc_message(response: Response, extra_lines: str, *, is_head: bool) -> bytes:
     """Return an answer of the pipeline, which has checked the headers and declared the length already."""
-    lines = "".join(map(_LINE.__mod__, response.headers))
-    head = f"HTTP/1.1 {response.status}\r\n{lines}{extra_lines}{date_line()}\r\n".encode("latin-1")
-    return head if is_head else head + response.body
+    body = response.body
+    if response.headers_if_any is None and not (extra_lines or is_head):
+        return _JSON_ANSWER % (len(body), date_line(), body)
+    head = f"{head_text(response.status, response.headers)}{extra_lines}".encode("latin-1") + date_line() + b"\r\n"
+    return head if is_head else head + body
 
 
 def has_no_body(status: str) -> bool:
@@ -104,9 +114,13 @@ def refusal_message(
     return head if is_head else head + response.body
 
 
-def date_line() -> str:
+def date_line() -> bytes:
+    """Return the Date line of an answer that is made now."""
     global _date  # noqa: PLW0603  a cache with one entry
-    second = int(time.time())
-    if _date[0] != second:
-        _date = second, f"Date: {email.utils.formatdate(second, usegmt=True)}\r\n"
-    return _date[1]
+    now = time.time()
+    second, line = _date
+    if not second <= now < second + 1.0:
+        second = now // 1
+        line = f"Date: {email.utils.formatdate(second, usegmt=True)}\r\n".encode()
+        _date = second, line
+    return line

@@ -5,7 +5,7 @@ import email.utils
 import pytest
 
 from flaskJSONRPCServer.http.refusals import BadRequest, ServiceUnavailable
-from flaskJSONRPCServer.http.response import Response
+from flaskJSONRPCServer.http.response import Response, json_response
 from flaskJSONRPCServer.servBackend.native import messages
 
 TEXT = [("Content-Type", "text/plain")]
@@ -15,7 +15,7 @@ DATE = "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
 @pytest.fixture(autouse=True)
 def _clock(monkeypatch):
     monkeypatch.setattr(messages.time, "time", lambda: 784_111_777.9)
-    monkeypatch.setattr(messages, "_date", (0, ""))
+    monkeypatch.setattr(messages, "_date", (0, b""))
 
 
 @pytest.mark.parametrize(
@@ -99,6 +99,17 @@ def test_answer_of_the_pipeline_is_written_unchanged():
     assert messages.rpc_message(response, "", is_head=True).endswith(b"\r\n\r\n")
 
 
+@pytest.mark.parametrize("extra_lines", ["", "Connection: close\r\n"])
+@pytest.mark.parametrize("is_head", [False, True])
+def test_plain_json_answer_is_the_same_with_and_without_its_headers(extra_lines, is_head):
+    plain, complete = json_response(b'{"a":"%d"}'), json_response(b'{"a":"%d"}')
+    assert complete.headers
+
+    expected = messages.rpc_message(complete, extra_lines, is_head=is_head)
+    assert messages.rpc_message(plain, extra_lines, is_head=is_head) == expected
+    assert expected.count(b"\r\nContent-Length: 10\r\n") == 1
+
+
 @pytest.mark.parametrize(("size", "begin"), [(1, b"1\r\n"), (255, b"ff\r\n"), (4096, b"1000\r\n")])
 def test_chunk_has_its_size_in_hexadecimal(size, begin):
     assert messages.chunk(b"x" * size) == begin + b"x" * size + b"\r\n"
@@ -107,5 +118,5 @@ def test_chunk_has_its_size_in_hexadecimal(size, begin):
 def test_date_is_the_current_second(monkeypatch):
     for now in (59.9, 60.0, 1_700_000_000.5):
         monkeypatch.setattr(messages.time, "time", lambda now=now: now)
-        assert messages.date_line() == f"Date: {email.utils.formatdate(int(now), usegmt=True)}\r\n"
+        assert messages.date_line() == f"Date: {email.utils.formatdate(int(now), usegmt=True)}\r\n".encode()
         assert messages.date_line() == messages.date_line()
