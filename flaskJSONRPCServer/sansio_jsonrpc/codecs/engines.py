@@ -13,16 +13,16 @@ from typing import Any, Final
 from uuid import UUID
 
 from .base import Codec, JsonLimits
-from .guards import JSON_WHITESPACE, exceeds_depth, finite_float, has_digit_run, refuse_constant
+from .guards import DIGITS_AS_ZEROS, JSON_WHITESPACE, exceeds_depth, finite_float, has_digit_run, refuse_constant
 from .standard import Default, StandardCodec, refuse_type
 
 __all__ = ["MsgspecCodec", "OrjsonCodec", "RapidjsonCodec", "SimplejsonCodec"]
 
 _LARGE_EXPONENT: Final = re.compile(rb"[0-9][eE]\+?[0-9]{3}")
-_DIGITS: Final = frozenset(b"0123456789")
 # Searching for one byte is five times as fast as for several, and rules most texts out.
 _BACKSLASH: Final = ord("\\")
 _N: Final = ord("n")
+_ZERO: Final = ord("0")
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 
 
@@ -103,7 +103,7 @@ class OrjsonCodec(EngineCodec):
         """See `Codec.loads`."""
         # A run of that many digits has one digit at an nth position.
         if (len(data) > self._max_depth and exceeds_depth(data, self._max_depth)) or (
-            not _DIGITS.isdisjoint(data[self._nth]) and has_digit_run(data, self._long_run)
+            _ZERO in data[self._nth].translate(DIGITS_AS_ZEROS) and has_digit_run(data, self._long_run)
         ):
             return self._standard.loads(data)
         try:
