@@ -49,7 +49,7 @@ from .experimental import OffloadedCodec, offload_methods
 from .extras import missing_extra
 from .http.cors import Cors
 from .http.guard import LOOPBACK_NAMES, Guard
-from .http.request import Request, RequestCopy
+from .http.request import Request, RequestCopy, RequestOptions
 from .http.response import Response
 from .runtime.asynchronous import in_hub
 from .runtime.contexts import CurrentContext, own_context
@@ -417,8 +417,8 @@ class Engine:
         """Return a Werkzeug request as a dict that outlives its thread."""
         if isinstance(request, LocalProxy):  # flask.request is empty once its context has ended
             request = request._get_current_object()
-        parsed = Request(request.environ, frozenset(self.settings.trusted_proxies), request)
-        return RequestCopy(parsed, self.settings.max_body_bytes)
+        options = request_options(self.settings)
+        return RequestCopy(Request(request.environ, options, parsed=request), self.settings.max_body_bytes)
 
     def _make_pipeline(self, settings: Settings) -> Pipeline:
         self.codec = self._make_codec(settings)
@@ -444,7 +444,7 @@ class Engine:
         return Steps(
             answerer=RecordedAnswerer(answerer) if settings.accessLog else answerer,
             renderer=Renderer(settings, overrides.compressor()),
-            new_id=overrides.new_request_id,
+            request_options=request_options(settings, overrides.new_request_id),
             copy_request=overrides.copy_request,
             gunzip=overrides.gunzip,
             mime_type=overrides.replaced("_calcMimeType"),
@@ -695,6 +695,11 @@ def allowed_hosts(settings: Settings) -> Collection[str] | None:
     if settings.allowed_hosts is not None or not is_local_only(settings):
         return settings.allowed_hosts
     return [*hosts_of(settings), *LOOPBACK_NAMES]
+
+
+def request_options(settings: Settings, new_id: Callable[[], str] | None = None) -> RequestOptions:
+    """Return the options of all requests of a server."""
+    return RequestOptions(frozenset(settings.trusted_proxies), new_id, settings.allowCompress)
 
 
 def is_local_only(settings: Settings) -> bool:

@@ -115,7 +115,7 @@ class Application:
         """Answer a request without WSGI; return None if only :meth:`__call__` can answer it."""
         if self._is_observed() or (self._locks.closed and self.is_immediate(received.head)):
             return None
-        return self._pipeline.answer(received.head, received=received)
+        return self._pipeline.answer(received.head, received)
 
     def is_immediate(self, head: Environ) -> bool:
         """Return whether a request is for a built-in URL that is answered immediately."""

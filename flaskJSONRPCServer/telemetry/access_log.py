@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from ..http.request import Request
+from ..http.request import Request, RequestOptions
 from ..runtime.logs import ServerLog
 from ..settings import Settings
 from .call_records import CallRecord
@@ -43,7 +43,7 @@ class AccessLog:
     def __init__(self, settings: Settings, log: ServerLog) -> None:
         self._log = log
         self._format = _FORMATS.get(settings.accessLogFormat, settings.accessLogFormat)
-        self._trusted_proxies = frozenset(settings.trusted_proxies)
+        self._options = RequestOptions(frozenset(settings.trusted_proxies))
 
     def write(
         self, head: dict[str, Any], status: str, *, body_bytes: int, duration_s: float, record: CallRecord
@@ -57,7 +57,7 @@ class AccessLog:
             duration_s: The time from the request to its answer, in seconds.
             record: The calls of the request.
         """
-        request = Request({"REQUEST_METHOD": "", **head}, self._trusted_proxies)
+        request = Request({"REQUEST_METHOD": "", **head}, self._options)
         fields = {
             "host": request.remote_addr or _MISSING,
             "request_method": cut(request.method),
