@@ -61,8 +61,9 @@ class ReplyWriter:
         Raises:
             JsonRpcException: An overridden ``_prepResponse`` raised it.
         """
+        write = self._write_result
         try:
-            return self._write_result(call.id, result)
+            return write(call.id, result)
         except BaseException as exc:
             if is_interrupt(exc) or is_deliberate(exc):
                 raise

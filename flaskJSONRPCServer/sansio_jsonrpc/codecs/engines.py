@@ -37,9 +37,8 @@ class EngineCodec(Codec):
         inexact_digits: The number of consecutive digits that the engine may read inexactly; None if it never does.
     """
 
-    writes_standard_form = True
-
     def __init__(self, default: Default, limits: JsonLimits, *, inexact_digits: int | None = None) -> None:
+        self.writes_standard_form = True
         self._standard = StandardCodec(default=default, limits=limits)
         self._max_depth = limits.max_depth
         self._long_run = b"0" * min(limits.integer_digits + 1, inexact_digits or limits.integer_digits + 1)
@@ -106,8 +105,9 @@ class OrjsonCodec(EngineCodec):
             _ZERO in data[self._nth].translate(DIGITS_AS_ZEROS) and has_digit_run(data, self._long_run)
         ):
             return self._standard.loads(data)
+        read = self._read
         try:
-            return self._read(data)
+            return read(data)
         except ValueError:
             return self._standard.loads(data)
 
