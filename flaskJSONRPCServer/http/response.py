@@ -96,6 +96,9 @@ class Response:
         self.headers_if_any = headers
 
 
+_new_response = Response.__new__
+
+
 @dataclass(slots=True)
 class Outgoing:
     """The changes that the dispatchers of one request make to its answer.
@@ -227,7 +230,10 @@ def json_response(reply: bytes) -> Response:
     """Return the answer with a JSON-RPC message; 204 if the message is empty."""
     if not reply:
         return Response("204 No Content", [])
-    return Response("200 OK", None, reply)
+    # Without __init__: there is one answer per request, and a constructor in Python takes half as long again.
+    response = _new_response(Response)
+    response.status, response.headers_if_any, response.body = "200 OK", None, reply
+    return response
 
 
 def json_headers(length: str) -> list[Header]:

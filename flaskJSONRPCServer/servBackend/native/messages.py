@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import email.utils
-import math
 import re
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from ...http.refusals import Refusal, ServiceUnavailable
 from ...http.response import Response, json_headers, refusal_response
@@ -20,6 +20,7 @@ __all__ = [
     "has_no_body",
     "head_message",
     "refusal_message",
+    "rpc_head",
     "rpc_message",
     "whole_message",
 ]
@@ -34,8 +35,6 @@ Header = tuple[str, str]
 
 _STATUS = re.compile(r"[1-9][0-9]{2}( .*)?", re.DOTALL)
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-
-_date: tuple[float, bytes] = (-math.inf, b"")  # replaced in one assignment, so that threads need no lock
 
 
 def head_message(status: str, headers: Sequence[Header], extra_lines: str) -> bytes:
@@ -58,17 +57,13 @@ def head_message(status: str, headers: Sequence[Header], extra_lines: str) -> by
     text = head_text(status, headers)
     if text.count("\n") != len(headers) + 1 or text.count("\r") != len(headers) + 1 or "\0" in text:
         raise ValueError("the status or a header has a line break or NUL")
-    return f"{text}{extra_lines}".encode("latin-1") + date_line() + b"\r\n"
+    return f"{text}{extra_lines}".encode("latin-1") + _this_second().date_line + b"\r\n"
 
 
 def head_text(status: str, headers: Sequence[Header]) -> str:
     """Return the lines of a head, without the empty one at its end."""
     lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
     return f"HTTP/1.1 {status}\r\n{lines}"
-
-
-# A plain JSON answer, as nearly all are: its length, the date, and its body are to be filled in.
-_JSON_ANSWER = b"%b%%b\r\n%%b" % head_text("200 OK", json_headers("%d")).encode()
 
 
 def whole_message(status: str, headers: Sequence[Header], body: bytes, extra_lines: str, *, is_head: bool) -> bytes:
@@ -83,13 +78,18 @@ def whole_message(status: str, headers: Sequence[Header], body: bytes, extra_lin
     return head if is_head or has_no_body(status) else head + body
 
 
-def rpc_message(response: Response, extra_lines: str, *, is_head: bool) -> bytes:
+def rpc_message(response: Response, extra_lines: str) -> bytes:
     """Return an answer of the pipeline, which has checked the headers and declared the length already."""
     body = response.body
-    if response.headers_if_any is None and not (extra_lines or is_head):
-        return _JSON_ANSWER % (len(body), date_line(), body)
-    head = f"{head_text(response.status, response.headers)}{extra_lines}".encode("latin-1") + date_line() + b"\r\n"
-    return head if is_head else head + body
+    if response.headers_if_any is None and not extra_lines:  # nearly always
+        return _this_second().json_answer % (len(body), body)
+    return rpc_head(response, extra_lines) + body
+
+
+def rpc_head(response: Response, extra_lines: str) -> bytes:
+    """Return the head of an answer of the pipeline: the whole answer to a HEAD request."""
+    text = f"{head_text(response.status, response.headers)}{extra_lines}"
+    return text.encode("latin-1") + _this_second().date_line + b"\r\n"
 
 
 def has_no_body(status: str) -> bool:
@@ -114,13 +114,35 @@ def refusal_message(
     return head if is_head else head + response.body
 
 
-def date_line() -> bytes:
-    """Return the Date line of an answer that is made now."""
-    global _date  # noqa: PLW0603  a cache with one entry
-    now = time.time()
-    second, line = _date
-    if not second <= now < second + 1.0:
-        second = now // 1
-        line = f"Date: {email.utils.formatdate(second, usegmt=True)}\r\n".encode()
-        _date = second, line
-    return line
+@dataclass(frozen=True, slots=True)
+class Second:
+    """The bytes of all answers of one second.
+
+    Attributes:
+        begins_at: When it begins, in seconds since 1970.
+        date_line: The Date line.
+        json_answer: The format of a plain JSON answer, as nearly all are: its length and its body are to be filled in.
+    """
+
+    begins_at: float
+    date_line: bytes
+    json_answer: bytes
+
+
+def _this_second() -> Second:
+    """Return the bytes of the answers that are made now."""
+    global _second  # noqa: PLW0603  a cache with one entry
+    now, second = time.time(), _second
+    if not second.begins_at <= now < second.begins_at + 1.0:
+        second = _second = second_of(now)
+    return second
+
+
+def second_of(now: float) -> Second:
+    """Return the bytes of the answers of the second that contains a time."""
+    date_line = f"Date: {email.utils.formatdate(now // 1, usegmt=True)}\r\n".encode()
+    return Second(now // 1, date_line, _JSON_HEAD + date_line + b"\r\n%b")
+
+
+_JSON_HEAD = head_text("200 OK", json_headers("%d")).encode()
+_second = second_of(0.0)  # replaced in one assignment, so that threads need no lock
