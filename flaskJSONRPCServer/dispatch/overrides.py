@@ -24,13 +24,13 @@ from ..sansio_jsonrpc import (
     JsonRpcMessage,
     OptionalId,
     Unwritable,
-    decode,
     encode_error,
     encode_object,
     encode_result,
     encode_result_text,
     find_unwritable,
     make_codec,
+    make_decoder,
     messages_of,
     restore_ids,
 )
@@ -100,8 +100,7 @@ class Overrides:
         """
         parse = self.replaced("_parseRequest")
         if parse is None:
-            codec, limit = self.codec, self._max_batch_length
-            return lambda text: decode(text, codec, limit)  # faster than a partial, or than a keyword
+            return make_decoder(self.codec, self._max_batch_length)
         return lambda text: self._messages_from(parse(text), text)
 
     def result_writer(self) -> Callable[[OptionalId, Any], bytes]:

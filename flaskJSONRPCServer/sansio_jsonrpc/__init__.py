@@ -12,7 +12,7 @@ from .codecs import (
     find_unwritable,
     make_codec,
 )
-from .decoding import decode, messages_of, restore_ids
+from .decoding import decode, make_decoder, messages_of, restore_ids
 from .encoding import (
     encode_error,
     encode_notification,
@@ -92,6 +92,7 @@ __all__ = [
     "encode_result_text",
     "find_unwritable",
     "make_codec",
+    "make_decoder",
     "messages_of",
     "restore_ids",
 ]

@@ -20,7 +20,7 @@ from .messages import (
     RequestId,
 )
 
-__all__ = ["decode", "messages_of", "restore_ids"]
+__all__ = ["decode", "make_decoder", "messages_of", "restore_ids"]
 
 # A custom implementation may read fractions as Decimal.
 _FRACTION_TYPES: Final = frozenset({float, Decimal})
@@ -46,7 +46,7 @@ _TYPE_NAMES: Final = {
 }
 
 
-def decode(data: bytes, codec: Codec, max_batch_length: int | None = 1000) -> JsonRpcMessage | JsonRpcBatch:
+def decode(data: bytes, codec: Codec, *, max_batch_length: int | None = 1000) -> JsonRpcMessage | JsonRpcBatch:
     """Decode one JSON text to one message or to a batch.
 
     Args:
@@ -64,15 +64,27 @@ def decode(data: bytes, codec: Codec, max_batch_length: int | None = 1000) -> Js
 
     Source: JSON-RPC 2.0, sections 4, 5 and 6.
     """
-    try:
-        tree = codec.loads(data)
-        return decode_message(tree) if type(tree) is dict else decode_tree(tree, decode_message, max_batch_length)
-    except JsonRpcLongIntegerError as exc:
-        message = decode_marked(exc, max_batch_length)
-    except FractionIdError:
-        message = messages_of(tree, max_batch_length=max_batch_length)
-    restore_ids(message, data, codec)
-    return message
+    return make_decoder(codec, max_batch_length)(data)
+
+
+def make_decoder(codec: Codec, max_batch_length: int | None) -> Callable[[bytes], JsonRpcMessage | JsonRpcBatch]:
+    """Return `decode` for one codec and one limit, for callers with many texts."""
+    loads = codec.loads
+
+    def decode_text(data: bytes) -> JsonRpcMessage | JsonRpcBatch:
+        try:
+            tree = loads(data)
+            if type(tree) is dict:
+                return decode_object(tree)
+            return decode_tree(tree, decode_object, max_batch_length)
+        except JsonRpcLongIntegerError as exc:
+            message = decode_marked(exc, max_batch_length)
+        except FractionIdError:
+            message = messages_of(tree, max_batch_length=max_batch_length)
+        restore_ids(message, data, codec)
+        return message
+
+    return decode_text
 
 
 def messages_of(tree: Any, *, max_batch_length: int | None = 1000) -> JsonRpcMessage | JsonRpcBatch:
@@ -118,12 +130,12 @@ class FractionIdError(Exception):
 
 
 def decode_tree(
-    tree: Any, decode_item: Callable[[Any], JsonRpcMessage], max_batch_length: int | None
+    tree: Any, decode_dict: Callable[[dict[str, Any]], JsonRpcMessage], max_batch_length: int | None
 ) -> JsonRpcMessage | JsonRpcBatch:
     if isinstance(tree, list):
         check_length(tree, max_batch_length)
-        return JsonRpcBatch([decode_item(item) for item in tree])  # map() would take longer
-    return decode_item(tree)
+        return JsonRpcBatch([decode_dict(item) if isinstance(item, dict) else decode_any(item) for item in tree])
+    return decode_dict(tree) if isinstance(tree, dict) else decode_any(tree)
 
 
 def check_length(tree: list[Any], max_batch_length: int | None) -> None:
@@ -135,27 +147,26 @@ def check_length(tree: list[Any], max_batch_length: int | None) -> None:
         )
 
 
-def decode_message(item: Any) -> JsonRpcMessage:
+def decode_object(item: dict[str, Any]) -> JsonRpcMessage:
     """Decode a message, with a fast path for calls whose id cannot be rounded.
 
     Raises:
         FractionIdError: The id may have been rounded.
     """
-    if type(item) is dict:
-        try:
-            method, params, request_id = item["method"], item.get("params"), item.get("id", ABSENT)
-            if (
-                item["jsonrpc"] == "2.0"
-                and type(method) is str
-                and (type(params) is dict or type(params) is list or (params is None and "params" not in item))
-                and (type(request_id) is int or type(request_id) in _WHOLE_ID_TYPES)
-            ):
-                message = _new_request(JsonRpcRequest)
-                message.method, message.params, message.id = method, params, request_id
-                return message
-        except KeyError:
-            pass
-    if isinstance(item, dict) and type(item.get("id")) in _FRACTION_TYPES:
+    try:
+        method, params, request_id = item["method"], item.get("params"), item.get("id", ABSENT)
+        if (
+            item["jsonrpc"] == "2.0"
+            and type(method) is str
+            and (type(params) is dict or type(params) is list or (params is None and "params" not in item))
+            and (type(request_id) is int or type(request_id) in _WHOLE_ID_TYPES)
+        ):
+            message = _new_request(JsonRpcRequest)
+            message.method, message.params, message.id = method, params, request_id
+            return message
+    except KeyError:  # a member is missing
+        pass
+    if type(item.get("id")) in _FRACTION_TYPES:
         raise FractionIdError
     return decode_any(item)
 
