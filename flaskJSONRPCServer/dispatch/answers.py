@@ -24,7 +24,7 @@ from .exec_backend import ExecBackend
 from .invoker import Invoker
 from .overrides import Overrides
 from .rate_limits.limiter import RateLimiter
-from .replies import ReplyWriter
+from .replies import ReplyWriter, is_failure
 from .routes import Backends, Endpoint, Route
 from .submission import AnyBackendCalls, AnyInvoker, Pending
 
@@ -79,7 +79,9 @@ class Answerer:
     ) -> None:
         self._read = overrides.reader()
         replies = self.make_replies(overrides, invoker)
+        self._write_result = replies.write_result
         self._reply_with_result = replies.result
+        self._reply_without_result = replies.unwritten_result
         self._reply_with_error = replies.error
         self._reply_with_own_error = replies.own_error
         self._reply_with_document = replies.document
@@ -215,7 +217,7 @@ class Answerer:
     def _reply(self, message: Message, endpoint: Endpoint, exchange: Exchange) -> bytes:
         if not isinstance(message, JsonRpcRequest):
             return self._reply_to_other(message, exchange)
-        find, reply_with_result = endpoint.find, self._reply_with_result
+        find, write = endpoint.find, self._write_result
         try:
             route = find(message.method)
             if route is None:
@@ -227,7 +229,13 @@ class Answerer:
             if message.id is ABSENT:
                 exchange.counters.notifications += 1
                 return b""
-            return reply_with_result(message, result, exchange, route.url)
+            try:  # self._reply_with_result(), without the cost of its call
+                return write(message.id, result)
+            except BaseException as exc:
+                if not is_failure(exc):
+                    raise
+                failure = exc
+            return self._reply_without_result(message, result, failure, exchange, route.url)
         except JsonRpcException as exc:
             error = exc.get_error()
         # Outside the except block: if the error cannot be written, the log has the reason for that alone.
