@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["Exchange"]
 
 
-_init_request = Request.__init__  # super() would take longer
-
-
 class Exchange(Request):
     """A request under way, with the state that its calls share.
 
@@ -57,7 +54,15 @@ class Exchange(Request):
         received: ReceivedRequest | None = None,
         parsed: werkzeug.wrappers.Request | None = None,
     ) -> None:
-        _init_request(self, head, options, received, parsed)
+        # As Request.__init__() and without its call, which would cost every request more than these lines do.
+        self.head = head
+        self.method = head["REQUEST_METHOD"]
+        self.wsgi_path = head.get("PATH_INFO", "")
+        self._options = options
+        self._received = received
+        self._body = None
+        if parsed is not None:
+            self.use_parsed(parsed)
         self.counters = counters
         self.outgoing_if_any: Outgoing | None = None
 

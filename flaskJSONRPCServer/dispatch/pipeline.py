@@ -164,7 +164,10 @@ class Pipeline:
             The answer; None if this is no RPC request: its path is unknown, or the path does not accept its HTTP
             method.
         """
-        counters = self._stats.thread_counters()
+        try:  # thread_counters(), without the cost of its call
+            counters = self._stats.local.counters
+        except AttributeError:
+            counters = self._stats.thread_counters()
         exchange = Exchange(head, counters, self._request_options, received, parsed)
         if self._locks.closed and (refusal_answer := self.wait_until_open(exchange)) is not None:
             return refusal_answer
@@ -179,13 +182,10 @@ class Pipeline:
         process = self._process
         try:
             response = process(exchange, endpoint, route)
-        except Refusal as refusal:
-            counters.count_refusal(refusal.status)
-            response = refusal_response(refusal)
-        except BaseException as exc:  # the WSGI edge: the client learns only that the request failed
-            if is_interrupt(exc) or self._should_propagate(exc):
+        except BaseException as exc:
+            if self._is_for_program(exc):
                 raise
-            response = self.server_error(exchange)
+            response = self._refusal(exc, exchange)
             counters.count_refusal(response.status)
         finally:
             counters.requests_done += 1
@@ -216,13 +216,19 @@ class Pipeline:
         exchange = self.make_exchange(head, parsed, received)
         try:
             response = self._process_built_in(exchange, *found, self._guard if site is None else site.guard)
-        except Refusal as refusal:
-            response = refusal_response(refusal)
-        except BaseException as exc:  # as for a method: the client learns only that the request failed
-            if is_interrupt(exc) or self._should_propagate(exc):
+        except BaseException as exc:
+            if self._is_for_program(exc):
                 raise
-            response = self.server_error(exchange)
+            response = self._refusal(exc, exchange)
         return response if self._cors is None else with_cors(response, exchange, self._cors)
+
+    def _is_for_program(self, exc: BaseException) -> bool:
+        """Return whether an exception that is being handled belongs to the program, not to the client."""
+        return not isinstance(exc, Refusal) and (is_interrupt(exc) or self._should_propagate(exc))
+
+    def _refusal(self, exc: BaseException, exchange: Exchange) -> Response:
+        """Return the answer to a request that is refused or has failed; of a failure, the client learns no more."""
+        return refusal_response(exc) if isinstance(exc, Refusal) else self.server_error(exchange)
 
     def is_immediate(self, head: Environ) -> bool:
         """Return whether a request is for a built-in URL that is answered immediately; a method at that URL wins."""
@@ -366,11 +372,12 @@ class Pipeline:
         Raises:
             Refusal: The request gets an HTTP error.
         """
-        head, steps = exchange.head, self.steps
-        self._guard.check_head(head)
+        head, steps, guard = exchange.head, self.steps, self._guard
+        guard.check_head(head)
         if exchange.method != "POST":
             return self._process_other(exchange, endpoint, route)
-        self._guard.check_media_type(head)
+        if head.get("CONTENT_TYPE") not in guard.good_media_types:
+            guard.check_media_type(head)
         if steps.limiter is not None:  # before auth, so that guesses are limited too
             steps.limiter.admit(exchange, endpoint, None)
         if self._auth is not None:

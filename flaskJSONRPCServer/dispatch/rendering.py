@@ -35,8 +35,7 @@ class Renderer:
         """
         outgoing = exchange.outgoing_if_any
         if outgoing is None:
-            response = Response("200 OK", None, reply) if reply else json_response(reply)
-            may_compress = self._allow_compress
+            response, may_compress = json_response(reply), self._allow_compress
         else:
             response, may_compress = custom_response(reply, outgoing, exchange.callback), outgoing.allow_compress
         if may_compress and len(response.body) > self._compress_min_size:

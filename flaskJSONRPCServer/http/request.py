@@ -112,8 +112,7 @@ class Request:
         self._body: bytes | None = None
         self._options = options
         if parsed is not None:
-            self.__dict__["parsed"] = parsed
-            self.read_through_parsed()
+            self.use_parsed(parsed)
 
     @property
     def environ(self) -> Environ:
@@ -167,6 +166,11 @@ class Request:
             name = head.get("SERVER_NAME", "localhost")
             host = f"{f'[{name}]' if ':' in name else name}:{head.get('SERVER_PORT', '80')}"
         return f"{scheme}://{host}{quote(prefix.rstrip('/').encode('latin-1'))}"
+
+    def use_parsed(self, parsed: werkzeug.wrappers.Request) -> None:
+        """Use Werkzeug's request object for the same environ."""
+        self.__dict__["parsed"] = parsed
+        self.read_through_parsed()
 
     def read_through_parsed(self) -> None:
         """Read the body through :attr:`parsed`, since others read it there too, such as hooks of Flask."""
