@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import werkzeug.wrappers
 
 __all__ = [
+    "NO_CONTENT",
     "Header",
     "HeaderError",
     "Outgoing",
@@ -38,6 +39,9 @@ _JSON_TYPE = "application/json"
 _JAVASCRIPT_TYPE = "text/javascript; charset=utf-8"
 
 Header = tuple[str, str]
+
+NO_CONTENT = "204 No Content"
+"""The status of the answer to notifications alone."""
 
 _JSON = ("Content-Type", _JSON_TYPE)
 _TEXT = ("Content-Type", "text/plain; charset=utf-8")
@@ -68,7 +72,8 @@ class Response:
 
     Args:
         status: The code and reason, such as ``200 OK``.
-        headers: The pairs of name and value, in order; None for those of a plain JSON answer.
+        headers: The pairs of name and value, in order; None for those of a plain JSON answer, which has none without a
+            body.
         body: The bytes after the headers.
 
     Attributes:
@@ -88,7 +93,7 @@ class Response:
     def headers(self) -> list[Header]:
         """The pairs of name and value, in order."""
         if self.headers_if_any is None:
-            self.headers_if_any = json_headers(str(len(self.body)))
+            self.headers_if_any = json_headers(str(len(self.body))) if self.body else []
         return self.headers_if_any
 
     @headers.setter
@@ -228,11 +233,9 @@ def joined_vary(headers: list[Header], value: str) -> str:
 
 def json_response(reply: bytes) -> Response:
     """Return the answer with a JSON-RPC message; 204 if the message is empty."""
-    if not reply:
-        return Response("204 No Content", [])
     # Without __init__: there is one answer per request, and a constructor in Python takes half as long again.
     response = _new_response(Response)
-    response.status, response.headers_if_any, response.body = "200 OK", None, reply
+    response.status, response.headers_if_any, response.body = "200 OK" if reply else NO_CONTENT, None, reply
     return response
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...http.refusals import Refusal, ServiceUnavailable
-from ...http.response import Response, json_headers, refusal_response
+from ...http.response import NO_CONTENT, Response, json_headers, refusal_response
 
 __all__ = [
     "CONTINUE",
@@ -81,9 +81,10 @@ def whole_message(status: str, headers: Sequence[Header], body: bytes, extra_lin
 def rpc_message(response: Response, extra_lines: str) -> bytes:
     """Return an answer of the pipeline, which has checked the headers and declared the length already."""
     body = response.body
-    if response.headers_if_any is None and not extra_lines:  # nearly always
-        return _this_second().json_answer % (len(body), body)
-    return rpc_head(response, extra_lines) + body
+    if response.headers_if_any is not None or extra_lines:
+        return rpc_head(response, extra_lines) + body
+    second = _this_second()
+    return second.json_answer % (len(body), body) if body else second.empty_answer
 
 
 def rpc_head(response: Response, extra_lines: str) -> bytes:
@@ -122,11 +123,13 @@ class Second:
         begins_at: When it begins, in seconds since 1970.
         date_line: The Date line.
         json_answer: The format of a plain JSON answer, as nearly all are: its length and its body are to be filled in.
+        empty_answer: The answer to notifications alone.
     """
 
     begins_at: float
     date_line: bytes
     json_answer: bytes
+    empty_answer: bytes
 
 
 def _this_second() -> Second:
@@ -141,8 +144,9 @@ def _this_second() -> Second:
 def second_of(now: float) -> Second:
     """Return the bytes of the answers of the second that contains a time."""
     date_line = f"Date: {email.utils.formatdate(now // 1, usegmt=True)}\r\n".encode()
-    return Second(now // 1, date_line, _JSON_HEAD + date_line + b"\r\n%b")
+    return Second(now // 1, date_line, _JSON_HEAD + date_line + b"\r\n%b", _EMPTY_HEAD + date_line + b"\r\n")
 
 
 _JSON_HEAD = head_text("200 OK", json_headers("%d")).encode()
+_EMPTY_HEAD = head_text(NO_CONTENT, []).encode()
 _second = second_of(0.0)  # replaced in one assignment, so that threads need no lock
