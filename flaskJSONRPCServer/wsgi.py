@@ -138,6 +138,10 @@ class Application:
         """Return when the deadlines of all calls of a request have passed; None if they never do."""
         return None if self._is_observed() else self._pipeline.expires_at(received)
 
+    def has_deadlines(self) -> bool:
+        """Return whether calls may have deadlines: without them, no request ever expires."""
+        return self._pipeline.steps.has_timeouts
+
     def body_limit_bytes(self, head: Environ) -> int | None:
         """Return the size limit of the body of an RPC request; None for another URL."""
         return self._pipeline.body_limit_bytes(head)
