@@ -164,10 +164,11 @@ class Pipeline:
             The answer; None if this is no RPC request: its path is unknown, or the path does not accept its HTTP
             method.
         """
+        stats = self._stats
         try:  # thread_counters(), without the cost of its call
-            counters = self._stats.local.counters
+            counters = stats.local.counters
         except AttributeError:
-            counters = self._stats.thread_counters()
+            counters = stats.thread_counters()
         exchange = Exchange(head, counters, self._request_options, received, parsed)
         if self._locks.closed and (refusal_answer := self.wait_until_open(exchange)) is not None:
             return refusal_answer
@@ -189,8 +190,8 @@ class Pipeline:
             counters.count_refusal(response.status)
         finally:
             counters.requests_done += 1
-            if self._stats.awaiting_idle:
-                self._stats.wake_waiting()
+            if stats.awaiting_idle:
+                stats.wake_waiting()
         return response if self._cors is None else with_cors(response, exchange, self._cors)
 
     def answer_built_in(

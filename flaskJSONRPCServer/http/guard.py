@@ -67,8 +67,10 @@ class Guard:
             UrlTooLong, TooManyHeaders, BadRequest, Misdirected, Forbidden: See
                 :mod:`flaskJSONRPCServer.http.refusals`.
         """
-        query = environ.get("QUERY_STRING", "")
-        if len(environ.get("PATH_INFO", "")) + len(query) > self._max_url_bytes:
+        url_bytes = len(environ.get("PATH_INFO", ""))
+        if query := environ.get("QUERY_STRING"):
+            url_bytes += len(query)
+        if url_bytes > self._max_url_bytes:
             raise UrlTooLong(f"the URL is over max_url_bytes ({self._max_url_bytes} bytes)")
         if query and not query.isascii():
             check_query(query)
