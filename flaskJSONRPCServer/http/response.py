@@ -27,7 +27,6 @@ __all__ = [
     "encoded",
     "from_werkzeug",
     "json_document",
-    "json_headers",
     "json_response",
     "merged_headers",
     "refusal_response",
@@ -92,9 +91,11 @@ class Response:
     @property
     def headers(self) -> list[Header]:
         """The pairs of name and value, in order."""
-        if self.headers_if_any is None:
-            self.headers_if_any = json_headers(str(len(self.body))) if self.body else []
-        return self.headers_if_any
+        headers = self.headers_if_any
+        if headers is None:
+            headers = [_JSON, ("Content-Length", str(len(self.body))), _NOSNIFF] if self.body else []
+            self.headers_if_any = headers
+        return headers
 
     @headers.setter
     def headers(self, headers: list[Header]) -> None:
@@ -237,11 +238,6 @@ def json_response(reply: bytes) -> Response:
     response = _new_response(Response)
     response.status, response.headers_if_any, response.body = "200 OK" if reply else NO_CONTENT, None, reply
     return response
-
-
-def json_headers(length: str) -> list[Header]:
-    """Return the headers of a plain JSON answer with a body of this length."""
-    return [_JSON, ("Content-Length", length), _NOSNIFF]
 
 
 def encoded(response: Response, coding: str, body: bytes) -> Response:

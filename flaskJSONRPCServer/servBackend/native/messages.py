@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...http.refusals import Refusal, ServiceUnavailable
-from ...http.response import NO_CONTENT, Response, json_headers, refusal_response
+from ...http.response import NO_CONTENT, Response, json_response, refusal_response
 
 __all__ = [
     "CONTINUE",
@@ -147,6 +147,7 @@ def second_of(now: float) -> Second:
     return Second(now // 1, date_line, _JSON_HEAD + date_line + b"\r\n%b", _EMPTY_HEAD + date_line + b"\r\n")
 
 
-_JSON_HEAD = head_text("200 OK", json_headers("%d")).encode()
+# With a place for the length of the body.
+_JSON_HEAD = head_text("200 OK", json_response(b"{}").headers).replace("Length: 2", "Length: %d").encode()
 _EMPTY_HEAD = head_text(NO_CONTENT, []).encode()
 _second = second_of(0.0)  # replaced in one assignment, so that threads need no lock
