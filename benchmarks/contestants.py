@@ -47,8 +47,8 @@ def native_application(json_module: str, **options: Any) -> Application:
 
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         response = server.respond(Received(environ))
-        rpc_message(response, "", is_head=False)
-        start_response(response.status, response.headers)
+        rpc_message(response, "")
+        start_response(response.status, [])  # the message has the headers
         return [response.body]
 
     return application

@@ -41,7 +41,7 @@ from .flask_mounts import FlaskMounts
 from .http.cors import Cors
 from .http.guard import Guard
 from .http.request import Request, RequestCopy
-from .pipeline_steps import StepsMaker, tracing_of
+from .pipeline_steps import StepsMaker, request_options, tracing_of
 from .runtime.asynchronous import in_hub
 from .runtime.contexts import own_context
 from .runtime.event_loop import EventLoopThread
@@ -362,8 +362,8 @@ class Engine:
         """Return a Werkzeug request as a dict that outlives its thread."""
         if isinstance(request, LocalProxy):  # flask.request is empty once its context has ended
             request = request._get_current_object()
-        parsed = Request(request.environ, frozenset(self.settings.trusted_proxies), request)
-        return RequestCopy(parsed, self.settings.max_body_bytes)
+        options = request_options(self.settings)
+        return RequestCopy(Request(request.environ, options, parsed=request), self.settings.max_body_bytes)
 
     def _make_pipeline(self, settings: Settings) -> Pipeline:
         self.codec = self._make_codec(settings)

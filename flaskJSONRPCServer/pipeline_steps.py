@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -31,6 +32,7 @@ from .dispatch.rate_limits.server import ServerRateLimits
 from .dispatch.rendering import Renderer
 from .dispatch.submission import AnyInvoker, InnerBackendCalls, OverriddenInvoker
 from .extras import missing_extra
+from .http.request import RequestOptions
 from .runtime.contexts import CurrentContext
 from .runtime.stats import Stats
 from .sansio_jsonrpc import Codec
@@ -42,7 +44,7 @@ from .wsgi import flask_answers_by, report_to_flask
 if TYPE_CHECKING:
     from .telemetry.tracing import Tracing
 
-__all__ = ["StepsMaker", "tracing_of"]
+__all__ = ["StepsMaker", "request_options", "tracing_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ class StepsMaker:
         return Steps(
             answerer=RecordedAnswerer(answerer) if records_calls else answerer,
             renderer=renderer,
-            new_id=overrides.new_request_id,
+            request_options=request_options(settings, overrides.new_request_id),
             copy_request=overrides.copy_request,
             gunzip=overrides.gunzip,
             mime_type=overrides.replaced("_calcMimeType"),
@@ -162,6 +164,11 @@ class StepsMaker:
             limiter,
             settings,
         )
+
+
+def request_options(settings: Settings, new_id: Callable[[], str] | None = None) -> RequestOptions:
+    """Return the options of all requests of a server."""
+    return RequestOptions(frozenset(settings.trusted_proxies), new_id, settings.allowCompress)
 
 
 def tracing_of(settings: Settings) -> Tracing | None:

@@ -115,7 +115,7 @@ class Application:
         """Answer a request without WSGI; return None if only :meth:`__call__` can answer it."""
         if self._is_observed() or (self._locks.closed and self.is_immediate(received.head)):
             return None
-        return self._pipeline.answer(received.head, received=received)
+        return self._pipeline.answer(received.head, received)
 
     def is_immediate(self, head: Environ) -> bool:
         """Return whether a request is for a built-in URL that is answered immediately."""
@@ -137,6 +137,10 @@ class Application:
     def expires_at(self, received: ReceivedRequest) -> float | None:
         """Return when the deadlines of all calls of a request have passed; None if they never do."""
         return None if self._is_observed() else self._pipeline.expires_at(received)
+
+    def has_deadlines(self) -> bool:
+        """Return whether calls may have deadlines: without them, no request ever expires."""
+        return self._pipeline.steps.has_timeouts
 
     def body_limit_bytes(self, head: Environ) -> int | None:
         """Return the size limit of the body of an RPC request; None for another URL."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ..http.request import Environ, ReceivedRequest, Request
+from ..http.request import Environ, ReceivedRequest, Request, RequestOptions
 from ..http.response import Outgoing
 from ..runtime.counters import ThreadCounters
 from .connection import Connection, ServerFacts
@@ -23,15 +23,12 @@ class Exchange(Request):
     Args:
         head: As with :class:`~flaskJSONRPCServer.http.request.Request`.
         counters: The counters of the thread that answers the request.
-        allow_compress: Whether the answer may be compressed, unless a dispatcher decides otherwise.
-        trusted_proxies: As with :class:`~flaskJSONRPCServer.http.request.Request`.
-        parsed: As with :class:`~flaskJSONRPCServer.http.request.Request`.
-        new_id: As with :class:`~flaskJSONRPCServer.http.request.Request`.
+        options: As with :class:`~flaskJSONRPCServer.http.request.Request`.
         received: As with :class:`~flaskJSONRPCServer.http.request.Request`.
+        parsed: As with :class:`~flaskJSONRPCServer.http.request.Request`.
 
     Attributes:
         counters: The counters of the thread that answers the request.
-        allow_compress: Whether the answer may be compressed, unless a dispatcher decides otherwise.
         begin_by: When the caller stops waiting, on the monotonic clock: no call begins later. None if it has not said.
         caller: The caller, hashed, if it has sent an idempotency key.
         callback: The name of the JSONP callback; None for a plain JSON answer.
@@ -49,7 +46,6 @@ class Exchange(Request):
     client_key = ""
     connection: Any = None
     deadline: float | None = None
-    outgoing_if_any: Outgoing | None = None
     trace: Any = None
     _output_format = ""
     _copy: dict[str, Any] | None = None
@@ -58,15 +54,26 @@ class Exchange(Request):
         self,
         head: Environ,
         counters: ThreadCounters,
-        allow_compress: bool,
-        trusted_proxies: frozenset[str] = frozenset(),
-        parsed: werkzeug.wrappers.Request | None = None,
-        new_id: Callable[[], str] | None = None,
+        options: RequestOptions,
         received: ReceivedRequest | None = None,
+        parsed: werkzeug.wrappers.Request | None = None,
     ) -> None:
-        Request.__init__(self, head, trusted_proxies, parsed, new_id, received)  # super() would take longer
+        # As Request.__init__() and without its call, which would cost every request more than these lines do.
+        self.head = head
+        self.method = head["REQUEST_METHOD"]
+        self.wsgi_path = head.get("PATH_INFO", "")
+        self._options = options
+        self._received = received
+        self._body = None
+        if parsed is not None:
+            self.use_parsed(parsed)
         self.counters = counters
-        self.allow_compress = allow_compress
+        self.outgoing_if_any: Outgoing | None = None
+
+    @property
+    def allow_compress(self) -> bool:
+        """Whether the answer may be compressed, unless a dispatcher decides otherwise."""
+        return self._options.allow_compress
 
     def make_connection(self, route: Route, server: ServerFacts, *, notify: bool) -> Any:
         """Return the magic variable for one call of this request.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ..http import jsonp
+from ..http.request import RequestOptions
 from ..runtime.counters import ThreadCounters
 from ..runtime.stats import Stats
 from ..sansio_jsonrpc import ABSENT, JsonRpcException, JsonRpcMethodNotFoundError, JsonRpcRequest
@@ -54,7 +55,8 @@ class CopiedExchange(Exchange):
         overload: ConnectionOverload = None,
         deadline: float | None = None,
     ) -> None:
-        super().__init__({"REQUEST_METHOD": "POST", **(request.get("environ") or {})}, counters, allow_compress)
+        head = {"REQUEST_METHOD": "POST", **(request.get("environ") or {})}
+        super().__init__(head, counters, RequestOptions(allow_compress=allow_compress))
         self.unique_id = unique_id
         self._request = request
         self._native_thread = native_thread

@@ -24,14 +24,13 @@ from ..sansio_jsonrpc import (
     JsonRpcMessage,
     OptionalId,
     Unwritable,
-    decode,
-    decode_unkeyed,
     encode_error,
     encode_object,
     encode_result,
     encode_result_text,
     find_unwritable,
     make_codec,
+    make_decoder,
     messages_of,
     restore_ids,
     separate_keys,
@@ -104,12 +103,9 @@ class Overrides:
             separates_keys: Whether it raises messages with idempotency keys.
         """
         parse = self.replaced("_parseRequest")
-        codec, limit = self.codec, self._max_batch_length
-        if parse is not None:
-            return lambda text: self._messages_from(parse(text), text, separates_keys=separates_keys)
-        if separates_keys:
-            return lambda text: decode_unkeyed(text, codec, limit)
-        return lambda text: decode(text, codec, max_batch_length=limit)  # faster than a partial with keywords
+        if parse is None:
+            return make_decoder(self.codec, self._max_batch_length, separates_keys=separates_keys)
+        return lambda text: self._messages_from(parse(text), text, separates_keys=separates_keys)
 
     def result_writer(self) -> Callable[[OptionalId, Any], bytes]:
         """Return the function that writes a result; it raises JsonRpcSerializationError if JSON has no form for it."""

@@ -20,7 +20,7 @@ from ..http.body import declared_length, is_gzip
 from ..http.cors import Cors
 from ..http.guard import Guard
 from ..http.refusals import Forbidden, Refusal
-from ..http.request import Environ, ReceivedRequest, Request
+from ..http.request import Environ, ReceivedRequest, Request, RequestOptions
 from ..http.response import Response, merged_headers, refusal_response, server_error_response
 from ..runtime.contexts import own_context
 from ..runtime.interrupts import is_interrupt
@@ -62,7 +62,7 @@ class Steps:
     Attributes:
         answerer: Answers messages.
         renderer: Makes responses.
-        new_id: Returns the id of a request.
+        request_options: The options of all requests.
         copy_request: Copies a request for ``auth``.
         gunzip: Decompresses a body.
         mime_type: Returns the media type of the answer to a request; None for the default type.
@@ -78,7 +78,7 @@ class Steps:
 
     answerer: AnyAnswerer
     renderer: Renderer
-    new_id: Callable[[], str]
+    request_options: RequestOptions
     copy_request: Callable[[Request], Any]
     gunzip: Callable[[bytes], bytes]
     mime_type: Callable[[Any], str] | None
@@ -131,10 +131,8 @@ class Pipeline:
         self._guard = guard
         self._stats = stats
         self._auth: Callable[..., Any] | None = settings.auth
-        self._allow_compress = settings.allowCompress
         self._cors = None if settings.cors is False else Cors(settings.cors)
         self._max_body_bytes = settings.max_body_bytes
-        self._trusted_proxies = frozenset(settings.trusted_proxies)
         self._document_name = settings.discover_url
         self._blocking_lock = threading.Lock() if settings.blocking else None
         self.rebuild(steps)
@@ -142,6 +140,7 @@ class Pipeline:
     def rebuild(self, steps: Steps) -> None:
         """Replace the steps, from the next request on."""
         self.steps = steps
+        self._request_options = steps.request_options
         self.needs_flask = steps.custom_process is not None or steps.custom_view is not None
         process = self.process if steps.custom_process is None else with_names(steps.custom_process)
         if self._auth is not None:  # its context variables are there for the dispatchers, but not for the next request
@@ -155,25 +154,26 @@ class Pipeline:
     def answer(
         self,
         head: Environ,
-        *,
-        parsed: werkzeug.wrappers.Request | None = None,
         received: ReceivedRequest | None = None,
+        parsed: werkzeug.wrappers.Request | None = None,
     ) -> Response | None:
         """Answer a request.
 
         Args:
             head: The WSGI environ, or the head of ``received``.
-            parsed: Werkzeug's view of the environ, if one exists already.
             received: The request itself, if it has no environ yet.
+            parsed: Werkzeug's view of the environ, if one exists already.
 
         Returns:
             The answer; None if this is no RPC request: its path is unknown, or the path does not accept its HTTP
             method.
         """
-        counters = self._stats.thread_counters()
-        exchange = Exchange(  # make_exchange(), without the cost of its call
-            head, counters, self._allow_compress, self._trusted_proxies, parsed, self.steps.new_id, received
-        )
+        stats = self._stats
+        try:  # thread_counters(), without the cost of its call
+            counters = stats.local.counters
+        except AttributeError:
+            counters = stats.thread_counters()
+        exchange = Exchange(head, counters, self._request_options, received, parsed)
         if self._locks.closed and (refusal_answer := self.wait_until_open(exchange)) is not None:
             return refusal_answer
         route = None  # find() for a POST, as nearly all requests are, without the cost of its call
@@ -184,20 +184,18 @@ class Pipeline:
                 return None
             endpoint, route = target
         counters.requests_started += 1
+        process = self._process
         try:
-            response = self._process(exchange, endpoint, route)
-        except Refusal as refusal:
-            counters.count_refusal(refusal.status)
-            response = refusal_response(refusal)
-        except BaseException as exc:  # the WSGI edge: the client learns only that the request failed
-            if is_interrupt(exc) or self._should_propagate(exc):
+            response = process(exchange, endpoint, route)
+        except BaseException as exc:
+            if self._is_for_program(exc):
                 raise
-            response = self.server_error(exchange)
+            response = self._refusal(exc, exchange)
             counters.count_refusal(response.status)
         finally:
             counters.requests_done += 1
-            if self._stats.awaiting_idle:
-                self._stats.wake_waiting()
+            if stats.awaiting_idle:
+                stats.wake_waiting()
         return response if self._cors is None else with_cors(response, exchange, self._cors)
 
     def answer_built_in(
@@ -223,13 +221,19 @@ class Pipeline:
         exchange = self.make_exchange(head, parsed, received)
         try:
             response = self._process_built_in(exchange, *found, self._guard if site is None else site.guard)
-        except Refusal as refusal:
-            response = refusal_response(refusal)
-        except BaseException as exc:  # as for a method: the client learns only that the request failed
-            if is_interrupt(exc) or self._should_propagate(exc):
+        except BaseException as exc:
+            if self._is_for_program(exc):
                 raise
-            response = self.server_error(exchange)
+            response = self._refusal(exc, exchange)
         return response if self._cors is None else with_cors(response, exchange, self._cors)
+
+    def _is_for_program(self, exc: BaseException) -> bool:
+        """Return whether an exception that is being handled belongs to the program, not to the client."""
+        return not isinstance(exc, Refusal) and (is_interrupt(exc) or self._should_propagate(exc))
+
+    def _refusal(self, exc: BaseException, exchange: Exchange) -> Response:
+        """Return the answer to a request that is refused or has failed; of a failure, the client learns no more."""
+        return refusal_response(exc) if isinstance(exc, Refusal) else self.server_error(exchange)
 
     def is_immediate(self, head: Environ) -> bool:
         """Return whether a request is for a built-in URL that is answered immediately; a method at that URL wins."""
@@ -340,10 +344,7 @@ class Pipeline:
         self, head: Environ, parsed: werkzeug.wrappers.Request | None, received: ReceivedRequest | None = None
     ) -> Exchange:
         """Return the exchange of a request; the arguments are those of :meth:`answer`."""
-        counters = self._stats.thread_counters()
-        return Exchange(
-            head, counters, self._allow_compress, self._trusted_proxies, parsed, self.steps.new_id, received
-        )
+        return Exchange(head, self._stats.thread_counters(), self._request_options, received, parsed)
 
     def allowed_methods(self, wsgi_path: str) -> tuple[str, ...]:
         """Return the HTTP methods that an RPC URL accepts; none for an unknown URL."""
@@ -376,11 +377,12 @@ class Pipeline:
         Raises:
             Refusal: The request gets an HTTP error.
         """
-        head, steps = exchange.head, self.steps
-        self._guard.check_head(head)
+        head, steps, guard = exchange.head, self.steps, self._guard
+        guard.check_head(head)
         if exchange.method != "POST":
             return self._process_other(exchange, endpoint, route)
-        self._guard.check_media_type(head)
+        if head.get("CONTENT_TYPE") not in guard.good_media_types:
+            guard.check_media_type(head)
         if steps.limiter is not None:  # before auth, so that guesses are limited too
             steps.limiter.admit(exchange, endpoint, None)
         if self._auth is not None:

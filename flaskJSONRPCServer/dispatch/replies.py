@@ -23,7 +23,7 @@ from .http_errors import error_of_response
 from .overrides import Overrides
 from .submission import AnyInvoker
 
-__all__ = ["ReplyWriter"]
+__all__ = ["ReplyWriter", "is_failure"]
 
 _STANDARD_CODEC: Final = make_codec("json")
 
@@ -40,10 +40,13 @@ class ReplyWriter:
     Args:
         overrides: Makes the functions that write messages.
         invoker: Logs failures.
+
+    Attributes:
+        write_result: Writes the reply to a call that succeeded; it raises what :func:`is_failure` tells apart.
     """
 
     def __init__(self, overrides: Overrides, invoker: AnyInvoker) -> None:
-        self._write_result = overrides.result_writer()
+        self.write_result = overrides.result_writer()
         self._write_error = overrides.error_writer()
         self._write_text = overrides.text_writer()
         self._find_unwritable = overrides.find_unwritable
@@ -62,12 +65,26 @@ class ReplyWriter:
             JsonRpcException: An overridden ``_prepResponse`` raised it.
         """
         try:
-            return self._write_result(call.id, result)
+            return self.write_result(call.id, result)
         except BaseException as exc:
-            if is_interrupt(exc) or is_deliberate(exc):
+            if not is_failure(exc):
                 raise
             failure = exc
         # Outside the except block, so that the log has the reason alone, without this failure as its context.
+        return self.unwritten_result(call, result, failure, exchange, url)
+
+    def unwritten_result(
+        self, call: JsonRpcRequest, result: object, failure: BaseException, exchange: Exchange, url: str
+    ) -> bytes:
+        """Return the reply in place of a result that cannot be written.
+
+        Args:
+            call: The call.
+            result: Its result.
+            failure: The exception of :attr:`write_result`.
+            exchange: The request of the call.
+            url: The URL of the dispatcher, under which the error is counted.
+        """
         if (refused := error_of_response(result)) is not None:
             exchange.counters.count_error(url, refused.get_error().code)
             return self.error(call, refused.get_error(), exchange)
@@ -121,6 +138,7 @@ def parts_of(error: JsonRpcError) -> dict[str, Any]:
     return message if error.data is ABSENT else {"data": error.data, **message}
 
 
-def is_deliberate(exc: BaseException) -> bool:
-    """Return whether an exception is meant as the answer."""
-    return isinstance(exc, JsonRpcException) and not isinstance(exc, JsonRpcSerializationError)
+def is_failure(exc: BaseException) -> bool:
+    """Return whether an exception of a writer is a failure, not an answer, nor raised by a signal."""
+    is_deliberate = isinstance(exc, JsonRpcException) and not isinstance(exc, JsonRpcSerializationError)
+    return not (is_deliberate or is_interrupt(exc))

@@ -41,6 +41,9 @@ class Guard:
         settings: The frozen settings of the server.
         allowed_hosts: The host names, without ports, that the server answers for; None for any.
         is_local_only: Whether only this machine can reach the server.
+
+    Attributes:
+        good_media_types: The values of Content-Type that have passed, so that they need no :meth:`check_media_type`.
     """
 
     def __init__(
@@ -55,7 +58,7 @@ class Guard:
         self._max_url_bytes = settings.max_url_bytes
         # Raw header values that passed. Sets are only added to, so they need no lock.
         self._good_hosts: set[str | None] = set()
-        self._good_media_types: set[str | None] = set(settings.media_types)
+        self.good_media_types: set[str | None] = set(settings.media_types)
 
     def check_head(self, environ: dict[str, Any]) -> None:
         """Check the URL, the number of headers, the Host and the Origin of a request.
@@ -64,8 +67,10 @@ class Guard:
             UrlTooLong, TooManyHeaders, BadRequest, Misdirected, Forbidden: See
                 :mod:`flaskJSONRPCServer.http.refusals`.
         """
-        query = environ.get("QUERY_STRING", "")
-        if len(environ.get("PATH_INFO", "")) + len(query) > self._max_url_bytes:
+        url_bytes = len(environ.get("PATH_INFO", ""))
+        if query := environ.get("QUERY_STRING"):
+            url_bytes += len(query)
+        if url_bytes > self._max_url_bytes:
             raise UrlTooLong(f"the URL is over max_url_bytes ({self._max_url_bytes} bytes)")
         if query and not query.isascii():
             check_query(query)
@@ -82,9 +87,15 @@ class Guard:
         Raises:
             UnsupportedMediaType: It is missing, not in ``media_types``, or has a charset other than UTF-8.
         """
-        content_type = environ.get("CONTENT_TYPE")
-        if content_type not in self._good_media_types:
-            self._check_media_type(content_type or "")
+        content_type = environ.get("CONTENT_TYPE", "")
+        if not content_type:
+            raise UnsupportedMediaType("the request has no Content-Type; send application/json")
+        media_type, parameters = parse_options_header(content_type)
+        if media_type.lower() not in self._media_types:
+            raise UnsupportedMediaType(f"Content-Type {content_type!r} is not in media_types; send application/json")
+        if parameters.get("charset", "utf-8").lower() not in _UTF8_NAMES:
+            raise UnsupportedMediaType(f"Content-Type {content_type!r} is refused: JSON is UTF-8 (RFC 8259)")
+        remember(self.good_media_types, content_type)
 
     def check_get(self, environ: dict[str, Any], *, is_shared: bool) -> None:
         """Check that the page that makes a GET may make it.
@@ -132,16 +143,6 @@ class Guard:
         origin = environ["HTTP_ORIGIN"]
         if origin not in allowed and origin != own_origin(environ):
             raise Forbidden(f"Origin {origin!r} is not in allowed_origins")
-
-    def _check_media_type(self, content_type: str) -> None:
-        if not content_type:
-            raise UnsupportedMediaType("the request has no Content-Type; send application/json")
-        media_type, parameters = parse_options_header(content_type)
-        if media_type.lower() not in self._media_types:
-            raise UnsupportedMediaType(f"Content-Type {content_type!r} is not in media_types; send application/json")
-        if parameters.get("charset", "utf-8").lower() not in _UTF8_NAMES:
-            raise UnsupportedMediaType(f"Content-Type {content_type!r} is refused: JSON is UTF-8 (RFC 8259)")
-        remember(self._good_media_types, content_type)
 
 
 def check_query(query: str) -> None:

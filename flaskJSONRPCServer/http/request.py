@@ -6,6 +6,7 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
@@ -15,7 +16,16 @@ from .body import read_body, read_parsed_body
 if TYPE_CHECKING:
     import werkzeug.wrappers
 
-__all__ = ["ARRIVED_AT", "CLIENT_SOCKET", "Environ", "ReceivedRequest", "Request", "RequestCopy", "client_of"]
+__all__ = [
+    "ARRIVED_AT",
+    "CLIENT_SOCKET",
+    "Environ",
+    "ReceivedRequest",
+    "Request",
+    "RequestCopy",
+    "RequestOptions",
+    "client_of",
+]
 
 Environ = dict[str, Any]
 
@@ -55,40 +65,54 @@ class ReceivedRequest(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class RequestOptions:
+    """The options that all requests of a server share.
+
+    Attributes:
+        trusted_proxies: The peers whose X-Forwarded-For is trusted.
+        new_id: Returns the id of a request; None for a UUID.
+        allow_compress: Whether an answer may be compressed, unless a dispatcher decides otherwise.
+    """
+
+    trusted_proxies: frozenset[str] = frozenset()
+    new_id: Callable[[], str] | None = None
+    allow_compress: bool = False
+
+
+_NO_OPTIONS = RequestOptions()
+
+
 class Request:
     """An HTTP request.
 
     Args:
         head: The WSGI environ (PEP 3333), which is kept, not copied; or the head of ``received``.
-        trusted_proxies: The peers whose X-Forwarded-For is trusted.
-        parsed: Werkzeug's request object for the same environ, if there is one already.
-        new_id: Returns the id of the request.
+        options: The options of the server.
         received: The request as the serving backend parsed it, if it has no environ.
+        parsed: Werkzeug's request object for the same environ, if there is one already.
 
     Attributes:
         head: The head of the request, as the variables of an environ.
     """
 
     _read_body: Callable[[Environ, int], bytes] = staticmethod(read_body)
-    _body: bytes | None = None
 
     def __init__(
         self,
         head: Environ,
-        trusted_proxies: frozenset[str] = frozenset(),
-        parsed: werkzeug.wrappers.Request | None = None,
-        new_id: Callable[[], str] | None = None,
+        options: RequestOptions = _NO_OPTIONS,
         received: ReceivedRequest | None = None,
+        parsed: werkzeug.wrappers.Request | None = None,
     ) -> None:
         self.head = head
         self.method: str = head["REQUEST_METHOD"]
         self.wsgi_path: str = head.get("PATH_INFO", "")
         self._received = received
-        self._trusted_proxies = trusted_proxies
-        self._new_id = new_id
+        self._body: bytes | None = None
+        self._options = options
         if parsed is not None:
-            self.__dict__["parsed"] = parsed
-            self.read_through_parsed()
+            self.use_parsed(parsed)
 
     @property
     def environ(self) -> Environ:
@@ -116,15 +140,17 @@ class Request:
     @cached_property
     def unique_id(self) -> str:
         """The id of the request in logs and answers, made on first access."""
-        return uuid.uuid4().hex if self._new_id is None else self._new_id()
+        new_id = self._options.new_id
+        return uuid.uuid4().hex if new_id is None else new_id()
 
     @cached_property
     def remote_addr(self) -> str | None:
         """The client's IP address; None if the peer has none, as over a Unix socket."""
         peer: str | None = self.head.get("REMOTE_ADDR") or None
-        if peer not in self._trusted_proxies:
+        trusted_proxies = self._options.trusted_proxies
+        if peer not in trusted_proxies:
             return peer
-        return forwarded_client(self.head.get("HTTP_X_FORWARDED_FOR", ""), self._trusted_proxies) or peer
+        return forwarded_client(self.head.get("HTTP_X_FORWARDED_FOR", ""), trusted_proxies) or peer
 
     @cached_property
     def base_url(self) -> str:
@@ -132,7 +158,7 @@ class Request:
         head = self.head
         scheme, host = head.get("wsgi.url_scheme", "http"), head.get("HTTP_HOST", "")
         prefix = head.get("SCRIPT_NAME", "")
-        if head.get("REMOTE_ADDR") in self._trusted_proxies:
+        if head.get("REMOTE_ADDR") in self._options.trusted_proxies:
             scheme = first_of(head.get("HTTP_X_FORWARDED_PROTO"), _SCHEME) or scheme
             host = first_of(head.get("HTTP_X_FORWARDED_HOST"), _AUTHORITY) or host
             prefix = first_of(head.get("HTTP_X_FORWARDED_PREFIX"), _PREFIX) or prefix
@@ -140,6 +166,11 @@ class Request:
             name = head.get("SERVER_NAME", "localhost")
             host = f"{f'[{name}]' if ':' in name else name}:{head.get('SERVER_PORT', '80')}"
         return f"{scheme}://{host}{quote(prefix.rstrip('/').encode('latin-1'))}"
+
+    def use_parsed(self, parsed: werkzeug.wrappers.Request) -> None:
+        """Use Werkzeug's request object for the same environ."""
+        self.__dict__["parsed"] = parsed
+        self.read_through_parsed()
 
     def read_through_parsed(self) -> None:
         """Read the body through :attr:`parsed`, since others read it there too, such as hooks of Flask."""

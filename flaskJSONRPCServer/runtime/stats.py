@@ -76,6 +76,7 @@ class Stats:
     Attributes:
         awaiting_idle: The number of threads that wait for requests or calls to end. If it is not 0, call
             :meth:`wake_waiting` after ending one.
+        local: Has the ``counters`` of each thread that has counted; see :meth:`thread_counters`.
         on_first_count: Called in each thread before it counts for the first time; None for nothing.
         started_at: When counting began, in seconds since 1970.
     """
@@ -87,7 +88,7 @@ class Stats:
         self._begin()
 
     def _begin(self) -> None:
-        self._local = threading.local()
+        self.local = threading.local()
         self._lock = make_lock()
         self._remote = ThreadCounters(self._codes)  # written under _lock, since no thread owns it
         self._counters: set[ThreadCounters] = {self._remote}  # guarded by _lock
@@ -114,7 +115,7 @@ class Stats:
     def thread_counters(self) -> ThreadCounters:
         """Return the counters of the calling thread."""
         try:
-            counters: ThreadCounters = self._local.counters
+            counters: ThreadCounters = self.local.counters
         except AttributeError:
             counters = self._new_counters()
         return counters
@@ -340,8 +341,8 @@ class Stats:
     def _new_counters(self) -> ThreadCounters:
         if self.on_first_count is not None:
             self.on_first_count()
-        counters = self._local.counters = ThreadCounters(self._codes)
-        self._local.thread_end = ThreadEnd(counters, self._ended)
+        counters = self.local.counters = ThreadCounters(self._codes)
+        self.local.thread_end = ThreadEnd(counters, self._ended)
         with self._lock:
             self._fold_ended()
             self._counters.add(counters)

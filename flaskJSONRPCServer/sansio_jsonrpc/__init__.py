@@ -12,7 +12,7 @@ from .codecs import (
     find_unwritable,
     make_codec,
 )
-from .decoding import KeyedMessages, decode, decode_unkeyed, messages_of, restore_ids, separate_keys
+from .decoding import KeyedMessages, decode, make_decoder, messages_of, restore_ids, separate_keys
 from .encoding import (
     encode_error,
     encode_notification,
@@ -89,7 +89,6 @@ __all__ = [
     "RequestId",
     "Unwritable",
     "decode",
-    "decode_unkeyed",
     "encode_error",
     "encode_notification",
     "encode_object",
@@ -98,6 +97,7 @@ __all__ = [
     "encode_result_text",
     "find_unwritable",
     "make_codec",
+    "make_decoder",
     "messages_of",
     "restore_ids",
     "separate_keys",

@@ -22,7 +22,7 @@ from .messages import (
     RequestId,
 )
 
-__all__ = ["KeyedMessages", "decode", "decode_unkeyed", "messages_of", "restore_ids", "separate_keys"]
+__all__ = ["KeyedMessages", "decode", "make_decoder", "messages_of", "restore_ids", "separate_keys"]
 
 # A custom implementation may read fractions as Decimal.
 _FRACTION_TYPES: Final = frozenset({float, Decimal})
@@ -32,7 +32,6 @@ _ID_TYPES: Final = _ID_OR_ABSENT_TYPES - {Absent}
 _STR: Final = frozenset({str})
 _INT: Final = frozenset({int})
 _PARAMS_TYPES: Final = frozenset({dict, list, Absent})
-_CONTAINER_TYPES: Final = frozenset({dict, list})
 # Without __init__: there is one request per call, and a constructor in Python takes half as long again.
 _new_request: Final = JsonRpcRequest.__new__
 _TYPE_NAMES: Final = {
@@ -67,33 +66,38 @@ def decode(data: bytes, codec: Codec, *, max_batch_length: int | None = 1000) ->
 
     Source: JSON-RPC 2.0, sections 4, 5 and 6.
     """
-    try:
-        tree = codec.loads(data)
-        return decode_message(tree) if type(tree) is dict else decode_tree(tree, decode_message, max_batch_length)
-    except JsonRpcLongIntegerError as exc:
-        message = decode_marked(exc, max_batch_length)
-    except UnusualCallError:
-        message = messages_of(tree, max_batch_length=max_batch_length)
-    restore_ids(message, data, codec)
-    return message
+    return make_decoder(codec, max_batch_length)(data)
 
 
-def decode_unkeyed(data: bytes, codec: Codec, max_batch_length: int | None) -> JsonRpcMessage | JsonRpcBatch:
-    """Decode one JSON text as :func:`decode`, and raise messages with idempotency keys: nobody has to look for them.
+def make_decoder(
+    codec: Codec, max_batch_length: int | None, *, separates_keys: bool = False
+) -> Callable[[bytes], JsonRpcMessage | JsonRpcBatch]:
+    """Return `decode` for one codec and one limit, for callers with many texts.
 
-    Raises:
-        KeyedMessages: A message has an idempotency key.
+    Args:
+        codec: The codec that reads the texts.
+        max_batch_length: The most messages in a batch; None for no limit.
+        separates_keys: Whether the function raises messages with idempotency keys, as :func:`separate_keys` does. Then
+            nobody has to look for them.
     """
-    try:  # decode(), without the cost of its call
-        tree = codec.loads(data)
-        return decode_message(tree) if type(tree) is dict else decode_tree(tree, decode_message, max_batch_length)
-    except JsonRpcLongIntegerError as exc:
-        message = decode_marked(exc, max_batch_length)
-    except UnusualCallError:
-        message = messages_of(tree, max_batch_length=max_batch_length)
-    restore_ids(message, data, codec)
-    separate_keys(message)
-    return message
+    loads = codec.loads
+
+    def decode_text(data: bytes) -> JsonRpcMessage | JsonRpcBatch:
+        try:
+            tree = loads(data)
+            if type(tree) is dict:
+                return decode_object(tree)
+            return decode_tree(tree, decode_object, max_batch_length)
+        except JsonRpcLongIntegerError as exc:
+            message = decode_marked(exc, max_batch_length)
+        except UnusualCallError:
+            message = messages_of(tree, max_batch_length=max_batch_length)
+        restore_ids(message, data, codec)
+        if separates_keys:
+            separate_keys(message)
+        return message
+
+    return decode_text
 
 
 def separate_keys(message: JsonRpcMessage | JsonRpcBatch) -> None:
@@ -165,12 +169,12 @@ class KeyedMessages(Exception):
 
 
 def decode_tree(
-    tree: Any, decode_item: Callable[[Any], JsonRpcMessage], max_batch_length: int | None
+    tree: Any, decode_dict: Callable[[dict[str, Any]], JsonRpcMessage], max_batch_length: int | None
 ) -> JsonRpcMessage | JsonRpcBatch:
     if isinstance(tree, list):
         check_length(tree, max_batch_length)
-        return JsonRpcBatch(map(decode_item, tree))
-    return decode_item(tree)
+        return JsonRpcBatch([decode_dict(item) if isinstance(item, dict) else decode_any(item) for item in tree])
+    return decode_dict(tree) if isinstance(tree, dict) else decode_any(tree)
 
 
 def check_length(tree: list[Any], max_batch_length: int | None) -> None:
@@ -182,30 +186,27 @@ def check_length(tree: list[Any], max_batch_length: int | None) -> None:
         )
 
 
-def decode_message(item: Any) -> JsonRpcMessage:
+def decode_object(item: dict[str, Any]) -> JsonRpcMessage:
     """Decode a message, with a fast path for calls whose id cannot be rounded.
 
     Raises:
         UnusualCallError: The id may have been rounded, or the call has an idempotency key.
     """
-    if isinstance(item, dict):
-        try:  # where both are there, as in nearly all messages, this takes half the time of item.get()
-            version, method = item["jsonrpc"], item["method"]
-        except KeyError:
-            version = method = None
-        params = item.get("params")
-        request_id = item.get("id", ABSENT)
+    try:
+        method, params, request_id = item["method"], item.get("params"), item.get("id", ABSENT)
         if (
-            version == "2.0"
+            item["jsonrpc"] == "2.0"
             and type(method) is str
-            and (type(params) in _CONTAINER_TYPES or (params is None and "params" not in item))
-            and type(request_id) in _WHOLE_ID_TYPES
+            and (type(params) is dict or type(params) is list or (params is None and "params" not in item))
+            and (type(request_id) is int or type(request_id) in _WHOLE_ID_TYPES)
             and "idempotencyKey" not in item  # the constant would take longer
         ):
             message = _new_request(JsonRpcRequest)
             message.method, message.params, message.id = method, params, request_id
             return message
-    if isinstance(item, dict) and (type(item.get("id")) in _FRACTION_TYPES or IDEMPOTENCY_KEY in item):
+    except KeyError:  # a member is missing
+        pass
+    if type(item.get("id")) in _FRACTION_TYPES or IDEMPOTENCY_KEY in item:
         raise UnusualCallError
     return decode_any(item)
 

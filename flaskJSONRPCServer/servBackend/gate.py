@@ -38,6 +38,9 @@ class RpcApplication(Protocol):
     def expires_at(self, received: ReceivedRequest) -> float | None:
         """Return when the deadlines of all calls of a request have passed; None if they never do."""
 
+    def has_deadlines(self) -> bool:
+        """Return whether calls may have deadlines: without them, no request ever expires."""
+
     def is_immediate(self, head: dict[str, Any]) -> bool:
         """Return whether to answer a request by WSGI although no thread is free for it."""
 
@@ -134,6 +137,10 @@ class Gate:
     def expires_at(self, received: ReceivedRequest) -> float | None:
         """Return when the deadlines of all calls of a request have passed; None if they never do. Never waits."""
         return None if self._rpc is None else self._rpc.expires_at(received)
+
+    def has_deadlines(self) -> bool:
+        """Return whether calls may have deadlines. Never waits."""
+        return self._rpc is not None and self._rpc.has_deadlines()
 
     def body_limit_bytes(self, head: dict[str, Any]) -> int | None:
         """Return the limit of the body of an RPC request; None for any other request. Never waits."""

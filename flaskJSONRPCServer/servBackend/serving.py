@@ -99,6 +99,10 @@ class ListenerApplication:
         """As :meth:`.gate.Gate.expires_at`."""
         return self._gate.expires_at(received)
 
+    def has_deadlines(self) -> bool:
+        """As :meth:`.gate.Gate.has_deadlines`."""
+        return self._gate.has_deadlines()
+
     def body_limit_bytes(self, head: dict[str, Any]) -> int | None:
         """As :meth:`.gate.Gate.body_limit_bytes`."""
         return self._gate.body_limit_bytes(head)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from ..http.request import Request
+from ..http.request import Request, RequestOptions
 from ..runtime.logs import ServerLog
 from ..settings import Settings
 from .call_records import CallRecord
@@ -47,7 +47,7 @@ class AccessLog:
         """Write the next lines for a server that has replaced the first one behind the same sockets."""
         self._log = log
         self._format = _FORMATS.get(settings.accessLogFormat, settings.accessLogFormat)
-        self._trusted_proxies = frozenset(settings.trusted_proxies)
+        self._options = RequestOptions(frozenset(settings.trusted_proxies))
 
     def write(
         self, head: dict[str, Any], status: str, *, body_bytes: int, duration_s: float, record: CallRecord
@@ -61,7 +61,7 @@ class AccessLog:
             duration_s: The time from the request to its answer, in seconds.
             record: The calls of the request.
         """
-        request = Request({"REQUEST_METHOD": "", **head}, self._trusted_proxies)
+        request = Request({"REQUEST_METHOD": "", **head}, self._options)
         fields = {
             "host": request.remote_addr or _MISSING,
             "request_method": cut(request.method),

@@ -35,6 +35,7 @@ class LoggedApplication:
         self._log = log
         self.is_immediate = app.is_immediate
         self.expires_at = app.expires_at
+        self.has_deadlines = app.has_deadlines
         self.body_limit_bytes = app.body_limit_bytes
         self.refusal_headers = app.refusal_headers
         self._observe_refusal = refusal_observer(app)

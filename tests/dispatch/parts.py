@@ -7,6 +7,7 @@ from flaskJSONRPCServer.dispatch.connection import ServerFacts
 from flaskJSONRPCServer.dispatch.exchange import Exchange
 from flaskJSONRPCServer.dispatch.locks import Locks, lock_key
 from flaskJSONRPCServer.dispatch.routes import Route
+from flaskJSONRPCServer.http.request import RequestOptions
 from flaskJSONRPCServer.runtime.counters import ThreadCounters
 from flaskJSONRPCServer.runtime.logs import ServerLog
 from tests.helpers import environ_of, post, rpc
@@ -35,4 +36,5 @@ def make_facts(name="parts", level=3):
 
 def make_exchange(request=None, *, allow_compress=False, counters=None, unique_id="an id"):
     environ = environ_of(request or post(rpc("any")))
-    return Exchange(environ, counters or ThreadCounters(), allow_compress, new_id=lambda: unique_id)
+    options = RequestOptions(new_id=lambda: unique_id, allow_compress=allow_compress)
+    return Exchange(environ, counters or ThreadCounters(), options)

@@ -3,12 +3,12 @@
 import pytest
 
 from flaskJSONRPCServer.http.refusals import BodyTooLarge
-from flaskJSONRPCServer.http.request import Request, RequestCopy
+from flaskJSONRPCServer.http.request import Request, RequestCopy, RequestOptions
 from tests.helpers import UnreadableStream, environ_of, get, post
 
 
 def make_request(request, trusted=(), **environ):
-    return Request({**environ_of(request), **environ}, frozenset(trusted))
+    return Request({**environ_of(request), **environ}, RequestOptions(frozenset(trusted)))
 
 
 @pytest.mark.parametrize(

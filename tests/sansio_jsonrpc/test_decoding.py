@@ -12,7 +12,7 @@ from flaskJSONRPCServer.sansio_jsonrpc import (
     JsonRpcResponse,
     KeyedMessages,
     decode,
-    decode_unkeyed,
+    make_decoder,
 )
 
 LONG = "1" * 4301
@@ -195,7 +195,9 @@ def test_call_with_an_idempotency_key_is_a_request_of_its_own_kind(codec, text):
 def test_messages_with_keys_are_raised_on_request(codec):
     batch = b"[" + KEYED + b', {"jsonrpc": "2.0", "method": "add"}, 5]'
 
+    decode_unkeyed = make_decoder(codec, None, separates_keys=True)
+
     with pytest.raises(KeyedMessages) as caught:
-        decode_unkeyed(batch, codec, None)
+        decode_unkeyed(batch)
     assert caught.value.message == decode(batch, codec)
-    assert decode_unkeyed(b'{"jsonrpc": "2.0", "method": "add"}', codec, None) == JsonRpcRequest("add")
+    assert decode_unkeyed(b'{"jsonrpc": "2.0", "method": "add"}') == JsonRpcRequest("add")

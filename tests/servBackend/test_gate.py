@@ -38,6 +38,9 @@ class RpcApplication(Application):
     def expires_at(self, received):
         return 5.0
 
+    def has_deadlines(self):
+        return True
+
     def is_immediate(self, head):
         return head.get("PATH_INFO") == "/healthz"
 
@@ -102,6 +105,7 @@ def test_gate_answers_503_until_it_is_opened(gate):
     assert gate.respond({}) is None
     assert gate.body_limit_bytes({}) is None
     assert gate.expires_at({}) is None
+    assert not gate.has_deadlines()
     assert gate.refusal_headers({}) == []
 
 
@@ -115,6 +119,7 @@ def test_requests_without_wsgi_are_only_for_applications_that_support_them(gate)
     assert gate.respond({}) == "rpc"
     assert gate.body_limit_bytes({}) == 100
     assert gate.expires_at({}) == 5.0
+    assert gate.has_deadlines()
     assert gate.refusal_headers({}) == [("A", "b")]
 
 

@@ -13,16 +13,16 @@ from typing import Any, Final
 from uuid import UUID
 
 from .base import Codec, JsonLimits
-from .guards import JSON_WHITESPACE, exceeds_depth, finite_float, has_digit_run, refuse_constant
+from .guards import DIGITS_AS_ZEROS, JSON_WHITESPACE, exceeds_depth, finite_float, has_digit_run, refuse_constant
 from .standard import Default, StandardCodec, refuse_type
 
 __all__ = ["MsgspecCodec", "OrjsonCodec", "RapidjsonCodec", "SimplejsonCodec"]
 
 _LARGE_EXPONENT: Final = re.compile(rb"[0-9][eE]\+?[0-9]{3}")
-_DIGITS: Final = frozenset(b"0123456789")
 # Searching for one byte is five times as fast as for several, and rules most texts out.
 _BACKSLASH: Final = ord("\\")
 _N: Final = ord("n")
+_ZERO: Final = ord("0")
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 
 
@@ -37,9 +37,8 @@ class EngineCodec(Codec):
         inexact_digits: The number of consecutive digits that the engine may read inexactly; None if it never does.
     """
 
-    writes_standard_form = True
-
     def __init__(self, default: Default, limits: JsonLimits, *, inexact_digits: int | None = None) -> None:
+        self.writes_standard_form = True
         self._standard = StandardCodec(default=default, limits=limits)
         self._max_depth = limits.max_depth
         self._long_run = b"0" * min(limits.integer_digits + 1, inexact_digits or limits.integer_digits + 1)
@@ -103,11 +102,12 @@ class OrjsonCodec(EngineCodec):
         """See `Codec.loads`."""
         # A run of that many digits has one digit at an nth position.
         if (len(data) > self._max_depth and exceeds_depth(data, self._max_depth)) or (
-            not _DIGITS.isdisjoint(data[self._nth]) and has_digit_run(data, self._long_run)
+            _ZERO in data[self._nth].translate(DIGITS_AS_ZEROS) and has_digit_run(data, self._long_run)
         ):
             return self._standard.loads(data)
+        read = self._read
         try:
-            return self._read(data)
+            return read(data)
         except ValueError:
             return self._standard.loads(data)
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 from ..exceptions import JsonRpcParseError
 
 __all__ = [
+    "DIGITS_AS_ZEROS",
     "JSON_WHITESPACE",
     "describe_failure",
     "exceeds_depth",
@@ -27,7 +28,7 @@ _UTF16_OR_32_MARKS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 # As signed bytes: +1 for each opening bracket, -1 for each closing one. Their sums are the depths.
 _BRACKET_STEPS: Final = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 _NO_BRACKETS_OR_QUOTES: Final = bytes(byte for byte in range(256) if byte not in b'[{]}"')
-_DIGITS_AS_ZEROS: Final = bytes(48 if 48 <= byte <= 57 else 32 for byte in range(256))
+DIGITS_AS_ZEROS: Final = bytes(48 if 48 <= byte <= 57 else 32 for byte in range(256))
 
 _CHUNK: Final = 256 * 1024
 # How often to remove the innermost brackets before counting the depth bracket by bracket. A guess: a batch of calls
@@ -114,9 +115,9 @@ def has_digit_run(data: bytes, run: bytes) -> bool:
     """
     step = len(run) // 3
     # Such a run has three digits at a distance of a third of its length: a sample rules most texts out.
-    if step and data[step - 1 :: step].translate(_DIGITS_AS_ZEROS).find(b"000") < 0:
+    if step and data[step - 1 :: step].translate(DIGITS_AS_ZEROS).find(b"000") < 0:
         return False
-    return data.translate(_DIGITS_AS_ZEROS).find(run) >= 0
+    return data.translate(DIGITS_AS_ZEROS).find(run) >= 0
 
 
 def refuse_lone_surrogates(text: str) -> None:

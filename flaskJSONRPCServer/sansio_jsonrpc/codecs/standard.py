@@ -51,9 +51,8 @@ class StandardCodec(Codec):
         limits: The limits on texts.
     """
 
-    writes_standard_form = True
-
     def __init__(self, *, default: Default | None, limits: JsonLimits) -> None:
+        self.writes_standard_form = True
         self._max_depth = limits.max_depth
         self._max_digits = limits.integer_digits
         self._long_run = b"0" * (self._max_digits + 1)

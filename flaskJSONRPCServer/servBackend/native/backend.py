@@ -84,7 +84,7 @@ class SharedState:
         self.immediate_pool = ThreadPool(_IMMEDIATE_THREADS, _IMMEDIATE_WAITING, f"{name}-immediate")
         self.is_immediate: Callable[[dict[str, Any]], bool] = never_immediate if rpc is None else rpc.is_immediate
         self.observe_refusal = refusal_observer(wsgi_app)
-        self.expiry = None if rpc is None else Expiry(self.pool, rpc.expires_at, f"{name}-expiry")
+        self.expiry = None if rpc is None else Expiry(self.pool, rpc, f"{name}-expiry")
         self.tls: ssl.SSLContext | None = server_context(settings.ssl)
         self.timeouts = timeouts_of(settings)
         self.limits = ConnectionLimits(

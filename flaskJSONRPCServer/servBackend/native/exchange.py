@@ -17,7 +17,7 @@ from ...runtime.interrupts import is_interrupt
 from ...runtime.logs import ERROR
 from ..wsgi import close_body
 from .bodies import DeclaredBody, IterableBody, no_body
-from .messages import LAST_CHUNK, Header, chunk, has_no_body, head_message, rpc_message, whole_message
+from .messages import LAST_CHUNK, Header, chunk, has_no_body, head_message, rpc_head, rpc_message, whole_message
 from .streams import Stream
 
 if TYPE_CHECKING:
@@ -220,7 +220,8 @@ class HttpExchange:
         """Send an answer of the pipeline as one buffer."""
         is_default = self._keeps_alive and self.request.is_http_1_1
         extra_lines = "" if is_default else self._connection_line()
-        self._complete(rpc_message(response, extra_lines, is_head=self.head["REQUEST_METHOD"] == "HEAD"))
+        message = rpc_head if self.head["REQUEST_METHOD"] == "HEAD" else rpc_message
+        self._complete(message(response, extra_lines))
 
     def _send_whole(self, body: bytes) -> None:
         self._keeps_alive = self._keeps_alive and not wants_close(self._headers)

@@ -11,12 +11,13 @@ import heapq
 import itertools
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ...runtime.thread_pool import Task, ThreadPool
 
 if TYPE_CHECKING:
+    from ..gate import RpcApplication
     from .exchange import HttpExchange
 
 __all__ = ["Expiry"]
@@ -26,21 +27,26 @@ __all__ = ["Expiry"]
 _THREADS = 4
 _WAITING = 1000
 
+# How long the thread waits for further requests that may expire; guessed.
+_IDLE_S = 1.0
+
 
 class Expiry:
     """Answers the requests that have expired in the queue of a pool.
 
-    A thread runs only while there are requests that may expire. It reads them a first time to find out when.
+    A thread runs while requests come that may expire, and for a moment longer: starting one for each request would cost
+    the connections more than the requests do. It reads the requests a first time to find out when they expire.
 
     Args:
         pool: The pool.
-        expires_at: Returns when a request expires, on the monotonic clock; None if it never does.
+        app: Says when requests expire.
         name: The name of the threads.
     """
 
-    def __init__(self, pool: ThreadPool, expires_at: Callable[[HttpExchange], float | None], name: str) -> None:
+    def __init__(self, pool: ThreadPool, app: RpcApplication, name: str) -> None:
         self._pool = pool
-        self._expires_at = expires_at
+        self._expires_at = app.expires_at
+        self._has_deadlines = app.has_deadlines
         self._name = name
         self._spare = ThreadPool(_THREADS, _WAITING, name)
         self._changed = threading.Condition()
@@ -53,6 +59,8 @@ class Expiry:
 
     def watch(self, exchanges: Sequence[HttpExchange]) -> None:
         """Answer requests that may wait in the queue when they expire."""
+        if not self._has_deadlines():
+            return
         with self._changed:
             self._new += exchanges
             self._changed.notify()
@@ -84,10 +92,10 @@ class Expiry:
                 self._spare.submit(exchange, is_bounded=False)
 
     def _next(self) -> list[HttpExchange] | None:
-        """Wait for new requests, or until one expires; return the new ones, and None when there is nothing to do."""
+        """Wait for new requests, or until one expires; return the new ones, and None after the idle time."""
         with self._changed:
-            if not self._new and self._waiting and not self._is_stopping:
-                self._changed.wait(max(0.0, self._waiting[0][0] - time.monotonic()))
+            if not self._new and not self._is_stopping:
+                self._changed.wait(max(0.0, self._waiting[0][0] - time.monotonic()) if self._waiting else _IDLE_S)
             exchanges, self._new = self._new, []
             if self._is_stopping or not (exchanges or self._waiting):
                 self._is_running = False

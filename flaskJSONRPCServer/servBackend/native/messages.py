@@ -6,9 +6,10 @@ import email.utils
 import re
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from ...http.refusals import Refusal, ServiceUnavailable
-from ...http.response import Response, refusal_response
+from ...http.response import NO_CONTENT, Response, json_response, refusal_response
 
 __all__ = [
     "CONTINUE",
@@ -19,6 +20,7 @@ __all__ = [
     "has_no_body",
     "head_message",
     "refusal_message",
+    "rpc_head",
     "rpc_message",
     "whole_message",
 ]
@@ -33,10 +35,6 @@ Header = tuple[str, str]
 
 _STATUS = re.compile(r"[1-9][0-9]{2}( .*)?", re.DOTALL)
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-
-_LINE = "%s: %s\r\n"
-
-_date: tuple[int, str] = (0, "")  # replaced in one assignment, so that threads need no lock
 
 
 def head_message(status: str, headers: Sequence[Header], extra_lines: str) -> bytes:
@@ -56,11 +54,16 @@ def head_message(status: str, headers: Sequence[Header], extra_lines: str) -> by
     for name, _ in headers:
         if not _TOKEN.fullmatch(name):
             raise ValueError(f"the header name {name!r} is not a token (RFC 9110, section 5.6.2)")
-    lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
-    text = f"HTTP/1.1 {status}\r\n{lines}"
+    text = head_text(status, headers)
     if text.count("\n") != len(headers) + 1 or text.count("\r") != len(headers) + 1 or "\0" in text:
         raise ValueError("the status or a header has a line break or NUL")
-    return f"{text}{extra_lines}{date_line()}\r\n".encode("latin-1")
+    return f"{text}{extra_lines}".encode("latin-1") + _this_second().date_line + b"\r\n"
+
+
+def head_text(status: str, headers: Sequence[Header]) -> str:
+    """Return the lines of a head, without the empty one at its end."""
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers])
+    return f"HTTP/1.1 {status}\r\n{lines}"
 
 
 def whole_message(status: str, headers: Sequence[Header], body: bytes, extra_lines: str, *, is_head: bool) -> bytes:
@@ -75,11 +78,19 @@ def whole_message(status: str, headers: Sequence[Header], body: bytes, extra_lin
     return head if is_head or has_no_body(status) else head + body
 
 
-def rpc_message(response: Response, extra_lines: str, *, is_head: bool) -> bytes:
+def rpc_message(response: Response, extra_lines: str) -> bytes:
     """Return an answer of the pipeline, which has checked the headers and declared the length already."""
-    lines = "".join(map(_LINE.__mod__, response.headers))
-    head = f"HTTP/1.1 {response.status}\r\n{lines}{extra_lines}{date_line()}\r\n".encode("latin-1")
-    return head if is_head else head + response.body
+    body = response.body
+    if response.headers_if_any is not None or extra_lines:
+        return rpc_head(response, extra_lines) + body
+    second = _this_second()
+    return second.json_answer % (len(body), body) if body else second.empty_answer
+
+
+def rpc_head(response: Response, extra_lines: str) -> bytes:
+    """Return the head of an answer of the pipeline: the whole answer to a HEAD request."""
+    text = f"{head_text(response.status, response.headers)}{extra_lines}"
+    return text.encode("latin-1") + _this_second().date_line + b"\r\n"
 
 
 def has_no_body(status: str) -> bool:
@@ -104,9 +115,39 @@ def refusal_message(
     return head if is_head else head + response.body
 
 
-def date_line() -> str:
-    global _date  # noqa: PLW0603  a cache with one entry
-    second = int(time.time())
-    if _date[0] != second:
-        _date = second, f"Date: {email.utils.formatdate(second, usegmt=True)}\r\n"
-    return _date[1]
+@dataclass(frozen=True, slots=True)
+class Second:
+    """The bytes of all answers of one second.
+
+    Attributes:
+        begins_at: When it begins, in seconds since 1970.
+        date_line: The Date line.
+        json_answer: The format of a plain JSON answer, as nearly all are: its length and its body are to be filled in.
+        empty_answer: The answer to notifications alone.
+    """
+
+    begins_at: float
+    date_line: bytes
+    json_answer: bytes
+    empty_answer: bytes
+
+
+def _this_second() -> Second:
+    """Return the bytes of the answers that are made now."""
+    global _second  # noqa: PLW0603  a cache with one entry
+    now, second = time.time(), _second
+    if not second.begins_at <= now < second.begins_at + 1.0:
+        second = _second = second_of(now)
+    return second
+
+
+def second_of(now: float) -> Second:
+    """Return the bytes of the answers of the second that contains a time."""
+    date_line = f"Date: {email.utils.formatdate(now // 1, usegmt=True)}\r\n".encode()
+    return Second(now // 1, date_line, _JSON_HEAD + date_line + b"\r\n%b", _EMPTY_HEAD + date_line + b"\r\n")
+
+
+# With a place for the length of the body.
+_JSON_HEAD = head_text("200 OK", json_response(b"{}").headers).replace("Length: 2", "Length: %d").encode()
+_EMPTY_HEAD = head_text(NO_CONTENT, []).encode()
+_second = second_of(0.0)  # replaced in one assignment, so that threads need no lock

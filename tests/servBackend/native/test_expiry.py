@@ -9,10 +9,14 @@ import http.client
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor, wait
+from types import SimpleNamespace
 
 import pytest
 
 from flaskJSONRPCServer import flaskJSONRPCServer
+from flaskJSONRPCServer.runtime.thread_pool import ThreadPool
+from flaskJSONRPCServer.servBackend.native.buffers import ReceiveBuffer
+from flaskJSONRPCServer.servBackend.native.expiry import Expiry
 from tests.helpers import wait_until
 
 PATIENCE_S = 30
@@ -191,3 +195,60 @@ def test_auth_is_asked_for_an_expired_request_too(serve):
     _, ask_later = serve(auth=auth)
     assert ask_later(rpc("note")).result(PATIENCE_S) == late()
     assert len(asked) == 2
+
+
+class App:
+    """Says that requests never expire, and counts how often it is asked when."""
+
+    def __init__(self, *, has_deadlines):
+        self.has_deadlines = lambda: has_deadlines
+        self.asked = threading.Semaphore(0)
+        self.askers = set()
+
+    def expires_at(self, _exchange):
+        self.askers.add(threading.current_thread())
+        self.asked.release()
+
+
+def make_expiry(app):
+    return Expiry(ThreadPool(1, 1, "pool"), app, "test-expiry")
+
+
+def waiting_request():
+    return SimpleNamespace(has_begun=False, request=SimpleNamespace(body=ReceiveBuffer(100, b"{}")))
+
+
+def expiry_threads():
+    return [thread for thread in threading.enumerate() if thread.name == "test-expiry"]
+
+
+def test_no_thread_looks_after_requests_that_cannot_expire():
+    app = App(has_deadlines=False)
+    make_expiry(app).watch([waiting_request()])
+
+    assert not expiry_threads()
+    assert not app.asked.acquire(blocking=False)
+
+
+def test_one_thread_looks_after_requests_that_come_one_after_the_other(monkeypatch):
+    monkeypatch.setattr("flaskJSONRPCServer.servBackend.native.expiry._IDLE_S", PATIENCE_S)
+    app = App(has_deadlines=True)
+    expiry = make_expiry(app)
+    for _ in range(50):
+        expiry.watch([waiting_request()])
+        assert app.asked.acquire(timeout=PATIENCE_S)
+    threads = expiry_threads()
+    expiry.stop()
+
+    assert len(app.askers) == len(threads) == 1
+    threads[0].join(PATIENCE_S)
+    assert not threads[0].is_alive()
+
+
+def test_thread_ends_when_no_more_requests_come(monkeypatch):
+    monkeypatch.setattr("flaskJSONRPCServer.servBackend.native.expiry._IDLE_S", 0.01)
+    app = App(has_deadlines=True)
+    make_expiry(app).watch([waiting_request()])
+
+    assert app.asked.acquire(timeout=PATIENCE_S)
+    wait_until(lambda: not expiry_threads())

@@ -5,7 +5,7 @@ import email.utils
 import pytest
 
 from flaskJSONRPCServer.http.refusals import BadRequest, ServiceUnavailable
-from flaskJSONRPCServer.http.response import Response
+from flaskJSONRPCServer.http.response import Response, json_response
 from flaskJSONRPCServer.servBackend.native import messages
 
 TEXT = [("Content-Type", "text/plain")]
@@ -15,7 +15,7 @@ DATE = "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
 @pytest.fixture(autouse=True)
 def _clock(monkeypatch):
     monkeypatch.setattr(messages.time, "time", lambda: 784_111_777.9)
-    monkeypatch.setattr(messages, "_date", (0, ""))
+    monkeypatch.setattr(messages, "_second", messages.second_of(0.0))
 
 
 @pytest.mark.parametrize(
@@ -93,10 +93,21 @@ def test_refusal_of_a_head_has_the_length_of_its_body_alone():
 def test_answer_of_the_pipeline_is_written_unchanged():
     response = Response("200 OK", [("Content-Length", "3")], b"abc")
 
-    assert messages.rpc_message(response, "X: y\r\n", is_head=False) == (
-        f"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nX: y\r\n{DATE}\r\nabc".encode()
-    )
-    assert messages.rpc_message(response, "", is_head=True).endswith(b"\r\n\r\n")
+    head = f"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nX: y\r\n{DATE}\r\n".encode()
+    assert messages.rpc_head(response, "X: y\r\n") == head
+    assert messages.rpc_message(response, "X: y\r\n") == head + b"abc"
+
+
+@pytest.mark.parametrize("extra_lines", ["", "Connection: close\r\n"])
+@pytest.mark.parametrize("body", [b'{"a":"%d"}', b""])
+def test_plain_answer_is_the_same_with_and_without_its_headers(extra_lines, body):
+    plain, complete = json_response(body), json_response(body)
+    assert bool(complete.headers) == bool(body)
+
+    expected = messages.rpc_message(complete, extra_lines)
+    assert messages.rpc_message(plain, extra_lines) == expected
+    assert messages.rpc_head(plain, extra_lines) + plain.body == expected
+    assert expected.count(b"\r\nContent-Length: 10\r\n") == bool(body)
 
 
 @pytest.mark.parametrize(("size", "begin"), [(1, b"1\r\n"), (255, b"ff\r\n"), (4096, b"1000\r\n")])
@@ -104,8 +115,10 @@ def test_chunk_has_its_size_in_hexadecimal(size, begin):
     assert messages.chunk(b"x" * size) == begin + b"x" * size + b"\r\n"
 
 
-def test_date_is_the_current_second(monkeypatch):
-    for now in (59.9, 60.0, 1_700_000_000.5):
-        monkeypatch.setattr(messages.time, "time", lambda now=now: now)
-        assert messages.date_line() == f"Date: {email.utils.formatdate(int(now), usegmt=True)}\r\n"
-        assert messages.date_line() == messages.date_line()
+@pytest.mark.parametrize("now", [59.9, 60.0, 1_700_000_000.5, 0.5])
+def test_date_is_the_current_second(monkeypatch, now):
+    for at in (now - 0.3, now, now - 0.3):
+        monkeypatch.setattr(messages.time, "time", lambda at=at: at)
+        message = messages.rpc_message(json_response(b"{}"), "")
+
+        assert f"\r\nDate: {email.utils.formatdate(int(at), usegmt=True)}\r\n".encode() in message
