@@ -17,6 +17,8 @@ import pytest
 
 import flaskJSONRPCServer
 from flaskJSONRPCServer import __main__ as command_line
+from flaskJSONRPCServer.commands.errors import CommandError
+from flaskJSONRPCServer.commands.finding import find_server
 from tests.examples.processes import running
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
@@ -301,8 +303,8 @@ def test_refused_start_names_the_command_that_imports_the_module(tmp_path, monke
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
 
-    with pytest.raises(command_line.CannotServeError, match="server 'early' while 'worker' imports it"):
-        command_line.find_server("started_early", "worker")
+    with pytest.raises(CommandError, match="server 'early' while 'worker' imports it"):
+        find_server("started_early", "worker")
 
 
 def openrpc_document(*names, **parameter):

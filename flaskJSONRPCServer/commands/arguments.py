@@ -1,0 +1,127 @@
+"""The arguments of the commands. What they do is loaded when they run."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any, Final
+
+__all__ = ["DEFAULT_ATTRIBUTE", "add_commands"]
+
+DEFAULT_ATTRIBUTE: Final = "server"
+"""The name of the server in ``MODULE[:SERVER]``, if there is none."""
+
+
+def add_commands(commands: Any) -> None:
+    """Add all commands to a parser."""
+    add_serve(commands)
+    add_worker(commands)
+    add_openrpc(commands)
+    add_openrpc_diff(commands)
+
+
+def add_serve(commands: Any) -> None:
+    """Add the command ``serve`` to the parser's commands."""
+    command = commands.add_parser(
+        "serve",
+        help="run one of your servers; see serve -h",
+        description="Serve until Ctrl-C or SIGTERM. SIGHUP loads the module again.",
+    )
+    command.add_argument(
+        "server",
+        metavar="MODULE[:SERVER]",
+        help="the module, and in it the server, or a function without parameters that returns it "
+        f"({DEFAULT_ATTRIBUTE!r} without a name); a dotted name leads into objects",
+    )
+    command.add_argument(
+        "--bind",
+        action="append",
+        metavar="ADDRESS",
+        help="listen there instead of at the server's own bindAdress: HOST:PORT, [IPV6]:PORT, unix:PATH, "
+        "fd://N for a listening socket that the process inherits, or systemd for those of its .socket unit; "
+        "may be repeated",
+    )
+    command.add_argument("--serv-backend", metavar="NAME", help="serve by this backend instead of the server's own")
+    add_config(command)
+    command.set_defaults(run=run_serve)
+
+
+def add_config(command: Any) -> None:
+    """Add the option ``--config`` to a command."""
+    command.add_argument(
+        "--config",
+        metavar="FILE",
+        help="a TOML file of settings, for those that the module does not choose; FJRPC_ variables come before it",
+    )
+
+
+def add_openrpc(commands: Any) -> None:
+    """Add the command ``openrpc`` to the parser's commands."""
+    command = commands.add_parser(
+        "openrpc",
+        help="print the OpenRPC document of one of your servers; see openrpc -h",
+        description="Print the OpenRPC document of a server, which is not started.",
+    )
+    command.add_argument("server", metavar="MODULE[:SERVER]", help="the server, as with serve")
+    command.add_argument("-o", "--output", metavar="FILE", help="write the document there instead")
+    command.add_argument("--path", help="only the methods of this path")
+    command.add_argument("--url", default="", help="the URL of the server, for the URLs in the document")
+    command.set_defaults(run=run_openrpc)
+
+
+def add_worker(commands: Any) -> None:
+    """Add the command ``worker`` to the parser's commands."""
+    command = commands.add_parser(
+        "worker",
+        help="run the calls of a server with the exec backend 'celery'; see worker -h",
+        description="Run calls of a server, on this machine or another one, until Ctrl-C or SIGTERM.",
+    )
+    command.add_argument(
+        "--backend", metavar="ID", help="run the calls of this celery backend of the server, rather than of its first"
+    )
+    add_config(command)
+    command.add_argument("server", metavar="MODULE[:SERVER]", help="the server, as with serve; it is not started")
+    command.add_argument(
+        "options",
+        nargs=argparse.REMAINDER,
+        metavar="OPTIONS",
+        help="options of Celery's worker, such as -c 4 -l info -P threads",
+    )
+    command.set_defaults(run=run_worker)
+
+
+def add_openrpc_diff(commands: Any) -> None:
+    """Add the command ``openrpc-diff`` to the parser's commands."""
+    command = commands.add_parser(
+        "openrpc-diff",
+        help="compare two OpenRPC documents; see openrpc-diff -h",
+        description="Print the differences that matter to callers, and the verdict: equal, compatible or breaking. "
+        "The exit status is 1 if a difference breaks callers, and 2 if a document cannot be read.",
+    )
+    command.add_argument("old", metavar="OLD", help="the file of the document that callers use; - is standard input")
+    command.add_argument("new", metavar="NEW", help="the file of the document that is to replace it")
+    command.add_argument("--json", action="store_true", help="print one JSON object for programs")
+    command.set_defaults(run=run_openrpc_diff)
+
+
+def run_serve(options: argparse.Namespace) -> None:
+    from .serving import serve
+
+    serve(options.server, options.bind, options.serv_backend, options.config)
+
+
+def run_worker(options: argparse.Namespace) -> None:
+    from .working import work
+
+    work(options.server, options.backend, options.options, options.config)
+
+
+def run_openrpc(options: argparse.Namespace) -> None:
+    from .documents import write_openrpc
+
+    write_openrpc(options)
+
+
+def run_openrpc_diff(options: argparse.Namespace) -> None:
+    from .documents import print_comparison
+
+    print_comparison(options.old, options.new, as_json=options.json)
