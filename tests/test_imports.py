@@ -37,7 +37,7 @@ LAYERS = (
 )
 HEIGHT = {unit: -depth for depth, row in enumerate(LAYERS) for unit in row}
 
-# These import only the named units of the package. Outside the standard library they import only the packages in PLACES.
+# These import only the named units of the package, and outside the standard library only the packages in PLACES.
 SELF_CONTAINED = {"sansio_jsonrpc": set(), "client": {"sansio_jsonrpc"}}
 
 CORE_DEPENDENCIES = {"flask", "httptools", "psutil", "pydantic", "simplejson", "werkzeug"}

@@ -21,6 +21,7 @@ from .errors import (
 )
 from .retries import Retry
 from .settings import tls_context
+from .typed import idempotent
 from .transport import AsyncTransport, ClientRequest, ClientResponse, Transport
 
 __all__ = [
@@ -45,5 +46,6 @@ __all__ = [
     "Retry",
     "Transport",
     "TransportError",
+    "idempotent",
     "tls_context",
 ]

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
 from ..sansio_jsonrpc import JsonRpcException
 from .headers import checked_headers
 from .options import UNCHANGED, CallOptions
 from .parameters import Signature
+from .readers import result_reader
 from .retries import Retry
+from .typed import typed_view
 
 __all__ = ["Caller", "Method", "Notifier", "Runner"]
+
+_Interface = TypeVar("_Interface")
+_Result = TypeVar("_Result")
+_P = ParamSpec("_P")
 
 Invoke = Callable[[CallOptions, str, Sequence[Any], Mapping[str, Any]], Any]
 
@@ -133,6 +139,30 @@ class Caller:
         """
         return self._runner.batch(self._options)
 
+    @overload
+    def typed(  # type: ignore[overload-overlap]  # a class is also callable
+        self, interface: type[_Interface], *, prefix: str = ""
+    ) -> _Interface: ...
+
+    @overload
+    def typed(self, interface: Callable[_P, _Result], *, prefix: str = "") -> Callable[_P, _Result]: ...
+
+    def typed(self, interface: Any, *, prefix: str = "") -> Any:
+        """Return a view of this client with the methods of a Protocol or a class, or with the signature of a function.
+
+        Arguments are checked against the signature, results are converted to the types of the hints, and the errors
+        that a method declares are raised as its exceptions.
+
+        Args:
+            interface: The Protocol, the class or the function. The names of parameters and methods are those of the
+                server.
+            prefix: What the names of the methods begin with on the server, such as "math.".
+
+        Raises:
+            TypeError: The interface is none of these.
+        """
+        return typed_view(self._runner.call, self._options, interface, prefix)
+
     def options(
         self,
         *,
@@ -140,6 +170,7 @@ class Caller:
         retry: Retry | None = UNCHANGED,
         idempotency_key: str | bool | None = UNCHANGED,
         idempotent: bool = UNCHANGED,
+        result_type: Any = UNCHANGED,
         headers: Mapping[str, str] | None = UNCHANGED,
         errors: Mapping[int, type[JsonRpcException]] | None = UNCHANGED,
     ) -> Caller:
@@ -151,6 +182,8 @@ class Caller:
             idempotency_key: Marks repetitions of one call. True makes a new key for each call.
             idempotent: Whether the methods may be run twice with the same effect as once, so that calls are repeated
                 without a key.
+            result_type: The type of the results, as a hint: they are converted, and what does not fit is a
+                `ResultError`. Any turns this off.
             headers: Header fields, in addition to those of the client.
             errors: Classes of exceptions by the codes of errors. They come before the subclasses of
                 `JsonRpcApplicationError` that exist in the program.
@@ -164,6 +197,7 @@ class Caller:
             "retry": Retry(attempts=1) if retry is None else retry,
             "idempotency_key": idempotency_key,
             "is_idempotent": idempotent,
+            "read_result": UNCHANGED if result_type is UNCHANGED else result_reader(result_type),
             "headers": headers if headers is UNCHANGED else {**self._options.headers, **checked_headers(headers or {})},
             "errors": {} if errors is None else errors,
         }
