@@ -3,6 +3,11 @@
 It needs the standard library only. `docs/client.md` explains how to use it.
 """
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from .authorization import BasicAuth, BearerAuth
 from .batch import PendingCall
 from .client import Batch, Client
@@ -24,8 +29,13 @@ from .settings import tls_context
 from .typed import idempotent
 from .transport import AsyncTransport, ClientRequest, ClientResponse, Transport
 
+if TYPE_CHECKING:
+    from .async_client import AsyncBatch, AsyncClient
+
 __all__ = [
     "AnswerTooLargeError",
+    "AsyncBatch",
+    "AsyncClient",
     "AsyncTransport",
     "BasicAuth",
     "Batch",
@@ -49,3 +59,14 @@ __all__ = [
     "idempotent",
     "tls_context",
 ]
+
+_ASYNCHRONOUS = {"AsyncBatch": "async_client", "AsyncClient": "async_client"}
+
+
+def __getattr__(name: str) -> Any:
+    """Load what needs asyncio when it is used: importing asyncio takes as long as the rest of the package."""
+    if name not in _ASYNCHRONOUS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f".{_ASYNCHRONOUS[name]}", __name__), name)
+    globals()[name] = value
+    return value

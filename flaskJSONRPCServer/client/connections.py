@@ -6,7 +6,7 @@ import http.client
 import socket
 import ssl
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from .deadlines import Deadline
 from .errors import ClientError, ConnectError, ConnectTimeoutError, RequestTimeoutError
@@ -31,6 +31,9 @@ class Connector:
         read_timeout_s: The longest silence of the server, in seconds; None for no limit.
         limit_bytes: The largest body of an answer.
     """
+
+    # The exceptions of an attempt to connect. A name that no DNS can have is a UnicodeError.
+    FAILURES: ClassVar[tuple[type[Exception], ...]] = (OSError, UnicodeError, http.client.HTTPException, ClientError)
 
     target: Target
     proxy: Proxy | None
@@ -71,8 +74,8 @@ class Connector:
         except BaseException as exc:
             if raw is not None:
                 raw.close()
-            if isinstance(exc, (OSError, UnicodeError, http.client.HTTPException, ClientError)):
-                raise self._failure(exc) from exc
+            if isinstance(exc, self.FAILURES):
+                raise self.failure(exc) from exc
             raise
 
     def _open_socket(self, limit: Deadline) -> socket.socket:
@@ -101,7 +104,8 @@ class Connector:
         if not 200 <= answer.status < 300:
             raise ConnectError(f"the proxy {proxy.name} refused a tunnel: HTTP status {answer.status}")
 
-    def _failure(self, exc: BaseException) -> ConnectError:
+    def failure(self, exc: BaseException) -> ConnectError:
+        """Return the exception for a connection that failed because of another one."""
         if isinstance(exc, ConnectError):
             return exc
         place = self.target.address if self.proxy is None else f"{self.target.address} through {self.proxy.name}"

@@ -8,7 +8,7 @@ from typing import Final
 
 from .errors import AnswerTooLargeError, ProtocolError
 
-__all__ = ["content_length", "decompressed", "joined_fields"]
+__all__ = ["content_length", "decompressed", "is_interim", "joined_fields"]
 
 _GZIP: Final = {"gzip", "x-gzip"}
 
@@ -20,6 +20,17 @@ def joined_fields(fields: Iterable[tuple[str, str]]) -> dict[str, str]:
         key = name.lower()
         joined[key] = f"{joined[key]}, {value}" if key in joined else value
     return joined
+
+
+def is_interim(status: int) -> bool:
+    """Return whether another answer follows the one with this status (RFC 9110, section 15.2).
+
+    Raises:
+        ProtocolError: The server goes over to another protocol, which was not asked for.
+    """
+    if status == 101:
+        raise ProtocolError("HTTP status 101: the server speaks another protocol from here on")
+    return status < 200
 
 
 def content_length(headers: dict[str, str]) -> int | None:

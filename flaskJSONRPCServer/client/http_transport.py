@@ -14,7 +14,7 @@ from typing import Any
 from .connections import Connector
 from .deadlines import Deadline
 from .errors import AnswerTooLargeError, ClientError, ConnectionLostError, ProtocolError, TransportError
-from .fields import content_length, decompressed, joined_fields
+from .fields import content_length, decompressed, is_interim, joined_fields
 from .pool import ConnectionPool
 from .timed_socket import TimedSocket
 from .transport import ClientRequest, ClientResponse
@@ -43,7 +43,7 @@ class HttpTransport:
         self._connector = connector
         self._head = connector.request_head()
         self._compress_min_bytes = compress_min_bytes
-        self._pool: ConnectionPool[TimedSocket] = ConnectionPool(max_idle, max_idle_s)
+        self._pool: ConnectionPool[TimedSocket] = ConnectionPool(max_idle, max_idle_s, os.getpid)
 
     def send(self, request: ClientRequest, deadline: Deadline) -> ClientResponse:
         """Send a request once: see `Transport.send`."""
@@ -54,7 +54,6 @@ class HttpTransport:
         is_reused = connection is not None
         if connection is None:
             connection = self._connector.open(deadline)
-        process = os.getpid()
         try:
             connection.begin(deadline)
             connection.sendall(data)
@@ -65,7 +64,7 @@ class HttpTransport:
                 exc.is_stale = is_reused and is_lost_unanswered(exc, connection)
             raise
         if stays_open:
-            self._pool.give_back(connection, process)
+            self._pool.give_back(connection)
         else:
             connection.close()
         return response
@@ -106,16 +105,12 @@ def read_response(connection: TimedSocket, limit_bytes: int) -> tuple[ClientResp
         TransportError: It did not come, or not whole.
         ProtocolError: It is not HTTP, or too large.
     """
-    duck: Any = connection  # it has all that HTTPResponse uses of a socket
-    answer = http.client.HTTPResponse(duck, method="POST")
     try:
-        answer.begin()
-        if connection.has_ended:  # `http.client` takes the end of the connection for the end of the head
-            raise ConnectionLostError("the connection ended inside the head of the answer")
+        answer = read_head(connection)
+        while is_interim(answer.status):
+            answer = read_head(connection)
         headers = joined_fields(answer.headers.items())
         length = content_length(headers)
-        if answer.status < 200:
-            raise ProtocolError(f"HTTP status {answer.status}, which is not the last answer to a request")
         if length is not None and length > limit_bytes:
             raise AnswerTooLargeError(f"an answer of {length} bytes; at most {limit_bytes} are read")
         body = answer.read()
@@ -127,6 +122,15 @@ def read_response(connection: TimedSocket, limit_bytes: int) -> tuple[ClientResp
         raise AnswerTooLargeError(f"an answer of more than {limit_bytes} bytes")
     body = decompressed(body, headers.get("content-encoding"), limit_bytes=limit_bytes)
     return ClientResponse(answer.status, headers, body), not answer.will_close
+
+
+def read_head(connection: TimedSocket) -> http.client.HTTPResponse:
+    duck: Any = connection  # it has all that HTTPResponse uses of a socket
+    answer = http.client.HTTPResponse(duck, method="POST")
+    answer.begin()
+    if connection.has_ended:  # `http.client` takes the end of the connection for the end of the head
+        raise ConnectionLostError("the connection ended inside the head of the answer")
+    return answer
 
 
 def is_lost_unanswered(exc: TransportError, connection: TimedSocket) -> bool:

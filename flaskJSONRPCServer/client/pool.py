@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
+from collections.abc import Callable, Hashable
 from typing import Generic, Protocol, TypeVar
 
 __all__ = ["ConnectionPool"]
 
 
-class Closable(Protocol):
+class Connection(Protocol):
     """A connection."""
 
     def close(self) -> None:
         """Close it."""
 
+    def disown(self) -> None:
+        """Let it go in another process, or in another event loop. Its owner may go on with it."""
 
-_Connection = TypeVar("_Connection", bound=Closable)
+
+_Connection = TypeVar("_Connection", bound=Connection)
 
 
 class ConnectionPool(Generic[_Connection]):
@@ -28,22 +31,27 @@ class ConnectionPool(Generic[_Connection]):
     Args:
         max_idle: The most connections to keep.
         max_idle_s: The seconds after which an idle connection is not used any more.
+        owner: Returns whose the connections are: the process, or the event loop.
+
+    Attributes:
+        is_closed: Whether connections are closed when they come back.
     """
 
-    def __init__(self, max_idle: int, max_idle_s: float) -> None:
+    def __init__(self, max_idle: int, max_idle_s: float, owner: Callable[[], Hashable]) -> None:
         self.is_closed = False
         self._max_idle = max_idle
         self._max_idle_s = max_idle_s
+        self._current_owner = owner
+        self._owner: Hashable = None
         self._idle: deque[tuple[float, _Connection]] = deque()
-        self._process = os.getpid()
 
     def __len__(self) -> int:
         return len(self._idle)
 
     def take(self) -> _Connection | None:
         """Take the connection that was used last; None if there is none."""
-        if self._process != os.getpid():
-            self._forget_parent()
+        if self._owner != self._current_owner():
+            self._change_owner()
         while True:
             try:
                 idle_since, connection = self._idle.pop()
@@ -53,24 +61,19 @@ class ConnectionPool(Generic[_Connection]):
                 return connection
             connection.close()
 
-    def give_back(self, connection: _Connection, process: int) -> None:
-        """Keep a connection for the next request.
-
-        Args:
-            connection: The connection.
-            process: The process in which it was taken. In a process that was forked since, it belongs to the parent.
-        """
-        if self.is_closed or process != os.getpid():
+    def give_back(self, connection: _Connection) -> None:
+        """Keep a connection for the next request."""
+        if self.is_closed:
             connection.close()
-            return
-        self._idle.append((time.monotonic(), connection))
-        if len(self._idle) > self._max_idle:
-            self._close_oldest()
-        if self.is_closed:  # in the meantime
-            self.close()
+        elif self._owner != self._current_owner():  # a fork within the request: the parent goes on with it
+            connection.disown()
+        else:
+            self._idle.append((time.monotonic(), connection))
+            if len(self._idle) > self._max_idle or self.is_closed:  # closed in the meantime
+                self._close_oldest()
 
     def close(self) -> None:
-        """Close all idle connections. Those in use are closed when they are given back."""
+        """Close all idle connections. Those in use are closed when they come back."""
         self.is_closed = True
         while self._idle:
             self._close_oldest()
@@ -82,9 +85,8 @@ class ConnectionPool(Generic[_Connection]):
             return
         connection.close()
 
-    def _forget_parent(self) -> None:
-        """Close this process's copies of the parent's connections. The parent's stay open."""
-        inherited, self._idle = self._idle, deque()
-        self._process = os.getpid()
-        while inherited:
-            inherited.pop()[1].close()
+    def _change_owner(self) -> None:
+        others, self._idle = self._idle, deque()
+        self._owner = self._current_owner()
+        for _, connection in others:
+            connection.disown()

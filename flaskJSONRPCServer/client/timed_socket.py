@@ -115,6 +115,10 @@ class TimedSocket:
         """Close the socket."""
         self.raw.close()
 
+    def disown(self) -> None:
+        """Close this process's copy of the socket. The connection of the parent stays open."""
+        self.raw.close()
+
     def _timed_out(self, exc: TimeoutError) -> RequestTimeoutError:
         if isinstance(exc, RequestTimeoutError):
             return exc
