@@ -47,10 +47,9 @@ def content_length(headers: dict[str, str]) -> int | None:
         raise ProtocolError(f"an answer with Transfer-Encoding {coding!r} and Content-Length {length!r}")
     if length is None:
         return None
-    first, *others = {part.strip() for part in length.split(",")}
-    if others or not (first.isascii() and first.isdigit()) or len(first) > 18:
+    if not (length.isascii() and length.isdigit()) or len(length) > 18:
         raise ProtocolError(f"an answer with the Content-Length {length[:100]!r}")
-    return int(first)
+    return int(length)
 
 
 def decompressed(body: bytes, coding: str | None, *, limit_bytes: int) -> bytes:

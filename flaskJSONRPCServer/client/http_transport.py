@@ -117,6 +117,8 @@ def read_response(connection: TimedSocket, limit_bytes: int) -> tuple[ClientResp
     except (http.client.RemoteDisconnected, http.client.IncompleteRead) as exc:
         raise ConnectionLostError("the connection ended before the answer did") from exc
     except (http.client.HTTPException, ValueError, OverflowError) as exc:
+        if connection.has_ended:
+            raise ConnectionLostError("the connection ended inside the answer") from exc
         raise ProtocolError(f"the answer is not HTTP: {exc!r}") from exc
     if len(body) > limit_bytes:
         raise AnswerTooLargeError(f"an answer of more than {limit_bytes} bytes")

@@ -12,7 +12,7 @@ import ssl
 from typing import Any, Final
 
 from .deadlines import Deadline
-from .errors import AnswerTooLargeError, ConnectionLostError, RequestTimeoutError
+from .errors import AnswerTooLargeError, ConnectionLostError, ProtocolError, RequestTimeoutError
 
 __all__ = ["TimedSocket"]
 
@@ -156,14 +156,17 @@ class AnswerReader(io.BufferedReader):
         super().__init__(source, 64 * 1024)
         self._limit_bytes = limit_bytes
 
-    def read(self, size: int | None = -1, /) -> bytes:
-        """Read so many bytes.
+    def read(self, size: int | None = None, /) -> bytes:
+        """Read so many bytes; None for all until the end of the connection.
 
         Raises:
             AnswerTooLargeError: The size, which the server chooses, is over the limit. It would be allocated at once.
+            ProtocolError: The size is negative, as `http.client` lets that of a chunk be.
         """
         if size is not None and size > self._limit_bytes:
             raise AnswerTooLargeError(f"an answer of more than {self._limit_bytes} bytes")
+        if size is not None and size < 0:
+            raise ProtocolError(f"the answer is not HTTP: a chunk of {size} bytes")
         return super().read(size)
 
     def close(self) -> None:
