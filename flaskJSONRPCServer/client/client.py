@@ -13,13 +13,13 @@ from .attempts import Pause, Steps
 from .batch import BatchCaller, PendingCall
 from .callers import Caller
 from .errors import TransportError
-from .http_transport import HttpTransport
 from .options import UNCHANGED, CallOptions
 from .parameters import Signature
 from .retries import Retry
 from .session import Session
-from .settings import make_connector, make_options, make_session
+from .settings import make_options, make_session
 from .transport import Transport
+from .transports import TransportOptions, make_transport
 
 __all__ = ["Batch", "Client"]
 
@@ -30,7 +30,8 @@ class Client(Caller):
     Use it in a `with` block, or call `close`.
 
     Args:
-        url: The URL of the server: http, https, or http+unix with a percent-encoded path as its host.
+        url: The URL of the server: http, https, or http+unix with a percent-encoded path as its host. Or a server
+            object or a WSGI application in this process, which is called without a socket.
         timeout: The seconds that a call may take, with its retries; None for no limit. Without this argument, 30. The
             server is told of a time that is passed, and gives up by then.
         connect_timeout: The seconds to connect, with the TLS handshake; None for no limit. The resolution of a name is
@@ -43,6 +44,7 @@ class Client(Caller):
         transport: Sends the requests in place of HTTP connections. The arguments for connections have no effect then.
         tls: The TLS context: see `tls_context`. None trusts the authorities of the system.
         proxy: The URL of a proxy; False for none; None for the one that the environment names.
+        path: The path of the methods of a server object or an application. None if all methods of a server have one.
         codec: Reads and writes JSON: a name or an object, as for `make_codec`.
         max_answer_bytes: The largest answer, before and after decompression.
         compress_min_bytes: The shortest request that is compressed; None for none.
@@ -56,7 +58,7 @@ class Client(Caller):
 
     def __init__(
         self,
-        url: str | None = None,
+        url: Any = None,
         *,
         timeout: float | None = UNCHANGED,
         connect_timeout: float | None = 5.0,
@@ -67,22 +69,27 @@ class Client(Caller):
         transport: Transport | None = None,
         tls: ssl.SSLContext | None = None,
         proxy: str | Literal[False] | None = None,
+        path: str | None = None,
         codec: str | Codec = "json",
         max_answer_bytes: int = 64 * 1024 * 1024,
         compress_min_bytes: int | None = None,
         max_idle_connections: int = 10,
     ) -> None:
-        session = make_session(url or "", codec, headers, auth)
+        session = make_session(url, codec, headers, auth)
         if transport is None:
-            connector = make_connector(
-                url or "",
-                connect_timeout=connect_timeout,
-                read_timeout=read_timeout,
-                tls=tls,
-                proxy=proxy,
-                max_answer_bytes=max_answer_bytes,
+            transport = make_transport(
+                url,
+                TransportOptions(
+                    connect_timeout,
+                    read_timeout,
+                    tls,
+                    proxy,
+                    path,
+                    max_answer_bytes,
+                    compress_min_bytes,
+                    max_idle_connections,
+                ),
             )
-            transport = HttpTransport(connector, max_idle=max_idle_connections, compress_min_bytes=compress_min_bytes)
         self._transport = transport
         super().__init__(CallRunner(session, transport), make_options(timeout, retry))
 

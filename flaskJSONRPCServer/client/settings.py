@@ -5,21 +5,19 @@ from __future__ import annotations
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from ..sansio_jsonrpc import Codec, make_codec
 from .authorization import make_authorize
 from .callers import checked_timeout
-from .connections import Connector
 from .headers import checked_headers
 from .options import UNCHANGED, CallOptions
-from .proxies import find_proxy
 from .retries import Retry
 from .session import Session
 from .urls import parse_url
 from .values import write_value
 
-__all__ = ["make_connector", "make_options", "make_session", "tls_context"]
+__all__ = ["make_options", "make_session", "tls_context"]
 
 _DEFAULT_TIMEOUT_S: Final = 30.0
 
@@ -58,35 +56,9 @@ def make_options(timeout: float | None, retry: Retry | None) -> CallOptions:
     return CallOptions(timeout_s, tells_deadline, Retry(attempts=1) if retry is None else retry)
 
 
-def make_session(url: str, codec: str | Codec, headers: Mapping[str, str] | None, auth: Any) -> Session:
+def make_session(server: Any, codec: str | Codec, headers: Mapping[str, str] | None, auth: Any) -> Session:
     """Return what makes the calls."""
-    user = parse_url(url).user if url else None
+    url = server if isinstance(server, str) else "http://localhost/"
+    user = parse_url(url).user if "@" in url else None
     made = codec if isinstance(codec, Codec) else make_codec(codec, default=write_value)
     return Session(url, made, {**_HEADERS, **checked_headers(headers or {})}, make_authorize(auth, user))
-
-
-def make_connector(
-    url: str,
-    *,
-    connect_timeout: float | None,
-    read_timeout: float | None,
-    tls: ssl.SSLContext | None,
-    proxy: str | Literal[False] | None,
-    max_answer_bytes: int,
-) -> Connector:
-    """Return what opens the connections to the server of a URL.
-
-    Raises:
-        ValueError: The URL, the proxy or a time is not allowed.
-    """
-    target = parse_url(url)
-    if tls is not None and not target.is_tls:
-        raise ValueError(f"tls= beside {url!r}, which is not https")
-    return Connector(
-        target,
-        find_proxy(proxy, target),
-        (tls or ssl.create_default_context()) if target.is_tls else None,
-        checked_timeout("connect_timeout", connect_timeout),
-        checked_timeout("read_timeout", read_timeout),
-        max_answer_bytes,
-    )
