@@ -26,8 +26,8 @@ from .errors import (
 )
 from .retries import Retry
 from .settings import tls_context
-from .typed import idempotent
 from .transport import AsyncTransport, ClientRequest, ClientResponse, Transport
+from .typed import idempotent
 
 if TYPE_CHECKING:
     from .async_client import AsyncBatch, AsyncClient
