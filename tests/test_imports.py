@@ -20,7 +20,7 @@ NEWER_STDLIB = {"annotationlib"}  # since Python 3.14
 # From top to bottom. Units in one row do not import each other.
 LAYERS = (
     {"__main__"},
-    {"__init__", "commands"},
+    {"__init__", "commands", "testing"},
     {"server"},
     {"hangup"},
     {"documented", "lifecycle"},
@@ -75,6 +75,7 @@ PLACES = {
     # Loaded with the first hint.
     "prometheus_client": {"telemetry/exposition.py"},
     "pydantic": _HINTS,
+    "pytest": {"testing/plugin.py"},
     "pydantic_core": _HINTS,
     "rapidjson": _ENGINES,
     "redis": {"execBackend/celery/internals.py"},
