@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from . import __version__
-from .commands.arguments import add_commands
+from .commands.arguments import CommandParser, add_commands
 from .commands.errors import CommandError
 from .commands.examples import examples_folder, find_example, print_examples, run_example
 
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         try:
             options.run(options)
         except CommandError as exc:
-            parser.exit(2, f"{parser.prog} {options.command}: error: {exc}\n")
+            parser.exit(exc.status, f"{parser.prog} {options.command}: error: {exc}\n")
     elif options.list:
         print_examples()
     elif options.execute is not None:
@@ -43,7 +43,7 @@ def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m flaskJSONRPCServer",
-        description="A threaded HTTP JSON-RPC 2.0 server on Flask, and its examples.",
+        description="A threaded HTTP JSON-RPC 2.0 server on Flask, its client, and its examples.",
     )
     actions = parser.add_mutually_exclusive_group()
     actions.add_argument(
@@ -65,7 +65,7 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="print the path of an example; without a name, that of the folder with all of them",
     )
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands", parser_class=CommandParser)
     add_commands(commands)
     return parser
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any, Final
 
-__all__ = ["DEFAULT_ATTRIBUTE", "add_commands"]
+__all__ = ["DEFAULT_ATTRIBUTE", "CommandParser", "add_commands"]
 
 DEFAULT_ATTRIBUTE: Final = "server"
 """The name of the server in ``MODULE[:SERVER]``, if there is none."""
@@ -17,6 +17,31 @@ def add_commands(commands: Any) -> None:
     add_worker(commands)
     add_openrpc(commands)
     add_openrpc_diff(commands)
+    add_call(commands)
+    add_completion(commands)
+
+
+class CommandParser(argparse.ArgumentParser):
+    """The parser of one command.
+
+    Args:
+        intermixed: Whether options may be between positional arguments of variable number.
+        arguments: Those of any parser.
+    """
+
+    def __init__(self, *, intermixed: bool = False, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._is_intermixed = intermixed
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse the arguments."""
+        if not self._is_intermixed:
+            return super().parse_known_args(args, namespace)
+        self._is_intermixed = False  # argparse parses in two passes, which come here again
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._is_intermixed = True
 
 
 def add_serve(commands: Any) -> None:
@@ -103,6 +128,61 @@ def add_openrpc_diff(commands: Any) -> None:
     command.set_defaults(run=run_openrpc_diff)
 
 
+def add_call(commands: Any) -> None:
+    """Add the command ``call`` to the parser's commands."""
+    command = commands.add_parser(
+        "call",
+        help="call a method of a server; see call -h",
+        description="Call a method and print its result as JSON. The exit status is 1 if the server answers with an "
+        "error, which is printed to standard error as JSON, and 3 if there is no answer of JSON-RPC.",
+        intermixed=True,
+    )
+    command.add_argument(
+        "url", metavar="URL", help="the URL of the server; unix:PATH or unix:PATH:/api of a Unix socket"
+    )
+    command.add_argument("method", metavar="METHOD", nargs="?", help="the name of the method")
+    command.add_argument(
+        "params",
+        metavar="PARAM",
+        nargs="*",
+        help="a value, or name=value; JSON, or else a text. @FILE is the content of a file",
+    )
+    command.add_argument("--notify", action="store_true", help="send a notification, which has no answer")
+    command.add_argument(
+        "--batch",
+        metavar="FILE",
+        help="send the calls of a file as one batch: a JSON array of objects with method and params, or one on each "
+        "line; - is standard input",
+    )
+    command.add_argument(
+        "--list", action="store_true", help="print the methods of the server, or the parameters of METHOD"
+    )
+    command.add_argument(
+        "--auth",
+        metavar="USER:PASSWORD",
+        help="the credentials; bearer:TOKEN for a token. Use the variable JSONRPC_AUTH where others see your processes",
+    )
+    command.add_argument("--header", action="append", metavar="'NAME: VALUE'", help="a header field; may be repeated")
+    command.add_argument("--timeout", type=float, metavar="SECONDS", help="how long the call may take; default: 30")
+    command.add_argument("--cacert", metavar="FILE", help="the certificates to trust, instead of the system's")
+    command.add_argument("--cert", metavar="FILE", help="the certificate of this client")
+    command.add_argument("--key", metavar="FILE", help="the key of --cert, if it is in another file")
+    command.add_argument("--insecure", action="store_true", help="do not check the certificate of the server")
+    command.set_defaults(run=run_call)
+
+
+def add_completion(commands: Any) -> None:
+    """Add the command ``completion`` to the parser's commands."""
+    command = commands.add_parser(
+        "completion",
+        help="print a script by which a shell completes calls; see completion -h",
+        description="Print a script that defines the command jsonrpc, a short name of call, and the completion of its "
+        "methods and parameters. For bash:  source <(python -m flaskJSONRPCServer completion bash)",
+    )
+    command.add_argument("shell", choices=("bash", "zsh", "fish"))
+    command.set_defaults(run=run_completion)
+
+
 def run_serve(options: argparse.Namespace) -> None:
     from .serving import serve
 
@@ -125,3 +205,15 @@ def run_openrpc_diff(options: argparse.Namespace) -> None:
     from .documents import print_comparison
 
     print_comparison(options.old, options.new, as_json=options.json)
+
+
+def run_call(options: argparse.Namespace) -> None:
+    from .calling import call
+
+    call(options)
+
+
+def run_completion(options: argparse.Namespace) -> None:
+    from .completing import completion_script
+
+    print(completion_script(options.shell), end="")

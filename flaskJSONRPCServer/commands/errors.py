@@ -4,4 +4,10 @@ __all__ = ["CommandError"]
 
 
 class CommandError(Exception):
-    """The command cannot be carried out. The message is for the user of the command line."""
+    """The command cannot be carried out. The message is for the user of the command line.
+
+    Attributes:
+        status: The exit status.
+    """
+
+    status = 2
