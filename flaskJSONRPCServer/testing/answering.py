@@ -22,7 +22,7 @@ __all__ = ["PEER", "Answer", "AnsweringTransport"]
 Answer = Callable[[JsonRpcRequest], Any]
 """Returns the result of a call, or raises a JsonRpcException. Other exceptions go to the caller of the transport."""
 
-PEER: Final = JsonRpcPeer(make_codec("json", default=write_value))
+PEER: Final = JsonRpcPeer(make_codec("json", default=write_value), max_batch_length=None)
 
 
 class AnsweringTransport:

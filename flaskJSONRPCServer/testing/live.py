@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import gzip
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
 from typing import Any, Final
 
 from ..client import ClientError, ClientRequest, Deadline, Transport
@@ -34,7 +36,7 @@ class LiveServer:
     """
 
     def __init__(self, transport: Transport, on_failure: Callable[[str], object]) -> None:
-        self._server = ConnectionServer((_HOST, 0), make_handler(transport, on_failure))
+        self._server = ConnectionServer((_HOST, 0), make_handler(transport, on_failure), on_failure)
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, name="jsonrpc-mock", daemon=True
         )
@@ -56,10 +58,21 @@ class LiveServer:
 class ConnectionServer(ThreadingHTTPServer):
     """An HTTP server that knows its connections, so that it can close those that clients keep open."""
 
-    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+    # Of connections that wait to be accepted: a test may open many at once.
+    request_queue_size = 128
+
+    def __init__(
+        self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler], on_failure: Callable[[str], object]
+    ) -> None:
         self._connections: set[socket.socket] = set()  # guarded by _changed
         self._changed = threading.Condition()
+        self._on_failure = on_failure
         super().__init__(address, handler)
+
+    def server_bind(self) -> None:
+        """Bind the socket, without a look-up of the host's name, which takes seconds on some machines."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = self.socket.getsockname()
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Answer the requests of a connection in a thread."""
@@ -83,7 +96,10 @@ class ConnectionServer(ThreadingHTTPServer):
             self._changed.wait_for(lambda: not self._connections, _CLOSE_S)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Be silent about a client that is gone."""
+        """Report a failure of the server itself, other than of a client that is gone."""
+        exc = sys.exc_info()[1]
+        if not isinstance(exc, OSError):
+            self._on_failure(f"the mock server failed: {exc!r}")
 
 
 def make_handler(transport: Transport, on_failure: Callable[[str], object]) -> type[BaseHTTPRequestHandler]:
@@ -95,6 +111,9 @@ class PostHandler(BaseHTTPRequestHandler):
     """Answers the POST requests of a connection."""
 
     protocol_version = "HTTP/1.1"
+    # The head and the body in one packet: the second of two would wait for the client's acknowledgement.
+    wbufsize = -1
+    disable_nagle_algorithm = True
     transport: Transport
     on_failure: Callable[[str], object]
 

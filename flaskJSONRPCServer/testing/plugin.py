@@ -134,10 +134,15 @@ def jsonrpc_cassette(request: pytest.FixtureRequest) -> Iterator[Callable[..., R
 
     mode = request.config.getoption("--jsonrpc-record-mode")
     folder = request.path.parent / "cassettes" / request.path.stem
+    used: set[str] = set()
     with contextlib.ExitStack() as servers:
 
         def recorded(url: str, name: str | None = None, hide: Any = (), **options: Any) -> RecordedServer:
-            cassette = Cassette(folder / f"{name or name_of(request.node)}.json", mode, hide)
+            name = name or name_of(request.node)
+            if name in used:
+                raise ValueError(f"the test has a cassette {name!r} already; give this one another name=")
+            used.add(name)
+            cassette = Cassette(folder / f"{name}.json", mode, hide)
             server = servers.enter_context(contextlib.closing(RecordedServer(url, cassette, **options)))
             check_after(request.node, server)
             return server

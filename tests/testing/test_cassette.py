@@ -216,6 +216,21 @@ def test_clients_of_any_kind_are_recorded_and_replayed(server, file):
     assert "sesame" not in file.read_text()
 
 
+@pytest.mark.parametrize("mode", ["none", "new_episodes", "all"])
+@pytest.mark.parametrize("body", [b"{", b"[]", b'{"jsonrpc": "2.0"}'])
+def test_request_that_is_no_json_rpc_is_answered_and_not_recorded(server, file, mode, body):
+    recorded = RecordedServer(server.url, Cassette(file, mode))
+    request = urllib.request.Request(recorded.url, body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=30) as response:
+        answer = json.load(response)
+    recorded.passed()
+    recorded.close()
+
+    assert answer["error"]["code"] in (-32700, -32600)
+    assert recorded.problems() == []
+    assert not file.exists()
+
+
 def test_call_of_another_client_that_is_not_recorded_is_reported(file):
     recorded = RecordedServer(NOWHERE, Cassette(file))
     with Client(recorded.url) as client, pytest.raises(HttpStatusError, match=r"500: add\(1\) is not recorded"):

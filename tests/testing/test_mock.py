@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import pytest
 
 from flaskJSONRPCServer import JsonRpcApplicationError, flaskJSONRPCServer, rpc
-from flaskJSONRPCServer.client import Client
+from flaskJSONRPCServer.client import Client, ConnectionLostError
 from flaskJSONRPCServer.errors import ContractError
 from flaskJSONRPCServer.sansio_jsonrpc import (
     JsonRpcException,
@@ -251,6 +251,28 @@ def test_live_mock_refuses_a_body_of_unknown_length(mock):
     with pytest.raises(urllib.error.HTTPError, match="411") as refused:
         urllib.request.urlopen(request, timeout=30)
     refused.value.close()
+
+
+def test_failure_of_the_live_server_itself_is_reported(monkeypatch):
+    def fail(*arguments):
+        raise ZeroDivisionError
+
+    mock = MockServer()
+    monkeypatch.setattr(mock.transport, "send", fail)
+    with Client(mock.url) as client, pytest.raises(ConnectionLostError):
+        client.add(1)
+    mock.close()
+
+    assert mock.problems() == ["the mock server failed: ZeroDivisionError()"]
+
+
+def test_live_mock_answers_a_batch_of_any_length(mock):
+    mock.on("next").side_effect(lambda number: number + 1)
+    with Client(mock.url) as client, client.batch() as batch:
+        for number in range(1500):
+            batch.next(number)
+
+    assert batch.results() == [*range(1, 1501)]
 
 
 def test_live_mock_answers_clients_at_once_and_ends_their_connections():

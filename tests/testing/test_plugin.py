@@ -153,6 +153,8 @@ RECORDED = """
             one = jsonrpc_cassette("URL", name="one")
             two = jsonrpc_cassette("URL", name="two")
             assert (one.client.add(1), two.client.add(1)) == (2, 2)
+            with pytest.raises(ValueError, match="a cassette 'one' already; give this one another name="):
+                jsonrpc_cassette("URL", name="one")
 
     def test_failing(jsonrpc_cassette):
         assert jsonrpc_cassette("URL").client.add(1) == 3
