@@ -30,12 +30,16 @@ from .transport import AsyncTransport, ClientRequest, ClientResponse, Transport
 from .typed import idempotent
 
 if TYPE_CHECKING:
+    from .adapters import AsyncHttpxTransport, AsyncNiquestsTransport, HttpxTransport, RequestsTransport
     from .async_client import AsyncBatch, AsyncClient
+    from .threaded_transport import ThreadedTransport
 
 __all__ = [
     "AnswerTooLargeError",
     "AsyncBatch",
     "AsyncClient",
+    "AsyncHttpxTransport",
+    "AsyncNiquestsTransport",
     "AsyncTransport",
     "BasicAuth",
     "Batch",
@@ -49,24 +53,35 @@ __all__ = [
     "ConnectionLostError",
     "Deadline",
     "HttpStatusError",
+    "HttpxTransport",
     "PendingCall",
     "ProtocolError",
     "RequestTimeoutError",
+    "RequestsTransport",
     "ResultError",
     "Retry",
+    "ThreadedTransport",
     "Transport",
     "TransportError",
     "idempotent",
     "tls_context",
 ]
 
-_ASYNCHRONOUS = {"AsyncBatch": "async_client", "AsyncClient": "async_client"}
+# What needs asyncio: importing that takes as long as the rest of the package.
+_LAZY = {
+    "AsyncBatch": "async_client",
+    "AsyncClient": "async_client",
+    "AsyncHttpxTransport": "adapters",
+    "AsyncNiquestsTransport": "adapters",
+    "HttpxTransport": "adapters",
+    "RequestsTransport": "adapters",
+    "ThreadedTransport": "threaded_transport",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Load what needs asyncio when it is used: importing asyncio takes as long as the rest of the package."""
-    if name not in _ASYNCHRONOUS:
+    if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f".{_ASYNCHRONOUS[name]}", __name__), name)
+    value = getattr(importlib.import_module(f".{_LAZY[name]}", __name__), name)
     globals()[name] = value
     return value

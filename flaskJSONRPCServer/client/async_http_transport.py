@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Hashable
 
 from .async_connections import open_stream
@@ -11,8 +10,9 @@ from .async_stream import AsyncStream
 from .connections import Connector
 from .deadlines import Deadline
 from .errors import ClientError, ConnectionLostError, TransportError
-from .http_transport import request_bytes
 from .pool import ConnectionPool
+from .processes import current_process
+from .request_writer import RequestWriter
 from .time_limits import TimeLimit
 from .transport import ClientRequest, ClientResponse
 
@@ -38,15 +38,14 @@ class AsyncHttpTransport:
         compress_min_bytes: int | None = None,
     ) -> None:
         self._connector = connector
-        self._head = connector.request_head()
-        self._compress_min_bytes = compress_min_bytes
+        self._writer = RequestWriter(connector.request_head(), compress_min_bytes)
         self._pool: ConnectionPool[AsyncStream] = ConnectionPool(max_idle, max_idle_s, owner)
 
     async def send(self, request: ClientRequest, deadline: Deadline) -> ClientResponse:
         """Send a request once: see `Transport.send`."""
         if self._pool.is_closed:
             raise ClientError("the client is closed")
-        data = request_bytes(self._head, request, self._compress_min_bytes)
+        data = self._writer.write(request)
         stream = await self._idle_stream()
         is_reused = stream is not None
         if stream is None:
@@ -82,4 +81,4 @@ class AsyncHttpTransport:
 
 def owner() -> Hashable:
     """Return whose the connections are. Another event loop cannot use them, even if the first one has ended."""
-    return os.getpid(), asyncio.get_running_loop()
+    return current_process(), asyncio.get_running_loop()

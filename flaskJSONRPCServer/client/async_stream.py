@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import select
-from collections.abc import Callable, Coroutine
+import time
+from collections.abc import Coroutine
 from typing import Any, Final
 
 from .deadlines import Deadline
 from .errors import AnswerTooLargeError, ConnectionLostError, ProtocolError, RequestTimeoutError
 from .fields import content_length, decompressed, is_interim
 from .http_head import MAX_HEAD_BYTES, Head, chunk_size, parse_head
+from .polling import has_input
+from .processes import current_process
 from .time_limits import TimeLimit
 from .transport import ClientResponse
 
@@ -19,8 +20,8 @@ __all__ = ["AsyncStream", "CountingReader"]
 
 _BODILESS: Final = (204, 304)
 _BLOCK_BYTES: Final = 256 * 1024
-# Windows has none; there, only the event loop notices that the server has closed a connection.
-_poll: Final[Callable[[], Any] | None] = getattr(select, "poll", None)
+# In a shorter time than this, no server closes an idle connection, and it is not worth a system call to look.
+BRIEFLY_S: float = 0.001
 # Answers with a status from 100 to 199. A server may send some for a call that takes long.
 _MAX_INTERIM: Final = 100
 
@@ -59,8 +60,9 @@ class AsyncStream:
         self._limit_bytes = limit_bytes
         self._read_bytes = 0
         self._fed_before = 0
+        self._idle_since = 0.0
         self._loop = asyncio.get_running_loop()
-        self._process = os.getpid()
+        self._process = current_process()
 
     def begin(self) -> None:
         """Begin a request."""
@@ -73,7 +75,7 @@ class AsyncStream:
 
     async def is_idle(self) -> bool:
         """Return whether the connection is open, and no byte waits that belongs to no request."""
-        if self._has_input():
+        if time.monotonic() - self._idle_since > BRIEFLY_S and has_input(self._writer.get_extra_info("socket")):
             # The event loop reads it after this step of the coroutine, and after the next one at the latest.
             await asyncio.sleep(0)
             await asyncio.sleep(0)
@@ -84,15 +86,6 @@ class AsyncStream:
             and self._reader.exception() is None
         )
 
-    def _has_input(self) -> bool:
-        """Return whether the socket has something that the event loop has not read yet, such as its end."""
-        descriptor = self._writer.get_extra_info("socket").fileno()
-        if descriptor < 0 or _poll is None:
-            return False
-        poll = _poll()
-        poll.register(descriptor, select.POLLIN)
-        return bool(poll.poll(0))
-
     async def write(self, data: bytes) -> None:
         """Send all bytes.
 
@@ -101,7 +94,8 @@ class AsyncStream:
         """
         try:
             self._writer.write(data)
-            await self._writer.drain()
+            if self._writer.transport.get_write_buffer_size():
+                await self._writer.drain()
         except OSError as exc:
             raise ConnectionLostError(f"the connection ended while the request was sent: {exc}") from exc
 
@@ -122,6 +116,7 @@ class AsyncStream:
             body = await self._chunks()
         else:
             body, is_persistent = await self._until_end(), False
+        self._idle_since = time.monotonic()
         body = decompressed(body, head.headers.get("content-encoding"), limit_bytes=self._limit_bytes)
         return ClientResponse(head.status, head.headers, body), is_persistent
 
@@ -131,7 +126,7 @@ class AsyncStream:
 
     def disown(self) -> None:
         """Let another event loop close its connection, if it still runs; leave that of another process alone."""
-        if os.getpid() == self._process and not self._loop.is_closed():
+        if current_process() is self._process and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self.close)
 
     def _check_size(self, size: int) -> None:

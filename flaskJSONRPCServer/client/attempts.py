@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator
-from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 from .deadlines import Deadline
 from .errors import TransportError
-from .retries import Retry, RetryBudget, retry_after_s
+from .options import CallOptions
+from .retries import RetryBudget, retry_after_s
 from .transport import ClientRequest, ClientResponse
 
-__all__ = ["Pause", "Policy", "Send", "Steps", "attempts"]
+__all__ = ["Pause", "Send", "Steps", "attempts"]
 
 
 class Send(NamedTuple):
@@ -36,23 +36,8 @@ Steps: TypeAlias = Generator[Send | Pause, ClientResponse | None, Any]
 """A generator of steps, which returns a result at its end."""
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """How a request may be sent.
-
-    Attributes:
-        retry: How often it is repeated.
-        is_safe: Whether it may be sent twice.
-        tells_deadline: Whether the server is told the seconds that remain.
-    """
-
-    retry: Retry
-    is_safe: bool
-    tells_deadline: bool
-
-
-def attempts(request: ClientRequest, deadline: Deadline, policy: Policy, budget: RetryBudget) -> Steps:
-    """Send a request until there is an answer, as often as the policy allows.
+def attempts(request: ClientRequest, deadline: Deadline, options: CallOptions, budget: RetryBudget) -> Steps:
+    """Send a request until there is an answer, as often as the options allow.
 
     Returns:
         The last response.
@@ -60,11 +45,11 @@ def attempts(request: ClientRequest, deadline: Deadline, policy: Policy, budget:
     Raises:
         TransportError: The exception of the last attempt.
     """
-    budget.add(policy.retry.budget)
-    may_be_stale = policy.is_safe
+    budget.add(options.retry.budget)
+    may_be_stale = options.is_safe
     attempt = 1
     while True:
-        told = with_deadline(request, deadline) if policy.tells_deadline else request
+        told = with_deadline(request, deadline) if options.tells_deadline else request
         response = failure = None
         try:
             response = yield Send(told, deadline)
@@ -73,7 +58,7 @@ def attempts(request: ClientRequest, deadline: Deadline, policy: Policy, budget:
                 may_be_stale = False
                 continue
             failure = exc
-        pause_s = pause_before_next(attempt, response, failure, policy)
+        pause_s = pause_before_next(attempt, response, failure, options)
         if pause_s is None or pause_s >= deadline.remaining_s() or not budget.take():
             if failure is not None:
                 raise failure
@@ -83,16 +68,16 @@ def attempts(request: ClientRequest, deadline: Deadline, policy: Policy, budget:
 
 
 def pause_before_next(
-    attempt: int, response: ClientResponse | None, failure: TransportError | None, policy: Policy
+    attempt: int, response: ClientResponse | None, failure: TransportError | None, options: CallOptions
 ) -> float | None:
     """Return how long to wait before the next attempt, in seconds; None if there is none."""
-    if attempt >= policy.retry.attempts:
+    if attempt >= options.retry.attempts:
         return None
     if failure is not None:
-        return policy.retry.pause_s(attempt) if policy.is_safe or not failure.is_sent else None
-    if response is None or response.status not in policy.retry.statuses or not policy.is_safe:
+        return options.retry.pause_s(attempt) if options.is_safe or not failure.is_sent else None
+    if response is None or response.status not in options.retry.statuses or not options.is_safe:
         return None
-    return max(policy.retry.pause_s(attempt), retry_after_s(response.headers))
+    return max(options.retry.pause_s(attempt), retry_after_s(response.headers))
 
 
 def with_deadline(request: ClientRequest, deadline: Deadline) -> ClientRequest:

@@ -19,7 +19,9 @@ __all__ = ["MAX_HEAD_BYTES", "Head", "chunk_size", "parse_head"]
 MAX_HEAD_BYTES: Final = 64 * 1024
 
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: [^\r\n\0]*)?")
-_FIELD: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n\0]*)")
+_FIELD_NAME: Final = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_FIELDS: Final = re.compile(f"(?:{_FIELD_NAME}:[^\r\n\0]*\r\n)*")
+_FIELD: Final = re.compile(f"({_FIELD_NAME}):[ \t]*([^\r\n\0]*?)[ \t]*\r\n")
 _CHUNK: Final = re.compile(rb"([0-9a-fA-F]{1,15})[ \t]*(?:;[^\r\n\0]*)?\r\n")
 
 
@@ -48,21 +50,20 @@ def parse_head(data: bytes) -> Head:
 
     Source: RFC 9112, sections 4, 5 and 9.3.
     """
-    first, *lines = data[:-4].split(b"\r\n")
+    first, _, fields = data[:-2].partition(b"\r\n")
     status_line = _STATUS_LINE.fullmatch(first)
     if status_line is None:
         raise ProtocolError(f"the answer is not HTTP: it begins with {first[:80]!r}")
-    headers = joined_fields(map(parse_field, lines))
+    headers = parse_fields(fields.decode("latin-1"))
     connection = {option.strip().lower() for option in headers.get("connection", "").split(",")}
     is_persistent = "close" not in connection and (status_line[1] == b"1" or "keep-alive" in connection)
     return Head(int(status_line[2]), headers, is_persistent)
 
 
-def parse_field(line: bytes) -> tuple[str, str]:
-    field = _FIELD.fullmatch(line)
-    if field is None:
-        raise ProtocolError(f"the answer is not HTTP: a header line is {line[:80]!r}")
-    return field[1].decode("ascii"), field[2].rstrip(b" \t").decode("latin-1")
+def parse_fields(lines: str) -> dict[str, str]:
+    if not _FIELDS.fullmatch(lines):
+        raise ProtocolError(f"the answer is not HTTP: a line of its head is no field; it begins with {lines[:80]!r}")
+    return joined_fields(_FIELD.findall(lines))
 
 
 def chunk_size(line: bytes) -> int:

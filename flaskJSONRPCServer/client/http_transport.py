@@ -1,14 +1,8 @@
-"""HTTP/1.1 over pooled connections, for threads.
-
-`http.client` reads the answers. The request is written here, head and body in one piece: `http.client` checks and sends
-them separately, which costs the client twice the time, and the server a second wakeup.
-"""
+"""HTTP/1.1 over pooled connections, for threads: `http.client` reads the answers."""
 
 from __future__ import annotations
 
-import gzip
 import http.client
-import os
 from typing import Any
 
 from .connections import Connector
@@ -16,10 +10,12 @@ from .deadlines import Deadline
 from .errors import AnswerTooLargeError, ClientError, ConnectionLostError, ProtocolError, TransportError
 from .fields import content_length, decompressed, is_interim, joined_fields
 from .pool import ConnectionPool
+from .processes import current_process
+from .request_writer import RequestWriter
 from .timed_socket import TimedSocket
 from .transport import ClientRequest, ClientResponse
 
-__all__ = ["HttpTransport", "request_bytes"]
+__all__ = ["HttpTransport"]
 
 
 class HttpTransport:
@@ -41,23 +37,21 @@ class HttpTransport:
         compress_min_bytes: int | None = None,
     ) -> None:
         self._connector = connector
-        self._head = connector.request_head()
-        self._compress_min_bytes = compress_min_bytes
-        self._pool: ConnectionPool[TimedSocket] = ConnectionPool(max_idle, max_idle_s, os.getpid)
+        self._writer = RequestWriter(connector.request_head(), compress_min_bytes)
+        self._pool: ConnectionPool[TimedSocket] = ConnectionPool(max_idle, max_idle_s, current_process)
 
     def send(self, request: ClientRequest, deadline: Deadline) -> ClientResponse:
         """Send a request once: see `Transport.send`."""
         if self._pool.is_closed:
             raise ClientError("the client is closed")
-        data = request_bytes(self._head, request, self._compress_min_bytes)
+        data = self._writer.write(request)
         connection = self._idle_connection()
         is_reused = connection is not None
         if connection is None:
             connection = self._connector.open(deadline)
         try:
             connection.begin(deadline)
-            connection.sendall(data)
-            response, stays_open = read_response(connection, self._connector.limit_bytes)
+            response, stays_open = self._exchange(connection, data)
         except BaseException as exc:
             connection.close()
             if isinstance(exc, TransportError):
@@ -73,6 +67,18 @@ class HttpTransport:
         """Close the idle connections, and those in use when their answers have come."""
         self._pool.close()
 
+    def _exchange(self, connection: TimedSocket, data: bytes) -> tuple[ClientResponse, bool]:
+        try:
+            connection.sendall(data)
+        except ConnectionLostError as exc:
+            # A server may answer before it has read the whole body, with 413 for example, and close the connection.
+            try:
+                response, _ = read_response(connection, self._connector.limit_bytes)
+            except ClientError:
+                raise exc from None
+            return response, False
+        return read_response(connection, self._connector.limit_bytes)
+
     def _idle_connection(self) -> TimedSocket | None:
         """Return a connection that is still open, as far as can be known; None if there is none."""
         while True:
@@ -80,22 +86,6 @@ class HttpTransport:
             if connection is None or connection.is_idle():
                 return connection
             connection.close()
-
-
-def request_bytes(head: bytes, request: ClientRequest, compress_min_bytes: int | None) -> bytes:
-    """Return a request as it is sent.
-
-    Args:
-        head: The request line and the Host field.
-        request: The request. Its header fields have been checked.
-        compress_min_bytes: The shortest body that is compressed; None for none.
-    """
-    fields, body = request.headers, request.body
-    if compress_min_bytes is not None and len(body) >= compress_min_bytes:
-        body = gzip.compress(body, 6)
-        fields = {**fields, "Content-Encoding": "gzip"}
-    lines = "".join([f"{name}: {value}\r\n" for name, value in fields.items()])
-    return b"%b%bContent-Length: %d\r\n\r\n%b" % (head, lines.encode("latin-1"), len(body), body)
 
 
 def read_response(connection: TimedSocket, limit_bytes: int) -> tuple[ClientResponse, bool]:

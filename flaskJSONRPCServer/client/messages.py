@@ -119,6 +119,38 @@ def error_of_status(response: ClientResponse, codec: Codec) -> JsonRpcResponse:
 
 
 def decode_responses(body: bytes, codec: Codec) -> JsonRpcResponse | list[JsonRpcResponse]:
+    """Decode an answer. Results, which most answers have, take a fast path past the checks that give reasons.
+
+    Raises:
+        ProtocolError: It is not a response, or a batch of them.
+    """
+    try:
+        tree = codec.loads(body)
+        if type(tree) is list and tree:
+            return [success_of(item) for item in tree]
+        return success_of(tree)
+    except (UncertainError, JsonRpcParseError):
+        return decode_slowly(body, codec)
+
+
+class UncertainError(Exception):
+    """A message is not a plain result."""
+
+
+def success_of(item: Any) -> JsonRpcResponse:
+    """Return the response of a plain result, with an integer as its id.
+
+    Raises:
+        UncertainError: It is anything else.
+    """
+    if type(item) is dict and item.get("jsonrpc") == "2.0" and "result" in item and "error" not in item:
+        request_id = item.get("id")
+        if type(request_id) is int and "method" not in item:
+            return JsonRpcResponse(request_id, item["result"])
+    raise UncertainError
+
+
+def decode_slowly(body: bytes, codec: Codec) -> JsonRpcResponse | list[JsonRpcResponse]:
     try:
         message = decode(body, codec, max_batch_length=None)
     except (JsonRpcParseError, JsonRpcInvalidRequestError) as exc:

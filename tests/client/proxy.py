@@ -50,6 +50,10 @@ class Proxy:
                 self._start(self._serve, client)
 
     def _serve(self, client):
+        with contextlib.suppress(OSError):
+            self._answer_one(client)
+
+    def _answer_one(self, client):
         data = b""
         while b"\r\n\r\n" not in data:
             received = client.recv(65536)

@@ -9,6 +9,7 @@ import pytest
 
 from flaskJSONRPCServer.client import (
     AnswerTooLargeError,
+    Client,
     ConnectError,
     ConnectionLostError,
     HttpStatusError,
@@ -17,6 +18,7 @@ from flaskJSONRPCServer.client import (
 )
 from flaskJSONRPCServer.sansio_jsonrpc import JsonRpcInternalError
 from tests.client.raw_server import answered, http, result
+from tests.clients.api import serving
 
 TIMEOUT_S = 20
 LIMIT_BYTES = 10_000
@@ -327,6 +329,23 @@ def test_bytes_after_an_answer_are_none_of_the_next(connect, raw, more):
 
     assert [face.call("add"), face.call("add")] == ["well", "well"]
     assert server.connections == 2
+
+
+def test_answer_before_the_whole_request_is_read(raw):
+    def handle(connection):
+        connection.socket.recv(1000)
+        connection.send(http(b"too much", "413 Content Too Large", Connection="close"))
+
+    with Client(raw(handle).url, timeout=TIMEOUT_S) as client, pytest.raises(HttpStatusError, match="413: too much"):
+        client.call("echo", "x" * 30_000_000)
+
+
+def test_body_over_the_limit_of_our_server(connect):
+    with serving(max_body_bytes=10_000) as api:
+        face = connect(api.url)
+        with pytest.raises(HttpStatusError, match="413"):
+            face.call("echo", "x" * 20_000)
+        assert face.call("echo", "x") == "x"
 
 
 def test_nobody_listens(connect):

@@ -14,6 +14,7 @@ from flaskJSONRPCServer.client import (
     HttpStatusError,
     RequestTimeoutError,
     Retry,
+    async_stream,
     idempotent,
 )
 from flaskJSONRPCServer.client.retries import RetryBudget, retry_after_s
@@ -214,8 +215,9 @@ def test_silent_repetition_is_only_one(connect, raw):
     assert server.connections == 3
 
 
-def test_connection_that_the_server_has_closed_is_not_used(connect, raw):
+def test_connection_that_the_server_has_closed_is_not_used(connect, raw, monkeypatch):
     closed = threading.Event()
+    monkeypatch.setattr(async_stream, "BRIEFLY_S", 0)
 
     def handle(connection):
         connection.send(answered("well", connection.read_id()))
