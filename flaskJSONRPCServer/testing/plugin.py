@@ -116,8 +116,7 @@ def jsonrpc_mock(request: pytest.FixtureRequest, jsonrpc_contract: Any) -> Itera
 
     marker = request.node.get_closest_marker("jsonrpc_mock")
     options = {"contract": jsonrpc_contract, **({} if marker is None else marker.kwargs)}
-    with contextlib.closing(MockServer(**options)) as mock:
-        check_after(request.node, mock)
+    with contextlib.closing(MockServer(**options)) as mock, checked_after(request.node, mock):
         yield mock
 
 
@@ -144,15 +143,21 @@ def jsonrpc_cassette(request: pytest.FixtureRequest) -> Iterator[Callable[..., R
             used.add(name)
             cassette = Cassette(folder / f"{name}.json", mode, hide)
             server = servers.enter_context(contextlib.closing(RecordedServer(url, cassette, **options)))
-            check_after(request.node, server)
+            servers.enter_context(checked_after(request.node, server))
             return server
 
         yield recorded
 
 
-def check_after(item: pytest.Item, part: Checked) -> None:
-    """Ask a part of a test after it."""
-    item.stash.setdefault(_checked_parts, []).append(part)
+@contextlib.contextmanager
+def checked_after(item: pytest.Item, part: Checked) -> Iterator[None]:
+    """Ask a part of a test after the test, which runs in the block."""
+    parts = item.stash.setdefault(_checked_parts, [])
+    parts.append(part)
+    try:
+        yield
+    finally:
+        parts.remove(part)  # a plugin may run the test again, with new fixtures
 
 
 def name_of(item: pytest.Item) -> str:

@@ -106,6 +106,33 @@ def test_mock_is_checked_after_the_test(run):
     assert not done.parseoutcomes().get("errors")
 
 
+def test_test_that_is_run_again_is_checked_anew(run, pytester):
+    pytester.makeconftest("""
+    from _pytest.runner import runtestprotocol
+
+    def pytest_runtest_protocol(item, nextitem):
+        for _ in range(2):
+            item._initrequest()
+            reports = runtestprotocol(item, nextitem=nextitem, log=False)
+        for report in reports:
+            item.ihook.pytest_runtest_logreport(report=report)
+        return True
+    """)
+    done = run("""
+    runs = []
+
+    def test_flaky(jsonrpc_mock):
+        runs.append(jsonrpc_mock)
+        if len(runs) == 1:
+            jsonrpc_mock.on("add")
+
+    def test_ran_twice():
+        assert len(runs) == 2
+    """)
+
+    done.assert_outcomes(passed=2)
+
+
 def test_mock_is_held_to_the_contract_of_the_marker_or_the_fixture(run):
     done = run(
         """
