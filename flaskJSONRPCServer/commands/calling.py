@@ -23,6 +23,9 @@ AUTH_VARIABLE: Final = "JSONRPC_AUTH"
 
 _UNIX: Final = "unix:"
 
+# The status by which shells say that Ctrl-C has ended a program: 128 and the number of the signal.
+_INTERRUPTED: Final = 130
+
 
 class CallError(CommandError):
     """The server has not answered the call."""
@@ -41,6 +44,7 @@ def call(options: argparse.Namespace) -> None:
     try:
         with make_client(options) as client:
             is_right = run(options, client)
+        sys.stdout.flush()
     except JsonRpcException as exc:
         write(sys.stderr, members_of(exc))
         is_right = False
@@ -48,6 +52,11 @@ def call(options: argparse.Namespace) -> None:
         raise CallError(exc) from exc
     except TypeError as exc:  # of the names of parameters
         raise CommandError(exc) from exc
+    except BrokenPipeError:  # such as `head` has read enough; the end of the process would flush once more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        is_right = False
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
     if not is_right:
         sys.exit(1)
 

@@ -13,6 +13,7 @@ import pytest
 
 from flaskJSONRPCServer import JsonRpcApplicationError, flaskJSONRPCServer
 from flaskJSONRPCServer import __main__ as command_line
+from flaskJSONRPCServer.client import Client
 from flaskJSONRPCServer.testing import MockServer, served
 from tests.certificates import make_certificates
 
@@ -360,6 +361,27 @@ def test_output_is_utf_8_on_any_console(server):
     )
 
     assert (done.returncode, done.stdout.decode(), done.stderr) == (0, '["\u00e4"]\n', b"")
+
+
+def test_reader_of_the_output_may_have_read_enough(server):
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        command = [sys.executable, "-m", "flaskJSONRPCServer", "call", server.url, "--list"]
+        done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, timeout=60, check=False)
+    finally:
+        os.close(writing)
+
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+def test_interrupted_call_ends_without_a_traceback(run, monkeypatch):
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Client, "call", interrupt)
+
+    assert run("add", "1") == (130, "", "")
 
 
 def test_call_loads_no_server():
