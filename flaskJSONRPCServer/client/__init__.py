@@ -26,6 +26,7 @@ from .errors import (
 )
 from .retries import Retry
 from .settings import tls_context
+from .stream_transport import StdioTransport, StreamTransport, TcpTransport
 from .transport import AsyncTransport, ClientRequest, ClientResponse, Transport
 from .typed import idempotent
 
@@ -60,6 +61,9 @@ __all__ = [
     "RequestsTransport",
     "ResultError",
     "Retry",
+    "StdioTransport",
+    "StreamTransport",
+    "TcpTransport",
     "ThreadedTransport",
     "Transport",
     "TransportError",

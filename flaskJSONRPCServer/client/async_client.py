@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import ssl
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from ..sansio_jsonrpc import Codec
 from .async_transports import make_async_transport
@@ -19,7 +20,8 @@ from .parameters import Signature
 from .retries import Retry
 from .session import Session
 from .settings import make_options, make_session
-from .transport import AsyncTransport
+from .threaded_transport import ThreadedTransport
+from .transport import AsyncTransport, Transport
 from .transports import TransportOptions
 
 __all__ = ["AsyncBatch", "AsyncClient"]
@@ -40,7 +42,7 @@ class AsyncClient(Caller):
         auth: Authorizes the requests.
         headers: Header fields of all requests.
         retry: How calls are repeated.
-        transport: Sends the requests: an `AsyncTransport`.
+        transport: Sends the requests: an `AsyncTransport`, or a `Transport`, whose requests are sent in threads.
         tls: The TLS context.
         proxy: The URL of a proxy.
         path: The path of the methods of a server object or an application.
@@ -65,7 +67,7 @@ class AsyncClient(Caller):
         auth: Any = None,
         headers: Mapping[str, str] | None = None,
         retry: Retry | None = Retry(),  # noqa: B008  it is immutable
-        transport: AsyncTransport | None = None,
+        transport: AsyncTransport | Transport | None = None,
         tls: ssl.SSLContext | None = None,
         proxy: str | Literal[False] | None = None,
         path: str | None = None,
@@ -89,8 +91,8 @@ class AsyncClient(Caller):
                     max_idle_connections,
                 ),
             )
-        self._transport = transport
-        super().__init__(AsyncCallRunner(session, transport), make_options(timeout, retry))
+        self._transport = asynchronous(transport)
+        super().__init__(AsyncCallRunner(session, self._transport), make_options(timeout, retry))
 
     async def __aenter__(self) -> AsyncClient:
         return self
@@ -103,6 +105,13 @@ class AsyncClient(Caller):
     async def close(self) -> None:
         """Close the connections: the idle ones now, those of running calls after their answers. Later calls fail."""
         await self._transport.close()
+
+
+def asynchronous(transport: AsyncTransport | Transport) -> AsyncTransport:
+    """Return a transport, in threads if it is a synchronous one."""
+    if inspect.iscoroutinefunction(transport.send):
+        return cast("AsyncTransport", transport)
+    return ThreadedTransport(cast("Transport", transport))
 
 
 class AsyncCallRunner:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from ..sansio_jsonrpc import ABSENT, JsonRpcResponse, OptionalId
+from ..sansio_jsonrpc import ABSENT, JsonRpcResponse, OptionalId, RequestId
 from .callers import Caller
 from .errors import ClientError, ProtocolError
 from .messages import exception_of
@@ -100,7 +100,7 @@ class PendingCall:
         return "failed" if self.exception() else "done"
 
 
-def settle(expected: Mapping[OptionalId, PendingCall], answers: Iterable[JsonRpcResponse]) -> None:
+def settle(expected: Mapping[RequestId, PendingCall], answers: Iterable[JsonRpcResponse]) -> None:
     """Give each call its answer. A call without one, or with two, has a ProtocolError as its result.
 
     Raises:

@@ -129,7 +129,7 @@ class Caller:
 
     @property
     def notify(self) -> Notifier:
-        """Send notifications: `notify("log", "x")` or `notify.log("x")`. They return when the server has them."""
+        """Send notifications, by `notify("log", "x")` or `notify.log("x")`. They return when the server has them."""
         return Notifier(self._runner, self._options)
 
     def batch(self) -> Any:

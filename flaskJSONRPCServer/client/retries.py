@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
@@ -34,7 +34,7 @@ class Retry:
     attempts: int = 3
     base_pause_s: float = 0.1
     max_pause_s: float = 5.0
-    statuses: frozenset[int] = frozenset({429, 502, 503, 504})
+    statuses: Set[int] = frozenset({429, 502, 503, 504})
     budget: float = 0.1
 
     def __post_init__(self) -> None:

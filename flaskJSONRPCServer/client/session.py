@@ -13,6 +13,7 @@ from ..sansio_jsonrpc import (
     JsonRpcMethodNotFoundError,
     JsonRpcSerializationError,
     OptionalId,
+    RequestId,
     encode_request,
 )
 from .attempts import Steps, attempts
@@ -63,10 +64,10 @@ class Session:
         deadline = Deadline(options.timeout_s)
         params: Any = args or kwargs
         if args and kwargs:
-            params = yield from self._params(options, method, args, kwargs, signature)
+            params = yield from self._params(options, deadline, method, args, kwargs, signature)
         request_id = next(self._ids)
         body = self._encode(request_id, method, params)
-        response = yield from self._attempts(options, body, deadline, expects_answer=True)
+        response = yield from self._attempts(options, body, deadline, (request_id,))
         result = read_answer(response, request_id, self._codec, options.errors)
         return result if options.read_result is None else options.read_result(result)
 
@@ -82,9 +83,9 @@ class Session:
         deadline = Deadline(options.timeout_s)
         params: Any = args or kwargs
         if args and kwargs:
-            params = yield from self._params(options, method, args, kwargs, signature)
+            params = yield from self._params(options, deadline, method, args, kwargs, signature)
         body = self._encode(ABSENT, method, params)
-        response = yield from self._attempts(options, body, deadline, expects_answer=False)
+        response = yield from self._attempts(options, body, deadline, ())
         read_notified(response, self._codec)
 
     def batch(self, options: CallOptions, pending: Sequence[PendingCall]) -> Steps:
@@ -99,13 +100,13 @@ class Session:
         for call in pending:
             params: Any = call.args or call.kwargs
             if call.args and call.kwargs:
-                params = yield from self._params(options, call.method, call.args, call.kwargs, call.signature)
+                params = yield from self._params(options, deadline, call.method, call.args, call.kwargs, call.signature)
             call.id = ABSENT if call.is_notification else next(self._ids)
             messages.append((call.id, call.method, params))
-        expected = {call.id: call for call in pending if not call.is_notification}
+        expected = {call.id: call for call in pending if call.id is not ABSENT}
         try:
             body = self._encode_batch(messages)
-            response = yield from self._attempts(options, body, deadline, expects_answer=bool(expected))
+            response = yield from self._attempts(options, body, deadline, tuple(expected))
             answers = read_batch(response, self._codec)
         except Exception as exc:
             for call in expected.values():
@@ -133,11 +134,11 @@ class Session:
         except JsonRpcSerializationError as exc:
             raise TypeError(f"the parameters of {method} have no JSON form: {exc.__cause__}") from exc
 
-    def _attempts(self, options: CallOptions, body: bytes, deadline: Deadline, *, expects_answer: bool) -> Steps:
+    def _attempts(self, options: CallOptions, body: bytes, deadline: Deadline, ids: tuple[RequestId, ...]) -> Steps:
         headers = self._headers
         if options.headers or options.idempotency_key:
             headers = {**headers, **idempotency_headers(options)}
-        request = ClientRequest(self._url, headers, body, expects_answer)
+        request = ClientRequest(self._url, headers, body, ids)
         if self._authorize is not None:
             request = request._replace(headers={**headers, **self._authorize(request)})
         return attempts(request, deadline, options, self._budget)
@@ -145,6 +146,7 @@ class Session:
     def _params(
         self,
         options: CallOptions,
+        deadline: Deadline,
         method: str,
         args: Sequence[Any],
         kwargs: Mapping[str, Any],
@@ -153,17 +155,17 @@ class Session:
         """Return positional and named arguments together by name, since JSON-RPC has either."""
         if signature is None:
             if self._signatures is None:
-                self._signatures = yield from self._discover(options)
+                self._signatures = yield from self._discover(options, deadline)
             signature = self._signatures.get(method)
         return merged(method, args, kwargs, signature)
 
-    def _discover(self, options: CallOptions) -> Steps:
+    def _discover(self, options: CallOptions, deadline: Deadline) -> Steps:
         """Return the signatures of all methods from the OpenRPC document of the server; none if it has no document."""
         # The key of the call marks another payload.
         options = replace(options, idempotency_key=None, is_idempotent=True)
         request_id = next(self._ids)
         body = self._encode(request_id, _DISCOVER, None)
-        response = yield from self._attempts(options, body, Deadline(options.timeout_s), expects_answer=True)
+        response = yield from self._attempts(options, body, deadline, (request_id,))
         try:
             return signatures_of(read_answer(response, request_id, self._codec, {}))
         except JsonRpcMethodNotFoundError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol, runtime_checkable
 
+from ..sansio_jsonrpc import RequestId
 from .deadlines import Deadline
 
 __all__ = ["AsyncTransport", "ClientRequest", "ClientResponse", "Transport"]
@@ -18,13 +19,13 @@ class ClientRequest(NamedTuple):
         url: The URL of the client.
         headers: The header fields. A transport that has none ignores them.
         body: The JSON text.
-        expects_answer: Whether there is a call in it. A stream has no answer to notifications.
+        ids: The ids of the calls in it; none for notifications, to which a stream has no answer.
     """
 
     url: str
     headers: Mapping[str, str]
     body: bytes
-    expects_answer: bool = True
+    ids: tuple[RequestId, ...] = ()
 
 
 class ClientResponse(NamedTuple):
