@@ -255,6 +255,17 @@ def test_workers_of_xdist_run_the_fixtures_at_once(pytester, monkeypatch):
     assert sorted(recorded) == [[0], [1], [2], [3]]
 
 
+def test_program_that_has_imported_the_package_may_start_pytest(pytester, monkeypatch):
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    # pytest does the same with each installed package that has a plugin.
+    pytester.makeconftest("import pytest; pytest.register_assert_rewrite('flaskJSONRPCServer')")
+    pytester.makepyfile("def test_nothing(): pass")
+
+    program = "import flaskJSONRPCServer, pytest, sys; sys.exit(pytest.main(['-W', 'error']))"
+
+    pytester.runpython_c(program).assert_outcomes(passed=1)
+
+
 def test_plugin_loads_nothing_but_itself_at_the_start_of_pytest():
     script = (
         f"import pytest, sys; before = {{*sys.modules}}; import {PLUGIN}; print(*sorted({{*sys.modules}} - before))"
