@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Iterable
+from contextlib import aclosing
 from types import ModuleType
 from typing import Any, Final
 
@@ -88,9 +89,10 @@ class AsyncHttpxTransport:
         try:
             with TimeLimit(deadline):
                 async with self._client.stream("POST", request.url, **options) as answer:
-                    async for chunk in answer.aiter_bytes():
-                        body += chunk
-                        check_size(len(body), self._limit_bytes)
+                    async with aclosing(answer.aiter_bytes()) as chunks:
+                        async for chunk in chunks:
+                            body += chunk
+                            check_size(len(body), self._limit_bytes)
         except self._library.HTTPError as exc:
             raise httpx_failure(self._library, exc) from exc
         return ClientResponse(answer.status_code, joined_fields(answer.headers.multi_items()), bytes(body))
