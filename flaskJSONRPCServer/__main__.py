@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ast
 import contextlib
+import difflib
 import importlib
 import json
 import runpy
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from . import __version__, flaskJSONRPCServer
+from .client.generate import LANGUAGES, DocumentError, generate
+from .client.generate.sources import is_url, read_file, read_url
 from .configuration import ConfigurationError, configured_by, parse_address, read
 from .errors import BindError, ContractError, ServerError, unknown_name
 from .hangup import ModuleReload
@@ -87,6 +90,7 @@ def make_parser() -> argparse.ArgumentParser:
     add_worker(commands)
     add_openrpc(commands)
     add_openrpc_diff(commands)
+    add_client(commands)
     return parser
 
 
@@ -172,6 +176,83 @@ def add_openrpc_diff(commands: Any) -> None:
     command.add_argument("new", metavar="NEW", help="the file of the document that is to replace it")
     command.add_argument("--json", action="store_true", help="print one JSON object for programs")
     command.set_defaults(run=lambda options: print_comparison(options.old, options.new, as_json=options.json))
+
+
+def add_client(commands: Any) -> None:
+    """Add the command ``client`` to the parser's commands."""
+    command = commands.add_parser(
+        "client",
+        help="generate a typed client from an OpenRPC document; see client -h",
+        description="Write the module of a client. The same document gives the same bytes.",
+    )
+    command.add_argument(
+        "source",
+        metavar="SOURCE",
+        help="the URL of a server or of a document, a file that ends with .json, - for standard input, "
+        "or MODULE[:SERVER] as with serve; that server is not started",
+    )
+    command.add_argument("--language", choices=LANGUAGES, default=LANGUAGES[0], help=f"by default {LANGUAGES[0]}")
+    command.add_argument("-o", "--output", metavar="FILE", help="write the module there instead of printing it")
+    command.add_argument("--path", help="only the methods of this path, such as /api")
+    command.add_argument("--url", default="", help="the URL of the server, with MODULE[:SERVER]")
+    command.add_argument(
+        "--header", action="append", default=[], metavar="NAME:VALUE", help="a header field of the requests to a URL"
+    )
+    command.add_argument(
+        "--check", action="store_true", help="write nothing: if FILE is not current, print the difference and exit 1"
+    )
+    command.set_defaults(run=write_client)
+
+
+def write_client(options: argparse.Namespace) -> None:
+    """Write the module of a client, or compare it with a file. Exit with status 1 if they differ.
+
+    Raises:
+        CannotServeError: There is no document, or the file cannot be read or written.
+    """
+    if options.check and options.output is None:
+        raise CannotServeError("--check compares with a file; name it with -o FILE")
+    try:
+        text = generate(read_document(options), options.language, __version__, options.path)
+    except DocumentError as exc:
+        raise CannotServeError(f"{options.source}: {exc}") from exc
+    if options.check:
+        check_file(options.output, text)
+    else:
+        write_output(options.output, text.encode())
+
+
+def read_document(options: argparse.Namespace) -> Any:
+    """Return the document that a command line names.
+
+    Raises:
+        CannotServeError, DocumentError: There is none.
+    """
+    source = options.source
+    if is_url(source):
+        headers = [header.partition(":") for header in options.header]
+        return read_url(source, {name.strip(): value.strip() for name, _, value in headers})
+    if source == "-" or source.endswith(".json"):
+        return read_file(source)
+    return find_server(source, options.command).openrpc(url=options.url)
+
+
+def check_file(name: str, text: str) -> None:
+    """Compare a file with the text that it should have. If it differs, print the difference and exit with status 1.
+
+    Raises:
+        CannotServeError: It cannot be read.
+    """
+    try:
+        old = Path(name).read_bytes() if Path(name).exists() else b""
+    except OSError as exc:
+        raise CannotServeError(f"{name} cannot be read: {exc}") from exc
+    if old == text.encode():
+        return
+    old_lines, lines = old.decode(errors="replace").splitlines(keepends=True), text.splitlines(keepends=True)
+    difference = "".join(difflib.unified_diff(old_lines, lines, name, f"{name} (current)"))
+    sys.stdout.buffer.write(difference.encode())
+    sys.exit(1)
 
 
 def print_comparison(old: str, new: str, *, as_json: bool) -> None:
@@ -274,14 +355,23 @@ def write_openrpc(options: argparse.Namespace) -> None:
     except ServerError as exc:
         raise CannotServeError(str(exc)) from exc
     text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-    encoded = text.encode(errors="backslashreplace")  # UTF-8 (RFC 8259, section 8.1), whatever the console has
-    if options.output is None:
-        sys.stdout.buffer.write(encoded)
+    # UTF-8 (RFC 8259, section 8.1), whatever the console has
+    write_output(options.output, text.encode(errors="backslashreplace"))
+
+
+def write_output(name: str | None, content: bytes) -> None:
+    """Write a file; standard output for None.
+
+    Raises:
+        CannotServeError: It cannot be written.
+    """
+    if name is None:
+        sys.stdout.buffer.write(content)
         return
     try:
-        Path(options.output).write_bytes(encoded)
+        Path(name).write_bytes(content)
     except OSError as exc:
-        raise CannotServeError(f"{options.output} cannot be written: {exc}") from exc
+        raise CannotServeError(f"{name} cannot be written: {exc}") from exc
 
 
 def announced(server: flaskJSONRPCServer) -> flaskJSONRPCServer:

@@ -1,0 +1,88 @@
+"""Texts of a document as literals and comments, which no text can end.
+
+A document may come from a stranger. Its texts get into a module here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+__all__ = ["block_comment", "docstring", "is_encodable", "one_line", "python_literal", "script_literal"]
+
+_SHORT_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t", '"': '\\"', "\\": "\\\\"}
+_LINE_END = re.compile(r"\r\n?|\n")
+
+
+def python_literal(text: str) -> str:
+    """Return a text as a string literal of Python."""
+    return '"' + "".join(_SHORT_ESCAPES.get(ch) or printed(ch) for ch in text) + '"'
+
+
+def printed(ch: str) -> str:
+    """Return a character; an escape in place of one that cannot be seen, or that acts on a terminal or an editor."""
+    if ch.isprintable():
+        return ch
+    code = ord(ch)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def script_literal(text: str) -> str:
+    """Return a text as a string literal of JavaScript, which a page may have in a ``script`` element too."""
+    quoted = "".join(ch if ch.isprintable() else json.dumps(ch)[1:-1] for ch in text.replace("\\", "\\\\"))
+    return '"' + quoted.replace('"', '\\"').replace("</", "<\\/").replace("<!--", "<\\!--") + '"'
+
+
+def docstring(text: str, indent: str) -> str:
+    """Return a docstring with its indentation, and a line end.
+
+    All lines but the first are indented, so that no comment for a type checker begins a line.
+    """
+    lines = [line.replace("\\", "\\\\").replace('"""', '\\"\\"\\"') for line in clean_lines(text)]
+    if lines[-1].endswith('"'):
+        lines[-1] = f'{lines[-1][:-1]}\\"'
+    end = '"""' if len(lines) == 1 else f'\n{indent}"""'
+    rest = "".join(f"\n{indent or '    '}{line}" if line else "\n" for line in lines[1:])
+    return f'{indent}"""{lines[0]}{rest}{end}\n'
+
+
+def block_comment(text: str, indent: str) -> str:
+    """Return a documentation comment of JavaScript with its indentation, and a line end."""
+    lines = [line.replace("*/", "*\\/").replace("</", "<\\/") for line in clean_lines(text)]
+    if len(lines) == 1:
+        return f"{indent}/** {lines[0]} */\n"
+    rest = "".join(f"{indent} * {line}".rstrip() + "\n" for line in lines)
+    return f"{indent}/**\n{rest}{indent} */\n"
+
+
+def clean_lines(text: str) -> list[str]:
+    """Return the lines of a text, in which each character can be seen; one empty line for an empty text."""
+    lines = ("".join(map(visible, line)).rstrip() for line in _LINE_END.split(text.strip()))
+    return [*lines]
+
+
+def visible(ch: str) -> str:
+    return "    " if ch == "\t" else ch if ch.isprintable() else printed(ch)
+
+
+def one_line(text: str) -> str:
+    """Return a text without line ends."""
+    return " ".join(text.split())
+
+
+def is_encodable(value: object) -> bool:
+    """Return whether all texts in a JSON value can be written in UTF-8: lone surrogates cannot."""
+    return all(not any("\ud800" <= ch <= "\udfff" for ch in text) for text in texts_in(value))
+
+
+def texts_in(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, member in value.items():
+            yield key
+            yield from texts_in(member)
+    elif isinstance(value, list):
+        for item in value:
+            yield from texts_in(item)
