@@ -18,9 +18,11 @@ from .client import Client
 
 __all__ = [
     "OMITTED",
+    "AsyncClient",
     "AsyncMethods",
     "AsyncServerMethods",
     "BatchMethods",
+    "Client",
     "JsonRpcApplicationError",
     "JsonRpcException",
     "JsonRpcReservedError",
@@ -106,7 +108,7 @@ class SyncMethods(Methods):
     """A client.
 
     Args:
-        client: The URL of the server, or a client for it.
+        client: The URL of the methods, or a client for it.
         options: The options of a new `Client`.
     """
 
@@ -144,7 +146,7 @@ class AsyncMethods(Methods):
     """An asynchronous client.
 
     Args:
-        client: The URL of the server, or a client for it.
+        client: The URL of the methods, or a client for it.
         options: The options of a new `AsyncClient`.
     """
 

@@ -70,7 +70,7 @@ class Discovery:
 
     def is_script(self, request: Request) -> bool:
         """Return whether a request for a built-in URL is one for a client, and not for a document."""
-        return self._scripts is not None and request.wsgi_path.endswith(f"/{CLIENT_JS}")
+        return self._scripts is not None and request.wsgi_path.rstrip("/").endswith(f"/{CLIENT_JS}")
 
     def script(self, request: Request, path: str) -> WrittenDocument:
         """Return the client for the document of a formatted path, as a caller sees it.

@@ -47,6 +47,7 @@ class Names:
 
     def __init__(self, reserved: Collection[str] = ()) -> None:
         self._taken = set(reserved)
+        self._numbers: dict[str, int] = {}
 
     def add(self, wanted: str, *variants: str) -> str:
         """Return an identifier that is not taken: the wanted one, or that with a number.
@@ -55,9 +56,10 @@ class Names:
             wanted: The identifier.
             variants: Formats, such as ``Async{}``, of identifiers that have to be free too.
         """
-        chosen, number = wanted, 1
+        chosen, number = wanted, self._numbers.get(wanted, 1)
         while not self._taken.isdisjoint(every := {chosen, *(variant.format(chosen) for variant in variants)}):
             number += 1
             chosen = f"{wanted}{number}" if wanted[0].isupper() else f"{wanted}_{number}"
         self._taken |= every
+        self._numbers[wanted] = number
         return chosen

@@ -11,7 +11,7 @@ from .texts import docstring, python_literal
 
 __all__ = ["BATCH", "PROPERTY", "constructor", "error_class", "errors_table", "filled", "server_class"]
 
-_PLACE: Final = re.compile(r"__([A-Z]+)__")
+_PLACE: Final = re.compile(r"__([A-Z]+?)__")
 
 _ERROR: Final = """\
 class __NAME__(__BASE__):
@@ -23,12 +23,12 @@ __TEXT__
 _CONSTRUCTOR: Final = """\
     _ERRORS = ERRORS
 
-    def __init__(self, url: str__DEFAULT__, **options: Any) -> None:
+    def __init__(self, url: str | __CLIENT____DEFAULT__, **options: Any) -> None:
         \"""Make a client.
 
         Args:
-            url: The URL of the methods.
-            options: The options of `__CLIENT__`.
+            url: The URL of the methods, or a client for it.
+            options: The options of a new `__CLIENT__`.
         \"""
         super().__init__(url, **options)
 """

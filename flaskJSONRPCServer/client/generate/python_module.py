@@ -183,15 +183,9 @@ class PythonModule:
 _NOTIFY_TEXT = "Send notifications, which have no answers."
 _FROM_PACKAGE = frozenset(
     {
-        *(
-            "OMITTED",
-            "AsyncMethods",
-            "AsyncServerMethods",
-            "BatchMethods",
-            "JsonRpcApplicationError",
-            "JsonRpcException",
-        ),
-        *("JsonRpcReservedError", "Methods", "Pending", "ServerMethods", "SyncMethods", "joined", "mixed"),
+        *("OMITTED", "AsyncClient", "AsyncMethods", "AsyncServerMethods", "BatchMethods", "Client"),
+        *("JsonRpcApplicationError", "JsonRpcException", "JsonRpcReservedError", "Methods", "Pending"),
+        *("ServerMethods", "SyncMethods", "joined", "mixed"),
     }
 )
 

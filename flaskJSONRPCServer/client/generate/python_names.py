@@ -14,7 +14,8 @@ BUILTINS = frozenset({"bool", "dict", "float", "int", "list", "str"})
 
 _IMPORTED = frozenset(
     {
-        *("AbstractAsyncContextManager", "AbstractContextManager", "Any", "AsyncMethods", "AsyncServerMethods"),
+        *("AbstractAsyncContextManager", "AbstractContextManager", "Any", "AsyncClient", "AsyncMethods"),
+        *("AsyncServerMethods", "Client"),
         *("BatchMethods", "ClassVar", "Final", "JsonRpcApplicationError", "JsonRpcReservedError", "Literal", "Mapping"),
         *("Methods", "OMITTED", "Omitted", "Pending", "ServerMethods", "SyncMethods", "TypeAlias", "TypedDict"),
         *("annotations", "builtins", "cast", "given", "joined", "mixed"),

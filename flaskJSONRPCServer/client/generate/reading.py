@@ -41,11 +41,14 @@ def read_api(tree: Any, language: Language, path: str | None = None) -> Api:
         path: Only the methods of this path, such as ``/api``.
 
     Raises:
-        DocumentError: It is no OpenRPC document, or has no methods, or none on this path.
+        DocumentError: It is no OpenRPC document, or has no methods, or none on this path, or nests too deeply.
     """
     if not isinstance(tree, dict) or not isinstance(tree.get("openrpc"), str) or not dicts_in(tree, "methods"):
         raise DocumentError("this is no OpenRPC document with methods")
-    return ApiReader(tree, language).api(path)
+    try:
+        return ApiReader(tree, language).api(path)
+    except RecursionError as exc:
+        raise DocumentError("the document nests too deeply") from exc
 
 
 class ApiReader:
@@ -165,10 +168,10 @@ class ApiReader:
             if key not in read:
                 wanted = identifier(key, "param", self._language.parameters)
                 read[key] = self._parameter(member, names.add(wanted), f"{hint}{class_name(key, 'Param')}")
-        return (
-            unique(read[text_in(member, "name")] for member in positional),
-            unique(read[text_in(member, "name")] for member in named),
-        )
+        by_position = unique(read[text_in(member, "name")] for member in positional)
+        by_name = unique(read[text_in(member, "name")] for member in named)
+        # Any number of values is either an array or an object.
+        return by_position, tuple(each for each in by_name if not each.is_variadic or each not in by_position)
 
     def _parameter(self, member: dict[str, Any], name: str, hint: str) -> Parameter:
         schema = member.get("schema")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from .documents import MISSING, Document, text_in
@@ -91,13 +91,13 @@ class SchemaReader:
     def declarations(self) -> list[Declaration]:
         """Return the declared types by name. Aliases that mean only each other are any value."""
         aliases = {each.name: each for each in self._declared if isinstance(each, AliasType)}
-        for alias in aliases.values():
-            alias.type = union_of(self._without_circle(alias.type, aliases, {alias.name}))
+        circular = circular_names(aliases)
+        for name in circular:
+            aliases[name].type = union_of(
+                ANY if isinstance(choice, NamedType) and choice.name in circular else choice
+                for choice in choices_of(aliases[name].type)
+            )
         return sorted(self._declared, key=lambda declared: declared.name)
-
-    def _without_circle(self, kind: Type, aliases: dict[str, AliasType], seen: set[str]) -> Iterator[Type]:
-        for choice in kind.choices if isinstance(kind, UnionType) else (kind,):
-            yield ANY if isinstance(choice, NamedType) and leads_to(choice.name, aliases, seen) else choice
 
     def _read(self, schema: Any, hint: str) -> Type:
         if not isinstance(schema, dict) or self._depth > _MOST_NESTED:
@@ -215,11 +215,14 @@ class SchemaReader:
         return NamedType(alias.name)
 
     def _any_of(self, schema: dict[str, Any], hint: str) -> Type:
-        choices: list[Any] = next((schema[name] for name in ("anyOf", "oneOf") if isinstance(schema.get(name), list)), [])
+        choices: list[Any] = next(
+            (schema[name] for name in ("anyOf", "oneOf") if isinstance(schema.get(name), list)), []
+        )
         return union_of([self._read(choice, f"{hint}{number}") for number, choice in enumerate(choices, 1)])
 
     def _types(self, schema: dict[str, Any], hint: str) -> Type:
-        return union_of(self._read({**schema, "type": kind}, hint) for kind in schema["type"] if isinstance(kind, str))
+        kinds = dict.fromkeys(kind for kind in schema["type"] if isinstance(kind, str))
+        return union_of(self._read({**schema, "type": kind}, hint) for kind in kinds)
 
     def _all_of(self, schema: dict[str, Any], hint: str) -> Type:
         parts = [part for part in schema["allOf"] if isinstance(part, dict)]
@@ -249,20 +252,29 @@ class SchemaReader:
         return target if isinstance(target, dict) else {}
 
 
-def leads_to(name: str, aliases: dict[str, AliasType], names: set[str]) -> bool:
-    """Return whether an alias means one of some aliases, without an array or an object in between."""
-    pending, seen = [name], set()
-    while pending:
-        current = pending.pop()
-        if current in names:
-            return True
-        if current in seen or current not in aliases:
-            continue
-        seen.add(current)
-        kind = aliases[current].type
-        choices = kind.choices if isinstance(kind, UnionType) else (kind,)
-        pending += [choice.name for choice in choices if isinstance(choice, NamedType)]
-    return False
+def circular_names(aliases: Mapping[str, AliasType]) -> set[str]:
+    """Return the aliases that lead to a circle of aliases, without an array or an object in between."""
+    targets = {
+        name: {choice.name for choice in choices_of(alias.type) if isinstance(choice, NamedType)} & aliases.keys()
+        for name, alias in aliases.items()
+    }
+    sources: dict[str, list[str]] = {name: [] for name in aliases}
+    for name, others in targets.items():
+        for other in others:
+            sources[other].append(name)
+    ended = [name for name, others in targets.items() if not others]
+    while ended:  # those that are left at the end never come to an end
+        done = ended.pop()
+        for name in sources[done]:
+            targets[name].discard(done)
+            ended += [] if targets[name] else [name]
+        del targets[done]
+    return set(targets)
+
+
+def choices_of(kind: Type) -> tuple[Type, ...]:
+    """Return the types of a union; any other type alone."""
+    return kind.choices if isinstance(kind, UnionType) else (kind,)
 
 
 def is_literal(value: Any) -> bool:

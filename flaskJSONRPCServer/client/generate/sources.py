@@ -40,8 +40,8 @@ def read_file(name: str) -> Any:
 def read_url(url: str, headers: Mapping[str, str]) -> Any:
     """Return the document of a server.
 
-    A URL that ends with ``.json`` is that of a document. Of any other URL, the server is asked by ``rpc.discover``; if it
-    answers with an error, the document may be at ``openrpc.json`` below the URL.
+    A URL that ends with ``.json`` is that of a document. At any other URL, a server is asked by ``rpc.discover``; if it
+    answers with an error, the document may be at ``openrpc.json`` below.
 
     Raises:
         DocumentError: There is no document.

@@ -13,6 +13,8 @@ __all__ = ["block_comment", "docstring", "is_encodable", "one_line", "python_lit
 
 _SHORT_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t", '"': '\\"', "\\": "\\\\"}
 _LINE_END = re.compile(r"\r\n?|\n")
+_DOUBLED_QUOTE = re.compile(r'"(?=")')
+_LAST_QUOTE = re.compile(r'"(?="|$)')
 
 
 def python_literal(text: str) -> str:
@@ -39,9 +41,8 @@ def docstring(text: str, indent: str) -> str:
 
     All lines but the first are indented, so that no comment for a type checker begins a line.
     """
-    lines = [line.replace("\\", "\\\\").replace('"""', '\\"\\"\\"') for line in clean_lines(text)]
-    if lines[-1].endswith('"'):
-        lines[-1] = f'{lines[-1][:-1]}\\"'
+    *before, last = (line.replace("\\", "\\\\") for line in clean_lines(text))
+    lines = [*(_DOUBLED_QUOTE.sub(r'\\"', line) for line in before), _LAST_QUOTE.sub(r'\\"', last)]
     end = '"""' if len(lines) == 1 else f'\n{indent}"""'
     rest = "".join(f"\n{indent or '    '}{line}" if line else "\n" for line in lines[1:])
     return f'{indent}"""{lines[0]}{rest}{end}\n'
