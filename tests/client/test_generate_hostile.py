@@ -163,9 +163,8 @@ def test_generated_python_compiles_and_runs_none_of_the_texts(document):
         source = python_source(document)
     except DocumentError:
         return
-    source.encode()
     assert_no_text_is_code(source)
-    loaded(source).Api if "class Api(" in source else None
+    loaded(source)
 
 
 CHECK = """
@@ -236,7 +235,7 @@ def everywhere(text):
 def test_every_payload_in_every_place_is_a_literal_or_a_comment():
     for text in PAYLOADS:
         assert_no_text_is_code(python_source(everywhere(text)))
-        assert loaded(python_source(everywhere(text))).ERRORS[5].ERROR_MESSAGE == (text or "Error5")
+        assert (text or "Error5") == loaded(python_source(everywhere(text))).ERRORS[5].ERROR_MESSAGE
 
     assert run_javascript([generate(everywhere(text), "javascript", VERSION) for text in PAYLOADS]) == []
 

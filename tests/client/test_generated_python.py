@@ -223,7 +223,7 @@ def server_of_two_paths():
 
 
 class Recorder:
-    """A transport that notes the URLs of requests, and answers each with null: a `Transport`, or an `AsyncTransport`."""
+    """A transport that notes the URLs of requests, and answers each with null."""
 
     def __init__(self):
         self.urls = []

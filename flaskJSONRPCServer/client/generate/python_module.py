@@ -83,7 +83,7 @@ class PythonModule:
         own = [f"    {name},\n" for name in sorted(_FROM_PACKAGE & names, key=order_of_import)]
         return (
             "from __future__ import annotations\n\n"
-            + ("import builtins\n" if self._types.needs_builtins else "")
+            + ("import builtins\n" if "builtins" in names else "")
             + "from contextlib import AbstractAsyncContextManager, AbstractContextManager\n"
             + f"from typing import {typing}\n\n"
             + f"from flaskJSONRPCServer.client.generated import (\n{''.join(own)})\n"

@@ -51,11 +51,6 @@ class PythonTypes:
         self._prefix = "" if BUILTINS.isdisjoint(hidden) else "builtins."
         self.used: set[str] = set()
 
-    @property
-    def needs_builtins(self) -> bool:
-        """Whether types have the prefix ``builtins.``."""
-        return bool(self._prefix)
-
     def text(self, kind: Type) -> str:
         """Return a type as an annotation."""
         return self._text(kind, self._prefix)

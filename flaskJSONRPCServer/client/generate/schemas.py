@@ -158,7 +158,7 @@ class SchemaReader:
         is_object = schema.get("type", "object") == "object" and not any(
             keyword in schema for keyword in ("$ref", "const", "enum", "allOf")
         )
-        return is_object and isinstance(properties, dict) and any(map(is_encodable, properties))
+        return is_object and isinstance(properties, dict) and any(map(is_usable, properties))
 
     def _object(self, schema: dict[str, Any], hint: str) -> Type:
         if self._has_fields(schema):
@@ -181,7 +181,7 @@ class SchemaReader:
                 text_in(member, "description") if isinstance(member, dict) else "",
             )
             for name, member in schema["properties"].items()
-            if is_encodable(name)
+            if is_usable(name)
         ]
 
     def _array(self, schema: dict[str, Any], hint: str) -> Type:
@@ -275,6 +275,11 @@ def circular_names(aliases: Mapping[str, AliasType]) -> set[str]:
 def choices_of(kind: Type) -> tuple[Type, ...]:
     """Return the types of a union; any other type alone."""
     return kind.choices if isinstance(kind, UnionType) else (kind,)
+
+
+def is_usable(name: str) -> bool:
+    """Return whether a type can have a member of this name in each language."""
+    return bool(name) and is_encodable(name)
 
 
 def is_literal(value: Any) -> bool:
