@@ -65,8 +65,8 @@ def fetched(url: str, headers: Mapping[str, str], body: bytes | None) -> bytes:
         DocumentError: There is none, or it is too large.
     """
     sent = {**headers, "Accept": "application/json", **({"Content-Type": "application/json"} if body else {})}
-    request = urllib.request.Request(url, body, sent)  # noqa: S310  is_url() lets only HTTP through
     try:
+        request = urllib.request.Request(url, body, sent)  # noqa: S310  is_url() lets only HTTP through
         with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:  # noqa: S310  # nosec B310  as above
             text: bytes = answer.read(_MOST_BYTES + 1)
     except (OSError, ValueError) as exc:  # URLError is an OSError
