@@ -16,11 +16,13 @@ from flaskJSONRPCServer.client.generate import generate
 from tests.client.generating import VERSION, find_node
 from tests.client.test_generate_hostile import PAYLOADS, everywhere
 from tests.contract.api import CASES, REFUSED, make
+from tests.docs.pages import blocks
 from tests.examples.servers import SERVERS, server_of
 
 ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "generated-clients.md"
 
-_LINE = re.compile(r"^(?:[^\n]*/)?(\w+)\.(?:py|ts)[:(](\d+)[^\n]*\berror\b", re.MULTILINE)
+_LINE = re.compile(r"^(?:[^\n]*/)?(\w+)\.(?:py|m?ts)[:(](\d+)[^\n]*\berror\b", re.MULTILINE)
 
 PYTHON_CALLS = """\
 from examples_simple import Api, ApiShop, AsyncApi, Caller, OutOfStock, Server
@@ -106,9 +108,18 @@ def documents(tmp_path_factory):
     for name in SERVERS:
         server = server_of(name, tmp_path_factory.mktemp("files"))
         by_name[f"examples_{name}"] = server.openrpc(url="http://127.0.0.1:1")
+    by_name["shop_client"] = server_of_page().openrpc("/api", "http://127.0.0.1:1")
     for number, text in enumerate(PAYLOADS):
         by_name[f"payload_{number}"] = everywhere(text)
     return by_name
+
+
+def server_of_page():
+    """Return the server of the page on generated clients."""
+    first = next(block for block in blocks(PAGE) if block.language == "python")
+    namespace = {"__name__": "page"}
+    exec(first.text.replace("server.start()", ""), namespace)
+    return namespace["server"]
 
 
 def values():
@@ -169,6 +180,8 @@ def script_folder(tmp_path_factory, documents):
     calls = "".join(f"  api.case{number}({json.dumps(value)});\n" for number, value in values())
     text = f'import {{ Api }} from "./cases.js";\n\nexport function calls(api: Api): void {{\n{calls}}}\n'
     (folder / "values.ts").write_text(text, encoding="utf-8")
+    examples = [block.text for block in blocks(PAGE) if block.language == "typescript"]
+    (folder / "page.mts").write_text("\n".join(examples), encoding="utf-8")
     return folder
 
 
@@ -213,7 +226,7 @@ def test_typescript_finds_exactly_the_wrong_calls(script_folder):
         "--module",
         "nodenext",
     ]
-    modules = map(str, sorted(script_folder.glob("*.ts")))
+    modules = map(str, sorted(script_folder.glob("*.*ts")))
     errors, output = checked([find_node(), compiler, *options, *modules])
 
     assert errors == wrong_lines(SCRIPT_CALLS), output

@@ -6,6 +6,7 @@ import gc
 import io
 import re
 import secrets
+import shlex
 import signal
 import socket
 import subprocess
@@ -70,9 +71,12 @@ class Reader:
         for command, expected in commands(text):
             if command.startswith("openssl req "):
                 make_certificates(self.directory)  # under the page's names; works without openssl
-            if not command.startswith("curl "):  # pip, make, or another server
+            if command.startswith("python -m flaskJSONRPCServer client "):
+                output = subprocess.check_output([sys.executable, *shlex.split(command)[1:]], text=True)
+            elif command.startswith("curl "):
+                output = curl(command)
+            else:  # pip, make, or another server
                 continue
-            output = curl(command)
             assert same_output(expected, output), f"{block.page}:{block.line}: {command}\n{output}"
 
     def serve(self, text):
@@ -124,6 +128,7 @@ def connections_left_open():
 @pytest.mark.parametrize("path", pages(), ids=lambda path: path.name)
 def test_examples_run_and_print_the_output_of_the_page(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)  # pages import modules that they have written
     with contextlib.closing(Reader(tmp_path)) as reader:
         reader.follow(blocks(path))
 
@@ -132,6 +137,6 @@ def test_every_block_has_a_known_language():
     languages = {block.language for path in pages() for block in blocks(path)}
 
     assert languages <= {
-        *("", "python", "console", "text", "html", "ini", "nginx", "yaml", "toml", "dockerfile"),
+        *("", "python", "console", "text", "html", "ini", "nginx", "yaml", "toml", "dockerfile", "typescript"),
         *("{toctree}", "{eval-rst}", "{include} ../CHANGELOG.md", "{include} ../CONTRIBUTING.md"),
     }
