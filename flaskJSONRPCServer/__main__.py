@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Any, cast
 
 from . import __version__, flaskJSONRPCServer
-from .client.generate import LANGUAGES, DocumentError, generate
-from .client.generate.sources import is_url, read_file, read_url
 from .configuration import ConfigurationError, configured_by, parse_address, read
 from .errors import BindError, ContractError, ServerError, unknown_name
 from .hangup import ModuleReload
@@ -29,6 +27,9 @@ __all__ = ["main"]
 
 _DEFAULT_EXAMPLE = "simple"
 _DEFAULT_ATTRIBUTE = "server"
+
+# Those of client.generate, which the other commands need not load.
+_LANGUAGES = ("python", "typescript", "javascript")
 
 
 class CannotServeError(Exception):
@@ -191,7 +192,7 @@ def add_client(commands: Any) -> None:
         help="the URL of a server or of a document, a file that ends with .json, - for standard input, "
         "or MODULE[:SERVER] as with serve; that server is not started",
     )
-    command.add_argument("--language", choices=LANGUAGES, default=LANGUAGES[0], help=f"by default {LANGUAGES[0]}")
+    command.add_argument("--language", choices=_LANGUAGES, default=_LANGUAGES[0], help=f"by default {_LANGUAGES[0]}")
     command.add_argument("-o", "--output", metavar="FILE", help="write the module there instead of printing it")
     command.add_argument("--path", help="only the methods of this path, such as /api")
     command.add_argument("--url", default="", help="the URL of the server, with MODULE[:SERVER]")
@@ -212,6 +213,8 @@ def write_client(options: argparse.Namespace) -> None:
     """
     if options.check and options.output is None:
         raise CannotServeError("--check compares with a file; name it with -o FILE")
+    from .client.generate import DocumentError, generate
+
     try:
         text = generate(read_document(options), options.language, __version__, options.path)
     except DocumentError as exc:
@@ -228,6 +231,8 @@ def read_document(options: argparse.Namespace) -> Any:
     Raises:
         CannotServeError, DocumentError: There is none.
     """
+    from .client.generate.sources import is_url, read_file, read_url
+
     source = options.source
     if is_url(source):
         headers = [header.partition(":") for header in options.header]

@@ -9,7 +9,7 @@ import pytest
 import flaskJSONRPCServer as package
 from flaskJSONRPCServer import __main__ as command_line
 from flaskJSONRPCServer import flaskJSONRPCServer
-from flaskJSONRPCServer.client.generate import generate
+from flaskJSONRPCServer.client.generate import LANGUAGES, generate
 from tests.client.generating import document_of, python_source, server_of
 
 DOCUMENT = document_of({"name": "add", "params": [{"name": "a", "schema": {"type": "integer"}}]})
@@ -70,6 +70,10 @@ def test_client_of_a_module(folder, capfd):
     assert 'url: str | Client = "https://a.test/api"' in output
     assert "def echo(" in output
     assert "def one(" not in output
+
+
+def test_command_offers_every_language():
+    assert command_line._LANGUAGES == LANGUAGES
 
 
 def test_check_of_a_current_file_is_silent(folder, capfd):

@@ -174,8 +174,8 @@ class Client {
     const abort = () => controller.abort(signal«!».reason);
     signal?.throwIfAborted();
     signal?.addEventListener("abort", abort);
-    const late = new DOMException(`no answer in ${timeoutMs} ms`, "TimeoutError");
-    const timer = timeoutMs === undefined ? undefined : setTimeout(() => controller.abort(late), timeoutMs);
+    const expire = () => controller.abort(new DOMException(`no answer in ${timeoutMs} ms`, "TimeoutError"));
+    const timer = timeoutMs === undefined ? undefined : setTimeout(expire, timeoutMs);
     try {
       const send = this.options.fetch ?? globalThis.fetch;
       const init«: RequestInit» = {
