@@ -236,6 +236,8 @@ def read_document(options: argparse.Namespace) -> Any:
     source = options.source
     if is_url(source):
         headers = [header.partition(":") for header in options.header]
+        if not all(colon for _, colon, _ in headers):
+            raise CannotServeError("--header takes NAME:VALUE, such as 'Authorization: Bearer sesame'")
         return read_url(source, {name.strip(): value.strip() for name, _, value in headers})
     if source == "-" or source.endswith(".json"):
         return read_file(source)

@@ -109,6 +109,7 @@ def test_check_of_another_file_prints_the_difference_and_changes_nothing(folder,
         (["no_such_module"], "no module 'no_such_module'"),
         (["http://127.0.0.1:1/"], "cannot be read"),
         (["http://[/"], "cannot be read"),
+        (["http://127.0.0.1:1/", "--header", "X-Token"], "--header takes NAME:VALUE"),
         (["ftp://a.test/x"], "no module 'ftp'"),
     ],
 )

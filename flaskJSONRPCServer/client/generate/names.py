@@ -8,6 +8,9 @@ from collections.abc import Collection
 
 __all__ = ["Names", "class_name", "identifier"]
 
+# An old version, which each version of Python and JavaScript contains.
+_UNICODE = unicodedata.ucd_3_2_0
+
 _WORD = re.compile(r"[^\W_]+")
 
 
@@ -21,15 +24,15 @@ def identifier(text: str, fallback: str, reserved: Collection[str] = ()) -> str:
         fallback: The identifier of a name without letters, and the beginning of one that begins with a digit.
         reserved: Words that get an underscore at their end.
     """
-    kept = "".join(ch if is_usable(ch) else "_" for ch in unicodedata.normalize("NFKC", text)).lstrip("_")
+    kept = "".join(ch if is_usable(ch) else "_" for ch in _UNICODE.normalize("NFKC", text)).lstrip("_")
     if not kept.isidentifier():
         kept = f"{fallback}_{kept}" if kept.strip("_") else fallback
     return f"{kept}_" if kept in reserved else kept
 
 
 def is_usable(ch: str) -> bool:
-    """Return whether a character may be in an identifier: one of old, so that each version of a language knows it."""
-    return ch.isascii() or unicodedata.ucd_3_2_0.category(ch)[0] in "LMN" if f"a{ch}".isidentifier() else False
+    """Return whether a character may be in an identifier."""
+    return f"a{ch}".isidentifier() and (ch.isascii() or _UNICODE.category(ch)[0] in "LMN")
 
 
 def class_name(text: str, fallback: str) -> str:

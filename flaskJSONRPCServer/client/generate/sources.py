@@ -67,7 +67,7 @@ def fetched(url: str, headers: Mapping[str, str], body: bytes | None) -> bytes:
     sent = {**headers, "Accept": "application/json", **({"Content-Type": "application/json"} if body else {})}
     try:
         request = urllib.request.Request(url, body, sent)  # noqa: S310  is_url() lets only HTTP through
-        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:  # noqa: S310  # nosec B310  as above
+        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:  # noqa: S310  # nosec B310
             text: bytes = answer.read(_MOST_BYTES + 1)
     except (OSError, ValueError) as exc:  # URLError is an OSError
         raise DocumentError(f"{url} cannot be read: {exc}") from exc

@@ -11,6 +11,12 @@ from collections.abc import Iterator
 
 __all__ = ["block_comment", "docstring", "is_encodable", "one_line", "python_literal", "script_literal"]
 
+# Characters that cannot be seen, or that act on a terminal or an editor. `str.isprintable` differs between the versions
+# of Python, and so would the modules that they generate.
+_UNSEEN = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff0-\uffff"
+    r"\U000e0000-\U000e0fff]"
+)
 _SHORT_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t", '"': '\\"', "\\": "\\\\"}
 _LINE_END = re.compile(r"\r\n?|\n")
 _DOUBLED_QUOTE = re.compile(r'"(?=")')
@@ -19,21 +25,19 @@ _LAST_QUOTE = re.compile(r'"(?="|$)')
 
 def python_literal(text: str) -> str:
     """Return a text as a string literal of Python."""
-    return '"' + "".join(_SHORT_ESCAPES.get(ch) or printed(ch) for ch in text) + '"'
+    escaped = "".join(_SHORT_ESCAPES.get(ch, ch) for ch in text)
+    return f'"{_UNSEEN.sub(escape_of, escaped)}"'
 
 
-def printed(ch: str) -> str:
-    """Return a character; an escape in place of one that cannot be seen, or that acts on a terminal or an editor."""
-    if ch.isprintable():
-        return ch
-    code = ord(ch)
+def escape_of(found: re.Match[str]) -> str:
+    code = ord(found[0])
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def script_literal(text: str) -> str:
     """Return a text as a string literal of JavaScript, which a page may have in a ``script`` element too."""
-    quoted = "".join(ch if ch.isprintable() else json.dumps(ch)[1:-1] for ch in text.replace("\\", "\\\\"))
-    return '"' + quoted.replace('"', '\\"').replace("</", "<\\/").replace("<!--", "<\\!--") + '"'
+    quoted = text.replace("\\", "\\\\").replace('"', '\\"').replace("</", "<\\/").replace("<!--", "<\\!--")
+    return '"' + _UNSEEN.sub(lambda found: json.dumps(found[0])[1:-1], quoted) + '"'
 
 
 def docstring(text: str, indent: str) -> str:
@@ -59,12 +63,8 @@ def block_comment(text: str, indent: str) -> str:
 
 def clean_lines(text: str) -> list[str]:
     """Return the lines of a text, in which each character can be seen; one empty line for an empty text."""
-    lines = ("".join(map(visible, line)).rstrip() for line in _LINE_END.split(text.strip()))
-    return [*lines]
-
-
-def visible(ch: str) -> str:
-    return "    " if ch == "\t" else ch if ch.isprintable() else printed(ch)
+    lines = _LINE_END.split(text.strip().expandtabs(4))
+    return [_UNSEEN.sub(escape_of, line).rstrip() for line in lines]
 
 
 def one_line(text: str) -> str:
