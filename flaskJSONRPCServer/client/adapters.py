@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Iterable
+from contextlib import aclosing
 from types import ModuleType
 from typing import Any, Final
 
@@ -87,8 +88,11 @@ class AsyncHttpxTransport:
         body = bytearray()
         try:
             with TimeLimit(deadline):
-                async with self._client.stream("POST", request.url, **options) as answer:
-                    async for chunk in answer.aiter_bytes():
+                async with (
+                    self._client.stream("POST", request.url, **options) as answer,
+                    aclosing(answer.aiter_bytes()) as chunks,
+                ):
+                    async for chunk in chunks:
                         body += chunk
                         check_size(len(body), self._limit_bytes)
         except self._library.HTTPError as exc:

@@ -96,15 +96,16 @@ class Caller:
     The names of this class hide methods of the server with the same names: use `call("batch")` for these.
     """
 
-    __slots__ = ("_options", "_runner")
-
     def __init__(self, runner: Runner, options: CallOptions) -> None:
         self._runner = runner
         self._options = options
 
     def __getattr__(self, name: str) -> Method:
         refuse_private(self, name)
-        return Method(self._runner.call, self._options, name)
+        method = Method(self._runner.call, self._options, name)
+        # The next access finds it without this function, which takes as long as the rest of a call in a batch.
+        self.__dict__[name] = method
+        return method
 
     def call(self, method: str, /, *args: Any, **kwargs: Any) -> Any:
         """Call a method.

@@ -6,7 +6,7 @@ import contextlib
 import os
 import select
 import socket
-import subprocess
+import subprocess  # nosec B404
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -74,7 +74,7 @@ class ProcessChannel:
 
     def __init__(self, command: Sequence[str], cwd: str | Path | None, env: Mapping[str, str] | None) -> None:
         try:
-            self._process = subprocess.Popen(  # noqa: S603  the user chooses the program
+            self._process = subprocess.Popen(  # noqa: S603  the user chooses the program  # nosec B603
                 list(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, cwd=cwd, env=env
             )
         except (OSError, ValueError) as exc:

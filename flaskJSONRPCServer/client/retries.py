@@ -46,7 +46,7 @@ class Retry:
     def pause_s(self, attempt: int) -> float:
         """Return a random pause after an attempt; the first one is 1."""
         # Not for secrets: it only keeps clients from coming back all at once.
-        return random.uniform(0, min(self.max_pause_s, self.base_pause_s * 2 ** min(attempt, 32)))  # noqa: S311
+        return random.uniform(0, min(self.max_pause_s, self.base_pause_s * 2 ** min(attempt, 32)))  # noqa: S311  # nosec B311
 
 
 class RetryBudget:

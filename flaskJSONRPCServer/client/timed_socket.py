@@ -195,3 +195,6 @@ class AnswerReader(io.BufferedReader):
 
     def close(self) -> None:
         """Leave the connection open: the pool closes it."""
+
+    def flush(self) -> None:
+        """Do nothing: an answer that is dropped half read does this after the socket has been closed."""

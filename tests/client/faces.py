@@ -88,6 +88,7 @@ class AsyncFace(Face):
 
     def close(self):
         self.wait(self.client.close())
+        self.wait(self.loop.shutdown_asyncgens())
         self._threads.submit(self.loop.close).result()
         self._threads.shutdown()
 
