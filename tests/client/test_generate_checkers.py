@@ -202,9 +202,10 @@ def test_pyright_finds_exactly_the_wrong_calls(python_folder):
     assert errors == wrong_lines(PYTHON_CALLS), output
 
 
-def test_linter_has_no_complaints(python_folder):
+@pytest.mark.parametrize("command", [["check"], ["format", "--check"]], ids=" ".join)
+def test_linter_and_formatter_have_no_complaints(python_folder, command):
     modules = [str(path) for path in python_folder.glob("*.py") if path.stem not in ("calls", "values")]
-    command = [sys.executable, "-m", "ruff", "check", "--isolated", "--quiet", *modules]
+    command = [sys.executable, "-m", "ruff", *command, "--isolated", "--quiet", *modules]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
