@@ -21,6 +21,7 @@ from .dispatch.answers import Answerer
 from .dispatch.backend_context import BackendContext
 from .dispatch.built_in import BuiltInSite, BuiltInUrl, BuiltInUrls
 from .dispatch.call_parts import CallParts
+from .dispatch.client_scripts import CLIENT_JS, ClientScripts
 from .dispatch.connection import ServerFacts
 from .dispatch.coroutines import Coroutines, is_asynchronous
 from .dispatch.discovery import Discovery
@@ -477,11 +478,14 @@ class Engine:
         def copy_request(request: Request) -> Any:
             return self.pipeline().steps.copy_request(request)
 
-        return Discovery(self.documents, self.settings.magicVarForDispatcher, self.log, copy_request)
+        scripts = ClientScripts(package_version()) if self.settings.client_js else None
+        return Discovery(self.documents, self.settings.magicVarForDispatcher, self.log, copy_request, scripts)
 
     def _make_built_in_urls(self) -> Iterator[BuiltInUrl]:
         if self._discovery is not None:  # auth is asked for each path of the document instead
             yield BuiltInUrl(self.settings.discover_url, self._answer_document, needs_auth=False)
+        if self.settings.client_js:  # so it is for the client
+            yield BuiltInUrl(CLIENT_JS, self._answer_document, needs_auth=False)
         if self.settings.health:
             yield from self.health.urls()
         if self.metrics is not None and self.settings.metrics_address is None:
@@ -621,10 +625,23 @@ def check_settings(settings: Settings) -> None:
     addresses_of(settings)
     tracing_of(settings)
     metrics_address_of(settings)
+    refuse_client_js(settings)
     find_exec_backend(settings.dispatcherBackend, notif=False)
     find_exec_backend(settings.notifBackend, notif=True)
     if settings.cors is not False:
         Cors(settings.cors)
+
+
+def refuse_client_js(settings: Settings) -> None:
+    """Refuse a client that could not be made, or whose URL is taken.
+
+    Raises:
+        SettingsError: The other settings do not fit it.
+    """
+    if settings.client_js and not settings.discover:
+        raise SettingsError("client_js=True is refused: the client is made from the documents; pass discover=True")
+    if settings.client_js and settings.discover_url == CLIENT_JS:
+        raise SettingsError(f"client_js=True is refused: discover_url has its URL, {CLIENT_JS!r}; choose another one")
 
 
 def tracing_of(settings: Settings) -> Tracing | None:

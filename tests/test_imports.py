@@ -20,7 +20,8 @@ NEWER_STDLIB = {"annotationlib"}  # since Python 3.14
 # From top to bottom. Units in one row do not import each other.
 LAYERS = (
     {"__main__"},
-    {"__init__", "commands", "testing"},
+    {"commands"},
+    {"__init__", "testing"},
     {"server"},
     {"hangup"},
     {"documented", "lifecycle"},

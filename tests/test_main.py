@@ -43,9 +43,8 @@ def test_help_names_every_flag_and_is_shown_without_arguments(capsys):
     assert capsys.readouterr().out == text
     assert text.startswith("usage: python -m flaskJSONRPCServer ")
     assert all(f"\n  {flag}" in text for flag in ("-h", "-v", "-l", "-x", "-d")), text
-    assert all(
-        f"\n    {command} " in text for command in ("serve", "worker", "openrpc", "openrpc-diff", "call", "completion")
-    )
+    commands = ("serve", "worker", "openrpc", "openrpc-diff", "client", "call", "completion")
+    assert all(f"\n    {command} " in text for command in commands)
 
 
 def test_list_has_a_line_for_each_example(capsys):

@@ -10,6 +10,9 @@ __all__ = ["DEFAULT_ATTRIBUTE", "CommandParser", "add_commands"]
 DEFAULT_ATTRIBUTE: Final = "server"
 """The name of the server in ``MODULE[:SERVER]``, if there is none."""
 
+# Those of client.generate, which the other commands need not load.
+_LANGUAGES: Final = ("python", "typescript", "javascript")
+
 
 def add_commands(commands: Any) -> None:
     """Add all commands to a parser."""
@@ -17,6 +20,7 @@ def add_commands(commands: Any) -> None:
     add_worker(commands)
     add_openrpc(commands)
     add_openrpc_diff(commands)
+    add_client(commands)
     add_call(commands)
     add_completion(commands)
 
@@ -128,6 +132,32 @@ def add_openrpc_diff(commands: Any) -> None:
     command.set_defaults(run=run_openrpc_diff)
 
 
+def add_client(commands: Any) -> None:
+    """Add the command ``client`` to the parser's commands."""
+    command = commands.add_parser(
+        "client",
+        help="generate a typed client from an OpenRPC document; see client -h",
+        description="Write the module of a client. The same document gives the same bytes.",
+    )
+    command.add_argument(
+        "source",
+        metavar="SOURCE",
+        help="the URL of a server or of a document, a file that ends with .json, - for standard input, "
+        "or MODULE[:SERVER] as with serve; that server is not started",
+    )
+    command.add_argument("--language", choices=_LANGUAGES, default=_LANGUAGES[0], help=f"by default {_LANGUAGES[0]}")
+    command.add_argument("-o", "--output", metavar="FILE", help="write the module there instead of printing it")
+    command.add_argument("--path", help="only the methods of this path, such as /api")
+    command.add_argument("--url", default="", help="the URL of the server, with MODULE[:SERVER]")
+    command.add_argument(
+        "--header", action="append", default=[], metavar="NAME:VALUE", help="a header field of the requests to a URL"
+    )
+    command.add_argument(
+        "--check", action="store_true", help="write nothing: if FILE is not current, print the difference and exit 1"
+    )
+    command.set_defaults(run=run_client)
+
+
 def add_call(commands: Any) -> None:
     """Add the command ``call`` to the parser's commands."""
     command = commands.add_parser(
@@ -205,6 +235,12 @@ def run_openrpc_diff(options: argparse.Namespace) -> None:
     from .documents import print_comparison
 
     print_comparison(options.old, options.new, as_json=options.json)
+
+
+def run_client(options: argparse.Namespace) -> None:
+    from .generating import write_client
+
+    write_client(options)
 
 
 def run_call(options: argparse.Namespace) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from pathlib import Path
 
 from ..errors import ContractError, ServerError
 from .errors import CommandError
 from .finding import find_server
+from .output import write_output
 
 __all__ = ["print_comparison", "write_openrpc"]
 
@@ -21,14 +21,8 @@ def write_openrpc(options: argparse.Namespace) -> None:
     except ServerError as exc:
         raise CommandError(str(exc)) from exc
     text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-    encoded = text.encode(errors="backslashreplace")  # UTF-8 (RFC 8259, section 8.1), whatever the console has
-    if options.output is None:
-        sys.stdout.buffer.write(encoded)
-        return
-    try:
-        Path(options.output).write_bytes(encoded)
-    except OSError as exc:
-        raise CommandError(f"{options.output} cannot be written: {exc}") from exc
+    # UTF-8 (RFC 8259, section 8.1), whatever the console has
+    write_output(options.output, text.encode(errors="backslashreplace"))
 
 
 def print_comparison(old: str, new: str, *, as_json: bool) -> None:

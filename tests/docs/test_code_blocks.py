@@ -76,6 +76,8 @@ class Reader:
                 output = curl(command)
             elif command.startswith("python -m flaskJSONRPCServer call http"):
                 output = called(command)
+            elif command.startswith("python -m flaskJSONRPCServer client "):
+                output = subprocess.check_output([sys.executable, *shlex.split(command)[1:]], text=True)
             else:  # pip, make, or another server
                 continue
             assert same_output(expected, output), f"{block.page}:{block.line}: {command}\n{output}"
@@ -137,6 +139,7 @@ def connections_left_open():
 @pytest.mark.parametrize("path", pages(), ids=lambda path: path.name)
 def test_examples_run_and_print_the_output_of_the_page(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)  # pages import modules that they have written
     with contextlib.closing(Reader(tmp_path)) as reader:
         reader.follow(blocks(path))
 
@@ -145,6 +148,6 @@ def test_every_block_has_a_known_language():
     languages = {block.language for path in pages() for block in blocks(path)}
 
     assert languages <= {
-        *("", "python", "console", "text", "html", "ini", "nginx", "yaml", "toml", "dockerfile"),
+        *("", "python", "console", "text", "html", "ini", "nginx", "yaml", "toml", "dockerfile", "typescript"),
         *("{toctree}", "{eval-rst}", "{include} ../CHANGELOG.md", "{include} ../CONTRIBUTING.md"),
     }
