@@ -136,6 +136,13 @@ def test_parameter_by_position_cannot_be_omitted_before_another(module):
         api.f(b=2)
 
 
+def test_options_are_refused_with_a_client_that_exists(module, server):
+    with pytest.raises(TypeError, match="timeout: options of a new client"):
+        module.Api(Client(server, path="/api"), timeout=5)
+    with pytest.raises(TypeError, match="timeout: options of a new client"):
+        module.AsyncApi(AsyncClient(server, path="/api"), timeout=5)
+
+
 def test_batch_and_notifications():
     heard = []
     server = server_of(either, log=heard.append)
