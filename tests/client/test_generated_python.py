@@ -274,6 +274,31 @@ def test_asynchronous_server_of_several_paths_has_a_client_for_each():
     assert transport.urls == ["http://127.0.0.1:2/api/shop", "closed", "closed"]
 
 
+def test_url_with_variables_is_no_default():
+    document = document_of({"name": "f", "params": []}, servers=[{"url": "https://{region}.example.test/api"}])
+
+    with pytest.raises(TypeError, match="url"):
+        loaded(python_source(document)).Api()
+
+
+def test_parts_of_documents_may_be_references():
+    document = document_of(
+        {
+            "name": "f",
+            "params": [{"$ref": "#/components/contentDescriptors/a"}],
+            "errors": [{"$ref": "#/components/errors/e"}],
+        }
+    )
+    document["components"] |= {
+        "contentDescriptors": {"a": {"name": "amount", "required": True, "schema": {"type": "integer"}}},
+        "errors": {"e": {"code": -32050, "message": "Busy"}},
+    }
+    source = python_source(document)
+
+    assert "def f(self, amount: int) -> None:" in source
+    assert "class Busy(JsonRpcReservedError):" in source
+
+
 def test_path_chooses_methods():
     document = server_of_two_paths().openrpc()
 
