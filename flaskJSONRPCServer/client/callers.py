@@ -17,10 +17,20 @@ from .typed import typed_view
 __all__ = ["Caller", "Method", "Notifier", "Runner"]
 
 _Interface = TypeVar("_Interface")
-_Result = TypeVar("_Result")
+_Result_co = TypeVar("_Result_co", covariant=True)
 _P = ParamSpec("_P")
 
 Invoke = Callable[[CallOptions, str, Sequence[Any], Mapping[str, Any]], Any]
+
+
+class Function(Protocol[_P, _Result_co]):
+    """A function: a class, which can be called too, has no globals."""
+
+    @property
+    def __globals__(self) -> dict[str, Any]: ...
+
+    def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> _Result_co:
+        """Call it."""
 
 
 class Runner(Protocol):
@@ -141,12 +151,16 @@ class Caller:
         return self._runner.batch(self._options)
 
     @overload
-    def typed(  # type: ignore[overload-overlap]  # a class is also callable
-        self, interface: type[_Interface], *, prefix: str = ""
-    ) -> _Interface: ...
+    def typed(self, interface: type[_Interface], *, prefix: str = "") -> _Interface: ...
 
     @overload
-    def typed(self, interface: Callable[_P, _Result], *, prefix: str = "") -> Callable[_P, _Result]: ...
+    def typed(self, interface: Function[_P, _Result_co], *, prefix: str = "") -> Callable[_P, _Result_co]: ...
+
+    # A Protocol, which mypy refuses as a type[...].
+    @overload
+    def typed(  # type: ignore[overload-cannot-match]  # it is, by each Protocol
+        self, interface: Callable[..., _Interface], *, prefix: str = ""
+    ) -> _Interface: ...
 
     def typed(self, interface: Any, *, prefix: str = "") -> Any:
         """Return a view of this client with the methods of a Protocol or a class, or with the signature of a function.

@@ -18,7 +18,6 @@ from flaskJSONRPCServer.client import (
 )
 from flaskJSONRPCServer.sansio_jsonrpc import JsonRpcInternalError
 from tests.client.raw_server import answered, http, result
-from tests.clients.api import serving
 
 TIMEOUT_S = 20
 LIMIT_BYTES = 10_000
@@ -340,12 +339,12 @@ def test_answer_before_the_whole_request_is_read(raw):
         client.call("echo", "x" * 30_000_000)
 
 
-def test_body_over_the_limit_of_our_server(connect):
-    with serving(max_body_bytes=10_000) as api:
-        face = connect(api.url)
-        with pytest.raises(HttpStatusError, match="413"):
-            face.call("echo", "x" * 20_000)
-        assert face.call("echo", "x") == "x"
+def test_body_over_the_limit_of_our_server(serve, connect):
+    api = serve(max_body_bytes=10_000)
+    face = connect(api.url)
+    with pytest.raises(HttpStatusError, match="413"):
+        face.call("echo", "x" * 20_000)
+    assert face.call("echo", "x") == "x"
 
 
 def test_nobody_listens(connect):
