@@ -36,6 +36,7 @@ __all__ = [
 
 Params = Mapping[str, Any] | Sequence[Any]
 
+_C = TypeVar("_C")
 _M = TypeVar("_M", bound="Methods")
 _R_co = TypeVar("_R_co", covariant=True)
 _S = TypeVar("_S", bound="ServerMethods")
@@ -117,7 +118,7 @@ class SyncMethods(Methods):
     _ERRORS: ClassVar[Mapping[int, type[JsonRpcException]]] = {}
 
     def __init__(self, client: str | Client, **options: Any) -> None:
-        self._client = Client(client, **options) if isinstance(client, str) else client
+        self._client = Client(client, **options) if isinstance(client, str) else without_options(client, options)
         super().__init__(self._client.options(errors=self._ERRORS))
 
     def __enter__(self: _Sync) -> _Sync:
@@ -155,7 +156,7 @@ class AsyncMethods(Methods):
     _ERRORS: ClassVar[Mapping[int, type[JsonRpcException]]] = {}
 
     def __init__(self, client: str | AsyncClient, **options: Any) -> None:
-        self._client = AsyncClient(client, **options) if isinstance(client, str) else client
+        self._client = AsyncClient(client, **options) if isinstance(client, str) else without_options(client, options)
         super().__init__(self._client.options(errors=self._ERRORS))
 
     async def __aenter__(self: _Async) -> _Async:
@@ -278,6 +279,17 @@ def mixed(method: str, positional: Mapping[str, Any], rest: Sequence[Any], named
         return [*positional.values(), *rest]
     alone = ", ".join(sorted(by_name.keys() - by_position.keys()))
     raise TypeError(f"{method} takes {alone} by name only, and others by position only; JSON-RPC has no call with both")
+
+
+def without_options(client: _C, options: Mapping[str, Any]) -> _C:
+    """Return a client that exists already.
+
+    Raises:
+        TypeError: There are options for a new one.
+    """
+    if options:
+        raise TypeError(f"{', '.join(options)}: options of a new client; this one exists, so pass client.options(...)")
+    return client
 
 
 def joined(url: str, path: str) -> str:

@@ -136,6 +136,13 @@ def test_parameter_by_position_cannot_be_omitted_before_another(module):
         api.f(b=2)
 
 
+def test_options_are_refused_with_a_client_that_exists(module, server):
+    with pytest.raises(TypeError, match="timeout: options of a new client"):
+        module.Api(Client(server, path="/api"), timeout=5)
+    with pytest.raises(TypeError, match="timeout: options of a new client"):
+        module.AsyncApi(AsyncClient(server, path="/api"), timeout=5)
+
+
 def test_batch_and_notifications():
     heard = []
     server = server_of(either, log=heard.append)
@@ -265,6 +272,31 @@ def test_asynchronous_server_of_several_paths_has_a_client_for_each():
 
     asyncio.run(calls())
     assert transport.urls == ["http://127.0.0.1:2/api/shop", "closed", "closed"]
+
+
+def test_url_with_variables_is_no_default():
+    document = document_of({"name": "f", "params": []}, servers=[{"url": "https://{region}.example.test/api"}])
+
+    with pytest.raises(TypeError, match="url"):
+        loaded(python_source(document)).Api()
+
+
+def test_parts_of_documents_may_be_references():
+    document = document_of(
+        {
+            "name": "f",
+            "params": [{"$ref": "#/components/contentDescriptors/a"}],
+            "errors": [{"$ref": "#/components/errors/e"}],
+        }
+    )
+    document["components"] |= {
+        "contentDescriptors": {"a": {"name": "amount", "required": True, "schema": {"type": "integer"}}},
+        "errors": {"e": {"code": -32050, "message": "Busy"}},
+    }
+    source = python_source(document)
+
+    assert "def f(self, amount: int) -> None:" in source
+    assert "class Busy(JsonRpcReservedError):" in source
 
 
 def test_path_chooses_methods():

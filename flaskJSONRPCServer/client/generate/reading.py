@@ -240,9 +240,11 @@ def default_in(schema: Any) -> str:
 
 
 def url_in(owner: dict[str, Any]) -> str:
-    """Return the URL of the first server of a document or a method; empty if there is none."""
+    """Return the URL of the first server of a document or a method; empty if there is none, or one with variables."""
     servers = dicts_in(owner, "servers")
     url = text_in(servers[0], "url") if servers else ""
+    if "{" in url:  # OpenRPC 1.4.1, Server Variable Object
+        return ""
     return url.rstrip("/") if path_of(url) != "/" else url
 
 

@@ -64,10 +64,12 @@ class SchemaReader:
         self._names = names
         self._by_schema: dict[int, Declaration] = {}  # by the identity of the schema that is referred to
         self._declared: list[Declaration] = []
-        self._unread: list[tuple[Declaration, dict[str, Any], Any]] = []
+        self._unread: list[
+            tuple[Declaration, dict[str, Any], Any]
+        ] = []  # declarations, their schemas, the roots of these
         self._depth = 0
-        self._root: Any = MISSING
-        self._naming = ""
+        self._root: Any = MISSING  # the schema whose own definitions references may lead to
+        self._naming = ""  # the alias that is being read
 
     def read(self, schema: Any, hint: str) -> Type:
         """Return the type of a schema.
