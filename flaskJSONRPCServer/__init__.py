@@ -1,6 +1,8 @@
 """flaskJSONRPCServer: a threaded HTTP JSON-RPC 2.0 server on Flask.
 
 Names are loaded on first use: importing :mod:`flaskJSONRPCServer.sansio_jsonrpc` does not load Flask.
+
+PYTEST_DONT_REWRITE: the package has a plugin of pytest, which would warn a program that starts pytest after an import.
 """
 
 from __future__ import annotations

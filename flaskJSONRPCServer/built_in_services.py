@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from .console import console_urls, has_console
 from .console.dashboard import Dashboard, DashboardSources
 from .dispatch.built_in import BuiltInSite, BuiltInUrl, BuiltInUrls
+from .dispatch.client_scripts import CLIENT_JS
 from .dispatch.connection import ServerFacts
 from .dispatch.exchange import Exchange
 from .dispatch.pipeline import Pipeline
@@ -95,6 +96,8 @@ class BuiltInServices:
         settings = self._sources.settings
         if settings.discover:  # auth is asked for each path of the document instead
             yield BuiltInUrl(settings.discover_url, self._answer_document, needs_auth=False)
+        if settings.client_js:  # so it is for the client
+            yield BuiltInUrl(CLIENT_JS, self._answer_document, needs_auth=False)
         if settings.health:
             yield from self.health.urls()
         if self.metrics is not None and settings.metrics_address is None:

@@ -15,6 +15,7 @@ from .built_in_services import BuiltInServices, ServiceSources
 from .contract.errors import DeclaredError
 from .contract.options import refuse_unless_timeout
 from .dispatch.backend_context import BackendContext
+from .dispatch.client_scripts import ClientScripts, refuse_client_js
 from .dispatch.connection import ServerFacts
 from .dispatch.coroutines import Coroutines, is_asynchronous
 from .dispatch.discovery import Discovery
@@ -56,6 +57,7 @@ from .servBackend.addresses import addresses_of, allowed_hosts, is_local_only
 from .servBackend.serving import refuse_unsupported, served_by
 from .settings import Settings
 from .telemetry.health import name_of_check
+from .telemetry.metrics import package_version
 from .telemetry.metrics_address import metrics_address_of
 from .wsgi import (
     Application,
@@ -404,7 +406,8 @@ class Engine:
         def copy_request(request: Request) -> Any:
             return self.pipeline().steps.copy_request(request)
 
-        return Discovery(self.documents, self.settings.magicVarForDispatcher, self.log, copy_request)
+        scripts = ClientScripts(package_version()) if self.settings.client_js else None
+        return Discovery(self.documents, self.settings.magicVarForDispatcher, self.log, copy_request, scripts)
 
     def _has_own_json_forms(self) -> bool:
         return replacement(self._facade, self._standard, "_fixJSON") is not None
@@ -466,6 +469,7 @@ def check_settings(settings: Settings) -> None:
     tracing_of(settings)
     metrics_address_of(settings)
     identity_of(settings)
+    refuse_client_js(settings)
     find_exec_backend(settings.dispatcherBackend, notif=False)
     find_exec_backend(settings.notifBackend, notif=True)
     if settings.cors is not False:

@@ -255,6 +255,8 @@ class Settings:
     """Whether the server describes its methods: ``rpc.discover``, and the URLs of its OpenRPC documents."""
     discover_url: str = option("openrpc.json", "a segment of a URL", is_segment, fixed=True)
     """The last segment of the URLs of the documents."""
+    client_js: bool = flag(False, fixed=True)
+    """Whether the server has a client for JavaScript beside each document: ``GET <path>/client.js``."""
     api_info: Mapping[str, Any] | None = option(
         None, "a dict of JSON values with 'title' and 'version' as strings, or None", is_info
     )
@@ -475,6 +477,7 @@ class Options(TypedDict, total=False):
     validateResult: bool
     discover: bool
     discover_url: str
+    client_js: bool
     api_info: Mapping[str, Any] | None
     console: bool | None
     consoleActions: bool

@@ -17,6 +17,8 @@ import pytest
 
 import flaskJSONRPCServer
 from flaskJSONRPCServer import __main__ as command_line
+from flaskJSONRPCServer.commands.errors import CommandError
+from flaskJSONRPCServer.commands.finding import find_server
 from tests.examples.processes import running
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
@@ -41,7 +43,8 @@ def test_help_names_every_flag_and_is_shown_without_arguments(capsys):
     assert capsys.readouterr().out == text
     assert text.startswith("usage: python -m flaskJSONRPCServer ")
     assert all(f"\n  {flag}" in text for flag in ("-h", "-v", "-l", "-x", "-d")), text
-    assert all(f"\n    {command} " in text for command in ("serve", "worker", "openrpc", "openrpc-diff"))
+    commands = ("serve", "worker", "openrpc", "openrpc-diff", "client", "call", "completion")
+    assert all(f"\n    {command} " in text for command in commands)
 
 
 def test_list_has_a_line_for_each_example(capsys):
@@ -301,8 +304,8 @@ def test_refused_start_names_the_command_that_imports_the_module(tmp_path, monke
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
 
-    with pytest.raises(command_line.CannotServeError, match="server 'early' while 'worker' imports it"):
-        command_line.find_server("started_early", "worker")
+    with pytest.raises(CommandError, match="server 'early' while 'worker' imports it"):
+        find_server("started_early", "worker")
 
 
 def openrpc_document(*names, **parameter):

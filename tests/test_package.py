@@ -132,6 +132,14 @@ def test_wheel_holds_the_files_of_the_console(wheel):
     assert files <= set(wheel.namelist())
 
 
+def test_wheel_declares_the_plugin_of_pytest(wheel):
+    declared = next(name for name in wheel.namelist() if name.endswith(".dist-info/entry_points.txt"))
+    plugin = "flaskJSONRPCServer.testing.plugin"
+
+    assert wheel.read(declared).decode().split() == ["[pytest11]", plugin, "=", plugin]
+    assert f"{plugin.replace('.', '/')}.py" in wheel.namelist()
+
+
 def test_wheel_declares_its_version_licence_and_core_dependencies(wheel):
     metadata = next(name for name in wheel.namelist() if name.endswith(".dist-info/METADATA"))
     lines = wheel.read(metadata).decode().partition("\n\n")[0].splitlines()

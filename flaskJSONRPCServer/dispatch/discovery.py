@@ -11,13 +11,14 @@ from ..http.request import Request
 from ..http.response import Response, merged_headers
 from ..runtime.interrupts import is_interrupt
 from ..runtime.logs import ERROR, ServerLog
+from .client_scripts import CLIENT_JS, JAVASCRIPT_TYPE, ClientScripts
 from .documents import Documents, WrittenDocument
 from .exchange import Exchange
 from .rendering import Renderer
 from .routes import Route
 from .signatures import SignaturePlan
 
-__all__ = ["DISCOVER", "Discovery", "document_response"]
+__all__ = ["DISCOVER", "Discovery", "document_response", "script_response"]
 
 _CACHING = ("Cache-Control", "private, no-cache")
 
@@ -33,15 +34,22 @@ class Discovery:
         magic_name: The name of the magic parameter.
         log: Gets the failures of functions that decide on visibility.
         copy_request: Copies a request for these functions.
+        scripts: Makes clients for JavaScript; None if the server has none.
     """
 
     def __init__(
-        self, documents: Documents, magic_name: str, log: ServerLog, copy_request: Callable[[Request], Any]
+        self,
+        documents: Documents,
+        magic_name: str,
+        log: ServerLog,
+        copy_request: Callable[[Request], Any],
+        scripts: ClientScripts | None = None,
     ) -> None:
         self._documents = documents
         self._magic_name = magic_name
         self._log = log
         self._copy_request = copy_request
+        self._scripts = scripts
 
     def route(self, path: str) -> Route:
         """Return the route of :data:`DISCOVER` on a formatted path. Its result is a WrittenDocument."""
@@ -59,6 +67,28 @@ class Discovery:
     def document_of_server(self, request: Request, paths: Sequence[str]) -> WrittenDocument:
         """Return the document with the methods of all these paths, as a caller sees it."""
         return self._documents.of_server(paths, self._sight(request)).at(request.base_url)
+
+    def is_script(self, request: Request) -> bool:
+        """Return whether a request for a built-in URL is one for a client, and not for a document."""
+        return self._scripts is not None and request.wsgi_path.rstrip("/").endswith(f"/{CLIENT_JS}")
+
+    def script(self, request: Request, path: str) -> WrittenDocument:
+        """Return the client for the document of a formatted path, as a caller sees it.
+
+        Raises:
+            NotFound: The caller sees no methods.
+        """
+        assert self._scripts is not None  # noqa: S101  without them, no URL leads here
+        return self._scripts.of_document(self._documents.of_path(path, self._sight(request)), path)
+
+    def script_of_server(self, request: Request, paths: Sequence[str]) -> WrittenDocument:
+        """Return the client for all these paths, as a caller sees them.
+
+        Raises:
+            NotFound: The caller sees no methods.
+        """
+        assert self._scripts is not None  # noqa: S101  as above
+        return self._scripts.of_document(self._documents.of_server(paths, self._sight(request)), "/")
 
     def _sight(self, request: Request) -> Callable[[Route], bool]:
         copies: list[Any] = []  # one copy of the request, if any function needs it
@@ -91,3 +121,9 @@ def document_response(document: WrittenDocument, exchange: Exchange, renderer: R
     response = renderer.render(document.text, exchange)
     response.headers = merged_headers(response.headers, headers)
     return response
+
+
+def script_response(script: WrittenDocument, exchange: Exchange, renderer: Renderer) -> Response:
+    """Return the answer to a GET of a client: 304 if the caller has it already."""
+    exchange.outgoing.mime_type = JAVASCRIPT_TYPE
+    return document_response(script, exchange, renderer)

@@ -32,9 +32,10 @@ from .answers import AnyAnswerer
 from .built_in import BuiltInSite, BuiltInUrl, BuiltInUrls
 from .caller_time import TIMEOUT_HEADER
 from .checked_plan import CheckedPlan
+from .client_scripts import CLIENT_JS
 from .connection import ServerFacts
 from .deadlines import deadline_of
-from .discovery import DISCOVER, Discovery, document_response
+from .discovery import DISCOVER, Discovery, document_response, script_response
 from .exchange import Exchange
 from .idempotency.answerer import KeyedAnswerer
 from .rate_limits.limiter import RateLimiter
@@ -133,7 +134,7 @@ class Pipeline:
         self._auth: Callable[..., Any] | None = settings.auth
         self._cors = None if settings.cors is False else Cors(settings.cors)
         self._max_body_bytes = settings.max_body_bytes
-        self._document_name = settings.discover_url
+        self._built_in_names = frozenset({settings.discover_url, *([CLIENT_JS] if settings.client_js else [])})
         self._blocking_lock = threading.Lock() if settings.blocking else None
         self.rebuild(steps)
 
@@ -260,7 +261,7 @@ class Pipeline:
             self._authorise(self._auth, exchange, path, method)
 
     def server_document(self, exchange: Exchange) -> Response:
-        """Answer a GET of the document of the whole server.
+        """Answer a GET of the document of the whole server, or of the client for it.
 
         Raises:
             Refusal: The request gets an HTTP error.
@@ -270,6 +271,8 @@ class Pipeline:
         paths = self._router.table.paths()
         if self._auth is not None:
             paths = self._allowed_paths(self._auth, exchange, paths)
+        if discovery.is_script(exchange):
+            return script_response(discovery.script_of_server(exchange, paths), exchange, self.steps.renderer)
         return document_response(discovery.document_of_server(exchange, paths), exchange, self.steps.renderer)
 
     def _allowed_paths(self, auth: Callable[..., Any], exchange: Exchange, paths: list[str]) -> list[str]:
@@ -367,9 +370,9 @@ class Pipeline:
         return (endpoint, None) if endpoint is not None and request.method == "OPTIONS" else None
 
     def _route_of_url(self, endpoint: Endpoint, name: str) -> Route | None:
-        """Return the route that a URL below an endpoint's path names: that of a method, or of the document."""
+        """Return the route that a URL below a path names: that of a method, of the document, or of the client."""
         route = endpoint.routes.get(name)
-        return endpoint.built_in if route is None and name == self._document_name else route
+        return endpoint.built_in if route is None and name in self._built_in_names else route
 
     def process(self, exchange: Exchange, endpoint: Endpoint, route: Route | None) -> Response:
         """Answer a POST to an endpoint, or a GET to a route.
@@ -429,6 +432,8 @@ class Pipeline:
         if path == "/":
             return self.server_document(exchange)
         self.authorise(exchange, path, DISCOVER)
+        if discovery.is_script(exchange):
+            return script_response(discovery.script(exchange, path), exchange, self.steps.renderer)
         return document_response(discovery.document(exchange, path), exchange, self.steps.renderer)
 
     def _authorise(self, auth: Callable[..., Any], exchange: Exchange, path: str, method: str | None) -> None:

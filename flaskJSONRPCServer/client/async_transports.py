@@ -1,0 +1,24 @@
+"""The asynchronous transport for a server: chosen by its URL, or by its class."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .async_http_transport import AsyncHttpTransport
+from .threaded_transport import ThreadedTransport
+from .transport import AsyncTransport
+from .transports import TransportOptions
+from .wsgi_transport import WsgiTransport
+
+__all__ = ["make_async_transport"]
+
+
+def make_async_transport(server: Any, options: TransportOptions) -> AsyncTransport:
+    """Return the transport to a server: see `make_transport`."""
+    if not isinstance(server, str):
+        return ThreadedTransport(WsgiTransport(server, options.path, options.max_answer_bytes))
+    return AsyncHttpTransport(
+        options.connector(server),
+        max_idle=options.max_idle_connections,
+        compress_min_bytes=options.compress_min_bytes,
+    )

@@ -1,0 +1,37 @@
+"""Header fields of requests, checked so that no value can end its line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+__all__ = ["checked_headers", "checked_value"]
+
+_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+
+
+def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return a copy of header fields.
+
+    Raises:
+        ValueError: A name or a value is not allowed in HTTP.
+
+    Source: RFC 9110, section 5.
+    """
+    for name in headers:
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            raise ValueError(f"{name!r} is not the name of a header field")
+    return {name: checked_value(name, value) for name, value in headers.items()}
+
+
+def checked_value(name: str, value: str) -> str:
+    """Return the value of a header field.
+
+    Raises:
+        ValueError: It has characters other than those of Latin-1, or control characters.
+    """
+    if not isinstance(value, str) or not _VALUE.fullmatch(value):
+        raise ValueError(f"the header field {name} cannot have the value {value!r}")
+    return value

@@ -1,0 +1,129 @@
+"""HTTP/1.1 over pooled connections, for threads: `http.client` reads the answers."""
+
+from __future__ import annotations
+
+import http.client
+from typing import Any
+
+from .connections import Connector
+from .deadlines import Deadline
+from .errors import AnswerTooLargeError, ClientError, ConnectionLostError, ProtocolError, TransportError
+from .fields import content_length, decompressed, is_interim, joined_fields
+from .pool import ConnectionPool
+from .processes import current_process
+from .request_writer import RequestWriter
+from .timed_socket import TimedSocket
+from .transport import ClientRequest, ClientResponse
+
+__all__ = ["HttpTransport"]
+
+
+class HttpTransport:
+    """Sends requests to one server. Threads share it, and forked processes may use it.
+
+    Args:
+        connector: Opens the connections.
+        max_idle: The most idle connections to keep.
+        max_idle_s: The seconds after which an idle connection is not used any more.
+        compress_min_bytes: The shortest body that is sent compressed; None for none.
+    """
+
+    def __init__(
+        self,
+        connector: Connector,
+        *,
+        max_idle: int = 10,
+        max_idle_s: float = 30.0,
+        compress_min_bytes: int | None = None,
+    ) -> None:
+        self._connector = connector
+        self._writer = RequestWriter(connector.request_head(), compress_min_bytes)
+        self._pool: ConnectionPool[TimedSocket] = ConnectionPool(max_idle, max_idle_s, current_process)
+
+    def send(self, request: ClientRequest, deadline: Deadline) -> ClientResponse:
+        """Send a request once: see `Transport.send`."""
+        if self._pool.is_closed:
+            raise ClientError("the client is closed")
+        data = self._writer.write(request)
+        connection = self._idle_connection()
+        is_reused = connection is not None
+        if connection is None:
+            connection = self._connector.open(deadline)
+        try:
+            connection.begin(deadline)
+            response, stays_open = self._exchange(connection, data)
+        except BaseException as exc:
+            connection.close()
+            if isinstance(exc, TransportError):
+                exc.is_stale = is_reused and is_lost_unanswered(exc, connection)
+            raise
+        if stays_open:
+            self._pool.give_back(connection)
+        else:
+            connection.close()
+        return response
+
+    def close(self) -> None:
+        """Close the idle connections, and those in use when their answers have come."""
+        self._pool.close()
+
+    def _exchange(self, connection: TimedSocket, data: bytes) -> tuple[ClientResponse, bool]:
+        try:
+            connection.sendall(data)
+        except ConnectionLostError as exc:
+            # A server may answer before it has read the whole body, with 413 for example, and close the connection.
+            try:
+                response, _ = read_response(connection, self._connector.limit_bytes)
+            except ClientError:
+                raise exc from None
+            return response, False
+        return read_response(connection, self._connector.limit_bytes)
+
+    def _idle_connection(self) -> TimedSocket | None:
+        """Return a connection that is still open, as far as can be known; None if there is none."""
+        while True:
+            connection = self._pool.take()
+            if connection is None or connection.is_idle():
+                return connection
+            connection.close()
+
+
+def read_response(connection: TimedSocket, limit_bytes: int) -> tuple[ClientResponse, bool]:
+    """Read an answer. Return it, and whether the connection stays open.
+
+    Raises:
+        TransportError: It did not come, or not whole.
+        ProtocolError: It is not HTTP, or too large.
+    """
+    try:
+        answer = read_head(connection)
+        while is_interim(answer.status):
+            answer = read_head(connection)
+        headers = joined_fields(answer.headers.items())
+        length = content_length(headers)
+        if length is not None and length > limit_bytes:
+            raise AnswerTooLargeError(f"an answer of {length} bytes; at most {limit_bytes} are read")
+        body = answer.read()
+    except (http.client.RemoteDisconnected, http.client.IncompleteRead) as exc:
+        raise ConnectionLostError("the connection ended before the answer did") from exc
+    except (http.client.HTTPException, ValueError, OverflowError) as exc:
+        if connection.has_ended:
+            raise ConnectionLostError("the connection ended inside the answer") from exc
+        raise ProtocolError(f"the answer is not HTTP: {exc!r}") from exc
+    if len(body) > limit_bytes:
+        raise AnswerTooLargeError(f"an answer of more than {limit_bytes} bytes")
+    body = decompressed(body, headers.get("content-encoding"), limit_bytes=limit_bytes)
+    return ClientResponse(answer.status, headers, body), not answer.will_close
+
+
+def read_head(connection: TimedSocket) -> http.client.HTTPResponse:
+    duck: Any = connection  # it has all that HTTPResponse uses of a socket
+    answer = http.client.HTTPResponse(duck, method="POST")
+    answer.begin()
+    if connection.has_ended:  # `http.client` takes the end of the connection for the end of the head
+        raise ConnectionLostError("the connection ended inside the head of the answer")
+    return answer
+
+
+def is_lost_unanswered(exc: TransportError, connection: TimedSocket) -> bool:
+    return isinstance(exc, ConnectionLostError) and not connection.received_bytes

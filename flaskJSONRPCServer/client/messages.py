@@ -1,0 +1,169 @@
+"""Read the answers to calls and to batches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from ..sansio_jsonrpc import (
+    Codec,
+    JsonRpcBatch,
+    JsonRpcError,
+    JsonRpcException,
+    JsonRpcInvalidMessage,
+    JsonRpcInvalidRequestError,
+    JsonRpcParseError,
+    JsonRpcResponse,
+    OptionalId,
+    decode,
+)
+from .errors import HttpStatusError, ProtocolError
+from .transport import ClientResponse
+
+__all__ = ["Errors", "exception_of", "read_answer", "read_batch", "read_notified"]
+
+Errors = Mapping[int, type[JsonRpcException]]
+"""Classes of exceptions by their codes. They come before the classes that are known everywhere."""
+
+_SUCCESS: Final = range(200, 300)
+
+
+def read_answer(response: ClientResponse, request_id: int, codec: Codec, errors: Errors) -> Any:
+    """Return the result of a call.
+
+    Raises:
+        JsonRpcException: The server answered with an error.
+        HttpStatusError: There is no JSON-RPC answer.
+        ProtocolError: The answer is not one to this call.
+    """
+    message = read_message(response, codec)
+    if message is None:
+        raise ProtocolError(f"HTTP status {response.status} and no body in answer to a call")
+    if not isinstance(message, JsonRpcResponse):
+        raise ProtocolError("a batch in answer to one call")
+    if message.error is not None:
+        if message.id != request_id and message.id is not None:
+            raise ProtocolError(f"an error for the id {message.id!r} in answer to the call {request_id}")
+        raise exception_of(message.error, request_id, errors)
+    if message.id != request_id:
+        raise ProtocolError(f"a result for the id {message.id!r} in answer to the call {request_id}")
+    return message.result
+
+
+def read_notified(response: ClientResponse, codec: Codec) -> None:
+    """Check the answer to a notification, which has no body; a result in it is ignored.
+
+    Raises:
+        JsonRpcException: The server answered with an error: it could not read the notification.
+        HttpStatusError: The status says that the notification was refused.
+        ProtocolError: The answer is not JSON-RPC.
+    """
+    message = read_message(response, codec)
+    if isinstance(message, JsonRpcResponse) and message.error is not None:
+        raise exception_of(message.error, None, {})
+
+
+def read_batch(response: ClientResponse, codec: Codec) -> list[JsonRpcResponse]:
+    """Return the responses to a batch, in the order of the server.
+
+    Raises:
+        JsonRpcException: The server refused the whole batch with one error.
+        HttpStatusError: There is no JSON-RPC answer.
+        ProtocolError: The answer is not a batch of responses.
+    """
+    message = read_message(response, codec)
+    if message is None:
+        return []
+    if isinstance(message, JsonRpcResponse):
+        if message.error is not None and message.id is None:
+            raise exception_of(message.error, None, {})
+        raise ProtocolError("one message in answer to a batch")
+    return message
+
+
+def exception_of(error: JsonRpcError, request_id: OptionalId, errors: Errors) -> JsonRpcException:
+    """Return the exception for an error: of the class that declares its code."""
+    declared = errors.get(error.code)
+    exc = JsonRpcException.exc_from_error(error)
+    if declared is not None and type(exc) is not declared:
+        other = declared.__new__(declared)
+        other.__setstate__({**exc.__dict__})
+        other.args = exc.args
+        exc = other
+    exc.request_id = request_id
+    return exc
+
+
+def read_message(response: ClientResponse, codec: Codec) -> JsonRpcResponse | list[JsonRpcResponse] | None:
+    """Return the response, or those of a batch; None if there is no body."""
+    if response.status not in _SUCCESS:
+        return error_of_status(response, codec)
+    if not response.body:
+        return None
+    return decode_responses(response.body, codec)
+
+
+def error_of_status(response: ClientResponse, codec: Codec) -> JsonRpcResponse:
+    """Return the error that came with an HTTP status of failure, as some servers send them.
+
+    Raises:
+        HttpStatusError: The body is anything else.
+    """
+    try:
+        message = decode_responses(response.body, codec)
+    except ProtocolError:
+        message = None
+    if isinstance(message, JsonRpcResponse) and message.error is not None:
+        return message
+    raise HttpStatusError(response.status, response.body.decode("utf-8", "replace"), response.headers)
+
+
+def decode_responses(body: bytes, codec: Codec) -> JsonRpcResponse | list[JsonRpcResponse]:
+    """Decode an answer. Results, which most answers have, take a fast path past the checks that give reasons.
+
+    Raises:
+        ProtocolError: It is not a response, or a batch of them.
+    """
+    try:
+        tree = codec.loads(body)
+        if type(tree) is list and tree:
+            return [success_of(item) for item in tree]
+        return success_of(tree)
+    except (UncertainError, JsonRpcParseError):
+        return decode_slowly(body, codec)
+
+
+class UncertainError(Exception):
+    """A message is not a plain result."""
+
+
+def success_of(item: Any) -> JsonRpcResponse:
+    """Return the response of a plain result, with an integer as its id.
+
+    Raises:
+        UncertainError: It is anything else.
+    """
+    # With three members, there is neither an error nor a method.
+    if type(item) is dict and len(item) == 3 and item.get("jsonrpc") == "2.0" and "result" in item:
+        request_id = item.get("id")
+        if type(request_id) is int:
+            return JsonRpcResponse(request_id, item["result"])
+    raise UncertainError
+
+
+def decode_slowly(body: bytes, codec: Codec) -> JsonRpcResponse | list[JsonRpcResponse]:
+    try:
+        message = decode(body, codec, max_batch_length=None)
+    except (JsonRpcParseError, JsonRpcInvalidRequestError) as exc:
+        raise ProtocolError(f"the answer is not JSON-RPC: {exc.message}; it begins with {body[:80]!r}") from exc
+    if isinstance(message, JsonRpcBatch):
+        return [checked_response(item) for item in message]
+    return checked_response(message)
+
+
+def checked_response(message: Any) -> JsonRpcResponse:
+    if isinstance(message, JsonRpcResponse):
+        return message
+    if isinstance(message, JsonRpcInvalidMessage):
+        raise ProtocolError(f"the answer is not JSON-RPC: {message.error.message}")
+    raise ProtocolError("the answer has a call in it")

@@ -1,0 +1,68 @@
+"""The options of calls, which views of a client replace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+from uuid import uuid4
+
+from ..sansio_jsonrpc import JsonRpcException
+from .headers import checked_value
+from .retries import Retry
+
+__all__ = ["UNCHANGED", "CallOptions", "Unchanged", "idempotency_headers"]
+
+
+class Unchanged:
+    """The type of `UNCHANGED`."""
+
+    def __repr__(self) -> str:
+        return "UNCHANGED"
+
+
+UNCHANGED: Final[Any] = Unchanged()
+"""The default of an option that a view takes over: None is a value of some."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallOptions:
+    """The options of the calls of a view.
+
+    Attributes:
+        timeout_s: How long a call may take, with its retries; None for no limit.
+        tells_deadline: Whether the server is told the seconds that remain.
+        retry: How calls are repeated.
+        idempotency_key: A key, True for a new key for each call, or None.
+        is_idempotent: Whether the calls may be run twice.
+        headers: Header fields of the calls.
+        read_result: Converts a result; None for none.
+        errors: Classes of exceptions, by the codes of the errors.
+    """
+
+    timeout_s: float | None
+    tells_deadline: bool
+    retry: Retry
+    idempotency_key: str | bool | None = None
+    is_idempotent: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
+    read_result: Callable[[Any], Any] | None = None
+    errors: Mapping[int, type[JsonRpcException]] = field(default_factory=dict)
+
+    @property
+    def is_safe(self) -> bool:
+        """Whether a request may be sent twice."""
+        return self.is_idempotent or bool(self.idempotency_key)
+
+
+def idempotency_headers(options: CallOptions) -> Mapping[str, str]:
+    """Return the headers of one request: with its idempotency key, if it has one.
+
+    Raises:
+        ValueError: The key has characters that a header cannot have.
+    """
+    if not options.idempotency_key:
+        return options.headers
+    key = str(uuid4()) if options.idempotency_key is True else options.idempotency_key
+    quoted = key.replace("\\", "\\\\").replace('"', '\\"')
+    return {**options.headers, "Idempotency-Key": checked_value("Idempotency-Key", f'"{quoted}"')}

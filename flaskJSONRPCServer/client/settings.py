@@ -1,0 +1,64 @@
+"""The arguments of clients, turned into their parts."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from ..sansio_jsonrpc import Codec, make_codec
+from .authorization import make_authorize
+from .callers import checked_timeout
+from .headers import checked_headers
+from .options import UNCHANGED, CallOptions
+from .retries import Retry
+from .session import Session
+from .urls import parse_url
+from .values import write_value
+
+__all__ = ["make_options", "make_session", "tls_context"]
+
+_DEFAULT_TIMEOUT_S: Final = 30.0
+
+_HEADERS: Final = {
+    "Content-Type": "application/json",
+    "Accept": "application/json",
+    "Accept-Encoding": "gzip",
+    "User-Agent": "flaskJSONRPCServer-client",
+}
+
+
+def tls_context(
+    *, ca: str | Path | None = None, certificate: str | Path | None = None, key: str | Path | None = None
+) -> ssl.SSLContext:
+    """Return a TLS context for `tls=`. It checks the certificate and the host name of the server.
+
+    Args:
+        ca: A file or a folder with the certificates to trust; None for those of the system.
+        certificate: A file with the certificate of this client (mTLS).
+        key: A file with its key; None if it is in the same file.
+    """
+    folder = ca is not None and Path(ca).is_dir()
+    context = ssl.create_default_context(cafile=None if folder else ca, capath=ca if folder else None)
+    if certificate is not None:
+        context.load_cert_chain(certificate, key)
+    return context
+
+
+def make_options(timeout: float | None, retry: Retry | None) -> CallOptions:
+    """Return the options of all calls.
+
+    A server needs a thread more for a call with a deadline. So it is told only of one that the user has chosen.
+    """
+    tells_deadline = timeout is not UNCHANGED
+    timeout_s = checked_timeout("timeout", timeout) if tells_deadline else _DEFAULT_TIMEOUT_S
+    return CallOptions(timeout_s, tells_deadline, Retry(attempts=1) if retry is None else retry)
+
+
+def make_session(server: Any, codec: str | Codec, headers: Mapping[str, str] | None, auth: Any) -> Session:
+    """Return what makes the calls."""
+    url = server if isinstance(server, str) else "http://localhost/"
+    user = parse_url(url).user if "@" in url else None
+    made = codec if isinstance(codec, Codec) else make_codec(codec, default=write_value)
+    return Session(url, made, {**_HEADERS, **checked_headers(headers or {})}, make_authorize(auth, user))

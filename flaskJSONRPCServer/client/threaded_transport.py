@@ -1,0 +1,31 @@
+"""Synchronous transports in asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+
+from .deadlines import Deadline
+from .transport import ClientRequest, ClientResponse, Transport
+
+__all__ = ["ThreadedTransport"]
+
+
+class ThreadedTransport:
+    """Makes an asynchronous transport of a synchronous one, which sends each request in a thread.
+
+    A cancelled call goes on in its thread until its deadline, and its answer is dropped.
+
+    Args:
+        transport: The synchronous transport.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    async def send(self, request: ClientRequest, deadline: Deadline) -> ClientResponse:
+        """Send a request once: see `Transport.send`."""
+        return await asyncio.to_thread(self._transport.send, request, deadline)
+
+    async def close(self) -> None:
+        """Close the synchronous transport."""
+        await asyncio.to_thread(self._transport.close)

@@ -1,0 +1,67 @@
+"""The transport for a server: chosen by its URL, or by its class."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from .callers import checked_timeout
+from .connections import Connector
+from .http_transport import HttpTransport
+from .proxies import find_proxy
+from .transport import Transport
+from .urls import parse_url
+from .wsgi_transport import WsgiTransport
+
+__all__ = ["TransportOptions", "make_transport"]
+
+
+@dataclass(frozen=True, slots=True)
+class TransportOptions:
+    """The arguments of a client that concern its transport. `Client` documents them."""
+
+    connect_timeout: float | None
+    read_timeout: float | None
+    tls: ssl.SSLContext | None
+    proxy: str | Literal[False] | None
+    path: str | None
+    max_answer_bytes: int
+    compress_min_bytes: int | None
+    max_idle_connections: int
+
+    def connector(self, url: str) -> Connector:
+        """Return what opens the connections to the server of a URL.
+
+        Raises:
+            ValueError: The URL, the proxy or a time is not allowed.
+        """
+        target = parse_url(url)
+        if self.tls is not None and not target.is_tls:
+            raise ValueError(f"tls= beside {url!r}, which is not https")
+        if self.path is not None:
+            raise ValueError(f"path= beside {url!r}; write the path into the URL")
+        return Connector(
+            target,
+            find_proxy(self.proxy, target),
+            (self.tls or ssl.create_default_context()) if target.is_tls else None,
+            checked_timeout("connect_timeout", self.connect_timeout),
+            checked_timeout("read_timeout", self.read_timeout),
+            self.max_answer_bytes,
+        )
+
+
+def make_transport(server: Any, options: TransportOptions) -> Transport:
+    """Return the transport to a server: a URL, a server object or a WSGI application.
+
+    Raises:
+        ValueError: The URL or an option is not allowed.
+        TypeError: The server is none of these.
+    """
+    if not isinstance(server, str):
+        return WsgiTransport(server, options.path, options.max_answer_bytes)
+    return HttpTransport(
+        options.connector(server),
+        max_idle=options.max_idle_connections,
+        compress_min_bytes=options.compress_min_bytes,
+    )

@@ -1,0 +1,93 @@
+"""Find the server of ``MODULE[:SERVER]``."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ..errors import unknown_name
+from ..inspection import read_signature
+from ..lifecycle import StartRefusedError, starts_refused
+from ..server import flaskJSONRPCServer
+from .arguments import DEFAULT_ATTRIBUTE
+from .errors import CommandError
+
+__all__ = ["call_factory", "find_server"]
+
+
+def find_server(target: str, command: str) -> flaskJSONRPCServer:
+    """Import a module and return its server.
+
+    Args:
+        target: The server, as ``MODULE[:SERVER]``.
+        command: The command that imports the module; errors name it.
+
+    Raises:
+        CommandError: The module or the name does not exist, or the object is not a server that can start.
+    """
+    module_name, _, attribute = target.partition(":")
+    try:
+        with starts_refused(command):
+            server = attribute_of(import_named(module_name), attribute or DEFAULT_ATTRIBUTE)
+            if callable(server):
+                server = call_factory(server, target)
+    except StartRefusedError as exc:
+        raise CommandError(exc) from exc
+    if not isinstance(server, flaskJSONRPCServer):
+        raise CommandError(f"{target!r} is no flaskJSONRPCServer but of type {type(server).__name__!r}")
+    return server
+
+
+def import_named(name: str) -> Any:
+    """Import a module of the current directory, or an installed one. Exceptions of the module itself propagate.
+
+    Raises:
+        CommandError: There is no such module.
+    """
+    if not all(part.isidentifier() for part in name.split(".")) or is_script(name):
+        raise CommandError(f"{name!r} is not the name of a module; it takes MODULE:SERVER, such as my_server:server")
+    if sys.path[0] != str(Path.cwd()):
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as exc:
+        if exc.name is None or not f"{name}.".startswith(f"{exc.name}."):
+            raise
+        raise CommandError(f"there is no module {exc.name!r} in {Path.cwd()}, nor an installed one") from exc
+
+
+def is_script(name: str) -> bool:
+    return name.endswith(".py") and Path(name).is_file()
+
+
+def attribute_of(owner: Any, dotted: str) -> Any:
+    """Return the attribute of a module under a dotted name.
+
+    Raises:
+        CommandError: There is no such attribute.
+    """
+    for name in dotted.split("."):
+        if not hasattr(owner, name):
+            known = [attribute for attribute in dir(owner) if not attribute.startswith("_")]
+            raise CommandError(unknown_name("name", name, known))
+        owner = getattr(owner, name)
+    return owner
+
+
+def call_factory(make: Callable[..., Any], target: str) -> Any:
+    """Call a function without parameters and return its result.
+
+    Raises:
+        CommandError: The function has required parameters.
+    """
+    try:
+        read_signature(make).bind()
+    except TypeError as exc:
+        raise CommandError(
+            f"{target!r} is of type {type(make).__name__!r} and cannot be called without parameters ({exc}); "
+            "it takes a flaskJSONRPCServer, or a function without parameters that returns one"
+        ) from exc
+    return make()

@@ -1,0 +1,71 @@
+"""A JSON-RPC server on standard input and output: `python stream_server.py newline|length`.
+
+Its methods: `add`, `pid`, `sleep` (which answers after the next message has come), `die`, `write` (raw text).
+"""
+
+import os
+import sys
+
+from flaskJSONRPCServer.sansio_jsonrpc import (
+    ContentLengthFraming,
+    JsonRpcBatch,
+    JsonRpcMethodNotFoundError,
+    JsonRpcPeer,
+    JsonRpcStream,
+    NewlineFraming,
+)
+
+FRAMINGS = {"newline": NewlineFraming(), "length": ContentLengthFraming()}
+
+
+class Server:
+    """Answers messages; `held` are answers that go out after the next message."""
+
+    def __init__(self, framing, write):
+        self.peer = JsonRpcPeer()
+        self.stream = JsonRpcStream(FRAMINGS[framing], self.peer)
+        self.write = write
+        self.held = []
+
+    def receive(self, data):
+        self.stream.receive_data(data)
+        for message in self.stream:
+            if isinstance(message, JsonRpcBatch):
+                self.send(self.peer.respond_with_batch([self.answer(single) for single in message]))
+            elif message.method == "sleep":
+                self.held.append(self.peer.respond_with_result(message, "late"))
+                continue
+            else:
+                self.send(self.answer(message))
+            while self.held:
+                self.send(self.held.pop())
+
+    def send(self, text):
+        self.write(self.stream.frame(text))
+
+    def answer(self, message):
+        params = message.params or []
+        match message.method:
+            case "add":
+                return self.peer.respond_with_result(message, sum(params))
+            case "pid":
+                return self.peer.respond_with_result(message, os.getpid())
+            case "die":
+                os._exit(3)
+            case "write":
+                self.write(params[0].encode())
+                return b""
+            case "ask":
+                self.send(self.peer.request("question")[1] if "id" in params else self.peer.notify("log"))
+                return self.peer.respond_with_result(message, "asked")
+        return self.peer.respond_with_error(message, JsonRpcMethodNotFoundError().get_error())
+
+
+def main():
+    server = Server(sys.argv[1], lambda data: os.write(1, data))
+    while data := os.read(0, 65536):
+        server.receive(data)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,159 @@
+"""Transports over the HTTP client of the user. httpx2 and niquests are tested where they are installed."""
+
+import asyncio
+import contextlib
+import gzip
+import importlib
+
+import pytest
+
+from flaskJSONRPCServer.client import (
+    AnswerTooLargeError,
+    AsyncHttpxTransport,
+    AsyncNiquestsTransport,
+    Client,
+    ConnectError,
+    ConnectionLostError,
+    HttpStatusError,
+    HttpxTransport,
+    ProtocolError,
+    RequestsTransport,
+    RequestTimeoutError,
+    ThreadedTransport,
+)
+from flaskJSONRPCServer.sansio_jsonrpc import JsonRpcMethodNotFoundError
+from tests.client.faces import AsyncFace, Face
+from tests.client.raw_server import answered, http
+
+LIMIT_BYTES = 10_000
+
+
+def loaded(name):
+    return pytest.importorskip(name) if name in ("httpx2", "niquests") else importlib.import_module(name)
+
+
+SYNC = {"httpx": HttpxTransport, "httpx2": HttpxTransport, "requests": RequestsTransport, "niquests": RequestsTransport}
+ASYNC = {"httpx": AsyncHttpxTransport, "httpx2": AsyncHttpxTransport, "niquests": AsyncNiquestsTransport}
+
+
+@pytest.fixture(
+    params=[*[("sync", name) for name in SYNC], *[("async", name) for name in ASYNC], ("threaded", "requests")],
+    ids="-".join,
+)
+def connect(request):
+    """Make a client over a library: `connect(url, timeout=2)`."""
+    kind, name = request.param
+    library = loaded(name)
+    with contextlib.ExitStack() as stack:
+
+        def make(url, **options):
+            if kind == "async":
+                return asynchronous(stack, library, ASYNC[name], url, options)
+            session = stack.enter_context(library.Client() if "httpx" in name else library.Session())
+            transport = SYNC[name](session, max_answer_bytes=LIMIT_BYTES)
+            if kind == "threaded":
+                face = AsyncFace(url, transport=ThreadedTransport(transport), **options)
+            else:
+                face = Face(url, transport=transport, **options)
+            return stack.enter_context(contextlib.closing(face))
+
+        yield make
+
+
+def asynchronous(stack, library, adapter, url, options):
+    session = library.AsyncClient() if "httpx" in library.__name__ else library.AsyncSession()
+    transport = adapter(session, max_answer_bytes=LIMIT_BYTES)
+    face = stack.enter_context(contextlib.closing(AsyncFace(url, transport=transport, **options)))
+    stack.callback(lambda: face.wait(session.aclose() if hasattr(session, "aclose") else session.close()))
+    return face
+
+
+def test_calls_notifications_and_batches(connect, api):
+    face = connect(api.url)
+
+    assert face.call("subtract", 42, subtrahend=23) == 19
+    assert face.notify("subtract", 1) is None
+    batch, raised = face.batch(lambda batch: (batch.subtract(5), batch.notify.nothing(), batch.echo("ä")))
+    assert (raised, batch.results()) == (None, [4, "ä"])
+    with pytest.raises(JsonRpcMethodNotFoundError):
+        face.call("no_such_method")
+
+
+def test_headers_and_compression(connect, raw):
+    def handle(connection):
+        body = answered("well", connection.read_id()).partition(b"\r\n\r\n")[2]
+        connection.send(http(gzip.compress(body), Content_Encoding="gzip", X_A="b"))
+
+    server = raw(handle)
+
+    assert connect(server.url, auth="token", timeout=20).call("add") == "well"
+    (request,) = server.requests
+    assert request["headers"]["authorization"] == "Bearer token"
+    assert request["headers"]["content-type"] == "application/json"
+    assert 19 < float(request["headers"]["request-timeout"]) <= 20
+
+
+@pytest.mark.parametrize(
+    ("data", "error"),
+    [
+        (http(b"<p>down", "502 Bad Gateway"), HttpStatusError),
+        (http(b"", "302 Found", Location="/other"), HttpStatusError),
+        (http(b"<p>what"), ProtocolError),
+        (b"", ConnectionLostError),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{", ConnectionLostError),
+        (http(b"x" * 20_000), AnswerTooLargeError),
+        (http(gzip.compress(b"x" * 1_000_000), Content_Encoding="gzip"), AnswerTooLargeError),
+        (http(b"no gzip", Content_Encoding="gzip"), ProtocolError),
+    ],
+    ids=range(8),
+)
+def test_fault_ends_in_its_exception(connect, raw, data, error):
+    server = raw(lambda connection: (connection.read(), connection.send(data)))
+
+    with pytest.raises(error):
+        connect(server.url, timeout=20).call("add")
+    assert len(server.requests) == 1
+
+
+def test_silent_server(connect, raw):
+    server = raw(lambda connection: (connection.read(), connection.wait()))
+
+    with pytest.raises(RequestTimeoutError):
+        connect(server.url, timeout=0.3).call("add")
+    assert len(server.requests) == 1
+
+
+def test_nobody_listens(connect):
+    with pytest.raises(ConnectError) as raised:
+        connect("http://127.0.0.1:9/api", retry=None).call("add")
+    assert not raised.value.is_sent
+
+
+@pytest.mark.parametrize("adapter", [HttpxTransport, AsyncHttpxTransport, RequestsTransport, AsyncNiquestsTransport])
+def test_client_of_another_library_is_refused(adapter):
+    with pytest.raises(TypeError, match="is no client of"):
+        adapter(object())
+
+
+def test_coroutine_that_is_cancelled(raw):
+    library = loaded("httpx")
+    server = raw(lambda connection: (connection.read(), connection.wait()))
+
+    async def cancel():
+        async with library.AsyncClient() as session:
+            from flaskJSONRPCServer.client import AsyncClient
+
+            client = AsyncClient(server.url, transport=AsyncHttpxTransport(session))
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(client.add(), 0.2)
+
+    face = AsyncFace(server.url)
+    with contextlib.closing(face):
+        face.wait(cancel())
+
+
+def test_session_of_the_user_stays_open(api):
+    with loaded("httpx").Client() as session:
+        with Client(api.url, transport=HttpxTransport(session)) as client:
+            client.nothing()
+        assert not session.is_closed
