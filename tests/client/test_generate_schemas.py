@@ -107,6 +107,17 @@ def test_members_whose_names_are_no_identifiers():
     assert '  "a-b"?: number;\n  class?: string;\n  list?: string;\n' in script_text
 
 
+def test_required_and_optional_members_whose_names_are_no_identifiers():
+    python_text = read({"properties": {"a-b": INTEGER, "c d": STRING}, "required": ["a-b"], "description": "Both."})[2]
+
+    assert 'HintRequired = TypedDict(\n    "HintRequired",\n    {\n        "a-b": "int",\n    },\n)\n' in python_text
+    assert (
+        'HintOptional = TypedDict(\n    "HintOptional",\n    {\n        "c d": "str",\n    },\n    total=False,\n)\n'
+        in python_text
+    )
+    assert python_text.endswith('class Hint(HintRequired, HintOptional):\n    """Both."""\n')
+
+
 def test_recursive_types_refer_to_themselves():
     node = {
         "type": "object",
