@@ -155,6 +155,18 @@ def test_two_types_of_one_name_have_different_names():
     assert read({"anyOf": choices}, schemas)[0] == "MyItem | MyItem2"
 
 
+def test_types_of_a_document_do_not_take_the_names_of_parts():
+    schemas = {
+        "A": {"properties": {"a-b": STRING, "c": STRING}, "required": ["c"]},
+        "ARequired": {"properties": {"d": STRING}},
+        "AOptional": {"properties": {"e": STRING}},
+    }
+    python_text = read({"anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in schemas]}, schemas)[2]
+    declared = [line.split("(")[0].split(" ")[1] for line in python_text.splitlines() if line.startswith("class ")]
+
+    assert sorted(declared) == ["A", "AOptional2", "ARequired2"]
+
+
 def test_long_enum_gets_a_name():
     schema = {"enum": [f"a long value {number}" for number in range(10)]}
     python, _, python_text, _ = read(schema)
