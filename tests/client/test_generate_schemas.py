@@ -107,6 +107,17 @@ def test_members_whose_names_are_no_identifiers():
     assert '  "a-b"?: number;\n  class?: string;\n  list?: string;\n' in script_text
 
 
+def test_required_and_optional_members_whose_names_are_no_identifiers():
+    python_text = read({"properties": {"a-b": INTEGER, "c d": STRING}, "required": ["a-b"], "description": "Both."})[2]
+
+    assert 'HintRequired = TypedDict(\n    "HintRequired",\n    {\n        "a-b": "int",\n    },\n)\n' in python_text
+    assert (
+        'HintOptional = TypedDict(\n    "HintOptional",\n    {\n        "c d": "str",\n    },\n    total=False,\n)\n'
+        in python_text
+    )
+    assert python_text.endswith('class Hint(HintRequired, HintOptional):\n    """Both."""\n')
+
+
 def test_recursive_types_refer_to_themselves():
     node = {
         "type": "object",
@@ -142,6 +153,18 @@ def test_two_types_of_one_name_have_different_names():
     choices = [{"$ref": f"#/components/schemas/{name}"} for name in schemas]
 
     assert read({"anyOf": choices}, schemas)[0] == "MyItem | MyItem2"
+
+
+def test_types_of_a_document_do_not_take_the_names_of_parts():
+    schemas = {
+        "A": {"properties": {"a-b": STRING, "c": STRING}, "required": ["c"]},
+        "ARequired": {"properties": {"d": STRING}},
+        "AOptional": {"properties": {"e": STRING}},
+    }
+    python_text = read({"anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in schemas]}, schemas)[2]
+    declared = [line.split("(")[0].split(" ")[1] for line in python_text.splitlines() if line.startswith("class ")]
+
+    assert sorted(declared) == ["A", "AOptional2", "ARequired2"]
 
 
 def test_long_enum_gets_a_name():

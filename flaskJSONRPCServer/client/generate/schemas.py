@@ -37,6 +37,9 @@ _MOST_VALUES = 1000
 
 _LONGEST_NAME = 80
 
+# In Python, an object of which some members may be missing has further types.
+_PARTS = ("{}Required", "{}Optional")
+
 # Beyond it, JavaScript has no exact integers.
 _LARGEST_INTEGER = 2**53 - 1
 
@@ -147,7 +150,7 @@ class SchemaReader:
 
     def _declare(self, schema: dict[str, Any], wanted: str) -> Declaration:
         """Declare a type, which is read later, since it may contain itself."""
-        name = self._names.add(wanted[:_LONGEST_NAME], "{}Required")
+        name = self._names.add(wanted[:_LONGEST_NAME], *_PARTS)
         text = text_in(schema, "description")
         declared: Declaration = ObjectType(name, (), text) if self._has_fields(schema) else AliasType(name, ANY, text)
         self._declared.append(declared)
@@ -212,7 +215,7 @@ class SchemaReader:
     def _named_if_long(self, kind: Type, hint: str) -> Type:
         if hint == self._naming and self._depth == 1:
             return kind  # it has a name
-        alias = AliasType(self._names.add(class_name(hint, "Value")[:_LONGEST_NAME], "{}Required"), kind)
+        alias = AliasType(self._names.add(class_name(hint, "Value")[:_LONGEST_NAME], *_PARTS), kind)
         self._declared.append(alias)
         return NamedType(alias.name)
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 
 __all__ = ["block_comment", "docstring", "is_encodable", "one_line", "python_literal", "script_literal"]
 
@@ -72,18 +71,6 @@ def one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def is_encodable(value: object) -> bool:
-    """Return whether all texts in a JSON value can be written in UTF-8: lone surrogates cannot."""
-    return all(not any("\ud800" <= ch <= "\udfff" for ch in text) for text in texts_in(value))
-
-
-def texts_in(value: object) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for key, member in value.items():
-            yield key
-            yield from texts_in(member)
-    elif isinstance(value, list):
-        for item in value:
-            yield from texts_in(item)
+def is_encodable(text: str) -> bool:
+    """Return whether a text can be written in UTF-8: lone surrogates cannot."""
+    return not any("\ud800" <= ch <= "\udfff" for ch in text)
