@@ -367,25 +367,27 @@ function inPython(value) {
 
 function python({ url, body, authorisation }) {
     const secret = fields(authorisation);
+    const headers = secret
+        ? `, headers={${JSON.stringify(secret.name)}: ${JSON.stringify(secret.prefix)} + os.environ["TOKEN"]}`
+        : "";
+    const call = (client, { method, params = [], ...rest }) => {
+        const unpacked = Array.isArray(params) ? "*" : "**";
+        const args = `${inPython(method)}, ${unpacked}${inPython(params).replaceAll("\n", "\n    ")}`;
+        return `${client}.${"id" in rest ? "call" : "notify"}(${args})`;
+    };
     return [
-        "import json",
-        secret && "import os",
-        "import urllib.request",
+        ...(secret ? ["import os", ""] : []),
+        "from flaskJSONRPCServer.client import Client",
         "",
-        `message = ${inPython(body)}`,
-        "request = urllib.request.Request(",
-        `    ${JSON.stringify(url)},`,
-        "    data=json.dumps(message).encode(),",
-        "    headers={",
-        `        "Content-Type": "application/json",`,
-        secret && `        ${JSON.stringify(secret.name)}: ${JSON.stringify(secret.prefix)} + os.environ["TOKEN"],`,
-        "    },",
-        ")",
-        "with urllib.request.urlopen(request) as response:",
-        `    print(${isAnswered(body) ? "json.load(response)" : "response.status"})`,
-    ]
-        .filter((line) => line !== null)
-        .join("\n");
+        `with Client(${JSON.stringify(url)}${headers}) as api:`,
+        ...(Array.isArray(body)
+            ? [
+                  "    with api.batch() as batch:",
+                  ...body.map((message) => `        ${call("batch", message)}`),
+                  "    print(batch.results(return_exceptions=True))",
+              ]
+            : [`    print(${call("api", body)})`]),
+    ].join("\n");
 }
 
 const isAnswered = (body) => [body].flat().some((message) => "id" in message);
