@@ -29,6 +29,7 @@ def where():
 
 server = flaskJSONRPCServer(["127.0.0.1", 0], name="api", log=2, {options})
 server.registerFunction(where, path="/api")
+{use}
 
 if __name__ == "__main__":
     server.serveForever(on_start=lambda server: print(server.addresses[0][1], flush=True))
@@ -45,6 +46,18 @@ OPTIONS = {
     "limits": "rateLimit='1/minute'",
     "otel": "tracing=True",
     "metrics": "metrics=True",
+    "testing": "",
+}
+
+# Code for the extras that no option of a server needs.
+USES = {
+    "testing": """
+from flaskJSONRPCServer.testing import MockServer
+
+with MockServer(server) as mock:
+    mock.on("where").returns(1)
+    assert mock.client.where() == 1
+"""
 }
 
 
@@ -110,7 +123,7 @@ def call(port):
 @pytest.mark.parametrize("extra", OPTIONS)
 def test_extra_works_if_nothing_else_is_installed(extra, wheel, tmp_path):
     python = make_environment(tmp_path / "environment", f"{wheel}[{extra}]" if extra else str(wheel))
-    (tmp_path / "api.py").write_text(API.format(options=OPTIONS[extra]), encoding="utf-8")
+    (tmp_path / "api.py").write_text(API.format(options=OPTIONS[extra], use=USES.get(extra, "")), encoding="utf-8")
     bare = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
 
     with needed_by(extra, python, tmp_path, bare) as environ, serving(python, tmp_path, environ) as port:
