@@ -88,11 +88,13 @@ class AsyncHttpxTransport:
         body = bytearray()
         try:
             with TimeLimit(deadline):
-                async with self._client.stream("POST", request.url, **options) as answer:
-                    async with aclosing(answer.aiter_bytes()) as chunks:
-                        async for chunk in chunks:
-                            body += chunk
-                            check_size(len(body), self._limit_bytes)
+                async with (
+                    self._client.stream("POST", request.url, **options) as answer,
+                    aclosing(answer.aiter_bytes()) as chunks,
+                ):
+                    async for chunk in chunks:
+                        body += chunk
+                        check_size(len(body), self._limit_bytes)
         except self._library.HTTPError as exc:
             raise httpx_failure(self._library, exc) from exc
         return ClientResponse(answer.status_code, joined_fields(answer.headers.multi_items()), bytes(body))

@@ -55,8 +55,6 @@ class AsyncClient(Caller):
         ValueError: An argument has a value that is not allowed.
     """
 
-    __slots__ = ("_transport",)
-
     def __init__(
         self,
         url: Any = None,
@@ -175,8 +173,6 @@ async def run(steps: Steps, transport: AsyncTransport) -> Any:
 
 class AsyncBatch(BatchCaller):
     """The asynchronous context manager of a batch, which is sent at the end of the block."""
-
-    __slots__ = ()
 
     async def __aenter__(self) -> AsyncBatch:
         return self

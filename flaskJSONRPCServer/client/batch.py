@@ -89,10 +89,14 @@ class PendingCall:
         """Take the exception in place of a response."""
         self._outcome = exc
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether there is a result, or an exception in its place."""
+        return self._outcome is not None
+
     def close(self) -> None:
-        """Take the end of the answers: a call without one has failed."""
-        if self._outcome is None:
-            self._outcome = ProtocolError(f"no answer to {self.method}, the call {self.id}")
+        """Take the end of the answers, without one to this call."""
+        self._outcome = ProtocolError(f"no answer to {self.method}, the call {self.id}")
 
     def _state(self) -> str:
         if self._outcome is None:
@@ -114,7 +118,8 @@ def settle(expected: Mapping[RequestId, PendingCall], answers: Iterable[JsonRpcR
         else:
             call.answer(answer)
     for call in expected.values():
-        call.close()
+        if not call.is_settled:
+            call.close()
     if unknown:
         raise ProtocolError(f"answers to calls that are not in the batch, with the ids {unknown[:10]}")
 
@@ -137,7 +142,9 @@ class BatchRunner:
         signature: Signature | None = None,
     ) -> PendingCall:
         """Add a call."""
-        return self._add(PendingCall(options, method, args, kwargs, signature))
+        call = PendingCall(options, method, args, kwargs, signature)
+        self._add(call)
+        return call
 
     def notify(
         self,
@@ -154,11 +161,10 @@ class BatchRunner:
         """Refuse a batch in a batch."""
         raise ClientError("a batch cannot have a batch in it")
 
-    def _add(self, call: PendingCall) -> PendingCall:
+    def _add(self, call: PendingCall) -> None:
         if not self.is_open:
             raise ClientError("the batch has been sent; begin another one")
         self.pending.append(call)
-        return call
 
 
 class BatchCaller(Caller):
@@ -168,8 +174,6 @@ class BatchCaller(Caller):
         send: Sends calls as one batch.
         options: The options of the batch and, without others, of its calls.
     """
-
-    __slots__ = ("_calls", "_send_calls")
 
     def __init__(self, send: Callable[[CallOptions, Sequence[PendingCall]], Any], options: CallOptions) -> None:
         self._calls = BatchRunner()

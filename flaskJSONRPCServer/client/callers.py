@@ -17,10 +17,20 @@ from .typed import typed_view
 __all__ = ["Caller", "Method", "Notifier", "Runner"]
 
 _Interface = TypeVar("_Interface")
-_Result = TypeVar("_Result")
+_Result_co = TypeVar("_Result_co", covariant=True)
 _P = ParamSpec("_P")
 
 Invoke = Callable[[CallOptions, str, Sequence[Any], Mapping[str, Any]], Any]
+
+
+class Function(Protocol[_P, _Result_co]):
+    """A function: a class, which can be called too, has no globals."""
+
+    @property
+    def __globals__(self) -> dict[str, Any]: ...
+
+    def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> _Result_co:
+        """Call it."""
 
 
 class Runner(Protocol):
@@ -96,15 +106,16 @@ class Caller:
     The names of this class hide methods of the server with the same names: use `call("batch")` for these.
     """
 
-    __slots__ = ("_options", "_runner")
-
     def __init__(self, runner: Runner, options: CallOptions) -> None:
         self._runner = runner
         self._options = options
 
     def __getattr__(self, name: str) -> Method:
         refuse_private(self, name)
-        return Method(self._runner.call, self._options, name)
+        method = Method(self._runner.call, self._options, name)
+        # The next access finds it without this function, which takes as long as the rest of a call in a batch.
+        self.__dict__[name] = method
+        return method
 
     def call(self, method: str, /, *args: Any, **kwargs: Any) -> Any:
         """Call a method.
@@ -140,12 +151,16 @@ class Caller:
         return self._runner.batch(self._options)
 
     @overload
-    def typed(  # type: ignore[overload-overlap]  # a class is also callable
-        self, interface: type[_Interface], *, prefix: str = ""
-    ) -> _Interface: ...
+    def typed(self, interface: type[_Interface], *, prefix: str = "") -> _Interface: ...
 
     @overload
-    def typed(self, interface: Callable[_P, _Result], *, prefix: str = "") -> Callable[_P, _Result]: ...
+    def typed(self, interface: Function[_P, _Result_co], *, prefix: str = "") -> Callable[_P, _Result_co]: ...
+
+    # A Protocol, which mypy refuses as a type[...].
+    @overload
+    def typed(  # type: ignore[overload-cannot-match]  # it is, by each Protocol
+        self, interface: Callable[..., _Interface], *, prefix: str = ""
+    ) -> _Interface: ...
 
     def typed(self, interface: Any, *, prefix: str = "") -> Any:
         """Return a view of this client with the methods of a Protocol or a class, or with the signature of a function.

@@ -54,8 +54,6 @@ class Client(Caller):
         ValueError: An argument has a value that is not allowed.
     """
 
-    __slots__ = ("_transport",)
-
     def __init__(
         self,
         url: Any = None,
@@ -167,8 +165,6 @@ def run(steps: Steps, transport: Transport) -> Any:
 
 class Batch(BatchCaller):
     """The context manager of a batch, which is sent at the end of the block."""
-
-    __slots__ = ()
 
     def __enter__(self) -> Batch:
         return self

@@ -143,9 +143,10 @@ def success_of(item: Any) -> JsonRpcResponse:
     Raises:
         UncertainError: It is anything else.
     """
-    if type(item) is dict and item.get("jsonrpc") == "2.0" and "result" in item and "error" not in item:
+    # With three members, there is neither an error nor a method.
+    if type(item) is dict and len(item) == 3 and item.get("jsonrpc") == "2.0" and "result" in item:
         request_id = item.get("id")
-        if type(request_id) is int and "method" not in item:
+        if type(request_id) is int:
             return JsonRpcResponse(request_id, item["result"])
     raise UncertainError
 

@@ -101,8 +101,10 @@ class Session:
             params: Any = call.args or call.kwargs
             if call.args and call.kwargs:
                 params = yield from self._params(options, deadline, call.method, call.args, call.kwargs, call.signature)
-            call.id = ABSENT if call.is_notification else next(self._ids)
-            messages.append((call.id, call.method, params))
+            message = {"jsonrpc": "2.0", "method": call.method, "params": params or []}
+            if not call.is_notification:
+                message["id"] = call.id = next(self._ids)
+            messages.append(message)
         expected = {call.id: call for call in pending if call.id is not ABSENT}
         try:
             body = self._encode_batch(messages)
@@ -114,25 +116,20 @@ class Session:
             raise
         settle(expected, answers)
 
-    def _encode_batch(self, messages: Sequence[tuple[OptionalId, str, Any]]) -> bytes:
-        """Encode the messages of a batch at once, which takes a third of the time of each by itself."""
-        tree = [
-            {"jsonrpc": "2.0", "method": method, "params": params or [], "id": request_id}
-            if request_id is not ABSENT
-            else {"jsonrpc": "2.0", "method": method, "params": params or []}
-            for request_id, method, params in messages
-        ]
-        try:
-            return self._codec.dumps(tree)
-        except JsonRpcSerializationError:
-            # One of them cannot be encoded: the exception names it.
-            return b"[%b]" % b",".join([self._encode(*message) for message in messages])
-
     def _encode(self, request_id: OptionalId, method: str, params: Any) -> bytes:
         try:
             return encode_request(self._codec, request_id, method, params or None)
         except JsonRpcSerializationError as exc:
             raise TypeError(f"the parameters of {method} have no JSON form: {exc.__cause__}") from exc
+
+    def _encode_batch(self, messages: Sequence[Mapping[str, Any]]) -> bytes:
+        """Encode the messages of a batch at once, which takes a third of the time of each by itself."""
+        try:
+            return self._codec.dumps(messages)
+        except JsonRpcSerializationError:
+            # One of them cannot be encoded: the exception names it.
+            texts = [self._encode(each.get("id", ABSENT), each["method"], each["params"]) for each in messages]
+            return b"[%b]" % b",".join(texts)
 
     def _attempts(self, options: CallOptions, body: bytes, deadline: Deadline, ids: tuple[RequestId, ...]) -> Steps:
         headers = self._headers

@@ -44,6 +44,10 @@ class ApiContract:
         methods = [MethodContract(description, checker) for description in listed]
         self._methods = {name: method for method in methods for name in method.names}
 
+    def has_method(self, name: str) -> bool:
+        """Return whether there is a method of this name."""
+        return name in self._methods
+
     def method(self, name: str) -> MethodContract:
         """Return a method by its name or by one of its aliases.
 

@@ -52,7 +52,7 @@ class Expectation:
         self.has_arguments = bool(args or kwargs)
         self._text = call_text(method, args, kwargs.items()) if self.has_arguments else f"{method}(...)"
         self._wanted = self._read_arguments(args, kwargs) if self.has_arguments else ""
-        self._answers: list[_CallAnswer] = [constant(None)]
+        self._answers: list[_CallAnswer] = [self._null]
         self._refuses_params = False
         self._times: int | None = None
         self.calls: list[MockCall] = []
@@ -82,9 +82,8 @@ class Expectation:
         """
         results = [json_of(one) for one in (result, *later)]
         for one in results:
-            self._hold("check_result", one, f"returns({one!r})")
-        self._answers = [constant(one) for one in results]
-        return self
+            self._hold(MethodContract.check_result, one, f"returns({one!r})")
+        return self._answer_with([constant(one) for one in results])
 
     def raises(
         self, error: JsonRpcException | type[JsonRpcException] | int, message: str = "", data: Any = None
@@ -100,22 +99,19 @@ class Expectation:
             MockError: The contract says that the method has other errors.
         """
         exc = exception_of(error, message, data)
-        self._refuses_params = exc.code == JsonRpcInvalidParamsError.ERROR_CODE
-        self._hold("check_error", exc.get_error(), f"raises({exc.code})")
+        self._hold(MethodContract.check_error, exc.get_error(), f"raises({exc.code})")
 
         def raise_error(call: MockCall) -> Any:
             raise JsonRpcException.exc_from_error(exc.get_error())  # a new one: threads may raise it at once
 
-        self._answers = [raise_error]
-        return self
+        return self._answer_with([raise_error], refuses_params=exc.code == JsonRpcInvalidParamsError.ERROR_CODE)
 
     def side_effect(self, function: Callable[..., Any], /) -> Expectation:
         """Answer with the result of a function, which is called with the parameters of each call.
 
         It may raise a `JsonRpcException`. Results and errors are checked against the contract when they come.
         """
-        self._answers = [lambda call: self._computed(function, call)]
-        return self
+        return self._answer_with([lambda call: self._computed(function, call)])
 
     def times(self, count: int, /) -> Expectation:
         """Expect exactly this number of calls. Without it, any number from 1."""
@@ -164,6 +160,19 @@ class Expectation:
             return f"{self._text} was not called; remove its declaration, or pass assert_all_called=False"
         return None
 
+    def _answer_with(self, answers: list[_CallAnswer], *, refuses_params: bool = False) -> Expectation:
+        self._answers, self._refuses_params = answers, refuses_params
+        return self
+
+    def _null(self, call: MockCall) -> None:
+        """Answer with null, if no answer is declared.
+
+        Raises:
+            ContractError: The method does not return null.
+        """
+        if self._contract is not None and not call.is_notification:
+            self._contract.check_result(None)
+
     def _read_arguments(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
         """Return the declared arguments in the form of `_comparable`.
 
@@ -202,7 +211,7 @@ class Expectation:
             self._contract.check_result(result)
         return result
 
-    def _hold(self, check: str, answer: Any, declared: str) -> None:
+    def _hold(self, check: Callable[[MethodContract, Any], None], answer: Any, declared: str) -> None:
         """Check a declared answer.
 
         Raises:
@@ -210,7 +219,7 @@ class Expectation:
         """
         try:
             if self._contract is not None:
-                getattr(self._contract, check)(answer)
+                check(self._contract, answer)
         except ContractError as exc:
             raise MockError(f"{self._text}.{declared} does not fit the contract: {exc}") from exc
 

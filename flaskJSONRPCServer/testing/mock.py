@@ -173,6 +173,14 @@ class MockServer:
         return min(found, key=lambda one: (one.is_exhausted, not one.has_arguments), default=None)
 
     def _undeclared(self, call: MockCall) -> JsonRpcException:
+        """Report a call that is not declared. Return the error for the caller: that of the server, if it has one."""
+        try:
+            if self._contract is not None:
+                self._contract.method(call.method).bind(call.params)
+        except ContractError as exc:
+            self._add_problem(f"unexpected call {call}, which does not fit the contract: {exc}; correct the caller")
+            is_known = self._contract is not None and self._contract.has_method(call.method)
+            return JsonRpcInvalidParamsError(f"Invalid params: {exc}") if is_known else JsonRpcMethodNotFoundError()
         self._add_problem(f"unexpected call {call}; declare it with {declaration_of(call)}")
         return JsonRpcMethodNotFoundError(f"Method not found: {call} is not declared on the mock server")
 
@@ -185,13 +193,13 @@ class MockServer:
         try:
             return expectation.answer(call, number)
         except ContractError as exc:
-            self._add_problem(f"the answer to {call} does not fit the contract: {exc}; correct side_effect")
+            self._add_problem(f"the answer to {call} does not fit the contract: {exc}; correct its declaration")
             raise JsonRpcInternalError(
                 "Internal error: the answer of the mock server does not fit the contract"
             ) from exc
         except JsonRpcException:
             raise
-        except Exception as exc:
+        except Exception as exc:  # of side_effect: the test reports it, since the client may hide it
             self._add_problem(f"side_effect of {call} raised {exc!r}")
             raise JsonRpcInternalError(f"Internal error: side_effect raised {type(exc).__name__}") from exc
 

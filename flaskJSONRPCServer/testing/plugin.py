@@ -29,7 +29,7 @@ _LONGEST_NAME = 120
 
 
 class Checked(Protocol):
-    """A part of a test that is asked after it."""
+    """The value of a fixture that is checked after the test."""
 
     def problems(self) -> list[str]:
         """Return why the test is wrong; none if it is right."""
@@ -151,7 +151,7 @@ def jsonrpc_cassette(request: pytest.FixtureRequest) -> Iterator[Callable[..., R
 
 @contextlib.contextmanager
 def checked_after(item: pytest.Item, part: Checked) -> Iterator[None]:
-    """Ask a part of a test after the test, which runs in the block."""
+    """Check the value of a fixture after the test, which runs in the block."""
     parts = item.stash.setdefault(_checked_parts, [])
     parts.append(part)
     try:

@@ -9,11 +9,24 @@ from tests.client.raw_server import RawServer
 from tests.clients.api import serving
 
 
-@pytest.fixture(params=FACES)
-def connect(request):
-    """Make a client of either kind: `connect(url, timeout=2)` returns a `Face`. It is closed after the test."""
+@pytest.fixture
+def stack():
+    """Servers that end after the clients of a test: a server waits for clients that keep connections."""
     with contextlib.ExitStack() as stack:
-        yield lambda *args, **options: stack.enter_context(contextlib.closing(FACES[request.param](*args, **options)))
+        yield stack
+
+
+@pytest.fixture
+def serve(stack):
+    """Serve an `Api` until the end of the test: `serve(auth=...).url`."""
+    return lambda **options: stack.enter_context(serving(**options))
+
+
+@pytest.fixture(params=FACES)
+def connect(request, stack):
+    """Make a client of either kind: `connect(url, timeout=2)` returns a `Face`. It is closed after the test."""
+    with contextlib.ExitStack() as clients:
+        yield lambda *args, **options: clients.enter_context(contextlib.closing(FACES[request.param](*args, **options)))
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from flaskJSONRPCServer.sansio_jsonrpc import (
     JsonRpcMethodNotFoundError,
 )
 from tests.client.raw_server import answered
-from tests.clients.api import Teapot, serving
+from tests.clients.api import Teapot
 
 
 def test_arguments_by_position_and_by_name(connect, api):
@@ -62,11 +62,11 @@ def test_both_kinds_of_arguments_that_do_not_fit(connect, api, args, kwargs, tex
         connect(api.url).call("subtract", *args, **kwargs)
 
 
-def test_both_kinds_of_arguments_without_a_document(connect):
-    with serving(discover=False) as api:
-        with pytest.raises(TypeError, match=r"client\.typed"):
-            connect(api.url).call("subtract", 2, subtrahend=1)
-        assert api.calls == []
+def test_both_kinds_of_arguments_without_a_document(serve, connect):
+    api = serve(discover=False)
+    with pytest.raises(TypeError, match=r"client\.typed"):
+        connect(api.url).call("subtract", 2, subtrahend=1)
+    assert api.calls == []
 
 
 @pytest.mark.parametrize("value", ["Grüße, 世界 🎉", [1, [2, {"a": None}]], 2**60 + 1, 0.1, None, "x" * 300_000])
@@ -125,36 +125,36 @@ def test_errors_of_a_view_come_before_those_of_the_program(connect, api):
     assert raised.value.data == {"short": True, "stout": True}
 
 
-def test_refusal_has_the_status_and_the_text(connect):
-    with serving(auth=lambda *_: False) as api:
-        with pytest.raises(HttpStatusError, match="HTTP status 403: ") as raised:
-            connect(api.url).call("nothing")
-        assert api.calls == []
+def test_refusal_has_the_status_and_the_text(serve, connect):
+    api = serve(auth=lambda *_: False)
+    with pytest.raises(HttpStatusError, match="HTTP status 403: ") as raised:
+        connect(api.url).call("nothing")
+    assert api.calls == []
 
     assert raised.value.status == 403
     assert raised.value.text
     assert raised.value.headers["content-type"].startswith("text/plain")
 
 
-def test_batch_keeps_the_order_of_its_calls(connect):
-    with serving() as api:
-        items = []
+def test_batch_keeps_the_order_of_its_calls(serve, connect):
+    api = serve()
+    items = []
 
-        def fill(batch):
-            items.append(batch.subtract(42, 23))
-            batch.notify.echo("nobody hears this")
-            items.append(batch.call("subtract", 5, subtrahend=1))
-            items.append(batch.teapot())
+    def fill(batch):
+        items.append(batch.subtract(42, 23))
+        batch.notify.echo("nobody hears this")
+        items.append(batch.call("subtract", 5, subtrahend=1))
+        items.append(batch.teapot())
 
-        batch, raised = connect(api.url).batch(fill)
+    batch, raised = connect(api.url).batch(fill)
 
-        assert raised is None
-        assert [items[0].result(), items[1].result()] == [19, 4]
-        assert isinstance(items[2].exception(), Teapot)
-        assert batch.results(return_exceptions=True)[:2] == [19, 4]
-        with pytest.raises(Teapot):
-            batch.results()
-        assert api.calls == ["subtract", "echo", "subtract", "teapot"]
+    assert raised is None
+    assert [items[0].result(), items[1].result()] == [19, 4]
+    assert isinstance(items[2].exception(), Teapot)
+    assert batch.results(return_exceptions=True)[:2] == [19, 4]
+    with pytest.raises(Teapot):
+        batch.results()
+    assert api.calls == ["subtract", "echo", "subtract", "teapot"]
 
 
 def test_batch_of_notifications_has_no_results(connect, api):
@@ -164,19 +164,19 @@ def test_batch_of_notifications_has_no_results(connect, api):
     assert batch.results() == []
 
 
-def test_batch_that_raises_is_not_sent(connect):
-    with serving() as api:
+def test_batch_that_raises_is_not_sent(serve, connect):
+    api = serve()
 
-        def fill(batch):
-            batch.nothing()
-            raise KeyError("of the test")
+    def fill(batch):
+        batch.nothing()
+        raise KeyError("of the test")
 
-        batch, raised = connect(api.url).batch(fill)
+    batch, raised = connect(api.url).batch(fill)
 
-        assert isinstance(raised, KeyError)
-        with pytest.raises(ClientError, match="has not been sent"):
-            batch.results()
-        assert api.calls == []
+    assert isinstance(raised, KeyError)
+    with pytest.raises(ClientError, match="has not been sent"):
+        batch.results()
+    assert api.calls == []
 
 
 def test_empty_batch_is_not_sent(connect, raw):
@@ -193,14 +193,14 @@ def test_batch_takes_no_calls_after_its_end(connect, api):
         batch.nothing()
 
 
-def test_batch_that_is_refused_fails_as_a_whole(connect):
-    with serving(max_batch_length=2) as api:
-        items = []
-        _, raised = connect(api.url).batch(lambda batch: items.extend(batch.nothing() for _ in range(3)))
+def test_batch_that_is_refused_fails_as_a_whole(serve, connect):
+    api = serve(max_batch_length=2)
+    items = []
+    _, raised = connect(api.url).batch(lambda batch: items.extend(batch.nothing() for _ in range(3)))
 
-        assert "at most 2" in str(raised)
-        assert {item.exception() for item in items} == {raised}
-        assert api.calls == []
+    assert "at most 2" in str(raised)
+    assert {item.exception() for item in items} == {raised}
+    assert api.calls == []
 
 
 def test_closed_client_refuses_calls(connect, api):

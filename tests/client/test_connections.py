@@ -43,6 +43,12 @@ def served(address, **options):
         server.stop()
 
 
+@pytest.fixture
+def serve_at(stack):
+    """Serve on an address until the end of the test, after the end of its clients."""
+    return lambda address, **options: stack.enter_context(served(address, **options))
+
+
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory):
     return make_certificates(tmp_path_factory.mktemp("certificates"))
@@ -66,13 +72,13 @@ def make_proxy():
         yield make
 
 
-def test_unix_socket(connect, tmp_path):
+def test_unix_socket(serve_at, connect, tmp_path):
     path = tmp_path / "api socket"
-    with served(str(path)):
-        face = connect(f"http+unix://{quote(str(path), safe='')}/api")
+    serve_at(str(path))
+    face = connect(f"http+unix://{quote(str(path), safe='')}/api")
 
-        assert [face.call("add", 1, 2), face.call("add", 3, 4)] == [3, 7]
-        assert face.idle == 1
+    assert [face.call("add", 1, 2), face.call("add", 3, 4)] == [3, 7]
+    assert face.idle == 1
 
 
 def test_unix_socket_that_is_not_there(connect, tmp_path):
@@ -102,7 +108,7 @@ def test_tls_to_a_server_without_it(connect, certificates, api):
         connect(api.url.replace("http:", "https:"), tls=certificates.client()).call("nothing")
 
 
-def test_mutual_tls(connect, certificates, tmp_path):
+def test_mutual_tls(serve_at, connect, certificates, tmp_path):
     server_context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     server_context.load_cert_chain(certificates.certificate, certificates.key)
     certificates.authority.configure_trust(server_context)
@@ -111,13 +117,13 @@ def test_mutual_tls(connect, certificates, tmp_path):
     certificates.authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     issued.private_key_and_cert_chain_pem.write_to_path(tmp_path / "client.pem")
 
-    with served(["127.0.0.1", 0], ssl=server_context) as server:
-        url = f"https://127.0.0.1:{server.addresses[0][1]}/api"
-        context = tls_context(ca=tmp_path / "ca.pem", certificate=tmp_path / "client.pem")
-        assert connect(url, tls=context).call("add", 1, 2) == 3
-        # TLS 1.3 refuses a client after the handshake, from the client's view.
-        with pytest.raises((ConnectError, ConnectionLostError), match="connection"):
-            connect(url, tls=tls_context(ca=tmp_path / "ca.pem")).call("add", 1, 2)
+    server = serve_at(["127.0.0.1", 0], ssl=server_context)
+    url = f"https://127.0.0.1:{server.addresses[0][1]}/api"
+    context = tls_context(ca=tmp_path / "ca.pem", certificate=tmp_path / "client.pem")
+    assert connect(url, tls=context).call("add", 1, 2) == 3
+    # TLS 1.3 refuses a client after the handshake, from the client's view.
+    with pytest.raises((ConnectError, ConnectionLostError), match="connection"):
+        connect(url, tls=tls_context(ca=tmp_path / "ca.pem")).call("add", 1, 2)
 
 
 def test_handshake_that_does_not_answer_ends_in_time(connect, raw, certificates):
@@ -197,12 +203,12 @@ def test_compression_both_ways(connect, raw):
     assert server.requests[0]["headers"]["accept-encoding"] == "gzip"
 
 
-def test_compression_with_our_server(connect):
-    with served(["127.0.0.1", 0], allowCompress=True, compressMinSize=10) as server:
-        server.registerFunction(lambda text: text, path="/api", name="echo")
-        face = connect(f"http://127.0.0.1:{server.addresses[0][1]}/api", compress_min_bytes=10)
+def test_compression_with_our_server(serve_at, connect):
+    server = serve_at(["127.0.0.1", 0], allowCompress=True, compressMinSize=10)
+    server.registerFunction(lambda text: text, path="/api", name="echo")
+    face = connect(f"http://127.0.0.1:{server.addresses[0][1]}/api", compress_min_bytes=10)
 
-        assert face.call("echo", "x" * 100_000) == "x" * 100_000
+    assert face.call("echo", "x" * 100_000) == "x" * 100_000
 
 
 @pytest.mark.parametrize(

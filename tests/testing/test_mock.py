@@ -459,7 +459,7 @@ def test_mock_cannot_lie(held, declare, message):
     ],
 )
 def test_call_that_breaks_the_contract_is_refused_and_reported(held, method, params, problem):
-    held.on(method)
+    held.on(method).side_effect(lambda *args, **kwargs: pytest.fail("the call was answered"))
     with pytest.raises(JsonRpcInvalidParamsError):
         held.client.call(method, *params) if isinstance(params, list) else held.client.call(method, **params)
 
@@ -483,10 +483,47 @@ def test_call_that_breaks_the_contract_is_refused_and_reported(held, method, par
     ],
 )
 def test_call_that_fits_the_contract_is_answered(held, method, params):
-    held.on(method)
+    held.on(method).returns([] if method in ("buy", "purchase") else None if method == "named" else 1)
     held.client.call(method, *params) if isinstance(params, list) else held.client.call(method, **params)
 
     assert held.problems() == []
+
+
+def test_undeclared_answer_is_held_to_the_contract(held):
+    held.on("add")
+    held.on("named")
+    held.on("log")
+    held.client.named(a=1)
+    held.client.notify.log("x")
+    with pytest.raises(JsonRpcInternalError):
+        held.client.add(1)
+
+    (problem,) = held.problems()
+    assert problem.startswith("the answer to add(1) does not fit the contract: result is null, not of type integer; ")
+
+
+@pytest.mark.parametrize(
+    ("method", "error", "problem"),
+    [
+        ("add", JsonRpcInvalidParamsError, "missing 'a'; correct the caller"),
+        ("ad", JsonRpcMethodNotFoundError, "did you mean 'add'?"),
+    ],
+)
+def test_undeclared_call_that_breaks_the_contract_gets_the_error_of_the_server(held, method, error, problem):
+    with pytest.raises(error):
+        held.client.call(method)
+
+    (reported,) = held.problems()
+    assert reported.startswith(f"unexpected call {method}(), which does not fit the contract: ")
+    assert problem in reported
+
+
+def test_last_answer_that_is_declared_counts(held):
+    held.on("add").raises(JsonRpcInvalidParamsError).returns(3)
+    with pytest.raises(JsonRpcInvalidParamsError, match="missing 'a'"):
+        held.client.add()
+
+    assert held.client.add(1) == 3
 
 
 def test_declared_refusal_of_parameters_may_be_tested(held):
