@@ -499,7 +499,9 @@ def test_undeclared_answer_is_held_to_the_contract(held):
         held.client.add(1)
 
     (problem,) = held.problems()
-    assert problem.startswith("the answer to add(1) does not fit the contract: result is null, not of type integer; ")
+    assert problem.startswith(
+        "the answer to add(1) does not fit the contract: result is null, which is not of type 'integer'; "
+    )
 
 
 @pytest.mark.parametrize(
