@@ -19,6 +19,7 @@ REQUIREMENTS: Final[dict[str, tuple[str, ...]]] = {
     "limits": ("limits>=5.0",),
     "otel": ("opentelemetry-api>=1.30",),
     "metrics": ("prometheus_client>=0.22",),
+    "testing": ("jsonschema>=4.23", "referencing>=0.28.4"),
 }
 """The packages of each extra, as in ``pyproject.toml``. Errors name the packages and not the extra: the package index
 has an old and incompatible release under the name of this package."""

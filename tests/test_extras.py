@@ -31,6 +31,7 @@ def where():
 
 server = flaskJSONRPCServer(["127.0.0.1", 0], name="api", log=2, {options})
 server.registerFunction(where, path="/api")
+{use}
 
 if __name__ == "__main__":
     server.serveForever(on_start=lambda server: print(server.addresses[0][1], flush=True))
@@ -47,6 +48,18 @@ OPTIONS = {
     "limits": "rateLimit='1/minute'",
     "otel": "tracing=True",
     "metrics": "metrics=True",
+    "testing": "",
+}
+
+# Code for the extras that no option of a server needs.
+USES = {
+    "testing": """
+from flaskJSONRPCServer.testing import MockServer
+
+with MockServer(server) as mock:
+    mock.on("where").returns(1)
+    assert mock.client.where() == 1
+"""
 }
 
 
@@ -138,7 +151,7 @@ def call(port):
 @pytest.mark.parametrize("extra", OPTIONS)
 def test_extra_works_if_nothing_else_is_installed(extra, built, tmp_path):
     python = make_environment(tmp_path / "environment", built, extra)
-    (tmp_path / "api.py").write_text(API.format(options=OPTIONS[extra]), encoding="utf-8")
+    (tmp_path / "api.py").write_text(API.format(options=OPTIONS[extra], use=USES.get(extra, "")), encoding="utf-8")
 
     with (
         needed_by(extra, python, tmp_path, bare_environ(tmp_path)) as environ,

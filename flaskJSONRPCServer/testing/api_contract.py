@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..contract.compatibility.json_values import shown
 from ..errors import ContractError, unknown_name
+from ..extras import missing_extra
 from ..sansio_jsonrpc import JsonRpcError, Params
-from .json_schema import SchemaChecker
 
 if TYPE_CHECKING:
     from ..server import flaskJSONRPCServer
+    from .json_schema import SchemaChecker
 
 __all__ = ["ApiContract", "ContractSource", "MethodContract", "document_from"]
 
@@ -31,6 +32,7 @@ class ApiContract:
 
     Raises:
         ContractError: The document has no list of methods.
+        MissingExtraError: The extra ``testing`` is not installed.
     """
 
     def __init__(self, document: Mapping[str, Any]) -> None:
@@ -38,7 +40,7 @@ class ApiContract:
         if not isinstance(listed, list) or not all(isinstance(one, dict) and "name" in one for one in listed):
             raise ContractError("the document has no list of methods; it takes an OpenRPC document")
         self.document = document
-        checker = SchemaChecker(document)
+        checker = checker_of(document)
         methods = [MethodContract(description, checker) for description in listed]
         self._methods = {name: method for method in methods for name in method.names}
 
@@ -56,6 +58,19 @@ class ApiContract:
             return self._methods[name]
         except KeyError:
             raise ContractError(unknown_name("method", name, self._methods)) from None
+
+
+def checker_of(document: Mapping[str, Any]) -> SchemaChecker:
+    """Return the checker of values against the schemas of a document.
+
+    Raises:
+        MissingExtraError: The extra ``testing`` is not installed.
+    """
+    try:
+        from .json_schema import SchemaChecker
+    except ImportError as exc:
+        raise missing_extra("the contract of a mock server", "testing", exc) from exc
+    return SchemaChecker(document)
 
 
 class MethodContract:

@@ -123,9 +123,19 @@ class PostHandler(BaseHTTPRequestHandler):
         if not length.isdecimal():
             self.close_connection = True
             self._answer(411, b"the request needs a Content-Length", "text/plain")
+            self._drain()
             return
         body = self.rfile.read(int(length))
         self._answer(*self._sent(gzip.decompress(body) if self.headers.get("Content-Encoding") == "gzip" else body))
+
+    def _drain(self) -> None:
+        """Read what the client still sends: a connection that is closed before would be reset, and the answer lost."""
+        self.wfile.flush()
+        with contextlib.suppress(OSError):
+            self.connection.shutdown(socket.SHUT_WR)
+            self.connection.settimeout(_CLOSE_S)
+            while self.rfile.read1():
+                pass
 
     def _sent(self, body: bytes) -> tuple[int, bytes, str]:
         fields = {name: value for name, value in self.headers.items() if name.lower() not in _NOT_PASSED_ON}

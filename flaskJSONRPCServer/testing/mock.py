@@ -39,6 +39,7 @@ class MockServer:
 
     Raises:
         ContractError: The contract cannot be read.
+        MissingExtraError: There is a contract, and the extra ``testing`` is not installed.
     """
 
     def __init__(

@@ -4,6 +4,7 @@ import abc
 import datetime
 import enum
 import json
+import sys
 import threading
 import typing
 import urllib.error
@@ -14,7 +15,7 @@ import pytest
 
 from flaskJSONRPCServer import JsonRpcApplicationError, flaskJSONRPCServer, rpc
 from flaskJSONRPCServer.client import Client, ConnectionLostError
-from flaskJSONRPCServer.errors import ContractError
+from flaskJSONRPCServer.errors import ContractError, MissingExtraError
 from flaskJSONRPCServer.sansio_jsonrpc import (
     JsonRpcException,
     JsonRpcInternalError,
@@ -413,15 +414,21 @@ def test_declared_result_that_fits_the_contract_is_taken(held, method, result):
     ("declare", "message"),
     [
         (lambda mock: mock.on("ad"), r"mock.on\('ad'\): the contract has no such method: .* did you mean 'add'"),
-        (lambda mock: mock.on("add").returns("3"), r"add\(\.\.\.\).returns\('3'\) does not fit .* \"3\", not of type"),
+        (
+            lambda mock: mock.on("add").returns("3"),
+            r"add\(\.\.\.\).returns\('3'\) does not fit .* \"3\", which is not",
+        ),
         (lambda mock: mock.on("add").returns(3, None), r"returns\(None\) does not fit the contract: result is null"),
-        (lambda mock: mock.on("buy").returns([{"name": 3}]), r"result\[0\].name is 3, not of type string"),
+        (lambda mock: mock.on("buy").returns([{"name": 3}]), r"result\[0\].name is 3, which is not of type 'string'"),
         (lambda mock: mock.on("buy").returns([{"name": "a", "size": "big"}]), 'size is "big"'),
         (lambda mock: mock.on("add", 1, 2, 3), r"add\(1, 2, 3\) does not fit the contract: takes at most 2 parameters"),
         (lambda mock: mock.on("add", 1, a=2), r"add\(1, a=2\) does not fit the contract: a passed twice"),
         (lambda mock: mock.on("add", 1, c=2), r"unknown parameter 'c'"),
         (lambda mock: mock.on("add", b=2), r"add\(b=2\) does not fit the contract: missing 'a'"),
-        (lambda mock: mock.on("add", "x"), r'add\("x"\) does not fit the contract: a is "x", not of type integer'),
+        (
+            lambda mock: mock.on("add", "x"),
+            r'add\("x"\) does not fit the contract: a is "x", which is not',
+        ),
         (
             lambda mock: mock.on("buy").raises(71002),
             r"\.raises\(71002\) .* none of the declared ones: 71001",
@@ -437,14 +444,18 @@ def test_mock_cannot_lie(held, declare, message):
     ("method", "params", "problem"),
     [
         ("add", [], "add() does not fit the contract: missing 'a'"),
-        ("add", ["x"], 'add("x") does not fit the contract: a is "x", not of type integer'),
+        ("add", ["x"], 'add("x") does not fit the contract: a is "x", which is not of type \'integer\''),
         ("add", [1, 2, 3], "add(1, 2, 3) does not fit the contract: takes at most 2 parameters, not 3"),
         ("add", {"a": 1, "c": 2}, "add(a=1, c=2) does not fit the contract: unknown parameter 'c'"),
         ("buy", {"item": {"name": "a"}}, "takes its parameters by position only"),
         ("buy", [{"name": "a"}, 1, None], "takes at most 2 parameters, not 3"),
         ("named", [1], "takes its parameters by name only"),
-        ("total", [1, "x"], 'total(1, "x") does not fit the contract: numbers[1] is "x", not of type integer'),
-        ("total", {"a": 3}, "total(a=3) does not fit the contract: a is 3, not of type string"),
+        (
+            "total",
+            [1, "x"],
+            'total(1, "x") does not fit the contract: numbers[1] is "x", which is not',
+        ),
+        ("total", {"a": 3}, "total(a=3) does not fit the contract: a is 3, which is not of type 'string'"),
     ],
 )
 def test_call_that_breaks_the_contract_is_refused_and_reported(held, method, params, problem):
@@ -488,7 +499,9 @@ def test_undeclared_answer_is_held_to_the_contract(held):
         held.client.add(1)
 
     (problem,) = held.problems()
-    assert problem.startswith("the answer to add(1) does not fit the contract: result is null, not of type integer; ")
+    assert problem.startswith(
+        "the answer to add(1) does not fit the contract: result is null, which is not of type 'integer'; "
+    )
 
 
 @pytest.mark.parametrize(
@@ -638,3 +651,26 @@ def test_document_is_served_only_with_a_contract(mock, held, contract):
     with pytest.raises(JsonRpcMethodNotFoundError):
         mock.client.call("rpc.discover")
     assert held.problems() == mock.problems() == []
+
+
+@pytest.fixture
+def without_extra(monkeypatch):
+    monkeypatch.delitem(sys.modules, "flaskJSONRPCServer.testing.json_schema", raising=False)
+    monkeypatch.setitem(sys.modules, "jsonschema", None)
+
+
+def test_contract_without_the_extra_is_an_error_with_its_remedy(without_extra, contract):
+    with pytest.raises(MissingExtraError) as caught:
+        MockServer(contract)
+
+    assert str(caught.value) == (
+        "the contract of a mock server needs jsonschema; install it: "
+        "pip install 'jsonschema>=4.23' 'referencing>=0.28.4'"
+    )
+
+
+def test_mock_without_a_contract_needs_no_extra(without_extra):
+    with MockServer() as mock, Client(mock.url) as client:
+        mock.on("add", 1, 2).returns(3)
+
+        assert (mock.client.add(1, 2), client.add(1, 2)) == (3, 3)

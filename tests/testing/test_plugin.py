@@ -7,6 +7,7 @@ import sys
 import pytest
 
 # Loaded here, since a run inside the process forgets the modules that it has loaded.
+import flaskJSONRPCServer.testing.json_schema
 import flaskJSONRPCServer.testing.recording
 import flaskJSONRPCServer.testing.servers
 from tests.sources import ROOT
@@ -164,8 +165,8 @@ def test_mock_is_held_to_the_contract_of_the_marker_or_the_fixture(run):
     done.assert_outcomes(passed=2, failed=2)
     done.stdout.fnmatch_lines(
         [
-            "*MockError: add(...).returns('three') does not fit the contract: result is \"three\", not of type integer",
-            'add("one") does not fit the contract: a is "one", not of type integer; correct the caller',
+            "*MockError: add(...).returns('three') does not fit the contract: result is \"three\", which is not*",
+            'add("one") does not fit the contract: a is "one", which is not of type \'integer\'; correct the caller',
         ]
     )
 
