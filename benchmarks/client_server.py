@@ -4,8 +4,9 @@ It adds the two parameters of each call, and prints its port.
 """
 
 import asyncio
-import json
 import sys
+
+import orjson
 
 _LENGTH = b"content-length:"
 
@@ -28,11 +29,11 @@ class Connection(asyncio.Protocol):
             if len(self._data) < end + length:
                 return
             body, self._data = self._data[end : end + length], self._data[end + length :]
-            self._answer(json.loads(body))
+            self._answer(orjson.loads(body))
 
     def _answer(self, message):
         answer = [result(call) for call in message] if isinstance(message, list) else result(message)
-        body = json.dumps(answer, separators=(",", ":")).encode()
+        body = orjson.dumps(answer)
         self._transport.write(
             b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
         )

@@ -8,9 +8,23 @@ import pytest
 
 PRELUDE = """\
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from flaskJSONRPCServer import Call, Connection, JsonRpcApplicationError, flaskJSONRPCServer, raises
+from flaskJSONRPCServer.client import AsyncClient, Client, Retry, StdioTransport
+
+
+class Api(Protocol):
+    def add(self, a: int, b: int = 1) -> int: ...
+
+
+class AsyncApi:
+    async def add(self, a: int, b: int = 1) -> int:
+        return a + b
+
+
+def double(a: int) -> str:
+    return str(a)
 
 
 def authenticate(server: Any, path: str, request: Any, method: str | None) -> bool:
@@ -57,6 +71,17 @@ def find(name: str) -> int:
 
 
 found: int = find("a")
+
+client = Client("http://127.0.0.1/", auth=("a", "b"), retry=Retry(statuses={503}), timeout=None)
+added: int = client.typed(Api).add(1, b=2)
+doubled: str = client.typed(double)(1)
+with client.options(timeout=1, idempotency_key=True, result_type=list[int]).batch() as batch:
+    batch.call("add", 1, b=2)
+
+
+async def call() -> None:
+    async with AsyncClient(transport=StdioTransport(["server"])) as asynchronous:
+        awaited: int = await asynchronous.typed(AsyncApi).add(1)
 """
 
 # A line of a program, and the error of mypy.
@@ -73,6 +98,11 @@ WRONG = {
     "flaskJSONRPCServer(None).use(lambda call: 1)": r'of "use" .* cannot be "Callable\[\[Any\], int\]"',
     "flaskJSONRPCServer(None).mapException(KeyError, code='1', message='m')": 'Argument "code" .* type "str"',
     "flaskJSONRPCServer(None).mapException(int, code=1, message='m')": 'Argument 1 .* incompatible type "type.int."',
+    "Client('http://127.0.0.1/', timeout='1')": 'Argument "timeout" to "Client" has incompatible type "str"',
+    "client.typed(Api).add('x')": 'Argument 1 to "add" of "Api" has incompatible type "str"',
+    "client.typed(Api).sub(1)": '"Api" has no attribute "sub"',
+    "client.typed(double)('x')": 'Argument 1 has incompatible type "str"',
+    "client.options(retry=3)": 'Argument "retry" .* incompatible type "int"',
     "raises(ValueError)": 'Argument 1 to "raises" has incompatible type',
     "def one(_connection: Connection) -> int: return _connection.ip": "Incompatible return value type",
     "def two(_connection: Connection) -> None: _connection.cookie": '"Connection" has no attribute "cookie"',

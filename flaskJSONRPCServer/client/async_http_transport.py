@@ -74,7 +74,13 @@ class AsyncHttpTransport:
     async def _idle_stream(self) -> AsyncStream | None:
         while True:
             stream = self._pool.take()
-            if stream is None or await stream.is_idle():
+            if stream is None:
+                return None
+            if stream.may_have_input():
+                # The event loop reads it after this step of the coroutine, and after the next one at the latest.
+                await asyncio.sleep(0)
+                await asyncio.sleep(0)
+            if stream.is_idle():
                 return stream
             stream.close()
 

@@ -73,12 +73,14 @@ class AsyncStream:
         """How many bytes of the answer have come."""
         return self._reader.fed_bytes - self._fed_before
 
-    async def is_idle(self) -> bool:
+    def may_have_input(self) -> bool:
+        """Return whether the event loop may have to read something before `is_idle` can tell."""
+        if time.monotonic() - self._idle_since < BRIEFLY_S:
+            return False
+        return has_input(self._writer.get_extra_info("socket"))
+
+    def is_idle(self) -> bool:
         """Return whether the connection is open, and no byte waits that belongs to no request."""
-        if time.monotonic() - self._idle_since > BRIEFLY_S and has_input(self._writer.get_extra_info("socket")):
-            # The event loop reads it after this step of the coroutine, and after the next one at the latest.
-            await asyncio.sleep(0)
-            await asyncio.sleep(0)
         return (
             not self._writer.is_closing()
             and not self._reader.at_eof()

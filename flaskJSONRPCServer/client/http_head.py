@@ -55,9 +55,15 @@ def parse_head(data: bytes) -> Head:
     if status_line is None:
         raise ProtocolError(f"the answer is not HTTP: it begins with {first[:80]!r}")
     headers = parse_fields(fields.decode("latin-1"))
-    connection = {option.strip().lower() for option in headers.get("connection", "").split(",")}
-    is_persistent = "close" not in connection and (status_line[1] == b"1" or "keep-alive" in connection)
+    is_persistent = keeps_open(headers.get("connection", ""), status_line[1])
     return Head(int(status_line[2]), headers, is_persistent)
+
+
+def keeps_open(connection: str, minor_version: bytes) -> bool:
+    if not connection:
+        return minor_version == b"1"
+    options = {option.strip().lower() for option in connection.split(",")}
+    return "close" not in options and (minor_version == b"1" or "keep-alive" in options)
 
 
 def parse_fields(lines: str) -> dict[str, str]:
