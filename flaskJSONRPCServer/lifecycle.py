@@ -42,6 +42,9 @@ _LOOPBACK_OF_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  nothing 
 # The most of a stop's timeout that is kept for answering calls that a lock still holds, in seconds; guessed.
 _ANSWER_S = 1.0
 
+# How long the answer to a call that has ended may take to be sent, before its connection is cut off; guessed.
+_SEND_S = 0.1
+
 
 # The commands that are importing a module now, innermost last.
 _importing: list[str] = []
@@ -209,8 +212,7 @@ class Lifecycle:
             with self._backend_calls_ended(answers_from_s, timeout_s, allowed_requests):
                 if allowed_requests:
                     self._engine.stats.wait_idle(timeout_s, allowed_requests)
-                    self._engine.locks.end_period(0)
-                    deadline = time.monotonic()
+                    deadline = self._release_held(deadline, allowed_requests)
                 self._serving.stop(max(0.0, deadline - time.monotonic()))
         except BaseException:
             latest = 0.0  # interrupted: nothing is waited for any more
@@ -219,6 +221,16 @@ class Lifecycle:
             timeout_s = max(0.0, latest - time.monotonic())
             with self._event_loop_ended(timeout_s):
                 self._facade._stopExecBackends(timeout_s, allowed_requests)
+
+    def _release_held(self, deadline: float, allowed_requests: int) -> float:
+        """Release the calls that a lock holds, and wait for their ends. Return until when their answers may be sent."""
+        engine = self._engine
+        held = engine.locks.held().waiting
+        engine.locks.end_period(0)
+        if held:
+            in_s = min(_ANSWER_S, max(0.0, deadline - time.monotonic()))
+            engine.stats.wait_idle(in_s, max(0, allowed_requests - held))
+        return min(deadline, time.monotonic() + (_SEND_S if held else 0))
 
     @contextmanager
     def _event_loop_ended(self, timeout_s: float) -> Iterator[None]:
