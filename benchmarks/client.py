@@ -176,9 +176,9 @@ def report(kind: str, contestants: list[Contestant]) -> None:
 
 
 def ratio(table: dict[str, list[Contestant]], kind: str, name: str) -> float:
-    """Return how much longer a call of another client takes; infinite for one that was not measured."""
+    """Return how much longer a call of another client takes; 0 for one that was not measured, which misses its goal."""
     found = {contestant.name: contestant.least_us for contestant in table.get(kind, ())}
-    return found[name] / found[OURS] if name in found else float("inf")
+    return found[name] / found[OURS] if name in found else 0.0
 
 
 if __name__ == "__main__":
