@@ -87,7 +87,11 @@ class HttpStatusError(ClientError):
         self.headers = headers
 
     def __str__(self) -> str:
-        first_line = self.text.strip().partition("\n")[0][:200]
+        text = self.text.strip()
+        if text.startswith("<") and "<title>" in text:  # a page, whose first line says nothing
+            title = text.partition("<title>")[2].partition("</title>")[0]
+            text = title.strip().removeprefix(f"{self.status} ")
+        first_line = text.partition("\n")[0][:200]
         return f"HTTP status {self.status}" + (f": {first_line}" if first_line else "")
 
 

@@ -175,6 +175,7 @@ def add_call(commands: Any) -> None:
         "params",
         metavar="PARAM",
         nargs="*",
+        default=[],  # without it, argparse calls the parameters required
         help="a value, or name=value; JSON, or else a text. @FILE is the content of a file",
     )
     command.add_argument("--notify", action="store_true", help="send a notification, which has no answer")

@@ -28,7 +28,8 @@ def write_client(options: argparse.Namespace) -> None:
     try:
         text = generate(read_document(options), options.language, __version__, options.path)
     except DocumentError as exc:
-        raise CommandError(f"{options.source}: {exc}") from exc
+        text = str(exc)
+        raise CommandError(text if text.startswith(options.source) else f"{options.source}: {text}") from exc
     if options.check:
         check_file(options.output, text)
     else:

@@ -147,7 +147,8 @@ class MethodContract:
         """
         codes = [one.get("code") for one in self._description.get("errors", ()) if isinstance(one, Mapping)]
         if codes and error.code not in codes and error.code not in _RESERVED_CODES:
-            raise ContractError(f"the error {error.code} is none of the declared ones: {', '.join(map(str, codes))}")
+            known = ", ".join(map(str, codes))
+            raise ContractError(f"the method does not declare the error {error.code}; declared: {known}")
 
     def _descriptions(self, way: str) -> list[Mapping[str, Any]]:
         """Return the parameters of calls that pass them in this way.

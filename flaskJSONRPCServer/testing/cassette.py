@@ -152,11 +152,16 @@ class Cassette:
         )
         was_replayed = any(call_of(entry).key == call.key for entry in self._entries)
         state = "has been replayed as often as it was recorded" if was_replayed else "is not recorded"
-        file = f"in {self._path}" if self._path.exists() else f"since there is no {self._path}"
+        has_file = self._path.exists()
+        file = f"in {self._path}" if has_file else f"since there is no {self._path}"
         return (
             f"{call} {state} {file}"
             + (f", which has {known}" if known and not was_replayed else "")
-            + '; record it with --jsonrpc-record-mode=new_episodes, or all calls anew with "all"'
+            + (
+                '; record it with --jsonrpc-record-mode=new_episodes, or all calls anew with "all"'
+                if has_file
+                else "; record it with --jsonrpc-record-mode=once"
+            )
         )
 
 

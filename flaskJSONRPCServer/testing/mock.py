@@ -148,7 +148,7 @@ class MockServer:
         try:
             return None if self._contract is None else self._contract.method(method)
         except ContractError as exc:
-            raise MockError(f"mock.on({method!r}): the contract has no such method: {exc}") from exc
+            raise MockError(f"mock.on({method!r}) does not fit the contract: {exc}") from exc
 
     def _answer(self, request: JsonRpcRequest) -> Any:
         call = MockCall.of(request)

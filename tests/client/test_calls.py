@@ -136,6 +136,19 @@ def test_refusal_has_the_status_and_the_text(serve, connect):
     assert raised.value.headers["content-type"].startswith("text/plain")
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("no such path\nmore", "HTTP status 404: no such path"),
+        ("<!doctype html>\n<title>404 Not Found</title>\n<p>...", "HTTP status 404: Not Found"),
+        ("<Error>\n<Code>", "HTTP status 404: <Error>"),
+        ("", "HTTP status 404"),
+    ],
+)
+def test_refusal_shows_its_first_line_or_the_title_of_its_page(text, message):
+    assert str(HttpStatusError(404, text, {})) == message
+
+
 def test_batch_keeps_the_order_of_its_calls(serve, connect):
     api = serve()
     items = []

@@ -100,7 +100,7 @@ def test_check_of_another_file_prints_the_difference_and_changes_nothing(folder,
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["missing.json"], "missing.json cannot be read: No such file"),
+        (["missing.json"], "client: error: missing.json cannot be read: No such file"),
         (["broken.json"], "broken.json is not JSON"),
         (["other.json"], "this is no OpenRPC document with methods"),
         (["document.json", "--path", "/no"], "no methods on the path '/no'"),

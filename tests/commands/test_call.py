@@ -221,6 +221,7 @@ def test_arguments_that_do_not_fit_are_an_error_of_usage(run, arguments, message
     ("arguments", "message"),
     [
         (["call"], "usage: "),
+        (["call"], "the following arguments are required: URL\n"),
         (["call", "http://127.0.0.1", "add", "--timeout", "soon"], "invalid float value"),
         (["call", "http://127.0.0.1", "add", "--unheard-of"], "unrecognized arguments: --unheard-of"),
         (["call", "127.0.0.1:80/api", "add"], "is not the URL of a server"),

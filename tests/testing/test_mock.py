@@ -413,7 +413,7 @@ def test_declared_result_that_fits_the_contract_is_taken(held, method, result):
 @pytest.mark.parametrize(
     ("declare", "message"),
     [
-        (lambda mock: mock.on("ad"), r"mock.on\('ad'\): the contract has no such method: .* did you mean 'add'"),
+        (lambda mock: mock.on("ad"), r"mock.on\('ad'\) does not fit the contract: .* did you mean 'add'"),
         (
             lambda mock: mock.on("add").returns("3"),
             r"add\(\.\.\.\).returns\('3'\) does not fit .* \"3\", which is not",
@@ -431,7 +431,7 @@ def test_declared_result_that_fits_the_contract_is_taken(held, method, result):
         ),
         (
             lambda mock: mock.on("buy").raises(71002),
-            r"\.raises\(71002\) .* none of the declared ones: 71001",
+            r"\.raises\(71002\) .* does not declare the error 71002; declared: 71001",
         ),
     ],
 )
@@ -553,7 +553,10 @@ def test_method_without_declared_errors_may_raise_any(held):
     ("function", "problem"),
     [
         (lambda item: "none", 'the answer to buy({"name": "tea"}) does not fit the contract: result is "none"'),
-        (lambda item: raise_(JsonRpcApplicationError("x", code=5)), "the error 5 is none of the declared ones: 71001"),
+        (
+            lambda item: raise_(JsonRpcApplicationError("x", code=5)),
+            "the method does not declare the error 5; declared: 71001",
+        ),
         (lambda item: object(), "has no JSON form"),
     ],
 )

@@ -42,7 +42,7 @@ PROPERTY: Final = """\
 
 BATCH: Final = """\
     def batch(self) -> __KIND__[__CLASS__]:
-        \"""Collect the calls of a `with` block, and send them together at its end.\"""
+        \"""Collect the calls of a `__BLOCK__` block, and send them together at its end.\"""
         return self._batch(__CLASS__)
 """
 

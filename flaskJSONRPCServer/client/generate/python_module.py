@@ -127,7 +127,8 @@ class PythonModule:
         yield filled(PROPERTY, NAME="notify", CLASS=notify.name.format(scope.class_name), TEXT=_NOTIFY_TEXT)
         if variant is not _BATCH:
             kind = "AbstractAsyncContextManager" if variant.is_async else "AbstractContextManager"
-            yield filled(BATCH, KIND=kind, CLASS=_BATCH.name.format(scope.class_name))
+            block = "async with" if variant.is_async else "with"
+            yield filled(BATCH, KIND=kind, BLOCK=block, CLASS=_BATCH.name.format(scope.class_name))
 
     def _method(self, method: Method, variant: Variant) -> str:
         result = "" if method.result is None else variant.result
