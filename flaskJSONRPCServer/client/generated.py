@@ -78,11 +78,12 @@ class Methods:
     def __init__(self, caller: Any) -> None:
         self._caller = caller
 
-    def _call(self, method: str, params: Params) -> Any:
-        """Call a method with all parameters that are not omitted."""
+    def _call(self, method: str, params: Params, *, idempotent: bool = False) -> Any:
+        """Call a method with all parameters that are not omitted; again after a failure if it is idempotent."""
+        caller = self._caller.options(idempotent=True) if idempotent else self._caller
         if isinstance(params, Mapping):
-            return self._caller.call(method, **given(params))
-        return self._caller.call(method, *leading(method, params))
+            return caller.call(method, **given(params))
+        return caller.call(method, *leading(method, params))
 
     def _notify(self, method: str, params: Params) -> Any:
         """Send a notification with all parameters that are not omitted."""

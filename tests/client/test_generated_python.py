@@ -1,12 +1,13 @@
 """Generated clients of Python: what they send, and what they return."""
 
 import asyncio
+import contextlib
 import json
 
 import pytest
 
 from flaskJSONRPCServer import JsonRpcApplicationError, rpc
-from flaskJSONRPCServer.client import Client
+from flaskJSONRPCServer.client import Client, ConnectionLostError, Retry
 from flaskJSONRPCServer.client.async_client import AsyncClient
 from flaskJSONRPCServer.client.generate import DocumentError, generate
 from flaskJSONRPCServer.client.transport import ClientResponse
@@ -272,6 +273,30 @@ def test_asynchronous_server_of_several_paths_has_a_client_for_each():
 
     asyncio.run(calls())
     assert transport.urls == ["http://127.0.0.1:2/api/shop", "closed", "closed"]
+
+
+class Breaking(Recorder):
+    """A transport that loses the first answer."""
+
+    def send(self, request, deadline):
+        response = super().send(request, deadline)
+        if len(self.urls) == 1:
+            raise ConnectionLostError("lost")
+        return response
+
+
+def test_call_is_sent_again_if_the_server_says_that_it_is_idempotent():
+    server = server_of(buy=lambda: None)
+    server.registerFunction(lambda: None, path="/api", name="list_all", idempotent=True)
+    module = loaded(python_source(server.openrpc("/api")))
+    retry = Retry(base_pause_s=0)
+
+    for name, sent in (("list_all", 2), ("buy", 1)):
+        transport = Breaking()
+        with module.Api(Client("http://h/api", transport=transport, retry=retry)) as api:
+            with contextlib.suppress(ConnectionLostError):
+                getattr(api, name)()
+        assert transport.urls == ["http://h/api"] * sent + ["closed"]
 
 
 def test_url_with_variables_is_no_default():

@@ -66,6 +66,7 @@ class Method:
         returns: The description of the result.
         errors: The classes of the declared errors.
         is_deprecated: Whether callers should use another method.
+        is_idempotent: Whether to run it twice has the same effect as once.
     """
 
     name: str
@@ -78,6 +79,7 @@ class Method:
     returns: str
     errors: tuple[str, ...]
     is_deprecated: bool
+    is_idempotent: bool
 
 
 @dataclass(frozen=True, slots=True)

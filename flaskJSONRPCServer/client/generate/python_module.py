@@ -135,7 +135,9 @@ class PythonModule:
         returned = "None" if not result or method.result is None else result.format(self._types.text(method.result))
         prefix = "async " if variant.is_async else ""
         awaited = "await " if variant.is_async else ""
-        action = f"{awaited}self.{'_call' if result else '_notify'}({python_literal(method.name)}, {params_of(method)})"
+        option = ", idempotent=True" if method.is_idempotent and result and variant is not _BATCH else ""
+        arguments = f"{python_literal(method.name)}, {params_of(method)}{option}"
+        action = f"{awaited}self.{'_call' if result else '_notify'}({arguments})"
         if returned == "Any":
             action = f"return {action}"
         elif returned != "None":

@@ -153,6 +153,7 @@ class ApiReader:
             "" if result is None else text_in(result, "description"),
             self._errors_of(method),
             method.get("deprecated") is True,
+            method.get("x-idempotent") is True,
         )
 
     def _parameters(self, method: dict[str, Any], hint: str) -> tuple[tuple[Parameter, ...], tuple[Parameter, ...]]:
