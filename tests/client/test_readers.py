@@ -67,6 +67,11 @@ class Model(pydantic.BaseModel):
     number: int
 
 
+class Aliased(pydantic.BaseModel, strict=True, val_json_bytes="base64"):
+    day: datetime.date = pydantic.Field(alias="theDay")
+    raw: dict[str, bytes]
+
+
 Code = NewType("Code", int)
 
 BORN = datetime.date(1990, 5, 1)
@@ -273,6 +278,8 @@ ROUND_TRIPS = [
     (dict[str, decimal.Decimal], {"a": decimal.Decimal("1.5")}),
     (User, User("Ada", BORN, Color.BLUE, [User("Bob", BORN)])),
     (Page[User], Page([User("Ada", BORN)], Page([]))),
+    (Model, Model(number=5)),
+    (dict[str, Aliased], {"a": Aliased(theDay=BORN, raw={"b": b"\xff"})}),
 ]
 
 
