@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 REQUIREMENT = "niquests>=3.14"
-SUITES = ["tests/client/test_adapters.py"]
+SUITES = ["tests/client/test_adapters.py", "tests/client/test_matrix.py"]
 
 
 @pytest.fixture
