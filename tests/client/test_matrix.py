@@ -31,21 +31,23 @@ class Servers:
 
     def __init__(self, folder, stack):
         self._folder = folder
+        self._socket_path = folder / "a socket"
         self._stack = stack
         self._started = {}
         self.certificates = make_certificates(folder)
 
     def plain(self):
         """Return a server on TCP and on a Unix socket."""
-        return self._once("plain", lambda: self._serve([["127.0.0.1", 0], str(self.socket_path)], multipleAdress=True))
+        return self._once("plain", lambda: self._serve([["127.0.0.1", 0], str(self._socket_path)], multipleAdress=True))
 
     def url(self, name="plain", scheme="http"):
         """Return the URL of the plain server, or of one that was started under a name."""
         return f"{scheme}://127.0.0.1:{getattr(self, name)().addresses[0][1]}/api"
 
-    @property
-    def socket_path(self):
-        return self._folder / "a socket"
+    def unix_url(self):
+        """Return the URL of the plain server on its Unix socket."""
+        self.plain()
+        return f"http+unix://{quote(str(self._socket_path), safe='')}/api"
 
     def tls(self):
         return self._once("tls", lambda: self._serve(["127.0.0.1", 0], ssl=self.certificates.files))
@@ -81,7 +83,7 @@ class Servers:
         return self._once("proxy", start)
 
     def application(self):
-        """Return a Flask application with the functions of the plain server."""
+        """Return a Flask application with the functions of the server that is not started."""
 
         def mount():
             application = flask.Flask(__name__)
@@ -94,9 +96,10 @@ class Servers:
         """Return a server that is not started."""
         return self._once("unserved", lambda: made(None))
 
-    def stream(self, framing):
-        """Return the address of a stream, whose messages go to a server that is not started."""
-        return self._once(f"stream {framing}", lambda: self._listen(framing))
+    def tcp(self, framing):
+        """Return a transport to a stream, whose messages go to a server that is not started."""
+        host, port = self._once(f"tcp {framing}", lambda: self._listen(framing))
+        return TcpTransport(host, port, framing=FRAMINGS[framing])
 
     def _once(self, name, start):
         if name not in self._started:
@@ -140,29 +143,24 @@ def stdio(framing):
 
 # The arguments of a client, by the transport.
 TRANSPORTS = {
-    "http": lambda servers: ([servers.url()], {}),
-    "http gzip": lambda servers: ([servers.url()], {"compress_min_bytes": 1}),
-    "http proxy": lambda servers: ([servers.url()], {"proxy": servers.proxy().url}),
-    "http password": lambda servers: ([servers.url("protected")], {"auth": ("u", "p")}),
-    "http unix": lambda servers: (
-        [servers.plain() and f"http+unix://{quote(str(servers.socket_path), safe='')}/api"],
-        {},
-    ),
-    "https": lambda servers: ([servers.url("tls", "https")], {"tls": servers.certificates.client()}),
-    "https mutual": lambda servers: ([servers.url("mutual", "https")], {"tls": servers.client_context()}),
-    "https proxy": lambda servers: (
-        [servers.url("tls", "https")],
-        {"tls": servers.certificates.client(), "proxy": servers.proxy().url},
-    ),
-    "server object": lambda servers: ([servers.unserved()], {}),
-    "flask application": lambda servers: ([servers.application()], {"path": "/v1/api"}),
-    "tcp newline": lambda servers: ([], {"transport": TcpTransport(*servers.stream("newline"))}),
-    "tcp length": lambda servers: (
-        [],
-        {"transport": TcpTransport(*servers.stream("length"), framing=FRAMINGS["length"])},
-    ),
-    "stdio newline": lambda servers: ([], {"transport": stdio("newline")}),
-    "stdio length": lambda servers: ([], {"transport": stdio("length")}),
+    "http": lambda servers: {"url": servers.url()},
+    "http gzip": lambda servers: {"url": servers.url(), "compress_min_bytes": 1},
+    "http proxy": lambda servers: {"url": servers.url(), "proxy": servers.proxy().url},
+    "http password": lambda servers: {"url": servers.url("protected"), "auth": ("u", "p")},
+    "http unix": lambda servers: {"url": servers.unix_url()},
+    "https": lambda servers: {"url": servers.url("tls", "https"), "tls": servers.certificates.client()},
+    "https mutual": lambda servers: {"url": servers.url("mutual", "https"), "tls": servers.client_context()},
+    "https proxy": lambda servers: {
+        "url": servers.url("tls", "https"),
+        "tls": servers.certificates.client(),
+        "proxy": servers.proxy().url,
+    },
+    "server object": lambda servers: {"url": servers.unserved()},
+    "flask application": lambda servers: {"url": servers.application(), "path": "/v1/api"},
+    "tcp newline": lambda servers: {"transport": servers.tcp("newline")},
+    "tcp length": lambda servers: {"transport": servers.tcp("length")},
+    "stdio newline": lambda servers: {"transport": stdio("newline")},
+    "stdio length": lambda servers: {"transport": stdio("length")},
 }
 
 MATRIX = [*((transport, face) for transport in TRANSPORTS for face in FACES), *KINDS]
@@ -176,8 +174,7 @@ def face(request, servers):
             yield connected(stack, request.param, servers.url())
         else:
             transport, kind = request.param
-            args, options = TRANSPORTS[transport](servers)
-            yield stack.enter_context(contextlib.closing(FACES[kind](*args, **options)))
+            yield stack.enter_context(contextlib.closing(FACES[kind](**TRANSPORTS[transport](servers))))
 
 
 def test_types_errors_notifications_and_batches(face):
