@@ -32,7 +32,7 @@ run: $(CORE)  ## serve the demo API, examples/simple.py
 test: $(DEV)  ## run the whole suite, in parallel and in random order; ARGS goes to pytest
 	@tools/install-browser $(BIN)/python
 	@tools/install-prometheus $(VENV)/prometheus
-	@$(BIN)/python tools/install-typescript >/dev/null
+	@$(BIN)/python tools/install-npm-packages typescript servers >/dev/null
 	@$(PYTEST) -n $(WORKERS) --dist worksteal $(ARGS)
 
 test-all:  ## run the suite on every Python from 3.10 to 3.14 that this machine has
@@ -41,7 +41,7 @@ test-all:  ## run the suite on every Python from 3.10 to 3.14 that this machine 
 coverage: $(DEV)  ## run the suite and list the lines and branches that it does not reach
 	@tools/install-browser $(BIN)/python
 	@tools/install-prometheus $(VENV)/prometheus
-	@$(BIN)/python tools/install-typescript >/dev/null
+	@$(BIN)/python tools/install-npm-packages typescript servers >/dev/null
 	@$(PYTEST) -n auto --dist worksteal --cov --cov-report=term $(ARGS)
 
 check: $(DEV)  ## ruff, mypy --strict, bandit, pip-audit, the imports, the documentation, the overhead; all, even after a failure

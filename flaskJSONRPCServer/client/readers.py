@@ -6,6 +6,7 @@ import collections
 import collections.abc
 import dataclasses
 import enum
+import json
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -228,7 +229,8 @@ def enum_reader(cls: type[enum.Enum]) -> Reader:
 def model_reader(cls: Any) -> Reader:
     def read(value: Any) -> Any:
         try:
-            return cls.model_validate(value)
+            # As JSON, so that strict models take dates and base64 as they come.
+            return cls.model_validate_json(json.dumps(value))
         except ValueError as exc:
             raise Mismatch(str(exc)) from exc
 

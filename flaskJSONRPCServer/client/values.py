@@ -23,6 +23,9 @@ def write_value(value: Any) -> Any:
     """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if hasattr(type(value), "model_dump"):  # a model of pydantic, which the user has then
+        # Not in the mode "json", which writes bytes as text: the values in it get the forms below.
+        return value.model_dump(by_alias=True)
     for classes, write in _FORMS:
         if isinstance(value, classes):
             return write(value)

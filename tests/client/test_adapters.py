@@ -1,14 +1,15 @@
-"""Transports over the HTTP client of the user. httpx2 and niquests are tested where they are installed."""
+"""Transports over the HTTP client of the user. `test_niquests.py` runs the same tests over niquests."""
 
 import asyncio
 import contextlib
 import gzip
-import importlib
 
+import httpx
 import pytest
 
 from flaskJSONRPCServer.client import (
     AnswerTooLargeError,
+    AsyncClient,
     AsyncHttpxTransport,
     AsyncNiquestsTransport,
     Client,
@@ -19,53 +20,20 @@ from flaskJSONRPCServer.client import (
     ProtocolError,
     RequestsTransport,
     RequestTimeoutError,
-    ThreadedTransport,
 )
 from flaskJSONRPCServer.sansio_jsonrpc import JsonRpcMethodNotFoundError
-from tests.client.faces import AsyncFace, Face
+from tests.client.adapters import KINDS, connected
+from tests.client.faces import AsyncFace
 from tests.client.raw_server import answered, http
 
 LIMIT_BYTES = 10_000
 
 
-def loaded(name):
-    return pytest.importorskip(name) if name in ("httpx2", "niquests") else importlib.import_module(name)
-
-
-SYNC = {"httpx": HttpxTransport, "httpx2": HttpxTransport, "requests": RequestsTransport, "niquests": RequestsTransport}
-ASYNC = {"httpx": AsyncHttpxTransport, "httpx2": AsyncHttpxTransport, "niquests": AsyncNiquestsTransport}
-
-
-@pytest.fixture(
-    params=[*[("sync", name) for name in SYNC], *[("async", name) for name in ASYNC], ("threaded", "requests")],
-    ids="-".join,
-)
+@pytest.fixture(params=KINDS, ids="-".join)
 def connect(request):
     """Make a client over a library: `connect(url, timeout=2)`."""
-    kind, name = request.param
-    library = loaded(name)
     with contextlib.ExitStack() as stack:
-
-        def make(url, **options):
-            if kind == "async":
-                return asynchronous(stack, library, ASYNC[name], url, options)
-            session = stack.enter_context(library.Client() if "httpx" in name else library.Session())
-            transport = SYNC[name](session, max_answer_bytes=LIMIT_BYTES)
-            if kind == "threaded":
-                face = AsyncFace(url, transport=ThreadedTransport(transport), **options)
-            else:
-                face = Face(url, transport=transport, **options)
-            return stack.enter_context(contextlib.closing(face))
-
-        yield make
-
-
-def asynchronous(stack, library, adapter, url, options):
-    session = library.AsyncClient() if "httpx" in library.__name__ else library.AsyncSession()
-    transport = adapter(session, max_answer_bytes=LIMIT_BYTES)
-    face = stack.enter_context(contextlib.closing(AsyncFace(url, transport=transport, **options)))
-    stack.callback(lambda: face.wait(session.aclose() if hasattr(session, "aclose") else session.close()))
-    return face
+        yield lambda url, **options: connected(stack, request.param, url, LIMIT_BYTES, **options)
 
 
 def test_calls_notifications_and_batches(connect, api):
@@ -136,13 +104,10 @@ def test_client_of_another_library_is_refused(adapter):
 
 
 def test_coroutine_that_is_cancelled(raw):
-    library = loaded("httpx")
     server = raw(lambda connection: (connection.read(), connection.wait()))
 
     async def cancel():
-        async with library.AsyncClient() as session:
-            from flaskJSONRPCServer.client import AsyncClient
-
+        async with httpx.AsyncClient() as session:
             client = AsyncClient(server.url, transport=AsyncHttpxTransport(session))
             with pytest.raises(asyncio.TimeoutError):
                 await asyncio.wait_for(client.add(), 0.2)
@@ -153,7 +118,7 @@ def test_coroutine_that_is_cancelled(raw):
 
 
 def test_session_of_the_user_stays_open(api):
-    with loaded("httpx").Client() as session:
+    with httpx.Client() as session:
         with Client(api.url, transport=HttpxTransport(session)) as client:
             client.nothing()
         assert not session.is_closed

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from flaskJSONRPCServer.client.generate import generate
-from tests.client.generating import VERSION, find_node
+from tests.client.generating import VERSION, find_compiler, find_node
 from tests.client.test_generate_hostile import PAYLOADS, everywhere
 from tests.contract.api import CASES, REFUSED, make
 from tests.docs.pages import blocks
@@ -213,8 +213,7 @@ def test_linter_and_formatter_have_no_complaints(python_folder, command):
 
 @pytest.mark.timeout(180)
 def test_typescript_finds_exactly_the_wrong_calls(script_folder):
-    install = [sys.executable, str(ROOT / "tools" / "install-typescript")]
-    compiler = subprocess.run(install, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+    compiler = find_compiler()
     options = [
         "--strict",
         "--noEmit",

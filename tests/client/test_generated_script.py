@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -10,9 +9,8 @@ import pytest
 
 from flaskJSONRPCServer import JsonRpcApplicationError, flaskJSONRPCServer
 from flaskJSONRPCServer.client.generate import generate
-from tests.client.generating import VERSION, find_node
+from tests.client.generating import VERSION, find_compiler, find_node
 
-ROOT = Path(__file__).resolve().parents[2]
 CHECKS = Path(__file__).with_name("generated_script_checks.mjs")
 
 
@@ -170,8 +168,7 @@ def test_client_runs_in_node(server, functions, url, tmp_path, language):
 
 def compiled(module):
     """Return the module of JavaScript that the compiler makes of one of TypeScript."""
-    install = [sys.executable, str(ROOT / "tools" / "install-typescript")]
-    compiler = subprocess.run(install, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+    compiler = find_compiler()
     options = ["--strict", "--target", "es2022", "--lib", "es2022,dom", "--module", "nodenext"]
     subprocess.run([find_node(), compiler, *options, str(module)], check=True, timeout=50)
     return module.with_suffix(".mjs")

@@ -67,6 +67,11 @@ class Model(pydantic.BaseModel):
     number: int
 
 
+class Aliased(pydantic.BaseModel, strict=True, val_json_bytes="base64"):
+    day: datetime.date = pydantic.Field(alias="theDay")
+    raw: dict[str, bytes]
+
+
 Code = NewType("Code", int)
 
 BORN = datetime.date(1990, 5, 1)
@@ -228,12 +233,13 @@ def test_required_keys_of_text_hints():
         read({})
 
 
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="no type statement")
-def test_type_alias():
-    namespace = {}
-    exec("type Numbers = list[int]", namespace)
+if sys.version_info >= (3, 12):  # which has the statement
 
-    assert result_reader(namespace["Numbers"])([1]) == [1]
+    def test_type_alias():
+        namespace = {}
+        exec("type Numbers = list[int]", namespace)
+
+        assert result_reader(namespace["Numbers"])([1]) == [1]
 
 
 def test_deeply_nested_class():
@@ -272,6 +278,8 @@ ROUND_TRIPS = [
     (dict[str, decimal.Decimal], {"a": decimal.Decimal("1.5")}),
     (User, User("Ada", BORN, Color.BLUE, [User("Bob", BORN)])),
     (Page[User], Page([User("Ada", BORN)], Page([]))),
+    (Model, Model(number=5)),
+    (dict[str, Aliased], {"a": Aliased(theDay=BORN, raw={"b": b"\xff"})}),
 ]
 
 

@@ -23,47 +23,10 @@ from flaskJSONRPCServer.client import (
     channels,
 )
 from flaskJSONRPCServer.sansio_jsonrpc import JsonRpcMethodNotFoundError, JsonRpcParseError
-from tests.client.stream_server import FRAMINGS, Server
+from tests.client.stream_server import FRAMINGS, listening
 
 PROGRAM = Path(__file__).with_name("stream_server.py")
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@contextlib.contextmanager
-def listening(framing, handle=None, address=("127.0.0.1", 0), family=socket.AF_INET):
-    """Serve a stream on a socket by a `Server`, or by a function of the socket. Yield the address."""
-    listener = socket.create_server(address, family=family)
-    open_sockets, threads = [], []
-
-    def serve(connected):
-        server = Server(framing, connected.sendall)
-        with connected, contextlib.suppress(OSError):
-            if handle is not None:
-                handle(connected)
-                return
-            while data := connected.recv(65536):
-                server.receive(data)
-
-    def accept():
-        with contextlib.suppress(OSError):
-            while True:
-                connected, _ = listener.accept()
-                open_sockets.append(connected)
-                threads.append(threading.Thread(target=serve, args=[connected]))
-                threads[-1].start()
-
-    acceptor = threading.Thread(target=accept)
-    acceptor.start()
-    try:
-        yield listener.getsockname()
-    finally:
-        for each in (listener, *open_sockets):
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-        acceptor.join()
-        for thread in threads:
-            thread.join()
-        listener.close()
 
 
 def program(framing="newline"):
