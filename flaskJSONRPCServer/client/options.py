@@ -11,7 +11,11 @@ from ..sansio_jsonrpc import JsonRpcException
 from .headers import checked_value
 from .retries import Retry
 
-__all__ = ["UNCHANGED", "CallOptions", "Unchanged", "idempotency_headers"]
+__all__ = ["IDEMPOTENCY_FIELD", "UNCHANGED", "CallOptions", "Unchanged", "idempotency_headers"]
+
+
+IDEMPOTENCY_FIELD: Final = "Idempotency-Key"
+"""The name of the header field."""
 
 
 class Unchanged:
@@ -65,4 +69,4 @@ def idempotency_headers(options: CallOptions) -> Mapping[str, str]:
         return options.headers
     key = str(uuid4()) if options.idempotency_key is True else options.idempotency_key
     quoted = key.replace("\\", "\\\\").replace('"', '\\"')
-    return {**options.headers, "Idempotency-Key": checked_value("Idempotency-Key", f'"{quoted}"')}
+    return {**options.headers, IDEMPOTENCY_FIELD: checked_value(IDEMPOTENCY_FIELD, f'"{quoted}"')}

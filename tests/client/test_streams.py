@@ -179,6 +179,14 @@ def test_stale_channel_costs_a_safe_call_nothing(connect):
     assert len(connections) == 2
 
 
+@pytest.mark.parametrize("key", ["k", True])
+def test_idempotency_key_that_would_not_be_sent_is_refused(connect, key):
+    face = connect(transport=TcpTransport("127.0.0.1", 9), retry=None)
+
+    with pytest.raises(ValueError, match="idempotency_key"):
+        face.call("add", options={"idempotency_key": key})
+
+
 @pytest.mark.parametrize(
     ("data", "error"),
     [
