@@ -8,7 +8,7 @@ from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
 from ..sansio_jsonrpc import JsonRpcException
 from .headers import checked_headers
-from .options import UNCHANGED, CallOptions
+from .options import UNCHANGED, CallOptions, checked_key
 from .parameters import Signature
 from .readers import result_reader
 from .retries import Retry
@@ -194,7 +194,7 @@ class Caller:
         Args:
             timeout: The seconds that a call may take, with its retries; None for no limit. The server is told.
             retry: How calls are repeated; None for never.
-            idempotency_key: Marks repetitions of one call. True makes a new key for each call.
+            idempotency_key: Marks repetitions of one call, also your own. True makes a new key for each call.
             idempotent: Whether the methods may be run twice with the same effect as once, so that calls are repeated
                 without a key.
             result_type: The type of the results, as a hint: they are converted, and what does not fit is a
@@ -210,7 +210,7 @@ class Caller:
             "timeout_s": checked_timeout("timeout", timeout) if timeout is not UNCHANGED else UNCHANGED,
             "tells_deadline": True if timeout is not UNCHANGED else UNCHANGED,
             "retry": Retry(attempts=1) if retry is None else retry,
-            "idempotency_key": idempotency_key,
+            "idempotency_key": UNCHANGED if idempotency_key is UNCHANGED else checked_key(idempotency_key),
             "is_idempotent": idempotent,
             "read_result": UNCHANGED if result_type is UNCHANGED else result_reader(result_type),
             "headers": headers if headers is UNCHANGED else {**self._options.headers, **checked_headers(headers or {})},

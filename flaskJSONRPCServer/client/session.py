@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 from typing import Any, Final
@@ -21,7 +21,7 @@ from .authorization import Authorize
 from .batch import PendingCall, settle
 from .deadlines import Deadline
 from .messages import read_answer, read_batch, read_notified
-from .options import CallOptions, idempotency_headers
+from .options import CallOptions, first_id, idempotency_headers
 from .parameters import Signature, merged, signatures_of
 from .retries import RetryBudget
 from .transport import ClientRequest
@@ -65,7 +65,7 @@ class Session:
         params: Any = args or kwargs
         if args and kwargs:
             params = yield from self._params(options, deadline, method, args, kwargs, signature)
-        request_id = next(self._ids)
+        request_id = next(self._ids_for(options))
         body = self._encode(request_id, method, params)
         response = yield from self._attempts(options, body, deadline, (request_id,))
         result = read_answer(response, request_id, self._codec, options.errors)
@@ -97,13 +97,14 @@ class Session:
         """
         deadline = Deadline(options.timeout_s)
         messages = []
+        ids = self._ids_for(options)
         for call in pending:
             params: Any = call.args or call.kwargs
             if call.args and call.kwargs:
                 params = yield from self._params(options, deadline, call.method, call.args, call.kwargs, call.signature)
             message = {"jsonrpc": "2.0", "method": call.method, "params": params or []}
             if not call.is_notification:
-                message["id"] = call.id = next(self._ids)
+                message["id"] = call.id = next(ids)
             messages.append(message)
         expected = {call.id: call for call in pending if call.id is not ABSENT}
         try:
@@ -115,6 +116,10 @@ class Session:
                 call.fail(exc)
             raise
         settle(expected, answers)
+
+    def _ids_for(self, options: CallOptions) -> Iterator[int]:
+        first = first_id(options)
+        return self._ids if first is None else count(first)
 
     def _encode(self, request_id: OptionalId, method: str, params: Any) -> bytes:
         try:

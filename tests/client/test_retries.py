@@ -162,8 +162,37 @@ def test_key_is_a_quoted_string(connect, raw):
     assert first == r'"a\"b\\c"'
     assert second != third
 
-    with pytest.raises(ValueError, match="Idempotency-Key"):
-        face.call("add", options={"idempotency_key": "a\nb"})
+
+@pytest.mark.parametrize("key", ["a\nb", "€", "\ud800", "", 5, b"k"])
+def test_wrong_key_is_refused(key):
+    with pytest.raises(ValueError, match=r"(?i)idempotency.key"):
+        Client("http://127.0.0.1:9/api").options(idempotency_key=key)
+
+
+def test_user_repeats_a_call_with_its_key(connect, raw):
+    server = raw(failing(0))
+    for calls_before in (0, 3):
+        face = connect(server.url)
+        for _ in range(calls_before):
+            face.call("add")
+        face.call("pay", 1, options={"idempotency_key": "k"})
+    face.call("pay", 1, options={"idempotency_key": "other"})
+
+    first, second, third = (request["body"] for request in server.requests if b"pay" in request["body"])
+    assert first == second != third
+
+
+def test_user_repeats_a_batch_with_its_key(connect, serve):
+    face = connect(serve().url)
+    results = []
+    for _ in range(2):
+        batch, raised = face.batch(
+            lambda batch: (batch.subtract(5, 3), batch.subtract(7, 3)), options={"idempotency_key": "k"}
+        )
+        assert raised is None
+        results.append(batch.results())
+
+    assert results == [[2, 4]] * 2
 
 
 class Stale:
