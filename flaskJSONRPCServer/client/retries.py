@@ -87,7 +87,7 @@ def retry_after_s(headers: Mapping[str, str]) -> float:
         return float(value[:9])
     try:
         moment = parsedate_to_datetime(value)
-    except (ValueError, TypeError, IndexError):  # IndexError: of some texts before Python 3.12
+    except (ValueError, TypeError, IndexError, OverflowError):  # IndexError: of some texts before Python 3.12
         return 0
     moment = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
     return max(0.0, (moment - datetime.now(timezone.utc)).total_seconds())
