@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ParamSpec, Protocol, TypeVar, overload
+from typing import Any, Final, ParamSpec, Protocol, TypeVar, overload
 
 from ..sansio_jsonrpc import JsonRpcException
 from .headers import checked_headers
@@ -19,6 +19,9 @@ __all__ = ["Caller", "Method", "Notifier", "Runner"]
 _Interface = TypeVar("_Interface")
 _Result_co = TypeVar("_Result_co", covariant=True)
 _P = ParamSpec("_P")
+
+# The header Request-Timeout takes at most 9 digits.
+_NO_LIMIT_S: Final = 999_999_999
 
 Invoke = Callable[[CallOptions, str, Sequence[Any], Mapping[str, Any]], Any]
 
@@ -231,11 +234,11 @@ def refuse_private(owner: Any, name: str) -> None:
 
 
 def checked_timeout(name: str, timeout: float | None) -> float | None:
-    """Return a timeout in seconds.
+    """Return a timeout in seconds; None for no limit, as which decades count too: sockets and servers refuse them.
 
     Raises:
         ValueError: It is not a positive number.
     """
     if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout > 0):
         raise ValueError(f"{name}={timeout!r}; it takes a positive number of seconds, or None for no limit")
-    return timeout
+    return timeout if timeout is None or timeout < _NO_LIMIT_S else None

@@ -9,6 +9,7 @@ import pytest
 
 from flaskJSONRPCServer.client import (
     Client,
+    ClientRequest,
     ConnectionLostError,
     Deadline,
     HttpStatusError,
@@ -17,6 +18,7 @@ from flaskJSONRPCServer.client import (
     async_stream,
     idempotent,
 )
+from flaskJSONRPCServer.client.attempts import with_deadline
 from flaskJSONRPCServer.client.retries import RetryBudget, retry_after_s
 from tests.client.raw_server import answered, http
 
@@ -126,6 +128,21 @@ def test_server_is_told_the_seconds_that_remain(connect, raw):
     first, second = (float(request["headers"]["request-timeout"]) for request in server.requests)
     assert 9 < first <= 10
     assert first - second >= 0.999
+
+
+@pytest.mark.parametrize("timeout", [float("inf"), 1e300, 1e10, 1_000_000_000, 10**400])
+def test_timeout_of_decades_is_none(connect, raw, timeout):
+    server = raw(failing(0))
+    face = connect(server.url, timeout=timeout, connect_timeout=timeout, read_timeout=timeout)
+
+    assert face.call("add") == "well"
+    assert "request-timeout" not in server.requests[0]["headers"]
+
+
+def test_server_is_told_of_no_time_below_its_precision():
+    request = with_deadline(ClientRequest("http://127.0.0.1", {}, b""), Deadline(1e-9))
+
+    assert request.headers == {"Request-Timeout": "0.001"}
 
 
 def test_server_is_not_told_of_the_default(connect, raw):
