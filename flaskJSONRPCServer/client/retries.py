@@ -38,9 +38,9 @@ class Retry:
     budget: float = 0.1
 
     def __post_init__(self) -> None:
-        if self.attempts < 1:
+        if not self.attempts >= 1:
             raise ValueError(f"attempts={self.attempts!r}; choose 1 or more")
-        if min(self.base_pause_s, self.max_pause_s, self.budget) < 0:
+        if not all(value >= 0 for value in (self.base_pause_s, self.max_pause_s, self.budget)):  # NaN is not either
             raise ValueError("base_pause_s, max_pause_s and budget cannot be negative")
 
     def pause_s(self, attempt: int) -> float:

@@ -336,7 +336,10 @@ def test_pauses_have_full_jitter():
         assert limit * 3 / 4 < max(values) <= limit
 
 
-@pytest.mark.parametrize("options", [{"attempts": 0}, {"base_pause_s": -1}, {"max_pause_s": -1}, {"budget": -1}])
+@pytest.mark.parametrize(
+    "options",
+    [{name: value} for name in ("attempts", "base_pause_s", "max_pause_s", "budget") for value in (-1, float("nan"))],
+)
 def test_wrong_retry_is_refused(options):
     with pytest.raises(ValueError, match=next(iter(options))):
         Retry(**options)
