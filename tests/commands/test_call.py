@@ -428,6 +428,26 @@ def test_bash_completes_methods_and_parameters(server, tmp_path, capsys):
     assert done.stderr == ""
 
 
+def test_bash_does_not_run_the_names_of_a_server(tmp_path, capsys):
+    command_line.main(["completion", "bash"])
+    script = tmp_path / "complete.bash"
+    names = ["$(touch${IFS}ran)", "`touch ran`", "a;touch ran", "*", "two words"]
+    server = flaskJSONRPCServer(None, log=0)
+    for name in names:
+        server.registerFunction(print, path="/api", name=name)
+    with served(server) as running:
+        line = f"jsonrpc {running.url} "
+        script.write_text(
+            f"{capsys.readouterr().out}\nCOMP_LINE='{line}' COMP_POINT={len(line)}\n"
+            "_jsonrpc; printf '%s\\n' \"${COMPREPLY[@]}\"; eval \"printf '%s\\n' ${COMPREPLY[*]}\""
+        )
+        done = subprocess.run(["bash", script], capture_output=True, text=True, timeout=60, check=True, cwd=tmp_path)
+
+    assert done.stderr == ""
+    assert sorted(done.stdout.splitlines()[len(names) :]) == sorted(names)
+    assert not (tmp_path / "ran").exists()
+
+
 def test_unknown_shell_is_an_error_of_usage(capsys):
     with pytest.raises(SystemExit) as ended:
         command_line.main(["completion", "tcsh"])
