@@ -181,7 +181,10 @@ def auth_of(text: str | None) -> BasicAuth | BearerAuth | None:
     user, separator, secret = text.partition(":")
     if not separator:
         raise CommandError(f"--auth or {AUTH_VARIABLE} is neither user:password nor bearer:TOKEN")
-    return BearerAuth(secret) if user == "bearer" else BasicAuth(user, secret)
+    try:
+        return BearerAuth(secret) if user == "bearer" else BasicAuth(user, secret)
+    except ValueError as exc:
+        raise CommandError(exc) from exc
 
 
 def headers_of(texts: Any) -> dict[str, str]:

@@ -242,9 +242,16 @@ def test_authorization_in_the_url(connect, raw):
 def test_authorization_that_would_end_its_line(connect, raw, auth):
     server = raw(lambda connection: connection.read())
 
-    with pytest.raises(ValueError, match="cannot have the value"):
+    with pytest.raises(ValueError, match="cannot have"):
         connect(server.url, auth=auth).call("add")
     assert server.requests == []
+
+
+@pytest.mark.parametrize("token", ["sesame\r", "sesame€"])
+def test_token_that_no_header_can_have_is_refused_and_not_shown(token):
+    with pytest.raises(ValueError, match="the token has characters") as raised:
+        Client("http://127.0.0.1:1/", auth=token)
+    assert "sesame" not in str(raised.value)
 
 
 @pytest.mark.parametrize("auth", [5, ("a", "b", "c")])

@@ -200,6 +200,7 @@ def test_batch_that_cannot_be_read_is_an_error_of_usage(run, text, message):
         (["missing", "1", "a=2"], "missing"),
         (["add", "--timeout", "-3"], "timeout=-3.0; it takes a positive number"),
         (["add", "--auth", "sesame"], "--auth or JSONRPC_AUTH is neither user:password nor bearer:TOKEN"),
+        (["add", "--auth", "bearer:sesame\r"], "the token has characters that a header field cannot have"),
         (["add", "--header", "sesame"], "--header takes a name and a value"),
         (["add", "--header", "a b: c"], "'a b' is not the name of a header field"),
         (["add", "--key", "key.pem"], "--key needs --cert"),
