@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Final, ParamSpec, Protocol, TypeVar, overload
 
 from ..sansio_jsonrpc import JsonRpcException
-from .headers import checked_headers
+from .headers import checked_headers, merged_headers
 from .options import UNCHANGED, CallOptions, checked_key
 from .parameters import Signature
 from .readers import result_reader
@@ -216,7 +216,9 @@ class Caller:
             "idempotency_key": UNCHANGED if idempotency_key is UNCHANGED else checked_key(idempotency_key),
             "is_idempotent": idempotent,
             "read_result": UNCHANGED if result_type is UNCHANGED else result_reader(result_type),
-            "headers": headers if headers is UNCHANGED else {**self._options.headers, **checked_headers(headers or {})},
+            "headers": headers
+            if headers is UNCHANGED
+            else merged_headers(self._options.headers, checked_headers(headers or {})),
             "errors": {} if errors is None else errors,
         }
         changed = {name: value for name, value in changes.items() if value is not UNCHANGED}

@@ -9,7 +9,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 from ..sansio_jsonrpc import JsonRpcException
-from .headers import checked_value
+from .headers import checked_value, merged_headers
 from .retries import Retry
 
 __all__ = [
@@ -98,4 +98,4 @@ def idempotency_headers(options: CallOptions) -> Mapping[str, str]:
         return options.headers
     key = str(uuid4()) if options.idempotency_key is True else options.idempotency_key
     quoted = key.replace("\\", "\\\\").replace('"', '\\"')
-    return {**options.headers, IDEMPOTENCY_FIELD: f'"{quoted}"'}
+    return merged_headers(options.headers, {IDEMPOTENCY_FIELD: f'"{quoted}"'})

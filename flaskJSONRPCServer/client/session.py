@@ -20,6 +20,7 @@ from .attempts import Steps, attempts
 from .authorization import Authorize
 from .batch import PendingCall, settle
 from .deadlines import Deadline
+from .headers import merged_headers
 from .messages import read_answer, read_batch, read_notified
 from .options import CallOptions, first_id, idempotency_headers
 from .parameters import Signature, merged, signatures_of
@@ -139,10 +140,10 @@ class Session:
     def _attempts(self, options: CallOptions, body: bytes, deadline: Deadline, ids: tuple[RequestId, ...]) -> Steps:
         headers = self._headers
         if options.headers or options.idempotency_key:
-            headers = {**headers, **idempotency_headers(options)}
+            headers = merged_headers(headers, idempotency_headers(options))
         request = ClientRequest(self._url, headers, body, ids)
         if self._authorize is not None:
-            request = request._replace(headers={**headers, **self._authorize(request)})
+            request = request._replace(headers=merged_headers(headers, self._authorize(request)))
         return attempts(request, deadline, options, self._budget)
 
     def _params(

@@ -270,6 +270,13 @@ def test_headers_of_the_client_and_of_a_view(connect, raw):
     assert request["headers"]["content-type"] == "application/json"
 
 
+def test_names_of_headers_have_no_case(connect, api):
+    headers = {"content-type": "application/json; charset=utf-8", "user-agent": "me", "x-a": "1"}
+    face = connect(api.url, headers=headers, auth=lambda request: {"X-A": "2"})
+
+    assert face.call("nothing", options={"headers": {"CONTENT-TYPE": "application/json"}}) is None
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_fork_has_connections_of_its_own(raw):
