@@ -1,6 +1,7 @@
 """The command `call`."""
 
 import base64
+import contextlib
 import io
 import json
 import os
@@ -16,6 +17,7 @@ from flaskJSONRPCServer import __main__ as command_line
 from flaskJSONRPCServer.client import Client
 from flaskJSONRPCServer.testing import MockServer, served
 from tests.certificates import make_certificates
+from tests.client.raw_server import RawServer, answered
 
 
 @pytest.fixture(scope="module")
@@ -297,6 +299,24 @@ def test_methods_and_parameters_are_listed(run, monkeypatch):
     assert run("--list", "missing") == (0, "", "")
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     assert run("--list")[1].splitlines()[0] == "add      Add two numbers."
+
+
+@pytest.mark.parametrize(
+    ("document", "methods", "params"),
+    [
+        ([], "", ""),
+        ({"methods": None}, "", ""),
+        ({"methods": [None, {}, {"name": 5}, {"name": "a", "params": 5, "summary": 5}]}, "a\n", ""),
+        ({"methods": [{"name": "a", "params": [1, {}, {"name": None}, {"name": "b"}]}]}, "a\n", "b=\n"),
+        ({"methods": [{"name": "a\x1b[31m\nb"}]}, "a\ufffd[31m\ufffdb\n", ""),
+    ],
+)
+def test_document_of_a_server_may_have_anything(run, document, methods, params):
+    server = RawServer(lambda connection: connection.send(answered(document, connection.read_id())))
+    with contextlib.ExitStack() as ends:
+        ends.callback(server.stop)
+        assert run("--list", url=server.url) == (0, methods, "")
+        assert run("--list", "a", url=server.url) == (0, params, "")
 
 
 def test_server_without_a_document_cannot_list_its_methods(run):
