@@ -163,6 +163,8 @@ def run(steps: Steps, transport: Transport) -> Any:
                 step = steps.send(response)
     except StopIteration as end:
         return end.value
+    finally:
+        steps.close()
 
 
 class Batch(BatchCaller):

@@ -20,6 +20,7 @@ from .attempts import Steps, attempts
 from .authorization import Authorize
 from .batch import PendingCall, settle
 from .deadlines import Deadline
+from .errors import ConnectionLostError
 from .headers import merged_headers
 from .messages import read_answer, read_batch, read_notified
 from .options import CallOptions, first_id, idempotency_headers
@@ -112,9 +113,11 @@ class Session:
             body = self._encode_batch(messages)
             response = yield from self._attempts(options, body, deadline, tuple(expected))
             answers = read_batch(response, self._codec)
-        except Exception as exc:
+        except BaseException as exc:
+            # Not an Exception: the call was interrupted or cancelled, which closes its steps.
+            failure = exc if isinstance(exc, Exception) else ConnectionLostError("interrupted before the answer came")
             for call in expected.values():
-                call.fail(exc)
+                call.fail(failure)
             raise
         settle(expected, answers)
 

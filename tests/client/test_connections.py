@@ -361,6 +361,30 @@ def test_cancelled_call_closes_its_connection(raw):
     assert len(server.requests) == 2
 
 
+def test_batch_that_is_cancelled_may_have_been_sent(raw):
+    arrived = threading.Event()
+    server = raw(lambda connection: (connection.read(), arrived.set(), connection.wait()))
+    face = AsyncFace(server.url, timeout=20)
+    pending = []
+
+    async def send():
+        async with face.client.batch() as batch:
+            pending.append(batch.add(1))
+
+    async def cancel():
+        sending = asyncio.create_task(send())
+        await asyncio.to_thread(arrived.wait, 20)
+        sending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+
+    with contextlib.closing(face):
+        face.wait(cancel())
+    with pytest.raises(ConnectionLostError) as raised:
+        pending[0].result()
+    assert raised.value.is_sent
+
+
 def test_call_that_is_cancelled_while_it_connects(raw, certificates):
     arrived, closed = threading.Event(), threading.Event()
 
