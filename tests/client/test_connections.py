@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import os
 import signal
+import socket
 import ssl
 import threading
 from urllib.parse import quote
@@ -20,6 +21,7 @@ from flaskJSONRPCServer.client import (
     ConnectError,
     ConnectionLostError,
     ConnectTimeoutError,
+    async_stream,
     tls_context,
 )
 from tests.certificates import make_certificates
@@ -359,6 +361,34 @@ def test_cancelled_call_closes_its_connection(raw):
     with contextlib.closing(face):
         assert face.wait(cancel()) == "well"
     assert len(server.requests) == 2
+
+
+def test_call_that_is_cancelled_while_it_looks_at_an_idle_connection(raw, monkeypatch):
+    monkeypatch.setattr(async_stream, "BRIEFLY_S", 0)
+    ended, closed = threading.Event(), threading.Event()
+
+    def handle(connection):
+        connection.send(answered("well", connection.read_id()))
+        connection.socket.shutdown(socket.SHUT_WR)
+        ended.set()
+        connection.wait()
+        closed.set()
+
+    server = raw(handle)
+    face = AsyncFace(server.url, timeout=20)
+
+    async def cancel():
+        await face.client.add()
+        ended.wait(20)  # in the event loop, which does not see the end before the next call
+        call = asyncio.create_task(face.client.add())
+        await asyncio.sleep(0)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        assert await asyncio.to_thread(closed.wait, 10)
+
+    with contextlib.closing(face):
+        face.wait(cancel())
 
 
 def test_batch_that_is_cancelled_may_have_been_sent(raw):
