@@ -101,6 +101,10 @@ def test_unix_socket(connect, tmp_path):
         assert connect(transport=TcpTransport(path)).call("add", 1, 2) == 3
 
 
+def test_timeout_of_a_year(connect, transport):
+    assert connect(transport=transport, timeout=365 * 24 * 3600).call("add", 1, 2) == 3
+
+
 def test_threads_share_a_channel(transport):
     results = []
 
