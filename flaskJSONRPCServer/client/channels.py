@@ -79,7 +79,7 @@ class ProcessChannel:
             self._process = subprocess.Popen(  # noqa: S603  the user chooses the program  # nosec B603
                 list(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, cwd=cwd, env=env
             )
-        except (OSError, ValueError) as exc:
+        except (OSError, ValueError, IndexError) as exc:  # IndexError: there is no program
             raise ConnectError(f"{command[0] if command else 'no program'} cannot be started: {exc}") from exc
         assert self._process.stdin is not None  # noqa: S101  both are pipes
         assert self._process.stdout is not None  # noqa: S101

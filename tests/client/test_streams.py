@@ -233,6 +233,8 @@ def test_nobody_listens(connect):
         connect(transport=TcpTransport("127.0.0.1", 9), retry=None).call("add")
     with pytest.raises(ConnectError, match="cannot be started"):
         connect(transport=StdioTransport(["/no/such/program"]), retry=None).call("add")
+    with pytest.raises(ConnectError, match="no program cannot be started"):
+        connect(transport=StdioTransport([]), retry=None).call("add")
 
 
 def test_close_ends_the_program(connect):
