@@ -24,6 +24,8 @@ from flaskJSONRPCServer.client import (
     async_stream,
     tls_context,
 )
+from flaskJSONRPCServer.client.proxies import find_proxy
+from flaskJSONRPCServer.client.urls import parse_url
 from tests.certificates import make_certificates
 from tests.client.faces import AsyncFace
 from tests.client.proxy import Proxy
@@ -178,6 +180,15 @@ def test_proxy_of_the_environment(connect, make_proxy, api, monkeypatch):
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     assert connect(api.url).call("subtract", 3, 1) == 2
     assert len(proxy.heads) == 1
+
+
+@pytest.mark.parametrize("exceptions", ["::1", "[::1]", "[::1]:80"])
+def test_environment_excepts_an_ipv6_address_from_the_proxy(monkeypatch, exceptions):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv("no_proxy", exceptions)
+
+    assert find_proxy(None, parse_url("http://[::1]/api")) is None
+    assert find_proxy(None, parse_url("http://[::2]/api")) is not None
 
 
 @pytest.mark.parametrize("proxy", ["https://127.0.0.1:1", "socks5://127.0.0.1:1"])
