@@ -6,6 +6,7 @@ that object for TLS, proxies, redirects and pools apply, and the user closes it.
 
 from __future__ import annotations
 
+import ssl
 import sys
 from collections.abc import Collection, Iterable
 from contextlib import aclosing
@@ -238,7 +239,7 @@ def requests_failure(exceptions: Any, exc: Exception) -> ClientError:
     """Return the exception for one of requests or niquests."""
     if isinstance(exc, exceptions.ConnectTimeout):
         return ConnectTimeoutError(f"no connection in time: {exc}")
-    if isinstance(exc, (exceptions.SSLError, exceptions.ProxyError)) or is_not_connected(exc):
+    if isinstance(exc, exceptions.ProxyError) or is_not_connected(exc):
         return ConnectError(f"no connection: {exc}")
     if isinstance(exc, exceptions.Timeout):
         return RequestTimeoutError(f"no answer in time: {exc}")
@@ -248,5 +249,12 @@ def requests_failure(exceptions: Any, exc: Exception) -> ClientError:
 
 
 def is_not_connected(exc: Exception) -> bool:
+    """Return whether nothing was sent. Of the failures of TLS, only a refused certificate says so.
+
+    Others have the same exceptions in the handshake and in an answer, after which the server may have run the call.
+    """
     cause = exc.args[0] if exc.args else None
-    return type(getattr(cause, "reason", cause)).__name__ in _NOT_CONNECTED
+    reason = getattr(cause, "reason", cause)
+    if type(reason).__name__ in _NOT_CONNECTED:
+        return True
+    return any(isinstance(each, ssl.SSLCertVerificationError) for each in (reason, *getattr(reason, "args", ())))

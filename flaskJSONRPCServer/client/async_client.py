@@ -169,6 +169,8 @@ async def run(steps: Steps, transport: AsyncTransport) -> Any:
                 step = steps.send(response)
     except StopIteration as end:
         return end.value
+    finally:
+        steps.close()
 
 
 class AsyncBatch(BatchCaller):

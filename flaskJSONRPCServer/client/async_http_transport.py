@@ -77,9 +77,13 @@ class AsyncHttpTransport:
             if stream is None:
                 return None
             if stream.may_have_input():
-                # The event loop reads it after this step of the coroutine, and after the next one at the latest.
-                await asyncio.sleep(0)
-                await asyncio.sleep(0)
+                try:
+                    # The event loop reads it after this step of the coroutine, and after the next one at the latest.
+                    await asyncio.sleep(0)
+                    await asyncio.sleep(0)
+                except BaseException:
+                    stream.close()
+                    raise
             if stream.is_idle():
                 return stream
             stream.close()

@@ -81,8 +81,8 @@ def pause_before_next(
 
 
 def with_deadline(request: ClientRequest, deadline: Deadline) -> ClientRequest:
-    """Add the header with the seconds that remain, as a decimal number."""
+    """Add the header with the seconds that remain, as a decimal number above 0."""
     remaining_s = deadline.remaining_s()
     if remaining_s == math.inf:
         return request
-    return request._replace(headers={**request.headers, "Request-Timeout": f"{max(0.0, remaining_s):.3f}"})
+    return request._replace(headers={**request.headers, "Request-Timeout": f"{max(0.001, remaining_s):.3f}"})

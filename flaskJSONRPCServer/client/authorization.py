@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .headers import checked_headers
+from .headers import checked_headers, is_value
 from .proxies import basic
 from .transport import ClientRequest
 
@@ -37,9 +37,14 @@ class BearerAuth:
 
     Args:
         token: The token, or a function that returns it: it is called for each request.
+
+    Raises:
+        ValueError: The token cannot be in a header. The message does not have it.
     """
 
     def __init__(self, token: str | Callable[[], str]) -> None:
+        if isinstance(token, str) and not is_value(token):
+            raise ValueError("the token has characters that a header field cannot have, such as the end of a line")
         self._token = token
 
     def __call__(self, request: ClientRequest) -> Mapping[str, str]:

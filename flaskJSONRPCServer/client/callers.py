@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ParamSpec, Protocol, TypeVar, overload
+from typing import Any, Final, ParamSpec, Protocol, TypeVar, overload
 
 from ..sansio_jsonrpc import JsonRpcException
-from .headers import checked_headers
-from .options import UNCHANGED, CallOptions
+from .headers import checked_headers, merged_headers
+from .options import UNCHANGED, CallOptions, checked_key
 from .parameters import Signature
 from .readers import result_reader
 from .retries import Retry
@@ -19,6 +19,9 @@ __all__ = ["Caller", "Method", "Notifier", "Runner"]
 _Interface = TypeVar("_Interface")
 _Result_co = TypeVar("_Result_co", covariant=True)
 _P = ParamSpec("_P")
+
+# The header Request-Timeout takes at most 9 digits.
+_NO_LIMIT_S: Final = 999_999_999
 
 Invoke = Callable[[CallOptions, str, Sequence[Any], Mapping[str, Any]], Any]
 
@@ -194,7 +197,7 @@ class Caller:
         Args:
             timeout: The seconds that a call may take, with its retries; None for no limit. The server is told.
             retry: How calls are repeated; None for never.
-            idempotency_key: Marks repetitions of one call. True makes a new key for each call.
+            idempotency_key: Marks repetitions of one call, also your own. True makes a new key for each call.
             idempotent: Whether the methods may be run twice with the same effect as once, so that calls are repeated
                 without a key.
             result_type: The type of the results, as a hint: they are converted, and what does not fit is a
@@ -210,10 +213,12 @@ class Caller:
             "timeout_s": checked_timeout("timeout", timeout) if timeout is not UNCHANGED else UNCHANGED,
             "tells_deadline": True if timeout is not UNCHANGED else UNCHANGED,
             "retry": Retry(attempts=1) if retry is None else retry,
-            "idempotency_key": idempotency_key,
+            "idempotency_key": UNCHANGED if idempotency_key is UNCHANGED else checked_key(idempotency_key),
             "is_idempotent": idempotent,
             "read_result": UNCHANGED if result_type is UNCHANGED else result_reader(result_type),
-            "headers": headers if headers is UNCHANGED else {**self._options.headers, **checked_headers(headers or {})},
+            "headers": headers
+            if headers is UNCHANGED
+            else merged_headers(self._options.headers, checked_headers(headers or {})),
             "errors": {} if errors is None else errors,
         }
         changed = {name: value for name, value in changes.items() if value is not UNCHANGED}
@@ -231,11 +236,11 @@ def refuse_private(owner: Any, name: str) -> None:
 
 
 def checked_timeout(name: str, timeout: float | None) -> float | None:
-    """Return a timeout in seconds.
+    """Return a timeout in seconds; None for no limit, as which decades count too: sockets and servers refuse them.
 
     Raises:
         ValueError: It is not a positive number.
     """
     if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout > 0):
         raise ValueError(f"{name}={timeout!r}; it takes a positive number of seconds, or None for no limit")
-    return timeout
+    return timeout if timeout is None or timeout < _NO_LIMIT_S else None

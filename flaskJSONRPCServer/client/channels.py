@@ -17,6 +17,8 @@ from .errors import ConnectError, ConnectionLostError
 __all__ = ["Channel", "ProcessChannel", "SocketChannel", "write_all"]
 
 _BLOCK_BYTES: Final = 64 * 1024
+# A poll takes no more; a longer wait has several.
+_LONGEST_POLL_MS: Final = 2**31 - 1
 # How long a process may take to end after the end of its input, and then after being asked to.
 _GRACE_S: Final = 2.0
 
@@ -77,7 +79,7 @@ class ProcessChannel:
             self._process = subprocess.Popen(  # noqa: S603  the user chooses the program  # nosec B603
                 list(command), stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, cwd=cwd, env=env
             )
-        except (OSError, ValueError) as exc:
+        except (OSError, ValueError, IndexError) as exc:  # IndexError: there is no program
             raise ConnectError(f"{command[0] if command else 'no program'} cannot be started: {exc}") from exc
         assert self._process.stdin is not None  # noqa: S101  both are pipes
         assert self._process.stdout is not None  # noqa: S101
@@ -138,5 +140,5 @@ def wait_until_ready(descriptor: int, event: int, deadline: Deadline | None) -> 
     poll.register(descriptor, event)
     while True:
         wait_s = None if deadline is None else deadline.wait_s()
-        if poll.poll(None if wait_s is None else wait_s * 1000):
+        if poll.poll(None if wait_s is None else min(wait_s * 1000, _LONGEST_POLL_MS)):
             return

@@ -157,10 +157,14 @@ def run(steps: Steps, transport: Transport) -> Any:
                 response = transport.send(*step)
             except TransportError as exc:
                 step = steps.throw(exc)
+            except StopIteration as exc:  # its value would be the result of the call
+                raise RuntimeError("the transport raised StopIteration") from exc
             else:
                 step = steps.send(response)
     except StopIteration as end:
         return end.value
+    finally:
+        steps.close()
 
 
 class Batch(BatchCaller):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-__all__ = ["checked_headers", "checked_value"]
+__all__ = ["checked_headers", "checked_value", "is_value", "merged_headers"]
 
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
@@ -32,6 +32,17 @@ def checked_value(name: str, value: str) -> str:
     Raises:
         ValueError: It has characters other than those of Latin-1, or control characters.
     """
-    if not isinstance(value, str) or not _VALUE.fullmatch(value):
+    if not is_value(value):
         raise ValueError(f"the header field {name} cannot have the value {value!r}")
     return value
+
+
+def is_value(value: object) -> bool:
+    """Return whether a header field can have this value."""
+    return isinstance(value, str) and _VALUE.fullmatch(value) is not None
+
+
+def merged_headers(first: Mapping[str, str], second: Mapping[str, str]) -> dict[str, str]:
+    """Return the header fields of both. Of a name in both, whatever its case, the second one is taken."""
+    names = {name.lower() for name in second}
+    return {name: value for name, value in first.items() if name.lower() not in names} | {**second}

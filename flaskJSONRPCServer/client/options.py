@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import uuid4
 
 from ..sansio_jsonrpc import JsonRpcException
-from .headers import checked_value
+from .headers import checked_value, merged_headers
 from .retries import Retry
 
-__all__ = ["UNCHANGED", "CallOptions", "Unchanged", "idempotency_headers"]
+__all__ = [
+    "IDEMPOTENCY_FIELD",
+    "UNCHANGED",
+    "CallOptions",
+    "Unchanged",
+    "checked_key",
+    "first_id",
+    "idempotency_headers",
+]
+
+
+IDEMPOTENCY_FIELD: Final = "Idempotency-Key"
+"""The name of the header field."""
 
 
 class Unchanged:
@@ -55,14 +68,34 @@ class CallOptions:
         return self.is_idempotent or bool(self.idempotency_key)
 
 
-def idempotency_headers(options: CallOptions) -> Mapping[str, str]:
-    """Return the headers of one request: with its idempotency key, if it has one.
+def checked_key(key: str | bool | None) -> str | bool | None:
+    """Return an idempotency key as the option has it.
 
     Raises:
-        ValueError: The key has characters that a header cannot have.
+        ValueError: It is something else, empty, or has characters that a header cannot have.
     """
+    if key is None or isinstance(key, bool):
+        return key
+    if not isinstance(key, str) or not key:
+        raise ValueError(f"idempotency_key={key!r}; it takes a text that is not empty, or True for a new one per call")
+    return checked_value(IDEMPOTENCY_FIELD, key)
+
+
+def first_id(options: CallOptions) -> int | None:
+    """Return the id of the first call of a request with a key of the user; None without one.
+
+    The server compares the bodies of all requests with a key, and a later repetition by the user has to have the same.
+    """
+    if not isinstance(options.idempotency_key, str):
+        return None
+    # 48 bits: clients and proxies may read numbers as floats.
+    return int.from_bytes(hashlib.blake2b(options.idempotency_key.encode(), digest_size=6).digest(), "big")
+
+
+def idempotency_headers(options: CallOptions) -> Mapping[str, str]:
+    """Return the headers of one request: with its idempotency key, if it has one."""
     if not options.idempotency_key:
         return options.headers
     key = str(uuid4()) if options.idempotency_key is True else options.idempotency_key
     quoted = key.replace("\\", "\\\\").replace('"', '\\"')
-    return {**options.headers, "Idempotency-Key": checked_value("Idempotency-Key", f'"{quoted}"')}
+    return merged_headers(options.headers, {IDEMPOTENCY_FIELD: f'"{quoted}"'})

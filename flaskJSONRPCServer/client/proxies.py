@@ -62,7 +62,8 @@ def find_proxy(proxy: str | Literal[False] | None, target: Target) -> Proxy | No
 
 
 def environment_proxy(target: Target) -> str | None:
-    if urllib.request.proxy_bypass(target.address):
+    # The environment has IPv6 addresses with brackets or without.
+    if urllib.request.proxy_bypass(target.address) or urllib.request.proxy_bypass(target.host):
         return None
     proxies = urllib.request.getproxies()
     return proxies.get("https" if target.is_tls else "http") or proxies.get("all")

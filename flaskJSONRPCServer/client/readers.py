@@ -7,6 +7,7 @@ import collections.abc
 import dataclasses
 import enum
 import json
+import re
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -29,6 +30,7 @@ _ARRAYS: Final[dict[Any, Callable[[list[Any]], Any]]] = {
 }
 _OBJECTS: Final = (dict, collections.abc.Mapping, collections.abc.MutableMapping)
 _UNIONS: Final = (typing.Union, types.UnionType)
+_INTEGER: Final = re.compile(r"-?[0-9]+")
 _NO_VARIABLES: Final[Mapping[Any, Reader]] = types.MappingProxyType({})
 _WRAPPERS: Final = {"Required", "NotRequired", "ReadOnly", "Final", "ClassVar"}
 
@@ -144,7 +146,11 @@ def container_reader(origin: Any, arguments: tuple[Any, ...], variables: Mapping
 
 def array_reader(make: Callable[[list[Any]], Any], read_item: Reader) -> Reader:
     def read(value: Any) -> Any:
-        return make(read_items(value, [read_item] * len(checked_array(value))))
+        items = read_items(value, [read_item] * len(checked_array(value)))
+        try:
+            return make(items)
+        except TypeError:  # of a set
+            raise Mismatch("an item is an array or an object, which a set cannot have") from None
 
     return read
 
@@ -182,14 +188,21 @@ def mapping_reader(read_key: Reader, has_int_keys: bool, read_value: Reader) -> 
         result = {}
         for name, item in checked_object(value).items():
             try:
-                key = int(name) if has_int_keys and name.lstrip("-").isdecimal() else name
-                result[read_key(key)] = read_value(item)
+                result[read_key(int_of(name) if has_int_keys else name)] = read_value(item)
             except Mismatch as exc:  # noqa: PERF203  the key belongs to the message
                 exc.path.append(name)
                 raise
         return result
 
     return read
+
+
+def int_of(name: str) -> Any:
+    """Return the integer that the name of a member is; the name itself if it is none, or too long for one."""
+    try:
+        return int(name) if _INTEGER.fullmatch(name) else name
+    except ValueError:
+        return name
 
 
 def checked_object(value: Any) -> dict[str, Any]:

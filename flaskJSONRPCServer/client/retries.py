@@ -38,9 +38,9 @@ class Retry:
     budget: float = 0.1
 
     def __post_init__(self) -> None:
-        if self.attempts < 1:
+        if not self.attempts >= 1:
             raise ValueError(f"attempts={self.attempts!r}; choose 1 or more")
-        if min(self.base_pause_s, self.max_pause_s, self.budget) < 0:
+        if not all(value >= 0 for value in (self.base_pause_s, self.max_pause_s, self.budget)):  # NaN is not either
             raise ValueError("base_pause_s, max_pause_s and budget cannot be negative")
 
     def pause_s(self, attempt: int) -> float:
@@ -87,7 +87,7 @@ def retry_after_s(headers: Mapping[str, str]) -> float:
         return float(value[:9])
     try:
         moment = parsedate_to_datetime(value)
-    except (ValueError, TypeError, IndexError):  # IndexError: of some texts before Python 3.12
+    except (ValueError, TypeError, IndexError, OverflowError):  # IndexError: of some texts before Python 3.12
         return 0
     moment = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
     return max(0.0, (moment - datetime.now(timezone.utc)).total_seconds())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 from typing import Any, Final
@@ -20,8 +20,10 @@ from .attempts import Steps, attempts
 from .authorization import Authorize
 from .batch import PendingCall, settle
 from .deadlines import Deadline
+from .errors import ConnectionLostError
+from .headers import merged_headers
 from .messages import read_answer, read_batch, read_notified
-from .options import CallOptions, idempotency_headers
+from .options import CallOptions, first_id, idempotency_headers
 from .parameters import Signature, merged, signatures_of
 from .retries import RetryBudget
 from .transport import ClientRequest
@@ -65,7 +67,7 @@ class Session:
         params: Any = args or kwargs
         if args and kwargs:
             params = yield from self._params(options, deadline, method, args, kwargs, signature)
-        request_id = next(self._ids)
+        request_id = next(self._ids_for(options))
         body = self._encode(request_id, method, params)
         response = yield from self._attempts(options, body, deadline, (request_id,))
         result = read_answer(response, request_id, self._codec, options.errors)
@@ -97,24 +99,31 @@ class Session:
         """
         deadline = Deadline(options.timeout_s)
         messages = []
+        ids = self._ids_for(options)
         for call in pending:
             params: Any = call.args or call.kwargs
             if call.args and call.kwargs:
                 params = yield from self._params(options, deadline, call.method, call.args, call.kwargs, call.signature)
             message = {"jsonrpc": "2.0", "method": call.method, "params": params or []}
             if not call.is_notification:
-                message["id"] = call.id = next(self._ids)
+                message["id"] = call.id = next(ids)
             messages.append(message)
         expected = {call.id: call for call in pending if call.id is not ABSENT}
         try:
             body = self._encode_batch(messages)
             response = yield from self._attempts(options, body, deadline, tuple(expected))
             answers = read_batch(response, self._codec)
-        except Exception as exc:
+        except BaseException as exc:
+            # Not an Exception: the call was interrupted or cancelled, which closes its steps.
+            failure = exc if isinstance(exc, Exception) else ConnectionLostError("interrupted before the answer came")
             for call in expected.values():
-                call.fail(exc)
+                call.fail(failure)
             raise
         settle(expected, answers)
+
+    def _ids_for(self, options: CallOptions) -> Iterator[int]:
+        first = first_id(options)
+        return self._ids if first is None else count(first)
 
     def _encode(self, request_id: OptionalId, method: str, params: Any) -> bytes:
         try:
@@ -134,10 +143,10 @@ class Session:
     def _attempts(self, options: CallOptions, body: bytes, deadline: Deadline, ids: tuple[RequestId, ...]) -> Steps:
         headers = self._headers
         if options.headers or options.idempotency_key:
-            headers = {**headers, **idempotency_headers(options)}
+            headers = merged_headers(headers, idempotency_headers(options))
         request = ClientRequest(self._url, headers, body, ids)
         if self._authorize is not None:
-            request = request._replace(headers={**headers, **self._authorize(request)})
+            request = request._replace(headers=merged_headers(headers, self._authorize(request)))
         return attempts(request, deadline, options, self._budget)
 
     def _params(

@@ -10,7 +10,7 @@ from typing import Any, Final
 from ..sansio_jsonrpc import Codec, make_codec
 from .authorization import make_authorize
 from .callers import checked_timeout
-from .headers import checked_headers
+from .headers import checked_headers, merged_headers
 from .options import UNCHANGED, CallOptions
 from .retries import Retry
 from .session import Session
@@ -61,4 +61,4 @@ def make_session(server: Any, codec: str | Codec, headers: Mapping[str, str] | N
     url = server if isinstance(server, str) else "http://localhost/"
     user = parse_url(url).user if "@" in url else None
     made = codec if isinstance(codec, Codec) else make_codec(codec, default=write_value)
-    return Session(url, made, {**_HEADERS, **checked_headers(headers or {})}, make_authorize(auth, user))
+    return Session(url, made, merged_headers(_HEADERS, checked_headers(headers or {})), make_authorize(auth, user))

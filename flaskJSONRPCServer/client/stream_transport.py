@@ -25,6 +25,7 @@ from .channels import Channel, ProcessChannel, SocketChannel
 from .connections import Connector
 from .deadlines import Deadline
 from .errors import ClientError, ConnectionLostError, ProtocolError, TransportError
+from .options import IDEMPOTENCY_FIELD
 from .processes import current_process
 from .transport import ClientRequest, ClientResponse
 from .urls import Target
@@ -54,7 +55,13 @@ class StreamTransport:
         self._is_closed = False
 
     def send(self, request: ClientRequest, deadline: Deadline) -> ClientResponse:
-        """Send a request once: see `Transport.send`. Its header fields are not sent."""
+        """Send a request once: see `Transport.send`. Its header fields are not sent.
+
+        Raises:
+            ValueError: It has an idempotency key. Without it a repetition would run again.
+        """
+        if IDEMPOTENCY_FIELD in request.headers:
+            raise ValueError("idempotency_key= needs a transport with header fields; say idempotent=True if it is safe")
         conversation, is_reused = self._conversation_now(deadline)
         try:
             answer = conversation.exchange(self._framing.frame(request.body), request.ids, deadline)

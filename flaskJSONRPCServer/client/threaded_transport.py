@@ -24,7 +24,13 @@ class ThreadedTransport:
 
     async def send(self, request: ClientRequest, deadline: Deadline) -> ClientResponse:
         """Send a request once: see `Transport.send`."""
-        return await asyncio.to_thread(self._transport.send, request, deadline)
+        return await asyncio.to_thread(self._send, request, deadline)
+
+    def _send(self, request: ClientRequest, deadline: Deadline) -> ClientResponse:
+        try:
+            return self._transport.send(request, deadline)
+        except StopIteration as exc:  # asyncio cannot pass it on, and the call would wait for ever
+            raise RuntimeError("the transport raised StopIteration") from exc
 
     async def close(self) -> None:
         """Close the synchronous transport."""

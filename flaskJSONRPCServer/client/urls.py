@@ -57,7 +57,7 @@ def parse_url(url: str) -> Target:
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     if parts.scheme == _UNIX and parts.netloc:
         return Target("localhost", 0, path, is_tls=False, unix_path=unquote(parts.netloc), user=None)
-    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
+    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or parts.port == 0:
         raise ValueError(
             f"{url!r} is not the URL of a server; begin it with http://, https:// or http+unix://%2Fpath/api"
         )

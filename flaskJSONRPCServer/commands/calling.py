@@ -123,16 +123,22 @@ def print_methods(client: Client, method: str | None) -> None:
     On a terminal, the summaries of the methods are beside them.
     """
     described = client.call("rpc.discover")
-    methods = described.get("methods", []) if isinstance(described, Mapping) else []
+    methods = named(described.get("methods") if isinstance(described, Mapping) else None)
     if method is None:
-        summaries = {one["name"]: one.get("summary", "") for one in methods if sys.stdout.isatty()}
+        summaries = {one["name"]: str(one.get("summary", "")) for one in methods if sys.stdout.isatty()}
         width = max(map(len, summaries), default=0)
         lines = [f"{one['name']:{width}}  {summaries.get(one['name'], '')}".rstrip() for one in methods]
     else:
-        params = [one.get("params", []) for one in methods if one["name"] == method]
+        params = [named(one.get("params")) for one in methods if one["name"] == method]
         lines = [f"{param['name']}=" for param in (params[0] if params else []) if not param.get("x-variadic")]
     for line in lines:
-        print(line)
+        print("".join(character if character.isprintable() else "\ufffd" for character in line))
+
+
+def named(items: Any) -> list[Mapping[str, Any]]:
+    """Return the objects with names in a list of a document, which may have anything in their place."""
+    described = [item for item in items if isinstance(item, Mapping)] if isinstance(items, list) else []
+    return [item for item in described if isinstance(item.get("name"), str)]
 
 
 def write(stream: Any, value: Any) -> None:
@@ -181,7 +187,10 @@ def auth_of(text: str | None) -> BasicAuth | BearerAuth | None:
     user, separator, secret = text.partition(":")
     if not separator:
         raise CommandError(f"--auth or {AUTH_VARIABLE} is neither user:password nor bearer:TOKEN")
-    return BearerAuth(secret) if user == "bearer" else BasicAuth(user, secret)
+    try:
+        return BearerAuth(secret) if user == "bearer" else BasicAuth(user, secret)
+    except ValueError as exc:
+        raise CommandError(exc) from exc
 
 
 def headers_of(texts: Any) -> dict[str, str]:

@@ -14,7 +14,7 @@ _BASH: Final = """\
 jsonrpc() {{ {command} "$@"; }}
 
 _jsonrpc() {{
-  local line="${{COMP_LINE:0:COMP_POINT}}" current="" names
+  local line="${{COMP_LINE:0:COMP_POINT}}" current="" name
   local -a words
   read -ra words <<< "$line"  # COMP_WORDS is split at the colons of URLs
   if [[ "$line" != *[[:space:]] ]]; then
@@ -23,8 +23,9 @@ _jsonrpc() {{
   fi
   COMPREPLY=()
   [[ "${{#words[@]}}" -lt 2 || "$current" == -* ]] && return
-  names="$({command} --list --timeout 5 "${{words[@]:1}}" 2>/dev/null)"
-  COMPREPLY=($(compgen -W "$names" -- "$current"))
+  while IFS= read -r name; do  # the server chooses the names: compgen -W would run the commands in them
+    [[ "$name" == "$current"* ]] && COMPREPLY+=("$(printf %q "$name")")
+  done < <({command} --list --timeout 5 "${{words[@]:1}}" 2>/dev/null)
   [[ "${{COMPREPLY[0]}}" == *= ]] && compopt -o nospace 2>/dev/null
 }}
 complete -F _jsonrpc jsonrpc

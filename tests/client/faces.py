@@ -54,9 +54,9 @@ class AsyncFace(Face):
     """
 
     def __init__(self, *args, **options):
+        self.client = AsyncClient(*args, **options)  # first: it may refuse its arguments
         self._threads = ThreadPoolExecutor(1)
         self.loop = asyncio.new_event_loop()
-        self.client = AsyncClient(*args, **options)
 
     def call(self, method, *args, options=None, **kwargs):
         return self.wait(self._view(options).call(method, *args, **kwargs))

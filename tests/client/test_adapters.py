@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import gzip
+import importlib
+import ssl
 
 import httpx
 import pytest
@@ -22,6 +24,7 @@ from flaskJSONRPCServer.client import (
     RequestTimeoutError,
 )
 from flaskJSONRPCServer.sansio_jsonrpc import JsonRpcMethodNotFoundError
+from tests.certificates import make_certificates
 from tests.client.adapters import KINDS, connected
 from tests.client.faces import AsyncFace
 from tests.client.raw_server import answered, http
@@ -95,6 +98,34 @@ def test_nobody_listens(connect):
     with pytest.raises(ConnectError) as raised:
         connect("http://127.0.0.1:9/api", retry=None).call("add")
     assert not raised.value.is_sent
+
+
+@pytest.mark.parametrize("is_trusted", [True, False])
+@pytest.mark.parametrize("name", [name for way, name in KINDS if way == "threaded"])
+def test_failure_of_tls_after_the_request_is_not_repeated(raw, tmp_path, name, is_trusted):
+    library = importlib.import_module(name)
+    certificates = make_certificates(tmp_path)
+    certificates.authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates.certificate, certificates.key)
+    bodies = []
+
+    def handle(connection):
+        with context.wrap_socket(connection.socket.dup(), server_side=True) as tls:
+            data = b""
+            while b'"add"' not in data:
+                data += tls.recv(10_000)
+            bodies.append(data)
+            connection.send(b"not a record of TLS")
+
+    server = raw(handle)
+    with library.Session() as session:
+        session.trust_env, session.verify = False, str(tmp_path / "ca.pem") if is_trusted else True
+        client = Client(server.url.replace("http:", "https:"), transport=RequestsTransport(session), timeout=20)
+        with pytest.raises(ConnectionLostError if is_trusted else ConnectError) as raised:
+            client.add()
+    assert raised.value.is_sent is is_trusted
+    assert len(bodies) == is_trusted
 
 
 @pytest.mark.parametrize("adapter", [HttpxTransport, AsyncHttpxTransport, RequestsTransport, AsyncNiquestsTransport])

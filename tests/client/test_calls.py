@@ -251,7 +251,9 @@ def test_wrong_argument_is_refused(options, text):
         Client("http://127.0.0.1:1/api", **options)
 
 
-@pytest.mark.parametrize("url", ["", "ftp://host/", "http://", "http://host/a b", "http://hóst/", "127.0.0.1:80/api"])
+@pytest.mark.parametrize(
+    "url", ["", "ftp://host/", "http://", "http://host/a b", "http://hóst/", "http://host:0/", "127.0.0.1:80/api"]
+)
 def test_wrong_url_is_refused(url):
     with pytest.raises(ValueError, match="URL"):
         Client(url)

@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import os
 import signal
+import socket
 import ssl
 import threading
 from urllib.parse import quote
@@ -20,8 +21,11 @@ from flaskJSONRPCServer.client import (
     ConnectError,
     ConnectionLostError,
     ConnectTimeoutError,
+    async_stream,
     tls_context,
 )
+from flaskJSONRPCServer.client.proxies import find_proxy
+from flaskJSONRPCServer.client.urls import parse_url
 from tests.certificates import make_certificates
 from tests.client.faces import AsyncFace
 from tests.client.proxy import Proxy
@@ -178,6 +182,15 @@ def test_proxy_of_the_environment(connect, make_proxy, api, monkeypatch):
     assert len(proxy.heads) == 1
 
 
+@pytest.mark.parametrize("exceptions", ["::1", "[::1]", "[::1]:80"])
+def test_environment_excepts_an_ipv6_address_from_the_proxy(monkeypatch, exceptions):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv("no_proxy", exceptions)
+
+    assert find_proxy(None, parse_url("http://[::1]/api")) is None
+    assert find_proxy(None, parse_url("http://[::2]/api")) is not None
+
+
 @pytest.mark.parametrize("proxy", ["https://127.0.0.1:1", "socks5://127.0.0.1:1"])
 def test_proxy_of_another_kind_is_refused(proxy):
     with pytest.raises(ValueError, match="http"):
@@ -242,9 +255,16 @@ def test_authorization_in_the_url(connect, raw):
 def test_authorization_that_would_end_its_line(connect, raw, auth):
     server = raw(lambda connection: connection.read())
 
-    with pytest.raises(ValueError, match="cannot have the value"):
+    with pytest.raises(ValueError, match="cannot have"):
         connect(server.url, auth=auth).call("add")
     assert server.requests == []
+
+
+@pytest.mark.parametrize("token", ["sesame\r", "sesame€"])
+def test_token_that_no_header_can_have_is_refused_and_not_shown(token):
+    with pytest.raises(ValueError, match="the token has characters") as raised:
+        Client("http://127.0.0.1:1/", auth=token)
+    assert "sesame" not in str(raised.value)
 
 
 @pytest.mark.parametrize("auth", [5, ("a", "b", "c")])
@@ -261,6 +281,13 @@ def test_headers_of_the_client_and_of_a_view(connect, raw):
     (request,) = server.requests
     assert (request["headers"]["x-a"], request["headers"]["x-b"]) == ("1", "2")
     assert request["headers"]["content-type"] == "application/json"
+
+
+def test_names_of_headers_have_no_case(connect, api):
+    headers = {"content-type": "application/json; charset=utf-8", "user-agent": "me", "x-a": "1"}
+    face = connect(api.url, headers=headers, auth=lambda request: {"X-A": "2"})
+
+    assert face.call("nothing", options={"headers": {"CONTENT-TYPE": "application/json"}}) is None
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
@@ -345,6 +372,58 @@ def test_cancelled_call_closes_its_connection(raw):
     with contextlib.closing(face):
         assert face.wait(cancel()) == "well"
     assert len(server.requests) == 2
+
+
+def test_call_that_is_cancelled_while_it_looks_at_an_idle_connection(raw, monkeypatch):
+    monkeypatch.setattr(async_stream, "BRIEFLY_S", 0)
+    ended, closed = threading.Event(), threading.Event()
+
+    def handle(connection):
+        connection.send(answered("well", connection.read_id()))
+        connection.socket.shutdown(socket.SHUT_WR)
+        ended.set()
+        connection.wait()
+        closed.set()
+
+    server = raw(handle)
+    face = AsyncFace(server.url, timeout=20)
+
+    async def cancel():
+        await face.client.add()
+        ended.wait(20)  # in the event loop, which does not see the end before the next call
+        call = asyncio.create_task(face.client.add())
+        await asyncio.sleep(0)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        assert await asyncio.to_thread(closed.wait, 10)
+
+    with contextlib.closing(face):
+        face.wait(cancel())
+
+
+def test_batch_that_is_cancelled_may_have_been_sent(raw):
+    arrived = threading.Event()
+    server = raw(lambda connection: (connection.read(), arrived.set(), connection.wait()))
+    face = AsyncFace(server.url, timeout=20)
+    pending = []
+
+    async def send():
+        async with face.client.batch() as batch:
+            pending.append(batch.add(1))
+
+    async def cancel():
+        sending = asyncio.create_task(send())
+        await asyncio.to_thread(arrived.wait, 20)
+        sending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+
+    with contextlib.closing(face):
+        face.wait(cancel())
+    with pytest.raises(ConnectionLostError) as raised:
+        pending[0].result()
+    assert raised.value.is_sent
 
 
 def test_call_that_is_cancelled_while_it_connects(raw, certificates):

@@ -115,3 +115,11 @@ def test_anything_else_is_refused():
         Client(5)
     with pytest.raises(ValueError, match="path="):
         Client("http://127.0.0.1:1/", path="/api")
+
+
+def test_stop_iteration_of_an_application_is_no_result(connect):
+    def application(environ, start_response):
+        raise StopIteration(3)
+
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        connect(application, path="/").call("add")

@@ -9,6 +9,7 @@ import pytest
 
 from flaskJSONRPCServer.client import (
     Client,
+    ClientRequest,
     ConnectionLostError,
     Deadline,
     HttpStatusError,
@@ -17,6 +18,7 @@ from flaskJSONRPCServer.client import (
     async_stream,
     idempotent,
 )
+from flaskJSONRPCServer.client.attempts import with_deadline
 from flaskJSONRPCServer.client.retries import RetryBudget, retry_after_s
 from tests.client.raw_server import answered, http
 
@@ -128,6 +130,21 @@ def test_server_is_told_the_seconds_that_remain(connect, raw):
     assert first - second >= 0.999
 
 
+@pytest.mark.parametrize("timeout", [float("inf"), 1e300, 1e10, 1_000_000_000, 10**400])
+def test_timeout_of_decades_is_none(connect, raw, timeout):
+    server = raw(failing(0))
+    face = connect(server.url, timeout=timeout, connect_timeout=timeout, read_timeout=timeout)
+
+    assert face.call("add") == "well"
+    assert "request-timeout" not in server.requests[0]["headers"]
+
+
+def test_server_is_told_of_no_time_below_its_precision():
+    request = with_deadline(ClientRequest("http://127.0.0.1", {}, b""), Deadline(1e-9))
+
+    assert request.headers == {"Request-Timeout": "0.001"}
+
+
 def test_server_is_not_told_of_the_default(connect, raw):
     server = raw(failing(0))
     face = connect(server.url)
@@ -162,8 +179,37 @@ def test_key_is_a_quoted_string(connect, raw):
     assert first == r'"a\"b\\c"'
     assert second != third
 
-    with pytest.raises(ValueError, match="Idempotency-Key"):
-        face.call("add", options={"idempotency_key": "a\nb"})
+
+@pytest.mark.parametrize("key", ["a\nb", "€", "\ud800", "", 5, b"k"])
+def test_wrong_key_is_refused(key):
+    with pytest.raises(ValueError, match=r"(?i)idempotency.key"):
+        Client("http://127.0.0.1:9/api").options(idempotency_key=key)
+
+
+def test_user_repeats_a_call_with_its_key(connect, raw):
+    server = raw(failing(0))
+    for calls_before in (0, 3):
+        face = connect(server.url)
+        for _ in range(calls_before):
+            face.call("add")
+        face.call("pay", 1, options={"idempotency_key": "k"})
+    face.call("pay", 1, options={"idempotency_key": "other"})
+
+    first, second, third = (request["body"] for request in server.requests if b"pay" in request["body"])
+    assert first == second != third
+
+
+def test_user_repeats_a_batch_with_its_key(connect, serve):
+    face = connect(serve().url)
+    results = []
+    for _ in range(2):
+        batch, raised = face.batch(
+            lambda batch: (batch.subtract(5, 3), batch.subtract(7, 3)), options={"idempotency_key": "k"}
+        )
+        assert raised is None
+        results.append(batch.results())
+
+    assert results == [[2, 4]] * 2
 
 
 class Stale:
@@ -257,7 +303,16 @@ def test_method_of_an_interface_says_that_it_is_idempotent(raw):
 
 @pytest.mark.parametrize(
     ("value", "seconds"),
-    [("3", 3), (" 12 ", 12), ("", 0), ("-1", 0), ("soon", 0), ("1.5", 0), ("9" * 5_000, 999_999_999)],
+    [
+        ("3", 3),
+        (" 12 ", 12),
+        ("", 0),
+        ("-1", 0),
+        ("soon", 0),
+        ("1.5", 0),
+        ("9" * 5_000, 999_999_999),
+        ("Mon, 01 Jan 2030 00:00:00 +99999999999999999999", 0),
+    ],
 )
 def test_retry_after_in_seconds(value, seconds):
     assert retry_after_s({"retry-after": value}) == seconds
@@ -281,7 +336,10 @@ def test_pauses_have_full_jitter():
         assert limit * 3 / 4 < max(values) <= limit
 
 
-@pytest.mark.parametrize("options", [{"attempts": 0}, {"base_pause_s": -1}, {"max_pause_s": -1}, {"budget": -1}])
+@pytest.mark.parametrize(
+    "options",
+    [{name: value} for name in ("attempts", "base_pause_s", "max_pause_s", "budget") for value in (-1, float("nan"))],
+)
 def test_wrong_retry_is_refused(options):
     with pytest.raises(ValueError, match=next(iter(options))):
         Retry(**options)

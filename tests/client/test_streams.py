@@ -64,6 +64,10 @@ def test_unix_socket(connect, tmp_path):
         assert connect(transport=TcpTransport(path)).call("add", 1, 2) == 3
 
 
+def test_timeout_of_a_year(connect, transport):
+    assert connect(transport=transport, timeout=365 * 24 * 3600).call("add", 1, 2) == 3
+
+
 def test_threads_share_a_channel(transport):
     results = []
 
@@ -142,6 +146,14 @@ def test_stale_channel_costs_a_safe_call_nothing(connect):
     assert len(connections) == 2
 
 
+@pytest.mark.parametrize("key", ["k", True])
+def test_idempotency_key_that_would_not_be_sent_is_refused(connect, key):
+    face = connect(transport=TcpTransport("127.0.0.1", 9), retry=None)
+
+    with pytest.raises(ValueError, match="idempotency_key"):
+        face.call("add", options={"idempotency_key": key})
+
+
 @pytest.mark.parametrize(
     ("data", "error"),
     [
@@ -184,6 +196,8 @@ def test_nobody_listens(connect):
         connect(transport=TcpTransport("127.0.0.1", 9), retry=None).call("add")
     with pytest.raises(ConnectError, match="cannot be started"):
         connect(transport=StdioTransport(["/no/such/program"]), retry=None).call("add")
+    with pytest.raises(ConnectError, match="no program cannot be started"):
+        connect(transport=StdioTransport([]), retry=None).call("add")
 
 
 def test_close_ends_the_program(connect):

@@ -1,6 +1,7 @@
 """The command `call`."""
 
 import base64
+import contextlib
 import io
 import json
 import os
@@ -16,6 +17,7 @@ from flaskJSONRPCServer import __main__ as command_line
 from flaskJSONRPCServer.client import Client
 from flaskJSONRPCServer.testing import MockServer, served
 from tests.certificates import make_certificates
+from tests.client.raw_server import RawServer, answered
 
 
 @pytest.fixture(scope="module")
@@ -200,6 +202,7 @@ def test_batch_that_cannot_be_read_is_an_error_of_usage(run, text, message):
         (["missing", "1", "a=2"], "missing"),
         (["add", "--timeout", "-3"], "timeout=-3.0; it takes a positive number"),
         (["add", "--auth", "sesame"], "--auth or JSONRPC_AUTH is neither user:password nor bearer:TOKEN"),
+        (["add", "--auth", "bearer:sesame\r"], "the token has characters that a header field cannot have"),
         (["add", "--header", "sesame"], "--header takes a name and a value"),
         (["add", "--header", "a b: c"], "'a b' is not the name of a header field"),
         (["add", "--key", "key.pem"], "--key needs --cert"),
@@ -297,6 +300,24 @@ def test_methods_and_parameters_are_listed(run, monkeypatch):
     assert run("--list", "missing") == (0, "", "")
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     assert run("--list")[1].splitlines()[0] == "add      Add two numbers."
+
+
+@pytest.mark.parametrize(
+    ("document", "methods", "params"),
+    [
+        ([], "", ""),
+        ({"methods": None}, "", ""),
+        ({"methods": [None, {}, {"name": 5}, {"name": "a", "params": 5, "summary": 5}]}, "a\n", ""),
+        ({"methods": [{"name": "a", "params": [1, {}, {"name": None}, {"name": "b"}]}]}, "a\n", "b=\n"),
+        ({"methods": [{"name": "a\x1b[31m\nb"}]}, "a\ufffd[31m\ufffdb\n", ""),
+    ],
+)
+def test_document_of_a_server_may_have_anything(run, document, methods, params):
+    server = RawServer(lambda connection: connection.send(answered(document, connection.read_id())))
+    with contextlib.ExitStack() as ends:
+        ends.callback(server.stop)
+        assert run("--list", url=server.url) == (0, methods, "")
+        assert run("--list", "a", url=server.url) == (0, params, "")
 
 
 def test_server_without_a_document_cannot_list_its_methods(run):
@@ -427,6 +448,26 @@ def test_bash_completes_methods_and_parameters(server, tmp_path, capsys):
 
     assert done.stdout.splitlines() == ["add echo fail headers", "echo", "b=", "", "", "3"]
     assert done.stderr == ""
+
+
+def test_bash_does_not_run_the_names_of_a_server(tmp_path, capsys):
+    command_line.main(["completion", "bash"])
+    script = tmp_path / "complete.bash"
+    names = ["$(touch${IFS}ran)", "`touch ran`", "a;touch ran", "*", "two words"]
+    server = flaskJSONRPCServer(None, log=0)
+    for name in names:
+        server.registerFunction(print, path="/api", name=name)
+    with served(server) as running:
+        line = f"jsonrpc {running.url} "
+        script.write_text(
+            f"{capsys.readouterr().out}\nCOMP_LINE='{line}' COMP_POINT={len(line)}\n"
+            "_jsonrpc; printf '%s\\n' \"${COMPREPLY[@]}\"; eval \"printf '%s\\n' ${COMPREPLY[*]}\""
+        )
+        done = subprocess.run(["bash", script], capture_output=True, text=True, timeout=60, check=True, cwd=tmp_path)
+
+    assert done.stderr == ""
+    assert sorted(done.stdout.splitlines()[len(names) :]) == sorted(names)
+    assert not (tmp_path / "ran").exists()
 
 
 def test_unknown_shell_is_an_error_of_usage(capsys):
