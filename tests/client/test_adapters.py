@@ -73,7 +73,7 @@ def test_headers_and_compression(connect, raw):
         (b"", ConnectionLostError),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{", ConnectionLostError),
         (http(b"x" * 20_000), AnswerTooLargeError),
-        (http(gzip.compress(b"x" * 1_000_000), Content_Encoding="gzip"), AnswerTooLargeError),
+        (http(gzip.compress(b"x" * 1_000_000, mtime=0), Content_Encoding="gzip"), AnswerTooLargeError),
         (http(b"no gzip", Content_Encoding="gzip"), ProtocolError),
     ],
     ids=range(8),
