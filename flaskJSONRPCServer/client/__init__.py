@@ -26,14 +26,14 @@ from .errors import (
 )
 from .retries import Retry
 from .settings import tls_context
-from .stream_transport import StdioTransport, StreamTransport, TcpTransport
-from .transport import AsyncTransport, ClientRequest, ClientResponse, Transport
-from .typed import idempotent
+from .transports.base import AsyncTransport, ClientRequest, ClientResponse, Transport
+from .transports.stream import StdioTransport, StreamTransport, TcpTransport
+from .types.views import idempotent
 
 if TYPE_CHECKING:
-    from .adapters import AsyncHttpxTransport, AsyncNiquestsTransport, HttpxTransport, RequestsTransport
     from .async_client import AsyncBatch, AsyncClient
-    from .threaded_transport import ThreadedTransport
+    from .transports.adapters import AsyncHttpxTransport, AsyncNiquestsTransport, HttpxTransport, RequestsTransport
+    from .transports.threaded import ThreadedTransport
 
 __all__ = [
     "AnswerTooLargeError",
@@ -75,11 +75,11 @@ __all__ = [
 _LAZY = {
     "AsyncBatch": "async_client",
     "AsyncClient": "async_client",
-    "AsyncHttpxTransport": "adapters",
-    "AsyncNiquestsTransport": "adapters",
-    "HttpxTransport": "adapters",
-    "RequestsTransport": "adapters",
-    "ThreadedTransport": "threaded_transport",
+    "AsyncHttpxTransport": "transports.adapters",
+    "AsyncNiquestsTransport": "transports.adapters",
+    "HttpxTransport": "transports.adapters",
+    "RequestsTransport": "transports.adapters",
+    "ThreadedTransport": "transports.threaded",
 }
 
 

@@ -10,7 +10,6 @@ from types import TracebackType
 from typing import Any, Literal, cast
 
 from ..sansio_jsonrpc import Codec
-from .async_transports import make_async_transport
 from .attempts import Pause, Steps
 from .batch import BatchCaller, PendingCall
 from .callers import Caller
@@ -20,9 +19,10 @@ from .parameters import Signature
 from .retries import Retry
 from .session import Session
 from .settings import make_options, make_session
-from .threaded_transport import ThreadedTransport
-from .transport import AsyncTransport, Transport
-from .transports import TransportOptions
+from .transports.async_chosen import make_async_transport
+from .transports.base import AsyncTransport, Transport
+from .transports.chosen import TransportOptions
+from .transports.threaded import ThreadedTransport
 
 __all__ = ["AsyncBatch", "AsyncClient"]
 

@@ -14,7 +14,7 @@ from .deadlines import Deadline
 from .errors import TransportError
 from .options import CallOptions
 from .retries import RetryBudget, retry_after_s
-from .transport import ClientRequest, ClientResponse
+from .transports.base import ClientRequest, ClientResponse
 
 __all__ = ["Pause", "Send", "Steps", "attempts"]
 

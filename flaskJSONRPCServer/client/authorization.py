@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .headers import checked_headers, is_value
-from .proxies import basic
-from .transport import ClientRequest
+from .transports.base import ClientRequest
+from .transports.headers import checked_headers, is_value
+from .transports.proxies import basic
 
 __all__ = ["Authorize", "BasicAuth", "BearerAuth", "make_authorize"]
 

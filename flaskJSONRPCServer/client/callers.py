@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import Any, Final, ParamSpec, Protocol, TypeVar, overload
 
 from ..sansio_jsonrpc import JsonRpcException
-from .headers import checked_headers, merged_headers
 from .options import UNCHANGED, CallOptions, checked_key
 from .parameters import Signature
-from .readers import result_reader
 from .retries import Retry
-from .typed import typed_view
+from .transports.headers import checked_headers, merged_headers
+from .types.readers import result_reader
+from .types.views import typed_view
 
 __all__ = ["Caller", "Method", "Notifier", "Runner"]
 

@@ -18,8 +18,8 @@ from .parameters import Signature
 from .retries import Retry
 from .session import Session
 from .settings import make_options, make_session
-from .transport import Transport
-from .transports import TransportOptions, make_transport
+from .transports.base import Transport
+from .transports.chosen import TransportOptions, make_transport
 
 __all__ = ["Batch", "Client"]
 

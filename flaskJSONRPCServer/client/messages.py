@@ -18,7 +18,7 @@ from ..sansio_jsonrpc import (
     decode,
 )
 from .errors import HttpStatusError, ProtocolError
-from .transport import ClientResponse
+from .transports.base import ClientResponse
 
 __all__ = ["Errors", "exception_of", "read_answer", "read_batch", "read_notified"]
 

@@ -9,8 +9,8 @@ from typing import Any, Final
 from uuid import uuid4
 
 from ..sansio_jsonrpc import JsonRpcException
-from .headers import checked_value, merged_headers
 from .retries import Retry
+from .transports.headers import checked_value, merged_headers
 
 __all__ = [
     "IDEMPOTENCY_FIELD",

@@ -21,12 +21,12 @@ from .authorization import Authorize
 from .batch import PendingCall, settle
 from .deadlines import Deadline
 from .errors import ConnectionLostError
-from .headers import merged_headers
 from .messages import read_answer, read_batch, read_notified
 from .options import CallOptions, first_id, idempotency_headers
 from .parameters import Signature, merged, signatures_of
 from .retries import RetryBudget
-from .transport import ClientRequest
+from .transports.base import ClientRequest
+from .transports.headers import merged_headers
 
 __all__ = ["Session"]
 

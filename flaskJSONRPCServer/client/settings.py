@@ -10,12 +10,12 @@ from typing import Any, Final
 from ..sansio_jsonrpc import Codec, make_codec
 from .authorization import make_authorize
 from .callers import checked_timeout
-from .headers import checked_headers, merged_headers
 from .options import UNCHANGED, CallOptions
 from .retries import Retry
 from .session import Session
-from .urls import parse_url
-from .values import write_value
+from .transports.headers import checked_headers, merged_headers
+from .transports.urls import parse_url
+from .types.values import write_value
 
 __all__ = ["make_options", "make_session", "tls_context"]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from ..client import ClientRequest, ClientResponse, Deadline
-from ..client.values import write_value
+from ..client.types.values import write_value
 from ..sansio_jsonrpc import (
     JsonRpcException,
     JsonRpcInvalidMessage,

@@ -21,11 +21,11 @@ from flaskJSONRPCServer.client import (
     ConnectError,
     ConnectionLostError,
     ConnectTimeoutError,
-    async_stream,
     tls_context,
 )
-from flaskJSONRPCServer.client.proxies import find_proxy
-from flaskJSONRPCServer.client.urls import parse_url
+from flaskJSONRPCServer.client.transports import async_stream
+from flaskJSONRPCServer.client.transports.proxies import find_proxy
+from flaskJSONRPCServer.client.transports.urls import parse_url
 from tests.certificates import make_certificates
 from tests.client.faces import AsyncFace
 from tests.client.proxy import Proxy

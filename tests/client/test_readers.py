@@ -19,7 +19,7 @@ import pytest
 
 from flaskJSONRPCServer import flaskJSONRPCServer
 from flaskJSONRPCServer.client import Client, ResultError
-from flaskJSONRPCServer.client.readers import result_reader
+from flaskJSONRPCServer.client.types.readers import result_reader
 
 T = TypeVar("T")
 Number = TypeVar("Number", bound=int)

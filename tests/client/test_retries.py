@@ -15,11 +15,11 @@ from flaskJSONRPCServer.client import (
     HttpStatusError,
     RequestTimeoutError,
     Retry,
-    async_stream,
     idempotent,
 )
 from flaskJSONRPCServer.client.attempts import with_deadline
 from flaskJSONRPCServer.client.retries import RetryBudget, retry_after_s
+from flaskJSONRPCServer.client.transports import async_stream
 from tests.client.raw_server import answered, http
 
 AT_ONCE = Retry(base_pause_s=0)

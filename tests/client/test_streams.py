@@ -20,8 +20,8 @@ from flaskJSONRPCServer.client import (
     RequestTimeoutError,
     StdioTransport,
     TcpTransport,
-    channels,
 )
+from flaskJSONRPCServer.client.transports import channels
 from flaskJSONRPCServer.sansio_jsonrpc import JsonRpcMethodNotFoundError, JsonRpcParseError
 from tests.client.stream_server import FRAMINGS, listening
 

@@ -22,7 +22,7 @@ from typing_extensions import TypedDict, is_typeddict
 
 from flaskJSONRPCServer import JsonRpcApplicationError, flaskJSONRPCServer, raises
 from flaskJSONRPCServer.client import ClientRequest, Deadline
-from flaskJSONRPCServer.client.wsgi_transport import WsgiTransport
+from flaskJSONRPCServer.client.transports.wsgi import WsgiTransport
 from flaskJSONRPCServer.sansio_jsonrpc import ContentLengthFraming, NewlineFraming
 
 FRAMINGS = {"newline": NewlineFraming(), "length": ContentLengthFraming()}

@@ -13,8 +13,8 @@ from contextlib import aclosing
 from types import ModuleType
 from typing import Any, Final
 
-from .deadlines import Deadline
-from .errors import (
+from ..deadlines import Deadline
+from ..errors import (
     AnswerTooLargeError,
     ClientError,
     ConnectError,
@@ -23,9 +23,9 @@ from .errors import (
     ProtocolError,
     RequestTimeoutError,
 )
-from .fields import joined_fields
+from .answer_fields import joined_fields
+from .base import ClientRequest, ClientResponse
 from .time_limits import TimeLimit
-from .transport import ClientRequest, ClientResponse
 
 __all__ = ["AsyncHttpxTransport", "AsyncNiquestsTransport", "HttpxTransport", "RequestsTransport"]
 

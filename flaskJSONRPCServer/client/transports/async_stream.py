@@ -7,14 +7,14 @@ import time
 from collections.abc import Coroutine
 from typing import Any, Final
 
-from .deadlines import Deadline
-from .errors import AnswerTooLargeError, ConnectionLostError, ProtocolError, RequestTimeoutError
-from .fields import content_length, decompressed, is_interim
+from ..deadlines import Deadline
+from ..errors import AnswerTooLargeError, ConnectionLostError, ProtocolError, RequestTimeoutError
+from .answer_fields import content_length, decompressed, is_interim
+from .base import ClientResponse
 from .http_head import MAX_HEAD_BYTES, Head, chunk_size, parse_head
 from .polling import has_input
 from .processes import current_process
 from .time_limits import TimeLimit
-from .transport import ClientResponse
 
 __all__ = ["AsyncStream", "CountingReader"]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from .async_http_transport import AsyncHttpTransport
-from .threaded_transport import ThreadedTransport
-from .transport import AsyncTransport
-from .transports import TransportOptions
-from .wsgi_transport import WsgiTransport
+from .async_http import AsyncHttpTransport
+from .base import AsyncTransport
+from .chosen import TransportOptions
+from .threaded import ThreadedTransport
+from .wsgi import WsgiTransport
 
 __all__ = ["make_async_transport"]
 

@@ -1,4 +1,4 @@
-"""Open connections for asyncio: as `connections` does for threads."""
+"""Open connections for asyncio: as `.connections` does for threads."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import asyncio
 import socket
 from typing import Any
 
+from ..deadlines import Deadline
+from ..errors import ConnectError, ProtocolError
 from .async_stream import AsyncStream, CountingReader
 from .connections import Connector
-from .deadlines import Deadline
-from .errors import ConnectError, ProtocolError
 from .http_head import MAX_HEAD_BYTES, parse_head
 from .time_limits import TimeLimit
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Final
 
-from ..sansio_jsonrpc import (
+from ...sansio_jsonrpc import (
     Framing,
     JsonRpcException,
     JsonRpcResponse,
@@ -21,13 +21,13 @@ from ..sansio_jsonrpc import (
     decode,
     make_codec,
 )
+from ..deadlines import Deadline
+from ..errors import ClientError, ConnectionLostError, ProtocolError, TransportError
+from ..options import IDEMPOTENCY_FIELD
+from .base import ClientRequest, ClientResponse
 from .channels import Channel, ProcessChannel, SocketChannel
 from .connections import Connector
-from .deadlines import Deadline
-from .errors import ClientError, ConnectionLostError, ProtocolError, TransportError
-from .options import IDEMPOTENCY_FIELD
 from .processes import current_process
-from .transport import ClientRequest, ClientResponse
 from .urls import Target
 
 __all__ = ["StdioTransport", "StreamTransport", "TcpTransport"]

@@ -7,10 +7,10 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from .deadlines import Deadline
-from .errors import AnswerTooLargeError, ClientError, ProtocolError
-from .fields import decompressed, joined_fields
-from .transport import ClientRequest, ClientResponse
+from ..deadlines import Deadline
+from ..errors import AnswerTooLargeError, ClientError, ProtocolError
+from .answer_fields import decompressed, joined_fields
+from .base import ClientRequest, ClientResponse
 
 __all__ = ["WsgiTransport"]
 

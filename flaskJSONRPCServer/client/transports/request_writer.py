@@ -8,7 +8,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import Mapping
 
-from .transport import ClientRequest
+from .base import ClientRequest
 
 __all__ = ["RequestWriter"]
 

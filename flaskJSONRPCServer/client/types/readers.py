@@ -13,8 +13,8 @@ import typing
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from .errors import ResultError
-from .fields_of import fields_of, marker_of
+from ..errors import ResultError
+from .class_fields import fields_of, marker_of
 from .scalars import SCALARS, Mismatch, Reader, refuse
 
 __all__ = ["result_reader"]

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from .deadlines import Deadline
-from .errors import ConnectError, ConnectionLostError
+from ..deadlines import Deadline
+from ..errors import ConnectError, ConnectionLostError
 
 __all__ = ["Channel", "ProcessChannel", "SocketChannel", "write_all"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from ..sansio_jsonrpc import RequestId
-from .deadlines import Deadline
+from ...sansio_jsonrpc import RequestId
+from ..deadlines import Deadline
 
 __all__ = ["AsyncTransport", "ClientRequest", "ClientResponse", "Transport"]
 

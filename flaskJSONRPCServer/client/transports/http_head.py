@@ -11,8 +11,8 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-from .errors import ProtocolError
-from .fields import joined_fields
+from ..errors import ProtocolError
+from .answer_fields import joined_fields
 
 __all__ = ["MAX_HEAD_BYTES", "Head", "chunk_size", "parse_head"]
 

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterable
 from typing import Final
 
-from .errors import AnswerTooLargeError, ProtocolError
+from ..errors import AnswerTooLargeError, ProtocolError
 
 __all__ = ["content_length", "decompressed", "is_interim", "joined_fields"]
 

@@ -7,7 +7,7 @@ import math
 from types import TracebackType
 from typing import Any
 
-from .deadlines import Deadline
+from ..deadlines import Deadline
 
 __all__ = ["TimeLimit"]
 

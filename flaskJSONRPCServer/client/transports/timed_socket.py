@@ -12,8 +12,8 @@ import ssl
 from enum import Enum
 from typing import Any, Final
 
-from .deadlines import Deadline
-from .errors import AnswerTooLargeError, ConnectionLostError, ProtocolError, RequestTimeoutError
+from ..deadlines import Deadline
+from ..errors import AnswerTooLargeError, ConnectionLostError, ProtocolError, RequestTimeoutError
 from .polling import has_input
 
 __all__ = ["TimedSocket"]

@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Hashable
 
+from ..deadlines import Deadline
+from ..errors import ClientError, ConnectionLostError, TransportError
 from .async_connections import open_stream
 from .async_stream import AsyncStream
+from .base import ClientRequest, ClientResponse
 from .connections import Connector
-from .deadlines import Deadline
-from .errors import ClientError, ConnectionLostError, TransportError
 from .pool import ConnectionPool
 from .processes import current_process
 from .request_writer import RequestWriter
 from .time_limits import TimeLimit
-from .transport import ClientRequest, ClientResponse
 
 __all__ = ["AsyncHttpTransport"]
 

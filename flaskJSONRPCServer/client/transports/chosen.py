@@ -6,13 +6,13 @@ import ssl
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from .callers import checked_timeout
+from ..callers import checked_timeout
+from .base import Transport
 from .connections import Connector
-from .http_transport import HttpTransport
+from .http import HttpTransport
 from .proxies import find_proxy
-from .transport import Transport
 from .urls import parse_url
-from .wsgi_transport import WsgiTransport
+from .wsgi import WsgiTransport
 
 __all__ = ["TransportOptions", "make_transport"]
 

@@ -8,8 +8,8 @@ import ssl
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
-from .deadlines import Deadline
-from .errors import ClientError, ConnectError, ConnectTimeoutError, RequestTimeoutError
+from ..deadlines import Deadline
+from ..errors import ClientError, ConnectError, ConnectTimeoutError, RequestTimeoutError
 from .proxies import Proxy
 from .timed_socket import TimedSocket
 from .urls import Target

@@ -5,15 +5,15 @@ from __future__ import annotations
 import http.client
 from typing import Any
 
+from ..deadlines import Deadline
+from ..errors import AnswerTooLargeError, ClientError, ConnectionLostError, ProtocolError, TransportError
+from .answer_fields import content_length, decompressed, is_interim, joined_fields
+from .base import ClientRequest, ClientResponse
 from .connections import Connector
-from .deadlines import Deadline
-from .errors import AnswerTooLargeError, ClientError, ConnectionLostError, ProtocolError, TransportError
-from .fields import content_length, decompressed, is_interim, joined_fields
 from .pool import ConnectionPool
 from .processes import current_process
 from .request_writer import RequestWriter
 from .timed_socket import TimedSocket
-from .transport import ClientRequest, ClientResponse
 
 __all__ = ["HttpTransport"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from .deadlines import Deadline
-from .transport import ClientRequest, ClientResponse, Transport
+from ..deadlines import Deadline
+from .base import ClientRequest, ClientResponse, Transport
 
 __all__ = ["ThreadedTransport"]
 

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, Protocol, TypeVar
 
-from .errors import ClientError
-from .options import CallOptions
-from .parameters import Signature
+from ..errors import ClientError
+from ..options import CallOptions
+from ..parameters import Signature
 from .readers import result_reader
 from .scalars import Reader
 
