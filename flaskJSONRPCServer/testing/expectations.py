@@ -114,7 +114,13 @@ class Expectation:
         return self._answer_with([lambda call: self._computed(function, call)])
 
     def times(self, count: int, /) -> Expectation:
-        """Expect exactly this number of calls. Without it, any number from 1."""
+        """Expect exactly this number of calls. Without it, any number from 1.
+
+        Raises:
+            ValueError: The number is negative.
+        """
+        if count < 0:
+            raise ValueError(f"times({count}): choose 0 or more")
         self._times = count
         return self
 

@@ -274,3 +274,9 @@ def test_threads_share_a_client(api):
         assert 0 < len(client._transport._pool) <= 10
 
     assert sorted(results) == [number * 100 + step for number in range(10) for step in range(20)]
+
+
+@pytest.mark.parametrize("name", ["Host", "content-length", "Transfer-Encoding", "Connection"])
+def test_header_field_of_the_client_itself_is_refused(name):
+    with pytest.raises(ValueError, match=f"the client sets the header field {name} itself"):
+        Client("http://127.0.0.1/api", headers={name: "1"})

@@ -333,6 +333,13 @@ def test_number_of_calls_is_checked(times, is_right):
     assert mock.problems() == ([] if is_right else [text])
 
 
+def test_negative_number_of_calls_is_refused():
+    mock = MockServer(assert_all_called=False)
+
+    with pytest.raises(ValueError, match=r"times\(-1\): choose 0 or more"):
+        mock.on("add").times(-1)
+
+
 def test_context_manager_checks_at_its_end_unless_the_block_raises():
     with pytest.raises(MockError, match="was not called"), MockServer() as mock:
         mock.on("add")

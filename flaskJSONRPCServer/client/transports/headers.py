@@ -9,6 +9,8 @@ from typing import Final
 __all__ = ["checked_headers", "checked_value", "is_value", "merged_headers"]
 
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+# These say where a request goes and where it ends: sent twice, they would contradict each other.
+_OWN: Final = frozenset({"connection", "content-length", "host", "transfer-encoding"})
 _VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 
 
@@ -16,13 +18,15 @@ def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """Return a copy of header fields.
 
     Raises:
-        ValueError: A name or a value is not allowed in HTTP.
+        ValueError: A name or a value is not allowed in HTTP, or the client sets the field itself.
 
     Source: RFC 9110, section 5.
     """
     for name in headers:
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise ValueError(f"{name!r} is not the name of a header field")
+        if name.lower() in _OWN:
+            raise ValueError(f"the client sets the header field {name} itself; leave it out")
     return {name: checked_value(name, value) for name, value in headers.items()}
 
 
