@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
 from copy import copy
 from types import TracebackType
-from typing import Any, ClassVar, Final, Protocol, TypeVar, cast
+from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar, cast
 
 from ..sansio_jsonrpc import JsonRpcApplicationError, JsonRpcException, JsonRpcReservedError
 from .async_client import AsyncClient
@@ -41,6 +41,8 @@ _M = TypeVar("_M", bound="Methods")
 _R_co = TypeVar("_R_co", covariant=True)
 _S = TypeVar("_S", bound="ServerMethods")
 _A = TypeVar("_A", bound="AsyncServerMethods")
+_Client = TypeVar("_Client", Client, AsyncClient)
+_V = TypeVar("_V", bound="ClientMethods[Any]")
 _Sync = TypeVar("_Sync", bound="SyncMethods")
 _Async = TypeVar("_Async", bound="AsyncMethods")
 
@@ -106,7 +108,29 @@ class BatchMethods(Methods):
         return cast("list[Any]", self._caller.results(return_exceptions=return_exceptions))
 
 
-class SyncMethods(Methods):
+class ClientMethods(Methods, Generic[_Client]):
+    """The methods of a client.
+
+    Args:
+        client: The client.
+    """
+
+    __slots__ = ("_client",)
+
+    _ERRORS: ClassVar[Mapping[int, type[JsonRpcException]]] = {}
+
+    def __init__(self, client: _Client) -> None:
+        self._client: _Client = client
+        super().__init__(client.options(errors=self._ERRORS))
+
+    def options(self: _V, **changes: Any) -> _V:
+        """Return a view of this client with other options, which are those of `Client.options`."""
+        view = copy(self)
+        view._caller = self._caller.options(**changes)
+        return view
+
+
+class SyncMethods(ClientMethods[Client]):
     """A client.
 
     Args:
@@ -114,13 +138,10 @@ class SyncMethods(Methods):
         options: The options of a new `Client`.
     """
 
-    __slots__ = ("_client",)
-
-    _ERRORS: ClassVar[Mapping[int, type[JsonRpcException]]] = {}
+    __slots__ = ()
 
     def __init__(self, client: str | Client, **options: Any) -> None:
-        self._client = Client(client, **options) if isinstance(client, str) else without_options(client, options)
-        super().__init__(self._client.options(errors=self._ERRORS))
+        super().__init__(Client(client, **options) if isinstance(client, str) else without_options(client, options))
 
     def __enter__(self: _Sync) -> _Sync:
         return self
@@ -134,17 +155,11 @@ class SyncMethods(Methods):
         """Close the connections."""
         self._client.close()
 
-    def options(self: _Sync, **changes: Any) -> _Sync:
-        """Return a view of this client with other options, which are those of `Client.options`."""
-        view = copy(self)
-        view._caller = self._caller.options(**changes)
-        return view
-
     def _batch(self, methods: type[_M]) -> AbstractContextManager[_M]:
         return collected(self._caller, methods)
 
 
-class AsyncMethods(Methods):
+class AsyncMethods(ClientMethods[AsyncClient]):
     """An asynchronous client.
 
     Args:
@@ -152,13 +167,12 @@ class AsyncMethods(Methods):
         options: The options of a new `AsyncClient`.
     """
 
-    __slots__ = ("_client",)
-
-    _ERRORS: ClassVar[Mapping[int, type[JsonRpcException]]] = {}
+    __slots__ = ()
 
     def __init__(self, client: str | AsyncClient, **options: Any) -> None:
-        self._client = AsyncClient(client, **options) if isinstance(client, str) else without_options(client, options)
-        super().__init__(self._client.options(errors=self._ERRORS))
+        super().__init__(
+            AsyncClient(client, **options) if isinstance(client, str) else without_options(client, options)
+        )
 
     async def __aenter__(self: _Async) -> _Async:
         return self
@@ -171,12 +185,6 @@ class AsyncMethods(Methods):
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()
-
-    def options(self: _Async, **changes: Any) -> _Async:
-        """Return a view of this client with other options, which are those of `AsyncClient.options`."""
-        view = copy(self)
-        view._caller = self._caller.options(**changes)
-        return view
 
     def _batch(self, methods: type[_M]) -> AbstractAsyncContextManager[_M]:
         return collected_asynchronously(self._caller, methods)

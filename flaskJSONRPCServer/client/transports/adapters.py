@@ -11,7 +11,7 @@ import sys
 from collections.abc import Collection, Iterable
 from contextlib import aclosing
 from types import ModuleType
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from ..deadlines import Deadline
 from ..errors import (
@@ -35,7 +35,26 @@ _BLOCK_BYTES: Final = 64 * 1024
 _NOT_CONNECTED: Final = {"NewConnectionError", "NameResolutionError", "ConnectTimeoutError", "ProxyError"}
 
 
-class HttpxTransport:
+class Adapter:
+    """A client of another library, as a transport.
+
+    Args:
+        client: The client.
+        limit_bytes: The largest answer after decompression.
+
+    Raises:
+        TypeError: It is a client of a library that is not in `_LIBRARIES`.
+    """
+
+    _LIBRARIES: ClassVar[Collection[str]] = ()
+
+    def __init__(self, client: Any, limit_bytes: int) -> None:
+        self._client = client
+        self._library = library_of(client, self._LIBRARIES)
+        self._limit_bytes = limit_bytes
+
+
+class HttpxTransport(Adapter):
     """Sends requests by an `httpx.Client`, or by one of httpx2.
 
     Each wait of it has the remaining time of the call as its limit.
@@ -48,10 +67,10 @@ class HttpxTransport:
         TypeError: It is a client of another library.
     """
 
+    _LIBRARIES = ("httpx", "httpx2")
+
     def __init__(self, client: Any, *, max_answer_bytes: int = _LIMIT_BYTES) -> None:
-        self._client = client
-        self._library = library_of(client, ("httpx", "httpx2"))
-        self._limit_bytes = max_answer_bytes
+        super().__init__(client, max_answer_bytes)
 
     def send(self, request: ClientRequest, deadline: Deadline) -> ClientResponse:
         """Send a request once: see `Transport.send`."""
@@ -67,7 +86,7 @@ class HttpxTransport:
         """Do nothing: the user closes the client."""
 
 
-class AsyncHttpxTransport:
+class AsyncHttpxTransport(Adapter):
     """Sends requests by an `httpx.AsyncClient`, or by one of httpx2.
 
     Args:
@@ -78,10 +97,10 @@ class AsyncHttpxTransport:
         TypeError: It is a client of another library.
     """
 
+    _LIBRARIES = ("httpx", "httpx2")
+
     def __init__(self, client: Any, *, max_answer_bytes: int = _LIMIT_BYTES) -> None:
-        self._client = client
-        self._library = library_of(client, ("httpx", "httpx2"))
-        self._limit_bytes = max_answer_bytes
+        super().__init__(client, max_answer_bytes)
 
     async def send(self, request: ClientRequest, deadline: Deadline) -> ClientResponse:
         """Send a request once: see `Transport.send`."""
@@ -104,7 +123,7 @@ class AsyncHttpxTransport:
         """Do nothing: the user closes the client."""
 
 
-class RequestsTransport:
+class RequestsTransport(Adapter):
     """Sends requests by a `requests.Session`, or by a `niquests.Session`.
 
     Each wait of it has the remaining time of the call as its limit.
@@ -117,16 +136,16 @@ class RequestsTransport:
         TypeError: It is a session of another library.
     """
 
+    _LIBRARIES = ("requests", "niquests")
+
     def __init__(self, session: Any, *, max_answer_bytes: int = _LIMIT_BYTES) -> None:
-        self._session = session
-        self._library = library_of(session, ("requests", "niquests"))
-        self._limit_bytes = max_answer_bytes
+        super().__init__(session, max_answer_bytes)
 
     def send(self, request: ClientRequest, deadline: Deadline) -> ClientResponse:
         """Send a request once: see `Transport.send`."""
         options = requests_options(request, deadline)
         try:
-            with self._session.post(request.url, **options) as answer:
+            with self._client.post(request.url, **options) as answer:
                 body = collected(answer.iter_content(_BLOCK_BYTES), deadline, self._limit_bytes)
         except self._library.exceptions.RequestException as exc:
             raise requests_failure(self._library.exceptions, exc) from exc
@@ -136,7 +155,7 @@ class RequestsTransport:
         """Do nothing: the user closes the session."""
 
 
-class AsyncNiquestsTransport:
+class AsyncNiquestsTransport(Adapter):
     """Sends requests by a `niquests.AsyncSession`.
 
     Args:
@@ -147,10 +166,10 @@ class AsyncNiquestsTransport:
         TypeError: It is a session of another library.
     """
 
+    _LIBRARIES = ("niquests",)
+
     def __init__(self, session: Any, *, max_answer_bytes: int = _LIMIT_BYTES) -> None:
-        self._session = session
-        self._library = library_of(session, ("niquests",))
-        self._limit_bytes = max_answer_bytes
+        super().__init__(session, max_answer_bytes)
 
     async def send(self, request: ClientRequest, deadline: Deadline) -> ClientResponse:
         """Send a request once: see `Transport.send`."""
@@ -158,7 +177,7 @@ class AsyncNiquestsTransport:
         body = bytearray()
         try:
             with TimeLimit(deadline):
-                answer = await self._session.post(request.url, **options)
+                answer = await self._client.post(request.url, **options)
                 async for chunk in await answer.iter_content(_BLOCK_BYTES):
                     body += chunk
                     check_size(len(body), self._limit_bytes)
