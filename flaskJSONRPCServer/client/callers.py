@@ -195,7 +195,7 @@ class Caller:
         """Return a view of this client with other options. It shares the connections.
 
         Args:
-            timeout: The seconds that a call may take, with its retries; None for no limit. The server is told.
+            timeout: The seconds that a call may take, with its retries; None for no limit. Requests tell the server.
             retry: How calls are repeated; None for never.
             idempotency_key: Marks repetitions of one call, also your own. True makes a new key for each call.
             idempotent: Whether the methods may be run twice with the same effect as once, so that calls are repeated

@@ -33,7 +33,7 @@ class Client(Caller):
         url: The URL of the server: http, https, or http+unix with a percent-encoded path as its host. Or a server
             object or a WSGI application in this process, which is called without a socket.
         timeout: The seconds that a call may take, with its retries; None for no limit. Without this argument, 30. The
-            server is told of a time that is passed, and gives up by then.
+            server learns of a time that is passed, and gives up by then.
         connect_timeout: The seconds to connect, with the TLS handshake; None for no limit. The resolution of a name is
             not interrupted.
         read_timeout: The longest silence of the server within a call, in seconds; None for no limit beside `timeout`.

@@ -44,7 +44,7 @@ class CallOptions:
 
     Attributes:
         timeout_s: How long a call may take, with its retries; None for no limit.
-        tells_deadline: Whether the server is told the seconds that remain.
+        tells_deadline: Whether requests tell the server the seconds that remain.
         retry: How calls are repeated.
         idempotency_key: A key, True for a new key for each call, or None.
         is_idempotent: Whether the calls may be run twice.

@@ -49,7 +49,7 @@ def tls_context(
 def make_options(timeout: float | None, retry: Retry | None) -> CallOptions:
     """Return the options of all calls.
 
-    A server needs a thread more for a call with a deadline. So it is told only of one that the user has chosen.
+    A server needs a thread more for a call with a deadline. So only one that the user has chosen is sent to it.
     """
     tells_deadline = timeout is not UNCHANGED
     timeout_s = checked_timeout("timeout", timeout) if tells_deadline else _DEFAULT_TIMEOUT_S

@@ -574,7 +574,7 @@ def test_dropped_server_ends_its_loop():
 
 
 class Holding:
-    """A coroutine that runs until it is told to go on, and a client that waits for its answer."""
+    """A coroutine that waits for the test, and a client that waits for its answer."""
 
     def __init__(self, server, backend=None):
         self.answers = []

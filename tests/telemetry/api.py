@@ -18,7 +18,7 @@ from flaskJSONRPCServer.sansio_jsonrpc import JsonRpcApplicationError
 
 
 class FaultyProcessor(SpanProcessor):
-    """Fails when it is told to."""
+    """Fails on request."""
 
     fails = False
 

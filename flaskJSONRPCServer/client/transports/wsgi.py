@@ -20,7 +20,7 @@ _UNPREFIXED: Final = {"Content-Type": "CONTENT_TYPE"}
 class WsgiTransport:
     """Passes requests to a WSGI application in the calling thread.
 
-    A call is not interrupted at its deadline: the application is told of the deadline as any server is. Exceptions of
+    A call is not interrupted at its deadline: the application learns of the deadline as any server does. Exceptions of
     the application are raised to the caller.
 
     Args:
