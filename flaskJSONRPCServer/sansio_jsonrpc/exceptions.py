@@ -195,16 +195,23 @@ class JsonRpcSerializationError(JsonRpcInternalError):
 
 
 class ChosenCodeError(JsonRpcException):
-    """An error whose code is chosen by its class or by the caller that raises it."""
+    """An error whose code is chosen by its class or by the caller that raises it.
+
+    A subclass with an ``ERROR_CODE`` is what `exc_from_error` makes for that code, anywhere in the process. One that
+    is made for a single other side, whose codes mean nothing elsewhere, is defined with ``registered=False``.
+    """
 
     _IS_RESERVED: ClassVar[bool]
     _CODE_RULE: ClassVar[str]
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, *, registered: bool = True, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         code = cls.__dict__.get("ERROR_CODE")
-        if code is not None:
-            _classes[cls._checked(code)] = cls
+        if code is None:
+            return
+        cls._checked(code)
+        if registered:
+            _classes[code] = cls
 
     def __init__(self, message: str | None = None, *, data: Any = None, code: int | None = None) -> None:
         """Make an error.

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from flaskJSONRPCServer import JsonRpcApplicationError, rpc
+from flaskJSONRPCServer import JsonRpcApplicationError, JsonRpcException, rpc
 from flaskJSONRPCServer.client import Client, ConnectionLostError, Retry
 from flaskJSONRPCServer.client.async_client import AsyncClient
 from flaskJSONRPCServer.client.generate import DocumentError, generate
@@ -208,6 +208,7 @@ def test_declared_errors_are_classes_of_the_module():
 
     assert (raised.value.code, raised.value.message, raised.value.data) == (1001, "Out of stock", {"item": "tea"})
     assert type(pending.exception()) is module.OutOfStock is not OutOfStock
+    assert type(JsonRpcException.exc_from_error(raised.value.get_error())) is not module.OutOfStock
     assert "Raises:\n            OutOfStock" in module.Api.buy.__doc__
 
 
@@ -321,7 +322,7 @@ def test_parts_of_documents_may_be_references():
     source = python_source(document)
 
     assert "def f(self, amount: int) -> None:" in source
-    assert "class Busy(JsonRpcReservedError):" in source
+    assert "class Busy(JsonRpcReservedError, registered=False):" in source
 
 
 def test_path_chooses_methods():

@@ -37,8 +37,10 @@ class ThrottledError(JsonRpcReservedError):
 
 
 @pytest.fixture(autouse=True)
-def classes_as_before(monkeypatch):
-    monkeypatch.setattr(exceptions, "_classes", dict(exceptions._classes))
+def classes_of_no_other_test(monkeypatch):
+    """Hide the classes that other tests of the process defined, and forget those of this one."""
+    own = {code: cls for code, cls in exceptions._classes.items() if cls.__module__ in (__name__, exceptions.__name__)}
+    monkeypatch.setattr(exceptions, "_classes", own)
 
 
 @pytest.mark.parametrize(
@@ -108,6 +110,22 @@ def test_later_class_replaces_an_earlier_one_which_can_be_collected():
     gc.collect()
     assert type(JsonRpcException.exc_from_error(JsonRpcError(4712, "no"))) is later
     assert earlier() is None
+
+
+def test_class_for_a_single_other_side_is_made_for_no_error_of_others():
+    class OfOneServerError(JsonRpcApplicationError, registered=False):
+        ERROR_CODE = 4713
+        ERROR_MESSAGE = "Only there"
+
+    assert type(JsonRpcException.exc_from_error(JsonRpcError(4713, "no"))) is JsonRpcApplicationError
+    assert OfOneServerError().get_error() == JsonRpcError(4713, "Only there")
+
+
+def test_class_that_is_not_registered_needs_a_permitted_code_too():
+    with pytest.raises(ValueError, match="-32000 is not allowed here"):
+
+        class OfOneServerError(JsonRpcApplicationError, registered=False):
+            ERROR_CODE = -32000
 
 
 def test_intermediate_class_needs_no_code():

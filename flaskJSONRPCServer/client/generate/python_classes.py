@@ -14,7 +14,7 @@ __all__ = ["BATCH", "PROPERTY", "constructor", "error_class", "errors_table", "f
 _PLACE: Final = re.compile(r"__([A-Z]+?)__")
 
 _ERROR: Final = """\
-class __NAME__(__BASE__):
+class __NAME__(__BASE__, registered=False):
 __TEXT__
     ERROR_CODE = __CODE__
     ERROR_MESSAGE = __MESSAGE__
