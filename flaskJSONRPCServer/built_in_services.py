@@ -1,9 +1,10 @@
-"""The services that one server answers by URLs of its own: its document, its health, its metrics and the console."""
+"""The services that one server answers by URLs of its own: documents, health, metrics, the console, and MCP."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from .console import console_urls, has_console
 from .console.dashboard import Dashboard, DashboardSources
@@ -12,17 +13,22 @@ from .dispatch.client_scripts import CLIENT_JS
 from .dispatch.connection import ServerFacts
 from .dispatch.exchange import Exchange
 from .dispatch.pipeline import Pipeline
-from .dispatch.routes import Router
+from .dispatch.registration import Registrar
+from .dispatch.routes import Route, Router, RouteTable
 from .execBackend import ExecBackends
 from .http.response import Response
 from .runtime.garbage import GarbageControl
 from .runtime.lifetime import Lifetime
 from .runtime.stats import Stats
+from .sansio_jsonrpc import Codec
 from .settings import Settings
 from .telemetry.collection import MetricsSources
 from .telemetry.health import Health
 from .telemetry.metrics import Metrics, package_version
 from .telemetry.metrics_address import metrics_address_of, metrics_site
+
+if TYPE_CHECKING:
+    from .mcp.public import McpEndpoints
 
 __all__ = ["BuiltInServices", "ServiceSources"]
 
@@ -41,6 +47,8 @@ class ServiceSources:
         exec_backends: The exec backends.
         rate_limits: Returns the statistics of the rate limits.
         pipeline: Returns the pipeline.
+        registrar: Makes routes of functions.
+        codec: Returns the codec.
     """
 
     facts: ServerFacts
@@ -52,6 +60,8 @@ class ServiceSources:
     exec_backends: ExecBackends
     rate_limits: Callable[[], Mapping[str, int]]
     pipeline: Callable[[], Pipeline]
+    registrar: Registrar
+    codec: Callable[[], Codec]
 
 
 class BuiltInServices:
@@ -79,6 +89,31 @@ class BuiltInServices:
         self.metrics = self._make_metrics() if settings.metrics else None
         self.dashboard = self._make_dashboard() if has_console(settings) else None
         self.urls = BuiltInUrls(*self._urls())
+        self._mcp_endpoints: McpEndpoints | None = None  # made with the first one: most servers have none
+
+    def mcp_endpoints(self) -> McpEndpoints:
+        """Return the endpoints of the Model Context Protocol."""
+        if self._mcp_endpoints is None:
+            from .mcp.public import McpEndpoints
+            from .mcp.sources import Sources
+
+            sources = self._sources
+            shown = Sources(
+                facts=sources.facts,
+                settings=sources.settings,
+                router=sources.router,
+                registrar=sources.registrar,
+                pipeline=sources.pipeline,
+                codec=sources.codec,
+                version=package_version(),
+            )
+            self._mcp_endpoints = McpEndpoints(shown, self.urls.add)
+        return self._mcp_endpoints
+
+    def routes_changed(self, before: RouteTable, after: RouteTable) -> None:
+        """Follow a change of the methods."""
+        if self._mcp_endpoints is not None or any(is_tool(route) for route in after.routes()):
+            self.mcp_endpoints().routes_changed(before, after)
 
     def metrics_site(self) -> BuiltInSite | None:
         """Return the URLs of ``metrics_address``; None without that."""
@@ -140,3 +175,9 @@ class BuiltInServices:
 
     def _answer_document(self, exchange: Exchange, _: str) -> Response:
         return self._sources.pipeline().server_document(exchange)
+
+
+def is_tool(route: Route) -> bool:
+    """Return whether a method was registered as a tool."""
+    option = None if route.contract is None else route.contract.options.mcp
+    return option is not None and option is not False

@@ -110,7 +110,9 @@ class Engine:
         self.documents = Documents(sources)
         self._discovery = self._make_discovery() if settings.discover else None
         built_in = None if self._discovery is None else self._discovery.route
-        self.router = Router(self._mount_paths, self._unmount_other_paths, built_in)
+        self.router = Router(
+            self._mount_paths, self._unmount_other_paths, built_in, lambda *tables: self.services.routes_changed(*tables)
+        )
         self._middleware = MiddlewareRegistry()
         self._standard = standard
         main = MainModule(lambda: facade._parentModule)
@@ -399,6 +401,8 @@ class Engine:
                 exec_backends=self.exec_backends,
                 rate_limits=self._rate_limits.report,
                 pipeline=self.pipeline,
+                registrar=self.registrar,
+                codec=lambda: self.codec,
             )
         )
 

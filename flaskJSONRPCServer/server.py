@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast, overload
 
 import flask
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self, Unpack
 
+    from .mcp.public import McpEndpoint
     from .settings import BindAdress
 
 __all__ = ["flaskJSONRPCServer"]
@@ -468,6 +469,48 @@ class flaskJSONRPCServer(DocumentedHelpers):
             ExampleError: Some results differ, or some calls fail. The message lists all of them.
         """
         return self._engine.check_examples()
+
+    @in_parent_only
+    def mcp(
+        self,
+        path: str = "/mcp",
+        expose: Iterable[str | Callable[..., Any]] | None = None,
+        *,
+        name: str | None = None,
+        title: str | None = None,
+        version: str | None = None,
+        description: str | None = None,
+        website: str | None = None,
+        icons: Sequence[Mapping[str, Any]] = (),
+        instructions: str = "",
+        page_size: int = 100,
+        ttl: float = 0,
+    ) -> McpEndpoint:
+        """Offer methods to language models, by the Model Context Protocol.
+
+        Args:
+            path: The path of the endpoint, with one segment.
+            expose: The methods that are its tools: paths, URLs of methods such as ``/api/add``, and registered
+                functions. None for all methods that were registered with ``mcp``.
+            name: The name of the server, for programs; None for that of the server.
+            title: Its name, for people.
+            version: Its version; None for that of this package.
+            description: What it is.
+            website: The URL of its site.
+            icons: Its icons, each a dict with ``src``, and optionally ``mimeType``, ``sizes`` and ``theme``.
+            instructions: What a model should know about the tools together.
+            page_size: The most items on a page of a list.
+            ttl: How long clients may keep lists, in seconds; 0 for not at all.
+
+        Returns:
+            The endpoint, to which resources and prompts are added.
+
+        Raises:
+            RegistrationError: The path is taken or has several segments, or an option has an invalid value.
+        """
+        options = {"name": name, "title": title, "version": version, "description": description, "website": website}
+        further = {"icons": icons, "instructions": instructions, "page_size": page_size, "ttl": ttl}
+        return self._engine.services.mcp_endpoints().open(path, expose=expose, **options, **further)
 
     @in_parent_only
     def addReadinessCheck(self, check: _F, name: str | None = None) -> _F:

@@ -290,6 +290,23 @@ class Pipeline:
             raise Forbidden("not authorised")
         return allowed
 
+    def check_media_type(self, exchange: Exchange) -> None:
+        """Check the Content-Type of the body of a request for a built-in URL.
+
+        Raises:
+            UnsupportedMediaType: It is none of ``media_types``.
+        """
+        self._guard.check_media_type(exchange.head)
+
+    def body_of(self, exchange: Exchange) -> bytes:
+        """Return the body of a request for a built-in URL, decompressed.
+
+        Raises:
+            Refusal: It is too large, or cannot be decompressed.
+        """
+        text = exchange.body(self._max_body_bytes)
+        return self.steps.gunzip(text) if is_gzip(exchange.head.get("HTTP_CONTENT_ENCODING", "")) else text
+
     def cors_headers(self, request: Request) -> list[tuple[str, str]]:
         """Return the CORS headers of the answer to a request; none without the setting ``cors``."""
         return [] if self._cors is None else cors_headers(request, self._cors)

@@ -220,6 +220,7 @@ class Router:
         on_paths: Called with the formatted paths of each new table, before the table is used.
         on_paths_left: Called with the formatted paths of a table that has replaced another, and may have fewer.
         built_in: Returns the route of the server's own method on a path; None without one.
+        on_change: Called with the table that was in use, and the one that has replaced it.
     """
 
     def __init__(
@@ -227,11 +228,13 @@ class Router:
         on_paths: Callable[[list[str]], None],
         on_paths_left: Callable[[list[str]], None] = lambda paths: None,
         built_in: BuiltIn | None = None,
+        on_change: Callable[[RouteTable, RouteTable], None] = lambda before, after: None,
     ) -> None:
         self.table = RouteTable({}, built_in)  # replaced under _changing, read without it
         self._changing = threading.Lock()
         self._on_paths = on_paths
         self._on_paths_left = on_paths_left
+        self._on_change = on_change
 
     def add(self, routes: Iterable[Route]) -> None:
         """Add all of the routes, or none.
@@ -242,7 +245,8 @@ class Router:
         with self._changing:
             table = self.table.with_routes(routes)
             self._on_paths(table.paths())
-            self.table = table
+            self.table, before = table, self.table
+        self._on_change(before, table)
 
     def replace(self, new: Iterable[Route], is_dropped: Callable[[Route], bool]) -> None:
         """Drop routes and add others in one step: a request sees either the old table or the new one.
@@ -253,5 +257,6 @@ class Router:
         with self._changing:
             table = self.table.with_replaced(new, is_dropped)
             self._on_paths(table.paths())
-            self.table = table
+            self.table, before = table, self.table
             self._on_paths_left(table.paths())
+        self._on_change(before, table)

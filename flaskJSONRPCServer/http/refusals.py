@@ -5,6 +5,7 @@
     │   └── BadEncoding       400  the body does not match its Content-Encoding
     ├── Forbidden             403
     ├── NotFound              404
+    ├── NotAcceptable         406
     ├── RequestTimeout        408
     ├── Conflict              409
     ├── Gone                  410
@@ -42,6 +43,7 @@ __all__ = [
     "LengthRequired",
     "MethodNotImplemented",
     "Misdirected",
+    "NotAcceptable",
     "NotFound",
     "Refusal",
     "RequestTimeout",
@@ -82,6 +84,12 @@ class NotFound(Refusal):
     """There is nothing at the URL."""
 
     status = "404 Not Found"
+
+
+class NotAcceptable(Refusal):
+    """The client accepts none of the media types of the answer."""
+
+    status = "406 Not Acceptable"
 
 
 class RequestTimeout(Refusal):

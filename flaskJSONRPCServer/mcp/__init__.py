@@ -1,0 +1,28 @@
+"""The functions of a server as tools for language models: the Model Context Protocol, version 2026-07-28.
+
+``server.mcp()`` opens the endpoint, and ``registerFunction(..., mcp=True)`` makes a function a tool. `docs/mcp.md`
+explains both.
+"""
+
+from ..contract.tool_options import Tool
+from .asking import CannotAskError, Form, FormAnswer, ListRoots, Sample, Visit, ask, ask_all, client_offers
+from .content import Audio, EmbeddedResource, Image, ResourceLink, Text, ToolResult
+
+__all__ = [
+    "Audio",
+    "CannotAskError",
+    "EmbeddedResource",
+    "Form",
+    "FormAnswer",
+    "Image",
+    "ListRoots",
+    "ResourceLink",
+    "Sample",
+    "Text",
+    "Tool",
+    "ToolResult",
+    "Visit",
+    "ask",
+    "ask_all",
+    "client_offers",
+]

@@ -1,0 +1,205 @@
+"""The tools of an endpoint, as it lists them.
+
+Source: revision 2026-07-28, "Tools", section "Data Types".
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ..contract.tool_params import is_callable_by_name
+from ..contract.docstrings import documentation_of
+from ..contract.method import Contract
+from ..contract.tool_options import Tool
+from ..contract.tool_schemas import input_schema, output_schema
+from ..dispatch.routes import Route, RouteTable
+from ..errors import RegistrationError
+from ..runtime.logs import WARNING, ServerLog
+from .content import names_content
+from .exposure import Exposure
+from .headers import HeaderParameter, header_parameters
+
+__all__ = ["Catalog", "Catalogs", "ToolEntry"]
+
+_FORBIDDEN: Final = re.compile(r"[^A-Za-z0-9_.-]+")
+_LONGEST_NAME: Final = 128
+_PLAIN: Final = Tool()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ToolEntry:
+    """One tool.
+
+    Attributes:
+        name: Its name.
+        route: The method that it calls.
+        contract: The contract of the method.
+        options: What its author has said about it as a tool.
+        definition: What clients see.
+        header_parameters: The parameters that clients repeat in header fields.
+        returns_content: Whether its result has parts for a model, rather than a value.
+    """
+
+    name: str
+    route: Route
+    contract: Contract
+    options: Tool
+    definition: Mapping[str, Any]
+    header_parameters: tuple[HeaderParameter, ...]
+    returns_content: bool
+
+    @property
+    def has_output_schema(self) -> bool:
+        """Whether its result has a schema."""
+        return "outputSchema" in self.definition
+
+    def definition_in_session(self) -> Mapping[str, Any]:
+        """Return what clients of a revision with sessions see: there, a result with a schema is an object."""
+        schema = self.definition.get("outputSchema")
+        if schema is None or schema.get("type") == "object":
+            return self.definition
+        return {name: value for name, value in self.definition.items() if name != "outputSchema"}
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """The tools of an endpoint at one moment.
+
+    Attributes:
+        tools: The tools by name, in the order of the names.
+        names: The names in order.
+    """
+
+    tools: Mapping[str, ToolEntry] = field(default_factory=dict)
+    names: tuple[str, ...] = ()
+
+    def definitions(self) -> list[Mapping[str, Any]]:
+        """Return what clients see of all tools."""
+        return [tool.definition for tool in self.tools.values()]
+
+
+class Catalogs:
+    """Makes the catalog of an endpoint, anew for each table of routes.
+
+    Args:
+        exposure: Chooses the methods.
+        log: Gets warnings of methods that cannot be tools.
+    """
+
+    def __init__(self, exposure: Exposure, log: ServerLog) -> None:
+        self._exposure = exposure
+        self._log = log
+        self._made: tuple[RouteTable, Catalog] | None = None  # replaced in one step; two threads may make it at once
+
+    def of(self, table: RouteTable) -> Catalog:
+        """Return the tools of a table."""
+        made = self._made
+        if made is None or made[0] is not table:
+            made = self._made = table, self._catalog(table)
+        return made[1]
+
+    def definitions(self, table: RouteTable) -> list[Mapping[str, Any]]:
+        """Return what clients see of the tools of a table, which need not be in use."""
+        return self._catalog(table).definitions() if self._made is None or self._made[0] is not table else self._made[1].definitions()
+
+    def _catalog(self, table: RouteTable) -> Catalog:
+        for place in self._exposure.unmatched(table):
+            self._log.write(WARNING, f"expose={place!r} chooses no method: nothing is registered there")
+        entries = {}
+        for name, route in named(self._exposure.routes(table)):
+            entry = self._entry(name, route)
+            if entry is not None:
+                entries[name] = entry
+        names = tuple(sorted(entries))
+        return Catalog({name: entries[name] for name in names}, names)
+
+    def _entry(self, name: str, route: Route) -> ToolEntry | None:
+        try:
+            return entry_of(name, route)
+        except RegistrationError as exc:
+            self._log.write(WARNING, f"{route.url} is no tool: {exc}")
+            return None
+
+
+def entry_of(name: str, route: Route) -> ToolEntry:
+    """Return the tool of a method.
+
+    Raises:
+        RegistrationError: No client could call it; the message says why.
+    """
+    contract = route.contract
+    assert contract is not None  # noqa: S101  exposed routes have one
+    if not is_callable_by_name(contract):
+        raise RegistrationError("it needs a parameter by position only, and another by name only")
+    options = contract.options.mcp if isinstance(contract.options.mcp, Tool) else _PLAIN
+    schema = input_schema(contract)
+    try:
+        headers = header_parameters(schema)
+    except ValueError as exc:
+        raise RegistrationError(str(exc)) from exc
+    returns_content = contract.result is not None and names_content(contract.result.hint)
+    output = None if returns_content else output_schema(contract)
+    definition = definition_of(name, contract, options, schema, output)
+    return ToolEntry(name, route, contract, options, definition, headers, returns_content)
+
+
+def definition_of(
+    name: str, contract: Contract, options: Tool, schema: Mapping[str, Any], output: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    documentation = documentation_of(contract.function)
+    title = options.title or contract.options.title
+    description = options.description or "\n\n".join(filter(None, (documentation.summary, documentation.description)))
+    members = {
+        "title": title,
+        "description": description,
+        "inputSchema": options.input_schema or schema,
+        "outputSchema": options.output_schema or output,
+        "annotations": annotations_of(contract, options),
+        "icons": [dict(icon) for icon in options.icons],
+        "_meta": options.meta,
+    }
+    return {"name": name, **{key: value for key, value in members.items() if value}}
+
+
+def annotations_of(contract: Contract, options: Tool) -> dict[str, bool]:
+    """Return what the tool does to the world, as far as its author has said."""
+    idempotent = contract.options.idempotent if options.idempotent is None else options.idempotent
+    hints = {
+        "readOnlyHint": options.read_only,
+        "destructiveHint": options.destructive,
+        "idempotentHint": idempotent,
+        "openWorldHint": options.open_world,
+    }
+    return {name: value for name, value in hints.items() if value is not None}
+
+
+def named(routes: Iterable[Route]) -> list[tuple[str, Route]]:
+    """Return the methods with unique names, those of equal names with their paths, as ``api.add``.
+
+    So the names do not depend on the order of the registrations.
+    """
+    routes = list(routes)
+    plain = [(chosen_name(route), route) for route in routes]
+    counts = Counter(name for name, _ in plain)
+    return [(name if counts[name] == 1 else name_with_path(name, route), route) for name, route in plain]
+
+
+def chosen_name(route: Route) -> str:
+    option = None if route.contract is None else route.contract.options.mcp
+    chosen = option.name if isinstance(option, Tool) else None
+    return chosen or tool_name(route.name)
+
+
+def name_with_path(name: str, route: Route) -> str:
+    return tool_name(f"{route.path.strip('/').replace('/', '.')}.{name}".lstrip("."))
+
+
+def tool_name(name: str) -> str:
+    """Return a name with the characters that all clients accept."""
+    return _FORBIDDEN.sub("_", name)[:_LONGEST_NAME]
+
+

@@ -1,0 +1,231 @@
+"""What a tool or a prompt returns for a model, beside plain values: images, sounds, resources, errors.
+
+A function returns one of these, or a list of them and of strings. A caller by JSON-RPC gets the same objects as JSON,
+if the function's hint names them.
+"""
+
+from __future__ import annotations
+
+import base64
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from ..sansio_jsonrpc import ABSENT
+
+if TYPE_CHECKING:
+    from pydantic_core import CoreSchema
+
+__all__ = [
+    "Audio",
+    "Content",
+    "EmbeddedResource",
+    "Image",
+    "ResourceLink",
+    "Text",
+    "ToolResult",
+    "blocks_of",
+    "names_content",
+    "resource_contents",
+]
+
+
+class WrittenAsJson:
+    """Something that the JSON of a result has as one object."""
+
+    __slots__ = ()
+
+    def members(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        raise NotImplementedError
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> CoreSchema:
+        """Return how pydantic checks and writes it: an object of this class, as :meth:`members`."""
+        from pydantic_core import core_schema
+
+        write = core_schema.plain_serializer_function_ser_schema(WrittenAsJson.members)
+        return core_schema.is_instance_schema(cls, serialization=write)
+
+
+class Content(WrittenAsJson):
+    """One part of a result for a model."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Text(Content):
+    """A text.
+
+    Attributes:
+        text: The text.
+        annotations: Whom it is for, and how important it is: ``audience``, ``priority``, ``lastModified``.
+    """
+
+    text: str
+    annotations: Mapping[str, Any] | None = None
+
+    def members(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return with_annotations({"type": "text", "text": self.text}, self.annotations)
+
+
+@dataclass(frozen=True, slots=True)
+class Image(Content):
+    """An image.
+
+    Attributes:
+        data: The bytes of the file.
+        mime_type: Its media type.
+        annotations: As for :class:`Text`.
+    """
+
+    data: bytes
+    mime_type: str = "image/png"
+    annotations: Mapping[str, Any] | None = None
+
+    def members(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return media_block("image", self.data, self.mime_type, self.annotations)
+
+
+@dataclass(frozen=True, slots=True)
+class Audio(Content):
+    """A sound.
+
+    Attributes:
+        data: The bytes of the file.
+        mime_type: Its media type.
+        annotations: As for :class:`Text`.
+    """
+
+    data: bytes
+    mime_type: str = "audio/wav"
+    annotations: Mapping[str, Any] | None = None
+
+    def members(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return media_block("audio", self.data, self.mime_type, self.annotations)
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedResource(Content):
+    """A resource with its contents.
+
+    Attributes:
+        uri: Its URI.
+        contents: Its contents: a text, or bytes.
+        mime_type: Its media type; None for ``text/plain``, or ``application/octet-stream`` for bytes.
+        annotations: As for :class:`Text`.
+    """
+
+    uri: str
+    contents: str | bytes
+    mime_type: str | None = None
+    annotations: Mapping[str, Any] | None = None
+
+    def members(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        resource = resource_contents(self.uri, self.contents, self.mime_type)
+        return with_annotations({"type": "resource", "resource": resource}, self.annotations)
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceLink(Content):
+    """A reference to a resource, which the client may read.
+
+    Attributes:
+        uri: Its URI.
+        name: Its name.
+        title: A title for people.
+        description: What it is.
+        mime_type: Its media type.
+        annotations: As for :class:`Text`.
+    """
+
+    uri: str
+    name: str
+    title: str | None = None
+    description: str | None = None
+    mime_type: str | None = None
+    annotations: Mapping[str, Any] | None = None
+
+    def members(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        optional = {"title": self.title, "description": self.description, "mimeType": self.mime_type}
+        known = {name: value for name, value in optional.items() if value is not None}
+        return with_annotations(
+            {"type": "resource_link", "uri": self.uri, "name": self.name, **known}, self.annotations
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult(WrittenAsJson):
+    """The whole result of a tool.
+
+    Attributes:
+        content: The parts for the model.
+        structured: A JSON value for programs; without it, there is none.
+        is_error: Whether the tool has failed; the content says why.
+        meta: Further members, for ``_meta``.
+    """
+
+    content: Sequence[Content | str] = ()
+    structured: Any = ABSENT
+    is_error: bool = False
+    meta: Mapping[str, Any] | None = None
+
+    def members(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        members: dict[str, Any] = {"content": blocks_of(self.content)}
+        if self.structured is not ABSENT:
+            members["structuredContent"] = self.structured
+        if self.is_error:
+            members["isError"] = True
+        if self.meta is not None:
+            members["_meta"] = dict(self.meta)
+        return members
+
+
+def blocks_of(value: Any) -> list[dict[str, Any]]:
+    """Return a value as parts for a model: one part or several, strings among them."""
+    parts = value if isinstance(value, (list, tuple)) else (value,)
+    return [block_of(part) for part in parts]
+
+
+def block_of(part: Any) -> dict[str, Any]:
+    if isinstance(part, Content):
+        return part.members()
+    if isinstance(part, dict):  # written by its hint already
+        return part
+    return {"type": "text", "text": part if isinstance(part, str) else str(part)}
+
+
+def names_content(hint: Any) -> bool:
+    """Return whether the hint of a result names any of these classes, alone or in a list or a union."""
+    if isinstance(hint, type) and issubclass(hint, WrittenAsJson):
+        return True
+    return any(names_content(argument) for argument in typing.get_args(hint))
+
+
+def resource_contents(uri: str, contents: str | bytes, mime_type: str | None) -> dict[str, Any]:
+    """Return the contents of a resource as JSON values."""
+    if isinstance(contents, str):
+        return {"uri": uri, "mimeType": mime_type or "text/plain", "text": contents}
+    return {"uri": uri, "mimeType": mime_type or "application/octet-stream", "blob": base64_text(contents)}
+
+
+def media_block(
+    kind: Literal["image", "audio"], data: bytes, mime_type: str, annotations: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    return with_annotations({"type": kind, "data": base64_text(data), "mimeType": mime_type}, annotations)
+
+
+def with_annotations(block: dict[str, Any], annotations: Mapping[str, Any] | None) -> dict[str, Any]:
+    return block if annotations is None else {**block, "annotations": dict(annotations)}
+
+
+def base64_text(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")

@@ -1,0 +1,85 @@
+"""What an endpoint is made of: tools, resources, prompts and more, each with its methods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from ..dispatch.call_control import CallControl
+from ..dispatch.exchange import Exchange
+from ..dispatch.pipeline import Pipeline
+from .requests import ClientRequest
+
+__all__ = ["AnyRounds", "Feature", "Method", "Notify", "Result", "Run", "Scope"]
+
+Result = Mapping[str, Any]
+"""The members of a result."""
+
+Run = Callable[[CallControl], Result]
+"""Runs the function of a request, and returns the result; raises the error of :func:`~.asking.ask`."""
+
+Notify = Callable[[str, Mapping[str, Any]], None]
+"""Sends a notification about the request, with its method and parameters, if the client takes any."""
+
+
+class AnyRounds(Protocol):
+    """Runs functions that may ask the client."""
+
+    def result(self, request: ClientRequest, scope: Scope, subject: Sequence[str], run: Run) -> Result:
+        """Return the result of a function, or of its questions.
+
+        Args:
+            request: The request.
+            scope: What surrounds it.
+            subject: What the function is run for: answers to another subject are refused.
+            run: Runs the function.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What surrounds one request.
+
+    Attributes:
+        pipeline: The pipeline that makes its calls.
+        exchange: The HTTP request.
+        new_control: Returns a control for a call of its function, with the answers to what the call asks.
+        rounds: Runs its function, and asks the client what the function wants to know.
+        notify: Sends notifications about it.
+    """
+
+    pipeline: Pipeline
+    exchange: Exchange
+    new_control: Callable[[Mapping[str, Any]], CallControl]
+    rounds: AnyRounds
+    notify: Notify
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A method of the protocol.
+
+    Attributes:
+        answer: Answers a request.
+        runs_function: Whether it runs a function of the user's, which may take long, report its progress, and ask.
+    """
+
+    answer: Callable[[ClientRequest, Scope], Result]
+    runs_function: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """A part of an endpoint.
+
+    Attributes:
+        name: Its name among the capabilities of the server.
+        capability: Returns what it offers; None if it offers nothing, so that its methods do not exist.
+        methods: Its methods by name.
+    """
+
+    name: str
+    capability: Callable[[], Mapping[str, Any] | None]
+    methods: Mapping[str, Method] = field(default_factory=dict)
+

@@ -1,0 +1,94 @@
+"""Messages of the Model Context Protocol: JSON-RPC 2.0, with a few more rules.
+
+A body holds one message. An id is a string or an integer, and parameters are an object.
+
+Source: revision 2026-07-28, "Overview", section "Messages".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..sansio_jsonrpc import (
+    ABSENT,
+    Codec,
+    JsonRpcBatch,
+    JsonRpcError,
+    JsonRpcException,
+    JsonRpcInvalidMessage,
+    JsonRpcRequest,
+    JsonRpcResponse,
+    decode,
+    encode_notification,
+    encode_object,
+    encode_result,
+)
+from .errors import InvalidRequest, McpError, ParseError
+
+__all__ = ["error_text", "notification_text", "params_of", "read_message", "result_text"]
+
+_NO_PARAMS: Mapping[str, Any] = {}
+
+
+def read_message(text: bytes, codec: Codec) -> JsonRpcRequest | JsonRpcResponse:
+    """Read the body of a request.
+
+    Raises:
+        ParseError: It is not JSON, or exceeds a limit.
+        InvalidRequest: It is no message of the protocol.
+    """
+    try:
+        message = decode(text, codec)
+    except JsonRpcException as exc:
+        error: McpError = ParseError(exc.message) if exc.code == ParseError.code else InvalidRequest(exc.message)
+        raise error from exc
+    if isinstance(message, JsonRpcBatch):
+        raise InvalidRequest("Invalid Request: a batch; send each message in a request of its own")
+    if isinstance(message, JsonRpcInvalidMessage):
+        refusal = InvalidRequest(message.error.message)
+        refusal.request_id = message.id
+        raise refusal
+    if isinstance(message, JsonRpcRequest):
+        check_request(message)
+    return message
+
+
+def check_request(message: JsonRpcRequest) -> None:
+    """Check what JSON-RPC allows and this protocol does not.
+
+    Raises:
+        InvalidRequest: The id is neither a string nor an integer, or the parameters are no object.
+    """
+    if message.id is not ABSENT and (isinstance(message.id, bool) or not isinstance(message.id, (str, int))):
+        raise InvalidRequest("Invalid Request: the id is neither a string nor an integer")
+    if message.params is not None and not isinstance(message.params, dict):
+        raise InvalidRequest("Invalid Request: params is no object")
+
+
+def params_of(message: JsonRpcRequest) -> Mapping[str, Any]:
+    """Return the parameters of a checked message; empty without any."""
+    return message.params if isinstance(message.params, dict) else _NO_PARAMS
+
+
+def result_text(codec: Codec, request_id: Any, result: Mapping[str, Any]) -> bytes:
+    """Return the response with a result.
+
+    Raises:
+        JsonRpcSerializationError: A value has no JSON form.
+    """
+    return encode_result(codec, request_id, result)
+
+
+def error_text(codec: Codec, request_id: Any, error: JsonRpcError) -> bytes:
+    """Return the response with an error; without an id if the request's is not known."""
+    members: dict[str, Any] = {"code": error.code, "message": error.message}
+    if error.data is not ABSENT:
+        members["data"] = error.data
+    known = {} if request_id is ABSENT or request_id is None else {"id": request_id}
+    return encode_object(codec, {"jsonrpc": "2.0", **known, "error": members})
+
+
+def notification_text(codec: Codec, method: str, params: Mapping[str, Any]) -> bytes:
+    """Return a notification."""
+    return encode_notification(codec, method, dict(params))

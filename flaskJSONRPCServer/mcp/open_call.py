@@ -1,0 +1,70 @@
+"""A request whose function runs: the notifications about it, and its cancellation."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from ..dispatch.call_control import CallControl
+from .features import Notify
+from .requests import ClientRequest
+
+__all__ = ["OpenCall"]
+
+
+class OpenCall:
+    """One request, from its beginning to its answer.
+
+    Args:
+        request: The request.
+        notify: Sends a notification to the client.
+
+    Attributes:
+        notify: As given.
+    """
+
+    def __init__(self, request: ClientRequest, notify: Notify) -> None:
+        self._request = request
+        self.notify = notify
+        self._changing = threading.Lock()
+        self._control: CallControl | None = None  # this and the next two are guarded by _changing
+        self._is_cancelled = False
+        self._has_ended = False
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether the client has left, or wants no answer any more."""
+        return self._is_cancelled
+
+    def new_control(self, answers: Mapping[str, Any]) -> CallControl:
+        """Return the control of the next run of the function, with the answers to what it asks."""
+        wants_progress = self._request.progress_token is not None
+        control = CallControl(self._report if wants_progress else None, answers)
+        with self._changing:
+            self._control = control
+            is_cancelled = self._is_cancelled
+        if is_cancelled:
+            control.cancel()
+        return control
+
+    def cancel(self) -> None:
+        """Stop the function where that is possible, unless the request has been answered."""
+        with self._changing:
+            if self._has_ended:
+                return
+            self._is_cancelled = True
+            control = self._control
+        if control is not None:
+            control.cancel()
+
+    def end(self) -> None:
+        """Note that the request has its answer: nothing cancels it any more."""
+        with self._changing:
+            self._has_ended = True
+
+    def _report(self, done: float, total: float | None, message: str | None) -> None:
+        optional = {"total": total, "message": message}
+        known = {name: value for name, value in optional.items() if value is not None}
+        params = {"progressToken": self._request.progress_token, "progress": done, **known}
+        self.notify("notifications/progress", params)

@@ -1,0 +1,183 @@
+"""The object that ``server.mcp()`` returns, and all of them of one server."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ..dispatch.built_in import BuiltInUrl
+from ..dispatch.exchange import Exchange
+from ..dispatch.idempotency.callers import Callers, identity_of
+from ..dispatch.routes import RouteTable
+from ..errors import RegistrationError
+from .catalog import Catalogs
+from .endpoint import Endpoint
+from .exposure import Exposure, is_marked
+from .features import Feature, Scope
+from .rounds import SealedRounds
+from .sealing import Sealer
+from .service import Identity, Service
+from .sources import Sources
+from .subscriptions import TOOLS, Subscriptions
+from .tools import Tools
+
+__all__ = ["EndpointOptions", "McpEndpoint", "McpEndpoints"]
+
+DEFAULT_PATH: Final = "/mcp"
+
+_STATE_TTL_S: Final = 600.0
+_KEEP_ALIVE_S: Final = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointOptions:
+    """The options of an endpoint; ``flaskJSONRPCServer.mcp`` documents them."""
+
+    expose: Iterable[Any] | None = None
+    name: str | None = None
+    title: str | None = None
+    version: str | None = None
+    description: str | None = None
+    website: str | None = None
+    icons: Iterable[Mapping[str, Any]] = field(default_factory=tuple)
+    instructions: str = ""
+    page_size: int = 100
+    ttl: float = 0
+
+
+class McpEndpoint:
+    """One URL at which models find tools, resources and prompts. ``server.mcp()`` makes it.
+
+    Args:
+        path: Its path, such as ``/mcp``.
+        sources: The parts of the server.
+        options: Its options.
+        sealer: Signs what clients bring back.
+
+    Attributes:
+        path: As given.
+    """
+
+    def __init__(self, path: str, sources: Sources, options: EndpointOptions, sealer: Sealer) -> None:
+        self.path = path
+        self._sources = sources
+        self._options = options
+        exposure = Exposure(options.expose, sources.registrar.formatted)
+        self._catalogs = Catalogs(exposure, sources.facts.log)
+        self._subscriptions = Subscriptions(sources.codec)
+        self._tools = Tools(sources, self._catalogs, options.page_size, self._caching)
+        self._service = Service(sources, self._identity, self._features(), self._subscriptions)
+        rounds = SealedRounds(sealer, self._caller_of, _STATE_TTL_S)
+        self._endpoint = Endpoint(sources, self._service, rounds, _KEEP_ALIVE_S)
+
+    def url(self) -> BuiltInUrl:
+        """Return its URL, for the server."""
+        return self._endpoint.url(self.path.strip("/"))
+
+    def tool_definitions(self) -> list[Mapping[str, Any]]:
+        """Return the tools as clients see them."""
+        return self._tools.catalog().definitions()
+
+    def tools_changed(self) -> None:
+        """Tell clients that the list of tools has changed. The server does so itself when it registers or reloads."""
+        self._subscriptions.list_changed(TOOLS)
+
+    def routes_changed(self, before: RouteTable, after: RouteTable) -> None:
+        """Tell clients that the list of tools has changed, if it has."""
+        if len(self._subscriptions) and self._catalogs.definitions(before) != self._catalogs.definitions(after):
+            self.tools_changed()
+
+    def _features(self) -> list[Feature]:
+        return [self._tools.feature]
+
+    def _identity(self) -> Identity:
+        options, settings = self._options, self._sources.settings
+        members = {
+            "name": options.name or settings.name or "flaskJSONRPCServer",
+            "version": options.version or self._sources.version,
+            "title": options.title,
+            "description": options.description,
+            "websiteUrl": options.website,
+            "icons": [dict(icon) for icon in options.icons],
+        }
+        known = {name: value for name, value in members.items() if value}
+        return Identity(known, options.instructions, self._caching_of("public"))
+
+    def _caching(self, scope: Scope) -> Mapping[str, Any]:
+        is_private = self._sources.settings.auth is not None
+        return self._caching_of("private" if is_private else "public")
+
+    def _caching_of(self, cache_scope: str) -> Mapping[str, Any]:
+        return {"ttlMs": round(self._options.ttl * 1000), "cacheScope": cache_scope}
+
+    def _caller_of(self, exchange: Exchange) -> bytes:
+        settings = self._sources.settings
+        copy_request = self._sources.pipeline().steps.copy_request
+        callers = Callers(identity_of(settings), copy_request, self._sources.facts.log, has_auth=False)
+        return callers.caller_of(exchange)
+
+
+class McpEndpoints:
+    """The endpoints of one server.
+
+    Args:
+        sources: The parts of the server.
+        add_url: Adds a URL to the server.
+    """
+
+    def __init__(self, sources: Sources, add_url: Callable[[BuiltInUrl], None]) -> None:
+        self._sources = sources
+        self._add_url = add_url
+        self._endpoints: dict[str, McpEndpoint] = {}
+
+    def open(self, path: str, **options: Any) -> McpEndpoint:
+        """Add an endpoint with the options of ``flaskJSONRPCServer.mcp``.
+
+        Raises:
+            RegistrationError: As for :meth:`add`.
+        """
+        return self.add(path, EndpointOptions(**options))
+
+    def add(self, path: str, options: EndpointOptions) -> McpEndpoint:
+        """Add an endpoint.
+
+        Raises:
+            RegistrationError: The path is taken, or has more than one segment; or an option has an invalid value.
+        """
+        segment = checked_segment(path)
+        if segment in self._endpoints:
+            raise RegistrationError(f"path={path!r} is refused: there is an endpoint already")
+        endpoint = McpEndpoint(f"/{segment}", self._sources, options, self._sealer())
+        self._add_url(endpoint.url())
+        self._endpoints[segment] = endpoint
+        return endpoint
+
+    def _sealer(self) -> Sealer:
+        secret = self._sources.settings.secret
+        if secret is None:
+            return Sealer(secrets.token_bytes(32))
+        return Sealer(secret if isinstance(secret, bytes) else secret.encode())
+
+    def routes_changed(self, before: RouteTable, after: RouteTable) -> None:
+        """Follow a change of the methods: the first one that was registered as a tool makes the usual endpoint."""
+        for endpoint in list(self._endpoints.values()):
+            endpoint.routes_changed(before, after)
+        if not self._endpoints and any(is_marked(route) for route in after.routes()):
+            self.add(DEFAULT_PATH, EndpointOptions())
+
+    def __iter__(self) -> Any:
+        return iter(list(self._endpoints.values()))
+
+
+def checked_segment(path: Any) -> str:
+    """Return the only segment of a path.
+
+    Raises:
+        RegistrationError: It has none, or several.
+    """
+    segment = path.strip("/") if isinstance(path, str) else ""
+    if not segment or "/" in segment or any(char in segment for char in '<>?#%\\"') or not segment.isprintable():
+        raise RegistrationError(f"path={path!r} is refused: the endpoint takes one segment, such as '/mcp'")
+    return segment

@@ -1,0 +1,39 @@
+"""The revisions of the Model Context Protocol, and the names that they give to things."""
+
+from __future__ import annotations
+
+from typing import Final
+
+__all__ = [
+    "CLIENT_CAPABILITIES",
+    "CLIENT_INFO",
+    "CURRENT",
+    "LOG_LEVEL",
+    "PROGRESS_TOKEN",
+    "PROTOCOL_VERSION",
+    "SERVER_INFO",
+    "SESSION_REVISIONS",
+    "SUBSCRIPTION_ID",
+    "SUPPORTED",
+]
+
+CURRENT: Final = "2026-07-28"
+"""The revision without sessions: each request says all that is needed to answer it."""
+
+SESSION_REVISIONS: Final = ("2025-11-25", "2025-06-18", "2025-03-26")
+"""The revisions that begin with ``initialize``, the newest first."""
+
+SUPPORTED: Final = (CURRENT, *SESSION_REVISIONS)
+"""All revisions that a server answers."""
+
+
+_PREFIX: Final = "io.modelcontextprotocol/"
+
+# The keys of `_meta`. Source: revision 2026-07-28, "Overview", section `_meta`.
+PROTOCOL_VERSION: Final = f"{_PREFIX}protocolVersion"
+CLIENT_INFO: Final = f"{_PREFIX}clientInfo"
+CLIENT_CAPABILITIES: Final = f"{_PREFIX}clientCapabilities"
+LOG_LEVEL: Final = f"{_PREFIX}logLevel"
+SERVER_INFO: Final = f"{_PREFIX}serverInfo"
+SUBSCRIPTION_ID: Final = f"{_PREFIX}subscriptionId"
+PROGRESS_TOKEN: Final = "progressToken"  # noqa: S105  no password

@@ -1,0 +1,159 @@
+"""What an endpoint answers, whichever way its messages come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..dispatch.exchange import Exchange
+from ..dispatch.invoker import logged_error
+from ..http.refusals import Refusal
+from ..runtime.interrupts import is_interrupt
+from ..sansio_jsonrpc import JsonRpcError, JsonRpcException
+from .errors import InvalidRequest, McpError, MethodNotFound
+from .features import AnyRounds, Feature, Method, Result, Scope
+from .messages import error_text, result_text
+from .open_call import OpenCall
+from .requests import ClientRequest
+from .revisions import CURRENT, SERVER_INFO, SUPPORTED
+from .sources import Sources
+from .subscriptions import PROMPTS, RESOURCES, TOOLS, UPDATES, Subscriptions
+
+__all__ = ["Identity", "Reply", "Service"]
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What an endpoint says about itself.
+
+    Attributes:
+        info: Its name and version, and optionally its title and a description.
+        instructions: What a model should know of it; empty for nothing.
+        caching: How long clients may keep lists: ``ttlMs`` and ``cacheScope``.
+    """
+
+    info: Mapping[str, Any]
+    instructions: str
+    caching: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The response to a request.
+
+    Attributes:
+        text: The message.
+        status: The HTTP status.
+    """
+
+    text: bytes
+    status: str = "200 OK"
+
+
+class Service:
+    """The features of an endpoint, put together.
+
+    Args:
+        sources: The parts of the server.
+        identity: Returns what the endpoint says about itself.
+        features: The tools, and what else there is.
+        subscriptions: The streams of notifications.
+
+    Attributes:
+        subscriptions: As given.
+    """
+
+    def __init__(
+        self,
+        sources: Sources,
+        identity: Callable[[], Identity],
+        features: Sequence[Feature],
+        subscriptions: Subscriptions,
+    ) -> None:
+        self._sources = sources
+        self._identity = identity
+        self._features = tuple(features)
+        self.subscriptions = subscriptions
+
+    def capabilities(self) -> dict[str, Any]:
+        """Return what the endpoint offers, by name."""
+        offers = {feature.name: feature.capability() for feature in self._features}
+        return {name: dict(offer) for name, offer in offers.items() if offer is not None}
+
+    def notifications(self) -> set[str]:
+        """Return what clients may ask to be told: the keys of a filter of subscriptions."""
+        offers = self.capabilities()
+        lists = {"tools": TOOLS, "prompts": PROMPTS, "resources": RESOURCES}
+        told = {kind for name, kind in lists.items() if offers.get(name, {}).get("listChanged")}
+        return told | ({UPDATES} if offers.get("resources", {}).get("subscribe") else set())
+
+    def identity(self) -> Identity:
+        """Return what the endpoint says about itself."""
+        return self._identity()
+
+    def method(self, name: str) -> Method:
+        """Return a method.
+
+        Raises:
+            MethodNotFound: The endpoint does not have it.
+        """
+        if name == "server/discover":
+            return Method(self._discover)
+        for feature in self._features:
+            method = feature.methods.get(name)
+            if method is not None and feature.capability() is not None:
+                return method
+        raise MethodNotFound("Method not found")
+
+    def reply(
+        self, request: ClientRequest, method: Method, exchange: Exchange, call: OpenCall, rounds: AnyRounds
+    ) -> Reply:
+        """Answer a request.
+
+        Args:
+            request: The request.
+            method: Its method.
+            exchange: The HTTP request that it came by.
+            call: Its notifications and its cancellation.
+            rounds: Runs its function.
+        """
+        scope = Scope(self._sources.pipeline(), exchange, call.new_control, rounds, call.notify)
+        try:
+            result = method.answer(request, scope)
+            return Reply(result_text(self._sources.codec(), request.id, self._whole(result, request)))
+        except McpError as exc:
+            return self.refusal(exc, request.id)
+        except Refusal as exc:
+            return Reply(self._error_text(request.id, InvalidRequest(str(exc)).error), exc.status)
+        except JsonRpcException as exc:
+            return Reply(self._error_text(request.id, exc.get_error()))
+        except BaseException as exc:
+            if is_interrupt(exc):
+                raise
+            return Reply(self._error_text(request.id, self._logged(request, exchange)))
+
+    def refusal(self, exc: McpError, request_id: Any) -> Reply:
+        """Return the response to a request that cannot be answered with a result."""
+        return Reply(self._error_text(request_id, exc.error), exc.status)
+
+    def _whole(self, result: Result, request: ClientRequest) -> dict[str, Any]:
+        """Return a result with what each result has."""
+        if request.revision != CURRENT:
+            return dict(result)
+        meta = {SERVER_INFO: self._identity().info, **result.get("_meta", {})}
+        return {"resultType": "complete", **result, "_meta": meta}
+
+    def _discover(self, request: ClientRequest, scope: Scope) -> Result:
+        identity = self._identity()
+        instructions = {"instructions": identity.instructions} if identity.instructions else {}
+        offers = {"supportedVersions": list(SUPPORTED), "capabilities": self.capabilities()}
+        return {**offers, **instructions, **identity.caching}
+
+    def _error_text(self, request_id: Any, error: JsonRpcError) -> bytes:
+        return error_text(self._sources.codec(), request_id, error)
+
+    def _logged(self, request: ClientRequest, exchange: Exchange) -> JsonRpcError:
+        debug = self._sources.settings.debug
+        failure = logged_error(self._sources.facts.log, f"{request.method} failed", exchange.unique_id, debug=debug)
+        return failure.get_error()

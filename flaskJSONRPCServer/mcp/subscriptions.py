@@ -1,0 +1,146 @@
+"""Streams of notifications that clients keep open, to learn what has changed.
+
+Source: revision 2026-07-28, "Subscriptions".
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ..sansio_jsonrpc import Codec
+from .errors import MalformedRequest
+from .messages import notification_text
+from .requests import ClientRequest
+from .revisions import SUBSCRIPTION_ID
+
+__all__ = ["PROMPTS", "RESOURCES", "TOOLS", "UPDATES", "Subscriptions", "filter_of"]
+
+TOOLS: Final = "toolsListChanged"
+PROMPTS: Final = "promptsListChanged"
+RESOURCES: Final = "resourcesListChanged"
+UPDATES: Final = "resourceSubscriptions"
+
+_NOTIFICATIONS: Final = {
+    TOOLS: "notifications/tools/list_changed",
+    PROMPTS: "notifications/prompts/list_changed",
+    RESOURCES: "notifications/resources/list_changed",
+}
+
+_MOST_URIS: Final = 1000
+
+Send = Callable[[bytes], object]
+"""Sends a message to a client."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What a client wants to learn.
+
+    Attributes:
+        lists: The lists whose changes it wants to learn.
+        uris: The resources whose changes it wants to learn.
+    """
+
+    lists: frozenset[str]
+    uris: frozenset[str]
+
+    def members(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        members: dict[str, Any] = {name: True for name in sorted(self.lists)}
+        return {**members, UPDATES: sorted(self.uris)} if self.uris else members
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Subscription:
+    """One open stream.
+
+    Attributes:
+        id: The id of the request that opened it.
+        wanted: What its client wants to learn.
+        send: Sends a message to the client.
+    """
+
+    id: Any
+    wanted: Filter
+    send: Send
+
+
+class Subscriptions:
+    """The open streams of an endpoint.
+
+    Args:
+        codec: Returns the codec.
+    """
+
+    def __init__(self, codec: Callable[[], Codec]) -> None:
+        self._codec = codec
+        self._changing = threading.Lock()
+        self._open: set[Subscription] = set()  # guarded by _changing
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def open(self, request: ClientRequest, offered: Collection[str], send: Send) -> Callable[[], None]:
+        """Begin to send a client what it wants to learn, after saying what that will be.
+
+        Args:
+            request: The request that opens the stream.
+            offered: What the endpoint can tell: the keys of the filter.
+            send: Sends a message to the client.
+
+        Returns:
+            A function that ends it.
+
+        Raises:
+            MalformedRequest: The request has no valid filter.
+        """
+        subscription = Subscription(request.id, filter_of(request, offered), send)
+        accepted = {"notifications": subscription.wanted.members()}
+        with self._changing:  # the acknowledgement is the first message
+            self._send(subscription, "notifications/subscriptions/acknowledged", accepted)
+            self._open.add(subscription)
+        return lambda: self._end(subscription)
+
+    def list_changed(self, kind: str) -> None:
+        """Tell the clients that want to learn it that a list has changed: one of TOOLS, PROMPTS, RESOURCES."""
+        self._tell(lambda wanted: kind in wanted.lists, _NOTIFICATIONS[kind], {})
+
+    def resource_updated(self, uri: str) -> None:
+        """Tell the clients that want to learn it that a resource has changed."""
+        self._tell(lambda wanted: uri in wanted.uris, "notifications/resources/updated", {"uri": uri})
+
+    def _tell(self, wants: Callable[[Filter], bool], method: str, params: Mapping[str, Any]) -> None:
+        with self._changing:  # each client gets the changes in their order
+            for subscription in self._open:
+                if wants(subscription.wanted):
+                    self._send(subscription, method, params)
+
+    def _send(self, subscription: Subscription, method: str, params: Mapping[str, Any]) -> None:
+        meta = {"_meta": {SUBSCRIPTION_ID: subscription.id}}
+        subscription.send(notification_text(self._codec(), method, {**meta, **params}))
+
+    def _end(self, subscription: Subscription) -> None:
+        with self._changing:
+            self._open.discard(subscription)
+
+
+def filter_of(request: ClientRequest, offered: Collection[str]) -> Filter:
+    """Return what a client wants to learn, as far as the endpoint can tell it.
+
+    Raises:
+        MalformedRequest: It is no filter.
+    """
+    wanted = request.params.get("notifications")
+    if not isinstance(wanted, dict):
+        raise MalformedRequest("Invalid params: notifications is no object")
+    for name in _NOTIFICATIONS:
+        if not isinstance(wanted.get(name, False), bool):
+            raise MalformedRequest(f"Invalid params: {name} is neither true nor false")
+    uris = wanted.get(UPDATES, [])
+    if not isinstance(uris, list) or len(uris) > _MOST_URIS or not all(isinstance(uri, str) for uri in uris):
+        raise MalformedRequest(f"Invalid params: {UPDATES} is no list of at most {_MOST_URIS} strings")
+    lists = frozenset(name for name in _NOTIFICATIONS if wanted.get(name) and name in offered)
+    return Filter(lists, frozenset(uris) if UPDATES in offered else frozenset())

@@ -1,0 +1,183 @@
+"""Tools: methods of the server that a model calls.
+
+Source: revision 2026-07-28, "Tools".
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..contract.tool_params import call_params
+from ..dispatch.call_control import CallControl
+from ..dispatch.routes import RouteTable, wsgi_encoded
+from ..sansio_jsonrpc import Codec, JsonRpcException, JsonRpcInternalError, JsonRpcRequest
+from .asking import questions_in
+from .catalog import Catalog, Catalogs, ToolEntry
+from .content import ToolResult, WrittenAsJson, blocks_of
+from .errors import InvalidParams, MalformedRequest
+from .features import Feature, Method, Result, Scope
+from .headers import check_parameters
+from .pages import page_of
+from .requests import ClientRequest
+from .revisions import CURRENT
+from .sources import Sources
+
+__all__ = ["Tools"]
+
+# What the id of a call is that no client sees.
+_CALL_ID = 1
+
+
+class Tools:
+    """The tools of an endpoint.
+
+    Args:
+        sources: The parts of the server.
+        catalogs: Makes the lists of tools.
+        page_size: The most tools on a page of the list.
+        caching: Returns the members of a list that say how long a client may keep it.
+    """
+
+    def __init__(
+        self,
+        sources: Sources,
+        catalogs: Catalogs,
+        page_size: int,
+        caching: Callable[[Scope], Mapping[str, Any]],
+    ) -> None:
+        self._sources = sources
+        self._catalogs = catalogs
+        self._page_size = page_size
+        self._caching = caching
+        methods = {"tools/list": Method(self.list), "tools/call": Method(self.call, runs_function=True)}
+        self.feature = Feature("tools", lambda: {"listChanged": True}, methods)
+
+    def catalog(self) -> Catalog:
+        """Return the tools as they are now."""
+        return self._catalogs.of(self._table())
+
+    def list(self, request: ClientRequest, scope: Scope) -> Result:
+        """Answer ``tools/list``."""
+        catalog = self.catalog()
+        shown = visible_names(catalog, scope)
+        names, further = page_of(shown, request.params, self._page_size)
+        tools = [catalog.tools[name] for name in names]
+        is_current = request.revision == CURRENT
+        definitions = [tool.definition if is_current else tool.definition_in_session() for tool in tools]
+        return {"tools": definitions, **further, **self._caching(scope)}
+
+    def call(self, request: ClientRequest, scope: Scope) -> Result:
+        """Answer ``tools/call``."""
+        name, arguments = call_of(request)
+        tool = self.catalog().tools.get(name)
+        if tool is None:
+            raise InvalidParams(f"Unknown tool: {name!r}"[:200])
+        if request.revision == CURRENT:
+            check_parameters(scope.exchange.head, tool.header_parameters, arguments)
+        scope.pipeline.authorise(scope.exchange, tool.route.path, tool.route.name)
+        subject = (tool.route.url, json.dumps(arguments, sort_keys=True))
+        return scope.rounds.result(
+            request, scope, subject, lambda control: self._outcome(tool, arguments, request, scope, control)
+        )
+
+    def _outcome(
+        self,
+        tool: ToolEntry,
+        arguments: Mapping[str, Any],
+        request: ClientRequest,
+        scope: Scope,
+        control: CallControl,
+    ) -> Result:
+        """Call the function of a tool, and return the result for the model: that it has failed is one.
+
+        Raises:
+            JsonRpcException: The function asks the client.
+        """
+        try:
+            value = self._value(tool, arguments, scope, control)
+        except JsonRpcException as exc:
+            if questions_in(exc) is not None:
+                raise
+            return {"content": [text_block(failure_text(exc, self._sources.codec()))], "isError": True}
+        return result_of(tool, value, self._sources.codec(), is_in_session=request.revision != CURRENT)
+
+    def _value(self, tool: ToolEntry, arguments: Mapping[str, Any], scope: Scope, control: CallControl) -> Any:
+        """Call the function of a tool, and return its result.
+
+        Raises:
+            JsonRpcException: The call has failed.
+        """
+        endpoint = self._table().endpoints[wsgi_encoded(tool.route.path)]
+        call = JsonRpcRequest(tool.route.name, call_params(tool.contract, arguments), _CALL_ID)
+        limiter = scope.pipeline.steps.limiter
+        if limiter is not None:
+            limiter.admit_messages(call, endpoint, scope.exchange)
+        scope.exchange.control = control
+        return scope.pipeline.steps.answerer.result(call, endpoint, scope.exchange)
+
+    def _table(self) -> RouteTable:
+        return self._sources.router.table
+
+
+def call_of(request: ClientRequest) -> tuple[str, Mapping[str, Any]]:
+    """Return the name of the tool that a request calls, and the arguments.
+
+    Raises:
+        MalformedRequest: The name is missing, or the arguments are no object.
+    """
+    name, arguments = request.params.get("name"), request.params.get("arguments")
+    if not isinstance(name, str):
+        raise MalformedRequest("Invalid params: name is not a string")
+    if arguments is not None and not isinstance(arguments, dict):
+        raise MalformedRequest("Invalid params: arguments is no object")
+    return name, arguments or {}
+
+
+def result_of(tool: ToolEntry, value: Any, codec: Codec, *, is_in_session: bool) -> dict[str, Any]:
+    """Return the result of a tool for a value that its function has returned.
+
+    Args:
+        tool: The tool.
+        value: The value; its hint has been written already.
+        codec: Writes the value as a text.
+        is_in_session: Whether the revision has sessions: there, only an object is structured.
+
+    Raises:
+        JsonRpcSerializationError: The value has no JSON form.
+    """
+    if isinstance(value, ToolResult):
+        return value.members()
+    if tool.returns_content and isinstance(value, dict) and "type" not in value:
+        return value  # a ToolResult that its hint has written
+    if tool.returns_content or has_content(value):
+        return {"content": [] if value is None else blocks_of(value)}
+    members: dict[str, Any] = {"content": [text_block(text_of(value, codec))]}
+    is_structured = isinstance(value, dict) or (tool.has_output_schema and not is_in_session)
+    return {**members, "structuredContent": value} if is_structured else members
+
+
+def has_content(value: Any) -> bool:
+    """Return whether a value without a hint is a part for a model, or a list with some."""
+    if isinstance(value, (list, tuple)):
+        return any(isinstance(part, WrittenAsJson) for part in value)
+    return isinstance(value, WrittenAsJson)
+
+
+def text_of(value: Any, codec: Codec) -> str:
+    """Return a value as a text: a string as it is, anything else as JSON."""
+    return value if isinstance(value, str) else codec.dumps(value).decode()
+
+
+def text_block(text: str) -> dict[str, Any]:
+    return {"type": "text", "text": text}
+
+
+def failure_text(exc: JsonRpcException, codec: Codec) -> str:
+    """Return what a model learns about a call that has failed: an unexpected exception shows an id only."""
+    data = exc.data
+    if isinstance(exc, JsonRpcInternalError):
+        correlation = data.get("correlationId") if isinstance(data, dict) else None
+        return exc.message if correlation is None else f"{exc.message} (correlation id {correlation})"
+    return exc.message if data is None else f"{exc.message}: {text_of(data, codec)}"
