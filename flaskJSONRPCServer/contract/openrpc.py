@@ -5,12 +5,12 @@ Source: https://spec.open-rpc.org, version 1.4.1.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from inspect import Parameter
 from typing import TYPE_CHECKING, Any
 
+from .defaults import default_of
 from .docstrings import Documentation, documentation_of
 from .errors import DeclaredError, declared_errors
 from .method import Contract
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["OPENRPC_VERSION", "MethodFacts", "document_of"]
 
 OPENRPC_VERSION = "1.4.1"
-
-_JSON_SCALARS = (str, int, float, bool, type(None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,19 +132,14 @@ class MethodObject:
     def _param(self, parameter: Parameter) -> dict[str, Any]:
         schema = self._schema(self._contract.types.get(parameter.name), "validation")
         text = self._documentation.parameters.get(parameter.name, "")
-        members = {"name": parameter.name, **described(text), "schema": with_default(schema, self._default(parameter))}
+        members = {
+            "name": parameter.name,
+            **described(text),
+            "schema": with_default(schema, default_of(self._contract, parameter)),
+        }
         if parameter.kind in _VARIADIC:
             return {**members, "x-variadic": True}
         return {**members, "required": True} if parameter.default is parameter.empty else members
-
-    def _default(self, parameter: Parameter) -> list[Any]:
-        """Return the default as a JSON value, in a list; an empty list if there is none, or none that JSON has."""
-        if parameter.default is parameter.empty:
-            return []
-        hinted = self._contract.types.get(parameter.name)
-        if hinted is not None:
-            return writable(hinted.default_written(parameter.default))
-        return writable([parameter.default]) if isinstance(parameter.default, _JSON_SCALARS) else []
 
     def _result(self) -> dict[str, Any]:
         schema = self._schema(self._contract.result, "serialization")
@@ -232,15 +225,6 @@ def full_text(title: str | None, documentation: Documentation) -> str:
     """Return the description; with a title, the summary of the docstring is part of it."""
     parts = [documentation.summary if title else "", documentation.description]
     return "\n\n".join(filter(None, parts))
-
-
-def writable(values: list[Any]) -> list[Any]:
-    """Return some values; an empty list if JSON cannot write them, as with an infinite number."""
-    try:
-        json.dumps(values, allow_nan=False)
-    except (TypeError, ValueError, RecursionError):
-        return []
-    return values
 
 
 def described(text: str, name: str = "description") -> dict[str, str]:

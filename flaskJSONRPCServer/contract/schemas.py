@@ -20,7 +20,8 @@ Dialect = Literal["draft-07", "2020-12"]
 Mode = JsonSchemaMode
 """``validation`` for a parameter, ``serialization`` for a result: some types are written in another form than read."""
 
-REFERENCE = "#/components/schemas/{model}"
+COMPONENTS = "#/components/schemas/"
+"""Where OpenRPC documents have the shared schemas."""
 
 _INFINITE = (float("inf"), float("-inf"))
 
@@ -30,7 +31,7 @@ class Schemas:
 
     Args:
         by_type: The schema of each type and mode.
-        components: The shared schemas by name; the others refer to them at ``#/components/schemas/``.
+        components: The shared schemas by name; the others refer to them.
     """
 
     def __init__(self, by_type: Mapping[tuple[Any, Mode], Any], components: dict[str, Any]) -> None:
@@ -42,14 +43,19 @@ class Schemas:
         return {} if hinted is None else self._by_type[key_of(hinted), mode]
 
 
-def schemas_of(types: Iterable[tuple[HintedType, Mode]], dialect: Dialect) -> Schemas:
+def schemas_of(types: Iterable[tuple[HintedType, Mode]], dialect: Dialect, shared_at: str = COMPONENTS) -> Schemas:
     """Return the schemas of types, each for parameters or for results.
 
     Two classes of one name get names with their modules. The names depend on the types alone, and not on their order.
+
+    Args:
+        types: The types, each with its mode.
+        dialect: The dialect of the schemas.
+        shared_at: The JSON Pointer of the place of the shared schemas, with a slash at its end.
     """
     distinct = {(key_of(hinted), mode): hinted for hinted, mode in types}
     inputs = [(key, mode, hinted.adapter.core_schema) for (key, mode), hinted in distinct.items()]
-    generator = SchemaGenerator(ref_template=REFERENCE)
+    generator = SchemaGenerator(ref_template=f"{shared_at}{{model}}")
     by_type, components = generator.generate_definitions(inputs)
     if dialect == "draft-07":
         return Schemas({key: as_draft_07(schema) for key, schema in by_type.items()}, as_draft_07(components))
