@@ -111,7 +111,10 @@ class Engine:
         self._discovery = self._make_discovery() if settings.discover else None
         built_in = None if self._discovery is None else self._discovery.route
         self.router = Router(
-            self._mount_paths, self._unmount_other_paths, built_in, lambda *tables: self.services.routes_changed(*tables)
+            self._mount_paths,
+            self._unmount_other_paths,
+            built_in,
+            lambda *tables: self.services.routes_changed(*tables),
         )
         self._middleware = MiddlewareRegistry()
         self._standard = standard
