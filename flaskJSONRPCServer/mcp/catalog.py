@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ..contract.tool_params import is_callable_by_name
 from ..contract.docstrings import documentation_of
 from ..contract.method import Contract
 from ..contract.tool_options import Tool
+from ..contract.tool_params import is_callable_by_name
 from ..contract.tool_schemas import input_schema, output_schema
 from ..dispatch.routes import Route, RouteTable
 from ..errors import RegistrationError
