@@ -35,6 +35,7 @@ class Tool:
         input_schema: A JSON Schema of the arguments, in the place of that of the hints; calls are still checked by
             the hints.
         output_schema: A JSON Schema of the result, in the place of that of the hint.
+        scopes: What the token of a caller must allow, beside the scopes of the endpoint.
         task: Whether a call may run as a task, which the client asks about later; None: the server decides.
 
     Raises:
@@ -52,6 +53,7 @@ class Tool:
     meta: Mapping[str, Any] | None = None
     input_schema: Mapping[str, Any] | None = None
     output_schema: Mapping[str, Any] | None = None
+    scopes: Sequence[str] = ()
     task: bool | None = None
 
     def __post_init__(self) -> None:

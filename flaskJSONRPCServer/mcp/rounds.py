@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from ..dispatch.exchange import Exchange
 from ..sansio_jsonrpc import JsonRpcException
 from .asking import CLIENT_OFFERS, questions_in
 from .errors import InvalidParams, MissingClientCapability
@@ -29,11 +28,11 @@ class SealedRounds:
 
     Args:
         sealer: Signs the states.
-        caller_of: Returns the caller of a request, hashed.
+        caller_of: Returns whom a request comes from, hashed.
         ttl_s: How long a state is valid, in seconds.
     """
 
-    def __init__(self, sealer: Sealer, caller_of: Callable[[Exchange], bytes], ttl_s: float) -> None:
+    def __init__(self, sealer: Sealer, caller_of: Callable[[Scope], bytes], ttl_s: float) -> None:
         self._sealer = sealer
         self._caller_of = caller_of
         self._ttl_s = ttl_s
@@ -71,7 +70,7 @@ class SealedRounds:
         return answers
 
     def _bound_to(self, request: ClientRequest, scope: Scope, subject: Sequence[str]) -> list[str | bytes]:
-        return [self._caller_of(scope.exchange), request.method, *subject]
+        return [self._caller_of(scope), request.method, *subject]
 
 
 def answers_in(request: ClientRequest) -> Mapping[str, Any]:
