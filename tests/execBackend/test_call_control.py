@@ -85,10 +85,10 @@ def work_of(error):
 
 def begun(client, control, folder, method="hold", path="/api/"):
     """Return the future error of a call, once it has begun."""
-    with ThreadPoolExecutor(1) as threads:
-        future = threads.submit(client.error, control, method, str(folder), path=path)
-        wait_until((folder / "begun").exists)
-        threads.shutdown(wait=False)
+    threads = ThreadPoolExecutor(1)
+    future = threads.submit(client.error, control, method, str(folder), path=path)
+    threads.shutdown(wait=False)
+    wait_until((folder / "begun").exists)
     return future
 
 
