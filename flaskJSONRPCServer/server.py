@@ -12,6 +12,7 @@ import flask
 
 from .configuration import configured_by, current_configuration, read
 from .contract.options import MethodOptions, RegistrationKeywords, Visible
+from .contract.tool_options import Tool
 from .dispatch.backend_context import BackendContext
 from .dispatch.locks import optional_lock_key
 from .dispatch.middleware import Middleware
@@ -310,6 +311,7 @@ class flaskJSONRPCServer(DocumentedHelpers):
         visible: Visible | None = None,
         notification: bool | None = None,
         idempotent: bool | None = None,
+        mcp: bool | Tool | None = None,
     ) -> _F:
         """Make a function callable.
 
@@ -340,6 +342,8 @@ class flaskJSONRPCServer(DocumentedHelpers):
             notification: Whether callers send it as a notification only; the documents then show no result.
             idempotent: Whether a second call with the same parameters changes nothing; the documents then tell clients
                 that they may try again.
+            mcp: Whether it is a tool of the Model Context Protocol; a :class:`~flaskJSONRPCServer.mcp.Tool` also says
+                how it is shown there.
 
         Returns:
             The function itself.
@@ -358,6 +362,7 @@ class flaskJSONRPCServer(DocumentedHelpers):
             visible=visible,
             notification=notification,
             idempotent=idempotent,
+            mcp=mcp,
         )
         routes = self._engine.registrar.function_routes(
             dispatcher, path=path, fallback=fallback, name=name, rate_limit=rateLimit, options=options
@@ -402,6 +407,7 @@ class flaskJSONRPCServer(DocumentedHelpers):
         deprecated: bool | None = None,
         visible: Visible | None = None,
         idempotent: bool | None = None,
+        mcp: bool | Tool | None = None,
     ) -> _T:
         """Make the public methods of an object callable.
 
@@ -421,6 +427,7 @@ class flaskJSONRPCServer(DocumentedHelpers):
             deprecated: Whether callers should move away from them.
             visible: Whether the documents show them, as with :meth:`registerFunction`.
             idempotent: Whether a second call of any of them changes nothing, as with :meth:`registerFunction`.
+            mcp: Whether each of them is a tool, as with :meth:`registerFunction`; a ``Tool`` has no ``name`` here.
 
         Returns:
             The object itself.
@@ -436,6 +443,7 @@ class flaskJSONRPCServer(DocumentedHelpers):
             deprecated=deprecated,
             visible=visible,
             idempotent=idempotent,
+            mcp=mcp,
         )
         routes = self._engine.registrar.instance_routes(
             dispatcher, path=path, fallback=fallback, rate_limit=rateLimit, options=options

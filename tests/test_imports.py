@@ -28,7 +28,7 @@ LAYERS = (
     {"autoreload", "reloading"},
     {"engine"},
     {"built_in_services", "flask_mounts", "pipeline_steps"},
-    {"wsgi", "console", "telemetry"},
+    {"wsgi", "console", "mcp", "telemetry"},
     {"execBackend", "servBackend", "experimental"},
     # Below execBackend: the server's stand-in in a child process has these helpers too.
     {"message_helpers"},

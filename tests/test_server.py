@@ -48,11 +48,12 @@ METHODS = {
     "registerFunction": (
         "(dispatcher, path='', fallback=None, name=None, dispatcherBackend=None, notifBackend=None, *, rateLimit=None, "
         "timeout=None, validate=None, validateResult=None, title=None, tags=None, deprecated=None, examples=None, "
-        "visible=None, notification=None, idempotent=None)"
+        "visible=None, notification=None, idempotent=None, mcp=None)"
     ),
     "registerInstance": (
         "(dispatcher, path='', fallback=None, dispatcherBackend=None, notifBackend=None, *, rateLimit=None, "
-        "timeout=None, validate=None, validateResult=None, tags=None, deprecated=None, visible=None, idempotent=None)"
+        "timeout=None, validate=None, validateResult=None, tags=None, deprecated=None, visible=None, idempotent=None, "
+        "mcp=None)"
     ),
     "use": "(middleware, path=None)",
     "mapException": "(exception, *, code, message, data=None, path=None, name=None)",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any, TypedDict, TypeVar
 
 from ..errors import RegistrationError, unknown_name
+from .option_checks import is_list, json_copy, refuse_unless
+from .tool_options import Tool
 
 __all__ = [
     "Example",
@@ -38,6 +39,7 @@ class RegistrationKeywords(TypedDict, total=False):
     visible: bool | Callable[[Any], bool] | None
     notification: bool | None
     idempotent: bool | None
+    mcp: bool | Tool | None
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -87,6 +89,7 @@ class MethodOptions:
         notification: Whether callers send it as a notification only: the documents show no result.
         timeout: How long a call may take, in seconds from the arrival of its request.
         idempotent: Whether a second call with the same parameters changes nothing, so that clients may try again.
+        mcp: Whether it is a tool of the Model Context Protocol; a :class:`Tool` also says how it is shown there.
     """
 
     name: str | None = None
@@ -102,11 +105,20 @@ class MethodOptions:
     notification: bool | None = None
     timeout: float | None = None
     idempotent: bool | None = None
+    mcp: bool | Tool | None = None
 
     def over(self, other: MethodOptions) -> MethodOptions:
         """Return these options; those that are not given are taken from another."""
         pairs = {field.name: (getattr(self, field.name), getattr(other, field.name)) for field in fields(self)}
         return MethodOptions(**{name: old if new is None else new for name, (new, old) in pairs.items()})
+
+    @property
+    def tool(self) -> Tool | None:
+        """The tool that the method is, with ``idempotent`` of the method if it does not say so; None if it is none."""
+        if not self.mcp:
+            return None
+        tool = self.mcp if isinstance(self.mcp, Tool) else Tool()
+        return tool if tool.idempotent is not None else replace(tool, idempotent=self.idempotent)
 
     @classmethod
     def read(cls, **options: Any) -> MethodOptions:
@@ -127,6 +139,7 @@ class MethodOptions:
         visible = options.get("visible")
         if visible is not None and not isinstance(visible, bool) and not callable(visible):
             raise RegistrationError(f"visible={visible!r} is refused: it takes True, False, or a function of a request")
+        refuse_unless("mcp", options.get("mcp"), (bool, Tool), "True, False, or a Tool")
         validate_result = options.pop("validateResult", None)
         tags, examples = read_tags(options.pop("tags", None)), read_examples(options.pop("examples", None))
         return cls(validate_result=validate_result, tags=tags, examples=examples, **options)
@@ -147,6 +160,7 @@ def rpc(
     notification: bool | None = None,
     timeout: float | None = None,
     idempotent: bool | None = None,
+    mcp: bool | Tool | None = None,
 ) -> Callable[[F], F]:
     """Decorate a function or method with the options of its registration.
 
@@ -168,6 +182,7 @@ def rpc(
         notification: Whether callers send it as a notification only; the documents then show no result.
         timeout: How long a call may take, in seconds from the arrival of its request; None for the server's.
         idempotent: Whether a second call with the same parameters changes nothing, so that clients may try again.
+        mcp: Whether it is a tool of the Model Context Protocol; a :class:`Tool` also says how it is shown there.
 
     Raises:
         RegistrationError: A value is not accepted.
@@ -186,6 +201,7 @@ def rpc(
         notification=notification,
         timeout=timeout,
         idempotent=idempotent,
+        mcp=mcp,
     )
 
     def decorate(function: F) -> F:
@@ -214,11 +230,6 @@ def refuse_unless_timeout(timeout: Any) -> None:
         )
 
 
-def refuse_unless(name: str, value: Any, accepted: type, words: str) -> None:
-    if value is not None and not isinstance(value, accepted):
-        raise RegistrationError(f"{name}={value!r} is refused: it takes {words}")
-
-
 def read_tags(tags: Any) -> tuple[str, ...] | None:
     if tags is None:
         return None
@@ -234,10 +245,6 @@ def read_examples(examples: Any) -> tuple[Example, ...] | None:
     if not is_list(examples):
         raise RegistrationError(f"examples={examples!r} is refused: it takes a list of dicts")
     return tuple(read_example(example, number) for number, example in enumerate(examples, 1))
-
-
-def is_list(value: Any) -> bool:
-    return isinstance(value, Iterable) and not isinstance(value, (str, Mapping))
 
 
 def read_example(example: Any, number: int) -> Example:
@@ -259,15 +266,3 @@ def read_example(example: Any, number: int) -> Example:
         summary=str(example.get("summary", "")),
         description=str(example.get("description", "")),
     )
-
-
-def json_copy(value: Any, what: str) -> Any:
-    """Return a copy of a JSON value.
-
-    Raises:
-        RegistrationError: It is no JSON value.
-    """
-    try:
-        return json.loads(json.dumps(value, allow_nan=False))
-    except (TypeError, ValueError, RecursionError) as exc:
-        raise RegistrationError(f"{what} has no JSON form: {exc}") from exc

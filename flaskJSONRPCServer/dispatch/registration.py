@@ -137,8 +137,15 @@ class Registrar:
             options: As for a function; they are those of each method.
 
         Raises:
-            RegistrationError: A class, a module, a function, or an object without public methods.
+            RegistrationError: A class, a module, a function, or an object without public methods; or the options have a
+                name for a tool.
         """
+        tool = options.tool
+        if tool is not None and tool.name is not None:
+            raise RegistrationError(
+                f"mcp={options.mcp!r} is refused: one name cannot be that of each method of {instance!r}; name single "
+                "tools with @rpc(mcp=Tool(name=...))"
+            )
         routes = [
             self.function_routes(
                 method, path=path, fallback=fallback, name=name, rate_limit=rate_limit, options=options

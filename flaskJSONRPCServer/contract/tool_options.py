@@ -1,0 +1,98 @@
+"""How a method is shown as a tool of the Model Context Protocol (MCP)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import RegistrationError
+from .option_checks import is_list, json_copy, refuse_unless
+
+__all__ = ["Tool"]
+
+# MCP 2025-11-25, server/tools, "Tool Names".
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """How a method is shown as a tool. None leaves a member to the method, or to the server.
+
+    The four hints do not change what a call does: clients decide by them whether to ask a person first.
+
+    Args:
+        name: Its name among the tools, 1 to 128 of ``A-Z a-z 0-9 _ - .``; None: made from the name of the method.
+        title: A title for people; None: the title of the method.
+        description: A description for the model; None: that of the docstring.
+        read_only: Whether it changes nothing.
+        destructive: Whether it may delete or overwrite something.
+        idempotent: Whether a second call with the same arguments changes nothing; None: as the method says.
+        open_world: Whether it reaches anything outside, such as the web.
+        icons: Icons, each a dict of JSON values with ``src``, a URL.
+        meta: Further members for clients that know them, a dict of JSON values.
+        task: Whether a call may run as a task, which the client asks about later; None: the server decides.
+
+    Raises:
+        RegistrationError: A value is not accepted; the message names it.
+    """
+
+    name: str | None = None
+    title: str | None = None
+    description: str | None = None
+    read_only: bool | None = None
+    destructive: bool | None = None
+    idempotent: bool | None = None
+    open_world: bool | None = None
+    icons: tuple[Mapping[str, Any], ...] = ()
+    meta: Mapping[str, Any] | None = None
+    task: bool | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("name", "title", "description"):
+            refuse_unless(f"Tool: {name}", getattr(self, name), str, "a string, or None")
+        for name in ("read_only", "destructive", "idempotent", "open_world", "task"):
+            refuse_unless(f"Tool: {name}", getattr(self, name), bool, "True, False, or None")
+        refuse_name(self.name)
+        object.__setattr__(self, "icons", read_icons(self.icons))
+        object.__setattr__(self, "meta", read_meta(self.meta))
+
+
+def refuse_name(name: str | None) -> None:
+    if name is not None and _NAME.fullmatch(name) is None:
+        raise RegistrationError(
+            f"Tool: name={name!r} is refused: it takes 1 to 128 of the characters A-Z a-z 0-9 _ - ."
+        )
+
+
+def read_icons(icons: Any) -> tuple[Mapping[str, Any], ...]:
+    """Return a copy of the icons.
+
+    Raises:
+        RegistrationError: They are no list of dicts with URLs.
+    """
+    if not is_list(icons):
+        raise RegistrationError(f"Tool: icons={icons!r} is refused: it takes a list of dicts with 'src'")
+    return tuple(map(read_icon, icons))
+
+
+def read_icon(icon: Any) -> Mapping[str, Any]:
+    if not isinstance(icon, Mapping) or not isinstance(icon.get("src"), str) or not icon["src"]:
+        raise RegistrationError(f"Tool: the icon {icon!r} is refused: it takes a dict with 'src', a URL")
+    copied: Mapping[str, Any] = json_copy(dict(icon), f"Tool: the icon {icon!r}")
+    return copied
+
+
+def read_meta(meta: Any) -> Mapping[str, Any] | None:
+    """Return a copy of the further members.
+
+    Raises:
+        RegistrationError: They are no dict of JSON values.
+    """
+    if meta is None:
+        return None
+    if not isinstance(meta, Mapping) or not all(isinstance(key, str) for key in meta):
+        raise RegistrationError(f"Tool: meta={meta!r} is refused: it takes a dict with strings as keys, or None")
+    copied: Mapping[str, Any] = json_copy(dict(meta), f"Tool: meta={meta!r}")
+    return copied
