@@ -6,17 +6,23 @@ explains both.
 
 from ..contract.tool_options import Tool
 from .asking import CannotAskError, Form, FormAnswer, ListRoots, Sample, Visit, ask, ask_all, client_offers
+from .completion import Completion
 from .content import Audio, EmbeddedResource, Image, ResourceLink, Text, ToolResult
+from .prompt_messages import Message
+from .resources import ResourceNotFoundError
 
 __all__ = [
     "Audio",
     "CannotAskError",
+    "Completion",
     "EmbeddedResource",
     "Form",
     "FormAnswer",
     "Image",
     "ListRoots",
+    "Message",
     "ResourceLink",
+    "ResourceNotFoundError",
     "Sample",
     "Text",
     "Tool",
