@@ -13,12 +13,12 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from .errors import SettingsError, UnsupportedError, unknown_name
-from .settings import OPTIONS, Settings
+from .settings import OPTIONS, Settings, refusal
 
 __all__ = [
     "PREFIX",
@@ -60,7 +60,7 @@ class Configuration:
         sources: By the same names, the words that an error uses for the place: a variable, or a key of a file.
     """
 
-    values: Mapping[str, Any]
+    values: Mapping[str, Any] = field(repr=False)  # one may be the secret
     sources: Mapping[str, str]
 
     def over(self, other: Configuration) -> Configuration:
@@ -222,7 +222,7 @@ def checked(name: str, forms: list[Any], given: Any, source: str) -> Any:
     option = OPTIONS[name]
     accepted = [form for form in forms if (name in _FUNCTIONS and isinstance(form, str)) or option["check"](form)]
     if not accepted:
-        raise ConfigurationError(f"{name}={given!r} is refused: it takes {option['accepts']}; change {source}")
+        raise ConfigurationError(f"{refusal(name, given)}; change {source}")
     return accepted[0]
 
 

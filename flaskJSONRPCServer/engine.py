@@ -33,7 +33,7 @@ from .dispatch.pipeline import Pipeline, Steps
 from .dispatch.rate_limits.server import ServerRateLimits
 from .dispatch.registration import Registrar, checked_name
 from .dispatch.remote import RemoteCalls
-from .dispatch.routes import Backends, Route, Router, format_path
+from .dispatch.routes import Backends, Route, Router, RouteTable, format_path
 from .errors import RegistrationError, ServerStateError, SettingsError, unknown_name
 from .execBackend import ExecBackends, SimpleBackend, find_exec_backend, merge
 from .execBackend.deadline import DeadlineBackend, with_timeout
@@ -111,7 +111,10 @@ class Engine:
         self._discovery = self._make_discovery() if settings.discover else None
         built_in = None if self._discovery is None else self._discovery.route
         self.router = Router(
-            self._mount_paths, self._unmount_other_paths, built_in, lambda *tables: self.services.routes_changed(*tables)
+            self._mount_paths,
+            self._unmount_other_paths,
+            built_in,
+            self._routes_changed,
         )
         self._middleware = MiddlewareRegistry()
         self._standard = standard
@@ -457,6 +460,9 @@ class Engine:
 
     def _mount_paths(self, paths: list[str]) -> None:
         self.mounts.add_paths(paths)  # the mounts are made after the router
+
+    def _routes_changed(self, before: RouteTable, after: RouteTable) -> None:
+        self.services.routes_changed(before, after)  # the services are made after the router
 
     def _unmount_other_paths(self, paths: list[str]) -> None:
         self.mounts.remove_other_paths(paths)

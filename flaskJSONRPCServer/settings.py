@@ -53,7 +53,7 @@ Check = Callable[[Any], bool]
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s?#@\x00-\x1f\x7f]+")
 
 
-def option(default: Any, accepts: str, check: Check, *, fixed: bool = False) -> Any:
+def option(default: Any, accepts: str, check: Check, *, fixed: bool = False, secret: bool = False) -> Any:
     """Declare an option.
 
     Args:
@@ -61,8 +61,10 @@ def option(default: Any, accepts: str, check: Check, *, fixed: bool = False) -> 
         accepts: The accepted values, in words.
         check: Returns whether a value is accepted.
         fixed: Whether only the constructor may set the option.
+        secret: Whether its value must not be in any text, such as that of an error.
     """
-    return field(default=default, metadata={"accepts": accepts, "check": check, "fixed": fixed})
+    metadata = {"accepts": accepts, "check": check, "fixed": fixed, "secret": secret}
+    return field(default=default, repr=not secret, metadata=metadata)
 
 
 def flag(default: bool, *, fixed: bool = False) -> Any:
@@ -121,6 +123,15 @@ def is_paths(value: Any) -> bool:
 
 def is_segment(value: Any) -> bool:
     return isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9._~-]+", value) is not None and value not in (".", "..")
+
+
+def is_secret(value: Any) -> bool:
+    """Return whether a value is None, or has the least size of a secret: that of the signatures made with it."""
+    try:
+        data = value.encode() if isinstance(value, str) else value
+    except UnicodeEncodeError:  # a lone surrogate
+        return False
+    return data is None or (isinstance(data, bytes) and len(data) >= 32)
 
 
 def is_info(value: Any) -> bool:
@@ -348,6 +359,13 @@ class Settings:
     """The most keys that are kept."""
     max_idempotency_bytes: int = count(64 * _MIB, unit="number of bytes")
     """The most memory for the answers of all keys."""
+    secret: str | bytes | None = option(
+        None,
+        "a string or bytes of at least 32 bytes that nobody can guess, or None: a random one",
+        is_secret,
+        secret=True,
+    )
+    """What state that clients keep is signed with. Servers behind one address need the same."""
 
     backlog: int = count(10_000, most=2**31 - 1)
     read_timeout_s: float = duration(30, "seconds")
@@ -510,6 +528,7 @@ class Options(TypedDict, total=False):
     idempotency_lifetime_s: float
     max_idempotency_keys: int
     max_idempotency_bytes: int
+    secret: str | bytes | None
     backlog: int
     read_timeout_s: float
     threads: int
@@ -557,4 +576,10 @@ def check_option(name: str, value: Any) -> None:
     """
     Settings.refuse_unknown([name])
     if not OPTIONS[name]["check"](value):
-        raise SettingsError(f"{name}={value!r} is refused: it takes {OPTIONS[name]['accepts']}")
+        raise SettingsError(refusal(name, value))
+
+
+def refusal(name: str, value: Any) -> str:
+    """Return the text of the error for a value that an option does not accept, without the value of a secret."""
+    shown = f"the value of {name}" if OPTIONS[name]["secret"] else f"{name}={value!r}"
+    return f"{shown} is refused: it takes {OPTIONS[name]['accepts']}"

@@ -6,6 +6,7 @@ import signal
 import socket
 import sys
 import textwrap
+import traceback
 
 import pytest
 
@@ -82,6 +83,10 @@ def file_of(folder, text):
         ("RELOAD_ON_CHANGE", "a.py,b.py", "reloadOnChange", ["a.py", "b.py"]),
         ("ACCESS_LOG_FORMAT", "{host} {id}", "accessLogFormat", "{host} {id}"),
         ("AUTH", "package.module:check", "auth", "package.module:check"),
+        ("SECRET", "none", "secret", None),
+        ("SECRET", "0123456789" * 4, "secret", "0123456789" * 4),
+        ("SECRET", "a,b#" * 10, "secret", "a,b#" * 10),
+        ("SECRET", f'"{"s" * 32}"', "secret", "s" * 32),
     ],
 )
 def test_value_of_a_variable(variable, text, name, value):
@@ -310,11 +315,16 @@ def write_module(folder, text=MODULE):
     (folder / "served.py").write_text(textwrap.dedent(text), encoding="utf-8")
 
 
-def show(url):
+def page_of(url, path):
+    """Return the answer to a GET, with its head."""
     port = int(url.rpartition(":")[2].strip("/"))
     with socket.create_connection(("127.0.0.1", port), timeout=30) as client:
-        client.sendall(b"GET /api/show HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
-        return json.loads(client.makefile("rb").read().partition(b"\r\n\r\n")[2])["result"]
+        client.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
+        return client.makefile("rb").read().decode()
+
+
+def show(url):
+    return json.loads(page_of(url, "/api/show").partition("\r\n\r\n")[2])["result"]
 
 
 SERVE = [sys.executable, "-m", "flaskJSONRPCServer", "serve", "served"]
@@ -381,3 +391,52 @@ def test_strange_files_are_one_clear_error(text, tmp_path):
     file.write_text(text, encoding="utf-8")
     with pytest.raises(SettingsError, match=r"server\.toml"):
         flaskJSONRPCServer.fromConfig(file)
+
+
+def test_refused_secret_is_not_shown(tmp_path):
+    secret = "shown-nowhere"
+    path = file_of(tmp_path, f"secret = '{secret}'")
+
+    with pytest.raises(SettingsError, match=r"the value of secret is refused: .* FJRPC_SECRET$") as of_variable:
+        from_environment(SECRET=secret)
+    with pytest.raises(
+        SettingsError, match=r"the value of secret is refused: .* the key 'secret' of .*toml$"
+    ) as of_file:
+        configuration.read(path, {})
+    for caught in (of_variable, of_file):
+        assert secret not in "".join(traceback.format_exception(caught.value))
+
+
+def test_configuration_shows_no_values():
+    assert "shown-nowhere" not in repr(configuration.read(None, {"FJRPC_SECRET": "shown-nowhere" * 3}))
+
+
+SECRETIVE = """
+    from flaskJSONRPCServer import flaskJSONRPCServer
+
+    server = flaskJSONRPCServer(["127.0.0.1", 0], log=4, debug=True, console=True, metrics=True, client_js=True)
+    server.registerFunction(lambda: 1 / 0, path="/api", name="fail")
+    server.registerFunction(lambda: len(server.settings.secret), path="/api", name="show")
+"""
+
+
+def test_secret_is_on_no_page_and_in_no_line_of_the_log(tmp_path):
+    write_module(tmp_path, SECRETIVE)
+    pages = [
+        "/api/fail",
+        "/api/openrpc.json",
+        "/api/client.js",
+        "/console/",
+        "/console/live.json",
+        "/metrics",
+        "/readyz",
+    ]
+    with running(SERVE, tmp_path, FJRPC_SECRET="shown-nowhere" * 3) as program:
+        url = program.url()
+        assert show(url) == 39
+        answers = [page_of(url, page) for page in pages]
+        assert program.end(signal.SIGTERM) == 0
+
+    assert [answer.split()[1] for answer in answers] == ["200"] * len(pages)
+    assert "ZeroDivisionError" in answers[0]
+    assert "shown-nowhere" not in "".join(answers) + program.output

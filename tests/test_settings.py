@@ -84,6 +84,10 @@ TAKEN = [
     ("max_waiting_requests", 0),
     ("head_timeout_s", 0),
     ("body_timeout_s", 0.5),
+    ("secret", None),
+    ("secret", "s" * 32),
+    ("secret", "ä" * 16),
+    ("secret", b"\xff" * 32),
 ]
 
 
@@ -324,3 +328,24 @@ def test_types_of_the_options_are_those_of_the_settings():
     assert set(Options.__annotations__) == set(declared) - set(parameters)
     for name, annotation in Options.__annotations__.items():
         assert annotation.__forward_arg__ == declared[name], name
+
+
+@pytest.mark.parametrize(
+    "value", ["shown-nowhere" * 2, "ä" * 15, b"shown-nowhere", 10**40, "\ud800" * 40, bytearray(32)]
+)
+def test_refused_secret_is_not_shown(value):
+    with pytest.raises(SettingsError) as caught:
+        Settings(secret=value)
+
+    assert str(caught.value) == (
+        "the value of secret is refused: it takes a string or bytes of at least 32 bytes that nobody can guess, or "
+        "None: a random one"
+    )
+
+
+@pytest.mark.parametrize("secret", ["shown-nowhere" * 3, b"shown-nowhere" * 3])
+def test_text_of_the_settings_has_no_secret(secret):
+    settings = Settings(secret=secret)
+
+    assert settings.snapshot().secret == secret
+    assert "shown-nowhere" not in repr(settings) + repr(settings.snapshot())

@@ -32,6 +32,9 @@ class Tool:
         open_world: Whether it reaches anything outside, such as the web.
         icons: Icons, each a dict of JSON values with ``src``, a URL.
         meta: Further members for clients that know them, a dict of JSON values.
+        input_schema: A JSON Schema of the arguments, in the place of that of the hints; calls are still checked by
+            the hints.
+        output_schema: A JSON Schema of the result, in the place of that of the hint.
         task: Whether a call may run as a task, which the client asks about later; None: the server decides.
 
     Raises:
@@ -47,6 +50,8 @@ class Tool:
     open_world: bool | None = None
     icons: tuple[Mapping[str, Any], ...] = ()
     meta: Mapping[str, Any] | None = None
+    input_schema: Mapping[str, Any] | None = None
+    output_schema: Mapping[str, Any] | None = None
     task: bool | None = None
 
     def __post_init__(self) -> None:
@@ -56,7 +61,8 @@ class Tool:
             refuse_unless(f"Tool: {name}", getattr(self, name), bool, "True, False, or None")
         refuse_name(self.name)
         object.__setattr__(self, "icons", read_icons(self.icons))
-        object.__setattr__(self, "meta", read_meta(self.meta))
+        for name in ("meta", "input_schema", "output_schema"):
+            object.__setattr__(self, name, read_members(name, getattr(self, name)))
 
 
 def refuse_name(name: str | None) -> None:
@@ -84,15 +90,15 @@ def read_icon(icon: Any) -> Mapping[str, Any]:
     return copied
 
 
-def read_meta(meta: Any) -> Mapping[str, Any] | None:
-    """Return a copy of the further members.
+def read_members(name: str, members: Any) -> Mapping[str, Any] | None:
+    """Return a copy of the members of a JSON object.
 
     Raises:
         RegistrationError: They are no dict of JSON values.
     """
-    if meta is None:
+    if members is None:
         return None
-    if not isinstance(meta, Mapping) or not all(isinstance(key, str) for key in meta):
-        raise RegistrationError(f"Tool: meta={meta!r} is refused: it takes a dict with strings as keys, or None")
-    copied: Mapping[str, Any] = json_copy(dict(meta), f"Tool: meta={meta!r}")
+    if not isinstance(members, Mapping) or not all(isinstance(key, str) for key in members):
+        raise RegistrationError(f"Tool: {name}={members!r} is refused: it takes a dict with strings as keys, or None")
+    copied: Mapping[str, Any] = json_copy(dict(members), f"Tool: {name}={members!r}")
     return copied

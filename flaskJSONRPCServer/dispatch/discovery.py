@@ -62,11 +62,11 @@ class Discovery:
 
     def document(self, request: Request, path: str) -> WrittenDocument:
         """Return the document of a formatted path, as a caller sees it."""
-        return self._documents.of_path(path, self._sight(request)).at(request.base_url)
+        return self._documents.of_path(path, self.sight(request)).at(request.base_url)
 
     def document_of_server(self, request: Request, paths: Sequence[str]) -> WrittenDocument:
         """Return the document with the methods of all these paths, as a caller sees it."""
-        return self._documents.of_server(paths, self._sight(request)).at(request.base_url)
+        return self._documents.of_server(paths, self.sight(request)).at(request.base_url)
 
     def is_script(self, request: Request) -> bool:
         """Return whether a request for a built-in URL is one for a client, and not for a document."""
@@ -79,7 +79,7 @@ class Discovery:
             NotFound: The caller sees no methods.
         """
         assert self._scripts is not None  # noqa: S101  without them, no URL leads here
-        return self._scripts.of_document(self._documents.of_path(path, self._sight(request)), path)
+        return self._scripts.of_document(self._documents.of_path(path, self.sight(request)), path)
 
     def script_of_server(self, request: Request, paths: Sequence[str]) -> WrittenDocument:
         """Return the client for all these paths, as a caller sees them.
@@ -88,9 +88,10 @@ class Discovery:
             NotFound: The caller sees no methods.
         """
         assert self._scripts is not None  # noqa: S101  as above
-        return self._scripts.of_document(self._documents.of_server(paths, self._sight(request)), "/")
+        return self._scripts.of_document(self._documents.of_server(paths, self.sight(request)), "/")
 
-    def _sight(self, request: Request) -> Callable[[Route], bool]:
+    def sight(self, request: Request) -> Callable[[Route], bool]:
+        """Return a function that says whether a caller sees a method."""
         copies: list[Any] = []  # one copy of the request, if any function needs it
 
         def is_visible(route: Route) -> bool:

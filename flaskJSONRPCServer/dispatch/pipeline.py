@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -270,25 +270,30 @@ class Pipeline:
         assert discovery is not None  # noqa: S101  without it, no URL leads here
         paths = self._router.table.paths()
         if self._auth is not None:
-            paths = self._allowed_paths(self._auth, exchange, paths)
+            paths = self._allowed_paths(exchange, paths)
         if discovery.is_script(exchange):
             return script_response(discovery.script_of_server(exchange, paths), exchange, self.steps.renderer)
         return document_response(discovery.document_of_server(exchange, paths), exchange, self.steps.renderer)
 
-    def _allowed_paths(self, auth: Callable[..., Any], exchange: Exchange, paths: list[str]) -> list[str]:
+    def _allowed_paths(self, exchange: Exchange, paths: list[str]) -> list[str]:
         """Return the paths that ``auth`` allows the caller to ask.
 
         Raises:
             Forbidden: It allows none.
         """
-        allowed = []
-        for path in paths:
-            with contextlib.suppress(Forbidden):
-                self._authorise(auth, exchange, path, DISCOVER)
-                allowed.append(path)
+        allowed = self.paths_shown(exchange, paths)
         if not allowed:
             raise Forbidden("not authorised")
         return allowed
+
+    def paths_shown(self, exchange: Exchange, paths: Iterable[str]) -> list[str]:
+        """Return the paths whose methods ``auth`` shows to the caller."""
+        shown = []
+        for path in paths:
+            with contextlib.suppress(Forbidden):
+                self.authorise(exchange, path, DISCOVER)
+                shown.append(path)
+        return shown
 
     def check_media_type(self, exchange: Exchange) -> None:
         """Check the Content-Type of the body of a request for a built-in URL.

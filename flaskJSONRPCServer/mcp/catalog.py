@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ..contract.tool_params import is_callable_by_name
 from ..contract.docstrings import documentation_of
 from ..contract.method import Contract
 from ..contract.tool_options import Tool
+from ..contract.tool_params import is_callable_by_name
 from ..contract.tool_schemas import input_schema, output_schema
 from ..dispatch.routes import Route, RouteTable
 from ..errors import RegistrationError
@@ -93,6 +93,7 @@ class Catalogs:
     def __init__(self, exposure: Exposure, log: ServerLog) -> None:
         self._exposure = exposure
         self._log = log
+        self._warned: set[str] = set()
         self._made: tuple[RouteTable, Catalog] | None = None  # replaced in one step; two threads may make it at once
 
     def of(self, table: RouteTable) -> Catalog:
@@ -102,12 +103,9 @@ class Catalogs:
             made = self._made = table, self._catalog(table)
         return made[1]
 
-    def definitions(self, table: RouteTable) -> list[Mapping[str, Any]]:
-        """Return what clients see of the tools of a table, which need not be in use."""
-        return self._catalog(table).definitions() if self._made is None or self._made[0] is not table else self._made[1].definitions()
-
     def _catalog(self, table: RouteTable) -> Catalog:
-        for place in self._exposure.unmatched(table):
+        for place in set(self._exposure.unmatched(table)) - self._warned:
+            self._warned.add(place)
             self._log.write(WARNING, f"expose={place!r} chooses no method: nothing is registered there")
         entries = {}
         for name, route in named(self._exposure.routes(table)):
@@ -201,5 +199,3 @@ def name_with_path(name: str, route: Route) -> str:
 def tool_name(name: str) -> str:
     """Return a name with the characters that all clients accept."""
     return _FORBIDDEN.sub("_", name)[:_LONGEST_NAME]
-
-

@@ -5,7 +5,7 @@ Source: revision 2026-07-28, "Streamable HTTP".
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from ..dispatch.built_in import BuiltInUrl
@@ -119,7 +119,7 @@ class Endpoint:
 
         return self._stream(run)
 
-    def _stream(self, run: Any) -> Response:
+    def _stream(self, run: Callable[[AnswerStream], object]) -> Response:
         return StreamedResponse("200 OK", list(HEADERS), run, heartbeat=KEEP_ALIVE, heartbeat_s=self._keep_alive_s)
 
 

@@ -82,4 +82,3 @@ class Feature:
     name: str
     capability: Callable[[], Mapping[str, Any] | None]
     methods: Mapping[str, Method] = field(default_factory=dict)
-

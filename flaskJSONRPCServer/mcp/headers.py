@@ -114,7 +114,7 @@ def header_parameters(schema: Mapping[str, Any]) -> tuple[HeaderParameter, ...]:
         ValueError: An ``x-mcp-header`` is not allowed there; clients would reject the tool.
     """
     found = tuple(annotated(schema, ()))
-    if len(found) != sum(1 for _ in annotations(schema)):
+    if len(found) != sum(1 for _ in all_annotations(schema)):
         raise ValueError(f"{_ANNOTATION} is only allowed at properties of objects, with no $ref or anyOf before it")
     names = [parameter.name.lower() for parameter in found]
     if len(set(names)) != len(names):
@@ -133,16 +133,16 @@ def annotated(schema: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[Head
         yield from annotated(inner, (*path, name))
 
 
-def annotations(value: Any) -> Iterator[Any]:
+def all_annotations(value: Any) -> Iterator[Any]:
     """Yield all annotations in a schema, wherever they are."""
     if isinstance(value, dict):
         if _ANNOTATION in value and not isinstance(value[_ANNOTATION], dict):
             yield value[_ANNOTATION]
         for inner in value.values():
-            yield from annotations(inner)
+            yield from all_annotations(inner)
     elif isinstance(value, list):
         for inner in value:
-            yield from annotations(inner)
+            yield from all_annotations(inner)
 
 
 def checked_parameter(header: Any, path: tuple[str, ...], kind: Any) -> HeaderParameter:
@@ -154,9 +154,7 @@ def checked_parameter(header: Any, path: tuple[str, ...], kind: Any) -> HeaderPa
     return HeaderParameter(header, path, kind)
 
 
-def check_field(
-    head: Mapping[str, Any], key: str, name: str, expected: str, *, may_be_encoded: bool = False
-) -> None:
+def check_field(head: Mapping[str, Any], key: str, name: str, expected: str, *, may_be_encoded: bool = False) -> None:
     value = field_value(head, key, name, may_be_encoded=may_be_encoded)
     if value != expected:
         raise HeaderMismatch(f"Header mismatch: {name} differs from the body")

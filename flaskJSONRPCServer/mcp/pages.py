@@ -19,9 +19,7 @@ __all__ = ["page_of"]
 _LONGEST_CURSOR: Final = 4096
 
 
-def page_of(
-    names: Sequence[str], params: Mapping[str, Any], size: int
-) -> tuple[Sequence[str], dict[str, Any]]:
+def page_of(names: Sequence[str], params: Mapping[str, Any], size: int) -> tuple[Sequence[str], dict[str, Any]]:
     """Return the names on a page, and the member of the result that leads to the next one.
 
     Args:

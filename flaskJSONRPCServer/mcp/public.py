@@ -93,7 +93,9 @@ class McpEndpoint:
 
     def routes_changed(self, before: RouteTable, after: RouteTable) -> None:
         """Tell clients that the list of tools has changed, if it has."""
-        if len(self._subscriptions) and self._catalogs.definitions(before) != self._catalogs.definitions(after):
+        if not self._subscriptions:
+            return
+        if self._catalogs.of(before).definitions() != self._catalogs.of(after).definitions():
             self.tools_changed()
 
     def resource(

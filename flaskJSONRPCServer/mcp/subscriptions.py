@@ -49,7 +49,7 @@ class Filter:
 
     def members(self) -> dict[str, Any]:
         """Return it as JSON values."""
-        members: dict[str, Any] = {name: True for name in sorted(self.lists)}
+        members: dict[str, Any] = dict.fromkeys(sorted(self.lists), True)
         return {**members, UPDATES: sorted(self.uris)} if self.uris else members
 
 

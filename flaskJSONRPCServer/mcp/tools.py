@@ -11,6 +11,7 @@ from typing import Any
 
 from ..contract.tool_params import call_params
 from ..dispatch.call_control import CallControl
+from ..dispatch.documents import is_shown
 from ..dispatch.routes import RouteTable, wsgi_encoded
 from ..sansio_jsonrpc import Codec, JsonRpcException, JsonRpcInternalError, JsonRpcRequest
 from .asking import questions_in
@@ -61,7 +62,7 @@ class Tools:
     def list(self, request: ClientRequest, scope: Scope) -> Result:
         """Answer ``tools/list``."""
         catalog = self.catalog()
-        shown = visible_names(catalog, scope)
+        shown = names_shown(catalog, scope)
         names, further = page_of(shown, request.params, self._page_size)
         tools = [catalog.tools[name] for name in names]
         is_current = request.revision == CURRENT
@@ -119,6 +120,15 @@ class Tools:
 
     def _table(self) -> RouteTable:
         return self._sources.router.table
+
+
+def names_shown(catalog: Catalog, scope: Scope) -> list[str]:
+    """Return the names of the tools that the caller may see, in order."""
+    discovery = scope.pipeline.steps.discovery
+    is_visible = is_shown if discovery is None else discovery.sight(scope.exchange)
+    paths = dict.fromkeys(tool.route.path for tool in catalog.tools.values())
+    shown = set(scope.pipeline.paths_shown(scope.exchange, paths))
+    return [name for name, tool in catalog.tools.items() if tool.route.path in shown and is_visible(tool.route)]
 
 
 def call_of(request: ClientRequest) -> tuple[str, Mapping[str, Any]]:

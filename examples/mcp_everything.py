@@ -1,0 +1,245 @@
+"""Every feature of the Model Context Protocol: the server that the protocol's conformance suite tests.
+
+    python examples/mcp_everything.py 8080
+
+The suite: ``make conformance``.
+"""
+
+from __future__ import annotations
+
+import base64
+import sys
+import time
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from flaskJSONRPCServer import Connection, JsonRpcApplicationError, flaskJSONRPCServer
+from flaskJSONRPCServer.mcp import (
+    Audio,
+    EmbeddedResource,
+    Form,
+    Image,
+    ListRoots,
+    Sample,
+    Tool,
+    ask,
+    ask_all,
+    client_offers,
+)
+
+PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+SILENCE = base64.b64decode("UklGRiYAAABXQVZFZm10IBAAAAABAAEAQB8AAAB9AAACABAAZGF0YQIAAAA=")
+
+port = int(sys.argv[1]) if len(sys.argv) > 1 else 8080
+server = flaskJSONRPCServer(("127.0.0.1", port), log=2)
+mcp = server.mcp(
+    "/mcp",
+    name="everything",
+    title="Everything",
+    instructions="A server that shows all parts of the protocol. Its tools do nothing useful.",
+)
+
+
+def tool(function: Any) -> Any:
+    """Make a function a tool."""
+    return server.registerFunction(function, path="/api", mcp=True)
+
+
+def one_field(name: str, kind: str = "string") -> dict[str, Any]:
+    """Return the schema of a form with one field."""
+    return {"type": "object", "properties": {name: {"type": kind}}, "required": [name]}
+
+
+# Results
+
+
+@tool
+def test_simple_text() -> str:
+    """Return a text."""
+    return "This is a simple text response for testing."
+
+
+@tool
+def test_image_content() -> Image:
+    """Return an image."""
+    return Image(PIXEL)
+
+
+@tool
+def test_audio_content() -> Audio:
+    """Return a sound."""
+    return Audio(SILENCE)
+
+
+@tool
+def test_embedded_resource() -> EmbeddedResource:
+    """Return a resource."""
+    return EmbeddedResource("test://embedded-resource", "This is an embedded resource content.")
+
+
+@tool
+def test_multiple_content_types() -> list[str | Image | EmbeddedResource]:
+    """Return a text, an image and a resource."""
+    mixed = EmbeddedResource("test://mixed-content-resource", '{"test":"data","value":123}', "application/json")
+    return ["Multiple content types test:", Image(PIXEL), mixed]
+
+
+@tool
+def test_error_handling() -> None:
+    """Fail."""
+    raise JsonRpcApplicationError("This tool intentionally returns an error for testing")
+
+
+# While a tool runs
+
+
+@tool
+def test_tool_with_progress(_connection: Connection) -> str:
+    """Report progress."""
+    for done in (0, 50, 100):
+        _connection.progress(done, 100)
+        time.sleep(0.05)
+    return "done"
+
+
+# Header fields
+
+
+@tool
+def test_custom_headers(
+    region: Annotated[str, Field(json_schema_extra={"x-mcp-header": "Region"})],
+    priority: Annotated[int | None, Field(json_schema_extra={})] = None,
+) -> str:
+    """Take a region, which clients repeat in a header field."""
+    return f"{region} {priority}"
+
+
+# Schemas
+
+ADDRESS = {"$anchor": "addressDef", "type": "object", "properties": {"street": {"type": "string"}, "city": {"type": "string"}}}
+SCHEMA = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "type": "object",
+    "$defs": {"address": ADDRESS},
+    "properties": {
+        "name": {"type": "string"},
+        "address": {"$ref": "#/$defs/address"},
+        "contactMethod": {"type": "string", "enum": ["phone", "email"]},
+        "phone": {"type": "string"},
+        "email": {"type": "string"},
+    },
+    "allOf": [{"anyOf": [{"required": ["phone"]}, {"required": ["email"]}]}],
+    "if": {"properties": {"contactMethod": {"const": "phone"}}, "required": ["contactMethod"]},
+    "then": {"required": ["phone"]},
+    "else": {"required": ["email"]},
+    "additionalProperties": False,
+}
+
+
+def json_schema_2020_12_tool(**contact: Any) -> dict[str, Any]:
+    """Take arguments by a schema of its own."""
+    return contact
+
+
+server.registerFunction(json_schema_2020_12_tool, path="/api", mcp=Tool(input_schema=SCHEMA))
+
+
+# Questions
+
+
+@tool
+def test_input_required_result_elicitation() -> str:
+    """Ask for a name."""
+    answer = ask("user_name", Form("What is your name?", one_field("name")))
+    return f"Hello, {answer.content['name']}!" if answer.is_accepted else "Hello!"
+
+
+@tool
+def test_input_required_result_sampling() -> str:
+    """Ask the model of the client."""
+    message = ask("capital_question", Sample("What is the capital of France?", max_tokens=100))
+    return str(message["content"]["text"])
+
+
+@tool
+def test_input_required_result_list_roots() -> str:
+    """Ask for the folders of the client."""
+    return ", ".join(root["uri"] for root in ask("client_roots", ListRoots())["roots"])
+
+
+@tool
+def test_input_required_result_request_state() -> str:
+    """Ask for a confirmation."""
+    return f"state-ok: {ask('confirm', Form('Please confirm', one_field('ok', 'boolean'))).content}"
+
+
+@tool
+def test_input_required_result_tampered_state() -> str:
+    """Ask for a confirmation."""
+    return f"state-ok: {ask('confirm', Form('Please confirm', one_field('ok', 'boolean'))).content}"
+
+
+@tool
+def test_input_required_result_multiple_inputs() -> str:
+    """Ask three questions at once."""
+    answers = ask_all(
+        user_name=Form("What is your name?", one_field("name")),
+        greeting=Sample("Generate a greeting", max_tokens=50),
+        client_roots=ListRoots(),
+    )
+    return f"{answers['greeting']['content']['text']} {answers['user_name'].content['name']}"
+
+
+@tool
+def test_input_required_result_multi_round() -> str:
+    """Ask a second question after the first."""
+    name = ask("step1", Form("Step 1: What is your name?", one_field("name"))).content["name"]
+    color = ask("step2", Form("Step 2: What is your favorite color?", one_field("color"))).content["color"]
+    return f"{name} likes {color}"
+
+
+@tool
+def test_input_required_result_capabilities() -> str:
+    """Ask what the client can answer."""
+    questions: dict[str, Any] = {}
+    if "sampling" in client_offers():
+        questions["greeting"] = Sample("Generate a greeting", max_tokens=50)
+    if "elicitation" in client_offers():
+        questions["user_name"] = Form("What is your name?", one_field("name"))
+    return ", ".join(ask_all(**questions))
+
+
+@tool
+def test_missing_capability() -> str:
+    """Ask the model of the client."""
+    return str(ask("question", Sample("Say something")))
+
+
+@tool
+def test_streaming_elicitation(_connection: Connection) -> str:
+    """Report progress, then ask."""
+    _connection.progress(1, 2)
+    return str(ask("user_name", Form("What is your name?", one_field("name"))))
+
+
+# Changes
+
+
+@tool
+def test_trigger_tool_change() -> str:
+    """Change the list of tools."""
+    mcp.tools_changed()
+    return "changed"
+
+
+@tool
+def test_logging_tool() -> str:
+    """Return a text."""
+    return "logged"
+
+
+if __name__ == "__main__":
+    server.serveForever()
