@@ -80,7 +80,8 @@ class ServedFunction:
         required = {parameter.name for parameter in self.parameters if is_required(parameter)}
         if missing := sorted(required - set(names)):
             raise RegistrationError(f"{self.route.function!r} is refused: {what} lacks {', '.join(missing)}")
-        if unknown := [name for name in names if not self.route.plan.takes(name)]:
+        known = {parameter.name for parameter in self.parameters}
+        if unknown := [name for name in names if name not in known and not self.route.plan.takes(name)]:
             raise RegistrationError(f"{self.route.function!r} is refused: it has no parameter {', '.join(unknown)}")
 
     def params_of(self, texts: Mapping[str, str]) -> dict[str, Any] | list[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..sansio_jsonrpc import Codec
+from ..sansio_jsonrpc import Codec, JsonRpcSerializationError
 from .content import EmbeddedResource, names_content, resource_contents
 from .functions import ServedFunction
 
@@ -26,7 +26,7 @@ def contents_of(
         codec: Writes it.
 
     Raises:
-        JsonRpcSerializationError: The value has no JSON form.
+        TypeError: The value has no JSON form.
     """
     if isinstance(value, EmbeddedResource):
         return [contents_in(value)]
@@ -36,8 +36,20 @@ def contents_of(
         return [resource_contents(uri, bytes(value), mime_type)]
     if isinstance(value, str):
         return [resource_contents(uri, value, mime_type)]
+    return [resource_contents(uri, json_text(value, function, codec), mime_type or _JSON)]
+
+
+def json_text(value: Any, function: ServedFunction, codec: Codec) -> str:
+    """Return a value as JSON, written by the hint of its function.
+
+    Raises:
+        TypeError: It has no JSON form.
+    """
     written = value if function.write is None else function.write(value)
-    return [resource_contents(uri, codec.dumps(written).decode(), mime_type or _JSON)]
+    try:
+        return codec.dumps(written).decode()
+    except JsonRpcSerializationError as exc:  # it would be sent without being logged
+        raise TypeError(f"a resource returns {value!r:.200}, which has no JSON form") from exc
 
 
 def is_several(value: Any, function: ServedFunction) -> bool:
