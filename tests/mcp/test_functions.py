@@ -20,7 +20,7 @@ COMPLETE = (
 
 def add_all(endpoint, function):
     """Add a function without parameters as a resource, a prompt and a completion."""
-    endpoint.resource("a:b", name="data")(lambda: function())
+    endpoint.resource("a:b", name="data")(function)
     endpoint.prompt(name="hello")(lambda name="": function())
     endpoint.completion("hello", "name")(lambda value: function())
 
