@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
@@ -246,10 +245,7 @@ class McpEndpoints:
         return endpoint
 
     def _sealer(self) -> Sealer:
-        secret = self._sources.settings.secret
-        if secret is None:
-            return Sealer(secrets.token_bytes(32))
-        return Sealer(secret if isinstance(secret, bytes) else secret.encode())
+        return Sealer.of(self._sources.settings.secret)
 
     def routes_changed(self, before: RouteTable, after: RouteTable) -> None:
         """Follow a change of the methods: the first one that was registered as a tool makes the usual endpoint."""

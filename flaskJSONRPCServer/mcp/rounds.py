@@ -64,7 +64,7 @@ class SealedRounds:
         if not isinstance(state, str):
             raise InvalidParams("Invalid params: requestState is not a string")
         try:
-            payload = self._sealer.open(state, _PURPOSE, self._bound_to(request, scope, subject))
+            payload = self._sealer.open(state, purpose=_PURPOSE, bound_to=self._bound_to(request, scope, subject))
         except StateError as exc:
             raise InvalidParams(f"Invalid params: requestState is refused: {exc}") from exc
         answers: Mapping[str, Any] = payload["answers"]
