@@ -82,6 +82,8 @@ TAKEN = [
     ("threads", 1),
     ("max_concurrent_calls", 1),
     ("max_waiting_requests", 0),
+    ("max_streams", None),
+    ("max_streams", 1),
     ("head_timeout_s", 0),
     ("body_timeout_s", 0.5),
 ]
@@ -155,6 +157,7 @@ REFUSED = [
     ("threads", None, "a whole number of at least 1"),
     ("max_concurrent_calls", 0, "a whole number of at least 1"),
     ("max_waiting_requests", -1, "a whole number of at least 0"),
+    ("max_streams", 0, "a whole number of at least 1, or None: what fits the serving program"),
     ("head_timeout_s", -1, "a number of seconds, 0 or more"),
     ("body_timeout_s", "1", "a number of seconds, 0 or more"),
     ("controlGC_everyRequestCount", 0, "a whole number of at least 1"),
