@@ -100,7 +100,7 @@ class Engine:
         self.locks = Locks()
         self.claims = Claims(settings, self.locks)
         self.lifetime = Lifetime()
-        self.streams = StreamRegistry(settings, self.log, serving_kind)
+        self.streams = StreamRegistry(self.name, settings, self.log, serving_kind)
         self.event_loop = EventLoopThread(
             f"{self.name}-event-loop", self.log, self.stats, lambda: settings.max_abandoned_calls
         )
