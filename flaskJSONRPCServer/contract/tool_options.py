@@ -35,6 +35,7 @@ class Tool:
         input_schema: A JSON Schema of the arguments, in the place of that of the hints; calls are still checked by
             the hints.
         output_schema: A JSON Schema of the result, in the place of that of the hint.
+        scopes: What the token of a caller must allow, beside the scopes of the endpoint.
         task: Whether a call may run as a task, which the client asks about later; None: the server decides.
 
     Raises:
@@ -52,6 +53,7 @@ class Tool:
     meta: Mapping[str, Any] | None = None
     input_schema: Mapping[str, Any] | None = None
     output_schema: Mapping[str, Any] | None = None
+    scopes: Sequence[str] = ()
     task: bool | None = None
 
     def __post_init__(self) -> None:
@@ -61,6 +63,7 @@ class Tool:
             refuse_unless(f"Tool: {name}", getattr(self, name), bool, "True, False, or None")
         refuse_name(self.name)
         object.__setattr__(self, "icons", read_icons(self.icons))
+        object.__setattr__(self, "scopes", read_scopes(self.scopes))
         for name in ("meta", "input_schema", "output_schema"):
             object.__setattr__(self, name, read_members(name, getattr(self, name)))
 
@@ -81,6 +84,17 @@ def read_icons(icons: Any) -> tuple[Mapping[str, Any], ...]:
     if not is_list(icons):
         raise RegistrationError(f"Tool: icons={icons!r} is refused: it takes a list of dicts with 'src'")
     return tuple(map(read_icon, icons))
+
+
+def read_scopes(scopes: Any) -> tuple[str, ...]:
+    """Return a copy of the scopes.
+
+    Raises:
+        RegistrationError: They are no list of names without spaces.
+    """
+    if not is_list(scopes) or not all(isinstance(scope, str) and scope.split() == [scope] for scope in scopes):
+        raise RegistrationError(f"Tool: scopes={scopes!r} is refused: it takes a list of names without spaces")
+    return tuple(scopes)
 
 
 def read_icon(icon: Any) -> Mapping[str, Any]:

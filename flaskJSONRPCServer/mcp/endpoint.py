@@ -11,10 +11,11 @@ from typing import Any, Final
 from ..dispatch.built_in import BuiltInUrl
 from ..dispatch.exchange import Exchange
 from ..http.event_streams import AnswerStream, StreamedResponse
-from ..http.refusals import NotAcceptable
+from ..http.refusals import NotAcceptable, Refusal
 from ..http.response import Response
 from ..sansio_jsonrpc import ABSENT, JsonRpcRequest, JsonRpcResponse
 from .accepting import Accepted, accepted_by
+from .authorization import Grant, TokenGuard
 from .errors import InvalidRequest, McpError, UnsupportedVersion
 from .events import HEADERS, KEEP_ALIVE, event
 from .features import AnyRounds, Method
@@ -41,17 +42,26 @@ class Endpoint:
         service: Answers messages.
         rounds: Runs functions that may ask the client.
         keep_alive_s: After how many seconds of silence a stream sends a comment.
+        tokens: Checks the tokens of clients; None if ``auth`` does it.
     """
 
-    def __init__(self, sources: Sources, service: Service, rounds: AnyRounds, keep_alive_s: float) -> None:
+    def __init__(
+        self,
+        sources: Sources,
+        service: Service,
+        rounds: AnyRounds,
+        keep_alive_s: float,
+        tokens: TokenGuard | None = None,
+    ) -> None:
         self._sources = sources
         self._service = service
         self._rounds = rounds
         self._keep_alive_s = keep_alive_s
+        self._tokens = tokens
 
     def url(self, segment: str) -> BuiltInUrl:
         """Return the URL of the endpoint, for the server."""
-        return BuiltInUrl(segment, self.answer, methods=_METHODS)
+        return BuiltInUrl(segment, self.answer, methods=_METHODS, needs_auth=self._tokens is None)
 
     def answer(self, exchange: Exchange, rest: str) -> Response:
         """Answer a request.
@@ -59,6 +69,7 @@ class Endpoint:
         Raises:
             Refusal: It gets an HTTP error.
         """
+        grant = None if self._tokens is None else self._tokens.check(exchange)
         if exchange.method != "POST":
             return Response("405 Method Not Allowed", [("Allow", "POST, OPTIONS")])
         pipeline = self._sources.pipeline()
@@ -72,11 +83,13 @@ class Endpoint:
             if isinstance(message, JsonRpcResponse):
                 raise InvalidRequest("Invalid Request: this is a response, and nothing was asked")
             request_id = message.id
-            return self._answer_message(message, exchange, accepted)
+            return self._answer_message(message, exchange, accepted, grant)
         except McpError as exc:
             return json_answer(self._service.refusal(exc, exc.request_id if request_id is ABSENT else request_id))
 
-    def _answer_message(self, message: JsonRpcRequest, exchange: Exchange, accepted: Accepted) -> Response:
+    def _answer_message(
+        self, message: JsonRpcRequest, exchange: Exchange, accepted: Accepted, grant: Grant | None
+    ) -> Response:
         """Answer a request of the current revision.
 
         Raises:
@@ -91,17 +104,30 @@ class Endpoint:
         if request.method == _LISTEN:
             return self._listen(request, accepted)
         method = self._service.method(request.method)
+        scope = self._service.scope(exchange, OpenCall(request, drop), self._rounds, grant)
+        method.admit(request, scope)
         wants_events = method.runs_function and (request.progress_token is not None or request.log_level is not None)
         if accepted.events and (wants_events or not accepted.json):
-            return self._stream(lambda stream: self._answer_on(stream, request, method, exchange))
-        return json_answer(self._service.reply(request, method, exchange, OpenCall(request, drop), self._rounds))
+            return self._stream(lambda stream: self._answer_on(stream, request, method, exchange, grant))
+        return json_answer(self._service.reply(request, method, scope))
 
-    def _answer_on(self, stream: AnswerStream, request: ClientRequest, method: Method, exchange: Exchange) -> None:
+    def _answer_on(
+        self,
+        stream: AnswerStream,
+        request: ClientRequest,
+        method: Method,
+        exchange: Exchange,
+        grant: Grant | None,
+    ) -> None:
         """Answer a request on a stream: the notifications about it, then its response."""
         codec = self._sources.codec()
         call = OpenCall(request, lambda name, params: stream.send(event(notification_text(codec, name, params))))
         stream.on_close(call.cancel)
-        reply = self._service.reply(request, method, exchange, call, self._rounds)
+        scope = self._service.scope(exchange, call, self._rounds, grant)
+        try:
+            reply = self._service.reply(request, method, scope)
+        except Refusal as exc:  # too late for its status
+            reply = self._service.refusal(InvalidRequest(str(exc)), request.id)
         call.end()
         stream.send(event(reply.text))
         stream.close()

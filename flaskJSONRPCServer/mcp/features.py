@@ -9,12 +9,16 @@ from typing import Any, Protocol
 from ..dispatch.call_control import CallControl
 from ..dispatch.exchange import Exchange
 from ..dispatch.pipeline import Pipeline
+from .authorization import Grant
 from .requests import ClientRequest
 
 __all__ = ["AnyRounds", "Feature", "Method", "Notify", "Result", "Run", "Scope"]
 
 Result = Mapping[str, Any]
 """The members of a result."""
+
+Subject = Callable[[], Sequence[str]]
+"""Returns what a function is run for, as texts; called only for a function that asks."""
 
 Run = Callable[[CallControl], Result]
 """Runs the function of a request, and returns the result; raises the error of :func:`~.asking.ask`."""
@@ -26,13 +30,13 @@ Notify = Callable[[str, Mapping[str, Any]], object]
 class AnyRounds(Protocol):
     """Runs functions that may ask the client."""
 
-    def result(self, request: ClientRequest, scope: Scope, subject: Sequence[str], run: Run) -> Result:
+    def result(self, request: ClientRequest, scope: Scope, subject: Subject, run: Run) -> Result:
         """Return the result of a function, or of its questions.
 
         Args:
             request: The request.
             scope: What surrounds it.
-            subject: What the function is run for: answers to another subject are refused.
+            subject: Returns what the function is run for: answers to another subject are refused.
             run: Runs the function.
         """
 
@@ -47,6 +51,7 @@ class Scope:
         new_control: Returns a control for a call of its function, with the answers to what the call asks.
         rounds: Runs its function, and asks the client what the function wants to know.
         notify: Sends notifications about it.
+        grant: What the token of the client allows; None without tokens.
     """
 
     pipeline: Pipeline
@@ -54,6 +59,7 @@ class Scope:
     new_control: Callable[[Mapping[str, Any]], CallControl]
     rounds: AnyRounds
     notify: Notify
+    grant: Grant | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +69,12 @@ class Method:
     Attributes:
         answer: Answers a request.
         runs_function: Whether it runs a function of the user's, which may take long, report its progress, and ask.
+        admit: Checks a request before its answer begins; raises a Refusal or an McpError.
     """
 
     answer: Callable[[ClientRequest, Scope], Result]
     runs_function: bool = False
+    admit: Callable[[ClientRequest, Scope], object] = lambda request, scope: None
 
 
 @dataclass(frozen=True, slots=True)

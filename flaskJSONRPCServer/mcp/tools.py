@@ -15,6 +15,7 @@ from ..dispatch.documents import is_shown
 from ..dispatch.routes import RouteTable, wsgi_encoded
 from ..sansio_jsonrpc import Codec, JsonRpcException, JsonRpcInternalError, JsonRpcRequest
 from .asking import questions_in
+from .authorization import TokenGuard
 from .catalog import Catalog, Catalogs, ToolEntry
 from .content import ToolResult, WrittenAsJson, blocks_of
 from .errors import InvalidParams, MalformedRequest
@@ -39,6 +40,7 @@ class Tools:
         catalogs: Makes the lists of tools.
         page_size: The most tools on a page of the list.
         caching: Returns the members of a list that say how long a client may keep it.
+        tokens: Checks what tokens allow; None without tokens.
     """
 
     def __init__(
@@ -47,19 +49,24 @@ class Tools:
         catalogs: Catalogs,
         page_size: int,
         caching: Callable[[Scope], Mapping[str, Any]],
+        tokens: TokenGuard | None = None,
     ) -> None:
         self._sources = sources
         self._catalogs = catalogs
         self._page_size = page_size
         self._caching = caching
-        methods = {"tools/list": Method(self.list), "tools/call": Method(self.call, runs_function=True)}
+        self._tokens = tokens
+        methods = {
+            "tools/list": Method(self.answer_list),
+            "tools/call": Method(self.answer_call, runs_function=True, admit=self.admit),
+        }
         self.feature = Feature("tools", lambda: {"listChanged": True}, methods)
 
     def catalog(self) -> Catalog:
         """Return the tools as they are now."""
         return self._catalogs.of(self._table())
 
-    def list(self, request: ClientRequest, scope: Scope) -> Result:
+    def answer_list(self, request: ClientRequest, scope: Scope) -> Result:
         """Answer ``tools/list``."""
         catalog = self.catalog()
         shown = names_shown(catalog, scope)
@@ -69,19 +76,48 @@ class Tools:
         definitions = [tool.definition if is_current else tool.definition_in_session() for tool in tools]
         return {"tools": definitions, **further, **self._caching(scope)}
 
-    def call(self, request: ClientRequest, scope: Scope) -> Result:
+    def admit(self, request: ClientRequest, scope: Scope) -> None:
+        """Check that a client may call the tool of a request, as it does.
+
+        Raises:
+            InvalidParams: There is no such tool.
+            HeaderMismatch: A header field differs from an argument.
+            Forbidden: The client may not call it.
+        """
+        tool, arguments = self._called(request)
+        if request.revision == CURRENT:
+            check_parameters(scope.exchange.head, tool.header_parameters, arguments)
+        if self._tokens is not None and scope.grant is not None:
+            self._tokens.require(scope.grant, tool.options.scopes, scope.exchange)
+        else:
+            scope.pipeline.authorise(scope.exchange, tool.route.path, tool.route.name)
+
+    def answer_call(self, request: ClientRequest, scope: Scope) -> Result:
         """Answer ``tools/call``."""
+        tool, arguments = self._called(request)
+        return scope.rounds.result(
+            request,
+            scope,
+            lambda: (tool.route.url, json.dumps(arguments, sort_keys=True)),
+            lambda control: self._outcome(tool, arguments, request, scope, control),
+        )
+
+    def scopes(self) -> list[str]:
+        """Return what the tokens for some tools must allow."""
+        return [name for tool in self.catalog().tools.values() for name in tool.options.scopes]
+
+    def _called(self, request: ClientRequest) -> tuple[ToolEntry, Mapping[str, Any]]:
+        """Return the tool that a request calls, and the arguments.
+
+        Raises:
+            MalformedRequest: The name or the arguments are malformed.
+            InvalidParams: There is no such tool.
+        """
         name, arguments = call_of(request)
         tool = self.catalog().tools.get(name)
         if tool is None:
             raise InvalidParams(f"Unknown tool: {name!r}"[:200])
-        if request.revision == CURRENT:
-            check_parameters(scope.exchange.head, tool.header_parameters, arguments)
-        scope.pipeline.authorise(scope.exchange, tool.route.path, tool.route.name)
-        subject = (tool.route.url, json.dumps(arguments, sort_keys=True))
-        return scope.rounds.result(
-            request, scope, subject, lambda control: self._outcome(tool, arguments, request, scope, control)
-        )
+        return tool, arguments
 
     def _outcome(
         self,
@@ -111,7 +147,8 @@ class Tools:
             JsonRpcException: The call has failed.
         """
         endpoint = self._table().endpoints[wsgi_encoded(tool.route.path)]
-        call = JsonRpcRequest(tool.route.name, call_params(tool.contract, arguments), _CALL_ID)
+        params = dict(arguments) if tool.takes_names else call_params(tool.contract, arguments)
+        call = JsonRpcRequest(tool.route.name, params, _CALL_ID)
         limiter = scope.pipeline.steps.limiter
         if limiter is not None:
             limiter.admit_messages(call, endpoint, scope.exchange)
