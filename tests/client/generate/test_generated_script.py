@@ -9,7 +9,8 @@ import pytest
 
 from flaskJSONRPCServer import JsonRpcApplicationError, flaskJSONRPCServer
 from flaskJSONRPCServer.client.generate import generate
-from tests.client.generating import VERSION, find_compiler, find_node
+from tests.client.generate.generating import VERSION
+from tests.client.node import find_compiler, find_node
 
 CHECKS = Path(__file__).with_name("generated_script_checks.mjs")
 

@@ -5,7 +5,7 @@ import contextlib
 
 import pytest
 
-from tests.client.generating import loaded, python_source
+from tests.client.generate.generating import loaded, python_source
 from tests.examples.servers import server_of
 
 

@@ -13,13 +13,14 @@ from pathlib import Path
 import pytest
 
 from flaskJSONRPCServer.client.generate import generate
-from tests.client.generating import VERSION, find_compiler, find_node
-from tests.client.test_generate_hostile import PAYLOADS, everywhere
+from tests.client.generate.generating import VERSION
+from tests.client.generate.test_generate_hostile import PAYLOADS, everywhere
+from tests.client.node import find_compiler, find_node
 from tests.contract.api import CASES, REFUSED, make
 from tests.docs.pages import blocks
 from tests.examples.servers import SERVERS, server_of
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 PAGE = ROOT / "docs" / "generated-clients.md"
 
 _LINE = re.compile(r"^(?:[^\n]*/)?(\w+)\.(?:py|m?ts)[:(](\d+)[^\n]*\berror\b", re.MULTILINE)
