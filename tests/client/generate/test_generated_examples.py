@@ -1,118 +1,80 @@
 """Generated clients of the examples call the examples, on real sockets."""
 
-import asyncio
 import contextlib
+import json
+import subprocess
 
 import pytest
 
-from tests.client.generate.generating import loaded, python_source
+from flaskJSONRPCServer.client.generate import generate
+from flaskJSONRPCServer.client.generate.sources import read_url
+from tests.client.generate.example_calls import NOT_SERVED, ROWS
+from tests.client.generate.generating import VERSION, loaded, python_source
+from tests.client.node import find_node
+from tests.examples.processes import EXAMPLES, example, running
 from tests.examples.servers import server_of
 
 
 @contextlib.contextmanager
 def serving(name, folder):
-    """Serve an example; yield its generated module and its URL."""
+    """Serve an example in this process; yield its server."""
     server = server_of(name, folder)
     server.start()
     try:
-        host, port = server.addresses[0]
-        url = f"http://{host}:{port}"
-        yield loaded(python_source(server.openrpc(url=url))), url
+        yield server
     finally:
         server.stop()
 
 
 @pytest.fixture
 def serve(tmp_path):
+    """Serve an example until the end of the test, and return its URL: `serve(name)`."""
     with contextlib.ExitStack() as stack:
-        yield lambda name: stack.enter_context(serving(name, tmp_path))
+
+        def start(name):
+            if ROWS[name].is_program:
+                return stack.enter_context(running(example(f"{name}.py", "0"))).url()
+            host, port = stack.enter_context(serving(name, tmp_path)).addresses[0]
+            return f"http://{host}:{port}"
+
+        yield start
 
 
-def test_simple(serve):
-    module, _ = serve("simple")
-
-    with module.Server() as server:
-        assert server.api.add(2, b=3) == 5
-        assert server.api.add(0.5) == 1.5
-        assert server.api.echo({"a": [1]}) == {"a": [1]}
-        assert server.api.whoami()["ip"] == "127.0.0.1"
-        assert server.api_shop.buy("tea") == 2
-        assert server.api_shop.stock() == {"tea": 2, "coffee": 0}
-        with pytest.raises(module.OutOfStock) as raised:
-            server.api_shop.buy("coffee", 3)
-        with server.api.batch() as batch:
-            pending = [batch.add(number) for number in range(3)]
-
-    assert raised.value.data == {"item": "coffee", "left": 0}
-    assert [call.result() for call in pending] == batch.results() == [1, 2, 3]
+def value_in_node(source, expression, folder):
+    """Return the value of an expression with a generated module of JavaScript as `client`."""
+    module = folder / "client.mjs"
+    module.write_text(source, encoding="utf-8")
+    program = f"const client = await import(process.argv[1]);\nconsole.log(JSON.stringify(await {expression}));"
+    command = [find_node(), "--input-type=module", "-e", program, module.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=50, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
-def test_simple_in_coroutines(serve):
-    module, _ = serve("simple")
-
-    async def calls():
-        async with module.AsyncServer() as server:
-            sums = await asyncio.gather(*(server.api.add(number) for number in range(5)))
-            return sums, await server.api_shop.stock()
-
-    assert asyncio.run(calls()) == ([1, 2, 3, 4, 5], {"tea": 3, "coffee": 0})
+def test_every_example_is_called_or_serves_nothing():
+    assert sorted([*ROWS, *NOT_SERVED]) == sorted(path.stem for path in EXAMPLES.glob("*.py"))
 
 
-def test_auth(serve):
-    module, _ = serve("auth")
+@pytest.mark.parametrize("name", ROWS)
+def test_generated_clients_call_the_example(serve, tmp_path, name):
+    row = ROWS[name]
+    url = serve(name)
+    document = read_url(url, row.headers)
 
-    with module.Api(auth="sesame") as api:
-        assert api.secret() == "the treasure is under the palm tree"
-
-
-def test_call_async(serve):
-    module, _ = serve("call_async")
-
-    with module.Api() as api:
-        assert api.digest("a") == api.digest_in_time("a")
+    row.call(loaded(python_source(document)), url)
+    assert value_in_node(generate(document, "javascript", VERSION), row.script, tmp_path) == row.result
 
 
-def test_custom_exec_backend(serve):
-    module, _ = serve("custom_exec_backend")
-
-    with module.Api() as api:
-        first = api.deposit(5)
-        assert api.deposit(amount=2) == first + 2
-
-
-def test_locks_has_a_method_that_is_called_close(serve):
-    module, _ = serve("locks")
-
-    with module.Api() as api:
-        assert api.status() == api.status()
-        api.close_()
-        api.open()
-
-
-def test_notify(serve):
-    module, _ = serve("notify")
-
-    with module.Api() as api:
-        api.notify.mail("ann")
-        assert isinstance(api.sent(), list)
-
-
-def test_reload_globals(serve):
-    module, _ = serve("reload_globals")
-
-    with module.Api() as api:
-        assert api.price(net=100) == "120 (standard, 20 %)"
-
-
-def test_primes(serve):
-    module, _ = serve("primes")
-
-    with module.Api() as api:
-        assert api.largest(30, count=2) == [29, 23]
+def test_example_on_a_unix_socket_is_called(tmp_path):
+    with serving("multiple", tmp_path) as server:
+        module = loaded(python_source(server.openrpc()))
+        path = server.addresses[-1]
+        with module.Api(f"http+unix://{str(path).replace('/', '%2F')}/api") as api:
+            assert api.where() == "the Unix socket"
 
 
 def test_url_of_the_document_is_replaced_by_another_one(serve):
-    _, url = serve("simple")
+    url = serve("simple")
     module = loaded(python_source(server_of("simple", None).openrpc()))
 
     with pytest.raises(TypeError, match="url"):
