@@ -12,6 +12,7 @@ LIMIT_BYTES = 10_000
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 BODY = result("read", 1)
+SIZE = b"%x" % len(BODY)
 
 
 def with_head(*lines, end=b"\r\n"):
@@ -19,7 +20,7 @@ def with_head(*lines, end=b"\r\n"):
     return OK + b"".join(lines) + b"Content-Length: %d\r\n" % len(BODY) + end + BODY
 
 
-def chunk(data=BODY, size=b"%x" % len(BODY), end=b"\r\n"):
+def chunk(data=BODY, size=SIZE, end=b"\r\n"):
     return CHUNKED + size + b"\r\n" + data + end + b"0\r\n\r\n"
 
 

@@ -11,7 +11,7 @@ from .base import Transport
 from .connections import Connector
 from .http import HttpTransport
 from .proxies import find_proxy
-from .urls import parse_url
+from .urls import parse_url, shown
 from .wsgi import WsgiTransport
 
 __all__ = ["TransportOptions", "make_transport"]
@@ -38,9 +38,9 @@ class TransportOptions:
         """
         target = parse_url(url)
         if self.tls is not None and not target.is_tls:
-            raise ValueError(f"tls= beside {url!r}, which is not https")
+            raise ValueError(f"tls= beside {shown(url)!r}, which is not https")
         if self.path is not None:
-            raise ValueError(f"path= beside {url!r}; write the path into the URL")
+            raise ValueError(f"path= beside {shown(url)!r}; write the path into the URL")
         return Connector(
             target,
             find_proxy(self.proxy, target),

@@ -69,7 +69,7 @@ class Connector:
                 self._tunnel(raw, self.proxy, limit)
             if self.tls is not None:
                 raw.settimeout(limit.wait_s())
-                raw = self.tls.wrap_socket(raw, server_hostname=self.target.host)
+                raw = self.tls.wrap_socket(raw, server_hostname=self.target.server_name)
             return TimedSocket(raw, self.read_timeout_s, self.limit_bytes)
         except BaseException as exc:
             if raw is not None:
@@ -98,7 +98,7 @@ class Connector:
         """Ask the proxy for a tunnel (RFC 9110, section 9.3.6)."""
         tunnel = TimedSocket(raw, None, _TUNNEL_LIMIT_BYTES)
         tunnel.begin(limit)
-        tunnel.sendall(proxy.connect_request(self.target.address))
+        tunnel.sendall(proxy.connect_request(self.target.tunnel_address))
         status = read_head(tunnel).status
         if not 200 <= status < 300:
             raise ConnectError(f"the proxy {proxy.name} refused a tunnel: HTTP status {status}")
