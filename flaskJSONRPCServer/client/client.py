@@ -30,8 +30,9 @@ class Client(Caller):
     Use it in a `with` block, or call `close`.
 
     Args:
-        url: The URL of the server: http, https, or http+unix with a percent-encoded path as its host. Or a server
-            object or a WSGI application in this process, which is called without a socket.
+        url: The URL of the server: http, https, http+unix with a percent-encoded path as its host, or tcp or tls for
+            messages without HTTP. Or a server object or a WSGI application in this process, which is called without a
+            socket.
         timeout: The seconds that a call may take, with its retries; None for no limit. Without this argument, 30. The
             server learns of a time that is passed, and gives up by then.
         connect_timeout: The seconds to connect, with the TLS handshake; None for no limit. The resolution of a name is

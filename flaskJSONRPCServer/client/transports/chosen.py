@@ -6,12 +6,14 @@ import ssl
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ...sansio_jsonrpc import NewlineFraming
 from ..callers import checked_timeout
 from .base import Transport
 from .connections import Connector
 from .http import HttpTransport
 from .proxies import find_proxy
-from .urls import parse_url, shown
+from .stream import TcpTransport
+from .urls import is_stream_url, parse_stream_url, parse_url, shown
 from .wsgi import WsgiTransport
 
 __all__ = ["TransportOptions", "make_transport"]
@@ -50,6 +52,26 @@ class TransportOptions:
             self.max_answer_bytes,
         )
 
+    def stream(self, url: str) -> TcpTransport:
+        """Return the transport for a stream of messages, one a line.
+
+        Raises:
+            ValueError: The URL, a time or an option is not allowed.
+        """
+        target = parse_stream_url(url)
+        for name in ("read_timeout", "proxy", "path", "compress_min_bytes"):
+            if getattr(self, name) not in (None, False):
+                raise ValueError(f"{name}= beside {url!r}, which is no HTTP")
+        if self.tls is not None and not target.is_tls:
+            raise ValueError(f"tls= beside {url!r}; begin it with tls://")
+        return TcpTransport(
+            target.host,
+            target.port,
+            framing=NewlineFraming(self.max_answer_bytes),
+            connect_timeout=checked_timeout("connect_timeout", self.connect_timeout),
+            tls=(self.tls or ssl.create_default_context()) if target.is_tls else None,
+        )
+
 
 def make_transport(server: Any, options: TransportOptions) -> Transport:
     """Return the transport to a server: a URL, a server object or a WSGI application.
@@ -60,6 +82,8 @@ def make_transport(server: Any, options: TransportOptions) -> Transport:
     """
     if not isinstance(server, str):
         return WsgiTransport(server, options.path, options.max_answer_bytes)
+    if is_stream_url(server):
+        return options.stream(server)
     return HttpTransport(
         options.connector(server),
         max_idle=options.max_idle_connections,

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
-__all__ = ["Target", "parse_url", "shown"]
+__all__ = ["Target", "is_stream_url", "parse_stream_url", "parse_url", "shown"]
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _UNIX: Final = "http+unix"
+_STREAMS: Final = ("tcp", "tls")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,9 @@ class InvalidURLError(ValueError):
     """A URL that is not one of a server."""
 
     def __init__(self, url: str) -> None:
-        example = "begin it with http://, https:// or http+unix://%2Fpath/api"
+        example = (
+            "begin it with http://, https:// or http+unix://%2Fpath/api, or write tcp://host:port or tls://host:port"
+        )
         super().__init__(f"{shown(url)!r} is not the URL of a server; {example}")
 
 
@@ -87,6 +90,27 @@ def target_of(parts: SplitResult, url: str) -> Target:
         raise InvalidURLError(url)
     port = parts.port or _DEFAULT_PORTS[parts.scheme]
     return Target(with_zone(parts.hostname), port, path, is_tls=parts.scheme == "https", unix_path=None, user=user)
+
+
+def is_stream_url(url: str) -> bool:
+    """Return whether a URL is that of a stream of messages in place of HTTP."""
+    return url.lower().startswith(tuple(f"{scheme}://" for scheme in _STREAMS))
+
+
+def parse_stream_url(url: str) -> Target:
+    """Return the host and the port of a URL: tcp, or tls, which is TCP with TLS.
+
+    Raises:
+        ValueError: It has no port, or anything else beside it. The message shows no password.
+    """
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:  # its text may have a part of a password
+        host = port = None
+    if not host or not port or parts.username is not None or parts.path not in ("", "/") or parts.query:
+        raise ValueError(f"{shown(url)!r} is not the URL of a stream; write tcp://host:port or tls://host:port")
+    return Target(with_zone(host), port, "", is_tls=parts.scheme == "tls", unix_path=None, user=None)
 
 
 def with_zone(host: str) -> str:
