@@ -42,6 +42,8 @@ class Client(Caller):
             None.
         headers: Header fields of all requests.
         retry: How calls are repeated if that is safe; None for never.
+        discover: Whether to read the OpenRPC document of the server, once before the first call: calls of the methods
+            that it declares idempotent may be repeated.
         transport: Sends the requests in place of HTTP connections. The arguments for connections have no effect then.
         tls: The TLS context: see `tls_context`. None trusts the authorities of the system.
         proxy: The URL of a proxy; False for none; None for the one that the environment names.
@@ -65,6 +67,7 @@ class Client(Caller):
         auth: Any = None,
         headers: Mapping[str, str] | None = None,
         retry: Retry | None = Retry(),  # noqa: B008  it is immutable
+        discover: bool = False,
         transport: Transport | None = None,
         tls: ssl.SSLContext | None = None,
         proxy: str | Literal[False] | None = None,
@@ -74,7 +77,7 @@ class Client(Caller):
         compress_min_bytes: int | None = None,
         max_idle_connections: int = 10,
     ) -> None:
-        session = make_session(url, codec, headers, auth)
+        session = make_session(url, codec, headers, auth, discovers=discover)
         if transport is None:
             transport = make_transport(
                 url,
