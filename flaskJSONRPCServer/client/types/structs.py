@@ -1,10 +1,11 @@
 """Structs of msgspec: their fields, and their JSON forms as our server has them.
 
-They are recognised by their attributes, so msgspec is imported only by programs that have structs.
+They are recognised by their attributes, so msgspec is used only by programs that have structs, and never imported here.
 """
 
 from __future__ import annotations
 
+import sys
 import typing
 from collections.abc import Iterator
 from typing import Any
@@ -26,13 +27,12 @@ def is_unset(hint: Any) -> bool:
 
 def struct_fields(cls: Any) -> Iterator[Field]:
     """Yield the fields of a class of structs. Their keys are names in JSON, or indexes of an array."""
-    import msgspec
-
+    no_default = sys.modules["msgspec"].NODEFAULT  # it is loaded, since there is a struct
     hints = typing.get_type_hints(cls, include_extras=True)
     is_array = cls.__struct_config__.array_like
     names = list(zip(cls.__struct_fields__, cls.__struct_encode_fields__, strict=True))
     required = [True] * (len(names) - len(cls.__struct_defaults__))
-    required += [default is msgspec.NODEFAULT for default in cls.__struct_defaults__]
+    required += [default is no_default for default in cls.__struct_defaults__]
     offset = 0 if cls.__struct_config__.tag is None else 1
     for index, ((name, encoded_name), is_required) in enumerate(zip(names, required, strict=True)):
         if not is_always_unset(hints[name]):
