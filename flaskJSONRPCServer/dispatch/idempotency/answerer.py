@@ -29,10 +29,11 @@ from ..rate_limits.limiter import RateLimiter
 from ..rendering import Renderer
 from ..routes import Endpoint
 from .callers import Callers, digest
-from .claims import ClaimRefusedError, Claims, Entry, Slot
+from .claims import ClaimRefusedError, Claims
 from .kept_response import KeptResponse
 from .keys import HEADER, HEADER_NAME, key_of_call, key_of_request
 from .marks import MarkedRequest
+from .slots import Entry, Slot
 
 __all__ = ["KeyedAnswerer"]
 

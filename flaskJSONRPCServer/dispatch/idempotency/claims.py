@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from enum import Enum, auto
 from typing import Final, TypeVar
 
 from ...http.refusals import Conflict, Gone, KeyReused, Refusal, ServiceUnavailable
@@ -20,9 +18,10 @@ from ...sansio_jsonrpc import JsonRpcError
 from ...settings import Settings
 from ..locks import Locks
 from .chosen import bounds_of, store_of, store_option
+from .slots import Entry, Slot, State
 from .store import StoredCall, StoreFullError
 
-__all__ = ["ClaimRefusedError", "Claims", "Entry", "Slot", "State"]
+__all__ = ["ClaimRefusedError", "Claims"]
 
 _Result = TypeVar("_Result")
 
@@ -65,50 +64,6 @@ class ClaimRefusedError(Exception):
     def error(self) -> JsonRpcError:
         """The error for one call."""
         return JsonRpcError(self.code, self.message)
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """A key and its payload.
-
-    Attributes:
-        name: How the client has sent the key: the header or the member.
-        key: The key, hashed with its caller.
-        payload: The payload, hashed.
-        caller: The caller, hashed.
-    """
-
-    name: str
-    key: bytes
-    payload: bytes
-    caller: bytes
-
-
-class State(Enum):
-    """What has become of the call of a key."""
-
-    UNDER_WAY = auto()
-    FINISHED = auto()
-    NOT_RUN = auto()
-
-
-class Entry:
-    """A key that a thread of this process has claimed, or tries to claim.
-
-    Attributes:
-        slot: The key.
-        state: What has become of the call.
-        answer: The answer; None before the end, and if the store had no room for it.
-        has_waiters: Whether any thread waits for the end. Guarded by the lock of the claims.
-    """
-
-    __slots__ = ("answer", "has_waiters", "slot", "state")
-
-    def __init__(self, slot: Slot) -> None:
-        self.slot = slot
-        self.state = State.UNDER_WAY
-        self.answer: bytes | None = None
-        self.has_waiters = False
 
 
 class Claims:

@@ -6,10 +6,11 @@ import contextlib
 import os
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-__all__ = ["ALL_CALLERS", "connect", "transaction"]
+__all__ = ["ALL_CALLERS", "BYTES", "KEYS", "Bound", "connect", "transaction"]
 
 ALL_CALLERS: Final = b""
 """The row of `shares` with what all callers have together."""
@@ -52,6 +53,37 @@ CREATE TRIGGER resized AFTER UPDATE OF size ON calls BEGIN
     UPDATE shares SET bytes = bytes + new.size - old.size WHERE caller IN (x'', new.caller);
 END;
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """The queries about something that is bounded.
+
+    Attributes:
+        amount: How much a caller has.
+        beyond_share: The callers with more than a share, the largest first.
+        oldest: The oldest key that may make room.
+        oldest_of: The same of a caller.
+    """
+
+    amount: str
+    beyond_share: str
+    oldest: str
+    oldest_of: str
+
+
+KEYS: Final = Bound(
+    "SELECT keys FROM shares WHERE caller = ?",
+    "SELECT caller FROM shares WHERE keys > ? AND caller != ? ORDER BY keys DESC",
+    "SELECT key FROM calls WHERE owner IS NULL ORDER BY ends_at LIMIT 1",
+    "SELECT key FROM calls WHERE owner IS NULL AND caller = ? ORDER BY ends_at LIMIT 1",
+)
+BYTES: Final = Bound(
+    "SELECT bytes FROM shares WHERE caller = ?",
+    "SELECT caller FROM shares WHERE bytes > ? AND caller != ? ORDER BY bytes DESC",
+    "SELECT key FROM calls WHERE size > 0 ORDER BY ends_at LIMIT 1",
+    "SELECT key FROM calls WHERE size > 0 AND caller = ? ORDER BY ends_at LIMIT 1",
+)
 
 
 def connect(path: Path) -> sqlite3.Connection:

@@ -6,21 +6,16 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from ...runtime.concurrency import make_lock
 from .file_owners import Owner, owner_of
-from .sqlite_schema import ALL_CALLERS, connect, transaction
+from .sqlite_schema import ALL_CALLERS, BYTES, KEYS, Bound, connect, transaction
 from .store import StoreBounds, StoredCall, StoreFullError
 
 __all__ = ["SqliteStore"]
 
 _OWNERS_SUFFIX: Final = "-owners"
-
-Amount = Literal["keys", "bytes"]
-
-# The rows that may make room: for a key, and for the bytes of an answer.
-_DISPLACEABLE: Final[dict[Amount, str]] = {"keys": "owner IS NULL", "bytes": "size > 0"}
 
 
 class SqliteStore:
@@ -59,7 +54,7 @@ class SqliteStore:
 
     def count(self) -> int:
         """See `IdempotencyStore.count`. It is 0 as long as this process has not used the file."""
-        return 0 if self._file is None else self._opened().amount("keys", ALL_CALLERS)
+        return 0 if self._file is None else self._opened().amount(KEYS, ALL_CALLERS)
 
     def _opened(self) -> StoreFile:
         file = self._file
@@ -128,8 +123,8 @@ class StoreFile:
                 *(self._clock() + bounds.lifetime_s, kept, len(kept or b""), key, self._owner.number),
             )
             ((caller,),) = self._execute("SELECT caller FROM calls WHERE key = ?", key) or [(None,)]
-            while self._amount("bytes", ALL_CALLERS) > bounds.answer_bytes:
-                oldest = self._to_displace("bytes", caller, bounds.bytes_of_caller)
+            while self._amount(BYTES, ALL_CALLERS) > bounds.answer_bytes:
+                oldest = self._to_displace(BYTES, caller, bounds.bytes_of_caller)
                 self._execute("UPDATE calls SET answer = NULL, size = 0 WHERE key = ?", oldest)
 
     def release(self, key: bytes) -> None:
@@ -137,10 +132,10 @@ class StoreFile:
         with self._lock, transaction(self._connection):
             self._execute("DELETE FROM calls WHERE key = ? AND owner = ?", key, self._owner.number)
 
-    def amount(self, what: Amount, caller: bytes) -> int:
+    def amount(self, bound: Bound, caller: bytes) -> int:
         """Return how much a caller has, or all callers together."""
         with self._lock:
-            return self._amount(what, caller)
+            return self._amount(bound, caller)
 
     def _find(self, key: bytes) -> StoredCall | None:
         """Return the call of a key; None if the key is free."""
@@ -159,8 +154,8 @@ class StoreFile:
             StoreFullError: The caller has no right to displace any.
         """
         has_looked = False
-        while self._amount("keys", ALL_CALLERS) >= bounds.keys:
-            oldest = self._to_displace("keys", caller, bounds.keys_of_caller, more=1)
+        while self._amount(KEYS, ALL_CALLERS) >= bounds.keys:
+            oldest = self._to_displace(KEYS, caller, bounds.keys_of_caller, more=1)
             if oldest is not None:
                 self._execute("DELETE FROM calls WHERE key = ?", oldest)
             elif has_looked:
@@ -175,24 +170,21 @@ class StoreFile:
             if not self._owner.is_alive(owner):
                 self._execute("DELETE FROM calls WHERE owner = ?", owner)
 
-    def _to_displace(self, what: Amount, caller: bytes, share: int, more: int = 0) -> bytes | None:
+    def _to_displace(self, bound: Bound, caller: bytes, share: int, more: int = 0) -> bytes | None:
         """Return the key that makes room for a caller: see `.shares.oldest_to_displace`."""
-        if self._amount(what, caller) + more > share:
-            return self._oldest(what, caller)
-        large = f"SELECT caller FROM shares WHERE {what} > ? AND caller != ? ORDER BY {what} DESC"  # noqa: S608  # nosec B608
-        for (each,) in self._execute(large, share, ALL_CALLERS):
-            if (key := self._oldest(what, each)) is not None:
+        if self._amount(bound, caller) + more > share:
+            return self._first(bound.oldest_of, caller)
+        for (each,) in self._execute(bound.beyond_share, share, ALL_CALLERS):
+            if (key := self._first(bound.oldest_of, each)) is not None:
                 return key
-        return self._oldest(what)
+        return self._first(bound.oldest)
 
-    def _oldest(self, what: Amount, caller: bytes | None = None) -> bytes | None:
-        of_caller, values = ("", ()) if caller is None else (" AND caller = ?", (caller,))
-        where = f"{_DISPLACEABLE[what]}{of_caller}"
-        rows = self._execute(f"SELECT key FROM calls WHERE {where} ORDER BY ends_at LIMIT 1", *values)  # noqa: S608  # nosec B608
+    def _first(self, statement: str, *values: Any) -> bytes | None:
+        rows = self._execute(statement, *values)
         return rows[0][0] if rows else None
 
-    def _amount(self, what: Amount, caller: bytes) -> int:
-        rows = self._execute(f"SELECT {what} FROM shares WHERE caller = ?", caller)  # noqa: S608  # nosec B608
+    def _amount(self, bound: Bound, caller: bytes) -> int:
+        rows = self._execute(bound.amount, caller)
         return rows[0][0] if rows else 0
 
     def _execute(self, statement: str, *values: Any) -> list[Any]:
