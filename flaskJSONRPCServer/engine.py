@@ -98,7 +98,7 @@ class Engine:
         self.stats = Stats()
         self.garbage = GarbageControl(self.stats.served, settings)
         self.locks = Locks()
-        self.claims = Claims(settings, self.locks)
+        self.claims = Claims(settings, self.locks, self.log)
         self.lifetime = Lifetime()
         self.streams = StreamRegistry(self.name, settings, self.log, serving_kind)
         self.event_loop = EventLoopThread(
