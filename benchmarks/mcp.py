@@ -55,8 +55,9 @@ class Contestant:
         for _ in range(count):
             began = time.perf_counter()
             self.connection.sendall(self.request)
-            check(read_answer(self.connection))
+            answer = read_answer(self.connection)
             self.times_us.append((time.perf_counter() - began) * 1e6)
+            check(answer)
         self.cpu_us.append((sum(self.server.cpu_times()[:2]) - began_cpu) / count * 1e6)
 
     @property
@@ -90,10 +91,10 @@ def main() -> int:
 def started(stack: contextlib.ExitStack) -> Iterator[Contestant]:
     """Start the servers, and yield the contestants: our JSON-RPC call, our tool, the tool of the SDK."""
     ours, port = stack.enter_context(our_server())
-    yield Contestant("JSON-RPC call", connected(stack, port), request_of("/api", rpc_call()), ours)
-    yield Contestant("tools/call", connected(stack, port), tool_request(), ours)
+    yield Contestant("JSON-RPC call", connected(stack, port), request_of(port, "/api", rpc_call()), ours)
+    yield Contestant("tools/call", connected(stack, port), tool_request(port), ours)
     peer, port = stack.enter_context(sdk_server())
-    yield Contestant("tools/call, SDK", connected(stack, port), tool_request(), peer)
+    yield Contestant("tools/call, SDK", connected(stack, port), tool_request(port), peer)
 
 
 @contextlib.contextmanager
@@ -142,7 +143,7 @@ def rpc_call() -> dict[str, Any]:
     return {"jsonrpc": "2.0", "id": 1, "method": "add", "params": {"a": 1, "b": 2}}
 
 
-def tool_request() -> bytes:
+def tool_request(port: int) -> bytes:
     meta = {
         "io.modelcontextprotocol/protocolVersion": REVISION,
         "io.modelcontextprotocol/clientInfo": {"name": "benchmark", "version": "1"},
@@ -156,12 +157,12 @@ def tool_request() -> bytes:
         "Mcp-Method": "tools/call",
         "Mcp-Name": "add",
     }
-    return request_of("/mcp", message, fields)
+    return request_of(port, "/mcp", message, fields)
 
 
-def request_of(path: str, message: Any, fields: dict[str, str] | None = None) -> bytes:
+def request_of(port: int, path: str, message: Any, fields: dict[str, str] | None = None) -> bytes:
     body = json.dumps(message).encode()
-    known = {"Host": "127.0.0.1", "Content-Type": "application/json", "Content-Length": str(len(body))}
+    known = {"Host": f"127.0.0.1:{port}", "Content-Type": "application/json", "Content-Length": str(len(body))}
     lines = [f"POST {path} HTTP/1.1", *(f"{name}: {value}" for name, value in {**known, **(fields or {})}.items())]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
