@@ -49,6 +49,7 @@ server = flaskJSONRPCServer(
     address,
     servBackend=backend,
     gevent=backend == "pywsgi",
+    allowed_hosts=["localhost", "127.0.0.1"],  # a mounted server would answer for any
     secret=os.environ.get("SECRET"),  # several workers need one, so that each knows the states of the others
     log=2,
 )
