@@ -127,11 +127,15 @@ def settle(expected: Mapping[RequestId, PendingCall], answers: Iterable[JsonRpcR
 class BatchRunner:
     """Collects calls: a `Runner`."""
 
-    __slots__ = ("is_open", "pending")
+    __slots__ = ("_add", "pending")
 
     def __init__(self) -> None:
-        self.is_open = True
         self.pending: list[PendingCall] = []
+        self._add: Callable[[PendingCall], None] = self.pending.append
+
+    def close(self) -> None:
+        """Refuse calls from now on."""
+        self._add = refuse_call
 
     def call(
         self,
@@ -161,10 +165,10 @@ class BatchRunner:
         """Refuse a batch in a batch."""
         raise ClientError("a batch cannot have a batch in it")
 
-    def _add(self, call: PendingCall) -> None:
-        if not self.is_open:
-            raise ClientError("the batch has been sent; begin another one")
-        self.pending.append(call)
+
+def refuse_call(call: PendingCall) -> None:
+    """Refuse a call of a batch that has ended."""
+    raise ClientError("the batch has been sent; begin another one")
 
 
 class BatchCaller(Caller):
@@ -197,7 +201,7 @@ class BatchCaller(Caller):
 
     def _finish(self, *, is_sent: bool) -> Any:
         """End the block. Return the result of sending; None if nothing is sent."""
-        self._calls.is_open = False
+        self._calls.close()
         if is_sent and self._calls.pending:
             return self._send_calls(self._options, self._calls.pending)
         return None

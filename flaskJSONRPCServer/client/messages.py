@@ -126,29 +126,27 @@ def decode_responses(body: bytes, codec: Codec) -> JsonRpcResponse | list[JsonRp
     """
     try:
         tree = codec.loads(body)
-        if type(tree) is list and tree:
-            return [success_of(item) for item in tree]
-        return success_of(tree)
-    except (UncertainError, JsonRpcParseError):
+    except JsonRpcParseError:
         return decode_slowly(body, codec)
+    is_batch = type(tree) is list and bool(tree)
+    responses = successes_of(tree if is_batch else [tree])
+    if responses is None:
+        return decode_slowly(body, codec)
+    return responses if is_batch else responses[0]
 
 
-class UncertainError(Exception):
-    """A message is not a plain result."""
-
-
-def success_of(item: Any) -> JsonRpcResponse:
-    """Return the response of a plain result, with an integer as its id.
-
-    Raises:
-        UncertainError: It is anything else.
-    """
-    # With three members, there is neither an error nor a method.
-    if type(item) is dict and len(item) == 3 and item.get("jsonrpc") == "2.0" and "result" in item:
-        request_id = item.get("id")
-        if type(request_id) is int:
-            return JsonRpcResponse(request_id, item["result"])
-    raise UncertainError
+def successes_of(items: list[Any]) -> list[JsonRpcResponse] | None:
+    """Return the responses of plain results, with integers as ids; None if an item is anything else."""
+    try:
+        # With three members, there is neither an error nor a method.
+        responses = [
+            JsonRpcResponse(item["id"], item["result"])
+            for item in items
+            if len(item) == 3 and item["jsonrpc"] == "2.0" and type(item["id"]) is int
+        ]
+    except (KeyError, TypeError):  # TypeError: it is no object
+        return None
+    return responses if len(responses) == len(items) else None
 
 
 def decode_slowly(body: bytes, codec: Codec) -> JsonRpcResponse | list[JsonRpcResponse]:

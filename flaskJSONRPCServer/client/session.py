@@ -98,17 +98,19 @@ class Session:
             ProtocolError: There is an answer to none of the calls.
         """
         deadline = Deadline(options.timeout_s)
-        messages = []
         ids = self._ids_for(options)
+        messages: list[dict[str, Any]] = []
+        expected: dict[RequestId, PendingCall] = {}
         for call in pending:
-            params: Any = call.args or call.kwargs
+            params: Any = call.args or call.kwargs or []
             if call.args and call.kwargs:
                 params = yield from self._params(options, deadline, call.method, call.args, call.kwargs, call.signature)
-            message = {"jsonrpc": "2.0", "method": call.method, "params": params or []}
-            if not call.is_notification:
-                message["id"] = call.id = next(ids)
-            messages.append(message)
-        expected = {call.id: call for call in pending if call.id is not ABSENT}
+            if call.is_notification:
+                messages.append({"jsonrpc": "2.0", "method": call.method, "params": params})
+            else:
+                call.id = request_id = next(ids)
+                expected[request_id] = call
+                messages.append({"jsonrpc": "2.0", "method": call.method, "params": params, "id": request_id})
         try:
             body = self._encode_batch(messages)
             response = yield from self._attempts(options, body, deadline, tuple(expected))

@@ -1,4 +1,4 @@
-"""HTTP/1.1 over pooled connections, for threads: `http.client` reads the answers."""
+"""HTTP/1.1 over pooled connections, for threads: `http.client` reads the bodies of the answers."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Any
 
 from ..deadlines import Deadline
 from ..errors import AnswerTooLargeError, ClientError, ConnectionLostError, ProtocolError, TransportError
-from .answer_fields import content_length, decompressed, is_interim, joined_fields
+from .answer_fields import BODILESS, content_length, decompressed, is_interim
 from .base import ClientRequest, ClientResponse
 from .connections import Connector
+from .http_head import MAX_HEAD_BYTES, Head, parse_head
 from .pool import ConnectionPool
 from .processes import current_process
 from .request_writer import RequestWriter
@@ -96,15 +97,12 @@ def read_response(connection: TimedSocket, limit_bytes: int) -> tuple[ClientResp
         ProtocolError: It is not HTTP, or too large.
     """
     try:
-        answer = read_head(connection)
-        while is_interim(answer.status):
-            answer = read_head(connection)
-        headers = joined_fields(answer.headers.items())
-        length = content_length(headers)
-        if length is not None and length > limit_bytes:
-            raise AnswerTooLargeError(f"an answer of {length} bytes; at most {limit_bytes} are read")
+        answer = Answer(connection)
+        answer.begin()
+        if answer.length is not None and answer.length > limit_bytes:
+            raise AnswerTooLargeError(f"an answer of {answer.length} bytes; at most {limit_bytes} are read")
         body = answer.read()
-    except (http.client.RemoteDisconnected, http.client.IncompleteRead) as exc:
+    except http.client.IncompleteRead as exc:
         raise ConnectionLostError("the connection ended before the answer did") from exc
     except (http.client.HTTPException, ValueError, OverflowError) as exc:
         if connection.has_ended:
@@ -112,17 +110,50 @@ def read_response(connection: TimedSocket, limit_bytes: int) -> tuple[ClientResp
         raise ProtocolError(f"the answer is not HTTP: {exc!r}") from exc
     if len(body) > limit_bytes:
         raise AnswerTooLargeError(f"an answer of more than {limit_bytes} bytes")
-    body = decompressed(body, headers.get("content-encoding"), limit_bytes=limit_bytes)
-    return ClientResponse(answer.status, headers, body), not answer.will_close
+    body = decompressed(body, answer.fields.get("content-encoding"), limit_bytes=limit_bytes)
+    return ClientResponse(answer.status, answer.fields, body), not answer.will_close
 
 
-def read_head(connection: TimedSocket) -> http.client.HTTPResponse:
-    duck: Any = connection  # it has all that HTTPResponse uses of a socket
-    answer = http.client.HTTPResponse(duck, method="POST")
-    answer.begin()
-    if connection.has_ended:  # `http.client` takes the end of the connection for the end of the head
-        raise ConnectionLostError("the connection ended inside the head of the answer")
-    return answer
+class Answer(http.client.HTTPResponse):
+    """An answer whose head is parsed as in the asynchronous transport, and whose body `http.client` reads.
+
+    `http.client` parses header fields as those of e-mail, which takes as long as the rest of the answer to a call.
+
+    Args:
+        connection: Where it comes from.
+
+    Attributes:
+        fields: The header fields, with names in lower case.
+    """
+
+    def __init__(self, connection: TimedSocket) -> None:
+        duck: Any = connection  # it has all that HTTPResponse uses of a socket
+        super().__init__(duck, method="POST")
+        self.fields: dict[str, str] = {}
+
+    def begin(self) -> None:
+        """Read the head, after those of interim answers."""
+        head = self._read_head()
+        while is_interim(head.status):
+            head = self._read_head()
+        self.status, self.fields = head.status, head.headers
+        self.length = 0 if head.status in BODILESS else content_length(head.headers)
+        self.chunked = self.length is None and "transfer-encoding" in head.headers
+        self.chunk_left = None
+        self.will_close = not head.is_persistent or (self.length is None and not self.chunked)
+
+    def _read_head(self) -> Head:
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            line = self.fp.readline(MAX_HEAD_BYTES)
+            if not line.endswith(b"\n") and len(line) < MAX_HEAD_BYTES:
+                raise ConnectionLostError("the connection ended before the answer did")
+            head += line
+            if len(head) > MAX_HEAD_BYTES:
+                raise ProtocolError(f"the answer has a head of more than {MAX_HEAD_BYTES} bytes")
+            if not (head.startswith(b"HTTP/") and line.endswith(b"\r\n")):  # an empty line may never come
+                raise ProtocolError(f"the answer is not HTTP: it begins with {head[:80]!r}")
+        return parse_head(head)
 
 
 def is_lost_unanswered(exc: TransportError, connection: TimedSocket) -> bool:
