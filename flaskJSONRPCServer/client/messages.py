@@ -28,15 +28,15 @@ Errors = Mapping[int, type[JsonRpcException]]
 _SUCCESS: Final = range(200, 300)
 
 
-def read_answer(response: ClientResponse, request_id: int, codec: Codec, errors: Errors) -> Any:
-    """Return the result of a call.
+def read_answer(response: ClientResponse, request_id: int, codec: Codec, errors: Errors, url: str) -> Any:
+    """Return the result of a call to a URL, which an `HttpStatusError` names.
 
     Raises:
         JsonRpcException: The server answered with an error.
         HttpStatusError: There is no JSON-RPC answer.
         ProtocolError: The answer is not one to this call.
     """
-    message = read_message(response, codec)
+    message = read_message(response, codec, url)
     if message is None:
         raise ProtocolError(f"HTTP status {response.status} and no body in answer to a call")
     if not isinstance(message, JsonRpcResponse):
@@ -50,7 +50,7 @@ def read_answer(response: ClientResponse, request_id: int, codec: Codec, errors:
     return message.result
 
 
-def read_notified(response: ClientResponse, codec: Codec) -> None:
+def read_notified(response: ClientResponse, codec: Codec, url: str) -> None:
     """Check the answer to a notification, which has no body; a result in it is ignored.
 
     Raises:
@@ -58,12 +58,12 @@ def read_notified(response: ClientResponse, codec: Codec) -> None:
         HttpStatusError: The status says that the notification was refused.
         ProtocolError: The answer is not JSON-RPC.
     """
-    message = read_message(response, codec)
+    message = read_message(response, codec, url)
     if isinstance(message, JsonRpcResponse) and message.error is not None:
         raise exception_of(message.error, None, {})
 
 
-def read_batch(response: ClientResponse, codec: Codec) -> list[JsonRpcResponse]:
+def read_batch(response: ClientResponse, codec: Codec, url: str) -> list[JsonRpcResponse]:
     """Return the responses to a batch, in the order of the server.
 
     Raises:
@@ -71,7 +71,7 @@ def read_batch(response: ClientResponse, codec: Codec) -> list[JsonRpcResponse]:
         HttpStatusError: There is no JSON-RPC answer.
         ProtocolError: The answer is not a batch of responses.
     """
-    message = read_message(response, codec)
+    message = read_message(response, codec, url)
     if message is None:
         return []
     if isinstance(message, JsonRpcResponse):
@@ -94,16 +94,16 @@ def exception_of(error: JsonRpcError, request_id: OptionalId, errors: Errors) ->
     return exc
 
 
-def read_message(response: ClientResponse, codec: Codec) -> JsonRpcResponse | list[JsonRpcResponse] | None:
+def read_message(response: ClientResponse, codec: Codec, url: str) -> JsonRpcResponse | list[JsonRpcResponse] | None:
     """Return the response, or those of a batch; None if there is no body."""
     if response.status not in _SUCCESS:
-        return error_of_status(response, codec)
+        return error_of_status(response, codec, url)
     if not response.body:
         return None
     return decode_responses(response.body, codec)
 
 
-def error_of_status(response: ClientResponse, codec: Codec) -> JsonRpcResponse:
+def error_of_status(response: ClientResponse, codec: Codec, url: str) -> JsonRpcResponse:
     """Return the error that came with an HTTP status of failure, as some servers send them.
 
     Raises:
@@ -115,7 +115,7 @@ def error_of_status(response: ClientResponse, codec: Codec) -> JsonRpcResponse:
         message = None
     if isinstance(message, JsonRpcResponse) and message.error is not None:
         return message
-    raise HttpStatusError(response.status, response.body.decode("utf-8", "replace"), response.headers)
+    raise HttpStatusError(response.status, response.body.decode("utf-8", "replace"), response.headers, url)
 
 
 def decode_responses(body: bytes, codec: Codec) -> JsonRpcResponse | list[JsonRpcResponse]:

@@ -38,13 +38,17 @@ class Session:
 
     Args:
         url: The URL of the requests.
+        shown_url: That of the messages of exceptions.
         codec: Writes the parameters and reads the answers.
         headers: The header fields of all requests.
         authorize: Returns the header fields that authorize a request; None for none.
     """
 
-    def __init__(self, url: str, codec: Codec, headers: Mapping[str, str], authorize: Authorize | None) -> None:
+    def __init__(
+        self, url: str, shown_url: str, codec: Codec, headers: Mapping[str, str], authorize: Authorize | None
+    ) -> None:
         self._url = url
+        self._shown_url = shown_url
         self._codec = codec
         self._headers = headers
         self._authorize = authorize
@@ -70,7 +74,7 @@ class Session:
         request_id = next(self._ids_for(options))
         body = self._encode(request_id, method, params)
         response = yield from self._attempts(options, body, deadline, (request_id,))
-        result = read_answer(response, request_id, self._codec, options.errors)
+        result = read_answer(response, request_id, self._codec, options.errors, self._shown_url)
         return result if options.read_result is None else options.read_result(result)
 
     def notify(
@@ -88,7 +92,7 @@ class Session:
             params = yield from self._params(options, deadline, method, args, kwargs, signature)
         body = self._encode(ABSENT, method, params)
         response = yield from self._attempts(options, body, deadline, ())
-        read_notified(response, self._codec)
+        read_notified(response, self._codec, self._shown_url)
 
     def batch(self, options: CallOptions, pending: Sequence[PendingCall]) -> Steps:
         """Send calls and notifications as one batch, and settle them.
@@ -114,7 +118,7 @@ class Session:
         try:
             body = self._encode_batch(messages)
             response = yield from self._attempts(options, body, deadline, tuple(expected))
-            answers = read_batch(response, self._codec)
+            answers = read_batch(response, self._codec, self._shown_url)
         except BaseException as exc:
             # Not an Exception: the call was interrupted or cancelled, which closes its steps.
             failure = exc if isinstance(exc, Exception) else ConnectionLostError("interrupted before the answer came")
@@ -175,6 +179,6 @@ class Session:
         body = self._encode(request_id, _DISCOVER, None)
         response = yield from self._attempts(options, body, deadline, (request_id,))
         try:
-            return signatures_of(read_answer(response, request_id, self._codec, {}))
+            return signatures_of(read_answer(response, request_id, self._codec, {}, self._shown_url))
         except JsonRpcMethodNotFoundError:
             return {}

@@ -14,7 +14,7 @@ from .options import UNCHANGED, CallOptions
 from .retries import Retry
 from .session import Session
 from .transports.headers import checked_headers, merged_headers
-from .transports.urls import parse_url
+from .transports.urls import parse_url, without_secrets
 from .types.values import write_value
 
 __all__ = ["make_options", "make_session", "tls_context"]
@@ -61,4 +61,10 @@ def make_session(server: Any, codec: str | Codec, headers: Mapping[str, str] | N
     url = server if isinstance(server, str) else "http://localhost/"
     user = parse_url(url).user if "@" in url else None
     made = codec if isinstance(codec, Codec) else make_codec(codec, default=write_value)
-    return Session(url, made, merged_headers(_HEADERS, checked_headers(headers or {})), make_authorize(auth, user))
+    fields = merged_headers(_HEADERS, checked_headers(headers or {}))
+    return Session(url, shown_url(server), made, fields, make_authorize(auth, user))
+
+
+def shown_url(server: Any) -> str:
+    """Return the URL of a server as messages have it; an empty text for a server in this process."""
+    return without_secrets(server) if isinstance(server, str) else ""
