@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, Generic, ParamSpec, TypeVar, overload
 
 from ..sansio_jsonrpc import ABSENT, JsonRpcResponse, OptionalId, RequestId
-from .callers import Caller
+from .callers import Caller, Function
 from .errors import ClientError, ProtocolError
 from .messages import exception_of
 from .options import CallOptions
@@ -15,7 +15,12 @@ from .parameters import Signature
 __all__ = ["BatchCaller", "PendingCall", "settle"]
 
 
-class PendingCall:
+_P = ParamSpec("_P")
+_Result = TypeVar("_Result")
+_Result_co = TypeVar("_Result_co", covariant=True)
+
+
+class PendingCall(Generic[_Result_co]):
     """One call of a batch. Its result is there when the batch has been sent.
 
     Args:
@@ -52,7 +57,7 @@ class PendingCall:
     def __repr__(self) -> str:
         return f"<PendingCall {self.method!r}: {self._state()}>"
 
-    def result(self) -> Any:
+    def result(self) -> _Result_co:
         """Return the result of the call.
 
         Raises:
@@ -68,7 +73,8 @@ class PendingCall:
         if outcome.error is not None:
             raise exception_of(outcome.error, self.id, self.options.errors)
         read_result = self.options.read_result
-        return outcome.result if read_result is None else read_result(outcome.result)
+        result: _Result_co = outcome.result if read_result is None else read_result(outcome.result)
+        return result
 
     def exception(self) -> Exception | None:
         """Return the exception that `result` raises; None if it returns."""
@@ -104,7 +110,7 @@ class PendingCall:
         return "failed" if self.exception() else "done"
 
 
-def settle(expected: Mapping[RequestId, PendingCall], answers: Iterable[JsonRpcResponse]) -> None:
+def settle(expected: Mapping[RequestId, PendingCall[Any]], answers: Iterable[JsonRpcResponse]) -> None:
     """Give each call its answer. A call without one, or with two, has a ProtocolError as its result.
 
     Raises:
@@ -130,8 +136,8 @@ class BatchRunner:
     __slots__ = ("_add", "pending")
 
     def __init__(self) -> None:
-        self.pending: list[PendingCall] = []
-        self._add: Callable[[PendingCall], None] = self.pending.append
+        self.pending: list[PendingCall[Any]] = []
+        self._add: Callable[[PendingCall[Any]], None] = self.pending.append
 
     def close(self) -> None:
         """Refuse calls from now on."""
@@ -144,9 +150,9 @@ class BatchRunner:
         args: Sequence[Any],
         kwargs: Mapping[str, Any],
         signature: Signature | None = None,
-    ) -> PendingCall:
+    ) -> PendingCall[Any]:
         """Add a call."""
-        call = PendingCall(options, method, args, kwargs, signature)
+        call: PendingCall[Any] = PendingCall(options, method, args, kwargs, signature)
         self._add(call)
         return call
 
@@ -166,7 +172,7 @@ class BatchRunner:
         raise ClientError("a batch cannot have a batch in it")
 
 
-def refuse_call(call: PendingCall) -> None:
+def refuse_call(call: PendingCall[Any]) -> None:
     """Refuse a call of a batch that has ended."""
     raise ClientError("the batch has been sent; begin another one")
 
@@ -179,10 +185,33 @@ class BatchCaller(Caller):
         options: The options of the batch and, without others, of its calls.
     """
 
-    def __init__(self, send: Callable[[CallOptions, Sequence[PendingCall]], Any], options: CallOptions) -> None:
+    def __init__(self, send: Callable[[CallOptions, Sequence[PendingCall[Any]]], Any], options: CallOptions) -> None:
         self._calls = BatchRunner()
         self._send_calls = send
         super().__init__(self._calls, options)
+
+    # No type has the methods of a class with other results.
+    @overload  # type: ignore[override]  # of a batch, calls return a `PendingCall` in place of the result
+    def typed(self, interface: type[Any], *, prefix: str = "") -> Any: ...
+
+    @overload
+    def typed(
+        self, interface: Function[_P, Awaitable[_Result]], *, prefix: str = ""
+    ) -> Callable[_P, PendingCall[_Result]]: ...
+
+    @overload
+    def typed(self, interface: Function[_P, _Result], *, prefix: str = "") -> Callable[_P, PendingCall[_Result]]: ...
+
+    # A Protocol, which mypy refuses as a type[...].
+    @overload
+    def typed(self, interface: Callable[..., Any], *, prefix: str = "") -> Any: ...
+
+    def typed(self, interface: Any, *, prefix: str = "") -> Any:
+        """Return a view of this batch, whose calls return a `PendingCall`: see `Caller.typed`.
+
+        Type checkers see the types of a function. The view of a class is Any to them.
+        """
+        return super().typed(interface, prefix=prefix)
 
     def results(self, *, return_exceptions: bool = False) -> list[Any]:
         """Return the results in the order of the calls, without the notifications.

@@ -94,7 +94,7 @@ class Session:
         response = yield from self._attempts(options, body, deadline, ())
         read_notified(response, self._codec, self._shown_url)
 
-    def batch(self, options: CallOptions, pending: Sequence[PendingCall]) -> Steps:
+    def batch(self, options: CallOptions, pending: Sequence[PendingCall[Any]]) -> Steps:
         """Send calls and notifications as one batch, and settle them.
 
         Raises:
@@ -104,7 +104,7 @@ class Session:
         deadline = Deadline(options.timeout_s)
         ids = self._ids_for(options)
         messages: list[dict[str, Any]] = []
-        expected: dict[RequestId, PendingCall] = {}
+        expected: dict[RequestId, PendingCall[Any]] = {}
         for call in pending:
             params: Any = call.args or call.kwargs or []
             if call.args and call.kwargs:

@@ -95,7 +95,7 @@ def run(options: argparse.Namespace, client: Client) -> bool:
 
 def run_batch(client: Client, file: str, *, are_notifications: bool) -> bool:
     """Send the calls of a file as one batch, and print an array of their answers. Return whether no call has failed."""
-    pending: list[PendingCall] = []
+    pending: list[PendingCall[Any]] = []
     with client.batch() as batch:
         for method, (args, kwargs), is_notification in read_batch(file):
             if are_notifications or is_notification:
@@ -108,7 +108,7 @@ def run_batch(client: Client, file: str, *, are_notifications: bool) -> bool:
     return all("result" in answer for answer in answers)
 
 
-def answer_of(pending: PendingCall) -> dict[str, Any]:
+def answer_of(pending: PendingCall[Any]) -> dict[str, Any]:
     try:
         return {"result": pending.result()}
     except JsonRpcException as exc:
