@@ -1,4 +1,4 @@
-"""HTTP/1.1 over pooled connections, for threads: `http.client` reads the bodies of the answers."""
+"""HTTP/1.1 over pooled connections, for threads: `http.client` reads bodies of unknown length."""
 
 from __future__ import annotations
 
@@ -97,11 +97,15 @@ def read_response(connection: TimedSocket, limit_bytes: int) -> tuple[ClientResp
         ProtocolError: It is not HTTP, or too large.
     """
     try:
-        answer = Answer(connection)
-        answer.begin()
-        if answer.length is not None and answer.length > limit_bytes:
-            raise AnswerTooLargeError(f"an answer of {answer.length} bytes; at most {limit_bytes} are read")
-        body = answer.read()
+        head = read_head(connection)
+        while is_interim(head.status):
+            head = read_head(connection)
+        length = 0 if head.status in BODILESS else content_length(head.headers)
+        is_chunked = length is None and "transfer-encoding" in head.headers
+        if length is None:
+            body = OpenBody(connection, is_chunked=is_chunked).read()
+        else:
+            body = read_exactly(connection, length, limit_bytes)
     except http.client.IncompleteRead as exc:
         raise ConnectionLostError("the connection ended before the answer did") from exc
     except (http.client.HTTPException, ValueError, OverflowError) as exc:
@@ -110,50 +114,50 @@ def read_response(connection: TimedSocket, limit_bytes: int) -> tuple[ClientResp
         raise ProtocolError(f"the answer is not HTTP: {exc!r}") from exc
     if len(body) > limit_bytes:
         raise AnswerTooLargeError(f"an answer of more than {limit_bytes} bytes")
-    body = decompressed(body, answer.fields.get("content-encoding"), limit_bytes=limit_bytes)
-    return ClientResponse(answer.status, answer.fields, body), not answer.will_close
+    body = decompressed(body, head.headers.get("content-encoding"), limit_bytes=limit_bytes)
+    return ClientResponse(head.status, head.headers, body), head.is_persistent and (length is not None or is_chunked)
 
 
-class Answer(http.client.HTTPResponse):
-    """An answer whose head is parsed as in the asynchronous transport, and whose body `http.client` reads.
+def read_head(connection: TimedSocket) -> Head:
+    """Read the head of an answer."""
+    reader = connection.makefile("rb")
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        line = reader.readline(MAX_HEAD_BYTES)
+        if not line.endswith(b"\n") and len(line) < MAX_HEAD_BYTES:
+            raise ConnectionLostError("the connection ended before the answer did")
+        head += line
+        if len(head) > MAX_HEAD_BYTES:
+            raise ProtocolError(f"the answer has a head of more than {MAX_HEAD_BYTES} bytes")
+        if not (head.startswith(b"HTTP/") and line.endswith(b"\r\n")):  # an empty line may never come
+            raise ProtocolError(f"the answer is not HTTP: it begins with {head[:80]!r}")
+    return parse_head(head)
 
-    `http.client` parses header fields as those of e-mail, which takes as long as the rest of the answer to a call.
+
+def read_exactly(connection: TimedSocket, length: int, limit_bytes: int) -> bytes:
+    if length > limit_bytes:
+        raise AnswerTooLargeError(f"an answer of {length} bytes; at most {limit_bytes} are read")
+    body = connection.makefile("rb").read(length)
+    if len(body) < length:
+        raise ConnectionLostError("the connection ended before the answer did")
+    return body
+
+
+class OpenBody(http.client.HTTPResponse):
+    """A body of which no length is declared.
+
+    The heads are not those of `http.client`, which parses header fields as those of e-mail. That takes as long as the
+    rest of the answer to a call.
 
     Args:
         connection: Where it comes from.
-
-    Attributes:
-        fields: The header fields, with names in lower case.
+        is_chunked: Whether it has chunks. Otherwise it ends with the connection.
     """
 
-    def __init__(self, connection: TimedSocket) -> None:
+    def __init__(self, connection: TimedSocket, *, is_chunked: bool) -> None:
         duck: Any = connection  # it has all that HTTPResponse uses of a socket
         super().__init__(duck, method="POST")
-        self.fields: dict[str, str] = {}
-
-    def begin(self) -> None:
-        """Read the head, after those of interim answers."""
-        head = self._read_head()
-        while is_interim(head.status):
-            head = self._read_head()
-        self.status, self.fields = head.status, head.headers
-        self.length = 0 if head.status in BODILESS else content_length(head.headers)
-        self.chunked = self.length is None and "transfer-encoding" in head.headers
-        self.chunk_left = None
-        self.will_close = not head.is_persistent or (self.length is None and not self.chunked)
-
-    def _read_head(self) -> Head:
-        head = b""
-        while not head.endswith(b"\r\n\r\n"):
-            line = self.fp.readline(MAX_HEAD_BYTES)
-            if not line.endswith(b"\n") and len(line) < MAX_HEAD_BYTES:
-                raise ConnectionLostError("the connection ended before the answer did")
-            head += line
-            if len(head) > MAX_HEAD_BYTES:
-                raise ProtocolError(f"the answer has a head of more than {MAX_HEAD_BYTES} bytes")
-            if not (head.startswith(b"HTTP/") and line.endswith(b"\r\n")):  # an empty line may never come
-                raise ProtocolError(f"the answer is not HTTP: it begins with {head[:80]!r}")
-        return parse_head(head)
+        self.chunked, self.chunk_left, self.length = is_chunked, None, None
 
 
 def is_lost_unanswered(exc: TransportError, connection: TimedSocket) -> bool:
