@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
-from ..sansio_jsonrpc import ABSENT, JsonRpcResponse, OptionalId, RequestId
+from ..sansio_jsonrpc import ABSENT, JsonRpcError, OptionalId, RequestId
 from .callers import Caller, Function
 from .errors import ClientError, ProtocolError
-from .messages import exception_of
+from .messages import Answer, exception_of
 from .options import CallOptions
 from .parameters import Signature
 
@@ -51,8 +51,8 @@ class PendingCall(Generic[_Result_co]):
         self.signature = signature
         self.is_notification = is_notification
         self.id: OptionalId = ABSENT
-        # The response, or the exception in its place.
-        self._outcome: JsonRpcResponse | Exception | None = None
+        # The result, or the error or the exception in its place; ABSENT before.
+        self._outcome: Any = ABSENT
 
     def __repr__(self) -> str:
         return f"<PendingCall {self.method!r}: {self._state()}>"
@@ -66,14 +66,14 @@ class PendingCall(Generic[_Result_co]):
             ClientError: The batch has not been sent, or it failed as a whole.
         """
         outcome = self._outcome
-        if outcome is None:
+        if outcome is ABSENT:
             raise ClientError(f"the batch of {self.method} has not been sent; leave its with block first")
         if isinstance(outcome, Exception):
             raise outcome
-        if outcome.error is not None:
-            raise exception_of(outcome.error, self.id, self.options.errors)
+        if isinstance(outcome, JsonRpcError):
+            raise exception_of(outcome, self.id, self.options.errors)
         read_result = self.options.read_result
-        result: _Result_co = outcome.result if read_result is None else read_result(outcome.result)
+        result: _Result_co = outcome if read_result is None else read_result(outcome)
         return result
 
     def exception(self) -> Exception | None:
@@ -84,10 +84,10 @@ class PendingCall(Generic[_Result_co]):
             return exc
         return None
 
-    def answer(self, response: JsonRpcResponse) -> None:
-        """Take the response."""
-        if self._outcome is None:
-            self._outcome = response
+    def answer(self, outcome: Any) -> None:
+        """Take the result, or the error in its place."""
+        if self._outcome is ABSENT:
+            self._outcome = outcome
         else:
             self.fail(ProtocolError(f"more than one answer to {self.method}, the call {self.id}"))
 
@@ -98,31 +98,31 @@ class PendingCall(Generic[_Result_co]):
     @property
     def is_settled(self) -> bool:
         """Whether there is a result, or an exception in its place."""
-        return self._outcome is not None
+        return self._outcome is not ABSENT
 
     def close(self) -> None:
         """Take the end of the answers, without one to this call."""
         self._outcome = ProtocolError(f"no answer to {self.method}, the call {self.id}")
 
     def _state(self) -> str:
-        if self._outcome is None:
+        if self._outcome is ABSENT:
             return "not sent"
         return "failed" if self.exception() else "done"
 
 
-def settle(expected: Mapping[RequestId, PendingCall[Any]], answers: Iterable[JsonRpcResponse]) -> None:
+def settle(expected: Mapping[RequestId, PendingCall[Any]], answers: Iterable[Answer]) -> None:
     """Give each call its answer. A call without one, or with two, has a ProtocolError as its result.
 
     Raises:
         ProtocolError: There are answers to calls that are not in the batch.
     """
     unknown = []
-    for answer in answers:
-        call = expected.get(answer.id)
+    for answered_id, outcome in answers:
+        call = expected.get(answered_id)
         if call is None:
-            unknown.append(answer.id)
+            unknown.append(answered_id)
         else:
-            call.answer(answer)
+            call.answer(outcome)
     for call in expected.values():
         if not call.is_settled:
             call.close()
