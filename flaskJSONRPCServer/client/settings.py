@@ -14,7 +14,8 @@ from .options import UNCHANGED, CallOptions
 from .retries import Retry
 from .session import Session
 from .transports.headers import checked_headers, merged_headers
-from .transports.urls import parse_url, without_secrets
+from .transports.shown_urls import without_secrets
+from .transports.urls import parse_url
 from .types.values import write_value
 
 __all__ = ["make_options", "make_session", "tls_context"]

@@ -8,10 +8,7 @@ from typing import Final
 
 from ..errors import AnswerTooLargeError, ProtocolError
 
-__all__ = ["BODILESS", "content_length", "decompressed", "is_interim", "joined_fields"]
-
-BODILESS: Final = frozenset({204, 304})
-"""The statuses of answers without a body, whatever their fields say (RFC 9112, section 6.3)."""
+__all__ = ["content_length", "decompressed", "is_interim", "joined_fields"]
 
 _GZIP: Final = {"gzip", "x-gzip"}
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from ..deadlines import Deadline
 from ..errors import AnswerTooLargeError, ConnectionLostError, ProtocolError, RequestTimeoutError
-from .answer_fields import BODILESS, content_length, decompressed, is_interim
+from .answer_fields import content_length, decompressed, is_interim
 from .base import ClientResponse
 from .http_head import MAX_HEAD_BYTES, Head, chunk_size, parse_head
 from .polling import has_input
@@ -18,6 +18,7 @@ from .time_limits import TimeLimit
 
 __all__ = ["AsyncStream", "CountingReader"]
 
+_BODILESS: Final = (204, 304)
 _BLOCK_BYTES: Final = 256 * 1024
 # In a shorter time than this, no server closes an idle connection, and it is not worth a system call to look.
 BRIEFLY_S: float = 0.001
@@ -108,7 +109,7 @@ class AsyncStream:
             ProtocolError: It is not HTTP, or too large.
         """
         head = await self._head()
-        length = 0 if head.status in BODILESS else content_length(head.headers)
+        length = 0 if head.status in _BODILESS else content_length(head.headers)
         is_persistent = head.is_persistent
         if length is not None:
             self._check_size(length)

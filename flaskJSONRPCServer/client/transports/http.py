@@ -1,4 +1,4 @@
-"""HTTP/1.1 over pooled connections, for threads: `http.client` reads bodies of unknown length."""
+"""HTTP/1.1 over pooled connections, for threads: `http.client` reads the answers."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from typing import Any
 
 from ..deadlines import Deadline
 from ..errors import AnswerTooLargeError, ClientError, ConnectionLostError, ProtocolError, TransportError
-from .answer_fields import BODILESS, content_length, decompressed, is_interim
+from .answer_fields import content_length, decompressed, is_interim, joined_fields
 from .base import ClientRequest, ClientResponse
 from .connections import Connector
-from .http_head import MAX_HEAD_BYTES, Head, parse_head
 from .pool import ConnectionPool
 from .processes import current_process
 from .request_writer import RequestWriter
@@ -97,16 +96,15 @@ def read_response(connection: TimedSocket, limit_bytes: int) -> tuple[ClientResp
         ProtocolError: It is not HTTP, or too large.
     """
     try:
-        head = read_head(connection)
-        while is_interim(head.status):
-            head = read_head(connection)
-        length = 0 if head.status in BODILESS else content_length(head.headers)
-        is_chunked = length is None and "transfer-encoding" in head.headers
-        if length is None:
-            body = OpenBody(connection, is_chunked=is_chunked).read()
-        else:
-            body = read_exactly(connection, length, limit_bytes)
-    except http.client.IncompleteRead as exc:
+        answer = read_head(connection)
+        while is_interim(answer.status):
+            answer = read_head(connection)
+        headers = joined_fields(answer.headers.items())
+        length = content_length(headers)
+        if length is not None and length > limit_bytes:
+            raise AnswerTooLargeError(f"an answer of {length} bytes; at most {limit_bytes} are read")
+        body = answer.read()
+    except (http.client.RemoteDisconnected, http.client.IncompleteRead) as exc:
         raise ConnectionLostError("the connection ended before the answer did") from exc
     except (http.client.HTTPException, ValueError, OverflowError) as exc:
         if connection.has_ended:
@@ -114,50 +112,17 @@ def read_response(connection: TimedSocket, limit_bytes: int) -> tuple[ClientResp
         raise ProtocolError(f"the answer is not HTTP: {exc!r}") from exc
     if len(body) > limit_bytes:
         raise AnswerTooLargeError(f"an answer of more than {limit_bytes} bytes")
-    body = decompressed(body, head.headers.get("content-encoding"), limit_bytes=limit_bytes)
-    return ClientResponse(head.status, head.headers, body), head.is_persistent and (length is not None or is_chunked)
+    body = decompressed(body, headers.get("content-encoding"), limit_bytes=limit_bytes)
+    return ClientResponse(answer.status, headers, body), not answer.will_close
 
 
-def read_head(connection: TimedSocket) -> Head:
-    """Read the head of an answer."""
-    reader = connection.makefile("rb")
-    head = b""
-    while not head.endswith(b"\r\n\r\n"):
-        line = reader.readline(MAX_HEAD_BYTES)
-        if not line.endswith(b"\n") and len(line) < MAX_HEAD_BYTES:
-            raise ConnectionLostError("the connection ended before the answer did")
-        head += line
-        if len(head) > MAX_HEAD_BYTES:
-            raise ProtocolError(f"the answer has a head of more than {MAX_HEAD_BYTES} bytes")
-        if not (head.startswith(b"HTTP/") and line.endswith(b"\r\n")):  # an empty line may never come
-            raise ProtocolError(f"the answer is not HTTP: it begins with {head[:80]!r}")
-    return parse_head(head)
-
-
-def read_exactly(connection: TimedSocket, length: int, limit_bytes: int) -> bytes:
-    if length > limit_bytes:
-        raise AnswerTooLargeError(f"an answer of {length} bytes; at most {limit_bytes} are read")
-    body = connection.makefile("rb").read(length)
-    if len(body) < length:
-        raise ConnectionLostError("the connection ended before the answer did")
-    return body
-
-
-class OpenBody(http.client.HTTPResponse):
-    """A body of which no length is declared.
-
-    The heads are not those of `http.client`, which parses header fields as those of e-mail. That takes as long as the
-    rest of the answer to a call.
-
-    Args:
-        connection: Where it comes from.
-        is_chunked: Whether it has chunks. Otherwise it ends with the connection.
-    """
-
-    def __init__(self, connection: TimedSocket, *, is_chunked: bool) -> None:
-        duck: Any = connection  # it has all that HTTPResponse uses of a socket
-        super().__init__(duck, method="POST")
-        self.chunked, self.chunk_left, self.length = is_chunked, None, None
+def read_head(connection: TimedSocket) -> http.client.HTTPResponse:
+    duck: Any = connection  # it has all that HTTPResponse uses of a socket
+    answer = http.client.HTTPResponse(duck, method="POST")
+    answer.begin()
+    if connection.has_ended:  # `http.client` takes the end of the connection for the end of the head
+        raise ConnectionLostError("the connection ended inside the head of the answer")
+    return answer
 
 
 def is_lost_unanswered(exc: TransportError, connection: TimedSocket) -> bool:

@@ -1,8 +1,8 @@
-"""Parse the head of an HTTP/1.1 answer, and the lines between its chunks.
+"""Parse the head of an HTTP/1.1 answer, and the lines between its chunks, for the asynchronous transport.
 
-`http.client` reads from blocking files only, and its header fields are those of e-mail, whose parser takes as long as
-the rest of a call. So both HTTP transports parse heads here, and the asynchronous one chunks too. This module has the
-minimum that RFC 9112 requires of a client, and refuses everything else: folded lines, lines that end in a bare LF,
+`http.client` reads from blocking files only. Its parts could parse a head that has been read already, but not chunks;
+and its headers are those of e-mail, whose parser takes as long as the rest of an asynchronous call. So this module has
+the minimum that RFC 9112 requires of a client, and refuses everything else: folded lines, lines that end in a bare LF,
 white space before a colon, chunk sizes with signs. A client that guesses may take the end of one answer for the next.
 """
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-__all__ = ["Target", "parse_url", "without_secrets"]
+__all__ = ["Target", "parse_url"]
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _UNIX: Final = "http+unix"
@@ -63,12 +63,6 @@ def parse_url(url: str) -> Target:
         )
     port = parts.port or _DEFAULT_PORTS[parts.scheme]
     return Target(parts.hostname, port, path, is_tls=parts.scheme == "https", unix_path=None, user=user)
-
-
-def without_secrets(url: str) -> str:
-    """Return a URL without the user, the password and the query, which may have a token in it."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
 def bracketed(host: str) -> str:
