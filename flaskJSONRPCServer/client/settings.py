@@ -14,8 +14,7 @@ from .options import UNCHANGED, CallOptions
 from .retries import Retry
 from .session import Session
 from .transports.headers import checked_headers, merged_headers
-from .transports.shown_urls import without_secrets
-from .transports.urls import is_stream_url, parse_url, shown
+from .transports.urls import is_stream_url, parse_url, shown, without_secrets
 from .types.values import write_value
 
 __all__ = ["make_options", "make_session", "tls_context"]
