@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, cast
+from urllib.parse import quote
 
 from .dispatch.facade import ServerFacade
 from .engine import Engine
@@ -132,6 +133,12 @@ class Lifecycle:
         """The addresses as URLs that a client on this machine can open."""
         scheme = "https" if self._engine.settings.ssl else "http"
         return [url_of(address, scheme) for address in self.addresses]
+
+    @property
+    def client_urls(self) -> list[str]:
+        """The addresses as URLs that a `Client` takes."""
+        scheme = "https" if self._engine.settings.ssl else "http"
+        return [client_url_of(address, scheme) for address in self.addresses]
 
     @property
     def is_running(self) -> bool:
@@ -657,3 +664,10 @@ def url_of(address: Any, scheme: str) -> str:
         case [str(host), int(port)]:
             return f"{scheme}://{Address(_LOOPBACK_OF_ANY.get(host, host), port)}/"
     return f"unix:{address}" if isinstance(address, str) else str(address)
+
+
+def client_url_of(address: Any, scheme: str) -> str:
+    """Return the URL of an address for a client; the host of that of a Unix socket is its path, percent-encoded."""
+    if isinstance(address, str):
+        return f"{scheme}+unix://{quote(address, safe='')}/"
+    return url_of(address, scheme)

@@ -250,6 +250,15 @@ class flaskJSONRPCServer(DocumentedHelpers):
         return self._lifecycle.addresses
 
     @property
+    def urls(self) -> list[str]:
+        """The URLs of the addresses, for clients on this machine; empty while the server does not run.
+
+        Each ends with a slash, which the path of the methods follows: `f"{server.urls[0]}api"`. That of a Unix socket
+        is `http+unix://` and its path, percent-encoded.
+        """
+        return self._lifecycle.client_urls
+
+    @property
     def metrics_address(self) -> tuple[str, int] | None:
         """The address of the setting ``metrics_address`` with the real port; None while it is not served."""
         address: tuple[str, int] | None = self._lifecycle.metrics_address

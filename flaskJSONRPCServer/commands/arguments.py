@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 from typing import Any, Final
 
-__all__ = ["DEFAULT_ATTRIBUTE", "CommandParser", "add_commands"]
+__all__ = ["DEFAULT_ATTRIBUTE", "LASTING", "add_commands"]
 
 DEFAULT_ATTRIBUTE: Final = "server"
 """The name of the server in ``MODULE[:SERVER]``, if there is none."""
+
+LASTING: Final = frozenset({"serve", "worker"})
+"""The commands that run until they are stopped. The others print something and end."""
 
 # Those of client.generate, which the other commands need not load.
 _LANGUAGES: Final = ("python", "typescript", "javascript")
@@ -23,29 +26,6 @@ def add_commands(commands: Any) -> None:
     add_client(commands)
     add_call(commands)
     add_completion(commands)
-
-
-class CommandParser(argparse.ArgumentParser):
-    """The parser of one command.
-
-    Args:
-        intermixed: Whether options may be between positional arguments of variable number.
-        arguments: Those of any parser.
-    """
-
-    def __init__(self, *, intermixed: bool = False, **arguments: Any) -> None:
-        super().__init__(**arguments)
-        self._is_intermixed = intermixed
-
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Parse the arguments."""
-        if not self._is_intermixed:
-            return super().parse_known_args(args, namespace)
-        self._is_intermixed = False  # argparse parses in two passes, which come here again
-        try:
-            return self.parse_known_intermixed_args(args, namespace)
-        finally:
-            self._is_intermixed = True
 
 
 def add_serve(commands: Any) -> None:
