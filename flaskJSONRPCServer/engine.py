@@ -34,6 +34,7 @@ from .dispatch.rate_limits.server import ServerRateLimits
 from .dispatch.registration import Registrar, checked_name
 from .dispatch.remote import RemoteCalls
 from .dispatch.routes import Backends, Route, Router, RouteTable, format_path
+from .dispatch.streams import StreamRegistry
 from .errors import RegistrationError, ServerStateError, SettingsError, unknown_name
 from .execBackend import ExecBackends, SimpleBackend, find_exec_backend, merge
 from .execBackend.deadline import DeadlineBackend, with_timeout
@@ -54,7 +55,7 @@ from .runtime.stats import Stats
 from .sansio_jsonrpc import Codec, JsonLimits, make_codec
 from .servBackend import find_serv_backend
 from .servBackend.addresses import addresses_of, allowed_hosts, is_local_only
-from .servBackend.serving import refuse_unsupported, served_by
+from .servBackend.serving import SERVED_BY, refuse_unsupported, served_by
 from .settings import Settings
 from .telemetry.health import name_of_check
 from .telemetry.metrics import package_version
@@ -98,6 +99,7 @@ class Engine:
         self.locks = Locks()
         self.claims = Claims(settings, self.locks)
         self.lifetime = Lifetime()
+        self.streams = StreamRegistry(settings, self.log, lambda head: SERVED_BY in head)
         self.event_loop = EventLoopThread(
             f"{self.name}-event-loop", self.log, self.stats, lambda: settings.max_abandoned_calls
         )
@@ -135,6 +137,7 @@ class Engine:
             self._middleware,
             self._discovery,
             self.services.urls,
+            self.streams,
         )
         self._deadline_backend = DeadlineBackend()
         self._has_timeouts = False  # whether any registration has a timeout; set once

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import flask
 
-from .dispatch.built_in import BuiltInUrls
+from .dispatch.built_in import BuiltInUrl, BuiltInUrls
 from .dispatch.pipeline import Pipeline
 from .dispatch.routes import Router
-from .errors import ServerStateError
+from .errors import RegistrationError, ServerStateError
 from .wsgi import DefaultFlask, FlaskMount, add_rules, checked_prefix, make_rule, urls_of_rule
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ class FlaskMounts:
         self._built_in_urls = built_in_urls
         self._pipeline = pipeline
         self._is_in_use = is_in_use
+        built_in_urls.before_add(self._mount_built_in)
         self.app: flask.Flask = DefaultFlask(name)
         self.is_app_users = False
         self._mounts = [self._mounted_on(self.app)]
@@ -99,7 +100,14 @@ class FlaskMounts:
         return [url for rule in self.app.url_map.iter_rules() for url in urls_of_rule(rule)]
 
     def add_paths(self, paths: Iterable[str]) -> None:
-        """Mount paths on all applications."""
+        """Mount paths on all applications.
+
+        Raises:
+            RegistrationError: One of the paths belongs to another server, or to a built-in URL that has been added.
+        """
+        paths = list(paths)
+        for url in self._built_in_urls.added:
+            refuse_common(url, paths)
         for mount in self._mounts:
             mount.mount(paths)
 
@@ -107,6 +115,11 @@ class FlaskMounts:
         """Unmount all paths but these."""
         for mount in self._mounts:
             mount.unmount_others(paths)
+
+    def _mount_built_in(self, url: BuiltInUrl) -> None:
+        refuse_common(url, self._router.table.paths())
+        for mount in self._mounts:
+            mount.mount_built_in([url])
 
     def _mounted_by(self, state: BlueprintSetupState, url_prefix: str) -> FlaskMount:
         prefix = (state.url_prefix or "").rstrip("/") + checked_prefix(url_prefix)
@@ -119,4 +132,15 @@ class FlaskMounts:
             app, endpoint or f"{self._name}.rpc", self._pipeline, url_prefix, self._built_in_urls, self._is_in_use
         )
         mount.mount(self._router.table.paths())
+        mount.mount_built_in(self._built_in_urls.added)
         return mount
+
+
+def refuse_common(url: BuiltInUrl, paths: Iterable[str]) -> None:
+    """Check that no path of methods is one of a built-in URL.
+
+    Raises:
+        RegistrationError: One is.
+    """
+    for path in filter(url.has_path, paths):
+        raise RegistrationError(f"{path} cannot have methods and be a URL of the server itself; choose another one")

@@ -27,6 +27,7 @@ from .servBackend.addresses import addresses_of, is_local_only
 from .servBackend.gate import Gate, RpcApplication, service_unavailable
 from .servBackend.serving import Serving, refuse_unsupported
 from .servBackend.sockets import Address
+from .servBackend.stream_limits import stream_limit
 from .servBackend.tls import refuse_without_tls
 from .telemetry.access_log import AccessLog
 from .telemetry.metrics_address import MetricsAddress, metrics_address_of
@@ -104,6 +105,7 @@ class Lifecycle:
         self._started: ExitStack | None = None  # undoes a start; guarded by _changing
         self._gate = Gate()
         self._access_log: AccessLog | None = None  # of the serving backend; guarded by _changing
+        self._backend_id = backend._id  # of the last start; guarded by _changing
         self._behind: ExitStack | None = None  # undoes what is behind the gate; guarded by _changing
         self._watch: AutoReload | None = None  # guarded by _changing
         self._restart_requested = False  # by a dispatcher, and not begun yet; guarded by _requesting
@@ -190,11 +192,11 @@ class Lifecycle:
         timeout_s = checked_timeout(timeout_s, allowed_requests)  # before anything is undone
         with self._changing, self._not_running():
             if self._started is None:  # exec backends and the event loop may run for getWSGI() or init_app()
-                with self._event_loop_ended(timeout_s):
+                with self._event_loop_ended(timeout_s), self._streams_ended(timeout_s):
                     self._facade._stopExecBackends(timeout_s, allowed_requests)
                 return
             try:
-                with self._started:
+                with self._started, self._streams_ended(0):
                     self._started = None
                     self._stop_serving(timeout_s, allowed_requests)
             finally:  # a second Ctrl-C ends the waiting; what has not been undone by then would serve for ever
@@ -202,6 +204,22 @@ class Lifecycle:
                 for end in list(self._ends):
                     end.request()
         self._engine.log.write(INFO, f"server {self._engine.name!r} has stopped")
+
+    @contextmanager
+    def _streams_ended(self, drain_s: float) -> Iterator[None]:
+        """Close the streams in the block as soon as their functions return, and the others after it.
+
+        Args:
+            drain_s: How long to wait for these functions after the block, in seconds.
+        """
+        streams = self._engine.streams
+        streams.end_period()
+        try:
+            yield
+            streams.drain(drain_s)
+        finally:
+            streams.close_all()
+            streams.begin_period()  # the server may still be mounted somewhere
 
     def _stop_serving(self, timeout_s: float, allowed_requests: int) -> None:
         deadline = latest = time.monotonic() + timeout_s
@@ -305,10 +323,15 @@ class Lifecycle:
         Where the waiting is interrupted, requests go on to what has served them until now.
         """
         timeout_s = checked_timeout(timeout_s, allowed_requests)
+        deadline, streams = time.monotonic() + timeout_s, self._engine.streams
         try:
             self._gate.hold()
-            return self._gate.drain(timeout_s, allowed_requests)
+            streams.end_period()
+            inside = self._gate.drain(timeout_s, allowed_requests)
+            running = streams.drain(max(0.0, deadline - time.monotonic()), allowed_requests)
+            return max(inside, running)
         except BaseException:
+            streams.begin_period()
             self._gate.release()
             raise
 
@@ -459,6 +482,8 @@ class Lifecycle:
         if (limits := checked_limits(settings.tweakDescriptors)) is not None:
             self._facade._tweakLimit(limits)
         self._access_log = AccessLog(settings, self._engine.log) if settings.accessLog else None
+        backend = find_serv_backend(settings.servBackend, gevent=settings.gevent)
+        self._backend_id = backend._id
         undo.callback(self._close_behind)
         self._open_gate()
         undo.callback(self._stop_watching)
@@ -466,7 +491,6 @@ class Lifecycle:
         bind_addresses: list[Any] = [settings.bindAdress]
         if settings.multipleAdress:
             bind_addresses = list(cast("Sequence[Any]", settings.bindAdress))
-        backend = find_serv_backend(settings.servBackend, gevent=settings.gevent)
         self._serving.start(backend, addresses_of(settings), bind_addresses, self._gate, self._logged_application())
         undo.callback(self._serving.stop, 0)  # in case a stop is interrupted before it gets there
         if (metrics_address := metrics_address_of(settings)) is not None:
@@ -501,6 +525,7 @@ class Lifecycle:
         with ExitStack() as behind:
             behind.callback(self._engine.release)
             self._engine.services.serving_counts = self._serving.counts
+            self._begin_streams()
             self._continue_access_log()
             if self._engine.services.metrics is not None:
                 self._engine.services.metrics.serve_alone()
@@ -510,6 +535,10 @@ class Lifecycle:
             self._start_ticker(behind)
             self._behind = behind.pop_all()
         self._gate.open(application)
+
+    def _begin_streams(self) -> None:
+        self._engine.streams.served_limit = stream_limit(self._backend_id, self._engine.settings)
+        self._engine.streams.begin_period()
 
     def _continue_access_log(self) -> None:
         """Let the engine record the calls for the access log that the serving backend has, if it has one.

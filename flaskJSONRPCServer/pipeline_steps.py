@@ -30,6 +30,7 @@ from .dispatch.pipeline import Steps
 from .dispatch.rate_limits.limiter import RateLimiter
 from .dispatch.rate_limits.server import ServerRateLimits
 from .dispatch.rendering import Renderer
+from .dispatch.streams import StreamRegistry
 from .dispatch.submission import AnyInvoker, InnerBackendCalls, OverriddenInvoker
 from .extras import missing_extra
 from .http.request import RequestOptions
@@ -61,6 +62,7 @@ class StepsMaker:
         middleware: The middleware.
         discovery: What answers ``rpc.discover``; None without it.
         built_in_urls: The URLs of the server's own.
+        streams: The open streams.
     """
 
     facade: ServerFacade
@@ -72,6 +74,7 @@ class StepsMaker:
     middleware: MiddlewareRegistry
     discovery: Discovery | None
     built_in_urls: BuiltInUrls
+    streams: StreamRegistry
 
     def steps(self, settings: Settings, codec: Codec, *, has_timeouts: bool, records_calls: bool) -> Steps:
         """Return the steps.
@@ -104,6 +107,7 @@ class StepsMaker:
             mime_type=overrides.replaced("_calcMimeType"),
             custom_process=process and flask_answers_by(process),
             custom_view=overrides.replaced("_requestHandler"),
+            streams=self.streams,
             limiter=limiter,
             discovery=self.discovery,
             has_timeouts=has_timeouts or settings.timeout is not None,

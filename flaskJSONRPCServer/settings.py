@@ -377,6 +377,8 @@ class Settings:
     greenlet costs some kilobytes, but the resources of its call, such as a database, may have lower limits."""
     max_waiting_requests: int = count(1000, least=0)
     """The most complete requests that wait for a thread; further ones are answered 503 at once."""
+    max_streams: int | None = count(None, none="what fits the serving program")
+    """The most streamed answers that are open at once."""
     handshake_timeout_s: float = duration(10, "seconds")
     """How long a TLS handshake may take; 0 for no limit, as for all timeouts below."""
     head_timeout_s: float = duration(15, "seconds")
@@ -534,6 +536,7 @@ class Options(TypedDict, total=False):
     threads: int
     max_concurrent_calls: int
     max_waiting_requests: int
+    max_streams: int | None
     handshake_timeout_s: float
     head_timeout_s: float
     body_timeout_s: float

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import operator
 import re
 from collections.abc import Callable, Collection, Iterable
 from typing import Any, NoReturn, cast
@@ -24,6 +25,7 @@ from .dispatch.built_in import BuiltInUrl
 from .dispatch.locks import Locks
 from .dispatch.pipeline import METHOD_URL_METHODS, PATH_METHODS, Pipeline
 from .dispatch.routes import wsgi_encoded
+from .dispatch.streams import AdmittedResponse, StreamedBody
 from .errors import RegistrationError, SettingsError
 from .http.request import Environ, ReceivedRequest, Request
 from .http.response import Response, from_werkzeug, merged_headers
@@ -106,16 +108,22 @@ class Application:
         elif self._locks.closed and self.is_immediate(environ):
             response = self._pipeline.answer_built_in(environ)
         else:
-            response = self._pipeline.answer(environ) or self._answer_built_in(environ)
+            response = self._pipeline.answer(environ)
+            if response is None:
+                return self._answer_built_in_or_page(environ, start_response)
         if response is None:
             return self._answer_of_flask(environ, start_response)
         return sent(response, environ, start_response)
 
     def respond(self, received: ReceivedRequest) -> Response | None:
-        """Answer a request without WSGI; return None if only :meth:`__call__` can answer it."""
+        """Answer a request without WSGI.
+
+        Returns:
+            The answer; None if only :meth:`__call__` can answer it, or if ``received.stream`` answers it.
+        """
         if self._is_observed() or (self._locks.closed and self.is_immediate(received.head)):
             return None
-        return self._pipeline.answer(received.head, received)
+        return self._pipeline.answer(received.head, received) or self._respond_built_in(received)
 
     def is_immediate(self, head: Environ) -> bool:
         """Return whether a request is for a built-in URL that is answered immediately."""
@@ -127,12 +135,26 @@ class Application:
             return self._pipeline.answer_built_in(environ)
         return self._pipeline.wait_until_open(Request(environ)) if self._locks.closed else None
 
-    def _answer_built_in(self, environ: Environ) -> Response | None:
-        """Answer a request for a built-in URL; None if there is none, or a page of the application has the URL."""
-        found = self._pipeline.steps.built_in_urls.find(environ["PATH_INFO"])
-        if found is None or not self._mount.has_built_in(environ):
-            return None
-        return self._pipeline.answer_built_in(environ)
+    def _has_built_in(self, head: Environ) -> bool:
+        """Return whether a request is for a built-in URL, and no page of the application has it."""
+        found = self._pipeline.steps.built_in_urls.find(head["PATH_INFO"])
+        return found is not None and head["REQUEST_METHOD"] in found[0].methods and self._mount.has_built_in(head)
+
+    def _respond_built_in(self, received: ReceivedRequest) -> Response | None:
+        head = received.head
+        response = self._pipeline.answer_built_in(head, received=received) if self._has_built_in(head) else None
+        if not isinstance(response, AdmittedResponse):
+            return response
+        if response.stream is None:
+            return Response(response.status, response.headers)
+        response.stream.serve(received, response.status, response.headers)
+        return None
+
+    def _answer_built_in_or_page(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        response = self._pipeline.answer_built_in(environ) if self._has_built_in(environ) else None
+        if response is None:
+            return self._answer_of_flask(environ, start_response)
+        return sent_built_in(response, environ, start_response)
 
     def expires_at(self, received: ReceivedRequest) -> float | None:
         """Return when the deadlines of all calls of a request have passed; None if they never do."""
@@ -177,6 +199,19 @@ def sent(response: Response, environ: Environ, start_response: Callable[..., Any
     return [] if environ["REQUEST_METHOD"] == "HEAD" else [response.body]
 
 
+def sent_built_in(response: Response, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """Start a WSGI response that may be a stream, and return its body."""
+    if not isinstance(response, AdmittedResponse):
+        return sent(response, environ, start_response)
+    start_response(response.status, response.headers)
+    return streamed_body(response, environ)
+
+
+def streamed_body(response: AdmittedResponse, environ: Environ) -> Iterable[bytes]:
+    """Return the body of a streamed answer, which has none for a HEAD request."""
+    return iter(()) if response.stream is None else StreamedBody(response.stream, environ)
+
+
 class DefaultFlask(flask.Flask):
     """The application that a server makes if the user passes none.
 
@@ -210,7 +245,8 @@ class FlaskMount:
         endpoint: The endpoint of all rules.
         pipeline: Returns the current pipeline.
         url_prefix: The prefix of each path, such as ``/v1``.
-        built_in_urls: The URLs that the server answers itself.
+        built_in_urls: The URLs that the server answers itself. Those that come later are mounted by
+            :meth:`mount_built_in`.
         is_in_use: Returns whether the server answers requests already.
 
     Raises:
@@ -236,9 +272,10 @@ class FlaskMount:
         self._endpoint = endpoint
         self._pipeline = pipeline
         self._prefix = checked_prefix(url_prefix)
-        self._built_in_urls = list(built_in_urls)
+        self._built_in_urls = built_in_urls
         self._is_in_use = is_in_use
         self._built_in_endpoint = f"{endpoint}_built_in"
+        self._found_built_in: tuple[Map | None, int, dict[tuple[str, str], bool]] = (None, 0, {})  # of a map and a size
         self._path_of_rule: dict[str, str] = {}
         self._neighbours: dict[str, FlaskMount] = app.extensions.setdefault("flaskJSONRPCServer", {})
         if endpoint in self._neighbours:
@@ -263,14 +300,14 @@ class FlaskMount:
         self._add_rules([rule for of_path in rules.values() for rule in of_path])
         self._path_of_rule.update({rule.rule: path for path in missing for rule in rules[path]})
         if missing:
-            self._mount_built_in_urls()
+            self.mount_built_in(self._built_in_urls)
         self.paths.update(missing)
 
-    def _mount_built_in_urls(self) -> None:
-        """Add the rules of the built-in URLs that no other server of the application has."""
+    def mount_built_in(self, built_in_urls: Iterable[BuiltInUrl]) -> None:
+        """Add the rules of those built-in URLs that have none, neither of this server nor of another one."""
         rules = [rule for rule in self.app.url_map.iter_rules() if rule.endpoint != self._endpoint]
         known = {url for rule in rules for url in urls_of_rule(rule)}
-        urls = [url for url in self._built_in_urls if f"{self._prefix}/{url.segment}" not in known]
+        urls = [url for url in built_in_urls if f"{self._prefix}/{url.segment}" not in known]
         self._add_rules(built_in_rules(self._prefix, urls, self._built_in_endpoint))
 
     def _add_rules(self, rules: list[Rule]) -> None:
@@ -281,7 +318,24 @@ class FlaskMount:
 
         Call it for a request that is no RPC request. With methods on the path ``/``, Flask may find the rule of
         these methods first.
+
+        Flask's search takes longer than many an answer, so its result is kept until the application has other rules.
         """
+        path = head["PATH_INFO"]
+        # Whether there is a rule may depend on more than method and path: on the Host, or on the end of a path.
+        if "/" in path[1:] or "HTTP_UPGRADE" in head or self.app.url_map.host_matching:
+            return self._finds_built_in(head)
+        url_map, key = self.app.url_map, (head["REQUEST_METHOD"], path)
+        rule_count = operator.length_hint(url_map.iter_rules())
+        known_map, known_count, known = self._found_built_in
+        if known_map is not url_map or known_count != rule_count:
+            known = {}
+            self._found_built_in = url_map, rule_count, known
+        if key not in known:
+            known[key] = self._finds_built_in(head)
+        return known[key]
+
+    def _finds_built_in(self, head: Environ) -> bool:
         try:
             endpoint, _ = self.app.url_map.bind_to_environ({**_UNKNOWN_SERVER, **head}).match()
         except HTTPException:
@@ -553,6 +607,12 @@ def unbound(rule: Rule) -> Rule:
 
 def flask_response(response: Response) -> flask.Response:
     """Return the answer as an object of the response class of the current application."""
+    if isinstance(response, AdmittedResponse):
+        body = streamed_body(response, current_request().environ)
+        # Passed through: Flask must not collect it, and `native` can take it as a stream.
+        return flask.current_app.response_class(
+            body, status=response.status, headers=response.headers, direct_passthrough=True
+        )
     answer = flask.current_app.response_class(response.body, status=response.status, headers=response.headers)
     if not response.body:
         answer.headers.remove("Content-Type")  # Werkzeug's default, which an answer without a body must not have

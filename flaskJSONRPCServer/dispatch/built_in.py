@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from ..errors import RegistrationError
 from ..http.guard import Guard
 from ..http.request import Environ
 from ..http.response import Response
-from ..settings import Auth
+from ..settings import Auth, is_segment
 from .exchange import Exchange
 
 __all__ = ["BuiltInSite", "BuiltInUrl", "BuiltInUrls"]
@@ -20,8 +22,11 @@ class BuiltInUrl:
 
     Attributes:
         segment: The only segment of its path, such as ``openrpc.json``; empty for the root.
-        answer: Answers a request. It is called with the rest of the path: empty, or ``/`` and more segments.
-        methods: The HTTP methods that it takes.
+        answer: Answers a request, perhaps with a :class:`~flaskJSONRPCServer.http.event_streams.StreamedResponse`. It
+            is called with the rest of the path: empty, or ``/`` and more segments. It checks the media type of a body
+            itself.
+        methods: The HTTP methods that it takes. A request with OPTIONS is answered with this list, and with the
+            headers of ``cors``; ``answer`` gets all others.
         needs_auth: Whether ``auth`` is asked first, with the path of the URL and None as the method.
         has_children: Whether it has all URLs below it too.
         is_immediate: Whether it is answered although all threads are busy and requests are held. It has neither
@@ -37,6 +42,10 @@ class BuiltInUrl:
     is_immediate: bool = False
     auth: Auth | None = None
 
+    def has_path(self, path: str) -> bool:
+        """Return whether a formatted path, such as ``/api/``, is one of its URLs."""
+        return path.startswith(self.path) if self.has_children else path == self.path
+
     @property
     def path(self) -> str:
         """The path, with a slash at its end as those of methods have it."""
@@ -48,10 +57,38 @@ class BuiltInUrls:
 
     Args:
         urls: The URLs.
+
+    Attributes:
+        added: The URLs that :meth:`add` has added.
     """
 
     def __init__(self, *urls: BuiltInUrl) -> None:
-        self._by_segment = {url.segment: url for url in urls}
+        self._by_segment = {url.segment: url for url in urls}  # replaced under _changing, read without it
+        self._changing = threading.Lock()
+        self._before_add: list[Callable[[BuiltInUrl], object]] = []
+        self.added: tuple[BuiltInUrl, ...] = ()
+
+    def before_add(self, check: Callable[[BuiltInUrl], object]) -> None:
+        """Call a function with each URL that is to be added; if it raises, the URL is not added."""
+        self._before_add.append(check)
+
+    def add(self, url: BuiltInUrl) -> None:
+        """Add a URL, on all Flask applications that the server is mounted on. Requests may come meanwhile.
+
+        Raises:
+            RegistrationError: The segment is invalid, or a path of methods or another built-in URL has it.
+        """
+        if not is_segment(url.segment):
+            raise RegistrationError(
+                f"the URL /{url.segment} is refused: it takes one segment of letters, digits and ._~-"
+            )
+        with self._changing:
+            if url.segment in self._by_segment:
+                raise RegistrationError(f"/{url.segment} is a URL of the server itself already; choose another one")
+            for check in self._before_add:
+                check(url)
+            self._by_segment = {**self._by_segment, url.segment: url}
+            self.added = (*self.added, url)
 
     def __iter__(self) -> Iterator[BuiltInUrl]:
         return iter(self._by_segment.values())

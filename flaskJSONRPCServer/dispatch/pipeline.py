@@ -18,6 +18,7 @@ import werkzeug.wrappers
 from ..http import jsonp
 from ..http.body import declared_length, is_gzip
 from ..http.cors import Cors
+from ..http.event_streams import StreamedResponse
 from ..http.guard import Guard
 from ..http.refusals import Forbidden, Refusal
 from ..http.request import Environ, ReceivedRequest, Request, RequestOptions
@@ -41,6 +42,7 @@ from .idempotency.answerer import KeyedAnswerer
 from .rate_limits.limiter import RateLimiter
 from .rendering import Renderer, cors_headers, with_cors
 from .routes import Endpoint, Route, Router
+from .streams import StreamRegistry
 
 __all__ = ["METHOD_URL_METHODS", "PATH_METHODS", "Pipeline", "Process", "Steps"]
 
@@ -69,6 +71,7 @@ class Steps:
         mime_type: Returns the media type of the answer to a request; None for the default type.
         custom_process: The user's ``_requestProcess``, in the place of :meth:`Pipeline.process`.
         custom_view: The user's ``_requestHandler``; the view function of the RPC URLs in a Flask application calls it.
+        streams: The open streams.
         limiter: Checks requests against the rate limits; None without rate limits.
         discovery: Makes the documents of the server; None if it shows none.
         has_timeouts: Whether calls may have deadlines, so that the arrival of each request matters.
@@ -85,6 +88,7 @@ class Steps:
     mime_type: Callable[[Any], str] | None
     custom_process: Callable[[str, str | None], Response] | None
     custom_view: Callable[[str, str | None], Any] | None
+    streams: StreamRegistry
     limiter: RateLimiter | None = None
     discovery: Discovery | None = None
     has_timeouts: bool = False
@@ -209,6 +213,8 @@ class Pipeline:
     ) -> Response | None:
         """Answer a request for a built-in URL; None if there is none.
 
+        A streamed answer is a :class:`~flaskJSONRPCServer.dispatch.streams.AdmittedResponse`.
+
         Args:
             head: As with :meth:`answer`.
             parsed: As with :meth:`answer`.
@@ -222,11 +228,13 @@ class Pipeline:
         exchange = self.make_exchange(head, parsed, received)
         try:
             response = self._process_built_in(exchange, *found, self._guard if site is None else site.guard)
+            if isinstance(response, StreamedResponse):
+                response = self.steps.streams.admit(response, head)
         except BaseException as exc:
             if self._is_for_program(exc):
                 raise
             response = self._refusal(exc, exchange)
-        return response if self._cors is None else with_cors(response, exchange, self._cors)
+        return response if self._cors is None else with_cors(response, exchange, self._cors, found[0].methods)
 
     def _is_for_program(self, exc: BaseException) -> bool:
         """Return whether an exception that is being handled belongs to the program, not to the client."""
@@ -244,6 +252,8 @@ class Pipeline:
         if url.is_immediate:  # a load balancer asks by the server's address, as often as it likes
             return url.answer(exchange, rest)
         guard.check_head(exchange.head)
+        if exchange.method == "OPTIONS":
+            return Response("204 No Content", [("Allow", ", ".join(url.methods))])
         if self.steps.limiter is not None:
             self.steps.limiter.admit(exchange, _ALL_PATHS, None)
         auth = url.auth or self._auth
@@ -338,8 +348,10 @@ class Pipeline:
         return server_error_response(request.unique_id)
 
     def body_limit_bytes(self, head: Environ) -> int | None:
-        """Return the largest body of a request for an RPC URL; None for any other URL."""
-        return self._max_body_bytes if head["PATH_INFO"] in self._router.table.endpoints else None
+        """Return the largest body of a request for an RPC URL or a built-in one; None for any other URL."""
+        path = head["PATH_INFO"]
+        is_ours = path in self._router.table.endpoints or self.steps.built_in_urls.find(path) is not None
+        return self._max_body_bytes if is_ours else None
 
     def expires_at(self, received: ReceivedRequest) -> float | None:
         """Return when the deadlines of all calls of a request have passed; None if they never do.
@@ -362,8 +374,10 @@ class Pipeline:
         return None if timeout_s is None else deadline_of(received.arrived_at, timeout_s)
 
     def refusal_headers(self, head: Environ) -> list[tuple[str, str]]:
-        """Return the CORS headers for a refusal by the serving backend; none for a URL that is no RPC URL."""
-        return self.cors_headers(Request(head)) if self.allowed_methods(head["PATH_INFO"]) else []
+        """Return the CORS headers for a refusal by the serving backend; none for a page of the application."""
+        path = head["PATH_INFO"]
+        is_ours = self.allowed_methods(path) or self.steps.built_in_urls.find(path) is not None
+        return self.cors_headers(Request(head)) if is_ours else []
 
     def make_exchange(
         self, head: Environ, parsed: werkzeug.wrappers.Request | None, received: ReceivedRequest | None = None

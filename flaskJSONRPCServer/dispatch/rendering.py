@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ..http import gzip, jsonp
 from ..http.cors import Cors
@@ -66,18 +66,21 @@ class Renderer:
         return self._compress(response) if is_accepted else response
 
 
-def with_cors(response: Response, request: Request, cors: Cors) -> Response:
-    """Add the CORS headers to a response."""
-    response.headers = merged_headers(response.headers, cors_headers(request, cors))
+def with_cors(response: Response, request: Request, cors: Cors, methods: Sequence[str] = ()) -> Response:
+    """Add the CORS headers to a response; ``methods`` are those of the URL, other than those of RPC URLs."""
+    response.headers = merged_headers(response.headers, cors_headers(request, cors, methods))
     return response
 
 
-def cors_headers(request: Request, cors: Cors) -> list[tuple[str, str]]:
-    """Return the CORS headers of the answer to a request."""
+def cors_headers(request: Request, cors: Cors, methods: Sequence[str] = ()) -> list[tuple[str, str]]:
+    """Return the CORS headers of the answer to a request; ``methods`` as with :func:`with_cors`."""
     head = request.head
     origin = head.get("HTTP_ORIGIN")
     if request.method == "OPTIONS":
-        return cors.preflight_headers(origin, head.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS", ""))
+        requested = head.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS", "")
+        if methods:
+            return cors.preflight_headers(origin, requested, ", ".join(methods))
+        return cors.preflight_headers(origin, requested)
     return cors.headers(origin)
 
 

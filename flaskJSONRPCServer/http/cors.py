@@ -46,7 +46,8 @@ class Cors:
                 raise SettingsError(unknown_name("cors key", key, _KEYS))
         self._origins = frozenset(map(checked_origin, strings("origin", rules.get("origin", _ANY))))
         self._credentials = bool(rules.get("credentials", False))
-        self._methods = ", ".join(strings("methods", rules.get("methods", rules.get("method", _DEFAULT_METHODS))))
+        methods = rules.get("methods", rules.get("method"))
+        self._methods = None if methods is None else ", ".join(strings("methods", methods))
         self._headers = ", ".join(strings("headers", rules.get("headers", _ANY)))
         self._max_age_s = seconds(rules.get("maxAge", _DEFAULT_MAX_AGE_S))
         if self._credentials and _ANY in self._origins:
@@ -61,17 +62,19 @@ class Cors:
         allowed = [("Access-Control-Allow-Origin", origin), ("Vary", "Origin")]
         return [*allowed, ("Access-Control-Allow-Credentials", "true")] if self._credentials else allowed
 
-    def preflight_headers(self, origin: str | None, requested_headers: str) -> Headers:
+    def preflight_headers(self, origin: str | None, requested_headers: str, methods: str = _DEFAULT_METHODS) -> Headers:
         """Return the headers of the answer to a preflight.
 
         Args:
             origin: The Origin header.
             requested_headers: The value of Access-Control-Request-Headers.
+            methods: The methods of the URL, for an option that names none.
         """
         headers = self.headers(origin)
         if headers[0][0] != "Access-Control-Allow-Origin":
             return headers
-        headers += [("Access-Control-Allow-Methods", self._methods), ("Access-Control-Max-Age", str(self._max_age_s))]
+        allowed_methods = methods if self._methods is None else self._methods
+        headers += [("Access-Control-Allow-Methods", allowed_methods), ("Access-Control-Max-Age", str(self._max_age_s))]
         allowed = self._allowed_headers(requested_headers)
         return [*headers, ("Access-Control-Allow-Headers", allowed)] if allowed else headers
 

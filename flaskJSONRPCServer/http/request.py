@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ARRIVED_AT",
     "CLIENT_SOCKET",
+    "SEND_HEAD",
     "Environ",
     "ReceivedRequest",
     "Request",
@@ -31,6 +32,10 @@ Environ = dict[str, Any]
 
 CLIENT_SOCKET = "flaskJSONRPCServer.socket"
 """The key of a WSGI environ for the client's socket, which serving backends set if they can."""
+
+SEND_HEAD = "flaskJSONRPCServer.send_head"
+"""The key of a WSGI environ for a function that sends the head of the answer, for serving programs that wait for a part
+of the body."""
 
 # The values of the X-Forwarded fields that a URL may be made of.
 _SCHEME = re.compile(r"https?")
@@ -63,6 +68,21 @@ class ReceivedRequest(Protocol):
         Raises:
             BodyTooLarge: The body is over the limit.
         """
+
+    def open_stream(
+        self,
+        status: str,
+        headers: list[tuple[str, str]],
+        *,
+        buffer_bytes: int,
+        takes_large_parts: bool,
+        on_close: Callable[[], object] | None,
+    ) -> Any:
+        """Answer with a stream, which occupies no thread, and return it."""
+
+    @property
+    def stream(self) -> Any:
+        """The stream that answers the request; None before one is opened."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ The parser is that of the backend ``native``, so a request means the same on bot
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import os
 import socket
@@ -19,7 +20,7 @@ import gevent
 from gevent.pywsgi import WSGIHandler
 
 from ..http.refusals import Refusal, ServiceUnavailable
-from ..http.request import ARRIVED_AT, CLIENT_SOCKET
+from ..http.request import ARRIVED_AT, CLIENT_SOCKET, SEND_HEAD
 from ..http.response import refusal_response
 from ..runtime.interrupts import is_interrupt
 from .native.limits import Head
@@ -146,6 +147,7 @@ class PywsgiHandler(WSGIHandler):
             **parser.head,
             ARRIVED_AT: time.monotonic(),  # before it waits for room
             CLIENT_SOCKET: self.socket,
+            SEND_HEAD: functools.partial(self.write, b""),
             "wsgi.input": io.BufferedReader(self._body),
         }
         if isinstance(self.socket, ssl.SSLSocket) and (certificate := self.socket.getpeercert(binary_form=True)):
@@ -194,7 +196,13 @@ class PywsgiHandler(WSGIHandler):
     def process_result(self) -> None:
         """Send the answer of the application. A client that reads slowly takes up no room for calls."""
         self._end_call()
-        super().process_result()
+        if self.command != "HEAD":
+            super().process_result()
+            return
+        for _ in self.result or ():  # an application may call start_response as late as its first part
+            break
+        if not self.headers_sent:  # the base class would send the last chunk too
+            self.write(b"")
 
     def start_response(self, status: str, headers: Any, exc_info: Any = None) -> Any:
         """Begin an answer. If the request has been refused meanwhile, the status is that of the refusal.

@@ -69,6 +69,7 @@ class WerkzeugHandler(WSGIRequestHandler):
         is_parsed = super().parse_request()
         if is_parsed:
             self.server.mark_answering(self.connection)
+            self.protocol_version = min(self.request_version, "HTTP/1.1")  # Werkzeug would send chunks to HTTP/1.0 too
             # Quoted here, since Werkzeug would encode raw bytes of the target a second time.
             self.path = "".join(char if char.isascii() else f"%{ord(char):02X}" for char in self.path)
         return is_parsed

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from ..dispatch.streams import StreamedBody
 from ..http.refusals import ClientGone, Refusal
 from ..http.request import ARRIVED_AT, ReceivedRequest
 from ..http.response import Response, refusal_response
@@ -52,6 +53,8 @@ class LoggedApplication:
             request.status = response.status
             request.add_bytes(response.body)
             request.finish()
+        elif received.stream is not None:
+            request.finish_with(received.stream)
         return response
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
@@ -72,12 +75,22 @@ class LoggedApplication:
             raise
         finally:
             current_record.reset(token)
+        if exchange is not None and (exchange.stream is not None or isinstance(body, StreamedBody)):
+            return self._logged_stream(exchange, body, request)
         if isinstance(body, (list, tuple)):
             for part in body:
                 request.add_bytes(part)
             request.finish()
             return body
         return LoggedBody(body, request)
+
+    def _logged_stream(self, exchange: Any, body: Iterable[bytes], request: LoggedRequest) -> Iterable[bytes]:
+        """Have the line written at the end of a stream of ``native``, which may still have to be opened."""
+        if exchange.stream is None and isinstance(body, StreamedBody):
+            body.when_served(request.finish_with)
+        else:
+            request.finish_with(exchange.stream)
+        return body
 
     def observe_refusal(self, head: dict[str, Any], refusal: Refusal) -> None:
         """Write the line of a request that the serving backend has refused, and pass it on."""
@@ -130,6 +143,19 @@ class LoggedRequest:
         """Count a part of the body."""
         if not self._is_head:
             self._body_bytes += len(part)
+
+    def finish_with(self, stream: Any) -> None:
+        """Write the line when a stream of ``native`` ends; at once if it could not be opened, which is None."""
+
+        def finish() -> None:
+            self._body_bytes = stream.body_bytes
+            self.finish()
+
+        self.status = "500" if stream is None else stream.status
+        if stream is None:
+            self.finish()
+        else:
+            stream.add_close_callback(finish)
 
     def finish(self) -> None:
         """Write the line, once for each request."""

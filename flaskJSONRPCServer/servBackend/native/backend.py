@@ -39,6 +39,9 @@ __all__ = ["NativeBackend", "SharedState"]
 _IMMEDIATE_THREADS = 2
 _IMMEDIATE_WAITING = 1000
 
+# The threads that call back when streams have ended, also while all other threads are busy; guessed.
+_CALLBACK_THREADS = 4
+
 
 class SharedState:
     """The settings, threads and limits that all connections of one address share.
@@ -55,6 +58,7 @@ class SharedState:
         environ: The variables that the environ of every request contains.
         pool: The threads that answer requests.
         immediate_pool: The threads that answer requests which must not wait for one of these.
+        callback_pool: The threads that call the functions for the end of a stream.
         is_immediate: Returns whether a request, by its head, is one that must not wait.
         observe_refusal: Called with the head of a request that is not answered, and the reason.
         expiry: Answers requests whose deadlines pass in the queue of the pool; None if the application has none.
@@ -82,6 +86,7 @@ class SharedState:
         self.pool = ThreadPool(settings.threads, settings.max_waiting_requests, name)
         # More than one, since a readiness check may occupy one for a moment.
         self.immediate_pool = ThreadPool(_IMMEDIATE_THREADS, _IMMEDIATE_WAITING, f"{name}-immediate")
+        self.callback_pool = ThreadPool(_CALLBACK_THREADS, 0, f"{name}-callbacks")
         self.is_immediate: Callable[[dict[str, Any]], bool] = never_immediate if rpc is None else rpc.is_immediate
         self.observe_refusal = refusal_observer(wsgi_app)
         self.expiry = None if rpc is None else Expiry(self.pool, rpc, f"{name}-expiry")

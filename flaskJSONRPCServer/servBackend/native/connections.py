@@ -115,6 +115,7 @@ class ConnectionManager:
         # A call whose client has gone may still run; it has the same time to end as the others.
         dropped, running = self.shared.pool.stop(max(0.0, self._stop_at - time.monotonic()))
         dropped += self.shared.immediate_pool.stop(0)[0]
+        dropped += self.shared.callback_pool.stop(max(0.0, self._stop_at - time.monotonic()))[0]
         if self.shared.expiry is not None:
             dropped += self.shared.expiry.stop()
         for task in dropped:  # their connections are closed: each task only releases its request and closes its stream

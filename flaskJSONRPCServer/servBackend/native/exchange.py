@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+from ...dispatch.streams import StreamedBody
 from ...http.body import too_large
 from ...http.refusals import ClientGone
 from ...http.request import ARRIVED_AT, CLIENT_SOCKET
@@ -111,6 +112,7 @@ class HttpExchange:
         buffer_bytes: int = 256 * 1024,
         when_full: str = "close",
         on_close: Callable[[], object] | None = None,
+        takes_large_parts: bool = False,
     ) -> Stream:
         """Answer with a stream. It occupies no thread: any thread may send the next part at any time.
 
@@ -123,6 +125,7 @@ class HttpExchange:
             when_full: How to treat a part that finds no room: ``"close"`` ends the connection, ``"drop"`` drops the
                 part.
             on_close: Called once, in a thread of the pool, when the client has gone or the stream has been closed.
+            takes_large_parts: Whether a part may exceed the room in the buffer. The next one finds no room then.
 
         Raises:
             ValueError: ``when_full`` is neither of the two, or a header cannot be sent or declares a length.
@@ -134,7 +137,15 @@ class HttpExchange:
             raise ValueError("a stream has no Content-Length; return a body of known length instead")
         framing, is_chunked = ("", False) if has_no_body(status) else self._framing()
         head = head_message(status, sendable(headers), framing + self._connection_line())
-        stream = Stream(self, is_chunked=is_chunked, buffer_bytes=buffer_bytes, when_full=when_full, on_close=on_close)
+        stream = Stream(
+            self,
+            is_chunked=is_chunked,
+            buffer_bytes=buffer_bytes,
+            when_full=when_full,
+            on_close=on_close,
+            status=status,
+            takes_large_parts=takes_large_parts,
+        )
         self._stream = stream
         self.has_sent_head = True
         self.connection.send(head)
@@ -196,15 +207,22 @@ class HttpExchange:
                 shared.short_calls.record(self.head["PATH_INFO"], began, perf_counter())
                 self._send_response(response)
                 return
-        # Not RPC, or Flask has to see it: as WSGI, it passes the gate once more.
+            if self._stream is not None:
+                self._stream.application_returned()
+                return
+        self._answer_by_wsgi()
+
+    def _answer_by_wsgi(self) -> None:
+        """Answer a request that is not RPC, or that Flask has to see. It passes the gate once more."""
         # A generator of the application may be continued in another thread: it must see the same context variables.
         context = contextvars.copy_context()
-        body = context.run(shared.wsgi_app, self.environ, self.start_response)
-        if self._stream is not None:
+        body = context.run(self.connection.shared.wsgi_app, self.environ, self.start_response)
+        if self._stream is None and isinstance(body, StreamedBody):
+            body.serve(self, self._status, sendable(self._headers)).application_returned()
+        elif self._stream is not None:
             close_body(body)
             if self._status.startswith("5"):  # Flask turned an exception into this; nobody will complete the stream
-                self.connection.abort()
-                self._stream.client_gone()
+                self._stream.abort()
             self._stream.application_returned()
         elif isinstance(body, (list, tuple)):
             self._send_whole(b"".join([*self._written, *body]))
@@ -262,6 +280,11 @@ class HttpExchange:
         if frame is chunk:
             self.connection.send(LAST_CHUNK)
         self.finish(keeps_alive=self._keeps_alive)
+
+    @property
+    def stream(self) -> Stream | None:
+        """The stream that answers the request, once it has been opened."""
+        return self._stream
 
     @property
     def keeps_alive(self) -> bool:

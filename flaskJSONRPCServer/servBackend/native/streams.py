@@ -27,6 +27,12 @@ class Stream:
         buffer_bytes: How many unsent bytes may wait for the client.
         when_full: ``"close"`` or ``"drop"``.
         on_close: Called once, when the stream has ended.
+        status: The status of the answer.
+        takes_large_parts: Whether a part may exceed the room in the buffer, as long as the parts before it do not.
+
+    Attributes:
+        status: As given.
+        body_bytes: The size of the parts that have been sent, without their framing.
 
     Raises:
         ValueError: ``when_full`` is neither of the two.
@@ -40,6 +46,8 @@ class Stream:
         buffer_bytes: int,
         when_full: str,
         on_close: Callable[[], object] | None,
+        status: str = "",
+        takes_large_parts: bool = False,
     ) -> None:
         if when_full not in _POLICIES:
             raise ValueError(f"when_full={when_full!r} is refused: it takes 'close' or 'drop'")
@@ -48,10 +56,14 @@ class Stream:
         self._is_chunked = is_chunked
         self._buffer_bytes = buffer_bytes
         self._when_full = when_full
-        self._on_close = on_close
+        self._takes_large_parts = takes_large_parts
+        self.status = status
+        self.body_bytes = 0  # guarded by _lock
+        self._callbacks = [] if on_close is None else [on_close]  # guarded by _lock
         self._lock = threading.Lock()
         self._is_closed = False  # guarded by _lock
         self._has_returned = False  # guarded by _lock
+        self._has_ended = False  # guarded by _lock
         self._connection.stream = self
 
     @property
@@ -71,13 +83,26 @@ class Stream:
         with self._lock:
             if self._is_closed:
                 return False
-            if self._connection.unsent_bytes + len(message) <= self._buffer_bytes:
+            if self._has_room(len(message)):
+                self.body_bytes += len(data)
                 self._connection.send(message)
                 return True
         if self._when_full == "close":
-            self._connection.abort()
-            self.client_gone()
+            self.abort()
         return False
+
+    def abort(self) -> None:
+        """End the connection, so that the client notices that the answer is incomplete."""
+        self._connection.abort()
+        self.client_gone()
+
+    def add_close_callback(self, callback: Callable[[], object]) -> None:
+        """Call a function in a thread of the pool once the stream has ended."""
+        with self._lock:
+            if not self._has_ended:
+                self._callbacks.append(callback)
+                return
+        self._submit(callback)
 
     def close(self) -> None:
         """End the answer. Parts that were sent before still reach the client."""
@@ -111,15 +136,23 @@ class Stream:
         if is_over:
             self._release(keeps_alive=True)
 
+    def _has_room(self, part_bytes: int) -> bool:
+        left_bytes = self._buffer_bytes - self._connection.unsent_bytes
+        return left_bytes >= (0 if self._takes_large_parts else part_bytes)
+
     def _end(self, *, keeps_alive: bool) -> None:
         # Until the application has returned, its thread uses the request: application_returned() then releases it.
         with self._lock:
-            has_returned = self._has_returned
+            has_returned, self._has_ended = self._has_returned, True
+            callbacks, self._callbacks = self._callbacks, []
         if has_returned:
             self._release(keeps_alive=keeps_alive)
-        if self._on_close is not None:
-            shared = self._connection.shared
-            shared.pool.submit(CallbackTask(self._on_close, shared.log), is_bounded=False)
+        for callback in callbacks:
+            self._submit(callback)
+
+    def _submit(self, callback: Callable[[], object]) -> None:
+        shared = self._connection.shared
+        shared.callback_pool.submit(CallbackTask(callback, shared.log), is_bounded=False)
 
     def _release(self, *, keeps_alive: bool) -> None:
         with self._lock:
