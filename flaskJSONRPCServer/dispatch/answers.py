@@ -22,6 +22,7 @@ from ..sansio_jsonrpc import (
 )
 from ..settings import Settings
 from .antifreeze import BATCH_ENDED, batch_limiter_for
+from .call_control import controlled
 from .exchange import Exchange
 from .exec_backend import ExecBackend
 from .invoker import Invoker
@@ -47,6 +48,9 @@ class AnyAnswerer(Protocol):
 
     def answer_message(self, message: Message, endpoint: Endpoint, exchange: Exchange) -> bytes:
         """Answer one message."""
+
+    def result(self, call: JsonRpcRequest, endpoint: Endpoint, exchange: Exchange) -> Any:
+        """Make a call, and return its result."""
 
     @property
     def longest_timeout_s(self) -> Callable[[bytes, Endpoint], float | None]:
@@ -282,6 +286,41 @@ class Answerer:
             error = exc.get_error()
         # Outside the except block: if the error cannot be written, the log has the reason for that alone.
         return self._fail(message, error, endpoint, exchange)
+
+    def result(self, call: JsonRpcRequest, endpoint: Endpoint, exchange: Exchange) -> Any:
+        """Make a call, and return its result, for a protocol that writes its answers itself.
+
+        The steps are those of a call that :meth:`answer_message` answers, and so are the counts. The control of the
+        exchange, if it has one, is that of this call, and ends with it. Rate limits are not checked.
+
+        Args:
+            call: The call. The server's own methods cannot be called.
+            endpoint: The path of the method.
+            exchange: The request of the call.
+
+        Returns:
+            The result of the function, as the invoker returns it; None for a notification on an exec backend.
+
+        Raises:
+            JsonRpcException: The error of the call.
+        """
+        control = exchange.control
+        try:
+            route = endpoint.find(call.method)
+            if route is None:
+                raise JsonRpcMethodNotFoundError
+            if control is not None:
+                route = controlled(route, control)
+            if route.backends is None:
+                return self._invoker.invoke(route, call, exchange)
+            return self._result_from_backend(route, route.backends, call, exchange)
+        except JsonRpcException as exc:
+            exchange.counters.count_error(url_of(call, endpoint), exc.get_error().code)
+            raise
+        finally:
+            exchange.counters.notifications += call.id is ABSENT
+            if control is not None:
+                control.end()
 
     def _fail(self, call: JsonRpcRequest, error: JsonRpcError, endpoint: Endpoint, exchange: Exchange) -> bytes:
         """Count the error of a call, and answer with it."""

@@ -13,6 +13,7 @@ from ..http.response import Outgoing
 from ..runtime.concurrency import runs_natively, sleep
 from ..runtime.logs import ServerLog
 from ..runtime.main_program import MainProgram
+from .call_control import CallControl, check_progress
 from .deadlines import remaining_s
 from .exception_map import ExceptionMap
 from .facade import ServerFacade
@@ -34,6 +35,8 @@ Of the request
     notify          bool        whether the client awaits no answer
     deadline        float|None  when the call has to be answered, by time.monotonic(); None without a timeout
     remaining       float|None  the seconds until then, 0 once it has passed; it cannot be written
+    cancelled       bool        whether the caller has cancelled the call, or has left; it cannot be written
+    progress        function    progress(done, total=None, message=None) reports progress to the caller, if it wants it
 
 Of the answer
     headersOut      dict        header fields to send
@@ -212,6 +215,36 @@ class Connection(FieldsAsKeys):
     def remaining(self) -> float | None:
         """The seconds until :attr:`deadline`, 0 once it has passed; None without a timeout."""
         return None if self.deadline is None else remaining_s(self.deadline)
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the caller has cancelled the call, or has left. Always False for plain JSON-RPC."""
+        control = self._control
+        return control is not None and control.is_cancelled
+
+    def progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
+        """Report the progress of the call; do nothing if its caller wants none.
+
+        A report is dropped if it does not increase ``done``, or comes after the end of the call.
+
+        Args:
+            done: How much is done, in any unit.
+            total: How much there is in total, in the same unit; None if that is not known.
+            message: What the call does now; None for nothing.
+
+        Raises:
+            TypeError: ``done`` or ``total`` is no number, or ``message`` no string.
+            ValueError: ``done`` or ``total`` is not finite.
+        """
+        control = self._control
+        if control is None:
+            check_progress(done, total, message)
+        else:
+            control.report(done, total, message)
+
+    @property
+    def _control(self) -> CallControl | None:
+        return getattr(self._request, "control", None)  # only an exchange has one
 
     @cached_property
     def headers(self) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import Any
 from ..contract.layers import attribute_of, choices_of, layers_of
 from ..runtime.event_loop import EventLoopEndedError, EventLoopThread, LoopCall
 from ..runtime.stats import Stats
+from .call_control import current_call
 from .deadlines import Work, current_deadline, deadline_exception, has_passed, remaining_s
 from .remote import WORKER_LOST
 from .submission import server_exception
@@ -65,6 +66,8 @@ class CoroutineCaller:
         """
         try:
             call, deadline = self.begin(*args, **kwargs), current_deadline()
+            if (control := current_call()) is not None:
+                control.on_cancel(call.cancel)
             if deadline is None or call.wait(remaining_s(deadline)):
                 return call.result()
             raise deadline_exception(leave(call))

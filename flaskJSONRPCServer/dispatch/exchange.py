@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ..http.request import Environ, ReceivedRequest, Request, RequestOptions
 from ..http.response import Outgoing
 from ..runtime.counters import ThreadCounters
+from .call_control import CallControl
 from .connection import Connection, ServerFacts
 from .routes import Route
 
@@ -34,6 +35,7 @@ class Exchange(Request):
         callback: The name of the JSONP callback; None for a plain JSON answer.
         client_key: The client's key in the counters of the rate limits; empty without rate limits.
         connection: The magic variable of the next call, if middleware has made it already.
+        control: What the call may exchange with its caller while it runs; None for plain JSON-RPC.
         deadline: The deadline of the call that the exchange was made for, on the monotonic clock; None without one.
         trace: The trace of the request; None without ``tracing``.
         outgoing_if_any: The :attr:`outgoing`, if something has used it; None means a plain JSON answer.
@@ -45,6 +47,7 @@ class Exchange(Request):
     callback: str | None = None
     client_key = ""
     connection: Any = None
+    control: CallControl | None = None
     deadline: float | None = None
     trace: Any = None
     _output_format = ""

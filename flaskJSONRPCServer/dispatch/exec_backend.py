@@ -17,6 +17,9 @@ class ExecBackend(Protocol):
 
     ``start``, ``stop`` and ``stats`` may be missing, and ``check`` too where only notifications are given to it. It may
     have a function ``is_ready``, which takes nothing and returns whether it can take calls now: a check of ``/readyz``.
+    It may have a function ``cancel``, which takes the ``uniqueId`` and the ticket of a call that its caller has
+    cancelled: the call then does not begin, or ends where that is possible, and ``check`` returns. Any thread may call
+    ``cancel``. It returns soon, and does nothing if the call has ended.
 
     Attributes:
         _id: Its name, which no other backend of the server has.
@@ -36,7 +39,8 @@ class ExecBackend(Protocol):
                 the id of which is None; ``deadline`` is when the call has to be answered, by :func:`time.monotonic`,
                 and is missing without a timeout; ``begin_by`` is when it has to begin, by the same clock, if its caller
                 has said so, which ``_callDispatcher`` checks; ``trace`` is the trace of the call, a dict of texts, with
-                the setting ``tracing``.
+                the setting ``tracing``; ``control`` is a dict by which ``_callDispatcher`` finds the caller, in the
+                same process, if the caller wants progress or may be asked.
             request: The copy of the request, a dict. The calls of a batch share it.
             isJSONP: The JSONP output format; False for plain JSON.
 

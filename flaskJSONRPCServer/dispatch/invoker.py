@@ -24,9 +24,10 @@ from .connection import ServerFacts
 from .deadlines import earlier, has_passed, work_in
 from .exchange import Exchange
 from .http_errors import error_of_http
+from .locks import Locks
 from .routes import Route
 
-__all__ = ["Invoker", "logged_error"]
+__all__ = ["Invoker", "hold_call", "logged_error"]
 
 
 class Invoker:
@@ -117,7 +118,7 @@ class Invoker:
 
     def _hold(self, route: Route, call: JsonRpcRequest, exchange: Exchange) -> None:
         try:
-            self._locks.hold_call(route.lock_key, earlier(exchange.deadline, exchange.begin_by))
+            hold_call(self._locks, route, exchange, earlier(exchange.deadline, exchange.begin_by))
         except JsonRpcException as exc:
             if call.is_notification:
                 self._lose(route, exc.message)
@@ -198,6 +199,27 @@ class Invoker:
         """
         level = DEBUG if has_passed(exchange.deadline) else ERROR
         return logged_error(self._log, what, exchange.unique_id, debug=self._debug, level=level)
+
+
+def hold_call(locks: Locks, route: Route, exchange: Exchange, until: float | None) -> None:
+    """Block a call until its dispatcher may run.
+
+    Args:
+        locks: The locks of the server.
+        route: The route that is called.
+        exchange: The request of the call.
+        until: When the call has to begin, on the monotonic clock; None for no limit.
+
+    Raises:
+        JsonRpcException: As with :meth:`~.locks.Locks.hold_call`; or -32009: its caller has cancelled it meanwhile.
+    """
+    control = exchange.control
+    if control is None:
+        locks.hold_call(route.lock_key, until)
+        return
+    control.on_cancel(locks.wake_waiting)
+    locks.hold_call(route.lock_key, until, lambda: control.is_cancelled)
+    control.refuse_cancelled()
 
 
 def call_with(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:

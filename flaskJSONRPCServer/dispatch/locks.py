@@ -221,17 +221,24 @@ class Locks:
         while self.is_locked(key):
             sleep(sleep_s)
 
-    def hold_call(self, key: Hashable | None, deadline: float | None = None) -> None:
+    def hold_call(
+        self,
+        key: Hashable | None,
+        deadline: float | None = None,
+        is_abandoned: Callable[[], bool] = lambda: False,
+    ) -> None:
         """Block the call of a request until its dispatcher may run.
 
         Args:
             key: The dispatcher.
             deadline: The deadline of the call, on the monotonic clock; None for none.
+            is_abandoned: As with :meth:`wait_in_period`.
 
         Raises:
             JsonRpcException: -32003: the server has stopped meanwhile; -32006: the deadline has passed meanwhile.
         """
-        if not self._block_while(lambda: self._is_locked(key), math.inf if deadline is None else deadline):
+        until = math.inf if deadline is None else deadline
+        if not self._block_while(lambda: self._is_locked(key) and not is_abandoned(), until):
             if has_passed(deadline):
                 raise deadline_exception("not started")
             raise JsonRpcException.exc_from_error(JsonRpcError(CALL_NOT_RUN, "Not run: the server has stopped"))

@@ -8,7 +8,7 @@ headers on; the serving thread merges these into the response, in the order of t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,6 +18,7 @@ from ..runtime.logs import WARNING
 from ..runtime.stats import Stats
 from ..sansio_jsonrpc import ABSENT, JsonRpcError, JsonRpcException, JsonRpcInternalError, JsonRpcRequest
 from ..settings import Settings
+from .call_control import CONTROL
 from .call_data import BEGIN_BY, CallData, call_data
 from .caller_time import ShortenedCalls
 from .checked_plan import CheckedPlan
@@ -25,7 +26,7 @@ from .connection import ServerFacts
 from .deadlines import deadline_exception, deadline_of, earlier, has_passed
 from .exchange import Exchange
 from .exec_backend import CallAnswer, ExecBackend
-from .invoker import Invoker
+from .invoker import Invoker, hold_call
 from .routes import Route
 
 __all__ = [
@@ -133,13 +134,28 @@ class BackendCalls:
             if has_passed(until):
                 raise deadline_exception("not started")
             if self._locks.engaged:  # here, since a call that waited in the backend would keep others from running
-                self._locks.hold_call(route.lock_key, until)
-            return Pending(call, backend, self._add(backend, route, arguments, exchange))
+                hold_call(self._locks, route, exchange, until)
+            if exchange.control is not None:
+                exchange.control.refuse_cancelled()
+            pending = Pending(call, backend, self._add(backend, route, arguments, exchange))
         except JsonRpcException as exc:
             if call.id is ABSENT:
                 self._stats.count_lost(1)
                 self._log.write(WARNING, f"notification {route.path}{route.name} is lost:", exc.message)
             raise
+        if exchange.control is not None:
+            exchange.control.on_cancel(lambda: self._cancel(pending, exchange))
+        return pending
+
+    def _cancel(self, pending: Pending, exchange: Exchange) -> None:
+        """Ask the backend of a call to end it, if the backend can do that."""
+        cancel = getattr(pending.backend, "cancel", None)
+        if cancel is None:
+            return
+        what = f"the exec backend failed in cancel() for {pending.call.method!r}"
+        # Nothing is raised: the thread that cancels has nothing to do with the call.
+        with suppress(JsonRpcException), internal_errors(self._invoker, what, exchange):
+            cancel(exchange.unique_id, pending.ticket)
 
     def begin(self, backend: ExecBackend, route: Route, call: JsonRpcRequest, exchange: Exchange) -> Pending:
         """Submit a call of a batch, as :meth:`submit`; the calls after it begin before its result is awaited."""
@@ -205,7 +221,10 @@ class BackendCalls:
     ) -> tuple[Any, ...]:
         """Return the arguments of ``add`` and ``_callDispatcher``: ``uniqueId, path, data, request, isJSONP``."""
         request = exchange.request_copy(self._copy_request)
-        return request["uniqueId"], route.path, call_data(call, route, deadline), request, exchange.output_format
+        data = call_data(call, route, deadline)
+        if exchange.control is not None:
+            data[CONTROL] = exchange.control.as_data()
+        return request["uniqueId"], route.path, data, request, exchange.output_format
 
     def _checked_arguments(
         self, route: Route, call: JsonRpcRequest, exchange: Exchange, deadline: float | None

@@ -5,17 +5,20 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, cast
 
 from ..dispatch.backend_context import BackendContext
+from ..dispatch.call_control import CONTROL
 from ..dispatch.deadlines import Work, work_of
 from ..dispatch.exec_backend import CallAnswer, ExecBackend
 from ..dispatch.facade import ServerFacade
 from ..dispatch.routes import Backends
 from ..dispatch.submission import BACKEND_REFUSED, exception_of, server_exception
 from ..runtime.contexts import own_context
+from .pool_calls import ControlledTimedCall, TimedCall
 from .registry import RegisteredBackend
-from .threaded import ThreadedBackend, TimedCall
+from .threaded import ThreadedBackend
 
 __all__ = ["DeadlineBackend", "TimedBackend", "with_timeout"]
 
@@ -41,13 +44,20 @@ class DeadlineBackend(ThreadedBackend):
         """
         self._begin(context, sys.maxsize, 0)
 
-    def run_until(self, deadline: float, function: Callable[[], Any], expired_work: Work = "not started") -> TimedCall:
+    def run_until(
+        self,
+        deadline: float,
+        function: Callable[[], Any],
+        expired_work: Work = "not started",
+        make_call: type[TimedCall] = TimedCall,
+    ) -> TimedCall:
         """Run a function in another thread. The answer of the returned call has its result.
 
         Args:
             deadline: The deadline.
             function: The function.
             expired_work: What has happened to the work if the deadline passes before the function begins.
+            make_call: The class of the call: :class:`~.pool_calls.ControlledTimedCall` if it may be cancelled.
 
         Raises:
             JsonRpcException: -32002: too many threads were left behind.
@@ -61,7 +71,7 @@ class DeadlineBackend(ThreadedBackend):
             # The backend itself may know what has happened to the work of a late call.
             return (True, {}, result) if work_of(result) is None else result
 
-        call = TimedCall(
+        call = make_call(
             run,
             is_notification=False,
             deadline=deadline,
@@ -114,7 +124,9 @@ class TimedBackend:
             return status, info, None
         # Begun here: the thread that calls check() may be late, after other calls of its batch.
         check = functools.partial(self._backend.check, uniqueId, ticket)
-        return True, info, self._run_until(deadline, check, "abandoned")
+        if CONTROL not in dataIn:
+            return True, info, self._run_until(deadline, check, "abandoned")
+        return True, info, TimedTicket(self._run_until(deadline, check, "abandoned", ControlledTimedCall), ticket)
 
     def check(self, uniqueId: str, ticket: Any) -> CallAnswer:
         """Wait for the answer of a call, until its deadline.
@@ -122,8 +134,18 @@ class TimedBackend:
         Raises:
             JsonRpcException: The deadline has passed.
         """
-        answer: CallAnswer = result_of(ticket)
+        answer: CallAnswer = result_of(ticket.waiting if isinstance(ticket, TimedTicket) else ticket)
         return answer
+
+    def cancel(self, uniqueId: str, ticket: Any) -> None:
+        """Cancel a call in the other backend, if that can do it, and release the thread that waits for it."""
+        if not isinstance(ticket, TimedTicket):
+            return
+        try:
+            if (cancel := getattr(self._backend, "cancel", None)) is not None:
+                cancel(uniqueId, ticket.ticket)
+        finally:
+            ticket.waiting.cancel()
 
     def start(self, server: ServerFacade) -> None:
         """Start the other backend."""
@@ -137,9 +159,28 @@ class TimedBackend:
         """Return the statistics of the other backend."""
         return self._backend.stats(inMS)
 
-    def _run_until(self, deadline: float, function: Callable[[], Any], expired_work: Work = "not started") -> TimedCall:
+    def _run_until(
+        self,
+        deadline: float,
+        function: Callable[[], Any],
+        expired_work: Work = "not started",
+        make_call: type[TimedCall] = TimedCall,
+    ) -> Any:
         self._threads.ensure_started()
-        return cast("DeadlineBackend", self._threads.backend).run_until(deadline, function, expired_work)
+        return cast("DeadlineBackend", self._threads.backend).run_until(deadline, function, expired_work, make_call)
+
+
+@dataclass(frozen=True, slots=True)
+class TimedTicket:
+    """The ticket of a call that its caller may cancel.
+
+    Attributes:
+        waiting: Waits for the answer of the other backend.
+        ticket: The ticket of the other backend.
+    """
+
+    waiting: ControlledTimedCall
+    ticket: Any
 
 
 def result_of(call: TimedCall) -> Any:

@@ -44,6 +44,7 @@ class RegisteredBackend:
         _id: The name of the backend.
         backend: The object or dict.
         keeps_deadlines: Whether the backend itself answers each call at its deadline.
+        cancel: Ends a call that its caller has cancelled; None if the backend cannot do that.
     """
 
     def __init__(self, backend: BackendObject, owner: ExecBackends) -> None:
@@ -52,6 +53,7 @@ class RegisteredBackend:
         self._id = str(member_of(backend, "_id"))
         self.is_started = False  # written under the owner's lock, read without it
         self.check: Callable[[str, Any], CallAnswer] = member_of(backend, "check")
+        self.cancel: Callable[[str, Any], object] | None = member_of(backend, "cancel")
         self._add: Callable[..., tuple[bool, Any, Any]] = member_of(backend, "add")
         self._owner = owner
 
@@ -96,7 +98,7 @@ def check_complete(backend: BackendObject, *, notif: bool) -> None:
         raise SettingsError(f"{option}={backend!r} is refused: a custom one has '_id' and a function 'add'")
     if not notif and not callable(member_of(backend, "check")):
         raise SettingsError(f"{option}={backend!r} is refused: without a function 'check' it runs notifications only")
-    for name in ("start", "stop", "stats"):
+    for name in ("start", "stop", "stats", "cancel"):
         member = member_of(backend, name)
         if member is not None and not callable(member):
             raise SettingsError(f"{option}={backend!r} is refused: its {name!r} is {member!r}, which is no function")

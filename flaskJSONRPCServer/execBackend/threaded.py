@@ -6,171 +6,20 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from ..dispatch.backend_context import BackendContext
+from ..dispatch.call_control import CONTROL
 from ..dispatch.coroutines import CoroutineCaller
-from ..dispatch.deadlines import Work, deadline_error, has_passed, remaining_s, work_of
 from ..dispatch.exec_backend import CallAnswer
 from ..dispatch.facade import ServerFacade
-from ..dispatch.remote import WORKER_LOST
 from ..dispatch.submission import BACKEND_REFUSED
 from ..runtime.abandoning_pool import AbandoningPool
-from ..runtime.concurrency import current_greenlet, make_event, start_native_thread, start_thread, throw_into
-from ..runtime.counters import ThreadCounters
-from ..runtime.interrupts import is_interrupt
-from ..runtime.stats import Stats
+from ..runtime.concurrency import start_native_thread, start_thread
 from ..runtime.thread_pool import ThreadPool
 from ..sansio_jsonrpc import JsonRpcError
-from .base import PreparedBackend, already_running_error, stopped_error
+from . import pool_calls
+from .base import PreparedBackend, already_running_error
+from .pool_calls import Controlled, ControlledCall, ControlledTimedCall, ThreadedCall, TimedCall
 
 __all__ = ["ThreadedBackend", "ThreadedNativeBackend"]
-
-# How long after its deadline a call may still answer itself: one that notices its deadline, such as where it waits for
-# a lock, knows best what happened to it. Guessed; an answer may be 50 ms late.
-_GRACE_S = 0.005
-
-# How long after its deadline a greenlet or a coroutine may take to end, once an exception was raised in it; guessed.
-_CANCEL_S = 0.02
-
-_LEAST_S = 0.001  # so that an exception reaches its greenlet in any case
-
-
-class ThreadedCall:
-    """A call in the pool, and its answer once it has one.
-
-    Args:
-        run: Runs the call and returns its answer.
-        is_notification: Whether the call is a notification: nothing waits for its answer.
-    """
-
-    def __init__(self, run: Callable[[], CallAnswer], *, is_notification: bool) -> None:
-        self.is_notification = is_notification
-        self._run = run
-        self._done = make_event()
-        self._answer: CallAnswer = False, {}, None
-
-    def run(self) -> None:
-        """Run the call and store its answer.
-
-        Raises:
-            BaseException: A signal interrupted the call, to end the program.
-        """
-        try:
-            self._answer = self._run()
-        except BaseException as exc:  # the exception belongs to the thread that waits for the answer
-            if is_interrupt(exc):
-                self._answer = False, {}, JsonRpcError(WORKER_LOST, "The program was interrupted in the call")
-                raise
-            self._answer = False, {}, exc
-        finally:
-            self._end()
-
-    def _end(self) -> None:
-        self._done.set()
-
-    def drop(self) -> None:
-        """Answer the call with the error that it was not run."""
-        self._answer = False, {}, stopped_error()
-        self._done.set()
-
-    def wait(self) -> CallAnswer:
-        """Wait for the answer and return it."""
-        self._done.wait()
-        return self._answer
-
-
-class TimedCall(ThreadedCall):
-    """A call with a deadline: its answer comes then, whether or not it has ended.
-
-    Args:
-        run: Runs the call and returns its answer.
-        is_notification: Whether the call is a notification.
-        deadline: When it has to be answered, on the monotonic clock.
-        pool: The pool that runs it.
-        stats: Counts it.
-        on_lost: Called if it is a notification, and expires before it begins.
-        can_cancel: Whether its greenlet may be ended at the deadline.
-        grace_s: How long after its deadline it may still say what has happened to its work, in seconds; None for hardly
-            any time.
-        late_work: What has happened to its work if it ends in that time, and does not say it.
-        expired_work: What has happened to its work if its deadline passes while it waits for a thread.
-
-    Attributes:
-        counters: The counters of the thread that runs it; None before it has begun.
-    """
-
-    def __init__(
-        self,
-        run: Callable[[], CallAnswer],
-        *,
-        is_notification: bool,
-        deadline: float,
-        pool: AbandoningPool,
-        stats: Stats,
-        on_lost: Callable[[], object],
-        can_cancel: bool = True,
-        grace_s: float | None = None,
-        late_work: Work = "abandoned",
-        expired_work: Work = "not started",
-    ) -> None:
-        super().__init__(run, is_notification=is_notification)
-        self.counters: ThreadCounters | None = None
-        self._deadline = deadline
-        self._pool = pool
-        self._stats = stats
-        self._on_lost = on_lost
-        self._can_cancel = can_cancel
-        self._grace_s = _GRACE_S if grace_s is None else grace_s
-        self._late_work = late_work
-        self._expired_work = expired_work
-        self._greenlet: Any = None
-
-    def run(self) -> None:
-        """Run the call, unless it has expired while it waited for a thread."""
-        if has_passed(self._deadline):
-            self._expire()
-            return
-        self._greenlet = current_greenlet() if self._can_cancel else None
-        self.counters = self._stats.thread_counters()
-        super().run()
-
-    def wait(self) -> CallAnswer:
-        """Wait for the answer until the deadline, and return it, or the error that says how far the call has come."""
-        if not self._done.wait(remaining_s(self._deadline)):
-            if self._pool.withdraw(self):
-                self._expire()
-            elif not self._has_ended_late() and self._pool.abandon(self):
-                return late_answer("abandoned")
-        if work_of(self._answer) == "abandoned":  # it has ended just now; it counts all the same
-            self._stats.abandon(self)
-            self._stats.end_abandoned(self)
-        return self._answer
-
-    def _has_ended_late(self) -> bool:
-        """Cancel the call if that is possible, and wait a moment for its end; return whether it has ended."""
-        grace_s = self._grace_s
-        if self._greenlet is not None:
-            throw_into(self._greenlet, self._may_cancel)
-            grace_s = _CANCEL_S
-        # Not so long for each: the thread may wait for a whole batch, and be late itself.
-        return self._done.wait(max(_LEAST_S, remaining_s(self._deadline + grace_s)))
-
-    def _may_cancel(self) -> bool:
-        """Return whether the call still runs; an exception is raised in it then."""
-        if not self._done.is_set():
-            self._late_work = "cancelled"
-        return not self._done.is_set()
-
-    def _end(self) -> None:
-        try:
-            if has_passed(self._deadline) and work_of(self._answer) is None:
-                self._answer = late_answer(self._late_work)  # in place of a result that comes too late
-        finally:
-            super()._end()
-
-    def _expire(self) -> None:
-        self._answer = late_answer(self._expired_work)
-        if self.is_notification:
-            self._on_lost()
-        self._done.set()
 
 
 class ThreadedBackend(PreparedBackend):
@@ -252,10 +101,17 @@ class ThreadedBackend(PreparedBackend):
         data: Mapping[str, Any],
     ) -> ThreadedCall:
         is_notification, deadline = bool(data.get("notify")), data.get("deadline")
-        if deadline is None:
+        is_controlled = CONTROL in data
+        if deadline is None and not is_controlled:
             return ThreadedCall(run, is_notification=is_notification)
         is_coroutine = coroutine_caller(context, path, data) is not None
-        return TimedCall(
+        grace_s = pool_calls.CANCEL_S if is_coroutine else None
+        if deadline is None:
+            return ControlledCall(
+                run, is_notification=is_notification, pool=pool, can_cancel=not is_coroutine, grace_s=grace_s
+            )
+        make_call = ControlledTimedCall if is_controlled else TimedCall
+        return make_call(
             run,
             is_notification=is_notification,
             deadline=deadline,
@@ -263,7 +119,7 @@ class ThreadedBackend(PreparedBackend):
             stats=context.stats,
             on_lost=lambda: context.lose(path + data["method"]),
             can_cancel=not is_coroutine,  # its caller cancels it
-            grace_s=_CANCEL_S if is_coroutine else None,
+            grace_s=grace_s,
             late_work="cancelled" if is_coroutine else "abandoned",
         )
 
@@ -293,6 +149,11 @@ class ThreadedBackend(PreparedBackend):
         """Wait for the answer of a call."""
         return ticket.wait()
 
+    def cancel(self, uniqueId: str, ticket: ThreadedCall) -> None:
+        """Cancel a call: it does not begin, or the thread that waits for it is released."""
+        if isinstance(ticket, Controlled):
+            ticket.cancel()
+
     def stop(self, server: ServerFacade, timeout: float, processingDispatcherCountMax: int = 0) -> int:
         """Finish the accepted calls within the timeout; return how many notifications were not finished."""
         pool, self._pool = self._pool, None
@@ -319,11 +180,6 @@ def coroutine_caller(context: BackendContext, path: str, data: Mapping[str, Any]
     route = context.router.table.find(path, data["method"])
     caller = None if route is None else route.caller
     return caller if isinstance(caller, CoroutineCaller) else None
-
-
-def late_answer(work: Work) -> CallAnswer:
-    """Return the answer of a call whose deadline has passed."""
-    return False, {}, deadline_error(work)
 
 
 def stop_pool(pool: ThreadPool, timeout_s: float, allowed: int) -> int:

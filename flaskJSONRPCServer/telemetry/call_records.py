@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..dispatch.answers import AnyAnswerer, Message
 from ..dispatch.exchange import Exchange
@@ -18,6 +19,7 @@ from ..dispatch.routes import Endpoint
 from ..sansio_jsonrpc import (
     JsonRpcBatch,
     JsonRpcError,
+    JsonRpcException,
     JsonRpcMessage,
     JsonRpcRequest,
     KeyedMessages,
@@ -132,3 +134,20 @@ class RecordedAnswerer:
         if record is not None:
             record.add_message(message)
         return self._answerer.answer_message(message, endpoint, exchange)
+
+    def result(self, call: JsonRpcRequest, endpoint: Endpoint, exchange: Exchange) -> Any:
+        """Make a call, and return its result.
+
+        Raises:
+            JsonRpcException: The error of the call.
+        """
+        _ = exchange.unique_id
+        record = current_record.get()
+        if record is None:
+            return self._answerer.result(call, endpoint, exchange)
+        record.add_message(call)
+        try:
+            return self._answerer.result(call, endpoint, exchange)
+        except JsonRpcException as exc:
+            record.add_error(exc.get_error().code)
+            raise

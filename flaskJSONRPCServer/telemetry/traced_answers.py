@@ -14,7 +14,7 @@ from ..dispatch.replies import ReplyWriter
 from ..dispatch.routes import Endpoint, Route
 from ..dispatch.submission import Pending
 from ..dispatch.trace_context import end
-from ..sansio_jsonrpc import JsonRpcBatch, JsonRpcError, JsonRpcRequest, OptionalId
+from ..sansio_jsonrpc import JsonRpcBatch, JsonRpcError, JsonRpcException, JsonRpcRequest, OptionalId
 from .call_spans import CallTrace, known_method, trace_of
 
 if TYPE_CHECKING:
@@ -95,6 +95,21 @@ class TracedAnswerer(Answerer):
                 return super()._reply(message, endpoint, exchange)
         finally:
             self._end(call, message, endpoint, started_ns)
+
+    def result(self, call: JsonRpcRequest, endpoint: Endpoint, exchange: Exchange) -> Any:
+        """Make a call within its span, and return its result, as :meth:`Answerer.result`."""
+        request, started_ns = exchange.trace or trace_of(exchange), perf_counter_ns()
+        trace_of_call = self._tracing.begin_call(call, endpoint, request)
+        try:
+            with trace_of_call:
+                try:
+                    return super().result(call, endpoint, exchange)
+                except JsonRpcException as exc:
+                    self._tracing.note_error(exc.get_error())
+                    failure = exc
+            raise failure  # outside the span, which has the error already
+        finally:
+            self._end(trace_of_call, call, endpoint, started_ns)
 
     def _end(self, call: CallTrace, message: Message, endpoint: Endpoint, started_ns: int) -> None:
         end(call.span)

@@ -17,7 +17,7 @@ import pytest
 
 from flaskJSONRPCServer import RegistrationError, SettingsError, flaskJSONRPCServer
 from flaskJSONRPCServer.dispatch.deadlines import deadline_error
-from flaskJSONRPCServer.execBackend import ParallelBackend, ThreadedBackend, deadline, threaded
+from flaskJSONRPCServer.execBackend import ParallelBackend, ThreadedBackend, deadline, pool_calls
 from flaskJSONRPCServer.runtime.abandoning_pool import AbandoningPool
 from flaskJSONRPCServer.runtime.concurrency import is_patched
 from flaskJSONRPCServer.runtime.stats import Stats
@@ -366,8 +366,8 @@ def test_result_that_comes_after_the_deadline_is_dropped(backend, monkeypatch):
             return "late"
         return "late"
 
-    monkeypatch.setattr(threaded, "_GRACE_S", PATIENCE_S)
-    monkeypatch.setattr(threaded, "_CANCEL_S", PATIENCE_S)
+    monkeypatch.setattr(pool_calls, "_GRACE_S", PATIENCE_S)
+    monkeypatch.setattr(pool_calls, "CANCEL_S", PATIENCE_S)
     server = flaskJSONRPCServer(None, log=False, timeout=0.1, dispatcherBackend=backend)
     server.registerFunction(ends_late, path="/api")
     app = server.getWSGI()
@@ -463,10 +463,10 @@ def test_timeout_that_no_thread_could_wait_for_is_no_limit():
 
 
 def test_call_whose_deadline_passed_long_ago_is_not_waited_for(monkeypatch, gate):
-    monkeypatch.setattr(threaded, "_GRACE_S", 500)  # a thread that waits for a batch may come to its last call late
+    monkeypatch.setattr(pool_calls, "_GRACE_S", 500)  # a thread that waits for a batch may come to its last call late
     stats = Stats()
     pool = AbandoningPool(1, 0, "test-pool", stats=stats, max_abandoned=1)
-    call = threaded.TimedCall(
+    call = pool_calls.TimedCall(
         gate.held,
         is_notification=False,
         deadline=time.monotonic() + 1000,
@@ -536,7 +536,7 @@ def test_overridden_call_dispatcher_makes_calls_with_a_timeout():
 @pytest.fixture
 def patient(monkeypatch):
     """Wait as long as it takes for what has been cancelled."""
-    monkeypatch.setattr(threaded, "_CANCEL_S", PATIENCE_S)
+    monkeypatch.setattr(pool_calls, "CANCEL_S", PATIENCE_S)
 
 
 def serving_coroutine(coroutine_function, backend, **options):
@@ -599,7 +599,7 @@ def test_coroutine_that_ignores_its_cancellation_is_abandoned_counted_and_bounde
 def test_exception_of_a_coroutine_after_its_cancellation_is_logged_at_level_debug(work, caplog, monkeypatch):
     go = []
     if work == "cancelled":
-        monkeypatch.setattr(threaded, "_CANCEL_S", PATIENCE_S)
+        monkeypatch.setattr(pool_calls, "CANCEL_S", PATIENCE_S)
 
     async def clean_up():
         try:

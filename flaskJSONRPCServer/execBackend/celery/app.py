@@ -24,6 +24,7 @@ __all__ = [
     "CALL",
     "END_COMMAND",
     "NOTIFY",
+    "PROGRESS",
     "CeleryApplication",
     "ProcessProducers",
     "make_app",
@@ -38,6 +39,9 @@ CALL = "flaskJSONRPCServer.call"
 
 NOTIFY = "flaskJSONRPCServer.notify"
 """The task that runs a notification. A worker acknowledges it after it has run."""
+
+PROGRESS = "PROGRESS"
+"""The state of a task that reports progress. Its result is that of ``progress_message``."""
 
 END_COMMAND = "flaskjsonrpc_end"
 """The remote control command that ends calls whose answers nothing waits for any more."""

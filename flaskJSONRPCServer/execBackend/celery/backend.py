@@ -133,6 +133,11 @@ class CeleryBackend(PreparedBackend):
         """Wait for the answer of a call, until its timeout."""
         return ticket.wait()
 
+    def cancel(self, uniqueId: str, ticket: PendingCall) -> None:
+        """Cancel a call: it does not begin, or its process is killed if the pool of its worker can do that."""
+        if (session := self._session) is not None:
+            session.cancel(ticket)
+
     def is_ready(self) -> bool:
         """Return whether the broker can be reached, by a new connection.
 

@@ -7,7 +7,7 @@ from typing import Any
 from celery import states
 from celery.backends.rpc import RPCBackend
 
-from .app import CeleryApplication, ProcessProducers, reply_queue
+from .app import PROGRESS, CeleryApplication, ProcessProducers, reply_queue
 
 __all__ = ["ReplyBackend"]
 
@@ -38,7 +38,7 @@ class ReplyBackend(RPCBackend):
     def store_result(
         self, task_id: str, result: Any, state: str, traceback: Any = None, request: Any = None, **kwargs: Any
     ) -> Any:
-        """Send an answer."""
+        """Send an answer, or the progress of a call."""
         reply_to = getattr(request, "reply_to", None)
         if not reply_to:
             return result
@@ -51,7 +51,7 @@ class ReplyBackend(RPCBackend):
                 routing_key=reply_to,
                 correlation_id=task_id,
                 serializer="json",
-                retry=True,
+                retry=state != PROGRESS,
                 retry_policy=_RETRIES,
                 declare=[reply_queue(reply_to)],
                 delivery_mode=1,

@@ -19,14 +19,16 @@ import kombu
 from celery import states
 
 from ...dispatch.backend_context import BackendContext
+from ...dispatch.call_control import CONTROL, cancelled_error
 from ...dispatch.call_data import BEGIN_BY, TRACE
 from ...dispatch.deadlines import CALL_TIMED_OUT, deadline_error, remaining_s
 from ...dispatch.exec_backend import CallAnswer
 from ...dispatch.remote import WORKER_LOST, RemoteCall, answer_of_outcome
+from ...dispatch.remote_control import report_message
 from ...runtime.concurrency import make_condition, make_event
 from ...runtime.logs import ERROR, WARNING
 from ...sansio_jsonrpc import JsonRpcError, JsonRpcException, JsonRpcInternalError
-from .app import CALL, NOTIFY, CeleryApplication, reply_queue, transport_options
+from .app import CALL, NOTIFY, PROGRESS, CeleryApplication, reply_queue, transport_options
 from .broker import STOPPED, BrokerClient, BrokerUnavailableError
 from .calls import DispatcherSignatures, context_of
 from .monitor import BrokerMonitor
@@ -151,8 +153,9 @@ class CallSession:
             "signature": self._signatures.signature(url),
             "fingerprint": self._signatures.fingerprint,
         }
-        if (trace := data.get(TRACE)) is not None:
-            message[TRACE] = trace
+        for key in (TRACE, CONTROL):
+            if (value := data.get(key)) is not None:
+                message[key] = value
         if (begin_by := data.get(BEGIN_BY)) is not None:  # as with expiresAt, the machines need the same time
             message["beginUntil"] = time.time() + remaining_s(begin_by)
         return message if deadline is None else {**message, "remaining": remaining_s(deadline)}
@@ -222,9 +225,19 @@ class CallSession:
         self._broker.revoke(pending.task_id)
         return answer
 
+    def cancel(self, pending: PendingCall) -> None:
+        """Answer a call that its caller has cancelled, unless it has its answer. It does not begin, or is ended."""
+        if self._take(pending.task_id, failed=True) is None:
+            return
+        error = cancelled_error(self._broker.give_up(pending.task_id))
+        pending.finish(lambda: (False, {}, error), failed=True, code=error.code)
+        self._broker.revoke(pending.task_id)
+
     def _receive(self, message: Mapping[str, Any]) -> None:
         """Assign an answer to its call. The answer is Celery's: ``task_id``, ``status``, ``result``."""
         status, result = message["status"], message["result"]
+        if status == PROGRESS:
+            report_message(result)
         if status not in states.READY_STATES:
             return
         if status == states.SUCCESS and isinstance(result[1], dict):

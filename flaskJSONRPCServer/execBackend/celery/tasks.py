@@ -6,6 +6,7 @@ after it has run, so it runs at least once.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -19,16 +20,18 @@ from celery.exceptions import Ignore, Reject
 from celery.worker.control import control_command
 
 from ...dispatch.backend_context import BackendContext
+from ...dispatch.call_control import CONTROL, Report
 from ...dispatch.call_data import TRACE
 from ...dispatch.deadlines import CALL_TIMED_OUT, deadline_exception
 from ...dispatch.exec_backend import CallAnswer
 from ...dispatch.invoker import logged_error
 from ...dispatch.remote import WORKER_LOST, outcome_of_answer, parts_of_outcome
+from ...dispatch.remote_control import RemoteControl, progress_message
 from ...dispatch.submission import server_exception
 from ...runtime.interrupts import is_interrupt
 from ...runtime.logs import ERROR, WARNING, remove_console_handler
 from ...sansio_jsonrpc import Codec, JsonRpcException, JsonRpcInternalError, find_unwritable
-from .app import CALL, END_COMMAND, NOTIFY, CeleryApplication
+from .app import CALL, END_COMMAND, NOTIFY, PROGRESS, CeleryApplication
 from .calls import DispatcherSignatures, request_of
 from .consumer import Heartbeat
 from .dead_letters import dead_letter_notification
@@ -97,7 +100,7 @@ class WorkerTasks:
         """Run a call; return whether it failed, and its outcome as JSON text."""
         if (refusal := self._refusal(request, message)) is not None:
             return [True, self._text(outcome_of_answer((False, {}, refusal), ""), message)]
-        status, params, result = self._answer(message)
+        status, params, result = self._answer_with_control(request, message)
         outcome = outcome_of_answer((status, params, result), self._context.settings.magicVarForDispatcher)
         return [not status, self._text(outcome, message)]
 
@@ -154,6 +157,22 @@ class WorkerTasks:
             return f"was not run: {exc.message}"
         return None
 
+    def _answer_with_control(self, request: Any, message: Mapping[str, Any]) -> CallAnswer:
+        if (values := message.get(CONTROL)) is None:
+            return self._answer(message)
+        with RemoteControl(values, self._send_progress(request, values["id"])):
+            return self._answer(message)
+
+    def _send_progress(self, request: Any, control_id: str) -> Report:
+        backend = self._app.backend  # here: each thread has its own, and a late report may come from another one
+
+        def send(done: float, total: float | None, text: str | None) -> None:
+            with contextlib.suppress(Exception):  # the broker is gone, and the call goes on
+                values = progress_message(control_id, done, total, text)
+                backend.store_result(request.id, values, PROGRESS, request=request)
+
+        return send
+
     def _answer(self, message: Mapping[str, Any]) -> CallAnswer:
         try:
             self._check_dispatcher(message)
@@ -173,8 +192,9 @@ class WorkerTasks:
         }
         if (remaining := message.get("remaining")) is not None:  # this machine has another monotonic clock
             data["deadline"] = time.monotonic() + remaining
-        if (trace := message.get(TRACE)) is not None:
-            data[TRACE] = trace
+        for key in (TRACE, CONTROL):
+            if (value := message.get(key)) is not None:
+                data[key] = value
         request = request_of(message["request"])
         overload = self._overload(message)
         answer: CallAnswer = self._context.call_dispatcher(

@@ -171,6 +171,13 @@ class ParallelBackend(PreparedBackend):
         job: Job = ticket
         return written_answer(job, job.wait(self._decode))
 
+    def cancel(self, uniqueId: str, ticket: Any) -> None:
+        """Cancel a call: it does not begin, or its process is killed."""
+        job: Job = ticket
+        pool = self._pool
+        if pool is not None and job.call is not None:
+            pool.cancel(job)
+
     def stop(self, server: ServerFacade, timeout: float, processingDispatcherCountMax: int = 0) -> int:
         """Finish the calls within the timeout, and end the processes; return how many notifications are lost.
 

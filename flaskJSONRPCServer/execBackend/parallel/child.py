@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import pickle
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from types import ModuleType
 from typing import Any, cast
 
+from ...dispatch.call_control import CONTROL, Report, controlled
 from ...dispatch.call_data import refuse_late
 from ...dispatch.callables import plan_of
 from ...dispatch.connection import ServerFacts
@@ -18,6 +20,7 @@ from ...dispatch.facade import ServerFacade
 from ...dispatch.invoker import Invoker
 from ...dispatch.locks import Locks, lock_key, optional_lock_key
 from ...dispatch.remote import outcome_of_answer, parts_of_outcome
+from ...dispatch.remote_control import RemoteControl, progress_message
 from ...dispatch.routes import Route
 from ...errors import ServerStateError
 from ...runtime.event_loop import EventLoopThread
@@ -101,10 +104,28 @@ class ChildServer:
         exchange = ChildExchange(call_message, self)
         try:
             refuse_late(data)
-            result = self._invoker.invoke(route, call, exchange)
+            result = self._result(route, call, exchange, data.get(CONTROL))
             return outcome_of_answer((True, exchange.connection_by_name(self.magic_name), result), self.magic_name)
         except JsonRpcException as exc:
             return outcome_of_answer((False, exchange.connection_by_name(self.magic_name), exc), self.magic_name)
+
+    def _result(
+        self, route: Route, call: JsonRpcRequest, exchange: CopiedExchange, values: Mapping[str, Any] | None
+    ) -> Any:
+        if values is None:
+            return self._invoker.invoke(route, call, exchange)
+        with RemoteControl(values, self._send_progress(values["id"])) as control:
+            exchange.control = control
+            return self._invoker.invoke(controlled(route, control), call, exchange)
+
+    def _send_progress(self, control_id: str) -> Report:
+        def send(done: float, total: float | None, message: str | None) -> None:
+            with contextlib.suppress(
+                RuntimeError, TypeError, ValueError
+            ):  # the parent is gone, or text that is no JSON
+                self.channel.request("progress", progress_message(control_id, done, total, message))
+
+        return send
 
     def pack(self, call_message: CallMessage, outcome: dict[str, Any]) -> tuple[bytes, int | None]:
         """Return an outcome pickled, and the code of its error; None for a result.

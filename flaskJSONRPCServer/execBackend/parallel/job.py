@@ -35,11 +35,13 @@ class Job:
     Attributes:
         deadline: When the call has to be answered, on the monotonic clock; None for no deadline.
         has_begun: Whether a child was sent the call. Its slot sets it just before.
+        is_cancelled: Whether the caller has cancelled the call. Its slot reads it.
         times_not_sent: How many children ended before they were sent the call.
     """
 
     deadline: float | None = None
     has_begun = False
+    is_cancelled = False
 
     def __init__(
         self,

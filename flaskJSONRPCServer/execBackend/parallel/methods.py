@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from ...dispatch.backend_context import BackendContext
+from ...dispatch.remote_control import report_message
 from ...dispatch.routes import Route
 from ...errors import ServerStateError
 from ...runtime.interrupts import is_interrupt
@@ -44,6 +45,7 @@ class ParentMethods:
             "isLocked": self._is_locked,
             "lock": lambda params, _: self._locks.lock(self._key(params), by=params.get("by") or "a child process"),
             "log": self._write,
+            "progress": lambda params, _: report_message(params),
             "speedStatsAdd": lambda params, _: server._speedStatsAdd(params["names"], params["durations"]),
             "stats": lambda params, _: server.stats(params["inMS"]),
             "unlock": lambda params, _: self._locks.unlock(self._key(params), exclusive=params["exclusive"]),

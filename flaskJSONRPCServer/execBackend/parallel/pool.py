@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from ...dispatch.call_control import cancelled_error
 from ...runtime.concurrency import make_condition, make_lock, start_native_thread
 from ...runtime.logs import WARNING
 from ...sansio_jsonrpc import JsonRpcError
@@ -103,6 +104,15 @@ class Pool:
             self._counts["failed"] += 1
             self._ended.notify_all()
             return True
+
+    def cancel(self, job: Job) -> None:
+        """End a job that its caller has cancelled: at once if it waits, else its slot ends it."""
+        job.is_cancelled = True
+        if self.withdraw(job):
+            job.fail(cancelled_error("not started"))
+            return
+        with self._lock:
+            self._wake_all()
 
     def next_job_for(self, slot: Slot) -> Job | None:
         """Return the job that has waited longest; None if there is none, and the slot is idle then."""

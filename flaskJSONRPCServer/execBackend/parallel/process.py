@@ -26,6 +26,7 @@ from .channel import ChannelSession
 from .wire import MessageType, Wire
 
 __all__ = [
+    "CallCancelledError",
     "CallTimeoutError",
     "ChildLostError",
     "ChildProcess",
@@ -61,6 +62,10 @@ class ChildLostError(Exception):
 
 class ClientDisconnectedError(Exception):
     """The client closed its connection before its call was answered."""
+
+
+class CallCancelledError(Exception):
+    """The caller has cancelled the call."""
 
 
 class CallTimeoutError(Exception):
@@ -179,14 +184,21 @@ class ChildProcess:
         except OSError as exc:
             raise ChildLostError from exc
 
-    def receive(self, deadline: float | None = None, client: int | None = None) -> tuple[MessageType, bytearray]:
+    def receive(
+        self,
+        deadline: float | None = None,
+        client: int | None = None,
+        is_cancelled: Callable[[], bool] = lambda: False,
+    ) -> tuple[MessageType, bytearray]:
         """Wait for a message.
 
         Args:
             deadline: The end of the wait, by the monotonic clock; None for no end.
             client: The descriptor of the connection of the client that waits for the message.
+            is_cancelled: Returns whether the message is no longer wanted; called again after each wakeup.
 
         Raises:
+            CallCancelledError: The message is no longer wanted.
             ChildLostError: The child has ended.
             CallTimeoutError: No message came before the deadline.
             ClientDisconnectedError: The client closed its connection before.
@@ -194,6 +206,8 @@ class ChildProcess:
         with self._watched(client):
             self._ready = set()
             while not self.is_readable:
+                if is_cancelled():
+                    raise CallCancelledError
                 self._wait_until(deadline)
                 if client in self._ready and not self.is_readable:
                     raise ClientDisconnectedError

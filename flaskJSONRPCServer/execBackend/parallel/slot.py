@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from ...dispatch.call_control import cancelled_error
 from ...dispatch.deadlines import CALL_TIMED_OUT, deadline_error, has_passed
 from ...dispatch.locks import CALL_NOT_RUN
 from ...dispatch.remote import WORKER_LOST
@@ -22,6 +23,7 @@ from ..base import stopped_error
 from .job import Job
 from .pickling import FunctionPickler, PickledFunction
 from .process import (
+    CallCancelledError,
     CallTimeoutError,
     ChildLostError,
     ChildProcess,
@@ -242,6 +244,9 @@ class Slot:
         if has_passed(job.deadline):
             self._expire(job)
             return
+        if job.is_cancelled:
+            self._fail(job, cancelled_error("not started"))
+            return
         if job.client is not None and is_closed(job.client):
             self._queue.increment("cancelled")
             self._fail(job, JsonRpcError(CALL_NOT_RUN, "Not run: its client has closed the connection"))
@@ -263,10 +268,12 @@ class Slot:
         deadline = job.deadline if timeout_s is None else earlier(time.monotonic() + timeout_s, job.deadline)
         try:
             self._send(child, job, functions, body, deadline)
-            answer = child.receive(deadline, job.client)
+            answer = child.receive(deadline, job.client, lambda: job.is_cancelled)
         except NotSentError:
             self._lose(child)
             self._queue.requeue(job)
+        except CallCancelledError:
+            self._end_cancelled(job, child)
         except (ChildLostError, ClientDisconnectedError, CallTimeoutError) as exc:
             if isinstance(exc, CallTimeoutError) and deadline == job.deadline:
                 self._end_late(job, child)
@@ -290,6 +297,14 @@ class Slot:
             self._expire(job)
         self._lose(child)
 
+    def _end_cancelled(self, job: Job, child: ChildProcess) -> None:
+        """Answer a call that its caller has cancelled, and replace its child."""
+        child.kill()  # the rest takes a while, and a thread waits
+        if job.has_begun:
+            self._queue.increment("killed")
+        self._fail(job, cancelled_error("killed" if job.has_begun else "not started"))
+        self._lose(child)
+
     def _error_for(self, exc: Exception, how: str, timeout_s: float | None) -> JsonRpcError:
         if isinstance(exc, CallTimeoutError):
             self._queue.increment("killed")
@@ -308,6 +323,8 @@ class Slot:
                 self._send_function(child, function, deadline)
             if has_passed(job.deadline):
                 raise CallTimeoutError
+            if job.is_cancelled:
+                raise CallCancelledError
             job.has_begun = True
             child.send(MessageType.CALL, body, deadline)
         except ChildLostError as exc:

@@ -1,0 +1,254 @@
+"""What a call may exchange with its caller while it runs: its progress, answers to its questions, and cancellation.
+
+A protocol that offers these makes one :class:`CallControl` for a call and puts it on the exchange of the call. Plain
+JSON-RPC has none of them, so its calls have no control.
+
+On an exec backend the control itself stays behind. Its id and the answers travel in the data of the call, as plain
+values. In the same process the id finds the control again; in another one
+:class:`~.remote_control.RemoteControl` takes its place.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import uuid
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import replace
+from typing import Any, Final
+
+from ..runtime.concurrency import make_lock, make_reentrant_lock
+from ..runtime.interrupts import is_interrupt
+from ..sansio_jsonrpc import JsonRpcError, JsonRpcException
+from .deadlines import Work
+from .routes import Route
+
+__all__ = [
+    "CALL_CANCELLED",
+    "CONTROL",
+    "CallControl",
+    "Report",
+    "cancelled_error",
+    "cancelled_exception",
+    "check_progress",
+    "control_of",
+    "controlled",
+    "current_call",
+    "find_control",
+]
+
+CALL_CANCELLED: Final = -32009
+"""Error code of a call that its caller has cancelled. It may have done its work."""
+
+CONTROL: Final = "control"
+"""The key of a call's control in its data, if it has one: a dict with its ``id`` and its ``answers``."""
+
+Report = Callable[[float, float | None, str | None], object]
+"""Takes the progress of a call: how much is done, how much there is in total, and a message."""
+
+_current: ContextVar[CallControl | None] = ContextVar("call_control", default=None)
+
+
+class CallControl:
+    """The exchange of one call with its caller, while the call runs.
+
+    Any thread may use it.
+
+    Args:
+        report: Takes each progress; None if the caller wants none. It must neither block nor raise: the answers of
+            other calls may wait behind it.
+        answers: The answers to what the call has asked its caller before, by key, as JSON values. None: the caller
+            cannot be asked.
+        control_id: The id of the control that this one takes the place of; empty for a new one.
+
+    Attributes:
+        id: The id of the call. It cannot be guessed.
+        answers: As above.
+    """
+
+    def __init__(
+        self, report: Report | None = None, answers: Mapping[str, Any] | None = None, *, control_id: str = ""
+    ) -> None:
+        self.id = control_id or uuid.uuid4().hex
+        self.answers = answers
+        self._report = report
+        self._pid = os.getpid()
+        self._reporting = make_reentrant_lock()  # so that reports keep their order, and none comes after the end
+        self._last = -math.inf  # guarded by _reporting
+        self._has_ended = False  # written under both locks
+        self._changing = make_lock()
+        self._is_cancelled = False  # guarded by _changing, read without it
+        self._callbacks: list[Callable[[], object]] = []  # guarded by _changing
+
+    def report(self, done: float, total: float | None = None, message: str | None = None) -> None:
+        """Report the progress of the call. It is dropped if ``done`` does not increase, and after the end of the call.
+
+        Args:
+            done: How much is done, in any unit.
+            total: How much there is in total, in the same unit; None if that is not known.
+            message: What the call does now; None for nothing.
+
+        Raises:
+            TypeError: ``done`` or ``total`` is no number, or ``message`` no string.
+            ValueError: ``done`` or ``total`` is not finite.
+        """
+        check_progress(done, total, message)
+        if self._report is None or self._pid != os.getpid():  # a forked process must not write to the caller
+            return
+        with self._reporting:
+            if done > self._last and not self._has_ended:
+                self._last = done
+                self._report(done, total, message)
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether the caller has cancelled the call, or has left, before the call ended."""
+        return self._is_cancelled
+
+    def cancel(self) -> None:
+        """Cancel the call, unless it has ended: it does not begin, or ends where that is possible.
+
+        With the exec backend ``celery``, this waits for its broker.
+        """
+        with self._changing:
+            if self._has_ended or self._is_cancelled:
+                return
+            self._is_cancelled = True
+            callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            callback()
+
+    def on_cancel(self, callback: Callable[[], object]) -> None:
+        """Call a function once the call is cancelled, in the thread that cancels it; at once if it is already.
+
+        Args:
+            callback: The function. It must not raise.
+        """
+        with self._changing:
+            if not self._is_cancelled:
+                if not self._has_ended:
+                    self._callbacks.append(callback)
+                return
+        callback()
+
+    def refuse_cancelled(self) -> None:
+        """Check that the call may begin.
+
+        Raises:
+            JsonRpcException: -32009: it is cancelled.
+        """
+        if self._is_cancelled:
+            raise cancelled_exception("not started")
+
+    def end(self) -> None:
+        """Note that the call has its answer: no progress is reported any more, and nothing cancels it."""
+        with self._reporting, self._changing:
+            self._has_ended = True
+            self._callbacks = []
+
+    def as_data(self) -> dict[str, Any]:
+        """Return the control as plain values, for the data of the call; :func:`control_of` finds it by them."""
+        _controls[self.id] = self
+        return {"id": self.id, "answers": self.answers}
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Make this the :func:`current_call` in the block, which runs the function of the call.
+
+        Raises:
+            JsonRpcException: -32009: the call was cancelled before the block, or within it.
+        """
+        self.refuse_cancelled()
+        token = _current.set(self)
+        try:
+            yield
+        except BaseException as exc:
+            if not self._is_cancelled or is_interrupt(exc):
+                raise
+            raise cancelled_exception("cancelled") from exc
+        finally:
+            _current.reset(token)
+        if self._is_cancelled:
+            raise cancelled_exception("abandoned")
+
+
+_controls: weakref.WeakValueDictionary[str, CallControl] = weakref.WeakValueDictionary()
+
+
+def current_call() -> CallControl | None:
+    """Return the control of the call whose function runs in this context; None if the call has none."""
+    return _current.get()
+
+
+def find_control(control_id: str) -> CallControl | None:
+    """Return the control with an id in this process; None if there is none any more."""
+    return _controls.get(control_id)
+
+
+def control_of(data: Mapping[str, Any]) -> CallControl | None:
+    """Return the control of a call from its data; None if the call has none.
+
+    In another process than its caller's, it has the answers only.
+    """
+    values = data.get(CONTROL)
+    if values is None:
+        return None
+    return find_control(values["id"]) or CallControl(answers=values["answers"], control_id=values["id"])
+
+
+def controlled(route: Route, control: CallControl) -> Route:
+    """Return a route whose function runs as :meth:`CallControl.running` has it."""
+    function = route.caller
+
+    def run(*args: Any, **kwargs: Any) -> Any:
+        with control.running():
+            return function(*args, **kwargs)
+
+    return replace(route, caller=run)
+
+
+def check_progress(done: Any, total: Any = None, message: Any = None) -> None:
+    """Check the values of a progress.
+
+    Raises:
+        TypeError, ValueError: As with :meth:`CallControl.report`.
+    """
+    check_amount("done", done)
+    if total is not None:
+        check_amount("total", total)
+    if message is not None and not isinstance(message, str):
+        raise TypeError(f"message={message!r:.200} is refused: a progress has a string, or None")
+
+
+def check_amount(name: str, value: Any) -> None:
+    """Check that a value is a finite number.
+
+    Raises:
+        TypeError: It is no int or float.
+        ValueError: It is not finite, or no float can hold it.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{name}={value!r:.200} is refused: a progress has numbers")
+    try:
+        is_finite = math.isfinite(value)
+    except OverflowError:
+        is_finite = False
+    if not is_finite:
+        raise ValueError(f"{name}={value!r:.200} is refused: a progress has finite numbers")
+
+
+def cancelled_error(work: Work) -> JsonRpcError:
+    """Return the error of a call that its caller has cancelled.
+
+    Args:
+        work: What happened to its work, as at a deadline.
+    """
+    return JsonRpcError(CALL_CANCELLED, "Call cancelled", {"work": work})
+
+
+def cancelled_exception(work: Work) -> JsonRpcException:
+    """Return the exception of a call that its caller has cancelled."""
+    return JsonRpcException.exc_from_error(cancelled_error(work))
