@@ -7,6 +7,7 @@ explains both.
 from ..contract.tool_options import Tool
 from .asking import CannotAskError, Form, FormAnswer, ListRoots, Sample, Visit, ask, ask_all, client_offers
 from .content import Audio, EmbeddedResource, Image, ResourceLink, Text, ToolResult
+from .log_messages import log
 
 __all__ = [
     "Audio",
@@ -25,4 +26,5 @@ __all__ = [
     "ask",
     "ask_all",
     "client_offers",
+    "log",
 ]

@@ -13,17 +13,18 @@ from ..dispatch.exchange import Exchange
 from ..http.event_streams import AnswerStream, StreamedResponse
 from ..http.refusals import NotAcceptable
 from ..http.response import Response
-from ..sansio_jsonrpc import ABSENT, JsonRpcRequest, JsonRpcResponse
+from ..sansio_jsonrpc import ABSENT, JsonRpcBatch, JsonRpcRequest, JsonRpcResponse
 from .accepting import Accepted, accepted_by
 from .errors import InvalidRequest, McpError, UnsupportedVersion
 from .events import HEADERS, KEEP_ALIVE, event
 from .features import AnyRounds, Method
 from .headers import check_headers
-from .messages import notification_text, read_message
+from .messages import notification_text, read_body
 from .open_call import OpenCall
-from .requests import ClientRequest, read_request
+from .requests import ClientRequest, is_self_contained, read_request
 from .revisions import CURRENT
 from .service import Reply, Service
+from .session_http import SESSION_HEADER, SessionEndpoint
 from .sources import Sources
 from .subscriptions import filter_of
 
@@ -40,13 +41,22 @@ class Endpoint:
         sources: The parts of the server.
         service: Answers messages.
         rounds: Runs functions that may ask the client.
+        sessions: Answers clients with sessions.
         keep_alive_s: After how many seconds of silence a stream sends a comment.
     """
 
-    def __init__(self, sources: Sources, service: Service, rounds: AnyRounds, keep_alive_s: float) -> None:
+    def __init__(
+        self,
+        sources: Sources,
+        service: Service,
+        rounds: AnyRounds,
+        sessions: SessionEndpoint,
+        keep_alive_s: float,
+    ) -> None:
         self._sources = sources
         self._service = service
         self._rounds = rounds
+        self._sessions = sessions
         self._keep_alive_s = keep_alive_s
 
     def url(self, segment: str) -> BuiltInUrl:
@@ -60,7 +70,7 @@ class Endpoint:
             Refusal: It gets an HTTP error.
         """
         if exchange.method != "POST":
-            return Response("405 Method Not Allowed", [("Allow", "POST, OPTIONS")])
+            return self._answer_without_body(exchange)
         pipeline = self._sources.pipeline()
         pipeline.check_media_type(exchange)
         accepted = accepted_by(exchange.head.get("HTTP_ACCEPT", ""))
@@ -68,13 +78,44 @@ class Endpoint:
             raise NotAcceptable("Accept is refused: send application/json, text/event-stream")
         request_id: Any = ABSENT
         try:
-            message = read_message(pipeline.body_of(exchange), self._sources.codec())
-            if isinstance(message, JsonRpcResponse):
-                raise InvalidRequest("Invalid Request: this is a response, and nothing was asked")
-            request_id = message.id
-            return self._answer_message(message, exchange, accepted)
+            message = read_body(pipeline.body_of(exchange), self._sources.codec())
+            request_id = message.id if isinstance(message, JsonRpcRequest) else ABSENT
+            if is_in_session(message, exchange):
+                return self._answer_in_session(message, exchange, accepted)
+            return self._answer_message(self._request_in(message), exchange, accepted)
         except McpError as exc:
             return json_answer(self._service.refusal(exc, exc.request_id if request_id is ABSENT else request_id))
+
+    def _answer_without_body(self, exchange: Exchange) -> Response:
+        if SESSION_HEADER not in exchange.head:
+            return Response("405 Method Not Allowed", [("Allow", "POST, OPTIONS")])
+        try:
+            return self._sessions.answer(exchange)
+        except McpError as exc:
+            return json_answer(self._service.refusal(exc, ABSENT))
+
+    def _answer_in_session(self, message: Any, exchange: Exchange, accepted: Accepted) -> Response:
+        """Answer a request that begins a session or belongs to one.
+
+        Raises:
+            McpError, Refusal: It is refused.
+        """
+        if is_initialize(message):
+            return self._sessions.begin(message, exchange, accepted)
+        return self._sessions.post(message, exchange, accepted)
+
+    def _request_in(self, message: Any) -> JsonRpcRequest:
+        """Return a message outside of sessions.
+
+        Raises:
+            InvalidRequest: It is none that can come there.
+        """
+        if isinstance(message, JsonRpcBatch):
+            raise InvalidRequest("Invalid Request: a batch; send each message in a request of its own")
+        if isinstance(message, JsonRpcResponse):
+            raise InvalidRequest("Invalid Request: this is a response, and nothing was asked")
+        request: JsonRpcRequest = message
+        return request
 
     def _answer_message(self, message: JsonRpcRequest, exchange: Exchange, accepted: Accepted) -> Response:
         """Answer a request of the current revision.
@@ -121,6 +162,18 @@ class Endpoint:
 
     def _stream(self, run: Callable[[AnswerStream], object]) -> Response:
         return StreamedResponse("200 OK", list(HEADERS), run, heartbeat=KEEP_ALIVE, heartbeat_s=self._keep_alive_s)
+
+
+def is_in_session(message: Any, exchange: Exchange) -> bool:
+    """Return whether a body begins a session, or belongs to one."""
+    if isinstance(message, JsonRpcRequest) and is_self_contained(message):
+        return False
+    return SESSION_HEADER in exchange.head or is_initialize(message)
+
+
+def is_initialize(message: Any) -> bool:
+    """Return whether a message begins a session."""
+    return isinstance(message, JsonRpcRequest) and message.method == "initialize" and message.id is not ABSENT
 
 
 def json_answer(reply: Reply) -> Response:

@@ -19,7 +19,7 @@ Result = Mapping[str, Any]
 Run = Callable[[CallControl], Result]
 """Runs the function of a request, and returns the result; raises the error of :func:`~.asking.ask`."""
 
-Notify = Callable[[str, Mapping[str, Any]], None]
+Notify = Callable[[str, Mapping[str, Any]], object]
 """Sends a notification about the request, with its method and parameters, if the client takes any."""
 
 

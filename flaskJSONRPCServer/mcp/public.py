@@ -19,6 +19,9 @@ from .features import Feature, Scope
 from .rounds import SealedRounds
 from .sealing import Sealer
 from .service import Identity, Service
+from .session_http import SessionEndpoint
+from .session_service import SessionService
+from .sessions import Sessions
 from .sources import Sources
 from .subscriptions import TOOLS, Subscriptions
 from .tools import Tools
@@ -70,7 +73,9 @@ class McpEndpoint:
         self._tools = Tools(sources, self._catalogs, options.page_size, self._caching)
         self._service = Service(sources, self._identity, self._features(), self._subscriptions)
         rounds = SealedRounds(sealer, self._caller_of, _STATE_TTL_S)
-        self._endpoint = Endpoint(sources, self._service, rounds, _KEEP_ALIVE_S)
+        session_service = SessionService(sources, self._service)
+        sessions = SessionEndpoint(session_service, Sessions(), self._subscriptions, self._caller_of, _KEEP_ALIVE_S)
+        self._endpoint = Endpoint(sources, self._service, rounds, sessions, _KEEP_ALIVE_S)
 
     def url(self) -> BuiltInUrl:
         """Return its URL, for the server."""
