@@ -10,7 +10,8 @@ from __future__ import annotations
 import base64
 import sys
 import time
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
 
 from pydantic import Field
 
@@ -33,6 +34,8 @@ PIXEL = base64.b64decode(
 )
 SILENCE = base64.b64decode("UklGRiYAAABXQVZFZm10IBAAAAABAAEAQB8AAAB9AAACABAAZGF0YQIAAAA=")
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 port = int(sys.argv[1]) if len(sys.argv) > 1 else 8080
 server = flaskJSONRPCServer(("127.0.0.1", port), log=2)
 mcp = server.mcp(
@@ -43,9 +46,9 @@ mcp = server.mcp(
 )
 
 
-def tool(function: Any) -> Any:
-    """Make a function a tool."""
-    return server.registerFunction(function, path="/api", mcp=True)
+def tool(name: str, **options: Any) -> Callable[[F], F]:
+    """Make a function a tool with this name."""
+    return lambda function: server.registerFunction(function, path="/api", mcp=Tool(name=name, **options))
 
 
 def one_field(name: str, kind: str = "string") -> dict[str, Any]:
@@ -56,39 +59,39 @@ def one_field(name: str, kind: str = "string") -> dict[str, Any]:
 # Results
 
 
-@tool
-def test_simple_text() -> str:
+@tool("test_simple_text")
+def simple_text() -> str:
     """Return a text."""
     return "This is a simple text response for testing."
 
 
-@tool
-def test_image_content() -> Image:
+@tool("test_image_content")
+def image_content() -> Image:
     """Return an image."""
     return Image(PIXEL)
 
 
-@tool
-def test_audio_content() -> Audio:
+@tool("test_audio_content")
+def audio_content() -> Audio:
     """Return a sound."""
     return Audio(SILENCE)
 
 
-@tool
-def test_embedded_resource() -> EmbeddedResource:
+@tool("test_embedded_resource")
+def embedded_resource() -> EmbeddedResource:
     """Return a resource."""
     return EmbeddedResource("test://embedded-resource", "This is an embedded resource content.")
 
 
-@tool
-def test_multiple_content_types() -> list[str | Image | EmbeddedResource]:
+@tool("test_multiple_content_types")
+def multiple_content_types() -> list[str | Image | EmbeddedResource]:
     """Return a text, an image and a resource."""
     mixed = EmbeddedResource("test://mixed-content-resource", '{"test":"data","value":123}', "application/json")
     return ["Multiple content types test:", Image(PIXEL), mixed]
 
 
-@tool
-def test_error_handling() -> None:
+@tool("test_error_handling")
+def error_handling() -> None:
     """Fail."""
     raise JsonRpcApplicationError("This tool intentionally returns an error for testing")
 
@@ -96,8 +99,8 @@ def test_error_handling() -> None:
 # While a tool runs
 
 
-@tool
-def test_tool_with_progress(_connection: Connection) -> str:
+@tool("test_tool_with_progress")
+def tool_with_progress(_connection: Connection) -> str:
     """Report progress."""
     for done in (0, 50, 100):
         _connection.progress(done, 100)
@@ -108,10 +111,10 @@ def test_tool_with_progress(_connection: Connection) -> str:
 # Header fields
 
 
-@tool
-def test_custom_headers(
+@tool("test_custom_headers")
+def custom_headers(
     region: Annotated[str, Field(json_schema_extra={"x-mcp-header": "Region"})],
-    priority: Annotated[int | None, Field(json_schema_extra={})] = None,
+    priority: int = 0,
 ) -> str:
     """Take a region, which clients repeat in a header field."""
     return f"{region} {priority}"
@@ -119,7 +122,11 @@ def test_custom_headers(
 
 # Schemas
 
-ADDRESS = {"$anchor": "addressDef", "type": "object", "properties": {"street": {"type": "string"}, "city": {"type": "string"}}}
+ADDRESS = {
+    "$anchor": "addressDef",
+    "type": "object",
+    "properties": {"street": {"type": "string"}, "city": {"type": "string"}},
+}
 SCHEMA = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     "type": "object",
@@ -139,51 +146,49 @@ SCHEMA = {
 }
 
 
-def json_schema_2020_12_tool(**contact: Any) -> dict[str, Any]:
+@tool("json_schema_2020_12_tool", input_schema=SCHEMA)
+def contact(**fields: Any) -> dict[str, Any]:
     """Take arguments by a schema of its own."""
-    return contact
-
-
-server.registerFunction(json_schema_2020_12_tool, path="/api", mcp=Tool(input_schema=SCHEMA))
+    return fields
 
 
 # Questions
 
 
-@tool
-def test_input_required_result_elicitation() -> str:
+@tool("test_input_required_result_elicitation")
+def input_required_result_elicitation() -> str:
     """Ask for a name."""
     answer = ask("user_name", Form("What is your name?", one_field("name")))
     return f"Hello, {answer.content['name']}!" if answer.is_accepted else "Hello!"
 
 
-@tool
-def test_input_required_result_sampling() -> str:
+@tool("test_input_required_result_sampling")
+def input_required_result_sampling() -> str:
     """Ask the model of the client."""
     message = ask("capital_question", Sample("What is the capital of France?", max_tokens=100))
     return str(message["content"]["text"])
 
 
-@tool
-def test_input_required_result_list_roots() -> str:
+@tool("test_input_required_result_list_roots")
+def input_required_result_list_roots() -> str:
     """Ask for the folders of the client."""
     return ", ".join(root["uri"] for root in ask("client_roots", ListRoots())["roots"])
 
 
-@tool
-def test_input_required_result_request_state() -> str:
+@tool("test_input_required_result_request_state")
+def input_required_result_request_state() -> str:
     """Ask for a confirmation."""
     return f"state-ok: {ask('confirm', Form('Please confirm', one_field('ok', 'boolean'))).content}"
 
 
-@tool
-def test_input_required_result_tampered_state() -> str:
+@tool("test_input_required_result_tampered_state")
+def input_required_result_tampered_state() -> str:
     """Ask for a confirmation."""
     return f"state-ok: {ask('confirm', Form('Please confirm', one_field('ok', 'boolean'))).content}"
 
 
-@tool
-def test_input_required_result_multiple_inputs() -> str:
+@tool("test_input_required_result_multiple_inputs")
+def input_required_result_multiple_inputs() -> str:
     """Ask three questions at once."""
     answers = ask_all(
         user_name=Form("What is your name?", one_field("name")),
@@ -193,16 +198,16 @@ def test_input_required_result_multiple_inputs() -> str:
     return f"{answers['greeting']['content']['text']} {answers['user_name'].content['name']}"
 
 
-@tool
-def test_input_required_result_multi_round() -> str:
+@tool("test_input_required_result_multi_round")
+def input_required_result_multi_round() -> str:
     """Ask a second question after the first."""
     name = ask("step1", Form("Step 1: What is your name?", one_field("name"))).content["name"]
     color = ask("step2", Form("Step 2: What is your favorite color?", one_field("color"))).content["color"]
     return f"{name} likes {color}"
 
 
-@tool
-def test_input_required_result_capabilities() -> str:
+@tool("test_input_required_result_capabilities")
+def input_required_result_capabilities() -> str:
     """Ask what the client can answer."""
     questions: dict[str, Any] = {}
     if "sampling" in client_offers():
@@ -212,14 +217,14 @@ def test_input_required_result_capabilities() -> str:
     return ", ".join(ask_all(**questions))
 
 
-@tool
-def test_missing_capability() -> str:
+@tool("test_missing_capability")
+def missing_capability() -> str:
     """Ask the model of the client."""
     return str(ask("question", Sample("Say something")))
 
 
-@tool
-def test_streaming_elicitation(_connection: Connection) -> str:
+@tool("test_streaming_elicitation")
+def streaming_elicitation(_connection: Connection) -> str:
     """Report progress, then ask."""
     _connection.progress(1, 2)
     return str(ask("user_name", Form("What is your name?", one_field("name"))))
@@ -228,15 +233,15 @@ def test_streaming_elicitation(_connection: Connection) -> str:
 # Changes
 
 
-@tool
-def test_trigger_tool_change() -> str:
+@tool("test_trigger_tool_change")
+def trigger_tool_change() -> str:
     """Change the list of tools."""
     mcp.tools_changed()
     return "changed"
 
 
-@tool
-def test_logging_tool() -> str:
+@tool("test_logging_tool")
+def logging_tool() -> str:
     """Return a text."""
     return "logged"
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self, Unpack
 
+    from .mcp.authorization import Authorization
     from .mcp.public import McpEndpoint
     from .settings import BindAdress
 
@@ -493,6 +494,7 @@ class flaskJSONRPCServer(DocumentedHelpers):
         instructions: str = "",
         page_size: int = 100,
         ttl: float = 0,
+        authorization: Authorization | None = None,
     ) -> McpEndpoint:
         """Offer methods to language models, by the Model Context Protocol.
 
@@ -509,6 +511,8 @@ class flaskJSONRPCServer(DocumentedHelpers):
             instructions: What a model should know about the tools together.
             page_size: The most items on a page of a list.
             ttl: How long clients may keep lists, in seconds; 0 for not at all.
+            authorization: Who issues the access tokens of OAuth, and how they are checked. The tokens are asked for in
+                the place of ``auth``.
 
         Returns:
             The endpoint, to which resources and prompts are added.
@@ -518,6 +522,7 @@ class flaskJSONRPCServer(DocumentedHelpers):
         """
         options = {"name": name, "title": title, "version": version, "description": description, "website": website}
         further = {"icons": icons, "instructions": instructions, "page_size": page_size, "ttl": ttl}
+        further["authorization"] = authorization
         return self._engine.services.mcp_endpoints().open(path, expose=expose, **options, **further)
 
     @in_parent_only

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,11 +30,12 @@ class Tool:
         destructive: Whether it may delete or overwrite something.
         idempotent: Whether a second call with the same arguments changes nothing; None: as the method says.
         open_world: Whether it reaches anything outside, such as the web.
-        icons: Icons, each a dict of JSON values with ``src``, a URL.
+        icons: Icons, each a dict of JSON values with ``src``, a URL; kept as a tuple of copies.
         meta: Further members for clients that know them, a dict of JSON values.
         input_schema: A JSON Schema of the arguments, in the place of that of the hints; calls are still checked by
             the hints.
         output_schema: A JSON Schema of the result, in the place of that of the hint.
+        scopes: What the token of a caller must allow, beside the scopes of the endpoint.
         task: Whether a call may run as a task, which the client asks about later; None: the server decides.
 
     Raises:
@@ -48,10 +49,11 @@ class Tool:
     destructive: bool | None = None
     idempotent: bool | None = None
     open_world: bool | None = None
-    icons: tuple[Mapping[str, Any], ...] = ()
+    icons: Sequence[Mapping[str, Any]] = ()
     meta: Mapping[str, Any] | None = None
     input_schema: Mapping[str, Any] | None = None
     output_schema: Mapping[str, Any] | None = None
+    scopes: Sequence[str] = ()
     task: bool | None = None
 
     def __post_init__(self) -> None:

@@ -3,6 +3,7 @@
     Refusal
     ├── BadRequest            400
     │   └── BadEncoding       400  the body does not match its Content-Encoding
+    ├── Unauthorized          401  with a challenge
     ├── Forbidden             403
     ├── NotFound              404
     ├── NotAcceptable         406
@@ -50,6 +51,7 @@ __all__ = [
     "ServiceUnavailable",
     "TooManyHeaders",
     "TooManyRequests",
+    "Unauthorized",
     "UnsupportedMediaType",
     "UrlTooLong",
     "VersionNotSupported",
@@ -62,6 +64,8 @@ class Refusal(Exception):
     status: str
     retry_after_s: int | None = None
     """The seconds after which the client may retry; None if unknown, or if a retry would fail too."""
+    challenge: str = ""
+    """What the client has to show, for the field WWW-Authenticate; empty for none."""
 
 
 class BadRequest(Refusal):
@@ -72,6 +76,12 @@ class BadRequest(Refusal):
 
 class BadEncoding(BadRequest):
     """The body does not match its Content-Encoding."""
+
+
+class Unauthorized(Refusal):
+    """The request has no valid credentials. Its ``challenge`` says which are wanted."""
+
+    status = "401 Unauthorized"
 
 
 class Forbidden(Refusal):

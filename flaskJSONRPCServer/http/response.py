@@ -293,6 +293,8 @@ def refusal_response(refusal: Refusal) -> Response:
     response = text_response(refusal.status, str(refusal))
     if refusal.retry_after_s is not None:
         response.headers.append(("Retry-After", str(refusal.retry_after_s)))
+    if refusal.challenge:
+        response.headers.append(("WWW-Authenticate", refusal.challenge))
     return response
 
 

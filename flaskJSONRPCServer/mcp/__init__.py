@@ -6,15 +6,18 @@ explains both.
 
 from ..contract.tool_options import Tool
 from .asking import CannotAskError, Form, FormAnswer, ListRoots, Sample, Visit, ask, ask_all, client_offers
+from .authorization import Authorization, Grant
 from .content import Audio, EmbeddedResource, Image, ResourceLink, Text, ToolResult
 from .log_messages import log
 
 __all__ = [
     "Audio",
+    "Authorization",
     "CannotAskError",
     "EmbeddedResource",
     "Form",
     "FormAnswer",
+    "Grant",
     "Image",
     "ListRoots",
     "ResourceLink",

@@ -43,10 +43,15 @@ class WrittenAsJson:
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> CoreSchema:
         """Return how pydantic checks and writes it: an object of this class, as :meth:`members`."""
-        from pydantic_core import core_schema
+        from pydantic_core import PydanticSerializationUnexpectedValue, core_schema
 
-        write = core_schema.plain_serializer_function_ser_schema(WrittenAsJson.members)
-        return core_schema.is_instance_schema(cls, serialization=write)
+        def write(value: Any) -> dict[str, Any]:
+            if not isinstance(value, cls):  # so that pydantic tries the next type of a union
+                raise PydanticSerializationUnexpectedValue(f"{type(value).__name__} is no {cls.__name__}")
+            return value.members()
+
+        writer = core_schema.plain_serializer_function_ser_schema(write)
+        return core_schema.is_instance_schema(cls, serialization=writer)
 
 
 class Content(WrittenAsJson):

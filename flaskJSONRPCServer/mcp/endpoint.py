@@ -11,10 +11,11 @@ from typing import Any, Final
 from ..dispatch.built_in import BuiltInUrl
 from ..dispatch.exchange import Exchange
 from ..http.event_streams import AnswerStream, StreamedResponse
-from ..http.refusals import NotAcceptable
+from ..http.refusals import NotAcceptable, Refusal
 from ..http.response import Response
 from ..sansio_jsonrpc import ABSENT, JsonRpcBatch, JsonRpcRequest, JsonRpcResponse
 from .accepting import Accepted, accepted_by
+from .authorization import Grant, TokenGuard
 from .errors import InvalidRequest, McpError, UnsupportedVersion
 from .events import HEADERS, KEEP_ALIVE, event
 from .features import AnyRounds, Method
@@ -25,6 +26,7 @@ from .requests import ClientRequest, is_self_contained, read_request
 from .revisions import CURRENT
 from .service import Reply, Service
 from .session_http import SESSION_HEADER, SessionEndpoint
+from .session_service import Caller
 from .sources import Sources
 from .subscriptions import filter_of
 
@@ -43,6 +45,7 @@ class Endpoint:
         rounds: Runs functions that may ask the client.
         sessions: Answers clients with sessions.
         keep_alive_s: After how many seconds of silence a stream sends a comment.
+        tokens: Checks the tokens of clients; None if ``auth`` does it.
     """
 
     def __init__(
@@ -52,16 +55,18 @@ class Endpoint:
         rounds: AnyRounds,
         sessions: SessionEndpoint,
         keep_alive_s: float,
+        tokens: TokenGuard | None = None,
     ) -> None:
         self._sources = sources
         self._service = service
         self._rounds = rounds
         self._sessions = sessions
         self._keep_alive_s = keep_alive_s
+        self._tokens = tokens
 
     def url(self, segment: str) -> BuiltInUrl:
         """Return the URL of the endpoint, for the server."""
-        return BuiltInUrl(segment, self.answer, methods=_METHODS)
+        return BuiltInUrl(segment, self.answer, methods=_METHODS, needs_auth=self._tokens is None)
 
     def answer(self, exchange: Exchange, rest: str) -> Response:
         """Answer a request.
@@ -69,8 +74,9 @@ class Endpoint:
         Raises:
             Refusal: It gets an HTTP error.
         """
+        grant = None if self._tokens is None else self._tokens.check(exchange)
         if exchange.method != "POST":
-            return self._answer_without_body(exchange)
+            return self._answer_without_body(Caller(exchange, grant))
         pipeline = self._sources.pipeline()
         pipeline.check_media_type(exchange)
         accepted = accepted_by(exchange.head.get("HTTP_ACCEPT", ""))
@@ -81,28 +87,28 @@ class Endpoint:
             message = read_body(pipeline.body_of(exchange), self._sources.codec())
             request_id = message.id if isinstance(message, JsonRpcRequest) else ABSENT
             if is_in_session(message, exchange):
-                return self._answer_in_session(message, exchange, accepted)
-            return self._answer_message(self._request_in(message), exchange, accepted)
+                return self._answer_in_session(message, Caller(exchange, grant), accepted)
+            return self._answer_message(self._request_in(message), exchange, accepted, grant)
         except McpError as exc:
             return json_answer(self._service.refusal(exc, exc.request_id if request_id is ABSENT else request_id))
 
-    def _answer_without_body(self, exchange: Exchange) -> Response:
-        if SESSION_HEADER not in exchange.head:
+    def _answer_without_body(self, caller: Caller) -> Response:
+        if SESSION_HEADER not in caller.exchange.head:
             return Response("405 Method Not Allowed", [("Allow", "POST, OPTIONS")])
         try:
-            return self._sessions.answer(exchange)
+            return self._sessions.answer(caller)
         except McpError as exc:
             return json_answer(self._service.refusal(exc, ABSENT))
 
-    def _answer_in_session(self, message: Any, exchange: Exchange, accepted: Accepted) -> Response:
+    def _answer_in_session(self, message: Any, caller: Caller, accepted: Accepted) -> Response:
         """Answer a request that begins a session or belongs to one.
 
         Raises:
             McpError, Refusal: It is refused.
         """
         if is_initialize(message):
-            return self._sessions.begin(message, exchange, accepted)
-        return self._sessions.post(message, exchange, accepted)
+            return self._sessions.begin(message, caller, accepted)
+        return self._sessions.post(message, caller, accepted)
 
     def _request_in(self, message: Any) -> JsonRpcRequest:
         """Return a message outside of sessions.
@@ -117,7 +123,9 @@ class Endpoint:
         request: JsonRpcRequest = message
         return request
 
-    def _answer_message(self, message: JsonRpcRequest, exchange: Exchange, accepted: Accepted) -> Response:
+    def _answer_message(
+        self, message: JsonRpcRequest, exchange: Exchange, accepted: Accepted, grant: Grant | None
+    ) -> Response:
         """Answer a request of the current revision.
 
         Raises:
@@ -132,17 +140,30 @@ class Endpoint:
         if request.method == _LISTEN:
             return self._listen(request, accepted)
         method = self._service.method(request.method)
+        scope = self._service.scope(exchange, OpenCall(request, drop), self._rounds, grant)
+        method.admit(request, scope)
         wants_events = method.runs_function and (request.progress_token is not None or request.log_level is not None)
         if accepted.events and (wants_events or not accepted.json):
-            return self._stream(lambda stream: self._answer_on(stream, request, method, exchange))
-        return json_answer(self._service.reply(request, method, exchange, OpenCall(request, drop), self._rounds))
+            return self._stream(lambda stream: self._answer_on(stream, request, method, exchange, grant))
+        return json_answer(self._service.reply(request, method, scope))
 
-    def _answer_on(self, stream: AnswerStream, request: ClientRequest, method: Method, exchange: Exchange) -> None:
+    def _answer_on(
+        self,
+        stream: AnswerStream,
+        request: ClientRequest,
+        method: Method,
+        exchange: Exchange,
+        grant: Grant | None,
+    ) -> None:
         """Answer a request on a stream: the notifications about it, then its response."""
         codec = self._sources.codec()
         call = OpenCall(request, lambda name, params: stream.send(event(notification_text(codec, name, params))))
         stream.on_close(call.cancel)
-        reply = self._service.reply(request, method, exchange, call, self._rounds)
+        scope = self._service.scope(exchange, call, self._rounds, grant)
+        try:
+            reply = self._service.reply(request, method, scope)
+        except Refusal as exc:  # too late for its status
+            reply = self._service.refusal(InvalidRequest(str(exc)), request.id)
         call.end()
         stream.send(event(reply.text))
         stream.close()

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from ..dispatch.call_control import CallControl
 from ..dispatch.exchange import Exchange
 from ..dispatch.pipeline import Pipeline
+from .authorization import Grant
 from .requests import ClientRequest
 
 __all__ = ["AnyRounds", "Feature", "Method", "Notify", "Result", "Run", "Scope"]
@@ -47,6 +48,7 @@ class Scope:
         new_control: Returns a control for a call of its function, with the answers to what the call asks.
         rounds: Runs its function, and asks the client what the function wants to know.
         notify: Sends notifications about it.
+        grant: What the token of the client allows; None without tokens.
     """
 
     pipeline: Pipeline
@@ -54,6 +56,7 @@ class Scope:
     new_control: Callable[[Mapping[str, Any]], CallControl]
     rounds: AnyRounds
     notify: Notify
+    grant: Grant | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +66,12 @@ class Method:
     Attributes:
         answer: Answers a request.
         runs_function: Whether it runs a function of the user's, which may take long, report its progress, and ask.
+        admit: Checks a request before its answer begins; raises a Refusal or an McpError.
     """
 
     answer: Callable[[ClientRequest, Scope], Result]
     runs_function: bool = False
+    admit: Callable[[ClientRequest, Scope], object] = lambda request, scope: None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ..dispatch.built_in import BuiltInUrl
 from ..dispatch.exchange import Exchange
-from ..dispatch.idempotency.callers import Callers, identity_of
+from ..dispatch.idempotency.callers import Callers, digest, identity_of
 from ..dispatch.routes import RouteTable
 from ..errors import RegistrationError
+from ..http.refusals import NotFound
+from ..http.response import Response, json_document
+from ..runtime.logs import ServerLog
+from .authorization import METADATA_SEGMENT, Authorization, Grant, TokenGuard
 from .catalog import Catalogs
 from .endpoint import Endpoint
 from .exposure import Exposure, is_marked
@@ -48,6 +51,7 @@ class EndpointOptions:
     instructions: str = ""
     page_size: int = 100
     ttl: float = 0
+    authorization: Authorization | None = None
 
 
 class McpEndpoint:
@@ -70,16 +74,28 @@ class McpEndpoint:
         exposure = Exposure(options.expose, sources.registrar.formatted)
         self._catalogs = Catalogs(exposure, sources.facts.log)
         self._subscriptions = Subscriptions(sources.codec)
-        self._tools = Tools(sources, self._catalogs, options.page_size, self._caching)
+        self._tokens = token_guard(options.authorization, path, sources.facts.log)
+        self._tools = Tools(sources, self._catalogs, options.page_size, self._caching, self._tokens)
         self._service = Service(sources, self._identity, self._features(), self._subscriptions)
         rounds = SealedRounds(sealer, self._caller_of, _STATE_TTL_S)
-        session_service = SessionService(sources, self._service)
-        sessions = SessionEndpoint(session_service, Sessions(), self._subscriptions, self._caller_of, _KEEP_ALIVE_S)
-        self._endpoint = Endpoint(sources, self._service, rounds, sessions, _KEEP_ALIVE_S)
+        sessions = SessionEndpoint(
+            SessionService(sources, self._service),
+            Sessions(),
+            self._subscriptions,
+            lambda caller: self._caller(caller.exchange, caller.grant),
+            _KEEP_ALIVE_S,
+        )
+        self._endpoint = Endpoint(sources, self._service, rounds, sessions, _KEEP_ALIVE_S, self._tokens)
 
     def url(self) -> BuiltInUrl:
         """Return its URL, for the server."""
         return self._endpoint.url(self.path.strip("/"))
+
+    def metadata(self, exchange: Exchange, rest: str) -> dict[str, Any] | None:
+        """Return what clients learn of its tokens at a URL; None if it has none, or none at this URL."""
+        if self._tokens is None or not self._tokens.is_metadata(rest):
+            return None
+        return self._tokens.metadata(exchange, self._tools.scopes())
 
     def tool_definitions(self) -> list[Mapping[str, Any]]:
         """Return the tools as clients see them."""
@@ -119,7 +135,12 @@ class McpEndpoint:
     def _caching_of(self, cache_scope: str) -> Mapping[str, Any]:
         return {"ttlMs": round(self._options.ttl * 1000), "cacheScope": cache_scope}
 
-    def _caller_of(self, exchange: Exchange) -> bytes:
+    def _caller_of(self, scope: Scope) -> bytes:
+        return self._caller(scope.exchange, scope.grant)
+
+    def _caller(self, exchange: Exchange, grant: Grant | None) -> bytes:
+        if grant is not None:
+            return digest("subject", grant.subject)
         settings = self._sources.settings
         copy_request = self._sources.pipeline().steps.copy_request
         callers = Callers(identity_of(settings), copy_request, self._sources.facts.log, has_auth=False)
@@ -138,6 +159,7 @@ class McpEndpoints:
         self._sources = sources
         self._add_url = add_url
         self._endpoints: dict[str, McpEndpoint] = {}
+        self._has_metadata = False
 
     def open(self, path: str, **options: Any) -> McpEndpoint:
         """Add an endpoint with the options of ``flaskJSONRPCServer.mcp``.
@@ -159,13 +181,25 @@ class McpEndpoints:
         endpoint = McpEndpoint(f"/{segment}", self._sources, options, self._sealer())
         self._add_url(endpoint.url())
         self._endpoints[segment] = endpoint
+        if options.authorization is not None and not self._has_metadata:
+            self._add_url(BuiltInUrl(METADATA_SEGMENT, self._answer_metadata, needs_auth=False, has_children=True))
+            self._has_metadata = True
         return endpoint
 
+    def _answer_metadata(self, exchange: Exchange, rest: str) -> Response:
+        """Answer a request for what clients learn of the tokens of an endpoint.
+
+        Raises:
+            NotFound: No endpoint has any at this URL.
+        """
+        for endpoint in self:
+            metadata = endpoint.metadata(exchange, rest)
+            if metadata is not None:
+                return json_document(metadata)
+        raise NotFound("there is nothing at this URL")
+
     def _sealer(self) -> Sealer:
-        secret = self._sources.settings.secret
-        if secret is None:
-            return Sealer(secrets.token_bytes(32))
-        return Sealer(secret if isinstance(secret, bytes) else secret.encode())
+        return Sealer.of(self._sources.settings.secret)
 
     def routes_changed(self, before: RouteTable, after: RouteTable) -> None:
         """Follow a change of the methods: the first one that was registered as a tool makes the usual endpoint."""
@@ -174,8 +208,21 @@ class McpEndpoints:
         if not self._endpoints and any(is_marked(route) for route in after.routes()):
             self.add(DEFAULT_PATH, EndpointOptions())
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[McpEndpoint]:
         return iter(list(self._endpoints.values()))
+
+
+def token_guard(authorization: Any, path: str, log: ServerLog) -> TokenGuard | None:
+    """Return what checks the tokens of an endpoint; None without authorization.
+
+    Raises:
+        RegistrationError: The option is no Authorization.
+    """
+    if authorization is None:
+        return None
+    if not isinstance(authorization, Authorization):
+        raise RegistrationError(f"authorization={authorization!r} is refused: it takes an mcp.Authorization")
+    return TokenGuard(authorization, path, log)
 
 
 def checked_segment(path: Any) -> str:

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from ..dispatch.exchange import Exchange
 from ..sansio_jsonrpc import JsonRpcException
 from .asking import CLIENT_OFFERS, questions_in
 from .errors import InvalidParams, MissingClientCapability
@@ -29,11 +28,11 @@ class SealedRounds:
 
     Args:
         sealer: Signs the states.
-        caller_of: Returns the caller of a request, hashed.
+        caller_of: Returns whom a request comes from, hashed.
         ttl_s: How long a state is valid, in seconds.
     """
 
-    def __init__(self, sealer: Sealer, caller_of: Callable[[Exchange], bytes], ttl_s: float) -> None:
+    def __init__(self, sealer: Sealer, caller_of: Callable[[Scope], bytes], ttl_s: float) -> None:
         self._sealer = sealer
         self._caller_of = caller_of
         self._ttl_s = ttl_s
@@ -64,14 +63,14 @@ class SealedRounds:
         if not isinstance(state, str):
             raise InvalidParams("Invalid params: requestState is not a string")
         try:
-            payload = self._sealer.open(state, _PURPOSE, self._bound_to(request, scope, subject))
+            payload = self._sealer.open(state, purpose=_PURPOSE, bound_to=self._bound_to(request, scope, subject))
         except StateError as exc:
             raise InvalidParams(f"Invalid params: requestState is refused: {exc}") from exc
         answers: Mapping[str, Any] = payload["answers"]
         return answers
 
     def _bound_to(self, request: ClientRequest, scope: Scope, subject: Sequence[str]) -> list[str | bytes]:
-        return [self._caller_of(scope.exchange), request.method, *subject]
+        return [self._caller_of(scope), request.method, *subject]
 
 
 def answers_in(request: ClientRequest) -> Mapping[str, Any]:

@@ -11,7 +11,8 @@ from ..dispatch.invoker import logged_error
 from ..http.refusals import Refusal
 from ..runtime.interrupts import is_interrupt
 from ..sansio_jsonrpc import JsonRpcError, JsonRpcException
-from .errors import InvalidRequest, McpError, MethodNotFound
+from .authorization import Grant
+from .errors import McpError, MethodNotFound
 from .features import AnyRounds, Feature, Method, Result, Scope
 from .messages import error_text, result_text
 from .open_call import OpenCall
@@ -106,32 +107,41 @@ class Service:
                 return method
         raise MethodNotFound("Method not found")
 
-    def reply(
-        self, request: ClientRequest, method: Method, exchange: Exchange, call: OpenCall, rounds: AnyRounds
-    ) -> Reply:
-        """Answer a request.
+    def reply(self, request: ClientRequest, method: Method, scope: Scope) -> Reply:
+        """Answer a request that has been admitted.
 
         Args:
             request: The request.
             method: Its method.
-            exchange: The HTTP request that it came by.
-            call: Its notifications and its cancellation.
-            rounds: Runs its function.
+            scope: What surrounds it.
+
+        Raises:
+            Refusal: It gets an HTTP error.
         """
-        scope = Scope(self._sources.pipeline(), exchange, call.new_control, rounds, call.notify)
         try:
             result = method.answer(request, scope)
             return Reply(result_text(self._sources.codec(), request.id, self._whole(result, request)))
         except McpError as exc:
             return self.refusal(exc, request.id)
-        except Refusal as exc:
-            return Reply(self._error_text(request.id, InvalidRequest(str(exc)).error), exc.status)
+        except Refusal:
+            raise
         except JsonRpcException as exc:
             return Reply(self._error_text(request.id, exc.get_error()))
         except BaseException as exc:
             if is_interrupt(exc):
                 raise
-            return Reply(self._error_text(request.id, self._logged(request, exchange)))
+            return Reply(self._error_text(request.id, self._logged(request, scope.exchange)))
+
+    def scope(self, exchange: Exchange, call: OpenCall, rounds: AnyRounds, grant: Grant | None) -> Scope:
+        """Return what surrounds a request.
+
+        Args:
+            exchange: The HTTP request that it came by.
+            call: Its notifications and its cancellation.
+            rounds: Runs its function.
+            grant: What the token of the client allows; None without tokens.
+        """
+        return Scope(self._sources.pipeline(), exchange, call.new_control, rounds, call.notify, grant)
 
     def refusal(self, exc: McpError, request_id: Any) -> Reply:
         """Return the response to a request that cannot be answered with a result."""

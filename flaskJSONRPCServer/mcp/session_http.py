@@ -5,7 +5,8 @@ Source: revision 2025-11-25, "Transports", section "Streamable HTTP".
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 from ..dispatch.exchange import Exchange
@@ -14,13 +15,13 @@ from ..http.refusals import NotAcceptable
 from ..http.response import Header, Response
 from ..sansio_jsonrpc import ABSENT, JsonRpcBatch, JsonRpcRequest, JsonRpcResponse
 from .accepting import Accepted, accepted_by
-from .errors import InvalidRequest, UnsupportedVersion
+from .errors import InvalidRequest, McpError, UnsupportedVersion
 from .events import HEADERS, KEEP_ALIVE
 from .headers import VERSION_HEADER
 from .messages import checked
 from .revisions import SESSION_REVISIONS
 from .service import Reply
-from .session_service import SessionService
+from .session_service import Admitted, Caller, SessionService, drop
 from .session_state import introduction_in
 from .session_streams import EventStream, SessionStreams, UnknownEventError
 from .sessions import HttpSession, Sessions, new_session_id
@@ -55,7 +56,7 @@ class SessionEndpoint:
         service: SessionService,
         sessions: Sessions,
         subscriptions: Subscriptions,
-        caller_of: Callable[[Exchange], bytes],
+        caller_of: Callable[[Caller], bytes],
         keep_alive_s: float,
     ) -> None:
         self._service = service
@@ -64,7 +65,7 @@ class SessionEndpoint:
         self._caller_of = caller_of
         self._keep_alive_s = keep_alive_s
 
-    def begin(self, message: JsonRpcRequest, exchange: Exchange, accepted: Accepted) -> Response:
+    def begin(self, message: JsonRpcRequest, caller: Caller, accepted: Accepted) -> Response:
         """Answer ``initialize`` with a new session.
 
         Raises:
@@ -74,64 +75,70 @@ class SessionEndpoint:
         introduction = introduction_in(message)
         state = self._service.new_session(new_session_id(), introduction)
         streams = SessionStreams(self._sessions.kept_bytes, primes=introduction.revision >= _WITH_EMPTY_EVENTS)
-        session = HttpSession(state, streams, self._caller_of(exchange))
+        session = HttpSession(state, streams, self._caller_of(caller))
         self._sessions.add(session)
         session.leave = self._subscriptions.join(state.wanted, streams.standalone.send)
         named = [("Mcp-Session-Id", state.id)]
         text = self._service.welcome(state, message)
         return self._one_message(Reply(text), session, accepted, named)
 
-    def answer(self, exchange: Exchange) -> Response:
+    def answer(self, caller: Caller) -> Response:
         """Answer GET and DELETE.
 
         Raises:
             McpError, Refusal: The request is refused.
         """
-        session = self._session_of(exchange)
-        if exchange.method == "GET":
-            return self._resume(session, exchange)
-        if exchange.method != "DELETE":
+        session = self._session_of(caller)
+        method = caller.exchange.method
+        if method == "GET":
+            return self._resume(session, caller.exchange)
+        if method != "DELETE":
             return Response("405 Method Not Allowed", [("Allow", "GET, POST, DELETE, OPTIONS")])
         self._sessions.end(session)
         return Response("204 No Content", [])
 
-    def post(self, message: Any, exchange: Exchange, accepted: Accepted) -> Response:
+    def post(self, message: Any, caller: Caller, accepted: Accepted) -> Response:
         """Answer a message, or a batch.
 
         Raises:
             McpError, Refusal: The request is refused.
         """
-        session = self._session_of(exchange)
+        session = self._session_of(caller)
         if isinstance(message, JsonRpcBatch):
             if session.state.revision != _WITH_BATCHES:
                 raise InvalidRequest("Invalid Request: a batch; send each message in a request of its own")
-            return self._answer_batch([checked(part) for part in message], session, exchange, accepted)
+            return self._answer_batch([checked(part) for part in message], session, caller, accepted)
         if isinstance(message, JsonRpcResponse) or message.id is ABSENT:
             self._service.take(session.state, message)
             return Response(_ACCEPTED, [])
-        if accepted.events and self._service.runs_function(session.state, message):
-            return self._stream(lambda stream: self._answer_on(stream, [message], session, exchange), session)
-        reply = self._service.answer(session.state, message, exchange, drop)
+        try:
+            admitted = self._service.admit(session.state, message, caller)
+        except McpError as exc:
+            return self._one_message(self._service.refusal(exc, message.id), session, accepted)
+        if accepted.events and admitted.method.runs_function:
+            return self._stream(lambda stream: self._answer_on(stream, admitted, session, caller), session)
+        reply = self._service.run(session.state, admitted, caller, drop)
         return Response(_ACCEPTED, []) if reply is None else self._one_message(reply, session, accepted)
 
-    def _session_of(self, exchange: Exchange) -> HttpSession:
+    def _session_of(self, caller: Caller) -> HttpSession:
         """Return the session of a request.
 
         Raises:
             SessionNotFound: There is none, or none of this caller.
             UnsupportedVersion: The request names a revision without sessions, or an unknown one.
         """
-        session = self._sessions.find(str(exchange.head[SESSION_HEADER]), self._caller_of(exchange))
-        revision = exchange.head.get(VERSION_HEADER)
+        head = caller.exchange.head
+        session = self._sessions.find(str(head[SESSION_HEADER]), self._caller_of(caller))
+        revision = head.get(VERSION_HEADER)
         if revision is not None and revision not in SESSION_REVISIONS:
             raise UnsupportedVersion(str(revision)[:100])
         return session
 
     def _answer_batch(
         self,
-        messages: list[JsonRpcRequest | JsonRpcResponse],
+        messages: Sequence[JsonRpcRequest | JsonRpcResponse],
         session: HttpSession,
-        exchange: Exchange,
+        caller: Caller,
         accepted: Accepted,
     ) -> Response:
         requests: list[JsonRpcRequest] = []
@@ -142,25 +149,24 @@ class SessionEndpoint:
                 self._service.take(session.state, message)
         if not requests:
             return Response(_ACCEPTED, [])
-        if any(request.method == "initialize" for request in requests):
-            raise InvalidRequest("Invalid Request: initialize in a batch")
         if accepted.events:
-            return self._stream(lambda stream: self._answer_on(stream, requests, session, exchange), session)
-        replies = [self._service.answer(session.state, request, exchange, drop) for request in requests]
+            return self._stream(lambda stream: self._answer_all_on(stream, requests, session, caller), session)
+        replies = [self._service.answer(session.state, request, caller, drop) for request in requests]
         texts = [reply.text for reply in replies if reply is not None]
         return json_response(Reply(b"[%b]" % b",".join(texts)))
 
-    def _answer_on(
-        self, stream: EventStream, requests: list[JsonRpcRequest], session: HttpSession, exchange: Exchange
+    def _answer_on(self, stream: EventStream, admitted: Admitted, session: HttpSession, caller: Caller) -> None:
+        """Answer a request on a stream, and end it. The end of the connection cancels nothing."""
+        with ended(stream):
+            send_reply(stream, self._service.run(session.state, admitted, caller, stream.send))
+
+    def _answer_all_on(
+        self, stream: EventStream, requests: Sequence[JsonRpcRequest], session: HttpSession, caller: Caller
     ) -> None:
-        """Answer requests on a stream, one after the other, and end it. The end of the connection cancels nothing."""
-        try:
+        """Answer the requests of a batch on a stream, one after the other."""
+        with ended(stream):
             for request in requests:
-                reply = self._service.answer(session.state, request, exchange, stream.send)
-                if reply is not None:
-                    stream.send(reply.text)
-        finally:
-            stream.end()
+                send_reply(stream, self._service.answer(session.state, request, caller, stream.send))
 
     def _resume(self, session: HttpSession, exchange: Exchange) -> Response:
         """Answer GET: with the rest of a stream, or with the stream for what belongs to no request."""
@@ -214,5 +220,16 @@ def json_response(reply: Reply, headers: list[Header] | None = None) -> Response
     return Response(reply.status, [*own, *(headers or [])], reply.text)
 
 
-def drop(message: bytes) -> None:
-    """Drop a message: the answer has room for the response only."""
+@contextmanager
+def ended(stream: EventStream) -> Iterator[None]:
+    """End a stream after the block."""
+    try:
+        yield
+    finally:
+        stream.end()
+
+
+def send_reply(stream: EventStream, reply: Reply | None) -> None:
+    """Send a response, if there is one."""
+    if reply is not None:
+        stream.send(reply.text)

@@ -6,12 +6,15 @@ Source: revision 2025-11-25, "Lifecycle", "Ping", "Logging" and "Resources".
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from ..dispatch.exchange import Exchange
-from ..sansio_jsonrpc import ABSENT, JsonRpcRequest, JsonRpcResponse
+from ..http.refusals import Refusal
+from ..sansio_jsonrpc import JsonRpcRequest, JsonRpcResponse
+from .authorization import Grant
 from .errors import InvalidParams, InvalidRequest, McpError, MethodNotFound
-from .features import Method, Result
+from .features import Method, Result, Scope
 from .messages import notification_text, params_of, result_text
 from .open_call import OpenCall
 from .requests import LOG_LEVELS, ClientRequest
@@ -21,7 +24,7 @@ from .session_state import Introduction, Session
 from .sources import Sources
 from .subscriptions import UPDATES
 
-__all__ = ["SessionService"]
+__all__ = ["Admitted", "Caller", "SessionService", "drop"]
 
 # Only what these revisions know; extensions belong to the revision after them.
 _CAPABILITIES: Final = ("tools", "resources", "prompts", "completions")
@@ -32,6 +35,32 @@ Send = Callable[[bytes], object]
 """Sends a message to the client."""
 
 OwnMethod = Callable[[Session, ClientRequest], Result]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who makes a request.
+
+    Attributes:
+        exchange: The HTTP request that it comes by.
+        grant: What the token of the client allows; None without tokens.
+    """
+
+    exchange: Exchange
+    grant: Grant | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A request that may be answered.
+
+    Attributes:
+        request: The request.
+        method: Its method.
+    """
+
+    request: ClientRequest
+    method: Method
 
 
 class SessionService:
@@ -93,40 +122,64 @@ class SessionService:
         elif message.method == "notifications/cancelled":
             session.cancel(params_of(message).get("requestId"))
 
-    def answer(self, session: Session, message: JsonRpcRequest, exchange: Exchange, send: Send) -> Reply | None:
-        """Answer a request.
+    def admit(self, session: Session, message: JsonRpcRequest, caller: Caller) -> Admitted:
+        """Check a request before its answer begins.
 
         Args:
             session: The session.
             message: The request.
-            exchange: The HTTP request that it came by.
+            caller: Who makes it.
+
+        Raises:
+            McpError, Refusal: It is refused.
+        """
+        request = session.read(message)
+        method = self.method(session, request.method)
+        call = OpenCall(request, lambda name, params: None)
+        method.admit(request, self._scope(session, call, caller, drop))
+        return Admitted(request, method)
+
+    def run(self, session: Session, admitted: Admitted, caller: Caller, send: Send) -> Reply | None:
+        """Answer a request that has been admitted.
+
+        Args:
+            session: The session.
+            admitted: The request.
+            caller: Who makes it.
             send: Sends the notifications and questions about it.
 
         Returns:
             The response; None if the client has cancelled the request.
         """
+        request, codec = admitted.request, self._sources.codec
+        call = OpenCall(request, lambda name, params: send(notification_text(codec(), name, params)))
+        scope = self._scope(session, call, caller, send)
         try:
-            request = session.read(message)
-            method = self.method(session, request.method)
-            codec = self._sources.codec
-            call = OpenCall(request, lambda name, params: send(notification_text(codec(), name, params)))
-            rounds = AskingRounds(session, call, send, codec, self._sources.facts.locks.wait_while)
             with session.running(request, call):
-                reply = self._service.reply(request, method, exchange, call, rounds)
+                reply = self._service.reply(request, admitted.method, scope)
                 call.end()
-        except McpError as exc:
-            reply = self._service.refusal(exc, message.id)
-        else:
-            if call.is_cancelled:
-                return None
+        except (McpError, Refusal) as exc:
+            return self.refusal(exc, request.id)
+        return None if call.is_cancelled else Reply(reply.text, status_in_session(reply.status))
+
+    def answer(self, session: Session, message: JsonRpcRequest, caller: Caller, send: Send) -> Reply | None:
+        """Answer a request whose refusal has no HTTP status of its own; see :meth:`run`."""
+        try:
+            admitted = self.admit(session, message, caller)
+        except (McpError, Refusal) as exc:
+            return self.refusal(exc, message.id)
+        return self.run(session, admitted, caller, send)
+
+    def refusal(self, exc: McpError | Refusal, request_id: Any) -> Reply:
+        """Return the response to a request that is refused."""
+        error = exc if isinstance(exc, McpError) else InvalidRequest(str(exc))
+        reply = self._service.refusal(error, request_id)
         return Reply(reply.text, status_in_session(reply.status))
 
-    def runs_function(self, session: Session, message: JsonRpcRequest) -> bool:
-        """Return whether a request runs a function of the user's, which may send messages and take long."""
-        try:
-            return message.id is not ABSENT and self.method(session, message.method).runs_function
-        except McpError:
-            return False
+    def _scope(self, session: Session, call: OpenCall, caller: Caller, send: Send) -> Scope:
+        codec, locks = self._sources.codec, self._sources.facts.locks
+        rounds = AskingRounds(session, call, send, codec, locks.wait_while)
+        return self._service.scope(caller.exchange, call, rounds, caller.grant)
 
     def _set_level(self, session: Session, request: ClientRequest) -> Result:
         level = request.params.get("level")
@@ -164,3 +217,7 @@ class SessionService:
 def status_in_session(status: str) -> str:
     """Return the HTTP status of a response: in a session, 404 would say that the session has ended."""
     return "200 OK" if status.startswith("404") else status
+
+
+def drop(message: bytes) -> None:
+    """Drop a message: the answer has room for the response only."""

@@ -15,6 +15,7 @@ from ..dispatch.documents import is_shown
 from ..dispatch.routes import RouteTable, wsgi_encoded
 from ..sansio_jsonrpc import Codec, JsonRpcException, JsonRpcInternalError, JsonRpcRequest
 from .asking import questions_in
+from .authorization import TokenGuard
 from .catalog import Catalog, Catalogs, ToolEntry
 from .content import ToolResult, WrittenAsJson, blocks_of
 from .errors import InvalidParams, MalformedRequest
@@ -39,6 +40,7 @@ class Tools:
         catalogs: Makes the lists of tools.
         page_size: The most tools on a page of the list.
         caching: Returns the members of a list that say how long a client may keep it.
+        tokens: Checks what tokens allow; None without tokens.
     """
 
     def __init__(
@@ -47,12 +49,17 @@ class Tools:
         catalogs: Catalogs,
         page_size: int,
         caching: Callable[[Scope], Mapping[str, Any]],
+        tokens: TokenGuard | None = None,
     ) -> None:
         self._sources = sources
         self._catalogs = catalogs
         self._page_size = page_size
         self._caching = caching
-        methods = {"tools/list": Method(self.list), "tools/call": Method(self.call, runs_function=True)}
+        self._tokens = tokens
+        methods = {
+            "tools/list": Method(self.list),
+            "tools/call": Method(self.call, runs_function=True, admit=self.admit),
+        }
         self.feature = Feature("tools", lambda: {"listChanged": True}, methods)
 
     def catalog(self) -> Catalog:
@@ -69,19 +76,46 @@ class Tools:
         definitions = [tool.definition if is_current else tool.definition_in_session() for tool in tools]
         return {"tools": definitions, **further, **self._caching(scope)}
 
-    def call(self, request: ClientRequest, scope: Scope) -> Result:
-        """Answer ``tools/call``."""
-        name, arguments = call_of(request)
-        tool = self.catalog().tools.get(name)
-        if tool is None:
-            raise InvalidParams(f"Unknown tool: {name!r}"[:200])
+    def admit(self, request: ClientRequest, scope: Scope) -> None:
+        """Check that a client may call the tool of a request, as it does.
+
+        Raises:
+            InvalidParams: There is no such tool.
+            HeaderMismatch: A header field differs from an argument.
+            Forbidden: The client may not call it.
+        """
+        tool, arguments = self._called(request)
         if request.revision == CURRENT:
             check_parameters(scope.exchange.head, tool.header_parameters, arguments)
-        scope.pipeline.authorise(scope.exchange, tool.route.path, tool.route.name)
+        if self._tokens is not None and scope.grant is not None:
+            self._tokens.require(scope.grant, tool.options.scopes, scope.exchange)
+        else:
+            scope.pipeline.authorise(scope.exchange, tool.route.path, tool.route.name)
+
+    def call(self, request: ClientRequest, scope: Scope) -> Result:
+        """Answer ``tools/call``."""
+        tool, arguments = self._called(request)
         subject = (tool.route.url, json.dumps(arguments, sort_keys=True))
         return scope.rounds.result(
             request, scope, subject, lambda control: self._outcome(tool, arguments, request, scope, control)
         )
+
+    def scopes(self) -> list[str]:
+        """Return what the tokens for some tools must allow."""
+        return [name for tool in self.catalog().tools.values() for name in tool.options.scopes]
+
+    def _called(self, request: ClientRequest) -> tuple[ToolEntry, Mapping[str, Any]]:
+        """Return the tool that a request calls, and the arguments.
+
+        Raises:
+            MalformedRequest: The name or the arguments are malformed.
+            InvalidParams: There is no such tool.
+        """
+        name, arguments = call_of(request)
+        tool = self.catalog().tools.get(name)
+        if tool is None:
+            raise InvalidParams(f"Unknown tool: {name!r}"[:200])
+        return tool, arguments
 
     def _outcome(
         self,
