@@ -27,7 +27,6 @@ __all__ = ["Catalog", "Catalogs", "ToolEntry"]
 
 _FORBIDDEN: Final = re.compile(r"[^A-Za-z0-9_.-]+")
 _LONGEST_NAME: Final = 128
-_PLAIN: Final = Tool()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,7 +132,7 @@ def entry_of(name: str, route: Route) -> ToolEntry:
     assert contract is not None  # noqa: S101  exposed routes have one
     if not is_callable_by_name(contract):
         raise RegistrationError("it needs a parameter by position only, and another by name only")
-    options = contract.options.mcp if isinstance(contract.options.mcp, Tool) else _PLAIN
+    options = contract.options.tool
     schema = input_schema(contract)
     try:
         headers = header_parameters(schema)
@@ -156,20 +155,19 @@ def definition_of(
         "description": description,
         "inputSchema": options.input_schema or schema,
         "outputSchema": options.output_schema or output,
-        "annotations": annotations_of(contract, options),
+        "annotations": annotations_of(options),
         "icons": [dict(icon) for icon in options.icons],
         "_meta": options.meta,
     }
     return {"name": name, **{key: value for key, value in members.items() if value}}
 
 
-def annotations_of(contract: Contract, options: Tool) -> dict[str, bool]:
+def annotations_of(options: Tool) -> dict[str, bool]:
     """Return what the tool does to the world, as far as its author has said."""
-    idempotent = contract.options.idempotent if options.idempotent is None else options.idempotent
     hints = {
         "readOnlyHint": options.read_only,
         "destructiveHint": options.destructive,
-        "idempotentHint": idempotent,
+        "idempotentHint": options.idempotent,
         "openWorldHint": options.open_world,
     }
     return {name: value for name, value in hints.items() if value is not None}
@@ -187,8 +185,7 @@ def named(routes: Iterable[Route]) -> list[tuple[str, Route]]:
 
 
 def chosen_name(route: Route) -> str:
-    option = None if route.contract is None else route.contract.options.mcp
-    chosen = option.name if isinstance(option, Tool) else None
+    chosen = None if route.contract is None else route.contract.options.tool.name
     return chosen or tool_name(route.name)
 
 

@@ -129,7 +129,7 @@ class McpEndpoint:
         return Identity(known, options.instructions, self._caching_of("public"))
 
     def _caching(self, scope: Scope) -> Mapping[str, Any]:
-        is_private = self._sources.settings.auth is not None
+        is_private = self._sources.settings.auth is not None or self._tokens is not None
         return self._caching_of("private" if is_private else "public")
 
     def _caching_of(self, cache_scope: str) -> Mapping[str, Any]:

@@ -57,8 +57,8 @@ class Tools:
         self._caching = caching
         self._tokens = tokens
         methods = {
-            "tools/list": Method(self.list),
-            "tools/call": Method(self.call, runs_function=True, admit=self.admit),
+            "tools/list": Method(self.answer_list),
+            "tools/call": Method(self.answer_call, runs_function=True, admit=self.admit),
         }
         self.feature = Feature("tools", lambda: {"listChanged": True}, methods)
 
@@ -66,7 +66,7 @@ class Tools:
         """Return the tools as they are now."""
         return self._catalogs.of(self._table())
 
-    def list(self, request: ClientRequest, scope: Scope) -> Result:
+    def answer_list(self, request: ClientRequest, scope: Scope) -> Result:
         """Answer ``tools/list``."""
         catalog = self.catalog()
         shown = names_shown(catalog, scope)
@@ -92,7 +92,7 @@ class Tools:
         else:
             scope.pipeline.authorise(scope.exchange, tool.route.path, tool.route.name)
 
-    def call(self, request: ClientRequest, scope: Scope) -> Result:
+    def answer_call(self, request: ClientRequest, scope: Scope) -> Result:
         """Answer ``tools/call``."""
         tool, arguments = self._called(request)
         subject = (tool.route.url, json.dumps(arguments, sort_keys=True))
