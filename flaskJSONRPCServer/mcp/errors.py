@@ -6,6 +6,7 @@
     ├── MethodNotFound              -32601  404
     ├── InvalidParams               -32602  200
     │   └── MalformedRequest        -32602  400  the request itself, and not what it asks for
+    ├── ResourceNotFound            -32002  200  in revisions with sessions only
     ├── HeaderMismatch              -32020  400
     ├── MissingClientCapability     -32021  400
     ├── UnsupportedVersion          -32022  400
@@ -33,6 +34,7 @@ __all__ = [
     "MissingClientCapability",
     "NoAnswer",
     "ParseError",
+    "ResourceNotFound",
     "SessionNotFound",
     "UnsupportedVersion",
 ]
@@ -93,6 +95,12 @@ class MalformedRequest(InvalidParams):
     """The request lacks what each request must have."""
 
     status = "400 Bad Request"
+
+
+class ResourceNotFound(McpError):
+    """No resource has this URI; the newest revision calls that invalid parameters."""
+
+    code = -32002
 
 
 class HeaderMismatch(McpError):
