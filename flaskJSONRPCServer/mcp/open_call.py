@@ -69,9 +69,13 @@ class OpenCall:
         optional = {"total": total, "message": message}
         known = {name: value for name, value in optional.items() if value is not None}
         params = {"progressToken": self._request.progress_token, "progress": done, **known}
-        self.notify("notifications/progress", params)
+        self._send("notifications/progress", params)
 
     def _log(self, level: str, data: Any, logger: str | None) -> None:
         if is_wanted(level, self._request.log_level):
             named = {} if logger is None else {"logger": logger}
-            self.notify("notifications/message", {"level": level, **named, "data": data})
+            self._send("notifications/message", {"level": level, **named, "data": data})
+
+    def _send(self, method: str, params: Mapping[str, Any]) -> None:
+        if not self._is_cancelled:
+            self.notify(method, params)

@@ -84,19 +84,33 @@ class McpEndpoint:
         self._tools = Tools(sources, self._catalogs, options.page_size, self._caching, self._tokens)
         self._add_parts(Functions(sources, path))
         self._service = Service(sources, self._identity, self._features(), self._subscriptions)
-        rounds = SealedRounds(sealer, self._caller_of, _STATE_TTL_S)
+        self._rounds = SealedRounds(sealer, self._caller_of, _STATE_TTL_S)
+        self._session_service = SessionService(sources, self._service)
         sessions = SessionEndpoint(
-            SessionService(sources, self._service),
+            self._session_service,
             Sessions(),
             self._subscriptions,
             lambda caller: self._caller(caller.exchange, caller.grant),
             _KEEP_ALIVE_S,
         )
-        self._endpoint = Endpoint(sources, self._service, rounds, sessions, _KEEP_ALIVE_S, self._tokens)
+        self._endpoint = Endpoint(sources, self._service, self._rounds, sessions, _KEEP_ALIVE_S, self._tokens)
 
     def url(self) -> BuiltInUrl:
         """Return its URL, for the server."""
         return self._endpoint.url(self.path.strip("/"))
+
+    def serve_lines(self, lines: Iterable[bytes], write: Callable[[bytes], object]) -> None:
+        """Answer one client over the standard streams of this process, until there are no more lines.
+
+        Args:
+            lines: Its messages.
+            write: Writes a line to it.
+        """
+        from .stdio import StdioServer
+        from .stdio_requests import SelfContained
+
+        without_session = SelfContained(self._sources, self._service, self._rounds)
+        StdioServer(self._sources, self.path, self._service, self._session_service, without_session, write).serve(lines)
 
     def metadata(self, exchange: Exchange, rest: str) -> dict[str, Any] | None:
         """Return what clients learn of its tokens at a URL; None if it has none, or none at this URL."""
