@@ -17,7 +17,6 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import replace
 from typing import Any, Final
 
 from ..runtime.concurrency import make_lock, make_reentrant_lock
@@ -70,7 +69,6 @@ class CallControl:
         log: Takes the log messages for the caller, as ``report`` takes progress; None if the caller wants none.
 
     Attributes:
-        id: The id of the call. It cannot be guessed.
         answers: As above.
     """
 
@@ -82,7 +80,7 @@ class CallControl:
         control_id: str = "",
         log: Log | None = None,
     ) -> None:
-        self.id = control_id or uuid.uuid4().hex
+        self._id = control_id
         self.answers = answers
         self._report = report
         self._log = log
@@ -130,6 +128,13 @@ class CallControl:
         with self._reporting:
             if not self._has_ended:
                 self._log(level, data, logger)
+
+    @property
+    def id(self) -> str:
+        """The id of the call. It cannot be guessed."""
+        if not self._id:  # calls in the serving thread need none
+            self._id = uuid.uuid4().hex
+        return self._id
 
     @property
     def is_cancelled(self) -> bool:
@@ -229,13 +234,13 @@ def control_of(data: Mapping[str, Any]) -> CallControl | None:
 
 def controlled(route: Route, control: CallControl) -> Route:
     """Return a route whose function runs as :meth:`CallControl.running` has it."""
-    function = route.caller
+    target = route.target
 
     def run(*args: Any, **kwargs: Any) -> Any:
         with control.running():
-            return function(*args, **kwargs)
+            return target(*args, **kwargs)
 
-    return replace(route, caller=run)
+    return route.with_target(run)
 
 
 def check_progress(done: Any, total: Any = None, message: Any = None) -> None:

@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from inspect import Parameter
 from typing import Any, Final
 
 from ..contract.docstrings import documentation_of
@@ -27,6 +28,7 @@ __all__ = ["Catalog", "Catalogs", "ToolEntry"]
 
 _FORBIDDEN: Final = re.compile(r"[^A-Za-z0-9_.-]+")
 _LONGEST_NAME: Final = 128
+_NAMED: Final = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY, Parameter.VAR_KEYWORD)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,6 +43,7 @@ class ToolEntry:
         definition: What clients see.
         header_parameters: The parameters that clients repeat in header fields.
         returns_content: Whether its result has parts for a model, rather than a value.
+        takes_names: Whether all its parameters can be passed by name.
     """
 
     name: str
@@ -50,6 +53,7 @@ class ToolEntry:
     definition: Mapping[str, Any]
     header_parameters: tuple[HeaderParameter, ...]
     returns_content: bool
+    takes_names: bool
 
     @property
     def has_output_schema(self) -> bool:
@@ -141,7 +145,8 @@ def entry_of(name: str, route: Route) -> ToolEntry:
     returns_content = contract.result is not None and names_content(contract.result.hint)
     output = None if returns_content else output_schema(contract)
     definition = definition_of(name, contract, options, schema, output)
-    return ToolEntry(name, route, contract, options, definition, headers, returns_content)
+    takes_names = all(parameter.kind in _NAMED for parameter in contract.parameters)
+    return ToolEntry(name, route, contract, options, definition, headers, returns_content, takes_names)
 
 
 def definition_of(

@@ -103,9 +103,11 @@ class Prompts:
         if entry is None:
             raise InvalidParams(f"Unknown prompt: {name!r}"[:200])
         params = entry.function.params_of(texts)
-        subject = (name, json.dumps(texts, sort_keys=True))
         return scope.rounds.result(
-            request, scope, subject, lambda control: self._messages(entry, params, scope, control)
+            request,
+            scope,
+            lambda: (name, json.dumps(texts, sort_keys=True)),
+            lambda control: self._messages(entry, params, scope, control),
         )
 
     def _messages(self, entry: PromptEntry, params: Any, scope: Scope, control: CallControl) -> Result:

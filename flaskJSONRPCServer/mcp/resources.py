@@ -139,7 +139,10 @@ class Resources:
             raise not_found(uri, request)
         params = entry.function.params_of(texts)
         return scope.rounds.result(
-            request, scope, (uri,), lambda control: self._contents(entry, uri, params, request, scope, control)
+            request,
+            scope,
+            lambda: (uri,),
+            lambda control: self._contents(entry, uri, params, request, scope, control),
         )
 
     def _contents(

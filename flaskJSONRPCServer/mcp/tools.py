@@ -95,9 +95,11 @@ class Tools:
     def answer_call(self, request: ClientRequest, scope: Scope) -> Result:
         """Answer ``tools/call``."""
         tool, arguments = self._called(request)
-        subject = (tool.route.url, json.dumps(arguments, sort_keys=True))
         return scope.rounds.result(
-            request, scope, subject, lambda control: self._outcome(tool, arguments, request, scope, control)
+            request,
+            scope,
+            lambda: (tool.route.url, json.dumps(arguments, sort_keys=True)),
+            lambda control: self._outcome(tool, arguments, request, scope, control),
         )
 
     def scopes(self) -> list[str]:
@@ -145,7 +147,8 @@ class Tools:
             JsonRpcException: The call has failed.
         """
         endpoint = self._table().endpoints[wsgi_encoded(tool.route.path)]
-        call = JsonRpcRequest(tool.route.name, call_params(tool.contract, arguments), _CALL_ID)
+        params = dict(arguments) if tool.takes_names else call_params(tool.contract, arguments)
+        call = JsonRpcRequest(tool.route.name, params, _CALL_ID)
         limiter = scope.pipeline.steps.limiter
         if limiter is not None:
             limiter.admit_messages(call, endpoint, scope.exchange)

@@ -26,13 +26,16 @@ def stumble(_connection):
 
 def refused(_connection):
     """Return how wrong values are refused."""
-    texts = []
-    for values in (("1",), (True,), (1, "2"), (1, None, 3), (float("nan"),), (1, float("inf")), (10**400,)):
-        try:
-            _connection.progress(*values)
-        except (TypeError, ValueError) as exc:
-            texts.append(f"{type(exc).__name__}: {exc}"[:36])
-    return texts
+    wrong = ("1",), (True,), (1, "2"), (1, None, 3), (float("nan"),), (1, float("inf")), (10**400,)
+    return [refusal_of_progress(_connection, *values) for values in wrong]
+
+
+def refusal_of_progress(_connection, *values):
+    try:
+        _connection.progress(*values)
+    except (TypeError, ValueError) as exc:
+        return f"{type(exc).__name__}: {exc}"[:36]
+    return None
 
 
 def pause(folder, _connection):

@@ -1,20 +1,19 @@
 """Controls of calls: on every exec backend, calls report progress, know their answers, and can be cancelled."""
 
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from flaskJSONRPCServer import JsonRpcException
+from flaskJSONRPCServer import SettingsError
 from flaskJSONRPCServer.dispatch.call_control import CALL_CANCELLED, CallControl
-from flaskJSONRPCServer.dispatch.exchange import Exchange
 from flaskJSONRPCServer.execBackend import ParallelBackend, ThreadedBackend
-from flaskJSONRPCServer.http.request import RequestOptions
 from flaskJSONRPCServer.runtime.concurrency import is_patched
-from flaskJSONRPCServer.sansio_jsonrpc import JsonRpcRequest
-from tests.execBackend.backends import maker_of
+from tests.execBackend.backends import OwnBackend, maker_of
 from tests.execBackend.control_api import make
-from tests.helpers import environ_of, post, rpc, wait_until
+from tests.helpers import wait_until
+from tests.protocol_calls import Client, Reports
 
 PATIENCE_S = 60
 # One backend of each kind.
@@ -22,36 +21,6 @@ KINDS = ("simple", "threaded", "threadedNative", "parallel", "own object", "cele
 IN_PROCESS = ("simple", "threaded", "threadedNative", "own object")
 WITH_CANCEL = ("threaded", "threadedNative", "parallel", "celery")
 API = "tests.execBackend.control_api"
-
-
-class Client:
-    """Makes calls of a server in the way of a protocol that has controls."""
-
-    def __init__(self, server):
-        self.server = server
-        server.getWSGI()
-        self._engine = server._engine
-
-    def call(self, control, method, *params, path="/api/"):
-        head = environ_of(post(rpc("any")))
-        exchange = Exchange(head, self._engine.stats.thread_counters(), RequestOptions(new_id=lambda: "an id"))
-        exchange.arrived_at = time.monotonic()
-        exchange.control = control
-        endpoint = self._engine.router.table.endpoints[path]
-        answerer = self._engine.pipeline().steps.answerer
-        return answerer.result(JsonRpcRequest(method, list(params), 1), endpoint, exchange)
-
-    def error(self, control, method, *params, path="/api/"):
-        with pytest.raises(JsonRpcException) as caught:
-            self.call(control, method, *params, path=path)
-        return caught.value.get_error()
-
-
-class Reports(list):
-    """The progress of a call."""
-
-    def __call__(self, *progress):
-        self.append(progress)
 
 
 @pytest.fixture(params=KINDS, scope="module")
@@ -308,3 +277,74 @@ def test_call_that_waits_for_its_turn_is_cancelled_and_never_runs(backend, path,
         assert not (folder / "noted").exists()
     finally:
         server.stop()
+
+
+# Backends of the user's.
+
+
+class Gated(OwnBackend):
+    """A custom backend that begins no call, and can cancel each."""
+
+    _id = "gated"
+
+    def add(self, uniqueId, path, dataIn, request, isJSONP=False):
+        self.added = threading.Event()
+        return True, None, [threading.Event(), (uniqueId, path, dataIn, request)]
+
+    def check(self, uniqueId, ticket):
+        self.added.set()
+        assert ticket[0].wait(PATIENCE_S)
+        return self.server._callDispatcher(*ticket[1])
+
+    def cancel(self, uniqueId, ticket):
+        self.events.append(("cancel", uniqueId))
+        ticket[0].set()
+
+
+def as_dict(backend):
+    return {name: getattr(backend, name) for name in ("_id", "start", "add", "check", "cancel")}
+
+
+@pytest.mark.parametrize("path", ["/api/", "/timed/"])
+@pytest.mark.parametrize("given", [lambda backend: backend, as_dict], ids=["object", "dict"])
+def test_backend_of_the_users_cancels_a_call(given, path, folder):
+    backend = Gated()
+    server = make(given(backend))
+    try:
+        client, control = Client(server), CallControl()
+        with ThreadPoolExecutor(1) as threads:
+            error = threads.submit(client.error, control, "note", str(folder), path=path)
+            wait_until(lambda: hasattr(backend, "added"))
+            assert backend.added.wait(PATIENCE_S)
+            control.cancel()
+            assert work_of(error.result(PATIENCE_S)) in ("not started", "abandoned")
+        assert ("cancel", "an id") in backend.events
+        assert not (folder / "noted").exists()
+    finally:
+        server.stop()
+
+
+def test_backend_of_the_users_that_fails_to_cancel_is_logged(folder, caplog):
+    class Failing(Gated):
+        def cancel(self, uniqueId, ticket):
+            super().cancel(uniqueId, ticket)
+            raise ValueError("a secret")
+
+    backend = Failing()
+    server = make(backend, log=1)
+    try:
+        client, control = Client(server), CallControl()
+        with ThreadPoolExecutor(1) as threads:
+            error = threads.submit(client.error, control, "note", str(folder))
+            wait_until(lambda: hasattr(backend, "added"))
+            assert backend.added.wait(PATIENCE_S)
+            control.cancel()
+            assert work_of(error.result(PATIENCE_S)) == "not started"
+    finally:
+        server.stop()
+    assert "the exec backend failed in cancel() for 'note'" in caplog.text
+
+
+def test_cancel_that_is_no_function_is_refused():
+    with pytest.raises(SettingsError, match="its 'cancel' is 1, which is no function"):
+        make({**as_dict(Gated()), "cancel": 1})
