@@ -20,11 +20,12 @@ from .errors import InvalidRequest, McpError, UnsupportedVersion
 from .events import HEADERS, KEEP_ALIVE, event
 from .features import AnyRounds, Method
 from .headers import check_headers
+from .http_answers import empty_answer, json_answer
 from .messages import notification_text, read_body
 from .open_call import OpenCall
 from .requests import ClientRequest, is_self_contained, read_request
 from .revisions import CURRENT
-from .service import Reply, Service
+from .service import Service
 from .session_http import SESSION_HEADER, SessionEndpoint
 from .session_service import Caller
 from .sources import Sources
@@ -94,7 +95,7 @@ class Endpoint:
 
     def _answer_without_body(self, caller: Caller) -> Response:
         if SESSION_HEADER not in caller.exchange.head:
-            return Response("405 Method Not Allowed", [("Allow", "POST, OPTIONS")])
+            return empty_answer("405 Method Not Allowed", ("Allow", "POST, OPTIONS"))
         try:
             return self._sessions.answer(caller)
         except McpError as exc:
@@ -132,7 +133,7 @@ class Endpoint:
             McpError: It cannot be answered with a result.
         """
         if message.id is ABSENT:  # none that a client may send by HTTP has a meaning
-            return Response("202 Accepted", [])
+            return empty_answer("202 Accepted")
         request = read_request(message)
         check_headers(exchange.head, request)
         if request.revision != CURRENT:
@@ -195,16 +196,6 @@ def is_in_session(message: Any, exchange: Exchange) -> bool:
 def is_initialize(message: Any) -> bool:
     """Return whether a message begins a session."""
     return isinstance(message, JsonRpcRequest) and message.method == "initialize" and message.id is not ABSENT
-
-
-def json_answer(reply: Reply) -> Response:
-    """Return the answer with one message."""
-    headers = [
-        ("Content-Type", "application/json"),
-        ("Content-Length", str(len(reply.text))),
-        ("X-Content-Type-Options", "nosniff"),
-    ]
-    return Response(reply.status, headers, reply.text)
 
 
 def drop(method: str, params: Mapping[str, Any]) -> None:

@@ -18,6 +18,7 @@ from .accepting import Accepted, accepted_by
 from .errors import InvalidRequest, McpError, UnsupportedVersion
 from .events import HEADERS, KEEP_ALIVE
 from .headers import VERSION_HEADER
+from .http_answers import empty_answer, json_answer
 from .messages import checked
 from .revisions import SESSION_REVISIONS
 from .service import Reply
@@ -93,9 +94,9 @@ class SessionEndpoint:
         if method == "GET":
             return self._resume(session, caller.exchange)
         if method != "DELETE":
-            return Response("405 Method Not Allowed", [("Allow", "GET, POST, DELETE, OPTIONS")])
+            return empty_answer("405 Method Not Allowed", ("Allow", "GET, POST, DELETE, OPTIONS"))
         self._sessions.end(session)
-        return Response("204 No Content", [])
+        return empty_answer("204 No Content")
 
     def post(self, message: Any, caller: Caller, accepted: Accepted) -> Response:
         """Answer a message, or a batch.
@@ -110,7 +111,7 @@ class SessionEndpoint:
             return self._answer_batch([checked(part) for part in message], session, caller, accepted)
         if isinstance(message, JsonRpcResponse) or message.id is ABSENT:
             self._service.take(session.state, message)
-            return Response(_ACCEPTED, [])
+            return empty_answer(_ACCEPTED)
         try:
             admitted = self._service.admit(session.state, message, caller)
         except McpError as exc:
@@ -118,7 +119,7 @@ class SessionEndpoint:
         if accepted.events and admitted.method.runs_function:
             return self._stream(lambda stream: self._answer_on(stream, admitted, session, caller), session)
         reply = self._service.run(session.state, admitted, caller, drop)
-        return Response(_ACCEPTED, []) if reply is None else self._one_message(reply, session, accepted)
+        return empty_answer(_ACCEPTED) if reply is None else self._one_message(reply, session, accepted)
 
     def _session_of(self, caller: Caller) -> HttpSession:
         """Return the session of a request.
@@ -148,12 +149,12 @@ class SessionEndpoint:
             else:
                 self._service.take(session.state, message)
         if not requests:
-            return Response(_ACCEPTED, [])
+            return empty_answer(_ACCEPTED)
         if accepted.events:
             return self._stream(lambda stream: self._answer_all_on(stream, requests, session, caller), session)
         replies = [self._service.answer(session.state, request, caller, drop) for request in requests]
         texts = [reply.text for reply in replies if reply is not None]
-        return json_response(Reply(b"[%b]" % b",".join(texts)))
+        return json_answer(Reply(b"[%b]" % b",".join(texts)))
 
     def _answer_on(self, stream: EventStream, admitted: Admitted, session: HttpSession, caller: Caller) -> None:
         """Answer a request on a stream, and end it. The end of the connection cancels nothing."""
@@ -192,32 +193,22 @@ class SessionEndpoint:
         return self._response(begin)
 
     def _one_message(
-        self, reply: Reply, session: HttpSession, accepted: Accepted, headers: list[Header] | None = None
+        self, reply: Reply, session: HttpSession, accepted: Accepted, headers: Sequence[Header] = ()
     ) -> Response:
         """Answer with one message, in a form that the client accepts."""
         if accepted.json:
-            return json_response(reply, headers)
+            return json_answer(reply, headers)
 
         def send(stream: EventStream) -> None:
             stream.send(reply.text)
             stream.end()
 
         response = self._stream(send, session)
-        response.headers += headers or []
+        response.headers += headers
         return response
 
     def _response(self, run: Callable[[Any], object]) -> Response:
         return StreamedResponse("200 OK", list(HEADERS), run, heartbeat=KEEP_ALIVE, heartbeat_s=self._keep_alive_s)
-
-
-def json_response(reply: Reply, headers: list[Header] | None = None) -> Response:
-    """Return the answer with one message as JSON."""
-    own = [
-        ("Content-Type", "application/json"),
-        ("Content-Length", str(len(reply.text))),
-        ("X-Content-Type-Options", "nosniff"),
-    ]
-    return Response(reply.status, [*own, *(headers or [])], reply.text)
 
 
 @contextmanager

@@ -58,7 +58,7 @@ class AskingRounds:
         self._codec = codec
         self._wait_while = wait_while
 
-    def result(self, request: ClientRequest, scope: Scope, subject: Sequence[str], run: Run) -> Result:
+    def result(self, request: ClientRequest, scope: Scope, subject: Callable[[], Sequence[str]], run: Run) -> Result:
         """Return the result of a function; see :class:`~.features.AnyRounds`.
 
         Raises:
