@@ -197,7 +197,7 @@ REFUSED = {
     '[{"jsonrpc":"2.0","id":1,"method":"ping"}]': -32600,
     '{"jsonrpc":"2.0","id":null,"method":"ping"}': -32600,
     '{"jsonrpc":"2.0","id":1,"method":"tools/list"}': -32602,
-    '{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"1"}}}': -32602,
+    '{"jsonrpc":"2.0","id":1,"method":"a","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"1"}}}': -32602,
 }
 
 
