@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from ..configuration import configured_by, read
 from ..errors import ServerError
-from ..runtime.concurrency import is_patched
+from ..runtime.concurrency import lines_of
 from ..server import flaskJSONRPCServer
 from .errors import CommandError
 from .finding import find_server
@@ -43,7 +43,7 @@ def serve_streams(target: str, endpoint: str | None, config: str | None = None) 
             raise CommandError(exc) from exc
         found = find_endpoint(server, endpoint)
         try:
-            found.serve_lines(input_lines(), write)
+            found.serve_lines(lines_of(sys.stdin.buffer), write)
         finally:
             server._engine.exec_backends.stop(_STOP_S)
 
@@ -63,16 +63,6 @@ def find_endpoint(server: flaskJSONRPCServer, path: str | None) -> McpEndpoint:
     if chosen not in endpoints:
         raise CommandError(f"--endpoint takes one of {', '.join(sorted(endpoints))}, not {path!r}")
     return endpoints[chosen]
-
-
-def input_lines() -> Iterable[bytes]:
-    """Return the lines of standard input. Waiting for one lets greenlets run, if there are any."""
-    if not is_patched():
-        return sys.stdin.buffer
-    from gevent.fileobject import FileObjectThread
-
-    lines: Any = FileObjectThread(sys.stdin.fileno(), "rb", closefd=False)
-    return cast("Iterable[bytes]", lines)
 
 
 @contextmanager
