@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
+from ..runtime.concurrency import make_lock
 from ..sansio_jsonrpc import Codec, JsonRpcException, JsonRpcResponse
 from .asking import CLIENT_OFFERS, questions_in
 from .errors import NoAnswer
@@ -21,7 +23,7 @@ from .rounds import refuse_unsupported
 from .session_questions import OpenQuestion, question_params
 from .session_state import Session
 
-__all__ = ["ANSWER_S", "AskingRounds", "WaitWhile"]
+__all__ = ["ANSWER_S", "AskingRounds", "WaitWhile", "WaitingCalls"]
 
 ANSWER_S: Final = 600.0
 """How long a question waits for its answer, in seconds."""
@@ -33,6 +35,38 @@ WaitWhile = Callable[[Callable[[], bool], float], bool]
 """Waits while a function returns True; returns False if the server stops, or a time on the monotonic clock comes."""
 
 
+class WaitingCalls:
+    """Bounds how many calls wait for answers: each keeps a thread, which the server needs for other calls.
+
+    Args:
+        most: Returns the most calls that may wait.
+    """
+
+    def __init__(self, most: Callable[[], int]) -> None:
+        self._most = most
+        self._changing = make_lock()
+        self._count = 0  # guarded by _changing
+
+    @contextmanager
+    def one_more(self) -> Iterator[None]:
+        """Count a call that waits in the block.
+
+        Raises:
+            NoAnswer: Too many calls wait.
+        """
+        with self._changing:
+            most = self._most()
+            has_room = self._count < most
+            self._count += has_room
+        if not has_room:
+            raise NoAnswer(f"{most} calls wait for answers of their clients already")
+        try:
+            yield
+        finally:
+            with self._changing:
+                self._count -= 1
+
+
 class AskingRounds:
     """Runs the function of one request, sends its questions, waits for the answers, and runs it again with them.
 
@@ -42,6 +76,7 @@ class AskingRounds:
         send: Sends a message on the stream of the request.
         codec: Returns the codec.
         wait_while: Waits for answers.
+        waiting: Counts the calls that wait.
     """
 
     def __init__(
@@ -51,19 +86,21 @@ class AskingRounds:
         send: Callable[[bytes], object],
         codec: Callable[[], Codec],
         wait_while: WaitWhile,
+        waiting: WaitingCalls,
     ) -> None:
         self._session = session
         self._call = call
         self._send = send
         self._codec = codec
         self._wait_while = wait_while
+        self._waiting = waiting
 
     def result(self, request: ClientRequest, scope: Scope, subject: Callable[[], Sequence[str]], run: Run) -> Result:
         """Return the result of a function; see :class:`~.features.AnyRounds`.
 
         Raises:
             MissingClientCapability: The client cannot answer what the function asks.
-            NoAnswer: The client has not answered, or not with what was asked for.
+            NoAnswer: The client has not answered, or not with what was asked for; or too many calls wait.
         """
         answers: dict[str, Any] = {}
         asked: Counter[str] = Counter()
@@ -78,7 +115,8 @@ class AskingRounds:
             asked.update(questions.keys())
             if max(asked.values()) > _MOST_TIMES:
                 raise NoAnswer(f"the client has answered {_MOST_TIMES} times with what was not asked for")
-            answers.update(self._answers(questions))
+            with self._waiting.one_more():
+                answers.update(self._answers(questions))
             # The timeout of a call begins anew: a user may think for longer than a function may run.
             scope.exchange.arrived_at = time.monotonic()
 

@@ -19,7 +19,7 @@ from .messages import notification_text, params_of, result_text
 from .open_call import OpenCall
 from .requests import LOG_LEVELS, ClientRequest
 from .service import Reply, Service
-from .session_rounds import AskingRounds
+from .session_rounds import AskingRounds, WaitingCalls
 from .session_state import Introduction, Session
 from .sources import Sources
 from .subscriptions import UPDATES
@@ -74,6 +74,7 @@ class SessionService:
     def __init__(self, sources: Sources, service: Service) -> None:
         self._sources = sources
         self._service = service
+        self._waiting = WaitingCalls(lambda: max(1, sources.settings.threads // 2))
         self._own: Mapping[str, OwnMethod] = {
             "ping": lambda session, request: {},
             "logging/setLevel": self._set_level,
@@ -178,7 +179,7 @@ class SessionService:
 
     def _scope(self, session: Session, call: OpenCall, caller: Caller, send: Send) -> Scope:
         codec, locks = self._sources.codec, self._sources.facts.locks
-        rounds = AskingRounds(session, call, send, codec, locks.wait_while)
+        rounds = AskingRounds(session, call, send, codec, locks.wait_while, self._waiting)
         return self._service.scope(caller.exchange, call, rounds, caller.grant)
 
     def _set_level(self, session: Session, request: ClientRequest) -> Result:

@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+import time
 
 import pytest
 
@@ -355,6 +356,37 @@ def test_message_of_the_current_revision_needs_no_session(begin):
     headers = {"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "server/discover"}
     _, message = client.exchange(client.request("server/discover", {"_meta": meta}), headers)
     assert "2025-11-25" in message["result"]["supportedVersions"]
+
+
+def test_timeout_of_a_call_begins_anew_after_an_answer(begin, served):
+    server, _ = served
+    server.registerFunction(greet, path="/api", name="hurried", mcp=True, timeout=1)
+    client = begin(capabilities={"elicitation": {}})
+    events = client.call("hurried")
+    question, asked_at = events.next(), time.monotonic()
+    wait_until(lambda: time.monotonic() > asked_at + 1.5)
+    client.tell(answer_to(question, {"action": "accept", "content": {"name": "Ada"}}))
+    assert text_of(events.next()) == "accept Ada"
+
+
+def test_calls_that_wait_leave_threads_for_others():
+    server = flaskJSONRPCServer(("127.0.0.1", 0), log=0, threads=4)
+    for function in (add, greet):
+        server.registerFunction(function, path="/api", mcp=True)
+    server.start()
+    with contextlib.ExitStack() as stack:
+        stack.callback(server.stop)
+        client = stack.enter_context(contextlib.closing(Client(server, capabilities={"elicitation": {}})))
+        waiting = [client.call("greet") for _ in range(2)]
+        questions = [events.next() for events in waiting]
+        assert "2 calls wait" in client.call("greet").next()["error"]["message"]
+        assert text_of(client.call("add", a=1, b=2).next()) == "3"
+        for question, events in zip(questions, waiting, strict=True):
+            client.tell(answer_to(question, {"action": "decline"}))
+            assert text_of(events.next()) == "decline None"
+        events = client.call("greet")
+        client.tell(answer_to(events.next(), {"action": "cancel"}))
+        assert text_of(events.next()) == "cancel None"
 
 
 def test_stop_ends_calls_that_wait_for_answers(begin, served):
