@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from .content import Content, Text, WrittenAsJson
+from ..contract.json_objects import WrittenAsJson
+from .content import Content, Text
 
 __all__ = ["Message", "messages_of"]
 

@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ..contract.json_objects import WrittenAsJson
 from ..contract.tool_params import call_params
 from ..dispatch.call_control import CallControl
 from ..dispatch.documents import is_shown
@@ -17,7 +18,7 @@ from ..sansio_jsonrpc import Codec, JsonRpcException, JsonRpcInternalError, Json
 from .asking import questions_in
 from .authorization import TokenGuard
 from .catalog import Catalog, Catalogs, ToolEntry
-from .content import ToolResult, WrittenAsJson, blocks_of
+from .content import ToolResult, blocks_of
 from .errors import InvalidParams, MalformedRequest
 from .features import Feature, Method, Result, Scope
 from .headers import check_parameters
