@@ -25,6 +25,7 @@ def add_commands(commands: Any) -> None:
     add_openrpc_diff(commands)
     add_client(commands)
     add_call(commands)
+    add_mcp(commands)
     add_completion(commands)
 
 
@@ -182,6 +183,20 @@ def add_call(commands: Any) -> None:
     command.set_defaults(run=run_call)
 
 
+def add_mcp(commands: Any) -> None:
+    """Add the command ``mcp`` to the parser's commands."""
+    command = commands.add_parser(
+        "mcp",
+        help="answer a client of the Model Context Protocol over standard input and output; see mcp -h",
+        description="Answer one client of the Model Context Protocol over standard input and output, until the input "
+        "ends. Clients start this command themselves. What the server prints goes to standard error.",
+    )
+    command.add_argument("server", metavar="MODULE[:SERVER]", help="the server, as with serve; it is not started")
+    command.add_argument("--endpoint", metavar="PATH", help="the endpoint of server.mcp(); not needed if there is one")
+    add_config(command)
+    command.set_defaults(run=run_mcp)
+
+
 def add_completion(commands: Any) -> None:
     """Add the command ``completion`` to the parser's commands."""
     command = commands.add_parser(
@@ -228,6 +243,12 @@ def run_call(options: argparse.Namespace) -> None:
     from .calling import call
 
     call(options)
+
+
+def run_mcp(options: argparse.Namespace) -> None:
+    from .mcp_streams import serve_streams
+
+    serve_streams(options.server, options.endpoint, options.config)
 
 
 def run_completion(options: argparse.Namespace) -> None:

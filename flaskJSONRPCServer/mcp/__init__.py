@@ -9,6 +9,7 @@ from .asking import CannotAskError, Form, FormAnswer, ListRoots, Sample, Visit, 
 from .authorization import Authorization, Grant
 from .completion import Completion
 from .content import Audio, EmbeddedResource, Image, ResourceLink, Text, ToolResult
+from .log_messages import log
 from .prompt_messages import Message
 from .resources import ResourceNotFoundError
 
@@ -34,4 +35,5 @@ __all__ = [
     "ask",
     "ask_all",
     "client_offers",
+    "log",
 ]

@@ -10,13 +10,13 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ..sansio_jsonrpc import Codec
+from ..sansio_jsonrpc import ABSENT, Codec
 from .errors import MalformedRequest
 from .messages import notification_text
 from .requests import ClientRequest
 from .revisions import SUBSCRIPTION_ID
 
-__all__ = ["PROMPTS", "RESOURCES", "TOOLS", "UPDATES", "Subscriptions", "filter_of"]
+__all__ = ["PROMPTS", "RESOURCES", "TOOLS", "UPDATES", "Filter", "Subscriptions", "every_list", "filter_of"]
 
 TOOLS: Final = "toolsListChanged"
 PROMPTS: Final = "promptsListChanged"
@@ -45,7 +45,7 @@ class Filter:
     """
 
     lists: frozenset[str]
-    uris: frozenset[str]
+    uris: Collection[str]
 
     def members(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -58,7 +58,7 @@ class Subscription:
     """One open stream.
 
     Attributes:
-        id: The id of the request that opened it.
+        id: The id of the request that opened it; ABSENT for a session.
         wanted: What its client wants to learn.
         send: Sends a message to the client.
     """
@@ -104,6 +104,21 @@ class Subscriptions:
             self._open.add(subscription)
         return lambda: self._end(subscription)
 
+    def join(self, wanted: Filter, send: Send) -> Callable[[], None]:
+        """Begin to send a session what its client wants to learn.
+
+        Args:
+            wanted: What that is. It may change while the session lasts.
+            send: Sends a message to the client.
+
+        Returns:
+            A function that ends it.
+        """
+        subscription = Subscription(ABSENT, wanted, send)
+        with self._changing:
+            self._open.add(subscription)
+        return lambda: self._end(subscription)
+
     def list_changed(self, kind: str) -> None:
         """Tell the clients that want to learn it that a list has changed: one of TOOLS, PROMPTS, RESOURCES."""
         self._tell(lambda wanted: kind in wanted.lists, _NOTIFICATIONS[kind], {})
@@ -119,12 +134,17 @@ class Subscriptions:
                     self._send(subscription, method, params)
 
     def _send(self, subscription: Subscription, method: str, params: Mapping[str, Any]) -> None:
-        meta = {"_meta": {SUBSCRIPTION_ID: subscription.id}}
+        meta = {} if subscription.id is ABSENT else {"_meta": {SUBSCRIPTION_ID: subscription.id}}
         subscription.send(notification_text(self._codec(), method, {**meta, **params}))
 
     def _end(self, subscription: Subscription) -> None:
         with self._changing:
             self._open.discard(subscription)
+
+
+def every_list() -> frozenset[str]:
+    """Return the lists whose changes a session learns."""
+    return frozenset(_NOTIFICATIONS)
 
 
 def filter_of(request: ClientRequest, offered: Collection[str]) -> Filter:
