@@ -15,6 +15,7 @@ from .built_in_services import BuiltInServices, ServiceSources
 from .contract.errors import DeclaredError
 from .contract.options import refuse_unless_timeout
 from .dispatch.backend_context import BackendContext
+from .dispatch.background import BackgroundCalls
 from .dispatch.client_scripts import ClientScripts, refuse_client_js
 from .dispatch.connection import ServerFacts
 from .dispatch.coroutines import Coroutines, is_asynchronous
@@ -99,6 +100,7 @@ class Engine:
         self.locks = Locks()
         self.claims = Claims(settings, self.locks)
         self.lifetime = Lifetime()
+        self.background = BackgroundCalls()
         self.streams = StreamRegistry(settings, self.log, lambda head: SERVED_BY in head)
         self.event_loop = EventLoopThread(
             f"{self.name}-event-loop", self.log, self.stats, lambda: settings.max_abandoned_calls
@@ -409,6 +411,7 @@ class Engine:
                 pipeline=self.pipeline,
                 registrar=self.registrar,
                 codec=lambda: self.codec,
+                background=self.background,
             )
         )
 

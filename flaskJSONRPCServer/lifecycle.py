@@ -193,6 +193,8 @@ class Lifecycle:
         with self._changing, self._not_running():
             if self._started is None:  # exec backends and the event loop may run for getWSGI() or init_app()
                 with self._event_loop_ended(timeout_s), self._streams_ended(timeout_s):
+                    self._engine.background.drain(timeout_s, allowed_requests)
+                    self._engine.background.end_all()
                     self._facade._stopExecBackends(timeout_s, allowed_requests)
                 return
             try:
@@ -232,10 +234,12 @@ class Lifecycle:
                     self._engine.stats.wait_idle(timeout_s, allowed_requests)
                     deadline = self._release_held(deadline, allowed_requests)
                 self._serving.stop(max(0.0, deadline - time.monotonic()))
+                self._engine.background.drain(max(0.0, deadline - time.monotonic()), allowed_requests)
         except BaseException:
             latest = 0.0  # interrupted: nothing is waited for any more
             raise
         finally:
+            self._engine.background.end_all()
             timeout_s = max(0.0, latest - time.monotonic())
             with self._event_loop_ended(timeout_s):
                 self._facade._stopExecBackends(timeout_s, allowed_requests)
@@ -329,7 +333,8 @@ class Lifecycle:
             streams.end_period()
             inside = self._gate.drain(timeout_s, allowed_requests)
             running = streams.drain(max(0.0, deadline - time.monotonic()), allowed_requests)
-            return max(inside, running)
+            later = self._engine.background.drain(max(0.0, deadline - time.monotonic()), allowed_requests)
+            return max(inside, running, later)
         except BaseException:
             streams.begin_period()
             self._gate.release()
