@@ -8,6 +8,7 @@ from ..contract.tool_options import Tool
 from .asking import CannotAskError, Form, FormAnswer, ListRoots, Sample, Visit, ask, ask_all, client_offers
 from .authorization import Authorization, Grant
 from .content import Audio, EmbeddedResource, Image, ResourceLink, Text, ToolResult
+from .leaving import ProtocolError, begin_task
 
 __all__ = [
     "Audio",
@@ -19,6 +20,7 @@ __all__ = [
     "Grant",
     "Image",
     "ListRoots",
+    "ProtocolError",
     "ResourceLink",
     "Sample",
     "Text",
@@ -27,5 +29,6 @@ __all__ = [
     "Visit",
     "ask",
     "ask_all",
+    "begin_task",
     "client_offers",
 ]

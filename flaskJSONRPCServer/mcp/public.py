@@ -24,6 +24,8 @@ from .sealing import Sealer
 from .service import Identity, Service
 from .sources import Sources
 from .subscriptions import TOOLS, Subscriptions
+from .task import TaskTimes
+from .tasks import Tasks
 from .tools import Tools
 
 __all__ = ["EndpointOptions", "McpEndpoint", "McpEndpoints"]
@@ -49,6 +51,8 @@ class EndpointOptions:
     page_size: int = 100
     ttl: float = 0
     authorization: Authorization | None = None
+    task_ttl: float = 3600
+    task_poll_interval: float = 1
 
 
 class McpEndpoint:
@@ -72,7 +76,11 @@ class McpEndpoint:
         self._catalogs = Catalogs(exposure, sources.facts.log)
         self._subscriptions = Subscriptions(sources.codec)
         self._tokens = token_guard(options.authorization, path, sources.facts.log)
-        self._tools = Tools(sources, self._catalogs, options.page_size, self._caching, self._tokens)
+        times = TaskTimes(
+            seconds("task_ttl", options.task_ttl), seconds("task_poll_interval", options.task_poll_interval)
+        )
+        self._tasks = Tasks(sources, self._subscriptions, self._caller_of, times)
+        self._tools = Tools(sources, self._catalogs, options.page_size, self._caching, self._tasks, self._tokens)
         self._service = Service(sources, self._identity, self._features(), self._subscriptions)
         rounds = SealedRounds(sealer, self._caller_of, _STATE_TTL_S)
         self._endpoint = Endpoint(sources, self._service, rounds, _KEEP_ALIVE_S, self._tokens)
@@ -103,7 +111,7 @@ class McpEndpoint:
             self.tools_changed()
 
     def _features(self) -> list[Feature]:
-        return [self._tools.feature]
+        return [self._tools.feature, self._tasks.feature]
 
     def _identity(self) -> Identity:
         options, settings = self._options, self._sources.settings
@@ -210,6 +218,17 @@ def token_guard(authorization: Any, path: str, log: ServerLog) -> TokenGuard | N
     if not isinstance(authorization, Authorization):
         raise RegistrationError(f"authorization={authorization!r} is refused: it takes an mcp.Authorization")
     return TokenGuard(authorization, path, log)
+
+
+def seconds(name: str, value: Any) -> float:
+    """Return the value of an option that is a time.
+
+    Raises:
+        RegistrationError: It is no positive number of seconds.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
+        raise RegistrationError(f"{name}={value!r} is refused: it takes a positive number of seconds")
+    return float(value)
 
 
 def checked_segment(path: Any) -> str:
