@@ -116,7 +116,7 @@ class BuiltInServices:
 
     def routes_changed(self, before: RouteTable, after: RouteTable) -> None:
         """Follow a change of the methods."""
-        if self._mcp_endpoints is not None or any(is_tool(route) for route in after.routes()):
+        if self._mcp_endpoints is not None or any(is_marked(route) for route in after.routes()):
             self.mcp_endpoints().routes_changed(before, after)
 
     def metrics_site(self) -> BuiltInSite | None:
@@ -181,7 +181,6 @@ class BuiltInServices:
         return self._sources.pipeline().server_document(exchange)
 
 
-def is_tool(route: Route) -> bool:
-    """Return whether a method was registered as a tool."""
-    option = None if route.contract is None else route.contract.options.mcp
-    return option is not None and option is not False
+def is_marked(route: Route) -> bool:
+    """Return whether a method was registered as a tool; without loading what endpoints need."""
+    return route.contract is not None and bool(route.contract.options.mcp)

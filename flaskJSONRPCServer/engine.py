@@ -56,7 +56,8 @@ from .runtime.stats import Stats
 from .sansio_jsonrpc import Codec, JsonLimits, make_codec
 from .servBackend import find_serv_backend
 from .servBackend.addresses import addresses_of, allowed_hosts, is_local_only
-from .servBackend.serving import SERVED_BY, refuse_unsupported, served_by
+from .servBackend.serving import refuse_unsupported, served_by
+from .servBackend.stream_limits import serving_kind
 from .settings import Settings
 from .telemetry.health import name_of_check
 from .telemetry.metrics import package_version
@@ -101,7 +102,7 @@ class Engine:
         self.claims = Claims(settings, self.locks)
         self.lifetime = Lifetime()
         self.background = BackgroundCalls()
-        self.streams = StreamRegistry(settings, self.log, lambda head: SERVED_BY in head)
+        self.streams = StreamRegistry(settings, self.log, serving_kind)
         self.event_loop = EventLoopThread(
             f"{self.name}-event-loop", self.log, self.stats, lambda: settings.max_abandoned_calls
         )

@@ -27,7 +27,7 @@ from .dispatch.pipeline import METHOD_URL_METHODS, PATH_METHODS, Pipeline
 from .dispatch.routes import wsgi_encoded
 from .dispatch.streams import AdmittedResponse, StreamedBody
 from .errors import RegistrationError, SettingsError
-from .http.request import Environ, ReceivedRequest, Request
+from .http.request import IS_WRAPPED, Environ, ReceivedRequest, Request
 from .http.response import Response, from_werkzeug, merged_headers
 from .runtime.interrupts import is_interrupt
 
@@ -416,6 +416,8 @@ class FlaskMount:
     def _built_in_view(self, built_in: str, rest: str | None = None, **_: Any) -> flask.Response:
         request = current_request()
         path = built_in_path(built_in, rest, request.path)
+        if "wsgi_app" in vars(self.app):
+            request.environ[IS_WRAPPED] = True
         environ = environ_at(self._prefix, path, None) if self._prefix else request.environ
         response = self._pipeline().answer_built_in(environ, parsed=request)
         if response is None:

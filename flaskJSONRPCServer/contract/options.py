@@ -113,10 +113,8 @@ class MethodOptions:
         return MethodOptions(**{name: old if new is None else new for name, (new, old) in pairs.items()})
 
     @property
-    def tool(self) -> Tool | None:
-        """The tool that the method is, with ``idempotent`` of the method if it does not say so; None if it is none."""
-        if not self.mcp:
-            return None
+    def tool(self) -> Tool:
+        """How the method is shown as a tool, whether or not it is one; ``idempotent`` may come from the method."""
         tool = self.mcp if isinstance(self.mcp, Tool) else Tool()
         return tool if tool.idempotent is not None else replace(tool, idempotent=self.idempotent)
 

@@ -66,6 +66,7 @@ class Tool:
         refuse_task(self.task)
         refuse_name(self.name)
         object.__setattr__(self, "icons", read_icons(self.icons))
+        object.__setattr__(self, "scopes", read_scopes(self.scopes))
         for name in ("meta", "input_schema", "output_schema"):
             object.__setattr__(self, name, read_members(name, getattr(self, name)))
 
@@ -91,6 +92,17 @@ def read_icons(icons: Any) -> tuple[Mapping[str, Any], ...]:
     if not is_list(icons):
         raise RegistrationError(f"Tool: icons={icons!r} is refused: it takes a list of dicts with 'src'")
     return tuple(map(read_icon, icons))
+
+
+def read_scopes(scopes: Any) -> tuple[str, ...]:
+    """Return a copy of the scopes.
+
+    Raises:
+        RegistrationError: They are no list of names without spaces.
+    """
+    if not is_list(scopes) or not all(isinstance(scope, str) and scope.split() == [scope] for scope in scopes):
+        raise RegistrationError(f"Tool: scopes={scopes!r} is refused: it takes a list of names without spaces")
+    return tuple(scopes)
 
 
 def read_icon(icon: Any) -> Mapping[str, Any]:

@@ -17,7 +17,6 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import replace
 from typing import Any, Final
 
 from ..runtime.concurrency import make_lock, make_reentrant_lock
@@ -65,14 +64,13 @@ class CallControl:
         control_id: The id of the control that this one takes the place of; empty for a new one.
 
     Attributes:
-        id: The id of the call. It cannot be guessed.
         answers: As above.
     """
 
     def __init__(
         self, report: Report | None = None, answers: Mapping[str, Any] | None = None, *, control_id: str = ""
     ) -> None:
-        self.id = control_id or uuid.uuid4().hex
+        self._id = control_id
         self.answers = answers
         self._report = report
         self._pid = os.getpid()
@@ -102,6 +100,13 @@ class CallControl:
             if done > self._last and not self._has_ended:
                 self._last = done
                 self._report(done, total, message)
+
+    @property
+    def id(self) -> str:
+        """The id of the call. It cannot be guessed."""
+        if not self._id:  # calls in the serving thread need none
+            self._id = uuid.uuid4().hex
+        return self._id
 
     @property
     def is_cancelled(self) -> bool:
@@ -201,13 +206,13 @@ def control_of(data: Mapping[str, Any]) -> CallControl | None:
 
 def controlled(route: Route, control: CallControl) -> Route:
     """Return a route whose function runs as :meth:`CallControl.running` has it."""
-    function = route.caller
+    target = route.target
 
     def run(*args: Any, **kwargs: Any) -> Any:
         with control.running():
-            return function(*args, **kwargs)
+            return target(*args, **kwargs)
 
-    return replace(route, caller=run)
+    return route.with_target(run)
 
 
 def check_progress(done: Any, total: Any = None, message: Any = None) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ARRIVED_AT",
     "CLIENT_SOCKET",
+    "IS_WRAPPED",
     "SEND_HEAD",
     "Environ",
     "ReceivedRequest",
@@ -32,6 +33,9 @@ Environ = dict[str, Any]
 
 CLIENT_SOCKET = "flaskJSONRPCServer.socket"
 """The key of a WSGI environ for the client's socket, which serving backends set if they can."""
+
+IS_WRAPPED = "flaskJSONRPCServer.is_wrapped"
+"""The key of a WSGI environ that says that an application of the user may have wrapped the answer."""
 
 SEND_HEAD = "flaskJSONRPCServer.send_head"
 """The key of a WSGI environ for a function that sends the head of the answer, for serving programs that wait for a part

@@ -7,21 +7,27 @@ explains both.
 from ..contract.tool_options import Tool
 from .asking import CannotAskError, Form, FormAnswer, ListRoots, Sample, Visit, ask, ask_all, client_offers
 from .authorization import Authorization, Grant
+from .completion import Completion
 from .content import Audio, EmbeddedResource, Image, ResourceLink, Text, ToolResult
 from .leaving import ProtocolError, begin_task
+from .prompt_messages import Message
+from .resources import ResourceNotFoundError
 
 __all__ = [
     "Audio",
     "Authorization",
     "CannotAskError",
+    "Completion",
     "EmbeddedResource",
     "Form",
     "FormAnswer",
     "Grant",
     "Image",
     "ListRoots",
+    "Message",
     "ProtocolError",
     "ResourceLink",
+    "ResourceNotFoundError",
     "Sample",
     "Text",
     "Tool",

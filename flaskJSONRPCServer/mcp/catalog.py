@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from inspect import Parameter
 from typing import Any, Final
 
 from ..contract.docstrings import documentation_of
@@ -27,7 +28,7 @@ __all__ = ["Catalog", "Catalogs", "ToolEntry"]
 
 _FORBIDDEN: Final = re.compile(r"[^A-Za-z0-9_.-]+")
 _LONGEST_NAME: Final = 128
-_PLAIN: Final = Tool()
+_NAMED: Final = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY, Parameter.VAR_KEYWORD)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,6 +43,7 @@ class ToolEntry:
         definition: What clients see.
         header_parameters: The parameters that clients repeat in header fields.
         returns_content: Whether its result has parts for a model, rather than a value.
+        takes_names: Whether all its parameters can be passed by name.
     """
 
     name: str
@@ -51,6 +53,7 @@ class ToolEntry:
     definition: Mapping[str, Any]
     header_parameters: tuple[HeaderParameter, ...]
     returns_content: bool
+    takes_names: bool
 
     @property
     def has_output_schema(self) -> bool:
@@ -133,7 +136,7 @@ def entry_of(name: str, route: Route) -> ToolEntry:
     assert contract is not None  # noqa: S101  exposed routes have one
     if not is_callable_by_name(contract):
         raise RegistrationError("it needs a parameter by position only, and another by name only")
-    options = contract.options.mcp if isinstance(contract.options.mcp, Tool) else _PLAIN
+    options = contract.options.tool
     schema = input_schema(contract)
     try:
         headers = header_parameters(schema)
@@ -142,7 +145,8 @@ def entry_of(name: str, route: Route) -> ToolEntry:
     returns_content = contract.result is not None and names_content(contract.result.hint)
     output = None if returns_content else output_schema(contract)
     definition = definition_of(name, contract, options, schema, output)
-    return ToolEntry(name, route, contract, options, definition, headers, returns_content)
+    takes_names = all(parameter.kind in _NAMED for parameter in contract.parameters)
+    return ToolEntry(name, route, contract, options, definition, headers, returns_content, takes_names)
 
 
 def definition_of(
@@ -156,20 +160,19 @@ def definition_of(
         "description": description,
         "inputSchema": options.input_schema or schema,
         "outputSchema": options.output_schema or output,
-        "annotations": annotations_of(contract, options),
+        "annotations": annotations_of(options),
         "icons": [dict(icon) for icon in options.icons],
         "_meta": options.meta,
     }
     return {"name": name, **{key: value for key, value in members.items() if value}}
 
 
-def annotations_of(contract: Contract, options: Tool) -> dict[str, bool]:
+def annotations_of(options: Tool) -> dict[str, bool]:
     """Return what the tool does to the world, as far as its author has said."""
-    idempotent = contract.options.idempotent if options.idempotent is None else options.idempotent
     hints = {
         "readOnlyHint": options.read_only,
         "destructiveHint": options.destructive,
-        "idempotentHint": idempotent,
+        "idempotentHint": options.idempotent,
         "openWorldHint": options.open_world,
     }
     return {name: value for name, value in hints.items() if value is not None}
@@ -187,8 +190,7 @@ def named(routes: Iterable[Route]) -> list[tuple[str, Route]]:
 
 
 def chosen_name(route: Route) -> str:
-    option = None if route.contract is None else route.contract.options.mcp
-    chosen = option.name if isinstance(option, Tool) else None
+    chosen = None if route.contract is None else route.contract.options.tool.name
     return chosen or tool_name(route.name)
 
 

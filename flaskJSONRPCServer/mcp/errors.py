@@ -7,6 +7,7 @@
     ├── InvalidParams               -32602  200
     │   └── MalformedRequest        -32602  400  the request itself, and not what it asks for
     ├── TooManyTasks                -32000  503
+    ├── ResourceNotFound            -32002  200  in revisions with sessions only
     ├── HeaderMismatch              -32020  400
     ├── MissingClientCapability     -32021  400
     └── UnsupportedVersion          -32022  400
@@ -31,6 +32,7 @@ __all__ = [
     "MethodNotFound",
     "MissingClientCapability",
     "ParseError",
+    "ResourceNotFound",
     "TooManyTasks",
     "UnsupportedVersion",
 ]
@@ -98,6 +100,12 @@ class TooManyTasks(McpError):
 
     code = -32000
     status = "503 Service Unavailable"
+
+
+class ResourceNotFound(McpError):
+    """No resource has this URI; the newest revision calls that invalid parameters."""
+
+    code = -32002
 
 
 class HeaderMismatch(McpError):

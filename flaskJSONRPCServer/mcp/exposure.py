@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ..contract.tool_options import Tool
 from ..dispatch.documents import main_routes
 from ..dispatch.locks import lock_key
 from ..dispatch.routes import Route, RouteTable
@@ -16,8 +15,7 @@ __all__ = ["Exposure", "is_marked"]
 
 def is_marked(route: Route) -> bool:
     """Return whether a method was registered as a tool."""
-    option = None if route.contract is None else route.contract.options.mcp
-    return isinstance(option, Tool) or option is True
+    return route.contract is not None and bool(route.contract.options.mcp)
 
 
 class Exposure:

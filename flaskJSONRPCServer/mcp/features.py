@@ -13,10 +13,13 @@ from .authorization import Grant
 from .requests import ClientRequest
 from .subscriptions import Watch
 
-__all__ = ["AnyRounds", "Feature", "Method", "Notify", "Result", "Run", "RunIn", "Scope"]
+__all__ = ["AnyRounds", "Feature", "Method", "Notify", "Result", "Run", "RunIn", "Scope", "Subject"]
 
 Result = Mapping[str, Any]
 """The members of a result."""
+
+Subject = Callable[[], Sequence[str]]
+"""Returns what a function is run for, as texts; called only for a function that asks."""
 
 Run = Callable[[CallControl], Result]
 """Runs the function of a request, and returns the result; raises the error of :func:`~.asking.ask`."""
@@ -31,13 +34,13 @@ Notify = Callable[[str, Mapping[str, Any]], object]
 class AnyRounds(Protocol):
     """Runs functions that may ask the client."""
 
-    def result(self, request: ClientRequest, scope: Scope, subject: Sequence[str], run: Run) -> Result:
+    def result(self, request: ClientRequest, scope: Scope, subject: Subject, run: Run) -> Result:
         """Return the result of a function, or of its questions.
 
         Args:
             request: The request.
             scope: What surrounds it.
-            subject: What the function is run for: answers to another subject are refused.
+            subject: Returns what the function is run for: answers to another subject are refused.
             run: Runs the function.
         """
 

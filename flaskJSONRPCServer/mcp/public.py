@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from ..dispatch.built_in import BuiltInUrl
 from ..dispatch.exchange import Exchange
@@ -16,19 +16,25 @@ from ..http.response import Response, json_document
 from ..runtime.logs import ServerLog
 from .authorization import METADATA_SEGMENT, Authorization, TokenGuard
 from .catalog import Catalogs
+from .completion import Completions
 from .endpoint import Endpoint
 from .exposure import Exposure, is_marked
 from .features import Feature, Scope
+from .functions import Functions
+from .prompts import PromptOptions, Prompts
+from .resources import ResourceOptions, Resources
 from .rounds import SealedRounds
 from .sealing import Sealer
 from .service import Identity, Service
 from .sources import Sources
-from .subscriptions import TOOLS, Subscriptions
+from .subscriptions import PROMPTS, RESOURCES, TOOLS, Subscriptions
 from .task import TaskTimes
 from .tasks import Tasks
 from .tools import Tools
 
 __all__ = ["EndpointOptions", "McpEndpoint", "McpEndpoints"]
+
+_F = TypeVar("_F", bound=Callable[..., Any])
 
 DEFAULT_PATH: Final = "/mcp"
 
@@ -81,6 +87,7 @@ class McpEndpoint:
         )
         self._tasks = Tasks(sources, self._subscriptions, self._caller_of, times)
         self._tools = Tools(sources, self._catalogs, options.page_size, self._caching, self._tasks, self._tokens)
+        self._add_parts(Functions(sources, path))
         self._service = Service(sources, self._identity, self._features(), self._subscriptions)
         rounds = SealedRounds(sealer, self._caller_of, _STATE_TTL_S)
         self._endpoint = Endpoint(sources, self._service, rounds, _KEEP_ALIVE_S, self._tokens)
@@ -110,8 +117,90 @@ class McpEndpoint:
         if self._catalogs.of(before).definitions() != self._catalogs.of(after).definitions():
             self.tools_changed()
 
+    def resource(
+        self,
+        uri: str,
+        *,
+        name: str | None = None,
+        title: str | None = None,
+        description: str | None = None,
+        mime_type: str | None = None,
+        size: int | None = None,
+        icons: Iterable[Mapping[str, Any]] = (),
+        annotations: Mapping[str, Any] | None = None,
+        ttl: float | None = None,
+    ) -> Callable[[_F], _F]:
+        """Decorate a function that returns a resource: a string, bytes, a JSON value, or contents with URIs.
+
+        Args:
+            uri: The URI, such as ``config://app``; or a template, such as ``users://{user_id}``, whose names are the
+                parameters of the function.
+            name: The name for programs; None for that of the function.
+            title: A title for people.
+            description: What it is; None for the text of the docstring.
+            mime_type: Its media type; None for ``text/plain``, ``application/octet-stream`` or ``application/json``, as
+                the function returns a string, bytes or anything else.
+            size: Its size in bytes, if that is known; not for a template.
+            icons: Icons, each a dict with ``src``.
+            annotations: Whom it is for, and how important it is: ``audience``, ``priority``, ``lastModified``.
+            ttl: How long clients may keep its contents, in seconds; None for the time of the endpoint.
+
+        Raises:
+            RegistrationError: The URI is invalid or taken, its names are not the parameters, or an option is invalid.
+        """
+        options = ResourceOptions(name, title, description, mime_type, size, icons, annotations, ttl)
+        return decorator(lambda function: self._resources.add(function, uri, options))
+
+    def resource_updated(self, uri: str) -> None:
+        """Tell the clients that have subscribed to a resource that its contents have changed."""
+        self._subscriptions.resource_updated(uri)
+
+    def prompt(
+        self,
+        *,
+        name: str | None = None,
+        title: str | None = None,
+        description: str | None = None,
+        icons: Iterable[Mapping[str, Any]] = (),
+    ) -> Callable[[_F], _F]:
+        """Decorate a function that returns a prompt: a string, a part such as ``Image``, or a list of messages.
+
+        Its parameters are the arguments of the prompt.
+
+        Args:
+            name: The name; None for that of the function.
+            title: A title for people.
+            description: What it does; None for the text of the docstring.
+            icons: Icons, each a dict with ``src``.
+
+        Raises:
+            RegistrationError: The name is taken, the function takes ``*args`` or ``**kwargs``, or an option is invalid.
+        """
+        options = PromptOptions(name, title, description, icons)
+        return decorator(lambda function: self._prompts.add(function, options))
+
+    def completion(self, target: str, argument: str) -> Callable[[_F], _F]:
+        """Decorate a function that completes an argument: from the value so far to a list, or a ``Completion``.
+
+        Args:
+            target: The name of a prompt, or a URI template, that has been added before.
+            argument: The argument. The function may take the values of the others as a second parameter, a dict.
+
+        Raises:
+            RegistrationError: There is no such argument, it has a completion, or the function has other parameters.
+        """
+        return decorator(lambda function: self._completions.add(function, target, argument))
+
+    def _add_parts(self, functions: Functions) -> None:
+        """Make the parts that are functions of their own, rather than methods of the server."""
+        page_size, changed = self._options.page_size, self._subscriptions.list_changed
+        self._resources = Resources(self._sources, functions, page_size, self._caching, lambda: changed(RESOURCES))
+        self._prompts = Prompts(functions, page_size, self._caching, lambda: changed(PROMPTS))
+        self._completions = Completions(functions, self._prompts, self._resources)
+
     def _features(self) -> list[Feature]:
-        return [self._tools.feature, self._tasks.feature]
+        parts = (self._tools, self._resources, self._prompts, self._completions, self._tasks)
+        return [part.feature for part in parts]
 
     def _identity(self) -> Identity:
         options, settings = self._options, self._sources.settings
@@ -127,7 +216,7 @@ class McpEndpoint:
         return Identity(known, options.instructions, self._caching_of("public"))
 
     def _caching(self, scope: Scope) -> Mapping[str, Any]:
-        is_private = self._sources.settings.auth is not None
+        is_private = self._sources.settings.auth is not None or self._tokens is not None
         return self._caching_of("private" if is_private else "public")
 
     def _caching_of(self, cache_scope: str) -> Mapping[str, Any]:
@@ -229,6 +318,16 @@ def seconds(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
         raise RegistrationError(f"{name}={value!r} is refused: it takes a positive number of seconds")
     return float(value)
+
+
+def decorator(add: Callable[[Any], None]) -> Callable[[_F], _F]:
+    """Return a decorator that adds a function, and returns it."""
+
+    def decorate(function: _F) -> _F:
+        add(function)
+        return function
+
+    return decorate
 
 
 def checked_segment(path: Any) -> str:

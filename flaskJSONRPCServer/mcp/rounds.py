@@ -8,13 +8,13 @@ Source: revision 2026-07-28, "Multi Round-Trip Requests".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from ..sansio_jsonrpc import JsonRpcException
 from .asking import CLIENT_OFFERS, HIDDEN_KEYS, questions_in
 from .errors import InvalidParams, MissingClientCapability
-from .features import Result, Run, Scope
+from .features import Result, Run, Scope, Subject
 from .requests import ClientRequest
 from .sealing import Sealer, StateError
 
@@ -37,7 +37,7 @@ class SealedRounds:
         self._caller_of = caller_of
         self._ttl_s = ttl_s
 
-    def result(self, request: ClientRequest, scope: Scope, subject: Sequence[str], run: Run) -> Result:
+    def result(self, request: ClientRequest, scope: Scope, subject: Subject, run: Run) -> Result:
         """Return the result of a function, or its questions; see :class:`~.features.AnyRounds`.
 
         Raises:
@@ -56,7 +56,7 @@ class SealedRounds:
         state = self._sealer.seal({"answers": answers}, purpose=_PURPOSE, bound_to=bound_to, ttl_s=self._ttl_s)
         return {"resultType": "input_required", "inputRequests": requests_of(questions), "requestState": state}
 
-    def _earlier_answers(self, request: ClientRequest, scope: Scope, subject: Sequence[str]) -> Mapping[str, Any]:
+    def _earlier_answers(self, request: ClientRequest, scope: Scope, subject: Subject) -> Mapping[str, Any]:
         state = request.params.get("requestState")
         if state is None:
             return {}
@@ -69,8 +69,8 @@ class SealedRounds:
         answers: Mapping[str, Any] = payload["answers"]
         return answers
 
-    def _bound_to(self, request: ClientRequest, scope: Scope, subject: Sequence[str]) -> list[str | bytes]:
-        return [self._caller_of(scope), request.method, *subject]
+    def _bound_to(self, request: ClientRequest, scope: Scope, subject: Subject) -> list[str | bytes]:
+        return [self._caller_of(scope), request.method, *subject()]
 
 
 def answers_in(request: ClientRequest) -> Mapping[str, Any]:

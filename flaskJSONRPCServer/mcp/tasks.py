@@ -13,7 +13,7 @@ from ..dispatch.call_control import CallControl
 from ..sansio_jsonrpc import ABSENT, JsonRpcError, JsonRpcException
 from .asking import MAY_BEGIN_TASK
 from .errors import InvalidParams, MalformedRequest, MissingClientCapability, TooManyTasks
-from .features import Feature, Method, Result, RunIn, Scope
+from .features import Feature, Method, Result, RunIn, Scope, Subject
 from .leaving import begins_task
 from .requests import ClientRequest
 from .revisions import CURRENT
@@ -88,7 +88,7 @@ class Tasks:
         wish: Wish,
         request: ClientRequest,
         scope: Scope,
-        subject: tuple[str, ...],
+        subject: Subject,
         run: RunIn,
         *,
         is_elsewhere: bool,
@@ -158,7 +158,7 @@ class Tasks:
         found = [task for task in (self._store.find(task_id, owner) for task_id in ids) if task is not None]
         return Watch(_TASK_IDS, {task.id: task.detailed for task in found}, "notifications/tasks")
 
-    def _in_rounds(self, request: ClientRequest, scope: Scope, subject: tuple[str, ...], run: RunIn) -> Result:
+    def _in_rounds(self, request: ClientRequest, scope: Scope, subject: Subject, run: RunIn) -> Result:
         """Return the result of a function that may begin a task itself, after its questions."""
         known: dict[str, Any] = {}
 

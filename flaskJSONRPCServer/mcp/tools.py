@@ -5,6 +5,7 @@ Source: revision 2026-07-28, "Tools".
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -63,8 +64,8 @@ class Tools:
         self._tasks = tasks
         self._tokens = tokens
         methods = {
-            "tools/list": Method(self.list),
-            "tools/call": Method(self.call, runs_function=True, admit=self.admit),
+            "tools/list": Method(self.answer_list),
+            "tools/call": Method(self.answer_call, runs_function=True, admit=self.admit),
         }
         self.feature = Feature("tools", lambda: {"listChanged": True}, methods)
 
@@ -72,7 +73,7 @@ class Tools:
         """Return the tools as they are now."""
         return self._catalogs.of(self._table())
 
-    def list(self, request: ClientRequest, scope: Scope) -> Result:
+    def answer_list(self, request: ClientRequest, scope: Scope) -> Result:
         """Answer ``tools/list``."""
         catalog = self.catalog()
         shown = names_shown(catalog, scope)
@@ -100,7 +101,7 @@ class Tools:
         else:
             scope.pipeline.authorise(scope.exchange, tool.route.path, tool.route.name)
 
-    def call(self, request: ClientRequest, scope: Scope) -> Result:
+    def answer_call(self, request: ClientRequest, scope: Scope) -> Result:
         """Answer ``tools/call``.
 
         Raises:
@@ -108,9 +109,10 @@ class Tools:
         """
         tool, arguments = self._called(request)
         try:
-            call = JsonRpcRequest(tool.route.name, call_params(tool.contract, arguments), _CALL_ID)
+            params = dict(arguments) if tool.takes_names else call_params(tool.contract, arguments)
         except JsonRpcException as exc:
             return self._failure(exc)
+        call = JsonRpcRequest(tool.route.name, params, _CALL_ID)
         limiter = scope.pipeline.steps.limiter
         if limiter is not None:
             limiter.admit_messages(call, self._endpoint_of(tool), scope.exchange)
@@ -118,8 +120,8 @@ class Tools:
             tool.options.task,
             request,
             scope,
-            (tool.route.url, json.dumps(arguments, sort_keys=True)),
-            lambda scope, control: self._outcome(tool, call, request, scope, control),
+            lambda: (tool.route.url, json.dumps(arguments, sort_keys=True)),
+            lambda at, control: self._outcome(tool, call if at is scope else copied(call), request, at, control),
             is_elsewhere=tool.route.backends is not None and tool.route.backends.dispatcher is not None,
         )
 
@@ -174,6 +176,11 @@ class Tools:
 
     def _table(self) -> RouteTable:
         return self._sources.router.table
+
+
+def copied(call: JsonRpcRequest) -> JsonRpcRequest:
+    """Return a copy of a call that may be made again: the function may change what it is passed."""
+    return JsonRpcRequest(call.method, copy.deepcopy(call.params), call.id)
 
 
 def names_shown(catalog: Catalog, scope: Scope) -> list[str]:

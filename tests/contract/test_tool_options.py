@@ -14,7 +14,8 @@ def make():
 
 def tools(server):
     """Return the tool of each method; None for methods that are none."""
-    return {route.name: route.contract.options.tool for route in server._engine.router.table.routes()}
+    routes = [(route.name, route.contract.options) for route in server._engine.router.table.routes()]
+    return {name: options.tool if options.mcp else None for name, options in routes}
 
 
 class Api:

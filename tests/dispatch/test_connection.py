@@ -25,12 +25,14 @@ FIELDS = (
     "notify",
     "deadline",
     "remaining",
+    "cancelled",
+    "progress",
     "dispatcher",
     "path",
     "dispatcherName",
 )
 WRITTEN = {
-    **{name: "written" for name in FIELDS if name != "remaining"},  # it follows from the deadline
+    **{name: "written" for name in FIELDS if name not in ("remaining", "cancelled")},  # others decide them
     "headersOut": {"X-A": "a"},
     "cookiesOut": [{"name": "a", "value": "b"}],
     "allowCompress": True,
@@ -88,7 +90,7 @@ def test_values_of_a_post():
         headers={"X-Some": "some", "Cookie": "a=1; b=2"},
         environ={"SERVER_NAME": "127.0.0.9", "SERVER_PORT": "1234", "REMOTE_ADDR": "127.0.0.3"},
     )
-    names = [name for name in FIELDS if name not in ("call", "headers", "uniqueId")]
+    names = [name for name in FIELDS if name not in ("call", "headers", "progress", "uniqueId")]
     values, server, dispatcher, _ = seen(lambda c: {name: c[name] for name in names}, request)
 
     assert values == {
@@ -106,6 +108,7 @@ def test_values_of_a_post():
         "notify": False,
         "deadline": None,
         "remaining": None,
+        "cancelled": False,
         "dispatcher": dispatcher,
         "path": "/api/",
         "dispatcherName": "dispatcher",

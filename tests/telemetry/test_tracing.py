@@ -19,6 +19,7 @@ from flaskJSONRPCServer.execBackend import ParallelBackend
 from flaskJSONRPCServer.runtime.log_limits import LimitedLog
 from flaskJSONRPCServer.sansio_jsonrpc import JsonRpcApplicationError
 from tests.helpers import call, call_socket, call_wsgi, get, post, result_of, rpc, wait_until
+from tests.protocol_calls import Client
 from tests.telemetry import api
 
 TRACE, REMOTE = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -107,6 +108,24 @@ def test_call_has_a_span_below_that_of_its_request(app):
         "jsonrpc.protocol.version": "2.0",
         "jsonrpc.request.id": "1",
     }
+
+
+def chosen():
+    raise JsonRpcApplicationError("chosen", code=5)
+
+
+def test_call_of_another_protocol_has_a_span():
+    server = make_server()
+    server.registerFunction(chosen, path="/api")
+    client = Client(server)
+
+    assert client.call(None, "add", 1) == 2
+    assert client.error(None, "chosen").code == 5
+    server.stop(timeout=0)
+
+    found = spans(2)
+    assert [(span["name"], span["status"]) for span in found] == [("add", "UNSET"), ("chosen", "ERROR")]
+    assert named(found, "chosen")["attributes"]["rpc.response.status_code"] == "5"
 
 
 @pytest.mark.parametrize("request_id", [None, "x" * 1000])

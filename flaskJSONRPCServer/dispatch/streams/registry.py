@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 
 from ...http.event_streams import StreamedResponse
 from ...http.refusals import ServiceUnavailable
@@ -26,32 +27,31 @@ _RETRY_AFTER_S = 5
 class StreamRegistry:
     """Keeps the open streams of one server.
 
-    Streams behind a serving backend of this package and those behind another WSGI server are counted apart.
-
     Args:
         settings: The settings of the server.
         log: Its log.
-        is_own: Returns whether a request has come by a serving backend of this package, by its head.
+        kind_of: Returns the kind of the serving program of a request, by its head. Each kind has a limit of its own.
 
     Attributes:
-        served_limit: The most streams behind such a serving backend; it is set before the server serves.
+        limits: The most streams of each kind; for others it is ``max_streams``, or :data:`FOREIGN_STREAMS`. They are
+            set before the server serves.
     """
 
-    def __init__(self, settings: Settings, log: ServerLog, is_own: Callable[[Environ], bool]) -> None:
-        self.served_limit = FOREIGN_STREAMS
+    def __init__(self, settings: Settings, log: ServerLog, kind_of: Callable[[Environ], str]) -> None:
+        self.limits: Mapping[str, int] = {}
         self._settings = settings
         self._log = log
-        self._is_own = is_own
+        self._kind_of = kind_of
         self._heartbeats = Heartbeats(f"{settings.name or 'server'}-heartbeats")
         self._changed = make_condition()
-        self._open: dict[OpenStream, bool] = {}  # whether each is an own one; guarded by _changed, as all below
-        self._counts = {True: 0, False: 0}  # of own ones and of others
+        self._open: dict[OpenStream, str] = {}  # and the kind of each; guarded by _changed, as all below
+        self._counts: Counter[str] = Counter()
         self._running: set[OpenStream] = set()  # those whose function runs
         self._is_ending = False
 
     def limit(self, head: Environ) -> int:
         """Return how many streams may be open behind the serving program of a request."""
-        return self._limit(is_own=self._is_own(head))
+        return self._limit(self._kind_of(head))
 
     def check_room(self, head: Environ) -> None:
         """Check that one more stream may be opened. Another request may take the room before this one does.
@@ -59,11 +59,9 @@ class StreamRegistry:
         Raises:
             ServiceUnavailable: ``max_streams`` are open.
         """
-        is_own = self._is_own(head)
-        with self._changed:
-            has_room = self._has_room(is_own=is_own)
-        if not has_room:
-            raise self._refusal(is_own=is_own)
+        kind = self._kind_of(head)
+        if self._counts[kind] >= self._limit(kind):
+            raise self._refusal(kind)
 
     def admit(self, response: StreamedResponse, head: Environ) -> AdmittedResponse:
         """Return the answer with its stream, for which room is kept until it is closed.
@@ -73,14 +71,14 @@ class StreamRegistry:
         """
         if head["REQUEST_METHOD"] == "HEAD":
             return AdmittedResponse(response, None)
-        is_own, stream = self._is_own(head), OpenStream(response, self, self._log)
+        kind, stream = self._kind_of(head), OpenStream(response, self, self._log)
         with self._changed:
-            has_room = self._has_room(is_own=is_own)
+            has_room = self._counts[kind] < self._limit(kind)
             if has_room:
-                self._open[stream] = is_own
-                self._counts[is_own] += 1
+                self._open[stream] = kind
+                self._counts[kind] += 1
         if not has_room:
-            raise self._refusal(is_own=is_own)
+            raise self._refusal(kind)
         return AdmittedResponse(response, stream)
 
     def count(self) -> int:
@@ -143,17 +141,13 @@ class StreamRegistry:
                 self._counts[self._open.pop(stream)] -= 1
         self._heartbeats.discard(stream)
 
-    def _limit(self, *, is_own: bool) -> int:
-        if is_own:
-            return self.served_limit
+    def _limit(self, kind: str) -> int:
+        if kind in self.limits:
+            return self.limits[kind]
         chosen = self._settings.max_streams
         return FOREIGN_STREAMS if chosen is None else chosen
 
-    def _has_room(self, *, is_own: bool) -> bool:
-        """Return whether one more stream may be opened. Called under the lock."""
-        return self._counts[is_own] < self._limit(is_own=is_own)
-
-    def _refusal(self, *, is_own: bool) -> ServiceUnavailable:
-        refusal = ServiceUnavailable(f"max_streams ({self._limit(is_own=is_own)}) streams are open already")
+    def _refusal(self, kind: str) -> ServiceUnavailable:
+        refusal = ServiceUnavailable(f"max_streams ({self._limit(kind)}) streams are open already")
         refusal.retry_after_s = _RETRY_AFTER_S
         return refusal

@@ -6,6 +6,7 @@ import logging
 import pytest
 
 from flaskJSONRPCServer import ServerStateError, flaskJSONRPCServer
+from flaskJSONRPCServer.dispatch.call_control import CallControl
 from flaskJSONRPCServer.execBackend.parallel.methods import name_of_dispatcher
 
 PATIENCE_S = 20
@@ -141,6 +142,19 @@ def test_addresses_and_urls_are_those_of_the_server(server, ask):
     assert ask("urls", {}) == server._getServerUrl()
 
 
+def test_progress_is_reported_to_the_control_of_its_call(ask):
+    reports = []
+    control = CallControl(lambda *progress: reports.append(progress))
+    values = {"id": control.as_data()["id"], "done": 1, "total": 2, "message": "half"}
+
+    ask("progress", values)
+    control.end()
+    ask("progress", {**values, "done": 2})
+    ask("progress", {**values, "id": "unknown"})
+
+    assert reports == [(1, 2, "half")]
+
+
 def test_table_has_the_methods_tested_here_and_no_others(methods):
     assert set(methods.brief) == {
         "addresses",
@@ -149,6 +163,7 @@ def test_table_has_the_methods_tested_here_and_no_others(methods):
         "isLocked",
         "lock",
         "log",
+        "progress",
         "speedStatsAdd",
         "stats",
         "unlock",

@@ -1,0 +1,142 @@
+"""Streams about resources and prompts, over real sockets."""
+
+import contextlib
+import http.client
+import json
+import threading
+
+import pytest
+from mcp_types import methods
+
+from flaskJSONRPCServer import flaskJSONRPCServer
+from flaskJSONRPCServer.mcp.revisions import CURRENT, SUBSCRIPTION_ID
+from tests.mcp.judged import request_of
+
+PATIENCE_S = 30
+EVENTS = "application/json, text/event-stream"
+
+
+class Stream:
+    """The messages of an answer, one after the other, each judged by the types of the protocol."""
+
+    def __init__(self, server, method, params, meta=None):
+        self._method = method
+        request = request_of(method, params, accept=EVENTS, meta=meta)
+        self._connection = http.client.HTTPConnection(*server.addresses[0], timeout=PATIENCE_S)
+        self._connection.request("POST", request.target, request.body, request.headers)
+        self._response = self._connection.getresponse()
+        assert self._response.status == 200
+        assert self._response.getheader("Content-Type").startswith("text/event-stream")
+
+    def next(self):
+        """Return the next message: a notification, or the response."""
+        for line in self._response:
+            if line.startswith(b"data:"):
+                message = json.loads(line.removeprefix(b"data:"))
+                break
+        else:
+            raise AssertionError("the stream has ended")
+        if "method" in message:
+            methods.parse_server_notification(message["method"], CURRENT, message["params"])
+        else:
+            methods.validate_server_result(self._method, CURRENT, message["result"])
+        return message
+
+    def close(self):
+        self._response.close()
+        self._connection.close()
+
+
+@pytest.fixture
+def served():
+    """Return a server that is being served, its endpoint, and a function that opens a stream."""
+    server = flaskJSONRPCServer(("127.0.0.1", 0), log=0)
+    endpoint = server.mcp("/mcp")
+    with contextlib.ExitStack() as stack:
+        server.start()
+        stack.callback(server.stop)
+
+        def open_stream(*args, **options):
+            return stack.enter_context(contextlib.closing(Stream(server, *args, **options)))
+
+        yield server, endpoint, open_stream
+
+
+@pytest.mark.parametrize("method", ["resources/read", "prompts/get"])
+def test_progress_comes_before_the_result(served, method):
+    _, endpoint, open_stream = served
+    seen = threading.Event()
+
+    def work(_connection):
+        _connection.progress(1, 2, "half")
+        assert seen.wait(PATIENCE_S)
+        return "done"
+
+    endpoint.resource("a:b")(work)
+    endpoint.prompt()(work)
+    stream = open_stream(method, {"uri": "a:b", "name": "work"}, meta={"progressToken": "token"})
+
+    report = stream.next()
+    seen.set()
+    response = stream.next()
+
+    assert (report["method"], report["params"]) == (
+        "notifications/progress",
+        {"progressToken": "token", "progress": 1, "total": 2, "message": "half"},
+    )
+    assert "done" in json.dumps(response["result"])
+
+
+def listening(open_stream, **wanted):
+    """Return an open stream of notifications, and what the server has agreed to send."""
+    stream = open_stream("subscriptions/listen", {"notifications": wanted})
+    accepted = stream.next()
+    assert accepted["method"] == "notifications/subscriptions/acknowledged"
+    return stream, accepted["params"]["notifications"]
+
+
+def test_subscribers_learn_that_a_resource_has_changed(served):
+    _, endpoint, open_stream = served
+    endpoint.resource("a:b")(lambda_of("read", lambda: "text"))
+    stream, accepted = listening(open_stream, resourceSubscriptions=["a:b"])
+
+    endpoint.resource_updated("a:c")
+    endpoint.resource_updated("a:b")
+    update = stream.next()
+
+    assert accepted == {"resourceSubscriptions": ["a:b"]}
+    assert update["method"] == "notifications/resources/updated"
+    assert update["params"] == {"uri": "a:b", "_meta": {SUBSCRIPTION_ID: 1}}
+
+
+def lambda_of(name, function):
+    function.__name__ = name
+    return function
+
+
+def test_subscribers_learn_of_new_resources_and_prompts(served):
+    _, endpoint, open_stream = served
+    endpoint.resource("a:b")(lambda_of("read", lambda: "text"))
+    endpoint.prompt(name="first")(lambda: "text")
+    stream, accepted = listening(open_stream, resourcesListChanged=True, promptsListChanged=True)
+    assert accepted == {"resourcesListChanged": True, "promptsListChanged": True}
+
+    endpoint.resource("a:c")(lambda_of("read", lambda: "text"))
+    endpoint.prompt(name="second")(lambda: "text")
+    endpoint.resource("a:c/{x}")(lambda_of("read", lambda x: "text"))
+
+    assert [stream.next()["method"] for _ in range(3)] == [
+        "notifications/resources/list_changed",
+        "notifications/prompts/list_changed",
+        "notifications/resources/list_changed",
+    ]
+
+
+def test_endpoint_without_resources_offers_no_notifications_about_them(served):
+    _, _, open_stream = served
+
+    _, accepted = listening(
+        open_stream, resourcesListChanged=True, promptsListChanged=True, resourceSubscriptions=["a:b"]
+    )
+
+    assert accepted == {}
