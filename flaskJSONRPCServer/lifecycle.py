@@ -193,8 +193,7 @@ class Lifecycle:
         with self._changing, self._not_running():
             if self._started is None:  # exec backends and the event loop may run for getWSGI() or init_app()
                 with self._event_loop_ended(timeout_s), self._streams_ended(timeout_s):
-                    self._engine.background.drain(timeout_s, allowed_requests)
-                    self._engine.background.end_all()
+                    timeout_s = self._background_ended(timeout_s, allowed_requests)
                     self._facade._stopExecBackends(timeout_s, allowed_requests)
                 return
             try:
@@ -206,6 +205,16 @@ class Lifecycle:
                 for end in list(self._ends):
                     end.request()
         self._engine.log.write(INFO, f"server {self._engine.name!r} has stopped")
+
+    def _background_ended(self, timeout_s: float, allowed_requests: int) -> float:
+        """Wait for the calls that outlast their requests, and give up those left. Return how much time is left."""
+        begun_at, background = time.monotonic(), self._engine.background
+        if background.is_idle:
+            background.end_all()
+            return timeout_s
+        background.drain(timeout_s, allowed_requests)
+        background.end_all()
+        return max(0.0, timeout_s - (time.monotonic() - begun_at))
 
     @contextmanager
     def _streams_ended(self, drain_s: float) -> Iterator[None]:

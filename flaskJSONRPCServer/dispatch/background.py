@@ -36,6 +36,11 @@ class BackgroundCalls:
         """Call a function whenever the server stops, after it has waited for the calls."""
         self._on_end.append(callback)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no call runs."""
+        return not self._running
+
     def drain(self, timeout_s: float, allowed: int = 0) -> int:
         """Wait until no more than ``allowed`` calls run. Return how many run then."""
         with self._changed:

@@ -5,9 +5,10 @@ Source: extension ``io.modelcontextprotocol/tasks``, revision 2026-07-28.
 
 from __future__ import annotations
 
+import math
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any, Final
 
@@ -72,6 +73,7 @@ class Task:
         self._questions: dict[str, tuple[str, Mapping[str, Any]]] = {}  # the open ones, by the keys of the client
         self._asked: set[str] = set()  # the keys that the client has seen
         self._control: CallControl | None = None
+        self._told_at = -math.inf  # when its last progress was told, on the monotonic clock
 
     @property
     def has_ended(self) -> bool:
@@ -109,12 +111,21 @@ class Task:
             self._control = control
             return True
 
-    def progress(self, done: float, total: float | None, message: str | None) -> None:
-        """Show the progress of the function as the message of the task."""
+    def progress(self, done: float, total: float | None, message: str | None) -> bool:
+        """Show the progress of the function as the message of the task.
+
+        Returns:
+            Whether to tell those who follow the task: no more often than clients ask.
+        """
+        now = time.monotonic()
         with self._changing:
-            if self._status == "working":
-                self._message = message or (f"{done:g}" if total is None else f"{done:g} of {total:g}")
-                self._updated_at = timestamp()
+            if self._status != "working":
+                return False
+            self._message = message or (f"{done:g}" if total is None else f"{done:g} of {total:g}")
+            self._updated_at = timestamp()
+            is_due = now - self._told_at >= self._times.poll_s
+            self._told_at = now if is_due else self._told_at
+            return is_due
 
     def ask(self, questions: Mapping[str, Any]) -> bool:
         """Wait for the answers to some questions, which are given by the keys of the function."""
@@ -200,10 +211,6 @@ class Task:
         message = {"statusMessage": self._message} if self._message else {}
         times = {"createdAt": self._created_at, "lastUpdatedAt": self._updated_at, **self._times.members()}
         return {"taskId": self.id, "status": self._status, **message, **times}
-
-
-Changed = Callable[[Task], object]
-"""Learns that a task has changed."""
 
 
 def timestamp() -> str:

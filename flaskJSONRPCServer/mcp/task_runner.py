@@ -62,13 +62,17 @@ class TaskRunner:
     def _settle(self, task: Task, work: TaskWork) -> None:
         """Run the function, and give the task its result, its error or its questions."""
         try:
-            self._complete(task, work.run_once(task))
+            self._complete(task, work.run_once(task, lambda *progress: self._report(task, *progress)))
         except McpError as exc:
             task.fail(exc.error)
         except Refusal as exc:
             task.fail(JsonRpcError(_INTERNAL, str(exc)))
         except JsonRpcException as exc:
             self._ask(task, work, exc)
+
+    def _report(self, task: Task, done: float, total: float | None, message: str | None) -> None:
+        if task.progress(done, total, message):
+            self._changed(task)
 
     def _ask(self, task: Task, work: TaskWork, exc: JsonRpcException) -> None:
         """Let a task ask what its function has asked, or fail with its error."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..dispatch.call_control import CallControl
+from ..dispatch.call_control import CallControl, Report
 from ..dispatch.exchange import Exchange
 from ..http.request import ARRIVED_AT
 from ..runtime.contexts import own_context
@@ -27,12 +27,12 @@ class TaskWork:
     Attributes:
         request: The request.
         size_bytes: The size of its body.
-        run_once: Runs the function in this thread, and returns its result.
+        run_once: Runs the function in this thread, and returns its result; it takes what learns the progress.
     """
 
     request: ClientRequest
     size_bytes: int
-    run_once: Callable[[Task], Result]
+    run_once: Callable[[Task, Report], Result]
 
 
 def work_of(request: ClientRequest, scope: Scope, run: RunIn, limit_bytes: int) -> TaskWork:
@@ -48,8 +48,8 @@ def work_of(request: ClientRequest, scope: Scope, run: RunIn, limit_bytes: int) 
     environ = {name: value for name, value in scope.exchange.environ.items() if name != ARRIVED_AT}
     context = own_context()
 
-    def run_once(task: Task) -> Result:
-        control = CallControl(task.progress, {**task.answers, CLIENT_OFFERS: request.capabilities})
+    def run_once(task: Task, report: Report) -> Result:
+        control = CallControl(report, {**task.answers, CLIENT_OFFERS: request.capabilities})
         exchange = later_exchange(scope, environ, body)
         if not task.begin_run(control):
             control.cancel()  # so that it does not begin
