@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .contract.errors import raises
     from .contract.options import rpc
     from .dispatch.connection import Connection
+    from .dispatch.idempotency.store import IdempotencyStore, StoreBounds, StoredCall, StoreFullError
     from .dispatch.middleware import Call
     from .errors import (
         BindError,
@@ -43,6 +44,7 @@ __all__ = [
     "Connection",
     "ContractError",
     "ExampleError",
+    "IdempotencyStore",
     "JsonFormatter",
     "JsonRpcApplicationError",
     "JsonRpcException",
@@ -52,6 +54,9 @@ __all__ = [
     "ServerStateError",
     "Settings",
     "SettingsError",
+    "StoreBounds",
+    "StoreFullError",
+    "StoredCall",
     "UnsupportedError",
     "execBackendCollection",
     "flaskJSONRPCServer",
@@ -63,10 +68,14 @@ __all__ = [
 _MODULES = {
     "Call": "dispatch.middleware",
     "Connection": "dispatch.connection",
+    "IdempotencyStore": "dispatch.idempotency.store",
     "JsonFormatter": "runtime.json_log",
     "JsonRpcApplicationError": "sansio_jsonrpc",
     "JsonRpcException": "sansio_jsonrpc",
     "Settings": "settings",
+    "StoreBounds": "dispatch.idempotency.store",
+    "StoreFullError": "dispatch.idempotency.store",
+    "StoredCall": "dispatch.idempotency.store",
     "execBackendCollection": "execBackend",
     "flaskJSONRPCServer": "server",
     "rpc": "contract.options",

@@ -99,10 +99,10 @@ class Engine:
         self.stats = Stats()
         self.garbage = GarbageControl(self.stats.served, settings)
         self.locks = Locks()
-        self.claims = Claims(settings, self.locks)
+        self.claims = Claims(settings, self.locks, self.log)
         self.lifetime = Lifetime()
         self.background = BackgroundCalls()
-        self.streams = StreamRegistry(settings, self.log, serving_kind)
+        self.streams = StreamRegistry(self.name, settings, self.log, serving_kind)
         self.event_loop = EventLoopThread(
             f"{self.name}-event-loop", self.log, self.stats, lambda: settings.max_abandoned_calls
         )

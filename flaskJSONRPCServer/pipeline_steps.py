@@ -39,7 +39,7 @@ from .runtime.stats import Stats
 from .sansio_jsonrpc import Codec
 from .servBackend.serving import served_by
 from .settings import Settings
-from .telemetry.call_records import RecordedAnswerer, RecordedOverrides
+from .telemetry.call_records import RecordedAnswerer, RecordedKeyedAnswerer, RecordedOverrides
 from .wsgi import flask_answers_by, report_to_flask
 
 if TYPE_CHECKING:
@@ -159,7 +159,8 @@ class StepsMaker:
         if settings.idempotency is False and not settings.caller_timeouts:
             return None
         identity, has_auth = identity_of(settings), settings.auth is not None
-        return KeyedAnswerer(
+        make_keyed = RecordedKeyedAnswerer if isinstance(overrides, RecordedOverrides) else KeyedAnswerer
+        return make_keyed(
             self._answerer(settings, overrides, limiter, tracing, marks_runs=True),
             renderer,
             overrides.reader(),

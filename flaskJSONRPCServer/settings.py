@@ -348,9 +348,12 @@ class Settings:
     caller_timeouts: bool = flag(True)
     """Whether the header Request-Timeout of a request shortens the deadlines of its calls."""
     idempotency: bool | Mapping[str, Any] = option(
-        True, "True, False, or a dict with 'identity'", lambda value: isinstance(value, (bool, Mapping))
+        True,
+        "True, False, or a dict with 'identity', 'store' or both",
+        lambda value: isinstance(value, (bool, Mapping)),
     )
-    """Whether requests and calls with idempotency keys run once; a dict says who their callers are."""
+    """Whether requests and calls with idempotency keys run once; a dict says who their callers are, and where their
+    answers are kept."""
     idempotency_timeout_s: float = duration(30, "seconds")
     """How long a request waits for the answer of another one with the same key; 0 answers 409 immediately."""
     idempotency_lifetime_s: float = duration(24 * 60 * 60, "seconds")

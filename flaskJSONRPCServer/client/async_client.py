@@ -65,6 +65,7 @@ class AsyncClient(Caller):
         auth: Any = None,
         headers: Mapping[str, str] | None = None,
         retry: Retry | None = Retry(),  # noqa: B008  it is immutable
+        discover: bool = False,
         transport: AsyncTransport | Transport | None = None,
         tls: ssl.SSLContext | None = None,
         proxy: str | Literal[False] | None = None,
@@ -74,7 +75,7 @@ class AsyncClient(Caller):
         compress_min_bytes: int | None = None,
         max_idle_connections: int = 100,
     ) -> None:
-        session = make_session(url, codec, headers, auth)
+        session = make_session(url, codec, headers, auth, discovers=discover)
         if transport is None:
             transport = make_async_transport(
                 url,

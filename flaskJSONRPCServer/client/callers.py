@@ -199,7 +199,7 @@ class Caller:
             retry: How calls are repeated; None for never.
             idempotency_key: Marks repetitions of one call, also your own. True makes a new key for each call.
             idempotent: Whether the methods may be run twice with the same effect as once, so that calls are repeated
-                without a key.
+                without a key. False also of those that the server declares idempotent.
             result_type: The type of the results, as a hint: they are converted, and what does not fit is a
                 `ResultError`. Any turns this off.
             headers: Header fields, in addition to those of the client.

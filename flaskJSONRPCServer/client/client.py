@@ -30,8 +30,9 @@ class Client(Caller):
     Use it in a `with` block, or call `close`.
 
     Args:
-        url: The URL of the server: http, https, or http+unix with a percent-encoded path as its host. Or a server
-            object or a WSGI application in this process, which is called without a socket.
+        url: The URL of the server: http, https, http+unix with a percent-encoded path as its host, or tcp or tls for
+            messages without HTTP. Or a server object or a WSGI application in this process, which is called without a
+            socket.
         timeout: The seconds that a call may take, with its retries; None for no limit. Without this argument, 30. The
             server learns of a time that is passed, and gives up by then.
         connect_timeout: The seconds to connect, with the TLS handshake; None for no limit. The resolution of a name is
@@ -41,6 +42,8 @@ class Client(Caller):
             None.
         headers: Header fields of all requests.
         retry: How calls are repeated if that is safe; None for never.
+        discover: Whether to read the OpenRPC document of the server, once before the first call: calls of the methods
+            that it declares idempotent may be repeated.
         transport: Sends the requests in place of HTTP connections. The arguments for connections have no effect then.
         tls: The TLS context: see `tls_context`. None trusts the authorities of the system.
         proxy: The URL of a proxy; False for none; None for the one that the environment names.
@@ -64,6 +67,7 @@ class Client(Caller):
         auth: Any = None,
         headers: Mapping[str, str] | None = None,
         retry: Retry | None = Retry(),  # noqa: B008  it is immutable
+        discover: bool = False,
         transport: Transport | None = None,
         tls: ssl.SSLContext | None = None,
         proxy: str | Literal[False] | None = None,
@@ -73,7 +77,7 @@ class Client(Caller):
         compress_min_bytes: int | None = None,
         max_idle_connections: int = 10,
     ) -> None:
-        session = make_session(url, codec, headers, auth)
+        session = make_session(url, codec, headers, auth, discovers=discover)
         if transport is None:
             transport = make_transport(
                 url,

@@ -47,7 +47,7 @@ class CallOptions:
         tells_deadline: Whether requests tell the server the seconds that remain.
         retry: How calls are repeated.
         idempotency_key: A key, True for a new key for each call, or None.
-        is_idempotent: Whether the calls may be run twice.
+        is_idempotent: Whether the calls may be run twice; None if nobody has said.
         headers: Header fields of the calls.
         read_result: Converts a result; None for none.
         errors: Classes of exceptions, by the codes of the errors.
@@ -57,7 +57,7 @@ class CallOptions:
     tells_deadline: bool
     retry: Retry
     idempotency_key: str | bool | None = None
-    is_idempotent: bool = False
+    is_idempotent: bool | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     read_result: Callable[[Any], Any] | None = None
     errors: Mapping[int, type[JsonRpcException]] = field(default_factory=dict)
@@ -65,7 +65,7 @@ class CallOptions:
     @property
     def is_safe(self) -> bool:
         """Whether a request may be sent twice."""
-        return self.is_idempotent or bool(self.idempotency_key)
+        return bool(self.is_idempotent or self.idempotency_key)
 
 
 def checked_key(key: str | bool | None) -> str | bool | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["Signature", "merged", "signatures_of"]
+__all__ = ["Signature", "merged"]
 
 Signature = tuple[str, ...]
 """The names of the parameters of a method that can be passed by position, in order."""
@@ -28,21 +28,3 @@ def merged(method: str, args: Sequence[Any], kwargs: Mapping[str, Any], signatur
     if doubled:
         raise TypeError(f"{method} got two values for {', '.join(sorted(doubled))}")
     return {**by_position, **kwargs}
-
-
-def signatures_of(document: Any) -> dict[str, Signature]:
-    """Return the signatures in an OpenRPC document; a method that is not described as one is left out."""
-    methods = document.get("methods") if isinstance(document, dict) else None
-    return {
-        method["name"]: names
-        for method in (methods if isinstance(methods, list) else ())
-        if isinstance(method, dict) and isinstance(method.get("name"), str)
-        if (names := names_of(method.get("params"))) is not None
-    }
-
-
-def names_of(params: Any) -> Signature | None:
-    if not isinstance(params, list):
-        return None
-    names: tuple[Any, ...] = tuple(param.get("name") if isinstance(param, dict) else None for param in params)
-    return names if all(isinstance(name, str) for name in names) else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 from typing import Any, Final
@@ -10,6 +10,7 @@ from typing import Any, Final
 from ..sansio_jsonrpc import (
     ABSENT,
     Codec,
+    JsonRpcException,
     JsonRpcMethodNotFoundError,
     JsonRpcSerializationError,
     OptionalId,
@@ -20,10 +21,11 @@ from .attempts import Steps, attempts
 from .authorization import Authorize
 from .batch import PendingCall, settle
 from .deadlines import Deadline
-from .errors import ConnectionLostError
+from .discovered import Discovered, discovered_in
+from .errors import ClientError, ConnectionLostError
 from .messages import read_answer, read_batch, read_notified
 from .options import CallOptions, first_id, idempotency_headers
-from .parameters import Signature, merged, signatures_of
+from .parameters import Signature, merged
 from .retries import RetryBudget
 from .transports.base import ClientRequest
 from .transports.headers import merged_headers
@@ -41,9 +43,18 @@ class Session:
         codec: Writes the parameters and reads the answers.
         headers: The header fields of all requests.
         authorize: Returns the header fields that authorize a request; None for none.
+        discovers: Whether the document of the server says which methods are idempotent.
     """
 
-    def __init__(self, url: str, codec: Codec, headers: Mapping[str, str], authorize: Authorize | None) -> None:
+    def __init__(
+        self,
+        url: str,
+        codec: Codec,
+        headers: Mapping[str, str],
+        authorize: Authorize | None,
+        *,
+        discovers: bool = False,
+    ) -> None:
         self._url = url
         self._codec = codec
         self._headers = headers
@@ -51,8 +62,9 @@ class Session:
         self._budget = RetryBudget()
         # next() of a count is atomic.
         self._ids = count(1)
+        self._discovers = discovers
         # Written by any thread, at worst twice with the same value.
-        self._signatures: Mapping[str, Signature] | None = None
+        self._discovered: Discovered | None = None
 
     def call(
         self,
@@ -67,6 +79,8 @@ class Session:
         params: Any = args or kwargs
         if args and kwargs:
             params = yield from self._params(options, deadline, method, args, kwargs, signature)
+        if self._discovers:
+            options = yield from self._informed(options, deadline, (method,))
         request_id = next(self._ids_for(options))
         body = self._encode(request_id, method, params)
         response = yield from self._attempts(options, body, deadline, (request_id,))
@@ -86,6 +100,8 @@ class Session:
         params: Any = args or kwargs
         if args and kwargs:
             params = yield from self._params(options, deadline, method, args, kwargs, signature)
+        if self._discovers:
+            options = yield from self._informed(options, deadline, (method,))
         body = self._encode(ABSENT, method, params)
         response = yield from self._attempts(options, body, deadline, ())
         read_notified(response, self._codec)
@@ -98,6 +114,8 @@ class Session:
             ProtocolError: There is an answer to none of the calls.
         """
         deadline = Deadline(options.timeout_s)
+        if self._discovers:
+            options = yield from self._informed(options, deadline, [call.method for call in pending])
         messages = []
         ids = self._ids_for(options)
         for call in pending:
@@ -160,19 +178,34 @@ class Session:
     ) -> Steps:
         """Return positional and named arguments together by name, since JSON-RPC has either."""
         if signature is None:
-            if self._signatures is None:
-                self._signatures = yield from self._discover(options, deadline)
-            signature = self._signatures.get(method)
+            discovered = yield from self._discover(options, deadline)
+            signature = discovered.signatures.get(method)
         return merged(method, args, kwargs, signature)
 
+    def _informed(self, options: CallOptions, deadline: Deadline, methods: Iterable[str]) -> Steps:
+        """Return the options of a request: with what the server says of its methods, unless the user has said it.
+
+        A document that cannot be read is no reason to fail: the calls are not repeated then.
+        """
+        if options.is_safe or options.is_idempotent is not None:
+            return options
+        try:
+            discovered = yield from self._discover(options, deadline)
+        except (ClientError, JsonRpcException):
+            return options
+        return replace(options, is_idempotent=discovered.idempotent.issuperset(methods))
+
     def _discover(self, options: CallOptions, deadline: Deadline) -> Steps:
-        """Return the signatures of all methods from the OpenRPC document of the server; none if it has no document."""
+        """Return what the OpenRPC document of the server says; nothing if it has none. It is read once."""
+        if self._discovered is not None:
+            return self._discovered
         # The key of the call marks another payload.
         options = replace(options, idempotency_key=None, is_idempotent=True)
         request_id = next(self._ids)
         body = self._encode(request_id, _DISCOVER, None)
         response = yield from self._attempts(options, body, deadline, (request_id,))
         try:
-            return signatures_of(read_answer(response, request_id, self._codec, {}))
+            self._discovered = discovered_in(read_answer(response, request_id, self._codec, {}))
         except JsonRpcMethodNotFoundError:
-            return {}
+            self._discovered = Discovered()
+        return self._discovered

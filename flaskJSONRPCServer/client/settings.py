@@ -14,7 +14,7 @@ from .options import UNCHANGED, CallOptions
 from .retries import Retry
 from .session import Session
 from .transports.headers import checked_headers, merged_headers
-from .transports.urls import parse_url
+from .transports.urls import is_stream_url, parse_url, shown
 from .types.values import write_value
 
 __all__ = ["make_options", "make_session", "tls_context"]
@@ -56,9 +56,14 @@ def make_options(timeout: float | None, retry: Retry | None) -> CallOptions:
     return CallOptions(timeout_s, tells_deadline, Retry(attempts=1) if retry is None else retry)
 
 
-def make_session(server: Any, codec: str | Codec, headers: Mapping[str, str] | None, auth: Any) -> Session:
+def make_session(
+    server: Any, codec: str | Codec, headers: Mapping[str, str] | None, auth: Any, *, discovers: bool
+) -> Session:
     """Return what makes the calls."""
     url = server if isinstance(server, str) else "http://localhost/"
-    user = parse_url(url).user if "@" in url else None
+    if is_stream_url(url) and (auth is not None or headers):
+        raise ValueError(f"auth= and headers= beside {shown(url)!r}, which has no header fields; leave them out")
+    user = parse_url(url).user if "@" in url and not is_stream_url(url) else None
     made = codec if isinstance(codec, Codec) else make_codec(codec, default=write_value)
-    return Session(url, made, merged_headers(_HEADERS, checked_headers(headers or {})), make_authorize(auth, user))
+    fields = merged_headers(_HEADERS, checked_headers(headers or {}))
+    return Session(url, made, fields, make_authorize(auth, user), discovers=discovers)

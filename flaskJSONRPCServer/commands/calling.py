@@ -159,7 +159,7 @@ def make_client(options: argparse.Namespace) -> Client:
     try:
         return Client(
             url_of(options.url),
-            auth=auth_of(options.auth or os.environ.get(AUTH_VARIABLE)),
+            auth=auth_of(options.auth or os.environ.get(AUTH_VARIABLE) or None),
             headers=headers_of(options.header or ()),
             tls=tls_of(options),
             **limits,

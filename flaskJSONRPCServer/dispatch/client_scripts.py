@@ -34,32 +34,33 @@ class ClientScripts:
     def __init__(self, version: str) -> None:
         self._version = version
         self._making = threading.Lock()
-        self._kept: dict[tuple[str, str], WrittenDocument] = {}  # changed under _making
+        self._kept: dict[tuple[str, str, bool], WrittenDocument] = {}  # changed under _making
 
-    def of_document(self, document: Document, path: str) -> WrittenDocument:
+    def of_document(self, document: Document, path: str, *, has_slash: bool) -> WrittenDocument:
         """Return the client for a document.
 
         Args:
             document: The document.
             path: The formatted path whose document it is; ``/`` for that of the server.
+            has_slash: Whether the URL of the client ends with a slash: a relative URL then has one step more to go.
 
         Raises:
             NotFound: The caller sees no methods in the document.
         """
         written = document.at("")
-        key = written.tag, path
+        key = written.tag, path, has_slash
         with self._making:
-            script = self._kept.pop(key, None) or self._made(written, path)
+            script = self._kept.pop(key, None) or self._made(written, path, has_slash=has_slash)
             self._kept[key] = script
             if len(self._kept) > _MOST_KEPT:
                 self._kept.pop(next(iter(self._kept)))
         return script
 
-    def _made(self, document: WrittenDocument, path: str) -> WrittenDocument:
+    def _made(self, document: WrittenDocument, path: str, *, has_slash: bool) -> WrittenDocument:
         from ..client.generate import DocumentError, generate_served  # with the first client: few servers need it
 
         depth = path.strip("/").count("/") + 1 if path != "/" else 0
-        base = "/".join([".."] * depth) or "."
+        base = "/".join([".."] * (depth + has_slash)) or "."
         try:
             text = generate_served(document.tree(), self._version, base)
         except DocumentError as exc:

@@ -79,7 +79,8 @@ class Discovery:
             NotFound: The caller sees no methods.
         """
         assert self._scripts is not None  # noqa: S101  without them, no URL leads here
-        return self._scripts.of_document(self._documents.of_path(path, self.sight(request)), path)
+        document = self._documents.of_path(path, self.sight(request))
+        return self._scripts.of_document(document, path, has_slash=request.wsgi_path.endswith("/"))
 
     def script_of_server(self, request: Request, paths: Sequence[str]) -> WrittenDocument:
         """Return the client for all these paths, as a caller sees them.
@@ -88,7 +89,8 @@ class Discovery:
             NotFound: The caller sees no methods.
         """
         assert self._scripts is not None  # noqa: S101  as above
-        return self._scripts.of_document(self._documents.of_server(paths, self.sight(request)), "/")
+        document = self._documents.of_server(paths, self.sight(request))
+        return self._scripts.of_document(document, "/", has_slash=False)  # as no built-in URL of the server has one
 
     def sight(self, request: Request) -> Callable[[Route], bool]:
         """Return a function that says whether a caller sees a method."""

@@ -182,6 +182,7 @@ class Controlled(ThreadedCall):
     _can_cancel: bool
     _grace_s: float
     _greenlet: Any
+    _expired_work: Work = "not started"
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -190,7 +191,7 @@ class Controlled(ThreadedCall):
     def cancel(self) -> None:
         """Release the thread that waits for the call; if it has not begun, it does not begin."""
         if self._pool.withdraw(self):
-            self._answer = cancelled_answer("not started")
+            self._answer = cancelled_answer(self._expired_work)
             self._end()
         self._released.set()
 

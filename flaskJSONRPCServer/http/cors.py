@@ -21,6 +21,9 @@ _KEYS = ("origin", "methods", "method", "headers", "credentials", "maxAge")
 _DEFAULT_METHODS = "GET, OPTIONS, POST"
 _DEFAULT_MAX_AGE_S = 600
 
+# Without it, a page of another origin cannot see for how long it has to wait.
+_EXPOSED = ("Access-Control-Expose-Headers", "Retry-After")
+
 # field-name of RFC 9110, section 5.1, in the comma-separated list that a preflight sends.
 _HEADER_NAMES = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+(?: *, *[!#$%&'*+.^_`|~0-9A-Za-z-]+)*")
 
@@ -55,6 +58,10 @@ class Cors:
 
     def headers(self, origin: str | None) -> Headers:
         """Return the CORS headers of an answer to a page of ``origin``; None if the request has no Origin."""
+        headers = self._origin_headers(origin)
+        return [*headers, _EXPOSED] if is_allowed(headers) else headers
+
+    def _origin_headers(self, origin: str | None) -> Headers:
         if _ANY in self._origins:
             return [("Access-Control-Allow-Origin", _ANY)]
         if origin not in self._origins:
@@ -70,8 +77,8 @@ class Cors:
             requested_headers: The value of Access-Control-Request-Headers.
             methods: The methods of the URL, for an option that names none.
         """
-        headers = self.headers(origin)
-        if headers[0][0] != "Access-Control-Allow-Origin":
+        headers = self._origin_headers(origin)
+        if not is_allowed(headers):
             return headers
         allowed_methods = methods if self._methods is None else self._methods
         headers += [("Access-Control-Allow-Methods", allowed_methods), ("Access-Control-Max-Age", str(self._max_age_s))]
@@ -83,6 +90,11 @@ class Cors:
             return self._headers
         # "*" does not cover Authorization, and means nothing with credentials: list the requested headers instead.
         return requested if _HEADER_NAMES.fullmatch(requested) else ""
+
+
+def is_allowed(headers: Headers) -> bool:
+    """Return whether these headers let a page read the answer."""
+    return headers[0][0] == "Access-Control-Allow-Origin"
 
 
 def checked_origin(origin: str) -> str:

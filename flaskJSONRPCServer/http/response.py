@@ -53,6 +53,9 @@ _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 # A domain outside ASCII is sent in its ASCII form (RFC 5890).
 _DOMAIN = re.compile(r"[^\s,;:=/]+")
 
+# Their values are lists of the names of headers, in which further names can be added.
+_LISTS_OF_NAMES = frozenset({"access-control-expose-headers", "vary"})
+
 # Only the server sets these: a value from a dispatcher could contradict the actual body. The same holds for hop-by-hop
 # headers, which no WSGI application may set (PEP 3333).
 _FRAMING = frozenset({"content-encoding", "content-length", "trailer"})
@@ -212,20 +215,20 @@ def is_host_name(domain: str) -> bool:
 
 
 def merged_headers(headers: list[Header], extra: Iterable[Header]) -> list[Header]:
-    """Return ``headers`` with ``extra``: Vary is extended, Set-Cookie repeated, any other header replaced."""
+    """Return ``headers`` with ``extra``: lists of header names are extended, Set-Cookie repeated, others replaced."""
     merged = list(headers)
     for name, value in extra:
         lower = name.lower()
-        if lower == "vary":
-            value = joined_vary(merged, value)
+        if lower in _LISTS_OF_NAMES:
+            value = joined_names(merged, lower, value)
         if lower != "set-cookie":
             merged = [line for line in merged if line[0].lower() != lower]
         merged.append((name, value))
     return merged
 
 
-def joined_vary(headers: list[Header], value: str) -> str:
-    lines = [line for name, line in headers if name.lower() == "vary"]
+def joined_names(headers: list[Header], lower: str, value: str) -> str:
+    lines = [line for name, line in headers if name.lower() == lower]
     names: dict[str, str] = {}
     for name in map(str.strip, ",".join([*lines, value]).split(",")):
         names.setdefault(name.lower(), name)

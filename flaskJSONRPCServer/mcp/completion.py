@@ -44,16 +44,22 @@ class Completion:
         """Return it as JSON values.
 
         Raises:
-            TypeError: A value is no string.
+            TypeError: A value is no string, or ``total`` or ``has_more`` is of another type.
         """
         values = list(self.values)
         if not all(isinstance(value, str) for value in values):
             raise TypeError(f"a completion returns {values!r:.200}; it takes strings")
+        if not is_count(self.total) or not isinstance(self.has_more, bool | None):
+            raise TypeError(f"a completion has total={self.total!r:.200} and has_more={self.has_more!r:.200}")
         members: dict[str, Any] = {"values": values[:_MOST_VALUES]}
         if self.total is not None:
             members["total"] = self.total
         has_more = True if len(values) > _MOST_VALUES else self.has_more
         return members if has_more is None else {**members, "hasMore": has_more}
+
+
+def is_count(total: Any) -> bool:
+    return total is None or (isinstance(total, int) and not isinstance(total, bool))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,7 +14,7 @@ from typing import Any
 from ..contract.docstrings import Documentation, documentation_of
 from ..contract.method import Contract
 from ..contract.results import result_writer
-from ..contract.tool_params import call_params, is_callable_by_name
+from ..contract.tool_params import call_params
 from ..dispatch.call_control import CallControl
 from ..dispatch.checked_plan import CheckedPlan
 from ..dispatch.registration import names_of
@@ -121,8 +121,6 @@ class Functions:
         route = registrar.function_routes(function, path=self._path, fallback=False, name=name)[0]
         contract = route.contract
         assert contract is not None  # noqa: S101  a registered function has one
-        if not is_callable_by_name(contract):
-            raise RegistrationError(f"{function!r} needs a parameter by position only, and another by name only")
         # Middleware and the endpoint get what the function returns: bytes have no JSON form.
         route = replace(route, contract=replace(contract, result=None))
         return ServedFunction(route, Endpoint(route.path, {route.name: route}), contract, result_writer(contract))

@@ -7,6 +7,8 @@ their request.
 
 from __future__ import annotations
 
+import contextlib
+import json
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -14,6 +16,7 @@ from typing import Any
 
 from ..dispatch.answers import AnyAnswerer, Message
 from ..dispatch.exchange import Exchange
+from ..dispatch.idempotency.answerer import KeyedAnswerer
 from ..dispatch.overrides import Overrides
 from ..dispatch.routes import Endpoint
 from ..sansio_jsonrpc import (
@@ -26,7 +29,7 @@ from ..sansio_jsonrpc import (
     OptionalId,
 )
 
-__all__ = ["CallRecord", "RecordedAnswerer", "RecordedOverrides", "current_record"]
+__all__ = ["CallRecord", "RecordedAnswerer", "RecordedKeyedAnswerer", "RecordedOverrides", "current_record"]
 
 # The most names and codes of one batch that are kept.
 _MOST_KEPT = 8
@@ -151,3 +154,23 @@ class RecordedAnswerer:
         except JsonRpcException as exc:
             record.add_error(exc.get_error().code)
             raise
+
+
+class RecordedKeyedAnswerer(KeyedAnswerer):
+    """Answers requests with keys, and records those that get a stored answer."""
+
+    def note_text(self, text: bytes) -> None:
+        """Record the messages of a request."""
+        with contextlib.suppress(Exception):  # it was answered without being read, whatever it is
+            self._read(text)  # which records them
+
+    def note_replay(self, answer: bytes) -> None:
+        """Record the errors in a stored answer."""
+        record = current_record.get()
+        if record is None:
+            return
+        with contextlib.suppress(ValueError, TypeError, KeyError):  # the user's functions may write anything
+            replies = json.loads(answer)
+            for reply in replies if isinstance(replies, list) else [replies]:
+                if "error" in reply:
+                    record.add_error(reply["error"]["code"])

@@ -247,7 +247,7 @@ def exception_of(error: Any, message: str, data: Any) -> JsonRpcException:
     if isinstance(error, int) and not isinstance(error, bool):
         members = JsonRpcError(error, message or "error of the mock server", ABSENT if data is None else data)
         return JsonRpcException.exc_from_error(members)
-    raise TypeError(f"raises({error!r}): it takes a JsonRpcException, its class, or a code")
+    raise TypeError(f"raises({error!r}): it takes a JsonRpcException, its class, or a code, which is an integer")
 
 
 def json_of(value: Any) -> Any:

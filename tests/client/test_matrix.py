@@ -14,12 +14,12 @@ from flaskJSONRPCServer import flaskJSONRPCServer
 from flaskJSONRPCServer.client import StdioTransport, TcpTransport, tls_context
 from flaskJSONRPCServer.sansio_jsonrpc import JsonRpcInvalidParamsError, JsonRpcMethodNotFoundError
 from tests.certificates import make_certificates
-from tests.client import types_table
-from tests.client.adapters import KINDS, connected
 from tests.client.faces import FACES
 from tests.client.proxy import Proxy
-from tests.client.stream_server import listening
-from tests.client.types_table import ECHOES, FRAMINGS, ROWS, OutOfStock, StreamServer
+from tests.client.transports.adapters import KINDS, connected
+from tests.client.transports.stream_server import listening
+from tests.client.types import types_table
+from tests.client.types.types_table import ECHOES, FRAMINGS, ROWS, OutOfStock, StreamServer
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = types_table.__file__

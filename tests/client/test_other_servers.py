@@ -20,7 +20,7 @@ from flaskJSONRPCServer.sansio_jsonrpc import (
     JsonRpcInvalidParamsError,
     JsonRpcMethodNotFoundError,
 )
-from tests.client.generating import find_node, find_npm_packages
+from tests.client.node import find_node, find_npm_packages
 from tests.clients.api import Teapot
 
 PROGRAM = Path(__file__).with_name("node_servers.cjs")

@@ -275,6 +275,9 @@ BASIC = "Basic " + base64.b64encode(b"eve:se:same").decode()
         ("bearer:a:b", None, "Bearer a:b"),
         ("bearer:mine", "eve:se:same", "Bearer mine"),
         (None, None, None),
+        (None, "", None),
+        ("", "", None),
+        ("bearer:mine", "", "Bearer mine"),
     ],
 )
 def test_credentials_come_from_the_option_or_the_environment(run, monkeypatch, option, variable, header):

@@ -29,11 +29,19 @@ def urls_in(script):
     return re.findall(r'new URL\("([^"]*)", import\.meta\.url\)', script)
 
 
+def mounted(server):
+    app = flask.Flask("app")
+    server.init_app(app)
+    return app
+
+
 @pytest.mark.parametrize(
     ("target", "urls"),
     [
         ("/api/client.js", ["../api"]),
+        ("/api/client.js/", ["../../api"]),
         ("/api/deep/client.js", ["../../api/deep"]),
+        ("/api/deep/client.js/", ["../../../api/deep"]),
         ("/client.js", ["./api", "./api/deep", "."]),
     ],
 )
@@ -46,6 +54,15 @@ def test_client_of_the_root():
     server.registerFunction(lambda: 1, path="/", name="one")
 
     assert urls_in(script_of(server.getWSGI(), "/client.js")) == ["./"]
+
+
+@pytest.mark.parametrize("mount", [lambda server: server.getWSGI(), mounted], ids=["alone", "in Flask"])
+@pytest.mark.parametrize(("target", "code"), [("/api/{}/", 200), ("/{}/", 404)])
+def test_slash_at_the_end_is_answered_as_that_of_a_document(mount, target, code):
+    application = mount(make())
+    codes = [call_wsgi(application, get(target.format(name))).code for name in ("client.js", "openrpc.json")]
+
+    assert codes == [code, code]
 
 
 def test_there_is_none_without_the_setting():

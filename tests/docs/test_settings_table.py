@@ -79,7 +79,7 @@ def test_client_beyond_a_limit_gets_the_answer_of_the_table(name):
 
 def test_every_limit_of_a_request_is_tested():
     # A full queue needs held calls: tests/execBackend, tests/gevent. Other limits need the serving backend:
-    # tests/servBackend/native. Those of idempotency keys need several requests: tests/dispatch/idempotency.
+    # tests/servBackend. Those of idempotency keys need several requests: tests/dispatch/idempotency.
     assert set(BEYOND) == {name for name in LIMITS if name.startswith("max_")} - {
         "max_abandoned_calls",
         "max_exec_queue_calls",
@@ -87,6 +87,7 @@ def test_every_limit_of_a_request_is_tested():
         "max_idempotency_keys",
         "max_concurrent_calls",
         "max_waiting_requests",
+        "max_streams",
         "max_connections",
         "max_connections_per_client",
         "max_requests_per_connection",

@@ -82,7 +82,7 @@ def test_greenlets_share_a_channel(kind):
     script = """
     import os, sys
     from flaskJSONRPCServer.client import Client, RequestTimeoutError, StdioTransport, TcpTransport
-    from tests.client import stream_server
+    from tests.client.transports import stream_server
 
     with contextlib.ExitStack() as stack:
         if KIND == "tcp":

@@ -16,13 +16,14 @@ DISPATCH = (
 )
 # Their workers are processes of their own, without gevent: what only they do is left out too.
 CELERY = ("backend", "broker", "calls", "deadlines", "replies", "session", "tracing")
+IN_PROCESS = ("-k", "not parallel and not celery")
 TELEMETRY = ("access_log", "health", "readiness", "tracing")
 
 SUITES = {
     "dispatch": [*(f"tests/dispatch/test_{name}.py" for name in DISPATCH), "tests/dispatch/rate_limits"],
     "backends": ["tests/execBackend/test_contract.py", "tests/execBackend/test_custom.py", "-k", "not celery"],
-    # These two do not run calls in greenlets.
-    "deadlines": ["tests/execBackend/test_deadlines.py", "-k", "not parallel and not celery"],
+    # The other two do not run calls in greenlets.
+    "deadlines": ["tests/execBackend/test_deadlines.py", "tests/execBackend/test_call_control.py", *IN_PROCESS],
     "threads": ["tests/execBackend/test_threaded.py", "tests/runtime/test_garbage.py", "tests/runtime/test_stats.py"],
     "processes": ["tests/execBackend/parallel"],
     "celery": [f"tests/execBackend/celery/test_{name}.py" for name in CELERY],

@@ -129,6 +129,11 @@ def test_content_type(outgoing, content_type):
         ([("Vary", "A, Origin")], [("Vary", "Origin")], [("Vary", "A, Origin")]),
         ([("Vary", "origin")], [("Vary", "Origin")], [("Vary", "origin")]),
         (
+            [("Access-Control-Expose-Headers", "X-A")],
+            [("Access-Control-Expose-Headers", "Retry-After")],
+            [("Access-Control-Expose-Headers", "X-A, Retry-After")],
+        ),
+        (
             [("Set-Cookie", "a")],
             [("Set-Cookie", "b"), ("Set-Cookie", "a")],
             [("Set-Cookie", "a"), ("Set-Cookie", "b"), ("Set-Cookie", "a")],

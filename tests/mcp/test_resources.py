@@ -191,9 +191,10 @@ def test_single_resource_precedes_templates_and_the_first_template_others():
     server, endpoint = make_server()
     endpoint.resource("a:{x}")(lambda_of("first", lambda x: "first"))
     endpoint.resource("a:b-{y}")(lambda_of("second", lambda y: "second"))
+    endpoint.resource("a:{x}/{y}")(lambda_of("third", lambda x, y: "third"))
     endpoint.resource("a:c")(returning("single"))
 
-    assert [text_in(server, uri) for uri in ("a:c", "a:b-1")] == ["single", "first"]
+    assert [text_in(server, uri) for uri in ("a:c", "a:b-1", "a:b/1")] == ["single", "first", "third"]
 
 
 def test_parameters_by_position_and_connection():

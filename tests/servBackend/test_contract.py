@@ -19,6 +19,7 @@ import pytest
 
 from flaskJSONRPCServer import flaskJSONRPCServer
 from flaskJSONRPCServer.runtime.concurrency import is_patched
+from tests.client.node import find_node
 from tests.execBackend.api import STRANGE, raise_strange
 from tests.helpers import wait_until
 
@@ -603,7 +604,7 @@ def test_signal_finishes_20_calls_in_flight(backend):
         assert process.wait(PATIENCE_S) == 0
 
 
-# OpenRPC documents
+# OpenRPC documents, and the clients that are made from them
 
 
 def ask(server, method, target, **headers):
@@ -666,3 +667,38 @@ def test_connection_lasts_after_a_document_that_is_not_sent(serve, able):
             connection.request("GET", "/api/openrpc.json", headers={"If-None-Match": tag})
             with connection.getresponse() as answer:
                 assert (answer.status, answer.read()) == (304, b"")
+
+
+@pytest.mark.parametrize("target", ["/client.js", "/api/client.js", "/api/client.js/"])
+def test_client_for_javascript_is_served(serve, target):
+    server = serve(client_js=True)
+    status, headers, body = ask(server, "GET", target)
+    assert (status, headers["Content-Type"]) == (200, "text/javascript; charset=utf-8")
+    assert b" async call(" in body
+
+    status, head, nothing = ask(server, "HEAD", target)
+    assert (status, nothing, head["ETag"]) == (200, b"", headers["ETag"])
+    assert int(head["Content-Length"]) == len(body)
+
+    known = ask(server, "GET", target, If_None_Match=headers["ETag"])
+    assert (known[0], known[2], known[1]["ETag"]) == (304, b"", headers["ETag"])
+    assert ask(server, "GET", target)[2] == body
+
+
+def test_client_for_javascript_calls_the_server_that_has_made_it(serve, tmp_path):
+    server = serve(client_js=True)
+    host, port = server.addresses[0]
+    module = tmp_path / "client.mjs"
+    module.write_bytes(ask(server, "GET", "/api/client.js")[2])
+    program = """
+        const { Api } = await import(process.argv[1]);
+        const api = new Api(process.argv[2], { timeoutMs: 30000, idempotencyKey: true });
+        const batch = api.batch();
+        const first = batch.echo("b");
+        await batch.send();
+        console.log(await api.echo("a"), await first);
+    """
+    arguments = ["--input-type=module", "-e", program, module.as_uri(), f"http://{host}:{port}/api"]
+    done = subprocess.run([find_node(), *arguments], capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+
+    assert (done.stdout, done.stderr) == ("a b\n", "")

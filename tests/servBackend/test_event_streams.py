@@ -138,7 +138,7 @@ def test_client_that_leaves_while_the_function_runs_is_noticed(serve, backend):
         assert gone.wait(20)
 
     source = EventSource(run)
-    server = serve(source, threads=2)
+    server = serve(source, threads=1)
 
     with Listener(server.addresses[0]) as client:
         client.receive_until(b"hello")

@@ -146,6 +146,33 @@ def test_id_is_that_of_the_error(server):
 
 
 @pytest.mark.parametrize(
+    ("message", "method", "code"),
+    [
+        (rpc("echo", ["a"]), "echo", "0"),
+        (rpc("refuse"), "refuse", "7"),
+        ([rpc("echo"), notify("echo"), rpc("fail")], "echo,echo,fail", "-32603"),
+    ],
+)
+def test_stored_answer_has_the_calls_and_errors_of_its_request(server, message, method, code):
+    by_header = {"Idempotency-Key": method.replace(",", ".")}
+    answers = [post(server, message, by_header) for _ in range(2)]
+    other = post(server, rpc("echo"), by_header)
+    lines = server.lines.take(3)
+
+    assert answers[0] == answers[1]
+    assert [(line["method"], line["code"]) for line in lines[:2]] == [(method, code)] * 2
+    assert (other[0], lines[2]["method"]) == (422, "echo")
+
+
+def test_stored_reply_of_a_call_has_its_error(server):
+    call = {**rpc("refuse"), "idempotencyKey": "of a call"}
+    for _ in range(2):
+        post(server, call)
+
+    assert [(line["method"], line["code"]) for line in server.lines.take(2)] == [("refuse", "7")] * 2
+
+
+@pytest.mark.parametrize(
     ("method", "target", "request_line", "status", "size", "called"),
     [
         ("GET", "/api/echo?text=secret", "GET /api/echo?... HTTP/1.1", "200", 45, "echo"),

@@ -376,9 +376,9 @@ def test_arguments_by_position_and_by_name_together_need_a_contract(mock):
         mock.on("add", 1, b=2)
 
 
-@pytest.mark.parametrize("wrong", [True, "x", ValueError, ValueError("x")])
+@pytest.mark.parametrize("wrong", [True, 5.5, "x", ValueError, ValueError("x")])
 def test_raises_takes_errors_of_json_rpc_only(mock, wrong):
-    with pytest.raises(TypeError, match="it takes a JsonRpcException, its class, or a code"):
+    with pytest.raises(TypeError, match="it takes a JsonRpcException, its class, or a code, which is an integer"):
         mock.on("add").times(0).raises(wrong)
 
 

@@ -256,7 +256,10 @@ COMPRESS_CASES = [
         "compressed_with_cors",
         post(text_of("blob", "[200]").encode(), headers={**ACCEPT, "Origin": "https://a.test"}),
         zipped_answer(
-            BLOB, ("Access-Control-Allow-Origin", "https://a.test"), vary=("Vary", "Accept-Encoding, Origin")
+            BLOB,
+            ("Access-Control-Allow-Origin", "https://a.test"),
+            ("Access-Control-Expose-Headers", "Retry-After"),
+            vary=("Vary", "Accept-Encoding, Origin"),
         ),
         "cors_compress",
     ),

@@ -24,6 +24,7 @@ CALL = text_of("echo", "[1]").encode()
 ECHOED = result("1")
 GOT = result('"1"', "null")
 ANY_ORIGIN = ("Access-Control-Allow-Origin", "*")
+EXPOSED = ("Access-Control-Expose-Headers", "Retry-After")
 VARY_ORIGIN = ("Vary", "Origin")
 BAD_CALLBACK = "the JSONP callback must be a JavaScript name of at most 128 ASCII characters"
 
@@ -197,6 +198,10 @@ def allow(origin, *, credentials=False):
     return (*headers, ("Access-Control-Allow-Credentials", "true")) if credentials else headers
 
 
+def readable(origin, *, credentials=False):
+    return (*allow(origin, credentials=credentials), EXPOSED)
+
+
 def methods(text):
     return "Access-Control-Allow-Methods", text
 
@@ -232,16 +237,21 @@ def from_page(origin, body=CALL, **headers):
 CORS_CASES = [
     Case("cors_off", from_page("https://a.test"), json_answer(ECHOED)),
     Case("cors_off_preflight", preflight("https://a.test"), nothing_answer(ALLOW)),
-    Case("cors_any", from_page("https://a.test"), json_answer(ECHOED, ANY_ORIGIN), "cors"),
-    Case("cors_any_null_origin", from_page("null"), json_answer(ECHOED, ANY_ORIGIN), "cors"),
-    Case("cors_any_without_origin", post(CALL), json_answer(ECHOED, ANY_ORIGIN), "cors"),
+    Case("cors_any", from_page("https://a.test"), json_answer(ECHOED, ANY_ORIGIN, EXPOSED), "cors"),
+    Case("cors_any_null_origin", from_page("null"), json_answer(ECHOED, ANY_ORIGIN, EXPOSED), "cors"),
+    Case("cors_any_without_origin", post(CALL), json_answer(ECHOED, ANY_ORIGIN, EXPOSED), "cors"),
     Case(
         "cors_any_get",
         get("/api/echo?value=1", {"Origin": "https://a.test"}),
-        json_answer(GOT, NO_STORE, ANY_ORIGIN),
+        json_answer(GOT, NO_STORE, ANY_ORIGIN, EXPOSED),
         "cors",
     ),
-    Case("cors_any_notification", post(text_of("echo", "[1]", None).encode()), nothing_answer(ANY_ORIGIN), "cors"),
+    Case(
+        "cors_any_notification",
+        post(text_of("echo", "[1]", None).encode()),
+        nothing_answer(ANY_ORIGIN, EXPOSED),
+        "cors",
+    ),
     Case(
         "cors_any_preflight",
         preflight("https://a.test", "content-type"),
@@ -279,7 +289,10 @@ CORS_CASES = [
     ),
     *[
         Case(
-            f"cors_list_{origin}", from_page(origin), json_answer(ECHOED, *allow(origin, credentials=True)), "cors_list"
+            f"cors_list_{origin}",
+            from_page(origin),
+            json_answer(ECHOED, *readable(origin, credentials=True)),
+            "cors_list",
         )
         for origin in ("https://a.test", "https://b.test")
     ],
@@ -315,32 +328,32 @@ CORS_CASES = [
         nothing_answer(ALLOW, *allow("https://a.test"), methods("POST"), max_age(600)),
         "cors_method",
     ),
-    Case("cors_single", from_page("https://a.test"), json_answer(ECHOED, *allow("https://a.test")), "cors_method"),
+    Case("cors_single", from_page("https://a.test"), json_answer(ECHOED, *readable("https://a.test")), "cors_method"),
     Case("cors_single_refuses", from_page("https://b.test"), json_answer(ECHOED, VARY_ORIGIN), "cors_method"),
     Case(
         "cors_on_a_refusal",
         from_page("https://a.test", **{"Content-Type": "text/plain"}),
         text_answer(
-            415, "Content-Type 'text/plain' is not in media_types; send application/json", *allow("https://a.test")
+            415, "Content-Type 'text/plain' is not in media_types; send application/json", *readable("https://a.test")
         ),
         "cors_method",
     ),
     Case(
         "cors_on_an_error",
         from_page("https://a.test", text_of("fail").encode()),
-        json_answer(internal_error(), *allow("https://a.test")),
+        json_answer(internal_error(), *readable("https://a.test")),
         "cors_method",
     ),
     Case(
         "cors_on_a_failure",
         from_page("https://a.test", text_of("set_headers", '[{"X-A":"a\\nb"}]').encode()),
-        text_answer(500, SERVER_FAILED, *allow("https://a.test")),
+        text_answer(500, SERVER_FAILED, *readable("https://a.test")),
         "cors_method",
     ),
     Case(
         "cors_on_an_unauthorised_call",
         from_page("https://a.test"),
-        text_answer(403, "not authorised", *allow("https://a.test")),
+        text_answer(403, "not authorised", *readable("https://a.test")),
         "cors_auth",
     ),
     Case(

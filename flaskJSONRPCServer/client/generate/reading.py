@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from .api import Api, ErrorClass, Group, Language, Method, Parameter, Scope
 from .documents import Document, dicts_in, text_in
+from .method_names import aliases_in, called, member_names, wire_name
 from .names import Names, class_name, identifier
 from .schemas import SchemaReader
 from .texts import one_line
@@ -114,17 +116,22 @@ class ApiReader:
         return Scope(self._names.add(class_name(words, "Root"), *self._language.variants), prefix)
 
     def _filled(self, top: Scope, methods: list[dict[str, Any]]) -> Scope:
-        """Return a scope with its methods. Scopes are put in before methods have names, which give way."""
-        paths = {id(method): wire_name(method).split(".") for method in methods}
-        owners: dict[int, Scope] = {}
+        """Return a scope with its methods. Scopes are put in before methods have names, which give way to them.
+
+        The names of methods are taken before those of aliases.
+        """
         scopes = {"": top}
-        for method in methods:
-            owners[id(method)] = self._owner(top, scopes, paths[id(method)][:-1])
+        owners = [(name, method, self._owner(top, scopes, name.split(".")[:-1])) for name, method in called(methods)]
         taken = {id(scope): Names([*self._language.members, *scope.scopes]) for scope in scopes.values()}
-        for method in sorted(methods, key=wire_name):
-            owner = owners[id(method)]
-            wanted = identifier(paths[id(method)][-1], "method", self._language.members)
-            owner.methods.append(self._method(method, taken[id(owner)].add(wanted), owner))
+        read: dict[int, Method] = {}
+        for name, method, owner in owners:
+            wanted = identifier(name.split(".")[-1], "method", self._language.members)
+            chosen = taken[id(owner)].add(wanted)
+            if name == wire_name(method):
+                read[id(method)] = self._method(method, chosen, owner)
+                owner.methods.append(read[id(method)])
+            else:
+                owner.methods.append(alias_of(read[id(method)], name, chosen))
         return top
 
     def _owner(self, top: Scope, scopes: dict[str, Scope], parts: list[str]) -> Scope:
@@ -204,27 +211,25 @@ class ApiReader:
         return self._errors.get(code)
 
 
-def member_names(document: Document, language: Language) -> set[str]:
-    """Return the names in code of all methods and scopes, without the numbers of names that are there twice."""
-    methods = document.members(document.tree, "methods")
-    parts = {part for method in methods for part in wire_name(method).split(".")}
-    return {identifier(part, "method", language.members) for part in parts}
-
-
 def unique(values: Iterable[_N]) -> tuple[_N, ...]:
     return tuple(dict.fromkeys(values))
 
 
-def wire_name(method: dict[str, Any]) -> str:
-    """Return the name of a method in requests: that in a document of several paths may be another one."""
-    return text_in(method, "x-method") or text_in(method, "name")
+def alias_of(method: Method, name: str, chosen: str) -> Method:
+    """Return a method under another name.
+
+    Args:
+        method: The method.
+        name: The other name in requests.
+        chosen: The name in code.
+    """
+    return replace(method, name=name, identifier=chosen, notes=(f"It is another name of {method.name}.",))
 
 
 def notes_of(method: dict[str, Any]) -> Iterable[str]:
     if text_in(method, "description"):
         yield text_in(method, "description")
-    aliases = method.get("x-aliases")
-    names = [name for name in aliases if isinstance(name, str)] if isinstance(aliases, list) else []
+    names = aliases_in(method)
     if names:
         yield f"The server has it under other names too: {', '.join(names)}."
     timeout = method.get("x-timeout")

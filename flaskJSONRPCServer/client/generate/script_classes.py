@@ -26,9 +26,11 @@ __ABOUT__export class __NAME__ extends __METHODS__ {
     return new __METHODS__(new Notifier(this.#client))« as unknown as Notifications<__METHODS__>»;
   }
 
-  /** Return a client for the same URL with other options. */
+  /** Return a client for the same URL with other options. Both have one budget of repetitions. */
   options(changes«: Options»)«: __NAME__» {
-    return new __NAME__(this.#client.url, { ...this.#client.options, ...changes });
+    const view = new __NAME__(this.#client.url, { ...this.#client.options, ...changes });
+    view.#client.budget = this.#client.budget;
+    return view;
   }
 
   /** Return a batch: its calls are sent together by its method `send`. */

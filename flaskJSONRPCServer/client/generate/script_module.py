@@ -111,8 +111,10 @@ class ScriptModule:
         head = f"  {method.identifier}({self._signature(method)}){self._typed(f': Promise<{result}>')} {{\n"
         action = "notify" if method.result is None else "call"
         cast = self._typed(f" as Promise<{result}>")
-        name = script_literal(method.name)
-        call = f"    return this.#sender.{action}({name}, {params_of(method)}){cast};\n  }}\n"
+        arguments = [script_literal(method.name), params_of(method)]
+        if method.is_idempotent and method.result is not None:
+            arguments.append("true")
+        call = f"    return this.#sender.{action}({', '.join(arguments)}){cast};\n  }}\n"
         return block_comment(method_text(method), "  ") + head + call
 
     def _signature(self, method: Method) -> str:

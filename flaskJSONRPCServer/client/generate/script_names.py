@@ -26,26 +26,17 @@ _OBJECT_MEMBERS = frozenset(
 )
 _RUNTIME = frozenset(
     {
-        *("Batch", "Client", "ERRORS", "HttpStatusError", "Members", "Notifications", "Notifier", "Options", "Params"),
-        *("PendingCall", "ProtocolError", "RpcError", "Sender", "Server"),
+        *("Answer", "Batch", "Client", "Deadline", "ERRORS", "HttpStatusError", "LONGEST_TIMER_MS", "Members"),
+        *("Notifications", "Notifier", "Options", "Params", "PendingCall", "ProtocolError", "RETRY", "Retry"),
+        *("RetryBudget", "RpcError", "Sender", "Server"),
     }
 )
 _GLOBALS = frozenset(
     {
-        *(
-            "AbortController",
-            "AbortSignal",
-            "Array",
-            "BigInt",
-            "Boolean",
-            "DOMException",
-            "Error",
-            "Exclude",
-            "Extract",
-        ),
-        *("Function", "Infinity", "JSON", "Map", "NaN", "Number", "Object", "Omit", "Partial", "Pick", "Promise"),
-        *("Readonly", "Record", "RegExp", "RequestCredentials", "RequestInit", "Required", "Set", "String", "Symbol"),
-        *("SyntaxError", "TypeError", "URL"),
+        *("AbortController", "AbortSignal", "Array", "BigInt", "Boolean", "DOMException", "Date", "Error", "Exclude"),
+        *("Extract", "Function", "Infinity", "JSON", "Map", "Math", "NaN", "Number", "Object", "Omit", "Partial"),
+        *("Pick", "Promise", "RangeError", "Readonly", "Record", "RegExp", "RequestCredentials", "RequestInit"),
+        *("Required", "Set", "String", "Symbol", "SyntaxError", "TypeError", "URL", "Uint8Array"),
     }
 )
 

@@ -1,4 +1,4 @@
-"""The part of generated clients for JavaScript and TypeScript that is the same in all of them.
+"""The part of generated clients for JavaScript and TypeScript that is the same in all of them: messages and batches.
 
 The text is TypeScript with its types between ``«`` and ``»``. Without these, it is JavaScript.
 """
@@ -8,26 +8,14 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from .script_sending import SENDING
+
 __all__ = ["chosen_text", "runtime_text"]
 
 _TYPES: Final = re.compile(r"«([^»]*)»")
 
 _RUNTIME: Final = r"""
-«/** The options of a client. */
-export interface Options {
-  /** Header fields of all requests. */
-  headers?: Record<string, string>;
-  /** The milliseconds that a call may take; without it, there is no limit. */
-  timeoutMs?: number;
-  /** Aborts the calls. */
-  signal?: AbortSignal;
-  /** Whether cookies are sent, as for `fetch`. */
-  credentials?: RequestCredentials;
-  /** Sends the requests in place of `fetch`. */
-  fetch?: typeof fetch;
-}
-
-/** The same methods as notifications, which have no results. */
+«/** The same methods as notifications, which have no results. */
 export type Notifications<T> = {
   [K in keyof T]: T[K] extends (...args: infer A) => Promise<unknown>
     ? (...args: A) => Promise<void>
@@ -38,7 +26,7 @@ type Members = { [name: string]: unknown };
 type Params = unknown[] | Members;
 
 interface Sender {
-  call(method: string, params: Params): Promise<unknown>;
+  call(method: string, params: Params, isIdempotent?: boolean): Promise<unknown>;
   notify(method: string, params: Params): Promise<unknown>;
 }
 
@@ -133,69 +121,6 @@ function resultOf(answer«: unknown», id«: number»)«: unknown» {
   return answer.result;
 }
 
-/** Sends calls at once. */
-class Client {
-«  readonly url: string;
-  readonly options: Options;
-»  #lastId«: number»;
-
-  constructor(url«: string», options«: Options») {
-    this.url = url;
-    this.options = options;
-    this.#lastId = 0;
-  }
-
-  nextId()«: number» {
-    return (this.#lastId += 1);
-  }
-
-  async call(method«: string», params«: Params»)«: Promise<unknown>» {
-    const id = this.nextId();
-    const answer = await this.post({ jsonrpc: "2.0", method, params: given(params), id });
-    if (answer === undefined) {
-      throw new ProtocolError("an empty answer to a call");
-    }
-    return resultOf(answer, id);
-  }
-
-  async notify(method«: string», params«: Params»)«: Promise<unknown>» {
-    const answer = await this.post({ jsonrpc: "2.0", method, params: given(params) });
-    if (isObject(answer) && "error" in answer) {
-      throw errorOf(answer.error);
-    }
-    return undefined;
-  }
-
-  /** Send a message, and return the JSON value of the answer; undefined for an empty one. */
-  async post(message«: unknown»)«: Promise<unknown>» {
-    const { timeoutMs, signal, credentials, headers } = this.options;
-    const body = JSON.stringify(message);
-    const controller = new AbortController();
-    const abort = () => controller.abort(signal«!».reason);
-    signal?.throwIfAborted();
-    signal?.addEventListener("abort", abort);
-    const expire = () => controller.abort(new DOMException(`no answer in ${timeoutMs} ms`, "TimeoutError"));
-    const timer = timeoutMs === undefined ? undefined : setTimeout(expire, timeoutMs);
-    try {
-      const send = this.options.fetch ?? globalThis.fetch;
-      const init«: RequestInit» = {
-        method: "POST",
-        headers: { ...headers, "Content-Type": "application/json", Accept: "application/json" },
-        body,
-        signal: controller.signal,
-      };
-      if (credentials !== undefined) {
-        init.credentials = credentials;
-      }
-      const response = await send(this.url, init);
-      return readBody(response.ok, response.status, await response.text());
-    } finally {
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", abort);
-    }
-  }
-}
-
 function readBody(isOk«: boolean», status«: number», text«: string»)«: unknown» {
   if (isOk && text === "") {
     return undefined;
@@ -257,7 +182,7 @@ class Batch {
   }
 
   call(method«: string», params«: Params»)«: Promise<unknown>» {
-    const id = this.client.nextId();
+    const id = this.pending.length + 1;
     this.#add({ jsonrpc: "2.0", method, params: given(params), id });
     const result = new Promise«<unknown>»((resolve, reject) => this.pending.push({ id, resolve, reject }));
     result.catch(() => {}); // nobody may be waiting for this one
@@ -317,7 +242,7 @@ class Batch {
 
 def runtime_text(*, is_typed: bool) -> str:
     """Return the text, with or without its types."""
-    return chosen_text(_RUNTIME, is_typed=is_typed)
+    return chosen_text(_RUNTIME + SENDING, is_typed=is_typed)
 
 
 def chosen_text(text: str, *, is_typed: bool) -> str:

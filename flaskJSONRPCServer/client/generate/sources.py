@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import sys
 import urllib.error
@@ -9,7 +10,10 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import unquote, urlsplit
 
+from ..transports.proxies import basic
+from ..transports.urls import shown
 from .reading import DocumentError
 
 __all__ = ["is_url", "read_file", "read_url"]
@@ -47,15 +51,15 @@ def read_url(url: str, headers: Mapping[str, str]) -> Any:
         DocumentError: There is no document.
     """
     if url.partition("?")[0].endswith(".json"):
-        return parsed(fetched(url, headers, None), url)
+        return parsed(fetched(url, headers, None), shown(url))
     try:
-        answer = parsed(fetched(url, headers, _DISCOVER), url)
+        answer = parsed(fetched(url, headers, _DISCOVER), shown(url))
     except DocumentError:
         answer = None
     if isinstance(answer, dict) and isinstance(answer.get("result"), dict):
         return answer["result"]
     document = f"{url.rstrip('/')}/openrpc.json"
-    return parsed(fetched(document, headers, None), document)
+    return parsed(fetched(document, headers, None), shown(document))
 
 
 def fetched(url: str, headers: Mapping[str, str], body: bytes | None) -> bytes:
@@ -66,14 +70,25 @@ def fetched(url: str, headers: Mapping[str, str], body: bytes | None) -> bytes:
     """
     sent = {**headers, "Accept": "application/json", **({"Content-Type": "application/json"} if body else {})}
     try:
-        request = urllib.request.Request(url, body, sent)  # noqa: S310  is_url() lets only HTTP through
+        plain_url, authorization = without_user(url)
+        # is_url() lets only HTTP through.
+        request = urllib.request.Request(plain_url, body, authorization | sent)  # noqa: S310
         with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as answer:  # noqa: S310  # nosec B310
             text: bytes = answer.read(_MOST_BYTES + 1)
-    except (OSError, ValueError) as exc:  # URLError is an OSError
-        raise DocumentError(f"{url} cannot be read: {exc}") from exc
+    except (OSError, ValueError, http.client.HTTPException) as exc:  # URLError is an OSError
+        raise DocumentError(f"{shown(url)} cannot be read: {exc}") from exc
     if len(text) > _MOST_BYTES:
-        raise DocumentError(f"{url} has more than {_MOST_BYTES} bytes")
+        raise DocumentError(f"{shown(url)} has more than {_MOST_BYTES} bytes")
     return text
+
+
+def without_user(url: str) -> tuple[str, dict[str, str]]:
+    """Return a URL without its name and password, and the header fields that take their place."""
+    parts = urlsplit(url)
+    if parts.username is None:
+        return url, {}
+    plain_url = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    return plain_url, {"Authorization": basic(unquote(parts.username), unquote(parts.password or ""))}
 
 
 def parsed(text: bytes, source: str) -> Any:

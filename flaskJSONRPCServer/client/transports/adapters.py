@@ -32,7 +32,8 @@ __all__ = ["AsyncHttpxTransport", "AsyncNiquestsTransport", "HttpxTransport", "R
 _LIMIT_BYTES: Final = 64 * 1024 * 1024
 _BLOCK_BYTES: Final = 64 * 1024
 # Of urllib3 and of its fork: there was no connection, so nothing was sent.
-_NOT_CONNECTED: Final = {"NewConnectionError", "NameResolutionError", "ConnectTimeoutError", "ProxyError"}
+_NOT_CONNECTED: Final = {"NewConnectionError", "NameResolutionError", "ConnectTimeoutError"}
+_NO_TUNNEL: Final = "Tunnel connection failed"
 
 
 class Adapter:
@@ -258,7 +259,7 @@ def requests_failure(exceptions: Any, exc: Exception) -> ClientError:
     """Return the exception for one of requests or niquests."""
     if isinstance(exc, exceptions.ConnectTimeout):
         return ConnectTimeoutError(f"no connection in time: {exc}")
-    if isinstance(exc, exceptions.ProxyError) or is_not_connected(exc):
+    if is_not_connected(exc):
         return ConnectError(f"no connection: {exc}")
     if isinstance(exc, exceptions.Timeout):
         return RequestTimeoutError(f"no answer in time: {exc}")
@@ -270,10 +271,12 @@ def requests_failure(exceptions: Any, exc: Exception) -> ClientError:
 def is_not_connected(exc: Exception) -> bool:
     """Return whether nothing was sent. Of the failures of TLS, only a refused certificate says so.
 
-    Others have the same exceptions in the handshake and in an answer, after which the server may have run the call.
+    Others have the same exceptions in the handshake and in an answer, after which the server may have run the call. So
+    has a connection to a proxy: urllib3 says "cannot connect" of one that ended after the request, too.
     """
     cause = exc.args[0] if exc.args else None
     reason = getattr(cause, "reason", cause)
-    if type(reason).__name__ in _NOT_CONNECTED:
+    reason = getattr(reason, "original_error", reason)  # of a proxy
+    if type(reason).__name__ in _NOT_CONNECTED or str(reason).startswith(_NO_TUNNEL):
         return True
     return any(isinstance(each, ssl.SSLCertVerificationError) for each in (reason, *getattr(reason, "args", ())))

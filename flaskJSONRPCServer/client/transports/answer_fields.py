@@ -8,8 +8,9 @@ from typing import Final
 
 from ..errors import AnswerTooLargeError, ProtocolError
 
-__all__ = ["content_length", "decompressed", "is_interim", "joined_fields"]
+__all__ = ["body_length", "decompressed", "is_interim", "joined_fields"]
 
+_BODILESS: Final = (204, 304)
 _GZIP: Final = {"gzip", "x-gzip"}
 
 
@@ -33,14 +34,16 @@ def is_interim(status: int) -> bool:
     return status < 200
 
 
-def content_length(headers: dict[str, str]) -> int | None:
-    """Return the declared length of a body; None if its end is marked otherwise.
+def body_length(status: int, headers: dict[str, str]) -> int | None:
+    """Return the length of a body that its head says; None if its end is marked otherwise.
 
     Raises:
         ProtocolError: The length is ambiguous. To guess it would take the rest of one answer for the next.
 
     Source: RFC 9112, section 6.3.
     """
+    if status in _BODILESS:
+        return 0
     coding = headers.get("transfer-encoding")
     length = headers.get("content-length")
     if coding is not None and (length is not None or coding.lower() != "chunked"):

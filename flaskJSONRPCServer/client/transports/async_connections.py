@@ -72,7 +72,7 @@ async def tunnel(raw: socket.socket, connector: Connector) -> None:
     """Ask the proxy for a tunnel (RFC 9110, section 9.3.6)."""
     loop = asyncio.get_running_loop()
     assert connector.proxy is not None  # noqa: S101  for type checkers
-    await loop.sock_sendall(raw, connector.proxy.connect_request(connector.target.address))
+    await loop.sock_sendall(raw, connector.proxy.connect_request(connector.target.tunnel_address))
     head = b""
     while not head.endswith(b"\r\n\r\n"):
         data = await loop.sock_recv(raw, 1)  # not a byte more: the next ones belong to the TLS handshake
@@ -89,7 +89,7 @@ async def wrapped(raw: socket.socket, connector: Connector) -> AsyncStream:
     loop = asyncio.get_running_loop()
     reader = CountingReader(limit=MAX_HEAD_BYTES, loop=loop)
     protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
-    host = connector.target.host if connector.tls is not None else None
+    host = connector.target.server_name if connector.tls is not None else None
     transport, _ = await loop.create_connection(lambda: protocol, sock=raw, ssl=connector.tls, server_hostname=host)
     writer = asyncio.StreamWriter(transport, protocol, reader, loop)
     return AsyncStream(reader, writer, connector.read_timeout_s, connector.limit_bytes)

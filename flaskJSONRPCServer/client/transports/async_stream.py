@@ -9,21 +9,18 @@ from typing import Any, Final
 
 from ..deadlines import Deadline
 from ..errors import AnswerTooLargeError, ConnectionLostError, ProtocolError, RequestTimeoutError
-from .answer_fields import content_length, decompressed, is_interim
+from .answer_fields import body_length, decompressed, is_interim
 from .base import ClientResponse
-from .http_head import MAX_HEAD_BYTES, Head, chunk_size, parse_head
+from .http_head import MAX_HEAD_BYTES, MAX_INTERIM, Head, chunk_size, parse_head
 from .polling import has_input
 from .processes import current_process
 from .time_limits import TimeLimit
 
 __all__ = ["AsyncStream", "CountingReader"]
 
-_BODILESS: Final = (204, 304)
 _BLOCK_BYTES: Final = 256 * 1024
 # In a shorter time than this, no server closes an idle connection, and it is not worth a system call to look.
 BRIEFLY_S: float = 0.001
-# Answers with a status from 100 to 199. A server may send some for a call that takes long.
-_MAX_INTERIM: Final = 100
 
 
 class CountingReader(asyncio.StreamReader):
@@ -109,7 +106,7 @@ class AsyncStream:
             ProtocolError: It is not HTTP, or too large.
         """
         head = await self._head()
-        length = 0 if head.status in _BODILESS else content_length(head.headers)
+        length = body_length(head.status, head.headers)
         is_persistent = head.is_persistent
         if length is not None:
             self._check_size(length)
@@ -136,11 +133,11 @@ class AsyncStream:
             raise AnswerTooLargeError(f"an answer of {size} bytes or more; at most {self._limit_bytes} are read")
 
     async def _head(self) -> Head:
-        for _ in range(_MAX_INTERIM):
+        for _ in range(MAX_INTERIM):
             head = parse_head(await self._until(b"\r\n\r\n"))
             if not is_interim(head.status):
                 return head
-        raise ProtocolError(f"more than {_MAX_INTERIM} answers before the last one")
+        raise ProtocolError(f"more than {MAX_INTERIM} answers before the last one")
 
     async def _chunks(self) -> bytes:
         body = bytearray()

@@ -6,7 +6,9 @@ import contextlib
 import os
 import select
 import socket
+import ssl
 import subprocess  # nosec B404
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -14,13 +16,15 @@ from typing import Any, Final, Protocol
 from ..deadlines import Deadline
 from ..errors import ConnectError, ConnectionLostError
 
-__all__ = ["Channel", "ProcessChannel", "SocketChannel", "write_all"]
+__all__ = ["Channel", "ProcessChannel", "SocketChannel", "TlsChannel", "write_all"]
 
 _BLOCK_BYTES: Final = 64 * 1024
 # A poll takes no more; a longer wait has several.
 _LONGEST_POLL_MS: Final = 2**31 - 1
 # How long a process may take to end after the end of its input, and then after being asked to.
 _GRACE_S: Final = 2.0
+# How long a thread waits for bytes that another thread may have read meanwhile.
+_LOOK_AGAIN_S: Final = 0.05
 
 
 class Channel(Protocol):
@@ -65,6 +69,62 @@ class SocketChannel:
         with contextlib.suppress(OSError):  # the other side was first
             self._socket.shutdown(socket.SHUT_RDWR)  # wakes the thread that reads
         self._socket.close()
+
+
+class TlsChannel:
+    """A connected socket with TLS.
+
+    One thread reads while another one writes. OpenSSL does not allow both at once, so each step takes a lock. No step
+    waits: a thread waits for the socket outside of the lock.
+    """
+
+    def __init__(self, connected: ssl.SSLSocket) -> None:
+        self._socket = connected
+        self._socket.setblocking(False)
+        self._lock = threading.Lock()
+
+    def read(self) -> bytes:
+        """See `Channel.read`."""
+        try:
+            while True:
+                event = select.POLLIN
+                try:
+                    with self._lock:
+                        return self._socket.recv(_BLOCK_BYTES)
+                except ssl.SSLWantReadError:
+                    pass
+                except ssl.SSLWantWriteError:
+                    event = select.POLLOUT
+                wait_until_ready(self._socket.fileno(), event, None)
+        except (OSError, ValueError):  # ValueError: it has been closed
+            return b""
+
+    def write(self, data: bytes, deadline: Deadline) -> None:
+        """See `Channel.write`."""
+        write_all(self._socket.fileno(), lambda rest: self._written(rest, deadline), data, deadline)
+
+    def close(self) -> None:
+        """See `Channel.close`."""
+        with self._lock:
+            with contextlib.suppress(OSError):  # the other side was first
+                self._socket.shutdown(socket.SHUT_RDWR)  # wakes the thread that reads
+            self._socket.close()
+
+    def _written(self, rest: memoryview, deadline: Deadline) -> int:
+        """Write some bytes, and return their number.
+
+        Raises:
+            BlockingIOError: The socket takes none now.
+        """
+        try:
+            with self._lock:
+                return self._socket.send(rest)
+        except ssl.SSLWantWriteError as exc:
+            raise BlockingIOError from exc
+        except ssl.SSLWantReadError:
+            wait_s = deadline.wait_s(_LOOK_AGAIN_S)
+            select.select([self._socket], [], [], wait_s)
+            return 0
 
 
 class ProcessChannel:

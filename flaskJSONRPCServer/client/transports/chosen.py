@@ -6,12 +6,14 @@ import ssl
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ...sansio_jsonrpc import NewlineFraming
 from ..callers import checked_timeout
 from .base import Transport
 from .connections import Connector
 from .http import HttpTransport
 from .proxies import find_proxy
-from .urls import parse_url
+from .stream import TcpTransport
+from .urls import is_stream_url, parse_stream_url, parse_url, shown
 from .wsgi import WsgiTransport
 
 __all__ = ["TransportOptions", "make_transport"]
@@ -38,9 +40,9 @@ class TransportOptions:
         """
         target = parse_url(url)
         if self.tls is not None and not target.is_tls:
-            raise ValueError(f"tls= beside {url!r}, which is not https")
+            raise ValueError(f"tls= beside {shown(url)!r}, which is not https")
         if self.path is not None:
-            raise ValueError(f"path= beside {url!r}; write the path into the URL")
+            raise ValueError(f"path= beside {shown(url)!r}; write the path into the URL")
         return Connector(
             target,
             find_proxy(self.proxy, target),
@@ -48,6 +50,26 @@ class TransportOptions:
             checked_timeout("connect_timeout", self.connect_timeout),
             checked_timeout("read_timeout", self.read_timeout),
             self.max_answer_bytes,
+        )
+
+    def stream(self, url: str) -> TcpTransport:
+        """Return the transport for a stream of messages, one a line.
+
+        Raises:
+            ValueError: The URL, a time or an option is not allowed.
+        """
+        target = parse_stream_url(url)
+        for name in ("read_timeout", "proxy", "path", "compress_min_bytes"):
+            if getattr(self, name) not in (None, False):
+                raise ValueError(f"{name}= beside {url!r}, which is no HTTP")
+        if self.tls is not None and not target.is_tls:
+            raise ValueError(f"tls= beside {url!r}; begin it with tls://")
+        return TcpTransport(
+            target.host,
+            target.port,
+            framing=NewlineFraming(self.max_answer_bytes),
+            connect_timeout=checked_timeout("connect_timeout", self.connect_timeout),
+            tls=(self.tls or ssl.create_default_context()) if target.is_tls else None,
         )
 
 
@@ -60,6 +82,8 @@ def make_transport(server: Any, options: TransportOptions) -> Transport:
     """
     if not isinstance(server, str):
         return WsgiTransport(server, options.path, options.max_answer_bytes)
+    if is_stream_url(server):
+        return options.stream(server)
     return HttpTransport(
         options.connector(server),
         max_idle=options.max_idle_connections,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import socket
 import ssl
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any, ClassVar, Final
 
 from ..deadlines import Deadline
 from ..errors import ClientError, ConnectError, ConnectTimeoutError, RequestTimeoutError
+from .answer_reader import read_head
 from .proxies import Proxy
 from .timed_socket import TimedSocket
 from .urls import Target
@@ -33,7 +33,7 @@ class Connector:
     """
 
     # The exceptions of an attempt to connect. A name that no DNS can have is a UnicodeError.
-    FAILURES: ClassVar[tuple[type[Exception], ...]] = (OSError, UnicodeError, http.client.HTTPException, ClientError)
+    FAILURES: ClassVar[tuple[type[Exception], ...]] = (OSError, UnicodeError, ClientError)
 
     target: Target
     proxy: Proxy | None
@@ -69,7 +69,7 @@ class Connector:
                 self._tunnel(raw, self.proxy, limit)
             if self.tls is not None:
                 raw.settimeout(limit.wait_s())
-                raw = self.tls.wrap_socket(raw, server_hostname=self.target.host)
+                raw = self.tls.wrap_socket(raw, server_hostname=self.target.server_name)
             return TimedSocket(raw, self.read_timeout_s, self.limit_bytes)
         except BaseException as exc:
             if raw is not None:
@@ -96,13 +96,12 @@ class Connector:
 
     def _tunnel(self, raw: socket.socket, proxy: Proxy, limit: Deadline) -> None:
         """Ask the proxy for a tunnel (RFC 9110, section 9.3.6)."""
-        tunnel: Any = TimedSocket(raw, None, _TUNNEL_LIMIT_BYTES)
+        tunnel = TimedSocket(raw, None, _TUNNEL_LIMIT_BYTES)
         tunnel.begin(limit)
-        tunnel.sendall(proxy.connect_request(self.target.address))
-        answer = http.client.HTTPResponse(tunnel, method="CONNECT")
-        answer.begin()
-        if not 200 <= answer.status < 300:
-            raise ConnectError(f"the proxy {proxy.name} refused a tunnel: HTTP status {answer.status}")
+        tunnel.sendall(proxy.connect_request(self.target.tunnel_address))
+        status = read_head(tunnel).status
+        if not 200 <= status < 300:
+            raise ConnectError(f"the proxy {proxy.name} refused a tunnel: HTTP status {status}")
 
     def failure(self, exc: BaseException) -> ConnectError:
         """Return the exception for a connection that failed because of another one."""

@@ -1,13 +1,10 @@
-"""HTTP/1.1 over pooled connections, for threads: `http.client` reads the answers."""
+"""HTTP/1.1 over pooled connections, for threads."""
 
 from __future__ import annotations
 
-import http.client
-from typing import Any
-
 from ..deadlines import Deadline
-from ..errors import AnswerTooLargeError, ClientError, ConnectionLostError, ProtocolError, TransportError
-from .answer_fields import content_length, decompressed, is_interim, joined_fields
+from ..errors import ClientError, ConnectionLostError, TransportError
+from .answer_reader import read_response
 from .base import ClientRequest, ClientResponse
 from .connections import Connector
 from .pool import ConnectionPool
@@ -86,43 +83,6 @@ class HttpTransport:
             if connection is None or connection.is_idle():
                 return connection
             connection.close()
-
-
-def read_response(connection: TimedSocket, limit_bytes: int) -> tuple[ClientResponse, bool]:
-    """Read an answer. Return it, and whether the connection stays open.
-
-    Raises:
-        TransportError: It did not come, or not whole.
-        ProtocolError: It is not HTTP, or too large.
-    """
-    try:
-        answer = read_head(connection)
-        while is_interim(answer.status):
-            answer = read_head(connection)
-        headers = joined_fields(answer.headers.items())
-        length = content_length(headers)
-        if length is not None and length > limit_bytes:
-            raise AnswerTooLargeError(f"an answer of {length} bytes; at most {limit_bytes} are read")
-        body = answer.read()
-    except (http.client.RemoteDisconnected, http.client.IncompleteRead) as exc:
-        raise ConnectionLostError("the connection ended before the answer did") from exc
-    except (http.client.HTTPException, ValueError, OverflowError) as exc:
-        if connection.has_ended:
-            raise ConnectionLostError("the connection ended inside the answer") from exc
-        raise ProtocolError(f"the answer is not HTTP: {exc!r}") from exc
-    if len(body) > limit_bytes:
-        raise AnswerTooLargeError(f"an answer of more than {limit_bytes} bytes")
-    body = decompressed(body, headers.get("content-encoding"), limit_bytes=limit_bytes)
-    return ClientResponse(answer.status, headers, body), not answer.will_close
-
-
-def read_head(connection: TimedSocket) -> http.client.HTTPResponse:
-    duck: Any = connection  # it has all that HTTPResponse uses of a socket
-    answer = http.client.HTTPResponse(duck, method="POST")
-    answer.begin()
-    if connection.has_ended:  # `http.client` takes the end of the connection for the end of the head
-        raise ConnectionLostError("the connection ended inside the head of the answer")
-    return answer
 
 
 def is_lost_unanswered(exc: TransportError, connection: TimedSocket) -> bool:

@@ -1,9 +1,9 @@
-"""Parse the head of an HTTP/1.1 answer, and the lines between its chunks, for the asynchronous transport.
+"""Parse the head of an HTTP/1.1 answer, and the lines between its chunks: the rules of both HTTP transports.
 
-`http.client` reads from blocking files only. Its parts could parse a head that has been read already, but not chunks;
-and its headers are those of e-mail, whose parser takes as long as the rest of an asynchronous call. So this module has
-the minimum that RFC 9112 requires of a client, and refuses everything else: folded lines, lines that end in a bare LF,
-white space before a colon, chunk sizes with signs. A client that guesses may take the end of one answer for the next.
+`http.client` reads from blocking files only, and guesses where an answer breaks the rules; its headers are those of
+e-mail, whose parser takes as long as the rest of a call. So this module has the minimum that RFC 9112 requires of a
+client, and refuses everything else: folded lines, lines that end in a bare LF, white space before a colon, chunk sizes
+with signs. A client that guesses may take the end of one answer for the next.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from typing import Final, NamedTuple
 from ..errors import ProtocolError
 from .answer_fields import joined_fields
 
-__all__ = ["MAX_HEAD_BYTES", "Head", "chunk_size", "parse_head"]
+__all__ = ["MAX_HEAD_BYTES", "MAX_INTERIM", "Head", "chunk_size", "parse_head"]
 
 MAX_HEAD_BYTES: Final = 64 * 1024
+MAX_INTERIM: Final = 100
+"""The most answers with a status from 100 to 199 before the last one. A server may send some for a long call."""
 
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9][0-9])(?: [^\r\n\0]*)?")
 _FIELD_NAME: Final = "[!#$%&'*+.^_`|~0-9A-Za-z-]+"

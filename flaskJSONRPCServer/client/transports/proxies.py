@@ -49,7 +49,11 @@ def find_proxy(proxy: str | Literal[False] | None, target: Target) -> Proxy | No
 
     Raises:
         ValueError: The URL is not one of a proxy that is reached by http.
+        TypeError: It is neither a URL nor False nor None.
     """
+    if proxy is not None and proxy is not False and not isinstance(proxy, str):
+        takes = "the URL of a proxy, None for the one that the environment names, or False for none"
+        raise TypeError(f"proxy={proxy!r}; it takes {takes}")
     if proxy is False or target.unix_path is not None:
         return None
     url = environment_proxy(target) if proxy is None else proxy

@@ -1,7 +1,4 @@
-"""Write requests, head and body in one piece.
-
-`http.client` checks and sends them separately, which costs the client twice the time, and the server a second wakeup.
-"""
+"""Write requests, head and body in one piece: sent apart, they would cost the server a second wakeup."""
 
 from __future__ import annotations
 

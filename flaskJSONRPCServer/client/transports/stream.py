@@ -6,6 +6,7 @@ answer that comes after the deadline of its call disturbs no other call.
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -25,7 +26,7 @@ from ..deadlines import Deadline
 from ..errors import ClientError, ConnectionLostError, ProtocolError, TransportError
 from ..options import IDEMPOTENCY_FIELD
 from .base import ClientRequest, ClientResponse
-from .channels import Channel, ProcessChannel, SocketChannel
+from .channels import Channel, ProcessChannel, SocketChannel, TlsChannel
 from .connections import Connector
 from .processes import current_process
 from .urls import Target
@@ -98,13 +99,17 @@ class StreamTransport:
 
 
 class TcpTransport(StreamTransport):
-    """Sends messages over TCP, or over a Unix socket.
+    """Sends messages over TCP, with TLS or without, or over a Unix socket.
 
     Args:
         host: The host; the path of a Unix socket if there is no port.
         port: The port.
         framing: How messages are delimited.
-        connect_timeout: The seconds to connect; None for no limit.
+        connect_timeout: The seconds to connect, with the TLS handshake; None for no limit.
+        tls: The TLS context: see `tls_context`. None for no TLS.
+
+    Raises:
+        ValueError: There is a TLS context, and no port.
     """
 
     def __init__(
@@ -114,10 +119,19 @@ class TcpTransport(StreamTransport):
         *,
         framing: Framing = _FRAMING,
         connect_timeout: float | None = 5.0,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        target = Target(host, port or 0, "", is_tls=False, unix_path=host if port is None else None, user=None)
-        connector = Connector(target, None, None, connect_timeout, None, framing.limit_bytes)
-        super().__init__(lambda deadline: SocketChannel(connector.open(deadline).raw), framing)
+        if tls is not None and port is None:
+            raise ValueError("tls= takes a host and a port; a Unix socket has no TLS")
+        unix_path = host if port is None else None
+        target = Target(host, port or 0, "", is_tls=tls is not None, unix_path=unix_path, user=None)
+        connector = Connector(target, None, tls, connect_timeout, None, framing.limit_bytes)
+
+        def open_channel(deadline: Deadline) -> Channel:
+            connected = connector.open(deadline).raw
+            return TlsChannel(connected) if isinstance(connected, ssl.SSLSocket) else SocketChannel(connected)
+
+        super().__init__(open_channel, framing)
 
 
 class StdioTransport(StreamTransport):

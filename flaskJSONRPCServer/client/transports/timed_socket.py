@@ -1,4 +1,4 @@
-"""A socket on which every wait ends by the deadline of the call, as `http.client` uses one.
+"""A socket on which every wait ends by the deadline of the call.
 
 The timeout of a socket counts for one wait. A server that sends a byte now and then could hold a call for ever, so each
 wait gets the time that is left.
@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Any, Final
 
 from ..deadlines import Deadline
-from ..errors import AnswerTooLargeError, ConnectionLostError, ProtocolError, RequestTimeoutError
+from ..errors import AnswerTooLargeError, ConnectionLostError, RequestTimeoutError
 from .polling import has_input
 
 __all__ = ["TimedSocket"]
@@ -21,6 +21,7 @@ __all__ = ["TimedSocket"]
 _NEARLY_S: Final = 0.001
 # Beside the body: the head, and the lines between chunks.
 _OVERHEAD_BYTES: Final = 1024 * 1024
+_BUFFER_BYTES: Final = 64 * 1024
 
 
 class TimedSocket:
@@ -33,6 +34,7 @@ class TimedSocket:
 
     Attributes:
         raw: The socket.
+        reader: The received bytes.
         received_bytes: How many bytes of the answer have come.
         has_ended: Whether the server has closed the connection, and all bytes before that have been read.
     """
@@ -45,7 +47,9 @@ class TimedSocket:
         self._read_timeout_s = read_timeout_s
         self._limit_bytes = limit_bytes
         self._timeout_s: float | None = -1.0  # that of the socket, as far as it is known
-        self._reader = AnswerReader(SocketSource(self), limit_bytes)
+        self._source = SocketSource(self)
+        # One for all answers, since it may hold bytes of the next.
+        self.reader = io.BufferedReader(self._source, _BUFFER_BYTES)
 
     def begin(self, deadline: Deadline) -> None:
         """Begin a request, which has a deadline."""
@@ -92,12 +96,11 @@ class TimedSocket:
 
     def is_idle(self) -> bool:
         """Return whether the connection is open, and no byte waits that belongs to no request."""
-        source = self._reader.raw
-        source.mode = Polling.IF_READY if has_input(self.raw) else Polling.NOTHING
+        self._source.mode = Polling.IF_READY if has_input(self.raw) else Polling.NOTHING
         try:
-            return not self._reader.peek(1) and not self.has_ended
+            return not self.reader.peek(1) and not self.has_ended
         finally:
-            source.mode = Polling.WAIT
+            self._source.mode = Polling.WAIT
 
     def poll_into(self, buffer: Any) -> int | None:
         """Receive bytes that are there already; None if there are none, 0 at the end."""
@@ -110,10 +113,6 @@ class TimedSocket:
             count = 0
         self.has_ended = count == 0
         return count
-
-    def makefile(self, mode: str) -> AnswerReader:
-        """Return the reader of answers. It is the same one for all of them, since it may hold bytes of the next."""
-        return self._reader
 
     def close(self) -> None:
         """Close the socket."""
@@ -169,32 +168,3 @@ class SocketSource(io.RawIOBase):
         if self.mode is Polling.WAIT:
             return self._socket.receive_into(buffer)
         return self._socket.poll_into(buffer) if self.mode is Polling.IF_READY else None
-
-
-class AnswerReader(io.BufferedReader):
-    """A buffered reader that outlives the answers, which `http.client` closes."""
-
-    raw: SocketSource
-
-    def __init__(self, source: SocketSource, limit_bytes: int) -> None:
-        super().__init__(source, 64 * 1024)
-        self._limit_bytes = limit_bytes
-
-    def read(self, size: int | None = None, /) -> bytes:
-        """Read so many bytes; None for all until the end of the connection.
-
-        Raises:
-            AnswerTooLargeError: The size, which the server chooses, is over the limit. It would be allocated at once.
-            ProtocolError: The size is negative, as `http.client` lets that of a chunk be.
-        """
-        if size is not None and size > self._limit_bytes:
-            raise AnswerTooLargeError(f"an answer of more than {self._limit_bytes} bytes")
-        if size is not None and size < 0:
-            raise ProtocolError(f"the answer is not HTTP: a chunk of {size} bytes")
-        return super().read(size)
-
-    def close(self) -> None:
-        """Leave the connection open: the pool closes it."""
-
-    def flush(self) -> None:
-        """Do nothing: an answer that is dropped half read does this after the socket has been closed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 from collections.abc import Callable, Iterable
 from typing import Any, Final
@@ -14,6 +15,8 @@ from .base import ClientRequest, ClientResponse
 
 __all__ = ["WsgiTransport"]
 
+# PEP 3333: three digits, and a reason after a space.
+_STATUS: Final = re.compile(r"[1-5][0-9][0-9](?: |$)", re.ASCII)
 _UNPREFIXED: Final = {"Content-Type": "CONTENT_TYPE"}
 
 
@@ -124,4 +127,6 @@ def called(
     if not heads:
         raise ProtocolError("the application has not called start_response")
     status, fields = heads[-1]
+    if not isinstance(status, str) or _STATUS.match(status) is None:
+        raise ProtocolError(f"the application has answered with the status {status!r}; it takes one such as '200 OK'")
     return int(status[:3]), fields, b"".join(written) + body

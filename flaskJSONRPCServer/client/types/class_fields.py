@@ -15,14 +15,16 @@ class Field:
     """A field of a class.
 
     Attributes:
-        name: Its name, which is that of the member of the object.
+        name: Its name.
         hint: Its hint.
         is_required: Whether an object without it does not fit.
+        key: The name of its member in an object, or its index in an array.
     """
 
     name: str
     hint: Any
     is_required: bool
+    key: str | int
 
 
 def fields_of(cls: Any) -> Iterator[Field]:
@@ -30,12 +32,12 @@ def fields_of(cls: Any) -> Iterator[Field]:
     hints = typing.get_type_hints(cls, include_extras=True)
     if not dataclasses.is_dataclass(cls):
         for name, hint in hints.items():
-            yield Field(name, hint, is_required_key(cls, name, hint))
+            yield Field(name, hint, is_required_key(cls, name, hint), name)
         return
     for field in dataclasses.fields(cls):
         if field.init:
             has_default = field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
-            yield Field(field.name, hints[field.name], not has_default)
+            yield Field(field.name, hints[field.name], not has_default, field.name)
 
 
 def is_required_key(cls: Any, name: str, hint: Any) -> bool:

@@ -14,8 +14,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from ..errors import ResultError
-from .class_fields import fields_of, marker_of
-from .scalars import SCALARS, Mismatch, Reader, refuse
+from .class_fields import marker_of
+from .fields_reader import FieldsReader, StructReader
+from .scalars import SCALARS, Mismatch, Reader, checked_array, checked_object
+from .structs import is_struct, is_unset
 
 __all__ = ["result_reader"]
 
@@ -74,7 +76,8 @@ def reader_for(hint: Any, variables: Mapping[Any, Reader] = _NO_VARIABLES) -> Re
     if scalar is not None:
         return scalar
     if origin in _UNIONS:
-        return union_reader([reader_for(member, variables) for member in sorted(arguments, key=is_float)])
+        members = sorted((member for member in arguments if not is_unset(member)), key=is_float)
+        return union_reader([reader_for(member, variables) for member in members])
     if origin is typing.Literal:
         return literal_reader(arguments)
     return container_reader(origin, arguments, variables) or class_reader(origin, arguments, variables)
@@ -164,14 +167,6 @@ def tuple_reader(arguments: tuple[Any, ...], variables: Mapping[Any, Reader]) ->
     return lambda value: tuple(read_items(checked_array(value, len(readers)), readers))
 
 
-def checked_array(value: Any, length: int | None = None) -> list[Any]:
-    if type(value) is not list:
-        raise refuse(value, "an array")
-    if length is not None and len(value) != length:
-        raise Mismatch(f"expected {length} items, not {len(value)}")
-    return value
-
-
 def read_items(items: list[Any], readers: list[Reader]) -> list[Any]:
     result = []
     for index, (item, read) in enumerate(zip(items, readers, strict=True)):
@@ -205,12 +200,6 @@ def int_of(name: str) -> Any:
         return name
 
 
-def checked_object(value: Any) -> dict[str, Any]:
-    if type(value) is not dict:
-        raise refuse(value, "an object")
-    return value
-
-
 def class_reader(cls: Any, arguments: tuple[Any, ...], variables: Mapping[Any, Reader]) -> Reader:
     if not isinstance(cls, type):
         raise TypeError(f"{cls!r} is no type that results can have")
@@ -220,10 +209,12 @@ def class_reader(cls: Any, arguments: tuple[Any, ...], variables: Mapping[Any, R
         return model_reader(cls)
     if is_named_tuple(cls):
         return named_tuple_reader(cls)
+    names = getattr(cls, "__parameters__", ())
+    own = {name: reader_for(argument, variables) for name, argument in zip(names, arguments, strict=False)}
+    if is_struct(cls):
+        return StructReader(cls, lambda hint: reader_for(hint, own))
     if dataclasses.is_dataclass(cls) or typing.is_typeddict(cls) or hasattr(cls, "__total__"):
-        names = getattr(cls, "__parameters__", ())
-        own = {name: reader_for(argument, variables) for name, argument in zip(names, arguments, strict=False)}
-        return FieldsReader(cls, own)
+        return FieldsReader(cls, lambda hint: reader_for(hint, own))
     raise TypeError(f"{cls.__qualname__} is no type that results can have; convert them yourself")
 
 
@@ -258,39 +249,3 @@ def named_tuple_reader(cls: Any) -> Reader:
     hints = typing.get_type_hints(cls)
     readers = [reader_for(hints.get(name, Any)) for name in cls._fields]
     return lambda value: cls(*read_items(checked_array(value, len(readers)), readers))
-
-
-class FieldsReader:
-    """Reads objects as a dataclass or a TypedDict.
-
-    The readers of its fields are made when the first object is read, since they may lead back to the class.
-    """
-
-    def __init__(self, cls: Any, variables: Mapping[Any, Reader]) -> None:
-        self._cls = cls
-        self._variables = variables
-        self._fields: list[tuple[str, bool, Reader]] | None = None
-
-    def __call__(self, value: Any) -> Any:
-        """Read an object. Members that the class does not have are ignored."""
-        members = checked_object(value)
-        if self._fields is None:
-            self._fields = [
-                (field.name, field.is_required, reader_for(field.hint, self._variables))
-                for field in fields_of(self._cls)
-            ]
-        values = {}
-        for name, is_required, read in self._fields:
-            if name in members:
-                values[name] = read_member(members, name, read)
-            elif is_required:
-                raise Mismatch(f"there is no {name!r}")
-        return self._cls(**values)
-
-
-def read_member(members: dict[str, Any], name: str, read: Reader) -> Any:
-    try:
-        return read(members[name])
-    except Mismatch as exc:
-        exc.path.append(name)
-        raise

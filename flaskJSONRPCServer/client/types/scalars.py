@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any, Final
 
-__all__ = ["SCALARS", "Mismatch", "Reader", "refuse", "type_name"]
+__all__ = ["SCALARS", "Mismatch", "Reader", "checked_array", "checked_object", "refuse", "type_name"]
 
 Reader = Callable[[Any], Any]
 """Converts a JSON value, or raises a `Mismatch`."""
@@ -41,6 +41,30 @@ def type_name(value: Any) -> str:
 def refuse(value: Any, expected: str) -> Mismatch:
     """Return the exception for a value of another type."""
     return Mismatch(f"expected {expected}, not {type_name(value)}")
+
+
+def checked_array(value: Any, length: int | None = None) -> list[Any]:
+    """Return a value that is an array, of this length if it is given.
+
+    Raises:
+        Mismatch: It is none, or has another length.
+    """
+    if type(value) is not list:
+        raise refuse(value, "an array")
+    if length is not None and len(value) != length:
+        raise Mismatch(f"expected {length} items, not {len(value)}")
+    return value
+
+
+def checked_object(value: Any) -> dict[str, Any]:
+    """Return a value that is an object.
+
+    Raises:
+        Mismatch: It is none.
+    """
+    if type(value) is not dict:
+        raise refuse(value, "an object")
+    return value
 
 
 def read_any(value: Any) -> Any:

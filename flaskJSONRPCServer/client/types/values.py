@@ -12,6 +12,8 @@ import uuid
 from collections.abc import Callable
 from typing import Any, Final
 
+from .structs import is_struct, struct_value
+
 __all__ = ["write_value"]
 
 
@@ -26,6 +28,8 @@ def write_value(value: Any) -> Any:
     if hasattr(type(value), "model_dump"):  # a model of pydantic, which the user has then
         # Not in the mode "json", which writes bytes as text: the values in it get the forms below.
         return value.model_dump(by_alias=True)
+    if is_struct(type(value)):
+        return struct_value(value)
     for classes, write in _FORMS:
         if isinstance(value, classes):
             return write(value)

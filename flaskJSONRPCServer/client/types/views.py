@@ -190,7 +190,7 @@ def with_declarations(options: CallOptions, function: Callable[..., Any], read_r
     return replace(
         options,
         errors={**declared, **options.errors},
-        is_idempotent=options.is_idempotent or bool(is_idempotent),
+        is_idempotent=True if is_idempotent else options.is_idempotent,
         read_result=options.read_result if read_result is None else read_result,
     )
 

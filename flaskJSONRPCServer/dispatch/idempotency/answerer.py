@@ -6,10 +6,9 @@ import contextlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ...http.refusals import BadRequest, Refusal
-from ...http.response import Header, Response, refusal_response, server_error_response
+from ...http.response import Response, refusal_response, server_error_response
 from ...runtime.interrupts import is_interrupt
 from ...sansio_jsonrpc import (
     IDEMPOTENCY_KEY,
@@ -30,38 +29,13 @@ from ..rate_limits.limiter import RateLimiter
 from ..rendering import Renderer
 from ..routes import Endpoint
 from .callers import Callers, digest
-from .claims import ClaimRefusedError, Claims, Slot
+from .claims import ClaimRefusedError, Claims
+from .kept_response import KeptResponse
 from .keys import HEADER, HEADER_NAME, key_of_call, key_of_request
 from .marks import MarkedRequest
-from .store import Entry
+from .slots import Entry, Slot
 
 __all__ = ["KeyedAnswerer"]
-
-
-@dataclass(frozen=True, slots=True)
-class KeptResponse:
-    """The answer to a whole request, before gzip and CORS: both depend on the client that asks.
-
-    Attributes:
-        status: The status.
-        headers: The header fields.
-        body: The body.
-        may_compress: Whether the body may be compressed for a client.
-    """
-
-    status: str
-    headers: tuple[Header, ...]
-    body: bytes
-    may_compress: bool
-
-    @property
-    def size_bytes(self) -> int:
-        """The size of the answer."""
-        return len(self.body) + sum(len(name) + len(value) for name, value in self.headers)
-
-    def response(self) -> Response:
-        """Return the answer for one client."""
-        return Response(self.status, list(self.headers), self.body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +106,18 @@ class KeyedAnswerer:
         if not self._takes_keys or HEADER not in exchange.head:
             return self._renderer.render(self._reply(text, endpoint, exchange, RequestCalls()), exchange)
         key, payload = key_of_request(exchange.head[HEADER]), digest(endpoint.path, text)
-        slot = Slot(HEADER_NAME, digest(HEADER_NAME, self._caller(exchange), key), payload)
+        caller = self._caller(exchange)
+        slot = Slot(HEADER_NAME, digest(HEADER_NAME, caller, key), payload, caller)
         try:
             entry, is_new = self._claims.claim(slot, exchange.begin_by)
-            kept: KeptResponse = (
-                self._run_request(entry, text, endpoint, exchange) if is_new else self._claims.answer_of(entry, slot)
-            )
+            if is_new:
+                kept = self._run_request(entry, text, endpoint, exchange)
+            else:
+                kept = KeptResponse.from_bytes(self._claims.answer_of(entry))
+                self.note_text(text)
+                self.note_replay(kept.body)
         except ClaimRefusedError as exc:
+            self.note_text(text)
             raise exc.refusal from None
         return self._renderer.for_client(kept.response(), exchange, may_compress=kept.may_compress)
 
@@ -150,6 +129,12 @@ class KeyedAnswerer:
         """
         self._note_time(exchange)
         return self._single_reply(self._keyed(call, endpoint, exchange), endpoint, exchange)
+
+    def note_text(self, text: bytes) -> None:
+        """Note the text of a request that is answered without being read."""
+
+    def note_replay(self, answer: bytes) -> None:
+        """Note a stored answer, or a stored reply to one call, that is sent again."""
 
     def _caller(self, exchange: Exchange) -> bytes:
         """Return the caller of a request; the calls of a batch share one answer of the identity function."""
@@ -172,16 +157,16 @@ class KeyedAnswerer:
         except BaseException as exc:
             failed = failure_response(exc, exchange)
             kept = KeptResponse(failed.status, tuple(failed.headers), failed.body, may_compress=False)
-            self._end(entry, kept, kept.size_bytes, has_run=sent.has_run)
+            self._end(entry, kept.to_bytes(), has_run=sent.has_run)
             raise
-        self._end(entry, kept, kept.size_bytes, has_run=sent.has_run)
+        self._end(entry, kept.to_bytes(), has_run=sent.has_run)
         return kept
 
-    def _end(self, entry: Entry, answer: Any, size_bytes: int, *, has_run: bool) -> None:
+    def _end(self, entry: Entry, answer: bytes, *, has_run: bool) -> None:
         if has_run:
-            self._claims.store.finish(entry, answer, size_bytes)
+            self._claims.finish(entry, answer)
         else:
-            self._claims.store.forget(entry)
+            self._claims.release(entry)
 
     def _reply(self, text: bytes, endpoint: Endpoint, exchange: Exchange, sent: RequestCalls) -> bytes:
         """Answer the text of a request with a key.
@@ -240,7 +225,7 @@ class KeyedAnswerer:
             return KeyedCall(JsonRpcInvalidMessage(message.id, error))
         # The id too as it was written: a float may have rounded it.
         payload = digest(endpoint.path, repr(message.id), json.dumps(message.item, sort_keys=True, default=repr))
-        return KeyedCall(marked, Slot(IDEMPOTENCY_KEY, digest(IDEMPOTENCY_KEY, caller, key), payload))
+        return KeyedCall(marked, Slot(IDEMPOTENCY_KEY, digest(IDEMPOTENCY_KEY, caller, key), payload, caller))
 
     def _single_reply(self, call: KeyedCall, endpoint: Endpoint, exchange: Exchange) -> bytes:
         """Return the reply to one message: from its run, or as it was stored under its key."""
@@ -249,7 +234,8 @@ class KeyedAnswerer:
         try:
             entry, is_new = self._claims.claim(call.slot, exchange.begin_by)
             if not is_new:
-                stored: bytes = self._claims.answer_of(entry, call.slot)
+                stored = self._claims.answer_of(entry)
+                self.note_replay(stored)
                 return stored
         except ClaimRefusedError as exc:
             return self._answerer.answer_message(refused(call, exc), endpoint, exchange)
@@ -307,7 +293,7 @@ class KeyedAnswerer:
         reply = b""
         if call.has_run:
             reply = replies[place] if replies else self._answerer.failure_reply(call.message, exchange)
-        self._end(entry, reply, len(reply), has_run=call.has_run)
+        self._end(entry, reply, has_run=call.has_run)
 
     def _bounded(
         self, calls: Sequence[KeyedCall], replies: dict[int, bytes], endpoint: Endpoint, exchange: Exchange

@@ -22,7 +22,7 @@ __all__ = ["Callers", "Identity", "identity_of"]
 Identity = Callable[[Any], object]
 """Returns the name of the caller of a request, which is copied as for ``auth``; None if it has none."""
 
-_KEYS: Final = ("identity",)
+_KEYS: Final = ("identity", "store")
 
 _CREDENTIALS: Final = (
     *("HTTP_AUTHORIZATION", "HTTP_COOKIE", "HTTP_X_API_KEY"),

@@ -1,38 +1,23 @@
-"""The stored answers of one server, in memory, bounded in number, bytes and time."""
+"""The stores of answers: what the server asks of each, and what it tells each of its bounds."""
 
 from __future__ import annotations
 
-import time
-from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum, auto
-from typing import Any
+from typing import Final, Protocol, runtime_checkable
 
-from ...runtime.concurrency import make_lock
+__all__ = ["IdempotencyStore", "StoreBounds", "StoreFullError", "StoredCall"]
 
-__all__ = ["AnswerStore", "Bounds", "Entry", "KeyReusedError", "State", "StoreFullError"]
-
-
-class KeyReusedError(Exception):
-    """The key has another payload."""
+# Guessed: with ten callers that send as much as they can, each keeps as much as the others.
+_SHARE: Final = 10
 
 
 class StoreFullError(Exception):
-    """The calls of all keys are under way, so none of them can make room."""
-
-
-class State(Enum):
-    """What has become of the call of a key."""
-
-    UNDER_WAY = auto()
-    FINISHED = auto()
-    NOT_RUN = auto()
+    """There is no room for a key, since nothing that the caller could displace has an answer."""
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
-    """The bounds of a store.
+class StoreBounds:
+    """The bounds of a store, from the settings of the server.
 
     Attributes:
         keys: The most keys.
@@ -44,120 +29,59 @@ class Bounds:
     answer_bytes: int
     lifetime_s: float
 
+    @property
+    def keys_of_caller(self) -> int:
+        """How many keys of one caller the others cannot displace."""
+        return max(1, self.keys // _SHARE)
 
-class Entry:
-    """The call of one key.
+    @property
+    def bytes_of_caller(self) -> int:
+        """How many bytes of answers of one caller the others cannot displace."""
+        return self.answer_bytes // _SHARE
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCall:
+    """The call of a key that has been claimed before.
 
     Attributes:
-        slot: The key, hashed with its caller.
-        fingerprint: The payload, hashed.
-        state: What has become of the call.
-        answer: The answer; None before the end, and if there was no room for it.
-        size_bytes: The size of the answer.
-        ends_at: When the key is forgotten, once it has an answer.
-        has_waiters: Whether any thread waits for the end.
+        payload: The payload of the claim.
+        is_finished: Whether the call has ended.
+        answer: The answer; None before the end, and if the store had no room for it.
     """
 
-    __slots__ = ("answer", "ends_at", "fingerprint", "has_waiters", "size_bytes", "slot", "state")
-
-    def __init__(self, slot: bytes, fingerprint: bytes) -> None:
-        self.slot = slot
-        self.fingerprint = fingerprint
-        self.state = State.UNDER_WAY
-        self.answer: Any = None
-        self.size_bytes = 0
-        self.ends_at = 0.0
-        self.has_waiters = False
+    payload: bytes
+    is_finished: bool
+    answer: bytes | None = None
 
 
-class AnswerStore:
-    """Holds the keys of a server with their answers.
+@runtime_checkable
+class IdempotencyStore(Protocol):
+    """Keeps the answers of calls under their keys. Threads share a store, and processes may.
 
-    Args:
-        bounds: The bounds.
-        wake: Lets the threads that wait for the end of a call look again.
-        clock: Returns the time in seconds.
+    A key, a payload and a caller are hashes: 24 bytes each. Exceptions beside `StoreFullError` are logged. The request
+    whose claim fails is refused with 503, and does not run.
     """
 
-    def __init__(self, bounds: Bounds, wake: Callable[[], object], clock: Callable[[], float] = time.monotonic) -> None:
-        self.bounds = bounds  # replaced while no request is served
-        self._wake = wake
-        self._clock = clock
-        self._lock = make_lock()
-        self._under_way: dict[bytes, Entry] = {}  # guarded by _lock
-        self._finished: OrderedDict[bytes, Entry] = OrderedDict()  # the oldest first; guarded by _lock
-        self._answered: OrderedDict[bytes, Entry] = OrderedDict()  # those with an answer; guarded by _lock
-        self._answer_bytes = 0  # guarded by _lock
+    def use(self, bounds: StoreBounds) -> None:
+        """Apply bounds. Called before the first claim, and again when the server starts with other settings."""
 
-    def begin(self, slot: bytes, fingerprint: bytes) -> tuple[Entry, bool]:
-        """Return the entry of a key, and whether it is new: then the caller has to run the call and to end the entry.
+    def claim(self, key: bytes, payload: bytes, caller: bytes) -> StoredCall | None:
+        """Claim a key, in one step for all threads and processes that share the store. Do not wait.
 
-        An entry under way that is returned to another caller has waiters from then on.
+        Returns:
+            None if the key was free: then its call is run, followed by `finish` or `release` from any thread. Else the
+            call that has claimed it, whatever its payload. A claim whose process has died is free.
 
         Raises:
-            KeyReusedError: The key has another payload.
-            StoreFullError: The calls of all keys are under way.
+            StoreFullError: There is no room for the key.
         """
-        with self._lock:
-            self._forget_old()
-            entry = self._under_way.get(slot) or self._finished.get(slot)
-            if entry is None:
-                self._make_room()
-                entry = self._under_way[slot] = Entry(slot, fingerprint)
-                return entry, True
-            if entry.fingerprint != fingerprint:
-                raise KeyReusedError
-            if entry.state is State.UNDER_WAY:
-                entry.has_waiters = True
-            return entry, False
 
-    def finish(self, entry: Entry, answer: Any, size_bytes: int) -> None:
-        """Store the answer of a key. If it is larger than the bound alone, only the fact that the call ran is kept."""
-        with self._lock:
-            del self._under_way[entry.slot]
-            entry.ends_at = self._clock() + self.bounds.lifetime_s
-            self._finished[entry.slot] = entry
-            if size_bytes <= self.bounds.answer_bytes:
-                entry.answer, entry.size_bytes = answer, size_bytes
-                self._answered[entry.slot] = entry
-                self._answer_bytes += size_bytes
-                while self._answer_bytes > self.bounds.answer_bytes:
-                    self._drop_answer(next(iter(self._answered.values())))
-            entry.state = State.FINISHED
-        if entry.has_waiters:
-            self._wake()
+    def finish(self, key: bytes, answer: bytes) -> None:
+        """Keep the answer of a claimed key, or only the fact that it has one if there is no room."""
 
-    def forget(self, entry: Entry) -> None:
-        """Forget a key whose call was not run: the next request with it runs the call."""
-        with self._lock:
-            del self._under_way[entry.slot]
-            entry.state = State.NOT_RUN
-        if entry.has_waiters:
-            self._wake()
+    def release(self, key: bytes) -> None:
+        """Free a claimed key, whose call has not run."""
 
-    def counts(self) -> tuple[int, int, int]:
-        """Return the number of keys, of the bytes of their answers, and of the calls under way."""
-        with self._lock:
-            return len(self._under_way) + len(self._finished), self._answer_bytes, len(self._under_way)
-
-    def _forget_old(self) -> None:
-        now = self._clock()
-        while self._finished and (oldest := next(iter(self._finished.values()))).ends_at <= now:
-            self._remove(oldest)
-
-    def _make_room(self) -> None:
-        while len(self._under_way) + len(self._finished) >= self.bounds.keys:
-            if not self._finished:
-                raise StoreFullError
-            self._remove(next(iter(self._finished.values())))
-
-    def _remove(self, entry: Entry) -> None:
-        # The entry keeps its answer, for a thread that is about to send it.
-        del self._finished[entry.slot]
-        if self._answered.pop(entry.slot, None) is not None:
-            self._answer_bytes -= entry.size_bytes
-
-    def _drop_answer(self, entry: Entry) -> None:
-        del self._answered[entry.slot]
-        self._answer_bytes -= entry.size_bytes
-        entry.answer = None
+    def count(self) -> int:
+        """Return the number of keys, for the statistics."""

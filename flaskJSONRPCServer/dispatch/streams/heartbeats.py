@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import threading
 import time
 from typing import Any
 
-from ...runtime.concurrency import start_native_thread
+from ...runtime.concurrency import make_condition, start_native_thread
 from .open_stream import OpenStream
 
 __all__ = ["Heartbeats"]
@@ -23,7 +22,7 @@ class Heartbeats:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._changed = threading.Condition()
+        self._changed = make_condition()
         self._streams: set[OpenStream] = set()  # guarded by _changed, as all below
         self._due: list[tuple[float, int, OpenStream]] = []  # a heap
         self._numbers = itertools.count()  # of equal times, the first stream comes first

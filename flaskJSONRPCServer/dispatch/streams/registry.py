@@ -28,7 +28,8 @@ class StreamRegistry:
     """Keeps the open streams of one server.
 
     Args:
-        settings: The settings of the server.
+        name: The name of the server.
+        settings: Its settings.
         log: Its log.
         kind_of: Returns the kind of the serving program of a request, by its head. Each kind has a limit of its own.
 
@@ -37,12 +38,12 @@ class StreamRegistry:
             set before the server serves.
     """
 
-    def __init__(self, settings: Settings, log: ServerLog, kind_of: Callable[[Environ], str]) -> None:
+    def __init__(self, name: str, settings: Settings, log: ServerLog, kind_of: Callable[[Environ], str]) -> None:
         self.limits: Mapping[str, int] = {}
         self._settings = settings
         self._log = log
         self._kind_of = kind_of
-        self._heartbeats = Heartbeats(f"{settings.name or 'server'}-heartbeats")
+        self._heartbeats = Heartbeats(f"{name}-heartbeats")
         self._changed = make_condition()
         self._open: dict[OpenStream, str] = {}  # and the kind of each; guarded by _changed, as all below
         self._counts: Counter[str] = Counter()

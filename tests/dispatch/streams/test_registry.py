@@ -13,7 +13,9 @@ GET = {"REQUEST_METHOD": "GET"}
 
 
 def make_registry(**settings):
-    return StreamRegistry(Settings(**settings), ServerLog("streams", 0), lambda head: head.get("kind", FOREIGN))
+    return StreamRegistry(
+        "streams", Settings(**settings), ServerLog("streams", 0), lambda head: head.get("kind", FOREIGN)
+    )
 
 
 def make_answer(run=lambda stream: None, **options):

@@ -11,7 +11,7 @@ from flaskJSONRPCServer.client import Client, ConnectionLostError, Retry
 from flaskJSONRPCServer.client.async_client import AsyncClient
 from flaskJSONRPCServer.client.generate import DocumentError, generate
 from flaskJSONRPCServer.client.transports.base import ClientResponse
-from tests.client.generating import document_of, loaded, python_source, server_of
+from tests.client.generate.generating import document_of, loaded, python_source, server_of
 
 
 class OutOfStock(JsonRpcApplicationError):

@@ -11,7 +11,7 @@ from flaskJSONRPCServer import __main__ as command_line
 from flaskJSONRPCServer import flaskJSONRPCServer
 from flaskJSONRPCServer.client.generate import LANGUAGES, generate
 from flaskJSONRPCServer.commands.arguments import _LANGUAGES
-from tests.client.generating import document_of, python_source, server_of
+from tests.client.generate.generating import document_of, python_source, server_of
 
 DOCUMENT = document_of({"name": "add", "params": [{"name": "a", "schema": {"type": "integer"}}]})
 

@@ -13,13 +13,14 @@ from pathlib import Path
 import pytest
 
 from flaskJSONRPCServer.client.generate import generate
-from tests.client.generating import VERSION, find_compiler, find_node
-from tests.client.test_generate_hostile import PAYLOADS, everywhere
+from tests.client.generate.generating import VERSION
+from tests.client.generate.test_generate_hostile import PAYLOADS, everywhere
+from tests.client.node import find_compiler, find_node
 from tests.contract.api import CASES, REFUSED, make
 from tests.docs.pages import blocks
 from tests.examples.servers import SERVERS, server_of
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 PAGE = ROOT / "docs" / "generated-clients.md"
 
 _LINE = re.compile(r"^(?:[^\n]*/)?(\w+)\.(?:py|m?ts)[:(](\d+)[^\n]*\berror\b", re.MULTILINE)
@@ -32,6 +33,7 @@ from typing_extensions import assert_type
 def right(server: Server) -> None:
     api = Api("http://127.0.0.1:1/api", timeout=5)
     assert_type(api.add(1, b=2.5), float)
+    assert_type(api.plus(1), float)
     assert_type(api.whoami(), Caller)
     assert_type(api.whoami()["ip"], str | None)
     assert_type(server.api_shop.stock(), dict[str, int])
@@ -56,7 +58,8 @@ def wrong(server: Server, api: AsyncApi) -> None:
     server.api.add()  # wrong
     server.api.add(1, 2, 3)  # wrong
     server.api.add(1, c=2)  # wrong
-    server.api.plus(1)  # wrong
+    server.api.plus("1")  # wrong
+    server.api.minus(1)  # wrong
     server.api_shop.buy(item=None)  # wrong
     server.api.notify.add("1")  # wrong
     server.api.whoami()["name"]  # wrong
@@ -70,12 +73,14 @@ import { Api, OutOfStock, Server, type Caller } from "./examples_simple.js";
 
 export async function right(server: Server): Promise<void> {
   const api = new Api("http://127.0.0.1:1/api", { timeoutMs: 5 });
-  const sum: number = await api.add(1, 2.5);
+  const sum: number = (await api.add(1, 2.5)) + (await api.plus(1));
   const caller: Caller = await api.whoami();
   const ip: string | null = caller.ip;
   const stock: { [name: string]: number } = await server.api_shop.stock();
   const nothing: void = await api.notify.add(1);
-  const batch = api.options({ headers: { "X-A": "b" } }).batch();
+  const retry = { attempts: 5, basePauseMs: 50, maxPauseMs: 1000, statuses: [503], budget: 0.5 };
+  const batch = api.options({ headers: { "X-A": "b" }, idempotencyKey: true, idempotent: true, retry }).batch();
+  await api.options({ idempotencyKey: "k", retry: null }).add(1);
   const pending: Promise<number> = batch.add(1);
   await batch.send();
   try {
@@ -86,11 +91,14 @@ export async function right(server: Server): Promise<void> {
   console.log(sum, ip, stock, nothing, pending);
 }
 
-export async function wrong(server: Server): Promise<void> {
+export async function wrong(server: Server, api: Api): Promise<void> {
   server.api.add("1"); // wrong
   server.api.add(); // wrong
   server.api.add(1, 2, 3); // wrong
-  server.api.plus(1); // wrong
+  server.api.plus("1"); // wrong
+  server.api.minus(1); // wrong
+  new Api("http://127.0.0.1:1/api", { retry: { attempts: "3" } }); // wrong
+  api.options({ idempotencyKey: 1 }); // wrong
   server.api_shop.buy(null); // wrong
   server.api.notify.add("1"); // wrong
   (await server.api.whoami()).name; // wrong

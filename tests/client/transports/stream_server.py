@@ -64,19 +64,27 @@ class Server:
         return self.peer.respond_with_error(message, JsonRpcMethodNotFoundError().get_error())
 
 
+def encrypted(connected, tls):
+    return connected if tls is None else tls.wrap_socket(connected, server_side=True)
+
+
 @contextlib.contextmanager
-def listening(framing, handle=None, address=("127.0.0.1", 0), family=socket.AF_INET):
-    """Serve a stream on a socket by a `Server`, or by a function of the socket. Yield the address."""
+def listening(framing, handle=None, address=("127.0.0.1", 0), family=socket.AF_INET, tls=None):
+    """Serve a stream on a socket, with a TLS context or without, by a `Server` or by a function of the socket.
+
+    Yield the address.
+    """
     listener = socket.create_server(address, family=family)
     open_sockets, threads = [], []
 
     def serve(connected):
-        server = Server(framing, connected.sendall)
-        with connected, contextlib.suppress(OSError):
+        with connected, contextlib.suppress(OSError), encrypted(connected, tls) as stream:
+            open_sockets.append(stream)
             if handle is not None:
-                handle(connected)
+                handle(stream)
                 return
-            while data := connected.recv(65536):
+            server = Server(framing, stream.sendall)
+            while data := stream.recv(65536):
                 server.receive(data)
 
     def accept():

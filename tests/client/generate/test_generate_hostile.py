@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flaskJSONRPCServer.client.generate import DocumentError, generate
-from tests.client.generating import VERSION, document_of, find_node, loaded, python_source
+from tests.client.generate.generating import VERSION, document_of, loaded, python_source
+from tests.client.node import find_node
 
 # Each would change a list, if it were executed in Python or in JavaScript.
 PAYLOADS = (

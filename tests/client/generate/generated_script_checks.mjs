@@ -81,6 +81,17 @@ await check("aborted before", () => api.options({ signal: AbortSignal.abort(new 
 await check("released", () => api.release());
 await check("header", () => api.options({ headers: { "X-Tone": "loud" } }).tone());
 
+await check("idempotency key", async () => {
+  const run = (idempotencyKey) => new Api(`${url}/api`, { idempotencyKey }).run();
+  const key = `${Math.random()}`;
+  const first = await run(key);
+  return [(await run(key)) === first, (await run(true)) !== (await run(true)), (await run(`${key}x`)) !== first];
+});
+await check("remaining time", async () => {
+  const [told, other] = [await api.options({ timeoutMs: 60_000 }).remaining(), await api.remaining()];
+  return [50 < told && told <= 60, 500 < other];
+});
+
 await check("refused", async () => {
   const error = await new Api(`${url}/no_such`).either(1).catch((reason) => reason);
   return [error instanceof HttpStatusError, error.status];

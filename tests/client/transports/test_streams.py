@@ -23,10 +23,10 @@ from flaskJSONRPCServer.client import (
 )
 from flaskJSONRPCServer.client.transports import channels
 from flaskJSONRPCServer.sansio_jsonrpc import JsonRpcMethodNotFoundError, JsonRpcParseError
-from tests.client.stream_server import FRAMINGS, listening
+from tests.client.transports.stream_server import FRAMINGS, listening
 
 PROGRAM = Path(__file__).with_name("stream_server.py")
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def program(framing="newline"):

@@ -8,7 +8,7 @@ import pytest
 
 from flaskJSONRPCServer import JsonRpcApplicationError, flaskJSONRPCServer, raises, rpc
 from flaskJSONRPCServer.client import ClientError, ResultError
-from tests.client.shop import OutOfStock, Shop, ShopApi
+from tests.client.types.shop import OutOfStock, Shop, ShopApi
 
 
 @pytest.fixture(scope="module")

@@ -25,9 +25,9 @@ from flaskJSONRPCServer.client import (
 )
 from flaskJSONRPCServer.sansio_jsonrpc import JsonRpcMethodNotFoundError
 from tests.certificates import make_certificates
-from tests.client.adapters import KINDS, connected
 from tests.client.faces import AsyncFace
 from tests.client.raw_server import answered, http
+from tests.client.transports.adapters import KINDS, connected
 
 LIMIT_BYTES = 10_000
 

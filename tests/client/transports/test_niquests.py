@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 REQUIREMENT = "niquests>=3.14"
-SUITES = ["tests/client/test_adapters.py", "tests/client/test_matrix.py"]
+SUITES = ["tests/client/transports/test_adapters.py", "tests/client/test_matrix.py"]
 
 
 @pytest.fixture
@@ -29,7 +29,16 @@ def environ(tmp_path):
 
 @pytest.mark.timeout(300)
 def test_adapters_of_niquests(environ):
-    options = ["-p", "tests.client.only_niquests", "-p", "no:xdist", "-p", "no:cacheprovider", "-q", "--no-header"]
+    options = [
+        "-p",
+        "tests.client.transports.only_niquests",
+        "-p",
+        "no:xdist",
+        "-p",
+        "no:cacheprovider",
+        "-q",
+        "--no-header",
+    ]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *options, *SUITES, "-k", "niquests"],
         cwd=ROOT,

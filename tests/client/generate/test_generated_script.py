@@ -1,5 +1,6 @@
 """Generated clients of JavaScript and TypeScript, run by Node.js and by a browser against a real server."""
 
+import itertools
 import json
 import subprocess
 import threading
@@ -7,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from flaskJSONRPCServer import JsonRpcApplicationError, flaskJSONRPCServer
+from flaskJSONRPCServer import JsonRpcApplicationError, flaskJSONRPCServer, rpc
 from flaskJSONRPCServer.client.generate import generate
-from tests.client.generating import VERSION, find_compiler, find_node
+from tests.client.generate.generating import VERSION
+from tests.client.node import find_compiler, find_node
 
 CHECKS = Path(__file__).with_name("generated_script_checks.mjs")
 
@@ -24,6 +26,7 @@ class Functions:
 
     def __init__(self):
         self.heard = []
+        self.runs = itertools.count(1)
         self.released = threading.Event()
 
     def either(self, a: int = 0, b: int = 1):
@@ -64,6 +67,13 @@ class Functions:
     def tone(self, _connection):
         return _connection.headers.get("X-Tone")
 
+    def run(self):
+        return next(self.runs)
+
+    @rpc(timeout=600)
+    def remaining(self, _connection):
+        return _connection.remaining
+
 
 @pytest.fixture(scope="module")
 def served():
@@ -75,6 +85,7 @@ def served():
     server.registerFunction(functions.heard.append, path="/api", name="log", notification=True)
     server.registerFunction(lambda value: -value, path="/api", name="math.deep.negate")
     server.registerFunction(lambda __proto__: __proto__, path="/api", name="__proto__")
+    server.registerFunction(lambda: "well", path="/api", name="limited", idempotent=True, rateLimit="1/second")
     server.registerFunction(lambda: "deep", path="/api/deep", name="where")
     server.start()
     yield functions, server
@@ -125,6 +136,8 @@ EXPECTED = {
     "aborted before": "Error: too late",
     "released": None,
     "header": "loud",
+    "idempotency key": [True, True, True],
+    "remaining time": [True, True],
     "refused": [True, 404],
     "no server": "TypeError",
     "error with a status": "OutOfStock: Out",
@@ -199,3 +212,17 @@ def test_client_of_a_deep_path_finds_its_path(page, url):
     call = "async () => new (await import('/api/deep/client.js')).Api().where()"
 
     assert page.evaluate(call) == "deep"
+
+
+LIMITED_IN_PAGE = """async (url) => {
+    const api = new (await import(url)).Api(undefined, { timeoutMs: 30000, retry: { attempts: 2, basePauseMs: 0 } });
+    const keyed = api.options({ idempotencyKey: "from a page" });
+    const isOnce = (await keyed.run()) === (await keyed.run());
+    return [isOnce, await api.limited(), await api.limited()];
+}"""
+
+
+def test_page_of_another_origin_sends_keys_and_waits_as_long_as_the_server_says(page, url):
+    page.goto(url.replace("127.0.0.1", "localhost") + "/api/openrpc.json")
+
+    assert page.evaluate(LIMITED_IN_PAGE, f"{url}/api/client.js") == [True, "well", "well"]
