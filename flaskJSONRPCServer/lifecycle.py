@@ -569,9 +569,9 @@ class Lifecycle:
             behind.close()
 
     def _start_ticker(self, behind: ExitStack) -> None:
-        """Sample the rate of requests once a second, and check with ``controlGC`` whether to collect garbage."""
+        """Once a second, sample the rate of requests, end expired calls, and check whether to collect garbage."""
         engine, garbage = self._engine, self._engine.garbage
-        tasks: list[Callable[[], object]] = [engine.stats.sample]
+        tasks: list[Callable[[], object]] = [engine.stats.sample, engine.background.tick]
         if (dashboard := engine.services.shown_dashboard()) is not None:
             tasks.append(dashboard.sample)
         if engine.settings.controlGC:

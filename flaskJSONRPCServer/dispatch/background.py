@@ -15,7 +15,8 @@ class BackgroundCalls:
     def __init__(self) -> None:
         self._changed = make_condition()
         self._running = 0  # guarded by _changed
-        self._on_end: list[Callable[[], object]] = []  # added to before the server serves
+        self._on_tick: list[Callable[[], object]] = []  # only ever added to, as the next one
+        self._on_end: list[Callable[[], object]] = []
 
     def start(self, run: Callable[[], object], name: str) -> None:
         """Run a function in a thread of its own.
@@ -31,6 +32,10 @@ class BackgroundCalls:
         except BaseException:
             self._note_end()
             raise
+
+    def on_tick(self, callback: Callable[[], object]) -> None:
+        """Call a function once a second while the server is being served."""
+        self._on_tick.append(callback)
 
     def on_end(self, callback: Callable[[], object]) -> None:
         """Call a function whenever the server stops, after it has waited for the calls."""
@@ -50,6 +55,11 @@ class BackgroundCalls:
     def end_all(self) -> None:
         """Give up the calls that still run: the server stops."""
         for callback in self._on_end:
+            callback()
+
+    def tick(self) -> None:
+        """Call the functions of :meth:`on_tick`."""
+        for callback in self._on_tick:
             callback()
 
     def _run(self, run: Callable[[], object]) -> None:

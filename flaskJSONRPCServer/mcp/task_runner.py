@@ -40,12 +40,14 @@ class TaskRunner:
         self._changed = changed
 
     def start(self, task: Task, work: TaskWork) -> None:
-        """Run the function of a task in a new thread, unless the task has ended."""
+        """Run the function of a task in a new thread, unless the task has ended. Without a thread, the task fails."""
         self._store.note_run(task)
         try:
             self._background.start(lambda: self._run(task, work), name=f"{self._sources.facts.name}-task")
         except BaseException:
+            task.fail(JsonRpcError(_INTERNAL, "No thread can be started for the task"))
             self._store.note_return(task)
+            self._changed(task)
             raise
 
     def _run(self, task: Task, work: TaskWork) -> None:

@@ -66,6 +66,7 @@ class Tasks:
         self._store = TaskStore(bounds or TaskBounds(), self._expire)
         self._runner = TaskRunner(sources, self._store, self._changed)
         self._works: dict[Task, TaskWork] = {}  # of the tasks that have not ended; each step on it is atomic
+        sources.background.on_tick(self._store.purge)
         sources.background.on_end(self._give_up_all)
         methods = {
             "tasks/get": Method(self.get, admit=require_extension),

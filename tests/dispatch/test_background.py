@@ -24,6 +24,16 @@ def test_drain_waits_for_the_calls():
     assert calls.is_idle
 
 
+def test_tick_calls_each_callback():
+    calls, seen = BackgroundCalls(), []
+    calls.on_tick(lambda: seen.append(1))
+
+    calls.tick()
+    calls.tick()
+
+    assert seen == [1, 1]
+
+
 def test_end_calls_each_callback():
     calls, seen = BackgroundCalls(), []
     calls.on_end(lambda: seen.append(1))

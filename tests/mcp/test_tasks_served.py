@@ -161,3 +161,16 @@ def test_tasks_that_outlast_a_stop_fail(served, folder):
         task = mounted.get(task_id)
         assert (task["status"], task["error"]["message"]) == ("failed", "The server has stopped")
     wait_until((folder / "noticed").exists)
+
+
+def test_expired_call_is_cancelled_although_nobody_asks(folder):
+    server = flaskJSONRPCServer(("127.0.0.1", 0), log=0)
+    server.mcp("/mcp", task_ttl=0.1)
+    for function in FUNCTIONS:
+        server.registerFunction(function, path="/api", mcp=Tool(task=True))
+    server.start()
+    try:
+        SocketClient(server).begin("notice", folder=str(folder))
+        wait_until((folder / "noticed").exists)
+    finally:
+        server.stop(0)
