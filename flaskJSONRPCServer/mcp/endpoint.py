@@ -139,7 +139,7 @@ class Endpoint:
         if request.revision != CURRENT:
             raise UnsupportedVersion(request.revision)
         if request.method == _LISTEN:
-            return self._listen(request, accepted)
+            return self._listen(request, accepted, exchange, grant)
         method = self._service.method(request.method)
         scope = self._service.scope(exchange, OpenCall(request, drop), self._rounds, grant)
         method.admit(request, scope)
@@ -169,15 +169,18 @@ class Endpoint:
         stream.send(event(reply.text))
         stream.close()
 
-    def _listen(self, request: ClientRequest, accepted: Accepted) -> Response:
+    def _listen(self, request: ClientRequest, accepted: Accepted, exchange: Exchange, grant: Grant | None) -> Response:
         """Answer with a stream that stays open, and tells the client what changes."""
         if not accepted.events:
             raise NotAcceptable("Accept is refused: the answer is a stream; send text/event-stream")
         offered = self._service.notifications()
         filter_of(request, offered)  # refused before the stream begins
+        scope = self._service.scope(exchange, OpenCall(request, drop), self._rounds, grant)
+        watches = self._service.watches(request, scope)
 
         def run(stream: AnswerStream) -> None:
-            end = self._service.subscriptions.open(request, offered, lambda message: stream.send(event(message)))
+            subscriptions = self._service.subscriptions
+            end = subscriptions.open(request, offered, lambda message: stream.send(event(message)), watches)
             stream.on_close(end)
 
         return self._stream(run)

@@ -6,6 +6,7 @@
     ├── MethodNotFound              -32601  404
     ├── InvalidParams               -32602  200
     │   └── MalformedRequest        -32602  400  the request itself, and not what it asks for
+    ├── TooManyTasks                -32000  503
     ├── ResourceNotFound            -32002  200  in revisions with sessions only
     ├── HeaderMismatch              -32020  400
     ├── MissingClientCapability     -32021  400
@@ -36,6 +37,7 @@ __all__ = [
     "ParseError",
     "ResourceNotFound",
     "SessionNotFound",
+    "TooManyTasks",
     "UnsupportedVersion",
 ]
 
@@ -95,6 +97,13 @@ class MalformedRequest(InvalidParams):
     """The request lacks what each request must have."""
 
     status = "400 Bad Request"
+
+
+class TooManyTasks(McpError):
+    """The server keeps no more tasks, of this caller or of all together."""
+
+    code = -32000
+    status = "503 Service Unavailable"
 
 
 class ResourceNotFound(McpError):

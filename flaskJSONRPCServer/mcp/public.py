@@ -31,6 +31,8 @@ from .session_service import SessionService
 from .sessions import Sessions
 from .sources import Sources
 from .subscriptions import PROMPTS, RESOURCES, TOOLS, Subscriptions
+from .task import TaskTimes
+from .tasks import Tasks
 from .tools import Tools
 
 __all__ = ["EndpointOptions", "McpEndpoint", "McpEndpoints"]
@@ -58,6 +60,8 @@ class EndpointOptions:
     page_size: int = 100
     ttl: float = 0
     authorization: Authorization | None = None
+    task_ttl: float = 3600
+    task_poll_interval: float = 1
 
 
 class McpEndpoint:
@@ -81,7 +85,11 @@ class McpEndpoint:
         self._catalogs = Catalogs(exposure, sources.facts.log)
         self._subscriptions = Subscriptions(sources.codec)
         self._tokens = token_guard(options.authorization, path, sources.facts.log)
-        self._tools = Tools(sources, self._catalogs, options.page_size, self._caching, self._tokens)
+        times = TaskTimes(
+            seconds("task_ttl", options.task_ttl), seconds("task_poll_interval", options.task_poll_interval)
+        )
+        self._tasks = Tasks(sources, self._subscriptions, self._caller_of, times)
+        self._tools = Tools(sources, self._catalogs, options.page_size, self._caching, self._tasks, self._tokens)
         self._add_parts(Functions(sources, path))
         self._service = Service(sources, self._identity, self._features(), self._subscriptions)
         self._rounds = SealedRounds(sealer, self._caller_of, _STATE_TTL_S)
@@ -215,7 +223,7 @@ class McpEndpoint:
         self._completions = Completions(functions, self._prompts, self._resources)
 
     def _features(self) -> list[Feature]:
-        parts = (self._tools, self._resources, self._prompts, self._completions)
+        parts = (self._tools, self._resources, self._prompts, self._completions, self._tasks)
         return [part.feature for part in parts]
 
     def _identity(self) -> Identity:
@@ -326,6 +334,17 @@ def token_guard(authorization: Any, path: str, log: ServerLog) -> TokenGuard | N
     if not isinstance(authorization, Authorization):
         raise RegistrationError(f"authorization={authorization!r} is refused: it takes an mcp.Authorization")
     return TokenGuard(authorization, path, log)
+
+
+def seconds(name: str, value: Any) -> float:
+    """Return the value of an option that is a time.
+
+    Raises:
+        RegistrationError: It is no positive number of seconds.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
+        raise RegistrationError(f"{name}={value!r} is refused: it takes a positive number of seconds")
+    return float(value)
 
 
 def decorator(add: Callable[[Any], None]) -> Callable[[_F], _F]:

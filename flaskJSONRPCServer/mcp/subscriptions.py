@@ -6,7 +6,7 @@ Source: revision 2026-07-28, "Subscriptions".
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from .messages import notification_text
 from .requests import ClientRequest
 from .revisions import SUBSCRIPTION_ID
 
-__all__ = ["PROMPTS", "RESOURCES", "TOOLS", "UPDATES", "Filter", "Subscriptions", "every_list", "filter_of"]
+__all__ = ["PROMPTS", "RESOURCES", "TOOLS", "UPDATES", "Filter", "Subscriptions", "Watch", "every_list", "filter_of"]
 
 TOOLS: Final = "toolsListChanged"
 PROMPTS: Final = "promptsListChanged"
@@ -53,6 +53,21 @@ class Filter:
         return {**members, UPDATES: sorted(self.uris)} if self.uris else members
 
 
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Single things that a client wants to follow, such as its tasks.
+
+    Attributes:
+        name: The member of the filter that names them.
+        states: Returns the present state of each, by its id.
+        method: The notification that tells it.
+    """
+
+    name: str
+    states: Mapping[str, Callable[[], Mapping[str, Any]]]
+    method: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Subscription:
     """One open stream.
@@ -61,11 +76,17 @@ class Subscription:
         id: The id of the request that opened it; ABSENT for a session.
         wanted: What its client wants to learn.
         send: Sends a message to the client.
+        watches: The single things that it follows.
     """
 
     id: Any
     wanted: Filter
     send: Send
+    watches: Sequence[Watch] = ()
+
+    def members(self) -> dict[str, Any]:
+        """Return what the client is told, as JSON values."""
+        return {**self.wanted.members(), **{watch.name: sorted(watch.states) for watch in self.watches}}
 
 
 class Subscriptions:
@@ -83,13 +104,16 @@ class Subscriptions:
     def __len__(self) -> int:
         return len(self._open)
 
-    def open(self, request: ClientRequest, offered: Collection[str], send: Send) -> Callable[[], None]:
+    def open(
+        self, request: ClientRequest, offered: Collection[str], send: Send, watches: Sequence[Watch] = ()
+    ) -> Callable[[], None]:
         """Begin to send a client what it wants to learn, after saying what that will be.
 
         Args:
             request: The request that opens the stream.
             offered: What the endpoint can tell: the keys of the filter.
             send: Sends a message to the client.
+            watches: The single things that the client follows; their present states are sent first.
 
         Returns:
             A function that ends it.
@@ -97,10 +121,13 @@ class Subscriptions:
         Raises:
             MalformedRequest: The request has no valid filter.
         """
-        subscription = Subscription(request.id, filter_of(request, offered), send)
-        accepted = {"notifications": subscription.wanted.members()}
+        subscription = Subscription(request.id, filter_of(request, offered), send, watches)
+        accepted = {"notifications": subscription.members()}
         with self._changing:  # the acknowledgement is the first message
             self._send(subscription, "notifications/subscriptions/acknowledged", accepted)
+            for watch in watches:
+                for state in watch.states.values():
+                    self._send(subscription, watch.method, state())
             self._open.add(subscription)
         return lambda: self._end(subscription)
 
@@ -126,6 +153,19 @@ class Subscriptions:
     def resource_updated(self, uri: str) -> None:
         """Tell the clients that want to learn it that a resource has changed."""
         self._tell(lambda wanted: uri in wanted.uris, "notifications/resources/updated", {"uri": uri})
+
+    def tell_watchers(self, name: str, item_id: str) -> None:
+        """Tell the clients that follow a thing its present state.
+
+        Args:
+            name: The member of the filter that names it.
+            item_id: Its id.
+        """
+        with self._changing:  # so the last notification has the last state
+            for subscription in self._open:
+                for watch in subscription.watches:
+                    if watch.name == name and item_id in watch.states:
+                        self._send(subscription, watch.method, watch.states[item_id]())
 
     def _tell(self, wants: Callable[[Filter], bool], method: str, params: Mapping[str, Any]) -> None:
         with self._changing:  # each client gets the changes in their order
