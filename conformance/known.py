@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from .results import EXTENSION, LATER, PENDING, SCORED, Cell
-from .served import GUNICORN
+from .served import BACKENDS, GUNICORN
 
 __all__ = ["KNOWN", "REVISIONS", "Known", "unexpected"]
 
@@ -33,7 +33,21 @@ class Known:
     scenarios: Mapping[str, str] = field(default_factory=dict)
 
 
-KNOWN: dict[tuple[str, str], Known] = {}
+_OLD = "2025-11-25"
+
+_POLLING = Known(
+    "it needs a tool that closes the stream of its own call; functions do not see that stream",
+    "nothing is needed: a client whose stream breaks resumes it",
+    {"server-sse-polling": PENDING},
+)
+
+KNOWN: dict[tuple[str, str], Known] = {
+    **{(backend, _OLD): _POLLING for backend in BACKENDS},
+    (GUNICORN, _OLD): Known(
+        "a session lives in one process, and requests come to any of them: 404 from the others",
+        "a proxy that sends all requests of a client to the same process, or a revision without sessions",
+    ),
+}
 
 
 def unexpected(cell: Cell) -> Iterator[str]:

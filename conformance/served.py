@@ -73,14 +73,20 @@ def answers(url: str, process: subprocess.Popen[bytes]) -> bool:
     """Wait until the endpoint answers; return False if the program ends before, or takes too long."""
     ends_at = time.monotonic() + _PATIENCE_S
     while process.poll() is None and time.monotonic() < ends_at:
-        try:
-            urllib.request.urlopen(url, timeout=_PATIENCE_S).close()
-        except urllib.error.HTTPError as exc:  # 405, as to any GET without a session
-            exc.close()
+        if has_answered(url):
             return True
-        except OSError:
-            time.sleep(0.05)
+        time.sleep(0.05)
     return False
+
+
+def has_answered(url: str) -> bool:
+    try:
+        urllib.request.urlopen(url, timeout=_PATIENCE_S).close()
+    except urllib.error.HTTPError as exc:  # as to any GET without a session
+        exc.close()
+    except OSError:
+        return False
+    return True
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

@@ -19,7 +19,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import Field
 
-from flaskJSONRPCServer import Connection, JsonRpcApplicationError, flaskJSONRPCServer
+from flaskJSONRPCServer import Connection, JsonRpcApplicationError, RegistrationError, flaskJSONRPCServer
 from flaskJSONRPCServer.mcp import (
     Audio,
     EmbeddedResource,
@@ -27,11 +27,14 @@ from flaskJSONRPCServer.mcp import (
     FormAnswer,
     Image,
     ListRoots,
+    ProtocolError,
     Sample,
     Tool,
     ask,
     ask_all,
+    begin_task,
     client_offers,
+    log,
 )
 
 PIXEL = base64.b64decode(
@@ -117,6 +120,15 @@ def error_handling() -> None:
 
 
 # While a tool runs
+
+
+@tool("test_tool_with_logging")
+def tool_with_logging() -> str:
+    """Send messages to the client."""
+    for text in ("Tool execution started", "Tool processing data", "Tool execution completed"):
+        log("info", text)
+        time.sleep(0.05)
+    return "done"
 
 
 @tool("test_tool_with_progress")
@@ -376,7 +388,60 @@ def test_input_required_result_prompt() -> str:
     return f"Use {answer.content.get('context')}"
 
 
-# Changes
+# Tasks
+
+
+@tool("greet")
+def greet(name: str) -> str:
+    """Greet somebody, at once."""
+    return f"Hello, {name}!"
+
+
+@tool("slow_compute", task=True)
+def slow_compute(seconds: float, _connection: Connection, label: str = "") -> str:
+    """Take some seconds, and report the progress."""
+    ends_at = time.monotonic() + seconds
+    while time.monotonic() < ends_at and not _connection.cancelled:
+        time.sleep(0.05)
+        _connection.progress(seconds - max(0, ends_at - time.monotonic()), seconds)
+    return f"{label or 'computed'} after {seconds:g} s"
+
+
+@tool("failing_job", task="required")
+def failing_job() -> None:
+    """Fail after a second, so that the model learns it."""
+    time.sleep(1)
+    raise JsonRpcApplicationError("This job always fails")
+
+
+@tool("protocol_error_job", task=True)
+def protocol_error_job() -> None:
+    """Fail so that the request has an error."""
+    raise ProtocolError("This job has no result")
+
+
+@tool("confirm_delete", task=True)
+def confirm_delete(filename: str) -> str:
+    """Ask whether a file is to be deleted."""
+    answer = ask("confirm", Form(f"Delete {filename}?", one_field("confirm", "boolean")))
+    return f"{'Deleted' if answer.is_accepted and answer.content['confirm'] else 'Kept'} {filename}"
+
+
+@tool("multi_input", task=True)
+def multi_input() -> str:
+    """Ask two questions at once."""
+    answers = ask_all(
+        name=Form("What is your name?", one_field("name")), confirm=Form("Go on?", one_field("confirm", "boolean"))
+    )
+    return f"{answers['name'].content}, {answers['confirm'].content}"
+
+
+@tool("test_tool_with_task")
+def tool_with_task() -> str:
+    """Ask for a name, then go on as a task."""
+    name = ask("user_name", Form("What is your name?", one_field("name"))).content["name"]
+    begin_task()
+    return f"Hello, {name}!"
 
 
 # Changes
@@ -404,7 +469,8 @@ def trigger_prompt_change() -> str:
 
 @tool("test_logging_tool")
 def logging_tool() -> str:
-    """Return a text."""
+    """Send a message to the client, if it wants any."""
+    log("info", "logged")
     return "logged"
 
 

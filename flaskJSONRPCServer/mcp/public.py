@@ -14,7 +14,7 @@ from ..errors import RegistrationError
 from ..http.refusals import NotFound
 from ..http.response import Response, json_document
 from ..runtime.logs import ServerLog
-from .authorization import METADATA_SEGMENT, Authorization, TokenGuard
+from .authorization import METADATA_SEGMENT, Authorization, Grant, TokenGuard
 from .catalog import Catalogs
 from .completion import Completions
 from .endpoint import Endpoint
@@ -26,8 +26,13 @@ from .resources import ResourceOptions, Resources
 from .rounds import SealedRounds
 from .sealing import Sealer
 from .service import Identity, Service
+from .session_http import SessionEndpoint
+from .session_service import SessionService
+from .sessions import Sessions
 from .sources import Sources
 from .subscriptions import PROMPTS, RESOURCES, TOOLS, Subscriptions
+from .task import TaskTimes
+from .tasks import Tasks
 from .tools import Tools
 
 __all__ = ["EndpointOptions", "McpEndpoint", "McpEndpoints"]
@@ -55,6 +60,8 @@ class EndpointOptions:
     page_size: int = 100
     ttl: float = 0
     authorization: Authorization | None = None
+    task_ttl: float = 3600
+    task_poll_interval: float = 1
 
 
 class McpEndpoint:
@@ -78,15 +85,40 @@ class McpEndpoint:
         self._catalogs = Catalogs(exposure, sources.facts.log)
         self._subscriptions = Subscriptions(sources.codec)
         self._tokens = token_guard(options.authorization, path, sources.facts.log)
-        self._tools = Tools(sources, self._catalogs, options.page_size, self._caching, self._tokens)
+        times = TaskTimes(
+            seconds("task_ttl", options.task_ttl), seconds("task_poll_interval", options.task_poll_interval)
+        )
+        self._tasks = Tasks(sources, self._subscriptions, self._caller_of, times)
+        self._tools = Tools(sources, self._catalogs, options.page_size, self._caching, self._tasks, self._tokens)
         self._add_parts(Functions(sources, path))
         self._service = Service(sources, self._identity, self._features(), self._subscriptions)
-        rounds = SealedRounds(sealer, self._caller_of, _STATE_TTL_S)
-        self._endpoint = Endpoint(sources, self._service, rounds, _KEEP_ALIVE_S, self._tokens)
+        self._rounds = SealedRounds(sealer, self._caller_of, _STATE_TTL_S)
+        self._session_service = SessionService(sources, self._service)
+        sessions = SessionEndpoint(
+            self._session_service,
+            Sessions(),
+            self._subscriptions,
+            lambda caller: self._caller(caller.exchange, caller.grant),
+            _KEEP_ALIVE_S,
+        )
+        self._endpoint = Endpoint(sources, self._service, self._rounds, sessions, _KEEP_ALIVE_S, self._tokens)
 
     def url(self) -> BuiltInUrl:
         """Return its URL, for the server."""
         return self._endpoint.url(self.path.strip("/"))
+
+    def serve_lines(self, lines: Iterable[bytes], write: Callable[[bytes], object]) -> None:
+        """Answer one client over the standard streams of this process, until there are no more lines.
+
+        Args:
+            lines: Its messages.
+            write: Writes a line to it.
+        """
+        from .stdio import StdioServer
+        from .stdio_requests import SelfContained
+
+        without_session = SelfContained(self._sources, self._service, self._rounds)
+        StdioServer(self._sources, self.path, self._service, self._session_service, without_session, write).serve(lines)
 
     def metadata(self, exchange: Exchange, rest: str) -> dict[str, Any] | None:
         """Return what clients learn of its tokens at a URL; None if it has none, or none at this URL."""
@@ -191,7 +223,7 @@ class McpEndpoint:
         self._completions = Completions(functions, self._prompts, self._resources)
 
     def _features(self) -> list[Feature]:
-        parts = (self._tools, self._resources, self._prompts, self._completions)
+        parts = (self._tools, self._resources, self._prompts, self._completions, self._tasks)
         return [part.feature for part in parts]
 
     def _identity(self) -> Identity:
@@ -215,12 +247,15 @@ class McpEndpoint:
         return {"ttlMs": round(self._options.ttl * 1000), "cacheScope": cache_scope}
 
     def _caller_of(self, scope: Scope) -> bytes:
-        if scope.grant is not None:
-            return digest("subject", scope.grant.subject)
+        return self._caller(scope.exchange, scope.grant)
+
+    def _caller(self, exchange: Exchange, grant: Grant | None) -> bytes:
+        if grant is not None:
+            return digest("subject", grant.subject)
         settings = self._sources.settings
-        copy_request = scope.pipeline.steps.copy_request
+        copy_request = self._sources.pipeline().steps.copy_request
         callers = Callers(identity_of(settings), copy_request, self._sources.facts.log, has_auth=False)
-        return callers.caller_of(scope.exchange)
+        return callers.caller_of(exchange)
 
 
 class McpEndpoints:
@@ -299,6 +334,17 @@ def token_guard(authorization: Any, path: str, log: ServerLog) -> TokenGuard | N
     if not isinstance(authorization, Authorization):
         raise RegistrationError(f"authorization={authorization!r} is refused: it takes an mcp.Authorization")
     return TokenGuard(authorization, path, log)
+
+
+def seconds(name: str, value: Any) -> float:
+    """Return the value of an option that is a time.
+
+    Raises:
+        RegistrationError: It is no positive number of seconds.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
+        raise RegistrationError(f"{name}={value!r} is refused: it takes a positive number of seconds")
+    return float(value)
 
 
 def decorator(add: Callable[[Any], None]) -> Callable[[_F], _F]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from ..sansio_jsonrpc import JsonRpcException
-from .asking import CLIENT_OFFERS, questions_in
+from .asking import CLIENT_OFFERS, HIDDEN_KEYS, questions_in
 from .errors import InvalidParams, MissingClientCapability
 from .features import Result, Run, Scope, Subject
 from .requests import ClientRequest
@@ -84,7 +84,7 @@ def answers_in(request: ClientRequest) -> Mapping[str, Any]:
     responses = request.params["inputResponses"]
     if not isinstance(responses, dict) or not all(isinstance(value, dict) for value in responses.values()):
         raise InvalidParams("Invalid params: inputResponses is no object with an object for each question")
-    return {key: value for key, value in responses.items() if key != CLIENT_OFFERS}
+    return {key: value for key, value in responses.items() if key not in HIDDEN_KEYS}
 
 
 def requests_of(questions: Mapping[str, Any]) -> dict[str, Any]:
