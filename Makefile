@@ -97,6 +97,7 @@ openrpc: $(DEV)  ## call the methods of all examples by their OpenRPC documents,
 
 conformance: $(DEV)  ## the conformance suite of MCP against an example on all backends; ARGS="--backend native" for one
 	@$(BIN)/python -m conformance $(ARGS)
+	@$(if $(ARGS),,$(BIN)/python -m conformance.mutated)
 
 fuzz: $(DEV)  ## each target of fuzz/ for a minute, by atheris; ARGS="--seconds 600" for longer, ARGS="body" for one
 	@$(BIN)/python -m fuzz $(ARGS)
