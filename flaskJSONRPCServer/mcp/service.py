@@ -113,7 +113,7 @@ class Service:
             MethodNotFound: The endpoint does not have it.
         """
         if name == "server/discover":
-            return Method(self._discover)
+            return Method(self._discover, is_in_sessions=False)
         for feature in self._features:
             method = feature.methods.get(name)
             if method is not None and feature.capability() is not None:
