@@ -26,13 +26,16 @@ class Known:
         reason: What the program cannot do.
         remedy: What to do instead.
         scenarios: The kind of each scenario that fails; empty if any may fail, by chance.
+        by_chance: The kind of each scenario that fails or passes by chance.
     """
 
     reason: str
     remedy: str
     scenarios: Mapping[str, str] = field(default_factory=dict)
+    by_chance: Mapping[str, str] = field(default_factory=dict)
 
 
+_CURRENT = "2026-07-28"
 _OLD = "2025-11-25"
 
 _POLLING = Known(
@@ -41,8 +44,32 @@ _POLLING = Known(
     {"server-sse-polling": PENDING},
 )
 
+_NO_CHECKS = Known(
+    "the suite skips it: its check of the notifications of tasks is not written yet",
+    "nothing is needed: the tests of this package follow tasks over real sockets",
+    {"tasks-status-notifications": EXTENSION},
+)
+
+_WITH_TASKS = (
+    "tasks-capability-negotiation",
+    "tasks-dispatch-and-envelope",
+    "tasks-lifecycle",
+    "tasks-mrtr-composition",
+    "tasks-mrtr-input",
+    "tasks-request-headers",
+    "tasks-request-state-removal",
+    "tasks-wire-fields",
+)
+
 KNOWN: dict[tuple[str, str], Known] = {
+    **{(backend, _CURRENT): _NO_CHECKS for backend in BACKENDS},
     **{(backend, _OLD): _POLLING for backend in BACKENDS},
+    (GUNICORN, _CURRENT): Known(
+        "a task lives in one process, and requests come to any of them: -32602 from the others",
+        "a proxy that sends all requests of a client to the same process",
+        {"tasks-status-notifications": EXTENSION},
+        dict.fromkeys(_WITH_TASKS, EXTENSION),
+    ),
     (GUNICORN, _OLD): Known(
         "a session lives in one process, and requests come to any of them: 404 from the others",
         "a proxy that sends all requests of a client to the same process, or a revision without sessions",
@@ -60,7 +87,8 @@ def unexpected(cell: Cell) -> Iterator[str]:
     if known is not None and not known.scenarios:
         return
     listed = set() if known is None else set(known.scenarios)
-    yield from (f"{where}: {name} fails: {failed[name]}" for name in sorted(set(failed) - listed))
+    by_chance = set() if known is None else set(known.by_chance)
+    yield from (f"{where}: {name} fails: {failed[name]}" for name in sorted(set(failed) - listed - by_chance))
     yield from (f"{where}: {name} passes" for name in sorted(listed - set(failed)))
 
 

@@ -34,7 +34,13 @@ def expected_words(revision: str, known: Known | None) -> str:
     if known is not None and not known.scenarios:
         return _BY_CHANCE
     failing = [] if known is None else list(known.scenarios.values())
-    return as_words({kind: f"{most - failing.count(kind)}/{most}" for kind, most in REVISIONS[revision].items()})
+    chances = [] if known is None else list(known.by_chance.values())
+    counts = {}
+    for kind, most in REVISIONS[revision].items():
+        passing = most - failing.count(kind)
+        least = passing - chances.count(kind)
+        counts[kind] = f"{passing}/{most}" if least == passing else f"{least} to {passing}/{most}"
+    return as_words(counts)
 
 
 def reasons() -> Iterable[str]:
@@ -42,6 +48,7 @@ def reasons() -> Iterable[str]:
     yield "\n| program | revision | fails | why | instead |\n|---|---|---|---|---|\n"
     for (backend, revision), known in KNOWN.items():
         names = ", ".join(f"`{name}`" for name in sorted(known.scenarios)) or "any scenario"
+        names += ", by chance: " + ", ".join(f"`{name}`" for name in sorted(known.by_chance)) if known.by_chance else ""
         yield f"| {backend} | {revision} | {names} | {known.reason} | {known.remedy} |\n"
 
 
