@@ -474,5 +474,11 @@ def logging_tool() -> str:
     return "logged"
 
 
+def greet(server: Any) -> None:
+    """Say where the endpoint is."""
+    host, port = server.addresses[0]
+    print(f"Add http://{host}:{port}/mcp to a client. Ctrl-C ends it.", flush=True)
+
+
 if __name__ == "__main__":
-    server.serveForever()
+    server.serveForever(on_start=greet)

@@ -29,7 +29,7 @@ from .telemetry.metrics import Metrics, package_version
 from .telemetry.metrics_address import metrics_address_of, metrics_site
 
 if TYPE_CHECKING:
-    from .mcp.public import McpEndpoints
+    from .mcp.endpoints import McpEndpoints
 
 __all__ = ["BuiltInServices", "ServiceSources"]
 
@@ -97,7 +97,7 @@ class BuiltInServices:
     def mcp_endpoints(self) -> McpEndpoints:
         """Return the endpoints of the Model Context Protocol."""
         if self._mcp_endpoints is None:
-            from .mcp.public import McpEndpoints
+            from .mcp.endpoints import McpEndpoints
             from .mcp.sources import Sources
 
             sources = self._sources

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from ..dispatch.built_in import BuiltInUrl
 from ..dispatch.exchange import Exchange
+from ..dispatch.pipeline import Pipeline
 from ..http.event_streams import AnswerStream, StreamedResponse
 from ..http.refusals import NotAcceptable, Refusal
 from ..http.response import Response
@@ -34,13 +34,13 @@ from .subscriptions import filter_of
 __all__ = ["Endpoint"]
 
 _LISTEN: Final = "subscriptions/listen"
-_METHODS: Final = ("POST", "GET", "DELETE", "OPTIONS")
 
 
 class Endpoint:
     """Answers the HTTP requests for one URL.
 
     Args:
+        path: The path of the URL, such as ``/mcp``.
         sources: The parts of the server.
         service: Answers messages.
         rounds: Runs functions that may ask the client.
@@ -51,6 +51,7 @@ class Endpoint:
 
     def __init__(
         self,
+        path: str,
         sources: Sources,
         service: Service,
         rounds: AnyRounds,
@@ -58,6 +59,7 @@ class Endpoint:
         keep_alive_s: float,
         tokens: TokenGuard | None = None,
     ) -> None:
+        self._path = path
         self._sources = sources
         self._service = service
         self._rounds = rounds
@@ -65,20 +67,16 @@ class Endpoint:
         self._keep_alive_s = keep_alive_s
         self._tokens = tokens
 
-    def url(self, segment: str) -> BuiltInUrl:
-        """Return the URL of the endpoint, for the server."""
-        return BuiltInUrl(segment, self.answer, methods=_METHODS, needs_auth=self._tokens is None)
-
     def answer(self, exchange: Exchange, rest: str) -> Response:
         """Answer a request.
 
         Raises:
             Refusal: It gets an HTTP error.
         """
-        grant = None if self._tokens is None else self._tokens.check(exchange)
+        pipeline = self._sources.pipeline()
+        grant = self._admitted(exchange, pipeline)
         if exchange.method != "POST":
             return self._answer_without_body(Caller(exchange, grant))
-        pipeline = self._sources.pipeline()
         pipeline.check_media_type(exchange)
         accepted = accepted_by(exchange.head.get("HTTP_ACCEPT", ""))
         if not (accepted.json or accepted.events):
@@ -92,6 +90,17 @@ class Endpoint:
             return self._answer_message(self._request_in(message), exchange, accepted, grant)
         except McpError as exc:
             return json_answer(self._service.refusal(exc, exc.request_id if request_id is ABSENT else request_id))
+
+    def _admitted(self, exchange: Exchange, pipeline: Pipeline) -> Grant | None:
+        """Return what the token of a request allows; None without tokens, if ``auth`` lets it in.
+
+        Raises:
+            Unauthorized, Forbidden: It may not ask the endpoint.
+        """
+        if self._tokens is not None:
+            return self._tokens.check(exchange)
+        pipeline.authorise(exchange, f"{self._path}/", None)
+        return None
 
     def _answer_without_body(self, caller: Caller) -> Response:
         if SESSION_HEADER not in caller.exchange.head:

@@ -1,24 +1,22 @@
-"""The object that ``server.mcp()`` returns, and all of them of one server."""
+"""The object that ``server.mcp()`` returns."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
-from ..dispatch.built_in import BuiltInUrl
 from ..dispatch.exchange import Exchange
 from ..dispatch.idempotency.callers import Callers, digest, identity_of
 from ..dispatch.routes import RouteTable
 from ..errors import RegistrationError
-from ..http.refusals import NotFound
-from ..http.response import Response, json_document
+from ..http.response import Response
 from ..runtime.logs import ServerLog
-from .authorization import METADATA_SEGMENT, Authorization, Grant, TokenGuard
+from .authorization import Authorization, Grant, TokenGuard
 from .catalog import Catalogs
 from .completion import Completions
 from .endpoint import Endpoint
-from .exposure import Exposure, is_marked
+from .exposure import Exposure
 from .features import Feature, Scope
 from .functions import Functions
 from .prompts import PromptOptions, Prompts
@@ -35,11 +33,9 @@ from .task import TaskTimes
 from .tasks import Tasks
 from .tools import Tools
 
-__all__ = ["EndpointOptions", "McpEndpoint", "McpEndpoints"]
+__all__ = ["EndpointOptions", "McpEndpoint"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-
-DEFAULT_PATH: Final = "/mcp"
 
 _STATE_TTL_S: Final = 600.0
 _KEEP_ALIVE_S: Final = 15.0
@@ -101,11 +97,15 @@ class McpEndpoint:
             lambda caller: self._caller(caller.exchange, caller.grant),
             _KEEP_ALIVE_S,
         )
-        self._endpoint = Endpoint(sources, self._service, self._rounds, sessions, _KEEP_ALIVE_S, self._tokens)
+        self._endpoint = Endpoint(path, sources, self._service, self._rounds, sessions, _KEEP_ALIVE_S, self._tokens)
 
-    def url(self) -> BuiltInUrl:
-        """Return its URL, for the server."""
-        return self._endpoint.url(self.path.strip("/"))
+    def answer(self, exchange: Exchange, rest: str) -> Response:
+        """Answer a request for its URL.
+
+        Raises:
+            Refusal: It gets an HTTP error.
+        """
+        return self._endpoint.answer(exchange, rest)
 
     def serve_lines(self, lines: Iterable[bytes], write: Callable[[bytes], object]) -> None:
         """Answer one client over the standard streams of this process, until there are no more lines.
@@ -258,71 +258,6 @@ class McpEndpoint:
         return callers.caller_of(exchange)
 
 
-class McpEndpoints:
-    """The endpoints of one server.
-
-    Args:
-        sources: The parts of the server.
-        add_url: Adds a URL to the server.
-    """
-
-    def __init__(self, sources: Sources, add_url: Callable[[BuiltInUrl], None]) -> None:
-        self._sources = sources
-        self._add_url = add_url
-        self._endpoints: dict[str, McpEndpoint] = {}
-        self._has_metadata = False
-
-    def open(self, path: str, **options: Any) -> McpEndpoint:
-        """Add an endpoint with the options of ``flaskJSONRPCServer.mcp``.
-
-        Raises:
-            RegistrationError: As for :meth:`add`.
-        """
-        return self.add(path, EndpointOptions(**options))
-
-    def add(self, path: str, options: EndpointOptions) -> McpEndpoint:
-        """Add an endpoint.
-
-        Raises:
-            RegistrationError: The path is taken, or has more than one segment; or an option has an invalid value.
-        """
-        segment = checked_segment(path)
-        if segment in self._endpoints:
-            raise RegistrationError(f"path={path!r} is refused: there is an endpoint already")
-        endpoint = McpEndpoint(f"/{segment}", self._sources, options, self._sealer())
-        self._add_url(endpoint.url())
-        self._endpoints[segment] = endpoint
-        if options.authorization is not None and not self._has_metadata:
-            self._add_url(BuiltInUrl(METADATA_SEGMENT, self._answer_metadata, needs_auth=False, has_children=True))
-            self._has_metadata = True
-        return endpoint
-
-    def _answer_metadata(self, exchange: Exchange, rest: str) -> Response:
-        """Answer a request for what clients learn of the tokens of an endpoint.
-
-        Raises:
-            NotFound: No endpoint has any at this URL.
-        """
-        for endpoint in self:
-            metadata = endpoint.metadata(exchange, rest)
-            if metadata is not None:
-                return json_document(metadata)
-        raise NotFound("there is nothing at this URL")
-
-    def _sealer(self) -> Sealer:
-        return Sealer.of(self._sources.settings.secret)
-
-    def routes_changed(self, before: RouteTable, after: RouteTable) -> None:
-        """Follow a change of the methods: the first one that was registered as a tool makes the usual endpoint."""
-        for endpoint in list(self._endpoints.values()):
-            endpoint.routes_changed(before, after)
-        if not self._endpoints and any(is_marked(route) for route in after.routes()):
-            self.add(DEFAULT_PATH, EndpointOptions())
-
-    def __iter__(self) -> Iterator[McpEndpoint]:
-        return iter(list(self._endpoints.values()))
-
-
 def token_guard(authorization: Any, path: str, log: ServerLog) -> TokenGuard | None:
     """Return what checks the tokens of an endpoint; None without authorization.
 
@@ -355,15 +290,3 @@ def decorator(add: Callable[[Any], None]) -> Callable[[_F], _F]:
         return function
 
     return decorate
-
-
-def checked_segment(path: Any) -> str:
-    """Return the only segment of a path.
-
-    Raises:
-        RegistrationError: It has none, or several.
-    """
-    segment = path.strip("/") if isinstance(path, str) else ""
-    if not segment or "/" in segment or any(char in segment for char in '<>?#%\\"') or not segment.isprintable():
-        raise RegistrationError(f"path={path!r} is refused: the endpoint takes one segment, such as '/mcp'")
-    return segment

@@ -79,7 +79,7 @@ class SessionEndpoint:
         session = HttpSession(state, streams, self._caller_of(caller))
         self._sessions.add(session)
         session.leave = self._subscriptions.join(state.wanted, streams.standalone.send)
-        named = [("Mcp-Session-Id", state.id)]
+        named = [("Mcp-Session-Id", state.id), ("Access-Control-Expose-Headers", "Mcp-Session-Id")]
         text = self._service.welcome(state, message)
         return self._one_message(Reply(text), session, accepted, named)
 

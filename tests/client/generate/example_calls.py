@@ -67,6 +67,16 @@ def call_flask_mount(module, _):
         assert api.whoami() == {"ip": "127.0.0.1", "path": "/api"}
 
 
+def call_mcp_everything(module, _):
+    with module.Api() as api:
+        assert api.simple_text() == SIMPLE_TEXT
+
+
+def call_mcp_flask(module, _):
+    with module.Api() as api:
+        assert api.find_orders("tea") == [7]
+
+
 def call_jsonp_page(module, _):
     with module.Api() as api:
         assert api.greet("Ann") == "Hello, Ann!"
@@ -147,6 +157,8 @@ async def calls_of_simple(module):
         return sums, await server.api_shop.stock()
 
 
+SIMPLE_TEXT = "This is a simple text response for testing."
+
 ROWS = {
     "auth": Row(
         call_auth,
@@ -163,6 +175,8 @@ ROWS = {
     ),
     "jsonp_page": Row(call_jsonp_page, 'new client.Api().greet("Bob")', "Hello, Bob!"),
     "locks": Row(call_locks, "new client.Api().status()", "open"),
+    "mcp_everything": Row(call_mcp_everything, "new client.Api().simple_text()", SIMPLE_TEXT, is_program=True),
+    "mcp_flask": Row(call_mcp_flask, 'new client.Api().find_orders("coffee")', [8], is_program=True),
     "multiple": Row(call_multiple, "new client.Api().where()", "127.0.0.1"),
     "notify": Row(call_notify, "new client.Api().sent()", ["ann"]),
     "primes": Row(call_primes, "new client.Api().largest(30, 2)", [29, 23]),
