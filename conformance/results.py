@@ -20,7 +20,7 @@ class Outcome:
     Attributes:
         scenario: Its name.
         kind: SCORED, or why the suite does not count it: PENDING, EXTENSION or LATER.
-        passed: Whether a check has succeeded, and none has failed.
+        passed: Whether no check has failed, and one has succeeded, or the suite has skipped all.
         fault: The first check that has failed; empty if none has.
     """
 

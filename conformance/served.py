@@ -15,6 +15,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 __all__ = ["BACKENDS", "GUNICORN", "ServedError", "served"]
 
@@ -30,7 +31,7 @@ _PATIENCE_S = 40
 
 
 class ServedError(Exception):
-    """The example did not start; the message has its output."""
+    """The example did not start, or ended; the message has its output."""
 
 
 @contextlib.contextmanager
@@ -38,7 +39,7 @@ def served(backend: str) -> Iterator[str]:
     """Serve the example, and yield the URL of its endpoint.
 
     Raises:
-        ServedError: It does not start.
+        ServedError: It does not start, or ends before the end of the block.
     """
     port = free_port()
     with tempfile.TemporaryFile() as output:
@@ -53,12 +54,23 @@ def served(backend: str) -> Iterator[str]:
         )
         try:
             url = f"http://127.0.0.1:{port}/mcp"
-            if not answers(url, process):
-                output.seek(0)
-                raise ServedError(f"{backend} does not answer:\n{output.read().decode(errors='replace')}")
+            check(answers(url, process), backend, process, output)
             yield url
+            check(process.poll() is None, backend, process, output)
         finally:
             end(process)
+
+
+def check(is_right: bool, backend: str, process: subprocess.Popen[bytes], output: IO[bytes]) -> None:
+    """Check that a program serves.
+
+    Raises:
+        ServedError: It does not.
+    """
+    if not is_right:
+        output.seek(0)
+        text = output.read().decode(errors="replace")
+        raise ServedError(f"{backend} does not answer, its status is {process.poll()}:\n{text[-4000:]}")
 
 
 def command_of(backend: str, port: int) -> list[str]:

@@ -34,22 +34,22 @@ def expected_words(revision: str, known: Known | None) -> str:
     if known is not None and not known.scenarios:
         return _BY_CHANCE
     failing = [] if known is None else list(known.scenarios.values())
-    chances = [] if known is None else list(known.by_chance.values())
+    can_vary = known is not None and known.by_chance
     counts = {}
     for kind, most in REVISIONS[revision].items():
-        passing = most - failing.count(kind)
-        least = passing - chances.count(kind)
-        counts[kind] = f"{passing}/{most}" if least == passing else f"{least} to {passing}/{most}"
+        bound = "at least " if can_vary and kind in failing else ""
+        counts[kind] = f"{bound}{most - failing.count(kind)}/{most}"
     return as_words(counts)
 
 
 def reasons() -> Iterable[str]:
     """Yield the reasons of what fails, as rows of a second table."""
     yield "\n| program | revision | fails | why | instead |\n|---|---|---|---|---|\n"
-    for (backend, revision), known in KNOWN.items():
+    for known in {id(known): known for known in KNOWN.values()}.values():
+        places = [place for place, other in KNOWN.items() if other is known]
+        programs = ", ".join(backend for backend, _ in places)
         names = ", ".join(f"`{name}`" for name in sorted(known.scenarios)) or "any scenario"
-        names += ", by chance: " + ", ".join(f"`{name}`" for name in sorted(known.by_chance)) if known.by_chance else ""
-        yield f"| {backend} | {revision} | {names} | {known.reason} | {known.remedy} |\n"
+        yield f"| {programs} | {places[0][1]} | {names} | {known.reason} | {known.remedy} |\n"
 
 
 def as_words(counts: Mapping[str, str]) -> str:
