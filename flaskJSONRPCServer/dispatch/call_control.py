@@ -14,8 +14,7 @@ import math
 import os
 import uuid
 import weakref
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any, Final
 
@@ -23,7 +22,6 @@ from ..runtime.concurrency import make_lock, make_reentrant_lock
 from ..runtime.interrupts import is_interrupt
 from ..sansio_jsonrpc import JsonRpcError, JsonRpcException
 from .deadlines import Work
-from .routes import Route
 
 __all__ = [
     "CALL_CANCELLED",
@@ -34,7 +32,6 @@ __all__ = [
     "cancelled_exception",
     "check_progress",
     "control_of",
-    "controlled",
     "current_call",
     "find_control",
 ]
@@ -159,17 +156,16 @@ class CallControl:
         _controls[self.id] = self
         return {"id": self.id, "answers": self.answers}
 
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """Make this the :func:`current_call` in the block, which runs the function of the call.
+    def run(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """Call the function of the call, and return its result. Meanwhile this is the :func:`current_call`.
 
         Raises:
-            JsonRpcException: -32009: the call was cancelled before the block, or within it.
+            JsonRpcException: -32009: the call was cancelled before the function, or within it.
         """
         self.refuse_cancelled()
         token = _current.set(self)
         try:
-            yield
+            result = function(*args, **kwargs)
         except BaseException as exc:
             if not self._is_cancelled or is_interrupt(exc):
                 raise
@@ -178,6 +174,7 @@ class CallControl:
             _current.reset(token)
         if self._is_cancelled:
             raise cancelled_exception("abandoned")
+        return result
 
 
 _controls: weakref.WeakValueDictionary[str, CallControl] = weakref.WeakValueDictionary()
@@ -202,17 +199,6 @@ def control_of(data: Mapping[str, Any]) -> CallControl | None:
     if values is None:
         return None
     return find_control(values["id"]) or CallControl(answers=values["answers"], control_id=values["id"])
-
-
-def controlled(route: Route, control: CallControl) -> Route:
-    """Return a route whose function runs as :meth:`CallControl.running` has it."""
-    target = route.target
-
-    def run(*args: Any, **kwargs: Any) -> Any:
-        with control.running():
-            return target(*args, **kwargs)
-
-    return route.with_target(run)
 
 
 def check_progress(done: Any, total: Any = None, message: Any = None) -> None:
