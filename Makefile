@@ -18,7 +18,7 @@ DEV := $(VENV)/.installed-dev
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all coverage check lint types security docs images screenshots imports overhead bench bench-overhead soak hard openrpc fuzz wheel format venv clean
+.PHONY: help run test test-all coverage check lint types security docs images screenshots imports overhead bench bench-overhead soak hard openrpc conformance fuzz wheel format venv clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/\1 \2/p' $(firstword $(MAKEFILE_LIST)) | \
@@ -32,7 +32,7 @@ run: $(CORE)  ## serve the demo API, examples/simple.py
 test: $(DEV)  ## run the whole suite, in parallel and in random order; ARGS goes to pytest
 	@tools/install-browser $(BIN)/python
 	@tools/install-prometheus $(VENV)/prometheus
-	@$(BIN)/python tools/install-npm-packages typescript servers >/dev/null
+	@$(BIN)/python tools/install-npm-packages typescript servers conformance >/dev/null
 	@$(PYTEST) -n $(WORKERS) --dist worksteal $(ARGS)
 
 test-all:  ## run the suite on every Python from 3.10 to 3.14 that this machine has
@@ -41,7 +41,7 @@ test-all:  ## run the suite on every Python from 3.10 to 3.14 that this machine 
 coverage: $(DEV)  ## run the suite and list the lines and branches that it does not reach
 	@tools/install-browser $(BIN)/python
 	@tools/install-prometheus $(VENV)/prometheus
-	@$(BIN)/python tools/install-npm-packages typescript servers >/dev/null
+	@$(BIN)/python tools/install-npm-packages typescript servers conformance >/dev/null
 	@$(PYTEST) -n auto --dist worksteal --cov --cov-report=term $(ARGS)
 
 check: $(DEV)  ## ruff, mypy --strict, bandit, pip-audit, the imports, the documentation, the overhead; all, even after a failure
@@ -87,13 +87,16 @@ bench-overhead: $(DEV)  ## time the WSGI callable in-process, and count its inst
 soak: $(DEV)  ## ten minutes of mixed load with restarts, floods and hostile clients; ends with what was lost or grew
 	@$(BIN)/python -m benchmarks.soak $(ARGS)
 
-hard: $(DEV)  ## every check of the scorecard, into docs/scorecard.md, and openrpc; CHECK="1 2" BACKEND="native" only prints
+hard: $(DEV)  ## every check of the scorecard, into docs/scorecard.md, openrpc and conformance; CHECK="1 2" BACKEND="native" only prints
 	@$(BIN)/python -m scorecard $(if $(CHECK),--check $(CHECK)) $(if $(BACKEND),--backend $(BACKEND)) \
 		$(if $(CHECK)$(BACKEND)$(ARGS),,--write) $(ARGS)
-	@$(if $(CHECK)$(BACKEND)$(ARGS),,$(MAKE) openrpc)
+	@$(if $(CHECK)$(BACKEND)$(ARGS),,$(MAKE) openrpc conformance)
 
 openrpc: $(DEV)  ## call the methods of all examples by their OpenRPC documents, with a judge from npm; ARGS="simple" for one
 	@$(BIN)/python tools/openrpc-coverage $(ARGS)
+
+conformance: $(DEV)  ## the conformance suite of MCP against an example on all backends; ARGS="--backend native" for one
+	@$(BIN)/python -m conformance $(ARGS)
 
 fuzz: $(DEV)  ## each target of fuzz/ for a minute, by atheris; ARGS="--seconds 600" for longer, ARGS="body" for one
 	@$(BIN)/python -m fuzz $(ARGS)

@@ -62,8 +62,8 @@ class Contestant:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.client", description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=30, help="how often the clients take turns")
-    parser.add_argument("--calls", type=int, default=200, help="the number of single calls in a turn")
+    parser.add_argument("--rounds", type=int, default=60, help="how often the clients take turns")
+    parser.add_argument("--calls", type=int, default=300, help="the number of single calls in a turn")
     arguments = parser.parse_args()
     print(machine())
     with serving() as url, contextlib.ExitStack() as stack:

@@ -6,9 +6,29 @@ It adds the two parameters of each call, and prints its port.
 import asyncio
 import sys
 
-import orjson
+import msgspec
 
 _LENGTH = b"content-length:"
+
+
+class Call(msgspec.Struct, gc=False):
+    """A call of `add`."""
+
+    id: int
+    params: tuple[int, int]
+
+
+class Answer(msgspec.Struct, gc=False):
+    """The answer to it."""
+
+    result: int
+    id: int
+    jsonrpc: str = "2.0"
+
+
+# Structs take half the time of dicts, with any library.
+read = msgspec.json.Decoder(Call | list[Call]).decode
+write = msgspec.json.Encoder().encode
 
 
 class Connection(asyncio.Protocol):
@@ -29,19 +49,18 @@ class Connection(asyncio.Protocol):
             if len(self._data) < end + length:
                 return
             body, self._data = self._data[end : end + length], self._data[end + length :]
-            self._answer(orjson.loads(body))
+            self._answer(read(body))
 
     def _answer(self, message):
-        answer = [result(call) for call in message] if isinstance(message, list) else result(message)
-        body = orjson.dumps(answer)
+        body = write([sum_of(call) for call in message] if isinstance(message, list) else sum_of(message))
         self._transport.write(
             b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
         )
 
 
-def result(call):
-    first, second = call["params"]
-    return {"jsonrpc": "2.0", "result": first + second, "id": call["id"]}
+def sum_of(call):
+    first, second = call.params
+    return Answer(first + second, call.id)
 
 
 async def serve():

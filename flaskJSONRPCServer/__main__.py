@@ -6,9 +6,11 @@ import argparse
 from collections.abc import Sequence
 
 from . import __version__
-from .commands.arguments import CommandParser, add_commands
+from .commands.arguments import LASTING, add_commands
 from .commands.errors import CommandError
 from .commands.examples import examples_folder, find_example, print_examples, run_example
+from .commands.output import until_output_closes
+from .commands.parser import CommandParser
 
 __all__ = ["main"]
 
@@ -22,17 +24,30 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: The arguments after the program name; None for those of this process.
     """
     parser = make_parser()
-    options = parser.parse_args(arguments)
-    if options.command is not None:
-        try:
-            options.run(options)
-        except CommandError as exc:
-            parser.exit(exc.status, f"{parser.prog} {options.command}: error: {exc}\n")
-    elif options.list:
-        print_examples()
+    with until_output_closes():
+        options = parser.parse_args(arguments)
+    if options.command in LASTING:
+        run_command(parser, options)
     elif options.execute is not None:
         name, *rest = options.execute or [_DEFAULT_EXAMPLE]
         run_example(find_example(parser, name), rest)
+    else:
+        with until_output_closes():
+            run_command(parser, options) if options.command is not None else print_about(parser, options)
+
+
+def run_command(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Run a command. If it cannot be carried out, exit with the reason."""
+    try:
+        options.run(options)
+    except CommandError as exc:
+        parser.exit(exc.status, f"{parser.prog} {options.command}: error: {exc}\n")
+
+
+def print_about(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Print the examples or their place; without an option, the help."""
+    if options.list:
+        print_examples()
     elif options.directory is not None:
         print(find_example(parser, options.directory) if options.directory else examples_folder())
     else:

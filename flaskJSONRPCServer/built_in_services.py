@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from .console import console_urls, has_console
 from .console.dashboard import Dashboard, DashboardSources
+from .dispatch.background import BackgroundCalls
 from .dispatch.built_in import BuiltInSite, BuiltInUrl, BuiltInUrls
 from .dispatch.client_scripts import CLIENT_JS
 from .dispatch.connection import ServerFacts
@@ -28,7 +29,7 @@ from .telemetry.metrics import Metrics, package_version
 from .telemetry.metrics_address import metrics_address_of, metrics_site
 
 if TYPE_CHECKING:
-    from .mcp.public import McpEndpoints
+    from .mcp.endpoints import McpEndpoints
 
 __all__ = ["BuiltInServices", "ServiceSources"]
 
@@ -49,6 +50,7 @@ class ServiceSources:
         pipeline: Returns the pipeline.
         registrar: Makes routes of functions.
         codec: Returns the codec.
+        background: The calls that outlast their requests.
     """
 
     facts: ServerFacts
@@ -62,6 +64,7 @@ class ServiceSources:
     pipeline: Callable[[], Pipeline]
     registrar: Registrar
     codec: Callable[[], Codec]
+    background: BackgroundCalls
 
 
 class BuiltInServices:
@@ -94,7 +97,7 @@ class BuiltInServices:
     def mcp_endpoints(self) -> McpEndpoints:
         """Return the endpoints of the Model Context Protocol."""
         if self._mcp_endpoints is None:
-            from .mcp.public import McpEndpoints
+            from .mcp.endpoints import McpEndpoints
             from .mcp.sources import Sources
 
             sources = self._sources
@@ -105,6 +108,7 @@ class BuiltInServices:
                 registrar=sources.registrar,
                 pipeline=sources.pipeline,
                 codec=sources.codec,
+                background=sources.background,
                 version=package_version(),
             )
             self._mcp_endpoints = McpEndpoints(shown, self.urls.add)

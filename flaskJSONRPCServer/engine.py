@@ -15,6 +15,7 @@ from .built_in_services import BuiltInServices, ServiceSources
 from .contract.errors import DeclaredError
 from .contract.options import refuse_unless_timeout
 from .dispatch.backend_context import BackendContext
+from .dispatch.background import BackgroundCalls
 from .dispatch.client_scripts import ClientScripts, refuse_client_js
 from .dispatch.connection import ServerFacts
 from .dispatch.coroutines import Coroutines, is_asynchronous
@@ -100,6 +101,7 @@ class Engine:
         self.locks = Locks()
         self.claims = Claims(settings, self.locks, self.log)
         self.lifetime = Lifetime()
+        self.background = BackgroundCalls()
         self.streams = StreamRegistry(self.name, settings, self.log, serving_kind)
         self.event_loop = EventLoopThread(
             f"{self.name}-event-loop", self.log, self.stats, lambda: settings.max_abandoned_calls
@@ -410,6 +412,7 @@ class Engine:
                 pipeline=self.pipeline,
                 registrar=self.registrar,
                 codec=lambda: self.codec,
+                background=self.background,
             )
         )
 

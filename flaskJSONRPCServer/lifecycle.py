@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, cast
+from urllib.parse import quote
 
 from .dispatch.facade import ServerFacade
 from .engine import Engine
@@ -134,6 +135,12 @@ class Lifecycle:
         return [url_of(address, scheme) for address in self.addresses]
 
     @property
+    def client_urls(self) -> list[str]:
+        """The addresses as URLs that a `Client` takes."""
+        scheme = "https" if self._engine.settings.ssl else "http"
+        return [client_url_of(address, scheme) for address in self.addresses]
+
+    @property
     def is_running(self) -> bool:
         """Whether the server has been started and not stopped."""
         return self._started is not None
@@ -193,6 +200,7 @@ class Lifecycle:
         with self._changing, self._not_running():
             if self._started is None:  # exec backends and the event loop may run for getWSGI() or init_app()
                 with self._event_loop_ended(timeout_s), self._streams_ended(timeout_s):
+                    timeout_s = self._background_ended(timeout_s, allowed_requests)
                     self._facade._stopExecBackends(timeout_s, allowed_requests)
                 return
             try:
@@ -204,6 +212,16 @@ class Lifecycle:
                 for end in list(self._ends):
                     end.request()
         self._engine.log.write(INFO, f"server {self._engine.name!r} has stopped")
+
+    def _background_ended(self, timeout_s: float, allowed_requests: int) -> float:
+        """Wait for the calls that outlast their requests, and give up those left. Return how much time is left."""
+        begun_at, background = time.monotonic(), self._engine.background
+        if background.is_idle:
+            background.end_all()
+            return timeout_s
+        background.drain(timeout_s, allowed_requests)
+        background.end_all()
+        return max(0.0, timeout_s - (time.monotonic() - begun_at))
 
     @contextmanager
     def _streams_ended(self, drain_s: float) -> Iterator[None]:
@@ -232,10 +250,12 @@ class Lifecycle:
                     self._engine.stats.wait_idle(timeout_s, allowed_requests)
                     deadline = self._release_held(deadline, allowed_requests)
                 self._serving.stop(max(0.0, deadline - time.monotonic()))
+                self._engine.background.drain(max(0.0, deadline - time.monotonic()), allowed_requests)
         except BaseException:
             latest = 0.0  # interrupted: nothing is waited for any more
             raise
         finally:
+            self._engine.background.end_all()
             timeout_s = max(0.0, latest - time.monotonic())
             with self._event_loop_ended(timeout_s):
                 self._facade._stopExecBackends(timeout_s, allowed_requests)
@@ -329,7 +349,8 @@ class Lifecycle:
             streams.end_period()
             inside = self._gate.drain(timeout_s, allowed_requests)
             running = streams.drain(max(0.0, deadline - time.monotonic()), allowed_requests)
-            return max(inside, running)
+            later = self._engine.background.drain(max(0.0, deadline - time.monotonic()), allowed_requests)
+            return max(inside, running, later)
         except BaseException:
             streams.begin_period()
             self._gate.release()
@@ -555,9 +576,9 @@ class Lifecycle:
             behind.close()
 
     def _start_ticker(self, behind: ExitStack) -> None:
-        """Sample the rate of requests once a second, and check with ``controlGC`` whether to collect garbage."""
+        """Once a second, sample the rate of requests, end expired calls, and check whether to collect garbage."""
         engine, garbage = self._engine, self._engine.garbage
-        tasks: list[Callable[[], object]] = [engine.stats.sample]
+        tasks: list[Callable[[], object]] = [engine.stats.sample, engine.background.tick]
         if (dashboard := engine.services.shown_dashboard()) is not None:
             tasks.append(dashboard.sample)
         if engine.settings.controlGC:
@@ -657,3 +678,10 @@ def url_of(address: Any, scheme: str) -> str:
         case [str(host), int(port)]:
             return f"{scheme}://{Address(_LOOPBACK_OF_ANY.get(host, host), port)}/"
     return f"unix:{address}" if isinstance(address, str) else str(address)
+
+
+def client_url_of(address: Any, scheme: str) -> str:
+    """Return the URL of an address for a client; the host of that of a Unix socket is its path, percent-encoded."""
+    if isinstance(address, str):
+        return f"{scheme}+unix://{quote(address, safe='')}/"
+    return url_of(address, scheme)

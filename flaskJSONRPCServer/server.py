@@ -250,6 +250,15 @@ class flaskJSONRPCServer(DocumentedHelpers):
         return self._lifecycle.addresses
 
     @property
+    def urls(self) -> list[str]:
+        """The URLs of the addresses, for clients on this machine; empty while the server does not run.
+
+        Each ends with a slash, which the path of the methods follows: `f"{server.urls[0]}api"`. That of a Unix socket
+        is `http+unix://` and its path, percent-encoded.
+        """
+        return self._lifecycle.client_urls
+
+    @property
     def metrics_address(self) -> tuple[str, int] | None:
         """The address of the setting ``metrics_address`` with the real port; None while it is not served."""
         address: tuple[str, int] | None = self._lifecycle.metrics_address
@@ -495,6 +504,8 @@ class flaskJSONRPCServer(DocumentedHelpers):
         page_size: int = 100,
         ttl: float = 0,
         authorization: Authorization | None = None,
+        task_ttl: float = 3600,
+        task_poll_interval: float = 1,
     ) -> McpEndpoint:
         """Offer methods to language models, by the Model Context Protocol.
 
@@ -513,6 +524,9 @@ class flaskJSONRPCServer(DocumentedHelpers):
             ttl: How long clients may keep lists, in seconds; 0 for not at all.
             authorization: Who issues the access tokens of OAuth, and how they are checked. The tokens are asked for in
                 the place of ``auth``.
+            task_ttl: How long a task and its result are kept from its creation, in seconds. A call that still runs
+                then is cancelled.
+            task_poll_interval: How long a client waits before it asks about a task again, in seconds.
 
         Returns:
             The endpoint, to which resources and prompts are added.
@@ -522,7 +536,7 @@ class flaskJSONRPCServer(DocumentedHelpers):
         """
         options = {"name": name, "title": title, "version": version, "description": description, "website": website}
         further = {"icons": icons, "instructions": instructions, "page_size": page_size, "ttl": ttl}
-        further["authorization"] = authorization
+        further.update(authorization=authorization, task_ttl=task_ttl, task_poll_interval=task_poll_interval)
         return self._engine.services.mcp_endpoints().open(path, expose=expose, **options, **further)
 
     @in_parent_only

@@ -56,7 +56,17 @@ _PYWSGI = {
     f"servBackend/{module}.py"
     for module in ("pywsgi", "pywsgi_body", "pywsgi_calls", "pywsgi_handler", "pywsgi_reader", "pywsgi_sockets")
 }
-_HINT_PARTS = ("core_schemas", "reading", "schemas", "struct_fields", "struct_schemas", "structs", "types", "writing")
+_HINT_PARTS = (
+    "core_schemas",
+    "json_objects",
+    "reading",
+    "schemas",
+    "struct_fields",
+    "struct_schemas",
+    "structs",
+    "types",
+    "writing",
+)
 _HINTS = {f"contract/{part}.py" for part in _HINT_PARTS}
 _TRACES = {f"telemetry/{part}.py" for part in ("call_spans", "request_spans", "tracing")}
 _ENGINES = {"sansio_jsonrpc/codecs/engines.py"}

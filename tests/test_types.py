@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from flaskJSONRPCServer import Call, Connection, JsonRpcApplicationError, flaskJSONRPCServer, raises
-from flaskJSONRPCServer.client import AsyncClient, Client, Retry, StdioTransport
+from flaskJSONRPCServer.client import AsyncClient, Client, PendingCall, Retry, StdioTransport
 
 
 class Api(Protocol):
@@ -25,6 +25,10 @@ class AsyncApi:
 
 def double(a: int) -> str:
     return str(a)
+
+
+async def is_even(a: int) -> bool:
+    return a % 2 == 0
 
 
 def authenticate(server: Any, path: str, request: Any, method: str | None) -> bool:
@@ -77,11 +81,18 @@ added: int = client.typed(Api).add(1, b=2)
 doubled: str = client.typed(double)(1)
 with client.options(timeout=1, idempotency_key=True, result_type=list[int]).batch() as batch:
     batch.call("add", 1, b=2)
+with client.batch() as collected:
+    pending: PendingCall[str] = collected.typed(double)(1)
+    collected.typed(Api).add(1)
+later: str = pending.result()
+results: list[Any] = collected.results()
 
 
 async def call() -> None:
     async with AsyncClient(transport=StdioTransport(["server"])) as asynchronous:
         awaited: int = await asynchronous.typed(AsyncApi).add(1)
+        async with asynchronous.batch() as together:
+            in_batch: PendingCall[bool] = together.typed(is_even)(1)
 """
 
 # A line of a program, and the error of mypy.
@@ -102,6 +113,9 @@ WRONG = {
     "client.typed(Api).add('x')": 'Argument 1 to "add" of "Api" has incompatible type "str"',
     "client.typed(Api).sub(1)": '"Api" has no attribute "sub"',
     "client.typed(double)('x')": 'Argument 1 has incompatible type "str"',
+    "client.batch().typed(double)('x')": 'Argument 1 has incompatible type "str"',
+    "unread: str = client.batch().typed(double)(1)": 'type "PendingCall.str."',
+    "misread: int = client.batch().typed(double)(1).result()": 'expression has type "str"',
     "client.options(retry=3)": 'Argument "retry" .* incompatible type "int"',
     "raises(ValueError)": 'Argument 1 to "raises" has incompatible type',
     "def one(_connection: Connection) -> int: return _connection.ip": "Incompatible return value type",

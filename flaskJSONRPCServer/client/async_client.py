@@ -101,6 +101,11 @@ class AsyncClient(Caller):
     ) -> None:
         await self.close()
 
+    def batch(self) -> AsyncBatch:
+        """Return a batch: see `Caller.batch`. It is used in an `async with` block."""
+        batch: AsyncBatch = super().batch()
+        return batch
+
     async def close(self) -> None:
         """Close the connections: the idle ones now, those of running calls after their answers. Later calls fail."""
         await self._transport.close()
@@ -148,7 +153,7 @@ class AsyncCallRunner:
         """Return a batch."""
         return AsyncBatch(self.send_batch, options)
 
-    async def send_batch(self, options: CallOptions, pending: Sequence[PendingCall]) -> None:
+    async def send_batch(self, options: CallOptions, pending: Sequence[PendingCall[Any]]) -> None:
         """Send the calls of a batch, and settle them."""
         await run(self._session.batch(options, pending), self._transport)
 

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, Generic, ParamSpec, TypeVar, overload
 
-from ..sansio_jsonrpc import ABSENT, JsonRpcResponse, OptionalId, RequestId
-from .callers import Caller
+from ..sansio_jsonrpc import ABSENT, JsonRpcError, OptionalId, RequestId
+from .callers import Caller, Function
 from .errors import ClientError, ProtocolError
-from .messages import exception_of
+from .messages import Answer, exception_of
 from .options import CallOptions
 from .parameters import Signature
 
 __all__ = ["BatchCaller", "PendingCall", "settle"]
 
 
-class PendingCall:
+_P = ParamSpec("_P")
+_Result = TypeVar("_Result")
+_Result_co = TypeVar("_Result_co", covariant=True)
+
+
+class PendingCall(Generic[_Result_co]):
     """One call of a batch. Its result is there when the batch has been sent.
 
     Args:
@@ -46,13 +51,13 @@ class PendingCall:
         self.signature = signature
         self.is_notification = is_notification
         self.id: OptionalId = ABSENT
-        # The response, or the exception in its place.
-        self._outcome: JsonRpcResponse | Exception | None = None
+        # The result, or the error or the exception in its place; ABSENT before.
+        self._outcome: Any = ABSENT
 
     def __repr__(self) -> str:
         return f"<PendingCall {self.method!r}: {self._state()}>"
 
-    def result(self) -> Any:
+    def result(self) -> _Result_co:
         """Return the result of the call.
 
         Raises:
@@ -61,14 +66,15 @@ class PendingCall:
             ClientError: The batch has not been sent, or it failed as a whole.
         """
         outcome = self._outcome
-        if outcome is None:
+        if outcome is ABSENT:
             raise ClientError(f"the batch of {self.method} has not been sent; leave its with block first")
         if isinstance(outcome, Exception):
             raise outcome
-        if outcome.error is not None:
-            raise exception_of(outcome.error, self.id, self.options.errors)
+        if isinstance(outcome, JsonRpcError):
+            raise exception_of(outcome, self.id, self.options.errors)
         read_result = self.options.read_result
-        return outcome.result if read_result is None else read_result(outcome.result)
+        result: _Result_co = outcome if read_result is None else read_result(outcome)
+        return result
 
     def exception(self) -> Exception | None:
         """Return the exception that `result` raises; None if it returns."""
@@ -78,10 +84,10 @@ class PendingCall:
             return exc
         return None
 
-    def answer(self, response: JsonRpcResponse) -> None:
-        """Take the response."""
-        if self._outcome is None:
-            self._outcome = response
+    def answer(self, outcome: Any) -> None:
+        """Take the result, or the error in its place."""
+        if self._outcome is ABSENT:
+            self._outcome = outcome
         else:
             self.fail(ProtocolError(f"more than one answer to {self.method}, the call {self.id}"))
 
@@ -92,31 +98,31 @@ class PendingCall:
     @property
     def is_settled(self) -> bool:
         """Whether there is a result, or an exception in its place."""
-        return self._outcome is not None
+        return self._outcome is not ABSENT
 
     def close(self) -> None:
         """Take the end of the answers, without one to this call."""
         self._outcome = ProtocolError(f"no answer to {self.method}, the call {self.id}")
 
     def _state(self) -> str:
-        if self._outcome is None:
+        if self._outcome is ABSENT:
             return "not sent"
         return "failed" if self.exception() else "done"
 
 
-def settle(expected: Mapping[RequestId, PendingCall], answers: Iterable[JsonRpcResponse]) -> None:
+def settle(expected: Mapping[RequestId, PendingCall[Any]], answers: Iterable[Answer]) -> None:
     """Give each call its answer. A call without one, or with two, has a ProtocolError as its result.
 
     Raises:
         ProtocolError: There are answers to calls that are not in the batch.
     """
     unknown = []
-    for answer in answers:
-        call = expected.get(answer.id)
+    for answered_id, outcome in answers:
+        call = expected.get(answered_id)
         if call is None:
-            unknown.append(answer.id)
+            unknown.append(answered_id)
         else:
-            call.answer(answer)
+            call.answer(outcome)
     for call in expected.values():
         if not call.is_settled:
             call.close()
@@ -127,11 +133,15 @@ def settle(expected: Mapping[RequestId, PendingCall], answers: Iterable[JsonRpcR
 class BatchRunner:
     """Collects calls: a `Runner`."""
 
-    __slots__ = ("is_open", "pending")
+    __slots__ = ("_add", "pending")
 
     def __init__(self) -> None:
-        self.is_open = True
-        self.pending: list[PendingCall] = []
+        self.pending: list[PendingCall[Any]] = []
+        self._add: Callable[[PendingCall[Any]], None] = self.pending.append
+
+    def close(self) -> None:
+        """Refuse calls from now on."""
+        self._add = refuse_call
 
     def call(
         self,
@@ -140,9 +150,9 @@ class BatchRunner:
         args: Sequence[Any],
         kwargs: Mapping[str, Any],
         signature: Signature | None = None,
-    ) -> PendingCall:
+    ) -> PendingCall[Any]:
         """Add a call."""
-        call = PendingCall(options, method, args, kwargs, signature)
+        call: PendingCall[Any] = PendingCall(options, method, args, kwargs, signature)
         self._add(call)
         return call
 
@@ -161,10 +171,10 @@ class BatchRunner:
         """Refuse a batch in a batch."""
         raise ClientError("a batch cannot have a batch in it")
 
-    def _add(self, call: PendingCall) -> None:
-        if not self.is_open:
-            raise ClientError("the batch has been sent; begin another one")
-        self.pending.append(call)
+
+def refuse_call(call: PendingCall[Any]) -> None:
+    """Refuse a call of a batch that has ended."""
+    raise ClientError("the batch has been sent; begin another one")
 
 
 class BatchCaller(Caller):
@@ -175,10 +185,33 @@ class BatchCaller(Caller):
         options: The options of the batch and, without others, of its calls.
     """
 
-    def __init__(self, send: Callable[[CallOptions, Sequence[PendingCall]], Any], options: CallOptions) -> None:
+    def __init__(self, send: Callable[[CallOptions, Sequence[PendingCall[Any]]], Any], options: CallOptions) -> None:
         self._calls = BatchRunner()
         self._send_calls = send
         super().__init__(self._calls, options)
+
+    # No type has the methods of a class with other results.
+    @overload  # type: ignore[override]  # of a batch, calls return a `PendingCall` in place of the result
+    def typed(self, interface: type[Any], *, prefix: str = "") -> Any: ...
+
+    @overload
+    def typed(
+        self, interface: Function[_P, Awaitable[_Result]], *, prefix: str = ""
+    ) -> Callable[_P, PendingCall[_Result]]: ...
+
+    @overload
+    def typed(self, interface: Function[_P, _Result], *, prefix: str = "") -> Callable[_P, PendingCall[_Result]]: ...
+
+    # A Protocol, which mypy refuses as a type[...].
+    @overload
+    def typed(self, interface: Callable[..., Any], *, prefix: str = "") -> Any: ...
+
+    def typed(self, interface: Any, *, prefix: str = "") -> Any:
+        """Return a view of this batch, whose calls return a `PendingCall`: see `Caller.typed`.
+
+        Type checkers see the types of a function. The view of a class is Any to them.
+        """
+        return super().typed(interface, prefix=prefix)
 
     def results(self, *, return_exceptions: bool = False) -> list[Any]:
         """Return the results in the order of the calls, without the notifications.
@@ -197,7 +230,7 @@ class BatchCaller(Caller):
 
     def _finish(self, *, is_sent: bool) -> Any:
         """End the block. Return the result of sending; None if nothing is sent."""
-        self._calls.is_open = False
+        self._calls.close()
         if is_sent and self._calls.pending:
             return self._send_calls(self._options, self._calls.pending)
         return None

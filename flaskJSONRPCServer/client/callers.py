@@ -14,7 +14,7 @@ from .transports.headers import checked_headers, merged_headers
 from .types.readers import result_reader
 from .types.views import typed_view
 
-__all__ = ["Caller", "Method", "Notifier", "Runner"]
+__all__ = ["Caller", "Function", "Method", "Notifier", "Runner"]
 
 _Interface = TypeVar("_Interface")
 _Result_co = TypeVar("_Result_co", covariant=True)

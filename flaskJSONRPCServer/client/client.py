@@ -103,6 +103,11 @@ class Client(Caller):
     ) -> None:
         self.close()
 
+    def batch(self) -> Batch:
+        """Return a batch: see `Caller.batch`."""
+        batch: Batch = super().batch()
+        return batch
+
     def close(self) -> None:
         """Close the connections: the idle ones now, those of running calls after their answers. Later calls fail."""
         self._transport.close()
@@ -143,7 +148,7 @@ class CallRunner:
         """Return a batch."""
         return Batch(self.send_batch, options)
 
-    def send_batch(self, options: CallOptions, pending: Sequence[PendingCall]) -> None:
+    def send_batch(self, options: CallOptions, pending: Sequence[PendingCall[Any]]) -> None:
         """Send the calls of a batch, and settle them."""
         run(self._session.batch(options, pending), self._transport)
 

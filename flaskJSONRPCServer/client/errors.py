@@ -78,13 +78,15 @@ class HttpStatusError(ClientError):
         status: The status code.
         text: The body, decoded.
         headers: The header fields, with names in lower case.
+        url: The URL of the requests, without a user, a password and the query; empty for a server in this process.
     """
 
-    def __init__(self, status: int, text: str, headers: Mapping[str, str]) -> None:
-        super().__init__(status, text, headers)
+    def __init__(self, status: int, text: str, headers: Mapping[str, str], url: str = "") -> None:
+        super().__init__(status, text, headers, url)
         self.status = status
         self.text = text
         self.headers = headers
+        self.url = url
 
     def __str__(self) -> str:
         text = self.text.strip()
@@ -92,7 +94,8 @@ class HttpStatusError(ClientError):
             title = text.partition("<title>")[2].partition("</title>")[0]
             text = title.strip().removeprefix(f"{self.status} ")
         first_line = text.partition("\n")[0][:200]
-        return f"HTTP status {self.status}" + (f": {first_line}" if first_line else "")
+        reason = f": {first_line}" if first_line else ""
+        return f"HTTP status {self.status}{reason}" + (f" ({self.url})" if self.url else "")
 
 
 class ProtocolError(ClientError):

@@ -40,6 +40,7 @@ class Session:
 
     Args:
         url: The URL of the requests.
+        shown_url: That of the messages of exceptions.
         codec: Writes the parameters and reads the answers.
         headers: The header fields of all requests.
         authorize: Returns the header fields that authorize a request; None for none.
@@ -49,6 +50,7 @@ class Session:
     def __init__(
         self,
         url: str,
+        shown_url: str,
         codec: Codec,
         headers: Mapping[str, str],
         authorize: Authorize | None,
@@ -56,6 +58,7 @@ class Session:
         discovers: bool = False,
     ) -> None:
         self._url = url
+        self._shown_url = shown_url
         self._codec = codec
         self._headers = headers
         self._authorize = authorize
@@ -84,7 +87,7 @@ class Session:
         request_id = next(self._ids_for(options))
         body = self._encode(request_id, method, params)
         response = yield from self._attempts(options, body, deadline, (request_id,))
-        result = read_answer(response, request_id, self._codec, options.errors)
+        result = read_answer(response, request_id, self._codec, options.errors, self._shown_url)
         return result if options.read_result is None else options.read_result(result)
 
     def notify(
@@ -104,9 +107,9 @@ class Session:
             options = yield from self._informed(options, deadline, (method,))
         body = self._encode(ABSENT, method, params)
         response = yield from self._attempts(options, body, deadline, ())
-        read_notified(response, self._codec)
+        read_notified(response, self._codec, self._shown_url)
 
-    def batch(self, options: CallOptions, pending: Sequence[PendingCall]) -> Steps:
+    def batch(self, options: CallOptions, pending: Sequence[PendingCall[Any]]) -> Steps:
         """Send calls and notifications as one batch, and settle them.
 
         Raises:
@@ -116,21 +119,23 @@ class Session:
         deadline = Deadline(options.timeout_s)
         if self._discovers:
             options = yield from self._informed(options, deadline, [call.method for call in pending])
-        messages = []
         ids = self._ids_for(options)
+        messages: list[dict[str, Any]] = []
+        expected: dict[RequestId, PendingCall[Any]] = {}
         for call in pending:
-            params: Any = call.args or call.kwargs
+            params: Any = call.args or call.kwargs or []
             if call.args and call.kwargs:
                 params = yield from self._params(options, deadline, call.method, call.args, call.kwargs, call.signature)
-            message = {"jsonrpc": "2.0", "method": call.method, "params": params or []}
-            if not call.is_notification:
-                message["id"] = call.id = next(ids)
-            messages.append(message)
-        expected = {call.id: call for call in pending if call.id is not ABSENT}
+            if call.is_notification:
+                messages.append({"jsonrpc": "2.0", "method": call.method, "params": params})
+            else:
+                call.id = request_id = next(ids)
+                expected[request_id] = call
+                messages.append({"jsonrpc": "2.0", "method": call.method, "params": params, "id": request_id})
         try:
             body = self._encode_batch(messages)
             response = yield from self._attempts(options, body, deadline, tuple(expected))
-            answers = read_batch(response, self._codec)
+            answers = read_batch(response, self._codec, self._shown_url)
         except BaseException as exc:
             # Not an Exception: the call was interrupted or cancelled, which closes its steps.
             failure = exc if isinstance(exc, Exception) else ConnectionLostError("interrupted before the answer came")
@@ -205,7 +210,7 @@ class Session:
         body = self._encode(request_id, _DISCOVER, None)
         response = yield from self._attempts(options, body, deadline, (request_id,))
         try:
-            self._discovered = discovered_in(read_answer(response, request_id, self._codec, {}))
+            self._discovered = discovered_in(read_answer(response, request_id, self._codec, {}, self._shown_url))
         except JsonRpcMethodNotFoundError:
             self._discovered = Discovered()
         return self._discovered

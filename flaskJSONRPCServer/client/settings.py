@@ -14,7 +14,7 @@ from .options import UNCHANGED, CallOptions
 from .retries import Retry
 from .session import Session
 from .transports.headers import checked_headers, merged_headers
-from .transports.urls import is_stream_url, parse_url, shown
+from .transports.urls import is_stream_url, parse_url, shown, without_secrets
 from .types.values import write_value
 
 __all__ = ["make_options", "make_session", "tls_context"]
@@ -66,4 +66,9 @@ def make_session(
     user = parse_url(url).user if "@" in url and not is_stream_url(url) else None
     made = codec if isinstance(codec, Codec) else make_codec(codec, default=write_value)
     fields = merged_headers(_HEADERS, checked_headers(headers or {}))
-    return Session(url, made, fields, make_authorize(auth, user), discovers=discovers)
+    return Session(url, shown_url(server), made, fields, make_authorize(auth, user), discovers=discovers)
+
+
+def shown_url(server: Any) -> str:
+    """Return the URL of a server as messages have it; an empty text for a server in this process."""
+    return without_secrets(server) if isinstance(server, str) else ""

@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 from typing import Any, Final
 
-__all__ = ["DEFAULT_ATTRIBUTE", "CommandParser", "add_commands"]
+__all__ = ["DEFAULT_ATTRIBUTE", "LASTING", "add_commands"]
 
 DEFAULT_ATTRIBUTE: Final = "server"
 """The name of the server in ``MODULE[:SERVER]``, if there is none."""
+
+LASTING: Final = frozenset({"serve", "worker"})
+"""The commands that run until they are stopped. The others print something and end."""
 
 # Those of client.generate, which the other commands need not load.
 _LANGUAGES: Final = ("python", "typescript", "javascript")
@@ -22,30 +25,8 @@ def add_commands(commands: Any) -> None:
     add_openrpc_diff(commands)
     add_client(commands)
     add_call(commands)
+    add_mcp(commands)
     add_completion(commands)
-
-
-class CommandParser(argparse.ArgumentParser):
-    """The parser of one command.
-
-    Args:
-        intermixed: Whether options may be between positional arguments of variable number.
-        arguments: Those of any parser.
-    """
-
-    def __init__(self, *, intermixed: bool = False, **arguments: Any) -> None:
-        super().__init__(**arguments)
-        self._is_intermixed = intermixed
-
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Parse the arguments."""
-        if not self._is_intermixed:
-            return super().parse_known_args(args, namespace)
-        self._is_intermixed = False  # argparse parses in two passes, which come here again
-        try:
-            return self.parse_known_intermixed_args(args, namespace)
-        finally:
-            self._is_intermixed = True
 
 
 def add_serve(commands: Any) -> None:
@@ -202,6 +183,20 @@ def add_call(commands: Any) -> None:
     command.set_defaults(run=run_call)
 
 
+def add_mcp(commands: Any) -> None:
+    """Add the command ``mcp`` to the parser's commands."""
+    command = commands.add_parser(
+        "mcp",
+        help="answer a client of the Model Context Protocol over standard input and output; see mcp -h",
+        description="Answer one client of the Model Context Protocol over standard input and output, until the input "
+        "ends. Clients start this command themselves. What the server prints goes to standard error.",
+    )
+    command.add_argument("server", metavar="MODULE[:SERVER]", help="the server, as with serve; it is not started")
+    command.add_argument("--endpoint", metavar="PATH", help="the endpoint of server.mcp(); not needed if there is one")
+    add_config(command)
+    command.set_defaults(run=run_mcp)
+
+
 def add_completion(commands: Any) -> None:
     """Add the command ``completion`` to the parser's commands."""
     command = commands.add_parser(
@@ -248,6 +243,12 @@ def run_call(options: argparse.Namespace) -> None:
     from .calling import call
 
     call(options)
+
+
+def run_mcp(options: argparse.Namespace) -> None:
+    from .mcp_streams import serve_streams
+
+    serve_streams(options.server, options.endpoint, options.config)
 
 
 def run_completion(options: argparse.Namespace) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from ..client import BasicAuth, BearerAuth, Client, ClientError, PendingCall, tls_context
+from ..errors import unknown_name
 from ..sansio_jsonrpc import JsonRpcException
 from .call_values import read_batch, read_parameters
 from .errors import CommandError
@@ -33,6 +34,12 @@ class CallError(CommandError):
     status = 3
 
 
+class UnknownMethodError(CommandError):
+    """The document of the server has no such method."""
+
+    status = 1
+
+
 def call(options: argparse.Namespace) -> None:
     """Do what the command is asked to. Exit with status 1 if the server answers with an error.
 
@@ -44,7 +51,6 @@ def call(options: argparse.Namespace) -> None:
     try:
         with make_client(options) as client:
             is_right = run(options, client)
-        sys.stdout.flush()
     except JsonRpcException as exc:
         write(sys.stderr, members_of(exc))
         is_right = False
@@ -52,9 +58,6 @@ def call(options: argparse.Namespace) -> None:
         raise CallError(exc) from exc
     except TypeError as exc:  # of the names of parameters
         raise CommandError(exc) from exc
-    except BrokenPipeError:  # such as `head` has read enough; the end of the process would flush once more
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        is_right = False
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
     if not is_right:
@@ -92,7 +95,7 @@ def run(options: argparse.Namespace, client: Client) -> bool:
 
 def run_batch(client: Client, file: str, *, are_notifications: bool) -> bool:
     """Send the calls of a file as one batch, and print an array of their answers. Return whether no call has failed."""
-    pending: list[PendingCall] = []
+    pending: list[PendingCall[Any]] = []
     with client.batch() as batch:
         for method, (args, kwargs), is_notification in read_batch(file):
             if are_notifications or is_notification:
@@ -105,7 +108,7 @@ def run_batch(client: Client, file: str, *, are_notifications: bool) -> bool:
     return all("result" in answer for answer in answers)
 
 
-def answer_of(pending: PendingCall) -> dict[str, Any]:
+def answer_of(pending: PendingCall[Any]) -> dict[str, Any]:
     try:
         return {"result": pending.result()}
     except JsonRpcException as exc:
@@ -121,18 +124,37 @@ def print_methods(client: Client, method: str | None) -> None:
     """Print the names of the methods; with a method, those of its parameters, each with ``=``.
 
     On a terminal, the summaries of the methods are beside them.
+
+    Raises:
+        UnknownMethodError: There is no such method.
     """
     described = client.call("rpc.discover")
     methods = named(described.get("methods") if isinstance(described, Mapping) else None)
-    if method is None:
-        summaries = {one["name"]: str(one.get("summary", "")) for one in methods if sys.stdout.isatty()}
-        width = max(map(len, summaries), default=0)
-        lines = [f"{one['name']:{width}}  {summaries.get(one['name'], '')}".rstrip() for one in methods]
-    else:
-        params = [named(one.get("params")) for one in methods if one["name"] == method]
-        lines = [f"{param['name']}=" for param in (params[0] if params else []) if not param.get("x-variadic")]
-    for line in lines:
-        print("".join(character if character.isprintable() else "\ufffd" for character in line))
+    for line in lines_of_methods(methods) if method is None else lines_of_params(methods, method):
+        print(printable(line))
+
+
+def lines_of_methods(methods: list[Mapping[str, Any]]) -> list[str]:
+    summaries = {one["name"]: str(one.get("summary", "")) for one in methods if sys.stdout.isatty()}
+    width = max(map(len, summaries), default=0)
+    return [f"{one['name']:{width}}  {summaries.get(one['name'], '')}".rstrip() for one in methods]
+
+
+def lines_of_params(methods: list[Mapping[str, Any]], method: str) -> list[str]:
+    """Return the names of the parameters of a method.
+
+    Raises:
+        UnknownMethodError: There is no such method.
+    """
+    for one in methods:
+        if one["name"] == method:
+            return [f"{param['name']}=" for param in named(one.get("params")) if not param.get("x-variadic")]
+    raise UnknownMethodError(printable(unknown_name("method", method, [one["name"] for one in methods])))
+
+
+def printable(text: str) -> str:
+    """Return a text of a server without characters that control a terminal."""
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)
 
 
 def named(items: Any) -> list[Mapping[str, Any]]:

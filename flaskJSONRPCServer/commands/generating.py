@@ -50,9 +50,19 @@ def read_document(options: argparse.Namespace) -> Any:
         return read_url(source, {name.strip(): value.strip() for name, _, value in headers})
     if source == "-" or source.endswith(".json"):
         return read_file(source)
+    if not is_module(source):
+        raise CommandError(
+            f"{source!r} is no URL, which begins with http:// or https://, no file that ends with .json, and no "
+            "MODULE:SERVER"
+        )
     from .finding import find_server  # loads Flask
 
     return find_server(source, options.command).openrpc(url=options.url)
+
+
+def is_module(source: str) -> bool:
+    """Return whether a source may be ``MODULE[:SERVER]``: one with a slash or a port is a URL without its scheme."""
+    return "/" not in source and not source.partition(":")[2].isdecimal()
 
 
 def check_file(name: str, text: str) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from .errors import CommandError
 
-__all__ = ["write_output"]
+__all__ = ["until_output_closes", "write_output"]
 
 
 def write_output(name: str | None, content: bytes) -> None:
@@ -23,3 +26,17 @@ def write_output(name: str | None, content: bytes) -> None:
         Path(name).write_bytes(content)
     except OSError as exc:
         raise CommandError(f"{name} cannot be written: {exc}") from exc
+
+
+@contextmanager
+def until_output_closes() -> Iterator[None]:
+    """Exit with status 1 and without a traceback if the reader of the output closes it, as `head` does."""
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # The end of the process flushes once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from ..errors import RegistrationError
 from .option_checks import is_list, json_copy, refuse_unless
@@ -36,7 +36,9 @@ class Tool:
             the hints.
         output_schema: A JSON Schema of the result, in the place of that of the hint.
         scopes: What the token of a caller must allow, beside the scopes of the endpoint.
-        task: Whether a call may run as a task, which the client asks about later; None: the server decides.
+        task: Whether a call is answered with a task, which its client asks about later, if the client takes tasks.
+            None: if it runs on another exec backend than ``simple``, and takes more than a second. ``"required"``:
+            always, and other clients get an error.
 
     Raises:
         RegistrationError: A value is not accepted; the message names it.
@@ -54,18 +56,24 @@ class Tool:
     input_schema: Mapping[str, Any] | None = None
     output_schema: Mapping[str, Any] | None = None
     scopes: Sequence[str] = ()
-    task: bool | None = None
+    task: bool | Literal["required"] | None = None
 
     def __post_init__(self) -> None:
         for name in ("name", "title", "description"):
             refuse_unless(f"Tool: {name}", getattr(self, name), str, "a string, or None")
-        for name in ("read_only", "destructive", "idempotent", "open_world", "task"):
+        for name in ("read_only", "destructive", "idempotent", "open_world"):
             refuse_unless(f"Tool: {name}", getattr(self, name), bool, "True, False, or None")
+        refuse_task(self.task)
         refuse_name(self.name)
         object.__setattr__(self, "icons", read_icons(self.icons))
         object.__setattr__(self, "scopes", read_scopes(self.scopes))
         for name in ("meta", "input_schema", "output_schema"):
             object.__setattr__(self, name, read_members(name, getattr(self, name)))
+
+
+def refuse_task(task: Any) -> None:
+    if task is not None and not isinstance(task, bool) and task != "required":
+        raise RegistrationError(f"Tool: task={task!r} is refused: it takes True, False, 'required', or None")
 
 
 def refuse_name(name: str | None) -> None:

@@ -316,6 +316,7 @@ class Answerer:
             raise
         finally:
             exchange.counters.notifications += call.id is ABSENT
+            self._own_invoker.wake_waiting()  # no request that the pipeline counts ends with this call
             if control is not None:
                 control.end()
 

@@ -27,6 +27,7 @@ __all__ = [
     "CALL_CANCELLED",
     "CONTROL",
     "CallControl",
+    "Log",
     "Report",
     "cancelled_error",
     "cancelled_exception",
@@ -45,6 +46,9 @@ CONTROL: Final = "control"
 Report = Callable[[float, float | None, str | None], object]
 """Takes the progress of a call: how much is done, how much there is in total, and a message."""
 
+Log = Callable[[str, Any, str | None], object]
+"""Takes a log message of a call for its caller: the level, the data as a JSON value, and the name of the logger."""
+
 _current: ContextVar[CallControl | None] = ContextVar("call_control", default=None)
 
 
@@ -59,17 +63,24 @@ class CallControl:
         answers: The answers to what the call has asked its caller before, by key, as JSON values. None: the caller
             cannot be asked.
         control_id: The id of the control that this one takes the place of; empty for a new one.
+        log: Takes the log messages for the caller, as ``report`` takes progress; None if the caller wants none.
 
     Attributes:
         answers: As above.
     """
 
     def __init__(
-        self, report: Report | None = None, answers: Mapping[str, Any] | None = None, *, control_id: str = ""
+        self,
+        report: Report | None = None,
+        answers: Mapping[str, Any] | None = None,
+        *,
+        control_id: str = "",
+        log: Log | None = None,
     ) -> None:
         self._id = control_id
         self.answers = answers
         self._report = report
+        self._log = log
         self._pid = os.getpid()
         self._reporting = make_reentrant_lock()  # so that reports keep their order, and none comes after the end
         self._last = -math.inf  # guarded by _reporting
@@ -97,6 +108,23 @@ class CallControl:
             if done > self._last and not self._has_ended:
                 self._last = done
                 self._report(done, total, message)
+
+    def log(self, level: str, data: Any, logger: str | None = None) -> None:
+        """Send a log message to the caller. It is dropped after the end of the call, and in another process.
+
+        Args:
+            level: How severe it is.
+            data: A JSON value.
+            logger: The name of the logger; None for none.
+
+        Raises:
+            JsonRpcSerializationError: The data has no JSON form.
+        """
+        if self._log is None or self._pid != os.getpid():
+            return
+        with self._reporting:
+            if not self._has_ended:
+                self._log(level, data, logger)
 
     @property
     def id(self) -> str:

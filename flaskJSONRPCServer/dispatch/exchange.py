@@ -38,6 +38,8 @@ class Exchange(Request):
         control: What the call may exchange with its caller while it runs; None for plain JSON-RPC.
         deadline: The deadline of the call that the exchange was made for, on the monotonic clock; None without one.
         trace: The trace of the request; None without ``tracing``.
+        is_local: Whether the caller is the user who has started this process, over its standard streams: ``auth`` is
+            not asked, and there are no header fields.
         outgoing_if_any: The :attr:`outgoing`, if something has used it; None means a plain JSON answer.
     """
 
@@ -49,6 +51,7 @@ class Exchange(Request):
     connection: Any = None
     control: CallControl | None = None
     deadline: float | None = None
+    is_local: bool = False
     trace: Any = None
     _output_format = ""
     _copy: dict[str, Any] | None = None

@@ -57,6 +57,11 @@ class Invoker:
         self._stats = stats
         self._debug = debug
 
+    def wake_waiting(self) -> None:
+        """Wake the threads that wait for calls to end."""
+        if self._stats.awaiting_idle:
+            self._stats.wake_waiting()
+
     def invoke(
         self,
         route: Route,

@@ -9,6 +9,8 @@ from .asking import CannotAskError, Form, FormAnswer, ListRoots, Sample, Visit, 
 from .authorization import Authorization, Grant
 from .completion import Completion
 from .content import Audio, EmbeddedResource, Image, ResourceLink, Text, ToolResult
+from .leaving import ProtocolError, begin_task
+from .log_messages import log
 from .prompt_messages import Message
 from .resources import ResourceNotFoundError
 
@@ -24,6 +26,7 @@ __all__ = [
     "Image",
     "ListRoots",
     "Message",
+    "ProtocolError",
     "ResourceLink",
     "ResourceNotFoundError",
     "Sample",
@@ -33,5 +36,7 @@ __all__ = [
     "Visit",
     "ask",
     "ask_all",
+    "begin_task",
     "client_offers",
+    "log",
 ]

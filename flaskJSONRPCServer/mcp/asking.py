@@ -284,3 +284,9 @@ def client_offers() -> Mapping[str, Any]:
 
 CLIENT_OFFERS = ""
 """The key of what the client offers among the answers, which no question can have."""
+
+MAY_BEGIN_TASK = "\0task"
+"""The key among the answers of a call that may become a task."""
+
+HIDDEN_KEYS = frozenset({CLIENT_OFFERS, MAY_BEGIN_TASK})
+"""The keys among the answers that no client can send."""

@@ -8,60 +8,64 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from ..dispatch.built_in import BuiltInUrl
 from ..dispatch.exchange import Exchange
+from ..dispatch.pipeline import Pipeline
 from ..http.event_streams import AnswerStream, StreamedResponse
 from ..http.refusals import NotAcceptable, Refusal
 from ..http.response import Response
-from ..sansio_jsonrpc import ABSENT, JsonRpcRequest, JsonRpcResponse
+from ..sansio_jsonrpc import ABSENT, JsonRpcBatch, JsonRpcRequest, JsonRpcResponse
 from .accepting import Accepted, accepted_by
 from .authorization import Grant, TokenGuard
 from .errors import InvalidRequest, McpError, UnsupportedVersion
 from .events import HEADERS, KEEP_ALIVE, event
 from .features import AnyRounds, Method
 from .headers import check_headers
-from .messages import notification_text, read_message
+from .http_answers import empty_answer, json_answer
+from .messages import notification_text, read_body
 from .open_call import OpenCall
-from .requests import ClientRequest, read_request
+from .requests import ClientRequest, is_self_contained, read_request
 from .revisions import CURRENT
-from .service import Reply, Service
+from .service import Service
+from .session_http import SESSION_HEADER, SessionEndpoint
+from .session_service import Caller
 from .sources import Sources
 from .subscriptions import filter_of
 
 __all__ = ["Endpoint"]
 
 _LISTEN: Final = "subscriptions/listen"
-_METHODS: Final = ("POST", "GET", "DELETE", "OPTIONS")
 
 
 class Endpoint:
     """Answers the HTTP requests for one URL.
 
     Args:
+        path: The path of the URL, such as ``/mcp``.
         sources: The parts of the server.
         service: Answers messages.
         rounds: Runs functions that may ask the client.
+        sessions: Answers clients with sessions.
         keep_alive_s: After how many seconds of silence a stream sends a comment.
         tokens: Checks the tokens of clients; None if ``auth`` does it.
     """
 
     def __init__(
         self,
+        path: str,
         sources: Sources,
         service: Service,
         rounds: AnyRounds,
+        sessions: SessionEndpoint,
         keep_alive_s: float,
         tokens: TokenGuard | None = None,
     ) -> None:
+        self._path = path
         self._sources = sources
         self._service = service
         self._rounds = rounds
+        self._sessions = sessions
         self._keep_alive_s = keep_alive_s
         self._tokens = tokens
-
-    def url(self, segment: str) -> BuiltInUrl:
-        """Return the URL of the endpoint, for the server."""
-        return BuiltInUrl(segment, self.answer, methods=_METHODS, needs_auth=self._tokens is None)
 
     def answer(self, exchange: Exchange, rest: str) -> Response:
         """Answer a request.
@@ -69,23 +73,65 @@ class Endpoint:
         Raises:
             Refusal: It gets an HTTP error.
         """
-        grant = None if self._tokens is None else self._tokens.check(exchange)
-        if exchange.method != "POST":
-            return Response("405 Method Not Allowed", [("Allow", "POST, OPTIONS")])
         pipeline = self._sources.pipeline()
+        grant = self._admitted(exchange, pipeline)
+        if exchange.method != "POST":
+            return self._answer_without_body(Caller(exchange, grant))
         pipeline.check_media_type(exchange)
         accepted = accepted_by(exchange.head.get("HTTP_ACCEPT", ""))
         if not (accepted.json or accepted.events):
             raise NotAcceptable("Accept is refused: send application/json, text/event-stream")
         request_id: Any = ABSENT
         try:
-            message = read_message(pipeline.body_of(exchange), self._sources.codec())
-            if isinstance(message, JsonRpcResponse):
-                raise InvalidRequest("Invalid Request: this is a response, and nothing was asked")
-            request_id = message.id
-            return self._answer_message(message, exchange, accepted, grant)
+            message = read_body(pipeline.body_of(exchange), self._sources.codec())
+            request_id = message.id if isinstance(message, JsonRpcRequest) else ABSENT
+            if is_in_session(message, exchange):
+                return self._answer_in_session(message, Caller(exchange, grant), accepted)
+            return self._answer_message(self._request_in(message), exchange, accepted, grant)
         except McpError as exc:
             return json_answer(self._service.refusal(exc, exc.request_id if request_id is ABSENT else request_id))
+
+    def _admitted(self, exchange: Exchange, pipeline: Pipeline) -> Grant | None:
+        """Return what the token of a request allows; None without tokens, if ``auth`` lets it in.
+
+        Raises:
+            Unauthorized, Forbidden: It may not ask the endpoint.
+        """
+        if self._tokens is not None:
+            return self._tokens.check(exchange)
+        pipeline.authorise(exchange, f"{self._path}/", None)
+        return None
+
+    def _answer_without_body(self, caller: Caller) -> Response:
+        if SESSION_HEADER not in caller.exchange.head:
+            return empty_answer("405 Method Not Allowed", ("Allow", "POST, OPTIONS"))
+        try:
+            return self._sessions.answer(caller)
+        except McpError as exc:
+            return json_answer(self._service.refusal(exc, ABSENT))
+
+    def _answer_in_session(self, message: Any, caller: Caller, accepted: Accepted) -> Response:
+        """Answer a request that begins a session or belongs to one.
+
+        Raises:
+            McpError, Refusal: It is refused.
+        """
+        if is_initialize(message):
+            return self._sessions.begin(message, caller, accepted)
+        return self._sessions.post(message, caller, accepted)
+
+    def _request_in(self, message: Any) -> JsonRpcRequest:
+        """Return a message outside of sessions.
+
+        Raises:
+            InvalidRequest: It is none that can come there.
+        """
+        if isinstance(message, JsonRpcBatch):
+            raise InvalidRequest("Invalid Request: a batch; send each message in a request of its own")
+        if isinstance(message, JsonRpcResponse):
+            raise InvalidRequest("Invalid Request: this is a response, and nothing was asked")
+        request: JsonRpcRequest = message
+        return request
 
     def _answer_message(
         self, message: JsonRpcRequest, exchange: Exchange, accepted: Accepted, grant: Grant | None
@@ -96,13 +142,13 @@ class Endpoint:
             McpError: It cannot be answered with a result.
         """
         if message.id is ABSENT:  # none that a client may send by HTTP has a meaning
-            return Response("202 Accepted", [])
+            return empty_answer("202 Accepted")
         request = read_request(message)
         check_headers(exchange.head, request)
         if request.revision != CURRENT:
             raise UnsupportedVersion(request.revision)
         if request.method == _LISTEN:
-            return self._listen(request, accepted)
+            return self._listen(request, accepted, exchange, grant)
         method = self._service.method(request.method)
         scope = self._service.scope(exchange, OpenCall(request, drop), self._rounds, grant)
         method.admit(request, scope)
@@ -132,15 +178,18 @@ class Endpoint:
         stream.send(event(reply.text))
         stream.close()
 
-    def _listen(self, request: ClientRequest, accepted: Accepted) -> Response:
+    def _listen(self, request: ClientRequest, accepted: Accepted, exchange: Exchange, grant: Grant | None) -> Response:
         """Answer with a stream that stays open, and tells the client what changes."""
         if not accepted.events:
             raise NotAcceptable("Accept is refused: the answer is a stream; send text/event-stream")
         offered = self._service.notifications()
         filter_of(request, offered)  # refused before the stream begins
+        scope = self._service.scope(exchange, OpenCall(request, drop), self._rounds, grant)
+        watches = self._service.watches(request, scope)
 
         def run(stream: AnswerStream) -> None:
-            end = self._service.subscriptions.open(request, offered, lambda message: stream.send(event(message)))
+            subscriptions = self._service.subscriptions
+            end = subscriptions.open(request, offered, lambda message: stream.send(event(message)), watches)
             stream.on_close(end)
 
         return self._stream(run)
@@ -149,14 +198,16 @@ class Endpoint:
         return StreamedResponse("200 OK", list(HEADERS), run, heartbeat=KEEP_ALIVE, heartbeat_s=self._keep_alive_s)
 
 
-def json_answer(reply: Reply) -> Response:
-    """Return the answer with one message."""
-    headers = [
-        ("Content-Type", "application/json"),
-        ("Content-Length", str(len(reply.text))),
-        ("X-Content-Type-Options", "nosniff"),
-    ]
-    return Response(reply.status, headers, reply.text)
+def is_in_session(message: Any, exchange: Exchange) -> bool:
+    """Return whether a body begins a session, or belongs to one."""
+    if isinstance(message, JsonRpcRequest) and is_self_contained(message):
+        return False
+    return SESSION_HEADER in exchange.head or is_initialize(message)
+
+
+def is_initialize(message: Any) -> bool:
+    """Return whether a message begins a session."""
+    return isinstance(message, JsonRpcRequest) and message.method == "initialize" and message.id is not ABSENT
 
 
 def drop(method: str, params: Mapping[str, Any]) -> None:

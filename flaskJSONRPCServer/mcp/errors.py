@@ -6,10 +6,13 @@
     ├── MethodNotFound              -32601  404
     ├── InvalidParams               -32602  200
     │   └── MalformedRequest        -32602  400  the request itself, and not what it asks for
+    ├── TooManyTasks                -32000  503
     ├── ResourceNotFound            -32002  200  in revisions with sessions only
     ├── HeaderMismatch              -32020  400
     ├── MissingClientCapability     -32021  400
-    └── UnsupportedVersion          -32022  400
+    ├── UnsupportedVersion          -32022  400
+    ├── NoAnswer                    -32603  200
+    └── SessionNotFound             -32600  404
 
 Source: revision 2026-07-28, "Overview", section "Error Codes", and "Streamable HTTP", section "Server Validation".
 """
@@ -30,8 +33,11 @@ __all__ = [
     "McpError",
     "MethodNotFound",
     "MissingClientCapability",
+    "NoAnswer",
     "ParseError",
     "ResourceNotFound",
+    "SessionNotFound",
+    "TooManyTasks",
     "UnsupportedVersion",
 ]
 
@@ -93,6 +99,13 @@ class MalformedRequest(InvalidParams):
     status = "400 Bad Request"
 
 
+class TooManyTasks(McpError):
+    """The server keeps no more tasks, of this caller or of all together."""
+
+    code = -32000
+    status = "503 Service Unavailable"
+
+
 class ResourceNotFound(McpError):
     """No resource has this URI; the newest revision calls that invalid parameters."""
 
@@ -127,3 +140,19 @@ class UnsupportedVersion(McpError):
     def __init__(self, requested: str) -> None:
         super().__init__("Unsupported protocol version")
         self.data = {"supported": list(SUPPORTED), "requested": requested}
+
+
+class NoAnswer(McpError):
+    """A function has asked the client of a session, and the client has not answered."""
+
+    code = -32603
+
+
+class SessionNotFound(McpError):
+    """There is no session with this id, or it belongs to another caller. The client begins a new one."""
+
+    code = -32600
+    status = "404 Not Found"
+
+    def __init__(self) -> None:
+        super().__init__("Session not found: begin a new one with initialize")

@@ -11,8 +11,9 @@ from ..dispatch.exchange import Exchange
 from ..dispatch.pipeline import Pipeline
 from .authorization import Grant
 from .requests import ClientRequest
+from .subscriptions import Watch
 
-__all__ = ["AnyRounds", "Feature", "Method", "Notify", "Result", "Run", "Scope"]
+__all__ = ["AnyRounds", "Feature", "Method", "Notify", "Result", "Run", "RunIn", "Scope", "Subject"]
 
 Result = Mapping[str, Any]
 """The members of a result."""
@@ -22,6 +23,9 @@ Subject = Callable[[], Sequence[str]]
 
 Run = Callable[[CallControl], Result]
 """Runs the function of a request, and returns the result; raises the error of :func:`~.asking.ask`."""
+
+RunIn = Callable[["Scope", CallControl], Result]
+"""Runs the function of a request in a scope, as with :data:`Run`."""
 
 Notify = Callable[[str, Mapping[str, Any]], object]
 """Sends a notification about the request, with its method and parameters, if the client takes any."""
@@ -82,11 +86,13 @@ class Feature:
     """A part of an endpoint.
 
     Attributes:
-        name: Its name among the capabilities of the server.
+        name: Its name among the capabilities of the server. Features with one name add up.
         capability: Returns what it offers; None if it offers nothing, so that its methods do not exist.
         methods: Its methods by name.
+        watch: Returns what a client that opens a stream learns of this feature; None for nothing.
     """
 
     name: str
     capability: Callable[[], Mapping[str, Any] | None]
     methods: Mapping[str, Method] = field(default_factory=dict)
+    watch: Callable[[ClientRequest, Scope], Watch | None] = lambda request, scope: None

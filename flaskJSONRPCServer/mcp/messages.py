@@ -17,6 +17,7 @@ from ..sansio_jsonrpc import (
     JsonRpcError,
     JsonRpcException,
     JsonRpcInvalidMessage,
+    JsonRpcMessage,
     JsonRpcRequest,
     JsonRpcResponse,
     decode,
@@ -26,25 +27,45 @@ from ..sansio_jsonrpc import (
 )
 from .errors import InvalidRequest, McpError, ParseError
 
-__all__ = ["error_text", "notification_text", "params_of", "read_message", "result_text"]
+__all__ = ["checked", "error_text", "notification_text", "params_of", "read_body", "read_message", "result_text"]
 
 _NO_PARAMS: Mapping[str, Any] = {}
 
 
 def read_message(text: bytes, codec: Codec) -> JsonRpcRequest | JsonRpcResponse:
-    """Read the body of a request.
+    """Read a message.
 
     Raises:
         ParseError: It is not JSON, or exceeds a limit.
         InvalidRequest: It is no message of the protocol.
+    """
+    message = read_body(text, codec)
+    if isinstance(message, JsonRpcBatch):
+        raise InvalidRequest("Invalid Request: a batch; send each message in a request of its own")
+    return message
+
+
+def read_body(text: bytes, codec: Codec) -> JsonRpcRequest | JsonRpcResponse | JsonRpcBatch:
+    """Read the body of a request: a message, or a batch, which only one revision has.
+
+    Raises:
+        ParseError: It is not JSON, or exceeds a limit.
+        InvalidRequest: It is no message of the protocol. The messages in a batch are not checked.
     """
     try:
         message = decode(text, codec)
     except JsonRpcException as exc:
         error: McpError = ParseError(exc.message) if exc.code == ParseError.code else InvalidRequest(exc.message)
         raise error from exc
-    if isinstance(message, JsonRpcBatch):
-        raise InvalidRequest("Invalid Request: a batch; send each message in a request of its own")
+    return message if isinstance(message, JsonRpcBatch) else checked(message)
+
+
+def checked(message: JsonRpcMessage) -> JsonRpcRequest | JsonRpcResponse:
+    """Return a message, if the protocol allows it.
+
+    Raises:
+        InvalidRequest: It does not.
+    """
     if isinstance(message, JsonRpcInvalidMessage):
         refusal = InvalidRequest(message.error.message)
         refusal.request_id = message.id

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..dispatch.call_control import CallControl
 from .features import Notify
+from .log_messages import is_wanted
 from .requests import ClientRequest
 
 __all__ = ["OpenCall"]
@@ -40,7 +41,8 @@ class OpenCall:
     def new_control(self, answers: Mapping[str, Any]) -> CallControl:
         """Return the control of the next run of the function, with the answers to what it asks."""
         wants_progress = self._request.progress_token is not None
-        control = CallControl(self._report if wants_progress else None, answers)
+        report = self._report if wants_progress else None
+        control = CallControl(report, answers, log=self._log if self._request.log_level is not None else None)
         with self._changing:
             self._control = control
             is_cancelled = self._is_cancelled
@@ -67,4 +69,13 @@ class OpenCall:
         optional = {"total": total, "message": message}
         known = {name: value for name, value in optional.items() if value is not None}
         params = {"progressToken": self._request.progress_token, "progress": done, **known}
-        self.notify("notifications/progress", params)
+        self._send("notifications/progress", params)
+
+    def _log(self, level: str, data: Any, logger: str | None) -> None:
+        if is_wanted(level, self._request.log_level):
+            named = {} if logger is None else {"logger": logger}
+            self._send("notifications/message", {"level": level, **named, "data": data})
+
+    def _send(self, method: str, params: Mapping[str, Any]) -> None:
+        if not self._is_cancelled:
+            self.notify(method, params)

@@ -1,24 +1,22 @@
-"""The object that ``server.mcp()`` returns, and all of them of one server."""
+"""The object that ``server.mcp()`` returns."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
-from ..dispatch.built_in import BuiltInUrl
 from ..dispatch.exchange import Exchange
 from ..dispatch.idempotency.callers import Callers, digest, identity_of
 from ..dispatch.routes import RouteTable
 from ..errors import RegistrationError
-from ..http.refusals import NotFound
-from ..http.response import Response, json_document
+from ..http.response import Response
 from ..runtime.logs import ServerLog
-from .authorization import METADATA_SEGMENT, Authorization, TokenGuard
+from .authorization import Authorization, Grant, TokenGuard
 from .catalog import Catalogs
 from .completion import Completions
 from .endpoint import Endpoint
-from .exposure import Exposure, is_marked
+from .exposure import Exposure
 from .features import Feature, Scope
 from .functions import Functions
 from .prompts import PromptOptions, Prompts
@@ -26,15 +24,18 @@ from .resources import ResourceOptions, Resources
 from .rounds import SealedRounds
 from .sealing import Sealer
 from .service import Identity, Service
+from .session_http import SessionEndpoint
+from .session_service import SessionService
+from .sessions import Sessions
 from .sources import Sources
 from .subscriptions import PROMPTS, RESOURCES, TOOLS, Subscriptions
+from .task import TaskTimes
+from .tasks import Tasks
 from .tools import Tools
 
-__all__ = ["EndpointOptions", "McpEndpoint", "McpEndpoints"]
+__all__ = ["EndpointOptions", "McpEndpoint"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-
-DEFAULT_PATH: Final = "/mcp"
 
 _STATE_TTL_S: Final = 600.0
 _KEEP_ALIVE_S: Final = 15.0
@@ -55,6 +56,8 @@ class EndpointOptions:
     page_size: int = 100
     ttl: float = 0
     authorization: Authorization | None = None
+    task_ttl: float = 3600
+    task_poll_interval: float = 1
 
 
 class McpEndpoint:
@@ -78,15 +81,44 @@ class McpEndpoint:
         self._catalogs = Catalogs(exposure, sources.facts.log)
         self._subscriptions = Subscriptions(sources.codec)
         self._tokens = token_guard(options.authorization, path, sources.facts.log)
-        self._tools = Tools(sources, self._catalogs, options.page_size, self._caching, self._tokens)
+        times = TaskTimes(
+            seconds("task_ttl", options.task_ttl), seconds("task_poll_interval", options.task_poll_interval)
+        )
+        self._tasks = Tasks(sources, self._subscriptions, self._caller_of, times)
+        self._tools = Tools(sources, self._catalogs, options.page_size, self._caching, self._tasks, self._tokens)
         self._add_parts(Functions(sources, path))
         self._service = Service(sources, self._identity, self._features(), self._subscriptions)
-        rounds = SealedRounds(sealer, self._caller_of, _STATE_TTL_S)
-        self._endpoint = Endpoint(sources, self._service, rounds, _KEEP_ALIVE_S, self._tokens)
+        self._rounds = SealedRounds(sealer, self._caller_of, _STATE_TTL_S)
+        self._session_service = SessionService(sources, self._service)
+        sessions = SessionEndpoint(
+            self._session_service,
+            Sessions(),
+            self._subscriptions,
+            lambda caller: self._caller(caller.exchange, caller.grant),
+            _KEEP_ALIVE_S,
+        )
+        self._endpoint = Endpoint(path, sources, self._service, self._rounds, sessions, _KEEP_ALIVE_S, self._tokens)
 
-    def url(self) -> BuiltInUrl:
-        """Return its URL, for the server."""
-        return self._endpoint.url(self.path.strip("/"))
+    def answer(self, exchange: Exchange, rest: str) -> Response:
+        """Answer a request for its URL.
+
+        Raises:
+            Refusal: It gets an HTTP error.
+        """
+        return self._endpoint.answer(exchange, rest)
+
+    def serve_lines(self, lines: Iterable[bytes], write: Callable[[bytes], object]) -> None:
+        """Answer one client over the standard streams of this process, until there are no more lines.
+
+        Args:
+            lines: Its messages.
+            write: Writes a line to it.
+        """
+        from .stdio import StdioServer
+        from .stdio_requests import SelfContained
+
+        without_session = SelfContained(self._sources, self._service, self._rounds)
+        StdioServer(self._sources, self.path, self._service, self._session_service, without_session, write).serve(lines)
 
     def metadata(self, exchange: Exchange, rest: str) -> dict[str, Any] | None:
         """Return what clients learn of its tokens at a URL; None if it has none, or none at this URL."""
@@ -191,7 +223,7 @@ class McpEndpoint:
         self._completions = Completions(functions, self._prompts, self._resources)
 
     def _features(self) -> list[Feature]:
-        parts = (self._tools, self._resources, self._prompts, self._completions)
+        parts = (self._tools, self._resources, self._prompts, self._completions, self._tasks)
         return [part.feature for part in parts]
 
     def _identity(self) -> Identity:
@@ -215,77 +247,15 @@ class McpEndpoint:
         return {"ttlMs": round(self._options.ttl * 1000), "cacheScope": cache_scope}
 
     def _caller_of(self, scope: Scope) -> bytes:
-        if scope.grant is not None:
-            return digest("subject", scope.grant.subject)
+        return self._caller(scope.exchange, scope.grant)
+
+    def _caller(self, exchange: Exchange, grant: Grant | None) -> bytes:
+        if grant is not None:
+            return digest("subject", grant.subject)
         settings = self._sources.settings
-        copy_request = scope.pipeline.steps.copy_request
+        copy_request = self._sources.pipeline().steps.copy_request
         callers = Callers(identity_of(settings), copy_request, self._sources.facts.log, has_auth=False)
-        return callers.caller_of(scope.exchange)
-
-
-class McpEndpoints:
-    """The endpoints of one server.
-
-    Args:
-        sources: The parts of the server.
-        add_url: Adds a URL to the server.
-    """
-
-    def __init__(self, sources: Sources, add_url: Callable[[BuiltInUrl], None]) -> None:
-        self._sources = sources
-        self._add_url = add_url
-        self._endpoints: dict[str, McpEndpoint] = {}
-        self._has_metadata = False
-
-    def open(self, path: str, **options: Any) -> McpEndpoint:
-        """Add an endpoint with the options of ``flaskJSONRPCServer.mcp``.
-
-        Raises:
-            RegistrationError: As for :meth:`add`.
-        """
-        return self.add(path, EndpointOptions(**options))
-
-    def add(self, path: str, options: EndpointOptions) -> McpEndpoint:
-        """Add an endpoint.
-
-        Raises:
-            RegistrationError: The path is taken, or has more than one segment; or an option has an invalid value.
-        """
-        segment = checked_segment(path)
-        if segment in self._endpoints:
-            raise RegistrationError(f"path={path!r} is refused: there is an endpoint already")
-        endpoint = McpEndpoint(f"/{segment}", self._sources, options, self._sealer())
-        self._add_url(endpoint.url())
-        self._endpoints[segment] = endpoint
-        if options.authorization is not None and not self._has_metadata:
-            self._add_url(BuiltInUrl(METADATA_SEGMENT, self._answer_metadata, needs_auth=False, has_children=True))
-            self._has_metadata = True
-        return endpoint
-
-    def _answer_metadata(self, exchange: Exchange, rest: str) -> Response:
-        """Answer a request for what clients learn of the tokens of an endpoint.
-
-        Raises:
-            NotFound: No endpoint has any at this URL.
-        """
-        for endpoint in self:
-            metadata = endpoint.metadata(exchange, rest)
-            if metadata is not None:
-                return json_document(metadata)
-        raise NotFound("there is nothing at this URL")
-
-    def _sealer(self) -> Sealer:
-        return Sealer.of(self._sources.settings.secret)
-
-    def routes_changed(self, before: RouteTable, after: RouteTable) -> None:
-        """Follow a change of the methods: the first one that was registered as a tool makes the usual endpoint."""
-        for endpoint in list(self._endpoints.values()):
-            endpoint.routes_changed(before, after)
-        if not self._endpoints and any(is_marked(route) for route in after.routes()):
-            self.add(DEFAULT_PATH, EndpointOptions())
-
-    def __iter__(self) -> Iterator[McpEndpoint]:
-        return iter(list(self._endpoints.values()))
+        return callers.caller_of(exchange)
 
 
 def token_guard(authorization: Any, path: str, log: ServerLog) -> TokenGuard | None:
@@ -301,6 +271,17 @@ def token_guard(authorization: Any, path: str, log: ServerLog) -> TokenGuard | N
     return TokenGuard(authorization, path, log)
 
 
+def seconds(name: str, value: Any) -> float:
+    """Return the value of an option that is a time.
+
+    Raises:
+        RegistrationError: It is no positive number of seconds.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
+        raise RegistrationError(f"{name}={value!r} is refused: it takes a positive number of seconds")
+    return float(value)
+
+
 def decorator(add: Callable[[Any], None]) -> Callable[[_F], _F]:
     """Return a decorator that adds a function, and returns it."""
 
@@ -309,15 +290,3 @@ def decorator(add: Callable[[Any], None]) -> Callable[[_F], _F]:
         return function
 
     return decorate
-
-
-def checked_segment(path: Any) -> str:
-    """Return the only segment of a path.
-
-    Raises:
-        RegistrationError: It has none, or several.
-    """
-    segment = path.strip("/") if isinstance(path, str) else ""
-    if not segment or "/" in segment or any(char in segment for char in '<>?#%\\"') or not segment.isprintable():
-        raise RegistrationError(f"path={path!r} is refused: the endpoint takes one segment, such as '/mcp'")
-    return segment

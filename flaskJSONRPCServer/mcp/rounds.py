@@ -1,22 +1,25 @@
 """Functions that ask the client, without anything kept on the server between two rounds.
 
 A result with questions ends the request. The client sends it again with the answers, and with a state that has the
-answers of the rounds before. The state is signed, expires, and is refused for any other caller, function or arguments.
+answers of the rounds before. The state is signed, expires, and is refused for any other caller, function or arguments,
+and if the same process has taken it before.
 
 Source: revision 2026-07-28, "Multi Round-Trip Requests".
 """
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from ..sansio_jsonrpc import JsonRpcException
-from .asking import CLIENT_OFFERS, questions_in
+from .asking import CLIENT_OFFERS, HIDDEN_KEYS, questions_in
 from .errors import InvalidParams, MissingClientCapability
 from .features import Result, Run, Scope, Subject
 from .requests import ClientRequest
 from .sealing import Sealer, StateError
+from .used_states import UsedStates
 
 __all__ = ["SealedRounds", "answers_in", "refuse_unsupported", "requests_of"]
 
@@ -36,6 +39,7 @@ class SealedRounds:
         self._sealer = sealer
         self._caller_of = caller_of
         self._ttl_s = ttl_s
+        self._used = UsedStates(ttl_s)
 
     def result(self, request: ClientRequest, scope: Scope, subject: Subject, run: Run) -> Result:
         """Return the result of a function, or its questions; see :class:`~.features.AnyRounds`.
@@ -52,9 +56,16 @@ class SealedRounds:
             if questions is None:
                 raise
         refuse_unsupported(questions, request)
-        bound_to = self._bound_to(request, scope, subject)
-        state = self._sealer.seal({"answers": answers}, purpose=_PURPOSE, bound_to=bound_to, ttl_s=self._ttl_s)
+        state = self._state(answers, request, scope, subject)
         return {"resultType": "input_required", "inputRequests": requests_of(questions), "requestState": state}
+
+    def _state(self, answers: Mapping[str, Any], request: ClientRequest, scope: Scope, subject: Subject) -> str:
+        payload = {"answers": answers, "id": secrets.token_urlsafe(12)}
+        bound_to = self._bound_to(request, scope, subject)
+        try:
+            return self._sealer.seal(payload, purpose=_PURPOSE, bound_to=bound_to, ttl_s=self._ttl_s)
+        except ValueError as exc:
+            raise InvalidParams("Invalid params: the answers are too long to be kept for the next question") from exc
 
     def _earlier_answers(self, request: ClientRequest, scope: Scope, subject: Subject) -> Mapping[str, Any]:
         state = request.params.get("requestState")
@@ -66,6 +77,8 @@ class SealedRounds:
             payload = self._sealer.open(state, purpose=_PURPOSE, bound_to=self._bound_to(request, scope, subject))
         except StateError as exc:
             raise InvalidParams(f"Invalid params: requestState is refused: {exc}") from exc
+        if not self._used.use(payload["id"]):
+            raise InvalidParams("Invalid params: requestState is refused: it was used before; begin again without it")
         answers: Mapping[str, Any] = payload["answers"]
         return answers
 
@@ -84,7 +97,7 @@ def answers_in(request: ClientRequest) -> Mapping[str, Any]:
     responses = request.params["inputResponses"]
     if not isinstance(responses, dict) or not all(isinstance(value, dict) for value in responses.values()):
         raise InvalidParams("Invalid params: inputResponses is no object with an object for each question")
-    return {key: value for key, value in responses.items() if key != CLIENT_OFFERS}
+    return {key: value for key, value in responses.items() if key not in HIDDEN_KEYS}
 
 
 def requests_of(questions: Mapping[str, Any]) -> dict[str, Any]:

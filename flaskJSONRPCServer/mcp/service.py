@@ -19,7 +19,7 @@ from .open_call import OpenCall
 from .requests import ClientRequest
 from .revisions import CURRENT, SERVER_INFO, SUPPORTED
 from .sources import Sources
-from .subscriptions import PROMPTS, RESOURCES, TOOLS, UPDATES, Subscriptions
+from .subscriptions import PROMPTS, RESOURCES, TOOLS, UPDATES, Subscriptions, Watch
 
 __all__ = ["Identity", "Reply", "Service"]
 
@@ -79,8 +79,12 @@ class Service:
 
     def capabilities(self) -> dict[str, Any]:
         """Return what the endpoint offers, by name."""
-        offers = {feature.name: feature.capability() for feature in self._features}
-        return {name: dict(offer) for name, offer in offers.items() if offer is not None}
+        offers: dict[str, Any] = {}
+        for feature in self._features:
+            offer = feature.capability()
+            if offer is not None:
+                offers.setdefault(feature.name, {}).update(offer)
+        return offers
 
     def notifications(self) -> set[str]:
         """Return what clients may ask to be told: the keys of a filter of subscriptions."""
@@ -88,6 +92,15 @@ class Service:
         lists = {"tools": TOOLS, "prompts": PROMPTS, "resources": RESOURCES}
         told = {kind for name, kind in lists.items() if offers.get(name, {}).get("listChanged")}
         return told | ({UPDATES} if offers.get("resources", {}).get("subscribe") else set())
+
+    def watches(self, request: ClientRequest, scope: Scope) -> list[Watch]:
+        """Return what the client that opens a stream learns of single things.
+
+        Raises:
+            McpError: It asks for something that it cannot get.
+        """
+        watches = (feature.watch(request, scope) for feature in self._features)
+        return [watch for watch in watches if watch is not None]
 
     def identity(self) -> Identity:
         """Return what the endpoint says about itself."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ..dispatch.background import BackgroundCalls
 from ..dispatch.connection import ServerFacts
 from ..dispatch.pipeline import Pipeline
 from ..dispatch.registration import Registrar
@@ -26,6 +27,7 @@ class Sources:
         registrar: Makes routes of functions.
         pipeline: Returns the pipeline.
         codec: Returns the codec of the server.
+        background: The calls that outlast their requests.
         version: The version of the package.
     """
 
@@ -35,4 +37,5 @@ class Sources:
     registrar: Registrar
     pipeline: Callable[[], Pipeline]
     codec: Callable[[], Codec]
+    background: BackgroundCalls
     version: str

@@ -6,17 +6,17 @@ Source: revision 2026-07-28, "Subscriptions".
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ..sansio_jsonrpc import Codec
+from ..sansio_jsonrpc import ABSENT, Codec
 from .errors import MalformedRequest
 from .messages import notification_text
 from .requests import ClientRequest
 from .revisions import SUBSCRIPTION_ID
 
-__all__ = ["PROMPTS", "RESOURCES", "TOOLS", "UPDATES", "Subscriptions", "filter_of"]
+__all__ = ["PROMPTS", "RESOURCES", "TOOLS", "UPDATES", "Filter", "Subscriptions", "Watch", "every_list", "filter_of"]
 
 TOOLS: Final = "toolsListChanged"
 PROMPTS: Final = "promptsListChanged"
@@ -45,7 +45,7 @@ class Filter:
     """
 
     lists: frozenset[str]
-    uris: frozenset[str]
+    uris: Collection[str]
 
     def members(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -53,19 +53,40 @@ class Filter:
         return {**members, UPDATES: sorted(self.uris)} if self.uris else members
 
 
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Single things that a client wants to follow, such as its tasks.
+
+    Attributes:
+        name: The member of the filter that names them.
+        states: Returns the present state of each, by its id.
+        method: The notification that tells it.
+    """
+
+    name: str
+    states: Mapping[str, Callable[[], Mapping[str, Any]]]
+    method: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Subscription:
     """One open stream.
 
     Attributes:
-        id: The id of the request that opened it.
+        id: The id of the request that opened it; ABSENT for a session.
         wanted: What its client wants to learn.
         send: Sends a message to the client.
+        watches: The single things that it follows.
     """
 
     id: Any
     wanted: Filter
     send: Send
+    watches: Sequence[Watch] = ()
+
+    def members(self) -> dict[str, Any]:
+        """Return what the client is told, as JSON values."""
+        return {**self.wanted.members(), **{watch.name: sorted(watch.states) for watch in self.watches}}
 
 
 class Subscriptions:
@@ -83,13 +104,16 @@ class Subscriptions:
     def __len__(self) -> int:
         return len(self._open)
 
-    def open(self, request: ClientRequest, offered: Collection[str], send: Send) -> Callable[[], None]:
+    def open(
+        self, request: ClientRequest, offered: Collection[str], send: Send, watches: Sequence[Watch] = ()
+    ) -> Callable[[], None]:
         """Begin to send a client what it wants to learn, after saying what that will be.
 
         Args:
             request: The request that opens the stream.
             offered: What the endpoint can tell: the keys of the filter.
             send: Sends a message to the client.
+            watches: The single things that the client follows; their present states are sent first.
 
         Returns:
             A function that ends it.
@@ -97,10 +121,28 @@ class Subscriptions:
         Raises:
             MalformedRequest: The request has no valid filter.
         """
-        subscription = Subscription(request.id, filter_of(request, offered), send)
-        accepted = {"notifications": subscription.wanted.members()}
+        subscription = Subscription(request.id, filter_of(request, offered), send, watches)
+        accepted = {"notifications": subscription.members()}
         with self._changing:  # the acknowledgement is the first message
             self._send(subscription, "notifications/subscriptions/acknowledged", accepted)
+            for watch in watches:
+                for state in watch.states.values():
+                    self._send(subscription, watch.method, state())
+            self._open.add(subscription)
+        return lambda: self._end(subscription)
+
+    def join(self, wanted: Filter, send: Send) -> Callable[[], None]:
+        """Begin to send a session what its client wants to learn.
+
+        Args:
+            wanted: What that is. It may change while the session lasts.
+            send: Sends a message to the client.
+
+        Returns:
+            A function that ends it.
+        """
+        subscription = Subscription(ABSENT, wanted, send)
+        with self._changing:
             self._open.add(subscription)
         return lambda: self._end(subscription)
 
@@ -112,6 +154,19 @@ class Subscriptions:
         """Tell the clients that want to learn it that a resource has changed."""
         self._tell(lambda wanted: uri in wanted.uris, "notifications/resources/updated", {"uri": uri})
 
+    def tell_watchers(self, name: str, item_id: str) -> None:
+        """Tell the clients that follow a thing its present state.
+
+        Args:
+            name: The member of the filter that names it.
+            item_id: Its id.
+        """
+        with self._changing:  # so the last notification has the last state
+            for subscription in self._open:
+                for watch in subscription.watches:
+                    if watch.name == name and item_id in watch.states:
+                        self._send(subscription, watch.method, watch.states[item_id]())
+
     def _tell(self, wants: Callable[[Filter], bool], method: str, params: Mapping[str, Any]) -> None:
         with self._changing:  # each client gets the changes in their order
             for subscription in self._open:
@@ -119,12 +174,17 @@ class Subscriptions:
                     self._send(subscription, method, params)
 
     def _send(self, subscription: Subscription, method: str, params: Mapping[str, Any]) -> None:
-        meta = {"_meta": {SUBSCRIPTION_ID: subscription.id}}
+        meta = {} if subscription.id is ABSENT else {"_meta": {SUBSCRIPTION_ID: subscription.id}}
         subscription.send(notification_text(self._codec(), method, {**meta, **params}))
 
     def _end(self, subscription: Subscription) -> None:
         with self._changing:
             self._open.discard(subscription)
+
+
+def every_list() -> frozenset[str]:
+    """Return the lists whose changes a session learns."""
+    return frozenset(_NOTIFICATIONS)
 
 
 def filter_of(request: ClientRequest, offered: Collection[str]) -> Filter:

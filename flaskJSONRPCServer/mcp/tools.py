@@ -5,6 +5,7 @@ Source: revision 2026-07-28, "Tools".
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -13,6 +14,7 @@ from ..contract.json_objects import WrittenAsJson
 from ..contract.tool_params import call_params
 from ..dispatch.call_control import CallControl
 from ..dispatch.documents import is_shown
+from ..dispatch.routes import Endpoint as RpcEndpoint
 from ..dispatch.routes import RouteTable, wsgi_encoded
 from ..sansio_jsonrpc import Codec, JsonRpcException, JsonRpcInternalError, JsonRpcRequest
 from .asking import questions_in
@@ -22,10 +24,12 @@ from .content import ToolResult, blocks_of
 from .errors import InvalidParams, MalformedRequest
 from .features import Feature, Method, Result, Scope
 from .headers import check_parameters
+from .leaving import begins_task, protocol_error_in
 from .pages import page_of
 from .requests import ClientRequest
 from .revisions import CURRENT
 from .sources import Sources
+from .tasks import Tasks
 
 __all__ = ["Tools"]
 
@@ -41,6 +45,7 @@ class Tools:
         catalogs: Makes the lists of tools.
         page_size: The most tools on a page of the list.
         caching: Returns the members of a list that say how long a client may keep it.
+        tasks: Makes tasks of long calls.
         tokens: Checks what tokens allow; None without tokens.
     """
 
@@ -50,12 +55,14 @@ class Tools:
         catalogs: Catalogs,
         page_size: int,
         caching: Callable[[Scope], Mapping[str, Any]],
+        tasks: Tasks,
         tokens: TokenGuard | None = None,
     ) -> None:
         self._sources = sources
         self._catalogs = catalogs
         self._page_size = page_size
         self._caching = caching
+        self._tasks = tasks
         self._tokens = tokens
         methods = {
             "tools/list": Method(self.answer_list),
@@ -84,9 +91,11 @@ class Tools:
             InvalidParams: There is no such tool.
             HeaderMismatch: A header field differs from an argument.
             Forbidden: The client may not call it.
+            MissingClientCapability: It needs a task, which the client does not take.
         """
         tool, arguments = self._called(request)
-        if request.revision == CURRENT:
+        self._tasks.admit(tool.options.task, request)
+        if request.revision == CURRENT and not scope.exchange.is_local:
             check_parameters(scope.exchange.head, tool.header_parameters, arguments)
         if self._tokens is not None and scope.grant is not None:
             self._tokens.require(scope.grant, tool.options.scopes, scope.exchange)
@@ -94,13 +103,27 @@ class Tools:
             scope.pipeline.authorise(scope.exchange, tool.route.path, tool.route.name)
 
     def answer_call(self, request: ClientRequest, scope: Scope) -> Result:
-        """Answer ``tools/call``."""
+        """Answer ``tools/call``.
+
+        Raises:
+            TooManyRequests: The call exceeds a rate limit.
+        """
         tool, arguments = self._called(request)
-        return scope.rounds.result(
+        try:
+            params = dict(arguments) if tool.takes_names else call_params(tool.contract, arguments)
+        except JsonRpcException as exc:
+            return self._failure(exc)
+        call = JsonRpcRequest(tool.route.name, params, _CALL_ID)
+        limiter = scope.pipeline.steps.limiter
+        if limiter is not None:
+            limiter.admit_messages(call, self._endpoint_of(tool), scope.exchange)
+        return self._tasks.result(
+            tool.options.task,
             request,
             scope,
             lambda: (tool.route.url, json.dumps(arguments, sort_keys=True)),
-            lambda control: self._outcome(tool, arguments, request, scope, control),
+            lambda at, control: self._outcome(tool, call if at is scope else copied(call), request, at, control),
+            is_elsewhere=tool.route.backends is not None and tool.route.backends.dispatcher is not None,
         )
 
     def scopes(self) -> list[str]:
@@ -123,7 +146,7 @@ class Tools:
     def _outcome(
         self,
         tool: ToolEntry,
-        arguments: Mapping[str, Any],
+        call: JsonRpcRequest,
         request: ClientRequest,
         scope: Scope,
         control: CallControl,
@@ -131,33 +154,34 @@ class Tools:
         """Call the function of a tool, and return the result for the model: that it has failed is one.
 
         Raises:
-            JsonRpcException: The function asks the client.
+            JsonRpcException: The function asks the client, becomes a task, or lets the request fail.
         """
+        scope.exchange.control = control
         try:
-            value = self._value(tool, arguments, scope, control)
+            value = scope.pipeline.steps.answerer.result(call, self._endpoint_of(tool), scope.exchange)
         except JsonRpcException as exc:
-            if questions_in(exc) is not None:
+            if questions_in(exc) is not None or begins_task(exc):
                 raise
-            return {"content": [text_block(failure_text(exc, self._sources.codec()))], "isError": True}
+            failure = protocol_error_in(exc)
+            if failure is not None:
+                raise failure from exc
+            return self._failure(exc)
         return result_of(tool, value, self._sources.codec(), is_in_session=request.revision != CURRENT)
 
-    def _value(self, tool: ToolEntry, arguments: Mapping[str, Any], scope: Scope, control: CallControl) -> Any:
-        """Call the function of a tool, and return its result.
+    def _failure(self, exc: JsonRpcException) -> Result:
+        """Return the result for the model of a call that has failed."""
+        return {"content": [text_block(failure_text(exc, self._sources.codec()))], "isError": True}
 
-        Raises:
-            JsonRpcException: The call has failed.
-        """
-        endpoint = self._table().endpoints[wsgi_encoded(tool.route.path)]
-        params = dict(arguments) if tool.takes_names else call_params(tool.contract, arguments)
-        call = JsonRpcRequest(tool.route.name, params, _CALL_ID)
-        limiter = scope.pipeline.steps.limiter
-        if limiter is not None:
-            limiter.admit_messages(call, endpoint, scope.exchange)
-        scope.exchange.control = control
-        return scope.pipeline.steps.answerer.result(call, endpoint, scope.exchange)
+    def _endpoint_of(self, tool: ToolEntry) -> RpcEndpoint:
+        return self._table().endpoints[wsgi_encoded(tool.route.path)]
 
     def _table(self) -> RouteTable:
         return self._sources.router.table
+
+
+def copied(call: JsonRpcRequest) -> JsonRpcRequest:
+    """Return a copy of a call that may be made again: the function may change what it is passed."""
+    return JsonRpcRequest(call.method, copy.deepcopy(call.params), call.id)
 
 
 def names_shown(catalog: Catalog, scope: Scope) -> list[str]:

@@ -14,8 +14,8 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, BinaryIO, cast
 
 from ..errors import MissingExtraError
 from ..extras import missing_extra
@@ -30,6 +30,7 @@ __all__ = [
     "in_native_thread",
     "is_patched",
     "is_socket",
+    "lines_of",
     "make_condition",
     "make_event",
     "make_lock",
@@ -249,6 +250,16 @@ def sleep(seconds: float, *, force_native: bool = False) -> None:
         native("time", "sleep")(seconds)
     else:
         time.sleep(seconds)
+
+
+def lines_of(stream: BinaryIO) -> Iterable[bytes]:
+    """Return the lines of a stream with a file descriptor, such as a pipe. Other greenlets run until one comes."""
+    if not is_patched():
+        return stream
+    from gevent.fileobject import FileObjectThread
+
+    lines: Any = FileObjectThread(stream.fileno(), "rb", closefd=False)
+    return cast("Iterable[bytes]", lines)
 
 
 def is_socket(value: object) -> bool:

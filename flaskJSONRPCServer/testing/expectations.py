@@ -161,7 +161,8 @@ class Expectation:
     def missing(self, has_to_be_called: bool) -> str | None:
         """Return the difference between the number of calls and the declared one; None if there is none."""
         if self._times is not None and len(self.calls) != self._times:
-            return f"{self._text} was called {len(self.calls)} times, not {self._times}; correct times() or the caller"
+            called = "once" if len(self.calls) == 1 else f"{len(self.calls)} times"
+            return f"{self._text} was called {called}, not {self._times}; correct times() or the caller"
         if self._times is None and has_to_be_called and not self.calls:
             return f"{self._text} was not called; remove its declaration, or pass assert_all_called=False"
         return None

@@ -38,7 +38,7 @@ class ServedServer:
 
     def __init__(self, server: flaskJSONRPCServer, path: str, **client_options: Any) -> None:
         self.server = server
-        self.url = f"{server._lifecycle.urls[0].rstrip('/')}{path}"
+        self.url = f"{server.urls[0].rstrip('/')}{path}"
         self._client_options = client_options
         self._client: Client | None = None
 

@@ -300,27 +300,40 @@ def test_methods_and_parameters_are_listed(run, monkeypatch):
     assert run("--list") == (0, "add\necho\nfail\nheaders\n", "")
     assert run("--list", "add") == (0, "a=\nb=\n", "")
     assert run("--list", "echo") == (0, "", "")
-    assert run("--list", "missing") == (0, "", "")
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     assert run("--list")[1].splitlines()[0] == "add      Add two numbers."
 
 
 @pytest.mark.parametrize(
-    ("document", "methods", "params"),
+    ("document", "methods", "status", "params"),
     [
-        ([], "", ""),
-        ({"methods": None}, "", ""),
-        ({"methods": [None, {}, {"name": 5}, {"name": "a", "params": 5, "summary": 5}]}, "a\n", ""),
-        ({"methods": [{"name": "a", "params": [1, {}, {"name": None}, {"name": "b"}]}]}, "a\n", "b=\n"),
-        ({"methods": [{"name": "a\x1b[31m\nb"}]}, "a\ufffd[31m\ufffdb\n", ""),
+        ([], "", 1, ""),
+        ({"methods": None}, "", 1, ""),
+        ({"methods": [None, {}, {"name": 5}, {"name": "a", "params": 5, "summary": 5}]}, "a\n", 0, ""),
+        ({"methods": [{"name": "a", "params": [1, {}, {"name": None}, {"name": "b"}]}]}, "a\n", 0, "b=\n"),
+        ({"methods": [{"name": "a\x1b[31m\nb"}]}, "a\ufffd[31m\ufffdb\n", 1, ""),
     ],
 )
-def test_document_of_a_server_may_have_anything(run, document, methods, params):
+def test_document_of_a_server_may_have_anything(run, document, methods, status, params):
     server = RawServer(lambda connection: connection.send(answered(document, connection.read_id())))
     with contextlib.ExitStack() as ends:
         ends.callback(server.stop)
         assert run("--list", url=server.url) == (0, methods, "")
-        assert run("--list", "a", url=server.url) == (0, params, "")
+        listed, output, errors = run("--list", "a", url=server.url)
+
+    assert (listed, output) == (status, params)
+    assert "\x1b" not in errors
+
+
+@pytest.mark.parametrize(
+    ("method", "reason"),
+    [
+        ("missing", "unknown method 'missing'; known: add, echo, fail, headers"),
+        ("ad", "unknown method 'ad'; did you mean 'add'? Known: add, echo, fail, headers"),
+    ],
+)
+def test_parameters_of_an_unknown_method_are_not_listed(run, method, reason):
+    assert run("--list", method) == (1, "", f"python -m flaskJSONRPCServer call: error: {reason}\n")
 
 
 def test_server_without_a_document_cannot_list_its_methods(run):

@@ -20,7 +20,7 @@ BUILT_IN, MEMBERS = 0, 1
 
 # Methods that the reference of 0.9.2 lacks. Nothing else marks them as new.
 NEW_METHODS = {
-    *("addReadinessCheck", "checkExamples", "getWSGI", "init_app", "mapException", "method", "openrpc", "use"),
+    *("addReadinessCheck", "checkExamples", "getWSGI", "init_app", "mapException", "mcp", "method", "openrpc", "use"),
 }
 NEW_UNDERSCORE_METHODS = {"_deepUnlock"}
 

@@ -32,7 +32,7 @@ def server_of(name, folder):
     """
     module = load(name)
     match name:
-        case "flask_mount":
+        case "flask_mount" | "mcp_everything":
             return module.server
         case "auth":
             return module.make_server(0, "sesame")

@@ -8,7 +8,14 @@ from flaskJSONRPCServer import flaskJSONRPCServer
 from flaskJSONRPCServer.mcp.revisions import CLIENT_CAPABILITIES, CLIENT_INFO, CURRENT, PROTOCOL_VERSION
 from tests.helpers import call_wsgi, post
 
-NAMES = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
+NAMES = {
+    "tools/call": "name",
+    "prompts/get": "name",
+    "resources/read": "uri",
+    "tasks/get": "taskId",
+    "tasks/update": "taskId",
+    "tasks/cancel": "taskId",
+}
 CLIENT = {"name": "tests", "version": "1"}
 
 

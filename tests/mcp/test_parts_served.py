@@ -1,50 +1,14 @@
 """Streams about resources and prompts, over real sockets."""
 
 import contextlib
-import http.client
 import json
 import threading
 
 import pytest
-from mcp_types import methods
 
 from flaskJSONRPCServer import flaskJSONRPCServer
-from flaskJSONRPCServer.mcp.revisions import CURRENT, SUBSCRIPTION_ID
-from tests.mcp.judged import request_of
-
-PATIENCE_S = 30
-EVENTS = "application/json, text/event-stream"
-
-
-class Stream:
-    """The messages of an answer, one after the other, each judged by the types of the protocol."""
-
-    def __init__(self, server, method, params, meta=None):
-        self._method = method
-        request = request_of(method, params, accept=EVENTS, meta=meta)
-        self._connection = http.client.HTTPConnection(*server.addresses[0], timeout=PATIENCE_S)
-        self._connection.request("POST", request.target, request.body, request.headers)
-        self._response = self._connection.getresponse()
-        assert self._response.status == 200
-        assert self._response.getheader("Content-Type").startswith("text/event-stream")
-
-    def next(self):
-        """Return the next message: a notification, or the response."""
-        for line in self._response:
-            if line.startswith(b"data:"):
-                message = json.loads(line.removeprefix(b"data:"))
-                break
-        else:
-            raise AssertionError("the stream has ended")
-        if "method" in message:
-            methods.parse_server_notification(message["method"], CURRENT, message["params"])
-        else:
-            methods.validate_server_result(self._method, CURRENT, message["result"])
-        return message
-
-    def close(self):
-        self._response.close()
-        self._connection.close()
+from flaskJSONRPCServer.mcp.revisions import SUBSCRIPTION_ID
+from tests.mcp.served_stream import PATIENCE_S, Stream
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
-__all__ = ["Target", "is_stream_url", "parse_stream_url", "parse_url", "shown"]
+__all__ = ["Target", "is_stream_url", "parse_stream_url", "parse_url", "shown", "without_secrets"]
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _UNIX: Final = "http+unix"
@@ -130,3 +130,9 @@ def shown(url: str) -> str:
 
 def bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
+
+
+def without_secrets(url: str) -> str:
+    """Return a well-formed URL without the user, the password and the query, which may have a token in it."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()

@@ -97,6 +97,11 @@ class ChildFacade(MessageHelpers):
         raise parent_only("flaskApp")
 
     @property
+    def urls(self) -> NoReturn:
+        """In the parent only."""
+        raise parent_only("urls")
+
+    @property
     def metrics_address(self) -> NoReturn:
         """In the parent only."""
         raise parent_only("metrics_address")

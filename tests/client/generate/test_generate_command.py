@@ -111,7 +111,7 @@ def test_check_of_another_file_prints_the_difference_and_changes_nothing(folder,
         (["http://127.0.0.1:1/"], "cannot be read"),
         (["http://[/"], "cannot be read"),
         (["http://127.0.0.1:1/", "--header", "X-Token"], "--header takes NAME:VALUE"),
-        (["ftp://a.test/x"], "no module 'ftp'"),
+        (["ftp://a.test/x"], "'ftp://a.test/x' is no URL, which begins with http://"),
     ],
 )
 def test_source_that_cannot_be_used_is_an_error_with_the_reason(folder, capfd, arguments, reason):

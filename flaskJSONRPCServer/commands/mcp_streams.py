@@ -1,0 +1,85 @@
+"""The command ``mcp``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from ..configuration import configured_by, read
+from ..errors import ServerError
+from ..runtime.concurrency import lines_of
+from ..server import flaskJSONRPCServer
+from .errors import CommandError
+from .finding import find_server
+
+if TYPE_CHECKING:
+    from ..mcp.public import McpEndpoint
+
+__all__ = ["serve_streams"]
+
+# How long the exec backends may take to stop, in seconds; guessed.
+_STOP_S = 1.0
+
+
+def serve_streams(target: str, endpoint: str | None, config: str | None = None) -> None:
+    """Answer one client over the standard streams, until the input ends.
+
+    Args:
+        target: The server, as ``MODULE[:SERVER]``.
+        endpoint: The path of the endpoint; None for the only one.
+        config: A TOML file of settings.
+
+    Raises:
+        CommandError: There is no server, or no such endpoint.
+    """
+    with messages_only() as write:
+        try:
+            with configured_by(read(config)):
+                server = find_server(target, "mcp")
+        except ServerError as exc:
+            raise CommandError(exc) from exc
+        found = find_endpoint(server, endpoint)
+        try:
+            found.serve_lines(lines_of(sys.stdin.buffer), write)
+        finally:
+            server._engine.exec_backends.stop(_STOP_S)
+
+
+def find_endpoint(server: flaskJSONRPCServer, path: str | None) -> McpEndpoint:
+    """Return an endpoint of a server.
+
+    Raises:
+        CommandError: There is none, or there are several and none is chosen.
+    """
+    endpoints = {endpoint.path: endpoint for endpoint in server._engine.services.mcp_endpoints()}
+    if not endpoints:
+        raise CommandError(f"server {server.name!r} has no endpoint; register a method with mcp=True, or call mcp()")
+    if path is None and len(endpoints) == 1:
+        return next(iter(endpoints.values()))
+    chosen = f"/{(path or '').strip('/')}"
+    if chosen not in endpoints:
+        raise CommandError(f"--endpoint takes one of {', '.join(sorted(endpoints))}, not {path!r}")
+    return endpoints[chosen]
+
+
+@contextmanager
+def messages_only() -> Iterator[Callable[[bytes], None]]:
+    """Yield what writes to standard output; all else that the process and its children print goes to standard error."""
+    sys.stdout.flush()
+    output = os.dup(1)
+    os.dup2(2, 1)
+    stream = os.fdopen(output, "wb")
+
+    def write(line: bytes) -> None:
+        with suppress(BrokenPipeError):  # the client has gone, and the input ends soon
+            stream.write(line)
+            stream.flush()
+
+    try:
+        yield write
+    finally:
+        with suppress(BrokenPipeError):
+            stream.close()

@@ -1,0 +1,74 @@
+"""Calls that go on when their requests have been answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..runtime.concurrency import make_condition, start_thread
+
+__all__ = ["BackgroundCalls"]
+
+
+class BackgroundCalls:
+    """The calls of one server that outlast their requests, so that a stop or a restart can wait for them."""
+
+    def __init__(self) -> None:
+        self._changed = make_condition()
+        self._running = 0  # guarded by _changed
+        self._on_tick: list[Callable[[], object]] = []  # only ever added to, as the next one
+        self._on_end: list[Callable[[], object]] = []
+
+    def start(self, run: Callable[[], object], name: str) -> None:
+        """Run a function in a thread of its own.
+
+        Args:
+            run: The function. It must not raise.
+            name: The name of the thread.
+        """
+        with self._changed:
+            self._running += 1
+        try:
+            start_thread(self._run, (run,), name=name)
+        except BaseException:
+            self._note_end()
+            raise
+
+    def on_tick(self, callback: Callable[[], object]) -> None:
+        """Call a function once a second while the server is being served."""
+        self._on_tick.append(callback)
+
+    def on_end(self, callback: Callable[[], object]) -> None:
+        """Call a function whenever the server stops, after it has waited for the calls."""
+        self._on_end.append(callback)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no call runs."""
+        return not self._running
+
+    def drain(self, timeout_s: float, allowed: int = 0) -> int:
+        """Wait until no more than ``allowed`` calls run. Return how many run then."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._running <= allowed, timeout_s)
+            return self._running
+
+    def end_all(self) -> None:
+        """Give up the calls that still run: the server stops."""
+        for callback in self._on_end:
+            callback()
+
+    def tick(self) -> None:
+        """Call the functions of :meth:`on_tick`."""
+        for callback in self._on_tick:
+            callback()
+
+    def _run(self, run: Callable[[], object]) -> None:
+        try:
+            run()
+        finally:
+            self._note_end()
+
+    def _note_end(self) -> None:
+        with self._changed:
+            self._running -= 1
+            self._changed.notify_all()

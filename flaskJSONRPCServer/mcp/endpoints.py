@@ -1,0 +1,117 @@
+"""The endpoints of one server, and their URLs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, Final
+
+from ..dispatch.built_in import BuiltInUrl
+from ..dispatch.exchange import Exchange
+from ..dispatch.routes import RouteTable
+from ..errors import RegistrationError
+from ..http.refusals import NotFound
+from ..http.response import Response, json_document
+from .authorization import METADATA_SEGMENT
+from .exposure import is_marked
+from .public import EndpointOptions, McpEndpoint
+from .sealing import Sealer
+from .sources import Sources
+
+__all__ = ["McpEndpoints"]
+
+_DEFAULT_SEGMENT: Final = "mcp"
+_METHODS: Final = ("POST", "GET", "DELETE", "OPTIONS")
+
+
+class McpEndpoints:
+    """The endpoints of one server.
+
+    The first method that is registered as a tool opens an endpoint, unless there is one. It gives way to the first that
+    the user opens, at the same path or another one.
+
+    Args:
+        sources: The parts of the server.
+        add_url: Adds a URL to the server.
+    """
+
+    def __init__(self, sources: Sources, add_url: Callable[[BuiltInUrl], None]) -> None:
+        self._sources = sources
+        self._add_url = add_url
+        self._urls: set[str] = set()  # the segments that have been added
+        self._endpoints: dict[str, McpEndpoint] = {}  # replaced in one step, so threads need no lock
+        self._is_automatic = False
+
+    def __iter__(self) -> Iterator[McpEndpoint]:
+        return iter(self._endpoints.values())
+
+    def open(self, path: str, **options: Any) -> McpEndpoint:
+        """Add an endpoint with the options of ``flaskJSONRPCServer.mcp``.
+
+        Raises:
+            RegistrationError: The path is taken, or has more than one segment; or an option has an invalid value.
+        """
+        segment, present = checked_segment(path), {} if self._is_automatic else self._endpoints
+        if segment in present:
+            raise RegistrationError(f"path={path!r} is refused: there is an endpoint already")
+        endpoint = self._opened(segment, EndpointOptions(**options), present)
+        self._is_automatic = False
+        return endpoint
+
+    def routes_changed(self, before: RouteTable, after: RouteTable) -> None:
+        """Follow a change of the methods."""
+        for endpoint in self:
+            endpoint.routes_changed(before, after)
+        if not self._endpoints and any(is_marked(route) for route in after.routes()):
+            self._opened(_DEFAULT_SEGMENT, EndpointOptions(), {})
+            self._is_automatic = True
+
+    def _opened(self, segment: str, options: EndpointOptions, present: dict[str, McpEndpoint]) -> McpEndpoint:
+        sealer = Sealer.of(self._sources.settings.secret)
+        endpoint = McpEndpoint(f"/{segment}", self._sources, options, sealer)
+        # The endpoint asks auth itself: its tokens may take the place of that.
+        self._add_once(BuiltInUrl(segment, partial(self._answer, segment), _METHODS, needs_auth=False))
+        if options.authorization is not None:
+            self._add_once(BuiltInUrl(METADATA_SEGMENT, self._answer_metadata, needs_auth=False, has_children=True))
+        self._endpoints = {**present, segment: endpoint}
+        return endpoint
+
+    def _add_once(self, url: BuiltInUrl) -> None:
+        if url.segment not in self._urls:
+            self._add_url(url)
+            self._urls.add(url.segment)
+
+    def _answer(self, segment: str, exchange: Exchange, rest: str) -> Response:
+        """Answer a request for the URL of an endpoint.
+
+        Raises:
+            NotFound: There is none any more.
+        """
+        endpoint = self._endpoints.get(segment)
+        if endpoint is None:
+            raise NotFound("there is nothing at this URL")
+        return endpoint.answer(exchange, rest)
+
+    def _answer_metadata(self, exchange: Exchange, rest: str) -> Response:
+        """Answer a request for what clients learn of the tokens of an endpoint.
+
+        Raises:
+            NotFound: No endpoint has any at this URL.
+        """
+        for endpoint in self:
+            metadata = endpoint.metadata(exchange, rest)
+            if metadata is not None:
+                return json_document(metadata)
+        raise NotFound("there is nothing at this URL")
+
+
+def checked_segment(path: Any) -> str:
+    """Return the only segment of a path.
+
+    Raises:
+        RegistrationError: It has none, or several.
+    """
+    segment = path.strip("/") if isinstance(path, str) else ""
+    if not segment or "/" in segment or any(char in segment for char in '<>?#%\\"') or not segment.isprintable():
+        raise RegistrationError(f"path={path!r} is refused: the endpoint takes one segment, such as '/mcp'")
+    return segment

@@ -1,0 +1,49 @@
+"""A server for one client over the standard streams of its process."""
+
+import os
+import sys
+import time
+
+from flaskJSONRPCServer import flaskJSONRPCServer
+from flaskJSONRPCServer.mcp import Form, ask, log
+
+server = flaskJSONRPCServer(("127.0.0.1", 0), log=3, auth=lambda *request: False)
+endpoint = server.mcp("/mcp")
+server.mcp("/empty", [])
+print("printed while the module loads")
+
+
+@server.method("/api", mcp=True)
+def add(a: int, b: int) -> int:
+    """Add two numbers, and print them."""
+    print("printed", a, b)
+    os.write(1, b"written to descriptor 1\n")
+    os.system("echo printed by a child")
+    return a + b
+
+
+@server.method("/api", mcp=True)
+def wait(_connection) -> str:
+    """Wait to be cancelled."""
+    log("info", "begun")
+    _connection.progress(1)
+    while not _connection.cancelled:
+        time.sleep(0.01)
+    print("cancelled", file=sys.stderr, flush=True)
+    return "cancelled"
+
+
+@server.method("/api", mcp=True)
+def greet() -> str:
+    """Ask for a name."""
+    return (
+        "hello "
+        + ask("name", Form("Who?", {"type": "object", "properties": {"name": {"type": "string"}}})).content["name"]
+    )
+
+
+@server.method("/api", mcp=True)
+def grow() -> str:
+    """Become one more tool."""
+    server.registerFunction(lambda: 1, path="/api", name="fresh", mcp=True)
+    return "grown"

@@ -1,0 +1,115 @@
+"""Which endpoints a server has, and which tools they offer."""
+
+import pytest
+
+from flaskJSONRPCServer import RegistrationError, flaskJSONRPCServer
+from tests.helpers import call_wsgi
+from tests.mcp.judged import request_of, result_of
+
+
+def make_marked(**options):
+    server = flaskJSONRPCServer(None, log=0, **options)
+    server.registerFunction(lambda: 1, path="/api", name="one", mcp=True)
+    server.registerFunction(lambda: 2, path="/api", name="two", mcp=False)
+    server.registerFunction(lambda: 3, path="/other", name="three")
+    return server
+
+
+def tools(server, target="/mcp"):
+    return [tool["name"] for tool in result_of(server, "tools/list", target=target)["tools"]]
+
+
+def status_at(server, target):
+    return call_wsgi(server.getWSGI(), request_of("tools/list", target=target)).code
+
+
+def test_first_tool_opens_the_usual_endpoint():
+    assert tools(make_marked()) == ["one"]
+
+
+def test_server_without_tools_has_none():
+    server = flaskJSONRPCServer(None, log=0)
+    server.registerFunction(lambda: 1, path="/api", name="one")
+
+    assert status_at(server, "/mcp") == 404
+
+
+def test_endpoint_that_is_opened_later_takes_the_place_of_the_usual_one():
+    server = make_marked()
+    server.mcp("/mcp", title="Shop")
+
+    info = result_of(server, "server/discover")["_meta"]["io.modelcontextprotocol/serverInfo"]
+    assert info["title"] == "Shop"
+    assert tools(server) == ["one"]
+
+
+def test_endpoint_at_another_path_does_so_too():
+    server = make_marked()
+    server.mcp("/models")
+
+    assert tools(server, "/models") == ["one"]
+    assert status_at(server, "/mcp") == 404
+
+
+def test_endpoint_with_a_choice_has_that_and_nothing_else():
+    server = make_marked()
+    server.mcp("/all", expose=["/api", "/other/three"])
+    server.mcp("/none", expose=[])
+    server.mcp("/marked")
+
+    assert tools(server, "/all") == ["one", "three"]
+    assert tools(server, "/none") == []
+    assert tools(server, "/marked") == ["one"]
+
+
+def test_function_is_a_choice():
+    server = flaskJSONRPCServer(None, log=0)
+
+    @server.method("/api")
+    def shown(): ...
+
+    @server.method("/api")
+    def hidden(): ...
+
+    server.mcp(expose=[shown])
+    assert tools(server) == ["shown"]
+
+
+def test_tools_of_equal_names_have_their_paths():
+    server = flaskJSONRPCServer(None, log=0)
+    for path in ("/a/b", "/c"):
+        server.registerFunction(lambda: 1, path=path, name="x y", mcp=True)
+    server.registerFunction(lambda: 1, name="alone", mcp=True)
+
+    assert tools(server) == ["a.b.x_y", "alone", "c.x_y"]
+
+
+@pytest.mark.parametrize("path", ["", "/", "/a/b", "/a?b", None, 1])
+def test_path_has_one_segment(path):
+    with pytest.raises(RegistrationError, match="path="):
+        flaskJSONRPCServer(None, log=0).mcp(path)
+
+
+def test_path_is_taken_once():
+    server = flaskJSONRPCServer(None, log=0)
+    server.mcp()
+
+    with pytest.raises(RegistrationError, match="there is an endpoint already"):
+        server.mcp("mcp")
+
+
+@pytest.mark.parametrize("expose", ["/api", 5, [5], [None]])
+def test_other_choices_are_refused(expose):
+    with pytest.raises(RegistrationError, match="expose="):
+        flaskJSONRPCServer(None, log=0).mcp(expose=expose)
+
+
+def test_auth_of_the_server_is_asked_for_the_endpoint():
+    asked = []
+
+    def auth(server, path, request, method):
+        asked.append((path, method))
+        return path != "/mcp/"
+
+    assert status_at(make_marked(auth=auth), "/mcp") == 403
+    assert asked == [("/mcp/", None)]

@@ -1,0 +1,397 @@
+"""Clients with sessions, over real sockets."""
+
+import contextlib
+import threading
+import time
+
+import pytest
+
+from flaskJSONRPCServer import flaskJSONRPCServer
+from flaskJSONRPCServer.mcp import Form, ListRoots, Sample, Visit, ask, log
+from tests.helpers import wait_until
+from tests.mcp.session_client import PATIENCE_S, Client
+
+REVISIONS = ["2025-11-25", "2025-06-18", "2025-03-26"]
+
+
+class Work:
+    """Functions that run until the test lets them go."""
+
+    def __init__(self):
+        self.has_begun = threading.Event()
+        self.may_end = threading.Event()
+        self.ends = []
+
+    def wait(self, _connection) -> str:
+        """Wait."""
+        self.has_begun.set()
+        _connection.progress(1, 2)
+        while not (_connection.cancelled or self.may_end.wait(0.01)):
+            pass
+        self.ends.append("cancelled" if _connection.cancelled else "done")
+        return "waited"
+
+
+def add(a: int, b: int) -> int:
+    return a + b
+
+
+def greet() -> str:
+    answer = ask(
+        "name", Form("Who?", {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]})
+    )
+    return f"{answer.action} {answer.content.get('name')}"
+
+
+def page() -> str:
+    return ask("page", Visit("Log in", "https://example.com")).action
+
+
+def sample() -> str:
+    return ask("text", Sample("Say it"))["content"]["text"]
+
+
+def folders() -> str:
+    return ask("roots", ListRoots())["roots"][0]["uri"]
+
+
+def chatter() -> str:
+    log("debug", "d")
+    log("warning", {"w": 1}, "module")
+    return "said"
+
+
+def broken() -> str:
+    raise ValueError("secret")
+
+
+@pytest.fixture
+def work():
+    work = Work()
+    yield work
+    work.may_end.set()
+
+
+@pytest.fixture
+def served(work):
+    """Return a server that is served, and its endpoint."""
+    server = flaskJSONRPCServer(("127.0.0.1", 0), log=0)
+    endpoint = server.mcp("/mcp", instructions="Use them.")
+    for function in (add, greet, page, sample, folders, chatter, broken, work.wait):
+        server.registerFunction(function, path="/api", mcp=True)
+    server.start()
+    yield server, endpoint
+    work.may_end.set()
+    server.stop()
+
+
+@pytest.fixture
+def begin(served):
+    """Return a function that begins a session."""
+    with contextlib.ExitStack() as stack:
+
+        def begin(revision="2025-11-25", **options):
+            return stack.enter_context(contextlib.closing(Client(served[0], revision, **options)))
+
+        yield begin
+
+
+def text_of(message):
+    return message["result"]["content"][0]["text"]
+
+
+@pytest.mark.parametrize("revision", REVISIONS)
+def test_session_has_its_revision(begin, revision):
+    client = begin(revision)
+    assert client.welcome["result"]["protocolVersion"] == revision
+    assert client.welcome["result"]["instructions"] == "Use them."
+    client.tell({"method": "notifications/initialized"})
+    assert client.ask("ping") == {}
+    assert client.ask("tools/list")["tools"][0]["name"] == "add"
+    assert text_of(client.call("add", a=1, b=2).next()) == "3"
+
+
+def test_unknown_revision_gets_the_newest_one(begin):
+    client = begin()
+    answer, message = client.exchange(
+        client.request("initialize", {"protocolVersion": "1999-01-01", "capabilities": {}}), {"Mcp-Session-Id": None}
+    )
+    assert message["result"]["protocolVersion"] == "2025-11-25"
+    assert answer.getheader("Mcp-Session-Id") != client.headers["Mcp-Session-Id"]
+
+
+def test_unknown_session_is_404(begin):
+    client = begin()
+    client.headers["Mcp-Session-Id"] += "x"
+    for method in ("POST", "GET", "DELETE"):
+        _, answer = client.send(method, client.request("ping") if method == "POST" else None)
+        assert answer.status == 404
+        assert b"Session not found" in answer.read()
+
+
+def test_session_of_another_caller_is_404(begin):
+    client = begin(headers={"Authorization": "Bearer me"})
+    assert client.ask("ping") == {}
+    client.headers["Authorization"] = "Bearer another"
+    answer, _ = client.exchange(client.request("ping"))
+    assert answer.status == 404
+
+
+def test_delete_ends_a_session_and_its_requests(begin, work):
+    client = begin()
+    standalone, call = client.open("GET"), client.call("wait")
+    assert work.has_begun.wait(PATIENCE_S)
+    _, answer = client.send("DELETE")
+    assert answer.status == 204
+    assert list(standalone) == list(call) == []
+    wait_until(lambda: work.ends == ["cancelled"])
+    assert client.exchange(client.request("ping"))[0].status == 404
+
+
+@pytest.mark.parametrize("revision", ["2024-11-05", "2026-07-28", "x"])
+def test_header_with_an_unsupported_revision_is_refused(begin, revision):
+    client = begin()
+    answer, _ = client.exchange(client.request("ping"), {"MCP-Protocol-Version": revision})
+    assert answer.status == 400
+
+
+def test_header_with_the_revision_may_be_missing(begin):
+    client = begin()
+    answer, _ = client.exchange(client.request("ping"), {"MCP-Protocol-Version": None})
+    assert answer.status == 200
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_request_without_a_session_is_405(begin, method):
+    _, answer = begin().send(method, headers={"Mcp-Session-Id": None})
+    assert answer.status == 405
+    assert answer.read() == b""
+
+
+@pytest.mark.parametrize(
+    "method", ["server/discover", "subscriptions/listen", "nothing", "initialize", "resources/subscribe"]
+)
+def test_method_that_sessions_do_not_have_keeps_the_session(begin, method):
+    client = begin()
+    answer, message = client.exchange(client.request(method, {"protocolVersion": "x", "capabilities": {}}))
+    if method == "initialize":  # it begins another session
+        assert answer.getheader("Mcp-Session-Id") != client.headers["Mcp-Session-Id"]
+    else:
+        assert (answer.status, message["error"]["code"]) == (200, -32601)
+    assert client.ask("ping") == {}
+
+
+def test_unknown_tool_and_failed_tool_differ(begin):
+    client = begin()
+    assert client.ask("tools/call", {"name": "nothing"})["code"] == -32602
+    result = client.call("broken").next()["result"]
+    assert result["isError"]
+    assert "secret" not in result["content"][0]["text"]
+
+
+def test_client_that_takes_json_only_gets_json(begin):
+    client = begin()
+    answer, message = client.exchange(
+        client.request("tools/call", {"name": "chatter", "arguments": {}}), {"Accept": "application/json"}
+    )
+    assert answer.status == 200
+    assert text_of(message) == "said"
+
+
+def test_log_messages_come_from_the_level_on(begin):
+    client = begin()
+    messages = list(client.call("chatter"))
+    assert [message.get("params") for message in messages[:-1]] == [
+        {"level": "warning", "logger": "module", "data": {"w": 1}}
+    ]
+    assert client.ask("logging/setLevel", {"level": "debug"}) == {}
+    assert len(list(client.call("chatter"))) == 3
+    assert client.ask("logging/setLevel", {"level": "error"}) == {}
+    assert len(list(client.call("chatter"))) == 1
+    assert client.ask("logging/setLevel", {"level": "loud"})["code"] == -32602
+
+
+def answer_to(question, result):
+    return {"id": question["id"], "result": result}
+
+
+@pytest.mark.parametrize(
+    ("tool", "capabilities", "method", "result", "text"),
+    [
+        (
+            "greet",
+            {"elicitation": {}},
+            "elicitation/create",
+            {"action": "accept", "content": {"name": "Ada"}},
+            "accept Ada",
+        ),
+        ("greet", {"elicitation": {}}, "elicitation/create", {"action": "decline"}, "decline None"),
+        ("page", {"elicitation": {"url": {}}}, "elicitation/create", {"action": "accept"}, "accept"),
+        (
+            "sample",
+            {"sampling": {}},
+            "sampling/createMessage",
+            {"role": "assistant", "model": "m", "content": {"type": "text", "text": "it"}},
+            "it",
+        ),
+        ("folders", {"roots": {}}, "roots/list", {"roots": [{"uri": "file:///a"}]}, "file:///a"),
+    ],
+    ids=["form", "declined form", "page", "sampling", "roots"],
+)
+def test_function_asks_on_the_stream_of_its_call(begin, tool, capabilities, method, result, text):
+    client = begin(capabilities=capabilities)
+    events = client.call(tool)
+    question = events.next()
+    assert question["method"] == method
+    client.tell(answer_to(question, result))
+    assert text_of(events.next()) == text
+    assert list(events) == []
+
+
+def test_client_that_cannot_be_asked_gets_an_error(begin):
+    assert begin().call("greet").next()["error"]["code"] == -32021
+
+
+def test_client_that_refuses_to_answer_ends_the_call(begin):
+    client = begin(capabilities={"sampling": {}})
+    events = client.call("sample")
+    client.tell({"id": events.next()["id"], "error": {"code": -1, "message": "the user said no"}})
+    assert "the user said no" in events.next()["error"]["message"]
+
+
+def test_answer_that_does_not_fit_is_asked_for_again_a_few_times(begin):
+    client = begin(capabilities={"elicitation": {}})
+    events = client.call("greet")
+    for _ in range(3):
+        client.tell(answer_to(events.next(), {"action": "accept", "content": {}}))
+    assert events.next()["error"]["code"] == -32603
+
+
+def test_cancelled_request_asks_no_more_and_is_not_answered(begin):
+    client = begin(capabilities={"elicitation": {}})
+    request = client.request("tools/call", {"name": "greet"})
+    events = client.open(message=request)
+    question = events.next()
+    client.tell({"method": "notifications/cancelled", "params": {"requestId": request["id"]}})
+    (cancelled,) = events
+    assert cancelled["method"] == "notifications/cancelled"
+    assert cancelled["params"]["requestId"] == question["id"]
+
+
+def test_cancelled_function_stops(begin, work):
+    client = begin()
+    request = client.request("tools/call", {"name": "wait"})
+    events = client.open(message=request)
+    assert work.has_begun.wait(PATIENCE_S)
+    client.tell({"method": "notifications/cancelled", "params": {"requestId": request["id"]}})
+    assert list(events) == []
+    wait_until(lambda: work.ends == ["cancelled"])
+
+
+def test_broken_connection_cancels_nothing_and_the_stream_is_resumed(begin, work):
+    client = begin()
+    events = client.call("wait", _meta={"progressToken": "p"})
+    assert events.next()["params"]["progress"] == 1
+    assert events.retry == 1000
+    events.close()
+    work.may_end.set()
+    resumed = client.resume(events)
+    assert text_of(resumed.next()) == "waited"
+    assert list(resumed) == []
+    assert work.ends == ["done"]
+    assert text_of(client.resume(events).next()) == "waited"
+
+
+def test_nothing_to_resume_is_refused(begin):
+    _, answer = begin().send("GET", headers={"Last-Event-ID": "77-1"})
+    assert answer.status == 400
+
+
+def test_stream_of_the_session_tells_of_new_tools(begin, served):
+    server, _ = served
+    events = begin().open("GET")
+    server.registerFunction(lambda: 1, path="/api", name="fresh", mcp=True)
+    assert events.next()["method"] == "notifications/tools/list_changed"
+
+
+def test_change_before_the_stream_is_open_is_told_when_it_opens(begin, served):
+    server, _ = served
+    client = begin()
+    server.registerFunction(lambda: 1, path="/api", name="fresh", mcp=True)
+    assert client.open("GET").next()["method"] == "notifications/tools/list_changed"
+
+
+def test_resource_is_told_of_while_it_is_subscribed(begin, served):
+    _, endpoint = served
+    endpoint.resource("config://app")(greet)
+    client = begin()
+    events = client.open("GET")
+    assert client.ask("resources/subscribe", {"uri": "config://app"}) == {}
+    endpoint.resource_updated("config://app")
+    assert events.next()["params"] == {"uri": "config://app"}
+    assert client.ask("resources/unsubscribe", {"uri": "config://app"}) == {}
+    endpoint.resource_updated("config://app")
+    endpoint.tools_changed()
+    assert events.next()["method"] == "notifications/tools/list_changed"
+
+
+def test_only_the_revision_with_batches_takes_them(begin):
+    new, old = begin(), begin("2025-03-26")
+    batch = [new.request("ping"), new.request("tools/call", {"name": "add", "arguments": {"a": 1, "b": 1}})]
+    assert new.exchange(batch)[0].status == 400
+    first, second = old.open(message=batch)
+    assert first["result"] == {}
+    assert text_of(second) == "2"
+    _, messages = old.exchange(batch, {"Accept": "application/json"})
+    assert [message["id"] for message in messages] == [request["id"] for request in batch]
+    assert old.exchange([{"jsonrpc": "2.0", "method": "notifications/initialized"}])[0].status == 202
+
+
+def test_message_of_the_current_revision_needs_no_session(begin):
+    client = begin()
+    meta = {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+    }
+    headers = {"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "server/discover"}
+    _, message = client.exchange(client.request("server/discover", {"_meta": meta}), headers)
+    assert "2025-11-25" in message["result"]["supportedVersions"]
+
+
+def test_timeout_of_a_call_begins_anew_after_an_answer(begin, served):
+    server, _ = served
+    server.registerFunction(greet, path="/api", name="hurried", mcp=True, timeout=1)
+    client = begin(capabilities={"elicitation": {}})
+    events = client.call("hurried")
+    question, asked_at = events.next(), time.monotonic()
+    wait_until(lambda: time.monotonic() > asked_at + 1.5)
+    client.tell(answer_to(question, {"action": "accept", "content": {"name": "Ada"}}))
+    assert text_of(events.next()) == "accept Ada"
+
+
+def test_calls_that_wait_leave_threads_for_others():
+    server = flaskJSONRPCServer(("127.0.0.1", 0), log=0, threads=4)
+    for function in (add, greet):
+        server.registerFunction(function, path="/api", mcp=True)
+    server.start()
+    with contextlib.ExitStack() as stack:
+        stack.callback(server.stop)
+        client = stack.enter_context(contextlib.closing(Client(server, capabilities={"elicitation": {}})))
+        waiting = [client.call("greet") for _ in range(2)]
+        questions = [events.next() for events in waiting]
+        assert "2 calls wait" in client.call("greet").next()["error"]["message"]
+        assert text_of(client.call("add", a=1, b=2).next()) == "3"
+        for question, events in zip(questions, waiting, strict=True):
+            client.tell(answer_to(question, {"action": "decline"}))
+            assert text_of(events.next()) == "decline None"
+        events = client.call("greet")
+        client.tell(answer_to(events.next(), {"action": "cancel"}))
+        assert text_of(events.next()) == "cancel None"
+
+
+def test_stop_ends_calls_that_wait_for_answers(begin, served):
+    client = begin(capabilities={"elicitation": {}})
+    events = client.call("greet")
+    assert events.next()["method"] == "elicitation/create"
+    served[0].stop(timeout=2)
+    assert events.response.closed or events.next()["method"] == "notifications/cancelled"

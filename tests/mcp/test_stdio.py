@@ -1,0 +1,234 @@
+"""A client over the standard streams of a real process."""
+
+import itertools
+import json
+import subprocess
+import sys
+
+import pytest
+from mcp_types import methods
+
+from tests.mcp.session_client import CLIENT, PATIENCE_S, judge
+
+CURRENT = "2026-07-28"
+
+
+class Process:
+    """A server over standard streams, and its client."""
+
+    def __init__(self, *options, target="tests.mcp.stdio_server:server"):
+        command = [sys.executable, "-m", "flaskJSONRPCServer", "mcp", target, *options]
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, encoding="utf-8")
+        self._ids = itertools.count(1)
+        self.others = []
+
+    def write(self, text):
+        self.process.stdin.write(text + "\n")
+        self.process.stdin.flush()
+
+    def send(self, method, params=None, *, meta=None, **members):
+        """Send a request of the current revision, and return its id."""
+        meta = {
+            "io.modelcontextprotocol/protocolVersion": CURRENT,
+            "io.modelcontextprotocol/clientCapabilities": {"elicitation": {}},
+            **(meta or {}),
+        }
+        return self.send_in_session(method, {**(params or {}), **members, "_meta": meta})
+
+    def send_in_session(self, method, params=None):
+        """Send a request without a revision, and return its id."""
+        request_id = next(self._ids)
+        self.write(json.dumps({"jsonrpc": "2.0", "id": request_id, "method": method, "params": params or {}}))
+        return request_id
+
+    def tell(self, **message):
+        """Send a notification or an answer."""
+        self.write(json.dumps({"jsonrpc": "2.0", **message}))
+
+    def next(self):
+        """Return the next message."""
+        line = self.process.stdout.readline()
+        assert line, self.process.communicate()[1]
+        return json.loads(line)
+
+    def answer(self, request_id):
+        """Return the response to a request; keep what comes before it."""
+        while (message := self.next()).get("id") != request_id or "method" in message:
+            self.others.append(message)
+        return message
+
+    def begin(self, revision="2025-11-25"):
+        """Begin a session."""
+        params = {"protocolVersion": revision, "capabilities": {"elicitation": {}}, "clientInfo": CLIENT}
+        result = self.answer(self.send_in_session("initialize", params))["result"]
+        methods.validate_server_result("initialize", revision, result)
+        return result
+
+    def end(self):
+        """Close the input; return what is left of the output, and what went to standard error."""
+        output, errors = self.process.communicate(timeout=PATIENCE_S)
+        assert self.process.returncode == 0, errors
+        return [json.loads(line) for line in output.splitlines()], errors
+
+
+@pytest.fixture
+def start():
+    processes = []
+
+    def start(*options, **others):
+        processes.append(Process(*(options or ("--endpoint", "/mcp")), **others))
+        return processes[-1]
+
+    yield start
+    for started in processes:
+        started.process.kill()
+        started.process.communicate()
+
+
+def call(name, **arguments):
+    return {"name": name, "arguments": arguments}
+
+
+def text_of(message):
+    return message["result"]["content"][0]["text"]
+
+
+def test_output_has_messages_only(start):
+    process = start()
+    response = process.answer(process.send("tools/call", call("add", a=1, b=2)))
+    methods.validate_server_result("tools/call", CURRENT, response["result"])
+    assert response["result"]["structuredContent"] == 3
+    output, errors = process.end()
+    assert output == []
+    for text in ("while the module loads", "printed 1 2", "written to descriptor 1", "printed by a child"):
+        assert text in errors
+
+
+def test_current_revision_and_a_session_share_one_process(start):
+    process = start()
+    assert CURRENT in process.answer(process.send("server/discover"))["result"]["supportedVersions"]
+    assert process.begin("2025-06-18")["protocolVersion"] == "2025-06-18"
+    process.tell(method="notifications/initialized")
+    assert text_of(process.answer(process.send_in_session("tools/call", call("add", a=1, b=2)))) == "3"
+    assert process.answer(process.send("tools/list"))["result"]["resultType"] == "complete"
+
+
+def test_requests_run_at_the_same_time_and_are_cancelled_by_id(start):
+    process = start()
+    meta = {"progressToken": "p", "io.modelcontextprotocol/logLevel": "info"}
+    waiting = process.send("tools/call", call("wait"), meta=meta)
+    assert [process.next()["method"] for _ in range(2)] == ["notifications/message", "notifications/progress"]
+    process.tell(method="notifications/cancelled", params={"requestId": waiting})
+    process.answer(process.send("tools/call", call("add", a=1, b=2)))
+    output, errors = process.end()
+    assert output == process.others == []
+    assert "\ncancelled\n" in f"\n{errors}"
+
+
+def test_request_of_a_session_is_cancelled_by_id(start):
+    process = start()
+    process.begin()
+    waiting = process.send_in_session("tools/call", call("wait"))
+    assert process.next()["method"] == "notifications/message"
+    process.tell(method="notifications/cancelled", params={"requestId": waiting})
+    assert process.end()[0] == []
+
+
+def test_function_asks_in_rounds_without_a_session(start):
+    process = start()
+    result = process.answer(process.send("tools/call", call("greet")))["result"]
+    methods.validate_server_result("tools/call", CURRENT, result)
+    answers = {"inputResponses": {"name": {"action": "accept", "content": {"name": "Ada"}}}}
+    again = process.send("tools/call", call("greet"), requestState=result["requestState"], **answers)
+    assert text_of(process.answer(again)) == "hello Ada"
+
+
+def test_function_asks_by_a_request_in_a_session(start):
+    process = start()
+    process.begin()
+    request_id = process.send_in_session("tools/call", call("greet"))
+    question = process.next()
+    judge(question, "2025-11-25")
+    process.tell(id=question["id"], result={"action": "accept", "content": {"name": "Ada"}})
+    assert text_of(process.answer(request_id)) == "hello Ada"
+
+
+def test_subscription_ends_with_a_notification_at_the_end_of_the_input(start):
+    process = start()
+    listening = process.send("subscriptions/listen", notifications={"toolsListChanged": True})
+    assert process.next()["method"] == "notifications/subscriptions/acknowledged"
+    process.answer(process.send("tools/call", call("grow")))
+    (changed,) = process.others
+    assert changed["method"] == "notifications/tools/list_changed"
+    assert changed["params"]["_meta"] == {"io.modelcontextprotocol/subscriptionId": listening}
+    (cancelled,) = process.end()[0]
+    assert (cancelled["method"], cancelled["params"]["requestId"]) == ("notifications/cancelled", listening)
+
+
+def test_cancelled_subscription_says_no_more(start):
+    process = start()
+    listening = process.send("subscriptions/listen", notifications={"toolsListChanged": True})
+    process.next()
+    process.tell(method="notifications/cancelled", params={"requestId": listening})
+    process.answer(process.send("tools/call", call("grow")))
+    assert process.end()[0] == process.others == []
+
+
+def test_session_learns_of_new_tools(start):
+    process = start()
+    process.begin()
+    process.answer(process.send_in_session("tools/call", call("grow")))
+    assert [message["method"] for message in process.others] == ["notifications/tools/list_changed"]
+
+
+def test_end_of_the_input_waits_for_short_calls_and_cancels_long_ones(start):
+    process = start()
+    process.send("tools/call", call("wait"))
+    short = process.send("tools/call", call("add", a=1, b=2))
+    output, errors = process.end()
+    assert [message["id"] for message in output] == [short]
+    assert "\ncancelled\n" in f"\n{errors}"
+
+
+REFUSED = {
+    "nonsense": -32700,
+    "[]": -32600,
+    '[{"jsonrpc":"2.0","id":1,"method":"ping"}]': -32600,
+    '{"jsonrpc":"2.0","id":null,"method":"ping"}': -32600,
+    '{"jsonrpc":"2.0","id":1,"method":"tools/list"}': -32602,
+    '{"jsonrpc":"2.0","id":1,"method":"a","params":{"_meta":{"io.modelcontextprotocol/protocolVersion":"1"}}}': -32602,
+}
+
+
+def test_lines_that_are_refused_end_nothing(start):
+    process = start()
+    process.write("")
+    for text, code in REFUSED.items():
+        process.write(text)
+        assert process.next()["error"]["code"] == code
+    assert "result" in process.answer(process.send("server/discover"))
+
+
+def test_batches_of_the_revision_that_has_them(start):
+    process = start()
+    process.begin("2025-03-26")
+    process.write(json.dumps([{"jsonrpc": "2.0", "id": name, "method": "ping"} for name in ("a", "b")]))
+    assert {process.next()["id"] for _ in range(2)} == {"a", "b"}
+
+
+@pytest.mark.parametrize(
+    ("options", "target", "text"),
+    [
+        (["--endpoint", "/none"], "tests.mcp.stdio_server:server", "--endpoint takes one of /empty, /mcp, not '/none'"),
+        (["--config", "/none.toml"], "tests.mcp.stdio_server:server", "/none.toml"),
+        (["--endpoint", "/mcp"], "tests.mcp.stdio_server:endpoint", "is no flaskJSONRPCServer"),
+    ],
+    ids=["endpoint", "config", "server"],
+)
+def test_command_that_cannot_run_says_why(start, options, target, text):
+    process = start(*options, target=target)
+    output, errors = process.process.communicate(timeout=PATIENCE_S)
+    assert process.process.returncode == 2
+    assert output == ""
+    assert text in errors
