@@ -69,6 +69,8 @@ class CallControl:
         answers: As above.
     """
 
+    _reporting: Any = None
+
     def __init__(
         self,
         report: Report | None = None,
@@ -81,8 +83,9 @@ class CallControl:
         self.answers = answers
         self._report = report
         self._log = log
-        self._pid = os.getpid()
-        self._reporting = make_reentrant_lock()  # so that reports keep their order, and none comes after the end
+        if report is not None or log is not None:  # most callers want neither, and both lines take time
+            self._pid = os.getpid()
+            self._reporting = make_reentrant_lock()  # so that reports keep their order, and none comes after the end
         self._last = -math.inf  # guarded by _reporting
         self._has_ended = False  # written under both locks
         self._changing = make_lock()
@@ -175,7 +178,14 @@ class CallControl:
 
     def end(self) -> None:
         """Note that the call has its answer: no progress is reported any more, and nothing cancels it."""
-        with self._reporting, self._changing:
+        if self._reporting is None:
+            self._note_end()
+        else:
+            with self._reporting:
+                self._note_end()
+
+    def _note_end(self) -> None:
+        with self._changing:
             self._has_ended = True
             self._callbacks = []
 
