@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from jsonschema import Draft202012Validator
 from pydantic import Field
-from tests.client.types_table import ROWS
+from tests.client.types.types_table import ROWS
 
 from flaskJSONRPCServer import flaskJSONRPCServer
 from flaskJSONRPCServer.contract.options import MethodOptions
