@@ -6,7 +6,7 @@ import ssl
 import threading
 
 import pytest
-from tests.client.stream_server import FRAMINGS, listening
+from tests.client.transports.stream_server import FRAMINGS, listening
 
 from flaskJSONRPCServer.client import (
     AsyncClient,
