@@ -1,6 +1,6 @@
 // The shell of the console: its header, its pages by the fragment of the URL, its keys.
 
-import { askForAuthorisation, fetchOwn, onAuthorisation, request } from "./api.js";
+import { askForAuthorisation, decoded, fetchOwn, onAuthorisation, request } from "./api.js";
 import { CallPanel } from "./call.js";
 import { documentation } from "./documentation.js";
 import { h, quiet, store } from "./dom.js";
@@ -12,8 +12,8 @@ const THEMES = ["auto", "light", "dark"];
 
 const main = document.getElementById("main");
 const side = document.getElementById("side");
-const navigation = document.getElementById("nav");
-const list = new MethodList();
+const navigationBar = document.getElementById("nav");
+const methodList = new MethodList();
 
 let api = null;
 let problem = null;
@@ -39,14 +39,6 @@ function route() {
     return { page, id: decoded(rest.join("/")), query: new URLSearchParams(query) };
 }
 
-function decoded(text) {
-    try {
-        return decodeURIComponent(text);
-    } catch {
-        return text;
-    }
-}
-
 /** Show the page that the fragment of the URL names; after a link was followed, with the focus on its heading. */
 async function show(isFollowed = false) {
     const { page, id, query } = route();
@@ -64,7 +56,7 @@ async function show(isFollowed = false) {
     document.title = [id || (index ? NAVIGATION[index][1] : ""), api?.title ?? "Console"].filter(Boolean).join(" – ");
     if (page === "dashboard") return showDashboard(current);
     main.replaceChildren(pageOf(page, id, query));
-    if (api) list.mark(page === "method" ? id : null);
+    if (api) methodList.mark(page === "method" ? id : null);
     if (!isFollowed) return;
     main.querySelector("h1")?.focus({ preventScroll: true });
     scrollTo(0, 0);
@@ -128,7 +120,7 @@ function use(opened) {
     api = opened;
     const title = document.getElementById("title");
     title.textContent = api?.title ?? "Console";
-    list.show(api?.methods ?? []);
+    methodList.show(api?.methods ?? []);
     show();
 }
 
@@ -152,7 +144,7 @@ function themeButton() {
 }
 
 function begin() {
-    navigation.append(...links);
+    navigationBar.append(...links);
     document.querySelector(".skip").addEventListener("click", (event) => {
         event.preventDefault();
         main.focus();
@@ -164,8 +156,8 @@ function begin() {
         ),
         themeButton(),
     );
-    side.append(list.node);
-    list.show([]);
+    side.append(methodList.node);
+    methodList.show([]);
     countBatch();
     addEventListener("batch", countBatch);
     addEventListener("hashchange", () => show(true));
@@ -183,8 +175,8 @@ function begin() {
             history.pushState(null, "", "#/");
             show();
         }
-        list.search.focus();
-        list.search.select();
+        methodList.search.focus();
+        methodList.search.select();
     });
     // Not while the request for the document waits for this authorisation itself.
     onAuthorisation(() => {
