@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
+from urllib.parse import quote
 
 from ..dispatch.built_in import BuiltInUrl
 from ..dispatch.exchange import Exchange
 from ..dispatch.idempotency.callers import Callers, digest, identity_of
 from ..dispatch.routes import RouteTable
 from ..errors import RegistrationError
-from ..http.refusals import NotFound
+from ..http.refusals import NotFound, Refusal
 from ..http.response import Response, json_document
 from ..runtime.logs import ServerLog
 from .authorization import METADATA_SEGMENT, Authorization, TokenGuard
@@ -97,6 +98,16 @@ class McpEndpoint:
     def tool_definitions(self) -> list[Mapping[str, Any]]:
         """Return the tools as clients see them."""
         return self._tools.catalog().definitions()
+
+    def methods_of_tools(self, exchange: Exchange) -> dict[str, tuple[str, str]]:
+        """Return the methods behind the tools that a caller may see, each as its path in a URL and its name."""
+        if self._tokens is not None:
+            try:
+                self._tokens.check(exchange)
+            except Refusal:  # it may not list the tools
+                return {}
+        routes = self._tools.routes_shown(exchange)
+        return {tool: (quote(route.path.rstrip("/") or "/"), route.name) for tool, route in routes.items()}
 
     def tools_changed(self) -> None:
         """Tell clients that the list of tools has changed. The server does so itself when it registers or reloads."""
@@ -261,6 +272,10 @@ class McpEndpoints:
             self._add_url(BuiltInUrl(METADATA_SEGMENT, self._answer_metadata, needs_auth=False, has_children=True))
             self._has_metadata = True
         return endpoint
+
+    def shown(self, exchange: Exchange) -> list[dict[str, Any]]:
+        """Return the path of each endpoint, and the methods behind the tools that a caller may see."""
+        return [{"path": endpoint.path, "methods": endpoint.methods_of_tools(exchange)} for endpoint in self]
 
     def _answer_metadata(self, exchange: Exchange, rest: str) -> Response:
         """Answer a request for what clients learn of the tokens of an endpoint.

@@ -71,13 +71,14 @@ async function send(url, options) {
 /**
  * Fetch a URL, relative to the page; after 401 or 403 ask for authorisation and try once more.
  *
- * A user who does not want to give one is asked again only for what they do themselves: with `isManual`.
+ * A user who does not want to give one is asked again only for what they do themselves: with `isManual`. With
+ * `isQuiet`, they are never asked.
  */
-export async function request(relativeUrl, { isManual = false, ...options } = {}) {
+export async function request(relativeUrl, { isManual = false, isQuiet = false, ...options } = {}) {
     const url = new URL(relativeUrl, HERE);
     const response = await send(url, options);
     if (response.status !== 401 && response.status !== 403) return response;
-    if (declined.has(url.origin) && !isManual) return response;
+    if (isQuiet || (declined.has(url.origin) && !isManual)) return response;
     if (await asker(url.origin, response.status)) return send(url, options);
     declined.add(url.origin);
     return response;

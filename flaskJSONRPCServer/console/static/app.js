@@ -7,6 +7,7 @@ import { h, quiet, store } from "./dom.js";
 import { parse } from "./form.js";
 import { MethodList } from "./methods.js";
 import { askForDocument, batchPage, historyPage, overview } from "./pages.js";
+import { fetchEndpoints, toolsPage } from "./tools.js";
 
 const THEMES = ["auto", "light", "dark"];
 
@@ -16,6 +17,7 @@ const navigationBar = document.getElementById("nav");
 const methodList = new MethodList();
 
 let api = null;
+let endpoints = null;
 let problem = null;
 let mounted = null;
 let turn = 0;
@@ -24,6 +26,7 @@ const NAVIGATION = [
     ["#/", "Methods"],
     ["#/batch", "Batch"],
     ["#/history", "History"],
+    ["#/tools", "Tools"],
     ["#/dashboard", "Dashboard"],
 ];
 const links = NAVIGATION.map(([href, title]) => h("a", { href }, title));
@@ -65,7 +68,8 @@ async function show(isFollowed = false) {
 function pageOf(page, id, query) {
     if (page === "batch") return batchPage();
     if (page === "history") return historyPage(api);
-    if (!api) return message(problem ?? "Loading …");
+    if (page === "tools" && endpoints && (api || problem)) return toolsPage(endpoints, api);
+    if (!api || page === "tools") return message(problem ?? "Loading …");
     if (page !== "method") return overview(api);
     const method = api.byId.get(id);
     return method ? methodPage(method, query) : message(`There is no method ${id} here, or you may not see it.`);
@@ -103,6 +107,13 @@ async function showDashboard(current) {
     }
 }
 
+/** Show the tab of the tools if there are any endpoints for models. */
+async function loadEndpoints() {
+    endpoints = await fetchEndpoints();
+    links[3].hidden = !endpoints.length;
+    if (route().page === "tools") show();
+}
+
 async function load() {
     problem = null;
     api = null;
@@ -112,8 +123,10 @@ async function load() {
         problem = api ? null : "This server does not describe its methods (discover=False). Open another document.";
     } catch (error) {
         problem = error.message;
+        return use(null);
     }
     use(api);
+    await loadEndpoints(); // after the document, whose request asks for an authorisation
 }
 
 function use(opened) {
@@ -181,7 +194,9 @@ function begin() {
     // Not while the request for the document waits for this authorisation itself.
     onAuthorisation(() => {
         if (problem) load();
+        else if (endpoints) loadEndpoints();
     });
+    links[3].hidden = true;
     load();
 }
 
