@@ -392,7 +392,7 @@ def test_input_required_result_prompt() -> str:
 
 
 @tool("greet")
-def greet(name: str) -> str:
+def greet_somebody(name: str) -> str:
     """Greet somebody, at once."""
     return f"Hello, {name}!"
 

@@ -148,7 +148,7 @@ class Engine:
         self._execution: Execution | None = None  # replaced in one step, so threads need no lock
         self.codec = self._make_codec(settings)
         self._making = threading.Lock()
-        self._pipeline: Pipeline | None = None  # guarded by _making
+        self._pipeline: Pipeline | None = None  # written under _making
         self._records_calls = False  # whether an access log needs them
         self.mounts = FlaskMounts(
             self.name, self.router, self.services.urls, self.pipeline, lambda: self._pipeline is not None
@@ -343,6 +343,9 @@ class Engine:
 
     def pipeline(self) -> Pipeline:
         """Return the pipeline; freeze the settings and build it on the first call."""
+        pipeline = self._pipeline
+        if pipeline is not None:
+            return pipeline
         with self._making:
             if self._pipeline is None:
                 check_settings(self.settings)

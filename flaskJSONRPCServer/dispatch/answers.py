@@ -22,7 +22,6 @@ from ..sansio_jsonrpc import (
 )
 from ..settings import Settings
 from .antifreeze import BATCH_ENDED, batch_limiter_for
-from .call_control import controlled
 from .exchange import Exchange
 from .exec_backend import ExecBackend
 from .invoker import Invoker
@@ -309,8 +308,6 @@ class Answerer:
             route = endpoint.find(call.method)
             if route is None:
                 raise JsonRpcMethodNotFoundError
-            if control is not None:
-                route = controlled(route, control)
             if route.backends is None:
                 return self._invoker.invoke(route, call, exchange)
             return self._result_from_backend(route, route.backends, call, exchange)

@@ -14,8 +14,7 @@ import math
 import os
 import uuid
 import weakref
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any, Final
 
@@ -23,7 +22,6 @@ from ..runtime.concurrency import make_lock, make_reentrant_lock
 from ..runtime.interrupts import is_interrupt
 from ..sansio_jsonrpc import JsonRpcError, JsonRpcException
 from .deadlines import Work
-from .routes import Route
 
 __all__ = [
     "CALL_CANCELLED",
@@ -35,7 +33,6 @@ __all__ = [
     "cancelled_exception",
     "check_progress",
     "control_of",
-    "controlled",
     "current_call",
     "find_control",
 ]
@@ -72,6 +69,8 @@ class CallControl:
         answers: As above.
     """
 
+    _reporting: Any = None
+
     def __init__(
         self,
         report: Report | None = None,
@@ -84,8 +83,9 @@ class CallControl:
         self.answers = answers
         self._report = report
         self._log = log
-        self._pid = os.getpid()
-        self._reporting = make_reentrant_lock()  # so that reports keep their order, and none comes after the end
+        if report is not None or log is not None:  # most callers want neither, and both lines take time
+            self._pid = os.getpid()
+            self._reporting = make_reentrant_lock()  # so that reports keep their order, and none comes after the end
         self._last = -math.inf  # guarded by _reporting
         self._has_ended = False  # written under both locks
         self._changing = make_lock()
@@ -178,7 +178,14 @@ class CallControl:
 
     def end(self) -> None:
         """Note that the call has its answer: no progress is reported any more, and nothing cancels it."""
-        with self._reporting, self._changing:
+        if self._reporting is None:
+            self._note_end()
+        else:
+            with self._reporting:
+                self._note_end()
+
+    def _note_end(self) -> None:
+        with self._changing:
             self._has_ended = True
             self._callbacks = []
 
@@ -187,17 +194,16 @@ class CallControl:
         _controls[self.id] = self
         return {"id": self.id, "answers": self.answers}
 
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        """Make this the :func:`current_call` in the block, which runs the function of the call.
+    def run(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """Call the function of the call, and return its result. Meanwhile this is the :func:`current_call`.
 
         Raises:
-            JsonRpcException: -32009: the call was cancelled before the block, or within it.
+            JsonRpcException: -32009: the call was cancelled before the function, or within it.
         """
         self.refuse_cancelled()
         token = _current.set(self)
         try:
-            yield
+            result = function(*args, **kwargs)
         except BaseException as exc:
             if not self._is_cancelled or is_interrupt(exc):
                 raise
@@ -206,6 +212,7 @@ class CallControl:
             _current.reset(token)
         if self._is_cancelled:
             raise cancelled_exception("abandoned")
+        return result
 
 
 _controls: weakref.WeakValueDictionary[str, CallControl] = weakref.WeakValueDictionary()
@@ -230,17 +237,6 @@ def control_of(data: Mapping[str, Any]) -> CallControl | None:
     if values is None:
         return None
     return find_control(values["id"]) or CallControl(answers=values["answers"], control_id=values["id"])
-
-
-def controlled(route: Route, control: CallControl) -> Route:
-    """Return a route whose function runs as :meth:`CallControl.running` has it."""
-    target = route.target
-
-    def run(*args: Any, **kwargs: Any) -> Any:
-        with control.running():
-            return target(*args, **kwargs)
-
-    return route.with_target(run)
 
 
 def check_progress(done: Any, total: Any = None, message: Any = None) -> None:

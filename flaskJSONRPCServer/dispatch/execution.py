@@ -11,7 +11,7 @@ from ..http.request import RequestOptions
 from ..runtime.counters import ThreadCounters
 from ..runtime.stats import Stats
 from ..sansio_jsonrpc import ABSENT, JsonRpcException, JsonRpcMethodNotFoundError, JsonRpcRequest
-from .call_control import control_of, controlled
+from .call_control import control_of
 from .call_data import params_of, refuse_late
 from .connection import ServerFacts
 from .deadlines import within_deadline
@@ -169,8 +169,7 @@ class Execution:
             if route is None:
                 raise JsonRpcMethodNotFoundError
             self._refuse_late(data)
-            if (control := control_of(data)) is not None:
-                exchange.control, route = control, controlled(route, control)
+            exchange.control = control_of(data)
             with within_deadline(exchange.deadline):
                 result = self._invoker.invoke(route, call, exchange)
             return True, self._params(route, call, exchange), result

@@ -104,7 +104,9 @@ class Invoker:
             context = make_context()  # by default as own_context(), without the cost of its call
             if context:
                 own_decimal_context(context)
-            return context.run(call_with, route.target, args, kwargs)
+            control = exchange.control
+            run = call_with if control is None else control.run
+            return context.run(run, route.target, args, kwargs)
         except BaseException as exc:  # noqa: BLE001  of any kind: only this call has failed
             calls.failed += 1
             if call.is_notification and isinstance(exc, JsonRpcException) and work_in(exc) == "not started":

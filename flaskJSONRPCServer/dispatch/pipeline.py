@@ -398,8 +398,8 @@ class Pipeline:
         """Return the endpoint of a POST, or the endpoint and route of a GET; None if this is no RPC request."""
         table = self._router.table
         endpoint = table.endpoints.get(request.wsgi_path)
-        if endpoint is not None and request.method == "POST":
-            return endpoint, None
+        if request.method == "POST":
+            return None if endpoint is None else (endpoint, None)
         parent, name = table.endpoint_of_method(request.wsgi_path)
         route = None if parent is None else self._route_of_url(parent, name)
         if parent is not None and route is not None and request.method in METHOD_URL_METHODS:

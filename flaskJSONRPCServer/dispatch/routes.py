@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -89,21 +89,11 @@ class Route:
         object.__setattr__(self, "write_result", write)
         object.__setattr__(self, "target", target)
 
-    def with_target(self, target: Callable[..., Any]) -> Route:
-        """Return the same route with another callable for the invoker; for one call, so it must take little time."""
-        route = object.__new__(Route)
-        for name in _FIELDS:
-            object.__setattr__(route, name, getattr(self, name))
-        object.__setattr__(route, "target", target)
-        return route
-
     @property
     def timeout_s(self) -> float | None:
         """How long its calls may take, in seconds from the arrival of the request; None for no limit."""
         return None if self.backends is None else self.backends.timeout_s
 
-
-_FIELDS = tuple(field.name for field in fields(Route) if field.name != "target")
 
 BuiltIn = Callable[[str], Route]
 

@@ -5,7 +5,7 @@ Source: revision 2026-07-28, "Streamable HTTP".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final
 
 from ..dispatch.exchange import Exchange
@@ -22,7 +22,7 @@ from .features import AnyRounds, Method
 from .headers import check_headers
 from .http_answers import empty_answer, json_answer
 from .messages import notification_text, read_body
-from .open_call import OpenCall
+from .open_call import PLAIN_CALL, OpenCall
 from .requests import ClientRequest, is_self_contained, read_request
 from .revisions import CURRENT
 from .service import Service
@@ -150,7 +150,7 @@ class Endpoint:
         if request.method == _LISTEN:
             return self._listen(request, accepted, exchange, grant)
         method = self._service.method(request.method)
-        scope = self._service.scope(exchange, OpenCall(request, drop), self._rounds, grant)
+        scope = self._service.scope(exchange, PLAIN_CALL, self._rounds, grant)
         method.admit(request, scope)
         wants_events = method.runs_function and (request.progress_token is not None or request.log_level is not None)
         if accepted.events and (wants_events or not accepted.json):
@@ -184,7 +184,7 @@ class Endpoint:
             raise NotAcceptable("Accept is refused: the answer is a stream; send text/event-stream")
         offered = self._service.notifications()
         filter_of(request, offered)  # refused before the stream begins
-        scope = self._service.scope(exchange, OpenCall(request, drop), self._rounds, grant)
+        scope = self._service.scope(exchange, PLAIN_CALL, self._rounds, grant)
         watches = self._service.watches(request, scope)
 
         def run(stream: AnswerStream) -> None:
@@ -208,7 +208,3 @@ def is_in_session(message: Any, exchange: Exchange) -> bool:
 def is_initialize(message: Any) -> bool:
     """Return whether a message begins a session."""
     return isinstance(message, JsonRpcRequest) and message.method == "initialize" and message.id is not ABSENT
-
-
-def drop(method: str, params: Mapping[str, Any]) -> None:
-    """Drop a notification: the answer has room for the response only."""

@@ -45,7 +45,8 @@ class AnyRounds(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen: the constructor of a frozen class takes 2.5 times as long, and there is one scope per request.
+@dataclass(slots=True)
 class Scope:
     """What surrounds one request.
 
@@ -74,11 +75,13 @@ class Method:
         answer: Answers a request.
         runs_function: Whether it runs a function of the user's, which may take long, report its progress, and ask.
         admit: Checks a request before its answer begins; raises a Refusal or an McpError.
+        is_in_sessions: Whether the revisions with sessions have it too.
     """
 
     answer: Callable[[ClientRequest, Scope], Result]
     runs_function: bool = False
     admit: Callable[[ClientRequest, Scope], object] = lambda request, scope: None
+    is_in_sessions: bool = True
 
 
 @dataclass(frozen=True, slots=True)

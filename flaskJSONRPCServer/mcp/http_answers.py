@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..http.response import Header, Response
+from ..http.response import Header, Response, json_response
 from .service import Reply
 
 __all__ = ["empty_answer", "json_answer"]
@@ -12,6 +12,8 @@ __all__ = ["empty_answer", "json_answer"]
 
 def json_answer(reply: Reply, headers: Sequence[Header] = ()) -> Response:
     """Return the answer with one message."""
+    if reply.status == "200 OK" and not headers:
+        return json_response(reply.text)
     own = [
         ("Content-Type", "application/json"),
         ("Content-Length", str(len(reply.text))),

@@ -7,7 +7,8 @@ Source: revision 2026-07-28, "Overview", section "Messages".
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from ..sansio_jsonrpc import (
@@ -20,16 +21,24 @@ from ..sansio_jsonrpc import (
     JsonRpcMessage,
     JsonRpcRequest,
     JsonRpcResponse,
-    decode,
     encode_notification,
     encode_object,
     encode_result,
+    make_decoder,
 )
 from .errors import InvalidRequest, McpError, ParseError
 
 __all__ = ["checked", "error_text", "notification_text", "params_of", "read_body", "read_message", "result_text"]
 
 _NO_PARAMS: Mapping[str, Any] = {}
+
+# Longer batches are refused, as by `decode`.
+_MAX_BATCH_LENGTH = 1000
+
+
+@lru_cache(16)
+def decoder_of(codec: Codec) -> Callable[[bytes], JsonRpcMessage | JsonRpcBatch]:
+    return make_decoder(codec, _MAX_BATCH_LENGTH)
 
 
 def read_message(text: bytes, codec: Codec) -> JsonRpcRequest | JsonRpcResponse:
@@ -53,7 +62,7 @@ def read_body(text: bytes, codec: Codec) -> JsonRpcRequest | JsonRpcResponse | J
         InvalidRequest: It is no message of the protocol. The messages in a batch are not checked.
     """
     try:
-        message = decode(text, codec)
+        message = decoder_of(codec)(text)
     except JsonRpcException as exc:
         error: McpError = ParseError(exc.message) if exc.code == ParseError.code else InvalidRequest(exc.message)
         raise error from exc
@@ -81,6 +90,8 @@ def check_request(message: JsonRpcRequest) -> None:
     Raises:
         InvalidRequest: The id is neither a string nor an integer, or the parameters are no object.
     """
+    if type(message.id) is int and type(message.params) is dict:  # as of nearly all requests
+        return
     if message.id is not ABSENT and not is_id(message.id):
         raise InvalidRequest("Invalid Request: the id is neither a string nor an integer")
     if message.params is not None and not isinstance(message.params, dict):

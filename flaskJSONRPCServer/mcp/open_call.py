@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Protocol
 
 from ..dispatch.call_control import CallControl
 from .features import Notify
 from .log_messages import is_wanted
 from .requests import ClientRequest
 
-__all__ = ["OpenCall"]
+__all__ = ["PLAIN_CALL", "AnyCall", "OpenCall"]
+
+
+class AnyCall(Protocol):
+    """The notifications about a request, and its cancellation."""
+
+    @property
+    def notify(self) -> Notify:
+        """Sends a notification to the client."""
+
+    @property
+    def new_control(self) -> Callable[[Mapping[str, Any]], CallControl]:
+        """Returns the control of the next run of the function, with the answers to what it asks."""
 
 
 class OpenCall:
@@ -79,3 +91,18 @@ class OpenCall:
     def _send(self, method: str, params: Mapping[str, Any]) -> None:
         if not self._is_cancelled:
             self.notify(method, params)
+
+
+class PlainCall:
+    """A request whose client gets the response alone: there are no notifications, and nothing cancels it."""
+
+    def notify(self, method: str, params: Mapping[str, Any]) -> None:
+        """Drop a notification: the answer has room for the response only."""
+
+    def new_control(self, answers: Mapping[str, Any]) -> CallControl:
+        """Return the control of the next run of the function, with the answers to what it asks."""
+        return CallControl(answers=answers)
+
+
+PLAIN_CALL: Final = PlainCall()
+"""All requests whose clients get the response alone."""

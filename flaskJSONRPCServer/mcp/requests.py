@@ -20,7 +20,8 @@ LOG_LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert"
 """The levels of log messages, the least severe first (RFC 5424, section 6.2.1)."""
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen: the constructor of a frozen class takes 2.5 times as long.
+@dataclass(slots=True)
 class ClientRequest:
     """One request or notification of a client.
 
@@ -90,7 +91,9 @@ def progress_token(meta: Mapping[str, Any]) -> str | int | None:
         MalformedRequest: It is neither a string nor an integer.
     """
     token = meta.get(PROGRESS_TOKEN)
-    if token is not None and (isinstance(token, bool) or not isinstance(token, (str, int))):
+    if token is None:
+        return None
+    if isinstance(token, bool) or not isinstance(token, (str, int)):
         raise MalformedRequest(f"Invalid params: {PROGRESS_TOKEN} is neither a string nor an integer")
     return token
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..dispatch.exchange import Exchange
 from ..dispatch.invoker import logged_error
+from ..dispatch.pipeline import Pipeline
 from ..http.refusals import Refusal
 from ..runtime.interrupts import is_interrupt
 from ..sansio_jsonrpc import JsonRpcError, JsonRpcException
@@ -15,7 +16,7 @@ from .authorization import Grant
 from .errors import McpError, MethodNotFound
 from .features import AnyRounds, Feature, Method, Result, Scope
 from .messages import error_text, result_text
-from .open_call import OpenCall
+from .open_call import AnyCall
 from .requests import ClientRequest
 from .revisions import CURRENT, SERVER_INFO, SUPPORTED
 from .sources import Sources
@@ -75,7 +76,9 @@ class Service:
         self._sources = sources
         self._identity = identity
         self._features = tuple(features)
+        self._feature_of = {name: feature for feature in reversed(self._features) for name in feature.methods}
         self.subscriptions = subscriptions
+        self._known_identity: tuple[Pipeline, Identity] | None = None  # replaced in one step
 
     def capabilities(self) -> dict[str, Any]:
         """Return what the endpoint offers, by name."""
@@ -103,8 +106,11 @@ class Service:
         return [watch for watch in watches if watch is not None]
 
     def identity(self) -> Identity:
-        """Return what the endpoint says about itself."""
-        return self._identity()
+        """Return what the endpoint says about itself: the same as long as the pipeline freezes the settings."""
+        pipeline, known = self._sources.pipeline(), self._known_identity
+        if known is None or known[0] is not pipeline:
+            known = self._known_identity = pipeline, self._identity()
+        return known[1]
 
     def method(self, name: str) -> Method:
         """Return a method.
@@ -113,12 +119,11 @@ class Service:
             MethodNotFound: The endpoint does not have it.
         """
         if name == "server/discover":
-            return Method(self._discover)
-        for feature in self._features:
-            method = feature.methods.get(name)
-            if method is not None and feature.capability() is not None:
-                return method
-        raise MethodNotFound("Method not found")
+            return Method(self._discover, is_in_sessions=False)
+        feature = self._feature_of.get(name)
+        if feature is None or feature.capability() is None:
+            raise MethodNotFound("Method not found")
+        return feature.methods[name]
 
     def reply(self, request: ClientRequest, method: Method, scope: Scope) -> Reply:
         """Answer a request that has been admitted.
@@ -145,7 +150,7 @@ class Service:
                 raise
             return Reply(self._error_text(request.id, self._logged(request, scope.exchange)))
 
-    def scope(self, exchange: Exchange, call: OpenCall, rounds: AnyRounds, grant: Grant | None) -> Scope:
+    def scope(self, exchange: Exchange, call: AnyCall, rounds: AnyRounds, grant: Grant | None) -> Scope:
         """Return what surrounds a request.
 
         Args:
@@ -164,11 +169,13 @@ class Service:
         """Return a result with what each result has."""
         if request.revision != CURRENT:
             return dict(result)
-        meta = {SERVER_INFO: self._identity().info, **result.get("_meta", {})}
+        meta = {SERVER_INFO: self.identity().info}
+        if "_meta" in result:
+            meta.update(result["_meta"])
         return {"resultType": "complete", **result, "_meta": meta}
 
     def _discover(self, request: ClientRequest, scope: Scope) -> Result:
-        identity = self._identity()
+        identity = self.identity()
         instructions = {"instructions": identity.instructions} if identity.instructions else {}
         offers = {"supportedVersions": list(SUPPORTED), "capabilities": self.capabilities()}
         return {**offers, **instructions, **identity.caching}

@@ -112,9 +112,10 @@ class SessionService:
         own = self._own.get(name)
         if own is not None:
             return Method(lambda request, scope: own(session, request))
-        if name == "server/discover":
+        method = self._service.method(name)
+        if not method.is_in_sessions:
             raise MethodNotFound("Method not found")
-        return self._service.method(name)
+        return method
 
     def take(self, session: Session, message: JsonRpcRequest | JsonRpcResponse) -> None:
         """Take a message that has no answer: a notification, or the answer to a question."""

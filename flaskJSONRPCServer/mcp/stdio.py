@@ -152,7 +152,7 @@ class StdioServer:
     def _answer_self_contained(self, message: JsonRpcRequest) -> None:
         request = self._without_session.read(message)
         if request.method == LISTEN:
-            self._without_session.listen(request, self.send)
+            self._without_session.listen(request, self._exchange(), self.send)
             return
         answer = self._without_session.answer(request, self._exchange(), self.send)
         self._start(answer)

@@ -97,13 +97,15 @@ class SelfContained:
 
         return run
 
-    def listen(self, request: ClientRequest, send: Send) -> None:
+    def listen(self, request: ClientRequest, exchange: Exchange, send: Send) -> None:
         """Tell the client what changes, until it cancels the request.
 
         Raises:
             McpError: The request has no valid filter, or its id is in use.
         """
-        end = self._service.subscriptions.open(request, self._service.notifications(), send)
+        scope = self._service.scope(exchange, OpenCall(request, lambda name, params: None), self._rounds, None)
+        watches = self._service.watches(request, scope)
+        end = self._service.subscriptions.open(request, self._service.notifications(), send, watches)
 
         def tear_down() -> None:
             end()

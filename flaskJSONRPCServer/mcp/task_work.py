@@ -65,6 +65,7 @@ def later_exchange(scope: Scope, environ: Mapping[str, Any], body: bytes) -> Exc
     exchange = scope.pipeline.make_exchange(copied, None)
     exchange.client_key = scope.exchange.client_key
     exchange.unique_id = scope.exchange.unique_id
+    exchange.is_local = scope.exchange.is_local
     exchange.trace = scope.exchange.trace
     return exchange
 

@@ -69,9 +69,9 @@ class Tasks:
         sources.background.on_tick(self._store.purge)
         sources.background.on_end(self._give_up_all)
         methods = {
-            "tasks/get": Method(self.get, admit=require_extension),
-            "tasks/update": Method(self.update, admit=require_extension),
-            "tasks/cancel": Method(self.cancel, admit=require_extension),
+            "tasks/get": Method(self.get, admit=require_extension, is_in_sessions=False),
+            "tasks/update": Method(self.update, admit=require_extension, is_in_sessions=False),
+            "tasks/cancel": Method(self.cancel, admit=require_extension, is_in_sessions=False),
         }
         self.feature = Feature("extensions", lambda: {EXTENSION: {}}, methods, self.watch)
 

@@ -104,6 +104,7 @@ def test_name_that_no_tool_may_have_is_refused(name):
         ({"description": b"a"}, r"description=b'a' is refused: it takes a string"),
         *(({hint: 1}, rf"{hint}=1 is refused: it takes True, False") for hint in ("read_only", "destructive", "task")),
         ({"idempotent": "yes"}, r"idempotent='yes' is refused: it takes True, False"),
+        ({"task": "maybe"}, r"task='maybe' is refused: it takes True, False, 'required', or None"),
         ({"open_world": 0}, r"open_world=0 is refused: it takes True, False"),
         ({"icons": {"src": "a"}}, r"icons=.* is refused: it takes a list of dicts with 'src'"),
         ({"icons": None}, r"icons=None is refused: it takes a list of dicts with 'src'"),
@@ -119,6 +120,11 @@ def test_name_that_no_tool_may_have_is_refused(name):
 def test_value_that_a_tool_cannot_have_is_refused(options, words):
     with pytest.raises(RegistrationError, match=f"^Tool: {words}"):
         Tool(**options)
+
+
+@pytest.mark.parametrize("task", [None, True, False, "required"], ids=str)
+def test_tool_says_whether_its_calls_become_tasks(task):
+    assert Tool(task=task).task == task
 
 
 def test_tool_is_independent_of_the_values_that_it_was_made_of():

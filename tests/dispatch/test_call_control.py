@@ -11,11 +11,9 @@ from flaskJSONRPCServer.dispatch.call_control import (
     CallControl,
     cancelled_exception,
     control_of,
-    controlled,
     current_call,
     find_control,
 )
-from tests.dispatch.parts import make_route
 
 
 def work_of(exc):
@@ -102,9 +100,8 @@ def test_control_has_its_answers_in_another_process():
 
 def test_function_runs_with_its_control():
     control = CallControl()
-    route = controlled(make_route(current_call), control)
 
-    assert route.target() is control
+    assert control.run(current_call, (), {}) is control
     assert current_call() is None
 
 
@@ -113,7 +110,7 @@ def test_function_of_a_cancelled_call_does_not_run():
     control.cancel()
 
     with pytest.raises(JsonRpcException) as caught:
-        controlled(make_route(lambda: seen.append(1), name="f"), control).target()
+        control.run(seen.append, (1,), {})
 
     assert (work_of(caught.value), seen) == ("not started", [])
 
@@ -131,15 +128,15 @@ def test_outcome_of_a_function_that_was_cancelled_meanwhile_is_dropped(raised, w
             raise raised
 
     with pytest.raises(JsonRpcException) as caught:
-        controlled(make_route(function), control).target()
+        control.run(function, (), {})
 
     assert work_of(caught.value) == work
     assert current_call() is None
 
 
 def test_exception_of_a_call_that_is_not_cancelled_passes():
-    with pytest.raises(ValueError, match="mine"), CallControl().running():
-        raise ValueError("mine")
+    with pytest.raises(ValueError, match="mine"):
+        CallControl().run(int, ("mine",), {})
 
 
 def test_error_says_what_happened_to_the_work():

@@ -5,7 +5,7 @@ import sys
 import time
 
 from flaskJSONRPCServer import flaskJSONRPCServer
-from flaskJSONRPCServer.mcp import Form, ask, log
+from flaskJSONRPCServer.mcp import Form, Tool, ask, log
 
 server = flaskJSONRPCServer(("127.0.0.1", 0), log=3, auth=lambda *request: False)
 endpoint = server.mcp("/mcp")
@@ -40,6 +40,12 @@ def greet() -> str:
         "hello "
         + ask("name", Form("Who?", {"type": "object", "properties": {"name": {"type": "string"}}})).content["name"]
     )
+
+
+@server.method("/api", mcp=Tool(task=True))
+def greet_later() -> str:
+    """Ask for a name, in a task."""
+    return greet()
 
 
 @server.method("/api", mcp=True)

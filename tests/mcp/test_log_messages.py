@@ -9,9 +9,9 @@ from flaskJSONRPCServer.mcp.log_messages import is_wanted
 
 def test_message_reaches_the_client_of_the_running_call():
     taken = []
-    with CallControl(log=lambda *message: taken.append(message)).running():
-        log("info", "a")
-        log("error", {"b": 1}, "module")
+    control = CallControl(log=lambda *message: taken.append(message))
+    control.run(log, ("info", "a"), {})
+    control.run(log, ("error", {"b": 1}, "module"), {})
     assert taken == [("info", "a", None), ("error", {"b": 1}, "module")]
 
 
@@ -25,8 +25,7 @@ def test_message_after_the_end_of_the_call_is_dropped():
 
 def test_call_without_such_a_client_sends_nothing():
     log("info", "a")
-    with CallControl().running():
-        log("info", "a")
+    CallControl().run(log, ("info", "a"), {})
 
 
 @pytest.mark.parametrize("level", ["loud", "INFO", "", None])

@@ -175,6 +175,30 @@ def test_cancelled_subscription_says_no_more(start):
     assert process.end()[0] == process.others == []
 
 
+def test_task_asks_and_is_followed(start):
+    process, name = start(), {"name": {"action": "accept", "content": {"name": "Ada"}}}
+    takes_tasks = {"elicitation": {}, "extensions": {"io.modelcontextprotocol/tasks": {}}}
+    meta = {"io.modelcontextprotocol/clientCapabilities": takes_tasks}
+    task_id = process.answer(process.send("tools/call", call("greet_later"), meta=meta))["result"]["taskId"]
+
+    process.send("subscriptions/listen", {"notifications": {"taskIds": [task_id]}}, meta=meta)
+    assert process.next()["params"]["notifications"] == {"taskIds": [task_id]}
+    while (task := process.next()["params"])["status"] == "working":
+        pass
+    assert set(task["inputRequests"]) == {"name"}
+    process.send("tasks/update", {"taskId": task_id, "inputResponses": name}, meta=meta)
+    while (message := process.next()).get("params", {}).get("status") != "completed":
+        pass
+
+    assert text_of(message["params"]) == "hello Ada"
+
+
+def test_session_has_no_tasks(start):
+    process = start()
+    assert "extensions" not in process.begin()["capabilities"]
+    assert process.answer(process.send_in_session("tasks/get", {"taskId": "x"}))["error"]["code"] == -32601
+
+
 def test_session_learns_of_new_tools(start):
     process = start()
     process.begin()

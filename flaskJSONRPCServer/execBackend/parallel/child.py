@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from types import ModuleType
 from typing import Any, cast
 
-from ...dispatch.call_control import CONTROL, Report, controlled
+from ...dispatch.call_control import CONTROL, Report
 from ...dispatch.call_data import refuse_late
 from ...dispatch.callables import plan_of
 from ...dispatch.connection import ServerFacts
@@ -116,7 +116,7 @@ class ChildServer:
             return self._invoker.invoke(route, call, exchange)
         with RemoteControl(values, self._send_progress(values["id"])) as control:
             exchange.control = control
-            return self._invoker.invoke(controlled(route, control), call, exchange)
+            return self._invoker.invoke(route, call, exchange)
 
     def _send_progress(self, control_id: str) -> Report:
         def send(done: float, total: float | None, message: str | None) -> None:
