@@ -53,13 +53,25 @@ OPTIONS = {
 
 # Code for the extras that no option of a server needs.
 USES = {
+    "": """
+from werkzeug.test import Client
+from flaskJSONRPCServer.mcp import Tool
+
+server.mcp("/mcp", expose=["/api"])
+meta = {"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}
+params = {"name": "where", "arguments": {}, "_meta": meta}
+headers = {"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call", "Mcp-Name": "where"}
+body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+answer = Client(server.getWSGI()).post("/mcp", json=body, headers=headers).json
+assert answer["result"]["content"] == [{"type": "text", "text": str(os.getpid())}], answer
+""",
     "testing": """
 from flaskJSONRPCServer.testing import MockServer
 
 with MockServer(server) as mock:
     mock.on("where").returns(1)
     assert mock.client.where() == 1
-"""
+""",
 }
 
 
