@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .console import console_urls, has_console
 from .console.dashboard import Dashboard, DashboardSources
@@ -170,9 +170,13 @@ class BuiltInServices:
             router=sources.router,
             lifetime=sources.lifetime,
             exec_backend_counts=sources.exec_backends.counts,
+            endpoints=self._endpoints_shown,
             authorise=lambda exchange, path, method: sources.pipeline().authorise(exchange, path, method),
         )
         return Dashboard(dashboard_sources)
+
+    def _endpoints_shown(self, exchange: Exchange) -> list[dict[str, Any]]:
+        return [] if self._mcp_endpoints is None else self._mcp_endpoints.shown(exchange)
 
     def _answer_live(self, exchange: Exchange, rest: str) -> Response | None:
         return None if self.dashboard is None else self.dashboard.live_answer(exchange, rest)

@@ -1,4 +1,4 @@
-"""The answers to the dashboard: the figures of a server since a moment, and actions.
+"""The answers to the pages: the figures of a server since a moment, actions, and the endpoints for models.
 
 A timer samples the statistics once a second. So a call pays nothing for the dashboard, and any number of browsers that
 look at it share one sample. The statistics of exec backends may be the user's code, so they are read only for browsers.
@@ -59,6 +59,7 @@ class DashboardSources:
         router: Its methods.
         lifetime: Its starts and reloads.
         exec_backend_counts: Returns the counts of its exec backends, by their ``_id``.
+        endpoints: Returns its endpoints for models, as far as the caller of a request may see their tools.
         authorise: Asks ``auth`` whether a client may do something on a path, under a method name or None.
     """
 
@@ -69,6 +70,7 @@ class DashboardSources:
     router: Router
     lifetime: Lifetime
     exec_backend_counts: Callable[[], Mapping[str, Counts | None]]
+    endpoints: Callable[[Exchange], list[dict[str, Any]]]
     authorise: Callable[[Exchange, str, str | None], None]
 
 
@@ -106,23 +108,26 @@ class Dashboard:
             rest: The rest of its path.
 
         Returns:
-            The answer; None if the URL is not the dashboard's.
+            The answer; None if the URL is none of these.
 
         Raises:
-            Refusal: The client may not read the figures.
+            Refusal: The client may not read it.
         """
-        if rest == "/live.json" and exchange.method in ("GET", "HEAD"):
-            return self._answer_live(exchange)
+        if rest in ("/live.json", "/endpoints.json") and exchange.method in ("GET", "HEAD"):
+            if is_cross_site(exchange.head):
+                raise Forbidden("a page of another origin may not read this")
+            self._sources.authorise(exchange, CONSOLE_PATH, None)
+            return self._answer_live(exchange) if rest == "/live.json" else self._answer_endpoints(exchange)
         if rest == "/actions" and exchange.method == "POST":
             return self._answer_action(exchange)
         return None
 
     def _answer_live(self, exchange: Exchange) -> Response:
-        if is_cross_site(exchange.head):
-            raise Forbidden("a page of another origin may not read this")
-        self._sources.authorise(exchange, CONSOLE_PATH, None)
         query = exchange.parsed.args
         return json_document(self.report(read_sequence(query.get("since", "0")), query.get("method")))
+
+    def _answer_endpoints(self, exchange: Exchange) -> Response:
+        return json_document({"mcp": self._sources.endpoints(exchange)})
 
     def _answer_action(self, exchange: Exchange) -> Response:
         try:

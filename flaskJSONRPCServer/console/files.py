@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from .condensing import condensed_script, condensed_style
+from .joining import joined_scripts
 
 __all__ = ["INDEX", "StaticFile", "read_files"]
 
@@ -24,6 +25,11 @@ _MEDIA_TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
+
+_ENTRY = "app.js"
+
+# Modules that are files of their own: the dashboard is loaded when it is opened, and shares one with the rest.
+_APART = ("dashboard.js", "dom.js")
 
 # A browser would load the rest for nothing.
 _CONDENSE = {".css": condensed_style, ".js": condensed_script}
@@ -61,11 +67,15 @@ class StaticFile:
 @cache
 def read_files() -> dict[str, StaticFile]:
     """Return the files of the console by their names; those in folders by their paths, such as ``vendor/x.js``."""
-    return {
-        path.relative_to(_FOLDER).as_posix(): StaticFile.of(content_of(path), _MEDIA_TYPES[path.suffix])
-        for path in sorted(_FOLDER.rglob("*"))
-        if path.suffix in _MEDIA_TYPES
-    }
+    joined = [path for path in _FOLDER.glob("*.js") if path.name not in _APART]
+    sent = [path for path in sorted(_FOLDER.rglob("*")) if path.suffix in _MEDIA_TYPES and path not in joined]
+    files = {path.relative_to(_FOLDER).as_posix(): file_of(path.suffix, content_of(path)) for path in sent}
+    script = joined_scripts({path.name: path.read_text(encoding="utf-8") for path in joined}, _ENTRY)
+    return {**files, _ENTRY: file_of(".js", condensed_script(script).encode())}
+
+
+def file_of(suffix: str, body: bytes) -> StaticFile:
+    return StaticFile.of(body, _MEDIA_TYPES[suffix])
 
 
 def content_of(path: Path) -> bytes:

@@ -66,6 +66,10 @@ class McpEndpoints:
             self._opened(_DEFAULT_SEGMENT, EndpointOptions(), {})
             self._is_automatic = True
 
+    def shown(self, exchange: Exchange) -> list[dict[str, Any]]:
+        """Return the path of each endpoint, and the methods behind the tools that a caller may see."""
+        return [{"path": endpoint.path, "methods": endpoint.methods_of_tools(exchange)} for endpoint in self]
+
     def _opened(self, segment: str, options: EndpointOptions, present: dict[str, McpEndpoint]) -> McpEndpoint:
         sealer = Sealer.of(self._sources.settings.secret)
         endpoint = McpEndpoint(f"/{segment}", self._sources, options, sealer)

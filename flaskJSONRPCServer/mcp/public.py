@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
+from urllib.parse import quote
 
 from ..dispatch.exchange import Exchange
 from ..dispatch.idempotency.callers import Callers, digest, identity_of
 from ..dispatch.routes import RouteTable
 from ..errors import RegistrationError
+from ..http.refusals import Refusal
 from ..http.response import Response
 from ..runtime.logs import ServerLog
 from .authorization import Authorization, Grant, TokenGuard
@@ -129,6 +131,16 @@ class McpEndpoint:
     def tool_definitions(self) -> list[Mapping[str, Any]]:
         """Return the tools as clients see them."""
         return self._tools.catalog().definitions()
+
+    def methods_of_tools(self, exchange: Exchange) -> dict[str, tuple[str, str]]:
+        """Return the methods behind the tools that a caller may see, each as its path in a URL and its name."""
+        if self._tokens is not None:
+            try:
+                self._tokens.check(exchange)
+            except Refusal:  # it may not list the tools
+                return {}
+        routes = self._tools.routes_shown(exchange)
+        return {tool: (quote(route.path.rstrip("/") or "/"), route.name) for tool, route in routes.items()}
 
     def tools_changed(self) -> None:
         """Tell clients that the list of tools has changed. The server does so itself when it registers or reloads."""

@@ -11,7 +11,7 @@ from ..dispatch.invoker import logged_error
 from ..dispatch.pipeline import Pipeline
 from ..http.refusals import Refusal
 from ..runtime.interrupts import is_interrupt
-from ..sansio_jsonrpc import JsonRpcError, JsonRpcException
+from ..sansio_jsonrpc import JsonRpcError, JsonRpcException, JsonRpcInternalError, JsonRpcSerializationError
 from .authorization import Grant
 from .errors import McpError, MethodNotFound
 from .features import AnyRounds, Feature, Method, Result, Scope
@@ -75,6 +75,7 @@ class Service:
         subscriptions: Subscriptions,
     ) -> None:
         self._sources = sources
+        self._max_bytes = sources.settings.max_response_bytes
         self._identity = identity
         self._features = tuple(features)
         self._feature_of = {name: feature for feature in reversed(self._features) for name in feature.methods}
@@ -139,11 +140,14 @@ class Service:
         """
         try:
             result = method.answer(request, scope)
-            return Reply(result_text(self._sources.codec(), request.id, self._whole(result, request)))
+            text = result_text(self._sources.codec(), request.id, self._whole(result, request))
+            return Reply(text) if len(text) <= self._max_bytes else self._too_large(request)
         except McpError as exc:
             return self.refusal(exc, request.id)
         except Refusal:
             raise
+        except JsonRpcSerializationError:
+            return Reply(self._error_text(request.id, self._logged(request, scope.exchange)))
         except JsonRpcException as exc:
             return Reply(self._error_text(request.id, exc.get_error()))
         except BaseException as exc:
@@ -165,6 +169,10 @@ class Service:
     def refusal(self, exc: McpError, request_id: Any) -> Reply:
         """Return the response to a request that cannot be answered with a result."""
         return Reply(self._error_text(request_id, exc.error), exc.status)
+
+    def _too_large(self, request: ClientRequest) -> Reply:
+        error = JsonRpcInternalError(f"Internal error: the answer is over max_response_bytes ({self._max_bytes} bytes)")
+        return Reply(self._error_text(request.id, error.get_error()))
 
     def _whole(self, result: Result, request: ClientRequest) -> dict[str, Any]:
         """Return a result with what each result has."""

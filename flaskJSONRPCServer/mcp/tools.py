@@ -14,8 +14,10 @@ from ..contract.json_objects import WrittenAsJson
 from ..contract.tool_params import call_params
 from ..dispatch.call_control import CallControl
 from ..dispatch.documents import is_shown
+from ..dispatch.exchange import Exchange
+from ..dispatch.pipeline import Pipeline
 from ..dispatch.routes import Endpoint as RpcEndpoint
-from ..dispatch.routes import RouteTable
+from ..dispatch.routes import Route, RouteTable
 from ..sansio_jsonrpc import Codec, JsonRpcException, JsonRpcInternalError, JsonRpcRequest
 from .asking import questions_in
 from .authorization import TokenGuard
@@ -77,7 +79,7 @@ class Tools:
     def answer_list(self, request: ClientRequest, scope: Scope) -> Result:
         """Answer ``tools/list``."""
         catalog = self.catalog()
-        shown = names_shown(catalog, scope)
+        shown = names_shown(catalog, scope.pipeline, scope.exchange)
         names, further = page_of(shown, request.params, self._page_size)
         tools = [catalog.tools[name] for name in names]
         is_current = request.revision == CURRENT
@@ -125,6 +127,11 @@ class Tools:
             lambda at, control: self._outcome(tool, call if at is scope else copied(call), request, at, control),
             is_elsewhere=tool.route.backends is not None and tool.route.backends.dispatcher is not None,
         )
+
+    def routes_shown(self, exchange: Exchange) -> dict[str, Route]:
+        """Return the methods of the tools that a caller may see, by the names of the tools."""
+        catalog = self.catalog()
+        return {name: catalog.tools[name].route for name in names_shown(catalog, self._sources.pipeline(), exchange)}
 
     def scopes(self) -> list[str]:
         """Return what the tokens for some tools must allow."""
@@ -184,12 +191,12 @@ def copied(call: JsonRpcRequest) -> JsonRpcRequest:
     return JsonRpcRequest(call.method, copy.deepcopy(call.params), call.id)
 
 
-def names_shown(catalog: Catalog, scope: Scope) -> list[str]:
+def names_shown(catalog: Catalog, pipeline: Pipeline, exchange: Exchange) -> list[str]:
     """Return the names of the tools that the caller may see, in order."""
-    discovery = scope.pipeline.steps.discovery
-    is_visible = is_shown if discovery is None else discovery.sight(scope.exchange)
+    discovery = pipeline.steps.discovery
+    is_visible = is_shown if discovery is None else discovery.sight(exchange)
     paths = dict.fromkeys(tool.route.path for tool in catalog.tools.values())
-    shown = set(scope.pipeline.paths_shown(scope.exchange, paths))
+    shown = set(pipeline.paths_shown(exchange, paths))
     return [name for name, tool in catalog.tools.items() if tool.route.path in shown and is_visible(tool.route)]
 
 

@@ -34,7 +34,7 @@ POLICY = {
 
 def make(address=LOOPBACK, path="/api", **options):
     server = flaskJSONRPCServer(address, log=False, controlGC=False, tweakDescriptors=False, **options)
-    server.registerFunction(len, path=path, name="len")
+    server.registerFunction(len, path=path, name="len", mcp=True)
     return server
 
 
@@ -356,5 +356,7 @@ def test_console_works_below_a_prefix(browser, serve_application, application, b
         page.get_by_role("button", name="Call", exact=True).click()
 
         assert console.outcome() == "result"
+        page.get_by_role("link", name="Tools").click()
+        page.get_by_role("link", name="Open len in the explorer").wait_for()
         assert page.url.startswith(console.url)
         assert console.complaints == []

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from jsonschema import Draft202012Validator
 from pydantic import Field
-from tests.client.types_table import ROWS
 
 from flaskJSONRPCServer import flaskJSONRPCServer
 from flaskJSONRPCServer.contract.options import MethodOptions
 from flaskJSONRPCServer.contract.tool_params import call_params
 from flaskJSONRPCServer.contract.tool_schemas import input_schema, output_schema
 from flaskJSONRPCServer.sansio_jsonrpc import JsonRpcInvalidParamsError
+from tests.client.types.types_table import ROWS
 from tests.contract.api import CASES, REFUSED, Color, Node, Tree, User, method_of
 from tests.contract.schema_values import values_of
 from tests.contract.test_schemas import HINTS, mutated

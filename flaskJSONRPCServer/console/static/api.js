@@ -71,13 +71,14 @@ async function send(url, options) {
 /**
  * Fetch a URL, relative to the page; after 401 or 403 ask for authorisation and try once more.
  *
- * A user who does not want to give one is asked again only for what they do themselves: with `isManual`.
+ * A user who does not want to give one is asked again only for what they do themselves: with `isManual`. With
+ * `isQuiet`, they are never asked.
  */
-export async function request(relativeUrl, { isManual = false, ...options } = {}) {
+export async function request(relativeUrl, { isManual = false, isQuiet = false, ...options } = {}) {
     const url = new URL(relativeUrl, HERE);
     const response = await send(url, options);
     if (response.status !== 401 && response.status !== 403) return response;
-    if (declined.has(url.origin) && !isManual) return response;
+    if (isQuiet || (declined.has(url.origin) && !isManual)) return response;
     if (await asker(url.origin, response.status)) return send(url, options);
     declined.add(url.origin);
     return response;
@@ -136,15 +137,15 @@ const KINDS = [
     ],
 ];
 
-let open = null;
+let openDialog = null;
 
 /** Ask for the authorisation of an origin. Resolves to whether the user has given one. */
 export function askForAuthorisation(origin, status) {
-    open ??= new Promise((resolve) => show(origin, status, resolve)).finally(() => (open = null));
-    return open;
+    openDialog ??= new Promise((resolve) => showDialog(origin, status, resolve)).finally(() => (openDialog = null));
+    return openDialog;
 }
 
-function show(origin, status, resolve) {
+function showDialog(origin, status, resolve) {
     const current = authorisationOf(origin);
     const fields = h("div.fields");
     const heading = h("h2", { id: newId() }, "Authorisation");
@@ -255,15 +256,15 @@ class Method {
         const params = this.params(structure);
         const named = params.filter((param) => !param["x-variadic"]);
         const variadic = params.find((param) => param["x-variadic"]);
-        const rest = variadic ? described(variadic) : false;
+        const rest = variadic ? withDescription(variadic) : false;
         const mark = variadic ? { "x-variadic": variadic.name } : {};
         const required = named.filter((param) => param.required);
         if (structure === "by-position") {
-            const items = named.map((param) => ({ ...described(param), "x-label": param.name }));
+            const items = named.map((param) => ({ ...withDescription(param), "x-label": param.name }));
             const more = variadic ? {} : { maxItems: items.length };
             return { type: "array", items, minItems: required.length, additionalItems: rest, ...more, ...mark };
         }
-        const properties = Object.fromEntries(named.map((param) => [param.name, described(param)]));
+        const properties = Object.fromEntries(named.map((param) => [param.name, withDescription(param)]));
         return {
             type: "object",
             properties,
@@ -278,7 +279,7 @@ class Method {
     }
 }
 
-function described(param) {
+function withDescription(param) {
     const schema = isObject(param.schema) || param.schema === false ? param.schema : {};
     return param.description && schema ? { ...schema, description: param.description } : schema;
 }
@@ -286,7 +287,8 @@ function described(param) {
 const list = (value) => (Array.isArray(value) ? value : []);
 const text = (value) => (typeof value === "string" ? value : "");
 
-function decoded(path) {
+/** Return a part of a URL without its escapes; unchanged if they are none. */
+export function decoded(path) {
     try {
         return decodeURIComponent(path);
     } catch {

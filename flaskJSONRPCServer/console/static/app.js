@@ -1,21 +1,23 @@
 // The shell of the console: its header, its pages by the fragment of the URL, its keys.
 
-import { askForAuthorisation, fetchOwn, onAuthorisation, request } from "./api.js";
+import { askForAuthorisation, decoded, fetchOwn, onAuthorisation, request } from "./api.js";
 import { CallPanel } from "./call.js";
 import { documentation } from "./documentation.js";
 import { h, quiet, store } from "./dom.js";
 import { parse } from "./form.js";
 import { MethodList } from "./methods.js";
 import { askForDocument, batchPage, historyPage, overview } from "./pages.js";
+import { fetchEndpoints, toolsPage } from "./tools.js";
 
 const THEMES = ["auto", "light", "dark"];
 
 const main = document.getElementById("main");
 const side = document.getElementById("side");
-const navigation = document.getElementById("nav");
-const list = new MethodList();
+const navigationBar = document.getElementById("nav");
+const methodList = new MethodList();
 
 let api = null;
+let endpoints = null;
 let problem = null;
 let mounted = null;
 let turn = 0;
@@ -24,6 +26,7 @@ const NAVIGATION = [
     ["#/", "Methods"],
     ["#/batch", "Batch"],
     ["#/history", "History"],
+    ["#/tools", "Tools"],
     ["#/dashboard", "Dashboard"],
 ];
 const links = NAVIGATION.map(([href, title]) => h("a", { href }, title));
@@ -37,14 +40,6 @@ function route() {
     const [path, query = ""] = location.hash.replace(/^#\/?/, "").split("?");
     const [page, ...rest] = path.split("/");
     return { page, id: decoded(rest.join("/")), query: new URLSearchParams(query) };
-}
-
-function decoded(text) {
-    try {
-        return decodeURIComponent(text);
-    } catch {
-        return text;
-    }
 }
 
 /** Show the page that the fragment of the URL names; after a link was followed, with the focus on its heading. */
@@ -64,7 +59,7 @@ async function show(isFollowed = false) {
     document.title = [id || (index ? NAVIGATION[index][1] : ""), api?.title ?? "Console"].filter(Boolean).join(" – ");
     if (page === "dashboard") return showDashboard(current);
     main.replaceChildren(pageOf(page, id, query));
-    if (api) list.mark(page === "method" ? id : null);
+    if (api) methodList.mark(page === "method" ? id : null);
     if (!isFollowed) return;
     main.querySelector("h1")?.focus({ preventScroll: true });
     scrollTo(0, 0);
@@ -73,7 +68,8 @@ async function show(isFollowed = false) {
 function pageOf(page, id, query) {
     if (page === "batch") return batchPage();
     if (page === "history") return historyPage(api);
-    if (!api) return message(problem ?? "Loading …");
+    if (page === "tools" && endpoints && (api || problem)) return toolsPage(endpoints, api);
+    if (!api || page === "tools") return message(problem ?? "Loading …");
     if (page !== "method") return overview(api);
     const method = api.byId.get(id);
     return method ? methodPage(method, query) : message(`There is no method ${id} here, or you may not see it.`);
@@ -111,6 +107,13 @@ async function showDashboard(current) {
     }
 }
 
+/** Show the tab of the tools if there are any endpoints for models. */
+async function loadEndpoints() {
+    endpoints = await fetchEndpoints();
+    links[3].hidden = !endpoints.length;
+    if (route().page === "tools") show();
+}
+
 async function load() {
     problem = null;
     api = null;
@@ -120,15 +123,17 @@ async function load() {
         problem = api ? null : "This server does not describe its methods (discover=False). Open another document.";
     } catch (error) {
         problem = error.message;
+        return use(null);
     }
     use(api);
+    await loadEndpoints(); // after the document, whose request asks for an authorisation
 }
 
 function use(opened) {
     api = opened;
     const title = document.getElementById("title");
     title.textContent = api?.title ?? "Console";
-    list.show(api?.methods ?? []);
+    methodList.show(api?.methods ?? []);
     show();
 }
 
@@ -152,7 +157,7 @@ function themeButton() {
 }
 
 function begin() {
-    navigation.append(...links);
+    navigationBar.append(...links);
     document.querySelector(".skip").addEventListener("click", (event) => {
         event.preventDefault();
         main.focus();
@@ -164,8 +169,8 @@ function begin() {
         ),
         themeButton(),
     );
-    side.append(list.node);
-    list.show([]);
+    side.append(methodList.node);
+    methodList.show([]);
     countBatch();
     addEventListener("batch", countBatch);
     addEventListener("hashchange", () => show(true));
@@ -183,13 +188,15 @@ function begin() {
             history.pushState(null, "", "#/");
             show();
         }
-        list.search.focus();
-        list.search.select();
+        methodList.search.focus();
+        methodList.search.select();
     });
     // Not while the request for the document waits for this authorisation itself.
     onAuthorisation(() => {
         if (problem) load();
+        else if (endpoints) loadEndpoints();
     });
+    links[3].hidden = true;
     load();
 }
 

@@ -337,7 +337,7 @@ export function exchangeView(exchange) {
     );
 }
 
-const code = (text) => h("pre", { tabindex: "0" }, highlighted(text));
+export const code = (text) => h("pre", { tabindex: "0" }, highlighted(text));
 
 // The same call in other languages. Credentials are left out: the texts are made to be passed on.
 

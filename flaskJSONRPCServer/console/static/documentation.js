@@ -3,7 +3,7 @@
 import { h, newId } from "./dom.js";
 import { highlighted, isObject, pretty, requiredOf } from "./form.js";
 
-const DEEPEST = 3;
+const DEEPEST_SHOWN = 3;
 
 /** Return the paragraphs, lists and code of a docstring as nodes. */
 export function prose(text) {
@@ -16,7 +16,7 @@ export function prose(text) {
             nodes.push(
                 h(
                     "ul",
-                    itemsOf(lines).map((item) => h("li", inline(item))),
+                    listItems(lines).map((item) => h("li", inline(item))),
                 ),
             );
         else nodes.push(h("p", inline(block.trim())));
@@ -24,7 +24,7 @@ export function prose(text) {
     return nodes;
 }
 
-function itemsOf(lines) {
+function listItems(lines) {
     const items = [];
     for (const line of lines) {
         if (/^\s*[-*] /.test(line)) items.push(line.replace(/^\s*[-*] /, ""));
@@ -149,7 +149,7 @@ function limits(schema) {
 
 /** Return what is inside a type, folded: its members, or those of its items and variants. */
 function inner(schemas, given, depth) {
-    if (depth >= DEEPEST) return null;
+    if (depth >= DEEPEST_SHOWN) return null;
     return objectsIn(schemas, given).map((object) => {
         const schema = schemas.resolve(object);
         const members = Object.entries(schema.properties ?? {});
@@ -173,7 +173,7 @@ function inner(schemas, given, depth) {
 function objectsIn(schemas, given, depth = 0) {
     const schema = schemas.resolve(given);
     const kind = schemas.kind(given);
-    if (depth > DEEPEST) return [];
+    if (depth > DEEPEST_SHOWN) return [];
     if (kind === "union") return schemas.variants(given).flatMap((variant) => objectsIn(schemas, variant, depth + 1));
     if (kind === "array")
         return [schema.items, schema.prefixItems]

@@ -485,7 +485,7 @@ function numeric(form, schema, value, settings) {
     });
 }
 
-function text(form, schema, value, settings) {
+function textInput(form, schema, value, settings) {
     const input = h("textarea", {
         rows: 1,
         value,
@@ -831,7 +831,7 @@ const MAKERS = {
     null: nothing,
     number: numeric,
     object,
-    string: text,
+    string: textInput,
     time: timed,
     union,
 };

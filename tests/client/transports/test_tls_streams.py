@@ -6,7 +6,6 @@ import ssl
 import threading
 
 import pytest
-from tests.client.stream_server import FRAMINGS, listening
 
 from flaskJSONRPCServer.client import (
     AsyncClient,
@@ -22,6 +21,7 @@ from flaskJSONRPCServer.client import (
 from flaskJSONRPCServer.sansio_jsonrpc import JsonRpcMethodNotFoundError
 from tests.certificates import make_certificates
 from tests.client.faces import FACES
+from tests.client.transports.stream_server import FRAMINGS, listening
 
 VERSIONS = {"TLS 1.2": ssl.TLSVersion.TLSv1_2, "TLS 1.3": ssl.TLSVersion.TLSv1_3}
 

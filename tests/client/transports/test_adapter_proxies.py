@@ -17,7 +17,7 @@ import urllib3
 from flaskJSONRPCServer.client import Client, ConnectError, ConnectionLostError, RequestsTransport
 from tests.client.raw_server import answered
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 OLD = "1.26"
 RESET = struct.pack("ii", 1, 0)
 
