@@ -33,6 +33,7 @@ test: $(DEV)  ## run the whole suite, in parallel and in random order; ARGS goes
 	@tools/install-browser $(BIN)/python
 	@tools/install-prometheus $(VENV)/prometheus
 	@$(BIN)/python tools/install-npm-packages typescript servers conformance >/dev/null
+	@$(BIN)/python tools/install-mcp-client 1 2 >/dev/null
 	@$(PYTEST) -n $(WORKERS) --dist worksteal $(ARGS)
 
 test-all:  ## run the suite on every Python from 3.10 to 3.14 that this machine has
@@ -42,6 +43,7 @@ coverage: $(DEV)  ## run the suite and list the lines and branches that it does 
 	@tools/install-browser $(BIN)/python
 	@tools/install-prometheus $(VENV)/prometheus
 	@$(BIN)/python tools/install-npm-packages typescript servers conformance >/dev/null
+	@$(BIN)/python tools/install-mcp-client 1 2 >/dev/null
 	@$(PYTEST) -n auto --dist worksteal --cov --cov-report=term $(ARGS)
 
 check: $(DEV)  ## ruff, mypy --strict, bandit, pip-audit, the imports, the documentation, the overhead; all, even after a failure
@@ -97,6 +99,7 @@ openrpc: $(DEV)  ## call the methods of all examples by their OpenRPC documents,
 
 conformance: $(DEV)  ## the conformance suite of MCP against an example on all backends; ARGS="--backend native" for one
 	@$(BIN)/python -m conformance $(ARGS)
+	@$(if $(ARGS),,$(BIN)/python -m conformance.mutated)
 
 fuzz: $(DEV)  ## each target of fuzz/ for a minute, by atheris; ARGS="--seconds 600" for longer, ARGS="body" for one
 	@$(BIN)/python -m fuzz $(ARGS)

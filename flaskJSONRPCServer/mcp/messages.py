@@ -77,7 +77,7 @@ def checked(message: JsonRpcMessage) -> JsonRpcRequest | JsonRpcResponse:
     """
     if isinstance(message, JsonRpcInvalidMessage):
         refusal = InvalidRequest(message.error.message)
-        refusal.request_id = message.id
+        refusal.request_id = message.id if is_id(message.id) else None
         raise refusal
     if isinstance(message, JsonRpcRequest):
         check_request(message)
@@ -92,10 +92,15 @@ def check_request(message: JsonRpcRequest) -> None:
     """
     if type(message.id) is int and type(message.params) is dict:  # as of nearly all requests
         return
-    if message.id is not ABSENT and (isinstance(message.id, bool) or not isinstance(message.id, (str, int))):
+    if message.id is not ABSENT and not is_id(message.id):
         raise InvalidRequest("Invalid Request: the id is neither a string nor an integer")
     if message.params is not None and not isinstance(message.params, dict):
         raise InvalidRequest("Invalid Request: params is no object")
+
+
+def is_id(value: Any) -> bool:
+    """Return whether a value may be the id of a request."""
+    return isinstance(value, (str, int)) and not isinstance(value, bool)
 
 
 def params_of(message: JsonRpcRequest) -> Mapping[str, Any]:

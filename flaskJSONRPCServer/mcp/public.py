@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 from ..dispatch.exchange import Exchange
-from ..dispatch.idempotency.callers import Callers, digest, identity_of
+from ..dispatch.idempotency.callers import Callers, CookieUse, digest, identity_of
 from ..dispatch.routes import RouteTable
 from ..errors import RegistrationError
 from ..http.refusals import Refusal
@@ -266,8 +266,9 @@ class McpEndpoint:
             return digest("subject", grant.subject)
         settings = self._sources.settings
         copy_request = self._sources.pipeline().steps.copy_request
-        callers = Callers(identity_of(settings), copy_request, self._sources.facts.log, has_auth=False)
-        return callers.caller_of(exchange)
+        log, identity = self._sources.facts.log, identity_of(settings)
+        cookies: CookieUse = "never" if settings.auth is None else "alone"
+        return Callers(identity, copy_request, log, has_auth=False, cookies=cookies).caller_of(exchange)
 
 
 def token_guard(authorization: Any, path: str, log: ServerLog) -> TokenGuard | None:

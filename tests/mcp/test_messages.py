@@ -41,6 +41,8 @@ def test_request_is_read(request_id):
         (text_of(method="ping", id=1.5), InvalidRequest, ABSENT),
         (text_of(method="ping", id=1, params=[]), InvalidRequest, ABSENT),
         (b'{"method": "ping", "id": 3}', InvalidRequest, 3),
+        (b'{"method": "ping", "id": 1.5}', InvalidRequest, None),
+        (text_of(id="a"), InvalidRequest, "a"),
     ],
 )
 def test_other_bodies_are_refused(text, error, request_id):

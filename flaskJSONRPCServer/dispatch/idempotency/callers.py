@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from ...errors import SettingsError, unknown_name
 from ...http.refusals import BadRequest, Refusal, ServiceUnavailable
@@ -17,10 +17,12 @@ from ...runtime.logs import ERROR, ServerLog
 from ...settings import Settings
 from .keys import HEADER_NAME
 
-__all__ = ["Callers", "Identity", "identity_of"]
+__all__ = ["Callers", "CookieUse", "Identity", "identity_of"]
 
 Identity = Callable[[Any], object]
 """Returns the name of the caller of a request, which is copied as for ``auth``; None if it has none."""
+
+CookieUse = Literal["counts", "alone", "never"]
 
 _KEYS: Final = ("identity", "store")
 
@@ -42,15 +44,24 @@ class Callers:
         copy_request: Copies a request for it.
         log: Gets its failures.
         has_auth: Whether the server has an ``auth``.
+        cookies: Whether a cookie tells callers apart: ``counts``; ``alone``, only without other credentials; or
+            ``never``. A server or a proxy may set one in any answer, which is no other caller then.
     """
 
     def __init__(
-        self, identity: Identity | None, copy_request: Callable[[Request], Any], log: ServerLog, *, has_auth: bool
+        self,
+        identity: Identity | None,
+        copy_request: Callable[[Request], Any],
+        log: ServerLog,
+        *,
+        has_auth: bool,
+        cookies: CookieUse = "counts",
     ) -> None:
         self._identity = identity
         self._copy_request = copy_request
         self._log = log
         self._has_auth = has_auth
+        self._cookies = cookies
 
     def caller_of(self, request: Request) -> bytes:
         """Return the caller of a request, as a hash.
@@ -62,8 +73,7 @@ class Callers:
         name = self._name_of(request)
         if name is not None:
             return digest("named", name)
-        credentials = dict(credentials_of(request))
-        if credentials:
+        if credentials := self._credentials(request):
             return digest("credentials", *(part for pair in credentials.items() for part in pair))
         if self._has_auth and self._identity is None:
             raise BadRequest(
@@ -71,6 +81,12 @@ class Callers:
                 "its setting idempotency takes an 'identity'"
             )
         return digest("address", request.remote_addr or "")
+
+    def _credentials(self, request: Request) -> dict[str, str]:
+        credentials = dict(credentials_of(request))
+        if self._cookies == "never" or (self._cookies == "alone" and len(credentials) > 1):
+            credentials.pop("HTTP_COOKIE", None)
+        return credentials
 
     def _name_of(self, request: Request) -> str | None:
         if self._identity is None:

@@ -14,8 +14,8 @@ def request(headers=None, **environ):
     return Request(environ_of(post(rpc("add"), headers=headers or {}, environ=environ)))
 
 
-def callers(identity=None, *, has_auth=False):
-    return Callers(identity, lambda copied: copied, ServerLog("callers", 0), has_auth=has_auth)
+def callers(identity=None, *, has_auth=False, **options):
+    return Callers(identity, lambda copied: copied, ServerLog("callers", 0), has_auth=has_auth, **options)
 
 
 APART = {
@@ -46,6 +46,20 @@ def test_caller_with_credentials_may_change_its_address():
     headers = {"Authorization": "Basic YTpi"}
 
     assert callers().caller_of(request(headers)) == callers().caller_of(request(headers, REMOTE_ADDR="10.0.0.1"))
+
+
+@pytest.mark.parametrize("cookies", ["alone", "never"])
+def test_cookie_beside_other_credentials_need_not_count(cookies):
+    known = callers(cookies=cookies)
+
+    assert known.caller_of(APART["both"]) == known.caller_of(APART["Basic"])
+
+
+@pytest.mark.parametrize(("cookies", "callers_found"), [("counts", 3), ("alone", 3), ("never", 1)])
+def test_cookie_without_other_credentials_need_not_count(cookies, callers_found):
+    known = callers(cookies=cookies)
+
+    assert len({known.caller_of(APART[name]) for name in ("address", "cookie", "other cookie")}) == callers_found
 
 
 def test_name_replaces_credentials_and_address():
