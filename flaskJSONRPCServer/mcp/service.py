@@ -17,7 +17,7 @@ from .errors import McpError, MethodNotFound
 from .features import AnyRounds, Feature, Method, Result, Scope
 from .messages import error_text, result_text
 from .open_call import AnyCall
-from .requests import ClientRequest
+from .requests import ClientRequest, meta_of
 from .revisions import CURRENT, SERVER_INFO, SUBSCRIPTION_ID, SUPPORTED
 from .sources import Sources
 from .subscriptions import PROMPTS, RESOURCES, TOOLS, UPDATES, Subscriptions, Watch
@@ -137,6 +137,7 @@ class Service:
         Raises:
             Refusal: It gets an HTTP error.
         """
+        scope.exchange.carrier = meta_of(request.params)
         try:
             result = method.answer(request, scope)
             text = result_text(self._sources.codec(), request.id, self._whole(result, request))
