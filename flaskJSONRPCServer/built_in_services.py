@@ -16,6 +16,7 @@ from .dispatch.exchange import Exchange
 from .dispatch.pipeline import Pipeline
 from .dispatch.registration import Registrar
 from .dispatch.routes import Route, Router, RouteTable
+from .dispatch.streams import StreamRegistry
 from .execBackend import ExecBackends
 from .http.response import Response
 from .runtime.garbage import GarbageControl
@@ -51,6 +52,7 @@ class ServiceSources:
         registrar: Makes routes of functions.
         codec: Returns the codec.
         background: The calls that outlast their requests.
+        streams: The open streams.
     """
 
     facts: ServerFacts
@@ -65,6 +67,7 @@ class ServiceSources:
     registrar: Registrar
     codec: Callable[[], Codec]
     background: BackgroundCalls
+    streams: StreamRegistry
 
 
 class BuiltInServices:
@@ -109,6 +112,7 @@ class BuiltInServices:
                 pipeline=sources.pipeline,
                 codec=sources.codec,
                 background=sources.background,
+                streams=sources.streams,
                 version=package_version(),
             )
             self._mcp_endpoints = McpEndpoints(shown, self.urls.add)

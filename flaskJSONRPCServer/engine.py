@@ -416,6 +416,7 @@ class Engine:
                 registrar=self.registrar,
                 codec=lambda: self.codec,
                 background=self.background,
+                streams=self.streams,
             )
         )
 

@@ -231,13 +231,18 @@ class Lifecycle:
             drain_s: How long to wait for these functions after the block, in seconds.
         """
         streams = self._engine.streams
-        streams.end_period()
+        self._end_stream_period()
         try:
             yield
             streams.drain(drain_s)
         finally:
             streams.close_all()
             streams.begin_period()  # the server may still be mounted somewhere
+
+    def _end_stream_period(self) -> None:
+        """End the period of the streams, and wake the calls that wait for answers on them: none will come."""
+        self._engine.streams.end_period()
+        self._engine.locks.wake_waiting()
 
     def _stop_serving(self, timeout_s: float, allowed_requests: int) -> None:
         deadline = latest = time.monotonic() + timeout_s
@@ -346,7 +351,7 @@ class Lifecycle:
         deadline, streams = time.monotonic() + timeout_s, self._engine.streams
         try:
             self._gate.hold()
-            streams.end_period()
+            self._end_stream_period()
             inside = self._gate.drain(timeout_s, allowed_requests)
             running = streams.drain(max(0.0, deadline - time.monotonic()), allowed_requests)
             later = self._engine.background.drain(max(0.0, deadline - time.monotonic()), allowed_requests)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from ..errors import RegistrationError
 from ..http.guard import Guard
+from ..http.refusals import Refusal
 from ..http.request import Environ
 from ..http.response import Response
 from ..settings import Auth, is_segment
@@ -32,6 +33,8 @@ class BuiltInUrl:
         is_immediate: Whether it is answered although all threads are busy and requests are held. It has neither
             ``auth`` nor rate limits, takes every Host, and must not wait for long.
         auth: A function that is asked instead of ``auth``; None for that.
+        is_counted: Whether its requests count among those of methods.
+        note_foreign: Called with the refusal of a request for its Host or Origin; None for nothing.
     """
 
     segment: str
@@ -41,6 +44,8 @@ class BuiltInUrl:
     has_children: bool = False
     is_immediate: bool = False
     auth: Auth | None = None
+    is_counted: bool = False
+    note_foreign: Callable[[Refusal], object] | None = None
 
     def has_path(self, path: str) -> bool:
         """Return whether a formatted path, such as ``/api/``, is one of its URLs."""

@@ -41,7 +41,7 @@ CALL_CANCELLED: Final = -32009
 """Error code of a call that its caller has cancelled. It may have done its work."""
 
 CONTROL: Final = "control"
-"""The key of a call's control in its data, if it has one: a dict with its ``id`` and its ``answers``."""
+"""The key of a call's control in its data, if it has one: a dict with its ``id``, its ``answers``, and ``log``."""
 
 Report = Callable[[float, float | None, str | None], object]
 """Takes the progress of a call: how much is done, how much there is in total, and a message."""
@@ -113,7 +113,7 @@ class CallControl:
                 self._report(done, total, message)
 
     def log(self, level: str, data: Any, logger: str | None = None) -> None:
-        """Send a log message to the caller. It is dropped after the end of the call, and in another process.
+        """Send a log message to the caller. It is dropped after the end of the call, and in a forked process.
 
         Args:
             level: How severe it is.
@@ -192,7 +192,7 @@ class CallControl:
     def as_data(self) -> dict[str, Any]:
         """Return the control as plain values, for the data of the call; :func:`control_of` finds it by them."""
         _controls[self.id] = self
-        return {"id": self.id, "answers": self.answers}
+        return {"id": self.id, "answers": self.answers, "log": self._log is not None}
 
     def run(self, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """Call the function of the call, and return its result. Meanwhile this is the :func:`current_call`.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ..http.request import Environ, ReceivedRequest, Request, RequestOptions
@@ -33,6 +34,7 @@ class Exchange(Request):
         begin_by: When the caller stops waiting, on the monotonic clock: no call begins later. None if it has not said.
         caller: The caller, hashed, if it has sent an idempotency key.
         callback: The name of the JSONP callback; None for a plain JSON answer.
+        carrier: What may hold the trace of the caller, beside the header fields, by their names.
         client_key: The client's key in the counters of the rate limits; empty without rate limits.
         connection: The magic variable of the next call, if middleware has made it already.
         control: What the call may exchange with its caller while it runs; None for plain JSON-RPC.
@@ -47,6 +49,7 @@ class Exchange(Request):
     begin_by: float | None = None
     caller: bytes | None = None
     callback: str | None = None
+    carrier: Mapping[str, Any] = MappingProxyType({})
     client_key = ""
     connection: Any = None
     control: CallControl | None = None

@@ -20,7 +20,7 @@ from ..http.body import declared_length, is_gzip
 from ..http.cors import Cors
 from ..http.event_streams import StreamedResponse
 from ..http.guard import Guard
-from ..http.refusals import Forbidden, Refusal
+from ..http.refusals import Forbidden, Misdirected, Refusal
 from ..http.request import Environ, ReceivedRequest, Request, RequestOptions
 from ..http.response import Response, merged_headers, refusal_response, server_error_response
 from ..runtime.contexts import own_context
@@ -227,13 +227,16 @@ class Pipeline:
             return None
         exchange = self.make_exchange(head, parsed, received)
         try:
-            response = self._process_built_in(exchange, *found, self._guard if site is None else site.guard)
+            process = self._process_counted if found[0].is_counted else self._process_built_in
+            response = process(exchange, *found, self._guard if site is None else site.guard)
             if isinstance(response, StreamedResponse):
                 response = self.steps.streams.admit(response, head)
         except BaseException as exc:
             if self._is_for_program(exc):
                 raise
             response = self._refusal(exc, exchange)
+            if found[0].is_counted:
+                exchange.counters.count_refusal(response.status)
         return response if self._cors is None else with_cors(response, exchange, self._cors, found[0].methods)
 
     def _is_for_program(self, exc: BaseException) -> bool:
@@ -248,10 +251,25 @@ class Pipeline:
         """Return whether a request is for a built-in URL that is answered immediately; a method at that URL wins."""
         return self.steps.built_in_urls.is_immediate(head) and self.find(Request(head)) is None
 
+    def _process_counted(self, exchange: Exchange, url: BuiltInUrl, rest: str, guard: Guard) -> Response:
+        counters, stats = exchange.counters, self._stats
+        counters.requests_started += 1
+        try:
+            return self._process_built_in(exchange, url, rest, guard)
+        finally:
+            counters.requests_done += 1
+            if stats.awaiting_idle:
+                stats.wake_waiting()
+
     def _process_built_in(self, exchange: Exchange, url: BuiltInUrl, rest: str, guard: Guard) -> Response:
         if url.is_immediate:  # a load balancer asks by the server's address, as often as it likes
             return url.answer(exchange, rest)
-        guard.check_head(exchange.head)
+        try:
+            guard.check_head(exchange.head)
+        except (Misdirected, Forbidden) as exc:
+            if url.note_foreign is not None:
+                url.note_foreign(exc)
+            raise
         if exchange.method == "OPTIONS":
             return Response("204 No Content", [("Allow", ", ".join(url.methods))])
         if self.steps.limiter is not None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Final
 
-from .call_control import CallControl, Report, find_control
+from .call_control import CallControl, Log, Report, find_control
 
-__all__ = ["RemoteControl", "progress_message", "report_message"]
+__all__ = ["RemoteControl", "log_message", "progress_message", "report_message"]
 
 # At most ten reports in a second leave the process; guessed.
 _EVERY_S: Final = 0.1
@@ -21,15 +22,18 @@ Progress = tuple[float, float | None, str | None]
 class RemoteControl(CallControl):
     """Takes the place of a call's control in the process that runs the call, within ``with``.
 
-    Progress travels at most ten times a second. The last one travels before the end of the block.
+    Progress travels at most ten times a second. The last one travels before the end of the block. Log messages travel
+    at once.
 
     Args:
         values: The control, from the data of the call.
         send: Sends a progress to the process of the caller, and returns once it is on its way.
+        send_log: Sends a log message there in the same way, if the caller wants any.
     """
 
-    def __init__(self, values: Mapping[str, Any], send: Report) -> None:
-        super().__init__(self._throttle, values["answers"], control_id=values["id"])
+    def __init__(self, values: Mapping[str, Any], send: Report, send_log: Log | None = None) -> None:
+        log = send_log if values.get("log") else None
+        super().__init__(self._throttle, values["answers"], control_id=values["id"], log=log)
         self._send = send
         self._waiting: Progress | None = None  # guarded by _reporting, as all below
         self._next_at = -float("inf")
@@ -72,12 +76,28 @@ def progress_message(control_id: str, done: float, total: float | None, message:
     return {"id": control_id, "done": done, "total": total, "message": message}
 
 
+def log_message(control_id: str, level: str, text: bytes, logger: str | None) -> dict[str, Any]:
+    """Return a log message as plain values, as :func:`progress_message` returns a progress.
+
+    Args:
+        control_id: The id of the control.
+        level: How severe it is.
+        text: The data as JSON.
+        logger: The name of the logger; None for none.
+    """
+    return {"id": control_id, "level": level, "data": text.decode(), "logger": logger}
+
+
 def report_message(values: Mapping[str, Any]) -> None:
-    """Report a progress that another process has sent, unless its call has ended.
+    """Report a progress or a log message that another process has sent, unless its call has ended.
 
     Raises:
-        TypeError, ValueError: The values are no progress.
+        KeyError, TypeError, ValueError: The values are neither.
     """
     control = find_control(values["id"])
-    if control is not None:
+    if control is None:
+        return
+    if "level" in values:
+        control.log(values["level"], json.loads(values["data"]), values["logger"])
+    else:
         control.report(values["done"], values["total"], values["message"])

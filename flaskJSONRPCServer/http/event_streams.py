@@ -49,12 +49,14 @@ class StreamedResponse(Response):
         heartbeat: Sent whenever nothing else has been sent for ``heartbeat_s``, such as ``b":\n\n"``; empty for
             nothing.
         heartbeat_s: That time, in seconds.
+        last_part: Returns what is sent before the end if the server stops or restarts while the stream is open, and
+            its function has returned; None for nothing.
 
     Attributes:
-        run, heartbeat, heartbeat_s: As given.
+        run, heartbeat, heartbeat_s, last_part: As given.
     """
 
-    __slots__ = ("heartbeat", "heartbeat_s", "run")
+    __slots__ = ("heartbeat", "heartbeat_s", "last_part", "run")
 
     def __init__(
         self,
@@ -64,8 +66,10 @@ class StreamedResponse(Response):
         *,
         heartbeat: bytes = b"",
         heartbeat_s: float = 15.0,
+        last_part: Callable[[], bytes] | None = None,
     ) -> None:
         super().__init__(status, headers)
         self.run = run
         self.heartbeat = heartbeat
         self.heartbeat_s = heartbeat_s
+        self.last_part = last_part

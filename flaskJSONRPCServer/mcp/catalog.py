@@ -17,7 +17,7 @@ from ..contract.method import Contract
 from ..contract.tool_options import Tool
 from ..contract.tool_params import is_callable_by_name
 from ..contract.tool_schemas import input_schema, output_schema
-from ..dispatch.routes import Route, RouteTable
+from ..dispatch.routes import Route, RouteTable, wsgi_encoded
 from ..errors import RegistrationError
 from ..runtime.logs import WARNING, ServerLog
 from .content import names_content
@@ -44,6 +44,8 @@ class ToolEntry:
         header_parameters: The parameters that clients repeat in header fields.
         returns_content: Whether its result has parts for a model, rather than a value.
         takes_names: Whether all its parameters can be passed by name.
+        has_output_schema: Whether its result has a schema.
+        wsgi_path: The path of the method, as WSGI encodes it.
     """
 
     name: str
@@ -54,11 +56,12 @@ class ToolEntry:
     header_parameters: tuple[HeaderParameter, ...]
     returns_content: bool
     takes_names: bool
+    has_output_schema: bool = field(init=False)
+    wsgi_path: str = field(init=False)
 
-    @property
-    def has_output_schema(self) -> bool:
-        """Whether its result has a schema."""
-        return "outputSchema" in self.definition
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "has_output_schema", "outputSchema" in self.definition)
+        object.__setattr__(self, "wsgi_path", wsgi_encoded(self.route.path))
 
     def definition_in_session(self) -> Mapping[str, Any]:
         """Return what clients of a revision with sessions see: there, a result with a schema is an object."""

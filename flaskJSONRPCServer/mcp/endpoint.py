@@ -192,10 +192,19 @@ class Endpoint:
             end = subscriptions.open(request, offered, lambda message: stream.send(event(message)), watches)
             stream.on_close(end)
 
-        return self._stream(run)
+        return self._stream(run, lambda: event(self._service.end_of_stream(request)))
 
-    def _stream(self, run: Callable[[AnswerStream], object]) -> Response:
-        return StreamedResponse("200 OK", list(HEADERS), run, heartbeat=KEEP_ALIVE, heartbeat_s=self._keep_alive_s)
+    def _stream(
+        self, run: Callable[[AnswerStream], object], last_part: Callable[[], bytes] | None = None
+    ) -> StreamedResponse:
+        return StreamedResponse(
+            "200 OK",
+            list(HEADERS),
+            run,
+            heartbeat=KEEP_ALIVE,
+            heartbeat_s=self._keep_alive_s,
+            last_part=last_part,
+        )
 
 
 def is_in_session(message: Any, exchange: Exchange) -> bool:

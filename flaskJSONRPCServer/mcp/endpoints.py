@@ -14,6 +14,7 @@ from ..http.refusals import NotFound
 from ..http.response import Response, json_document
 from .authorization import METADATA_SEGMENT
 from .exposure import is_marked
+from .foreign_requests import ForeignRequests
 from .public import EndpointOptions, McpEndpoint
 from .sealing import Sealer
 from .sources import Sources
@@ -41,6 +42,7 @@ class McpEndpoints:
         self._urls: set[str] = set()  # the segments that have been added
         self._endpoints: dict[str, McpEndpoint] = {}  # replaced in one step, so threads need no lock
         self._is_automatic = False
+        self._foreign = ForeignRequests(sources.facts.log)
 
     def __iter__(self) -> Iterator[McpEndpoint]:
         return iter(self._endpoints.values())
@@ -74,7 +76,16 @@ class McpEndpoints:
         sealer = Sealer.of(self._sources.settings.secret)
         endpoint = McpEndpoint(f"/{segment}", self._sources, options, sealer)
         # The endpoint asks auth itself: its tokens may take the place of that.
-        self._add_once(BuiltInUrl(segment, partial(self._answer, segment), _METHODS, needs_auth=False))
+        self._add_once(
+            BuiltInUrl(
+                segment,
+                partial(self._answer, segment),
+                _METHODS,
+                needs_auth=False,
+                is_counted=True,
+                note_foreign=partial(self._foreign.note, f"/{segment}"),
+            )
+        )
         if options.authorization is not None:
             self._add_once(BuiltInUrl(METADATA_SEGMENT, self._answer_metadata, needs_auth=False, has_children=True))
         self._endpoints = {**present, segment: endpoint}

@@ -16,8 +16,6 @@ __all__ = ["is_wanted", "log"]
 def log(level: str, data: Any, logger: str | None = None) -> None:
     """Send a log message to the client of this call; do nothing if it wants none, or none of this level.
 
-    A call that an exec backend runs in another process sends none.
-
     Args:
         level: ``debug``, ``info``, ``notice``, ``warning``, ``error``, ``critical``, ``alert`` or ``emergency``.
         data: The message: a string, or any other JSON value.

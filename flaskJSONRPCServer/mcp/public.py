@@ -99,6 +99,7 @@ class McpEndpoint:
             lambda caller: self._caller(caller.exchange, caller.grant),
             _KEEP_ALIVE_S,
         )
+        sources.background.on_end(sessions.end_all)
         self._endpoint = Endpoint(path, sources, self._service, self._rounds, sessions, _KEEP_ALIVE_S, self._tokens)
 
     def answer(self, exchange: Exchange, rest: str) -> Response:

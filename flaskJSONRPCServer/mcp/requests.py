@@ -79,9 +79,10 @@ def read_request(message: JsonRpcRequest) -> ClientRequest:
     revision = required(meta, PROTOCOL_VERSION, str, "a string")
     capabilities = required(meta, CLIENT_CAPABILITIES, dict, "an object")
     client = optional(meta, CLIENT_INFO, dict, "an object")
-    return ClientRequest(
-        message.id, message.method, params, revision, capabilities, client or {}, progress_token(meta), log_level(meta)
-    )
+    request = ClientRequest(message.id, message.method, params, revision, capabilities, client or {})
+    if PROGRESS_TOKEN in meta or LOG_LEVEL in meta:
+        request.progress_token, request.log_level = progress_token(meta), log_level(meta)
+    return request
 
 
 def progress_token(meta: Mapping[str, Any]) -> str | int | None:

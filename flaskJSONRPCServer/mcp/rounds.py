@@ -48,7 +48,8 @@ class SealedRounds:
             InvalidParams: The state or the answers are not valid.
             MissingClientCapability: The client cannot answer what the function asks.
         """
-        answers = {**self._earlier_answers(request, scope, subject), **answers_in(request)}
+        earlier, latest = self._earlier_answers(request, scope, subject), answers_in(request)
+        answers = {**earlier, **latest} if earlier else latest
         try:
             return run(scope.new_control({**answers, CLIENT_OFFERS: request.capabilities}))
         except JsonRpcException as exc:

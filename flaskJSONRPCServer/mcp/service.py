@@ -17,8 +17,8 @@ from .errors import McpError, MethodNotFound
 from .features import AnyRounds, Feature, Method, Result, Scope
 from .messages import error_text, result_text
 from .open_call import AnyCall
-from .requests import ClientRequest
-from .revisions import CURRENT, SERVER_INFO, SUPPORTED
+from .requests import ClientRequest, meta_of
+from .revisions import CURRENT, SERVER_INFO, SUBSCRIPTION_ID, SUPPORTED
 from .sources import Sources
 from .subscriptions import PROMPTS, RESOURCES, TOOLS, UPDATES, Subscriptions, Watch
 
@@ -40,7 +40,8 @@ class Identity:
     caching: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen: the constructor of a frozen class takes 2.5 times as long.
+@dataclass(slots=True)
 class Reply:
     """The response to a request.
 
@@ -137,6 +138,7 @@ class Service:
         Raises:
             Refusal: It gets an HTTP error.
         """
+        scope.exchange.carrier = meta_of(request.params)
         try:
             result = method.answer(request, scope)
             text = result_text(self._sources.codec(), request.id, self._whole(result, request))
@@ -164,6 +166,11 @@ class Service:
             grant: What the token of the client allows; None without tokens.
         """
         return Scope(self._sources.pipeline(), exchange, call.new_control, rounds, call.notify, grant)
+
+    def end_of_stream(self, request: ClientRequest) -> bytes:
+        """Return the response to a request for a stream of notifications, which the server ends."""
+        result = self._whole({"_meta": {SUBSCRIPTION_ID: request.id}}, request)
+        return result_text(self._sources.codec(), request.id, result)
 
     def refusal(self, exc: McpError, request_id: Any) -> Reply:
         """Return the response to a request that cannot be answered with a result."""

@@ -83,6 +83,10 @@ class SessionEndpoint:
         text = self._service.welcome(state, message)
         return self._one_message(Reply(text), session, accepted, named)
 
+    def end_all(self) -> None:
+        """End all sessions: the server has stopped."""
+        self._sessions.end_all()
+
     def answer(self, caller: Caller) -> Response:
         """Answer GET and DELETE.
 

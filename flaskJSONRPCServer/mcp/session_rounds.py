@@ -28,6 +28,8 @@ __all__ = ["ANSWER_S", "AskingRounds", "WaitWhile", "WaitingCalls"]
 ANSWER_S: Final = 600.0
 """How long a question waits for its answer, in seconds."""
 
+_STOPS: Final = "the server stops before the client has answered a question of this call"
+
 # How often one question is asked whose answer cannot be used.
 _MOST_TIMES: Final = 3
 
@@ -76,6 +78,7 @@ class AskingRounds:
         send: Sends a message on the stream of the request.
         codec: Returns the codec.
         wait_while: Waits for answers.
+        is_over: Returns whether no answer will come, since the server stops or restarts.
         waiting: Counts the calls that wait.
     """
 
@@ -86,6 +89,7 @@ class AskingRounds:
         send: Callable[[bytes], object],
         codec: Callable[[], Codec],
         wait_while: WaitWhile,
+        is_over: Callable[[], bool],
         waiting: WaitingCalls,
     ) -> None:
         self._session = session
@@ -93,6 +97,7 @@ class AskingRounds:
         self._send = send
         self._codec = codec
         self._wait_while = wait_while
+        self._is_over = is_over
         self._waiting = waiting
 
     def result(self, request: ClientRequest, scope: Scope, subject: Callable[[], Sequence[str]], run: Run) -> Result:
@@ -100,7 +105,8 @@ class AskingRounds:
 
         Raises:
             MissingClientCapability: The client cannot answer what the function asks.
-            NoAnswer: The client has not answered, or not with what was asked for; or too many calls wait.
+            NoAnswer: The client has not answered, or not with what was asked for; too many calls wait; or the server
+                stops.
         """
         answers: dict[str, Any] = {}
         asked: Counter[str] = Counter()
@@ -126,16 +132,20 @@ class AskingRounds:
         Raises:
             NoAnswer: One has none.
         """
+        if self._is_over():
+            raise NoAnswer(_STOPS)
         asked = {key: self._ask(question) for key, question in questions.items()}
         try:
             self._wait_while(lambda: self._waits(asked), time.monotonic() + ANSWER_S)
+            if self._is_over() and any(question.response is None for question in asked.values()):
+                raise NoAnswer(_STOPS)
             return {key: result_in(question.response) for key, question in asked.items()}
         finally:
             for question in asked.values():
                 self._end(question)
 
     def _waits(self, asked: Mapping[str, OpenQuestion]) -> bool:
-        if self._call.is_cancelled or self._session.has_ended:
+        if self._call.is_cancelled or self._session.has_ended or self._is_over():
             return False
         return any(question.response is None for question in asked.values())
 

@@ -103,7 +103,7 @@ class Sessions:
             if has_room:
                 session.used_at = self._clock()
                 self._sessions[session.state.id] = session
-        end_all(ended)
+        end_each(ended)
         if not has_room:
             raise ServiceUnavailable(f"{self._most} sessions are in use already")
 
@@ -132,6 +132,13 @@ class Sessions:
             self._sessions.pop(session.state.id, None)
         session.end()
 
+    def end_all(self) -> None:
+        """End all sessions: the server has stopped."""
+        with self._changing:
+            ended = list(self._sessions.values())
+            self._sessions.clear()
+        end_each(ended)
+
     def _idle(self) -> list[HttpSession]:
         """Remove the sessions that have to end so that there is room for one more, and return them."""
         with self._changing:
@@ -148,6 +155,6 @@ class Sessions:
         return self._clock() - session.used_at > self._idle_s and not session.is_in_use
 
 
-def end_all(sessions: list[HttpSession]) -> None:
+def end_each(sessions: list[HttpSession]) -> None:
     for session in sessions:
         session.end()

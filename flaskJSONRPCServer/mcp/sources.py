@@ -10,6 +10,7 @@ from ..dispatch.connection import ServerFacts
 from ..dispatch.pipeline import Pipeline
 from ..dispatch.registration import Registrar
 from ..dispatch.routes import Router
+from ..dispatch.streams import StreamRegistry
 from ..sansio_jsonrpc import Codec
 from ..settings import Settings
 
@@ -28,6 +29,7 @@ class Sources:
         pipeline: Returns the pipeline.
         codec: Returns the codec of the server.
         background: The calls that outlast their requests.
+        streams: The open streams.
         version: The version of the package.
     """
 
@@ -38,4 +40,5 @@ class Sources:
     pipeline: Callable[[], Pipeline]
     codec: Callable[[], Codec]
     background: BackgroundCalls
+    streams: StreamRegistry
     version: str

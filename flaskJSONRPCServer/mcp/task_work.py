@@ -67,6 +67,7 @@ def later_exchange(scope: Scope, environ: Mapping[str, Any], body: bytes) -> Exc
     exchange.unique_id = scope.exchange.unique_id
     exchange.is_local = scope.exchange.is_local
     exchange.trace = scope.exchange.trace
+    exchange.carrier = scope.exchange.carrier
     return exchange
 
 

@@ -17,7 +17,7 @@ from ..dispatch.documents import is_shown
 from ..dispatch.exchange import Exchange
 from ..dispatch.pipeline import Pipeline
 from ..dispatch.routes import Endpoint as RpcEndpoint
-from ..dispatch.routes import Route, RouteTable, wsgi_encoded
+from ..dispatch.routes import Route, RouteTable
 from ..sansio_jsonrpc import Codec, JsonRpcException, JsonRpcInternalError, JsonRpcRequest
 from .asking import questions_in
 from .authorization import TokenGuard
@@ -180,7 +180,7 @@ class Tools:
         return {"content": [text_block(failure_text(exc, self._sources.codec()))], "isError": True}
 
     def _endpoint_of(self, tool: ToolEntry) -> RpcEndpoint:
-        return self._table().endpoints[wsgi_encoded(tool.route.path)]
+        return self._table().endpoints[tool.wsgi_path]
 
     def _table(self) -> RouteTable:
         return self._sources.router.table
@@ -233,8 +233,9 @@ def result_of(tool: ToolEntry, value: Any, codec: Codec, *, is_in_session: bool)
     if tool.returns_content or has_content(value):
         return {"content": [] if value is None else blocks_of(value)}
     members: dict[str, Any] = {"content": [text_block(text_of(value, codec))]}
-    is_structured = isinstance(value, dict) or (tool.has_output_schema and not is_in_session)
-    return {**members, "structuredContent": value} if is_structured else members
+    if isinstance(value, dict) or (tool.has_output_schema and not is_in_session):
+        members["structuredContent"] = value
+    return members
 
 
 def has_content(value: Any) -> bool:

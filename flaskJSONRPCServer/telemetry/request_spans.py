@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from opentelemetry import propagate, trace
@@ -30,13 +30,32 @@ class HeadGetter(Getter[Environ]):
     def get(self, carrier: Environ, key: str) -> list[str] | None:
         """Return the well-formed part of the field of a name, as a list."""
         value = carrier.get(environ_key(key))
-        if value is not None and (well_formed := WELL_FORMED.get(key)) is not None:
-            value = well_formed(value)
+        if value is not None:
+            value = well_formed(key, value)
         return None if value is None else [value]
 
     def keys(self, carrier: Environ) -> list[str]:
         """Return the names of all fields."""
         return [key[5:].replace("_", "-").lower() for key in carrier if key.startswith("HTTP_")]
+
+
+class MemberGetter(Getter[Mapping[str, Any]]):
+    """Reads the members of a message for the propagators."""
+
+    def get(self, carrier: Mapping[str, Any], key: str) -> list[str] | None:
+        """Return the well-formed part of the member of a name, as a list."""
+        value = carrier.get(key)
+        return [value] if isinstance(value, str) and (value := well_formed(key, value)) is not None else None
+
+    def keys(self, carrier: Mapping[str, Any]) -> list[str]:
+        """Return the names of all members."""
+        return list(carrier)
+
+
+def well_formed(key: str, value: str) -> str | None:
+    """Return the well-formed part of a field; None if there is none."""
+    check = WELL_FORMED.get(key)
+    return value if check is None else check(value)
 
 
 def environ_key(field: str) -> str:
@@ -45,6 +64,7 @@ def environ_key(field: str) -> str:
 
 
 _HEADS: Final = HeadGetter()
+_MEMBERS: Final = MemberGetter()
 
 
 class HeadContexts:
@@ -60,6 +80,19 @@ class HeadContexts:
             if key in head:
                 return self._context_around(current, extracted(head, current, _HEADS))
         return self._context_around(current, current) if current else (current, SpanKind.SERVER)
+
+    def context_of_message(self, head: Environ, carrier: Mapping[str, Any]) -> Context:
+        """Return the context that the span of a call has as its parent, if its request has no span.
+
+        Args:
+            head: The head of the request.
+            carrier: What may hold the trace in a message, if the head does not.
+        """
+        fields = propagate.get_global_textmap().fields
+        current = get_current()
+        if any(key in head for key in self._keys()) or not any(field in carrier for field in fields):
+            return self.context_of(head)[0]
+        return self._context_around(current, extracted(carrier, current, _MEMBERS))[0]
 
     def _context_around(self, current: Context, received: Context) -> tuple[Context, SpanKind]:
         """Choose between the current context and that of the header fields.

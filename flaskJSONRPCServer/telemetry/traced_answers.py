@@ -15,7 +15,7 @@ from ..dispatch.routes import Endpoint, Route
 from ..dispatch.submission import Pending
 from ..dispatch.trace_context import end
 from ..sansio_jsonrpc import JsonRpcBatch, JsonRpcError, JsonRpcException, JsonRpcRequest, OptionalId
-from .call_spans import CallTrace, known_method, trace_of
+from .call_spans import CURRENT, CallTrace, RequestTrace, known_method, trace_of
 
 if TYPE_CHECKING:
     from .tracing import Tracing
@@ -98,14 +98,18 @@ class TracedAnswerer(Answerer):
 
     def result(self, call: JsonRpcRequest, endpoint: Endpoint, exchange: Exchange) -> Any:
         """Make a call within its span, and return its result, as :meth:`Answerer.result`."""
-        request, started_ns = exchange.trace or trace_of(exchange), perf_counter_ns()
-        trace_of_call = self._tracing.begin_call(call, endpoint, request)
+        context, started_ns = self._tracing.context_of(exchange), perf_counter_ns()
+        # Not kept in the exchange: another call of it may have its trace in another message.
+        request = exchange.trace or CURRENT.get() or RequestTrace(True)
+        trace_of_call = self._tracing.begin_call(call, endpoint, request, context)
         try:
             with trace_of_call:
                 try:
                     return super().result(call, endpoint, exchange)
                 except JsonRpcException as exc:
-                    self._tracing.note_error(exc.get_error())
+                    error = exc.get_error()
+                    self._tracing.note_error(error)
+                    request.code = str(error.code)
                     failure = exc
             raise failure  # outside the span, which has the error already
         finally:

@@ -17,7 +17,7 @@ from time import perf_counter_ns
 from typing import Any, Final
 
 from opentelemetry import metrics, trace
-from opentelemetry.context import get_current
+from opentelemetry.context import Context, get_current
 from opentelemetry.trace import SpanKind
 
 from ..dispatch.answers import Message
@@ -117,10 +117,18 @@ class Tracing:
 
         return process_traced
 
-    def begin_call(self, message: Message, endpoint: Endpoint, request: RequestTrace) -> CallTrace:
-        """Return the trace of a call, which begins now."""
+    def context_of(self, exchange: Exchange) -> Context:
+        """Return the context around a call whose request may have no span, such as one by another protocol."""
+        if exchange.trace is not None or CURRENT.get() is not None:
+            return get_current()
+        return self._contexts.context_of_message(exchange.head, exchange.carrier)
+
+    def begin_call(
+        self, message: Message, endpoint: Endpoint, request: RequestTrace, context: Context | None = None
+    ) -> CallTrace:
+        """Return the trace of a call, which begins now; in the current context, unless another is given."""
         method = known_method(message, endpoint)
-        context = get_current()
+        context = get_current() if context is None else context
         name = _NAMELESS if method is OTHER else method
         span = started(self._tracer, name, context, SpanKind.SERVER, self._call_attributes(method))
         if isinstance(message, JsonRpcRequest) and span.is_recording():

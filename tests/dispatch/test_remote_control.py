@@ -4,7 +4,7 @@ import threading
 import time
 
 from flaskJSONRPCServer.dispatch.call_control import CallControl, find_control
-from flaskJSONRPCServer.dispatch.remote_control import RemoteControl, progress_message, report_message
+from flaskJSONRPCServer.dispatch.remote_control import RemoteControl, log_message, progress_message, report_message
 from tests.helpers import wait_until
 
 VALUES = {"id": "the id", "answers": {"a": 1}}
@@ -64,6 +64,27 @@ def test_it_is_found_by_its_id_and_has_the_answers():
         assert control.answers == {"a": 1}
 
     assert sent_by(use) == []
+
+
+def test_log_messages_are_sent_if_the_caller_wants_them():
+    sent = []
+    for wanted in (True, False):
+        values = {**VALUES, "log": wanted}
+        with RemoteControl(values, lambda *progress: None, lambda *message: sent.append(message)) as control:
+            control.log("info", {"a": [1]}, "module")
+    assert sent == [("info", {"a": [1]}, "module")]
+
+
+def test_log_message_comes_to_the_control_of_the_caller():
+    taken = []
+    control = CallControl(log=lambda *message: taken.append(message))
+    assert control.as_data()["log"] is True
+
+    report_message(log_message(control.id, "info", b'{"a":["\xc3\xa4"]}', None))
+    control.end()
+    report_message(log_message(control.id, "info", b"1", None))
+
+    assert taken == [("info", {"a": ["ä"]}, None)]
 
 
 def test_message_is_reported_to_the_control_of_the_caller():

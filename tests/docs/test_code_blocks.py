@@ -148,6 +148,6 @@ def test_every_block_has_a_known_language():
     languages = {block.language for path in pages() for block in blocks(path)}
 
     assert languages <= {
-        *("", "python", "console", "text", "html", "ini", "nginx", "yaml", "toml", "dockerfile", "typescript"),
+        *("", "python", "console", "text", "html", "ini", "json", "nginx", "yaml", "toml", "dockerfile", "typescript"),
         *("{toctree}", "{eval-rst}", "{include} ../CHANGELOG.md", "{include} ../CONTRIBUTING.md"),
     }

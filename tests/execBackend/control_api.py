@@ -1,9 +1,11 @@
 """The dispatchers that the tests of call controls call. Worker processes import this module too."""
 
 import asyncio
+import datetime
 import time
 
 from flaskJSONRPCServer.dispatch.call_control import current_call
+from flaskJSONRPCServer.sansio_jsonrpc import JsonRpcSerializationError
 from tests.execBackend.api import PATIENCE_S, add, report, wait_for
 
 
@@ -16,6 +18,19 @@ def count(number, _connection):
 def count_and_fail(number, _connection):
     count(number, _connection)
     raise ValueError("a secret")
+
+
+def log(folder, _connection):
+    """Send log messages, then wait for the file `go`."""
+    current = current_call()
+    if current is not None:
+        current.log("info", {"at": datetime.date(2030, 1, 2), "text": "ä"}, "module")
+        current.log("error", None)
+        try:
+            current.log("error", object())
+        except JsonRpcSerializationError:
+            current.log("info", "refused")
+    return wait_for(folder, "go")
 
 
 def stumble(_connection):
@@ -86,6 +101,7 @@ FUNCTIONS = (
     add,
     count,
     count_and_fail,
+    log,
     stumble,
     refused,
     pause,

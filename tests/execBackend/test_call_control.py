@@ -1,5 +1,6 @@
 """Controls of calls: on every exec backend, calls report progress, know their answers, and can be cancelled."""
 
+import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -90,6 +91,20 @@ def test_progress_arrives_while_the_call_runs(client, folder):
         wait_until(lambda: reports == [(1, None, None), (2, None, None)])
         (folder / "go").touch()
         assert answer.result(PATIENCE_S) is True
+
+
+def test_log_messages_arrive_while_the_call_runs(client, folder):
+    taken, dumps = [], client.server._engine.codec.dumps
+    control = CallControl(log=lambda level, data, logger: taken.append((level, json.loads(dumps(data)), logger)))
+    expected = [("info", {"at": "2030-01-02", "text": "ä"}, "module"), ("error", None, None), ("info", "refused", None)]
+
+    with ThreadPoolExecutor(1) as threads:
+        answer = threads.submit(client.call, control, "log", str(folder))
+        wait_until(lambda: taken == expected)
+        (folder / "go").touch()
+        assert answer.result(PATIENCE_S) is True
+        assert client.call(CallControl(), "log", str(folder)) is True  # its caller wants none
+    assert taken == expected
 
 
 def test_last_progress_arrives_before_an_error(client):

@@ -73,6 +73,19 @@ def test_subscribers_learn_that_a_resource_has_changed(served):
     assert update["params"] == {"uri": "a:b", "_meta": {SUBSCRIPTION_ID: 1}}
 
 
+@pytest.mark.parametrize("action", ["stop", "restart"])
+def test_stream_of_notifications_ends_with_its_response(served, action):
+    server, _, open_stream = served
+    stream, _ = listening(open_stream, toolsListChanged=True)
+
+    getattr(server, action)()
+
+    result = stream.next()["result"]
+    assert (result["resultType"], result["_meta"][SUBSCRIPTION_ID]) == ("complete", 1)
+    with pytest.raises(AssertionError, match="the stream has ended"):
+        stream.next()
+
+
 def lambda_of(name, function):
     function.__name__ = name
     return function

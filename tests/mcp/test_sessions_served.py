@@ -8,8 +8,8 @@ import pytest
 
 from flaskJSONRPCServer import flaskJSONRPCServer
 from flaskJSONRPCServer.mcp import Form, ListRoots, Sample, Visit, ask, log
-from tests.helpers import wait_until
-from tests.mcp.session_client import PATIENCE_S, Client
+from tests.helpers import call_wsgi, post, wait_until
+from tests.mcp.session_client import BOTH, PATIENCE_S, Client
 
 REVISIONS = ["2025-11-25", "2025-06-18", "2025-03-26"]
 
@@ -389,9 +389,43 @@ def test_calls_that_wait_leave_threads_for_others():
         assert text_of(events.next()) == "cancel None"
 
 
-def test_stop_ends_calls_that_wait_for_answers(begin, served):
+@pytest.mark.parametrize("action", ["stop", "restart"])
+def test_calls_that_wait_for_answers_do_not_hold_up_the_end_of_the_server(begin, served, action):
+    server = served[0]
     client = begin(capabilities={"elicitation": {}})
     events = client.call("greet")
     assert events.next()["method"] == "elicitation/create"
-    served[0].stop(timeout=2)
-    assert events.response.closed or events.next()["method"] == "notifications/cancelled"
+    getattr(server, action)(timeout=600)  # longer than a test may take
+    cancelled, response = events
+    assert cancelled["method"] == "notifications/cancelled"
+    assert response["error"]["message"] == "the server stops before the client has answered a question of this call"
+
+
+def test_call_that_runs_when_the_server_stops_asks_no_more(begin, served):
+    server, has_begun, may_ask = served[0], threading.Event(), threading.Event()
+
+    def think() -> str:
+        has_begun.set()
+        assert may_ask.wait(PATIENCE_S)
+        return greet()
+
+    server.registerFunction(think, path="/api", mcp=True)
+    client = begin(capabilities={"elicitation": {}})
+    standalone, events = client.open("GET"), client.call("think")
+    assert has_begun.wait(PATIENCE_S)
+    stopping = threading.Thread(target=server.stop, args=(600,))
+    stopping.start()
+    assert standalone.next_or_none() is None  # so the stop has begun
+    may_ask.set()
+    (response,) = events
+    stopping.join()
+    assert "the server stops" in response["error"]["message"]
+
+
+def test_sessions_end_when_the_server_stops_and_outlive_a_restart(begin, served):
+    server, client = served[0], begin()
+    server.restart()
+    assert client.ask("ping") == {}
+    server.stop()
+    headers = {"Accept": BOTH, **client.headers}
+    assert call_wsgi(server.getWSGI(), post(client.request("ping"), "/mcp", headers=headers)).code == 404

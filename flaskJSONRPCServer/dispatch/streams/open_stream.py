@@ -85,6 +85,7 @@ class OpenStream:
         self.sent_at = time.monotonic()
         self.has_run = False
         self._run: Callable[[OpenStream], object] = response.run
+        self._last_part = response.last_part
         self._owner = owner
         self._log = log
         self._lock = make_lock()
@@ -107,6 +108,12 @@ class OpenStream:
     def close(self) -> None:
         """As :meth:`~flaskJSONRPCServer.http.event_streams.AnswerStream.close`."""
         self._end(lambda channel: channel.close())
+
+    def finish(self) -> None:
+        """Close the stream after its last part: the server stops or restarts."""
+        if self._last_part is not None and not self.is_closed:
+            self.send(self._last_part())
+        self.close()
 
     def break_off(self) -> None:
         """Close the stream so that the client notices that its answer is incomplete."""

@@ -49,6 +49,7 @@ class StreamRegistry:
         self._counts: Counter[str] = Counter()
         self._running: set[OpenStream] = set()  # those whose function runs
         self._is_ending = False
+        self._ended_periods = 0
 
     def limit(self, head: Environ) -> int:
         """Return how many streams may be open behind the serving program of a request."""
@@ -95,9 +96,15 @@ class StreamRegistry:
         """Close each stream as soon as its function does not run any more: the server stops or restarts."""
         with self._changed:
             self._is_ending = True
+            self._ended_periods += 1
             idle = [stream for stream in self._open if stream.has_run]
         for stream in idle:
-            stream.close()
+            stream.finish()
+
+    def watch_period(self) -> Callable[[], bool]:
+        """Return a function that returns whether the server has begun to stop or to restart meanwhile."""
+        number = self._ended_periods
+        return lambda: self._is_ending or self._ended_periods != number
 
     def drain(self, timeout_s: float, allowed: int = 0) -> int:
         """Wait until the functions of no more than ``allowed`` streams run. Return how many run then."""
@@ -126,7 +133,7 @@ class StreamRegistry:
             self._changed.notify_all()
             is_ending = self._is_ending
         if is_ending:
-            stream.close()
+            stream.finish()
 
     def keep_alive(self, stream: OpenStream) -> None:
         """As :meth:`.open_stream.StreamOwner.keep_alive`."""

@@ -20,13 +20,13 @@ from celery.exceptions import Ignore, Reject
 from celery.worker.control import control_command
 
 from ...dispatch.backend_context import BackendContext
-from ...dispatch.call_control import CONTROL, Report
+from ...dispatch.call_control import CONTROL, Log, Report
 from ...dispatch.call_data import TRACE
 from ...dispatch.deadlines import CALL_TIMED_OUT, deadline_exception
 from ...dispatch.exec_backend import CallAnswer
 from ...dispatch.invoker import logged_error
 from ...dispatch.remote import WORKER_LOST, outcome_of_answer, parts_of_outcome
-from ...dispatch.remote_control import RemoteControl, progress_message
+from ...dispatch.remote_control import RemoteControl, log_message, progress_message
 from ...dispatch.submission import server_exception
 from ...runtime.interrupts import is_interrupt
 from ...runtime.logs import ERROR, WARNING, remove_console_handler
@@ -160,18 +160,24 @@ class WorkerTasks:
     def _answer_with_control(self, request: Any, message: Mapping[str, Any]) -> CallAnswer:
         if (values := message.get(CONTROL)) is None:
             return self._answer(message)
-        with RemoteControl(values, self._send_progress(request, values["id"])):
+        with RemoteControl(values, *self._senders(request, values["id"])):
             return self._answer(message)
 
-    def _send_progress(self, request: Any, control_id: str) -> Report:
+    def _senders(self, request: Any, control_id: str) -> tuple[Report, Log]:
+        """Return the functions that send the progress and the log messages of a call."""
         backend = self._app.backend  # here: each thread has its own, and a late report may come from another one
 
-        def send(done: float, total: float | None, text: str | None) -> None:
+        def send(values: dict[str, Any]) -> None:
             with contextlib.suppress(Exception):  # the broker is gone, and the call goes on
-                values = progress_message(control_id, done, total, text)
                 backend.store_result(request.id, values, PROGRESS, request=request)
 
-        return send
+        def send_progress(done: float, total: float | None, text: str | None) -> None:
+            send(progress_message(control_id, done, total, text))
+
+        def send_log(level: str, data: Any, logger: str | None) -> None:
+            send(log_message(control_id, level, self._context.codec.dumps(data), logger))
+
+        return send_progress, send_log
 
     def _answer(self, message: Mapping[str, Any]) -> CallAnswer:
         try:

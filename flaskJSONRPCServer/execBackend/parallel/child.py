@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from types import ModuleType
 from typing import Any, cast
 
-from ...dispatch.call_control import CONTROL, Report
+from ...dispatch.call_control import CONTROL, Log, Report
 from ...dispatch.call_data import refuse_late
 from ...dispatch.callables import plan_of
 from ...dispatch.connection import ServerFacts
@@ -20,7 +20,7 @@ from ...dispatch.facade import ServerFacade
 from ...dispatch.invoker import Invoker
 from ...dispatch.locks import Locks, lock_key, optional_lock_key
 from ...dispatch.remote import outcome_of_answer, parts_of_outcome
-from ...dispatch.remote_control import RemoteControl, progress_message
+from ...dispatch.remote_control import RemoteControl, log_message, progress_message
 from ...dispatch.routes import Route
 from ...errors import ServerStateError
 from ...runtime.event_loop import EventLoopThread
@@ -114,18 +114,24 @@ class ChildServer:
     ) -> Any:
         if values is None:
             return self._invoker.invoke(route, call, exchange)
-        with RemoteControl(values, self._send_progress(values["id"])) as control:
+        with RemoteControl(values, *self._senders(values["id"])) as control:
             exchange.control = control
             return self._invoker.invoke(route, call, exchange)
 
-    def _send_progress(self, control_id: str) -> Report:
-        def send(done: float, total: float | None, message: str | None) -> None:
-            with contextlib.suppress(
-                RuntimeError, TypeError, ValueError
-            ):  # the parent is gone, or text that is no JSON
-                self.channel.request("progress", progress_message(control_id, done, total, message))
+    def _senders(self, control_id: str) -> tuple[Report, Log]:
+        """Return the functions that send the progress and the log messages of a call."""
 
-        return send
+        def send(message: dict[str, Any]) -> None:
+            with contextlib.suppress(RuntimeError, TypeError, ValueError):  # the parent is gone, or text is no JSON
+                self.channel.request("progress", message)
+
+        def send_progress(done: float, total: float | None, message: str | None) -> None:
+            send(progress_message(control_id, done, total, message))
+
+        def send_log(level: str, data: Any, logger: str | None) -> None:
+            send(log_message(control_id, level, self.facade._codec.dumps(data), logger))
+
+        return send_progress, send_log
 
     def pack(self, call_message: CallMessage, outcome: dict[str, Any]) -> tuple[bytes, int | None]:
         """Return an outcome pickled, and the code of its error; None for a result.
