@@ -9,7 +9,7 @@ import pytest
 
 from flaskJSONRPCServer import flaskJSONRPCServer
 from flaskJSONRPCServer.mcp import Authorization, Form, Grant, ask
-from tests.helpers import call_socket, get, wait_until
+from tests.helpers import call_socket, call_wsgi, get, wait_until
 from tests.mcp.judged import error_of, request_of, result_of
 from tests.mcp.served_stream import EVENTS, PATIENCE_S, Stream
 
@@ -23,6 +23,13 @@ def add(a: int, b: int) -> int:
 
 def greet(greeting: str = "Hello") -> str:
     return f"{greeting}, {ask('name', Form('Who?', FORM)).content['name']}"
+
+
+def chatter(_connection) -> str:
+    """Report more than the buffers of a connection take."""
+    for number in range(2000):
+        _connection.progress(number, 2000, "x" * 2000)
+    return "done"
 
 
 @pytest.fixture
@@ -109,6 +116,28 @@ def test_subscribers_learn_of_new_tools(serve, open_stream):
     assert names == ["add", "greet"]
 
 
+def test_subscribers_learn_of_a_reload(serve, open_stream, tmp_path):
+    script = tmp_path / "functions.py"
+    script.write_text("def add(a: int, b: int) -> int:\n    return a + b\n", encoding="utf-8")
+    server = serve(add)
+    stream = open_stream(server, "subscriptions/listen", {"notifications": {"toolsListChanged": True}})
+    stream.next()
+
+    script.write_text('def add(a: int, b: int) -> int:\n    """Add."""\n    return a + b\n', encoding="utf-8")
+    server.reload({"dispatcher": "add", "scriptPath": str(script), "scriptName": "functions", "path": "/api"})
+    assert stream.next()["method"] == "notifications/tools/list_changed"
+    [tool] = answer_of(server, "tools/list").json()["result"]["tools"]
+    assert tool["description"] == "Add."
+
+
+def test_client_that_reads_nothing_holds_up_no_other(serve, open_stream):
+    server = serve(add, chatter)
+    call = {"name": "chatter", "arguments": {}}
+    open_stream(server, "tools/call", call, meta={"progressToken": 1})  # never read
+
+    assert answer_of(server, "tools/call", ADD).json()["result"]["content"][0]["text"] == "3"
+
+
 @pytest.mark.parametrize(
     ("header", "value", "status", "setting"),
     [("Origin", "http://evil.example", 403, "allowed_origins"), ("Host", "evil.example", 421, "allowed_hosts")],
@@ -192,6 +221,19 @@ def test_token_without_the_scopes_of_the_endpoint_is_403(serve):
     assert answer.code == 403
     assert 'error="insufficient_scope"' in answer.header("WWW-Authenticate")
     assert 'scope="write"' in answer.header("WWW-Authenticate")
+
+
+def test_auth_by_path_hides_tools_and_refuses_calls():
+    def auth(server, path, request, method):
+        return path != "/private/"
+
+    server = flaskJSONRPCServer(None, log=0, auth=auth)
+    server.registerFunction(add, path="/api", mcp=True)
+    server.registerFunction(add, path="/private", name="hidden", mcp=True)
+
+    assert [tool["name"] for tool in result_of(server, "tools/list")["tools"]] == ["add"]
+    refused = call_wsgi(server.getWSGI(), request_of("tools/call", {**ADD, "name": "hidden"}))
+    assert (refused.code, refused.body[:1] == b"{") == (403, False)
 
 
 def test_state_of_another_subject_is_refused(serve):
