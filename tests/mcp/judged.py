@@ -2,7 +2,7 @@
 
 import json
 
-from mcp_types import methods
+from mcp_types import jsonrpc, methods
 
 from flaskJSONRPCServer import flaskJSONRPCServer
 from flaskJSONRPCServer.mcp.revisions import CLIENT_CAPABILITIES, CLIENT_INFO, CURRENT, PROTOCOL_VERSION
@@ -41,6 +41,7 @@ def answer_to(server, method, params=None, **options):
     answer = call_wsgi(server.getWSGI(), request_of(method, params, **options))
     message = answer.json()
     assert message["id"] == 1, message
+    jsonrpc.jsonrpc_message_adapter.validate_python(message)
     return answer.code, message
 
 

@@ -3,7 +3,7 @@
 import http.client
 import json
 
-from mcp_types import methods
+from mcp_types import jsonrpc, methods
 
 from flaskJSONRPCServer.mcp.revisions import CURRENT
 from tests.mcp.judged import request_of
@@ -31,6 +31,7 @@ class Stream:
         for line in self._response:
             if line.startswith(b"data:"):
                 message = json.loads(line.removeprefix(b"data:"))
+                jsonrpc.jsonrpc_message_adapter.validate_python(message)
                 break
         else:
             raise AssertionError("the stream has ended")
@@ -38,7 +39,7 @@ class Stream:
             return message
         if "method" in message:
             methods.parse_server_notification(message["method"], CURRENT, message["params"])
-        else:
+        elif "result" in message:
             methods.validate_server_result(self._method, CURRENT, message["result"])
         return message
 
