@@ -219,28 +219,20 @@ def test_function_in_the_process_of_its_caller_notices_that_it_is_cancelled(clie
         wait_until((folder / "noticed").exists)
 
 
-def test_coroutine_is_cancelled(client, name, folder):
-    control = CallControl()
-    error = begun(client, control, folder, "hold_later")
-
-    control.cancel()
-
-    killed = name in ("parallel", "celery")
-    assert work_of(error.result(PATIENCE_S)) == ("killed" if killed else "cancelled")
-    assert killed or (folder / "cancelled").exists()
-
-
-def test_cancelled_call_counts_as_failed_and_is_no_error_in_the_log(client, folder, caplog):
+def test_coroutine_is_cancelled_which_counts_as_failed_and_is_no_error_in_the_log(client, name, folder, caplog):
     control, log = CallControl(), client.server.log
     answered, failed = errors_of(client.server)
     log.set_level(2)
     try:
         error = begun(client, control, folder, "hold_later")
         control.cancel()
-        error.result(PATIENCE_S)
+        released = work_of(error.result(PATIENCE_S))
     finally:
         log.set_level(0)
 
+    killed = name in ("parallel", "celery")
+    assert released == ("killed" if killed else "cancelled")
+    assert killed or (folder / "cancelled").exists()
     wait_until(lambda: errors_of(client.server) == (answered + 1, failed + 1))
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
@@ -274,19 +266,20 @@ def test_cancel_after_the_end_does_nothing(client):
     ],
     ids=["threaded", "parallel"],
 )
-@pytest.mark.parametrize("path", ["/api/", "/timed/"])
-def test_call_that_waits_for_its_turn_is_cancelled_and_never_runs(backend, path, folder):
+def test_call_that_waits_for_its_turn_is_cancelled_and_never_runs(backend, folder):
     server = make(backend())
     try:
-        client, control = Client(server), CallControl()
+        client = Client(server)
         with ThreadPoolExecutor(2) as threads:
             first = threads.submit(client.call, None, "hold", str(folder))
             wait_until((folder / "begun").exists)
-            error = threads.submit(client.error, control, "note", str(folder), path=path)
-            wait_until(lambda: server.stats()["one_waiting"] == 1)
-            control.cancel()
-            assert work_of(error.result(PATIENCE_S)) == "not started"
-            assert server.stats()["one_waiting"] == 0
+            for path in ("/api/", "/timed/"):
+                control = CallControl()
+                error = threads.submit(client.error, control, "note", str(folder), path=path)
+                wait_until(lambda: server.stats()["one_waiting"] == 1)
+                control.cancel()
+                assert work_of(error.result(PATIENCE_S)) == "not started"
+                assert server.stats()["one_waiting"] == 0
             (folder / "go").touch()
             assert first.result(PATIENCE_S) is True
         assert not (folder / "noted").exists()

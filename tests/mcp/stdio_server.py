@@ -1,5 +1,6 @@
 """A server for one client over the standard streams of its process."""
 
+import itertools
 import os
 import sys
 import time
@@ -10,6 +11,8 @@ from flaskJSONRPCServer.mcp import Form, Tool, ask, log
 server = flaskJSONRPCServer(("127.0.0.1", 0), log=3, auth=lambda *request: False)
 endpoint = server.mcp("/mcp")
 server.mcp("/empty", [])
+cancelled = []
+numbers = itertools.count()
 print("printed while the module loads")
 
 
@@ -23,12 +26,19 @@ def add(a: int, b: int) -> int:
 
 
 @server.method("/api", mcp=True)
+def count_cancelled() -> int:
+    """Return how many calls have noticed that they are cancelled."""
+    return len(cancelled)
+
+
+@server.method("/api", mcp=True)
 def wait(_connection) -> str:
     """Wait to be cancelled."""
     log("info", "begun")
     _connection.progress(1)
     while not _connection.cancelled:
         time.sleep(0.01)
+    cancelled.append(1)
     print("cancelled", file=sys.stderr, flush=True)
     return "cancelled"
 
@@ -51,5 +61,5 @@ def greet_later() -> str:
 @server.method("/api", mcp=True)
 def grow() -> str:
     """Become one more tool."""
-    server.registerFunction(lambda: 1, path="/api", name="fresh", mcp=True)
+    server.registerFunction(lambda: 1, path="/api", name=f"fresh{next(numbers)}", mcp=True)
     return "grown"

@@ -10,7 +10,7 @@ import time
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from flaskJSONRPCServer.mcp.sealing import LONGEST_TEXT, Sealer, StateError, expanded, extracted
 
@@ -66,6 +66,7 @@ JSON = st.recursive(
 )
 
 
+@settings(max_examples=30)
 @given(
     payload=st.dictionaries(st.text(max_size=5), JSON, max_size=3),
     purpose=st.text(st.characters(codec="utf-8"), max_size=9),

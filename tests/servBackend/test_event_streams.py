@@ -64,16 +64,29 @@ class Wrapped:
                 body.close()
 
 
-WAYS = [
-    pytest.param({}, id="direct"),
-    pytest.param({"observed": True}, id="observed"),
-    pytest.param({"wrapped": True}, id="wrapped"),
-    pytest.param({"accessLog": True}, id="logged"),
-    pytest.param({"observed": True, "accessLog": True}, id="observed and logged"),
-]
+WAYS = {
+    "direct": {},
+    "observed": {"observed": True},
+    "wrapped": {"wrapped": True},
+    "logged": {"accessLog": True},
+    "observed and logged": {"observed": True, "accessLog": True},
+}
 
 
-@pytest.mark.parametrize("way", WAYS)
+def in_ways(other_ways, first_ways=("direct", "wrapped", "observed and logged")):
+    """Return the mark of a test that runs in some ways on the first backend, and in others on the other ones.
+
+    The first one has streams of its own, unless the body is wrapped; all others pull the parts, whatever the way.
+    """
+    cases = [
+        pytest.param(backend, WAYS[way], id=f"{backend}-{way}")
+        for backend in BACKENDS
+        for way in (first_ways if backend == BACKENDS[0] else other_ways)
+    ]
+    return pytest.mark.parametrize(("backend", "way"), cases)
+
+
+@in_ways(WAYS, WAYS)
 def test_parts_of_any_thread_reach_the_client_while_the_stream_is_open(serve, way):
     source = EventSource()
     server = serve(source, cors=True, **way)
@@ -100,7 +113,7 @@ def test_parts_of_any_thread_reach_the_client_while_the_stream_is_open(serve, wa
     assert server._engine.streams.count() == 0
 
 
-@pytest.mark.parametrize("way", WAYS)
+@in_ways(["direct", "observed and logged"])
 def test_head_is_sent_before_the_first_part_and_heartbeats_follow(serve, way):
     source = EventSource(run=lambda stream: None, heartbeat=b":\n\n", heartbeat_s=0.2)
     server = serve(source, **way)
@@ -111,7 +124,7 @@ def test_head_is_sent_before_the_first_part_and_heartbeats_follow(serve, way):
     source.wait_closed()
 
 
-@pytest.mark.parametrize("way", WAYS)
+@in_ways(["direct", "observed and logged"])
 def test_client_that_leaves_is_noticed_though_nothing_is_sent(serve, backend, way):
     options = {} if backend in SEES_CLIENTS else {"heartbeat": b":\n\n", "heartbeat_s": 0.2}
     source = EventSource(**options)
@@ -146,7 +159,7 @@ def test_client_that_leaves_while_the_function_runs_is_noticed(serve, backend):
     source.wait_closed()
 
 
-@pytest.mark.parametrize("way", WAYS)
+@in_ways(["direct", "observed and logged"])
 def test_function_that_raises_breaks_the_answer_off(serve, caplog, way):
     def run(stream):
         stream.send(b"hello")
@@ -168,7 +181,7 @@ def test_function_that_raises_breaks_the_answer_off(serve, caplog, way):
     assert "no more events" in str(failures[0].exc_info or failures[0].exc_text or caplog.text)
 
 
-@pytest.mark.parametrize("way", WAYS)
+@in_ways(["direct", "observed and logged"])
 def test_head_request_gets_the_head_alone(serve, way):
     source = EventSource()
     server = serve(source, **way)
@@ -193,7 +206,7 @@ def test_http_1_0_client_gets_parts_without_framing(serve):
     source.wait_closed()
 
 
-@pytest.mark.parametrize("way", WAYS)
+@in_ways(["direct", "observed and logged"])
 def test_client_that_does_not_read_is_cut_off(serve, way):
     source = EventSource()
     server = serve(source, **way)
@@ -262,7 +275,7 @@ def test_streams_leave_threads_for_calls(serve, backend):
             assert ask(address)[0].status == 503
 
 
-@pytest.mark.parametrize("way", WAYS)
+@in_ways(["direct", "observed and logged"])
 @pytest.mark.parametrize("action", ["stop", "restart"])
 def test_open_streams_are_closed_when_the_server_ends(serve, action, way):
     source = EventSource()
