@@ -34,6 +34,8 @@ class BuiltInUrl:
             ``auth`` nor rate limits, takes every Host, and must not wait for long.
         auth: A function that is asked instead of ``auth``; None for that.
         is_counted: Whether its requests count among those of methods.
+        refuses_foreign_pages: Whether a page of another origin may not ask it, unless ``allowed_origins`` or ``cors``
+            names that origin.
         note_foreign: Called with the refusal of a request for its Host or Origin; None for nothing.
     """
 
@@ -45,6 +47,7 @@ class BuiltInUrl:
     is_immediate: bool = False
     auth: Auth | None = None
     is_counted: bool = False
+    refuses_foreign_pages: bool = False
     note_foreign: Callable[[Refusal], object] | None = None
 
     def has_path(self, path: str) -> bool:

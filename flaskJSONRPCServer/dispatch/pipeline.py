@@ -17,9 +17,9 @@ import werkzeug.wrappers
 
 from ..http import jsonp
 from ..http.body import declared_length, is_gzip
-from ..http.cors import Cors
+from ..http.cors import Cors, is_allowed
 from ..http.event_streams import StreamedResponse
-from ..http.guard import Guard
+from ..http.guard import Guard, is_cross_site
 from ..http.refusals import Forbidden, Misdirected, Refusal
 from ..http.request import Environ, ReceivedRequest, Request, RequestOptions
 from ..http.response import Response, merged_headers, refusal_response, server_error_response
@@ -137,6 +137,7 @@ class Pipeline:
         self._stats = stats
         self._auth: Callable[..., Any] | None = settings.auth
         self._cors = None if settings.cors is False else Cors(settings.cors)
+        self._names_origins = settings.allowed_origins is not None  # the guard checks them
         self._max_body_bytes = settings.max_body_bytes
         self._built_in_names = frozenset({settings.discover_url, *([CLIENT_JS] if settings.client_js else [])})
         self._blocking_lock = threading.Lock() if settings.blocking else None
@@ -266,6 +267,8 @@ class Pipeline:
             return url.answer(exchange, rest)
         try:
             guard.check_head(exchange.head)
+            if url.refuses_foreign_pages:
+                self._refuse_foreign_page(exchange)
         except (Misdirected, Forbidden) as exc:
             if url.note_foreign is not None:
                 url.note_foreign(exc)
@@ -278,6 +281,18 @@ class Pipeline:
         if url.needs_auth and auth is not None:
             self._authorise(auth, exchange, url.path, None)
         return url.answer(exchange, rest)
+
+    def _refuse_foreign_page(self, exchange: Exchange) -> None:
+        """Check that a page that makes a request is one of this server, or of an origin that a setting names.
+
+        Raises:
+            Forbidden: It is another one.
+        """
+        origin = exchange.head.get("HTTP_ORIGIN")
+        if origin is None or self._names_origins or not is_cross_site(exchange.head):
+            return
+        if self._cors is None or not is_allowed(self._cors.headers(origin)):
+            raise Forbidden(f"Origin {origin!r} is not that of this server; allowed_origins may name it")
 
     def authorise(self, exchange: Exchange, path: str, method: str | None) -> None:
         """Ask ``auth``, if there is one, whether a client may do something on a path; a local one may.

@@ -12,7 +12,7 @@ from typing import Any
 from ..errors import SettingsError, unknown_name
 from ..settings import is_origin
 
-__all__ = ["Cors"]
+__all__ = ["Cors", "is_allowed"]
 
 Headers = list[tuple[str, str]]
 

@@ -83,6 +83,7 @@ class McpEndpoints:
                 _METHODS,
                 needs_auth=False,
                 is_counted=True,
+                refuses_foreign_pages=True,
                 note_foreign=partial(self._foreign.note, f"/{segment}"),
             )
         )

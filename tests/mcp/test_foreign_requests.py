@@ -42,3 +42,27 @@ def test_number_and_length_of_the_logged_values_are_bounded(application, caplog)
     assert len(caplog.messages) == 100
     assert max(map(len, caplog.messages)) < 400
     assert caplog.messages[-1].endswith("; further values are not logged")
+
+
+@pytest.mark.parametrize(
+    ("options", "origin", "status"),
+    [
+        ({}, None, 200),
+        ({}, "http://good.test", 200),
+        ({}, "https://good.test", 200),  # a proxy may have ended TLS
+        ({}, "https://evil.test", 403),
+        ({}, "http://good.test:8080", 403),
+        ({}, "null", 403),
+        ({"cors": True}, "https://evil.test", 200),
+        ({"cors": {"origin": "https://friend.test"}}, "https://friend.test", 200),
+        ({"cors": {"origin": "https://friend.test"}}, "https://evil.test", 403),
+    ],
+)
+def test_page_of_another_origin_needs_a_setting(options, origin, status):
+    server = flaskJSONRPCServer(None, log=0, **options)
+    server.mcp("/mcp")
+
+    answer = ask(server.getWSGI(), Host="good.test", **({} if origin is None else {"Origin": origin}))
+
+    assert answer.code == status
+    assert status == 200 or f"Origin {origin!r} is not that of this server; allowed_origins may name it" in answer.body.decode()
