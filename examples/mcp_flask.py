@@ -6,6 +6,12 @@ Add http://127.0.0.1:8080/mcp to a client of the Model Context Protocol; docs/mc
 are:
 
     curl http://127.0.0.1:8080/
+
+In production, use one process with several threads, since most clients have sessions, which live in one process:
+
+    gunicorn --chdir examples --workers 1 --threads 8 --bind 127.0.0.1:8080 mcp_flask:app
+
+Several processes serve clients without sessions only, and all of them need the same secret in FJRPC_SECRET.
 """
 
 import sys
@@ -13,6 +19,7 @@ import sys
 import flask
 
 from flaskJSONRPCServer import flaskJSONRPCServer
+from flaskJSONRPCServer.mcp import Tool
 
 # The application as it was.
 
@@ -37,11 +44,12 @@ def home():
 
 # What is new.
 
-server = flaskJSONRPCServer(None, name="orders")
+# The same functions are methods of JSON-RPC at /api. Without fallback, no page of another origin can call them by GET.
+server = flaskJSONRPCServer(None, name="orders", allowed_hosts=["127.0.0.1", "localhost"], fallback=False)
 server.init_app(app)
-for function in (find_orders, cancel_order):
-    server.registerFunction(function, path="/api", mcp=True)
+server.registerFunction(find_orders, path="/api", mcp=Tool(read_only=True))
+server.registerFunction(cancel_order, path="/api", mcp=Tool(destructive=True))
 
 
 if __name__ == "__main__":
-    app.run(port=int(sys.argv[1]) if len(sys.argv) > 1 else 8080)  # in production: gunicorn or another WSGI server
+    app.run(port=int(sys.argv[1]) if len(sys.argv) > 1 else 8080)

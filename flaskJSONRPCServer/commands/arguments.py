@@ -193,6 +193,12 @@ def add_mcp(commands: Any) -> None:
     )
     command.add_argument("server", metavar="MODULE[:SERVER]", help="the server, as with serve; it is not started")
     command.add_argument("--endpoint", metavar="PATH", help="the endpoint of server.mcp(); not needed if there is one")
+    command.add_argument(
+        "--directory",
+        dest="working_directory",  # the program has an option --directory too
+        metavar="PATH",
+        help="change to this directory first: clients may start the command in any other",
+    )
     add_config(command)
     command.set_defaults(run=run_mcp)
 
@@ -246,8 +252,11 @@ def run_call(options: argparse.Namespace) -> None:
 
 
 def run_mcp(options: argparse.Namespace) -> None:
+    from .finding import change_directory
     from .mcp_streams import serve_streams
 
+    if options.working_directory is not None:
+        change_directory(options.working_directory)
     serve_streams(options.server, options.endpoint, options.config)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ from ..server import flaskJSONRPCServer
 from .arguments import DEFAULT_ATTRIBUTE
 from .errors import CommandError
 
-__all__ = ["call_factory", "find_server"]
+__all__ = ["call_factory", "change_directory", "find_server"]
 
 
 def find_server(target: str, command: str) -> flaskJSONRPCServer:
@@ -31,7 +32,7 @@ def find_server(target: str, command: str) -> flaskJSONRPCServer:
     module_name, _, attribute = target.partition(":")
     try:
         with starts_refused(command):
-            server = attribute_of(import_named(module_name), attribute or DEFAULT_ATTRIBUTE)
+            server = attribute_of(import_named(module_name, command), attribute or DEFAULT_ATTRIBUTE)
             if callable(server):
                 server = call_factory(server, target)
     except StartRefusedError as exc:
@@ -41,7 +42,7 @@ def find_server(target: str, command: str) -> flaskJSONRPCServer:
     return server
 
 
-def import_named(name: str) -> Any:
+def import_named(name: str, command: str) -> Any:
     """Import a module of the current directory, or an installed one. Exceptions of the module itself propagate.
 
     Raises:
@@ -56,7 +57,22 @@ def import_named(name: str) -> Any:
     except ModuleNotFoundError as exc:
         if exc.name is None or not f"{name}.".startswith(f"{exc.name}."):
             raise
-        raise CommandError(f"there is no module {exc.name!r} in {Path.cwd()}, nor an installed one") from exc
+        remedy = "pass --directory PATH" if command == "mcp" else "start the command in the directory of the module"
+        raise CommandError(
+            f"there is no module {exc.name!r} in {Path.cwd()}, nor an installed one; {remedy}, or set PYTHONPATH"
+        ) from exc
+
+
+def change_directory(path: str) -> None:
+    """Make a directory the current one, so that modules and files are found there.
+
+    Raises:
+        CommandError: It cannot be entered.
+    """
+    try:
+        os.chdir(path)
+    except OSError as exc:
+        raise CommandError(f"--directory {path!r} cannot be used: {exc.strerror}") from exc
 
 
 def is_script(name: str) -> bool:

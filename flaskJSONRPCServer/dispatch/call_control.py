@@ -249,7 +249,7 @@ def check_progress(done: Any, total: Any = None, message: Any = None) -> None:
     if total is not None:
         check_amount("total", total)
     if message is not None and not isinstance(message, str):
-        raise TypeError(f"message={message!r:.200} is refused: a progress has a string, or None")
+        raise TypeError(f"message={message!r:.200} is refused: progress takes a string, or None")
 
 
 def check_amount(name: str, value: Any) -> None:
@@ -260,13 +260,13 @@ def check_amount(name: str, value: Any) -> None:
         ValueError: It is not finite, or no float can hold it.
     """
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{name}={value!r:.200} is refused: a progress has numbers")
+        raise TypeError(f"{name}={value!r:.200} is refused: progress takes numbers")
     try:
         is_finite = math.isfinite(value)
     except OverflowError:
         is_finite = False
     if not is_finite:
-        raise ValueError(f"{name}={value!r:.200} is refused: a progress has finite numbers")
+        raise ValueError(f"{name}={value!r:.200} is refused: progress takes finite numbers")
 
 
 def cancelled_error(work: Work) -> JsonRpcError:

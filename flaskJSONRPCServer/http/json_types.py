@@ -66,4 +66,6 @@ def to_json_type(value: Any) -> Any:
             return form(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return from_dataclass(value)
-    raise TypeError(f"a {type(value).__name__} has no JSON form; convert it, or override _fixJSON")
+    name = type(value).__name__
+    article = "an" if name[0] in "AEIOUaeiou" else "a"
+    raise TypeError(f"{article} {name} has no JSON form; convert it, or override _fixJSON")

@@ -5,7 +5,18 @@ explains both.
 """
 
 from ..contract.tool_options import Tool
-from .asking import CannotAskError, Form, FormAnswer, ListRoots, Sample, Visit, ask, ask_all, client_offers
+from .asking import (
+    CannotAskError,
+    Form,
+    FormAnswer,
+    InputRequiredError,
+    ListRoots,
+    Sample,
+    Visit,
+    ask,
+    ask_all,
+    client_offers,
+)
 from .authorization import Authorization, Grant
 from .completion import Completion
 from .content import Audio, EmbeddedResource, Image, ResourceLink, Text, ToolResult
@@ -24,6 +35,7 @@ __all__ = [
     "FormAnswer",
     "Grant",
     "Image",
+    "InputRequiredError",
     "ListRoots",
     "Message",
     "ProtocolError",

@@ -138,7 +138,7 @@ class Completions:
         argument, value = argument_in(request.params.get("argument"))
         context = request.params.get("context")
         if context is not None and not isinstance(context, dict):
-            raise MalformedRequest("Invalid params: context is no object")
+            raise MalformedRequest("Invalid params: context is not an object")
         others = texts_in(context or {}, "arguments")
         if argument not in target.names:
             raise InvalidParams(f"Unknown argument: {argument!r}"[:200])
@@ -212,7 +212,7 @@ def argument_in(argument: Any) -> tuple[str, str]:
     """
     name, value = (argument.get("name"), argument.get("value")) if isinstance(argument, dict) else (None, None)
     if not isinstance(name, str) or not isinstance(value, str):
-        raise MalformedRequest("Invalid params: argument is no object with name and value, two strings")
+        raise MalformedRequest("Invalid params: argument is not an object with name and value, two strings")
     return name, value
 
 

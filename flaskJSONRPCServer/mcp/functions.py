@@ -79,7 +79,9 @@ class ServedFunction:
         """
         required = {parameter.name for parameter in self.parameters if is_required(parameter)}
         if missing := sorted(required - set(names)):
-            raise RegistrationError(f"{self.route.function!r} is refused: {what} lacks {', '.join(missing)}")
+            raise RegistrationError(
+                f"{self.route.function!r} is refused: {what} does not name the required {', '.join(missing)}"
+            )
         known = {parameter.name for parameter in self.parameters}
         if unknown := [name for name in names if name not in known and not self.route.plan.takes(name)]:
             raise RegistrationError(f"{self.route.function!r} is refused: it has no parameter {', '.join(unknown)}")

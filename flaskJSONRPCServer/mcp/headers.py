@@ -171,7 +171,9 @@ def field_value(head: Mapping[str, Any], key: str, name: str, *, may_be_encoded:
     """
     value = head.get(key)
     if value is None:
-        raise HeaderMismatch(f"Header mismatch: the request has no {name}")
+        raise HeaderMismatch(
+            f"Header mismatch: the request has no {name}; this header field repeats a value of the body"
+        )
     text = str(value).strip(" \t")
     if not _PLAIN.fullmatch(text):
         raise HeaderMismatch(f"Header mismatch: {name} has a character that is not allowed; send base64")

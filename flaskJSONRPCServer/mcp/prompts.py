@@ -159,5 +159,5 @@ def texts_in(params: Mapping[str, Any], member: str) -> dict[str, str]:
     if texts is None:
         return {}
     if not isinstance(texts, dict) or not all(isinstance(text, str) for text in texts.values()):
-        raise InvalidParams(f"Invalid params: {member} is no object of strings")
+        raise InvalidParams(f"Invalid params: {member} is not an object of strings")
     return texts

@@ -74,7 +74,9 @@ def read_request(message: JsonRpcRequest) -> ClientRequest:
     """
     params = params_of(message)
     if not isinstance(params.get("_meta"), dict):
-        raise MalformedRequest("Invalid params: _meta is missing; each request must have it")
+        needed = f"{PROTOCOL_VERSION} and {CLIENT_CAPABILITIES}"
+        remedy = f"each request must have it, with {needed}; a client with sessions begins with initialize"
+        raise MalformedRequest(f"Invalid params: _meta is missing; {remedy}")
     meta = params["_meta"]
     revision = required(meta, PROTOCOL_VERSION, str, "a string")
     capabilities = required(meta, CLIENT_CAPABILITIES, dict, "an object")

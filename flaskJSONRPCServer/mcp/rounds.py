@@ -97,7 +97,7 @@ def answers_in(request: ClientRequest) -> Mapping[str, Any]:
         return {}
     responses = request.params["inputResponses"]
     if not isinstance(responses, dict) or not all(isinstance(value, dict) for value in responses.values()):
-        raise InvalidParams("Invalid params: inputResponses is no object with an object for each question")
+        raise InvalidParams("Invalid params: inputResponses is not an object with an object for each question")
     return {key: value for key, value in responses.items() if key not in HIDDEN_KEYS}
 
 

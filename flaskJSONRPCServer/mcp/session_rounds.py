@@ -172,5 +172,5 @@ def result_in(response: JsonRpcResponse | None) -> Mapping[str, Any]:
     if response.error is not None:
         raise NoAnswer(f"the client refused a question of this call: {response.error.message}"[:1000])
     if not isinstance(response.result, dict):
-        raise NoAnswer("the client has answered a question of this call with no object")
+        raise NoAnswer("the client's answer to a question of this call is not an object")
     return response.result

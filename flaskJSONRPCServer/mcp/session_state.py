@@ -55,7 +55,7 @@ def introduction_in(message: JsonRpcRequest) -> Introduction:
     if not isinstance(revision, str):
         raise MalformedRequest("Invalid params: protocolVersion is not a string")
     if not isinstance(capabilities, dict) or not isinstance(client, dict):
-        raise MalformedRequest("Invalid params: capabilities or clientInfo is no object")
+        raise MalformedRequest("Invalid params: capabilities or clientInfo is not an object")
     return Introduction(revision if revision in SESSION_REVISIONS else SESSION_REVISIONS[0], capabilities, client)
 
 

@@ -195,7 +195,7 @@ def filter_of(request: ClientRequest, offered: Collection[str]) -> Filter:
     """
     wanted = request.params.get("notifications")
     if not isinstance(wanted, dict):
-        raise MalformedRequest("Invalid params: notifications is no object")
+        raise MalformedRequest("Invalid params: notifications is not an object")
     for name in _NOTIFICATIONS:
         if not isinstance(wanted.get(name, False), bool):
             raise MalformedRequest(f"Invalid params: {name} is neither true nor false")

@@ -210,7 +210,7 @@ def call_of(request: ClientRequest) -> tuple[str, Mapping[str, Any]]:
     if not isinstance(name, str):
         raise MalformedRequest("Invalid params: name is not a string")
     if arguments is not None and not isinstance(arguments, dict):
-        raise MalformedRequest("Invalid params: arguments is no object")
+        raise MalformedRequest("Invalid params: arguments is not an object")
     return name, arguments or {}
 
 

@@ -335,7 +335,7 @@ def test_authorisation_is_asked_for_and_kept_in_the_tab(browser, guarded, kind, 
     asked.clear()
     with opened(browser, f"{url}/console/") as console:
         page = console.open("#/method/hidden")
-        page.get_by_text("The server refused the request with 403.").wait_for()
+        page.get_by_text("The server refused the request for /openrpc.json with 403.").wait_for()
         assert asked == [("/api/", "rpc.discover", False)]
         page.get_by_label("Kind").select_option(label=kind)
         for label, value in fields.items():
@@ -351,7 +351,7 @@ def test_authorisation_is_asked_for_and_kept_in_the_tab(browser, guarded, kind, 
         assert page.evaluate("JSON.stringify(localStorage)") == "{}"
         other = page.context.new_page()  # and for no other
         other.goto(f"{url}/console/")
-        other.get_by_text("The server refused the request with 403.").wait_for()
+        other.get_by_text("The server refused the request for /openrpc.json with 403.").wait_for()
         assert all(allowed for _, _, allowed in asked[1:-1])
 
 

@@ -208,7 +208,8 @@ def test_token_of_an_endpoint_is_asked_for(browser):
     with serving(server) as url, opened(browser, f"{url}/console/") as console:
         page = console.open()
         page.get_by_role("link", name="Tools").click()
-        page.get_by_text("The server refused the request with 401.").wait_for()
+        page.get_by_text("The server refused the request for /mcp with 401.").wait_for()
+        assert page.get_by_label("Kind").input_value() == "bearer"
         page.get_by_role("button", name="Cancel").click()
         page.get_by_text(re.compile("The tools could not be listed: 401 a token is needed")).wait_for()
         page.get_by_role("button", name="Authorise").click()

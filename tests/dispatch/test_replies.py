@@ -38,7 +38,7 @@ VALUES = {
     "surrogate": {"rows": ["\ud800"]},
 }
 PLACES = {
-    "attribute": '{}["rows"][3].when: a Unknown has no JSON form; convert it, or override _fixJSON [',
+    "attribute": '{}["rows"][3].when: an Unknown has no JSON form; convert it, or override _fixJSON [',
     "NaN": '{}["rows"][0]: ',
     "circle": '{0}["rows"][0]: circular reference to {0} [',
     "key": '{}["rows"]: the key (1, 2) cannot be written (',
@@ -149,7 +149,7 @@ def test_debug_shows_the_client_the_same_traceback(serve):
     error = serve(make(log=False, debug=True))(rpc("give", ["attribute"]))["error"]
 
     assert error["data"]["traceback"].count("Traceback") == 1
-    assert "a Unknown has no JSON form" in error["data"]["traceback"]
+    assert "an Unknown has no JSON form" in error["data"]["traceback"]
 
 
 RAISED = [LookupError, GeneratorExit, SystemExit, KeyboardInterrupt, BaseException]

@@ -168,7 +168,7 @@ def test_arguments_are_strings(arguments):
 
     error = error_of(server, "prompts/get", {"name": "show", "arguments": arguments})
 
-    assert (error["code"], error["message"]) == (-32602, "Invalid params: arguments is no object of strings")
+    assert (error["code"], error["message"]) == (-32602, "Invalid params: arguments is not an object of strings")
 
 
 def test_unknown_prompt():

@@ -313,8 +313,8 @@ def test_resource_may_ask_its_client():
 @pytest.mark.parametrize(
     ("uri", "function", "why"),
     [
-        ("a:b", lambda x: x, "lacks x"),
-        ("a:{y}", lambda x, y: x, "lacks x"),
+        ("a:b", lambda x: x, "does not name the required x"),
+        ("a:{y}", lambda x, y: x, "does not name the required x"),
         ("a:{x}/{y}", lambda x: x, "no parameter y"),
         ("a:{_connection}", lambda _connection: 1, "no parameter _connection"),
         ("a:b", lambda x, /, *, y: x, "by position only"),

@@ -18,10 +18,11 @@ CURRENT = "2026-07-28"
 class Process:
     """A server over standard streams, and its client."""
 
-    def __init__(self, *options, target="tests.mcp.stdio_server:server"):
+    def __init__(self, *options, target="tests.mcp.stdio_server:server", **others):
         command = [sys.executable, "-m", "flaskJSONRPCServer", "mcp", target, *options]
         pipe = subprocess.PIPE
-        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True, encoding="utf-8")
+        streams = {"stdin": pipe, "stdout": pipe, "stderr": pipe, "text": True, "encoding": "utf-8"}
+        self.process = subprocess.Popen(command, **streams, **others)
         self._ids = itertools.count(1)
         self.others = []
 
@@ -247,6 +248,15 @@ def test_end_of_the_input_waits_for_short_calls_and_ends_all_others(start):
     assert "\ncancelled\n" in f"\n{errors}"
 
 
+SHOP = """
+import os
+
+from flaskJSONRPCServer import flaskJSONRPCServer
+
+server = flaskJSONRPCServer(None)
+server.registerFunction(os.getcwd, path="/api", name="place", mcp=True)
+"""
+
 REFUSED = {
     "nonsense": -32700,
     "[]": -32600,
@@ -271,8 +281,10 @@ def test_lines_that_are_refused_end_nothing(process):
         (["--endpoint", "/none"], "tests.mcp.stdio_server:server", "--endpoint takes one of /empty, /mcp, not '/none'"),
         (["--config", "/none.toml"], "tests.mcp.stdio_server:server", "/none.toml"),
         (["--endpoint", "/mcp"], "tests.mcp.stdio_server:endpoint", "is no flaskJSONRPCServer"),
+        (["--directory", "/none"], "shop", "--directory '/none' cannot be used: No such file or directory"),
+        (["--endpoint", "/mcp"], "shop", "nor an installed one; pass --directory PATH, or set PYTHONPATH"),
     ],
-    ids=["endpoint", "config", "server"],
+    ids=["endpoint", "config", "server", "directory", "module"],
 )
 def test_command_that_cannot_run_says_why(start, options, target, text):
     process = start(*options, target=target)
@@ -280,3 +292,12 @@ def test_command_that_cannot_run_says_why(start, options, target, text):
     assert process.process.returncode == 2
     assert output == ""
     assert text in errors
+
+
+def test_command_changes_to_the_directory_of_the_module(start, tmp_path):
+    (tmp_path / "shop.py").write_text(SHOP, encoding="utf-8")
+    (tmp_path / "settings.toml").write_text('name = "corner shop"\n', encoding="utf-8")
+    process = start("--directory", str(tmp_path), "--config", "settings.toml", target="shop", cwd="/")
+
+    assert process.begin()["serverInfo"]["name"] == "corner shop"
+    assert text_of(process.answer(process.send("tools/call", call("place")))) == str(tmp_path)

@@ -79,9 +79,16 @@ export async function request(relativeUrl, { isManual = false, isQuiet = false, 
     const response = await send(url, options);
     if (response.status !== 401 && response.status !== 403) return response;
     if (isQuiet || (declined.has(url.origin) && !isManual)) return response;
-    if (await asker(url.origin, response.status)) return send(url, options);
+    if (await asker(url.origin, refusalIn(response, url))) return send(url, options);
     declined.add(url.origin);
     return response;
+}
+
+/** Return what the user should know of a refused request: its status, its path, and the kind that the server asks for. */
+function refusalIn(response, url) {
+    const [scheme] = (response.headers.get("WWW-Authenticate") ?? "").toLowerCase().split(" ");
+    const kind = KINDS.find(([name]) => name === scheme)?.[0] ?? "none";
+    return { status: response.status, path: url.pathname, kind };
 }
 
 /** Send a JSON text by POST, and return what there is to know about the exchange. */
@@ -139,20 +146,25 @@ const KINDS = [
 
 let openDialog = null;
 
-/** Ask for the authorisation of an origin. Resolves to whether the user has given one. */
-export function askForAuthorisation(origin, status) {
-    openDialog ??= new Promise((resolve) => showDialog(origin, status, resolve)).finally(() => (openDialog = null));
+/**
+ * Ask for the authorisation of an origin. Resolves to whether the user has given one.
+ *
+ * A refusal, if there was one, has the status, the path and the kind that the server asks for.
+ */
+export function askForAuthorisation(origin, refusal) {
+    openDialog ??= new Promise((resolve) => showDialog(origin, refusal, resolve)).finally(() => (openDialog = null));
     return openDialog;
 }
 
-function showDialog(origin, status, resolve) {
+function showDialog(origin, refusal, resolve) {
     const current = authorisationOf(origin);
+    const initialKind = current.kind === "none" && refusal ? refusal.kind : current.kind;
     const fields = h("div.fields");
     const heading = h("h2", { id: newId() }, "Authorisation");
     const select = h(
         "select",
         { id: newId(), onchange: () => fill() },
-        KINDS.map(([kind, title]) => h("option", { value: kind, selected: kind === current.kind }, title)),
+        KINDS.map(([kind, title]) => h("option", { value: kind, selected: kind === initialKind }, title)),
     );
     const fill = () => {
         const [, , names] = KINDS.find(([kind]) => kind === select.value);
@@ -176,7 +188,14 @@ function showDialog(origin, status, resolve) {
             "form.stack",
             { onsubmit },
             heading,
-            status && h("p.problem", { role: "alert" }, `The server refused the request with ${status}.`),
+            refusal &&
+                h(
+                    "p.problem",
+                    { role: "alert" },
+                    "The server refused the request for ",
+                    h("code", refusal.path),
+                    ` with ${refusal.status}.`,
+                ),
             h(
                 "p.note",
                 "For ",

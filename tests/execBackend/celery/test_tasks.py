@@ -19,7 +19,7 @@ def test_result_that_is_no_json_is_an_internal_error(app, worker):
     error = call(app, "no_json")["error"]
 
     assert error["code"] == -32603
-    why = "result: a object has no JSON form; convert it, or override _fixJSON"
+    why = "result: an object has no JSON form; convert it, or override _fixJSON"
     worker.line_with(rf"cannot be sent as JSON: /api/no_json: {why} \[{error['data']['correlationId']}\]")
     assert [worker.line_with("^  (Traceback|TypeError)")[1] for _ in range(2)] == ["Traceback", "TypeError"]
 
