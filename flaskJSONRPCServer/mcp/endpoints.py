@@ -12,6 +12,7 @@ from ..dispatch.routes import RouteTable
 from ..errors import RegistrationError
 from ..http.refusals import NotFound
 from ..http.response import Response, json_document
+from ..runtime.logs import INFO
 from .authorization import METADATA_SEGMENT
 from .exposure import is_marked
 from .foreign_requests import ForeignRequests
@@ -28,8 +29,8 @@ _METHODS: Final = ("POST", "GET", "DELETE", "OPTIONS")
 class McpEndpoints:
     """The endpoints of one server.
 
-    The first method that is registered as a tool opens an endpoint, unless there is one. It gives way to the first that
-    the user opens, at the same path or another one.
+    A method that is registered as a tool opens the endpoint ``/mcp``, unless an endpoint has that path or offers all
+    methods that are registered as tools. It gives way to such an endpoint, if the user opens one later.
 
     Args:
         sources: The parts of the server.
@@ -53,20 +54,29 @@ class McpEndpoints:
         Raises:
             RegistrationError: The path is taken, or has more than one segment; or an option has an invalid value.
         """
-        segment, present = checked_segment(path), {} if self._is_automatic else self._endpoints
+        segment, chosen = checked_segment(path), EndpointOptions(**options)
+        gives_way = self._is_automatic and (chosen.expose is None or segment == _DEFAULT_SEGMENT)
+        present = {name: one for name, one in self._endpoints.items() if not (gives_way and name == _DEFAULT_SEGMENT)}
         if segment in present:
             raise RegistrationError(f"path={path!r} is refused: there is an endpoint already")
-        endpoint = self._opened(segment, EndpointOptions(**options), present)
-        self._is_automatic = False
+        endpoint = self._opened(segment, chosen, present)
+        if gives_way:
+            self._is_automatic = False
+            self._sources.facts.log.write(
+                INFO, f"the endpoint {endpoint.path} replaces /{_DEFAULT_SEGMENT}, which was opened automatically"
+            )
         return endpoint
 
     def routes_changed(self, before: RouteTable, after: RouteTable) -> None:
         """Follow a change of the methods."""
         for endpoint in self:
             endpoint.routes_changed(before, after)
-        if not self._endpoints and any(is_marked(route) for route in after.routes()):
-            self._opened(_DEFAULT_SEGMENT, EndpointOptions(), {})
+        if self._has_room_for_automatic() and any(is_marked(route) for route in after.routes()):
+            self._opened(_DEFAULT_SEGMENT, EndpointOptions(), self._endpoints)
             self._is_automatic = True
+
+    def _has_room_for_automatic(self) -> bool:
+        return _DEFAULT_SEGMENT not in self._endpoints and all(endpoint.has_choice for endpoint in self)
 
     def shown(self, exchange: Exchange) -> list[dict[str, Any]]:
         """Return the path of each endpoint, and the methods behind the tools that a caller may see."""

@@ -73,10 +73,12 @@ class McpEndpoint:
 
     Attributes:
         path: As given.
+        has_choice: Whether ``expose`` chooses its tools.
     """
 
     def __init__(self, path: str, sources: Sources, options: EndpointOptions, sealer: Sealer) -> None:
         self.path = path
+        self.has_choice = options.expose is not None
         self._sources = sources
         self._options = options
         exposure = Exposure(options.expose, sources.registrar.formatted)
