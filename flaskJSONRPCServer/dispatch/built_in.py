@@ -35,6 +35,7 @@ class BuiltInUrl:
         auth: A function that is asked instead of ``auth``; None for that.
         is_counted: Whether its requests count among those of methods.
         note_foreign: Called with the refusal of a request for its Host or Origin; None for nothing.
+        note_hidden: Called with the URL in a Flask application where a page has it already; None for nothing.
     """
 
     segment: str
@@ -46,6 +47,7 @@ class BuiltInUrl:
     auth: Auth | None = None
     is_counted: bool = False
     note_foreign: Callable[[Refusal], object] | None = None
+    note_hidden: Callable[[str], object] | None = None
 
     def has_path(self, path: str) -> bool:
         """Return whether a formatted path, such as ``/api/``, is one of its URLs."""

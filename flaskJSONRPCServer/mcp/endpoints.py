@@ -12,7 +12,7 @@ from ..dispatch.routes import RouteTable
 from ..errors import RegistrationError
 from ..http.refusals import NotFound
 from ..http.response import Response, json_document
-from ..runtime.logs import INFO
+from ..runtime.logs import INFO, WARNING
 from .authorization import METADATA_SEGMENT
 from .exposure import is_marked
 from .foreign_requests import ForeignRequests
@@ -44,6 +44,7 @@ class McpEndpoints:
         self._endpoints: dict[str, McpEndpoint] = {}  # replaced in one step, so threads need no lock
         self._is_automatic = False
         self._foreign = ForeignRequests(sources.facts.log)
+        self._hidden: set[str] = set()  # the URLs that the log has warned of
 
     def __iter__(self) -> Iterator[McpEndpoint]:
         return iter(self._endpoints.values())
@@ -94,12 +95,20 @@ class McpEndpoints:
                 needs_auth=False,
                 is_counted=True,
                 note_foreign=partial(self._foreign.note, f"/{segment}"),
+                note_hidden=self._note_hidden,
             )
         )
         if options.authorization is not None:
             self._add_once(BuiltInUrl(METADATA_SEGMENT, self._answer_metadata, needs_auth=False, has_children=True))
         self._endpoints = {**present, segment: endpoint}
         return endpoint
+
+    def _note_hidden(self, url: str) -> None:
+        """Warn once of a URL that a page of a Flask application has."""
+        if url not in self._hidden:
+            self._hidden.add(url)
+            text = f"models cannot reach the endpoint {url}: the Flask application has another page at this URL"
+            self._sources.facts.log.write(WARNING, text)
 
     def _add_once(self, url: BuiltInUrl) -> None:
         if url.segment not in self._urls:

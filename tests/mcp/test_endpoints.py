@@ -2,6 +2,7 @@
 
 import logging
 
+import flask
 import pytest
 
 from flaskJSONRPCServer import RegistrationError, flaskJSONRPCServer
@@ -161,3 +162,30 @@ def test_auth_of_the_server_is_asked_for_the_endpoint():
 
     assert status_at(make_marked(auth=auth), "/mcp") == 403
     assert asked == [("/mcp/", None)]
+
+
+@pytest.mark.parametrize("mounts_first", [True, False], ids=["mounted first", "mounted last"])
+def test_log_warns_once_of_an_endpoint_hidden_by_a_page(mounts_first, caplog):
+    app = flask.Flask("pages")
+    app.add_url_rule("/v1/mcp", "mine", lambda: "a page")
+    server = flaskJSONRPCServer(None, log=2)
+    if mounts_first:
+        server.init_app(app, "/v1")
+    server.registerFunction(lambda: 1, path="/api", name="one", mcp=True)
+    if not mounts_first:
+        server.init_app(app, "/v1")
+    server.registerFunction(lambda: 2, path="/other", name="two")
+
+    warnings = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert warnings == ["models cannot reach the endpoint /v1/mcp: the Flask application has another page at this URL"]
+    assert app.test_client().get("/v1/mcp").text == "a page"
+
+
+def test_log_does_not_warn_of_an_endpoint_that_is_mounted_twice(caplog):
+    server = flaskJSONRPCServer(None, log=2)
+    server.registerFunction(lambda: 1, path="/api", name="one", mcp=True)
+    for number in range(2):
+        server.init_app(flask.Flask(f"app{number}"))
+    server.registerFunction(lambda: 2, path="/other", name="two")
+
+    assert caplog.messages == []
