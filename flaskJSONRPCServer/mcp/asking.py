@@ -123,12 +123,12 @@ class Form(Question):
         """
         action, content = result.get("action"), result.get("content") or {}
         if action not in _ACTIONS or not isinstance(content, dict):
-            raise ValueError("no answer to a form")
+            raise ValueError("it is not an answer to a form")
         if action != "accept":
             return FormAnswer(action)
         missing = [name for name in self.schema.get("required", ()) if name not in content]
         if missing:
-            raise ValueError(f"the form lacks {', '.join(missing)}")
+            raise ValueError(f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing")
         return FormAnswer(action, content)
 
 
@@ -163,7 +163,7 @@ class Visit(Question):
         """
         action = result.get("action")
         if action not in _ACTIONS:
-            raise ValueError("no answer to a page")
+            raise ValueError("it is not an answer to a page")
         return FormAnswer(str(action))
 
 
@@ -247,23 +247,30 @@ def ask_all(**questions: Question) -> dict[str, Any]:
     if call is None or call.answers is None:
         raise CannotAskError
     answers: dict[str, Any] = {}
+    reasons: dict[str, str] = {}
     for key, question in questions.items():
         result = call.answers.get(key)
         if isinstance(result, dict):
             try:
                 answers[key] = question.answer(result)
-            except ValueError:  # asked again
-                continue
+            except ValueError as exc:  # asked again
+                reasons[key] = str(exc)
     if len(answers) == len(questions):
         return answers
-    open_questions = {key: written(question) for key, question in questions.items() if key not in answers}
+    open_questions = {
+        key: written(question, reasons.get(key)) for key, question in questions.items() if key not in answers
+    }
     raise InputRequiredError(data=open_questions)
 
 
-def written(question: Question) -> dict[str, Any]:
+def written(question: Question, reason: str | None) -> dict[str, Any]:
+    """Return a question for a client; its message says why an earlier answer could not be used, if there was one."""
+    params = question.params()
+    if reason is not None and "message" in params:
+        params["message"] = f"{params['message']} (The last answer could not be used: {reason})"
     return {
         "method": question.METHOD,
-        "params": question.params(),
+        "params": params,
         "requires": question.required_capability(),
     }
 

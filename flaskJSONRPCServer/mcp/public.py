@@ -93,7 +93,7 @@ class McpEndpoint:
         self._tools = Tools(sources, self._catalogs, options.page_size, self._caching, self._tasks, self._tokens)
         self._add_parts(Functions(sources, path))
         self._service = Service(sources, self._identity, self._features(), self._subscriptions)
-        self._rounds = SealedRounds(sealer, self._caller_of, _STATE_TTL_S)
+        self._rounds = SealedRounds(sealer, self._caller_of, _STATE_TTL_S, sources.facts.log)
         self._session_service = SessionService(sources, self._service)
         sessions = SessionEndpoint(
             self._session_service,
