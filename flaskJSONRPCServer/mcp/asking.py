@@ -103,6 +103,10 @@ class Form(Question):
     Attributes:
         message: What the user is asked.
         schema: The fields: a JSON Schema of an object with plain fields.
+
+    Raises:
+        TypeError: The schema is not a dict with dicts in ``properties``.
+        ValueError: A field is an object, or a list of objects: no form has these.
     """
 
     METHOD = "elicitation/create"
@@ -110,6 +114,14 @@ class Form(Question):
 
     message: str
     schema: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        fields = self.schema.get("properties", {}) if isinstance(self.schema, Mapping) else None
+        if not isinstance(fields, Mapping) or not all(isinstance(one, Mapping) for one in fields.values()):
+            raise TypeError(f"Form: schema={self.schema!r:.200} is refused: it takes the JSON Schema of an object")
+        for name, field_schema in fields.items():
+            if is_nested(field_schema):
+                raise ValueError(f"Form: the field {name!r} is refused: a form has no objects in its fields")
 
     def params(self) -> dict[str, Any]:
         """Return the parameters of the request."""
@@ -130,6 +142,13 @@ class Form(Question):
         if missing:
             raise ValueError(f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing")
         return FormAnswer(action, content)
+
+
+def is_nested(schema: Mapping[str, Any]) -> bool:
+    """Return whether a schema is that of an object, or of a list of objects."""
+    items = schema.get("items")
+    is_object = schema.get("type") == "object" or "properties" in schema or "$ref" in schema
+    return is_object or (isinstance(items, Mapping) and is_nested(items))
 
 
 @dataclass(frozen=True, slots=True)

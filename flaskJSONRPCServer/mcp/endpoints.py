@@ -14,9 +14,10 @@ from ..http.refusals import NotFound
 from ..http.response import Response, json_document
 from ..runtime.logs import INFO, WARNING
 from .authorization import METADATA_SEGMENT
+from .endpoint_options import EndpointOptions
 from .exposure import is_marked
 from .foreign_requests import ForeignRequests
-from .public import EndpointOptions, McpEndpoint
+from .public import McpEndpoint
 from .sealing import Sealer
 from .sources import Sources
 

@@ -69,7 +69,7 @@ def test_question_without_an_answer_is_asked_any_number_of_times():
 
 
 def test_several_missing_fields_are_named():
-    with pytest.raises(ValueError, match="^a, b are missing$"):
+    with pytest.raises(ValueError, match=r"^a, b are missing$"):
         Form("Which?", {"required": ["a", "b"]}).answer({"action": "accept"})
 
 
@@ -116,3 +116,23 @@ def test_state_of_a_used_round_gives_no_hint_at_the_secret(caplog):
 
     assert "it was used before" in error["message"]
     assert caplog.messages == []
+
+
+@pytest.mark.parametrize("schema", [["a"], None, {"properties": ["a"]}, {"properties": {"a": "string"}}], ids=str)
+def test_form_without_a_schema_is_refused(schema):
+    with pytest.raises(TypeError, match="is refused: it takes the JSON Schema of an object$"):
+        Form("Which?", schema)
+
+
+NESTED = {"type": "object", "properties": {}}
+
+
+@pytest.mark.parametrize("field", [NESTED, {"type": "array", "items": NESTED}, {"$ref": "#/$defs/A"}], ids=str)
+def test_form_with_objects_in_its_fields_is_refused(field):
+    with pytest.raises(ValueError, match="^Form: the field 'a' is refused: a form has no objects in its fields$"):
+        Form("Which?", {"type": "object", "properties": {"a": field}})
+
+
+def test_form_with_a_list_of_choices_is_accepted():
+    field = {"type": "array", "items": {"type": "string", "enum": ["a", "b"]}}
+    assert Form("Which?", {"type": "object", "properties": {"a": field}}).params()["mode"] == "form"
