@@ -80,6 +80,10 @@ class McpEndpoints:
     def _has_room_for_automatic(self) -> bool:
         return _DEFAULT_SEGMENT not in self._endpoints and all(endpoint.has_choice for endpoint in self)
 
+    def tool_counts(self) -> dict[str, int]:
+        """Return the number of tools of each endpoint, by its path. Choices without a method are logged."""
+        return {endpoint.path: len(endpoint.tool_definitions()) for endpoint in self}
+
     def shown(self, exchange: Exchange) -> list[dict[str, Any]]:
         """Return the path of each endpoint, and the methods behind the tools that a caller may see."""
         return [{"path": endpoint.path, "methods": endpoint.methods_of_tools(exchange)} for endpoint in self]

@@ -237,5 +237,24 @@ def test_update_is_of_a_resource_that_exists():
     endpoint.resource_updated("a://one")
     endpoint.resource_updated("b://2")
 
-    with pytest.raises(RegistrationError, match="^uri='no://x' is refused: /mcp has no such resource"):
+    with pytest.raises(RegistrationError, match=r"^uri='no://x' is refused: /mcp has no such resource"):
         endpoint.resource_updated("no://x")
+
+
+def unregistered(): ...
+
+
+def test_start_names_the_endpoints_and_warns_of_choices_without_a_method(caplog):
+    caplog.set_level(logging.INFO)
+    server = flaskJSONRPCServer(("127.0.0.1", 0), log=3)
+    server.registerFunction(lambda: 1, path="/api", name="one", mcp=True)
+    server.mcp("/models", expose=["/nope", "/api/two", unregistered, "/api"])
+    server.start()
+    server.stop()
+
+    assert any(": /api has 1 method, /mcp has 1 tool, /models has 1 tool" in text for text in caplog.messages)
+    assert [record.message for record in caplog.records if record.levelname == "WARNING"] == [
+        "expose='/nope' chooses no method: nothing is registered there",
+        "expose='/api/two' chooses no method: nothing is registered there",
+        f"expose={unregistered!r} chooses no method: the function is not registered",
+    ]

@@ -120,7 +120,7 @@ def test_state_of_a_used_round_gives_no_hint_at_the_secret(caplog):
 
 @pytest.mark.parametrize("schema", [["a"], None, {"properties": ["a"]}, {"properties": {"a": "string"}}], ids=str)
 def test_form_without_a_schema_is_refused(schema):
-    with pytest.raises(TypeError, match="is refused: it takes the JSON Schema of an object$"):
+    with pytest.raises(TypeError, match=r"is refused: it takes the JSON Schema of an object$"):
         Form("Which?", schema)
 
 
@@ -129,7 +129,7 @@ NESTED = {"type": "object", "properties": {}}
 
 @pytest.mark.parametrize("field", [NESTED, {"type": "array", "items": NESTED}, {"$ref": "#/$defs/A"}], ids=str)
 def test_form_with_objects_in_its_fields_is_refused(field):
-    with pytest.raises(ValueError, match="^Form: the field 'a' is refused: a form has no objects in its fields$"):
+    with pytest.raises(ValueError, match=r"^Form: the field 'a' is refused: a form has no objects in its fields$"):
         Form("Which?", {"type": "object", "properties": {"a": field}})
 
 
