@@ -129,6 +129,10 @@ class Resources:
             refuse_size(options)
             self.templates.add(uri, entry)
 
+    def has(self, uri: Any) -> bool:
+        """Return whether a URI is that of a resource, or fits a template."""
+        return isinstance(uri, str) and self._find(uri)[0] is not None
+
     def read(self, request: ClientRequest, scope: Scope) -> Result:
         """Answer ``resources/read``."""
         uri = request.params.get("uri")

@@ -1,5 +1,9 @@
 """Which endpoints a server has, and which tools they offer."""
 
+import logging
+import re
+
+import flask
 import pytest
 
 from flaskJSONRPCServer import RegistrationError, flaskJSONRPCServer
@@ -49,6 +53,52 @@ def test_endpoint_at_another_path_does_so_too():
 
     assert tools(server, "/models") == ["one"]
     assert status_at(server, "/mcp") == 404
+
+
+def test_endpoint_with_a_choice_at_another_path_leaves_the_usual_one():
+    server = make_marked()
+    server.mcp("/models", expose=["/other"])
+
+    assert tools(server, "/models") == ["three"]
+    assert tools(server) == ["one"]
+
+
+def test_usual_endpoint_opens_beside_an_earlier_one_with_a_choice():
+    server = flaskJSONRPCServer(None, log=0)
+    server.mcp("/models", expose=["/api"])
+    server.registerFunction(lambda: 1, path="/api", name="one", mcp=True)
+
+    assert tools(server, "/models") == ["one"]
+    assert tools(server) == ["one"]
+
+
+def test_usual_endpoint_does_not_open_beside_one_that_has_its_tools():
+    server = flaskJSONRPCServer(None, log=0)
+    server.mcp("/models")
+    server.registerFunction(lambda: 1, path="/api", name="one", mcp=True)
+
+    assert tools(server, "/models") == ["one"]
+    assert status_at(server, "/mcp") == 404
+
+
+def test_endpoint_with_a_choice_at_the_usual_path_takes_its_place():
+    server = make_marked()
+    server.mcp("/mcp", expose=["/other"])
+
+    assert tools(server) == ["three"]
+
+
+@pytest.mark.parametrize(
+    ("path", "expose", "count"), [("/models", None, 1), ("/mcp", None, 1), ("/models", ["/other"], 0)], ids=str
+)
+def test_log_says_that_the_usual_endpoint_has_been_replaced(path, expose, count, caplog):
+    caplog.set_level(logging.INFO)
+    server = flaskJSONRPCServer(None, log=3)
+    server.registerFunction(lambda: 1, path="/api", name="one", mcp=True)
+    server.mcp(path, expose=expose)
+
+    said = [record.levelname for record in caplog.records if f"the endpoint {path} replaces /mcp" in record.message]
+    assert said == ["INFO"] * count
 
 
 def test_endpoint_with_a_choice_has_that_and_nothing_else():
@@ -113,3 +163,98 @@ def test_auth_of_the_server_is_asked_for_the_endpoint():
 
     assert status_at(make_marked(auth=auth), "/mcp") == 403
     assert asked == [("/mcp/", None)]
+
+
+@pytest.mark.parametrize("mounts_first", [True, False], ids=["mounted first", "mounted last"])
+def test_log_warns_once_of_an_endpoint_hidden_by_a_page(mounts_first, caplog):
+    app = flask.Flask("pages")
+    app.add_url_rule("/v1/mcp", "mine", lambda: "a page")
+    server = flaskJSONRPCServer(None, log=2)
+    if mounts_first:
+        server.init_app(app, "/v1")
+    server.registerFunction(lambda: 1, path="/api", name="one", mcp=True)
+    if not mounts_first:
+        server.init_app(app, "/v1")
+    server.registerFunction(lambda: 2, path="/other", name="two")
+
+    warnings = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert warnings == ["models cannot reach the endpoint /v1/mcp: the Flask application has another page at this URL"]
+    assert app.test_client().get("/v1/mcp").text == "a page"
+
+
+def test_log_does_not_warn_of_an_endpoint_that_is_mounted_twice(caplog):
+    server = flaskJSONRPCServer(None, log=2)
+    server.registerFunction(lambda: 1, path="/api", name="one", mcp=True)
+    for number in range(2):
+        server.init_app(flask.Flask(f"app{number}"))
+    server.registerFunction(lambda: 2, path="/other", name="two")
+
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "accepted"),
+    [
+        ("version", 1, "a string, or None"),
+        ("title", b"Shop", "a string, or None"),
+        ("instructions", 5, "a string, or None"),
+        ("icons", [5], "a dict with 'src', a URL"),
+        ("page_size", 0, "an integer from 1 on"),
+        ("page_size", 1.5, "an integer from 1 on"),
+        ("page_size", True, "an integer from 1 on"),
+        ("ttl", -1, "a number of seconds from 0 on"),
+        ("ttl", float("nan"), "a number of seconds from 0 on"),
+        ("ttl", True, "a number of seconds from 0 on"),
+        ("task_ttl", 0, "a positive number of seconds"),
+        ("authorization", "Bearer", "an mcp.Authorization, or None"),
+    ],
+    ids=str,
+)
+def test_option_of_a_wrong_kind_is_refused(option, value, accepted):
+    server = flaskJSONRPCServer(None, log=0)
+    with pytest.raises(RegistrationError, match=f"is refused: it takes {re.escape(accepted)}$"):
+        server.mcp("/mcp", **{option: value})
+    assert status_at(server, "/mcp") == 404
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("resource", "write @endpoint.resource('config://app')"),
+        ("prompt", "write @endpoint.prompt(), with parentheses"),
+    ],
+)
+def test_decorator_without_parentheses_says_what_to_write(name, words):
+    endpoint = flaskJSONRPCServer(None, log=0).mcp()
+    with pytest.raises(RegistrationError, match=re.escape(words)):
+        getattr(endpoint, name)(lambda: "text")
+
+
+def test_update_is_of_a_resource_that_exists():
+    endpoint = flaskJSONRPCServer(None, log=0).mcp()
+    endpoint.resource("a://one", name="one")(lambda: "text")
+    endpoint.resource("b://{key}", name="any")(lambda key: key)
+    endpoint.resource_updated("a://one")
+    endpoint.resource_updated("b://2")
+
+    with pytest.raises(RegistrationError, match=r"^uri='no://x' is refused: /mcp has no such resource"):
+        endpoint.resource_updated("no://x")
+
+
+def unregistered(): ...
+
+
+def test_start_names_the_endpoints_and_warns_of_choices_without_a_method(caplog):
+    caplog.set_level(logging.INFO)
+    server = flaskJSONRPCServer(("127.0.0.1", 0), log=3)
+    server.registerFunction(lambda: 1, path="/api", name="one", mcp=True)
+    server.mcp("/models", expose=["/nope", "/api/two", unregistered, "/api"])
+    server.start()
+    server.stop()
+
+    assert any(": /api has 1 method, /mcp has 1 tool, /models has 1 tool" in text for text in caplog.messages)
+    assert [record.message for record in caplog.records if record.levelname == "WARNING"] == [
+        "expose='/nope' chooses no method: nothing is registered there",
+        "expose='/api/two' chooses no method: nothing is registered there",
+        f"expose={unregistered!r} chooses no method: the function is not registered",
+    ]
