@@ -309,6 +309,18 @@ class FlaskMount:
         known = {url for rule in rules for url in urls_of_rule(rule)}
         urls = [url for url in built_in_urls if f"{self._prefix}/{url.segment}" not in known]
         self._add_rules(built_in_rules(self._prefix, urls, self._built_in_endpoint))
+        self._note_hidden(built_in_urls, rules)
+
+    def _note_hidden(self, built_in_urls: Iterable[BuiltInUrl], rules: Iterable[Rule]) -> None:
+        """Report the built-in URLs that other rules of the application have."""
+        reporting = [url for url in built_in_urls if url.note_hidden is not None]
+        if not reporting:
+            return
+        taken = {url for rule in rules if rule.endpoint != self._built_in_endpoint for url in urls_of_rule(rule)}
+        for built_in in reporting:
+            url = f"{self._prefix}/{built_in.segment}"
+            if url in taken and built_in.note_hidden is not None:
+                built_in.note_hidden(url)
 
     def _add_rules(self, rules: list[Rule]) -> None:
         add_rules(self.app, rules, in_use=self._is_in_use())

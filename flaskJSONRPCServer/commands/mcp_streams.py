@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING
 
 from ..configuration import configured_by, read
@@ -42,8 +42,9 @@ def serve_streams(target: str, endpoint: str | None, config: str | None = None) 
         except ServerError as exc:
             raise CommandError(exc) from exc
         found = find_endpoint(server, endpoint)
+        app = server._engine.mounts.users_app()
         try:
-            found.serve_lines(lines_of(sys.stdin.buffer), write)
+            found.serve_lines(lines_of(sys.stdin.buffer), write, nullcontext if app is None else app.app_context)
         finally:
             server._engine.exec_backends.stop(_STOP_S)
 

@@ -37,6 +37,7 @@ class BuiltInUrl:
         refuses_foreign_pages: Whether a page of another origin may not ask it, unless ``allowed_origins`` or ``cors``
             names that origin.
         note_foreign: Called with the refusal of a request for its Host or Origin; None for nothing.
+        note_hidden: Called with the URL in a Flask application where a page has it already; None for nothing.
     """
 
     segment: str
@@ -49,6 +50,7 @@ class BuiltInUrl:
     is_counted: bool = False
     refuses_foreign_pages: bool = False
     note_foreign: Callable[[Refusal], object] | None = None
+    note_hidden: Callable[[str], object] | None = None
 
     def has_path(self, path: str) -> bool:
         """Return whether a formatted path, such as ``/api/``, is one of its URLs."""

@@ -67,8 +67,10 @@ class CallControl:
 
     Attributes:
         answers: As above.
+        grant: What the access token of the caller allows; None without tokens, and in another process.
     """
 
+    grant: Any = None
     _reporting: Any = None
 
     def __init__(

@@ -36,6 +36,8 @@ Of the request
     deadline        float|None  when the call has to be answered, by time.monotonic(); None without a timeout
     remaining       float|None  the seconds until then, 0 once it has passed; it cannot be written
     cancelled       bool        whether the caller has cancelled the call, or has left; it cannot be written
+    grant           Grant|None  what the access token of the caller allows, if an MCP endpoint has checked one: subject,
+                                scopes, claims; only in the server's process; it cannot be written
     progress        function    progress(done, total=None, message=None) reports progress to the caller, if it wants it
 
 Of the answer
@@ -221,6 +223,14 @@ class Connection(FieldsAsKeys):
         """Whether the caller has cancelled the call, or has left. Always False for plain JSON-RPC."""
         control = self._control
         return control is not None and control.is_cancelled
+
+    @property
+    def grant(self) -> Any:
+        """What the access token of the caller allows, as ``verify`` has returned it; None without a token.
+
+        It does not go to other processes: there it is always None.
+        """
+        return getattr(self._request, "grant", None)  # only an exchange has one
 
     def progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
         """Report the progress of the call; do nothing if its caller wants none.

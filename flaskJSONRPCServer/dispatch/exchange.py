@@ -38,6 +38,7 @@ class Exchange(Request):
         client_key: The client's key in the counters of the rate limits; empty without rate limits.
         connection: The magic variable of the next call, if middleware has made it already.
         control: What the call may exchange with its caller while it runs; None for plain JSON-RPC.
+        grant: What the access token of the caller allows; None without tokens.
         deadline: The deadline of the call that the exchange was made for, on the monotonic clock; None without one.
         trace: The trace of the request; None without ``tracing``.
         is_local: Whether the caller is the user who has started this process, over its standard streams: ``auth`` is
@@ -54,6 +55,7 @@ class Exchange(Request):
     connection: Any = None
     control: CallControl | None = None
     deadline: float | None = None
+    grant: Any = None
     is_local: bool = False
     trace: Any = None
     _output_format = ""

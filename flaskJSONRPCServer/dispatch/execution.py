@@ -170,6 +170,7 @@ class Execution:
                 raise JsonRpcMethodNotFoundError
             self._refuse_late(data)
             exchange.control = control_of(data)
+            exchange.grant = None if exchange.control is None else exchange.control.grant
             with within_deadline(exchange.deadline):
                 result = self._invoker.invoke(route, call, exchange)
             return True, self._params(route, call, exchange), result

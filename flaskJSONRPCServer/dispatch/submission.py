@@ -223,6 +223,7 @@ class BackendCalls:
         request = exchange.request_copy(self._copy_request)
         data = call_data(call, route, deadline)
         if exchange.control is not None:
+            exchange.control.grant = exchange.grant
             data[CONTROL] = exchange.control.as_data()
         return request["uniqueId"], route.path, data, request, exchange.output_format
 

@@ -140,10 +140,12 @@ class ThreadedBackend(PreparedBackend):
         return f"Server busy: {limit} calls on exec backend {self._id!r} still run after their deadlines"
 
     def _in_context(self, run: Callable[[], CallAnswer]) -> Callable[[], CallAnswer]:
-        """Return the function in a copy of the request's Flask context, if it has one."""
+        """Return the function in a copy of the request's Flask context, if it has one, or in one of its application."""
         import flask  # here: child processes of other backends import this module, and do without Flask
 
-        return flask.copy_current_request_context(run) if flask.has_request_context() else run
+        if flask.has_request_context():
+            return flask.copy_current_request_context(run)
+        return in_app_context(run) if flask.has_app_context() else run
 
     def check(self, uniqueId: str, ticket: ThreadedCall) -> CallAnswer:
         """Wait for the answer of a call."""
@@ -173,6 +175,19 @@ class ThreadedNativeBackend(ThreadedBackend):
 
     _id = "threadedNative"
     _start_thread = staticmethod(start_native_thread)
+
+
+def in_app_context(run: Callable[[], CallAnswer]) -> Callable[[], CallAnswer]:
+    """Return the function in a context of the current Flask application."""
+    import flask
+
+    app: flask.Flask = flask.current_app._get_current_object()  # type: ignore[attr-defined]  # of the proxy
+
+    def run_in_context() -> CallAnswer:
+        with app.app_context():
+            return run()
+
+    return run_in_context
 
 
 def coroutine_caller(context: BackendContext, path: str, data: Mapping[str, Any]) -> CoroutineCaller | None:

@@ -12,6 +12,7 @@ from ..dispatch.routes import RouteTable
 from ..errors import RegistrationError
 from ..http.refusals import NotFound
 from ..http.response import Response, json_document
+from ..runtime.logs import INFO, WARNING
 from .authorization import METADATA_SEGMENT
 from .exposure import is_marked
 from .foreign_requests import ForeignRequests
@@ -28,8 +29,8 @@ _METHODS: Final = ("POST", "GET", "DELETE", "OPTIONS")
 class McpEndpoints:
     """The endpoints of one server.
 
-    The first method that is registered as a tool opens an endpoint, unless there is one. It gives way to the first that
-    the user opens, at the same path or another one.
+    A method that is registered as a tool opens the endpoint ``/mcp``, unless an endpoint has that path or offers all
+    methods that are registered as tools. It gives way to such an endpoint, if the user opens one later.
 
     Args:
         sources: The parts of the server.
@@ -43,6 +44,7 @@ class McpEndpoints:
         self._endpoints: dict[str, McpEndpoint] = {}  # replaced in one step, so threads need no lock
         self._is_automatic = False
         self._foreign = ForeignRequests(sources.facts.log)
+        self._hidden: set[str] = set()  # the URLs that the log has warned of
 
     def __iter__(self) -> Iterator[McpEndpoint]:
         return iter(self._endpoints.values())
@@ -53,20 +55,29 @@ class McpEndpoints:
         Raises:
             RegistrationError: The path is taken, or has more than one segment; or an option has an invalid value.
         """
-        segment, present = checked_segment(path), {} if self._is_automatic else self._endpoints
+        segment, chosen = checked_segment(path), EndpointOptions(**options)
+        gives_way = self._is_automatic and (chosen.expose is None or segment == _DEFAULT_SEGMENT)
+        present = {name: one for name, one in self._endpoints.items() if not (gives_way and name == _DEFAULT_SEGMENT)}
         if segment in present:
             raise RegistrationError(f"path={path!r} is refused: there is an endpoint already")
-        endpoint = self._opened(segment, EndpointOptions(**options), present)
-        self._is_automatic = False
+        endpoint = self._opened(segment, chosen, present)
+        if gives_way:
+            self._is_automatic = False
+            self._sources.facts.log.write(
+                INFO, f"the endpoint {endpoint.path} replaces /{_DEFAULT_SEGMENT}, which was opened automatically"
+            )
         return endpoint
 
     def routes_changed(self, before: RouteTable, after: RouteTable) -> None:
         """Follow a change of the methods."""
         for endpoint in self:
             endpoint.routes_changed(before, after)
-        if not self._endpoints and any(is_marked(route) for route in after.routes()):
-            self._opened(_DEFAULT_SEGMENT, EndpointOptions(), {})
+        if self._has_room_for_automatic() and any(is_marked(route) for route in after.routes()):
+            self._opened(_DEFAULT_SEGMENT, EndpointOptions(), self._endpoints)
             self._is_automatic = True
+
+    def _has_room_for_automatic(self) -> bool:
+        return _DEFAULT_SEGMENT not in self._endpoints and all(endpoint.has_choice for endpoint in self)
 
     def shown(self, exchange: Exchange) -> list[dict[str, Any]]:
         """Return the path of each endpoint, and the methods behind the tools that a caller may see."""
@@ -85,12 +96,20 @@ class McpEndpoints:
                 is_counted=True,
                 refuses_foreign_pages=True,
                 note_foreign=partial(self._foreign.note, f"/{segment}"),
+                note_hidden=self._note_hidden,
             )
         )
         if options.authorization is not None:
             self._add_once(BuiltInUrl(METADATA_SEGMENT, self._answer_metadata, needs_auth=False, has_children=True))
         self._endpoints = {**present, segment: endpoint}
         return endpoint
+
+    def _note_hidden(self, url: str) -> None:
+        """Warn once of a URL that a page of a Flask application has."""
+        if url not in self._hidden:
+            self._hidden.add(url)
+            text = f"models cannot reach the endpoint {url}: the Flask application has another page at this URL"
+            self._sources.facts.log.write(WARNING, text)
 
     def _add_once(self, url: BuiltInUrl) -> None:
         if url.segment not in self._urls:

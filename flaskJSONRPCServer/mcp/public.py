@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
@@ -73,10 +74,12 @@ class McpEndpoint:
 
     Attributes:
         path: As given.
+        has_choice: Whether ``expose`` chooses its tools.
     """
 
     def __init__(self, path: str, sources: Sources, options: EndpointOptions, sealer: Sealer) -> None:
         self.path = path
+        self.has_choice = options.expose is not None
         self._sources = sources
         self._options = options
         exposure = Exposure(options.expose, sources.registrar.formatted)
@@ -110,18 +113,27 @@ class McpEndpoint:
         """
         return self._endpoint.answer(exchange, rest)
 
-    def serve_lines(self, lines: Iterable[bytes], write: Callable[[bytes], object]) -> None:
+    def serve_lines(
+        self,
+        lines: Iterable[bytes],
+        write: Callable[[bytes], object],
+        context: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
         """Answer one client over the standard streams of this process, until there are no more lines.
 
         Args:
             lines: Its messages.
             write: Writes a line to it.
+            context: Returns what surrounds each request, such as the context of a Flask application.
         """
         from .stdio import StdioServer
         from .stdio_requests import SelfContained
 
         without_session = SelfContained(self._sources, self._service, self._rounds)
-        StdioServer(self._sources, self.path, self._service, self._session_service, without_session, write).serve(lines)
+        server = StdioServer(
+            self._sources, self.path, self._service, self._session_service, without_session, write, context
+        )
+        server.serve(lines)
 
     def metadata(self, exchange: Exchange, rest: str) -> dict[str, Any] | None:
         """Return what clients learn of its tokens at a URL; None if it has none, or none at this URL."""

@@ -165,6 +165,7 @@ class Service:
             rounds: Runs its function.
             grant: What the token of the client allows; None without tokens.
         """
+        exchange.grant = grant
         return Scope(self._sources.pipeline(), exchange, call.new_control, rounds, call.notify, grant)
 
     def end_of_stream(self, request: ClientRequest) -> bytes:

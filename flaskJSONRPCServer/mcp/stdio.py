@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
 
 from ..dispatch.exchange import Exchange
@@ -50,6 +51,7 @@ class StdioServer:
         session_service: Answers messages of a session.
         without_session: Answers the requests of revision 2026-07-28.
         write: Writes a line.
+        context: Returns what surrounds the answer to each request.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class StdioServer:
         session_service: SessionService,
         without_session: SelfContained,
         write: Callable[[bytes], object],
+        context: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         self._sources = sources
         self._path = path
@@ -67,6 +70,7 @@ class StdioServer:
         self._session_service = session_service
         self._without_session = without_session
         self._write = write
+        self._context = context
         self._writing = threading.Lock()  # not make_lock(): a client that does not read makes its holder wait
         self._changed = make_condition()
         self._running = 0  # guarded by _changed
@@ -171,7 +175,8 @@ class StdioServer:
 
     def _run(self, answer: Callable[[], object]) -> None:
         try:
-            answer()
+            with self._context():
+                answer()
         except BaseException as exc:
             self._sources.facts.log.write(ERROR, "an answer could not be written", traceback=True)
             if is_interrupt(exc):

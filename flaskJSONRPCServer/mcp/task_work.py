@@ -68,6 +68,7 @@ def later_exchange(scope: Scope, environ: Mapping[str, Any], body: bytes) -> Exc
     exchange.is_local = scope.exchange.is_local
     exchange.trace = scope.exchange.trace
     exchange.carrier = scope.exchange.carrier
+    exchange.grant = scope.grant
     return exchange
 
 

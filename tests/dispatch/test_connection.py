@@ -26,13 +26,14 @@ FIELDS = (
     "deadline",
     "remaining",
     "cancelled",
+    "grant",
     "progress",
     "dispatcher",
     "path",
     "dispatcherName",
 )
 WRITTEN = {
-    **{name: "written" for name in FIELDS if name not in ("remaining", "cancelled")},  # others decide them
+    **{name: "written" for name in FIELDS if name not in ("remaining", "cancelled", "grant")},  # others decide them
     "headersOut": {"X-A": "a"},
     "cookiesOut": [{"name": "a", "value": "b"}],
     "allowCompress": True,
@@ -109,6 +110,7 @@ def test_values_of_a_post():
         "deadline": None,
         "remaining": None,
         "cancelled": False,
+        "grant": None,
         "dispatcher": dispatcher,
         "path": "/api/",
         "dispatcherName": "dispatcher",

@@ -1,5 +1,8 @@
 """Which endpoints a server has, and which tools they offer."""
 
+import logging
+
+import flask
 import pytest
 
 from flaskJSONRPCServer import RegistrationError, flaskJSONRPCServer
@@ -49,6 +52,52 @@ def test_endpoint_at_another_path_does_so_too():
 
     assert tools(server, "/models") == ["one"]
     assert status_at(server, "/mcp") == 404
+
+
+def test_endpoint_with_a_choice_at_another_path_leaves_the_usual_one():
+    server = make_marked()
+    server.mcp("/models", expose=["/other"])
+
+    assert tools(server, "/models") == ["three"]
+    assert tools(server) == ["one"]
+
+
+def test_usual_endpoint_opens_beside_an_earlier_one_with_a_choice():
+    server = flaskJSONRPCServer(None, log=0)
+    server.mcp("/models", expose=["/api"])
+    server.registerFunction(lambda: 1, path="/api", name="one", mcp=True)
+
+    assert tools(server, "/models") == ["one"]
+    assert tools(server) == ["one"]
+
+
+def test_usual_endpoint_does_not_open_beside_one_that_has_its_tools():
+    server = flaskJSONRPCServer(None, log=0)
+    server.mcp("/models")
+    server.registerFunction(lambda: 1, path="/api", name="one", mcp=True)
+
+    assert tools(server, "/models") == ["one"]
+    assert status_at(server, "/mcp") == 404
+
+
+def test_endpoint_with_a_choice_at_the_usual_path_takes_its_place():
+    server = make_marked()
+    server.mcp("/mcp", expose=["/other"])
+
+    assert tools(server) == ["three"]
+
+
+@pytest.mark.parametrize(
+    ("path", "expose", "count"), [("/models", None, 1), ("/mcp", None, 1), ("/models", ["/other"], 0)], ids=str
+)
+def test_log_says_that_the_usual_endpoint_has_been_replaced(path, expose, count, caplog):
+    caplog.set_level(logging.INFO)
+    server = flaskJSONRPCServer(None, log=3)
+    server.registerFunction(lambda: 1, path="/api", name="one", mcp=True)
+    server.mcp(path, expose=expose)
+
+    said = [record.levelname for record in caplog.records if f"the endpoint {path} replaces /mcp" in record.message]
+    assert said == ["INFO"] * count
 
 
 def test_endpoint_with_a_choice_has_that_and_nothing_else():
@@ -113,3 +162,30 @@ def test_auth_of_the_server_is_asked_for_the_endpoint():
 
     assert status_at(make_marked(auth=auth), "/mcp") == 403
     assert asked == [("/mcp/", None)]
+
+
+@pytest.mark.parametrize("mounts_first", [True, False], ids=["mounted first", "mounted last"])
+def test_log_warns_once_of_an_endpoint_hidden_by_a_page(mounts_first, caplog):
+    app = flask.Flask("pages")
+    app.add_url_rule("/v1/mcp", "mine", lambda: "a page")
+    server = flaskJSONRPCServer(None, log=2)
+    if mounts_first:
+        server.init_app(app, "/v1")
+    server.registerFunction(lambda: 1, path="/api", name="one", mcp=True)
+    if not mounts_first:
+        server.init_app(app, "/v1")
+    server.registerFunction(lambda: 2, path="/other", name="two")
+
+    warnings = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert warnings == ["models cannot reach the endpoint /v1/mcp: the Flask application has another page at this URL"]
+    assert app.test_client().get("/v1/mcp").text == "a page"
+
+
+def test_log_does_not_warn_of_an_endpoint_that_is_mounted_twice(caplog):
+    server = flaskJSONRPCServer(None, log=2)
+    server.registerFunction(lambda: 1, path="/api", name="one", mcp=True)
+    for number in range(2):
+        server.init_app(flask.Flask(f"app{number}"))
+    server.registerFunction(lambda: 2, path="/other", name="two")
+
+    assert caplog.messages == []

@@ -143,6 +143,17 @@ def test_output_has_messages_only(start):
         assert text in errors
 
 
+@pytest.mark.parametrize("tool", ["at_once", "in_a_thread"])
+def test_tools_of_a_mounted_server_run_in_the_context_of_its_application(start, tool):
+    process = start("--endpoint", "/mcp", target="tests.mcp.stdio_app:server")
+    answers = [text_of(process.answer(process.send("tools/call", call(tool)))) for _ in range(2)]
+    output, errors = process.end()
+
+    assert answers == ["shop 1", "shop 1"]  # each request has a context of its own
+    assert output == []
+    assert errors.count("context ended") >= len(answers)
+
+
 def test_current_revision_and_a_session_share_one_process(start):
     process = start()
     assert CURRENT in process.answer(process.send("server/discover"))["result"]["supportedVersions"]
