@@ -94,7 +94,7 @@ class McpEndpoint:
         self._add_parts(Functions(sources, path))
         self._service = Service(sources, self._identity, self._features(), self._subscriptions)
         self._rounds = SealedRounds(sealer, self._caller_of, _STATE_TTL_S)
-        self._session_service = SessionService(sources, self._service)
+        self._session_service = SessionService(sources, self._service, self._resources.has)
         sessions = SessionEndpoint(
             self._session_service,
             Sessions(),

@@ -25,7 +25,7 @@ from .revisions import CURRENT
 from .sources import Sources
 from .uris import UriTemplate, checked_uri, is_template
 
-__all__ = ["ResourceEntry", "ResourceNotFoundError", "ResourceOptions", "Resources"]
+__all__ = ["ResourceEntry", "ResourceNotFoundError", "ResourceOptions", "Resources", "not_found"]
 
 _NOT_FOUND: Final = "Resource not found"
 
@@ -128,6 +128,10 @@ class Resources:
         else:
             refuse_size(options)
             self.templates.add(uri, entry)
+
+    def has(self, uri: str) -> bool:
+        """Return whether there is a single resource with a URI, or a template that it matches."""
+        return self._find(uri)[0] is not None
 
     def read(self, request: ClientRequest, scope: Scope) -> Result:
         """Answer ``resources/read``."""
