@@ -15,6 +15,7 @@ from ..errors import RegistrationError
 from ..http.refusals import Refusal
 from ..http.response import Response
 from ..runtime.logs import ServerLog
+from ..settings import Settings
 from .authorization import Authorization, Grant, TokenGuard
 from .catalog import Catalogs
 from .completion import Completions
@@ -85,7 +86,7 @@ class McpEndpoint:
         exposure = Exposure(options.expose, sources.registrar.formatted)
         self._catalogs = Catalogs(exposure, sources.facts.log)
         self._subscriptions = Subscriptions(sources.codec)
-        self._tokens = token_guard(options.authorization, path, sources.facts.log)
+        self._tokens = token_guard(options.authorization, path, sources.settings, sources.facts.log)
         times = TaskTimes(
             seconds("task_ttl", options.task_ttl), seconds("task_poll_interval", options.task_poll_interval)
         )
@@ -284,17 +285,17 @@ class McpEndpoint:
         return Callers(identity, copy_request, log, has_auth=False, cookies=cookies).caller_of(exchange)
 
 
-def token_guard(authorization: Any, path: str, log: ServerLog) -> TokenGuard | None:
+def token_guard(authorization: Any, path: str, settings: Settings, log: ServerLog) -> TokenGuard | None:
     """Return what checks the tokens of an endpoint; None without authorization.
 
     Raises:
-        RegistrationError: The option is no Authorization.
+        RegistrationError: The option is no Authorization, or the audience of its tokens is not certain.
     """
     if authorization is None:
         return None
     if not isinstance(authorization, Authorization):
         raise RegistrationError(f"authorization={authorization!r} is refused: it takes an mcp.Authorization")
-    return TokenGuard(authorization, path, log)
+    return TokenGuard(authorization, path, settings, log)
 
 
 def seconds(name: str, value: Any) -> float:
