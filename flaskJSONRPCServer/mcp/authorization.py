@@ -20,6 +20,8 @@ from ..http.refusals import Forbidden, ServiceUnavailable, Unauthorized
 from ..runtime.contexts import own_context
 from ..runtime.interrupts import is_interrupt
 from ..runtime.logs import ERROR, ServerLog
+from ..settings import Settings
+from .audience import Audience
 
 __all__ = ["METADATA_SEGMENT", "Authorization", "Grant", "TokenGuard"]
 
@@ -72,8 +74,8 @@ class Authorization:
         verify: Checks a token: it is called with the token and with the URL of the endpoint. It returns a
             :class:`Grant`; or None if the token is not valid, has expired, or is for another resource.
         scopes: What each token must allow.
-        resource: The URL of the endpoint, as clients know it. None for that of the request, which is right unless a
-            proxy changes the host.
+        resource: The URL of the endpoint, as clients know it: the audience of its tokens. None for that of the
+            request, which needs ``allowed_hosts``, or a server on loopback addresses only.
         documentation: The URL of a page for people.
 
     Raises:
@@ -113,12 +115,17 @@ class TokenGuard:
     Args:
         authorization: Who issues them, and how they are checked.
         path: The path of the endpoint, such as ``/mcp``.
+        settings: The settings.
         log: Gets the failures of ``verify``.
+
+    Raises:
+        RegistrationError: It is not certain what the audience of tokens is.
     """
 
-    def __init__(self, authorization: Authorization, path: str, log: ServerLog) -> None:
+    def __init__(self, authorization: Authorization, path: str, settings: Settings, log: ServerLog) -> None:
         self._authorization = authorization
         self._path = path
+        self._audience = Audience(authorization.resource, path, settings)
         self._log = log
 
     def check(self, exchange: Exchange) -> Grant:
@@ -128,6 +135,7 @@ class TokenGuard:
             Unauthorized: It has none, or it is not valid.
             Forbidden: It does not allow what the endpoint needs.
             ServiceUnavailable: It cannot be checked.
+            Misdirected: The request says another host or port than the server's.
         """
         header = exchange.head.get("HTTP_AUTHORIZATION", "")
         if not header:
@@ -175,8 +183,9 @@ class TokenGuard:
         }
 
     def _verified(self, token: str, exchange: Exchange) -> Grant | None:
+        resource = self._resource(exchange)
         try:
-            grant = own_context().run(self._authorization.verify, token, self._resource(exchange))
+            grant = own_context().run(self._authorization.verify, token, resource)
         except BaseException as exc:
             if is_interrupt(exc):
                 raise
@@ -196,7 +205,7 @@ class TokenGuard:
         return refusal
 
     def _resource(self, exchange: Exchange) -> str:
-        return self._authorization.resource or f"{exchange.base_url.rstrip('/')}{self._path}"
+        return self._audience.of(exchange)
 
     def _metadata_url(self, exchange: Exchange) -> str:
         base = self._resource(exchange).removesuffix(self._path)

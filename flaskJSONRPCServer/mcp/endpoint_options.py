@@ -9,6 +9,7 @@ from typing import Any
 from ..contract.option_checks import refuse_unless
 from ..errors import RegistrationError
 from ..runtime.logs import ServerLog
+from ..settings import Settings
 from .authorization import Authorization, TokenGuard
 from .descriptions import checked_icons, refuse_unless_text
 
@@ -65,6 +66,12 @@ def refuse_unless_seconds(name: str, value: Any, *, may_be_zero: bool = False) -
         raise RegistrationError(f"{name}={value!r} is refused: it takes {words}")
 
 
-def token_guard(authorization: Authorization | None, path: str, log: ServerLog) -> TokenGuard | None:
-    """Return what checks the tokens of an endpoint; None without authorization."""
-    return None if authorization is None else TokenGuard(authorization, path, log)
+def token_guard(
+    authorization: Authorization | None, path: str, settings: Settings, log: ServerLog
+) -> TokenGuard | None:
+    """Return what checks the tokens of an endpoint; None without authorization.
+
+    Raises:
+        RegistrationError: The audience of its tokens is not certain.
+    """
+    return None if authorization is None else TokenGuard(authorization, path, settings, log)

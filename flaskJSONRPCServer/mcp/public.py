@@ -65,14 +65,14 @@ class McpEndpoint:
         exposure = Exposure(options.expose, sources.registrar.formatted)
         self._catalogs = Catalogs(exposure, sources.facts.log)
         self._subscriptions = Subscriptions(sources.codec)
-        self._tokens = token_guard(options.authorization, path, sources.facts.log)
+        self._tokens = token_guard(options.authorization, path, sources.settings, sources.facts.log)
         times = TaskTimes(float(options.task_ttl), float(options.task_poll_interval))
         self._tasks = Tasks(sources, self._subscriptions, self._caller_of, times)
         self._tools = Tools(sources, self._catalogs, options.page_size, self._caching, self._tasks, self._tokens)
         self._add_parts(Functions(sources, path))
         self._service = Service(sources, self._identity, self._features(), self._subscriptions)
         self._rounds = SealedRounds(sealer, self._caller_of, _STATE_TTL_S, sources.facts.log)
-        self._session_service = SessionService(sources, self._service)
+        self._session_service = SessionService(sources, self._service, self._resources.has)
         sessions = SessionEndpoint(
             self._session_service,
             Sessions(),

@@ -25,7 +25,7 @@ from .revisions import CURRENT
 from .sources import Sources
 from .uris import UriTemplate, checked_uri, is_template
 
-__all__ = ["ResourceEntry", "ResourceNotFoundError", "ResourceOptions", "Resources"]
+__all__ = ["ResourceEntry", "ResourceNotFoundError", "ResourceOptions", "Resources", "not_found"]
 
 _NOT_FOUND: Final = "Resource not found"
 

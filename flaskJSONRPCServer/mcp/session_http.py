@@ -23,7 +23,6 @@ from .messages import checked
 from .revisions import SESSION_REVISIONS
 from .service import Reply
 from .session_service import Admitted, Caller, SessionService, drop
-from .session_state import introduction_in
 from .session_streams import EventStream, SessionStreams, UnknownEventError
 from .sessions import HttpSession, Sessions, new_session_id
 from .subscriptions import Subscriptions
@@ -73,9 +72,8 @@ class SessionEndpoint:
             McpError: The request is malformed.
             ServiceUnavailable: There are too many sessions.
         """
-        introduction = introduction_in(message)
-        state = self._service.new_session(new_session_id(), introduction)
-        streams = SessionStreams(self._sessions.kept_bytes, primes=introduction.revision >= _WITH_EMPTY_EVENTS)
+        state = self._service.new_session(new_session_id(), message)
+        streams = SessionStreams(self._sessions.kept_bytes, primes=state.revision >= _WITH_EMPTY_EVENTS)
         session = HttpSession(state, streams, self._caller_of(caller))
         self._sessions.add(session)
         session.leave = self._subscriptions.join(state.wanted, streams.standalone.send)

@@ -18,9 +18,10 @@ from .features import Method, Result, Scope
 from .messages import notification_text, params_of, result_text
 from .open_call import OpenCall
 from .requests import LOG_LEVELS, ClientRequest
+from .resources import not_found
 from .service import Reply, Service
 from .session_rounds import AskingRounds, WaitingCalls
-from .session_state import Introduction, Session
+from .session_state import Session, introduction_in
 from .sources import Sources
 from .subscriptions import UPDATES
 
@@ -28,8 +29,6 @@ __all__ = ["Admitted", "Caller", "SessionService", "drop"]
 
 # Only what these revisions know; extensions belong to the revision after them.
 _CAPABILITIES: Final = ("tools", "resources", "prompts", "completions")
-
-_MOST_URIS: Final = 1000
 
 Send = Callable[[bytes], object]
 """Sends a message to the client."""
@@ -69,11 +68,13 @@ class SessionService:
     Args:
         sources: The parts of the server.
         service: Answers what is the same without sessions.
+        has_resource: Returns whether there is a resource with a URI.
     """
 
-    def __init__(self, sources: Sources, service: Service) -> None:
+    def __init__(self, sources: Sources, service: Service, has_resource: Callable[[str], bool]) -> None:
         self._sources = sources
         self._service = service
+        self._has_resource = has_resource
         self._waiting = WaitingCalls(lambda: max(1, sources.settings.threads // 2))
         self._own: Mapping[str, OwnMethod] = {
             "ping": lambda session, request: {},
@@ -82,8 +83,13 @@ class SessionService:
             "resources/unsubscribe": self._unsubscribe,
         }
 
-    def new_session(self, session_id: str, introduction: Introduction) -> Session:
-        """Return a session for a client that has introduced itself."""
+    def new_session(self, session_id: str, message: JsonRpcRequest) -> Session:
+        """Return a session for a client that has sent ``initialize``.
+
+        Raises:
+            MalformedRequest: A parameter is missing or malformed.
+        """
+        introduction = introduction_in(message, self._sources.codec())
         return Session(session_id, introduction, self._sources.codec, self._sources.facts.locks.wake_waiting)
 
     def welcome(self, session: Session, message: JsonRpcRequest) -> bytes:
@@ -193,13 +199,13 @@ class SessionService:
 
     def _subscribe(self, session: Session, request: ClientRequest) -> Result:
         uri = self._uri_in(request)
-        if len(session.uris) >= _MOST_URIS:
-            raise InvalidParams(f"Invalid params: the session has subscribed to {_MOST_URIS} resources already")
-        session.uris.add(uri)
+        if not self._has_resource(uri):
+            raise not_found(uri, request)
+        session.subscribe(uri)
         return {}
 
     def _unsubscribe(self, session: Session, request: ClientRequest) -> Result:
-        session.uris.discard(self._uri_in(request))
+        session.unsubscribe(self._uri_in(request))
         return {}
 
     def _uri_in(self, request: ClientRequest) -> str:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 from ..runtime.concurrency import make_lock
-from ..sansio_jsonrpc import Codec, JsonRpcRequest
-from .errors import InvalidRequest, MalformedRequest
+from ..sansio_jsonrpc import Codec, JsonRpcException, JsonRpcRequest
+from .errors import InvalidParams, InvalidRequest, MalformedRequest
 from .messages import params_of
 from .open_call import OpenCall
 from .requests import ClientRequest, meta_of, progress_token
@@ -20,12 +20,21 @@ from .revisions import SESSION_REVISIONS
 from .session_questions import Questions
 from .subscriptions import Filter, every_list
 
-__all__ = ["Introduction", "Session", "introduction_in"]
+__all__ = ["MOST_URIS", "MOST_URI_BYTES", "Introduction", "Session", "introduction_in"]
 
 _FIRST_LOG_LEVEL: Final = "info"
 """The least severe level of log messages before the client chooses one."""
 
 _MOST_CALLS: Final = 1000
+
+_MOST_OFFER_BYTES: Final = 16 * 1024
+"""The longest JSON of what a client offers; guessed. Each session keeps it, as text: objects take far more memory."""
+
+MOST_URIS: Final = 1000
+"""The most resources that a session subscribes to."""
+
+MOST_URI_BYTES: Final = 128 * 1024
+"""The most bytes of their URIs together; guessed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,20 +43,18 @@ class Introduction:
 
     Attributes:
         revision: The revision of the session: the client's, or the newest one if that is not known.
-        capabilities: What the client offers, by name.
-        client: The name and version of the client.
+        capabilities: What the client offers, by name, as JSON.
     """
 
     revision: str
-    capabilities: Mapping[str, Any] = field(default_factory=dict)
-    client: Mapping[str, Any] = field(default_factory=dict)
+    capabilities: bytes = b"{}"
 
 
-def introduction_in(message: JsonRpcRequest) -> Introduction:
+def introduction_in(message: JsonRpcRequest, codec: Codec) -> Introduction:
     """Read the request ``initialize``.
 
     Raises:
-        MalformedRequest: A parameter is missing or malformed.
+        MalformedRequest: A parameter is missing or malformed, or the client offers too much.
     """
     params = params_of(message)
     revision, capabilities = params.get("protocolVersion"), params.get("capabilities")
@@ -56,7 +63,23 @@ def introduction_in(message: JsonRpcRequest) -> Introduction:
         raise MalformedRequest("Invalid params: protocolVersion is not a string")
     if not isinstance(capabilities, dict) or not isinstance(client, dict):
         raise MalformedRequest("Invalid params: capabilities or clientInfo is not an object")
-    return Introduction(revision if revision in SESSION_REVISIONS else SESSION_REVISIONS[0], capabilities, client)
+    offers = offers_text(capabilities, codec)
+    return Introduction(revision if revision in SESSION_REVISIONS else SESSION_REVISIONS[0], offers)
+
+
+def offers_text(capabilities: Mapping[str, Any], codec: Codec) -> bytes:
+    """Return what a client offers as JSON.
+
+    Raises:
+        MalformedRequest: It is too long, or has no JSON form.
+    """
+    try:
+        text = codec.dumps(capabilities)
+    except JsonRpcException as exc:
+        raise MalformedRequest("Invalid params: capabilities cannot be kept") from exc
+    if len(text) > _MOST_OFFER_BYTES:
+        raise MalformedRequest(f"Invalid params: capabilities is longer than {_MOST_OFFER_BYTES} bytes")
+    return text
 
 
 class Session:
@@ -88,7 +111,9 @@ class Session:
         self.wanted = Filter(every_list(), self.uris)
         self.log_level = _FIRST_LOG_LEVEL
         self.has_ended = False
-        self._introduction = introduction
+        self._offers = introduction.capabilities
+        self._codec = codec
+        self._uri_bytes = 0  # guarded by _changing, as changes of uris are
         self._wake = wake
         self._changing = make_lock()
         self._calls: dict[tuple[type, Any], OpenCall] = {}  # guarded by _changing
@@ -105,11 +130,34 @@ class Session:
             message.method,
             params,
             self.revision,
-            self._introduction.capabilities,
-            self._introduction.client,
-            progress_token(meta_of(params)),
-            self.log_level,
+            self._codec().loads(self._offers),
+            progress_token=progress_token(meta_of(params)),
+            log_level=self.log_level,
         )
+
+    def subscribe(self, uri: str) -> None:
+        """Let the client learn of changes of a resource.
+
+        Raises:
+            InvalidParams: It has subscribed to too many already, or their URIs are too long together.
+        """
+        with self._changing:
+            if uri in self.uris:
+                return
+            if len(self.uris) >= MOST_URIS:
+                raise InvalidParams(f"Invalid params: the session has subscribed to {MOST_URIS} resources already")
+            count = bytes_in(uri)
+            if self._uri_bytes + count > MOST_URI_BYTES:
+                raise InvalidParams(f"Invalid params: the URIs of a session have more than {MOST_URI_BYTES} bytes")
+            self.uris.add(uri)
+            self._uri_bytes += count
+
+    def unsubscribe(self, uri: str) -> None:
+        """Let the client learn no more of changes of a resource."""
+        with self._changing:
+            if uri in self.uris:
+                self.uris.remove(uri)
+                self._uri_bytes -= bytes_in(uri)
 
     @property
     def has_calls(self) -> bool:
@@ -152,3 +200,7 @@ class Session:
         for call in calls:
             call.cancel()
         self._wake()
+
+
+def bytes_in(text: str) -> int:
+    return len(text.encode(errors="surrogatepass"))

@@ -24,7 +24,7 @@ from .messages import checked, params_of, read_body
 from .requests import is_self_contained
 from .service import Service
 from .session_service import Caller, SessionService
-from .session_state import Session, introduction_in
+from .session_state import Session
 from .sources import Sources
 from .stdio_requests import LISTEN, SelfContained
 
@@ -143,7 +143,7 @@ class StdioServer:
             self.send(self._session_service.refusal(exc, message.id).text)
 
     def _begin(self, message: JsonRpcRequest) -> None:
-        session = self._session_service.new_session("", introduction_in(message))
+        session = self._session_service.new_session("", message)
         self.send(self._session_service.welcome(session, message))
         self._session = session
         self._leave = self._service.subscriptions.join(session.wanted, self.send)

@@ -21,7 +21,7 @@ def server():
     server = flaskJSONRPCServer(None, log=0)
     server.registerFunction(tenant_of, path="/api", name="at_once", mcp=True)
     server.registerFunction(tenant_of, path="/api", name="in_a_thread", mcp=True, dispatcherBackend="threaded")
-    endpoint = server.mcp(authorization=Authorization(["https://auth.test"], verify))
+    endpoint = server.mcp(authorization=Authorization(["https://auth.test"], verify, resource="https://api.test/mcp"))
     endpoint.resource("tenant://mine", name="tenant")(tenant_of)
     yield server
     server.stop()

@@ -3,7 +3,7 @@
 import pytest
 
 from flaskJSONRPCServer.http.refusals import ServiceUnavailable
-from flaskJSONRPCServer.mcp.errors import InvalidRequest, MalformedRequest, SessionNotFound
+from flaskJSONRPCServer.mcp.errors import InvalidParams, InvalidRequest, MalformedRequest, SessionNotFound
 from flaskJSONRPCServer.mcp.open_call import OpenCall
 from flaskJSONRPCServer.mcp.session_questions import Questions, question_params
 from flaskJSONRPCServer.mcp.session_state import Introduction, Session, introduction_in
@@ -131,7 +131,7 @@ def test_ids_are_long_and_differ():
 )
 def test_unknown_revision_gets_the_newest_one(asked, answered):
     params = {"protocolVersion": asked, "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}}
-    assert introduction_in(JsonRpcRequest("initialize", params, 1)).revision == answered
+    assert introduction_in(JsonRpcRequest("initialize", params, 1), CODEC).revision == answered
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,41 @@ def test_unknown_revision_gets_the_newest_one(asked, answered):
 )
 def test_malformed_introduction_is_refused(params):
     with pytest.raises(MalformedRequest):
-        introduction_in(JsonRpcRequest("initialize", params, 1))
+        introduction_in(JsonRpcRequest("initialize", params, 1), CODEC)
+
+
+@pytest.mark.parametrize("length", [16 * 1024 - 10, 16 * 1024])
+def test_offers_of_a_client_are_bounded(length):
+    params = {"protocolVersion": "2025-11-25", "capabilities": {"roots": {}, "x": "y" * (length - 20)}}
+    message = JsonRpcRequest("initialize", params, 1)
+    if length < 16 * 1024:
+        session = Session("", introduction_in(message, CODEC), lambda: CODEC, lambda: None)
+        assert session.read(JsonRpcRequest("ping", {}, 1)).capabilities == params["capabilities"]
+    else:
+        message.params["capabilities"]["x"] += "y" * 20
+        with pytest.raises(MalformedRequest, match="longer than 16384 bytes"):
+            introduction_in(message, CODEC)
+
+
+def test_subscriptions_of_a_session_are_bounded_in_bytes():
+    session = new_state()
+    uris = [f"{number}".ljust(32 * 1024, "a") for number in range(5)]
+    for uri in [*uris[:4], uris[0]]:
+        session.subscribe(uri)
+    with pytest.raises(InvalidParams, match="131072 bytes"):
+        session.subscribe(uris[4])
+    session.unsubscribe(uris[0])
+    session.subscribe(uris[4])
+    assert session.uris == set(uris[1:])
+
+
+def test_subscriptions_of_a_session_are_bounded_in_number():
+    session = new_state()
+    for number in range(1000):
+        session.subscribe(str(number))
+    session.subscribe("7")
+    with pytest.raises(InvalidParams, match="1000 resources"):
+        session.subscribe("one more")
 
 
 def running(session, request_id):

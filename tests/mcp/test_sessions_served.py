@@ -335,6 +335,19 @@ def test_resource_is_told_of_while_it_is_subscribed(begin, served):
     assert events.next()["method"] == "notifications/tools/list_changed"
 
 
+def test_resource_that_does_not_exist_takes_no_subscription(begin, served):
+    endpoint = served[1]
+    endpoint.resource("config://app")(greet)
+
+    @endpoint.resource("users://{user}")
+    def user_of(user):
+        return user
+
+    client = begin()
+    assert client.ask("resources/subscribe", {"uri": "config://other"})["code"] == -32002
+    assert client.ask("resources/subscribe", {"uri": "users://7"}) == {}
+
+
 def test_only_the_revision_with_batches_takes_them(begin):
     new, old = begin(), begin("2025-03-26")
     batch = [new.request("ping"), new.request("tools/call", {"name": "add", "arguments": {"a": 1, "b": 1}})]

@@ -1,0 +1,72 @@
+"""For which URL tokens must be issued."""
+
+import pytest
+
+from flaskJSONRPCServer import flaskJSONRPCServer
+from flaskJSONRPCServer.errors import RegistrationError
+from flaskJSONRPCServer.mcp import Authorization, Grant
+from tests.helpers import call_wsgi, get
+from tests.mcp.judged import request_of
+
+METADATA = "/.well-known/oauth-protected-resource/mcp"
+
+
+def served(*, resource=None, bound_to=None, **options):
+    """Return a server with tokens, and the list of the audiences that they were checked for."""
+    audiences = []
+
+    def verify(token, audience):
+        audiences.append(audience)
+        return Grant(token)
+
+    server = flaskJSONRPCServer(bound_to, log=0, **options)
+    server.mcp(authorization=Authorization(["https://auth.test"], verify, resource=resource))
+    return server, audiences
+
+
+def listed(server, host, port="8080"):
+    request = request_of("tools/list")
+    request.headers.update({"Authorization": "Bearer ann", "Host": host})
+    request.environ["SERVER_PORT"] = port
+    return call_wsgi(server.getWSGI(), request).code
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"bound_to": ("0.0.0.0", 8080)},
+        {"bound_to": ("127.0.0.1", 8080), "trusted_proxies": ["127.0.0.1"]},
+    ],
+    ids=["mounted", "public", "behind_a_proxy"],
+)
+def test_tokens_without_a_certain_audience_are_refused(options):
+    with pytest.raises(RegistrationError, match="resource"):
+        served(**options)
+
+
+def test_given_url_is_the_audience_whatever_the_host():
+    server, audiences = served(resource="https://api.test/mcp")
+    assert listed(server, "evil.test") == 200
+    assert audiences == ["https://api.test/mcp"]
+
+
+def test_allowed_host_is_the_audience():
+    server, audiences = served(allowed_hosts=["api.test"])
+    assert listed(server, "api.test") == 200
+    assert listed(server, "evil.test") == 421
+    assert audiences == ["http://api.test/mcp"]
+
+
+@pytest.mark.parametrize(("host", "status"), [("127.0.0.1:8080", 200), ("[::1]:8080", 200), ("localhost:9", 421)])
+def test_port_of_a_local_server_is_its_own(host, status):
+    server, audiences = served(bound_to=("127.0.0.1", 8080))
+    assert listed(server, host) == status
+    assert audiences == [f"http://{host}/mcp"] * (status == 200)
+
+
+def test_host_of_a_trusted_proxy_is_checked_too():
+    server, _ = served(allowed_hosts=["inner.test"], trusted_proxies=["10.0.0.1"])
+    head = {"Host": "inner.test", "X-Forwarded-Host": "evil.test"}
+    answer = call_wsgi(server.getWSGI(), get(METADATA, head, environ={"REMOTE_ADDR": "10.0.0.1"}))
+    assert answer.code == 421
