@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from ..http.request import Environ, ReceivedRequest, Request, RequestOptions
+from ..http.request import Environ, ReceivedRequest, Request, RequestOptions, without_client
 from ..http.response import Outgoing
 from ..runtime.counters import ThreadCounters
 from .call_control import CallControl
@@ -39,6 +39,7 @@ class Exchange(Request):
         connection: The magic variable of the next call, if middleware has made it already.
         control: What the call may exchange with its caller while it runs; None for plain JSON-RPC.
         deadline: The deadline of the call that the exchange was made for, on the monotonic clock; None without one.
+        outlives_client: Whether its calls go on if the client closes the connection.
         trace: The trace of the request; None without ``tracing``.
         is_local: Whether the caller is the user who has started this process, over its standard streams: ``auth`` is
             not asked, and there are no header fields.
@@ -55,6 +56,7 @@ class Exchange(Request):
     control: CallControl | None = None
     deadline: float | None = None
     is_local: bool = False
+    outlives_client: bool = False
     trace: Any = None
     _output_format = ""
     _copy: dict[str, Any] | None = None
@@ -121,6 +123,8 @@ class Exchange(Request):
         if self._copy is None:
             self._copy = copy(self)
             self._copy["uniqueId"] = self.unique_id
+            if self.outlives_client:  # exec backends end the call of a client that has gone
+                self._copy["environ"] = without_client(self._copy["environ"])
         return self._copy
 
     def apply_response_fields(self, fields: Any) -> None:
