@@ -280,3 +280,9 @@ def test_command_that_cannot_run_says_why(start, options, target, text):
     assert process.process.returncode == 2
     assert output == ""
     assert text in errors
+
+
+def test_functions_read_no_messages(process):
+    first = process.send("tools/call", call("read_input"))
+    assert process.answer(first)["result"]["structuredContent"] == ["", ""]
+    assert "result" in process.answer(process.send("tools/list"))
