@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from ..configuration import configured_by, read
 from ..errors import ServerError
@@ -35,7 +35,7 @@ def serve_streams(target: str, endpoint: str | None, config: str | None = None) 
     Raises:
         CommandError: There is no server, or no such endpoint.
     """
-    with messages_only() as write:
+    with messages_only() as (lines, write):
         try:
             with configured_by(read(config)):
                 server = find_server(target, "mcp")
@@ -44,7 +44,7 @@ def serve_streams(target: str, endpoint: str | None, config: str | None = None) 
         found = find_endpoint(server, endpoint)
         app = server._engine.mounts.users_app()
         try:
-            found.serve_lines(lines_of(sys.stdin.buffer), write, nullcontext if app is None else app.app_context)
+            found.serve_lines(lines_of(lines), write, nullcontext if app is None else app.app_context)
         finally:
             server._engine.exec_backends.stop(_STOP_S)
 
@@ -66,9 +66,23 @@ def find_endpoint(server: flaskJSONRPCServer, path: str | None) -> McpEndpoint:
     return endpoints[chosen]
 
 
+def take_input() -> BinaryIO:
+    """Return the standard input, and leave an empty one in its place."""
+    given = os.fdopen(os.dup(0), "rb")  # which child processes do not inherit
+    empty = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(empty, 0)
+    os.close(empty)
+    return given
+
+
 @contextmanager
-def messages_only() -> Iterator[Callable[[bytes], None]]:
-    """Yield what writes to standard output; all else that the process and its children print goes to standard error."""
+def messages_only() -> Iterator[tuple[BinaryIO, Callable[[bytes], None]]]:
+    """Yield the standard input, and what writes to standard output.
+
+    All else that the process and its children print goes to standard error. The standard input that they read is
+    empty, so that they take no message.
+    """
+    given = take_input()
     sys.stdout.flush()
     output = os.dup(1)
     os.dup2(2, 1)
@@ -80,7 +94,7 @@ def messages_only() -> Iterator[Callable[[bytes], None]]:
             stream.flush()
 
     try:
-        yield write
+        yield given, write
     finally:
         with suppress(BrokenPipeError):
             stream.close()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from ..http.request import Environ, ReceivedRequest, Request, RequestOptions
+from ..http.request import Environ, ReceivedRequest, Request, RequestOptions, without_client
 from ..http.response import Outgoing
 from ..runtime.counters import ThreadCounters
 from .call_control import CallControl
@@ -40,6 +40,7 @@ class Exchange(Request):
         control: What the call may exchange with its caller while it runs; None for plain JSON-RPC.
         grant: What the access token of the caller allows; None without tokens.
         deadline: The deadline of the call that the exchange was made for, on the monotonic clock; None without one.
+        outlives_client: Whether its calls go on if the client closes the connection.
         trace: The trace of the request; None without ``tracing``.
         is_local: Whether the caller is the user who has started this process, over its standard streams: ``auth`` is
             not asked, and there are no header fields.
@@ -57,6 +58,7 @@ class Exchange(Request):
     deadline: float | None = None
     grant: Any = None
     is_local: bool = False
+    outlives_client: bool = False
     trace: Any = None
     _output_format = ""
     _copy: dict[str, Any] | None = None
@@ -123,6 +125,8 @@ class Exchange(Request):
         if self._copy is None:
             self._copy = copy(self)
             self._copy["uniqueId"] = self.unique_id
+            if self.outlives_client:  # exec backends end the call of a client that has gone
+                self._copy["environ"] = without_client(self._copy["environ"])
         return self._copy
 
     def apply_response_fields(self, fields: Any) -> None:

@@ -7,17 +7,16 @@ calls of its batch. An exception that a signal has raised in the middle of a dis
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import Context, copy_context
 from time import perf_counter_ns
-from typing import Any
+from typing import Any, cast
 
 from ..contract.results import InvalidResultError
 from ..runtime.contexts import CurrentContext, own_context, own_decimal_context
 from ..runtime.counters import Histogram
 from ..runtime.interrupts import is_interrupt
-from ..runtime.logs import DEBUG, ERROR, WARNING, ServerLog
+from ..runtime.logs import DEBUG, ERROR, WARNING, ServerLog, traceback_of_handled
 from ..runtime.stats import Stats
 from ..sansio_jsonrpc import JsonRpcException, JsonRpcInternalError, JsonRpcInvalidParamsError, JsonRpcRequest
 from .connection import ServerFacts
@@ -109,8 +108,8 @@ class Invoker:
             return context.run(run, route.target, args, kwargs)
         except BaseException as exc:  # noqa: BLE001  of any kind: only this call has failed
             calls.failed += 1
-            if call.is_notification and isinstance(exc, JsonRpcException) and work_in(exc) == "not started":
-                self._lose(route, exc.message)
+            if call.is_notification:
+                self._note_if_lost(route, exc)
             code = None
             try:
                 self.raise_error_of(exc, f"dispatcher {route.url} raised", route, exchange)
@@ -131,6 +130,13 @@ class Invoker:
                 self._lose(route, exc.message)
             raise
 
+    def _note_if_lost(self, route: Route, exc: BaseException) -> None:
+        # Not isinstance(), which runs code of the exception where its class has an own __class__.
+        if issubclass(type(exc), JsonRpcException):
+            error = cast("JsonRpcException", exc)
+            if work_in(error) == "not started":
+                self._lose(route, error.message)
+
     def _lose(self, route: Route, why: str) -> None:
         self._stats.count_lost(1)
         self._log.write(WARNING, f"notification {route.url} is lost:", why)
@@ -150,7 +156,12 @@ class Invoker:
         Raises:
             JsonRpcException: The error.
         """
-        error = self._error_of(exc, event, route, exchange)
+        try:
+            error = self._error_of(exc, event, route, exchange)
+        except BaseException as failure:  # code of the exception itself, such as its __class__
+            if is_interrupt(failure):
+                raise
+            error = self.internal_error(event, exchange)
         if error is None:
             return
         try:
@@ -256,5 +267,5 @@ def logged_error(log: ServerLog, what: str, unique_id: str, *, debug: bool, leve
     log.write(level, what, f"[{unique_id}]", traceback=True)
     data = {"correlationId": unique_id}
     if debug:
-        data["traceback"] = traceback.format_exc()
+        data["traceback"] = traceback_of_handled()
     return JsonRpcInternalError(data=data)

@@ -27,6 +27,7 @@ __all__ = [
     "RequestCopy",
     "RequestOptions",
     "client_of",
+    "without_client",
 ]
 
 Environ = dict[str, Any]
@@ -303,3 +304,8 @@ def client_of(environ: Environ) -> int | None:
             descriptor: int = client_socket.fileno()
             return descriptor if descriptor >= 0 else None
     return None
+
+
+def without_client(environ: Environ) -> Environ:
+    """Return a copy of an environ without the client's connection: what it is used for outlives the connection."""
+    return {name: value for name, value in environ.items() if name not in _SOCKETS}

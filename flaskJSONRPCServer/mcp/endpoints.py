@@ -57,7 +57,8 @@ class McpEndpoints:
             RegistrationError: The path is taken, or has more than one segment; or an option has an invalid value.
         """
         segment, chosen = checked_segment(path), EndpointOptions(**options)
-        gives_way = self._is_automatic and (chosen.expose is None or segment == _DEFAULT_SEGMENT)
+        replaces = chosen.expose is None or chosen.authorization is not None or segment == _DEFAULT_SEGMENT
+        gives_way = self._is_automatic and replaces
         present = {name: one for name, one in self._endpoints.items() if not (gives_way and name == _DEFAULT_SEGMENT)}
         if segment in present:
             raise RegistrationError(f"path={path!r} is refused: there is an endpoint already")
@@ -78,7 +79,7 @@ class McpEndpoints:
             self._is_automatic = True
 
     def _has_room_for_automatic(self) -> bool:
-        return _DEFAULT_SEGMENT not in self._endpoints and all(endpoint.has_choice for endpoint in self)
+        return _DEFAULT_SEGMENT not in self._endpoints and all(endpoint.bears_another for endpoint in self)
 
     def tool_counts(self) -> dict[str, int]:
         """Return the number of tools of each endpoint, by its path. Choices without a method are logged."""

@@ -54,12 +54,13 @@ class McpEndpoint:
 
     Attributes:
         path: As given.
-        has_choice: Whether ``expose`` chooses its tools.
+        bears_another: Whether the automatic endpoint may be beside it: it has a choice of its own, and no tokens that
+            the other would not ask for.
     """
 
     def __init__(self, path: str, sources: Sources, options: EndpointOptions, sealer: Sealer) -> None:
         self.path = path
-        self.has_choice = options.expose is not None
+        self.bears_another = options.expose is not None and options.authorization is None
         self._sources = sources
         self._options = options
         exposure = Exposure(options.expose, sources.registrar.formatted)

@@ -107,6 +107,7 @@ class SessionEndpoint:
             McpError, Refusal: The request is refused.
         """
         session = self._session_of(caller)
+        caller.exchange.outlives_client = True
         if isinstance(message, JsonRpcBatch):
             if session.state.revision != _WITH_BATCHES:
                 raise InvalidRequest("Invalid Request: a batch; send each message in a request of its own")

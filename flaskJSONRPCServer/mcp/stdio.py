@@ -159,7 +159,11 @@ class StdioServer:
             self._without_session.listen(request, self._exchange(), self.send)
             return
         answer = self._without_session.answer(request, self._exchange(), self.send)
-        self._start(answer)
+        try:
+            self._start(answer)
+        except BaseException:
+            self._without_session.withdraw(request)
+            raise
 
     def _start(self, answer: Callable[[], object]) -> None:
         """Answer a request in a thread of its own.
@@ -171,7 +175,11 @@ class StdioServer:
             if self._running >= MOST_CALLS:
                 raise InvalidRequest(f"Invalid Request: {MOST_CALLS} requests have not been answered yet")
             self._running += 1
-        start_thread(self._run, (answer,), name="mcp-request")
+        try:
+            start_thread(self._run, (answer,), name="mcp-request")
+        except BaseException:
+            self._note_end()
+            raise
 
     def _run(self, answer: Callable[[], object]) -> None:
         try:
@@ -182,9 +190,12 @@ class StdioServer:
             if is_interrupt(exc):
                 raise
         finally:
-            with self._changed:
-                self._running -= 1
-                self._changed.notify_all()
+            self._note_end()
+
+    def _note_end(self) -> None:
+        with self._changed:
+            self._running -= 1
+            self._changed.notify_all()
 
     def _drain(self, timeout_s: float) -> None:
         """Wait until no request is being answered any more."""

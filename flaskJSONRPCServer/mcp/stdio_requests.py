@@ -97,6 +97,10 @@ class SelfContained:
 
         return run
 
+    def withdraw(self, request: ClientRequest) -> None:
+        """Forget a request whose function from :meth:`answer` will not be called: its id is free again."""
+        self._remove((type(request.id), request.id))
+
     def listen(self, request: ClientRequest, exchange: Exchange, send: Send) -> None:
         """Tell the client what changes, until it cancels the request.
 

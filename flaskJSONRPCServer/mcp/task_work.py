@@ -10,7 +10,7 @@ from typing import Any
 
 from ..dispatch.call_control import CallControl, Report
 from ..dispatch.exchange import Exchange
-from ..http.request import ARRIVED_AT
+from ..http.request import ARRIVED_AT, without_client
 from ..runtime.contexts import own_context
 from .asking import CLIENT_OFFERS
 from .features import Result, RunIn, Scope
@@ -45,7 +45,8 @@ def work_of(request: ClientRequest, scope: Scope, run: RunIn, limit_bytes: int) 
         limit_bytes: The largest body of a request.
     """
     body = scope.exchange.body(limit_bytes)
-    environ = {name: value for name, value in scope.exchange.environ.items() if name != ARRIVED_AT}
+    environ = without_client(scope.exchange.environ)
+    environ.pop(ARRIVED_AT, None)
     context = own_context()
 
     def run_once(task: Task, report: Report) -> Result:

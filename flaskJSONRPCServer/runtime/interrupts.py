@@ -27,7 +27,8 @@ def is_interrupt(exc: BaseException) -> bool:
     middle of a dispatcher. It is meant for the program, and is not a failure of the call. If a dispatcher itself raises
     KeyboardInterrupt or SystemExit, its call fails as with any other exception.
     """
-    if not isinstance(exc, (KeyboardInterrupt, SystemExit)) or not in_main_thread():
+    # Not isinstance(), which runs code of the exception where its class has an own __class__.
+    if not issubclass(type(exc), (KeyboardInterrupt, SystemExit)) or not in_main_thread():
         return False
     if exc.__traceback__ is None:
         return False

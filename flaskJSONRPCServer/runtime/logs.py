@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import logging
 import sys
-import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol, TextIO
 
 from .asynchronous import in_hub
 from .json_log import ACCESS, JsonFormatter
+from .tracebacks import frames_of, traceback_lines
 
 __all__ = [
     "CRITICAL",
@@ -184,7 +184,9 @@ class ServerLog:
 
     @in_hub  # handlers have locks
     def _record(self, level: int, message: str, raised: BaseException | None) -> None:
-        self.logger.log(level, "%s", message, exc_info=raised)
+        # A tuple, since logging would ask the exception for its traceback.
+        exc_info = None if raised is None else (type(raised), raised, frames_of(raised))
+        self.logger.log(level, "%s", message, exc_info=exc_info)
 
 
 def remove_console_handler() -> None:
@@ -210,7 +212,8 @@ class TracebackText(str):
 
 def traceback_of_handled() -> str:
     """Return the traceback of the exception being handled as text; empty if there is none."""
-    return "" if sys.exc_info()[1] is None else traceback.format_exc()
+    raised = sys.exc_info()[1]
+    return "" if raised is None else "".join(traceback_lines(raised))
 
 
 def escaped_traceback(exc: BaseException) -> str:
@@ -219,7 +222,7 @@ def escaped_traceback(exc: BaseException) -> str:
     Every line is indented: the text of an exception, its notes and the name of its type may come from a client and
     contain line breaks.
     """
-    lines = "".join(traceback.format_exception(exc)).rstrip("\n").split("\n")
+    lines = "".join(traceback_lines(exc)).rstrip("\n").split("\n")
     return "\n".join(f"  {escaped(line)}".rstrip() for line in lines)
 
 

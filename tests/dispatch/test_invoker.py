@@ -12,6 +12,7 @@ from werkzeug.exceptions import HTTPException
 
 from flaskJSONRPCServer import JsonRpcApplicationError, flaskJSONRPCServer
 from tests.helpers import call, call_wsgi, get, post, rpc
+from tests.raised import MAKERS
 
 SECRET = "/secret/path tok123"
 
@@ -318,3 +319,20 @@ def test_exception_with_overridden_members_fails_its_call_alone(odd, caplog):
     assert [answer.get("result") for answer in answers] == [1, None, 1]
     assert answers[1]["error"]["code"] == -32603
     assert answers[1]["error"]["data"]["correlationId"] in caplog.text
+
+
+@pytest.mark.parametrize("debug", [False, True])
+@pytest.mark.parametrize("name", MAKERS)
+def test_exception_that_cannot_be_formatted_is_an_internal_error(name, debug, caplog):
+    def break_badly():
+        raise MAKERS[name]()
+
+    server = make(debug=debug)
+    server.registerFunction(break_badly, path="/api")
+
+    error = call(server.getWSGI(), "break_badly")["error"]
+    assert call_wsgi(server.getWSGI(), post({"jsonrpc": "2.0", "method": "break_badly"})).code < 300
+
+    assert error["code"] == -32603
+    assert error["data"]["correlationId"] in caplog.text
+    assert ("traceback" in error["data"]) == debug

@@ -26,6 +26,12 @@ def add(a: int, b: int) -> int:
 
 
 @server.method("/api", mcp=True)
+def read_input() -> list:
+    """Return what this process and a child read from their standard input."""
+    return [sys.stdin.read(), os.popen("cat").read()]
+
+
+@server.method("/api", mcp=True)
 def count_cancelled() -> int:
     """Return how many calls have noticed that they are cancelled."""
     return len(cancelled)

@@ -4,6 +4,7 @@ import time
 
 from flaskJSONRPCServer.mcp import Form, ProtocolError, ask, ask_all, begin_task
 from tests.execBackend.api import PATIENCE_S, report, wait_for
+from tests.raised import NoAttributes
 
 NAME = Form("Name?", {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]})
 GO_ON = Form("Go on?", {"type": "object", "properties": {}})
@@ -40,6 +41,10 @@ def fail() -> None:
     raise ValueError("a secret")
 
 
+def break_badly() -> None:
+    raise NoAttributes
+
+
 def break_off() -> None:
     raise ProtocolError("no database", code=-32010, data={"db": "main"})
 
@@ -72,7 +77,7 @@ def large(size: int) -> str:
     return "x" * size
 
 
-FUNCTIONS = (add, hold, notice, count, fail, break_off, greet, greet_twice, greet_later, change, large)
+FUNCTIONS = (add, hold, notice, count, fail, break_badly, break_off, greet, greet_twice, greet_later, change, large)
 
 
 def make(backend, task=None, **options):

@@ -7,6 +7,7 @@ import flask
 import pytest
 
 from flaskJSONRPCServer import RegistrationError, flaskJSONRPCServer
+from flaskJSONRPCServer.mcp import Authorization
 from tests.helpers import call_wsgi
 from tests.mcp.judged import request_of, result_of
 
@@ -258,3 +259,13 @@ def test_start_names_the_endpoints_and_warns_of_choices_without_a_method(caplog)
         "expose='/api/two' chooses no method: nothing is registered there",
         f"expose={unregistered!r} chooses no method: the function is not registered",
     ]
+
+
+def test_endpoint_with_tokens_leaves_none_without():
+    server = make_marked(allowed_hosts=["127.0.0.1"])
+    tokens = Authorization(["https://auth.example.com"], lambda token, resource: None)
+    server.mcp("/models", expose=["/api"], authorization=tokens)
+
+    assert status_at(server, "/mcp") == 404
+    server.registerFunction(lambda: 4, path="/api", name="four", mcp=True)
+    assert status_at(server, "/mcp") == 404

@@ -312,3 +312,24 @@ def test_command_changes_to_the_directory_of_the_module(start, tmp_path):
 
     assert process.begin()["serverInfo"]["name"] == "corner shop"
     assert text_of(process.answer(process.send("tools/call", call("place")))) == str(tmp_path)
+
+
+def test_functions_read_no_messages(process):
+    first = process.send("tools/call", call("read_input"))
+    assert process.answer(first)["result"]["structuredContent"] == ["", ""]
+    assert "result" in process.answer(process.send("tools/list"))
+
+
+def test_id_of_a_refused_request_is_free_again(process):
+    cancelled = cancelled_in(process, process.send)
+    running = [process.send("tools/call", call("wait")) for _ in range(100)]
+    refused = process.send("tools/call", call("add", a=1, b=2))
+    assert "100 requests" in process.answer(refused)["error"]["message"]
+    for request_id in running:
+        process.tell(method="notifications/cancelled", params={"requestId": request_id})
+    wait_until(lambda: "result" in process.answer(process.send("tools/list")))
+    wait_until(lambda: cancelled_in(process, process.send) == cancelled + 100)
+
+    process._ids = itertools.count(refused)
+    assert process.send("tools/call", call("add", a=1, b=2)) == refused
+    assert process.answer(refused)["result"]["structuredContent"] == 3

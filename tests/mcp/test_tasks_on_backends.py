@@ -52,6 +52,13 @@ def test_error_of_the_protocol_fails_the_task(client):
     assert (task["status"], task["error"]) == ("failed", error)
 
 
+def test_exception_that_cannot_be_formatted_ends_the_task(client):
+    task = client.wait(client.begin("break_badly"))
+
+    assert task["result"]["isError"]
+    assert text_of(client.wait(client.begin("add", a=1, b=2))["result"]) == "3"
+
+
 def test_progress_is_the_message_of_the_task(client, folder):
     task_id = client.begin("count", folder=str(folder))
 

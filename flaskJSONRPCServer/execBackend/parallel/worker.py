@@ -10,13 +10,12 @@ import signal
 import socket
 import sys
 import threading
-import traceback
 from functools import partial
 from pathlib import Path
 from types import FrameType, ModuleType
 
 from ...runtime.forks import release_in_forks
-from ...runtime.logs import DEBUG
+from ...runtime.logs import DEBUG, traceback_of_handled
 from .channel import ChannelClient
 from .child import ChildServer
 from .function_cache import FunctionCache
@@ -55,7 +54,7 @@ def run_until_end(worker: ChildWorker) -> None:
     except (EOFError, OSError):  # the parent is gone, or this is a forked process, which has no socket to it
         os._exit(1)
     except BaseException:  # noqa: BLE001  a KeyboardInterrupt that a dispatcher raised, among others
-        traceback.print_exc()
+        sys.stderr.write(traceback_of_handled())
         os._exit(1)
 
 
