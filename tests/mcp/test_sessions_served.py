@@ -168,6 +168,16 @@ def test_request_without_a_session_is_405(begin, method):
     assert answer.read() == b""
 
 
+@pytest.mark.parametrize("function", ["greet", "sample"])
+def test_question_to_a_client_that_takes_json_only_fails_at_once(begin, function):
+    client = begin(capabilities={"elicitation": {}, "sampling": {}})
+    _, message = client.exchange(
+        client.request("tools/call", {"name": function, "arguments": {}}), {"Accept": "application/json"}
+    )
+    assert message["error"]["code"] == -32603
+    assert "accept text/event-stream" in message["error"]["message"]
+
+
 @pytest.mark.parametrize(
     "method", ["server/discover", "subscriptions/listen", "nothing", "initialize", "resources/subscribe"]
 )
