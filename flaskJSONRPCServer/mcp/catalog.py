@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from inspect import Parameter
 from typing import Any, Final
@@ -19,7 +19,9 @@ from ..contract.tool_params import is_callable_by_name
 from ..contract.tool_schemas import input_schema, output_schema
 from ..dispatch.routes import Route, RouteTable, wsgi_encoded
 from ..errors import RegistrationError
+from ..runtime.interrupts import is_interrupt
 from ..runtime.logs import WARNING, ServerLog
+from ..sansio_jsonrpc import Codec
 from .content import names_content
 from .exposure import Exposure
 from .headers import HeaderParameter, header_parameters
@@ -93,11 +95,13 @@ class Catalogs:
 
     Args:
         exposure: Chooses the methods.
+        codec: Returns the codec, which has to be able to write what clients see.
         log: Gets warnings of methods that cannot be tools.
     """
 
-    def __init__(self, exposure: Exposure, log: ServerLog) -> None:
+    def __init__(self, exposure: Exposure, codec: Callable[[], Codec], log: ServerLog) -> None:
         self._exposure = exposure
+        self._codec = codec
         self._log = log
         self._warned: set[str] = set()
         self._made: tuple[RouteTable, Catalog] | None = None  # replaced in one step; two threads may make it at once
@@ -123,10 +127,15 @@ class Catalogs:
 
     def _entry(self, name: str, route: Route) -> ToolEntry | None:
         try:
-            return entry_of(name, route)
-        except RegistrationError as exc:
-            self._log.write(WARNING, f"{route.url} is no tool: {exc}")
+            entry = entry_of(name, route)
+            self._codec().dumps(entry.definition)
+        except BaseException as exc:  # also of pydantic, and of types of the user: they must not break other tools
+            if is_interrupt(exc):
+                raise
+            why = str(exc) if isinstance(exc, RegistrationError) else f"its schema cannot be written: {exc}"
+            self._log.write(WARNING, f"{route.url} is no tool: {why}")
             return None
+        return entry
 
 
 def entry_of(name: str, route: Route) -> ToolEntry:
