@@ -118,6 +118,10 @@ class BuiltInServices:
             self._mcp_endpoints = McpEndpoints(shown, self.urls.add)
         return self._mcp_endpoints
 
+    def tool_counts(self) -> dict[str, int]:
+        """Return the number of tools of each endpoint for models, by its path."""
+        return {} if self._mcp_endpoints is None else self._mcp_endpoints.tool_counts()
+
     def routes_changed(self, before: RouteTable, after: RouteTable) -> None:
         """Follow a change of the methods."""
         if self._mcp_endpoints is not None or any(is_marked(route) for route in after.routes()):

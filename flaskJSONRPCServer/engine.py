@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import werkzeug.wrappers
@@ -175,11 +175,12 @@ class Engine:
         return backend._id
 
     def offers(self) -> str:
-        """Return a sentence that lists the paths with their numbers of methods."""
+        """Return a sentence that lists the paths with their numbers of methods, and the endpoints with their tools."""
         counts = {endpoint.path: len(endpoint.routes) for endpoint in self.router.table.endpoints.values()}
-        words = [f"{path.rstrip('/') or '/'} has {count} method{'s' * (count != 1)}" for path, count in counts.items()]
+        words = numbered(counts, "method")
         more = len(words) - _MOST_LISTED
-        return ", ".join(words if more <= 0 else [*words[:_MOST_LISTED], f"and {more} more paths"])
+        listed = words if more <= 0 else [*words[:_MOST_LISTED], f"and {more} more paths"]
+        return ", ".join([*listed, *numbered(self.services.tool_counts(), "tool")])
 
     def has_urls(self) -> bool:
         """Return whether there is any URL to ask for: a method or a Flask page."""
@@ -477,6 +478,11 @@ class Engine:
 
     def _unmount_other_paths(self, paths: list[str]) -> None:
         self.mounts.remove_other_paths(paths)
+
+
+def numbered(counts: Mapping[str, int], what: str) -> list[str]:
+    """Return how many things each path has, in words: ``/api has 2 methods``."""
+    return [f"{path.rstrip('/') or '/'} has {count} {what}{'s' * (count != 1)}" for path, count in counts.items()]
 
 
 def check_settings(settings: Settings) -> None:

@@ -96,8 +96,7 @@ class FlaskMounts:
         return self.is_app_users or any(rule.endpoint != "static" for rule in self.app.url_map.iter_rules())
 
     def users_app(self) -> flask.Flask | None:
-        """Return the application of the user that calls run in: the first one mounted by ``init_app()``, or that of
-        ``flaskApp``; None without one."""
+        """Return the user's application: the first one of ``init_app()``, or that of ``flaskApp``; None without one."""
         mounted = [mount.app for mount in self._mounts[1:]]
         return mounted[0] if mounted else self.app if self.is_app_users else None
 

@@ -59,7 +59,13 @@ def make_options(timeout: float | None, retry: Retry | None) -> CallOptions:
 def make_session(
     server: Any, codec: str | Codec, headers: Mapping[str, str] | None, auth: Any, *, discovers: bool
 ) -> Session:
-    """Return what makes the calls."""
+    """Return what makes the calls.
+
+    Raises:
+        ValueError: A value is not accepted; the message names it.
+    """
+    if not isinstance(discovers, bool):
+        raise ValueError(f"discover={discovers!r}; it takes True or False")
     url = server if isinstance(server, str) else "http://localhost/"
     if is_stream_url(url) and (auth is not None or headers):
         raise ValueError(f"auth= and headers= beside {shown(url)!r}, which has no header fields; leave them out")

@@ -103,6 +103,10 @@ class Form(Question):
     Attributes:
         message: What the user is asked.
         schema: The fields: a JSON Schema of an object with plain fields.
+
+    Raises:
+        TypeError: The schema is not a dict with dicts in ``properties``.
+        ValueError: A field is an object, or a list of objects: no form has these.
     """
 
     METHOD = "elicitation/create"
@@ -110,6 +114,14 @@ class Form(Question):
 
     message: str
     schema: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        fields = self.schema.get("properties", {}) if isinstance(self.schema, Mapping) else None
+        if not isinstance(fields, Mapping) or not all(isinstance(one, Mapping) for one in fields.values()):
+            raise TypeError(f"Form: schema={self.schema!r:.200} is refused: it takes the JSON Schema of an object")
+        for name, field_schema in fields.items():
+            if is_nested(field_schema):
+                raise ValueError(f"Form: the field {name!r} is refused: a form has no objects in its fields")
 
     def params(self) -> dict[str, Any]:
         """Return the parameters of the request."""
@@ -123,13 +135,20 @@ class Form(Question):
         """
         action, content = result.get("action"), result.get("content") or {}
         if action not in _ACTIONS or not isinstance(content, dict):
-            raise ValueError("no answer to a form")
+            raise ValueError("it is not an answer to a form")
         if action != "accept":
             return FormAnswer(action)
         missing = [name for name in self.schema.get("required", ()) if name not in content]
         if missing:
-            raise ValueError(f"the form lacks {', '.join(missing)}")
+            raise ValueError(f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing")
         return FormAnswer(action, content)
+
+
+def is_nested(schema: Mapping[str, Any]) -> bool:
+    """Return whether a schema is that of an object, or of a list of objects."""
+    items = schema.get("items")
+    is_object = schema.get("type") == "object" or "properties" in schema or "$ref" in schema
+    return is_object or (isinstance(items, Mapping) and is_nested(items))
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +182,7 @@ class Visit(Question):
         """
         action = result.get("action")
         if action not in _ACTIONS:
-            raise ValueError("no answer to a page")
+            raise ValueError("it is not an answer to a page")
         return FormAnswer(str(action))
 
 
@@ -247,23 +266,30 @@ def ask_all(**questions: Question) -> dict[str, Any]:
     if call is None or call.answers is None:
         raise CannotAskError
     answers: dict[str, Any] = {}
+    reasons: dict[str, str] = {}
     for key, question in questions.items():
         result = call.answers.get(key)
         if isinstance(result, dict):
             try:
                 answers[key] = question.answer(result)
-            except ValueError:  # asked again
-                continue
+            except ValueError as exc:  # asked again
+                reasons[key] = str(exc)
     if len(answers) == len(questions):
         return answers
-    open_questions = {key: written(question) for key, question in questions.items() if key not in answers}
+    open_questions = {
+        key: written(question, reasons.get(key)) for key, question in questions.items() if key not in answers
+    }
     raise InputRequiredError(data=open_questions)
 
 
-def written(question: Question) -> dict[str, Any]:
+def written(question: Question, reason: str | None) -> dict[str, Any]:
+    """Return a question for a client; its message says why an earlier answer could not be used, if there was one."""
+    params = question.params()
+    if reason is not None and "message" in params:
+        params["message"] = f"{params['message']} (The last answer could not be used: {reason})"
     return {
         "method": question.METHOD,
-        "params": question.params(),
+        "params": params,
         "requires": question.required_capability(),
     }
 

@@ -45,11 +45,20 @@ class Grant:
         subject: Whom it was issued for. What clients bring back, such as answers, is bound to it.
         scopes: What it allows.
         claims: Whatever else is known of it.
+
+    Raises:
+        TypeError: The subject is not a string, or the scopes are not a list of names.
     """
 
     subject: str
     scopes: Sequence[str] = ()
     claims: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.subject, str):
+            raise TypeError(f"Grant: subject={self.subject!r} is refused: it takes a string")
+        if isinstance(self.scopes, str) or not all(isinstance(scope, str) for scope in self.scopes):
+            raise TypeError(f"Grant: scopes={self.scopes!r} is refused: it takes a list, such as ['orders:read']")
 
 
 Verify = Callable[[str, str], Grant | None]

@@ -114,9 +114,7 @@ class Catalogs:
         return made[1]
 
     def _catalog(self, table: RouteTable) -> Catalog:
-        for place in set(self._exposure.unmatched(table)) - self._warned:
-            self._warned.add(place)
-            self._log.write(WARNING, f"expose={place!r} chooses no method: nothing is registered there")
+        self._warn_of_unmatched(table)
         entries = {}
         for name, route in named(self._exposure.routes(table)):
             entry = self._entry(name, route)
@@ -124,6 +122,15 @@ class Catalogs:
                 entries[name] = entry
         names = tuple(sorted(entries))
         return Catalog({name: entries[name] for name in names}, names)
+
+    def _warn_of_unmatched(self, table: RouteTable) -> None:
+        """Warn of each choice without a method, once."""
+        for item in self._exposure.unmatched(table):
+            shown = repr(item)
+            if shown not in self._warned:
+                self._warned.add(shown)
+                why = "nothing is registered there" if isinstance(item, str) else "the function is not registered"
+                self._log.write(WARNING, f"expose={shown} chooses no method: {why}")
 
     def _entry(self, name: str, route: Route) -> ToolEntry | None:
         try:

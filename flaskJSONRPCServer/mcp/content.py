@@ -60,11 +60,17 @@ class Image(Content):
         data: The bytes of the file.
         mime_type: Its media type.
         annotations: As for :class:`Text`.
+
+    Raises:
+        TypeError: The data is not bytes.
     """
 
     data: bytes
     mime_type: str = "image/png"
     annotations: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        refuse_unless_bytes("Image", self.data)
 
     def members(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -79,11 +85,17 @@ class Audio(Content):
         data: The bytes of the file.
         mime_type: Its media type.
         annotations: As for :class:`Text`.
+
+    Raises:
+        TypeError: The data is not bytes.
     """
 
     data: bytes
     mime_type: str = "audio/wav"
     annotations: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        refuse_unless_bytes("Audio", self.data)
 
     def members(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -167,6 +179,11 @@ class ToolResult(WrittenAsJson):
         if self.meta is not None:
             members["_meta"] = dict(self.meta)
         return members
+
+
+def refuse_unless_bytes(kind: str, data: Any) -> None:
+    if not isinstance(data, (bytes, bytearray, memoryview)):
+        raise TypeError(f"{kind}(data={data!r:.100}) is refused: it takes the bytes of a file")
 
 
 def blocks_of(value: Any) -> list[dict[str, Any]]:

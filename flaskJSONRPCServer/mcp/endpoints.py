@@ -14,9 +14,10 @@ from ..http.refusals import NotFound
 from ..http.response import Response, json_document
 from ..runtime.logs import INFO, WARNING
 from .authorization import METADATA_SEGMENT
+from .endpoint_options import EndpointOptions
 from .exposure import is_marked
 from .foreign_requests import ForeignRequests
-from .public import EndpointOptions, McpEndpoint
+from .public import McpEndpoint
 from .sealing import Sealer
 from .sources import Sources
 
@@ -78,6 +79,10 @@ class McpEndpoints:
 
     def _has_room_for_automatic(self) -> bool:
         return _DEFAULT_SEGMENT not in self._endpoints and all(endpoint.has_choice for endpoint in self)
+
+    def tool_counts(self) -> dict[str, int]:
+        """Return the number of tools of each endpoint, by its path. Choices without a method are logged."""
+        return {endpoint.path: len(endpoint.tool_definitions()) for endpoint in self}
 
     def shown(self, exchange: Exchange) -> list[dict[str, Any]]:
         """Return the path of each endpoint, and the methods behind the tools that a caller may see."""

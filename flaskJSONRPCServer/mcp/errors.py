@@ -126,7 +126,7 @@ class MissingClientCapability(McpError):
     status = "400 Bad Request"
 
     def __init__(self, required: Mapping[str, Any]) -> None:
-        names = ", ".join(required)
+        names = ", ".join(name for key, parts in required.items() for name in capability_names(key, parts))
         super().__init__(f"the client has not declared a capability that this needs: {names}")
         self.data = {"requiredCapabilities": dict(required)}
 
@@ -156,3 +156,8 @@ class SessionNotFound(McpError):
 
     def __init__(self) -> None:
         super().__init__("Session not found: begin a new one with initialize")
+
+
+def capability_names(name: str, parts: Mapping[str, Any]) -> list[str]:
+    """Return the names of a capability's parts, such as ``elicitation.url``; its own if it needs none."""
+    return [f"{name}.{part}" for part in parts] or [name]

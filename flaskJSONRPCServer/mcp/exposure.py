@@ -32,13 +32,13 @@ class Exposure:
 
     def __init__(self, chosen: Iterable[Any] | None, format_path: Callable[[str], str]) -> None:
         self._takes_marked = chosen is None
-        self._places: set[str] = set()
-        self._functions: set[Any] = set()
+        self._places: dict[str, str] = {}  # formatted, to those of the user
+        self._functions: dict[Any, Any] = {}
         for item in checked_list(chosen):
             if isinstance(item, str):
-                self._places.add(format_path(item))
+                self._places[format_path(item)] = item
             elif callable(item):
-                self._functions.add(lock_key(item))
+                self._functions[lock_key(item)] = item
             else:
                 raise RegistrationError(
                     f"expose={item!r} is refused: it takes a path such as '/api', the URL of a method such as "
@@ -49,11 +49,13 @@ class Exposure:
         """Return the chosen methods of a table, without aliases."""
         return [route for route in main_routes(table) if self._has(route)]
 
-    def unmatched(self, table: RouteTable) -> list[str]:
-        """Return the paths and URLs that choose no method."""
+    def unmatched(self, table: RouteTable) -> list[Any]:
+        """Return the paths, URLs and functions that choose no method, as the user has written them."""
         routes = main_routes(table)
-        known = {place for route in routes for place in (route.path, f"{route.url}/")}
-        return sorted(self._places - known)
+        places = {place for route in routes for place in (route.path, f"{route.url}/")}
+        functions = {route.lock_key for route in routes}
+        unknown = [item for place, item in self._places.items() if place not in places]
+        return [*unknown, *(item for key, item in self._functions.items() if key not in functions)]
 
     def _has(self, route: Route) -> bool:
         if route.contract is None or route.contract.options.mcp is False:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from ..dispatch.call_control import CallControl
 from ..dispatch.exchange import Exchange
 from ..dispatch.pipeline import Pipeline
+from ..sansio_jsonrpc import JsonRpcException
 from .authorization import Grant
 from .requests import ClientRequest
 from .subscriptions import Watch
@@ -75,12 +76,14 @@ class Method:
         answer: Answers a request.
         runs_function: Whether it runs a function of the user's, which may take long, report its progress, and ask.
         admit: Checks a request before its answer begins; raises a Refusal or an McpError.
+        failure: Returns the result that tells a model that the request has failed; None if an error says so.
         is_in_sessions: Whether the revisions with sessions have it too.
     """
 
     answer: Callable[[ClientRequest, Scope], Result]
     runs_function: bool = False
     admit: Callable[[ClientRequest, Scope], object] = lambda request, scope: None
+    failure: Callable[[JsonRpcException], Result] | None = None
     is_in_sessions: bool = True
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
@@ -14,12 +13,11 @@ from ..dispatch.routes import RouteTable
 from ..errors import RegistrationError
 from ..http.refusals import Refusal
 from ..http.response import Response
-from ..runtime.logs import ServerLog
-from ..settings import Settings
-from .authorization import Authorization, Grant, TokenGuard
+from .authorization import Grant
 from .catalog import Catalogs
 from .completion import Completions
 from .endpoint import Endpoint
+from .endpoint_options import EndpointOptions, token_guard
 from .exposure import Exposure
 from .features import Feature, Scope
 from .functions import Functions
@@ -37,31 +35,12 @@ from .task import TaskTimes
 from .tasks import Tasks
 from .tools import Tools
 
-__all__ = ["EndpointOptions", "McpEndpoint"]
+__all__ = ["McpEndpoint"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 _STATE_TTL_S: Final = 600.0
 _KEEP_ALIVE_S: Final = 15.0
-
-
-@dataclass(frozen=True, slots=True)
-class EndpointOptions:
-    """The options of an endpoint; ``flaskJSONRPCServer.mcp`` documents them."""
-
-    expose: Iterable[Any] | None = None
-    name: str | None = None
-    title: str | None = None
-    version: str | None = None
-    description: str | None = None
-    website: str | None = None
-    icons: Iterable[Mapping[str, Any]] = field(default_factory=tuple)
-    instructions: str = ""
-    page_size: int = 100
-    ttl: float = 0
-    authorization: Authorization | None = None
-    task_ttl: float = 3600
-    task_poll_interval: float = 1
 
 
 class McpEndpoint:
@@ -87,14 +66,12 @@ class McpEndpoint:
         self._catalogs = Catalogs(exposure, sources.codec, sources.facts.log)
         self._subscriptions = Subscriptions(sources.codec)
         self._tokens = token_guard(options.authorization, path, sources.settings, sources.facts.log)
-        times = TaskTimes(
-            seconds("task_ttl", options.task_ttl), seconds("task_poll_interval", options.task_poll_interval)
-        )
+        times = TaskTimes(float(options.task_ttl), float(options.task_poll_interval))
         self._tasks = Tasks(sources, self._subscriptions, self._caller_of, times)
         self._tools = Tools(sources, self._catalogs, options.page_size, self._caching, self._tasks, self._tokens)
         self._add_parts(Functions(sources, path))
         self._service = Service(sources, self._identity, self._features(), self._subscriptions)
-        self._rounds = SealedRounds(sealer, self._caller_of, _STATE_TTL_S)
+        self._rounds = SealedRounds(sealer, self._caller_of, _STATE_TTL_S, sources.facts.log)
         self._session_service = SessionService(sources, self._service, self._resources.has)
         sessions = SessionEndpoint(
             self._session_service,
@@ -198,15 +175,25 @@ class McpEndpoint:
         Raises:
             RegistrationError: The URI is invalid or taken, its names are not the parameters, or an option is invalid.
         """
+        if callable(uri):
+            raise RegistrationError(f"{uri!r} has no URI: write @endpoint.resource('config://app')")
         options = ResourceOptions(name, title, description, mime_type, size, icons, annotations, ttl)
         return decorator(lambda function: self._resources.add(function, uri, options))
 
     def resource_updated(self, uri: str) -> None:
-        """Tell the clients that have subscribed to a resource that its contents have changed."""
+        """Tell the clients that have subscribed to a resource that its contents have changed.
+
+        Raises:
+            RegistrationError: The endpoint has no resource with this URI.
+        """
+        if not self._resources.has(uri):
+            raise RegistrationError(f"uri={uri!r} is refused: {self.path} has no such resource, and no template for it")
         self._subscriptions.resource_updated(uri)
 
     def prompt(
         self,
+        function: None = None,
+        /,
         *,
         name: str | None = None,
         title: str | None = None,
@@ -218,6 +205,7 @@ class McpEndpoint:
         Its parameters are the arguments of the prompt.
 
         Args:
+            function: Nothing: it is there to refuse the decorator without parentheses.
             name: The name; None for that of the function.
             title: A title for people.
             description: What it does; None for the text of the docstring.
@@ -226,6 +214,8 @@ class McpEndpoint:
         Raises:
             RegistrationError: The name is taken, the function takes ``*args`` or ``**kwargs``, or an option is invalid.
         """
+        if function is not None:
+            raise RegistrationError(f"{function!r} is refused: write @endpoint.prompt(), with parentheses")
         options = PromptOptions(name, title, description, icons)
         return decorator(lambda function: self._prompts.add(function, options))
 
@@ -283,30 +273,6 @@ class McpEndpoint:
         log, identity = self._sources.facts.log, identity_of(settings)
         cookies: CookieUse = "never" if settings.auth is None else "alone"
         return Callers(identity, copy_request, log, has_auth=False, cookies=cookies).caller_of(exchange)
-
-
-def token_guard(authorization: Any, path: str, settings: Settings, log: ServerLog) -> TokenGuard | None:
-    """Return what checks the tokens of an endpoint; None without authorization.
-
-    Raises:
-        RegistrationError: The option is no Authorization, or the audience of its tokens is not certain.
-    """
-    if authorization is None:
-        return None
-    if not isinstance(authorization, Authorization):
-        raise RegistrationError(f"authorization={authorization!r} is refused: it takes an mcp.Authorization")
-    return TokenGuard(authorization, path, settings, log)
-
-
-def seconds(name: str, value: Any) -> float:
-    """Return the value of an option that is a time.
-
-    Raises:
-        RegistrationError: It is no positive number of seconds.
-    """
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
-        raise RegistrationError(f"{name}={value!r} is refused: it takes a positive number of seconds")
-    return float(value)
 
 
 def decorator(add: Callable[[Any], None]) -> Callable[[_F], _F]:

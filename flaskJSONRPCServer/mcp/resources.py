@@ -129,9 +129,9 @@ class Resources:
             refuse_size(options)
             self.templates.add(uri, entry)
 
-    def has(self, uri: str) -> bool:
-        """Return whether there is a single resource with a URI, or a template that it matches."""
-        return self._find(uri)[0] is not None
+    def has(self, uri: Any) -> bool:
+        """Return whether a URI is that of a resource, or fits a template."""
+        return isinstance(uri, str) and self._find(uri)[0] is not None
 
     def read(self, request: ClientRequest, scope: Scope) -> Result:
         """Answer ``resources/read``."""

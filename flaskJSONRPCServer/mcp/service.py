@@ -148,13 +148,13 @@ class Service:
         except Refusal:
             raise
         except JsonRpcSerializationError:
-            return Reply(self._error_text(request.id, self._logged(request, scope.exchange)))
+            return self._failed(request, method, scope.exchange)
         except JsonRpcException as exc:
             return Reply(self._error_text(request.id, exc.get_error()))
         except BaseException as exc:
             if is_interrupt(exc):
                 raise
-            return Reply(self._error_text(request.id, self._logged(request, scope.exchange)))
+            return self._failed(request, method, scope.exchange)
 
     def scope(self, exchange: Exchange, call: AnyCall, rounds: AnyRounds, grant: Grant | None) -> Scope:
         """Return what surrounds a request.
@@ -199,7 +199,10 @@ class Service:
     def _error_text(self, request_id: Any, error: JsonRpcError) -> bytes:
         return error_text(self._sources.codec(), request_id, error)
 
-    def _logged(self, request: ClientRequest, exchange: Exchange) -> JsonRpcError:
+    def _failed(self, request: ClientRequest, method: Method, exchange: Exchange) -> Reply:
+        """Return the response to a request whose answer has failed with the present exception, which is logged."""
         debug = self._sources.settings.debug
         failure = logged_error(self._sources.facts.log, f"{request.method} failed", exchange.unique_id, debug=debug)
-        return failure.get_error()
+        if method.failure is None:
+            return Reply(self._error_text(request.id, failure.get_error()))
+        return Reply(result_text(self._sources.codec(), request.id, self._whole(method.failure(failure), request)))

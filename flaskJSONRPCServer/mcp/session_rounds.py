@@ -19,7 +19,7 @@ from .features import Result, Run, Scope
 from .messages import notification_text
 from .open_call import OpenCall
 from .requests import ClientRequest
-from .rounds import refuse_unsupported
+from .rounds import MOST_TIMES, refuse_after, refuse_unsupported
 from .session_questions import OpenQuestion, question_params
 from .session_state import Session
 
@@ -31,9 +31,6 @@ ANSWER_S: Final = 600.0
 _STOPS: Final = "the server stops before the client has answered a question of this call"
 
 _NO_STREAM: Final = "this call asks its client, which accepts no stream for the question; accept text/event-stream too"
-
-# How often one question is asked whose answer cannot be used.
-_MOST_TIMES: Final = 3
 
 WaitWhile = Callable[[Callable[[], bool], float], bool]
 """Waits while a function returns True; returns False if the server stops, or a time on the monotonic clock comes."""
@@ -111,7 +108,7 @@ class AskingRounds:
                 wait; or the server stops.
         """
         answers: dict[str, Any] = {}
-        asked: Counter[str] = Counter()
+        unusable: Counter[str] = Counter()
         while True:
             try:
                 return run(scope.new_control({**answers, CLIENT_OFFERS: request.capabilities}))
@@ -120,11 +117,10 @@ class AskingRounds:
                 if questions is None:
                     raise
             refuse_unsupported(questions, request)
-            asked.update(questions.keys())
-            if max(asked.values()) > _MOST_TIMES:
-                raise NoAnswer(f"the client has answered {_MOST_TIMES} times with what was not asked for")
             if self._send is None:
                 raise NoAnswer(_NO_STREAM)
+            unusable.update(key for key in questions if key in answers)
+            refuse_after(MOST_TIMES, unusable)
             with self._waiting.one_more():
                 answers.update(self._answers(questions, self._send))
             # The timeout of a call begins anew: a user may think for longer than a function may run.

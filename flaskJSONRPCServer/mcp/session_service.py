@@ -18,8 +18,8 @@ from .features import Method, Result, Scope
 from .messages import notification_text, params_of, result_text
 from .open_call import OpenCall
 from .requests import LOG_LEVELS, ClientRequest
-from .service import Reply, Service
 from .resources import not_found
+from .service import Reply, Service
 from .session_rounds import AskingRounds, WaitingCalls
 from .session_state import Session, introduction_in
 from .sources import Sources

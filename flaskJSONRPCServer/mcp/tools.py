@@ -68,7 +68,7 @@ class Tools:
         self._tokens = tokens
         methods = {
             "tools/list": Method(self.answer_list),
-            "tools/call": Method(self.answer_call, runs_function=True, admit=self.admit),
+            "tools/call": Method(self.answer_call, runs_function=True, admit=self.admit, failure=self._failure),
         }
         self.feature = Feature("tools", lambda: {"listChanged": True}, methods)
 

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from flaskJSONRPCServer.client import Client, ClientError, HttpStatusError
+from flaskJSONRPCServer.client import AsyncClient, Client, ClientError, HttpStatusError
 from flaskJSONRPCServer.sansio_jsonrpc import (
     JsonRpcApplicationError,
     JsonRpcInternalError,
@@ -280,3 +280,9 @@ def test_threads_share_a_client(api):
 def test_header_field_of_the_client_itself_is_refused(name):
     with pytest.raises(ValueError, match=f"the client sets the header field {name} itself"):
         Client("http://127.0.0.1/api", headers={name: "1"})
+
+
+@pytest.mark.parametrize("make", [Client, AsyncClient])
+def test_discover_takes_a_flag_only(make):
+    with pytest.raises(ValueError, match=r"^discover='x'; it takes True or False$"):
+        make("http://127.0.0.1:1/api", discover="x")

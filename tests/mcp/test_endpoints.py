@@ -1,6 +1,7 @@
 """Which endpoints a server has, and which tools they offer."""
 
 import logging
+import re
 
 import flask
 import pytest
@@ -189,3 +190,71 @@ def test_log_does_not_warn_of_an_endpoint_that_is_mounted_twice(caplog):
     server.registerFunction(lambda: 2, path="/other", name="two")
 
     assert caplog.messages == []
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "accepted"),
+    [
+        ("version", 1, "a string, or None"),
+        ("title", b"Shop", "a string, or None"),
+        ("instructions", 5, "a string, or None"),
+        ("icons", [5], "a dict with 'src', a URL"),
+        ("page_size", 0, "an integer from 1 on"),
+        ("page_size", 1.5, "an integer from 1 on"),
+        ("page_size", True, "an integer from 1 on"),
+        ("ttl", -1, "a number of seconds from 0 on"),
+        ("ttl", float("nan"), "a number of seconds from 0 on"),
+        ("ttl", True, "a number of seconds from 0 on"),
+        ("task_ttl", 0, "a positive number of seconds"),
+        ("authorization", "Bearer", "an mcp.Authorization, or None"),
+    ],
+    ids=str,
+)
+def test_option_of_a_wrong_kind_is_refused(option, value, accepted):
+    server = flaskJSONRPCServer(None, log=0)
+    with pytest.raises(RegistrationError, match=f"is refused: it takes {re.escape(accepted)}$"):
+        server.mcp("/mcp", **{option: value})
+    assert status_at(server, "/mcp") == 404
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("resource", "write @endpoint.resource('config://app')"),
+        ("prompt", "write @endpoint.prompt(), with parentheses"),
+    ],
+)
+def test_decorator_without_parentheses_says_what_to_write(name, words):
+    endpoint = flaskJSONRPCServer(None, log=0).mcp()
+    with pytest.raises(RegistrationError, match=re.escape(words)):
+        getattr(endpoint, name)(lambda: "text")
+
+
+def test_update_is_of_a_resource_that_exists():
+    endpoint = flaskJSONRPCServer(None, log=0).mcp()
+    endpoint.resource("a://one", name="one")(lambda: "text")
+    endpoint.resource("b://{key}", name="any")(lambda key: key)
+    endpoint.resource_updated("a://one")
+    endpoint.resource_updated("b://2")
+
+    with pytest.raises(RegistrationError, match=r"^uri='no://x' is refused: /mcp has no such resource"):
+        endpoint.resource_updated("no://x")
+
+
+def unregistered(): ...
+
+
+def test_start_names_the_endpoints_and_warns_of_choices_without_a_method(caplog):
+    caplog.set_level(logging.INFO)
+    server = flaskJSONRPCServer(("127.0.0.1", 0), log=3)
+    server.registerFunction(lambda: 1, path="/api", name="one", mcp=True)
+    server.mcp("/models", expose=["/nope", "/api/two", unregistered, "/api"])
+    server.start()
+    server.stop()
+
+    assert any(": /api has 1 method, /mcp has 1 tool, /models has 1 tool" in text for text in caplog.messages)
+    assert [record.message for record in caplog.records if record.levelname == "WARNING"] == [
+        "expose='/nope' chooses no method: nothing is registered there",
+        "expose='/api/two' chooses no method: nothing is registered there",
+        f"expose={unregistered!r} chooses no method: the function is not registered",
+    ]

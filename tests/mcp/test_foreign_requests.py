@@ -65,4 +65,7 @@ def test_page_of_another_origin_needs_a_setting(options, origin, status):
     answer = ask(server.getWSGI(), Host="good.test", **({} if origin is None else {"Origin": origin}))
 
     assert answer.code == status
-    assert status == 200 or f"Origin {origin!r} is not that of this server; allowed_origins may name it" in answer.body.decode()
+    assert (
+        status == 200
+        or f"Origin {origin!r} is not that of this server; allowed_origins may name it" in answer.body.decode()
+    )

@@ -49,3 +49,9 @@ def test_call_by_json_rpc_has_none(server, method):
     answer = call_wsgi(server.getWSGI(), post(rpc(method), "/api", headers={"Authorization": "Bearer ann"}))
 
     assert answer.json()["result"] == "nobody"
+
+
+@pytest.mark.parametrize(("subject", "scopes"), [(5, []), ("ann", "orders:read"), ("ann", [5])], ids=str)
+def test_grant_of_wrong_values_is_refused(subject, scopes):
+    with pytest.raises(TypeError, match=r"^Grant: (subject|scopes)=.* is refused: it takes "):
+        Grant(subject, scopes)

@@ -62,6 +62,7 @@ def listening(open_stream, **wanted):
 def test_subscribers_learn_that_a_resource_has_changed(served):
     _, endpoint, open_stream = served
     endpoint.resource("a:b")(lambda_of("read", lambda: "text"))
+    endpoint.resource("a:c")(lambda_of("other", lambda: "text"))
     stream, accepted = listening(open_stream, resourceSubscriptions=["a:b"])
 
     endpoint.resource_updated("a:c")

@@ -1,20 +1,37 @@
 """What becomes of answers that cannot be sent."""
 
+import re
+
+import pytest
+
+from flaskJSONRPCServer.mcp import Audio, Image, ToolResult
 from tests.mcp.judged import error_of, make_server, result_of
 
 
-def strange():
-    return object()
-
-
-def test_value_without_a_json_form_is_an_error_with_an_id(caplog):
+@pytest.mark.parametrize(
+    "returned",
+    [object(), {"a": object()}, ToolResult(structured=object()), ToolResult(meta=5)],
+    ids=["value", "inner value", "structured value", "meta"],
+)
+def test_result_of_a_tool_without_a_json_form_tells_the_model_the_id_in_the_log(returned, caplog):
     server, _ = make_server(log=1)
-    server.registerFunction(strange, path="/api", mcp=True)
+    server.registerFunction(lambda: returned, path="/api", name="strange", mcp=True)
 
-    error = error_of(server, "tools/call", {"name": "strange"})
+    result = result_of(server, "tools/call", {"name": "strange"})
 
-    assert error["code"] == -32603
-    assert error["data"]["correlationId"] in caplog.text
+    assert result["isError"] is True
+    text = result["content"][0]["text"]
+    correlation_id = re.fullmatch(r"Internal error \(correlation id ([0-9a-f]+)\)", text)[1]
+    assert correlation_id in caplog.text
+
+
+@pytest.mark.parametrize("kind", [Image, Audio])
+@pytest.mark.parametrize("data", ["abc", None, 5], ids=str)
+def test_media_without_bytes_are_refused_when_they_are_made(kind, data):
+    with pytest.raises(
+        TypeError, match=rf"^{kind.__name__}\(data={data!r}\) is refused: it takes the bytes of a file$"
+    ):
+        kind(data)
 
 
 def test_answer_over_the_limit_is_an_error_that_names_the_setting():

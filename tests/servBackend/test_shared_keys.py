@@ -272,6 +272,15 @@ def test_store_that_fails_refuses_the_request_and_says_why_in_the_log(caplog):
     assert call_wsgi(application, post(rpc("getpid"))).json()["result"] == os.getpid()
 
 
+def test_log_says_what_claim_of_a_store_returns(caplog):
+    class Eager(Broken):
+        def claim(self, key, payload, caller):
+            return True
+
+    assert call_wsgi(make({"store": Eager()}, log=1).getWSGI(), keyed("getpid")).code == 503
+    assert "claim() of the store returned bool; it returns None for a new key, or a StoredCall" in caplog.text
+
+
 def test_store_that_cannot_keep_an_answer_does_not_lose_it(caplog):
     class Full(Broken):
         def claim(self, key, payload, caller):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from ...http.refusals import Conflict, Gone, KeyReused, Refusal, ServiceUnavailable
 from ...runtime.concurrency import make_lock
@@ -213,7 +213,7 @@ class Claims:
         """
         slot = entry.slot
         try:
-            found = self._ask(lambda: self.store.claim(slot.key, slot.payload, slot.caller))
+            found = self._ask(lambda: checked(self.store.claim(slot.key, slot.payload, slot.caller)))
             if found is not None and found.payload != slot.payload:
                 raise reused(slot)
         except BaseException:
@@ -280,6 +280,18 @@ class Claims:
             self._log.write(ERROR, "the store of idempotency keys failed", traceback=True)
             why = "the store of idempotency keys failed; the log of the server says why"
             raise ClaimRefusedError(_UNAVAILABLE, f"Not run: {why}") from exc
+
+
+def checked(found: Any) -> StoredCall | None:
+    """Return what a store has found.
+
+    Raises:
+        TypeError: A store cannot return this.
+    """
+    if found is not None and not isinstance(found, StoredCall):
+        kind = type(found).__name__
+        raise TypeError(f"claim() of the store returned {kind}; it returns None for a new key, or a StoredCall")
+    return found
 
 
 def reused(slot: Slot) -> ClaimRefusedError:

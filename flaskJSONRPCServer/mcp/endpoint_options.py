@@ -1,0 +1,77 @@
+"""The options of an endpoint, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..contract.option_checks import refuse_unless
+from ..errors import RegistrationError
+from ..runtime.logs import ServerLog
+from ..settings import Settings
+from .authorization import Authorization, TokenGuard
+from .descriptions import checked_icons, refuse_unless_text
+
+__all__ = ["EndpointOptions", "token_guard"]
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointOptions:
+    """The options of an endpoint; ``flaskJSONRPCServer.mcp`` documents them.
+
+    Raises:
+        RegistrationError: A value is not accepted; the message names it.
+    """
+
+    expose: Iterable[Any] | None = None
+    name: str | None = None
+    title: str | None = None
+    version: str | None = None
+    description: str | None = None
+    website: str | None = None
+    icons: Iterable[Mapping[str, Any]] = field(default_factory=tuple)
+    instructions: str = ""
+    page_size: int = 100
+    ttl: float = 0
+    authorization: Authorization | None = None
+    task_ttl: float = 3600
+    task_poll_interval: float = 1
+
+    def __post_init__(self) -> None:
+        texts = ("name", "title", "version", "description", "website", "instructions")
+        refuse_unless_text(**{name: getattr(self, name) for name in texts})
+        refuse_unless("authorization", self.authorization, Authorization, "an mcp.Authorization, or None")
+        object.__setattr__(self, "icons", tuple(checked_icons(self.icons)))
+        refuse_page_size(self.page_size)
+        refuse_unless_seconds("ttl", self.ttl, may_be_zero=True)
+        refuse_unless_seconds("task_ttl", self.task_ttl)
+        refuse_unless_seconds("task_poll_interval", self.task_poll_interval)
+
+
+def refuse_page_size(size: Any) -> None:
+    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        raise RegistrationError(f"page_size={size!r} is refused: it takes an integer from 1 on")
+
+
+def refuse_unless_seconds(name: str, value: Any, *, may_be_zero: bool = False) -> None:
+    """Check that the value of an option is a time.
+
+    Raises:
+        RegistrationError: It is not.
+    """
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or not 0 <= value < float("inf") or (value == 0 and not may_be_zero):
+        words = "a number of seconds from 0 on" if may_be_zero else "a positive number of seconds"
+        raise RegistrationError(f"{name}={value!r} is refused: it takes {words}")
+
+
+def token_guard(
+    authorization: Authorization | None, path: str, settings: Settings, log: ServerLog
+) -> TokenGuard | None:
+    """Return what checks the tokens of an endpoint; None without authorization.
+
+    Raises:
+        RegistrationError: It is not certain what the audience of the tokens is.
+    """
+    return None if authorization is None else TokenGuard(authorization, path, settings, log)

@@ -1,0 +1,138 @@
+"""Questions of functions, in requests without a session."""
+
+import base64
+
+import pytest
+
+from flaskJSONRPCServer import flaskJSONRPCServer
+from flaskJSONRPCServer.mcp import Form, Sample, Visit, ask, ask_all
+from tests.mcp.judged import error_of, result_of
+
+FORMS = {"elicitation": {}}
+SEAT = {"type": "object", "properties": {"seat": {"type": "string"}}, "required": ["seat"]}
+WRONG = {"seat": {"action": "accept", "content": {}}}
+CALL = {"name": "book", "arguments": {}}
+
+
+def book() -> str:
+    """Book a seat."""
+    return f"booked {ask('seat', Form('Which seat?', SEAT)).content['seat']}"
+
+
+def make_server(function=book, **options):
+    server = flaskJSONRPCServer(None, **{"log": 0, **options})
+    server.registerFunction(function, path="/api", name="book", mcp=True)
+    return server
+
+
+def asked(server, **params):
+    return result_of(server, "tools/call", {**CALL, **params}, capabilities=FORMS)
+
+
+def asked_again(server, question, answers=WRONG):
+    return asked(server, requestState=question["requestState"], inputResponses=answers)
+
+
+def message_in(question):
+    return question["inputRequests"]["seat"]["params"]["message"]
+
+
+def test_question_is_asked_again_with_the_reason():
+    server = make_server()
+    first = asked(server)
+    second = asked_again(server, first)
+    last = asked_again(server, second, {"seat": {"action": "accept", "content": {"seat": "7A"}}})
+
+    assert message_in(first) == "Which seat?"
+    assert message_in(second) == "Which seat? (The last answer could not be used: seat is missing)"
+    assert last["content"][0]["text"] == "booked 7A"
+
+
+def test_third_answer_that_cannot_be_used_fails_the_call():
+    server = make_server()
+    question = asked(server)
+    for _ in range(2):
+        question = asked_again(server, question)
+    last = {**CALL, "requestState": question["requestState"], "inputResponses": WRONG}
+    error = error_of(server, "tools/call", last, capabilities=FORMS)
+
+    assert error == {"code": -32603, "message": "the client has answered 3 times with what was not asked for"}
+
+
+def test_question_without_an_answer_is_asked_any_number_of_times():
+    server = make_server()
+    question = asked(server)
+    for _ in range(5):
+        question = asked_again(server, question, {})
+
+    assert message_in(question) == "Which seat?"
+
+
+def test_several_missing_fields_are_named():
+    with pytest.raises(ValueError, match=r"^a, b are missing$"):
+        Form("Which?", {"required": ["a", "b"]}).answer({"action": "accept"})
+
+
+@pytest.mark.parametrize(
+    ("questions", "declared", "names"),
+    [
+        ({"a": Visit("Log in", "https://a.test")}, FORMS, "elicitation.url"),
+        ({"a": Form("Which?", SEAT)}, {}, "elicitation"),
+        ({"a": Visit("Log in", "https://a.test"), "b": Form("Which?", SEAT)}, {}, "elicitation.url"),
+        ({"a": Visit("Log in", "https://a.test"), "b": Sample("Hello")}, FORMS, "elicitation.url, sampling"),
+    ],
+    ids=["page", "form", "page and form", "page and sample"],
+)
+def test_error_names_the_capability_that_the_client_lacks(questions, declared, names):
+    server = make_server(lambda: str(ask_all(**questions)))
+    error = error_of(server, "tools/call", CALL, status=400, capabilities=declared)
+
+    assert error["message"] == f"the client has not declared a capability that this needs: {names}"
+
+
+def altered(state):
+    sealed = bytearray(base64.urlsafe_b64decode(state + "=" * (-len(state) % 4)))
+    sealed[-1] ^= 1
+    return base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
+
+
+@pytest.mark.parametrize(("secret", "count"), [(None, 1), ("s" * 32, 0)], ids=["random secret", "shared secret"])
+def test_log_names_the_secret_once_when_a_state_of_another_process_comes(secret, count, caplog):
+    server = make_server(log=2, secret=secret)
+    state = altered(asked(server)["requestState"])
+    for _ in range(2):
+        error = error_of(server, "tools/call", {**CALL, "requestState": state}, capabilities=FORMS)
+        assert "the state was not made by this server" in error["message"]
+
+    assert len([text for text in caplog.messages if "the same secret= (FJRPC_SECRET)" in text]) == count
+
+
+def test_state_of_a_used_round_gives_no_hint_at_the_secret(caplog):
+    server = make_server(log=2)
+    state = asked(server)["requestState"]
+    params = {**CALL, "requestState": state}
+    asked(server, requestState=state)
+    error = error_of(server, "tools/call", params, capabilities=FORMS)
+
+    assert "it was used before" in error["message"]
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize("schema", [["a"], None, {"properties": ["a"]}, {"properties": {"a": "string"}}], ids=str)
+def test_form_without_a_schema_is_refused(schema):
+    with pytest.raises(TypeError, match=r"is refused: it takes the JSON Schema of an object$"):
+        Form("Which?", schema)
+
+
+NESTED = {"type": "object", "properties": {}}
+
+
+@pytest.mark.parametrize("field", [NESTED, {"type": "array", "items": NESTED}, {"$ref": "#/$defs/A"}], ids=str)
+def test_form_with_objects_in_its_fields_is_refused(field):
+    with pytest.raises(ValueError, match=r"^Form: the field 'a' is refused: a form has no objects in its fields$"):
+        Form("Which?", {"type": "object", "properties": {"a": field}})
+
+
+def test_form_with_a_list_of_choices_is_accepted():
+    field = {"type": "array", "items": {"type": "string", "enum": ["a", "b"]}}
+    assert Form("Which?", {"type": "object", "properties": {"a": field}}).params()["mode"] == "form"
