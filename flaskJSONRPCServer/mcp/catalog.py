@@ -22,7 +22,7 @@ from ..errors import RegistrationError
 from ..runtime.interrupts import is_interrupt
 from ..runtime.logs import WARNING, ServerLog
 from ..sansio_jsonrpc import Codec
-from .content import names_content
+from .content import ToolResult, names_content
 from .exposure import Exposure
 from .headers import HeaderParameter, header_parameters
 
@@ -44,7 +44,8 @@ class ToolEntry:
         options: What its author has said about it as a tool.
         definition: What clients see.
         header_parameters: The parameters that clients repeat in header fields.
-        returns_content: Whether its result has parts for a model, rather than a value.
+        returns_content: Whether its result may have parts for a model, rather than be a value.
+        returns_result: Whether its result may be a ``ToolResult``.
         takes_names: Whether all its parameters can be passed by name.
         has_output_schema: Whether its result has a schema.
         wsgi_path: The path of the method, as WSGI encodes it.
@@ -57,6 +58,7 @@ class ToolEntry:
     definition: Mapping[str, Any]
     header_parameters: tuple[HeaderParameter, ...]
     returns_content: bool
+    returns_result: bool
     takes_names: bool
     has_output_schema: bool = field(init=False)
     wsgi_path: str = field(init=False)
@@ -161,11 +163,12 @@ def entry_of(name: str, route: Route) -> ToolEntry:
         headers = header_parameters(schema)
     except ValueError as exc:
         raise RegistrationError(str(exc)) from exc
-    returns_content = contract.result is not None and names_content(contract.result.hint)
+    hint = None if contract.result is None else contract.result.hint
+    returns_content, returns_result = names_content(hint), names_content(hint, ToolResult)
     output = None if returns_content else output_schema(contract)
     definition = definition_of(name, contract, options, schema, output)
     takes_names = all(parameter.kind in _NAMED for parameter in contract.parameters)
-    return ToolEntry(name, route, contract, options, definition, headers, returns_content, takes_names)
+    return ToolEntry(name, route, contract, options, definition, headers, returns_content, returns_result, takes_names)
 
 
 def definition_of(

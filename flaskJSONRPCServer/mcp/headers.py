@@ -150,9 +150,7 @@ def checked_parameter(header: Any, path: tuple[str, ...], kind: Any) -> HeaderPa
     if not isinstance(header, str) or not _TOKEN.fullmatch(header):
         raise ValueError(f"{_ANNOTATION} {header!r} of {where} is no name of a header field")
     if "_" in header:
-        raise ValueError(
-            f"{_ANNOTATION} {header!r} of {where} has an underscore, which servers do not tell from a hyphen"
-        )
+        raise ValueError(f"{_ANNOTATION} {header!r} of {where} has an underscore, which may be a hyphen")
     if not isinstance(kind, str) or kind not in _PRIMITIVES:
         raise ValueError(f"{_ANNOTATION} of {where} needs an integer, a string or a boolean, not {kind!r}")
     return HeaderParameter(header, path, kind)
