@@ -21,8 +21,8 @@ _KEYS = ("origin", "methods", "method", "headers", "credentials", "maxAge")
 _DEFAULT_METHODS = "GET, OPTIONS, POST"
 _DEFAULT_MAX_AGE_S = 600
 
-# Without it, a page of another origin cannot see for how long it has to wait.
-_EXPOSED = ("Access-Control-Expose-Headers", "Retry-After")
+# Without them, a page of another origin cannot see for how long it has to wait, or where it gets a token.
+_EXPOSED = ("Access-Control-Expose-Headers", "Retry-After, WWW-Authenticate")
 
 # field-name of RFC 9110, section 5.1, in the comma-separated list that a preflight sends.
 _HEADER_NAMES = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+(?: *, *[!#$%&'*+.^_`|~0-9A-Za-z-]+)*")

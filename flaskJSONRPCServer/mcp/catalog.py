@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from inspect import Parameter
 from typing import Any, Final
@@ -19,8 +19,10 @@ from ..contract.tool_params import is_callable_by_name
 from ..contract.tool_schemas import input_schema, output_schema
 from ..dispatch.routes import Route, RouteTable, wsgi_encoded
 from ..errors import RegistrationError
+from ..runtime.interrupts import is_interrupt
 from ..runtime.logs import WARNING, ServerLog
-from .content import names_content
+from ..sansio_jsonrpc import Codec
+from .content import ToolResult, names_content
 from .exposure import Exposure
 from .headers import HeaderParameter, header_parameters
 
@@ -42,7 +44,8 @@ class ToolEntry:
         options: What its author has said about it as a tool.
         definition: What clients see.
         header_parameters: The parameters that clients repeat in header fields.
-        returns_content: Whether its result has parts for a model, rather than a value.
+        returns_content: Whether its result may have parts for a model, rather than be a value.
+        returns_result: Whether its result may be a ``ToolResult``.
         takes_names: Whether all its parameters can be passed by name.
         has_output_schema: Whether its result has a schema.
         wsgi_path: The path of the method, as WSGI encodes it.
@@ -55,6 +58,7 @@ class ToolEntry:
     definition: Mapping[str, Any]
     header_parameters: tuple[HeaderParameter, ...]
     returns_content: bool
+    returns_result: bool
     takes_names: bool
     has_output_schema: bool = field(init=False)
     wsgi_path: str = field(init=False)
@@ -93,11 +97,13 @@ class Catalogs:
 
     Args:
         exposure: Chooses the methods.
+        codec: Returns the codec, which has to be able to write what clients see.
         log: Gets warnings of methods that cannot be tools.
     """
 
-    def __init__(self, exposure: Exposure, log: ServerLog) -> None:
+    def __init__(self, exposure: Exposure, codec: Callable[[], Codec], log: ServerLog) -> None:
         self._exposure = exposure
+        self._codec = codec
         self._log = log
         self._warned: set[str] = set()
         self._made: tuple[RouteTable, Catalog] | None = None  # replaced in one step; two threads may make it at once
@@ -130,10 +136,15 @@ class Catalogs:
 
     def _entry(self, name: str, route: Route) -> ToolEntry | None:
         try:
-            return entry_of(name, route)
-        except RegistrationError as exc:
-            self._log.write(WARNING, f"{route.url} is no tool: {exc}")
+            entry = entry_of(name, route)
+            self._codec().dumps(entry.definition)
+        except BaseException as exc:  # also of pydantic, and of types of the user: they must not break other tools
+            if is_interrupt(exc):
+                raise
+            why = str(exc) if isinstance(exc, RegistrationError) else f"its schema cannot be written: {exc}"
+            self._log.write(WARNING, f"{route.url} is no tool: {why}")
             return None
+        return entry
 
 
 def entry_of(name: str, route: Route) -> ToolEntry:
@@ -152,11 +163,12 @@ def entry_of(name: str, route: Route) -> ToolEntry:
         headers = header_parameters(schema)
     except ValueError as exc:
         raise RegistrationError(str(exc)) from exc
-    returns_content = contract.result is not None and names_content(contract.result.hint)
+    hint = None if contract.result is None else contract.result.hint
+    returns_content, returns_result = names_content(hint), names_content(hint, ToolResult)
     output = None if returns_content else output_schema(contract)
     definition = definition_of(name, contract, options, schema, output)
     takes_names = all(parameter.kind in _NAMED for parameter in contract.parameters)
-    return ToolEntry(name, route, contract, options, definition, headers, returns_content, takes_names)
+    return ToolEntry(name, route, contract, options, definition, headers, returns_content, returns_result, takes_names)
 
 
 def definition_of(

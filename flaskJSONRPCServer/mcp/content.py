@@ -200,11 +200,11 @@ def block_of(part: Any) -> dict[str, Any]:
     return {"type": "text", "text": part if isinstance(part, str) else str(part)}
 
 
-def names_content(hint: Any) -> bool:
-    """Return whether the hint of a result names any of these classes, alone or in a list or a union."""
-    if isinstance(hint, type) and issubclass(hint, WrittenAsJson):
+def names_content(hint: Any, kind: type = WrittenAsJson) -> bool:
+    """Return whether the hint of a result names a subclass of a class, alone or in a list or a union."""
+    if isinstance(hint, type) and issubclass(hint, kind):
         return True
-    return any(names_content(argument) for argument in typing.get_args(hint))
+    return any(names_content(argument, kind) for argument in typing.get_args(hint))
 
 
 def resource_contents(uri: str, contents: str | bytes, mime_type: str | None) -> dict[str, Any]:

@@ -24,7 +24,8 @@ from .sources import Sources
 __all__ = ["McpEndpoints"]
 
 _DEFAULT_SEGMENT: Final = "mcp"
-_METHODS: Final = ("POST", "GET", "DELETE", "OPTIONS")
+_METHODS: Final = ("POST", "GET", "DELETE", "HEAD", "OPTIONS")
+_METADATA_METHODS: Final = ("GET", "HEAD", "OPTIONS")
 
 
 class McpEndpoints:
@@ -106,7 +107,11 @@ class McpEndpoints:
             )
         )
         if options.authorization is not None:
-            self._add_once(BuiltInUrl(METADATA_SEGMENT, self._answer_metadata, needs_auth=False, has_children=True))
+            self._add_once(
+                BuiltInUrl(
+                    METADATA_SEGMENT, self._answer_metadata, _METADATA_METHODS, needs_auth=False, has_children=True
+                )
+            )
         self._endpoints = {**present, segment: endpoint}
         return endpoint
 

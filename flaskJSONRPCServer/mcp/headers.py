@@ -149,6 +149,8 @@ def checked_parameter(header: Any, path: tuple[str, ...], kind: Any) -> HeaderPa
     where = ".".join(path)
     if not isinstance(header, str) or not _TOKEN.fullmatch(header):
         raise ValueError(f"{_ANNOTATION} {header!r} of {where} is no name of a header field")
+    if "_" in header:
+        raise ValueError(f"{_ANNOTATION} {header!r} of {where} has an underscore, which may be a hyphen")
     if not isinstance(kind, str) or kind not in _PRIMITIVES:
         raise ValueError(f"{_ANNOTATION} of {where} needs an integer, a string or a boolean, not {kind!r}")
     return HeaderParameter(header, path, kind)

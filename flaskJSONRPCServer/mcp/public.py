@@ -64,7 +64,7 @@ class McpEndpoint:
         self._sources = sources
         self._options = options
         exposure = Exposure(options.expose, sources.registrar.formatted)
-        self._catalogs = Catalogs(exposure, sources.facts.log)
+        self._catalogs = Catalogs(exposure, sources.codec, sources.facts.log)
         self._subscriptions = Subscriptions(sources.codec)
         self._tokens = token_guard(options.authorization, path, sources.settings, sources.facts.log)
         times = TaskTimes(float(options.task_ttl), float(options.task_poll_interval))

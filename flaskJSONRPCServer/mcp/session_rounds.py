@@ -30,6 +30,8 @@ ANSWER_S: Final = 600.0
 
 _STOPS: Final = "the server stops before the client has answered a question of this call"
 
+_NO_STREAM: Final = "this call asks its client, which accepts no stream for the question; accept text/event-stream too"
+
 WaitWhile = Callable[[Callable[[], bool], float], bool]
 """Waits while a function returns True; returns False if the server stops, or a time on the monotonic clock comes."""
 
@@ -72,7 +74,7 @@ class AskingRounds:
     Args:
         session: The session.
         call: The request as it runs.
-        send: Sends a message on the stream of the request.
+        send: Sends a message on the stream of the request; None without a stream.
         codec: Returns the codec.
         wait_while: Waits for answers.
         is_over: Returns whether no answer will come, since the server stops or restarts.
@@ -83,7 +85,7 @@ class AskingRounds:
         self,
         session: Session,
         call: OpenCall,
-        send: Callable[[bytes], object],
+        send: Callable[[bytes], object] | None,
         codec: Callable[[], Codec],
         wait_while: WaitWhile,
         is_over: Callable[[], bool],
@@ -102,8 +104,8 @@ class AskingRounds:
 
         Raises:
             MissingClientCapability: The client cannot answer what the function asks.
-            NoAnswer: The client has not answered, or not with what was asked for; too many calls wait; or the server
-                stops.
+            NoAnswer: The client has not answered, or not with what was asked for; it accepts no stream; too many calls
+                wait; or the server stops.
         """
         answers: dict[str, Any] = {}
         unusable: Counter[str] = Counter()
@@ -115,14 +117,16 @@ class AskingRounds:
                 if questions is None:
                     raise
             refuse_unsupported(questions, request)
+            if self._send is None:
+                raise NoAnswer(_NO_STREAM)
             unusable.update(key for key in questions if key in answers)
             refuse_after(MOST_TIMES, unusable)
             with self._waiting.one_more():
-                answers.update(self._answers(questions))
+                answers.update(self._answers(questions, self._send))
             # The timeout of a call begins anew: a user may think for longer than a function may run.
             scope.exchange.arrived_at = time.monotonic()
 
-    def _answers(self, questions: Mapping[str, Any]) -> dict[str, Any]:
+    def _answers(self, questions: Mapping[str, Any], send: Callable[[bytes], object]) -> dict[str, Any]:
         """Ask some questions, and return their answers by their keys.
 
         Raises:
@@ -130,7 +134,7 @@ class AskingRounds:
         """
         if self._is_over():
             raise NoAnswer(_STOPS)
-        asked = {key: self._ask(question) for key, question in questions.items()}
+        asked = {key: self._ask(question, send) for key, question in questions.items()}
         try:
             self._wait_while(lambda: self._waits(asked), time.monotonic() + ANSWER_S)
             if self._is_over() and any(question.response is None for question in asked.values()):
@@ -138,23 +142,23 @@ class AskingRounds:
             return {key: result_in(question.response) for key, question in asked.items()}
         finally:
             for question in asked.values():
-                self._end(question)
+                self._end(question, send)
 
     def _waits(self, asked: Mapping[str, OpenQuestion]) -> bool:
         if self._call.is_cancelled or self._session.has_ended or self._is_over():
             return False
         return any(question.response is None for question in asked.values())
 
-    def _ask(self, question: Mapping[str, Any]) -> OpenQuestion:
+    def _ask(self, question: Mapping[str, Any], send: Callable[[bytes], object]) -> OpenQuestion:
         method = question["method"]
         params = question_params(method, question["params"], self._session.revision)
-        return self._session.questions.ask(method, params, self._send)
+        return self._session.questions.ask(method, params, send)
 
-    def _end(self, question: OpenQuestion) -> None:
+    def _end(self, question: OpenQuestion, send: Callable[[bytes], object]) -> None:
         if question.response is None:
             self._session.questions.forget(question)
             params = {"requestId": question.id, "reason": "the answer is no longer awaited"}
-            self._send(notification_text(self._codec(), "notifications/cancelled", params))
+            send(notification_text(self._codec(), "notifications/cancelled", params))
 
 
 def result_in(response: JsonRpcResponse | None) -> Mapping[str, Any]:

@@ -187,7 +187,8 @@ class SessionService:
     def _scope(self, session: Session, call: OpenCall, caller: Caller, send: Send) -> Scope:
         codec, locks = self._sources.codec, self._sources.facts.locks
         is_over = self._sources.streams.watch_period()
-        rounds = AskingRounds(session, call, send, codec, locks.wait_while, is_over, self._waiting)
+        questions = None if send is drop else send
+        rounds = AskingRounds(session, call, questions, codec, locks.wait_while, is_over, self._waiting)
         return self._service.scope(caller.exchange, call, rounds, caller.grant)
 
     def _set_level(self, session: Session, request: ClientRequest) -> Result:

@@ -22,7 +22,7 @@ from ..sansio_jsonrpc import Codec, JsonRpcException, JsonRpcInternalError, Json
 from .asking import questions_in
 from .authorization import TokenGuard
 from .catalog import Catalog, Catalogs, ToolEntry
-from .content import ToolResult, blocks_of
+from .content import ToolResult
 from .errors import InvalidParams, MalformedRequest
 from .features import Feature, Method, Result, Scope
 from .headers import check_parameters
@@ -32,6 +32,7 @@ from .requests import ClientRequest
 from .revisions import CURRENT
 from .sources import Sources
 from .tasks import Tasks
+from .written_content import content_in, is_written_result
 
 __all__ = ["Tools"]
 
@@ -227,15 +228,24 @@ def result_of(tool: ToolEntry, value: Any, codec: Codec, *, is_in_session: bool)
         JsonRpcSerializationError: The value has no JSON form.
     """
     if isinstance(value, ToolResult):
-        return value.members()
-    if tool.returns_content and isinstance(value, dict) and "type" not in value:
-        return value  # a ToolResult that its hint has written
+        return fitting(value.members(), is_in_session=is_in_session)
+    if tool.returns_result and is_written_result(value):
+        return fitting(value, is_in_session=is_in_session)
     if tool.returns_content or has_content(value):
-        return {"content": [] if value is None else blocks_of(value)}
+        content = content_in(value, lambda part: text_of(part, codec))
+        if content is not None:
+            return {"content": content}
     members: dict[str, Any] = {"content": [text_block(text_of(value, codec))]}
     if isinstance(value, dict) or (tool.has_output_schema and not is_in_session):
         members["structuredContent"] = value
     return members
+
+
+def fitting(result: dict[str, Any], *, is_in_session: bool) -> dict[str, Any]:
+    """Return a result as the revision has it: with sessions, one that is structured is an object, or is left out."""
+    if is_in_session and not isinstance(result.get("structuredContent", {}), dict):
+        return {name: value for name, value in result.items() if name != "structuredContent"}
+    return result
 
 
 def has_content(value: Any) -> bool:

@@ -9,7 +9,7 @@ A = "https://a.test"
 B = "https://b.test"
 ANY = ("Access-Control-Allow-Origin", "*")
 VARY = ("Vary", "Origin")
-EXPOSED = ("Access-Control-Expose-Headers", "Retry-After")
+EXPOSED = ("Access-Control-Expose-Headers", "Retry-After, WWW-Authenticate")
 
 
 def allowed(origin):

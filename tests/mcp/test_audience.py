@@ -5,7 +5,7 @@ import pytest
 from flaskJSONRPCServer import flaskJSONRPCServer
 from flaskJSONRPCServer.errors import RegistrationError
 from flaskJSONRPCServer.mcp import Authorization, Grant
-from tests.helpers import call_wsgi, get
+from tests.helpers import Request, call_wsgi, get
 from tests.mcp.judged import request_of
 
 METADATA = "/.well-known/oauth-protected-resource/mcp"
@@ -70,3 +70,17 @@ def test_host_of_a_trusted_proxy_is_checked_too():
     head = {"Host": "inner.test", "X-Forwarded-Host": "evil.test"}
     answer = call_wsgi(server.getWSGI(), get(METADATA, head, environ={"REMOTE_ADDR": "10.0.0.1"}))
     assert answer.code == 421
+
+
+def test_pages_of_allowed_origins_learn_where_tokens_come_from():
+    server, _ = served(resource="https://api.test/mcp", cors={"origin": "https://app.test"})
+    application, head = server.getWSGI(), {"Origin": "https://app.test"}
+    request = request_of("tools/list")
+    request.headers.update(head)
+    refused = call_wsgi(application, request)
+    preflight = call_wsgi(application, Request("OPTIONS", METADATA, {**head, "Access-Control-Request-Method": "GET"}))
+
+    assert refused.code == 401
+    assert "WWW-Authenticate" in refused.header("Access-Control-Expose-Headers")
+    assert preflight.code == 204
+    assert "GET" in preflight.header("Access-Control-Allow-Methods")

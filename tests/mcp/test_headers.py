@@ -129,6 +129,7 @@ def test_annotated_parameters_are_found_at_any_depth_of_properties():
         (schema_of(a={"type": ["string", "null"], "x-mcp-header": "A"}), "needs an integer"),
         (schema_of(a={"type": "string", "x-mcp-header": ""}), "no name of a header field"),
         (schema_of(a={"type": "string", "x-mcp-header": "A:"}), "no name of a header field"),
+        (schema_of(a={"type": "string", "x-mcp-header": "A_b"}), "underscore"),
         (schema_of(a={"type": "string", "x-mcp-header": "A\r\nB"}), "no name of a header field"),
         (schema_of(a={"type": "string", "x-mcp-header": 1}), "no name of a header field"),
         (

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from flaskJSONRPCServer import flaskJSONRPCServer
-from flaskJSONRPCServer.mcp import Form, ListRoots, Sample, Visit, ask, log
+from flaskJSONRPCServer.mcp import Form, ListRoots, Sample, ToolResult, Visit, ask, log
 from tests.helpers import call_wsgi, post, wait_until
 from tests.mcp.session_client import BOTH, PATIENCE_S, Client
 
@@ -161,11 +161,30 @@ def test_header_with_the_revision_may_be_missing(begin):
     assert answer.status == 200
 
 
-@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_structured_list_is_left_out_in_a_session(begin, served):
+    def listed():
+        return ToolResult(["one"], structured=[1])
+
+    served[0].registerFunction(listed, path="/api", mcp=True)
+    result = begin().call("listed").next()["result"]
+    assert result == {"content": [{"type": "text", "text": "one"}]}
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE", "HEAD"])
 def test_request_without_a_session_is_405(begin, method):
     _, answer = begin().send(method, headers={"Mcp-Session-Id": None})
     assert answer.status == 405
     assert answer.read() == b""
+
+
+@pytest.mark.parametrize("function", ["greet", "sample"])
+def test_question_to_a_client_that_takes_json_only_fails_at_once(begin, function):
+    client = begin(capabilities={"elicitation": {}, "sampling": {}})
+    _, message = client.exchange(
+        client.request("tools/call", {"name": function, "arguments": {}}), {"Accept": "application/json"}
+    )
+    assert message["error"]["code"] == -32603
+    assert "accept text/event-stream" in message["error"]["message"]
 
 
 @pytest.mark.parametrize(

@@ -258,7 +258,7 @@ COMPRESS_CASES = [
         zipped_answer(
             BLOB,
             ("Access-Control-Allow-Origin", "https://a.test"),
-            ("Access-Control-Expose-Headers", "Retry-After"),
+            ("Access-Control-Expose-Headers", "Retry-After, WWW-Authenticate"),
             vary=("Vary", "Accept-Encoding, Origin"),
         ),
         "cors_compress",

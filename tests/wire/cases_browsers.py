@@ -24,7 +24,7 @@ CALL = text_of("echo", "[1]").encode()
 ECHOED = result("1")
 GOT = result('"1"', "null")
 ANY_ORIGIN = ("Access-Control-Allow-Origin", "*")
-EXPOSED = ("Access-Control-Expose-Headers", "Retry-After")
+EXPOSED = ("Access-Control-Expose-Headers", "Retry-After, WWW-Authenticate")
 VARY_ORIGIN = ("Vary", "Origin")
 BAD_CALLBACK = "the JSONP callback must be a JavaScript name of at most 128 ASCII characters"
 
