@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-__all__ = ["ALL_CALLERS", "BYTES", "KEYS", "Bound", "connect", "transaction"]
+__all__ = ["ALL_CALLERS", "BUSY_TIMEOUT_S", "BYTES", "KEYS", "Bound", "connect", "transaction"]
 
 ALL_CALLERS: Final = b""
 """The row of `shares` with what all callers have together."""
 
 _VERSION: Final = 1
 
-# How long a transaction waits for those of other processes, each of which takes far less than a millisecond.
-_BUSY_TIMEOUT_S: Final = 5.0
+BUSY_TIMEOUT_S: Final = 5.0
+"""How long a transaction waits for those of other processes, each of which takes far less than a millisecond."""
 
 _SCHEMA: Final = """
 CREATE TABLE calls (
@@ -95,7 +95,7 @@ def connect(path: Path) -> sqlite3.Connection:
     """
     with contextlib.suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-    connection = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         # A crash of a process loses nothing. A crash of the machine may lose the last answers.
