@@ -128,7 +128,7 @@ class Forks:
 
     def end_in_child(self) -> None:
         """Give the turns back, and forget the connections, which belong to the parent."""
-        self._inherited += [each._connection for each in self._connections]  # noqa: SLF001
+        self._inherited += [each._connection for each in self._connections]
         self._connections = weakref.WeakSet()
         self.end()
 

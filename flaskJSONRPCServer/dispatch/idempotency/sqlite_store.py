@@ -24,12 +24,13 @@ class SqliteStore:
     Each process opens the file at its first key. The claims of a process that has died are free.
 
     Args:
-        path: The file. Files beside it have the same name with `-wal`, `-shm` and `-owners` at the end.
+        path: The file. Files beside it have the same name with `-wal`, `-shm` and `-owners` at the end. A relative path
+            and a link are followed once, now: one file has one name in all processes.
         clock: Returns the time in seconds, the same in all processes.
     """
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
-        self._path = path
+        self._path = path.resolve()
         self._clock = clock
         self._bounds = StoreBounds(1, 0, 0)  # replaced before the first claim
         self._file: StoreFile | None = None  # replaced in one step, so threads need no lock
