@@ -172,6 +172,16 @@ def test_declaration_of_our_server():
     assert discovered_in(server.openrpc("/api")).idempotent == {"read"}
 
 
+@pytest.mark.parametrize("declarations", [[True, False], [False, True], [True, None]], ids=str)
+def test_name_that_is_there_twice_is_idempotent_if_both_say_so(declarations):
+    document = {"methods": [{"name": "read", "x-idempotent": declared} for declared in declarations]}
+
+    assert discovered_in(document).idempotent == frozenset()
+    assert discovered_in({"methods": document["methods"][:1] * 2}).idempotent == (
+        {"read"} if declarations[0] else set()
+    )
+
+
 def test_server_that_is_down_is_the_error_of_the_call(connect):
     with pytest.raises(HttpStatusError), contextlib.closing(FACES["sync"](down, discover=True, retry=AT_ONCE)) as face:
         face.call("read")
