@@ -225,6 +225,11 @@ class Caller:
         return Caller(self._runner, replace(self._options, **changed))
 
 
+def declared_idempotent(caller: Caller) -> Caller:
+    """Return a view for a method that is declared idempotent: what the user says about it comes first."""
+    return caller if caller._options.is_idempotent is not None else caller.options(idempotent=True)
+
+
 def refuse_private(owner: Any, name: str) -> None:
     """Keep copy, pickle and the like from calling methods of the server.
 

@@ -43,6 +43,10 @@ class Deadline:
             return limit_s
         return None if remaining_s == math.inf else remaining_s
 
+    def part(self, share: float, limit_s: float) -> Deadline:
+        """Return a deadline after a share of the time that is left, and after a limit in seconds at the latest."""
+        return Deadline(max(0.0, min(share * self.remaining_s(), limit_s)))
+
     def passed(self) -> RequestTimeoutError:
         """Return the exception for a call that is not over at the deadline."""
         return RequestTimeoutError(f"no answer within {self._timeout_s:g} s" if self._timeout_s else "no time is left")

@@ -31,7 +31,9 @@ def discovered_in(document: Any) -> Discovered:
     methods = list(methods_in(document))
     return Discovered(
         {method["name"]: names for method in methods if (names := names_of(method.get("params"))) is not None},
-        frozenset(method["name"] for method in methods if method.get(_IDEMPOTENT) is True),
+        # A name that is there twice is idempotent if both say so.
+        frozenset(method["name"] for method in methods if method.get(_IDEMPOTENT) is True)
+        - {method["name"] for method in methods if method.get(_IDEMPOTENT) is not True},
     )
 
 

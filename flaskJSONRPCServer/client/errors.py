@@ -93,7 +93,8 @@ class HttpStatusError(ClientError):
         if text.startswith("<") and "<title>" in text:  # a page, whose first line says nothing
             title = text.partition("<title>")[2].partition("</title>")[0]
             text = title.strip().removeprefix(f"{self.status} ")
-        first_line = text.partition("\n")[0][:200]
+        # Control characters of a server would act on the terminal that shows the message.
+        first_line = "".join(filter(str.isprintable, text.partition("\n")[0].expandtabs()))[:200].strip()
         reason = f": {first_line}" if first_line else ""
         return f"HTTP status {self.status}{reason}" + (f" ({self.url})" if self.url else "")
 

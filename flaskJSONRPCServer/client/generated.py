@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar, cast
 
 from ..sansio_jsonrpc import JsonRpcApplicationError, JsonRpcException, JsonRpcReservedError
 from .async_client import AsyncClient
+from .callers import declared_idempotent
 from .client import Client
 
 __all__ = [
@@ -81,8 +82,8 @@ class Methods:
         self._caller = caller
 
     def _call(self, method: str, params: Params, *, idempotent: bool = False) -> Any:
-        """Call a method with all parameters that are not omitted; again after a failure if it is idempotent."""
-        caller = self._caller.options(idempotent=True) if idempotent else self._caller
+        """Call a method with all parameters that are not omitted. It is repeated if it is declared idempotent."""
+        caller = declared_idempotent(self._caller) if idempotent else self._caller
         if isinstance(params, Mapping):
             return caller.call(method, **given(params))
         return caller.call(method, *leading(method, params))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
@@ -33,6 +34,10 @@ from .transports.headers import merged_headers
 __all__ = ["Session"]
 
 _DISCOVER: Final = "rpc.discover"
+# The document only decides about repetitions, so most of the time is left to the call. The numbers are guessed.
+_DISCOVERY_SHARE: Final = 0.25
+_DISCOVERY_TIMEOUT_S: Final = 10.0
+_DISCOVERY_PAUSE_S: Final = 30.0
 
 
 class Session:
@@ -68,6 +73,8 @@ class Session:
         self._discovers = discovers
         # Written by any thread, at worst twice with the same value.
         self._discovered: Discovered | None = None
+        # When to read the document again after a failure, on the monotonic clock. Written by any thread.
+        self._discovers_from = 0.0
 
     def call(
         self,
@@ -190,13 +197,17 @@ class Session:
     def _informed(self, options: CallOptions, deadline: Deadline, methods: Iterable[str]) -> Steps:
         """Return the options of a request: with what the server says of its methods, unless the user has said it.
 
-        A document that cannot be read is no reason to fail: the calls are not repeated then.
+        A document that cannot be read, or not in a share of the time, is no reason to fail: the calls are not repeated
+        then, and the document is not read again for a while.
         """
         if options.is_safe or options.is_idempotent is not None:
             return options
+        if self._discovered is None and time.monotonic() < self._discovers_from:
+            return options
         try:
-            discovered = yield from self._discover(options, deadline)
+            discovered = yield from self._discover(options, deadline.part(_DISCOVERY_SHARE, _DISCOVERY_TIMEOUT_S))
         except (ClientError, JsonRpcException):
+            self._discovers_from = time.monotonic() + _DISCOVERY_PAUSE_S
             return options
         return replace(options, is_idempotent=discovered.idempotent.issuperset(methods))
 

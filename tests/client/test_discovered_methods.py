@@ -6,7 +6,7 @@ import json
 import pytest
 
 from flaskJSONRPCServer import flaskJSONRPCServer
-from flaskJSONRPCServer.client import ConnectionLostError, HttpStatusError, Retry, StdioTransport
+from flaskJSONRPCServer.client import ConnectionLostError, HttpStatusError, Retry, StdioTransport, session
 from flaskJSONRPCServer.client.discovered import Discovered, discovered_in
 from tests.client.faces import FACES
 from tests.client.raw_server import answered, http
@@ -115,19 +115,43 @@ def test_typed_view_learns_too(raw, kind):
     assert methods(server) == ["rpc.discover", "read", "read"]
 
 
+FAILURES = {"status": http(b"no", "403 Forbidden"), "no JSON": http(b"{"), "no answer": b""}
+
+
 @pytest.mark.parametrize(
-    ("document", "is_asked_again"),
-    [(NOT_FOUND, False), (http(b"no", "403 Forbidden"), True), (http(b"{"), True), ({"methods": 5}, False)],
-    ids=["not found", "status", "no JSON", "no methods"],
+    "document",
+    [NOT_FOUND, {"methods": 5}, *FAILURES.values()],
+    ids=["not found", "no methods", *FAILURES],
 )
-def test_document_that_cannot_be_read_is_no_error(connect, raw, document, is_asked_again):
+def test_document_that_cannot_be_read_is_no_error_and_not_asked_for_again(connect, raw, document):
     server = raw(flaky(document))
-    face = connect(server.url, retry=AT_ONCE, discover=True)
+    face = connect(server.url, retry=AT_ONCE, discover=True, timeout=2)
 
     with pytest.raises(ConnectionLostError):
         face.call("read")
     assert face.call("read") == "well"
-    assert methods(server) == ["rpc.discover", "read"] + ["rpc.discover"] * is_asked_again + ["read"]
+    assert methods(server) == ["rpc.discover", "read", "read"]
+
+
+@pytest.mark.parametrize("document", FAILURES.values(), ids=FAILURES)
+def test_document_that_could_not_be_read_is_asked_for_later(connect, raw, monkeypatch, document):
+    monkeypatch.setattr(session, "_DISCOVERY_PAUSE_S", 0)
+    server = raw(flaky(document))
+    face = connect(server.url, retry=AT_ONCE, discover=True, timeout=2)
+
+    with pytest.raises(ConnectionLostError):
+        face.call("read")
+    assert face.call("read") == "well"
+    assert methods(server) == ["rpc.discover", "read"] * 2
+
+
+def test_document_has_a_limit_without_a_timeout(connect, raw, monkeypatch):
+    monkeypatch.setattr(session, "_DISCOVERY_TIMEOUT_S", 0.1)
+    server = raw(flaky(b""))
+
+    with pytest.raises(ConnectionLostError):
+        connect(server.url, retry=AT_ONCE, discover=True, timeout=None).call("read")
+    assert methods(server) == ["rpc.discover", "read"]
 
 
 def test_names_of_parameters_are_read_from_the_same_document(connect, raw):
@@ -146,6 +170,16 @@ def test_declaration_of_our_server():
     server.registerFunction(lambda: [], path="/api", name="write")
 
     assert discovered_in(server.openrpc("/api")).idempotent == {"read"}
+
+
+@pytest.mark.parametrize("declarations", [[True, False], [False, True], [True, None]], ids=str)
+def test_name_that_is_there_twice_is_idempotent_if_both_say_so(declarations):
+    document = {"methods": [{"name": "read", "x-idempotent": declared} for declared in declarations]}
+
+    assert discovered_in(document).idempotent == frozenset()
+    assert discovered_in({"methods": document["methods"][:1] * 2}).idempotent == (
+        {"read"} if declarations[0] else set()
+    )
 
 
 def test_server_that_is_down_is_the_error_of_the_call(connect):

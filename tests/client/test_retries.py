@@ -299,6 +299,11 @@ def test_method_of_an_interface_says_that_it_is_idempotent(raw):
         with pytest.raises(HttpStatusError):
             client.typed(Api).put()
         assert len(server.requests) == 1
+    server = raw(failing(1))
+    with Client(server.url, retry=AT_ONCE) as client:
+        with pytest.raises(HttpStatusError):
+            client.options(idempotent=False).typed(Api).get()
+        assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize(

@@ -55,3 +55,10 @@ def test_exception_survives_pickling():
     copy = pickle.loads(pickle.dumps(error))
 
     assert (copy.status, copy.text, copy.headers, copy.url) == (404, "no", {"a": "b"}, "http://127.0.0.1/api")
+
+
+def test_message_has_no_control_characters_of_the_server():
+    error = HttpStatusError(503, "\x1b]0;owned\x07do\twn\x9b2J\u202e\r\nmore", {})
+
+    assert str(error).replace(" ", "") == "HTTPstatus503:]0;owneddown2J"
+    assert error.text.startswith("\x1b")

@@ -304,12 +304,14 @@ def test_damaged_file_is_503(tmp_path):
     [
         ({"store": "/nowhere/at/all/keys"}, "it takes the path of a file in a folder that exists"),
         ({"store": str(Path(__file__).parent)}, "it takes the path of a file in a folder that exists"),
+        ({"store": ":memory:"}, "it takes the path of a file in a folder that exists"),
+        ({"store": "file:keys?mode=memory"}, "it takes the path of a file in a folder that exists"),
         ({"store": ""}, "it takes the path of a file in a folder that exists"),
         ({"store": 5}, "or an object with the methods of IdempotencyStore: use, claim, finish, release, count"),
         ({"store": Broken}, "or an object with the methods of IdempotencyStore"),
         ({"stores": 5}, "'stores'"),
     ],
-    ids=["no folder", "folder", "empty", "number", "class", "misspelt"],
+    ids=["no folder", "folder", "memory", "URI", "empty", "number", "class", "misspelt"],
 )
 def test_invalid_store_is_refused(option, why):
     with pytest.raises(SettingsError, match=why):

@@ -34,7 +34,20 @@ _RUNTIME = frozenset(
 _GLOBALS = frozenset(
     {
         *("AbortController", "AbortSignal", "Array", "BigInt", "Boolean", "DOMException", "Date", "Error", "Exclude"),
-        *("Extract", "Function", "Infinity", "JSON", "Map", "Math", "NaN", "Number", "Object", "Omit", "Partial"),
+        *(
+            "Extract",
+            "Function",
+            "Headers",
+            "Infinity",
+            "JSON",
+            "Map",
+            "Math",
+            "NaN",
+            "Number",
+            "Object",
+            "Omit",
+            "Partial",
+        ),
         *("Pick", "Promise", "RangeError", "Readonly", "Record", "RegExp", "RequestCredentials", "RequestInit"),
         *("Required", "Set", "String", "Symbol", "SyntaxError", "TypeError", "URL", "Uint8Array"),
     }

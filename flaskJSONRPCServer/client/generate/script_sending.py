@@ -26,7 +26,8 @@ export interface Options {
   retry?: Retry | null;
   /** The header `Idempotency-Key`, the same for all attempts of a call; true for a new key for each call. */
   idempotencyKey?: string | boolean;
-  /** Whether the methods may be run twice with the same effect as once. */
+  /** Whether the methods may be run twice with the same effect as once.
+   *  False also of those that the server declares so. */
   idempotent?: boolean;
 }
 
@@ -63,9 +64,12 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 function checkedRetry(retry«: Retry | null | undefined»)«: Required<Retry>» {
   const whole = { ...RETRY, ...(retry === null ? { attempts: 1 } : retry) };
-  const { attempts, basePauseMs, maxPauseMs, budget } = whole;
+  const { attempts, basePauseMs, maxPauseMs, statuses, budget } = whole;
   if (!(attempts >= 1 && Math.min(basePauseMs, maxPauseMs, budget) >= 0)) {
     throw new RangeError("retry: attempts begins at 1, and no other number is negative");
+  }
+  if (!Array.isArray(statuses)) {
+    throw new TypeError("retry: statuses is an array of HTTP statuses");
   }
   return whole;
 }
@@ -142,6 +146,7 @@ class Deadline {
 
   pause(ms«: number»)«: Promise<void>» {
     return new Promise((resolve, reject) => {
+      this.signal.throwIfAborted();
       const timer = setTimeout(resolve, ms);
       const end = () => {
         clearTimeout(timer);
@@ -193,14 +198,16 @@ class Client {
 
   /** Send a message, and return the JSON value of the answer; undefined for an empty one. */
   async post(message«: unknown», isIdempotent«?: boolean»)«: Promise<unknown>» {
-    const { headers, idempotencyKey, idempotent, signal, timeoutMs } = this.options;
-    const json = { "Content-Type": "application/json", Accept: "application/json" };
-    const fields«: Record<string, string>» = { ...headers, ...json };
+    const { idempotencyKey, idempotent, signal, timeoutMs } = this.options;
+    // Names of header fields are equal in any case.
+    const fields = new Headers(this.options.headers);
+    fields.set("Content-Type", "application/json");
+    fields.set("Accept", "application/json");
     if (idempotencyKey) {
       const key = idempotencyKey === true ? newKey() : idempotencyKey.replace(/[\\"]/g, "\\$&");
-      fields["Idempotency-Key"] = `"${key}"`;
+      fields.set("Idempotency-Key", `"${key}"`);
     }
-    const isSafe = Boolean(isIdempotent || idempotent || idempotencyKey);
+    const isSafe = Boolean((idempotent ?? isIdempotent) || idempotencyKey);
     const body = JSON.stringify(message);
     const deadline = new Deadline(timeoutMs, signal);
     try {
@@ -213,7 +220,7 @@ class Client {
 
   /** Send a request until there is an answer, as often as the options allow. */
   async #attempts(
-    fields«: Record<string, string>»,
+    fields«: Headers»,
     body«: string»,
     deadline«: Deadline»,
     isSafe«: boolean»,
@@ -243,19 +250,22 @@ class Client {
     }
   }
 
-  async #send(fields«: Record<string, string>», body«: string», deadline«: Deadline»)«: Promise<Answer>» {
+  async #send(fields«: Headers», body«: string», deadline«: Deadline»)«: Promise<Answer>» {
     const { credentials, fetch = globalThis.fetch } = this.options;
-    const headers = { ...fields };
+    const headers = new Headers(fields);
     if (deadline.isTold) {
-      headers["Request-Timeout"] = (Math.max(1, deadline.remainingMs()) / 1000).toFixed(3);
+      headers.set("Request-Timeout", (Math.max(1, deadline.remainingMs()) / 1000).toFixed(3));
     }
-    const init«: RequestInit» = { method: "POST", headers, body, signal: deadline.signal };
+    // Followed, a redirect would run a call again, and send the header fields to another server.
+    const init«: RequestInit» = { method: "POST", headers, body, signal: deadline.signal, redirect: "manual" };
     if (credentials !== undefined) {
       init.credentials = credentials;
     }
     const response = await fetch(this.url, init);
     const retryAfterMs = readRetryAfter(response.headers.get("Retry-After"));
-    return { isOk: response.ok, status: response.status, text: await response.text(), retryAfterMs };
+    // Browsers hide the status of a redirect: it is 0.
+    const text = response.type === "opaqueredirect" ? "a redirect" : await response.text();
+    return { isOk: response.ok, status: response.status, text, retryAfterMs };
   }
 }
 """

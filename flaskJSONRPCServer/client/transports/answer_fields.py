@@ -56,13 +56,13 @@ def body_length(status: int, headers: dict[str, str]) -> int | None:
 
 
 def decompressed(body: bytes, coding: str | None, *, limit_bytes: int) -> bytes:
-    """Return a body without its Content-Encoding.
+    """Return a body without its Content-Encoding. An empty one has none, whatever the header says.
 
     Raises:
         AnswerTooLargeError: It has more bytes than the limit. No more are decompressed.
         ProtocolError: It is not gzip, is not complete, or has another coding.
     """
-    if coding is None or coding.lower() == "identity":
+    if not body or coding is None or coding.lower() == "identity":
         return body
     if coding.lower() not in _GZIP:
         raise ProtocolError(f"an answer with the Content-Encoding {coding!r}, which was not asked for")

@@ -190,7 +190,8 @@ def with_declarations(options: CallOptions, function: Callable[..., Any], read_r
     return replace(
         options,
         errors={**declared, **options.errors},
-        is_idempotent=True if is_idempotent else options.is_idempotent,
+        # What the user says comes first.
+        is_idempotent=True if is_idempotent and options.is_idempotent is None else options.is_idempotent,
         read_result=options.read_result if read_result is None else read_result,
     )
 

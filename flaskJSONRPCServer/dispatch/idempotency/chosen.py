@@ -41,7 +41,8 @@ def store_of(settings: Settings) -> IdempotencyStore:
 
 def file_store(option: str | os.PathLike[str]) -> IdempotencyStore:
     path = Path(option)
-    if not path.name or path.is_dir() or not path.parent.is_dir():
+    is_name_of_sqlite = str(option).startswith((":memory:", "file:"))
+    if is_name_of_sqlite or not path.name or path.is_dir() or not path.parent.is_dir():
         raise SettingsError(
             f"idempotency['store']={option!r} is refused: it takes the path of a file in a folder that exists"
         )

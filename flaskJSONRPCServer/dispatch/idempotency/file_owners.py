@@ -31,11 +31,11 @@ class Owner:
         number: A random number that no other living process has.
 
     Raises:
-        OSError: The file cannot be opened or locked.
+        OSError: The file cannot be opened or locked, or is a link.
     """
 
     def __init__(self, path: Path) -> None:
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         self.number = secrets.randbits(_BITS)
         while not self._lock(self.number):
             self.number = secrets.randbits(_BITS)
@@ -78,10 +78,13 @@ _owners = Owners()
 def owner_of(path: Path) -> Owner:
     """Return the owner that this process is for a file: the same for each store of it.
 
+    Args:
+        path: The file beside a store, whose path has no links.
+
     Raises:
         OSError: The file cannot be opened or locked.
     """
-    return _owners.of(path.resolve())
+    return _owners.of(path)
 
 
 def begin_in_child() -> None:

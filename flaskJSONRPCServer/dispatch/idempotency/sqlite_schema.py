@@ -5,20 +5,26 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import stat
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-__all__ = ["ALL_CALLERS", "BYTES", "KEYS", "Bound", "connect", "transaction"]
+__all__ = ["ALL_CALLERS", "BUSY_TIMEOUT_S", "BYTES", "KEYS", "Bound", "connect", "transaction"]
 
 ALL_CALLERS: Final = b""
 """The row of `shares` with what all callers have together."""
 
 _VERSION: Final = 1
+_APPLICATION: Final = 0x464A5253
+"""Marks a database as a store in its header (SQLite file format, section 1.3.17): "FJRS"."""
 
-# How long a transaction waits for those of other processes, each of which takes far less than a millisecond.
-_BUSY_TIMEOUT_S: Final = 5.0
+_WAL_PAUSE_S: Final = 0.01
+
+BUSY_TIMEOUT_S: Final = 5.0
+"""How long a transaction waits for those of other processes, each of which takes far less than a millisecond."""
 
 _SCHEMA: Final = """
 CREATE TABLE calls (
@@ -91,13 +97,13 @@ def connect(path: Path) -> sqlite3.Connection:
 
     Raises:
         sqlite3.Error: It cannot be opened, or is no store of this version.
-        OSError: It cannot be made.
+        OSError: It cannot be made, or is no regular file.
     """
-    with contextlib.suppress(FileExistsError):
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-    connection = sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+    make_private(path)
+    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
     try:
-        connection.execute("PRAGMA journal_mode = WAL")
+        refuse_foreign(connection, path)
+        use_write_ahead_log(connection)
         # A crash of a process loses nothing. A crash of the machine may lose the last answers.
         connection.execute("PRAGMA synchronous = NORMAL")
         make_tables(connection, path)
@@ -107,15 +113,65 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def make_private(path: Path) -> None:
+    """Make a file with mode 0600 if there is none. An empty one gets this mode; a store keeps that of its owner.
+
+    Only files without a store are opened here: to close a file frees the locks that SQLite has on it in this process.
+
+    Raises:
+        OSError: It cannot be made, or is no regular file.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        os.close(os.open(path, flags, 0o600))
+    except FileExistsError:
+        found = path.lstat()
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(f"{path} is no regular file") from None
+        if found.st_size == 0 and stat.S_IMODE(found.st_mode) & 0o077:
+            path.chmod(0o600)
+
+
+def refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse the database of another program before anything is written to it.
+
+    Raises:
+        sqlite3.DatabaseError: It is none of ours.
+    """
+    if pragma(connection, "application_id") == _APPLICATION:
+        return
+    is_empty = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+    # Another process may have made the tables since.
+    if not is_empty and pragma(connection, "application_id") != _APPLICATION:
+        raise sqlite3.DatabaseError(f"{path} is the database of another program; choose a file of its own")
+
+
+def use_write_ahead_log(connection: sqlite3.Connection) -> None:
+    """Switch to the mode in which readers do not wait. SQLite does not wait for the processes that do the same."""
+    ends_at = time.monotonic() + BUSY_TIMEOUT_S
+    while not has_switched(connection, ends_at):
+        time.sleep(_WAL_PAUSE_S)
+
+
+def has_switched(connection: sqlite3.Connection, ends_at: float) -> bool:
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+    except sqlite3.OperationalError as exc:
+        if "locked" not in str(exc) or time.monotonic() >= ends_at:
+            raise
+        return False
+    return True
+
+
 def make_tables(connection: sqlite3.Connection, path: Path) -> None:
     with transaction(connection):
-        version = user_version(connection)
-        if version == 0:
-            version = _VERSION
+        if pragma(connection, "application_id") != _APPLICATION:
             # Not executescript(), which commits before it begins.
             for statement in statements_of(_SCHEMA):
                 connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {_APPLICATION}")
             connection.execute(f"PRAGMA user_version = {_VERSION}")
+        version = pragma(connection, "user_version")
     if version != _VERSION:
         raise sqlite3.DatabaseError(f"{path} is no store of version {_VERSION} but of {version}; delete it")
 
@@ -133,9 +189,9 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("COMMIT")
 
 
-def user_version(connection: sqlite3.Connection) -> int:
-    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-    return version
+def pragma(connection: sqlite3.Connection, name: str) -> int:
+    number: int = connection.execute(f"PRAGMA {name}").fetchone()[0]
+    return number
 
 
 def statements_of(script: str) -> list[str]:

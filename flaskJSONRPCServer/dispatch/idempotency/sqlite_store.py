@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from ...runtime.concurrency import make_lock
-from .file_owners import Owner, owner_of
-from .sqlite_schema import ALL_CALLERS, BYTES, KEYS, Bound, connect, transaction
+from .file_owners import owner_of
+from .sqlite_connection import FileConnection
+from .sqlite_schema import ALL_CALLERS, BYTES, KEYS, Bound
 from .store import StoreBounds, StoredCall, StoreFullError
 
 __all__ = ["SqliteStore"]
@@ -24,17 +24,16 @@ class SqliteStore:
     Each process opens the file at its first key. The claims of a process that has died are free.
 
     Args:
-        path: The file. Files beside it have the same name with `-wal`, `-shm` and `-owners` at the end.
+        path: The file. Files beside it have the same name with `-wal`, `-shm` and `-owners` at the end. A relative path
+            and a link are followed once, now: one file has one name in all processes.
         clock: Returns the time in seconds, the same in all processes.
     """
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
-        self._path = path
+        self._path = path.resolve()
         self._clock = clock
         self._bounds = StoreBounds(1, 0, 0)  # replaced before the first claim
         self._file: StoreFile | None = None  # replaced in one step, so threads need no lock
-        # A connection of the parent, which a forked process must neither use nor close.
-        self._inherited: list[StoreFile] = []
 
     def use(self, bounds: StoreBounds) -> None:
         """See `IdempotencyStore.use`."""
@@ -60,8 +59,6 @@ class SqliteStore:
         file = self._file
         if file is not None and file.process == os.getpid():
             return file
-        if file is not None:
-            self._inherited.append(file)
         self._file = opened = StoreFile(self._path, self._clock)
         return opened
 
@@ -83,41 +80,34 @@ class StoreFile:
     def __init__(self, path: Path, clock: Callable[[], float]) -> None:
         self._clock = clock
         self.process = os.getpid()
-        self._owner: Owner = owner_of(path.with_name(path.name + _OWNERS_SUFFIX))
-        self._connection = connect(path)
-        # Guards the connection.
-        self._lock = make_lock()
-        with transaction(self._connection):
+        self._owner = owner_of(path.with_name(path.name + _OWNERS_SUFFIX))
+        self._connection = FileConnection(path)
+        with self._connection.transaction():
             self._free_the_dead()
-
-    def __del__(self) -> None:
-        connection = getattr(self, "_connection", None)
-        if connection is not None and self.process == os.getpid():
-            connection.close()
 
     def claim(self, key: bytes, payload: bytes, caller: bytes, bounds: StoreBounds) -> StoredCall | None:
         """See `IdempotencyStore.claim`."""
-        with self._lock:
-            # Most claims of a key that is there need no turn among the processes.
+        # Most claims of a key that is there need no turn among the processes.
+        with self._connection.reading():
             found = self._find(key)
-            if found is not None:
-                return found
-            with transaction(self._connection):
-                found = self._find(key)
-                if found is None:
-                    self._execute("DELETE FROM calls WHERE key = ?", key)  # of a process that has died
-                    self._execute("DELETE FROM calls WHERE owner IS NULL AND ends_at <= ?", self._clock())
-                    self._make_room_for_key(caller, bounds)
-                    self._execute(
-                        "INSERT INTO calls (key, caller, payload, owner) VALUES (?, ?, ?, ?)",
-                        *(key, caller, payload, self._owner.number),
-                    )
-                return found
+        if found is not None:
+            return found
+        with self._connection.transaction():
+            found = self._find(key)
+            if found is None:
+                self._execute("DELETE FROM calls WHERE key = ?", key)  # of a process that has died
+                self._execute("DELETE FROM calls WHERE owner IS NULL AND ends_at <= ?", self._clock())
+                self._make_room_for_key(caller, bounds)
+                self._execute(
+                    "INSERT INTO calls (key, caller, payload, owner) VALUES (?, ?, ?, ?)",
+                    *(key, caller, payload, self._owner.number),
+                )
+            return found
 
     def finish(self, key: bytes, answer: bytes, bounds: StoreBounds) -> None:
         """See `IdempotencyStore.finish`."""
         kept = answer if len(answer) <= bounds.answer_bytes else None
-        with self._lock, transaction(self._connection):
+        with self._connection.transaction():
             self._execute(
                 "UPDATE calls SET owner = NULL, ends_at = ?, answer = ?, size = ? WHERE key = ? AND owner = ?",
                 *(self._clock() + bounds.lifetime_s, kept, len(kept or b""), key, self._owner.number),
@@ -129,12 +119,12 @@ class StoreFile:
 
     def release(self, key: bytes) -> None:
         """See `IdempotencyStore.release`."""
-        with self._lock, transaction(self._connection):
+        with self._connection.transaction():
             self._execute("DELETE FROM calls WHERE key = ? AND owner = ?", key, self._owner.number)
 
     def amount(self, bound: Bound, caller: bytes) -> int:
         """Return how much a caller has, or all callers together."""
-        with self._lock:
+        with self._connection.reading():
             return self._amount(bound, caller)
 
     def _find(self, key: bytes) -> StoredCall | None:
@@ -188,4 +178,4 @@ class StoreFile:
         return rows[0][0] if rows else 0
 
     def _execute(self, statement: str, *values: Any) -> list[Any]:
-        return self._connection.execute(statement, values).fetchall()
+        return self._connection.execute(statement, values)

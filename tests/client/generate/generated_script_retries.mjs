@@ -68,6 +68,7 @@ const UNSAFE = {
   "no key": (api) => api.options({ idempotencyKey: false }).put(1),
   "own header": (api) => api.options({ headers: { "Idempotency-Key": '"k"' } }).put(1),
   "notification of an idempotent method": (api) => api.notify.get(),
+  "idempotent method, which the user denies": (api) => api.options({ idempotent: false }).get(),
 };
 const FAILURES = { 503: 503, 429: 429, 504: 504, "a cut": CUT, "half an answer": HALF };
 
@@ -105,6 +106,27 @@ await check("unsafe batch", [503], async () => {
   batch.get();
   return batch.send();
 });
+
+for (const status of [302, 307]) {
+  await check(`redirect by ${status}`, [[status, { Location: url }]], () => new Api(url, { retry: AT_ONCE }).put(1));
+}
+{
+  const headers = { "content-type": "text/plain", "idempotency-key": "own", "REQUEST-TIMEOUT": "1" };
+  const { sent } = await run([], () => new Api(url, { headers, idempotencyKey: "k", timeoutMs: 9000 }).put(1));
+  const { "content-type": type, "idempotency-key": key, "request-timeout": time } = sent[0].headers;
+  outcomes["header fields in another case"] = [type, key, /^[89]\.\d{3}$/.test(time)];
+}
+{
+  const controller = new AbortController();
+  const send = async (...request) => {
+    const response = await fetch(...request);
+    controller.abort(new Error("the user left"));
+    return new Response("down", { status: response.status });
+  };
+  const retry = { basePauseMs: 100_000, maxPauseMs: 5000 };
+  const api = new Api(url, { retry, fetch: send, signal: controller.signal });
+  await check("aborted before a pause", [503], () => api.get());
+}
 
 const inAnHour = new Date(Date.now() + 3_600_000).toUTCString();
 const anHourAgo = new Date(Date.now() - 3_600_000).toUTCString();
@@ -180,6 +202,7 @@ for (const [name, options] of Object.entries({
   "negative pause": { retry: { basePauseMs: -1 } },
   "negative longest pause": { retry: { maxPauseMs: -1 } },
   "no number": { retry: { budget: NaN } },
+  "statuses of another type": { retry: { statuses: new Set([503]) } },
   "no time": { timeoutMs: 0 },
   "time of NaN": { timeoutMs: NaN },
   "empty key": { idempotencyKey: "" },

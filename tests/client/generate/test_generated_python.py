@@ -292,11 +292,11 @@ def test_call_is_sent_again_if_the_server_says_that_it_is_idempotent():
     module = loaded(python_source(server.openrpc("/api")))
     retry = Retry(base_pause_s=0)
 
-    for name, sent in (("list_all", 2), ("buy", 1)):
+    for name, options, sent in (("list_all", {}, 2), ("buy", {}, 1), ("list_all", {"idempotent": False}, 1)):
         transport = Breaking()
         with module.Api(Client("http://h/api", transport=transport, retry=retry)) as api:
             with contextlib.suppress(ConnectionLostError):
-                getattr(api, name)()
+                getattr(api.options(**options), name)()
         assert transport.urls == ["http://h/api"] * sent + ["closed"]
 
 

@@ -15,6 +15,7 @@ CHECKS = Path(__file__).with_name("generated_script_retries.mjs")
 FAILURES = ("503", "429", "504", "a cut", "half an answer")
 SAFE = ("idempotent option", "idempotent method", "idempotent method with a dot", "a key", "new key")
 UNSAFE = ("no option", "no key", "own header", "notification of an idempotent method")
+DENIED = "idempotent method, which the user denies"
 NOT_A_TIME = ("", "0", "-1", "1.5", "soon", "Mon, 01 Jan 3000", "past")
 
 DOWN = "HttpStatusError: HTTP status 503: down"
@@ -26,7 +27,7 @@ EXPECTED = {
     **{f"safe: {kind}, {failure}": ["well", 3, 1, 1] for kind in SAFE for failure in FAILURES},
     **{
         f"unsafe: {kind}, {failure}": ["HttpStatusError" if failure.isdigit() else "TypeError", 1]
-        for kind in UNSAFE
+        for kind in (*UNSAFE, DENIED)
         for failure in FAILURES
     },
     # The outcome and the requests.
@@ -43,6 +44,10 @@ EXPECTED = {
     **{f"Retry-After beyond the deadline: {form}": [DOWN, 1] for form in ("seconds", "digits", "date")},
     **{f"Retry-After without a deadline: {form}": [DOWN, 1] for form in ("seconds", "digits", "date")},
     **{f"Retry-After that says nothing: {text}": ["well", 2] for text in NOT_A_TIME},
+    "redirect by 302": ["HttpStatusError: HTTP status 302: down", 1],
+    "redirect by 307": ["HttpStatusError: HTTP status 307: down", 1],
+    "header fields in another case": ["application/json", '"k"', True],
+    "aborted before a pause": ["Error: the user left", 1],
     "remaining time": True,
     # The outcome, and whether the server was told a time.
     **{f"no limit: {time}": ["well", False] for time in ("undefined", "2147483648", "1e+300", "Infinity")},
@@ -51,6 +56,7 @@ EXPECTED = {
     "bodies of a repeated key": [1, 1],
     **{f"refused: {kind}": RETRY_REFUSED for kind in ("no attempts", "negative pause", "negative longest pause")},
     "refused: no number": RETRY_REFUSED,
+    "refused: statuses of another type": "TypeError: retry: statuses is an array of HTTP statuses",
     "refused: no time": "RangeError: timeoutMs: 0; it takes a number above 0",
     "refused: time of NaN": "RangeError: timeoutMs: NaN; it takes a number above 0",
     **{f"refused: {kind}": KEY_REFUSED for kind in ("empty key", "key of two lines", "key beyond Latin-1")},

@@ -162,3 +162,11 @@ def test_head_of_a_tunnel_has_the_same_rules(raw):
 def test_answer_that_is_not_json_has_the_same_text(raw):
     texts = {str(outcome(kind, raw, http(b"{"))[0]) for kind in FACES}
     assert len(texts) == 1
+
+
+def test_empty_answer_to_a_notification_may_name_a_coding(connect, raw):
+    def handle(connection):
+        connection.read()
+        connection.send(b"HTTP/1.1 204 No Content\r\nContent-Encoding: gzip\r\n\r\n")
+
+    assert connect(raw(handle).url, retry=None).notify("log") is None
