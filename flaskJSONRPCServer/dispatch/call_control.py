@@ -20,7 +20,8 @@ from typing import Any, Final
 
 from ..runtime.concurrency import make_lock, make_reentrant_lock
 from ..runtime.interrupts import is_interrupt
-from ..sansio_jsonrpc import JsonRpcError, JsonRpcException
+from ..runtime.text import encodable
+from ..sansio_jsonrpc import JsonRpcError, JsonRpcException, JsonRpcSerializationError
 from .deadlines import Work
 
 __all__ = [
@@ -100,7 +101,7 @@ class CallControl:
         Args:
             done: How much is done, in any unit.
             total: How much there is in total, in the same unit; None if that is not known.
-            message: What the call does now; None for nothing.
+            message: What the call does now; None for nothing. Lone surrogates are escaped.
 
         Raises:
             TypeError: ``done`` or ``total`` is no number, or ``message`` no string.
@@ -112,24 +113,26 @@ class CallControl:
         with self._reporting:
             if done > self._last and not self._has_ended:
                 self._last = done
-                self._report(done, total, message)
+                self._report(done, total, None if message is None else encodable(message))
 
     def log(self, level: str, data: Any, logger: str | None = None) -> None:
         """Send a log message to the caller. It is dropped after the end of the call, and in a forked process.
 
         Args:
             level: How severe it is.
-            data: A JSON value.
+            data: A JSON value. The ``repr()`` of any other value is sent instead.
             logger: The name of the logger; None for none.
-
-        Raises:
-            JsonRpcSerializationError: The data has no JSON form.
         """
         if self._log is None or self._pid != os.getpid():
             return
         with self._reporting:
-            if not self._has_ended:
+            if self._has_ended:
+                return
+            logger = None if logger is None else encodable(logger)
+            try:
                 self._log(level, data, logger)
+            except JsonRpcSerializationError:
+                self._log(level, encodable(repr(data)), logger)
 
     @property
     def id(self) -> str:

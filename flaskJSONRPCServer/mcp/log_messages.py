@@ -18,12 +18,11 @@ def log(level: str, data: Any, logger: str | None = None) -> None:
 
     Args:
         level: ``debug``, ``info``, ``notice``, ``warning``, ``error``, ``critical``, ``alert`` or ``emergency``.
-        data: The message: a string, or any other JSON value.
+        data: The message: a string, or any other JSON value. The ``repr()`` of what has no JSON form is sent instead.
         logger: The name of the logger; None for none.
 
     Raises:
         ValueError: The level is none of these.
-        JsonRpcSerializationError: The data has no JSON form.
     """
     if level not in LOG_LEVELS:
         raise ValueError(f"level={level!r:.100} is refused: known are {', '.join(LOG_LEVELS)}")

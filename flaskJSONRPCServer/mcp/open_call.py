@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Final, Protocol
 
 from ..dispatch.call_control import CallControl
+from ..sansio_jsonrpc import JsonRpcSerializationError
 from .features import Notify
 from .log_messages import is_wanted
 from .requests import ClientRequest
@@ -81,7 +83,8 @@ class OpenCall:
         optional = {"total": total, "message": message}
         known = {name: value for name, value in optional.items() if value is not None}
         params = {"progressToken": self._request.progress_token, "progress": done, **known}
-        self._send("notifications/progress", params)
+        with suppress(JsonRpcSerializationError):  # the client's token cannot be written
+            self._send("notifications/progress", params)
 
     def _log(self, level: str, data: Any, logger: str | None) -> None:
         if is_wanted(level, self._request.log_level):

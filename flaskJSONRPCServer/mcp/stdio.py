@@ -99,6 +99,7 @@ class StdioServer:
 
     def _take_line(self, line: bytes) -> None:
         try:
+            self._check_size(line)
             message = read_body(line, self._sources.codec())
             if isinstance(message, JsonRpcBatch):
                 self._take_batch(message)
@@ -106,6 +107,16 @@ class StdioServer:
                 self._take(message)
         except McpError as exc:
             self.send(self._service.refusal(exc, exc.request_id).text)
+
+    def _check_size(self, line: bytes) -> None:
+        """Refuse a line as a body of that size is by HTTP, before it takes several times its size as values.
+
+        Raises:
+            InvalidRequest: It is too long.
+        """
+        most = self._sources.settings.max_body_bytes
+        if len(line) - line.endswith(b"\n") > most:
+            raise InvalidRequest(f"Invalid Request: a line has at most {most} bytes")
 
     def _take_batch(self, batch: JsonRpcBatch) -> None:
         if self._session is None or self._session.revision != _WITH_BATCHES:

@@ -333,3 +333,15 @@ def test_id_of_a_refused_request_is_free_again(process):
     process._ids = itertools.count(refused)
     assert process.send("tools/call", call("add", a=1, b=2)) == refused
     assert process.answer(refused)["result"]["structuredContent"] == 3
+
+
+def test_line_over_the_largest_body_is_refused_unread(process):
+    limit = 5 << 20
+    head = '{"jsonrpc": "2.0", "id": 7, "method": "ping", "x": "'
+    process.write(head + "x" * (limit - len(head) + 1))  # no JSON, so that only the length is a reason
+    assert process.next() == {
+        "jsonrpc": "2.0",
+        "error": {"code": -32600, "message": f"Invalid Request: a line has at most {limit} bytes"},
+    }
+    process.write(head + "x" * (limit - len(head)))
+    assert process.next()["error"]["code"] == -32700
