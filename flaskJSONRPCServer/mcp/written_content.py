@@ -1,7 +1,7 @@
 """Which values are parts for a model, once their hints have written them as JSON values.
 
-A hint such as ``dict | Image`` writes an image and a dict of the user as dicts, perhaps in another process. Their members
-tell them apart: those of a part are fixed.
+A hint such as ``dict | Image`` writes an image and a dict of the user as dicts, perhaps in another process. Their
+members tell them apart: those of a part are fixed.
 """
 
 from __future__ import annotations
