@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from ..dispatch.call_control import current_call
 from ..sansio_jsonrpc import JsonRpcApplicationError, JsonRpcReservedError
+from .form_fields import checked_fields
 
 __all__ = [
     "CannotAskError",
@@ -131,17 +132,14 @@ class Form(Question):
         """Return what the user has done.
 
         Raises:
-            ValueError: A required field is missing, or it is no answer to a form.
+            ValueError: A field is missing or breaks a rule of the schema, or it is no answer to a form.
         """
         action, content = result.get("action"), result.get("content") or {}
         if action not in _ACTIONS or not isinstance(content, dict):
             raise ValueError("it is not an answer to a form")
         if action != "accept":
             return FormAnswer(action)
-        missing = [name for name in self.schema.get("required", ()) if name not in content]
-        if missing:
-            raise ValueError(f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing")
-        return FormAnswer(action, content)
+        return FormAnswer(action, checked_fields(content, self.schema))
 
 
 def is_nested(schema: Mapping[str, Any]) -> bool:
