@@ -9,7 +9,7 @@ from . import __version__
 from .commands.arguments import LASTING, add_commands
 from .commands.errors import CommandError
 from .commands.examples import examples_folder, find_example, print_examples, run_example
-from .commands.output import until_output_closes
+from .commands.output import require_output, until_output_closes
 from .commands.parser import CommandParser
 
 __all__ = ["main"]
@@ -32,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         name, *rest = options.execute or [_DEFAULT_EXAMPLE]
         run_example(find_example(parser, name), rest)
     else:
+        require_output()
         with until_output_closes():
             run_command(parser, options) if options.command is not None else print_about(parser, options)
 

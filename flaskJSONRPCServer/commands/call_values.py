@@ -78,6 +78,8 @@ def read_text(file: str) -> str:
     Raises:
         CommandError: It cannot be read, or is no UTF-8.
     """
+    if file == _STDIN and sys.stdin is None:  # so Python marks a closed descriptor
+        raise CommandError("the standard input is closed")
     try:
         content = sys.stdin.buffer.read() if file == _STDIN else Path(file).read_bytes()
         return content.decode("utf-8")

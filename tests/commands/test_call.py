@@ -492,3 +492,32 @@ def test_unknown_shell_is_an_error_of_usage(capsys):
 
     assert ended.value.code == 2
     assert "invalid choice: 'tcsh'" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/dev/full is a device of Linux")
+@pytest.mark.parametrize("size", [1, 100_000], ids=["at the end", "within"])
+def test_full_output_is_no_traceback(server, size):
+    script = f"{sys.executable} -m flaskJSONRPCServer call {server.url} echo {'x' * size} > /dev/full"
+
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60, check=False)
+
+    assert (done.returncode, done.stderr) == (1, "error: the output cannot be written: No space left on device\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "why"),
+    [
+        ("add 1 >&-", 1, "error: the standard output is closed"),
+        ("add @- <&-", 2, "error: the standard input is closed"),
+        ("--batch - <&-", 2, "error: the standard input is closed"),
+    ],
+    ids=["output", "parameter", "batch"],
+)
+def test_closed_stream_is_no_traceback_and_calls_nothing(arguments, status, why):
+    script = f"{sys.executable} -m flaskJSONRPCServer call http://127.0.0.1:1/api {arguments}"
+
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60, check=False)
+
+    assert (done.returncode, done.stdout) == (status, "")
+    assert done.stderr.endswith(why + "\n")
+    assert "Traceback" not in done.stderr
