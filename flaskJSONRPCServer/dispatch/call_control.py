@@ -146,6 +146,11 @@ class CallControl:
         """Whether the caller has cancelled the call, or has left, before the call ended."""
         return self._is_cancelled
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether the call has its answer."""
+        return self._has_ended
+
     def cancel(self) -> None:
         """Cancel the call, unless it has ended: it does not begin, or ends where that is possible.
 

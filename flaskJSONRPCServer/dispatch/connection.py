@@ -222,7 +222,12 @@ class Connection(FieldsAsKeys):
     def cancelled(self) -> bool:
         """Whether the caller has cancelled the call, or has left. Always False for plain JSON-RPC."""
         control = self._control
-        return control is not None and control.is_cancelled
+        if control is None:
+            return False
+        exchange: Any = self._request  # it has a control
+        if not control.has_ended and not control.is_cancelled and exchange.has_left():
+            control.cancel()
+        return control.is_cancelled
 
     @property
     def grant(self) -> Any:

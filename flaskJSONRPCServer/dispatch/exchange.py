@@ -10,6 +10,7 @@ from ..http.request import Environ, ReceivedRequest, Request, RequestOptions, wi
 from ..http.response import Outgoing
 from ..runtime.counters import ThreadCounters
 from .call_control import CallControl
+from .clients import has_left
 from .connection import Connection, ServerFacts
 from .routes import Route
 
@@ -107,6 +108,10 @@ class Exchange(Request):
         """
         self.callback = callback
         self._output_format = output_format
+
+    def has_left(self) -> bool:
+        """Return whether the client has closed its connection, where that ends its calls and the backend shows it."""
+        return not self.outlives_client and has_left(self.environ)
 
     @property
     def output_format(self) -> str | bool:

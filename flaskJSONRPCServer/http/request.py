@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ARRIVED_AT",
     "CLIENT_SOCKET",
+    "CLIENT_SOCKETS",
     "IS_WRAPPED",
     "SEND_HEAD",
     "Environ",
@@ -49,7 +50,8 @@ _PREFIX = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+=:@-]*)+")
 ARRIVED_AT = "flaskJSONRPCServer.arrived_at"
 """The key of a WSGI environ for the arrival of the request, by :func:`time.monotonic`; backends may leave it out."""
 
-_SOCKETS = (CLIENT_SOCKET, "werkzeug.socket", "gunicorn.socket")
+CLIENT_SOCKETS = (CLIENT_SOCKET, "werkzeug.socket", "gunicorn.socket")
+"""The keys of a WSGI environ for the client's socket, here and in other serving programs."""
 
 
 class ReceivedRequest(Protocol):
@@ -299,7 +301,7 @@ class RequestCopy(dict[str, Any]):
 
 def client_of(environ: Environ) -> int | None:
     """Return the descriptor of the client's connection; None if the serving backend does not provide it."""
-    for name in _SOCKETS:
+    for name in CLIENT_SOCKETS:
         if (client_socket := environ.get(name)) is not None:
             descriptor: int = client_socket.fileno()
             return descriptor if descriptor >= 0 else None
@@ -308,4 +310,4 @@ def client_of(environ: Environ) -> int | None:
 
 def without_client(environ: Environ) -> Environ:
     """Return a copy of an environ without the client's connection: what it is used for outlives the connection."""
-    return {name: value for name, value in environ.items() if name not in _SOCKETS}
+    return {name: value for name, value in environ.items() if name not in CLIENT_SOCKETS}

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextvars
-import select
 import time
 from collections.abc import Callable
 from typing import Any
 
 from ...http.request import SEND_HEAD, Environ, client_of
 from ...http.response import Header
-from ...runtime.concurrency import native, start_thread
+from ...runtime.concurrency import start_thread
+from ..clients import is_closed
 from .open_stream import OpenStream, StreamOpener
 from .part_queue import PartQueue
 
@@ -18,10 +18,6 @@ __all__ = ["StreamedBody"]
 
 # How often an iterable that has nothing to send looks whether its client has gone, in seconds; guessed.
 _LOOK_S = 0.5
-
-# The event of a connection whose other side has closed it. It reads nothing, so it works with TLS too. A system without
-# this event reports the end of both sides only.
-_CLOSED: int = getattr(select, "POLLRDHUP", 0)
 
 
 class StreamedBody:
@@ -118,8 +114,4 @@ class StreamedBody:
 def is_gone(environ: Environ) -> bool:
     """Return whether the client has closed its connection; False if the environ does not have that."""
     descriptor = client_of(environ)
-    if descriptor is None:
-        return False
-    poller: Any = native("select", "poll")()
-    poller.register(descriptor, _CLOSED)
-    return bool(poller.poll(0))
+    return descriptor is not None and is_closed(descriptor)
