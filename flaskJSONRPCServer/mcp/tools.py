@@ -29,6 +29,7 @@ from .headers import check_parameters
 from .leaving import begins_task, protocol_error_in
 from .pages import page_of
 from .requests import ClientRequest
+from .result_types import refuse_other_type
 from .revisions import CURRENT
 from .sources import Sources
 from .tasks import Tasks
@@ -226,6 +227,7 @@ def result_of(tool: ToolEntry, value: Any, codec: Codec, *, is_in_session: bool)
 
     Raises:
         JsonRpcSerializationError: The value has no JSON form.
+        ResultTypeError: It has another type than the schema of the tool says.
     """
     if isinstance(value, ToolResult):
         return fitting(value.members(), is_in_session=is_in_session)
@@ -235,7 +237,10 @@ def result_of(tool: ToolEntry, value: Any, codec: Codec, *, is_in_session: bool)
         content = content_in(value, lambda part: text_of(part, codec))
         if content is not None:
             return {"content": content}
-    members: dict[str, Any] = {"content": [text_block(text_of(value, codec))]}
+    text = text_of(value, codec)
+    if tool.has_output_schema:
+        refuse_other_type(tool.definition["outputSchema"], value, text)
+    members: dict[str, Any] = {"content": [text_block(text)]}
     if isinstance(value, dict) or (tool.has_output_schema and not is_in_session):
         members["structuredContent"] = value
     return members
