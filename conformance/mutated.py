@@ -142,6 +142,8 @@ def outcome_of(address: tuple[str, int], request: HttpRequest, outcomes: Outcome
 
 def faults_of(answer: Answer, method: str) -> Iterator[str]:
     """Yield what is wrong with an answer."""
+    if method == "HEAD" and answer.text:
+        yield f"a body in the answer to HEAD: {answer.text!r:.500}"
     for message in answer.messages:
         if not is_message(message):
             yield f"no message of the protocol: {message}"

@@ -71,9 +71,10 @@ def exchange(address: tuple[str, int], request: HttpRequest) -> Answer:
             status = int(source.readline().split(b" ")[1])
             fields = headers_in(source)
             answer = Answer(status, fields.get("content-type", "").partition(";")[0], fields.get("mcp-session-id", ""))
-            if answer.media_type != "text/event-stream":
+            if answer.media_type != "text/event-stream" or request.method == "HEAD":
                 answer.text = source.read()
-                answer.messages = [json.loads(answer.text)] if answer.media_type == "application/json" else []
+                has_message = answer.media_type == "application/json" and request.method != "HEAD"
+                answer.messages = [json.loads(answer.text)] if has_message else []
             elif request.method == "POST":  # the stream of GET is silent
                 chunks = chunks_in(source) if "transfer-encoding" in fields else source
                 answer.messages = list(messages_in(chunks))

@@ -94,3 +94,8 @@ def test_faults_of_answers(answer, fault):
     found = list(faults_of(answer, "POST"))
     assert len(found) == (fault is not None)
     assert all(text.startswith(fault) for text in found)
+
+
+def test_body_in_an_answer_to_head_is_a_fault():
+    answer = Answer(405, "application/json", text=b"{}")
+    assert [fault.partition(":")[0] for fault in faults_of(answer, "HEAD")] == ["a body in the answer to HEAD"]
