@@ -45,6 +45,7 @@ _FRONT_SETTINGS = (
     "max_connections_per_client",
     "max_requests_per_connection",
     "max_buffered_bytes",
+    "max_streams",
     "spool_body_bytes",
     "max_page_body_bytes",
     "max_head_bytes",

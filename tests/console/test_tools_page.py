@@ -199,7 +199,11 @@ def test_server_without_endpoints_has_no_tab(browser):
 
 def test_token_of_an_endpoint_is_asked_for(browser):
     server = flaskJSONRPCServer(["127.0.0.1", 0], log=False)
-    tokens = Authorization(["https://auth.test"], lambda token, _: Grant("ann") if token == "right" else None)
+    tokens = Authorization(
+        ["https://auth.test"],
+        lambda token, _: Grant("ann") if token == "right" else None,
+        resource="https://api.test/mcp",
+    )
     server.mcp("/mcp", authorization=tokens)
     server.registerFunction(find, path="/api", mcp=True)
 

@@ -210,6 +210,7 @@ PARENT_ONLY: Final = (
     "getWSGI",
     "init_app",
     "mapException",
+    "mcp",
     "method",
     "openrpc",
     "registerFunction",
