@@ -16,7 +16,7 @@ from celery import Celery
 from celery.app.amqp import AMQP
 from kombu.pools import ProducerPool
 
-from .internals import CachedQueue
+from .internals import CachedQueue, ClosingPool
 from .options import DEAD_LETTER_SUFFIX, CeleryOptions, is_amqp
 from .redis import DEAD_LETTER_QUEUE, RELIABLE_QUEUE, reliable
 
@@ -178,7 +178,7 @@ def make_producers(app: CeleryApplication, url: str) -> ProducerPool:
     """Return a pool of producers with their own connections, which fail at once instead of trying again."""
     options = app.rpc_options
     connection = app.connection_for_write(url, transport_options=once(url, options))
-    return ProducerPool(connection.Pool(options.connections), limit=options.connections)
+    return ProducerPool(ClosingPool(connection, options.connections), limit=options.connections)
 
 
 class ProcessProducers:

@@ -32,6 +32,7 @@ from ...extras import install_command
 __all__ = [
     "COMMAND_MODULE",
     "CachedQueue",
+    "ClosingPool",
     "FilteringConsumer",
     "MovingReceive",
     "PoolMaintenance",
@@ -78,7 +79,9 @@ _CONTRACT: Final[dict[str, list[str] | None]] = {
     "celery.worker.state:should_terminate": None,
     "celery.worker.worker:WorkController.exitcode": None,
     "kombu.asynchronous.hub:Hub.call_repeatedly": ["self", "delay", "callback", "args"],
+    "kombu.connection:Connection._close": ["self"],
     "kombu.connection:Connection.get_transport_cls": ["self"],
+    "kombu.connection:ConnectionPool.collect_resource": ["self", "resource", "socket_timeout"],
     "kombu.entity:Queue.can_cache_declaration": None,
     "kombu.pidbox:Mailbox.producer_pool": None,
     "kombu.resource:Resource.force_close_all": ["self", "close_pool"],
@@ -148,6 +151,7 @@ from celery.concurrency.prefork import TaskPool as PreforkPool  # noqa: E402
 from celery.worker import state as worker_state  # noqa: E402
 from celery.worker.consumer import Consumer  # noqa: E402
 from celery.worker.control import revoke  # type: ignore[attr-defined]  # noqa: E402
+from kombu.connection import ConnectionPool  # noqa: E402
 from kombu.pidbox import Mailbox  # noqa: E402
 from kombu.pools import ProducerPool  # noqa: E402
 
@@ -238,6 +242,20 @@ class CachedQueue(kombu.Queue):
     """A queue that is declared once for each connection. kombu declares a queue that expires for each message."""
 
     can_cache_declaration = True
+
+
+class ClosingPool(ConnectionPool):
+    """A pool of connections that closes them without a default timeout of sockets.
+
+    kombu sets one meanwhile, of 0.1 s, for all new sockets of the process. If two threads close at once, it remains.
+    """
+
+    def collect_resource(self, resource: Any, socket_timeout: float | None = 0.1) -> None:
+        """Close a connection, or do nothing with a place for one."""
+        if hasattr(self.connection.get_transport_cls(), "_collect"):  # that of AMQP sets no timeout
+            super().collect_resource(resource, socket_timeout)
+        elif isinstance(resource, kombu.Connection):
+            resource._close()
 
 
 def close_producers(producers: ProducerPool) -> None:

@@ -4,11 +4,14 @@ import ast
 import importlib
 import operator
 import re
+import socket
 from pathlib import Path
 from types import SimpleNamespace
 
+import kombu
 import pytest
 from celery.concurrency.base import BasePool
+from kombu.pools import ProducerPool
 
 import flaskJSONRPCServer.execBackend.celery as package
 from flaskJSONRPCServer.errors import UnsupportedError
@@ -116,3 +119,18 @@ def test_exit_status_of_workers(monkeypatch, codes, should_terminate, status):
     monkeypatch.setattr(internals.worker_state, "should_terminate", should_terminate)
 
     assert internals.exit_status(SimpleNamespace(exitcode=code) for code in codes) == status
+
+
+def test_closing_of_connections_leaves_the_default_timeout_of_sockets_alone(monkeypatch):
+    """Two threads that close at once would leave the timeout behind, which kombu sets meanwhile."""
+    changes = []
+    producers = ProducerPool(internals.ClosingPool(kombu.Connection("memory://"), 2), limit=2)
+    with producers.acquire(block=True) as producer:
+        connection = producer.channel.connection.client
+    assert connection.connected
+    monkeypatch.setattr(socket, "setdefaulttimeout", changes.append)
+
+    internals.close_producers(producers)
+
+    assert changes == []
+    assert not connection.connected
