@@ -76,7 +76,7 @@ def test_forked_process_reports_nothing():
         control.report(1)
         os._exit(0)
     os.waitpid(pid, 0)
-    os.close(writing)
+    os.fdopen(writing, "wb").close()  # at once, where os.close of gevent closes later
     with os.fdopen(reading, "rb") as read:
         assert read.read() == b""
 
