@@ -10,7 +10,7 @@ import base64
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar
 
 from ..contract.json_objects import WrittenAsJson
 from ..sansio_jsonrpc import ABSENT
@@ -53,7 +53,28 @@ class Text(Content):
 
 
 @dataclass(frozen=True, slots=True)
-class Image(Content):
+class Media(Content):
+    """A file that a model sees or hears."""
+
+    kind: ClassVar[str]
+
+    data: bytes
+    mime_type: str
+    annotations: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.data, (bytes, bytearray, memoryview)):
+            name = type(self).__name__
+            raise TypeError(f"{name}(data={self.data!r:.100}) is refused: it takes the bytes of a file")
+
+    def members(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        block = {"type": self.kind, "data": base64_text(self.data), "mimeType": self.mime_type}
+        return with_annotations(block, self.annotations)
+
+
+@dataclass(frozen=True, slots=True)
+class Image(Media):
     """An image.
 
     Attributes:
@@ -65,20 +86,13 @@ class Image(Content):
         TypeError: The data is not bytes.
     """
 
-    data: bytes
+    kind = "image"
+
     mime_type: str = "image/png"
-    annotations: Mapping[str, Any] | None = None
-
-    def __post_init__(self) -> None:
-        refuse_unless_bytes("Image", self.data)
-
-    def members(self) -> dict[str, Any]:
-        """Return it as JSON values."""
-        return media_block("image", self.data, self.mime_type, self.annotations)
 
 
 @dataclass(frozen=True, slots=True)
-class Audio(Content):
+class Audio(Media):
     """A sound.
 
     Attributes:
@@ -90,16 +104,9 @@ class Audio(Content):
         TypeError: The data is not bytes.
     """
 
-    data: bytes
+    kind = "audio"
+
     mime_type: str = "audio/wav"
-    annotations: Mapping[str, Any] | None = None
-
-    def __post_init__(self) -> None:
-        refuse_unless_bytes("Audio", self.data)
-
-    def members(self) -> dict[str, Any]:
-        """Return it as JSON values."""
-        return media_block("audio", self.data, self.mime_type, self.annotations)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,11 +188,6 @@ class ToolResult(WrittenAsJson):
         return members
 
 
-def refuse_unless_bytes(kind: str, data: Any) -> None:
-    if not isinstance(data, (bytes, bytearray, memoryview)):
-        raise TypeError(f"{kind}(data={data!r:.100}) is refused: it takes the bytes of a file")
-
-
 def blocks_of(value: Any) -> list[dict[str, Any]]:
     """Return a value as parts for a model: one part or several, strings among them."""
     parts = value if isinstance(value, (list, tuple)) else (value,)
@@ -212,12 +214,6 @@ def resource_contents(uri: str, contents: str | bytes, mime_type: str | None) ->
     if isinstance(contents, str):
         return {"uri": uri, "mimeType": mime_type or "text/plain", "text": contents}
     return {"uri": uri, "mimeType": mime_type or "application/octet-stream", "blob": base64_text(contents)}
-
-
-def media_block(
-    kind: Literal["image", "audio"], data: bytes, mime_type: str, annotations: Mapping[str, Any] | None
-) -> dict[str, Any]:
-    return with_annotations({"type": kind, "data": base64_text(data), "mimeType": mime_type}, annotations)
 
 
 def with_annotations(block: dict[str, Any], annotations: Mapping[str, Any] | None) -> dict[str, Any]:

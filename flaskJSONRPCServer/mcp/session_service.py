@@ -213,7 +213,7 @@ class SessionService:
         """Return the resource that a subscription is about.
 
         Raises:
-            MethodNotFound: The endpoint does not tell of changes of resources.
+            MethodNotFound: The endpoint sends no changes of resources.
             InvalidParams: There is none.
         """
         if UPDATES not in self._service.notifications():

@@ -85,7 +85,7 @@ class Subscription:
     watches: Sequence[Watch] = ()
 
     def members(self) -> dict[str, Any]:
-        """Return what the client is told, as JSON values."""
+        """Return what the client receives, as JSON values."""
         return {**self.wanted.members(), **{watch.name: sorted(watch.states) for watch in self.watches}}
 
 

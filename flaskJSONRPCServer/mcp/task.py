@@ -73,7 +73,7 @@ class Task:
         self._questions: dict[str, tuple[str, Mapping[str, Any]]] = {}  # the open ones, by the keys of the client
         self._asked: set[str] = set()  # the keys that the client has seen
         self._control: CallControl | None = None
-        self._told_at = -math.inf  # when its last progress was told, on the monotonic clock
+        self._progress_at = -math.inf  # when its last progress was shown, on the monotonic clock
 
     @property
     def has_ended(self) -> bool:
@@ -123,8 +123,8 @@ class Task:
                 return False
             self._message = message or (f"{done:g}" if total is None else f"{done:g} of {total:g}")
             self._updated_at = timestamp()
-            is_due = now - self._told_at >= self._times.poll_s
-            self._told_at = now if is_due else self._told_at
+            is_due = now - self._progress_at >= self._times.poll_s
+            self._progress_at = now if is_due else self._progress_at
             return is_due
 
     def ask(self, questions: Mapping[str, Any]) -> bool:

@@ -14,7 +14,7 @@ SENDING: Final = r"""
 export interface Options {
   /** Header fields of all requests. */
   headers?: Record<string, string>;
-  /** The milliseconds that a call may take, with its repetitions; without it, there is no limit. The server is told. */
+  /** The milliseconds that a call may take, with its repetitions; without it, there is no limit. The server gets it. */
   timeoutMs?: number;
   /** Aborts the calls. */
   signal?: AbortSignal;

@@ -41,7 +41,7 @@ class Adapter:
 
     Args:
         client: The client.
-        limit_bytes: The largest answer after decompression.
+        max_answer_bytes: The largest answer after decompression.
 
     Raises:
         TypeError: It is a client of a library that is not in `_LIBRARIES`.
@@ -49,10 +49,10 @@ class Adapter:
 
     _LIBRARIES: ClassVar[Collection[str]] = ()
 
-    def __init__(self, client: Any, limit_bytes: int) -> None:
+    def __init__(self, client: Any, *, max_answer_bytes: int = _LIMIT_BYTES) -> None:
         self._client = client
         self._library = library_of(client, self._LIBRARIES)
-        self._limit_bytes = limit_bytes
+        self._limit_bytes = max_answer_bytes
 
 
 class HttpxTransport(Adapter):
@@ -69,9 +69,6 @@ class HttpxTransport(Adapter):
     """
 
     _LIBRARIES = ("httpx", "httpx2")
-
-    def __init__(self, client: Any, *, max_answer_bytes: int = _LIMIT_BYTES) -> None:
-        super().__init__(client, max_answer_bytes)
 
     def send(self, request: ClientRequest, deadline: Deadline) -> ClientResponse:
         """Send a request once: see `Transport.send`."""
@@ -99,9 +96,6 @@ class AsyncHttpxTransport(Adapter):
     """
 
     _LIBRARIES = ("httpx", "httpx2")
-
-    def __init__(self, client: Any, *, max_answer_bytes: int = _LIMIT_BYTES) -> None:
-        super().__init__(client, max_answer_bytes)
 
     async def send(self, request: ClientRequest, deadline: Deadline) -> ClientResponse:
         """Send a request once: see `Transport.send`."""
@@ -140,7 +134,7 @@ class RequestsTransport(Adapter):
     _LIBRARIES = ("requests", "niquests")
 
     def __init__(self, session: Any, *, max_answer_bytes: int = _LIMIT_BYTES) -> None:
-        super().__init__(session, max_answer_bytes)
+        super().__init__(session, max_answer_bytes=max_answer_bytes)
 
     def send(self, request: ClientRequest, deadline: Deadline) -> ClientResponse:
         """Send a request once: see `Transport.send`."""
@@ -170,7 +164,7 @@ class AsyncNiquestsTransport(Adapter):
     _LIBRARIES = ("niquests",)
 
     def __init__(self, session: Any, *, max_answer_bytes: int = _LIMIT_BYTES) -> None:
-        super().__init__(session, max_answer_bytes)
+        super().__init__(session, max_answer_bytes=max_answer_bytes)
 
     async def send(self, request: ClientRequest, deadline: Deadline) -> ClientResponse:
         """Send a request once: see `Transport.send`."""

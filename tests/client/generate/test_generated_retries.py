@@ -49,7 +49,7 @@ EXPECTED = {
     "header fields in another case": ["application/json", '"k"', True],
     "aborted before a pause": ["Error: the user left", 1],
     "remaining time": True,
-    # The outcome, and whether the server was told a time.
+    # The outcome, and whether the server got a time.
     **{f"no limit: {time}": ["well", False] for time in ("undefined", "2147483648", "1e+300", "Infinity")},
     "budget": True,
     "keys": [r'"a\"b\\c"', True, 3],
