@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
@@ -210,9 +209,8 @@ class StdioServer:
 
     def _drain(self, timeout_s: float) -> None:
         """Wait until no request is being answered any more."""
-        deadline = time.monotonic() + timeout_s
         with self._changed:
-            self._changed.wait_for(lambda: not self._running, max(0.0, deadline - time.monotonic()))
+            self._changed.wait_for(lambda: not self._running, timeout_s)
 
     def _exchange(self) -> Exchange:
         """Return the exchange of one call, which has no HTTP request."""
