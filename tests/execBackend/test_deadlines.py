@@ -582,7 +582,7 @@ def test_coroutine_that_ignores_its_cancellation_is_abandoned_counted_and_bounde
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.sleep(0.01)
 
-    server = serving_coroutine(insist, backend, max_abandoned_calls=2)
+    server = serving_coroutine(insist, backend, max_abandoned_calls=2, timeout=1)  # on a loaded machine it must begin
     try:
         answers = [call_socket(server.addresses[0], post(rpc("insist"), "/later")).json() for _ in range(3)]
         assert answers[:2] == [late("abandoned")] * 2
