@@ -12,7 +12,8 @@ from tests.examples.processes import curl_commands, run_curl
 def make_run(*variables):
     """Return the command for the environment that the tests run in, which is assumed to be up to date."""
     make = shutil.which("make") or "make"
-    return [make, f"--old-file={sys.prefix}/.installed-core", "run", f"VENV={sys.prefix}", *variables]
+    own = f"VENV={sys.prefix}", "ARGS="  # not those that `make test` may have
+    return [make, f"--old-file={sys.prefix}/.installed-core", "run", *own, *variables]
 
 
 def test_make_run_serves_and_ctrl_c_ends_it(launch):
