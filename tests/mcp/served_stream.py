@@ -1,5 +1,6 @@
 """The messages of an answer over a real socket."""
 
+import contextlib
 import http.client
 import json
 
@@ -21,10 +22,13 @@ class Stream:
         self._method = method
         request = request_of(method, params, accept=EVENTS, **options)
         self._connection = http.client.HTTPConnection(*server.addresses[0], timeout=PATIENCE_S)
-        self._connection.request("POST", request.target, request.body, request.headers)
-        self._response = self._connection.getresponse()
-        assert self._response.status == 200
-        assert self._response.getheader("Content-Type").startswith("text/event-stream")
+        with contextlib.ExitStack() as opening:
+            opening.callback(self._connection.close)
+            self._connection.request("POST", request.target, request.body, request.headers)
+            self._response = opening.enter_context(self._connection.getresponse())
+            assert self._response.status == 200
+            assert self._response.getheader("Content-Type").startswith("text/event-stream")
+            opening.pop_all()
 
     def next(self):
         """Return the next message: a notification, or the response."""
