@@ -40,6 +40,21 @@ LAYERS = (
 )
 HEIGHT = {unit: -depth for depth, row in enumerate(LAYERS) for unit in row}
 
+# The units of the folder mcp/, in the same way.
+MCP_LAYERS = (
+    {"endpoints"},
+    {"public"},
+    {"http", "stdio"},
+    {"__init__", "endpoint_options", "sessions"},
+    {"features"},
+    {"service", "tasks"},
+    {"calls"},
+    {"asking"},
+    {"feature"},
+    {"authorization", "subscriptions"},
+    {"audience", "content", "protocol", "sources", "written_content"},
+)
+
 # These import only the named units of the package, and outside the standard library only the packages in PLACES.
 SELF_CONTAINED = {"sansio_jsonrpc": set(), "client": {"sansio_jsonrpc"}}
 
@@ -191,6 +206,32 @@ def _fault_outside(unit, file, name):
 def test_imports_of_the_package_point_down():
     assert any(read_arrows(ROOT)), f"no import was read under {ROOT}"
     assert find_faults(ROOT) == []
+
+
+def find_faults_in_mcp(root):
+    """Return a sentence for each import among the units of mcp/ that does not point down."""
+    height = {unit: -depth for depth, row in enumerate(MCP_LAYERS) for unit in row}
+    prefix = f"{PACKAGE}.mcp."
+    faults = []
+    for arrow in read_arrows(root):
+        if arrow.file.startswith("mcp/") and arrow.target.startswith(prefix):
+            unit = _unit(arrow.file.removeprefix("mcp/"))
+            target = _target_unit(root / "mcp", arrow.target.removeprefix(prefix))
+            if unit != target and height[target] >= height[unit]:
+                faults.append(f"{arrow.file}:{arrow.line}: {unit} imports {target}, which is not below it")
+    return faults
+
+
+def test_imports_of_mcp_point_down():
+    assert find_faults_in_mcp(ROOT) == []
+
+
+def test_arrow_that_does_not_point_down_in_mcp_is_reported(tmp_path):
+    files = {"mcp/asking/ask.py": "from ..calls import leaving", "mcp/calls/leaving.py": "from ..asking import ask"}
+
+    assert find_faults_in_mcp(lay_tree(tmp_path, files)) == [
+        "mcp/asking/ask.py:1: asking imports calls, which is not below it"
+    ]
 
 
 def layers_of_page():

@@ -5,25 +5,15 @@ explains both.
 """
 
 from ..contract.tool_options import Tool
-from .asking import (
-    CannotAskError,
-    Form,
-    FormAnswer,
-    InputRequiredError,
-    ListRoots,
-    Sample,
-    Visit,
-    ask,
-    ask_all,
-    client_offers,
-)
+from .asking.ask import CannotAskError, InputRequiredError, ask, ask_all, client_offers
+from .asking.questions import Form, FormAnswer, ListRoots, Sample, Visit
 from .authorization import Authorization, Grant
-from .completion import Completion
+from .calls.leaving import ProtocolError, begin_task
+from .calls.log_messages import log
 from .content import Audio, EmbeddedResource, Image, ResourceLink, Text, ToolResult
-from .leaving import ProtocolError, begin_task
-from .log_messages import log
-from .prompt_messages import Message
-from .resources import ResourceNotFoundError
+from .features.completion import Completion
+from .features.prompt_messages import Message
+from .features.resources import ResourceNotFoundError
 
 __all__ = [
     "Audio",

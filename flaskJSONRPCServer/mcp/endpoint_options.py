@@ -11,7 +11,7 @@ from ..errors import RegistrationError
 from ..runtime.logs import ServerLog
 from ..settings import Settings
 from .authorization import Authorization, TokenGuard
-from .descriptions import checked_icons, refuse_unless_text
+from .features.descriptions import checked_icons, refuse_unless_text
 
 __all__ = ["EndpointOptions", "token_guard"]
 

@@ -13,12 +13,12 @@ from ..errors import RegistrationError
 from ..http.refusals import NotFound
 from ..http.response import Response, json_document
 from ..runtime.logs import INFO, WARNING
+from .asking.sealing import Sealer
 from .authorization import METADATA_SEGMENT
 from .endpoint_options import EndpointOptions
-from .exposure import is_marked
-from .foreign_requests import ForeignRequests
+from .features.exposure import is_marked
+from .http.foreign_requests import ForeignRequests
 from .public import McpEndpoint
-from .sealing import Sealer
 from .sources import Sources
 
 __all__ = ["McpEndpoints"]

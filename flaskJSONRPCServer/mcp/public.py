@@ -13,27 +13,27 @@ from ..dispatch.routes import RouteTable
 from ..errors import RegistrationError
 from ..http.refusals import Refusal
 from ..http.response import Response
+from .asking.rounds import SealedRounds
+from .asking.sealing import Sealer
 from .authorization import Grant
-from .catalog import Catalogs
-from .completion import Completions
-from .endpoint import Endpoint
 from .endpoint_options import EndpointOptions, token_guard
-from .exposure import Exposure
-from .features import Feature, Scope
-from .functions import Functions
-from .prompts import PromptOptions, Prompts
-from .resources import ResourceOptions, Resources
-from .rounds import SealedRounds
-from .sealing import Sealer
+from .feature import Feature, Scope
+from .features.catalog import Catalogs
+from .features.completion import Completions
+from .features.exposure import Exposure
+from .features.functions import Functions
+from .features.prompts import PromptOptions, Prompts
+from .features.resources import ResourceOptions, Resources
+from .features.tools import Tools
+from .http.endpoint import Endpoint
+from .http.session_endpoint import SessionEndpoint
 from .service import Identity, Service
-from .session_http import SessionEndpoint
-from .session_service import SessionService
-from .sessions import Sessions
+from .sessions.service import SessionService
+from .sessions.store import Sessions
 from .sources import Sources
 from .subscriptions import PROMPTS, RESOURCES, TOOLS, Subscriptions
-from .task import TaskTimes
-from .tasks import Tasks
-from .tools import Tools
+from .tasks.task import TaskTimes
+from .tasks.tasks import Tasks
 
 __all__ = ["McpEndpoint"]
 
@@ -105,8 +105,8 @@ class McpEndpoint:
             write: Writes a line to it.
             context: Returns what surrounds each request, such as the context of a Flask application.
         """
-        from .stdio import StdioServer
-        from .stdio_requests import SelfContained
+        from .stdio.requests import SelfContained
+        from .stdio.server import StdioServer
 
         without_session = SelfContained(self._sources, self._service, self._rounds)
         server = StdioServer(

@@ -13,12 +13,12 @@ from ..http.refusals import Refusal
 from ..runtime.interrupts import is_interrupt
 from ..sansio_jsonrpc import JsonRpcError, JsonRpcException, JsonRpcInternalError, JsonRpcSerializationError
 from .authorization import Grant
-from .errors import McpError, MethodNotFound
-from .features import AnyRounds, Feature, Method, Result, Scope
-from .messages import error_text, result_text
-from .open_call import AnyCall
-from .requests import ClientRequest, meta_of
-from .revisions import CURRENT, SERVER_INFO, SUBSCRIPTION_ID, SUPPORTED
+from .calls.open_call import AnyCall
+from .feature import AnyRounds, Feature, Method, Result, Scope
+from .protocol.errors import McpError, MethodNotFound
+from .protocol.messages import error_text, result_text
+from .protocol.requests import ClientRequest, meta_of
+from .protocol.revisions import CURRENT, SERVER_INFO, SUBSCRIPTION_ID, SUPPORTED
 from .sources import Sources
 from .subscriptions import PROMPTS, RESOURCES, TOOLS, UPDATES, Subscriptions, Watch
 

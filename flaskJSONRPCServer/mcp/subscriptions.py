@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ..sansio_jsonrpc import ABSENT, Codec
-from .errors import MalformedRequest
-from .messages import notification_text
-from .requests import ClientRequest
-from .revisions import SUBSCRIPTION_ID
+from .protocol.errors import MalformedRequest
+from .protocol.messages import notification_text
+from .protocol.requests import ClientRequest
+from .protocol.revisions import SUBSCRIPTION_ID
 
 __all__ = ["PROMPTS", "RESOURCES", "TOOLS", "UPDATES", "Filter", "Subscriptions", "Watch", "every_list", "filter_of"]
 

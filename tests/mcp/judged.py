@@ -5,7 +5,7 @@ import json
 from mcp_types import jsonrpc, methods
 
 from flaskJSONRPCServer import flaskJSONRPCServer
-from flaskJSONRPCServer.mcp.revisions import CLIENT_CAPABILITIES, CLIENT_INFO, CURRENT, PROTOCOL_VERSION
+from flaskJSONRPCServer.mcp.protocol.revisions import CLIENT_CAPABILITIES, CLIENT_INFO, CURRENT, PROTOCOL_VERSION
 from tests.helpers import call_wsgi, post
 
 NAMES = {

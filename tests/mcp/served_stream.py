@@ -6,7 +6,7 @@ import json
 
 from mcp_types import jsonrpc, methods
 
-from flaskJSONRPCServer.mcp.revisions import CURRENT
+from flaskJSONRPCServer.mcp.protocol.revisions import CURRENT
 from tests.mcp.judged import request_of
 
 PATIENCE_S = 30

@@ -1,7 +1,7 @@
 """A client that takes tasks."""
 
-from flaskJSONRPCServer.mcp.tasks import EXTENSION
-from tests.helpers import call_wsgi, wait_until
+from flaskJSONRPCServer.mcp.tasks.tasks import EXTENSION
+from tests.helpers import call_socket, call_wsgi, wait_until
 from tests.mcp.judged import request_of
 
 TAKES_TASKS = {"extensions": {EXTENSION: {}}, "elicitation": {}}
@@ -66,6 +66,14 @@ class TaskClient:
     def cancel(self, task_id):
         ack = self.result("tasks/cancel", taskId=task_id)
         assert set(ack) == {"resultType", "_meta"}, ack
+
+
+class SocketClient(TaskClient):
+    """Asks a server by its socket."""
+
+    def ask(self, method, **params):
+        request = request_of(method, params, capabilities=TAKES_TASKS)
+        return call_socket(self.server.addresses[0], request).json()
 
 
 def text_of(result):

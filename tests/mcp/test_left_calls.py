@@ -13,8 +13,7 @@ from tests.helpers import wait_until
 from tests.mcp.judged import request_of
 from tests.mcp.session_client import PATIENCE_S, Client
 from tests.mcp.task_api import add, hold
-from tests.mcp.task_client import TAKES_TASKS, text_of
-from tests.mcp.test_tasks_served import SocketClient
+from tests.mcp.task_client import TAKES_TASKS, SocketClient, text_of
 
 
 @pytest.fixture(scope="module")

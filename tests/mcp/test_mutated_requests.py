@@ -35,7 +35,7 @@ def test_seeds_are_answered_with_results_and_none_disagrees(address):
 
 
 def test_server_that_checks_no_header_fields_is_found(address, monkeypatch):
-    monkeypatch.setattr("flaskJSONRPCServer.mcp.endpoint.check_headers", lambda head, request: None)
+    monkeypatch.setattr("flaskJSONRPCServer.mcp.http.endpoint.check_headers", lambda head, request: None)
     faults = run(address, 400, 5).faults
     assert faults
     assert all("disagree" in fault for fault in faults)

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from flaskJSONRPCServer import flaskJSONRPCServer
-from flaskJSONRPCServer.mcp.revisions import SUBSCRIPTION_ID
+from flaskJSONRPCServer.mcp.protocol.revisions import SUBSCRIPTION_ID
 from tests.mcp.served_stream import PATIENCE_S, Stream
 
 

@@ -1,0 +1,1 @@
+"""Functions that ask their caller for more, and what lets a call go on in the next request."""

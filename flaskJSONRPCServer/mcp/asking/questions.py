@@ -1,0 +1,209 @@
+"""What a function can ask its caller: a form, a page to visit, a model's answer, its folders.
+
+Source: revision 2026-07-28, "Elicitation", "Sampling" and "Roots".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from .form_fields import checked_fields
+
+__all__ = ["Form", "FormAnswer", "ListRoots", "Question", "Sample", "Visit"]
+
+
+class Question:
+    """Something to ask a client.
+
+    Attributes:
+        METHOD: The request that asks it.
+        CAPABILITY: What the client must have declared.
+    """
+
+    METHOD: ClassVar[str]
+    CAPABILITY: ClassVar[str]
+
+    __slots__ = ()
+
+    def params(self) -> dict[str, Any]:
+        """Return the parameters of the request."""
+        raise NotImplementedError
+
+    def answer(self, result: Mapping[str, Any]) -> Any:
+        """Return what the client has answered.
+
+        Raises:
+            ValueError: It is no answer to this question.
+        """
+        return dict(result)
+
+    def required_capability(self) -> dict[str, Any]:
+        """Return what the client must have declared, as it declares it."""
+        return {self.CAPABILITY: {}}
+
+
+@dataclass(frozen=True, slots=True)
+class FormAnswer:
+    """What a user has done with a form or a page.
+
+    Attributes:
+        action: ``accept``, ``decline`` or ``cancel``.
+        content: The values of the fields, if the user has accepted.
+    """
+
+    action: str
+    content: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether the user has accepted."""
+        return self.action == "accept"
+
+
+_ACTIONS = ("accept", "decline", "cancel")
+
+
+@dataclass(frozen=True, slots=True)
+class Form(Question):
+    """A form for the user.
+
+    Attributes:
+        message: What the user is asked.
+        schema: The fields: a JSON Schema of an object with plain fields.
+
+    Raises:
+        TypeError: The schema is not a dict with dicts in ``properties``.
+        ValueError: A field is an object, or a list of objects: no form has these.
+    """
+
+    METHOD = "elicitation/create"
+    CAPABILITY = "elicitation"
+
+    message: str
+    schema: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        fields = self.schema.get("properties", {}) if isinstance(self.schema, Mapping) else None
+        if not isinstance(fields, Mapping) or not all(isinstance(one, Mapping) for one in fields.values()):
+            raise TypeError(f"Form: schema={self.schema!r:.200} is refused: it takes the JSON Schema of an object")
+        for name, field_schema in fields.items():
+            if is_nested(field_schema):
+                raise ValueError(f"Form: the field {name!r} is refused: a form has no objects in its fields")
+
+    def params(self) -> dict[str, Any]:
+        """Return the parameters of the request."""
+        return {"mode": "form", "message": self.message, "requestedSchema": dict(self.schema)}
+
+    def answer(self, result: Mapping[str, Any]) -> FormAnswer:
+        """Return what the user has done.
+
+        Raises:
+            ValueError: A field is missing or breaks a rule of the schema, or it is no answer to a form.
+        """
+        action, content = result.get("action"), result.get("content") or {}
+        if action not in _ACTIONS or not isinstance(content, dict):
+            raise ValueError("it is not an answer to a form")
+        if action != "accept":
+            return FormAnswer(action)
+        return FormAnswer(action, checked_fields(content, self.schema))
+
+
+def is_nested(schema: Mapping[str, Any]) -> bool:
+    """Return whether a schema is that of an object, or of a list of objects."""
+    items = schema.get("items")
+    is_object = schema.get("type") == "object" or "properties" in schema or "$ref" in schema
+    return is_object or (isinstance(items, Mapping) and is_nested(items))
+
+
+@dataclass(frozen=True, slots=True)
+class Visit(Question):
+    """A page that the user is asked to visit, such as one to log in, which the client does not see.
+
+    Attributes:
+        message: Why.
+        url: The page.
+    """
+
+    METHOD = "elicitation/create"
+    CAPABILITY = "elicitation"
+
+    message: str
+    url: str
+
+    def params(self) -> dict[str, Any]:
+        """Return the parameters of the request."""
+        return {"mode": "url", "message": self.message, "url": self.url}
+
+    def required_capability(self) -> dict[str, Any]:
+        """Return what the client must have declared."""
+        return {"elicitation": {"url": {}}}
+
+    def answer(self, result: Mapping[str, Any]) -> FormAnswer:
+        """Return what the user has done.
+
+        Raises:
+            ValueError: It is no answer to this.
+        """
+        action = result.get("action")
+        if action not in _ACTIONS:
+            raise ValueError("it is not an answer to a page")
+        return FormAnswer(str(action))
+
+
+@dataclass(frozen=True, slots=True)
+class Sample(Question):
+    """Messages for the model of the client.
+
+    Attributes:
+        messages: A text, or messages with ``role`` and ``content``.
+        max_tokens: The length of its answer.
+        options: Further parameters, such as ``systemPrompt`` or ``modelPreferences``.
+    """
+
+    METHOD = "sampling/createMessage"
+    CAPABILITY = "sampling"
+
+    messages: str | Sequence[Mapping[str, Any]]
+    max_tokens: int = 1000
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def params(self) -> dict[str, Any]:
+        """Return the parameters of the request."""
+        messages: Any = self.messages
+        if isinstance(messages, str):
+            messages = [{"role": "user", "content": {"type": "text", "text": messages}}]
+        return {"messages": list(messages), "maxTokens": self.max_tokens, **self.options}
+
+    def answer(self, result: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the model's message: ``role``, ``content``, ``model``, ``stopReason``.
+
+        Raises:
+            ValueError: It is no message.
+        """
+        if "content" not in result:
+            raise ValueError("no message")
+        return dict(result)
+
+
+@dataclass(frozen=True, slots=True)
+class ListRoots(Question):
+    """The folders that the client works in."""
+
+    METHOD = "roots/list"
+    CAPABILITY = "roots"
+
+    def params(self) -> dict[str, Any]:
+        """Return the parameters of the request."""
+        return {}
+
+    def answer(self, result: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the folders, in ``roots``.
+
+        Raises:
+            ValueError: There are none.
+        """
+        if not isinstance(result.get("roots"), list):
+            raise ValueError("no roots")
+        return dict(result)

@@ -1,0 +1,176 @@
+"""Functions that ask the client, without anything kept on the server between two rounds.
+
+A result with questions ends the request. The client sends it again with the answers, and with a state that has the
+answers of the rounds before. The state is signed, expires, and is refused for any other caller, function or arguments,
+and if the same process has taken it before.
+
+Source: revision 2026-07-28, "Multi Round-Trip Requests".
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ...runtime.logs import WARNING, ServerLog
+from ...sansio_jsonrpc import JsonRpcException
+from ..feature import Result, Run, Scope, Subject
+from ..protocol.errors import InvalidParams, MissingClientCapability, NoAnswer
+from ..protocol.requests import ClientRequest
+from .ask import CLIENT_OFFERS, HIDDEN_KEYS, questions_in
+from .sealing import Sealer, StateError
+from .used_states import UsedStates
+
+__all__ = ["MOST_TIMES", "SealedRounds", "answers_in", "refuse_after", "refuse_unsupported", "requests_of"]
+
+_PURPOSE: Final = "mcp request state"
+
+MOST_TIMES: Final = 3
+"""How often one question is asked whose answer cannot be used."""
+
+_FOREIGN_STATE: Final = (
+    "the answers of a client were refused: this process did not ask the question. If the server has several processes, "
+    "or was restarted, give all processes the same secret= (FJRPC_SECRET)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rounds:
+    """The rounds before one.
+
+    Attributes:
+        answers: The answers of the client, by the keys of the questions.
+        unusable: How often each question had an answer that could not be used.
+    """
+
+    answers: Mapping[str, Any] = field(default_factory=dict)
+    unusable: Mapping[str, int] = field(default_factory=dict)
+
+
+_FIRST: Final = Rounds()
+
+
+class SealedRounds:
+    """Runs functions for clients that bring their answers with a signed state.
+
+    Args:
+        sealer: Signs the states.
+        caller_of: Returns whom a request comes from, hashed.
+        ttl_s: How long a state is valid, in seconds.
+        log: Gets a warning if states of another process come.
+    """
+
+    def __init__(self, sealer: Sealer, caller_of: Callable[[Scope], bytes], ttl_s: float, log: ServerLog) -> None:
+        self._sealer = sealer
+        self._caller_of = caller_of
+        self._ttl_s = ttl_s
+        self._used = UsedStates(ttl_s)
+        self._log = log
+        self._has_warned = False
+
+    def result(self, request: ClientRequest, scope: Scope, subject: Subject, run: Run) -> Result:
+        """Return the result of a function, or its questions; see :class:`~.features.AnyRounds`.
+
+        Raises:
+            InvalidParams: The state or the answers are not valid.
+            MissingClientCapability: The client cannot answer what the function asks.
+            NoAnswer: Its answers to a question could not be used, several times.
+        """
+        earlier, latest = self._earlier_rounds(request, scope, subject), answers_in(request)
+        answers = {**earlier.answers, **latest} if earlier.answers else latest
+        try:
+            return run(scope.new_control({**answers, CLIENT_OFFERS: request.capabilities}))
+        except JsonRpcException as exc:
+            questions = questions_in(exc)
+            if questions is None:
+                raise
+        refuse_unsupported(questions, request)
+        unusable = Counter(earlier.unusable)
+        unusable.update(key for key in questions if key in latest)
+        refuse_after(MOST_TIMES, unusable)
+        state = self._state(Rounds(answers, unusable), request, scope, subject)
+        return {"resultType": "input_required", "inputRequests": requests_of(questions), "requestState": state}
+
+    def _state(self, rounds: Rounds, request: ClientRequest, scope: Scope, subject: Subject) -> str:
+        payload = {"answers": rounds.answers, "unusable": rounds.unusable, "id": secrets.token_urlsafe(12)}
+        bound_to = self._bound_to(request, scope, subject)
+        try:
+            return self._sealer.seal(payload, purpose=_PURPOSE, bound_to=bound_to, ttl_s=self._ttl_s)
+        except ValueError as exc:
+            raise InvalidParams("Invalid params: the answers are too long to be kept for the next question") from exc
+
+    def _earlier_rounds(self, request: ClientRequest, scope: Scope, subject: Subject) -> Rounds:
+        state = request.params.get("requestState")
+        if state is None:
+            return _FIRST
+        if not isinstance(state, str):
+            raise InvalidParams("Invalid params: requestState is not a string")
+        try:
+            payload = self._sealer.open(state, purpose=_PURPOSE, bound_to=self._bound_to(request, scope, subject))
+        except StateError as exc:
+            self._note_refused(exc)
+            raise InvalidParams(f"Invalid params: requestState is refused: {exc}") from exc
+        if not self._used.use(payload["id"]):
+            raise InvalidParams("Invalid params: requestState is refused: it was used before; begin again without it")
+        return Rounds(payload["answers"], payload.get("unusable", {}))
+
+    def _note_refused(self, refusal: StateError) -> None:
+        """Warn once of a state that another process may have made: without ``secret``, each has a random one."""
+        if refusal.reason == "altered" and not self._sealer.is_shared and not self._has_warned:
+            self._has_warned = True
+            self._log.write(WARNING, _FOREIGN_STATE)
+
+    def _bound_to(self, request: ClientRequest, scope: Scope, subject: Subject) -> list[str | bytes]:
+        return [self._caller_of(scope), request.method, *subject()]
+
+
+def refuse_after(most: int, unusable: Mapping[str, int]) -> None:
+    """Check that a client may be asked again.
+
+    Args:
+        most: How often a question is asked whose answer cannot be used.
+        unusable: How often the answer to each question could not be used.
+
+    Raises:
+        NoAnswer: It has been asked often enough.
+    """
+    if max(unusable.values(), default=0) >= most:
+        raise NoAnswer(f"the client has answered {most} times with what was not asked for")
+
+
+def answers_in(request: ClientRequest) -> Mapping[str, Any]:
+    """Return the answers in a request, by the keys of the questions.
+
+    Raises:
+        InvalidParams: They are not what clients answer with.
+    """
+    if "inputResponses" not in request.params:
+        return {}
+    responses = request.params["inputResponses"]
+    if not isinstance(responses, dict) or not all(isinstance(value, dict) for value in responses.values()):
+        raise InvalidParams("Invalid params: inputResponses is not an object with an object for each question")
+    return {key: value for key, value in responses.items() if key not in HIDDEN_KEYS}
+
+
+def requests_of(questions: Mapping[str, Any]) -> dict[str, Any]:
+    """Return questions as the requests that a client answers."""
+    return {key: {"method": question["method"], "params": question["params"]} for key, question in questions.items()}
+
+
+def refuse_unsupported(questions: Mapping[str, Any], request: ClientRequest) -> None:
+    """Check that a client can answer some questions.
+
+    Raises:
+        MissingClientCapability: It cannot; the error names all that is missing.
+    """
+    missing: dict[str, Any] = {}
+    for question in questions.values():
+        for name, wanted in question["requires"].items():
+            offered = request.capabilities.get(name)
+            if not isinstance(offered, dict) or any(part not in offered for part in wanted):
+                missing[name] = {**missing.get(name, {}), **wanted}
+    if missing:
+        raise MissingClientCapability(missing)

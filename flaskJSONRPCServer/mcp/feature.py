@@ -1,0 +1,104 @@
+"""What an endpoint is made of: tools, resources, prompts and more, each with its methods."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from ..dispatch.call_control import CallControl
+from ..dispatch.exchange import Exchange
+from ..dispatch.pipeline import Pipeline
+from ..sansio_jsonrpc import JsonRpcException
+from .authorization import Grant
+from .protocol.requests import ClientRequest
+from .subscriptions import Watch
+
+__all__ = ["AnyRounds", "Feature", "Method", "Notify", "Result", "Run", "RunIn", "Scope", "Subject"]
+
+Result = Mapping[str, Any]
+"""The members of a result."""
+
+Subject = Callable[[], Sequence[str]]
+"""Returns what a function is run for, as texts; called only for a function that asks."""
+
+Run = Callable[[CallControl], Result]
+"""Runs the function of a request, and returns the result; raises the error of :func:`~.asking.ask`."""
+
+RunIn = Callable[["Scope", CallControl], Result]
+"""Runs the function of a request in a scope, as with :data:`Run`."""
+
+Notify = Callable[[str, Mapping[str, Any]], object]
+"""Sends a notification about the request, with its method and parameters, if the client takes any."""
+
+
+class AnyRounds(Protocol):
+    """Runs functions that may ask the client."""
+
+    def result(self, request: ClientRequest, scope: Scope, subject: Subject, run: Run) -> Result:
+        """Return the result of a function, or of its questions.
+
+        Args:
+            request: The request.
+            scope: What surrounds it.
+            subject: Returns what the function is run for: answers to another subject are refused.
+            run: Runs the function.
+        """
+
+
+# Not frozen: the constructor of a frozen class takes 2.5 times as long, and there is one scope per request.
+@dataclass(slots=True)
+class Scope:
+    """What surrounds one request.
+
+    Attributes:
+        pipeline: The pipeline that makes its calls.
+        exchange: The HTTP request.
+        new_control: Returns a control for a call of its function, with the answers to what the call asks.
+        rounds: Runs its function, and asks the client what the function wants to know.
+        notify: Sends notifications about it.
+        grant: What the token of the client allows; None without tokens.
+    """
+
+    pipeline: Pipeline
+    exchange: Exchange
+    new_control: Callable[[Mapping[str, Any]], CallControl]
+    rounds: AnyRounds
+    notify: Notify
+    grant: Grant | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A method of the protocol.
+
+    Attributes:
+        answer: Answers a request.
+        runs_function: Whether it runs a function of the user's, which may take long, report its progress, and ask.
+        admit: Checks a request before its answer begins; raises a Refusal or an McpError.
+        failure: Returns the result that tells a model that the request has failed; None if an error says so.
+        is_in_sessions: Whether the revisions with sessions have it too.
+    """
+
+    answer: Callable[[ClientRequest, Scope], Result]
+    runs_function: bool = False
+    admit: Callable[[ClientRequest, Scope], object] = lambda request, scope: None
+    failure: Callable[[JsonRpcException], Result] | None = None
+    is_in_sessions: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """A part of an endpoint.
+
+    Attributes:
+        name: Its name among the capabilities of the server. Features with one name add up.
+        capability: Returns what it offers; None if it offers nothing, so that its methods do not exist.
+        methods: Its methods by name.
+        watch: Returns what a client that opens a stream learns of this feature; None for nothing.
+    """
+
+    name: str
+    capability: Callable[[], Mapping[str, Any] | None]
+    methods: Mapping[str, Method] = field(default_factory=dict)
+    watch: Callable[[ClientRequest, Scope], Watch | None] = lambda request, scope: None

@@ -1,0 +1,225 @@
+"""The tools of an endpoint, as it lists them.
+
+Source: revision 2026-07-28, "Tools", section "Data Types".
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from inspect import Parameter
+from typing import Any, Final
+
+from ...contract.docstrings import documentation_of
+from ...contract.method import Contract
+from ...contract.tool_options import Tool
+from ...contract.tool_params import is_callable_by_name
+from ...contract.tool_schemas import input_schema, output_schema
+from ...dispatch.routes import Route, RouteTable, wsgi_encoded
+from ...errors import RegistrationError
+from ...runtime.interrupts import is_interrupt
+from ...runtime.logs import WARNING, ServerLog
+from ...sansio_jsonrpc import Codec
+from ..content import ToolResult, names_content
+from ..protocol.headers import HeaderParameter, header_parameters
+from .exposure import Exposure
+
+__all__ = ["Catalog", "Catalogs", "ToolEntry"]
+
+_FORBIDDEN: Final = re.compile(r"[^A-Za-z0-9_.-]+")
+_LONGEST_NAME: Final = 128
+_NAMED: Final = (Parameter.POSITIONAL_OR_KEYWORD, Parameter.KEYWORD_ONLY, Parameter.VAR_KEYWORD)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ToolEntry:
+    """One tool.
+
+    Attributes:
+        name: Its name.
+        route: The method that it calls.
+        contract: The contract of the method.
+        options: What its author has said about it as a tool.
+        definition: What clients see.
+        header_parameters: The parameters that clients repeat in header fields.
+        returns_content: Whether its result may have parts for a model, rather than be a value.
+        returns_result: Whether its result may be a ``ToolResult``.
+        takes_names: Whether all its parameters can be passed by name.
+        has_output_schema: Whether its result has a schema.
+        wsgi_path: The path of the method, as WSGI encodes it.
+    """
+
+    name: str
+    route: Route
+    contract: Contract
+    options: Tool
+    definition: Mapping[str, Any]
+    header_parameters: tuple[HeaderParameter, ...]
+    returns_content: bool
+    returns_result: bool
+    takes_names: bool
+    has_output_schema: bool = field(init=False)
+    wsgi_path: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "has_output_schema", "outputSchema" in self.definition)
+        object.__setattr__(self, "wsgi_path", wsgi_encoded(self.route.path))
+
+    def definition_in_session(self) -> Mapping[str, Any]:
+        """Return what clients of a revision with sessions see: there, a result with a schema is an object."""
+        schema = self.definition.get("outputSchema")
+        if schema is None or schema.get("type") == "object":
+            return self.definition
+        return {name: value for name, value in self.definition.items() if name != "outputSchema"}
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """The tools of an endpoint at one moment.
+
+    Attributes:
+        tools: The tools by name, in the order of the names.
+        names: The names in order.
+    """
+
+    tools: Mapping[str, ToolEntry] = field(default_factory=dict)
+    names: tuple[str, ...] = ()
+
+    def definitions(self) -> list[Mapping[str, Any]]:
+        """Return what clients see of all tools."""
+        return [tool.definition for tool in self.tools.values()]
+
+
+class Catalogs:
+    """Makes the catalog of an endpoint, anew for each table of routes.
+
+    Args:
+        exposure: Chooses the methods.
+        codec: Returns the codec, which has to be able to write what clients see.
+        log: Gets warnings of methods that cannot be tools.
+    """
+
+    def __init__(self, exposure: Exposure, codec: Callable[[], Codec], log: ServerLog) -> None:
+        self._exposure = exposure
+        self._codec = codec
+        self._log = log
+        self._warned: set[str] = set()
+        self._made: tuple[RouteTable, Catalog] | None = None  # replaced in one step; two threads may make it at once
+
+    def of(self, table: RouteTable) -> Catalog:
+        """Return the tools of a table."""
+        made = self._made
+        if made is None or made[0] is not table:
+            made = self._made = table, self._catalog(table)
+        return made[1]
+
+    def _catalog(self, table: RouteTable) -> Catalog:
+        self._warn_of_unmatched(table)
+        entries = {}
+        for name, route in named(self._exposure.routes(table)):
+            entry = self._entry(name, route)
+            if entry is not None:
+                entries[name] = entry
+        names = tuple(sorted(entries))
+        return Catalog({name: entries[name] for name in names}, names)
+
+    def _warn_of_unmatched(self, table: RouteTable) -> None:
+        """Warn of each choice without a method, once."""
+        for item in self._exposure.unmatched(table):
+            shown = repr(item)
+            if shown not in self._warned:
+                self._warned.add(shown)
+                why = "nothing is registered there" if isinstance(item, str) else "the function is not registered"
+                self._log.write(WARNING, f"expose={shown} chooses no method: {why}")
+
+    def _entry(self, name: str, route: Route) -> ToolEntry | None:
+        try:
+            entry = entry_of(name, route)
+            self._codec().dumps(entry.definition)
+        except BaseException as exc:  # also of pydantic, and of types of the user: they must not break other tools
+            if is_interrupt(exc):
+                raise
+            why = str(exc) if isinstance(exc, RegistrationError) else f"its schema cannot be written: {exc}"
+            self._log.write(WARNING, f"{route.url} is no tool: {why}")
+            return None
+        return entry
+
+
+def entry_of(name: str, route: Route) -> ToolEntry:
+    """Return the tool of a method.
+
+    Raises:
+        RegistrationError: No client could call it; the message says why.
+    """
+    contract = route.contract
+    assert contract is not None  # noqa: S101  exposed routes have one
+    if not is_callable_by_name(contract):
+        raise RegistrationError("it needs a parameter by position only, and another by name only")
+    options = contract.options.tool
+    schema = input_schema(contract)
+    try:
+        headers = header_parameters(schema)
+    except ValueError as exc:
+        raise RegistrationError(str(exc)) from exc
+    hint = None if contract.result is None else contract.result.hint
+    returns_content, returns_result = names_content(hint), names_content(hint, ToolResult)
+    output = None if returns_content else output_schema(contract)
+    definition = definition_of(name, contract, options, schema, output)
+    takes_names = all(parameter.kind in _NAMED for parameter in contract.parameters)
+    return ToolEntry(name, route, contract, options, definition, headers, returns_content, returns_result, takes_names)
+
+
+def definition_of(
+    name: str, contract: Contract, options: Tool, schema: Mapping[str, Any], output: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    documentation = documentation_of(contract.function)
+    title = options.title or contract.options.title
+    description = options.description or "\n\n".join(filter(None, (documentation.summary, documentation.description)))
+    members = {
+        "title": title,
+        "description": description,
+        "inputSchema": options.input_schema or schema,
+        "outputSchema": options.output_schema or output,
+        "annotations": annotations_of(options),
+        "icons": [dict(icon) for icon in options.icons],
+        "_meta": options.meta,
+    }
+    return {"name": name, **{key: value for key, value in members.items() if value}}
+
+
+def annotations_of(options: Tool) -> dict[str, bool]:
+    """Return what the tool does to the world, as far as its author has said."""
+    hints = {
+        "readOnlyHint": options.read_only,
+        "destructiveHint": options.destructive,
+        "idempotentHint": options.idempotent,
+        "openWorldHint": options.open_world,
+    }
+    return {name: value for name, value in hints.items() if value is not None}
+
+
+def named(routes: Iterable[Route]) -> list[tuple[str, Route]]:
+    """Return the methods with unique names, those of equal names with their paths, as ``api.add``.
+
+    So the names do not depend on the order of the registrations.
+    """
+    routes = list(routes)
+    plain = [(chosen_name(route), route) for route in routes]
+    counts = Counter(name for name, _ in plain)
+    return [(name if counts[name] == 1 else name_with_path(name, route), route) for name, route in plain]
+
+
+def chosen_name(route: Route) -> str:
+    chosen = None if route.contract is None else route.contract.options.tool.name
+    return chosen or tool_name(route.name)
+
+
+def name_with_path(name: str, route: Route) -> str:
+    return tool_name(f"{route.path.strip('/').replace('/', '.')}.{name}".lstrip("."))
+
+
+def tool_name(name: str) -> str:
+    """Return a name with the characters that all clients accept."""
+    return _FORBIDDEN.sub("_", name)[:_LONGEST_NAME]

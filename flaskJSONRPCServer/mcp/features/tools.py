@@ -1,0 +1,278 @@
+"""Tools: methods of the server that a model calls.
+
+Source: revision 2026-07-28, "Tools".
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ...contract.json_objects import WrittenAsJson
+from ...contract.tool_params import call_params
+from ...dispatch.call_control import CallControl
+from ...dispatch.documents import is_shown
+from ...dispatch.exchange import Exchange
+from ...dispatch.pipeline import Pipeline
+from ...dispatch.routes import Endpoint as RpcEndpoint
+from ...dispatch.routes import Route, RouteTable
+from ...sansio_jsonrpc import Codec, JsonRpcException, JsonRpcInternalError, JsonRpcRequest
+from ..asking.ask import questions_in
+from ..authorization import TokenGuard
+from ..calls.leaving import begins_task, protocol_error_in
+from ..content import ToolResult
+from ..feature import Feature, Method, Result, Scope
+from ..protocol.errors import InvalidParams, MalformedRequest
+from ..protocol.headers import check_parameters
+from ..protocol.pages import page_of
+from ..protocol.requests import ClientRequest
+from ..protocol.revisions import CURRENT
+from ..sources import Sources
+from ..tasks.tasks import Tasks
+from ..written_content import content_in, is_written_result
+from .catalog import Catalog, Catalogs, ToolEntry
+from .result_types import refuse_other_type
+
+__all__ = ["Tools"]
+
+# What the id of a call is that no client sees.
+_CALL_ID = 1
+
+
+class Tools:
+    """The tools of an endpoint.
+
+    Args:
+        sources: The parts of the server.
+        catalogs: Makes the lists of tools.
+        page_size: The most tools on a page of the list.
+        caching: Returns the members of a list that say how long a client may keep it.
+        tasks: Makes tasks of long calls.
+        tokens: Checks what tokens allow; None without tokens.
+    """
+
+    def __init__(
+        self,
+        sources: Sources,
+        catalogs: Catalogs,
+        page_size: int,
+        caching: Callable[[Scope], Mapping[str, Any]],
+        tasks: Tasks,
+        tokens: TokenGuard | None = None,
+    ) -> None:
+        self._sources = sources
+        self._catalogs = catalogs
+        self._page_size = page_size
+        self._caching = caching
+        self._tasks = tasks
+        self._tokens = tokens
+        methods = {
+            "tools/list": Method(self.answer_list),
+            "tools/call": Method(self.answer_call, runs_function=True, admit=self.admit, failure=self._failure),
+        }
+        self.feature = Feature("tools", lambda: {"listChanged": True}, methods)
+
+    def catalog(self) -> Catalog:
+        """Return the tools as they are now."""
+        return self._catalogs.of(self._table())
+
+    def answer_list(self, request: ClientRequest, scope: Scope) -> Result:
+        """Answer ``tools/list``."""
+        catalog = self.catalog()
+        shown = names_shown(catalog, scope.pipeline, scope.exchange)
+        names, further = page_of(shown, request.params, self._page_size)
+        tools = [catalog.tools[name] for name in names]
+        is_current = request.revision == CURRENT
+        definitions = [tool.definition if is_current else tool.definition_in_session() for tool in tools]
+        return {"tools": definitions, **further, **self._caching(scope)}
+
+    def admit(self, request: ClientRequest, scope: Scope) -> None:
+        """Check that a client may call the tool of a request, as it does.
+
+        Raises:
+            InvalidParams: There is no such tool.
+            HeaderMismatch: A header field differs from an argument.
+            Forbidden: The client may not call it.
+            MissingClientCapability: It needs a task, which the client does not take.
+        """
+        tool, arguments = self._called(request)
+        self._tasks.admit(tool.options.task, request)
+        if request.revision == CURRENT and not scope.exchange.is_local:
+            check_parameters(scope.exchange.head, tool.header_parameters, arguments)
+        if self._tokens is not None and scope.grant is not None:
+            self._tokens.require(scope.grant, tool.options.scopes, scope.exchange)
+        else:
+            scope.pipeline.authorise(scope.exchange, tool.route.path, tool.route.name)
+
+    def answer_call(self, request: ClientRequest, scope: Scope) -> Result:
+        """Answer ``tools/call``.
+
+        Raises:
+            TooManyRequests: The call exceeds a rate limit.
+        """
+        tool, arguments = self._called(request)
+        try:
+            params = dict(arguments) if tool.takes_names else call_params(tool.contract, arguments)
+        except JsonRpcException as exc:
+            return self._failure(exc)
+        call = JsonRpcRequest(tool.route.name, params, _CALL_ID)
+        limiter = scope.pipeline.steps.limiter
+        if limiter is not None:
+            limiter.admit_messages(call, self._endpoint_of(tool), scope.exchange)
+        return self._tasks.result(
+            tool.options.task,
+            request,
+            scope,
+            lambda: (tool.route.url, json.dumps(arguments, sort_keys=True)),
+            lambda at, control: self._outcome(tool, call if at is scope else copied(call), request, at, control),
+            is_elsewhere=tool.route.backends is not None and tool.route.backends.dispatcher is not None,
+        )
+
+    def routes_shown(self, exchange: Exchange) -> dict[str, Route]:
+        """Return the methods of the tools that a caller may see, by the names of the tools."""
+        catalog = self.catalog()
+        return {name: catalog.tools[name].route for name in names_shown(catalog, self._sources.pipeline(), exchange)}
+
+    def scopes(self) -> list[str]:
+        """Return what the tokens for some tools must allow."""
+        return [name for tool in self.catalog().tools.values() for name in tool.options.scopes]
+
+    def _called(self, request: ClientRequest) -> tuple[ToolEntry, Mapping[str, Any]]:
+        """Return the tool that a request calls, and the arguments.
+
+        Raises:
+            MalformedRequest: The name or the arguments are malformed.
+            InvalidParams: There is no such tool.
+        """
+        name, arguments = call_of(request)
+        tool = self.catalog().tools.get(name)
+        if tool is None:
+            raise InvalidParams(f"Unknown tool: {name!r}"[:200])
+        return tool, arguments
+
+    def _outcome(
+        self,
+        tool: ToolEntry,
+        call: JsonRpcRequest,
+        request: ClientRequest,
+        scope: Scope,
+        control: CallControl,
+    ) -> Result:
+        """Call the function of a tool, and return the result for the model: that it has failed is one.
+
+        Raises:
+            JsonRpcException: The function asks the client, becomes a task, or lets the request fail.
+        """
+        scope.exchange.control = control
+        try:
+            value = scope.pipeline.steps.answerer.result(call, self._endpoint_of(tool), scope.exchange)
+        except JsonRpcException as exc:
+            if questions_in(exc) is not None or begins_task(exc):
+                raise
+            failure = protocol_error_in(exc)
+            if failure is not None:
+                raise failure from exc
+            return self._failure(exc)
+        return result_of(tool, value, self._sources.codec(), is_in_session=request.revision != CURRENT)
+
+    def _failure(self, exc: JsonRpcException) -> Result:
+        """Return the result for the model of a call that has failed."""
+        return {"content": [text_block(failure_text(exc, self._sources.codec()))], "isError": True}
+
+    def _endpoint_of(self, tool: ToolEntry) -> RpcEndpoint:
+        return self._table().endpoints[tool.wsgi_path]
+
+    def _table(self) -> RouteTable:
+        return self._sources.router.table
+
+
+def copied(call: JsonRpcRequest) -> JsonRpcRequest:
+    """Return a copy of a call that may be made again: the function may change what it is passed."""
+    return JsonRpcRequest(call.method, copy.deepcopy(call.params), call.id)
+
+
+def names_shown(catalog: Catalog, pipeline: Pipeline, exchange: Exchange) -> list[str]:
+    """Return the names of the tools that the caller may see, in order."""
+    discovery = pipeline.steps.discovery
+    is_visible = is_shown if discovery is None else discovery.sight(exchange)
+    paths = dict.fromkeys(tool.route.path for tool in catalog.tools.values())
+    shown = set(pipeline.paths_shown(exchange, paths))
+    return [name for name, tool in catalog.tools.items() if tool.route.path in shown and is_visible(tool.route)]
+
+
+def call_of(request: ClientRequest) -> tuple[str, Mapping[str, Any]]:
+    """Return the name of the tool that a request calls, and the arguments.
+
+    Raises:
+        MalformedRequest: The name is missing, or the arguments are no object.
+    """
+    name, arguments = request.params.get("name"), request.params.get("arguments")
+    if not isinstance(name, str):
+        raise MalformedRequest("Invalid params: name is not a string")
+    if arguments is not None and not isinstance(arguments, dict):
+        raise MalformedRequest("Invalid params: arguments is not an object")
+    return name, arguments or {}
+
+
+def result_of(tool: ToolEntry, value: Any, codec: Codec, *, is_in_session: bool) -> dict[str, Any]:
+    """Return the result of a tool for a value that its function has returned.
+
+    Args:
+        tool: The tool.
+        value: The value; its hint has been written already.
+        codec: Writes the value as a text.
+        is_in_session: Whether the revision has sessions: there, only an object is structured.
+
+    Raises:
+        JsonRpcSerializationError: The value has no JSON form.
+        ResultTypeError: It has another type than the schema of the tool says.
+    """
+    if isinstance(value, ToolResult):
+        return fitting(value.members(), is_in_session=is_in_session)
+    if tool.returns_result and is_written_result(value):
+        return fitting(value, is_in_session=is_in_session)
+    if tool.returns_content or has_content(value):
+        content = content_in(value, lambda part: text_of(part, codec))
+        if content is not None:
+            return {"content": content}
+    text = text_of(value, codec)
+    if tool.has_output_schema:
+        refuse_other_type(tool.definition["outputSchema"], value, text)
+    members: dict[str, Any] = {"content": [text_block(text)]}
+    if isinstance(value, dict) or (tool.has_output_schema and not is_in_session):
+        members["structuredContent"] = value
+    return members
+
+
+def fitting(result: dict[str, Any], *, is_in_session: bool) -> dict[str, Any]:
+    """Return a result as the revision has it: with sessions, one that is structured is an object, or is left out."""
+    if is_in_session and not isinstance(result.get("structuredContent", {}), dict):
+        return {name: value for name, value in result.items() if name != "structuredContent"}
+    return result
+
+
+def has_content(value: Any) -> bool:
+    """Return whether a value without a hint is a part for a model, or a list with some."""
+    if isinstance(value, (list, tuple)):
+        return any(isinstance(part, WrittenAsJson) for part in value)
+    return isinstance(value, WrittenAsJson)
+
+
+def text_of(value: Any, codec: Codec) -> str:
+    """Return a value as a text: a string as it is, anything else as JSON."""
+    return value if isinstance(value, str) else codec.dumps(value).decode()
+
+
+def text_block(text: str) -> dict[str, Any]:
+    return {"type": "text", "text": text}
+
+
+def failure_text(exc: JsonRpcException, codec: Codec) -> str:
+    """Return what a model learns about a call that has failed: an unexpected exception shows an id only."""
+    data = exc.data
+    if isinstance(exc, JsonRpcInternalError):
+        correlation = data.get("correlationId") if isinstance(data, dict) else None
+        return exc.message if correlation is None else f"{exc.message} (correlation id {correlation})"
+    return exc.message if data is None else f"{exc.message}: {text_of(data, codec)}"

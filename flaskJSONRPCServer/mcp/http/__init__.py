@@ -1,0 +1,1 @@
+"""An endpoint by HTTP."""

@@ -1,0 +1,28 @@
+"""The plain answers of an endpoint by HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...http.response import Header, Response, json_response
+from ..service import Reply
+
+__all__ = ["empty_answer", "json_answer"]
+
+
+def json_answer(reply: Reply, headers: Sequence[Header] = ()) -> Response:
+    """Return the answer with one message."""
+    if reply.status == "200 OK" and not headers:
+        return json_response(reply.text)
+    own = [
+        ("Content-Type", "application/json"),
+        ("Content-Length", str(len(reply.text))),
+        ("X-Content-Type-Options", "nosniff"),
+    ]
+    return Response(reply.status, [*own, *headers], reply.text)
+
+
+def empty_answer(status: str, *headers: Header) -> Response:
+    """Return the answer without a body."""
+    length = [] if status.startswith("204") else [("Content-Length", "0")]  # RFC 9110, section 8.6
+    return Response(status, [*length, *headers])

@@ -1,0 +1,219 @@
+"""The endpoint of a server for models: its HTTP side.
+
+Source: revision 2026-07-28, "Streamable HTTP".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from ...dispatch.exchange import Exchange
+from ...dispatch.pipeline import Pipeline
+from ...http.event_streams import AnswerStream, StreamedResponse
+from ...http.refusals import NotAcceptable, Refusal
+from ...http.response import Response
+from ...sansio_jsonrpc import ABSENT, JsonRpcBatch, JsonRpcRequest, JsonRpcResponse
+from ..authorization import Grant, TokenGuard
+from ..calls.open_call import PLAIN_CALL, OpenCall
+from ..feature import AnyRounds, Method
+from ..protocol.errors import InvalidRequest, McpError, UnsupportedVersion
+from ..protocol.events import HEADERS, KEEP_ALIVE, event
+from ..protocol.headers import check_headers
+from ..protocol.messages import notification_text, read_body
+from ..protocol.requests import ClientRequest, is_self_contained, read_request
+from ..protocol.revisions import CURRENT
+from ..service import Service
+from ..sessions.service import Caller
+from ..sources import Sources
+from ..subscriptions import filter_of
+from .accepting import Accepted, accepted_by
+from .answers import empty_answer, json_answer
+from .session_endpoint import SESSION_HEADER, SessionEndpoint
+
+__all__ = ["Endpoint"]
+
+_LISTEN: Final = "subscriptions/listen"
+
+
+class Endpoint:
+    """Answers the HTTP requests for one URL.
+
+    Args:
+        path: The path of the URL, such as ``/mcp``.
+        sources: The parts of the server.
+        service: Answers messages.
+        rounds: Runs functions that may ask the client.
+        sessions: Answers clients with sessions.
+        keep_alive_s: After how many seconds of silence a stream sends a comment.
+        tokens: Checks the tokens of clients; None if ``auth`` does it.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        sources: Sources,
+        service: Service,
+        rounds: AnyRounds,
+        sessions: SessionEndpoint,
+        keep_alive_s: float,
+        tokens: TokenGuard | None = None,
+    ) -> None:
+        self._path = path
+        self._sources = sources
+        self._service = service
+        self._rounds = rounds
+        self._sessions = sessions
+        self._keep_alive_s = keep_alive_s
+        self._tokens = tokens
+
+    def answer(self, exchange: Exchange, rest: str) -> Response:
+        """Answer a request.
+
+        Raises:
+            Refusal: It gets an HTTP error.
+        """
+        pipeline = self._sources.pipeline()
+        grant = self._admitted(exchange, pipeline)
+        if exchange.method != "POST":
+            return self._answer_without_body(Caller(exchange, grant))
+        pipeline.check_media_type(exchange)
+        accepted = accepted_by(exchange.head.get("HTTP_ACCEPT", ""))
+        if not (accepted.json or accepted.events):
+            raise NotAcceptable("Accept is refused: send application/json, text/event-stream")
+        request_id: Any = ABSENT
+        try:
+            message = read_body(pipeline.body_of(exchange), self._sources.codec())
+            request_id = message.id if isinstance(message, JsonRpcRequest) else ABSENT
+            if is_in_session(message, exchange):
+                return self._answer_in_session(message, Caller(exchange, grant), accepted)
+            return self._answer_message(self._request_in(message), exchange, accepted, grant)
+        except McpError as exc:
+            return json_answer(self._service.refusal(exc, exc.request_id if request_id is ABSENT else request_id))
+
+    def _admitted(self, exchange: Exchange, pipeline: Pipeline) -> Grant | None:
+        """Return what the token of a request allows; None without tokens, if ``auth`` lets it in.
+
+        Raises:
+            Unauthorized, Forbidden: It may not ask the endpoint.
+        """
+        if self._tokens is not None:
+            return self._tokens.check(exchange)
+        pipeline.authorise(exchange, f"{self._path}/", None)
+        return None
+
+    def _answer_without_body(self, caller: Caller) -> Response:
+        if SESSION_HEADER not in caller.exchange.head:
+            return empty_answer("405 Method Not Allowed", ("Allow", "POST, OPTIONS"))
+        try:
+            return self._sessions.answer(caller)
+        except McpError as exc:
+            return json_answer(self._service.refusal(exc, ABSENT))
+
+    def _answer_in_session(self, message: Any, caller: Caller, accepted: Accepted) -> Response:
+        """Answer a request that begins a session or belongs to one.
+
+        Raises:
+            McpError, Refusal: It is refused.
+        """
+        if is_initialize(message):
+            return self._sessions.begin(message, caller, accepted)
+        return self._sessions.post(message, caller, accepted)
+
+    def _request_in(self, message: Any) -> JsonRpcRequest:
+        """Return a message outside of sessions.
+
+        Raises:
+            InvalidRequest: It is none that can come there.
+        """
+        if isinstance(message, JsonRpcBatch):
+            raise InvalidRequest("Invalid Request: a batch; send each message in a request of its own")
+        if isinstance(message, JsonRpcResponse):
+            raise InvalidRequest("Invalid Request: this is a response, and nothing was asked")
+        request: JsonRpcRequest = message
+        return request
+
+    def _answer_message(
+        self, message: JsonRpcRequest, exchange: Exchange, accepted: Accepted, grant: Grant | None
+    ) -> Response:
+        """Answer a request of the current revision.
+
+        Raises:
+            McpError: It cannot be answered with a result.
+        """
+        if message.id is ABSENT:  # none that a client may send by HTTP has a meaning
+            return empty_answer("202 Accepted")
+        request = read_request(message)
+        check_headers(exchange.head, request)
+        if request.revision != CURRENT:
+            raise UnsupportedVersion(request.revision)
+        if request.method == _LISTEN:
+            return self._listen(request, accepted, exchange, grant)
+        method = self._service.method(request.method)
+        scope = self._service.scope(exchange, PLAIN_CALL, self._rounds, grant)
+        method.admit(request, scope)
+        wants_events = method.runs_function and (request.progress_token is not None or request.log_level is not None)
+        if accepted.events and (wants_events or not accepted.json):
+            return self._stream(lambda stream: self._answer_on(stream, request, method, exchange, grant))
+        return json_answer(self._service.reply(request, method, scope))
+
+    def _answer_on(
+        self,
+        stream: AnswerStream,
+        request: ClientRequest,
+        method: Method,
+        exchange: Exchange,
+        grant: Grant | None,
+    ) -> None:
+        """Answer a request on a stream: the notifications about it, then its response."""
+        codec = self._sources.codec()
+        call = OpenCall(request, lambda name, params: stream.send(event(notification_text(codec, name, params))))
+        stream.on_close(call.cancel)
+        scope = self._service.scope(exchange, call, self._rounds, grant)
+        try:
+            reply = self._service.reply(request, method, scope)
+        except Refusal as exc:  # too late for its status
+            reply = self._service.refusal(InvalidRequest(str(exc)), request.id)
+        call.end()
+        stream.send(event(reply.text))
+        stream.close()
+
+    def _listen(self, request: ClientRequest, accepted: Accepted, exchange: Exchange, grant: Grant | None) -> Response:
+        """Answer with a stream that stays open, and tells the client what changes."""
+        if not accepted.events:
+            raise NotAcceptable("Accept is refused: the answer is a stream; send text/event-stream")
+        offered = self._service.notifications()
+        filter_of(request, offered)  # refused before the stream begins
+        scope = self._service.scope(exchange, PLAIN_CALL, self._rounds, grant)
+        watches = self._service.watches(request, scope)
+
+        def run(stream: AnswerStream) -> None:
+            subscriptions = self._service.subscriptions
+            end = subscriptions.open(request, offered, lambda message: stream.send(event(message)), watches)
+            stream.on_close(end)
+
+        return self._stream(run, lambda: event(self._service.end_of_stream(request)))
+
+    def _stream(
+        self, run: Callable[[AnswerStream], object], last_part: Callable[[], bytes] | None = None
+    ) -> StreamedResponse:
+        return StreamedResponse(
+            "200 OK",
+            list(HEADERS),
+            run,
+            heartbeat=KEEP_ALIVE,
+            heartbeat_s=self._keep_alive_s,
+            last_part=last_part,
+        )
+
+
+def is_in_session(message: Any, exchange: Exchange) -> bool:
+    """Return whether a body begins a session, or belongs to one."""
+    if isinstance(message, JsonRpcRequest) and is_self_contained(message):
+        return False
+    return SESSION_HEADER in exchange.head or is_initialize(message)
+
+
+def is_initialize(message: Any) -> bool:
+    """Return whether a message begins a session."""
+    return isinstance(message, JsonRpcRequest) and message.method == "initialize" and message.id is not ABSENT

@@ -1,0 +1,163 @@
+"""The errors that a server of the Model Context Protocol answers with, and their HTTP statuses.
+
+    McpError
+    ├── ParseError                  -32700  400
+    ├── InvalidRequest              -32600  400
+    ├── MethodNotFound              -32601  404
+    ├── InvalidParams               -32602  200
+    │   └── MalformedRequest        -32602  400  the request itself, and not what it asks for
+    ├── TooManyTasks                -32000  503
+    ├── ResourceNotFound            -32002  200  in revisions with sessions only
+    ├── HeaderMismatch              -32020  400
+    ├── MissingClientCapability     -32021  400
+    ├── UnsupportedVersion          -32022  400
+    ├── NoAnswer                    -32603  200
+    └── SessionNotFound             -32600  404
+
+Source: revision 2026-07-28, "Overview", section "Error Codes", and "Streamable HTTP", section "Server Validation".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from ...sansio_jsonrpc import ABSENT, JsonRpcError
+from .revisions import SUPPORTED
+
+__all__ = [
+    "HeaderMismatch",
+    "InvalidParams",
+    "InvalidRequest",
+    "MalformedRequest",
+    "McpError",
+    "MethodNotFound",
+    "MissingClientCapability",
+    "NoAnswer",
+    "ParseError",
+    "ResourceNotFound",
+    "SessionNotFound",
+    "TooManyTasks",
+    "UnsupportedVersion",
+]
+
+
+class McpError(Exception):
+    """A request cannot be answered with a result. The message is sent to the client.
+
+    Attributes:
+        code: The code of the error.
+        status: The HTTP status.
+        data: The data of the error; ABSENT for none.
+        request_id: The id of the request; ABSENT if it is not known, or is given elsewhere.
+    """
+
+    code: ClassVar[int]
+    status: ClassVar[str] = "200 OK"
+    request_id: Any = ABSENT
+
+    def __init__(self, message: str, data: Any = ABSENT) -> None:
+        super().__init__(message)
+        self.data = data
+
+    @property
+    def error(self) -> JsonRpcError:
+        """The error to send."""
+        return JsonRpcError(self.code, str(self), self.data)
+
+
+class ParseError(McpError):
+    """The body is not JSON, or exceeds a limit."""
+
+    code = -32700
+    status = "400 Bad Request"
+
+
+class InvalidRequest(McpError):
+    """The JSON is no message that a client may send."""
+
+    code = -32600
+    status = "400 Bad Request"
+
+
+class MethodNotFound(McpError):
+    """The server has no such method."""
+
+    code = -32601
+    status = "404 Not Found"
+
+
+class InvalidParams(McpError):
+    """The method does not accept these parameters: a tool that does not exist, an unknown cursor."""
+
+    code = -32602
+
+
+class MalformedRequest(InvalidParams):
+    """The request lacks what each request must have."""
+
+    status = "400 Bad Request"
+
+
+class TooManyTasks(McpError):
+    """The server keeps no more tasks, of this caller or of all together."""
+
+    code = -32000
+    status = "503 Service Unavailable"
+
+
+class ResourceNotFound(McpError):
+    """No resource has this URI; the newest revision calls that invalid parameters."""
+
+    code = -32002
+
+
+class HeaderMismatch(McpError):
+    """A header field is missing, malformed, or says something else than the body."""
+
+    code = -32020
+    status = "400 Bad Request"
+
+
+class MissingClientCapability(McpError):
+    """The call needs something of the client that the client has not declared."""
+
+    code = -32021
+    status = "400 Bad Request"
+
+    def __init__(self, required: Mapping[str, Any]) -> None:
+        names = ", ".join(name for key, parts in required.items() for name in capability_names(key, parts))
+        super().__init__(f"the client has not declared a capability that this needs: {names}")
+        self.data = {"requiredCapabilities": dict(required)}
+
+
+class UnsupportedVersion(McpError):
+    """The server does not speak this revision."""
+
+    code = -32022
+    status = "400 Bad Request"
+
+    def __init__(self, requested: str) -> None:
+        super().__init__("Unsupported protocol version")
+        self.data = {"supported": list(SUPPORTED), "requested": requested}
+
+
+class NoAnswer(McpError):
+    """A function has asked the client of a session, and the client has not answered."""
+
+    code = -32603
+
+
+class SessionNotFound(McpError):
+    """There is no session with this id, or it belongs to another caller. The client begins a new one."""
+
+    code = -32600
+    status = "404 Not Found"
+
+    def __init__(self) -> None:
+        super().__init__("Session not found: begin a new one with initialize")
+
+
+def capability_names(name: str, parts: Mapping[str, Any]) -> list[str]:
+    """Return the names of a capability's parts, such as ``elicitation.url``; its own if it needs none."""
+    return [f"{name}.{part}" for part in parts] or [name]

@@ -1,0 +1,233 @@
+"""What a session answers, whichever way its messages come.
+
+Source: revision 2025-11-25, "Lifecycle", "Ping", "Logging" and "Resources".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ...dispatch.exchange import Exchange
+from ...http.refusals import Refusal
+from ...sansio_jsonrpc import JsonRpcRequest, JsonRpcResponse
+from ..authorization import Grant
+from ..calls.open_call import OpenCall
+from ..feature import Method, Result, Scope
+from ..features.resources import not_found
+from ..protocol.errors import InvalidParams, InvalidRequest, McpError, MethodNotFound
+from ..protocol.messages import notification_text, params_of, result_text
+from ..protocol.requests import LOG_LEVELS, ClientRequest
+from ..service import Reply, Service
+from ..sources import Sources
+from ..subscriptions import UPDATES
+from .rounds import AskingRounds, WaitingCalls
+from .state import Session, introduction_in
+
+__all__ = ["Admitted", "Caller", "SessionService", "drop"]
+
+# Only what these revisions know; extensions belong to the revision after them.
+_CAPABILITIES: Final = ("tools", "resources", "prompts", "completions")
+
+Send = Callable[[bytes], object]
+"""Sends a message to the client."""
+
+OwnMethod = Callable[[Session, ClientRequest], Result]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who makes a request.
+
+    Attributes:
+        exchange: The HTTP request that it comes by.
+        grant: What the token of the client allows; None without tokens.
+    """
+
+    exchange: Exchange
+    grant: Grant | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A request that may be answered.
+
+    Attributes:
+        request: The request.
+        method: Its method.
+    """
+
+    request: ClientRequest
+    method: Method
+
+
+class SessionService:
+    """Answers the messages of sessions.
+
+    Args:
+        sources: The parts of the server.
+        service: Answers what is the same without sessions.
+        has_resource: Returns whether there is a resource with a URI.
+    """
+
+    def __init__(self, sources: Sources, service: Service, has_resource: Callable[[str], bool]) -> None:
+        self._sources = sources
+        self._service = service
+        self._has_resource = has_resource
+        self._waiting = WaitingCalls(lambda: max(1, sources.settings.threads // 2))
+        self._own: Mapping[str, OwnMethod] = {
+            "ping": lambda session, request: {},
+            "logging/setLevel": self._set_level,
+            "resources/subscribe": self._subscribe,
+            "resources/unsubscribe": self._unsubscribe,
+        }
+
+    def new_session(self, session_id: str, message: JsonRpcRequest) -> Session:
+        """Return a session for a client that has sent ``initialize``.
+
+        Raises:
+            MalformedRequest: A parameter is missing or malformed.
+        """
+        introduction = introduction_in(message, self._sources.codec())
+        return Session(session_id, introduction, self._sources.codec, self._sources.facts.locks.wake_waiting)
+
+    def welcome(self, session: Session, message: JsonRpcRequest) -> bytes:
+        """Return the response to the request ``initialize`` that has begun a session."""
+        identity = self._service.identity()
+        offers = self._service.capabilities()
+        capabilities = {name: offers[name] for name in _CAPABILITIES if name in offers}
+        members: dict[str, Any] = {
+            "protocolVersion": session.revision,
+            "capabilities": {**capabilities, "logging": {}},
+            "serverInfo": dict(identity.info),
+        }
+        if identity.instructions:
+            members["instructions"] = identity.instructions
+        return result_text(self._sources.codec(), message.id, members)
+
+    def method(self, session: Session, name: str) -> Method:
+        """Return a method.
+
+        Raises:
+            MethodNotFound: There is none.
+            InvalidRequest: The session has begun already.
+        """
+        if name == "initialize":
+            raise InvalidRequest("Invalid Request: the session has begun already")
+        own = self._own.get(name)
+        if own is not None:
+            return Method(lambda request, scope: own(session, request))
+        method = self._service.method(name)
+        if not method.is_in_sessions:
+            raise MethodNotFound("Method not found")
+        return method
+
+    def take(self, session: Session, message: JsonRpcRequest | JsonRpcResponse) -> None:
+        """Take a message that has no answer: a notification, or the answer to a question."""
+        if isinstance(message, JsonRpcResponse):
+            session.questions.answer(message)
+        elif message.method == "notifications/cancelled":
+            session.cancel(params_of(message).get("requestId"))
+
+    def admit(self, session: Session, message: JsonRpcRequest, caller: Caller) -> Admitted:
+        """Check a request before its answer begins.
+
+        Args:
+            session: The session.
+            message: The request.
+            caller: Who makes it.
+
+        Raises:
+            McpError, Refusal: It is refused.
+        """
+        request = session.read(message)
+        method = self.method(session, request.method)
+        call = OpenCall(request, lambda name, params: None)
+        method.admit(request, self._scope(session, call, caller, drop))
+        return Admitted(request, method)
+
+    def run(self, session: Session, admitted: Admitted, caller: Caller, send: Send) -> Reply | None:
+        """Answer a request that has been admitted.
+
+        Args:
+            session: The session.
+            admitted: The request.
+            caller: Who makes it.
+            send: Sends the notifications and questions about it.
+
+        Returns:
+            The response; None if the client has cancelled the request.
+        """
+        request, codec = admitted.request, self._sources.codec
+        call = OpenCall(request, lambda name, params: send(notification_text(codec(), name, params)))
+        scope = self._scope(session, call, caller, send)
+        try:
+            with session.running(request, call):
+                reply = self._service.reply(request, admitted.method, scope)
+                call.end()
+        except (McpError, Refusal) as exc:
+            return self.refusal(exc, request.id)
+        return None if call.is_cancelled else Reply(reply.text, status_in_session(reply.status))
+
+    def answer(self, session: Session, message: JsonRpcRequest, caller: Caller, send: Send) -> Reply | None:
+        """Answer a request whose refusal has no HTTP status of its own; see :meth:`run`."""
+        try:
+            admitted = self.admit(session, message, caller)
+        except (McpError, Refusal) as exc:
+            return self.refusal(exc, message.id)
+        return self.run(session, admitted, caller, send)
+
+    def refusal(self, exc: McpError | Refusal, request_id: Any) -> Reply:
+        """Return the response to a request that is refused."""
+        error = exc if isinstance(exc, McpError) else InvalidRequest(str(exc))
+        reply = self._service.refusal(error, request_id)
+        return Reply(reply.text, status_in_session(reply.status))
+
+    def _scope(self, session: Session, call: OpenCall, caller: Caller, send: Send) -> Scope:
+        codec, locks = self._sources.codec, self._sources.facts.locks
+        is_over = self._sources.streams.watch_period()
+        questions = None if send is drop else send
+        rounds = AskingRounds(session, call, questions, codec, locks.wait_while, is_over, self._waiting)
+        return self._service.scope(caller.exchange, call, rounds, caller.grant)
+
+    def _set_level(self, session: Session, request: ClientRequest) -> Result:
+        level = request.params.get("level")
+        if level not in LOG_LEVELS:
+            raise InvalidParams(f"Invalid params: level is none of {', '.join(LOG_LEVELS)}")
+        session.log_level = level
+        return {}
+
+    def _subscribe(self, session: Session, request: ClientRequest) -> Result:
+        uri = self._uri_in(request)
+        if not self._has_resource(uri):
+            raise not_found(uri, request)
+        session.subscribe(uri)
+        return {}
+
+    def _unsubscribe(self, session: Session, request: ClientRequest) -> Result:
+        session.unsubscribe(self._uri_in(request))
+        return {}
+
+    def _uri_in(self, request: ClientRequest) -> str:
+        """Return the resource that a subscription is about.
+
+        Raises:
+            MethodNotFound: The endpoint sends no changes of resources.
+            InvalidParams: There is none.
+        """
+        if UPDATES not in self._service.notifications():
+            raise MethodNotFound("Method not found")
+        uri = request.params.get("uri")
+        if not isinstance(uri, str):
+            raise InvalidParams("Invalid params: uri is not a string")
+        return uri
+
+
+def status_in_session(status: str) -> str:
+    """Return the HTTP status of a response: in a session, 404 would say that the session has ended."""
+    return "200 OK" if status.startswith("404") else status
+
+
+def drop(message: bytes) -> None:
+    """Drop a message: the answer has room for the response only."""

@@ -1,0 +1,1 @@
+"""An endpoint over the standard streams of a process."""

@@ -1,0 +1,149 @@
+"""Requests of revision 2026-07-28 over the standard streams: each says all that is needed to answer it.
+
+Source: revision 2026-07-28, "stdio", "Cancellation" and "Subscriptions".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ...dispatch.exchange import Exchange
+from ...http.refusals import Refusal
+from ...runtime.concurrency import make_lock
+from ...sansio_jsonrpc import JsonRpcRequest
+from ..calls.open_call import OpenCall
+from ..feature import AnyRounds
+from ..protocol.errors import InvalidRequest, McpError, UnsupportedVersion
+from ..protocol.messages import notification_text
+from ..protocol.requests import ClientRequest, read_request
+from ..protocol.revisions import CURRENT
+from ..service import Service
+from ..sources import Sources
+
+__all__ = ["LISTEN", "SelfContained"]
+
+LISTEN: Final = "subscriptions/listen"
+
+Send = Callable[[bytes], object]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRequest:
+    """A request that has not been answered.
+
+    Attributes:
+        cancel: Ends it, since the client wants no answer any more.
+        tear_down: Ends it, since the server ends.
+    """
+
+    cancel: Callable[[], object]
+    tear_down: Callable[[], object]
+
+
+class SelfContained:
+    """Answers the requests of one client.
+
+    Args:
+        sources: The parts of the server.
+        service: Answers messages.
+        rounds: Runs functions that may ask the client.
+    """
+
+    def __init__(self, sources: Sources, service: Service, rounds: AnyRounds) -> None:
+        self._sources = sources
+        self._service = service
+        self._rounds = rounds
+        self._changing = make_lock()
+        self._open: dict[tuple[type, Any], OpenRequest] = {}  # guarded by _changing
+
+    def read(self, message: JsonRpcRequest) -> ClientRequest:
+        """Return a request.
+
+        Raises:
+            MalformedRequest: ``_meta`` is missing or incomplete.
+            UnsupportedVersion: It is made in another revision.
+        """
+        request = read_request(message)
+        if request.revision != CURRENT:
+            raise UnsupportedVersion(request.revision)
+        return request
+
+    def answer(self, request: ClientRequest, exchange: Exchange, send: Send) -> Callable[[], object]:
+        """Return a function that answers a request.
+
+        Raises:
+            McpError: It cannot be answered with a result.
+        """
+        method = self._service.method(request.method)
+        codec = self._sources.codec
+        call = OpenCall(request, lambda name, params: send(notification_text(codec(), name, params)))
+        scope = self._service.scope(exchange, call, self._rounds, None)
+        key = self._add(request, OpenRequest(call.cancel, call.cancel))
+
+        def run() -> None:
+            try:
+                method.admit(request, scope)
+                reply = self._service.reply(request, method, scope)
+            except (McpError, Refusal) as exc:
+                error = exc if isinstance(exc, McpError) else InvalidRequest(str(exc))
+                reply = self._service.refusal(error, request.id)
+            finally:
+                self._remove(key)
+            call.end()
+            if not call.is_cancelled:
+                send(reply.text)
+
+        return run
+
+    def withdraw(self, request: ClientRequest) -> None:
+        """Forget a request whose function from :meth:`answer` will not be called: its id is free again."""
+        self._remove((type(request.id), request.id))
+
+    def listen(self, request: ClientRequest, exchange: Exchange, send: Send) -> None:
+        """Tell the client what changes, until it cancels the request.
+
+        Raises:
+            McpError: The request has no valid filter, or its id is in use.
+        """
+        scope = self._service.scope(exchange, OpenCall(request, lambda name, params: None), self._rounds, None)
+        watches = self._service.watches(request, scope)
+        end = self._service.subscriptions.open(request, self._service.notifications(), send, watches)
+
+        def tear_down() -> None:
+            end()
+            params = {"requestId": request.id, "reason": "the server ends"}
+            send(notification_text(self._sources.codec(), "notifications/cancelled", params))
+
+        try:
+            self._add(request, OpenRequest(end, tear_down))
+        except McpError:
+            end()
+            raise
+
+    def cancel(self, request_id: Any) -> None:
+        """Cancel a request, unless it has been answered."""
+        request = self._remove((type(request_id), request_id)) if isinstance(request_id, (str, int)) else None
+        if request is not None:
+            request.cancel()
+
+    def end(self) -> None:
+        """Cancel all requests, since the client has gone."""
+        with self._changing:
+            requests = list(self._open.values())
+            self._open.clear()
+        for request in requests:
+            request.tear_down()
+
+    def _add(self, request: ClientRequest, open_request: OpenRequest) -> tuple[type, Any]:
+        key = type(request.id), request.id
+        with self._changing:
+            if key in self._open:
+                raise InvalidRequest("Invalid Request: a request with this id has not been answered yet")
+            self._open[key] = open_request
+        return key
+
+    def _remove(self, key: tuple[type, Any]) -> OpenRequest | None:
+        with self._changing:
+            return self._open.pop(key, None)

@@ -1,0 +1,241 @@
+"""An endpoint over the standard streams of a process, which its client has started: one message on each line.
+
+Source: revision 2026-07-28, "stdio"; revision 2025-11-25, "Transports", section "stdio".
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Final
+
+from ...dispatch.exchange import Exchange
+from ...http.refusals import Refusal
+from ...runtime.concurrency import make_condition, start_thread
+from ...runtime.interrupts import is_interrupt
+from ...runtime.logs import ERROR
+from ...sansio_jsonrpc import ABSENT, JsonRpcBatch, JsonRpcRequest, JsonRpcResponse
+from ..protocol.errors import InvalidRequest, McpError
+from ..protocol.messages import checked, params_of, read_body
+from ..protocol.requests import is_self_contained
+from ..service import Service
+from ..sessions.service import Caller, SessionService
+from ..sessions.state import Session
+from ..sources import Sources
+from .requests import LISTEN, SelfContained
+
+__all__ = ["StdioServer"]
+
+MOST_CALLS: Final = 100
+"""The most requests that are answered at the same time; guessed."""
+
+# How long the end of the input waits for answers, and then for cancelled calls, in seconds; guessed.
+_LAST_ANSWERS_S: Final = 1.0
+_CANCELLED_S: Final = 0.5
+
+# The only revision with batches.
+_WITH_BATCHES: Final = "2025-03-26"
+
+
+class StdioServer:
+    """Answers the messages of one client, which come as lines.
+
+    Args:
+        sources: The parts of the server.
+        path: The path of the endpoint.
+        service: Answers messages without a session.
+        session_service: Answers messages of a session.
+        without_session: Answers the requests of revision 2026-07-28.
+        write: Writes a line.
+        context: Returns what surrounds the answer to each request.
+    """
+
+    def __init__(
+        self,
+        sources: Sources,
+        path: str,
+        service: Service,
+        session_service: SessionService,
+        without_session: SelfContained,
+        write: Callable[[bytes], object],
+        context: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
+        self._sources = sources
+        self._path = path
+        self._service = service
+        self._session_service = session_service
+        self._without_session = without_session
+        self._write = write
+        self._context = context
+        self._writing = threading.Lock()  # not make_lock(): a client that does not read makes its holder wait
+        self._changed = make_condition()
+        self._running = 0  # guarded by _changed
+        self._session: Session | None = None
+        self._leave: Callable[[], object] = lambda: None
+
+    def serve(self, lines: Iterable[bytes]) -> None:
+        """Answer all lines, and return soon after the last one."""
+        try:
+            for line in lines:
+                if line.strip():
+                    self._take_line(line)
+            self._drain(_LAST_ANSWERS_S)
+        finally:
+            self._leave()
+            self._without_session.end()
+            if self._session is not None:
+                self._session.end()
+            self._drain(_CANCELLED_S)
+
+    def send(self, message: bytes) -> None:
+        """Write a message."""
+        line = message.replace(b"\r", b"").replace(b"\n", b"") + b"\n"
+        with self._writing:
+            self._write(line)
+
+    def _take_line(self, line: bytes) -> None:
+        try:
+            self._check_size(line)
+            message = read_body(line, self._sources.codec())
+            if isinstance(message, JsonRpcBatch):
+                self._take_batch(message)
+            else:
+                self._take(message)
+        except McpError as exc:
+            self.send(self._service.refusal(exc, exc.request_id).text)
+
+    def _check_size(self, line: bytes) -> None:
+        """Refuse a line as a body of that size is by HTTP, before it takes several times its size as values.
+
+        Raises:
+            InvalidRequest: It is too long.
+        """
+        most = self._sources.settings.max_body_bytes
+        if len(line) - line.endswith(b"\n") > most:
+            raise InvalidRequest(f"Invalid Request: a line has at most {most} bytes")
+
+    def _take_batch(self, batch: JsonRpcBatch) -> None:
+        if self._session is None or self._session.revision != _WITH_BATCHES:
+            raise InvalidRequest("Invalid Request: a batch; send each message on a line of its own")
+        for part in batch:
+            self._take(checked(part))
+
+    def _take(self, message: JsonRpcRequest | JsonRpcResponse) -> None:
+        """Take a message; answer a request in a thread of its own."""
+        if isinstance(message, JsonRpcResponse):
+            self._take_unanswered(message)
+        elif message.id is ABSENT:
+            if message.method == "notifications/cancelled":
+                self._without_session.cancel(params_of(message).get("requestId"))
+            self._take_unanswered(message)
+        else:
+            self._answer_request(message)
+
+    def _take_unanswered(self, message: JsonRpcRequest | JsonRpcResponse) -> None:
+        if self._session is not None:
+            self._session_service.take(self._session, message)
+
+    def _answer_request(self, message: JsonRpcRequest) -> None:
+        session = self._session
+        try:
+            if is_self_contained(message):
+                self._answer_self_contained(message)
+            elif session is None and message.method == "initialize":
+                self._begin(message)
+            elif session is None:
+                self._answer_self_contained(message)  # which refuses it
+            else:
+                self._start(lambda: self._answer_in_session(session, message))
+        except (McpError, Refusal) as exc:
+            self.send(self._session_service.refusal(exc, message.id).text)
+
+    def _begin(self, message: JsonRpcRequest) -> None:
+        session = self._session_service.new_session("", message)
+        self.send(self._session_service.welcome(session, message))
+        self._session = session
+        self._leave = self._service.subscriptions.join(session.wanted, self.send)
+
+    def _answer_in_session(self, session: Session, message: JsonRpcRequest) -> None:
+        reply = self._session_service.answer(session, message, Caller(self._exchange()), self.send)
+        if reply is not None:
+            self.send(reply.text)
+
+    def _answer_self_contained(self, message: JsonRpcRequest) -> None:
+        request = self._without_session.read(message)
+        if request.method == LISTEN:
+            self._without_session.listen(request, self._exchange(), self.send)
+            return
+        answer = self._without_session.answer(request, self._exchange(), self.send)
+        try:
+            self._start(answer)
+        except BaseException:
+            self._without_session.withdraw(request)
+            raise
+
+    def _start(self, answer: Callable[[], object]) -> None:
+        """Answer a request in a thread of its own.
+
+        Raises:
+            InvalidRequest: Too many requests are being answered.
+        """
+        with self._changed:
+            if self._running >= MOST_CALLS:
+                raise InvalidRequest(f"Invalid Request: {MOST_CALLS} requests have not been answered yet")
+            self._running += 1
+        try:
+            start_thread(self._run, (answer,), name="mcp-request")
+        except BaseException:
+            self._note_end()
+            raise
+
+    def _run(self, answer: Callable[[], object]) -> None:
+        try:
+            with self._context():
+                answer()
+        except BaseException as exc:
+            self._sources.facts.log.write(ERROR, "an answer could not be written", traceback=True)
+            if is_interrupt(exc):
+                raise
+        finally:
+            self._note_end()
+
+    def _note_end(self) -> None:
+        with self._changed:
+            self._running -= 1
+            self._changed.notify_all()
+
+    def _drain(self, timeout_s: float) -> None:
+        """Wait until no request is being answered any more."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._running, timeout_s)
+
+    def _exchange(self) -> Exchange:
+        """Return the exchange of one call, which has no HTTP request."""
+        exchange = self._sources.pipeline().make_exchange(local_environ(self._path), None)
+        exchange.is_local = True
+        return exchange
+
+
+def local_environ(path: str) -> dict[str, Any]:
+    """Return the environ that the functions of a call see (PEP 3333)."""
+    return {
+        "REQUEST_METHOD": "POST",
+        "SCRIPT_NAME": "",
+        "PATH_INFO": path,
+        "QUERY_STRING": "",
+        "CONTENT_LENGTH": "0",
+        "SERVER_NAME": "localhost",
+        "SERVER_PORT": "0",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "HTTP_HOST": "localhost",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.input": io.BytesIO(),
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+    }

@@ -1,0 +1,151 @@
+"""The tasks of an endpoint, in bounds of number, size and time."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ...runtime.concurrency import make_lock
+from ..protocol.errors import TooManyTasks
+from .task import Task
+
+__all__ = ["TaskBounds", "TaskStore"]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskBounds:
+    """How many tasks there may be, and how large. All of these are guessed.
+
+    Attributes:
+        tasks: The most tasks.
+        tasks_of_caller: The most tasks of one caller.
+        total_bytes: The most bytes of all requests, answers and results together.
+        bytes_of_caller: The most bytes of those of one caller.
+    """
+
+    tasks: int = 1000
+    tasks_of_caller: int = 100
+    total_bytes: int = 64 * 1024 * 1024
+    bytes_of_caller: int = 16 * 1024 * 1024
+
+
+class TaskStore:
+    """The tasks of an endpoint. All of them live equally long, so the oldest expire first.
+
+    A task that has ended while its function runs on counts until the function returns.
+
+    Args:
+        bounds: How many there may be.
+        expire: Ends a task whose time is over.
+    """
+
+    def __init__(self, bounds: TaskBounds, expire: Callable[[Task], object]) -> None:
+        self._bounds = bounds
+        self._expire = expire
+        self._changing = make_lock()  # guards all below
+        self._tasks: dict[str, Task] = {}  # in the order of their creation
+        self._running: Counter[Task] = Counter()  # how often each function runs: a run may begin before one returns
+        self._gone: set[Task] = set()  # those whose time is over while their functions run
+        self._counts: Counter[bytes] = Counter()  # by caller
+        self._sizes: dict[Task, int] = {}
+        self._bytes: Counter[bytes] = Counter()  # by caller
+
+    def add(self, task: Task, size_bytes: int) -> None:
+        """Add a task.
+
+        Args:
+            task: The task.
+            size_bytes: The size of its request.
+
+        Raises:
+            TooManyTasks: There is no room.
+        """
+        self.purge()
+        with self._changing:
+            count = len(self._sizes)
+            if count >= self._bounds.tasks or self._counts[task.owner] >= self._bounds.tasks_of_caller:
+                raise TooManyTasks("there are too many tasks: ask again when some of them have expired")
+            if not self._has_room(task, size_bytes):
+                raise TooManyTasks("the tasks are too large together: ask again when some of them have expired")
+            self._tasks[task.id] = task
+            self._counts[task.owner] += 1
+            self._sizes[task] = 0
+            self._grow(task, size_bytes)
+
+    def find(self, task_id: str, owner: bytes) -> Task | None:
+        """Return a task of a caller; None if there is none, or its time is over."""
+        self.purge()
+        task = self._tasks.get(task_id)
+        return task if task is not None and task.owner == owner else None
+
+    def reserve(self, task: Task, size_bytes: int) -> bool:
+        """Count more bytes for a task; return whether there is room for them."""
+        with self._changing:
+            if task not in self._sizes or not self._has_room(task, size_bytes):
+                return False
+            self._grow(task, size_bytes)
+            return True
+
+    def note_run(self, task: Task) -> None:
+        """Note that the function of a task runs."""
+        with self._changing:
+            self._running[task] += 1
+
+    def note_return(self, task: Task) -> None:
+        """Note that the function of a task has returned."""
+        with self._changing:
+            self._running[task] -= 1
+            self._running += Counter()  # without those that do not run
+            if task in self._gone and task not in self._running:
+                self._forget(task)
+
+    def remove(self, task: Task) -> None:
+        """Forget a task."""
+        with self._changing:
+            self._remove(task)
+
+    def open_tasks(self) -> list[Task]:
+        """Return the tasks that have not ended."""
+        with self._changing:
+            return [task for task in self._tasks.values() if not task.has_ended]
+
+    def purge(self) -> None:
+        """Forget the tasks whose time is over."""
+        now = time.monotonic()
+        expired = []
+        with self._changing:
+            for task in self._tasks.values():
+                if task.expires_at > now:
+                    break
+                expired.append(task)
+            for task in expired:
+                self._remove(task)
+        for task in expired:
+            self._expire(task)
+
+    def _remove(self, task: Task) -> None:
+        if self._tasks.pop(task.id, None) is None:
+            return
+        if task in self._running:
+            self._gone.add(task)
+        else:
+            self._forget(task)
+
+    def _forget(self, task: Task) -> None:
+        self._gone.discard(task)
+        size = self._sizes.pop(task)
+        self._counts[task.owner] -= 1
+        self._bytes[task.owner] -= size
+        self._counts += Counter()  # without those that have no task any more
+        self._bytes += Counter()
+
+    def _has_room(self, task: Task, size_bytes: int) -> bool:
+        bounds = self._bounds
+        total = sum(self._bytes.values()) + size_bytes
+        return total <= bounds.total_bytes and self._bytes[task.owner] + size_bytes <= bounds.bytes_of_caller
+
+    def _grow(self, task: Task, size_bytes: int) -> None:
+        self._sizes[task] += size_bytes
+        self._bytes[task.owner] += size_bytes

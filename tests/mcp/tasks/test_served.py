@@ -1,0 +1,168 @@
+"""Tasks of a server that is being served: streams of their statuses, and its stop, restart and reload."""
+
+import contextlib
+import threading
+
+import pytest
+
+from flaskJSONRPCServer import flaskJSONRPCServer
+from flaskJSONRPCServer.mcp import Tool
+from flaskJSONRPCServer.mcp.protocol.revisions import SUBSCRIPTION_ID
+from tests.helpers import call_socket, wait_until
+from tests.mcp.judged import request_of
+from tests.mcp.served_stream import Stream
+from tests.mcp.task_api import FUNCTIONS
+from tests.mcp.task_client import TAKES_TASKS, SocketClient, TaskClient, text_of
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder for `hold`, whose calls end with the test."""
+    yield tmp_path
+    (tmp_path / "go").touch()
+
+
+@pytest.fixture
+def served():
+    """A server that is being served."""
+    server = flaskJSONRPCServer(("127.0.0.1", 0), log=0)
+    server.mcp("/mcp", task_poll_interval=0.01)
+    for function in FUNCTIONS:
+        server.registerFunction(function, path="/api", mcp=Tool(task=True))
+    server.start()
+    yield server
+    server.stop(0)
+
+
+@contextlib.contextmanager
+def following(server, *task_ids, capabilities=TAKES_TASKS):
+    """Yield a stream of the statuses of tasks, and the ids that the server has agreed to."""
+    wanted = {"notifications": {"taskIds": list(task_ids)}}
+    with contextlib.closing(Stream(server, "subscriptions/listen", wanted, capabilities=capabilities)) as stream:
+        accepted = stream.next()
+        assert accepted["method"] == "notifications/subscriptions/acknowledged"
+        yield stream, accepted["params"]["notifications"].get("taskIds", [])
+
+
+def next_task(stream):
+    message = stream.next()
+    assert message["method"] == "notifications/tasks"
+    params = message["params"]
+    assert params.pop("_meta") == {SUBSCRIPTION_ID: 1}
+    return params
+
+
+def without(result, *names):
+    return {name: value for name, value in result.items() if name not in names}
+
+
+def test_followers_learn_each_status(served, folder):
+    client = SocketClient(served)
+    task_id = client.begin("greet_later", folder=str(folder))
+    client.wait(task_id, "input_required")
+
+    with following(served, task_id, "unknown") as (stream, ids):
+        assert ids == [task_id]
+        first = next_task(stream)
+        client.update(task_id, name={"action": "accept", "content": {"name": "Ann"}})
+        (folder / "go").touch()
+        statuses = [first["status"]]
+        while statuses[-1] != "completed":
+            last = next_task(stream)
+            statuses.append(last["status"])
+
+    assert list(dict.fromkeys(statuses)) == ["input_required", "working", "completed"]
+    assert "name" in first["inputRequests"]
+    assert last == without(client.get(task_id), "resultType", "_meta")
+
+
+def test_followers_learn_the_progress(served, folder):
+    client = SocketClient(served)
+    task_id = client.begin("count", folder=str(folder))
+
+    with following(served, task_id) as (stream, _):
+        while next_task(stream).get("statusMessage") != "half":
+            pass
+        (folder / "go").touch()
+        while next_task(stream)["status"] != "completed":
+            pass
+
+
+def test_follower_of_an_ended_task_learns_its_result_at_once(served):
+    client = SocketClient(served)
+    task_id = client.begin("add", a=1, b=2)
+    client.wait(task_id)
+
+    with following(served, task_id) as (stream, _):
+        assert text_of(next_task(stream)["result"]) == "3"
+
+
+def test_client_without_the_extension_cannot_follow_tasks(served):
+    params = {"notifications": {"taskIds": ["x"]}}
+    request = request_of("subscriptions/listen", params, accept="text/event-stream")
+
+    answer = call_socket(served.addresses[0], request)
+
+    assert (answer.code, answer.json()["error"]["code"]) == (400, -32021)
+
+
+@pytest.mark.parametrize("ids", ["x", [1], ["x"] * 1001], ids=["text", "number", "too many"])
+def test_ids_to_follow_are_a_list_of_strings(served, ids):
+    params = {"notifications": {"taskIds": ids}}
+    request = request_of("subscriptions/listen", params, accept="text/event-stream", capabilities=TAKES_TASKS)
+
+    answer = call_socket(served.addresses[0], request)
+
+    assert (answer.code, answer.json()["error"]["code"]) == (400, -32602)
+
+
+@pytest.mark.parametrize("action", ["restart", "stop", "reload"])
+def test_running_task_is_waited_for(served, folder, action):
+    client = SocketClient(served)
+    task_id = client.begin("hold", folder=str(folder))
+    wait_until((folder / "begun").exists)
+    actions = {
+        "restart": lambda: served.restart(60),
+        "stop": lambda: served.stop(60),
+        "reload": lambda: served.reload({"dispatcher": FUNCTIONS[0], "path": "/api"}, timeout=60),
+    }
+
+    thread = threading.Thread(target=actions[action])
+    thread.start()
+    thread.join(0.3)
+    assert thread.is_alive()
+    (folder / "go").touch()
+    thread.join(60)
+
+    assert not thread.is_alive()
+    later = TaskClient(served) if action == "stop" else client
+    assert later.wait(task_id)["status"] == "completed"
+
+
+def test_tasks_that_outlast_a_stop_fail(served, folder):
+    client = SocketClient(served)
+    running = client.begin("notice", folder=str(folder))
+    asking = client.begin("greet")
+    wait_until((folder / "begun").exists)
+    client.wait(asking, "input_required")
+
+    served.stop(0.1)
+
+    mounted = TaskClient(served)
+    for task_id in (running, asking):
+        task = mounted.get(task_id)
+        assert (task["status"], task["error"]["message"]) == ("failed", "The server has stopped")
+    wait_until((folder / "noticed").exists)
+
+
+def test_expired_call_is_cancelled_although_nobody_asks(folder):
+    server = flaskJSONRPCServer(("127.0.0.1", 0), log=0)
+    server.mcp("/mcp", task_ttl=0.1)
+    for function in FUNCTIONS:
+        server.registerFunction(function, path="/api", mcp=Tool(task=True))
+    server.start()
+    try:
+        SocketClient(server).begin("notice", folder=str(folder))
+        wait_until((folder / "noticed").exists)
+    finally:
+        server.stop(0)

@@ -1,0 +1,117 @@
+"""The bounds of the tasks of an endpoint."""
+
+import pytest
+
+from flaskJSONRPCServer.mcp.protocol.errors import TooManyTasks
+from flaskJSONRPCServer.mcp.tasks.store import TaskBounds, TaskStore
+from flaskJSONRPCServer.mcp.tasks.task import Task, TaskTimes
+
+LONG = TaskTimes(3600, 1)
+OVER = TaskTimes(0, 1)
+
+
+class Store(TaskStore):
+    """A store that keeps what it has expired."""
+
+    def __init__(self, **bounds):
+        self.expired = []
+        super().__init__(TaskBounds(**bounds), self.expired.append)
+
+    def new(self, owner=b"a", size_bytes=1, times=LONG):
+        task = Task(owner, times)
+        self.add(task, size_bytes)
+        return task
+
+
+def test_task_is_found_by_its_owner_only():
+    store = Store()
+    task = store.new(b"a")
+
+    assert store.find(task.id, b"a") is task
+    assert store.find(task.id, b"b") is None
+    assert store.find("", b"a") is None
+
+
+@pytest.mark.parametrize(
+    ("bounds", "owner"),
+    [
+        ({"tasks": 2}, b"b"),
+        ({"tasks_of_caller": 2}, b"a"),
+        ({"total_bytes": 2}, b"b"),
+        ({"bytes_of_caller": 2}, b"a"),
+    ],
+    ids=["tasks", "tasks of a caller", "bytes", "bytes of a caller"],
+)
+def test_task_over_a_bound_is_refused_until_there_is_room(bounds, owner):
+    store = Store(**bounds)
+    first = store.new(b"a")
+    store.new(b"a")
+
+    with pytest.raises(TooManyTasks):
+        store.new(owner)
+
+    store.remove(first)
+    store.new(owner)
+
+
+@pytest.mark.parametrize("bounds", [{"tasks_of_caller": 1}, {"bytes_of_caller": 1}], ids=["tasks", "bytes"])
+def test_bounds_of_one_caller_leave_room_for_others(bounds):
+    store = Store(**bounds)
+    assert store.new(b"a") is not store.new(b"b")
+
+
+def test_results_count():
+    store = Store(total_bytes=10)
+    task = store.new(size_bytes=4)
+
+    assert store.reserve(task, 5)
+    assert not store.reserve(task, 2)
+    assert store.reserve(task, 1)
+
+    store.remove(task)
+    assert not store.reserve(task, 1)
+    store.new(size_bytes=10)
+
+
+def test_expired_task_is_gone_and_makes_room():
+    store = Store(tasks=1)
+    task = store.new(times=OVER)
+
+    assert store.find(task.id, b"a") is None
+    assert store.expired == [task]
+    store.new()
+
+
+def test_task_whose_function_runs_counts_after_its_end():
+    store = Store(tasks=1)
+    task = store.new(times=OVER)
+    store.note_run(task)
+    assert store.find(task.id, b"a") is None
+
+    with pytest.raises(TooManyTasks):
+        store.new()
+
+    store.note_return(task)
+    store.new()
+
+
+def test_task_that_is_run_again_counts_until_both_runs_have_returned():
+    store = Store(tasks=1)
+    task = store.new()
+    store.note_run(task)
+    store.note_run(task)
+    store.remove(task)
+
+    store.note_return(task)
+    with pytest.raises(TooManyTasks):
+        store.new()
+
+    store.note_return(task)
+    store.new()
+
+
+def test_open_tasks_are_those_that_have_not_ended():
+    store = Store()
+    ended, open_task = store.new(), store.new()
+    ended.complete({})
+    assert store.open_tasks() == [open_task]
