@@ -30,11 +30,12 @@ from .dispatch.idempotency.claims import Claims
 from .dispatch.locks import Locks, optional_lock_key
 from .dispatch.middleware import MiddlewareRegistry, checked_middleware
 from .dispatch.overrides import json_limits, replacement
-from .dispatch.pipeline import Pipeline, Steps
+from .dispatch.pipeline import Pipeline
 from .dispatch.rate_limits.server import ServerRateLimits
 from .dispatch.registration import Registrar, checked_name
 from .dispatch.remote import RemoteCalls
 from .dispatch.routes import Backends, Route, Router, RouteTable, format_path
+from .dispatch.steps import Steps
 from .dispatch.streams import StreamRegistry
 from .errors import RegistrationError, ServerStateError, SettingsError, unknown_name
 from .execBackend import ExecBackends, SimpleBackend, find_exec_backend, merge

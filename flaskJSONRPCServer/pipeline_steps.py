@@ -26,10 +26,10 @@ from .dispatch.idempotency.marks import (
 from .dispatch.middleware import MiddlewareRegistry
 from .dispatch.middleware_chains import MiddlewareBackendCalls, MiddlewareChains, MiddlewareInvoker
 from .dispatch.overrides import Overrides
-from .dispatch.pipeline import Steps
 from .dispatch.rate_limits.limiter import RateLimiter
 from .dispatch.rate_limits.server import ServerRateLimits
 from .dispatch.rendering import Renderer
+from .dispatch.steps import Steps
 from .dispatch.streams import StreamRegistry
 from .dispatch.submission import AnyInvoker, InnerBackendCalls, OverriddenInvoker
 from .extras import missing_extra

@@ -1,6 +1,5 @@
 """The facade: documented defaults, removed options, JSON backends, documented helpers."""
 
-import asyncio
 import inspect
 import json
 import logging
@@ -18,7 +17,7 @@ from flaskJSONRPCServer import (
     flaskJSONRPCServer,
     servBackendCollection,
 )
-from tests.helpers import UnreadableStream, call, call_wsgi, environ_of, get, post, result_of, rpc
+from tests.helpers import call, call_wsgi, environ_of, get, post, result_of, rpc
 
 DOCUMENTED = {
     "bindAdress": inspect.Parameter.empty,
@@ -332,75 +331,6 @@ def test_speed_stats():
 
     assert server.stats()["speedStats"] == {"mine_max": 2, "mine_average": 2}
     assert server.stats(inMS=True)["speedStats"] == {"mine_max": 2000, "mine_average": 2000}
-
-
-def test_auth_gets_the_documented_arguments():
-    seen = []
-
-    def auth(server, path, request, method):
-        seen.append((server, path, dict(request), method))
-        return True
-
-    server = make(auth=auth)
-    server.registerFunction(lambda a: a, path="/api", name="echo")
-    application = server.getWSGI()
-    call_wsgi(application, post(rpc("echo", [1])))
-    call_wsgi(application, get("/api/echo?a=1"))
-
-    (posted, got) = seen
-    assert (posted[0], posted[1], posted[3]) == (server, "/api/", None)
-    assert (got[0], got[1], got[3]) == (server, "/api/", "echo")
-    documented = {"headers", "cookies", "environ", "remote_addr", "method", "url", "args"}
-    assert documented <= set(posted[2])
-    assert documented <= set(got[2])
-
-
-def test_body_is_not_read_if_auth_refuses():
-    server = make(auth=lambda *args: False)
-    server.registerFunction(len, path="/api")
-    request = post(b"[]", environ={"wsgi.input": UnreadableStream()})
-
-    assert call_wsgi(server.getWSGI(), request).code == 403
-
-
-@pytest.mark.parametrize("kind", [RuntimeError, asyncio.CancelledError, SystemExit, KeyboardInterrupt])
-def test_exception_of_auth_is_logged_and_reveals_nothing(kind, caplog):
-    def auth(*args):
-        raise kind("/secret")
-
-    server = flaskJSONRPCServer(None, auth=auth)
-    server.registerFunction(len, path="/api")
-    answer = call_wsgi(server.getWSGI(), post(rpc("len", [""])))
-
-    assert answer.code == 403
-    assert "secret" not in repr(answer)
-    assert "/secret" in caplog.text
-
-
-@pytest.mark.parametrize("returned", [1, "True", [True], object(), None, False])
-def test_only_true_grants_access(returned):
-    server = make(auth=lambda *args: returned)
-    server.registerFunction(len, path="/api")
-
-    assert call_wsgi(server.getWSGI(), post(rpc("len", [""]))).code == 403
-
-
-def test_true_value_other_than_true_warns_once(caplog):
-    server = flaskJSONRPCServer(None, auth=lambda *args: {"user": "token tok123"})
-    server.registerFunction(len, path="/api")
-    application = server.getWSGI()
-
-    assert [call_wsgi(application, post(rpc("len", [""]))).code for _ in range(3)] == [403, 403, 403]
-    [warning] = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert warning == "auth returned dict, which refuses the request; return True to allow it"
-
-
-def test_false_value_of_auth_does_not_warn(caplog):
-    server = flaskJSONRPCServer(None, auth=lambda *args: None)
-    server.registerFunction(len, path="/api")
-
-    assert call_wsgi(server.getWSGI(), post(rpc("len", [""]))).code == 403
-    assert not caplog.records
 
 
 def test_rest_of_a_batch_is_not_run_after_the_answer_reached_its_limit():

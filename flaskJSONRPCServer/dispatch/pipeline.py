@@ -7,10 +7,8 @@ Everything later is a JSON-RPC answer with status 200.
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Any
 
 import werkzeug.wrappers
@@ -21,16 +19,15 @@ from ..http.cors import Cors, is_allowed
 from ..http.event_streams import StreamedResponse
 from ..http.guard import Guard, is_cross_site
 from ..http.refusals import Forbidden, Misdirected, Refusal
-from ..http.request import Environ, ReceivedRequest, Request, RequestOptions
+from ..http.request import Environ, ReceivedRequest, Request
 from ..http.response import Response, merged_headers, refusal_response, server_error_response
-from ..runtime.contexts import own_context
 from ..runtime.interrupts import is_interrupt
-from ..runtime.logs import ERROR, WARNING
+from ..runtime.logs import ERROR
 from ..runtime.stats import Stats
 from ..sansio_jsonrpc import JsonRpcRequest
 from ..settings import Settings
-from .answers import AnyAnswerer
-from .built_in import BuiltInSite, BuiltInUrl, BuiltInUrls
+from .authorizer import Authorizer
+from .built_in import BuiltInSite, BuiltInUrl
 from .caller_time import TIMEOUT_HEADER
 from .checked_plan import CheckedPlan
 from .client_scripts import CLIENT_JS
@@ -38,13 +35,11 @@ from .connection import ServerFacts
 from .deadlines import deadline_of
 from .discovery import DISCOVER, Discovery, document_response, script_response
 from .exchange import Exchange
-from .idempotency.answerer import KeyedAnswerer
-from .rate_limits.limiter import RateLimiter
-from .rendering import Renderer, cors_headers, with_cors
+from .rendering import cors_headers, with_cors
 from .routes import Endpoint, Route, Router
-from .streams import StreamRegistry
+from .steps import Steps, with_arrival, with_lock, with_names, with_own_context
 
-__all__ = ["METHOD_URL_METHODS", "PATH_METHODS", "Pipeline", "Process", "Steps"]
+__all__ = ["METHOD_URL_METHODS", "PATH_METHODS", "Pipeline"]
 
 PATH_METHODS = ("OPTIONS", "POST")
 """The HTTP methods of a registered path."""
@@ -54,47 +49,6 @@ METHOD_URL_METHODS = ("GET", "HEAD", "OPTIONS")
 
 # The endpoint of all built-in URLs, for the rate limits.
 _ALL_PATHS = Endpoint("/", {})
-
-Process = Callable[[Exchange, Endpoint, "Route | None"], Response]
-
-
-@dataclass(frozen=True, slots=True)
-class Steps:
-    """The parts of a pipeline that change while it is in use: when the user overrides a method or adds a rate limit.
-
-    Attributes:
-        answerer: Answers messages.
-        renderer: Makes responses.
-        request_options: The options of all requests.
-        copy_request: Copies a request for ``auth``.
-        gunzip: Decompresses a body.
-        mime_type: Returns the media type of the answer to a request; None for the default type.
-        custom_process: The user's ``_requestProcess``, in the place of :meth:`Pipeline.process`.
-        custom_view: The user's ``_requestHandler``; the view function of the RPC URLs in a Flask application calls it.
-        streams: The open streams.
-        limiter: Checks requests against the rate limits; None without rate limits.
-        discovery: Makes the documents of the server; None if it shows none.
-        has_timeouts: Whether calls may have deadlines, so that the arrival of each request matters.
-        built_in_urls: The URLs that the server answers itself.
-        traced: Returns a step that answers each request within a span; None without ``tracing``.
-        keyed: Answers requests with idempotency keys or the time of their callers; None if neither counts.
-    """
-
-    answerer: AnyAnswerer
-    renderer: Renderer
-    request_options: RequestOptions
-    copy_request: Callable[[Request], Any]
-    gunzip: Callable[[bytes], bytes]
-    mime_type: Callable[[Any], str] | None
-    custom_process: Callable[[str, str | None], Response] | None
-    custom_view: Callable[[str, str | None], Any] | None
-    streams: StreamRegistry
-    limiter: RateLimiter | None = None
-    discovery: Discovery | None = None
-    has_timeouts: bool = False
-    built_in_urls: BuiltInUrls = field(default_factory=BuiltInUrls)
-    traced: Callable[[Process], Process] | None = None
-    keyed: KeyedAnswerer | None = None
 
 
 class Pipeline:
@@ -129,7 +83,6 @@ class Pipeline:
         should_propagate: Callable[[BaseException], bool],
     ) -> None:
         self._should_propagate = should_propagate
-        self._has_warned = False  # of a wrong result of auth; written by any thread, so at worst it warns twice
         self._server = server
         self._locks = server.locks
         self._router = router
@@ -147,6 +100,7 @@ class Pipeline:
         """Replace the steps, from the next request on."""
         self.steps = steps
         self._request_options = steps.request_options
+        self._authorizer = Authorizer(self._auth, self._server, steps.copy_request)
         self.needs_flask = steps.custom_process is not None or steps.custom_view is not None
         process = self.process if steps.custom_process is None else with_names(steps.custom_process)
         if self._auth is not None:  # its context variables are there for the dispatchers, but not for the next request
@@ -279,7 +233,7 @@ class Pipeline:
             self.steps.limiter.admit(exchange, _ALL_PATHS, None)
         auth = url.auth or self._auth
         if url.needs_auth and auth is not None:
-            self._authorise(auth, exchange, url.path, None)
+            self._authorizer.ask(auth, exchange, url.path, None)
         return url.answer(exchange, rest)
 
     def _refuse_foreign_page(self, exchange: Exchange) -> None:
@@ -295,13 +249,8 @@ class Pipeline:
             raise Forbidden(f"Origin {origin!r} is not that of this server; allowed_origins may name it")
 
     def authorise(self, exchange: Exchange, path: str, method: str | None) -> None:
-        """Ask ``auth``, if there is one, whether a client may do something on a path; a local one may.
-
-        Raises:
-            Forbidden: It may not.
-        """
-        if self._auth is not None and not exchange.is_local:
-            self._authorise(self._auth, exchange, path, method)
+        """Check that a client may do something on a path; see :meth:`.authorizer.Authorizer.authorise`."""
+        self._authorizer.authorise(exchange, path, method)
 
     def server_document(self, exchange: Exchange) -> Response:
         """Answer a GET of the document of the whole server, or of the client for it.
@@ -313,30 +262,16 @@ class Pipeline:
         assert discovery is not None  # noqa: S101  without it, no URL leads here
         paths = self._router.table.paths()
         if self._auth is not None:
-            paths = self._allowed_paths(exchange, paths)
+            paths = self.paths_shown(exchange, paths)
+            if not paths:
+                raise Forbidden("not authorised")
         if discovery.is_script(exchange):
             return script_response(discovery.script_of_server(exchange, paths), exchange, self.steps.renderer)
         return document_response(discovery.document_of_server(exchange, paths), exchange, self.steps.renderer)
 
-    def _allowed_paths(self, exchange: Exchange, paths: list[str]) -> list[str]:
-        """Return the paths that ``auth`` allows the caller to ask.
-
-        Raises:
-            Forbidden: It allows none.
-        """
-        allowed = self.paths_shown(exchange, paths)
-        if not allowed:
-            raise Forbidden("not authorised")
-        return allowed
-
     def paths_shown(self, exchange: Exchange, paths: Iterable[str]) -> list[str]:
         """Return the paths whose methods ``auth`` shows to the caller."""
-        shown = []
-        for path in paths:
-            with contextlib.suppress(Forbidden):
-                self.authorise(exchange, path, DISCOVER)
-                shown.append(path)
-        return shown
+        return self._authorizer.paths_allowed(exchange, paths, DISCOVER)
 
     def check_media_type(self, exchange: Exchange) -> None:
         """Check the Content-Type of the body of a request for a built-in URL.
@@ -460,7 +395,7 @@ class Pipeline:
             steps.limiter.admit(exchange, endpoint, None)
         if self._auth is not None:
             declared_length(head, self._max_body_bytes)  # without auth, reading the body checks it soon enough
-            self._authorise(self._auth, exchange, endpoint.path, None)
+            self._authorizer.ask(self._auth, exchange, endpoint.path, None)
         text = exchange.body(self._max_body_bytes)
         if "HTTP_CONTENT_ENCODING" in head and is_gzip(head["HTTP_CONTENT_ENCODING"]):
             text = steps.gunzip(text)
@@ -505,59 +440,6 @@ class Pipeline:
         if discovery.is_script(exchange):
             return script_response(discovery.script(exchange, path), exchange, self.steps.renderer)
         return document_response(discovery.document(exchange, path), exchange, self.steps.renderer)
-
-    def _authorise(self, auth: Callable[..., Any], exchange: Exchange, path: str, method: str | None) -> None:
-        """Call ``auth``, before the body is read.
-
-        Raises:
-            Forbidden: ``auth`` returned anything but True, or raised.
-        """
-        request = self.steps.copy_request(exchange)
-        try:
-            allowed = auth(self._server.facade, path, request, method)
-        except Refusal:  # auth has read the body, which is refused
-            raise
-        except BaseException as exc:
-            if is_interrupt(exc):
-                raise
-            self._server.log.write(ERROR, "auth raised", traceback=True)
-            raise Forbidden("not authorised") from exc
-        if allowed is not True:
-            if allowed and not self._has_warned:
-                self._has_warned = True
-                what = f"auth returned {type(allowed).__name__}, which refuses the request; return True to allow it"
-                self._server.log.write(WARNING, what)
-            raise Forbidden("not authorised")
-
-
-def with_names(process: Callable[[str, str | None], Response]) -> Process:
-    """Return a step that passes the path and the name of the method to a user's step."""
-    return lambda _, endpoint, route: process(endpoint.path, None if route is None else route.name)
-
-
-def with_own_context(process: Process) -> Process:
-    """Return a step that runs each request in a context of its own."""
-    return lambda exchange, endpoint, route: own_context().run(process, exchange, endpoint, route)
-
-
-def with_lock(process: Process, lock: threading.Lock) -> Process:
-    """Return a step that runs one request at a time."""
-
-    def process_with_lock(exchange: Exchange, endpoint: Endpoint, route: Route | None) -> Response:
-        with lock:
-            return process(exchange, endpoint, route)
-
-    return process_with_lock
-
-
-def with_arrival(process: Process) -> Process:
-    """Return a step that notes the arrival of each request before anything can hold it up."""
-
-    def process_with_arrival(exchange: Exchange, endpoint: Endpoint, route: Route | None) -> Response:
-        _ = exchange.arrived_at
-        return process(exchange, endpoint, route)
-
-    return process_with_arrival
 
 
 def query_params(request: Request, route: Route) -> dict[str, str]:

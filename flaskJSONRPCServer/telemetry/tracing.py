@@ -23,8 +23,8 @@ from opentelemetry.trace import SpanKind
 from ..dispatch.answers import Message
 from ..dispatch.call_parts import CallParts
 from ..dispatch.exchange import Exchange
-from ..dispatch.pipeline import Process
 from ..dispatch.routes import Endpoint, Route
+from ..dispatch.steps import Process
 from ..dispatch.trace_context import (
     INSTRUMENTATION,
     ActiveSpan,

@@ -1,7 +1,6 @@
 """The one way of a request: which step answers it, and the order of the steps."""
 
 import json
-import logging
 import threading
 
 import pytest
@@ -110,32 +109,6 @@ def test_request_is_refused_before_its_body_is_read(options, headers, status):
 
     assert status_of(served.pipeline.answer(unread(post(rpc("echo", ["x"])), **headers))) == status
     assert served.count() == 1
-
-
-@pytest.mark.parametrize(
-    ("result", "status"), [(True, 200), (False, 403), (None, 403), (1, 403), ("yes", 403), (ValueError("no"), 403)]
-)
-def test_only_true_of_auth_lets_a_request_in(result, status):
-    def auth(server, path, request, method):
-        seen.append((server, path, request["method"], method))
-        if isinstance(result, Exception):
-            raise result
-        return result
-
-    seen = []
-    served = Served(auth=auth)
-
-    assert [status_of(served.answer(request)) for request in (post(rpc("echo")), get("/api/echo"))] == [status] * 2
-    assert seen == [(served.server, "/api/", "POST", None), (served.server, "/api/", "GET", "echo")]
-
-
-def test_true_value_of_auth_that_is_not_true_is_warned_about_once(caplog):
-    served = Served(auth=lambda *args: "yes", log=3)
-    for _ in range(3):
-        served.answer(post(rpc("echo")))
-
-    assert [record.levelno for record in caplog.records] == [logging.WARNING]
-    assert caplog.messages == ["auth returned str, which refuses the request; return True to allow it"]
 
 
 def test_exception_outside_of_calls_is_500_with_the_id_of_the_log(caplog):
