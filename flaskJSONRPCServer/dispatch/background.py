@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..runtime.concurrency import make_condition, start_thread
+from ..runtime.counted_threads import CountedThreads
 
 __all__ = ["BackgroundCalls"]
 
@@ -13,8 +13,7 @@ class BackgroundCalls:
     """The calls of one server that outlast their requests, so that a stop or a restart can wait for them."""
 
     def __init__(self) -> None:
-        self._changed = make_condition()
-        self._running = 0  # guarded by _changed
+        self._threads = CountedThreads()
         self._on_tick: list[Callable[[], object]] = []  # only ever added to, as the next one
         self._on_end: list[Callable[[], object]] = []
 
@@ -25,13 +24,7 @@ class BackgroundCalls:
             run: The function. It must not raise.
             name: The name of the thread.
         """
-        with self._changed:
-            self._running += 1
-        try:
-            start_thread(self._run, (run,), name=name)
-        except BaseException:
-            self._note_end()
-            raise
+        self._threads.start(run, name)
 
     def on_tick(self, callback: Callable[[], object]) -> None:
         """Call a function once a second while the server is being served."""
@@ -44,13 +37,11 @@ class BackgroundCalls:
     @property
     def is_idle(self) -> bool:
         """Whether no call runs."""
-        return not self._running
+        return not self._threads.running
 
     def drain(self, timeout_s: float, allowed: int = 0) -> int:
         """Wait until no more than ``allowed`` calls run. Return how many run then."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._running <= allowed, timeout_s)
-            return self._running
+        return self._threads.drain(timeout_s, allowed)
 
     def end_all(self) -> None:
         """Give up the calls that still run: the server stops."""
@@ -61,14 +52,3 @@ class BackgroundCalls:
         """Call the functions of :meth:`on_tick`."""
         for callback in self._on_tick:
             callback()
-
-    def _run(self, run: Callable[[], object]) -> None:
-        try:
-            run()
-        finally:
-            self._note_end()
-
-    def _note_end(self) -> None:
-        with self._changed:
-            self._running -= 1
-            self._changed.notify_all()

@@ -2,10 +2,7 @@
 
 import threading
 
-import pytest
-
 from flaskJSONRPCServer.dispatch.background import BackgroundCalls
-from flaskJSONRPCServer.runtime import concurrency
 
 PATIENCE_S = 60
 
@@ -42,15 +39,3 @@ def test_end_calls_each_callback():
     calls.end_all()
 
     assert seen == [1, 2]
-
-
-def test_call_whose_thread_cannot_start_does_not_count(monkeypatch):
-    def refuse(*args, **options):
-        raise RuntimeError("can't start new thread")
-
-    calls = BackgroundCalls()
-    monkeypatch.setattr(concurrency.threading.Thread, "start", refuse)
-    with pytest.raises(RuntimeError):
-        calls.start(lambda: None, "a call")
-
-    assert calls.is_idle

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from ...dispatch.exchange import Exchange
 from ...http.refusals import Refusal
-from ...runtime.concurrency import make_condition, start_thread
+from ...runtime.counted_threads import CountedThreads
 from ...runtime.interrupts import is_interrupt
 from ...runtime.logs import ERROR
 from ...sansio_jsonrpc import ABSENT, JsonRpcBatch, JsonRpcRequest, JsonRpcResponse
@@ -71,8 +71,7 @@ class StdioServer:
         self._write = write
         self._context = context
         self._writing = threading.Lock()  # not make_lock(): a client that does not read makes its holder wait
-        self._changed = make_condition()
-        self._running = 0  # guarded by _changed
+        self._threads = CountedThreads()
         self._session: Session | None = None
         self._leave: Callable[[], object] = lambda: None
 
@@ -82,13 +81,13 @@ class StdioServer:
             for line in lines:
                 if line.strip():
                     self._take_line(line)
-            self._drain(_LAST_ANSWERS_S)
+            self._threads.drain(_LAST_ANSWERS_S)
         finally:
             self._leave()
             self._without_session.end()
             if self._session is not None:
                 self._session.end()
-            self._drain(_CANCELLED_S)
+            self._threads.drain(_CANCELLED_S)
 
     def send(self, message: bytes) -> None:
         """Write a message."""
@@ -181,15 +180,8 @@ class StdioServer:
         Raises:
             InvalidRequest: Too many requests are being answered.
         """
-        with self._changed:
-            if self._running >= MOST_CALLS:
-                raise InvalidRequest(f"Invalid Request: {MOST_CALLS} requests have not been answered yet")
-            self._running += 1
-        try:
-            start_thread(self._run, (answer,), name="mcp-request")
-        except BaseException:
-            self._note_end()
-            raise
+        if not self._threads.start(lambda: self._run(answer), "mcp-request", MOST_CALLS):
+            raise InvalidRequest(f"Invalid Request: {MOST_CALLS} requests have not been answered yet")
 
     def _run(self, answer: Callable[[], object]) -> None:
         try:
@@ -199,18 +191,6 @@ class StdioServer:
             self._sources.facts.log.write(ERROR, "an answer could not be written", traceback=True)
             if is_interrupt(exc):
                 raise
-        finally:
-            self._note_end()
-
-    def _note_end(self) -> None:
-        with self._changed:
-            self._running -= 1
-            self._changed.notify_all()
-
-    def _drain(self, timeout_s: float) -> None:
-        """Wait until no request is being answered any more."""
-        with self._changed:
-            self._changed.wait_for(lambda: not self._running, timeout_s)
 
     def _exchange(self) -> Exchange:
         """Return the exchange of one call, which has no HTTP request."""
