@@ -1,7 +1,7 @@
 """Replace dispatchers by newer ones while the server answers calls.
 
 Scripts are loaded into fresh modules first. Then requests are held back, running dispatchers are waited for, and one
-assignment exchanges the routing table. Until then a failure has nothing to undo but the names in :data:`sys.modules`.
+assignment replaces the routing table. Until then a failure has nothing to undo but the names in :data:`sys.modules`.
 """
 
 from __future__ import annotations
@@ -138,13 +138,13 @@ class Reloader:
         safely: bool,
         contract: str | None = None,
     ) -> bool:
-        """Load the entries, wait for running dispatchers, and exchange the routes in one step.
+        """Load the entries, wait for running dispatchers, and replace the routes in one step.
 
         Args:
             api: The entries: a dict or a list of dicts, with the documented keys.
             clear_old: Whether to remove every other dispatcher, on all paths.
-            timeout_s: How long to wait for running dispatchers, in seconds. The exchange follows in any case.
-            allowed: The number of dispatchers that may still run at the exchange.
+            timeout_s: How long to wait for running dispatchers, in seconds. The replacement follows in any case.
+            allowed: The number of dispatchers that may still run when they are replaced.
             safely: Whether to undo and log a failure instead of raising it.
             contract: ``"compatible"`` refuses dispatchers that would break callers; None accepts all.
 
@@ -161,7 +161,7 @@ class Reloader:
         entries = [self._read(entry) for entry in ([api] if isinstance(api, Mapping) else checked_list(api))]
         with self._in_turn():
             try:
-                new = self._load_and_exchange(entries, clear_old, timeout_s, allowed, safely, contract)
+                new = self._load_and_replace(entries, clear_old, timeout_s, allowed, safely, contract)
             except BaseException as exc:
                 self._engine.stats.count_reload(succeeded=False)
                 if not safely or is_interrupt(exc):
@@ -185,7 +185,7 @@ class Reloader:
                 turn.enter_context(self._reload_lock)
             yield
 
-    def _load_and_exchange(
+    def _load_and_replace(
         self, entries: list[Entry], clear_old: bool, timeout_s: float, allowed: int, safely: bool, contract: str | None
     ) -> list[Route]:
         # Apply overloads only when no dispatcher runs: a callback may transfer state, and live modules may change.
@@ -198,7 +198,7 @@ class Reloader:
                 for loaded_entry in loaded:
                     self._overload(loaded_entry, undo_overload)
                 changes = [self._change(loaded_entry.entry, loaded_entry.dispatcher()) for loaded_entry in loaded]
-                return self._exchange(changes, clear_old, contract)
+                return self._replace(changes, clear_old, contract)
 
     @contextmanager
     def _requests_held(self, timeout_s: float, allowed: int) -> Iterator[None]:
@@ -272,7 +272,7 @@ class Reloader:
             rate_limit=limit and registered_rule(route.path, route.names[0], limit.items),
         )
 
-    def _exchange(self, changes: list[Change], clear_old: bool, contract: str | None) -> list[Route]:
+    def _replace(self, changes: list[Change], clear_old: bool, contract: str | None) -> list[Route]:
         new = [route for change in changes for route in change.new]
         gone = {place for change in changes for place in change.gone}
 

@@ -11,7 +11,7 @@ from ..http.refusals import ClientGone, Refusal
 from ..http.request import ARRIVED_AT, ReceivedRequest
 from ..http.response import Response, refusal_response
 from ..servBackend.gate import RpcApplication, refusal_observer
-from ..servBackend.native.exchange import EXCHANGE
+from ..servBackend.native.http_exchange import EXCHANGE
 from .access_log import AccessLog
 from .call_records import CallRecord, current_record
 

@@ -259,9 +259,9 @@ class Slot:
         except Exception as exc:  # noqa: BLE001  the user's own __reduce__, among others
             self._fail(job, cannot_be_sent(job, exc))
             return
-        self._exchange(job, function, [function] if mapping is None else [function, mapping], body)
+        self._run_in_child(job, function, [function] if mapping is None else [function, mapping], body)
 
-    def _exchange(self, job: Job, function: PickledFunction, functions: list[PickledFunction], body: bytes) -> None:
+    def _run_in_child(self, job: Job, function: PickledFunction, functions: list[PickledFunction], body: bytes) -> None:
         child = self._child
         assert child is not None  # noqa: S101  a slot without a child takes no job
         timeout_s = self._parts.limits.timeout_s if function.timeout_s is None else function.timeout_s

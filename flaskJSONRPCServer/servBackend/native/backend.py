@@ -30,7 +30,7 @@ from .short_calls import ShortCalls
 from .timeouts import timeouts_of
 
 if TYPE_CHECKING:
-    from .exchange import HttpExchange
+    from .http_exchange import HttpExchange
 
 __all__ = ["NativeBackend", "SharedState"]
 

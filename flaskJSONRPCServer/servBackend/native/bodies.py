@@ -12,7 +12,7 @@ from ...runtime.logs import ERROR
 from ..wsgi import close_body
 
 if TYPE_CHECKING:
-    from .exchange import HttpExchange
+    from .http_exchange import HttpExchange
 
 # How long an iterable may send nothing to a client that has ended its side, in seconds; guessed.
 SILENCE_S = 2.0

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ...http.refusals import CallTimeout, Refusal, ServiceUnavailable
 from ...runtime.thread_pool import Task
 from ..tls import send_close_notify
-from .exchange import HttpExchange
+from .http_exchange import HttpExchange
 from .messages import CONTINUE
 from .protocol import CLOSED, HANDSHAKE, PENDING, HttpConnection
 
@@ -207,8 +207,8 @@ class ClientConnection:
         with self._lock:
             is_sent = self._send(message, now)
             self.exchange = None
-            needs_no_update = http.finish_answer(now, keeps_alive=keeps_alive)
-            return needs_no_update and is_sent and self.registered == selectors.EVENT_READ and not self.counted_bytes
+            http.finish_answer(now, keeps_alive=keeps_alive)
+            return is_sent and self.needs_no_update
 
     @property
     def needs_no_update(self) -> bool:

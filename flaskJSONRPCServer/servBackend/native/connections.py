@@ -28,7 +28,7 @@ from ...runtime.logs import ERROR
 from .acceptor import Acceptor
 from .client_connection import WOULD_BLOCK, ClientConnection
 from .deadlines import Deadlines
-from .exchange import HttpExchange
+from .http_exchange import HttpExchange
 from .leadership import Leadership
 from .memory import UNCOUNTED_BYTES, MemoryBudget
 from .protocol import BODY, CLOSED, HANDSHAKE, PENDING

@@ -18,7 +18,7 @@ from ...runtime.thread_pool import Task, ThreadPool
 
 if TYPE_CHECKING:
     from ..gate import RpcApplication
-    from .exchange import HttpExchange
+    from .http_exchange import HttpExchange
 
 __all__ = ["Expiry"]
 

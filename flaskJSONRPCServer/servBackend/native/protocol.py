@@ -209,15 +209,15 @@ class HttpConnection:
         self.phase, self._since = PENDING, now
         return message
 
-    def finish_answer(self, now: float, *, keeps_alive: bool) -> bool:
-        """Finish an answer, all of which is in :attr:`outgoing` or has been sent. Return :attr:`needs_no_update`."""
+    def finish_answer(self, now: float, *, keeps_alive: bool) -> None:
+        """Finish an answer, all of which is in :attr:`outgoing` or has been sent."""
         self._running_bytes = 0
         if self.phase is not PENDING:
-            return False
+            return
         parser = self._parser
         if keeps_alive and self.needs_no_update and not parser.is_in_head:  # nearly always
             self.phase, self._since = IDLE, now
-            return True
+            return
         if keeps_alive and self._unparsed:
             self._parse()
         is_coming = parser.is_in_head or parser.is_in_body
@@ -227,7 +227,6 @@ class HttpConnection:
         else:
             self._enter(IDLE, now)
             self._follow_parser(now)
-        return self.needs_no_update
 
     def queue(self, data: bytes | memoryview, now: float) -> None:
         """Append bytes to :attr:`outgoing`."""

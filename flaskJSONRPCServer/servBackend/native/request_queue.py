@@ -14,7 +14,7 @@ from .leadership import Leadership
 if TYPE_CHECKING:
     from .backend import SharedState
     from .client_connection import ClientConnection
-    from .exchange import HttpExchange
+    from .http_exchange import HttpExchange
 
 __all__ = ["RequestQueue"]
 

@@ -11,7 +11,7 @@ from ...runtime.logs import ERROR, ServerLog
 from .messages import LAST_CHUNK, chunk
 
 if TYPE_CHECKING:
-    from .exchange import HttpExchange
+    from .http_exchange import HttpExchange
 
 __all__ = ["Stream"]
 
@@ -19,7 +19,7 @@ _POLICIES = ("close", "drop")
 
 
 class Stream:
-    """An open answer, as :meth:`~.exchange.HttpExchange.open_stream` returns it.
+    """An open answer, as :meth:`~.http_exchange.HttpExchange.open_stream` returns it.
 
     Args:
         exchange: The request and its answer.

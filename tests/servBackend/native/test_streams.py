@@ -11,7 +11,7 @@ import pytest
 
 from flaskJSONRPCServer import flaskJSONRPCServer
 from flaskJSONRPCServer.runtime.resources import raise_descriptor_limit
-from flaskJSONRPCServer.servBackend.native.exchange import EXCHANGE
+from flaskJSONRPCServer.servBackend.native.http_exchange import EXCHANGE
 from tests.helpers import wait_until
 from tests.servBackend.native.conftest import PATIENCE_S
 from tests.servBackend.native.samples import get, head, receive_all, receive_all_until, receive_answer
