@@ -122,9 +122,9 @@ class Arrow(NamedTuple):
     target: str
 
 
-def read_arrows(root):
-    """Yield the arrows of all modules under root, the package's folder."""
-    for path in sorted(root.rglob("*.py")):
+def read_arrows(root, folder="."):
+    """Yield the arrows of all modules under root, the package's folder, or those of one folder in it."""
+    for path in sorted((root / folder).rglob("*.py")):
         file = path.relative_to(root).as_posix()
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
             for target in _targets(node, [PACKAGE, *path.relative_to(root).parent.parts]):
@@ -213,8 +213,8 @@ def find_faults_in_mcp(root):
     height = {unit: -depth for depth, row in enumerate(MCP_LAYERS) for unit in row}
     prefix = f"{PACKAGE}.mcp."
     faults = []
-    for arrow in read_arrows(root):
-        if arrow.file.startswith("mcp/") and arrow.target.startswith(prefix):
+    for arrow in read_arrows(root, "mcp"):
+        if arrow.target.startswith(prefix):
             unit = _unit(arrow.file.removeprefix("mcp/"))
             target = _target_unit(root / "mcp", arrow.target.removeprefix(prefix))
             if unit != target and height[target] >= height[unit]:
