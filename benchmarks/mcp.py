@@ -90,6 +90,7 @@ def main() -> int:
 
 def started(stack: contextlib.ExitStack) -> Iterator[Contestant]:
     """Start the servers, and yield the contestants: our JSON-RPC call, our tool, the tool of the SDK."""
+    prepare("mcp-sdk")  # first: our server closes a connection that has been idle for long
     ours, port = stack.enter_context(our_server())
     yield Contestant("JSON-RPC call", connected(stack, port), request_of(port, "/api", rpc_call()), ours)
     yield Contestant("tools/call", connected(stack, port), tool_request(port), ours)
@@ -169,14 +170,21 @@ def request_of(port: int, path: str, message: Any, fields: dict[str, str] | None
 
 def read_answer(connection: socket.socket) -> bytes:
     """Return the body of an answer with a Content-Length."""
-    data = b""
+    data = received(connection)
     while (end := data.find(b"\r\n\r\n")) < 0:
-        data += connection.recv(65536)
+        data += received(connection)
     head = data[:end].lower()
     length = int(head.split(b"content-length:")[1].split(b"\r\n")[0])
     while len(data) < end + 4 + length:
-        data += connection.recv(65536)
+        data += received(connection)
     return data[end + 4 :]
+
+
+def received(connection: socket.socket) -> bytes:
+    data = connection.recv(65536)
+    if not data:
+        raise SystemExit("a server has closed its connection")
+    return data
 
 
 def check(body: bytes) -> None:
