@@ -5,11 +5,11 @@ Source: revision 2026-07-28, "Subscriptions".
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from ..runtime.concurrency import make_lock
 from ..sansio_jsonrpc import ABSENT, Codec
 from .protocol.errors import MalformedRequest
 from .protocol.messages import notification_text
@@ -98,8 +98,9 @@ class Subscriptions:
 
     def __init__(self, codec: Callable[[], Codec]) -> None:
         self._codec = codec
-        self._changing = threading.Lock()
-        self._open: set[Subscription] = set()  # guarded by _changing
+        self._sending = make_lock()  # each client gets the changes in their order
+        # Changed by single operations of a dict, without a lock: a send may close a stream, in the same thread.
+        self._open: dict[Subscription, None] = {}
 
     def __len__(self) -> int:
         return len(self._open)
@@ -123,12 +124,12 @@ class Subscriptions:
         """
         subscription = Subscription(request.id, filter_of(request, offered), send, watches)
         accepted = {"notifications": subscription.members()}
-        with self._changing:  # the acknowledgement is the first message
+        with self._sending:  # the acknowledgement is the first message
             self._send(subscription, "notifications/subscriptions/acknowledged", accepted)
             for watch in watches:
                 for state in watch.states.values():
                     self._send(subscription, watch.method, state())
-            self._open.add(subscription)
+            self._open[subscription] = None
         return lambda: self._end(subscription)
 
     def join(self, wanted: Filter, send: Send) -> Callable[[], None]:
@@ -142,8 +143,7 @@ class Subscriptions:
             A function that ends it.
         """
         subscription = Subscription(ABSENT, wanted, send)
-        with self._changing:
-            self._open.add(subscription)
+        self._open[subscription] = None
         return lambda: self._end(subscription)
 
     def list_changed(self, kind: str) -> None:
@@ -161,15 +161,15 @@ class Subscriptions:
             name: The member of the filter that names it.
             item_id: Its id.
         """
-        with self._changing:  # so the last notification has the last state
-            for subscription in self._open:
+        with self._sending:  # so the last notification has the last state
+            for subscription in list(self._open):
                 for watch in subscription.watches:
                     if watch.name == name and item_id in watch.states:
                         self._send(subscription, watch.method, watch.states[item_id]())
 
     def _tell(self, wants: Callable[[Filter], bool], method: str, params: Mapping[str, Any]) -> None:
-        with self._changing:  # each client gets the changes in their order
-            for subscription in self._open:
+        with self._sending:
+            for subscription in list(self._open):
                 if wants(subscription.wanted):
                     self._send(subscription, method, params)
 
@@ -178,8 +178,7 @@ class Subscriptions:
         subscription.send(notification_text(self._codec(), method, {**meta, **params}))
 
     def _end(self, subscription: Subscription) -> None:
-        with self._changing:
-            self._open.discard(subscription)
+        self._open.pop(subscription, None)
 
 
 def every_list() -> frozenset[str]:

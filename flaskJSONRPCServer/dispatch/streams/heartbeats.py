@@ -49,10 +49,10 @@ class Heartbeats:
 
     def _beat(self) -> None:
         while (stream := self._next()) is not None:
-            stream.send(stream.heartbeat)  # if it is full, that closes it
-            with self._changed:
-                if stream in self._streams:
-                    self._push(stream)
+            if stream.send(stream.heartbeat):  # otherwise it is closed, or about to be
+                with self._changed:
+                    if stream in self._streams:
+                        self._push(stream)
 
     def _next(self) -> OpenStream | None:
         """Wait for the next stream that has been silent for its time and return it; None if there are no streams."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
+
+from ...runtime.concurrency import make_lock
 
 __all__ = ["UsedStates"]
 
@@ -26,7 +27,7 @@ class UsedStates:
     def __init__(self, ttl_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._ttl_s = ttl_s
         self._clock = clock
-        self._changing = threading.Lock()
+        self._changing = make_lock()
         self._until: OrderedDict[str, float] = OrderedDict()  # the oldest first; guarded by _changing
 
     def use(self, state_id: str) -> bool:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
 from ...dispatch.call_control import CallControl
+from ...runtime.concurrency import make_lock
 from ...sansio_jsonrpc import JsonRpcSerializationError
 from ..feature import Notify
 from ..protocol.requests import ClientRequest
@@ -42,7 +42,7 @@ class OpenCall:
     def __init__(self, request: ClientRequest, notify: Notify) -> None:
         self._request = request
         self.notify = notify
-        self._changing = threading.Lock()
+        self._changing = make_lock()
         self._control: CallControl | None = None  # this and the next two are guarded by _changing
         self._is_cancelled = False
         self._has_ended = False

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Generic, TypeVar
 
 from ...errors import RegistrationError
+from ...runtime.concurrency import make_lock
 
 __all__ = ["Entries"]
 
@@ -25,7 +25,7 @@ class Entries(Generic[E]):
     def __init__(self, what: str, on_change: Callable[[], object] = lambda: None) -> None:
         self._what = what
         self._on_change = on_change
-        self._adding = threading.Lock()
+        self._adding = make_lock()
         self._by_key: Mapping[str, E] = MappingProxyType({})  # replaced under _adding, read without it
 
     def add(self, key: str, entry: E) -> None:

@@ -61,3 +61,21 @@ def test_shorter_time_of_a_new_stream_is_kept():
     heartbeats.discard(long)
     heartbeats.discard(short)
     wait_until(lambda: not threads())
+
+
+def test_stream_that_takes_no_more_gets_no_more_heartbeats():
+    class Closing(Stream):
+        """A stream whose client has gone, before its owner knows."""
+
+        def send(self, data):
+            self.sent.append(data)
+            return False
+
+    heartbeats, closing, other = Heartbeats("the-heartbeats"), Closing(0.001), Stream(0.01)
+    heartbeats.add(closing)
+    heartbeats.add(other)
+    wait_until(lambda: len(other.sent) >= 3)
+    assert closing.sent == [b":"]
+    heartbeats.discard(closing)
+    heartbeats.discard(other)
+    wait_until(lambda: not threads())

@@ -1,0 +1,90 @@
+"""Streams of notifications whose clients do not read, or leave."""
+
+import threading
+from types import SimpleNamespace
+
+import pytest
+
+from flaskJSONRPCServer.dispatch.streams.open_stream import OpenStream
+from flaskJSONRPCServer.dispatch.streams.part_queue import PartQueue
+from flaskJSONRPCServer.http.event_streams import StreamedResponse
+from flaskJSONRPCServer.mcp.protocol.requests import read_request
+from flaskJSONRPCServer.mcp.subscriptions import RESOURCES, TOOLS, UPDATES, Filter, Subscriptions, Watch
+from flaskJSONRPCServer.sansio_jsonrpc import JsonRpcRequest, make_codec
+from tests.mcp.judged import request_of
+
+PATIENCE_S = 30
+OWNER = SimpleNamespace(forget=lambda stream: None)
+JOB = {"taskId": "1", "text": "x" * 10_000}
+
+
+@pytest.fixture
+def subscriptions():
+    return Subscriptions(lambda: make_codec("json"))
+
+
+def full_stream():
+    """Return a stream whose client reads nothing, as the serving programs without streams of their own have it."""
+    stream = OpenStream(StreamedResponse("200 OK", [], lambda stream: None), OWNER, log=None)
+    stream.attach(PartQueue(stream.break_off))
+    return stream
+
+
+def listen(subscriptions, stream, **wanted):
+    message = make_codec("json").loads(request_of("subscriptions/listen", {"notifications": wanted}).body)
+    request = read_request(JsonRpcRequest(message["method"], message["params"], message["id"]))
+    watches = [Watch("taskIds", {"1": lambda: JOB}, "notifications/tasks")]
+    end = subscriptions.open(request, [TOOLS, RESOURCES, UPDATES], stream.send, watches)
+    stream.on_close(end)
+
+
+def run_until(condition, act):
+    """Act in a thread until a condition holds. Fail if an action does not return."""
+    done = threading.Event()
+
+    def run():
+        while not condition():
+            act()
+        done.set()
+
+    threading.Thread(target=run, daemon=True).start()
+    assert done.wait(PATIENCE_S), "it blocks"
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda subscriptions: subscriptions.list_changed(TOOLS),
+        lambda subscriptions: subscriptions.resource_updated("a:b"),
+        lambda subscriptions: subscriptions.tell_watchers("taskIds", "1"),
+    ],
+    ids=["list", "resource", "watched"],
+)
+def test_client_that_does_not_read_loses_its_stream_and_holds_up_nothing(subscriptions, act):
+    stream, others = full_stream(), []
+    listen(subscriptions, stream, toolsListChanged=True, resourceSubscriptions=["a:b"])
+    subscriptions.join(Filter(frozenset({TOOLS}), {"a:b"}), others.append)
+
+    run_until(lambda: stream.is_closed, lambda: act(subscriptions))
+
+    assert len(subscriptions) == 1
+    subscriptions.list_changed(TOOLS)
+    assert b"tools/list_changed" in others[-1]
+
+
+def test_stream_that_is_closed_during_a_notification_does_not_hide_it_from_the_next(subscriptions):
+    order, ends = [], {}
+
+    def close_both(message):
+        order.append("first")
+        ends["first"]()
+        ends["second"]()
+
+    ends["first"] = subscriptions.join(Filter(frozenset({TOOLS}), ()), close_both)
+    ends["second"] = subscriptions.join(Filter(frozenset(), ()), order.append)
+    subscriptions.join(Filter(frozenset({TOOLS}), ()), lambda message: order.append("third"))
+
+    subscriptions.list_changed(TOOLS)
+
+    assert order == ["first", "third"]
+    assert len(subscriptions) == 1
