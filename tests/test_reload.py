@@ -597,7 +597,7 @@ def test_nothing_grows_by_reloads(freezing_server, script):
     server.start()
     address = server.addresses[0]
     seen = []
-    for number in range(40):
+    for number in range(12):
         script.write_text(source(number), encoding="utf-8")
         assert server.reload(api)
         assert ask(address, "echo", 1) == [number, 1]

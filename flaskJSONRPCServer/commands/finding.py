@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import flask
+
 from ..errors import unknown_name
 from ..inspection import read_signature
 from ..lifecycle import StartRefusedError, starts_refused
@@ -33,6 +35,8 @@ def find_server(target: str, command: str) -> flaskJSONRPCServer:
     try:
         with starts_refused(command):
             server = attribute_of(import_named(module_name, command), attribute or DEFAULT_ATTRIBUTE)
+            if isinstance(server, flask.Flask):
+                raise CommandError(f"{target!r} is a Flask application; name the server that is mounted on it")
             if callable(server):
                 server = call_factory(server, target)
     except StartRefusedError as exc:

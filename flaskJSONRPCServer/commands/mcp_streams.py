@@ -60,9 +60,12 @@ def find_endpoint(server: flaskJSONRPCServer, path: str | None) -> McpEndpoint:
         raise CommandError(f"server {server.name!r} has no endpoint; register a method with mcp=True, or call mcp()")
     if path is None and len(endpoints) == 1:
         return next(iter(endpoints.values()))
-    chosen = f"/{(path or '').strip('/')}"
+    choices = ", ".join(sorted(endpoints))
+    if path is None:
+        raise CommandError(f"server {server.name!r} has several endpoints; pass --endpoint with one of {choices}")
+    chosen = f"/{path.strip('/')}"
     if chosen not in endpoints:
-        raise CommandError(f"--endpoint takes one of {', '.join(sorted(endpoints))}, not {path!r}")
+        raise CommandError(f"--endpoint takes one of {choices}, not {path!r}")
     return endpoints[chosen]
 
 

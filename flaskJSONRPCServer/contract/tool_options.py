@@ -69,6 +69,7 @@ class Tool:
         object.__setattr__(self, "scopes", read_scopes(self.scopes))
         for name in ("meta", "input_schema", "output_schema"):
             object.__setattr__(self, name, read_members(name, getattr(self, name)))
+        refuse_input_schema(self.input_schema)
 
 
 def refuse_task(task: Any) -> None:
@@ -110,6 +111,11 @@ def read_icon(icon: Any) -> Mapping[str, Any]:
         raise RegistrationError(f"Tool: the icon {icon!r} is refused: it takes a dict with 'src', a URL")
     copied: Mapping[str, Any] = json_copy(dict(icon), f"Tool: the icon {icon!r}")
     return copied
+
+
+def refuse_input_schema(schema: Mapping[str, Any] | None) -> None:
+    if schema is not None and schema.get("type") != "object":
+        raise RegistrationError(f"Tool: input_schema={schema!r:.200} is refused: the arguments are of 'type': 'object'")
 
 
 def read_members(name: str, members: Any) -> Mapping[str, Any] | None:

@@ -51,12 +51,14 @@ class StreamedResponse(Response):
         heartbeat_s: That time, in seconds.
         last_part: Returns what is sent before the end if the server stops or restarts while the stream is open, and
             its function has returned; None for nothing.
+        ends_with_run: Whether ``run`` closes the stream before it returns. Then it needs no more than an answer without
+            a stream, and ``max_streams`` does not count it.
 
     Attributes:
-        run, heartbeat, heartbeat_s, last_part: As given.
+        run, heartbeat, heartbeat_s, last_part, ends_with_run: As given.
     """
 
-    __slots__ = ("heartbeat", "heartbeat_s", "last_part", "run")
+    __slots__ = ("ends_with_run", "heartbeat", "heartbeat_s", "last_part", "run")
 
     def __init__(
         self,
@@ -67,9 +69,11 @@ class StreamedResponse(Response):
         heartbeat: bytes = b"",
         heartbeat_s: float = 15.0,
         last_part: Callable[[], bytes] | None = None,
+        ends_with_run: bool = False,
     ) -> None:
         super().__init__(status, headers)
         self.run = run
         self.heartbeat = heartbeat
         self.heartbeat_s = heartbeat_s
         self.last_part = last_part
+        self.ends_with_run = ends_with_run

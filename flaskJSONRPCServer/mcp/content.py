@@ -197,9 +197,11 @@ def blocks_of(value: Any) -> list[dict[str, Any]]:
 def block_of(part: Any) -> dict[str, Any]:
     if isinstance(part, Content):
         return part.members()
-    if isinstance(part, dict):  # written by its hint already
+    if isinstance(part, str):
+        return {"type": "text", "text": part}
+    if isinstance(part, dict) and isinstance(part.get("type"), str):  # written by its hint already
         return part
-    return {"type": "text", "text": part if isinstance(part, str) else str(part)}
+    raise TypeError(f"content has {part!r:.200}, which is refused: it takes strings, and parts such as Image")
 
 
 def names_content(hint: Any, kind: type = WrittenAsJson) -> bool:

@@ -202,7 +202,15 @@ class Service:
     def _failed(self, request: ClientRequest, method: Method, exchange: Exchange) -> Reply:
         """Return the response to a request whose answer has failed with the present exception, which is logged."""
         debug = self._sources.settings.debug
-        failure = logged_error(self._sources.facts.log, f"{request.method} failed", exchange.unique_id, debug=debug)
+        failure = logged_error(self._sources.facts.log, f"{called(request)} failed", exchange.unique_id, debug=debug)
         if method.failure is None:
             return Reply(self._error_text(request.id, failure.get_error()))
         return Reply(result_text(self._sources.codec(), request.id, self._whole(method.failure(failure), request)))
+
+
+def called(request: ClientRequest) -> str:
+    """Return the method of a request and what it names, such as a tool, for the log."""
+    reference = request.params.get("ref")
+    named = reference if isinstance(reference, dict) else request.params
+    name = named.get("name", named.get("uri"))
+    return request.method if name is None else f"{request.method} of {name!r:.200}"

@@ -148,3 +148,9 @@ def test_reload_keeps_it(tmp_path):
     assert server.reload({"dispatcher": "f", "scriptPath": str(script), "path": "/api"})
     assert [route.function() for route in server._engine.router.table.routes()] == [2]
     assert tools(server) == {"f": Tool(title="F")}
+
+
+@pytest.mark.parametrize("schema", [{"type": "string"}, {}, {"properties": {}}], ids=str)
+def test_schema_of_arguments_that_are_no_object_is_refused(schema):
+    with pytest.raises(RegistrationError, match=r"input_schema=.* is refused: the arguments are of 'type': 'object'"):
+        Tool(input_schema=schema)

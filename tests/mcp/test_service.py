@@ -10,8 +10,16 @@ from tests.mcp.judged import error_of, make_server, result_of
 
 @pytest.mark.parametrize(
     "returned",
-    [object(), {"a": object()}, ToolResult(structured=object()), ToolResult(meta=5)],
-    ids=["value", "inner value", "structured value", "meta"],
+    [
+        object(),
+        {"a": object()},
+        ToolResult(structured=object()),
+        ToolResult(meta=5),
+        ToolResult([object()]),
+        ToolResult([{"a": 1}]),
+        ToolResult([b"x"]),
+    ],
+    ids=["value", "inner value", "structured value", "meta", "part", "dict as a part", "bytes as a part"],
 )
 def test_result_of_a_tool_without_a_json_form_tells_the_model_the_id_in_the_log(returned, caplog):
     server, _ = make_server(log=1)
@@ -22,7 +30,7 @@ def test_result_of_a_tool_without_a_json_form_tells_the_model_the_id_in_the_log(
     assert result["isError"] is True
     text = result["content"][0]["text"]
     correlation_id = re.fullmatch(r"Internal error \(correlation id ([0-9a-f]+)\)", text)[1]
-    assert correlation_id in caplog.text
+    assert f"tools/call of 'strange' failed [{correlation_id}]" in caplog.text
 
 
 @pytest.mark.parametrize("kind", [Image, Audio])

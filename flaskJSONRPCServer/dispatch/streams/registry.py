@@ -9,7 +9,7 @@ from ...http.event_streams import StreamedResponse
 from ...http.refusals import ServiceUnavailable
 from ...http.request import Environ
 from ...runtime.concurrency import make_condition
-from ...runtime.logs import ServerLog
+from ...runtime.logs import WARNING, ServerLog
 from ...settings import Settings
 from .answers import AdmittedResponse
 from .heartbeats import Heartbeats
@@ -45,28 +45,18 @@ class StreamRegistry:
         self._kind_of = kind_of
         self._heartbeats = Heartbeats(f"{name}-heartbeats")
         self._changed = make_condition()
-        self._open: dict[OpenStream, str] = {}  # and the kind of each; guarded by _changed, as all below
+        # And the kind under which each is counted, if it is; guarded by _changed, as all below.
+        self._open: dict[OpenStream, str | None] = {}
         self._counts: Counter[str] = Counter()
         self._running: set[OpenStream] = set()  # those whose function runs
         self._is_ending = False
         self._ended_periods = 0
-
-    def limit(self, head: Environ) -> int:
-        """Return how many streams may be open behind the serving program of a request."""
-        return self._limit(self._kind_of(head))
-
-    def check_room(self, head: Environ) -> None:
-        """Check that one more stream may be opened. Another request may take the room before this one does.
-
-        Raises:
-            ServiceUnavailable: ``max_streams`` are open.
-        """
-        kind = self._kind_of(head)
-        if self._counts[kind] >= self._limit(kind):
-            raise self._refusal(kind)
+        self._has_warned = False
 
     def admit(self, response: StreamedResponse, head: Environ) -> AdmittedResponse:
-        """Return the answer with its stream, for which room is kept until it is closed.
+        """Return the answer with its stream.
+
+        Room is kept for it until it is closed, unless it ends with its function.
 
         Raises:
             ServiceUnavailable: ``max_streams`` are open.
@@ -75,6 +65,9 @@ class StreamRegistry:
             return AdmittedResponse(response, None)
         kind, stream = self._kind_of(head), OpenStream(response, self, self._log)
         with self._changed:
+            if response.ends_with_run:
+                self._open[stream] = None
+                return AdmittedResponse(response, stream)
             has_room = self._counts[kind] < self._limit(kind)
             if has_room:
                 self._open[stream] = kind
@@ -145,8 +138,9 @@ class StreamRegistry:
     def forget(self, stream: OpenStream) -> None:
         """As :meth:`.open_stream.StreamOwner.forget`."""
         with self._changed:
-            if stream in self._open:
-                self._counts[self._open.pop(stream)] -= 1
+            kind = self._open.pop(stream, None)
+            if kind is not None:
+                self._counts[kind] -= 1
         self._heartbeats.discard(stream)
 
     def _limit(self, kind: str) -> int:
@@ -156,6 +150,10 @@ class StreamRegistry:
         return FOREIGN_STREAMS if chosen is None else chosen
 
     def _refusal(self, kind: str) -> ServiceUnavailable:
-        refusal = ServiceUnavailable(f"max_streams ({self._limit(kind)}) streams are open already")
+        what = f"max_streams ({self._limit(kind)}) streams are open already"
+        if not self._has_warned:
+            self._has_warned = True
+            self._log.write(WARNING, f"a stream is refused: {what}. Raise max_streams; see docs/serving.md")
+        refusal = ServiceUnavailable(what)
         refusal.retry_after_s = _RETRY_AFTER_S
         return refusal

@@ -55,6 +55,7 @@ def ask(key: str, question: Question) -> Any:
     Raises:
         CannotAskError: The call does not come from a client that can be asked.
         InputRequiredError: There is no answer yet. Let it pass: the function is run again when there is one.
+        TypeError: It is not a question.
     """
     return ask_all(**{key: question})[key]
 
@@ -64,6 +65,7 @@ def ask_all(**questions: Question) -> dict[str, Any]:
     call = current_call()
     if call is None or call.answers is None:
         raise CannotAskError
+    refuse_other_values(questions)
     answers: dict[str, Any] = {}
     reasons: dict[str, str] = {}
     for key, question in questions.items():
@@ -79,6 +81,12 @@ def ask_all(**questions: Question) -> dict[str, Any]:
         key: written(question, reasons.get(key)) for key, question in questions.items() if key not in answers
     }
     raise InputRequiredError(data=open_questions)
+
+
+def refuse_other_values(questions: Mapping[str, Any]) -> None:
+    for key, question in questions.items():
+        if not isinstance(question, Question):
+            raise TypeError(f"ask: {key}={question!r:.100} is refused: it takes a Form, Visit, Sample or ListRoots")
 
 
 def written(question: Question, reason: str | None) -> dict[str, Any]:

@@ -74,7 +74,7 @@ class Form(Question):
         schema: The fields: a JSON Schema of an object with plain fields.
 
     Raises:
-        TypeError: The schema is not a dict with dicts in ``properties``.
+        TypeError: The schema is not that of an object, with a dict for each of its ``properties``.
         ValueError: A field is an object, or a list of objects: no form has these.
     """
 
@@ -85,16 +85,18 @@ class Form(Question):
     schema: Mapping[str, Any]
 
     def __post_init__(self) -> None:
-        fields = self.schema.get("properties", {}) if isinstance(self.schema, Mapping) else None
+        is_schema = isinstance(self.schema, Mapping) and self.schema.get("type") == "object"
+        fields = self.schema.get("properties", {}) if is_schema else None
         if not isinstance(fields, Mapping) or not all(isinstance(one, Mapping) for one in fields.values()):
-            raise TypeError(f"Form: schema={self.schema!r:.200} is refused: it takes the JSON Schema of an object")
+            wanted = "the JSON Schema of an object, with 'type': 'object' and 'properties'"
+            raise TypeError(f"Form: schema={self.schema!r:.200} is refused: it takes {wanted}")
         for name, field_schema in fields.items():
             if is_nested(field_schema):
                 raise ValueError(f"Form: the field {name!r} is refused: a form has no objects in its fields")
 
     def params(self) -> dict[str, Any]:
         """Return the parameters of the request."""
-        return {"mode": "form", "message": self.message, "requestedSchema": dict(self.schema)}
+        return {"mode": "form", "message": self.message, "requestedSchema": {"properties": {}, **self.schema}}
 
     def answer(self, result: Mapping[str, Any]) -> FormAnswer:
         """Return what the user has done.

@@ -36,7 +36,7 @@ class Entries(Generic[E]):
         """
         with self._adding:
             if key in self._by_key:
-                raise RegistrationError(f"{key!r} is refused: the endpoint has {self._what} of this name already")
+                raise RegistrationError(f"{key!r} is refused: the endpoint has {self._what} already")
             self._by_key = MappingProxyType({**self._by_key, key: entry})
         self._on_change()
 

@@ -154,7 +154,9 @@ class Endpoint:
         method.admit(request, scope)
         wants_events = method.runs_function and (request.progress_token is not None or request.log_level is not None)
         if accepted.events and (wants_events or not accepted.json):
-            return self._stream(lambda stream: self._answer_on(stream, request, method, exchange, grant))
+            return self._stream(
+                lambda stream: self._answer_on(stream, request, method, exchange, grant), ends_with_run=True
+            )
         return json_answer(self._service.reply(request, method, scope))
 
     def _answer_on(
@@ -195,7 +197,11 @@ class Endpoint:
         return self._stream(run, lambda: event(self._service.end_of_stream(request)))
 
     def _stream(
-        self, run: Callable[[AnswerStream], object], last_part: Callable[[], bytes] | None = None
+        self,
+        run: Callable[[AnswerStream], object],
+        last_part: Callable[[], bytes] | None = None,
+        *,
+        ends_with_run: bool = False,
     ) -> StreamedResponse:
         return StreamedResponse(
             "200 OK",
@@ -204,6 +210,7 @@ class Endpoint:
             heartbeat=KEEP_ALIVE,
             heartbeat_s=self._keep_alive_s,
             last_part=last_part,
+            ends_with_run=ends_with_run,
         )
 
 

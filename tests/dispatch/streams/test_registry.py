@@ -27,14 +27,38 @@ def test_room_ends_with_the_limit_and_comes_back(max_streams, most):
     registry = make_registry(max_streams=max_streams)
     streams = [registry.admit(make_answer(), GET).stream for _ in range(most)]
 
-    assert registry.count() == registry.limit(GET) == most
-    for ask in (registry.check_room, lambda head: registry.admit(make_answer(), head)):
-        with pytest.raises(ServiceUnavailable, match=rf"max_streams \({most}\) streams are open already") as refusal:
-            ask(GET)
-        assert refusal.value.retry_after_s > 0
+    assert registry.count() == most
+    with pytest.raises(ServiceUnavailable, match=rf"max_streams \({most}\) streams are open already") as refusal:
+        registry.admit(make_answer(), GET)
+    assert refusal.value.retry_after_s > 0
     streams[0].close()
-    registry.check_room(GET)
     registry.admit(make_answer(), GET)
+
+
+def test_stream_that_ends_with_its_function_takes_no_room():
+    registry = make_registry(max_streams=1)
+    brief = [registry.admit(make_answer(ends_with_run=True), GET).stream for _ in range(3)]
+    registry.admit(make_answer(), GET)
+
+    registry.admit(make_answer(ends_with_run=True), GET).stream.close()
+    brief[0].close()
+    with pytest.raises(ServiceUnavailable):
+        registry.admit(make_answer(), GET)
+    registry.close_all()
+    assert registry.count() == 0
+    assert brief[1].is_closed
+
+
+def test_first_refusal_is_logged(caplog):
+    registry = StreamRegistry("streams", Settings(max_streams=1), ServerLog("streams", 3), lambda head: FOREIGN)
+    registry.admit(make_answer(), GET)
+    for _ in range(2):
+        with pytest.raises(ServiceUnavailable):
+            registry.admit(make_answer(), GET)
+
+    assert caplog.messages == [
+        "a stream is refused: max_streams (1) streams are open already. Raise max_streams; see docs/serving.md"
+    ]
 
 
 def test_kinds_are_counted_apart():
@@ -43,13 +67,13 @@ def test_kinds_are_counted_apart():
     registry.admit(make_answer(), {**GET, "kind": SERVED})
     registry.admit(make_answer(), GET)
     with pytest.raises(ServiceUnavailable):
-        registry.check_room({**GET, "kind": SERVED})
+        registry.admit(make_answer(), {**GET, "kind": SERVED})
 
 
 def test_head_takes_no_room():
     registry = make_registry(max_streams=1)
     assert registry.admit(make_answer(), {"REQUEST_METHOD": "HEAD"}).stream is None
-    registry.check_room(GET)
+    registry.admit(make_answer(), GET)
 
 
 def test_body_that_is_never_sent_gives_its_room_back():

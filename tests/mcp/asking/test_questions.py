@@ -70,7 +70,7 @@ def test_question_without_an_answer_is_asked_any_number_of_times():
 
 def test_several_missing_fields_are_named():
     with pytest.raises(ValueError, match=r"^a, b are missing$"):
-        Form("Which?", {"required": ["a", "b"]}).answer({"action": "accept"})
+        Form("Which?", {"type": "object", "required": ["a", "b"]}).answer({"action": "accept"})
 
 
 @pytest.mark.parametrize(
@@ -118,10 +118,38 @@ def test_state_of_a_used_round_gives_no_hint_at_the_secret(caplog):
     assert caplog.messages == []
 
 
-@pytest.mark.parametrize("schema", [["a"], None, {"properties": ["a"]}, {"properties": {"a": "string"}}], ids=str)
+@pytest.mark.parametrize(
+    "schema",
+    [
+        ["a"],
+        None,
+        {"a": "string"},
+        {"type": "string"},
+        {"type": "object", "properties": ["a"]},
+        {"type": "object", "properties": {"a": "string"}},
+    ],
+    ids=str,
+)
 def test_form_without_a_schema_is_refused(schema):
-    with pytest.raises(TypeError, match=r"is refused: it takes the JSON Schema of an object$"):
+    with pytest.raises(TypeError, match=r"is refused: it takes the JSON Schema of an object, with 'type': 'object'"):
         Form("Which?", schema)
+
+
+def test_form_without_fields_has_all_members_that_clients_require():
+    assert Form("Sure?", {"type": "object"}).params()["requestedSchema"] == {"type": "object", "properties": {}}
+
+
+@pytest.mark.parametrize("question", ["Which?", None, {"type": "object"}], ids=str)
+def test_what_is_no_question_is_a_clear_error(question, caplog):
+    def book():
+        return ask("seat", question)
+
+    server = flaskJSONRPCServer(None, log=1)
+    server.registerFunction(book, path="/api", mcp=True)
+    result = result_of(server, "tools/call", {"name": "book", "arguments": {}}, capabilities=FORMS)
+
+    assert result["isError"]
+    assert "it takes a Form, Visit, Sample or ListRoots" in caplog.text
 
 
 NESTED = {"type": "object", "properties": {}}

@@ -4,6 +4,7 @@ import base64
 from dataclasses import dataclass
 from datetime import date
 
+import flask
 import pytest
 
 from flaskJSONRPCServer.errors import RegistrationError
@@ -11,7 +12,8 @@ from flaskJSONRPCServer.mcp import EmbeddedResource, Form, ResourceNotFoundError
 from flaskJSONRPCServer.mcp.features.resources import not_found
 from flaskJSONRPCServer.mcp.protocol.errors import InvalidParams, ResourceNotFound
 from flaskJSONRPCServer.mcp.protocol.requests import ClientRequest
-from tests.mcp.judged import error_of, json_in, make_server, result_of, text_in
+from tests.helpers import call_wsgi
+from tests.mcp.judged import error_of, json_in, make_server, request_of, result_of, text_in
 
 
 @dataclass
@@ -286,6 +288,25 @@ def test_contents_and_lists_are_private_with_auth():
 
     assert result_of(server, "resources/read", {"uri": "a:b"})["cacheScope"] == "private"
     assert result_of(server, "resources/list")["cacheScope"] == "private"
+
+
+@pytest.mark.parametrize("name", ["Authorization", "Cookie"])
+def test_contents_are_private_if_the_request_has_credentials(name):
+    server, endpoint = make_server()
+    endpoint.resource("a:b")(returning("text"))
+    request = request_of("resources/read", {"uri": "a:b"})
+    request.headers[name] = "a=b"
+
+    assert call_wsgi(server.getWSGI(), request).json()["result"]["cacheScope"] == "private"
+
+
+def test_contents_in_a_flask_application_are_private_since_it_may_have_a_login():
+    server, endpoint = make_server()
+    endpoint.resource("a:b")(returning("text"))
+    app = flask.Flask("shop")
+    server.init_app(app)
+    for method, params in [("resources/read", {"uri": "a:b"}), ("resources/list", {})]:
+        assert call_wsgi(app.wsgi_app, request_of(method, params)).json()["result"]["cacheScope"] == "private"
 
 
 def test_resource_may_ask_its_client():

@@ -291,11 +291,17 @@ def test_lines_that_are_refused_end_nothing(process):
     [
         (["--endpoint", "/none"], "tests.mcp.stdio_server:server", "--endpoint takes one of /empty, /mcp, not '/none'"),
         (["--config", "/none.toml"], "tests.mcp.stdio_server:server", "/none.toml"),
+        (
+            ["--directory", "."],
+            "tests.mcp.stdio_server:server",
+            "has several endpoints; pass --endpoint with one of /empty, /mcp",
+        ),
         (["--endpoint", "/mcp"], "tests.mcp.stdio_server:endpoint", "is no flaskJSONRPCServer"),
+        ([], "tests.mcp.stdio_app:app", "is a Flask application; name the server that is mounted on it"),
         (["--directory", "/none"], "shop", "--directory '/none' cannot be used: No such file or directory"),
         (["--endpoint", "/mcp"], "shop", "nor an installed one; pass --directory PATH, or set PYTHONPATH"),
     ],
-    ids=["endpoint", "config", "server", "directory", "module"],
+    ids=["endpoint", "config", "no endpoint", "server", "application", "directory", "module"],
 )
 def test_command_that_cannot_run_says_why(start, options, target, text):
     process = start(*options, target=target)
