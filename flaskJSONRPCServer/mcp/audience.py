@@ -32,7 +32,7 @@ class Audience:
         settings: The settings.
 
     Raises:
-        RegistrationError: There is no URL, and that of a request is not certain.
+        RegistrationError: The URL does not end with the path; or there is none, and that of a request is not certain.
     """
 
     def __init__(self, resource: str | None, path: str, settings: Settings) -> None:
@@ -40,6 +40,8 @@ class Audience:
         self._path = path
         allowed = settings.allowed_hosts
         self._hosts = None if allowed is None else frozenset(map(str.lower, allowed))
+        if resource is not None and not resource.rstrip("/").endswith(path):  # clients find the metadata beside it
+            raise RegistrationError(f"resource={resource!r} is refused: it does not end with the path {path}")
         if resource is None and self._hosts is None and not is_behind_loopback(settings):
             raise RegistrationError(
                 "authorization without resource is refused: clients could choose the audience of their tokens by Host; "

@@ -208,5 +208,5 @@ class TokenGuard:
         return self._audience.of(exchange)
 
     def _metadata_url(self, exchange: Exchange) -> str:
-        base = self._resource(exchange).removesuffix(self._path)
+        base = self._resource(exchange).rstrip("/").removesuffix(self._path)
         return f"{base}/{METADATA_SEGMENT}/{_METADATA}{self._path}"

@@ -84,3 +84,18 @@ def test_pages_of_allowed_origins_learn_where_tokens_come_from():
     assert "WWW-Authenticate" in refused.header("Access-Control-Expose-Headers")
     assert preflight.code == 204
     assert "GET" in preflight.header("Access-Control-Allow-Methods")
+
+
+@pytest.mark.parametrize("resource", ["https://api.test/other", "https://api.test/mcp?x=1", "https://api.test"])
+def test_url_that_does_not_end_with_the_path_is_refused(resource):
+    with pytest.raises(RegistrationError, match=r"is refused: it does not end with the path /mcp$"):
+        served(resource=resource)
+
+
+@pytest.mark.parametrize("resource", ["https://api.test/mcp", "https://api.test/mcp/", "https://api.test/v1/mcp"])
+def test_challenge_names_the_metadata_beside_the_url(resource):
+    server, _ = served(resource=resource)
+    challenge = call_wsgi(server.getWSGI(), request_of("tools/list")).header("WWW-Authenticate")
+
+    base = resource.rstrip("/").removesuffix("/mcp")
+    assert f'resource_metadata="{base}{METADATA}"' in challenge
