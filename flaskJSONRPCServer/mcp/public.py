@@ -57,8 +57,8 @@ class McpEndpoint:
 
     Attributes:
         path: As given.
-        allows_automatic_one: Whether the automatic endpoint may be beside it: it has a choice of its own, and no tokens that
-            the other would not ask for.
+        allows_automatic_one: Whether the automatic endpoint may be beside it: it has a choice of its own, and no tokens
+            that the other would not ask for.
     """
 
     def __init__(self, path: str, sources: Sources, options: EndpointOptions, sealer: Sealer) -> None:

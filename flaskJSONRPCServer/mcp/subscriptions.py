@@ -125,11 +125,11 @@ class Subscriptions:
         subscription = Subscription(request.id, filter_of(request, offered), send, watches)
         accepted = {"notifications": subscription.members()}
         with self._sending:  # the acknowledgement is the first message
+            self._open[subscription] = None  # before it: then the client counts on each change
             self._send(subscription, "notifications/subscriptions/acknowledged", accepted)
             for watch in watches:
                 for state in watch.states.values():
                     self._send(subscription, watch.method, state())
-            self._open[subscription] = None
         return lambda: self._end(subscription)
 
     def join(self, wanted: Filter, send: Send) -> Callable[[], None]:

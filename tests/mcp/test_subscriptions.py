@@ -88,3 +88,13 @@ def test_stream_that_is_closed_during_a_notification_does_not_hide_it_from_the_n
 
     assert order == ["first", "third"]
     assert len(subscriptions) == 1
+
+
+def test_subscription_counts_before_its_acknowledgement_arrives(subscriptions):
+    counts = []
+    stream = full_stream()
+    send = stream.send
+    stream.send = lambda message: (counts.append(len(subscriptions)), send(message))[1]
+    listen(subscriptions, stream, toolsListChanged=True)
+
+    assert counts[0] == 1
