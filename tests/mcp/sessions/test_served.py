@@ -3,6 +3,7 @@
 import contextlib
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -396,3 +397,33 @@ def test_sessions_end_when_the_server_stops_and_outlive_a_restart(begin, served)
     server.stop()
     headers = {"Accept": BOTH, **client.headers}
     assert call_wsgi(server.getWSGI(), post(client.request("ping"), "/mcp", headers=headers)).code == 404
+
+
+@pytest.mark.parametrize(("accept", "status"), [("application/json", 404), (BOTH, 200)], ids=["JSON", "stream"])
+def test_call_that_was_admitted_before_its_session_ended_does_not_run(accept, status):
+    is_admitted, may_run, runs = threading.Event(), threading.Event(), []
+
+    def auth(server, path, request, method):
+        if method == "note":
+            is_admitted.set()
+            assert may_run.wait(PATIENCE_S)
+        return True
+
+    server = flaskJSONRPCServer(("127.0.0.1", 0), log=0, auth=auth)
+    server.registerFunction(lambda: runs.append(1), path="/api", name="note", mcp=True)
+    server.mcp("/mcp")
+    server.start()
+    with contextlib.ExitStack() as stack:
+        stack.callback(server.stop)
+        client = stack.enter_context(contextlib.closing(Client(server)))
+        pool = stack.enter_context(ThreadPoolExecutor())
+        stack.callback(may_run.set)
+        call = client.request("tools/call", {"name": "note", "arguments": {}})
+        answering = pool.submit(client.exchange, call, {"Accept": accept})
+        assert is_admitted.wait(PATIENCE_S)
+        assert client.send("DELETE")[1].status == 204
+        may_run.set()
+        answer, body = answering.result()
+    assert answer.status == status
+    assert "Session not found" in str(body)
+    assert runs == []
