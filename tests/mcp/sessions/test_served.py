@@ -217,7 +217,7 @@ def test_cancelled_request_asks_no_more_and_is_not_answered(begin):
 
 def test_question_without_a_json_form_ends_those_before_it(begin, served):
     def ask_two() -> str:
-        ask_all(good=Form("Who?", {"type": "object", "properties": {}}), bad=Form("What?", {"x": object()}))
+        ask_all(good=Form("Who?", {"type": "object"}), bad=Form("What?", {"type": "object", "x": object()}))
 
     served[0].registerFunction(ask_two, path="/api", mcp=True)
     question, cancelled, response = begin(capabilities={"elicitation": {}}).call("ask_two")
