@@ -77,9 +77,11 @@ class McpEndpoint:
         self._service = Service(sources, self._identity, self._features(), self._subscriptions)
         self._rounds = SealedRounds(sealer, self._caller_of, _STATE_TTL_S, sources.facts.log)
         self._session_service = SessionService(sources, self._service, self._resources.has)
+        table = Sessions()
+        sources.background.on_tick(table.purge)
         sessions = SessionEndpoint(
             self._session_service,
-            Sessions(),
+            table,
             self._subscriptions,
             lambda caller: self._caller(caller.exchange, caller.grant),
             _KEEP_ALIVE_S,

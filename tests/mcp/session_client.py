@@ -60,6 +60,11 @@ def judge(message, revision):
         parse(message["method"], revision, message.get("params"))
 
 
+def text_of(message):
+    """Return the text of the result of a tool."""
+    return message["result"]["content"][0]["text"]
+
+
 class Client:
     """One session.
 

@@ -11,7 +11,7 @@ from flaskJSONRPCServer.mcp import Form, Tool, ask, log
 server = flaskJSONRPCServer(("127.0.0.1", 0), log=3, auth=lambda *request: False)
 endpoint = server.mcp("/mcp")
 server.mcp("/empty", [])
-cancelled = []
+cancelled, running = [], []
 numbers = itertools.count()
 print("printed while the module loads")
 
@@ -38,15 +38,38 @@ def count_cancelled() -> int:
 
 
 @server.method("/api", mcp=True)
+def count_running() -> int:
+    """Return how many calls of `wait` run."""
+    return len(running)
+
+
+@server.method("/api", mcp=True)
 def wait(_connection) -> str:
     """Wait to be cancelled."""
+    running.append(1)
     log("info", "begun")
     _connection.progress(1)
     while not _connection.cancelled:
         time.sleep(0.01)
+    running.pop()
     cancelled.append(1)
     print("cancelled", file=sys.stderr, flush=True)
     return "cancelled"
+
+
+@server.method("/api", mcp=Tool(task=True))
+def wait_later(_connection) -> str:
+    """Wait to be cancelled, in a task."""
+    return wait(_connection)
+
+
+@server.method("/api", mcp=Tool(task=True))
+def note_follower() -> str:
+    """Run, in a task, until a client follows it and a little longer."""
+    while not endpoint._subscriptions:
+        time.sleep(0.01)
+    os.system("echo followed")
+    return "followed"
 
 
 @server.method("/api", mcp=True)

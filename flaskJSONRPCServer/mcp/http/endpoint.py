@@ -6,7 +6,7 @@ Source: revision 2026-07-28, "Streamable HTTP".
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, TypeGuard
 
 from ...dispatch.exchange import Exchange
 from ...dispatch.pipeline import Pipeline
@@ -20,9 +20,9 @@ from ..feature import AnyRounds, Method
 from ..protocol.errors import InvalidRequest, McpError, UnsupportedVersion
 from ..protocol.events import HEADERS, KEEP_ALIVE, event
 from ..protocol.headers import check_headers
-from ..protocol.messages import notification_text, read_body
+from ..protocol.messages import BATCH_REFUSED, Body, notification_text, read_body
 from ..protocol.requests import ClientRequest, is_self_contained, read_request
-from ..protocol.revisions import CURRENT
+from ..protocol.revisions import CURRENT, LISTEN
 from ..service import Service
 from ..sessions.service import Caller
 from ..sources import Sources
@@ -32,8 +32,6 @@ from .answers import empty_answer, json_answer
 from .session_endpoint import SESSION_HEADER, SessionEndpoint
 
 __all__ = ["Endpoint"]
-
-_LISTEN: Final = "subscriptions/listen"
 
 
 class Endpoint:
@@ -110,7 +108,7 @@ class Endpoint:
         except McpError as exc:
             return json_answer(self._service.refusal(exc, ABSENT))
 
-    def _answer_in_session(self, message: Any, caller: Caller, accepted: Accepted) -> Response:
+    def _answer_in_session(self, message: Body, caller: Caller, accepted: Accepted) -> Response:
         """Answer a request that begins a session or belongs to one.
 
         Raises:
@@ -120,18 +118,17 @@ class Endpoint:
             return self._sessions.begin(message, caller, accepted)
         return self._sessions.post(message, caller, accepted)
 
-    def _request_in(self, message: Any) -> JsonRpcRequest:
+    def _request_in(self, message: Body) -> JsonRpcRequest:
         """Return a message outside of sessions.
 
         Raises:
             InvalidRequest: It is none that can come there.
         """
         if isinstance(message, JsonRpcBatch):
-            raise InvalidRequest("Invalid Request: a batch; send each message in a request of its own")
+            raise InvalidRequest(BATCH_REFUSED)
         if isinstance(message, JsonRpcResponse):
             raise InvalidRequest("Invalid Request: this is a response, and nothing was asked")
-        request: JsonRpcRequest = message
-        return request
+        return message
 
     def _answer_message(
         self, message: JsonRpcRequest, exchange: Exchange, accepted: Accepted, grant: Grant | None
@@ -147,7 +144,7 @@ class Endpoint:
         check_headers(exchange.head, request)
         if request.revision != CURRENT:
             raise UnsupportedVersion(request.revision)
-        if request.method == _LISTEN:
+        if request.method == LISTEN:
             return self._listen(request, accepted, exchange, grant)
         method = self._service.method(request.method)
         scope = self._service.scope(exchange, PLAIN_CALL, self._rounds, grant)
@@ -214,13 +211,13 @@ class Endpoint:
         )
 
 
-def is_in_session(message: Any, exchange: Exchange) -> bool:
+def is_in_session(message: Body, exchange: Exchange) -> bool:
     """Return whether a body begins a session, or belongs to one."""
     if isinstance(message, JsonRpcRequest) and is_self_contained(message):
         return False
     return SESSION_HEADER in exchange.head or is_initialize(message)
 
 
-def is_initialize(message: Any) -> bool:
+def is_initialize(message: Body) -> TypeGuard[JsonRpcRequest]:
     """Return whether a message begins a session."""
     return isinstance(message, JsonRpcRequest) and message.method == "initialize" and message.id is not ABSENT

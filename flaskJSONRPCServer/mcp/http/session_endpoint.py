@@ -5,22 +5,22 @@ Source: revision 2025-11-25, "Transports", section "Streamable HTTP".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from ...dispatch.exchange import Exchange
-from ...http.event_streams import StreamedResponse
+from ...http.event_streams import AnswerStream, StreamedResponse
 from ...http.refusals import NotAcceptable
 from ...http.response import Header, Response
 from ...sansio_jsonrpc import ABSENT, JsonRpcBatch, JsonRpcRequest, JsonRpcResponse
 from ..protocol.errors import InvalidRequest, McpError, UnsupportedVersion
 from ..protocol.events import HEADERS, KEEP_ALIVE
 from ..protocol.headers import VERSION_HEADER
-from ..protocol.messages import checked
-from ..protocol.revisions import SESSION_REVISIONS
+from ..protocol.messages import BATCH_REFUSED, Body, checked
+from ..protocol.revisions import BATCH_REVISION, SESSION_REVISIONS
 from ..service import Reply
-from ..sessions.service import Admitted, Caller, SessionService, drop
+from ..sessions.service import Caller, RunningRequest, Send, SessionRequest, SessionService, drop
 from ..sessions.store import HttpSession, Sessions, new_session_id
 from ..sessions.streams import EventStream, SessionStreams, UnknownEventError
 from ..subscriptions import Subscriptions
@@ -35,8 +35,7 @@ SESSION_HEADER: Final = "HTTP_MCP_SESSION_ID"
 _LAST_EVENT_ID: Final = "HTTP_LAST_EVENT_ID"
 _ACCEPTED: Final = "202 Accepted"
 
-# The only revision with batches, and the first one whose clients know events without data.
-_WITH_BATCHES: Final = "2025-03-26"
+# The first revision whose clients know events without data.
 _WITH_EMPTY_EVENTS: Final = "2025-11-25"
 
 
@@ -75,8 +74,13 @@ class SessionEndpoint:
         state = self._service.new_session(new_session_id(), message)
         streams = SessionStreams(self._sessions.kept_bytes, primes=state.revision >= _WITH_EMPTY_EVENTS)
         session = HttpSession(state, streams, self._caller_of(caller))
-        self._sessions.add(session)
+        # First, as the session can end as soon as it is added.
         session.leave = self._subscriptions.join(state.wanted, streams.standalone.send)
+        try:
+            self._sessions.add(session)
+        except BaseException:
+            session.end()
+            raise
         named = [("Mcp-Session-Id", state.id), ("Access-Control-Expose-Headers", "Mcp-Session-Id")]
         text = self._service.welcome(state, message)
         return self._one_message(Reply(text), session, accepted, named)
@@ -100,7 +104,7 @@ class SessionEndpoint:
         self._sessions.end(session)
         return empty_answer("204 No Content")
 
-    def post(self, message: Any, caller: Caller, accepted: Accepted) -> Response:
+    def post(self, message: Body, caller: Caller, accepted: Accepted) -> Response:
         """Answer a message, or a batch.
 
         Raises:
@@ -108,21 +112,15 @@ class SessionEndpoint:
         """
         session = self._session_of(caller)
         caller.exchange.outlives_client = True
-        if isinstance(message, JsonRpcBatch):
-            if session.state.revision != _WITH_BATCHES:
-                raise InvalidRequest("Invalid Request: a batch; send each message in a request of its own")
-            return self._answer_batch([checked(part) for part in message], session, caller, accepted)
-        if isinstance(message, JsonRpcResponse) or message.id is ABSENT:
-            self._service.take(session.state, message)
-            return empty_answer(_ACCEPTED)
-        try:
-            admitted = self._service.admit(session.state, message, caller)
-        except McpError as exc:
-            return self._one_message(self._service.refusal(exc, message.id), session, accepted)
-        if accepted.events and admitted.method.runs_function:
-            return self._stream(lambda stream: self._answer_on(stream, admitted, session, caller), session)
-        reply = self._service.run(session.state, admitted, caller, drop)
-        return empty_answer(_ACCEPTED) if reply is None else self._one_message(reply, session, accepted)
+        with self._sessions.using(session):
+            if isinstance(message, JsonRpcBatch):
+                if session.state.revision != BATCH_REVISION:
+                    raise InvalidRequest(BATCH_REFUSED)
+                return self._answer_batch([checked(part) for part in message], session, caller, accepted)
+            if isinstance(message, JsonRpcResponse) or message.id is ABSENT:
+                self._service.take(session.state, message)
+                return empty_answer(_ACCEPTED)
+            return self._answer_request(message, session, caller, accepted)
 
     def _session_of(self, caller: Caller) -> HttpSession:
         """Return the session of a request.
@@ -138,6 +136,18 @@ class SessionEndpoint:
             raise UnsupportedVersion(str(revision)[:100])
         return session
 
+    def _answer_request(
+        self, message: JsonRpcRequest, session: HttpSession, caller: Caller, accepted: Accepted
+    ) -> Response:
+        try:
+            asked = self._service.admit(session.state, self._service.read(session.state, message), caller)
+        except McpError as exc:
+            return self._one_message(self._service.refusal(exc, message.id), session, accepted)
+        if accepted.events and asked.method.runs_function:
+            return self._stream(lambda stream: self._replies([asked], session, caller, stream.send), session)
+        reply = next(self._replies([asked], session, caller, drop), None)
+        return empty_answer(_ACCEPTED) if reply is None else self._one_message(reply, session, accepted)
+
     def _answer_batch(
         self,
         messages: Sequence[JsonRpcRequest | JsonRpcResponse],
@@ -145,32 +155,52 @@ class SessionEndpoint:
         caller: Caller,
         accepted: Accepted,
     ) -> Response:
-        requests: list[JsonRpcRequest] = []
+        if accepted.events and any(map(is_request, messages)):
+            return self._stream(lambda stream: self._replies(messages, session, caller, stream.send), session)
+        texts = [reply.text for reply in self._replies(messages, session, caller, drop)]
+        return json_answer(Reply(b"[%b]" % b",".join(texts))) if texts else empty_answer(_ACCEPTED)
+
+    def _replies(
+        self,
+        messages: Sequence[JsonRpcRequest | JsonRpcResponse | SessionRequest],
+        session: HttpSession,
+        caller: Caller,
+        send: Send,
+    ) -> Iterator[Reply]:
+        """Take all messages in their order; return an iterator that answers one request after the other.
+
+        From now on, the client can cancel each request. The end of the connection cancels nothing.
+        """
+        begun: list[RunningRequest | Reply] = []
         for message in messages:
-            if isinstance(message, JsonRpcRequest) and message.id is not ABSENT:
-                requests.append(message)
+            if isinstance(message, SessionRequest) or is_request(message):
+                begun.append(self._begin_request(message, session, send))
             else:
                 self._service.take(session.state, message)
-        if not requests:
-            return empty_answer(_ACCEPTED)
-        if accepted.events:
-            return self._stream(lambda stream: self._answer_all_on(stream, requests, session, caller), session)
-        replies = [self._service.answer(session.state, request, caller, drop) for request in requests]
-        texts = [reply.text for reply in replies if reply is not None]
-        return json_answer(Reply(b"[%b]" % b",".join(texts)))
+        return self._answers_to(begun, session, caller)
 
-    def _answer_on(self, stream: EventStream, admitted: Admitted, session: HttpSession, caller: Caller) -> None:
-        """Answer a request on a stream, and end it. The end of the connection cancels nothing."""
-        with ended(stream):
-            send_reply(stream, self._service.run(session.state, admitted, caller, stream.send))
+    def _begin_request(
+        self, message: JsonRpcRequest | SessionRequest, session: HttpSession, send: Send
+    ) -> RunningRequest | Reply:
+        """Begin to answer a request; return its refusal if it has none."""
+        try:
+            asked = message if isinstance(message, SessionRequest) else self._service.read(session.state, message)
+            return self._service.begin(session.state, asked, send)
+        except McpError as exc:
+            return self._service.refusal(exc, id_of(message))
 
-    def _answer_all_on(
-        self, stream: EventStream, requests: Sequence[JsonRpcRequest], session: HttpSession, caller: Caller
-    ) -> None:
-        """Answer the requests of a batch on a stream, one after the other."""
-        with ended(stream):
-            for request in requests:
-                send_reply(stream, self._service.answer(session.state, request, caller, stream.send))
+    def _answers_to(
+        self, begun: Sequence[RunningRequest | Reply], session: HttpSession, caller: Caller
+    ) -> Iterator[Reply]:
+        running = [request for request in begun if isinstance(request, RunningRequest)]
+        try:
+            for request in begun:
+                reply = request if isinstance(request, Reply) else self._service.answer(session.state, request, caller)
+                if reply is not None:
+                    yield reply
+        finally:
+            for request in running:
+                self._service.leave(session.state, request)
 
     def _resume(self, session: HttpSession, exchange: Exchange) -> Response:
         """Answer GET: with the rest of a stream, or with the stream for what belongs to no request."""
@@ -178,22 +208,30 @@ class SessionEndpoint:
             raise NotAcceptable("Accept is refused: the answer is a stream; send text/event-stream")
         last_event_id = exchange.head.get(_LAST_EVENT_ID)
         if last_event_id is None:
-            return self._response(session.streams.standalone.attach)
+            return self._response(session.streams.standalone.attach, session)
         try:
             stream, number = session.streams.find(last_event_id)
         except UnknownEventError as exc:
             raise InvalidRequest("Invalid Request: there is nothing to resume after this Last-Event-ID") from exc
-        return self._response(lambda outlet: stream.attach(outlet, number))
+        return self._response(lambda outlet: stream.attach(outlet, number), session)
 
-    def _stream(self, run: Callable[[EventStream], object], session: HttpSession) -> Response:
-        """Answer with a new stream of the session."""
+    def _stream(self, begin: Callable[[EventStream], Iterable[Reply]], session: HttpSession) -> Response:
+        """Answer with a new stream of the session, which ends after some responses.
 
-        def begin(outlet: Any) -> None:
+        Args:
+            begin: Begins to answer requests, and returns their responses.
+            session: The session.
+        """
+
+        def run(outlet: AnswerStream) -> None:
             stream = session.streams.open()
-            stream.attach(outlet)
-            run(stream)
+            with ended(stream), self._sessions.using(session):
+                replies = begin(stream)  # first, as a client that gets something of the stream may cancel the requests
+                stream.attach(outlet)
+                for reply in replies:
+                    stream.send(reply.text)
 
-        return self._response(begin)
+        return self._response(run, session)
 
     def _one_message(
         self, reply: Reply, session: HttpSession, accepted: Accepted, headers: Sequence[Header] = ()
@@ -201,17 +239,16 @@ class SessionEndpoint:
         """Answer with one message, in a form that the client accepts."""
         if accepted.json:
             return json_answer(reply, headers)
-
-        def send(stream: EventStream) -> None:
-            stream.send(reply.text)
-            stream.end()
-
-        response = self._stream(send, session)
+        response = self._stream(lambda stream: [reply], session)
         response.headers += headers
         return response
 
-    def _response(self, run: Callable[[Any], object]) -> Response:
-        return StreamedResponse("200 OK", list(HEADERS), run, heartbeat=KEEP_ALIVE, heartbeat_s=self._keep_alive_s)
+    def _response(self, run: Callable[[AnswerStream], object], session: HttpSession) -> Response:
+        def begin(outlet: AnswerStream) -> None:
+            outlet.on_close(lambda: self._sessions.touch(session))
+            run(outlet)
+
+        return StreamedResponse("200 OK", list(HEADERS), begin, heartbeat=KEEP_ALIVE, heartbeat_s=self._keep_alive_s)
 
 
 @contextmanager
@@ -223,7 +260,11 @@ def ended(stream: EventStream) -> Iterator[None]:
         stream.end()
 
 
-def send_reply(stream: EventStream, reply: Reply | None) -> None:
-    """Send a response, if there is one."""
-    if reply is not None:
-        stream.send(reply.text)
+def is_request(message: JsonRpcRequest | JsonRpcResponse) -> TypeGuard[JsonRpcRequest]:
+    """Return whether a message is a request that is answered."""
+    return isinstance(message, JsonRpcRequest) and message.id is not ABSENT
+
+
+def id_of(message: JsonRpcRequest | SessionRequest) -> Any:
+    """Return the id of a request."""
+    return message.request.id if isinstance(message, SessionRequest) else message.id

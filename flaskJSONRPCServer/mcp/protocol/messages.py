@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from ...sansio_jsonrpc import (
     ABSENT,
@@ -28,7 +28,22 @@ from ...sansio_jsonrpc import (
 )
 from .errors import InvalidRequest, McpError, ParseError
 
-__all__ = ["checked", "error_text", "notification_text", "params_of", "read_body", "result_text"]
+__all__ = [
+    "BATCH_REFUSED",
+    "Body",
+    "checked",
+    "error_text",
+    "notification_text",
+    "params_of",
+    "read_body",
+    "result_text",
+]
+
+Body = JsonRpcRequest | JsonRpcResponse | JsonRpcBatch
+"""What a body may hold: one message, or a batch whose messages have not been checked."""
+
+BATCH_REFUSED: Final = "Invalid Request: a batch; send each message in a request of its own"
+"""The message of the error for a batch in a revision without batches."""
 
 _NO_PARAMS: Mapping[str, Any] = {}
 
@@ -41,7 +56,7 @@ def decoder_of(codec: Codec) -> Callable[[bytes], JsonRpcMessage | JsonRpcBatch]
     return make_decoder(codec, _MAX_BATCH_LENGTH)
 
 
-def read_body(text: bytes, codec: Codec) -> JsonRpcRequest | JsonRpcResponse | JsonRpcBatch:
+def read_body(text: bytes, codec: Codec) -> Body:
     """Read the body of a request: a message, or a batch, which only one revision has.
 
     Raises:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 __all__ = [
+    "BATCH_REVISION",
     "CLIENT_CAPABILITIES",
     "CLIENT_INFO",
     "CURRENT",
+    "LISTEN",
     "LOG_LEVEL",
     "PROGRESS_TOKEN",
     "PROTOCOL_VERSION",
@@ -23,9 +25,14 @@ CURRENT: Final = "2026-07-28"
 SESSION_REVISIONS: Final = ("2025-11-25", "2025-06-18", "2025-03-26")
 """The revisions that begin with ``initialize``, the newest first."""
 
+BATCH_REVISION: Final = "2025-03-26"
+"""The only revision with batches."""
+
 SUPPORTED: Final = (CURRENT, *SESSION_REVISIONS)
 """All revisions that a server answers."""
 
+LISTEN: Final = "subscriptions/listen"
+"""The method of the current revision whose answer is a stream of notifications."""
 
 _PREFIX: Final = "io.modelcontextprotocol/"
 

@@ -53,11 +53,20 @@ class Questions:
         self._open: dict[str, OpenQuestion] = {}  # guarded by _changing
 
     def ask(self, method: str, params: Mapping[str, Any], send: Callable[[bytes], object]) -> OpenQuestion:
-        """Send a question."""
-        with self._changing:
-            question = OpenQuestion(f"{_PREFIX}{next(self._numbers)}")
+        """Send a question.
+
+        Raises:
+            JsonRpcSerializationError: A parameter has no JSON form. Nothing has been sent.
+        """
+        question = OpenQuestion(f"{_PREFIX}{next(self._numbers)}")
+        text = encode_request(self._codec(), question.id, method, dict(params))
+        with self._changing:  # before it is sent, as the answer may come at once
             self._open[question.id] = question
-        send(encode_request(self._codec(), question.id, method, dict(params)))
+        try:
+            send(text)
+        except BaseException:
+            self.forget(question)
+            raise
         return question
 
     def answer(self, response: JsonRpcResponse) -> None:

@@ -100,7 +100,7 @@ class AskingRounds:
         self._waiting = waiting
 
     def result(self, request: ClientRequest, scope: Scope, subject: Callable[[], Sequence[str]], run: Run) -> Result:
-        """Return the result of a function; see :class:`~.features.AnyRounds`.
+        """Return the result of a function; see :class:`~.feature.AnyRounds`.
 
         Raises:
             MissingClientCapability: The client cannot answer what the function asks.
@@ -131,18 +131,21 @@ class AskingRounds:
 
         Raises:
             NoAnswer: One has none.
+            JsonRpcSerializationError: One has no JSON form. The client learns that those before it are not awaited.
         """
         if self._is_over():
             raise NoAnswer(_STOPS)
-        asked = {key: self._ask(question, send) for key, question in questions.items()}
+        asked: dict[str, OpenQuestion] = {}
         try:
+            for key, question in questions.items():
+                asked[key] = self._ask(question, send)
             self._wait_while(lambda: self._waits(asked), time.monotonic() + ANSWER_S)
             if self._is_over() and any(question.response is None for question in asked.values()):
                 raise NoAnswer(_STOPS)
             return {key: result_in(question.response) for key, question in asked.items()}
         finally:
-            for question in asked.values():
-                self._end(question, send)
+            for open_question in asked.values():
+                self._end(open_question, send)
 
     def _waits(self, asked: Mapping[str, OpenQuestion]) -> bool:
         if self._call.is_cancelled or self._session.has_ended or self._is_over():

@@ -6,7 +6,7 @@ Source: revision 2025-11-25, "Lifecycle", "Ping", "Logging" and "Resources".
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from ...dispatch.exchange import Exchange
@@ -16,7 +16,7 @@ from ..authorization import Grant
 from ..calls.open_call import OpenCall
 from ..feature import Method, Result, Scope
 from ..features.resources import not_found
-from ..protocol.errors import InvalidParams, InvalidRequest, McpError, MethodNotFound
+from ..protocol.errors import InvalidParams, InvalidRequest, McpError, MethodNotFound, SessionNotFound
 from ..protocol.messages import notification_text, params_of, result_text
 from ..protocol.requests import LOG_LEVELS, ClientRequest
 from ..service import Reply, Service
@@ -25,7 +25,7 @@ from ..subscriptions import UPDATES
 from .rounds import AskingRounds, WaitingCalls
 from .state import Session, introduction_in
 
-__all__ = ["Admitted", "Caller", "SessionService", "drop"]
+__all__ = ["Caller", "RunningRequest", "Send", "SessionRequest", "SessionService", "drop"]
 
 # Only what these revisions know; extensions belong to the revision after them.
 _CAPABILITIES: Final = ("tools", "resources", "prompts", "completions")
@@ -50,16 +50,33 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
-class Admitted:
-    """A request that may be answered.
+class SessionRequest:
+    """A request of a session.
 
     Attributes:
         request: The request.
         method: Its method.
+        is_admitted: Whether it has been checked by the method, rather than to be checked before its answer.
     """
 
     request: ClientRequest
     method: Method
+    is_admitted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunningRequest:
+    """A request that its client can cancel.
+
+    Attributes:
+        asked: The request.
+        call: Its notifications and its cancellation.
+        send: Sends the notifications and questions about it.
+    """
+
+    asked: SessionRequest
+    call: OpenCall
+    send: Send
 
 
 class SessionService:
@@ -130,59 +147,80 @@ class SessionService:
         elif message.method == "notifications/cancelled":
             session.cancel(params_of(message).get("requestId"))
 
-    def admit(self, session: Session, message: JsonRpcRequest, caller: Caller) -> Admitted:
+    def read(self, session: Session, message: JsonRpcRequest) -> SessionRequest:
+        """Return a request, and its method.
+
+        Raises:
+            McpError: It is malformed, or there is no such method.
+        """
+        request = session.read(message)
+        return SessionRequest(request, self.method(session, request.method))
+
+    def admit(self, session: Session, asked: SessionRequest, caller: Caller) -> SessionRequest:
         """Check a request before its answer begins.
 
         Args:
             session: The session.
-            message: The request.
+            asked: The request.
             caller: Who makes it.
 
         Raises:
             McpError, Refusal: It is refused.
         """
-        request = session.read(message)
-        method = self.method(session, request.method)
-        call = OpenCall(request, lambda name, params: None)
-        method.admit(request, self._scope(session, call, caller, drop))
-        return Admitted(request, method)
+        call = OpenCall(asked.request, lambda name, params: None)
+        asked.method.admit(asked.request, self._scope(session, call, caller, drop))
+        return replace(asked, is_admitted=True)
 
-    def run(self, session: Session, admitted: Admitted, caller: Caller, send: Send) -> Reply | None:
-        """Answer a request that has been admitted.
+    def begin(self, session: Session, asked: SessionRequest, send: Send) -> RunningRequest:
+        """Let the client cancel a request from now on. Then call :meth:`answer`, or :meth:`leave`.
 
         Args:
             session: The session.
-            admitted: The request.
-            caller: Who makes it.
+            asked: The request.
             send: Sends the notifications and questions about it.
+
+        Raises:
+            McpError: A request with its id has not been answered yet, too many have not, or the session has ended.
+        """
+        codec = self._sources.codec
+        call = OpenCall(asked.request, lambda name, params: send(notification_text(codec(), name, params)))
+        session.add(asked.request, call)
+        return RunningRequest(asked, call, send)
+
+    def leave(self, session: Session, running: RunningRequest) -> None:
+        """Forget a request that will not be answered. Nothing happens if it has been."""
+        session.remove(running.asked.request, running.call)
+
+    def answer(self, session: Session, running: RunningRequest, caller: Caller) -> Reply | None:
+        """Answer a request.
+
+        Args:
+            session: The session.
+            running: The request.
+            caller: Who makes it.
 
         Returns:
             The response; None if the client has cancelled the request.
         """
-        request, codec = admitted.request, self._sources.codec
-        call = OpenCall(request, lambda name, params: send(notification_text(codec(), name, params)))
-        scope = self._scope(session, call, caller, send)
+        asked, call = running.asked, running.call
+        scope = self._scope(session, call, caller, running.send)
         try:
-            with session.running(request, call):
-                reply = self._service.reply(request, admitted.method, scope)
-                call.end()
+            if not asked.is_admitted:
+                asked.method.admit(asked.request, scope)
+            reply = self._service.reply(asked.request, asked.method, scope)
+            call.end()
         except (McpError, Refusal) as exc:
-            return self.refusal(exc, request.id)
+            reply = self.refusal(exc, asked.request.id)
+        finally:
+            self.leave(session, running)
         return None if call.is_cancelled else Reply(reply.text, status_in_session(reply.status))
-
-    def answer(self, session: Session, message: JsonRpcRequest, caller: Caller, send: Send) -> Reply | None:
-        """Answer a request whose refusal has no HTTP status of its own; see :meth:`run`."""
-        try:
-            admitted = self.admit(session, message, caller)
-        except (McpError, Refusal) as exc:
-            return self.refusal(exc, message.id)
-        return self.run(session, admitted, caller, send)
 
     def refusal(self, exc: McpError | Refusal, request_id: Any) -> Reply:
         """Return the response to a request that is refused."""
         error = exc if isinstance(exc, McpError) else InvalidRequest(str(exc))
         reply = self._service.refusal(error, request_id)
-        return Reply(reply.text, status_in_session(reply.status))
+        has_ended = isinstance(exc, SessionNotFound)
+        return Reply(reply.text, reply.status if has_ended else status_in_session(reply.status))
 
     def _scope(self, session: Session, call: OpenCall, caller: Caller, send: Send) -> Scope:
         codec, locks = self._sources.codec, self._sources.facts.locks

@@ -5,15 +5,14 @@ Source: revision 2025-11-25, "Lifecycle".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from ...runtime.concurrency import make_lock
 from ...sansio_jsonrpc import Codec, JsonRpcException, JsonRpcRequest
 from ..calls.open_call import OpenCall
-from ..protocol.errors import InvalidParams, InvalidRequest, MalformedRequest
+from ..protocol.errors import InvalidParams, InvalidRequest, MalformedRequest, SessionNotFound
 from ..protocol.messages import params_of
 from ..protocol.requests import ClientRequest, meta_of, progress_token
 from ..protocol.revisions import SESSION_REVISIONS
@@ -164,30 +163,34 @@ class Session:
         """Whether functions run for the client."""
         return bool(self._calls)
 
-    @contextmanager
-    def running(self, request: ClientRequest, call: OpenCall) -> Iterator[None]:
-        """Let the client cancel a request in the block, which answers it.
+    def add(self, request: ClientRequest, call: OpenCall) -> None:
+        """Let the client cancel a request from now on, until :meth:`remove`.
 
         Raises:
-            InvalidRequest: A request with its id runs already, or too many run.
+            SessionNotFound: The session has ended.
+            InvalidRequest: A request with its id has not been answered yet, or too many have not.
         """
-        key = type(request.id), request.id
+        key = key_of(request.id)
         with self._changing:
+            if self.has_ended:
+                raise SessionNotFound
             if key in self._calls:
                 raise InvalidRequest("Invalid Request: a request with this id has not been answered yet")
             if len(self._calls) >= _MOST_CALLS:
                 raise InvalidRequest(f"Invalid Request: {_MOST_CALLS} requests have not been answered yet")
             self._calls[key] = call
-        try:
-            yield
-        finally:
-            with self._changing:
+
+    def remove(self, request: ClientRequest, call: OpenCall) -> None:
+        """Forget a request, whose id is free again. A second call does nothing."""
+        key = key_of(request.id)
+        with self._changing:
+            if self._calls.get(key) is call:
                 del self._calls[key]
 
     def cancel(self, request_id: Any) -> None:
         """Cancel a request, unless it has been answered."""
         with self._changing:
-            call = self._calls.get((type(request_id), request_id)) if isinstance(request_id, (str, int)) else None
+            call = self._calls.get(key_of(request_id)) if isinstance(request_id, (str, int)) else None
         if call is not None:
             call.cancel()
             self._wake()
@@ -200,6 +203,11 @@ class Session:
         for call in calls:
             call.cancel()
         self._wake()
+
+
+def key_of(request_id: Any) -> tuple[type, Any]:
+    """Return an id as a key, in which 1 and True differ."""
+    return type(request_id), request_id
 
 
 def bytes_in(text: str) -> int:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -40,7 +42,7 @@ class HttpSession:
         streams: Its streams.
         caller: Whom it belongs to, hashed.
         leave: Called when it ends.
-        used_at: When it was used last, by the clock of :class:`Sessions`.
+        used_at: When it was used last, by the clock of :class:`Sessions`. Any thread sets it, in one step.
     """
 
     state: Session
@@ -86,7 +88,7 @@ class Sessions:
         self._idle_s = idle_s
         self._clock = clock
         self._changing = make_lock()
-        self._sessions: dict[str, HttpSession] = {}  # guarded by _changing; the one used last comes last
+        self._sessions: dict[str, HttpSession] = {}  # guarded by _changing
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -97,8 +99,9 @@ class Sessions:
         Raises:
             ServiceUnavailable: There are too many, and all are in use.
         """
-        ended = self._idle()
         with self._changing:
+            ended = self._take_expired()
+            ended += self._take_idle()
             has_room = len(self._sessions) < self._most
             if has_room:
                 session.used_at = self._clock()
@@ -117,14 +120,33 @@ class Sessions:
             session = self._sessions.get(session_id)
             if session is None or session.caller != caller:
                 raise SessionNotFound
-            if self._has_expired(session):
+            has_expired = self._has_expired(session)
+            if has_expired:
                 del self._sessions[session_id]
             else:
-                session.used_at = self._clock()
-                self._sessions[session_id] = self._sessions.pop(session_id)
-                return session
-        session.end()
-        raise SessionNotFound
+                self.touch(session)
+        if has_expired:
+            session.end()
+            raise SessionNotFound
+        return session
+
+    def touch(self, session: HttpSession) -> None:
+        """Note that a session is used, or has been until now. Takes no lock."""
+        session.used_at = self._clock()
+
+    @contextmanager
+    def using(self, session: HttpSession) -> Iterator[None]:
+        """Note that a session is used until the end of the block."""
+        try:
+            yield
+        finally:
+            self.touch(session)
+
+    def purge(self) -> None:
+        """End the sessions that have been idle for their time."""
+        with self._changing:
+            ended = self._take_expired()
+        end_each(ended)
 
     def end(self, session: HttpSession) -> None:
         """End a session."""
@@ -139,22 +161,32 @@ class Sessions:
             self._sessions.clear()
         end_each(ended)
 
-    def _idle(self) -> list[HttpSession]:
-        """Remove the sessions that have to end so that there is room for one more, and return them."""
-        with self._changing:
-            ended = [session for session in self._sessions.values() if self._has_expired(session)]
-            left = len(self._sessions) - len(ended)
-            if left >= self._most or self.kept_bytes.are_too_many:
-                rest = (session for session in self._sessions.values() if session not in ended)
-                ended += [session for session in rest if not session.is_in_use][:1]
-            for session in ended:
-                del self._sessions[session.state.id]
-        return ended
+    def _take_expired(self) -> list[HttpSession]:
+        """Remove the sessions whose time is over, and return them. Called under the lock."""
+        return self._removed([session for session in self._sessions.values() if self._has_expired(session)])
+
+    def _take_idle(self) -> list[HttpSession]:
+        """Remove the session that has been idle for longest if there is no room for one more. Called under the lock."""
+        if len(self._sessions) < self._most and not self.kept_bytes.are_too_many:
+            return []
+        by_use = sorted(self._sessions.values(), key=lambda session: session.used_at)
+        idle = (session for session in by_use if not session.is_in_use)
+        return self._removed(list(itertools.islice(idle, 1)))
+
+    def _removed(self, sessions: list[HttpSession]) -> list[HttpSession]:
+        for session in sessions:
+            del self._sessions[session.state.id]
+        return sessions
 
     def _has_expired(self, session: HttpSession) -> bool:
-        return self._clock() - session.used_at > self._idle_s and not session.is_in_use
+        if self._clock() - session.used_at <= self._idle_s:
+            return False
+        if session.is_in_use:
+            self.touch(session)
+            return False
+        return True
 
 
-def end_each(sessions: list[HttpSession]) -> None:
+def end_each(sessions: Iterable[HttpSession]) -> None:
     for session in sessions:
         session.end()

@@ -13,7 +13,7 @@ import re
 from collections import deque
 from typing import Final, Protocol
 
-from ...runtime.concurrency import make_lock, make_reentrant_lock
+from ...runtime.concurrency import make_lock
 from ..protocol.events import event
 
 __all__ = ["RETRY_MS", "EventStream", "KeptBytes", "Outlet", "SessionStreams", "UnknownEventError"]
@@ -87,7 +87,7 @@ class SessionStreams:
     """
 
     def __init__(self, kept_bytes: KeptBytes, *, primes: bool) -> None:
-        self.lock = make_reentrant_lock()  # closing an outlet may come back here
+        self.lock = make_lock()  # outlets send under it, and one that is full then closes: no callback may take it
         self.primes = primes
         self._kept_bytes = kept_bytes
         self._numbers = itertools.count()
@@ -111,8 +111,11 @@ class SessionStreams:
             UnknownEventError: There is none, or no event of its stream is kept any more.
         """
         parts = _EVENT_ID.fullmatch(last_event_id)
-        stream = None if parts is None else self._streams.get(int(parts[1]))
-        if parts is None or stream is None:
+        if parts is None:
+            raise UnknownEventError(last_event_id)
+        with self.lock:
+            stream = self._streams.get(int(parts[1]))
+        if stream is None:
             raise UnknownEventError(last_event_id)
         return stream, int(parts[2])
 

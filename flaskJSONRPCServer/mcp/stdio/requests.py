@@ -22,9 +22,10 @@ from ..protocol.revisions import CURRENT
 from ..service import Service
 from ..sources import Sources
 
-__all__ = ["LISTEN", "SelfContained"]
+__all__ = ["MOST_SUBSCRIPTIONS", "SelfContained"]
 
-LISTEN: Final = "subscriptions/listen"
+MOST_SUBSCRIPTIONS: Final = 100
+"""The most requests for notifications that are open at the same time; guessed."""
 
 Send = Callable[[bytes], object]
 
@@ -35,11 +36,13 @@ class OpenRequest:
 
     Attributes:
         cancel: Ends it, since the client wants no answer any more.
-        tear_down: Ends it, since the server ends.
+        end: Ends it, since the server ends.
+        is_subscription: Whether it stays open to tell the client of changes.
     """
 
     cancel: Callable[[], object]
-    tear_down: Callable[[], object]
+    end: Callable[[], object]
+    is_subscription: bool = False
 
 
 class SelfContained:
@@ -97,7 +100,7 @@ class SelfContained:
 
         return run
 
-    def withdraw(self, request: ClientRequest) -> None:
+    def remove(self, request: ClientRequest) -> None:
         """Forget a request whose function from :meth:`answer` will not be called: its id is free again."""
         self._remove((type(request.id), request.id))
 
@@ -105,21 +108,22 @@ class SelfContained:
         """Tell the client what changes, until it cancels the request.
 
         Raises:
-            McpError: The request has no valid filter, or its id is in use.
+            McpError: The request has no valid filter, its id is in use, or too many are open.
         """
         scope = self._service.scope(exchange, OpenCall(request, lambda name, params: None), self._rounds, None)
         watches = self._service.watches(request, scope)
-        end = self._service.subscriptions.open(request, self._service.notifications(), send, watches)
+        self._check_room()
+        cancel = self._service.subscriptions.open(request, self._service.notifications(), send, watches)
 
-        def tear_down() -> None:
-            end()
+        def end() -> None:
+            cancel()
             params = {"requestId": request.id, "reason": "the server ends"}
             send(notification_text(self._sources.codec(), "notifications/cancelled", params))
 
         try:
-            self._add(request, OpenRequest(end, tear_down))
+            self._add(request, OpenRequest(cancel, end, is_subscription=True))
         except McpError:
-            end()
+            cancel()
             raise
 
     def cancel(self, request_id: Any) -> None:
@@ -134,7 +138,18 @@ class SelfContained:
             requests = list(self._open.values())
             self._open.clear()
         for request in requests:
-            request.tear_down()
+            request.end()
+
+    def _check_room(self) -> None:
+        """Check that one more subscription may be opened. Only the thread that reads messages opens any.
+
+        Raises:
+            InvalidRequest: Too many are open.
+        """
+        with self._changing:
+            count = sum(request.is_subscription for request in self._open.values())
+        if count >= MOST_SUBSCRIPTIONS:
+            raise InvalidRequest(f"Invalid Request: {MOST_SUBSCRIPTIONS} subscriptions are open already")
 
     def _add(self, request: ClientRequest, open_request: OpenRequest) -> tuple[type, Any]:
         key = type(request.id), request.id

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
@@ -17,27 +18,26 @@ from ...http.refusals import Refusal
 from ...runtime.counted_threads import CountedThreads
 from ...runtime.interrupts import is_interrupt
 from ...runtime.logs import ERROR
+from ...runtime.ticker import Ticker
 from ...sansio_jsonrpc import ABSENT, JsonRpcBatch, JsonRpcRequest, JsonRpcResponse
 from ..protocol.errors import InvalidRequest, McpError
 from ..protocol.messages import checked, params_of, read_body
 from ..protocol.requests import is_self_contained
+from ..protocol.revisions import BATCH_REVISION, LISTEN
 from ..service import Service
-from ..sessions.service import Caller, SessionService
+from ..sessions.service import Caller, RunningRequest, SessionService
 from ..sessions.state import Session
 from ..sources import Sources
-from .requests import LISTEN, SelfContained
+from .requests import SelfContained
 
 __all__ = ["StdioServer"]
 
 MOST_CALLS: Final = 100
 """The most requests that are answered at the same time; guessed."""
 
-# How long the end of the input waits for answers, and then for cancelled calls, in seconds; guessed.
+# How long the end of the input waits for answers and tasks, and then for cancelled ones, in seconds; guessed.
 _LAST_ANSWERS_S: Final = 1.0
 _CANCELLED_S: Final = 0.5
-
-# The only revision with batches.
-_WITH_BATCHES: Final = "2025-03-26"
 
 
 class StdioServer:
@@ -77,23 +77,38 @@ class StdioServer:
 
     def serve(self, lines: Iterable[bytes]) -> None:
         """Answer all lines, and return soon after the last one."""
+        facts, background = self._sources.facts, self._sources.background
+        ticker = Ticker(f"{facts.name}-ticker", [background.tick], lambda: None, facts.log)
+        ticker.start()
         try:
             for line in lines:
                 if line.strip():
                     self._take_line(line)
-            self._threads.drain(_LAST_ANSWERS_S)
+            self._drain(_LAST_ANSWERS_S)
         finally:
-            self._leave()
-            self._without_session.end()
-            if self._session is not None:
-                self._session.end()
-            self._threads.drain(_CANCELLED_S)
+            ticker.stop()
+            self._end()
+            self._drain(_CANCELLED_S)
 
     def send(self, message: bytes) -> None:
         """Write a message."""
         line = message.replace(b"\r", b"").replace(b"\n", b"") + b"\n"
         with self._writing:
             self._write(line)
+
+    def _drain(self, timeout_s: float) -> None:
+        """Wait for the requests, and for the tasks that they have begun."""
+        deadline = time.monotonic() + timeout_s
+        self._threads.drain(timeout_s)
+        self._sources.background.drain(max(0.0, deadline - time.monotonic()))
+
+    def _end(self) -> None:
+        """Cancel all that runs."""
+        self._leave()
+        self._sources.background.end_all()  # first, as subscriptions tell of the tasks that end
+        self._without_session.end()
+        if self._session is not None:
+            self._session.end()
 
     def _take_line(self, line: bytes) -> None:
         try:
@@ -117,10 +132,10 @@ class StdioServer:
             raise InvalidRequest(f"Invalid Request: a line has at most {most} bytes")
 
     def _take_batch(self, batch: JsonRpcBatch) -> None:
-        if self._session is None or self._session.revision != _WITH_BATCHES:
+        if self._session is None or self._session.revision != BATCH_REVISION:
             raise InvalidRequest("Invalid Request: a batch; send each message on a line of its own")
-        for part in batch:
-            self._take(checked(part))
+        for message in [checked(part) for part in batch]:
+            self._take(message)
 
     def _take(self, message: JsonRpcRequest | JsonRpcResponse) -> None:
         """Take a message; answer a request in a thread of its own."""
@@ -147,7 +162,7 @@ class StdioServer:
             elif session is None:
                 self._answer_self_contained(message)  # which refuses it
             else:
-                self._start(lambda: self._answer_in_session(session, message))
+                self._answer_in_session(session, message)
         except (McpError, Refusal) as exc:
             self.send(self._session_service.refusal(exc, message.id).text)
 
@@ -158,7 +173,17 @@ class StdioServer:
         self._leave = self._service.subscriptions.join(session.wanted, self.send)
 
     def _answer_in_session(self, session: Session, message: JsonRpcRequest) -> None:
-        reply = self._session_service.answer(session, message, Caller(self._exchange()), self.send)
+        service = self._session_service
+        # In the thread that reads: the next message may cancel the request.
+        running = service.begin(session, service.read(session, message), self.send)
+        try:
+            self._start(lambda: self._send_answer(session, running))
+        except BaseException:
+            service.leave(session, running)
+            raise
+
+    def _send_answer(self, session: Session, running: RunningRequest) -> None:
+        reply = self._session_service.answer(session, running, Caller(self._exchange()))
         if reply is not None:
             self.send(reply.text)
 
@@ -171,7 +196,7 @@ class StdioServer:
         try:
             self._start(answer)
         except BaseException:
-            self._without_session.withdraw(request)
+            self._without_session.remove(request)
             raise
 
     def _start(self, answer: Callable[[], object]) -> None:

@@ -3,101 +3,17 @@
 import contextlib
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from flaskJSONRPCServer import flaskJSONRPCServer
-from flaskJSONRPCServer.mcp import Form, ListRoots, Sample, ToolResult, Visit, ask, log
+from flaskJSONRPCServer.mcp import Form, ToolResult, ask_all
 from tests.helpers import call_wsgi, post, wait_until
-from tests.mcp.session_client import BOTH, PATIENCE_S, Client
+from tests.mcp.session_client import BOTH, PATIENCE_S, Client, text_of
+from tests.mcp.session_tools import add, greet
 
 REVISIONS = ["2025-11-25", "2025-06-18", "2025-03-26"]
-
-
-class Work:
-    """Functions that run until the test lets them go."""
-
-    def __init__(self):
-        self.has_begun = threading.Event()
-        self.may_end = threading.Event()
-        self.ends = []
-
-    def wait(self, _connection) -> str:
-        """Wait."""
-        self.has_begun.set()
-        _connection.progress(1, 2)
-        while not (_connection.cancelled or self.may_end.wait(0.01)):
-            pass
-        self.ends.append("cancelled" if _connection.cancelled else "done")
-        return "waited"
-
-
-def add(a: int, b: int) -> int:
-    return a + b
-
-
-def greet() -> str:
-    answer = ask(
-        "name", Form("Who?", {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]})
-    )
-    return f"{answer.action} {answer.content.get('name')}"
-
-
-def page() -> str:
-    return ask("page", Visit("Log in", "https://example.com")).action
-
-
-def sample() -> str:
-    return ask("text", Sample("Say it"))["content"]["text"]
-
-
-def folders() -> str:
-    return ask("roots", ListRoots())["roots"][0]["uri"]
-
-
-def chatter() -> str:
-    log("debug", "d")
-    log("warning", {"w": 1}, "module")
-    return "said"
-
-
-def broken() -> str:
-    raise ValueError("secret")
-
-
-@pytest.fixture
-def work():
-    work = Work()
-    yield work
-    work.may_end.set()
-
-
-@pytest.fixture
-def served(work):
-    """Return a server that is served, and its endpoint."""
-    server = flaskJSONRPCServer(("127.0.0.1", 0), log=0)
-    endpoint = server.mcp("/mcp", instructions="Use them.")
-    for function in (add, greet, page, sample, folders, chatter, broken, work.wait):
-        server.registerFunction(function, path="/api", mcp=True)
-    server.start()
-    yield server, endpoint
-    work.may_end.set()
-    server.stop()
-
-
-@pytest.fixture
-def begin(served):
-    """Return a function that begins a session."""
-    with contextlib.ExitStack() as stack:
-
-        def begin(revision="2025-11-25", **options):
-            return stack.enter_context(contextlib.closing(Client(served[0], revision, **options)))
-
-        yield begin
-
-
-def text_of(message):
-    return message["result"]["content"][0]["text"]
 
 
 @pytest.mark.parametrize("revision", REVISIONS)
@@ -187,16 +103,18 @@ def test_question_to_a_client_that_takes_json_only_fails_at_once(begin, function
     assert "accept text/event-stream" in message["error"]["message"]
 
 
-@pytest.mark.parametrize(
-    "method", ["server/discover", "subscriptions/listen", "nothing", "initialize", "resources/subscribe"]
-)
+@pytest.mark.parametrize("method", ["server/discover", "subscriptions/listen", "nothing", "resources/subscribe"])
 def test_method_that_sessions_do_not_have_keeps_the_session(begin, method):
     client = begin()
-    answer, message = client.exchange(client.request(method, {"protocolVersion": "x", "capabilities": {}}))
-    if method == "initialize":  # it begins another session
-        assert answer.getheader("Mcp-Session-Id") != client.headers["Mcp-Session-Id"]
-    else:
-        assert (answer.status, message["error"]["code"]) == (200, -32601)
+    answer, message = client.exchange(client.request(method))
+    assert (answer.status, message["error"]["code"]) == (200, -32601)
+    assert client.ask("ping") == {}
+
+
+def test_initialize_in_a_session_begins_another_one(begin):
+    client = begin()
+    answer, _ = client.exchange(client.request("initialize", {"protocolVersion": "x", "capabilities": {}}))
+    assert answer.getheader("Mcp-Session-Id") not in {None, client.headers["Mcp-Session-Id"]}
     assert client.ask("ping") == {}
 
 
@@ -297,6 +215,18 @@ def test_cancelled_request_asks_no_more_and_is_not_answered(begin):
     assert cancelled["params"]["requestId"] == question["id"]
 
 
+def test_question_without_a_json_form_ends_those_before_it(begin, served):
+    def ask_two() -> str:
+        ask_all(good=Form("Who?", {"type": "object"}), bad=Form("What?", {"type": "object", "x": object()}))
+
+    served[0].registerFunction(ask_two, path="/api", mcp=True)
+    question, cancelled, response = begin(capabilities={"elicitation": {}}).call("ask_two")
+    assert question["params"]["message"] == "Who?"
+    assert cancelled["method"] == "notifications/cancelled"
+    assert cancelled["params"]["requestId"] == question["id"]
+    assert response["result"]["isError"]
+
+
 def test_cancelled_function_stops(begin, work):
     client = begin()
     request = client.request("tools/call", {"name": "wait"})
@@ -391,14 +321,20 @@ def test_message_of_the_current_revision_needs_no_session(begin):
 
 
 def test_timeout_of_a_call_begins_anew_after_an_answer(begin, served):
-    server, _ = served
-    server.registerFunction(greet, path="/api", name="hurried", mcp=True, timeout=1)
+    server, deadlines = served[0], []
+
+    def hurried(_connection) -> str:
+        deadlines.append(_connection.deadline)
+        return greet()
+
+    server.registerFunction(hurried, path="/api", mcp=True, timeout=PATIENCE_S)
     client = begin(capabilities={"elicitation": {}})
     events = client.call("hurried")
     question, asked_at = events.next(), time.monotonic()
-    wait_until(lambda: time.monotonic() > asked_at + 1.5)
     client.tell(answer_to(question, {"action": "accept", "content": {"name": "Ada"}}))
     assert text_of(events.next()) == "accept Ada"
+    first, second = deadlines
+    assert first < asked_at + PATIENCE_S < second
 
 
 def test_calls_that_wait_leave_threads_for_others():
@@ -461,3 +397,33 @@ def test_sessions_end_when_the_server_stops_and_outlive_a_restart(begin, served)
     server.stop()
     headers = {"Accept": BOTH, **client.headers}
     assert call_wsgi(server.getWSGI(), post(client.request("ping"), "/mcp", headers=headers)).code == 404
+
+
+@pytest.mark.parametrize(("accept", "status"), [("application/json", 404), (BOTH, 200)], ids=["JSON", "stream"])
+def test_call_that_was_admitted_before_its_session_ended_does_not_run(accept, status):
+    is_admitted, may_run, runs = threading.Event(), threading.Event(), []
+
+    def auth(server, path, request, method):
+        if method == "note":
+            is_admitted.set()
+            assert may_run.wait(PATIENCE_S)
+        return True
+
+    server = flaskJSONRPCServer(("127.0.0.1", 0), log=0, auth=auth)
+    server.registerFunction(lambda: runs.append(1), path="/api", name="note", mcp=True)
+    server.mcp("/mcp")
+    server.start()
+    with contextlib.ExitStack() as stack:
+        stack.callback(server.stop)
+        client = stack.enter_context(contextlib.closing(Client(server)))
+        pool = stack.enter_context(ThreadPoolExecutor())
+        stack.callback(may_run.set)
+        call = client.request("tools/call", {"name": "note", "arguments": {}})
+        answering = pool.submit(client.exchange, call, {"Accept": accept})
+        assert is_admitted.wait(PATIENCE_S)
+        assert client.send("DELETE")[1].status == 204
+        may_run.set()
+        answer, body = answering.result()
+    assert answer.status == status
+    assert "Session not found" in str(body)
+    assert runs == []

@@ -9,7 +9,13 @@ from flaskJSONRPCServer.mcp.sessions.questions import Questions, question_params
 from flaskJSONRPCServer.mcp.sessions.state import Introduction, Session, introduction_in
 from flaskJSONRPCServer.mcp.sessions.store import HttpSession, Sessions, new_session_id
 from flaskJSONRPCServer.mcp.sessions.streams import SessionStreams
-from flaskJSONRPCServer.sansio_jsonrpc import JsonRpcError, JsonRpcRequest, JsonRpcResponse, make_codec
+from flaskJSONRPCServer.sansio_jsonrpc import (
+    JsonRpcError,
+    JsonRpcRequest,
+    JsonRpcResponse,
+    JsonRpcSerializationError,
+    make_codec,
+)
 
 CODEC = make_codec()
 
@@ -75,6 +81,32 @@ def test_session_with_an_open_stream_does_not_expire(sessions, clock):
     session.streams.standalone.attach(OpenOutlet())
     clock.now = 1000
     assert sessions.find("a", b"me") is session
+
+
+def test_idle_time_begins_at_the_end_of_a_use(sessions, clock):
+    session = added(sessions, "a")
+    with sessions.using(session):
+        clock.now = 1000
+    clock.now = 1010
+    assert sessions.find("a", b"me") is session
+
+
+def test_sessions_that_nothing_uses_are_purged(sessions, clock):
+    idle, connected = added(sessions, "a"), added(sessions, "b")
+    outlet = OpenOutlet()
+    connected.streams.standalone.attach(outlet)
+    clock.now = 1000
+    sessions.purge()
+    assert (idle.state.has_ended, connected.state.has_ended) == (True, False)
+
+    outlet.close()
+    clock.now = 1010  # its idle time has begun at the purge
+    sessions.purge()
+    assert sessions.find("b", b"me") is connected
+    clock.now = 1021
+    sessions.purge()
+    assert connected.state.has_ended
+    assert len(sessions) == 0
 
 
 class OpenOutlet:
@@ -150,17 +182,22 @@ def test_malformed_introduction_is_refused(params):
         introduction_in(JsonRpcRequest("initialize", params, 1), CODEC)
 
 
-@pytest.mark.parametrize("length", [16 * 1024 - 10, 16 * 1024])
-def test_offers_of_a_client_are_bounded(length):
-    params = {"protocolVersion": "2025-11-25", "capabilities": {"roots": {}, "x": "y" * (length - 20)}}
-    message = JsonRpcRequest("initialize", params, 1)
-    if length < 16 * 1024:
-        session = Session("", introduction_in(message, CODEC), lambda: CODEC, lambda: None)
-        assert session.read(JsonRpcRequest("ping", {}, 1)).capabilities == params["capabilities"]
-    else:
-        message.params["capabilities"]["x"] += "y" * 20
-        with pytest.raises(MalformedRequest, match="longer than 16384 bytes"):
-            introduction_in(message, CODEC)
+def offering(length):
+    """Return the request that begins a session, with capabilities of so many bytes as JSON."""
+    frame = len(CODEC.dumps({"roots": {}, "x": ""}))
+    capabilities = {"roots": {}, "x": "y" * (length - frame)}
+    return JsonRpcRequest("initialize", {"protocolVersion": "2025-11-25", "capabilities": capabilities}, 1)
+
+
+def test_longest_offers_of_a_client_are_kept():
+    message = offering(16 * 1024)
+    session = Session("", introduction_in(message, CODEC), lambda: CODEC, lambda: None)
+    assert session.read(JsonRpcRequest("ping", {}, 1)).capabilities == message.params["capabilities"]
+
+
+def test_longer_offers_of_a_client_are_refused():
+    with pytest.raises(MalformedRequest, match="longer than 16384 bytes"):
+        introduction_in(offering(16 * 1024 + 1), CODEC)
 
 
 def test_subscriptions_of_a_session_are_bounded_in_bytes():
@@ -187,28 +224,41 @@ def test_subscriptions_of_a_session_are_bounded_in_number():
 def running(session, request_id):
     request = session.read(JsonRpcRequest("tools/call", {}, request_id))
     call = OpenCall(request, lambda name, params: None)
-    return call, session.running(request, call)
+    session.add(request, call)
+    return request, call
 
 
 def test_requests_are_cancelled_by_their_ids():
     session = new_state()
-    number, number_runs = running(session, 1)
-    text, text_runs = running(session, "1")
-    with number_runs, text_runs:
-        session.cancel("1")
-        session.cancel(None)
-        session.cancel([1])
-        assert (number.is_cancelled, text.is_cancelled) == (False, True)
-        session.end()
-        assert number.is_cancelled
+    (number, number_call), (text, text_call) = running(session, 1), running(session, "1")
+    session.cancel("1")
+    session.cancel(None)
+    session.cancel([1])
+    assert (number_call.is_cancelled, text_call.is_cancelled) == (False, True)
+    session.end()
+    assert number_call.is_cancelled
+    session.remove(number, number_call)
+    session.remove(text, text_call)
     assert not session.has_calls
 
 
-def test_id_of_a_running_request_is_refused():
+def test_id_of_a_running_request_is_refused_until_it_ends():
     session = new_state()
-    _, runs = running(session, 1)
-    with runs, pytest.raises(InvalidRequest), running(session, 1)[1]:
-        pass
+    first, first_call = running(session, 1)
+    with pytest.raises(InvalidRequest):
+        running(session, 1)
+    session.remove(first, first_call)
+    running(session, 1)
+    session.remove(first, first_call)  # the second request is another one
+    assert session.has_calls is True
+
+
+def test_session_that_has_ended_takes_no_request():
+    session = new_state()
+    session.end()
+    with pytest.raises(SessionNotFound):
+        running(session, 1)
+    assert not session.has_calls
 
 
 def test_answers_reach_their_questions():
@@ -223,6 +273,25 @@ def test_answers_reach_their_questions():
     assert first.response is None
     assert second.response.result == {"roots": []}
     assert woken == [True]
+
+
+def unsendable(text):
+    raise ConnectionResetError
+
+
+@pytest.mark.parametrize(
+    ("params", "send", "error"),
+    [({"x": object()}, [].append, JsonRpcSerializationError), ({}, unsendable, ConnectionResetError)],
+    ids=["no JSON form", "no connection"],
+)
+def test_question_that_is_not_sent_is_forgotten(params, send, error):
+    woken = []
+    questions = Questions(lambda: CODEC, lambda: woken.append(True))
+    with pytest.raises(error):
+        questions.ask("elicitation/create", params, send)
+    questions.answer(JsonRpcResponse("question-1", {}))
+    assert woken == []
+    assert questions.ask("roots/list", {}, lambda text: None).id == "question-2"
 
 
 def test_answer_that_is_not_awaited_any_more_is_dropped():

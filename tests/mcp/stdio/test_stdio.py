@@ -10,7 +10,7 @@ import pytest
 from mcp_types import methods
 
 from tests.helpers import wait_until
-from tests.mcp.session_client import CLIENT, PATIENCE_S, judge
+from tests.mcp.session_client import CLIENT, PATIENCE_S, judge, text_of
 
 CURRENT = "2026-07-28"
 
@@ -129,10 +129,6 @@ def call(name, **arguments):
     return {"name": name, "arguments": arguments}
 
 
-def text_of(message):
-    return message["result"]["content"][0]["text"]
-
-
 def test_output_has_messages_only(start):
     process = start()
     response = process.answer(process.send("tools/call", call("add", a=1, b=2)))
@@ -185,6 +181,18 @@ def test_request_of_a_session_is_cancelled_by_id(session):
     assert session.others == []
 
 
+def test_request_and_its_cancellation_in_one_write_leave_nothing_running(session):
+    for _ in range(100):  # no more than may run
+        request_id = next(session._ids)
+        request = {"jsonrpc": "2.0", "id": request_id, "method": "tools/call", "params": call("wait")}
+        cancelled = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": request_id}}
+        session.write(f"{json.dumps(request)}\n{json.dumps(cancelled)}")
+        waiting = session.send_in_session("ping")
+        while "result" not in session.answer(waiting):  # too many requests run at the moment
+            waiting = session.send_in_session("ping")
+    wait_until(lambda: text_of(session.answer(session.send_in_session("tools/call", call("count_running")))) == "0")
+
+
 def cancelled_in(process, send):
     """Return how many calls have noticed that they are cancelled."""
     return int(text_of(process.answer(send("tools/call", call("count_cancelled")))))
@@ -219,22 +227,72 @@ def test_subscription_tells_of_changes_until_it_is_cancelled(process):
     assert process.others == [changed]
 
 
+TAKES_TASKS = {
+    "io.modelcontextprotocol/clientCapabilities": {
+        "elicitation": {},
+        "extensions": {"io.modelcontextprotocol/tasks": {}},
+    }
+}
+
+
+def begun_task(process, tool):
+    return process.answer(process.send("tools/call", call(tool), meta=TAKES_TASKS))["result"]["taskId"]
+
+
+def followed(process, task_id):
+    """Follow a task, and return the id of the subscription."""
+    return process.send("subscriptions/listen", {"notifications": {"taskIds": [task_id]}}, meta=TAKES_TASKS)
+
+
 def test_task_asks_and_is_followed(start):
     process, name = start(), {"name": {"action": "accept", "content": {"name": "Ada"}}}
-    takes_tasks = {"elicitation": {}, "extensions": {"io.modelcontextprotocol/tasks": {}}}
-    meta = {"io.modelcontextprotocol/clientCapabilities": takes_tasks}
-    task_id = process.answer(process.send("tools/call", call("greet_later"), meta=meta))["result"]["taskId"]
+    task_id = begun_task(process, "greet_later")
 
-    process.send("subscriptions/listen", {"notifications": {"taskIds": [task_id]}}, meta=meta)
+    followed(process, task_id)
     assert process.next()["params"]["notifications"] == {"taskIds": [task_id]}
     while (task := process.next()["params"])["status"] == "working":
         pass
     assert set(task["inputRequests"]) == {"name"}
-    process.send("tasks/update", {"taskId": task_id, "inputResponses": name}, meta=meta)
+    process.send("tasks/update", {"taskId": task_id, "inputResponses": name}, meta=TAKES_TASKS)
     while (message := process.next()).get("params", {}).get("status") != "completed":
         pass
 
     assert text_of(message["params"]) == "hello Ada"
+
+
+@pytest.mark.parametrize(
+    ("tool", "status", "printed"),
+    [("note_follower", "completed", False), ("wait_later", "failed", True)],
+    ids=["short", "long"],
+)
+def test_end_of_the_input_waits_for_short_tasks_and_ends_all_others(start, tool, status, printed):
+    process = start()
+    listening = followed(process, begun_task(process, tool))
+    messages, errors = process.end()
+    *_, task, last = messages
+    assert (task["method"], task["params"]["status"]) == ("notifications/tasks", status)
+    assert (last["method"], last["params"]["requestId"]) == ("notifications/cancelled", listening)
+    assert ("\ncancelled\n" in f"\n{errors}") is printed
+
+
+def test_task_expires_although_nobody_asks_for_it(start):
+    process = start("--endpoint", "/brief", target="tests.mcp.stdio_brief_tasks:server")
+    begun_task(process, "wait_later")
+    wait_until(lambda: cancelled_in(process, process.send) == 1)
+
+
+def test_number_of_subscriptions_is_bounded(process):
+    listening = [process.send("subscriptions/listen", notifications={"toolsListChanged": True}) for _ in range(100)]
+    refused = process.send("subscriptions/listen", notifications={"toolsListChanged": True})
+    error = process.answer(refused)["error"]
+    assert error == {"code": -32600, "message": "Invalid Request: 100 subscriptions are open already"}
+    for request_id in listening:
+        process.tell(method="notifications/cancelled", params={"requestId": request_id})
+
+    process.others.clear()
+    again = process.send("subscriptions/listen", notifications={"toolsListChanged": True})
+    assert process.next()["method"] == "notifications/subscriptions/acknowledged"
+    process.tell(method="notifications/cancelled", params={"requestId": again})
 
 
 def test_session_has_no_tasks(session):
@@ -341,7 +399,7 @@ def test_id_of_a_refused_request_is_free_again(process):
     assert process.answer(refused)["result"]["structuredContent"] == 3
 
 
-def test_line_over_the_largest_body_is_refused_unread(process):
+def test_line_over_the_largest_body_is_refused_without_parsing(process):
     limit = 5 << 20
     head = '{"jsonrpc": "2.0", "id": 7, "method": "ping", "x": "'
     process.write(head + "x" * (limit - len(head) + 1))  # no JSON, so that only the length is a reason
