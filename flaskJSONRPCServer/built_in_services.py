@@ -15,7 +15,7 @@ from .dispatch.connection import ServerFacts
 from .dispatch.exchange import Exchange
 from .dispatch.pipeline import Pipeline
 from .dispatch.registration import Registrar
-from .dispatch.routes import Route, Router, RouteTable
+from .dispatch.routes import Router, RouteTable
 from .dispatch.streams import StreamRegistry
 from .execBackend import ExecBackends
 from .http.response import Response
@@ -124,7 +124,7 @@ class BuiltInServices:
 
     def routes_changed(self, before: RouteTable, after: RouteTable) -> None:
         """Follow a change of the methods."""
-        if self._mcp_endpoints is not None or any(is_marked(route) for route in after.routes()):
+        if self._mcp_endpoints is not None or any(route.is_tool for route in after.routes()):
             self.mcp_endpoints().routes_changed(before, after)
 
     def metrics_site(self) -> BuiltInSite | None:
@@ -191,8 +191,3 @@ class BuiltInServices:
 
     def _answer_document(self, exchange: Exchange, _: str) -> Response:
         return self._sources.pipeline().server_document(exchange)
-
-
-def is_marked(route: Route) -> bool:
-    """Return whether a method was registered as a tool; without loading what endpoints need."""
-    return route.contract is not None and bool(route.contract.options.mcp)

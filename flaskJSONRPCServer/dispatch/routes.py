@@ -94,6 +94,11 @@ class Route:
         """How long its calls may take, in seconds from the arrival of the request; None for no limit."""
         return None if self.backends is None else self.backends.timeout_s
 
+    @property
+    def is_tool(self) -> bool:
+        """Whether it was registered as a tool for language models."""
+        return self.contract is not None and bool(self.contract.options.mcp)
+
 
 BuiltIn = Callable[[str], Route]
 

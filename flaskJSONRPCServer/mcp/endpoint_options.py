@@ -8,12 +8,10 @@ from typing import Any
 
 from ..contract.option_checks import refuse_unless
 from ..errors import RegistrationError
-from ..runtime.logs import ServerLog
-from ..settings import Settings
-from .authorization import Authorization, TokenGuard
+from .authorization import Authorization
 from .features.descriptions import checked_icons, refuse_unless_text
 
-__all__ = ["EndpointOptions", "token_guard"]
+__all__ = ["EndpointOptions"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +62,3 @@ def refuse_unless_seconds(name: str, value: Any, *, may_be_zero: bool = False) -
     if not is_number or not 0 <= value < float("inf") or (value == 0 and not may_be_zero):
         words = "a number of seconds from 0 on" if may_be_zero else "a positive number of seconds"
         raise RegistrationError(f"{name}={value!r} is refused: it takes {words}")
-
-
-def token_guard(
-    authorization: Authorization | None, path: str, settings: Settings, log: ServerLog
-) -> TokenGuard | None:
-    """Return what checks the tokens of an endpoint; None without authorization.
-
-    Raises:
-        RegistrationError: The audience of its tokens is not certain.
-    """
-    return None if authorization is None else TokenGuard(authorization, path, settings, log)

@@ -12,11 +12,11 @@ from ..dispatch.routes import RouteTable
 from ..errors import RegistrationError
 from ..http.refusals import NotFound
 from ..http.response import Response, json_document
+from ..runtime.concurrency import make_reentrant_lock
 from ..runtime.logs import INFO, WARNING
 from .asking.sealing import Sealer
 from .authorization import METADATA_SEGMENT
 from .endpoint_options import EndpointOptions
-from .features.exposure import is_marked
 from .http.foreign_requests import ForeignRequests
 from .public import McpEndpoint
 from .sources import Sources
@@ -43,7 +43,8 @@ class McpEndpoints:
         self._sources = sources
         self._add_url = add_url
         self._urls: set[str] = set()  # the segments that have been added
-        self._endpoints: dict[str, McpEndpoint] = {}  # replaced in one step, so threads need no lock
+        self._changing = make_reentrant_lock()
+        self._endpoints: dict[str, McpEndpoint] = {}  # replaced under _changing, read without it
         self._is_automatic = False
         self._foreign = ForeignRequests(sources.facts.log)
         self._hidden: set[str] = set()  # the URLs that the log has warned of
@@ -57,12 +58,15 @@ class McpEndpoints:
         Raises:
             RegistrationError: The path is taken, or has more than one segment; or an option has an invalid value.
         """
-        segment, chosen = checked_segment(path), EndpointOptions(**options)
+        with self._changing:
+            return self._open(checked_segment(path), EndpointOptions(**options))
+
+    def _open(self, segment: str, chosen: EndpointOptions) -> McpEndpoint:
         replaces = chosen.expose is None or chosen.authorization is not None or segment == _DEFAULT_SEGMENT
         gives_way = self._is_automatic and replaces
         present = {name: one for name, one in self._endpoints.items() if not (gives_way and name == _DEFAULT_SEGMENT)}
         if segment in present:
-            raise RegistrationError(f"path={path!r} is refused: there is an endpoint already")
+            raise RegistrationError(f"path={'/' + segment!r} is refused: there is an endpoint already")
         endpoint = self._opened(segment, chosen, present)
         if gives_way:
             self._is_automatic = False
@@ -75,12 +79,13 @@ class McpEndpoints:
         """Follow a change of the methods."""
         for endpoint in self:
             endpoint.routes_changed(before, after)
-        if self._has_room_for_automatic() and any(is_marked(route) for route in after.routes()):
-            self._opened(_DEFAULT_SEGMENT, EndpointOptions(), self._endpoints)
-            self._is_automatic = True
+        with self._changing:
+            if self._has_room_for_automatic() and any(route.is_tool for route in after.routes()):
+                self._opened(_DEFAULT_SEGMENT, EndpointOptions(), self._endpoints)
+                self._is_automatic = True
 
     def _has_room_for_automatic(self) -> bool:
-        return _DEFAULT_SEGMENT not in self._endpoints and all(endpoint.bears_another for endpoint in self)
+        return _DEFAULT_SEGMENT not in self._endpoints and all(endpoint.allows_automatic_one for endpoint in self)
 
     def tool_counts(self) -> dict[str, int]:
         """Return the number of tools of each endpoint, by its path. Choices without a method are logged."""

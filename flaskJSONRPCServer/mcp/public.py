@@ -18,8 +18,8 @@ from ..http.request import Environ
 from ..http.response import Response
 from .asking.rounds import SealedRounds
 from .asking.sealing import Sealer
-from .authorization import Grant
-from .endpoint_options import EndpointOptions, token_guard
+from .authorization import Grant, TokenGuard
+from .endpoint_options import EndpointOptions
 from .feature import Feature, Scope
 from .features.catalog import Catalogs
 from .features.completion import Completions
@@ -57,19 +57,19 @@ class McpEndpoint:
 
     Attributes:
         path: As given.
-        bears_another: Whether the automatic endpoint may be beside it: it has a choice of its own, and no tokens that
+        allows_automatic_one: Whether the automatic endpoint may be beside it: it has a choice of its own, and no tokens that
             the other would not ask for.
     """
 
     def __init__(self, path: str, sources: Sources, options: EndpointOptions, sealer: Sealer) -> None:
         self.path = path
-        self.bears_another = options.expose is not None and options.authorization is None
+        self.allows_automatic_one = options.expose is not None and options.authorization is None
         self._sources = sources
         self._options = options
         exposure = Exposure(options.expose, sources.registrar.formatted)
         self._catalogs = Catalogs(exposure, sources.codec, sources.facts.log)
         self._subscriptions = Subscriptions(sources.codec)
-        self._tokens = token_guard(options.authorization, path, sources.settings, sources.facts.log)
+        self._tokens = self._token_guard()
         times = TaskTimes(float(options.task_ttl), float(options.task_poll_interval))
         self._tasks = Tasks(sources, self._subscriptions, self._caller_of, times)
         self._tools = Tools(sources, self._catalogs, options.page_size, self._caching, self._tasks, self._tokens)
@@ -234,6 +234,12 @@ class McpEndpoint:
             RegistrationError: There is no such argument, it has a completion, or the function has other parameters.
         """
         return decorator(lambda function: self._completions.add(function, target, argument))
+
+    def _token_guard(self) -> TokenGuard | None:
+        authorization, sources = self._options.authorization, self._sources
+        if authorization is None:
+            return None
+        return TokenGuard(authorization, self.path, sources.settings, sources.facts.log)
 
     def _add_parts(self, functions: Functions) -> None:
         """Make the parts that are functions of their own, rather than methods of the server."""

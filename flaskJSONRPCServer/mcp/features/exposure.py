@@ -10,12 +10,7 @@ from ...dispatch.locks import lock_key
 from ...dispatch.routes import Route, RouteTable
 from ...errors import RegistrationError
 
-__all__ = ["Exposure", "is_marked"]
-
-
-def is_marked(route: Route) -> bool:
-    """Return whether a method was registered as a tool."""
-    return route.contract is not None and bool(route.contract.options.mcp)
+__all__ = ["Exposure"]
 
 
 class Exposure:
@@ -61,7 +56,7 @@ class Exposure:
         if route.contract is None or route.contract.options.mcp is False:
             return False
         if self._takes_marked:
-            return is_marked(route)
+            return route.is_tool
         places = (route.path, f"{route.url}/")
         return any(place in self._places for place in places) or route.lock_key in self._functions
 

@@ -28,7 +28,7 @@ from ...sansio_jsonrpc import (
 )
 from .errors import InvalidRequest, McpError, ParseError
 
-__all__ = ["checked", "error_text", "notification_text", "params_of", "read_body", "read_message", "result_text"]
+__all__ = ["checked", "error_text", "notification_text", "params_of", "read_body", "result_text"]
 
 _NO_PARAMS: Mapping[str, Any] = {}
 
@@ -39,19 +39,6 @@ _MAX_BATCH_LENGTH = 1000
 @lru_cache(16)
 def decoder_of(codec: Codec) -> Callable[[bytes], JsonRpcMessage | JsonRpcBatch]:
     return make_decoder(codec, _MAX_BATCH_LENGTH)
-
-
-def read_message(text: bytes, codec: Codec) -> JsonRpcRequest | JsonRpcResponse:
-    """Read a message.
-
-    Raises:
-        ParseError: It is not JSON, or exceeds a limit.
-        InvalidRequest: It is no message of the protocol.
-    """
-    message = read_body(text, codec)
-    if isinstance(message, JsonRpcBatch):
-        raise InvalidRequest("Invalid Request: a batch; send each message in a request of its own")
-    return message
 
 
 def read_body(text: bytes, codec: Codec) -> JsonRpcRequest | JsonRpcResponse | JsonRpcBatch:

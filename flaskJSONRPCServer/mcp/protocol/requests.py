@@ -31,7 +31,6 @@ class ClientRequest:
         params: The parameters.
         revision: The revision of the protocol that it is made in.
         capabilities: What the client offers, by name.
-        client: The name and version of the client, as it says.
         progress_token: The token for reports of progress; None if the client wants none.
         log_level: The least severe level of log messages that the client wants; None if it wants none.
     """
@@ -41,13 +40,8 @@ class ClientRequest:
     params: Mapping[str, Any]
     revision: str
     capabilities: Mapping[str, Any] = field(default_factory=dict)
-    client: Mapping[str, Any] = field(default_factory=dict)
     progress_token: str | int | None = None
     log_level: str | None = None
-
-    def has_capability(self, name: str) -> bool:
-        """Return whether the client offers something, such as ``sampling``."""
-        return isinstance(self.capabilities.get(name), dict)
 
     def has_extension(self, name: str) -> bool:
         """Return whether the client supports an extension of the protocol."""
@@ -80,8 +74,8 @@ def read_request(message: JsonRpcRequest) -> ClientRequest:
     meta = params["_meta"]
     revision = required(meta, PROTOCOL_VERSION, str, "a string")
     capabilities = required(meta, CLIENT_CAPABILITIES, dict, "an object")
-    client = optional(meta, CLIENT_INFO, dict, "an object")
-    request = ClientRequest(message.id, message.method, params, revision, capabilities, client or {})
+    optional(meta, CLIENT_INFO, dict, "an object")
+    request = ClientRequest(message.id, message.method, params, revision, capabilities)
     if PROGRESS_TOKEN in meta or LOG_LEVEL in meta:
         request.progress_token, request.log_level = progress_token(meta), log_level(meta)
     return request

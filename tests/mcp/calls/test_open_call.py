@@ -20,7 +20,7 @@ def control_of(sent, token="t"):
     def notify(method, params):
         sent.append(json.loads(notification_text(CODEC, method, params))["params"])
 
-    request = ClientRequest(1, "tools/call", {}, "2026-07-28", {}, {}, token, "debug")
+    request = ClientRequest(1, "tools/call", {}, "2026-07-28", {}, token, "debug")
     return OpenCall(request, notify).new_control({})
 
 
