@@ -7,13 +7,15 @@ are:
 
     curl http://127.0.0.1:8080/
 
-In production, use one process with several threads, since most clients have sessions, which live in one process:
+In production, use one process, since most clients have sessions, which live in one process. Each such client keeps a
+stream open, which takes a thread:
 
-    gunicorn --chdir examples --workers 1 --threads 8 --bind 127.0.0.1:8080 mcp_flask:app
+    gunicorn --chdir examples --workers 1 --threads 64 --bind 127.0.0.1:8080 mcp_flask:app
 
 Several processes serve clients without sessions only, and all of them need the same secret in FJRPC_SECRET.
 """
 
+import os
 import sys
 
 import flask
@@ -45,7 +47,14 @@ def home():
 # What is new.
 
 # The same functions are methods of JSON-RPC at /api. Without fallback, no page of another origin can call them by GET.
-server = flaskJSONRPCServer(None, name="orders", allowed_hosts=["127.0.0.1", "localhost"], fallback=False)
+server = flaskJSONRPCServer(
+    None,
+    name="orders",
+    allowed_hosts=["127.0.0.1", "localhost"],
+    fallback=False,
+    max_streams=30,  # more than the default of 4, and less than half of the threads
+    secret=os.environ.get("FJRPC_SECRET"),  # only fromConfig and the commands read such variables themselves
+)
 server.init_app(app)
 server.registerFunction(find_orders, path="/api", mcp=Tool(read_only=True))
 server.registerFunction(cancel_order, path="/api", mcp=Tool(destructive=True))

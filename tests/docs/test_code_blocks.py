@@ -24,6 +24,7 @@ from tests.docs.pages import blocks, pages
 _PORT = re.compile(r"""(?:(?<=127\.0\.0\.1:)|(?<=127\.0\.0\.1["'], )|(?<=127\.0\.0\.1["'], "))[1-9]\d+""")
 _PRINTS = re.compile(r"^# prints:? (.*)$", re.MULTILINE)
 _CHECK = doctest.OutputChecker()
+_TASK_ID = re.compile(r'"taskId":"([^"]+)"')
 _FIELD_NAME = re.compile(r"^[A-Za-z-]+(?=: )", re.MULTILINE)  # a header's: its case is the serving backend's choice
 
 
@@ -43,6 +44,7 @@ class Reader:
         self.namespace = {"__name__": "__main__"}
         self.ports = {}
         self.processes = []
+        self.task_id = ""  # of the last answer with a task, which pages write as TASK_ID
 
     def follow(self, page_blocks):
         for block in page_blocks:
@@ -73,7 +75,8 @@ class Reader:
             if command.startswith("openssl req "):
                 make_certificates(self.directory)  # under the page's names; works without openssl
             if command.startswith("curl "):
-                output = curl(command)
+                output = curl(command.replace("TASK_ID", self.task_id))
+                self.task_id = _TASK_ID.search(output)[1] if _TASK_ID.search(output) else self.task_id
             elif command.startswith("python -m flaskJSONRPCServer call http"):
                 output = called(command)
             elif command.startswith("python -m flaskJSONRPCServer client "):

@@ -18,8 +18,10 @@ _WHEEL = f"dist/flaskjsonrpcserver-{flaskJSONRPCServer.__version__}-py3-none-any
 
 # In no extra: packages that one page or example needs.
 OTHERS = {
+    "gunicorn",
     "limits[redis]",
     "limits[valkey]",
+    "mcp>=2",
     "opentelemetry-sdk>=1.30",
     "pip-audit",
     "python-rapidjson",
