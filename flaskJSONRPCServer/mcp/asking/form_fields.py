@@ -15,7 +15,11 @@ from urllib.parse import urlsplit
 __all__ = ["checked_fields"]
 
 _NUMBER: Final = (int, float, Decimal)
-_DATE_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.IGNORECASE)
+_DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_DATE_TIME: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])",
+    re.IGNORECASE,
+)
 _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+")
 
 
@@ -42,11 +46,11 @@ def checked_fields(content: Mapping[str, Any], schema: Mapping[str, Any]) -> dic
 
 def faults_of(value: Any, rules: Mapping[str, Any]) -> Iterator[str]:
     """Yield why a value breaks the rules of its field; the first one says whether the others make sense."""
-    kind = rules.get("type")
-    if isinstance(kind, str) and kind in _IS_OF and not _IS_OF[kind](value):
-        yield f"must be {_WORDS[kind]}"
+    kinds = types_in(rules)
+    if kinds and not any(_IS_OF[kind](value) for kind in kinds):
+        yield f"must be {' or '.join(_WORDS[kind] for kind in kinds)}"
     choices = choices_in(rules)
-    if choices is not None and value not in choices:
+    if choices is not None and not any(is_same(value, choice) for choice in choices):
         yield f"must be one of {', '.join(map(str, choices))}"[:200]
     if isinstance(value, str):
         yield from faults_of_text(value, rules)
@@ -78,6 +82,18 @@ def faults_of_size(size: Any, rules: Mapping[str, Any], least: str, most: str, u
         yield f"must be at most {rules[most]}{unit}"
 
 
+def types_in(rules: Mapping[str, Any]) -> list[str]:
+    """Return the types that a field may have, if all of them are known; none for any type."""
+    named = rules.get("type")
+    kinds = [named] if isinstance(named, str) else list(named) if isinstance(named, (list, tuple)) else []
+    return kinds if all(isinstance(kind, str) and kind in _IS_OF for kind in kinds) else []
+
+
+def is_same(value: Any, choice: Any) -> bool:
+    """Return whether two JSON values are equal: for Python, 1 equals true."""
+    return isinstance(value, bool) == isinstance(choice, bool) and bool(value == choice)
+
+
 def choices_in(rules: Mapping[str, Any]) -> list[Any] | None:
     """Return the values that a field may have; None for any. Choices with titles are constants in oneOf or anyOf."""
     if "enum" in rules:
@@ -98,7 +114,7 @@ def is_integer(value: Any) -> bool:
 
 
 def is_date(text: str) -> bool:
-    return len(text) == len("2026-01-01") and is_parsed(date.fromisoformat, text)
+    return _DATE.fullmatch(text) is not None and is_parsed(date.fromisoformat, text)
 
 
 def is_date_time(text: str) -> bool:
@@ -127,6 +143,7 @@ _IS_OF: Final[Mapping[str, Callable[[Any], bool]]] = {
     "integer": is_integer,
     "boolean": lambda value: isinstance(value, bool),
     "array": lambda value: isinstance(value, list),
+    "null": lambda value: value is None,
 }
 _WORDS: Final = {
     "string": "a string",
@@ -134,6 +151,7 @@ _WORDS: Final = {
     "integer": "an integer",
     "boolean": "true or false",
     "array": "a list",
+    "null": "null",
 }
 _HAS_FORMAT: Final[Mapping[str, Callable[[str], bool]]] = {
     "email": lambda text: _EMAIL.fullmatch(text) is not None,

@@ -104,7 +104,8 @@ class Form(Question):
         Raises:
             ValueError: A field is missing or breaks a rule of the schema, or it is no answer to a form.
         """
-        action, content = result.get("action"), result.get("content") or {}
+        action, content = result.get("action"), result.get("content", {})
+        content = {} if content is None else content
         if action not in _ACTIONS or not isinstance(content, dict):
             raise ValueError("it is not an answer to a form")
         if action != "accept":

@@ -106,19 +106,22 @@ class Catalogs:
         self._codec = codec
         self._log = log
         self._warned: set[str] = set()
-        self._made: tuple[RouteTable, Catalog] | None = None  # replaced in one step; two threads may make it at once
+        self._latest: tuple[RouteTable, Catalog] | None = None  # replaced in one step; two threads may make it at once
 
     def of(self, table: RouteTable) -> Catalog:
         """Return the tools of a table."""
-        made = self._made
-        if made is None or made[0] is not table:
-            made = self._made = table, self._catalog(table)
-        return made[1]
+        latest = self._latest
+        if latest is None or latest[0] is not table:
+            latest = self._latest = table, self._catalog(table)
+        return latest[1]
 
     def _catalog(self, table: RouteTable) -> Catalog:
         self._warn_of_unmatched(table)
-        entries = {}
+        entries: dict[str, ToolEntry] = {}
         for name, route in named(self._exposure.routes(table)):
+            if name in entries:
+                self._warn_of_namesake(name, route, entries[name].route)
+                continue
             entry = self._entry(name, route)
             if entry is not None:
                 entries[name] = entry
@@ -133,6 +136,13 @@ class Catalogs:
                 self._warned.add(shown)
                 why = "nothing is registered there" if isinstance(item, str) else "the function is not registered"
                 self._log.write(WARNING, f"expose={shown} chooses no method: {why}")
+
+    def _warn_of_namesake(self, name: str, route: Route, other: Route) -> None:
+        """Warn of a method whose name as a tool is taken, once."""
+        why = f"{name!r} is the name of {other.url}; choose another with mcp=Tool(name=...)"
+        if why not in self._warned:
+            self._warned.add(why)
+            self._log.write(WARNING, f"{route.url} is no tool: {why}")
 
     def _entry(self, name: str, route: Route) -> ToolEntry | None:
         try:
@@ -201,19 +211,19 @@ def annotations_of(options: Tool) -> dict[str, bool]:
 
 
 def named(routes: Iterable[Route]) -> list[tuple[str, Route]]:
-    """Return the methods with unique names, those of equal names with their paths, as ``api.add``.
+    """Return the methods with their names, those of equal names with their paths, as ``api.add``.
 
-    So the names do not depend on the order of the registrations.
+    They are in an order that does not depend on that of the registrations: names that were chosen come first, so that
+    one of them wins over a name that is made.
     """
-    routes = list(routes)
-    plain = [(chosen_name(route), route) for route in routes]
+    ordered = sorted(routes, key=lambda route: (chosen_name(route) is None, route.url))
+    plain = [(chosen_name(route) or tool_name(route.name), route) for route in ordered]
     counts = Counter(name for name, _ in plain)
     return [(name if counts[name] == 1 else name_with_path(name, route), route) for name, route in plain]
 
 
-def chosen_name(route: Route) -> str:
-    chosen = None if route.contract is None else route.contract.options.tool.name
-    return chosen or tool_name(route.name)
+def chosen_name(route: Route) -> str | None:
+    return None if route.contract is None else route.contract.options.tool.name
 
 
 def name_with_path(name: str, route: Route) -> str:

@@ -40,7 +40,7 @@ _NAMED_BY: Final = {
 _BASE64: Final = re.compile(r"=\?base64\?(.*)\?=", re.DOTALL)
 _PLAIN: Final = re.compile(r"[\t\x20-\x7e]*")
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_NUMBER: Final = re.compile(r"-?\d{1,40}(?:\.\d{1,40})?")
+_NUMBER: Final = re.compile(r"-?[0-9]{1,40}(?:\.[0-9]{1,40})?")
 
 # Integers that a double-precision number holds exactly.
 _SAFE: Final = 2**53 - 1

@@ -34,7 +34,14 @@ def answered(rules, value):
         ({"type": "string", "format": "email"}, "ann@a.test", "ann"),
         ({"type": "string", "format": "uri"}, "https://a.test/x", "a.test x"),
         ({"type": "string", "format": "date"}, "2026-02-28", "2026-02-30"),
+        ({"type": "string", "format": "date"}, "2026-02-28", "2026-W01-1"),
         ({"type": "string", "format": "date-time"}, "2026-02-28T10:00:00.5Z", "2026-02-28T25:00:00Z"),
+        ({"type": "string", "format": "date-time"}, "2026-02-28T10:00:00+23:59", "2026-02-28T10:00:00+99:99"),
+        ({"type": "string", "format": "date-time"}, "2026-02-28T10:00:00-00:30", "٢٠٢٦-02-28T10:00:00Z"),
+        ({"enum": [0, 1]}, 1, True),
+        ({"enum": [True, "a"]}, True, 1),
+        ({"type": ["string", "null"]}, None, {}),
+        ({"type": ["string", "null"], "minLength": 2}, "ab", "a"),
     ],
 )
 def test_field_is_checked_by_its_rules(rules, good, bad):
@@ -46,3 +53,10 @@ def test_field_is_checked_by_its_rules(rules, good, bad):
 def test_fields_that_the_form_does_not_have_are_dropped():
     form = Form("Which?", {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]})
     assert form.answer({"action": "accept", "content": {"n": 1, "z": [1]}}).content == {"n": 1}
+
+
+@pytest.mark.parametrize("content", [[], "", 0, False], ids=repr)
+def test_content_that_is_no_object_is_no_answer(content):
+    form = Form("Which?", {"type": "object", "properties": {"n": {"type": "integer"}}})
+    with pytest.raises(ValueError, match="it is not an answer to a form"):
+        form.answer({"action": "accept", "content": content})
