@@ -17,6 +17,10 @@ class AnswerStream(Protocol):
     def is_closed(self) -> bool:
         """Whether the client has gone, or the stream has been closed."""
 
+    @property
+    def has_room(self) -> bool:
+        """Whether the client reads fast enough for parts that are not needed, such as reports of progress."""
+
     def send(self, data: bytes) -> bool:
         """Send a part, without waiting for the client.
 
@@ -24,6 +28,9 @@ class AnswerStream(Protocol):
             Whether the part will be sent. False if the stream is closed, or is closed now because its client reads too
             slowly.
         """
+
+    def send_last(self, data: bytes) -> None:
+        """Send a last part, for which there is always room, and end the answer."""
 
     def close(self) -> None:
         """End the answer. Parts that were sent before still reach the client. A second call does nothing."""

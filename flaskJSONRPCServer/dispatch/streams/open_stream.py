@@ -21,8 +21,12 @@ BUFFER_BYTES = 256 * 1024
 class Channel(Protocol):
     """What brings the parts of one stream to its client."""
 
-    def send(self, data: bytes) -> bool:
-        """Send a part without waiting. Return whether it will be sent."""
+    @property
+    def has_room(self) -> bool:
+        """Whether less than half of what may wait for the client waits."""
+
+    def send(self, data: bytes, *, is_last: bool = False) -> bool:
+        """Send a part without waiting. Return whether it will be sent. There is always room for the last one."""
 
     def close(self) -> None:
         """End the answer after the parts that have been sent."""
@@ -97,6 +101,12 @@ class OpenStream:
         """Whether the client has gone, or the stream has been closed."""
         return self._callbacks is None
 
+    @property
+    def has_room(self) -> bool:
+        """As :attr:`~flaskJSONRPCServer.http.event_streams.AnswerStream.has_room`."""
+        channel = self._channel
+        return channel is not None and channel.has_room
+
     def send(self, data: bytes) -> bool:
         """As :meth:`~flaskJSONRPCServer.http.event_streams.AnswerStream.send`."""
         channel = self._channel
@@ -105,15 +115,23 @@ class OpenStream:
         self.sent_at = time.monotonic()
         return True
 
+    def send_last(self, data: bytes) -> None:
+        """As :meth:`~flaskJSONRPCServer.http.event_streams.AnswerStream.send_last`."""
+        channel = self._channel
+        if channel is not None and not self.is_closed:
+            channel.send(data, is_last=True)
+        self.close()
+
     def close(self) -> None:
         """As :meth:`~flaskJSONRPCServer.http.event_streams.AnswerStream.close`."""
         self._end(lambda channel: channel.close())
 
     def finish(self) -> None:
         """Close the stream after its last part: the server stops or restarts."""
-        if self._last_part is not None and not self.is_closed:
-            self.send(self._last_part())
-        self.close()
+        if self._last_part is None or self.is_closed:
+            self.close()
+        else:
+            self.send_last(self._last_part())
 
     def break_off(self) -> None:
         """Close the stream so that the client notices that its answer is incomplete."""

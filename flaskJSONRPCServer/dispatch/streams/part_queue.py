@@ -26,12 +26,17 @@ class PartQueue:
         self._has_ended = False
         self._is_broken = False
 
-    def send(self, data: bytes) -> bool:
-        """Add a part. Return False if the stream has ended, or too many bytes wait already."""
+    @property
+    def has_room(self) -> bool:
+        """As :attr:`.open_stream.Channel.has_room`."""
+        return self._waiting_bytes < BUFFER_BYTES // 2
+
+    def send(self, data: bytes, *, is_last: bool = False) -> bool:
+        """Add a part. Return False if the stream has ended, or too many bytes wait already; the last part has room."""
         with self._changed:
             if self._has_ended or self._is_broken:
                 return False
-            has_room = self._waiting_bytes <= BUFFER_BYTES
+            has_room = is_last or self._waiting_bytes <= BUFFER_BYTES
             if has_room:
                 self._parts.append(data)
                 self._waiting_bytes += len(data)

@@ -5,7 +5,7 @@ Source: revision 2026-07-28, "Streamable HTTP".
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeGuard
 
 from ...dispatch.exchange import Exchange
@@ -166,7 +166,12 @@ class Endpoint:
     ) -> None:
         """Answer a request on a stream: the notifications about it, then its response."""
         codec = self._sources.codec()
-        call = OpenCall(request, lambda name, params: stream.send(event(notification_text(codec, name, params))))
+
+        def notify(name: str, params: Mapping[str, Any]) -> None:
+            if stream.has_room:  # a notification that is lost costs less than the result
+                stream.send(event(notification_text(codec, name, params)))
+
+        call = OpenCall(request, notify)
         stream.on_close(call.cancel)
         scope = self._service.scope(exchange, call, self._rounds, grant)
         try:
@@ -174,8 +179,7 @@ class Endpoint:
         except Refusal as exc:  # too late for its status
             reply = self._service.refusal(InvalidRequest(str(exc)), request.id)
         call.end()
-        stream.send(event(reply.text))
-        stream.close()
+        stream.send_last(event(reply.text))
 
     def _listen(self, request: ClientRequest, accepted: Accepted, exchange: Exchange, grant: Grant | None) -> Response:
         """Answer with a stream that stays open, and tells the client what changes."""

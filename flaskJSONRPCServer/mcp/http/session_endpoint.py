@@ -20,7 +20,7 @@ from ..protocol.headers import VERSION_HEADER
 from ..protocol.messages import BATCH_REFUSED, Body, checked
 from ..protocol.revisions import BATCH_REVISION, SESSION_REVISIONS
 from ..service import Reply
-from ..sessions.service import Caller, RunningRequest, Send, SessionRequest, SessionService, drop
+from ..sessions.service import Caller, RunningRequest, SessionRequest, SessionService, drop
 from ..sessions.store import HttpSession, Sessions, new_session_id
 from ..sessions.streams import EventStream, SessionStreams, UnknownEventError
 from ..subscriptions import Subscriptions
@@ -144,8 +144,8 @@ class SessionEndpoint:
         except McpError as exc:
             return self._one_message(self._service.refusal(exc, message.id), session, accepted)
         if accepted.events and asked.method.runs_function:
-            return self._stream(lambda stream: self._replies([asked], session, caller, stream.send), session)
-        reply = next(self._replies([asked], session, caller, drop), None)
+            return self._stream(lambda stream: self._replies([asked], session, caller, stream), session)
+        reply = next(self._replies([asked], session, caller), None)
         return empty_answer(_ACCEPTED) if reply is None else self._one_message(reply, session, accepted)
 
     def _answer_batch(
@@ -156,8 +156,8 @@ class SessionEndpoint:
         accepted: Accepted,
     ) -> Response:
         if accepted.events and any(map(is_request, messages)):
-            return self._stream(lambda stream: self._replies(messages, session, caller, stream.send), session)
-        texts = [reply.text for reply in self._replies(messages, session, caller, drop)]
+            return self._stream(lambda stream: self._replies(messages, session, caller, stream), session)
+        texts = [reply.text for reply in self._replies(messages, session, caller)]
         return json_answer(Reply(b"[%b]" % b",".join(texts))) if texts else empty_answer(_ACCEPTED)
 
     def _replies(
@@ -165,7 +165,7 @@ class SessionEndpoint:
         messages: Sequence[JsonRpcRequest | JsonRpcResponse | SessionRequest],
         session: HttpSession,
         caller: Caller,
-        send: Send,
+        stream: EventStream | None = None,
     ) -> Iterator[Reply]:
         """Take all messages in their order; return an iterator that answers one request after the other.
 
@@ -174,18 +174,20 @@ class SessionEndpoint:
         begun: list[RunningRequest | Reply] = []
         for message in messages:
             if isinstance(message, SessionRequest) or is_request(message):
-                begun.append(self._begin_request(message, session, send))
+                begun.append(self._begin_request(message, session, stream))
             else:
                 self._service.take(session.state, message)
         return self._answers_to(begun, session, caller)
 
     def _begin_request(
-        self, message: JsonRpcRequest | SessionRequest, session: HttpSession, send: Send
+        self, message: JsonRpcRequest | SessionRequest, session: HttpSession, stream: EventStream | None
     ) -> RunningRequest | Reply:
-        """Begin to answer a request; return its refusal if it has none."""
+        """Begin to answer a request, on a stream or without one; return its refusal if it has none."""
         try:
             asked = message if isinstance(message, SessionRequest) else self._service.read(session.state, message)
-            return self._service.begin(session.state, asked, send)
+            if stream is None:
+                return self._service.begin(session.state, asked, drop)
+            return self._service.begin(session.state, asked, stream.send, stream.offer)
         except McpError as exc:
             return self._service.refusal(exc, id_of(message))
 
@@ -208,11 +210,13 @@ class SessionEndpoint:
             raise NotAcceptable("Accept is refused: the answer is a stream; send text/event-stream")
         last_event_id = exchange.head.get(_LAST_EVENT_ID)
         if last_event_id is None:
+            session.streams.standalone.detach()  # whose room the new connection takes
             return self._response(session.streams.standalone.attach, session)
         try:
             stream, number = session.streams.find(last_event_id)
         except UnknownEventError as exc:
             raise InvalidRequest("Invalid Request: there is nothing to resume after this Last-Event-ID") from exc
+        stream.detach()
         return self._response(lambda outlet: stream.attach(outlet, number), session)
 
     def _stream(self, begin: Callable[[EventStream], Iterable[Reply]], session: HttpSession) -> Response:
@@ -231,7 +235,7 @@ class SessionEndpoint:
                 for reply in replies:
                     stream.send(reply.text)
 
-        return self._response(run, session)
+        return self._response(run, session, ends_with_run=True)
 
     def _one_message(
         self, reply: Reply, session: HttpSession, accepted: Accepted, headers: Sequence[Header] = ()
@@ -243,12 +247,21 @@ class SessionEndpoint:
         response.headers += headers
         return response
 
-    def _response(self, run: Callable[[AnswerStream], object], session: HttpSession) -> Response:
+    def _response(
+        self, run: Callable[[AnswerStream], object], session: HttpSession, *, ends_with_run: bool = False
+    ) -> Response:
         def begin(outlet: AnswerStream) -> None:
             outlet.on_close(lambda: self._sessions.touch(session))
             run(outlet)
 
-        return StreamedResponse("200 OK", list(HEADERS), begin, heartbeat=KEEP_ALIVE, heartbeat_s=self._keep_alive_s)
+        return StreamedResponse(
+            "200 OK",
+            list(HEADERS),
+            begin,
+            heartbeat=KEEP_ALIVE,
+            heartbeat_s=self._keep_alive_s,
+            ends_with_run=ends_with_run,
+        )
 
 
 @contextmanager

@@ -71,7 +71,7 @@ class RunningRequest:
     Attributes:
         asked: The request.
         call: Its notifications and its cancellation.
-        send: Sends the notifications and questions about it.
+        send: Sends the questions about it.
     """
 
     asked: SessionRequest
@@ -171,19 +171,20 @@ class SessionService:
         asked.method.admit(asked.request, self._scope(session, call, caller, drop))
         return replace(asked, is_admitted=True)
 
-    def begin(self, session: Session, asked: SessionRequest, send: Send) -> RunningRequest:
+    def begin(self, session: Session, asked: SessionRequest, send: Send, notify: Send | None = None) -> RunningRequest:
         """Let the client cancel a request from now on. Then call :meth:`answer`, or :meth:`leave`.
 
         Args:
             session: The session.
             asked: The request.
-            send: Sends the notifications and questions about it.
+            send: Sends the questions about it.
+            notify: Sends the notifications about it; None for ``send``.
 
         Raises:
             McpError: A request with its id has not been answered yet, too many have not, or the session has ended.
         """
-        codec = self._sources.codec
-        call = OpenCall(asked.request, lambda name, params: send(notification_text(codec(), name, params)))
+        codec, tell = self._sources.codec, notify or send
+        call = OpenCall(asked.request, lambda name, params: tell(notification_text(codec(), name, params)))
         session.add(asked.request, call)
         return RunningRequest(asked, call, send)
 

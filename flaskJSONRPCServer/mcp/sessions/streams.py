@@ -39,6 +39,10 @@ class Outlet(Protocol):
     def is_closed(self) -> bool:
         """Whether it has ended."""
 
+    @property
+    def has_room(self) -> bool:
+        """Whether the client reads fast enough for parts that are not needed."""
+
     def send(self, data: bytes) -> bool:
         """Send a part without waiting; return whether it will be sent."""
 
@@ -197,11 +201,13 @@ class EventStream:
     def send(self, message: bytes) -> None:
         """Send a message now, or when the client comes back."""
         with self._streams.lock:
-            self._last += 1
-            data = event(message, self._event_id(self._last))
-            self._streams.keep(self, self._last, data)
-            if self._outlet is not None and self._outlet.send(data):
-                self._sent = self._last
+            self._send(message)
+
+    def offer(self, message: bytes) -> None:
+        """Send a message, unless the client reads too slowly: a report that is lost costs less than the connection."""
+        with self._streams.lock:
+            if not self.is_connected or (self._outlet is not None and self._outlet.has_room):
+                self._send(message)
 
     def attach(self, outlet: Outlet, after: int | None = None) -> None:
         """Send all events on a connection, in the place of the one before.
@@ -222,6 +228,13 @@ class EventStream:
         if is_complete:
             outlet.close()
 
+    def detach(self) -> None:
+        """End the connection, if there is one: another one follows."""
+        with self._streams.lock:
+            outlet, self._outlet = self._outlet, None
+        if outlet is not None:
+            outlet.close()
+
     def end(self) -> None:
         """End the stream. What has been sent can still be resumed."""
         with self._streams.lock:
@@ -231,6 +244,14 @@ class EventStream:
                 self._streams.forget(self)
         if outlet is not None:
             outlet.close()
+
+    def _send(self, message: bytes) -> None:
+        """Send a message. Called under the lock."""
+        self._last += 1
+        data = event(message, self._event_id(self._last))
+        self._streams.keep(self, self._last, data)
+        if self._outlet is not None and self._outlet.send(data):
+            self._sent = self._last
 
     def _prime(self, number: int) -> bytes:
         retry = b"retry: %d\n" % RETRY_MS

@@ -71,8 +71,17 @@ class Stream:
         """Whether the stream accepts no more parts: the client has gone, or :meth:`close` was called."""
         return self._is_closed
 
-    def send(self, data: bytes) -> bool:
+    @property
+    def has_room(self) -> bool:
+        """Whether less than half of the buffer is in use."""
+        return self._connection.unsent_bytes < self._buffer_bytes // 2
+
+    def send(self, data: bytes, *, is_last: bool = False) -> bool:
         """Send a part, without waiting for the client.
+
+        Args:
+            data: The part.
+            is_last: Whether nothing follows, so that it needs no room: a whole answer would need none either.
 
         Returns:
             Whether the part will be sent. False if the stream is closed, or the buffer has no room for it.
@@ -83,7 +92,7 @@ class Stream:
         with self._lock:
             if self._is_closed:
                 return False
-            if self._has_room(len(message)):
+            if is_last or self._has_room(len(message)):
                 self.body_bytes += len(data)
                 self._connection.send(message)
                 return True

@@ -51,3 +51,15 @@ def test_room_is_back_after_the_parts_have_been_taken(queue, full):
         assert queue.send(b"x" * 2 * BUFFER_BYTES)
         assert len(queue.next_parts(0)) == 2 * BUFFER_BYTES
     assert full == []
+
+
+def test_last_part_is_added_though_there_is_no_room():
+    queue = PartQueue(lambda: pytest.fail("it is full"))
+    assert queue.has_room
+    queue.send(b"x" * (BUFFER_BYTES // 2))
+    assert not queue.has_room
+    queue.send(b"x" * BUFFER_BYTES)
+
+    assert queue.send(b"last", is_last=True)
+    assert queue.next_parts(0).endswith(b"last")
+    assert queue.has_room

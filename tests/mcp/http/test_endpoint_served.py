@@ -130,12 +130,32 @@ def test_subscribers_learn_of_a_reload(serve, open_stream, tmp_path):
     assert tool["description"] == "Add."
 
 
-def test_client_that_reads_nothing_holds_up_no_other(serve, open_stream):
-    server = serve(add, chatter)
-    call = {"name": "chatter", "arguments": {}}
-    open_stream(server, "tools/call", call, meta={"progressToken": 1})  # never read
+@pytest.mark.parametrize("backend", ["native", "werkzeug", "granian"])
+def test_result_arrives_though_the_client_reads_slower_than_the_function_reports(backend, serve, open_stream):
+    over = threading.Event()
 
-    assert answer_of(server, "tools/call", ADD).json()["result"]["content"][0]["text"] == "3"
+    def report(_connection) -> str:
+        chatter(_connection)
+        over.set()
+        return "done"
+
+    server = serve(report, servBackend=backend)
+    stream = open_stream(server, "tools/call", {"name": "report", "arguments": {}}, meta={"progressToken": 1})
+    assert over.wait(PATIENCE_S)  # nothing has been read yet
+
+    messages = [stream.next()]
+    while "method" in messages[-1]:
+        messages.append(stream.next())
+    assert messages[-1]["result"]["content"] == [{"type": "text", "text": "done"}]
+    assert 1 < len(messages) < 2001
+
+
+def test_streams_of_calls_need_no_room_among_the_streams(serve, open_stream):
+    server = serve(add, chatter, max_streams=1)
+    open_stream(server, "subscriptions/listen", {"notifications": {"toolsListChanged": True}}).next()
+
+    stream = open_stream(server, "tools/call", {"name": "chatter", "arguments": {}}, meta={"progressToken": 1})
+    assert stream.next()["params"]["progress"] == 0
 
 
 @pytest.mark.parametrize(

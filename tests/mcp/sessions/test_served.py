@@ -427,3 +427,37 @@ def test_call_that_was_admitted_before_its_session_ended_does_not_run(accept, st
     assert answer.status == status
     assert "Session not found" in str(body)
     assert runs == []
+
+
+def test_client_that_reads_slowly_gets_the_result_on_the_same_connection(served, begin):
+    over = threading.Event()
+
+    def report(_connection) -> str:
+        for number in range(2000):
+            _connection.progress(number, 2000, "x" * 2000)
+        over.set()
+        return "done"
+
+    served[0].registerFunction(report, path="/api", mcp=True)
+    events = begin().call("report", _meta={"progressToken": 1})
+    assert over.wait(PATIENCE_S)  # nothing has been read yet
+
+    *reports, result = events
+    assert text_of(result) == "done"
+    assert 1 <= len(reports) < 2000
+
+
+def test_calls_and_a_second_get_need_no_room_among_the_streams():
+    server = flaskJSONRPCServer(("127.0.0.1", 0), log=0, max_streams=1)
+    endpoint = server.mcp("/mcp")
+    server.registerFunction(add, path="/api", mcp=True)
+    server.start()
+    with contextlib.closing(Client(server)) as client:
+        first = client.open("GET")
+        assert text_of(client.call("add", a=1, b=2).next()) == "3"
+
+        second = client.open("GET")
+        assert first.next_or_none() is None
+        endpoint.tools_changed()
+        assert second.next()["method"] == "notifications/tools/list_changed"
+    server.stop()
