@@ -106,14 +106,14 @@ class Catalogs:
         self._codec = codec
         self._log = log
         self._warned: set[str] = set()
-        self._made: tuple[RouteTable, Catalog] | None = None  # replaced in one step; two threads may make it at once
+        self._latest: tuple[RouteTable, Catalog] | None = None  # replaced in one step; two threads may make it at once
 
     def of(self, table: RouteTable) -> Catalog:
         """Return the tools of a table."""
-        made = self._made
-        if made is None or made[0] is not table:
-            made = self._made = table, self._catalog(table)
-        return made[1]
+        latest = self._latest
+        if latest is None or latest[0] is not table:
+            latest = self._latest = table, self._catalog(table)
+        return latest[1]
 
     def _catalog(self, table: RouteTable) -> Catalog:
         self._warn_of_unmatched(table)
