@@ -108,7 +108,8 @@ class Tasks:
             McpError: The request cannot be answered with any of these.
         """
         if wish is False or not takes_tasks(request):
-            return scope.rounds.result(request, scope, subject, lambda control: run(scope, control))
+            again = scope.rounds.runs_again
+            return scope.rounds.result(request, scope, subject, lambda control: run(scope, control, may_run_again=again))
         if wish is None and not is_elsewhere:
             return self._in_rounds(request, scope, subject, run)
         task = self._begin(request, scope, run, {})
@@ -169,7 +170,9 @@ class Tasks:
 
         try:
             may_begin = replace(scope, new_control=new_control)
-            return scope.rounds.result(request, may_begin, subject, lambda control: run(may_begin, control))
+            return scope.rounds.result(
+                request, may_begin, subject, lambda control: run(may_begin, control, may_run_again=True)
+            )
         except JsonRpcException as exc:
             if not begins_task(exc):
                 raise
