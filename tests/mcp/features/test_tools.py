@@ -9,6 +9,7 @@ from flaskJSONRPCServer.mcp import Form, Tool, ask
 from tests.helpers import call_wsgi
 from tests.mcp.judged import make_server, request_of, result_of
 from tests.mcp.session_client import Client
+from tests.mcp.task_client import TaskClient, text_of
 
 GO_ON = Form("Go on?", {"type": "object", "properties": {}})
 
@@ -108,9 +109,6 @@ def test_call_runs_the_method_that_auth_has_allowed(entry):
 
 
 def test_task_that_asks_goes_on_with_the_function_of_a_reload():
-    """Its method is looked up again, since the request has been answered."""
-    from tests.mcp.task_client import TaskClient, text_of
-
     server, _ = make_server()
     server.registerFunction(change, path="/api", name="ask", mcp=Tool(task=True))
     client = TaskClient(server)
