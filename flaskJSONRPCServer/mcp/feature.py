@@ -25,15 +25,33 @@ Subject = Callable[[], Sequence[str]]
 Run = Callable[[CallControl], Result]
 """Runs the function of a request, and returns the result; raises the error of :func:`~.asking.ask`."""
 
-RunIn = Callable[["Scope", CallControl], Result]
-"""Runs the function of a request in a scope, as with :data:`Run`."""
-
 Notify = Callable[[str, Mapping[str, Any]], object]
 """Sends a notification about the request, with its method and parameters, if the client takes any."""
 
 
+class RunIn(Protocol):
+    """Runs the function of a request in a scope, as with :data:`Run`."""
+
+    def __call__(
+        self, scope: Scope, control: CallControl, /, *, may_run_again: bool, is_in_task: bool = False
+    ) -> Result:
+        """Return the result.
+
+        Args:
+            scope: What surrounds the request.
+            control: The control of this run.
+            may_run_again: Whether the function may be run again: that run must not see what this one has changed in
+                the arguments.
+            is_in_task: Whether the request has been answered with a task.
+        """
+
+
 class AnyRounds(Protocol):
     """Runs functions that may ask the client."""
+
+    @property
+    def runs_again(self) -> bool:
+        """Whether the function of one request may be run several times."""
 
     def result(self, request: ClientRequest, scope: Scope, subject: Subject, run: Run) -> Result:
         """Return the result of a function, or of its questions.
@@ -75,7 +93,8 @@ class Method:
     Attributes:
         answer: Answers a request.
         runs_function: Whether it runs a function of the user's, which may take long, report its progress, and ask.
-        admit: Checks a request before its answer begins; raises a Refusal or an McpError.
+        admit: Checks a request before its answer begins, and may keep what it has found as ``request.admitted``;
+            raises a Refusal or an McpError.
         failure: Returns the result that tells a model that the request has failed; None if an error says so.
         is_in_sessions: Whether the revisions with sessions have it too.
     """

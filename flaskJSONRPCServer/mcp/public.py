@@ -68,10 +68,10 @@ class McpEndpoint:
         self._options = options
         exposure = Exposure(options.expose, sources.registrar.formatted)
         self._catalogs = Catalogs(exposure, sources.codec, sources.facts.log)
-        self._subscriptions = Subscriptions(sources.codec)
+        self._subscriptions = Subscriptions(sources.codec, sources.facts.log)
         self._tokens = self._token_guard()
         times = TaskTimes(float(options.task_ttl), float(options.task_poll_interval))
-        self._tasks = Tasks(sources, self._subscriptions, self._caller_of, times)
+        self._tasks = Tasks(sources, self._subscriptions, self._caller_of, times, lambda: self._service.identity().info)
         self._tools = Tools(sources, self._catalogs, options.page_size, self._caching, self._tasks, self._tokens)
         self._add_parts(Functions(sources, path))
         self._service = Service(sources, self._identity, self._features(), self._subscriptions)

@@ -11,11 +11,11 @@ from ..dispatch.invoker import logged_error
 from ..dispatch.pipeline import Pipeline
 from ..http.refusals import Refusal
 from ..runtime.interrupts import is_interrupt
-from ..sansio_jsonrpc import JsonRpcError, JsonRpcException, JsonRpcInternalError, JsonRpcSerializationError
+from ..sansio_jsonrpc import JsonRpcError, JsonRpcException, JsonRpcSerializationError
 from .authorization import Grant
 from .calls.open_call import AnyCall
 from .feature import AnyRounds, Feature, Method, Result, Scope
-from .protocol.errors import McpError, MethodNotFound
+from .protocol.errors import McpError, MethodNotFound, TooLarge
 from .protocol.messages import error_text, result_text
 from .protocol.requests import ClientRequest, meta_of
 from .protocol.revisions import CURRENT, SERVER_INFO, SUBSCRIPTION_ID, SUPPORTED
@@ -75,7 +75,6 @@ class Service:
         subscriptions: Subscriptions,
     ) -> None:
         self._sources = sources
-        self._max_bytes = sources.settings.max_response_bytes
         self._identity = identity
         self._features = tuple(features)
         self._feature_of = {name: feature for feature in reversed(self._features) for name in feature.methods}
@@ -142,7 +141,10 @@ class Service:
         try:
             result = method.answer(request, scope)
             text = result_text(self._sources.codec(), request.id, self._whole(result, request))
-            return Reply(text) if len(text) <= self._max_bytes else self._too_large(request)
+            most = self._sources.settings.max_response_bytes
+            if len(text) <= most:
+                return Reply(text)
+            return self.refusal(TooLarge(f"Response over max_response_bytes ({most} bytes)"), request.id)
         except McpError as exc:
             return self.refusal(exc, request.id)
         except Refusal:
@@ -176,10 +178,6 @@ class Service:
     def refusal(self, exc: McpError, request_id: Any) -> Reply:
         """Return the response to a request that cannot be answered with a result."""
         return Reply(self._error_text(request_id, exc.error), exc.status)
-
-    def _too_large(self, request: ClientRequest) -> Reply:
-        error = JsonRpcInternalError(f"Internal error: the answer is over max_response_bytes ({self._max_bytes} bytes)")
-        return Reply(self._error_text(request.id, error.get_error()))
 
     def _whole(self, result: Result, request: ClientRequest) -> dict[str, Any]:
         """Return a result with what each result has."""

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ..runtime.concurrency import make_lock
+from ..runtime.interrupts import is_interrupt
+from ..runtime.logs import ERROR, ServerLog
 from ..sansio_jsonrpc import ABSENT, Codec
 from .protocol.errors import MalformedRequest
 from .protocol.messages import notification_text
@@ -59,12 +61,14 @@ class Watch:
 
     Attributes:
         name: The member of the filter that names them.
-        states: Returns the present state of each, by its id.
+        ids: The ids of the things. A stream keeps nothing else of them.
+        state: Returns the present state of one by its id; None if it is gone.
         method: The notification that tells it.
     """
 
     name: str
-    states: Mapping[str, Callable[[], Mapping[str, Any]]]
+    ids: Collection[str]
+    state: Callable[[str], Mapping[str, Any] | None]
     method: str
 
 
@@ -86,7 +90,7 @@ class Subscription:
 
     def members(self) -> dict[str, Any]:
         """Return what the client receives, as JSON values."""
-        return {**self.wanted.members(), **{watch.name: sorted(watch.states) for watch in self.watches}}
+        return {**self.wanted.members(), **{watch.name: sorted(watch.ids) for watch in self.watches}}
 
 
 class Subscriptions:
@@ -94,10 +98,12 @@ class Subscriptions:
 
     Args:
         codec: Returns the codec.
+        log: Gets what could not be sent.
     """
 
-    def __init__(self, codec: Callable[[], Codec]) -> None:
+    def __init__(self, codec: Callable[[], Codec], log: ServerLog) -> None:
         self._codec = codec
+        self._log = log
         self._sending = make_lock()  # each client gets the changes in their order
         # Changed by single operations of a dict, without a lock: a send may close a stream, in the same thread.
         self._open: dict[Subscription, None] = {}
@@ -123,14 +129,24 @@ class Subscriptions:
             MalformedRequest: The request has no valid filter.
         """
         subscription = Subscription(request.id, filter_of(request, offered), send, watches)
-        accepted = {"notifications": subscription.members()}
         with self._sending:  # the acknowledgement is the first message
             self._open[subscription] = None  # before it: then the client counts on each change
-            self._send(subscription, "notifications/subscriptions/acknowledged", accepted)
-            for watch in watches:
-                for state in watch.states.values():
-                    self._send(subscription, watch.method, state())
+            try:
+                self._send_present(subscription)
+            except BaseException:
+                self._end(subscription)
+                raise
         return lambda: self._end(subscription)
+
+    def _send_present(self, subscription: Subscription) -> None:
+        """Send what a client will learn, and the present states of the things that it follows."""
+        accepted = {"notifications": subscription.members()}
+        self._send(subscription, "notifications/subscriptions/acknowledged", accepted)
+        for watch in subscription.watches:
+            for item_id in sorted(watch.ids):
+                state = watch.state(item_id)
+                if state is not None:
+                    self._send(subscription, watch.method, state)
 
     def join(self, wanted: Filter, send: Send) -> Callable[[], None]:
         """Begin to send a session what its client wants to learn.
@@ -154,24 +170,34 @@ class Subscriptions:
         """Tell the clients that want to learn it that a resource has changed."""
         self._tell(lambda wanted: uri in wanted.uris, "notifications/resources/updated", {"uri": uri})
 
-    def tell_watchers(self, name: str, item_id: str) -> None:
-        """Tell the clients that follow a thing its present state.
+    def tell_watchers(self, name: str, item_id: str, state: Callable[[], Mapping[str, Any]]) -> None:
+        """Tell the clients that follow a thing its present state. A failure is logged.
 
         Args:
             name: The member of the filter that names it.
             item_id: Its id.
+            state: Returns its state.
         """
         with self._sending:  # so the last notification has the last state
             for subscription in list(self._open):
                 for watch in subscription.watches:
-                    if watch.name == name and item_id in watch.states:
-                        self._send(subscription, watch.method, watch.states[item_id]())
+                    if watch.name == name and item_id in watch.ids:
+                        self._send_or_log(subscription, watch.method, state())
 
     def _tell(self, wants: Callable[[Filter], bool], method: str, params: Mapping[str, Any]) -> None:
         with self._sending:
             for subscription in list(self._open):
                 if wants(subscription.wanted):
-                    self._send(subscription, method, params)
+                    self._send_or_log(subscription, method, params)
+
+    def _send_or_log(self, subscription: Subscription, method: str, params: Mapping[str, Any]) -> None:
+        """Send a notification. A failure is logged: the other clients get theirs."""
+        try:
+            self._send(subscription, method, params)
+        except BaseException as exc:
+            if is_interrupt(exc):
+                raise
+            self._log.write(ERROR, f"{method} could not be sent to a client", traceback=True)
 
     def _send(self, subscription: Subscription, method: str, params: Mapping[str, Any]) -> None:
         meta = {} if subscription.id is ABSENT else {"_meta": {SUBSCRIPTION_ID: subscription.id}}

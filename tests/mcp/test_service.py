@@ -50,6 +50,6 @@ def test_answer_over_the_limit_is_an_error_that_names_the_setting():
     error = error_of(server, "tools/call", {"name": "long", "arguments": {"size": 2000}})
 
     assert error == {
-        "code": -32603,
-        "message": "Internal error: the answer is over max_response_bytes (2000 bytes)",
+        "code": -32001,
+        "message": "Response over max_response_bytes (2000 bytes)",
     }

@@ -10,6 +10,7 @@ from flaskJSONRPCServer.dispatch.streams.part_queue import PartQueue
 from flaskJSONRPCServer.http.event_streams import StreamedResponse
 from flaskJSONRPCServer.mcp.protocol.requests import read_request
 from flaskJSONRPCServer.mcp.subscriptions import RESOURCES, TOOLS, UPDATES, Filter, Subscriptions, Watch
+from flaskJSONRPCServer.runtime.logs import ServerLog
 from flaskJSONRPCServer.sansio_jsonrpc import JsonRpcRequest, make_codec
 from tests.mcp.judged import request_of
 
@@ -20,7 +21,7 @@ JOB = {"taskId": "1", "text": "x" * 10_000}
 
 @pytest.fixture
 def subscriptions():
-    return Subscriptions(lambda: make_codec("json"))
+    return Subscriptions(lambda: make_codec("json"), ServerLog("tests", 2))
 
 
 def full_stream():
@@ -33,7 +34,7 @@ def full_stream():
 def listen(subscriptions, stream, **wanted):
     message = make_codec("json").loads(request_of("subscriptions/listen", {"notifications": wanted}).body)
     request = read_request(JsonRpcRequest(message["method"], message["params"], message["id"]))
-    watches = [Watch("taskIds", {"1": lambda: JOB}, "notifications/tasks")]
+    watches = [Watch("taskIds", {"1"}, lambda item_id: JOB, "notifications/tasks")]
     end = subscriptions.open(request, [TOOLS, RESOURCES, UPDATES], stream.send, watches)
     stream.on_close(end)
 
@@ -56,7 +57,7 @@ def run_until(condition, act):
     [
         lambda subscriptions: subscriptions.list_changed(TOOLS),
         lambda subscriptions: subscriptions.resource_updated("a:b"),
-        lambda subscriptions: subscriptions.tell_watchers("taskIds", "1"),
+        lambda subscriptions: subscriptions.tell_watchers("taskIds", "1", lambda: JOB),
     ],
     ids=["list", "resource", "watched"],
 )

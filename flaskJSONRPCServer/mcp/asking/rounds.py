@@ -63,6 +63,8 @@ class SealedRounds:
         log: Gets a warning if states of another process come.
     """
 
+    runs_again: Final = False
+
     def __init__(self, sealer: Sealer, caller_of: Callable[[Scope], bytes], ttl_s: float, log: ServerLog) -> None:
         self._sealer = sealer
         self._caller_of = caller_of
@@ -72,7 +74,7 @@ class SealedRounds:
         self._has_warned = False
 
     def result(self, request: ClientRequest, scope: Scope, subject: Subject, run: Run) -> Result:
-        """Return the result of a function, or its questions; see :class:`~.features.AnyRounds`.
+        """Return the result of a function, or its questions; see :class:`~.feature.AnyRounds`.
 
         Raises:
             InvalidParams: The state or the answers are not valid.

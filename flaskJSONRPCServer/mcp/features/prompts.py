@@ -102,15 +102,15 @@ class Prompts:
         entry = self.entries.all().get(name)
         if entry is None:
             raise InvalidParams(f"Unknown prompt: {name!r}"[:200])
-        params = entry.function.params_of(texts)
         return scope.rounds.result(
             request,
             scope,
             lambda: (name, json.dumps(texts, sort_keys=True)),
-            lambda control: self._messages(entry, params, scope, control),
+            lambda control: self._messages(entry, texts, scope, control),
         )
 
-    def _messages(self, entry: PromptEntry, params: Any, scope: Scope, control: CallControl) -> Result:
+    def _messages(self, entry: PromptEntry, texts: Mapping[str, str], scope: Scope, control: CallControl) -> Result:
+        params = entry.function.params_of(texts)  # anew for each run, which may change them
         messages = messages_of(self._functions.call(entry.function, params, scope, control))
         return {**known_members(description=entry.definition.get("description")), "messages": messages}
 

@@ -141,17 +141,23 @@ class Resources:
         entry, texts = self._find(uri)
         if entry is None:
             raise not_found(uri, request)
-        params = entry.function.params_of(texts)
         return scope.rounds.result(
             request,
             scope,
             lambda: (uri,),
-            lambda control: self._contents(entry, uri, params, request, scope, control),
+            lambda control: self._contents(entry, uri, texts, request, scope, control),
         )
 
     def _contents(
-        self, entry: ResourceEntry, uri: str, params: Any, request: ClientRequest, scope: Scope, control: CallControl
+        self,
+        entry: ResourceEntry,
+        uri: str,
+        texts: Mapping[str, str],
+        request: ClientRequest,
+        scope: Scope,
+        control: CallControl,
     ) -> Result:
+        params = entry.function.params_of(texts)  # anew for each run, which may change them
         try:
             value = self._functions.call(entry.function, params, scope, control)
         except ResourceNotFoundError as exc:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from ...contract.json_objects import WrittenAsJson
 from ...contract.tool_params import call_params
 from ...dispatch.call_control import CallControl
 from ...dispatch.documents import is_shown
@@ -18,12 +18,11 @@ from ...dispatch.exchange import Exchange
 from ...dispatch.pipeline import Pipeline
 from ...dispatch.routes import Endpoint as RpcEndpoint
 from ...dispatch.routes import Route, RouteTable
-from ...sansio_jsonrpc import Codec, JsonRpcException, JsonRpcInternalError, JsonRpcRequest
+from ...sansio_jsonrpc import JsonRpcException, JsonRpcRequest
 from ..asking.ask import questions_in
 from ..authorization import TokenGuard
 from ..calls.leaving import begins_task, protocol_error_in
-from ..content import ToolResult
-from ..feature import Feature, Method, Result, Scope
+from ..feature import Feature, Method, Result, Scope, Subject
 from ..protocol.errors import InvalidParams, MalformedRequest
 from ..protocol.headers import check_parameters
 from ..protocol.pages import page_of
@@ -31,14 +30,28 @@ from ..protocol.requests import ClientRequest
 from ..protocol.revisions import CURRENT
 from ..sources import Sources
 from ..tasks.tasks import Tasks
-from ..written_content import content_in, is_written_result
 from .catalog import Catalog, Catalogs, ToolEntry
-from .result_types import refuse_other_type
+from .tool_results import failure_of, result_of
 
 __all__ = ["Tools"]
 
 # What the id of a call is that no client sees.
 _CALL_ID = 1
+
+
+@dataclass(frozen=True, slots=True)
+class AdmittedCall:
+    """What a request calls. It is looked up once: another tool may have the name when the request is answered.
+
+    Attributes:
+        tool: The tool.
+        endpoint: The path of its method.
+        arguments: The arguments.
+    """
+
+    tool: ToolEntry
+    endpoint: RpcEndpoint
+    arguments: Mapping[str, Any]
 
 
 class Tools:
@@ -97,22 +110,26 @@ class Tools:
             Forbidden: The client may not call it.
             MissingClientCapability: It needs a task, which the client does not take.
         """
-        tool, arguments = self._called(request)
+        called = self._called(request)
+        tool = called.tool
         self._tasks.admit(tool.options.task, request)
         if request.revision == CURRENT and not scope.exchange.is_local:
-            check_parameters(scope.exchange.head, tool.header_parameters, arguments)
+            check_parameters(scope.exchange.head, tool.header_parameters, called.arguments)
         if self._tokens is not None and scope.grant is not None:
             self._tokens.require(scope.grant, tool.options.scopes, scope.exchange)
         else:
             scope.pipeline.authorise(scope.exchange, tool.route.path, tool.route.name)
+        request.admitted = called
 
     def answer_call(self, request: ClientRequest, scope: Scope) -> Result:
-        """Answer ``tools/call``.
+        """Answer ``tools/call``, for a request that has been admitted.
 
         Raises:
             TooManyRequests: The call exceeds a rate limit.
         """
-        tool, arguments = self._called(request)
+        called = request.admitted
+        assert isinstance(called, AdmittedCall)  # noqa: S101  as admit() leaves it
+        tool, arguments = called.tool, called.arguments
         try:
             params = dict(arguments) if tool.takes_names else call_params(tool.contract, arguments)
         except JsonRpcException as exc:
@@ -120,13 +137,18 @@ class Tools:
         call = JsonRpcRequest(tool.route.name, params, _CALL_ID)
         limiter = scope.pipeline.steps.limiter
         if limiter is not None:
-            limiter.admit_messages(call, self._endpoint_of(tool), scope.exchange)
+            limiter.admit_messages(call, called.endpoint, scope.exchange)
+
+        def run(at: Scope, control: CallControl, *, may_run_again: bool, is_in_task: bool = False) -> Result:
+            endpoint = self._present_endpoint(tool) if is_in_task else called.endpoint
+            return self._outcome(tool, copied(call) if may_run_again else call, endpoint, request, at, control)
+
         return self._tasks.result(
             tool.options.task,
             request,
             scope,
-            lambda: (tool.route.url, json.dumps(arguments, sort_keys=True)),
-            lambda at, control: self._outcome(tool, call if at is scope else copied(call), request, at, control),
+            subject_of(tool, arguments),
+            run,
             is_elsewhere=tool.route.backends is not None and tool.route.backends.dispatcher is not None,
         )
 
@@ -139,23 +161,25 @@ class Tools:
         """Return what the tokens for some tools must allow."""
         return [name for tool in self.catalog().tools.values() for name in tool.options.scopes]
 
-    def _called(self, request: ClientRequest) -> tuple[ToolEntry, Mapping[str, Any]]:
-        """Return the tool that a request calls, and the arguments.
+    def _called(self, request: ClientRequest) -> AdmittedCall:
+        """Return what a request calls.
 
         Raises:
             MalformedRequest: The name or the arguments are malformed.
             InvalidParams: There is no such tool.
         """
         name, arguments = call_of(request)
-        tool = self.catalog().tools.get(name)
+        table = self._table()
+        tool = self._catalogs.of(table).tools.get(name)
         if tool is None:
             raise InvalidParams(f"Unknown tool: {name!r}"[:200])
-        return tool, arguments
+        return AdmittedCall(tool, table.endpoints[tool.wsgi_path], arguments)
 
     def _outcome(
         self,
         tool: ToolEntry,
         call: JsonRpcRequest,
+        endpoint: RpcEndpoint,
         request: ClientRequest,
         scope: Scope,
         control: CallControl,
@@ -167,7 +191,7 @@ class Tools:
         """
         scope.exchange.control = control
         try:
-            value = scope.pipeline.steps.answerer.result(call, self._endpoint_of(tool), scope.exchange)
+            value = scope.pipeline.steps.answerer.result(call, endpoint, scope.exchange)
         except JsonRpcException as exc:
             if questions_in(exc) is not None or begins_task(exc):
                 raise
@@ -179,10 +203,12 @@ class Tools:
 
     def _failure(self, exc: JsonRpcException) -> Result:
         """Return the result for the model of a call that has failed."""
-        return {"content": [text_block(failure_text(exc, self._sources.codec()))], "isError": True}
+        return failure_of(exc, self._sources.codec())
 
-    def _endpoint_of(self, tool: ToolEntry) -> RpcEndpoint:
-        return self._table().endpoints[tool.wsgi_path]
+    def _present_endpoint(self, tool: ToolEntry) -> RpcEndpoint:
+        """Return the path of a method as it is now; without methods, if there is no such path any more."""
+        path = tool.route.path
+        return self._table().endpoints.get(tool.wsgi_path) or RpcEndpoint(path, {})
 
     def _table(self) -> RouteTable:
         return self._sources.router.table
@@ -191,6 +217,19 @@ class Tools:
 def copied(call: JsonRpcRequest) -> JsonRpcRequest:
     """Return a copy of a call that may be made again: the function may change what it is passed."""
     return JsonRpcRequest(call.method, copy.deepcopy(call.params), call.id)
+
+
+def subject_of(tool: ToolEntry, arguments: Mapping[str, Any]) -> Subject:
+    """Return what a call is for. It is written at once if the function could change it before it asks."""
+
+    def texts() -> Sequence[str]:
+        # Other codecs may read numbers of their own types.
+        return tool.route.url, json.dumps(arguments, sort_keys=True, default=str)
+
+    if not any(isinstance(value, (list, dict)) for value in arguments.values()):
+        return texts
+    written = texts()
+    return lambda: written
 
 
 def names_shown(catalog: Catalog, pipeline: Pipeline, exchange: Exchange) -> list[str]:
@@ -214,65 +253,3 @@ def call_of(request: ClientRequest) -> tuple[str, Mapping[str, Any]]:
     if arguments is not None and not isinstance(arguments, dict):
         raise MalformedRequest("Invalid params: arguments is not an object")
     return name, arguments or {}
-
-
-def result_of(tool: ToolEntry, value: Any, codec: Codec, *, is_in_session: bool) -> dict[str, Any]:
-    """Return the result of a tool for a value that its function has returned.
-
-    Args:
-        tool: The tool.
-        value: The value; its hint has been written already.
-        codec: Writes the value as a text.
-        is_in_session: Whether the revision has sessions: there, only an object is structured.
-
-    Raises:
-        JsonRpcSerializationError: The value has no JSON form.
-        ResultTypeError: It has another type than the schema of the tool says.
-    """
-    if isinstance(value, ToolResult):
-        return fitting(value.members(), is_in_session=is_in_session)
-    if tool.returns_result and is_written_result(value):
-        return fitting(value, is_in_session=is_in_session)
-    if tool.returns_content or has_content(value):
-        content = content_in(value, lambda part: text_of(part, codec))
-        if content is not None:
-            return {"content": content}
-    text = text_of(value, codec)
-    if tool.has_output_schema:
-        refuse_other_type(tool.definition["outputSchema"], value, text)
-    members: dict[str, Any] = {"content": [text_block(text)]}
-    if isinstance(value, dict) or (tool.has_output_schema and not is_in_session):
-        members["structuredContent"] = value
-    return members
-
-
-def fitting(result: dict[str, Any], *, is_in_session: bool) -> dict[str, Any]:
-    """Return a result as the revision has it: with sessions, one that is structured is an object, or is left out."""
-    if is_in_session and not isinstance(result.get("structuredContent", {}), dict):
-        return {name: value for name, value in result.items() if name != "structuredContent"}
-    return result
-
-
-def has_content(value: Any) -> bool:
-    """Return whether a value without a hint is a part for a model, or a list with some."""
-    if isinstance(value, (list, tuple)):
-        return any(isinstance(part, WrittenAsJson) for part in value)
-    return isinstance(value, WrittenAsJson)
-
-
-def text_of(value: Any, codec: Codec) -> str:
-    """Return a value as a text: a string as it is, anything else as JSON."""
-    return value if isinstance(value, str) else codec.dumps(value).decode()
-
-
-def text_block(text: str) -> dict[str, Any]:
-    return {"type": "text", "text": text}
-
-
-def failure_text(exc: JsonRpcException, codec: Codec) -> str:
-    """Return what a model learns about a call that has failed: an unexpected exception shows an id only."""
-    data = exc.data
-    if isinstance(exc, JsonRpcInternalError):
-        correlation = data.get("correlationId") if isinstance(data, dict) else None
-        return exc.message if correlation is None else f"{exc.message} (correlation id {correlation})"
-    return exc.message if data is None else f"{exc.message}: {text_of(data, codec)}"

@@ -7,6 +7,7 @@
     ├── InvalidParams               -32602  200
     │   └── MalformedRequest        -32602  400  the request itself, and not what it asks for
     ├── TooManyTasks                -32000  503
+    ├── TooLarge                    -32001  200
     ├── ResourceNotFound            -32002  200  in revisions with sessions only
     ├── HeaderMismatch              -32020  400
     ├── MissingClientCapability     -32021  400
@@ -20,12 +21,13 @@ Source: revision 2026-07-28, "Overview", section "Error Codes", and "Streamable 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from ...sansio_jsonrpc import ABSENT, JsonRpcError
 from .revisions import SUPPORTED
 
 __all__ = [
+    "INTERNAL_ERROR",
     "HeaderMismatch",
     "InvalidParams",
     "InvalidRequest",
@@ -37,9 +39,13 @@ __all__ = [
     "ParseError",
     "ResourceNotFound",
     "SessionNotFound",
+    "TooLarge",
     "TooManyTasks",
     "UnsupportedVersion",
 ]
+
+INTERNAL_ERROR: Final = -32603
+"""The code of an error of the server or of a function (JSON-RPC 2.0, section 5.1)."""
 
 
 class McpError(Exception):
@@ -106,6 +112,12 @@ class TooManyTasks(McpError):
     status = "503 Service Unavailable"
 
 
+class TooLarge(McpError):
+    """An answer exceeds ``max_response_bytes``, or what a task would keep exceeds its bounds."""
+
+    code = -32001
+
+
 class ResourceNotFound(McpError):
     """No resource has this URI; the newest revision calls that invalid parameters."""
 
@@ -143,9 +155,9 @@ class UnsupportedVersion(McpError):
 
 
 class NoAnswer(McpError):
-    """A function has asked the client of a session, and the client has not answered."""
+    """A function has asked the client, and the client has not answered, or not with what was asked for."""
 
-    code = -32603
+    code = INTERNAL_ERROR
 
 
 class SessionNotFound(McpError):

@@ -33,6 +33,7 @@ class ClientRequest:
         capabilities: What the client offers, by name.
         progress_token: The token for reports of progress; None if the client wants none.
         log_level: The least severe level of log messages that the client wants; None if it wants none.
+        admitted: What its method has found when it admitted the request, and answers with; None for nothing.
     """
 
     id: Any
@@ -42,6 +43,7 @@ class ClientRequest:
     capabilities: Mapping[str, Any] = field(default_factory=dict)
     progress_token: str | int | None = None
     log_level: str | None = None
+    admitted: object = None
 
     def has_extension(self, name: str) -> bool:
         """Return whether the client supports an extension of the protocol."""

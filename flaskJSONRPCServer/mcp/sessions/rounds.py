@@ -81,6 +81,8 @@ class AskingRounds:
         waiting: Counts the calls that wait.
     """
 
+    runs_again: Final = True
+
     def __init__(
         self,
         session: Session,

@@ -21,7 +21,7 @@ class TaskBounds:
     Attributes:
         tasks: The most tasks.
         tasks_of_caller: The most tasks of one caller.
-        total_bytes: The most bytes of all requests, answers and results together.
+        total_bytes: The most bytes of all requests, questions, answers and results together.
         bytes_of_caller: The most bytes of those of one caller.
     """
 
@@ -50,6 +50,7 @@ class TaskStore:
         self._gone: set[Task] = set()  # those whose time is over while their functions run
         self._counts: Counter[bytes] = Counter()  # by caller
         self._sizes: dict[Task, int] = {}
+        self._shown: dict[Task, int] = {}  # what each shows, which is a part of its size
         self._bytes: Counter[bytes] = Counter()  # by caller
 
     def add(self, task: Task, size_bytes: int) -> None:
@@ -77,16 +78,25 @@ class TaskStore:
     def find(self, task_id: str, owner: bytes) -> Task | None:
         """Return a task of a caller; None if there is none, or its time is over."""
         self.purge()
+        return self.look_up(task_id, owner)
+
+    def look_up(self, task_id: str, owner: bytes) -> Task | None:
+        """As :meth:`find`, but expire no tasks."""
         task = self._tasks.get(task_id)
         return task if task is not None and task.owner == owner else None
 
     def reserve(self, task: Task, size_bytes: int) -> bool:
         """Count more bytes for a task; return whether there is room for them."""
         with self._changing:
-            if task not in self._sizes or not self._has_room(task, size_bytes):
-                return False
-            self._grow(task, size_bytes)
-            return True
+            return self._reserve(task, size_bytes)
+
+    def reserve_shown(self, task: Task, size_bytes: int) -> bool:
+        """Count what a task shows from now on, in place of what it has shown; return whether there is room for it."""
+        with self._changing:
+            has_room = self._reserve(task, size_bytes - self._shown.get(task, 0))
+            if has_room:
+                self._shown[task] = size_bytes
+            return has_room
 
     def note_run(self, task: Task) -> None:
         """Note that the function of a task runs."""
@@ -135,11 +145,18 @@ class TaskStore:
 
     def _forget(self, task: Task) -> None:
         self._gone.discard(task)
+        self._shown.pop(task, None)
         size = self._sizes.pop(task)
         self._counts[task.owner] -= 1
         self._bytes[task.owner] -= size
         self._counts += Counter()  # without those that have no task any more
         self._bytes += Counter()
+
+    def _reserve(self, task: Task, size_bytes: int) -> bool:
+        if task not in self._sizes or not self._has_room(task, size_bytes):
+            return False
+        self._grow(task, size_bytes)
+        return True
 
     def _has_room(self, task: Task, size_bytes: int) -> bool:
         bounds = self._bounds

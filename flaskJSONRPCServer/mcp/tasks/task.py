@@ -8,16 +8,17 @@ from __future__ import annotations
 import math
 import secrets
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from datetime import datetime, timezone
 from typing import Any, Final
 
 from ...dispatch.call_control import CallControl
 from ...runtime.concurrency import make_event, make_lock
-from ...sansio_jsonrpc import ABSENT, JsonRpcError
+from ...sansio_jsonrpc import ABSENT, JsonRpcError, JsonRpcException
 from ..asking.rounds import requests_of
 
-__all__ = ["Task", "TaskTimes"]
+__all__ = ["Task", "TaskTimes", "error_members"]
 
 _ID_BYTES: Final = 24
 
@@ -72,6 +73,9 @@ class Task:
         self._answers: dict[str, Any] = {}  # by the keys of the function
         self._questions: dict[str, tuple[str, Mapping[str, Any]]] = {}  # the open ones, by the keys of the client
         self._asked: set[str] = set()  # the keys that the client has seen
+        self._unusable: Counter[str] = Counter()  # how many answers could not be used, by the keys of the function
+        self._is_known = False  # whether its client has its id
+        self._failure: Exception | None = None  # what its error was made of, until the client has its id
         self._control: CallControl | None = None
         self._progress_at = -math.inf  # when its last progress was shown, on the monotonic clock
 
@@ -97,6 +101,12 @@ class Task:
             asked = {key: question for key, (_, question) in self._questions.items()}
             questions = {"inputRequests": requests_of(asked)} if self._status == "input_required" else {}
             return {**self._members(), **questions, **self._outcome}
+
+    def note_known(self) -> None:
+        """Note that its client has its id, and will ask for its result. An exception would keep a whole stack."""
+        with self._changing:
+            self._is_known = True
+            self._failure = None
 
     def begin_with(self, answers: Mapping[str, Any]) -> None:
         """Take over the answers that the call had before it became a task."""
@@ -126,6 +136,19 @@ class Task:
             is_due = now - self._progress_at >= self._times.poll_s
             self._progress_at = now if is_due else self._progress_at
             return is_due
+
+    def count_unusable(self, keys: Collection[str]) -> Mapping[str, int]:
+        """Count the answers that could not be used, since their questions are asked again.
+
+        Args:
+            keys: The keys of the questions that are asked now, as the function has them.
+
+        Returns:
+            How many answers to each question could not be used so far.
+        """
+        with self._changing:
+            self._unusable.update(key for key in keys if key in self._answers)
+            return dict(self._unusable)
 
     def ask(self, questions: Mapping[str, Any]) -> bool:
         """Wait for the answers to some questions, which are given by the keys of the function."""
@@ -162,10 +185,14 @@ class Task:
         """End with a result."""
         return self._end("completed", "", {"result": result})
 
-    def fail(self, error: JsonRpcError) -> bool:
-        """End with an error of the protocol."""
-        data = {} if error.data is ABSENT else {"data": error.data}
-        return self._end("failed", error.message, {"error": {"code": error.code, "message": error.message, **data}})
+    def fail(self, error: JsonRpcError, failure: Exception | None = None) -> bool:
+        """End with an error of the protocol.
+
+        Args:
+            error: The error.
+            failure: The exception that it was made of.
+        """
+        return self._end("failed", error.message, {"error": error_members(error)}, failure=failure)
 
     def cancel(self) -> bool:
         """End without a result, and stop the function where that is possible."""
@@ -173,18 +200,38 @@ class Task:
 
     def give_up(self, error: JsonRpcError) -> bool:
         """End with an error, and stop the function where that is possible."""
-        data = {"error": {"code": error.code, "message": error.message}}
-        return self._end("failed", error.message, data, is_stopped=True)
+        return self._end("failed", error.message, {"error": error_members(error)}, is_stopped=True)
 
-    def outcome(self) -> Mapping[str, Any]:
-        """Return its result or its error, each as a member; neither before it has ended."""
-        return self._outcome
+    def result(self) -> Mapping[str, Any]:
+        """Return the result of a task that has ended, and whose client has not got its id.
 
-    def _end(self, status: str, message: str, outcome: dict[str, Any], *, is_stopped: bool = False) -> bool:
+        Raises:
+            Exception: The task has failed with it.
+        """
+        with self._changing:
+            if self._failure is not None:
+                raise self._failure
+            if "error" in self._outcome:
+                error = self._outcome["error"]
+                data = error.get("data", ABSENT)
+                raise JsonRpcException.exc_from_error(JsonRpcError(error["code"], error["message"], data))
+            result: Mapping[str, Any] = self._outcome["result"]
+            return result
+
+    def _end(
+        self,
+        status: str,
+        message: str,
+        outcome: dict[str, Any],
+        *,
+        failure: Exception | None = None,
+        is_stopped: bool = False,
+    ) -> bool:
         with self._changing:
             if not self._change(status, message):
                 return False
             self._outcome = outcome
+            self._failure = None if self._is_known else failure
             self._answers, self._questions = {}, {}
             control, self._control = self._control, None
         self.settled.set()
@@ -211,6 +258,12 @@ class Task:
         message = {"statusMessage": self._message} if self._message else {}
         times = {"createdAt": self._created_at, "lastUpdatedAt": self._updated_at, **self._times.members()}
         return {"taskId": self.id, "status": self._status, **message, **times}
+
+
+def error_members(error: JsonRpcError) -> dict[str, Any]:
+    """Return an error as JSON values."""
+    data = {} if error.data is ABSENT else {"data": error.data}
+    return {"code": error.code, "message": error.message, **data}
 
 
 def timestamp() -> str:

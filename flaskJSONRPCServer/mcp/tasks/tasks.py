@@ -10,33 +10,39 @@ from dataclasses import replace
 from typing import Any, Final
 
 from ...dispatch.call_control import CallControl
-from ...sansio_jsonrpc import ABSENT, JsonRpcError, JsonRpcException
+from ...sansio_jsonrpc import JsonRpcError, JsonRpcException
 from ..asking.ask import MAY_BEGIN_TASK
 from ..asking.rounds import answers_in
 from ..calls.leaving import begins_task
 from ..feature import Feature, Method, Result, RunIn, Scope, Subject
-from ..protocol.errors import InvalidParams, MalformedRequest, MissingClientCapability, TooManyTasks
+from ..protocol.errors import (
+    INTERNAL_ERROR,
+    InvalidParams,
+    MalformedRequest,
+    MissingClientCapability,
+    TooManyTasks,
+)
 from ..protocol.requests import ClientRequest
 from ..protocol.revisions import CURRENT
 from ..sources import Sources
 from ..subscriptions import Subscriptions, Watch
+from .members import ShownMembers
 from .runner import TaskRunner
 from .store import TaskBounds, TaskStore
 from .task import Task, TaskTimes
 from .work import TaskWork, work_of
 
-__all__ = ["EXTENSION", "Tasks", "Wish"]
+__all__ = ["EXTENSION", "TaskMode", "Tasks"]
 
 EXTENSION: Final = "io.modelcontextprotocol/tasks"
 
 _TASK_IDS: Final = "taskIds"
 _MOST_IDS: Final = 1000
-_GIVEN_UP: Final = -32603
 
 # How long a call of a method that may become a task is waited for; most clients ask once a second at most.
 _GRACE_S: Final = 1.0
 
-Wish = bool | str | None
+TaskMode = bool | str | None
 """What a tool says about tasks: the option ``task`` of :class:`~flaskJSONRPCServer.mcp.Tool`."""
 
 
@@ -48,6 +54,7 @@ class Tasks:
         subscriptions: The streams of notifications.
         caller_of: Returns whom a request comes from, hashed.
         times: How long tasks live.
+        server_info: Returns what the endpoint says about itself in each result.
         bounds: How many there may be.
     """
 
@@ -57,6 +64,7 @@ class Tasks:
         subscriptions: Subscriptions,
         caller_of: Callable[[Scope], bytes],
         times: TaskTimes,
+        server_info: Callable[[], Mapping[str, Any]],
         bounds: TaskBounds | None = None,
     ) -> None:
         self._sources = sources
@@ -64,7 +72,7 @@ class Tasks:
         self._caller_of = caller_of
         self._times = times
         self._store = TaskStore(bounds or TaskBounds(), self._expire)
-        self._runner = TaskRunner(sources, self._store, self._changed)
+        self._runner = TaskRunner(sources, self._store, ShownMembers(sources, self._store, server_info), self._changed)
         self._works: dict[Task, TaskWork] = {}  # of the tasks that have not ended; each step on it is atomic
         sources.background.on_tick(self._store.purge)
         sources.background.on_end(self._give_up_all)
@@ -75,18 +83,18 @@ class Tasks:
         }
         self.feature = Feature("extensions", lambda: {EXTENSION: {}}, methods, self.watch)
 
-    def admit(self, wish: Wish, request: ClientRequest) -> None:
+    def admit(self, mode: TaskMode, request: ClientRequest) -> None:
         """Check that a client takes the task that a call needs.
 
         Raises:
             MissingClientCapability: It does not.
         """
-        if wish == "required":
+        if mode == "required":
             require_extension(request)
 
     def result(
         self,
-        wish: Wish,
+        mode: TaskMode,
         request: ClientRequest,
         scope: Scope,
         subject: Subject,
@@ -97,23 +105,26 @@ class Tasks:
         """Return the result of a function, its questions, or a task.
 
         Args:
-            wish: What the tool says about tasks.
+            mode: What the tool says about tasks.
             request: The request.
             scope: What surrounds it.
-            subject: As with :meth:`.features.AnyRounds.result`.
+            subject: As with :meth:`.feature.AnyRounds.result`.
             run: Runs the function.
             is_elsewhere: Whether it runs on an exec backend.
 
         Raises:
             McpError: The request cannot be answered with any of these.
         """
-        if wish is False or not takes_tasks(request):
-            return scope.rounds.result(request, scope, subject, lambda control: run(scope, control))
-        if wish is None and not is_elsewhere:
+        if mode is False or not takes_tasks(request):
+            again = scope.rounds.runs_again
+            return scope.rounds.result(
+                request, scope, subject, lambda control: run(scope, control, may_run_again=again)
+            )
+        if mode is None and not is_elsewhere:
             return self._in_rounds(request, scope, subject, run)
         task = self._begin(request, scope, run, {})
-        if wish is None and task.settled.wait(_GRACE_S) and task.has_ended:
-            return self._taken_back(task)
+        if mode is None and task.settled.wait(_GRACE_S) and task.has_ended:
+            return self._result_of_settled(task)
         return as_task(task)
 
     def get(self, request: ClientRequest, scope: Scope) -> Result:
@@ -124,14 +135,14 @@ class Tasks:
         """Answer ``tasks/update``."""
         task = self._task(request, scope)
         answers = task.open_answers(answers_in(request))
-        size_bytes = len(self._sources.codec().dumps(answers))
-        if not self._store.reserve(task, size_bytes):
+        if not answers:
+            return {}
+        if not self._store.reserve(task, len(self._sources.codec().dumps(answers))):
             raise TooManyTasks("the answers are too large for the task")
         work = self._works.get(task)
         if task.answer(answers) and work is not None:
             self._runner.start(task, work)
-        if answers:
-            self._changed(task)
+        self._changed(task)
         return {}
 
     def cancel(self, request: ClientRequest, scope: Scope) -> Result:
@@ -156,8 +167,8 @@ class Tasks:
         if not isinstance(ids, list) or len(ids) > _MOST_IDS or not all(isinstance(item, str) for item in ids):
             raise MalformedRequest(f"Invalid params: {_TASK_IDS} is no list of at most {_MOST_IDS} strings")
         owner = self._caller_of(scope)
-        found = [task for task in (self._store.find(task_id, owner) for task_id in ids) if task is not None]
-        return Watch(_TASK_IDS, {task.id: task.detailed for task in found}, "notifications/tasks")
+        known = frozenset(task_id for task_id in ids if self._store.find(task_id, owner) is not None)
+        return Watch(_TASK_IDS, known, lambda task_id: self._state(task_id, owner), "notifications/tasks")
 
     def _in_rounds(self, request: ClientRequest, scope: Scope, subject: Subject, run: RunIn) -> Result:
         """Return the result of a function that may begin a task itself, after its questions."""
@@ -169,7 +180,9 @@ class Tasks:
 
         try:
             may_begin = replace(scope, new_control=new_control)
-            return scope.rounds.result(request, may_begin, subject, lambda control: run(may_begin, control))
+            return scope.rounds.result(
+                request, may_begin, subject, lambda control: run(may_begin, control, may_run_again=True)
+            )
         except JsonRpcException as exc:
             if not begins_task(exc):
                 raise
@@ -189,21 +202,19 @@ class Tasks:
         self._runner.start(task, work)
         return task
 
-    def _taken_back(self, task: Task) -> Result:
+    def _result_of_settled(self, task: Task) -> Result:
         """Return the result of a task that has ended before its client knows of it.
 
         Raises:
-            JsonRpcException: Its error.
+            Exception: It has failed with it.
         """
         self._store.remove(task)
-        outcome = task.outcome()
-        if "error" in outcome:
-            error = outcome["error"]
-            raise JsonRpcException.exc_from_error(
-                JsonRpcError(error["code"], error["message"], error.get("data", ABSENT))
-            )
-        result: Result = outcome["result"]
-        return result
+        return task.result()
+
+    def _state(self, task_id: str, owner: bytes) -> Mapping[str, Any] | None:
+        """Return the present state of a task of a caller; None if its time is over."""
+        task = self._store.look_up(task_id, owner)  # find() could expire tasks, whose followers learn that
+        return None if task is None else task.detailed()
 
     def _task(self, request: ClientRequest, scope: Scope) -> Task:
         """Return the task that a request is about.
@@ -222,15 +233,15 @@ class Tasks:
     def _changed(self, task: Task) -> None:
         if task.has_ended:
             self._works.pop(task, None)
-        self._subscriptions.tell_watchers(_TASK_IDS, task.id)
+        self._subscriptions.tell_watchers(_TASK_IDS, task.id, task.detailed)
 
     def _expire(self, task: Task) -> None:
-        task.give_up(JsonRpcError(_GIVEN_UP, "The task has expired"))
+        task.give_up(JsonRpcError(INTERNAL_ERROR, "The task has expired"))
         self._changed(task)
 
     def _give_up_all(self) -> None:
         for task in self._store.open_tasks():
-            if task.give_up(JsonRpcError(_GIVEN_UP, "The server has stopped")):
+            if task.give_up(JsonRpcError(INTERNAL_ERROR, "The server has stopped")):
                 self._changed(task)
 
 
@@ -250,4 +261,5 @@ def require_extension(request: ClientRequest, scope: Scope | None = None) -> Non
 
 
 def as_task(task: Task) -> Result:
+    task.note_known()
     return {"resultType": "task", **task.created()}

@@ -54,8 +54,9 @@ def work_of(request: ClientRequest, scope: Scope, run: RunIn, limit_bytes: int) 
         exchange = later_exchange(scope, environ, body)
         if not task.begin_run(control):
             control.cancel()  # so that it does not begin
+        later = replace(scope, exchange=exchange, notify=drop)
         copied: contextvars.Context = context.copy()
-        return copied.run(run, replace(scope, exchange=exchange, notify=drop), control)
+        return copied.run(run, later, control, may_run_again=True, is_in_task=True)
 
     return TaskWork(request, len(body), run_once)
 

@@ -77,7 +77,7 @@ def test_cancelled_task_ends_its_call(client, name, folder):
 
     assert client.get(task_id)["status"] == "cancelled"
     if name in KILLED:
-        wait_until(lambda: not client.server._engine.background.drain(0))
+        wait_until(lambda: client.server.stats()["processingDispatcherCount"] == 0)
     else:
         wait_until((folder / "noticed").exists)
 

@@ -1,13 +1,17 @@
 """Tasks of a server that is being served: streams of their statuses, and its stop, restart and reload."""
 
 import contextlib
+import gc
+import sys
 import threading
 
 import pytest
 
 from flaskJSONRPCServer import flaskJSONRPCServer
-from flaskJSONRPCServer.mcp import Tool
+from flaskJSONRPCServer.mcp import Form, Tool, ask
 from flaskJSONRPCServer.mcp.protocol.revisions import SUBSCRIPTION_ID
+from flaskJSONRPCServer.mcp.tasks.task import Task
+from tests.execBackend.api import wait_for
 from tests.helpers import call_socket, wait_until
 from tests.mcp.judged import request_of
 from tests.mcp.served_stream import Stream
@@ -97,6 +101,43 @@ def test_follower_of_an_ended_task_learns_its_result_at_once(served):
         assert text_of(next_task(stream)["result"]) == "3"
 
 
+def test_each_follower_learns_that_a_task_has_asked_badly(served, folder):
+    def ask_badly():
+        wait_for(folder, "go")
+        ask("x", Form("?", {"type": "object", "properties": {"x": {"default": object()}}}))
+
+    served.registerFunction(ask_badly, path="/api", mcp=Tool(task=True))
+    task_id = SocketClient(served).begin("ask_badly")
+
+    with following(served, task_id) as (first, _), following(served, task_id) as (second, _):
+        assert [next_task(stream)["status"] for stream in (first, second)] == ["working"] * 2
+        (folder / "go").touch()
+        tasks = [next_task(stream) for stream in (first, second)]
+
+    assert [(task["status"], task["error"]["code"]) for task in tasks] == [("failed", -32603)] * 2
+
+
+def test_stream_keeps_no_task_whose_time_is_over():
+    server = flaskJSONRPCServer(("127.0.0.1", 0), log=0)
+    server.mcp("/mcp", task_ttl=1)
+    server.registerFunction(FUNCTIONS[0], path="/api", mcp=Tool(task=True))
+    server.start()
+    try:
+        client = SocketClient(server)
+        task_id = client.begin("add", a=1, b=2)
+        with following(server, task_id) as (stream, ids):
+            assert ids == [task_id]
+            assert next_task(stream)["taskId"] == task_id
+            wait_until(lambda: client.ask("tasks/get", taskId=task_id).get("error"))
+            wait_until(lambda: not any(is_task(item, task_id) for item in gc.get_objects()))
+    finally:
+        server.stop(0)
+
+
+def is_task(item, task_id):
+    return type(item) is Task and item.id == task_id
+
+
 def test_client_without_the_extension_cannot_follow_tasks(served):
     params = {"notifications": {"taskIds": ["x"]}}
     request = request_of("subscriptions/listen", params, accept="text/event-stream")
@@ -116,6 +157,15 @@ def test_ids_to_follow_are_a_list_of_strings(served, ids):
     assert (answer.code, answer.json()["error"]["code"]) == (400, -32602)
 
 
+def waits_for_calls(thread):
+    """Return whether a thread waits in one of the functions that wait for calls to end."""
+    names, frame = [], sys._current_frames().get(thread.ident)
+    while frame is not None:
+        names.append(frame.f_code.co_name)
+        frame = frame.f_back
+    return names[:1] == ["wait"] and not {"drain", "wait_calls_idle"}.isdisjoint(names)
+
+
 @pytest.mark.parametrize("action", ["restart", "stop", "reload"])
 def test_running_task_is_waited_for(served, folder, action):
     client = SocketClient(served)
@@ -129,7 +179,7 @@ def test_running_task_is_waited_for(served, folder, action):
 
     thread = threading.Thread(target=actions[action])
     thread.start()
-    thread.join(0.3)
+    wait_until(lambda: not thread.is_alive() or waits_for_calls(thread))
     assert thread.is_alive()
     (folder / "go").touch()
     thread.join(60)

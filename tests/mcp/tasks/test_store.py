@@ -73,6 +73,23 @@ def test_results_count():
     store.new(size_bytes=10)
 
 
+def test_what_a_task_shows_counts_in_place_of_what_it_has_shown():
+    store = Store(total_bytes=10)
+    task = store.new(size_bytes=4)
+
+    for _ in range(3):
+        assert store.reserve_shown(task, 5)
+    assert store.reserve_shown(task, 6)
+    assert not store.reserve_shown(task, 7)
+    assert not store.reserve(task, 1)
+    assert store.reserve_shown(task, 2)
+    assert store.reserve(task, 4)
+
+    store.remove(task)
+    assert not store.reserve_shown(task, 1)
+    store.new(size_bytes=10)
+
+
 def test_expired_task_is_gone_and_makes_room():
     store = Store(tasks=1)
     task = store.new(times=OVER)

@@ -4,7 +4,7 @@ import pytest
 
 from flaskJSONRPCServer.dispatch.call_control import CallControl
 from flaskJSONRPCServer.mcp.tasks.task import Task, TaskTimes
-from flaskJSONRPCServer.sansio_jsonrpc import JsonRpcError
+from flaskJSONRPCServer.sansio_jsonrpc import JsonRpcError, JsonRpcException
 
 
 def new_task(ttl_s=60, poll_s=0.5):
@@ -135,6 +135,39 @@ def test_question_that_is_asked_again_gets_another_key():
 
     assert keys == ["name", "name-2", "name-3"]
     assert task.answers == {"name": {"number": 2}}
+
+
+def test_answers_that_cannot_be_used_are_counted_by_their_questions():
+    task = new_task()
+    counts = [task.count_unusable(["name"])]
+    for key in ("name", "name-2"):
+        task.ask({"name": question("?")})
+        task.answer({key: {}})
+        counts.append(task.count_unusable(["name", "more"]))
+
+    assert counts == [{}, {"name": 1}, {"name": 2}]
+
+
+@pytest.mark.parametrize("failure", [ValueError("why"), None], ids=["exception", "error only"])
+def test_failed_task_has_its_exception_until_its_client_has_its_id(failure):
+    task = new_task()
+    task.fail(JsonRpcError(-5, "gone", [1]), failure)
+    if failure is not None:
+        with pytest.raises(ValueError, match="why"):
+            task.result()
+
+    task.note_known()
+
+    with pytest.raises(JsonRpcException) as caught:
+        task.result()
+    assert caught.value.get_error() == JsonRpcError(-5, "gone", [1])
+
+
+def test_task_that_is_given_up_has_an_exception():
+    task = new_task()
+    task.give_up(JsonRpcError(-32603, "The server has stopped"))
+    with pytest.raises(JsonRpcException, match="The server has stopped"):
+        task.result()
 
 
 def test_answer_to_a_question_of_an_earlier_round_is_ignored():

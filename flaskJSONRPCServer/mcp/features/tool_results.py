@@ -1,0 +1,84 @@
+"""The results of tools, as models get them.
+
+Source: revision 2026-07-28, "Tools", section "Tool Result".
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...contract.json_objects import WrittenAsJson
+from ...sansio_jsonrpc import Codec, JsonRpcException, JsonRpcInternalError
+from ..content import ToolResult
+from ..written_content import content_in, is_written_result
+from .catalog import ToolEntry
+from .result_types import refuse_other_type
+
+__all__ = ["failure_of", "result_of"]
+
+
+def result_of(tool: ToolEntry, value: Any, codec: Codec, *, is_in_session: bool) -> dict[str, Any]:
+    """Return the result of a tool for a value that its function has returned.
+
+    Args:
+        tool: The tool.
+        value: The value; its hint has been written already.
+        codec: Writes the value as a text.
+        is_in_session: Whether the revision has sessions: there, only an object is structured.
+
+    Raises:
+        JsonRpcSerializationError: The value has no JSON form.
+        ResultTypeError: It has another type than the schema of the tool says.
+    """
+    if isinstance(value, ToolResult):
+        return fitting(value.members(), is_in_session=is_in_session)
+    if tool.returns_result and is_written_result(value):
+        return fitting(value, is_in_session=is_in_session)
+    if tool.returns_content or has_content(value):
+        content = content_in(value, lambda part: text_of(part, codec))
+        if content is not None:
+            return {"content": content}
+    text = text_of(value, codec)
+    if tool.has_output_schema:
+        refuse_other_type(tool.definition["outputSchema"], value, text)
+    members: dict[str, Any] = {"content": [text_block(text)]}
+    if isinstance(value, dict) or (tool.has_output_schema and not is_in_session):
+        members["structuredContent"] = value
+    return members
+
+
+def fitting(result: dict[str, Any], *, is_in_session: bool) -> dict[str, Any]:
+    """Return a result as the revision has it: with sessions, one that is structured is an object, or is left out."""
+    if is_in_session and not isinstance(result.get("structuredContent", {}), dict):
+        return {name: value for name, value in result.items() if name != "structuredContent"}
+    return result
+
+
+def has_content(value: Any) -> bool:
+    """Return whether a value without a hint is a part for a model, or a list with some."""
+    if isinstance(value, (list, tuple)):
+        return any(isinstance(part, WrittenAsJson) for part in value)
+    return isinstance(value, WrittenAsJson)
+
+
+def text_of(value: Any, codec: Codec) -> str:
+    """Return a value as a text: a string as it is, anything else as JSON."""
+    return value if isinstance(value, str) else codec.dumps(value).decode()
+
+
+def text_block(text: str) -> dict[str, Any]:
+    return {"type": "text", "text": text}
+
+
+def failure_of(exc: JsonRpcException, codec: Codec) -> dict[str, Any]:
+    """Return the result for the model of a call that has failed."""
+    return {"content": [text_block(failure_text(exc, codec))], "isError": True}
+
+
+def failure_text(exc: JsonRpcException, codec: Codec) -> str:
+    """Return what a model learns about a call that has failed: an unexpected exception shows an id only."""
+    data = exc.data
+    if isinstance(exc, JsonRpcInternalError):
+        correlation = data.get("correlationId") if isinstance(data, dict) else None
+        return exc.message if correlation is None else f"{exc.message} (correlation id {correlation})"
+    return exc.message if data is None else f"{exc.message}: {text_of(data, codec)}"
