@@ -75,7 +75,7 @@ class McpEndpoint:
         self._tools = Tools(sources, self._catalogs, options.page_size, self._caching, self._tasks, self._tokens)
         self._add_parts(Functions(sources, path))
         self._service = Service(sources, self._identity, self._features(), self._subscriptions)
-        self._rounds = SealedRounds(sealer, self._caller_of, _STATE_TTL_S, sources.facts.log)
+        self._rounds = SealedRounds(path, sealer, self._caller_of, _STATE_TTL_S, sources.facts.log)
         self._session_service = SessionService(sources, self._service, self._resources.has)
         table = Sessions()
         sources.background.on_tick(table.purge)
@@ -85,6 +85,7 @@ class McpEndpoint:
             self._subscriptions,
             lambda caller: self._caller(caller.exchange, caller.grant),
             _KEEP_ALIVE_S,
+            sources.facts.log,
         )
         sources.background.on_end(sessions.end_all)
         self._endpoint = Endpoint(path, sources, self._service, self._rounds, sessions, _KEEP_ALIVE_S, self._tokens)

@@ -57,6 +57,7 @@ class SealedRounds:
     """Runs functions for clients that bring their answers with a signed state.
 
     Args:
+        path: The path of the endpoint, at which alone a state is valid.
         sealer: Signs the states.
         caller_of: Returns whom a request comes from, hashed.
         ttl_s: How long a state is valid, in seconds.
@@ -65,7 +66,10 @@ class SealedRounds:
 
     runs_again: Final = False
 
-    def __init__(self, sealer: Sealer, caller_of: Callable[[Scope], bytes], ttl_s: float, log: ServerLog) -> None:
+    def __init__(
+        self, path: str, sealer: Sealer, caller_of: Callable[[Scope], bytes], ttl_s: float, log: ServerLog
+    ) -> None:
+        self._path = path
         self._sealer = sealer
         self._caller_of = caller_of
         self._ttl_s = ttl_s
@@ -126,7 +130,7 @@ class SealedRounds:
             self._log.write(WARNING, _FOREIGN_STATE)
 
     def _bound_to(self, request: ClientRequest, scope: Scope, subject: Subject) -> list[str | bytes]:
-        return [self._caller_of(scope), request.method, *subject()]
+        return [self._path, self._caller_of(scope), request.method, *subject()]
 
 
 def refuse_after(most: int, unusable: Mapping[str, int]) -> None:

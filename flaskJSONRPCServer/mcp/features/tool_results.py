@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 from ...contract.json_objects import WrittenAsJson
-from ...sansio_jsonrpc import Codec, JsonRpcException, JsonRpcInternalError
+from ...sansio_jsonrpc import ABSENT, Codec, JsonRpcException, JsonRpcInternalError
 from ..content import ToolResult
 from ..written_content import content_in, is_written_result
 from .catalog import ToolEntry
-from .result_types import refuse_other_type
+from .result_types import ResultTypeError, refuse_other_type
 
 __all__ = ["failure_of", "result_of"]
 
@@ -30,6 +30,8 @@ def result_of(tool: ToolEntry, value: Any, codec: Codec, *, is_in_session: bool)
         JsonRpcSerializationError: The value has no JSON form.
         ResultTypeError: It has another type than the schema of the tool says.
     """
+    if tool.has_output_schema:
+        refuse_unnamed(value)
     if isinstance(value, ToolResult):
         return fitting(value.members(), is_in_session=is_in_session)
     if tool.returns_result and is_written_result(value):
@@ -45,6 +47,20 @@ def result_of(tool: ToolEntry, value: Any, codec: Codec, *, is_in_session: bool)
     if isinstance(value, dict) or (tool.has_output_schema and not is_in_session):
         members["structuredContent"] = value
     return members
+
+
+def refuse_unnamed(value: Any) -> None:
+    """Check that a tool whose schema describes its results returns no part, which that does not describe.
+
+    Raises:
+        ResultTypeError: It does; clients would refuse the result.
+    """
+    if not has_content(value) or (isinstance(value, ToolResult) and (value.structured is not ABSENT or value.is_error)):
+        return
+    parts = value if isinstance(value, (list, tuple)) else [value]
+    names = " | ".join(sorted({type(part).__name__ for part in parts}))
+    hint = f"list[{names}]" if parts is value else names
+    raise ResultTypeError(f"the tool returned parts, and its hint names none: write -> {hint}")
 
 
 def fitting(result: dict[str, Any], *, is_in_session: bool) -> dict[str, Any]:

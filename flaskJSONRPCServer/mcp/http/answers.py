@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ...http.response import Header, Response, json_response
 from ..service import Reply
 
-__all__ = ["empty_answer", "json_answer"]
+__all__ = ["empty_answer", "json_answer", "text_answer"]
 
 
 def json_answer(reply: Reply, headers: Sequence[Header] = ()) -> Response:
@@ -20,6 +20,17 @@ def json_answer(reply: Reply, headers: Sequence[Header] = ()) -> Response:
         ("X-Content-Type-Options", "nosniff"),
     ]
     return Response(reply.status, [*own, *headers], reply.text)
+
+
+def text_answer(status: str, text: str, *headers: Header) -> Response:
+    """Return the answer with a sentence for people."""
+    body = f"{text}\n".encode()
+    own = [
+        ("Content-Type", "text/plain; charset=utf-8"),
+        ("Content-Length", str(len(body))),
+        ("X-Content-Type-Options", "nosniff"),
+    ]
+    return Response(status, [*own, *headers], body)
 
 
 def empty_answer(status: str, *headers: Header) -> Response:

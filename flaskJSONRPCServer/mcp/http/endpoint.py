@@ -6,7 +6,7 @@ Source: revision 2026-07-28, "Streamable HTTP".
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeGuard
+from typing import Any, Final, TypeGuard
 
 from ...dispatch.exchange import Exchange
 from ...dispatch.pipeline import Pipeline
@@ -17,21 +17,25 @@ from ...sansio_jsonrpc import ABSENT, JsonRpcBatch, JsonRpcRequest, JsonRpcRespo
 from ..authorization import Grant, TokenGuard
 from ..calls.open_call import PLAIN_CALL, OpenCall
 from ..feature import AnyRounds, Method
-from ..protocol.errors import InvalidRequest, McpError, UnsupportedVersion
+from ..protocol.errors import InvalidRequest, MalformedRequest, McpError, UnsupportedVersion
 from ..protocol.events import HEADERS, KEEP_ALIVE, event
-from ..protocol.headers import check_headers
+from ..protocol.headers import VERSION_HEADER, check_headers
 from ..protocol.messages import BATCH_REFUSED, Body, notification_text, read_body
 from ..protocol.requests import ClientRequest, is_self_contained, read_request
-from ..protocol.revisions import CURRENT, LISTEN
+from ..protocol.revisions import CURRENT, LISTEN, SESSION_REVISIONS
 from ..service import Service
 from ..sessions.service import Caller
 from ..sources import Sources
 from ..subscriptions import filter_of
 from .accepting import Accepted, accepted_by
-from .answers import empty_answer, json_answer
+from .answers import empty_answer, json_answer, text_answer
 from .session_endpoint import SESSION_HEADER, SessionEndpoint
 
 __all__ = ["Endpoint"]
+
+
+_NOT_ALLOWED: Final = "405 Method Not Allowed"
+_FOR_CLIENTS: Final = "This URL is for clients of the Model Context Protocol, which POST their messages."
 
 
 class Endpoint:
@@ -102,7 +106,7 @@ class Endpoint:
 
     def _answer_without_body(self, caller: Caller) -> Response:
         if SESSION_HEADER not in caller.exchange.head:
-            return empty_answer("405 Method Not Allowed", ("Allow", "POST, OPTIONS"))
+            return text_answer(_NOT_ALLOWED, _FOR_CLIENTS, ("Allow", "POST, OPTIONS"))
         try:
             return self._sessions.answer(caller)
         except McpError as exc:
@@ -140,6 +144,7 @@ class Endpoint:
         """
         if message.id is ABSENT:  # none that a client may send by HTTP has a meaning
             return empty_answer("202 Accepted")
+        refuse_without_session(message, exchange)
         request = read_request(message)
         check_headers(exchange.head, request)
         if request.revision != CURRENT:
@@ -213,6 +218,18 @@ class Endpoint:
             last_part=last_part,
             ends_with_run=ends_with_run,
         )
+
+
+def refuse_without_session(message: JsonRpcRequest, exchange: Exchange) -> None:
+    """Check that a request of a revision with sessions has its session.
+
+    Raises:
+        MalformedRequest: It has none.
+    """
+    revision = exchange.head.get(VERSION_HEADER)
+    if revision in SESSION_REVISIONS and not is_self_contained(message):
+        remedy = f"a client of {revision} sends it with each request after initialize"
+        raise MalformedRequest(f"Invalid params: Mcp-Session-Id is missing; {remedy}")
 
 
 def is_in_session(message: Body, exchange: Exchange) -> bool:

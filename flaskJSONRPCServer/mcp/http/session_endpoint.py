@@ -13,8 +13,9 @@ from ...dispatch.exchange import Exchange
 from ...http.event_streams import AnswerStream, StreamedResponse
 from ...http.refusals import NotAcceptable
 from ...http.response import Header, Response
+from ...runtime.logs import WARNING, ServerLog
 from ...sansio_jsonrpc import ABSENT, JsonRpcBatch, JsonRpcRequest, JsonRpcResponse
-from ..protocol.errors import InvalidRequest, McpError, UnsupportedVersion
+from ..protocol.errors import InvalidRequest, McpError, SessionNotFound, UnsupportedVersion
 from ..protocol.events import HEADERS, KEEP_ALIVE
 from ..protocol.headers import VERSION_HEADER
 from ..protocol.messages import BATCH_REFUSED, Body, checked
@@ -38,6 +39,11 @@ _ACCEPTED: Final = "202 Accepted"
 # The first revision whose clients know events without data.
 _WITH_EMPTY_EVENTS: Final = "2025-11-25"
 
+_UNKNOWN: Final = (
+    "a client sent the id of a session that is not in this process: it has ended, or another process has it. "
+    "Sessions need a server of one process; see docs/mcp.md"
+)
+
 
 class SessionEndpoint:
     """Answers the HTTP requests of clients with sessions.
@@ -48,6 +54,7 @@ class SessionEndpoint:
         subscriptions: Tells them of changes.
         caller_of: Returns the caller of a request, hashed.
         keep_alive_s: After how many seconds of silence a stream sends a comment.
+        log: Gets a warning of unknown sessions.
     """
 
     def __init__(
@@ -57,12 +64,15 @@ class SessionEndpoint:
         subscriptions: Subscriptions,
         caller_of: Callable[[Caller], bytes],
         keep_alive_s: float,
+        log: ServerLog,
     ) -> None:
         self._service = service
         self._sessions = sessions
         self._subscriptions = subscriptions
         self._caller_of = caller_of
         self._keep_alive_s = keep_alive_s
+        self._log = log
+        self._has_warned = False
 
     def begin(self, message: JsonRpcRequest, caller: Caller, accepted: Accepted) -> Response:
         """Answer ``initialize`` with a new session.
@@ -130,11 +140,21 @@ class SessionEndpoint:
             UnsupportedVersion: The request names a revision without sessions, or an unknown one.
         """
         head = caller.exchange.head
-        session = self._sessions.find(str(head[SESSION_HEADER]), self._caller_of(caller))
+        try:
+            session = self._sessions.find(str(head[SESSION_HEADER]), self._caller_of(caller))
+        except SessionNotFound:
+            self._note_unknown()
+            raise
         revision = head.get(VERSION_HEADER)
         if revision is not None and revision not in SESSION_REVISIONS:
             raise UnsupportedVersion(str(revision)[:100])
         return session
+
+    def _note_unknown(self) -> None:
+        """Warn once of a session that this process does not have: with several processes, another one may have it."""
+        if not self._has_warned:
+            self._has_warned = True
+            self._log.write(WARNING, _UNKNOWN)
 
     def _answer_request(
         self, message: JsonRpcRequest, session: HttpSession, caller: Caller, accepted: Accepted

@@ -112,7 +112,7 @@ class SelfContained:
         """
         scope = self._service.scope(exchange, OpenCall(request, lambda name, params: None), self._rounds, None)
         watches = self._service.watches(request, scope)
-        self._check_room()
+        self._check_room(request)
         cancel = self._service.subscriptions.open(request, self._service.notifications(), send, watches)
 
         def end() -> None:
@@ -120,11 +120,7 @@ class SelfContained:
             params = {"requestId": request.id, "reason": "the server ends"}
             send(notification_text(self._sources.codec(), "notifications/cancelled", params))
 
-        try:
-            self._add(request, OpenRequest(cancel, end, is_subscription=True))
-        except McpError:
-            cancel()
-            raise
+        self._add(request, OpenRequest(cancel, end, is_subscription=True))
 
     def cancel(self, request_id: Any) -> None:
         """Cancel a request, unless it has been answered."""
@@ -140,13 +136,14 @@ class SelfContained:
         for request in requests:
             request.end()
 
-    def _check_room(self) -> None:
-        """Check that one more subscription may be opened. Only the thread that reads messages opens any.
+    def _check_room(self, request: ClientRequest) -> None:
+        """Check that a request may open one more subscription. Only the thread that reads messages opens any.
 
         Raises:
-            InvalidRequest: Too many are open.
+            InvalidRequest: Too many are open, or its id is in use.
         """
         with self._changing:
+            self._check_id((type(request.id), request.id))
             count = sum(request.is_subscription for request in self._open.values())
         if count >= MOST_SUBSCRIPTIONS:
             raise InvalidRequest(f"Invalid Request: {MOST_SUBSCRIPTIONS} subscriptions are open already")
@@ -154,10 +151,13 @@ class SelfContained:
     def _add(self, request: ClientRequest, open_request: OpenRequest) -> tuple[type, Any]:
         key = type(request.id), request.id
         with self._changing:
-            if key in self._open:
-                raise InvalidRequest("Invalid Request: a request with this id has not been answered yet")
+            self._check_id(key)
             self._open[key] = open_request
         return key
+
+    def _check_id(self, key: tuple[type, Any]) -> None:
+        if key in self._open:
+            raise InvalidRequest("Invalid Request: a request with this id has not been answered yet")
 
     def _remove(self, key: tuple[type, Any]) -> OpenRequest | None:
         with self._changing:

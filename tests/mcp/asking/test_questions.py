@@ -1,12 +1,14 @@
 """Questions of functions, in requests without a session."""
 
 import base64
+import hashlib
 
 import pytest
 
 from flaskJSONRPCServer import flaskJSONRPCServer
 from flaskJSONRPCServer.mcp import Form, Sample, Visit, ask, ask_all
-from tests.mcp.judged import error_of, result_of
+from tests.helpers import call_wsgi
+from tests.mcp.judged import error_of, request_of, result_of
 
 FORMS = {"elicitation": {}}
 SEAT = {"type": "object", "properties": {"seat": {"type": "string"}}, "required": ["seat"]}
@@ -164,3 +166,23 @@ def test_form_with_objects_in_its_fields_is_refused(field):
 def test_form_with_a_list_of_choices_is_accepted():
     field = {"type": "array", "items": {"type": "string", "enum": ["a", "b"]}}
     assert Form("Which?", {"type": "object", "properties": {"a": field}}).params()["mode"] == "form"
+
+
+def test_state_is_valid_at_its_endpoint_alone():
+    server = flaskJSONRPCServer(None, log=0, secret=hashlib.sha256(b"a").hexdigest())
+    for path in ("/a", "/b"):
+        server.mcp(path, ["/api"])
+    server.registerFunction(book, path="/api", name="book")
+    question = asked_at(server, "/a", CALL)
+    answer = {
+        **CALL,
+        "requestState": question["result"]["requestState"],
+        "inputResponses": {"seat": {"action": "accept", "content": {"seat": "7A"}}},
+    }
+
+    assert asked_at(server, "/b", answer)["error"]["code"] == -32602
+    assert "booked 7A" in str(asked_at(server, "/a", answer)["result"])
+
+
+def asked_at(server, path, params):
+    return call_wsgi(server.getWSGI(), request_of("tools/call", params, capabilities=FORMS, target=path)).json()

@@ -5,9 +5,10 @@ import decimal
 import pytest
 
 from flaskJSONRPCServer import flaskJSONRPCServer
+from flaskJSONRPCServer.mcp import Image, Text, ToolResult
 from flaskJSONRPCServer.mcp.features.result_types import ResultTypeError, refuse_other_type
 from tests.helpers import call_wsgi
-from tests.mcp.judged import request_of
+from tests.mcp.judged import request_of, result_of
 
 
 @pytest.mark.parametrize(
@@ -54,3 +55,45 @@ def test_tool_that_returns_another_type_fails(caplog):
     assert "structuredContent" not in result
     assert "correlation id" in result["content"][0]["text"]
     assert "a JSON integer, and its schema says string" in caplog.text
+
+
+def returning(value, hint):
+    def picture():
+        return value
+
+    picture.__annotations__ = {"return": hint}
+    return picture
+
+
+PICTURE = Image(b"png")
+
+
+@pytest.mark.parametrize(
+    ("value", "hint", "remedy"),
+    [
+        (PICTURE, str, "write -> Image"),
+        (Text("a"), str, "write -> Text"),
+        ([PICTURE], list, "write -> list[Image]"),
+        (["a", PICTURE], list[str], "write -> list[Image | str]"),
+        ([PICTURE], list[dict[str, str]], "write -> list[Image]"),
+        (ToolResult(["a"]), dict, "write -> ToolResult"),
+    ],
+    ids=["image", "text", "list", "strings", "dicts", "result"],
+)
+def test_part_that_the_hint_does_not_name_is_an_error_of_the_tool(value, hint, remedy, caplog):
+    server = flaskJSONRPCServer(None)
+    server.registerFunction(returning(value, hint), path="/api", mcp=True)
+    result = result_of(server, "tools/call", {"name": "picture", "arguments": {}})
+
+    assert result["isError"]
+    assert remedy in caplog.text
+
+
+@pytest.mark.parametrize("value", [ToolResult(["a"], structured={"a": 1}), ToolResult(["a"], is_error=True)])
+def test_whole_result_needs_no_hint_of_its_own(value):
+    server = flaskJSONRPCServer(None)
+    server.registerFunction(returning(value, dict), path="/api", mcp=True)
+
+    assert result_of(server, "tools/call", {"name": "picture", "arguments": {}})["content"] == [
+        {"type": "text", "text": "a"}
+    ]

@@ -90,7 +90,26 @@ def test_structured_list_is_left_out_in_a_session(begin, served):
 def test_request_without_a_session_is_405(begin, method):
     _, answer = begin().send(method, headers={"Mcp-Session-Id": None})
     assert answer.status == 405
-    assert answer.read() == b""
+    assert (b"Model Context Protocol" in answer.read()) == (method != "HEAD")
+
+
+def test_request_of_a_revision_with_sessions_that_has_none_is_said_so(begin):
+    client = begin()
+    answer, message = client.exchange(client.request("ping"), {"Mcp-Session-Id": None})
+
+    assert answer.status == 400
+    assert message["error"]["message"].startswith("Invalid params: Mcp-Session-Id is missing; a client of 2025-11-25")
+
+
+def test_log_warns_once_of_sessions_that_another_process_may_have(caplog):
+    server = flaskJSONRPCServer(None, log=2)
+    server.mcp("/mcp")
+    for session_id in "ab":
+        request = post({"jsonrpc": "2.0", "id": 1, "method": "ping"}, "/mcp", headers={"Mcp-Session-Id": session_id})
+        request.headers["Accept"] = BOTH
+        assert call_wsgi(server.getWSGI(), request).code == 404
+
+    assert len([text for text in caplog.messages if "Sessions need a server of one process" in text]) == 1
 
 
 @pytest.mark.parametrize("function", ["greet", "sample"])

@@ -227,6 +227,17 @@ def test_subscription_tells_of_changes_until_it_is_cancelled(process):
     assert process.others == [changed]
 
 
+def test_second_subscription_with_an_id_in_use_is_refused_alone(process):
+    listening = process.send("subscriptions/listen", notifications={"toolsListChanged": True})
+    assert process.next()["method"] == "notifications/subscriptions/acknowledged"
+    process._ids = itertools.count(listening)
+    process.send("subscriptions/listen", notifications={"toolsListChanged": True})
+
+    assert process.next()["error"]["code"] == -32600
+    process.answer(process.send("tools/call", call("grow")))
+    assert [message["method"] for message in process.others] == ["notifications/tools/list_changed"]
+
+
 TAKES_TASKS = {
     "io.modelcontextprotocol/clientCapabilities": {
         "elicitation": {},
