@@ -16,16 +16,20 @@ DISPATCH = (
 )
 # Their workers are processes of their own, without gevent: what only they do is left out too.
 CELERY = ("backend", "broker", "calls", "deadlines", "replies", "session", "tracing")
+# What only a child process does, or only computes, is left out.
+PARALLEL = ("backend", "channel", "exceptions", "forks", "pool", "slot")
 IN_PROCESS = ("-k", "not parallel and not celery")
+# Calls of `simple` run where the request does; test_custom.py has the backends of a user's own.
+IN_THREADS = ("-k", "not celery and not simple and not own")
 TELEMETRY = ("access_log", "health", "readiness", "tracing")
 
 SUITES = {
     "dispatch": [*(f"tests/dispatch/test_{name}.py" for name in DISPATCH), "tests/dispatch/rate_limits"],
-    "backends": ["tests/execBackend/test_contract.py", "tests/execBackend/test_custom.py", "-k", "not celery"],
+    "backends": ["tests/execBackend/test_contract.py", "tests/execBackend/test_custom.py", *IN_THREADS],
     # The other two do not run calls in greenlets.
     "deadlines": ["tests/execBackend/test_deadlines.py", "tests/execBackend/test_call_control.py", *IN_PROCESS],
     "threads": ["tests/execBackend/test_threaded.py", "tests/runtime/test_garbage.py", "tests/runtime/test_stats.py"],
-    "processes": ["tests/execBackend/parallel"],
+    "processes": [f"tests/execBackend/parallel/test_{name}.py" for name in PARALLEL],
     "celery": [f"tests/execBackend/celery/test_{name}.py" for name in CELERY],
     "serving": ["tests/servBackend"],
     "telemetry": [f"tests/telemetry/test_{name}.py" for name in TELEMETRY],
