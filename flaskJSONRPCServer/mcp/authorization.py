@@ -39,12 +39,12 @@ _SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What an access token allows.
+    """The subject and scopes of an access token.
 
     Attributes:
-        subject: Whom it was issued for. What clients bring back, such as answers, is bound to it.
-        scopes: What it allows.
-        claims: Whatever else is known of it.
+        subject: The user or client that it was issued for. Tasks, sessions and states of questions are bound to it.
+        scopes: The scopes.
+        claims: Further claims of the token.
 
     Raises:
         TypeError: The subject is not a string, or the scopes are not a list of names.
@@ -164,7 +164,7 @@ class TokenGuard:
         return rest.rstrip("/") in (f"/{_METADATA}{self._path}", f"/{_METADATA}")
 
     def metadata(self, exchange: Exchange, scopes: Sequence[str]) -> dict[str, Any]:
-        """Return what clients learn about the endpoint (RFC 9728, section 2).
+        """Return the metadata of the endpoint (RFC 9728, section 2).
 
         Args:
             exchange: The request.

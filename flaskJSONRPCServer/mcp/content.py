@@ -1,4 +1,4 @@
-"""What a tool or a prompt returns for a model, beside plain values: images, sounds, resources, errors.
+"""Results of tools and prompts beside plain values: texts, images, sounds, resources, errors.
 
 A function returns one of these, or a list of them and of strings. A caller by JSON-RPC gets the same objects as JSON,
 if the function's hint names them.

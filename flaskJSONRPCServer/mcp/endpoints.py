@@ -144,7 +144,7 @@ class McpEndpoints:
         return endpoint.answer(exchange, rest)
 
     def _answer_metadata(self, exchange: Exchange, rest: str) -> Response:
-        """Answer a request for what clients learn of the tokens of an endpoint.
+        """Answer a request for the metadata of the tokens of an endpoint.
 
         Raises:
             NotFound: No endpoint has any at this URL.

@@ -1,4 +1,4 @@
-"""What an endpoint is made of: tools, resources, prompts and more, each with its methods."""
+"""The interfaces between an endpoint and its features: tools, resources, prompts and more."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Subject = Callable[[], Sequence[str]]
 """Returns what a function is run for, as texts; called only for a function that asks."""
 
 Run = Callable[[CallControl], Result]
-"""Runs the function of a request, and returns the result; raises the error of :func:`~.asking.ask`."""
+"""Runs the function of a request, and returns the result; raises the error of :func:`~.asking.ask.ask`."""
 
 Notify = Callable[[str, Mapping[str, Any]], object]
 """Sends a notification about the request, with its method and parameters, if the client takes any."""
@@ -67,7 +67,7 @@ class AnyRounds(Protocol):
 # Not frozen: the constructor of a frozen class takes 2.5 times as long, and there is one scope per request.
 @dataclass(slots=True)
 class Scope:
-    """What surrounds one request.
+    """The context of one request.
 
     Attributes:
         pipeline: The pipeline that makes its calls.

@@ -121,7 +121,7 @@ class McpEndpoint:
         server.serve(lines)
 
     def metadata(self, exchange: Exchange, rest: str) -> dict[str, Any] | None:
-        """Return what clients learn of its tokens at a URL; None if it has none, or none at this URL."""
+        """Return the metadata of its tokens at a URL; None if it has none, or none at this URL."""
         if self._tokens is None or not self._tokens.is_metadata(rest):
             return None
         return self._tokens.metadata(exchange, self._tools.scopes())
@@ -141,11 +141,11 @@ class McpEndpoint:
         return {tool: (quote(route.path.rstrip("/") or "/"), route.name) for tool, route in routes.items()}
 
     def tools_changed(self) -> None:
-        """Tell clients that the list of tools has changed. The server does so itself when it registers or reloads."""
+        """Notify clients of a changed list of tools. The server does so itself when it registers or reloads."""
         self._subscriptions.list_changed(TOOLS)
 
     def routes_changed(self, before: RouteTable, after: RouteTable) -> None:
-        """Tell clients that the list of tools has changed, if it has."""
+        """Notify clients of a changed list of tools, if it has changed."""
         if not self._subscriptions:
             return
         if self._catalogs.of(before).definitions() != self._catalogs.of(after).definitions():
@@ -188,7 +188,7 @@ class McpEndpoint:
         return decorator(lambda function: self._resources.add(function, uri, options))
 
     def resource_updated(self, uri: str) -> None:
-        """Tell the clients that have subscribed to a resource that its contents have changed.
+        """Notify the clients that have subscribed to a resource of its new contents.
 
         Raises:
             RegistrationError: The endpoint has no resource with this URI.

@@ -1,4 +1,4 @@
-"""What an endpoint answers, whichever way its messages come."""
+"""Answers the messages of an endpoint, independent of the transport."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["Identity", "Reply", "Service"]
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What an endpoint says about itself.
+    """The description that an endpoint gives of itself.
 
     Attributes:
         info: Its name and version, and optionally its title and a description.
@@ -91,14 +91,14 @@ class Service:
         return offers
 
     def notifications(self) -> set[str]:
-        """Return what clients may ask to be told: the keys of a filter of subscriptions."""
+        """Return the keys of subscription filters that the endpoint supports."""
         offers = self.capabilities()
         lists = {"tools": TOOLS, "prompts": PROMPTS, "resources": RESOURCES}
         told = {kind for name, kind in lists.items() if offers.get(name, {}).get("listChanged")}
         return told | ({UPDATES} if offers.get("resources", {}).get("subscribe") else set())
 
     def watches(self, request: ClientRequest, scope: Scope) -> list[Watch]:
-        """Return what the client that opens a stream learns of single things.
+        """Return the single things that a new stream follows.
 
         Raises:
             McpError: It asks for something that it cannot get.

@@ -1,4 +1,4 @@
-"""Streams of notifications that clients keep open, to learn what has changed.
+"""Streams of change notifications, which clients keep open.
 
 Source: revision 2026-07-28, "Subscriptions".
 """
@@ -39,11 +39,11 @@ Send = Callable[[bytes], object]
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What a client wants to learn.
+    """The changes that a client wants notifications of.
 
     Attributes:
-        lists: The lists whose changes it wants to learn.
-        uris: The resources whose changes it wants to learn.
+        lists: The lists.
+        uris: The resources.
     """
 
     lists: frozenset[str]
@@ -63,7 +63,7 @@ class Watch:
         name: The member of the filter that names them.
         ids: The ids of the things. A stream keeps nothing else of them.
         state: Returns the present state of one by its id; None if it is gone.
-        method: The notification that tells it.
+        method: The notification about it.
     """
 
     name: str
@@ -78,7 +78,7 @@ class Subscription:
 
     Attributes:
         id: The id of the request that opened it; ABSENT for a session.
-        wanted: What its client wants to learn.
+        wanted: The filter of its client.
         send: Sends a message to the client.
         watches: The single things that it follows.
     """
@@ -114,11 +114,11 @@ class Subscriptions:
     def open(
         self, request: ClientRequest, offered: Collection[str], send: Send, watches: Sequence[Watch] = ()
     ) -> Callable[[], None]:
-        """Begin to send a client what it wants to learn, after saying what that will be.
+        """Open a subscription: acknowledge its filter, then send notifications.
 
         Args:
             request: The request that opens the stream.
-            offered: What the endpoint can tell: the keys of the filter.
+            offered: The keys of filters that the endpoint supports.
             send: Sends a message to the client.
             watches: The single things that the client follows; their present states are sent first.
 
@@ -139,7 +139,7 @@ class Subscriptions:
         return lambda: self._end(subscription)
 
     def _send_present(self, subscription: Subscription) -> None:
-        """Send what a client will learn, and the present states of the things that it follows."""
+        """Send the acknowledgement, and the present states of the followed things."""
         accepted = {"notifications": subscription.members()}
         self._send(subscription, "notifications/subscriptions/acknowledged", accepted)
         for watch in subscription.watches:
@@ -149,10 +149,10 @@ class Subscriptions:
                     self._send(subscription, watch.method, state)
 
     def join(self, wanted: Filter, send: Send) -> Callable[[], None]:
-        """Begin to send a session what its client wants to learn.
+        """Open the subscription of a session.
 
         Args:
-            wanted: What that is. It may change while the session lasts.
+            wanted: Its filter, which may change while the session lasts.
             send: Sends a message to the client.
 
         Returns:
@@ -163,15 +163,15 @@ class Subscriptions:
         return lambda: self._end(subscription)
 
     def list_changed(self, kind: str) -> None:
-        """Tell the clients that want to learn it that a list has changed: one of TOOLS, PROMPTS, RESOURCES."""
+        """Notify subscribers of a changed list: one of TOOLS, PROMPTS, RESOURCES."""
         self._tell(lambda wanted: kind in wanted.lists, _NOTIFICATIONS[kind], {})
 
     def resource_updated(self, uri: str) -> None:
-        """Tell the clients that want to learn it that a resource has changed."""
+        """Notify subscribers of a changed resource."""
         self._tell(lambda wanted: uri in wanted.uris, "notifications/resources/updated", {"uri": uri})
 
     def tell_watchers(self, name: str, item_id: str, state: Callable[[], Mapping[str, Any]]) -> None:
-        """Tell the clients that follow a thing its present state. A failure is logged.
+        """Send the followers of a thing its present state. A failure is logged.
 
         Args:
             name: The member of the filter that names it.
@@ -208,12 +208,12 @@ class Subscriptions:
 
 
 def every_list() -> frozenset[str]:
-    """Return the lists whose changes a session learns."""
+    """Return the lists whose changes every session gets."""
     return frozenset(_NOTIFICATIONS)
 
 
 def filter_of(request: ClientRequest, offered: Collection[str]) -> Filter:
-    """Return what a client wants to learn, as far as the endpoint can tell it.
+    """Return the filter of a request, reduced to what the endpoint supports.
 
     Raises:
         MalformedRequest: It is no filter.

@@ -1,4 +1,4 @@
-"""Which values are parts for a model, once their hints have written them as JSON values.
+"""Recognises parts for a model among values that hints have written as JSON.
 
 A hint such as ``dict | Image`` writes an image and a dict of the user as dicts, perhaps in another process. Their
 members tell them apart: those of a part are fixed.

@@ -1,4 +1,4 @@
-"""How a function asks its caller while it runs.
+"""Asking the caller of a function while it runs.
 
 The function is run again from its start for each round of answers, on any worker: nothing of it is kept meanwhile.
 So everything before :func:`ask` must be harmless when it is repeated.

@@ -1,4 +1,4 @@
-"""What a function can ask its caller: a form, a page to visit, a model's answer, its folders.
+"""Questions to the caller of a function: a form, a page to visit, a model's answer, its folders.
 
 Source: revision 2026-07-28, "Elicitation", "Sampling" and "Roots".
 """
@@ -46,7 +46,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class FormAnswer:
-    """What a user has done with a form or a page.
+    """The answer to a form or a page.
 
     Attributes:
         action: ``accept``, ``decline`` or ``cancel``.

@@ -29,7 +29,7 @@ __all__ = ["MOST_TIMES", "SealedRounds", "answers_in", "refuse_after", "refuse_u
 _PURPOSE: Final = "mcp request state"
 
 MOST_TIMES: Final = 3
-"""How often one question is asked whose answer cannot be used."""
+"""The most times that one question is asked while its answers cannot be used."""
 
 _FOREIGN_STATE: Final = (
     "the answers of a client were refused: this process did not ask the question. If the server has several processes, "

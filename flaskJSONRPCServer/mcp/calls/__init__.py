@@ -1,1 +1,1 @@
-"""What a function does with the call that it runs in: reports, log messages, leaving it before its end."""
+"""The running call, as its function uses it: progress, log messages, and leaving before a result."""

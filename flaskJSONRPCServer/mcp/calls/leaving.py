@@ -1,4 +1,4 @@
-"""How a function leaves its call before it has a result: its call becomes a task, or the request itself fails."""
+"""Leaving a call without a result: it becomes a task, or its request fails."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What a client finds at an endpoint: tools, resources, prompts, and completion."""
+"""The features of an endpoint: tools, resources, prompts, and completion."""

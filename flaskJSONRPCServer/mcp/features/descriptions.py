@@ -1,4 +1,4 @@
-"""What the definitions of resources and prompts have in common, checked."""
+"""Checks of the options that resources and prompts share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What has been added to an endpoint: its resources and prompts."""
+"""Tables of the resources and prompts of an endpoint."""
 
 from __future__ import annotations
 

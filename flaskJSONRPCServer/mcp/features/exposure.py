@@ -1,4 +1,4 @@
-"""Which methods of a server are tools of an endpoint."""
+"""The choice of the methods that are tools of an endpoint."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ __all__ = ["PromptEntry", "PromptOptions", "Prompts", "texts_in"]
 
 @dataclass(frozen=True, slots=True)
 class PromptOptions:
-    """How a prompt is shown; ``McpEndpoint.prompt`` documents the options."""
+    """The options of a prompt; ``McpEndpoint.prompt`` documents them."""
 
     name: str | None = None
     title: str | None = None

@@ -39,7 +39,7 @@ class ResourceNotFoundError(JsonRpcApplicationError, registered=False):
 
 @dataclass(frozen=True, slots=True)
 class ResourceOptions:
-    """How a resource is shown; ``McpEndpoint.resource`` documents the options."""
+    """The options of a resource; ``McpEndpoint.resource`` documents them."""
 
     name: str | None = None
     title: str | None = None

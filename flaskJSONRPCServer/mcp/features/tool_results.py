@@ -92,7 +92,7 @@ def failure_of(exc: JsonRpcException, codec: Codec) -> dict[str, Any]:
 
 
 def failure_text(exc: JsonRpcException, codec: Codec) -> str:
-    """Return what a model learns about a call that has failed: an unexpected exception shows an id only."""
+    """Return the text for the model about a failed call: of an unexpected exception, only the correlation id."""
     data = exc.data
     if isinstance(exc, JsonRpcInternalError):
         correlation = data.get("correlationId") if isinstance(data, dict) else None

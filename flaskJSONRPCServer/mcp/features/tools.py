@@ -41,7 +41,7 @@ _CALL_ID = 1
 
 @dataclass(frozen=True, slots=True)
 class AdmittedCall:
-    """What a request calls. It is looked up once: another tool may have the name when the request is answered.
+    """The tool and arguments of a request. Looked up once: another tool may have the name when the request is answered.
 
     Attributes:
         tool: The tool.

@@ -15,7 +15,7 @@ __all__ = ["Accepted", "accepted_by"]
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What a client accepts.
+    """The forms that a client accepts.
 
     Attributes:
         json: One message as JSON.

@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 Body = JsonRpcRequest | JsonRpcResponse | JsonRpcBatch
-"""What a body may hold: one message, or a batch whose messages have not been checked."""
+"""A decoded body: one message, or a batch whose messages have not been checked."""
 
 BATCH_REFUSED: Final = "Invalid Request: a batch; send each message in a request of its own"
 """The message of the error for a batch in a revision without batches."""

@@ -1,1 +1,1 @@
-"""The sessions of revision 2025-11-25, whichever way their messages come."""
+"""The sessions of revision 2025-11-25, independent of the transport."""

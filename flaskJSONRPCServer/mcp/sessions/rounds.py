@@ -26,7 +26,7 @@ from .state import Session
 __all__ = ["ANSWER_S", "AskingRounds", "WaitWhile", "WaitingCalls"]
 
 ANSWER_S: Final = 600.0
-"""How long a question waits for its answer, in seconds."""
+"""The time limit of an answer, in seconds."""
 
 _STOPS: Final = "the server stops before the client has answered a question of this call"
 

@@ -1,4 +1,4 @@
-"""What a session answers, whichever way its messages come.
+"""Answers the messages of a session, independent of the transport.
 
 Source: revision 2025-11-25, "Lifecycle", "Ping", "Logging" and "Resources".
 """

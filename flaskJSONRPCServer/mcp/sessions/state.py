@@ -38,7 +38,7 @@ MOST_URI_BYTES: Final = 128 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Introduction:
-    """What a client says when it begins a session.
+    """The parameters of ``initialize``.
 
     Attributes:
         revision: The revision of the session: the client's, or the newest one if that is not known.
@@ -135,7 +135,7 @@ class Session:
         )
 
     def subscribe(self, uri: str) -> None:
-        """Let the client learn of changes of a resource.
+        """Subscribe to changes of a resource.
 
         Raises:
             InvalidParams: It has subscribed to too many already, or their URIs are too long together.
@@ -152,7 +152,7 @@ class Session:
             self._uri_bytes += count
 
     def unsubscribe(self, uri: str) -> None:
-        """Let the client learn no more of changes of a resource."""
+        """Unsubscribe from changes of a resource."""
         with self._changing:
             if uri in self.uris:
                 self.uris.remove(uri)

@@ -51,7 +51,7 @@ class Outlet(Protocol):
 
 
 class KeptBytes:
-    """How much all sessions of an endpoint keep for clients that come back.
+    """Counts the bytes that all sessions of an endpoint keep for clients that come back.
 
     Args:
         most: The most bytes.
@@ -69,7 +69,7 @@ class KeptBytes:
 
     @property
     def count(self) -> int:
-        """How many there are."""
+        """The number of bytes."""
         return self._count
 
     @property
@@ -236,7 +236,7 @@ class EventStream:
             outlet.close()
 
     def end(self) -> None:
-        """End the stream. What has been sent can still be resumed."""
+        """End the stream. Its events can still be resumed."""
         with self._streams.lock:
             self.has_ended = True
             outlet, self._outlet = self._outlet, None

@@ -105,7 +105,7 @@ class SelfContained:
         self._remove((type(request.id), request.id))
 
     def listen(self, request: ClientRequest, exchange: Exchange, send: Send) -> None:
-        """Tell the client what changes, until it cancels the request.
+        """Open a subscription, which lasts until the client cancels the request.
 
         Raises:
             McpError: The request has no valid filter, its id is in use, or too many are open.
