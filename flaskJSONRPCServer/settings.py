@@ -368,7 +368,7 @@ class Settings:
         is_secret,
         secret=True,
     )
-    """What state that clients keep is signed with. Servers behind one address need the same."""
+    """The key that signs state which clients keep. Servers behind one address need the same."""
 
     backlog: int = count(10_000, most=2**31 - 1)
     read_timeout_s: float = duration(30, "seconds")

@@ -1,4 +1,4 @@
-"""What a client learns from the OpenRPC document of its server."""
+"""Facts about methods from the OpenRPC document of a server."""
 
 from __future__ import annotations
 

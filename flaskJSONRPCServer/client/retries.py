@@ -13,7 +13,7 @@ __all__ = ["Retry", "RetryBudget", "retry_after_s"]
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """How a failed request is repeated, if that is safe.
+    """The repetition of failed requests, where it is safe.
 
     It is safe if the method is known to be idempotent, if an idempotency key is sent, or if the request was not sent.
     The pause before attempt n is a random time between 0 and the lower of `max_pause_s` and `base_pause_s` * 2**n (full

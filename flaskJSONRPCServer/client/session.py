@@ -1,4 +1,4 @@
-"""What the synchronous and the asynchronous client share: calls, notifications and batches as steps without I/O."""
+"""Calls, notifications and batches as steps without I/O, for the synchronous and the asynchronous client."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ class MethodOptions:
 
     @property
     def tool(self) -> Tool:
-        """How the method is shown as a tool, whether or not it is one; ``idempotent`` may come from the method."""
+        """The options of the method as a tool, whether or not it is one; ``idempotent`` may come from the method."""
         tool = self.mcp if isinstance(self.mcp, Tool) else Tool()
         return tool if tool.idempotent is not None else replace(tool, idempotent=self.idempotent)
 

@@ -1,4 +1,4 @@
-"""How a method is shown as a tool of the Model Context Protocol (MCP)."""
+"""The options of a method as a tool of the Model Context Protocol (MCP)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NAME = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """How a method is shown as a tool. None leaves a member to the method, or to the server.
+    """The options of a method as a tool. None leaves a member to the method, or to the server.
 
     The four hints do not change what a call does: clients decide by them whether to ask a person first.
 

@@ -1,4 +1,4 @@
-"""What a call may exchange with its caller while it runs: its progress, answers to its questions, and cancellation.
+"""The controls of a running call: its progress, answers to its questions, and cancellation.
 
 A protocol that offers these makes one :class:`CallControl` for a call and puts it on the exchange of the call. Plain
 JSON-RPC has none of them, so its calls have no control.

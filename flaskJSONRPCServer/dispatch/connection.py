@@ -231,7 +231,7 @@ class Connection(FieldsAsKeys):
 
     @property
     def grant(self) -> Any:
-        """What the access token of the caller allows, as ``verify`` has returned it; None without a token.
+        """The ``Grant`` that ``verify`` has returned for the access token of the caller; None without a token.
 
         It does not go to other processes: there it is always None.
         """

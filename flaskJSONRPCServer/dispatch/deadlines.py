@@ -33,7 +33,7 @@ CALL_TIMED_OUT: Final = -32006
 """Error code of a call that took longer than its deadline, or its backend, allows. It may have done its work."""
 
 Work = Literal["not started", "killed", "cancelled", "abandoned"]
-"""What happened to the work of a call whose deadline has passed.
+"""The state of the work of a call whose deadline has passed.
 
 ``not started``: it was not run, and will not be. ``killed``: its process was killed. ``cancelled``: an exception was
 raised inside it, and it has ended. ``abandoned``: nothing ends it, and it may still run; the result is dropped.

@@ -1,4 +1,4 @@
-"""How a server tells callers what it offers: ``rpc.discover`` on every path, and the URLs of its OpenRPC documents."""
+"""Documents of the methods of a server: ``rpc.discover`` on every path, and the URLs of its OpenRPC documents."""
 
 from __future__ import annotations
 

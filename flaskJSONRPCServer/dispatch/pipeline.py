@@ -1,4 +1,4 @@
-"""How a request is handled: from its head, a WSGI environ or what a parser has read, to status, headers and body.
+"""Handles a request: from its head, a WSGI environ or the result of a parser, to status, headers and body.
 
 The head comes before the body: everything that can refuse a request without its body is checked first, ``auth``
 included. A request that is refused before it is JSON-RPC gets an HTTP status and a sentence that names the setting.

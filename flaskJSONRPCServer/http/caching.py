@@ -1,4 +1,4 @@
-"""What a client has already, by entity tags."""
+"""Conditional requests, by entity tags."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ class Refusal(Exception):
     retry_after_s: int | None = None
     """The seconds after which the client may retry; None if unknown, or if a retry would fail too."""
     challenge: str = ""
-    """What the client has to show, for the field WWW-Authenticate; empty for none."""
+    """The value of the field WWW-Authenticate; empty for none."""
 
 
 class BadRequest(Refusal):

@@ -1,4 +1,4 @@
-"""Tell an exception that a dispatcher raises from one that a signal raises in the middle of it.
+"""Distinguish an exception of a dispatcher from one that a signal raises in the middle of it.
 
 A call fails alone: the invoker catches BaseException, so that no exception of a dispatcher ends its thread or the other
 calls of a batch. Only an exception that a signal raises belongs to the program.

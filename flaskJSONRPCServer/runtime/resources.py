@@ -38,7 +38,7 @@ _NEAR = 0.9  # of the limit; a guess. At the limit itself nothing can be opened,
 
 @dataclass(frozen=True, slots=True)
 class ProcessUsage:
-    """What this process uses at one moment.
+    """The resources that this process uses at one moment.
 
     Attributes:
         cpu_s: The processor time so far, in seconds.

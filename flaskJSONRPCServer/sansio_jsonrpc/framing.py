@@ -22,7 +22,7 @@ _WHITESPACE: Final = b" \t\r\n"
 
 @dataclass(frozen=True, slots=True)
 class Framing(ABC):
-    """How messages are delimited in a stream.
+    """The delimiters of messages in a stream.
 
     Attributes:
         limit_bytes: The longest message to read, in bytes. A longer one breaks the stream before it is held.

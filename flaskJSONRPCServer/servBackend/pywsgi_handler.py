@@ -216,7 +216,7 @@ class PywsgiHandler(WSGIHandler):
         return super().start_response(status, headers, exc_info)
 
     def finalize_headers(self) -> None:
-        """Tell the client when the connection ends."""
+        """Announce the end of the connection to the client."""
         super().finalize_headers()
         if hasattr(self.result, "__len__"):  # an application that is still generating its answer may still read
             self.end_body()

@@ -1,4 +1,4 @@
-"""How many streams each serving backend takes, so that they leave it threads for calls."""
+"""The most streams of each serving backend, which leave it threads for calls."""
 
 from __future__ import annotations
 

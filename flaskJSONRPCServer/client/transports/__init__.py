@@ -1,1 +1,1 @@
-"""How requests travel: HTTP/1.1 for threads and for coroutines, streams, in the same process, and adapters."""
+"""Transports of requests: HTTP/1.1 for threads and for coroutines, streams, in the same process, and adapters."""

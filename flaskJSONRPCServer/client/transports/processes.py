@@ -1,4 +1,4 @@
-"""Tell a forked process from its parent, without a system call for each request."""
+"""Distinguish a forked process from its parent, without a system call for each request."""
 
 from __future__ import annotations
 

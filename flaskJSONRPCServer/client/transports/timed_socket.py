@@ -141,7 +141,7 @@ class TimedSocket:
 
 
 class Polling(Enum):
-    """What a reader does that needs more bytes."""
+    """What to do when a reader needs more bytes: wait, take those that are there, or take none."""
 
     WAIT = "wait"
     IF_READY = "if ready"

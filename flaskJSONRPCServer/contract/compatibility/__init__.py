@@ -1,1 +1,1 @@
-"""How two OpenRPC documents compare: the documents, the subsumption of their schemas, and the rules of a caller."""
+"""Compares two OpenRPC documents: the documents, the subsumption of their schemas, and the rules of a caller."""

@@ -11,14 +11,14 @@ __all__ = ["Comparison", "Finding", "Kind", "Verdict"]
 
 
 class Kind(enum.Enum):
-    """What a difference means for the callers of the old document."""
+    """The effect of a difference on the callers of the old document."""
 
     BREAKING = "breaking"
     COMPATIBLE = "compatible"
 
 
 class Verdict(enum.Enum):
-    """What all differences together mean."""
+    """The effect of all differences together."""
 
     EQUAL = "equal"
     COMPATIBLE = "compatible"

@@ -16,7 +16,7 @@ Members = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class ParamStructure:
-    """How the parameters of a method may be passed."""
+    """The ways to pass the parameters of a method."""
 
     name: str
 

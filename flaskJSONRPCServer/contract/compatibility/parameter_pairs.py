@@ -1,4 +1,4 @@
-"""Which parameters of two methods belong together, by name, by position, or as one of a variadic parameter."""
+"""Pairs the parameters of two methods: by name, by position, or as one of a variadic parameter."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class ChangedDefault:
 
 @dataclass(frozen=True, slots=True)
 class SchemaDifference:
-    """How a new schema differs from an old one.
+    """The differences of a new schema from an old one.
 
     Attributes:
         relation: How the values of the old schema relate to those of the new one.

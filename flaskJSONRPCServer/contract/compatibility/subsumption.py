@@ -22,7 +22,7 @@ _MOST_STEPS = 50_000
 
 
 class Relation(enum.Enum):
-    """How the values of one schema relate to those of another one."""
+    """The relation of the values of one schema to those of another one."""
 
     EQUAL = "equal"
     SUBSET = "subset"

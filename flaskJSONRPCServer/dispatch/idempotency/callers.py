@@ -34,7 +34,7 @@ _CREDENTIALS: Final = (
 
 
 class Callers:
-    """Tells the callers of requests apart.
+    """Identifies the callers of requests.
 
     A caller is what the identity function returns; else the credentials in the request; else its address. An ``auth``
     that reads anything else knows callers that the address does not tell apart, so keys are refused then.

@@ -1,4 +1,4 @@
-"""What each caller has in a store, and whose oldest key makes room: no caller displaces what others have by right."""
+"""The shares of callers in a store: a full store drops the oldest key of one that has more than its share."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ class Slot:
 
 
 class State(Enum):
-    """What has become of the call of a key."""
+    """The state of the call of a key."""
 
     UNDER_WAY = auto()
     FINISHED = auto()

@@ -19,7 +19,7 @@ BUFFER_BYTES = 256 * 1024
 
 
 class Channel(Protocol):
-    """What brings the parts of one stream to its client."""
+    """The transport of the parts of one stream to its client."""
 
     @property
     def has_room(self) -> bool:
@@ -51,11 +51,11 @@ class StreamOpener(Protocol):
 
     @property
     def stream(self) -> Any:
-        """What :meth:`open_stream` has returned; None before that."""
+        """The result of :meth:`open_stream`; None before that."""
 
 
 class StreamOwner(Protocol):
-    """What keeps the open streams of one server."""
+    """The owner of the open streams of one server."""
 
     def note_running(self, stream: OpenStream) -> None:
         """Note that the function of a stream runs."""
