@@ -217,10 +217,10 @@ class Lifecycle:
         """Wait for the calls that outlast their requests, and give up those left. Return how much time is left."""
         begun_at, background = time.monotonic(), self._engine.background
         if background.is_idle:
-            background.end_all()
+            background.notify_end()
             return timeout_s
         background.drain(timeout_s, allowed_requests)
-        background.end_all()
+        background.notify_end()
         return max(0.0, timeout_s - (time.monotonic() - begun_at))
 
     @contextmanager
@@ -260,7 +260,7 @@ class Lifecycle:
             latest = 0.0  # interrupted: nothing is waited for any more
             raise
         finally:
-            self._engine.background.end_all()
+            self._engine.background.notify_end()
             timeout_s = max(0.0, latest - time.monotonic())
             with self._event_loop_ended(timeout_s):
                 self._facade._stopExecBackends(timeout_s, allowed_requests)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 
 from ..runtime.counted_threads import CountedThreads
 
@@ -14,7 +15,7 @@ class BackgroundCalls:
 
     def __init__(self) -> None:
         self._threads = CountedThreads()
-        self._on_tick: list[Callable[[], object]] = []  # only ever added to, as the next one
+        self._on_tick: list[Callable[[], object]] = []  # append-only, as the next one
         self._on_end: list[Callable[[], object]] = []
 
     def start(self, run: Callable[[], object], name: str) -> None:
@@ -43,10 +44,11 @@ class BackgroundCalls:
         """Wait until no more than ``allowed`` calls run. Return how many run then."""
         return self._threads.drain(timeout_s, allowed)
 
-    def end_all(self) -> None:
-        """Give up the calls that still run: the server stops."""
-        for callback in self._on_end:
-            callback()
+    def notify_end(self) -> None:
+        """Call the functions of :meth:`on_end`, each of them even if one raises: the server has stopped."""
+        with ExitStack() as ends:
+            for callback in reversed(self._on_end):
+                ends.callback(callback)
 
     def tick(self) -> None:
         """Call the functions of :meth:`on_tick`."""

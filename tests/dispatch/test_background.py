@@ -2,6 +2,8 @@
 
 import threading
 
+import pytest
+
 from flaskJSONRPCServer.dispatch.background import BackgroundCalls
 
 PATIENCE_S = 60
@@ -36,6 +38,17 @@ def test_end_calls_each_callback():
     calls.on_end(lambda: seen.append(1))
     calls.on_end(lambda: seen.append(2))
 
-    calls.end_all()
+    calls.notify_end()
 
     assert seen == [1, 2]
+
+
+def test_end_calls_the_others_though_one_raises():
+    calls, seen = BackgroundCalls(), []
+    calls.on_end(lambda: 1 / 0)
+    calls.on_end(lambda: seen.append(2))
+
+    with pytest.raises(ZeroDivisionError):
+        calls.notify_end()
+
+    assert seen == [2]
