@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ..errors import RegistrationError
-from .option_checks import is_list, json_copy, refuse_unless
+from .option_checks import checked_icons, is_list, json_copy, refuse_unless
 
 __all__ = ["Tool"]
 
@@ -65,7 +65,7 @@ class Tool:
             refuse_unless(f"Tool: {name}", getattr(self, name), bool, "True, False, or None")
         refuse_task(self.task)
         refuse_name(self.name)
-        object.__setattr__(self, "icons", read_icons(self.icons))
+        object.__setattr__(self, "icons", checked_icons(self.icons, "Tool: "))
         object.__setattr__(self, "scopes", read_scopes(self.scopes))
         for name in ("meta", "input_schema", "output_schema"):
             object.__setattr__(self, name, read_members(name, getattr(self, name)))
@@ -84,17 +84,6 @@ def refuse_name(name: str | None) -> None:
         )
 
 
-def read_icons(icons: Any) -> tuple[Mapping[str, Any], ...]:
-    """Return a copy of the icons.
-
-    Raises:
-        RegistrationError: They are no list of dicts with URLs.
-    """
-    if not is_list(icons):
-        raise RegistrationError(f"Tool: icons={icons!r} is refused: it takes a list of dicts with 'src'")
-    return tuple(map(read_icon, icons))
-
-
 def read_scopes(scopes: Any) -> tuple[str, ...]:
     """Return a copy of the scopes.
 
@@ -104,13 +93,6 @@ def read_scopes(scopes: Any) -> tuple[str, ...]:
     if not is_list(scopes) or not all(isinstance(scope, str) and scope.split() == [scope] for scope in scopes):
         raise RegistrationError(f"Tool: scopes={scopes!r} is refused: it takes a list of names without spaces")
     return tuple(scopes)
-
-
-def read_icon(icon: Any) -> Mapping[str, Any]:
-    if not isinstance(icon, Mapping) or not isinstance(icon.get("src"), str) or not icon["src"]:
-        raise RegistrationError(f"Tool: the icon {icon!r} is refused: it takes a dict with 'src', a URL")
-    copied: Mapping[str, Any] = json_copy(dict(icon), f"Tool: the icon {icon!r}")
-    return copied
 
 
 def refuse_input_schema(schema: Mapping[str, Any] | None) -> None:

@@ -72,7 +72,7 @@ class HeldLocks:
         deep: The deep lock; None without one.
         dispatchers: The locks on dispatchers, by the keys that were asked for.
         dispatcher_count: How many dispatchers are locked one by one.
-        waiting: The number of calls and requests that wait for a lock.
+        waiting: The number of calls and requests that wait: for a lock, an idempotency key, or an answer of a client.
     """
 
     server: HeldLock | None

@@ -6,12 +6,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..contract.option_checks import refuse_unless
+from ..contract.option_checks import checked_icons, refuse_unless
 from ..errors import RegistrationError
 from .authorization import Authorization
-from .features.descriptions import checked_icons, refuse_unless_text
+from .features.descriptions import refuse_unless_seconds, refuse_unless_text
 
 __all__ = ["EndpointOptions"]
+
+_POSITIVE = "a positive number of seconds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,25 +42,13 @@ class EndpointOptions:
         texts = ("name", "title", "version", "description", "website", "instructions")
         refuse_unless_text(**{name: getattr(self, name) for name in texts})
         refuse_unless("authorization", self.authorization, Authorization, "an mcp.Authorization, or None")
-        object.__setattr__(self, "icons", tuple(checked_icons(self.icons)))
+        object.__setattr__(self, "icons", checked_icons(self.icons))
         refuse_page_size(self.page_size)
-        refuse_unless_seconds("ttl", self.ttl, may_be_zero=True)
-        refuse_unless_seconds("task_ttl", self.task_ttl)
-        refuse_unless_seconds("task_poll_interval", self.task_poll_interval)
+        refuse_unless_seconds("ttl", self.ttl, "a number of seconds from 0 on", may_be_zero=True)
+        refuse_unless_seconds("task_ttl", self.task_ttl, _POSITIVE)
+        refuse_unless_seconds("task_poll_interval", self.task_poll_interval, _POSITIVE)
 
 
 def refuse_page_size(size: Any) -> None:
     if isinstance(size, bool) or not isinstance(size, int) or size < 1:
         raise RegistrationError(f"page_size={size!r} is refused: it takes an integer from 1 on")
-
-
-def refuse_unless_seconds(name: str, value: Any, *, may_be_zero: bool = False) -> None:
-    """Check that the value of an option is a time.
-
-    Raises:
-        RegistrationError: It is not.
-    """
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not is_number or not 0 <= value < float("inf") or (value == 0 and not may_be_zero):
-        words = "a number of seconds from 0 on" if may_be_zero else "a positive number of seconds"
-        raise RegistrationError(f"{name}={value!r} is refused: it takes {words}")

@@ -14,11 +14,22 @@ from ..runtime.interrupts import is_interrupt
 from ..runtime.logs import ERROR, ServerLog
 from ..sansio_jsonrpc import ABSENT, Codec
 from .protocol.errors import MalformedRequest
-from .protocol.messages import notification_text
+from .protocol.messages import Send, notification_text
 from .protocol.requests import ClientRequest
 from .protocol.revisions import SUBSCRIPTION_ID
 
-__all__ = ["PROMPTS", "RESOURCES", "TOOLS", "UPDATES", "Filter", "Subscriptions", "Watch", "every_list", "filter_of"]
+__all__ = [
+    "MOST_URIS",
+    "PROMPTS",
+    "RESOURCES",
+    "TOOLS",
+    "UPDATES",
+    "Filter",
+    "Subscriptions",
+    "Watch",
+    "every_list",
+    "filter_of",
+]
 
 TOOLS: Final = "toolsListChanged"
 PROMPTS: Final = "promptsListChanged"
@@ -31,10 +42,7 @@ _NOTIFICATIONS: Final = {
     RESOURCES: "notifications/resources/list_changed",
 }
 
-_MOST_URIS: Final = 1000
-
-Send = Callable[[bytes], object]
-"""Sends a message to a client."""
+MOST_URIS: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +233,7 @@ def filter_of(request: ClientRequest, offered: Collection[str]) -> Filter:
         if not isinstance(wanted.get(name, False), bool):
             raise MalformedRequest(f"Invalid params: {name} is neither true nor false")
     uris = wanted.get(UPDATES, [])
-    if not isinstance(uris, list) or len(uris) > _MOST_URIS or not all(isinstance(uri, str) for uri in uris):
-        raise MalformedRequest(f"Invalid params: {UPDATES} is no list of at most {_MOST_URIS} strings")
+    if not isinstance(uris, list) or len(uris) > MOST_URIS or not all(isinstance(uri, str) for uri in uris):
+        raise MalformedRequest(f"Invalid params: {UPDATES} is no list of at most {MOST_URIS} strings")
     lists = frozenset(name for name in _NOTIFICATIONS if wanted.get(name) and name in offered)
     return Filter(lists, frozenset(uris) if UPDATES in offered else frozenset())

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ...contract.option_checks import is_list, json_copy, refuse_unless
+from ...contract.option_checks import json_copy, refuse_unless
 from ...errors import RegistrationError
+from ..protocol.revisions import ROLES
 
-__all__ = ["checked_annotations", "checked_icons", "checked_ttl", "known_members", "refuse_unless_text"]
-
-_ROLES = ("user", "assistant")
+__all__ = ["checked_annotations", "checked_ttl", "known_members", "refuse_unless_seconds", "refuse_unless_text"]
 
 
 def known_members(**members: Any) -> dict[str, Any]:
@@ -28,22 +27,6 @@ def refuse_unless_text(**options: Any) -> None:
         refuse_unless(name, value, str, "a string, or None")
 
 
-def checked_icons(icons: Any) -> list[dict[str, Any]]:
-    """Return a copy of icons.
-
-    Raises:
-        RegistrationError: They are no list of dicts with ``src``.
-    """
-    if not is_list(icons):
-        raise RegistrationError(f"icons={icons!r} is refused: it takes a list of dicts with 'src'")
-    copies = []
-    for icon in icons:
-        if not isinstance(icon, Mapping) or not isinstance(icon.get("src"), str) or not icon["src"]:
-            raise RegistrationError(f"the icon {icon!r} is refused: it takes a dict with 'src', a URL")
-        copies.append(json_copy(dict(icon), f"the icon {icon!r}"))
-    return copies
-
-
 def checked_annotations(annotations: Any) -> dict[str, Any] | None:
     """Return a copy of annotations.
 
@@ -57,7 +40,7 @@ def checked_annotations(annotations: Any) -> dict[str, Any] | None:
         raise RegistrationError(f"{what} is refused: it takes a dict, or None")
     copy: dict[str, Any] = json_copy(dict(annotations), what)
     audience, priority = copy.get("audience", []), copy.get("priority", 0)
-    if not isinstance(audience, list) or any(role not in _ROLES for role in audience):
+    if not isinstance(audience, list) or any(role not in ROLES for role in audience):
         raise RegistrationError(f"{what} is refused: 'audience' is a list of 'user' and 'assistant'")
     if isinstance(priority, bool) or not isinstance(priority, (int, float)) or not 0 <= priority <= 1:
         raise RegistrationError(f"{what} is refused: 'priority' is a number from 0 to 1")
@@ -67,12 +50,23 @@ def checked_annotations(annotations: Any) -> dict[str, Any] | None:
 
 
 def checked_ttl(ttl: Any) -> float | None:
-    """Return a time in seconds.
+    """Return a time in seconds, or None.
 
     Raises:
-        RegistrationError: It is no number from 0 on.
+        RegistrationError: It is neither.
     """
-    is_number = isinstance(ttl, (int, float)) and not isinstance(ttl, bool)
-    if ttl is not None and not (is_number and 0 <= ttl < float("inf")):
-        raise RegistrationError(f"ttl={ttl!r} is refused: it takes a number of seconds from 0 on, or None")
-    return None if ttl is None else float(ttl)
+    if ttl is None:
+        return None
+    refuse_unless_seconds("ttl", ttl, "a number of seconds from 0 on, or None", may_be_zero=True)
+    return float(ttl)
+
+
+def refuse_unless_seconds(name: str, value: Any, words: str, *, may_be_zero: bool = False) -> None:
+    """Check that the value of an option is a time.
+
+    Raises:
+        RegistrationError: It is not; the message has the words for what is accepted.
+    """
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or not 0 <= value < float("inf") or (value == 0 and not may_be_zero):
+        raise RegistrationError(f"{name}={value!r} is refused: it takes {words}")

@@ -24,10 +24,10 @@ from ...sansio_jsonrpc import JsonRpcRequest
 from ..feature import Scope
 from ..sources import Sources
 
-__all__ = ["Functions", "ServedFunction", "name_of"]
+__all__ = ["CALL_ID", "Functions", "ServedFunction", "name_of"]
 
-# The id of a call, which no client sees.
-_CALL_ID = 1
+CALL_ID = 1
+"""The id of a call of a function. Clients never see it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -142,7 +142,7 @@ class Functions:
             JsonRpcException: The call has failed.
         """
         scope.exchange.control = control
-        call = JsonRpcRequest(function.route.name, params, _CALL_ID)
+        call = JsonRpcRequest(function.route.name, params, CALL_ID)
         return scope.pipeline.steps.answerer.result(call, function.endpoint, scope.exchange)
 
 

@@ -7,10 +7,9 @@ from typing import Any, Literal
 
 from ...contract.json_objects import WrittenAsJson
 from ..content import Content, Text
+from ..protocol.revisions import ROLES
 
 __all__ = ["Message", "messages_of"]
-
-_ROLES = ("user", "assistant")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +29,7 @@ class Message(WrittenAsJson):
     content: str | Content
 
     def __post_init__(self) -> None:
-        if self.role not in _ROLES:
+        if self.role not in ROLES:
             raise ValueError(f"role={self.role!r} is refused: a message is of 'user' or 'assistant'")
         if not isinstance(self.content, (str, Content)):
             raise TypeError(

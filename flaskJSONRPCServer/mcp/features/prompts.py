@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from inspect import Parameter
 from typing import Any
 
+from ...contract.option_checks import checked_icons
 from ...dispatch.call_control import CallControl
 from ...errors import RegistrationError
 from ..feature import Feature, Method, Result, Scope
 from ..protocol.errors import InvalidParams, MalformedRequest
 from ..protocol.pages import page_of
 from ..protocol.requests import ClientRequest
-from .descriptions import checked_icons, known_members, refuse_unless_text
+from .descriptions import known_members, refuse_unless_text
 from .entries import Entries
 from .functions import Functions, ServedFunction, is_required, name_of
 from .prompt_messages import messages_of
@@ -141,7 +142,7 @@ def shown(options: PromptOptions, function: ServedFunction) -> dict[str, Any]:
         title=options.title,
         description=function.description if options.description is None else options.description,
         arguments=[argument(parameter, texts.get(parameter.name)) for parameter in function.parameters],
-        icons=checked_icons(options.icons),
+        icons=list(checked_icons(options.icons)),
     )
 
 

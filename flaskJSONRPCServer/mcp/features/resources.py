@@ -7,34 +7,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
-from ...contract.option_checks import refuse_unless
+from ...contract.option_checks import checked_icons, refuse_unless
 from ...dispatch.call_control import CallControl
 from ...errors import RegistrationError
 from ...sansio_jsonrpc import JsonRpcApplicationError
 from ..feature import Feature, Method, Result, Scope
-from ..protocol.errors import InvalidParams, MalformedRequest, McpError, ResourceNotFound
+from ..protocol.errors import MalformedRequest, ResourceNotFound, resource_not_found
 from ..protocol.pages import page_of
 from ..protocol.requests import ClientRequest
-from ..protocol.revisions import CURRENT
 from ..sources import Sources
-from .descriptions import checked_annotations, checked_icons, checked_ttl, known_members, refuse_unless_text
+from .descriptions import checked_annotations, checked_ttl, known_members, refuse_unless_text
 from .entries import Entries
 from .functions import Functions, ServedFunction, name_of
 from .resource_contents import contents_of
 from .uris import UriTemplate, checked_uri, is_template
 
-__all__ = ["ResourceEntry", "ResourceNotFoundError", "ResourceOptions", "Resources", "not_found"]
-
-_NOT_FOUND: Final = "Resource not found"
+__all__ = ["ResourceEntry", "ResourceNotFoundError", "ResourceOptions", "Resources"]
 
 
 class ResourceNotFoundError(JsonRpcApplicationError, registered=False):
     """The function of a template raises it if there is no resource with these values. The client gets the URI."""
 
     ERROR_CODE = -31998
-    ERROR_MESSAGE = _NOT_FOUND
+    ERROR_MESSAGE = ResourceNotFound.MESSAGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +137,7 @@ class Resources:
             raise MalformedRequest("Invalid params: uri is not a string")
         entry, texts = self._find(uri)
         if entry is None:
-            raise not_found(uri, request)
+            raise resource_not_found(uri, request.revision)
         return scope.rounds.result(
             request,
             scope,
@@ -161,7 +158,7 @@ class Resources:
         try:
             value = self._functions.call(entry.function, params, scope, control)
         except ResourceNotFoundError as exc:
-            raise not_found(uri, request) from exc
+            raise resource_not_found(uri, request.revision) from exc
         contents = contents_of(value, uri, entry.mime_type, entry.function, self._sources.codec())
         return {"contents": contents, **self._caching_of(entry, scope)}
 
@@ -211,7 +208,7 @@ def shown(options: ResourceOptions, function: ServedFunction) -> dict[str, Any]:
         description=function.description if options.description is None else options.description,
         mimeType=options.mime_type,
         size=options.size,
-        icons=checked_icons(options.icons),
+        icons=list(checked_icons(options.icons)),
         annotations=checked_annotations(options.annotations),
     )
 
@@ -219,9 +216,3 @@ def shown(options: ResourceOptions, function: ServedFunction) -> dict[str, Any]:
 def refuse_size(options: ResourceOptions) -> None:
     if options.size is not None:
         raise RegistrationError(f"size={options.size!r} is refused: the resources of a template have no common size")
-
-
-def not_found(uri: str, request: ClientRequest) -> McpError:
-    """Return the error for a URI that no resource has: revisions with sessions have a code of their own for it."""
-    kind = InvalidParams if request.revision == CURRENT else ResourceNotFound
-    return kind(_NOT_FOUND, {"uri": uri})

@@ -31,12 +31,10 @@ from ..protocol.revisions import CURRENT
 from ..sources import Sources
 from ..tasks.tasks import Tasks
 from .catalog import Catalog, Catalogs, ToolEntry
+from .functions import CALL_ID
 from .tool_results import failure_of, result_of
 
 __all__ = ["Tools"]
-
-# What the id of a call is that no client sees.
-_CALL_ID = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +132,7 @@ class Tools:
             params = dict(arguments) if tool.takes_names else call_params(tool.contract, arguments)
         except JsonRpcException as exc:
             return self._failure(exc)
-        call = JsonRpcRequest(tool.route.name, params, _CALL_ID)
+        call = JsonRpcRequest(tool.route.name, params, CALL_ID)
         limiter = scope.pipeline.steps.limiter
         if limiter is not None:
             limiter.admit_messages(call, called.endpoint, scope.exchange)

@@ -24,7 +24,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
 from ...sansio_jsonrpc import ABSENT, JsonRpcError
-from .revisions import SUPPORTED
+from .revisions import CURRENT, SUPPORTED
 
 __all__ = [
     "INTERNAL_ERROR",
@@ -42,6 +42,7 @@ __all__ = [
     "TooLarge",
     "TooManyTasks",
     "UnsupportedVersion",
+    "resource_not_found",
 ]
 
 INTERNAL_ERROR: Final = -32603
@@ -121,7 +122,15 @@ class TooLarge(McpError):
 class ResourceNotFound(McpError):
     """No resource has this URI; the newest revision calls that invalid parameters."""
 
+    MESSAGE = "Resource not found"
+
     code = -32002
+
+
+def resource_not_found(uri: str, revision: str) -> McpError:
+    """Return the error of a revision for a URI that no resource has."""
+    kind = InvalidParams if revision == CURRENT else ResourceNotFound
+    return kind(ResourceNotFound.MESSAGE, {"uri": uri})
 
 
 class HeaderMismatch(McpError):

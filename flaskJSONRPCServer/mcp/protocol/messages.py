@@ -31,6 +31,7 @@ from .errors import InvalidRequest, McpError, ParseError
 __all__ = [
     "BATCH_REFUSED",
     "Body",
+    "Send",
     "checked",
     "error_text",
     "notification_text",
@@ -44,6 +45,9 @@ Body = JsonRpcRequest | JsonRpcResponse | JsonRpcBatch
 
 BATCH_REFUSED: Final = "Invalid Request: a batch; send each message in a request of its own"
 """The message of the error for a batch in a revision without batches."""
+
+Send = Callable[[bytes], object]
+"""Sends a message to the client."""
 
 _NO_PARAMS: Mapping[str, Any] = {}
 

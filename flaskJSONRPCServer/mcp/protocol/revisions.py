@@ -34,6 +34,9 @@ SUPPORTED: Final = (CURRENT, *SESSION_REVISIONS)
 LISTEN: Final = "subscriptions/listen"
 """The method of the current revision whose answer is a stream of notifications."""
 
+ROLES: Final = ("user", "assistant")
+"""The parties of a conversation."""
+
 _PREFIX: Final = "io.modelcontextprotocol/"
 
 # The keys of `_meta`. Source: revision 2026-07-28, "Overview", section `_meta`.

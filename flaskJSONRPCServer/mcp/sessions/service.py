@@ -15,9 +15,15 @@ from ...sansio_jsonrpc import JsonRpcRequest, JsonRpcResponse
 from ..authorization import Grant
 from ..calls.open_call import OpenCall
 from ..feature import Method, Result, Scope
-from ..features.resources import not_found
-from ..protocol.errors import InvalidParams, InvalidRequest, McpError, MethodNotFound, SessionNotFound
-from ..protocol.messages import notification_text, params_of, result_text
+from ..protocol.errors import (
+    InvalidParams,
+    InvalidRequest,
+    McpError,
+    MethodNotFound,
+    SessionNotFound,
+    resource_not_found,
+)
+from ..protocol.messages import Send, notification_text, params_of, result_text
 from ..protocol.requests import LOG_LEVELS, ClientRequest
 from ..service import Reply, Service
 from ..sources import Sources
@@ -25,13 +31,10 @@ from ..subscriptions import UPDATES
 from .rounds import AskingRounds, WaitingCalls
 from .state import Session, introduction_in
 
-__all__ = ["Caller", "RunningRequest", "Send", "SessionRequest", "SessionService", "drop"]
+__all__ = ["Caller", "RunningRequest", "SessionRequest", "SessionService", "drop"]
 
 # Only what these revisions know; extensions belong to the revision after them.
 _CAPABILITIES: Final = ("tools", "resources", "prompts", "completions")
-
-Send = Callable[[bytes], object]
-"""Sends a message to the client."""
 
 OwnMethod = Callable[[Session, ClientRequest], Result]
 
@@ -240,7 +243,7 @@ class SessionService:
     def _subscribe(self, session: Session, request: ClientRequest) -> Result:
         uri = self._uri_in(request)
         if not self._has_resource(uri):
-            raise not_found(uri, request)
+            raise resource_not_found(uri, request.revision)
         session.subscribe(uri)
         return {}
 

@@ -16,10 +16,10 @@ from ..protocol.errors import InvalidParams, InvalidRequest, MalformedRequest, S
 from ..protocol.messages import params_of
 from ..protocol.requests import ClientRequest, meta_of, progress_token
 from ..protocol.revisions import SESSION_REVISIONS
-from ..subscriptions import Filter, every_list
+from ..subscriptions import MOST_URIS, Filter, every_list
 from .questions import Questions
 
-__all__ = ["MOST_URIS", "MOST_URI_BYTES", "Introduction", "Session", "introduction_in"]
+__all__ = ["MOST_URI_BYTES", "Introduction", "Session", "introduction_in"]
 
 _FIRST_LOG_LEVEL: Final = "info"
 """The least severe level of log messages before the client chooses one."""
@@ -28,9 +28,6 @@ _MOST_CALLS: Final = 1000
 
 _MOST_OFFER_BYTES: Final = 16 * 1024
 """The longest JSON of what a client offers; guessed. Each session keeps it, as text: objects take far more memory."""
-
-MOST_URIS: Final = 1000
-"""The most resources that a session subscribes to."""
 
 MOST_URI_BYTES: Final = 128 * 1024
 """The most bytes of their URIs together; guessed."""

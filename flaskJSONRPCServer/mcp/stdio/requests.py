@@ -16,7 +16,7 @@ from ...sansio_jsonrpc import JsonRpcRequest
 from ..calls.open_call import OpenCall
 from ..feature import AnyRounds
 from ..protocol.errors import InvalidRequest, McpError, UnsupportedVersion
-from ..protocol.messages import notification_text
+from ..protocol.messages import Send, notification_text
 from ..protocol.requests import ClientRequest, read_request
 from ..protocol.revisions import CURRENT
 from ..service import Service
@@ -26,8 +26,6 @@ __all__ = ["MOST_SUBSCRIPTIONS", "SelfContained"]
 
 MOST_SUBSCRIPTIONS: Final = 100
 """The most requests for notifications that are open at the same time; guessed."""
-
-Send = Callable[[bytes], object]
 
 
 @dataclass(frozen=True, slots=True)

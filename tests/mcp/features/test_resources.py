@@ -9,9 +9,7 @@ import pytest
 
 from flaskJSONRPCServer.errors import RegistrationError
 from flaskJSONRPCServer.mcp import EmbeddedResource, Form, ResourceNotFoundError, ask
-from flaskJSONRPCServer.mcp.features.resources import not_found
-from flaskJSONRPCServer.mcp.protocol.errors import InvalidParams, ResourceNotFound
-from flaskJSONRPCServer.mcp.protocol.requests import ClientRequest
+from flaskJSONRPCServer.mcp.protocol.errors import InvalidParams, ResourceNotFound, resource_not_found
 from tests.helpers import call_wsgi
 from tests.mcp.judged import error_of, json_in, make_server, request_of, result_of, text_in
 
@@ -235,7 +233,7 @@ def test_template_says_that_there_is_no_such_resource():
     ("revision", "kind", "code"), [("2026-07-28", InvalidParams, -32602), ("2025-11-25", ResourceNotFound, -32002)]
 )
 def test_unknown_uri_has_the_code_of_the_revision(revision, kind, code):
-    error = not_found("a:b", ClientRequest(1, "resources/read", {}, revision))
+    error = resource_not_found("a:b", revision)
 
     assert type(error) is kind
     assert (error.error.code, error.error.data) == (code, {"uri": "a:b"})
