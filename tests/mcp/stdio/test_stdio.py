@@ -236,6 +236,7 @@ def test_second_subscription_with_an_id_in_use_is_refused_alone(process):
     assert process.next()["error"]["code"] == -32600
     process.answer(process.send("tools/call", call("grow")))
     assert [message["method"] for message in process.others] == ["notifications/tools/list_changed"]
+    process.tell(method="notifications/cancelled", params={"requestId": listening})
 
 
 TAKES_TASKS = {
