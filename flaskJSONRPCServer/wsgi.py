@@ -535,7 +535,7 @@ def process_of_flask(pipeline: Pipeline, environ: Environ) -> flask.Response:
         Refusal: The request is refused with an HTTP error.
         NotFound, MethodNotAllowed: The request is not an RPC request.
     """
-    exchange = pipeline.make_exchange(environ, current_request())
+    exchange = pipeline.make_exchange(environ, parsed=current_request())
     target = pipeline.find(exchange)
     if target is None:
         refuse(pipeline, environ)

@@ -162,8 +162,8 @@ class Pipeline:
         self,
         head: Environ,
         *,
-        parsed: werkzeug.wrappers.Request | None = None,
         received: ReceivedRequest | None = None,
+        parsed: werkzeug.wrappers.Request | None = None,
         site: BuiltInSite | None = None,
     ) -> Response | None:
         """Answer a request for a built-in URL; None if there is none.
@@ -172,27 +172,28 @@ class Pipeline:
 
         Args:
             head: As with :meth:`answer`.
-            parsed: As with :meth:`answer`.
             received: As with :meth:`answer`.
+            parsed: As with :meth:`answer`.
             site: The URLs of another address than those of the server; None for the server's own.
         """
         urls = self.steps.built_in_urls if site is None else site.urls
         found = urls.find(head.get("PATH_INFO", ""))
         if found is None or head["REQUEST_METHOD"] not in found[0].methods:
             return None
-        exchange = self.make_exchange(head, parsed, received)
+        url, rest = found
+        exchange = self.make_exchange(head, received, parsed)
         try:
-            process = self._process_counted if found[0].is_counted else self._process_built_in
-            response = process(exchange, *found, self._guard if site is None else site.guard)
+            process = self._process_counted if url.is_counted else self._process_built_in
+            response = process(exchange, url, rest, self._guard if site is None else site.guard)
             if isinstance(response, StreamedResponse):
                 response = self.steps.streams.admit(response, head)
         except BaseException as exc:
             if self._is_for_program(exc):
                 raise
             response = self._refusal(exc, exchange)
-            if found[0].is_counted:
+            if url.is_counted:
                 exchange.counters.count_refusal(response.status)
-        return response if self._cors is None else with_cors(response, exchange, self._cors, found[0].methods)
+        return response if self._cors is None else with_cors(response, exchange, self._cors, url.methods)
 
     def _is_for_program(self, exc: BaseException) -> bool:
         """Return whether an exception that is being handled belongs to the program, not to the client."""
@@ -349,7 +350,10 @@ class Pipeline:
         return self.cors_headers(Request(head)) if is_ours else []
 
     def make_exchange(
-        self, head: Environ, parsed: werkzeug.wrappers.Request | None, received: ReceivedRequest | None = None
+        self,
+        head: Environ,
+        received: ReceivedRequest | None = None,
+        parsed: werkzeug.wrappers.Request | None = None,
     ) -> Exchange:
         """Return the exchange of a request; the arguments are those of :meth:`answer`."""
         return Exchange(head, self._stats.thread_counters(), self._request_options, received, parsed)

@@ -219,7 +219,7 @@ class StdioServer:
 
     def _exchange(self) -> Exchange:
         """Return the exchange of one call, which has no HTTP request."""
-        exchange = self._sources.pipeline().make_exchange(local_environ(self._path), None)
+        exchange = self._sources.pipeline().make_exchange(local_environ(self._path))
         exchange.is_local = True
         return exchange
 
