@@ -13,6 +13,8 @@ import pytest
 
 from flaskJSONRPCServer import MissingExtraError, SettingsError, flaskJSONRPCServer
 
+pytestmark = pytest.mark.usefixtures("small_heap")  # for its restarts and reloads
+
 PATIENCE_S = 40
 
 

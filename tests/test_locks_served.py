@@ -13,6 +13,8 @@ from flaskJSONRPCServer import flaskJSONRPCServer
 from flaskJSONRPCServer.dispatch.locks import Locks
 from tests.helpers import call_socket, get, post, rpc, wait_until
 
+pytestmark = pytest.mark.usefixtures("small_heap")  # for its restarts and reloads
+
 PATIENCE_S = 60
 CLIENTS = 8
 

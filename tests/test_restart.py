@@ -15,6 +15,8 @@ from flaskJSONRPCServer.lifecycle import near_descriptor_limit, read_reasons
 from flaskJSONRPCServer.servBackend.sockets import Listener
 from tests.helpers import wait_until
 
+pytestmark = pytest.mark.usefixtures("small_heap")  # for its restarts and reloads
+
 RESTARTS = 20
 
 
@@ -32,7 +34,6 @@ def ask(address, method, *params):
         return json.loads(connection.getresponse().read())["result"]
 
 
-@pytest.mark.usefixtures("small_heap")
 def test_clients_notice_nothing_of_restarts(server):
     calls, answers, failures, done = [], [], [], threading.Event()
     server.registerFunction(lambda number: calls.append(number) or number, path="/api", name="count")

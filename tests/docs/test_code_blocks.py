@@ -129,7 +129,7 @@ def same_output(expected, output):
 
 
 @pytest.fixture
-def connections_left_open():
+def connections_left_open(small_heap):
     """Collect the connections that a page's client leaves open, so that no later test gets their warning."""
     yield
     with warnings.catch_warnings():

@@ -17,6 +17,8 @@ from tests.execBackend.api import PATIENCE_S, STRANGE, add, make
 from tests.execBackend.backends import IN_PROCESS, MAKERS, NAMES, maker_of
 from tests.helpers import call_socket, call_wsgi, get, post, rpc, wait_until
 
+pytestmark = pytest.mark.usefixtures("small_heap")  # for its restarts and reloads
+
 
 @contextlib.contextmanager
 def serving(server):
@@ -568,7 +570,6 @@ REACHING = [name for name in NAMES if name != "celery"]
 
 
 @pytest.mark.parametrize("backend", REACHING, indirect=True)
-@pytest.mark.usefixtures("small_heap")
 def test_reload_replaces_what_runs(backend, tmp_path):
     script = tmp_path / "script.py"
     server = make(backend())

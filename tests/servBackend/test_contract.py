@@ -23,6 +23,8 @@ from tests.client.node import find_node
 from tests.execBackend.api import STRANGE, raise_strange
 from tests.helpers import wait_until
 
+pytestmark = pytest.mark.usefixtures("small_heap")  # for its restarts and reloads
+
 BACKENDS = ["pywsgi"] if is_patched() else ["native", "werkzeug", "granian"]
 
 

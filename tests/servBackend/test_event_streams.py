@@ -13,6 +13,8 @@ from flaskJSONRPCServer.runtime.concurrency import is_patched, make_event
 from tests.helpers import wait_until
 from tests.servBackend.event_source import HEADERS, EventSource, Listener, ask
 
+pytestmark = pytest.mark.usefixtures("small_heap")  # for its restarts and reloads
+
 BACKENDS = ["pywsgi"] if is_patched() else ["native", "werkzeug", "granian"]
 
 # The others have no socket of the client, and notice its end when they send something.
