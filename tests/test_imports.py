@@ -52,7 +52,7 @@ MCP_LAYERS = (
     {"asking"},
     {"feature"},
     {"authorization", "subscriptions"},
-    {"audience", "content", "protocol", "sources", "written_content"},
+    {"audience", "content", "protocol", "sources", "unwritable", "written_content"},
 )
 
 # These import only the named units of the package, and outside the standard library only the packages in PLACES.

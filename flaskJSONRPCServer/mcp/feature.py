@@ -14,7 +14,7 @@ from .authorization import Grant
 from .protocol.requests import ClientRequest
 from .subscriptions import Watch
 
-__all__ = ["AnyRounds", "Feature", "Method", "Notify", "Result", "Run", "RunIn", "Scope", "Subject"]
+__all__ = ["AnyRounds", "Feature", "Method", "Notify", "Result", "Run", "Scope", "Subject"]
 
 Result = Mapping[str, Any]
 """The members of a result."""
@@ -27,23 +27,6 @@ Run = Callable[[CallControl], Result]
 
 Notify = Callable[[str, Mapping[str, Any]], object]
 """Sends a notification about the request, with its method and parameters, if the client takes any."""
-
-
-class RunIn(Protocol):
-    """Runs the function of a request in a scope, as with :data:`Run`."""
-
-    def __call__(
-        self, scope: Scope, control: CallControl, /, *, may_run_again: bool, is_in_task: bool = False
-    ) -> Result:
-        """Return the result.
-
-        Args:
-            scope: What surrounds the request.
-            control: The control of this run.
-            may_run_again: Whether the function may be run again: that run must not see what this one has changed in
-                the arguments.
-            is_in_task: Whether the request has been answered with a task.
-        """
 
 
 class AnyRounds(Protocol):

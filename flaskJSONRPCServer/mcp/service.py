@@ -11,16 +11,17 @@ from ..dispatch.invoker import logged_error
 from ..dispatch.pipeline import Pipeline
 from ..http.refusals import Refusal
 from ..runtime.interrupts import is_interrupt
-from ..sansio_jsonrpc import JsonRpcError, JsonRpcException, JsonRpcSerializationError
+from ..sansio_jsonrpc import JsonRpcError, JsonRpcException, JsonRpcInternalError, JsonRpcSerializationError
 from .authorization import Grant
 from .calls.open_call import AnyCall
 from .feature import AnyRounds, Feature, Method, Result, Scope
 from .protocol.errors import McpError, MethodNotFound, TooLarge
 from .protocol.messages import error_text, result_text
-from .protocol.requests import ClientRequest, meta_of
+from .protocol.requests import ClientRequest, meta_of, name_of
 from .protocol.revisions import CURRENT, SERVER_INFO, SUBSCRIPTION_ID, SUPPORTED
 from .sources import Sources
 from .subscriptions import PROMPTS, RESOURCES, TOOLS, UPDATES, Subscriptions, Watch
+from .unwritable import UnwritableError, in_place_of_unwritable, unwritable_error
 
 __all__ = ["Identity", "Reply", "Service"]
 
@@ -140,7 +141,7 @@ class Service:
         scope.exchange.carrier = meta_of(request.params)
         try:
             result = method.answer(request, scope)
-            text = result_text(self._sources.codec(), request.id, self._whole(result, request))
+            text = self._result_text(request, result)
             most = self._sources.settings.max_response_bytes
             if len(text) <= most:
                 return Reply(text)
@@ -152,11 +153,12 @@ class Service:
         except JsonRpcSerializationError:
             return self._failed(request, method, scope.exchange)
         except JsonRpcException as exc:
-            return Reply(self._error_text(request.id, exc.get_error()))
+            error = exc.get_error()
         except BaseException as exc:
             if is_interrupt(exc):
                 raise
             return self._failed(request, method, scope.exchange)
+        return self._error_reply(request, error, scope.exchange)
 
     def scope(self, exchange: Exchange, call: AnyCall, rounds: AnyRounds, grant: Grant | None) -> Scope:
         """Return what surrounds a request.
@@ -188,6 +190,19 @@ class Service:
             meta.update(result["_meta"])
         return {"resultType": "complete", **result, "_meta": meta}
 
+    def _result_text(self, request: ClientRequest, result: Result) -> bytes:
+        """Return the response with a result.
+
+        Raises:
+            UnwritableError: A value has no JSON form.
+        """
+        codec = self._sources.codec()
+        try:
+            return result_text(codec, request.id, self._whole(result, request))
+        except JsonRpcSerializationError as exc:
+            failure = exc
+        raise unwritable_error(codec, {"result": dict(result)}, failure)
+
     def _discover(self, request: ClientRequest, scope: Scope) -> Result:
         identity = self.identity()
         instructions = {"instructions": identity.instructions} if identity.instructions else {}
@@ -197,18 +212,26 @@ class Service:
     def _error_text(self, request_id: Any, error: JsonRpcError) -> bytes:
         return error_text(self._sources.codec(), request_id, error)
 
+    def _error_reply(self, request: ClientRequest, error: JsonRpcError, exchange: Exchange) -> Reply:
+        """Return the response with an error of a function, or in its place one with the id in the log."""
+        try:
+            return Reply(self._error_text(request.id, error))
+        except JsonRpcSerializationError as exc:
+            failure = exc
+        try:
+            raise unwritable_error(self._sources.codec(), {"data": error.data, "message": error.message}, failure)
+        except UnwritableError:
+            logged = self._logged(request, exchange)
+        return Reply(self._error_text(request.id, in_place_of_unwritable(logged)))
+
     def _failed(self, request: ClientRequest, method: Method, exchange: Exchange) -> Reply:
         """Return the response to a request whose answer has failed with the present exception, which is logged."""
-        debug = self._sources.settings.debug
-        failure = logged_error(self._sources.facts.log, f"{called(request)} failed", exchange.unique_id, debug=debug)
+        failure = self._logged(request, exchange)
         if method.failure is None:
             return Reply(self._error_text(request.id, failure.get_error()))
         return Reply(result_text(self._sources.codec(), request.id, self._whole(method.failure(failure), request)))
 
-
-def called(request: ClientRequest) -> str:
-    """Return the method of a request and what it names, such as a tool, for the log."""
-    reference = request.params.get("ref")
-    named = reference if isinstance(reference, dict) else request.params
-    name = named.get("name", named.get("uri"))
-    return request.method if name is None else f"{request.method} of {name!r:.200}"
+    def _logged(self, request: ClientRequest, exchange: Exchange) -> JsonRpcInternalError:
+        """Log the exception that is being handled, and return the error that has the id of the log entry."""
+        log, debug = self._sources.facts.log, self._sources.settings.debug
+        return logged_error(log, f"{name_of(request)} failed", exchange.unique_id, debug=debug)

@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from ...contract.json_objects import WrittenAsJson
-from ...sansio_jsonrpc import ABSENT, Codec, JsonRpcException, JsonRpcInternalError
+from ...sansio_jsonrpc import ABSENT, Codec, JsonRpcException, JsonRpcInternalError, JsonRpcSerializationError
 from ..content import ToolResult
+from ..unwritable import unwritable_error
 from ..written_content import content_in, is_written_result
 from .catalog import ToolEntry
 from .result_types import ResultTypeError, refuse_other_type
@@ -97,4 +98,17 @@ def failure_text(exc: JsonRpcException, codec: Codec) -> str:
     if isinstance(exc, JsonRpcInternalError):
         correlation = data.get("correlationId") if isinstance(data, dict) else None
         return exc.message if correlation is None else f"{exc.message} (correlation id {correlation})"
-    return exc.message if data is None else f"{exc.message}: {text_of(data, codec)}"
+    return exc.message if data is None else f"{exc.message}: {data_text(data, codec)}"
+
+
+def data_text(data: Any, codec: Codec) -> str:
+    """Return the data of an error as a text.
+
+    Raises:
+        UnwritableError: It has no JSON form.
+    """
+    try:
+        return text_of(data, codec)
+    except JsonRpcSerializationError as exc:
+        failure = exc
+    raise unwritable_error(codec, {"data": data}, failure)

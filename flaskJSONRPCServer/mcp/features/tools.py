@@ -18,7 +18,7 @@ from ...dispatch.exchange import Exchange
 from ...dispatch.pipeline import Pipeline
 from ...dispatch.routes import Endpoint as RpcEndpoint
 from ...dispatch.routes import Route, RouteTable
-from ...sansio_jsonrpc import JsonRpcException, JsonRpcRequest
+from ...sansio_jsonrpc import JsonRpcException, JsonRpcRequest, JsonRpcSerializationError
 from ..asking.ask import questions_in
 from ..authorization import TokenGuard
 from ..calls.leaving import begins_task, protocol_error_in
@@ -30,6 +30,8 @@ from ..protocol.requests import ClientRequest
 from ..protocol.revisions import CURRENT
 from ..sources import Sources
 from ..tasks.tasks import Tasks
+from ..tasks.work import CalledFunction, RunLater
+from ..unwritable import unwritable_error
 from .catalog import Catalog, Catalogs, ToolEntry
 from .functions import CALL_ID
 from .tool_results import failure_of, result_of
@@ -129,26 +131,20 @@ class Tools:
         assert isinstance(called, AdmittedCall)  # noqa: S101  as admit() leaves it
         tool, arguments = called.tool, called.arguments
         try:
-            params = dict(arguments) if tool.takes_names else call_params(tool.contract, arguments)
+            call = rpc_call(tool, arguments)
         except JsonRpcException as exc:
             return self._failure(exc)
-        call = JsonRpcRequest(tool.route.name, params, CALL_ID)
         limiter = scope.pipeline.steps.limiter
         if limiter is not None:
             limiter.admit_messages(call, called.endpoint, scope.exchange)
 
-        def run(at: Scope, control: CallControl, *, may_run_again: bool, is_in_task: bool = False) -> Result:
-            endpoint = self._present_endpoint(tool) if is_in_task else called.endpoint
-            return self._outcome(tool, copied(call) if may_run_again else call, endpoint, request, at, control)
+        def run(at: Scope, control: CallControl, *, may_run_again: bool) -> Result:
+            made = copied(call) if may_run_again else call
+            return self._outcome(tool, made, called.endpoint, request, at, control)
 
-        return self._tasks.result(
-            tool.options.task,
-            request,
-            scope,
-            subject_of(tool, arguments),
-            run,
-            is_elsewhere=tool.route.backends is not None and tool.route.backends.dispatcher is not None,
-        )
+        is_elsewhere = tool.route.backends is not None and tool.route.backends.dispatcher is not None
+        function = CalledFunction(run, self._later_run(tool), self._failure, is_elsewhere)
+        return self._tasks.result(tool.options.task, request, scope, subject_of(tool, arguments), function)
 
     def routes_shown(self, exchange: Exchange) -> dict[str, Route]:
         """Return the methods of the tools that a caller may see, by the names of the tools."""
@@ -173,6 +169,16 @@ class Tools:
             raise InvalidParams(f"Unknown tool: {name!r}"[:200])
         return AdmittedCall(tool, table.endpoints[tool.wsgi_path], arguments)
 
+    def _later_run(self, tool: ToolEntry) -> RunLater:
+        """Return what calls a tool as a task: it keeps none of the arguments."""
+
+        def run_later(request: ClientRequest, scope: Scope, control: CallControl) -> Result:
+            _, arguments = call_of(request)
+            call, endpoint = rpc_call(tool, arguments), self._present_endpoint(tool)
+            return self._outcome(tool, call, endpoint, request, scope, control)
+
+        return run_later
+
     def _outcome(
         self,
         tool: ToolEntry,
@@ -186,6 +192,7 @@ class Tools:
 
         Raises:
             JsonRpcException: The function asks the client, becomes a task, or lets the request fail.
+            UnwritableError: Its result has no JSON form.
         """
         scope.exchange.control = control
         try:
@@ -197,7 +204,12 @@ class Tools:
             if failure is not None:
                 raise failure from exc
             return self._failure(exc)
-        return result_of(tool, value, self._sources.codec(), is_in_session=request.revision != CURRENT)
+        codec = self._sources.codec()
+        try:
+            return result_of(tool, value, codec, is_in_session=request.revision != CURRENT)
+        except JsonRpcSerializationError as exc:
+            unwritten = exc
+        raise unwritable_error(codec, {"result": value}, unwritten)
 
     def _failure(self, exc: JsonRpcException) -> Result:
         """Return the result for the model of a call that has failed."""
@@ -210,6 +222,16 @@ class Tools:
 
     def _table(self) -> RouteTable:
         return self._sources.router.table
+
+
+def rpc_call(tool: ToolEntry, arguments: Mapping[str, Any]) -> JsonRpcRequest:
+    """Return the call of the method of a tool.
+
+    Raises:
+        JsonRpcInvalidParamsError: No call can pass the arguments.
+    """
+    params = dict(arguments) if tool.takes_names else call_params(tool.contract, arguments)
+    return JsonRpcRequest(tool.route.name, params, CALL_ID)
 
 
 def copied(call: JsonRpcRequest) -> JsonRpcRequest:

@@ -14,7 +14,7 @@ from .errors import MalformedRequest
 from .messages import params_of
 from .revisions import CLIENT_CAPABILITIES, CLIENT_INFO, LOG_LEVEL, PROGRESS_TOKEN, PROTOCOL_VERSION
 
-__all__ = ["LOG_LEVELS", "ClientRequest", "is_self_contained", "meta_of", "progress_token", "read_request"]
+__all__ = ["LOG_LEVELS", "ClientRequest", "is_self_contained", "meta_of", "name_of", "progress_token", "read_request"]
 
 LOG_LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
 """The levels of log messages, the least severe first (RFC 5424, section 6.2.1)."""
@@ -55,6 +55,14 @@ def meta_of(params: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the ``_meta`` of parameters; empty without one."""
     meta = params.get("_meta")
     return meta if isinstance(meta, dict) else {}
+
+
+def name_of(request: ClientRequest) -> str:
+    """Return the method of a request and what it names, such as a tool, for the log."""
+    reference = request.params.get("ref")
+    named = reference if isinstance(reference, dict) else request.params
+    name = named.get("name", named.get("uri"))
+    return request.method if name is None else f"{request.method} of {name!r:.200}"
 
 
 def is_self_contained(message: JsonRpcRequest) -> bool:

@@ -9,14 +9,14 @@ import math
 import secrets
 import time
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timezone
 from typing import Any, Final
 
 from ...dispatch.call_control import CallControl
-from ...runtime.concurrency import make_event, make_lock
-from ...sansio_jsonrpc import ABSENT, JsonRpcError, JsonRpcException
-from ..asking.rounds import requests_of
+from ...runtime.concurrency import make_lock
+from ...sansio_jsonrpc import ABSENT, Codec, JsonRpcError
+from ..asking.ask import HIDDEN_KEYS
 
 __all__ = ["Task", "TaskTimes", "error_members"]
 
@@ -46,36 +46,37 @@ class TaskTimes:
 class Task:
     """One task. Any thread may use it.
 
-    Each change of its status returns whether it has happened: a task that has ended does not change any more.
+    Each change of its status returns whether it has happened: a task that has ended does not change any more. What it
+    keeps is text: values would take many times the memory.
 
     Args:
         owner: Who has made the call, hashed.
         times: How long it lives.
+        codec: Returns what writes and reads the values.
+        id_bytes: The size of the id of the call.
 
     Attributes:
         id: Its id. It cannot be guessed.
-        owner: As given.
+        owner, id_bytes: As given.
         expires_at: When it may be forgotten, on the monotonic clock.
-        settled: Set once it has ended, or asks its client.
     """
 
-    def __init__(self, owner: bytes, times: TaskTimes) -> None:
+    def __init__(self, owner: bytes, times: TaskTimes, codec: Callable[[], Codec], id_bytes: int = 0) -> None:
         self.id = secrets.token_urlsafe(_ID_BYTES)
         self.owner = owner
+        self.id_bytes = id_bytes
         self.expires_at = time.monotonic() + times.ttl_s
-        self.settled = make_event()
         self._times = times
+        self._codec = codec
         self._created_at = self._updated_at = timestamp()
         self._changing = make_lock()  # guards all below
         self._status = "working"
         self._message = ""
-        self._outcome: dict[str, Any] = {}  # the result, or the error
-        self._answers: dict[str, Any] = {}  # by the keys of the function
-        self._questions: dict[str, tuple[str, Mapping[str, Any]]] = {}  # the open ones, by the keys of the client
+        self._outcome = b"{}"  # the result, or the error, as a member of an object
+        self._answers: dict[str, bytes] = {}  # by the keys of the function
+        self._questions: dict[str, tuple[str, bytes]] = {}  # the open ones, by the keys of the client
         self._asked: set[str] = set()  # the keys that the client has seen
         self._unusable: Counter[str] = Counter()  # how many answers could not be used, by the keys of the function
-        self._is_known = False  # whether its client has its id
-        self._failure: Exception | None = None  # what its error was made of, until the client has its id
         self._control: CallControl | None = None
         self._progress_at = -math.inf  # when its last progress was shown, on the monotonic clock
 
@@ -88,7 +89,8 @@ class Task:
     def answers(self) -> dict[str, Any]:
         """What the client has answered so far, by the keys of the function."""
         with self._changing:
-            return dict(self._answers)
+            answers = dict(self._answers)
+        return self._values(answers)
 
     def created(self) -> dict[str, Any]:
         """Return it as the answer to the call: without questions, result or error."""
@@ -98,20 +100,17 @@ class Task:
     def detailed(self) -> dict[str, Any]:
         """Return it with its questions, its result or its error."""
         with self._changing:
+            members, outcome = self._members(), self._outcome
             asked = {key: question for key, (_, question) in self._questions.items()}
-            questions = {"inputRequests": requests_of(asked)} if self._status == "input_required" else {}
-            return {**self._members(), **questions, **self._outcome}
+        questions = {"inputRequests": self._values(asked)} if members["status"] == "input_required" else {}
+        return {**members, **questions, **self._codec().loads(outcome)}
 
-    def note_known(self) -> None:
-        """Note that its client has its id, and will ask for its result. An exception would keep a whole stack."""
+    def begin_with(self, answers: Mapping[str, Any]) -> int:
+        """Take over the answers that the call had before it became a task. Return their size in bytes."""
+        texts = self._texts({key: answer for key, answer in answers.items() if key not in HIDDEN_KEYS})
         with self._changing:
-            self._is_known = True
-            self._failure = None
-
-    def begin_with(self, answers: Mapping[str, Any]) -> None:
-        """Take over the answers that the call had before it became a task."""
-        with self._changing:
-            self._answers.update(answers)
+            self._answers.update(texts)
+        return sum(map(len, texts.values()))
 
     def begin_run(self, control: CallControl) -> bool:
         """Note the control of the run that begins now; False if it must not begin."""
@@ -151,13 +150,14 @@ class Task:
             return dict(self._unusable)
 
     def ask(self, questions: Mapping[str, Any]) -> bool:
-        """Wait for the answers to some questions, which are given by the keys of the function."""
+        """Wait for the answers to some requests, which are given by the keys of the function."""
+        texts = self._texts(questions)
         with self._changing:
             if not self._change("input_required", "Waiting for input"):
                 return False
-            for key, question in questions.items():
-                self._questions[self._unused(key)] = (key, question)
-        self.settled.set()
+            for key, text in texts.items():
+                self._questions[self._unused(key)] = (key, text)
+            self._control = None
         return True
 
     def open_answers(self, responses: Mapping[str, Any]) -> dict[str, Any]:
@@ -171,70 +171,40 @@ class Task:
         Returns:
             Whether the function runs again: these were the last ones.
         """
+        texts = self._texts(responses)
         with self._changing:
             if self._status != "input_required":
                 return False
-            for key in responses:
+            for key, text in texts.items():
                 if key in self._questions:
                     name, _ = self._questions.pop(key)
-                    self._answers[name] = responses[key]
+                    self._answers[name] = text
             self._updated_at = timestamp()
             return not self._questions and self._change("working", "")
 
-    def complete(self, result: Mapping[str, Any]) -> bool:
-        """End with a result."""
-        return self._end("completed", "", {"result": result})
+    def complete(self, text: bytes) -> bool:
+        """End with a result: the text of an object with ``result``."""
+        return self._end("completed", "", text)
 
-    def fail(self, error: JsonRpcError, failure: Exception | None = None) -> bool:
-        """End with an error of the protocol.
-
-        Args:
-            error: The error.
-            failure: The exception that it was made of.
-        """
-        return self._end("failed", error.message, {"error": error_members(error)}, failure=failure)
+    def fail(self, error: JsonRpcError) -> bool:
+        """End with an error of the protocol."""
+        return self._end("failed", error.message, self._text_of(error))
 
     def cancel(self) -> bool:
         """End without a result, and stop the function where that is possible."""
-        return self._end("cancelled", "Cancelled by the client", {}, is_stopped=True)
+        return self._end("cancelled", "Cancelled by the client", b"{}", is_stopped=True)
 
     def give_up(self, error: JsonRpcError) -> bool:
         """End with an error, and stop the function where that is possible."""
-        return self._end("failed", error.message, {"error": error_members(error)}, is_stopped=True)
+        return self._end("failed", error.message, self._text_of(error), is_stopped=True)
 
-    def result(self) -> Mapping[str, Any]:
-        """Return the result of a task that has ended, and whose client has not got its id.
-
-        Raises:
-            Exception: The task has failed with it.
-        """
-        with self._changing:
-            if self._failure is not None:
-                raise self._failure
-            if "error" in self._outcome:
-                error = self._outcome["error"]
-                data = error.get("data", ABSENT)
-                raise JsonRpcException.exc_from_error(JsonRpcError(error["code"], error["message"], data))
-            result: Mapping[str, Any] = self._outcome["result"]
-            return result
-
-    def _end(
-        self,
-        status: str,
-        message: str,
-        outcome: dict[str, Any],
-        *,
-        failure: Exception | None = None,
-        is_stopped: bool = False,
-    ) -> bool:
+    def _end(self, status: str, message: str, outcome: bytes, *, is_stopped: bool = False) -> bool:
         with self._changing:
             if not self._change(status, message):
                 return False
             self._outcome = outcome
-            self._failure = None if self._is_known else failure
             self._answers, self._questions = {}, {}
             control, self._control = self._control, None
-        self.settled.set()
         if is_stopped and control is not None:
             control.cancel()
         return True
@@ -258,6 +228,17 @@ class Task:
         message = {"statusMessage": self._message} if self._message else {}
         times = {"createdAt": self._created_at, "lastUpdatedAt": self._updated_at, **self._times.members()}
         return {"taskId": self.id, "status": self._status, **message, **times}
+
+    def _text_of(self, error: JsonRpcError) -> bytes:
+        return self._codec().dumps({"error": error_members(error)})
+
+    def _texts(self, values: Mapping[str, Any]) -> dict[str, bytes]:
+        codec = self._codec()
+        return {key: codec.dumps(value) for key, value in values.items()}
+
+    def _values(self, texts: Mapping[str, bytes]) -> dict[str, Any]:
+        codec = self._codec()
+        return {key: codec.loads(text) for key, text in texts.items()}
 
 
 def error_members(error: JsonRpcError) -> dict[str, Any]:

@@ -6,15 +6,11 @@ Source: extension ``io.modelcontextprotocol/tasks``, revision 2026-07-28.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, Final
 
-from ...dispatch.call_control import CallControl
-from ...sansio_jsonrpc import JsonRpcError, JsonRpcException
-from ..asking.ask import MAY_BEGIN_TASK
+from ...sansio_jsonrpc import JsonRpcError
 from ..asking.rounds import answers_in
-from ..calls.leaving import begins_task
-from ..feature import Feature, Method, Result, RunIn, Scope, Subject
+from ..feature import Feature, Method, Result, Scope, Subject
 from ..protocol.errors import (
     INTERNAL_ERROR,
     InvalidParams,
@@ -30,20 +26,15 @@ from .members import ShownMembers
 from .runner import TaskRunner
 from .store import TaskBounds, TaskStore
 from .task import Task, TaskTimes
-from .work import TaskWork, work_of
+from .task_calls import TaskCalls, TaskMode
+from .work import CalledFunction
 
-__all__ = ["EXTENSION", "TaskMode", "Tasks"]
+__all__ = ["EXTENSION", "Tasks"]
 
 EXTENSION: Final = "io.modelcontextprotocol/tasks"
 
 _TASK_IDS: Final = "taskIds"
 _MOST_IDS: Final = 1000
-
-# How long a call of a method that may become a task is waited for; most clients ask once a second at most.
-_GRACE_S: Final = 1.0
-
-TaskMode = bool | str | None
-"""What a tool says about tasks: the option ``task`` of :class:`~flaskJSONRPCServer.mcp.Tool`."""
 
 
 class Tasks:
@@ -70,10 +61,9 @@ class Tasks:
         self._sources = sources
         self._subscriptions = subscriptions
         self._caller_of = caller_of
-        self._times = times
         self._store = TaskStore(bounds or TaskBounds(), self._expire)
         self._runner = TaskRunner(sources, self._store, ShownMembers(sources, self._store, server_info), self._changed)
-        self._works: dict[Task, TaskWork] = {}  # of the tasks that have not ended; each step on it is atomic
+        self._calls = TaskCalls(sources, self._store, self._runner, caller_of, times)
         sources.background.on_tick(self._store.purge)
         sources.background.on_end(self._give_up_all)
         methods = {
@@ -93,39 +83,11 @@ class Tasks:
             require_extension(request)
 
     def result(
-        self,
-        mode: TaskMode,
-        request: ClientRequest,
-        scope: Scope,
-        subject: Subject,
-        run: RunIn,
-        *,
-        is_elsewhere: bool,
+        self, mode: TaskMode, request: ClientRequest, scope: Scope, subject: Subject, function: CalledFunction
     ) -> Result:
-        """Return the result of a function, its questions, or a task.
-
-        Args:
-            mode: What the tool says about tasks.
-            request: The request.
-            scope: What surrounds it.
-            subject: As with :meth:`.feature.AnyRounds.result`.
-            run: Runs the function.
-            is_elsewhere: Whether it runs on an exec backend.
-
-        Raises:
-            McpError: The request cannot be answered with any of these.
-        """
-        if mode is False or not takes_tasks(request):
-            again = scope.rounds.runs_again
-            return scope.rounds.result(
-                request, scope, subject, lambda control: run(scope, control, may_run_again=again)
-            )
-        if mode is None and not is_elsewhere:
-            return self._in_rounds(request, scope, subject, run)
-        task = self._begin(request, scope, run, {})
-        if mode is None and task.settled.wait(_GRACE_S) and task.has_ended:
-            return self._result_of_settled(task)
-        return as_task(task)
+        """Return the result of a function, its questions, or a task; see :meth:`.task_calls.TaskCalls.result`."""
+        may_begin = mode is not False and takes_tasks(request)
+        return self._calls.result(mode if may_begin else False, request, scope, subject, function)
 
     def get(self, request: ClientRequest, scope: Scope) -> Result:
         """Answer ``tasks/get``."""
@@ -139,7 +101,7 @@ class Tasks:
             return {}
         if not self._store.reserve(task, len(self._sources.codec().dumps(answers))):
             raise TooManyTasks("the answers are too large for the task")
-        work = self._works.get(task)
+        work = self._calls.work_of(task)
         if task.answer(answers) and work is not None:
             self._runner.start(task, work)
         self._changed(task)
@@ -170,47 +132,6 @@ class Tasks:
         known = frozenset(task_id for task_id in ids if self._store.find(task_id, owner) is not None)
         return Watch(_TASK_IDS, known, lambda task_id: self._state(task_id, owner), "notifications/tasks")
 
-    def _in_rounds(self, request: ClientRequest, scope: Scope, subject: Subject, run: RunIn) -> Result:
-        """Return the result of a function that may begin a task itself, after its questions."""
-        known: dict[str, Any] = {}
-
-        def new_control(answers: Mapping[str, Any]) -> CallControl:
-            known.update(answers)
-            return scope.new_control({**answers, MAY_BEGIN_TASK: True})
-
-        try:
-            may_begin = replace(scope, new_control=new_control)
-            return scope.rounds.result(
-                request, may_begin, subject, lambda control: run(may_begin, control, may_run_again=True)
-            )
-        except JsonRpcException as exc:
-            if not begins_task(exc):
-                raise
-        return as_task(self._begin(request, scope, run, known))
-
-    def _begin(self, request: ClientRequest, scope: Scope, run: RunIn, answers: Mapping[str, Any]) -> Task:
-        """Make a task of a call, and begin to run it.
-
-        Raises:
-            TooManyTasks: There is no room.
-        """
-        task = Task(self._caller_of(scope), self._times)
-        task.begin_with(answers)
-        work = work_of(request, scope, run, self._sources.settings.max_body_bytes)
-        self._store.add(task, work.size_bytes)
-        self._works[task] = work
-        self._runner.start(task, work)
-        return task
-
-    def _result_of_settled(self, task: Task) -> Result:
-        """Return the result of a task that has ended before its client knows of it.
-
-        Raises:
-            Exception: It has failed with it.
-        """
-        self._store.remove(task)
-        return task.result()
-
     def _state(self, task_id: str, owner: bytes) -> Mapping[str, Any] | None:
         """Return the present state of a task of a caller; None if its time is over."""
         task = self._store.look_up(task_id, owner)  # find() could expire tasks, whose followers learn that
@@ -232,7 +153,7 @@ class Tasks:
 
     def _changed(self, task: Task) -> None:
         if task.has_ended:
-            self._works.pop(task, None)
+            self._calls.end(task)
         self._subscriptions.tell_watchers(_TASK_IDS, task.id, task.detailed)
 
     def _expire(self, task: Task) -> None:
@@ -258,8 +179,3 @@ def require_extension(request: ClientRequest, scope: Scope | None = None) -> Non
     """
     if not takes_tasks(request):
         raise MissingClientCapability({"extensions": {EXTENSION: {}}})
-
-
-def as_task(task: Task) -> Result:
-    task.note_known()
-    return {"resultType": "task", **task.created()}

@@ -1,78 +1,133 @@
-"""The work of a task: its function, and the request that has called it, which has been answered meanwhile."""
+"""The work of a call that may outlast its request: its function, and its request as text."""
 
 from __future__ import annotations
 
-import contextvars
 import io
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
 
-from ...dispatch.call_control import CallControl, Report
+from ...dispatch.call_control import CallControl
 from ...dispatch.exchange import Exchange
 from ...http.request import ARRIVED_AT, without_client
 from ...runtime.contexts import own_context
-from ..asking.ask import CLIENT_OFFERS
-from ..feature import Result, RunIn, Scope
-from ..protocol.requests import ClientRequest
-from .task import Task
+from ...sansio_jsonrpc import JsonRpcException, JsonRpcRequest, encode_request
+from ..calls.open_call import PLAIN_CALL
+from ..feature import Result, Scope
+from ..protocol.messages import read_body
+from ..protocol.requests import ClientRequest, meta_of, name_of, read_request
+from ..sources import Sources
 
-__all__ = ["TaskWork", "work_of"]
+__all__ = ["CalledFunction", "RunLater", "TaskWork"]
+
+
+class RunNow(Protocol):
+    """Runs the function of a request in the thread that serves the request; raises what the function asks."""
+
+    def __call__(self, scope: Scope, control: CallControl, /, *, may_run_again: bool) -> Result:
+        """Return the result.
+
+        Args:
+            scope: What surrounds the request.
+            control: The control of this run.
+            may_run_again: Whether the function may be run again: that run must not see what this one has changed in
+                the arguments.
+        """
+
+
+RunLater = Callable[[ClientRequest, Scope, CallControl], Result]
+"""Runs the function of a request in another thread, as :class:`RunNow`. It keeps nothing of the request."""
 
 
 @dataclass(frozen=True, slots=True)
-class TaskWork:
-    """What a task does.
+class CalledFunction:
+    """The function of a call that may become a task.
 
     Attributes:
-        request: The request.
-        size_bytes: The size of its body.
-        run_once: Runs the function in this thread, and returns its result; it takes what learns the progress.
+        run: Runs it for a request that is open.
+        run_later: Runs it for a request that may have been answered.
+        failure: Returns the result that tells a model that the call has failed.
+        is_elsewhere: Whether it runs on an exec backend.
     """
 
-    request: ClientRequest
-    size_bytes: int
-    run_once: Callable[[Task, Report], Result]
+    run: RunNow
+    run_later: RunLater
+    failure: Callable[[JsonRpcException], Result]
+    is_elsewhere: bool
 
 
-def work_of(request: ClientRequest, scope: Scope, run: RunIn, limit_bytes: int) -> TaskWork:
-    """Return the work of a call; this is called in the thread that serves its request.
+class TaskWork:
+    """The work of a call. It keeps the request as text, which takes far less memory than its values.
+
+    Make it in the thread that serves the request.
 
     Args:
+        sources: The parts of the server.
+        function: The function.
         request: The request.
         scope: What surrounds it.
-        run: Runs the function.
-        limit_bytes: The largest body of a request.
+
+    Attributes:
+        failure: Returns the result that tells a model that the call has failed.
+        name: The request and what it names, for the log.
+        id_bytes: The size of its id.
+        size_bytes: The size of what is kept.
     """
-    body = scope.exchange.body(limit_bytes)
-    environ = without_client(scope.exchange.environ)
-    environ.pop(ARRIVED_AT, None)
-    context = own_context()
 
-    def run_once(task: Task, report: Report) -> Result:
-        control = CallControl(report, {**task.answers, CLIENT_OFFERS: request.capabilities})
-        exchange = later_exchange(scope, environ, body)
-        if not task.begin_run(control):
-            control.cancel()  # so that it does not begin
-        later = replace(scope, exchange=exchange, notify=drop)
-        copied: contextvars.Context = context.copy()
-        return copied.run(run, later, control, may_run_again=True, is_in_task=True)
+    def __init__(self, sources: Sources, function: CalledFunction, request: ClientRequest, scope: Scope) -> None:
+        self.failure = function.failure
+        self.name = name_of(request)
+        self.id_bytes = len(sources.codec().dumps(request.id))
+        self._sources = sources
+        self._run_later = function.run_later
+        self._rounds = scope.rounds
+        self._grant = scope.grant
+        exchange = scope.exchange
+        self._body = exchange.body(sources.settings.max_body_bytes)
+        self._line = b""
+        if exchange.is_local:  # only an HTTP request has a body
+            self._line = encode_request(sources.codec(), request.id, request.method, request.params)
+        self._environ = without_client(exchange.environ)
+        self._context = own_context()
+        self._client_key = exchange.client_key
+        self._unique_id = exchange.unique_id
+        self._trace = exchange.trace
+        self._is_local = exchange.is_local
+        for key in ("wsgi.input", ARRIVED_AT):
+            self._environ.pop(key, None)
+        self.size_bytes = len(self._body) + len(self._line)
 
-    return TaskWork(request, len(body), run_once)
+    def request(self) -> ClientRequest:
+        """Return the request, parsed anew: a run may change what it is passed."""
+        text = self._line or self._sources.pipeline().body_of(self._exchange())
+        message = read_body(text, self._sources.codec())
+        assert isinstance(message, JsonRpcRequest)  # noqa: S101  it has been read before
+        return read_request(message)
 
+    def run(self, request: ClientRequest, control: CallControl) -> Result:
+        """Run the function in this thread, and return its result.
 
-def later_exchange(scope: Scope, environ: Mapping[str, Any], body: bytes) -> Exchange:
-    """Return an exchange of this thread for a request that has been answered."""
-    copied = {**environ, "wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
-    exchange = scope.pipeline.make_exchange(copied, None)
-    exchange.client_key = scope.exchange.client_key
-    exchange.unique_id = scope.exchange.unique_id
-    exchange.is_local = scope.exchange.is_local
-    exchange.trace = scope.exchange.trace
-    exchange.carrier = scope.exchange.carrier
-    exchange.grant = scope.grant
-    return exchange
+        Args:
+            request: A request of :meth:`request`.
+            control: The control of this run.
 
+        Raises:
+            Exception: As :class:`RunNow`.
+        """
+        exchange = self._exchange()
+        exchange.carrier = meta_of(request.params)
+        scope = Scope(
+            self._sources.pipeline(), exchange, PLAIN_CALL.new_control, self._rounds, PLAIN_CALL.notify, self._grant
+        )
+        return self._context.copy().run(self._run_later, request, scope, control)
 
-def drop(method: str, params: Mapping[str, Any]) -> None:
-    """Drop a notification: the request has been answered."""
+    def _exchange(self) -> Exchange:
+        """Return an exchange of this thread for the request, without the connection of the client."""
+        environ = {**self._environ, "wsgi.input": io.BytesIO(self._body), "CONTENT_LENGTH": str(len(self._body))}
+        exchange = self._sources.pipeline().make_exchange(environ, None)
+        exchange.client_key = self._client_key
+        exchange.unique_id = self._unique_id
+        exchange.is_local = self._is_local
+        exchange.trace = self._trace
+        exchange.grant = self._grant
+        return exchange

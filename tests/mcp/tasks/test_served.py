@@ -114,7 +114,7 @@ def test_each_follower_learns_that_a_task_has_asked_badly(served, folder):
         (folder / "go").touch()
         tasks = [next_task(stream) for stream in (first, second)]
 
-    assert [(task["status"], task["error"]["code"]) for task in tasks] == [("failed", -32603)] * 2
+    assert [(task["status"], task["result"]["isError"]) for task in tasks] == [("completed", True)] * 2
 
 
 def test_stream_keeps_no_task_whose_time_is_over():

@@ -2,20 +2,20 @@
 
 import bisect
 import json
-import logging
+from dataclasses import replace
 
 import pytest
 
 from flaskJSONRPCServer import flaskJSONRPCServer
 from flaskJSONRPCServer.mcp import Form, ProtocolError, Tool, ask
 from flaskJSONRPCServer.mcp.tasks.tasks import EXTENSION
-from tests.mcp.judged import answer_to
+from tests.execBackend.api import wait_for
+from tests.helpers import call_wsgi, wait_until
+from tests.mcp.judged import answer_to, request_of
 from tests.mcp.task_api import make
-from tests.mcp.task_client import TaskClient
+from tests.mcp.task_client import TAKES_TASKS, TaskClient
 
 LIMIT_BYTES = 2000
-NO_FORM = Form("?", {"type": "object", "properties": {"x": {"default": object()}}})
-UNWRITABLE = "Internal error: the value cannot be written as JSON"
 
 
 def result(size: int) -> str:
@@ -91,30 +91,47 @@ def test_limit_that_is_set_after_the_endpoint_was_opened_counts():
     assert TaskClient(server).error("tools/call", name="result", arguments={"size": 5000})["code"] == -32001
 
 
-def ask_badly():
-    return ask("x", NO_FORM)
+def test_answer_to_a_request_with_a_longer_id_can_show_the_task(client):
+    request_id = "i" * 300
+
+    def ask(method, **params):
+        request = request_of(method, params, capabilities=TAKES_TASKS)
+        request = replace(request, body=json.dumps({**json.loads(request.body), "id": request_id}).encode())
+        return call_wsgi(client.server.getWSGI(), request).json()
+
+    def task_of(size):
+        created = ask("tools/call", name="result", arguments={"size": size})["result"]
+        client.wait(created["taskId"])
+        return ask("tasks/get", taskId=created["taskId"])["result"]
+
+    sizes = range(1000)
+    largest = bisect.bisect_left(sizes, True, key=lambda size: task_of(size)["status"] == "failed")
+
+    assert 0 < largest < 1000
+    assert task_of(largest - 1)["status"] == "completed"
 
 
-def fail_badly():
-    raise ProtocolError("failed", data=object())
+@pytest.mark.parametrize("character", ["x", "\n", "\U0001f600"], ids=["plain", "escaped", "wide"])
+@pytest.mark.parametrize("limit_bytes", [LIMIT_BYTES, 1 << 20], ids=str)
+def test_message_of_a_progress_is_bounded(limit_bytes, character, tmp_path):
+    def tell(folder: str, _connection) -> str:
+        _connection.progress(1, 2, character * 100_000)
+        wait_for(folder, "go")
+        return "told"
 
-
-def return_badly():
-    return object()
-
-
-@pytest.mark.parametrize("function", [ask_badly, fail_badly, return_badly], ids=lambda function: function.__name__)
-def test_task_with_a_value_without_a_json_form_fails_and_is_logged(function, caplog):
-    server = flaskJSONRPCServer(None, log=2)
-    server.registerFunction(function, path="/api", mcp=Tool(task=True))
+    server = flaskJSONRPCServer(None, log=False, max_response_bytes=limit_bytes)
+    server.registerFunction(tell, path="/api", mcp=Tool(task=True))
     client = TaskClient(server)
+    task_id = client.begin("tell", folder=str(tmp_path))
+    try:
+        wait_until(lambda: client.get(task_id).get("statusMessage"))
+        message = client.get(task_id)["statusMessage"]
+    finally:
+        (tmp_path / "go").touch()
 
-    task = client.wait(client.begin(function.__name__))
-
-    error = {"code": -32603, "message": UNWRITABLE, "data": {"correlationId": task["taskId"]}}
-    assert (task["status"], task["error"]) == ("failed", error)
-    (entry,) = [record for record in caplog.records if record.levelno >= logging.ERROR]
-    assert task["taskId"] in entry.getMessage()
+    assert set(message) == {character}
+    assert len(message) == 1000 if limit_bytes > LIMIT_BYTES else 0 < len(message) < 1000
+    assert client.wait(task_id)["status"] == "completed"
 
 
 def test_result_that_is_nested_too_deeply_fails_the_task():

@@ -5,7 +5,9 @@ import pytest
 from flaskJSONRPCServer.mcp.protocol.errors import TooManyTasks
 from flaskJSONRPCServer.mcp.tasks.store import TaskBounds, TaskStore
 from flaskJSONRPCServer.mcp.tasks.task import Task, TaskTimes
+from flaskJSONRPCServer.sansio_jsonrpc import make_codec
 
+CODEC = make_codec("json")
 LONG = TaskTimes(3600, 1)
 OVER = TaskTimes(0, 1)
 
@@ -18,7 +20,7 @@ class Store(TaskStore):
         super().__init__(TaskBounds(**bounds), self.expired.append)
 
     def new(self, owner=b"a", size_bytes=1, times=LONG):
-        task = Task(owner, times)
+        task = Task(owner, times, lambda: CODEC)
         self.add(task, size_bytes)
         return task
 
@@ -130,5 +132,5 @@ def test_task_that_is_run_again_counts_until_both_runs_have_returned():
 def test_open_tasks_are_those_that_have_not_ended():
     store = Store()
     ended, open_task = store.new(), store.new()
-    ended.complete({})
+    ended.complete(b"{}")
     assert store.open_tasks() == [open_task]
