@@ -398,7 +398,10 @@ def test_functions_read_no_messages(process):
 
 def test_id_of_a_refused_request_is_free_again(process):
     cancelled = cancelled_in(process, process.send)
-    running = [process.send("tools/call", call("wait")) for _ in range(100)]
+    wants_logs = {"io.modelcontextprotocol/logLevel": "info"}
+    running = [process.send("tools/call", call("wait"), meta=wants_logs) for _ in range(100)]
+    for _ in running:  # a call that is cancelled before it begins does not run
+        assert process.next()["params"]["data"] == "begun"
     refused = process.send("tools/call", call("add", a=1, b=2))
     assert "100 requests" in process.answer(refused)["error"]["message"]
     for request_id in running:
