@@ -438,9 +438,23 @@ class Lifecycle:
     def join(self, timeout_s: float = 20) -> None:
         """Block until the server has stopped; the first Ctrl-C or SIGTERM stops it, as in `serve_forever`."""
         with self._ended() as end:
-            if self.is_running:
-                end.wait()
-            self.stop(timeout_s, 0)
+            self._await_end(end, timeout_s)
+
+    @in_hub
+    def start_and_join(self, timeout_s: float = 20) -> None:
+        """As :meth:`start` and :meth:`join`. A signal as early as during the start stops the server cleanly.
+
+        Raises:
+            ServerStateError, BindError: As :meth:`start`.
+        """
+        with self._ended() as end:
+            self.start()
+            self._await_end(end, timeout_s)
+
+    def _await_end(self, end: EndRequest, timeout_s: float) -> None:
+        if self.is_running:
+            end.wait()
+        self.stop(timeout_s, 0)
 
     @contextmanager
     def _ended(self, *, notes_hangups: bool = False) -> Iterator[EndRequest]:

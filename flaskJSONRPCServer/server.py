@@ -675,9 +675,10 @@ class flaskJSONRPCServer(DocumentedHelpers):
             ServerStateError: The server runs already, or has no address.
             BindError: The server cannot listen on the address; the message says why and what to do.
         """
-        self._lifecycle.start()
         if joinLoop:
-            self._lifecycle.join()
+            self._lifecycle.start_and_join()
+        else:
+            self._lifecycle.start()
 
     @in_parent_only
     def serveForever(
