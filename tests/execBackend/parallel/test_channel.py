@@ -284,21 +284,39 @@ def test_large_questions_and_answers_of_many_threads_do_not_block_each_other(ser
     assert lengths == [1_000_000] * 8
 
 
+@contextlib.contextmanager
+def signalled(waits, handle):
+    """Handle one signal in the main thread once it waits. It misses a signal that comes just before its wait."""
+    handled = threading.Event()
+
+    def handle_first(number, frame):
+        if not handled.is_set():
+            handled.set()
+            handle()
+
+    def send():
+        wait_until(lambda: waits)
+        while not handled.wait(0.02):
+            os.kill(os.getpid(), signal.SIGUSR1)
+
+    former = signal.signal(signal.SIGUSR1, handle_first)
+    sending = threading.Thread(target=send)
+    sending.start()
+    try:
+        yield
+    finally:
+        sending.join()
+        signal.signal(signal.SIGUSR1, former)
+
+
 def test_signal_handler_that_raises_ends_its_question_alone(server, ask, waits):
     server.lock()
 
-    def interrupt(number, frame):
+    def interrupt():
         raise InterruptedError("by the handler")
 
-    former = signal.signal(signal.SIGUSR1, interrupt)
-    try:
-        killing = threading.Thread(target=lambda: (wait_until(lambda: waits), os.kill(os.getpid(), signal.SIGUSR1)))
-        killing.start()
-        with pytest.raises(InterruptedError, match="by the handler"):
-            ask("wait", {"dispatcher": None})
-        killing.join()
-    finally:
-        signal.signal(signal.SIGUSR1, former)
+    with signalled(waits, interrupt), pytest.raises(InterruptedError, match="by the handler"):
+        ask("wait", {"dispatcher": None})
     server.unlock()
 
     assert ask("urls", {}) == server._getServerUrl()
@@ -306,14 +324,9 @@ def test_signal_handler_that_raises_ends_its_question_alone(server, ask, waits):
 
 def test_signal_handler_may_ask_while_its_thread_waits(server, ask, waits):
     server.lock()
-    former = signal.signal(signal.SIGUSR1, lambda *_: ask("unlock", {"dispatcher": None, "exclusive": False}))
-    try:
-        killing = threading.Thread(target=lambda: (wait_until(lambda: waits), os.kill(os.getpid(), signal.SIGUSR1)))
-        killing.start()
+
+    with signalled(waits, lambda: ask("unlock", {"dispatcher": None, "exclusive": False})):
         assert ask("wait", {"dispatcher": None}) is None
-        killing.join()
-    finally:
-        signal.signal(signal.SIGUSR1, former)
 
 
 def call_at_instruction(number, action, function):
