@@ -24,7 +24,16 @@ from .ask import CLIENT_OFFERS, HIDDEN_KEYS, questions_in
 from .sealing import Sealer, StateError
 from .used_states import UsedStates
 
-__all__ = ["MOST_TIMES", "SealedRounds", "answers_in", "refuse_after", "refuse_unsupported", "requests_of"]
+__all__ = [
+    "MOST_TIMES",
+    "Asked",
+    "SealedRounds",
+    "answers_in",
+    "refuse_after",
+    "refuse_unsupported",
+    "requests_of",
+    "run_round",
+]
 
 _PURPOSE: Final = "mcp request state"
 
@@ -87,13 +96,10 @@ class SealedRounds:
         """
         earlier, latest = self._earlier_rounds(request, scope, subject), answers_in(request)
         answers = {**earlier.answers, **latest} if earlier.answers else latest
-        try:
-            return run(scope.new_control({**answers, CLIENT_OFFERS: request.capabilities}))
-        except JsonRpcException as exc:
-            questions = questions_in(exc)
-            if questions is None:
-                raise
-        refuse_unsupported(questions, request)
+        outcome = run_round(request, scope, run, answers)
+        if not isinstance(outcome, Asked):
+            return outcome
+        questions = outcome.questions
         unusable = Counter(earlier.unusable)
         unusable.update(key for key in questions if key in latest)
         refuse_after(MOST_TIMES, unusable)
@@ -131,6 +137,30 @@ class SealedRounds:
 
     def _bound_to(self, request: ClientRequest, scope: Scope, subject: Subject) -> list[str | bytes]:
         return [self._path, self._caller_of(scope), request.method, *subject()]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The questions of one run of a function, which its client can answer."""
+
+    questions: Mapping[str, Any]
+
+
+def run_round(request: ClientRequest, scope: Scope, run: Run, answers: Mapping[str, Any]) -> Result | Asked:
+    """Run a function once, with the answers that there are. Return its result, or its questions.
+
+    Raises:
+        JsonRpcException: The function has failed with it.
+        MissingClientCapability: The client cannot answer what the function asks.
+    """
+    try:
+        return run(scope.new_control({**answers, CLIENT_OFFERS: request.capabilities}))
+    except JsonRpcException as exc:
+        questions = questions_in(exc)
+        if questions is None:
+            raise
+    refuse_unsupported(questions, request)
+    return Asked(questions)
 
 
 def refuse_after(most: int, unusable: Mapping[str, int]) -> None:

@@ -139,8 +139,8 @@ class Tools:
             limiter.admit_messages(call, called.endpoint, scope.exchange)
 
         def run(at: Scope, control: CallControl, *, may_run_again: bool) -> Result:
-            made = copied(call) if may_run_again else call
-            return self._outcome(tool, made, called.endpoint, request, at, control)
+            own_call = copied(call) if may_run_again else call
+            return self._outcome(tool, own_call, called.endpoint, request, at, control)
 
         is_elsewhere = tool.route.backends is not None and tool.route.backends.dispatcher is not None
         function = CalledFunction(run, self._later_run(tool), self._failure, is_elsewhere)

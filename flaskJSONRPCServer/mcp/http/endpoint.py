@@ -5,12 +5,12 @@ Source: revision 2026-07-28, "Streamable HTTP".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, TypeGuard
 
 from ...dispatch.exchange import Exchange
 from ...dispatch.pipeline import Pipeline
-from ...http.event_streams import AnswerStream, StreamedResponse
+from ...http.event_streams import AnswerStream
 from ...http.refusals import NotAcceptable, Refusal
 from ...http.response import Response
 from ...sansio_jsonrpc import ABSENT, JsonRpcBatch, JsonRpcRequest, JsonRpcResponse
@@ -18,7 +18,7 @@ from ..authorization import Grant, TokenGuard
 from ..calls.open_call import PLAIN_CALL, OpenCall
 from ..feature import AnyRounds, Method
 from ..protocol.errors import InvalidRequest, MalformedRequest, McpError, UnsupportedVersion
-from ..protocol.events import HEADERS, KEEP_ALIVE, event
+from ..protocol.events import event
 from ..protocol.headers import VERSION_HEADER, check_headers
 from ..protocol.messages import BATCH_REFUSED, Body, notification_text, read_body
 from ..protocol.requests import ClientRequest, is_self_contained, read_request
@@ -28,7 +28,7 @@ from ..sessions.service import Caller
 from ..sources import Sources
 from ..subscriptions import filter_of
 from .accepting import Accepted, accepted_by
-from .answers import empty_answer, json_answer, text_answer
+from .answers import empty_answer, event_stream, json_answer, text_answer
 from .session_endpoint import SESSION_HEADER, SessionEndpoint
 
 __all__ = ["Endpoint"]
@@ -156,8 +156,10 @@ class Endpoint:
         method.admit(request, scope)
         wants_events = method.runs_function and (request.progress_token is not None or request.log_level is not None)
         if accepted.events and (wants_events or not accepted.json):
-            return self._stream(
-                lambda stream: self._answer_on(stream, request, method, exchange, grant), ends_with_run=True
+            return event_stream(
+                lambda stream: self._answer_on(stream, request, method, exchange, grant),
+                self._keep_alive_s,
+                ends_with_run=True,
             )
         return json_answer(self._service.reply(request, method, scope))
 
@@ -200,24 +202,7 @@ class Endpoint:
             end = subscriptions.open(request, offered, lambda message: stream.send(event(message)), watches)
             stream.on_close(end)
 
-        return self._stream(run, lambda: event(self._service.end_of_stream(request)))
-
-    def _stream(
-        self,
-        run: Callable[[AnswerStream], object],
-        last_part: Callable[[], bytes] | None = None,
-        *,
-        ends_with_run: bool = False,
-    ) -> StreamedResponse:
-        return StreamedResponse(
-            "200 OK",
-            list(HEADERS),
-            run,
-            heartbeat=KEEP_ALIVE,
-            heartbeat_s=self._keep_alive_s,
-            last_part=last_part,
-            ends_with_run=ends_with_run,
-        )
+        return event_stream(run, self._keep_alive_s, lambda: event(self._service.end_of_stream(request)))
 
 
 def refuse_without_session(message: JsonRpcRequest, exchange: Exchange) -> None:

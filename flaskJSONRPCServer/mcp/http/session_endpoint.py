@@ -10,13 +10,12 @@ from contextlib import contextmanager
 from typing import Any, Final, TypeGuard
 
 from ...dispatch.exchange import Exchange
-from ...http.event_streams import AnswerStream, StreamedResponse
+from ...http.event_streams import AnswerStream
 from ...http.refusals import NotAcceptable
 from ...http.response import Header, Response
 from ...runtime.logs import WARNING, ServerLog
 from ...sansio_jsonrpc import ABSENT, JsonRpcBatch, JsonRpcRequest, JsonRpcResponse
 from ..protocol.errors import InvalidRequest, McpError, SessionNotFound, UnsupportedVersion
-from ..protocol.events import HEADERS, KEEP_ALIVE
 from ..protocol.headers import VERSION_HEADER
 from ..protocol.messages import BATCH_REFUSED, Body, checked
 from ..protocol.revisions import BATCH_REVISION, SESSION_REVISIONS
@@ -26,7 +25,7 @@ from ..sessions.store import HttpSession, Sessions, new_session_id
 from ..sessions.streams import EventStream, SessionStreams, UnknownEventError
 from ..subscriptions import Subscriptions
 from .accepting import Accepted, accepted_by
-from .answers import empty_answer, json_answer
+from .answers import empty_answer, event_stream, json_answer
 
 __all__ = ["SESSION_HEADER", "SessionEndpoint"]
 
@@ -274,14 +273,7 @@ class SessionEndpoint:
             outlet.on_close(lambda: self._sessions.touch(session))
             run(outlet)
 
-        return StreamedResponse(
-            "200 OK",
-            list(HEADERS),
-            begin,
-            heartbeat=KEEP_ALIVE,
-            heartbeat_s=self._keep_alive_s,
-            ends_with_run=ends_with_run,
-        )
+        return event_stream(begin, self._keep_alive_s, ends_with_run=ends_with_run)
 
 
 @contextmanager

@@ -12,9 +12,8 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from ...runtime.concurrency import make_lock
-from ...sansio_jsonrpc import Codec, JsonRpcException, JsonRpcResponse
-from ..asking.ask import CLIENT_OFFERS, questions_in
-from ..asking.rounds import MOST_TIMES, refuse_after, refuse_unsupported
+from ...sansio_jsonrpc import Codec, JsonRpcResponse
+from ..asking.rounds import MOST_TIMES, Asked, refuse_after, run_round
 from ..calls.open_call import OpenCall
 from ..feature import Result, Run, Scope
 from ..protocol.errors import NoAnswer
@@ -112,13 +111,10 @@ class AskingRounds:
         answers: dict[str, Any] = {}
         unusable: Counter[str] = Counter()
         while True:
-            try:
-                return run(scope.new_control({**answers, CLIENT_OFFERS: request.capabilities}))
-            except JsonRpcException as exc:
-                questions = questions_in(exc)
-                if questions is None:
-                    raise
-            refuse_unsupported(questions, request)
+            outcome = run_round(request, scope, run, answers)
+            if not isinstance(outcome, Asked):
+                return outcome
+            questions = outcome.questions
             if self._send is None:
                 raise NoAnswer(_NO_STREAM)
             unusable.update(key for key in questions if key in answers)

@@ -105,7 +105,7 @@ class StdioServer:
     def _end(self) -> None:
         """Cancel all that runs."""
         self._leave()
-        self._sources.background.notify_end()  # first, as subscriptions tell of the tasks that end
+        self._sources.background.notify_end()  # first: subscriptions send notifications of the tasks that end
         self._without_session.end()
         if self._session is not None:
             self._session.end()
