@@ -26,6 +26,16 @@ _HOP_BY_HOP = {
 }
 
 
+class Clock:
+    """A clock that a test sets."""
+
+    def __init__(self, now=0.0):
+        self.now = now
+
+    def __call__(self):
+        return self.now
+
+
 @dataclass(frozen=True)
 class Answer:
     """The answer that a client gets: the status line without the version, the headers in order, the body."""

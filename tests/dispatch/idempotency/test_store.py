@@ -5,20 +5,14 @@ import pytest
 from flaskJSONRPCServer.dispatch.idempotency.memory import MemoryStore
 from flaskJSONRPCServer.dispatch.idempotency.sqlite_store import SqliteStore
 from flaskJSONRPCServer.dispatch.idempotency.store import IdempotencyStore, StoreBounds, StoredCall, StoreFullError
+from tests.helpers import Clock
 
 PAYLOAD = b"payload"
 
 
-class Clock:
-    now = 1000.0
-
-    def __call__(self):
-        return self.now
-
-
 @pytest.fixture
 def clock():
-    return Clock()
+    return Clock(1000.0)
 
 
 @pytest.fixture(params=["memory", "file"])

@@ -15,6 +15,7 @@ from flaskJSONRPCServer.dispatch.rate_limits.plan import read_plan
 from flaskJSONRPCServer.dispatch.routes import format_path
 from flaskJSONRPCServer.runtime.logs import ServerLog
 from tests.execBackend.celery.processes import broker_running, free_port
+from tests.helpers import Clock
 
 KEY = ("", "server", "a")
 STRATEGIES = ("fixed-window", "sliding-window-counter")
@@ -105,13 +106,6 @@ def messages_of(caplog):
     return [record.getMessage() for record in caplog.records]
 
 
-class Clock:
-    now_s = 0.0
-
-    def __call__(self):
-        return self.now_s
-
-
 def test_process_counts_on_its_own_while_the_storage_fails(caplog):
     clock = Clock()
     with broker_running(password="correct-horse") as broker, caplog.at_level(logging.INFO):
@@ -128,7 +122,7 @@ def test_process_counts_on_its_own_while_the_storage_fails(caplog):
         assert counters.take(limit, ("b",), 1).units == 1  # it is not asked before the pause is over
         with broker.client() as client:
             assert client.dbsize() == 0
-        clock.now_s += STORAGE_PAUSE_S
+        clock.now += STORAGE_PAUSE_S
         assert counters.take(limit, ("b",), 1).units == 1
         with broker.client() as client:
             assert client.dbsize() == 1
@@ -143,7 +137,7 @@ def test_failing_storage_is_tried_once_a_pause_and_logged_once(caplog, monkeypat
     monkeypatch.setattr(counters._shared, "hit", lambda *args, **kwargs: asked.append(1) or hit(*args, **kwargs))
     with caplog.at_level(logging.INFO):
         for pause in range(3):
-            clock.now_s = pause * STORAGE_PAUSE_S
+            clock.now = pause * STORAGE_PAUSE_S
             assert [counters.take(limit, KEY, 1).units for _ in range(10)] == [1] * 10
 
     assert len(asked) == 3

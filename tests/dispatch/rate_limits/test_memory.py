@@ -7,19 +7,12 @@ from limits import parse
 from limits.strategies import FixedWindowRateLimiter, SlidingWindowCounterRateLimiter
 
 from flaskJSONRPCServer.dispatch.rate_limits.memory import BoundedMemoryStorage
-
-
-class Clock:
-    def __init__(self):
-        self.now_s = 600.0
-
-    def __call__(self):
-        return self.now_s
+from tests.helpers import Clock
 
 
 @pytest.fixture
 def clock():
-    return Clock()
+    return Clock(600.0)
 
 
 @pytest.fixture
@@ -31,12 +24,12 @@ def test_fixed_window_begins_with_its_first_unit_and_ends_as_a_whole(storage, cl
     limiter, limit = FixedWindowRateLimiter(storage), parse("2/minute")
 
     assert [limiter.hit(limit, "a") for _ in range(3)] == [True, True, False]
-    clock.now_s += 59
+    clock.now += 59
     assert not limiter.hit(limit, "a")
     reset_s, remaining = limiter.get_window_stats(limit, "a")
     assert remaining == 0
     assert reset_s - time.time() == pytest.approx(1, abs=0.5)
-    clock.now_s += 1
+    clock.now += 1
     assert limiter.get_window_stats(limit, "a").remaining == 2
     assert limiter.hit(limit, "a")
 
@@ -45,16 +38,16 @@ def test_sliding_window_gives_units_back_little_by_little(storage, clock):
     limiter, limit = SlidingWindowCounterRateLimiter(storage), parse("4/minute")
 
     assert limiter.hit(limit, "a", cost=4)
-    clock.now_s += 60  # the previous window counts in full at the begin of this one
+    clock.now += 60  # the previous window counts in full at the begin of this one
     assert limiter.get_window_stats(limit, "a").remaining == 0
     assert not limiter.hit(limit, "a")
-    clock.now_s += 31
+    clock.now += 31
     assert limiter.get_window_stats(limit, "a").remaining == 3
     assert limiter.hit(limit, "a", cost=3)
     assert not limiter.hit(limit, "a")
-    clock.now_s += 29  # the previous window is the one with three units now
+    clock.now += 29  # the previous window is the one with three units now
     assert limiter.get_window_stats(limit, "a").remaining == 1
-    clock.now_s += 120
+    clock.now += 120
     assert limiter.get_window_stats(limit, "a").remaining == 4
 
 
@@ -83,7 +76,7 @@ def test_expired_counters_are_dropped_while_others_are_added(clock):
     limiter, limit = FixedWindowRateLimiter(storage), parse("1/minute")
     for client in range(500):
         limiter.hit(limit, str(client))
-    clock.now_s += 61
+    clock.now += 61
     for client in range(500, 800):
         limiter.hit(limit, str(client))
 

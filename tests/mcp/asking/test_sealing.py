@@ -13,23 +13,16 @@ import pytest
 from hypothesis import given, settings
 
 from flaskJSONRPCServer.mcp.asking.sealing import LONGEST_TEXT, Sealer, StateError, expanded, extracted
+from tests.helpers import Clock
 
 SECRET = bytes(range(32))
 PAYLOAD = {"step": 2, "text": "Grüße 🎉", "list": [1.5, None, {"a": True}]}
 ALPHABET = string.ascii_letters + string.digits + "-_"
 
 
-class Clock:
-    def __init__(self):
-        self.now = 1_800_000_000.0
-
-    def __call__(self):
-        return self.now
-
-
 @pytest.fixture
 def clock():
-    return Clock()
+    return Clock(1_800_000_000.0)
 
 
 @pytest.fixture

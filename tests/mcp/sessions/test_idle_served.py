@@ -7,24 +7,19 @@ import pytest
 
 from flaskJSONRPCServer import flaskJSONRPCServer
 from flaskJSONRPCServer.mcp.sessions.store import IDLE_S, Sessions
-from tests.helpers import wait_until
+from tests.helpers import Clock, wait_until
 from tests.mcp.session_client import PATIENCE_S, Client
 from tests.mcp.session_tools import Work
 
 
-class Clock:
-    now = 0.0
-
-    def __call__(self):
-        return self.now
-
+class IdleClock(Clock):
     def pass_idle_time(self):
         self.now += IDLE_S + 1
 
 
 @pytest.fixture
 def clock():
-    return Clock()
+    return IdleClock()
 
 
 @pytest.fixture

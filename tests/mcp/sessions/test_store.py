@@ -16,15 +16,9 @@ from flaskJSONRPCServer.sansio_jsonrpc import (
     JsonRpcSerializationError,
     make_codec,
 )
+from tests.helpers import Clock
 
 CODEC = make_codec()
-
-
-class Clock:
-    now = 0.0
-
-    def __call__(self):
-        return self.now
 
 
 @pytest.fixture

@@ -29,13 +29,6 @@ def client(name):
             server.stop()
 
 
-@pytest.fixture
-def folder(tmp_path):
-    """A folder for `hold`, whose calls end with the test."""
-    yield tmp_path
-    (tmp_path / "go").touch()
-
-
 def test_task_asks_and_goes_on(client):
     task_id = client.begin("greet")
     client.wait(task_id, "input_required")

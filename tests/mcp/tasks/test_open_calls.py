@@ -34,13 +34,6 @@ def tell(folder: str, _connection) -> str:
 
 
 @pytest.fixture
-def folder(tmp_path):
-    """A folder for `hold`, whose calls end with the test."""
-    yield tmp_path
-    (tmp_path / "go").touch()
-
-
-@pytest.fixture
 def never(monkeypatch):
     """Let no call become a task because it takes long."""
     monkeypatch.setattr(task_calls, "_GRACE_S", 3600)

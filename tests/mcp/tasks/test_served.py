@@ -20,13 +20,6 @@ from tests.mcp.task_client import TAKES_TASKS, SocketClient, TaskClient, text_of
 
 
 @pytest.fixture
-def folder(tmp_path):
-    """A folder for `hold`, whose calls end with the test."""
-    yield tmp_path
-    (tmp_path / "go").touch()
-
-
-@pytest.fixture
 def served():
     """A server that is being served."""
     server = flaskJSONRPCServer(("127.0.0.1", 0), log=0)

@@ -16,13 +16,6 @@ NO_TASKS = {"elicitation": {}}
 MISSING = {"requiredCapabilities": {"extensions": {EXTENSION: {}}}}
 
 
-@pytest.fixture
-def folder(tmp_path):
-    """A folder for `hold`, whose calls end with the test."""
-    yield tmp_path
-    (tmp_path / "go").touch()
-
-
 def test_endpoint_offers_the_extension():
     capabilities = TaskClient(make("simple")).result("server/discover")["capabilities"]
     assert capabilities["extensions"] == {EXTENSION: {}}
