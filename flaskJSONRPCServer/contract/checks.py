@@ -76,6 +76,10 @@ class ParameterChecks:
             return self._converted_singly(params)
         return self._converted_singly(params)
 
+    def plain_types(self, names: Iterable[str]) -> tuple[type | None, ...]:
+        """Return for each of these parameters the type whose values all pass as they are; None if there is none."""
+        return tuple(self._types[name].plain_type if name in self._types else None for name in names)
+
     def query_values(self, query: Mapping[str, str]) -> dict[str, Any]:
         """Return the texts of a query as JSON values: a text that is not of its type is read as JSON."""
         return {name: self._query_value(name, text) for name, text in query.items()}

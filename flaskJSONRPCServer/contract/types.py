@@ -34,6 +34,9 @@ _NATIVE_TYPES = frozenset(
     {"any", "none", "bool", "int", "float", "str", "list", "dict", "nullable", "union", "literal"}
 )
 
+# The types whose check returns each of their values as it is, by pydantic's names. That of float refuses infinity.
+_PLAIN_TYPES: dict[str, type] = {"bool": bool, "int": int, "str": str}
+
 _ANY_TEXT = {"type": "str"}
 _INNER_SCHEMAS = ("schema", "items_schema", "keys_schema", "values_schema")
 
@@ -64,12 +67,13 @@ class HintedType:
             integer; after an exception, :meth:`checked` decides. Without ``is_checked`` there are neither.
         hint: The hint.
         is_native: Whether it has only types that JSON has too.
+        plain_type: The type whose values all pass the check as they are; None if there is none.
 
     Raises:
         RegistrationError: pydantic cannot use the hint, or no JSON value is of it.
     """
 
-    __slots__ = ("_serializer", "_validate", "adapter", "check", "hint", "is_native")
+    __slots__ = ("_serializer", "_validate", "adapter", "check", "hint", "is_native", "plain_type")
 
     check: Callable[[Any], Any]
 
@@ -78,9 +82,11 @@ class HintedType:
         self.adapter = adapter_of(hint, what)
         schema = self.adapter.core_schema
         self.is_native = is_native(schema)
+        self.plain_type: type | None = None
         # Not prebuilt: pydantic would take what the models have already, without our changes.
         if is_checked:
             reading = for_reading(schema)
+            self.plain_type = plain_type(reading)
             self._validate = SchemaValidator(reading, _use_prebuilt=False).validate_python
             self.check = SchemaValidator(failing_fast(reading), _use_prebuilt=False).validate_python
         config = core_schema.CoreConfig(ser_json_inf_nan="constants")
@@ -209,6 +215,11 @@ def with_integers(value: Any, errors: Sequence[dict[str, Any]]) -> Any:
     for path in paths:
         value = with_integer_at(value, path)
     return value
+
+
+def plain_type(schema: Any) -> type | None:
+    """Return the type whose values a core schema all takes as they are; None if there is none."""
+    return _PLAIN_TYPES.get(schema["type"]) if schema.keys() <= {"type", "strict"} else None
 
 
 def is_native(schema: Any) -> bool:

@@ -9,7 +9,7 @@ from ..contract.mismatches import error_entry, errors_data
 from ..runtime.contexts import own_context
 from ..sansio_jsonrpc import JsonRpcInvalidParamsError
 from .callables import BindingPlan, DecoratedPlan
-from .signatures import Arguments, MisfitError
+from .signatures import NO_NAMES, Arguments, MisfitError, SignaturePlan
 
 __all__ = ["CheckedDict", "CheckedList", "CheckedPlan", "Plan"]
 
@@ -39,12 +39,18 @@ class CheckedPlan:
         takes_magic: Whether the function has the magic parameter.
     """
 
-    __slots__ = ("_checks", "_plan", "takes_magic")
+    __slots__ = ("_checks", "_plain_count", "_plain_types", "_plan", "_values_in_order", "takes_magic")
 
     def __init__(self, plan: BindingPlan, checks: ParameterChecks) -> None:
         self._plan = plan
         self._checks = checks
         self.takes_magic = plan.takes_magic
+        # Values of exactly these types, in this order, need no check.
+        self._plain_types: tuple[type | None, ...] = ()
+        if isinstance(plan, SignaturePlan):
+            self._plain_types = checks.plain_types(plan.names_in_order)
+            self._values_in_order = plan.values_in_order
+        self._plain_count = len(self._plain_types) or -1  # -1 is the length of no parameters
 
     def bind(self, params: Params | None, magic: Any = None) -> Arguments:
         """Return ``(args, kwargs)`` for the call, as :meth:`SignaturePlan.bind`.
@@ -53,6 +59,13 @@ class CheckedPlan:
             JsonRpcInvalidParamsError: The parameters do not fit; ``data`` lists all errors.
             BaseException: An exception of a validator of the user's.
         """
+        if params and len(params) == self._plain_count:
+            try:
+                values = self._values_in_order(params) if isinstance(params, dict) else params
+                if tuple(map(type, values)) == self._plain_types:
+                    return values, NO_NAMES
+            except KeyError:  # the plan raises the error for the client
+                pass
         if params and type(params) is not CheckedList and type(params) is not CheckedDict:
             params = self._converted(params)
         try:

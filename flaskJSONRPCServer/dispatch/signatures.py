@@ -14,11 +14,22 @@ from typing import Any
 from ..errors import RegistrationError
 from ..sansio_jsonrpc import JsonRpcInvalidParamsError
 
-__all__ = ["MisfitError", "SignaturePlan", "is_nameable", "is_positional", "is_required", "is_variadic", "quoted"]
+__all__ = [
+    "NO_NAMES",
+    "MisfitError",
+    "SignaturePlan",
+    "is_nameable",
+    "is_positional",
+    "is_required",
+    "is_variadic",
+    "quoted",
+]
 
 Arguments = tuple[Sequence[Any], Mapping[str, Any]]
 
-_NO_NAMES: dict[str, Any] = {}
+NO_NAMES: dict[str, Any] = {}
+"""The named arguments of a call without any."""
+
 _UNBOUNDED = 2**63
 
 # The most names in an error message, and the longest; guessed.
@@ -50,7 +61,10 @@ class SignaturePlan:
             passed by position. A decorator, or a ``__signature__``, may declare other parameters.
 
     Attributes:
+        names_in_order: The parameters, if all of them may be passed by position; else empty.
         takes_magic: Whether the function has the magic parameter.
+        values_in_order: Returns the values of a dict with all positional parameters in their order. It raises KeyError
+            for any other dict.
 
     Raises:
         RegistrationError: The magic parameter is positional-only, or no call can pass all required parameters.
@@ -71,8 +85,9 @@ class SignaturePlan:
         "_required_keywords",
         "_required_names",
         "_takes_any_name",
-        "_values_in_order",
+        "names_in_order",
         "takes_magic",
+        "values_in_order",
     )
 
     def __init__(
@@ -94,9 +109,10 @@ class SignaturePlan:
         self._magic_place = parameters.index(magic) if magic and is_positional(magic) else _UNBOUNDED
         self._plan([p for p in parameters if p is not magic])
         is_ordered = is_exact and all(p.kind is Parameter.POSITIONAL_OR_KEYWORD for p in parameters)
-        # The number of names that may be passed by position; -1, which is the length of no dict, turns this off.
-        self._ordered_count = len(parameters) if is_ordered and parameters and magic is None else -1
-        self._values_in_order = values_getter(self._positional)
+        self.names_in_order: Sequence[str] = self._positional if is_ordered and magic is None else ()
+        # -1, which is the length of no dict, turns passing named values by position off.
+        self._ordered_count = len(self.names_in_order) or -1
+        self.values_in_order = values_getter(self._positional)
 
     def _plan(self, parameters: list[Parameter]) -> None:
         positional = [p for p in parameters if is_positional(p)]
@@ -128,9 +144,9 @@ class SignaturePlan:
             JsonRpcInvalidParamsError: They do not fit; the message names the missing or unexpected ones.
         """
         if type(params) is dict and len(params) == self._ordered_count:
-            values_in_order = self._values_in_order
+            values_in_order = self.values_in_order
             try:  # Python passes values by position in half the time of passing them by name
-                return values_in_order(params), _NO_NAMES
+                return values_in_order(params), NO_NAMES
             except KeyError:  # _bind_names() raises the error for the client
                 pass
         if isinstance(params, dict):
@@ -139,10 +155,10 @@ class SignaturePlan:
         if self._required_keywords or not self._min_positional <= len(values) <= self._max_positional:
             raise self._misfit(len(values))
         if not self.takes_magic:
-            return values, _NO_NAMES
+            return values, NO_NAMES
         if len(values) <= self._magic_place:
             return values, {self._magic_name: magic}
-        return [*values[: self._magic_place], magic, *values[self._magic_place :]], _NO_NAMES
+        return [*values[: self._magic_place], magic, *values[self._magic_place :]], NO_NAMES
 
     def by_name(self, params: list[Any] | dict[str, Any] | None) -> dict[str, Any]:
         """Return the parameters of a call by name; those of ``*args`` have no name, and are left out."""
