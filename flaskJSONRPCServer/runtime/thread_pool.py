@@ -43,6 +43,9 @@ class ThreadPool:
         max_waiting: The most tasks that wait for a thread.
         name: The name of the threads.
         start: Starts a thread: :func:`~.concurrency.start_native_thread` or :func:`~.concurrency.start_thread`.
+
+    Attributes:
+        waiting: The tasks that wait for a thread. Only the pool changes it.
     """
 
     def __init__(
@@ -54,17 +57,12 @@ class ThreadPool:
         self._start = start
         self._lock = make_lock()
         self._ended = make_condition(self._lock)
-        self._waiting: deque[Task] = deque()  # guarded by _lock, as all below
+        self.waiting: deque[Task] = deque()  # changed under _lock, as all below
         self._unfinished: set[Task] = set()  # waiting or running
         self._idle: list[Any] = []  # the waiters of idle threads; the last one is woken first
         self._is_waking = False  # whether a woken or new thread has not taken a task yet
         self._threads = self._done = self._refused = 0
         self._is_stopping = False
-
-    @property
-    def has_waiting(self) -> bool:
-        """Whether a task waits for a thread."""
-        return bool(self._waiting)
 
     @property
     def has_room(self) -> bool:
@@ -107,9 +105,9 @@ class ThreadPool:
     def withdraw(self, task: Task) -> bool:
         """Remove a task that waits for a thread; return False if it has begun or ended."""
         with self._lock:
-            if task not in self._waiting:
+            if task not in self.waiting:
                 return False
-            self._waiting.remove(task)
+            self.waiting.remove(task)
             self._unfinished.discard(task)
             if self._is_stopping:
                 self._ended.notify_all()
@@ -135,8 +133,8 @@ class ThreadPool:
         with self._lock:
             self._is_stopping = True
             self._ended.wait_for(lambda: len(self._unfinished) <= allowed, timeout_s)
-            dropped = list(self._waiting)
-            self._waiting.clear()
+            dropped = list(self.waiting)
+            self.waiting.clear()
             self._unfinished.difference_update(dropped)
             running = list(self._unfinished)
             while self._idle:
@@ -149,19 +147,19 @@ class ThreadPool:
             return {
                 "poolSize": self._max_threads,
                 "threads": self._threads,
-                "waiting": len(self._waiting),
-                "running": len(self._unfinished) - len(self._waiting),
+                "waiting": len(self.waiting),
+                "running": len(self._unfinished) - len(self.waiting),
                 "done": self._done,
                 "refused": self._refused,
             }
 
     def _take(self, task: Task) -> None:
         self._unfinished.add(task)
-        self._waiting.append(task)
+        self.waiting.append(task)
 
     def _may_begin(self) -> bool:
         """Return whether a waiting task may run now. Tasks of foreign threads count towards the bound too."""
-        waiting = len(self._waiting)
+        waiting = len(self.waiting)
         return waiting > 0 and len(self._unfinished) - waiting < self._max_threads
 
     def _wake_one(self) -> None:
@@ -179,8 +177,8 @@ class ThreadPool:
         try:
             self._wake_one()
         except RuntimeError:
-            self._unfinished.difference_update(self._waiting)
-            self._waiting.clear()
+            self._unfinished.difference_update(self.waiting)
+            self.waiting.clear()
             raise
 
     def _start_one(self) -> None:
@@ -217,7 +215,7 @@ class ThreadPool:
                 if is_woken:
                     self._is_waking = False
                 if self._may_begin():
-                    task = self._waiting.popleft()
+                    task = self.waiting.popleft()
                     self._wake_one()
                     return task
                 if self._is_stopping:

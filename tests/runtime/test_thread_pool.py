@@ -59,7 +59,7 @@ def test_blocking_tasks_use_exactly_all_threads(pools, gate):
 
     assert counts(pool, "threads", "waiting", "running") == (4, 6, 4)
     assert not any(task.begun.is_set() for task in tasks[4:])
-    assert pool.has_waiting
+    assert pool.waiting
     gate.set()
     assert all(task.ended.wait(PATIENCE_S) for task in tasks)
     assert len({task.thread for task in tasks}) == 4

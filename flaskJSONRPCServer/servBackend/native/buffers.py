@@ -20,22 +20,18 @@ class ReceiveBuffer:
 
     Attributes:
         size: How many bytes have come.
+        memory_bytes: How many bytes are held in memory.
     """
 
-    __slots__ = ("_file", "_first", "_rest", "_spool_bytes", "size")
+    __slots__ = ("_file", "_first", "_rest", "_spool_bytes", "memory_bytes", "size")
 
     def __init__(self, spool_bytes: int, first: bytes = b"") -> None:
-        self.size = len(first)
+        self.size = self.memory_bytes = len(first)
         self._spool_bytes = spool_bytes
         self._first = first
         # One buffer, not a list of pieces: a client may send two bytes at a time, and each pair would take 35 bytes.
         self._rest: bytearray | None = None
         self._file: BinaryIO | None = None
-
-    @property
-    def memory_bytes(self) -> int:
-        """How many bytes are held in memory."""
-        return len(self._first) + (len(self._rest) if self._rest else 0)
 
     def append(self, data: bytes) -> None:
         """Add received bytes.
@@ -45,6 +41,7 @@ class ReceiveBuffer:
         """
         self.size += len(data)
         if self._file is None and self.size <= self._spool_bytes:
+            self.memory_bytes = self.size
             if self._rest is not None:
                 self._rest += data
             elif self._first:
@@ -83,7 +80,7 @@ class ReceiveBuffer:
 
     def close(self) -> None:
         """Drop the body, and delete its temporary file."""
-        self._first, self._rest = b"", None
+        self._first, self._rest, self.memory_bytes = b"", None, 0
         if self._file is not None:
             with contextlib.suppress(OSError):  # what is still in its buffer found no room, and nobody wants it
                 self._file.close()
@@ -93,7 +90,7 @@ class ReceiveBuffer:
             self._file = tempfile.TemporaryFile()  # noqa: SIM115  closed with the request
             self._file.write(self._first)
             self._file.write(self._rest or b"")
-            self._first, self._rest = b"", None
+            self._first, self._rest, self.memory_bytes = b"", None, 0
         self._file.write(data)
 
 

@@ -26,6 +26,9 @@ __all__ = ["WOULD_BLOCK", "ClientConnection"]
 WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 """The exceptions of a non-blocking socket that has nothing to receive, or no room to send."""
 
+# Not SSLSocket.recv(): a connection that has ended its TLS still has to read what comes.
+receive = socket.socket.recv
+
 RECEIVE_BYTES = 64 * 1024
 SEND_BYTES = 256 * 1024
 TLS_RECORD_BYTES = 16 * 1024  # the largest record (RFC 8446, section 5.1); SEND_BYTES is a multiple of it
@@ -146,7 +149,7 @@ class ClientConnection:
         While other requests wait for a thread, the manager sends all answers in turn. A thread that sends releases
         the interpreter's lock for the system call, and gets it back late when many threads want it.
         """
-        if self.shared.pool.has_waiting:
+        if self.shared.pool.waiting:
             self._manager.queue_answer(self, message, keeps_alive=keeps_alive)
         elif not self.send_last_part(message, time.monotonic(), keeps_alive=keeps_alive):
             self._manager.schedule_update(self)
@@ -186,8 +189,9 @@ class ClientConnection:
             if http.phase is HANDSHAKE:
                 self._do_handshake(now)
             while http.wants_to_receive:
-                data = self._receive_now()
-                if data is None:
+                try:
+                    data = receive(self.socket, RECEIVE_BYTES) if self._tls is None else self._tls.recv(RECEIVE_BYTES)
+                except WOULD_BLOCK:
                     return
                 if not data:
                     http.receive_eof(now)
@@ -207,12 +211,12 @@ class ClientConnection:
         with self._lock:
             is_sent = self._send(message, now)
             self.exchange = None
-            http.finish_answer(now, keeps_alive=keeps_alive)
-            return is_sent and self.needs_no_update
+            is_idle = http.finish_answer(now, keeps_alive=keeps_alive)
+            return is_sent and is_idle and self.registered == selectors.EVENT_READ and not self.counted_bytes
 
     @property
     def needs_no_update(self) -> bool:
-        """Whether the manager need not act before the next request comes."""
+        """Whether the manager need not act before the current request has been answered."""
         return self.http.needs_no_update and self.registered == selectors.EVENT_READ and not self.counted_bytes
 
     def flush(self, now: float) -> None:
@@ -338,15 +342,6 @@ class ClientConnection:
             if certificate := self._tls.getpeercert(binary_form=True):
                 self.certificate_variables = {"SSL_CLIENT_CERT": ssl.DER_cert_to_PEM_cert(certificate)}
         self.http.finish_handshake(now)
-
-    def _receive_now(self) -> bytes | None:
-        """Receive bytes. Return None if none have come."""
-        try:
-            if self._tls is None:
-                return socket.socket.recv(self.socket, RECEIVE_BYTES)
-            return self._tls.recv(RECEIVE_BYTES)
-        except WOULD_BLOCK:
-            return None
 
     def _send_now(self, data: bytes | memoryview) -> int:
         """Send bytes. Return how many the socket accepted."""

@@ -130,7 +130,7 @@ class ConnectionManager:
     def queue_answer(self, connection: ClientConnection, message: bytes, *, keeps_alive: bool) -> None:
         """Have the manager's thread send a complete answer, together with others, within ``_DELIVERY_S``."""
         self._answers.append((connection, message, keeps_alive))
-        if self._needs_wakeup or not self.shared.pool.has_waiting:
+        if self._needs_wakeup or not self.shared.pool.waiting:
             self._wakeup.send()
 
     def _manage(self) -> bool:
@@ -203,7 +203,7 @@ class ConnectionManager:
         """Return how long the selector may wait, in seconds; None for no limit."""
         if self._to_update or self._answers or not self._queue.is_empty:
             return 0
-        if self.shared.pool.has_waiting:
+        if self.shared.pool.waiting:
             return _DELIVERY_S
         if self.is_stopping:
             grace_ends_at = self._grace_ends_at if now < self._grace_ends_at else math.inf
@@ -221,9 +221,9 @@ class ConnectionManager:
             try:
                 if mask & selectors.EVENT_WRITE:
                     connection.flush(now)
-                if self._may_receive(connection) and (
-                    mask & selectors.EVENT_READ or connection.http.phase is HANDSHAKE
-                ):
+                is_readable = mask & selectors.EVENT_READ or connection.http.phase is HANDSHAKE
+                # Nearly always, memory is not short, which saves the cost of a call.
+                if is_readable and (not self._memory.is_exceeded or self._may_receive(connection)):
                     connection.receive(now)
             except WOULD_BLOCK:  # the handshake goes on with the next event
                 pass
@@ -274,7 +274,7 @@ class ConnectionManager:
 
     def _begin_request(self, connection: ClientConnection, exchange: HttpExchange) -> bool:
         """Queue a request. Return whether its connection needs no further update."""
-        is_small = exchange.body_bytes <= UNCOUNTED_BYTES
+        is_small = exchange.request.body.size <= UNCOUNTED_BYTES
         if is_small or self._memory.has_room(connection):
             self._queue.add(exchange, self._now, is_small=is_small)
         else:

@@ -86,11 +86,6 @@ class HttpExchange:
         """When the request arrived, by the monotonic clock. Only valid until it has been answered."""
         return self.connection.http.arrived_at
 
-    @property
-    def body_bytes(self) -> int:
-        """The size of the body."""
-        return self.request.body.size
-
     def body(self, limit_bytes: int) -> bytes:
         """Return the body.
 

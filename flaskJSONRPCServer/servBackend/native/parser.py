@@ -122,11 +122,18 @@ class RequestParser:
         if known is None or self.is_in_head or self.is_in_body or self.is_finished or self.completed:
             self._feed_all(data)
             return
-        head_bytes = data[: data.find(_END_OF_HEAD) + len(_END_OF_HEAD)]
-        if not self._take_known(head_bytes, data, known):
-            self._feed_all(data)
-            if self.completed:
-                self._learn(head_bytes, data, known)
+        end = data.find(_END_OF_HEAD) + len(_END_OF_HEAD)
+        head_bytes = data[:end]
+        head = known.find(head_bytes)
+        if head is not None and len(data) == end + head.body_bytes:
+            # A complete request, which leaves llhttp untouched: it is between two requests before and after.
+            self._head = {**head.variables, **self._connection_variables}
+            self.body = ReceiveBuffer(self._limits.spool_body_bytes, data[end:])
+            self.completed.append(ParsedRequest(self._head, self.body, head.is_http_1_1, keeps_alive=True))
+            return
+        self._feed_all(data)
+        if self.completed:
+            self._learn(head_bytes, data, known)
 
     def refusal_answer(self, refusal: Refusal, head: Head | None = None, *, keeps_alive: bool = False) -> bytes:
         """Return the answer that refuses a request.
@@ -163,20 +170,6 @@ class RequestParser:
     def _feed_all(self, data: bytes) -> None:
         while data and not self.is_finished:
             data = self._feed(data)
-
-    def _take_known(self, head_bytes: bytes, data: bytes, known_heads: KnownHeads) -> bool:
-        """Take a complete request with a known head. Return False if it must be parsed.
-
-        This leaves llhttp untouched: it is between two requests before and after.
-        """
-        known = known_heads.find(head_bytes)
-        end = len(head_bytes)
-        if known is None or len(data) != end + known.body_bytes:
-            return False
-        self._head = {**known.variables, **self._connection_variables}
-        self.body = ReceiveBuffer(self._limits.spool_body_bytes, data[end:])
-        self.completed.append(ParsedRequest(self._head, self.body, known.is_http_1_1, keeps_alive=True))
-        return True
 
     def _learn(self, head_bytes: bytes, data: bytes, known_heads: KnownHeads) -> None:
         """Remember the head if the data is exactly one request."""

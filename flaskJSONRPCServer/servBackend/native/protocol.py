@@ -169,7 +169,7 @@ class HttpConnection:
             self._parse()
         else:
             parser.feed(data)
-        if self.phase is not PENDING:
+        if self.phase is not PENDING and not parser.completed:
             self._follow_parser(now)
 
     def receive_eof(self, now: float) -> None:
@@ -209,15 +209,19 @@ class HttpConnection:
         self.phase, self._since = PENDING, now
         return message
 
-    def finish_answer(self, now: float, *, keeps_alive: bool) -> None:
-        """Finish an answer, all of which is in :attr:`outgoing` or has been sent."""
+    def finish_answer(self, now: float, *, keeps_alive: bool) -> bool:
+        """Finish an answer, all of which is in :attr:`outgoing` or has been sent.
+
+        Returns:
+            Whether the owner need not act before the next request comes.
+        """
         self._running_bytes = 0
         if self.phase is not PENDING:
-            return
+            return False
         parser = self._parser
         if keeps_alive and self.needs_no_update and not parser.is_in_head:  # nearly always
             self.phase, self._since = IDLE, now
-            return
+            return True
         if keeps_alive and self._unparsed:
             self._parse()
         is_coming = parser.is_in_head or parser.is_in_body
@@ -227,6 +231,7 @@ class HttpConnection:
         else:
             self._enter(IDLE, now)
             self._follow_parser(now)
+        return False
 
     def queue(self, data: bytes | memoryview, now: float) -> None:
         """Append bytes to :attr:`outgoing`."""

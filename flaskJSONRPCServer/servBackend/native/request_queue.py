@@ -49,6 +49,7 @@ class RequestQueue:
         self._requests: list[HttpExchange] = []
         self._immediate: list[HttpExchange] = []
         self._short: deque[HttpExchange] = deque()
+        self._short_paths = shared.short_calls.short_paths
         self._max_short = shared.max_short_calls
         self._short_allowed_at = 0.0  # until then, no request is answered in this thread: one has cost the lead
 
@@ -61,7 +62,7 @@ class RequestQueue:
         """Add a request. Only a small one may be answered by the leading thread."""
         is_short = (
             is_small
-            and self._shared.short_calls.is_short(exchange.head["PATH_INFO"])
+            and exchange.head["PATH_INFO"] in self._short_paths
             and len(self._short) < self._max_short
             and now >= self._short_allowed_at
         )
@@ -129,6 +130,6 @@ class RequestQueue:
         except RuntimeError:
             self._shared.log.write(ERROR, "no thread can be started, so requests are refused", traceback=True)
             return requests
-        if pool is self._shared.pool and pool.has_waiting and (expiry := self._shared.expiry) is not None:
+        if pool is self._shared.pool and pool.waiting and (expiry := self._shared.expiry) is not None:
             expiry.watch(requests)
         return refused

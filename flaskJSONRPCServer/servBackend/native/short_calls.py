@@ -23,11 +23,10 @@ MOST_PATHS = 10_000
 class PathTimes:
     """The measured durations of the calls of one path."""
 
-    __slots__ = ("average_s", "is_short", "pause_s", "resumes_at")
+    __slots__ = ("average_s", "pause_s", "resumes_at")
 
     def __init__(self) -> None:
         self.average_s = FIRST_AVERAGE_S
-        self.is_short = False
         self.pause_s = FIRST_PAUSE_S
         self.resumes_at = 0.0
 
@@ -42,15 +41,14 @@ class ShortCalls:
     refuses may have any path, so they are bounded.
 
     Any thread may record a call, without a lock: an update that two threads lose to each other does not matter.
+
+    Attributes:
+        short_paths: The paths whose next call is predicted to be short.
     """
 
     def __init__(self) -> None:
         self._paths: dict[str, PathTimes] = {}
-
-    def is_short(self, path: str) -> bool:
-        """Return whether the next call of a path is predicted to be short."""
-        times = self._paths.get(path)
-        return times is not None and times.is_short
+        self.short_paths: set[str] = set()
 
     def record(self, path: str, began: float, ended: float) -> None:
         """Record a call. Both times are in seconds, by the same clock."""
@@ -61,12 +59,13 @@ class ShortCalls:
             times = self._paths[path] = PathTimes()
         duration_s = ended - began
         average_s = times.average_s = times.average_s + (duration_s - times.average_s) * WEIGHT
-        if not times.is_short:
-            times.is_short = average_s < SHORT_S and ended >= times.resumes_at
+        if path not in self.short_paths:
+            if average_s < SHORT_S and ended >= times.resumes_at:
+                self.short_paths.add(path)
         elif duration_s > LONG_S:
             self.mark_long(path, ended)
         elif average_s > SHORT_S:
-            times.is_short = False
+            self.short_paths.discard(path)
 
     def mark_long(self, path: str, now: float) -> None:
         """Predict long calls for a path, for a while."""
@@ -75,4 +74,4 @@ class ShortCalls:
         times.pause_s = FIRST_PAUSE_S if was_long_ago else min(2 * times.pause_s, LONGEST_PAUSE_S)
         times.resumes_at = now + times.pause_s
         times.average_s = FIRST_AVERAGE_S
-        times.is_short = False
+        self.short_paths.discard(path)
