@@ -19,7 +19,6 @@ from ..runtime.interrupts import is_interrupt
 from ..runtime.logs import DEBUG, ERROR, WARNING, ServerLog, traceback_of_handled
 from ..runtime.stats import Stats
 from ..sansio_jsonrpc import JsonRpcException, JsonRpcInternalError, JsonRpcInvalidParamsError, JsonRpcRequest
-from .call_control import CallControl
 from .connection import ServerFacts
 from .deadlines import earlier, has_passed, work_in
 from .exchange import Exchange
@@ -104,9 +103,9 @@ class Invoker:
             context = make_context()  # by default as own_context(), without the cost of its call
             if context:
                 own_decimal_context(context)
-            if exchange.control is None and not kwargs:  # call_in(), without the cost of its call
-                return context.run(route.target, *args)
-            return call_in(context, exchange.control, route.target, args, kwargs)
+            control = exchange.control
+            run = call_with if control is None else control.run
+            return context.run(run, route.target, args, kwargs)
         except BaseException as exc:  # noqa: BLE001  of any kind: only this call has failed
             calls.failed += 1
             if call.is_notification:
@@ -239,17 +238,6 @@ def hold_call(locks: Locks, route: Route, exchange: Exchange, until: float | Non
     control.on_cancel(locks.wake_waiting)
     locks.hold_call(route.lock_key, until, lambda: control.is_cancelled)
     control.refuse_cancelled()
-
-
-def call_in(
-    context: Context | CurrentContext,
-    control: CallControl | None,
-    function: Callable[..., Any],
-    args: Sequence[Any],
-    kwargs: Mapping[str, Any],
-) -> Any:
-    """Call a function in a context, under the control of the call if it has one."""
-    return context.run(call_with if control is None else control.run, function, args, kwargs)
 
 
 def call_with(function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
