@@ -2,14 +2,19 @@
 
 import contextvars
 import datetime
+import functools
 import ipaddress
 import zoneinfo
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
 
 from flaskJSONRPCServer import flaskJSONRPCServer
+from flaskJSONRPCServer.contract.types import HintedType
+from flaskJSONRPCServer.sansio_jsonrpc import JsonRpcInvalidParamsError
 from tests.helpers import call_wsgi, post, rpc
 
 T = TypeVar("T")
@@ -336,3 +341,58 @@ def test_parameter_without_a_hint_is_not_of_the_type_of_further_names(call):
     assert call(note, {"size": "large", "a": 1.0})["result"] == ["large", {"a": 1}]
     assert [error["path"] for error in errors_of(call(note, {"size": "large", "a": "x"}))] == [["a"]]
     assert call(tag, ["x", "large"])["result"] == ["large", {}]
+
+
+def scale(a: int, b: str, c: bool, d: Annotated[int, Field(gt=0)]): ...
+
+
+def label(a: int, b: str, c: bool): ...
+
+
+UNUSUAL = st.sampled_from(["\ud800", 2.0, 2**70])
+SCALARS = st.one_of(st.integers(), st.booleans(), st.text(max_size=3), st.floats(), st.none(), UNUSUAL)
+
+
+@given(
+    st.sampled_from([scale, label]),
+    st.lists(SCALARS, min_size=4, max_size=4),
+    st.permutations(["a", "b", "c", "d"]),
+    st.booleans(),
+)
+def test_parameters_pass_exactly_if_each_is_of_its_type(function, values, order, by_name):
+    hints = {"a": int, "b": str, "c": bool, **({"d": Annotated[int, Field(gt=0)]} if function is scale else {})}
+    values = dict(zip("abcd", values, strict=True))
+    expected = {name: HintedType(hint, name) for name, hint in hints.items()}
+    named = {name: values[name] for name in order if name in hints}
+    params = named if by_name else [values[name] for name in hints]
+    plan = plan_of(function)
+
+    if all(expected[name].accepts(values[name]) for name in hints):
+        args, kwargs = plan.bind(params)
+        bound = {**dict(zip(hints, args, strict=False)), **kwargs}
+        wanted = {name: expected[name].checked(values[name]) for name in hints}
+        assert bound == wanted
+        assert [type(bound[name]) for name in hints] == [type(wanted[name]) for name in hints]
+    else:
+        with pytest.raises(JsonRpcInvalidParamsError):
+            plan.bind(params)
+
+
+def test_parameter_of_another_name_is_refused_though_the_types_fit():
+    with pytest.raises(JsonRpcInvalidParamsError, match="unexpected 'x'"):
+        plan_of(label).bind({"a": 1, "b": "", "x": True})
+
+
+def test_checked_parameters_are_bound_without_another_check():
+    plan = plan_of(label)
+    checked = plan.checked({"c": True, "a": 2.0, "b": "x"})
+
+    assert plan.bind(checked) == ((2, "x", True), {})
+    assert plan.bind(plan.checked([2.0, "x", True])) == ([2, "x", True], {})
+
+
+@functools.cache
+def plan_of(function):
+    server = flaskJSONRPCServer(None, log=False)
+    server.registerFunction(function, path="/api")
+    return server._backend_context.router.table.find("/api/", function.__name__).plan
