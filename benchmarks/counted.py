@@ -19,6 +19,7 @@ from flaskJSONRPCServer.runtime.contexts import own_context
 from .contestants import (
     CONTESTANTS,
     check_answer,
+    do_nothing,
     exchange,
     ignore_response,
     make_application,
@@ -33,6 +34,7 @@ COUNTS = {"call": (50, 200), "notification": (50, 200), "batch": (2, 8)}
 
 _WARM_UP = 20
 
+HARNESS = "step: the benchmark itself"
 PLAIN_CALL = "step: a plain call"
 CALL_IN_CONTEXT = "step: a call in a context of its own"
 THREE_PARAMETERS = "step: three parameters"
@@ -109,9 +111,20 @@ def plan_of_three(*, validate: bool) -> Plan:
 _PLAIN_PLAN, _CHECKED_PLAN = plan_of_three(validate=False), plan_of_three(validate=True)
 
 
+def named_call() -> Workload:
+    """Return the call that the steps send."""
+    return next(load for load in WORKLOADS if load.style == "named" and load.kind == "call")
+
+
+def send_nowhere() -> Callable[..., object]:
+    """Return a function that sends a call to an application that does nothing."""
+    environ, body = named_call().environ(), named_call().body
+    return lambda _args, _kwargs: exchange(do_nothing, environ, body, ignore_response)
+
+
 def sender(further: Mapping[str, str] | None = None, **options: Any) -> Callable[..., object]:
     """Return a function that sends a call to a server with these options, with further fields in its environ."""
-    [load] = [load for load in WORKLOADS if load.style == "named" and load.kind == "call"]
+    load = named_call()
     app, environ = native_application("orjson", **options), {**load.environ(), **(further or {})}
     return lambda _args, _kwargs: exchange(app, environ, load.body, ignore_response)
 
@@ -135,6 +148,7 @@ def set_sdk() -> None:
 
 
 STEPS = {
+    HARNESS: send_nowhere(),
     PLAIN_CALL: call_plainly,
     CALL_IN_CONTEXT: call_in_context,
     THREE_PARAMETERS: bind_plainly,

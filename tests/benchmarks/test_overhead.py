@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from benchmarks import overhead
-from benchmarks.contestants import CONTESTANTS
+from benchmarks.contestants import CONTESTANTS, NATIVE
 from benchmarks.counted import (
     CALL_IN_CONTEXT,
     CONTINUED_REQUEST,
+    HARNESS,
     JSON_MODULES,
     MEASURED_REQUEST,
     PLAIN_CALL,
@@ -87,9 +88,17 @@ def test_table_has_ratios_and_changes():
 
 
 def test_cost_of_a_step_is_what_a_call_with_it_takes_more():
-    counts = {PLAIN_CALL: 1000, CALL_IN_CONTEXT: 2500, THREE_PARAMETERS: 300, THREE_CHECKED: 900, **requests(700)}
-    counts |= {MEASURED_REQUEST: 5010, RECORDED_REQUEST: 17_500}
+    counts = {
+        HARNESS: 40,
+        PLAIN_CALL: 1000,
+        CALL_IN_CONTEXT: 2500,
+        THREE_PARAMETERS: 300,
+        THREE_CHECKED: 900,
+        **requests(700),
+    }
+    counts |= {HARNESS: 40, MEASURED_REQUEST: 5010, RECORDED_REQUEST: 17_500}
     assert steps(counts) == (
+        "40 instructions of each figure for one request belong to the benchmark itself.\n"
         "A context of its own adds 1,500 instructions to a call.\n"
         "The check of three integers adds 600 instructions to a call.\n"
         "Tracing without an SDK adds 700 instructions to a call, and 1,400 if the client sends its trace.\n"
@@ -104,11 +113,13 @@ def requests(tracing):
 
 def test_feature_beyond_its_limit_is_a_fault():
     at_the_limits = {PLAIN_REQUEST: 60_000, TRACED_REQUEST: 90_000, MEASURED_REQUEST: 65_000}
+    at_the_limits |= {HARNESS: 5000, f"orjson, call, {NATIVE}": 55_000}
     assert beyond_limits(at_the_limits) == []
     assert beyond_limits({**at_the_limits, PLAIN_REQUEST: 59_999}) == [
         "tracing: 30,001 instructions more, instead of at most 30,000",
         "metrics: 5,001 instructions more, instead of at most 5,000",
     ]
+    assert beyond_limits({**at_the_limits, HARNESS: 4999}) == ["a call: 50,001 instructions, instead of at most 50,000"]
 
 
 @pytest.fixture
