@@ -78,7 +78,9 @@ class Service:
         self._sources = sources
         self._identity = identity
         self._features = tuple(features)
-        self._feature_of = {name: feature for feature in reversed(self._features) for name in feature.methods}
+        self._methods = {
+            name: (one, method) for one in reversed(self._features) for name, method in one.methods.items()
+        }
         self.subscriptions = subscriptions
         self._known_identity: tuple[Pipeline, Identity] | None = None  # replaced in one step
 
@@ -122,10 +124,10 @@ class Service:
         """
         if name == "server/discover":
             return Method(self._discover, is_in_sessions=False)
-        feature = self._feature_of.get(name)
-        if feature is None or feature.capability() is None:
+        feature, method = self._methods.get(name, (None, None))
+        if feature is None or method is None or feature.capability() is None:
             raise MethodNotFound("Method not found")
-        return feature.methods[name]
+        return method
 
     def reply(self, request: ClientRequest, method: Method, scope: Scope) -> Reply:
         """Answer a request that has been admitted.
