@@ -196,9 +196,10 @@ class Pipeline:
         """Answer a request for a built-in URL that has been found; the arguments are those of the answer."""
         url, rest = found
         exchange = self.make_exchange(head, received, parsed)
+        if url.is_counted:
+            exchange.counters.requests_started += 1
         try:
-            process = self._process_counted if url.is_counted else self._process_built_in
-            response = process(exchange, url, rest, self._guard if site is None else site.guard)
+            response = self._process_built_in(exchange, url, rest, self._guard if site is None else site.guard)
             # isinstance() takes several times as long to say no.
             if type(response) is not Response and isinstance(response, StreamedResponse):
                 response = self.steps.streams.admit(response, head)
@@ -208,6 +209,11 @@ class Pipeline:
             response = self._refusal(exc, exchange)
             if url.is_counted:
                 exchange.counters.count_refusal(response.status)
+        finally:
+            if url.is_counted:
+                exchange.counters.requests_done += 1
+                if self._stats.awaiting_idle:
+                    self._stats.wake_waiting()
         return response if self._cors is None else with_cors(response, exchange, self._cors, url.methods)
 
     def _is_for_program(self, exc: BaseException) -> bool:
@@ -221,16 +227,6 @@ class Pipeline:
     def is_immediate(self, head: Environ) -> bool:
         """Return whether a request is for a built-in URL that is answered immediately; a method at that URL wins."""
         return self.steps.built_in_urls.is_immediate(head) and self.find(Request(head)) is None
-
-    def _process_counted(self, exchange: Exchange, url: BuiltInUrl, rest: str, guard: Guard) -> Response:
-        counters, stats = exchange.counters, self._stats
-        counters.requests_started += 1
-        try:
-            return self._process_built_in(exchange, url, rest, guard)
-        finally:
-            counters.requests_done += 1
-            if stats.awaiting_idle:
-                stats.wake_waiting()
 
     def _process_built_in(self, exchange: Exchange, url: BuiltInUrl, rest: str, guard: Guard) -> Response:
         if url.is_immediate:  # a load balancer asks by the server's address, as often as it likes

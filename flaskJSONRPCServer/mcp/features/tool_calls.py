@@ -76,9 +76,36 @@ class ToolCall:
         return backends is not None and backends.dispatcher is not None
 
     def run(self, request: ClientRequest, scope: Scope, control: CallControl, *, may_run_again: bool) -> Result:
-        """Run the function in the thread that serves the request; see :class:`~..tasks.work.CalledFunction`."""
+        """Call the function, and return the result for the model: that it has failed is one.
+
+        Args:
+            request: As with :meth:`.tasks.work.CalledFunction.run`, and so the others.
+            scope: As there.
+            control: As there.
+            may_run_again: As there.
+
+        Raises:
+            JsonRpcException: The function asks the client, becomes a task, or lets the request fail.
+            UnwritableError: Its result has no JSON form.
+        """
         call = copied(self._call) if may_run_again else self._call
-        return outcome(self._sources, self.tool, call, self.endpoint, request, scope, control)
+        exchange = scope.exchange
+        exchange.control = control
+        try:
+            value = scope.pipeline.steps.answerer.result(call, self.endpoint, exchange)
+        except JsonRpcException as exc:
+            if questions_in(exc) is not None or begins_task(exc):
+                raise
+            failure = protocol_error_in(exc)
+            if failure is not None:
+                raise failure from exc
+            return failure_of(exc, self._sources.codec())
+        codec = self._sources.codec()
+        try:
+            return result_of(self.tool, value, codec, is_in_session=request.revision != CURRENT)
+        except JsonRpcSerializationError as exc:
+            unwritten = exc
+        raise unwritable_error(codec, {"result": value}, unwritten)
 
     @property
     def failure(self) -> Callable[[JsonRpcException], Result]:
@@ -93,43 +120,11 @@ class ToolCall:
 
         def run_later(request: ClientRequest, scope: Scope, control: CallControl) -> Result:
             _, arguments = call_of(request)
-            call, endpoint = rpc_call(tool, arguments), present_endpoint(sources, tool)
-            return outcome(sources, tool, call, endpoint, request, scope, control)
+            called = ToolCall(sources, tool, present_endpoint(sources, tool), arguments)
+            called.prepare()
+            return called.run(request, scope, control, may_run_again=False)
 
         return run_later
-
-
-def outcome(
-    sources: Sources,
-    tool: ToolEntry,
-    call: JsonRpcRequest,
-    endpoint: Endpoint,
-    request: ClientRequest,
-    scope: Scope,
-    control: CallControl,
-) -> Result:
-    """Call the function of a tool, and return the result for the model: that it has failed is one.
-
-    Raises:
-        JsonRpcException: The function asks the client, becomes a task, or lets the request fail.
-        UnwritableError: Its result has no JSON form.
-    """
-    scope.exchange.control = control
-    try:
-        value = scope.pipeline.steps.answerer.result(call, endpoint, scope.exchange)
-    except JsonRpcException as exc:
-        if questions_in(exc) is not None or begins_task(exc):
-            raise
-        failure = protocol_error_in(exc)
-        if failure is not None:
-            raise failure from exc
-        return failure_of(exc, sources.codec())
-    codec = sources.codec()
-    try:
-        return result_of(tool, value, codec, is_in_session=request.revision != CURRENT)
-    except JsonRpcSerializationError as exc:
-        unwritten = exc
-    raise unwritable_error(codec, {"result": value}, unwritten)
 
 
 def present_endpoint(sources: Sources, tool: ToolEntry) -> Endpoint:

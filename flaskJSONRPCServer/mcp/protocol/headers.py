@@ -82,9 +82,9 @@ def check_headers(head: Mapping[str, Any], request: ClientRequest) -> None:
     """
     method = request.method
     parameter = _NAMED_BY.get(method)
-    # A known revision and a known method have only characters that are allowed.
-    is_known = parameter is not None and request.revision == CURRENT
-    if not (is_known and head.get(VERSION_HEADER) == CURRENT and head.get(_METHOD_HEADER) == method):
+    # The present revision and the known methods have only characters that are allowed.
+    is_plain = parameter is not None and request.revision == CURRENT
+    if not is_plain or head.get(VERSION_HEADER) != CURRENT or head.get(_METHOD_HEADER) != method:
         check_field(head, VERSION_HEADER, "MCP-Protocol-Version", request.revision)
         check_field(head, _METHOD_HEADER, "Mcp-Method", method)
     if parameter is not None and isinstance(name := request.params.get(parameter), str):

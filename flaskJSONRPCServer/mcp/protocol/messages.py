@@ -23,7 +23,6 @@ from ...sansio_jsonrpc import (
     JsonRpcResponse,
     encode_notification,
     encode_object,
-    encode_result,
     make_decoder,
 )
 from .errors import InvalidRequest, McpError, ParseError
@@ -37,7 +36,6 @@ __all__ = [
     "notification_text",
     "params_of",
     "read_body",
-    "result_text",
 ]
 
 Body = JsonRpcRequest | JsonRpcResponse | JsonRpcBatch
@@ -115,15 +113,6 @@ def is_id(value: Any) -> bool:
 def params_of(message: JsonRpcRequest) -> Mapping[str, Any]:
     """Return the parameters of a checked message; empty without any."""
     return message.params if isinstance(message.params, dict) else _NO_PARAMS
-
-
-def result_text(codec: Codec, request_id: Any, result: Mapping[str, Any]) -> bytes:
-    """Return the response with a result.
-
-    Raises:
-        JsonRpcSerializationError: A value has no JSON form.
-    """
-    return encode_result(codec, request_id, result)
 
 
 def error_text(codec: Codec, request_id: Any, error: JsonRpcError) -> bytes:
