@@ -359,19 +359,22 @@ class FlaskMount:
 
         Flask's search takes longer than many an answer, so its result is kept until the application has other rules.
         """
-        url_map, path = self.app.url_map, head["PATH_INFO"]
+        url_map = self.app.url_map
         # Whether there is a rule may depend on more than method and path: on the Host, or on the end of a path.
-        if "/" in path[1:] or "HTTP_UPGRADE" in head or url_map.host_matching:
+        if "HTTP_UPGRADE" in head or url_map.host_matching:
             return self._finds_built_in(head)
         changes = changes_of(url_map)
         known_map, known_changes, known = self._found_built_in
         if known_map is not url_map or known_changes != changes:
             known = {}
             self._found_built_in = url_map, changes, known
-        key = head["REQUEST_METHOD"], path
-        if key not in known:
-            known[key] = self._finds_built_in(head)
-        return known[key]
+        key = head["REQUEST_METHOD"], head["PATH_INFO"]
+        found = known.get(key)
+        if found is None:
+            found = self._finds_built_in(head)
+            if "/" not in key[1][1:]:
+                known[key] = found
+        return found
 
     def _finds_built_in(self, head: Environ) -> bool:
         try:

@@ -83,7 +83,9 @@ def checked(message: JsonRpcMessage) -> JsonRpcRequest | JsonRpcResponse:
         InvalidRequest: It does not.
     """
     if isinstance(message, JsonRpcRequest):
-        check_request(message)
+        # As nearly all are: an integer as the id, and an object.
+        if type(message.id) is not int or type(message.params) is not dict:
+            check_request(message)
     elif isinstance(message, JsonRpcInvalidMessage):
         refusal = InvalidRequest(message.error.message)
         refusal.request_id = message.id if is_id(message.id) else None
@@ -97,8 +99,6 @@ def check_request(message: JsonRpcRequest) -> None:
     Raises:
         InvalidRequest: The id is neither a string nor an integer, or the parameters are no object.
     """
-    if type(message.id) is int and type(message.params) is dict:  # as of nearly all requests
-        return
     if message.id is not ABSENT and not is_id(message.id):
         raise InvalidRequest("Invalid Request: the id is neither a string nor an integer")
     if message.params is not None and not isinstance(message.params, dict):
