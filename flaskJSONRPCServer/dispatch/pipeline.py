@@ -195,9 +195,10 @@ class Pipeline:
     ) -> Response:
         """Answer a request for a built-in URL that has been found; the arguments are those of the answer."""
         url, rest = found
-        exchange = self.make_exchange(head, received, parsed)
+        counters = self._stats.thread_counters()
+        exchange = Exchange(head, counters, self._request_options, received, parsed)
         if url.is_counted:
-            exchange.counters.requests_started += 1
+            counters.requests_started += 1
         try:
             response = self._process_built_in(exchange, url, rest, self._guard if site is None else site.guard)
             # isinstance() takes several times as long to say no.
@@ -208,10 +209,10 @@ class Pipeline:
                 raise
             response = self._refusal(exc, exchange)
             if url.is_counted:
-                exchange.counters.count_refusal(response.status)
+                counters.count_refusal(response.status)
         finally:
             if url.is_counted:
-                exchange.counters.requests_done += 1
+                counters.requests_done += 1
                 if self._stats.awaiting_idle:
                     self._stats.wake_waiting()
         return response if self._cors is None else with_cors(response, exchange, self._cors, url.methods)

@@ -13,7 +13,7 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, cast
+from typing import Any, Final, final
 
 from ...runtime.logs import WARNING, ServerLog
 from ...sansio_jsonrpc import JsonRpcException
@@ -97,10 +97,10 @@ class SealedRounds:
         params = request.params
         earlier = self._earlier_rounds(request, scope, subject) if "requestState" in params else _FIRST
         latest = answers_in(request)
-        answers = {**earlier.answers, **latest} if earlier.answers else latest
+        answers = latest if earlier is _FIRST else {**earlier.answers, **latest}
         outcome = run_round(request, scope, run, answers)
         if type(outcome) is not Asked:  # isinstance() takes several times as long to say no
-            return cast("Result", outcome)
+            return outcome
         questions = outcome.questions
         unusable = Counter(earlier.unusable)
         unusable.update(key for key in questions if key in latest)
@@ -141,6 +141,7 @@ class SealedRounds:
         return [self._path, self._caller_of(scope), request.method, *subject()]
 
 
+@final
 @dataclass(frozen=True, slots=True)
 class Asked:
     """The questions of one run of a function, which its client can answer."""

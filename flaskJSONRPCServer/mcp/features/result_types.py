@@ -39,7 +39,7 @@ def refuse_other_type(allowed: Sequence[Any] | None, value: Any, text: str) -> N
     """
     if allowed is None:
         return
-    kind = "string" if isinstance(value, str) else kind_of(text)
+    kind = "string" if text is value else kind_of(text)
     if kind not in allowed and not (kind == "integer" and "number" in allowed):
         raise ResultTypeError(f"the tool returned a JSON {kind}, and its schema says {' or '.join(map(str, allowed))}")
 

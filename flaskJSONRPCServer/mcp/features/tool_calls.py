@@ -60,9 +60,11 @@ class ToolCall:
         Raises:
             JsonRpcInvalidParamsError: No call can pass the arguments.
         """
-        self._call = rpc_call(self.tool, self.arguments)
-        may_change = not _UNCHANGING.issuperset(map(type, self.arguments.values()))
-        self._subject = subject_of(self.tool, self.arguments) if may_change else None
+        tool, arguments = self.tool, self.arguments
+        params = dict(arguments) if tool.takes_names else call_params(tool.contract, arguments)
+        self._call = JsonRpcRequest(tool.route.name, params, CALL_ID)
+        may_change = not _UNCHANGING.issuperset(map(type, arguments.values()))
+        self._subject = subject_of(tool, arguments) if may_change else None
         return self._call
 
     def subject(self) -> Sequence[str]:
@@ -130,16 +132,6 @@ class ToolCall:
 def present_endpoint(sources: Sources, tool: ToolEntry) -> Endpoint:
     """Return the path of a method as it is now; without methods, if there is no such path any more."""
     return sources.router.table.endpoints.get(tool.wsgi_path) or Endpoint(tool.route.path, {})
-
-
-def rpc_call(tool: ToolEntry, arguments: Mapping[str, Any]) -> JsonRpcRequest:
-    """Return the call of the method of a tool.
-
-    Raises:
-        JsonRpcInvalidParamsError: No call can pass the arguments.
-    """
-    params = dict(arguments) if tool.takes_names else call_params(tool.contract, arguments)
-    return JsonRpcRequest(tool.route.name, params, CALL_ID)
 
 
 def copied(call: JsonRpcRequest) -> JsonRpcRequest:
