@@ -19,9 +19,9 @@ from flask import signals
 from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.local import LocalProxy
-from werkzeug.routing import Map, Rule
+from werkzeug.routing import Map, Rule, RuleFactory
 
-from .dispatch.built_in import BuiltInUrl
+from .dispatch.built_in import BuiltInUrl, FoundUrl
 from .dispatch.locks import Locks
 from .dispatch.pipeline import METHOD_URL_METHODS, PATH_METHODS, Pipeline
 from .dispatch.routes import wsgi_encoded
@@ -135,15 +135,18 @@ class Application:
             return self._pipeline.answer_built_in(environ)
         return self._pipeline.wait_until_open(Request(environ)) if self._locks.closed else None
 
-    def _has_built_in(self, head: Environ) -> bool:
-        """Return whether a request is for a built-in URL, and no page of the application has it."""
-        found = self._pipeline.steps.built_in_urls.find(head["PATH_INFO"])
-        return found is not None and head["REQUEST_METHOD"] in found[0].methods and self._mount.has_built_in(head)
+    def _built_in_of(self, head: Environ) -> FoundUrl | None:
+        """Return the built-in URL of a request; None if there is none, or a page of the application has it."""
+        found = self._pipeline.find_built_in(head)
+        return None if found is None or not self._mount.has_built_in(head) else found
 
     def _respond_built_in(self, received: ReceivedRequest) -> Response | None:
         head = received.head
-        response = self._pipeline.answer_built_in(head, received=received) if self._has_built_in(head) else None
-        if not isinstance(response, AdmittedResponse):
+        found = self._built_in_of(head)
+        if found is None:
+            return None
+        response = self._pipeline.answer_found(found, head, received)
+        if type(response) is Response or not isinstance(response, AdmittedResponse):
             return response
         if response.stream is None:
             return Response(response.status, response.headers)
@@ -151,10 +154,10 @@ class Application:
         return None
 
     def _answer_built_in_or_page(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        response = self._pipeline.answer_built_in(environ) if self._has_built_in(environ) else None
-        if response is None:
+        found = self._built_in_of(environ)
+        if found is None:
             return self._answer_of_flask(environ, start_response)
-        return sent_built_in(response, environ, start_response)
+        return sent_built_in(self._pipeline.answer_found(found, environ), environ, start_response)
 
     def expires_at(self, received: ReceivedRequest) -> float | None:
         """Return when the deadlines of all calls of a request have passed; None if they never do."""
@@ -212,12 +215,34 @@ def streamed_body(response: AdmittedResponse, environ: Environ) -> Iterable[byte
     return iter(()) if response.stream is None else StreamedBody(response.stream, environ)
 
 
+class CountedMap(Map):
+    """A map that counts its changes.
+
+    Attributes:
+        changes: How often rules have been added.
+    """
+
+    changes = 0
+
+    def add(self, rulefactory: RuleFactory) -> None:
+        """See :meth:`werkzeug.routing.Map.add`."""
+        super().add(rulefactory)
+        self.changes += 1
+
+
+def changes_of(url_map: Map) -> int:
+    """Return a number that is another one after each change of a map."""
+    return url_map.changes if isinstance(url_map, CountedMap) else operator.length_hint(url_map.iter_rules())
+
+
 class DefaultFlask(flask.Flask):
     """The application that a server makes if the user passes none.
 
     It calls its mounts before and after a request directly. As registered hooks, they would send every RPC request
     through Flask.
     """
+
+    url_map_class = CountedMap
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -275,7 +300,8 @@ class FlaskMount:
         self._built_in_urls = built_in_urls
         self._is_in_use = is_in_use
         self._built_in_endpoint = f"{endpoint}_built_in"
-        self._found_built_in: tuple[Map | None, int, dict[tuple[str, str], bool]] = (None, 0, {})  # of a map and a size
+        # What has been found in a map, and the number of its changes then.
+        self._found_built_in: tuple[Map | None, int, dict[tuple[str, str], bool]] = (None, 0, {})
         self._path_of_rule: dict[str, str] = {}
         self._neighbours: dict[str, FlaskMount] = app.extensions.setdefault("flaskJSONRPCServer", {})
         if endpoint in self._neighbours:
@@ -333,19 +359,22 @@ class FlaskMount:
 
         Flask's search takes longer than many an answer, so its result is kept until the application has other rules.
         """
-        path = head["PATH_INFO"]
+        url_map = self.app.url_map
         # Whether there is a rule may depend on more than method and path: on the Host, or on the end of a path.
-        if "/" in path[1:] or "HTTP_UPGRADE" in head or self.app.url_map.host_matching:
+        if "HTTP_UPGRADE" in head or url_map.host_matching:
             return self._finds_built_in(head)
-        url_map, key = self.app.url_map, (head["REQUEST_METHOD"], path)
-        rule_count = operator.length_hint(url_map.iter_rules())
-        known_map, known_count, known = self._found_built_in
-        if known_map is not url_map or known_count != rule_count:
+        changes = changes_of(url_map)
+        known_map, known_changes, known = self._found_built_in
+        if known_map is not url_map or known_changes != changes:
             known = {}
-            self._found_built_in = url_map, rule_count, known
-        if key not in known:
-            known[key] = self._finds_built_in(head)
-        return known[key]
+            self._found_built_in = url_map, changes, known
+        key = head["REQUEST_METHOD"], head["PATH_INFO"]
+        found = known.get(key)
+        if found is None:
+            found = self._finds_built_in(head)
+            if "/" not in key[1][1:]:
+                known[key] = found
+        return found
 
     def _finds_built_in(self, head: Environ) -> bool:
         try:

@@ -315,7 +315,8 @@ class Answerer:
             exchange.counters.count_error(url_of(call, endpoint), exc.get_error().code)
             raise
         finally:
-            exchange.counters.notifications += call.id is ABSENT
+            if call.id is ABSENT:
+                exchange.counters.notifications += 1
             self._own_invoker.wake_waiting()  # no request that the pipeline counts ends with this call
             if control is not None:
                 control.end()

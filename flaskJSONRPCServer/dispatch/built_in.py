@@ -14,7 +14,7 @@ from ..http.response import Response
 from ..settings import Auth, is_segment
 from .exchange import Exchange
 
-__all__ = ["BuiltInSite", "BuiltInUrl", "BuiltInUrls"]
+__all__ = ["BuiltInSite", "BuiltInUrl", "BuiltInUrls", "FoundUrl"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,10 @@ class BuiltInUrl:
         return f"/{self.segment}/" if self.segment else "/"
 
 
+FoundUrl = tuple[BuiltInUrl, str]
+"""A built-in URL, and the rest of the path of a request for it."""
+
+
 class BuiltInUrls:
     """The built-in URLs of one server, by their segments.
 
@@ -73,7 +77,9 @@ class BuiltInUrls:
     """
 
     def __init__(self, *urls: BuiltInUrl) -> None:
-        self._by_segment = {url.segment: url for url in urls}  # replaced under _changing, read without it
+        # Both are replaced under _changing, and read without it.
+        self._by_segment = {url.segment: url for url in urls}
+        self._by_path: dict[str, FoundUrl] = {f"/{url.segment}": (url, "") for url in urls}
         self._changing = threading.Lock()
         self._before_add: list[Callable[[BuiltInUrl], object]] = []
         self.added: tuple[BuiltInUrl, ...] = ()
@@ -98,13 +104,17 @@ class BuiltInUrls:
             for check in self._before_add:
                 check(url)
             self._by_segment = {**self._by_segment, url.segment: url}
+            self._by_path = {**self._by_path, f"/{url.segment}": (url, "")}
             self.added = (*self.added, url)
 
     def __iter__(self) -> Iterator[BuiltInUrl]:
         return iter(self._by_segment.values())
 
-    def find(self, wsgi_path: str) -> tuple[BuiltInUrl, str] | None:
+    def find(self, wsgi_path: str) -> FoundUrl | None:
         """Return the built-in URL of a path and the rest of the path; None if there is none."""
+        found = self._by_path.get(wsgi_path)
+        if found is not None:
+            return found
         segment, slash, rest = wsgi_path[1:].partition("/")
         url = self._by_segment.get(segment)
         if url is None or (slash and not url.has_children):

@@ -72,7 +72,13 @@ class CallControl:
     """
 
     grant: Any = None
+
+    # Class-level defaults: most calls never change them, and each assignment in __init__ would cost every call.
     _reporting: Any = None
+    _last = -math.inf  # guarded by _reporting
+    _has_ended = False  # written under both locks
+    _is_cancelled = False  # guarded by _changing, read without it
+    _callbacks: tuple[Callable[[], object], ...] = ()  # guarded by _changing
 
     def __init__(
         self,
@@ -89,11 +95,7 @@ class CallControl:
         if report is not None or log is not None:  # most callers want neither, and both lines take time
             self._pid = os.getpid()
             self._reporting = make_reentrant_lock()  # so that reports keep their order, and none comes after the end
-        self._last = -math.inf  # guarded by _reporting
-        self._has_ended = False  # written under both locks
         self._changing = make_lock()
-        self._is_cancelled = False  # guarded by _changing, read without it
-        self._callbacks: list[Callable[[], object]] = []  # guarded by _changing
 
     def report(self, done: float, total: float | None = None, message: str | None = None) -> None:
         """Report the progress of the call. It is dropped if ``done`` does not increase, and after the end of the call.
@@ -160,7 +162,7 @@ class CallControl:
             if self._has_ended or self._is_cancelled:
                 return
             self._is_cancelled = True
-            callbacks, self._callbacks = self._callbacks, []
+            callbacks, self._callbacks = self._callbacks, ()
         for callback in callbacks:
             callback()
 
@@ -173,7 +175,7 @@ class CallControl:
         with self._changing:
             if not self._is_cancelled:
                 if not self._has_ended:
-                    self._callbacks.append(callback)
+                    self._callbacks = (*self._callbacks, callback)
                 return
         callback()
 
@@ -197,7 +199,7 @@ class CallControl:
     def _note_end(self) -> None:
         with self._changing:
             self._has_ended = True
-            self._callbacks = []
+            self._callbacks = ()
 
     def as_data(self) -> dict[str, Any]:
         """Return the control as plain values, for the data of the call; :func:`control_of` finds it by them."""

@@ -11,12 +11,18 @@ from ..dispatch.invoker import logged_error
 from ..dispatch.pipeline import Pipeline
 from ..http.refusals import Refusal
 from ..runtime.interrupts import is_interrupt
-from ..sansio_jsonrpc import JsonRpcError, JsonRpcException, JsonRpcInternalError, JsonRpcSerializationError
+from ..sansio_jsonrpc import (
+    JsonRpcError,
+    JsonRpcException,
+    JsonRpcInternalError,
+    JsonRpcSerializationError,
+    encode_result,
+)
 from .authorization import Grant
 from .calls.open_call import AnyCall
 from .feature import AnyRounds, Feature, Method, Result, Scope
 from .protocol.errors import McpError, MethodNotFound, TooLarge
-from .protocol.messages import error_text, result_text
+from .protocol.messages import error_text
 from .protocol.requests import ClientRequest, meta_of, name_of
 from .protocol.revisions import CURRENT, SERVER_INFO, SUBSCRIPTION_ID, SUPPORTED
 from .sources import Sources
@@ -78,7 +84,9 @@ class Service:
         self._sources = sources
         self._identity = identity
         self._features = tuple(features)
-        self._feature_of = {name: feature for feature in reversed(self._features) for name in feature.methods}
+        self._methods = {
+            name: (one, method) for one in reversed(self._features) for name, method in one.methods.items()
+        }
         self.subscriptions = subscriptions
         self._known_identity: tuple[Pipeline, Identity] | None = None  # replaced in one step
 
@@ -122,10 +130,10 @@ class Service:
         """
         if name == "server/discover":
             return Method(self._discover, is_in_sessions=False)
-        feature = self._feature_of.get(name)
-        if feature is None or feature.capability() is None:
+        feature, method = self._methods.get(name, (None, None))
+        if feature is None or method is None or feature.capability() is None:
             raise MethodNotFound("Method not found")
-        return feature.methods[name]
+        return method
 
     def reply(self, request: ClientRequest, method: Method, scope: Scope) -> Reply:
         """Answer a request that has been admitted.
@@ -175,7 +183,7 @@ class Service:
     def end_of_stream(self, request: ClientRequest) -> bytes:
         """Return the response to a request for a stream of notifications, which the server ends."""
         result = self._whole({"_meta": {SUBSCRIPTION_ID: request.id}}, request)
-        return result_text(self._sources.codec(), request.id, result)
+        return encode_result(self._sources.codec(), request.id, result)
 
     def refusal(self, exc: McpError, request_id: Any) -> Reply:
         """Return the response to a request that cannot be answered with a result."""
@@ -198,7 +206,7 @@ class Service:
         """
         codec = self._sources.codec()
         try:
-            return result_text(codec, request.id, self._whole(result, request))
+            return encode_result(codec, request.id, self._whole(result, request))
         except JsonRpcSerializationError as exc:
             failure = exc
         raise unwritable_error(codec, {"result": dict(result)}, failure)
@@ -229,7 +237,7 @@ class Service:
         failure = self._logged(request, exchange)
         if method.failure is None:
             return Reply(self._error_text(request.id, failure.get_error()))
-        return Reply(result_text(self._sources.codec(), request.id, self._whole(method.failure(failure), request)))
+        return Reply(encode_result(self._sources.codec(), request.id, self._whole(method.failure(failure), request)))
 
     def _logged(self, request: ClientRequest, exchange: Exchange) -> JsonRpcInternalError:
         """Log the exception that is being handled, and return the error that has the id of the log entry."""

@@ -2,6 +2,7 @@
 
 import flask
 import pytest
+from werkzeug.routing import Rule
 
 from flaskJSONRPCServer import flaskJSONRPCServer
 from flaskJSONRPCServer.dispatch.built_in import BuiltInUrl
@@ -105,6 +106,17 @@ def test_page_of_the_application_wins_also_if_it_comes_later(is_observed):
     if is_observed:  # Flask takes no further pages
         return
     server.flaskApp.add_url_rule("/extra", "page", lambda: "page")
+    assert call_wsgi(application, get("/extra")).body == b"page"
+
+
+def test_page_wins_that_an_own_application_gets_later():
+    server = make_server()
+    server.flaskApp = app = flask.Flask("app")
+    urls_of(server).add(BuiltInUrl("extra", hello, is_immediate=True))
+    application = server.getWSGI()
+    assert call_wsgi(application, get("/extra")).body == b"GET \n"
+    app.view_functions["page"] = lambda: "page"
+    app.url_map.add(Rule("/extra", endpoint="page"))  # Flask's own methods take no further pages
     assert call_wsgi(application, get("/extra")).body == b"page"
 
 

@@ -104,7 +104,7 @@ class PlainCall:
 
     def new_control(self, answers: Mapping[str, Any]) -> CallControl:
         """Return the control of the next run of the function, with the answers to what it asks."""
-        return CallControl(answers=answers)
+        return CallControl(None, answers)
 
 
 PLAIN_CALL: Final = PlainCall()

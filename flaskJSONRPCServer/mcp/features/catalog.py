@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from inspect import Parameter
 from typing import Any, Final
@@ -25,6 +25,7 @@ from ...sansio_jsonrpc import Codec
 from ..content import ToolResult, names_content
 from ..protocol.headers import HeaderParameter, header_parameters
 from .exposure import Exposure
+from .result_types import types_in
 
 __all__ = ["Catalog", "Catalogs", "ToolEntry"]
 
@@ -48,6 +49,7 @@ class ToolEntry:
         returns_result: Whether its result may be a ``ToolResult``.
         takes_names: Whether all its parameters can be passed by name.
         has_output_schema: Whether its result has a schema.
+        result_types: The types that this schema allows, as it names them; None if it does not say.
         wsgi_path: The path of the method, as WSGI encodes it.
     """
 
@@ -61,10 +63,12 @@ class ToolEntry:
     returns_result: bool
     takes_names: bool
     has_output_schema: bool = field(init=False)
+    result_types: Sequence[Any] | None = field(init=False)
     wsgi_path: str = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "has_output_schema", "outputSchema" in self.definition)
+        object.__setattr__(self, "result_types", types_in(self.definition.get("outputSchema", {})))
         object.__setattr__(self, "wsgi_path", wsgi_encoded(self.route.path))
 
     def definition_in_session(self) -> Mapping[str, Any]:

@@ -5,7 +5,8 @@ Source: revision 2026-07-28, "Tools", section "Tool Result".
 
 from __future__ import annotations
 
-from typing import Any
+from types import NoneType
+from typing import Any, Final
 
 from ...contract.json_objects import WrittenAsJson
 from ...sansio_jsonrpc import ABSENT, Codec, JsonRpcException, JsonRpcInternalError, JsonRpcSerializationError
@@ -16,6 +17,9 @@ from .catalog import ToolEntry
 from .result_types import ResultTypeError, refuse_other_type
 
 __all__ = ["failure_of", "result_of"]
+
+# The types of most values that cannot be parts for a model.
+_SCALARS: Final = frozenset({str, int, float, bool, NoneType})
 
 
 def result_of(tool: ToolEntry, value: Any, codec: Codec, *, is_in_session: bool) -> dict[str, Any]:
@@ -31,23 +35,36 @@ def result_of(tool: ToolEntry, value: Any, codec: Codec, *, is_in_session: bool)
         JsonRpcSerializationError: The value has no JSON form.
         ResultTypeError: It has another type than the schema of the tool says.
     """
+    if type(value) not in _SCALARS or tool.returns_content:
+        result = result_with_parts(tool, value, codec)
+        if result is not None:
+            return fitting(result, is_in_session=is_in_session)
+    text = text_of(value, codec)
+    if tool.has_output_schema:
+        refuse_other_type(tool.result_types, value, text)
+    members: dict[str, Any] = {"content": [text_block(text)]}
+    if (tool.has_output_schema and not is_in_session) or isinstance(value, dict):
+        members["structuredContent"] = value
+    return members
+
+
+def result_with_parts(tool: ToolEntry, value: Any, codec: Codec) -> dict[str, Any] | None:
+    """Return the result of a tool for a value that is a result or has parts for a model; None for any other value.
+
+    Raises:
+        ResultTypeError: The tool may not return parts.
+    """
     if tool.has_output_schema:
         refuse_unnamed(value)
     if isinstance(value, ToolResult):
-        return fitting(value.members(), is_in_session=is_in_session)
+        return value.members()
     if tool.returns_result and is_written_result(value):
-        return fitting(value, is_in_session=is_in_session)
+        written: dict[str, Any] = value
+        return written
     if tool.returns_content or has_content(value):
         content = content_in(value, lambda part: text_of(part, codec))
-        if content is not None:
-            return {"content": content}
-    text = text_of(value, codec)
-    if tool.has_output_schema:
-        refuse_other_type(tool.definition["outputSchema"], value, text)
-    members: dict[str, Any] = {"content": [text_block(text)]}
-    if isinstance(value, dict) or (tool.has_output_schema and not is_in_session):
-        members["structuredContent"] = value
-    return members
+        return None if content is None else {"content": content}
+    return None
 
 
 def refuse_unnamed(value: Any) -> None:

@@ -61,7 +61,7 @@ class Endpoint:
         keep_alive_s: float,
         tokens: TokenGuard | None = None,
     ) -> None:
-        self._path = path
+        self._path = f"{path}/"
         self._sources = sources
         self._service = service
         self._rounds = rounds
@@ -86,10 +86,13 @@ class Endpoint:
         request_id: Any = ABSENT
         try:
             message = read_body(pipeline.body_of(exchange), self._sources.codec())
-            request_id = message.id if isinstance(message, JsonRpcRequest) else ABSENT
-            if is_in_session(message, exchange):
+            if isinstance(message, JsonRpcRequest):
+                request_id = message.id
+                if is_self_contained(message):
+                    return self._answer_message(message, exchange, accepted, grant)
+            if SESSION_HEADER in exchange.head or is_initialize(message):
                 return self._answer_in_session(message, Caller(exchange, grant), accepted)
-            return self._answer_message(self._request_in(message), exchange, accepted, grant)
+            return self._answer_message(request_without_session(message, exchange), exchange, accepted, grant)
         except McpError as exc:
             return json_answer(self._service.refusal(exc, exc.request_id if request_id is ABSENT else request_id))
 
@@ -101,7 +104,7 @@ class Endpoint:
         """
         if self._tokens is not None:
             return self._tokens.check(exchange)
-        pipeline.authorise(exchange, f"{self._path}/", None)
+        pipeline.authorise(exchange, self._path, None)
         return None
 
     def _answer_without_body(self, caller: Caller) -> Response:
@@ -122,18 +125,6 @@ class Endpoint:
             return self._sessions.begin(message, caller, accepted)
         return self._sessions.post(message, caller, accepted)
 
-    def _request_in(self, message: Body) -> JsonRpcRequest:
-        """Return a message outside of sessions.
-
-        Raises:
-            InvalidRequest: It is none that can come there.
-        """
-        if isinstance(message, JsonRpcBatch):
-            raise InvalidRequest(BATCH_REFUSED)
-        if isinstance(message, JsonRpcResponse):
-            raise InvalidRequest("Invalid Request: this is a response, and nothing was asked")
-        return message
-
     def _answer_message(
         self, message: JsonRpcRequest, exchange: Exchange, accepted: Accepted, grant: Grant | None
     ) -> Response:
@@ -144,7 +135,6 @@ class Endpoint:
         """
         if message.id is ABSENT:  # none that a client may send by HTTP has a meaning
             return empty_answer("202 Accepted")
-        refuse_without_session(message, exchange)
         request = read_request(message)
         check_headers(exchange.head, request)
         if request.revision != CURRENT:
@@ -205,23 +195,22 @@ class Endpoint:
         return event_stream(run, self._keep_alive_s, lambda: event(self._service.end_of_stream(request)))
 
 
-def refuse_without_session(message: JsonRpcRequest, exchange: Exchange) -> None:
-    """Check that a request of a revision with sessions has its session.
+def request_without_session(message: Body, exchange: Exchange) -> JsonRpcRequest:
+    """Return the request in a body that has no session, and does not say its revision.
 
     Raises:
-        MalformedRequest: It has none.
+        InvalidRequest: It is none that can come outside of a session.
+        MalformedRequest: It is one of a revision with sessions.
     """
+    if isinstance(message, JsonRpcBatch):
+        raise InvalidRequest(BATCH_REFUSED)
+    if isinstance(message, JsonRpcResponse):
+        raise InvalidRequest("Invalid Request: this is a response, and nothing was asked")
     revision = exchange.head.get(VERSION_HEADER)
-    if revision in SESSION_REVISIONS and not is_self_contained(message):
+    if revision in SESSION_REVISIONS and message.id is not ABSENT:
         remedy = f"a client of {revision} sends it with each request after initialize"
         raise MalformedRequest(f"Invalid params: Mcp-Session-Id is missing; {remedy}")
-
-
-def is_in_session(message: Body, exchange: Exchange) -> bool:
-    """Return whether a body begins a session, or belongs to one."""
-    if isinstance(message, JsonRpcRequest) and is_self_contained(message):
-        return False
-    return SESSION_HEADER in exchange.head or is_initialize(message)
+    return message
 
 
 def is_initialize(message: Body) -> TypeGuard[JsonRpcRequest]:

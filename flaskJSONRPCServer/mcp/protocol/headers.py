@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from .errors import HeaderMismatch
 from .requests import ClientRequest
+from .revisions import CURRENT
 
 __all__ = ["VERSION_HEADER", "HeaderParameter", "check_headers", "check_parameters", "header_parameters"]
 
@@ -79,11 +80,15 @@ def check_headers(head: Mapping[str, Any], request: ClientRequest) -> None:
     Raises:
         HeaderMismatch: One is missing, malformed, or differs from the body.
     """
-    check_field(head, VERSION_HEADER, "MCP-Protocol-Version", request.revision)
-    check_field(head, _METHOD_HEADER, "Mcp-Method", request.method)
-    parameter = _NAMED_BY.get(request.method)
-    if parameter is not None and isinstance(request.params.get(parameter), str):
-        check_field(head, _NAME_HEADER, "Mcp-Name", request.params[parameter], may_be_encoded=True)
+    method = request.method
+    parameter = _NAMED_BY.get(method)
+    # The present revision and the known methods have only characters that are allowed.
+    is_plain = parameter is not None and request.revision == CURRENT
+    if not is_plain or head.get(VERSION_HEADER) != CURRENT or head.get(_METHOD_HEADER) != method:
+        check_field(head, VERSION_HEADER, "MCP-Protocol-Version", request.revision)
+        check_field(head, _METHOD_HEADER, "Mcp-Method", method)
+    if parameter is not None and isinstance(name := request.params.get(parameter), str):
+        check_field(head, _NAME_HEADER, "Mcp-Name", name, may_be_encoded=True)
 
 
 def check_parameters(

@@ -67,7 +67,9 @@ def name_of(request: ClientRequest) -> str:
 
 def is_self_contained(message: JsonRpcRequest) -> bool:
     """Return whether a request says which revision it is made in, as those without a session do."""
-    return PROTOCOL_VERSION in meta_of(params_of(message))
+    params = message.params
+    meta = params.get("_meta") if isinstance(params, dict) else None
+    return isinstance(meta, dict) and PROTOCOL_VERSION in meta
 
 
 def read_request(message: JsonRpcRequest) -> ClientRequest:
@@ -77,14 +79,19 @@ def read_request(message: JsonRpcRequest) -> ClientRequest:
         MalformedRequest: ``_meta`` is missing or incomplete.
     """
     params = params_of(message)
-    if not isinstance(params.get("_meta"), dict):
+    meta = params.get("_meta")
+    if not isinstance(meta, dict):
         needed = f"{PROTOCOL_VERSION} and {CLIENT_CAPABILITIES}"
         remedy = f"each request must have it, with {needed}; a client with sessions begins with initialize"
         raise MalformedRequest(f"Invalid params: _meta is missing; {remedy}")
-    meta = params["_meta"]
-    revision = required(meta, PROTOCOL_VERSION, str, "a string")
-    capabilities = required(meta, CLIENT_CAPABILITIES, dict, "an object")
-    optional(meta, CLIENT_INFO, dict, "an object")
+    revision, capabilities = meta.get(PROTOCOL_VERSION), meta.get(CLIENT_CAPABILITIES)
+    if not isinstance(revision, str):
+        raise misfit(revision, PROTOCOL_VERSION, "a string")
+    if not isinstance(capabilities, dict):
+        raise misfit(capabilities, CLIENT_CAPABILITIES, "an object")
+    info = meta.get(CLIENT_INFO)
+    if info is not None and not isinstance(info, dict):
+        raise misfit(info, CLIENT_INFO, "an object")
     request = ClientRequest(message.id, message.method, params, revision, capabilities)
     if PROGRESS_TOKEN in meta or LOG_LEVEL in meta:
         request.progress_token, request.log_level = progress_token(meta), log_level(meta)
@@ -106,21 +113,17 @@ def progress_token(meta: Mapping[str, Any]) -> str | int | None:
 
 
 def log_level(meta: Mapping[str, Any]) -> str | None:
-    level: str | None = optional(meta, LOG_LEVEL, str, "a string")
-    if level is not None and level not in LOG_LEVELS:
+    level = meta.get(LOG_LEVEL)
+    if level is None:
+        return None
+    if not isinstance(level, str):
+        raise misfit(level, LOG_LEVEL, "a string")
+    if level not in LOG_LEVELS:
         raise MalformedRequest(f"Invalid params: {LOG_LEVEL} is none of {', '.join(LOG_LEVELS)}")
     return level
 
 
-def required(meta: Mapping[str, Any], key: str, kind: type, words: str) -> Any:
-    value = optional(meta, key, kind, words)
-    if value is None:
-        raise MalformedRequest(f"Invalid params: _meta has no {key}")
-    return value
-
-
-def optional(meta: Mapping[str, Any], key: str, kind: type, words: str) -> Any:
-    value = meta.get(key)
-    if value is not None and not isinstance(value, kind):
-        raise MalformedRequest(f"Invalid params: {key} in _meta is not {words}")
-    return value
+def misfit(value: Any, key: str, words: str) -> MalformedRequest:
+    """Return the error for a member of ``_meta`` that is missing, or has another type."""
+    problem = f"_meta has no {key}" if value is None else f"{key} in _meta is not {words}"
+    return MalformedRequest(f"Invalid params: {problem}")

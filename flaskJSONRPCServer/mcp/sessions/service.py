@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from ...dispatch.exchange import Exchange
 from ...http.refusals import Refusal
-from ...sansio_jsonrpc import JsonRpcRequest, JsonRpcResponse
+from ...sansio_jsonrpc import JsonRpcRequest, JsonRpcResponse, encode_result
 from ..authorization import Grant
 from ..calls.open_call import OpenCall
 from ..feature import Method, Result, Scope
@@ -23,7 +23,7 @@ from ..protocol.errors import (
     SessionNotFound,
     resource_not_found,
 )
-from ..protocol.messages import Send, notification_text, params_of, result_text
+from ..protocol.messages import Send, notification_text, params_of
 from ..protocol.requests import LOG_LEVELS, ClientRequest
 from ..service import Reply, Service
 from ..sources import Sources
@@ -124,7 +124,7 @@ class SessionService:
         }
         if identity.instructions:
             members["instructions"] = identity.instructions
-        return result_text(self._sources.codec(), message.id, members)
+        return encode_result(self._sources.codec(), message.id, members)
 
     def method(self, session: Session, name: str) -> Method:
         """Return a method.

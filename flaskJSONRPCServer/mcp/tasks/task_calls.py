@@ -11,7 +11,7 @@ from ...sansio_jsonrpc import JsonRpcException
 from ..asking.ask import MAY_BEGIN_TASK, questions_in
 from ..asking.rounds import refuse_unsupported
 from ..calls.leaving import begins_task
-from ..feature import Result, Scope, Subject
+from ..feature import Result, Scope
 from ..protocol.errors import TooManyTasks
 from ..protocol.requests import ClientRequest
 from ..sources import Sources
@@ -56,32 +56,24 @@ class TaskCalls:
         self._times = times
         self._works: dict[Task, TaskWork] = {}  # of the tasks that have not ended; each step on it is atomic
 
-    def result(
-        self, mode: TaskMode, request: ClientRequest, scope: Scope, subject: Subject, function: CalledFunction
-    ) -> Result:
-        """Return the result of a function, its questions, or a task.
+    def result(self, mode: TaskMode, request: ClientRequest, scope: Scope, function: CalledFunction) -> Result:
+        """Return the result of a function, its questions, or a task, for a client that takes tasks.
 
         Args:
-            mode: What the tool says about tasks; False if the client takes none.
+            mode: What the tool says about tasks; not False.
             request: The request.
             scope: What surrounds it.
-            subject: As with :meth:`.feature.AnyRounds.result`.
             function: The function.
 
         Raises:
             McpError: The request cannot be answered with any of these.
         """
-        if mode is False:
-            again, run = scope.rounds.runs_again, function.run
-            return scope.rounds.result(
-                request, scope, subject, lambda control: run(scope, control, may_run_again=again)
-            )
         if mode is None and function.is_elsewhere:
             return scope.rounds.result(
-                request, scope, subject, lambda control: self._run_elsewhere(request, scope, function, control)
+                request, scope, function.subject, lambda control: self._run_elsewhere(request, scope, function, control)
             )
         if mode is None:
-            return self._run_here(request, scope, subject, function)
+            return self._run_here(request, scope, function)
         work = TaskWork(self._sources, function, request, scope)
         task = self._added(work, scope, {})
         self._runner.start(task, work)
@@ -95,7 +87,7 @@ class TaskCalls:
         """Forget the work of a task that has ended."""
         self._works.pop(task, None)
 
-    def _run_here(self, request: ClientRequest, scope: Scope, subject: Subject, function: CalledFunction) -> Result:
+    def _run_here(self, request: ClientRequest, scope: Scope, function: CalledFunction) -> Result:
         """Return the result of a function that may begin a task itself, after its questions."""
         known: dict[str, Any] = {}
 
@@ -106,7 +98,10 @@ class TaskCalls:
         try:
             may_begin, run = replace(scope, new_control=new_control), function.run
             return scope.rounds.result(
-                request, may_begin, subject, lambda control: run(may_begin, control, may_run_again=True)
+                request,
+                may_begin,
+                function.subject,
+                lambda control: run(request, may_begin, control, may_run_again=True),
             )
         except JsonRpcException as exc:
             if not begins_task(exc):

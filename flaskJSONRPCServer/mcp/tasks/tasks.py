@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from ...sansio_jsonrpc import JsonRpcError
 from ..asking.rounds import answers_in
-from ..feature import Feature, Method, Result, Scope, Subject
+from ..feature import Feature, Method, Result, Scope
 from ..protocol.errors import (
     INTERNAL_ERROR,
     InvalidParams,
@@ -82,12 +82,15 @@ class Tasks:
         if mode == "required":
             require_extension(request)
 
-    def result(
-        self, mode: TaskMode, request: ClientRequest, scope: Scope, subject: Subject, function: CalledFunction
-    ) -> Result:
+    def result(self, mode: TaskMode, request: ClientRequest, scope: Scope, function: CalledFunction) -> Result:
         """Return the result of a function, its questions, or a task; see :meth:`.task_calls.TaskCalls.result`."""
-        may_begin = mode is not False and takes_tasks(request)
-        return self._calls.result(mode if may_begin else False, request, scope, subject, function)
+        if mode is not False and takes_tasks(request):
+            return self._calls.result(mode, request, scope, function)
+        rounds, run = scope.rounds, function.run
+        again = rounds.runs_again
+        return rounds.result(
+            request, scope, function.subject, lambda control: run(request, scope, control, may_run_again=again)
+        )
 
     def get(self, request: ClientRequest, scope: Scope) -> Result:
         """Answer ``tasks/get``."""
@@ -168,7 +171,8 @@ class Tasks:
 
 def takes_tasks(request: ClientRequest) -> bool:
     """Return whether a client takes a task as the answer to a request."""
-    return request.revision == CURRENT and request.has_extension(EXTENSION)
+    # Most clients take none: the first condition saves them the others.
+    return "extensions" in request.capabilities and request.revision == CURRENT and request.has_extension(EXTENSION)
 
 
 def require_extension(request: ClientRequest, scope: Scope | None = None) -> None:

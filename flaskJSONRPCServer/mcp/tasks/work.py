@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from ...dispatch.call_control import CallControl
@@ -21,39 +20,38 @@ from ..sources import Sources
 __all__ = ["CalledFunction", "RunLater", "TaskWork"]
 
 
-class RunNow(Protocol):
-    """Runs the function of a request in the thread that serves the request; raises what the function asks."""
+RunLater = Callable[[ClientRequest, Scope, CallControl], Result]
+"""Runs the function of a request in another thread; raises what the function asks. It keeps nothing of the request."""
 
-    def __call__(self, scope: Scope, control: CallControl, /, *, may_run_again: bool) -> Result:
-        """Return the result.
+
+class CalledFunction(Protocol):
+    """The function of a call that may become a task."""
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether it runs on an exec backend."""
+
+    @property
+    def run_later(self) -> RunLater:
+        """Runs it for a request that may have been answered."""
+
+    @property
+    def failure(self) -> Callable[[JsonRpcException], Result]:
+        """Returns the result that tells a model that the call has failed. It keeps nothing of the request."""
+
+    def subject(self) -> Sequence[str]:
+        """Return what it is run for; see :data:`~..feature.Subject`."""
+
+    def run(self, request: ClientRequest, scope: Scope, control: CallControl, *, may_run_again: bool) -> Result:
+        """Run it in the thread that serves the request, and return the result; raise what it asks.
 
         Args:
+            request: The request.
             scope: What surrounds the request.
             control: The control of this run.
             may_run_again: Whether the function may be run again: that run must not see what this one has changed in
                 the arguments.
         """
-
-
-RunLater = Callable[[ClientRequest, Scope, CallControl], Result]
-"""Runs the function of a request in another thread, as :class:`RunNow`. It keeps nothing of the request."""
-
-
-@dataclass(frozen=True, slots=True)
-class CalledFunction:
-    """The function of a call that may become a task.
-
-    Attributes:
-        run: Runs it for a request that is open.
-        run_later: Runs it for a request that may have been answered.
-        failure: Returns the result that tells a model that the call has failed.
-        is_elsewhere: Whether it runs on an exec backend.
-    """
-
-    run: RunNow
-    run_later: RunLater
-    failure: Callable[[JsonRpcException], Result]
-    is_elsewhere: bool
 
 
 class TaskWork:
@@ -112,7 +110,7 @@ class TaskWork:
             control: The control of this run.
 
         Raises:
-            Exception: As :class:`RunNow`.
+            Exception: What the function raises.
         """
         exchange = self._exchange()
         exchange.carrier = meta_of(request.params)

@@ -76,12 +76,13 @@ def exceeds_depth(data: bytes, max_depth: int) -> bool:
 def is_shallow(data: bytes, max_depth: int) -> bool:
     """Return whether a text surely nests no deeper than allowed, in a third of the time of counting its depth."""
     marks = data.translate(None, _NO_BRACKETS_OR_QUOTES)
-    brackets = marks.translate(None, b'"')
-    if len(brackets) <= max_depth:
+    quotes = marks.count(b'"')
+    if len(marks) - quotes <= max_depth:
         return True
     # If the two quotes of each string are adjacent, no string contains a bracket. Backslashes may escape quotes.
-    if b"\\" in data or 2 * marks.count(b'""') < len(marks) - len(brackets):
+    if b"\\" in data or 2 * marks.count(b'""') < quotes:
         return False
+    brackets = marks.translate(None, b'"')
     # Each replacement removes at most one level.
     for peeled in range(2, 2 * _PEELINGS + 1, 2):
         brackets = brackets.replace(b"{}", b"").replace(b"[]", b"")

@@ -6,7 +6,7 @@ import pytest
 
 from flaskJSONRPCServer import flaskJSONRPCServer
 from flaskJSONRPCServer.mcp import Image, Text, ToolResult
-from flaskJSONRPCServer.mcp.features.result_types import ResultTypeError, refuse_other_type
+from flaskJSONRPCServer.mcp.features.result_types import ResultTypeError, refuse_other_type, types_in
 from tests.helpers import call_wsgi
 from tests.mcp.judged import request_of, result_of
 
@@ -17,6 +17,7 @@ from tests.mcp.judged import request_of, result_of
         ("string", "5", "5", True),
         ("string", 5, "5", False),
         ("integer", 5, "5", True),
+        pytest.param("integer", -(10**400), "-1" + 400 * "0", True, id="integer-beyond-floats"),
         ("integer", 5.0, "5.0", True),
         ("integer", 5.5, "5.5", False),
         ("number", 5, "5", True),
@@ -34,12 +35,12 @@ from tests.mcp.judged import request_of, result_of
     ],
 )
 def test_type_of_the_root_is_checked(named, value, text, passes):
-    schema = {} if named is None else {"type": named}
+    allowed = types_in({} if named is None else {"type": named})
     if passes:
-        refuse_other_type(schema, value, text)
+        refuse_other_type(allowed, value, text)
     else:
         with pytest.raises(ResultTypeError, match="its schema says"):
-            refuse_other_type(schema, value, text)
+            refuse_other_type(allowed, value, text)
 
 
 def test_tool_that_returns_another_type_fails(caplog):
