@@ -133,7 +133,7 @@ class Application:
         """Answer a request that need not or must not reach the application, though the application sees all others."""
         if self.is_immediate(environ):  # a hook that asks for a login must not make the server look dead
             return self._pipeline.answer_built_in(environ)
-        return self._pipeline.wait_until_open(Request(environ)) if self._locks.closed else None
+        return self._pipeline.wait_until_open(environ) if self._locks.closed else None
 
     def _built_in_of(self, head: Environ) -> FoundUrl | None:
         """Return the built-in URL of a request; None if there is none, or a page of the application has it."""
@@ -448,7 +448,7 @@ class FlaskMount:
         custom_view, environ = pipeline.steps.custom_view, request.environ
         if self._prefix and request.url_rule is not None:
             environ = environ_at(self._prefix, self._path_of_rule[request.url_rule.rule], method)
-        target = None if custom_view is None else pipeline.find(Request(environ))
+        target = None if custom_view is None else pipeline.find(environ)
         if custom_view is None or target is None:
             return answer_of_flask(pipeline, environ)
         endpoint, route = target
@@ -565,7 +565,7 @@ def process_of_flask(pipeline: Pipeline, environ: Environ) -> flask.Response:
         NotFound, MethodNotAllowed: The request is not an RPC request.
     """
     exchange = pipeline.make_exchange(environ, parsed=current_request())
-    target = pipeline.find(exchange)
+    target = pipeline.find(exchange.head)
     if target is None:
         refuse(pipeline, environ)
     return flask_response(pipeline.process(exchange, *target))

@@ -19,7 +19,7 @@ from ..http.cors import Cors, is_allowed
 from ..http.event_streams import StreamedResponse
 from ..http.guard import Guard, is_cross_site
 from ..http.refusals import Forbidden, Misdirected, Refusal
-from ..http.request import Environ, ReceivedRequest, Request
+from ..http.request import ARRIVED_AT, Environ, ReceivedRequest, Request
 from ..http.response import Response, merged_headers, refusal_response, server_error_response
 from ..runtime.interrupts import is_interrupt
 from ..runtime.logs import ERROR
@@ -128,21 +128,21 @@ class Pipeline:
             The answer; None if this is no RPC request: its path is unknown, or the path does not accept its HTTP
             method.
         """
+        if self._locks.closed and (refusal_answer := self.wait_until_open(head, received)) is not None:
+            return refusal_answer
+        route = None  # find() for a POST, as nearly all requests are, without the cost of its call
+        endpoint = self._router.table.endpoints.get(head.get("PATH_INFO", ""))
+        if endpoint is None or head["REQUEST_METHOD"] != "POST":
+            target = self.find(head)
+            if target is None:
+                return None
+            endpoint, route = target
         stats = self._stats
         try:  # thread_counters(), without the cost of its call
             counters = stats.local.counters
         except AttributeError:
             counters = stats.thread_counters()
         exchange = Exchange(head, counters, self._request_options, received, parsed)
-        if self._locks.closed and (refusal_answer := self.wait_until_open(exchange)) is not None:
-            return refusal_answer
-        route = None  # find() for a POST, as nearly all requests are, without the cost of its call
-        endpoint = self._router.table.endpoints.get(exchange.wsgi_path)
-        if endpoint is None or exchange.method != "POST":
-            target = self.find(exchange)
-            if target is None:
-                return None
-            endpoint, route = target
         counters.requests_started += 1
         process = self._process
         try:
@@ -227,7 +227,7 @@ class Pipeline:
 
     def is_immediate(self, head: Environ) -> bool:
         """Return whether a request is for a built-in URL that is answered immediately; a method at that URL wins."""
-        return self.steps.built_in_urls.is_immediate(head) and self.find(Request(head)) is None
+        return self.steps.built_in_urls.is_immediate(head) and self.find(head) is None
 
     def _process_built_in(self, exchange: Exchange, url: BuiltInUrl, rest: str, guard: Guard) -> Response:
         if url.is_immediate:  # a load balancer asks by the server's address, as often as it likes
@@ -310,13 +310,15 @@ class Pipeline:
         """Return the CORS headers of the answer to a request; none without the setting ``cors``."""
         return [] if self._cors is None else cors_headers(request, self._cors)
 
-    def wait_until_open(self, request: Request) -> Response | None:
-        """Block while requests are held.
+    def wait_until_open(self, head: Environ, received: ReceivedRequest | None = None) -> Response | None:
+        """Block while requests are held. The arguments are those of :meth:`answer`.
 
         Returns:
             The answer to the request if the server has stopped meanwhile, else None.
         """
-        _ = request.arrived_at  # the time that it is held counts towards the deadlines of its calls
+        request = Request(head, received=received)
+        # The time that it is held counts towards the deadlines of its calls.
+        head.setdefault(ARRIVED_AT, request.arrived_at)
         try:
             self._locks.wait_until_open()
         except Refusal as refusal:
@@ -345,7 +347,7 @@ class Pipeline:
         head = received.head
         if not self.steps.has_timeouts or "HTTP_CONTENT_ENCODING" in head:
             return None
-        target = self.find(Request(head))
+        target = self.find(head)
         if target is None:
             return None
         endpoint, route = target
@@ -380,17 +382,17 @@ class Pipeline:
         endpoint, name = table.endpoint_of_method(wsgi_path)
         return () if endpoint is None or self._route_of_url(endpoint, name) is None else METHOD_URL_METHODS
 
-    def find(self, request: Request) -> tuple[Endpoint, Route | None] | None:
+    def find(self, head: Environ) -> tuple[Endpoint, Route | None] | None:
         """Return the endpoint of a POST, or the endpoint and route of a GET; None if this is no RPC request."""
-        table = self._router.table
-        endpoint = table.endpoints.get(request.wsgi_path)
-        if request.method == "POST":
+        table, path, method = self._router.table, head.get("PATH_INFO", ""), head["REQUEST_METHOD"]
+        endpoint = table.endpoints.get(path)
+        if method == "POST":
             return None if endpoint is None else (endpoint, None)
-        parent, name = table.endpoint_of_method(request.wsgi_path)
+        parent, name = table.endpoint_of_method(path)
         route = None if parent is None else self._route_of_url(parent, name)
-        if parent is not None and route is not None and request.method in METHOD_URL_METHODS:
+        if parent is not None and route is not None and method in METHOD_URL_METHODS:
             return parent, route
-        return (endpoint, None) if endpoint is not None and request.method == "OPTIONS" else None
+        return (endpoint, None) if endpoint is not None and method == "OPTIONS" else None
 
     def _route_of_url(self, endpoint: Endpoint, name: str) -> Route | None:
         """Return the route that a URL below a path names: that of a method, of the document, or of the client."""
