@@ -3,11 +3,15 @@
 One connection sends one request after the other; the servers take turns. A time is that between the request and the
 answer. The calls per second and core are the calls divided by the processor time of the server, so the client and the
 other programs of the machine do not count.
+
+Servers and client have one core each, as in ``benchmarks.sockets``. Otherwise the system puts a short call on the core
+of the client and a longer one on the other core, where waking a thread takes longer than either call.
 """
 
 import argparse
 import contextlib
 import json
+import os
 import socket
 import statistics
 import subprocess
@@ -23,6 +27,7 @@ from flaskJSONRPCServer.runtime.progress import progress
 
 from .report import machine
 from .sockets.environments import PEERS, ROOT, prepare
+from .sockets.serving import Pins
 
 REVISION = "2026-07-28"
 
@@ -74,9 +79,12 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=20, help="how often the servers take turns")
     parser.add_argument("--calls", type=int, default=500, help="the number of calls in a turn")
     arguments = parser.parse_args()
-    print(machine())
+    pins = Pins.of_machine()
+    print(machine(), pins)
     with contextlib.ExitStack() as stack:
-        contestants = list(started(stack))
+        contestants = list(started(stack, pins))
+        if pins.load:
+            os.sched_setaffinity(0, {int(pins.load[-1])})
         with progress("measuring calls"):
             for contestant in contestants:  # the first calls load modules
                 contestant.sample(20)
@@ -88,28 +96,28 @@ def main() -> int:
     return report(*contestants)
 
 
-def started(stack: contextlib.ExitStack) -> Iterator[Contestant]:
+def started(stack: contextlib.ExitStack, pins: Pins) -> Iterator[Contestant]:
     """Start the servers, and yield the contestants: our JSON-RPC call, our tool, the tool of the SDK."""
     prepare("mcp-sdk")  # first: our server closes a connection that has been idle for long
-    ours, port = stack.enter_context(our_server())
+    ours, port = stack.enter_context(our_server(pins))
     yield Contestant("JSON-RPC call", connected(stack, port), request_of(port, "/api", rpc_call()), ours)
     yield Contestant("tools/call", connected(stack, port), tool_request(port), ours)
-    peer, port = stack.enter_context(sdk_server())
+    peer, port = stack.enter_context(sdk_server(pins))
     yield Contestant("tools/call, SDK", connected(stack, port), tool_request(port), peer)
 
 
 @contextlib.contextmanager
-def our_server() -> Iterator[tuple[psutil.Process, int]]:
-    command = [sys.executable, "-m", "benchmarks.mcp_server"]
+def our_server(pins: Pins) -> Iterator[tuple[psutil.Process, int]]:
+    command = [*pins.server, sys.executable, "-m", "benchmarks.mcp_server"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
         yield psutil.Process(process.pid), int(process.stdout.readline())
         process.stdin.close()
 
 
 @contextlib.contextmanager
-def sdk_server() -> Iterator[tuple[psutil.Process, int]]:
+def sdk_server(pins: Pins) -> Iterator[tuple[psutil.Process, int]]:
     port = free_port()
-    command = [*prepare("mcp-sdk").command, str(PEERS / "mcp_sdk.py"), str(port)]
+    command = [*pins.server, *prepare("mcp-sdk").command, str(PEERS / "mcp_sdk.py"), str(port)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             wait_for(port, process)
