@@ -34,9 +34,18 @@ settings.register_profile("thorough", settings.get_profile("default"), max_examp
 settings.load_profile("default")
 
 
+# How many collections of young objects come before one of all objects; 10 in Python itself.
+YOUNG_COLLECTIONS = 500
+
+
 def pytest_configure():
-    """Undo what a shell does to a command in the background, which then ignores Ctrl-C."""
+    """Undo what a shell does to a command in the background, which then ignores Ctrl-C; and collect all objects seldom.
+
+    All objects are those of thousands of tests, which take up to 0.5 s. Servers freeze and thaw them, after which
+    Python soon collects all of them again.
+    """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    gc.set_threshold(*gc.get_threshold()[:2], YOUNG_COLLECTIONS)
 
 
 @pytest.hookimpl(trylast=True)  # after pytest-randomly
