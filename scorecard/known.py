@@ -48,7 +48,6 @@ KNOWN: dict[tuple[int, str], Known] = {
     (21, "werkzeug"): Known("an absolute URL replaces Host: it is 421 rather than 400", "nothing is needed"),
     (21, "granian"): Known("only the path of an absolute URL counts", "a proxy that rewrites the request line"),
     (29, "werkzeug"): Known(_DEVELOPMENT + "accept() fails and is retried at once", BOUNDING_PROXY),
-    (29, "granian"): Known("accept() fails and is retried at once", BOUNDING_PROXY),
     (30, "werkzeug"): Known(_DEVELOPMENT + "a thread for each connection", BOUNDING_PROXY),
     (36, "granian"): Known("it treats a client that has half-closed as gone", PROXY),
     (43, "werkzeug"): Known(_DEVELOPMENT + "a body has no deadline and no minimum rate", PROXY),
