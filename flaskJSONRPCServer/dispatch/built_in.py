@@ -77,9 +77,7 @@ class BuiltInUrls:
     """
 
     def __init__(self, *urls: BuiltInUrl) -> None:
-        # Both are replaced under _changing, and read without it.
-        self._by_segment = {url.segment: url for url in urls}
-        self._by_path: dict[str, FoundUrl] = {f"/{url.segment}": (url, "") for url in urls}
+        self._by_segment = {url.segment: url for url in urls}  # replaced under _changing, read without it
         self._changing = threading.Lock()
         self._before_add: list[Callable[[BuiltInUrl], object]] = []
         self.added: tuple[BuiltInUrl, ...] = ()
@@ -104,7 +102,6 @@ class BuiltInUrls:
             for check in self._before_add:
                 check(url)
             self._by_segment = {**self._by_segment, url.segment: url}
-            self._by_path = {**self._by_path, f"/{url.segment}": (url, "")}
             self.added = (*self.added, url)
 
     def __iter__(self) -> Iterator[BuiltInUrl]:
@@ -112,9 +109,6 @@ class BuiltInUrls:
 
     def find(self, wsgi_path: str) -> FoundUrl | None:
         """Return the built-in URL of a path and the rest of the path; None if there is none."""
-        found = self._by_path.get(wsgi_path)
-        if found is not None:
-            return found
         segment, slash, rest = wsgi_path[1:].partition("/")
         url = self._by_segment.get(segment)
         if url is None or (slash and not url.has_children):

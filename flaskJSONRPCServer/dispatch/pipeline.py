@@ -195,8 +195,8 @@ class Pipeline:
     ) -> Response:
         """Answer a request for a built-in URL that has been found; the arguments are those of the answer."""
         url, rest = found
-        counters = self._stats.thread_counters()
-        exchange = Exchange(head, counters, self._request_options, received, parsed)
+        exchange = self.make_exchange(head, received, parsed)
+        counters = exchange.counters
         if url.is_counted:
             counters.requests_started += 1
         try:
@@ -234,7 +234,7 @@ class Pipeline:
             return url.answer(exchange, rest)
         try:
             guard.check_head(exchange.head)
-            if url.refuses_foreign_pages and "HTTP_ORIGIN" in exchange.head:
+            if url.refuses_foreign_pages:
                 self._refuse_foreign_page(exchange)
         except (Misdirected, Forbidden) as exc:
             if url.note_foreign is not None:
@@ -255,16 +255,15 @@ class Pipeline:
         Raises:
             Forbidden: It is another one.
         """
-        origin = exchange.head["HTTP_ORIGIN"]
-        if self._names_origins or not is_cross_site(exchange.head):
+        origin = exchange.head.get("HTTP_ORIGIN")
+        if origin is None or self._names_origins or not is_cross_site(exchange.head):
             return
         if self._cors is None or not is_allowed(self._cors.headers(origin)):
             raise Forbidden(f"Origin {origin!r} is not that of this server; allowed_origins may name it")
 
     def authorise(self, exchange: Exchange, path: str, method: str | None) -> None:
         """Check that a client may do something on a path; see :meth:`.authorizer.Authorizer.authorise`."""
-        if self._auth is not None:
-            self._authorizer.authorise(exchange, path, method)
+        self._authorizer.authorise(exchange, path, method)
 
     def server_document(self, exchange: Exchange) -> Response:
         """Answer a GET of the document of the whole server, or of the client for it.

@@ -94,9 +94,7 @@ class SealedRounds:
             MissingClientCapability: The client cannot answer what the function asks.
             NoAnswer: Its answers to a question could not be used, several times.
         """
-        params = request.params
-        earlier = self._earlier_rounds(request, scope, subject) if "requestState" in params else _FIRST
-        latest = answers_in(request)
+        earlier, latest = self._earlier_rounds(request, scope, subject), answers_in(request)
         answers = latest if earlier is _FIRST else {**earlier.answers, **latest}
         outcome = run_round(request, scope, run, answers)
         if type(outcome) is not Asked:  # isinstance() takes several times as long to say no
@@ -117,7 +115,7 @@ class SealedRounds:
             raise InvalidParams("Invalid params: the answers are too long to be kept for the next question") from exc
 
     def _earlier_rounds(self, request: ClientRequest, scope: Scope, subject: Subject) -> Rounds:
-        state = request.params["requestState"]
+        state = request.params.get("requestState")
         if state is None:
             return _FIRST
         if not isinstance(state, str):

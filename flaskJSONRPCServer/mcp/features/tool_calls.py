@@ -5,8 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable, Mapping, Sequence
-from types import NoneType
-from typing import Any, Final
+from typing import Any
 
 from ...contract.tool_params import call_params
 from ...dispatch.call_control import CallControl
@@ -23,12 +22,9 @@ from ..tasks.work import RunLater
 from ..unwritable import unwritable_error
 from .catalog import ToolEntry
 from .functions import CALL_ID
-from .tool_results import failure_of, result_of
+from .tool_results import SCALARS, failure_of, result_of
 
 __all__ = ["ToolCall", "call_of"]
-
-# A function cannot change arguments that are all of these types.
-_UNCHANGING: Final = frozenset({str, int, float, bool, NoneType})
 
 
 class ToolCall:
@@ -63,7 +59,7 @@ class ToolCall:
         tool, arguments = self.tool, self.arguments
         params = dict(arguments) if tool.takes_names else call_params(tool.contract, arguments)
         self._call = JsonRpcRequest(tool.route.name, params, CALL_ID)
-        may_change = not _UNCHANGING.issuperset(map(type, arguments.values()))
+        may_change = not SCALARS.issuperset(map(type, arguments.values()))
         self._subject = subject_of(tool, arguments) if may_change else None
         return self._call
 
@@ -101,7 +97,7 @@ class ToolCall:
             failure = protocol_error_in(exc)
             if failure is not None:
                 raise failure from exc
-            return failure_of(exc, self._sources.codec())
+            return self.failure(exc)
         codec = self._sources.codec()
         try:
             return result_of(self.tool, value, codec, is_in_session=request.revision != CURRENT)

@@ -16,10 +16,10 @@ from ..written_content import content_in, is_written_result
 from .catalog import ToolEntry
 from .result_types import ResultTypeError, refuse_other_type
 
-__all__ = ["failure_of", "result_of"]
+__all__ = ["SCALARS", "failure_of", "result_of"]
 
-# The types of most values that cannot be parts for a model.
-_SCALARS: Final = frozenset({str, int, float, bool, NoneType})
+SCALARS: Final = frozenset({str, int, float, bool, NoneType})
+"""The types of values that have no parts, neither for a model nor for a function to change."""
 
 
 def result_of(tool: ToolEntry, value: Any, codec: Codec, *, is_in_session: bool) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def result_of(tool: ToolEntry, value: Any, codec: Codec, *, is_in_session: bool)
         JsonRpcSerializationError: The value has no JSON form.
         ResultTypeError: It has another type than the schema of the tool says.
     """
-    if type(value) not in _SCALARS or tool.returns_content:
+    if type(value) not in SCALARS or tool.returns_content:
         result = result_with_parts(tool, value, codec)
         if result is not None:
             return fitting(result, is_in_session=is_in_session)

@@ -67,9 +67,7 @@ def name_of(request: ClientRequest) -> str:
 
 def is_self_contained(message: JsonRpcRequest) -> bool:
     """Return whether a request says which revision it is made in, as those without a session do."""
-    params = message.params
-    meta = params.get("_meta") if isinstance(params, dict) else None
-    return isinstance(meta, dict) and PROTOCOL_VERSION in meta
+    return PROTOCOL_VERSION in meta_of(params_of(message))
 
 
 def read_request(message: JsonRpcRequest) -> ClientRequest:

@@ -171,8 +171,7 @@ class Tasks:
 
 def takes_tasks(request: ClientRequest) -> bool:
     """Return whether a client takes a task as the answer to a request."""
-    # Most clients take none: the first condition saves them the others.
-    return "extensions" in request.capabilities and request.revision == CURRENT and request.has_extension(EXTENSION)
+    return request.revision == CURRENT and request.has_extension(EXTENSION)
 
 
 def require_extension(request: ClientRequest, scope: Scope | None = None) -> None:

@@ -222,8 +222,7 @@ class ConnectionManager:
                 if mask & selectors.EVENT_WRITE:
                     connection.flush(now)
                 is_readable = mask & selectors.EVENT_READ or connection.http.phase is HANDSHAKE
-                # Nearly always, memory is not short, which saves the cost of a call.
-                if is_readable and (not self._memory.is_exceeded or self._may_receive(connection)):
+                if is_readable and self._may_receive(connection):
                     connection.receive(now)
             except WOULD_BLOCK:  # the handshake goes on with the next event
                 pass

@@ -104,28 +104,17 @@ class Leadership(Generic[AnyTask]):
                 self.start()
             raise
         # A task may fork and return in both processes. The child must not lead: it shares the sockets with its parent.
-        if fork_count != self._fork_count:
-            return False
-        try:  # _still_leads(), without the cost of its call
-            running.pop()
-        except IndexError:
-            self._release(task)
-            return False
-        return True
+        return fork_count == self._fork_count and self._still_leads(running, task)
 
     def _still_leads(self, running: list[AnyTask], task: AnyTask) -> bool:
         """Return whether the follower has not taken the lead while the task ran."""
         try:
             running.pop()
         except IndexError:
-            self._release(task)
+            with self._transfer:  # wait until the follower has passed the task to the pool
+                self._pool.release(task)
             return False
         return True
-
-    def _release(self, task: AnyTask) -> None:
-        """Count a task that has cost this thread the lead as ended."""
-        with self._transfer:  # wait until the follower has passed the task to the pool
-            self._pool.release(task)
 
     def _lead(self) -> None:
         if self._run_leader():
