@@ -15,12 +15,12 @@ from .dispatch.overrides import OVERRIDABLE
 from .engine import Engine
 from .http.request import RequestCopy
 from .message_helpers import MessageHelpers
+from .mounting.answers import answer_of_flask, environ_at, process_of_flask
 from .reloading import Reloader
 from .runtime.logs import WARNING
 from .runtime.parent import in_parent_only
 from .runtime.patching import patch
 from .sansio_jsonrpc import Codec
-from .wsgi import answer_of_flask, environ_at, process_of_flask
 
 __all__ = ["DocumentedHelpers"]
 
@@ -59,14 +59,14 @@ class DocumentedHelpers(MessageHelpers):
     def _requestHandler(self, path: str, method: str | None = None) -> flask.Response:
         """Answer ``flask.request`` for a path, or by GET for a method.
 
-        See :func:`~flaskJSONRPCServer.wsgi.answer_of_flask`.
+        See :func:`~flaskJSONRPCServer.mounting.answers.answer_of_flask`.
         """
         return answer_of_flask(self._engine.pipeline(), environ_at("", path, method))
 
     def _requestProcess(self, path: str, method: str | None) -> flask.Response:
         """Answer ``flask.request``, and raise errors to the caller.
 
-        See :func:`~flaskJSONRPCServer.wsgi.process_of_flask`.
+        See :func:`~flaskJSONRPCServer.mounting.answers.process_of_flask`.
         """
         return process_of_flask(self._engine.pipeline(), environ_at("", path, method))
 

@@ -41,10 +41,11 @@ from .errors import RegistrationError, ServerStateError, SettingsError, unknown_
 from .execBackend import ExecBackends, SimpleBackend, find_exec_backend, merge
 from .execBackend.deadline import DeadlineBackend, with_timeout
 from .experimental import OffloadedCodec, offload_methods
-from .flask_mounts import FlaskMounts
 from .http.cors import Cors
 from .http.guard import Guard
 from .http.request import Request, RequestCopy
+from .mounting.answers import report_to_flask
+from .mounting.mounts import FlaskMounts
 from .pipeline_steps import StepsMaker, request_options, tracing_of
 from .runtime.asynchronous import in_hub
 from .runtime.contexts import own_context
@@ -63,10 +64,7 @@ from .settings import Settings
 from .telemetry.health import name_of_check
 from .telemetry.metrics import package_version
 from .telemetry.metrics_address import metrics_address_of
-from .wsgi import (
-    Application,
-    report_to_flask,
-)
+from .wsgi import Application
 
 __all__ = ["Engine"]
 

@@ -34,13 +34,13 @@ from .dispatch.streams import StreamRegistry
 from .dispatch.submission import AnyInvoker, InnerBackendCalls, OverriddenInvoker
 from .extras import missing_extra
 from .http.request import RequestOptions
+from .mounting.answers import flask_answers_by, report_to_flask
 from .runtime.contexts import CurrentContext
 from .runtime.stats import Stats
 from .sansio_jsonrpc import Codec
 from .servBackend.serving import served_by
 from .settings import Settings
 from .telemetry.call_records import RecordedAnswerer, RecordedKeyedAnswerer, RecordedOverrides
-from .wsgi import flask_answers_by, report_to_flask
 
 if TYPE_CHECKING:
     from .telemetry.tracing import Tracing

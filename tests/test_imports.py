@@ -27,9 +27,9 @@ LAYERS = (
     {"documented", "lifecycle"},
     {"autoreload", "reloading"},
     {"engine"},
-    {"built_in_services", "flask_mounts", "pipeline_steps"},
+    {"built_in_services", "pipeline_steps"},
     {"wsgi", "console", "mcp", "telemetry"},
-    {"execBackend", "servBackend", "experimental"},
+    {"execBackend", "servBackend", "experimental", "mounting"},
     # Below execBackend: the server's stand-in in a child process has these helpers too.
     {"message_helpers"},
     {"dispatch", "helpers"},

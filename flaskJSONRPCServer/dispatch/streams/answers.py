@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ...http.event_streams import StreamedResponse
+from ...http.request import Environ
 from ...http.response import Response
+from .body import StreamedBody
 from .open_stream import OpenStream
 
 __all__ = ["AdmittedResponse"]
@@ -25,3 +29,7 @@ class AdmittedResponse(Response):
     def __init__(self, response: StreamedResponse, stream: OpenStream | None) -> None:
         super().__init__(response.status, response.headers)
         self.stream = stream
+
+    def wsgi_body(self, environ: Environ) -> Iterable[bytes]:
+        """Return the body as a WSGI application does; it is empty for a HEAD request."""
+        return iter(()) if self.stream is None else StreamedBody(self.stream, environ)

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import flask
 
-from .dispatch.built_in import BuiltInUrl, BuiltInUrls
-from .dispatch.pipeline import Pipeline
-from .dispatch.routes import Router
-from .errors import RegistrationError, ServerStateError
-from .wsgi import DefaultFlask, FlaskMount, add_rules, checked_prefix, make_rule, urls_of_rule
+from ..dispatch.built_in import BuiltInUrl, BuiltInUrls
+from ..dispatch.pipeline import Pipeline
+from ..dispatch.routes import Router
+from ..errors import RegistrationError, ServerStateError
+from .mount import DefaultFlask, FlaskMount, checked_prefix
+from .rules import add_rules, make_rule, urls_of_rule
 
 if TYPE_CHECKING:
     from flask.sansio.blueprints import BlueprintSetupState
