@@ -23,7 +23,7 @@ class Known:
 PROXY = "a proxy that buffers requests and answers, such as nginx"
 BOUNDING_PROXY = "a proxy that limits connections per client, and buffers requests and answers"
 NATIVE = "nothing in front: use native"
-PROCESS = "nothing in front: run such calls in the exec backend parallel"
+PROCESS = "nothing in front: run such calls in ParallelBackend(maxTasksPerChild=1)"
 
 _DEVELOPMENT = "Werkzeug's server is for development: "
 _PER_PROCESS = "Python has one locale and one list of warning filters for the whole process"

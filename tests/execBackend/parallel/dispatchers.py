@@ -2,11 +2,13 @@
 
 import ctypes
 import functools
+import locale
 import os
 import signal
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 
 
@@ -21,6 +23,17 @@ def pid():
 def sleep(seconds):
     time.sleep(seconds)
     return seconds
+
+
+def process_state():
+    return [locale.setlocale(locale.LC_NUMERIC), len(warnings.filters)]
+
+
+def set_process_state():
+    """Change what there is once for the whole process, and return it."""
+    locale.setlocale(locale.LC_NUMERIC, "C.UTF-8")
+    warnings.simplefilter("ignore", FutureWarning)
+    return process_state()
 
 
 def hold(folder, name):

@@ -21,12 +21,13 @@ from tests.helpers import call, wait_until
 ROOT = Path(__file__).resolve().parents[3]
 
 PLAIN = ("add", "pid", "sleep", "hold", "hold_with_program", "kill_itself", "segfault", "leave", "unserialisable")
+STATE = ("process_state", "set_process_state")
 CONNECTED = ("described", "parallel", "in_child", "lock_itself", "counted")
 
 
 def make(backend, address=None, **options):
     server = flaskJSONRPCServer(address, name="many", dispatcherBackend=backend, **{"log": False, **options})
-    for name in (*PLAIN, *CONNECTED):
+    for name in (*PLAIN, *STATE, *CONNECTED):
         server.registerFunction(getattr(dispatchers, name), path="/api")
     return server
 

@@ -111,6 +111,17 @@ def test_process_is_replaced_after_its_number_of_calls():
     assert pids[0] == pids[1] != pids[2] == pids[3] != pids[4]
 
 
+def test_process_for_each_call_keeps_what_a_call_sets_in_its_process_from_the_next():
+    with running(ParallelBackend(poolSize=1, maxTasksPerChild=1)) as (_, application):
+        before, changed, after = (
+            result_of(application, name) for name in ("process_state", "set_process_state", "process_state")
+        )
+
+    assert before[0] != changed[0]
+    assert before[1] < changed[1]
+    assert after == before
+
+
 def test_process_that_fails_to_start_is_started_again(monkeypatch):
     spawn, refusals = process.spawn, [KeyError("an environment that changes meanwhile")]
 
