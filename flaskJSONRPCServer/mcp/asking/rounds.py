@@ -42,7 +42,7 @@ MOST_TIMES: Final = 3
 
 _FOREIGN_STATE: Final = (
     "the answers of a client were refused: this process did not ask the question. If the server has several processes, "
-    "or was restarted, give all processes the same secret= (FJRPC_SECRET)"
+    "or was restarted, give all processes the same secret="
 )
 
 
