@@ -27,6 +27,12 @@ _DEFAULT_SEGMENT: Final = "mcp"
 _METHODS: Final = ("POST", "GET", "DELETE", "HEAD", "OPTIONS")
 _METADATA_METHODS: Final = ("GET", "HEAD", "OPTIONS")
 
+_SEVERAL_PROCESSES: Final = (
+    "{path} is served by several processes, and sessions and tasks live in the one that began them: another answers 404 "
+    "or -32602. Run one process with more threads, or send all requests of a client to the same process"
+)
+_UNSHARED: Final = "; without secret=, no other process takes the answers to a question either"
+
 
 class McpEndpoints:
     """The endpoints of one server.
@@ -48,6 +54,7 @@ class McpEndpoints:
         self._is_automatic = False
         self._foreign = ForeignRequests(sources.facts.log)
         self._hidden: set[str] = set()  # the URLs that the log has warned of
+        self._has_warned = False  # of several processes; written by any thread, so at worst it warns twice
 
     def __iter__(self) -> Iterator[McpEndpoint]:
         return iter(self._endpoints.values())
@@ -141,7 +148,16 @@ class McpEndpoints:
         endpoint = self._endpoints.get(segment)
         if endpoint is None:
             raise NotFound("there is nothing at this URL")
+        if exchange.head.get("wsgi.multiprocess"):
+            self._warn_of_processes(endpoint.path)
         return endpoint.answer(exchange, rest)
+
+    def _warn_of_processes(self, path: str) -> None:
+        """Warn once that another process may get the next request of a client: only the first request shows that."""
+        if not self._has_warned:
+            self._has_warned = True
+            remedy = _UNSHARED if self._sources.settings.secret is None else ""
+            self._sources.facts.log.write(WARNING, _SEVERAL_PROCESSES.format(path=path) + remedy)
 
     def _answer_metadata(self, exchange: Exchange, rest: str) -> Response:
         """Answer a request for the metadata of the tokens of an endpoint.

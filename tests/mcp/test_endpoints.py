@@ -1,5 +1,6 @@
 """Which endpoints a server has, and which tools they offer."""
 
+import io
 import logging
 import re
 
@@ -8,12 +9,12 @@ import pytest
 
 from flaskJSONRPCServer import RegistrationError, flaskJSONRPCServer
 from flaskJSONRPCServer.mcp import Authorization
-from tests.helpers import call_wsgi
+from tests.helpers import call_wsgi, environ_of
 from tests.mcp.judged import request_of, result_of
 
 
 def make_marked(**options):
-    server = flaskJSONRPCServer(None, log=0, **options)
+    server = flaskJSONRPCServer(None, **{"log": 0, **options})
     server.registerFunction(lambda: 1, path="/api", name="one", mcp=True)
     server.registerFunction(lambda: 2, path="/api", name="two", mcp=False)
     server.registerFunction(lambda: 3, path="/other", name="three")
@@ -54,6 +55,23 @@ def test_endpoint_at_another_path_does_so_too():
 
     assert tools(server, "/models") == ["one"]
     assert status_at(server, "/mcp") == 404
+
+
+def test_endpoint_offers_log_messages():
+    assert result_of(make_marked(), "server/discover")["capabilities"]["logging"] == {}
+
+
+@pytest.mark.parametrize(("secret", "says_so"), [(None, True), ("s" * 32, False)], ids=["no secret", "secret"])
+def test_first_request_in_one_of_several_processes_is_a_warning(caplog, secret, says_so):
+    application = make_marked(secret=secret, log=2).getWSGI()
+    environ = {**environ_of(request_of("tools/list")), "wsgi.multiprocess": True}
+    for _ in range(2):
+        request = request_of("tools/list")
+        environ["wsgi.input"] = io.BytesIO(request.body)
+        assert b"one" in b"".join(application(environ, lambda status, headers: None))
+
+    (warning,) = [text for text in caplog.messages if "/mcp is served by several processes" in text]
+    assert ("without secret=" in warning) is says_so
 
 
 def test_endpoint_with_a_choice_at_another_path_leaves_the_usual_one():

@@ -102,7 +102,9 @@ def check_request(message: JsonRpcRequest) -> None:
     if message.id is not ABSENT and not is_id(message.id):
         raise InvalidRequest("Invalid Request: the id is neither a string nor an integer")
     if message.params is not None and not isinstance(message.params, dict):
-        raise InvalidRequest("Invalid Request: params is not an object")
+        refusal = InvalidRequest("Invalid Request: params is not an object")
+        refusal.request_id = message.id
+        raise refusal
 
 
 def is_id(value: Any) -> bool:

@@ -34,7 +34,7 @@ from .state import Session, introduction_in
 __all__ = ["Caller", "RunningRequest", "SessionRequest", "SessionService", "drop"]
 
 # Only what these revisions know; extensions belong to the revision after them.
-_CAPABILITIES: Final = ("tools", "resources", "prompts", "completions")
+_CAPABILITIES: Final = ("logging", "tools", "resources", "prompts", "completions")
 
 OwnMethod = Callable[[Session, ClientRequest], Result]
 
@@ -119,7 +119,7 @@ class SessionService:
         capabilities = {name: offers[name] for name in _CAPABILITIES if name in offers}
         members: dict[str, Any] = {
             "protocolVersion": session.revision,
-            "capabilities": {**capabilities, "logging": {}},
+            "capabilities": capabilities,
             "serverInfo": dict(identity.info),
         }
         if identity.instructions:
