@@ -20,7 +20,7 @@ from .dispatch.client_scripts import ClientScripts, refuse_client_js
 from .dispatch.connection import ServerFacts
 from .dispatch.coroutines import Coroutines, is_asynchronous
 from .dispatch.discovery import Discovery
-from .dispatch.documents import Documents, DocumentSources, is_shown, main_routes
+from .dispatch.documents import Documents, DocumentSources, main_routes
 from .dispatch.examples import check_examples
 from .dispatch.exception_map import checked_error, checked_exception
 from .dispatch.execution import Execution, ExecutionOptions
@@ -37,6 +37,7 @@ from .dispatch.remote import RemoteCalls
 from .dispatch.routes import Backends, Route, Router, RouteTable, format_path
 from .dispatch.steps import Steps
 from .dispatch.streams import StreamRegistry
+from .dispatch.visibility import Visibility, is_shown
 from .errors import RegistrationError, ServerStateError, SettingsError, unknown_name
 from .execBackend import ExecBackends, SimpleBackend, find_exec_backend, merge
 from .execBackend.deadline import DeadlineBackend, with_timeout
@@ -112,7 +113,8 @@ class Engine:
         self._rate_limits.check(settings.rateLimit)
         sources = DocumentSources(lambda: self.router.table, self._info, self._mapped_errors_of)
         self.documents = Documents(sources)
-        self._discovery = self._make_discovery() if settings.discover else None
+        visibility = Visibility(self.log, self._copy_for_user)
+        self._discovery = self._make_discovery(visibility) if settings.discover else None
         built_in = None if self._discovery is None else self._discovery.route
         self.router = Router(
             self._mount_paths,
@@ -140,6 +142,7 @@ class Engine:
             self._discovery,
             self.services.urls,
             self.streams,
+            visibility,
         )
         self._deadline_backend = DeadlineBackend()
         self._has_timeouts = False  # whether any registration has a timeout; set once
@@ -420,12 +423,12 @@ class Engine:
             )
         )
 
-    def _make_discovery(self) -> Discovery:
-        def copy_request(request: Request) -> Any:
-            return self.pipeline().steps.copy_request(request)
+    def _copy_for_user(self, request: Request) -> Any:
+        return self.pipeline().steps.copy_request(request)
 
+    def _make_discovery(self, visibility: Visibility) -> Discovery:
         scripts = ClientScripts(package_version()) if self.settings.client_js else None
-        return Discovery(self.documents, self.settings.magicVarForDispatcher, self.log, copy_request, scripts)
+        return Discovery(self.documents, self.settings.magicVarForDispatcher, visibility, scripts)
 
     def _has_own_json_forms(self) -> bool:
         return replacement(self._facade, self._standard, "_fixJSON") is not None

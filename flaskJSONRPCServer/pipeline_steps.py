@@ -32,6 +32,7 @@ from .dispatch.rendering import Renderer
 from .dispatch.steps import Steps
 from .dispatch.streams import StreamRegistry
 from .dispatch.submission import AnyInvoker, InnerBackendCalls, OverriddenInvoker
+from .dispatch.visibility import Visibility
 from .extras import missing_extra
 from .http.request import RequestOptions
 from .mounting.answers import flask_answers_by, report_to_flask
@@ -63,6 +64,7 @@ class StepsMaker:
         discovery: What answers ``rpc.discover``; None without it.
         built_in_urls: The URLs of the server's own.
         streams: The open streams.
+        visibility: Decides which methods a caller sees.
     """
 
     facade: ServerFacade
@@ -75,6 +77,7 @@ class StepsMaker:
     discovery: Discovery | None
     built_in_urls: BuiltInUrls
     streams: StreamRegistry
+    visibility: Visibility
 
     def steps(self, settings: Settings, codec: Codec, *, has_timeouts: bool, records_calls: bool) -> Steps:
         """Return the steps.
@@ -108,6 +111,7 @@ class StepsMaker:
             custom_process=process and flask_answers_by(process),
             custom_view=overrides.replaced("_requestHandler"),
             streams=self.streams,
+            visibility=self.visibility,
             limiter=limiter,
             discovery=self.discovery,
             has_timeouts=has_timeouts or settings.timeout is not None,

@@ -25,7 +25,7 @@ _STOP_S = 1.0
 
 
 def serve_streams(target: str, endpoint: str | None, config: str | None = None) -> None:
-    """Answer one client over the standard streams, until the input ends.
+    """Answer one client over the standard streams, until the input ends or SIGINT comes.
 
     Args:
         target: The server, as ``MODULE[:SERVER]``.
@@ -33,7 +33,7 @@ def serve_streams(target: str, endpoint: str | None, config: str | None = None) 
         config: A TOML file of settings.
 
     Raises:
-        CommandError: There is no server, or no such endpoint.
+        CommandError: There is no server, no such endpoint, or no standard input.
     """
     with messages_only() as (lines, write):
         try:
@@ -44,7 +44,8 @@ def serve_streams(target: str, endpoint: str | None, config: str | None = None) 
         found = find_endpoint(server, endpoint)
         app = server._engine.mounts.users_app()
         try:
-            found.serve_lines(lines_of(lines), write, nullcontext if app is None else app.app_context)
+            with suppress(KeyboardInterrupt):
+                found.serve_lines(lines_of(lines), write, nullcontext if app is None else app.app_context)
         finally:
             server._engine.exec_backends.stop(_STOP_S)
 
@@ -70,7 +71,13 @@ def find_endpoint(server: flaskJSONRPCServer, path: str | None) -> McpEndpoint:
 
 
 def take_input() -> BinaryIO:
-    """Return the standard input, and leave an empty one in its place."""
+    """Return the standard input, and leave an empty one in its place.
+
+    Raises:
+        CommandError: It is closed.
+    """
+    if sys.stdin is None:  # so Python marks a closed descriptor
+        raise CommandError("the standard input is closed; a client starts this command, and writes messages to it")
     given = os.fdopen(os.dup(0), "rb")  # which child processes do not inherit
     empty = os.open(os.devnull, os.O_RDONLY)
     os.dup2(empty, 0)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from inspect import Parameter
 from typing import Any
 
 from ..http.caching import is_known
 from ..http.request import Request
 from ..http.response import Response, merged_headers
-from ..runtime.interrupts import is_interrupt
-from ..runtime.logs import ERROR, ServerLog
 from .client_scripts import CLIENT_JS, JAVASCRIPT_TYPE, ClientScripts
 from .documents import Documents, WrittenDocument
 from .exchange import Exchange
 from .rendering import Renderer
 from .routes import Route
 from .signatures import SignaturePlan
+from .visibility import Visibility
 
 __all__ = ["DISCOVER", "Discovery", "document_response", "script_response"]
 
@@ -32,8 +31,7 @@ class Discovery:
     Args:
         documents: Makes the documents.
         magic_name: The name of the magic parameter.
-        log: Gets the failures of functions that decide on visibility.
-        copy_request: Copies a request for these functions.
+        visibility: Decides which methods a caller sees.
         scripts: Makes clients for JavaScript; None if the server has none.
     """
 
@@ -41,14 +39,12 @@ class Discovery:
         self,
         documents: Documents,
         magic_name: str,
-        log: ServerLog,
-        copy_request: Callable[[Request], Any],
+        visibility: Visibility,
         scripts: ClientScripts | None = None,
     ) -> None:
         self._documents = documents
         self._magic_name = magic_name
-        self._log = log
-        self._copy_request = copy_request
+        self._visibility = visibility
         self._scripts = scripts
 
     def route(self, path: str) -> Route:
@@ -62,11 +58,11 @@ class Discovery:
 
     def document(self, request: Request, path: str) -> WrittenDocument:
         """Return the document of a formatted path, as a caller sees it."""
-        return self._documents.of_path(path, self.sight(request)).at(request.base_url)
+        return self._documents.of_path(path, self._visibility.sight(request)).at(request.base_url)
 
     def document_of_server(self, request: Request, paths: Sequence[str]) -> WrittenDocument:
         """Return the document with the methods of all these paths, as a caller sees it."""
-        return self._documents.of_server(paths, self.sight(request)).at(request.base_url)
+        return self._documents.of_server(paths, self._visibility.sight(request)).at(request.base_url)
 
     def is_script(self, request: Request) -> bool:
         """Return whether a request for a built-in URL is one for a client, and not for a document."""
@@ -79,7 +75,7 @@ class Discovery:
             NotFound: The caller sees no methods.
         """
         assert self._scripts is not None  # noqa: S101  without them, no URL leads here
-        document = self._documents.of_path(path, self.sight(request))
+        document = self._documents.of_path(path, self._visibility.sight(request))
         return self._scripts.of_document(document, path, has_slash=request.wsgi_path.endswith("/"))
 
     def script_of_server(self, request: Request, paths: Sequence[str]) -> WrittenDocument:
@@ -89,31 +85,8 @@ class Discovery:
             NotFound: The caller sees no methods.
         """
         assert self._scripts is not None  # noqa: S101  as above
-        document = self._documents.of_server(paths, self.sight(request))
+        document = self._documents.of_server(paths, self._visibility.sight(request))
         return self._scripts.of_document(document, "/", has_slash=False)  # as no built-in URL of the server has one
-
-    def sight(self, request: Request) -> Callable[[Route], bool]:
-        """Return a function that says whether a caller sees a method."""
-        copies: list[Any] = []  # one copy of the request, if any function needs it
-
-        def is_visible(route: Route) -> bool:
-            visible = None if route.contract is None else route.contract.options.visible
-            if not callable(visible):
-                return visible is not False
-            if not copies:
-                copies.append(self._copy_request(request))
-            return self._decide(visible, copies[0], route)
-
-        return is_visible
-
-    def _decide(self, visible: Callable[[Any], bool], request: Any, route: Route) -> bool:
-        try:
-            return visible(request) is True
-        except BaseException as exc:
-            if is_interrupt(exc):
-                raise
-            self._log.write(ERROR, f"visible of {route.url} raised; the method is not shown", traceback=True)
-            return False
 
 
 def document_response(document: WrittenDocument, exchange: Exchange, renderer: Renderer) -> Response:

@@ -19,11 +19,12 @@ from urllib.parse import quote
 
 from ..contract.errors import DeclaredError
 from .routes import Route, RouteTable
+from .visibility import is_conditional, is_shown
 
 if TYPE_CHECKING:
     from ..contract.openrpc import MethodFacts
 
-__all__ = ["Document", "DocumentSources", "Documents", "WrittenDocument", "is_shown", "main_routes"]
+__all__ = ["Document", "DocumentSources", "Documents", "WrittenDocument", "main_routes"]
 
 # How many documents are kept, for callers who see different methods; guessed.
 _MOST_KEPT = 64
@@ -210,16 +211,6 @@ def main_routes(table: RouteTable) -> list[Route]:
 def sorted_routes(table: RouteTable) -> list[Route]:
     routes = [route for route in table.routes() if route.contract is not None]
     return sorted(routes, key=lambda route: (route.path, route.name))
-
-
-def is_shown(route: Route) -> bool:
-    """Return whether any caller may see a method."""
-    return route.contract is not None and route.contract.options.visible is not False
-
-
-def is_conditional(route: Route) -> bool:
-    """Return whether only some callers see a method."""
-    return route.contract is not None and callable(route.contract.options.visible)
 
 
 def named(routes: Iterable[Route]) -> list[tuple[str, Route]]:

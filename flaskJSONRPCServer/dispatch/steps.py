@@ -19,6 +19,7 @@ from .rate_limits.limiter import RateLimiter
 from .rendering import Renderer
 from .routes import Endpoint, Route
 from .streams import StreamRegistry
+from .visibility import Visibility
 
 __all__ = ["Process", "Steps", "with_arrival", "with_lock", "with_names", "with_own_context"]
 
@@ -39,6 +40,7 @@ class Steps:
         custom_process: The user's ``_requestProcess``, in the place of :meth:`.pipeline.Pipeline.process`.
         custom_view: The user's ``_requestHandler``; the view function of the RPC URLs in a Flask application calls it.
         streams: The open streams.
+        visibility: Decides which methods a caller sees.
         limiter: Checks requests against the rate limits; None without rate limits.
         discovery: Makes the documents of the server; None if it shows none.
         has_timeouts: Whether calls may have deadlines, so that the arrival of each request matters.
@@ -56,6 +58,7 @@ class Steps:
     custom_process: Callable[[str, str | None], Response] | None
     custom_view: Callable[[str, str | None], Any] | None
     streams: StreamRegistry
+    visibility: Visibility
     limiter: RateLimiter | None = None
     discovery: Discovery | None = None
     has_timeouts: bool = False

@@ -28,8 +28,8 @@ _METHODS: Final = ("POST", "GET", "DELETE", "HEAD", "OPTIONS")
 _METADATA_METHODS: Final = ("GET", "HEAD", "OPTIONS")
 
 _SEVERAL_PROCESSES: Final = (
-    "{path} is served by several processes, and sessions and tasks live in the one that began them: another answers 404 "
-    "or -32602. Run one process with more threads, or send all requests of a client to the same process"
+    "{path} is served by several processes, and sessions and tasks live in the one that began them: another answers "
+    "404 or -32602. Run one process with more threads, or send all requests of a client to the same process"
 )
 _UNSHARED: Final = "; without secret=, no other process takes the answers to a question either"
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import flask
 
 from ..dispatch.exchange import Exchange
-from ..dispatch.idempotency.callers import Callers, CookieUse, digest, identity_of
+from ..dispatch.idempotency.callers import CREDENTIALS, Callers, CookieUse, digest, identity_of
 from ..dispatch.routes import RouteTable
 from ..errors import RegistrationError
 from ..http.refusals import Refusal
@@ -291,7 +291,7 @@ class McpEndpoint:
 
 
 def has_credentials(head: Environ) -> bool:
-    return "HTTP_AUTHORIZATION" in head or "HTTP_COOKIE" in head
+    return any(variable in head for variable in CREDENTIALS)
 
 
 def decorator(add: Callable[[Any], None]) -> Callable[[_F], _F]:

@@ -17,7 +17,7 @@ from ...runtime.logs import ERROR, ServerLog
 from ...settings import Settings
 from .keys import HEADER_NAME
 
-__all__ = ["Callers", "CookieUse", "Identity", "identity_of"]
+__all__ = ["CREDENTIALS", "Callers", "CookieUse", "Identity", "identity_of"]
 
 Identity = Callable[[Any], object]
 """Returns the name of the caller of a request, which is copied as for ``auth``; None if it has none."""
@@ -26,7 +26,7 @@ CookieUse = Literal["counts", "alone", "never"]
 
 _KEYS: Final = ("identity", "store")
 
-_CREDENTIALS: Final = (
+CREDENTIALS: Final = (
     *("HTTP_AUTHORIZATION", "HTTP_COOKIE", "HTTP_X_API_KEY"),
     *("REMOTE_USER", "SSL_CLIENT_CERT", "SSL_CLIENT_S_DN"),
 )
@@ -108,7 +108,7 @@ class Callers:
 def credentials_of(request: Request) -> Iterator[tuple[str, str]]:
     """Yield the credentials in a request, by their variables."""
     environ = request.environ
-    for name in _CREDENTIALS:
+    for name in CREDENTIALS:
         if value := environ.get(name):
             yield name, str(value)
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ...dispatch.documents import is_shown
 from ...dispatch.exchange import Exchange
 from ...dispatch.pipeline import Pipeline
 from ...dispatch.routes import Route
+from ...dispatch.visibility import is_conditional
 from ...sansio_jsonrpc import JsonRpcException
 from ..authorization import TokenGuard
 from ..feature import Feature, Method, Result, Scope
@@ -74,7 +74,10 @@ class Tools:
         tools = [catalog.tools[name] for name in names]
         is_current = request.revision == CURRENT
         definitions = [tool.definition if is_current else tool.definition_in_session() for tool in tools]
-        return {"tools": definitions, **further, **self._caching(scope)}
+        caching = self._caching(scope)
+        if any(is_conditional(tool.route) for tool in catalog.tools.values()):
+            caching = {**caching, "cacheScope": "private"}
+        return {"tools": definitions, **further, **caching}
 
     def admit(self, request: ClientRequest, scope: Scope) -> None:
         """Check that a client may call the tool of a request, as it does.
@@ -143,8 +146,7 @@ class Tools:
 
 def names_shown(catalog: Catalog, pipeline: Pipeline, exchange: Exchange) -> list[str]:
     """Return the names of the tools that the caller may see, in order."""
-    discovery = pipeline.steps.discovery
-    is_visible = is_shown if discovery is None else discovery.sight(exchange)
+    is_visible = pipeline.steps.visibility.sight(exchange)
     paths = dict.fromkeys(tool.route.path for tool in catalog.tools.values())
     shown = set(pipeline.paths_shown(exchange, paths))
     return [name for name, tool in catalog.tools.items() if tool.route.path in shown and is_visible(tool.route)]

@@ -138,3 +138,24 @@ def test_answers_are_taken_although_the_function_has_changed_its_arguments():
 
     result = result_of(server, "tools/call", later, capabilities={"elicitation": {}})
     assert result["content"][0]["text"] == "[7, 1]"
+
+
+def names_for(server, role):
+    request = request_of("tools/list")
+    request.headers["X-Role"] = role
+    result = call_wsgi(server.getWSGI(), request).json()["result"]
+    return [tool["name"] for tool in result["tools"]], result["cacheScope"]
+
+
+@pytest.mark.parametrize("discover", [True, False])
+def test_tool_that_some_callers_see_is_listed_for_them_and_the_list_is_private(discover):
+    server, _ = make_server(discover=discover)
+    server.registerFunction(lambda: 1, path="/api", name="shown", mcp=True)
+    server.registerFunction(lambda: 1, path="/api", name="hidden", mcp=True, visible=False)
+    assert names_for(server, "admin") == (["shown"], "public")
+
+    server.registerFunction(
+        lambda: 1, path="/api", name="secret", mcp=True, visible=lambda request: request.headers["X-Role"] == "admin"
+    )
+    assert names_for(server, "admin") == (["secret", "shown"], "private")
+    assert names_for(server, "guest") == (["shown"], "private")

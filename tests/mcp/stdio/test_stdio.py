@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import json
+import signal
 import subprocess
 import sys
 
@@ -327,6 +328,25 @@ def test_end_of_the_input_waits_for_short_calls_and_ends_all_others(start):
     assert answer["id"] == short
     assert (last["method"], last["params"]["requestId"]) == ("notifications/cancelled", listening)
     assert "\ncancelled\n" in f"\n{errors}"
+
+
+def test_interrupt_ends_the_server_cleanly(start):
+    process = start()
+    process.answer(process.send("server/discover"))
+    process.process.send_signal(signal.SIGINT)
+
+    left, errors = process.end()
+    assert left == []
+    assert "Traceback" not in errors
+
+
+def test_closed_input_is_one_clear_line():
+    command = [sys.executable, "-m", "flaskJSONRPCServer", "mcp", "tests.mcp.stdio_server:server"]
+    done = subprocess.run(["sh", "-c", 'exec "$@" <&-', "sh", *command], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "error: the standard input is closed; a client starts this command" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 SHOP = """
