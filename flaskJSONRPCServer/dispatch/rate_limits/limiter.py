@@ -8,7 +8,6 @@ beyond a limit are replaced by invalid messages that carry their errors, so no l
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from math import ceil
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
-from ...http.guard import host_name
+from ...http.networks import network_of
 from ...http.refusals import Refusal, TooManyRequests
 from ...http.request import Request
 from ...runtime.contexts import own_context
@@ -250,25 +249,5 @@ def client_key(client: str) -> str:
 
 
 def address_of(request: Request) -> str:
-    """Return the address of a client, without the part that the client can choose; empty if it has no address.
-
-    A client with one IPv6 address has all 2**64 addresses of its network.
-    """
-    address = request.remote_addr or ""
-    return network_of(address) if ":" in address else address
-
-
-def network_of(address: str) -> str:
-    """Return the /64 network of an IPv6 address, or its mapped IPv4 address; for other hosts, the host without a port.
-
-    >>> network_of("2001:db8::1"), network_of("::ffff:192.0.2.1"), network_of("192.0.2.1:4711")
-    ('2001:db8::/64', '192.0.2.1', '192.0.2.1')
-    """
-    host = host_name(address) if address.startswith("[") or address.count(":") == 1 else address
-    try:
-        parsed = ipaddress.IPv6Address(host)
-    except ValueError:
-        return host
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return str(ipaddress.IPv6Network((int(parsed) >> 64 << 64, 64)))
+    """Return the address of a client, without the part that the client can choose; empty if it has no address."""
+    return network_of(request.remote_addr or "")

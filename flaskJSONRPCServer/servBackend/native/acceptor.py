@@ -9,6 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
+from ...http.networks import network_of
 from ...runtime.forks import release_in_forks
 from ...runtime.resources import free_descriptors
 from ..sockets import is_unix
@@ -59,7 +60,7 @@ class Acceptor:
         self._max_connections = connection_limit(limits.max_connections)
         self._max_per_client = min(limits.max_connections_per_client, max(1, self._max_connections // 2))
         self._trusted_proxies = limits.trusted_proxies
-        self._per_client: dict[str, int] = {}
+        self._per_client: dict[str, int] = {}  # by network
         self._is_listening = False
         self.resumes_at = math.inf
 
@@ -106,20 +107,22 @@ class Acceptor:
 
     def admit(self, client: str) -> bool:
         """Count a new connection of a client. Return False if the client has too many."""
-        count = self._per_client.get(client, 0)
+        network = network_of(client)
+        count = self._per_client.get(network, 0)
         if count >= self._max_per_client and client and client not in self._trusted_proxies:
             return False
-        self._per_client[client] = count + 1
+        self._per_client[network] = count + 1
         return True
 
     def release(self, client: str) -> None:
         """Uncount a connection of a client, and end a pause."""
         self.resumes_at = math.inf
-        count = self._per_client[client] - 1
+        network = network_of(client)
+        count = self._per_client[network] - 1
         if count:
-            self._per_client[client] = count
+            self._per_client[network] = count
         else:
-            del self._per_client[client]
+            del self._per_client[network]
 
     def close(self, selector: selectors.BaseSelector) -> None:
         """Close the listener."""

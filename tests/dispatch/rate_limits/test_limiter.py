@@ -6,7 +6,7 @@ import flask
 import pytest
 
 from flaskJSONRPCServer import flaskJSONRPCServer
-from flaskJSONRPCServer.dispatch.rate_limits.limiter import network_of
+from flaskJSONRPCServer.http.networks import network_of
 from tests.execBackend.celery.processes import broker_running
 from tests.helpers import Request, UnreadableStream, call_environ, call_wsgi, environ_of, get, post, rpc
 

@@ -51,6 +51,16 @@ def test_proxies_and_clients_without_an_address_are_not_limited(listener, select
     acceptor.close(selector)
 
 
+def test_addresses_of_one_ipv6_network_are_one_client(listener, selector):
+    acceptor = acceptor_of(listener, per_client=2)
+    addresses = [f"2001:db8::{number}" for number in range(3)]
+    assert [acceptor.admit(address) for address in addresses] == [True, True, False]
+    assert acceptor.admit("2001:db8:0:1::")
+    acceptor.release(addresses[0])
+    assert acceptor.admit(addresses[2])
+    acceptor.close(selector)
+
+
 def test_released_clients_are_not_kept(listener, selector):
     acceptor = acceptor_of(listener)
     for number in range(100):
