@@ -218,9 +218,11 @@ def test_function_begins_a_task_after_its_questions(folder):
 )
 def test_function_that_may_begin_no_task_goes_on(task, capabilities):
     client = TaskClient(make("simple", task), capabilities)
+    params = {"name": "greet_later", "arguments": {}}
     answers = {"name": {"action": "accept", "content": {"name": "Ann"}}, "\0task": {}}
 
-    result = client.result("tools/call", name="greet_later", arguments={}, inputResponses=answers)
+    asked = client.result("tools/call", **params)
+    result = client.result("tools/call", **params, requestState=asked["requestState"], inputResponses=answers)
 
     assert (result["resultType"], text_of(result)) == ("complete", "Hello, Ann!")
 
