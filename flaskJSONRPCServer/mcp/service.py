@@ -55,10 +55,12 @@ class Reply:
     Attributes:
         text: The message.
         status: The HTTP status.
+        retry_after_s: In how many seconds to try again; None if nobody knows.
     """
 
     text: bytes
     status: str = "200 OK"
+    retry_after_s: int | None = None
 
 
 class Service:
@@ -187,7 +189,7 @@ class Service:
 
     def refusal(self, exc: McpError, request_id: Any) -> Reply:
         """Return the response to a request that cannot be answered with a result."""
-        return Reply(self._error_text(request_id, exc.error), exc.status)
+        return Reply(self._error_text(request_id, exc.error), exc.status, exc.retry_after_s)
 
     def _whole(self, result: Result, request: ClientRequest) -> dict[str, Any]:
         """Return a result with what each result has."""
