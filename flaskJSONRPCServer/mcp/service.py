@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from ..dispatch.exchange import Exchange
 from ..dispatch.invoker import logged_error
@@ -23,13 +23,17 @@ from .calls.open_call import AnyCall
 from .feature import AnyRounds, Feature, Method, Result, Scope
 from .protocol.errors import McpError, MethodNotFound, TooLarge
 from .protocol.messages import error_text
-from .protocol.requests import ClientRequest, meta_of, name_of
+from .protocol.requests import ClientRequest, is_retry, meta_of, name_of
 from .protocol.revisions import CURRENT, SERVER_INFO, SUBSCRIPTION_ID, SUPPORTED
 from .sources import Sources
 from .subscriptions import PROMPTS, RESOURCES, TOOLS, UPDATES, Subscriptions, Watch
 from .unwritable import UnwritableError, in_place_of_unwritable, unwritable_error
 
 __all__ = ["Identity", "Reply", "Service"]
+
+# A result may depend on the answers that its request brings, which no cache knows.
+# Source: revision 2026-07-28, "Caching".
+_NOT_CACHED: Final = {"ttlMs": 0, "cacheScope": "private"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +59,12 @@ class Reply:
     Attributes:
         text: The message.
         status: The HTTP status.
+        retry_after_s: In how many seconds to try again; None if nobody knows.
     """
 
     text: bytes
     status: str = "200 OK"
+    retry_after_s: int | None = None
 
 
 class Service:
@@ -187,7 +193,7 @@ class Service:
 
     def refusal(self, exc: McpError, request_id: Any) -> Reply:
         """Return the response to a request that cannot be answered with a result."""
-        return Reply(self._error_text(request_id, exc.error), exc.status)
+        return Reply(self._error_text(request_id, exc.error), exc.status, exc.retry_after_s)
 
     def _whole(self, result: Result, request: ClientRequest) -> dict[str, Any]:
         """Return a result with what each result has."""
@@ -196,7 +202,10 @@ class Service:
         meta = {SERVER_INFO: self.identity().info}
         if "_meta" in result:
             meta.update(result["_meta"])
-        return {"resultType": "complete", **result, "_meta": meta}
+        whole = {"resultType": "complete", **result, "_meta": meta}
+        if "cacheScope" in whole and is_retry(request):
+            whole.update(_NOT_CACHED)
+        return whole
 
     def _result_text(self, request: ClientRequest, result: Result) -> bytes:
         """Return the response with a result.

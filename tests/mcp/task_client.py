@@ -23,11 +23,15 @@ class TaskClient:
         self._capabilities = capabilities
         self._headers = headers or {}
 
-    def ask(self, method, **params):
-        """Return the message that answers a request."""
+    def answer(self, method, **params):
+        """Return the answer to a request by HTTP."""
         request = request_of(method, params, capabilities=self._capabilities)
         request.headers.update(self._headers)
-        return call_wsgi(self._application, request).json()
+        return call_wsgi(self._application, request)
+
+    def ask(self, method, **params):
+        """Return the message that answers a request."""
+        return self.answer(method, **params).json()
 
     def result(self, method, **params):
         message = self.ask(method, **params)

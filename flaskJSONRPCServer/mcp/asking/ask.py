@@ -90,7 +90,7 @@ def refuse_other_values(questions: Mapping[str, Any]) -> None:
 
 
 def written(question: Question, reason: str | None) -> dict[str, Any]:
-    """Return a question for a client; its message says why an earlier answer could not be used, if there was one."""
+    """Return a question for a client, and why an earlier answer could not be used, if there was one."""
     params = question.params()
     if reason is not None and "message" in params:
         params["message"] = f"{params['message']} (The last answer could not be used: {reason})"
@@ -98,6 +98,7 @@ def written(question: Question, reason: str | None) -> dict[str, Any]:
         "method": question.METHOD,
         "params": params,
         "requires": question.required_capability(),
+        "reason": reason,
     }
 
 

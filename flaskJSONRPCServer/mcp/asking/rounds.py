@@ -1,8 +1,8 @@
 """Functions that ask the client, without anything kept on the server between two rounds.
 
 A result with questions ends the request. The client sends it again with the answers, and with a state that has the
-answers of the rounds before. The state is signed, expires, and is refused for any other caller, function or arguments,
-and if the same process has taken it before.
+answers of the rounds before and the keys of the open questions: no other answers are taken. The state is signed,
+expires, and is refused for any other caller, function or arguments, and if the same process has taken it before.
 
 Source: revision 2026-07-28, "Multi Round-Trip Requests".
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, final
 
@@ -19,7 +19,7 @@ from ...runtime.logs import WARNING, ServerLog
 from ...sansio_jsonrpc import JsonRpcException
 from ..feature import Result, Run, Scope, Subject
 from ..protocol.errors import InvalidParams, MissingClientCapability, NoAnswer
-from ..protocol.requests import ClientRequest
+from ..protocol.requests import ClientRequest, is_retry
 from .ask import CLIENT_OFFERS, HIDDEN_KEYS, questions_in
 from .sealing import Sealer, StateError
 from .used_states import UsedStates
@@ -53,13 +53,16 @@ class Rounds:
     Attributes:
         answers: The answers of the client, by the keys of the questions.
         unusable: How often each question had an answer that could not be used.
+        asked: The keys of the questions that the last round has asked.
     """
 
     answers: Mapping[str, Any] = field(default_factory=dict)
     unusable: Mapping[str, int] = field(default_factory=dict)
+    asked: Collection[str] = ()
 
 
 _FIRST: Final = Rounds()
+_NO_ANSWERS: Final[Mapping[str, Any]] = {}
 
 
 class SealedRounds:
@@ -94,7 +97,11 @@ class SealedRounds:
             MissingClientCapability: The client cannot answer what the function asks.
             NoAnswer: Its answers to a question could not be used, several times.
         """
-        earlier, latest = self._earlier_rounds(request, scope, subject), answers_in(request)
+        earlier, latest = _FIRST, _NO_ANSWERS
+        if is_retry(request):
+            responses = answers_in(request)  # before the state, which a malformed request must not use up
+            earlier = self._earlier_rounds(request, scope, subject)
+            latest = {key: value for key, value in responses.items() if key in earlier.asked}
         answers = latest if earlier is _FIRST else {**earlier.answers, **latest}
         outcome = run_round(request, scope, run, answers)
         if type(outcome) is not Asked:  # isinstance() takes several times as long to say no
@@ -102,12 +109,17 @@ class SealedRounds:
         questions = outcome.questions
         unusable = Counter(earlier.unusable)
         unusable.update(key for key in questions if key in latest)
-        refuse_after(MOST_TIMES, unusable)
-        state = self._state(Rounds(answers, unusable), request, scope, subject)
+        refuse_after(MOST_TIMES, unusable, questions)
+        state = self._state(Rounds(answers, unusable, list(questions)), request, scope, subject)
         return {"resultType": "input_required", "inputRequests": requests_of(questions), "requestState": state}
 
     def _state(self, rounds: Rounds, request: ClientRequest, scope: Scope, subject: Subject) -> str:
-        payload = {"answers": rounds.answers, "unusable": rounds.unusable, "id": secrets.token_urlsafe(12)}
+        payload = {
+            "answers": rounds.answers,
+            "unusable": rounds.unusable,
+            "asked": rounds.asked,
+            "id": secrets.token_urlsafe(12),
+        }
         bound_to = self._bound_to(request, scope, subject)
         try:
             return self._sealer.seal(payload, purpose=_PURPOSE, bound_to=bound_to, ttl_s=self._ttl_s)
@@ -127,7 +139,7 @@ class SealedRounds:
             raise InvalidParams(f"Invalid params: requestState is refused: {exc}") from exc
         if not self._used.use(payload["id"]):
             raise InvalidParams("Invalid params: requestState is refused: it was used before; begin again without it")
-        return Rounds(payload["answers"], payload.get("unusable", {}))
+        return Rounds(payload["answers"], payload.get("unusable", {}), payload.get("asked", ()))
 
     def _note_refused(self, refusal: StateError) -> None:
         """Warn once of a state that another process may have made: without ``secret``, each has a random one."""
@@ -164,18 +176,21 @@ def run_round(request: ClientRequest, scope: Scope, run: Run, answers: Mapping[s
     return Asked(questions)
 
 
-def refuse_after(most: int, unusable: Mapping[str, int]) -> None:
+def refuse_after(most: int, unusable: Mapping[str, int], questions: Mapping[str, Any]) -> None:
     """Check that a client may be asked again.
 
     Args:
         most: How often a question is asked whose answer cannot be used.
         unusable: How often the answer to each question could not be used.
+        questions: The questions that it would be asked now.
 
     Raises:
-        NoAnswer: It has been asked often enough.
+        NoAnswer: It has been asked one of them often enough. The message says why its last answer could not be used.
     """
-    if max(unusable.values(), default=0) >= most:
-        raise NoAnswer(f"the client has answered {most} times with what was not asked for")
+    for key, question in questions.items():
+        if unusable.get(key, 0) >= most:
+            problem = f"the client has answered the question {key!r:.100} {most} times, and no answer could be used"
+            raise NoAnswer(f"{problem}. The last one: {question['reason']}"[:1000])
 
 
 def answers_in(request: ClientRequest) -> Mapping[str, Any]:

@@ -21,6 +21,8 @@ def json_answer(reply: Reply, headers: Sequence[Header] = ()) -> Response:
         ("Content-Length", str(len(reply.text))),
         ("X-Content-Type-Options", "nosniff"),
     ]
+    if reply.retry_after_s is not None:
+        own.append(("Retry-After", str(reply.retry_after_s)))
     return Response(reply.status, [*own, *headers], reply.text)
 
 

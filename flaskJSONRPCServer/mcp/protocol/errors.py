@@ -57,11 +57,13 @@ class McpError(Exception):
         status: The HTTP status.
         data: The data of the error; ABSENT for none.
         request_id: The id of the request; ABSENT if it is not known, or is given elsewhere.
+        retry_after_s: In how many seconds to try again; None if nobody knows.
     """
 
     code: ClassVar[int]
     status: ClassVar[str] = "200 OK"
     request_id: Any = ABSENT
+    retry_after_s: int | None = None
 
     def __init__(self, message: str, data: Any = ABSENT) -> None:
         super().__init__(message)

@@ -14,7 +14,16 @@ from .errors import MalformedRequest
 from .messages import params_of
 from .revisions import CLIENT_CAPABILITIES, CLIENT_INFO, LOG_LEVEL, PROGRESS_TOKEN, PROTOCOL_VERSION
 
-__all__ = ["LOG_LEVELS", "ClientRequest", "is_self_contained", "meta_of", "name_of", "progress_token", "read_request"]
+__all__ = [
+    "LOG_LEVELS",
+    "ClientRequest",
+    "is_retry",
+    "is_self_contained",
+    "meta_of",
+    "name_of",
+    "progress_token",
+    "read_request",
+]
 
 LOG_LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
 """The levels of log messages, the least severe first (RFC 5424, section 6.2.1)."""
@@ -63,6 +72,11 @@ def name_of(request: ClientRequest) -> str:
     named = reference if isinstance(reference, dict) else request.params
     name = named.get("name", named.get("uri"))
     return request.method if name is None else f"{request.method} of {name!r:.200}"
+
+
+def is_retry(request: ClientRequest) -> bool:
+    """Return whether a request says that it is sent again: it brings answers to questions, or a state."""
+    return "inputResponses" in request.params or "requestState" in request.params
 
 
 def is_self_contained(message: JsonRpcRequest) -> bool:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from ...runtime.concurrency import make_lock
+from ...runtime.logs import WARNING, ServerLog
 from ...sansio_jsonrpc import Codec, JsonRpcResponse
 from ..asking.rounds import MOST_TIMES, Asked, refuse_after, run_round
 from ..calls.open_call import OpenCall
@@ -36,16 +37,19 @@ WaitWhile = Callable[[Callable[[], bool], float], bool]
 
 
 class WaitingCalls:
-    """Bounds how many calls wait for answers: each keeps a thread, which the server needs for other calls.
+    """Bounds how many calls wait for answers: each keeps a thread, and half of them are left for other calls.
 
     Args:
-        most: Returns the most calls that may wait.
+        threads: Returns the setting ``threads``.
+        log: Gets a warning when the first call is refused.
     """
 
-    def __init__(self, most: Callable[[], int]) -> None:
-        self._most = most
+    def __init__(self, threads: Callable[[], int], log: ServerLog) -> None:
+        self._threads = threads
+        self._log = log
         self._changing = make_lock()
         self._count = 0  # guarded by _changing
+        self._has_warned = False  # as that
 
     @contextmanager
     def one_more(self) -> Iterator[None]:
@@ -54,17 +58,26 @@ class WaitingCalls:
         Raises:
             NoAnswer: Too many calls wait.
         """
+        threads = self._threads()
+        most = max(1, threads // 2)
         with self._changing:
-            most = self._most()
             has_room = self._count < most
             self._count += has_room
         if not has_room:
-            raise NoAnswer(f"{most} calls wait for answers of their clients already")
+            raise self._refusal(f"{most} calls wait for answers of their clients already, the most for {threads=}")
         try:
             yield
         finally:
             with self._changing:
                 self._count -= 1
+
+    def _refusal(self, reason: str) -> NoAnswer:
+        """Return the error of one call too many, and log the first one."""
+        with self._changing:
+            is_first, self._has_warned = not self._has_warned, True
+        if is_first:
+            self._log.write(WARNING, f"a question of a call is refused: {reason}. Raise threads; see docs/mcp.md")
+        return NoAnswer(f"{reason}; call again when one has ended")
 
 
 class AskingRounds:
@@ -118,7 +131,7 @@ class AskingRounds:
             if self._send is None:
                 raise NoAnswer(_NO_STREAM)
             unusable.update(key for key in questions if key in answers)
-            refuse_after(MOST_TIMES, unusable)
+            refuse_after(MOST_TIMES, unusable, questions)
             with self._waiting.one_more():
                 answers.update(self._answers(questions, self._send))
             # The timeout of a call begins anew: a user may think for longer than a function may run.

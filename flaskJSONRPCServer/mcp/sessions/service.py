@@ -95,7 +95,7 @@ class SessionService:
         self._sources = sources
         self._service = service
         self._has_resource = has_resource
-        self._waiting = WaitingCalls(lambda: max(1, sources.settings.threads // 2))
+        self._waiting = WaitingCalls(lambda: sources.settings.threads, sources.facts.log)
         self._own: Mapping[str, OwnMethod] = {
             "ping": lambda session, request: {},
             "logging/setLevel": self._set_level,

@@ -113,7 +113,7 @@ class TaskRunner:
             task.complete(self._shown.written(task, "the result is", {"result": dict(result)}))
             return
         refuse_unsupported(questions, work.request())
-        refuse_after(MOST_TIMES, task.count_unusable(questions))
+        refuse_after(MOST_TIMES, task.count_unusable(questions), questions)
         text = self._shown.written(task, "the questions are", {"inputRequests": requests_of(questions)})
         task.ask(self._sources.codec().loads(text)["inputRequests"])
 

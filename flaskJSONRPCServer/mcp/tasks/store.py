@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 from ...runtime.concurrency import make_lock
 from ..protocol.errors import TooManyTasks
 from .task import Task
 
 __all__ = ["TaskBounds", "TaskStore"]
+
+_TOO_MANY: Final = "there are too many tasks: an endpoint keeps at most"
+_TOO_LARGE: Final = "the tasks are too large: an endpoint keeps at most"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +66,12 @@ class TaskStore:
             size_bytes: The size of its request.
 
         Raises:
-            TooManyTasks: There is no room.
+            TooManyTasks: There is no room. The message names the bound, and when the oldest task expires.
         """
         self.purge()
         with self._changing:
-            count = len(self._sizes)
-            if count >= self._bounds.tasks or self._counts[task.owner] >= self._bounds.tasks_of_caller:
-                raise TooManyTasks("there are too many tasks: ask again when some of them have expired")
-            if not self._has_room(task, size_bytes):
-                raise TooManyTasks("the tasks are too large together: ask again when some of them have expired")
+            self._refuse_number(task)
+            self._refuse_size(task, size_bytes)
             self._tasks[task.id] = task
             self._counts[task.owner] += 1
             self._sizes[task] = 0
@@ -85,18 +87,30 @@ class TaskStore:
         task = self._tasks.get(task_id)
         return task if task is not None and task.owner == owner else None
 
-    def reserve(self, task: Task, size_bytes: int) -> bool:
-        """Count more bytes for a task; return whether there is room for them."""
+    def reserve(self, task: Task, size_bytes: int) -> None:
+        """Count more bytes for a task, unless it is forgotten.
+
+        Raises:
+            TooManyTasks: There is no room for them; the message is as for :meth:`add`.
+        """
         with self._changing:
-            return self._reserve(task, size_bytes)
+            if task in self._sizes:
+                self._refuse_size(task, size_bytes)
+                self._grow(task, size_bytes)
 
     def reserve_shown(self, task: Task, size_bytes: int) -> bool:
         """Count what a task shows from now on, in place of what it has shown; return whether there is room for it."""
         with self._changing:
-            has_room = self._reserve(task, size_bytes - self._shown.get(task, 0))
-            if has_room:
-                self._shown[task] = size_bytes
-            return has_room
+            if task not in self._sizes:
+                return False
+            more_bytes = size_bytes - self._shown.get(task, 0)
+            try:
+                self._refuse_size(task, more_bytes)
+            except TooManyTasks:
+                return False
+            self._grow(task, more_bytes)
+            self._shown[task] = size_bytes
+            return True
 
     def note_run(self, task: Task) -> None:
         """Note that the function of a task runs."""
@@ -152,16 +166,38 @@ class TaskStore:
         self._counts += Counter()  # without those that have no task any more
         self._bytes += Counter()
 
-    def _reserve(self, task: Task, size_bytes: int) -> bool:
-        if task not in self._sizes or not self._has_room(task, size_bytes):
-            return False
-        self._grow(task, size_bytes)
-        return True
+    def _refuse_number(self, task: Task) -> None:
+        bounds, owner = self._bounds, task.owner
+        if len(self._sizes) >= bounds.tasks:
+            raise self._refusal(f"{_TOO_MANY} {bounds.tasks}", None)
+        if self._counts[owner] >= bounds.tasks_of_caller:
+            raise self._refusal(f"{_TOO_MANY} {bounds.tasks_of_caller} of each caller", owner)
 
-    def _has_room(self, task: Task, size_bytes: int) -> bool:
-        bounds = self._bounds
-        total = sum(self._bytes.values()) + size_bytes
-        return total <= bounds.total_bytes and self._bytes[task.owner] + size_bytes <= bounds.bytes_of_caller
+    def _refuse_size(self, task: Task, more_bytes: int) -> None:
+        bounds, owner = self._bounds, task.owner
+        if sum(self._bytes.values()) + more_bytes > bounds.total_bytes:
+            may_fit = more_bytes <= bounds.total_bytes
+            raise self._refusal(f"{_TOO_LARGE} {bounds.total_bytes} bytes", None, may_fit=may_fit)
+        if self._bytes[owner] + more_bytes > bounds.bytes_of_caller:
+            may_fit = more_bytes <= bounds.bytes_of_caller
+            raise self._refusal(f"{_TOO_LARGE} {bounds.bytes_of_caller} bytes of each caller", owner, may_fit=may_fit)
+
+    def _refusal(self, reason: str, owner: bytes | None, *, may_fit: bool = True) -> TooManyTasks:
+        """Return the error for a task over a bound.
+
+        Args:
+            reason: Which bound.
+            owner: The caller whose tasks it bounds; None for all.
+            may_fit: Whether there can be room after others have expired.
+        """
+        bounded = (task for task in self._tasks.values() if owner in {None, task.owner})
+        oldest = next(bounded, None) if may_fit else None
+        if oldest is None:  # or all of them have expired, and count until their functions return
+            return TooManyTasks(reason)
+        wait_s = max(1, math.ceil(oldest.expires_at - time.monotonic()))
+        refusal = TooManyTasks(f"{reason}; the oldest expires in {wait_s} s")
+        refusal.retry_after_s = wait_s
+        return refusal
 
     def _grow(self, task: Task, size_bytes: int) -> None:
         self._sizes[task] += size_bytes

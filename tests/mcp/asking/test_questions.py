@@ -13,7 +13,11 @@ from tests.mcp.judged import error_of, request_of, result_of
 FORMS = {"elicitation": {}}
 SEAT = {"type": "object", "properties": {"seat": {"type": "string"}}, "required": ["seat"]}
 WRONG = {"seat": {"action": "accept", "content": {}}}
+RIGHT = {"seat": {"action": "accept", "content": {"seat": "7A"}}}
 CALL = {"name": "book", "arguments": {}}
+THREE_TIMES = (
+    "the client has answered the question 'seat' 3 times, and no answer could be used. The last one: seat is missing"
+)
 
 
 def book() -> str:
@@ -43,7 +47,7 @@ def test_question_is_asked_again_with_the_reason():
     server = make_server()
     first = asked(server)
     second = asked_again(server, first)
-    last = asked_again(server, second, {"seat": {"action": "accept", "content": {"seat": "7A"}}})
+    last = asked_again(server, second, RIGHT)
 
     assert message_in(first) == "Which seat?"
     assert message_in(second) == "Which seat? (The last answer could not be used: seat is missing)"
@@ -58,7 +62,7 @@ def test_third_answer_that_cannot_be_used_fails_the_call():
     last = {**CALL, "requestState": question["requestState"], "inputResponses": WRONG}
     error = error_of(server, "tools/call", last, capabilities=FORMS)
 
-    assert error == {"code": -32603, "message": "the client has answered 3 times with what was not asked for"}
+    assert error == {"code": -32603, "message": THREE_TIMES}
 
 
 def test_question_without_an_answer_is_asked_any_number_of_times():
@@ -68,6 +72,60 @@ def test_question_without_an_answer_is_asked_any_number_of_times():
         question = asked_again(server, question, {})
 
     assert message_in(question) == "Which seat?"
+
+
+def test_answers_without_a_state_are_ignored():
+    server = make_server()
+
+    for _ in range(2):
+        assert message_in(asked(server, inputResponses=RIGHT)) == "Which seat?"
+
+
+def test_client_that_cannot_answer_is_refused_with_answers_too():
+    error = error_of(make_server(), "tools/call", {**CALL, "inputResponses": RIGHT}, status=400)
+
+    assert error["code"] == -32021
+
+
+def book_with_meal() -> str:
+    """Book a seat, and then a meal."""
+    seat = ask("seat", Form("Which seat?", SEAT)).content["seat"]
+    return f"{seat} {ask('meal', Form('Which meal?', SEAT)).content['seat']}"
+
+
+def test_answers_to_questions_that_were_not_asked_are_ignored():
+    server = make_server(book_with_meal)
+    unwanted = {"action": "accept", "content": {"seat": "none"}}
+    second = asked_again(server, asked(server), {**RIGHT, "meal": unwanted})
+    last = asked_again(server, second, {"meal": RIGHT["seat"], "seat": unwanted})
+
+    assert list(second["inputRequests"]) == ["meal"]
+    assert last["content"][0]["text"] == "7A 7A"
+
+
+def test_questions_of_one_round_may_be_answered_one_by_one():
+    server = make_server(lambda: " ".join(map(str, ask_all(seat=Sample("a"), meal=Sample("b")))))
+    first = result_of(server, "tools/call", CALL, capabilities={"sampling": {}})
+    answer = {"role": "assistant", "model": "m", "content": {"type": "text", "text": "x"}}
+    results = [first]
+    for key in ("seat", "meal"):
+        params = {**CALL, "requestState": results[-1]["requestState"], "inputResponses": {key: answer}}
+        results.append(result_of(server, "tools/call", params, capabilities={"sampling": {}}))
+
+    assert [set(one.get("inputRequests", ())) for one in results] == [{"seat", "meal"}, {"meal"}, set()]
+    assert results[-1]["content"][0]["text"] == "seat meal"
+
+
+@pytest.mark.parametrize("answers", [[1], None, {"seat": "7A"}], ids=repr)
+def test_malformed_answers_do_not_use_up_the_state(answers):
+    server = make_server()
+    question = asked(server)
+    malformed = {**CALL, "requestState": question["requestState"], "inputResponses": answers}
+    error = error_of(server, "tools/call", malformed, capabilities=FORMS)
+    last = asked_again(server, question, RIGHT)
+
+    assert error["code"] == -32602
+    assert last["content"][0]["text"] == "booked 7A"
 
 
 def test_several_missing_fields_are_named():
@@ -177,7 +235,7 @@ def test_state_is_valid_at_its_endpoint_alone():
     answer = {
         **CALL,
         "requestState": question["result"]["requestState"],
-        "inputResponses": {"seat": {"action": "accept", "content": {"seat": "7A"}}},
+        "inputResponses": RIGHT,
     }
 
     assert asked_at(server, "/b", answer)["error"]["code"] == -32602

@@ -307,11 +307,23 @@ def test_contents_in_a_flask_application_are_private_since_it_may_have_a_login()
         assert call_wsgi(app.wsgi_app, request_of(method, params)).json()["result"]["cacheScope"] == "private"
 
 
+@pytest.mark.parametrize("method", ["resources/list", "tools/list", "prompts/list", "server/discover"])
+@pytest.mark.parametrize("further", [{"inputResponses": {}}, {"requestState": "x"}], ids=["answers", "state"])
+def test_result_of_a_request_with_answers_may_not_be_kept(method, further):
+    server, endpoint = make_server()
+    endpoint.resource("a:b", ttl=60)(returning("text"))
+    endpoint.prompt()(lambda_of("prompt", lambda: "text"))
+    once, again = (result_of(server, method, params) for params in ({}, further))
+
+    assert once["cacheScope"] == "public"
+    assert (again["ttlMs"], again["cacheScope"]) == (0, "private")
+
+
 def test_resource_may_ask_its_client():
     server, endpoint = make_server()
     form = Form("Which one?", {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]})
 
-    @endpoint.resource("a:{x}")
+    @endpoint.resource("a:{x}", ttl=60)
     def read(x):
         return f"{x} {ask('which', form).content['name']}"
 
@@ -324,6 +336,7 @@ def test_resource_may_ask_its_client():
     further = {"inputResponses": answers, "requestState": question["requestState"]}
     result = result_of(server, "resources/read", {"uri": "a:b", **further}, capabilities=offers)
     assert result["contents"][0]["text"] == "b second"
+    assert (result["ttlMs"], result["cacheScope"]) == (0, "private")
 
     error = error_of(server, "resources/read", {"uri": "a:c", **further}, capabilities=offers)
     assert error["code"] == -32602

@@ -220,7 +220,21 @@ def test_answer_that_does_not_fit_is_asked_for_again_a_few_times(begin):
     events = client.call("greet")
     for _ in range(3):
         client.tell(answer_to(events.next(), {"action": "accept", "content": {}}))
-    assert events.next()["error"]["code"] == -32603
+    error = events.next()["error"]
+    assert error["code"] == -32603
+    assert "the question 'name' 3 times" in error["message"]
+    assert error["message"].endswith("The last one: name is missing")
+
+
+def test_answers_to_questions_that_were_not_asked_are_ignored(begin):
+    client = begin(capabilities={"elicitation": {}})
+    wrong = {"action": "accept", "content": {"name": "Eve"}}
+    client.tell(answer_to({"id": "question-1"}, wrong))
+    events = client.call("greet")
+    question = events.next()
+    client.tell(answer_to({"id": "question-2"}, wrong))
+    client.tell(answer_to(question, {"action": "accept", "content": {"name": "Ada"}}))
+    assert text_of(events.next()) == "accept Ada"
 
 
 def test_cancelled_request_asks_no_more_and_is_not_answered(begin):
@@ -356,8 +370,11 @@ def test_timeout_of_a_call_begins_anew_after_an_answer(begin, served):
     assert first < asked_at + PATIENCE_S < second
 
 
-def test_calls_that_wait_leave_threads_for_others():
-    server = flaskJSONRPCServer(("127.0.0.1", 0), log=0, threads=4)
+THE_MOST_WAIT = "2 calls wait for answers of their clients already, the most for threads=4"
+
+
+def test_calls_that_wait_leave_threads_for_others(caplog):
+    server = flaskJSONRPCServer(("127.0.0.1", 0), log=2, threads=4)
     for function in (add, greet):
         server.registerFunction(function, path="/api", mcp=True)
     server.start()
@@ -366,7 +383,9 @@ def test_calls_that_wait_leave_threads_for_others():
         client = stack.enter_context(contextlib.closing(Client(server, capabilities={"elicitation": {}})))
         waiting = [client.call("greet") for _ in range(2)]
         questions = [events.next() for events in waiting]
-        assert "2 calls wait" in client.call("greet").next()["error"]["message"]
+        for _ in range(2):
+            message = client.call("greet").next()["error"]["message"]
+            assert message == f"{THE_MOST_WAIT}; call again when one has ended"
         assert text_of(client.call("add", a=1, b=2).next()) == "3"
         for question, events in zip(questions, waiting, strict=True):
             client.tell(answer_to(question, {"action": "decline"}))
@@ -374,6 +393,8 @@ def test_calls_that_wait_leave_threads_for_others():
         events = client.call("greet")
         client.tell(answer_to(events.next(), {"action": "cancel"}))
         assert text_of(events.next()) == "cancel None"
+    warning = f"a question of a call is refused: {THE_MOST_WAIT}. Raise threads; see docs/mcp.md"
+    assert [text for text in caplog.messages if "a question" in text] == [warning]
 
 
 @pytest.mark.parametrize("action", ["stop", "restart"])

@@ -163,7 +163,8 @@ def test_third_wrong_answer_fails_the_task():
     task = client.wait(task_id)
 
     assert (task["status"], task["error"]["code"]) == ("failed", -32603)
-    assert "3 times" in task["error"]["message"]
+    assert "the question 'name' 3 times" in task["error"]["message"]
+    assert task["error"]["message"].endswith("The last one: name is missing")
 
 
 def test_two_wrong_answers_are_asked_again():

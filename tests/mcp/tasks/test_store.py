@@ -56,6 +56,35 @@ def test_task_over_a_bound_is_refused_until_there_is_room(bounds, owner):
     store.new(owner)
 
 
+@pytest.mark.parametrize(
+    ("bounds", "reason"),
+    [
+        ({"tasks": 1}, "there are too many tasks: an endpoint keeps at most 1"),
+        ({"tasks_of_caller": 1}, "there are too many tasks: an endpoint keeps at most 1 of each caller"),
+        ({"total_bytes": 1}, "the tasks are too large: an endpoint keeps at most 1 bytes"),
+        ({"bytes_of_caller": 1}, "the tasks are too large: an endpoint keeps at most 1 bytes of each caller"),
+    ],
+    ids=["tasks", "tasks of a caller", "bytes", "bytes of a caller"],
+)
+def test_refusal_names_the_bound_and_when_the_oldest_task_expires(bounds, reason):
+    store = Store(**bounds)
+    store.new()
+
+    with pytest.raises(TooManyTasks) as refusal:
+        store.new(times=TaskTimes(7200, 1))
+
+    assert 3500 < refusal.value.retry_after_s <= 3600
+    assert str(refusal.value) == f"{reason}; the oldest expires in {refusal.value.retry_after_s} s"
+
+
+def test_refusal_of_what_is_too_large_alone_has_no_time():
+    with pytest.raises(TooManyTasks) as refusal:
+        Store(total_bytes=1).new(size_bytes=2)
+
+    assert refusal.value.retry_after_s is None
+    assert str(refusal.value) == "the tasks are too large: an endpoint keeps at most 1 bytes"
+
+
 @pytest.mark.parametrize("bounds", [{"tasks_of_caller": 1}, {"bytes_of_caller": 1}], ids=["tasks", "bytes"])
 def test_bounds_of_one_caller_leave_room_for_others(bounds):
     store = Store(**bounds)
@@ -66,12 +95,13 @@ def test_results_count():
     store = Store(total_bytes=10)
     task = store.new(size_bytes=4)
 
-    assert store.reserve(task, 5)
-    assert not store.reserve(task, 2)
-    assert store.reserve(task, 1)
+    store.reserve(task, 5)
+    with pytest.raises(TooManyTasks, match="at most 10 bytes"):
+        store.reserve(task, 2)
+    store.reserve(task, 1)
 
     store.remove(task)
-    assert not store.reserve(task, 1)
+    store.reserve(task, 1)  # nothing: it is gone
     store.new(size_bytes=10)
 
 
@@ -83,9 +113,10 @@ def test_what_a_task_shows_counts_in_place_of_what_it_has_shown():
         assert store.reserve_shown(task, 5)
     assert store.reserve_shown(task, 6)
     assert not store.reserve_shown(task, 7)
-    assert not store.reserve(task, 1)
+    with pytest.raises(TooManyTasks):
+        store.reserve(task, 1)
     assert store.reserve_shown(task, 2)
-    assert store.reserve(task, 4)
+    store.reserve(task, 4)
 
     store.remove(task)
     assert not store.reserve_shown(task, 1)

@@ -218,9 +218,11 @@ def test_function_begins_a_task_after_its_questions(folder):
 )
 def test_function_that_may_begin_no_task_goes_on(task, capabilities):
     client = TaskClient(make("simple", task), capabilities)
+    params = {"name": "greet_later", "arguments": {}}
     answers = {"name": {"action": "accept", "content": {"name": "Ann"}}, "\0task": {}}
 
-    result = client.result("tools/call", name="greet_later", arguments={}, inputResponses=answers)
+    asked = client.result("tools/call", **params)
+    result = client.result("tools/call", **params, requestState=asked["requestState"], inputResponses=answers)
 
     assert (result["resultType"], text_of(result)) == ("complete", "Hello, Ann!")
 
@@ -285,10 +287,12 @@ def test_hundred_and_first_task_of_a_caller_is_refused():
     for _ in range(100):
         client.begin("add", a=1, b=2)
 
-    error = client.error("tools/call", name="add", arguments={"a": 1, "b": 2})
+    answer = client.answer("tools/call", name="add", arguments={"a": 1, "b": 2})
+    error, wait_s = answer.json()["error"], int(answer.header("Retry-After"))
 
-    assert error["code"] == -32000
-    assert "too many tasks" in error["message"]
+    assert (answer.code, error["code"]) == (503, -32000)
+    assert error["message"].endswith(f"keeps at most 100 of each caller; the oldest expires in {wait_s} s")
+    assert 3000 < wait_s <= 3600
 
 
 def test_task_outlives_its_request_with_what_is_known_of_it(folder):
