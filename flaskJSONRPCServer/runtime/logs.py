@@ -5,12 +5,14 @@ All records of the server go through its documented ``_logger``, so that a repla
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Protocol, TextIO
 
 from .asynchronous import in_hub
+from .interrupts import is_interrupt
 from .json_log import ACCESS, JsonFormatter
 from .tracebacks import frames_of, traceback_lines
 
@@ -149,14 +151,23 @@ class ServerLog:
         self._owner = owner
 
     def write(self, level: int, *parts: Any, traceback: bool = False) -> None:
-        """Write one record.
+        """Write one record. If the user's ``_logger`` or a handler raises, the server goes on.
 
         Args:
             level: 0 critical, 1 error, 2 warning, 3 info, 4 debug.
             parts: The message, joined by spaces. Control characters are escaped, so that one call writes one record.
             traceback: Whether to add the traceback of the exception being handled.
         """
-        self.write_documented(level, (*parts, TracebackText.from_current_exception()) if traceback else parts)
+        if traceback:
+            parts = (*parts, TracebackText.from_current_exception())
+        try:
+            self.write_documented(level, parts)
+        except BaseException as exc:
+            if is_interrupt(exc):
+                raise
+            with contextlib.suppress(Exception):  # of a handler, which may be what has failed
+                self.emit(level, parts)
+                self.emit(ERROR, ["_logger failed", TracebackText.from_current_exception()])
 
     def write_documented(self, level: Any, args: tuple[Any, ...]) -> None:
         """Write a record as the documented ``_logger(level, *args)`` does: critical if it has no level."""

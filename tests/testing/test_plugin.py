@@ -14,6 +14,9 @@ from tests.sources import ROOT
 
 pytest_plugins = ["pytester"]
 
+# Outside of a worker, the run that this file is part of has loaded the plugin already.
+WARNINGS = ("-W", "error", "-W", "ignore:Module already imported")
+
 PLUGIN = "flaskJSONRPCServer.testing.plugin"
 
 API = """
@@ -38,7 +41,7 @@ def run(pytester, monkeypatch):
 
     def run_tests(source, *arguments):
         pytester.makepyfile(test_api=API + source)
-        return pytester.runpytest_inprocess("-p", PLUGIN, "-W", "error", *arguments)
+        return pytester.runpytest_inprocess("-p", PLUGIN, *WARNINGS, *arguments)
 
     return run_tests
 

@@ -56,15 +56,16 @@ class ClientConnection:
         scheduled_at: When the manager checks the deadline next.
         registered: The events that the selector waits for.
         counted_bytes: How many bytes of bodies and unsent answers the manager counts for this connection.
+        awaits_write_to_receive: Whether TLS has to send something before it receives more.
     """
 
     __slots__ = (
-        "_handshake_awaits_write",
         "_lock",
         "_manager",
         "_task_when_drained",
         "_tls",
         "address",
+        "awaits_write_to_receive",
         "certificate_variables",
         "client",
         "counted_bytes",
@@ -95,7 +96,7 @@ class ClientConnection:
         self._manager = manager
         self._tls = sock if isinstance(sock, ssl.SSLSocket) else None
         self._lock = threading.Lock()
-        self._handshake_awaits_write = False
+        self.awaits_write_to_receive = False
         self._task_when_drained: Task | None = None
 
     @property
@@ -186,11 +187,12 @@ class ClientConnection:
         """
         http = self.http
         with self._lock:
+            self.awaits_write_to_receive = False
             if http.phase is HANDSHAKE:
                 self._do_handshake(now)
             while http.wants_to_receive:
                 try:
-                    data = receive(self.socket, RECEIVE_BYTES) if self._tls is None else self._tls.recv(RECEIVE_BYTES)
+                    data = receive(self.socket, RECEIVE_BYTES) if self._tls is None else self._receive_by(self._tls)
                 except WOULD_BLOCK:
                     return
                 if not data:
@@ -257,12 +259,12 @@ class ClientConnection:
         with self._lock:
             self.http.refuse(refusal, now)
 
-    @property
-    def wanted_events(self) -> int:
-        """The events to wait for in the selector."""
-        http = self.http
-        awaits_write = http.outgoing.size or self._handshake_awaits_write
-        return (selectors.EVENT_READ if http.wants_to_receive else 0) | (selectors.EVENT_WRITE if awaits_write else 0)
+    def wanted_events(self, *, may_receive: bool) -> int:
+        """Return the events to wait for in the selector."""
+        wanted = selectors.EVENT_WRITE if self.http.outgoing.size else 0
+        if may_receive and self.http.wants_to_receive:
+            wanted |= selectors.EVENT_WRITE if self.awaits_write_to_receive else selectors.EVENT_READ
+        return wanted
 
     @property
     def is_busy(self) -> bool:
@@ -331,13 +333,19 @@ class ClientConnection:
         http.queue(memoryview(data)[count:], now)
         return False
 
+    def _receive_by(self, tls: ssl.SSLSocket) -> bytes:
+        try:
+            return tls.recv(RECEIVE_BYTES)
+        except ssl.SSLWantWriteError:  # TLS itself has to answer, such as a change of keys
+            self.awaits_write_to_receive = True
+            raise
+
     def _do_handshake(self, now: float) -> None:
         if self._tls is not None:
-            self._handshake_awaits_write = False
             try:
                 self._tls.do_handshake()
             except ssl.SSLWantWriteError:
-                self._handshake_awaits_write = True
+                self.awaits_write_to_receive = True
                 raise
             if certificate := self._tls.getpeercert(binary_form=True):
                 self.certificate_variables = {"SSL_CLIENT_CERT": ssl.DER_cert_to_PEM_cert(certificate)}

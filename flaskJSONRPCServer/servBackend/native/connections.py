@@ -221,7 +221,7 @@ class ConnectionManager:
             try:
                 if mask & selectors.EVENT_WRITE:
                     connection.flush(now)
-                is_readable = mask & selectors.EVENT_READ or connection.http.phase is HANDSHAKE
+                is_readable = mask & selectors.EVENT_READ or connection.awaits_write_to_receive
                 if is_readable and self._may_receive(connection):
                     connection.receive(now)
             except WOULD_BLOCK:  # the handshake goes on with the next event
@@ -298,9 +298,7 @@ class ConnectionManager:
         self._deadlines.add(deadline, connection)
 
     def _register(self, connection: ClientConnection) -> None:
-        wanted = connection.wanted_events
-        if not self._may_receive(connection):
-            wanted &= ~selectors.EVENT_READ
+        wanted = connection.wanted_events(may_receive=self._may_receive(connection))
         if wanted == connection.registered:
             return
         if not connection.registered:

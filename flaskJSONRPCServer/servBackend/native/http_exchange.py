@@ -15,7 +15,7 @@ from ...http.refusals import ClientGone
 from ...http.request import ARRIVED_AT, CLIENT_SOCKET
 from ...http.response import Response, server_error_response
 from ...runtime.interrupts import is_interrupt
-from ...runtime.logs import ERROR, TracebackText
+from ...runtime.logs import ERROR
 from ..wsgi import close_body
 from .bodies import DeclaredBody, IterableBody, no_body
 from .messages import LAST_CHUNK, Header, chunk, has_no_body, head_message, rpc_head, rpc_message, whole_message
@@ -294,17 +294,11 @@ class HttpExchange:
     def fail(self) -> None:
         """Log the current exception. Answer 500, or end the connection if the answer has begun."""
         unique_id = uuid.uuid4().hex
-        try:
-            self._log_failure(f"[{unique_id}] an answer broke off")
-        finally:  # whatever happens to the log, the client waits
-            self._end_failed(unique_id)
-
-    def _log_failure(self, what: str) -> None:
-        log = self.connection.shared.log
-        try:
-            log.write(ERROR, what, traceback=True)
-        except Exception:  # noqa: BLE001  a _logger of the user's
-            log.emit(ERROR, [f"{what}, and _logger failed", TracebackText.from_current_exception()])
+        has_begun = self._stream is not None or self.has_sent_head
+        what = "an answer broke off" if has_begun else "request failed"
+        about = (f"[{unique_id}]", self.head["REQUEST_METHOD"], self.head["PATH_INFO"])
+        self.connection.shared.log.write(ERROR, what, *about, traceback=True)
+        self._end_failed(unique_id)
 
     def _end_failed(self, unique_id: str) -> None:
         if self._stream is not None:

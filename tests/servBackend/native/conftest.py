@@ -13,10 +13,10 @@ PATIENCE_S = 30
 
 
 class Front:
-    """A WSGI application, served on a port that the kernel chooses."""
+    """A WSGI application, served on a port that the kernel chooses, or by another listener."""
 
-    def __init__(self, app, settings):
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=2000)
+    def __init__(self, app, settings, listener=None):
+        self.listener = listener or socket.create_server(("127.0.0.1", 0), backlog=2000)
         self.shared = SharedState(settings, ServerLog("native-test", 2), app, self.listener, "test")
         self.manager = ConnectionManager(self.shared, self.listener, "test-connections")
         self._clients = contextlib.ExitStack()
@@ -46,11 +46,11 @@ def serve():
     """Return a function that serves a WSGI application with settings."""
     with contextlib.ExitStack() as stop:
 
-        def start(app, **options):
+        def start(app, listener=None, **options):
             settings = Settings()
             for name, value in options.items():
                 setattr(settings, name, value)
-            front = Front(app, settings)
+            front = Front(app, settings, listener)
             stop.callback(front.stop)
             return front
 
