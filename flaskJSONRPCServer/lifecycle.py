@@ -184,11 +184,18 @@ class Lifecycle:
             allowed_requests: How many requests it does not wait for.
 
         Raises:
-            ServerStateError: It is called from a dispatcher, which would wait for itself.
+            ServerStateError: It is called within a request, which would wait for itself.
         """
-        if self._is_in_dispatcher():
-            raise ServerStateError("stop() cannot be called from a dispatcher: it waits for running dispatchers to end")
+        self._refuse_within_request("stop()")
         self._stop_now(timeout_s, allowed_requests)
+
+    def _refuse_within_request(self, call: str) -> None:
+        if self._is_within_request():
+            where = "a dispatcher, nor elsewhere within a request"
+            raise ServerStateError(f"{call} cannot be called from {where}: it waits for running requests to end")
+
+    def _is_within_request(self) -> bool:
+        return self._is_in_dispatcher() or self._gate.is_inside()
 
     def _is_in_dispatcher(self) -> bool:
         """Return whether the calling thread runs dispatchers: the one of the event loop may run several at once."""
@@ -321,11 +328,9 @@ class Lifecycle:
         Raises:
             ServerStateError, SettingsError: The server cannot be started again, and is stopped.
         """
-        if self._is_in_dispatcher() or self._gate.is_inside():
+        if self._is_within_request():
             if join:
-                raise ServerStateError(
-                    "restart(joinLoop=True) cannot be called from a dispatcher: it waits for the end"
-                )
+                self._refuse_within_request("restart(joinLoop=True)")
             self._restart_later(checked_timeout(timeout_s, allowed_requests), allowed_requests)
             return
         self._restart_now(timeout_s, allowed_requests)
@@ -437,6 +442,7 @@ class Lifecycle:
     @in_hub
     def join(self, timeout_s: float = 20) -> None:
         """Block until the server has stopped; the first Ctrl-C or SIGTERM stops it, as in `serve_forever`."""
+        self._refuse_within_request("join()")
         with self._ended() as end:
             self._await_end(end, timeout_s)
 
@@ -482,7 +488,9 @@ class Lifecycle:
 
         Raises:
             SettingsError: A reason to restart is invalid.
+            ServerStateError: It is called within a request; or as :meth:`start`.
         """
+        self._refuse_within_request("serveForever()")
         reasons = read_reasons(restart_on)
         with self._ended(notes_hangups=self.on_hangup is not None) as end:
             if not self.is_running:

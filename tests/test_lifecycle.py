@@ -290,6 +290,30 @@ def test_stop_from_a_dispatcher_is_a_clear_error(server):
     assert answers == [b'{"jsonrpc":"2.0","result":"refused","id":1}']
 
 
+@pytest.mark.parametrize("method", ["stop", "serveForever"])
+def test_wait_for_the_end_within_auth_is_a_clear_error(method):
+    refusals = []
+
+    def auth(server, path, request, name):
+        with pytest.raises(
+            ServerStateError, match=r"cannot be called from .* nor elsewhere within a request"
+        ) as refused:
+            getattr(server, method)()
+        refusals.append(str(refused.value))
+        return True
+
+    server = flaskJSONRPCServer(["127.0.0.1", 0], log=0, auth=auth)
+    server.registerFunction(lambda: 1, path="/api", name="one")
+    server.start()
+    try:
+        answers = []
+        call(server.addresses[0][1], "one", answers)
+        assert answers == [b'{"jsonrpc":"2.0","result":1,"id":1}']
+        assert refusals[0].startswith(f"{method}() cannot be called")
+    finally:
+        server.stop()
+
+
 def test_settings_are_frozen_while_running(server):
     server.start()
     with pytest.raises(ServerStateError, match="'blocking' cannot change while the server is in use"):

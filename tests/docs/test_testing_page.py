@@ -25,7 +25,9 @@ def test_tests_of_the_page_behave_as_it_says(pytester, monkeypatch, page_blocks)
     source = "\n".join(block.text for block in page_blocks if block.language == "python")
     pytester.makepyfile(test_page=source.replace("def jsonrpc_contract", "def contract_of_all"))
 
-    done = pytester.runpytest_inprocess("-p", "flaskJSONRPCServer.testing.plugin", "-W", "error")
+    # Outside of a worker, the run that this file is part of has loaded the plugin already.
+    warnings = ("-W", "error", "-W", "ignore:Module already imported")
+    done = pytester.runpytest_inprocess("-p", "flaskJSONRPCServer.testing.plugin", *warnings)
 
     tests = source.count("\ndef test_")
     done.assert_outcomes(passed=tests - len(messages), failed=len(messages))

@@ -169,8 +169,15 @@ class HttpExchange:
                 raise
 
     def start_response(self, status: str, headers: list[Header], exc_info: Any = None) -> Callable[[bytes], object]:
-        """Store the status and headers: the ``start_response`` of PEP 3333."""
-        if exc_info is not None and self.has_sent_head:
+        """Store the status and headers: the ``start_response`` of PEP 3333.
+
+        Raises:
+            RuntimeError: It has been called already, and no exception is the reason to call it again.
+        """
+        if exc_info is None:
+            if self._status:
+                raise RuntimeError("start_response has been called already; pass exc_info to replace that answer")
+        elif self.has_sent_head:
             raise exc_info[1].with_traceback(exc_info[2])
         self._status, self._headers = status, headers
         if self._written is _NOTHING_WRITTEN:

@@ -33,7 +33,7 @@ RETRY_AFTER_S = 1
 
 Header = tuple[str, str]
 
-_STATUS = re.compile(r"[1-9][0-9]{2}( .*)?", re.DOTALL)
+_STATUS = re.compile(r"[2-9][0-9]{2}( .*)?", re.DOTALL)  # of the one final answer: 1xx would precede it
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 
@@ -50,7 +50,7 @@ def head_message(status: str, headers: Sequence[Header], extra_lines: str) -> by
             character that is not Latin-1.
     """
     if not _STATUS.fullmatch(status):
-        raise ValueError(f"the status {status!r} is not a code and a reason, such as '200 OK'")
+        raise ValueError(f"the status {status!r} is not a final code and a reason, such as '200 OK'")
     for name, _ in headers:
         if not _TOKEN.fullmatch(name):
             raise ValueError(f"the header name {name!r} is not a token (RFC 9110, section 5.6.2)")
@@ -72,7 +72,9 @@ def whole_message(status: str, headers: Sequence[Header], body: bytes, extra_lin
     Raises:
         ValueError: As :func:`head_message`.
     """
-    if not has_no_body(status) and not any(name.lower() == "content-length" for name, _ in headers):
+    if status[:3] == "204":  # which must not have one (RFC 9110, section 8.6)
+        headers = [header for header in headers if header[0].lower() != "content-length"]
+    elif not has_no_body(status) and not any(name.lower() == "content-length" for name, _ in headers):
         extra_lines = f"Content-Length: {len(body)}\r\n{extra_lines}"
     head = head_message(status, headers, extra_lines)
     return head if is_head or has_no_body(status) else head + body
@@ -95,7 +97,7 @@ def rpc_head(response: Response, extra_lines: str) -> bytes:
 
 def has_no_body(status: str) -> bool:
     """Return whether an answer with this status never has a body (RFC 9110, section 6.4.1)."""
-    return status[:3] in ("204", "304") or status[:1] == "1"
+    return status[:3] in ("204", "304")
 
 
 def chunk(data: bytes) -> bytes:

@@ -155,6 +155,16 @@ def test_declared_length_that_clients_read_in_another_way_is_an_error(serve, cap
     assert "declare one number" in caplog.text
 
 
+def test_second_answer_needs_an_exception(serve, caplog):
+    def app(environ, start_response):
+        start_response("200 OK", TEXT)
+        start_response("201 Created", TEXT)
+        return [b"abc"]
+
+    assert receive_answer(serve(app).connect(get()))[0] == 500
+    assert "start_response has been called already; pass exc_info" in caplog.text
+
+
 def test_application_that_never_calls_start_response_is_an_error(serve, caplog):
     assert receive_answer(serve(lambda environ, start_response: [b"abc"]).connect(get()))[0] == 500
-    assert "is not a code and a reason" in caplog.text
+    assert "is not a final code and a reason" in caplog.text
