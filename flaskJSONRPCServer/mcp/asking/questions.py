@@ -98,6 +98,10 @@ class Form(Question):
         """Return the parameters of the request."""
         return {"mode": "form", "message": self.message, "requestedSchema": {"properties": {}, **self.schema}}
 
+    def required_capability(self) -> dict[str, Any]:
+        """Return what the client must have declared."""
+        return {"elicitation": {"form": {}}}
+
     def answer(self, result: Mapping[str, Any]) -> FormAnswer:
         """Return what the user has done.
 
@@ -155,6 +159,10 @@ class Visit(Question):
         return FormAnswer(str(action))
 
 
+# The options of a sample that let the model call tools of the client's.
+_TOOL_OPTIONS = frozenset({"tools", "toolChoice"})
+
+
 @dataclass(frozen=True, slots=True)
 class Sample(Question):
     """Messages for the model of the client.
@@ -178,6 +186,10 @@ class Sample(Question):
         if isinstance(messages, str):
             messages = [{"role": "user", "content": {"type": "text", "text": messages}}]
         return {"messages": list(messages), "maxTokens": self.max_tokens, **self.options}
+
+    def required_capability(self) -> dict[str, Any]:
+        """Return what the client must have declared."""
+        return {"sampling": {"tools": {}} if _TOOL_OPTIONS.intersection(self.options) else {}}
 
     def answer(self, result: Mapping[str, Any]) -> dict[str, Any]:
         """Return the model's message: ``role``, ``content``, ``model``, ``stopReason``.

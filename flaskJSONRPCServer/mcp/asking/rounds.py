@@ -21,6 +21,7 @@ from ..feature import Result, Run, Scope, Subject
 from ..protocol.errors import InvalidParams, MissingClientCapability, NoAnswer
 from ..protocol.requests import ClientRequest, is_retry
 from .ask import CLIENT_OFFERS, HIDDEN_KEYS, questions_in
+from .questions import Form
 from .sealing import Sealer, StateError
 from .used_states import UsedStates
 
@@ -41,8 +42,8 @@ MOST_TIMES: Final = 3
 """The most times that one question is asked while its answers cannot be used."""
 
 _FOREIGN_STATE: Final = (
-    "the answers of a client were refused: this process did not ask the question. If the server has several processes, "
-    "or was restarted, give all processes the same secret="
+    "the answers of a client were refused: this process did not ask the question, or they were altered. If the server "
+    "has several processes, or was restarted, give all processes the same secret="
 )
 
 
@@ -142,8 +143,8 @@ class SealedRounds:
         return Rounds(payload["answers"], payload.get("unusable", {}), payload.get("asked", ()))
 
     def _note_refused(self, refusal: StateError) -> None:
-        """Warn once of a state that another process may have made: without ``secret``, each has a random one."""
-        if refusal.reason == "altered" and not self._sealer.is_shared and not self._has_warned:
+        """Warn once of a state that a process with another secret may have made; each draws its own by default."""
+        if refusal.reason == "altered" and not self._has_warned:
             self._has_warned = True
             self._log.write(WARNING, _FOREIGN_STATE)
 
@@ -221,8 +222,16 @@ def refuse_unsupported(questions: Mapping[str, Any], request: ClientRequest) -> 
     missing: dict[str, Any] = {}
     for question in questions.values():
         for name, wanted in question["requires"].items():
-            offered = request.capabilities.get(name)
-            if not isinstance(offered, dict) or any(part not in offered for part in wanted):
+            offered = parts_offered(request.capabilities, name)
+            if offered is None or any(part not in offered for part in wanted):
                 missing[name] = {**missing.get(name, {}), **wanted}
     if missing:
         raise MissingClientCapability(missing)
+
+
+def parts_offered(capabilities: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
+    """Return the parts of a capability that a client has declared; None if it has not declared the capability."""
+    offered = capabilities.get(name)
+    if not isinstance(offered, dict):
+        return None
+    return offered or ({"form": {}} if name == Form.CAPABILITY else {})  # revision 2026-07-28, "Elicitation"

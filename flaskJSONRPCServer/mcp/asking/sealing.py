@@ -66,21 +66,17 @@ class Sealer:
         secret: At least 32 bytes that nobody can guess.
         clock: Returns the time in seconds since the epoch.
 
-    Attributes:
-        is_shared: Whether other processes can have the secret too; False for one that :meth:`of` has drawn.
-
     Raises:
         ValueError: The secret is too short.
     """
 
-    __slots__ = ("_clock", "_key", "is_shared")
+    __slots__ = ("_clock", "_key")
 
     def __init__(self, secret: bytes, clock: Callable[[], float] = time.time) -> None:
         if len(secret) < SHORTEST_SECRET_BYTES:
             raise ValueError(f"the secret has {len(secret)} bytes; it takes at least {SHORTEST_SECRET_BYTES}")
         self._key = extracted(b"flaskJSONRPCServer", secret)
         self._clock = clock
-        self.is_shared = True
 
     @classmethod
     def of(cls, secret: str | bytes | None, clock: Callable[[], float] = time.time) -> Sealer:
@@ -92,9 +88,7 @@ class Sealer:
             ValueError: The secret is too short.
         """
         chosen = secrets.token_bytes(SHORTEST_SECRET_BYTES) if secret is None else secret
-        sealer = cls(chosen.encode() if isinstance(chosen, str) else chosen, clock)
-        sealer.is_shared = secret is not None
-        return sealer
+        return cls(chosen.encode() if isinstance(chosen, str) else chosen, clock)
 
     def seal(
         self, payload: Mapping[str, Any], *, purpose: str, bound_to: Sequence[str | bytes] = (), ttl_s: float

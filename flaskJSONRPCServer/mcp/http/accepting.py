@@ -31,5 +31,6 @@ def accepted_by(accept: str) -> Accepted:
     """Return what a value of the field ``Accept`` accepts; without one, JSON."""
     if not accept:
         return Accepted(json=True, events=False)
-    types = parse_accept_header(accept, MIMEAccept)
+    given = parse_accept_header(accept, MIMEAccept)
+    types = MIMEAccept([(value.partition(";")[0], quality) for value, quality in given])  # without such as charset
     return Accepted(json=types["application/json"] > 0, events=types[EVENT_STREAM] > 0)

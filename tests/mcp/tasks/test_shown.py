@@ -186,7 +186,7 @@ def test_short_call_on_a_backend_fails_with_the_status_of_its_error(task):
     finally:
         server.stop()
     assert (status, message["error"]["code"]) == (400, -32021)
-    assert message["error"]["data"] == {"requiredCapabilities": {"elicitation": {}}}
+    assert message["error"]["data"] == {"requiredCapabilities": {"elicitation": {"form": {}}}}
 
 
 def test_update_without_an_answer_to_a_question_changes_nothing():

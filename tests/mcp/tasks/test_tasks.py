@@ -183,7 +183,7 @@ def test_client_that_cannot_answer_has_a_failed_task():
     task = client.wait(client.begin("greet"))
 
     assert (task["status"], task["error"]["code"]) == ("failed", -32021)
-    assert task["error"]["data"] == {"requiredCapabilities": {"elicitation": {}}}
+    assert task["error"]["data"] == {"requiredCapabilities": {"elicitation": {"form": {}}}}
 
 
 def test_function_that_is_run_again_gets_the_arguments_of_the_call():
