@@ -162,9 +162,14 @@ def grown(figures: Figures, kept: Figures) -> list[str]:
     ]
 
 
+def of_call(figures: Figures) -> int:
+    """Return the instructions of a call by native, without those of the benchmark."""
+    return figures[f"orjson, call, {NATIVE}"] - figures[HARNESS]
+
+
 def beyond_limits(figures: Figures) -> list[str]:
     """Return a sentence for a call that takes more than it may, and for each feature that adds more."""
-    call = figures[f"orjson, call, {NATIVE}"] - figures[HARNESS]
+    call = of_call(figures)
     faults = [f"a call: {call:,} instructions, instead of at most {CALL_LIMIT:,}"] if call > CALL_LIMIT else []
     return faults + [
         f"{feature}: {added(figures, request):,} instructions more, instead of at most {limit:,}"
@@ -192,6 +197,7 @@ def check() -> int:
     except CannotCountError as exc:
         print(f"overhead: not compared: {exc}")
         return 0
+    print(f"overhead: a call above the socket: {of_call(figures):,} instructions, of at most {CALL_LIMIT:,}")
     faults = [*grown(figures, kept), *beyond_limits(figures)]
     for fault in faults:
         print(f"overhead: {fault}; if that is meant, keep it: make overhead ARGS=--keep")

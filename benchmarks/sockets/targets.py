@@ -10,6 +10,7 @@ from .roster import BARE, FLASK_VIEW, OURS, VIA_FLASK, Contestant
 
 # The target against each peer: how many times its calls per second.
 _OVER_PEERS = {
+    "flaskJSONRPCServer, granian, orjson": 0.95,
     "jayson, Node http": 0.95,
     "pjrpc, aiohttp": 4,
     "bare WSGI, cheroot": 4,
@@ -19,6 +20,9 @@ _OVER_PEERS = {
     "jsonrpcserver, its serve()": 22,
     "flaskJSONRPCServer 0.9.3": 50,
 }
+
+# The same in batches.
+_OVER_PEERS_IN_BATCHES = {"jayson, Node http": 0.6}
 
 # The least ratio to the calls per second of the bare application, which always uses orjson.
 _OVER_BARE = {"orjson": 0.82, "simplejson": 0.72}
@@ -95,9 +99,12 @@ def of_champion(results: Results) -> Iterator[Verdict]:
     if champion is None:
         return
     for peer in results.contestants:
-        if peer.name in _OVER_PEERS and results.has(peer, SINGLE):
+        if peer is not champion and peer.name in _OVER_PEERS and results.has(peer, SINGLE):
             what = f"{champion.name} / {peer.name}"
             yield Verdict(what, results.ratio(champion, peer, SINGLE), _OVER_PEERS[peer.name])
+        if peer.name in _OVER_PEERS_IN_BATCHES and results.has(peer, BATCH) and results.has(champion, BATCH):
+            what = f"{champion.name} / {peer.name}: {BATCH.title}"
+            yield Verdict(what, results.ratio(champion, peer, BATCH), _OVER_PEERS_IN_BATCHES[peer.name])
     spread = results.median(champion, SINGLE, lambda sample: sample.p99_ms / sample.p50_ms)
     yield Verdict(f"{champion.name}: p99 / p50", spread, 3, at_most=True)
     yield from of_loads(results, champion)

@@ -136,10 +136,11 @@ def test_check_fails_for_grown_figures_and_names_the_remedy(kept, capsys):
     assert "1,100 instructions instead of 1,000 (+10.0%); if that is meant, keep it: make" in capsys.readouterr().out
 
 
-def test_check_passes_silently_without_growth(kept, capsys):
+def test_check_without_growth_prints_only_the_figure_of_a_call_and_its_bound(kept, capsys):
     overhead.keep(figures(direct=1100))
     assert overhead.check() == 0
-    assert capsys.readouterr().out == ""
+    of_call = overhead.of_call(figures())
+    assert capsys.readouterr().out == f"overhead: a call above the socket: {of_call:,} instructions, of at most 50,000\n"
 
 
 def test_check_says_that_it_cannot_compare_other_pythons_and_libraries(kept, capsys):
