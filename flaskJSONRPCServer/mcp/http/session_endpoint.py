@@ -15,10 +15,10 @@ from ...http.refusals import NotAcceptable
 from ...http.response import Header, Response
 from ...runtime.logs import WARNING, ServerLog
 from ...sansio_jsonrpc import ABSENT, JsonRpcBatch, JsonRpcRequest, JsonRpcResponse
-from ..protocol.errors import InvalidRequest, McpError, SessionNotFound, UnsupportedVersion
-from ..protocol.headers import VERSION_HEADER
+from ..protocol.errors import InvalidRequest, McpError, SessionNotFound
+from ..protocol.headers import check_session_revision
 from ..protocol.messages import BATCH_REFUSED, Body, checked
-from ..protocol.revisions import BATCH_REVISION, SESSION_REVISIONS
+from ..protocol.revisions import BATCH_REVISION
 from ..service import Reply
 from ..sessions.service import Caller, RunningRequest, SessionRequest, SessionService, drop
 from ..sessions.store import HttpSession, Sessions, new_session_id
@@ -136,7 +136,8 @@ class SessionEndpoint:
 
         Raises:
             SessionNotFound: There is none, or none of this caller.
-            UnsupportedVersion: The request names a revision without sessions, or an unknown one.
+            UnsupportedVersion: The request names an unknown revision.
+            InvalidRequest: It names the revision without sessions.
         """
         head = caller.exchange.head
         try:
@@ -144,9 +145,7 @@ class SessionEndpoint:
         except SessionNotFound:
             self._note_unknown()
             raise
-        revision = head.get(VERSION_HEADER)
-        if revision is not None and revision not in SESSION_REVISIONS:
-            raise UnsupportedVersion(str(revision)[:100])
+        check_session_revision(head, session.state.revision)
         return session
 
     def _note_unknown(self) -> None:
