@@ -157,13 +157,19 @@ class SessionEndpoint:
     def _answer_request(
         self, message: JsonRpcRequest, session: HttpSession, caller: Caller, accepted: Accepted
     ) -> Response:
+        """Answer a request.
+
+        Raises:
+            Refusal: It gets an HTTP error, since its answer has not begun.
+        """
         try:
             asked = self._service.admit(session.state, self._service.read(session.state, message), caller)
         except McpError as exc:
             return self._one_message(self._service.refusal(exc, message.id), session, accepted)
         if accepted.events and asked.method.runs_function:
             return self._stream(lambda stream: self._replies([asked], session, caller, stream), session)
-        reply = next(self._replies([asked], session, caller), None)
+        begun = self._begin_request(asked, session, None)
+        reply = begun if isinstance(begun, Reply) else self._service.answer(session.state, begun, caller)
         return empty_answer(_ACCEPTED) if reply is None else self._one_message(reply, session, accepted)
 
     def _answer_batch(
@@ -213,9 +219,10 @@ class SessionEndpoint:
         self, begun: Sequence[RunningRequest | Reply], session: HttpSession, caller: Caller
     ) -> Iterator[Reply]:
         running = [request for request in begun if isinstance(request, RunningRequest)]
+        answer = self._service.answer_in_message
         try:
             for request in begun:
-                reply = request if isinstance(request, Reply) else self._service.answer(session.state, request, caller)
+                reply = request if isinstance(request, Reply) else answer(session.state, request, caller)
                 if reply is not None:
                     yield reply
         finally:

@@ -205,6 +205,9 @@ class SessionService:
 
         Returns:
             The response; None if the client has cancelled the request.
+
+        Raises:
+            Refusal: It gets an HTTP error.
         """
         asked, call = running.asked, running.call
         scope = self._scope(session, call, caller, running.send)
@@ -213,11 +216,18 @@ class SessionService:
                 asked.method.admit(asked.request, scope)
             reply = self._service.reply(asked.request, asked.method, scope)
             call.end()
-        except (McpError, Refusal) as exc:
+        except McpError as exc:
             reply = self.refusal(exc, asked.request.id)
         finally:
             self.leave(session, running)
         return None if call.is_cancelled else Reply(reply.text, status_in_session(reply.status))
+
+    def answer_in_message(self, session: Session, running: RunningRequest, caller: Caller) -> Reply | None:
+        """As :meth:`answer`, but for a place that has no HTTP status: a refusal is a message too."""
+        try:
+            return self.answer(session, running, caller)
+        except Refusal as exc:
+            return None if running.call.is_cancelled else self.refusal(exc, running.asked.request.id)
 
     def refusal(self, exc: McpError | Refusal, request_id: Any) -> Reply:
         """Return the response to a request that is refused."""
