@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final, TypeGuard
 
 from ...dispatch.exchange import Exchange
@@ -83,6 +84,7 @@ class SessionEndpoint:
         state = self._service.new_session(new_session_id(), message)
         streams = SessionStreams(self._sessions.kept_bytes, primes=state.revision >= _WITH_EMPTY_EVENTS)
         session = HttpSession(state, streams, self._caller_of(caller))
+        state.has_left = partial(self._sessions.has_left, session)
         # First, as the session can end as soon as it is added.
         session.leave = self._subscriptions.join(state.wanted, streams.standalone.send)
         try:

@@ -28,8 +28,10 @@ from ..protocol.requests import LOG_LEVELS, ClientRequest
 from ..service import Reply, Service
 from ..sources import Sources
 from ..subscriptions import UPDATES
-from .rounds import AskingRounds, WaitingCalls
+from .presence import while_present
+from .rounds import AskingRounds
 from .state import Session, introduction_in
+from .waiting import WaitingCounts
 
 __all__ = ["Caller", "RunningRequest", "SessionRequest", "SessionService", "drop"]
 
@@ -89,13 +91,16 @@ class SessionService:
         sources: The parts of the server.
         service: Answers what is the same without sessions.
         has_resource: Returns whether there is a resource with a URI.
+        waiting: Counts the calls that wait for answers.
     """
 
-    def __init__(self, sources: Sources, service: Service, has_resource: Callable[[str], bool]) -> None:
+    def __init__(
+        self, sources: Sources, service: Service, has_resource: Callable[[str], bool], waiting: WaitingCounts
+    ) -> None:
         self._sources = sources
         self._service = service
         self._has_resource = has_resource
-        self._waiting = WaitingCalls(lambda: sources.settings.threads, sources.facts.log)
+        self._waiting = waiting
         self._own: Mapping[str, OwnMethod] = {
             "ping": lambda session, request: {},
             "logging/setLevel": self._set_level,
@@ -240,7 +245,9 @@ class SessionService:
         codec, locks = self._sources.codec, self._sources.facts.locks
         is_over = self._sources.streams.watch_period()
         questions = None if send is drop else send
-        rounds = AskingRounds(session, call, questions, codec, locks.wait_while, is_over, self._waiting)
+        waiting = self._waiting.calls_of(caller.exchange)
+        wait_while = while_present(locks.wait_while, session.has_left)
+        rounds = AskingRounds(session, call, questions, codec, wait_while, is_over, waiting)
         return self._service.scope(caller.exchange, call, rounds, caller.grant)
 
     def _set_level(self, session: Session, request: ClientRequest) -> Result:
