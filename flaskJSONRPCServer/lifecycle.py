@@ -28,7 +28,7 @@ from .servBackend.addresses import addresses_of, is_local_only
 from .servBackend.gate import Gate, RpcApplication, service_unavailable
 from .servBackend.serving import Serving, refuse_unsupported
 from .servBackend.sockets import Address
-from .servBackend.stream_limits import stream_limits
+from .servBackend.stream_limits import stream_limits, waiting_limits
 from .servBackend.tls import refuse_without_tls
 from .telemetry.access_log import AccessLog
 from .telemetry.metrics_address import MetricsAddress, metrics_address_of
@@ -585,8 +585,10 @@ class Lifecycle:
         self._gate.open(application)
 
     def _begin_streams(self) -> None:
-        self._engine.streams.limits = stream_limits(self._backend_id, self._engine.settings)
-        self._engine.streams.begin_period()
+        streams, settings = self._engine.streams, self._engine.settings
+        streams.limits = stream_limits(self._backend_id, settings)
+        streams.waiting_limits = waiting_limits(self._backend_id, settings)
+        streams.begin_period()
 
     def _continue_access_log(self) -> None:
         """Let the engine record the calls for the access log that the serving backend has, if it has one.

@@ -19,6 +19,7 @@ from .authorization import METADATA_SEGMENT
 from .endpoint_options import EndpointOptions
 from .http.foreign_requests import ForeignRequests
 from .public import McpEndpoint
+from .sessions.waiting import WaitingCounts
 from .sources import Sources
 
 __all__ = ["McpEndpoints"]
@@ -53,6 +54,7 @@ class McpEndpoints:
         self._endpoints: dict[str, McpEndpoint] = {}  # replaced under _changing, read without it
         self._is_automatic = False
         self._foreign = ForeignRequests(sources.facts.log)
+        self._waiting = WaitingCounts.of_server(sources)
         self._hidden: set[str] = set()  # the URLs that the log has warned of
         self._has_warned = False  # of several processes; written by any thread, so at worst it warns twice
 
@@ -104,7 +106,7 @@ class McpEndpoints:
 
     def _opened(self, segment: str, options: EndpointOptions, present: dict[str, McpEndpoint]) -> McpEndpoint:
         sealer = Sealer.of(self._sources.settings.secret)
-        endpoint = McpEndpoint(f"/{segment}", self._sources, options, sealer)
+        endpoint = McpEndpoint(f"/{segment}", self._sources, options, sealer, self._waiting)
         # The endpoint asks auth itself: its tokens may take the place of that.
         self._add_once(
             BuiltInUrl(

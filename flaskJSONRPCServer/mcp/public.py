@@ -33,6 +33,7 @@ from .http.session_endpoint import SessionEndpoint
 from .service import Identity, Service
 from .sessions.service import SessionService
 from .sessions.store import Sessions
+from .sessions.waiting import WaitingCounts
 from .sources import Sources
 from .subscriptions import PROMPTS, RESOURCES, TOOLS, Subscriptions
 from .tasks.task import TaskTimes
@@ -54,6 +55,7 @@ class McpEndpoint:
         sources: The parts of the server.
         options: Its options.
         sealer: Signs what clients bring back.
+        waiting: Counts the calls of the server that wait for answers.
 
     Attributes:
         path: As given.
@@ -61,7 +63,9 @@ class McpEndpoint:
             that the other would not ask for.
     """
 
-    def __init__(self, path: str, sources: Sources, options: EndpointOptions, sealer: Sealer) -> None:
+    def __init__(
+        self, path: str, sources: Sources, options: EndpointOptions, sealer: Sealer, waiting: WaitingCounts
+    ) -> None:
         self.path = path
         self.allows_automatic_one = options.expose is not None and options.authorization is None
         self._sources = sources
@@ -76,7 +80,7 @@ class McpEndpoint:
         self._add_parts(Functions(sources, path))
         self._service = Service(sources, self._identity, self._features(), self._subscriptions)
         self._rounds = SealedRounds(path, sealer, self._caller_of, _STATE_TTL_S, sources.facts.log)
-        self._session_service = SessionService(sources, self._service, self._resources.has)
+        self._session_service = SessionService(sources, self._service, self._resources.has, waiting)
         table = Sessions()
         sources.background.on_tick(table.purge)
         sessions = SessionEndpoint(

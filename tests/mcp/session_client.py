@@ -73,10 +73,12 @@ class Client:
         revision: The revision of the session.
         capabilities: What the client offers.
         headers: Further header fields of all requests.
+        path: The path of the endpoint.
     """
 
-    def __init__(self, server, revision="2025-11-25", capabilities=None, headers=None):
+    def __init__(self, server, revision="2025-11-25", capabilities=None, headers=None, path="/mcp"):
         self._address = server.addresses[0]
+        self._path = path
         self._open = contextlib.ExitStack()
         self._ids = itertools.count(1)
         self.revision = revision
@@ -97,7 +99,9 @@ class Client:
         )
         fields = {"Accept": BOTH, "Content-Type": "application/json", **self.headers, **(headers or {})}
         body = None if message is None else json.dumps(message)
-        connection.request(method, "/mcp", body, {name: value for name, value in fields.items() if value is not None})
+        connection.request(
+            method, self._path, body, {name: value for name, value in fields.items() if value is not None}
+        )
         return connection, connection.getresponse()
 
     def exchange(self, message, headers=None):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from ...http.event_streams import StreamedResponse
 from ...http.refusals import ServiceUnavailable
@@ -15,13 +16,28 @@ from .answers import AdmittedResponse
 from .heartbeats import Heartbeats
 from .open_stream import OpenStream
 
-__all__ = ["FOREIGN_STREAMS", "StreamRegistry"]
+__all__ = ["FOREIGN_STREAMS", "StreamRegistry", "WaitingLimit"]
 
 FOREIGN_STREAMS = 4
 """The most streams behind another WSGI server, whose number of threads is unknown; guessed."""
 
 # When a client that was refused for want of room may try again, in seconds; guessed.
 _RETRY_AFTER_S = 5
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingLimit:
+    """How many calls may wait for messages of their clients: each keeps a thread or a greenlet from other calls.
+
+    Attributes:
+        most: The most calls.
+        setting: The setting that it follows from, such as ``threads``.
+        value: The value of that setting.
+    """
+
+    most: int
+    setting: str
+    value: int
 
 
 class StreamRegistry:
@@ -36,10 +52,13 @@ class StreamRegistry:
     Attributes:
         limits: The most streams of each kind; for others it is ``max_streams``, or :data:`FOREIGN_STREAMS`. They are
             set before the server serves.
+        waiting_limits: The most calls of each kind that wait for messages of their clients; for others it is as many
+            as streams. They are set with the others.
     """
 
     def __init__(self, name: str, settings: Settings, log: ServerLog, kind_of: Callable[[Environ], str]) -> None:
         self.limits: Mapping[str, int] = {}
+        self.waiting_limits: Mapping[str, WaitingLimit] = {}
         self._settings = settings
         self._log = log
         self._kind_of = kind_of
@@ -79,6 +98,15 @@ class StreamRegistry:
     def count(self) -> int:
         """Return how many streams are open."""
         return len(self._open)
+
+    def waiting_limit(self, head: Environ) -> WaitingLimit:
+        """Return how many calls may wait for messages of their clients behind the serving program of a request."""
+        kind = self._kind_of(head)
+        known = self.waiting_limits.get(kind)
+        if known is not None:
+            return known
+        most = self._limit(kind)
+        return WaitingLimit(most, "max_streams", most)
 
     def begin_period(self) -> None:
         """Let streams stay open from now on."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final, TypeGuard
 
 from ...dispatch.exchange import Exchange
@@ -15,10 +16,10 @@ from ...http.refusals import NotAcceptable
 from ...http.response import Header, Response
 from ...runtime.logs import WARNING, ServerLog
 from ...sansio_jsonrpc import ABSENT, JsonRpcBatch, JsonRpcRequest, JsonRpcResponse
-from ..protocol.errors import InvalidRequest, McpError, SessionNotFound, UnsupportedVersion
-from ..protocol.headers import VERSION_HEADER
+from ..protocol.errors import InvalidRequest, McpError, SessionNotFound
+from ..protocol.headers import check_session_revision
 from ..protocol.messages import BATCH_REFUSED, Body, checked
-from ..protocol.revisions import BATCH_REVISION, SESSION_REVISIONS
+from ..protocol.revisions import BATCH_REVISION
 from ..service import Reply
 from ..sessions.service import Caller, RunningRequest, SessionRequest, SessionService, drop
 from ..sessions.store import HttpSession, Sessions, new_session_id
@@ -83,6 +84,7 @@ class SessionEndpoint:
         state = self._service.new_session(new_session_id(), message)
         streams = SessionStreams(self._sessions.kept_bytes, primes=state.revision >= _WITH_EMPTY_EVENTS)
         session = HttpSession(state, streams, self._caller_of(caller))
+        state.has_left = partial(self._sessions.has_left, session)
         # First, as the session can end as soon as it is added.
         session.leave = self._subscriptions.join(state.wanted, streams.standalone.send)
         try:
@@ -136,7 +138,8 @@ class SessionEndpoint:
 
         Raises:
             SessionNotFound: There is none, or none of this caller.
-            UnsupportedVersion: The request names a revision without sessions, or an unknown one.
+            UnsupportedVersion: The request names an unknown revision.
+            InvalidRequest: It names the revision without sessions.
         """
         head = caller.exchange.head
         try:
@@ -144,9 +147,7 @@ class SessionEndpoint:
         except SessionNotFound:
             self._note_unknown()
             raise
-        revision = head.get(VERSION_HEADER)
-        if revision is not None and revision not in SESSION_REVISIONS:
-            raise UnsupportedVersion(str(revision)[:100])
+        check_session_revision(head, session.state.revision)
         return session
 
     def _note_unknown(self) -> None:
@@ -158,13 +159,19 @@ class SessionEndpoint:
     def _answer_request(
         self, message: JsonRpcRequest, session: HttpSession, caller: Caller, accepted: Accepted
     ) -> Response:
+        """Answer a request.
+
+        Raises:
+            Refusal: It gets an HTTP error, since its answer has not begun.
+        """
         try:
             asked = self._service.admit(session.state, self._service.read(session.state, message), caller)
         except McpError as exc:
             return self._one_message(self._service.refusal(exc, message.id), session, accepted)
         if accepted.events and asked.method.runs_function:
             return self._stream(lambda stream: self._replies([asked], session, caller, stream), session)
-        reply = next(self._replies([asked], session, caller), None)
+        begun = self._begin_request(asked, session, None)
+        reply = begun if isinstance(begun, Reply) else self._service.answer(session.state, begun, caller)
         return empty_answer(_ACCEPTED) if reply is None else self._one_message(reply, session, accepted)
 
     def _answer_batch(
@@ -214,9 +221,10 @@ class SessionEndpoint:
         self, begun: Sequence[RunningRequest | Reply], session: HttpSession, caller: Caller
     ) -> Iterator[Reply]:
         running = [request for request in begun if isinstance(request, RunningRequest)]
+        answer = self._service.answer_in_message
         try:
             for request in begun:
-                reply = request if isinstance(request, Reply) else self._service.answer(session.state, request, caller)
+                reply = request if isinstance(request, Reply) else answer(session.state, request, caller)
                 if reply is not None:
                     yield reply
         finally:

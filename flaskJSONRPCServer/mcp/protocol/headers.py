@@ -16,11 +16,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from .errors import HeaderMismatch
+from .errors import HeaderMismatch, InvalidRequest, UnsupportedVersion
 from .requests import ClientRequest
-from .revisions import CURRENT
+from .revisions import CURRENT, SESSION_REVISIONS
 
-__all__ = ["VERSION_HEADER", "HeaderParameter", "check_headers", "check_parameters", "header_parameters"]
+__all__ = [
+    "VERSION_HEADER",
+    "HeaderParameter",
+    "check_headers",
+    "check_parameters",
+    "check_session_revision",
+    "header_parameters",
+]
 
 VERSION_HEADER: Final = "HTTP_MCP_PROTOCOL_VERSION"
 """The key of the field with the revision in an environ."""
@@ -89,6 +96,29 @@ def check_headers(head: Mapping[str, Any], request: ClientRequest) -> None:
         check_field(head, _METHOD_HEADER, "Mcp-Method", method)
     if parameter is not None and isinstance(name := request.params.get(parameter), str):
         check_field(head, _NAME_HEADER, "Mcp-Name", name, may_be_encoded=True)
+
+
+def check_session_revision(head: Mapping[str, Any], revision: str) -> None:
+    """Check the header field with the revision in a request of a session. It may be missing, or name any with sessions.
+
+    Args:
+        head: The environ of the request, or its head.
+        revision: The revision of the session.
+
+    Raises:
+        UnsupportedVersion: The field names an unknown revision.
+        InvalidRequest: It names the revision without sessions.
+
+    Source: revision 2025-11-25, "Transports", section "Protocol Version Header".
+    """
+    named = head.get(VERSION_HEADER)
+    if named == CURRENT:
+        remedy = f"send {revision}, or name {CURRENT} in _meta too and leave out Mcp-Session-Id"
+        raise InvalidRequest(
+            f"Invalid Request: MCP-Protocol-Version is {CURRENT}, and this session has {revision}: {remedy}"
+        )
+    if named is not None and named not in SESSION_REVISIONS:
+        raise UnsupportedVersion(str(named)[:100])
 
 
 def check_parameters(

@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from ...runtime.concurrency import make_lock
-from ...runtime.logs import WARNING, ServerLog
 from ...sansio_jsonrpc import Codec, JsonRpcResponse
 from ..asking.rounds import MOST_TIMES, Asked, refuse_after, run_round
 from ..calls.open_call import OpenCall
@@ -22,8 +19,9 @@ from ..protocol.messages import notification_text
 from ..protocol.requests import ClientRequest
 from .questions import OpenQuestion, question_params
 from .state import Session
+from .waiting import WaitingCalls
 
-__all__ = ["ANSWER_S", "AskingRounds", "WaitWhile", "WaitingCalls"]
+__all__ = ["ANSWER_S", "AskingRounds", "WaitWhile"]
 
 ANSWER_S: Final = 600.0
 """The time limit of an answer, in seconds."""
@@ -34,50 +32,6 @@ _NO_STREAM: Final = "this call asks its client, which accepts no stream for the 
 
 WaitWhile = Callable[[Callable[[], bool], float], bool]
 """Waits while a function returns True; returns False if the server stops, or a time on the monotonic clock comes."""
-
-
-class WaitingCalls:
-    """Bounds how many calls wait for answers: each keeps a thread, and half of them are left for other calls.
-
-    Args:
-        threads: Returns the setting ``threads``.
-        log: Gets a warning when the first call is refused.
-    """
-
-    def __init__(self, threads: Callable[[], int], log: ServerLog) -> None:
-        self._threads = threads
-        self._log = log
-        self._changing = make_lock()
-        self._count = 0  # guarded by _changing
-        self._has_warned = False  # as that
-
-    @contextmanager
-    def one_more(self) -> Iterator[None]:
-        """Count a call that waits in the block.
-
-        Raises:
-            NoAnswer: Too many calls wait.
-        """
-        threads = self._threads()
-        most = max(1, threads // 2)
-        with self._changing:
-            has_room = self._count < most
-            self._count += has_room
-        if not has_room:
-            raise self._refusal(f"{most} calls wait for answers of their clients already, the most for {threads=}")
-        try:
-            yield
-        finally:
-            with self._changing:
-                self._count -= 1
-
-    def _refusal(self, reason: str) -> NoAnswer:
-        """Return the error of one call too many, and log the first one."""
-        with self._changing:
-            is_first, self._has_warned = not self._has_warned, True
-        if is_first:
-            self._log.write(WARNING, f"a question of a call is refused: {reason}. Raise threads; see docs/mcp.md")
-        return NoAnswer(f"{reason}; call again when one has ended")
 
 
 class AskingRounds:

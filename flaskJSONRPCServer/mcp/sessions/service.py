@@ -28,8 +28,10 @@ from ..protocol.requests import LOG_LEVELS, ClientRequest
 from ..service import Reply, Service
 from ..sources import Sources
 from ..subscriptions import UPDATES
-from .rounds import AskingRounds, WaitingCalls
+from .presence import while_present
+from .rounds import AskingRounds
 from .state import Session, introduction_in
+from .waiting import WaitingCounts
 
 __all__ = ["Caller", "RunningRequest", "SessionRequest", "SessionService", "drop"]
 
@@ -89,13 +91,16 @@ class SessionService:
         sources: The parts of the server.
         service: Answers what is the same without sessions.
         has_resource: Returns whether there is a resource with a URI.
+        waiting: Counts the calls that wait for answers.
     """
 
-    def __init__(self, sources: Sources, service: Service, has_resource: Callable[[str], bool]) -> None:
+    def __init__(
+        self, sources: Sources, service: Service, has_resource: Callable[[str], bool], waiting: WaitingCounts
+    ) -> None:
         self._sources = sources
         self._service = service
         self._has_resource = has_resource
-        self._waiting = WaitingCalls(lambda: sources.settings.threads, sources.facts.log)
+        self._waiting = waiting
         self._own: Mapping[str, OwnMethod] = {
             "ping": lambda session, request: {},
             "logging/setLevel": self._set_level,
@@ -205,6 +210,9 @@ class SessionService:
 
         Returns:
             The response; None if the client has cancelled the request.
+
+        Raises:
+            Refusal: It gets an HTTP error.
         """
         asked, call = running.asked, running.call
         scope = self._scope(session, call, caller, running.send)
@@ -213,11 +221,18 @@ class SessionService:
                 asked.method.admit(asked.request, scope)
             reply = self._service.reply(asked.request, asked.method, scope)
             call.end()
-        except (McpError, Refusal) as exc:
+        except McpError as exc:
             reply = self.refusal(exc, asked.request.id)
         finally:
             self.leave(session, running)
         return None if call.is_cancelled else Reply(reply.text, status_in_session(reply.status))
+
+    def answer_in_message(self, session: Session, running: RunningRequest, caller: Caller) -> Reply | None:
+        """As :meth:`answer`, but for a place that has no HTTP status: a refusal is a message too."""
+        try:
+            return self.answer(session, running, caller)
+        except Refusal as exc:
+            return None if running.call.is_cancelled else self.refusal(exc, running.asked.request.id)
 
     def refusal(self, exc: McpError | Refusal, request_id: Any) -> Reply:
         """Return the response to a request that is refused."""
@@ -230,7 +245,9 @@ class SessionService:
         codec, locks = self._sources.codec, self._sources.facts.locks
         is_over = self._sources.streams.watch_period()
         questions = None if send is drop else send
-        rounds = AskingRounds(session, call, questions, codec, locks.wait_while, is_over, self._waiting)
+        waiting = self._waiting.calls_of(caller.exchange)
+        wait_while = while_present(locks.wait_while, session.has_left)
+        rounds = AskingRounds(session, call, questions, codec, wait_while, is_over, waiting)
         return self._service.scope(caller.exchange, call, rounds, caller.grant)
 
     def _set_level(self, session: Session, request: ClientRequest) -> Result:

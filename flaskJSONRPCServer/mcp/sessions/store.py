@@ -16,13 +16,16 @@ from ..protocol.errors import SessionNotFound
 from .state import Session
 from .streams import KeptBytes, SessionStreams
 
-__all__ = ["IDLE_S", "MOST_BYTES", "MOST_SESSIONS", "HttpSession", "Sessions", "new_session_id"]
+__all__ = ["IDLE_S", "LEFT_S", "MOST_BYTES", "MOST_SESSIONS", "HttpSession", "Sessions", "new_session_id"]
 
 MOST_SESSIONS: Final = 1000
 """The most sessions of an endpoint in one process; guessed."""
 
 IDLE_S: Final = 3600.0
 """After how many seconds without a request or an open stream a session ends; guessed."""
+
+LEFT_S: Final = 60.0
+"""After how many seconds without a request or an open stream a client has gone, and its calls wait no more; guessed."""
 
 MOST_BYTES: Final = 64 * 1024 * 1024
 """The most bytes of events that all sessions of an endpoint keep for clients that come back; guessed."""
@@ -133,6 +136,16 @@ class Sessions:
     def touch(self, session: HttpSession) -> None:
         """Note that a session is used, or has been until now. Takes no lock."""
         session.used_at = self._clock()
+
+    def has_left(self, session: HttpSession) -> bool:
+        """Return whether the client of a session has neither a stream open nor made a request for a while.
+
+        A call that waits for its client asks this again and again.
+        """
+        if session.streams.are_connected:
+            self.touch(session)  # as the end of a connection is noted a moment after it
+            return False
+        return self._clock() - session.used_at > LEFT_S
 
     @contextmanager
     def using(self, session: HttpSession) -> Iterator[None]:

@@ -183,7 +183,7 @@ class StdioServer:
             raise
 
     def _send_answer(self, session: Session, running: RunningRequest) -> None:
-        reply = self._session_service.answer(session, running, Caller(self._exchange()))
+        reply = self._session_service.answer_in_message(session, running, Caller(self._exchange()))
         if reply is not None:
             self.send(reply.text)
 

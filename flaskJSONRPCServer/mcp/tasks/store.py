@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +17,23 @@ __all__ = ["TaskBounds", "TaskStore"]
 
 _TOO_MANY: Final = "there are too many tasks: an endpoint keeps at most"
 _TOO_LARGE: Final = "the tasks are too large: an endpoint keeps at most"
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What some tasks take.
+
+    Attributes:
+        tasks: Their number.
+        size_bytes: Their bytes.
+    """
+
+    tasks: int
+    size_bytes: int
+
+    def without(self, size_bytes: int) -> Usage:
+        """Return what they take without one of them."""
+        return Usage(self.tasks - 1, self.size_bytes - size_bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +52,17 @@ class TaskBounds:
     total_bytes: int = 64 * 1024 * 1024
     bytes_of_caller: int = 16 * 1024 * 1024
 
+    def allow(self, of_caller: Usage, total: Usage) -> bool:
+        """Return whether one caller and all together may keep so much."""
+        has_caller_room = of_caller.tasks <= self.tasks_of_caller and of_caller.size_bytes <= self.bytes_of_caller
+        return has_caller_room and total.tasks <= self.tasks and total.size_bytes <= self.total_bytes
+
 
 class TaskStore:
     """The tasks of an endpoint. All of them live equally long, so the oldest expire first.
 
-    A task that has ended while its function runs on counts until the function returns.
+    A task that has ended while its function runs on counts until the function returns. The others that have ended are
+    forgotten early where there is no room: the oldest first, and those of the caller who needs it before all others.
 
     Args:
         bounds: How many there may be.
@@ -70,8 +93,10 @@ class TaskStore:
         """
         self.purge()
         with self._changing:
-            self._refuse_number(task)
-            self._refuse_size(task, size_bytes)
+            if self._to_forget(task, 0, 1) is None:
+                self._refuse_number(task)
+            if not self._make_room(task, size_bytes, 1):
+                self._refuse_size(task, size_bytes)
             self._tasks[task.id] = task
             self._counts[task.owner] += 1
             self._sizes[task] = 0
@@ -95,20 +120,17 @@ class TaskStore:
         """
         with self._changing:
             if task in self._sizes:
-                self._refuse_size(task, size_bytes)
-                self._grow(task, size_bytes)
+                self._reserve(task, size_bytes)
 
     def reserve_shown(self, task: Task, size_bytes: int) -> bool:
         """Count what a task shows from now on, in place of what it has shown; return whether there is room for it."""
         with self._changing:
             if task not in self._sizes:
                 return False
-            more_bytes = size_bytes - self._shown.get(task, 0)
             try:
-                self._refuse_size(task, more_bytes)
+                self._reserve(task, size_bytes - self._shown.get(task, 0))
             except TooManyTasks:
                 return False
-            self._grow(task, more_bytes)
             self._shown[task] = size_bytes
             return True
 
@@ -165,6 +187,49 @@ class TaskStore:
         self._bytes[task.owner] -= size
         self._counts += Counter()  # without those that have no task any more
         self._bytes += Counter()
+
+    def _reserve(self, task: Task, more_bytes: int) -> None:
+        if not self._make_room(task, more_bytes):
+            self._refuse_size(task, more_bytes)
+        self._grow(task, more_bytes)
+
+    def _make_room(self, task: Task, size_bytes: int, count: int = 0) -> bool:
+        """Forget ended tasks until there is room; return whether there is. Otherwise nothing is forgotten."""
+        forgotten = self._to_forget(task, size_bytes, count)
+        for ended in forgotten or ():
+            self._remove(ended)
+        return forgotten is not None
+
+    def _to_forget(self, task: Task, size_bytes: int, count: int) -> list[Task] | None:
+        """Return the tasks in whose place there is room for more; None if there is not enough room.
+
+        Args:
+            task: The task that needs it.
+            size_bytes: How many more bytes it needs.
+            count: How many more tasks there are with it.
+        """
+        owner = task.owner
+        of_caller = Usage(self._counts[owner] + count, self._bytes[owner] + size_bytes)
+        total = Usage(len(self._sizes) + count, sum(self._bytes.values()) + size_bytes)
+        forgotten: list[Task] = []
+        candidates = self._ended_except(task)
+        while not self._bounds.allow(of_caller, total):
+            ended = next(candidates, None)
+            if ended is None:
+                return None
+            if ended.owner == owner:
+                of_caller = of_caller.without(self._sizes[ended])
+            total = total.without(self._sizes[ended])
+            forgotten.append(ended)
+        return forgotten
+
+    def _ended_except(self, task: Task) -> Iterator[Task]:
+        """Yield the other tasks that have ended, and whose functions do not run: first those of the same caller."""
+        for is_own in (True, False):
+            for other in self._tasks.values():
+                is_over = other.has_ended and other not in self._running
+                if is_over and other is not task and (other.owner == task.owner) == is_own:
+                    yield other
 
     def _refuse_number(self, task: Task) -> None:
         bounds, owner = self._bounds, task.owner

@@ -1,6 +1,7 @@
 """Clients with sessions, over real sockets."""
 
 import contextlib
+import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -69,6 +70,16 @@ def test_header_with_an_unsupported_revision_is_refused(begin, revision):
     client = begin()
     answer, _ = client.exchange(client.request("ping"), {"MCP-Protocol-Version": revision})
     assert answer.status == 400
+
+
+@pytest.mark.parametrize("method", ["POST", "GET"])
+def test_header_with_the_revision_without_sessions_is_refused_with_that_of_the_session(begin, method):
+    client = begin("2025-06-18")
+    message = client.request("ping") if method == "POST" else None
+    _, answer = client.send(method, message, {"MCP-Protocol-Version": "2026-07-28"})
+    error = json.loads(answer.read())["error"]
+    assert (answer.status, error["code"]) == (400, -32600)
+    assert "MCP-Protocol-Version is 2026-07-28, and this session has 2025-06-18" in error["message"]
 
 
 def test_header_with_the_revision_may_be_missing(begin):

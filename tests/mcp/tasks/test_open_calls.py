@@ -52,17 +52,17 @@ def server(request):
     server = flaskJSONRPCServer(("127.0.0.1", 0), dispatcherBackend=backend, log=0)
     for function in (add, greet, hold, notice, tell):
         server.registerFunction(function, path="/api", mcp=True)
-    server.registerFunction(add, path="/api", name="add_later", mcp=Tool(task=True), dispatcherBackend="simple")
+    server.registerFunction(greet, path="/api", name="greet_later", mcp=Tool(task=True), dispatcherBackend="simple")
     server.start()
     yield server
     server.stop(0)
 
 
 def fill(client):
-    """Let a client have as many tasks as it may."""
+    """Let a client have as many open tasks as it may."""
     for _ in range(100):
-        client.begin("add_later", a=1, b=2)
-    assert client.error("tools/call", name="add_later", arguments={"a": 1, "b": 2})["code"] == -32000
+        client.begin("greet_later")
+    assert client.error("tools/call", name="greet_later", arguments={})["code"] == -32000
 
 
 def leave(server, folder, accept, meta):
@@ -164,7 +164,7 @@ def make_filled():
     server = flaskJSONRPCServer(None, dispatcherBackend="threaded", log=0)
     for function in (add, greet):
         server.registerFunction(function, path="/api", mcp=True)
-    server.registerFunction(add, path="/api", name="add_later", mcp=Tool(task=True), dispatcherBackend="simple")
+    server.registerFunction(greet, path="/api", name="greet_later", mcp=Tool(task=True), dispatcherBackend="simple")
     fill(TaskClient(server))
     return server
 

@@ -160,8 +160,96 @@ def test_task_that_is_run_again_counts_until_both_runs_have_returned():
     store.new()
 
 
+def ended(store, owner=b"a", size_bytes=1):
+    task = store.new(owner, size_bytes)
+    task.complete(b"{}")
+    return task
+
+
+@pytest.mark.parametrize(
+    "bounds",
+    [{"tasks": 3}, {"tasks_of_caller": 3}, {"total_bytes": 3}, {"bytes_of_caller": 3}],
+    ids=["tasks", "tasks of a caller", "bytes", "bytes of a caller"],
+)
+def test_oldest_ended_task_is_forgotten_where_there_is_no_room(bounds):
+    store = Store(**bounds)
+    runs, first, second = store.new(), ended(store), ended(store)
+
+    task = store.new()
+
+    assert store.find(first.id, b"a") is None
+    assert [store.find(one.id, b"a") for one in (runs, second, task)] == [runs, second, task]
+    assert store.expired == []
+
+
+def test_ended_tasks_of_the_caller_are_forgotten_before_those_of_others():
+    store = Store(tasks=2)
+    of_other, own = ended(store, b"b"), ended(store, b"a")
+
+    store.new(b"a")
+    assert (store.find(own.id, b"a"), store.find(of_other.id, b"b")) == (None, of_other)
+
+    store.new(b"a")
+    assert store.find(of_other.id, b"b") is None
+
+
+def test_nothing_is_forgotten_where_it_makes_too_little_room():
+    store = Store(tasks_of_caller=2, total_bytes=4)
+    kept, _ = ended(store, size_bytes=1), store.new(size_bytes=2)
+
+    with pytest.raises(TooManyTasks):
+        store.new(size_bytes=3)
+
+    assert store.find(kept.id, b"a") is kept
+
+
+def test_ended_tasks_of_others_make_no_room_among_those_of_a_caller():
+    store = Store(tasks_of_caller=1)
+    of_other = ended(store, b"b")
+    store.new(b"a")
+
+    with pytest.raises(TooManyTasks):
+        store.new(b"a")
+
+    assert store.find(of_other.id, b"b") is of_other
+
+
+def test_ended_task_whose_function_runs_is_not_forgotten():
+    store = Store(tasks=1)
+    task = store.new()
+    store.note_run(task)
+    task.cancel()
+
+    with pytest.raises(TooManyTasks):
+        store.new()
+    assert store.find(task.id, b"a") is task
+
+    store.note_return(task)
+    store.new()
+    assert store.find(task.id, b"a") is None
+
+
+def test_result_takes_the_room_of_ended_tasks():
+    store = Store(total_bytes=10)
+    before, task = ended(store, size_bytes=5), store.new(size_bytes=2)
+
+    assert store.reserve_shown(task, 3)
+    assert store.find(before.id, b"a") is before
+    assert store.reserve_shown(task, 8)
+    assert store.find(before.id, b"a") is None
+    assert not store.reserve_shown(task, 9)
+
+
+def test_task_that_has_ended_makes_no_room_for_itself():
+    store = Store(total_bytes=2)
+    task = ended(store)
+
+    with pytest.raises(TooManyTasks):
+        store.reserve(task, 2)
+    assert store.find(task.id, b"a") is task
+
+
 def test_open_tasks_are_those_that_have_not_ended():
     store = Store()
-    ended, open_task = store.new(), store.new()
-    ended.complete(b"{}")
+    _, open_task = ended(store), store.new()
     assert store.open_tasks() == [open_task]

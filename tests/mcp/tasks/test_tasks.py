@@ -282,10 +282,10 @@ def test_expired_task_is_unknown_and_its_call_cancelled(folder):
     wait_until((folder / "noticed").exists)
 
 
-def test_hundred_and_first_task_of_a_caller_is_refused():
+def test_hundred_and_first_open_task_of_a_caller_is_refused():
     client = TaskClient(make("simple", task=True))
     for _ in range(100):
-        client.begin("add", a=1, b=2)
+        client.wait(client.begin("greet"), "input_required")
 
     answer = client.answer("tools/call", name="add", arguments={"a": 1, "b": 2})
     error, wait_s = answer.json()["error"], int(answer.header("Retry-After"))
@@ -293,6 +293,20 @@ def test_hundred_and_first_task_of_a_caller_is_refused():
     assert (answer.code, error["code"]) == (503, -32000)
     assert error["message"].endswith(f"keeps at most 100 of each caller; the oldest expires in {wait_s} s")
     assert 3000 < wait_s <= 3600
+
+
+def test_hundred_and_first_task_of_a_caller_takes_the_place_of_the_oldest_ended_one():
+    client = TaskClient(make("simple", task=True))
+    open_task, *ended = [client.begin("greet"), *(client.begin("add", a=1, b=2) for _ in range(99))]
+    client.wait(open_task, "input_required")
+    for task_id in ended:
+        client.wait(task_id)
+
+    task_id = client.begin("add", a=1, b=2)
+
+    assert client.error("tasks/get", taskId=ended[0])["code"] == -32602
+    assert client.get(ended[1])["status"] == client.wait(task_id)["status"] == "completed"
+    assert client.get(open_task)["status"] == "input_required"
 
 
 def test_task_outlives_its_request_with_what_is_known_of_it(folder):
