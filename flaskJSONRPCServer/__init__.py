@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     )
     from .runtime.json_log import JsonFormatter
     from .sansio_jsonrpc import JsonRpcApplicationError, JsonRpcException
+    from .servBackend.exchange import exchange_of
     from .server import flaskJSONRPCServer
     from .settings import Settings
 
@@ -58,6 +59,7 @@ __all__ = [
     "StoreFullError",
     "StoredCall",
     "UnsupportedError",
+    "exchange_of",
     "execBackendCollection",
     "flaskJSONRPCServer",
     "raises",
@@ -76,6 +78,7 @@ _MODULES = {
     "StoreBounds": "dispatch.idempotency.store",
     "StoreFullError": "dispatch.idempotency.store",
     "StoredCall": "dispatch.idempotency.store",
+    "exchange_of": "servBackend.exchange",
     "execBackendCollection": "execBackend",
     "flaskJSONRPCServer": "server",
     "rpc": "contract.options",

@@ -381,7 +381,7 @@ class Settings:
     max_waiting_requests: int = count(1000, least=0)
     """The most complete requests that wait for a thread; further ones are answered 503 at once."""
     max_streams: int | None = count(None, none="what fits the serving program")
-    """The most streamed answers that are open at once."""
+    """The most streamed answers that are open at once, with those that pages have opened."""
     handshake_timeout_s: float = duration(10, "seconds")
     """How long a TLS handshake may take; 0 for no limit, as for all timeouts below."""
     head_timeout_s: float = duration(15, "seconds")
@@ -391,7 +391,8 @@ class Settings:
     idle_timeout_s: float = duration(60, "seconds")
     """How long a connection is kept open between two requests."""
     request_timeout_s: float = duration(0, "seconds")
-    """How long waiting for a thread and answering a request may take together, with the native backend."""
+    """How long waiting for a thread and answering a request may take together, with the native backend. A stream
+    may stay open longer, once the function that has opened it has returned."""
     rate_grace_s: float = duration(10, "seconds")
     """The window over which the two minimum rates are measured."""
     min_body_rate: int = count(500, least=0, unit="number of bytes per second")

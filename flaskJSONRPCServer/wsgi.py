@@ -17,7 +17,7 @@ from .dispatch.built_in import FoundUrl
 from .dispatch.locks import Locks
 from .dispatch.pipeline import Pipeline
 from .dispatch.streams import AdmittedResponse
-from .http.request import Environ, ReceivedRequest, Request
+from .http.request import EXCHANGE, Environ, ReceivedRequest, Request
 from .http.response import Response
 from .mounting.mount import FlaskMount
 from .runtime.interrupts import is_interrupt
@@ -141,6 +141,10 @@ class Application:
         return self._pipeline.refusal_headers(head)
 
     def _answer_of_flask(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        exchange = environ.get(EXCHANGE)
+        # Another server of this package may pass its requests on to this one, and keeps their streams itself.
+        if exchange is not None and exchange.stream_keeper is None:
+            exchange.stream_keeper = self._pipeline.steps.streams
         try:
             return self._app(environ, start_response)
         except Exception:

@@ -24,7 +24,7 @@ _REQUEST = b"GET /stream HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 @check(49, "1,000 open streams on 4 threads: calls keep their p99; readers that have stopped are dropped")
 def open_streams(start: Start) -> Result:
     findings = Findings()
-    subject = start(threads=_THREADS, max_connections_per_client=2 * _STREAMS)
+    subject = start(threads=_THREADS, max_connections_per_client=2 * _STREAMS, max_streams=2 * _STREAMS)
     valid_calls(subject, 20)
     before = subject.memory()
     readers = [Client(_REQUEST) for _ in range(_STREAMS)]

@@ -18,6 +18,7 @@ import flaskJSONRPCServer.servBackend
 from flaskJSONRPCServer.hangup import _FRONT_SETTINGS
 from tests.examples.processes import running
 from tests.helpers import wait_until
+from tests.servBackend.event_source import Listener
 
 PATIENCE_S = 30
 HANGUPS = 10
@@ -232,6 +233,27 @@ def test_server_of_another_module_restarts(tmp_path):
         served.write(2)
         served.hang_up("server 'served' has restarted")
         assert served.note()[0] == 1
+
+
+def test_stream_of_the_old_module_ends_and_the_new_one_opens_its_own(tmp_path):
+    page = """
+        from flask import request
+        from flaskJSONRPCServer import exchange_of
+
+        @server.flaskApp.get("/events")
+        def events():
+            exchange_of(request.environ).open_stream("200 OK", []).send(b"hello")
+            return ""
+    """
+    with serving(tmp_path, more=page) as served, Listener(served.address) as client:
+        client.receive_until(b"hello")
+        served.hang_up()
+        assert client.receive_until(b"0\r\n\r\n").endswith(b"5\r\nhello\r\n0\r\n\r\n")
+        with Listener(served.address) as again:
+            again.receive_until(b"hello")
+            served.program.process.send_signal(signal.SIGTERM)
+            again.receive_until(b"0\r\n\r\n")
+            served.program.line_with("has stopped")
 
 
 def test_stop_of_either_server_ends_the_program(tmp_path):

@@ -20,6 +20,7 @@ __all__ = [
     "ARRIVED_AT",
     "CLIENT_SOCKET",
     "CLIENT_SOCKETS",
+    "EXCHANGE",
     "IS_WRAPPED",
     "SEND_HEAD",
     "Environ",
@@ -35,6 +36,9 @@ Environ = dict[str, Any]
 
 CLIENT_SOCKET = "flaskJSONRPCServer.socket"
 """The key of a WSGI environ for the client's socket, which serving backends set if they can."""
+
+EXCHANGE = "flaskJSONRPCServer.exchange"
+"""The key of a WSGI environ for the request of the serving backend ``native``, whose answer may be a stream."""
 
 IS_WRAPPED = "flaskJSONRPCServer.is_wrapped"
 """The key of a WSGI environ that says that an application of the user may have wrapped the answer."""
@@ -76,7 +80,7 @@ class ReceivedRequest(Protocol):
             BodyTooLarge: The body is over the limit.
         """
 
-    def open_stream(
+    def open_channel(
         self,
         status: str,
         headers: list[tuple[str, str]],

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -15,12 +16,19 @@ from ..errors import UnsupportedError
 from ..http.refusals import ClientGone, Refusal
 from ..http.request import ReceivedRequest
 from ..http.response import Response
+from ..runtime.logs import INFO
 from .base import ServBackend
 from .gate import Gate, RpcApplication
 from .sockets import Address, AnyAddress, Listener, open_listener
 from .tls import refuse_without_tls
 
 __all__ = ["SERVED_BY", "Serving", "refuse_unsupported", "served_by"]
+
+# How long a stop takes before the log says what it waits for: longer than native gives idle clients; guessed.
+_SILENT_S = 1.5
+
+# How many requests that line names.
+_MOST_NAMED = 10
 
 SERVED_BY = "flaskJSONRPCServer.served_by"
 """The key of a WSGI environ under which a :class:`ListenerApplication` stores the address that a request came by."""
@@ -41,6 +49,14 @@ class Counting(Protocol):
 
     def counts(self) -> dict[str, int]:
         """Return the counts by name: of ``connections``, ``threads``, ``running``, ``waiting`` and ``refused``."""
+
+
+@runtime_checkable
+class Listing(Protocol):
+    """A running instance that lists the requests that it is answering."""
+
+    def unfinished(self) -> list[str]:
+        """Return a few words for each request whose answer has not been sent."""
 
 
 @dataclass(slots=True)
@@ -218,10 +234,36 @@ class Serving:
 
 def stop_all(instances: list[Instance], server: ServerFacade, timeout_s: float) -> None:
     """Stop all instances at once, so that none goes on accepting while another one is stopping."""
-    with ThreadPoolExecutor(max(1, len(instances))) as pool:
+    with ThreadPoolExecutor(len(instances) + 1) as pool:
         stops = [pool.submit(instance.stop, index, server, timeout_s) for index, instance in enumerate(instances)]
+        pool.submit(report_waiting, stops, instances, server, timeout_s)
     for stop in stops:
         stop.result()
+
+
+def report_waiting(
+    stops: list[Future[None]], instances: list[Instance], server: ServerFacade, timeout_s: float
+) -> None:
+    """Write to the log what stops wait for, if they take long."""
+    begun_at = time.monotonic()
+    if timeout_s <= _SILENT_S or not wait(stops, _SILENT_S).not_done:
+        return
+    waiting = [instance for instance in instances if not instance.is_stopped]
+    requests = [
+        words for instance in waiting if isinstance(instance.handle, Listing) for words in instance.handle.unfinished()
+    ]
+    left_s = timeout_s - (time.monotonic() - begun_at)
+    server.log.write(INFO, f"server {server.name!r} is stopping, and waits up to {left_s:.0f} s for {named(requests)}")
+
+
+def named(requests: list[str]) -> str:
+    """Return the requests as one phrase; the first ones of many, and the number of the others."""
+    if not requests:
+        return "the requests that are being answered"
+    counts = Counter(requests)
+    words = [f"{count} x {text}" if count > 1 else text for text, count in counts.most_common(_MOST_NAMED)]
+    left_out = len(requests) - sum(count for _, count in counts.most_common(_MOST_NAMED))
+    return ", ".join([*words, *([f"and {left_out} more"] if left_out else [])])
 
 
 def refuse_unsupported(backend: ServBackend, addresses: list[AnyAddress], *, gevent: bool) -> None:

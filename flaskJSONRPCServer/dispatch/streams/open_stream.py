@@ -38,7 +38,7 @@ class Channel(Protocol):
 class StreamOpener(Protocol):
     """A request whose answer may be a stream that occupies no thread; see the serving backend ``native``."""
 
-    def open_stream(
+    def open_channel(
         self,
         status: str,
         headers: list[Header],
@@ -51,7 +51,7 @@ class StreamOpener(Protocol):
 
     @property
     def stream(self) -> Any:
-        """The result of :meth:`open_stream`; None before that."""
+        """The result of :meth:`open_channel`; None before that."""
 
 
 class StreamOwner(Protocol):
@@ -164,7 +164,7 @@ class OpenStream:
             ValueError: The status or a header cannot be sent. The stream is closed.
         """
         try:
-            channel = opener.open_stream(
+            channel = opener.open_channel(
                 status, headers, buffer_bytes=BUFFER_BYTES, takes_large_parts=True, on_close=self.client_gone
             )
         except BaseException:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from ...http.event_streams import StreamedResponse
 from ...http.refusals import ServiceUnavailable
@@ -16,7 +17,7 @@ from .answers import AdmittedResponse
 from .heartbeats import Heartbeats
 from .open_stream import OpenStream
 
-__all__ = ["FOREIGN_STREAMS", "StreamRegistry", "WaitingLimit"]
+__all__ = ["FOREIGN_STREAMS", "KeptStream", "StreamRegistry", "WaitingLimit"]
 
 FOREIGN_STREAMS = 4
 """The most streams behind another WSGI server, whose number of threads is unknown; guessed."""
@@ -38,6 +39,20 @@ class WaitingLimit:
     most: int
     setting: str
     value: int
+
+
+class KeptStream(Protocol):
+    """A stream as the registry ends it: an :class:`.open_stream.OpenStream`, or one that a page has opened."""
+
+    @property
+    def has_run(self) -> bool:
+        """Whether the function that has opened it has returned."""
+
+    def finish(self) -> None:
+        """Close it after its last part."""
+
+    def break_off(self) -> None:
+        """Close it so that the client notices that its answer is incomplete."""
 
 
 class StreamRegistry:
@@ -65,9 +80,9 @@ class StreamRegistry:
         self._heartbeats = Heartbeats(f"{name}-heartbeats")
         self._changed = make_condition()
         # And the kind under which each is counted, if it is; guarded by _changed, as all below.
-        self._open: dict[OpenStream, str | None] = {}
+        self._open: dict[KeptStream, str | None] = {}
         self._counts: Counter[str] = Counter()
-        self._running: set[OpenStream] = set()  # those whose function runs
+        self._running: set[KeptStream] = set()  # those whose function runs
         self._is_ending = False
         self._ended_periods = 0
         self._has_warned = False
@@ -82,18 +97,28 @@ class StreamRegistry:
         """
         if head["REQUEST_METHOD"] == "HEAD":
             return AdmittedResponse(response, None)
-        kind, stream = self._kind_of(head), OpenStream(response, self, self._log)
-        with self._changed:
-            if response.ends_with_run:
+        stream = OpenStream(response, self, self._log)
+        if response.ends_with_run:
+            with self._changed:
                 self._open[stream] = None
-                return AdmittedResponse(response, stream)
+        else:
+            self.keep(stream, head)
+        return AdmittedResponse(response, stream)
+
+    def keep(self, stream: KeptStream, head: Environ) -> None:
+        """Keep room for a stream until :meth:`forget`, and close it when the server stops.
+
+        Raises:
+            ServiceUnavailable: ``max_streams`` are open.
+        """
+        kind = self._kind_of(head)
+        with self._changed:
             has_room = self._counts[kind] < self._limit(kind)
             if has_room:
                 self._open[stream] = kind
                 self._counts[kind] += 1
         if not has_room:
             raise self._refusal(kind)
-        return AdmittedResponse(response, stream)
 
     def count(self) -> int:
         """Return how many streams are open."""
@@ -147,7 +172,7 @@ class StreamRegistry:
         with self._changed:
             self._running.add(stream)
 
-    def note_returned(self, stream: OpenStream) -> None:
+    def note_returned(self, stream: KeptStream) -> None:
         """As :meth:`.open_stream.StreamOwner.note_returned`."""
         with self._changed:
             self._running.discard(stream)
@@ -163,13 +188,14 @@ class StreamRegistry:
             if stream.is_closed:  # closed meanwhile, perhaps before it was added
                 self._heartbeats.discard(stream)
 
-    def forget(self, stream: OpenStream) -> None:
+    def forget(self, stream: KeptStream) -> None:
         """As :meth:`.open_stream.StreamOwner.forget`."""
         with self._changed:
             kind = self._open.pop(stream, None)
             if kind is not None:
                 self._counts[kind] -= 1
-        self._heartbeats.discard(stream)
+        if isinstance(stream, OpenStream):  # a page sends its own
+            self._heartbeats.discard(stream)
 
     def _limit(self, kind: str) -> int:
         if kind in self.limits:

@@ -82,6 +82,7 @@ class SharedState:
         self.write_log = LimitedLog(functools.partial(log.write, INFO if settings.debug else DEBUG)).write
         # A step that fails may do so again at once, and for ever.
         self.write_failure = LimitedLog(functools.partial(log.write, ERROR, traceback=True)).write
+        self.write_cut_off = LimitedLog(functools.partial(log.write, WARNING)).write
         self.short_calls = ShortCalls()
         self.pool = ThreadPool(settings.threads, settings.max_waiting_requests, name)
         # More than one, since a readiness check may occupy one for a moment.

@@ -171,6 +171,11 @@ class ClientConnection:
         self.send_last_part(b"", time.monotonic(), keeps_alive=keeps_alive)
         self._manager.schedule_update(self)
 
+    def lift_request_timeout(self) -> None:
+        """Let the rest of the current answer take as long as it likes."""
+        with self._lock:
+            self.http.lift_request_timeout()
+
     def abort(self) -> None:
         """End the connection without sending another byte."""
         with self._lock:
@@ -271,6 +276,13 @@ class ClientConnection:
         """Whether a request is being answered, or an answer is being sent."""
         return self.http.phase is PENDING or self.http.outgoing.size > 0
 
+    def unfinished(self) -> str:
+        """Return the method and the path of the current request, or what is left of it; empty if there is none."""
+        exchange = self.exchange
+        if exchange is not None:
+            return exchange.request_line
+        return "an answer that its client has not read" if self.http.outgoing.size else ""
+
     def expire(self, now: float) -> None:
         """Act on the deadline if it has passed."""
         with self._lock:
@@ -279,6 +291,9 @@ class ClientConnection:
                 http.expire(now)
             elif exchange.has_sent_head:
                 http.abort()
+                self.shared.write_cut_off(
+                    "an answer was cut off, since request_timeout_s has passed:", exchange.request_line
+                )
             elif exchange.has_begun:
                 http.refuse(CallTimeout("the call did not end within request_timeout_s"), now, exchange.head)
             else:

@@ -97,6 +97,10 @@ class ConnectionManager:
         """Return the number of connections, and the counts of the pool. Any thread may ask."""
         return {**self.shared.pool.counts(), "connections": len(self._connections)}
 
+    def unfinished(self) -> list[str]:
+        """Return a few words for each request whose answer has not been sent. Any thread may ask."""
+        return [words for connection in list(self._connections) if (words := connection.unfinished())]
+
     def start(self) -> None:
         """Start to accept connections."""
         self._selector.register(self._wakeup.receiver, selectors.EVENT_READ, self._wakeup)

@@ -11,24 +11,22 @@ from typing import TYPE_CHECKING, Any
 
 from ...dispatch.streams import StreamedBody
 from ...http.body import too_large
-from ...http.refusals import ClientGone
-from ...http.request import ARRIVED_AT, CLIENT_SOCKET
+from ...http.refusals import ClientGone, ServiceUnavailable
+from ...http.request import ARRIVED_AT, CLIENT_SOCKET, EXCHANGE
 from ...http.response import Response, server_error_response
 from ...runtime.interrupts import is_interrupt
 from ...runtime.logs import ERROR
 from ..wsgi import close_body
 from .bodies import DeclaredBody, IterableBody, no_body
 from .messages import LAST_CHUNK, Header, chunk, has_no_body, head_message, rpc_head, rpc_message, whole_message
-from .streams import Stream
+from .stream_arguments import checked_headers, no_room, refuse_unusable
+from .streams import Stream, StreamKeeper
 
 if TYPE_CHECKING:
     from .client_connection import ClientConnection
     from .parser import ParsedRequest
 
 __all__ = ["EXCHANGE", "HttpExchange"]
-
-EXCHANGE = "flaskJSONRPCServer.exchange"
-"""The key of a WSGI environ under which an application finds the :class:`HttpExchange`."""
 
 _CLOSE = "Connection: close\r\n"
 _CHUNKED = "Transfer-Encoding: chunked\r\n"
@@ -55,10 +53,12 @@ class HttpExchange:
         connection, request: As given.
         has_begun: Whether a thread has begun to answer.
         has_sent_head: Whether the head of the answer has been sent.
+        stream_keeper: What keeps the streams that the application opens; None if nothing does.
     """
 
     has_begun = False
     has_sent_head = False
+    stream_keeper: StreamKeeper | None = None
     _environ: dict[str, Any] | None = None
     _stream: Stream | None = None
     # Set by a WSGI application, which most requests do not reach.
@@ -111,7 +111,8 @@ class HttpExchange:
     ) -> Stream:
         """Answer with a stream. It occupies no thread: any thread may send the next part at any time.
 
-        The application must call this at most once, before it sends anything. Its return value is then ignored.
+        The application must call this at most once, before it sends anything. Its return value is then ignored. A stop
+        or restart of the server closes the stream once the application has returned.
 
         Args:
             status: Code and reason, such as ``200 OK``.
@@ -123,28 +124,64 @@ class HttpExchange:
             takes_large_parts: Whether a part may exceed the room in the buffer. The next one finds no room then.
 
         Raises:
-            ValueError: ``when_full`` is neither of the two, or a header cannot be sent or declares a length.
+            TypeError: An argument has another type.
+            ValueError: ``buffer_bytes`` is less than 1, ``when_full`` is neither of the two, or a header cannot be sent
+                or declares a length.
             RuntimeError: The answer has begun.
+            werkzeug.exceptions.ServiceUnavailable: ``max_streams`` are open. Flask answers this with 503.
         """
+        refuse_unusable(status, buffer_bytes, on_close)
+        try:
+            return self._open(
+                status,
+                checked_headers(headers),
+                self.stream_keeper,
+                buffer_bytes=buffer_bytes,
+                when_full=when_full,
+                on_close=on_close,
+                takes_large_parts=takes_large_parts,
+            )
+        except ServiceUnavailable as refusal:
+            raise no_room(refusal) from None
+
+    # The pipeline, for its own streams, which it counts and closes itself.
+
+    def open_channel(
+        self,
+        status: str,
+        headers: list[Header],
+        *,
+        buffer_bytes: int,
+        takes_large_parts: bool,
+        on_close: Callable[[], object] | None,
+    ) -> Stream:
+        """As :meth:`open_stream`, with arguments that need no check."""
+        return self._open(
+            status,
+            headers,
+            None,
+            buffer_bytes=buffer_bytes,
+            when_full="close",
+            on_close=on_close,
+            takes_large_parts=takes_large_parts,
+        )
+
+    def _open(self, status: str, headers: list[Header], keeper: StreamKeeper | None, **options: Any) -> Stream:
         if self.has_sent_head or self._stream is not None:
             raise RuntimeError("the answer has begun; open the stream before anything is sent, and once")
         if content_length(headers) is not None:
             raise ValueError("a stream has no Content-Length; return a body of known length instead")
         framing, is_chunked = ("", False) if has_no_body(status) else self._framing()
         head = head_message(status, sendable(headers), framing + self._connection_line())
-        stream = Stream(
-            self,
-            is_chunked=is_chunked,
-            buffer_bytes=buffer_bytes,
-            when_full=when_full,
-            on_close=on_close,
-            status=status,
-            takes_large_parts=takes_large_parts,
-        )
-        self._stream = stream
+        stream = Stream(self, is_chunked=is_chunked, status=status, **options)
+        is_empty = has_no_body(status) or self.head["REQUEST_METHOD"] == "HEAD"
+        if keeper is not None and not is_empty:
+            keeper.keep(stream, self.head)
+            stream.keeper = keeper
+        self._stream = self.connection.stream = stream
         self.has_sent_head = True
         self.connection.send(head)
-        if has_no_body(status) or self.head["REQUEST_METHOD"] == "HEAD":
+        if is_empty:
             stream.end_without_body()
         if not self.connection.notices_end:  # the client went before the connection knew the stream
             self.connection.abort()
@@ -287,6 +324,11 @@ class HttpExchange:
     def stream(self) -> Stream | None:
         """The stream that answers the request, once it has been opened."""
         return self._stream
+
+    @property
+    def request_line(self) -> str:
+        """The method and the path of the request, for the log."""
+        return f"{self.head['REQUEST_METHOD']} {self.head.get('PATH_INFO', '')}"
 
     @property
     def keeps_alive(self) -> bool:

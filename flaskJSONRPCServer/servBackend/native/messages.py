@@ -54,7 +54,8 @@ def head_message(status: str, headers: Sequence[Header], extra_lines: str) -> by
     for name, _ in headers:
         if not _TOKEN.fullmatch(name):
             raise ValueError(f"the header name {name!r} is not a token (RFC 9110, section 5.6.2)")
-    text = head_text(status, headers)
+    # A status without a reason has a space too (RFC 9112, section 4).
+    text = head_text(status if " " in status else f"{status} ", headers)
     if text.count("\n") != len(headers) + 1 or text.count("\r") != len(headers) + 1 or "\0" in text:
         raise ValueError("the status or a header has a line break or NUL")
     return f"{text}{extra_lines}".encode("latin-1") + _this_second().date_line + b"\r\n"

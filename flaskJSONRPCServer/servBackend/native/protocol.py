@@ -96,6 +96,7 @@ class HttpConnection:
         self._timeouts = timeouts
         self._since = self._last_received = self.arrived_at = now
         self._request_count = 0
+        self._answer_ends_at = math.inf  # when the current answer exceeds request_timeout_s
         self._unparsed = b""  # input behind a complete request that waits for its turn
         self._received_bytes = self._dropped_bytes = self._running_bytes = 0
         self._body_rate = RateWindow(timeouts.min_body_rate, timeouts.rate_grace_s)
@@ -207,6 +208,7 @@ class HttpConnection:
         # In phase IDLE it came in one piece, perhaps while the one before it was being answered.
         self.arrived_at = self._last_received if phase is IDLE else self._since
         self.phase, self._since = PENDING, now
+        self._answer_ends_at = now + self._timeouts.request_timeout_s
         return message
 
     def finish_answer(self, now: float, *, keeps_alive: bool) -> bool:
@@ -286,7 +288,11 @@ class HttpConnection:
 
     def is_request_late(self, now: float) -> bool:
         """Return whether a request is being answered and has exceeded ``request_timeout_s``."""
-        return self.phase is PENDING and now >= self._since + self._timeouts.request_timeout_s
+        return self.phase is PENDING and now >= self._answer_ends_at
+
+    def lift_request_timeout(self) -> None:
+        """Do not apply ``request_timeout_s`` to the rest of the current answer."""
+        self._answer_ends_at = math.inf
 
     def expire(self, now: float) -> None:
         """Act on the deadline if it has passed."""
@@ -315,7 +321,7 @@ class HttpConnection:
         deadline = math.inf
         match self.phase:
             case Phase.PENDING:
-                deadline = since + timeouts.request_timeout_s
+                deadline = self._answer_ends_at
             case Phase.IDLE:
                 idle_s = timeouts.idle_timeout_s if self._request_count else timeouts.head_timeout_s
                 deadline = math.inf if self.outgoing.size else since + idle_s  # a client that reads is not idle

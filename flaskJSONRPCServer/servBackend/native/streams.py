@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ...runtime.interrupts import is_interrupt
 from ...runtime.logs import ERROR, ServerLog
@@ -13,9 +13,26 @@ from .messages import LAST_CHUNK, chunk
 if TYPE_CHECKING:
     from .http_exchange import HttpExchange
 
-__all__ = ["Stream"]
+__all__ = ["Stream", "StreamKeeper"]
 
 _POLICIES = ("close", "drop")
+
+
+class StreamKeeper(Protocol):
+    """The part of a server that keeps the streams of its pages: its ``dispatch.streams.StreamRegistry``."""
+
+    def keep(self, stream: Stream, head: dict[str, Any]) -> None:
+        """Keep room for a stream, and close it when the server stops.
+
+        Raises:
+            ServiceUnavailable: There is no room.
+        """
+
+    def note_returned(self, stream: Stream) -> None:
+        """Note that the page has returned. The stream is closed if the server is stopping."""
+
+    def forget(self, stream: Stream) -> None:
+        """Forget a stream that has ended."""
 
 
 class Stream:
@@ -33,6 +50,7 @@ class Stream:
     Attributes:
         status: As given.
         body_bytes: The size of the parts that have been sent, without their framing.
+        keeper: What ends the stream when the server stops; None if the caller of ``open_channel`` does.
 
     Raises:
         ValueError: ``when_full`` is neither of the two.
@@ -59,17 +77,22 @@ class Stream:
         self._takes_large_parts = takes_large_parts
         self.status = status
         self.body_bytes = 0  # guarded by _lock
+        self.keeper: StreamKeeper | None = None
         self._callbacks = [] if on_close is None else [on_close]  # guarded by _lock
         self._lock = threading.Lock()
         self._is_closed = False  # guarded by _lock
         self._has_returned = False  # guarded by _lock
         self._has_ended = False  # guarded by _lock
-        self._connection.stream = self
 
     @property
     def is_closed(self) -> bool:
         """Whether the stream accepts no more parts: the client has gone, or :meth:`close` was called."""
         return self._is_closed
+
+    @property
+    def has_run(self) -> bool:
+        """Whether the application has returned from the call that opened the stream."""
+        return self._has_returned
 
     @property
     def has_room(self) -> bool:
@@ -84,8 +107,14 @@ class Stream:
             is_last: Whether nothing follows, so that it needs no room: a whole answer would need none either.
 
         Returns:
-            Whether the part will be sent. False if the stream is closed, or the buffer has no room for it.
+            Whether the part will be sent. False if the stream is closed, or the buffer has no room for it: see
+            :attr:`is_closed`.
+
+        Raises:
+            TypeError: The part is no bytes, bytearray or memoryview.
         """
+        if type(data) is not bytes:
+            data = copied(data)
         if not data:
             return not self._is_closed
         message = chunk(data) if self._is_chunked else data
@@ -106,7 +135,7 @@ class Stream:
         self.client_gone()
 
     def add_close_callback(self, callback: Callable[[], object]) -> None:
-        """Call a function in a thread of the pool once the stream has ended."""
+        """Call a function in a thread of the pool once the stream has ended, or now if it has ended already."""
         with self._lock:
             if not self._has_ended:
                 self._callbacks.append(callback)
@@ -138,12 +167,26 @@ class Stream:
         self._end(keeps_alive=False)
 
     def application_returned(self) -> None:
-        """Mark the return of the application from the call that opened the stream."""
+        """Mark the return of the application from the call that opened the stream.
+
+        From here on no work is under way, so ``request_timeout_s`` does not apply, and a stop closes the stream.
+        """
+        self._connection.lift_request_timeout()
         with self._lock:
             self._has_returned = True
             is_over = self._is_closed
         if is_over:
             self._release(keeps_alive=True)
+        elif self.keeper is not None:
+            self.keeper.note_returned(self)
+
+    def finish(self) -> None:
+        """Close the stream, since the server stops or restarts."""
+        self.close()
+
+    def break_off(self) -> None:
+        """End the connection, since the server has stopped."""
+        self.abort()
 
     def _has_room(self, part_bytes: int) -> bool:
         left_bytes = self._buffer_bytes - self._connection.unsent_bytes
@@ -154,6 +197,8 @@ class Stream:
         with self._lock:
             has_returned, self._has_ended = self._has_returned, True
             callbacks, self._callbacks = self._callbacks, []
+        if self.keeper is not None:
+            self.keeper.forget(self)
         if has_returned:
             self._release(keeps_alive=keeps_alive)
         for callback in callbacks:
@@ -169,6 +214,19 @@ class Stream:
         if exchange is not None:
             self._connection.stream = None
             exchange.finish(keeps_alive=keeps_alive and exchange.keeps_alive)
+
+
+def copied(part: object) -> bytes:
+    """Return a part that is not bytes as bytes, which the caller cannot change while they wait.
+
+    Raises:
+        TypeError: It is no bytearray or memoryview.
+    """
+    if isinstance(part, str):
+        raise TypeError(f"send({part[:40]!r}) is refused: a part is bytes; send(text.encode()) sends text")
+    if not isinstance(part, (bytes, bytearray, memoryview)):
+        raise TypeError(f"send() takes bytes, and not {type(part).__name__!r}")
+    return bytes(part)
 
 
 class CallbackTask:
