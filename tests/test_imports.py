@@ -51,8 +51,10 @@ MCP_LAYERS = (
     {"calls"},
     {"asking"},
     {"feature"},
-    {"authorization", "subscriptions"},
-    {"audience", "content", "protocol", "sources", "unwritable", "written_content"},
+    {"authorization", "content", "subscriptions"},
+    {"audience", "sources", "unwritable", "written_content"},
+    {"content_checks"},
+    {"protocol"},
 )
 
 # These import only the named units of the package, and outside the standard library only the packages in PLACES.

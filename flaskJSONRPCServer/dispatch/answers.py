@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from types import NoneType
+from typing import Any, Final, Protocol
 
 from ..runtime.interrupts import is_interrupt
 from ..sansio_jsonrpc import (
@@ -24,6 +25,7 @@ from ..settings import Settings
 from .antifreeze import BATCH_ENDED, batch_limiter_for
 from .exchange import Exchange
 from .exec_backend import ExecBackend
+from .http_errors import error_of_response
 from .invoker import Invoker
 from .overrides import Overrides
 from .rate_limits.limiter import RateLimiter
@@ -35,6 +37,9 @@ __all__ = ["RESPONSE_TOO_LARGE", "Answerer", "AnyAnswerer", "Message"]
 
 RESPONSE_TOO_LARGE = -32001
 """Error code of a call whose reply would not fit into ``max_response_bytes``."""
+
+_JSON_TYPES: Final = frozenset({str, int, float, bool, NoneType, list, dict})
+"""The types of most results: none of them is a response of Flask."""
 
 Message = JsonRpcRequest | JsonRpcResponse | JsonRpcInvalidMessage
 
@@ -301,7 +306,7 @@ class Answerer:
             The result of the function, as the invoker returns it; None for a notification on an exec backend.
 
         Raises:
-            JsonRpcException: The error of the call.
+            JsonRpcException: The error of the call; -32008 if a decorator has refused it with a response of Flask.
         """
         control = exchange.control
         try:
@@ -309,8 +314,12 @@ class Answerer:
             if route is None:
                 raise JsonRpcMethodNotFoundError
             if route.backends is None:
-                return self._invoker.invoke(route, call, exchange)
-            return self._result_from_backend(route, route.backends, call, exchange)
+                result = self._invoker.invoke(route, call, exchange)
+            else:
+                result = self._result_from_backend(route, route.backends, call, exchange)
+            if type(result) not in _JSON_TYPES and (refused := error_of_response(result)) is not None:
+                raise refused
+            return result
         except JsonRpcException as exc:
             exchange.counters.count_error(url_of(call, endpoint), exc.get_error().code)
             raise

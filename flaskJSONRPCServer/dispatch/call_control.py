@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from ..runtime.concurrency import make_lock, make_reentrant_lock
 from ..runtime.interrupts import is_interrupt
-from ..runtime.text import encodable
+from ..runtime.text import encodable, safe_repr
 from ..sansio_jsonrpc import JsonRpcError, JsonRpcException, JsonRpcSerializationError
 from .deadlines import Work
 
@@ -122,7 +122,7 @@ class CallControl:
 
         Args:
             level: How severe it is.
-            data: A JSON value. The ``repr()`` of any other value is sent instead.
+            data: A JSON value. The ``repr()`` of any other value is sent instead; if that raises, its class.
             logger: The name of the logger; None for none.
         """
         if self._log is None or self._pid != os.getpid():
@@ -134,7 +134,7 @@ class CallControl:
             try:
                 self._log(level, data, logger)
             except JsonRpcSerializationError:
-                self._log(level, encodable(repr(data)), logger)
+                self._log(level, encodable(safe_repr(data)), logger)
 
     @property
     def id(self) -> str:

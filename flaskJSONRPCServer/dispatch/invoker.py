@@ -21,6 +21,7 @@ from ..runtime.stats import Stats
 from ..sansio_jsonrpc import JsonRpcException, JsonRpcInternalError, JsonRpcInvalidParamsError, JsonRpcRequest
 from .connection import ServerFacts
 from .deadlines import earlier, has_passed, work_in
+from .exception_groups import json_rpc_error_in
 from .exchange import Exchange
 from .http_errors import error_of_http
 from .locks import Locks
@@ -145,7 +146,7 @@ class Invoker:
         """Raise the error that an exception in a call means to the client; log the exception if it is unexpected.
 
         Return if the exception is to propagate as it is: it is a JSON-RPC error itself, a signal has raised it, or
-        ``should_propagate`` asks for it.
+        ``should_propagate`` asks for it. A group of JSON-RPC errors means the first of them.
 
         Args:
             exc: The exception, which is being handled.
@@ -171,8 +172,9 @@ class Invoker:
 
     def _error_of(self, exc: BaseException, event: str, route: Route, exchange: Exchange) -> JsonRpcException | None:
         """Return the error for :meth:`raise_error_of`; None if the exception is to propagate."""
-        if isinstance(exc, JsonRpcException):
-            return None if is_sendable(exc) else self.internal_error(event, exchange)
+        if (own := json_rpc_error_in(exc)) is not None:
+            sendable = own if is_sendable(own) else self.internal_error(event, exchange)
+            return None if sendable is exc else sendable
         if (misfit := route.plan.misfit(exc)) is not None:
             return JsonRpcInvalidParamsError(misfit)
         if is_interrupt(exc):

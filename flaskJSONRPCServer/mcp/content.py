@@ -10,10 +10,14 @@ import base64
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from types import NoneType
+from typing import Any, ClassVar, Final
 
 from ..contract.json_objects import WrittenAsJson
+from ..runtime.text import shown
 from ..sansio_jsonrpc import ABSENT
+from .content_checks import refuse_annotations, refuse_unless
+from .written_content import is_written_part
 
 __all__ = [
     "Audio",
@@ -29,6 +33,9 @@ __all__ = [
 ]
 
 
+_BYTES: Final = (bytes, bytearray, memoryview)
+
+
 class Content(WrittenAsJson):
     """One part of a result for a model."""
 
@@ -42,10 +49,17 @@ class Text(Content):
     Attributes:
         text: The text.
         annotations: Whom it is for, and how important it is: ``audience``, ``priority``, ``lastModified``.
+
+    Raises:
+        TypeError: The text is no string, or the annotations are no dict as above.
     """
 
     text: str
     annotations: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        refuse_unless(self, "text", str, "a string")
+        refuse_annotations(self)
 
     def members(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -63,9 +77,9 @@ class Media(Content):
     annotations: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.data, (bytes, bytearray, memoryview)):
-            name = type(self).__name__
-            raise TypeError(f"{name}(data={self.data!r:.100}) is refused: it takes the bytes of a file")
+        refuse_unless(self, "data", _BYTES, "the bytes of a file")
+        refuse_unless(self, "mime_type", str, "a media type such as 'image/png'")
+        refuse_annotations(self)
 
     def members(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -83,7 +97,7 @@ class Image(Media):
         annotations: As for :class:`Text`.
 
     Raises:
-        TypeError: The data is not bytes.
+        TypeError: The data is not bytes, the media type is no string, or the annotations are no such dict.
     """
 
     kind = "image"
@@ -101,7 +115,7 @@ class Audio(Media):
         annotations: As for :class:`Text`.
 
     Raises:
-        TypeError: The data is not bytes.
+        TypeError: The data is not bytes, the media type is no string, or the annotations are no such dict.
     """
 
     kind = "audio"
@@ -118,12 +132,21 @@ class EmbeddedResource(Content):
         contents: Its contents: a text, or bytes.
         mime_type: Its media type; None for ``text/plain``, or ``application/octet-stream`` for bytes.
         annotations: As for :class:`Text`.
+
+    Raises:
+        TypeError: One of these is of another type.
     """
 
     uri: str
     contents: str | bytes
     mime_type: str | None = None
     annotations: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        refuse_unless(self, "uri", str, "a string")
+        refuse_unless(self, "contents", (str, *_BYTES), "a string, or bytes")
+        refuse_unless(self, "mime_type", (str, NoneType), "a media type such as 'image/png', or None")
+        refuse_annotations(self)
 
     def members(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -142,6 +165,9 @@ class ResourceLink(Content):
         description: What it is.
         mime_type: Its media type.
         annotations: As for :class:`Text`.
+
+    Raises:
+        TypeError: One of these is of another type.
     """
 
     uri: str
@@ -150,6 +176,13 @@ class ResourceLink(Content):
     description: str | None = None
     mime_type: str | None = None
     annotations: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("uri", "name"):
+            refuse_unless(self, name, str, "a string")
+        for name in ("title", "description", "mime_type"):
+            refuse_unless(self, name, (str, NoneType), "a string, or None")
+        refuse_annotations(self)
 
     def members(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -165,16 +198,25 @@ class ToolResult(WrittenAsJson):
     """The whole result of a tool.
 
     Attributes:
-        content: The parts for the model.
+        content: The parts for the model, or a single one. A dict with exactly the members of a part is one too.
         structured: A JSON value for programs; without it, there is none.
         is_error: Whether the tool has failed; the content says why.
         meta: Further members, for ``_meta``.
+
+    Raises:
+        TypeError: The content has anything else, ``is_error`` is no bool, or ``meta`` no dict.
     """
 
     content: Sequence[Content | str] = ()
     structured: Any = ABSENT
     is_error: bool = False
     meta: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        for part in parts_of(self.content):
+            refuse_other_part(part)
+        refuse_unless(self, "is_error", bool, "True or False")
+        refuse_unless(self, "meta", (Mapping, NoneType), "a dict, or None")
 
     def members(self) -> dict[str, Any]:
         """Return it as JSON values."""
@@ -190,18 +232,28 @@ class ToolResult(WrittenAsJson):
 
 def blocks_of(value: Any) -> list[dict[str, Any]]:
     """Return a value as parts for a model: one part or several, strings among them."""
-    parts = value if isinstance(value, (list, tuple)) else (value,)
-    return [block_of(part) for part in parts]
+    return [block_of(part) for part in parts_of(value)]
+
+
+def parts_of(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, (list, tuple)) else (value,)
 
 
 def block_of(part: Any) -> dict[str, Any]:
+    refuse_other_part(part)  # a list of parts may have changed
     if isinstance(part, Content):
         return part.members()
-    if isinstance(part, str):
-        return {"type": "text", "text": part}
-    if isinstance(part, dict) and isinstance(part.get("type"), str):  # written by its hint already
-        return part
-    raise TypeError(f"content has {part!r:.200}, which is refused: it takes strings, and parts such as Image")
+    return {"type": "text", "text": part} if isinstance(part, str) else part
+
+
+def refuse_other_part(part: Any) -> None:
+    """Check that a value is a string, a part, or a dict with the members of a part.
+
+    Raises:
+        TypeError: It is not.
+    """
+    if not isinstance(part, (str, Content)) and not is_written_part(part):
+        raise TypeError(f"content has {shown(part, 200)}, which is refused: it takes strings, and parts such as Image")
 
 
 def names_content(hint: Any, kind: type = WrittenAsJson) -> bool:

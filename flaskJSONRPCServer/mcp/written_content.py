@@ -10,18 +10,20 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from ..contract.json_objects import WrittenAsJson
+from .content_checks import flaw_in
 
-__all__ = ["content_in", "is_written_result"]
+__all__ = ["content_in", "is_written_part", "is_written_result"]
 
 # The required members of each type of part with their types, then the optional ones.
-_PARTS: Final[Mapping[str, tuple[Mapping[str, type], frozenset[str]]]] = {
-    "text": ({"text": str}, frozenset()),
-    "image": ({"data": str, "mimeType": str}, frozenset()),
-    "audio": ({"data": str, "mimeType": str}, frozenset()),
-    "resource": ({"resource": dict}, frozenset()),
-    "resource_link": ({"uri": str, "name": str}, frozenset({"title", "description", "mimeType"})),
+_PARTS: Final[Mapping[str, tuple[Mapping[str, type], Mapping[str, type]]]] = {
+    "text": ({"text": str}, {}),
+    "image": ({"data": str, "mimeType": str}, {}),
+    "audio": ({"data": str, "mimeType": str}, {}),
+    "resource": ({"resource": dict}, {}),
+    "resource_link": ({"uri": str, "name": str}, {"title": str, "description": str, "mimeType": str}),
 }
-_RESULT: Final = frozenset({"content", "structuredContent", "isError", "_meta"})
+_COMMON: Final = {"type": str, "annotations": dict, "_meta": dict}
+_RESULT: Final = {"content": list, "structuredContent": object, "isError": bool, "_meta": dict}
 
 
 def content_in(value: Any, text_of: Callable[[Any], str]) -> list[dict[str, Any]] | None:
@@ -42,20 +44,36 @@ def content_in(value: Any, text_of: Callable[[Any], str]) -> list[dict[str, Any]
 
 def is_written_result(value: Any) -> bool:
     """Return whether a value has the members of a :class:`~.content.ToolResult`."""
-    if not isinstance(value, dict) or not set(value) <= _RESULT or not isinstance(value.get("content"), list):
-        return False
-    return all(isinstance(part, dict) and part.get("type") in _PARTS for part in value["content"])
+    is_result = isinstance(value, dict) and has_members(value, {"content": list}, _RESULT)
+    return is_result and all(map(is_written_part, value["content"]))
 
 
-def is_part(value: Any) -> bool:
-    if isinstance(value, WrittenAsJson):
-        return True
+def is_written_part(value: Any) -> bool:
+    """Return whether a value has the members of a part, and no others."""
     kind = value.get("type") if isinstance(value, dict) else None
     if not isinstance(kind, str) or kind not in _PARTS:
         return False
     required, optional = _PARTS[kind]
-    has_required = all(isinstance(value.get(name), one) for name, one in required.items())
-    return has_required and set(value) <= {"type", "annotations", *required, *optional}
+    if not has_members(value, required, {**_COMMON, **optional}) or flaw_in(value.get("annotations", {})):
+        return False
+    return kind != "resource" or is_written_resource(value["resource"])
+
+
+def is_written_resource(value: Mapping[str, Any]) -> bool:
+    contents = "text" if "text" in value else "blob"
+    return has_members(value, {"uri": str, contents: str}, {"mimeType": str, "_meta": dict})
+
+
+def has_members(value: Mapping[str, Any], required: Mapping[str, type], optional: Mapping[str, type]) -> bool:
+    """Return whether an object has these members, each with its type, and no others."""
+    known = {**optional, **required}
+    return set(required) <= set(value) <= set(known) and all(
+        isinstance(member, known[name]) for name, member in value.items()
+    )
+
+
+def is_part(value: Any) -> bool:
+    return isinstance(value, WrittenAsJson) or is_written_part(value)
 
 
 def block_of(part: Any, text_of: Callable[[Any], str]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from ..dispatch.routes import wsgi_encoded
 from ..dispatch.streams import AdmittedResponse
 from ..http.request import Environ
 from ..http.response import Response, from_werkzeug
+from .sessions import warning_of_lost_changes
 
 __all__ = [
     "ANSWERED",
@@ -111,6 +112,8 @@ def report_to_flask(exc: BaseException) -> bool:
 def flask_response(response: Response) -> flask.Response:
     """Return the answer as an object of the response class of the current application."""
     if isinstance(response, AdmittedResponse):
+        if response.stream is not None:
+            response.stream.surround(warning_of_lost_changes)
         body = response.wsgi_body(current_request().environ)
         # Passed through: Flask must not collect it, and `native` can take it as a stream.
         return flask.current_app.response_class(

@@ -9,7 +9,9 @@ import time
 from collections.abc import Callable, Container
 from typing import Any
 
-__all__ = ["between", "digest", "encodable", "random_text"]
+from .interrupts import is_interrupt
+
+__all__ = ["between", "digest", "encodable", "random_text", "safe_repr", "shown"]
 
 
 def between(text: str, prefix: str, suffix: str, start: int, default: Any) -> Any:
@@ -33,6 +35,21 @@ def between(text: str, prefix: str, suffix: str, start: int, default: Any) -> An
 def encodable(text: str) -> str:
     """Return a text with the characters escaped that UTF-8 cannot hold: lone surrogates, as in names of files."""
     return text.encode(errors="backslashreplace").decode()
+
+
+def safe_repr(value: Any) -> str:
+    """Return the ``repr()`` of a value; if that raises, a text with the name of its class."""
+    try:
+        return repr(value)
+    except BaseException as exc:
+        if is_interrupt(exc):
+            raise
+        return f"<{type(value).__name__} without a repr()>"
+
+
+def shown(value: Any, most: int) -> str:
+    """Return the first characters of the ``repr()`` of a value, for a message, as :func:`safe_repr`."""
+    return safe_repr(value)[:most]
 
 
 def digest(algorithm: str, text: str | bytes, on_error: Any) -> Any:

@@ -8,16 +8,24 @@ from flaskJSONRPCServer.mcp import Audio, Image, ToolResult
 from tests.mcp.judged import error_of, make_server, result_of
 
 
+def with_part(part):
+    """Return a result whose list of parts has got one more since it was made."""
+    parts = []
+    result = ToolResult(parts)
+    parts.append(part)
+    return result
+
+
 @pytest.mark.parametrize(
     "returned",
     [
         object(),
         {"a": object()},
         ToolResult(structured=object()),
-        ToolResult(meta=5),
-        ToolResult([object()]),
-        ToolResult([{"a": 1}]),
-        ToolResult([b"x"]),
+        ToolResult(meta={"a": object()}),
+        with_part(object()),
+        with_part({"a": 1}),
+        with_part(b"x"),
     ],
     ids=["value", "inner value", "structured value", "meta", "part", "dict as a part", "bytes as a part"],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from ...http.event_streams import StreamedResponse
@@ -95,6 +96,16 @@ class OpenStream:
         self._lock = make_lock()
         self._callbacks: list[Callable[[], object]] | None = []  # None when the stream is closed; guarded by _lock
         self._channel: Channel | None = None  # guarded by _lock
+
+    def surround(self, surrounding: Callable[[ServerLog], AbstractContextManager[object]]) -> None:
+        """Run the function of the answer, which has not begun, in a context manager that is made for the log then."""
+        run, log = self._run, self._log
+
+        def run_within(stream: OpenStream) -> None:
+            with surrounding(log):
+                run(stream)
+
+        self._run = run_within
 
     @property
     def is_closed(self) -> bool:

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from ..content_checks import refuse_unless
+from ..protocol.revisions import ROLES
 from .form_fields import checked_fields
 
 __all__ = ["Form", "FormAnswer", "ListRoots", "Question", "Sample", "Visit"]
@@ -74,7 +76,8 @@ class Form(Question):
         schema: The fields: a JSON Schema of an object with plain fields.
 
     Raises:
-        TypeError: The schema is not that of an object, with a dict for each of its ``properties``.
+        TypeError: The message is no string, or the schema is not that of an object, with a dict for each of its
+            ``properties``.
         ValueError: A field is an object, or a list of objects: no form has these.
     """
 
@@ -85,6 +88,7 @@ class Form(Question):
     schema: Mapping[str, Any]
 
     def __post_init__(self) -> None:
+        refuse_unless(self, "message", str, "a string")
         is_schema = isinstance(self.schema, Mapping) and self.schema.get("type") == "object"
         fields = self.schema.get("properties", {}) if is_schema else None
         if not isinstance(fields, Mapping) or not all(isinstance(one, Mapping) for one in fields.values()):
@@ -131,6 +135,9 @@ class Visit(Question):
     Attributes:
         message: Why.
         url: The page.
+
+    Raises:
+        TypeError: One of them is no string.
     """
 
     METHOD = "elicitation/create"
@@ -138,6 +145,10 @@ class Visit(Question):
 
     message: str
     url: str
+
+    def __post_init__(self) -> None:
+        refuse_unless(self, "message", str, "a string")
+        refuse_unless(self, "url", str, "a string")
 
     def params(self) -> dict[str, Any]:
         """Return the parameters of the request."""
@@ -171,6 +182,9 @@ class Sample(Question):
         messages: A text, or messages with ``role`` and ``content``.
         max_tokens: The length of its answer.
         options: Further parameters, such as ``systemPrompt`` or ``modelPreferences``.
+
+    Raises:
+        TypeError: A message is no dict with ``role`` and ``content``, or another value has another type.
     """
 
     METHOD = "sampling/createMessage"
@@ -179,6 +193,13 @@ class Sample(Question):
     messages: str | Sequence[Mapping[str, Any]]
     max_tokens: int = 1000
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        is_list = isinstance(self.messages, (list, tuple)) and all(map(is_message, self.messages))
+        if not is_list:
+            refuse_unless(self, "messages", str, "a string, or a list of dicts with 'role' and 'content'")
+        refuse_unless(self, "max_tokens", int, "an integer")
+        refuse_unless(self, "options", Mapping, "a dict")
 
     def params(self) -> dict[str, Any]:
         """Return the parameters of the request."""
@@ -200,6 +221,11 @@ class Sample(Question):
         if "content" not in result:
             raise ValueError("no message")
         return dict(result)
+
+
+def is_message(value: Any) -> bool:
+    """Return whether a value has what a message for a model needs."""
+    return isinstance(value, Mapping) and value.get("role") in ROLES and "content" in value
 
 
 @dataclass(frozen=True, slots=True)

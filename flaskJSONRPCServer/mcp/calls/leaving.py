@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from ...dispatch.call_control import current_call
+from ...runtime.text import shown
 from ...sansio_jsonrpc import ABSENT, JsonRpcError, JsonRpcException, JsonRpcReservedError
 from ..asking.ask import MAY_BEGIN_TASK
+from ..protocol.errors import is_kept_code
 
 __all__ = ["ProtocolError", "begin_task", "begins_task", "protocol_error_in"]
 
@@ -26,19 +28,40 @@ class ProtocolError(JsonRpcException):
 
     Args:
         message: What has happened, in a sentence for the client.
-        code: The code of the error.
+        code: The code of the error: one of -32600 to -32603, one of -32000 to -32016 except -32002, or one outside
+            -32768 to -32000. The protocol keeps the others for itself.
         data: Any JSON value with details; None for no such member.
+
+    Raises:
+        TypeError: The message is no string, or the code no integer.
+        ValueError: The protocol keeps the code for itself.
     """
 
     _WRAPPED = -32017
 
     def __init__(self, message: str, *, code: int = -32603, data: Any = None) -> None:
+        refuse_unless_sendable(message, code)
         call = current_call()
         if call is None or call.answers is None:  # the caller takes errors as they are
             self._fill(code, message, ABSENT if data is None else data)
         else:  # other processes pass on codes and data, and no classes
             details = {} if data is None else {"data": data}
             self._fill(self._WRAPPED, message, {"code": code, **details})
+
+
+def refuse_unless_sendable(message: Any, code: Any) -> None:
+    """Check the message and the code of a ProtocolError.
+
+    Raises:
+        TypeError, ValueError: As there.
+    """
+    if not isinstance(message, str):
+        raise TypeError(f"ProtocolError({shown(message, 100)}) is refused: it takes a string")
+    if not isinstance(code, int) or isinstance(code, bool):
+        raise TypeError(f"ProtocolError(code={shown(code, 100)}) is refused: it takes an integer")
+    if is_kept_code(code):
+        taken = "-32600 to -32603, -32000 to -32016 without -32002, or a code outside -32768 to -32000"
+        raise ValueError(f"ProtocolError(code={code}) is refused: take {taken}")
 
 
 def protocol_error_in(error: JsonRpcException) -> JsonRpcException | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ...contract.option_checks import json_copy, refuse_unless
 from ...errors import RegistrationError
-from ..protocol.revisions import ROLES
+from ..content_checks import flaw_in
 
 __all__ = ["checked_annotations", "checked_ttl", "known_members", "refuse_unless_seconds", "refuse_unless_text"]
 
@@ -39,13 +39,8 @@ def checked_annotations(annotations: Any) -> dict[str, Any] | None:
     if not isinstance(annotations, Mapping):
         raise RegistrationError(f"{what} is refused: it takes a dict, or None")
     copy: dict[str, Any] = json_copy(dict(annotations), what)
-    audience, priority = copy.get("audience", []), copy.get("priority", 0)
-    if not isinstance(audience, list) or any(role not in ROLES for role in audience):
-        raise RegistrationError(f"{what} is refused: 'audience' is a list of 'user' and 'assistant'")
-    if isinstance(priority, bool) or not isinstance(priority, (int, float)) or not 0 <= priority <= 1:
-        raise RegistrationError(f"{what} is refused: 'priority' is a number from 0 to 1")
-    if not isinstance(copy.get("lastModified", ""), str):
-        raise RegistrationError(f"{what} is refused: 'lastModified' is a string, a time as in ISO 8601")
+    if flaw := flaw_in(copy):
+        raise RegistrationError(f"{what} is refused: {flaw}")
     return copy
 
 

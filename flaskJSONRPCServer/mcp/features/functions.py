@@ -20,8 +20,12 @@ from ...dispatch.checked_plan import CheckedPlan
 from ...dispatch.registration import names_of
 from ...dispatch.routes import Endpoint, Route
 from ...errors import RegistrationError
-from ...sansio_jsonrpc import JsonRpcRequest
+from ...runtime.logs import WARNING
+from ...sansio_jsonrpc import JsonRpcError, JsonRpcException, JsonRpcRequest
+from ..asking.ask import questions_in
+from ..calls.leaving import protocol_error_in
 from ..feature import Scope
+from ..protocol.errors import INTERNAL_ERROR, is_kept_code
 from ..sources import Sources
 
 __all__ = ["CALL_ID", "Functions", "ServedFunction", "name_of"]
@@ -143,7 +147,25 @@ class Functions:
         """
         scope.exchange.control = control
         call = JsonRpcRequest(function.route.name, params, CALL_ID)
-        return scope.pipeline.steps.answerer.result(call, function.endpoint, scope.exchange)
+        try:
+            return scope.pipeline.steps.answerer.result(call, function.endpoint, scope.exchange)
+        except JsonRpcException as exc:
+            failure = self._sendable(exc, function.route)
+            if failure is exc:
+                raise
+            raise failure from exc
+
+    def _sendable(self, exc: JsonRpcException, route: Route) -> JsonRpcException:
+        """Return the error of a request for the error of its function."""
+        if questions_in(exc) is not None:
+            return exc
+        failure = protocol_error_in(exc) or exc
+        error = failure.get_error()
+        if not is_kept_code(error.code):
+            return failure
+        kept = f"{route.url} raised an error with the code {error.code}, which the protocol keeps for itself"
+        self._sources.facts.log.write(WARNING, f"{kept}: the client gets {INTERNAL_ERROR}")
+        return JsonRpcException.exc_from_error(JsonRpcError(INTERNAL_ERROR, error.message, error.data))
 
 
 def name_of(function: Any, name: Any) -> str:

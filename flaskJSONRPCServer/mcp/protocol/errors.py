@@ -42,11 +42,23 @@ __all__ = [
     "TooLarge",
     "TooManyTasks",
     "UnsupportedVersion",
+    "is_kept_code",
     "resource_not_found",
 ]
 
 INTERNAL_ERROR: Final = -32603
 """The code of an error of the server or of a function (JSON-RPC 2.0, section 5.1)."""
+
+
+# JSON-RPC 2.0, section 5.1: the range that it keeps for itself, and the codes in it that a function may send. Source of
+# the others: revision 2026-07-28, "Overview", section "Error Codes"; -32017 to -32019 are internal to this package.
+_KEPT: Final = range(-32768, -31999)
+_FREE: Final = frozenset({-32600, -32601, -32602, -32603, *range(-32016, -31999)} - {-32002})
+
+
+def is_kept_code(code: int) -> bool:
+    """Return whether no function may send an error code: the protocol keeps it for itself, or has given it up."""
+    return code in _KEPT and code not in _FREE
 
 
 class McpError(Exception):

@@ -250,3 +250,23 @@ def test_state_is_valid_at_its_endpoint_alone():
 
 def asked_at(server, path, params):
     return call_wsgi(server.getWSGI(), request_of("tools/call", params, capabilities=FORMS, target=path)).json()
+
+
+@pytest.mark.parametrize(
+    ("make", "value", "name"),
+    [
+        (lambda: Form(5, SEAT), "5", "Form(message="),
+        (lambda: Visit(None, "https://a.test"), "None", "Visit(message="),
+        (lambda: Visit("Log in", 5), "5", "Visit(url="),
+        (lambda: Sample(5), "5", "Sample(messages="),
+        (lambda: Sample(["Hello"]), "['Hello']", "Sample(messages="),
+        (lambda: Sample([{"role": "user"}]), "[{'role': 'user'}]", "Sample(messages="),
+        (lambda: Sample("Hello", "10"), "'10'", "Sample(max_tokens="),
+        (lambda: Sample("Hello", options=None), "None", "Sample(options="),
+    ],
+    ids=["form", "reason", "url", "message", "texts", "message_without_content", "max_tokens", "options"],
+)
+def test_question_that_no_client_could_read_is_refused(make, value, name):
+    with pytest.raises(TypeError) as refused:
+        make()
+    assert str(refused.value).startswith(f"{name}{value}) is refused: it takes ")

@@ -46,3 +46,17 @@ def test_unknown_level_is_refused(level):
 )
 def test_levels_are_ordered(level, least, wanted):
     assert is_wanted(level, least) is wanted
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda function: function(),
+        lambda function: CallControl().run(function, (), {}),
+        lambda function: CallControl(log=lambda *message: None).run(function, (), {}),
+    ],
+    ids=["no_call", "unwanted", "wanted"],
+)
+def test_logger_that_is_no_text_is_refused_whether_or_not_a_client_wants_messages(run):
+    with pytest.raises(TypeError, match=r"^logger=5 is refused: it takes a string, or None$"):
+        run(lambda: log("info", "a", logger=5))

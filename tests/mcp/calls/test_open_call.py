@@ -41,3 +41,17 @@ def test_log_message_without_a_json_form_is_sent_as_text(value):
     sent = []
     control_of(sent).log("info", value, f"l{SURROGATE}")
     assert sent == [{"level": "info", "logger": f"l{ESCAPED}", "data": repr(value)}]
+
+
+class Unshowable:
+    def __repr__(self):
+        raise ValueError("no repr")
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"), [(Unshowable(), "Unshowable"), ([Unshowable()], "list")], ids=["value", "inner_value"]
+)
+def test_log_message_without_a_repr_is_named_by_its_class(value, kind):
+    sent = []
+    control_of(sent).log("info", value)
+    assert sent == [{"level": "info", "data": f"<{kind} without a repr()>"}]

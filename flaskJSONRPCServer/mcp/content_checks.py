@@ -1,0 +1,51 @@
+"""Checks of the attributes of parts for a model, and of questions, when they are made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..runtime.text import shown
+from .protocol.revisions import ROLES
+
+__all__ = ["flaw_in", "refuse_annotations", "refuse_unless"]
+
+
+def refuse_unless(part: Any, name: str, accepted: type | tuple[type, ...], words: str) -> None:
+    """Check the type of an attribute of a part, a whole result or a question.
+
+    Raises:
+        TypeError: It is another; the message has the words for what is accepted.
+    """
+    value = getattr(part, name)
+    if not isinstance(value, accepted):
+        raise TypeError(f"{type(part).__name__}({name}={shown(value, 100)}) is refused: it takes {words}")
+
+
+def refuse_annotations(part: Any) -> None:
+    """Check the annotations of a part.
+
+    Raises:
+        TypeError: They are no dict, or one that the protocol knows has another value.
+    """
+    annotations = part.annotations
+    if annotations is None:
+        return
+    refuse_unless(part, "annotations", Mapping, "a dict, or None")
+    if flaw := flaw_in(annotations):
+        raise TypeError(f"{type(part).__name__}(annotations={shown(annotations, 100)}) is refused: {flaw}")
+
+
+def flaw_in(annotations: Mapping[str, Any]) -> str:
+    """Return which member of annotations has another type than the protocol says; empty if none has.
+
+    Source: revision 2026-07-28, "Resources", section "Annotations".
+    """
+    audience, priority = annotations.get("audience", []), annotations.get("priority", 0)
+    if not isinstance(audience, (list, tuple)) or any(role not in ROLES for role in audience):
+        return "'audience' is a list of 'user' and 'assistant'"
+    if isinstance(priority, bool) or not isinstance(priority, (int, float)) or not 0 <= priority <= 1:
+        return "'priority' is a number from 0 to 1"
+    if not isinstance(annotations.get("lastModified", ""), str):
+        return "'lastModified' is a string, a time as in ISO 8601"
+    return ""
