@@ -142,8 +142,6 @@ def test_check_without_growth_prints_only_the_figure_of_a_call_and_its_bound(kep
     of_call = overhead.of_call(figures())
     printed = capsys.readouterr().out
     assert printed == f"overhead: a call above the socket: {of_call:,} instructions, of at most 50,000\n"
-        capsys.readouterr().out == f"overhead: a call above the socket: {of_call:,} instructions, of at most 50,000\n"
-    )
 
 
 def test_check_says_that_it_cannot_compare_other_pythons_and_libraries(kept, capsys):

@@ -260,7 +260,8 @@ class HttpExchange:
             body.serve(self, self._status, sendable(self._headers)).application_returned()
         elif self._stream is not None:
             close_body(body)
-            if self._status.startswith("5"):  # Flask turned an exception into this; nobody will complete the stream
+            # Flask has turned an exception into this, so nobody will complete the stream.
+            if self._status.startswith(("3", "4", "5")):
                 self._stream.abort()
             self._stream.application_returned()
         elif isinstance(body, (list, tuple)):

@@ -130,9 +130,16 @@ class Stream:
         return False
 
     def abort(self) -> None:
-        """End the connection, so that the client notices that the answer is incomplete."""
-        self._connection.abort()
-        self.client_gone()
+        """End the connection, so that the client notices that the answer is incomplete.
+
+        A closed stream stays as it is: its connection may be answering another request by now.
+        """
+        with self._lock:
+            if self._is_closed:
+                return
+            self._is_closed = True
+            self._connection.abort()
+        self._end(keeps_alive=False)
 
     def add_close_callback(self, callback: Callable[[], object]) -> None:
         """Call a function in a thread of the pool once the stream has ended, or now if it has ended already."""

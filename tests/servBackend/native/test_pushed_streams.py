@@ -31,8 +31,8 @@ class Page:
 
     def __call__(self):
         stream = exchange_of(flask.request.environ).open_stream("200 OK", TEXT, on_close=self.closed.release)
+        self.opened.append(stream)  # before its client learns of it
         stream.send(b"hello")
-        self.opened.append(stream)
         self._before_return()
         return "ignored"
 

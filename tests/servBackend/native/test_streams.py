@@ -215,13 +215,14 @@ def test_stream_cannot_be_opened_twice(serve):
     assert receive_all(serve(app).connect(get("/", b"Connection: close"))).endswith(b"0\r\n\r\n")
 
 
-def test_error_page_after_a_stream_was_opened_ends_the_connection(serve):
+@pytest.mark.parametrize("status", ["302 FOUND", "404 NOT FOUND", "500 INTERNAL SERVER ERROR"])
+def test_error_page_after_a_stream_was_opened_ends_the_connection(serve, status):
     """Flask answers this if a view raises after it has opened a stream, which nobody would close then."""
     closed = threading.Event()
 
     def app(environ, start_response):
         environ[EXCHANGE].open_stream("200 OK", TEXT, on_close=closed.set).send(b"first")
-        start_response("500 INTERNAL SERVER ERROR", TEXT)
+        start_response(status, TEXT)
         return [b"error"]
 
     client = serve(app).connect(get("/stream"))
@@ -230,6 +231,22 @@ def test_error_page_after_a_stream_was_opened_ends_the_connection(serve):
         received = receive_all(client)
     assert b"error" not in received
     assert closed.wait(PATIENCE_S)
+
+
+def test_abort_of_a_closed_stream_leaves_the_next_request_of_its_connection(serve):
+    streams = []
+
+    def app(environ, start_response):
+        if environ["PATH_INFO"] == "/stream":
+            streams.append(environ[EXCHANGE].open_stream("200 OK", TEXT))
+            streams[0].close()
+            return []
+        streams[0].abort()
+        start_response("200 OK", TEXT)
+        return [b"answer"]
+
+    client = serve(app).connect(get("/stream") + get("/call", b"Connection: close"))
+    assert receive_all(client).endswith(b"answer")
 
 
 @pytest.mark.parametrize("behind", [b"", get("/call"), get("/call") * 1000], ids=["nothing", "a call", "many calls"])
