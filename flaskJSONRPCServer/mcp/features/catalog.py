@@ -26,6 +26,7 @@ from ..content import ToolResult, names_content
 from ..protocol.headers import HeaderParameter, header_parameters
 from .exposure import Exposure
 from .result_types import ResultSchema, result_schema_of
+from .views import names_response
 
 __all__ = ["Catalog", "Catalogs", "ToolEntry"]
 
@@ -154,7 +155,16 @@ class Catalogs:
             why = str(exc) if isinstance(exc, RegistrationError) else f"its schema cannot be written: {exc}"
             self._log.write(WARNING, f"{route.url} is no tool: {why}")
             return None
+        if entry.contract.result is None:
+            self._warn_of_view(route)
         return entry
+
+    def _warn_of_view(self, route: Route) -> None:
+        """Warn of a tool that returns responses of Flask, once."""
+        if route.url not in self._warned and names_response(route.function):
+            self._warned.add(route.url)
+            why = "it returns a response of Flask, by its hint; return a value, such as a dict"
+            self._log.write(WARNING, f"{route.url} is a tool whose calls will fail: {why}")
 
 
 def entry_of(name: str, route: Route) -> ToolEntry:

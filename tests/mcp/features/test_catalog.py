@@ -2,7 +2,9 @@
 
 from typing import Annotated, Literal
 
+import flask
 import pytest
+import werkzeug
 from pydantic import Field
 
 from flaskJSONRPCServer import flaskJSONRPCServer
@@ -127,3 +129,36 @@ def test_header_field_of_a_parameter_of_several_types_says_the_remedy(hint, capl
 
     assert result_of(server, "tools/list")["tools"] == []
     assert "x-mcp-header of region needs one type: declare int, str or bool, without `| None`" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "hint",
+    [flask.Response, flask.Response | str, tuple[werkzeug.Response, int], "flask.Response"],
+    ids=["alone", "union", "tuple", "text"],
+)
+def test_view_that_returns_a_response_is_warned_of_once(hint, caplog):
+    def view():
+        return flask.Response("x")
+
+    view.__annotations__ = {"return": hint}
+    server = server_with()
+    server.registerFunction(view, path="/api", mcp=True)
+    for name in ("a", "b"):
+        server.registerFunction(len, path="/api", name=name, mcp=True)
+        result_of(server, "tools/list")
+
+    [warning] = [text for text in caplog.messages if "will fail" in text]
+    assert warning.startswith("/api/view is a tool whose calls will fail: it returns a response of Flask, by its hint")
+
+
+@pytest.mark.parametrize("hint", [None, dict, "Gone", bytes | str], ids=["none", "dict", "unknown", "union"])
+def test_other_function_is_not_warned_of(hint, caplog):
+    def view():
+        return {}
+
+    view.__annotations__ = {"return": hint}
+    server = server_with()
+    server.registerFunction(view, path="/api", mcp=True)
+    result_of(server, "tools/list")
+
+    assert "will fail" not in caplog.text
