@@ -14,6 +14,8 @@ from tests.contract.schema_values import values_of
 from tests.contract.test_schemas import mutated
 from tests.contract.test_tool_schemas import TABLE, contract_of, echo_of
 
+pytestmark = pytest.mark.timeout(900)  # for --hypothesis-profile=thorough
+
 
 def mismatch(schema, value):
     check = check_of(schema)
